@@ -1,0 +1,41 @@
+"""Anchors: the fixed boxes that a single-shot detector shifts and scales.
+
+Order, shared by training, conversion and the device: level, row, column, then within a cell
+(s₁, r₁) (s₂, r₁) … (s₁, r₂) (s₁, r₃) …, as in the book (d2l, section "Anchor Boxes").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from edge_ssd.boxes import FloatArray
+
+__all__ = ["multibox_prior"]
+
+
+def multibox_prior(height: int, width: int, sizes: Sequence[float], ratios: Sequence[float]) -> FloatArray:
+    """Anchors of one ``height`` × ``width`` feature map.
+
+    Args:
+        height, width: cells of the feature map.
+        sizes: scales, as a share of the picture's side (0.2 is one fifth).
+        ratios: width over height. The first size meets every ratio, the first ratio every size, so a cell has
+            ``len(sizes) + len(ratios) - 1`` anchors. They are not clipped to the picture.
+
+    Returns:
+        float32 [height · width · anchors a cell, 4], xyxy in 0–1 of the picture.
+
+    The book makes an anchor's width ``s·√r·height/width``, so that ratio 1 is a square in the cells of the map,
+    whatever its shape; that convention is kept.
+    """
+    pairs = [(size, ratios[0]) for size in sizes] + [(sizes[0], ratio) for ratio in ratios[1:]]
+    size, ratio = np.array(pairs, np.float32).T
+    half_width = size * np.sqrt(ratio) * np.float32(height) / np.float32(width) / 2
+    half_height = size / np.sqrt(ratio) / 2
+    centre_x = (np.arange(width, dtype=np.float32) + np.float32(0.5)) * np.float32(1 / width)
+    centre_y = (np.arange(height, dtype=np.float32) + np.float32(0.5)) * np.float32(1 / height)
+    centres = np.stack(np.broadcast_arrays(centre_x[None, :, None], centre_y[:, None, None]), axis=-1)  # [H, W, 1, 2]
+    half = np.stack([half_width, half_height], axis=-1)  # [anchors a cell, 2]
+    return np.concatenate([centres - half, centres + half], axis=-1).reshape(-1, 4)

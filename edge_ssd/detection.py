@@ -1,0 +1,63 @@
+"""From the network's raw output to detections: the plain float reference.
+
+The runtime's :mod:`edge_ssd.runtime.postprocess` does the same faster, head by head; this is what it is held to.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_ssd.boxes import FloatArray
+from edge_ssd.coding import BoxCoding, offset_inverse
+from edge_ssd.nms import nms
+
+__all__ = ["multibox_detection", "softmax"]
+
+
+def softmax(logits: npt.ArrayLike) -> FloatArray:
+    """Softmax over the last axis, float32, safe for large logits."""
+    values = np.asarray(logits, np.float32)
+    powers = np.exp(values - values.max(axis=-1, keepdims=True))
+    probabilities: FloatArray = powers / powers.sum(axis=-1, keepdims=True)
+    return probabilities
+
+
+def multibox_detection(
+    class_logits: npt.ArrayLike,
+    offsets: npt.ArrayLike,
+    anchors_xyxy: npt.ArrayLike,
+    *,
+    score_threshold: float = 0.5,
+    iou_threshold: float = 0.5,
+    max_detections: int | None = None,
+    class_agnostic: bool = False,
+    coding: BoxCoding = BoxCoding(),
+) -> FloatArray:
+    """Decode, threshold and suppress the output for one picture.
+
+    Args:
+        class_logits: [A, q+1] before softmax; column 0 is background.
+        offsets: [A, 4], encoded boxes.
+        anchors_xyxy: [A, 4].
+        score_threshold: a detection is kept when its probability is at least this.
+        iou_threshold: see :func:`edge_ssd.nms.nms`.
+        max_detections: the best so many are returned; None returns all.
+        class_agnostic: suppress across classes, as the book's function of this name does.
+        coding: the factors that the offsets were encoded with.
+
+    Returns:
+        float32 [K, 6], best first; a row is (class id, score, xmin, ymin, xmax, ymax). Class ids are 0-based
+        without background, and boxes are in the units of the anchors, not clipped. Each anchor gives at most
+        one detection, of its most probable class. Unlike the book's, suppressed rows are left out rather
+        than marked with class −1.
+    """
+    probabilities = softmax(class_logits)[:, 1:]
+    class_ids, scores = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    candidates = np.flatnonzero(scores >= score_threshold)
+    boxes = offset_inverse(
+        np.asarray(anchors_xyxy, np.float32)[candidates], np.asarray(offsets, np.float32)[candidates], coding
+    )
+    class_ids, scores = class_ids[candidates], scores[candidates]
+    keep = nms(boxes, scores, iou_threshold, None if class_agnostic else class_ids, max_detections)
+    return np.concatenate([class_ids[keep, None], scores[keep, None], boxes[keep]], axis=1).astype(np.float32)

@@ -1,0 +1,58 @@
+"""The errors that this project raises on purpose.
+
+    EdgeSSDError                 base of all; a command prints it as one line and exits with status 2
+    ├── NetworkError             a network description that cannot be
+    ├── DataError                a data set, label file or picture that cannot be used
+    ├── ModelError               a Keras model that is not one of ours, or not usable
+    ├── BundleError              a .tflite that is not an Edge SSD bundle, damaged, or too new
+    ├── BackendError             no working TFLite interpreter on this machine
+    ├── ImageError               something given as a picture that is none
+    └── SourceError              a camera or video that cannot be opened or went away
+
+Messages name the thing (file, value), say what was expected, and what to do next.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BackendError",
+    "BundleError",
+    "DataError",
+    "EdgeSSDError",
+    "ImageError",
+    "ModelError",
+    "NetworkError",
+    "SourceError",
+]
+
+
+class EdgeSSDError(Exception):
+    """Base of every error that this project raises on purpose."""
+
+
+class NetworkError(EdgeSSDError, ValueError):
+    """A network description that contradicts itself."""
+
+
+class DataError(EdgeSSDError):
+    """A data set, label file or picture that cannot be used."""
+
+
+class ModelError(EdgeSSDError):
+    """A Keras model that is not one of ours, or not usable."""
+
+
+class BundleError(EdgeSSDError):
+    """A ``.tflite`` file that is not an Edge SSD bundle, is damaged, or is too new."""
+
+
+class BackendError(EdgeSSDError):
+    """No TFLite interpreter works on this machine."""
+
+
+class ImageError(EdgeSSDError, ValueError):
+    """Something given as a picture that is none."""
+
+
+class SourceError(EdgeSSDError):
+    """A camera or video that cannot be opened, or went away for good."""

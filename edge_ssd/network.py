@@ -1,0 +1,220 @@
+"""The network's description: one frozen value that training, conversion and the device all read.
+
+It says what goes in (:class:`InputSpec`), which anchors each feature level carries (:class:`Level`), how boxes
+are written (:class:`~edge_ssd.coding.BoxCoding`), which labels come out, and how many channels the layers have.
+Nothing else in the project states any of these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, cast
+
+import numpy as np
+
+from edge_ssd.anchors import multibox_prior
+from edge_ssd.boxes import FloatArray
+from edge_ssd.coding import BoxCoding
+from edge_ssd.errors import NetworkError
+
+__all__ = ["BOOK_RATIOS", "BOOK_SIZES", "InputSpec", "Level", "Network", "ResizeMode", "tiny_ssd"]
+
+ResizeMode = Literal["stretch", "letterbox"]
+
+# d2l, "Single Shot Multibox Detection": one row per level.
+BOOK_SIZES = ((0.2, 0.272), (0.37, 0.447), (0.54, 0.619), (0.71, 0.79), (0.88, 0.961))
+BOOK_RATIOS = (1.0, 2.0, 0.5)
+
+_MAX_SIDE = 4096
+_MAX_ANCHORS = 1_000_000
+_MAX_LABELS = 10_000
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What the network is given: an RGB picture of a fixed size, seen as ``pixel * scale + offset``."""
+
+    height: int = 256
+    width: int = 256
+    scale: float = 1 / 255
+    offset: float = 0.0
+    resize: ResizeMode = "stretch"
+
+    def __post_init__(self) -> None:
+        for name, value in (("height", self.height), ("width", self.width)):
+            if not _is_int(value) or not 32 <= value <= _MAX_SIDE:
+                raise NetworkError(f"input {name} must be a whole number from 32 to {_MAX_SIDE}, got {value!r}")
+        if not 0 < self.scale < float("inf") or not abs(self.offset) < float("inf"):
+            raise NetworkError(f"input scale and offset must be finite, scale positive; got {self.scale}, {self.offset}")
+        if self.resize not in ("stretch", "letterbox"):
+            raise NetworkError(f"resize mode must be 'stretch' or 'letterbox', got {self.resize!r}")
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        return self.height, self.width
+
+
+@dataclass(frozen=True)
+class Level:
+    """One feature map and the anchors of its cells."""
+
+    height: int
+    width: int
+    sizes: tuple[float, ...]
+    ratios: tuple[float, ...] = BOOK_RATIOS
+
+    def __post_init__(self) -> None:
+        for name, value in (("height", self.height), ("width", self.width)):
+            if not _is_int(value) or not 1 <= value <= _MAX_SIDE:
+                raise NetworkError(f"level {name} must be a whole number from 1 to {_MAX_SIDE}, got {value!r}")
+        for name, values in (("sizes", self.sizes), ("ratios", self.ratios)):
+            if not 1 <= len(values) <= 64 or not all(0 < value < 100 for value in values):
+                raise NetworkError(f"anchor {name} must be 1 to 64 numbers between 0 and 100, got {values!r}")
+
+    @property
+    def anchors_per_cell(self) -> int:
+        return len(self.sizes) + len(self.ratios) - 1
+
+    @property
+    def num_anchors(self) -> int:
+        return self.height * self.width * self.anchors_per_cell
+
+    def anchors(self) -> FloatArray:
+        """float32 [num_anchors, 4], xyxy in 0–1 of the input."""
+        return multibox_prior(self.height, self.width, self.sizes, self.ratios)
+
+
+@dataclass(frozen=True)
+class Network:
+    """A TinySSD, fully described. Build one with :func:`tiny_ssd`.
+
+    Attributes:
+        labels: class names; class id ``i`` is ``labels[i]``. Background has no id.
+        base_channels: channels of the base net's down-sampling blocks.
+        block_channels: channels of each down-sampling block after the base net.
+    """
+
+    labels: tuple[str, ...]
+    levels: tuple[Level, ...]
+    input: InputSpec = field(default_factory=InputSpec)
+    coding: BoxCoding = field(default_factory=BoxCoding)
+    base_channels: tuple[int, ...] = (16, 32, 64)
+    block_channels: tuple[int, ...] = (128, 128, 128)
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.labels) <= _MAX_LABELS:
+            raise NetworkError(f"a network needs 1 to {_MAX_LABELS} labels, got {len(self.labels)}")
+        if not all(isinstance(label, str) and label.strip() and "\n" not in label for label in self.labels):
+            raise NetworkError(f"every label must be one line of text, got {list(self.labels)!r}")
+        if len(set(self.labels)) != len(self.labels):
+            raise NetworkError(f"every label must occur once, got {list(self.labels)!r}")
+        for name, channels in (("base_channels", self.base_channels), ("block_channels", self.block_channels)):
+            if not channels or not all(_is_int(value) and 1 <= value <= 4096 for value in channels):
+                raise NetworkError(f"{name} must be whole numbers from 1 to 4096, got {channels!r}")
+        if sum(level.num_anchors for level in self.levels) > _MAX_ANCHORS:
+            raise NetworkError(f"more than {_MAX_ANCHORS} anchors")
+        expected = _map_sizes(self.input.size, len(self.base_channels), len(self.block_channels))
+        actual = [(level.height, level.width) for level in self.levels]
+        if actual != expected:
+            raise NetworkError(
+                f"an input of {self.input.height}×{self.input.width} gives feature maps {expected}, not {actual}"
+            )
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.labels)
+
+    @property
+    def num_anchors(self) -> int:
+        return sum(level.num_anchors for level in self.levels)
+
+    def anchors(self) -> FloatArray:
+        """The anchor table, float32 [num_anchors, 4], xyxy in 0–1 of the input, not clipped."""
+        return np.concatenate([level.anchors() for level in self.levels])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types, for :meth:`from_dict`."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Network:
+        """Read what :meth:`to_dict` wrote; raises :class:`NetworkError` for anything else."""
+        try:
+            return cls(
+                labels=tuple(data["labels"]),
+                levels=tuple(
+                    Level(row["height"], row["width"], _floats(row["sizes"]), _floats(row["ratios"]))
+                    for row in data["levels"]
+                ),
+                input=InputSpec(**data["input"]),
+                coding=BoxCoding(**data["coding"]),
+                base_channels=tuple(data["base_channels"]),
+                block_channels=tuple(data["block_channels"]),
+            )
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            if isinstance(error, NetworkError):
+                raise
+            raise NetworkError(f"not a network description: {type(error).__name__}: {error}") from None
+
+
+def tiny_ssd(
+    labels: Sequence[str],
+    *,
+    input_size: tuple[int, int] = (256, 256),
+    width: float = 1.0,
+    sizes: Sequence[Sequence[float]] = BOOK_SIZES,
+    ratios: Sequence[float] | Sequence[Sequence[float]] = BOOK_RATIOS,
+    input_scale: float = 1 / 255,
+    resize: ResizeMode = "stretch",
+) -> Network:
+    """Describe a TinySSD; the defaults are the book's network (with its input scaled to 0–1).
+
+    Args:
+        labels: class names.
+        input_size: (height, width) in pixels.
+        width: channel multiplier; 0.5 halves every layer (rounded to multiples of 8).
+        sizes: anchor sizes, one row per level.
+        ratios: anchor ratios, one row for all levels or one row per level.
+        input_scale: what a pixel is multiplied with inside the network; 1 is the book's.
+        resize: how pictures of another shape are brought to ``input_size``.
+    """
+    if not width > 0:
+        raise NetworkError(f"width must be positive, got {width!r}")
+
+    def scaled(channels: int) -> int:
+        return max(8, round(channels * width / 8) * 8) if width != 1 else channels
+
+    base, blocks = (16, 32, 64), (128,) * (len(sizes) - 2)
+    maps = _map_sizes(input_size, len(base), len(blocks))
+    rows = ratios if isinstance(ratios[0], Sequence) else [ratios] * len(maps)
+    if len(sizes) < 3 or len(rows) != len(maps):
+        raise NetworkError(f"need at least 3 rows of sizes and as many of ratios, got {len(sizes)} and {len(rows)}")
+    return Network(
+        labels=tuple(labels),
+        levels=tuple(
+            Level(height, cells, _floats(size), _floats(cast(Sequence[float], ratio)))
+            for (height, cells), size, ratio in zip(maps, sizes, rows, strict=True)
+        ),
+        input=InputSpec(*input_size, scale=input_scale, resize=resize),
+        base_channels=tuple(scaled(channels) for channels in base),
+        block_channels=tuple(scaled(channels) for channels in blocks),
+    )
+
+
+def _map_sizes(input_size: tuple[int, int], num_base: int, num_blocks: int) -> list[tuple[int, int]]:
+    """(height, width) of every level: each block halves and rounds down, the last level is one cell."""
+    height, width = input_size
+    maps = [(height >> num_base + i, width >> num_base + i) for i in range(num_blocks + 1)]
+    if min(maps[-1]) < 1:
+        raise NetworkError(f"an input of {height}×{width} is too small for {num_base + num_blocks} halvings")
+    return [*maps, (1, 1)]
+
+
+def _floats(values: Sequence[float]) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

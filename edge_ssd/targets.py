@@ -1,0 +1,75 @@
+"""What each anchor should predict: the readable NumPy reference.
+
+Training uses :mod:`edge_ssd.training.targets`, the same rules inside the TensorFlow graph; a test holds the
+two together. Source: d2l, "Anchor Boxes", ``assign_anchor_to_bbox`` and ``multibox_target``.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_ssd.boxes import FloatArray, box_iou
+from edge_ssd.coding import BoxCoding, offset_boxes
+
+__all__ = ["MultiboxTarget", "assign_anchors", "multibox_target"]
+
+
+class MultiboxTarget(NamedTuple):
+    """Targets of a batch of B pictures over A anchors."""
+
+    offsets: FloatArray
+    """float32 [B, A, 4], zero where the anchor is background."""
+    masks: FloatArray
+    """float32 [B, A], 1 where the anchor is assigned an object."""
+    classes: npt.NDArray[np.int32]
+    """int32 [B, A], 0 for background, else the object's class id + 1."""
+
+
+def assign_anchors(
+    anchors_xyxy: npt.ArrayLike, boxes_xyxy: npt.ArrayLike, iou_threshold: float = 0.5
+) -> npt.NDArray[np.intp]:
+    """Give anchors [A, 4] the objects [M, 4] that they answer for; intp [A], −1 for background.
+
+    Every anchor takes the object it overlaps most, if IoU ≥ ``iou_threshold``. Then every object takes its best
+    anchor whatever the overlap, best pair first, no anchor twice. Equal IoU goes to the lower index.
+    """
+    iou = box_iou(anchors_xyxy, boxes_xyxy)  # [A, M]
+    assigned = np.full(iou.shape[0], -1, np.intp)
+    if iou.shape[1] == 0:
+        return assigned
+    close = iou.max(axis=1) >= iou_threshold
+    assigned[close] = iou.argmax(axis=1)[close]
+    for _ in range(iou.shape[1]):
+        anchor, box = np.unravel_index(iou.argmax(), iou.shape)
+        assigned[anchor] = box
+        iou[anchor, :] = -1
+        iou[:, box] = -1
+    return assigned
+
+
+def multibox_target(
+    anchors_xyxy: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    iou_threshold: float = 0.5,
+    coding: BoxCoding = BoxCoding(),
+) -> MultiboxTarget:
+    """Targets for anchors [A, 4] and labels [B, M, 5].
+
+    A label row is (class id, xmin, ymin, xmax, ymax) in the anchors' units; a row of −1 is padding.
+    """
+    anchors, batch = np.asarray(anchors_xyxy, np.float32), np.asarray(labels, np.float32)
+    offsets = np.zeros((len(batch), len(anchors), 4), np.float32)
+    masks = np.zeros((len(batch), len(anchors)), np.float32)
+    classes = np.zeros((len(batch), len(anchors)), np.int32)
+    for i, rows in enumerate(batch):
+        objects = rows[rows[:, 0] >= 0]
+        assigned = assign_anchors(anchors, objects[:, 1:], iou_threshold)
+        positive = np.flatnonzero(assigned >= 0)
+        chosen = objects[assigned[positive]]
+        offsets[i, positive] = offset_boxes(anchors[positive], chosen[:, 1:], coding)
+        masks[i, positive] = 1
+        classes[i, positive] = chosen[:, 0].astype(np.int32) + 1
+    return MultiboxTarget(offsets, masks, classes)
