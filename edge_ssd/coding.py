@@ -36,9 +36,7 @@ class BoxCoding:
 _EPSILON = np.float32(1e-6)
 
 
-def offset_boxes(
-    anchors_xyxy: npt.ArrayLike, boxes_xyxy: npt.ArrayLike, coding: BoxCoding = BoxCoding()
-) -> FloatArray:
+def offset_boxes(anchors_xyxy: npt.ArrayLike, boxes_xyxy: npt.ArrayLike, coding: BoxCoding = BoxCoding()) -> FloatArray:
     """Encode boxes [..., 4] as offsets float32 [..., 4] from anchors [..., 4], both xyxy in the same units."""
     anchors, boxes = xyxy_to_cxcywh(anchors_xyxy), xyxy_to_cxcywh(boxes_xyxy)
     xy = (boxes[..., :2] - anchors[..., :2]) / anchors[..., 2:] * np.float32(coding.xy_scale)

@@ -7,6 +7,7 @@
     ├── BundleError              a .tflite that is not an Edge SSD bundle, damaged, or too new
     ├── BackendError             no working TFLite interpreter on this machine
     ├── ImageError               something given as a picture that is none
+    ├── SettingError             a threshold, class name or other setting out of its range
     └── SourceError              a camera or video that cannot be opened or went away
 
 Messages name the thing (file, value), say what was expected, and what to do next.
@@ -22,6 +23,7 @@ __all__ = [
     "ImageError",
     "ModelError",
     "NetworkError",
+    "SettingError",
     "SourceError",
 ]
 
@@ -52,6 +54,10 @@ class BackendError(EdgeSSDError):
 
 class ImageError(EdgeSSDError, ValueError):
     """Something given as a picture that is none."""
+
+
+class SettingError(EdgeSSDError, ValueError):
+    """A threshold, class name or other setting out of its range."""
 
 
 class SourceError(EdgeSSDError):

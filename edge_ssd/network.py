@@ -46,7 +46,9 @@ class InputSpec:
             if not _is_int(value) or not 32 <= value <= _MAX_SIDE:
                 raise NetworkError(f"input {name} must be a whole number from 32 to {_MAX_SIDE}, got {value!r}")
         if not 0 < self.scale < float("inf") or not abs(self.offset) < float("inf"):
-            raise NetworkError(f"input scale and offset must be finite, scale positive; got {self.scale}, {self.offset}")
+            raise NetworkError(
+                f"input scale and offset must be finite, scale positive; got {self.scale}, {self.offset}"
+            )
         if self.resize not in ("stretch", "letterbox"):
             raise NetworkError(f"resize mode must be 'stretch' or 'letterbox', got {self.resize!r}")
 
@@ -143,15 +145,15 @@ class Network:
         """Read what :meth:`to_dict` wrote; raises :class:`NetworkError` for anything else."""
         try:
             return cls(
-                labels=tuple(data["labels"]),
+                labels=_listed(data["labels"]),
                 levels=tuple(
                     Level(row["height"], row["width"], _floats(row["sizes"]), _floats(row["ratios"]))
                     for row in data["levels"]
                 ),
                 input=InputSpec(**data["input"]),
                 coding=BoxCoding(**data["coding"]),
-                base_channels=tuple(data["base_channels"]),
-                block_channels=tuple(data["block_channels"]),
+                base_channels=_listed(data["base_channels"]),
+                block_channels=_listed(data["block_channels"]),
             )
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             if isinstance(error, NetworkError):
@@ -214,6 +216,13 @@ def _map_sizes(input_size: tuple[int, int], num_base: int, num_blocks: int) -> l
 
 def _floats(values: Sequence[float]) -> tuple[float, ...]:
     return tuple(float(value) for value in values)
+
+
+def _listed(value: object) -> tuple[Any, ...]:
+    # A text or an object can be iterated too, and would become labels nobody meant.
+    if not isinstance(value, (list, tuple)):
+        raise TypeError(f"expected a list, got {value!r}")
+    return tuple(value)
 
 
 def _is_int(value: object) -> bool:

@@ -1,0 +1,89 @@
+# Everything starts from here: `make demo` and `make test` set up what they need by themselves.
+
+# A Python of one's own choice: make PYTHON=/path/to/python3.12 demo
+PYTHON ?= python3.11 python3.12 python3.13 python3.10 python3 python
+
+VENV := .venv
+VENV_TFLITE := .venv-tflite
+DEMO := demo-output
+SETUP := PYTHONS="$(PYTHON)" sh .ci/setup
+SOURCES := $(shell find edge_ssd converters device_apps -type f ! -path '*/__pycache__/*' ! -name '*.keras')
+PIP := python -m pip --disable-pip-version-check --quiet
+
+.PHONY: help demo test check test-python test-tflite clean distclean
+
+help:
+	@echo "make demo       convert and verify the shipped banana detector, run it over a clip, see $(DEMO)/"
+	@echo "make test       every check and every test"
+	@echo "make check      formatting, lint, types, import rules"
+	@echo "make clean      remove what demo, tests and builds left"
+	@echo "make distclean  clean, and remove the virtual environments"
+	@echo
+	@echo "The first run sets up $(VENV) (Python 3.11 to 3.13). PYTHON=... chooses the Python."
+
+# ---- environments -----------------------------------------------------------------------------------------
+
+$(VENV)/ready-demo: pyproject.toml .ci/constraints.txt .ci/setup
+	@$(SETUP) $(VENV) .ci/constraints.txt -e '.[train,camera]'
+	@touch $@
+
+$(VENV)/ready-test: pyproject.toml .ci/constraints.txt .ci/setup
+	@$(SETUP) $(VENV) .ci/constraints.txt -e '.[train,camera,dev]'
+	@touch $@ $(VENV)/ready-demo
+
+# The oldest supported set: tflite-runtime (no wheel after CPython 3.11), NumPy 1 and Pillow of Debian Bookworm.
+$(VENV_TFLITE)/ready: pyproject.toml .ci/constraints-tflite.txt .ci/setup
+	@OLDEST=10 NEWEST=11 $(SETUP) $(VENV_TFLITE) .ci/constraints-tflite.txt \
+		tflite-runtime numpy pillow opencv-python pytest pytest-timeout hypothesis
+	@touch $@
+
+# Installed from a wheel as a user's would be, so that what the wheel lacks is missing here too.
+$(VENV_TFLITE)/installed: $(VENV_TFLITE)/ready $(SOURCES) README.md
+	@rm -rf build
+	@$(VENV_TFLITE)/bin/$(PIP) install --no-deps --no-build-isolation --force-reinstall .
+	@rm -rf build
+	@touch $@
+
+# ---- what a newcomer sees ---------------------------------------------------------------------------------
+
+demo: export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+demo: $(VENV)/ready-demo
+	@rm -rf $(DEMO) && mkdir -p $(DEMO)
+	edge-ssd data make --to $(DEMO)/data --train 128 --val 64
+	edge-ssd convert converters/models/banana.keras --data $(DEMO)/data --quantize int8 --out $(DEMO)/banana.tflite
+	edge-ssd verify $(DEMO)/banana.tflite --against converters/models/banana.keras --data $(DEMO)/data --report $(DEMO)/report.html
+	edge-ssd camera --model $(DEMO)/banana.tflite --source device_apps/clips/bananas.mp4 --headless \
+		--save-video $(DEMO)/bananas.mp4 --snapshot $(DEMO)/bananas.png
+	@echo
+	@echo "Done. Look at:"
+	@echo "  $(DEMO)/bananas.png     a frame of the clip with what was found in it (bananas.mp4: all of them)"
+	@echo "  $(DEMO)/report.html     the float model against the int8 one"
+	@echo "  $(DEMO)/banana.tflite   the detector, one file: edge-ssd inspect $(DEMO)/banana.tflite"
+	@echo "Then with a webcam: $(VENV)/bin/edge-ssd camera --source 0"
+
+# ---- what a developer runs --------------------------------------------------------------------------------
+
+check: $(VENV)/ready-test
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+test: check test-python test-tflite
+
+test-python: $(VENV)/ready-test
+	$(VENV)/bin/python -m pytest
+
+# The runtime and what it stands on, with the old interpreter. `pytest`, not `python -m pytest`: the latter would
+# import from this folder instead of the installed wheel.
+TFLITE_TESTS = $(wildcard tests/test_anchors.py tests/test_boxes.py tests/test_coding.py tests/test_detection.py \
+	tests/test_files.py tests/test_network.py tests/test_nms.py tests/test_targets.py tests/test_runtime_*.py)
+test-tflite: $(VENV_TFLITE)/installed
+	$(VENV_TFLITE)/bin/pytest $(TFLITE_TESTS)
+
+clean:
+	rm -rf $(DEMO) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find edge_ssd converters device_apps tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean
+	rm -rf $(VENV) $(VENV_TFLITE)

@@ -1,0 +1,202 @@
+"""The whole conversion: a ``.keras`` model and labelled pictures in, a measured and self-tested bundle out."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from converters.bundle_writer import BundleContent, bundle_bytes
+from converters.calibration import DEFAULT_IMAGES, choose_calibration
+from converters.operators import Operator, count_operators
+from converters.quantize import Scheme, needs_calibration, quantize
+from converters.self_test import choose_self_test, no_self_test
+from edge_ssd.data.dataset import Dataset
+from edge_ssd.errors import BundleError, SettingError
+from edge_ssd.evaluation.average_precision import AveragePrecision
+from edge_ssd.evaluation.bundle_heads import bundle_heads
+from edge_ssd.evaluation.evaluate import evaluate
+from edge_ssd.evaluation.keras_heads import KERAS_BATCH_SIZE, keras_heads
+from edge_ssd.evaluation.pictures import held_out_pictures, take_evenly, training_pictures
+from edge_ssd.files import atomic_path
+from edge_ssd.progress import Progress
+from edge_ssd.runtime.bundle import Defaults, read_bundle
+from edge_ssd.runtime.detector import Detector
+from edge_ssd.version import __version__
+
+if TYPE_CHECKING:
+    from edge_ssd.training.model import TinySSD
+
+__all__ = ["DEFAULTS", "Conversion", "convert_model"]
+
+# What a detector uses unless it is told otherwise.
+DEFAULTS = Defaults(score_threshold=0.5, iou_threshold=0.5, max_detections=100)
+
+# The best of so many pictures becomes the self-test; more would only take longer.
+_SELF_TEST_CANDIDATES = 32
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What was made.
+
+    Attributes:
+        size: of the file in bytes.
+        model_size: of the flatbuffer in it.
+        operators: how often each occurs.
+        calibrated_on: number of pictures, 0 where the scheme needs none.
+        float_precision, quantized_precision: None where they were not measured.
+        self_test_detections: how many objects the embedded picture must give again.
+        seconds: in all.
+    """
+
+    path: Path
+    scheme: Scheme
+    size: int
+    model_size: int
+    operators: dict[Operator, int]
+    calibrated_on: int
+    float_precision: AveragePrecision | None
+    quantized_precision: AveragePrecision | None
+    self_test_detections: int
+    seconds: float
+
+
+def convert_model(
+    model_path: str | os.PathLike[str],
+    data: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    scheme: Scheme = "int8",
+    calibration_images: int = DEFAULT_IMAGES,
+    seed: int = 0,
+    name: str | None = None,
+    measure: bool = True,
+    limit: int | None = None,
+    self_test_image: str | os.PathLike[str] | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Conversion:
+    """Convert the model at ``model_path`` and write the bundle ``out``, whole or not at all.
+
+    Args:
+        data: a data set. The training part calibrates, the validation part measures; a set that is not divided
+            serves for both.
+        scheme: see :data:`converters.quantize.Scheme`.
+        calibration_images, seed: how many pictures to calibrate on, and which.
+        name: of the model, for people; None takes the output's name.
+        measure: whether to measure average precision before and after, on ``limit`` pictures at most.
+        self_test_image: the picture to embed; None chooses one from ``data``. It is published with the file.
+        say: told of each step, one line.
+
+    Raises :class:`ModelError`, :class:`DataError`, :class:`ImageError`, :class:`SettingError`, and OSError when the
+    output cannot be written; an earlier file is left as it was.
+    """
+    from edge_ssd.training.model import load_tiny_ssd
+
+    start, out = time.perf_counter(), Path(out)
+    _check_output(out)
+    model = load_tiny_ssd(model_path)
+    network = model.network
+    held_out, part = held_out_pictures(data, network.labels, None, limit)
+    calibration = None
+    if needs_calibration(scheme):
+        calibration = choose_calibration(
+            training_pictures(data, network.labels), network.input, calibration_images, seed
+        )
+        say(f"calibrating on {len(calibration)} pictures, converting to {scheme}")
+    else:
+        say(f"converting to {scheme}")
+    content = BundleContent(
+        name=name or out.stem,
+        network=network,
+        flatbuffer=quantize(model_path, scheme, None if calibration is None else calibration.images),
+        quantization=scheme,
+        defaults=DEFAULTS,
+        selftest=no_self_test(network, DEFAULTS.score_threshold),
+        calibration_sha256=None if calibration is None else calibration.sha256,
+        tools=_tools(),
+        accuracy=None,
+    )
+    # What is measured and tested from here on is a bundle on disk, opened as the device opens it.
+    with tempfile.TemporaryDirectory(prefix="edge-ssd-") as folder:
+        draft = Path(folder) / "draft.tflite"
+        draft.write_bytes(bundle_bytes(content))
+        before = after = None
+        if measure:
+            before, after = _measure(model, draft, held_out, say)
+            summary = {"float": before.to_dict(), "quantized": after.to_dict()}
+            content = replace(content, accuracy={**summary, "data": f"{Path(data).resolve().name}, {part}"})
+        say("choosing a picture for the self-test")
+        paths = [Path(self_test_image)] if self_test_image else _paths(take_evenly(held_out, _SELF_TEST_CANDIDATES))
+        content = replace(content, selftest=choose_self_test(draft, paths))
+    written = bundle_bytes(content)
+    with atomic_path(out) as temporary:
+        temporary.write_bytes(written)
+        _prove(temporary, out)
+    return Conversion(
+        path=out,
+        scheme=scheme,
+        size=len(written),
+        model_size=len(content.flatbuffer),
+        operators=count_operators(content.flatbuffer),
+        calibrated_on=0 if calibration is None else len(calibration),
+        float_precision=before,
+        quantized_precision=after,
+        self_test_detections=len(content.selftest.xyxy),
+        seconds=time.perf_counter() - start,
+    )
+
+
+def _check_output(out: Path) -> None:
+    """Now rather than after a minute of work."""
+    if out.suffix != ".tflite":
+        raise SettingError(f"{out}: the name of the output must end in .tflite")
+    if out.is_dir():
+        raise SettingError(f"{out}: is a folder; give the name of the file to write")
+
+
+def _measure(
+    model: TinySSD, draft: Path, dataset: Dataset, say: Callable[[str], None]
+) -> tuple[AveragePrecision, AveragePrecision]:
+    say(f"measuring average precision on {len(dataset)} pictures, before and after")
+    with Progress("float", "pictures") as progress:
+        heads = keras_heads(model)
+        before = evaluate(heads, model.network, dataset, batch_size=KERAS_BATCH_SIZE, progress=progress)
+    with Progress("converted", "pictures") as progress:
+        after = evaluate(bundle_heads(read_bundle(draft)), model.network, dataset, progress=progress)
+    return before.precision, after.precision
+
+
+def _prove(path: Path, out: Path) -> None:
+    """The file as it was written is read back and must find in its picture what it says."""
+    with Detector(path) as detector:
+        result = detector.selftest()
+    if not result.passed:
+        raise BundleError(f"{out}: not written, since it fails its own self-test here: {result.problem}")
+
+
+def _paths(dataset: Dataset) -> list[Path]:
+    return [sample.path for sample in dataset.samples]
+
+
+def _tools() -> dict[str, str]:
+    import keras
+    import PIL
+    import tensorflow as tf
+
+    versions: dict[str, Any] = {
+        "edge-ssd": __version__,
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "numpy": np.__version__,
+        "pillow": PIL.__version__,
+        "python": ".".join(map(str, sys.version_info[:3])),
+    }
+    return versions

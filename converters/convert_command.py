@@ -1,0 +1,102 @@
+"""``edge-ssd convert``: quantise a ``.keras`` model into one self-describing ``.tflite``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from converters.calibration import DEFAULT_IMAGES
+from converters.quantize import SCHEMES
+
+if TYPE_CHECKING:
+    from converters.convert import Conversion
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Convert a trained model into one .tflite file that holds all that a device needs: the quantised network,\n"
+        "anchors, labels, thresholds, a self-test, and the average precision measured before and after."
+    )
+    parser.epilog = (
+        "schemes:\n"
+        "  int8     whole network in int8: small and fast, the one for a board\n"
+        "  int16x8  int8 weights, int16 activations: nearly float, but slow\n"
+        "  dynamic  int8 weights, float activations\n"
+        "  float16  half the size of float\n"
+        "  none     float32\n"
+        "The input is uint8 pixels in all of them.\n\n"
+        "examples:\n"
+        "  edge-ssd convert run/model.keras --data bananas --out banana.tflite\n"
+        "  edge-ssd convert run/model.keras --data bananas --quantize float16 --out banana16.tflite --no-accuracy"
+    )
+    parser.add_argument("model", type=Path, metavar="MODEL.keras", help="a model that 'edge-ssd train' wrote")
+    parser.add_argument(
+        "--data", type=Path, required=True, metavar="DIR", help="a data set: to calibrate on, and to measure on"
+    )
+    parser.add_argument("--quantize", choices=SCHEMES, default="int8", help="(default: int8)")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE.tflite", help="the file to write")
+    parser.add_argument("--name", help="the model's name, for people (default: the file's)")
+    parser.add_argument(
+        "--calibration-images",
+        type=int,
+        default=DEFAULT_IMAGES,
+        metavar="N",
+        help="training pictures to take the ranges of int8 and int16x8 from (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="S", help="which pictures to calibrate on (default: %(default)s)"
+    )
+    parser.add_argument("--no-accuracy", action="store_true", help="do not measure average precision")
+    parser.add_argument("--limit", type=int, metavar="N", help="measure on N pictures, spread evenly (default: all)")
+    parser.add_argument(
+        "--self-test",
+        type=Path,
+        metavar="IMAGE",
+        help="the picture to embed as self-test; it is published with the file (default: a validation picture)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    from edge_ssd.training.quiet import quiet_tensorflow
+
+    quiet_tensorflow()
+    from converters.convert import convert_model
+
+    result = convert_model(
+        args.model,
+        args.data,
+        args.out,
+        scheme=args.quantize,
+        calibration_images=args.calibration_images,
+        seed=args.seed,
+        name=args.name,
+        measure=not args.no_accuracy,
+        limit=args.limit,
+        self_test_image=args.self_test,
+        say=lambda line: print(line, file=sys.stderr, flush=True),
+    )
+    print(_summary(result))
+    return 0
+
+
+def _summary(result: Conversion) -> str:
+    operators = ", ".join(f"{count} {operator.name}" for operator, count in result.operators.items())
+    lines = [
+        f"{result.path}: {result.size / 1e6:.2f} MB ({result.scheme} network {result.model_size / 1e6:.2f} MB)",
+        f"  operators   {operators}",
+    ]
+    if result.calibrated_on:
+        lines.append(f"  calibrated  on {result.calibrated_on} pictures")
+    before, after = result.float_precision, result.quantized_precision
+    if before is not None and after is not None:
+        lines.append(
+            f"  AP          {before.ap:.3f} float → {after.ap:.3f} converted ({after.ap - before.ap:+.4f}), "
+            f"on {after.num_images} pictures"
+        )
+    lines.append(f"  self-test   {result.self_test_detections} objects in the embedded picture")
+    lines.append(f"  took        {result.seconds:.0f} s")
+    return "\n".join(lines)

@@ -1,0 +1,80 @@
+"""What every source of pictures gives, and what can be asked of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Frame", "Image", "Notice", "Source", "iterate"]
+
+Image = npt.NDArray[np.uint8]
+"""uint8 [height, width, 3], RGB."""
+
+Notice = Callable[[str], None]
+"""Is given one line that a person should read, such as "lost rtsp://…, trying again"."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture from a source.
+
+    Attributes:
+        image: uint8 [height, width, 3], RGB. Sizes may differ from frame to frame.
+        sequence: the source's own count from 0; a gap means that frames were dropped.
+        captured_at: ``time.monotonic()`` when the source had it, in seconds.
+        name: the file it was read from, or what the source is called.
+    """
+
+    image: Image
+    sequence: int
+    captured_at: float
+    name: str
+
+
+class Source(Protocol):
+    """A context manager that one iterates; frames come while it is entered.
+
+    Attributes:
+        name: what to call it in messages, without passwords.
+        live: True for cameras and streams, where only the newest frame is given.
+        fps: frames a second that the source announces, or None.
+        dropped: frames that a newer one replaced before anybody took them.
+        ended: True when no further frame will come.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def live(self) -> bool: ...
+    @property
+    def fps(self) -> float | None: ...
+    @property
+    def dropped(self) -> int: ...
+    @property
+    def ended(self) -> bool: ...
+
+    def read(self, timeout: float) -> Frame | None:
+        """The next frame, or None when there is none within ``timeout`` seconds or the source has ended.
+
+        A frame is never given twice. Raises :class:`~edge_ssd.errors.SourceError` once, when the source
+        went away for good; the source has then ended.
+        """
+
+    def __enter__(self) -> Source: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+    def __iter__(self) -> Iterator[Frame]: ...
+
+
+def iterate(source: Source) -> Iterator[Frame]:
+    """Every frame of an entered source until it ends."""
+    while not source.ended:
+        frame = source.read(timeout=0.1)
+        if frame is not None:
+            yield frame

@@ -1,0 +1,75 @@
+"""From what a user names as ``--source`` to a source of frames.
+
+0, 1, …                    a webcam by its index          live: the newest frame only
+/dev/video0                a webcam by its device         live
+picamera                   a Raspberry Pi's CSI camera    live
+http://…, rtsp://…         a stream                       live (a video file behind http: every frame)
+a folder                   its pictures, by name          every one
+a picture                                                 that one
+any other file             a video                        every frame, in order
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from device_apps.capture import CaptureSource, Grabber
+from device_apps.frames import Frame, Image, Notice, Source
+from device_apps.pictures import PICTURE_SUFFIXES, PictureSource, pictures_in
+from edge_ssd.errors import SourceError
+
+__all__ = ["Frame", "Image", "Source", "open_source"]
+
+
+def open_source(
+    spec: str,
+    *,
+    width: int | None = None,
+    height: int | None = None,
+    fps: float | None = None,
+    retries: int | None = None,
+    stop: threading.Event | None = None,
+    notice: Notice = lambda line: None,
+    unreadable: Notice | None = None,
+) -> Source:
+    """A source, to be entered with ``with``; what is a device, stream or video opens there, not here.
+
+    Args:
+        spec: see the table above.
+        width, height, fps: what a camera is asked for.
+        retries: attempts to get a lost camera or stream back; None means for ever.
+        stop: entering and waiting end soon after this is set.
+        notice: is told what a person should know: a lost stream, a size that the camera does not have.
+        unreadable: is told of each picture that cannot be read, and the rest of the folder goes on;
+            None raises :class:`~edge_ssd.errors.ImageError` instead.
+
+    Raises:
+        SourceError: the source is not there; naming it, what is there, and what to do.
+    """
+    from device_apps.opencv import CameraRequest, open_camera, open_stream, open_video, without_password
+    from device_apps.picamera import open_picamera
+
+    request = CameraRequest(width, height, fps)
+    path = Path(spec)
+    open_grabber: Callable[[], Grabber]
+    if re.fullmatch(r"[a-zA-Z][a-zA-Z0-9+.-]*://.*", spec):
+        name, open_grabber = without_password(spec), partial(open_stream, spec)
+    elif spec == "picamera":
+        name, open_grabber = "picamera", partial(open_picamera, request)
+    elif (spec.isascii() and spec.isdigit()) or spec.startswith("/dev/video"):
+        name, open_grabber = f"camera {spec}", partial(open_camera, spec, request, notice)
+    elif path.is_dir():
+        return PictureSource(pictures_in(path), spec, unreadable)
+    elif not path.exists():
+        raise SourceError(
+            f"{spec}: no such source; give a picture, a folder, a video, a camera (0, /dev/video0, picamera) or a URL"
+        )
+    elif path.suffix.lower() in PICTURE_SUFFIXES:
+        return PictureSource([path], spec, unreadable)
+    else:
+        name, open_grabber = spec, partial(open_video, path)
+    return CaptureSource(open_grabber, name, retries=retries, stop=stop, notice=notice)

@@ -1,0 +1,163 @@
+"""The one command, ``edge-ssd``: a table of subcommands, of which only the one that is asked for is loaded.
+
+A command is a module with two functions::
+
+    def add_arguments(parser: argparse.ArgumentParser) -> None    # description, options, examples
+    def run(args: argparse.Namespace) -> int                      # the exit status
+
+Exit statuses: 0 done, 1 the command's own "no" (a budget passed), 2 bad input or bad usage, 130 interrupted,
+141 the reader of the output went away.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import importlib
+import io
+import itertools
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, NamedTuple, NoReturn
+
+from edge_ssd.errors import EdgeSSDError
+from edge_ssd.version import __version__
+
+__all__ = ["COMMANDS", "Command", "command_parser", "main"]
+
+PROGRAM = "edge-ssd"
+
+
+class Command(NamedTuple):
+    """A subcommand: the module that is loaded when it is asked for, and its line in the help."""
+
+    module: str
+    help: str
+
+
+COMMANDS: dict[str, Command] = {
+    "data": Command("edge_ssd.data.command", "fetch, make or inspect a data set"),
+    "train": Command("edge_ssd.training.command", "train a TinySSD on labelled pictures"),
+    "evaluate": Command("edge_ssd.training.evaluate_command", "average precision of a .keras or .tflite model"),
+    "convert": Command("converters.convert_command", "quantise a .keras model into one self-describing .tflite"),
+    "verify": Command("converters.verify_command", "compare a .tflite with the .keras model it was made from"),
+    "inspect": Command("converters.inspect_command", "show what a .tflite holds"),
+    "detect": Command("device_apps.detect_command", "find objects in a picture, a folder or a video"),
+    "camera": Command("device_apps.camera_command", "find objects in a live camera or stream"),
+}
+
+# The import name of each optional dependency, and the extra of pyproject.toml that installs it.
+_EXTRAS = {
+    "tensorflow": "train",
+    "keras": "train",
+    "matplotlib": "train",
+    "tqdm": "train",
+    "faster_coco_eval": "train",
+    "ai_edge_litert": "device",
+    "tflite_runtime": "device",
+    "cv2": "camera",
+}
+
+_INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
+_BROKEN_PIPE = 141  # 128 + SIGPIPE
+
+
+class _Parser(argparse.ArgumentParser):
+    """Keeps line breaks, takes no abbreviations (a later option could make them ambiguous), errs in one line."""
+
+    def __init__(self, **options: Any) -> None:
+        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        options.setdefault("allow_abbrev", False)
+        super().__init__(**options)
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: error: {_one_line(message)} (see: {self.prog} --help)\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line (default: the process's own) and return its exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    # A file name may hold bytes, or the text characters, that the terminal's encoding lacks.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    own = list(itertools.takewhile(lambda argument: argument.startswith("-"), arguments))
+    # --debug works on both sides of the command's name; it must be known before the command is imported.
+    debug = "--debug" in arguments
+    try:
+        status = _run(own, arguments[len(own) :])
+        sys.stdout.flush()
+    except SystemExit as stop:  # argparse, after --help, --version or bad usage
+        return stop.code if isinstance(stop.code, int) else 0
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # The reader of the output went away, as `| head` does: no error. What is still buffered goes nowhere, or
+        # Python would complain about it at exit.
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, sys.stdout.fileno())
+        os.close(nothing)
+        return _BROKEN_PIPE
+    except (EdgeSSDError, OSError) as error:
+        if debug:
+            raise
+        return _fail(_describe(error))
+    except ModuleNotFoundError as error:
+        extra = _EXTRAS.get((error.name or "").partition(".")[0])
+        if debug or extra is None:
+            raise
+        return _fail(f'this command needs {error.name}, which is not installed; run: pip install "edge-ssd[{extra}]"')
+    return status
+
+
+def _run(own: Sequence[str], rest: Sequence[str]) -> int:
+    top = _top_parser()
+    top.parse_args(own)
+    if not rest:
+        top.print_help(sys.stderr)
+        return 2
+    name, *options = rest
+    if name not in COMMANDS:
+        near = difflib.get_close_matches(name, COMMANDS, n=1)
+        remedy = f"did you mean {near[0]!r}?" if near else f"commands: {', '.join(COMMANDS)}"
+        return _fail(f"there is no command {name!r}; {remedy}")
+    parser = command_parser(name)
+    status: int = importlib.import_module(COMMANDS[name].module).run(parser.parse_args(options))
+    return status
+
+
+def command_parser(name: str) -> argparse.ArgumentParser:
+    """The parser of one command of :data:`COMMANDS`; loads that command's module."""
+    parser = _Parser(prog=f"{PROGRAM} {name}")
+    importlib.import_module(COMMANDS[name].module).add_arguments(parser)
+    parser.add_argument("--debug", action="store_true", help="on an error, show where it was raised")
+    return parser
+
+
+def _top_parser() -> argparse.ArgumentParser:
+    width = max(map(len, COMMANDS))
+    table = "\n".join(f"  {name:{width}}  {command.help}" for name, command in COMMANDS.items())
+    parser = _Parser(
+        prog=PROGRAM,
+        usage=f"{PROGRAM} [--help] [--version] [--debug] COMMAND ...",
+        description="From labelled pictures to a detector that runs on a Raspberry Pi.",
+        epilog=f"commands:\n{table}\n\n'{PROGRAM} COMMAND --help' describes one command, with examples.",
+    )
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    parser.add_argument("--debug", action="store_true", help="on an error, show where it was raised")
+    return parser
+
+
+def _fail(message: str) -> int:
+    print(f"{PROGRAM}: error: {message}", file=sys.stderr)
+    return 2
+
+
+def _describe(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return _one_line(f"{os.fsdecode(error.filename)}: {error.strerror}")
+    return _one_line(str(error) or type(error).__name__)
+
+
+def _one_line(message: str) -> str:
+    return " ".join(line.strip() for line in message.splitlines())

@@ -1,0 +1,127 @@
+"""What a label format's reader hands over, before anything is checked against the pictures.
+
+A reader (``d2l_csv``, ``tf_csv``, ``voc``) turns label files into a :class:`Reading`; ``assemble`` finds the
+pictures, checks every box against its picture and makes the data set. So a format's module holds nothing but
+what is particular to the format, and all formats report the same faults in the same words.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+
+from edge_ssd.data.dataset import Problem
+
+__all__ = ["PICTURE_SUFFIXES", "SPLITS", "Part", "PictureFolder", "RawObject", "Reading", "Record", "split_of_name"]
+
+SPLITS = ("train", "val", "test")
+_SPLIT_ENDINGS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"})
+
+
+class PictureFolder:
+    """A folder of pictures, listed once: looking a name up touches no disk."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            with os.scandir(path) as entries:
+                names = sorted(entry.name for entry in entries)
+        except OSError:
+            names = []
+        self._names = frozenset(names)
+        self._by_lower_case = {name.lower(): name for name in reversed(names)}
+        self._by_stem: dict[str, str] = {}
+        for name in reversed(names):
+            path_name = PurePath(name)
+            if path_name.suffix.lower() in PICTURE_SUFFIXES:
+                self._by_stem[path_name.stem] = name
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def find(self, name: str) -> Path | None:
+        """The picture of exactly this name; ``name`` may lie in a folder below, never above."""
+        if name in self._names:
+            return self.path / name
+        parts = Path(name).parts
+        if len(parts) > 1 and ".." not in parts and not Path(name).is_absolute():
+            path = self.path / name
+            return path if path.is_file() else None
+        return None
+
+    def find_stem(self, stem: str) -> Path | None:
+        """The picture of this name without its suffix."""
+        name = self._by_stem.get(stem)
+        return None if name is None else self.path / name
+
+    def find_any_case(self, name: str) -> Path | None:
+        """The picture whose name differs from ``name`` in upper and lower case only."""
+        found = self._by_lower_case.get(name.lower())
+        return None if found is None else self.path / found
+
+
+@dataclass(frozen=True)
+class RawObject:
+    """One labelled object as the label file states it; ``where`` is its place there ("line 12")."""
+
+    class_index: int
+    box_xyxy: tuple[float, float, float, float]
+    where: str
+
+
+@dataclass(frozen=True)
+class Record:
+    """One picture as the label file states it.
+
+    Attributes:
+        label_file: the file that says so.
+        name: the picture's file name as stated there.
+        folders: where the picture may lie, most likely first.
+        objects: as stated, unchecked.
+        stem: the picture's name without its suffix, where the format goes by that first.
+        stated_size: (height, width) as stated, or None.
+    """
+
+    label_file: Path
+    name: str
+    folders: tuple[PictureFolder, ...]
+    objects: tuple[RawObject, ...]
+    stem: str | None = None
+    stated_size: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """The records of one split. ``fatal`` is why this split cannot be used at all, if so."""
+
+    records: tuple[Record, ...]
+    problems: tuple[Problem, ...] = ()
+    fatal: str | None = None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Everything a data set's label files say.
+
+    Attributes:
+        names: the class names that ``RawObject.class_index`` counts.
+        parts: records by split ("train", "val", "test"); a set without splits has one part, "".
+        names_stated: False where the files hold bare numbers, and ``names`` was made up for them.
+    """
+
+    names: tuple[str, ...]
+    parts: Mapping[str, Part] = field(default_factory=dict)
+    names_stated: bool = True
+
+
+def split_of_name(name: str) -> str:
+    """The split that a folder or file name ends in ("bananas_train" → "train"), or ""."""
+    lower = name.lower()
+    for ending, split in _SPLIT_ENDINGS.items():
+        # "_train", "-train" or just "train": "constrain" is no training split.
+        if lower == ending or (lower.endswith(ending) and not lower[-len(ending) - 1].isalnum()):
+            return split
+    return ""

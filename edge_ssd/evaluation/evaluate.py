@@ -1,0 +1,125 @@
+"""Run a detector over a data set and score it.
+
+Float and quantised models go through the same three steps, those of the device: the runtime's ``preprocess``,
+the model's heads, the runtime's ``Postprocess``. A difference in their AP is then the model's, not the decoder's.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_ssd.data.dataset import Dataset, Sample
+from edge_ssd.errors import DataError
+from edge_ssd.evaluation.average_precision import MAX_DETECTIONS, AveragePrecision, Predictions, average_precision
+from edge_ssd.network import InputSpec, Network
+from edge_ssd.runtime.postprocess import Decoded, Head, Postprocess
+from edge_ssd.runtime.preprocess import Placement, preprocess, read_image
+
+__all__ = [
+    "IOU_THRESHOLD",
+    "SCORE_THRESHOLD",
+    "Evaluation",
+    "Heads",
+    "HeadsFunction",
+    "Progress",
+    "decode",
+    "evaluate",
+    "score_predictions",
+]
+
+# AP needs the whole precision–recall curve, so also the doubtful detections that a user would never see. Below
+# 0.01 hardly anything is right any more, and the evaluator counts only the best 100 a picture anyway.
+SCORE_THRESHOLD = 0.01
+
+# The runtime's default for suppression: what is measured is what a user gets.
+IOU_THRESHOLD = 0.5
+
+Heads = tuple[Sequence[Head], Sequence[Head]]
+"""One picture's output: class heads and box heads, one of each per level."""
+
+HeadsFunction = Callable[[npt.NDArray[np.uint8]], Sequence[Heads]]
+"""A model: pictures uint8 [B, height, width, 3] at its input size → B outputs."""
+
+Progress = Callable[[int, int], None]
+"""Called with (pictures done, pictures in all)."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The score, and the detections behind it: one entry per sample, in the data set's order."""
+
+    precision: AveragePrecision
+    predictions: tuple[Predictions, ...]
+    seconds: float
+
+
+def evaluate(
+    heads: HeadsFunction,
+    network: Network,
+    dataset: Dataset,
+    *,
+    batch_size: int = 1,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Detect in every picture of ``dataset`` and score the result.
+
+    Raises :class:`DataError` for a data set without objects and one whose labels are not the network's (load it with
+    ``labels=network.labels``); :class:`ImageError` for an unreadable picture.
+    """
+    if dataset.labels != network.labels:
+        raise DataError(
+            f"{dataset.root}: its labels {_names(dataset.labels)} are not the model's {_names(network.labels)}; "
+            "use the data set that the model was trained for"
+        )
+    start = time.perf_counter()
+    postprocess = Postprocess(network)
+    predictions: list[Predictions] = []
+    for images, placements in _batches(dataset.samples, network.input, batch_size):
+        for (class_heads, box_heads), placement in zip(heads(images), placements, strict=True):
+            predictions.append(_to_pixels(decode(postprocess, class_heads, box_heads), placement))
+        if progress is not None:
+            progress(len(predictions), len(dataset.samples))
+    return Evaluation(average_precision(dataset, predictions), tuple(predictions), time.perf_counter() - start)
+
+
+def decode(postprocess: Postprocess, class_heads: Sequence[Head], box_heads: Sequence[Head]) -> Decoded:
+    """Decode one picture's heads with the settings that every average precision here is measured with."""
+    return postprocess(
+        class_heads,
+        box_heads,
+        score_threshold=SCORE_THRESHOLD,
+        iou_threshold=IOU_THRESHOLD,
+        max_detections=MAX_DETECTIONS,
+    )
+
+
+def score_predictions(
+    dataset: Dataset, decoded: Iterable[Decoded], placements: Iterable[Placement]
+) -> AveragePrecision:
+    """Score what :func:`decode` returned for pictures that the caller already preprocessed.
+
+    Both iterables give one value per sample, in the data set's order.
+    """
+    return average_precision(dataset, [_to_pixels(*pair) for pair in zip(decoded, placements, strict=True)])
+
+
+def _batches(
+    samples: Sequence[Sample], spec: InputSpec, batch_size: int
+) -> Iterator[tuple[npt.NDArray[np.uint8], list[Placement]]]:
+    for start in range(0, len(samples), batch_size):
+        pairs = [preprocess(read_image(sample.path), spec) for sample in samples[start : start + batch_size]]
+        yield np.stack([image for image, _ in pairs]), [placement for _, placement in pairs]
+
+
+def _to_pixels(decoded: Decoded, placement: Placement) -> Predictions:
+    return Predictions(placement.to_pixels(decoded.boxes), decoded.scores, decoded.class_ids)
+
+
+def _names(labels: Sequence[str]) -> str:
+    shown = ", ".join(labels[:5])
+    return f"({shown}, … {len(labels)} in all)" if len(labels) > 5 else f"({shown})"

@@ -1,0 +1,58 @@
+"""Which pictures a model is measured on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from edge_ssd.data.dataset import Dataset
+from edge_ssd.data.load import Split, available_splits, load_dataset
+from edge_ssd.errors import DataError, SettingError
+
+__all__ = ["held_out_pictures", "take_evenly", "training_pictures"]
+
+
+def held_out_pictures(
+    folder: str | os.PathLike[str], labels: Sequence[str], split: Split | None = None, limit: int | None = None
+) -> tuple[Dataset, str]:
+    """The pictures to measure on, and the name of their part for the report.
+
+    Args:
+        folder: a data set.
+        labels: the model's, which fix the class ids.
+        split: the part to take; None for the validation pictures, or all of a set that is not divided.
+        limit: at most so many, see :func:`take_evenly`.
+
+    Raises :class:`DataError` as :func:`edge_ssd.data.load.load_dataset` does, and where only training pictures are
+    there and ``split`` does not ask for them: what a model was trained on says nothing about it.
+    """
+    if split is not None:
+        return take_evenly(load_dataset(folder, split, labels), limit), split
+    splits = available_splits(folder)
+    if not splits:
+        return take_evenly(load_dataset(folder, None, labels), limit), "all"
+    chosen: Split = "val" if "val" in splits else "test"
+    if chosen not in splits:
+        raise DataError(
+            f"{Path(folder)}: it has training pictures only, so nothing fair to measure on; add a validation part, or "
+            "ask for --split train"
+        )
+    return take_evenly(load_dataset(folder, chosen, labels), limit), chosen
+
+
+def training_pictures(folder: str | os.PathLike[str], labels: Sequence[str]) -> Dataset:
+    """The pictures that a model may see: the training part, or all of a set that has none."""
+    return load_dataset(folder, "train" if "train" in available_splits(folder) else None, labels)
+
+
+def take_evenly(dataset: Dataset, limit: int | None) -> Dataset:
+    """At most ``limit`` pictures, spread evenly over the data set, so that a folder sorted by class is covered."""
+    if limit is None or limit >= len(dataset):
+        return dataset
+    if limit < 1:
+        raise SettingError(f"cannot measure on {limit} pictures; the limit must be at least 1")
+    chosen = np.linspace(0, len(dataset) - 1, limit).round().astype(int).tolist()
+    return dataset.with_samples(tuple(dataset.samples[i] for i in chosen))

@@ -1,0 +1,110 @@
+"""One line of progress on standard error, with the time left; a line every ten seconds where nobody watches."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import TextIO
+
+__all__ = ["Progress", "format_seconds"]
+
+_REDRAW_SECONDS = 0.1
+_LOG_SECONDS = 10.0
+_BAR_CELLS = 24
+
+
+class Progress:
+    """Shows how far a piece of work is: ``progress(done, total)`` at every step, as often as you like.
+
+    On a terminal one line is redrawn at most ten times a second; elsewhere (a log, a pipe) a line is written about
+    every ten seconds, so that short work leaves no trace. Use it as a context manager: the line is ended whether
+    or not the work succeeds.
+
+    Args:
+        label: what is being done ("drawing").
+        unit: what is counted ("pictures"); "bytes" are shown as MB.
+        stream: default standard error.
+        clock: seconds, increasing.
+    """
+
+    def __init__(
+        self,
+        label: str,
+        unit: str = "",
+        stream: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._label = label
+        self._unit = unit
+        self._stream = sys.stderr if stream is None else stream
+        self._clock = clock
+        self._on_terminal = self._stream.isatty()
+        self._started = self._last_shown = clock()
+        self._first_done: int | None = None
+        self._state: tuple[int, int | None] | None = None
+        self._width = 0
+
+    def __call__(self, done: int, total: int | None) -> None:
+        """Report that ``done`` of ``total`` (None: unknown) units are done."""
+        now = self._clock()
+        if self._first_done is None:
+            # Work that is resumed does not start at 0: speed counts what this run did.
+            self._first_done, self._started = done, now
+        self._state = (done, total)
+        if now - self._last_shown >= (_REDRAW_SECONDS if self._on_terminal else _LOG_SECONDS):
+            self._last_shown = now
+            self._show(now)
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._on_terminal and self._state is not None:
+            self._show(self._clock())
+            self._stream.write("\n")
+            self._stream.flush()
+
+    def _show(self, now: float) -> None:
+        assert self._state is not None
+        done, total = self._state
+        line = self._line(done, total, now - self._started)
+        if self._on_terminal:
+            # Spaces wipe what a longer line before this one left behind.
+            self._stream.write("\r" + line.ljust(self._width))
+            self._width = len(line)
+        else:
+            self._stream.write(line + "\n")
+        self._stream.flush()
+
+    def _line(self, done: int, total: int | None, seconds: float) -> str:
+        bar = ""
+        left = ""
+        if total:
+            share = min(max(done / total, 0.0), 1.0)
+            filled = int(share * _BAR_CELLS)
+            bar = f" {share:4.0%} [{'#' * filled}{'.' * (_BAR_CELLS - filled)}]"
+            made = done - (self._first_done or 0)
+            if done >= total:
+                left = f", {format_seconds(seconds)}"
+            elif made > 0 and seconds > 0:
+                left = f", {format_seconds(seconds * (total - done) / made)} left"
+        return f"{self._label}{bar} {self._amount(done, total)}{left}"
+
+    def _amount(self, done: int, total: int | None) -> str:
+        if self._unit == "bytes":
+            return f"{done / 1e6:.1f}" + (f"/{total / 1e6:.1f} MB" if total else " MB")
+        return f"{done}" + (f"/{total}" if total else "") + (f" {self._unit}" if self._unit else "")
+
+
+def format_seconds(seconds: float) -> str:
+    """Seconds for a person: "8 s", "2 min 05 s", "1 h 02 min"."""
+    whole = max(round(seconds), 0)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

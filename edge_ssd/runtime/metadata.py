@@ -1,0 +1,185 @@
+"""What a bundle says of itself: the entry ``edge_ssd.json``, checked field by field."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from edge_ssd.errors import BundleError, NetworkError
+from edge_ssd.network import Network
+
+__all__ = ["FORMAT_VERSION", "Defaults", "HeadSpec", "Metadata", "parse_metadata"]
+
+FORMAT_VERSION = 1
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class HeadSpec:
+    """One output of the flatbuffer: ``output`` is its name in the signature ``serving_default``."""
+
+    level: int
+    kind: str
+    output: str
+    height: int
+    width: int
+    anchors_per_cell: int
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """The thresholds that a detector uses unless told otherwise."""
+
+    score_threshold: float
+    iou_threshold: float
+    max_detections: int
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """The checked content of ``edge_ssd.json``.
+
+    Attributes:
+        class_heads, box_heads: one a level, in the network's order.
+        sha256: hex digests of "flatbuffer" and "anchors" (the bytes of the entry), and perhaps of "calibration".
+        raw: the whole JSON value, with what is only for people to read (tools, accuracy).
+    """
+
+    name: str
+    network: Network
+    input_name: str
+    class_heads: tuple[HeadSpec, ...]
+    box_heads: tuple[HeadSpec, ...]
+    defaults: Defaults
+    quantization: str
+    sha256: Mapping[str, str | None]
+    raw: Mapping[str, Any]
+
+
+def parse_metadata(text: bytes) -> Metadata:
+    """Check ``edge_ssd.json``; raises :class:`BundleError` naming the first field that is wrong."""
+    import json
+
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is not JSON")
+
+    try:
+        data = json.loads(text.decode("utf-8"), parse_constant=refuse)
+    except (ValueError, RecursionError) as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
+        raise BundleError(f"edge_ssd.json cannot be read ({error})") from None
+    if not isinstance(data, dict):
+        raise BundleError("edge_ssd.json must hold an object")
+    version = _get(data, "format_version", int)
+    if version > FORMAT_VERSION:
+        raise BundleError(
+            f"it has bundle format {version} and this edge-ssd reads up to {FORMAT_VERSION}; "
+            "upgrade with: pip install --upgrade edge-ssd"
+        )
+    _require(version == FORMAT_VERSION, "format_version", version, FORMAT_VERSION)
+    try:
+        network = Network.from_dict(_get(data, "network", dict))
+    except NetworkError as error:
+        raise BundleError(f"edge_ssd.json: network: {error}") from None
+    labels = _get(data, "labels", list)
+    _require(labels == list(network.labels), "labels", labels, list(network.labels))
+    dtype = _get(data, "input.dtype", str)
+    _require(dtype == "uint8", "input.dtype", dtype, "uint8")
+    background = _get(data, "background_index", int)
+    _require(background == 0, "background_index", background, 0)
+    sha256 = _get(data, "sha256", dict)
+    for name in ("flatbuffer", "anchors"):
+        _require(_is_digest(sha256.get(name)), f"sha256.{name}", sha256.get(name), "64 hexadecimal digits")
+    _require(
+        all(digest is None or _is_digest(digest) for digest in sha256.values()), "sha256", sha256, "hexadecimal digests"
+    )
+    class_heads, box_heads = _heads(_get(data, "heads", list), network)
+    return Metadata(
+        name=_get(data, "name", str),
+        network=network,
+        input_name=_get(data, "input.name", str),
+        class_heads=class_heads,
+        box_heads=box_heads,
+        defaults=_defaults(data),
+        quantization=_get(data, "quantization", str),
+        sha256=sha256,
+        raw=data,
+    )
+
+
+def _defaults(data: Mapping[str, Any]) -> Defaults:
+    score = _get(data, "defaults.score_threshold", float)
+    iou = _get(data, "defaults.iou_threshold", float)
+    most = _get(data, "defaults.max_detections", int)
+    _require(0 <= score <= 1, "defaults.score_threshold", score, "0 to 1")
+    _require(0 <= iou <= 1, "defaults.iou_threshold", iou, "0 to 1")
+    _require(most >= 1, "defaults.max_detections", most, "1 or more")
+    return Defaults(score, iou, most)
+
+
+def _heads(rows: list[Any], network: Network) -> tuple[tuple[HeadSpec, ...], tuple[HeadSpec, ...]]:
+    """One head of classes and one of boxes for each level, with the level's own shape."""
+    heads: dict[tuple[str, int], HeadSpec] = {}
+    for i, row in enumerate(rows[: 2 * len(network.levels) + 1]):
+        where = f"heads[{i}]"
+        if not isinstance(row, dict):
+            raise BundleError(f"edge_ssd.json: {where} must be an object, got {_short(row)}")
+        level, kind = _get(row, "level", int, where), _get(row, "kind", str, where)
+        _require(kind in ("classes", "boxes"), f"{where}.kind", kind, "classes or boxes")
+        _require(0 <= level < len(network.levels), f"{where}.level", level, f"0 to {len(network.levels) - 1}")
+        head = HeadSpec(
+            level,
+            kind,
+            _get(row, "output", str, where),
+            _get(row, "height", int, where),
+            _get(row, "width", int, where),
+            _get(row, "anchors_per_cell", int, where),
+        )
+        own = network.levels[level]
+        shape = (head.height, head.width, head.anchors_per_cell)
+        expected = (own.height, own.width, own.anchors_per_cell)
+        _require(shape == expected, f"{where} height, width, anchors_per_cell", shape, expected)
+        heads[kind, level] = head
+    complete = len(rows) == len(heads) == 2 * len(network.levels)
+    if not complete or len({head.output for head in heads.values()}) != len(heads):
+        raise BundleError(
+            f"edge_ssd.json: heads must name one output for the classes and one for the boxes of each of "
+            f"{len(network.levels)} levels"
+        )
+    levels = range(len(network.levels))
+    return tuple(heads["classes", i] for i in levels), tuple(heads["boxes", i] for i in levels)
+
+
+def _get(data: Mapping[str, Any], path: str, kind: type, where: str = "") -> Any:
+    """The value at a dotted path, if it is of ``kind`` (a float may be written as a whole number)."""
+    value: Any = data
+    for key in path.split("."):
+        if not isinstance(value, dict) or key not in value:
+            raise BundleError(f"edge_ssd.json: {where or ''}{'.' if where else ''}{path} is missing")
+        value = value[key]
+    if kind is float and isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**53:
+        return float(value)
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        name = f"{where}.{path}" if where else path
+        raise BundleError(f"edge_ssd.json: {name} must be {_KINDS[kind]}, got {_short(value)}")
+    return value
+
+
+_KINDS = {int: "a whole number", float: "a number", str: "text", dict: "an object", list: "a list"}
+
+
+def _require(condition: bool, name: str, actual: object, expected: object) -> None:
+    if not condition:
+        raise BundleError(f"edge_ssd.json: {name} is {_short(actual)}, expected {_short(expected)}")
+
+
+def _is_digest(value: object) -> bool:
+    return isinstance(value, str) and _SHA256.fullmatch(value) is not None
+
+
+def _short(value: object) -> str:
+    """One short line: a foreign file must not fill the terminal."""
+    text = value if isinstance(value, str) and value.isprintable() else repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -1,0 +1,192 @@
+"""From a picture of any kind to the network's input, and boxes back to the picture.
+
+Training, calibration, evaluation and the device all go through :func:`preprocess`, so what the network was
+trained on is what it sees in the field. The contract: RGB, uint8, upright, resized by Pillow's antialiased
+bilinear filter (the same on every machine, unlike OpenCV's), values 0–255. Scaling is inside the network.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Union
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_ssd.boxes import FloatArray, clip_boxes
+from edge_ssd.errors import ImageError
+from edge_ssd.network import InputSpec
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PILImage
+
+__all__ = ["ImageArray", "ImageLike", "Placement", "as_rgb", "place", "preprocess", "read_image"]
+
+ImageArray = npt.NDArray[np.uint8]
+ImageLike = Union[ImageArray, "PILImage", str, "os.PathLike[str]"]
+
+LETTERBOX_GREY = 114  # near the mean of photographs, so that the bars are no edge of their own
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a picture lies in the network's input, all in pixels.
+
+    The picture of ``image_size`` (height, width) fills the rectangle ``left, top, width, height`` of an input of
+    ``input_size`` (height, width).
+    """
+
+    image_size: tuple[int, int]
+    input_size: tuple[int, int]
+    left: int
+    top: int
+    width: int
+    height: int
+
+    def to_pixels(self, boxes_xyxy: npt.ArrayLike) -> FloatArray:
+        """Boxes [..., 4] in 0–1 of the input → float32 [..., 4] in pixels of the picture, clipped to it."""
+        image_height, image_width = self.image_size
+        boxes = np.asarray(boxes_xyxy, np.float32)
+        factor, shift = self._affine()
+        return clip_boxes((boxes - shift) / factor, image_height, image_width)
+
+    def from_pixels(self, boxes_xyxy: npt.ArrayLike) -> FloatArray:
+        """Boxes [..., 4] in pixels of the picture → float32 [..., 4] in 0–1 of the input, not clipped."""
+        factor, shift = self._affine()
+        boxes: FloatArray = np.asarray(boxes_xyxy, np.float32) * factor + shift
+        return boxes
+
+    def _affine(self) -> tuple[FloatArray, FloatArray]:
+        """``input = pixels * factor + shift``, both float32 [4]."""
+        (image_height, image_width), (input_height, input_width) = self.image_size, self.input_size
+        factor = np.array([self.width / (image_width * input_width), self.height / (image_height * input_height)] * 2)
+        shift = np.array([self.left / input_width, self.top / input_height] * 2)
+        return factor.astype(np.float32), shift.astype(np.float32)
+
+
+def place(image_size: tuple[int, int], input_spec: InputSpec) -> Placement:
+    """Where a picture of ``image_size`` (height, width) goes: all of the input, or centred in it (letterbox)."""
+    image_height, image_width = image_size
+    if input_spec.resize == "stretch":
+        return Placement(image_size, input_spec.size, 0, 0, input_spec.width, input_spec.height)
+    ratio = min(input_spec.height / image_height, input_spec.width / image_width)
+    height = min(max(1, round(image_height * ratio)), input_spec.height)
+    width = min(max(1, round(image_width * ratio)), input_spec.width)
+    left, top = (input_spec.width - width) // 2, (input_spec.height - height) // 2
+    return Placement(image_size, input_spec.size, left, top, width, height)
+
+
+def preprocess(image_rgb: ImageArray, input_spec: InputSpec) -> tuple[ImageArray, Placement]:
+    """Resize a picture to the network's input.
+
+    Args:
+        image_rgb: uint8 [H, W, 3], as :func:`as_rgb` gives it.
+        input_spec: the network's input.
+
+    Returns:
+        uint8 [height, width, 3] (the argument itself if it already fits) and where the picture lies in it.
+    """
+    from PIL import Image
+
+    placement = place(image_rgb.shape[:2], input_spec)
+    if image_rgb.shape[:2] == (placement.height, placement.width):
+        content = image_rgb
+    else:
+        size = (placement.width, placement.height)
+        content = np.asarray(Image.fromarray(image_rgb).resize(size, Image.Resampling.BILINEAR))
+    if content.shape[:2] == input_spec.size:
+        return np.ascontiguousarray(content), placement
+    canvas = np.full((*input_spec.size, 3), LETTERBOX_GREY, np.uint8)
+    bottom, right = placement.top + placement.height, placement.left + placement.width
+    canvas[placement.top : bottom, placement.left : right] = content
+    return canvas, placement
+
+
+def read_image(path: str | os.PathLike[str]) -> ImageArray:
+    """Read a picture file as uint8 RGB [H, W, 3].
+
+    Upright as its EXIF orientation says; greyscale, palette, CMYK and 16-bit pictures are converted, transparent
+    parts become white as in a viewer. Of an animation, the first frame. Raises :class:`ImageError` naming the file.
+    """
+    from PIL import Image
+
+    name = os.fspath(path)
+    try:
+        with Image.open(name) as image:
+            image.load()
+            return _convert(image)
+    except FileNotFoundError:
+        raise ImageError(f"{name}: no such picture; check the path") from None
+    except IsADirectoryError:
+        raise ImageError(f"{name}: is a folder; give one picture file") from None
+    except ImageError as error:
+        raise ImageError(f"{name}: {error}") from None
+    # Pillow's decoders raise nearly anything on damaged files (struct.error, SyntaxError, IndexError …).
+    except Exception as error:
+        raise ImageError(f"{name}: cannot be read as a picture ({error}); save it anew as JPEG or PNG") from None
+
+
+def as_rgb(image: ImageLike) -> ImageArray:
+    """Take an array, a Pillow image or a path as uint8 RGB [H, W, 3]; raises :class:`ImageError` for anything else.
+
+    Arrays are taken as they are: uint8, RGB, H×W×3. OpenCV's frames are BGR: give ``frame[..., ::-1]``.
+    """
+    if isinstance(image, np.ndarray):
+        return _check_array(image)
+    if isinstance(image, (str, os.PathLike)):
+        return read_image(image)
+    if _is_pillow(image):
+        try:
+            return _convert(image)
+        except ImageError:
+            raise
+        except Exception as error:  # a lazily opened file is decoded here, see read_image
+            raise ImageError(f"the Pillow image cannot be decoded ({error}); save it anew as JPEG or PNG") from None
+    kind = type(image).__name__
+    raise ImageError(f"a picture must be a uint8 RGB array [H, W, 3], a Pillow image or a path, got {kind}")
+
+
+def _check_array(image: npt.NDArray[Any]) -> ImageArray:
+    if image.dtype != np.uint8:
+        raise ImageError(
+            f"a picture array must be uint8 with values 0–255, got {image.dtype}; "
+            "scale to 0–255, round, and convert with .astype(np.uint8)"
+        )
+    if image.ndim != 3 or image.shape[2] != 3:
+        raise ImageError(
+            f"a picture array must be RGB of shape [H, W, 3], got {list(image.shape)}; "
+            "stack a grey one three times, drop a fourth channel, and give one picture at a time"
+        )
+    if 0 in image.shape:
+        raise ImageError(f"a picture array must not be empty, got shape {list(image.shape)}")
+    return image
+
+
+def _is_pillow(image: object) -> bool:
+    # Without importing Pillow: a Pillow image can only exist where Pillow is loaded already.
+    import sys
+
+    module = sys.modules.get("PIL.Image")
+    return module is not None and isinstance(image, module.Image)
+
+
+def _convert(image: PILImage) -> ImageArray:
+    from PIL import Image, ImageOps
+
+    try:
+        image = ImageOps.exif_transpose(image)
+    except Exception:  # damaged EXIF says nothing about orientation: the picture is taken as it lies
+        image = image.copy()
+    if 0 in image.size:
+        raise ImageError(f"a picture must not be empty, got {image.width}×{image.height}")
+    if image.mode.startswith("I"):  # 16-bit greyscale: Pillow's own conversion clips instead of scaling
+        grey = np.clip(np.asarray(image).astype(np.int64), 0, 65535) // 257
+        return np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
+    if image.mode == "F":
+        raise ImageError("a picture of floating-point numbers has no agreed range; convert it to 8 bits first")
+    if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "La", "RGBa"):
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+        image = Image.alpha_composite(white, image)
+    return np.asarray(image.convert("RGB"))

@@ -1,0 +1,173 @@
+"""``edge-ssd train``: a folder of labelled pictures in, a Keras model out."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge_ssd.errors import DataError
+
+if TYPE_CHECKING:
+    from edge_ssd.data.dataset import Dataset
+
+__all__ = ["add_arguments", "run"]
+
+_DESCRIPTION = """\
+Train a TinySSD on a folder of labelled pictures (the format is recognised).
+
+RUN receives model.keras (to convert), history.csv and history.png (to look at), and checkpoint.npz, from which
+--resume goes on after an interruption. Average precision on the validation split is measured every epoch."""
+
+_EXAMPLES = """\
+examples:
+  edge-ssd train --data pictures --out runs/first
+  edge-ssd train --data pictures --out runs/first --resume
+  edge-ssd train --data pictures --out runs/tuned --from runs/first/model.keras --epochs 10
+  edge-ssd train --data bananas --out runs/book --recipe book
+"""
+
+
+# Where a data set has no validation split of its own.
+_HELD_OUT = 0.15
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description, parser.epilog = _DESCRIPTION, _EXAMPLES
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="data-set folder")
+    parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of this run")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in RUN, by its own recipe")
+    parser.add_argument("--from", dest="start_from", type=Path, metavar="MODEL.keras", help="start from these weights")
+    parser.add_argument(
+        "--validation-split",
+        type=float,
+        metavar="SHARE",
+        help="hold out this share of the training pictures, by --seed, and measure on it (default: the data set's "
+        "own validation split, or 0.15 where it has none)",
+    )
+
+    network = parser.add_argument_group("network (default: the book's)")
+    network.add_argument("--input-size", type=_size, default=(256, 256), metavar="HxW", help="default 256x256")
+    network.add_argument("--width", type=float, default=1.0, help="channel multiplier, default 1")
+    network.add_argument("--resize", choices=("stretch", "letterbox"), default="stretch", help="default stretch")
+
+    recipe = parser.add_argument_group("recipe")
+    recipe.add_argument(
+        "--recipe", choices=("default", "book"), default="default", help="where the values not given come from"
+    )
+    for flag, options in _RECIPE_FLAGS.items():
+        recipe.add_argument(f"--{flag}", **options)
+
+
+_RECIPE_FLAGS: dict[str, dict[str, Any]] = {
+    "epochs": {"type": int, "metavar": "N"},
+    "batch-size": {"type": int, "metavar": "N"},
+    "seed": {"type": int, "metavar": "N"},
+    "precision": {"choices": ("float32", "mixed_bfloat16"), "help": "of the computation; weights stay float32"},
+    "optimizer": {"choices": ("sgd", "adamw")},
+    "learning-rate": {"type": float, "metavar": "RATE", "help": "its peak"},
+    "weight-decay": {"type": float, "metavar": "DECAY"},
+    "warmup-epochs": {"type": float, "metavar": "N"},
+    "cosine": {"action": argparse.BooleanOptionalAction, "help": "let the learning rate fall to 0"},
+    "assignment": {"choices": ("fixed", "dynamic"), "help": "of anchors to objects: the book's IoU rule, or by alignment"},
+    "class-loss": {"choices": ("cross_entropy", "hard_negative", "focal", "quality")},
+    "box-loss": {"choices": ("l1", "smooth_l1", "giou")},
+    "box-weight": {"type": float, "metavar": "FACTOR", "help": "of the box loss against the class loss"},
+    "sigma": {"type": float, "metavar": "SIGMA", "help": "of smooth L1"},
+    "flip": {"action": argparse.BooleanOptionalAction, "help": "mirror pictures left to right"},
+    "vertical-flip": {
+        "action": argparse.BooleanOptionalAction,
+        "help": "mirror pictures top to bottom: only where objects have no upright",
+    },
+    "zoom": {"type": float, "metavar": "FACTOR", "help": "enlarge or shrink pictures at random up to this; 1 is never"},
+    "color": {"type": float, "metavar": "SHARE", "help": "change brightness, contrast, saturation by up to this"},
+    "average-decay": {"type": float, "metavar": "DECAY", "help": "of the weights' moving average; 0 is none"},
+}
+
+
+def run(args: argparse.Namespace) -> int:
+    # TensorFlow's start-up chatter would bury the one line that a user needs.
+    from edge_ssd.training.quiet import quiet_tensorflow
+
+    quiet_tensorflow()
+    from edge_ssd.network import tiny_ssd
+    from edge_ssd.progress import format_seconds
+    from edge_ssd.training.history import HistoryRow
+    from edge_ssd.training.recipe import Recipe, book_recipe
+    from edge_ssd.training.run import load_run, train
+
+    changes = {flag.replace("-", "_"): getattr(args, flag.replace("-", "_")) for flag in _RECIPE_FLAGS}
+    changes = {name: value for name, value in changes.items() if value is not None}
+    if args.resume:
+        if changes or args.start_from:
+            given = ", ".join("--" + name.replace("_", "-") for name in changes) or "--from"
+            raise DataError(f"a resumed run keeps its own recipe: leave out {given}, or start a new run in another --out")
+        network, recipe = load_run(args.out)
+        training = _load_training(args.data, network.labels)
+    else:
+        recipe = replace(book_recipe() if args.recipe == "book" else Recipe(), **changes)
+        training = _load_training(args.data)
+        # The book's network sees pixels as they are.
+        scale = 1.0 if args.recipe == "book" else 1 / 255
+        network = tiny_ssd(
+            training.labels, input_size=args.input_size, width=args.width, resize=args.resize, input_scale=scale
+        )
+    training, validation = _divide(args.data, training, args.validation_split, recipe.seed)
+    for problem in dict.fromkeys((*training.problems, *validation.problems)):
+        print(f"warning: {problem}")
+    print(
+        f"{len(training.samples)} training and {len(validation.samples)} validation pictures, "
+        f"{network.num_classes} classes, {network.num_anchors} anchors, {recipe.epochs} epochs"
+    )
+
+    def report(row: HistoryRow) -> None:
+        left = format_seconds((recipe.epochs - row.epoch) * row.seconds)
+        print(
+            f"epoch {row.epoch}/{recipe.epochs}: loss {row.loss:.3f}, class error {row.class_error:.2e}, "
+            f"box MAE {row.box_mae:.2e}, AP {row.ap:.3f}, AP50 {row.ap50:.3f}, AP75 {row.ap75:.3f}, "
+            f"{row.images_per_second:.0f} images/s, {left} left",
+            flush=True,
+        )
+
+    model = train(
+        network,
+        recipe,
+        training,
+        validation,
+        args.out,
+        resume=args.resume,
+        start_from=args.start_from,
+        report=report,
+    )
+    print(f"model: {model}\nnext:  edge-ssd convert {model} --data {args.data} --out {args.out.name}.tflite")
+    return 0
+
+
+def _load_training(folder: Path, labels: tuple[str, ...] | None = None) -> Dataset:
+    from edge_ssd.data.load import available_splits, load_dataset
+
+    return load_dataset(folder, "train" if "train" in available_splits(folder) else None, labels=labels)
+
+
+def _divide(folder: Path, training: Dataset, share: float | None, seed: int) -> tuple[Dataset, Dataset]:
+    """The training and the validation pictures; see ``--validation-split``."""
+    from edge_ssd.data.load import available_splits, load_dataset, split_dataset
+
+    splits = available_splits(folder)
+    if share is None and "train" in splits and ("val" in splits or "test" in splits):
+        return training, load_dataset(folder, "val", labels=training.labels)
+    if share is None:
+        share = _HELD_OUT
+        print(f"{folder} has no validation split: {share:.0%} of its training pictures are held out for it")
+    if not 0 < share < 1:
+        raise DataError(f"--validation-split must be between 0 and 1, got {share}")
+    return split_dataset(training, 1 - share, seed)
+
+
+def _size(text: str) -> tuple[int, int]:
+    height, _, width = text.lower().partition("x")
+    try:
+        return int(height), int(width)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected HEIGHTxWIDTH such as 256x256, got {text!r}") from None

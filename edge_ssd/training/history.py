@@ -1,0 +1,83 @@
+"""What a training run came to, epoch by epoch: a CSV to compute with and a curve to look at."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from edge_ssd.errors import DataError
+from edge_ssd.files import atomic_path
+
+__all__ = ["HistoryRow", "draw_history", "read_history", "write_history"]
+
+
+@dataclass(frozen=True)
+class HistoryRow:
+    """One epoch. Loss, class error and box MAE are means over the training batches; AP is of the validation split."""
+
+    epoch: int
+    loss: float
+    class_error: float
+    box_mae: float
+    ap: float
+    ap50: float
+    ap75: float
+    seconds: float
+    images_per_second: float
+
+
+_COLUMNS = [column.name for column in fields(HistoryRow)]
+
+
+def write_history(rows: Sequence[HistoryRow], path: str | os.PathLike[str]) -> None:
+    """Write all rows as CSV with a header line."""
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(_COLUMNS)
+        for row in rows:
+            writer.writerow(f"{value:.6g}" for value in vars(row).values())
+
+
+def read_history(path: str | os.PathLike[str]) -> list[HistoryRow]:
+    """Read what :func:`write_history` wrote; a missing file is an empty history."""
+    path = Path(path)
+    if not path.is_file():
+        return []
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return [
+                HistoryRow(**{name: int(value) if name == "epoch" else float(value) for name, value in row.items()})
+                for row in csv.DictReader(file)
+            ]
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{path}: not a training history ({error}); remove it to go on without one") from None
+
+
+def draw_history(rows: Sequence[HistoryRow], path: str | os.PathLike[str]) -> None:
+    """Draw the curve as PNG: class error and box MAE, as the book does, and AP, which is what counts."""
+    # Not pyplot: a figure of its own needs no display and leaves no global state.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    epochs = [row.epoch for row in rows]
+    marker = "o" if len(rows) < 3 else None
+    book, precision = figure.subplots(1, 2)
+    book.plot(epochs, [row.class_error for row in rows], marker=marker, label="class error")
+    book.plot(epochs, [row.box_mae for row in rows], "--", marker=marker, label="box MAE")
+    book.set_yscale("log")
+    book.set_title("the book's metrics (training batches)")
+    for name, label, style in (("ap50", "AP50", ":"), ("ap75", "AP75", "--"), ("ap", "AP", "-")):
+        precision.plot(epochs, [getattr(row, name) for row in rows], style, marker=marker, label=label)
+    precision.set_ylim(0, 1)
+    precision.set_title("average precision (validation split)")
+    for axes in (book, precision):
+        axes.set_xlabel("epoch")
+        axes.grid(alpha=0.3)
+        axes.legend()
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=120)

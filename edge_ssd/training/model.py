@@ -1,0 +1,165 @@
+"""TinySSD in Keras 3, part by part under the book's names (d2l, "Single Shot Multibox Detection").
+
+Pictures go in as pixels 0–255, NHWC; the scaling to what the layers want is a layer of the model. Feature maps
+keep NHWC order throughout, which makes a flattened head's order level, row, column, anchor: the anchor table's.
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from edge_ssd.errors import EdgeSSDError, ModelError
+from edge_ssd.files import atomic_path
+from edge_ssd.network import Network
+from edge_ssd.training.normalization import FusedBatchNormalization
+
+__all__ = [
+    "TinySSD",
+    "base_net",
+    "bbox_predictor",
+    "cls_predictor",
+    "concat_preds",
+    "down_sample_blk",
+    "flatten_pred",
+    "get_blk",
+    "load_tiny_ssd",
+    "save_tiny_ssd",
+]
+
+# Of the moving statistics. Keras's 0.99 needs hundreds of steps to forget the start; a small data set has not so many.
+_NORM_MOMENTUM = 0.9
+
+
+def cls_predictor(num_anchors: int, num_classes: int, **options: Any) -> layers.Layer:
+    """Class head of one level: [B, H, W, C] → [B, H, W, num_anchors · (num_classes + 1)] logits."""
+    return layers.Conv2D(num_anchors * (num_classes + 1), kernel_size=3, padding="same", **options)
+
+
+def bbox_predictor(num_anchors: int, **options: Any) -> layers.Layer:
+    """Box head of one level: [B, H, W, C] → [B, H, W, num_anchors · 4] offsets."""
+    return layers.Conv2D(num_anchors * 4, kernel_size=3, padding="same", **options)
+
+
+def flatten_pred(pred: Any) -> Any:
+    """[B, H, W, C] → [B, H·W·C], channels fastest, as the anchors are ordered."""
+    return ops.reshape(pred, (ops.shape(pred)[0], -1))
+
+
+def concat_preds(preds: Sequence[Any]) -> Any:
+    """Join the heads of all levels into one [B, total] tensor."""
+    return ops.concatenate([flatten_pred(pred) for pred in preds], axis=1)
+
+
+def down_sample_blk(num_channels: int, **options: Any) -> keras.Sequential:
+    """Halve the map: two 3×3 convolutions with batch normalisation and ReLU, then 2×2 max pooling."""
+    block: list[layers.Layer] = []
+    for i in range(2):
+        block += [
+            layers.Conv2D(num_channels, kernel_size=3, padding="same", name=f"conv_{i}"),
+            FusedBatchNormalization(momentum=_NORM_MOMENTUM, name=f"norm_{i}"),
+            layers.ReLU(name=f"relu_{i}"),
+        ]
+    return keras.Sequential([*block, layers.MaxPool2D(pool_size=2, strides=2, name="pool")], **options)
+
+
+def base_net(channels: Sequence[int] = (16, 32, 64), **options: Any) -> keras.Sequential:
+    """The first feature map: one down-sampling block per entry of ``channels``."""
+    blocks = [down_sample_blk(count, name=f"block_{i}") for i, count in enumerate(channels)]
+    return keras.Sequential(blocks, **options)
+
+
+def get_blk(i: int, network: Network) -> layers.Layer:
+    """Block ``i`` of the pyramid: the base net, then down-sampling blocks, then a global max pool."""
+    if i == 0:
+        return base_net(network.base_channels, name="base_net")
+    if i == len(network.levels) - 1:
+        return layers.GlobalMaxPool2D(keepdims=True, name="global_max_pool")
+    return down_sample_blk(network.block_channels[i - 1], name=f"down_sample_{i}")
+
+
+@keras.saving.register_keras_serializable(package="edge_ssd")
+class TinySSD(keras.Model):
+    """The detector that a :class:`~edge_ssd.network.Network` describes.
+
+    Calling it on pictures [B, H, W, 3] (pixels 0–255, any numeric dtype) returns class logits [B, A, q+1] and
+    offsets [B, A, 4], both float32.
+    """
+
+    def __init__(self, network: Network, **options: Any) -> None:
+        super().__init__(**options)
+        self.network = network
+        self.scaling = layers.Rescaling(network.input.scale, network.input.offset, name="scaling")
+        self.blocks = [get_blk(i, network) for i in range(len(network.levels))]
+        self.cls_predictors = [
+            cls_predictor(level.anchors_per_cell, network.num_classes, name=f"classes_{i}")
+            for i, level in enumerate(network.levels)
+        ]
+        self.bbox_predictors = [
+            bbox_predictor(level.anchors_per_cell, name=f"boxes_{i}") for i, level in enumerate(network.levels)
+        ]
+        # Built at once, so that a model has its weights as soon as it exists, loaded or new.
+        self(np.zeros((1, *network.input.size, 3), np.float32))
+
+    def head_maps(self, pictures: Any, training: bool = False) -> tuple[list[Any], list[Any]]:
+        """Class maps [B, h, w, a·(q+1)] and box maps [B, h, w, 4a], float32, one of each per level."""
+        features = self.scaling(pictures)
+        class_maps, box_maps = [], []
+        for block, classes, boxes in zip(self.blocks, self.cls_predictors, self.bbox_predictors, strict=True):
+            features = block(features, training=training)
+            class_maps.append(ops.cast(classes(features), "float32"))
+            box_maps.append(ops.cast(boxes(features), "float32"))
+        return class_maps, box_maps
+
+    def call(self, pictures: Any, training: bool = False) -> tuple[Any, Any]:
+        class_maps, box_maps = self.head_maps(pictures, training=training)
+        anchors, classes = self.network.num_anchors, self.network.num_classes
+        class_logits = ops.reshape(concat_preds(class_maps), (-1, anchors, classes + 1))
+        return class_logits, ops.reshape(concat_preds(box_maps), (-1, anchors, 4))
+
+    def get_config(self) -> dict[str, Any]:
+        return {"network": self.network.to_dict(), "name": self.name}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: object = None) -> TinySSD:
+        return cls(Network.from_dict(config["network"]), name=config.get("name"))
+
+
+def save_tiny_ssd(model: TinySSD, path: str | os.PathLike[str]) -> None:
+    """Write ``path`` (a ``.keras`` file) whole or not at all."""
+    with atomic_path(path) as temporary:
+        model.save(temporary)
+
+
+def load_tiny_ssd(path: str | os.PathLike[str]) -> TinySSD:
+    """Read a ``.keras`` file that :func:`save_tiny_ssd` wrote, in float32 whatever it was trained in.
+
+    Raises :class:`ModelError` for a missing, damaged or foreign file, and for weights that are not finite.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ModelError(f"{path}: no such file; expected a .keras model that 'edge-ssd train' wrote")
+    if not zipfile.is_zipfile(path):
+        raise ModelError(f"{path}: not a .keras file (or cut short); expected a model that 'edge-ssd train' wrote")
+    if path.suffix != ".keras":
+        raise ModelError(f"{path}: the name of a Keras model must end in .keras")
+    try:
+        model = keras.saving.load_model(path, compile=False)
+    except EdgeSSDError:
+        raise
+    except Exception as error:  # Keras raises many kinds for a damaged or foreign file; none is of use to the caller.
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise ModelError(f"{path}: Keras cannot load it: {reason[0][:200]}") from error
+    if not isinstance(model, TinySSD):
+        raise ModelError(f"{path}: holds a {type(model).__name__}, not a TinySSD that 'edge-ssd train' wrote")
+    for weight in model.weights:
+        if not np.isfinite(weight.numpy()).all():
+            raise ModelError(f"{path}: the weights {weight.path} are not finite; the training diverged")
+    return model

@@ -1,0 +1,33 @@
+"""Batch normalisation by TensorFlow's fused kernel.
+
+Keras 3 composes the training pass of its layer from a dozen elementwise operations, which on a CPU took about as
+long as the convolutions between them. The fused kernel does the same in one pass. Weights and inference are Keras's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+__all__ = ["FusedBatchNormalization"]
+
+
+class FusedBatchNormalization(keras.layers.BatchNormalization):
+    """:class:`keras.layers.BatchNormalization` over the last axis of [B, H, W, C], faster to train on a CPU."""
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        if not training:
+            return super().call(inputs, training=False, mask=mask)
+        outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+            inputs,
+            tf.cast(self.gamma, tf.float32),
+            tf.cast(self.beta, tf.float32),
+            epsilon=self.epsilon,
+            data_format="NHWC",
+            is_training=True,
+        )
+        self.moving_mean.assign(self.moving_mean * self.momentum + mean * (1 - self.momentum))
+        self.moving_variance.assign(self.moving_variance * self.momentum + variance * (1 - self.momentum))
+        return outputs

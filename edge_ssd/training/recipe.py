@@ -1,0 +1,115 @@
+"""A training recipe: every choice that is not the network, in one frozen value that is saved with the run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from edge_ssd.errors import EdgeSSDError
+
+__all__ = ["Recipe", "RecipeError", "book_recipe"]
+
+
+class RecipeError(EdgeSSDError, ValueError):
+    """A training recipe that contradicts itself."""
+
+
+Assignment = Literal["fixed", "dynamic"]
+ClassLoss = Literal["cross_entropy", "hard_negative", "focal", "quality"]
+BoxLoss = Literal["l1", "smooth_l1", "giou"]
+Optimizer = Literal["sgd", "adamw"]
+Precision = Literal["float32", "mixed_bfloat16"]
+
+_CHOICES = {
+    "assignment": ("fixed", "dynamic"),
+    "class_loss": ("cross_entropy", "hard_negative", "focal", "quality"),
+    "box_loss": ("l1", "smooth_l1", "giou"),
+    "optimizer": ("sgd", "adamw"),
+    "precision": ("float32", "mixed_bfloat16"),
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained; ``docs/training.md`` says what each choice brings.
+
+    Attributes:
+        learning_rate: its peak; 0 to it over ``warmup_epochs``, then down to 0 by a cosine if ``cosine``.
+        assignment: "fixed" is the book's IoU rule, "dynamic" assigns by what the network predicts.
+        class_loss: "cross_entropy" is the book's mean over all anchors; "quality" needs dynamic assignment.
+        box_loss: "l1" is the book's; "giou" adds 1 − GIoU of the decoded box to smooth L1.
+        box_weight: factor of the box loss against the class loss.
+        sigma: of smooth L1.
+        flip, vertical_flip: mirror half of the pictures.
+        zoom: largest factor by which a picture is enlarged or shrunk at random; 1 is never.
+        color: strength of random brightness, contrast and saturation; 0 is none.
+        average_decay: of the moving average of the weights that is evaluated and saved; 0 is no average.
+    """
+
+    epochs: int = 50
+    batch_size: int = 16
+    optimizer: Optimizer = "adamw"
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.05
+    warmup_epochs: float = 2.0
+    cosine: bool = True
+    assignment: Assignment = "dynamic"
+    class_loss: ClassLoss = "quality"
+    box_loss: BoxLoss = "giou"
+    box_weight: float = 2.0
+    sigma: float = 1.0
+    flip: bool = True
+    vertical_flip: bool = False
+    zoom: float = 1.0
+    color: float = 0.0
+    average_decay: float = 0.998
+    precision: Precision = "mixed_bfloat16"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise RecipeError(f"{name} must be one of {', '.join(choices)}; got {getattr(self, name)!r}")
+        for name in ("epochs", "batch_size"):
+            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
+                raise RecipeError(f"{name} must be a whole number of at least 1, got {getattr(self, name)!r}")
+        for name in ("learning_rate", "sigma", "box_weight"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise RecipeError(f"{name} must be a positive number, got {getattr(self, name)!r}")
+        if not 0 <= self.average_decay < 1:
+            raise RecipeError(f"average_decay must be in 0–1, got {self.average_decay!r}")
+        if not 1 <= self.zoom <= 4 or not 0 <= self.color <= 1:
+            raise RecipeError(f"zoom must be in 1–4 and color in 0–1, got {self.zoom!r} and {self.color!r}")
+        if self.class_loss == "quality" and self.assignment != "dynamic":
+            raise RecipeError("class_loss 'quality' needs assignment 'dynamic': the fixed one gives no quality")
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Recipe:
+        try:
+            return cls(**data)
+        except TypeError as error:
+            raise RecipeError(f"not a training recipe: {error}") from None
+
+
+def book_recipe() -> Recipe:
+    """The book's recipe (d2l, "Single Shot Multibox Detection", Training); its network has ``input_scale=1``."""
+    return Recipe(
+        epochs=20,
+        batch_size=32,
+        optimizer="sgd",
+        learning_rate=0.2,
+        weight_decay=5e-4,
+        warmup_epochs=0,
+        cosine=False,
+        assignment="fixed",
+        class_loss="cross_entropy",
+        box_loss="l1",
+        box_weight=1.0,
+        flip=False,
+        average_decay=0,
+        precision="float32",
+    )

@@ -1,0 +1,181 @@
+"""The training loop: one compiled step, a moving average of the weights, checkpoints, history."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from edge_ssd.data.dataset import Dataset
+from edge_ssd.errors import ModelError
+from edge_ssd.evaluation.average_precision import AveragePrecision
+from edge_ssd.evaluation.evaluate import decode, score_predictions
+from edge_ssd.evaluation.keras_heads import KERAS_BATCH_SIZE, keras_heads
+from edge_ssd.network import Network
+from edge_ssd.runtime.postprocess import Postprocess
+from edge_ssd.training.checkpoint import load_checkpoint, save_checkpoint
+from edge_ssd.training.model import TinySSD
+from edge_ssd.training.objective import Objective
+from edge_ssd.training.pipeline import Pictures, training_batches
+from edge_ssd.training.recipe import Recipe
+
+__all__ = ["EpochResult", "Trainer", "evaluate_pictures", "make_optimizer"]
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """What one epoch came to; means over its batches."""
+
+    epoch: int
+    loss: float
+    class_error: float
+    box_mae: float
+    seconds: float
+    images_per_second: float
+
+
+class Trainer:
+    """Trains one network by one recipe; its state lives in the file ``checkpoint`` after every :meth:`save`.
+
+    ``model`` is what the gradient moves, ``averaged`` is what is evaluated and kept: the moving average of all of
+    the model's weights, batch-normalisation statistics included (averaged weights under the newest statistics
+    fit each other badly). Without averaging both are the same object.
+    """
+
+    def __init__(self, network: Network, recipe: Recipe, checkpoint: Path) -> None:
+        keras.utils.set_random_seed(recipe.seed)
+        # Only the model in training computes in lower precision; its weights stay float32.
+        with _dtype_policy(recipe.precision):
+            self.model = TinySSD(network)
+        if recipe.class_loss != "cross_entropy":
+            _expect_background(self.model)
+        self.averaged = TinySSD(network) if recipe.average_decay else self.model
+        self.recipe = recipe
+        self.finished_epochs = 0
+        self._steps = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self._objective = Objective(network, recipe)
+        self._sums = tf.Variable(tf.zeros(4, tf.float64), trainable=False)
+        self._step = tf.function(self._train_step, reduce_retracing=True)
+        self._optimizer: keras.optimizers.Optimizer | None = None
+        self._checkpoint = checkpoint
+
+    def fit_epoch(self, pictures: Pictures, on_batch: Callable[[int, int], None] | None = None) -> EpochResult:
+        """Train one epoch; ``on_batch`` is called with (batches done, batches in all)."""
+        batches = training_batches(pictures, self.recipe, self.finished_epochs)
+        count = int(batches.cardinality())
+        self._prepare(count)
+        self._sums.assign(tf.zeros(4, tf.float64))
+        start = time.perf_counter()
+        for i, (images, labels) in enumerate(batches, 1):
+            self._step(images, labels)
+            if on_batch is not None:
+                on_batch(i, count)
+        loss, class_error, box_mae, seen = self._sums.numpy()  # the epoch's only transfer to Python
+        seconds = time.perf_counter() - start
+        if not np.isfinite(loss):
+            raise ModelError(
+                f"the loss became {loss / count} in epoch {self.finished_epochs + 1}; lower the learning rate "
+                "and resume or start again"
+            )
+        self.finished_epochs += 1
+        return EpochResult(
+            self.finished_epochs, loss / count, class_error / count, box_mae / count, seconds, seen / seconds
+        )
+
+    def save(self) -> None:
+        """Write the checkpoint over the one before."""
+        save_checkpoint(self._checkpoint, self.finished_epochs, self._state())
+
+    def restore(self, pictures: Pictures) -> bool:
+        """Go back to the checkpoint, for training on as many ``pictures`` as before; False if there is none."""
+        if not self._checkpoint.is_file():
+            return False
+        self._prepare(training_batches(pictures, self.recipe, 0).cardinality().numpy())
+        self.finished_epochs = load_checkpoint(self._checkpoint, self._state())
+        return True
+
+    def _state(self) -> dict[str, list[Any]]:
+        assert self._optimizer is not None
+        state = {"model": self.model.weights, "optimizer": self._optimizer.variables, "steps": [self._steps]}
+        return state if self.averaged is self.model else {**state, "averaged": self.averaged.weights}
+
+    def _prepare(self, steps_per_epoch: int) -> None:
+        if self._optimizer is None:
+            self._optimizer = make_optimizer(self.recipe, steps_per_epoch)
+            self._optimizer.build(self.model.trainable_variables)
+
+    def _train_step(self, images: tf.Tensor, labels: tf.Tensor) -> None:
+        with tf.GradientTape() as tape:
+            class_logits, offsets = self.model(images, training=True)
+            loss, metrics = self._objective(class_logits, offsets, labels)
+        variables = self.model.trainable_variables
+        self._optimizer.apply(tape.gradient(loss, variables), variables)
+        self._steps.assign_add(1)
+        if self.averaged is not self.model:
+            # A short memory at first, so that the random start is forgotten.
+            steps = tf.cast(self._steps, tf.float32)
+            rate = 1 - tf.minimum(self.recipe.average_decay, (1 + steps) / (10 + steps))
+            for average, weight in zip(self.averaged.weights, self.model.weights, strict=True):
+                average.assign_add(rate * (weight - average))
+        size = tf.cast(tf.shape(images)[0], tf.float64)
+        sums = [tf.cast(value, tf.float64) for value in (loss, metrics.class_error, metrics.box_mae)]
+        self._sums.assign_add(tf.stack([*sums, size]))
+
+
+def _expect_background(model: TinySSD, probability: float = 0.01) -> None:
+    """Let every anchor start out as background, all classes together at ``probability`` (Lin et al., 2017).
+
+    Nearly all anchors are background; without this the first steps only teach that.
+    """
+    each_class = np.log(probability / (1 - probability) / model.network.num_classes)
+    for head, level in zip(model.cls_predictors, model.network.levels, strict=True):
+        logits = [0.0] + [each_class] * model.network.num_classes
+        head.bias.assign(np.tile(logits, level.anchors_per_cell))
+
+
+@contextlib.contextmanager
+def _dtype_policy(name: str) -> Iterator[None]:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def make_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Optimizer:
+    """The recipe's optimizer with its learning-rate schedule."""
+    rate: float | keras.optimizers.schedules.LearningRateSchedule = recipe.learning_rate
+    if recipe.cosine:
+        warmup = round(min(recipe.warmup_epochs, recipe.epochs / 2) * steps_per_epoch)
+        rate = keras.optimizers.schedules.CosineDecay(
+            recipe.learning_rate / 100 if warmup else recipe.learning_rate,
+            decay_steps=max(1, recipe.epochs * steps_per_epoch - warmup),
+            warmup_target=recipe.learning_rate if warmup else None,
+            warmup_steps=warmup,
+            alpha=0.01,
+        )
+    if recipe.optimizer == "sgd":
+        return keras.optimizers.SGD(rate, weight_decay=recipe.weight_decay)
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay, global_clipnorm=10.0)
+    # Decay pulls towards zero what has a reason to be small; scales and shifts have none.
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
+
+
+def evaluate_pictures(model: TinySSD, dataset: Dataset, pictures: Pictures) -> AveragePrecision:
+    """Average precision of ``model`` on pictures that are in memory, as ``edge-ssd evaluate`` measures it."""
+    heads, postprocess = keras_heads(model), Postprocess(model.network)
+    decoded = [
+        decode(postprocess, *maps)
+        for start in range(0, len(pictures), KERAS_BATCH_SIZE)
+        for maps in heads(pictures.images[start : start + KERAS_BATCH_SIZE])
+    ]
+    return score_predictions(dataset, decoded, pictures.placements)

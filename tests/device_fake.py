@@ -1,0 +1,62 @@
+"""The device commands with a detector that needs no model: ``python device_fake.py camera --source …``.
+
+What is under test there is the program around the detector. Others import :class:`RedDetector` from here.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from edge_ssd.runtime.detections import Detections
+
+
+class RedDetector:
+    """Finds the rectangle around all clearly red pixels, if there are any."""
+
+    labels = ("red",)
+
+    def __init__(self) -> None:
+        self.timings: dict[str, float] = {}
+
+    def detect(self, image: np.ndarray) -> Detections:
+        assert image.dtype == np.uint8
+        assert image.shape[2:] == (3,)
+        values = image.astype(np.int16)
+        red = (values[..., 0] > 150) & (values[..., 1] < 100) & (values[..., 2] < 100)
+        rows, columns = np.flatnonzero(red.any(axis=1)), np.flatnonzero(red.any(axis=0))
+        self.timings = {"preprocess": 0.001, "invoke": 0.002, "postprocess": 0.0005}
+        boxes = np.zeros((0, 4), np.float32)
+        if rows.size:
+            boxes = np.array([[columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]], np.float32)
+        number = len(boxes)
+        return Detections(
+            boxes,
+            np.full(number, 0.875, np.float32),
+            np.zeros(number, np.int64),
+            ["red"] * number,
+            (image.shape[0], image.shape[1]),
+        )
+
+    def __enter__(self) -> RedDetector:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+
+def main() -> int:
+    from device_apps import camera_command, detect_command
+    from edge_ssd import cli
+
+    for command in (camera_command, detect_command):
+        command.make_detector = lambda args: RedDetector()
+    return cli.main()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""A small data set and a TinySSD that learns it in seconds, for tests that need a real model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from edge_ssd.data.load import load_dataset
+from edge_ssd.network import Network, tiny_ssd
+from edge_ssd.targets import multibox_target
+
+__all__ = ["SIDE", "small_network", "train_small_model", "write_squares"]
+
+SIDE = 64
+
+
+def small_network() -> Network:
+    return tiny_ssd(("square",), input_size=(SIDE, SIDE), width=0.25)
+
+
+def write_squares(folder: Path, train: int = 12, val: int = 4, seed: int = 0) -> Path:
+    """A d2l-style set of bright squares on dim noise, one in each 64×64 picture."""
+    rng = np.random.default_rng(seed)
+    for part, count in (("train", train), ("val", val)):
+        images = folder / f"squares_{part}" / "images"
+        images.mkdir(parents=True)
+        rows = ["img_name,label,xmin,ymin,xmax,ymax"]
+        for i in range(count):
+            size = int(rng.integers(16, 32))
+            x, y = (int(value) for value in rng.integers(0, SIDE - size, 2))
+            pixels = rng.integers(0, 80, (SIDE, SIDE, 3), np.uint8)
+            pixels[y : y + size, x : x + size] = (255, 220, 40)
+            Image.fromarray(pixels).save(images / f"{i}.png")
+            rows.append(f"{i}.png,0,{x},{y},{x + size},{y + size}")
+        (images.parent / "label.csv").write_text("\n".join(rows) + "\n")
+    (folder / "classes.txt").write_text("square\n")
+    return folder
+
+
+def train_small_model(folder: Path, path: Path, steps: int = 80) -> None:
+    """Fit :func:`small_network` to all the pictures of ``folder`` and save it as ``path``."""
+    import keras
+    import tensorflow as tf
+
+    from edge_ssd.training.model import TinySSD, save_tiny_ssd
+
+    keras.utils.set_random_seed(0)
+    network = small_network()
+    samples = load_dataset(folder, None, network.labels).samples
+    images = np.stack([np.asarray(Image.open(sample.path).convert("RGB")) for sample in samples])
+    labels = np.array([[[0, *(sample.boxes_xyxy[0] / SIDE)]] for sample in samples], np.float32)
+    targets = multibox_target(network.anchors(), labels)
+    pixels, offsets, masks = tf.constant(images), tf.constant(targets.offsets), tf.constant(targets.masks[..., None])
+    # Few anchors hold an object: they weigh as much as all the others together.
+    positive = tf.cast(targets.classes > 0, tf.float32)
+    weights = positive / tf.reduce_sum(positive) + (1 - positive) / tf.reduce_sum(1 - positive)
+    model, optimizer = TinySSD(network), keras.optimizers.Adam(3e-3)
+
+    @tf.function
+    def step() -> None:
+        with tf.GradientTape() as tape:
+            logits, found = model(pixels, training=True)
+            cross_entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(targets.classes, logits)
+            box_error = tf.reduce_sum(tf.abs(found - offsets) * masks) / tf.reduce_sum(masks)
+            loss = tf.reduce_sum(cross_entropy * weights) + 0.2 * box_error
+        optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+
+    for _ in range(steps):
+        step()
+    # In so few steps the moving statistics are far behind: one pass takes them from the pictures as they are.
+    for layer in _normalisations(model.blocks):
+        layer.momentum = 0.0
+    model(pixels, training=True)
+    save_tiny_ssd(model, path)
+
+
+def _normalisations(layers):
+    import keras
+
+    for layer in layers:
+        if isinstance(layer, keras.Sequential):
+            yield from _normalisations(layer.layers)
+        elif isinstance(layer, keras.layers.BatchNormalization):
+            yield layer

@@ -1,0 +1,257 @@
+"""Real network cameras for tests, on loopback: MJPEG over HTTP, and RTSP with RTP/JPEG over TCP.
+
+Sources: RFC 2046 §5.1 (multipart), RFC 2326 (RTSP 1.0), RFC 3550 (RTP), RFC 2435 (JPEG over RTP).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import socket
+import struct
+import threading
+import time
+from collections.abc import Iterator
+
+import numpy as np
+from PIL import Image
+
+__all__ = ["MjpegServer", "RtspServer", "jpeg_frame", "number_of", "numbered_frame"]
+
+_BITS = 8
+
+
+def numbered_frame(number: int, width: int = 160, height: int = 128) -> np.ndarray:
+    """uint8 RGB [height, width, 3]: a picture that carries its number (0–255) in blocks that survive compression.
+
+    The upper half holds the number's bits, white or black; the lower left is red and the lower right is blue, so
+    that exchanged channels are noticed.
+    """
+    image = np.zeros((height, width, 3), np.uint8)
+    for bit in range(_BITS):
+        if number >> bit & 1:
+            image[: height // 2, bit * width // _BITS : (bit + 1) * width // _BITS] = 255
+    image[height // 2 :, : width // 2] = (255, 0, 0)
+    image[height // 2 :, width // 2 :] = (0, 0, 255)
+    return image
+
+
+def number_of(image: np.ndarray) -> int:
+    """The number in a :func:`numbered_frame`; checks that red is still left and blue still right."""
+    height, width = image.shape[:2]
+    left, right = image[height * 3 // 4, width // 4], image[height * 3 // 4, width * 3 // 4]
+    assert left[0] > 180 > 80 > left[2], f"lower left should be red, is {left}"
+    assert right[2] > 180 > 80 > right[0], f"lower right should be blue, is {right}"
+    columns = [(2 * bit + 1) * width // (2 * _BITS) for bit in range(_BITS)]
+    return sum(int(image[height // 4, column].mean() > 127) << bit for bit, column in enumerate(columns))
+
+
+def jpeg_frame(number: int, width: int = 160, height: int = 128) -> bytes:
+    """A baseline JPEG (4:2:0, standard Huffman tables) of a :func:`numbered_frame`."""
+    file = io.BytesIO()
+    Image.fromarray(numbered_frame(number, width, height)).save(file, "JPEG", quality=90, subsampling=2)
+    return file.getvalue()
+
+
+class _Server:
+    """Accepts connections on loopback and serves each in a thread; a context manager.
+
+    Attributes:
+        connections: how many were accepted.
+        paused: while set, connections stay open and nothing is sent.
+    """
+
+    scheme = "http"
+
+    def __init__(self, fps: float = 50.0, size: tuple[int, int] = (160, 128), frames: int | None = None) -> None:
+        self.fps = fps
+        self.size = size
+        self.frames = frames
+        self.connections = 0
+        self.paused = threading.Event()
+        self._closing = threading.Event()
+        self.port = 0
+        self._open: set[socket.socket] = set()
+        self._threads: list[threading.Thread] = []
+        self._lock = threading.Lock()
+
+    @property
+    def url(self) -> str:
+        return f"{self.scheme}://127.0.0.1:{self.port}/stream"
+
+    def __enter__(self):  # type: ignore[no-untyped-def]
+        self._listen()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._closing.set()
+        self._stop_listening()
+        self.drop_clients()
+        for thread in self._threads:
+            thread.join(5)
+
+    def drop_clients(self) -> None:
+        """Close every open connection, as a camera does that loses power."""
+        with self._lock:
+            for connection in self._open:
+                self._shut(connection)
+
+    @contextlib.contextmanager
+    def away(self) -> Iterator[None]:
+        """Refuse connections and close those there are; afterwards the same port serves again."""
+        self._stop_listening()
+        self.drop_clients()
+        yield
+        self._listen()
+
+    def serve(self, connection: socket.socket) -> None:
+        raise NotImplementedError
+
+    def numbers(self) -> Iterator[int]:
+        """The numbers of the frames to send, at the pace to send them."""
+        number = 0
+        while not self._closing.is_set() and (self.frames is None or number < self.frames):
+            if not self.paused.is_set():
+                yield number % 256
+                number += 1
+            self._closing.wait(1 / self.fps)
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with self._lock:
+                self.connections += 1
+                self._open.add(connection)
+            self._start(self._serve_and_close, connection)
+
+    def _serve_and_close(self, connection: socket.socket) -> None:
+        with contextlib.suppress(OSError), connection:
+            self.serve(connection)
+        with self._lock:
+            self._open.discard(connection)
+
+    def _start(self, target, *args: object) -> None:  # type: ignore[no-untyped-def]
+        thread = threading.Thread(target=target, args=args, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _listen(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        self.port = self._listener.getsockname()[1]
+        self._start(self._accept, self._listener)
+
+    def _stop_listening(self) -> None:
+        self._shut(self._listener)  # Wakes up the thread that accepts, which closing would not.
+        self._listener.close()
+
+    @staticmethod
+    def _shut(connection: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
+
+
+class MjpegServer(_Server):
+    """``multipart/x-mixed-replace``, as IP cameras and phone apps send it; other paths than /stream answer 404."""
+
+    def serve(self, connection: socket.socket) -> None:
+        request = _request(connection)
+        if request is None:
+            return
+        if not request.split(" ")[1].startswith("/stream"):
+            connection.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            return
+        connection.sendall(
+            b"HTTP/1.1 200 OK\r\nConnection: close\r\nCache-Control: no-cache\r\n"
+            b"Content-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n"
+        )
+        for number in self.numbers():
+            data = jpeg_frame(number, *self.size)
+            head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n"
+            connection.sendall(head.encode() + data + b"\r\n")
+
+
+class RtspServer(_Server):
+    """RTSP with one RTP/JPEG track, interleaved in the TCP connection; other transports get 461."""
+
+    scheme = "rtsp"
+
+    def serve(self, connection: socket.socket) -> None:
+        writing = threading.Lock()
+        while (request := _request(connection)) is not None:
+            method, url, _ = request.split("\r\n")[0].split(" ", 2)
+            fields = dict(line.split(": ", 1) for line in request.split("\r\n")[1:] if ": " in line)
+            status, extra, body = "200 OK", "", ""
+            if method == "OPTIONS":
+                extra = "Public: OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN, GET_PARAMETER\r\n"
+            elif method == "DESCRIBE":
+                body = (
+                    "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=test\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+                    "m=video 0 RTP/AVP 26\r\na=control:track0\r\n"
+                )
+                extra = f"Content-Base: {url}/\r\nContent-Type: application/sdp\r\n"
+            elif method == "SETUP" and "RTP/AVP/TCP" in fields.get("Transport", ""):
+                extra = "Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n"
+            elif method == "SETUP":
+                status = "461 Unsupported Transport"
+            head = f"RTSP/1.0 {status}\r\nCSeq: {fields.get('CSeq', '0')}\r\nSession: 1\r\n{extra}"
+            with writing:
+                connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+            if method == "PLAY":
+                self._start(self._play, connection, writing)
+            elif method == "TEARDOWN":
+                return
+
+    def _play(self, connection: socket.socket, writing: threading.Lock) -> None:
+        sequence, start = 0, time.monotonic()
+        with contextlib.suppress(OSError):
+            for number in self.numbers():
+                timestamp = int((time.monotonic() - start) * 90_000)
+                for last, payload in _rtp_jpeg(jpeg_frame(number, *self.size), *self.size):
+                    packet = struct.pack(">BBHII", 0x80, 26 | last << 7, sequence & 0xFFFF, timestamp, 1) + payload
+                    with writing:
+                        connection.sendall(struct.pack(">cBH", b"$", 0, len(packet)) + packet)
+                    sequence += 1
+            self._shut(connection)
+
+
+def _request(connection: socket.socket) -> str | None:
+    """One HTTP or RTSP request's head; RTP packets that the client sends in between are skipped."""
+    data = b""
+    while not data.endswith(b"\r\n\r\n"):
+        byte = connection.recv(1)
+        if not byte:
+            return None
+        data += byte
+        if data == b"$":
+            length = struct.unpack(">xH", connection.recv(3, socket.MSG_WAITALL))[0]
+            connection.recv(length, socket.MSG_WAITALL)
+            data = b""
+    return data.decode("latin-1")
+
+
+def _rtp_jpeg(jpeg: bytes, width: int, height: int, room: int = 1200) -> Iterator[tuple[bool, bytes]]:
+    """(is last, payload) of each packet of a picture: RFC 2435 §3.1, type 1 (4:2:0), tables sent along (Q=255)."""
+    tables, at = b"", 2
+    while True:
+        marker, length = jpeg[at + 1], struct.unpack(">H", jpeg[at + 2 : at + 4])[0]
+        segment = jpeg[at + 4 : at + 2 + length]
+        at += 2 + length
+        if marker == 0xDB:
+            for start in range(0, len(segment), 65):
+                assert segment[start] >> 4 == 0, "8-bit tables only"
+                tables += segment[start + 1 : start + 65]
+        elif marker == 0xDA:
+            break
+    scan = jpeg[at:-2]
+    assert len(tables) == 128
+    offset = 0
+    while offset < len(scan):
+        head = struct.pack(">B3sBBBB", 0, offset.to_bytes(3, "big"), 1, 255, width // 8, height // 8)
+        if offset == 0:
+            head += struct.pack(">BBH", 0, 0, len(tables)) + tables
+        part = scan[offset : offset + room]
+        offset += len(part)
+        yield offset >= len(scan), head + part

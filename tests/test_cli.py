@@ -1,0 +1,225 @@
+"""The dispatcher: what it loads, what it answers, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edge_ssd import cli
+from edge_ssd.errors import DataError
+
+AddCommand = Callable[[str], None]
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AddCommand:
+    """``command(body)`` makes a module of which ``run(args)`` has that body, and calls it ``edge-ssd play``."""
+
+    def add(body: str) -> None:
+        lines = ["def add_arguments(parser):", "    parser.add_argument('--count', type=int)", "def run(args):"]
+        module = tmp_path / "a_command_for_the_test.py"
+        module.write_text("\n".join([*lines, *("    " + line for line in body.splitlines())]) + "\n")
+        monkeypatch.delitem(sys.modules, module.stem, raising=False)
+        monkeypatch.setitem(cli.COMMANDS, "play", cli.Command(module.stem, "play with it"))
+
+    monkeypatch.syspath_prepend(tmp_path)
+    return add
+
+
+def test_run_gives_the_exit_status(command: AddCommand) -> None:
+    command("return args.count")
+    assert cli.main(["play", "--count", "1"]) == 1
+    assert cli.main(["play", "--count", "0"]) == 0
+
+
+def test_help_lists_every_command_with_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--help"]) == 0
+    lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
+    for name, entry in cli.COMMANDS.items():
+        assert [name, entry.help] in lines
+
+
+def test_help_of_a_command_shows_its_options_and_not_those_of_others(
+    command: AddCommand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command("return 0")
+    assert cli.main(["play", "--help"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("usage: edge-ssd play")
+    assert "--count" in out
+    assert "--debug" in out
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == "edge-ssd 0.1.0\n"
+
+
+def test_no_command_shows_the_help_and_fails(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("usage: edge-ssd")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["detct"], "edge-ssd: error: there is no command 'detct'; did you mean 'detect'?\n"),
+        (["camra", "--web"], "edge-ssd: error: there is no command 'camra'; did you mean 'camera'?\n"),
+        (["--wrong"], "edge-ssd: error: unrecognized arguments: --wrong (see: edge-ssd --help)\n"),
+    ],
+)
+def test_a_mistyped_command_line_is_answered_in_one_line(
+    arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(arguments) == 2
+    assert capsys.readouterr().err == line
+
+
+def test_an_unknown_command_like_no_other_is_answered_with_all(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["xyzzy"]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert all(name in err for name in cli.COMMANDS)
+
+
+def test_a_wrong_value_of_an_option_names_the_command_to_ask(
+    command: AddCommand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command("return 0")
+    assert cli.main(["play", "--count", "many"]) == 2
+    assert capsys.readouterr().err == (
+        "edge-ssd play: error: argument --count: invalid int value: 'many' (see: edge-ssd play --help)\n"
+    )
+
+
+def test_options_are_not_abbreviated(command: AddCommand, capsys: pytest.CaptureFixture[str]) -> None:
+    command("return 0")
+    assert cli.main(["play", "--cou", "1"]) == 2
+    assert "unrecognized arguments: --cou" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        (
+            "from edge_ssd.errors import DataError\nraise DataError('boxes.csv: no such file;\\n  name another')",
+            "boxes.csv: no such file; name another",
+        ),
+        ("open('not-here.png')", "not-here.png: No such file or directory"),
+        ("raise OSError('the disk is full')", "the disk is full"),
+        ("raise OSError", "OSError"),
+        (
+            "raise ModuleNotFoundError('', name='tensorflow.keras')",
+            'this command needs tensorflow.keras, which is not installed; run: pip install "edge-ssd[train]"',
+        ),
+        (
+            "raise ModuleNotFoundError('', name='cv2')",
+            'this command needs cv2, which is not installed; run: pip install "edge-ssd[camera]"',
+        ),
+        (
+            "raise ModuleNotFoundError('', name='ai_edge_litert')",
+            'this command needs ai_edge_litert, which is not installed; run: pip install "edge-ssd[device]"',
+        ),
+    ],
+)
+def test_a_foreseen_error_is_one_line_and_status_2(
+    body: str, line: str, command: AddCommand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command(body)
+    assert cli.main(["play"]) == 2
+    captured = capsys.readouterr()
+    assert captured.err == f"edge-ssd: error: {line}\n"
+    assert captured.out == ""
+
+
+def test_a_missing_extra_is_named_when_the_module_itself_needs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "needs_much.py").write_text("import matplotlib\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)  # as if it were not installed
+    monkeypatch.setitem(cli.COMMANDS, "play", cli.Command("needs_much", ""))
+    assert cli.main(["play"]) == 2
+    assert capsys.readouterr().err == (
+        'edge-ssd: error: this command needs matplotlib, which is not installed; run: pip install "edge-ssd[train]"\n'
+    )
+
+
+@pytest.mark.parametrize("arguments", [["play", "--debug"], ["--debug", "play"]])
+def test_debug_raises_instead(arguments: list[str], command: AddCommand) -> None:
+    command("from edge_ssd.errors import DataError\nraise DataError('boxes.csv')")
+    with pytest.raises(DataError, match=r"boxes\.csv"):
+        cli.main(arguments)
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ("raise ValueError('a defect')", ValueError),
+        ("raise ModuleNotFoundError('', name='edge_ssd.nowhere')", ModuleNotFoundError),
+    ],
+)
+def test_a_defect_of_the_program_is_not_hidden(body: str, error: type[Exception], command: AddCommand) -> None:
+    command(body)
+    with pytest.raises(error):
+        cli.main(["play"])
+
+
+def test_interrupting_is_status_130_without_a_word(command: AddCommand, capsys: pytest.CaptureFixture[str]) -> None:
+    command("raise KeyboardInterrupt")
+    assert cli.main(["play"]) == 130
+    assert capsys.readouterr().err == ""
+
+
+def _process(tmp_path: Path, body: str, env: dict[str, str]) -> subprocess.Popen[bytes]:
+    """A process that is ``edge-ssd play``, with that body."""
+    (tmp_path / "play.py").write_text(f"def add_arguments(parser): pass\ndef run(args):\n    {body}\n    return 0\n")
+    script = "import sys; from edge_ssd import cli; cli.COMMANDS['play'] = cli.Command('play', ''); "
+    path = os.pathsep.join([str(Path(cli.__file__).parent.parent), str(tmp_path)])
+    environment = {**os.environ, "PYTHONPATH": path, **env}
+    return subprocess.Popen(
+        [sys.executable, "-c", script + "sys.exit(cli.main(['play']))"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+    )
+
+
+@pytest.mark.parametrize("lines", [1, 100_000])  # the pipe breaks in the last flush, or in the middle
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_goes_away_is_no_error(lines: int, unbuffered: str, tmp_path: Path) -> None:
+    body = f"sys.stdin.read()\n    for i in range({lines}): print('line', i)"
+    process = _process(tmp_path, "import sys; " + body, env={"PYTHONUNBUFFERED": unbuffered})
+    with process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        process.stdin.close()  # now it prints
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
+
+
+def test_names_that_the_terminal_cannot_show_are_escaped(tmp_path: Path) -> None:
+    process = _process(tmp_path, r"print('caf\u00e9 \udcff \u4e2d')", env={"PYTHONIOENCODING": "latin-1"})
+    out, err = process.communicate(timeout=60)
+    assert (out, err, process.returncode) == (b"caf\xe9 \\udcff \\u4e2d\n", b"", 0)
+
+
+def test_the_module_is_the_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "edge_ssd", "--version"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(cli.__file__).parent.parent,
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("edge-ssd 0.1.0\n", "", 0)

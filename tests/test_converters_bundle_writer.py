@@ -1,0 +1,102 @@
+"""The bundle as bytes: read back by the runtime and by the standard library, and the same every time."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from converters.bundle_writer import BundleContent, bundle_bytes
+from edge_ssd.network import tiny_ssd
+from edge_ssd.runtime.bundle import Defaults, SelfTest, read_bundle
+
+NETWORK = tiny_ssd(("Äpfel", "pear"), input_size=(64, 96), width=0.25)
+FLATBUFFER = b"\x1c\0\0\0TFL3" + bytes(range(256)) * 5
+SELFTEST = SelfTest(
+    image=np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8),
+    xyxy=np.array([[1, 2, 30.5, 40]], np.float32),
+    confidence=np.array([0.75], np.float32),
+    class_id=np.array([1]),
+    score_threshold=0.5,
+)
+CONTENT = BundleContent(
+    name="fruit",
+    network=NETWORK,
+    flatbuffer=FLATBUFFER,
+    quantization="int8",
+    defaults=Defaults(0.5, 0.45, 20),
+    selftest=SELFTEST,
+    calibration_sha256="ab" * 32,
+    tools={"edge-ssd": "0", "keras": "3"},
+    accuracy={"float": {"ap": 0.5}, "quantized": {"ap": 0.4}, "data": "fruit, val"},
+)
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Path:
+    path = tmp_path / "fruit.tflite"
+    path.write_bytes(bundle_bytes(CONTENT))
+    return path
+
+
+def test_the_runtime_reads_back_what_was_written(written: Path):
+    bundle = read_bundle(written)
+    assert (bundle.name, bundle.network, bundle.flatbuffer) == ("fruit", NETWORK, FLATBUFFER)
+    assert bundle.defaults == CONTENT.defaults
+    assert bundle.details.quantization == "int8"
+    assert bundle.metadata["accuracy"] == CONTENT.accuracy
+    assert bundle.metadata["sha256"]["calibration"] == "ab" * 32
+    assert np.array_equal(bundle.anchors, NETWORK.anchors())
+    selftest = bundle.selftest
+    for name in ("image", "xyxy", "confidence", "class_id"):
+        assert np.array_equal(getattr(selftest, name), getattr(SELFTEST, name))
+    assert selftest.score_threshold == 0.5
+
+
+def test_the_standard_library_reads_it_too(written: Path):
+    with zipfile.ZipFile(written) as archive:
+        assert archive.testzip() is None
+        assert archive.namelist() == ["edge_ssd.json", "anchors.npy", "labels.txt", "selftest.npz"]
+        for info in archive.infolist():
+            assert info.compress_type == zipfile.ZIP_STORED
+            assert info.date_time == (1980, 1, 1, 0, 0, 0)
+        assert archive.read("labels.txt").decode() == "Äpfel\npear\n"
+        with np.load(io.BytesIO(archive.read("selftest.npz")), allow_pickle=False) as arrays:
+            assert np.array_equal(arrays["image"], SELFTEST.image)
+            assert float(arrays["score_threshold"]) == 0.5
+        assert np.array_equal(np.load(io.BytesIO(archive.read("anchors.npy"))), NETWORK.anchors())
+
+
+def test_the_flatbuffer_comes_first_and_its_digest_is_stated(written: Path):
+    assert written.read_bytes().startswith(FLATBUFFER)
+    with zipfile.ZipFile(written) as archive:
+        data = json.loads(archive.read("edge_ssd.json"))
+        assert data["sha256"]["flatbuffer"] == hashlib.sha256(FLATBUFFER).hexdigest()
+        assert data["sha256"]["anchors"] == hashlib.sha256(archive.read("anchors.npy")).hexdigest()
+    assert data["input"] == {"name": "image", "dtype": "uint8"}
+    assert [head["output"] for head in data["heads"]] == [
+        f"{kind}_{i}" for i in range(5) for kind in ("classes", "boxes")
+    ]
+
+
+def test_the_same_content_gives_the_same_bytes():
+    assert bundle_bytes(CONTENT) == bundle_bytes(replace(CONTENT))
+
+
+def test_what_was_not_measured_is_null(tmp_path: Path):
+    path = tmp_path / "bare.tflite"
+    path.write_bytes(bundle_bytes(replace(CONTENT, accuracy=None, calibration_sha256=None)))
+    metadata = read_bundle(path).metadata
+    assert metadata["accuracy"] is None
+    assert metadata["sha256"]["calibration"] is None
+
+
+def test_numbers_that_json_lacks_are_refused():
+    with pytest.raises(ValueError, match="JSON compliant"):
+        bundle_bytes(replace(CONTENT, accuracy={"float": float("nan")}))

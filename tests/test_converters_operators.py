@@ -1,0 +1,92 @@
+"""Operators read from flatbuffers that are built here, and from bytes that are none."""
+
+from __future__ import annotations
+
+import flatbuffers
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from converters.operators import Operator, count_operators
+from edge_ssd.errors import BundleError
+
+# (deprecated_builtin_code, builtin_code, custom_code, version); None leaves the field out, as writers do for defaults.
+CONV = (3, 3, None, 3)
+OLD_POOL = (17, None, None, 2)
+NEWER = (127, 150, None, 1)
+CUSTOM = (32, 32, "MyOp", 1)
+
+
+def model(codes, used) -> bytes:
+    """A TFLite model of one subgraph whose operators are ``used``, indices into ``codes``."""
+    builder = flatbuffers.Builder(256)
+    tables = []
+    for old, new, custom, version in codes:
+        name = builder.CreateString(custom) if custom else None
+        builder.StartObject(4)
+        builder.PrependInt8Slot(0, old, 0)
+        if name is not None:
+            builder.PrependUOffsetTRelativeSlot(1, name, 0)
+        builder.PrependInt32Slot(2, version, 1)
+        builder.PrependInt32Slot(3, new or 0, 0)
+        tables.append(builder.EndObject())
+    operators = []
+    for index in used:
+        builder.StartObject(3)
+        builder.PrependUint32Slot(0, index, 0)
+        operators.append(builder.EndObject())
+    operator_vector = vector(builder, operators)
+    builder.StartObject(4)
+    builder.PrependUOffsetTRelativeSlot(3, operator_vector, 0)
+    graphs = vector(builder, [builder.EndObject()])
+    code_vector = vector(builder, tables)
+    builder.StartObject(5)
+    builder.PrependUint32Slot(0, 3, 0)
+    builder.PrependUOffsetTRelativeSlot(1, code_vector, 0)
+    builder.PrependUOffsetTRelativeSlot(2, graphs, 0)
+    builder.Finish(builder.EndObject(), b"TFL3")
+    return bytes(builder.Output())
+
+
+def vector(builder, references) -> int:
+    builder.StartVector(4, len(references), 4)
+    for reference in reversed(references):
+        builder.PrependUOffsetTRelative(reference)
+    return builder.EndVector()
+
+
+def test_operators_are_counted_most_frequent_first():
+    assert list(count_operators(model([CONV, OLD_POOL], [0, 1, 0, 0])).items()) == [
+        (Operator("CONV_2D", 3), 3),
+        (Operator("MAX_POOL_2D", 2), 1),
+    ]
+
+
+def test_codes_beyond_127_and_custom_operators():
+    assert count_operators(model([NEWER, CUSTOM], [0, 1])) == {Operator("BUILTIN_150", 1): 1, Operator("MyOp", 1): 1}
+
+
+def test_an_empty_graph_has_none():
+    assert count_operators(model([], [])) == {}
+
+
+@pytest.mark.parametrize("data", [b"", b"TFL3", bytes(64), b"\xff" * 64, model([CONV], [0])[:40]])
+def test_other_bytes_are_refused(data: bytes):
+    with pytest.raises(BundleError, match="operators of the model cannot be read"):
+        count_operators(data)
+
+
+def test_an_operator_without_a_code_is_refused():
+    with pytest.raises(BundleError):
+        count_operators(model([CONV], [7]))
+
+
+@given(st.integers(0, 199), st.integers(0, 255))
+def test_a_changed_byte_raises_nothing_else(place: int, value: int):
+    data = bytearray(model([CONV, OLD_POOL, CUSTOM], [0, 1, 2, 0]))
+    data[place % len(data)] = value
+    try:
+        counted = count_operators(bytes(data))
+    except BundleError:
+        return
+    assert all(count > 0 for count in counted.values())

@@ -1,0 +1,359 @@
+"""edge_ssd.data.bananas against a real HTTP server on loopback that misbehaves on demand."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import random
+import re
+import socket
+import stat
+import threading
+import zipfile
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from edge_ssd.data import download as download_module
+from edge_ssd.data.bananas import fetch_bananas
+from edge_ssd.data.unpack import unpack_zip
+from edge_ssd.errors import DataError
+
+
+def archive(extra: dict[str, bytes] | None = None, top: str = "banana-detection/") -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        for split in ("bananas_train", "bananas_val"):
+            file.writestr(f"{top}{split}/label.csv", "img_name,label,xmin,ymin,xmax,ymax\n")
+            file.writestr(f"{top}{split}/images/0.png", random.Random(split).randbytes(200_000))
+        for name, content in (extra or {}).items():
+            file.writestr(name, content)
+    return buffer.getvalue()
+
+
+class Server:
+    """Serves ``payload``; ``requests`` are the Range headers in order (None: none was sent)."""
+
+    def __init__(self) -> None:
+        self.payload = archive()
+        self.knows_range = True
+        self.wrong_range = False
+        self.drop_after: list[int] = []  # bytes of the body after which each of the next requests is cut off
+        self.status: int | None = None
+        self.location = ""
+        self.requests: list[str | None] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                outer.answer(self)
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01})
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._http.server_address[1]}/banana-detection.zip"
+
+    @property
+    def sha1(self) -> str:
+        return hashlib.sha1(self.payload).hexdigest()
+
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        asked = handler.headers.get("Range")
+        self.requests.append(asked)
+        if self.location and handler.path != "/moved":
+            handler.send_response(302)
+            handler.send_header("Location", self.location)
+            handler.send_header("Content-Length", "0")
+            handler.end_headers()
+            return
+        if self.status is not None:
+            handler.send_error(self.status)
+            return
+        start = 0
+        match = re.fullmatch(r"bytes=(\d+)-", asked or "")
+        if match and self.knows_range:
+            start = int(match[1])
+            if start >= len(self.payload):
+                handler.send_response(416)
+                handler.send_header("Content-Range", f"bytes */{len(self.payload)}")
+                handler.send_header("Content-Length", "0")
+                handler.end_headers()
+                return
+            handler.send_response(206)
+            shown = 0 if self.wrong_range else start
+            handler.send_header("Content-Range", f"bytes {shown}-{len(self.payload) - 1}/{len(self.payload)}")
+        else:
+            handler.send_response(200)
+        body = self.payload[start:]
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        if self.drop_after:
+            handler.wfile.write(body[: self.drop_after.pop(0)])
+            handler.wfile.flush()
+            handler.close_connection = True
+            return
+        handler.wfile.write(body)
+
+    def close(self) -> None:
+        self._http.shutdown()
+        self._thread.join()
+        self._http.server_close()
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(download_module, "_PAUSE_SECONDS", 0.0)
+    running = Server()
+    yield running
+    running.close()
+
+
+def assert_complete(folder: Path) -> None:
+    for split in ("bananas_train", "bananas_val"):
+        assert (folder / split / "label.csv").is_file()
+        assert (folder / split / "images" / "0.png").read_bytes() == random.Random(split).randbytes(200_000)
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name], "something is left behind"
+
+
+def assert_nothing(folder: Path) -> None:
+    assert list(folder.parent.iterdir()) == []
+
+
+def test_a_whole_download(server: Server, tmp_path: Path) -> None:
+    seen: list[tuple[int, int | None]] = []
+    fetched = fetch_bananas(tmp_path / "b", server.url, server.sha1, lambda done, total: seen.append((done, total)))
+    assert fetched.downloaded
+    assert fetched.path == tmp_path / "b"
+    assert_complete(tmp_path / "b")
+    assert server.requests == [None]
+    size = len(server.payload)
+    assert seen[-1] == (size, size)
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+
+
+def test_what_is_there_is_not_fetched_again(server: Server, tmp_path: Path) -> None:
+    fetch_bananas(tmp_path / "b", server.url, server.sha1)
+    assert not fetch_bananas(tmp_path / "b", server.url, server.sha1).downloaded
+    assert len(server.requests) == 1
+
+
+def test_a_folder_of_something_else_is_left_alone(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "thesis.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(DataError, match="holds something else"):
+        fetch_bananas(tmp_path / "b", server.url, server.sha1)
+    assert server.requests == []
+    assert [path.name for path in (tmp_path / "b").iterdir()] == ["thesis.txt"]
+
+
+def test_an_empty_folder_is_filled(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    fetch_bananas(tmp_path / "b", server.url, server.sha1)
+    assert_complete(tmp_path / "b")
+
+
+def test_a_dropped_connection_is_taken_up_again(server: Server, tmp_path: Path) -> None:
+    server.drop_after = [100_000, 50_000]
+    fetch_bananas(tmp_path / "b", server.url, server.sha1)
+    assert_complete(tmp_path / "b")
+    assert server.requests == [None, "bytes=100000-", "bytes=150000-"]
+
+
+def test_an_interrupted_download_goes_on_in_the_next_call(server: Server, tmp_path: Path) -> None:
+    def interrupt(done: int, total: int | None) -> None:
+        if done > 100_000:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fetch_bananas(tmp_path / "b", server.url, server.sha1, interrupt)
+    assert not (tmp_path / "b").exists()
+    kept = (tmp_path / "b.zip.part").stat().st_size
+    assert kept > 100_000
+    fetch_bananas(tmp_path / "b", server.url, server.sha1)
+    assert_complete(tmp_path / "b")
+    assert server.requests == [None, f"bytes={kept}-"]
+
+
+def test_a_server_that_never_delivers_is_given_up_and_the_part_kept(server: Server, tmp_path: Path) -> None:
+    server.drop_after = [70_000] + [0] * 50
+    with pytest.raises(DataError, match=r"ended after 70000 of .*70000 bytes are kept, run the command again"):
+        fetch_bananas(tmp_path / "b", server.url, server.sha1)
+    assert (tmp_path / "b.zip.part").read_bytes() == server.payload[:70_000]
+    assert len(server.requests) < 10
+
+
+def test_a_server_without_range_sends_all_again(server: Server, tmp_path: Path) -> None:
+    server.knows_range = False
+    server.drop_after = [100_000]
+    seen: list[tuple[int, int | None]] = []
+    fetch_bananas(tmp_path / "b", server.url, server.sha1, lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (len(server.payload), len(server.payload))
+    assert_complete(tmp_path / "b")
+    assert server.requests == [None, "bytes=100000-"]
+
+
+def test_a_server_that_sends_another_range_is_not_believed(server: Server, tmp_path: Path) -> None:
+    server.wrong_range = True
+    server.drop_after = [100_000]
+    fetch_bananas(tmp_path / "b", server.url, server.sha1)
+    assert_complete(tmp_path / "b")
+    assert server.requests == [None, "bytes=100000-", None]
+
+
+def test_a_complete_part_is_verified_and_unpacked(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "b.zip.part").write_bytes(server.payload)
+    fetch_bananas(tmp_path / "b", server.url, server.sha1)
+    assert_complete(tmp_path / "b")
+    assert server.requests == [f"bytes={len(server.payload)}-"]
+
+
+def test_a_part_longer_than_the_file_is_dropped(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "b.zip.part").write_bytes(server.payload + b"more")
+    fetch_bananas(tmp_path / "b", server.url, server.sha1)
+    assert_complete(tmp_path / "b")
+    assert server.requests[-1] is None
+
+
+def test_a_part_of_another_file_fails_the_checksum_and_is_removed(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "b.zip.part").write_bytes(b"x" * 1000)
+    with pytest.raises(DataError, match="SHA-1"):
+        fetch_bananas(tmp_path / "b", server.url, server.sha1)
+    assert_nothing(tmp_path / "b")
+    fetch_bananas(tmp_path / "b", server.url, server.sha1)
+    assert_complete(tmp_path / "b")
+
+
+def test_a_wrong_checksum_leaves_nothing(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=f"has SHA-1 {server.sha1}, expected {'0' * 40}") as caught:
+        fetch_bananas(tmp_path / "b", server.url, "0" * 40)
+    assert server.url in str(caught.value)
+    assert_nothing(tmp_path / "b")
+
+
+@pytest.mark.parametrize("name", ["../evil.txt", "/evil.txt", "a/../../evil.txt", "..\\evil.txt", "C:evil.txt"])
+def test_names_that_lead_outside_are_refused(server: Server, tmp_path: Path, name: str) -> None:
+    server.payload = archive({name: b"evil"})
+    with pytest.raises(DataError, match="leads outside the folder"):
+        fetch_bananas(tmp_path / "in" / "b", server.url, server.sha1)
+    assert_nothing(tmp_path / "in" / "b")
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def test_links_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        link = zipfile.ZipInfo("data/link")
+        link.external_attr = (stat.S_IFLNK | 0o777) << 16
+        file.writestr(link, "/etc")
+    (tmp_path / "out").mkdir()
+    with pytest.raises(DataError, match="link or device"):
+        unpack_zip(path, tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_bounds_on_entries_and_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for number in range(4):
+            file.writestr(f"data/{number}", b"\0" * 1000)
+    for bounds in ({"max_bytes": 3999}, {"max_entries": 3}):
+        (tmp_path / "out").mkdir(exist_ok=True)
+        with pytest.raises(DataError, match="more than"):
+            unpack_zip(path, tmp_path / "out", **bounds)
+        assert list((tmp_path / "out").iterdir()) == []
+    unpack_zip(path, tmp_path / "out", max_bytes=4000, max_entries=4)
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["0", "1", "2", "3"]
+
+
+def test_a_top_folder_is_left_out_only_where_everything_is_in_it(tmp_path: Path) -> None:
+    for number, names in enumerate((["a/x", "a/y/z"], ["a/x", "b"], ["a"])):
+        path = tmp_path / f"{number}.zip"
+        with zipfile.ZipFile(path, "w") as file:
+            for name in names:
+                file.writestr(name, "text")
+        (tmp_path / str(number)).mkdir()
+        unpack_zip(path, tmp_path / str(number))
+    found = [
+        sorted(p.relative_to(tmp_path / str(n)).as_posix() for p in (tmp_path / str(n)).rglob("*") if p.is_file())
+        for n in range(3)
+    ]
+    assert found == [["x", "y/z"], ["a/x", "b"], ["a"]]
+
+
+def test_what_is_no_archive_leaves_nothing(server: Server, tmp_path: Path) -> None:
+    server.payload = b"<html>log in to continue</html>"
+    with pytest.raises(DataError, match="not a ZIP archive"):
+        fetch_bananas(tmp_path / "b", server.url, server.sha1)
+    assert_nothing(tmp_path / "b")
+
+
+def test_a_damaged_entry_leaves_nothing(server: Server, tmp_path: Path) -> None:
+    damaged = bytearray(server.payload)
+    damaged[100_000] ^= 0xFF
+    server.payload = bytes(damaged)
+    with pytest.raises(DataError, match="CRC"):
+        fetch_bananas(tmp_path / "b", server.url, server.sha1)
+    assert_nothing(tmp_path / "b")
+
+
+def test_an_archive_of_something_else_leaves_nothing(server: Server, tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        file.writestr("data/readme.txt", "no bananas today")
+    server.payload = buffer.getvalue()
+    with pytest.raises(DataError, match=r"no bananas_train/label\.csv"):
+        fetch_bananas(tmp_path / "b", server.url, server.sha1)
+    assert_nothing(tmp_path / "b")
+
+
+@pytest.mark.parametrize("status", [403, 404, 500, 503])
+def test_an_error_of_the_server_is_named(server: Server, tmp_path: Path, status: int) -> None:
+    server.status = status
+    with pytest.raises(DataError, match=f"the server answered {status}"):
+        fetch_bananas(tmp_path / "b", server.url, server.sha1)
+    assert_nothing(tmp_path / "b")
+
+
+def test_a_server_that_is_not_there_is_named_with_a_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        # Bound but not listening: connections are refused.
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}/x.zip"
+        with pytest.raises(DataError, match=r"the download failed .*edge-ssd data make"):
+            fetch_bananas(tmp_path / "b", url)
+    assert_nothing(tmp_path / "b")
+
+
+def test_a_silent_server_times_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(download_module, "_PAUSE_SECONDS", 0.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/x.zip"
+        with pytest.raises(DataError, match="timed out"):
+            fetch_bananas(tmp_path / "b", url, timeout=0.1)
+    assert_nothing(tmp_path / "b")
+
+
+def test_redirects_go_to_http_only(server: Server, tmp_path: Path) -> None:
+    server.location = server.url.replace("banana-detection.zip", "moved")
+    fetch_bananas(tmp_path / "b", server.url, server.sha1)
+    assert_complete(tmp_path / "b")
+    for location in ("ftp://127.0.0.1/x.zip", "file:///etc/passwd"):
+        server.location = location
+        with pytest.raises(DataError, match=r"refused|302"):
+            fetch_bananas(tmp_path / "c" / "c", server.url, server.sha1)
+        assert_nothing(tmp_path / "c" / "c")
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://127.0.0.1/x.zip", "banana-detection.zip"])
+def test_other_addresses_are_refused(tmp_path: Path, url: str) -> None:
+    with pytest.raises(DataError, match="only http and https"):
+        fetch_bananas(tmp_path / "b", url)
+    assert_nothing(tmp_path / "b")

@@ -1,0 +1,68 @@
+"""edge_ssd.data.dataset: what a sample and a data set accept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_ssd.data.dataset import Dataset, Problem, Sample
+from edge_ssd.errors import DataError
+
+PICTURE = Path("a.jpg")
+
+
+def test_a_sample_copies_its_arrays_and_freezes_them() -> None:
+    boxes = np.array([[1, 2, 3, 4]], np.float64)
+    sample = Sample(PICTURE, boxes, np.array([0]))
+    boxes[0, 0] = 99
+    assert sample.boxes_xyxy.dtype == np.float32
+    assert sample.class_ids.dtype == np.int64
+    assert sample.boxes_xyxy.tolist() == [[1, 2, 3, 4]]
+    with pytest.raises(ValueError, match="read-only"):
+        sample.boxes_xyxy[0, 0] = 5
+
+
+def test_a_picture_without_boxes_has_an_empty_array_of_the_right_shape() -> None:
+    sample = Sample(PICTURE, np.array([]), np.array([]))
+    assert sample.boxes_xyxy.shape == (0, 4)
+    assert sample.class_ids.shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("boxes", "class_ids", "match"),
+    [
+        ([[1, 2, 3]], [0], "must be"),
+        ([[1, 2, 3, 4]], [0, 1], "must be"),
+        ([[1, 2, 1, 4]], [0], "xmin < xmax"),
+        ([[1, 4, 3, 2]], [0], "ymin < ymax"),
+        ([[1, 2, np.nan, 4]], [0], "finite"),
+        ([[1, 2, 3, 4]], [-1], "count from 0"),
+    ],
+)
+def test_a_sample_refuses_what_cannot_be(boxes: list[list[float]], class_ids: list[int], match: str) -> None:
+    with pytest.raises(DataError, match=match) as caught:
+        Sample(PICTURE, np.array(boxes), np.array(class_ids))
+    assert "a.jpg" in str(caught.value)
+
+
+def test_a_data_set_counts_and_checks_class_ids() -> None:
+    sample = Sample(PICTURE, np.array([[1, 2, 3, 4], [0, 0, 9, 9]]), np.array([0, 1]))
+    background = Sample(Path("b.jpg"), np.zeros((0, 4)), np.zeros(0))
+    dataset = Dataset(Path("set"), ("fork", "knife"), (sample, background), "voc")
+    assert len(dataset) == 2
+    assert dataset.num_boxes == 2
+    assert len(dataset.with_samples((background,))) == 1
+    assert len(dataset) == 2
+    with pytest.raises(DataError, match=r"a\.jpg: class id 1 where there are 1 labels"):
+        Dataset(Path("set"), ("fork",), (sample,), "voc")
+    with pytest.raises(DataError, match="no usable picture"):
+        Dataset(Path("set"), ("fork",), (), "voc")
+    for labels in ((), ("fork", "fork")):
+        with pytest.raises(DataError, match="different names"):
+            Dataset(Path("set"), labels, (background,), "voc")
+
+
+def test_a_problem_reads_as_file_and_fault() -> None:
+    assert str(Problem(Path("x/label.csv"), "line 3: dropped")) == f"{Path('x/label.csv')}: line 3: dropped"

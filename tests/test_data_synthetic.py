@@ -1,0 +1,213 @@
+"""edge_ssd.data.synthetic, sprite, backdrop: what is drawn is where the labels say, and the same every time."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_ssd.boxes import box_iou
+from edge_ssd.data.backdrop import draw_backdrop
+from edge_ssd.data.banana import random_banana, random_hand
+from edge_ssd.data.canvas import noise
+from edge_ssd.data.load import load_dataset
+from edge_ssd.data.sprite import Sprite, banana_sprite, draw_bananas
+from edge_ssd.data.synthetic import draw_clip, draw_scene, make_synthetic
+from edge_ssd.errors import DataError
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_the_set_loads_as_the_book_s_does(tmp_path: Path) -> None:
+    made = make_synthetic(tmp_path / "set", num_train=6, num_val=2, seed=3)
+    assert made.drawn
+    for split, count in (("train", 6), ("val", 2)):
+        dataset = load_dataset(tmp_path / "set", split, strict=True)  # type: ignore[arg-type]
+        assert len(dataset) == dataset.num_boxes == count
+        assert dataset.labels == ("banana",)
+        assert dataset.format == "d2l_csv"
+        assert {sample.size for sample in dataset.samples} == {(256, 256)}
+    rows = (tmp_path / "set" / "bananas_train" / "label.csv").read_bytes().split(b"\n")
+    assert rows[0] == b"img_name,label,xmin,ymin,xmax,ymax"
+    assert [row.split(b",")[0] for row in rows[1:7]] == [b"%d.jpg" % number for number in range(6)]
+
+
+def test_same_seed_same_bytes_and_a_longer_set_begins_with_the_shorter(tmp_path: Path) -> None:
+    for name, train, seed in (("a", 4, 0), ("b", 4, 0), ("c", 5, 0), ("d", 4, 1)):
+        make_synthetic(tmp_path / name, num_train=train, num_val=1, seed=seed, size=96)
+    a, b, c, d = (digests(tmp_path / name) for name in "abcd")
+    assert a == b
+    pictures = [name for name in a if name.endswith(".jpg")]
+    assert len(pictures) == 5
+    assert all(c[name] == a[name] for name in pictures)
+    assert all(d[name] != a[name] for name in pictures)
+    assert len({a[name] for name in pictures}) == 5
+
+
+def test_what_is_there_is_not_drawn_again_and_nothing_else_is_overwritten(tmp_path: Path) -> None:
+    make_synthetic(tmp_path / "set", 2, 1, size=64)
+    before = digests(tmp_path / "set")
+    assert not make_synthetic(tmp_path / "set", 2, 1, size=64).drawn
+    with pytest.raises(DataError, match="holds something else already"):
+        make_synthetic(tmp_path / "set", 3, 1, size=64)
+    assert digests(tmp_path / "set") == before
+
+
+def test_an_interrupted_drawing_leaves_nothing(tmp_path: Path) -> None:
+    def interrupt(done: int, total: int | None) -> None:
+        assert total == 6
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make_synthetic(tmp_path / "set", 5, 1, size=64, progress=interrupt)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("bad", [{"num_train": 0}, {"num_val": -1}, {"seed": -1}, {"size": 63}, {"size": 4096}])
+def test_arguments_out_of_range_are_named(tmp_path: Path, bad: dict[str, int]) -> None:
+    name, value = next(iter(bad.items()))
+    with pytest.raises(DataError, match=f"{name} must be from .* got {value}"):
+        make_synthetic(tmp_path / "set", **bad)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_scene_s_boxes_lie_inside_do_not_touch_and_hold_what_was_drawn() -> None:
+    for seed in range(6):
+        image, boxes = draw_scene(rng(seed), (240, 320), bananas=3)
+        assert image.shape == (240, 320, 3)
+        assert image.dtype == np.uint8
+        assert boxes.shape == (3, 4)
+        assert boxes.dtype == np.float32
+        assert (boxes >= 0).all()
+        assert (boxes[:, 2] <= 320).all()
+        assert (boxes[:, 3] <= 240).all()
+        assert np.array_equal(np.triu(box_iou(boxes, boxes), 1), np.zeros((3, 3)))
+
+
+def test_a_scene_without_bananas_is_its_backdrop_and_bananas_change_it_inside_their_boxes_only() -> None:
+    empty, none = draw_scene(rng(4), bananas=0)
+    image, boxes = draw_scene(rng(4), bananas=1)
+    assert none.shape == (0, 4)
+    left, top, right, bottom = (int(side) for side in boxes[0])
+    changed = (image != empty).any(axis=-1)
+    assert changed[top:bottom, left:right].mean() > 0.2
+    # The soft edge reaches at most a pixel or two beyond the half-opaque outline that the box is tight around.
+    changed[top - 2 : bottom + 2, left - 2 : right + 2] = False
+    assert not changed.any()
+
+
+def test_sides_are_those_of_the_book_s_set() -> None:
+    sides = []
+    for seed in range(60):
+        _, boxes = draw_scene(rng(seed))
+        sides.append(float((boxes[0, 2:] - boxes[0, :2]).max()))
+    assert 40 <= min(sides) <= 48
+    assert 70 <= max(sides) <= 78
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.7, math.pi / 2, 4.0])
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_sprite_has_the_size_and_place_asked_for(angle: float, count: int) -> None:
+    for seed in range(4):
+        sprite = draw_bananas(random_hand(rng(seed), count), 64, angle, (100.3, 50.8))
+        left, top, right, bottom = sprite.box_xyxy
+        assert abs(max(right - left, bottom - top) - 64) <= 1.5
+        assert abs((left + right) / 2 - 100.3) <= 1
+        assert abs((top + bottom) / 2 - 50.8) <= 1
+
+
+def test_a_sprite_s_box_is_tight_around_its_opaque_pixels() -> None:
+    rgba = np.zeros((10, 12, 4), np.uint8)
+    rgba[3:5, 4:9, 3] = 128
+    rgba[2, 4, 3] = 127  # less than half: outside
+    assert Sprite(rgba, 100, 200).box_xyxy == (104, 203, 109, 205)
+    assert Sprite(rgba[:2], 7, 8).box_xyxy == (7, 8, 7, 8)
+
+
+def test_turning_by_a_right_angle_turns_the_outline() -> None:
+    hand = random_hand(rng(2), 1)
+    upright = draw_bananas(hand, 60, 0.0).rgba[..., 3] >= 128
+    turned = draw_bananas(hand, 60, math.pi / 2).rgba[..., 3] >= 128
+    # Image y points down, so a positive angle turns clockwise: rot90 by -1.
+    expected = np.rot90(upright, -1)
+    assert abs(turned.sum() - expected.sum()) < 0.01 * expected.sum()
+    assert turned.shape == expected.shape
+    assert (turned == expected).mean() > 0.98
+
+
+def test_bananas_are_yellow_inside_and_opaque() -> None:
+    for seed in range(20):
+        rgba = banana_sprite(rng(seed), side=70)
+        assert rgba.dtype == np.uint8
+        inside = rgba[rgba[..., 3] == 255][:, :3].astype(int)
+        assert len(inside) > 300
+        red, green, blue = np.median(inside, axis=0)
+        assert red > 120
+        assert red >= green - 25
+        assert green > blue + 20
+        # Transparent around: the corners hold nothing, or one thin end at most.
+        assert (rgba[[0, 0, -1, -1], [0, -1, 0, -1], 3] == 0).all()
+
+
+def test_every_banana_of_a_hand_keeps_its_colour() -> None:
+    for seed in range(6):
+        inside = draw_bananas(random_hand(rng(seed), 2), 90, 1.0).rgba
+        colours = inside[inside[..., 3] == 255][:, :3]
+        assert (colours.max(axis=1) < 10).mean() < 0.02
+
+
+def test_backdrops_differ_and_are_pictures() -> None:
+    seen = set()
+    for seed in range(24):
+        image = draw_backdrop(rng(seed), 48, 80)
+        assert image.shape == (48, 80, 3)
+        assert image.dtype == np.float32
+        assert np.isfinite(image).all()
+        assert image.min() >= 0
+        assert image.max() <= 1
+        assert image.std() > 1e-3
+        seen.add(image.tobytes())
+    assert len(seen) == 24
+
+
+@pytest.mark.parametrize("stretch", [0.2, 1.0, 5.0])
+def test_noise_fills_its_range_and_is_stretched(stretch: float) -> None:
+    field = noise(rng(), 120, 120, cell=20, octaves=3, stretch=stretch)
+    assert field.shape == (120, 120)
+    assert field.min() == 0
+    assert field.max() == pytest.approx(1)
+    down, across = np.abs(np.diff(field, axis=0)).mean(), np.abs(np.diff(field, axis=1)).mean()
+    if stretch == 1:
+        assert 0.7 < down / across < 1.4
+    else:
+        assert (down > 2 * across) == (stretch > 1)
+
+
+def test_a_clip_moves_smoothly_and_closes() -> None:
+    frames = list(draw_clip(rng(1), 24, (96, 128)))
+    assert len(frames) == 24
+    assert all(frame.shape == (96, 128, 3) and frame.dtype == np.uint8 for frame in frames)
+    steps = [float(np.abs(a.astype(int) - b).mean()) for a, b in zip(frames, [*frames[1:], frames[0]], strict=True)]
+    assert min(steps) > 0
+    # The step from the last frame to the first is one like the others.
+    assert steps[-1] < 2 * np.median(steps)
+    assert [f.tobytes() for f in draw_clip(rng(1), 24, (96, 128))] == [f.tobytes() for f in frames]
+
+
+def test_a_random_banana_is_decided_by_its_generator() -> None:
+    assert random_banana(rng(5)) == random_banana(rng(5))
+    assert random_banana(rng(5)) != random_banana(rng(6))

@@ -1,0 +1,165 @@
+"""Webcams and the Pi's camera. There is none here: their drivers are stood in for, everything around them is real."""
+
+from __future__ import annotations
+
+import sys
+import types
+from pathlib import Path
+from typing import Any, ClassVar
+
+import cv2
+import numpy as np
+import pytest
+
+from device_apps import opencv, picamera
+from device_apps.opencv import CameraRequest, open_camera
+from device_apps.sources import open_source
+from edge_ssd.errors import SourceError
+
+
+class FakeCapture:
+    """A webcam that does 640×480 only, and gives blue-green-red pictures, as OpenCV does."""
+
+    opened = True
+
+    def __init__(self, *where: object) -> None:
+        self.where = where
+        self.released = False
+
+    def isOpened(self) -> bool:
+        return self.opened
+
+    def get(self, key: int) -> float:
+        return {cv2.CAP_PROP_FRAME_WIDTH: 640.0, cv2.CAP_PROP_FRAME_HEIGHT: 480.0, cv2.CAP_PROP_FPS: 30.0}[key]
+
+    def set(self, key: int, value: float) -> bool:
+        return False
+
+    def read(self) -> tuple[bool, np.ndarray]:
+        picture = np.zeros((480, 640, 3), np.uint8)
+        picture[..., 0] = 200
+        return True, picture
+
+    def release(self) -> None:
+        self.released = True
+
+
+@pytest.fixture
+def webcam(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
+    monkeypatch.setattr(opencv, "_check_device", lambda path: None)
+
+
+@pytest.mark.usefixtures("webcam")
+def test_a_webcam_gives_rgb_and_says_what_it_cannot() -> None:
+    lines: list[str] = []
+    with open_source("0", width=1280, height=480, fps=60, notice=lines.append) as source:
+        frame = next(iter(source))
+    assert frame.image[0, 0].tolist() == [0, 0, 200]
+    assert (source.name, source.live, source.fps) == ("camera 0", True, 30.0)
+    assert lines == [
+        "camera 0 gives a width of 640 where 1280 was asked for",
+        "camera 0 gives a fps of 30 where 60 was asked for",
+    ]
+
+
+@pytest.mark.usefixtures("webcam")
+def test_a_webcam_that_does_not_open_names_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeCapture, "opened", False)
+    monkeypatch.setattr(opencv, "_devices", lambda but=None: "/dev/video2")
+    with pytest.raises(SourceError, match=r"camera 0: .* another program may be using it.*other devices: /dev/video2"):
+        open_camera("0", CameraRequest(), lambda line: None)
+
+
+@pytest.mark.parametrize("spec", ["97", "/dev/video97"])
+def test_a_webcam_that_is_not_there(spec: str) -> None:
+    if not sys.platform.startswith("linux"):
+        pytest.skip("device paths are Linux's")
+    with pytest.raises(SourceError, match=r"no camera at /dev/video97 \(there is: .*\); connect it"), open_source(spec):
+        pytest.fail("entered")
+
+
+def test_a_webcam_without_permission_names_the_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    device = tmp_path / "video0"
+    device.touch()
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(SourceError, match=r"no permission to use this camera: sudo usermod -aG video \$USER"):
+        opencv._check_device(device)
+
+
+class FakePicamera2:
+    made: ClassVar[list[FakePicamera2]] = []
+    cameras = 1
+
+    def __init__(self) -> None:
+        if not self.cameras:
+            raise IndexError("list index out of range")
+        self.log: list[Any] = []
+        self.made.append(self)
+
+    def create_video_configuration(self, **options: Any) -> dict[str, Any]:
+        return options
+
+    def configure(self, configuration: dict[str, Any]) -> None:
+        self.log.append(configuration)
+
+    def start(self) -> None:
+        self.log.append("start")
+
+    def capture_array(self, stream: str) -> np.ndarray:
+        assert stream == "main"
+        picture = np.zeros((480, 640, 3), np.uint8)
+        picture[..., 0] = 250  # "BGR888" is red, green, blue in memory.
+        return picture
+
+    def stop(self) -> None:
+        self.log.append("stop")
+
+    def close(self) -> None:
+        self.log.append("close")
+
+
+@pytest.fixture
+def picamera2(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = types.ModuleType("picamera2")
+    module.Picamera2 = FakePicamera2  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "picamera2", module)
+    FakePicamera2.made.clear()
+
+
+@pytest.mark.usefixtures("picamera2")
+def test_the_pi_camera_is_configured_read_and_closed() -> None:
+    with open_source("picamera", width=800, height=600, fps=20) as source:
+        frame = next(iter(source))
+        assert frame.image[0, 0].tolist() == [250, 0, 0]
+        assert (source.name, source.live, source.fps) == ("picamera", True, 20)
+    (camera,) = FakePicamera2.made
+    configuration = {"main": {"size": (800, 600), "format": "BGR888"}, "controls": {"FrameRate": 20}}
+    assert camera.log == [configuration, "start", "stop", "close"]
+
+
+@pytest.mark.usefixtures("picamera2")
+def test_a_pi_without_a_camera(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakePicamera2, "cameras", 0)
+    with pytest.raises(SourceError, match=r"picamera: no camera can be started .*; check its cable"):
+        picamera.open_picamera(CameraRequest())
+
+
+@pytest.mark.usefixtures("picamera2")
+def test_a_pi_camera_that_does_not_start_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(self: FakePicamera2) -> None:
+        raise RuntimeError("Camera __init__ sequence did not complete.")
+
+    monkeypatch.setattr(FakePicamera2, "start", start)
+    with pytest.raises(SourceError, match="did not complete"):
+        picamera.open_picamera(CameraRequest())
+    assert FakePicamera2.made[0].log[-1] == "close"
+
+
+def test_without_picamera2_the_remedy_is_apt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "picamera2", None)
+    with (
+        pytest.raises(SourceError, match=r"sudo apt install python3-picamera2.*--system-site-packages"),
+        open_source("picamera"),
+    ):
+        pytest.fail("entered")

@@ -1,0 +1,371 @@
+"""``edge-ssd detect`` and ``edge-ssd camera`` as their users meet them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from conftest import REPOSITORY
+from device_fake import RedDetector
+from PIL import Image
+from stream_servers import MjpegServer, RtspServer
+from test_device_video_file import make_video
+
+from device_apps import camera_command, detect_command
+from edge_ssd import cli
+from edge_ssd.runtime.detections import Detections
+
+FAKE = [sys.executable, str(REPOSITORY / "tests" / "device_fake.py")]
+
+
+@pytest.fixture(autouse=True)
+def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    for command in (camera_command, detect_command):
+        monkeypatch.setattr(command, "make_detector", lambda args: RedDetector())
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for name in ("a.jpg", "b.png"):
+        picture = Image.new("RGB", (80, 60), "white")
+        picture.paste((255, 0, 0), (20, 10, 50, 40))
+        picture.save(folder / name, quality=95)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_video(tmp_path_factory.mktemp("clip") / "clip.avi", "MJPG")
+
+
+Run = Callable[..., tuple[int, list[str], list[str]]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    def run_it(*arguments: object) -> tuple[int, list[str], list[str]]:
+        status = cli.main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        return status, out.splitlines(), err.splitlines()
+
+    return run_it
+
+
+def test_detect_a_folder(run: Run, pictures: Path) -> None:
+    status, out, err = run("detect", "--source", pictures)
+    assert status == 0
+    assert [line.split("  ")[0] for line in out] == [str(pictures / "a.jpg"), str(pictures / "b.png")]
+    assert out[1].endswith("  red 88% (20, 10, 50, 40)")
+    (summary,) = err
+    assert summary.startswith("edge-ssd: 2 pictures, 2 detections, ")
+
+
+def test_detect_prints_json(run: Run, pictures: Path) -> None:
+    status, out, _ = run("detect", "--source", pictures / "b.png", "--json")
+    assert status == 0
+    line = json.loads(out[0])
+    assert line["source"] == str(pictures / "b.png")
+    assert line["detections"][0]["box"] == [20, 10, 50, 40]
+
+
+def test_detect_saves_annotated_pictures_elsewhere(run: Run, pictures: Path, tmp_path: Path) -> None:
+    before = (pictures / "b.png").read_bytes()
+    out = tmp_path / "new" / "annotated"
+    status, _, err = run("detect", "--source", pictures, "--save", out)
+    assert status == 0
+    assert err[-1].endswith(f"saved in {out}")
+    assert sorted(path.name for path in out.iterdir()) == ["a.jpg", "b.png"]
+    assert (pictures / "b.png").read_bytes() == before
+    saved = np.asarray(Image.open(out / "b.png"))
+    changed = (saved != np.asarray(Image.open(pictures / "b.png"))).any(axis=2)
+    assert changed[25, 20], "the left side of the box"
+    assert not changed[28:38, 22:48].any(), "the inside, below the label"
+
+
+@pytest.mark.parametrize("source", ["", "a.jpg"])
+def test_detect_never_overwrites_its_source(run: Run, pictures: Path, source: str) -> None:
+    before = {path.name: path.read_bytes() for path in pictures.iterdir()}
+    status, out, err = run("detect", "--source", pictures / source, "--save", f"{pictures}/../pictures")
+    assert (status, out) == (2, [])
+    assert "--save would overwrite the source; name another folder" in err[0]
+    assert {path.name: path.read_bytes() for path in pictures.iterdir()} == before
+
+
+def test_detect_goes_on_after_an_unreadable_picture(run: Run, pictures: Path, tmp_path: Path) -> None:
+    (pictures / "aa.jpg").write_bytes(b"no picture")
+    status, out, err = run("detect", "--source", pictures, "--save", tmp_path / "out")
+    assert status == 2
+    assert len(out) == 2
+    assert err[0].startswith(f"edge-ssd: error: {pictures / 'aa.jpg'}: ")
+    assert err[1].startswith("edge-ssd: 2 pictures, 2 detections, ")
+    assert ", 1 unreadable, " in err[1]
+    assert len(err) == 2
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.jpg", "b.png"]
+
+
+def test_detect_one_unreadable_picture(run: Run, pictures: Path) -> None:
+    (pictures / "aa.jpg").write_bytes(b"no picture")
+    status, out, err = run("detect", "--source", pictures / "aa.jpg")
+    assert (status, out) == (2, [])
+    assert str(pictures / "aa.jpg") in err[0]
+
+
+def test_detect_a_video(run: Run, clip: Path, tmp_path: Path) -> None:
+    status, out, err = run("detect", "--source", clip, "--save", tmp_path / "out")
+    assert status == 0
+    assert [line.split("  ")[0] for line in out] == [f"{clip} #{number}" for number in range(20)]
+    assert err[0].startswith("edge-ssd: 20 frames, 20 detections, ")
+    capture = cv2.VideoCapture(str(tmp_path / "out" / "clip.avi"))
+    assert (capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)) == (20, 25)
+
+
+@pytest.mark.parametrize("command", ["detect", "camera"])
+def test_a_cut_video_gives_what_it_has_and_one_line(run: Run, clip: Path, tmp_path: Path, command: str) -> None:
+    cut = tmp_path / "cut.avi"
+    cut.write_bytes(clip.read_bytes()[:-2000])
+    out_folder = tmp_path / "out"
+    options = ("--json", "--save", out_folder) if command == "detect" else ("--jsonl", "-", "--headless")
+    more = () if command == "detect" else ("--save-video", out_folder / "cut.avi", "--snapshot", out_folder / "s.png")
+    status, out, err = run(command, "--source", cut, *options, *more)
+    assert status == 2
+    assert 1 <= len(out) < 20
+    assert [json.loads(line)["sequence"] for line in out] == list(range(len(out)))
+    assert len(err) == 2
+    assert err[1].startswith(f"edge-ssd: error: {cut}: it is cut off: ")
+    assert err[1].endswith(f"frames used: {len(out)}; copy the file again")
+    capture = cv2.VideoCapture(str(out_folder / "cut.avi"))
+    assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == len(out), "the video of what was used is whole"
+    assert not [path for path in out_folder.iterdir() if path.name.startswith(".")]
+
+
+def test_camera_on_a_recording(run: Run, clip: Path, tmp_path: Path) -> None:
+    outputs = {name: tmp_path / "out" / name for name in ("seen.mp4", "last.jpg", "log.jsonl")}
+    outputs["log.jsonl"].parent.mkdir()
+    options = ("--save-video", outputs["seen.mp4"], "--snapshot", outputs["last.jpg"], "--jsonl", outputs["log.jsonl"])
+    status, out, err = run("camera", "--source", clip, "--headless", *options)
+    assert (status, out) == (0, [])
+    (summary,) = err
+    assert summary.startswith("edge-ssd: 20 frames; ")
+    for part in (
+        "a second; 0 dropped; 20 detections; ms p50/p95: preprocess 1.0/1.0, invoke 2.0/2.0, ",
+        "age ",
+        "draw ",
+    ):
+        assert part in summary
+    assert {path.name for path in (tmp_path / "out").iterdir()} == set(outputs)
+    assert len(outputs["log.jsonl"].read_text().splitlines()) == 20
+
+
+def test_camera_says_once_that_it_runs_without_a_window(run: Run, pictures: Path) -> None:
+    status, _, err = run("camera", "--source", pictures)
+    assert status == 0
+    assert err[0] == "edge-ssd: no window: there is no display (DISPLAY is not set); running headless (Ctrl-C ends it)"
+    assert len(err) == 2
+
+
+def test_camera_limits(run: Run, clip: Path) -> None:
+    status, out, err = run("camera", "--source", clip, "--headless", "--jsonl", "-", "--max-frames", 5)
+    assert (status, len(out)) == (0, 5)
+    assert err[0].startswith("edge-ssd: 5 frames; ")
+    with MjpegServer(fps=30) as server:
+        start = time.monotonic()
+        status, _, err = run("camera", "--source", server.url, "--headless", "--duration", 0.5)
+        assert status == 0
+        assert 0.5 <= time.monotonic() - start < 5
+
+
+def test_camera_survives_an_unreadable_picture(run: Run, pictures: Path) -> None:
+    (pictures / "aa.jpg").write_bytes(b"no picture")
+    status, out, err = run("camera", "--source", pictures, "--headless", "--jsonl", "-")
+    assert (status, len(out)) == (2, 2)
+    assert str(pictures / "aa.jpg") in err[0]
+
+
+BAD = {
+    "missing file": ("{c} --source missing.mp4", "missing.mp4: no such source"),
+    "missing folder": ("{c} --source missing/", "missing/: no such source"),
+    "empty folder": ("{c} --source empty", "empty: no pictures in this folder"),
+    "text as video": ("{c} --source text.mp4", "text.mp4: not a usable video"),
+    "text as video, saved": ("detect --source text.mp4 --save out", "text.mp4: not a usable video"),
+    "empty video": ("{c} --source empty.mp4", "empty.mp4: not a usable video: it is empty"),
+    "no camera": ("camera --source 97 --headless --save-video out/v.mp4", "no camera at /dev/video97"),
+    "no device": ("camera --source /dev/video97", "no camera at /dev/video97"),
+    "no picamera2": ("camera --source picamera", "sudo apt install python3-picamera2"),
+    "nobody there": ("camera --source http://127.0.0.1:9/x", "nothing answers at 127.0.0.1:9"),
+    "no display": ("camera --source a.png --show", "--show: there is no display"),
+    "save is a file": ("detect --source a.png --save text.mp4", "text.mp4: cannot write to this folder"),
+    "save in nowhere": ("detect --source a.png --save /proc/out", "/proc/out: cannot write to this folder"),
+    "video in nowhere": ("camera --source a.png --headless --save-video /proc/o/v.mp4", "/proc/o: cannot write to"),
+    "video suffix": ("camera --source a.png --headless --save-video v.gif", "v.gif: cannot write this kind of video"),
+    "video over source": ("camera --source clip.avi --headless --save-video clip.avi", "would overwrite the source"),
+    "lines over source": ("camera --source text.mp4 --headless --jsonl text.mp4", "would overwrite the source"),
+    "snapshot suffix": (
+        "camera --source a.png --headless --snapshot s.txt",
+        "s.txt: cannot write this kind of picture",
+    ),
+    "lines in a folder": ("camera --source a.png --headless --jsonl empty", "empty: cannot write to this file"),
+    "full disk": ("camera --source a.png --headless --jsonl /dev/full", "/dev/full: cannot be written: No space left"),
+    "no frames": ("camera --source a.png --max-frames 0", "--max-frames must be a whole number from 1, got 0"),
+    "no width": ("camera --source a.png --width -5", "--width must be a whole number from 1, got -5"),
+    "no time": ("camera --source a.png --duration nan", "--duration must be a number over 0, got nan"),
+    "bad fps": ("camera --source a.png --fps 0", "--fps must be a number over 0, got 0.0"),
+    "bad retries": ("camera --source a.png --retries -1", "--retries must be a whole number from 0, got -1"),
+    "no number": ("camera --source a.png --max-frames many", "argument --max-frames: invalid int value: 'many'"),
+    "no source": ("detect", "the following arguments are required: --source"),
+    "both": ("camera --show --headless", "not allowed with argument"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_gets_one_line_and_leaves_nothing(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clip: Path, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("empty").mkdir()
+    Path("text.mp4").write_text("no video\n" * 20)
+    Path("empty.mp4").touch()
+    Path("clip.avi").write_bytes(clip.read_bytes())
+    Image.new("RGB", (30, 20)).save("a.png")
+    before = {path: path.read_bytes() if path.is_file() else None for path in tmp_path.rglob("*")}
+    line, expected = BAD[name]
+    for command in ("detect", "camera") if "{c}" in line else ("",):
+        status, out, err = run(*line.format(c=command).split())
+        assert status == 2, (err, out)
+        assert out == []
+        (only,) = err
+        assert only.startswith("edge-ssd")
+        assert expected in only
+        assert {path: path.read_bytes() if path.is_file() else None for path in tmp_path.rglob("*")} == before
+
+
+@pytest.mark.parametrize("command", ["detect", "camera"])
+def test_help_has_examples(run: Run, command: str) -> None:
+    status, out, _ = run(command, "--help")
+    assert status == 0
+    text = "\n".join(out)
+    assert f"  edge-ssd {command} --" in text
+    assert "--score-threshold" in text
+
+
+def test_an_error_of_the_detector_leaves_no_half_written_file(
+    run: Run, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Failing(RedDetector):
+        count = 0
+
+        def detect(self, image: np.ndarray) -> Detections:
+            self.count += 1
+            if self.count == 5:
+                raise OSError("the accelerator was unplugged")
+            return super().detect(image)
+
+    monkeypatch.setattr(camera_command, "make_detector", lambda args: Failing())
+    video = tmp_path / "v.mp4"
+    status, _, err = run("camera", "--source", clip, "--headless", "--save-video", video)
+    assert (status, err) == (2, ["edge-ssd: error: the accelerator was unplugged"])
+    assert list(tmp_path.iterdir()) == []
+
+
+# From here on in a process of its own, with real signals.
+
+
+def start(*arguments: object) -> subprocess.Popen[str]:
+    command = [*FAKE, *(str(argument) for argument in arguments)]
+    environment = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize("kind", [MjpegServer, RtspServer])
+@pytest.mark.parametrize("silent", [False, True], ids=["running", "silent"])
+def test_a_signal_ends_it_within_two_seconds_with_whole_files(
+    tmp_path: Path, kind: type[MjpegServer], number: int, silent: bool
+) -> None:
+    video = tmp_path / "seen.mp4"
+    with kind(fps=30) as server:
+        process = start("camera", "--source", server.url, "--headless", "--jsonl", "-", "--save-video", video)
+        assert process.stdout is not None
+        for _ in range(5):
+            assert json.loads(process.stdout.readline())["detections"]
+        if silent:  # The read that is under way can then not be interrupted.
+            server.paused.set()
+            time.sleep(0.2)
+        sent = time.monotonic()
+        process.send_signal(number)
+        out, err = process.communicate(timeout=10)
+        took = time.monotonic() - sent
+    assert process.returncode == 0, err
+    assert took < 2.0
+    assert all(json.loads(line) for line in out.splitlines())
+    (summary,) = err.splitlines()
+    assert summary.startswith("edge-ssd: ")
+    assert [path.name for path in tmp_path.iterdir()] == ["seen.mp4"]
+    assert cv2.VideoCapture(str(video)).get(cv2.CAP_PROP_FRAME_COUNT) >= 1
+
+
+def test_a_signal_ends_the_wait_for_a_camera_that_does_not_answer(tmp_path: Path) -> None:
+    with MjpegServer() as server:
+        server.paused.set()
+        process = start("camera", "--source", server.url, "--headless", "--save-video", tmp_path / "v.mp4")
+        while server.connections == 0:
+            time.sleep(0.02)
+        time.sleep(0.2)
+        sent = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=10)
+        assert time.monotonic() - sent < 2.0
+    assert (process.returncode, err) == (0, "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_in_detect_keeps_what_is_done(tmp_path: Path, clip: Path) -> None:
+    many = tmp_path / "many"
+    many.mkdir()
+    for number in range(2000):
+        (many / f"{number:04}.png").symlink_to(REPOSITORY / "missing")
+    picture = tmp_path / "picture.png"
+    Image.new("RGB", (640, 480), "red").save(picture)
+    for path in many.iterdir():
+        path.unlink()
+        path.symlink_to(picture)
+    process = start("detect", "--source", many, "--save", tmp_path / "out", "--json")
+    assert process.stdout is not None
+    for _ in range(5):
+        process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert len(err.splitlines()) == 1
+    saved = list((tmp_path / "out").iterdir())
+    assert 5 <= len(saved) < 2000
+    assert not [path for path in saved if path.name.startswith(".")]
+
+
+def test_a_reader_that_goes_away_ends_it_quietly_with_whole_files(tmp_path: Path) -> None:
+    with MjpegServer(fps=60) as server:
+        video = tmp_path / "seen.avi"
+        process = start("camera", "--source", server.url, "--headless", "--jsonl", "-", "--save-video", video)
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr is not None
+        err = process.stderr.read()
+        process.stderr.close()
+        assert process.wait(10) == 141
+    assert err.startswith("edge-ssd: ")
+    assert err.count("\n") == 1
+    assert cv2.VideoCapture(str(video)).get(cv2.CAP_PROP_FRAME_COUNT) >= 1

@@ -1,0 +1,158 @@
+"""The loop, with a source and sinks that are lists."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from device_fake import RedDetector
+
+from device_apps import loop
+from device_apps.frames import Frame
+from device_apps.loop import LoopReport, Result, run_loop
+from device_apps.pictures import PictureSource
+from edge_ssd.errors import SourceError
+
+
+class ListSource(PictureSource):
+    """Gives what it is given: frames as numbers, None as "nothing yet", errors as themselves."""
+
+    def __init__(self, items: Sequence[int | SourceError | None]) -> None:
+        super().__init__([], "list")
+        self.items = list(items)
+        self.dropped = 7
+
+    @property
+    def ended(self) -> bool:
+        return not self.items
+
+    def read(self, timeout: float) -> Frame | None:
+        item = self.items.pop(0) if self.items else None
+        if isinstance(item, SourceError):
+            raise item
+        if item is None:
+            return None
+        image = np.zeros((20, 30, 3), np.uint8)
+        image[5:10, 5:10, 0] = 255
+        return Frame(image, item, time.monotonic(), f"frame {item}")
+
+
+class ListSink:
+    def __init__(self, finish_after: int | None = None, look: bool = False) -> None:
+        self.results: list[Result] = []
+        self.idles = 0
+        self._finish_after = finish_after
+        self._look = look
+
+    @property
+    def finished(self) -> bool:
+        return self._finish_after is not None and len(self.results) >= self._finish_after
+
+    def write(self, result: Result) -> None:
+        self.results.append(result)
+        if self._look:
+            assert result.annotated.shape == result.frame.image.shape
+
+    def idle(self) -> None:
+        self.idles += 1
+
+
+def test_every_sink_gets_every_result_in_order() -> None:
+    first, second = ListSink(), ListSink()
+    report = run_loop(ListSource([0, 1, None, 2]), RedDetector(), [first, second])
+    for sink in (first, second):
+        assert [result.frame.sequence for result in sink.results] == [0, 1, 2]
+        assert sink.idles == 1
+    assert first.results[0].detections.xyxy.tolist() == [[5, 5, 10, 10]]
+    assert (report.frames, report.detections, report.dropped, report.failure) == (3, 3, 7, None)
+
+
+def test_an_empty_source() -> None:
+    report = run_loop(ListSource([]), RedDetector(), [])
+    assert (report.frames, report.fps, report.stages) == (0, None, {})
+
+
+def test_nothing_is_drawn_unless_somebody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+    monkeypatch.setattr(loop, "draw", lambda image, detections: drawn.append(1) or image.copy())
+    run_loop(ListSource([0, 1]), RedDetector(), [ListSink()])
+    assert drawn == []
+    report = run_loop(ListSource([0, 1]), RedDetector(), [ListSink(look=True), ListSink(look=True)])
+    assert drawn == [1, 1], "drawn once for all who look"
+    assert len(report.stages["draw"]) == 2
+
+
+def test_stop_ends_the_loop_before_the_next_frame() -> None:
+    stop = threading.Event()
+    sink = ListSink()
+    sink.write = lambda result: stop.set()  # type: ignore[method-assign]
+    source = ListSource([0, 1, 2])
+    assert run_loop(source, RedDetector(), [sink], stop=stop).frames == 1
+    assert source.items == [1, 2]
+
+
+def test_a_sink_may_end_the_loop() -> None:
+    assert run_loop(ListSource(range(9)), RedDetector(), [ListSink(), ListSink(finish_after=4)]).frames == 4
+
+
+def test_max_frames() -> None:
+    source = ListSource(range(9))
+    assert run_loop(source, RedDetector(), [], max_frames=3).frames == 3
+    assert len(source.items) == 6, "no frame is taken and thrown away"
+
+
+def test_duration_counts_waiting_too() -> None:
+    now = iter([0.0, 1.0, 2.0, 3.0])
+    source = ListSource([0, None, None, None, None])
+    report = run_loop(source, RedDetector(), [], duration=2.5, clock=lambda: next(now))
+    assert report.frames == 1
+    assert len(source.items) == 3
+
+
+def test_a_source_that_fails_ends_the_loop_and_keeps_the_results() -> None:
+    failure = SourceError("clip.mp4: cut off")
+    sink = ListSink()
+    report = run_loop(ListSource([0, 1, failure]), RedDetector(), [sink])
+    assert report.failure is failure
+    assert len(sink.results) == 2
+
+
+def test_an_error_of_a_sink_is_raised() -> None:
+    sink = ListSink()
+
+    def fail(result: Result) -> None:
+        raise OSError("disk full")
+
+    sink.write = fail  # type: ignore[method-assign]
+    with pytest.raises(OSError, match="disk full"):
+        run_loop(ListSource([0]), RedDetector(), [sink])
+
+
+def test_stages_are_measured() -> None:
+    report = run_loop(ListSource([0, 1, 2]), RedDetector(), [ListSink(look=True)])
+    assert set(report.stages) == {"preprocess", "invoke", "postprocess", "detect", "age", "draw", "output"}
+    assert report.percentiles("preprocess") == (1.0, 1.0)
+    assert report.percentiles("invoke") == (2.0, 2.0)
+    assert all(value >= 0 for values in report.stages.values() for value in values)
+
+
+def test_fps_is_of_intervals_not_of_frames() -> None:
+    report = LoopReport(frames=11, first_at=100.0, last_at=102.0)
+    assert report.fps == 5.0
+    assert LoopReport(frames=1, first_at=100.0, last_at=100.0).fps is None
+
+
+def test_percentiles_by_hand() -> None:
+    report = LoopReport()
+    report.stages["invoke"] = loop.deque([4.0, 1.0, 2.0, 3.0, 5.0])
+    assert report.percentiles("invoke") == (3.0, pytest.approx(4.8))
+
+
+def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "_REMEMBERED", 5)
+    report = run_loop(ListSource(range(20)), RedDetector(), [])
+    assert report.frames == 20
+    assert {len(values) for values in report.stages.values()} == {5}

@@ -1,0 +1,112 @@
+"""Pictures and folders as a source, and what a user may name as one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from device_apps.pictures import PictureSource, pictures_in
+from device_apps.sources import open_source
+from edge_ssd.errors import ImageError, SourceError
+
+
+def save(path: Path, size: tuple[int, int] = (40, 30), colour: str = "red") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, colour).save(path)
+    return path
+
+
+def test_a_folder_gives_its_pictures_by_name(tmp_path: Path) -> None:
+    for name in ("b.jpg", "a.PNG", "c.webp", ".hidden.png"):
+        save(tmp_path / name)
+    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "folder.jpg").mkdir()
+    source = open_source(str(tmp_path))
+    with source:
+        frames = list(source)
+    assert [Path(frame.name).name for frame in frames] == ["a.PNG", "b.jpg", "c.webp"]
+    assert [frame.sequence for frame in frames] == [0, 1, 2]
+    assert all(frame.image.shape == (30, 40, 3) for frame in frames)
+    assert (source.live, source.fps, source.dropped, source.ended) == (False, None, 0, True)
+
+
+def test_one_picture(tmp_path: Path) -> None:
+    path = save(tmp_path / "photo.jpg")
+    with open_source(str(path)) as source:
+        (frame,) = list(source)
+    assert frame.name == str(path)
+    assert frame.image[15, 20, 0] > 250 > 5 > frame.image[15, 20, 2]
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16"])
+def test_every_kind_of_picture_is_given_as_rgb(tmp_path: Path, shared_data: Path, mode: str) -> None:
+    with Image.open(shared_data / "photos" / "d2l_banana.jpg") as photo:
+        grey = np.asarray(photo.convert("L"))
+        if mode == "I;16":
+            Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "photo.png")
+        else:
+            photo.convert(mode).save(tmp_path / ("photo.tif" if mode == "CMYK" else "photo.png"))
+    with open_source(str(tmp_path)) as source:
+        (frame,) = list(source)
+    assert (frame.image.dtype, frame.image.shape) == (np.uint8, (256, 256, 3))
+    if mode != "1":
+        assert np.abs(frame.image.mean(axis=2) - grey).mean() < 12
+
+
+def test_a_picture_from_a_phone_is_upright(tmp_path: Path, shared_data: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # Turn clockwise to see it upright.
+    with Image.open(shared_data / "photos" / "d2l_catdog.jpg") as photo:
+        upright = np.asarray(photo.convert("RGB"))
+        photo.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "phone.jpg", exif=exif, quality=95)
+    with open_source(str(tmp_path)) as source:
+        (frame,) = list(source)
+    assert frame.image.shape == upright.shape
+    assert np.abs(frame.image.astype(int) - upright).mean() < 5
+
+
+def test_an_unreadable_picture_is_told_and_the_rest_goes_on(tmp_path: Path) -> None:
+    save(tmp_path / "a.jpg")
+    (tmp_path / "b.jpg").write_text("no picture")
+    (tmp_path / "c.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:300])
+    save(tmp_path / "d.jpg")
+    lines: list[str] = []
+    with open_source(str(tmp_path), unreadable=lines.append) as source:
+        frames = list(source)
+    assert [Path(frame.name).name for frame in frames] == ["a.jpg", "d.jpg"]
+    assert [frame.sequence for frame in frames] == [0, 3]
+    assert len(lines) == 2
+    assert str(tmp_path / "b.jpg") in lines[0]
+    assert str(tmp_path / "c.jpg") in lines[1]
+
+
+def test_an_unreadable_picture_is_an_error_where_nobody_is_told(tmp_path: Path) -> None:
+    (tmp_path / "b.jpg").write_text("no picture")
+    with open_source(str(tmp_path / "b.jpg")) as source, pytest.raises(ImageError, match=r"b\.jpg"):
+        list(source)
+
+
+def test_no_pictures_at_all() -> None:
+    with PictureSource([], "nothing") as source:
+        assert source.ended
+        assert list(source) == []
+
+
+def test_a_folder_without_pictures_names_its_folders(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no pictures in this folder: give a folder of"):
+        pictures_in(tmp_path)
+    save(tmp_path / "inside" / "a.jpg")
+    with pytest.raises(SourceError, match="only inside/; give one of these folders"):
+        pictures_in(tmp_path)
+
+
+@pytest.mark.parametrize("spec", ["missing.jpg", "missing/", "", "webcam", "²", "-1"])
+def test_what_is_not_there_is_named(spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    if spec == "":
+        return  # The current folder, which Path("") is, is tested below.
+    with pytest.raises(SourceError, match="no such source; give a picture, a folder, a video, a camera"):
+        open_source(spec)

@@ -1,0 +1,160 @@
+"""Network cameras: real MJPEG over HTTP and real RTSP, on loopback."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+import pytest
+from stream_servers import MjpegServer, RtspServer, number_of, numbered_frame
+
+from device_apps import capture, opencv
+from device_apps.opencv import without_password
+from device_apps.sources import open_source
+from edge_ssd.errors import SourceError
+
+SERVERS = [MjpegServer, RtspServer]
+OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capture, "_FIRST_WAIT_S", 0.05)
+    monkeypatch.setattr(opencv, "_READ_TIMEOUT_MS", 1000)
+    monkeypatch.setattr(opencv, "_OPEN_TIMEOUT_MS", 3000)
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 77, 128, 255])
+def test_a_numbered_frame_carries_its_number(number: int) -> None:
+    assert number_of(numbered_frame(number)) == number
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_stream_gives_its_frames_in_true_colours(kind: type[MjpegServer]) -> None:
+    with kind(fps=60) as server, open_source(server.url) as source:
+        frames = []
+        for frame in source:
+            frames.append(frame)
+            if len(frames) == 10:
+                break
+    assert source.live
+    assert frames[0].image.shape == (128, 160, 3)
+    assert frames[0].name == server.url
+    # The number in the picture is the server's, the sequence is ours: as one grows, so does the other.
+    assert [number_of(frame.image) for frame in frames] == [frame.sequence for frame in frames]
+    assert len({frame.sequence for frame in frames}) == 10
+    assert OPTIONS not in os.environ
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_slow_reader_gets_new_frames_not_old_ones(kind: type[MjpegServer]) -> None:
+    with kind(fps=60) as server, open_source(server.url) as source:
+        reader = iter(source)
+        next(reader)
+        time.sleep(1.0)  # Some 60 frames go by.
+        source.read(1.0)  # What was newest when this was asked for …
+        frame = next(reader)  # … and the one after.
+        assert frame.sequence >= 30
+        assert source.dropped >= 28
+        assert number_of(frame.image) == frame.sequence
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_stream_that_breaks_off_comes_back(kind: type[MjpegServer]) -> None:
+    lines: list[str] = []
+    with kind(fps=60) as server, open_source(server.url, notice=lines.append) as source:
+        reader = iter(source)
+        before = next(reader)
+        server.drop_clients()
+        while server.connections < 2 or not lines or not lines[-1].endswith("is back"):
+            after = next(reader)
+        assert after.sequence > before.sequence
+        assert lines == [f"lost {server.url}; trying to get it back", f"{server.url} is back"]
+
+
+def test_a_camera_that_restarts_with_another_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    with MjpegServer(fps=60) as server, open_source(server.url) as source:
+        reader = iter(source)
+        assert next(reader).image.shape == (128, 160, 3)
+        with server.away():
+            server.size = (96, 64)
+            time.sleep(0.2)
+        while (frame := next(reader)).image.shape == (128, 160, 3):
+            pass
+        assert frame.image.shape == (64, 96, 3)
+        number_of(frame.image)
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_stream_that_falls_silent_is_opened_again(kind: type[MjpegServer]) -> None:
+    with kind(fps=60) as server, open_source(server.url) as source:
+        reader = iter(source)
+        next(reader)
+        server.paused.set()
+        threading.Timer(1.5, server.paused.clear).start()
+        while server.connections < 2:
+            source.read(0.1)
+        assert number_of(next(reader).image) >= 0
+
+
+def test_a_stream_that_stays_away_is_given_up() -> None:
+    lines: list[str] = []
+    with MjpegServer(fps=60) as server, open_source(server.url, retries=2, notice=lines.append) as source:
+        next(iter(source))
+        with server.away(), pytest.raises(SourceError, match="lost, and not back after 2 attempts"):
+            list(source)
+        assert source.ended
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_stream_that_never_sends_is_refused(kind: type[MjpegServer], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opencv, "_OPEN_TIMEOUT_MS", 500)
+    monkeypatch.setattr(opencv, "_READ_TIMEOUT_MS", 500)
+    with kind() as server:
+        server.paused.set()
+        with pytest.raises(SourceError, match=r"sends no video|gives no picture"), open_source(server.url):
+            pytest.fail("entered")
+
+
+def test_a_wrong_path_is_named_with_the_servers_answer() -> None:
+    with MjpegServer() as server:
+        url = server.url.replace("/stream", "/nothing")
+        with pytest.raises(SourceError, match="the server answers 404 Not Found; check the path"), open_source(url):
+            pytest.fail("entered")
+
+
+def test_a_stream_that_is_not_there_is_named_without_its_password() -> None:
+    with MjpegServer() as server:
+        port = server.port
+    url = f"rtsp://user:secret@127.0.0.1:{port}/stream"
+    with pytest.raises(SourceError) as caught, open_source(url):
+        pytest.fail("entered")
+    assert "secret" not in str(caught.value)
+    assert f"rtsp://user:***@127.0.0.1:{port}/stream: nothing answers at 127.0.0.1:{port}" in str(caught.value)
+    assert OPTIONS not in os.environ
+
+
+def test_the_users_own_capture_options_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(OPTIONS, "rtsp_transport;tcp|stimeout;1")
+    with RtspServer(fps=60) as server, open_source(server.url) as source:
+        next(iter(source))
+    assert os.environ[OPTIONS] == "rtsp_transport;tcp|stimeout;1"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("rtsp://user:pa@10.0.0.1/x", "rtsp://user:***@10.0.0.1/x"),
+        ("http://user@10.0.0.1/x", "http://user@10.0.0.1/x"),
+        ("http://10.0.0.1:80/x", "http://10.0.0.1:80/x"),
+    ],
+)
+def test_passwords_are_not_shown(url: str, shown: str) -> None:
+    assert without_password(url) == shown
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:99999/x", "foo://127.0.0.1/x", "http:///x", "rtsp://[::1/x"])
+def test_a_url_that_cannot_be_is_refused(url: str) -> None:
+    with pytest.raises(SourceError), open_source(url):
+        pytest.fail("entered")

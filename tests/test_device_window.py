@@ -1,0 +1,148 @@
+"""The window, on a real X server of its own. Needs the programs Xvfb and xdotool."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import REPOSITORY, skip_or_fail
+from stream_servers import MjpegServer
+
+FAKE = [sys.executable, str(REPOSITORY / "tests" / "device_fake.py")]
+
+
+def environment(display: str | None) -> dict[str, str]:
+    rest = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    return rest if display is None else {**rest, "DISPLAY": display}
+
+
+@pytest.fixture(scope="module")
+def display() -> Iterator[str]:
+    for program in ("Xvfb", "xdotool"):
+        if shutil.which(program) is None:
+            skip_or_fail(f"{program} is not installed: apt-get install xvfb xdotool")
+    read, write = os.pipe()
+    # Without -noreset a server forgets its clients' world whenever the last one leaves, and drops who just comes.
+    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", "800x600x24", "-nolisten", "tcp", "-noreset"]
+    server = subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL)
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        number = pipe.readline().strip()
+    assert number, "Xvfb did not start"
+    yield f":{number}"
+    server.terminate()
+    server.wait(10)
+
+
+def window_of(display: str, process: subprocess.Popen[str]) -> str:
+    """The id of the window, once it is there."""
+    for _ in range(200):
+        assert process.poll() is None, process.communicate()[1]
+        found = subprocess.run(
+            ["xdotool", "search", "--onlyvisible", "--name", "^edge-ssd: "],
+            env=environment(display),
+            capture_output=True,
+            text=True,
+            check=False,
+        ).stdout.split()
+        if found:
+            return found[-1]
+        time.sleep(0.05)
+    raise AssertionError("no window")
+
+
+def press(display: str, window: str, key: str) -> None:
+    command = ["xdotool", "key", "--window", window, key]
+    subprocess.run(command, env=environment(display), stderr=subprocess.DEVNULL, check=False, timeout=10)
+
+
+def close(display: str, window: str) -> None:
+    """What a window manager sends when the close button is pressed (ICCCM §4.2.8.1)."""
+
+    class ClientMessage(ctypes.Structure):
+        _fields_ = [
+            ("type", ctypes.c_int),
+            ("serial", ctypes.c_ulong),
+            ("send_event", ctypes.c_int),
+            ("display", ctypes.c_void_p),
+            ("window", ctypes.c_ulong),
+            ("message_type", ctypes.c_ulong),
+            ("format", ctypes.c_int),
+            ("data", ctypes.c_long * 5),
+            ("room", ctypes.c_long * 24),
+        ]
+
+    x11 = ctypes.CDLL("libX11.so.6")
+    x11.XOpenDisplay.restype = ctypes.c_void_p
+    x11.XInternAtom.restype = ctypes.c_ulong
+    server = ctypes.c_void_p(x11.XOpenDisplay(display.encode()))
+    protocols = x11.XInternAtom(server, b"WM_PROTOCOLS", 0)
+    delete = x11.XInternAtom(server, b"WM_DELETE_WINDOW", 0)
+    data = (ctypes.c_long * 5)(delete, 0, 0, 0, 0)
+    message = ClientMessage(type=33, window=int(window), message_type=protocols, format=32, data=data)
+    assert x11.XSendEvent(server, ctypes.c_ulong(int(window)), 0, ctypes.c_long(0), ctypes.byref(message))
+    x11.XCloseDisplay(server)
+
+
+@pytest.mark.parametrize("how", ["q", "Escape", "close", "silent q"])
+def test_a_window_shows_the_stream_until_it_is_left(display: str, tmp_path: Path, how: str) -> None:
+    video = tmp_path / "seen.mp4"
+    with MjpegServer(fps=30) as server:
+        command = [*FAKE, "camera", "--source", server.url, "--show", "--save-video", str(video)]
+        process = subprocess.Popen(command, env=environment(display), stderr=subprocess.PIPE, text=True)
+        window = window_of(display, process)
+        time.sleep(0.3)
+        if how == "silent q":  # The window must answer while no frame comes.
+            server.paused.set()
+            time.sleep(0.3)
+        if how == "close":
+            close(display, window)
+        else:
+            press(display, window, how.split()[-1])
+        _, errors = process.communicate(timeout=10)
+    assert process.returncode == 0, errors
+    assert errors.startswith("edge-ssd: ")
+    assert errors.count("\n") == 1, errors
+    assert " frames; " in errors
+    assert [path.name for path in tmp_path.iterdir()] == ["seen.mp4"]
+
+
+def test_a_window_opens_by_itself_where_there_is_a_display(display: str, shared_data: Path) -> None:
+    source = shared_data / "photos" / "d2l_banana.jpg"
+    command = [*FAKE, "camera", "--source", str(source)]
+    done = subprocess.run(command, env=environment(display), capture_output=True, text=True, check=False, timeout=30)
+    assert done.returncode == 0
+    assert done.stderr.startswith("edge-ssd: 1 frame")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("display_name", [None, ":4077"])
+def test_without_a_display_it_says_so_once_and_goes_on(shared_data: Path, display_name: str | None) -> None:
+    command = [*FAKE, "camera", "--source", str(shared_data / "photos")]
+    done = subprocess.run(
+        command, env=environment(display_name), capture_output=True, text=True, check=False, timeout=30
+    )
+    assert done.returncode == 0, done.stderr
+    notice, summary = done.stderr.splitlines()
+    assert notice.startswith("edge-ssd: no window: ")
+    assert notice.endswith("; running headless (Ctrl-C ends it)")
+    assert "2 frames" in summary
+
+
+@pytest.mark.parametrize("display_name", [None, ":4077"])
+def test_a_window_that_is_asked_for_must_be_possible(shared_data: Path, display_name: str | None) -> None:
+    command = [*FAKE, "camera", "--source", str(shared_data / "photos"), "--show"]
+    done = subprocess.run(
+        command, env=environment(display_name), capture_output=True, text=True, check=False, timeout=30
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("edge-ssd: error: --show: ")
+    assert done.stderr.count("\n") == 1
+    assert "use --headless" in done.stderr or "with --headless" in done.stderr

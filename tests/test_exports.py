@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import edge_ssd
+import edge_ssd.runtime
+
+ROOT = [f"edge_ssd.{module.name}" for module in pkgutil.iter_modules(edge_ssd.__path__) if not module.ispkg]
+RUNTIME = [f"edge_ssd.runtime.{module.name}" for module in pkgutil.iter_modules(edge_ssd.runtime.__path__)]
+MODULES = [name for name in (*ROOT, *RUNTIME) if not name.endswith("__main__")]
+
+HEAVY = ("tensorflow", "keras", "cv2", "matplotlib", "PIL", "ai_edge_litert", "tflite_runtime")
+
+
+@pytest.mark.parametrize("name", ["edge_ssd", *MODULES])
+def test_all_is_true(name: str) -> None:
+    module = importlib.import_module(name)
+    assert len(set(module.__all__)) == len(module.__all__)
+    for export in module.__all__:
+        assert getattr(module, export) is not None
+        assert export in dir(module)
+
+
+def test_what_the_package_offers() -> None:
+    """Names that a user's program may rely on: adding one is a decision, losing one breaks somebody."""
+    assert set(edge_ssd.__all__) == {
+        *("Bundle", "Detection", "Detections", "Detector", "default_model", "read_bundle"),
+        *("BoxCoding", "InputSpec", "Level", "Network", "tiny_ssd"),
+        *("box_area", "box_iou", "clip_boxes", "cxcywh_to_xyxy", "xyxy_to_cxcywh"),
+        *("multibox_detection", "multibox_prior", "multibox_target", "nms", "offset_boxes", "offset_inverse"),
+        *("BackendError", "BundleError", "DataError", "EdgeSSDError", "ImageError"),
+        *("ModelError", "NetworkError", "SettingError", "SourceError", "__version__"),
+    }
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="Detektor"):
+        _ = edge_ssd.Detektor  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("statement", ["import edge_ssd", "from edge_ssd import *", "import edge_ssd.runtime.detector"])
+def test_importing_loads_only_numpy(statement: str) -> None:
+    program = f"{statement}\nimport sys\nprint([name for name in {HEAVY!r} if name in sys.modules])"
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(edge_ssd.__file__).parents[1],
+    )
+    assert result.stdout.strip() == "[]"
+    assert result.stderr == ""

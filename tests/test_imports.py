@@ -1,0 +1,105 @@
+"""What a fresh interpreter has loaded after each import and each command's help.
+
+The import rules of pyproject.toml see what modules *write*; these tests see what *happens*.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import edge_ssd
+from edge_ssd.cli import COMMANDS
+from edge_ssd.errors import __all__ as error_names
+
+REPOSITORY = Path(edge_ssd.__file__).parent.parent
+HEAVY = {"ai_edge_litert", "cv2", "faster_coco_eval", "keras", "matplotlib", "tensorflow", "tflite_runtime"}
+TENSORFLOW = {"keras", "tensorflow"}
+
+
+def loaded_after(code: str) -> set[str]:
+    """Top-level names of ``sys.modules`` after ``code`` ran in a fresh interpreter, without the standard library's."""
+    script = f"""
+import sys
+before = set(sys.modules)
+sys.stdout = open({str(Path("/dev/null"))!r}, "w")
+{code}
+sys.stdout.close()
+sys.stdout = sys.__stdout__
+import json
+print(json.dumps(sorted(set(sys.modules) - before)))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=REPOSITORY)
+    assert done.returncode == 0, done.stderr
+    return {name.partition(".")[0] for name in json.loads(done.stdout)} - set(sys.stdlib_module_names)
+
+
+def modules_of(package: str) -> list[str]:
+    folder = Path(importlib.import_module(package).__path__[0])
+    return sorted(info.name for info in pkgutil.walk_packages([str(folder)], f"{package}."))
+
+
+def import_all(names: list[str]) -> str:
+    assert names
+    return "\n".join(f"import {name}" for name in names)
+
+
+def test_the_package_needs_numpy_alone() -> None:
+    assert loaded_after("import edge_ssd") == {"edge_ssd", "numpy"}
+
+
+def test_the_detector_needs_numpy_alone() -> None:
+    assert loaded_after("from edge_ssd import Detector, Detections") == {"edge_ssd", "numpy"}
+
+
+def test_the_runtime_needs_numpy_alone() -> None:
+    assert loaded_after(import_all(modules_of("edge_ssd.runtime"))) == {"edge_ssd", "numpy"}
+
+
+def test_the_data_loaders_need_numpy_and_pillow() -> None:
+    assert loaded_after(import_all(modules_of("edge_ssd.data"))) <= {"edge_ssd", "numpy", "PIL"}
+
+
+def test_device_apps_load_no_tensorflow() -> None:
+    names = modules_of("device_apps")
+    assert not loaded_after(import_all([name for name in names if not name.endswith("__main__")])) & TENSORFLOW
+
+
+def test_help_loads_no_command() -> None:
+    script = "from edge_ssd import cli; cli.main(['--help']); "
+    script += "assert not {c.module for c in cli.COMMANDS.values()} & set(sys.modules)"
+    assert loaded_after(script) == {"edge_ssd", "numpy"}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_a_command_is_light(name: str) -> None:
+    script = f"from edge_ssd import cli; assert cli.main([{name!r}, '--help']) == 0; "
+    script += "loaded = {n for n, c in cli.COMMANDS.items() if c.module in sys.modules}; "
+    script += f"assert loaded == {{{name!r}}}, loaded"
+    assert not loaded_after(script) & HEAVY
+
+
+def test_importing_prints_nothing_and_changes_no_environment() -> None:
+    script = "import os; before = dict(os.environ); "
+    script += "import edge_ssd, edge_ssd.cli, device_apps.detect_command, device_apps.camera_command; "
+    script += "assert dict(os.environ) == before; import threading; assert threading.active_count() == 1"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=REPOSITORY)
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+
+
+def test_every_exported_name_exists_and_is_listed_once() -> None:
+    for name in ("edge_ssd", *modules_of("edge_ssd.runtime"), *modules_of("edge_ssd.data")):
+        module = importlib.import_module(name)
+        exported = getattr(module, "__all__", [])
+        assert len(set(exported)) == len(exported), name
+        assert all(hasattr(module, item) for item in exported), name
+
+
+def test_the_errors_are_public() -> None:
+    assert set(error_names) <= set(edge_ssd.__all__)

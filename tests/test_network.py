@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge_ssd.coding import BoxCoding
+from edge_ssd.errors import NetworkError
+from edge_ssd.network import BOOK_SIZES, InputSpec, Level, Network, tiny_ssd
+
+
+def through_json(network: Network) -> Any:
+    return json.loads(json.dumps(network.to_dict()))
+
+
+def test_the_books_network() -> None:
+    network = tiny_ssd(["banana"])
+    assert network.input.size == (256, 256)
+    assert [(level.height, level.width) for level in network.levels] == [(32, 32), (16, 16), (8, 8), (4, 4), (1, 1)]
+    assert [level.anchors_per_cell for level in network.levels] == [4] * 5
+    assert network.num_anchors == 4 * (1024 + 256 + 64 + 16 + 1) == 5444
+    assert (network.base_channels, network.block_channels) == ((16, 32, 64), (128, 128, 128))
+    assert network.num_classes == 1
+
+
+@pytest.mark.parametrize(("key", "size"), [("anchors_256", (256, 256)), ("anchors_240x320", (240, 320))])
+def test_the_books_anchors(book_vectors: Path, key: str, size: tuple[int, int]) -> None:
+    anchors = tiny_ssd(["banana"], input_size=size).anchors()
+    with np.load(book_vectors) as vectors:
+        np.testing.assert_allclose(anchors, vectors[key], rtol=0, atol=2e-6)
+
+
+def test_width_scales_every_layer() -> None:
+    network = tiny_ssd(["a"], width=0.5)
+    assert (network.base_channels, network.block_channels) == ((8, 16, 32), (64, 64, 64))
+    assert tiny_ssd(["a"], width=0.01).base_channels == (8, 8, 8)
+
+
+def test_each_level_may_have_its_own_ratios() -> None:
+    network = tiny_ssd(["a"], sizes=[(0.1,), (0.3, 0.4), (0.8,)], ratios=[(1.0,), (1.0, 2.0), (1.0, 2.0, 0.5)])
+    assert [level.anchors_per_cell for level in network.levels] == [1, 3, 3]
+    assert network.num_anchors == 32 * 32 + 16 * 16 * 3 + 3
+
+
+@given(
+    st.lists(st.text(min_size=1, max_size=8).filter(lambda t: t.strip() and "\n" not in t), min_size=1, unique=True),
+    st.integers(64, 600),
+    st.integers(64, 600),
+    st.sampled_from([0.25, 0.5, 1.0, 1.5]),
+    st.floats(1e-3, 1),
+    st.sampled_from(["stretch", "letterbox"]),
+)
+@settings(deadline=None, max_examples=50)
+def test_round_trip_through_json(
+    labels: list[str], height: int, width: int, factor: float, scale: float, resize: Any
+) -> None:
+    network = tiny_ssd(labels, input_size=(height, width), width=factor, input_scale=scale, resize=resize)
+    assert Network.from_dict(through_json(network)) == network
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: tiny_ssd([]), "labels"),
+        (lambda: tiny_ssd(["a", "a"]), "once"),
+        (lambda: tiny_ssd(["a\nb"]), "one line"),
+        (lambda: tiny_ssd([" "]), "one line"),
+        (lambda: tiny_ssd(["a"], input_size=(16, 256)), "too small|input height"),
+        (lambda: tiny_ssd(["a"], input_size=(5000, 256)), "input height"),
+        (lambda: tiny_ssd(["a"], width=0), "width"),
+        (lambda: tiny_ssd(["a"], sizes=BOOK_SIZES[:2]), "at least 3"),
+        (lambda: tiny_ssd(["a"], ratios=[(1.0,), (2.0,)]), "2"),
+        (lambda: tiny_ssd(["a"], input_scale=0), "scale"),
+        (lambda: InputSpec(resize="crop"), "crop"),  # type: ignore[arg-type]
+        (lambda: Level(0, 1, (0.1,)), "height"),
+        (lambda: Level(1, 1, ()), "sizes"),
+        (lambda: Level(1, 1, (0.1,), (0.0,)), "ratios"),
+        (lambda: Network(("a",), (Level(9, 9, (0.1,)),)), "feature maps"),
+    ],
+)
+def test_what_cannot_be_is_refused(build: Callable[[], object], message: str) -> None:
+    with pytest.raises(NetworkError, match=message):
+        build()
+
+
+@pytest.mark.parametrize("key", ["labels", "levels", "input", "coding", "base_channels", "block_channels"])
+@pytest.mark.parametrize("value", [None, 7, "text", "cat", [], {}, [None], {"height": "x"}, [[1]], float("nan")])
+def test_a_foreign_description_is_refused(key: str, value: object) -> None:
+    data = through_json(tiny_ssd(["banana"]))
+    data[key] = value
+    if value == {} and key in ("coding", "input"):  # their defaults are the book's
+        assert getattr(Network.from_dict(data), key) == {"coding": BoxCoding(), "input": InputSpec()}[key]
+        return
+    with pytest.raises(NetworkError):
+        Network.from_dict(data)
+
+
+def test_a_missing_field_is_named() -> None:
+    data = through_json(tiny_ssd(["banana"]))
+    del data["coding"]
+    with pytest.raises(NetworkError, match="coding"):
+        Network.from_dict(data)

@@ -1,0 +1,485 @@
+from __future__ import annotations
+
+import copy
+import hashlib
+import io
+import json
+import os
+import struct
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from bundle_factory import FLATBUFFER, entries, metadata, npy, selftest, write_bundle
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge_ssd.errors import BundleError
+from edge_ssd.network import tiny_ssd
+from edge_ssd.runtime import archive
+from edge_ssd.runtime.archive import read_archive, read_array
+from edge_ssd.runtime.bundle import read_bundle
+from edge_ssd.runtime.metadata import parse_metadata
+
+NETWORK = tiny_ssd(["banana", "Gabel – groß"], input_size=(32, 32), sizes=[(0.3, 0.4)] * 3)
+
+
+def refused(path: Path, *messages: str) -> str:
+    """The file is refused with one line that names it; the line."""
+    with pytest.raises(BundleError) as caught:
+        read_bundle(path)
+    line = str(caught.value)
+    assert line.startswith(f"{path}: ")
+    assert "\n" not in line
+    for message in messages:
+        assert message in line
+    return line
+
+
+def with_metadata(path: Path, change: Callable[[dict[str, Any]], None]) -> Path:
+    data = copy.deepcopy(metadata(NETWORK))
+    change(data)
+    return write_bundle(path, NETWORK, replace={"edge_ssd.json": json.dumps(data).encode()})
+
+
+# A good bundle
+
+
+def test_everything_is_read(tmp_path: Path) -> None:
+    path = write_bundle(tmp_path / "model.tflite", NETWORK)
+    bundle = read_bundle(str(path))
+    assert bundle.path == path
+    assert bundle.name == "test"
+    assert bundle.flatbuffer == FLATBUFFER
+    assert bundle.network == NETWORK
+    assert bundle.labels == ("banana", "Gabel – groß")
+    assert bundle.metadata["quantization"] == bundle.details.quantization == "int8"
+    defaults = bundle.defaults
+    assert (defaults.score_threshold, defaults.iou_threshold, defaults.max_detections) == (0.5, 0.5, 100)
+    np.testing.assert_allclose(bundle.anchors, NETWORK.anchors(), atol=1e-6)
+    assert [head.output for head in bundle.heads[:3]] == ["classes_0", "boxes_0", "classes_1"]
+    assert [head.level for head in bundle.details.box_heads] == [0, 1, 2]
+
+
+def test_the_selftest_is_read(tmp_path: Path) -> None:
+    image = np.arange(32 * 32 * 3, dtype=np.uint32).astype(np.uint8).reshape(32, 32, 3)
+    path = write_bundle(tmp_path / "m.tflite", NETWORK, replace={"selftest.npz": selftest(NETWORK, image=image)})
+    found = read_bundle(path).selftest
+    assert (found.image == image).all()
+    assert found.xyxy.tolist() == [[10, 20, 30, 40]]
+    assert (found.confidence.tolist(), found.class_id.tolist(), found.score_threshold) == ([0.75], [0], 0.5)
+
+
+def test_heads_may_come_in_any_order(tmp_path: Path) -> None:
+    path = with_metadata(tmp_path / "m.tflite", lambda data: data["heads"].reverse())
+    assert [head.output for head in read_bundle(path).details.class_heads] == ["classes_0", "classes_1", "classes_2"]
+
+
+def test_unknown_fields_and_entries_are_for_later_versions(tmp_path: Path) -> None:
+    data = {**metadata(NETWORK), "new": {"field": 1}}
+    replace = {"edge_ssd.json": json.dumps(data).encode(), "extra.bin": b"x" * 100}
+    assert read_bundle(write_bundle(tmp_path / "m.tflite", NETWORK, replace=replace)).metadata["new"] == {"field": 1}
+
+
+# Files that are no bundle
+
+
+def test_files_that_are_not_there(tmp_path: Path) -> None:
+    refused(tmp_path / "absent.tflite", "no such file")
+    refused(tmp_path, "not a file")
+    with pytest.raises(BundleError):
+        read_bundle("nul\0byte")
+
+
+@pytest.mark.parametrize("content", [b"", b"TFL3", b"PK\x05\x06" + bytes(18), b"\x89PNG\r\n\x1a\n" + bytes(100)])
+def test_another_kind_of_file(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "other.tflite"
+    path.write_bytes(content)
+    refused(path, "is not a .tflite file", "edge-ssd convert")
+
+
+def test_a_keras_file_is_another_kind(tmp_path: Path) -> None:
+    path = tmp_path / "model.keras"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("config.json", "{}")
+    refused(path, "is not a .tflite file")
+
+
+def test_a_plain_tflite(tmp_path: Path) -> None:
+    path = tmp_path / "plain.tflite"
+    path.write_bytes(FLATBUFFER)
+    refused(path, "is a .tflite but not an Edge SSD bundle; make one with: edge-ssd convert")
+
+
+def test_a_tflite_with_somebody_elses_archive(tmp_path: Path) -> None:
+    path = tmp_path / "task.tflite"
+    path.write_bytes(FLATBUFFER)
+    with zipfile.ZipFile(path, "a") as file:
+        file.writestr("labels.txt", "cat\n")
+    refused(path, "is a .tflite but not an Edge SSD bundle")
+
+
+def test_a_file_too_large_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "huge.tflite"
+    path.write_bytes(FLATBUFFER)
+    os.truncate(path, 300 * 2**20)  # sparse
+    refused(path, "larger than 256 MB")
+
+
+# Damage
+
+
+@pytest.mark.parametrize("missing", ["anchors.npy", "labels.txt", "selftest.npz"])
+def test_a_missing_entry_is_named(tmp_path: Path, missing: str) -> None:
+    refused(write_bundle(tmp_path / "m.tflite", NETWORK, replace={missing: None}), missing)
+
+
+def test_a_flatbuffer_that_was_changed(tmp_path: Path) -> None:
+    path = write_bundle(tmp_path / "m.tflite", NETWORK)
+    data = bytearray(path.read_bytes())
+    data[100] ^= 1
+    path.write_bytes(data)
+    refused(path, "SHA-256 of its flatbuffer")
+
+
+def test_anchors_that_were_changed(tmp_path: Path) -> None:
+    anchors = NETWORK.anchors()
+    anchors[5, 2] += 1e-3
+    refused(
+        write_bundle(tmp_path / "m.tflite", NETWORK, replace={"anchors.npy": npy(anchors)}), "SHA-256 of its anchors"
+    )
+
+
+@pytest.mark.parametrize("change", ["shifted", "nan", "too few", "float64", "transposed", "garbage"])
+def test_anchors_of_another_network(tmp_path: Path, change: str) -> None:
+    """With the right digest, so that the table itself is looked at."""
+    anchors = NETWORK.anchors()
+    content = {
+        "shifted": npy(anchors + np.float32(1e-4)),
+        "nan": npy(np.where(anchors > 0.9, np.float32(np.nan), anchors)),
+        "too few": npy(anchors[:-1]),
+        "float64": npy(anchors.astype(np.float64)),
+        "transposed": npy(np.asfortranarray(anchors)),
+        "garbage": b"\x93NUMPY" + bytes(50),
+    }[change]
+    data = metadata(NETWORK)
+    data["sha256"]["anchors"] = hashlib.sha256(content).hexdigest()
+    replace = {"anchors.npy": content, "edge_ssd.json": json.dumps(data).encode()}
+    refused(write_bundle(tmp_path / "m.tflite", NETWORK, replace=replace), "anchors.npy")
+
+
+def test_anchors_may_differ_by_rounding(tmp_path: Path) -> None:
+    content = npy(NETWORK.anchors() + np.float32(2e-7))
+    data = metadata(NETWORK)
+    data["sha256"]["anchors"] = hashlib.sha256(content).hexdigest()
+    replace = {"anchors.npy": content, "edge_ssd.json": json.dumps(data).encode()}
+    read_bundle(write_bundle(tmp_path / "m.tflite", NETWORK, replace=replace))
+
+
+def test_labels_that_disagree(tmp_path: Path) -> None:
+    path = write_bundle(tmp_path / "m.tflite", NETWORK, replace={"labels.txt": b"banana\nspoon\n"})
+    refused(path, "labels.txt and edge_ssd.json name different labels")
+
+
+def test_compressed_entries(tmp_path: Path) -> None:
+    refused(write_bundle(tmp_path / "m.tflite", NETWORK, compression=zipfile.ZIP_DEFLATED), "must be stored")
+
+
+def test_bytes_after_the_end(tmp_path: Path) -> None:
+    path = write_bundle(tmp_path / "m.tflite", NETWORK)
+    path.write_bytes(path.read_bytes() + b"\0")
+    refused(path, "damaged or cut short")
+
+
+def test_every_shorter_file_is_refused(tmp_path: Path) -> None:
+    data = write_bundle(tmp_path / "m.tflite", NETWORK).read_bytes()
+    path = tmp_path / "cut.tflite"
+    for length in {*range(0, 300, 7), *range(300, len(data) - 300, 1009), *range(len(data) - 300, len(data))}:
+        path.write_bytes(data[:length])
+        refused(path)
+
+
+# The archive
+
+
+def bytes_of(path: Path) -> bytes:
+    return write_bundle(path / "m.tflite", NETWORK).read_bytes()
+
+
+def test_entries_are_bounded(tmp_path: Path) -> None:
+    data = bytes_of(tmp_path)
+    assert read_archive(data, {"labels.txt": 100}).entries.keys() == {"labels.txt"}
+    with pytest.raises(BundleError, match=r"labels.txt.* more than 5"):
+        read_archive(data, {"labels.txt": 5})
+
+
+def test_the_start_is_where_the_flatbuffer_ends(tmp_path: Path) -> None:
+    assert read_archive(bytes_of(tmp_path), {}).start == len(FLATBUFFER)
+
+
+@pytest.mark.parametrize(
+    ("offset", "form", "value"),
+    [(8, "<H", 60000), (10, "<H", 60000), (12, "<L", 2**31), (16, "<L", 2**31), (20, "<H", 9)],
+)
+def test_an_end_record_that_lies(tmp_path: Path, offset: int, form: str, value: int) -> None:
+    data = bytearray(bytes_of(tmp_path))
+    struct.pack_into(form, data, len(data) - 22 + offset, value)
+    with pytest.raises(BundleError):
+        read_archive(bytes(data), {"labels.txt": 100})
+
+
+def test_too_many_entries() -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        for i in range(archive.MAX_ENTRIES + 1):
+            file.writestr(str(i), b"")
+    with pytest.raises(BundleError, match="65 entries"):
+        read_archive(buffer.getvalue(), {})
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_an_entry_twice() -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        file.writestr("a", b"1")
+        file.writestr("a", b"2")
+    with pytest.raises(BundleError, match="twice"):
+        read_archive(buffer.getvalue(), {"a": 10})
+
+
+def test_an_empty_archive() -> None:
+    buffer = io.BytesIO()
+    zipfile.ZipFile(buffer, "w").close()
+    with pytest.raises(BundleError, match="empty"):
+        read_archive(buffer.getvalue(), {})
+
+
+# Arrays
+
+
+@given(
+    st.sampled_from(["<f4", "<f8", "<i8", "|u1"]),
+    st.lists(st.integers(0, 4), max_size=4),
+)
+@settings(deadline=None)
+def test_arrays_come_back(dtype: str, shape: list[int]) -> None:
+    array = np.arange(int(np.prod(shape))).astype(dtype).reshape(shape)
+    again = read_array(npy(array), "x", dtype, tuple(shape))
+    assert again.dtype == array.dtype
+    assert again.shape == array.shape
+    assert again.tolist() == array.tolist()
+    assert read_array(npy(array), "x", dtype, (None,) * len(shape)).shape == array.shape
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        npy(np.zeros((2, 4), np.float32))[:-1],
+        npy(np.zeros((2, 4), np.float32)) + b"\0",
+        npy(np.zeros((4, 2), np.float32)),
+        npy(np.zeros((2, 4), np.float64)),
+        npy(np.zeros((2, 4), ">f4")),
+        npy(np.zeros(8, np.float32)),
+        npy(np.array([[None] * 4] * 2, dtype=object)),
+        npy(np.zeros((2, 4), np.float32)).replace(b"(2, 4)", b"(9,4) "),
+        npy(np.zeros((2, 4), np.float32)).replace(b"'<f4'", b"'<f4' "),
+        npy(np.zeros((2, 4), np.float32)).replace(b"(2, 4)", b"(1<1,)"),
+    ],
+)
+def test_other_arrays_are_refused(data: bytes) -> None:
+    with pytest.raises(BundleError, match="corners"):
+        read_array(data, "corners", "<f4", (2, 4))
+
+
+# The self-test
+
+
+@pytest.mark.parametrize(
+    "replace",
+    [
+        {"image": np.zeros((31, 32, 3), np.uint8)},
+        {"image": np.zeros((32, 32, 3), np.float32)},
+        {"xyxy": np.zeros((2, 4), np.float32)},
+        {"xyxy": np.full((1, 4), np.nan, np.float32)},
+        {"confidence": np.array([np.inf], np.float32)},
+        {"class_id": np.array([2])},
+        {"class_id": np.array([-1])},
+        {"score_threshold": np.array(1.5)},
+        {"score_threshold": np.array(np.nan)},
+    ],
+    ids=str,
+)
+def test_a_bad_selftest_is_named(tmp_path: Path, replace: dict[str, np.ndarray]) -> None:
+    path = write_bundle(tmp_path / "m.tflite", NETWORK, replace={"selftest.npz": selftest(NETWORK, **replace)})
+    bundle = read_bundle(path)  # the self-test is only read when it is run
+    with pytest.raises(BundleError, match=r"selftest\.npz"):
+        _ = bundle.selftest
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", npy(np.zeros(3))])
+def test_a_selftest_that_is_none(tmp_path: Path, content: bytes) -> None:
+    bundle = read_bundle(write_bundle(tmp_path / "m.tflite", NETWORK, replace={"selftest.npz": content}))
+    with pytest.raises(BundleError, match=r"selftest\.npz"):
+        _ = bundle.selftest
+
+
+# The metadata
+
+
+@pytest.mark.parametrize("version", [2, 99, 10**30])
+def test_a_newer_format_says_upgrade(tmp_path: Path, version: int) -> None:
+    path = with_metadata(tmp_path / "m.tflite", lambda data: data.update(format_version=version))
+    refused(path, f"bundle format {version}", "pip install --upgrade edge-ssd")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"format_version": NaN}', b"[" * 100000, b'{"format_version": 1}'],
+    ids=lambda content: content[:12].decode("latin-1"),
+)
+def test_metadata_that_is_no_description(content: bytes) -> None:
+    with pytest.raises(BundleError, match=r"edge_ssd\.json"):
+        parse_metadata(content)
+
+
+def set_at(data: Any, path: str, value: object) -> None:
+    *parents, last = path.split(".")
+    for key in parents:
+        data = data[int(key) if key.isdigit() else key]
+    if value is KeyError:
+        del data[last]
+    else:
+        data[last] = value
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        *[(path, KeyError) for path in ("format_version", "name", "network", "input", "heads", "labels", "sha256")],
+        *[
+            (path, KeyError)
+            for path in ("background_index", "defaults", "quantization", "input.name", "heads.0.output")
+        ],
+        ("format_version", True),
+        ("format_version", 0),
+        ("format_version", "1"),
+        ("name", 7),
+        ("network", []),
+        ("network.levels", []),
+        ("network.input.height", 64),
+        ("input.dtype", "float32"),
+        ("input", None),
+        ("background_index", 1),
+        ("background_index", False),
+        ("labels", ["banana"]),
+        ("labels", ["Gabel – groß", "banana"]),
+        ("labels", "banana"),
+        ("defaults.score_threshold", -0.1),
+        ("defaults.score_threshold", "0.5"),
+        ("defaults.iou_threshold", 1.5),
+        ("defaults.iou_threshold", True),
+        ("defaults.max_detections", 0),
+        ("defaults.max_detections", 10.5),
+        ("sha256.flatbuffer", "abc"),
+        ("sha256.anchors", None),
+        ("sha256.flatbuffer", "A" * 64),
+        ("sha256.calibration", 5),
+        ("heads", []),
+        ("heads", [None]),
+        ("heads.0.level", 3),
+        ("heads.0.level", -1),
+        ("heads.0.level", 1),
+        ("heads.0.kind", "scores"),
+        ("heads.0.kind", "boxes"),
+        ("heads.0.output", "boxes_0"),
+        ("heads.0.output", 0),
+        ("heads.0.height", 5),
+        ("heads.0.anchors_per_cell", 3),
+    ],
+)
+def test_each_field_is_checked(tmp_path: Path, path: str, value: object) -> None:
+    bundle = with_metadata(tmp_path / "m.tflite", lambda data: set_at(data, path, value))
+    refused(bundle, path.split(".")[0] if path != "network.input.height" else "feature maps")
+
+
+def test_a_whole_number_is_a_number(tmp_path: Path) -> None:
+    path = with_metadata(tmp_path / "m.tflite", lambda data: data["defaults"].update(score_threshold=1))
+    assert read_bundle(path).defaults.score_threshold == 1.0
+
+
+def test_a_foreign_value_does_not_fill_the_terminal(tmp_path: Path) -> None:
+    path = with_metadata(tmp_path / "m.tflite", lambda data: data.update(background_index="x" * 10000))
+    assert len(refused(path)) < len(str(path)) + 200
+
+
+json_value = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+PATHS = [
+    *metadata(NETWORK),
+    *(f"{name}.{key}" for name in ("network", "input", "defaults", "sha256") for key in metadata(NETWORK)[name]),
+    *(f"network.levels.0.{key}" for key in ("height", "width", "sizes", "ratios")),
+    *(f"network.coding.{key}" for key in ("xy_scale", "wh_scale")),
+    *(f"network.input.{key}" for key in ("height", "width", "scale", "offset", "resize")),
+    *(f"heads.1.{key}" for key in metadata(NETWORK)["heads"][0]),
+]
+
+
+@given(st.sampled_from(PATHS), json_value)
+@settings(deadline=None, max_examples=300)
+def test_any_json_anywhere_is_read_or_refused(path: str, value: Any) -> None:
+    data = copy.deepcopy(metadata(NETWORK))
+    set_at(data, path, value)
+    try:
+        details = parse_metadata(json.dumps(data).encode())
+    except BundleError as error:
+        assert "\n" not in str(error)  # noqa: PT017 (either outcome is right)
+    else:
+        assert details.network.labels == NETWORK.labels
+
+
+# Mutations
+
+
+def test_mutated_bundles_are_refused_or_the_same(tmp_path: Path) -> None:
+    """Whatever bytes are wrong: a BundleError naming the file, or a bundle whose model is bit for bit the same."""
+    good = write_bundle(tmp_path / "good.tflite", NETWORK).read_bytes()
+    path, random, refusals = tmp_path / "bad.tflite", np.random.default_rng(0), 0
+    directory = len(good) - 600  # the last entry's directory and the end record: hit them often
+    for i in range(500):
+        bad = bytearray(good)
+        low = (0, len(FLATBUFFER), directory)[i % 3]
+        for _ in range(random.integers(1, 4)):
+            bad[random.integers(low, len(bad))] = random.integers(0, 256)
+        if i % 10 == 0:  # bytes lost or doubled, too
+            cut = int(random.integers(8, len(bad)))
+            bad[cut : cut + 5] = b"" if i % 20 else bad[cut : cut + 5] * 2
+        path.write_bytes(bad)
+        try:
+            bundle = read_bundle(path)
+            _ = bundle.selftest
+        except BundleError as error:
+            assert str(error).startswith(f"{path}: ")  # noqa: PT017 (either outcome is right)
+            refusals += 1
+        else:
+            assert bundle.flatbuffer == FLATBUFFER
+            assert bundle.network.labels == NETWORK.labels
+            assert (bundle.anchors == NETWORK.anchors()).all()
+    assert 300 < refusals < 500
+
+
+@given(st.binary(max_size=300), st.booleans())
+@settings(deadline=None)
+def test_any_bytes_are_refused(content: bytes, flatbuffer: bool) -> None:
+    with pytest.raises(BundleError):
+        read_archive(FLATBUFFER + content if flatbuffer else content, {"edge_ssd.json": 1000})
+
+
+def test_the_factory_writes_what_the_documentation_lists() -> None:
+    assert set(entries(NETWORK)) == {"edge_ssd.json", "anchors.npy", "labels.txt", "selftest.npz"}

@@ -1,0 +1,322 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from bundle_factory import FLATBUFFER, write_bundle
+from PIL import Image
+from real_model import real_model
+
+from edge_ssd.boxes import box_iou
+from edge_ssd.errors import BackendError, BundleError, ImageError, SettingError
+from edge_ssd.network import InputSpec, Network, tiny_ssd
+from edge_ssd.runtime import detector as module
+from edge_ssd.runtime.bundle import SelfTest, read_bundle
+from edge_ssd.runtime.detector import Detector
+from edge_ssd.runtime.models import default_model
+from edge_ssd.runtime.postprocess import Head
+
+NETWORK = tiny_ssd(["banana", "fork"], input_size=(32, 64), sizes=[(0.3, 0.4)] * 3)
+
+
+class FakeInterpreter:
+    """Finds a banana at anchor 5 with probability 3/4 and a fork at the last with 9/10, whatever it is shown."""
+
+    backend, num_threads, input_name = "fake", 1, "image"
+
+    def __init__(self, network: Network = NETWORK) -> None:
+        self.network = network
+        self.input_shape = (1, *network.input.size, 3)
+        logits = np.tile(np.array([9, 0, 0], np.float32), (network.num_anchors, 1))
+        logits[5], logits[-1] = np.log([0.125, 0.75, 0.125]), np.log([0.05, 0.05, 0.9])
+        self.heads, start = {}, 0
+        for i, level in enumerate(network.levels):
+            rows = logits[start : start + level.num_anchors]
+            start += level.num_anchors
+            shape = (1, level.height, level.width)
+            self.heads[f"classes_{i}"] = Head(rows.reshape(*shape, -1))
+            self.heads[f"boxes_{i}"] = Head(np.zeros((*shape, level.anchors_per_cell * 4), np.float32))
+        self.output_shapes = {name: head.values.shape for name, head in self.heads.items()}
+        self.seen: list[np.ndarray] = []
+        self.inside = 0
+
+    def invoke(self, image: np.ndarray) -> dict[str, Head]:
+        self.inside += 1
+        assert self.inside == 1, "two threads at once"
+        self.seen.append(image)
+        threading.Event().wait(0.001)
+        self.inside -= 1
+        return self.heads
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> FakeInterpreter:
+    interpreter = FakeInterpreter()
+    monkeypatch.setattr(module, "open_interpreter", lambda flatbuffer, num_threads, backend: interpreter)
+    return interpreter
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    return write_bundle(tmp_path / "model.tflite", NETWORK)
+
+
+def test_boxes_are_in_pixels_of_the_picture(fake: FakeInterpreter, bundle: Path) -> None:
+    detector = Detector(bundle)
+    found = detector.detect(np.zeros((50, 200, 3), np.uint8))
+    assert found.names == ["fork", "banana"]
+    assert found.class_id.tolist() == [1, 0]
+    np.testing.assert_allclose(found.confidence, [0.9, 0.75], rtol=1e-6)
+    anchors = NETWORK.anchors()[[-1, 5]] * [200, 50, 200, 50]
+    np.testing.assert_allclose(found.xyxy, np.clip(anchors, 0, [200, 50, 200, 50]), rtol=1e-5, atol=1e-4)
+    assert found.image_size == (50, 200)
+    assert fake.seen[0].shape == (32, 64, 3)
+    assert [row.label for row in found] == ["fork", "banana"]
+
+
+@pytest.mark.usefixtures("fake")
+def test_settings(bundle: Path) -> None:
+    image = np.zeros((32, 64, 3), np.uint8)
+    assert Detector(bundle, score_threshold=0.8).detect(image).names == ["fork"]
+    assert Detector(bundle, max_detections=1).detect(image).names == ["fork"]
+    assert Detector(bundle, classes=["banana"]).detect(image).names == ["banana"]
+    assert Detector(bundle, classes="banana").detect(image).names == ["banana"]
+    assert Detector(bundle, score_threshold=0.95).detect(image).xyxy.shape == (0, 4)
+    assert len(Detector(bundle, score_threshold=0, iou_threshold=1, max_detections=1000).detect(image)) > 20
+
+
+@pytest.mark.usefixtures("fake")
+def test_what_it_says_of_itself(bundle: Path) -> None:
+    detector = Detector(read_bundle(bundle))
+    assert detector.labels == ("banana", "fork")
+    assert detector.network == NETWORK
+    assert (detector.score_threshold, detector.iou_threshold, detector.max_detections) == (0.5, 0.5, 100)
+    assert detector.timings == {}
+    detector.detect(np.zeros((9, 9, 3), np.uint8))
+    assert list(detector.timings) == ["preprocess", "invoke", "postprocess"]
+    assert all(seconds > 0 for seconds in detector.timings.values())
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"score_threshold": 1.5}, "score_threshold must be a number from 0 to 1, got 1.5"),
+        ({"score_threshold": -0.1}, "score_threshold"),
+        ({"score_threshold": float("nan")}, "score_threshold"),
+        ({"score_threshold": "0.5"}, "score_threshold"),
+        ({"score_threshold": True}, "score_threshold"),
+        ({"iou_threshold": 2}, "iou_threshold"),
+        ({"iou_threshold": [0.5]}, "iou_threshold"),
+        ({"max_detections": 0}, "max_detections"),
+        ({"max_detections": 2.5}, "max_detections"),
+        ({"max_detections": True}, "max_detections"),
+        ({"classes": ["spoon", "fork"]}, "no class 'spoon'; its labels are banana, fork"),
+        ({"classes": []}, "at least one class"),
+        ({"classes": [0]}, "no class 0"),
+    ],
+)
+@pytest.mark.usefixtures("fake")
+def test_bad_settings(bundle: Path, setting: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        Detector(bundle, **setting)
+
+
+@pytest.mark.parametrize("image", [np.zeros((4, 4), np.uint8), np.full((4, 4, 3), np.nan), None, "absent.jpg"])
+@pytest.mark.usefixtures("fake")
+def test_bad_pictures(bundle: Path, image: Any) -> None:
+    detector = Detector(bundle)
+    with pytest.raises(ImageError):
+        detector.detect(image)
+    assert len(detector.detect(np.zeros((4, 4, 3), np.uint8))) == 2  # and goes on
+
+
+@pytest.mark.usefixtures("fake")
+def test_arrays_files_and_pillow_images(bundle: Path, tmp_path: Path) -> None:
+    picture = Image.new("RGB", (30, 20))
+    picture.save(tmp_path / "picture.png")
+    detector = Detector(bundle)
+    expected = detector.detect(np.zeros((20, 30, 3), np.uint8)).to_dict()
+    for image in (picture, tmp_path / "picture.png", str(tmp_path / "picture.png"), picture.convert("L")):
+        assert detector.detect(image).to_dict() == expected
+
+
+@pytest.mark.usefixtures("fake")
+def test_closing(bundle: Path) -> None:
+    with Detector(bundle) as detector:
+        detector.detect(np.zeros((4, 4, 3), np.uint8))
+    with pytest.raises(BackendError, match="closed; make a new one"):
+        detector.detect(np.zeros((4, 4, 3), np.uint8))
+    detector.close()
+
+
+@pytest.mark.usefixtures("fake")
+def test_threads_wait_for_each_other(bundle: Path) -> None:
+    detector, found = Detector(bundle), []
+    image = np.zeros((4, 4, 3), np.uint8)
+    threads = [threading.Thread(target=lambda: found.append(len(detector.detect(image)))) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert found == [2] * 12
+
+
+def test_a_box_beside_the_picture_is_dropped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    network = dataclasses.replace(NETWORK, input=InputSpec(32, 64, resize="letterbox"))
+    fake = FakeInterpreter(network)
+    monkeypatch.setattr(module, "open_interpreter", lambda *_: fake)
+    # Anchor 5 lies around x = 3/16 of the input; an upright picture fills only the middle, from 3/8 to 5/8.
+    with Detector(write_bundle(tmp_path / "m.tflite", network)) as detector:
+        assert "banana" in detector.detect(np.zeros((32, 64, 3), np.uint8)).names
+        upright = detector.detect(np.zeros((400, 200, 3), np.uint8))
+    assert "banana" not in upright.names
+    assert (upright.xyxy[:, 2:] > upright.xyxy[:, :2]).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"input_shape": (1, 64, 32, 3)}, r"input is 'image' \[1, 64, 32, 3\], expected 'image' \[1, 32, 64, 3\]"),
+        ({"input_name": "pixels"}, "'pixels'"),
+        ({"output_shapes": {}}, "output 'classes_0' is missing"),
+    ],
+)
+def test_a_model_that_is_not_the_described_one(
+    fake: FakeInterpreter, bundle: Path, change: dict[str, Any], message: str
+) -> None:
+    for name, value in change.items():
+        setattr(fake, name, value)
+    with pytest.raises(BundleError, match=message) as caught:
+        Detector(bundle)
+    assert str(caught.value).startswith(f"{bundle}: ")
+
+
+def test_a_model_that_no_interpreter_takes(bundle: Path) -> None:
+    with pytest.raises(BackendError, match="no TFLite interpreter") as caught:
+        Detector(bundle)
+    assert read_bundle(bundle).flatbuffer == FLATBUFFER
+    assert str(caught.value).startswith(f"{bundle}: ")
+
+
+# The self-test: what the fake finds, with one thing changed at a time
+
+
+def expected(**change: Any) -> SelfTest:
+    anchors = NETWORK.anchors()[[-1, 5]] * np.array([64, 32, 64, 32], np.float32)
+    values: dict[str, Any] = {
+        "image": np.zeros((32, 64, 3), np.uint8),
+        "xyxy": np.clip(anchors, 0, [64, 32, 64, 32]).astype(np.float32),
+        "confidence": np.array([0.9, 0.75], np.float32),
+        "class_id": np.array([1, 0]),
+        "score_threshold": 0.5,
+    }
+    return SelfTest(**{**values, **change})
+
+
+@pytest.mark.parametrize(
+    ("change", "passed"),
+    [
+        ({}, True),
+        ({"confidence": np.array([0.86, 0.79], np.float32)}, True),
+        ({"confidence": np.array([0.9, 0.69], np.float32)}, False),
+        ({"class_id": np.array([1, 1])}, False),
+        ({"xyxy": np.array([[0, 0, 9, 9], [0, 0, 9, 9]], np.float32)}, False),
+        # Found now but not then: an error, unless its score is close to the threshold.
+        ({name: getattr(expected(), name)[:1] for name in ("xyxy", "confidence", "class_id")}, False),
+        (
+            {name: getattr(expected(), name)[:1] for name in ("xyxy", "confidence", "class_id")}
+            | {"score_threshold": 0.72},
+            True,
+        ),
+    ],
+)
+@pytest.mark.usefixtures("fake")
+def test_selftest(bundle: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], passed: bool) -> None:
+    # The detector's own settings must not matter.
+    detector = Detector(bundle, score_threshold=0.99, max_detections=1, classes=["banana"])
+    monkeypatch.setattr(type(detector.bundle), "selftest", property(lambda bundle: expected(**change)))
+    result = detector.selftest()
+    assert result.passed is passed
+    assert bool(result.problem) is not passed
+    assert result.expected == len(expected(**change).xyxy)
+    assert result.found == 2
+
+
+@pytest.mark.usefixtures("fake")
+def test_selftest_of_a_lost_box_near_the_threshold(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    corner = np.array([[0, 0, 1, 1]], np.float32)
+    for score, passed in ((0.54, True), (0.56, False)):
+        then = expected()
+        with_one_more = expected(
+            xyxy=np.concatenate([then.xyxy, corner]),
+            confidence=np.append(then.confidence, np.float32(score)),
+            class_id=np.append(then.class_id, 0),
+        )
+        monkeypatch.setattr(module.Bundle, "selftest", property(lambda bundle, value=with_one_more: value))
+        assert Detector(bundle).selftest().passed is passed
+
+
+# With a real interpreter and model
+
+
+@pytest.fixture(scope="module")
+def real() -> Iterator[Detector]:
+    with Detector(real_model()) as detector:
+        yield detector
+
+
+def test_the_real_model_passes_its_selftest(real: Detector) -> None:
+    result = real.selftest()
+    assert result.passed, result.problem
+    assert result.expected > 0
+
+
+def test_the_real_model_on_pictures_of_any_size(real: Detector, tmp_path: Path) -> None:
+    selftest = real.bundle.selftest
+    wide = np.asarray(Image.fromarray(selftest.image).resize((700, 500), Image.Resampling.BICUBIC))
+    Image.fromarray(wide).save(tmp_path / "wide.png")
+    found = real.detect(tmp_path / "wide.png")
+    assert (found.xyxy >= 0).all()
+    assert (found.xyxy <= [700, 500, 700, 500]).all()
+    json.dumps(found.to_dict())
+    # The picture's content is the same, so the best box is, in the larger picture's pixels.
+    if real.network.input.resize == "stretch" and len(found):
+        height, width = selftest.image.shape[:2]
+        scaled = found.xyxy * np.array([width / 700, height / 500] * 2, np.float32)
+        assert box_iou(selftest.xyxy, scaled).max() > 0.6
+
+
+def test_the_real_model_gives_the_same_twice(real: Detector) -> None:
+    image = real.bundle.selftest.image
+    first = real.detect(image)
+    real.detect(np.zeros_like(image))
+    again = real.detect(image)
+    assert first.xyxy.tolist() == again.xyxy.tolist()
+    assert first.confidence.tolist() == again.confidence.tolist()
+
+
+def test_the_real_model_from_several_threads(real: Detector) -> None:
+    image, found = real.bundle.selftest.image, list[Any]()
+    threads = [threading.Thread(target=lambda: found.append(real.detect(image).to_dict())) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=120)
+    assert found == [real.detect(image).to_dict()] * 4
+
+
+def test_the_shipped_model_is_found_or_its_absence_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from edge_ssd.runtime import models
+
+    monkeypatch.setattr(models, "__file__", str(tmp_path / "runtime" / "models.py"))
+    with pytest.raises(BundleError, match=r"banana\.tflite: the shipped model is missing"):
+        default_model()
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "banana.tflite").write_bytes(b"x")
+    assert default_model() == (tmp_path / "models" / "banana.tflite").resolve()

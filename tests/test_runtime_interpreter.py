@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+import sys
+import types
+from typing import Any
+
+import numpy as np
+import pytest
+from real_model import real_model
+
+from edge_ssd.errors import BackendError, BundleError, SettingError
+from edge_ssd.runtime import interpreter as module
+from edge_ssd.runtime.bundle import read_bundle
+from edge_ssd.runtime.interpreter import open_interpreter
+
+BACKENDS = {"ai-edge-litert": "ai_edge_litert", "tflite-runtime": "tflite_runtime"}
+
+
+def tensor(index: int, shape: tuple[int, ...], dtype: type, scale: float | None = None, zero_point: int = 0) -> dict:
+    scales = [] if scale is None else [scale]
+    return {
+        "index": index,
+        "shape": np.array(shape, np.int32),
+        "dtype": dtype,
+        "quantization_parameters": {"scales": np.array(scales, np.float32), "zero_points": np.array([zero_point])},
+    }
+
+
+class Fake:
+    """What both packages' interpreters have in common, as far as it is used."""
+
+    signature = "serving_default"
+    inputs: dict = {"image": tensor(4, (1, 2, 3, 3), np.uint8)}  # noqa: RUF012
+    outputs: dict = {  # noqa: RUF012
+        "boxes_0": tensor(9, (1, 1, 1, 4), np.float32),
+        "classes_0": tensor(7, (1, 1, 1, 2), np.int8, 0.5, -3),
+    }
+
+    def __init__(self, model_content: bytes, num_threads: int) -> None:
+        self.model_content, self.num_threads, self.calls = model_content, num_threads, list[Any]()
+        self.tensors = {9: np.ones((1, 1, 1, 4), np.float32), 7: np.full((1, 1, 1, 2), 5, np.int8)}
+
+    def allocate_tensors(self) -> None:
+        self.calls.append("allocate")
+
+    def get_signature_list(self) -> dict:
+        return {self.signature: {"inputs": list(self.inputs), "outputs": list(self.outputs)}}
+
+    def get_signature_runner(self, key: str) -> Any:
+        assert key == self.signature
+        return types.SimpleNamespace(get_input_details=lambda: self.inputs, get_output_details=lambda: self.outputs)
+
+    def set_tensor(self, index: int, value: np.ndarray) -> None:
+        self.calls.append((index, value.shape, value.dtype))
+
+    def invoke(self) -> None:
+        self.calls.append("invoke")
+
+    def get_tensor(self, index: int) -> np.ndarray:
+        return self.tensors[index].copy()
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> dict[str, type]:
+    """What is 'installed': package → class. Whatever is not put here is absent, whatever the machine has."""
+
+    class Finder:
+        @staticmethod
+        def find_spec(name: str, path: object = None, target: object = None) -> None:
+            if name.split(".")[0] in BACKENDS.values():
+                raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    def install(name: str, native: type) -> None:
+        fake = types.ModuleType(f"{BACKENDS[name]}.interpreter")
+        fake.Interpreter = native  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, BACKENDS[name], types.ModuleType(BACKENDS[name]))
+        monkeypatch.setitem(sys.modules, fake.__name__, fake)
+
+    class Packages(dict):
+        def __setitem__(self, name: str, native: type) -> None:
+            install(name, native)
+
+    for name in list(sys.modules):
+        if name.split(".")[0] in BACKENDS.values():
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "meta_path", [Finder, *sys.meta_path])
+    return Packages()
+
+
+def failing(error: Exception) -> type:
+    class Failing(Fake):
+        def __init__(self, **options: object) -> None:
+            raise error
+
+    return Failing
+
+
+def test_tensors_are_found_by_name(installed: dict[str, type]) -> None:
+    installed["ai-edge-litert"] = Fake
+    found = open_interpreter(b"model", num_threads=3)
+    assert found.backend == "ai-edge-litert"
+    assert found.num_threads == 3
+    assert (found.input_name, found.input_shape) == ("image", (1, 2, 3, 3))
+    assert found.output_shapes == {"boxes_0": (1, 1, 1, 4), "classes_0": (1, 1, 1, 2)}
+    heads = found.invoke(np.zeros((2, 3, 3), np.uint8))
+    assert heads["boxes_0"].scale is None
+    assert heads["boxes_0"].values.tolist() == [[[[1, 1, 1, 1]]]]
+    assert (heads["classes_0"].scale, heads["classes_0"].zero_point) == (0.5, -3)
+    assert heads["classes_0"].values.tolist() == [[[[5, 5]]]]
+    assert found._native.calls == ["allocate", (4, (1, 2, 3, 3), np.uint8), "invoke"]
+    assert found._native.model_content == b"model"
+
+
+def test_the_successor_is_preferred(installed: dict[str, type]) -> None:
+    installed["ai-edge-litert"] = installed["tflite-runtime"] = Fake
+    assert open_interpreter(b"model").backend == "ai-edge-litert"
+    assert open_interpreter(b"model", backend="tflite-runtime").backend == "tflite-runtime"
+
+
+@pytest.mark.parametrize("error", [ImportError("wrong ELF class"), RuntimeError("no op"), AttributeError("_ARRAY_API")])
+def test_a_backend_that_does_not_work_is_passed_over(installed: dict[str, type], error: Exception) -> None:
+    installed["ai-edge-litert"], installed["tflite-runtime"] = failing(error), Fake
+    assert open_interpreter(b"model").backend == "tflite-runtime"
+    with pytest.raises(BackendError, match=f"ai-edge-litert: {type(error).__name__}: {error}"):
+        open_interpreter(b"model", backend="ai-edge-litert")
+
+
+def refusal(backend: Any = "auto") -> str:
+    with pytest.raises(BackendError) as caught:
+        open_interpreter(b"model", backend=backend)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.usefixtures("installed")
+def test_nothing_installed() -> None:
+    line = refusal()
+    assert "ai-edge-litert: not installed; tflite-runtime: not installed" in line
+    assert 'pip install "edge-ssd[device]"' in line
+    assert "pip install tflite-runtime" in refusal("tflite-runtime")
+
+
+@pytest.mark.usefixtures("installed")
+def test_nothing_exists_for_32_bits_and_a_new_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module.sys, "maxsize", 2**31 - 1)
+    monkeypatch.setattr(module.sys, "version_info", (3, 13, 5, "final", 0))
+    assert "No interpreter has a wheel for 32-bit Python 3.13: use a 64-bit system" in refusal()
+    monkeypatch.setattr(module.sys, "version_info", (3, 11, 2, "final", 0))
+    assert 'pip install "edge-ssd[device]"' in refusal()
+
+
+@pytest.mark.parametrize(("version", "numpy_1"), [("2.4.0", True), ("1.26.4", False)])
+def test_tflite_runtime_beside_numpy_2(
+    installed: dict[str, type], monkeypatch: pytest.MonkeyPatch, version: str, numpy_1: bool
+) -> None:
+    installed["tflite-runtime"] = failing(AttributeError("_ARRAY_API not found\nsecond line"))
+    monkeypatch.setattr(module.np, "__version__", version)
+    line = refusal()
+    assert "_ARRAY_API not found" in line
+    assert ('pip install "numpy<2"' in line) is numpy_1
+
+
+def test_a_model_that_no_backend_can_run(installed: dict[str, type]) -> None:
+    installed["ai-edge-litert"] = installed["tflite-runtime"] = failing(RuntimeError("op too new"))
+    assert refusal().count("RuntimeError: op too new") == 2
+    assert "upgrade" in refusal("ai-edge-litert")
+
+
+@pytest.mark.parametrize("backend", ["tflite", "", None, "AUTO"])
+def test_an_unknown_backend(backend: Any) -> None:
+    with pytest.raises(SettingError, match="auto, ai-edge-litert, tflite-runtime"):
+        open_interpreter(b"model", backend=backend)
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1.5, "2", True, 1000])
+def test_bad_numbers_of_threads(threads: Any) -> None:
+    with pytest.raises(SettingError, match="num_threads"):
+        open_interpreter(b"model", threads)
+
+
+@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 2), (4, 4), (64, 4), (None, 1)])
+def test_threads_unless_told(
+    installed: dict[str, type], monkeypatch: pytest.MonkeyPatch, cores: int | None, threads: int
+) -> None:
+    installed["ai-edge-litert"] = Fake
+    monkeypatch.setattr(module.os, "cpu_count", lambda: cores)
+    assert open_interpreter(b"model").num_threads == threads
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"signature": "other"}, "serving_default"),
+        ({"inputs": {}}, "one input"),
+        ({"inputs": {"a": tensor(0, (1,), np.uint8), "b": tensor(1, (1,), np.uint8)}}, "one input"),
+        ({"inputs": {"image": tensor(0, (1, 2, 3, 3), np.float32)}}, "uint8, is float32"),
+        ({"outputs": {"boxes_0": tensor(0, (1,), np.int8)}}, "'boxes_0'.*one quantisation scale"),
+        ({"outputs": {"boxes_0": tensor(0, (1,), np.int8, 0.0)}}, "one quantisation scale"),
+    ],
+)
+def test_models_of_another_kind(installed: dict[str, type], change: dict[str, Any], message: str) -> None:
+    installed["ai-edge-litert"] = type("Other", (Fake,), change)
+    with pytest.raises(BundleError, match=message):
+        open_interpreter(b"model")
+
+
+# With a real interpreter
+
+
+def test_a_real_model() -> None:
+    bundle = read_bundle(real_model())
+    found = open_interpreter(bundle.flatbuffer)
+    height, width = bundle.network.input.size
+    assert found.input_shape == (1, height, width, 3)
+    image = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    first = found.invoke(image)
+    assert set(first) >= {head.output for head in bundle.heads}
+    kept = {name: head.values.copy() for name, head in first.items()}
+    found.invoke(255 - image)
+    for name, head in found.invoke(image).items():
+        assert head.values.shape == found.output_shapes[name]
+        assert (head.values == kept[name]).all()
+        assert (first[name].values == kept[name]).all(), "an earlier result must not change"
+
+
+@pytest.mark.parametrize("content", [b"", b"\x1c\0\0\0TFL3" + bytes(100), b"no model at all"])
+def test_a_flatbuffer_that_is_none(content: bytes) -> None:
+    with pytest.raises(BackendError, match="no TFLite interpreter can run this model"):
+        open_interpreter(content)

@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge_ssd.detection import multibox_detection
+from edge_ssd.errors import NetworkError
+from edge_ssd.network import Network, tiny_ssd
+from edge_ssd.runtime.postprocess import Decoded, Head, Postprocess
+
+# Small, so that many random heads can be tried: maps of 4, 2 and 1 cells, 84 anchors.
+SMALL = {q: tiny_ssd([f"label {i}" for i in range(q)], input_size=(32, 32), sizes=[(0.3, 0.4)] * 3) for q in (1, 2, 5)}
+
+
+def heads(
+    network: Network, values: np.ndarray, last: int, scale: float | None = None, zero_point: int = 0
+) -> list[Head]:
+    """Cut rows [A, last] into one head [1, H, W, C] a level, as an interpreter gives them."""
+    found, start = [], 0
+    for level in network.levels:
+        rows = values[start : start + level.num_anchors]
+        start += level.num_anchors
+        shape = (1, level.height, level.width, level.anchors_per_cell * last)
+        found.append(Head(rows.reshape(shape), scale, zero_point))
+    return found
+
+
+def reference(network: Network, logits: np.ndarray, offsets: np.ndarray, **options: float | bool | None) -> np.ndarray:
+    return multibox_detection(logits, offsets, network.anchors(), coding=network.coding, **options)  # type: ignore[arg-type]
+
+
+def same(decoded: Decoded, rows: np.ndarray) -> None:
+    assert decoded.boxes.dtype == decoded.scores.dtype == np.float32
+    assert decoded.class_ids.dtype == np.int64
+    assert decoded.class_ids.tolist() == rows[:, 0].tolist()
+    assert decoded.scores.tolist() == rows[:, 1].tolist()
+    np.testing.assert_allclose(decoded.boxes, rows[:, 2:], rtol=1e-5, atol=1e-6)
+
+
+def test_one_object_by_hand() -> None:
+    network = SMALL[1]
+    logits = np.tile(np.array([5, -5], np.float32), (network.num_anchors, 1))
+    offsets = np.zeros((network.num_anchors, 4), np.float32)
+    logits[70] = [0, math.log(3)]  # the second level's second cell, third anchor: probability 3/4
+    decoded = Postprocess(network)(heads(network, logits, 2), heads(network, offsets, 4))
+    assert decoded.class_ids.tolist() == [0]
+    np.testing.assert_allclose(decoded.scores, [0.75], rtol=1e-6)
+    np.testing.assert_allclose(decoded.boxes, network.anchors()[70:71], atol=1e-6)
+
+
+def test_quantised_heads_by_hand() -> None:
+    # Steps of 1/2 and a zero point: 2 and 6 stand for 0 and 2, so the probability is sigmoid(2).
+    network = SMALL[1]
+    logits = np.tile(np.array([100, -100], np.int8), (network.num_anchors, 1))
+    logits[3] = [2, 6]
+    offsets = np.full((network.num_anchors, 4), -7, np.int8)
+    decoded = Postprocess(network)(heads(network, logits, 2, 0.5, 2), heads(network, offsets, 4, 0.25, -7))
+    np.testing.assert_allclose(decoded.scores, [1 / (1 + math.exp(-2))], rtol=1e-6)
+    np.testing.assert_allclose(decoded.boxes, network.anchors()[3:4], atol=1e-6)
+
+
+@given(
+    q=st.sampled_from([1, 2, 5]),
+    dtype=st.sampled_from([np.int8, np.uint8, np.int16, np.float32]),
+    scale=st.sampled_from([0.003, 0.05, 0.0731, 0.4]),
+    zero_point=st.integers(-100, 100),
+    score_threshold=st.one_of(st.floats(0, 1), st.sampled_from([0.0, 0.3, 0.5, 0.7, 1.0])),
+    iou_threshold=st.sampled_from([0.3, 0.5, 1.0]),
+    max_detections=st.sampled_from([None, 1, 5]),
+    class_agnostic=st.booleans(),
+    seed=st.integers(0, 2**32 - 1),
+)
+@settings(deadline=None, max_examples=200)
+def test_it_is_the_reference_on_dequantised_heads(
+    q: int,
+    dtype: type,
+    scale: float,
+    zero_point: int,
+    score_threshold: float,
+    iou_threshold: float,
+    max_detections: int | None,
+    class_agnostic: bool,
+    seed: int,
+) -> None:
+    network, random = SMALL[q], np.random.default_rng(seed)
+    shape = (network.num_anchors, q + 1)
+    if dtype is np.float32:
+        logits, offsets = random.normal(0, 3, shape).astype(dtype), random.normal(0, 3, (len(network.anchors()), 4))
+        offsets = offsets.astype(dtype)
+        parts = heads(network, logits, q + 1), heads(network, offsets, 4)
+    else:
+        zero_point = 0 if dtype is np.int16 else zero_point % 100
+        limits = np.iinfo(dtype)
+        quantised = random.integers(limits.min, limits.max + 1, shape).astype(dtype)
+        codes = random.integers(limits.min, limits.max + 1, (shape[0], 4)).astype(dtype)
+        scale = scale / 256 if dtype is np.int16 else scale
+        logits = (quantised.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
+        offsets = (codes.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
+        parts = heads(network, quantised, q + 1, scale, zero_point), heads(network, codes, 4, scale, zero_point)
+    options = {
+        "score_threshold": score_threshold,
+        "iou_threshold": iou_threshold,
+        "max_detections": max_detections,
+        "class_agnostic": class_agnostic,
+    }
+    same(Postprocess(network)(*parts, **options), reference(network, logits, offsets, **options))  # type: ignore[arg-type]
+
+
+@given(step=st.integers(-60, 60), zero_point=st.integers(-20, 20), scale=st.floats(0.01, 0.3))
+@settings(deadline=None)
+def test_a_score_at_the_threshold_is_kept(step: int, zero_point: int, scale: float) -> None:
+    """The threshold is the very score of an anchor: the first, integer test must let it through."""
+    network = SMALL[1]
+    logits = np.tile(np.array([127, -128], np.int8), (network.num_anchors, 1))
+    logits[40] = [zero_point, zero_point + step]
+    real = (logits.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
+    offsets = np.zeros((network.num_anchors, 4), np.int8)
+    powers = np.exp(real[40] - real[40].max())
+    score = float((powers / powers.sum())[1])
+    parts = heads(network, logits, 2, scale, zero_point), heads(network, offsets, 4, 1.0)
+    decoded = Postprocess(network)(*parts, score_threshold=score, iou_threshold=1.0)
+    assert np.float32(score) in decoded.scores
+    above = float(np.nextafter(np.float32(score), np.float32(2)))
+    assert np.float32(score) not in Postprocess(network)(*parts, score_threshold=above, iou_threshold=1.0).scores
+
+
+def test_all_5444_anchors_of_the_books_network() -> None:
+    network, random = tiny_ssd(["banana"]), np.random.default_rng(5)
+    logits = random.normal(0, 1.5, (5444, 2)).astype(np.float32)
+    offsets = random.normal(0, 2, (5444, 4)).astype(np.float32)
+    decoded = Postprocess(network)(heads(network, logits, 2), heads(network, offsets, 4), score_threshold=0.6)
+    rows = reference(network, logits, offsets, score_threshold=0.6)
+    assert len(rows) > 50
+    same(decoded, rows)
+
+
+def test_only_chosen_classes() -> None:
+    network, random = SMALL[5], np.random.default_rng(2)
+    logits = random.normal(0, 3, (network.num_anchors, 6)).astype(np.float32)
+    parts = heads(network, logits, 6), heads(network, np.zeros((network.num_anchors, 4), np.float32), 4)
+    postprocess = Postprocess(network)
+    everything = postprocess(*parts)
+    chosen = postprocess(*parts, classes=[1, 3])
+    mine = np.isin(everything.class_ids, [1, 3])
+    assert 0 < mine.sum() < len(mine)
+    assert chosen.scores.tolist() == everything.scores[mine].tolist()
+    # Of all classes together one box wins; classes that are not asked for neither appear nor suppress.
+    alone = postprocess(*parts, classes=[1], class_agnostic=True)
+    assert set(alone.class_ids.tolist()) == {1}
+    assert len(postprocess(*parts, classes=[])[0]) == 0
+
+
+def test_three_axes_are_enough() -> None:
+    network = SMALL[1]
+    logits = np.random.default_rng(3).normal(0, 3, (network.num_anchors, 2)).astype(np.float32)
+    offsets = np.zeros((network.num_anchors, 4), np.float32)
+
+    def squeeze(parts: list[Head]) -> list[Head]:
+        return [Head(part.values[0]) for part in parts]
+
+    postprocess = Postprocess(network)
+    four = postprocess(heads(network, logits, 2), heads(network, offsets, 4))
+    three = postprocess(squeeze(heads(network, logits, 2)), squeeze(heads(network, offsets, 4)))
+    assert len(four.scores) > 0
+    assert three.scores.tolist() == four.scores.tolist()
+
+
+@pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan, 3e38])
+def test_a_box_that_is_not_finite_is_left_out(bad: float) -> None:
+    network = SMALL[1]
+    logits = np.tile(np.array([5, -5], np.float32), (network.num_anchors, 1))
+    offsets = np.zeros((network.num_anchors, 4), np.float32)
+    logits[0], logits[60] = [0, 9], [0, 5]
+    offsets[0, 2] = bad
+    decoded = Postprocess(network)(heads(network, logits, 2), heads(network, offsets, 4))
+    assert np.isfinite(decoded.boxes).all()
+    # −inf is the logarithm of no width at all: a box, though an empty one.
+    assert len(decoded.scores) == (2 if bad == -np.inf else 1)
+
+
+def test_logits_that_are_not_finite_find_nothing() -> None:
+    network = SMALL[1]
+    logits = np.full((network.num_anchors, 2), np.nan, np.float32)
+    parts = heads(network, logits, 2), heads(network, np.zeros((network.num_anchors, 4), np.float32), 4)
+    assert len(Postprocess(network)(*parts, score_threshold=0.1).scores) == 0
+
+
+def test_nothing_found_has_the_right_shapes() -> None:
+    network = SMALL[2]
+    logits = np.tile(np.array([100, -100, -100], np.int8), (network.num_anchors, 1))
+    offsets = np.zeros((network.num_anchors, 4), np.int8)
+    decoded = Postprocess(network)(heads(network, logits, 3, 0.1), heads(network, offsets, 4, 0.1))
+    assert decoded.boxes.shape == (0, 4)
+    same(decoded, np.zeros((0, 6)))
+
+
+def test_heads_are_left_alone() -> None:
+    network = SMALL[2]
+    random = np.random.default_rng(4)
+    logits = random.integers(-128, 128, (network.num_anchors, 3)).astype(np.int8)
+    offsets = random.integers(-128, 128, (network.num_anchors, 4)).astype(np.int8)
+    for array in (logits, offsets):
+        array.flags.writeable = False
+    assert len(Postprocess(network)(heads(network, logits, 3, 0.1), heads(network, offsets, 4, 0.1)).scores) > 0
+
+
+@pytest.mark.parametrize("wrong", ["too few heads", "another map", "another number of classes"])
+def test_heads_of_another_network(wrong: str) -> None:
+    network = SMALL[2]
+    size = network.num_anchors
+    classes: Sequence[Head] = heads(network, np.zeros((size, 3), np.float32), 3)
+    boxes: Sequence[Head] = heads(network, np.zeros((size, 4), np.float32), 4)
+    if wrong == "too few heads":
+        boxes = boxes[:-1]
+    elif wrong == "another map":
+        boxes = [boxes[1], boxes[0], *boxes[2:]]
+    else:
+        classes = heads(network, np.zeros((size, 2), np.float32), 2)
+    with pytest.raises(NetworkError, match="heads"):
+        Postprocess(network)(classes, boxes)

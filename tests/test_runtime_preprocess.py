@@ -1,0 +1,286 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from edge_ssd.errors import ImageError
+from edge_ssd.network import InputSpec
+from edge_ssd.runtime.preprocess import as_rgb, place, preprocess, read_image
+
+STRETCH = InputSpec(64, 128)
+LETTERBOX = InputSpec(64, 128, resize="letterbox")
+
+RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
+
+
+def noise(height: int, width: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def save(image: Image.Image, path: Path, **options: Any) -> Path:
+    image.save(path, **options)
+    return path
+
+
+# Placement
+
+
+def test_stretch_fills_the_input() -> None:
+    placement = place((100, 50), STRETCH)
+    assert (placement.left, placement.top, placement.width, placement.height) == (0, 0, 128, 64)
+    assert placement.to_pixels([[0, 0, 1, 1], [0.5, 0.25, 0.75, 0.5]]).tolist() == [[0, 0, 50, 100], [25, 25, 37.5, 50]]
+
+
+def test_letterbox_by_hand() -> None:
+    # A square in a 64 × 128 input: 64 × 64 in the middle, 32 grey columns on either side.
+    placement = place((100, 100), LETTERBOX)
+    assert (placement.left, placement.top, placement.width, placement.height) == (32, 0, 64, 64)
+    np.testing.assert_allclose(placement.to_pixels([0.25, 0, 0.75, 1]), [0, 0, 100, 100], atol=1e-4)
+    np.testing.assert_allclose(placement.from_pixels([0, 0, 100, 100]), [0.25, 0, 0.75, 1], atol=1e-6)
+
+
+def test_letterbox_of_a_thread_has_at_least_one_pixel() -> None:
+    placement = place((4000, 1), LETTERBOX)
+    assert (placement.width, placement.height) == (1, 64)
+    assert preprocess(np.zeros((4000, 1, 3), np.uint8), LETTERBOX)[0].shape == (64, 128, 3)
+
+
+def test_boxes_are_clipped_to_the_picture() -> None:
+    assert place((100, 50), STRETCH).to_pixels([[-1, -1, 2, 2]]).tolist() == [[0, 0, 50, 100]]
+    # A box in the grey bar has no area left.
+    left = place((100, 100), LETTERBOX).to_pixels([[0, 0.1, 0.2, 0.5]])[0]
+    assert left[0] == left[2] == 0
+
+
+@given(
+    st.tuples(st.integers(1, 3000), st.integers(1, 3000)),
+    st.sampled_from(["stretch", "letterbox"]),
+    st.tuples(*[st.floats(0, 1)] * 4),
+)
+@settings(deadline=None)
+def test_boxes_come_back(size: tuple[int, int], resize: Any, shares: tuple[float, ...]) -> None:
+    placement = place(size, InputSpec(96, 64, resize=resize))
+    height, width = size
+    box = np.array(shares, np.float32) * np.array([width, height, width, height], np.float32)
+    again = placement.to_pixels(placement.from_pixels(box))
+    # 1e-4 of the longer side: half the input's rounding of a letterbox cannot be seen in it.
+    np.testing.assert_allclose(again, box, atol=max(size) * 1e-4)
+    assert (placement.from_pixels(box) >= -1e-6).all()
+    assert (placement.from_pixels(box) <= 1 + 1e-6).all()
+
+
+def test_no_boxes() -> None:
+    placement = place((10, 10), STRETCH)
+    assert placement.to_pixels(np.zeros((0, 4))).shape == (0, 4)
+    assert placement.from_pixels(np.zeros((0, 4))).shape == (0, 4)
+
+
+# Resizing
+
+
+def test_a_picture_of_the_input_size_is_itself() -> None:
+    image = noise(64, 128)
+    for spec in (STRETCH, LETTERBOX):
+        assert (preprocess(image, spec)[0] == image).all()
+
+
+def test_it_is_pillows_bilinear() -> None:
+    image = noise(200, 300)
+    expected = Image.fromarray(image).resize((128, 64), Image.Resampling.BILINEAR)
+    assert (preprocess(image, STRETCH)[0] == np.asarray(expected)).all()
+
+
+def test_shrinking_is_antialiased() -> None:
+    # A checkerboard of single pixels becomes grey; picking pixels would leave it black and white.
+    board = np.indices((256, 512)).sum(axis=0) % 2 * 255
+    pixels, _ = preprocess(np.repeat(board[..., None], 3, axis=2).astype(np.uint8), STRETCH)
+    assert pixels.min() > 120
+    assert pixels.max() < 136
+
+
+def test_letterbox_pads_with_grey_in_the_middle() -> None:
+    pixels, placement = preprocess(np.full((50, 50, 3), 200, np.uint8), LETTERBOX)
+    assert (pixels[:, placement.left : placement.left + placement.width] == 200).all()
+    assert (pixels[:, :32] == 114).all()
+    assert (pixels[:, 96:] == 114).all()
+
+
+@pytest.mark.parametrize("view", [np.s_[::-1], np.s_[..., ::-1], np.s_[::2, 5:]], ids=["flipped", "bgr", "cut"])
+@pytest.mark.parametrize("shape", [(64, 128), (90, 70)])
+def test_views_of_arrays(view: Any, shape: tuple[int, int]) -> None:
+    image = noise(*shape)[view]
+    pixels, _ = preprocess(image, STRETCH)
+    assert pixels.flags.c_contiguous
+    assert (pixels == preprocess(np.ascontiguousarray(image), STRETCH)[0]).all()
+
+
+def test_the_picture_is_left_alone() -> None:
+    image = noise(90, 70)
+    image.flags.writeable = False
+    for spec in (STRETCH, LETTERBOX):
+        preprocess(image, spec)
+
+
+# Files
+
+
+@pytest.mark.parametrize(
+    ("mode", "colour", "expected"),
+    [
+        ("RGB", RED, RED),
+        ("L", 200, (200, 200, 200)),
+        ("1", 1, WHITE),
+        ("LA", (200, 255), (200, 200, 200)),
+        ("RGBA", (255, 0, 0, 255), RED),
+        ("RGBA", (255, 0, 0, 0), WHITE),
+        ("RGBA", (0, 0, 0, 51), (204, 204, 204)),
+        ("I;16", 65535, WHITE),
+        ("I;16", 257 * 100, (100, 100, 100)),
+    ],
+)
+def test_modes_of_png(tmp_path: Path, mode: str, colour: Any, expected: tuple[int, int, int]) -> None:
+    path = save(Image.new(mode, (5, 3), colour), tmp_path / "picture.png")
+    image = read_image(path)
+    assert image.shape == (3, 5, 3)
+    assert image.dtype == np.uint8
+    assert (image == expected).all()
+
+
+def test_palettes(tmp_path: Path) -> None:
+    picture = Image.new("P", (5, 3), 1)
+    picture.putpalette([*BLUE, *RED])
+    assert (read_image(save(picture, tmp_path / "p.png")) == RED).all()
+    assert (read_image(save(picture, tmp_path / "t.png", transparency=1)) == WHITE).all()
+    assert (read_image(save(picture, tmp_path / "p.gif")) == RED).all()
+
+
+def test_cmyk_and_grey_jpeg(tmp_path: Path) -> None:
+    cmyk = read_image(save(Image.new("CMYK", (16, 16), (0, 0, 0, 0)), tmp_path / "c.jpg"))
+    assert (cmyk == 255).all()
+    grey = read_image(save(Image.new("L", (16, 16), 77), tmp_path / "g.jpg"))
+    assert grey.shape == (16, 16, 3)
+    assert (abs(grey.astype(int) - 77) <= 2).all()
+
+
+@pytest.mark.parametrize(
+    ("orientation", "corner"),
+    [(1, (0, 0)), (2, (0, -1)), (3, (-1, -1)), (4, (-1, 0)), (5, (0, 0)), (6, (0, -1)), (7, (-1, -1)), (8, (-1, 0))],
+)
+def test_exif_orientation(tmp_path: Path, orientation: int, corner: tuple[int, int]) -> None:
+    picture = Image.new("RGB", (8, 4), BLUE)
+    picture.putpixel((0, 0), RED)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = read_image(save(picture, tmp_path / "turned.png", exif=exif))
+    assert image.shape[:2] == ((4, 8) if orientation <= 4 else (8, 4))
+    assert tuple(image[corner]) == RED
+
+
+def test_an_animation_gives_its_first_frame(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (4, 4), colour) for colour in (GREEN, RED)]
+    path = save(frames[0], tmp_path / "moving.gif", save_all=True, append_images=frames[1:])
+    assert (read_image(path) == GREEN).all()
+
+
+def test_files_that_are_no_pictures(tmp_path: Path) -> None:
+    good = save(Image.fromarray(noise(64, 64)), tmp_path / "good.jpg").read_bytes()
+    for name, content in (("empty.jpg", b""), ("text.png", b"not a picture"), ("cut.jpg", good[: len(good) // 2])):
+        path = tmp_path / name
+        path.write_bytes(content)
+        with pytest.raises(ImageError, match=name) as caught:
+            read_image(path)
+        assert "\n" not in str(caught.value)
+
+
+def test_files_that_are_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="no such picture"):
+        read_image(tmp_path / "absent.jpg")
+    with pytest.raises(ImageError, match="is a folder"):
+        read_image(tmp_path)
+    with pytest.raises(ImageError):
+        read_image("nul\0byte.jpg")
+
+
+def test_floating_point_pictures_are_refused(tmp_path: Path) -> None:
+    path = save(Image.new("F", (4, 4), 0.5), tmp_path / "float.tiff")
+    with pytest.raises(ImageError, match=r"float\.tiff.*convert it to 8 bits"):
+        read_image(path)
+
+
+def test_damaged_jpegs_are_read_or_refused(tmp_path: Path) -> None:
+    """Whatever byte is wrong: an array or an ImageError, never another error."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    good = save(Image.fromarray(noise(32, 48)), tmp_path / "good.jpg", exif=exif).read_bytes()
+    random = np.random.default_rng(1)
+    path, refused = tmp_path / "bad.jpg", 0
+    for _ in range(200):
+        bad = bytearray(good)
+        for place_of in random.integers(0, 700, random.integers(1, 4)):
+            bad[place_of] = random.integers(0, 256)
+        path.write_bytes(bad)
+        try:
+            image = read_image(path)
+        except ImageError:
+            refused += 1
+        else:
+            assert image.ndim == 3
+            assert image.shape[2] == 3
+    assert 0 < refused < 200
+
+
+# What may be given as a picture
+
+
+def test_arrays_images_and_paths(tmp_path: Path) -> None:
+    array = noise(6, 9)
+    path = save(Image.fromarray(array), tmp_path / "picture.png")
+    assert as_rgb(array) is array
+    for image in (path, str(path), Image.fromarray(array)):
+        assert (as_rgb(image) == array).all()
+
+
+def test_a_pillow_image_is_converted() -> None:
+    assert (as_rgb(Image.new("RGBA", (2, 2), (255, 0, 0, 0))) == 255).all()
+    with pytest.raises(ImageError, match="empty"):
+        as_rgb(Image.new("RGB", (0, 4)))
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.zeros((4, 4), np.uint8), r"\[4, 4\]"),
+        (np.zeros((4, 4, 4), np.uint8), r"\[4, 4, 4\]"),
+        (np.zeros((4, 4, 1), np.uint8), "stack"),
+        (np.zeros((1, 4, 4, 3), np.uint8), "one picture at a time"),
+        (np.zeros((0, 4, 3), np.uint8), "empty"),
+        (np.zeros((4, 4, 3), np.float32), "float32"),
+        (np.full((4, 4, 3), np.nan), "float64"),
+        (np.zeros((4, 4, 3), np.int8), "int8"),
+        (np.zeros((4, 4, 3), np.uint16), "uint16"),
+        (np.array(["a"]), "uint8"),
+        (None, "NoneType"),
+        (b"bytes", "bytes"),
+        (7, "int"),
+        ([[[0, 0, 0]]], "list"),
+    ],
+)
+def test_anything_else_is_refused(image: Any, message: str) -> None:
+    with pytest.raises(ImageError, match=message):
+        as_rgb(image)
+
+
+def test_real_pictures(shared_data: Path) -> None:
+    """Of every data set the first pictures, among them greyscale JPEGs and upper-case suffixes."""
+    paths = [path for path in sorted(shared_data.rglob("*")) if path.suffix.lower() in (".jpg", ".png", ".jpeg")]
+    for path in paths[:: max(1, len(paths) // 60)]:
+        image = read_image(path)
+        with Image.open(path) as picture:
+            assert sorted(image.shape[:2]) == sorted(picture.size)
+        assert preprocess(image, InputSpec())[0].shape == (256, 256, 3)

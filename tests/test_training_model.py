@@ -1,0 +1,154 @@
+"""The book's network, part by part with the shapes that the book prints, and its files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+tf = pytest.importorskip("tensorflow")
+import keras  # noqa: E402 (after the check that TensorFlow is there)
+
+from edge_ssd.errors import ModelError  # noqa: E402
+from edge_ssd.network import tiny_ssd  # noqa: E402
+from edge_ssd.training.model import (  # noqa: E402
+    TinySSD,
+    base_net,
+    bbox_predictor,
+    cls_predictor,
+    concat_preds,
+    down_sample_blk,
+    flatten_pred,
+    load_tiny_ssd,
+    save_tiny_ssd,
+)
+from edge_ssd.training.normalization import FusedBatchNormalization  # noqa: E402
+
+SMALL = tiny_ssd(["fork", "scissors"], input_size=(64, 64), width=0.25)
+
+
+def test_heads_and_concatenation_have_the_books_shapes() -> None:
+    first = cls_predictor(5, 10)(np.zeros((2, 20, 20, 8), np.float32))
+    second = cls_predictor(3, 10)(np.zeros((2, 10, 10, 16), np.float32))
+    assert first.shape == (2, 20, 20, 55)
+    assert second.shape == (2, 10, 10, 33)
+    assert concat_preds([first, second]).shape == (2, 25300)
+    assert bbox_predictor(5)(np.zeros((2, 20, 20, 8), np.float32)).shape == (2, 20, 20, 20)
+
+
+def test_blocks_have_the_books_shapes() -> None:
+    assert down_sample_blk(10)(np.zeros((2, 20, 20, 3), np.float32)).shape == (2, 10, 10, 10)
+    assert base_net()(np.zeros((2, 256, 256, 3), np.float32)).shape == (2, 32, 32, 64)
+
+
+def test_a_flattened_head_is_in_the_anchors_order() -> None:
+    # Channels fastest, then columns, then rows.
+    pred = np.arange(2 * 2 * 3 * 4).reshape(2, 2, 3, 4)
+    np.testing.assert_array_equal(flatten_pred(pred), pred.reshape(2, 24))
+
+
+def test_the_default_is_the_books_network() -> None:
+    model = TinySSD(tiny_ssd(["banana"]))
+    logits, offsets = model(np.zeros((2, 256, 256, 3), np.uint8))
+    assert logits.shape == (2, 5444, 2)
+    assert offsets.shape == (2, 5444, 4)
+    assert model.count_params() == 1_012_360
+    class_maps, box_maps = model.head_maps(np.zeros((1, 256, 256, 3), np.float32))
+    assert [tuple(level.shape[1:]) for level in class_maps] == [(side, side, 8) for side in (32, 16, 8, 4, 1)]
+    assert [tuple(level.shape[1:]) for level in box_maps] == [(side, side, 16) for side in (32, 16, 8, 4, 1)]
+
+
+def test_rectangular_input_and_other_class_counts() -> None:
+    network = tiny_ssd([f"class {i}" for i in range(7)], input_size=(240, 320), width=0.25)
+    logits, offsets = TinySSD(network)(np.zeros((1, 240, 320, 3), np.uint8))
+    assert logits.shape == (1, 6344, 8)
+    assert offsets.shape == (1, 6344, 4)
+
+
+def test_scaling_is_part_of_the_model() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3)).astype(np.uint8)
+    model = TinySSD(SMALL)
+    np.testing.assert_allclose(model.scaling(picture), picture / 255, atol=1e-6)
+
+
+def test_a_saved_model_comes_back_whole(tmp_path: Path) -> None:
+    model = TinySSD(SMALL)
+    for weight in model.weights:
+        weight.assign(np.random.default_rng(len(weight.shape)).uniform(0.1, 0.5, weight.shape))
+    save_tiny_ssd(model, tmp_path / "model.keras")
+    again = load_tiny_ssd(tmp_path / "model.keras")
+    assert again.network == SMALL
+    picture = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3)).astype(np.uint8)
+    for expected, actual in zip(model(picture), again(picture), strict=True):
+        np.testing.assert_array_equal(expected, actual)
+    assert [path.name for path in tmp_path.iterdir()] == ["model.keras"]
+
+
+def test_a_model_trained_in_lower_precision_is_saved_in_full(tmp_path: Path) -> None:
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = TinySSD(SMALL)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert model(np.zeros((1, 64, 64, 3), np.uint8))[0].dtype == "float32"
+    save_tiny_ssd(model, tmp_path / "model.keras")
+    again = load_tiny_ssd(tmp_path / "model.keras")
+    assert {weight.dtype for weight in again.weights} == {"float32"}
+    assert again.blocks[0].compute_dtype == "float32"
+
+
+def test_fused_normalization_is_keras_own() -> None:
+    """Same output, gradient and moving statistics; the fused kernel counts n − 1 in the moving variance."""
+    inputs = tf.constant(np.random.default_rng(0).normal(3, 2, (4, 8, 8, 5)), tf.float32)
+    outputs, gradients, statistics = [], [], []
+    for layer in (keras.layers.BatchNormalization(), FusedBatchNormalization()):
+        layer.build(inputs.shape)
+        layer.gamma.assign(np.linspace(0.5, 2, 5))
+        layer.beta.assign(np.linspace(-1, 1, 5))
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            result = layer(inputs, training=True)
+            loss = tf.reduce_sum(result**3)
+        outputs.append(result)
+        gradients.append(tape.gradient(loss, [inputs, layer.gamma.value, layer.beta.value]))
+        statistics.append((layer.moving_mean.numpy(), layer.moving_variance.numpy(), layer(inputs, training=False)))
+    np.testing.assert_allclose(outputs[0], outputs[1], atol=2e-5)
+    for ours, theirs in zip(*gradients, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=2e-3)
+    np.testing.assert_allclose(statistics[0][0], statistics[1][0], rtol=1e-5)
+    count = 4 * 8 * 8
+    expected = 0.99 + (statistics[0][1] - 0.99) * count / (count - 1)
+    np.testing.assert_allclose(statistics[1][1], expected, rtol=1e-5)
+    np.testing.assert_allclose(statistics[0][2], statistics[1][2], rtol=1e-3, atol=1e-3)
+
+
+class TestForeignFiles:
+    def test_missing(self, tmp_path: Path) -> None:
+        with pytest.raises(ModelError, match=r"nothing\.keras: no such file"):
+            load_tiny_ssd(tmp_path / "nothing.keras")
+
+    def test_not_a_keras_file(self, tmp_path: Path) -> None:
+        (tmp_path / "text.keras").write_text("hello")
+        with pytest.raises(ModelError, match=r"text\.keras: not a \.keras file"):
+            load_tiny_ssd(tmp_path / "text.keras")
+
+    def test_another_network(self, tmp_path: Path) -> None:
+        other = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+        other.save(tmp_path / "other.keras")
+        with pytest.raises(ModelError, match="holds a Sequential, not a TinySSD"):
+            load_tiny_ssd(tmp_path / "other.keras")
+
+    def test_cut_short(self, tmp_path: Path) -> None:
+        save_tiny_ssd(TinySSD(SMALL), tmp_path / "whole.keras")
+        data = (tmp_path / "whole.keras").read_bytes()
+        (tmp_path / "cut.keras").write_bytes(data[: len(data) // 2])
+        with pytest.raises(ModelError, match=r"cut\.keras: "):
+            load_tiny_ssd(tmp_path / "cut.keras")
+
+    def test_weights_that_are_not_numbers(self, tmp_path: Path) -> None:
+        model = TinySSD(SMALL)
+        model.cls_predictors[0].bias.assign(np.full(model.cls_predictors[0].bias.shape, np.nan))
+        save_tiny_ssd(model, tmp_path / "nan.keras")
+        with pytest.raises(ModelError, match="classes_0/bias are not finite"):
+            load_tiny_ssd(tmp_path / "nan.keras")
