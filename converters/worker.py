@@ -31,8 +31,9 @@ def convert(model: TinySSD, scheme: Scheme, images: npt.NDArray[np.uint8] | None
 
     The input is uint8 pixels in every scheme. For int8 the graph takes float pixels and the quantiser makes the
     input uint8 with scale 1 and zero point 0, so no cast and no scaling is left in the file: the model's factor
-    1/255 is folded into the first convolution's weights. The other schemes have no such step; their graph starts
-    with a cast.
+    1/255 is folded into the first convolution's weights. (An offset, which the book's network does not have, would
+    stay as an addition: it cannot be folded into a convolution that pads.) The other schemes have no such step;
+    their graph starts with a cast.
     """
     import tensorflow as tf
 

@@ -303,6 +303,17 @@ def test_convert_refuses_a_foreign_keras_file(no_worker, tmp_path: Path, squares
     assert error.count("\n") == 1
 
 
+def test_convert_refuses_weights_that_are_not_finite(model_path: Path, squares: Path, tmp_path: Path, capsys):
+    from edge_ssd.training.model import load_tiny_ssd, save_tiny_ssd
+
+    model = load_tiny_ssd(model_path)
+    model.weights[0].assign(model.weights[0] * np.nan)
+    save_tiny_ssd(model, tmp_path / "nan.keras")
+    assert command("convert", tmp_path / "nan.keras", "--data", squares, "--out", tmp_path / "out.tflite") == 2
+    assert "not finite" in capsys.readouterr().err
+    assert not (tmp_path / "out.tflite").exists()
+
+
 def test_verify_compares_and_keeps_to_the_budget(conversion, model_path: Path, squares: Path, tmp_path: Path, capsys):
     report = tmp_path / "report.html"
     words = ("verify", conversion.path, "--against", model_path, "--data", squares)

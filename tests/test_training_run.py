@@ -19,11 +19,12 @@ from edge_ssd.training.history import HistoryRow, draw_history, read_history, wr
 from edge_ssd.training.model import load_tiny_ssd  # noqa: E402
 from edge_ssd.training.pipeline import load_pictures, training_batches  # noqa: E402
 from edge_ssd.training.recipe import Recipe, RecipeError, book_recipe  # noqa: E402
-from edge_ssd.training.run import train  # noqa: E402
+from edge_ssd.training.run import RunConfig, load_run, train  # noqa: E402
 from edge_ssd.training.trainer import Trainer, evaluate_pictures  # noqa: E402
 
 NETWORK = tiny_ssd(["banana"], input_size=(64, 64), width=0.25)
 QUICK = Recipe(epochs=2, batch_size=4, precision="float32", warmup_epochs=0.5)
+CONFIG = RunConfig(NETWORK, QUICK, Path("data"))
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def datasets(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, Dataset
 
 def test_an_interrupted_run_ends_as_an_uninterrupted_one(datasets: tuple[Dataset, Dataset], tmp_path: Path) -> None:
     training, validation = datasets
-    whole = train(NETWORK, QUICK, training, validation, tmp_path / "whole")
+    whole = train(CONFIG, training, validation, tmp_path / "whole")
 
     class Interrupted(Exception):
         pass
@@ -44,12 +45,13 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(datasets: tuple[Dataset
         raise Interrupted
 
     with pytest.raises(Interrupted):
-        train(NETWORK, QUICK, training, validation, tmp_path / "parts", report=interrupt)
-    parts = train(NETWORK, QUICK, training, validation, tmp_path / "parts", resume=True)
+        train(CONFIG, training, validation, tmp_path / "parts", report=interrupt)
+    parts = train(CONFIG, training, validation, tmp_path / "parts", resume=True)
     for expected, actual in zip(load_tiny_ssd(whole).weights, load_tiny_ssd(parts).weights, strict=True):
         np.testing.assert_allclose(actual, expected, atol=1e-4, err_msg=expected.path)
     assert [row.epoch for row in read_history(tmp_path / "parts" / "history.csv")] == [1, 2]
-    for name in ("model.keras", "history.png", "network.json", "recipe.json"):
+    assert load_run(tmp_path / "parts") == CONFIG
+    for name in ("model.keras", "history.png", "run.json", "checkpoint.npz"):
         assert (tmp_path / "parts" / name).stat().st_size > 100, name
 
 
@@ -129,17 +131,17 @@ def test_labels_lie_in_the_input_as_the_pictures_do(datasets: tuple[Dataset, Dat
 
 class TestBadInput:
     def test_a_folder_that_holds_a_run(self, datasets: tuple[Dataset, Dataset], tmp_path: Path) -> None:
-        (tmp_path / "network.json").write_text("{}")
+        (tmp_path / "run.json").write_text("{}")
         with pytest.raises(DataError, match="--resume"):
-            train(NETWORK, QUICK, *datasets, tmp_path)
+            train(CONFIG, *datasets, tmp_path)
 
     def test_nothing_to_resume(self, datasets: tuple[Dataset, Dataset], tmp_path: Path) -> None:
         with pytest.raises(DataError, match="no training run to resume"):
-            train(NETWORK, QUICK, *datasets, tmp_path, resume=True)
+            train(CONFIG, *datasets, tmp_path, resume=True)
 
     def test_labels_of_another_network(self, datasets: tuple[Dataset, Dataset], tmp_path: Path) -> None:
         with pytest.raises(DataError, match="are not the network's"):
-            train(tiny_ssd(["apple"], input_size=(64, 64)), QUICK, *datasets, tmp_path)
+            train(replace(CONFIG, network=tiny_ssd(["apple"], input_size=(64, 64))), *datasets, tmp_path)
 
     def test_a_learning_rate_that_diverges(self, datasets: tuple[Dataset, Dataset], tmp_path: Path) -> None:
         recipe = replace(book_recipe(), learning_rate=1e9, batch_size=4)
@@ -170,11 +172,11 @@ def test_history_comes_back_and_is_drawn(tmp_path: Path) -> None:
 
 
 def test_fine_tuning_starts_from_the_given_weights(datasets: tuple[Dataset, Dataset], tmp_path: Path) -> None:
-    first = train(NETWORK, replace(QUICK, epochs=1), *datasets, tmp_path / "first")
+    first = train(replace(CONFIG, recipe=replace(QUICK, epochs=1)), *datasets, tmp_path / "first")
     relabelled = [replace(dataset, labels=("fruit", "other")) for dataset in datasets]
     network = tiny_ssd(["fruit", "other"], input_size=(64, 64), width=0.25)
     still = replace(QUICK, epochs=1, learning_rate=1e-12, weight_decay=0.0)
-    second = train(network, still, *relabelled, tmp_path / "second", start_from=first)
+    second = train(RunConfig(network, still, Path("data")), *relabelled, tmp_path / "second", start_from=first)
     before, after = load_tiny_ssd(first), load_tiny_ssd(second)
     np.testing.assert_allclose(after.blocks[0].weights[0], before.blocks[0].weights[0], atol=1e-6)
     np.testing.assert_allclose(after.bbox_predictors[0].kernel, before.bbox_predictors[0].kernel, atol=1e-6)

@@ -23,9 +23,10 @@ _EPOCHS = "finished_epochs"
 
 def save_checkpoint(path: Path, finished_epochs: int, variables: Mapping[str, Sequence[Any]]) -> None:
     """Write the groups of ``variables`` (anything with ``numpy()`` and ``shape``), in their order."""
-    arrays = {f"{group}/{i}": value.numpy() for group, values in variables.items() for i, value in enumerate(values)}
+    arrays: dict[str, Any] = {_EPOCHS: np.int64(finished_epochs)}
+    arrays |= {f"{group}/{i}": value.numpy() for group, values in variables.items() for i, value in enumerate(values)}
     with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, **arrays, **{_EPOCHS: np.int64(finished_epochs)})
+        np.savez(file, **arrays)
 
 
 def load_checkpoint(path: Path, variables: Mapping[str, Sequence[Any]]) -> int:

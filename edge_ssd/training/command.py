@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_ssd.errors import DataError
+from edge_ssd.errors import SettingError
 
 if TYPE_CHECKING:
     from edge_ssd.data.dataset import Dataset
@@ -35,7 +35,7 @@ _HELD_OUT = 0.15
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description, parser.epilog = _DESCRIPTION, _EXAMPLES
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="data-set folder")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="data-set folder (with --resume: if it moved)")
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of this run")
     parser.add_argument("--resume", action="store_true", help="go on with the run in RUN, by its own recipe")
     parser.add_argument("--from", dest="start_from", type=Path, metavar="MODEL.keras", help="start from these weights")
@@ -51,6 +51,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     network.add_argument("--input-size", type=_size, default=(256, 256), metavar="HxW", help="default 256x256")
     network.add_argument("--width", type=float, default=1.0, help="channel multiplier, default 1")
     network.add_argument("--resize", choices=("stretch", "letterbox"), default="stretch", help="default stretch")
+
+    network.add_argument(
+        "--input-scale",
+        type=float,
+        metavar="FACTOR",
+        help="of pixels, in the network; default 1/255, the book's 1",
+    )
 
     recipe = parser.add_argument_group("recipe")
     recipe.add_argument(
@@ -70,7 +77,10 @@ _RECIPE_FLAGS: dict[str, dict[str, Any]] = {
     "weight-decay": {"type": float, "metavar": "DECAY"},
     "warmup-epochs": {"type": float, "metavar": "N"},
     "cosine": {"action": argparse.BooleanOptionalAction, "help": "let the learning rate fall to 0"},
-    "assignment": {"choices": ("fixed", "dynamic"), "help": "of anchors to objects: the book's IoU rule, or by alignment"},
+    "assignment": {
+        "choices": ("fixed", "dynamic"),
+        "help": "of anchors to objects: the book's IoU rule, or by alignment",
+    },
     "class-loss": {"choices": ("cross_entropy", "hard_negative", "focal", "quality")},
     "box-loss": {"choices": ("l1", "smooth_l1", "giou")},
     "box-weight": {"type": float, "metavar": "FACTOR", "help": "of the box loss against the class loss"},
@@ -95,25 +105,32 @@ def run(args: argparse.Namespace) -> int:
     from edge_ssd.progress import format_seconds
     from edge_ssd.training.history import HistoryRow
     from edge_ssd.training.recipe import Recipe, book_recipe
-    from edge_ssd.training.run import load_run, train
+    from edge_ssd.training.run import RunConfig, load_run, train
 
     changes = {flag.replace("-", "_"): getattr(args, flag.replace("-", "_")) for flag in _RECIPE_FLAGS}
     changes = {name: value for name, value in changes.items() if value is not None}
     if args.resume:
         if changes or args.start_from:
             given = ", ".join("--" + name.replace("_", "-") for name in changes) or "--from"
-            raise DataError(f"a resumed run keeps its own recipe: leave out {given}, or start a new run in another --out")
-        network, recipe = load_run(args.out)
-        training = _load_training(args.data, network.labels)
+            raise SettingError(f"a resumed run keeps its own recipe: leave out {given}, or start anew in another --out")
+        config = load_run(args.out)
+        config = replace(config, data=args.data or config.data)
+        training, validation = _datasets(
+            config.data, config.validation_split, config.recipe.seed, config.network.labels
+        )
     else:
+        if args.data is None:
+            raise SettingError("--data is missing: name the folder of labelled pictures to train on")
         recipe = replace(book_recipe() if args.recipe == "book" else Recipe(), **changes)
-        training = _load_training(args.data)
+        share = _held_out_share(args.data, args.validation_split)
+        training, validation = _datasets(args.data, share, recipe.seed)
         # The book's network sees pixels as they are.
-        scale = 1.0 if args.recipe == "book" else 1 / 255
+        scale = args.input_scale or (1.0 if args.recipe == "book" else 1 / 255)
         network = tiny_ssd(
             training.labels, input_size=args.input_size, width=args.width, resize=args.resize, input_scale=scale
         )
-    training, validation = _divide(args.data, training, args.validation_split, recipe.seed)
+        config = RunConfig(network, recipe, args.data, share)
+    network, recipe = config.network, config.recipe
     for problem in dict.fromkeys((*training.problems, *validation.problems)):
         print(f"warning: {problem}")
     print(
@@ -130,38 +147,35 @@ def run(args: argparse.Namespace) -> int:
             flush=True,
         )
 
-    model = train(
-        network,
-        recipe,
-        training,
-        validation,
-        args.out,
-        resume=args.resume,
-        start_from=args.start_from,
-        report=report,
-    )
-    print(f"model: {model}\nnext:  edge-ssd convert {model} --data {args.data} --out {args.out.name}.tflite")
+    model = train(config, training, validation, args.out, resume=args.resume, start_from=args.start_from, report=report)
+    print(f"model: {model}\nnext:  edge-ssd convert {model} --data {config.data} --out {args.out.name}.tflite")
     return 0
 
 
-def _load_training(folder: Path, labels: tuple[str, ...] | None = None) -> Dataset:
-    from edge_ssd.data.load import available_splits, load_dataset
+def _held_out_share(folder: Path, asked: float | None) -> float | None:
+    """What share of the training pictures to hold out; None where the data set has a split for it."""
+    from edge_ssd.data.load import available_splits
 
-    return load_dataset(folder, "train" if "train" in available_splits(folder) else None, labels=labels)
+    if asked is not None:
+        if not 0 < asked < 1:
+            raise SettingError(f"--validation-split must be between 0 and 1, got {asked}")
+        return asked
+    splits = available_splits(folder)
+    if "train" in splits and ("val" in splits or "test" in splits):
+        return None
+    print(f"{folder} has no validation split: {_HELD_OUT:.0%} of its training pictures are held out for it")
+    return _HELD_OUT
 
 
-def _divide(folder: Path, training: Dataset, share: float | None, seed: int) -> tuple[Dataset, Dataset]:
-    """The training and the validation pictures; see ``--validation-split``."""
+def _datasets(
+    folder: Path, share: float | None, seed: int, labels: tuple[str, ...] | None = None
+) -> tuple[Dataset, Dataset]:
+    """The training and the validation pictures."""
     from edge_ssd.data.load import available_splits, load_dataset, split_dataset
 
-    splits = available_splits(folder)
-    if share is None and "train" in splits and ("val" in splits or "test" in splits):
-        return training, load_dataset(folder, "val", labels=training.labels)
+    training = load_dataset(folder, "train" if "train" in available_splits(folder) else None, labels=labels)
     if share is None:
-        share = _HELD_OUT
-        print(f"{folder} has no validation split: {share:.0%} of its training pictures are held out for it")
-    if not 0 < share < 1:
-        raise DataError(f"--validation-split must be between 0 and 1, got {share}")
+        return training, load_dataset(folder, "val", labels=training.labels)
     return split_dataset(training, 1 - share, seed)
 
 

@@ -49,10 +49,10 @@ def read_history(path: str | os.PathLike[str]) -> list[HistoryRow]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             return [
-                HistoryRow(**{name: int(value) if name == "epoch" else float(value) for name, value in row.items()})
+                HistoryRow(int(row["epoch"]), *(float(row[name]) for name in _COLUMNS[1:]))
                 for row in csv.DictReader(file)
             ]
-    except (TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: not a training history ({error}); remove it to go on without one") from None
 
 

@@ -39,9 +39,7 @@ class Objective:
         self._recipe = recipe
         self._anchors = tf.constant(network.anchors())
 
-    def __call__(
-        self, class_logits: tf.Tensor, offsets: tf.Tensor, labels: tf.Tensor
-    ) -> tuple[tf.Tensor, BookMetrics]:
+    def __call__(self, class_logits: tf.Tensor, offsets: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, BookMetrics]:
         """The loss, a scalar, and the book's metrics.
 
         Args:

@@ -2,12 +2,42 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
+import tempfile
+from collections.abc import Iterator
 
 __all__ = ["quiet_tensorflow"]
 
 
 def quiet_tensorflow() -> None:
-    """Ask TensorFlow for errors only; call it before TensorFlow is first imported. A user's own setting stays."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    """Import TensorFlow without its start-up messages; call it before anything else imports it.
+
+    The environment variable alone does not do it: TensorFlow 2.21 logs before its logger is set up, and again when
+    it looks for a GPU at the first operation. A user's own TF_CPP_MIN_LOG_LEVEL stays, and shows everything.
+    """
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    if "tensorflow" in sys.modules or "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    with _stderr_held_back():
+        import tensorflow as tf
+
+        tf.constant(0)
+
+
+@contextlib.contextmanager
+def _stderr_held_back() -> Iterator[None]:
+    """Standard error of C++ code too goes to a file, which is shown only if there is an error."""
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as held, os.fdopen(os.dup(2), "wb") as terminal:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            terminal.write(held.read())
+            raise
+        finally:
+            os.dup2(terminal.fileno(), 2)

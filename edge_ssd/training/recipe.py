@@ -57,7 +57,7 @@ class Recipe:
     assignment: Assignment = "dynamic"
     class_loss: ClassLoss = "quality"
     box_loss: BoxLoss = "giou"
-    box_weight: float = 2.0
+    box_weight: float = 4.0
     sigma: float = 1.0
     flip: bool = True
     vertical_flip: bool = False

@@ -1,15 +1,16 @@
 """A training run in a folder: started, resumed, finished.
 
-    RUN/network.json, recipe.json   what is trained and how; a resume reads them back
-    RUN/history.csv, history.png    one row an epoch, and the curve
-    RUN/checkpoint.npz              what a resume goes on from
-    RUN/model.keras                 the averaged weights after the newest epoch
+RUN/run.json                    what is trained, how, on what; a resume reads it back
+RUN/history.csv, history.png    one row an epoch, and the curve
+RUN/checkpoint.npz              what a resume goes on from
+RUN/model.keras                 the averaged weights after the newest epoch
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +20,60 @@ from edge_ssd.files import atomic_path
 from edge_ssd.network import Network
 from edge_ssd.progress import Progress
 from edge_ssd.training.history import HistoryRow, draw_history, read_history, write_history
-from edge_ssd.training.model import TinySSD, load_tiny_ssd, save_tiny_ssd
+from edge_ssd.training.model import load_tiny_ssd, save_tiny_ssd
 from edge_ssd.training.pipeline import load_pictures
 from edge_ssd.training.recipe import Recipe
 from edge_ssd.training.trainer import Trainer, evaluate_pictures
 
-__all__ = ["load_run", "train"]
+__all__ = ["CHECKPOINT", "CURVE", "HISTORY", "MODEL", "RunConfig", "load_run", "train"]
 
-MODEL, HISTORY, CURVE = "model.keras", "history.csv", "history.png"
-_NETWORK, _RECIPE, _CHECKPOINT = "network.json", "recipe.json", "checkpoint.npz"
+MODEL, HISTORY, CURVE, CHECKPOINT = "model.keras", "history.csv", "history.png", "checkpoint.npz"
+_CONFIG = "run.json"
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What makes a run what it is.
+
+    Attributes:
+        data: the data-set folder.
+        validation_split: share of the training pictures that was held out; None where the set's own split serves.
+    """
+
+    network: Network
+    recipe: Recipe
+    data: Path
+    validation_split: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {
+            "network": self.network.to_dict(),
+            "recipe": self.recipe.to_dict(),
+            "data": str(self.data),
+            "validation_split": self.validation_split,
+        }
+
+
+def load_run(folder: Path) -> RunConfig:
+    """The run in ``folder``; raises :class:`DataError` if there is none."""
+    path = folder / _CONFIG
+    try:
+        values = json.loads(path.read_text("utf-8"))
+        return RunConfig(
+            Network.from_dict(values["network"]),
+            Recipe.from_dict(values["recipe"]),
+            Path(values["data"]),
+            values["validation_split"],
+        )
+    except FileNotFoundError:
+        raise DataError(f"{folder}: no training run to resume; start one without --resume") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: damaged ({error}); start a new run in another folder") from None
 
 
 def train(
-    network: Network,
-    recipe: Recipe,
+    config: RunConfig,
     training: Dataset,
     validation: Dataset,
     folder: Path,
@@ -47,40 +88,40 @@ def train(
     reported would flatter it, and the schedule ends where the weights are best in any case.
 
     Args:
-        resume: go on from the newest checkpoint in ``folder``.
+        resume: go on from the checkpoint in ``folder``.
         start_from: a model whose layers of equal shape are the start (other heads start anew).
         report: called after each epoch.
 
     Raises :class:`DataError` for a folder with a run already in it (without ``resume``) or with none (with it).
     """
-    if resume and not (folder / _NETWORK).is_file():
-        raise DataError(f"{folder}: no training run to resume; start one without --resume")
-    if not resume and (folder / _NETWORK).exists():
+    if resume:
+        load_run(folder)
+    elif (folder / _CONFIG).exists():
         raise DataError(f"{folder}: holds a training run already; add --resume to go on with it, or name another --out")
-    for name, dataset in (("training", training), ("validation", validation)):
+    network, recipe = config.network, config.recipe
+    for dataset in (training, validation):
         if dataset.labels != network.labels:
-            raise DataError(f"{dataset.root}: the {name} labels {dataset.labels} are not the network's {network.labels}")
+            raise DataError(f"{dataset.root}: its labels {dataset.labels} are not the network's {network.labels}")
     with Progress("reading", "pictures") as progress:
         train_pictures = load_pictures(training, network.input, progress)
         val_pictures = load_pictures(validation, network.input)
-    trainer = Trainer(network, recipe, folder / _CHECKPOINT)
+    trainer = Trainer(network, recipe, folder / CHECKPOINT)
     history: list[HistoryRow] = []
     if resume:
         if trainer.restore(train_pictures):
             history = [row for row in read_history(folder / HISTORY) if row.epoch <= trainer.finished_epochs]
     elif start_from is not None:
-        copied = copy_weights(load_tiny_ssd(start_from), trainer)
-        if not copied:
-            raise ModelError(f"{start_from}: none of its layers fits this network; start without --from")
-    _write_json(folder / _NETWORK, network.to_dict())
-    _write_json(folder / _RECIPE, recipe.to_dict())
+        _start_from(start_from, trainer)
+    with atomic_path(folder / _CONFIG) as temporary:
+        temporary.write_text(json.dumps(config.to_dict(), indent=1) + "\n", encoding="utf-8")
 
     with Progress("training", "steps") as progress:
+
+        def show(step: int, steps: int) -> None:
+            progress(trainer.finished_epochs * steps + step, recipe.epochs * steps)
+
         while trainer.finished_epochs < recipe.epochs:
-            before, epochs = trainer.finished_epochs, recipe.epochs
-            result = trainer.fit_epoch(
-                train_pictures, lambda done, count: progress(before * count + done, epochs * count)
-            )
+            result = trainer.fit_epoch(train_pictures, show)
             precision = evaluate_pictures(trainer.averaged, validation, val_pictures)
             row = HistoryRow(
                 result.epoch,
@@ -103,35 +144,19 @@ def train(
     return folder / MODEL
 
 
-def load_run(folder: Path) -> tuple[Network, Recipe]:
-    """The network and recipe of the run in ``folder``; raises :class:`DataError` if there is none."""
-    try:
-        network = json.loads((folder / _NETWORK).read_text("utf-8"))
-        recipe = json.loads((folder / _RECIPE).read_text("utf-8"))
-    except FileNotFoundError:
-        raise DataError(f"{folder}: no training run to resume; start one without --resume") from None
-    except ValueError as error:
-        raise DataError(f"{folder}: its {_NETWORK} or {_RECIPE} is damaged ({error}); start anew elsewhere") from None
-    return Network.from_dict(network), Recipe.from_dict(recipe)
-
-
-def copy_weights(source: TinySSD, trainer: Trainer) -> int:
-    """Start ``trainer`` from ``source``: every weight of the same name and shape is taken; returns how many."""
-    known = {_layer_path(weight): weight for weight in source.weights}
+def _start_from(path: Path, trainer: Trainer) -> None:
+    """Give ``trainer`` every weight of the model at ``path`` that has the same place and shape in its own."""
+    known = {_layer_path(weight): weight for weight in load_tiny_ssd(path).weights}
     copied = 0
     for weight in [*trainer.model.weights, *trainer.averaged.weights]:
         match = known.get(_layer_path(weight))
         if match is not None and match.shape == weight.shape:
             weight.assign(match)
             copied += 1
-    return copied
+    if not copied:
+        raise ModelError(f"{path}: none of its layers fits this network; start without --from")
 
 
 def _layer_path(weight: Any) -> str:
     """Where a weight sits, without the model's own name, which differs from instance to instance."""
     return str(weight.path).partition("/")[2]
-
-
-def _write_json(path: Path, value: dict[str, Any]) -> None:
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")

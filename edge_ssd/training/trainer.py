@@ -112,6 +112,7 @@ class Trainer:
             self._optimizer.build(self.model.trainable_variables)
 
     def _train_step(self, images: tf.Tensor, labels: tf.Tensor) -> None:
+        assert self._optimizer is not None
         with tf.GradientTape() as tape:
             class_logits, offsets = self.model(images, training=True)
             loss, metrics = self._objective(class_logits, offsets, labels)

@@ -1,0 +1,66 @@
+"""What each change to the book's recipe brings, in average precision.
+
+    python tests/benchmarks/ablation.py --data DIR --out DIR [--epochs 12]
+
+Each row is the row above with one change, trained by ``edge-ssd train`` and measured on pictures held out of the
+training split, which no row trains on; the data set's own validation split is not touched, so that it can judge
+the recipe that is chosen by this table. A finished row is kept: run again to go on. The table is Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+from edge_ssd.training.history import read_history
+
+ROWS = {
+    "the book's recipe": ["--recipe=book"],
+    "+ pixels scaled to 0–1": ["--input-scale=0.00392156862745098"],
+    "+ AdamW, warm-up, cosine, batch 16": [
+        "--optimizer=adamw",
+        "--learning-rate=0.002",
+        "--weight-decay=0.05",
+        "--warmup-epochs=2",
+        "--cosine",
+        "--batch-size=16",
+    ],
+    "+ mirrored pictures": ["--flip"],
+    "+ hard negatives 3:1, smooth L1": ["--class-loss=hard_negative", "--box-loss=smooth_l1"],
+    "+ moving average of the weights": ["--average-decay=0.998"],
+    "+ dynamic assignment, quality loss": ["--assignment=dynamic", "--class-loss=quality"],
+    "+ GIoU": ["--box-loss=giou", "--box-weight=4"],
+    "+ bfloat16": ["--precision=mixed_bfloat16"],
+    "+ zoom and color": ["--zoom=1.25", "--color=0.2"],
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--epochs", type=int, default=12)
+    args = parser.parse_args()
+    print("| recipe | class error | box MAE | AP | AP50 | AP75 | minutes |\n|---|---|---|---|---|---|---|", flush=True)
+    flags: list[str] = []
+    for number, (name, change) in enumerate(ROWS.items()):
+        flags += change
+        folder = args.out / f"row{number}"
+        history = read_history(folder / "history.csv")
+        if len(history) < args.epochs:
+            command = [sys.executable, "-m", "edge_ssd", "train", f"--data={args.data}", f"--out={folder}"]
+            options = ["--resume"] if history else [*flags, f"--epochs={args.epochs}"]
+            subprocess.run([*command, "--validation-split=0.15", *options], check=True, stdout=sys.stderr)
+            history = read_history(folder / "history.csv")
+        last, minutes = history[-1], sum(row.seconds for row in history) / 60
+        print(
+            f"| {name} | {last.class_error:.2e} | {last.box_mae:.2e} | {last.ap:.3f} | {last.ap50:.3f} "
+            f"| {last.ap75:.3f} | {minutes:.1f} |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()

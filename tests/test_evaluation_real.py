@@ -1,0 +1,46 @@
+"""Evaluation and calibration on real labels: all classes, many objects a picture, pictures of many sizes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from converters.calibration import choose_calibration
+from edge_ssd.data.load import load_dataset
+from edge_ssd.evaluation.average_precision import Predictions, average_precision
+from edge_ssd.network import InputSpec
+from edge_ssd.runtime.preprocess import preprocess, read_image
+
+
+@pytest.mark.parametrize(("name", "split", "classes"), [("bccd", "val", 3), ("playing_cards", "test", 6)])
+def test_the_labels_themselves_score_one(shared_data: Path, name: str, split, classes: int):
+    dataset = load_dataset(shared_data / name, split)
+    truth = [
+        Predictions(sample.boxes_xyxy, np.linspace(1, 0.5, len(sample.class_ids), dtype=np.float32), sample.class_ids)
+        for sample in dataset.samples
+    ]
+    result = average_precision(dataset, truth)
+    assert result.ap == pytest.approx(1)
+    assert list(result.per_class.values()) == [pytest.approx(1)] * classes
+    # Half of the pictures unanswered: about half of the objects, whatever the class.
+    half = [found if i % 2 else Predictions(*empty()) for i, found in enumerate(truth)]
+    assert 0.3 < average_precision(dataset, half).ap < 0.7
+
+
+def empty():
+    return np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64)
+
+
+@pytest.mark.parametrize("resize", ["stretch", "letterbox"])
+def test_calibration_on_pictures_of_many_sizes(shared_data: Path, resize):
+    dataset = load_dataset(shared_data / "raccoon", "test")
+    spec = InputSpec(96, 128, resize=resize)
+    calibration = choose_calibration(dataset, spec, 5)
+    assert calibration.images.shape == (5, 96, 128, 3)
+    paths = {sample.path for sample in dataset.samples}
+    for name, image in zip(calibration.names, calibration.images, strict=True):
+        path = dataset.root / name
+        assert path in paths
+        assert np.array_equal(image, preprocess(read_image(path), spec)[0])
