@@ -20,6 +20,7 @@ from edge_ssd.errors import SourceError
 __all__ = ["CaptureSource", "Grabber"]
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 10.0  # Between attempts to reconnect; doubled each time.
+_STABLE_S = 5.0  # A connection that holds so long ends a series of attempts.
 _JOIN_S = 0.5  # Longer than between two frames of any camera that still gives some.
 
 
@@ -54,7 +55,7 @@ class CaptureSource:
     Args:
         open_grabber: opens the device; raises :class:`SourceError` when it cannot. Called in the thread.
         name: what to call it in messages.
-        retries: attempts to reconnect before the source is given up; None means for ever.
+        retries: attempts in a row to reconnect before the source is given up; None means for ever.
         stop: when set, waiting ends.
         notice: is told when the source is lost and when it is back.
     """
@@ -161,6 +162,7 @@ class CaptureSource:
         attempts = 0
         while not self._closing:
             self._lost = attempts > 0
+            start = time.monotonic()
             try:
                 frames = self._grab()
             except SourceError:
@@ -174,7 +176,8 @@ class CaptureSource:
                     f"{self.name}: it opens, but gives no picture; is another program using it, or is it switched off?"
                 )
             if frames:
-                attempts = 0
+                # One that breaks off at once, again and again, must not be asked for at full speed for ever.
+                attempts = 0 if time.monotonic() - start >= _STABLE_S else attempts
                 self._notice(f"lost {self.name}; trying to get it back")
             if attempts == self._retries:
                 raise SourceError(

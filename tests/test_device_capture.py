@@ -69,6 +69,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 5.0) -> None:
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(capture, "_FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(capture, "_STABLE_S", 0.0)
 
 
 def test_a_recording_gives_every_frame_in_order() -> None:
@@ -189,6 +190,17 @@ def test_a_lost_camera_comes_back_with_its_count_going_on() -> None:
     assert lines == [lost, "camera 0 is back", lost]
     assert first.closed_by is not None
     assert second.closed_by is not None
+
+
+def test_a_camera_that_breaks_off_again_and_again_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capture, "_STABLE_S", 5.0)
+    pauses: list[float] = []
+    monkeypatch.setattr(CaptureSource, "_pause", lambda self, seconds: pauses.append(seconds))
+    devices = [Device([number], live=True) for number in range(10)]
+    frames, error = take_all(CaptureSource(opener(*devices), "snapshot", retries=3))
+    assert "not back after 3 attempts" in str(error)
+    assert pauses == [0.01, 0.02, 0.04]
+    assert frames[-1].sequence == 3
 
 
 def test_no_retries_means_the_first_loss_is_the_end() -> None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import http.server
 import os
 import threading
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from stream_servers import MjpegServer, RtspServer, number_of, numbered_frame
+from stream_servers import MjpegServer, RtspServer, jpeg_frame, number_of, numbered_frame
+from test_device_video_file import make_video
 
 from device_apps import capture, opencv
 from device_apps.opencv import without_password
@@ -115,6 +121,45 @@ def test_a_stream_that_never_sends_is_refused(kind: type[MjpegServer], monkeypat
         server.paused.set()
         with pytest.raises(SourceError, match=r"sends no video|gives no picture"), open_source(server.url):
             pytest.fail("entered")
+
+
+class _Files(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[str]:
+    """A plain web server over ``tmp_path``; gives its URL."""
+    handler = functools.partial(_Files, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(("name", "codec"), [("clip.avi", "MJPG"), ("clip.mp4", "mp4v")])
+def test_a_video_file_behind_a_url_is_a_recording(web: str, tmp_path: Path, name: str, codec: str) -> None:
+    make_video(tmp_path / name, codec)
+    lines: list[str] = []
+    with open_source(f"{web}/{name}", notice=lines.append) as source:
+        numbers = []
+        for frame in source:
+            time.sleep(0.005)
+            numbers.append(number_of(frame.image))
+    assert numbers == list(range(20))
+    assert (source.live, source.dropped, lines) == (False, 0, [])
+
+
+def test_a_picture_behind_a_url_is_asked_for_ever_more_rarely(web: str, tmp_path: Path) -> None:
+    (tmp_path / "snapshot.jpg").write_bytes(jpeg_frame(7))
+    with open_source(f"{web}/snapshot.jpg", retries=2) as source:
+        frames = []
+        with contextlib.suppress(SourceError):
+            frames.extend(source)
+    assert source.ended
 
 
 def test_a_wrong_path_is_named_with_the_servers_answer() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_ssd.errors import SettingError
+from edge_ssd.training.recipe import Recipe, book_recipe
 
 if TYPE_CHECKING:
     from edge_ssd.data.dataset import Dataset
@@ -63,15 +64,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     recipe.add_argument(
         "--recipe", choices=("default", "book"), default="default", help="where the values not given come from"
     )
+    default, book = Recipe(), book_recipe()
     for flag, options in _RECIPE_FLAGS.items():
-        recipe.add_argument(f"--{flag}", **options)
+        name = flag.replace("-", "_")
+        values = f"(default {getattr(default, name)}; book {getattr(book, name)})"
+        recipe.add_argument(f"--{flag}", **{**options, "help": f"{options.get('help', '')} {values}".strip()})
 
 
 _RECIPE_FLAGS: dict[str, dict[str, Any]] = {
     "epochs": {"type": int, "metavar": "N"},
     "batch-size": {"type": int, "metavar": "N"},
     "seed": {"type": int, "metavar": "N"},
-    "precision": {"choices": ("float32", "mixed_bfloat16"), "help": "of the computation; weights stay float32"},
+    "precision": {"choices": ("auto", "float32", "mixed_bfloat16"), "help": "of the computation; auto measures"},
     "optimizer": {"choices": ("sgd", "adamw")},
     "learning-rate": {"type": float, "metavar": "RATE", "help": "its peak"},
     "weight-decay": {"type": float, "metavar": "DECAY"},
@@ -104,7 +108,6 @@ def run(args: argparse.Namespace) -> int:
     from edge_ssd.network import tiny_ssd
     from edge_ssd.progress import format_seconds
     from edge_ssd.training.history import HistoryRow
-    from edge_ssd.training.recipe import Recipe, book_recipe
     from edge_ssd.training.run import RunConfig, load_run, train
 
     changes = {flag.replace("-", "_"): getattr(args, flag.replace("-", "_")) for flag in _RECIPE_FLAGS}

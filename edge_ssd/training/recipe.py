@@ -19,14 +19,14 @@ Assignment = Literal["fixed", "dynamic"]
 ClassLoss = Literal["cross_entropy", "hard_negative", "focal", "quality"]
 BoxLoss = Literal["l1", "smooth_l1", "giou"]
 Optimizer = Literal["sgd", "adamw"]
-Precision = Literal["float32", "mixed_bfloat16"]
+Precision = Literal["auto", "float32", "mixed_bfloat16"]
 
 _CHOICES = {
     "assignment": ("fixed", "dynamic"),
     "class_loss": ("cross_entropy", "hard_negative", "focal", "quality"),
     "box_loss": ("l1", "smooth_l1", "giou"),
     "optimizer": ("sgd", "adamw"),
-    "precision": ("float32", "mixed_bfloat16"),
+    "precision": ("auto", "float32", "mixed_bfloat16"),
 }
 
 
@@ -44,6 +44,7 @@ class Recipe:
         flip, vertical_flip: mirror half of the pictures.
         zoom: largest factor by which a picture is enlarged or shrunk at random; 1 is never.
         color: strength of random brightness, contrast and saturation; 0 is none.
+        precision: of the computation, weights are float32 in any case; "auto" measures what is faster here.
         average_decay: of the moving average of the weights that is evaluated and saved; 0 is no average.
     """
 
@@ -61,10 +62,10 @@ class Recipe:
     sigma: float = 1.0
     flip: bool = True
     vertical_flip: bool = False
-    zoom: float = 1.0
-    color: float = 0.0
+    zoom: float = 1.25
+    color: float = 0.2
     average_decay: float = 0.998
-    precision: Precision = "mixed_bfloat16"
+    precision: Precision = "auto"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -110,6 +111,8 @@ def book_recipe() -> Recipe:
         box_loss="l1",
         box_weight=1.0,
         flip=False,
+        zoom=1.0,
+        color=0.0,
         average_decay=0,
         precision="float32",
     )

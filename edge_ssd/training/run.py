@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +113,8 @@ def train(
     elif start_from is not None:
         _start_from(start_from, trainer)
     with atomic_path(folder / _CONFIG) as temporary:
+        # The trainer's recipe: a precision that was measured stays what it was, also on a resume elsewhere.
+        config = replace(config, recipe=trainer.recipe)
         temporary.write_text(json.dumps(config.to_dict(), indent=1) + "\n", encoding="utf-8")
 
     with Progress("training", "steps") as progress:

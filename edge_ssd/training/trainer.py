@@ -24,6 +24,7 @@ from edge_ssd.training.checkpoint import load_checkpoint, save_checkpoint
 from edge_ssd.training.model import TinySSD
 from edge_ssd.training.objective import Objective
 from edge_ssd.training.pipeline import Pictures, training_batches
+from edge_ssd.training.precision import resolve_precision
 from edge_ssd.training.recipe import Recipe
 
 __all__ = ["EpochResult", "Trainer", "evaluate_pictures", "make_optimizer"]
@@ -50,6 +51,7 @@ class Trainer:
     """
 
     def __init__(self, network: Network, recipe: Recipe, checkpoint: Path) -> None:
+        recipe = resolve_precision(recipe)
         keras.utils.set_random_seed(recipe.seed)
         # Only the model in training computes in lower precision; its weights stay float32.
         with _dtype_policy(recipe.precision):
