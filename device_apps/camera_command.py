@@ -95,17 +95,18 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> None:
+    from device_apps.sinks import refuse_overwriting
+
     for name in ("width", "height", "max_frames"):
         positive_int(f"--{name.replace('_', '-')}", getattr(args, name))
     for name in ("fps", "duration"):
         positive_float(f"--{name}", getattr(args, name))
     if args.retries is not None and args.retries < 0:
         raise SettingError(f"--retries must be a whole number from 0, got {args.retries}")
-    source = Path(args.source)
     for name in ("save_video", "jsonl", "snapshot"):
         path = getattr(args, name)
-        if path is not None and Path(path).exists() and source.exists() and Path(path).samefile(source):
-            raise SettingError(f"{path}: --{name.replace('_', '-')} would overwrite the source; name another file")
+        if path is not None:
+            refuse_overwriting(args.source, Path(path), f"--{name.replace('_', '-')}")
 
 
 def _may_show(args: argparse.Namespace) -> bool:

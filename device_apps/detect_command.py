@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from device_apps.arguments import Unreadable, add_detector_arguments, make_detector, tell
-from edge_ssd.errors import SettingError
 
 __all__ = ["add_arguments", "run"]
 
@@ -41,12 +40,14 @@ def run(args: argparse.Namespace) -> int:
     from device_apps.loop import Sink, run_loop
     from device_apps.pictures import PictureSource
     from device_apps.signals import stop_on_signals
-    from device_apps.sinks import JsonLines, Pictures, TextLines, make_folder
+    from device_apps.sinks import JsonLines, Pictures, TextLines, make_folder, refuse_overwriting
     from device_apps.sources import open_source
 
     unreadable = Unreadable()
     with stop_on_signals() as stop, ExitStack() as stack:
-        _refuse_same_folder(args.source, args.save)
+        if args.save is not None:
+            path = Path(args.source)
+            refuse_overwriting(path if path.is_dir() else path.parent, args.save, "--save")
         source = open_source(args.source, stop=stop, notice=tell, unreadable=unreadable)
         detector = stack.enter_context(make_detector(args))
         stack.enter_context(source)
@@ -60,6 +61,7 @@ def run(args: argparse.Namespace) -> int:
                 from device_apps.video_writer import VideoWriter, video_name
 
                 path = args.save / video_name(args.source)
+                refuse_overwriting(args.source, path, "--save")
                 sinks.append(stack.enter_context(VideoWriter(path, source.fps, live=source.live, notice=tell)))
         sinks.append(JsonLines(sys.stdout) if args.json else TextLines(sys.stdout, numbered=not pictures))
         report = run_loop(source, detector, sinks, stop=stop)
@@ -78,11 +80,3 @@ def run(args: argparse.Namespace) -> int:
     if unreadable.count:
         return 2
     return _INTERRUPTED if interrupted else 0
-
-
-def _refuse_same_folder(source: str, save: Path | None) -> None:
-    """Annotated pictures keep their names, so they must not go where the originals are."""
-    path = Path(source)
-    folder = path if path.is_dir() else path.parent
-    if save is not None and path.exists() and save.exists() and save.samefile(folder):
-        raise SettingError(f"{save}: --save would overwrite the source; name another folder")

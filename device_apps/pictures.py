@@ -13,9 +13,10 @@ from edge_ssd.runtime.preprocess import read_image
 
 __all__ = ["PICTURE_SUFFIXES", "PictureSource", "pictures_in"]
 
+# With those that Pillow may lack a decoder for: a phone's pictures should be named as unreadable, not passed over.
 PICTURE_SUFFIXES = frozenset(
-    {".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tga"}
-    | {".tif", ".tiff", ".webp"}
+    {".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpeg", ".jpg", ".jxl", ".pbm", ".pgm", ".png"}
+    | {".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"}
 )
 
 

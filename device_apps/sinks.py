@@ -75,17 +75,22 @@ class TextLines(_Sink):
 class Pictures(_Sink):
     """Saves each annotated picture in a folder, under its own name.
 
-    A suffix that cannot be written (such as .gif) becomes .png, after the whole name, so that two files with one
-    stem stay two files.
+    A suffix that cannot be written (such as .gif) becomes .png, after the whole name, and so does a name that is
+    taken: two files never become one, on file systems that do not tell "a" from "A" neither. Raises
+    :class:`SettingError` before it would overwrite the picture itself.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._taken: set[str] = set()
 
     def write(self, result: Result) -> None:
-        name = Path(result.frame.name).name
-        if Path(name).suffix.lower() not in _KEPT_SUFFIXES:
+        source = Path(result.frame.name)
+        name = source.name
+        while Path(name).suffix.lower() not in _KEPT_SUFFIXES or name.lower() in self._taken:
             name += ".png"
+        self._taken.add(name.lower())
+        refuse_overwriting(source, self._folder / name, "--save")
         save_picture(self._folder / name, result.annotated)
 
 
@@ -124,6 +129,12 @@ def check_file(path: Path, suffixes: Collection[str], kind: str) -> None:
     if path.is_dir():
         raise SettingError(f"{path}: is a folder; name a file")
     make_folder(path.parent)
+
+
+def refuse_overwriting(source: str | Path, path: Path, option: str) -> None:
+    """Raise :class:`SettingError` when ``path`` is the file ``source``, under whatever name."""
+    if path.exists() and Path(source).exists() and path.samefile(source):
+        raise SettingError(f"{path}: {option} would overwrite the source; name another place")
 
 
 def make_folder(folder: Path) -> None:

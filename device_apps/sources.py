@@ -20,7 +20,7 @@ from pathlib import Path
 from device_apps.capture import CaptureSource, Grabber
 from device_apps.frames import Frame, Image, Notice, Source
 from device_apps.pictures import PICTURE_SUFFIXES, PictureSource, pictures_in
-from edge_ssd.errors import SourceError
+from edge_ssd.errors import SettingError, SourceError
 
 __all__ = ["Frame", "Image", "Source", "open_source"]
 
@@ -48,6 +48,7 @@ def open_source(
             None raises :class:`~edge_ssd.errors.ImageError` instead.
 
     Raises:
+        SettingError: something was asked of a source that is no camera.
         SourceError: the source is not there; naming it, what is there, and what to do.
     """
     from device_apps.opencv import CameraRequest, open_camera, open_stream, open_video, without_password
@@ -55,12 +56,15 @@ def open_source(
 
     request = CameraRequest(width, height, fps)
     path = Path(spec)
+    camera = spec == "picamera" or (spec.isascii() and spec.isdigit()) or spec.startswith(("/dev/video", "/dev/v4l/"))
+    if not camera and request != CameraRequest():
+        raise SettingError(f"{without_password(spec)}: only cameras can be asked for a width, height or fps")
     open_grabber: Callable[[], Grabber]
     if re.fullmatch(r"[a-zA-Z][a-zA-Z0-9+.-]*://.*", spec):
         name, open_grabber = without_password(spec), partial(open_stream, spec)
     elif spec == "picamera":
-        name, open_grabber = "picamera", partial(open_picamera, request)
-    elif (spec.isascii() and spec.isdigit()) or spec.startswith("/dev/video"):
+        name, open_grabber = spec, partial(open_picamera, request)
+    elif camera:
         name, open_grabber = f"camera {spec}", partial(open_camera, spec, request, notice)
     elif path.is_dir():
         return PictureSource(pictures_in(path), spec, unreadable)

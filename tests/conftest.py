@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# An example that is slow on a busy machine is no failure; pytest's own timeout ends what hangs.
+settings.register_profile("edge-ssd", deadline=None)
+settings.load_profile("edge-ssd")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

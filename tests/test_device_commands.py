@@ -100,8 +100,18 @@ def test_detect_never_overwrites_its_source(run: Run, pictures: Path, source: st
     before = {path.name: path.read_bytes() for path in pictures.iterdir()}
     status, out, err = run("detect", "--source", pictures / source, "--save", f"{pictures}/../pictures")
     assert (status, out) == (2, [])
-    assert "--save would overwrite the source; name another folder" in err[0]
+    assert "--save would overwrite the source; name another place" in err[0]
     assert {path.name: path.read_bytes() for path in pictures.iterdir()} == before
+
+
+def test_detect_never_overwrites_what_a_link_leads_to(run: Run, pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "b.png").symlink_to(pictures / "b.png")
+    before = (pictures / "b.png").read_bytes()
+    status, _, err = run("detect", "--source", tmp_path / "links", "--save", pictures)
+    assert status == 2
+    assert "--save would overwrite the source" in err[0]
+    assert (pictures / "b.png").read_bytes() == before
 
 
 def test_detect_goes_on_after_an_unreadable_picture(run: Run, pictures: Path, tmp_path: Path) -> None:
@@ -219,6 +229,7 @@ BAD = {
     "lines in a folder": ("camera --source a.png --headless --jsonl empty", "empty: cannot write to this file"),
     "full disk": ("camera --source a.png --headless --jsonl /dev/full", "/dev/full: cannot be written: No space left"),
     "no frames": ("camera --source a.png --max-frames 0", "--max-frames must be a whole number from 1, got 0"),
+    "width of a file": ("camera --source a.png --width 640", "a.png: only cameras can be asked for a width"),
     "no width": ("camera --source a.png --width -5", "--width must be a whole number from 1, got -5"),
     "no time": ("camera --source a.png --duration nan", "--duration must be a number over 0, got nan"),
     "bad fps": ("camera --source a.png --fps 0", "--fps must be a number over 0, got 0.0"),

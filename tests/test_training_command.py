@@ -1,0 +1,104 @@
+"""``edge-ssd train`` as its users type it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("tensorflow")
+
+from edge_ssd.cli import main  # noqa: E402 (after the check that TensorFlow is there)
+from edge_ssd.data.synthetic import make_synthetic  # noqa: E402
+from edge_ssd.training.model import load_tiny_ssd  # noqa: E402
+from edge_ssd.training.run import load_run  # noqa: E402
+
+SMALL = ["--input-size=64x64", "--width=0.25", "--batch-size=4", "--precision=float32"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("synthetic")
+    make_synthetic(folder, num_train=8, num_val=4, seed=3)
+    return folder
+
+
+def one_line(capsys: pytest.CaptureFixture[str]) -> str:
+    captured = capsys.readouterr()
+    (line,) = captured.err.splitlines()
+    assert line.startswith("edge-ssd: error: ")
+    return line
+
+
+def test_train_then_resume(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "run"
+    assert main(["train", f"--data={data}", f"--out={run}", "--epochs=1", "--zoom=1.1", *SMALL]) == 0
+    out = capsys.readouterr().out
+    assert "8 training and 4 validation pictures" in out
+    assert "epoch 1/1" in out
+    assert f"edge-ssd convert {run / 'model.keras'}" in out
+    config = load_run(run)
+    assert config.recipe.zoom == 1.1
+    assert config.network.input.size == (64, 64)
+    assert load_tiny_ssd(run / "model.keras").network == config.network
+    # A finished run that is resumed has nothing left to do, and says where the model is.
+    assert main(["train", f"--out={run}", "--resume"]) == 0
+    assert "model.keras" in capsys.readouterr().out
+
+
+def test_the_books_recipe_sees_pixels_as_they_are(data: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert main(["train", f"--data={data}", f"--out={run}", "--recipe=book", "--epochs=1", *SMALL]) == 0
+    config = load_run(run)
+    assert config.network.input.scale == 1
+    assert (config.recipe.optimizer, config.recipe.learning_rate) == ("sgd", 0.2)
+
+
+def test_held_out_pictures_are_the_same_after_a_resume(
+    shared_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    assert main(["train", f"--data={shared_data / 'fork_scissors'}", f"--out={run}", "--epochs=1", *SMALL]) == 0
+    assert "no validation split: 15%" in capsys.readouterr().out
+    config = json.loads((run / "run.json").read_text())
+    assert config["validation_split"] == 0.15
+    assert config["network"]["labels"] == ["fork", "scissors"]
+    assert main(["train", f"--out={run}", "--resume"]) == 0
+    assert "34 training and 6 validation pictures" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data=nowhere"], "nowhere"),
+        ([], "--data is missing"),
+        (["--data={data}", "--epochs=0"], "epochs must be a whole number"),
+        (["--data={data}", "--validation-split=1.5"], "between 0 and 1"),
+        (["--data={data}", "--input-size=20x20"], "20×20 is too small for 6 halvings"),
+        (["--data={data}", "--width=-1"], "width must be positive"),
+        (["--data={data}", "--assignment=fixed"], "'quality' needs assignment 'dynamic'"),
+        (["--data={data}", "--from=nothing.keras"], "nothing.keras: no such file"),
+        (["--resume"], "no training run to resume"),
+        (["--resume", "--epochs=5"], "leave out --epochs"),
+    ],
+)
+def test_mistakes_get_one_line_and_leave_nothing(
+    arguments: list[str], message: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    assert main(["train", f"--out={run}", *(argument.format(data=data) for argument in arguments)]) == 2
+    assert message in one_line(capsys)
+    assert not run.exists()
+
+
+def test_an_unreadable_picture_is_named(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(data, copy)
+    victim = sorted((copy / "bananas_train" / "images").iterdir())[2]
+    victim.write_bytes(victim.read_bytes()[:2000])
+    assert main(["train", f"--data={copy}", f"--out={tmp_path / 'run'}", "--epochs=1", *SMALL]) == 2
+    assert victim.name in one_line(capsys)
+    assert not (tmp_path / "run").exists()
