@@ -45,10 +45,12 @@ class Calibration:
 def choose_calibration(dataset: Dataset, spec: InputSpec, count: int = DEFAULT_IMAGES, seed: int = 0) -> Calibration:
     """Draw ``count`` pictures at random (all, if there are fewer); the same seed draws the same ones.
 
-    Raises :class:`SettingError` for a count outside 1–200, :class:`ImageError` for a picture that cannot be read.
+    Raises :class:`SettingError` for a count outside 1–200 or a negative seed, :class:`ImageError` for a picture that cannot be read.
     """
     if not 1 <= count <= MAX_IMAGES:
         raise SettingError(f"cannot calibrate on {count} pictures; choose from 1 to {MAX_IMAGES}")
+    if seed < 0:
+        raise SettingError(f"the seed must be a whole number from 0, got {seed}")
     # Sorted first, so that the draw does not depend on the order in which a loader lists them.
     samples = sorted(dataset.samples, key=lambda sample: _name(dataset, sample))
     order = np.random.default_rng(seed).permutation(len(samples))[:count]

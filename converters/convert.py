@@ -19,16 +19,18 @@ from converters.operators import Operator, count_operators
 from converters.quantize import Scheme, needs_calibration, quantize
 from converters.self_test import choose_self_test, no_self_test
 from edge_ssd.data.dataset import Dataset
+from edge_ssd.data.load import available_splits
 from edge_ssd.errors import BundleError, SettingError
 from edge_ssd.evaluation.average_precision import AveragePrecision
 from edge_ssd.evaluation.bundle_heads import bundle_heads
 from edge_ssd.evaluation.evaluate import evaluate
 from edge_ssd.evaluation.keras_heads import KERAS_BATCH_SIZE, keras_heads
 from edge_ssd.evaluation.pictures import held_out_pictures, take_evenly, training_pictures
-from edge_ssd.files import atomic_path
+from edge_ssd.files import atomic_path, check_writable
 from edge_ssd.progress import Progress
 from edge_ssd.runtime.bundle import Defaults, read_bundle
 from edge_ssd.runtime.detector import Detector
+from edge_ssd.runtime.preprocess import read_image
 from edge_ssd.version import __version__
 
 if TYPE_CHECKING:
@@ -102,9 +104,14 @@ def convert_model(
 
     start, out = time.perf_counter(), Path(out)
     _check_output(out)
+    if self_test_image is not None:
+        read_image(self_test_image)
     model = load_tiny_ssd(model_path)
     network = model.network
-    held_out, part = held_out_pictures(data, network.labels, None, limit)
+    if measure or available_splits(data) != ("train",):
+        held_out, part = held_out_pictures(data, network.labels, None, limit, "leave out measuring with --no-accuracy")
+    else:  # to choose the self-test from
+        held_out, part = take_evenly(training_pictures(data, network.labels), limit), "train"
     calibration = None
     if needs_calibration(scheme):
         calibration = choose_calibration(
@@ -160,6 +167,7 @@ def _check_output(out: Path) -> None:
         raise SettingError(f"{out}: the name of the output must end in .tflite")
     if out.is_dir():
         raise SettingError(f"{out}: is a folder; give the name of the file to write")
+    check_writable(out)
 
 
 def _measure(

@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from converters.verify import Verification, disagreement
+from edge_ssd.errors import SettingError
 from edge_ssd.evaluation.average_precision import Predictions
-from edge_ssd.files import atomic_path
+from edge_ssd.files import atomic_path, check_writable
 from edge_ssd.runtime.bundle import Bundle
 from edge_ssd.runtime.preprocess import read_image
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["report_html", "write_report"]
+__all__ = ["check_report", "report_html", "write_report"]
 
 _PICTURES = 8
 _MAX_SIDE = 480  # pixels of a picture in the report
@@ -37,6 +38,16 @@ th:first-child, td:first-child { text-align: left; }
 figure { margin: 0; } img { width: 100%; height: auto; } figcaption { font-size: .875rem; color: #555; }
 .pass { color: #17692b; } .fail { color: #a8071a; }
 """
+
+
+def check_report(path: Path) -> None:
+    """See that the report can be written, before any work; a model or picture is never mistaken for one.
+
+    Raises :class:`SettingError` for a name that is no page's, OSError for a place that cannot be written.
+    """
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise SettingError(f"{path}: the report is a web page; give it a name that ends in .html")
+    check_writable(path)
 
 
 def write_report(path: Path, result: Verification, bundle: Bundle, data: str, budget: float | None) -> None:

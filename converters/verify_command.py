@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     from edge_ssd.training.quiet import quiet_tensorflow
 
     quiet_tensorflow()
-    from converters.report import write_report
+    from converters.report import check_report, write_report
     from converters.verify import verify
     from edge_ssd.errors import SettingError
     from edge_ssd.evaluation.pictures import held_out_pictures
@@ -51,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.budget is not None and not 0 <= args.budget <= 1:
         raise SettingError(f"the budget is a loss of AP from 0 to 1, got {args.budget}")
+    if args.report is not None:
+        check_report(args.report)
     bundle, model = read_bundle(args.model), load_tiny_ssd(args.against)
     dataset, part = held_out_pictures(args.data, bundle.labels, args.split, args.limit)
     for problem in dataset.problems:

@@ -43,19 +43,17 @@ class CameraRequest:
 def load_opencv() -> ModuleType:
     """Import OpenCV, silent on stderr: what went wrong is said by our own errors.
 
-    ``OPENCV_LOG_LEVEL`` and ``OPENCV_FFMPEG_LOGLEVEL`` bring its own messages back. Raises
-    :class:`EdgeSSDError` with the command that installs it.
+    ``OPENCV_LOG_LEVEL`` and ``OPENCV_FFMPEG_LOGLEVEL``, which OpenCV reads once when it is first used, bring its own
+    messages back. Raises :class:`EdgeSSDError` with the command that installs it.
     """
-    quiet = "OPENCV_LOG_LEVEL" not in os.environ
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # Read once, at the first capture of the process.
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     try:
         import cv2
     except ImportError as error:
         raise EdgeSSDError(
             f"cameras and videos need OpenCV, which does not load ({error}): pip install 'edge-ssd[camera]'"
         ) from None
-    if quiet:
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     return cv2
 
 

@@ -66,11 +66,12 @@ def open_source(
         name, open_grabber = spec, partial(open_picamera, request)
     elif camera:
         name, open_grabber = f"camera {spec}", partial(open_camera, spec, request, notice)
-    elif path.is_dir():
+    elif spec and path.is_dir():
         return PictureSource(pictures_in(path), spec, unreadable)
-    elif not path.exists():
+    elif not spec or not path.exists():
         raise SourceError(
-            f"{spec}: no such source; give a picture, a folder, a video, a camera (0, /dev/video0, picamera) or a URL"
+            f"{spec or repr(spec)}: no such source; give a picture, a folder, a video, "
+            "a camera (0, /dev/video0, picamera) or a URL"
         )
     elif path.suffix.lower() in PICTURE_SUFFIXES:
         return PictureSource([path], spec, unreadable)

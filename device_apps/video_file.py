@@ -36,7 +36,7 @@ def why_incomplete(path: Path) -> str | None:
                 return "its index ('moov') is missing, so its recording never finished"
             return _cut_off(end, size)
         if head[:4] == b"\x1a\x45\xdf\xa3":
-            return _cut_off(_matroska_end(file), size)
+            return _cut_off(_matroska_end(file, size), size)
     return None
 
 
@@ -80,13 +80,16 @@ def _boxes(file: BinaryIO, size: int) -> tuple[int, set[bytes]]:
     return end, kinds
 
 
-def _matroska_end(file: BinaryIO) -> int | None:
+def _matroska_end(file: BinaryIO, size: int) -> int | None:
     """Where the segment ends, or None when a live recording left its size open."""
     file.seek(4)
     header = _vint(file)
     if header is None:
         return None
-    file.seek(header, 1)
+    segment = file.tell() + header
+    if segment > size:
+        return segment
+    file.seek(segment)
     if file.read(4) != _SEGMENT:
         return None
     length = _vint(file)

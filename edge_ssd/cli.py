@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import errno
 import importlib
 import io
 import itertools
@@ -57,6 +58,21 @@ _EXTRAS = {
     "ai_edge_litert": "device",
     "tflite_runtime": "device",
     "cv2": "camera",
+}
+
+# What to do about an error of the system's.
+_IN_THE_WAY = "a file is where a folder is needed; name another place"
+_REMEDIES = {
+    errno.EACCES: "check its permissions",
+    errno.EDQUOT: "make room on the disk",
+    errno.EEXIST: _IN_THE_WAY,
+    errno.EISDIR: "name a file",
+    errno.ENAMETOOLONG: "give it a shorter name",
+    errno.ENOENT: "check the path",
+    errno.ENOSPC: "make room on the disk",
+    errno.ENOTDIR: _IN_THE_WAY,
+    errno.EPERM: "check its permissions",
+    errno.EROFS: "name another place",
 }
 
 _INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
@@ -154,8 +170,10 @@ def _fail(message: str) -> int:
 
 
 def _describe(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        return _one_line(f"{os.fsdecode(error.filename)}: {error.strerror}")
+    if isinstance(error, OSError) and error.strerror:
+        name = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+        remedy = _REMEDIES.get(error.errno or 0)
+        return _one_line(f"{name}{error.strerror}{f'; {remedy}' if remedy else ''}")
     return _one_line(str(error) or type(error).__name__)
 
 

@@ -19,7 +19,7 @@ from converters.tflite_metadata import METADATA_NAME
 from converters.worker import convert, main
 from edge_ssd import cli
 from edge_ssd.data.load import load_dataset
-from edge_ssd.errors import BundleError, DataError, ModelError, SettingError
+from edge_ssd.errors import BundleError, DataError, ImageError, ModelError, SettingError
 from edge_ssd.runtime.bundle import read_bundle
 from edge_ssd.runtime.detector import Detector
 from edge_ssd.runtime.interpreter import open_interpreter
@@ -243,6 +243,9 @@ def test_a_bundle_that_fails_its_self_test_is_not_written(
         ({"model": "absent.keras"}, ModelError, "absent.keras: no such file"),
         ({"calibration_images": 0}, SettingError, "from 1 to 200"),
         ({"limit": 0}, SettingError, "at least 1"),
+        ({"seed": -1}, SettingError, "the seed must be a whole number from 0"),
+        ({"self_test_image": "absent.png"}, ImageError, "absent.png: no such picture"),
+        ({"out": "/dev/null/out.tflite"}, NotADirectoryError, "/dev/null"),
     ],
 )
 def test_bad_input_is_refused_before_any_work(
@@ -329,6 +332,29 @@ def test_verify_compares_and_keeps_to_the_budget(conversion, model_path: Path, s
     assert result["float"] == conversion.float_precision.to_dict()
     assert result["quantized"] == conversion.quantized_precision.to_dict()
     assert result["passed"] is True
+
+
+def test_a_report_never_replaces_a_model(conversion, model_path: Path, squares: Path, capsys):
+    before = model_path.read_bytes()
+    arguments = ("verify", conversion.path, "--against", model_path, "--data", squares, "--report")
+    assert command(*arguments, model_path) == 2
+    assert "ends in .html" in capsys.readouterr().err
+    assert model_path.read_bytes() == before
+    assert command(*arguments, model_path / "report.html") == 2
+    assert f"edge-ssd: error: {model_path}: Not a directory" in capsys.readouterr().err
+
+
+def test_a_set_of_training_pictures_only_converts_unmeasured(
+    no_worker, tmp_path: Path, model_path: Path, squares: Path, capsys
+):
+    shutil.copytree(squares / "squares_train", tmp_path / "only" / "squares_train")
+    shutil.copy(squares / "classes.txt", tmp_path / "only")
+    out = tmp_path / "out.tflite"
+    arguments = ("convert", model_path, "--data", tmp_path / "only", "--out", out, "--calibration-images", 4)
+    assert command(*arguments) == 2
+    assert "--no-accuracy" in capsys.readouterr().err
+    assert command(*arguments, "--no-accuracy") == 0
+    assert read_bundle(out).metadata["accuracy"] is None
 
 
 def test_verify_exits_1_past_the_budget(conversion, model_path: Path, squares: Path, monkeypatch, capsys):

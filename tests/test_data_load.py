@@ -196,6 +196,14 @@ def test_a_broken_xml_file_is_dropped_and_named(tmp_path: Path, text: str) -> No
         load_dataset(tmp_path, strict=True)
 
 
+def test_where_the_only_xml_file_is_broken_it_is_named(tmp_path: Path) -> None:
+    picture(tmp_path / "images" / "a.png")
+    voc_xml(tmp_path / "annotations" / "a.xml", "a.png", [])
+    (tmp_path / "annotations" / "a.xml").write_text("<annotation>", encoding="utf-8")
+    with pytest.raises(DataError, match=r"name no object.*the first problem: .*a\.xml"):
+        load_dataset(tmp_path)
+
+
 def test_an_object_without_a_box_is_dropped(tmp_path: Path) -> None:
     picture(tmp_path / "images" / "a.png")
     voc_xml(tmp_path / "annotations" / "a.xml", "a.png", [("cat", (1, 2, 30, 20)), ("", (1, 1, 2, 2))])
@@ -354,6 +362,13 @@ def test_a_class_number_below_0_is_dropped(tmp_path: Path) -> None:
     dataset = load_dataset(tmp_path)
     assert [sample.path.name for sample in dataset.samples] == ["1.png"]
     assert "line 2: class number -1" in messages(dataset)[0]
+
+
+def test_a_class_number_that_cannot_be_names_its_table(tmp_path: Path) -> None:
+    d2l(tmp_path / "s_train", ["0.png,0,1,2,3,4"])
+    d2l(tmp_path / "s_val", ["0.png,10000,1,2,3,4"])
+    with pytest.raises(DataError, match=r"s_val/label\.csv: class number 10000 is too high"):
+        load_dataset(tmp_path)
 
 
 @pytest.mark.parametrize(

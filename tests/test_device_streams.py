@@ -153,12 +153,12 @@ def test_a_video_file_behind_a_url_is_a_recording(web: str, tmp_path: Path, name
     assert (source.live, source.dropped, lines) == (False, 0, [])
 
 
-def test_a_picture_behind_a_url_is_asked_for_ever_more_rarely(web: str, tmp_path: Path) -> None:
+def test_a_picture_behind_a_url_is_no_stream_to_ask_for_without_end(web: str, tmp_path: Path) -> None:
     (tmp_path / "snapshot.jpg").write_bytes(jpeg_frame(7))
-    with open_source(f"{web}/snapshot.jpg", retries=2) as source:
-        frames = []
-        with contextlib.suppress(SourceError):
-            frames.extend(source)
+    numbers = []
+    with open_source(f"{web}/snapshot.jpg", retries=2) as source, contextlib.suppress(SourceError):
+        numbers.extend(number_of(frame.image) for frame in source)
+    assert numbers == [7, 7, 7]
     assert source.ended
 
 

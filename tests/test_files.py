@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
 
-from edge_ssd.files import atomic_path
+from edge_ssd.files import atomic_path, check_writable
 
 
 def test_a_whole_file_appears(tmp_path: Path) -> None:
@@ -47,3 +48,37 @@ def test_two_writers_do_not_mix(tmp_path: Path) -> None:
         second.write_text("second")
     assert target.read_text() == "first"  # it was the last to finish
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_an_error_names_the_file_that_was_asked_for(tmp_path: Path) -> None:
+    target = tmp_path / "file.txt"
+    with pytest.raises(FileNotFoundError) as absent, atomic_path(target):
+        pass
+    assert absent.value.filename == str(target)
+
+    def fill(about: str | None) -> None:
+        with atomic_path(target):
+            raise OSError(errno.ENOSPC, "full", about)
+
+    for about, named in ((None, str(target)), ("elsewhere.png", "elsewhere.png")):
+        with pytest.raises(OSError, match="full") as full:
+            fill(about)
+        assert full.value.filename == named
+
+
+def test_a_place_is_checked_before_and_left_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    check_writable(tmp_path / "new" / "folder" / "a.txt")
+    check_writable(tmp_path / "file")
+    with pytest.raises(NotADirectoryError) as in_the_way:
+        check_writable(tmp_path / "file" / "new" / "a.txt")
+    assert in_the_way.value.filename == str(tmp_path / "file")
+    with pytest.raises(IsADirectoryError):
+        check_writable(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no /proc, where nobody can write")
+def test_a_place_where_nobody_can_write() -> None:
+    with pytest.raises(OSError, match=r"/proc/a\.txt"):
+        check_writable("/proc/a.txt")

@@ -77,6 +77,8 @@ def test_held_out_pictures_are_the_same_after_a_resume(
         (["--data={data}", "--validation-split=1.5"], "between 0 and 1"),
         (["--data={data}", "--input-size=20x20"], "20×20 is too small for 6 halvings"),
         (["--data={data}", "--width=-1"], "width must be positive"),
+        (["--data={data}", "--seed=-1"], "seed must be a whole number"),
+        (["--data={data}", "--input-scale=0"], "input scale"),
         (["--data={data}", "--assignment=fixed"], "'quality' needs assignment 'dynamic'"),
         (["--data={data}", "--from=nothing.keras"], "nothing.keras: no such file"),
         (["--resume"], "no training run to resume"),

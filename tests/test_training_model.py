@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -145,6 +146,14 @@ class TestForeignFiles:
         (tmp_path / "cut.keras").write_bytes(data[: len(data) // 2])
         with pytest.raises(ModelError, match=r"cut\.keras: "):
             load_tiny_ssd(tmp_path / "cut.keras")
+
+    def test_a_network_that_cannot_be(self, tmp_path: Path) -> None:
+        save_tiny_ssd(TinySSD(SMALL), tmp_path / "whole.keras")
+        with zipfile.ZipFile(tmp_path / "whole.keras") as whole, zipfile.ZipFile(tmp_path / "odd.keras", "w") as odd:
+            for name in whole.namelist():
+                odd.writestr(name, whole.read(name).replace(b'"height": 64', b'"height": 63'))
+        with pytest.raises(ModelError, match=r"odd\.keras: .*height"):
+            load_tiny_ssd(tmp_path / "odd.keras")
 
     def test_weights_that_are_not_numbers(self, tmp_path: Path) -> None:
         model = TinySSD(SMALL)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edge_ssd.errors import DataError
+from edge_ssd.files import naming
 
 __all__ = ["fresh_folder", "holds_something"]
 
@@ -30,11 +31,12 @@ def fresh_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise DataError(f"{target}: holds something else already: remove it, or choose another folder with --to")
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.parent / f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}"
-    temporary.mkdir()
-    try:
-        yield temporary
-        if target.is_dir():
-            target.rmdir()
-        temporary.rename(target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with naming(target, temporary):
+        temporary.mkdir()
+        try:
+            yield temporary
+            if target.is_dir():
+                target.rmdir()
+            temporary.rename(target)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,7 +97,7 @@ def read_label_csv(path: Path) -> LabelTable:
 
 
 def class_names(
-    tables: Iterable[LabelTable], stated: Sequence[str] | None, only_class: str | None
+    tables: Collection[LabelTable], stated: Sequence[str] | None, only_class: str | None
 ) -> tuple[tuple[str, ...], bool]:
     """The class names of tables, and whether the files state them (False: made up for bare numbers).
 
@@ -115,7 +115,8 @@ def class_names(
     if highest <= 0 and only_class is not None:
         return (only_class,), False
     if highest > 9999:
-        raise DataError(f"class number {highest} is too high to be one of a list: number the classes from 0")
+        where = next(table.path for table in tables if any(int(row.label) == highest for row in table.rows))
+        raise DataError(f"{where}: class number {highest} is too high to be one of a list: number the classes from 0")
     return tuple(f"class_{number}" for number in range(max(highest, 0) + 1)), False
 
 

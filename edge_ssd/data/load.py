@@ -74,7 +74,8 @@ def load_dataset(
     names = reading.names
     if labels is None:
         if not names:
-            raise DataError(f"{root}: its label files name no object: label some pictures first")
+            why = f" (the first problem: {problems[0]})" if problems else ""
+            raise DataError(f"{root}: its label files name no object: label some pictures first{why}")
         labels, class_id_of = names, tuple(range(len(names)))
     elif reading.names_stated:
         position = {label: index for index, label in enumerate(labels)}

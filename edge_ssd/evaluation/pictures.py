@@ -16,7 +16,11 @@ __all__ = ["held_out_pictures", "take_evenly", "training_pictures"]
 
 
 def held_out_pictures(
-    folder: str | os.PathLike[str], labels: Sequence[str], split: Split | None = None, limit: int | None = None
+    folder: str | os.PathLike[str],
+    labels: Sequence[str],
+    split: Split | None = None,
+    limit: int | None = None,
+    otherwise: str = "ask for --split train",
 ) -> tuple[Dataset, str]:
     """The pictures to measure on, and the name of their part for the report.
 
@@ -25,6 +29,7 @@ def held_out_pictures(
         labels: the model's, which fix the class ids.
         split: the part to take; None for the validation pictures, or all of a set that is not divided.
         limit: at most so many, see :func:`take_evenly`.
+        otherwise: what else the user can do where there is nothing fair to measure on.
 
     Raises :class:`DataError` as :func:`edge_ssd.data.load.load_dataset` does, and where only training pictures are
     there and ``split`` does not ask for them: what a model was trained on says nothing about it.
@@ -38,7 +43,7 @@ def held_out_pictures(
     if chosen not in splits:
         raise DataError(
             f"{Path(folder)}: it has training pictures only, so nothing fair to measure on; add a validation part, or "
-            "ask for --split train"
+            f"{otherwise}"
         )
     return take_evenly(load_dataset(folder, chosen, labels), limit), chosen
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -128,7 +129,9 @@ def run(args: argparse.Namespace) -> int:
         share = _held_out_share(args.data, args.validation_split)
         training, validation = _datasets(args.data, share, recipe.seed)
         # The book's network sees pixels as they are.
-        scale = args.input_scale or (1.0 if args.recipe == "book" else 1 / 255)
+        scale = args.input_scale
+        if scale is None:
+            scale = 1.0 if args.recipe == "book" else 1 / 255
         network = tiny_ssd(
             training.labels, input_size=args.input_size, width=args.width, resize=args.resize, input_scale=scale
         )
@@ -151,7 +154,8 @@ def run(args: argparse.Namespace) -> int:
         )
 
     model = train(config, training, validation, args.out, resume=args.resume, start_from=args.start_from, report=report)
-    print(f"model: {model}\nnext:  edge-ssd convert {model} --data {config.data} --out {args.out.name}.tflite")
+    following = ["edge-ssd", "convert", model, "--data", config.data, "--out", f"{args.out.name}.tflite"]
+    print(f"model: {model}\nnext:  {shlex.join(map(str, following))}")
     return 0
 
 

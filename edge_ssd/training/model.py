@@ -152,8 +152,8 @@ def load_tiny_ssd(path: str | os.PathLike[str]) -> TinySSD:
         raise ModelError(f"{path}: the name of a Keras model must end in .keras")
     try:
         model = keras.saving.load_model(path, compile=False)
-    except EdgeSSDError:
-        raise
+    except EdgeSSDError as error:
+        raise ModelError(f"{path}: {error}; expected a model that 'edge-ssd train' wrote") from None
     except Exception as error:  # Keras raises many kinds for a damaged or foreign file; none is of use to the caller.
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise ModelError(f"{path}: Keras cannot load it: {reason[0][:200]}") from error

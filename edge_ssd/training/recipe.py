@@ -78,6 +78,11 @@ class Recipe:
         for name in ("learning_rate", "sigma", "box_weight"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise RecipeError(f"{name} must be a positive number, got {getattr(self, name)!r}")
+        for name in ("weight_decay", "warmup_epochs"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise RecipeError(f"{name} must be a number of at least 0, got {getattr(self, name)!r}")
+        if not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:
+            raise RecipeError(f"seed must be a whole number from 0 to 2**32 - 1, got {self.seed!r}")
         if not 0 <= self.average_decay < 1:
             raise RecipeError(f"average_decay must be in 0–1, got {self.average_decay!r}")
         if not 1 <= self.zoom <= 4 or not 0 <= self.color <= 1:

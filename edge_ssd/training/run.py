@@ -16,7 +16,7 @@ from typing import Any
 
 from edge_ssd.data.dataset import Dataset
 from edge_ssd.errors import DataError, ModelError
-from edge_ssd.files import atomic_path
+from edge_ssd.files import atomic_path, check_writable
 from edge_ssd.network import Network
 from edge_ssd.progress import Progress
 from edge_ssd.training.history import HistoryRow, draw_history, read_history, write_history
@@ -98,6 +98,7 @@ def train(
         load_run(folder)
     elif (folder / _CONFIG).exists():
         raise DataError(f"{folder}: holds a training run already; add --resume to go on with it, or name another --out")
+    check_writable(folder / _CONFIG)
     network, recipe = config.network, config.recipe
     for dataset in (training, validation):
         if dataset.labels != network.labels:

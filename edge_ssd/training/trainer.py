@@ -84,7 +84,7 @@ class Trainer:
         if not np.isfinite(loss):
             raise ModelError(
                 f"the loss became {loss / count} in epoch {self.finished_epochs + 1}; lower the learning rate "
-                "and resume or start again"
+                "and start again in another folder"
             )
         self.finished_epochs += 1
         return EpochResult(

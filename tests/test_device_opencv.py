@@ -1,0 +1,47 @@
+"""OpenCV is asked for only when it is needed, and kept from talking over our own messages."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import REPOSITORY
+from PIL import Image
+
+from device_apps.opencv import load_opencv
+from edge_ssd.errors import EdgeSSDError
+
+FAKE = [sys.executable, str(REPOSITORY / "tests" / "device_fake.py")]
+
+
+def test_without_opencv_the_remedy_is_pip(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(EdgeSSDError, match=r"need OpenCV.*: pip install 'edge-ssd\[camera\]'"):
+        load_opencv()
+
+
+def test_pictures_are_detected_and_saved_without_opencv(tmp_path: Path) -> None:
+    Image.new("RGB", (60, 40), "red").save(tmp_path / "a.png")
+    script = (
+        "import sys; sys.modules['cv2'] = None; sys.path.insert(0, sys.argv.pop(1)); sys.argv[0] = 'edge-ssd'; "
+        "import device_fake; sys.exit(device_fake.main())"
+    )
+    command = [sys.executable, "-c", script, str(REPOSITORY / "tests")]
+    command += ["detect", "--source", str(tmp_path / "a.png"), "--save", str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "red 88% (0, 0, 60, 40)" in done.stdout
+    assert (tmp_path / "out" / "a.png").exists()
+
+
+@pytest.mark.parametrize("content", [b"no video\n" * 50, b"\0\0\0\x18ftypmp42" + bytes(500), b"RIFF\xff\0\0\0AVI LIST"])
+def test_opencv_adds_nothing_to_our_one_line(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "bad.mp4"
+    path.write_bytes(content)
+    command = [*FAKE, "camera", "--headless", "--source", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"edge-ssd: error: {path}: not a usable video: ")
+    assert done.stderr.count("\n") == 1, done.stderr
