@@ -45,7 +45,8 @@ class Calibration:
 def choose_calibration(dataset: Dataset, spec: InputSpec, count: int = DEFAULT_IMAGES, seed: int = 0) -> Calibration:
     """Draw ``count`` pictures at random (all, if there are fewer); the same seed draws the same ones.
 
-    Raises :class:`SettingError` for a count outside 1–200 or a negative seed, :class:`ImageError` for a picture that cannot be read.
+    Raises :class:`SettingError` for a count outside 1–200 or a negative seed, :class:`ImageError` for a picture
+    that cannot be read.
     """
     if not 1 <= count <= MAX_IMAGES:
         raise SettingError(f"cannot calibrate on {count} pictures; choose from 1 to {MAX_IMAGES}")

@@ -64,7 +64,7 @@ def quantize(model_path: str | os.PathLike[str], scheme: Scheme, images: npt.NDA
         (folder / "job.json").write_text(json.dumps(job), "utf-8")
         process = subprocess.run(
             [sys.executable, "-m", "converters.worker", name],
-            env=_environment(),
+            env=_environment(name),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -77,7 +77,7 @@ def quantize(model_path: str | os.PathLike[str], scheme: Scheme, images: npt.NDA
         raise _failure(folder / "error.json", os.fspath(model_path), process)
 
 
-def _environment() -> dict[str, str]:
+def _environment(folder: str) -> dict[str, str]:
     # The packages may be used from a checkout, from any folder: the child must find the same ones.
     packages = os.fspath(Path(__file__).resolve().parent.parent)
     inherited = os.environ.get("PYTHONPATH")
@@ -85,6 +85,8 @@ def _environment() -> dict[str, str]:
         **os.environ,
         "PYTHONPATH": os.pathsep.join([packages, inherited] if inherited else [packages]),
         "PYTHONHASHSEED": "0",
+        # TensorFlow's own temporary files go where they are removed also when the conversion is interrupted.
+        "TMPDIR": folder,
         "KERAS_BACKEND": "tensorflow",
         # A processor's result does not depend on which accelerator the machine happens to have.
         "CUDA_VISIBLE_DEVICES": "-1",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import REPOSITORY
 
 from edge_ssd import Detector, box_iou, read_bundle
 from edge_ssd.data.load import load_dataset
@@ -14,7 +15,6 @@ from edge_ssd.evaluation.bundle_heads import bundle_heads
 from edge_ssd.evaluation.evaluate import evaluate
 from edge_ssd.evaluation.keras_heads import KERAS_BATCH_SIZE, keras_heads
 from edge_ssd.runtime.models import default_model
-from tests.conftest import REPOSITORY
 
 FLOAT_MODEL = REPOSITORY / "converters" / "models" / "banana.keras"
 

@@ -9,10 +9,10 @@ import pytest
 
 pytest.importorskip("tensorflow")
 
-from edge_ssd.cli import main  # noqa: E402 (after the check that TensorFlow is there)
-from edge_ssd.data.synthetic import make_synthetic  # noqa: E402
-from edge_ssd.training.model import load_tiny_ssd  # noqa: E402
-from edge_ssd.training.run import load_run  # noqa: E402
+from edge_ssd.cli import main
+from edge_ssd.data.synthetic import make_synthetic
+from edge_ssd.training.model import load_tiny_ssd
+from edge_ssd.training.run import load_run
 
 SMALL = ["--input-size=64x64", "--width=0.25", "--batch-size=4", "--precision=float32"]
 

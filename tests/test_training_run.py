@@ -152,8 +152,17 @@ class TestBadInput:
 
     @pytest.mark.parametrize(
         "change",
-        [{"epochs": 0}, {"learning_rate": -1.0}, {"box_loss": "l2"}, {"assignment": "fixed"}, {"average_decay": 1.0}]
-        + [{"seed": -1}, {"seed": 2**32}, {"weight_decay": float("nan")}, {"warmup_epochs": -1.0}],
+        [
+            {"epochs": 0},
+            {"learning_rate": -1.0},
+            {"box_loss": "l2"},
+            {"assignment": "fixed"},
+            {"average_decay": 1.0},
+            {"seed": -1},
+            {"seed": 2**32},
+            {"weight_decay": float("nan")},
+            {"warmup_epochs": -1.0},
+        ],
     )
     def test_recipes_that_contradict_themselves(self, change: dict[str, object]) -> None:
         with pytest.raises(RecipeError, match=next(iter(change)).split("_")[0]):
