@@ -106,7 +106,10 @@ def _check(args: argparse.Namespace) -> None:
     for name in ("save_video", "jsonl", "snapshot"):
         path = getattr(args, name)
         if path is not None:
-            refuse_overwriting(args.source, Path(path), f"--{name.replace('_', '-')}")
+            option = f"--{name.replace('_', '-')}"
+            refuse_overwriting(args.source, Path(path), option)
+            if args.model is not None:
+                refuse_overwriting(args.model, Path(path), option, "model")
 
 
 def _may_show(args: argparse.Namespace) -> bool:

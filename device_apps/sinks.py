@@ -131,10 +131,10 @@ def check_file(path: Path, suffixes: Collection[str], kind: str) -> None:
     make_folder(path.parent)
 
 
-def refuse_overwriting(source: str | Path, path: Path, option: str) -> None:
-    """Raise :class:`SettingError` when ``path`` is the file ``source``, under whatever name."""
+def refuse_overwriting(source: str | Path, path: Path, option: str, what: str = "source") -> None:
+    """Raise :class:`SettingError` when ``path`` is the file ``source``, under whatever name; ``what`` it is."""
     if path.exists() and Path(source).exists() and path.samefile(source):
-        raise SettingError(f"{path}: {option} would overwrite the source; name another place")
+        raise SettingError(f"{path}: {option} would overwrite the {what}; name another place")
 
 
 def make_folder(folder: Path) -> None:

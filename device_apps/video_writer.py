@@ -13,6 +13,7 @@ from device_apps.frames import Image, Notice
 from device_apps.loop import Result
 from device_apps.opencv import load_opencv
 from device_apps.sinks import check_file
+from device_apps.video_file import why_incomplete
 from edge_ssd.errors import EdgeSSDError
 from edge_ssd.files import atomic_path
 
@@ -49,6 +50,7 @@ class VideoWriter:
         self._stack = ExitStack()
         self._writer: Any = None
         self._temporary: Path | None = None
+        self._written = 0
         self._size = (0, 0)  # (width, height), as OpenCV counts
         self._refitted = False
         self._last_at = 0.0
@@ -67,6 +69,7 @@ class VideoWriter:
         picture = self._cv2.cvtColor(self._fit(image), self._cv2.COLOR_RGB2BGR)
         for _ in range(copies):
             self._writer.write(picture)
+        self._written += copies
 
     def idle(self) -> None:
         """Nothing to do."""
@@ -115,13 +118,16 @@ class VideoWriter:
         return canvas
 
     def _check(self) -> None:
-        """OpenCV's writer says nothing when a disk is full: see whether the file can be opened again."""
+        """OpenCV's writer says nothing when a disk is full: see whether the file opens again and is all there."""
+        assert self._temporary is not None
         capture = self._cv2.VideoCapture(str(self._temporary))
         try:
             usable = capture.isOpened() and capture.grab()
+            # The container's own count, from an index written last; rounded from seconds in some.
+            counted = capture.get(self._cv2.CAP_PROP_FRAME_COUNT) >= self._written - 1
         finally:
             capture.release()
-        if not usable:
+        if not usable or not counted or why_incomplete(self._temporary) is not None:
             raise EdgeSSDError(f"{self._path}: the video was not written whole; is the disk full?")
 
 

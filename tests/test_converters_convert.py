@@ -179,6 +179,20 @@ def test_a_worker_that_dies_is_reported(status: int, expected: str, monkeypatch)
         quantize("my.keras", "none")
 
 
+def test_an_interrupted_conversion_leaves_no_temporary_files(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(quantize_module.tempfile, "tempdir", str(tmp_path))
+
+    def interrupted(command, env, **_):
+        Path(env["TMPDIR"], "of-tensorflow").write_text("")
+        raise KeyboardInterrupt
+
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(quantize_module.subprocess, "run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        quantize("my.keras", "none")
+    assert list(tmp_path.iterdir()) == []
+
+
 # The bundle.
 
 

@@ -222,6 +222,10 @@ BAD = {
     "video suffix": ("camera --source a.png --headless --save-video v.gif", "v.gif: cannot write this kind of video"),
     "video over source": ("camera --source clip.avi --headless --save-video clip.avi", "would overwrite the source"),
     "lines over source": ("camera --source text.mp4 --headless --jsonl text.mp4", "would overwrite the source"),
+    "lines over model": (
+        "camera --source a.png --headless --jsonl text.mp4 --model text.mp4",
+        "--jsonl would overwrite the model",
+    ),
     "snapshot suffix": (
         "camera --source a.png --headless --snapshot s.txt",
         "s.txt: cannot write this kind of picture",

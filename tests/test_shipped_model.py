@@ -58,5 +58,4 @@ def test_the_card_names_these_very_files_and_they_are_small() -> None:
     card = default_model().with_suffix(".md").read_text(encoding="utf-8")
     for path in (default_model(), FLOAT_MODEL):
         assert hashlib.sha256(path.read_bytes()).hexdigest() in card, path.name
-    assert default_model().stat().st_size <= 1.3e6
     assert default_model().stat().st_size + FLOAT_MODEL.stat().st_size < 8e6
