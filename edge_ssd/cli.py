@@ -53,7 +53,6 @@ _EXTRAS = {
     "tensorflow": "train",
     "keras": "train",
     "matplotlib": "train",
-    "tqdm": "train",
     "faster_coco_eval": "train",
     "ai_edge_litert": "device",
     "tflite_runtime": "device",
