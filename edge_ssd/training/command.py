@@ -141,7 +141,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"warning: {problem}")
     print(
         f"{len(training.samples)} training and {len(validation.samples)} validation pictures, "
-        f"{network.num_classes} class{'' if network.num_classes == 1 else 'es'}, {network.num_anchors} anchors, {recipe.epochs} epochs"
+        f"{network.num_classes} class{'' if network.num_classes == 1 else 'es'}, "
+        f"{network.num_anchors} anchors, {recipe.epochs} epochs"
     )
 
     def report(row: HistoryRow) -> None:
