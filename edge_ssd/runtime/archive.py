@@ -1,4 +1,4 @@
-"""The archive at the end of a bundle: a ZIP whose entries are stored, read with every size bounded first.
+"""The archive at the end of a bundle: a ZIP, read with every size bounded first.
 
 The directory is parsed by :mod:`zipfile`, but only after the end record has said that it is small. Arrays are read
 by a parser of the one ``.npy`` header that NumPy writes for plain arrays: nothing is evaluated, and nothing is
@@ -39,11 +39,12 @@ class Archive(NamedTuple):
     entries: dict[str, bytes]
 
 
-def read_archive(data: bytes, limits: Mapping[str, int]) -> Archive:
+def read_archive(data: bytes, limits: Mapping[str, int], *, deflated: bool = False) -> Archive:
     """Read the entries named in ``limits`` (name → most bytes) from the archive that ends ``data``.
 
-    Entries that are absent are absent from the result; entries of other names are not read. Raises
-    :class:`BundleError` when there is no whole archive, or it is not as this project writes it.
+    Entries that are absent are absent from the result; entries of other names are not read. All must be stored, or
+    with ``deflated`` may be; what one unpacks to is never more than it says, and that never more than its limit.
+    Raises :class:`BundleError` when there is no whole archive, or it is not as this project writes it.
     """
     import zipfile
 
@@ -56,13 +57,16 @@ def read_archive(data: bytes, limits: Mapping[str, int]) -> Archive:
                 raise BundleError("its archive is empty or holds an entry twice")
             entries = {}
             for info in infos:
-                if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size:
+                stored = info.compress_type == zipfile.ZIP_STORED and info.compress_size == info.file_size
+                if not stored and not (deflated and info.compress_type == zipfile.ZIP_DEFLATED):
                     raise BundleError(f"its entry {info.filename!r} is compressed; entries must be stored")
                 if info.filename in limits:
-                    limit = min(limits[info.filename], len(data))
+                    limit = min(limits[info.filename], len(data)) if stored else limits[info.filename]
                     if info.file_size > limit:
                         raise BundleError(f"its entry {info.filename!r} has {info.file_size} bytes, more than {limit}")
-                    entries[info.filename] = archive.read(info)
+                    # With the size: without it, zipfile first unpacks all that comes, however much that is.
+                    with archive.open(info) as entry:
+                        entries[info.filename] = entry.read(info.file_size)
             return Archive(min(info.header_offset for info in infos), entries)
     except BundleError:
         raise
