@@ -18,7 +18,8 @@ from edge_ssd.boxes import FloatArray
 __all__ = ["by_score", "nms", "nms_sorted"]
 
 _BLOCK = 64  # bits of an integer
-_MAX_CHUNK = 512  # with 64 rows against it, what NumPy works on stays in a processor's second-level cache
+_LONG, _FEW = 128, 16  # against more than so many boxes, so many kept ones go at a time
+_MAX_CHUNK = 2048  # with so few rows against it, what NumPy works on stays in a processor's second-level cache
 _SPARE = 8  # some more, so that no small chunk has to follow
 _TINY = np.float32(2.0**-126)  # the smallest normal number; np.finfo warns where tflite-runtime has been at work
 
@@ -80,8 +81,12 @@ def nms_sorted(
         wanted = min(_BLOCK, most - len(kept)) * stop * 5 // (len(kept) * 4)
         start, stop = stop, min(number, stop + min(_MAX_CHUNK, wanted + _SPARE))
         waiting = np.arange(start, stop)
-        for i in range(0, len(kept), _BLOCK):
-            waiting = _survivors(boxes, kept[i : i + _BLOCK], waiting, threshold)
+        i = 0
+        while i < len(kept) and len(waiting):
+            # The best boxes suppress most: a few of them make a long chunk short before the others come to it.
+            step = _FEW if len(waiting) > _LONG else _BLOCK
+            waiting = _survivors(boxes, kept[i : i + step], waiting, threshold)
+            i += step
         while len(waiting) and len(kept) < most:
             block, waiting = waiting[:_BLOCK], waiting[_BLOCK:]
             found = block[_settle(boxes.part(block), threshold)]
@@ -150,9 +155,11 @@ def _survivors(
 
 def _settle(block: _Boxes, iou_threshold: np.float32) -> list[int]:
     """Greedy suppression among up to 64 boxes: positions of the kept ones."""
-    number = len(block.areas)
-    hits = np.zeros((number, _BLOCK), np.bool_)
-    hits[:, :number] = _overlap(block, block, iou_threshold)
+    hits = _overlap(block, block, iou_threshold)
+    number = len(hits)
+    if number < _BLOCK:
+        hits, some = np.zeros((number, _BLOCK), np.bool_), hits
+        hits[:, :number] = some
     rows = np.packbits(hits, bitorder="little").view("<u8").tolist()  # one integer a row
     kept, gone = [], 0
     for best, row in enumerate(rows):

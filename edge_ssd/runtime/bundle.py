@@ -17,8 +17,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,6 +27,9 @@ from edge_ssd.network import Network
 from edge_ssd.runtime.archive import read_archive, read_array
 from edge_ssd.runtime.metadata import FORMAT_VERSION, Defaults, HeadSpec, Metadata, parse_metadata
 from edge_ssd.runtime.selftest import SelfTest, read_selftest
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = [
     "ENTRY_ANCHORS",
@@ -64,11 +66,18 @@ class Bundle:
         anchors: float32 [A, 4], xyxy in 0–1 of the input; equal to ``network.anchors()``.
     """
 
-    path: Path
+    _path: str
     flatbuffer: bytes = field(repr=False)
     anchors: FloatArray = field(repr=False)
     details: Metadata = field(repr=False)
     _selftest: bytes = field(repr=False)
+
+    @property
+    def path(self) -> Path:
+        """The file it was read from."""
+        from pathlib import Path  # here, since its import would take a tenth of the time to the first detection
+
+        return Path(self._path)
 
     @property
     def name(self) -> str:
@@ -103,23 +112,23 @@ class Bundle:
         try:
             return read_selftest(self._selftest, self.network)
         except BundleError as error:
-            raise BundleError(f"{self.path}: {ENTRY_SELFTEST}: {error}") from None
+            raise BundleError(f"{self._path}: {ENTRY_SELFTEST}: {error}") from None
 
 
 def read_bundle(path: str | os.PathLike[str]) -> Bundle:
     """Read and check a bundle; raises :class:`BundleError` naming the file and what is wrong with it."""
-    path = Path(path)
+    name = os.fsdecode(path)
     try:
-        return _parse(path, _read_file(path))
+        return _parse(name, _read_file(name))
     except BundleError as error:
-        raise BundleError(f"{path}: {error}") from None
+        raise BundleError(f"{name}: {error}") from None
 
 
-def _read_file(path: Path) -> bytes:
+def _read_file(path: str) -> bytes:
     try:
-        if not path.is_file():
-            raise BundleError("is not a file" if path.exists() else "no such file; check the path")
-        with path.open("rb") as file:
+        if not os.path.isfile(path):  # noqa: PTH113 (os: see Bundle.path)
+            raise BundleError("is not a file" if os.path.exists(path) else "no such file; check the path")  # noqa: PTH110
+        with open(path, "rb") as file:  # noqa: PTH123
             data = file.read(_MAX_FILE + 1)
     except (OSError, ValueError) as error:  # ValueError: a NUL byte in the name
         raise BundleError(f"cannot be read ({error})") from None
@@ -130,7 +139,7 @@ def _read_file(path: Path) -> bytes:
     return data
 
 
-def _parse(path: Path, data: bytes) -> Bundle:
+def _parse(path: str, data: bytes) -> Bundle:
     foreign = "is a .tflite but not an Edge SSD bundle; make one with: edge-ssd convert"
     try:
         archive = read_archive(data, _LIMITS)
