@@ -10,11 +10,13 @@ SETUP := PYTHONS="$(PYTHON)" sh .ci/setup
 SOURCES := $(shell find edge_ssd converters device_apps -type f ! -path '*/__pycache__/*' ! -name '*.keras')
 PIP := python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test check test-python test-tflite clean distclean
+.PHONY: help demo test check test-python test-tflite test-arm arm-table clean distclean
 
 help:
 	@echo "make demo       convert and verify the shipped banana detector, run it over a clip, see $(DEMO)/"
 	@echo "make test       every check and every test"
+	@echo "make test-arm   the runtime on emulated ARM systems, part of \`make test\` (Debian 12 with qemu-user and gcc)"
+	@echo "make arm-table  count anew what a detection costs on ARM, see docs/arm.md"
 	@echo "make check      formatting, lint, types, import rules"
 	@echo "make clean      remove what demo, tests and builds left"
 	@echo "make distclean  clean, and remove the virtual environments"
@@ -69,10 +71,10 @@ check: $(VENV)/ready-test
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
-test: check test-python test-tflite
+test: check test-python test-tflite test-arm
 
 test-python: $(VENV)/ready-test
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest --ignore-glob='tests/test_arm_*'
 
 # The runtime and what it stands on, with the old interpreter. `pytest`, not `python -m pytest`: the latter would
 # import from this folder instead of the installed wheel.
@@ -81,9 +83,25 @@ TFLITE_TESTS = $(wildcard tests/test_anchors.py tests/test_boxes.py tests/test_c
 test-tflite: $(VENV_TFLITE)/installed
 	$(VENV_TFLITE)/bin/pytest $(TFLITE_TESTS)
 
+# Side by side, each lane with its own output; what they are: docs/arm.md. Fetched once, into .arm/.
+ARM_LANES := aarch64-litert aarch64-tflite armhf-tflite
+ARM_TARGETS := test-arm-instructions $(ARM_LANES:%=test-arm-%)
+.PHONY: $(ARM_TARGETS)
+test-arm: $(VENV)/ready-test
+	@$(MAKE) --no-print-directory --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) $(ARM_TARGETS)
+
+test-arm-instructions:
+	$(VENV)/bin/python -m pytest tests/test_arm_instructions.py
+
+$(ARM_LANES:%=test-arm-%): test-arm-%:
+	$(VENV)/bin/python -m pytest tests/test_arm_lanes.py -k $*
+
+arm-table: $(VENV)/ready-test
+	$(VENV)/bin/python tests/arm/measure.py --write
+
 clean:
 	rm -rf $(DEMO) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find edge_ssd converters device_apps tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf $(VENV) $(VENV_TFLITE)
+	rm -rf $(VENV) $(VENV_TFLITE) .arm

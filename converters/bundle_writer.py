@@ -1,7 +1,8 @@
 """Write a bundle: the flatbuffer, then a ZIP with what is needed to use it.
 
 The same content gives the same bytes: entries are stored, not packed (some readers of TFLite's metadata refuse
-packed ones), dated 1980-01-01 (ZIP's zero), and nothing about the time or the machine goes in.
+packed ones), dated 1980-01-01 (ZIP's zero), and nothing about the time or the machine goes in. What is packed is
+inside one of them: the self-test's arrays.
 :mod:`edge_ssd.runtime.bundle` describes the format and reads it.
 """
 
@@ -29,10 +30,12 @@ from edge_ssd.runtime.bundle import (
     Defaults,
     SelfTest,
 )
+from edge_ssd.runtime.selftest import image_differences
 
 __all__ = ["BundleContent", "bundle_bytes"]
 
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
+_LEVEL = 9  # stated, so that the bytes are not the library's choice
 _UNIX = 3  # ZipInfo would note the system it runs on
 _READABLE = 0o100644 << 16
 
@@ -97,13 +100,13 @@ def _metadata(content: BundleContent, anchors: bytes) -> bytes:
 
 def _selftest(selftest: SelfTest) -> bytes:
     arrays = {
-        "image": selftest.image.astype("|u1"),
+        "image_differences": image_differences(selftest.image.astype("|u1")),
         "xyxy": selftest.xyxy.astype("<f4"),
         "confidence": selftest.confidence.astype("<f4"),
         "class_id": selftest.class_id.astype("<i8"),
         "score_threshold": np.array(selftest.score_threshold, "<f8"),
     }
-    return _zip({f"{name}.npy": _npy(array) for name, array in arrays.items()})
+    return _zip({f"{name}.npy": _npy(array) for name, array in arrays.items()}, packed=True)
 
 
 def _npy(array: npt.NDArray[Any]) -> bytes:
@@ -112,12 +115,13 @@ def _npy(array: npt.NDArray[Any]) -> bytes:
     return file.getvalue()
 
 
-def _zip(entries: Mapping[str, bytes], start: int = 0) -> bytes:
+def _zip(entries: Mapping[str, bytes], start: int = 0, packed: bool = False) -> bytes:
     """A ZIP archive to be put at byte ``start`` of a file: its directory counts from the file's beginning."""
     file = io.BytesIO(bytes(start))
-    with zipfile.ZipFile(file, "a", zipfile.ZIP_STORED) as archive:
+    method = zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED
+    with zipfile.ZipFile(file, "a") as archive:
         for name, data in entries.items():
             info = zipfile.ZipInfo(name, _ZIP_EPOCH)
             info.create_system, info.external_attr = _UNIX, _READABLE
-            archive.writestr(info, data)
+            archive.writestr(info, data, method, _LEVEL if packed else None)
     return file.getvalue()[start:]

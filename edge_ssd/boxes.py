@@ -14,6 +14,10 @@ __all__ = ["FloatArray", "box_area", "box_iou", "clip_boxes", "cxcywh_to_xyxy", 
 
 FloatArray = npt.NDArray[np.float32]
 
+# The smallest normal float32. Written out: where an interpreter has switched subnormal numbers off, as tflite-runtime
+# does on ARM, np.finfo warns.
+_TINY = np.float32(2.0**-126)
+
 
 def xyxy_to_cxcywh(boxes_xyxy: npt.ArrayLike) -> FloatArray:
     """Convert boxes [..., 4] from corner to centre form (the book's ``box_corner_to_center``)."""
@@ -50,7 +54,7 @@ def box_iou(boxes1_xyxy: npt.ArrayLike, boxes2_xyxy: npt.ArrayLike) -> FloatArra
     intersection = size[..., 0] * size[..., 1]
     union = box_area(boxes1)[:, None] + box_area(boxes2)[None, :] - intersection
     # An empty union means two empty boxes: 0 / tiny is the 0 that is wanted.
-    iou: FloatArray = intersection / np.maximum(union, np.finfo(np.float32).tiny)
+    iou: FloatArray = intersection / np.maximum(union, _TINY)
     return iou
 
 

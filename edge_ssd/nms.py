@@ -1,13 +1,27 @@
-"""Greedy non-maximum suppression, exact."""
+"""Greedy non-maximum suppression: exact, vectorised, bounded.
+
+Boxes are taken best first, a chunk at a time. A chunk first loses what the boxes kept so far suppress; what is left
+is settled in blocks of 64, since the overlaps of 64 boxes are a matrix that NumPy fills in a dozen calls and each of
+its rows fits one 64-bit integer. So work stops as soon as enough are kept, and memory does not grow with the number
+of boxes.
+"""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from edge_ssd.boxes import box_iou
+from edge_ssd.boxes import FloatArray
 
-__all__ = ["nms"]
+__all__ = ["by_score", "nms", "nms_sorted"]
+
+_BLOCK = 64  # bits of an integer
+_LONG, _FEW = 128, 16  # against more than so many boxes, so many kept ones go at a time
+_MAX_CHUNK = 2048  # with so few rows against it, what NumPy works on stays in a processor's second-level cache
+_SPARE = 8  # some more, so that no small chunk has to follow
+_TINY = np.float32(2.0**-126)  # the smallest normal number; np.finfo warns where tflite-runtime has been at work
 
 
 def nms(
@@ -31,15 +45,125 @@ def nms(
         intp [K], indices into the input, best score first. Equal scores keep the lower index first.
     """
     boxes = np.asarray(boxes_xyxy, np.float32).reshape(-1, 4)
-    classes = None if class_ids is None else np.asarray(class_ids).reshape(-1)
-    # A stable sort of the negated scores: equal scores stay in input order.
-    remaining = np.argsort(-np.asarray(scores, np.float32).reshape(-1), kind="stable")
-    kept: list[np.intp] = []
-    while remaining.size and (max_detections is None or len(kept) < max_detections):
-        best, rest = remaining[0], remaining[1:]
-        kept.append(best)
-        survives = box_iou(boxes[best], boxes[rest])[0] <= iou_threshold
-        if classes is not None:
-            survives |= classes[rest] != classes[best]
-        remaining = rest[survives]
-    return np.array(kept, np.intp)
+    order = by_score(np.asarray(scores, np.float32).reshape(-1))
+    classes = None if class_ids is None else np.asarray(class_ids).reshape(-1)[order]
+    kept = nms_sorted(_folded(boxes[order]), iou_threshold, classes, max_detections)
+    best: npt.NDArray[np.intp] = order[kept]
+    return best
+
+
+def by_score(scores: FloatArray) -> npt.NDArray[np.intp]:
+    """Indices that put scores [N] in descending order; equal ones stay in theirs, NaN comes last."""
+    return (-scores).argsort(kind="stable")
+
+
+def nms_sorted(
+    folded: FloatArray,
+    iou_threshold: float,
+    class_ids: npt.NDArray[np.integer] | None = None,
+    max_detections: int | None = None,
+) -> npt.NDArray[np.intp]:
+    """:func:`nms` of boxes that are in order, best first, none inside out, and folded: rows −xmin, −ymin, xmax, ymax.
+
+    Folded, float32 [4, N], the corners of an intersection are one minimum, and its width and height one sum.
+    """
+    number = folded.shape[1]
+    most = number if max_detections is None else min(max_detections, number)
+    threshold = np.float32(iou_threshold)
+    width, height = folded[:2] + folded[2:]
+    areas = np.multiply(width, height, out=width)
+    boxes = _Boxes(folded, areas, class_ids, bool(np.minimum.reduce(areas, initial=1) < _TINY))
+    stop = min(number, _BLOCK)
+    kept = np.array(_settle(boxes.first(stop), threshold), np.intp)
+    while stop < number and len(kept) < most:
+        # As many more as should leave what is still missing, at most a block. Of later boxes a smaller share is kept
+        # than of those before: a quarter more.
+        wanted = min(_BLOCK, most - len(kept)) * stop * 5 // (len(kept) * 4)
+        start, stop = stop, min(number, stop + min(_MAX_CHUNK, wanted + _SPARE))
+        waiting = np.arange(start, stop)
+        i = 0
+        while i < len(kept) and len(waiting):
+            # The best boxes suppress most: a few of them make a long chunk short before the others come to it.
+            step = _FEW if len(waiting) > _LONG else _BLOCK
+            waiting = _survivors(boxes, kept[i : i + step], waiting, threshold)
+            i += step
+        while len(waiting) and len(kept) < most:
+            block, waiting = waiting[:_BLOCK], waiting[_BLOCK:]
+            found = block[_settle(boxes.part(block), threshold)]
+            kept = np.concatenate([kept, found])
+            waiting = _survivors(boxes, found, waiting, threshold)
+    return kept[:most]
+
+
+class _Boxes(NamedTuple):
+    """Some boxes: ``folded`` [4, N], ``areas`` [N], ``class_ids`` [N] or None; ``empty``: one may have no area."""
+
+    folded: FloatArray
+    areas: FloatArray
+    class_ids: npt.NDArray[np.integer] | None
+    empty: bool
+
+    def part(self, index: npt.NDArray[np.intp]) -> _Boxes:
+        class_ids = None if self.class_ids is None else self.class_ids[index]
+        # take, since indexing [:, index] leaves the numbers of a row far apart
+        return _Boxes(self.folded.take(index, axis=1), self.areas[index], class_ids, self.empty)
+
+    def first(self, number: int) -> _Boxes:
+        class_ids = None if self.class_ids is None else self.class_ids[:number]
+        return _Boxes(self.folded[:, :number], self.areas[:number], class_ids, self.empty)
+
+
+def _folded(boxes_xyxy: FloatArray) -> FloatArray:
+    """Boxes [N, 4] folded, [4, N]; one that is inside out becomes an empty one, which is what it counts as."""
+    folded = boxes_xyxy.T.copy()
+    np.maximum(folded[:2], folded[2:], out=folded[2:])
+    np.negative(folded[:2], out=folded[:2])
+    return folded
+
+
+def _overlap(some: _Boxes, others: _Boxes, iou_threshold: np.float32) -> npt.NDArray[np.bool_]:
+    """Which pairs overlap by more than the threshold, bool [some, others].
+
+    The same operations in the same order as :func:`edge_ssd.boxes.box_iou`, so equal to the last bit.
+    """
+    corners = np.minimum(some.folded[:, :, None], others.folded[:, None, :])  # [4, some, others]
+    width, height = np.add(corners[:2], corners[2:], out=corners[:2])
+    # An array of zeros: NumPy's maximum with a single number is several times slower. With no width below 0, a
+    # negative height gives no positive product: that it stays is no harm.
+    np.maximum(width, np.zeros(width.shape, np.float32), out=width)
+    intersection = np.multiply(width, height, out=width)
+    union = some.areas[:, None] + others.areas
+    union -= intersection
+    if some.empty:  # 0 / tiny is the 0 that two empty boxes are to have
+        np.maximum(union, _TINY, out=union)
+    hits: npt.NDArray[np.bool_] = np.divide(intersection, union, out=union) > iou_threshold
+    if some.class_ids is not None and others.class_ids is not None:
+        hits &= some.class_ids[:, None] == others.class_ids
+    return hits
+
+
+def _survivors(
+    boxes: _Boxes, kept: npt.NDArray[np.intp], waiting: npt.NDArray[np.intp], iou_threshold: np.float32
+) -> npt.NDArray[np.intp]:
+    """Those of ``waiting`` that none of ``kept`` suppresses."""
+    if not len(waiting):
+        return waiting
+    gone = np.logical_or.reduce(_overlap(boxes.part(kept), boxes.part(waiting), iou_threshold), axis=0)
+    left: npt.NDArray[np.intp] = waiting[~gone]
+    return left
+
+
+def _settle(block: _Boxes, iou_threshold: np.float32) -> list[int]:
+    """Greedy suppression among up to 64 boxes: positions of the kept ones."""
+    hits = _overlap(block, block, iou_threshold)
+    number = len(hits)
+    if number < _BLOCK:
+        hits, some = np.zeros((number, _BLOCK), np.bool_), hits
+        hits[:, :number] = some
+    rows = np.packbits(hits, bitorder="little").view("<u8").tolist()  # one integer a row
+    kept, gone = [], 0
+    for best, row in enumerate(rows):
+        if not gone >> best & 1:
+            kept.append(best)
+            gone |= row
+    return kept

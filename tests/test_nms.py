@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge_ssd.boxes import box_iou
 from edge_ssd.nms import nms
 
 # Small whole numbers: no IoU of such boxes rounds to the other side of the thresholds below.
@@ -69,6 +70,46 @@ def test_nothing_in_nothing_out() -> None:
     kept = nms(np.zeros((0, 4)), [])
     assert kept.shape == (0,)
     assert kept.dtype == np.intp
+
+
+def plain_nms(boxes: np.ndarray, scores: np.ndarray, threshold: float, classes: np.ndarray | None) -> list[int]:
+    """One box after the other, with the library's own IoU: what the fast one is to be to the last bit."""
+    rest, kept = np.argsort(-scores, kind="stable"), []
+    while rest.size:
+        best, rest = rest[0], rest[1:]
+        kept.append(int(best))
+        stays = box_iou(boxes[best], boxes[rest])[0] <= threshold
+        if classes is not None:
+            stays |= classes[rest] != classes[best]
+        rest = rest[stays]
+    return kept
+
+
+# Around the sizes where chunks and blocks begin and end, and where a block is as long as an integer has bits.
+@pytest.mark.parametrize("number", [1, 2, 63, 64, 65, 127, 128, 129, 200, 700, 1500])
+@pytest.mark.parametrize("spread", [0.02, 0.2, 3.0])
+@pytest.mark.parametrize("threshold", [0.0, 0.45, 0.7, 1.0])
+def test_many_boxes(number: int, spread: float, threshold: float) -> None:
+    random = np.random.default_rng(number)
+    centres = random.random((5, 2))[random.integers(0, 5, number)] + random.normal(0, spread, (number, 2))
+    sizes = random.uniform(0.1, 0.4, (number, 2))
+    boxes = np.concatenate([centres - sizes / 2, centres + sizes / 2], axis=1).astype(np.float32)
+    boxes[::7] = boxes[0]  # the same box again and again,
+    boxes[3::31, 2:] = boxes[3::31, :2]  # boxes of no area,
+    boxes[5::37, 2] = boxes[5::37, 0] - 1  # and inside out
+    scores = np.round(random.random(number), 2).astype(np.float32)  # many are equal
+    classes = random.integers(0, 3, number)
+    for class_ids in (None, classes):
+        expected = plain_nms(boxes, scores, threshold, class_ids)
+        assert nms(boxes, scores, threshold, class_ids).tolist() == expected
+        for most in (1, 64, 100, 150):
+            assert nms(boxes, scores, threshold, class_ids, most).tolist() == expected[:most]
+
+
+def test_arguments_are_left_alone() -> None:
+    boxes, scores = np.array([[0, 0, 1, 1], [3, 3, 2, 2]], np.float32), np.array([0.5, 0.6], np.float32)
+    boxes.flags.writeable = scores.flags.writeable = False
+    assert nms(boxes, scores).tolist() == [1, 0]
 
 
 @given(st.lists(st.tuples(small_box, score, st.integers(0, 2)), max_size=12), st.sampled_from([0.0, 0.25, 0.5, 1.0]))

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import struct
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,7 @@ from edge_ssd.runtime import archive
 from edge_ssd.runtime.archive import read_archive, read_array
 from edge_ssd.runtime.bundle import read_bundle
 from edge_ssd.runtime.metadata import parse_metadata
+from edge_ssd.runtime.selftest import image_differences, image_from_differences
 
 NETWORK = tiny_ssd(["banana", "Gabel – groß"], input_size=(32, 32), sizes=[(0.3, 0.4)] * 3)
 
@@ -325,6 +327,57 @@ def test_a_selftest_that_is_none(tmp_path: Path, content: bytes) -> None:
     bundle = read_bundle(write_bundle(tmp_path / "m.tflite", NETWORK, replace={"selftest.npz": content}))
     with pytest.raises(BundleError, match=r"selftest\.npz"):
         _ = bundle.selftest
+
+
+def packed(arrays: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, data in arrays.items():
+            file.writestr(name, data)
+    return buffer.getvalue()
+
+
+def unpacked() -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(selftest(NETWORK))) as file:
+        return {name: file.read(name) for name in file.namelist()}
+
+
+def test_a_packed_selftest(tmp_path: Path) -> None:
+    image = np.random.default_rng(1).integers(0, 256, (32, 32, 3)).astype(np.uint8)
+    arrays = unpacked()
+    del arrays["image.npy"]
+    arrays["image_differences.npy"] = npy(image_differences(image))
+    path = write_bundle(tmp_path / "m.tflite", NETWORK, replace={"selftest.npz": packed(arrays)})
+    found = read_bundle(path).selftest
+    assert (found.image == image).all()
+    assert found.image.flags.c_contiguous
+    assert found.xyxy.tolist() == [[10, 20, 30, 40]]
+
+
+def test_differences_by_hand() -> None:
+    # Two rows of one pixel: red, then a little more of everything.
+    image = np.array([[[255, 0, 1]], [[255, 3, 2]]], np.uint8)
+    assert image_differences(image).tolist() == [[[255], [253]], [[0], [3]], [[1], [254]]]
+    assert image_from_differences(image_differences(image)).tolist() == image.tolist()
+
+
+def test_what_unpacks_to_more_than_it_may(tmp_path: Path) -> None:
+    arrays = {**unpacked(), "image.npy": bytes(2**26)}
+    with pytest.raises(BundleError, match=r"image\.npy.* more than 3328"):
+        _ = read_bundle(write_bundle(tmp_path / "m.tflite", NETWORK, replace={"selftest.npz": packed(arrays)})).selftest
+
+
+def test_what_unpacks_to_more_than_it_says() -> None:
+    """Only as much is unpacked as was promised, and then the checksum is wrong."""
+    data = bytearray(packed({"image.npy": bytes(2**26)}))
+    struct.pack_into("<L", data, data.index(b"PK\x01\x02") + 24, 1000)  # the size after unpacking
+    tracemalloc.start()
+    try:
+        with pytest.raises(BundleError, match="damaged"):
+            read_archive(bytes(data), {"image.npy": 1000}, deflated=True)
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
 
 
 # The metadata

@@ -92,6 +92,30 @@ def test_settings(bundle: Path) -> None:
 
 
 @pytest.mark.usefixtures("fake")
+def test_a_threshold_for_each_class(bundle: Path) -> None:
+    image = np.zeros((32, 64, 3), np.uint8)  # a banana of 0.75 and a fork of 0.9
+    detector = Detector(bundle, score_threshold={"banana": 0.7, "fork": 0.95})
+    assert detector.detect(image).names == ["banana"]
+    assert (detector.score_threshold, detector.score_thresholds) == (0.7, {"banana": 0.7, "fork": 0.95})
+    # Left out: the bundle's 0.5.
+    assert Detector(bundle, score_threshold={"banana": 0.8}).score_thresholds == {"banana": 0.8, "fork": 0.5}
+    assert Detector(bundle, score_threshold={"banana": 0.8}).detect(image).names == ["fork"]
+    assert Detector(bundle, score_threshold={}).detect(image).names == ["fork", "banana"]
+    assert Detector(bundle, score_threshold={"fork": 0.95}, classes=["fork"]).detect(image).names == []
+
+
+def test_one_class_a_box(monkeypatch: pytest.MonkeyPatch, bundle: Path) -> None:
+    interpreter = FakeInterpreter()
+    interpreter.heads["boxes_0"].values[0, 0, 0] = 0
+    first = interpreter.heads["classes_0"].values.reshape(-1, 3)
+    first[4], first[5] = np.log([0.1, 0.1, 0.8]), np.log([0.125, 0.75, 0.125])
+    monkeypatch.setattr(module, "open_interpreter", lambda *_: interpreter)
+    image = np.zeros((32, 64, 3), np.uint8)
+    assert Detector(bundle, iou_threshold=0.3).detect(image).names == ["fork", "fork", "banana"]
+    assert Detector(bundle, iou_threshold=0.3, class_agnostic=True).detect(image).names == ["fork", "fork"]
+
+
+@pytest.mark.usefixtures("fake")
 def test_what_it_says_of_itself(bundle: Path) -> None:
     detector = Detector(read_bundle(bundle))
     assert detector.labels == ("banana", "fork")
@@ -111,6 +135,10 @@ def test_what_it_says_of_itself(bundle: Path) -> None:
         ({"score_threshold": float("nan")}, "score_threshold"),
         ({"score_threshold": "0.5"}, "score_threshold"),
         ({"score_threshold": True}, "score_threshold"),
+        ({"score_threshold": {"spoon": 0.5}}, "no class 'spoon'; its labels are banana, fork"),
+        ({"score_threshold": {"fork": 2}}, "score_threshold of 'fork' must be a number from 0 to 1, got 2"),
+        ({"score_threshold": [0.5, 0.5]}, "score_threshold"),
+        ({"class_agnostic": 1}, "class_agnostic must be True or False"),
         ({"iou_threshold": 2}, "iou_threshold"),
         ({"iou_threshold": [0.5]}, "iou_threshold"),
         ({"max_detections": 0}, "max_detections"),

@@ -14,7 +14,9 @@ from edge_ssd.network import Network, tiny_ssd
 from edge_ssd.runtime.postprocess import Decoded, Head, Postprocess
 
 # Small, so that many random heads can be tried: maps of 4, 2 and 1 cells, 84 anchors.
-SMALL = {q: tiny_ssd([f"label {i}" for i in range(q)], input_size=(32, 32), sizes=[(0.3, 0.4)] * 3) for q in (1, 2, 5)}
+SMALL = {
+    q: tiny_ssd([f"label {i}" for i in range(q)], input_size=(32, 32), sizes=[(0.3, 0.4)] * 3) for q in (1, 2, 5, 9)
+}
 
 
 def heads(
@@ -65,7 +67,7 @@ def test_quantised_heads_by_hand() -> None:
 
 
 @given(
-    q=st.sampled_from([1, 2, 5]),
+    q=st.sampled_from([1, 2, 5, 9]),
     dtype=st.sampled_from([np.int8, np.uint8, np.int16, np.float32]),
     scale=st.sampled_from([0.003, 0.05, 0.0731, 0.4]),
     zero_point=st.integers(-100, 100),
@@ -153,6 +155,67 @@ def test_only_chosen_classes() -> None:
     alone = postprocess(*parts, classes=[1], class_agnostic=True)
     assert set(alone.class_ids.tolist()) == {1}
     assert len(postprocess(*parts, classes=[])[0]) == 0
+
+
+def test_a_threshold_for_each_class() -> None:
+    network, random = SMALL[5], np.random.default_rng(2)
+    logits = random.normal(0, 3, (network.num_anchors, 6)).astype(np.float32)
+    parts = heads(network, logits, 6), heads(network, np.zeros((network.num_anchors, 4), np.float32), 4)
+    postprocess, thresholds = Postprocess(network), [0.9, 0.3, 0.6, 1.0, 0.0]
+    # Suppression is within a class, so all classes at once are the classes one by one.
+    alone = [postprocess(*parts, score_threshold=least, classes=[i]) for i, least in enumerate(thresholds)]
+    together = postprocess(*parts, score_threshold=thresholds)
+    assert len(together.scores) > len(postprocess(*parts, score_threshold=0.9).scores)
+    for i, some in enumerate(alone):
+        assert together.scores[together.class_ids == i].tolist() == some.scores.tolist()
+    assert (np.diff(together.scores) <= 0).all()
+
+
+def test_settings_and_quantisation_may_change_from_call_to_call() -> None:
+    network, random = SMALL[2], np.random.default_rng(6)
+    codes = random.integers(-128, 128, (network.num_anchors, 3)).astype(np.int8)
+    offsets = np.zeros((network.num_anchors, 4), np.int8)
+    one = Postprocess(network)
+    for scale in (0.02, 0.1, 0.02):
+        for threshold in (0.4, 0.8):
+            for classes in (None, [1]):
+                parts = heads(network, codes, 3, scale, 5), heads(network, offsets, 4, 0.1)
+                found = one(*parts, score_threshold=threshold, classes=classes)
+                fresh = Postprocess(network)(*parts, score_threshold=threshold, classes=classes)
+                assert found.scores.tolist() == fresh.scores.tolist()
+                assert found.class_ids.tolist() == fresh.class_ids.tolist()
+
+
+def test_heads_of_several_kinds_at_once() -> None:
+    """A converter may leave single heads in float; each is read in its own way."""
+    network, random = SMALL[2], np.random.default_rng(7)
+    codes = random.integers(-128, 128, (network.num_anchors, 3)).astype(np.int8)
+    offsets = random.integers(-50, 50, (network.num_anchors, 4)).astype(np.int8)
+    real, real_offsets = (codes.astype(np.float32) + 3) * np.float32(0.05), offsets.astype(np.float32) * np.float32(0.1)
+    classes, boxes = heads(network, codes, 3, 0.05, -3), heads(network, offsets, 4, 0.1)
+    classes[1], boxes[0] = heads(network, real, 3)[1], heads(network, real_offsets, 4)[0]
+    same(Postprocess(network)(classes, boxes), reference(network, real, real_offsets))
+
+
+def test_every_anchor_fires() -> None:
+    network, random = tiny_ssd(["banana"]), np.random.default_rng(8)
+    logits = np.tile(np.array([-128, 127], np.int8), (network.num_anchors, 1))
+    offsets = random.integers(-40, 40, (network.num_anchors, 4)).astype(np.int8)
+    found = Postprocess(network)(heads(network, logits, 2, 0.1), heads(network, offsets, 4, 0.05), max_detections=100)
+    real = logits.astype(np.float32) * np.float32(0.1), offsets.astype(np.float32) * np.float32(0.05)
+    same(found, reference(network, *real, max_detections=100))
+    assert len(found.scores) == 100
+
+
+def test_the_left_and_top_edge_is_no_negative_zero() -> None:
+    network = SMALL[1]
+    logits = np.tile(np.array([5, -5], np.float32), (network.num_anchors, 1))
+    offsets = np.zeros((network.num_anchors, 4), np.float32)
+    logits[-4] = [0, 5]  # the last level is one cell: an anchor of 0.3 around the middle, made as large as the input
+    offsets[-4, 2:] = 5 * np.log(1 / np.float32(0.3))
+    found = Postprocess(network)(heads(network, logits, 2), heads(network, offsets, 4))
+    np.testing.assert_allclose(found.boxes, [[0, 0, 1, 1]], atol=1e-6)
+    assert not (np.signbit(found.boxes) & (found.boxes == 0)).any()
 
 
 def test_three_axes_are_enough() -> None:

@@ -1,18 +1,19 @@
-"""The archive at the end of a bundle: a ZIP whose entries are stored, read with every size bounded first.
+"""The archive at the end of a bundle: a ZIP, read with every size bounded first.
 
-The directory is parsed by :mod:`zipfile`, but only after the end record has said that it is small. Arrays are read
-by a parser of the one ``.npy`` header that NumPy writes for plain arrays: nothing is evaluated, and nothing is
-allocated before the header agrees with the number of bytes.
-Sources: PKWARE APPNOTE 6.3.9, section 4.3.16; NumPy's ``numpy.lib.format``, version 1.0.
+Only what this project writes is read: one disk, no comment at the end, no encryption, no ZIP64, entries stored or
+deflated. That is little enough to do here, with each number checked before it is used; :mod:`zipfile` would take
+longer to import than the whole bundle to read. Arrays are read by a parser of the one ``.npy`` header that NumPy
+writes for plain arrays: nothing is evaluated, and nothing is allocated before the header agrees with the number of
+bytes.
+Sources: PKWARE APPNOTE 6.3.9, sections 4.3.7, 4.3.12 and 4.3.16; NumPy's ``numpy.lib.format``, version 1.0.
 """
 
 from __future__ import annotations
 
-import io
 import math
 import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +26,12 @@ __all__ = ["MAX_ENTRIES", "Archive", "read_archive", "read_array"]
 MAX_ENTRIES = 64
 _MAX_DIRECTORY = 64 * 1024
 _END = struct.Struct("<4s4H2LH")  # signature, disks and entry counts, directory's size and offset, comment's length
+# Signature, versions, flags, method, time and date, CRC-32, packed and unpacked size, lengths of name, extra field
+# and comment, disk, attributes, offset of the local header.
+_RECORD = struct.Struct("<4s2H2H4s3L3H2HLL")
+_LOCAL = struct.Struct("<4sH2H4s3L2H")  # signature, version, flags, method, time and date, CRC-32, sizes, lengths
+_STORED, _DEFLATED = 0, 8
+_ENCRYPTED = 1
 _NPY = re.compile(
     rb"\x93NUMPY\x01\x00(..)"
     rb"\{'descr': '([<|][a-z]\d)', 'fortran_order': False, 'shape': \(([0-9, ]{0,64})\), \} *\n",
@@ -39,45 +46,88 @@ class Archive(NamedTuple):
     entries: dict[str, bytes]
 
 
-def read_archive(data: bytes, limits: Mapping[str, int]) -> Archive:
+class _Record(NamedTuple):
+    """One line of the directory: its entry's name, how and how large it is packed, and where."""
+
+    name: str
+    flags: int
+    method: int
+    crc: int
+    packed: int
+    size: int
+    offset: int
+
+
+def read_archive(data: bytes, limits: Mapping[str, int], *, deflated: bool = False) -> Archive:
     """Read the entries named in ``limits`` (name → most bytes) from the archive that ends ``data``.
 
-    Entries that are absent are absent from the result; entries of other names are not read. Raises
-    :class:`BundleError` when there is no whole archive, or it is not as this project writes it.
+    Entries that are absent are absent from the result; entries of other names are not read. All must be stored, or
+    with ``deflated`` may be; what one unpacks to is never more than it says, and that never more than its limit.
+    Raises :class:`BundleError` when there is no whole archive, or it is not as this project writes it.
     """
-    import zipfile
-
-    _check_end(data)
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            infos = archive.infolist()
-            names = [info.filename for info in infos]
-            if not infos or len(set(names)) != len(names):
-                raise BundleError("its archive is empty or holds an entry twice")
-            entries = {}
-            for info in infos:
-                if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size:
-                    raise BundleError(f"its entry {info.filename!r} is compressed; entries must be stored")
-                if info.filename in limits:
-                    limit = min(limits[info.filename], len(data))
-                    if info.file_size > limit:
-                        raise BundleError(f"its entry {info.filename!r} has {info.file_size} bytes, more than {limit}")
-                    entries[info.filename] = archive.read(info)
-            return Archive(min(info.header_offset for info in infos), entries)
-    except BundleError:
-        raise
-    # BadZipFile is the usual one; a damaged directory also brings struct.error, RuntimeError, EOFError and more.
-    except Exception as error:
-        raise BundleError(f"its archive is damaged ({error})") from None
+    records = list(_directory(data))
+    if not records or len({record.name for record in records}) != len(records):
+        raise BundleError("its archive is empty or holds an entry twice")
+    entries = {}
+    for record in records:
+        if record.method != _STORED and not (deflated and record.method == _DEFLATED):
+            raise BundleError(f"its entry {record.name!r} is compressed; entries must be stored")
+        if record.name in limits:
+            if record.size > limits[record.name]:
+                limit = limits[record.name]
+                raise BundleError(f"its entry {record.name!r} has {record.size} bytes, more than {limit}")
+            entries[record.name] = _content(data, record)
+    return Archive(min(record.offset for record in records), entries)
 
 
-def _check_end(data: bytes) -> None:
-    """The end record closes the file and promises a directory of a sane size."""
+def _directory(data: bytes) -> Iterator[_Record]:
+    """The records of the directory, which lies between the last entry and the end record."""
     if len(data) < _END.size or data[-_END.size :][:4] != b"PK\x05\x06":
         raise BundleError("it does not end with an archive")
-    _, _, _, here, entries, size, _, comment = _END.unpack(data[-_END.size :])
-    if entries > MAX_ENTRIES or here != entries or size > _MAX_DIRECTORY or comment:
+    _, disk, first_disk, here, entries, size, at, comment = _END.unpack(data[-_END.size :])
+    if entries > MAX_ENTRIES or here != entries or size > _MAX_DIRECTORY or comment or disk or first_disk:
         raise BundleError(f"its archive claims {entries} entries in a directory of {size} bytes")
+    if at + size != len(data) - _END.size:
+        raise BundleError("its archive is damaged (the directory is not where it should be)")
+    end = at + size
+    for _ in range(entries):
+        if end - at < _RECORD.size:
+            raise BundleError("its archive is damaged (the directory is cut short)")
+        fields = _RECORD.unpack_from(data, at)
+        signature, _, _, flags, method, _, crc, packed, unpacked, name, extra, comment, _, _, _, offset = fields
+        start, at = at + _RECORD.size, at + _RECORD.size + name + extra + comment
+        if signature != b"PK\x01\x02" or at > end:
+            raise BundleError("its archive is damaged (a record of the directory is none)")
+        text = data[start : start + name].decode("utf-8", "replace")
+        yield _Record(text, flags, method, crc, packed, unpacked, offset)
+    if at != end:
+        raise BundleError("its archive is damaged (the directory is longer than its entries)")
+
+
+def _content(data: bytes, record: _Record) -> bytes:
+    """The bytes of one entry, whose size has been bounded."""
+    import zlib
+
+    damaged = f"its archive is damaged (entry {record.name!r}"
+    if len(data) - record.offset < _LOCAL.size or record.flags & _ENCRYPTED:
+        raise BundleError(f"{damaged} is cut short or encrypted)")
+    signature, _, _, method, _, _, _, _, name, extra = _LOCAL.unpack_from(data, record.offset)
+    start = record.offset + _LOCAL.size
+    own_name = data[start : start + name].decode("utf-8", "replace")
+    start += name + extra
+    if signature != b"PK\x03\x04" or method != record.method or own_name != record.name:
+        raise BundleError(f"{damaged} is not where the directory says)")
+    content = data[start : start + record.packed]
+    if record.method == _DEFLATED:
+        unpack = zlib.decompressobj(-zlib.MAX_WBITS)
+        try:
+            # One byte more than there should be shows that there is more, and no more is unpacked.
+            content = unpack.decompress(content, record.size + 1)
+        except zlib.error as error:
+            raise BundleError(f"{damaged}: {error})") from None
+    if len(content) != record.size or zlib.crc32(content) != record.crc:
+        raise BundleError(f"{damaged}: its size or checksum is wrong)")
+    return content
 
 
 def read_array(data: bytes, name: str, dtype: str, shape: tuple[int | None, ...]) -> npt.NDArray[Any]:

@@ -6,7 +6,7 @@ metadata convention keeps associated files). The archive's entries are stored, n
     edge_ssd.json   the network's description, the heads' output names, thresholds, labels, digests, measured accuracy
     anchors.npy     the anchor table, float32 [A, 4]
     labels.txt      one label a line
-    selftest.npz    a picture and what the converter's machine found in it, see :class:`SelfTest`
+    selftest.npz    a picture and what the converter's machine found in it, see :mod:`edge_ssd.runtime.selftest`
 
 The reader trusts nothing: sizes are bounded before anything is read, every field is checked, and the flatbuffer's
 SHA-256 is compared before any interpreter sees a byte of it.
@@ -17,17 +17,19 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from edge_ssd.boxes import FloatArray
 from edge_ssd.errors import BundleError
 from edge_ssd.network import Network
 from edge_ssd.runtime.archive import read_archive, read_array
 from edge_ssd.runtime.metadata import FORMAT_VERSION, Defaults, HeadSpec, Metadata, parse_metadata
+from edge_ssd.runtime.selftest import SelfTest, read_selftest
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = [
     "ENTRY_ANCHORS",
@@ -56,26 +58,6 @@ _ANCHOR_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
-class SelfTest:
-    """A picture at the network's input size, and what was found in it when the bundle was made.
-
-    Found with the bundle's own IoU threshold and number of detections, all classes, at ``score_threshold``.
-
-    Attributes:
-        image: uint8 [height, width, 3], RGB.
-        xyxy: float32 [N, 4], pixels of ``image``.
-        confidence: float32 [N].
-        class_id: int64 [N].
-    """
-
-    image: npt.NDArray[np.uint8]
-    xyxy: FloatArray
-    confidence: FloatArray
-    class_id: npt.NDArray[np.int64]
-    score_threshold: float
-
-
-@dataclass(frozen=True, eq=False)
 class Bundle:
     """A checked bundle. Attributes are those of :class:`~edge_ssd.runtime.metadata.Metadata`, and:
 
@@ -84,11 +66,18 @@ class Bundle:
         anchors: float32 [A, 4], xyxy in 0–1 of the input; equal to ``network.anchors()``.
     """
 
-    path: Path
+    _path: str
     flatbuffer: bytes = field(repr=False)
     anchors: FloatArray = field(repr=False)
     details: Metadata = field(repr=False)
     _selftest: bytes = field(repr=False)
+
+    @property
+    def path(self) -> Path:
+        """The file it was read from."""
+        from pathlib import Path  # here, since its import would take a tenth of the time to the first detection
+
+        return Path(self._path)
 
     @property
     def name(self) -> str:
@@ -121,25 +110,25 @@ class Bundle:
     def selftest(self) -> SelfTest:
         """The embedded picture and its detections, read at each call; :class:`BundleError` if damaged."""
         try:
-            return _read_selftest(self._selftest, self.network)
+            return read_selftest(self._selftest, self.network)
         except BundleError as error:
-            raise BundleError(f"{self.path}: {ENTRY_SELFTEST}: {error}") from None
+            raise BundleError(f"{self._path}: {ENTRY_SELFTEST}: {error}") from None
 
 
 def read_bundle(path: str | os.PathLike[str]) -> Bundle:
     """Read and check a bundle; raises :class:`BundleError` naming the file and what is wrong with it."""
-    path = Path(path)
+    name = os.fsdecode(path)
     try:
-        return _parse(path, _read_file(path))
+        return _parse(name, _read_file(name))
     except BundleError as error:
-        raise BundleError(f"{path}: {error}") from None
+        raise BundleError(f"{name}: {error}") from None
 
 
-def _read_file(path: Path) -> bytes:
+def _read_file(path: str) -> bytes:
     try:
-        if not path.is_file():
-            raise BundleError("is not a file" if path.exists() else "no such file; check the path")
-        with path.open("rb") as file:
+        if not os.path.isfile(path):  # noqa: PTH113 (os: see Bundle.path)
+            raise BundleError("is not a file" if os.path.exists(path) else "no such file; check the path")  # noqa: PTH110
+        with open(path, "rb") as file:  # noqa: PTH123
             data = file.read(_MAX_FILE + 1)
     except (OSError, ValueError) as error:  # ValueError: a NUL byte in the name
         raise BundleError(f"cannot be read ({error})") from None
@@ -150,7 +139,7 @@ def _read_file(path: Path) -> bytes:
     return data
 
 
-def _parse(path: Path, data: bytes) -> Bundle:
+def _parse(path: str, data: bytes) -> Bundle:
     foreign = "is a .tflite but not an Edge SSD bundle; make one with: edge-ssd convert"
     try:
         archive = read_archive(data, _LIMITS)
@@ -171,33 +160,11 @@ def _parse(path: Path, data: bytes) -> Bundle:
         if hashlib.sha256(content).hexdigest() != details.sha256[name]:
             raise BundleError(f"is damaged: the SHA-256 of its {name} is not the stated one; copy or convert it again")
     anchors = read_array(archive.entries[ENTRY_ANCHORS], ENTRY_ANCHORS, "<f4", (details.network.num_anchors, 4))
-    difference = np.abs(anchors - details.network.anchors())
+    with np.errstate(invalid="ignore", over="ignore"):
+        difference = np.abs(anchors - details.network.anchors())
     if not (difference <= _ANCHOR_TOLERANCE).all():  # so written that NaN is refused
         raise BundleError(f"{ENTRY_ANCHORS} is not the anchor table of the network that {ENTRY_METADATA} describes")
     labels = archive.entries[ENTRY_LABELS].decode("utf-8", "replace").removesuffix("\n").split("\n")
     if labels != list(details.network.labels):
         raise BundleError(f"{ENTRY_LABELS} and {ENTRY_METADATA} name different labels")
     return Bundle(path, flatbuffer, anchors, details, archive.entries[ENTRY_SELFTEST])
-
-
-def _read_selftest(data: bytes, network: Network) -> SelfTest:
-    names = ("image", "xyxy", "confidence", "class_id", "score_threshold")
-    entries = read_archive(data, {f"{name}.npy": len(data) for name in names}).entries
-    missing = [name for name in names if f"{name}.npy" not in entries]
-    if missing:
-        raise BundleError(f"lacks {', '.join(missing)}")
-    xyxy = read_array(entries["xyxy.npy"], "xyxy", "<f4", (None, 4))
-    number = len(xyxy)
-    selftest = SelfTest(
-        image=read_array(entries["image.npy"], "image", "|u1", (*network.input.size, 3)),
-        xyxy=xyxy,
-        confidence=read_array(entries["confidence.npy"], "confidence", "<f4", (number,)),
-        class_id=read_array(entries["class_id.npy"], "class_id", "<i8", (number,)),
-        score_threshold=float(read_array(entries["score_threshold.npy"], "score_threshold", "<f8", ())),
-    )
-    known = (selftest.class_id >= 0) & (selftest.class_id < network.num_classes)
-    if not (np.isfinite(xyxy).all() and np.isfinite(selftest.confidence).all() and known.all()):
-        raise BundleError("holds detections that cannot be")
-    if not 0 <= selftest.score_threshold <= 1:
-        raise BundleError(f"score_threshold is {selftest.score_threshold}, expected 0 to 1")
-    return selftest

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_ssd.boxes import FloatArray
+from edge_ssd.errors import SettingError
+
+if TYPE_CHECKING:
+    import supervision
 
 __all__ = ["Detection", "Detections"]
 
@@ -69,3 +73,20 @@ class Detections:
                 for found, class_id in zip(self, self.class_id.tolist(), strict=True)
             ],
         }
+
+    def to_supervision(self) -> supervision.Detections:
+        """The same for the ``supervision`` package (trackers, annotators, zones): arrays are copies, labels are in
+        ``data["class_name"]``, where its annotators look for them. :class:`SettingError` where it is not installed.
+        """
+        try:
+            from supervision import Detections as SupervisionDetections
+        except ImportError as error:
+            raise SettingError(
+                f"to_supervision() needs the supervision package ({error}); install it with: pip install supervision"
+            ) from None
+        return SupervisionDetections(
+            xyxy=self.xyxy.copy(),
+            confidence=self.confidence.copy(),
+            class_id=self.class_id.copy(),
+            data={"class_name": np.array(self.names, dtype=str)},
+        )

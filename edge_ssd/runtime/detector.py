@@ -6,7 +6,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import NamedTuple
 
@@ -46,30 +46,34 @@ class Detector:
 
     Attributes:
         bundle: the model file, read and checked.
+        score_thresholds: label → what a detection of that class must score at least.
         timings: seconds that the last call spent in "preprocess", "invoke" and "postprocess".
     """
 
     def __init__(
         self,
         model: str | os.PathLike[str] | Bundle,
-        score_threshold: float | None = None,
+        score_threshold: float | Mapping[str, float] | None = None,
         iou_threshold: float | None = None,
         max_detections: int | None = None,
         classes: Iterable[str] | None = None,
         num_threads: int | None = None,
         backend: Backend = "auto",
+        class_agnostic: bool = False,
     ) -> None:
         """Load a model.
 
         Args:
             model: a bundle made with ``edge-ssd convert``: its path, or the bundle as :func:`read_bundle` gives it.
-            score_threshold: keep detections at least this probable, 0–1. None: the bundle's.
+            score_threshold: keep detections at least this probable, 0–1. A mapping of labels to numbers gives
+                classes thresholds of their own; those that it leaves out have the bundle's. None: the bundle's.
             iou_threshold: of two boxes of a class that overlap more than this, the better one stays. None: the
                 bundle's.
             max_detections: the best so many in a picture. None: the bundle's.
             classes: labels to look for. None: all.
             num_threads: of the interpreter. None: one a core, four at most.
             backend: "ai-edge-litert", "tflite-runtime", or "auto" for the first that works.
+            class_agnostic: let boxes suppress those of other classes too: one box, one class.
 
         Raises:
             BundleError: the file is missing, damaged, or not a bundle.
@@ -78,9 +82,10 @@ class Detector:
         """
         self.bundle = model if isinstance(model, Bundle) else read_bundle(model)
         defaults = self.bundle.defaults
-        self.score_threshold = _share("score_threshold", score_threshold, defaults.score_threshold)
+        self.score_thresholds = _thresholds(score_threshold, defaults.score_threshold, self.labels)
         self.iou_threshold = _share("iou_threshold", iou_threshold, defaults.iou_threshold)
         self.max_detections = _count("max_detections", max_detections, defaults.max_detections)
+        self.class_agnostic = _flag("class_agnostic", class_agnostic)
         self._classes = None if classes is None else _class_ids(classes, self.labels)
         self.timings: dict[str, float] = {}
         self._postprocess = Postprocess(self.network)
@@ -100,6 +105,11 @@ class Detector:
         return self.bundle.labels
 
     @property
+    def score_threshold(self) -> float:
+        """What a detection must score at least; where classes differ, the lowest of :attr:`score_thresholds`."""
+        return min(self.score_thresholds.values())
+
+    @property
     def network(self) -> Network:
         return self.bundle.network
 
@@ -115,7 +125,14 @@ class Detector:
 
         Raises :class:`ImageError` for anything that is no picture, :class:`BackendError` after :meth:`close`.
         """
-        return self._detect(as_rgb(image), self.score_threshold, self.iou_threshold, self.max_detections, self._classes)
+        return self._detect(
+            as_rgb(image),
+            tuple(self.score_thresholds.values()),
+            self.iou_threshold,
+            self.max_detections,
+            self._classes,
+            self.class_agnostic,
+        )
 
     def selftest(self) -> SelfTestResult:
         """Detect in the picture that the bundle carries, and compare with what was found when it was made.
@@ -125,7 +142,7 @@ class Detector:
         """
         expected, defaults = self.bundle.selftest, self.bundle.defaults
         threshold = expected.score_threshold
-        found = self._detect(expected.image, threshold, defaults.iou_threshold, defaults.max_detections, None)
+        found = self._detect(expected.image, threshold, defaults.iou_threshold, defaults.max_detections)
         iou = box_iou(expected.xyxy, found.xyxy)
         close = np.abs(expected.confidence[:, None] - found.confidence[None, :]) <= _SELFTEST_SCORE
         same = (iou >= _SELFTEST_IOU) & close & (expected.class_id[:, None] == found.class_id[None, :])
@@ -155,10 +172,11 @@ class Detector:
     def _detect(
         self,
         image: ImageArray,
-        score_threshold: float,
+        score_threshold: float | tuple[float, ...],
         iou_threshold: float,
         max_detections: int,
-        classes: list[int] | None,
+        classes: list[int] | None = None,
+        class_agnostic: bool = False,
     ) -> Detections:
         start = time.perf_counter()
         pixels, placement = preprocess(image, self.network.input)
@@ -177,6 +195,7 @@ class Detector:
             iou_threshold=iou_threshold,
             max_detections=max_detections,
             classes=classes,
+            class_agnostic=class_agnostic,
         )
         xyxy = placement.to_pixels(decoded.boxes)
         # A box that lies wholly beside the picture has nothing left after clipping.
@@ -221,6 +240,25 @@ def _share(name: str, value: float | None, default: float) -> float:
     if isinstance(value, (bool, str)) or not _is_number(value) or not 0 <= value <= 1:
         raise SettingError(f"{name} must be a number from 0 to 1, got {value!r}")
     return float(value)
+
+
+def _thresholds(given: float | Mapping[str, float] | None, default: float, labels: tuple[str, ...]) -> dict[str, float]:
+    """A threshold for every label, in order."""
+    if not isinstance(given, Mapping):
+        return dict.fromkeys(labels, _share("score_threshold", given, default))
+    unknown = [name for name in given if name not in labels]
+    if unknown:
+        raise SettingError(
+            f"score_threshold: the model has no class {', '.join(map(repr, unknown))}; "
+            f"its labels are {', '.join(labels)}"
+        )
+    return {label: _share(f"score_threshold of {label!r}", given.get(label), default) for label in labels}
+
+
+def _flag(name: str, value: bool) -> bool:
+    if not isinstance(value, (bool, np.bool_)):
+        raise SettingError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
 
 
 def _count(name: str, value: int | None, default: int) -> int:

@@ -1,0 +1,99 @@
+"""The self-test in a bundle: a picture, and what the converter's machine found in it.
+
+It is the entry ``selftest.npz``, a ZIP of arrays that ``numpy.load`` reads too; its entries may be deflated. The
+picture is ``image`` as it is, or, as the converter writes it, ``image_differences``: photographs hardly deflate, but
+the differences of neighbours do. uint8 [3, height, width], planes R − G, G and B − G, of each row what it adds to the
+row above, all modulo 256: half of the size, and back bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_ssd.boxes import FloatArray
+from edge_ssd.errors import BundleError
+from edge_ssd.network import Network
+from edge_ssd.runtime.archive import read_archive, read_array
+
+__all__ = ["SelfTest", "image_differences", "image_from_differences", "read_selftest"]
+
+_MAX_PICTURE = 16 * 2**20  # bytes
+_MAX_NUMBERS = 2**20  # bytes, for each array beside the picture
+_HEADER = 256
+
+
+@dataclass(frozen=True, eq=False)
+class SelfTest:
+    """A picture at the network's input size, and what was found in it when the bundle was made.
+
+    Found with the bundle's own IoU threshold and number of detections, all classes, at ``score_threshold``.
+
+    Attributes:
+        image: uint8 [height, width, 3], RGB.
+        xyxy: float32 [N, 4], pixels of ``image``.
+        confidence: float32 [N].
+        class_id: int64 [N].
+    """
+
+    image: npt.NDArray[np.uint8]
+    xyxy: FloatArray
+    confidence: FloatArray
+    class_id: npt.NDArray[np.int64]
+    score_threshold: float
+
+
+def image_differences(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """uint8 RGB [H, W, 3] → uint8 [3, H, W], see the module's text."""
+    planes = image.transpose(2, 0, 1).copy()
+    planes[0] -= planes[1]
+    planes[2] -= planes[1]
+    planes[:, 1:] -= planes[:, :-1].copy()
+    return planes
+
+
+def image_from_differences(differences: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """The picture that :func:`image_differences` was given."""
+    planes = np.cumsum(differences, axis=1, dtype=np.uint8)
+    planes[0] += planes[1]
+    planes[2] += planes[1]
+    return np.ascontiguousarray(planes.transpose(1, 2, 0))
+
+
+def read_selftest(data: bytes, network: Network) -> SelfTest:
+    """Read ``selftest.npz``; raises :class:`BundleError` naming what is wrong with it."""
+    height, width = network.input.size
+    picture = min(height * width * 3 + _HEADER, _MAX_PICTURE)
+    names = ("xyxy", "confidence", "class_id", "score_threshold")
+    limits = {"image.npy": picture, "image_differences.npy": picture} | {f"{name}.npy": _MAX_NUMBERS for name in names}
+    entries = read_archive(data, limits, deflated=True).entries
+    missing = [name for name in names if f"{name}.npy" not in entries]
+    if missing:
+        raise BundleError(f"lacks {', '.join(missing)}")
+    xyxy = read_array(entries["xyxy.npy"], "xyxy", "<f4", (None, 4))
+    number = len(xyxy)
+    selftest = SelfTest(
+        image=_read_image(entries, height, width),
+        xyxy=xyxy,
+        confidence=read_array(entries["confidence.npy"], "confidence", "<f4", (number,)),
+        class_id=read_array(entries["class_id.npy"], "class_id", "<i8", (number,)),
+        score_threshold=float(read_array(entries["score_threshold.npy"], "score_threshold", "<f8", ())),
+    )
+    known = (selftest.class_id >= 0) & (selftest.class_id < network.num_classes)
+    if not (np.isfinite(xyxy).all() and np.isfinite(selftest.confidence).all() and known.all()):
+        raise BundleError("holds detections that cannot be")
+    if not 0 <= selftest.score_threshold <= 1:
+        raise BundleError(f"score_threshold is {selftest.score_threshold}, expected 0 to 1")
+    return selftest
+
+
+def _read_image(entries: Mapping[str, bytes], height: int, width: int) -> npt.NDArray[np.uint8]:
+    if "image_differences.npy" in entries:
+        data = entries["image_differences.npy"]
+        return image_from_differences(read_array(data, "image_differences", "|u1", (3, height, width)))
+    if "image.npy" in entries:
+        return read_array(entries["image.npy"], "image", "|u1", (height, width, 3))
+    raise BundleError("lacks image_differences or image")

@@ -1,0 +1,213 @@
+"""Fetches what a lane consists of into ``.arm/``, once.
+
+Debian's packages come by way of this machine's own apt configuration, with a private state so that the system knows
+nothing of it; wheels by way of this machine's own pip. A lane is fetched again when its description changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+if __package__ in (None, ""):
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from arm.lanes import ARM, LANES, PYTHON, REPOSITORY, Lane
+
+__all__ = ["CPUS", "Unavailable", "cpu_root", "fetch", "install_project"]
+
+SUITE = "bookworm"  # the Debian that has Python 3.11
+_VERSION = 1  # of this recipe: raise it when a change here makes a fetched lane wrong
+
+# What /proc/cpuinfo holds on the boards. ai-edge-litert chooses its kernels by it, and ends the process on x86's words.
+_V8 = "fp asimd evtstrm crc32 cpuid"
+_V82 = "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp"
+_V7 = "half thumb fastmult vfp edsp neon vfpv3 tls vfpv4 idiva idivt vfpd32 lpae evtstrm"
+CPUS = {"cortex-a53": ("8", "0xd03", _V8), "cortex-a72": ("8", "0xd08", _V8), "cortex-a76": ("8", "0xd0b", _V82)}
+_CPUINFO = {**CPUS, "cortex-a7": ("7", "0xc07", _V7)}
+_CORES = 4
+
+
+class Unavailable(Exception):
+    """This machine cannot have the lane; one line that says why."""
+
+
+def fetch(lane: Lane) -> None:
+    """Make sure that ``lane`` is there; raises :class:`Unavailable` when this machine cannot run or fetch it."""
+    for command, remedy in ((lane.emulator, "qemu-user"), ("dpkg-deb", "dpkg"), ("apt-get", "apt")):
+        if shutil.which(command) is None:
+            raise Unavailable(f"{command} is not installed (Debian: sudo apt install {remedy})")
+    with _locked(ARM / f"{lane.name}.lock"):
+        stamp, recipe = lane.folder / "ready", _recipe(lane)
+        if stamp.is_file() and stamp.read_text() == recipe:
+            return
+        shutil.rmtree(lane.folder, ignore_errors=True)
+        lane.folder.mkdir(parents=True)
+        _unpack_packages(lane)
+        _install_wheels(lane)
+        _describe_cpu(lane.root, lane.cpu)
+        _compile(lane.root / "usr" / "lib", lane.site)
+        stamp.write_text(recipe)
+
+
+def install_project(lane: Lane, wheel: Path) -> None:
+    """Install this project's wheel in the lane, as a user would, unless the same is installed."""
+    with _locked(ARM / f"{lane.name}.lock"):
+        with zipfile.ZipFile(wheel) as archive:
+            content = repr(sorted((info.filename, info.CRC) for info in archive.infolist()))
+        stamp = lane.folder / "installed"
+        if stamp.is_file() and stamp.read_text() == content:
+            return
+        stamp.unlink(missing_ok=True)
+        shutil.rmtree(lane.project, ignore_errors=True)
+        _pip("install", "--no-deps", "--no-compile", "--target", str(lane.project), str(wheel))
+        _compile(lane.project)
+        stamp.write_text(content)
+
+
+def cpu_root(lane: Lane, cpu: str) -> Path:
+    """The lane's root as it is on another processor: the same files with another description of the processor."""
+    root = lane.folder / cpu
+    shutil.rmtree(root, ignore_errors=True)
+    root.mkdir(parents=True)
+    for path in lane.root.iterdir():
+        if path.name not in ("proc", "sys"):
+            (root / path.name).symlink_to(path)
+    _describe_cpu(root, cpu)
+    return root
+
+
+def _describe_cpu(root: Path, cpu: str) -> None:
+    architecture, part, features = _CPUINFO[cpu]
+    lines = ["BogoMIPS\t: 108.00", f"Features\t: {features}", "CPU implementer\t: 0x41"]
+    lines += [f"CPU architecture: {architecture}", "CPU variant\t: 0x0", f"CPU part\t: {part}", "CPU revision\t: 3"]
+    (root / "proc").mkdir(exist_ok=True)
+    (root / "proc" / "cpuinfo").write_text(
+        "".join("\n".join([f"processor\t: {core}", *lines, "", ""]) for core in range(_CORES))
+    )
+    # As many as a board has, whatever the machine below has: kernels are chosen by it.
+    system = root / "sys" / "devices" / "system" / "cpu"
+    system.mkdir(parents=True, exist_ok=True)
+    for name in ("possible", "present", "online"):
+        (system / name).write_text(f"0-{_CORES - 1}\n")
+
+
+def _recipe(lane: Lane) -> str:
+    pins = (REPOSITORY / lane.constraints).read_bytes()
+    return hashlib.sha256(repr((_VERSION, lane, _CPUINFO)).encode() + pins).hexdigest()
+
+
+def _unpack_packages(lane: Lane) -> None:
+    apt = lane.folder / "apt"
+    sources = apt / "sources"
+    sources.mkdir(parents=True)
+    for path in (Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))):
+        if path.suffix in (".list", ".sources") and path.is_file() and _is_of_suite(path.read_text()):
+            shutil.copy(path, sources)
+    if not any(sources.iterdir()):
+        raise Unavailable(f"apt has no source for Debian {SUITE}, whose Python the lane runs")
+    for folder in ("lists/partial", "cache/archives/partial"):
+        (apt / folder).mkdir(parents=True)
+    (apt / "status").touch()
+    options = {
+        "APT::Architecture": lane.architecture,
+        "APT::Architectures": lane.architecture,
+        "APT::Default-Release": "",
+        "APT::Install-Recommends": "0",
+        "APT::Sandbox::User": "",  # the folder may be one that the _apt user cannot enter
+        "Dir::Etc::sourcelist": os.devnull,
+        "Dir::Etc::sourceparts": str(sources),
+        "Dir::Etc::preferences": os.devnull,
+        "Dir::Etc::preferencesparts": os.devnull,
+        "Dir::State": str(apt),
+        "Dir::State::lists": str(apt / "lists"),
+        "Dir::State::status": str(apt / "status"),
+        "Dir::Cache": str(apt / "cache"),
+        "Acquire::Languages": "none",
+        "Acquire::Retries": "3",
+        "DPkg::Pre-Install-Pkgs::": "",
+    }
+    command = ["apt-get", "-qq", *(f"-o{name}={value}" for name, value in options.items())]
+    # A mirror in the middle of its own update leaves out a list or two; what matters is whether the packages come.
+    with suppress(Unavailable):
+        _call([*command, "update"], "apt cannot read its lists")
+    _call(
+        [*command, "--yes", "--download-only", "--no-install-recommends", "install", *lane.packages],
+        f"apt cannot fetch {' '.join(lane.packages)} for {lane.architecture}",
+    )
+    lane.root.mkdir()
+    for package in sorted((apt / "cache" / "archives").glob("*.deb")):
+        _call(["dpkg-deb", "-x", str(package), str(lane.root)], f"{package.name} cannot be unpacked")
+    shutil.rmtree(apt)
+
+
+def _is_of_suite(sources: str) -> bool:
+    lines = (line for line in sources.splitlines() if not line.lstrip().startswith("#"))
+    return any(re.search(rf"(^|\s){SUITE}(\s|$)", line) for line in lines)
+
+
+def _install_wheels(lane: Lane) -> None:
+    platforms = [f"manylinux_2_{minor}_{lane.machine}" for minor in (34, 31, 28, 27, 17)]
+    platforms.append(f"manylinux2014_{lane.machine}")
+    arguments = [argument for platform in platforms for argument in ("--platform", platform)]
+    arguments += ["--python-version", PYTHON, "--implementation", "cp", "--only-binary", ":all:"]
+    if lane.libraries:  # NumPy is Debian's
+        requirements = _pinned(lane)
+        arguments.append("--no-deps")
+    else:
+        requirements = list(lane.wheels)
+        arguments += ["--constraint", str(REPOSITORY / lane.constraints)]
+    _pip("install", *arguments, "--no-compile", "--target", str(lane.site), *requirements)
+
+
+def _pinned(lane: Lane) -> list[str]:
+    """The lane's wheels and the pure-Python ones that they stand on, as the constraints pin them."""
+    pins = dict(line.split("==") for line in (REPOSITORY / lane.constraints).read_text().split("\n") if "==" in line)
+    below = ("iniconfig", "packaging", "pluggy", "Pygments", "sortedcontainers")
+    return [f"{name}=={pins[name]}" for name in (*lane.wheels, *below)]
+
+
+def _compile(*folders: Path) -> None:
+    """Byte code made natively is the same, and emulated it takes a minute; another Python's would be of no use."""
+    if sys.version_info[:2] == tuple(map(int, PYTHON.split("."))):
+        # Fails on files that are meant to be broken, of Python 2 for instance: those are never imported.
+        names = [str(folder) for folder in folders]
+        subprocess.run([sys.executable, "-m", "compileall", "-qq", *names], check=False, capture_output=True)
+
+
+def _pip(*arguments: str) -> None:
+    _call(
+        [sys.executable, "-m", "pip", "--disable-pip-version-check", "-qq", *arguments], "pip cannot fetch or install"
+    )
+
+
+def _call(command: list[str], problem: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    if done.returncode:
+        last = (done.stderr.strip() or done.stdout.strip() or f"exit status {done.returncode}").splitlines()[-1]
+        raise Unavailable(f"{problem}: {last}")
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """One fetch at a time, also between processes."""
+    import fcntl
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or LANES:
+        fetch(LANES[name])
+        print(f"{name}: ready")

@@ -1,0 +1,164 @@
+"""The ARM systems that the tests run on, as an emulated Python each.
+
+A lane is a Debian Python of the foreign architecture, unpacked into a folder and never installed, with wheels of that
+architecture beside it, run by qemu's user emulation: no root file system image, no chroot, no binfmt handlers.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["ARM", "LANES", "PYTHON", "REPOSITORY", "Lane"]
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+ARM = REPOSITORY / ".arm"  # everything that is fetched or built; not under version control
+PYTHON = "3.11"  # Debian Bookworm's, and the last that tflite-runtime has wheels for
+
+# What runs the tests. Pinned by the same files as on x86.
+_TEST_TOOLS = ("hypothesis", "pytest", "pytest-timeout")
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One emulated system.
+
+    Attributes:
+        name: also of its folder.
+        backend: the interpreter that it runs the model with.
+        architecture: Debian's word.
+        machine: the wheels' word.
+        emulator: the command.
+        cpu: the processor that is emulated unless another is asked for. Never left to the emulator: its default
+            enables extensions that no such board has, and has computed wrong numbers without an error.
+        packages: from Debian, with what they depend on.
+        wheels: from the package index.
+        constraints: the file that pins the wheels.
+        libraries: folders of shared libraries, relative to the root, that the loader does not look in by itself.
+    """
+
+    name: str
+    backend: str
+    architecture: str
+    machine: str
+    emulator: str
+    cpu: str
+    packages: tuple[str, ...]
+    wheels: tuple[str, ...]
+    constraints: str
+    libraries: tuple[str, ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        return ARM / self.name
+
+    @property
+    def root(self) -> Path:
+        """Debian's files."""
+        return self.folder / "root"
+
+    @property
+    def site(self) -> Path:
+        """The wheels, unpacked."""
+        return self.folder / "site"
+
+    @property
+    def project(self) -> Path:
+        """This project, installed from its wheel."""
+        return self.folder / "project"
+
+    def command(
+        self, *arguments: str | Path, cpu: str | None = None, root: Path | None = None, plugin: str | None = None
+    ) -> list[str]:
+        """The command line that runs ``python *arguments`` in this lane.
+
+        Args:
+            cpu: another processor than the lane's.
+            root: the folder that stands for ``/``, if not the lane's.
+            plugin: a plug-in of the emulator with its arguments.
+        """
+        path = ":".join(map(str, (self.project, self.site, REPOSITORY / "tests")))
+        # Not the caller's: a user's site-packages are another machine's. One thread, so that counts repeat.
+        environment = {
+            "PYTHONPATH": path,
+            "PYTHONNOUSERSITE": "1",
+            "PYTHONHASHSEED": "0",
+            "OPENBLAS_NUM_THREADS": "1",
+            "OMP_NUM_THREADS": "1",
+        }
+        if self.libraries:
+            environment["LD_LIBRARY_PATH"] = ":".join(str(self.root / folder) for folder in self.libraries)
+        command = [self.emulator, "-cpu", cpu or self.cpu, "-L", str(root or self.root)]
+        for name, value in environment.items():
+            command += ["-E", f"{name}={value}"]
+        if plugin is not None:
+            command += ["-plugin", plugin]
+        # -P: nothing is imported from the current folder, which is the checkout.
+        return [*command, str(self.root / "usr" / "bin" / f"python{PYTHON}"), "-P", *map(str, arguments)]
+
+    def run(
+        self,
+        *arguments: str | Path,
+        cpu: str | None = None,
+        root: Path | None = None,
+        plugin: str | None = None,
+        timeout: float = 280,
+        environment: Mapping[str, str] | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run ``python *arguments`` in this lane, from the checkout; output is captured, failure is not raised."""
+        command: Sequence[str] = self.command(*arguments, cpu=cpu, root=root, plugin=plugin)
+        return subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout,
+            cwd=REPOSITORY,
+            env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": str(self.folder), **(environment or {})},
+        )
+
+
+LANES = {
+    lane.name: lane
+    for lane in (
+        # A 64-bit Raspberry Pi OS, as the README tells one to install.
+        Lane(
+            name="aarch64-litert",
+            backend="ai-edge-litert",
+            architecture="arm64",
+            machine="aarch64",
+            emulator="qemu-aarch64",
+            cpu="cortex-a72",
+            packages=("python3.11", "libstdc++6"),
+            wheels=("ai-edge-litert", "numpy", "pillow", *_TEST_TOOLS),
+            constraints=".ci/constraints.txt",
+        ),
+        # The same with the old interpreter, which needs NumPy 1.
+        Lane(
+            name="aarch64-tflite",
+            backend="tflite-runtime",
+            architecture="arm64",
+            machine="aarch64",
+            emulator="qemu-aarch64",
+            cpu="cortex-a72",
+            packages=("python3.11", "libstdc++6"),
+            wheels=("tflite-runtime", "numpy", "pillow", *_TEST_TOOLS),
+            constraints=".ci/constraints-tflite.txt",
+        ),
+        # A 32-bit Raspberry Pi OS: NumPy and Pillow have no wheels there and come from Debian.
+        Lane(
+            name="armhf-tflite",
+            backend="tflite-runtime",
+            architecture="armhf",
+            machine="armv7l",
+            emulator="qemu-arm",
+            cpu="cortex-a7",
+            packages=("python3.11", "libstdc++6", "python3-numpy", "python3-pil"),
+            wheels=("tflite-runtime", *_TEST_TOOLS),
+            constraints=".ci/constraints-tflite.txt",
+            libraries=("usr/lib/arm-linux-gnueabihf/blas", "usr/lib/arm-linux-gnueabihf/lapack"),
+        ),
+    )
+}

@@ -1,0 +1,97 @@
+"""What the runtime costs beside the interpreter it wraps: python tests/benchmarks/detector.py MODEL.tflite
+
+Start: fresh processes in turn, from Python having started to the first result. Stages: one detector, medians over many
+frames of 640×480. One thread, ai-edge-litert.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from edge_ssd.runtime.detector import Detector
+
+START_TARGET, SHARE_TARGET = 1.3, 0.2
+
+_BARE = """
+import time; start = time.perf_counter()
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+interpreter = Interpreter(model_path={model!r}, num_threads=1)
+interpreter.allocate_tensors()
+details = interpreter.get_input_details()[0]
+interpreter.set_tensor(details["index"], np.zeros(details["shape"], details["dtype"]))
+interpreter.invoke()
+[interpreter.get_tensor(output["index"]) for output in interpreter.get_output_details()]
+print(time.perf_counter() - start)
+"""
+
+_OURS = """
+import time; start = time.perf_counter()
+import numpy as np
+from edge_ssd import Detector
+detector = Detector({model!r}, num_threads=1, backend="ai-edge-litert")
+detector.detect(np.zeros({shape!r}, np.uint8))
+print(time.perf_counter() - start)
+"""
+
+
+def seconds(program: str) -> float:
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd=root)
+    return float(done.stdout.split()[-1])
+
+
+def start(model: str, shape: tuple[int, int, int], rounds: int) -> None:
+    wide = (480, 640, 3)
+    programs = {
+        "bare interpreter": _BARE.format(model=model),
+        "Detector, a picture of the input's size": _OURS.format(model=model, shape=shape),
+        "Detector, 640x480 (loads Pillow)": _OURS.format(model=model, shape=wide),
+    }
+    taken: dict[str, list[float]] = {name: [] for name in programs}
+    for i in range(rounds + 1):
+        for name, program in programs.items():
+            value = seconds(program)
+            if i:  # the first fills the disk's cache
+                taken[name].append(value)
+    bare = median(taken["bare interpreter"])
+    for name, values in taken.items():
+        ratio = median(values) / bare
+        print(f"start  {name:42s} {1000 * median(values):6.1f} ms  {ratio:4.2f}  (target {START_TARGET})")
+
+
+def stages(model: str, frames: int) -> None:
+    frame = np.random.default_rng(0).integers(0, 256, (480, 640, 3)).astype(np.uint8)
+    taken: dict[str, list[float]] = {}
+    with Detector(model, num_threads=1, backend="ai-edge-litert") as detector:
+        for i in range(frames + 5):
+            detector.detect(frame)
+            for name, value in detector.timings.items() if i >= 5 else ():
+                taken.setdefault(name, []).append(value)
+    milliseconds = {name: 1000 * median(values) for name, values in taken.items()}
+    rest = milliseconds["preprocess"] + milliseconds["postprocess"]
+    print("stages " + "  ".join(f"{name} {value:.3f} ms" for name, value in milliseconds.items()))
+    print(f"       all but invoke: {rest / milliseconds['invoke']:.2f} of invoke (target {SHARE_TARGET})")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model")
+    parser.add_argument("--rounds", type=int, default=10, help="processes of each kind")
+    parser.add_argument("--frames", type=int, default=300)
+    args = parser.parse_args()
+    model = str(Path(args.model).resolve())
+    with Detector(model) as detector:
+        height, width = detector.network.input.size
+    start(model, (height, width, 3), args.rounds)
+    stages(model, args.frames)
+
+
+if __name__ == "__main__":
+    main()

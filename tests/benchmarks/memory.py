@@ -1,0 +1,83 @@
+"""Resident memory of the camera loop beside a bare interpreter's: python tests/benchmarks/memory.py MODEL [--frames N]
+
+Each runs in a process of its own, one thread, ai-edge-litert. The bare one loads NumPy and the model and invokes it;
+ours detects in changing frames of 640×480, and is measured after the first 1000 and at the end. Linux only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+BESIDE_TARGET, GROWTH_TARGET = 12.0, 1.0
+
+_RESIDENT = """
+import gc, os
+def resident():
+    gc.collect()
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+"""
+
+_BARE = (
+    _RESIDENT
+    + """
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+with open({model!r}, "rb") as file:
+    interpreter = Interpreter(model_content=file.read(), num_threads=1)
+interpreter.allocate_tensors()
+details = interpreter.get_input_details()[0]
+frames = np.random.default_rng(0).integers(0, 256, (8, 480, 640, 3)).astype(np.uint8)
+outputs = [output["index"] for output in interpreter.get_output_details()]
+_, height, width, _ = details["shape"]
+for i in range(1000):
+    interpreter.set_tensor(details["index"], frames[i % 8, :height, :width][None].copy())
+    interpreter.invoke()
+    [interpreter.get_tensor(index) for index in outputs]
+print(resident())
+"""
+)
+
+_OURS = (
+    _RESIDENT
+    + """
+import numpy as np
+from edge_ssd import Detector
+frames = np.random.default_rng(0).integers(0, 256, (8, 480, 640, 3)).astype(np.uint8)
+with Detector({model!r}, num_threads=1, backend="ai-edge-litert", score_threshold={threshold}) as detector:
+    for i in range({frames}):
+        detector.detect(frames[i % 8])
+        if i == 999:
+            first = resident()
+    print(first, resident())
+"""
+)
+
+
+def megabytes(program: str) -> list[float]:
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd=root)
+    return [float(number) for number in done.stdout.split()]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model")
+    parser.add_argument("--frames", type=int, default=20_000)
+    parser.add_argument("--score-threshold", type=float, default=0.05, help="low, so that every frame has detections")
+    args = parser.parse_args()
+    model = str(Path(args.model).resolve())
+    (bare,) = megabytes(_BARE.format(model=model))
+    first, last = megabytes(_OURS.format(model=model, frames=max(1000, args.frames), threshold=args.score_threshold))
+    print(
+        f"bare interpreter {bare:.1f} MB; the loop after 1000 frames {first:.1f} MB, after {args.frames} {last:.1f} MB"
+    )
+    print(f"beside the bare one {first - bare:.1f} MB (target {BESIDE_TARGET})")
+    print(f"growth {last - first:.2f} MB in {args.frames - 1000} frames (target {GROWTH_TARGET} in 100 000)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""What a detection costs on ARM, in instructions: kept in a table, and not allowed to grow."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+from arm import measure
+from arm.fetch import CPUS, Unavailable, fetch, install_project
+from arm.instructions import LANE, STAGES, TABLE, Count, count_instructions, excess
+from arm.project_wheel import build_wheel
+from conftest import skip_or_fail
+
+from edge_ssd.runtime.models import default_model
+
+pytestmark = pytest.mark.timeout(900)
+
+
+def table() -> dict:
+    return json.loads(TABLE.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def lane(tmp_path_factory: pytest.TempPathFactory) -> None:
+    try:
+        fetch(LANE)
+    except Unavailable as error:
+        skip_or_fail(f"{LANE.name}: {error}")
+    install_project(LANE, build_wheel(tmp_path_factory.mktemp("wheel") / "build"))
+
+
+@pytest.mark.usefixtures("lane")
+@pytest.mark.parametrize("cpu", CPUS)
+def test_no_stage_costs_more_than_the_table_says(cpu: str) -> None:
+    try:
+        count = count_instructions(cpu)
+    except Unavailable as error:
+        skip_or_fail(str(error))
+    problems = excess(count, table())
+    assert not problems, "; ".join(problems)
+
+
+def test_what_is_too_much() -> None:
+    ran = {"model": "a", "numpy": "2"}
+    kept = {"ran": ran, "instructions": {"cortex-a53": {"invoke": 1000, "postprocess": 100}}}
+    count = Count("cortex-a53", {"invoke": 1020, "postprocess": 90}, {}, ran)
+    assert excess(count, kept) == []
+    count = Count("cortex-a53", {"invoke": 1021, "postprocess": 103}, {}, ran)
+    assert excess(count, kept) == [
+        "invoke on cortex-a53: 1021 instructions, 2.1 % more than the table's 1000",
+        "postprocess on cortex-a53: 103 instructions, 3.0 % more than the table's 100",
+    ]
+    count = Count("cortex-a53", {"invoke": 1, "postprocess": 1}, {}, {"model": "b", "numpy": "2"})
+    (problem,) = excess(count, kept)
+    assert problem.startswith("model is b, the table's is a: measure anew")
+
+
+def test_the_table_is_of_the_model_that_ships() -> None:
+    shipped = hashlib.sha256(default_model().read_bytes()).hexdigest()
+    assert table()["ran"]["model"] == shipped, "another model ships: python tests/arm/measure.py --write"
+
+
+def test_the_page_shows_the_table() -> None:
+    instructions = table()["instructions"]
+    assert list(instructions) == list(CPUS)
+    assert all(tuple(stages) == STAGES for stages in instructions.values())
+    page = measure.PAGE.read_text(encoding="utf-8")
+    assert measure.rewrite(page, measure.markdown(instructions)) == page
+
+
+def test_a_table_is_written_by_hand_like_this(tmp_path: Path) -> None:
+    stages = {"preprocess": 2_000_000, "invoke": 100_000_000, "postprocess": 1_004_999, "all but invoke": 4_000_000}
+    assert measure.markdown({"cortex-a76": stages}).splitlines()[2] == (
+        "| Cortex-A76 (Pi 5) | 2.00 | 100.00 | 1.00 | 4.00 | 4.0% |"
+    )
+    old = measure.markdown({"cortex-a53": stages})
+    assert measure.rewrite(f"before\n\n{old}\n\nafter\n", "new") == "before\n\nnew\n\nafter\n"
+    with pytest.raises(ValueError, match="holds it 0 times"):
+        measure.rewrite("no table", "new")
+
+
+def test_the_work_around_the_model_is_a_tenth_of_it_on_a_pi_4() -> None:
+    stages = table()["instructions"]["cortex-a72"]
+    assert stages["all but invoke"] <= 0.10 * stages["invoke"]

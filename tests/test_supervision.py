@@ -1,0 +1,84 @@
+"""``Detections.to_supervision`` with the real package, in a process of its own: it brings its own FFmpeg."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import REPOSITORY, skip_or_fail
+
+from edge_ssd.errors import SettingError
+from edge_ssd.runtime.detections import Detections
+
+PROGRAM = """
+import numpy as np
+import supervision as sv
+from edge_ssd import Detections
+
+found = Detections(
+    xyxy=np.array([[1, 2, 30, 40], [2, 2, 31, 41], [50, 60, 70, 80]], np.float32),
+    confidence=np.array([0.9, 0.8, 0.5], np.float32),
+    class_id=np.array([1, 1, 0]),
+    names=["fork", "fork", "Gabel – groß"],
+    image_size=(100, 100),
+)
+theirs = found.to_supervision()
+assert type(theirs) is sv.Detections and len(theirs) == 3
+assert theirs.xyxy.tolist() == found.xyxy.tolist() and theirs.xyxy.dtype == np.float32
+assert theirs.confidence.tolist() == found.confidence.tolist()
+assert theirs.class_id.tolist() == [1, 1, 0]
+assert theirs["class_name"].tolist() == found.names
+theirs.xyxy[0, 0] = 99
+assert found.xyxy[0, 0] == 1, "not a copy"
+
+# What people do with it: filter, suppress, draw.
+assert theirs[theirs.class_id == 0]["class_name"].tolist() == ["Gabel – groß"]
+assert len(found.to_supervision().with_nms(0.5)) == 2
+frame = np.zeros((100, 100, 3), np.uint8)
+drawn = sv.BoxAnnotator().annotate(frame.copy(), theirs)
+drawn = sv.LabelAnnotator().annotate(drawn, theirs)
+assert drawn.shape == frame.shape and drawn.any()
+
+nothing = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64), [], (9, 9))
+assert len(nothing.to_supervision()) == 0
+assert len(sv.Detections.merge([nothing.to_supervision(), found.to_supervision()])) == 3
+print("done", sv.__version__)
+"""
+
+
+def test_with_the_real_package() -> None:
+    if importlib.util.find_spec("supervision") is None:
+        skip_or_fail("the supervision package is not installed: pip install supervision")
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=False, cwd=REPOSITORY)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("done")
+
+
+def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "supervision", None)
+    found = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64), [], (9, 9))
+    with pytest.raises(SettingError, match="pip install supervision"):
+        found.to_supervision()
+
+
+def test_the_ten_lines_of_the_documentation_run(tmp_path: Path) -> None:
+    """docs/examples/embed.py, as it is, on a picture."""
+    from PIL import Image
+    from real_model import real_model
+
+    from edge_ssd.runtime.bundle import read_bundle
+
+    example = REPOSITORY / "docs" / "examples" / "embed.py"
+    lines = [line for line in example.read_text(encoding="utf-8").splitlines() if line.strip()]
+    assert len(lines) <= 10 + 2  # the shebang and the description
+    model, picture = real_model(), tmp_path / "picture.png"
+    Image.fromarray(read_bundle(model).selftest.image).save(picture)
+    command = [sys.executable, str(example), str(model), str(picture)]
+    environment = {"PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "banana" in done.stdout
