@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from converters.calibration import DEFAULT_IMAGES
+from converters.layers import DEFAULT_KEEP
 from converters.quantize import SCHEMES
+from converters.target_check import problems, verdicts
 
 if TYPE_CHECKING:
     from converters.convert import Conversion
@@ -24,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "schemes:\n"
         "  int8     whole network in int8: small and fast, the one for a board\n"
+        "  mixed    int8, but the layers of --keep in float: where int8 loses too much\n"
         "  int16x8  int8 weights, int16 activations: nearly float, but slow\n"
         "  dynamic  int8 weights, float activations\n"
         "  float16  half the size of float\n"
@@ -38,6 +41,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data", type=Path, required=True, metavar="DIR", help="a data set: to calibrate on, and to measure on"
     )
     parser.add_argument("--quantize", choices=SCHEMES, default="int8", help="(default: int8)")
+    parser.add_argument(
+        "--keep",
+        metavar="LAYERS",
+        help="for mixed: which layers stay out of int8, as names or patterns with commas between, such as "
+        f"'classes_0,down_sample_1/*' (default: the heads, {','.join(DEFAULT_KEEP)})",
+    )
+    parser.add_argument(
+        "--keep-type",
+        choices=("float", "int16"),
+        help="for mixed: what they are computed in (default: float; int16 needs ai-edge-litert 2.3 and is slower)",
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.tflite", help="the file to write")
     parser.add_argument("--name", help="the model's name, for people (default: the file's)")
     parser.add_argument(
@@ -45,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=DEFAULT_IMAGES,
         metavar="N",
-        help="training pictures to take the ranges of int8 and int16x8 from (default: %(default)s)",
+        help="training pictures to take the ranges of int8, mixed and int16x8 from (default: %(default)s)",
     )
     parser.add_argument(
         "--seed", type=int, default=0, metavar="S", help="which pictures to calibrate on (default: %(default)s)"
@@ -65,12 +79,17 @@ def run(args: argparse.Namespace) -> int:
 
     quiet_tensorflow()
     from converters.convert import convert_model
+    from edge_ssd.errors import SettingError
 
+    if args.quantize != "mixed" and (args.keep or args.keep_type):
+        raise SettingError(f"--keep and --keep-type choose layers for --quantize mixed, not for {args.quantize}")
     result = convert_model(
         args.model,
         args.data,
         args.out,
         scheme=args.quantize,
+        keep=DEFAULT_KEEP if args.keep is None else args.keep.split(","),
+        keep_type=args.keep_type or "float",
         calibration_images=args.calibration_images,
         seed=args.seed,
         name=args.name,
@@ -84,10 +103,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _summary(result: Conversion) -> str:
-    operators = ", ".join(f"{count} {operator.name}" for operator, count in result.operators.items())
+    counted = result.graph.counted()
+    operators = ", ".join(f"{count} {operator.name}" for operator, count in counted.items())
     lines = [
         f"{result.path}: {result.size / 1e6:.2f} MB ({result.scheme} network {result.model_size / 1e6:.2f} MB)",
         f"  operators   {operators}",
+        f"  runs on     {'; '.join(map(str, verdicts(result.graph)))}",
+        *(f"  PROBLEM     {problem}" for problem in problems(result.graph)),
     ]
     if result.calibrated_on:
         lines.append(f"  calibrated  on {result.calibrated_on} pictures")
