@@ -111,4 +111,4 @@ def test_pictures_unlike_those_of_validation_are_warned_of_by_what_differs():
     blue[..., 2] = 255
     blue[..., 0] //= 2
     named = [warning.split(": ")[1].split()[0] for warning in calibration_warnings(blue, noise(20))]
-    assert named == ["brightness", "redness", "blueness"] or named == ["redness", "blueness"]
+    assert named == ["brightness", "redness", "blueness", "contrast"]
