@@ -5,7 +5,8 @@ range is then rounded ten times as coarsely as it need be. Since ReLU and max po
 a channel can be made wider where it is computed (in the batch normalisation's factor and offset) and its weights
 smaller by as much where it is read: the network computes what it did, and its channels fill the common range better.
 Going all the way would only move the trouble into the reading weights, so a channel takes a power of the factor that
-would bring it to the full range.
+would bring it to the full range, rounded to a power of two: such factors change no digit of a float, so that the
+float network stays the same to the last bit.
 Source: Nagel et al., "Data-Free Quantization through Weight Equalization and Bias Correction", 2019, section 4.1;
 ranges measured on pictures instead of derived from weights, and shared between the two sides as in Xiao et al.,
 "SmoothQuant", 2022, section 4.
@@ -25,14 +26,14 @@ if TYPE_CHECKING:
 __all__ = ["channel_factors", "equalized"]
 
 _POWER = 0.5
-_MOST = 16.0
+_MOST = 4  # as a power of two
 _BATCH = 16
 
 
 def equalized(model: TinySSD, images: npt.NDArray[np.uint8], power: float = _POWER) -> TinySSD:
     """A copy of ``model`` whose channels use the range of their layer, measured on ``images`` [N, height, width, 3].
 
-    In float it computes the same, but for rounding.
+    In float it computes the same, to the last bit.
     """
     from edge_ssd.training.model import TinySSD
 
@@ -49,10 +50,11 @@ def equalized(model: TinySSD, images: npt.NDArray[np.uint8], power: float = _POW
 
 
 def channel_factors(widest: npt.NDArray[np.float32], power: float = _POWER) -> npt.NDArray[np.float32]:
-    """By how much to widen each channel, 1 to 16, given the greatest value of each [C]; a dead channel stays."""
+    """By how much to widen each channel: 1, 2, 4, 8 or 16, given the greatest value of each [C]; a dead one stays."""
     alive = widest > 0
-    factors = np.ones_like(widest)
-    factors[alive] = np.clip((widest.max(initial=0) / widest[alive]) ** power, 1, _MOST)
+    exponents = np.zeros_like(widest)
+    exponents[alive] = np.round(power * np.log2(widest.max(initial=0) / widest[alive]))
+    factors: npt.NDArray[np.float32] = np.exp2(np.clip(exponents, 0, _MOST))
     return factors
 
 

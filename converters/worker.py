@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from converters.equalize import equalized
 from converters.export import INPUT_NAME, inference_graph
 from converters.mixed import KeepType, mixed_int8
 from converters.quantize import Scheme
@@ -37,6 +38,8 @@ def convert(
 ) -> bytes:
     """The flatbuffer of ``model``, without metadata.
 
+    Where activations become int8, the channels are brought to like ranges first (:mod:`converters.equalize`).
+
     The input is uint8 pixels in every scheme. For int8 the graph takes float pixels and the quantiser makes the
     input uint8 with scale 1 and zero point 0, so no cast and no scaling is left in the file: the model's factor
     1/255 is folded into the first convolution's weights. (An offset, which the book's network does not have, would
@@ -45,6 +48,9 @@ def convert(
     """
     import tensorflow as tf
 
+    if scheme in ("int8", "mixed"):
+        assert images is not None
+        model = equalized(model, images)
     graph = inference_graph(model, "float32" if scheme in ("int8", "mixed") else "uint8")
     converter = tf.lite.TFLiteConverter.from_keras_model(graph)
     if scheme not in ("none", "mixed"):
