@@ -94,7 +94,7 @@ class Postprocess:
             rows = class_head.values.reshape(-1, self._network.num_classes + 1)
             found = _candidates(rows, class_head.scale, score_threshold)
             if found.size:
-                logits.append(_dequantise(rows[found], class_head))
+                logits.append(_class_logits(rows[found], class_head))
                 offsets.append(_dequantise(box_head.values.reshape(-1, 4)[found], box_head))
                 indices.append(found + start)
         if not indices:
@@ -148,6 +148,16 @@ def _candidates(rows: npt.NDArray[Any], scale: float | None, score_threshold: fl
     limit = np.iinfo(wide)
     difference = np.subtract(best, rows[:, 0], dtype=wide)
     return np.flatnonzero(difference >= wide(min(max(steps, limit.min), limit.max)))
+
+
+def _class_logits(rows: npt.NDArray[Any], head: Head) -> FloatArray:
+    """Logits [n, classes + 1]; of a quantised head, less those of background, which softmax does not notice.
+
+    The whole numbers are subtracted, which is exact, and the difference is scaled: rows that are equally probable
+    then score exactly the same, and their order decides between them on every machine and in every runtime.
+    """
+    values = rows.astype(np.float32)
+    return values if head.scale is None else (values - values[:, :1]) * np.float32(head.scale)
 
 
 def _dequantise(values: npt.NDArray[Any], head: Head) -> FloatArray:
