@@ -20,6 +20,8 @@ from converters.contract import load_convertible
 from converters.layers import DEFAULT_KEEP, choose_layers
 from converters.mixed import KeepType
 from converters.operators import Graph, read_graph
+from converters.profile_check import check_profile
+from converters.profile_file import Profile, profile_bytes, profile_model, profile_warnings
 from converters.quantize import Scheme, needs_calibration, quantize
 from converters.self_test import choose_self_test, no_self_test
 from edge_ssd.data.dataset import Dataset
@@ -57,6 +59,7 @@ class Conversion:
     """What was made.
 
     Attributes:
+        profile: None for a bundle.
         size: of the file in bytes.
         model_size: of the flatbuffer in it.
         graph: its operators.
@@ -69,6 +72,7 @@ class Conversion:
 
     path: Path
     scheme: Scheme
+    profile: Profile | None
     size: int
     model_size: int
     graph: Graph
@@ -88,6 +92,7 @@ def convert_model(
     scheme: Scheme = "int8",
     keep: Sequence[str] = DEFAULT_KEEP,
     keep_type: KeepType = "float",
+    profile: Profile | None = None,
     calibration_images: int = DEFAULT_IMAGES,
     seed: int = 0,
     name: str | None = None,
@@ -105,6 +110,7 @@ def convert_model(
         scheme: see :data:`converters.quantize.Scheme`.
         keep, keep_type: with "mixed", the layers that stay out of int8 (patterns of
             :func:`~converters.layers.layer_names`), and what they are computed in.
+        profile: write a file for another runtime instead of a bundle, see :data:`converters.profile_file.Profile`.
         calibration_images, seed: how many pictures to calibrate on, and which.
         name: of the model, for people; None takes the output's name.
         measure: whether to measure average precision before and after, on ``limit`` pictures at most.
@@ -159,16 +165,26 @@ def convert_model(
         say("choosing a picture for the self-test")
         paths = [Path(self_test_image)] if self_test_image else _paths(take_evenly(held_out, _SELF_TEST_CANDIDATES))
         content = replace(content, selftest=choose_self_test(draft, paths))
-    written = bundle_bytes(content)
+    flatbuffer = content.flatbuffer
+    if profile is None:
+        written = bundle_bytes(content)
+    else:
+        for line in profile_warnings(profile, network):
+            say(f"warning: {line}")
+        flatbuffer = profile_model(flatbuffer, network, content.defaults)
+        written = profile_bytes(profile, flatbuffer, content)
+        check_profile(flatbuffer, content, out)
     with atomic_path(out) as temporary:
         temporary.write_bytes(written)
-        _prove(temporary, out)
+        if profile is None:
+            _prove(temporary, out)
     return Conversion(
         path=out,
         scheme=scheme,
+        profile=profile,
         size=len(written),
-        model_size=len(content.flatbuffer),
-        graph=read_graph(content.flatbuffer),
+        model_size=len(flatbuffer),
+        graph=read_graph(flatbuffer),
         calibrated_on=0 if calibration is None else len(calibration),
         warnings=warnings,
         float_precision=before,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from converters.calibration import DEFAULT_IMAGES
 from converters.layers import DEFAULT_KEEP
+from converters.profile_file import PROFILES
 from converters.quantize import SCHEMES
 from converters.target_check import problems, verdicts
 
@@ -32,9 +33,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "  float16  half the size of float\n"
         "  none     float32\n"
         "The input is uint8 pixels in all of them.\n\n"
+        "profiles, files for other runtimes that 'edge-ssd detect' does not open:\n"
+        "  mediapipe    for the ObjectDetector of MediaPipe Tasks\n"
+        "  postprocess  the four outputs that Frigate, the TFLite Task Library and PyCoral's examples read\n\n"
         "examples:\n"
         "  edge-ssd convert run/model.keras --data bananas --out banana.tflite\n"
-        "  edge-ssd convert run/model.keras --data bananas --quantize float16 --out banana16.tflite --no-accuracy"
+        "  edge-ssd convert run/model.keras --data bananas --quantize float16 --out banana16.tflite --no-accuracy\n"
+        "  edge-ssd convert run/model.keras --data bananas --profile mediapipe --out banana_mediapipe.tflite"
     )
     parser.add_argument("model", type=Path, metavar="MODEL.keras", help="a model that 'edge-ssd train' wrote")
     parser.add_argument(
@@ -53,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="for mixed: what they are computed in (default: float; int16 needs ai-edge-litert 2.3 and is slower)",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.tflite", help="the file to write")
+    parser.add_argument("--profile", choices=PROFILES, help="write a file for another runtime instead (see below)")
     parser.add_argument("--name", help="the model's name, for people (default: the file's)")
     parser.add_argument(
         "--calibration-images",
@@ -90,6 +96,7 @@ def run(args: argparse.Namespace) -> int:
         scheme=args.quantize,
         keep=DEFAULT_KEEP if args.keep is None else args.keep.split(","),
         keep_type=args.keep_type or "float",
+        profile=args.profile,
         calibration_images=args.calibration_images,
         seed=args.seed,
         name=args.name,
@@ -119,6 +126,10 @@ def _summary(result: Conversion) -> str:
             f"  AP          {before.ap:.3f} float → {after.ap:.3f} converted ({after.ap - before.ap:+.4f}), "
             f"on {after.num_images} pictures"
         )
-    lines.append(f"  self-test   {result.self_test_detections} objects in the embedded picture")
+    if result.profile is None:
+        lines.append(f"  self-test   {result.self_test_detections} objects in the embedded picture")
+    else:
+        found = result.self_test_detections
+        lines.append(f"  profile     {result.profile}: gives the network's own {found} objects in a picture")
     lines.append(f"  took        {result.seconds:.0f} s")
     return "\n".join(lines)

@@ -14,17 +14,25 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from converters.bundle_writer import BundleContent
 from converters.stored_zip import stored_zip
 from edge_ssd.errors import BundleError
 from edge_ssd.network import Network
 from edge_ssd.runtime.archive import read_archive
 from edge_ssd.runtime.bundle import ENTRY_LABELS, FLATBUFFER_IDENTIFIER, Defaults
 
-__all__ = ["PROFILES", "Profile", "profile_bytes", "profile_warnings", "read_profile"]
+__all__ = [
+    "PROFILES",
+    "Profile",
+    "profile_bytes",
+    "profile_model",
+    "profile_text",
+    "profile_warnings",
+    "read_profile",
+]
 
 Profile = Literal["mediapipe", "postprocess"]
 """
@@ -42,22 +50,10 @@ _FORMAT_VERSION = 1
 _MAX_FILE, _MAX_ENTRY = 256 * 2**20, 2**20
 
 
-def profile_bytes(
-    profile: Profile,
-    flatbuffer: bytes,
-    network: Network,
-    defaults: Defaults,
-    *,
-    name: str,
-    quantization: str,
-    tools: Mapping[str, str],
-) -> bytes:
-    """The whole file; the same arguments give the same bytes.
+def profile_model(flatbuffer: bytes, network: Network, defaults: Defaults) -> bytes:
+    """The model of a profile, made of a plain bundle's ``flatbuffer``, of any quantisation.
 
-    Args:
-        flatbuffer: of a plain bundle of ``network``, of any quantisation.
-        defaults: the IoU threshold and number of detections become part of the model.
-        name, quantization, tools: for people, as in the bundle.
+    The IoU threshold and number of detections of ``defaults`` become part of it.
     """
     from converters.flatbuffer_model import set_metadata
     from converters.profile_graph import postprocess_graph
@@ -66,17 +62,27 @@ def profile_bytes(
 
     editor = postprocess_graph(flatbuffer, network, defaults)
     set_metadata(editor.model, METADATA_NAME, postprocess_metadata(network))
-    model = editor.finish()
+    return editor.finish()
+
+
+def profile_bytes(profile: Profile, model: bytes, content: BundleContent) -> bytes:
+    """The whole file: the model of :func:`profile_model` and the archive. ``content`` is the plain bundle's.
+
+    The same arguments give the same bytes.
+    """
+    network = content.network
     description = {
         "format_version": _FORMAT_VERSION,
         "profile": profile,
-        "name": name,
+        "name": content.name,
         "labels": list(network.labels),
         "input": {"height": network.input.height, "width": network.input.width, "resize": network.input.resize},
         "anchors": network.num_anchors,
-        "quantization": quantization,
+        "iou_threshold": content.defaults.iou_threshold,
+        "max_detections": content.defaults.max_detections,
+        "quantization": content.quantization,
         "sha256": {"flatbuffer": hashlib.sha256(model).hexdigest()},
-        "tools": dict(tools),
+        "tools": dict(content.tools),
     }
     entries = {
         ENTRY_LABELS: "".join(f"{label}\n" for label in network.labels).encode(),
@@ -96,10 +102,10 @@ def profile_warnings(profile: Profile, network: Network) -> list[str]:
 
 
 def read_profile(path: str | os.PathLike[str]) -> dict[str, Any] | None:
-    """The description of the profile at ``path``, and where the archive starts as "model_bytes".
+    """The description of the profile at ``path``, with its "file" and "bytes".
 
     None where the file is something else: :func:`edge_ssd.runtime.bundle.read_bundle` says what. Raises
-    :class:`BundleError` for a profile that is damaged.
+    :class:`BundleError` for a profile that is damaged or newer than this program.
     """
     path = Path(path)
     if not path.is_file() or path.stat().st_size > _MAX_FILE:
@@ -109,16 +115,37 @@ def read_profile(path: str | os.PathLike[str]) -> dict[str, Any] | None:
         return None
     try:
         archive = read_archive(data, {_ENTRY: _MAX_ENTRY})
-        description = json.loads(archive.entries[_ENTRY])
-        if description["format_version"] != _FORMAT_VERSION or description["profile"] not in PROFILES:
-            raise BundleError(f"is a profile of a newer format than {_FORMAT_VERSION}; update edge-ssd")
-        stated = description["sha256"]["flatbuffer"]
     except BundleError as error:
-        raise BundleError(f"{path}: {error}") from None
-    except (KeyError, TypeError, ValueError):
+        raise BundleError(f"{path}: is damaged or cut short: {error}; copy or convert it again") from None
+    try:
+        description = json.loads(archive.entries[_ENTRY])
+        known = description["format_version"] == _FORMAT_VERSION and description["profile"] in PROFILES
+        intact = hashlib.sha256(data[: archive.start]).hexdigest() == description["sha256"]["flatbuffer"]
+        described = {"file": str(path), "bytes": len(data), **description}
+        if known:
+            profile_text(described)  # so that whoever shows it need not doubt its fields
+    except (KeyError, TypeError, ValueError, AttributeError):
         raise BundleError(f"{path}: is damaged: its {_ENTRY} cannot be read; convert it again") from None
-    if hashlib.sha256(data[: archive.start]).hexdigest() != stated:
+    if not known:
+        raise BundleError(f"{path}: is a profile that this version of edge-ssd does not know; update edge-ssd")
+    if not intact:
         raise BundleError(
             f"{path}: is damaged: the SHA-256 of its flatbuffer is not the stated one; copy or convert it again"
         )
-    return {**description, "model_bytes": archive.start}
+    return described
+
+
+def profile_text(profile: dict[str, Any]) -> str:
+    """What :func:`read_profile` gave, for a person."""
+    size, tools = profile["input"], profile["tools"]
+    lines = [
+        f"{profile['file']}: {profile['name']}, {profile['bytes'] / 1e6:.2f} MB",
+        f"  profile     {profile['profile']}: for other runtimes; 'edge-ssd detect' needs a file without --profile",
+        f"  labels      {', '.join(profile['labels'])}",
+        f"  input       {size['height']}×{size['width']} RGB, uint8, {size['resize']}",
+        f"  network     {profile['quantization']}, {profile['anchors']} anchors",
+        f"  thresholds  IoU {profile['iou_threshold']:g}, at most {profile['max_detections']} detections",
+        f"  sha256      {profile['sha256']['flatbuffer']}",
+        f"  made with   {', '.join(f'{name} {version}' for name, version in tools.items())}",
+    ]
+    return "\n".join(lines)

@@ -83,16 +83,16 @@ def _joined(editor: GraphEditor, network: Network) -> tuple[int, int]:
 
 
 def _logits(editor: GraphEditor, network: Network, heads: Sequence[int]) -> int:
-    """Class logits [1, A, q + 1], less those of background.
+    """Class logits [1, A, q + 1]; of quantised heads, less those of background.
 
-    Two anchors that score the same are told apart by their order, so equal has to stay equal: of quantised heads the
-    whole numbers are subtracted first, and only the difference, which is exact, is scaled.
+    Two anchors that score the same are told apart by their order, so equal has to stay equal: the whole numbers are
+    subtracted, which is exact, and the difference is scaled. The runtime of the plain bundle does the same.
     """
     joined = _rows(editor, network, [editor.cast(head) for head in heads], network.num_classes + 1)
-    difference = editor.subtract(joined, editor.take_columns(joined, [0]))
     scales = [editor.scale(head) for head in heads]
     if all(scale is None for scale in scales):
-        return difference
+        return joined
+    difference = editor.subtract(joined, editor.take_columns(joined, [0]))
     of_rows = [
         np.full(level.num_anchors, 1.0 if scale is None else scale, np.float32)
         for level, scale in zip(network.levels, scales, strict=True)
