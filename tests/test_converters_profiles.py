@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -194,12 +195,12 @@ def test_the_task_library_finds_what_we_find(bananas: dict[str, Path], banana_pi
     agree(detect(bananas["bundle"], banana_pictures), read_found(rows), banana_pictures[0].shape[:2])
 
 
-@pytest.mark.parametrize("environment", [".venv", ".venv-tasklib"])
+@pytest.mark.parametrize("environment", [Path(sys.prefix), TASK_LIBRARY], ids=["here", "tasklib"])
 def test_readers_of_four_outputs_find_what_we_find(
-    environment: str, bananas: dict[str, Path], banana_pictures: list[np.ndarray]
+    environment: Path, bananas: dict[str, Path], banana_pictures: list[np.ndarray]
 ) -> None:
     """ai-edge-litert and tflite-runtime 2.14."""
-    results = run_peer(REPOSITORY / environment, "four_outputs.py", bananas["postprocess"], banana_pictures, 2)
+    results = run_peer(environment, "four_outputs.py", bananas["postprocess"], banana_pictures, 2)
     ours = [[found._replace(label=0) for found in picture] for picture in detect(bananas["bundle"], banana_pictures)]
     assert set(results) == {"by order", "by name"}
     for rows in results.values():
