@@ -5,6 +5,8 @@ PYTHON ?= python3.11 python3.12 python3.13 python3.10 python3 python
 
 VENV := .venv
 VENV_TFLITE := .venv-tflite
+VENV_MEDIAPIPE := .venv-mediapipe
+VENV_TASKLIB := .venv-tasklib
 DEMO := demo-output
 SETUP := PYTHONS="$(PYTHON)" sh .ci/setup
 SOURCES := $(shell find edge_ssd converters device_apps -type f ! -path '*/__pycache__/*' ! -name '*.keras')
@@ -46,6 +48,15 @@ $(VENV_TFLITE)/installed: $(VENV_TFLITE)/ready $(SOURCES) README.md
 	@rm -rf build
 	@touch $@
 
+# Programs of others that read our files. Each pins versions that do not fit the environments above.
+$(VENV_MEDIAPIPE)/ready: .ci/constraints-mediapipe.txt .ci/setup
+	@$(SETUP) $(VENV_MEDIAPIPE) .ci/constraints-mediapipe.txt mediapipe
+	@touch $@
+
+$(VENV_TASKLIB)/ready: .ci/constraints-tasklib.txt .ci/setup
+	@OLDEST=10 NEWEST=11 $(SETUP) $(VENV_TASKLIB) .ci/constraints-tasklib.txt tflite-support tflite-runtime numpy
+	@touch $@
+
 # ---- what a newcomer sees ---------------------------------------------------------------------------------
 
 demo: export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -73,7 +84,7 @@ check: $(VENV)/ready-test
 
 test: check test-python test-tflite test-arm
 
-test-python: $(VENV)/ready-test
+test-python: $(VENV)/ready-test $(VENV_MEDIAPIPE)/ready $(VENV_TASKLIB)/ready
 	$(VENV)/bin/python -m pytest --ignore-glob='tests/test_arm_*'
 
 # The runtime and what it stands on, with the old interpreter. `pytest`, not `python -m pytest`: the latter would
@@ -104,4 +115,4 @@ clean:
 	find edge_ssd converters device_apps tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf $(VENV) $(VENV_TFLITE) .arm
+	rm -rf $(VENV) $(VENV_TFLITE) $(VENV_MEDIAPIPE) $(VENV_TASKLIB) .arm

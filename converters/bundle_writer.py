@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -19,7 +18,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from converters.calibration import Calibration
 from converters.export import INPUT_NAME, heads_of
+from converters.stored_zip import stored_zip
 from edge_ssd.network import Network
 from edge_ssd.runtime.bundle import (
     ENTRY_ANCHORS,
@@ -34,11 +35,6 @@ from edge_ssd.runtime.selftest import image_differences
 
 __all__ = ["BundleContent", "bundle_bytes"]
 
-_ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
-_LEVEL = 9  # stated, so that the bytes are not the library's choice
-_UNIX = 3  # ZipInfo would note the system it runs on
-_READABLE = 0o100644 << 16
-
 
 @dataclass(frozen=True, eq=False)
 class BundleContent:
@@ -48,7 +44,8 @@ class BundleContent:
         name: of the model, for people.
         flatbuffer: the TFLite model with its metadata.
         quantization: the scheme it was converted with.
-        calibration_sha256: digest of the list of calibration pictures; None where none were needed.
+        calibration: the pictures it was calibrated on; None where none were needed.
+        kept_layers: layer → "float" or "int16", of those that stayed out of int8.
         tools: name and version of what made it.
         accuracy: {"float": …, "quantized": …, "data": …}, or None where it was not measured.
     """
@@ -59,7 +56,8 @@ class BundleContent:
     quantization: str
     defaults: Defaults
     selftest: SelfTest
-    calibration_sha256: str | None
+    calibration: Calibration | None
+    kept_layers: Mapping[str, str]
     tools: Mapping[str, str]
     accuracy: Mapping[str, Any] | None
 
@@ -73,7 +71,7 @@ def bundle_bytes(content: BundleContent) -> bytes:
         ENTRY_LABELS: "".join(f"{label}\n" for label in content.network.labels).encode(),
         ENTRY_SELFTEST: _selftest(content.selftest),
     }
-    return content.flatbuffer + _zip(entries, start=len(content.flatbuffer))
+    return content.flatbuffer + stored_zip(entries, start=len(content.flatbuffer))
 
 
 def _metadata(content: BundleContent, anchors: bytes) -> bytes:
@@ -89,13 +87,21 @@ def _metadata(content: BundleContent, anchors: bytes) -> bytes:
         "sha256": {
             "flatbuffer": hashlib.sha256(content.flatbuffer).hexdigest(),
             "anchors": hashlib.sha256(anchors).hexdigest(),
-            "calibration": content.calibration_sha256,
+            "calibration": None if content.calibration is None else content.calibration.sha256,
         },
         "quantization": content.quantization,
+        "kept_layers": dict(content.kept_layers),
+        "calibration": _calibration(content.calibration),
         "tools": dict(content.tools),
         "accuracy": None if content.accuracy is None else dict(content.accuracy),
     }
     return (json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def _calibration(calibration: Calibration | None) -> dict[str, Any] | None:
+    if calibration is None:
+        return None
+    return {"seed": calibration.seed, "images": list(calibration.names)}
 
 
 def _selftest(selftest: SelfTest) -> bytes:
@@ -106,22 +112,10 @@ def _selftest(selftest: SelfTest) -> bytes:
         "class_id": selftest.class_id.astype("<i8"),
         "score_threshold": np.array(selftest.score_threshold, "<f8"),
     }
-    return _zip({f"{name}.npy": _npy(array) for name, array in arrays.items()}, packed=True)
+    return stored_zip({f"{name}.npy": _npy(array) for name, array in arrays.items()}, packed=True)
 
 
 def _npy(array: npt.NDArray[Any]) -> bytes:
     file = io.BytesIO()
     np.lib.format.write_array(file, np.ascontiguousarray(array) if array.ndim else array, (1, 0), allow_pickle=False)
     return file.getvalue()
-
-
-def _zip(entries: Mapping[str, bytes], start: int = 0, packed: bool = False) -> bytes:
-    """A ZIP archive to be put at byte ``start`` of a file: its directory counts from the file's beginning."""
-    file = io.BytesIO(bytes(start))
-    method = zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED
-    with zipfile.ZipFile(file, "a") as archive:
-        for name, data in entries.items():
-            info = zipfile.ZipInfo(name, _ZIP_EPOCH)
-            info.create_system, info.external_attr = _UNIX, _READABLE
-            archive.writestr(info, data, method, _LEVEL if packed else None)
-    return file.getvalue()[start:]

@@ -6,16 +6,22 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from converters.bundle_writer import BundleContent, bundle_bytes
-from converters.calibration import DEFAULT_IMAGES, choose_calibration
-from converters.operators import Operator, count_operators
+from converters.calibration import DEFAULT_IMAGES, calibration_warnings, choose_calibration
+from converters.contract import load_convertible
+from converters.layers import DEFAULT_KEEP, choose_layers
+from converters.mixed import KeepType
+from converters.operators import Graph, read_graph
+from converters.profile_check import check_profile
+from converters.profile_file import Profile, profile_bytes, profile_model, profile_warnings
 from converters.quantize import Scheme, needs_calibration, quantize
 from converters.self_test import choose_self_test, no_self_test
 from edge_ssd.data.dataset import Dataset
@@ -27,16 +33,17 @@ from edge_ssd.evaluation.evaluate import evaluate
 from edge_ssd.evaluation.keras_heads import KERAS_BATCH_SIZE, keras_heads
 from edge_ssd.evaluation.pictures import held_out_pictures, take_evenly, training_pictures
 from edge_ssd.files import atomic_path, check_writable
+from edge_ssd.network import InputSpec
 from edge_ssd.progress import Progress
 from edge_ssd.runtime.bundle import Defaults, read_bundle
 from edge_ssd.runtime.detector import Detector
-from edge_ssd.runtime.preprocess import read_image
+from edge_ssd.runtime.preprocess import preprocess, read_image
 from edge_ssd.version import __version__
 
 if TYPE_CHECKING:
     from edge_ssd.training.model import TinySSD
 
-__all__ = ["DEFAULTS", "Conversion", "convert_model"]
+__all__ = ["DEFAULTS", "Conversion", "convert_model", "measure_model"]
 
 # What a detector uses unless it is told otherwise.
 DEFAULTS = Defaults(score_threshold=0.5, iou_threshold=0.5, max_detections=100)
@@ -44,16 +51,21 @@ DEFAULTS = Defaults(score_threshold=0.5, iou_threshold=0.5, max_detections=100)
 # The best of so many pictures becomes the self-test; more would only take longer.
 _SELF_TEST_CANDIDATES = 32
 
+# Validation pictures that the calibration's are compared with.
+_COMPARED_PICTURES = 64
+
 
 @dataclass(frozen=True)
 class Conversion:
     """What was made.
 
     Attributes:
+        profile: None for a bundle.
         size: of the file in bytes.
         model_size: of the flatbuffer in it.
-        operators: how often each occurs.
+        graph: its operators.
         calibrated_on: number of pictures, 0 where the scheme needs none.
+        warnings: why the calibration may not hold, one line each.
         float_precision, quantized_precision: None where they were not measured.
         self_test_detections: how many objects the embedded picture must give again.
         seconds: in all.
@@ -61,10 +73,12 @@ class Conversion:
 
     path: Path
     scheme: Scheme
+    profile: Profile | None
     size: int
     model_size: int
-    operators: dict[Operator, int]
+    graph: Graph
     calibrated_on: int
+    warnings: tuple[str, ...]
     float_precision: AveragePrecision | None
     quantized_precision: AveragePrecision | None
     self_test_detections: int
@@ -77,10 +91,14 @@ def convert_model(
     out: str | os.PathLike[str],
     *,
     scheme: Scheme = "int8",
+    keep: Sequence[str] = DEFAULT_KEEP,
+    keep_type: KeepType = "float",
+    profile: Profile | None = None,
     calibration_images: int = DEFAULT_IMAGES,
     seed: int = 0,
     name: str | None = None,
     measure: bool = True,
+    float_precision: AveragePrecision | None = None,
     limit: int | None = None,
     self_test_image: str | os.PathLike[str] | None = None,
     say: Callable[[str], None] = lambda _: None,
@@ -91,44 +109,54 @@ def convert_model(
         data: a data set. The training part calibrates, the validation part measures; a set that is not divided
             serves for both.
         scheme: see :data:`converters.quantize.Scheme`.
+        keep, keep_type: with "mixed", the layers that stay out of int8 (patterns of
+            :func:`~converters.layers.layer_names`), and what they are computed in.
+        profile: write a file for another runtime instead of a bundle, see :data:`converters.profile_file.Profile`.
         calibration_images, seed: how many pictures to calibrate on, and which.
         name: of the model, for people; None takes the output's name.
         measure: whether to measure average precision before and after, on ``limit`` pictures at most.
+        float_precision: of the model on the same pictures, where the caller has measured it already.
         self_test_image: the picture to embed; None chooses one from ``data``. It is published with the file.
         say: told of each step, one line.
 
     Raises :class:`ModelError`, :class:`DataError`, :class:`ImageError`, :class:`SettingError`, and OSError when the
     output cannot be written; an earlier file is left as it was.
     """
-    from edge_ssd.training.model import load_tiny_ssd
-
     start, out = time.perf_counter(), Path(out)
     _check_output(out)
     if self_test_image is not None:
         read_image(self_test_image)
-    model = load_tiny_ssd(model_path)
+    model = load_convertible(model_path)
     network = model.network
     if measure or available_splits(data) != ("train",):
         held_out, part = held_out_pictures(data, network.labels, None, limit, "leave out measuring with --no-accuracy")
     else:  # to choose the self-test from
         held_out, part = take_evenly(training_pictures(data, network.labels), limit), "train"
+    kept = choose_layers(network, keep) if scheme == "mixed" else ()
     calibration = None
+    warnings: tuple[str, ...] = ()
     if needs_calibration(scheme):
         calibration = choose_calibration(
             training_pictures(data, network.labels), network.input, calibration_images, seed
         )
+        warnings = calibration_warnings(calibration.images, _input_pictures(held_out, network.input))
         say(f"calibrating on {len(calibration)} pictures, converting to {scheme}")
+        for warning in warnings:
+            say(f"warning: {warning}")
     else:
         say(f"converting to {scheme}")
     content = BundleContent(
         name=name or out.stem,
         network=network,
-        flatbuffer=quantize(model_path, scheme, None if calibration is None else calibration.images),
+        flatbuffer=quantize(
+            model_path, scheme, None if calibration is None else calibration.images, keep=kept, keep_type=keep_type
+        ),
         quantization=scheme,
         defaults=DEFAULTS,
         selftest=no_self_test(network, DEFAULTS.score_threshold),
-        calibration_sha256=None if calibration is None else calibration.sha256,
-        tools=_tools(),
+        calibration=calibration,
+        kept_layers=dict.fromkeys(kept, keep_type),
+        tools=_tools(scheme),
         accuracy=None,
     )
     # What is measured and tested from here on is a bundle on disk, opened as the device opens it.
@@ -137,23 +165,34 @@ def convert_model(
         draft.write_bytes(bundle_bytes(content))
         before = after = None
         if measure:
-            before, after = _measure(model, draft, held_out, say)
+            before, after = _measure(model, draft, held_out, float_precision, say)
             summary = {"float": before.to_dict(), "quantized": after.to_dict()}
             content = replace(content, accuracy={**summary, "data": f"{Path(data).resolve().name}, {part}"})
         say("choosing a picture for the self-test")
         paths = [Path(self_test_image)] if self_test_image else _paths(take_evenly(held_out, _SELF_TEST_CANDIDATES))
         content = replace(content, selftest=choose_self_test(draft, paths))
-    written = bundle_bytes(content)
+    flatbuffer = content.flatbuffer
+    if profile is None:
+        written = bundle_bytes(content)
+    else:
+        for line in profile_warnings(profile, network):
+            say(f"warning: {line}")
+        flatbuffer = profile_model(flatbuffer, network, content.defaults)
+        written = profile_bytes(profile, flatbuffer, content)
+        check_profile(flatbuffer, content, out)
     with atomic_path(out) as temporary:
         temporary.write_bytes(written)
-        _prove(temporary, out)
+        if profile is None:
+            _prove(temporary, out)
     return Conversion(
         path=out,
         scheme=scheme,
+        profile=profile,
         size=len(written),
-        model_size=len(content.flatbuffer),
-        operators=count_operators(content.flatbuffer),
+        model_size=len(flatbuffer),
+        graph=read_graph(flatbuffer),
         calibrated_on=0 if calibration is None else len(calibration),
+        warnings=warnings,
         float_precision=before,
         quantized_precision=after,
         self_test_detections=len(content.selftest.xyxy),
@@ -171,15 +210,30 @@ def _check_output(out: Path) -> None:
 
 
 def _measure(
-    model: TinySSD, draft: Path, dataset: Dataset, say: Callable[[str], None]
+    model: TinySSD,
+    draft: Path,
+    dataset: Dataset,
+    before: AveragePrecision | None,
+    say: Callable[[str], None],
 ) -> tuple[AveragePrecision, AveragePrecision]:
     say(f"measuring average precision on {len(dataset)} pictures, before and after")
-    with Progress("float", "pictures") as progress:
-        heads = keras_heads(model)
-        before = evaluate(heads, model.network, dataset, batch_size=KERAS_BATCH_SIZE, progress=progress)
+    before = before or measure_model(model, dataset)
     with Progress("converted", "pictures") as progress:
         after = evaluate(bundle_heads(read_bundle(draft)), model.network, dataset, progress=progress)
-    return before.precision, after.precision
+    return before, after.precision
+
+
+def measure_model(model: TinySSD, dataset: Dataset) -> AveragePrecision:
+    """Average precision of the Keras model."""
+    with Progress("float", "pictures") as progress:
+        result = evaluate(keras_heads(model), model.network, dataset, batch_size=KERAS_BATCH_SIZE, progress=progress)
+    return result.precision
+
+
+def _input_pictures(dataset: Dataset, spec: InputSpec) -> npt.NDArray[np.uint8]:
+    """Some pictures as the network sees them, uint8 [N, height, width, 3]."""
+    few = take_evenly(dataset, _COMPARED_PICTURES)
+    return np.stack([preprocess(read_image(sample.path), spec)[0] for sample in few.samples])
 
 
 def _prove(path: Path, out: Path) -> None:
@@ -194,7 +248,9 @@ def _paths(dataset: Dataset) -> list[Path]:
     return [sample.path for sample in dataset.samples]
 
 
-def _tools() -> dict[str, str]:
+def _tools(scheme: Scheme) -> dict[str, str]:
+    from importlib.metadata import version
+
     import keras
     import PIL
     import tensorflow as tf
@@ -207,4 +263,6 @@ def _tools() -> dict[str, str]:
         "pillow": PIL.__version__,
         "python": ".".join(map(str, sys.version_info[:3])),
     }
+    if scheme == "mixed":
+        versions["ai-edge-quantizer"] = version("ai-edge-quantizer")
     return versions

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from converters.calibration import DEFAULT_IMAGES
+from converters.layers import DEFAULT_KEEP
+from converters.profile_file import PROFILES
 from converters.quantize import SCHEMES
+from converters.target_check import problems, verdicts
 
 if TYPE_CHECKING:
     from converters.convert import Conversion
@@ -24,28 +27,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "schemes:\n"
         "  int8     whole network in int8: small and fast, the one for a board\n"
+        "  mixed    int8, but the layers of --keep in float: where int8 loses too much\n"
         "  int16x8  int8 weights, int16 activations: nearly float, but slow\n"
         "  dynamic  int8 weights, float activations\n"
         "  float16  half the size of float\n"
         "  none     float32\n"
         "The input is uint8 pixels in all of them.\n\n"
+        "profiles, files for other runtimes that 'edge-ssd detect' does not open:\n"
+        "  mediapipe    for the ObjectDetector of MediaPipe Tasks\n"
+        "  postprocess  the four outputs that Frigate, the TFLite Task Library and PyCoral's examples read\n\n"
         "examples:\n"
         "  edge-ssd convert run/model.keras --data bananas --out banana.tflite\n"
-        "  edge-ssd convert run/model.keras --data bananas --quantize float16 --out banana16.tflite --no-accuracy"
+        "  edge-ssd convert run/model.keras --data bananas --quantize float16 --out banana16.tflite --no-accuracy\n"
+        "  edge-ssd convert run/model.keras --data bananas --profile mediapipe --out banana_mediapipe.tflite"
     )
     parser.add_argument("model", type=Path, metavar="MODEL.keras", help="a model that 'edge-ssd train' wrote")
     parser.add_argument(
         "--data", type=Path, required=True, metavar="DIR", help="a data set: to calibrate on, and to measure on"
     )
     parser.add_argument("--quantize", choices=SCHEMES, default="int8", help="(default: int8)")
+    parser.add_argument(
+        "--keep",
+        metavar="LAYERS",
+        help="for mixed: which layers stay out of int8, as names or patterns with commas between, such as "
+        f"'classes_0,down_sample_1/*' (default: the heads, {','.join(DEFAULT_KEEP)})",
+    )
+    parser.add_argument(
+        "--keep-type",
+        choices=("float", "int16"),
+        help="for mixed: what they are computed in (default: float; int16 needs ai-edge-litert 2.3 and is slower)",
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.tflite", help="the file to write")
+    parser.add_argument("--profile", choices=PROFILES, help="write a file for another runtime instead (see below)")
     parser.add_argument("--name", help="the model's name, for people (default: the file's)")
     parser.add_argument(
         "--calibration-images",
         type=int,
         default=DEFAULT_IMAGES,
         metavar="N",
-        help="training pictures to take the ranges of int8 and int16x8 from (default: %(default)s)",
+        help="training pictures to take the ranges of int8, mixed and int16x8 from (default: %(default)s)",
     )
     parser.add_argument(
         "--seed", type=int, default=0, metavar="S", help="which pictures to calibrate on (default: %(default)s)"
@@ -65,12 +85,18 @@ def run(args: argparse.Namespace) -> int:
 
     quiet_tensorflow()
     from converters.convert import convert_model
+    from edge_ssd.errors import SettingError
 
+    if args.quantize != "mixed" and (args.keep or args.keep_type):
+        raise SettingError(f"--keep and --keep-type choose layers for --quantize mixed, not for {args.quantize}")
     result = convert_model(
         args.model,
         args.data,
         args.out,
         scheme=args.quantize,
+        keep=DEFAULT_KEEP if args.keep is None else args.keep.split(","),
+        keep_type=args.keep_type or "float",
+        profile=args.profile,
         calibration_images=args.calibration_images,
         seed=args.seed,
         name=args.name,
@@ -84,10 +110,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _summary(result: Conversion) -> str:
-    operators = ", ".join(f"{count} {operator.name}" for operator, count in result.operators.items())
+    counted = result.graph.counted()
+    operators = ", ".join(f"{count} {operator.name}" for operator, count in counted.items())
     lines = [
         f"{result.path}: {result.size / 1e6:.2f} MB ({result.scheme} network {result.model_size / 1e6:.2f} MB)",
         f"  operators   {operators}",
+        f"  runs on     {'; '.join(map(str, verdicts(result.graph)))}",
+        *(f"  PROBLEM     {problem}" for problem in problems(result.graph)),
     ]
     if result.calibrated_on:
         lines.append(f"  calibrated  on {result.calibrated_on} pictures")
@@ -97,6 +126,10 @@ def _summary(result: Conversion) -> str:
             f"  AP          {before.ap:.3f} float → {after.ap:.3f} converted ({after.ap - before.ap:+.4f}), "
             f"on {after.num_images} pictures"
         )
-    lines.append(f"  self-test   {result.self_test_detections} objects in the embedded picture")
+    if result.profile is None:
+        lines.append(f"  self-test   {result.self_test_detections} objects in the embedded picture")
+    else:
+        found = result.self_test_detections
+        lines.append(f"  profile     {result.profile}: gives the network's own {found} objects in a picture")
     lines.append(f"  took        {result.seconds:.0f} s")
     return "\n".join(lines)

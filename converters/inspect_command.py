@@ -5,16 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from edge_ssd.runtime.bundle import Bundle
+from typing import Any
 
 __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Check a .tflite that 'edge-ssd convert' wrote and show what it holds."
+    parser.description = (
+        "Check a .tflite that 'edge-ssd convert' wrote and show what it holds. Of any other TFLite model it shows the\n"
+        "operators, and which runtimes have them."
+    )
     parser.epilog = "examples:\n  edge-ssd inspect banana.tflite\n  edge-ssd inspect banana.tflite --selftest"
     parser.add_argument("model", type=Path, metavar="FILE.tflite")
     parser.add_argument(
@@ -24,10 +24,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from converters.inspection import bundle_facts, bundle_text, foreign_facts
+    from converters.profile_file import read_profile
     from edge_ssd.runtime.bundle import read_bundle
 
+    profile = read_profile(args.model)
+    if profile is not None:
+        return _inspect_profile(args, profile)
+    foreign = foreign_facts(args.model)
+    if foreign is not None:
+        return _inspect_foreign(args, foreign)
     bundle = read_bundle(args.model)
-    facts = _facts(bundle)
+    facts = bundle_facts(bundle)
     passed = True
     if args.selftest:
         from edge_ssd.runtime.detector import Detector
@@ -36,53 +44,28 @@ def run(args: argparse.Namespace) -> int:
             result = detector.selftest()
         passed = result.passed
         facts["selftest"] = {**result._asdict(), "backend": detector.backend}
-    print(json.dumps(facts, ensure_ascii=False) if args.json else _text(bundle, facts))
+    print(json.dumps(facts, ensure_ascii=False) if args.json else bundle_text(bundle, facts))
     return 0 if passed else 1
 
 
-def _facts(bundle: Bundle) -> dict[str, Any]:
-    from converters.operators import count_operators
+def _inspect_profile(args: argparse.Namespace, profile: dict[str, Any]) -> int:
+    from converters.profile_file import profile_text
+    from edge_ssd.errors import SettingError
 
-    return {
-        "file": str(bundle.path),
-        "bytes": bundle.path.stat().st_size,
-        **bundle.metadata,
-        "operators": [
-            {"name": operator.name, "version": operator.version, "count": count}
-            for operator, count in count_operators(bundle.flatbuffer).items()
-        ],
-    }
-
-
-def _text(bundle: Bundle, facts: dict[str, Any]) -> str:
-    spec, defaults = bundle.network.input, bundle.defaults
-    maps = ", ".join(f"{level.height}×{level.width}" for level in bundle.network.levels)
-    operators = ", ".join(f"{row['count']} {row['name']} v{row['version']}" for row in facts["operators"])
-    lines = [
-        f"{bundle.path}: {bundle.name}, {facts['bytes'] / 1e6:.2f} MB",
-        f"  labels      {', '.join(bundle.labels)}",
-        f"  input       {spec.height}×{spec.width} RGB, uint8, {spec.resize}",
-        f"  network     {bundle.details.quantization}, maps {maps}, {bundle.network.num_anchors} anchors",
-        f"  operators   {operators}",
-        f"  thresholds  score {defaults.score_threshold:g}, IoU {defaults.iou_threshold:g}, "
-        f"at most {defaults.max_detections} detections",
-        *_accuracy(facts.get("accuracy")),
-        f"  sha256      {bundle.details.sha256['flatbuffer']}",
-    ]
-    tools = facts.get("tools")
-    if isinstance(tools, dict):
-        lines.append(f"  made with   {', '.join(f'{name} {version}' for name, version in tools.items())}")
-    if "selftest" in facts:
-        result = facts["selftest"]
-        verdict = "passed" if result["passed"] else f"FAILED: {result['problem']}"
-        lines.append(f"  self-test   {verdict} ({result['expected']} objects expected, {result['backend']})")
-    return "\n".join(lines)
+    if args.selftest:
+        raise SettingError(
+            f"{args.model}: is a profile for other runtimes ({profile['profile']}), which carries no self-test; "
+            "convert without --profile for a file that does"
+        )
+    print(json.dumps(profile, ensure_ascii=False) if args.json else profile_text(profile))
+    return 0
 
 
-def _accuracy(accuracy: Any) -> list[str]:
-    """The reader does not check this part of the file, so take only what has the form that is written."""
-    try:
-        before, after = accuracy["float"]["ap"], accuracy["quantized"]["ap"]
-        return [f"  AP          {before:.3f} float, {after:.3f} converted ({accuracy['data']})"]
-    except (KeyError, TypeError, ValueError):
-        return ["  AP          not measured"]
+def _inspect_foreign(args: argparse.Namespace, facts: dict[str, Any]) -> int:
+    from converters.inspection import foreign_text
+    from edge_ssd.errors import BundleError
+
+    if args.selftest:
+        raise BundleError(facts["bundle"])
+    print(json.dumps(facts, ensure_ascii=False) if args.json else foreign_text(facts))
+    return 0

@@ -12,20 +12,23 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from converters.mixed import KeepType
 from edge_ssd import errors
 from edge_ssd.errors import ModelError
 
 __all__ = ["SCHEMES", "Scheme", "needs_calibration", "quantize"]
 
-Scheme = Literal["int8", "int16x8", "dynamic", "float16", "none"]
+Scheme = Literal["int8", "mixed", "int16x8", "dynamic", "float16", "none"]
 """
 int8      weights, activations and heads int8: the one for a board
+mixed     int8, but chosen layers in float, or with int16 activations: where int8 costs too much
 int16x8   int8 weights, int16 activations and heads: closest to float, but slow (few kernels are tuned for it)
 dynamic   int8 weights, computed in float where a kernel needs it; float heads
 float16   weights stored as float16, half the size of float; float heads
@@ -37,16 +40,25 @@ SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
 
 def needs_calibration(scheme: Scheme) -> bool:
     """Whether ``scheme`` fixes the ranges of activations, for which it must see pictures."""
-    return scheme in ("int8", "int16x8")
+    return scheme in ("int8", "mixed", "int16x8")
 
 
-def quantize(model_path: str | os.PathLike[str], scheme: Scheme, images: npt.NDArray[np.uint8] | None = None) -> bytes:
+def quantize(
+    model_path: str | os.PathLike[str],
+    scheme: Scheme,
+    images: npt.NDArray[np.uint8] | None = None,
+    *,
+    keep: Sequence[str] = (),
+    keep_type: KeepType = "float",
+) -> bytes:
     """Convert the ``.keras`` file at ``model_path``; the same input gives the same bytes.
 
     Args:
         model_path: a TinySSD.
         scheme: see :data:`Scheme`. Whatever it is, the input of the result is uint8 pixels.
         images: uint8 [N, height, width, 3] to calibrate on, where :func:`needs_calibration`.
+        keep, keep_type: for "mixed", the layers (:func:`~converters.layers.choose_layers`) that stay out of int8, and
+            what they are computed in.
 
     Returns:
         The flatbuffer, with the standard TFLite metadata, without the bundle's appendix.
@@ -60,7 +72,13 @@ def quantize(model_path: str | os.PathLike[str], scheme: Scheme, images: npt.NDA
         folder = Path(name)
         if needs_calibration(scheme) and images is not None:
             np.save(folder / "images.npy", images)
-        job = {"model": os.fspath(Path(model_path).resolve()), "shown": os.fspath(model_path), "scheme": scheme}
+        job = {
+            "model": os.fspath(Path(model_path).resolve()),
+            "shown": os.fspath(model_path),
+            "scheme": scheme,
+            "keep": list(keep),
+            "keep_type": keep_type,
+        }
         (folder / "job.json").write_text(json.dumps(job), "utf-8")
         process = subprocess.run(
             [sys.executable, "-m", "converters.worker", name],

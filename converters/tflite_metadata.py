@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import flatbuffers
 
+from converters.flatbuffer_model import read_model, set_metadata, write_model
+from converters.flatbuffer_tables import Tables
 from edge_ssd.network import Network
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["METADATA_NAME", "build_metadata", "with_metadata"]
+__all__ = ["METADATA_NAME", "MIN_PARSER_VERSION", "associated_file", "build_metadata", "image_tensor", "with_metadata"]
 
 METADATA_NAME = "TFLITE_METADATA"
 
@@ -28,59 +30,20 @@ _NORMALIZATION_OPTIONS = 1  # union ProcessUnitOptions
 _DESCRIPTIONS, _TENSOR_VALUE_LABELS = 1, 3  # AssociatedFileType
 
 # The oldest parser that knows every field used here.
-_MIN_PARSER_VERSION = "1.0.0"
-
-# schema.fbs: a Buffer's data is force_align: 16, which Python's generated classes leave out. Kernels that load
-# whole vectors rely on it.
-_BUFFER_ALIGNMENT = 16
+MIN_PARSER_VERSION = "1.0.0"
 
 
 def with_metadata(flatbuffer: bytes, network: Network) -> bytes:
     """``flatbuffer`` (a TFLite model with a signature) with the metadata of ``network`` added."""
-    from tensorflow.lite.python import schema_py_generated as schema
-
-    class AlignedBuffer(schema.BufferT):
-        def Pack(self, builder: Any) -> Any:
-            data = None
-            if self.data is not None:
-                content = bytes(self.data)
-                builder.Prep(_BUFFER_ALIGNMENT, len(content))
-                data = builder.CreateByteVector(content)
-            schema.BufferStart(builder)
-            if data is not None:
-                schema.BufferAddData(builder, data)
-            return schema.BufferEnd(builder)
-
-    def aligned(data: Any) -> AlignedBuffer:
-        buffer = AlignedBuffer()
-        buffer.data = data
-        return buffer
-
-    model = schema.ModelT.InitFromPackedBuf(bytearray(flatbuffer), 0)
-    outputs = _output_names(model)
-    model.buffers = [aligned(buffer.data) for buffer in model.buffers]
-    model.buffers.append(aligned(build_metadata(network, outputs)))
-    entry = schema.MetadataT()
-    entry.name, entry.buffer = METADATA_NAME, len(model.buffers) - 1
-    model.metadata = [*(model.metadata or []), entry]
-    builder = flatbuffers.Builder(len(flatbuffer) + 4096)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    model = read_model(flatbuffer)
+    set_metadata(model, METADATA_NAME, build_metadata(network, _output_names(model)))
+    return write_model(model)
 
 
 def build_metadata(network: Network, outputs: Sequence[str]) -> bytes:
     """The metadata flatbuffer for a model with these output names, in the order of its output tensors."""
-    builder = flatbuffers.Builder(2048)
-    table = _Tables(builder)
+    table = Tables(flatbuffers.Builder(2048))
     title = f"TinySSD for {', '.join(network.labels)}"
-    image = table.make(
-        name=(0, table.text("image")),
-        description=(1, table.text("RGB picture, pixels 0-255; the scaling is inside the network")),
-        content=(3, table.make(kind=(0, _IMAGE_PROPERTIES, "Uint8"), value=(1, _image_properties(table, network)))),
-        # The file takes pixels as they are, whatever the network does with them.
-        process_units=(4, table.vector([_identity(table)])),
-        stats=(5, table.make(max=(0, table.floats([255.0])), min=(1, table.floats([0.0])))),
-    )
     heads = [
         table.make(
             name=(0, table.text(name)),
@@ -91,70 +54,48 @@ def build_metadata(network: Network, outputs: Sequence[str]) -> bytes:
     ]
     subgraph = table.make(
         name=(0, table.text("TinySSD")),
-        inputs=(2, table.vector([image])),
+        inputs=(2, table.vector([image_tensor(table, network)])),
         outputs=(3, table.vector(heads)),
-        files=(4, table.vector([_file(table, "labels.txt", "class names, one per line", _TENSOR_VALUE_LABELS)])),
+        files=(
+            4,
+            table.vector([associated_file(table, "labels.txt", "class names, one per line", _TENSOR_VALUE_LABELS)]),
+        ),
     )
     root = table.make(
         name=(0, table.text(title[:200])),
         description=(1, table.text("Single-shot detector; edge_ssd.json in the appended ZIP says how to decode it")),
         subgraphs=(3, table.vector([subgraph])),
-        files=(6, table.vector([_file(table, "edge_ssd.json", "how to decode the outputs", _DESCRIPTIONS)])),
-        min_parser_version=(7, table.text(_MIN_PARSER_VERSION)),
+        files=(6, table.vector([associated_file(table, "edge_ssd.json", "how to decode the outputs", _DESCRIPTIONS)])),
+        min_parser_version=(7, table.text(MIN_PARSER_VERSION)),
     )
-    builder.Finish(root, b"M001")
-    return bytes(builder.Output())
+    return table.finish(root, b"M001")
 
 
-class _Tables:
-    """Flatbuffer tables by slot number; everything a table refers to is made before it."""
-
-    def __init__(self, builder: Any) -> None:
-        self._builder = builder
-
-    def make(self, **fields: tuple[int, int] | tuple[int, int, str]) -> int:
-        """A table with ``name=(slot, reference)`` or ``name=(slot, number, number type)``."""
-        self._builder.StartObject(1 + max((field[0] for field in fields.values()), default=-1))
-        for field in fields.values():
-            if len(field) == 2:
-                self._builder.PrependUOffsetTRelativeSlot(field[0], field[1], 0)
-            else:
-                getattr(self._builder, f"Prepend{field[2]}Slot")(field[0], field[1], 0)
-        reference: int = self._builder.EndObject()
-        return reference
-
-    def text(self, value: str) -> int:
-        reference: int = self._builder.CreateString(value)
-        return reference
-
-    def vector(self, references: Sequence[int]) -> int:
-        self._builder.StartVector(4, len(references), 4)
-        for item in reversed(references):
-            self._builder.PrependUOffsetTRelative(item)
-        reference: int = self._builder.EndVector()
-        return reference
-
-    def floats(self, values: Sequence[float]) -> int:
-        self._builder.StartVector(4, len(values), 4)
-        for value in reversed(values):
-            self._builder.PrependFloat32(value)
-        reference: int = self._builder.EndVector()
-        return reference
+def image_tensor(table: Tables, network: Network) -> int:
+    """TensorMetadata of the input: an RGB picture; the file takes its pixels as they are, whatever the network does."""
+    return table.make(
+        name=(0, table.text("image")),
+        description=(1, table.text("RGB picture, pixels 0-255; the scaling is inside the network")),
+        content=(3, table.make(kind=(0, _IMAGE_PROPERTIES, "Uint8"), value=(1, _image_properties(table, network)))),
+        process_units=(4, table.vector([_identity(table)])),
+        stats=(5, table.make(max=(0, table.floats([255.0])), min=(1, table.floats([0.0])))),
+    )
 
 
-def _image_properties(table: _Tables, network: Network) -> int:
+def associated_file(table: Tables, name: str, description: str, kind: int) -> int:
+    """AssociatedFile: one in the appended ZIP; ``kind`` is an AssociatedFileType."""
+    return table.make(name=(0, table.text(name)), description=(1, table.text(description)), kind=(2, kind, "Int8"))
+
+
+def _image_properties(table: Tables, network: Network) -> int:
     height, width = network.input.size
     size = table.make(width=(0, width, "Uint32"), height=(1, height, "Uint32"))
     return table.make(color_space=(0, _RGB, "Int8"), default_size=(1, size))
 
 
-def _identity(table: _Tables) -> int:
+def _identity(table: Tables) -> int:
     options = table.make(mean=(0, table.floats([0.0])), std=(1, table.floats([1.0])))
     return table.make(kind=(0, _NORMALIZATION_OPTIONS, "Uint8"), options=(1, options))
-
-
-def _file(table: _Tables, name: str, description: str, kind: int) -> int:
-    return table.make(name=(0, table.text(name)), description=(1, table.text(description)), kind=(2, kind, "Int8"))
 
 
 def _describe(output: str) -> str:

@@ -1,36 +1,73 @@
-"""Is a bundle as good as the model it was made from? Both are run over the same pictures and decoded alike."""
+"""Is a bundle as good as the model it was made from?
+
+Three things run over the same pictures and are decoded by the same code: the Keras model, its float ``.tflite`` (so
+that a loss of the conversion as such is told from one of the quantisation), and the bundle.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge_ssd.boxes import box_iou
+from converters.agreement import Agreement, agreement, disagreement
+from converters.diagnosis import Diagnosis, diagnose
+from converters.latency import Latency, interleaved_latency
+from converters.quantize import quantize
+from converters.report_curves import CURVE_IOUS, curve
 from edge_ssd.data.dataset import Dataset
 from edge_ssd.errors import BundleError
-from edge_ssd.evaluation.average_precision import AveragePrecision, Predictions
+from edge_ssd.evaluation.average_precision import AveragePrecision
+from edge_ssd.evaluation.bootstrap import Interval, paired_difference
 from edge_ssd.evaluation.bundle_heads import bundle_heads
 from edge_ssd.evaluation.evaluate import Evaluation, evaluate
 from edge_ssd.evaluation.keras_heads import KERAS_BATCH_SIZE, keras_heads
+from edge_ssd.evaluation.matching import ClassMatches, match_pictures
 from edge_ssd.progress import Progress
 from edge_ssd.runtime.bundle import Bundle
+from edge_ssd.runtime.preprocess import preprocess, read_image
 
 if TYPE_CHECKING:
     from edge_ssd.training.model import TinySSD
 
-__all__ = ["Verification", "disagreement", "verify"]
+__all__ = ["Row", "Verification", "float_bundle", "verify"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A measure of the three models."""
+
+    name: str
+    keras: float
+    float_tflite: float
+    converted: float
 
 
 @dataclass(frozen=True)
 class Verification:
-    """Both evaluations, over the samples of ``dataset``."""
+    """Three evaluations over the samples of ``dataset``, and what follows from them.
+
+    Attributes:
+        float_result, float_tflite_result, quantized_result: of the Keras model, its float ``.tflite``, the bundle.
+        interval: the 95 % interval of ``loss``, None where there are too few pictures to tell.
+        sizes: bytes of the float and the converted flatbuffer.
+        latency: of the float and the converted flatbuffer, in turn, on one thread.
+        diagnosis: None where it was not asked for.
+    """
 
     dataset: Dataset
     float_result: Evaluation
+    float_tflite_result: Evaluation
     quantized_result: Evaluation
+    interval: Interval | None
+    agreement: Agreement
+    sizes: tuple[int, int]
+    latency: Latency
+    diagnosis: Diagnosis | None = None
 
     @property
     def loss(self) -> float:
@@ -42,71 +79,140 @@ class Verification:
         # Rounded as it is shown: 0.005 lost is within a budget of 0.005.
         return round(self.loss, 6) <= budget
 
-    def rows(self) -> list[tuple[str, float, float]]:
-        """(name, float, quantized) of each measure."""
-        before, after = self.float_result.precision, self.quantized_result.precision
-        return [
-            ("AP", before.ap, after.ap),
-            ("AP50", before.ap50, after.ap50),
-            ("AP75", before.ap75, after.ap75),
-            *_per_class(before, after),
-        ]
+    @property
+    def speed_up(self) -> float:
+        """How many times faster than its float ``.tflite`` the bundle is."""
+        return self.latency.milliseconds[0] / self.latency.milliseconds[1]
+
+    @property
+    def size_ratio(self) -> float:
+        """How many times smaller than its float ``.tflite`` the bundle's model is."""
+        return self.sizes[0] / self.sizes[1]
+
+    @cached_property
+    def matches(self) -> tuple[list[ClassMatches], list[ClassMatches], list[ClassMatches]]:
+        """What is right of each model's detections, class by class, in the order of the three results."""
+        results = (self.float_result, self.float_tflite_result, self.quantized_result)
+        one, two, three = (match_pictures(self.dataset, result.predictions) for result in results)
+        return one, two, three
+
+    @cached_property
+    def disagreements(self) -> tuple[float, ...]:
+        """:func:`~converters.agreement.disagreement` on each picture."""
+        pairs = zip(self.float_result.predictions, self.quantized_result.predictions, strict=True)
+        return tuple(disagreement(*pair, self.agreement.score_threshold) for pair in pairs)
+
+    def worst(self) -> list[int]:
+        """Indices of the samples, the one that the two models see most differently first."""
+        order: list[int] = np.argsort(-np.array(self.disagreements), kind="stable").tolist()
+        return order
+
+    def rows(self) -> list[Row]:
+        """AP, AP50, AP75 and, with more than one class, AP of each."""
+        results = (self.float_result, self.float_tflite_result, self.quantized_result)
+        scores = [result.precision for result in results]
+        rows = [Row(title, *(getattr(score, name) for score in scores)) for title, name in _MEASURES]
+        return rows + _per_class(scores)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
+        samples = self.dataset.samples
+        milliseconds = self.latency.milliseconds
         return {
             "float": self.float_result.precision.to_dict(),
+            "float_tflite": self.float_tflite_result.precision.to_dict(),
             "quantized": self.quantized_result.precision.to_dict(),
             "loss": round(self.loss, 6),
+            "loss_interval": None
+            if self.interval is None
+            else [round(self.interval.low, 6), round(self.interval.high, 6)],
+            "agreement": self.agreement.to_dict(),
+            "size": {"float": self.sizes[0], "quantized": self.sizes[1], "ratio": round(self.size_ratio, 3)},
+            "latency": {
+                "float_ms": round(milliseconds[0], 3),
+                "quantized_ms": round(milliseconds[1], 3),
+                "speed_up": round(self.speed_up, 3),
+                "backend": self.latency.backend,
+                "threads": self.latency.threads,
+            },
+            "pictures": [
+                {"picture": samples[i].path.name, "disagreement": round(self.disagreements[i], 6)} for i in self.worst()
+            ],
+            "curves": self._curves(),
+            "diagnosis": None if self.diagnosis is None else self.diagnosis.to_dict(),
         }
 
+    def _curves(self) -> dict[str, Any]:
+        """Precision at recalls 0, 0.01, … 1, averaged over the classes, by IoU threshold."""
+        curves: dict[str, Any] = {}
+        for name, matches in (("float", self.matches[0]), ("quantized", self.matches[2])):
+            found = {f"{iou:g}": curve(matches, iou) for iou in CURVE_IOUS}
+            curves[name] = {iou: None if row is None else row.round(4).tolist() for iou, row in found.items()}
+        return curves
 
-def verify(bundle: Bundle, model: TinySSD, model_path: Path, dataset: Dataset) -> Verification:
-    """Evaluate both on ``dataset``; raises :class:`BundleError` when they are not the same network."""
+
+_MEASURES = (("AP", "ap"), ("AP50", "ap50"), ("AP75", "ap75"))
+
+
+def verify(
+    bundle: Bundle,
+    model: TinySSD,
+    model_path: Path,
+    dataset: Dataset,
+    *,
+    explain: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+) -> Verification:
+    """Evaluate all three on ``dataset``; raises :class:`BundleError` when they are not the same network.
+
+    Args:
+        explain: whether to look for the heads that the loss comes from, too.
+        say: told of each step, one line.
+    """
     if bundle.network != model.network:
         raise BundleError(
             f"{bundle.path}: was not made from {model_path}: {_difference(bundle, model)}; "
             "give the model that it was made from"
         )
+    say("converting the model to float, for comparison")
+    plain = float_bundle(bundle, model_path)
+    say(f"measuring on {len(dataset)} pictures")
+    reference, converted = keras_heads(model), bundle_heads(bundle)
     with Progress("float", "pictures") as progress:
-        before = evaluate(keras_heads(model), model.network, dataset, batch_size=KERAS_BATCH_SIZE, progress=progress)
+        before = evaluate(reference, model.network, dataset, batch_size=KERAS_BATCH_SIZE, progress=progress)
+    with Progress("float .tflite", "pictures") as progress:
+        between = evaluate(bundle_heads(plain), model.network, dataset, progress=progress)
     with Progress("converted", "pictures") as progress:
-        after = evaluate(bundle_heads(bundle), bundle.network, dataset, progress=progress)
-    return Verification(dataset, before, after)
+        after = evaluate(converted, model.network, dataset, progress=progress)
+    image, _ = preprocess(read_image(dataset.samples[0].path), model.network.input)
+    result = Verification(
+        dataset=dataset,
+        float_result=before,
+        float_tflite_result=between,
+        quantized_result=after,
+        interval=None,
+        agreement=agreement(before.predictions, after.predictions, bundle.defaults.score_threshold),
+        sizes=(len(plain.flatbuffer), len(bundle.flatbuffer)),
+        latency=interleaved_latency([plain.flatbuffer, bundle.flatbuffer], image),
+    )
+    diagnosis = diagnose(converted, reference, model.network, dataset) if explain else None
+    interval = paired_difference(result.matches[0], result.matches[2])
+    return replace(result, interval=interval, diagnosis=diagnosis)
 
 
-def disagreement(one: Predictions, other: Predictions, score_threshold: float) -> float:
-    """How differently two models see one picture: 0 for the same, about 1 for every object only one of them sees.
-
-    Of the detections with at least ``score_threshold``, each takes the best overlap that the other model has in
-    its class; what is missing of 1 is added up, and what the scores differ by.
-    """
-    total = 0.0
-    for mine, theirs in ((one, other), (other, one)):
-        shown = mine.scores >= score_threshold
-        if not shown.any():
-            continue
-        iou = box_iou(mine.boxes_xyxy[shown], theirs.boxes_xyxy)
-        iou = np.where(mine.class_ids[shown, None] == theirs.class_ids[None, :], iou, 0)
-        if iou.shape[1] == 0:
-            total += float(shown.sum())
-            continue
-        best = iou.argmax(axis=1)
-        overlap = iou[np.arange(len(best)), best]
-        scores = np.where(overlap > 0, np.abs(mine.scores[shown] - theirs.scores[best]), 0)
-        total += float((1 - overlap).sum() + scores.sum())
-    return total / 2
+def float_bundle(bundle: Bundle, model_path: Path) -> Bundle:
+    """``bundle`` with the float flatbuffer of the Keras model at ``model_path`` in place of its own."""
+    return replace(bundle, flatbuffer=quantize(model_path, "none"))
 
 
-def _per_class(before: AveragePrecision, after: AveragePrecision) -> list[tuple[str, float, float]]:
+def _per_class(scores: list[AveragePrecision]) -> list[Row]:
     """One class would only repeat the mean."""
-    if len(before.per_class) == 1:
-        return []
-    return [
-        (label, ap, after_ap)
-        for label, ap in before.per_class.items()
-        if ap is not None and (after_ap := after.per_class[label]) is not None
-    ]
+    rows = []
+    for label in scores[0].per_class if len(scores[0].per_class) > 1 else ():
+        first, second, third = (score.per_class[label] for score in scores)
+        if first is not None and second is not None and third is not None:
+            rows.append(Row(label, first, second, third))
+    return rows
 
 
 def _difference(bundle: Bundle, model: TinySSD) -> str:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from converters.equalize import equalized
 from converters.export import INPUT_NAME, inference_graph
+from converters.mixed import KeepType, mixed_int8
 from converters.quantize import Scheme
 from converters.tflite_metadata import with_metadata
 from edge_ssd.errors import EdgeSSDError, ModelError
@@ -26,8 +28,17 @@ if TYPE_CHECKING:
 __all__ = ["convert", "main"]
 
 
-def convert(model: TinySSD, scheme: Scheme, images: npt.NDArray[np.uint8] | None) -> bytes:
+def convert(
+    model: TinySSD,
+    scheme: Scheme,
+    images: npt.NDArray[np.uint8] | None = None,
+    *,
+    keep: Sequence[str] = (),
+    keep_type: KeepType = "float",
+) -> bytes:
     """The flatbuffer of ``model``, without metadata.
+
+    Where activations become int8, the channels are brought to like ranges first (:mod:`converters.equalize`).
 
     The input is uint8 pixels in every scheme. For int8 the graph takes float pixels and the quantiser makes the
     input uint8 with scale 1 and zero point 0, so no cast and no scaling is left in the file: the model's factor
@@ -37,9 +48,12 @@ def convert(model: TinySSD, scheme: Scheme, images: npt.NDArray[np.uint8] | None
     """
     import tensorflow as tf
 
-    graph = inference_graph(model, "float32" if scheme == "int8" else "uint8")
+    if scheme in ("int8", "mixed"):
+        assert images is not None
+        model = equalized(model, images)
+    graph = inference_graph(model, "float32" if scheme in ("int8", "mixed") else "uint8")
     converter = tf.lite.TFLiteConverter.from_keras_model(graph)
-    if scheme != "none":
+    if scheme not in ("none", "mixed"):
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if scheme == "float16":
         converter.target_spec.supported_types = [tf.float16]
@@ -57,6 +71,9 @@ def convert(model: TinySSD, scheme: Scheme, images: npt.NDArray[np.uint8] | None
         ]
         converter.inference_output_type = tf.int16
     result: bytes = converter.convert()
+    if scheme == "mixed":
+        assert images is not None
+        return mixed_int8(result, model.network, _spanning(images), keep, keep_type)
     return result
 
 
@@ -87,7 +104,8 @@ def main(folder: Path) -> int:
 
         model = load_tiny_ssd(job["model"])
         images = np.load(pictures) if pictures.is_file() else None
-        flatbuffer = with_metadata(convert(model, job["scheme"], images), model.network)
+        converted = convert(model, job["scheme"], images, keep=job["keep"], keep_type=job["keep_type"])
+        flatbuffer = with_metadata(converted, model.network)
         (folder / "result.tflite").write_bytes(flatbuffer)
     # Whatever TensorFlow raises must reach the user as one line, and this process has no user.
     except Exception as error:

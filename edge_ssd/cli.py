@@ -43,6 +43,7 @@ COMMANDS: dict[str, Command] = {
     "evaluate": Command("edge_ssd.training.evaluate_command", "average precision of a .keras or .tflite model"),
     "convert": Command("converters.convert_command", "quantise a .keras model into one self-describing .tflite"),
     "verify": Command("converters.verify_command", "compare a .tflite with the .keras model it was made from"),
+    "compare": Command("converters.compare_command", "every quantisation scheme of a model in one table"),
     "inspect": Command("converters.inspect_command", "show what a .tflite holds"),
     "detect": Command("device_apps.detect_command", "find objects in a picture, a folder or a video"),
     "camera": Command("device_apps.camera_command", "find objects in a live camera or stream"),
@@ -55,6 +56,7 @@ _EXTRAS = {
     "matplotlib": "train",
     "faster_coco_eval": "train",
     "ai_edge_litert": "device",
+    "ai_edge_quantizer": "mixed",
     "tflite_runtime": "device",
     "cv2": "camera",
 }

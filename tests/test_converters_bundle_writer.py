@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from converters.bundle_writer import BundleContent, bundle_bytes
+from converters.calibration import Calibration
 from edge_ssd.network import tiny_ssd
 from edge_ssd.runtime.bundle import Defaults, SelfTest, read_bundle
 from edge_ssd.runtime.selftest import image_from_differences
@@ -33,7 +34,8 @@ CONTENT = BundleContent(
     quantization="int8",
     defaults=Defaults(0.5, 0.45, 20),
     selftest=SELFTEST,
-    calibration_sha256="ab" * 32,
+    calibration=Calibration(np.zeros((2, 64, 96, 3), np.uint8), ("a.png", "b.png"), "ab" * 32, seed=7),
+    kept_layers={"classes_0": "float"},
     tools={"edge-ssd": "0", "keras": "3"},
     accuracy={"float": {"ap": 0.5}, "quantized": {"ap": 0.4}, "data": "fruit, val"},
 )
@@ -53,6 +55,8 @@ def test_the_runtime_reads_back_what_was_written(written: Path):
     assert bundle.details.quantization == "int8"
     assert bundle.metadata["accuracy"] == CONTENT.accuracy
     assert bundle.metadata["sha256"]["calibration"] == "ab" * 32
+    assert bundle.metadata["calibration"] == {"seed": 7, "images": ["a.png", "b.png"]}
+    assert bundle.metadata["kept_layers"] == {"classes_0": "float"}
     assert np.array_equal(bundle.anchors, NETWORK.anchors())
     selftest = bundle.selftest
     for name in ("image", "xyxy", "confidence", "class_id"):
@@ -92,10 +96,11 @@ def test_the_same_content_gives_the_same_bytes():
 
 def test_what_was_not_measured_is_null(tmp_path: Path):
     path = tmp_path / "bare.tflite"
-    path.write_bytes(bundle_bytes(replace(CONTENT, accuracy=None, calibration_sha256=None)))
+    path.write_bytes(bundle_bytes(replace(CONTENT, accuracy=None, calibration=None, kept_layers={})))
     metadata = read_bundle(path).metadata
     assert metadata["accuracy"] is None
     assert metadata["sha256"]["calibration"] is None
+    assert metadata["calibration"] is None
 
 
 def test_numbers_that_json_lacks_are_refused():

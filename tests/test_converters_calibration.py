@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from converters.calibration import choose_calibration
+from converters.calibration import calibration_warnings, choose_calibration
 from edge_ssd.data.dataset import Dataset, Sample
 from edge_ssd.errors import ImageError, SettingError
 from edge_ssd.network import InputSpec
@@ -73,3 +73,42 @@ def test_an_unreadable_picture_is_named(pictures: Dataset):
     pictures.samples[0].path.write_bytes(b"")
     with pytest.raises(ImageError, match=r"0\.png"):
         choose_calibration(pictures, SPEC, 10)
+
+
+# Warnings.
+
+
+def noise(count: int, low: int = 0, high: int = 256, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(low, high, (count, 32, 48, 3), np.uint8)
+
+
+def test_enough_pictures_like_those_of_validation_give_no_warning():
+    assert calibration_warnings(noise(32), noise(8, seed=1)) == ()
+    assert calibration_warnings(noise(32)) == ()
+
+
+def test_few_pictures_are_warned_of():
+    (warning,) = calibration_warnings(noise(31))
+    assert warning.startswith("only 31 calibration pictures")
+
+
+def test_constant_pictures_are_warned_of():
+    grey = np.repeat(np.arange(64, dtype=np.uint8), 32 * 48 * 3).reshape(64, 32, 48, 3)
+    (warning,) = calibration_warnings(grey)
+    assert warning.startswith("64 of 64 calibration pictures are of one colour")
+
+
+def test_copies_of_one_picture_are_warned_of():
+    (warning,) = calibration_warnings(np.repeat(noise(2), 20, axis=0))
+    assert warning.startswith("the 40 calibration pictures are only 2 different ones")
+
+
+def test_pictures_unlike_those_of_validation_are_warned_of_by_what_differs():
+    warnings = calibration_warnings(noise(40, 0, 120), noise(20, 100, 256))
+    assert [warning.split(": ")[1].split()[0] for warning in warnings] == ["brightness"]
+    assert "against 178" in warnings[0]
+    blue = noise(40)
+    blue[..., 2] = 255
+    blue[..., 0] //= 2
+    named = [warning.split(": ")[1].split()[0] for warning in calibration_warnings(blue, noise(20))]
+    assert named == ["brightness", "redness", "blueness", "contrast"]

@@ -14,6 +14,7 @@ from small_model import SIDE, train_small_model, write_squares
 
 from converters import quantize as quantize_module
 from converters.convert import convert_model
+from converters.layers import DEFAULT_KEEP, choose_layers
 from converters.quantize import SCHEMES, needs_calibration, quantize
 from converters.tflite_metadata import METADATA_NAME
 from converters.worker import convert, main
@@ -71,11 +72,12 @@ def conversion(tmp_path_factory, model_path: Path, squares: Path):
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_every_scheme_gives_the_heads_of_the_model(scheme, model, images):
-    flatbuffer = convert(model, scheme, images if needs_calibration(scheme) else None)
+    keep = choose_layers(model.network, DEFAULT_KEEP)
+    flatbuffer = convert(model, scheme, images if needs_calibration(scheme) else None, keep=keep)
     interpreter = open_interpreter(flatbuffer)
     assert interpreter.input_shape == (1, SIDE, SIDE, 3)
     # Relative RMSE of each head: rounding of int8 weights, and for int8 also of every layer's output.
-    allowed = {"int8": 0.08, "int16x8": 0.04, "dynamic": 0.05, "float16": 0.003, "none": 1e-4}[scheme]
+    allowed = {"int8": 0.08, "mixed": 0.08, "int16x8": 0.04, "dynamic": 0.05, "float16": 0.003, "none": 1e-4}[scheme]
     dtype = {"int8": np.int8, "int16x8": np.int16}.get(scheme, np.float32)
     class_maps, box_maps = model.head_maps(images[:1])
     heads = interpreter.invoke(images[0])
@@ -105,7 +107,7 @@ def test_int8_takes_pixels_as_they_are_and_each_head_has_its_own_scale(conversio
 def test_int8_keeps_nothing_but_the_layers(conversion):
     # Two convolutions in each of six blocks and two heads at each of five levels; batch normalisation and ReLU are in
     # the convolutions. The one QUANTIZE makes the uint8 pixels int8. (The last level's pool is over one cell here.)
-    counted = {operator.name: count for operator, count in conversion.operators.items()}
+    counted = {operator.name: count for operator, count in conversion.graph.counted().items()}
     assert counted == {"CONV_2D": 22, "MAX_POOL_2D": 6, "QUANTIZE": 1}
 
 
@@ -146,7 +148,9 @@ def test_calibration_needs_pictures(model_path: Path, images):
 
 
 def job(folder: Path, model: Path, scheme: str = "none") -> dict:
-    (folder / "job.json").write_text(json.dumps({"model": str(model), "shown": "my.keras", "scheme": scheme}))
+    (folder / "job.json").write_text(
+        json.dumps({"model": str(model), "shown": "my.keras", "scheme": scheme, "keep": [], "keep_type": "float"})
+    )
     status = main(folder)
     assert status == 1
     assert not (folder / "result.tflite").exists()
@@ -161,7 +165,7 @@ def test_the_worker_reports_in_one_line_and_under_the_users_name_for_the_file(tm
 
 
 def test_what_tensorflow_raises_is_a_model_error(tmp_path: Path, model_path: Path, monkeypatch):
-    def fail(*_):
+    def fail(*_, **__):
         raise RuntimeError("first line\nsecond line")
 
     monkeypatch.setattr("converters.worker.convert", fail)
@@ -221,7 +225,7 @@ def test_the_same_input_gives_the_same_bytes(conversion, tmp_path: Path, model_p
 def no_worker(monkeypatch, conversion):
     """The flatbuffer is there already: these tests are about what comes after."""
     flatbuffer = read_bundle(conversion.path).flatbuffer
-    monkeypatch.setattr("converters.convert.quantize", lambda *_: flatbuffer)
+    monkeypatch.setattr("converters.convert.quantize", lambda *_, **__: flatbuffer)
 
 
 def test_a_picture_of_the_users_own_becomes_the_self_test(no_worker, tmp_path: Path, model_path: Path, squares: Path):
@@ -336,7 +340,10 @@ def test_verify_compares_and_keeps_to_the_budget(conversion, model_path: Path, s
     words = ("verify", conversion.path, "--against", model_path, "--data", squares)
     assert command(*words, "--budget", 0.5, "--report", report) == 0
     printed = capsys.readouterr().out
-    assert re.search(r"^AP +\d\.\d{3} +\d\.\d{3} +[+-]\d\.\d{4}$", printed, re.MULTILINE)
+    assert re.search(r"^AP +\d\.\d{3} +\d\.\d{3} +\d\.\d{3} +[+-]\d\.\d{4}$", printed, re.MULTILINE)
+    assert re.search(r"^AP lost: -?\d\.\d{4}, 95 % interval -?\d\.\d{4} to -?\d\.\d{4}$", printed, re.MULTILINE)
+    assert "times faster; ai-edge-litert, 1 thread" in printed
+    assert len(re.findall(r"^  (?:classes|boxes)_\d +int8 ", printed, re.MULTILINE)) == 10
     assert "within the budget" in printed
     text = report.read_text("utf-8")
     assert text.count("data:image/jpeg;base64,") == 2 * 4  # both models, the four validation pictures

@@ -15,6 +15,7 @@ CONV = (3, 3, None, 3)
 OLD_POOL = (17, None, None, 2)
 NEWER = (127, 150, None, 1)
 CUSTOM = (32, 32, "MyOp", 1)
+UNKNOWN = (127, 999, None, 1)
 
 
 def model(codes, used) -> bytes:
@@ -63,7 +64,11 @@ def test_operators_are_counted_most_frequent_first():
 
 
 def test_codes_beyond_127_and_custom_operators():
-    assert count_operators(model([NEWER, CUSTOM], [0, 1])) == {Operator("BUILTIN_150", 1): 1, Operator("MyOp", 1): 1}
+    assert count_operators(model([NEWER, CUSTOM, UNKNOWN], [0, 1, 2])) == {
+        Operator("GELU", 1): 1,
+        Operator("MyOp", 1, custom=True): 1,
+        Operator("BUILTIN_999", 1): 1,
+    }
 
 
 def test_an_empty_graph_has_none():

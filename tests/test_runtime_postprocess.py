@@ -101,7 +101,8 @@ def test_it_is_the_reference_on_dequantised_heads(
         quantised = random.integers(limits.min, limits.max + 1, shape).astype(dtype)
         codes = random.integers(limits.min, limits.max + 1, (shape[0], 4)).astype(dtype)
         scale = scale / 256 if dtype is np.int16 else scale
-        logits = (quantised.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
+        # Less background, which softmax does not notice: where two rows score the same, so must the reference's.
+        logits = (quantised.astype(np.float32) - quantised[:, :1].astype(np.float32)) * np.float32(scale)
         offsets = (codes.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
         parts = heads(network, quantised, q + 1, scale, zero_point), heads(network, codes, 4, scale, zero_point)
     options = {
@@ -111,6 +112,19 @@ def test_it_is_the_reference_on_dequantised_heads(
         "class_agnostic": class_agnostic,
     }
     same(Postprocess(network)(*parts, **options), reference(network, logits, offsets, **options))  # type: ignore[arg-type]
+
+
+def test_equally_probable_anchors_score_the_same_and_keep_their_order() -> None:
+    """Every difference of 40 steps, wherever it lies: dequantised one by one they would differ by rounding."""
+    network = SMALL[1]
+    logits = np.tile(np.array([127, -128], np.int8), (network.num_anchors, 1))
+    rows = np.arange(3, 60)
+    logits[rows] = np.stack([rows - 90, rows - 50], axis=1)
+    parts = heads(network, logits, 2, 0.0731, -7), heads(network, np.zeros((network.num_anchors, 4), np.int8), 4, 1.0)
+    decoded = Postprocess(network)(*parts, iou_threshold=1.0)
+    assert len(decoded.scores) == len(rows)
+    assert len(set(decoded.scores.tolist())) == 1
+    np.testing.assert_allclose(decoded.boxes, network.anchors()[rows], atol=1e-6)
 
 
 @given(step=st.integers(-60, 60), zero_point=st.integers(-20, 20), scale=st.floats(0.01, 0.3))

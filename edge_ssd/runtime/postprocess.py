@@ -149,9 +149,11 @@ class Postprocess:
         """Of the anchors ``found``, those that do reach the threshold, best first: anchors, scores, class ids."""
         zero, scale = plan.class_table.take(found, axis=1)
         rows = logits.reshape(-1, self._columns).take(found, axis=0)
+        # Softmax sees differences only. Those of whole numbers are exact, and scaled afterwards: anchors that are
+        # equally probable then score exactly the same, and their order decides between them in every runtime.
         if self._columns == 2:  # softmax of two columns, as softmax() does it
             powers = rows.T.astype(np.float32, order="C")
-            powers -= zero
+            powers -= zero if logits.dtype.kind == "f" else powers[0].copy()
             powers *= scale
             powers -= np.maximum(powers[0], powers[1])
             np.exp(powers, out=powers)
@@ -159,7 +161,7 @@ class Postprocess:
             class_ids = np.zeros(len(found), np.int64)
         else:
             real = rows.astype(np.float32)
-            real -= zero[:, None]
+            real -= zero[:, None] if logits.dtype.kind == "f" else real[:, :1].copy()
             real *= scale[:, None]
             probabilities = softmax(real)[:, 1:]
             class_ids = probabilities.argmax(axis=1).astype(np.int64, copy=False)

@@ -1,0 +1,66 @@
+"""Precision–recall curves as inline SVG."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_ssd.evaluation.matching import IOU_THRESHOLDS, RECALLS, ClassMatches, precision_at_recalls
+
+__all__ = ["CURVE_IOUS", "curve", "curve_chart"]
+
+CURVE_IOUS: tuple[float, ...] = (0.5, 0.75)
+"""The thresholds that curves are drawn for: those of AP50 and AP75."""
+
+_LEFT, _TOP, _SIDE = 44, 28, 240
+_WIDTH, _HEIGHT = _LEFT + _SIDE + 12, _TOP + _SIDE + 42
+_TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+Floats = npt.NDArray[np.float64]
+
+
+def curve(classes: Sequence[ClassMatches], iou: float) -> Floats | None:
+    """Precision [101] at recalls 0, 0.01, … 1, averaged over the classes that have objects; None without any."""
+    row = int(np.argmin(np.abs(np.array(IOU_THRESHOLDS) - iou)))
+    tables = [precision_at_recalls(matches) for matches in classes]
+    rows = [table[row] for table in tables if table is not None]
+    mean: Floats | None = np.mean(rows, axis=0) if rows else None
+    return mean
+
+
+def curve_chart(title: str, before: Floats, after: Floats, names: tuple[str, str]) -> str:
+    """One chart with the float model's curve (solid) and the converted one's (dashed) over it."""
+    left, bottom = _LEFT, _TOP + _SIDE
+    grid = "".join(
+        f'<path d="M{left} {_y(value):.1f}H{left + _SIDE}M{_x(value):.1f} {_TOP}V{bottom}" class="grid"/>'
+        f'<text x="{left - 6}" y="{_y(value) + 4:.1f}" text-anchor="end">{value:g}</text>'
+        f'<text x="{_x(value):.1f}" y="{bottom + 16}" text-anchor="middle">{value:g}</text>'
+        for value in _TICKS
+    )
+    lines = "".join(
+        f'<path d="{_path(values)}" class="{kind}"/>' for values, kind in ((before, "before"), (after, "after"))
+    )
+    label = f"{title}: precision over recall, {names[0]} and {names[1]}"
+    return (
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{html.escape(label)}">'
+        f'<text x="{left}" y="16" class="title">{html.escape(title)}</text>{grid}{lines}'
+        f'<text x="{left + _SIDE / 2}" y="{bottom + 34}" text-anchor="middle">recall</text>'
+        f'<text x="12" y="{_TOP + _SIDE / 2}" text-anchor="middle" transform="rotate(-90 12 {_TOP + _SIDE / 2})">'
+        "precision</text></svg>"
+    )
+
+
+def _path(precision: Floats) -> str:
+    points = zip(RECALLS.tolist(), precision.tolist(), strict=True)
+    return "M" + "L".join(f"{_x(recall):.1f} {_y(value):.1f}" for recall, value in points)
+
+
+def _x(recall: float) -> float:
+    return _LEFT + recall * _SIDE
+
+
+def _y(precision: float) -> float:
+    return _TOP + (1 - precision) * _SIDE

@@ -1,0 +1,33 @@
+"""Runs in MediaPipe's environment: detect with its ObjectDetector. ``mediapipe_detect.py MODEL PICTURES.npz THRESHOLD``
+
+Prints one JSON list: for each picture, in the order of the names, a list of {"label", "score", "box": xyxy}.
+"""
+
+import json
+import sys
+
+import mediapipe
+import numpy as np
+from mediapipe.tasks.python import BaseOptions, vision
+
+
+def main() -> None:
+    model, pictures, threshold = sys.argv[1:]
+    options = vision.ObjectDetectorOptions(
+        base_options=BaseOptions(model_asset_path=model), score_threshold=float(threshold)
+    )
+    results = []
+    with vision.ObjectDetector.create_from_options(options) as detector, np.load(pictures) as arrays:
+        for name in sorted(arrays):
+            image = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=arrays[name])
+            results.append([as_dict(detection) for detection in detector.detect(image).detections])
+    print(json.dumps(results))
+
+
+def as_dict(detection) -> dict:
+    (category,), box = detection.categories, detection.bounding_box
+    corners = [box.origin_x, box.origin_y, box.origin_x + box.width, box.origin_y + box.height]
+    return {"label": category.category_name, "score": category.score, "box": corners}
+
+
+main()

@@ -1,0 +1,129 @@
+"""Which head costs what: models made of heads that are written here, so that the answer is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from converters.diagnosis import diagnose
+from edge_ssd.coding import offset_boxes
+from edge_ssd.data.dataset import Dataset, Sample
+from edge_ssd.network import tiny_ssd
+from edge_ssd.runtime.postprocess import Head
+
+pytest.importorskip("faster_coco_eval")
+
+NETWORK = tiny_ssd(("a",), input_size=(64, 64), width=0.25)
+ANCHOR = 4 * 27  # the first of a cell in the middle of level 0, an 8×8 map
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    """Each picture's object is the anchor above, a little moved; the picture's first pixel says by how much."""
+    samples = []
+    for i in range(6):
+        path = tmp_path / f"{i}.png"
+        pixels = np.zeros((64, 64, 3), np.uint8)
+        pixels[0, 0, 0] = i
+        Image.fromarray(pixels).save(path)
+        samples.append(Sample(path, truth(i)[None], np.array([0])))
+    return Dataset(tmp_path, ("a",), tuple(samples), "here")
+
+
+def truth(i: int) -> np.ndarray:
+    return (NETWORK.anchors()[ANCHOR] * 64 + np.float32([0.3, 0.2, 0.3, 0.2]) * i).astype(np.float32)
+
+
+def perfect(image: np.ndarray):
+    """Float heads that find the object exactly, and after it, less sure, something where nothing is."""
+    classes = [np.full((1, *level_shape(i), 8), 0, np.float32) for i in range(5)]
+    for values in classes:
+        values[..., 0::2] = 6  # background
+    boxes = [np.zeros((1, *level_shape(i), 16), np.float32) for i in range(5)]
+    classes[0].reshape(-1, 2)[ANCHOR] = (0, 5)
+    classes[0].reshape(-1, 2)[4 * 18] = (0, 3)
+    box = truth(int(image[0, 0, 0])) / 64
+    boxes[0].reshape(-1, 4)[ANCHOR] = offset_boxes(NETWORK.anchors()[ANCHOR][None], box[None], NETWORK.coding)[0]
+    return classes, boxes
+
+
+def level_shape(i: int) -> tuple[int, int]:
+    return NETWORK.levels[i].height, NETWORK.levels[i].width
+
+
+def model(change=lambda classes, boxes: ([Head(v) for v in classes], [Head(v) for v in boxes])):
+    return lambda images: [change(*perfect(image)) for image in images]
+
+
+def rounded(values: np.ndarray, scale: float, zero_point: int = 0) -> Head:
+    steps = np.round(values / scale) + zero_point
+    return Head(np.clip(steps, -128, 127).astype(np.int8), scale, zero_point)
+
+
+def test_a_model_is_as_good_as_itself(dataset: Dataset):
+    result = diagnose(model(), model(), NETWORK, dataset)
+    assert (result.float_ap, result.converted_ap, result.pictures) == (1.0, 1.0, 6)
+    assert all(row.gain == 0 for row in result.attributions)
+    assert all(head.relative_rmse == 0 and head.scale is None and head.dtype == "float32" for head in result.heads)
+    assert result.recommendation.startswith("Ship it")
+    assert [head.output for head in result.heads] == [f"{k}_{i}" for i in range(5) for k in ("classes", "boxes")]
+
+
+def test_the_head_with_coarse_steps_is_found_and_named(dataset: Dataset):
+    def coarse(classes, boxes):
+        heads = [Head(values) for values in boxes]
+        heads[0] = rounded(boxes[0], 1.7)
+        return [Head(values) for values in classes], heads
+
+    result = diagnose(model(coarse), model(), NETWORK, dataset)
+    gains = {row.name: row for row in result.attributions}
+    assert result.converted_ap < 0.9
+    assert gains["boxes_0"].gain == pytest.approx(1 - result.converted_ap)
+    assert gains["boxes_0"].ap == gains["all boxes"].ap == 1.0
+    assert gains["classes_0"].gain == gains["boxes_1"].gain == gains["all classes"].gain == 0
+    (head,) = [head for head in result.heads if head.scale is not None]
+    assert (head.output, head.dtype, head.scale, head.zero_point) == ("boxes_0", "int8", 1.7, 0)
+    assert head.relative_rmse > 0
+    assert result.recommendation.startswith(
+        "Keep out of int8 what its own rounding costs: --quantize mixed --keep boxes_0"
+    )
+
+
+def test_a_range_that_is_cut_off_asks_for_other_pictures(dataset: Dataset):
+    def narrow(classes, boxes):
+        heads = [Head(values) for values in classes]
+        # 127 steps reach 1.9: the two logits of objects, 5 and 3, become equal, as does background's 6.
+        heads[0] = rounded(classes[0], 0.015)
+        return heads, [Head(values) for values in boxes]
+
+    result = diagnose(model(narrow), model(), NETWORK, dataset)
+    (head,) = [head for head in result.heads if head.scale is not None]
+    # Half of the values are background's.
+    assert head.clipped == pytest.approx(0.5, abs=0.01)
+    assert (head.low, head.high) == (0, 6)
+    assert result.converted_ap < 0.99
+    assert result.recommendation.startswith("Calibrate on more, or other, pictures: values of classes_0 (")
+
+
+def test_an_error_that_comes_in_with_the_features_is_told_from_rounding(dataset: Dataset):
+    def shifted(classes, boxes):
+        heads = [Head(values) for values in boxes]
+        heads[0] = rounded(boxes[0] + 1.3, 0.05)
+        return [Head(values) for values in classes], heads
+
+    result = diagnose(model(shifted), model(), NETWORK, dataset)
+    head = next(head for head in result.heads if head.output == "boxes_0")
+    assert head.rounding_error < 0.1 * head.relative_rmse
+    assert "comes from the layers before the heads" in result.recommendation
+
+
+def test_to_dict_is_json(dataset: Dataset):
+    import json
+
+    facts = json.loads(json.dumps(diagnose(model(), model(), NETWORK, dataset).to_dict()))
+    assert facts["float_ap"] == 1
+    assert facts["heads"][0]["output"] == "classes_0"
+    assert facts["attributions"][0]["interval"] == {"low": 0, "high": 0}

@@ -1,0 +1,470 @@
+"""The files for other runtimes, read by those runtimes: they must find what the plain bundle finds."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from chosen_boxes import ChosenBox, save_model_that_finds
+from conftest import REPOSITORY, skip_or_fail
+from real_model import real_model
+from small_model import small_network, write_squares
+
+from converters.bundle_writer import BundleContent
+from converters.operators import count_operators
+from converters.profile_check import check_profile
+from converters.profile_file import PROFILES, profile_bytes, profile_model, profile_warnings, read_profile
+from converters.profile_graph import POSTPROCESS_SCORE, anchors_yxhw
+from converters.quantize import needs_calibration
+from converters.self_test import no_self_test
+from converters.stored_zip import stored_zip
+from edge_ssd import cli
+from edge_ssd.boxes import box_iou, clip_boxes
+from edge_ssd.errors import BundleError
+from edge_ssd.network import Network, tiny_ssd
+from edge_ssd.runtime.bundle import Defaults, SelfTest, read_bundle
+from edge_ssd.runtime.detector import Detector
+from edge_ssd.runtime.interpreter import open_interpreter
+from edge_ssd.runtime.postprocess import Decoded, Postprocess
+from edge_ssd.runtime.preprocess import read_image
+
+pytest.importorskip("tensorflow")
+pytest.importorskip("ai_edge_litert")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:Statistics for quantized inputs were expected:UserWarning"),
+    pytest.mark.filterwarnings("ignore:(?s).*tf.lite.Interpreter is deprecated:UserWarning"),
+]
+
+MEDIAPIPE, TASK_LIBRARY = REPOSITORY / ".venv-mediapipe", REPOSITORY / ".venv-tasklib"
+DEFAULTS = Defaults(score_threshold=0.5, iou_threshold=0.5, max_detections=100)
+
+# What the files have to agree on: every box of ours this sure is found, and nothing else this sure.
+SURE, IOU = 0.6, 0.9
+# Runtimes differ in int8 by a step or so, hence a score may lie on either side of SURE.
+SCORE_TOLERANCE = 0.05
+
+# Three classes and four boxes. Two of a class overlap by an IoU of 0.43, and two classes share nearly one place:
+# suppression across classes, or with another threshold than ours, would lose some.
+CHOSEN = [
+    ChosenBox(0, 0.9, (0.1, 0.1, 0.5, 0.5)),
+    ChosenBox(0, 0.8, (0.26, 0.1, 0.66, 0.5)),
+    ChosenBox(1, 0.85, (0.12, 0.1, 0.5, 0.5)),
+    ChosenBox(2, 0.7, (0.6, 0.6, 0.9, 0.95)),
+]
+
+
+class Found(NamedTuple):
+    label: str | int
+    score: float
+    box: np.ndarray
+
+
+def content_of(flatbuffer: bytes, network: Network, quantization: str = "none") -> BundleContent:
+    return BundleContent(
+        name="test",
+        network=network,
+        flatbuffer=flatbuffer,
+        quantization=quantization,
+        defaults=DEFAULTS,
+        selftest=no_self_test(network, 0.5),
+        calibration=None,
+        kept_layers={},
+        tools={"edge-ssd": "1"},
+        accuracy=None,
+    )
+
+
+def write_profile(path: Path, profile: str, flatbuffer: bytes, network: Network) -> Path:
+    content = content_of(flatbuffer, network)
+    path.write_bytes(profile_bytes(profile, profile_model(flatbuffer, network, DEFAULTS), content))
+    return path
+
+
+def flatbuffer_of(model: Any, scheme: str, images: np.ndarray | None = None) -> bytes:
+    from converters.worker import convert
+
+    return convert(model, scheme, images)
+
+
+@pytest.fixture(scope="module")
+def chosen(tmp_path_factory) -> tuple[bytes, Network]:
+    """A float network of 64×96 that finds CHOSEN in every picture: its plain flatbuffer."""
+    from edge_ssd.training.model import load_tiny_ssd
+
+    network = tiny_ssd(("ape", "bear", "cat"), input_size=(64, 96), width=0.25)
+    path = tmp_path_factory.mktemp("chosen") / "chosen.keras"
+    save_model_that_finds(path, network, CHOSEN)
+    return flatbuffer_of(load_tiny_ssd(path), "none"), network
+
+
+@pytest.fixture(scope="module")
+def banana_pictures(shared_data: Path) -> list[np.ndarray]:
+    """Real pictures of the banana model's input size: nothing resizes them."""
+    paths = sorted((shared_data / "bananas" / "bananas_val" / "images").iterdir())[::4]
+    return [read_image(path) for path in [*paths, shared_data / "photos" / "d2l_banana.jpg"]]
+
+
+@pytest.fixture(scope="module")
+def bananas(tmp_path_factory) -> dict[str, Path]:
+    """The int8 model and its two profiles."""
+    bundle, folder = read_bundle(real_model()), tmp_path_factory.mktemp("bananas")
+    files = {
+        profile: write_profile(folder / f"{profile}.tflite", profile, bundle.flatbuffer, bundle.network)
+        for profile in PROFILES
+    }
+    return {"bundle": bundle.path, **files}
+
+
+def detect(bundle: Path, pictures: list[np.ndarray]) -> list[list[Found]]:
+    with Detector(bundle, score_threshold=SURE - SCORE_TOLERANCE) as detector:
+        return [[Found(d.label, d.score, np.array(d.box)) for d in detector.detect(image)] for image in pictures]
+
+
+def run_peer(environment: Path, script: str, model: Path, pictures: list[np.ndarray], *more: object) -> Any:
+    """What a script of ``tests/peers`` prints, run by the Python of ``environment``."""
+    python = environment / "bin" / "python"
+    if not python.is_file():
+        skip_or_fail(f"no {environment.name}: `make {environment.name}/ready` makes it")
+    arrays = model.with_suffix(".npz")
+    np.savez(arrays, **{f"{i:04}": image for i, image in enumerate(pictures)})
+    words = [python, REPOSITORY / "tests" / "peers" / script, model, arrays, SURE - SCORE_TOLERANCE, *more]
+    # Not this process's settings: the peer's environment is its own.
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    done = subprocess.run(
+        [str(word) for word in words], capture_output=True, text=True, check=False, env=environ, timeout=240
+    )
+    arrays.unlink()
+    if "cannot open shared object file" in done.stderr:
+        skip_or_fail(f"{environment.name}: {done.stderr.strip().splitlines()[-1]}")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def read_found(rows: list[list[dict]]) -> list[list[Found]]:
+    return [[Found(row["label"], row["score"], np.array(row["box"])) for row in picture] for picture in rows]
+
+
+def agree(ours: list[list[Found]], theirs: list[list[Found]], size: tuple[int, int]) -> None:
+    """Every sure box of ours is theirs, with the same label, and they have no sure box that is not ours."""
+    assert len(ours) == len(theirs)
+    assert any(found.score >= SURE for picture in ours for found in picture)
+    for i, (mine, others) in enumerate(zip(ours, theirs, strict=True)):
+        for one, many, who in ((mine, others, "lost"), (others, mine, "too many")):
+            for found in one:
+                if found.score >= SURE:
+                    assert any(is_same(found, other, size) for other in many), (i, who, found, many)
+
+
+def is_same(one: Found, other: Found, size: tuple[int, int]) -> bool:
+    boxes = clip_boxes(np.array([one.box, other.box], np.float32), *size)
+    close = abs(one.score - other.score) <= SCORE_TOLERANCE
+    return one.label == other.label and close and bool(box_iou(boxes[:1], boxes[1:])[0, 0] >= IOU)
+
+
+def chosen_in(labels: tuple[str, ...] | range, size: tuple[int, int]) -> list[list[Found]]:
+    height, width = size
+    scale = np.array([width, height, width, height])
+    return [[Found(labels[row.class_id], row.score, np.array(row.box) * scale) for row in CHOSEN]]
+
+
+# The real peers.
+
+
+def test_mediapipe_finds_what_we_find(bananas: dict[str, Path], banana_pictures: list[np.ndarray]) -> None:
+    # MediaPipe rounds boxes down to whole pixels, so it is given the pictures enlarged: every pixel four by four,
+    # which its way of resizing turns back into the very same input.
+    large = [image.repeat(4, axis=0).repeat(4, axis=1) for image in banana_pictures]
+    ours = [
+        [found._replace(box=found.box * 4) for found in picture]
+        for picture in detect(bananas["bundle"], banana_pictures)
+    ]
+    rows = run_peer(MEDIAPIPE, "mediapipe_detect.py", bananas["mediapipe"], large)
+    agree(ours, read_found(rows), large[0].shape[:2])
+
+
+def test_the_task_library_finds_what_we_find(bananas: dict[str, Path], banana_pictures: list[np.ndarray]) -> None:
+    rows = run_peer(TASK_LIBRARY, "task_library_detect.py", bananas["postprocess"], banana_pictures)
+    agree(detect(bananas["bundle"], banana_pictures), read_found(rows), banana_pictures[0].shape[:2])
+
+
+@pytest.mark.parametrize("environment", [Path(sys.prefix), TASK_LIBRARY], ids=["here", "tasklib"])
+def test_readers_of_four_outputs_find_what_we_find(
+    environment: Path, bananas: dict[str, Path], banana_pictures: list[np.ndarray]
+) -> None:
+    """ai-edge-litert and tflite-runtime 2.14."""
+    results = run_peer(environment, "four_outputs.py", bananas["postprocess"], banana_pictures, 2)
+    ours = [[found._replace(label=0) for found in picture] for picture in detect(bananas["bundle"], banana_pictures)]
+    assert set(results) == {"by order", "by name"}
+    for rows in results.values():
+        agree(ours, read_found(rows), banana_pictures[0].shape[:2])
+
+
+def test_mediapipe_keeps_boxes_that_overlap_and_names_three_classes(chosen, tmp_path: Path) -> None:
+    flatbuffer, network = chosen
+    file = write_profile(tmp_path / "chosen.tflite", "mediapipe", flatbuffer, network)
+    rows = run_peer(MEDIAPIPE, "mediapipe_detect.py", file, [np.zeros((640, 960, 3), np.uint8)])
+    assert len(rows[0]) == len(CHOSEN)
+    agree(chosen_in(network.labels, (640, 960)), read_found(rows), (640, 960))
+
+
+def test_the_task_library_keeps_boxes_that_overlap_and_names_three_classes(chosen, tmp_path: Path) -> None:
+    flatbuffer, network = chosen
+    file = write_profile(tmp_path / "chosen.tflite", "postprocess", flatbuffer, network)
+    rows = run_peer(TASK_LIBRARY, "task_library_detect.py", file, [np.zeros((640, 960, 3), np.uint8)])
+    assert len(rows[0]) == len(CHOSEN)
+    agree(chosen_in(network.labels, (640, 960)), read_found(rows), (640, 960))
+
+
+def test_tflite_runtime_keeps_boxes_that_overlap(chosen, tmp_path: Path) -> None:
+    flatbuffer, network = chosen
+    file = write_profile(tmp_path / "chosen.tflite", "postprocess", flatbuffer, network)
+    for threads in (1, 2):
+        results = run_peer(TASK_LIBRARY, "four_outputs.py", file, [np.zeros((64, 96, 3), np.uint8)], threads)
+        for rows in results.values():
+            assert len(rows[0]) == len(CHOSEN)
+            agree(chosen_in(range(3), (64, 96)), read_found(rows), (64, 96))
+
+
+def test_no_detection_is_no_error(tmp_path: Path) -> None:
+    from edge_ssd.training.model import load_tiny_ssd
+
+    network = tiny_ssd(("ape", "bear", "cat"), input_size=(64, 64), width=0.25)
+    save_model_that_finds(tmp_path / "nothing.keras", network, [])
+    flatbuffer = flatbuffer_of(load_tiny_ssd(tmp_path / "nothing.keras"), "none")
+    file = write_profile(tmp_path / "nothing.tflite", "mediapipe", flatbuffer, network)
+    picture = [np.zeros((64, 64, 3), np.uint8)]
+    assert run_peer(MEDIAPIPE, "mediapipe_detect.py", file, picture) == [[]]
+    assert run_peer(TASK_LIBRARY, "task_library_detect.py", file, picture) == [[]]
+
+
+# The model, in the interpreter of this environment.
+
+
+def decoded(flatbuffer: bytes, network: Network, image: np.ndarray) -> Decoded:
+    heads = open_interpreter(flatbuffer).invoke(image)
+    levels = range(len(network.levels))
+    return Postprocess(network)(
+        [heads[f"classes_{i}"] for i in levels], [heads[f"boxes_{i}"] for i in levels], max_detections=100
+    )
+
+
+def outputs_of(model: bytes, image: np.ndarray, threads: int | None = None) -> Decoded:
+    """Those of 0.5 and more."""
+    heads = open_interpreter(model, threads).invoke(image)
+    boxes, classes, scores, count = (heads[f"output_{i}"].values[0] for i in (3, 2, 1, 0))
+    sure = (scores >= 0.5) & (np.arange(len(scores)) < count)
+    return Decoded(boxes[sure][:, [1, 0, 3, 2]], scores[sure], classes[sure].astype(np.int64))
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 8])
+def test_no_class_is_lost_with_any_number_of_threads(threads: int, chosen) -> None:
+    flatbuffer, network = chosen
+    found = outputs_of(profile_model(flatbuffer, network, DEFAULTS), np.zeros((64, 96, 3), np.uint8), threads)
+    expected = sorted(CHOSEN, key=lambda row: -row.score)
+    assert found.class_ids.tolist() == [row.class_id for row in expected]
+    np.testing.assert_allclose(found.scores, [row.score for row in expected], rtol=1e-5)
+    np.testing.assert_allclose(found.boxes, [row.box for row in expected], atol=1e-5)
+
+
+@pytest.mark.parametrize(("scheme", "classes"), [("int8", 1), ("int8", 5), ("int16x8", 3), ("float16", 2)])
+def test_it_is_the_plain_networks_detections(scheme: str, classes: int) -> None:
+    """A network of random weights, whose heads are wide enough to be sure of something everywhere."""
+    import keras
+
+    from edge_ssd.training.model import TinySSD
+
+    keras.utils.set_random_seed(classes)
+    network = tiny_ssd([f"class {i}" for i in range(classes)], input_size=(64, 96), width=0.25)
+    model = TinySSD(network)
+    random = np.random.default_rng(classes)
+    images = random.integers(0, 256, (4, 64, 96, 3)).astype(np.uint8)
+    for layer, maps in zip(model.cls_predictors, model.head_maps(images)[0], strict=True):
+        layer.kernel.assign(layer.kernel * (2 / np.std(maps)))
+    flatbuffer = flatbuffer_of(model, scheme, images if needs_calibration(scheme) else None)
+    profile = profile_model(flatbuffer, network, DEFAULTS)
+    for image in images:
+        ours, theirs = decoded(flatbuffer, network, image), outputs_of(profile, image)
+        assert len(ours.scores) >= 5
+        assert len(theirs.scores) == len(ours.scores)
+        np.testing.assert_allclose(theirs.scores, ours.scores, rtol=1e-5)
+        # The order of equal scores is the classes', then the anchors': compare as sets of rows.
+        rows = [
+            np.array(sorted(map(tuple, np.column_stack([found.class_ids, found.boxes]).round(4).tolist())))
+            for found in (ours, theirs)
+        ]
+        np.testing.assert_allclose(rows[0], rows[1], atol=2e-4)
+
+
+def test_the_network_itself_is_untouched_and_the_rest_is_common_operators(chosen) -> None:
+    flatbuffer, network = chosen
+    before = {operator.name: count for operator, count in count_operators(flatbuffer).items()}
+    model = profile_model(flatbuffer, network, DEFAULTS)
+    after = {operator.name: count for operator, count in count_operators(model).items()}
+    assert {name: after[name] for name in before if name in ("CONV_2D", "MAX_POOL_2D", "CAST")} == {
+        name: count for name, count in before.items() if name in ("CONV_2D", "MAX_POOL_2D", "CAST")
+    }
+    assert after["TFLite_Detection_PostProcess"] == 2  # three classes, two at once
+    assert model == profile_model(flatbuffer, network, DEFAULTS)
+
+
+def test_anchors_are_centre_form_y_first() -> None:
+    network = tiny_ssd(("a",), input_size=(64, 128), width=0.25)
+    # The first level's map is 8×16; its second cell, the first anchor, of size 0.2.
+    np.testing.assert_allclose(anchors_yxhw(network)[4], [0.5 / 8, 1.5 / 16, 0.2, 0.1], atol=1e-6)
+    assert anchors_yxhw(network).dtype == np.float32
+
+
+# The file.
+
+
+def test_the_archive_is_stored_and_names_the_labels(chosen, tmp_path: Path) -> None:
+    flatbuffer, network = chosen
+    file = write_profile(tmp_path / "chosen.tflite", "mediapipe", flatbuffer, network)
+    with zipfile.ZipFile(file) as archive:
+        assert {info.compress_type for info in archive.infolist()} == {zipfile.ZIP_STORED}
+        assert archive.read("labels.txt") == b"ape\nbear\ncat\n"
+    assert file.read_bytes() == write_profile(tmp_path / "again.tflite", "mediapipe", flatbuffer, network).read_bytes()
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_inspect_names_the_profile(profile: str, chosen, tmp_path: Path, capsys) -> None:
+    file = write_profile(tmp_path / "chosen.tflite", profile, *chosen)
+    assert cli.main(["inspect", str(file)]) == 0
+    printed = capsys.readouterr().out
+    for part in (f"profile     {profile}: for other runtimes", "labels      ape, bear, cat", "64×96 RGB", "IoU 0.5"):
+        assert part in printed
+    assert cli.main(["inspect", str(file), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["profile"] == profile
+    assert facts["bytes"] == file.stat().st_size
+    assert cli.main(["inspect", str(file), "--selftest"]) == 2
+    assert "carries no self-test" in capsys.readouterr().err
+
+
+def test_a_profile_is_no_bundle(chosen, tmp_path: Path) -> None:
+    file = write_profile(tmp_path / "chosen.tflite", "postprocess", *chosen)
+    with pytest.raises(BundleError, match="not an Edge SSD bundle"):
+        read_bundle(file)
+
+
+def test_other_files_are_no_profiles(chosen, tmp_path: Path) -> None:
+    (tmp_path / "bare.tflite").write_bytes(chosen[0])
+    (tmp_path / "text.tflite").write_bytes(b"edge_ssd_profile.json")
+    for name in ("bare.tflite", "text.tflite", "absent.tflite"):
+        assert read_profile(tmp_path / name) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"format_version": 2}, "does not know"),
+        ({"profile": "other"}, "does not know"),
+        ({"labels": None}, "cannot be read"),
+        ({"iou_threshold": "high"}, "cannot be read"),
+        ({"tools": []}, "cannot be read"),
+        ({"sha256": {"flatbuffer": "0"}}, "SHA-256 of its flatbuffer"),
+    ],
+)
+def test_a_description_that_cannot_be_is_refused(change: dict, reason: str, chosen, tmp_path: Path, capsys) -> None:
+    file = write_profile(tmp_path / "chosen.tflite", "postprocess", *chosen)
+    with zipfile.ZipFile(file) as archive:
+        start = min(info.header_offset for info in archive.infolist())
+        description = json.loads(archive.read("edge_ssd_profile.json"))
+    changed = json.dumps({**description, **change}).encode()
+    file.write_bytes(file.read_bytes()[:start] + stored_zip({"edge_ssd_profile.json": changed}, start=start))
+    assert refusal(file, capsys).endswith(("edge-ssd\n", "again\n"))
+    with pytest.raises(BundleError, match=reason):
+        read_profile(file)
+
+
+def test_a_damaged_profile_is_refused(chosen, tmp_path: Path, capsys) -> None:
+    file = write_profile(tmp_path / "chosen.tflite", "postprocess", *chosen)
+    whole = file.read_bytes()
+    changed = bytearray(whole)
+    changed[len(chosen[0]) // 2] ^= 1
+    file.write_bytes(changed)
+    assert "SHA-256" in refusal(file, capsys)
+    file.write_bytes(whole[:-30])
+    assert "copy or convert it again" in refusal(file, capsys)
+
+
+def refusal(file: Path, capsys) -> str:
+    assert cli.main(["inspect", str(file)]) == 2
+    error: str = capsys.readouterr().err
+    assert error.startswith(f"edge-ssd: error: {file}: ")
+    assert error.count("\n") == 1
+    return error
+
+
+def test_a_model_that_detects_something_else_is_not_written(chosen, tmp_path: Path) -> None:
+    flatbuffer, network = chosen
+    content, model = content_of(flatbuffer, network), profile_model(flatbuffer, network, DEFAULTS)
+    scale = np.array([96, 64, 96, 64])
+    boxes = np.array([row.box * scale for row in CHOSEN], np.float32)
+    scores, ids = np.array([row.score for row in CHOSEN], np.float32), np.array([row.class_id for row in CHOSEN])
+    black = np.zeros((64, 96, 3), np.uint8)
+
+    def check(keep: slice, class_ids: np.ndarray) -> None:
+        selftest = SelfTest(black, boxes[keep], scores[keep], class_ids[keep], 0.5)
+        check_profile(model, BundleContent(**{**vars(content), "selftest": selftest}), tmp_path / "out.tflite")
+
+    check(slice(None), ids)
+    with pytest.raises(BundleError, match=r"out.tflite: not written.*0 boxes lost, 1 too many"):
+        check(slice(3), ids)
+    with pytest.raises(BundleError, match="4 boxes lost, 4 too many"):
+        check(slice(None), (ids + 1) % 3)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_convert_writes_the_profile_that_was_asked_for(profile: str, tmp_path: Path, monkeypatch, capsys) -> None:
+    from edge_ssd.training.model import load_tiny_ssd
+
+    model, data, out = tmp_path / "squares.keras", write_squares(tmp_path / "squares"), tmp_path / "out.tflite"
+    save_model_that_finds(model, small_network(), [ChosenBox(0, 0.9, (0.2, 0.1, 0.6, 0.8))])
+    flatbuffer = flatbuffer_of(load_tiny_ssd(model), "none")
+    monkeypatch.setattr("converters.convert.quantize", lambda *_, **__: flatbuffer)
+    words = [
+        "convert",
+        model,
+        "--data",
+        data,
+        "--quantize",
+        "none",
+        "--no-accuracy",
+        "--profile",
+        profile,
+        "--out",
+        out,
+    ]
+    assert cli.main([str(word) for word in words]) == 0
+    printed = capsys.readouterr().out
+    assert f"profile     {profile}: gives the network's own 1 objects" in printed
+    assert "1 TFLite_Detection_PostProcess" in printed
+    assert "PROBLEM" not in printed
+    description = read_profile(out)
+    assert description is not None
+    assert description["profile"] == profile
+    with zipfile.ZipFile(out) as archive:
+        start = min(info.header_offset for info in archive.infolist())
+    found = outputs_of(out.read_bytes()[:start], np.zeros((64, 64, 3), np.uint8))
+    np.testing.assert_allclose(found.boxes, [(0.2, 0.1, 0.6, 0.8)], atol=1e-5)
+
+
+def test_mediapipe_stretches_and_the_user_is_told() -> None:
+    stretched = tiny_ssd(("a",), input_size=(64, 64), width=0.25)
+    letterboxed = tiny_ssd(("a",), input_size=(64, 64), width=0.25, resize="letterbox")
+    assert profile_warnings("mediapipe", stretched) == profile_warnings("postprocess", letterboxed) == []
+    (line,) = profile_warnings("mediapipe", letterboxed)
+    assert "stretches" in line
+
+
+def test_the_lowest_score_lets_readers_choose_their_own() -> None:
+    assert 0 < POSTPROCESS_SCORE < 0.2

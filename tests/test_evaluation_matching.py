@@ -1,0 +1,225 @@
+"""Matching and weighted average precision: by hand, against the evaluator, and against pycocotools."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge_ssd.data.dataset import Dataset, Sample
+from edge_ssd.evaluation.average_precision import Predictions, average_precision
+from edge_ssd.evaluation.bootstrap import Interval, paired_difference
+from edge_ssd.evaluation.matching import RECALLS, match_pictures, precision_at_recalls, weighted_ap
+
+pytest.importorskip("faster_coco_eval")
+
+
+def sample(boxes, class_ids=None) -> Sample:
+    boxes = np.array(boxes, np.float32).reshape(-1, 4)
+    ids = np.zeros(len(boxes), np.int64) if class_ids is None else np.array(class_ids, np.int64)
+    return Sample(Path("p.png"), boxes, ids)
+
+
+def found(boxes, scores, class_ids=None) -> Predictions:
+    boxes = np.array(boxes, np.float32).reshape(-1, 4)
+    ids = np.zeros(len(boxes), np.int64) if class_ids is None else np.array(class_ids, np.int64)
+    return Predictions(boxes, np.array(scores, np.float32), ids)
+
+
+def dataset(samples, labels=("a",)) -> Dataset:
+    return Dataset(Path("set"), labels, tuple(samples), "by hand")
+
+
+def random_case(seed: int, pictures: int = 12, labels: int = 3):
+    """Boxes near objects and elsewhere, all scores different."""
+    rng = np.random.default_rng(seed)
+    samples, predictions = [], []
+    for _ in range(pictures):
+        count = int(rng.integers(0, 5))
+        corner = rng.uniform(0, 70, (count, 2))
+        truth = np.concatenate([corner, corner + rng.uniform(8, 30, (count, 2))], axis=1)
+        ids = rng.integers(0, labels, count)
+        moved = np.repeat(truth, 2, axis=0) + rng.normal(0, 2.5, (2 * count, 4))
+        stray = rng.uniform(0, 60, (3, 2))
+        boxes = np.concatenate([moved, np.concatenate([stray, stray + 20], axis=1)])
+        boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2] + 1)
+        guess = np.concatenate([np.repeat(ids, 2), rng.integers(0, labels, 3)])
+        samples.append(sample(truth, ids))
+        predictions.append(found(boxes, rng.permutation(10_000)[: len(boxes)] / 10_000, guess))
+    samples.append(sample([[0, 0, 10, 10]], [0]))  # so that there is one object at least
+    predictions.append(found(np.zeros((0, 4)), []))
+    return dataset(samples, tuple("abc"[:labels])), predictions
+
+
+# By hand.
+
+
+def test_each_detection_takes_the_free_object_it_overlaps_most_with():
+    # Two objects side by side; the best-scored detection lies on the first, the second one lies there too.
+    truth = sample([[0, 0, 10, 10], [20, 0, 30, 10]])
+    predictions = [found([[0, 0, 10, 10], [0, 0, 10, 9], [20, 0, 30, 6]], [0.9, 0.8, 0.7])]
+    (matches,) = match_pictures(dataset([truth]), predictions)
+    assert matches.scores.tolist() == pytest.approx([0.9, 0.8, 0.7])
+    assert matches.correct[0].tolist() == [True, False, True]  # IoU 1; taken already; 0.6
+    assert matches.correct[2].tolist() == [True, False, True]  # at 0.60, reached exactly
+    assert matches.correct[3].tolist() == [True, False, False]  # at 0.65
+    assert matches.objects.tolist() == [2]
+
+
+def test_precision_is_read_from_the_falling_curve():
+    truth = sample([[0, 0, 10, 10], [20, 0, 30, 10]])
+    predictions = [found([[40, 40, 50, 50], [0, 0, 10, 10], [20, 0, 30, 10]], [0.9, 0.8, 0.7])]
+    (matches,) = match_pictures(dataset([truth]), predictions)
+    table = precision_at_recalls(matches)
+    # Precisions along the list are 0, 1/2 and 2/3; made falling, 2/3 everywhere.
+    assert table[0] == pytest.approx(np.full(101, 2 / 3))
+    assert weighted_ap([matches]) == pytest.approx(2 / 3)
+
+
+def test_recalls_that_are_not_reached_have_no_precision():
+    truth = sample([[0, 0, 10, 10], [20, 0, 30, 10]])
+    (matches,) = match_pictures(dataset([truth]), [found([[0, 0, 10, 10]], [0.9])])
+    assert precision_at_recalls(matches)[0].tolist() == [1.0] * 51 + [0.0] * 50
+    assert RECALLS[50] == pytest.approx(0.5)
+
+
+def test_a_class_without_objects_has_no_curve_and_is_left_out():
+    data = dataset([sample([[0, 0, 10, 10]], [0])], ("a", "b"))
+    one, other = match_pictures(data, [found([[0, 0, 10, 10], [0, 0, 5, 5]], [0.9, 0.8], [0, 1])])
+    assert precision_at_recalls(other) is None
+    assert weighted_ap([one, other]) == 1.0
+    assert np.isnan(weighted_ap([other]))
+
+
+def test_nothing_found_scores_nothing():
+    matches = match_pictures(dataset([sample([[0, 0, 10, 10]])]), [found(np.zeros((0, 4)), [])])
+    assert weighted_ap(matches) == 0.0
+
+
+# Against others.
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=15)
+def test_it_is_the_evaluators_average_precision(seed: int):
+    data, predictions = random_case(seed)
+    matches = match_pictures(data, predictions)
+    expected = average_precision(data, predictions)
+    assert weighted_ap(matches) == pytest.approx(expected.ap, abs=1e-9)
+    for label, own in zip(data.labels, matches, strict=True):
+        if expected.per_class[label] is not None:
+            assert weighted_ap([own]) == pytest.approx(expected.per_class[label], abs=1e-9)
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=15)
+def test_a_weight_counts_a_picture_so_many_times(seed: int):
+    data, predictions = random_case(seed)
+    weights = np.random.default_rng(seed).integers(0, 4, len(data))
+    weights[-1] = max(weights[-1], 1)
+    copies = [i for i, weight in enumerate(weights.tolist()) for _ in range(weight)]
+    repeated = replace(data, samples=tuple(data.samples[i] for i in copies))
+    expected = average_precision(repeated, [predictions[i] for i in copies]).ap
+    assert weighted_ap(match_pictures(data, predictions), weights.astype(np.float32)) == pytest.approx(
+        expected, abs=1e-9
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_pycocotools_agrees_on_the_same_detections(seed: int):
+    coco_module = pytest.importorskip("pycocotools.coco")
+    evaluator = pytest.importorskip("pycocotools.cocoeval")
+    data, predictions = random_case(seed, pictures=25)
+    truth, results = coco_form(data, predictions)
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco = coco_module.COCO()
+        coco.dataset = truth
+        coco.createIndex()
+        judge = evaluator.COCOeval(coco, coco.loadRes(results), "bbox")
+        judge.evaluate()
+        judge.accumulate()
+        judge.summarize()
+    ap, ap50, ap75 = judge.stats[:3]
+    mine = average_precision(data, predictions)
+    assert (mine.ap, mine.ap50, mine.ap75) == pytest.approx((ap, ap50, ap75), abs=1e-9)
+    assert weighted_ap(match_pictures(data, predictions)) == pytest.approx(ap, abs=1e-9)
+
+
+def coco_form(data: Dataset, predictions):
+    """COCO's form, written here anew: the test must not share the code that it checks."""
+
+    def xywh(box):
+        x0, y0, x1, y1 = (float(value) for value in box)
+        return [x0, y0, x1 - x0, y1 - y0]
+
+    annotations = []
+    for image_id, item in enumerate(data.samples, 1):
+        for box, class_id in zip(item.boxes_xyxy, item.class_ids.tolist(), strict=True):
+            shape = xywh(box)
+            annotations.append(
+                {"id": len(annotations) + 1, "image_id": image_id, "category_id": class_id + 1, "bbox": shape}
+                | {"area": shape[2] * shape[3], "iscrowd": 0}
+            )
+    truth = {
+        "images": [{"id": i, "width": 100, "height": 100} for i in range(1, len(data) + 1)],
+        "annotations": annotations,
+        "categories": [{"id": i, "name": label} for i, label in enumerate(data.labels, 1)],
+    }
+    results = [
+        {"image_id": i, "category_id": int(class_id) + 1, "bbox": xywh(box), "score": float(score)}
+        for i, each in enumerate(predictions, 1)
+        for box, score, class_id in zip(each.boxes_xyxy, each.scores, each.class_ids, strict=True)
+    ]
+    return truth, results
+
+
+# The interval.
+
+
+def test_the_difference_of_a_model_to_itself_is_nothing():
+    matches = match_pictures(*random_case(0))
+    assert paired_difference(matches, matches, resamples=50) == Interval(0.0, 0.0)
+
+
+def test_the_interval_holds_the_difference_and_turns_with_it():
+    data, predictions = random_case(1, pictures=40)
+    worse = [found(each.boxes_xyxy + 2, each.scores, each.class_ids) for each in predictions]
+    one, other = match_pictures(data, predictions), match_pictures(data, worse)
+    difference = weighted_ap(one) - weighted_ap(other)
+    interval = paired_difference(one, other, resamples=200)
+    assert 0 < interval.low < difference < interval.high
+    turned = paired_difference(other, one, resamples=200)
+    assert (turned.low, turned.high) == pytest.approx((-interval.high, -interval.low))
+    assert paired_difference(one, other, resamples=200, seed=1) != interval
+
+
+def test_it_is_the_bootstrap_by_the_evaluator_itself():
+    data, predictions = random_case(2, pictures=10)
+    worse = [found(each.boxes_xyxy + 1.5, each.scores, each.class_ids) for each in predictions]
+    interval = paired_difference(match_pictures(data, predictions), match_pictures(data, worse), resamples=25, seed=3)
+    rng, differences = np.random.default_rng(3), []
+    for _ in range(25):
+        drawn = sorted(rng.integers(0, len(data), len(data)).tolist())
+        repeated = replace(data, samples=tuple(data.samples[i] for i in drawn))
+        scores = [average_precision(repeated, [each[i] for i in drawn]).ap for each in (predictions, worse)]
+        differences.append(scores[0] - scores[1])
+    assert (interval.low, interval.high) == pytest.approx(tuple(np.quantile(differences, (0.025, 0.975))), abs=1e-9)
+
+
+def test_of_one_picture_nothing_can_be_said():
+    data = dataset([sample([[0, 0, 10, 10]])])
+    matches = match_pictures(data, [found([[0, 0, 10, 10]], [0.9])])
+    assert paired_difference(matches, matches) is None
+
+
+def test_draws_without_any_object_do_not_count():
+    empty = sample(np.zeros((0, 4)))
+    data = dataset([sample([[0, 0, 10, 10]]), empty])
+    matches = match_pictures(data, [found([[0, 0, 10, 10]], [0.9]), found(np.zeros((0, 4)), [])])
+    assert paired_difference(matches, matches, resamples=30) == Interval(0.0, 0.0)
