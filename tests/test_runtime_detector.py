@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -172,6 +173,15 @@ def test_arrays_files_and_pillow_images(bundle: Path, tmp_path: Path) -> None:
     expected = detector.detect(np.zeros((20, 30, 3), np.uint8)).to_dict()
     for image in (picture, tmp_path / "picture.png", str(tmp_path / "picture.png"), picture.convert("L")):
         assert detector.detect(image).to_dict() == expected
+
+
+@pytest.mark.usefixtures("fake")
+def test_a_frame_of_the_right_size_needs_no_pillow(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    detector = Detector(bundle)
+    assert len(detector.detect(np.zeros((32, 64, 3), np.uint8))) == 2
+    with pytest.raises(ImportError):
+        detector.detect(np.zeros((33, 64, 3), np.uint8))
 
 
 @pytest.mark.usefixtures("fake")

@@ -87,12 +87,12 @@ def preprocess(image_rgb: ImageArray, input_spec: InputSpec) -> tuple[ImageArray
     Returns:
         uint8 [height, width, 3] (the argument itself if it already fits) and where the picture lies in it.
     """
-    from PIL import Image
-
     placement = place(image_rgb.shape[:2], input_spec)
     if image_rgb.shape[:2] == (placement.height, placement.width):
         content = image_rgb
     else:
+        from PIL import Image  # here: frames of the right size need no Pillow
+
         size = (placement.width, placement.height)
         content = np.asarray(Image.fromarray(image_rgb).resize(size, Image.Resampling.BILINEAR))
     if content.shape[:2] == input_spec.size:
