@@ -84,7 +84,7 @@ check: $(VENV)/ready-test
 
 test: check test-python test-tflite test-arm
 
-test-python: $(VENV)/ready-test $(VENV_MEDIAPIPE)/ready $(VENV_TASKLIB)/ready
+test-python: $(VENV)/ready-test $(VENV_TFLITE)/ready $(VENV_MEDIAPIPE)/ready $(VENV_TASKLIB)/ready
 	$(VENV)/bin/python -m pytest --ignore-glob='tests/test_arm_*'
 
 # The runtime and what it stands on, with the old interpreter. `pytest`, not `python -m pytest`: the latter would

@@ -199,9 +199,14 @@ def test_the_task_library_finds_what_we_find(bananas: dict[str, Path], banana_pi
 def test_readers_of_four_outputs_find_what_we_find(
     environment: Path, bananas: dict[str, Path], banana_pictures: list[np.ndarray]
 ) -> None:
-    """ai-edge-litert and tflite-runtime 2.14."""
+    """ai-edge-litert and tflite-runtime 2.14.
+
+    Ours runs on the same interpreter: int8 heads differ by some steps from one to the other, which can turn two
+    nearly equal boxes round, and that is not the profile's doing.
+    """
     results = run_peer(environment, "four_outputs.py", bananas["postprocess"], banana_pictures, 2)
-    ours = [[found._replace(label=0) for found in picture] for picture in detect(bananas["bundle"], banana_pictures)]
+    found_here = read_found(run_peer(environment, "ours.py", bananas["bundle"], banana_pictures))
+    ours = [[found._replace(label=0) for found in picture] for picture in found_here]
     assert set(results) == {"by order", "by name"}
     for rows in results.values():
         agree(ours, read_found(rows), banana_pictures[0].shape[:2])

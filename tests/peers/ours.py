@@ -1,0 +1,26 @@
+"""What this project's own runtime finds, on the interpreter of the Python that runs this: MODEL PICTURES.npz SCORE."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from edge_ssd import Detector
+
+
+def main() -> None:
+    model, pictures, threshold = sys.argv[1:]
+    results = []
+    with Detector(model, score_threshold=float(threshold)) as detector, np.load(pictures) as arrays:
+        for name in sorted(arrays):
+            found = detector.detect(arrays[name])
+            results.append([{"label": d.label, "score": d.score, "box": list(d.box)} for d in found])
+    print(json.dumps(results))
+
+
+main()
