@@ -14,6 +14,7 @@ from edge_ssd.data.dataset import Dataset  # noqa: E402 (after the check that Te
 from edge_ssd.data.load import load_dataset, split_dataset  # noqa: E402
 from edge_ssd.data.synthetic import make_synthetic  # noqa: E402
 from edge_ssd.errors import DataError, ModelError  # noqa: E402
+from edge_ssd.evaluation.keras_heads import keras_heads  # noqa: E402
 from edge_ssd.network import tiny_ssd  # noqa: E402
 from edge_ssd.training.history import HistoryRow, draw_history, read_history, write_history  # noqa: E402
 from edge_ssd.training.model import load_tiny_ssd  # noqa: E402
@@ -92,7 +93,7 @@ def test_a_detector_can_learn_its_pictures_by_heart(datasets: tuple[Dataset, Dat
     trainer = Trainer(network, recipe, tmp_path / "checkpoint.npz")
     for _ in range(recipe.epochs):
         trainer.fit_epoch(pictures)
-    assert evaluate_pictures(trainer.averaged, few, pictures).ap50 > 0.9
+    assert evaluate_pictures(keras_heads(trainer.averaged), network, few, pictures).ap50 > 0.9
 
 
 def test_target_loss_and_metrics_are_in_the_graph(datasets: tuple[Dataset, Dataset], tmp_path: Path) -> None:

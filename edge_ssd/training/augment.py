@@ -66,7 +66,7 @@ def zoom(pictures: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, factor: float)
     window = tf.concat([corner, corner + extent], axis=1)  # xyxy
     # crop_and_resize puts 1 on the centre of the last pixel and takes y before x.
     scale = tf.cast(size, tf.float32)[::-1]
-    span = tf.concat([(window[:, :2] * scale - 0.0) / (scale - 1), (window[:, 2:] * scale - 1) / (scale - 1)], axis=1)
+    span = tf.concat([window[:, :2] * scale / (scale - 1), (window[:, 2:] * scale - 1) / (scale - 1)], axis=1)
     pictures = tf.image.crop_and_resize(
         pictures, tf.gather(span, [1, 0, 3, 2], axis=1), tf.range(count), size, extrapolation_value=_GREY
     )

@@ -16,6 +16,7 @@ from typing import Any
 
 from edge_ssd.data.dataset import Dataset
 from edge_ssd.errors import DataError, ModelError
+from edge_ssd.evaluation.keras_heads import keras_heads
 from edge_ssd.files import atomic_path, check_writable
 from edge_ssd.network import Network
 from edge_ssd.progress import Progress
@@ -118,6 +119,7 @@ def train(
         config = replace(config, recipe=trainer.recipe)
         temporary.write_text(json.dumps(config.to_dict(), indent=1) + "\n", encoding="utf-8")
 
+    heads = keras_heads(trainer.averaged)
     with Progress("training", "steps") as progress:
 
         def show(step: int, steps: int) -> None:
@@ -125,7 +127,7 @@ def train(
 
         while trainer.finished_epochs < recipe.epochs:
             result = trainer.fit_epoch(train_pictures, show)
-            precision = evaluate_pictures(trainer.averaged, validation, val_pictures)
+            precision = evaluate_pictures(heads, network, validation, val_pictures)
             row = HistoryRow(
                 result.epoch,
                 result.loss,

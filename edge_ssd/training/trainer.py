@@ -16,8 +16,8 @@ import tensorflow as tf
 from edge_ssd.data.dataset import Dataset
 from edge_ssd.errors import ModelError
 from edge_ssd.evaluation.average_precision import AveragePrecision
-from edge_ssd.evaluation.evaluate import decode, score_predictions
-from edge_ssd.evaluation.keras_heads import KERAS_BATCH_SIZE, keras_heads
+from edge_ssd.evaluation.evaluate import HeadsFunction, decode, score_predictions
+from edge_ssd.evaluation.keras_heads import KERAS_BATCH_SIZE
 from edge_ssd.network import Network
 from edge_ssd.runtime.postprocess import Postprocess
 from edge_ssd.training.checkpoint import load_checkpoint, save_checkpoint
@@ -173,9 +173,13 @@ def make_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Opt
     return optimizer
 
 
-def evaluate_pictures(model: TinySSD, dataset: Dataset, pictures: Pictures) -> AveragePrecision:
-    """Average precision of ``model`` on pictures that are in memory, as ``edge-ssd evaluate`` measures it."""
-    heads, postprocess = keras_heads(model), Postprocess(model.network)
+def evaluate_pictures(heads: HeadsFunction, network: Network, dataset: Dataset, pictures: Pictures) -> AveragePrecision:
+    """Average precision on pictures that are in memory, as ``edge-ssd evaluate`` measures it.
+
+    ``heads`` is the model, from :func:`~edge_ssd.evaluation.keras_heads.keras_heads`: made once, since making it
+    compiles the model, and good for every epoch.
+    """
+    postprocess = Postprocess(network)
     decoded = [
         decode(postprocess, *maps)
         for start in range(0, len(pictures), KERAS_BATCH_SIZE)
