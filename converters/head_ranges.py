@@ -20,11 +20,12 @@ import numpy.typing as npt
 
 from converters.flatbuffer_model import read_model, write_model
 from edge_ssd.evaluation.evaluate import SCORE_THRESHOLD
+from edge_ssd.network import Network
 
 if TYPE_CHECKING:
     from edge_ssd.training.model import TinySSD
 
-__all__ = ["Range", "head_ranges", "relative_to_background", "with_head_ranges"]
+__all__ = ["Range", "head_ranges", "least_logit", "relative_to_background", "that_matter", "with_head_ranges"]
 
 Range = tuple[float, float]
 
@@ -32,7 +33,7 @@ Range = tuple[float, float]
 _LEAST_SCORE = 0.001
 # Beyond what the calibration pictures show, as a share of it: others will show a little more.
 _MARGIN = 0.1
-# The anchors of a level that fix its box range are at least so many, the best scored, be their scores ever so low.
+# The anchors of a level that matter are at least so many, the best scored, be their scores ever so low.
 _LEAST_ANCHORS = 200
 _BATCH = 16
 
@@ -70,7 +71,7 @@ def head_ranges(model: TinySSD, images: npt.NDArray[np.uint8]) -> dict[str, Rang
             highest = max(highest, float(found.max()))
             best[level].append(found)
             offsets[level].append(boxes.reshape(-1, 4))
-    lowest = math.log(_LEAST_SCORE / model.network.num_classes)
+    lowest = least_logit(model.network)
     ranges: dict[str, Range] = {}
     for level in range(len(model.network.levels)):
         ranges[f"classes_{level}"] = (lowest, highest + _MARGIN * (highest - lowest))
@@ -98,6 +99,22 @@ def with_head_ranges(flatbuffer: bytes, ranges: Mapping[str, Range]) -> bytes:
     return write_model(model)
 
 
+def least_logit(network: Network) -> float:
+    """The logit, relative to background's, that a class's need not be told from where it is lower."""
+    return math.log(_LEAST_SCORE / network.num_classes)
+
+
+def that_matter(best: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.bool_]:
+    """Which anchors of a level may become a detection, given the greatest logit of each relative to background's [A].
+
+    A score is at most what the logit alone makes of it; below :data:`~edge_ssd.evaluation.evaluate.SCORE_THRESHOLD`
+    nothing is looked at.
+    """
+    least = math.log(SCORE_THRESHOLD / (1 - SCORE_THRESHOLD))
+    enough = min(_LEAST_ANCHORS, len(best))
+    return best >= min(least, float(np.partition(best, -enough)[-enough]))
+
+
 class _Levels(list[list[Any]]):
     """An empty list for each level."""
 
@@ -115,10 +132,7 @@ def _heads(
 
 def _box_range(best: npt.NDArray[np.float32], offsets: npt.NDArray[np.float32]) -> Range:
     """Given the greatest logit [A] and the offsets [A, 4] of a level's anchors in all pictures."""
-    matters = math.log(SCORE_THRESHOLD / (1 - SCORE_THRESHOLD))
-    if len(best) > _LEAST_ANCHORS:
-        matters = min(matters, float(np.sort(best)[-_LEAST_ANCHORS]))
-    chosen = offsets[best >= matters]
+    chosen = offsets[that_matter(best)]
     margin = _MARGIN * float(np.ptp(chosen))
     low, high = float(chosen.min()) - margin, float(chosen.max()) + margin
     # No wider than all of them need, and with 0 in it, which must have a value of its own.

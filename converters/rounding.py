@@ -84,13 +84,17 @@ def round_weights(weights: Floats, together: Floats) -> Floats:
     order = np.argsort(-np.diag(damped), kind="stable")
     spread = np.linalg.cholesky(np.linalg.inv(damped[np.ix_(order, order)])).T
     left = weights[order]
+    # The converter takes a channel's steps from its greatest weight, which therefore stays what it is.
+    greatest = np.abs(left).argmax(axis=0)
+    stays = np.take_along_axis(left, greatest[None], axis=0)[0]
     done = np.empty_like(left)
     # In blocks, since one large product is many times faster than as many small ones.
     for start in range(0, count, _BLOCK):
         end = min(start + _BLOCK, count)
         errors = np.empty((end - start, left.shape[1]))
         for i in range(start, end):
-            done[i] = np.clip(np.round(left[i] / steps), -_STEPS, _STEPS) * steps
+            nearest = np.clip(np.round(left[i] / steps), -_STEPS, _STEPS) * steps
+            done[i] = np.where(greatest == i, stays, nearest)
             errors[i - start] = (left[i] - done[i]) / spread[i, i]
             left[i + 1 : end] -= np.outer(spread[i, i + 1 : end], errors[i - start])
         left[end:] -= spread[start:end, end:].T @ errors
