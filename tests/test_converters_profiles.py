@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from conftest import REPOSITORY, skip_or_fail
 from real_model import real_model
 from small_model import small_network, write_squares
 
-from converters.bundle_writer import BundleContent
+from converters.bundle_writer import BundleContent, bundle_bytes
 from converters.operators import count_operators
 from converters.profile_check import check_profile
 from converters.profile_file import PROFILES, profile_bytes, profile_model, profile_warnings, read_profile
@@ -123,6 +124,34 @@ def bananas(tmp_path_factory) -> dict[str, Path]:
     return {"bundle": bundle.path, **files}
 
 
+@pytest.fixture(scope="module")
+def three_kinds(tmp_path_factory, banana_pictures: list[np.ndarray]) -> dict[str, Path]:
+    """The banana model with three classes for its one, in int8: what a banana is, its anchor's shape decides.
+
+    Neighbouring anchors of different shape see the same banana, so that boxes of several classes lie on one another
+    with real scores and real offsets.
+    """
+    from edge_ssd.training.model import TinySSD, load_tiny_ssd
+
+    banana = load_tiny_ssd(REPOSITORY / "converters" / "models" / "banana.keras")
+    model = TinySSD(replace(banana.network, labels=("small", "large", "long")))
+    for one, other in zip(
+        [*banana.blocks, *banana.bbox_predictors], [*model.blocks, *model.bbox_predictors], strict=True
+    ):
+        other.set_weights(one.get_weights())
+    for one, other in zip(banana.cls_predictors, model.cls_predictors, strict=True):
+        kernel, bias = (weight.reshape(*weight.shape[:-1], 4, 2) for weight in one.get_weights())
+        kernel, bias = kernel[..., (0, 1, 1, 1)], bias[..., (0, 1, 1, 1)].copy()
+        for anchor, kind in enumerate((0, 1, 2, 2)):
+            bias[anchor, [1 + i for i in range(3) if i != kind]] -= 3
+        other.set_weights([kernel.reshape(*kernel.shape[:-2], -1), bias.reshape(-1)])
+    flatbuffer, folder = flatbuffer_of(model, "int8", np.stack(banana_pictures)), tmp_path_factory.mktemp("kinds")
+    bundle = folder / "bundle.tflite"
+    bundle.write_bytes(bundle_bytes(content_of(flatbuffer, model.network, "int8")))
+    files = {name: write_profile(folder / f"{name}.tflite", name, flatbuffer, model.network) for name in PROFILES}
+    return {"bundle": bundle, **files}
+
+
 def detect(bundle: Path, pictures: list[np.ndarray]) -> list[list[Found]]:
     with Detector(bundle, score_threshold=SURE - SCORE_TOLERANCE) as detector:
         return [[Found(d.label, d.score, np.array(d.box)) for d in detector.detect(image)] for image in pictures]
@@ -210,6 +239,25 @@ def test_readers_of_four_outputs_find_what_we_find(
     assert set(results) == {"by order", "by name"}
     for rows in results.values():
         agree(ours, read_found(rows), banana_pictures[0].shape[:2])
+
+
+def test_all_of_them_find_what_a_model_of_three_classes_finds(
+    three_kinds: dict[str, Path], banana_pictures: list[np.ndarray]
+) -> None:
+    size, bundle = banana_pictures[0].shape[:2], three_kinds["bundle"]
+    ours = detect(bundle, banana_pictures)
+    assert {found.label for picture in ours for found in picture if found.score >= SURE} == {"small", "large", "long"}
+    rows = run_peer(TASK_LIBRARY, "task_library_detect.py", three_kinds["postprocess"], banana_pictures)
+    agree(ours, read_found(rows), size)
+    large = [image.repeat(4, axis=0).repeat(4, axis=1) for image in banana_pictures]
+    rows = run_peer(MEDIAPIPE, "mediapipe_detect.py", three_kinds["mediapipe"], large)
+    enlarged = [[found._replace(box=found.box * 4) for found in picture] for picture in ours]
+    agree(enlarged, read_found(rows), large[0].shape[:2])
+    labels = read_bundle(bundle).labels
+    found_here = read_found(run_peer(TASK_LIBRARY, "ours.py", bundle, banana_pictures))
+    numbered = [[found._replace(label=labels.index(str(found.label))) for found in p] for p in found_here]
+    for rows in run_peer(TASK_LIBRARY, "four_outputs.py", three_kinds["postprocess"], banana_pictures, 2).values():
+        agree(numbered, read_found(rows), size)
 
 
 def test_mediapipe_keeps_boxes_that_overlap_and_names_three_classes(chosen, tmp_path: Path) -> None:
