@@ -296,6 +296,16 @@ def test_convert_prints_what_it_made(no_worker, tmp_path: Path, squares_model: P
     assert "calibrating on 4 pictures" in printed.err
 
 
+def test_convert_says_the_same_as_json(no_worker, tmp_path: Path, squares_model: Path, squares: Path, capsys):
+    out = tmp_path / "squares.tflite"
+    assert command("convert", squares_model, "--data", squares, "--out", out, "--calibration-images", 4, "--json") == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["file"], facts["scheme"], facts["bytes"]) == (str(out), "int8", out.stat().st_size)
+    assert facts["accuracy"] == {k: v for k, v in read_bundle(out).metadata["accuracy"].items() if k != "data"}
+    assert facts["operators"][0]["count"] == 22
+    assert "only 4 calibration pictures" in facts["warnings"][0]
+
+
 def test_convert_refuses_labels_that_the_model_does_not_have(
     no_worker, tmp_path: Path, squares_model: Path, squares: Path, capsys
 ):
