@@ -34,7 +34,7 @@ th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #ddd
 th, td { white-space: nowrap; } th:first-child, td:first-child { text-align: left; }
 .wide { overflow-x: auto; }
 .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 1rem; margin: 1.5rem 0; }
-.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(17rem, 1fr)); gap: 1rem; max-width: 50rem; }
+.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(13rem, 1fr)); gap: 1rem; }
 figure { margin: 0; } img { width: 100%; height: auto; } figcaption { font-size: .875rem; color: #555; }
 svg { width: 100%; height: auto; font: 11px system-ui, sans-serif; fill: #444; } svg .title { font-size: 13px; }
 svg path { fill: none; } .grid { stroke: #e4e4e4; } .before { stroke: #1f6fb4; stroke-width: 3; }
@@ -114,7 +114,9 @@ def _precision(result: Verification, scheme: str) -> str:
 
 
 def _verdict(result: Verification, budget: float | None) -> str:
-    parts = [f"{result.loss:.4f} AP lost"]
+    parts = [
+        f"{result.loss:.4f} AP lost (a negative loss is a gain)" if result.loss < 0 else f"{result.loss:.4f} AP lost"
+    ]
     if result.interval is not None:
         parts.append(
             f", with 95 % confidence between {result.interval.low:.4f} and {result.interval.high:.4f} "

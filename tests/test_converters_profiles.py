@@ -134,7 +134,7 @@ def three_kinds(tmp_path_factory, banana_pictures: list[np.ndarray]) -> dict[str
     from edge_ssd.training.model import TinySSD, load_tiny_ssd
 
     banana = load_tiny_ssd(REPOSITORY / "converters" / "models" / "banana.keras")
-    model = TinySSD(replace(banana.network, labels=("small", "large", "long")))
+    model = TinySSD(replace(banana.network, labels=("square", "wide", "tall")))
     for one, other in zip(
         [*banana.blocks, *banana.bbox_predictors], [*model.blocks, *model.bbox_predictors], strict=True
     ):
@@ -142,7 +142,7 @@ def three_kinds(tmp_path_factory, banana_pictures: list[np.ndarray]) -> dict[str
     for one, other in zip(banana.cls_predictors, model.cls_predictors, strict=True):
         kernel, bias = (weight.reshape(*weight.shape[:-1], 4, 2) for weight in one.get_weights())
         kernel, bias = kernel[..., (0, 1, 1, 1)], bias[..., (0, 1, 1, 1)].copy()
-        for anchor, kind in enumerate((0, 1, 2, 2)):
+        for anchor, kind in enumerate((0, 0, 1, 2)):
             bias[anchor, [1 + i for i in range(3) if i != kind]] -= 3
         other.set_weights([kernel.reshape(*kernel.shape[:-2], -1), bias.reshape(-1)])
     flatbuffer, folder = flatbuffer_of(model, "int8", np.stack(banana_pictures)), tmp_path_factory.mktemp("kinds")
@@ -246,7 +246,7 @@ def test_all_of_them_find_what_a_model_of_three_classes_finds(
 ) -> None:
     size, bundle = banana_pictures[0].shape[:2], three_kinds["bundle"]
     ours = detect(bundle, banana_pictures)
-    assert {found.label for picture in ours for found in picture if found.score >= SURE} == {"small", "large", "long"}
+    assert {found.label for picture in ours for found in picture if found.score >= SURE} == {"square", "wide", "tall"}
     rows = run_peer(TASK_LIBRARY, "task_library_detect.py", three_kinds["postprocess"], banana_pictures)
     agree(ours, read_found(rows), size)
     large = [image.repeat(4, axis=0).repeat(4, axis=1) for image in banana_pictures]
