@@ -54,7 +54,10 @@ def test_int8_heads_of_every_shape_are_the_models(network: Network):
             found = (head.values.astype(np.float32) - head.zero_point) * head.scale
             assert found.shape == expected.shape
             if kind == "classes":
+                # Untrained logits are a step or so: the head's steps are made for scores.
                 found, expected = (relative_to_background(logits, network) for logits in (found, expected))
+                assert np.abs(found - expected).max() < 0.6 * head.scale
+                continue
             assert np.sqrt(np.mean((found - expected) ** 2) / np.mean(expected**2)) < 0.1
 
 
