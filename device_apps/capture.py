@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Protocol
 
-from device_apps.frames import Frame, Image, Notice, iterate
+from device_apps.frames import Frame, Image, Notice, SourceCounts, iterate
 from edge_ssd.errors import SourceError
 
 __all__ = ["CaptureSource", "Grabber"]
@@ -94,6 +94,10 @@ class CaptureSource:
     @property
     def fps(self) -> float | None:
         return self._fps
+
+    @property
+    def counts(self) -> SourceCounts:
+        return SourceCounts(frames=self._sequence, dropped=self._dropped)
 
     @property
     def dropped(self) -> int:

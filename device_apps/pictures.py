@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from device_apps.frames import Frame, Notice, iterate
+from device_apps.frames import Frame, Notice, SourceCounts, iterate
 from edge_ssd.errors import ImageError, SourceError
 from edge_ssd.runtime.preprocess import read_image
 
@@ -55,6 +55,10 @@ class PictureSource:
         self._paths = tuple(paths)
         self._unreadable = unreadable
         self._next = 0
+
+    @property
+    def counts(self) -> SourceCounts:
+        return SourceCounts(frames=self._next)
 
     @property
     def ended(self) -> bool:
