@@ -97,6 +97,10 @@ class CaptureSource:
         return self._fps
 
     @property
+    def counts(self) -> SourceCounts:
+        return SourceCounts(frames=self._sequence, dropped=self._dropped)
+
+    @property
     def dropped(self) -> int:
         return self._dropped
 
