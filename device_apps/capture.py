@@ -97,10 +97,6 @@ class CaptureSource:
         return self._fps
 
     @property
-    def counts(self) -> SourceCounts:
-        return SourceCounts(frames=self._sequence, dropped=self._dropped)
-
-    @property
     def dropped(self) -> int:
         return self._dropped
 

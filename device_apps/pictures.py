@@ -62,10 +62,6 @@ class PictureSource:
         return SourceCounts(frames=self._read)
 
     @property
-    def counts(self) -> SourceCounts:
-        return SourceCounts(frames=self._next)
-
-    @property
     def ended(self) -> bool:
         return self._next >= len(self._paths)
 
