@@ -28,7 +28,7 @@ class Frame:
         sequence: the source's own count from 0; a gap means that frames were dropped.
         captured_at: ``time.monotonic()`` when the source had it, in seconds.
         name: the file it was read from, or what the source is called.
-        read_seconds: how long reading and decoding it took; 0 where that was not measured.
+        read_seconds: how long reading and decoding it took, waiting for the device included.
     """
 
     image: Image
@@ -40,14 +40,14 @@ class Frame:
 
 @dataclass(frozen=True)
 class SourceCounts:
-    """What a source has counted so far.
+    """What a source has counted since it was entered.
 
     Attributes:
         frames: taken from the device, dropped ones included.
         dropped: replaced by a newer one before anybody took them.
         stalls: times that no frame came for longer than the stall limit.
-        reconnects: times that it was opened again successfully.
-        abandoned: capture threads that were left behind, stuck.
+        reconnects: times that it was opened again and gave a frame.
+        abandoned: capture threads that were left behind, stuck, so far.
         connected: a frame came within the stall limit; always True for recordings.
     """
 
@@ -67,8 +67,8 @@ class Source(Protocol):
         live: True for cameras and streams, where only the newest frame is given.
         fps: frames a second that the source announces, or None.
         dropped: frames that a newer one replaced before anybody took them.
-        counts: what it has counted so far; any thread may ask.
         ended: True when no further frame will come.
+        counts: see :class:`SourceCounts`; any thread may ask.
     """
 
     @property
@@ -80,9 +80,9 @@ class Source(Protocol):
     @property
     def dropped(self) -> int: ...
     @property
-    def counts(self) -> SourceCounts: ...
-    @property
     def ended(self) -> bool: ...
+    @property
+    def counts(self) -> SourceCounts: ...
 
     def read(self, timeout: float) -> Frame | None:
         """The next frame, or None when there is none within ``timeout`` seconds or the source has ended.
