@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from device_apps.loop import Sink
     from device_apps.sinks import Snapshot
 
-__all__ = ["add_arguments", "expand", "run"]
+__all__ = ["add_arguments", "check", "expand", "run"]
 
 _EXAMPLES = """\
 examples:
@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
     from device_apps.stats import Stats
     from device_apps.stats_report import StatsReport, describe
 
-    _check(args)
+    check(args)
     unreadable = Unreadable()
     with stop_on_signals() as stop, ExitStack() as stack:
 
@@ -147,7 +147,8 @@ def _saved(snapshot: Snapshot) -> bool:
     return True
 
 
-def _check(args: argparse.Namespace) -> None:
+def check(args: argparse.Namespace) -> None:
+    """Raise SettingError for what argparse lets through."""
     from device_apps.sinks import refuse_overwriting
 
     for name in ("width", "height", "max_frames"):

@@ -51,6 +51,7 @@ COMMANDS: dict[str, Command] = {
     "inspect": Command("converters.inspect_command", "show what a .tflite holds"),
     "detect": Command("device_apps.detect_command", "find objects in a picture, a folder or a video"),
     "camera": Command("device_apps.camera_command", "find objects in a live camera or stream"),
+    "service": Command("device_apps.service_command", "write a systemd unit that keeps a camera running"),
 }
 
 # The import name of each optional dependency, and the extra of pyproject.toml that installs it.

@@ -363,9 +363,9 @@ def start(*arguments: object) -> subprocess.Popen[str]:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 @pytest.mark.parametrize("kind", [MjpegServer, RtspServer])
-@pytest.mark.parametrize("silent", [False, True], ids=["running", "silent"])
+@pytest.mark.parametrize("state", ["running", "silent", "reconnecting"])
 def test_a_signal_ends_it_within_two_seconds_with_whole_files(
-    tmp_path: Path, kind: type[MjpegServer], number: int, silent: bool
+    tmp_path: Path, kind: type[MjpegServer], number: int, state: str
 ) -> None:
     video = tmp_path / "seen.mp4"
     with kind(fps=30) as server:
@@ -373,9 +373,14 @@ def test_a_signal_ends_it_within_two_seconds_with_whole_files(
         assert process.stdout is not None
         for _ in range(5):
             assert json.loads(process.stdout.readline())["detections"]
-        if silent:  # The read that is under way can then not be interrupted.
+        if state == "silent":  # The read that is under way can then not be interrupted.
             server.paused.set()
             time.sleep(0.2)
+        if state == "reconnecting":
+            server._stop_listening()
+            server.drop_clients()
+            assert process.stderr is not None
+            assert process.stderr.readline().startswith(f"edge-ssd: lost {server.url}")
         sent = time.monotonic()
         process.send_signal(number)
         out, err = process.communicate(timeout=10)
@@ -383,7 +388,7 @@ def test_a_signal_ends_it_within_two_seconds_with_whole_files(
     assert process.returncode == 0, err
     assert took < 2.0
     assert all(json.loads(line) for line in out.splitlines())
-    (summary,) = err.splitlines()
+    summary = err.splitlines()[-1]
     assert summary.startswith("edge-ssd: ")
     assert [path.name for path in tmp_path.iterdir()] == ["seen.mp4"]
     assert cv2.VideoCapture(str(video)).get(cv2.CAP_PROP_FRAME_COUNT) >= 1
