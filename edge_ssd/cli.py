@@ -51,6 +51,8 @@ COMMANDS: dict[str, Command] = {
     "inspect": Command("converters.inspect_command", "show what a .tflite holds"),
     "detect": Command("device_apps.detect_command", "find objects in a picture, a folder or a video"),
     "camera": Command("device_apps.camera_command", "find objects in a live camera or stream"),
+    "bench": Command("device_apps.bench_command", "time models on this machine, side by side"),
+    "doctor": Command("device_apps.doctor_command", "see whether this machine is ready, and what to do if not"),
     "service": Command("device_apps.service_command", "write a systemd unit that keeps a camera running"),
 }
 
