@@ -21,6 +21,7 @@ from statistics import median
 
 import cv2
 import numpy as np
+from endless import CLIP, Memory, Video
 
 from device_apps.capture import CaptureSource
 from device_apps.frames import Image
@@ -29,42 +30,6 @@ from edge_ssd.runtime.detector import Detector
 from edge_ssd.runtime.models import default_model
 
 TARGET = 0.9
-CLIP = Path(__file__).resolve().parents[2] / "device_apps" / "clips" / "bananas.mp4"
-
-
-class Memory:
-    """A grabber that always has a frame; a recording, so that the loop sees every one."""
-
-    live, fps = False, None
-
-    def __init__(self, images: list[Image]) -> None:
-        self._images = cycle(images)
-
-    def read(self) -> Image:
-        return next(self._images).copy()
-
-    def close(self) -> None:
-        pass
-
-
-class Video:
-    """A grabber that decodes a clip from the start again whenever it ends."""
-
-    live, fps = False, None
-
-    def __init__(self, path: Path) -> None:
-        self._path = str(path)
-        self._capture = cv2.VideoCapture(self._path)
-
-    def read(self) -> Image:
-        grabbed, picture = self._capture.read()
-        if not grabbed:
-            self._capture = cv2.VideoCapture(self._path)
-            _, picture = self._capture.read()
-        return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
-
-    def close(self) -> None:
-        self._capture.release()
 
 
 class Looker:

@@ -1,0 +1,154 @@
+"""Does the loop grow? python tests/benchmarks/soak.py [--seconds 1800] [--warm-up 300] [--json]
+
+A process of its own runs the camera loop at full speed on the shipped clip, over and over, with every local output on:
+the overlay drawn for each frame, a line of JSON a frame, events where there are any, numbers asked for once a second;
+no video. Once a second it notes its resident memory, its allocated Python blocks, threads and descriptors. After the
+warm-up a straight line is fitted to them.
+
+What this can see: memory in pages of 4 kB, on top of the allocator's own coming and going of some 100 kB, so half an
+hour resolves about 1 MB an hour. Blocks are exact: one Python object left behind each frame is seen within seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+from endless import Video
+
+from device_apps.capture import CaptureSource
+from device_apps.health import memory_bytes
+from device_apps.loop import Result, Sink, run_loop
+from device_apps.sinks import JsonLines, appending
+from device_apps.stats import Stats
+from edge_ssd.runtime.detector import Detector
+from edge_ssd.runtime.models import default_model
+
+TARGET = 1.0  # MB an hour
+
+
+class Sampler:
+    """A sink that looks at the overlay, and writes down once a second how the process is."""
+
+    finished = False
+
+    def __init__(self, stats: Stats) -> None:
+        self._stats = stats
+        self._start = self._next = time.monotonic()
+
+    def write(self, result: Result) -> None:
+        assert result.annotated.shape == result.frame.image.shape
+        if time.monotonic() < self._next:
+            return
+        self._next += 1.0
+        gc.collect()  # Rings of objects that nobody holds are no leak.
+        sample = {
+            "seconds": time.monotonic() - self._start,
+            "frames": self._stats.snapshot().frames,
+            "bytes": memory_bytes(),
+            "blocks": sys.getallocatedblocks(),
+            "threads": threading.active_count(),
+            "descriptors": len(os.listdir("/proc/self/fd")),  # noqa: PTH208
+        }
+        print(json.dumps(sample), flush=True)
+
+    def idle(self) -> None:
+        pass
+
+
+class Leak:
+    """A sink that keeps one object a frame, to see that it would be noticed."""
+
+    finished = False
+
+    def __init__(self) -> None:
+        self._kept: list[object] = []
+
+    def write(self, result: Result) -> None:
+        self._kept.append(object())
+
+    def idle(self) -> None:
+        pass
+
+
+def child(seconds: float, leak: bool) -> None:
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        detector = stack.enter_context(Detector(default_model()))
+        source = stack.enter_context(CaptureSource(Video, "clip"))
+        stats = Stats(source)
+        sinks: list[Sink] = [JsonLines(stack.enter_context(appending(Path(folder) / "seen.jsonl")))]
+        sinks += [*([Leak()] if leak else []), Sampler(stats)]
+        run_loop(source, detector, sinks, stats=stats, duration=seconds)
+
+
+def slope(x: list[float], y: list[float]) -> float:
+    """Of the straight line with the least squares."""
+    return float(np.polyfit(x, y, 1)[0])
+
+
+def soak(seconds: float, warm_up: float, leak: bool) -> dict[str, float]:
+    """Run a child so long; figures over the time after ``warm_up``."""
+    command = [sys.executable, __file__, "--child", str(seconds), *(["--leak"] if leak else [])]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    kept = [row for row in rows if row["seconds"] >= warm_up]
+    x = [row["seconds"] for row in kept]
+    megabytes = [row["bytes"] / 1e6 for row in kept]
+    third = max(1, len(kept) // 3)
+    return {
+        "seconds": x[-1] - x[0],
+        "frames": kept[-1]["frames"] - kept[0]["frames"],
+        "mb": float(np.median(megabytes)),
+        "mb_per_hour": 3600 * slope(x, megabytes),
+        "mb_grown": float(np.median(megabytes[-third:]) - np.median(megabytes[:third])),
+        "mb_range": max(megabytes) - min(megabytes),
+        "blocks_per_frame": slope([row["frames"] for row in kept], [row["blocks"] for row in kept]),
+        "threads_first": kept[0]["threads"],
+        "threads_last": kept[-1]["threads"],
+        "descriptors_first": kept[0]["descriptors"],
+        "descriptors_last": kept[-1]["descriptors"],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=1800)
+    parser.add_argument("--warm-up", type=float, default=300)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--leak", action="store_true", help="keep one object a frame, to see that it is noticed")
+    parser.add_argument("--child", type=float, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.child is not None:
+        child(args.child, args.leak)
+        return
+    found = soak(args.seconds, args.warm_up, args.leak)
+    if args.json:
+        print(json.dumps(found))
+        return
+    print(
+        f"{found['frames']} frames in {found['seconds']:.0f} s after {args.warm_up:.0f} s of warm-up, "
+        f"{found['frames'] / found['seconds']:.0f} a second"
+    )
+    print(
+        f"memory {found['mb']:.1f} MB, {found['mb_per_hour']:+.2f} MB an hour (target {TARGET}); "
+        f"last third against first {found['mb_grown']:+.2f} MB, range {found['mb_range']:.2f} MB"
+    )
+    print(f"Python blocks {found['blocks_per_frame']:+.4f} a frame")
+    print(
+        f"threads {found['threads_first']} → {found['threads_last']}, "
+        f"descriptors {found['descriptors_first']} → {found['descriptors_last']}"
+    )
+
+
+if __name__ == "__main__":
+    main()
