@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from device_apps.frames import Source
-    from device_apps.healing import Healing
     from device_apps.loop import Sink
     from device_apps.sinks import Snapshot
 
@@ -84,6 +83,7 @@ def expand(parser: argparse.ArgumentParser, options: Sequence[str]) -> list[str]
 def run(args: argparse.Namespace) -> int:
     """Run the command; returns 0, or 2 when something could not be read or written; raises what else went wrong."""
     from device_apps.first_open import enter_when_there
+    from device_apps.healing import Healing
     from device_apps.loop import run_loop
     from device_apps.sd_notify import Supervised
     from device_apps.signals import stop_on_signals
@@ -128,9 +128,9 @@ def run(args: argparse.Namespace) -> int:
             max_frames=args.max_frames,
             duration=args.duration,
         )
-        lost = sum(sink.lost for sink in sinks)
+        lost = any(sink.lost for sink in sinks if isinstance(sink, Healing))
         if snapshot is not None:
-            lost += not _saved(snapshot)
+            lost |= not _saved(snapshot)
     tell(describe(report.snapshot, report.fps))
     if report.failure is not None:
         raise report.failure
@@ -182,7 +182,7 @@ def _may_show(args: argparse.Namespace) -> bool:
     return reason is None
 
 
-def _open_sinks(args: argparse.Namespace, source: Source, stack: ExitStack) -> tuple[list[Healing], Snapshot | None]:
+def _open_sinks(args: argparse.Namespace, source: Source, stack: ExitStack) -> tuple[list[Sink], Snapshot | None]:
     from device_apps.healing import Healing
     from device_apps.sinks import JsonLines, Snapshot, appending
 
@@ -198,7 +198,7 @@ def _open_sinks(args: argparse.Namespace, source: Source, stack: ExitStack) -> t
         sinks.append((str(args.save_video), video))
     if args.jsonl is not None:
         stream = sys.stdout if args.jsonl == "-" else stack.enter_context(appending(Path(args.jsonl)))
-        sinks.append((args.jsonl, JsonLines(stream)))
+        sinks.append(("standard output" if args.jsonl == "-" else args.jsonl, JsonLines(stream)))
     if _may_show(args):
         from device_apps.window import Window
 

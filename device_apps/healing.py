@@ -90,5 +90,5 @@ class Healing:
             self._failing = True
             self._lost_before = self.lost
             reason = str(error) if isinstance(error, EdgeSSDError) else f"{self._name}: {error.strerror or error}"
-            self._notice(f"{reason}; detection goes on, and this is tried again from time to time")
+            self._notice(f"{reason}; detection goes on, and this is tried again in 10 s, then less often")
         self.lost += 1

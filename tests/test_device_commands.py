@@ -278,7 +278,7 @@ def test_detection_goes_on_when_lines_cannot_be_written(run: Run, clip: Path, tm
     warning, summary = err
     assert warning == (
         "edge-ssd: /dev/full: cannot be written: No space left on device; "
-        "detection goes on, and this is tried again from time to time"
+        "detection goes on, and this is tried again in 10 s, then less often"
     )
     assert summary.startswith("edge-ssd: 20 frames; ")
     assert picture.exists()

@@ -58,7 +58,7 @@ def test_the_video_ends_whole_before_the_disk_is_full_and_detection_goes_on(
     assert [json.loads(line)["sequence"] for line in lines] == list(range(FRAMES))
     warning, summary = said
     assert warning.startswith(f"edge-ssd: {video}: the disk is nearly full, so this video ends after ")
-    assert warning.endswith(" frames; detection goes on, and this is tried again from time to time")
+    assert warning.endswith(" frames; detection goes on, and this is tried again in 10 s, then less often")
     assert summary.startswith(f"edge-ssd: {FRAMES} frames; ")
     written = int(warning.partition(" ends after ")[2].partition(" ")[0])
     assert 5 < written < FRAMES

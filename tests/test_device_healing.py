@@ -75,7 +75,7 @@ def test_one_line_when_it_fails_and_one_when_it_is_back(parts: tuple[Failing, Cl
         healing.write(result())
     assert (sink.asked, sink.written, healing.lost) == (4, 2, 7)
     assert lines == [
-        "seen.jsonl: No space left on device; detection goes on, and this is tried again from time to time",
+        "seen.jsonl: No space left on device; detection goes on, and this is tried again in 10 s, then less often",
         "seen.jsonl: is written again; results left out meanwhile: 7",
     ]
 
