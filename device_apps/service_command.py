@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["add_arguments", "expand", "run"]
 
+# Options of the camera that name a file with a secret: where there is one, systemd hands it to the service.
+_SECRETS = ("mqtt_password_file", "mqtt_ca", "web_token_file")
+
 _EXAMPLES = """\
 examples:
   edge-ssd service --source 0 --model mine.tflite --jsonl seen.jsonl
@@ -71,6 +74,7 @@ def run(args: argparse.Namespace) -> int:
         user = shut.owner()
     camera = command_parser("camera")
     args.headless, args.wait, args.show = True, True, False
+    credentials = {"config.toml": f"/etc/{args.name}.toml", **_hand_over_secrets(args)}
     config, unit = args.to / f"{args.name}.toml", args.to / f"{args.name}.service"
     texts = {
         config: f"# Options of `edge-ssd camera` for the service {args.name}; relative paths are in "
@@ -79,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
         unit: unit_text(
             args.name,
             str(python),
-            f"/etc/{args.name}.toml",
+            credentials,
             user=user,
             groups=_groups(),
             home=home,
@@ -122,6 +126,18 @@ def _check(args: argparse.Namespace) -> None:
         args.model = str(Path(args.model).resolve())
     if not args.source.isdigit() and Path(args.source).exists():
         args.source = str(Path(args.source).absolute())
+
+
+def _hand_over_secrets(args: argparse.Namespace) -> dict[str, str]:
+    """What each file with a secret is called as a credential → its path; the options then name what is handed over."""
+    credentials = {}
+    for option in _SECRETS:
+        path = getattr(args, option, None)
+        if path is not None:
+            credentials[option] = str(Path(path).absolute())
+            # systemd.exec(5), "Credentials": the value of $CREDENTIALS_DIRECTORY for a service of the system.
+            setattr(args, option, Path(f"/run/credentials/{args.name}.service/{option}"))
+    return credentials
 
 
 def _shut_folder(path: Path) -> Path | None:

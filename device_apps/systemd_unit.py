@@ -5,7 +5,7 @@ Sources: systemd.service(5), systemd.exec(5), systemd.resource-control(5), of sy
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 __all__ = ["unit_text"]
 
@@ -23,8 +23,8 @@ StartLimitIntervalSec=0
 Type=notify
 NotifyAccess=main
 ExecStart={program} -m edge_ssd camera --config ${{CREDENTIALS_DIRECTORY}}/config.toml
-# systemd hands the file to the service, so it may hold a password and belong to root alone.
-LoadCredential=config.toml:{config}
+# systemd hands these files to the service, so they may hold passwords and belong to root alone.
+{credentials}
 Restart=on-failure
 RestartSec=5
 # The camera loop says that it is alive; a program that hangs is started anew.
@@ -82,14 +82,21 @@ WantedBy=multi-user.target
 
 
 def unit_text(
-    name: str, program: str, config: str, *, user: str | None, groups: Sequence[str], home: str, memory_max: str
+    name: str,
+    program: str,
+    credentials: Mapping[str, str],
+    *,
+    user: str | None,
+    groups: Sequence[str],
+    home: str,
+    memory_max: str,
 ) -> str:
     """The unit's text.
 
     Args:
         name: of the service and of its folder under /var/lib.
         program: absolute path of the Python that has edge_ssd.
-        config: absolute path of the TOML file on the device.
+        credentials: what files are called in the service, "config.toml" among them → their paths on the device.
         user: runs it; None lets systemd make one up (DynamicUser).
         groups: that the user needs for cameras and pins.
         home: "yes" hides the home folders, "read-only" where the program is in one.
@@ -98,7 +105,7 @@ def unit_text(
     return _UNIT.format(
         name=name,
         program=_quoted(program),
-        config=config.replace("%", "%%"),
+        credentials="\n".join(f"LoadCredential={name}:{path.replace('%', '%%')}" for name, path in credentials.items()),
         user="DynamicUser=yes" if user is None else f"User={user}",
         groups=" ".join(groups),
         home=home,

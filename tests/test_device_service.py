@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from configparser import ConfigParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from conftest import REPOSITORY, skip_or_fail
@@ -174,9 +175,25 @@ def test_a_program_in_a_closed_home_runs_as_its_owner(
 
 def test_words_that_systemd_would_misread_are_quoted() -> None:
     text = unit_text(
-        "x", '/opt/a b/100%/$x/"q"', "/etc/x.toml", user=None, groups=["video"], home="yes", memory_max="1G"
+        "x",
+        '/opt/a b/100%/$x/"q"',
+        {"config.toml": "/etc/10%.toml"},
+        user=None,
+        groups=["video"],
+        home="yes",
+        memory_max="1G",
     )
     assert 'ExecStart="/opt/a b/100%%/$$x/\\"q\\"" -m edge_ssd camera' in text
+    assert "LoadCredential=config.toml:/etc/10%%.toml\n" in text
+
+
+def test_files_with_secrets_are_handed_over_by_systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    args = SimpleNamespace(name="porch", mqtt_password_file=Path("secret"), web_token_file=None)
+    handed = service_command._hand_over_secrets(args)  # type: ignore[arg-type]
+    assert handed == {"mqtt_password_file": str(tmp_path / "secret")}
+    assert args.mqtt_password_file == Path("/run/credentials/porch.service/mqtt_password_file")
+    assert args.web_token_file is None
 
 
 @pytest.mark.parametrize(

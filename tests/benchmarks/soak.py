@@ -1,8 +1,8 @@
 """Does the loop grow? python tests/benchmarks/soak.py [--seconds 1800] [--warm-up 300] [--json]
 
 A process of its own runs the camera loop at full speed on the shipped clip, over and over, with every local output on:
-the overlay drawn for each frame, a line of JSON a frame, events where there are any, numbers asked for once a second;
-no video. Once a second it notes its resident memory, its allocated Python blocks, threads and descriptors. After the
+the overlay drawn for each frame, a line of JSON a frame, events with their pictures, numbers asked for once a second; no
+video. Once a second it notes its resident memory, its allocated Python blocks, threads and descriptors. After the
 warm-up a straight line is fitted to them.
 
 What this can see: memory in pages of 4 kB, on top of the allocator's own coming and going of some 100 kB, so half an
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import importlib.util
 import json
 import os
 import subprocess
@@ -20,6 +21,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -27,10 +29,12 @@ import numpy as np
 from endless import Video
 
 from device_apps.capture import CaptureSource
+from device_apps.frames import Source
 from device_apps.health import memory_bytes
 from device_apps.loop import Result, Sink, run_loop
 from device_apps.sinks import JsonLines, appending
 from device_apps.stats import Stats
+from edge_ssd.cli import command_parser
 from edge_ssd.runtime.detector import Detector
 from edge_ssd.runtime.models import default_model
 
@@ -81,12 +85,25 @@ class Leak:
         pass
 
 
+def event_sinks(folder: str, source: Source, stack: ExitStack, labels: Sequence[str]) -> list[Sink]:
+    """Events to a rotated file, each with a picture, under a quota that is soon reached."""
+    if importlib.util.find_spec("device_apps.event_options") is None:
+        return []
+    from device_apps.event_options import open_events
+
+    options = [f"--events={folder}/events.jsonl", "--events-max-mb=0.1", "--enter-after=0.1", "--leave-after=0.2"]
+    options += [f"--event-snapshots={folder}/pictures", "--event-snapshots-max-mb=5"]
+    args = command_parser("camera").parse_args(options)
+    return list(open_events(args, source, stack, lambda line: None, labels))
+
+
 def child(seconds: float, leak: bool) -> None:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         detector = stack.enter_context(Detector(default_model()))
         source = stack.enter_context(CaptureSource(Video, "clip"))
         stats = Stats(source)
         sinks: list[Sink] = [JsonLines(stack.enter_context(appending(Path(folder) / "seen.jsonl")))]
+        sinks += event_sinks(folder, source, stack, detector.labels)
         sinks += [*([Leak()] if leak else []), Sampler(stats)]
         run_loop(source, detector, sinks, stats=stats, duration=seconds)
 
