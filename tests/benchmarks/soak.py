@@ -1,8 +1,8 @@
 """Does the loop grow? python tests/benchmarks/soak.py [--seconds 1800] [--warm-up 300] [--json]
 
 A process of its own runs the camera loop at full speed on the shipped clip, over and over, with every local output on:
-the overlay drawn for each frame, a line of JSON a frame, events with their pictures, numbers asked for once a second; no
-video. Once a second it notes its resident memory, its allocated Python blocks, threads and descriptors. After the
+the overlay drawn for each frame, a line of JSON a frame, events with their pictures, the numbers asked for; no video.
+Once a second it notes its resident memory, its allocated Python blocks, threads and descriptors. After the
 warm-up a straight line is fitted to them.
 
 What this can see: memory in pages of 4 kB, on top of the allocator's own coming and going of some 100 kB, so half an
