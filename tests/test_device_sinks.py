@@ -77,6 +77,17 @@ def test_lines_are_appended_and_visible_at_once(tmp_path: Path) -> None:
     assert path.read_text().startswith("before\n{")
 
 
+def test_a_line_that_was_cut_off_spoils_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    path.write_text('{"sequence": 1}\n{"sequ')
+    for _ in range(2):
+        with appending(path) as file:
+            JsonLines(file).write(result())
+    lines = path.read_text().splitlines()
+    assert lines[:2] == ['{"sequence": 1}', '{"sequ']
+    assert [json.loads(line)["sequence"] for line in lines[2:]] == [0, 0]
+
+
 def test_a_full_disk_is_named() -> None:
     full = Path("/dev/full")
     if not full.exists():
