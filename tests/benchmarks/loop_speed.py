@@ -95,7 +95,8 @@ def main() -> None:
         processor = median(each.processor for each in looped) / median(each.processor for each in plain)
         print(
             f"{kind:6}  bare {bare_fps:6.1f} fps  loop {loop_fps:6.1f} fps  {loop_fps / bare_fps:.3f} "
-            f"(target {TARGET}), by rounds {median(each):.3f} ({min(each):.3f} to {max(each):.3f}); processor {processor:.3f}"
+            f"(target {TARGET}), by rounds {median(each):.3f} ({min(each):.3f} to {max(each):.3f}); "
+            f"processor {processor:.3f}"
         )
 
 
