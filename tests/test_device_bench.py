@@ -40,13 +40,13 @@ def sleepers(*seconds: float) -> tuple[list[Case], list[str]]:
 
 
 def test_the_ratio_is_to_the_first() -> None:
-    cases, _ = sleepers(0.002, 0.02)
-    first, second = time_cases(cases, IMAGE, frames=20, warm_up=0)
+    cases, _ = sleepers(0.001, 0.05)
+    first, second = time_cases(cases, IMAGE, frames=8, warm_up=0)
     assert first.ratio == 1.0
-    assert second.ratio > 2
+    assert second.ratio > 1.5
     assert first.stages["preprocess"] == (1.0, 1.0)
-    assert second.stages["invoke"] == (20.0, 20.0)
-    assert second.stages["detect"].p50 >= 20.0
+    assert second.stages["invoke"] == (50.0, 50.0)
+    assert second.stages["detect"].p50 >= 50.0
 
 
 def test_cases_take_turns_in_blocks_and_the_first_of_a_block_is_not_counted() -> None:

@@ -6,7 +6,8 @@ Once a second it notes its resident memory, its allocated Python blocks, threads
 warm-up a straight line is fitted to them.
 
 What this can see: memory in pages of 4 kB, on top of the allocator's own coming and going of some 100 kB, so half an
-hour resolves about 1 MB an hour. Blocks are exact: one Python object left behind each frame is seen within seconds.
+hour resolves about 1 MB an hour. Blocks are exact, once Python's and NumPy's own stores of freed ones are filled, which
+takes a thousand frames: after that, one object left behind each frame is one block a frame (see --leak).
 """
 
 from __future__ import annotations
@@ -32,9 +33,11 @@ from device_apps.capture import CaptureSource
 from device_apps.frames import Source
 from device_apps.health import memory_bytes
 from device_apps.loop import Result, Sink, run_loop
+from device_apps.overlay import draw
 from device_apps.sinks import JsonLines, appending
 from device_apps.stats import Stats
 from edge_ssd.cli import command_parser
+from edge_ssd.runtime.detections import Detections
 from edge_ssd.runtime.detector import Detector
 from edge_ssd.runtime.models import default_model
 
@@ -48,17 +51,22 @@ class Sampler:
 
     def __init__(self, stats: Stats) -> None:
         self._stats = stats
+        self._frames = self._samples = 0
         self._start = self._next = time.monotonic()
 
     def write(self, result: Result) -> None:
         assert result.annotated.shape == result.frame.image.shape
+        self._frames += 1
         if time.monotonic() < self._next:
             return
         self._next += 1.0
+        self._samples += 1
+        if self._samples % 10 == 0:  # Not each time: NumPy keeps small arrays of each size for the next of that size.
+            self._stats.snapshot()
         gc.collect()  # Rings of objects that nobody holds are no leak.
         sample = {
             "seconds": time.monotonic() - self._start,
-            "frames": self._stats.snapshot().frames,
+            "frames": self._frames,
             "bytes": memory_bytes(),
             "blocks": sys.getallocatedblocks(),
             "threads": threading.active_count(),
@@ -97,7 +105,17 @@ def event_sinks(folder: str, source: Source, stack: ExitStack, labels: Sequence[
     return list(open_events(args, source, stack, lambda line: None, labels))
 
 
-def child(seconds: float, leak: bool) -> None:
+def fill_label_cache() -> None:
+    """The overlay keeps the last 128 labels: full from the start, that is no growth."""
+    height, width = 480, 640
+    boxes = np.array([[0, 100, 50, 150]], np.float32)
+    for number in range(128):
+        label = Detections(boxes, np.ones(1, np.float32), np.zeros(1, np.int64), [f"label {number}"], (height, width))
+        draw(np.zeros((height, width, 3), np.uint8), label)
+
+
+def child(seconds: float, frames: int | None, leak: bool) -> None:
+    fill_label_cache()
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         detector = stack.enter_context(Detector(default_model()))
         source = stack.enter_context(CaptureSource(Video, "clip"))
@@ -105,7 +123,7 @@ def child(seconds: float, leak: bool) -> None:
         sinks: list[Sink] = [JsonLines(stack.enter_context(appending(Path(folder) / "seen.jsonl")))]
         sinks += event_sinks(folder, source, stack, detector.labels)
         sinks += [*([Leak()] if leak else []), Sampler(stats)]
-        run_loop(source, detector, sinks, stats=stats, duration=seconds)
+        run_loop(source, detector, sinks, stats=stats, duration=seconds, max_frames=frames)
 
 
 def slope(x: list[float], y: list[float]) -> float:
@@ -113,12 +131,14 @@ def slope(x: list[float], y: list[float]) -> float:
     return float(np.polyfit(x, y, 1)[0])
 
 
-def soak(seconds: float, warm_up: float, leak: bool) -> dict[str, float]:
-    """Run a child so long; figures over the time after ``warm_up``."""
-    command = [sys.executable, __file__, "--child", str(seconds), *(["--leak"] if leak else [])]
+def soak(args: argparse.Namespace) -> dict[str, float]:
+    """Run a child; figures over the time after the warm-up."""
+    limits = [] if args.frames is None else ["--frames", str(args.frames)]
+    leak = ["--leak"] if args.leak else []
+    command = [sys.executable, __file__, "--child", "--seconds", str(args.seconds), *limits, *leak]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
     rows = [json.loads(line) for line in done.stdout.splitlines()]
-    kept = [row for row in rows if row["seconds"] >= warm_up]
+    kept = [row for row in rows if row["seconds"] >= args.warm_up and row["frames"] >= args.warm_up_frames]
     x = [row["seconds"] for row in kept]
     megabytes = [row["bytes"] / 1e6 for row in kept]
     third = max(1, len(kept) // 3)
@@ -140,20 +160,22 @@ def soak(seconds: float, warm_up: float, leak: bool) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=1800)
-    parser.add_argument("--warm-up", type=float, default=300)
+    parser.add_argument("--warm-up", type=float, default=300, metavar="SECONDS")
+    parser.add_argument("--frames", type=int, help="end after so many")
+    parser.add_argument("--warm-up-frames", type=int, default=0)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--leak", action="store_true", help="keep one object a frame, to see that it is noticed")
-    parser.add_argument("--child", type=float, help=argparse.SUPPRESS)
+    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.child is not None:
-        child(args.child, args.leak)
+    if args.child:
+        child(args.seconds, args.frames, args.leak)
         return
-    found = soak(args.seconds, args.warm_up, args.leak)
+    found = soak(args)
     if args.json:
         print(json.dumps(found))
         return
     print(
-        f"{found['frames']} frames in {found['seconds']:.0f} s after {args.warm_up:.0f} s of warm-up, "
+        f"{found['frames']} frames in {found['seconds']:.0f} s after the warm-up, "
         f"{found['frames'] / found['seconds']:.0f} a second"
     )
     print(
