@@ -120,7 +120,11 @@ class Publisher:
         self._stop.set()
         self.wake()
         self._thread.join(max(0.0, deadline - time.monotonic()))
-        return not self._thread.is_alive()
+        if self._thread.is_alive():
+            return False
+        self._wake_reader.close()
+        self._wake_writer.close()
+        return True
 
     def _run(self) -> None:
         first, longest = self._delays
@@ -138,11 +142,13 @@ class Publisher:
                 reason = _in_words(error)
                 if isinstance(error, ssl.SSLError):
                     trouble, wait = reason, longest
+            finally:
+                session.close()
             if self._stop.is_set():
                 return
             if self._protocol != protocol:
                 continue
-            if session.connected:
+            if session.welcome:
                 delay = wait = first if trouble is _AWAY else wait
             self._tell(trouble, reason)
             delay = min(2 * delay, longest)
@@ -164,7 +170,9 @@ class _Session:
     """One connection, from its beginning to its end; a new client each time, which remembers nothing."""
 
     def __init__(self, publisher: Publisher) -> None:
-        self.connected = False
+        self.welcome = False  # The broker took us in, and took our first message.
+        self._connected = False
+        self._greeting: int | None = None  # packet id of that message
         self._of = publisher
         self._refusal: str | None = None
         self._last_id = 0  # Of the messages that were handed to the client.
@@ -190,15 +198,24 @@ class _Session:
         client.connect(address.host, address.port, keepalive=_KEEPALIVE_S)
         give_up = time.monotonic() + _CONNECT_S
         while not (stop.is_set() and self._finished()):
-            if not self.connected and time.monotonic() > give_up:
+            if not self.welcome and time.monotonic() > give_up:
                 raise TimeoutError("the broker does not answer")
-            if self.connected:
+            if self._connected and self._greeting is None:
+                # Alone, and its answer read before anything else is written: some brokers refuse a topic and hang up,
+                # and a refusal that came with writing would never be read.
+                self._greeting = self._publish(self._of._topics.availability, "online", retain=True)
+            if self.welcome:
                 self._send_retained()
                 self._send_messages()
             if not self._turn():
                 return
-        if self.connected:
+        if self.welcome:
             self._say_goodbye()
+
+    def close(self) -> None:
+        """Let go of the client, which closes its sockets when nobody holds it any more."""
+        client = self._client
+        client.on_connect = client.on_publish = client.on_disconnect = None
 
     def _turn(self) -> bool:
         """Wait for something to do and do it; False when the connection is gone. Raises :class:`_Refused`."""
@@ -252,7 +269,7 @@ class _Session:
     def _finished(self) -> bool:
         """Whether nothing is left to send, or no time for it."""
         of = self._of
-        if not self.connected:
+        if not self.welcome:
             return time.monotonic() >= of._deadline - _OFFLINE_S
         waiting = self._on_their_way or self._retaining or of._changed or of._spool.after(self._last_id, 1)
         return not waiting or time.monotonic() >= of._deadline - _OFFLINE_S
@@ -268,11 +285,7 @@ class _Session:
     def _on_connect(self, client: Client, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
         of = self._of
         if not reason.is_failure:
-            self.connected = True
-            with of._lock:
-                of._retained[of._topics.availability] = "online"
-                of._changed.update(of._retained)
-            of._tell(None)
+            self._connected = True
         elif reason == "Unsupported protocol version" and of._protocol == MQTTProtocolVersion.MQTTv5:
             of._protocol = MQTTProtocolVersion.MQTTv311  # The next session speaks the older one.
             self._refusal = "the broker does not speak MQTT 5"
@@ -283,6 +296,11 @@ class _Session:
         if reason.is_failure:  # Only MQTT 5 can tell. Gone on, events would be lost without a word.
             self._refusal = f"the broker refuses what is published under {self._of._address.prefix}/: {reason}"
             return
+        if number == self._greeting:
+            self.welcome = True
+            with self._of._lock:
+                self._of._changed.update(self._of._retained)
+            self._of._tell(None)
         self._retaining.discard(number)
         message = self._on_their_way.pop(number, None)
         if message is not None:
