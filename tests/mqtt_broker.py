@@ -102,7 +102,9 @@ class Observer:
         self.messages: list[tuple[str, str, bool]] = []
         self._subscribed = threading.Event()
         self._topic = topic
-        client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+        client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5, reconnect_on_failure=False)
+        self.gone = threading.Event()  # The connection is over, and all that came over it was read.
+        client.on_disconnect = lambda *rest: self.gone.set()
         client.on_connect = lambda client, *rest: client.subscribe(self._topic, qos=0)
         client.on_subscribe = lambda *rest: self._subscribed.set()
         client.on_message = self._keep
