@@ -85,10 +85,11 @@ class RotatedFile:
 
 
 class StreamLines:
-    """Writes lines to a file descriptor that is somebody else's, such as standard output."""
+    """Writes lines to an open file descriptor; ``owned`` ones are closed at the end."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, *, owned: bool) -> None:
         self._descriptor = descriptor
+        self._owned = owned
 
     def write(self, line: str) -> None:
         """Write a line, past any buffer: a reader that is slow or gone must not hold up the end of the program."""
@@ -97,7 +98,8 @@ class StreamLines:
             data = data[os.write(self._descriptor, data) :]
 
     def close(self) -> None:
-        """Nothing to do."""
+        if self._owned:
+            os.close(self._descriptor)
 
 
 class EventLines:
@@ -126,21 +128,22 @@ class EventLines:
         self._worker.put(json.dumps(event.to_dict(), ensure_ascii=False))
 
     def close(self, deadline: float) -> None:
-        # The file stays open: a thread that was left behind may still write to it. The system closes it.
-        self._worker.close(deadline)
+        if self._worker.close(deadline):  # Else a thread that was left behind may still write.
+            self._lines.close()
 
 
 def open_event_lines(target: str, max_bytes: int, kept: int, notice: Notice) -> EventLines:
     """The channel for what a user names: - (standard output), a file, or a pipe or device that is there."""
     if target == "-":
-        return EventLines("standard output", StreamLines(sys.stdout.fileno()), notice)
+        return EventLines("standard output", StreamLines(sys.stdout.fileno(), owned=False), notice)
     path = Path(target)
     if not path.exists() or path.is_file():
         return EventLines(target, RotatedFile(path, max_bytes, kept, notice), notice)
     try:
-        return EventLines(target, StreamLines(os.open(path, os.O_WRONLY | os.O_CLOEXEC)), notice)
+        stream = StreamLines(os.open(path, os.O_WRONLY | os.O_CLOEXEC), owned=True)
     except OSError as error:
         raise EdgeSSDError(f"{path}: cannot write to this file: {error.strerror}; name another one") from None
+    return EventLines(target, stream, notice)
 
 
 def _cut_half_line(path: Path) -> int:

@@ -24,7 +24,7 @@ from device_apps.tracker import Track, Tracker
 __all__ = ["Channel", "Event", "EventSink", "Pictures"]
 
 _REMEMBERED = 100  # Events that are kept for the web page.
-_FLUSH_S = 1.2  # All channels together, at the end: a service is to be gone two seconds after SIGTERM.
+_FLUSH_S = 1.0  # All channels together, at the end: a service is to be gone two seconds after SIGTERM.
 
 
 @dataclass(frozen=True)

@@ -57,13 +57,14 @@ class Worker(Generic[_T]):
             return False
         return True
 
-    def close(self, deadline: float) -> None:
+    def close(self, deadline: float) -> bool:
         """Let the thread finish what waits, but no longer than until ``deadline`` (``time.monotonic()``).
 
-        A thread that is stuck in a write, as on a network disk that went away, is left behind: it cannot be ended.
+        True when it is done. A thread that is stuck in a write, as on a network disk that went away, is left behind:
+        it cannot be ended. Called again, this does nothing.
         """
         if self._closing.is_set():
-            return
+            return False
         self._closing.set()
         while not self._done.is_set():
             try:
@@ -72,10 +73,12 @@ class Worker(Generic[_T]):
             except queue.Full:  # The thread makes room, unless it is stuck.
                 if time.monotonic() >= deadline:
                     break
-        if not self._done.wait(max(0.0, deadline - time.monotonic())):
+        done = self._done.wait(max(0.0, deadline - time.monotonic()))
+        if not done:
             self.lost += max(1, self._queue.qsize())
         if self.lost:
             self._notice(f"{self._name}: {self.lost} could not be written in time and were lost")
+        return done
 
     def _run(self) -> None:
         try:
