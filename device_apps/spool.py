@@ -18,6 +18,7 @@ from edge_ssd.errors import EdgeSSDError
 
 __all__ = ["Message", "Spool"]
 
+_VERSION = 1
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS messages (id INTEGER PRIMARY KEY, object TEXT NOT NULL, payload BLOB NOT NULL)
 """
@@ -35,8 +36,9 @@ class Message(NamedTuple):
 class Spool:
     """A queue on disk, for one process; its methods may be called from any thread.
 
-    Full, it drops its oldest messages and counts them. Where the disk cannot be written, messages wait in memory
-    under the same limits, are given out all the same, and go to the disk as soon as it takes them.
+    Full, it drops its oldest messages, counts them, and says so, once until it has been empty. Where the disk cannot
+    be written, messages wait in memory under the same limits, are given out all the same, and go to the disk as soon
+    as it takes them.
 
     Args:
         path: of the file; folders are made.
@@ -56,6 +58,7 @@ class Spool:
         self._new: dict[int, Message] = {}  # not on the disk yet
         self._gone: set[int] = set()  # still on the disk
         self._failing = False
+        self._told_full = False
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = _open(path, notice)
@@ -104,6 +107,7 @@ class Spool:
         """Forget messages that have arrived; unknown ids are no error."""
         with self._lock:
             self._forget([number for number in ids if number in self._sizes])
+            self._told_full = self._told_full and bool(self._sizes)
             self._sync()
 
     def close(self) -> None:
@@ -115,6 +119,9 @@ class Spool:
         while self._sizes and (len(self._sizes) > self._max_messages or self._bytes > self._max_bytes):
             self._forget([next(iter(self._sizes))])
             self.dropped += 1
+            if not self._told_full:
+                self._told_full = True
+                self._notice(f"{self.path}: holds as much as it may; from now on the oldest messages are dropped")
 
     def _forget(self, ids: Collection[int]) -> None:
         for number in ids:
@@ -166,9 +173,10 @@ def _connect(path: Path) -> sqlite3.Connection:
         (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise sqlite3.DatabaseError(str(verdict).replace("\n", " "))
-        with db:
-            db.execute(_SCHEMA)
-            db.execute("PRAGMA user_version=1")
+        if db.execute("PRAGMA user_version").fetchone() != (_VERSION,):  # Nothing is written where nothing has to be:
+            with db:  # on a full disk, a spool that is there can be opened.
+                db.execute(_SCHEMA)
+                db.execute(f"PRAGMA user_version={_VERSION}")
     except BaseException:
         db.close()
         raise

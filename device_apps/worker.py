@@ -53,6 +53,8 @@ class Worker(Generic[_T]):
         try:
             self._queue.put_nowait(item)
         except queue.Full:
+            if not self.lost:
+                self._notice(f"{self._name}: more comes than can be written; what finds no room is left out")
             self.lost += 1
             return False
         return True
@@ -77,7 +79,7 @@ class Worker(Generic[_T]):
         if not done:
             self.lost += max(1, self._queue.qsize())
         if self.lost:
-            self._notice(f"{self._name}: {self.lost} could not be written in time and were lost")
+            self._notice(f"{self._name}: {self.lost} could not be written and were left out")
         return done
 
     def _run(self) -> None:
@@ -108,6 +110,6 @@ class Worker(Generic[_T]):
             else:
                 if self._failing:
                     self._failing = False
-                    lost = f"; {self.lost} were lost meanwhile" if self.lost else ""
+                    lost = f"; {self.lost} were left out" if self.lost else ""
                     self._notice(f"{self._name}: can be written again{lost}")
                 return

@@ -18,7 +18,7 @@ import gpiozero
 import pytest
 from conftest import REPOSITORY
 from device_fake import RedDetector
-from event_parts import Notices, soon
+from event_parts import Notices, event, soon
 from gpiozero.pins.mock import MockFactory
 from mqtt_broker import Mosquitto, Observer, broker, certificates, need, password_file  # noqa: F401
 from PIL import Image
@@ -82,8 +82,8 @@ def test_the_shipped_model_on_the_shipped_clip_tells_everybody_the_same(tmp_path
     assert (latest["home/door/banana/present"], latest["home/door/banana/count"]) == ("OFF", "0")
     config = json.loads(latest["homeassistant/binary_sensor/edge_ssd_home_door/banana_present/config"])
     assert config["state_topic"] == "home/door/banana/present"
-    for event in events:
-        with Image.open(event["snapshot"]) as picture:
+    for item in events:
+        with Image.open(item["snapshot"]) as picture:
             picture.load()
     assert len(list(pictures.iterdir())) == len(events)
 
@@ -326,3 +326,16 @@ def test_spools_are_kept_apart_and_where_a_service_may_write(monkeypatch: pytest
     assert _default_spool("mqtt://a:1883/x") != _default_spool("mqtt://a:1883/y")
     monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/edge-ssd:/var/lib/other")
     assert _default_spool("mqtt://a:1883/x").parent == Path("/var/lib/edge-ssd")
+
+
+def test_the_guide_names_every_option_and_shows_real_events() -> None:
+    guide = (REPOSITORY / "docs" / "events.md").read_text(encoding="utf-8")
+    parser = argparse.ArgumentParser(add_help=False)
+    add_event_arguments(parser)
+    options = [option for action in parser._actions for option in action.option_strings]
+    assert [option for option in options if option not in guide] == []
+    shown = [json.loads(line) for line in guide.splitlines() if line.startswith('{"id"')]
+    assert len(shown) == 6
+    for event_ in shown:
+        leaving = {"duration_s", "reason"} if event_["kind"] == "leave" else set()
+        assert set(event_) == set(event(1).to_dict()) | leaving

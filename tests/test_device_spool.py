@@ -47,9 +47,11 @@ def test_it_is_all_there_the_next_time(tmp_path: Path) -> None:
 
 
 def test_the_oldest_go_when_there_are_too_many(tmp_path: Path) -> None:
-    spool = spool_at(tmp_path / "spool.sqlite", max_messages=3)
+    path, notices = tmp_path / "spool.sqlite", Notices()
+    spool = spool_at(path, max_messages=3, notices=notices)
     for number in range(10):
         spool.add("o", b"%d" % number)
+    assert notices.lines == [f"{path}: holds as much as it may; from now on the oldest messages are dropped"]
     assert [message.payload for message in spool.after(0, 99)] == [b"7", b"8", b"9"]
     assert (len(spool), spool.dropped) == (3, 7)
     spool.close()
@@ -128,6 +130,29 @@ def test_a_damaged_file_is_put_aside(tmp_path: Path, content: bytes | None) -> N
     assert line.startswith(f"{path}: is damaged (")
     assert line.endswith("it was put aside as spool.sqlite.damaged, and an empty one begun")
     assert path.with_name("spool.sqlite.damaged").read_bytes() == content
+
+
+def test_a_spool_that_is_there_opens_on_a_full_disk(tmp_path: Path) -> None:
+    """A limit on the size of files stands in for the disk."""
+    path = tmp_path / "spool.sqlite"
+    spool = spool_at(path)
+    for number in range(3):
+        spool.add("o", b"%d" % number)
+    spool.close()
+    script = """
+import resource, sys
+from pathlib import Path
+from device_apps.spool import Spool
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+said = []
+spool = Spool(Path(sys.argv[1]), max_messages=100, max_bytes=10**6, notice=said.append)
+spool.add("o", b"3")
+spool.remove([1])
+sys.stdout.write(repr([message.payload for message in spool.after(0, 9)]) + str(len(said)))
+"""
+    command = [sys.executable, "-c", script, str(path)]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "[b'1', b'2', b'3']1"
 
 
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:

@@ -44,7 +44,10 @@ def test_put_never_waits_and_what_finds_no_room_is_counted() -> None:
     go.set()
     work.close(in_time())
     assert done == [0, 1, 2]
-    assert notices.lines == ["a disk: 3 could not be written in time and were lost"]
+    assert notices.lines == [
+        "a disk: more comes than can be written; what finds no room is left out",
+        "a disk: 3 could not be written and were left out",
+    ]
 
 
 def test_what_fails_is_tried_again_and_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
