@@ -154,7 +154,7 @@ class EventSink:
         fps: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.run = f"{int(time.time()):x}{secrets.token_hex(2)}"
+        self.run = f"{int(time.time()):x}{secrets.token_hex(4)}"
         self._channels = tuple(channels)
         self._tracker = tracker or Tracker()
         self._pictures = pictures
