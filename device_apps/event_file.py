@@ -71,12 +71,17 @@ class RotatedFile:
         return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
 
     def _rotate(self) -> None:
-        names = [self._path, *(self._path.with_name(f"{self._path.name}.{i + 1}") for i in range(self._kept))]
+        def name(number: int) -> Path:
+            return self._path.with_name(f"{self._path.name}.{number}") if number else self._path
+
         if not self._kept:
             self._path.unlink(missing_ok=True)
-        for older, newer in reversed(list(zip(names[1:], names[:-1], strict=True))):
+        # Up to the first number that is free: so many have to make room, and a rotation that a kill cut short is
+        # taken up again.
+        free = next((number for number in range(1, self._kept) if not name(number).exists()), self._kept)
+        for number in range(free, 0, -1):
             with contextlib.suppress(FileNotFoundError):
-                newer.replace(older)
+                name(number - 1).replace(name(number))
         self._reopen()
 
     def _reopen(self) -> None:

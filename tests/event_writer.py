@@ -62,7 +62,9 @@ def main(folder: Path, url: str, pace: float) -> None:
                 print("running", flush=True)
             frame += 1
             time.sleep(pace)
-        while len(spool):
+        sink.write(result(0.0, frame, size=SIZE))  # Everything leaves.
+        assert not sink._tracker.present
+        while len(spool) or lines._worker._queue.qsize() or broker._worker._queue.qsize():
             time.sleep(0.01)
 
 

@@ -44,6 +44,18 @@ def test_a_full_file_is_put_aside_and_the_oldest_goes(tmp_path: Path) -> None:
     }
 
 
+def test_a_rotation_that_was_cut_short_is_taken_up_again(tmp_path: Path) -> None:
+    """Killed after NAME.1 had become NAME.2 and before NAME had become NAME.1."""
+    path = tmp_path / "events.jsonl"
+    for name, text in (("", "newest"), (".2", "older"), (".3", "oldest")):
+        (tmp_path / f"events.jsonl{name}").write_text(f"{text}\n")
+    file = rotated(path, max_bytes=8, kept=3)
+    file.write("next")
+    file.close()
+    contents = [(tmp_path / f"events.jsonl{name}").read_text().strip() for name in ("", ".1", ".2", ".3")]
+    assert contents == ["next", "newest", "older", "oldest"]
+
+
 def test_none_may_be_kept(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     file = rotated(path, max_bytes=20, kept=0)
