@@ -156,7 +156,8 @@ def open_events(
 
 def _open_mqtt(args: argparse.Namespace, notice: Notice, labels: Sequence[str]) -> MqttEvents:
     from device_apps.mqtt_address import parse_address, read_password, tls_context
-    from device_apps.mqtt_events import MqttEvents
+    from device_apps.mqtt_events import MqttEvents, client_id
+    from device_apps.mqtt_session import Login
     from device_apps.spool import Spool
 
     address = parse_address(args.mqtt)
@@ -173,9 +174,7 @@ def _open_mqtt(args: argparse.Namespace, notice: Notice, labels: Sequence[str]) 
         notice=notice,
     )
     return MqttEvents(
-        address,
-        password,
-        context,
+        Login(address, password, context, client_id(address.prefix)),
         spool,
         labels=labels,
         discovery_prefix=None if args.mqtt_discovery == "none" else args.mqtt_discovery,

@@ -11,15 +11,14 @@ from __future__ import annotations
 import hashlib
 import json
 import socket
-import ssl
 from collections import Counter
 from collections.abc import Sequence
 
 from device_apps.events import Event
 from device_apps.frames import Notice
 from device_apps.home_assistant import discovery, slugs
-from device_apps.mqtt import Publisher, Topics
-from device_apps.mqtt_address import MqttAddress
+from device_apps.mqtt import DELAYS, Publisher
+from device_apps.mqtt_session import Login
 from device_apps.spool import Spool
 from device_apps.worker import Worker
 
@@ -32,7 +31,7 @@ class MqttEvents:
     """A channel that publishes events to a broker.
 
     Args:
-        address, password, context: see :class:`~device_apps.mqtt.Publisher`.
+        login: where and as whom.
         spool: is closed with the channel.
         labels: that are announced at once; others are when they first appear.
         discovery_prefix: where Home Assistant listens; None announces nothing.
@@ -44,29 +43,24 @@ class MqttEvents:
 
     def __init__(
         self,
-        address: MqttAddress,
-        password: str | None,
-        context: ssl.SSLContext | None,
+        login: Login,
         spool: Spool,
         *,
         labels: Sequence[str],
         discovery_prefix: str | None,
         notice: Notice,
-        delays: tuple[float, float] | None = None,
+        delays: tuple[float, float] = DELAYS,
     ) -> None:
-        self.name = str(address)
-        self._prefix = address.prefix
+        self.name = str(login.address)
+        self._login = login
+        self._prefix = login.address.prefix
         self._discovery_prefix = discovery_prefix
-        self._topics = Topics(f"{address.prefix}/events", f"{address.prefix}/availability")
         self._spool = spool
         self._notice = notice
         self._counts: Counter[str] = Counter()
         self._labels: list[str] = []
         self._names: dict[str, str] = {}
-        more = {} if delays is None else {"delays": delays}
-        self._publisher = Publisher(
-            address, password, context, client_id(address.prefix), self._topics, spool, notice, **more
-        )
+        self._publisher = Publisher(login, spool, notice, delays)
         self._worker = Worker(str(spool.path), self._keep, _WAITING, notice)
         self._closed = False
         for label in labels:
@@ -109,7 +103,7 @@ class MqttEvents:
                 camera=self._prefix.replace("/", " "),
                 prefix=self._prefix,
                 discovery_prefix=self._discovery_prefix,
-                availability=self._topics.availability,
+                availability=self._login.availability,
             )
             for topic, payload in messages.items():
                 self._publisher.retain(topic, payload)

@@ -26,6 +26,7 @@ from device_apps.event_pictures import EventPictures
 from device_apps.events import EventSink
 from device_apps.mqtt_address import parse_address
 from device_apps.mqtt_events import MqttEvents
+from device_apps.mqtt_session import Login
 from device_apps.spool import Spool
 from device_apps.tracker import Tracker
 
@@ -37,9 +38,7 @@ FILE_BYTES = 20_000  # Small, so that files change while the process is killed.
 def main(folder: Path, url: str, pace: float) -> None:
     spool = Spool(folder / "spool.sqlite", max_messages=10**6, max_bytes=10**9, notice=tell)
     broker = MqttEvents(
-        parse_address(url),
-        None,
-        None,
+        Login(parse_address(url), None, None, "writer"),
         spool,
         labels=("banana", "apple"),
         discovery_prefix="homeassistant",

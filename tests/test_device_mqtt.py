@@ -15,6 +15,7 @@ from mqtt_broker import Mosquitto, Observer, broker, certificates, free_port, ne
 
 from device_apps.mqtt_address import MqttAddress, parse_address, read_password, tls_context
 from device_apps.mqtt_events import MqttEvents, client_id
+from device_apps.mqtt_session import Login
 from device_apps.spool import Spool
 from edge_ssd.errors import SettingError
 
@@ -32,12 +33,10 @@ def channel_to(
     discovery_prefix: str | None = None,
     labels: tuple[str, ...] = ("banana",),
 ) -> Iterator[MqttEvents]:
-    notice = notices or Notices()
+    notice, address = notices or Notices(), parse_address(url)
     spool = Spool(folder / "spool.sqlite", max_messages=10_000, max_bytes=10**7, notice=notice)
     channel = MqttEvents(
-        parse_address(url),
-        password,
-        context,
+        Login(address, password, context, client_id(address.prefix)),
         spool,
         labels=labels,
         discovery_prefix=discovery_prefix,
@@ -121,6 +120,10 @@ def test_certificates_that_are_none(tmp_path: Path) -> None:
         tls_context(tmp_path / "ca.pem")
     with pytest.raises(SettingError, match="No such file or directory; name a PEM file"):
         tls_context(tmp_path / "none.pem")
+
+
+def test_a_login_does_not_show_its_password() -> None:
+    assert "secret" not in repr(Login(parse_address("mqtt://me@broker"), "secret", None, "id"))
 
 
 def test_a_client_id_is_the_same_each_time_and_every_broker_takes_it() -> None:
