@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from device_apps.arguments import Unreadable, add_detector_arguments, make_detector, positive_float, positive_int, tell
+from device_apps.event_options import EXAMPLES as EVENT_EXAMPLES
+from device_apps.event_options import add_event_arguments, open_events
 from edge_ssd.errors import EdgeSSDError, SettingError
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ says as well goes first. Relative paths are relative to the working directory in
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the options."""
     parser.description = "Find objects in a live camera, a stream, or a recording."
-    parser.epilog = _EXAMPLES
+    parser.epilog = f"{_EXAMPLES}\n{EVENT_EXAMPLES}"
     source = parser.add_argument_group("source")
     source.add_argument(
         "--source",
@@ -70,6 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     limits = parser.add_argument_group("limits")
     limits.add_argument("--max-frames", type=int, metavar="N", help="end after so many frames")
     limits.add_argument("--duration", type=float, metavar="SECONDS", help="end after so many seconds")
+    add_event_arguments(parser)
     add_detector_arguments(parser)
 
 
@@ -117,6 +120,7 @@ def run(args: argparse.Namespace) -> int:
             return 0
         stats = supervised.stats = Stats(source)
         sinks, snapshot = _open_sinks(args, source, stack)
+        sinks += open_events(args, source, stack, tell, detector.labels)
         if args.stats_every is not None:
             stack.enter_context(StatsReport(stats, args.stats_every, as_json=args.stats_json))
         report = run_loop(
@@ -159,7 +163,7 @@ def check(args: argparse.Namespace) -> None:
         raise SettingError("--stats-json needs --stats-every SECONDS")
     if args.retries is not None and args.retries < 0:
         raise SettingError(f"--retries must be a whole number from 0, got {args.retries}")
-    for name in ("save_video", "jsonl", "snapshot"):
+    for name in ("save_video", "jsonl", "snapshot", "events"):
         path = getattr(args, name)
         if path is not None:
             option = f"--{name.replace('_', '-')}"

@@ -67,6 +67,8 @@ _EXTRAS = {
     "tflite_runtime": "device",
     "cv2": "camera",
     "tomli": "camera",
+    "paho": "mqtt",
+    "gpiozero": "gpio",
 }
 
 # What to do about an error of the system's.

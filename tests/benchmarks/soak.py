@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import importlib.util
 import json
 import os
 import subprocess
@@ -30,6 +29,7 @@ import numpy as np
 from endless import Video
 
 from device_apps.capture import CaptureSource
+from device_apps.event_options import open_events
 from device_apps.frames import Source
 from device_apps.health import memory_bytes
 from device_apps.loop import Result, Sink, run_loop
@@ -95,10 +95,6 @@ class Leak:
 
 def event_sinks(folder: str, source: Source, stack: ExitStack, labels: Sequence[str]) -> list[Sink]:
     """Events to a rotated file, each with a picture, under a quota that is soon reached."""
-    if importlib.util.find_spec("device_apps.event_options") is None:
-        return []
-    from device_apps.event_options import open_events
-
     options = [f"--events={folder}/events.jsonl", "--events-max-mb=0.1", "--enter-after=0.1", "--leave-after=0.2"]
     options += [f"--event-snapshots={folder}/pictures", "--event-snapshots-max-mb=5"]
     args = command_parser("camera").parse_args(options)
