@@ -5,18 +5,22 @@ There is no systemd in a test: its own verifier reads the unit, and a socket of 
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from configparser import ConfigParser
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
+import cv2
 import pytest
 from conftest import REPOSITORY, skip_or_fail
 from stream_servers import MjpegServer
@@ -327,6 +331,44 @@ def test_a_signal_ends_the_wait_for_a_source(tmp_path: Path, manager: Manager) -
     (line,) = end(process)
     assert line.startswith("edge-ssd: no camera at /dev/video97")
     manager.wait_for("STOPPING=1")
+
+
+def test_everything_is_whole_within_two_seconds(tmp_path: Path, manager: Manager) -> None:
+    """Video, lines, events, their pictures, a spool that nobody empties, and a camera that has just gone."""
+    with MjpegServer(fps=30) as server:
+        config = f'''
+        source = "{server.url}"
+        headless = true
+        save-video = "seen.mp4"
+        jsonl = "seen.jsonl"
+        events = "events.jsonl"
+        enter-after = 0.1
+        event-snapshots = "pictures"
+        mqtt = "mqtt://127.0.0.1:9"
+        mqtt-spool = "spool"
+        '''
+        process = start(tmp_path, config)
+        manager.wait_for("READY=1")
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "events.jsonl").exists() or not (tmp_path / "events.jsonl").read_text():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        server._stop_listening()
+        server.drop_clients()
+        assert process.stderr is not None
+        while not process.stderr.readline().startswith(f"edge-ssd: lost {server.url}"):
+            assert time.monotonic() < deadline
+        lines = end(process)
+    assert lines[-1].startswith("edge-ssd: ")
+    events = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    assert [event["kind"] for event in events][:1] == ["enter"]
+    assert all(json.loads(line) for line in (tmp_path / "seen.jsonl").read_text().splitlines())
+    assert cv2.VideoCapture(str(tmp_path / "seen.mp4")).get(cv2.CAP_PROP_FRAME_COUNT) >= 1
+    with closing(sqlite3.connect(tmp_path / "spool")) as spool:
+        (kept,) = spool.execute("SELECT COUNT(*) FROM messages").fetchone()
+    assert kept == len(events)
+    assert [path for path in (tmp_path / "pictures").iterdir() if path.suffix == ".jpg"]
+    assert not list(tmp_path.rglob(".*")), "nothing half-written"
 
 
 def test_a_loop_that_hangs_goes_silent(tmp_path: Path, manager: Manager) -> None:
