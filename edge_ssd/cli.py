@@ -59,6 +59,8 @@ _EXTRAS = {
     "ai_edge_quantizer": "mixed",
     "tflite_runtime": "device",
     "cv2": "camera",
+    "starlette": "web",
+    "uvicorn": "web",
 }
 
 # What to do about an error of the system's.
