@@ -54,6 +54,7 @@ class LoopedFrames:
     def __init__(self, frames: Sequence[np.ndarray], fps: float | None) -> None:
         self.fps = fps
         self.paused = threading.Event()
+        self.silent = False  # It has noticed that it is paused: the last frame is through.
         self.lost = False
         self._frames = frames
         self._count = 0
@@ -68,7 +69,8 @@ class LoopedFrames:
         return 0
 
     def read(self, timeout: float) -> Frame | None:
-        if self.paused.is_set():
+        self.silent = self.paused.is_set()
+        if self.silent:
             time.sleep(min(timeout, 0.02))
             return None
         if self.fps is not None:
