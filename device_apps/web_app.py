@@ -60,6 +60,8 @@ class Preview:
         host, port: where it listens.
         notice: is told what goes wrong.
         most_viewers: of the picture, and as many again of the feed.
+        feed: who listens.
+        closing: ends every stream when it is set, in the server's thread.
     """
 
     about: dict[str, Any]
@@ -73,6 +75,7 @@ class Preview:
     notice: Notice
     most_viewers: int = 32
     feed: Feed = field(default_factory=Feed)
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         self._page = Page("web_page.html")
@@ -118,7 +121,7 @@ class Preview:
         return self._page.response()
 
     async def _stream(self, request: Request) -> Response:
-        return Stream(live_picture(self.pictures), MJPEG, self._viewers)
+        return Stream(live_picture(self.pictures), MJPEG, self._viewers, self.closing)
 
     async def _snapshot(self, request: Request) -> Response:
         try:
@@ -135,7 +138,7 @@ class Preview:
             "recent": recent,
             "stats": await self._numbers(),
         }
-        return Stream(messages(self.feed, states), SSE, self._listeners)
+        return Stream(messages(self.feed, states), SSE, self._listeners, self.closing)
 
     async def _settings(self, request: Request) -> Response:
         if request.method == "POST":

@@ -17,7 +17,7 @@ from edge_ssd.errors import EdgeSSDError
 __all__ = ["WebServer"]
 
 _START_S = 10.0
-_GOODBYE_S = 0.25  # For answers that are under way; then the streams, which have no end, are cut off.
+_GOODBYE_S = 0.25  # For answers that are under way; who has not read them then is cut off.
 _STOP_S = 0.9
 
 _MOST_CONNECTIONS = 200
@@ -58,7 +58,6 @@ class WebServer:
         self._thread = threading.Thread(target=self._run, name="web server", daemon=True)
         self._started = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._closing: asyncio.Event | None = None
 
     def __enter__(self) -> WebServer:
         self._thread.start()
@@ -67,9 +66,9 @@ class WebServer:
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self._loop is not None and self._closing is not None:
+        if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # It has ended already.
-                self._loop.call_soon_threadsafe(self._closing.set)
+                self._loop.call_soon_threadsafe(self._preview.closing.set)
         self._thread.join(_STOP_S)
         self._listener.close()
 
@@ -80,7 +79,7 @@ class WebServer:
             self._notice(f"web: the server has ended: {type(error).__name__}: {error}")
 
     async def _serve(self) -> None:
-        self._loop, self._closing = asyncio.get_running_loop(), asyncio.Event()
+        self._loop = asyncio.get_running_loop()
         server = uvicorn.Server(
             uvicorn.Config(
                 self._preview.app(),
@@ -98,7 +97,7 @@ class WebServer:
         )
         telling = asyncio.ensure_future(self._preview.run())
         serving = asyncio.ensure_future(server.serve(sockets=[self._listener]))
-        closing = asyncio.ensure_future(self._closing.wait())
+        closing = asyncio.ensure_future(self._preview.closing.wait())
         self._started.set()
         try:
             await asyncio.wait({serving, telling, closing}, return_when=asyncio.FIRST_COMPLETED)

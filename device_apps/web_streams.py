@@ -26,6 +26,7 @@ MJPEG = f"multipart/x-mixed-replace; boundary={_BOUNDARY}"
 SSE = "text/event-stream; charset=utf-8"
 
 _SIGN_OF_LIFE_S = 15.0  # Proxies close connections that are silent for long.
+_GOODBYE_S = 0.1  # For the last bytes to a viewer who may be slow.
 
 
 class Seats:
@@ -48,29 +49,37 @@ class Seats:
 
 
 class Stream(Response):
-    """A response that sends ``chunks`` until they end or the viewer is gone, whichever is first."""
+    """A response that sends ``chunks`` until the viewer is gone or ``closing`` is set."""
 
-    def __init__(self, chunks: AsyncGenerator[bytes, None], media_type: str, seats: Seats) -> None:
+    def __init__(
+        self, chunks: AsyncGenerator[bytes, None], media_type: str, seats: Seats, closing: asyncio.Event
+    ) -> None:
         self.status_code = 200
         self.media_type = media_type
         self.background = None
         self.init_headers({"X-Accel-Buffering": "no"})  # nginx would collect it otherwise.
         self._chunks = chunks
         self._seats = seats
+        self._closing = closing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with self._seats.take():
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             if scope["method"] == "HEAD":
-                await send({"type": "http.response.body", "body": b""})
+                await _end(send)
                 return
             sending, leaving = asyncio.ensure_future(self._send(send)), asyncio.ensure_future(_gone(receive))
+            closing = asyncio.ensure_future(self._closing.wait())
+            tasks = sending, leaving, closing
             try:
-                await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                sending.cancel()
-                leaving.cancel()
-                await asyncio.gather(sending, leaving, return_exceptions=True)
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+            # A browser keeps the last picture of a stream that ended, and none of one that broke off.
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(_end(send), _GOODBYE_S)
         if not sending.cancelled():
             sending.result()
 
@@ -80,7 +89,6 @@ class Stream(Response):
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
                 # Sending waits until what was sent before is out; so this waits until the chunk is.
                 await send({"type": "http.response.body", "body": b"", "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
 
 
 async def live_picture(pictures: Pictures) -> AsyncGenerator[bytes, None]:
@@ -107,6 +115,10 @@ async def messages(feed: Feed, states: Mapping[str, Any]) -> AsyncGenerator[byte
                 yield b": still here\n\n"
     finally:
         feed.leave(listener)
+
+
+async def _end(send: Send) -> None:
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def _gone(receive: Receive) -> None:

@@ -113,7 +113,7 @@ def test_the_feed(camera: Camera) -> None:
     with open_stream(camera.port, "/events") as response:
         assert response.headers.get_content_type() == "text/event-stream"
         messages = feed(response)
-        first = {kind: data for kind, data in (next(messages) for _ in range(4))}
+        first = dict(next(messages) for _ in range(4))
         assert first["about"]["version"] == __version__
         assert first["about"]["model"] == "banana.tflite"
         assert first["settings"]["labels"] == ["banana"]
@@ -187,7 +187,9 @@ def test_unknown_paths(camera: Camera, path: str) -> None:
 
 
 # A name that the server was not asked to answer to: what a rebound DNS name looks like.
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "", "[::1", "192.168.1.20", "a@b"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "", "[::1", "192.168.1.20", "a@b"]
+)
 @pytest.mark.parametrize("path", ["/", "/stream", "/api/stats", "/login"])
 def test_other_names_are_refused(camera: Camera, host: str, path: str) -> None:
     answer = request(camera.port, path, Host=host)

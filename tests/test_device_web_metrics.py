@@ -115,9 +115,17 @@ def test_everything_in_base_units() -> None:
 
 def test_what_is_not_known_is_not_there() -> None:
     nothing = snapshot(frames=0, fps=None, stages={}, memory_bytes=None, temperature_c=None, throttled=None)
-    families = parse(exposition(as_metrics(nothing, Status("starting", False, "no frame yet"), 0, None, {"version": "1"})))
+    families = parse(
+        exposition(as_metrics(nothing, Status("starting", False, "no frame yet"), 0, None, {"version": "1"}))
+    )
     assert families["edge_ssd_frames_total"][1] == {"": 0}
-    missing = {"frames_per_second", "stage_duration_seconds", "temperature_celsius", "throttled", "last_frame_age_seconds"}
+    missing = {
+        "frames_per_second",
+        "stage_duration_seconds",
+        "temperature_celsius",
+        "throttled",
+        "last_frame_age_seconds",
+    }
     assert not {f"edge_ssd_{name}" for name in missing} & set(families)
 
 

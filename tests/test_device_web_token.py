@@ -29,7 +29,9 @@ def test_only_the_token_matches() -> None:
         assert not token.matches(wrong)
 
 
-@pytest.mark.parametrize("secret", ["", "short", "x" * 15, "x" * 1025, "sixteen chars and spaces", "sixteen-chärs-or-so"])
+@pytest.mark.parametrize(
+    "secret", ["", "short", "x" * 15, "x" * 1025, "sixteen chars and spaces", "sixteen-chärs-or-so"]
+)
 def test_tokens_that_are_none(secret: str) -> None:
     with pytest.raises(SettingError) as error:
         Token(secret)
@@ -55,7 +57,17 @@ def test_forged_sessions() -> None:
     token = Token(SECRET, clock)
     end, signature = token.new_session().split(".")
     later = str(int(end) + 1)
-    for forged in ("", ".", end, f"{later}.{signature}", f"{end}.{signature[:-1]}", f"{end}.", f".{signature}", "a.b.c", "ä.ö"):
+    for forged in (
+        "",
+        ".",
+        end,
+        f"{later}.{signature}",
+        f"{end}.{signature[:-1]}",
+        f"{end}.",
+        f".{signature}",
+        "a.b.c",
+        "ä.ö",
+    ):
         assert not token.knows_session(forged)
 
 

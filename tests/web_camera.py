@@ -18,8 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(REPOSITORY))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from device_apps.frames import Frame, SourceCounts
 from device_apps.loop import Sink, run_loop
@@ -28,7 +27,7 @@ from device_apps.web_options import add_web_arguments, open_web
 from edge_ssd.runtime.detector import Detector
 from edge_ssd.runtime.models import default_model
 
-CLIP = REPOSITORY / "device_apps" / "clips" / "bananas.mp4"
+CLIP = Path(__file__).resolve().parent.parent / "device_apps" / "clips" / "bananas.mp4"
 
 
 @cache
