@@ -18,7 +18,7 @@ from starlette.types import ASGIApp
 from device_apps.frames import Notice
 from device_apps.stats import Snapshot
 from device_apps.web_body import read_body
-from device_apps.web_events import Events
+from device_apps.web_events import Event, Events
 from device_apps.web_feed import Feed
 from device_apps.web_guard import LOGIN, Guard, refusal
 from device_apps.web_jpeg import FULL
@@ -110,12 +110,16 @@ class Preview:
         """Tell the feed's listeners the numbers once a second, and each event at once; until cancelled."""
         server = asyncio.get_running_loop()
         self.pictures.serve(server)
-        if self.events is not None:
-            self.events.subscribe(lambda event: _call_in(server, self.feed.publish_event, event.to_dict()))
-        while True:
-            if len(self.feed):
-                self.feed.publish_state("stats", await self._numbers())
-            await asyncio.sleep(_TICK_S)
+        with contextlib.ExitStack() as stack:
+            if self.events is not None:
+                stack.callback(self.events.subscribe(lambda event: _call_in(server, self._tell, event)))
+            while True:
+                if len(self.feed):
+                    self.feed.publish_state("stats", await self._numbers())
+                await asyncio.sleep(_TICK_S)
+
+    def _tell(self, event: Event) -> None:
+        self.feed.publish_event(event.to_dict())
 
     async def _show_page(self, request: Request) -> Response:
         return self._page.response()

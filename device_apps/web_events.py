@@ -15,8 +15,9 @@ class Event(Protocol):
 
 
 class Events(Protocol):
-    """``recent`` has the last ones, newest last; whoever subscribes is called in the loop's thread for each."""
+    """``recent`` has the last ones, newest last; whoever subscribes is called in the loop's thread for each, until the
+    function that :meth:`subscribe` returned is called."""
 
     @property
     def recent(self) -> Iterable[Event]: ...
-    def subscribe(self, callback: Callable[[Any], None]) -> Any: ...
+    def subscribe(self, callback: Callable[[Any], None]) -> Callable[[], None]: ...

@@ -85,14 +85,15 @@ class LoopedFrames:
 
 
 class RecentEvents:
-    """What the preview needs of whoever keeps track of events; here a line in the picture's middle does."""
+    """What the preview needs of whoever keeps track of events, without the tracking."""
 
     def __init__(self) -> None:
         self.recent: deque[SeenEvent] = deque(maxlen=50)
         self._callbacks: list[Callable[[SeenEvent], None]] = []
 
-    def subscribe(self, callback: Callable[[SeenEvent], None]) -> None:
+    def subscribe(self, callback: Callable[[SeenEvent], None]) -> Callable[[], None]:
         self._callbacks.append(callback)
+        return lambda: self._callbacks.remove(callback)
 
     def add(self, event: SeenEvent) -> None:
         self.recent.append(event)
