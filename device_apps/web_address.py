@@ -7,6 +7,7 @@ import errno
 import ipaddress
 import socket
 from dataclasses import dataclass
+from typing import Any
 
 from edge_ssd.errors import EdgeSSDError, SettingError
 
@@ -86,7 +87,7 @@ def _set_for_viewers(listener: socket.socket) -> None:
                 listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-def _resolve(address: Address) -> list[tuple[int, tuple[str, int]]]:
+def _resolve(address: Address) -> list[tuple[int, tuple[Any, ...]]]:
     """Address family and socket address of each IP address of the host, IPv4 first."""
     try:
         found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -95,7 +96,7 @@ def _resolve(address: Address) -> list[tuple[int, tuple[str, int]]]:
             f"--web {address}: there is no host {address.host!r}; give an address of this machine"
         ) from None
     found.sort(key=lambda entry: entry[0] != socket.AF_INET)
-    return [(family, (str(where[0]), int(where[1]))) for family, _, _, _, where in found]
+    return [(family, where) for family, _, _, _, where in found]
 
 
 def _why(error: OSError) -> str:

@@ -24,6 +24,7 @@ from device_apps.web_guard import LOGIN, Guard, refusal
 from device_apps.web_jpeg import FULL
 from device_apps.web_login import Login
 from device_apps.web_metrics import CONTENT_TYPE, exposition
+from device_apps.web_once import once
 from device_apps.web_pages import Page
 from device_apps.web_pictures import Pictures
 from device_apps.web_report import as_json, as_metrics
@@ -113,9 +114,13 @@ class Preview:
         with contextlib.ExitStack() as stack:
             if self.events is not None:
                 stack.callback(self.events.subscribe(lambda event: _call_in(server, self._tell, event)))
+            notice = once(self.notice)
             while True:
-                if len(self.feed):
-                    self.feed.publish_state("stats", await self._numbers())
+                try:
+                    if len(self.feed):
+                        self.feed.publish_state("stats", await self._numbers())
+                except Exception as error:  # Whatever it is: the picture goes on.
+                    notice(f"web: there are no numbers: {type(error).__name__}: {error}")
                 await asyncio.sleep(_TICK_S)
 
     def _tell(self, event: Event) -> None:

@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from device_apps.frames import Notice
+from device_apps.web_once import once
 from device_apps.web_token import Guesses, Token
 
 __all__ = ["LOGIN", "Guard", "refusal"]
@@ -61,7 +62,7 @@ class Guard:
         self._host = host.lower()
         self._cookie = cookie
         self._guesses = guesses
-        self._notice = notice
+        self._notice = once(notice)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         assert scope["type"] == "http"  # The server neither upgrades nor announces its lifespan.
@@ -79,7 +80,6 @@ class Guard:
             await app(scope, receive, send_guarded)
         except Exception as error:
             self._notice(f"web: {scope['path']!r} failed: {type(error).__name__}: {error}")
-            self._notice = lambda line: None
             if started:
                 raise  # The server closes the connection.
             await refusal(500, "internal error")(scope, receive, send_guarded)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from device_apps.loop import Result
 from device_apps.web_jpeg import Kind, draw_result, encode
+from device_apps.web_once import once
 
 __all__ = ["Picture", "Pictures"]
 
@@ -50,7 +51,7 @@ class Pictures:
     ) -> None:
         self._period = 1 / fps
         self._record = record
-        self._notice = notice
+        self._notice = once(notice)
         self._thread = threading.Thread(target=self._run, name="web pictures", daemon=True)
         self.last_result_at: float | None = None
         self.last_turn_at: float | None = None
@@ -146,7 +147,6 @@ class Pictures:
             picture = Picture(number, encode(image, kind.quality))
         except Exception as error:  # Whatever it is: the viewers go without, the loop goes on.
             self._notice(f"web: a picture cannot be encoded: {type(error).__name__}: {error}")
-            self._notice = lambda line: None
             with self._changed:
                 self._wanted.setdefault(kind, number)  # Those who wait get the next result.
             return

@@ -21,12 +21,14 @@ _GOODBYE_S = 0.25  # For answers that are under way; who has not read them then 
 _STOP_S = 0.9
 
 _MOST_CONNECTIONS = 200
-_FIRST_REQUEST_S = 10.0
+_REQUEST_S = 10.0  # For the head of a request, however slowly it comes.
 _MOST_HEADER_BYTES = 16 * 1024
 
 
 class _Protocol(H11Protocol):
     """uvicorn's HTTP with three limits that it has no setting for."""
+
+    _patience: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -34,18 +36,27 @@ class _Protocol(H11Protocol):
         transport.set_write_buffer_limits(high=0)
         if len(self.connections) > _MOST_CONNECTIONS:
             transport.abort()
-        else:
-            self._patience = self.loop.call_later(_FIRST_REQUEST_S, self._give_up)
+        self._wait_for_request()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._wait_for_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if hasattr(self, "_patience"):
-            self._patience.cancel()
         super().connection_lost(exc)
+        self._stop_waiting()
 
-    def _give_up(self) -> None:
-        """Close a connection that was opened and then not used."""
-        if self.cycle is None:
-            self.transport.abort()
+    def _wait_for_request(self) -> None:
+        """While a request is not whole, give it so long; a new byte does not make it longer."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._stop_waiting()
+        elif self._patience is None and not self.transport.is_closing():
+            self._patience = self.loop.call_later(_REQUEST_S, self.transport.abort)
+
+    def _stop_waiting(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
 
 
 class WebServer:
@@ -57,12 +68,14 @@ class WebServer:
         self._notice = notice
         self._thread = threading.Thread(target=self._run, name="web server", daemon=True)
         self._started = threading.Event()
+        self._failure = ""
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def __enter__(self) -> WebServer:
         self._thread.start()
-        if not self._started.wait(_START_S):
-            raise EdgeSSDError("the web server does not start; run it without --web")
+        self._started.wait(_START_S)
+        if self._loop is None:
+            raise EdgeSSDError(f"the web server does not start ({self._failure or 'no answer'}); leave out --web")
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -75,11 +88,14 @@ class WebServer:
     def _run(self) -> None:
         try:
             asyncio.run(self._serve())
-        except Exception as error:  # Detection goes on without its viewers.
-            self._notice(f"web: the server has ended: {type(error).__name__}: {error}")
+        except Exception as error:
+            self._failure = f"{type(error).__name__}: {error}"
+            if self._started.is_set():  # Detection goes on without its viewers.
+                self._notice(f"web: the server has ended: {self._failure}")
+        finally:
+            self._started.set()
 
     async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
         server = uvicorn.Server(
             uvicorn.Config(
                 self._preview.app(),
@@ -95,6 +111,7 @@ class WebServer:
                 timeout_graceful_shutdown=1,
             )
         )
+        self._loop = asyncio.get_running_loop()
         telling = asyncio.ensure_future(self._preview.run())
         serving = asyncio.ensure_future(server.serve(sockets=[self._listener]))
         closing = asyncio.ensure_future(self._preview.closing.wait())

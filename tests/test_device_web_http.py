@@ -16,6 +16,7 @@ from test_device_web_metrics import parse
 from web_camera import Camera, LoopedFrames, RecentEvents, SeenEvent, clip_frames
 from web_client import eventually, feed, open_stream, parts, picture, raw, request
 
+from edge_ssd.errors import EdgeSSDError
 from edge_ssd.version import __version__
 
 
@@ -402,3 +403,49 @@ def test_it_ends_within_a_second_with_viewers(camera: Camera) -> None:
     # The executor that asks for the machine's state belongs to asyncio, which ends it.
     eventually(lambda: {t for t in threading.enumerate() if t not in threads and t.is_alive()} == set())
     assert json.dumps(other.notices).count("web preview at") == len(other.notices) == 1
+
+
+def test_requests_that_do_not_come_are_not_waited_for(monkeypatch: pytest.MonkeyPatch, camera: Camera) -> None:
+    monkeypatch.setattr("device_apps.web_server._REQUEST_S", 0.3)
+    monkeypatch.setattr("device_apps.web_body._LONGEST_S", 0.3)
+    whole = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    for first, then in ((b"", b"GET"), (whole, b"GET / HT")):  # Also on a connection that has been used.
+        with socket.create_connection(("127.0.0.1", camera.port), timeout=30) as slow:
+            slow.sendall(first)
+            if first:
+                assert slow.recv(65536).startswith(b"HTTP/1.1 200 ")
+            slow.sendall(then)
+            with contextlib.suppress(ConnectionResetError):
+                assert slow.recv(1) == b""
+    with open_stream(camera.port, "/stream") as response:
+        head = b"POST /api/settings HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        assert raw(camera.port, head + b"Content-Length: 9\r\n\r\n{").startswith(b"HTTP/1.1 408 ")
+        start, jpegs = time.monotonic(), parts(response)
+        while time.monotonic() < start + 0.5:  # A stream is a request that came whole.
+            next(jpegs)
+
+
+def test_a_server_that_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("device_apps.web_app.Guard", None)
+    with pytest.raises(EdgeSSDError, match=r"the web server does not start \(TypeError: .*\); leave out --web"):
+        Camera().__enter__()
+
+
+def test_numbers_that_fail_are_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("device_apps.web_app._TICK_S", 0.02)
+    with Camera() as camera:
+        eventually(lambda: camera.stats.snapshot().frames > 0)
+        with open_stream(camera.port, "/events") as response:
+            messages = feed(response)
+            next(messages)
+            monkeypatch.setattr(camera.stats, "snapshot", lambda: 1 / 0)
+            eventually(lambda: len(camera.notices) == 2)
+            assert request(camera.port, "/api/stats").status == 500
+            time.sleep(0.2)
+            monkeypatch.undo()
+            while next(messages)[0] != "stats":
+                pass
+        assert camera.notices[1:] == [
+            "web: there are no numbers: ZeroDivisionError: division by zero",
+            "web: '/api/stats' failed: ZeroDivisionError: division by zero",
+        ]

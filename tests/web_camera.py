@@ -139,9 +139,13 @@ class Camera:
         return f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Camera:
-        self.sinks = open_web(
-            self.args, self.source, self.detector, self.stats, self.events, self._stack, self.notices.append
-        )
+        try:
+            self.sinks = open_web(
+                self.args, self.source, self.detector, self.stats, self.events, self._stack, self.notices.append
+            )
+        except BaseException:
+            self._stack.close()
+            raise
         self.port = int(self.notices[-1].partition("http://")[2].partition("/")[0].rpartition(":")[2])
         self._thread.start()
         return self
