@@ -51,6 +51,7 @@ def measure(args: argparse.Namespace) -> dict[str, float]:
     detector = Detector(args.model or default_model(), num_threads=args.threads)
     source = LoopedFrames([scaled(frame, args.width) for frame in clip_frames()], args.fps)
     ratios, alone, watched, pictures, growth = [], [], [], [], []
+    shares: dict[str, list[float]] = {"web pictures": [], "web server": []}
     with Camera(source=source, detector=detector) as camera:
         time.sleep(2)
         with Viewers(camera.port):
@@ -61,7 +62,10 @@ def measure(args: argparse.Namespace) -> dict[str, float]:
             alone.append(frames_a_second(camera, args.seconds))
             with Viewers(camera.port) as watching:
                 time.sleep(1)
+                start = {name: processor_seconds(name) for name in shares}
                 watched.append(frames_a_second(camera, args.seconds))
+                for name, values in shares.items():
+                    values.append((processor_seconds(name) - start[name]) / args.seconds)
                 growth.append(memory_mb() - before)
             pictures.append(watching.pictures / (args.seconds + 1))
             ratios.append(watched[-1] / alone[-1])
@@ -72,6 +76,8 @@ def measure(args: argparse.Namespace) -> dict[str, float]:
         "ratio": round(median(ratios), 3),
         "ratio target": RATIO_TARGET,
         "pictures a second that a quick viewer got": round(median(pictures), 1),
+        "percent of a core for drawing and encoding": round(100 * median(shares["web pictures"]), 1),
+        "percent of a core for serving": round(100 * median(shares["web server"]), 1),
         "memory growth with viewers, MB": round(max(growth), 1),
         "memory growth target, MB": GROWTH_TARGET_MB,
     }
@@ -89,6 +95,13 @@ def frames_a_second(camera, seconds: float) -> float:  # type: ignore[no-untyped
     start, frames = time.perf_counter(), camera.stats.snapshot().frames
     time.sleep(seconds)
     return (camera.stats.snapshot().frames - frames) / (time.perf_counter() - start)
+
+
+def processor_seconds(name: str) -> float:
+    """What the thread of this name has used, by proc(5)."""
+    (thread,) = (thread for thread in threading.enumerate() if thread.name == name)
+    fields = Path(f"/proc/self/task/{thread.native_id}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def memory_mb() -> float:
