@@ -33,5 +33,5 @@ def status_of(pictures: Pictures, connected: bool, now: float | None = None) -> 
     silent = now - result_at > SILENT_S
     reason = f"no frame for {now - result_at:.0f} s"
     if not connected:
-        return Status("reconnecting", not silent, f"{reason}; the source is lost and is being opened again")
+        return Status("reconnecting", not silent, f"the source is lost and is being opened again; {reason}")
     return Status("stalled", False, reason) if silent else Status("live", True)

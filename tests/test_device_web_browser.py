@@ -160,7 +160,7 @@ def test_events_are_listed_newest_first_and_as_text(page: webdriver.Chrome, came
 def test_the_source_falls_silent_and_comes_back(page: webdriver.Chrome, camera: Camera) -> None:
     camera.source.lost = True
     wait(page, lambda b: text(b, "state") == "Reconnecting")
-    assert "the source is lost" in text(page, "veil")
+    assert "The source is lost" in text(page, "veil")
     camera.source.lost = False
     wait(page, live)
 

@@ -177,6 +177,6 @@ def test_status() -> None:
     pictures.last_turn_at = now + 11
     assert status_of(pictures, True, now + 11) == Status("stalled", False, "no frame for 11 s")
     gone = status_of(pictures, False, now + 11)
-    assert gone == Status("reconnecting", False, "no frame for 11 s; the source is lost and is being opened again")
+    assert gone == Status("reconnecting", False, "the source is lost and is being opened again; no frame for 11 s")
     # The loop does not turn either.
     assert status_of(pictures, True, now + 30) == Status("stalled", False, "the loop has stood still for 19 s")
