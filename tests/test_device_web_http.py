@@ -16,6 +16,7 @@ from test_device_web_metrics import parse
 from web_camera import Camera, LoopedFrames, RecentEvents, SeenEvent, clip_frames
 from web_client import eventually, feed, open_stream, parts, picture, raw, request
 
+from device_apps.opencv import open_stream as open_opencv_stream
 from edge_ssd.errors import EdgeSSDError
 from edge_ssd.version import __version__
 
@@ -448,3 +449,16 @@ def test_numbers_that_fail_are_said_once(monkeypatch: pytest.MonkeyPatch) -> Non
             "web: there are no numbers: ZeroDivisionError: division by zero",
             "web: '/api/stats' failed: ZeroDivisionError: division by zero",
         ]
+
+
+def test_other_programs_read_the_live_picture(camera: Camera) -> None:
+    """FFmpeg does, through OpenCV: one preview may be the source of another program, ours included."""
+    grabber = open_opencv_stream(f"{camera.url}/stream")
+    try:
+        first, second = grabber.read(), grabber.read()
+    finally:
+        grabber.close()
+    assert first is not None
+    assert second is not None
+    assert first.shape == second.shape == (360, 480, 3)
+    assert (first != second).any()
