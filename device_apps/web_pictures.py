@@ -60,7 +60,7 @@ class Pictures:
         self._result: Result | None = None
         self._number = 0
         self._wanted: dict[Kind, int] = {}  # By kind: the number that somebody has, who waits for a higher one.
-        self._hungry = False  # The thread waits for a result.
+        self._hungry = False  # The thread waits for a result; otherwise it is not woken up by one.
         self._closing = False
         # The server's loop, and what only its thread touches: the last picture of each kind, and who waits.
         self._server: asyncio.AbstractEventLoop | None = None
@@ -123,7 +123,7 @@ class Pictures:
                 while not self._closing and (wait_s := next_at - time.monotonic()) > 0:
                     self._changed.wait(wait_s)
                 while not self._closing and not (kinds := self._due()):
-                    self._hungry = True
+                    self._hungry = bool(self._wanted)
                     self._changed.wait()
                 self._hungry = False
                 if self._closing:

@@ -117,6 +117,7 @@ def test_without_viewers_nothing_is_made() -> None:
             pictures.write(result())
         time.sleep(0.2)
         assert drawn == []
+        assert not pictures._hungry, "nor is the thread woken up"
 
 
 def test_writing_takes_no_time() -> None:
