@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import os
 import re
 import signal
@@ -11,7 +10,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import pytest
 from conftest import REPOSITORY
@@ -107,19 +105,17 @@ def test_options_that_cannot_be(capfd: pytest.CaptureFixture[str], options: str,
 
 
 @pytest.mark.parametrize("missing", ["starlette", "uvicorn"])
-def test_a_missing_extra(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
-    real = builtins.__import__
-
-    def without(name: str, *arguments: Any, **options: Any) -> Any:
-        if name.partition(".")[0] == missing:
-            raise ModuleNotFoundError(f"No module named {missing!r}", name=missing)
-        return real(name, *arguments, **options)
-
-    for name in list(sys.modules):
-        if name.startswith("device_apps.web_") and name != "device_apps.web_options":
-            monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setattr(builtins, "__import__", without)
-    assert run(capfd, "--web", "0") == (
+def test_a_missing_extra(missing: str) -> None:
+    script = f"""
+import sys
+from edge_ssd import cli
+sys.modules[{missing!r}] = None
+sys.exit(cli.main(["camera", "--source", {str(CLIP)!r}, "--web", "0"]))
+"""
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, check=False)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == (
         f'edge-ssd: error: this command needs {missing}, which is not installed; run: pip install "edge-ssd[web]"'
     )
 
