@@ -109,7 +109,11 @@ def test_a_missing_extra(missing: str) -> None:
     script = f"""
 import sys
 from edge_ssd import cli
-sys.modules[{missing!r}] = None
+class Without:
+    def find_spec(self, name, path, target=None):
+        if name == {missing!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Without())
 sys.exit(cli.main(["camera", "--source", {str(CLIP)!r}, "--web", "0"]))
 """
     command = [sys.executable, "-c", script]
