@@ -131,7 +131,7 @@ class Camera:
         self.port = 0
         self.sinks: list[Sink] = []
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread = threading.Thread(target=self._run, name="loop", daemon=True)
         self._stack = ExitStack()
 
     @property
