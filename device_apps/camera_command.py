@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from device_apps.arguments import Unreadable, add_detector_arguments, make_detector, positive_float, positive_int, tell
 from device_apps.event_options import EXAMPLES as EVENT_EXAMPLES
 from device_apps.event_options import add_event_arguments, open_events
+from device_apps.web_options import add_web_arguments, open_web
 from edge_ssd.errors import EdgeSSDError, SettingError
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ examples:
   edge-ssd camera --source rtsp://user:password@192.168.1.20/stream --save-video seen.mp4 --duration 60
   edge-ssd camera --source clip.mp4 --headless --snapshot last.jpg
   edge-ssd camera --config camera.toml --stats-every 60
+  edge-ssd camera --source picamera --web 8080           http://localhost:8080/ on this machine
 
 q, ESC, closing the window, Ctrl-C and SIGTERM end it; files are then complete and the exit status is 0.
 A camera or stream that goes away is opened again until it is back; cameras give their newest frame only, and
@@ -73,6 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     limits.add_argument("--max-frames", type=int, metavar="N", help="end after so many frames")
     limits.add_argument("--duration", type=float, metavar="SECONDS", help="end after so many seconds")
     add_event_arguments(parser)
+    add_web_arguments(parser)
     add_detector_arguments(parser)
 
 
@@ -120,7 +123,9 @@ def run(args: argparse.Namespace) -> int:
             return 0
         stats = supervised.stats = Stats(source)
         sinks, snapshot = _open_sinks(args, source, stack)
-        sinks += open_events(args, source, stack, tell, detector.labels)
+        events = open_events(args, source, stack, tell, detector.labels)
+        sinks += [] if events is None else [events]
+        sinks += open_web(args, source, detector, stats, events, stack, tell)
         if args.stats_every is not None:
             stack.enter_context(StatsReport(stats, args.stats_every, as_json=args.stats_json))
         report = run_loop(
@@ -174,7 +179,7 @@ def check(args: argparse.Namespace) -> None:
 
 def _may_show(args: argparse.Namespace) -> bool:
     """Whether to open a window; without a display that is an error with --show and said once without."""
-    if args.headless:
+    if args.headless or (args.web is not None and not args.show):
         return False
     from device_apps.window import why_no_window
 

@@ -36,7 +36,8 @@ def expand_config(parser: argparse.ArgumentParser, options: Sequence[str]) -> li
     if path is None:
         return list(options)
     known = options_of(parser)
-    given = [known[name] for option in options if (name := option.partition("=")[0].removeprefix("--")) in known]
+    names = (word.partition("=")[0][2:] for word in options if word.startswith("--"))
+    given = [known[name] for name in names if name in known]
     settled = {action.dest for action in given} | {other.dest for action in given for other in _rivals(parser, action)}
     arguments: list[str] = []
     for key, value in read_toml(path).items():

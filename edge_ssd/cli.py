@@ -69,6 +69,8 @@ _EXTRAS = {
     "tomli": "camera",
     "paho": "mqtt",
     "gpiozero": "gpio",
+    "starlette": "web",
+    "uvicorn": "web",
 }
 
 # What to do about an error of the system's.

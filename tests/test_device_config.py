@@ -74,6 +74,10 @@ def test_the_command_line_goes_first(tmp_path: Path, options: tuple[str, ...]) -
     assert parsed(tmp_path, "width = 640", *options).width == 5
 
 
+def test_a_value_that_reads_like_an_option_is_none(tmp_path: Path) -> None:
+    assert parsed(tmp_path, "width = 640", "--classes", "width").width == 640
+
+
 def test_a_list_of_the_command_line_replaces_that_of_the_file(tmp_path: Path) -> None:
     args = parsed(tmp_path, 'topic = ["a"]\nclasses = ["b", "c"]', "--topic", "d", "--classes", "e")
     assert (args.topic, args.classes) == (["d"], ["e"])

@@ -98,7 +98,9 @@ def event_sinks(folder: str, source: Source, stack: ExitStack, labels: Sequence[
     options = [f"--events={folder}/events.jsonl", "--events-max-mb=0.1", "--enter-after=0.1", "--leave-after=0.2"]
     options += [f"--event-snapshots={folder}/pictures", "--event-snapshots-max-mb=5"]
     args = command_parser("camera").parse_args(options)
-    return list(open_events(args, source, stack, lambda line: None, labels))
+    events = open_events(args, source, stack, lambda line: None, labels)
+    assert events is not None
+    return [events]
 
 
 def fill_label_cache() -> None:
