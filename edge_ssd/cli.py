@@ -59,6 +59,7 @@ _EXTRAS = {
     "ai_edge_quantizer": "mixed",
     "tflite_runtime": "device",
     "cv2": "camera",
+    "yaml": "train",
 }
 
 # What to do about an error of the system's.

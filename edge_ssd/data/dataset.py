@@ -19,7 +19,7 @@ IntArray = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Problem:
-    """A fault that did not stop loading: the file at fault, and what was found and done about it."""
+    """Something that did not stop loading: the file, and what was found in it and done about it."""
 
     path: Path
     message: str
@@ -79,6 +79,7 @@ class Dataset:
         samples: at least one.
         format: name of the label format, as in ``edge_ssd.data.load.READERS``.
         problems: what was wrong and has been dropped, clipped or guessed.
+        notices: what is no fault but good to know: polygons that became boxes, classes left out, a second format.
 
     Raises DataError where these contradict one another.
     """
@@ -88,6 +89,7 @@ class Dataset:
     samples: tuple[Sample, ...]
     format: str
     problems: tuple[Problem, ...] = ()
+    notices: tuple[Problem, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.samples:
