@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from edge_ssd.boxes import FloatArray
 from edge_ssd.errors import DataError
 
-__all__ = ["Dataset", "Problem", "Sample"]
+__all__ = ["Dataset", "Problem", "Sample", "problem_lines"]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -112,3 +113,13 @@ class Dataset:
     def with_samples(self, samples: tuple[Sample, ...]) -> Dataset:
         """The same data set holding ``samples`` instead."""
         return dataclasses.replace(self, samples=samples)
+
+
+def problem_lines(
+    problems: Sequence[Problem], remedy: str = "'edge-ssd data inspect' with --json lists all", limit: int = 20
+) -> list[str]:
+    """The first ``limit`` problems, a line each, and how many more there are; ``remedy`` says how to see them."""
+    lines = [str(problem) for problem in problems[:limit]]
+    if len(problems) > limit:
+        lines.append(f"and {len(problems) - limit} more ({remedy})")
+    return lines

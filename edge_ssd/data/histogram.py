@@ -24,6 +24,7 @@ _LEFT, _RIGHT, _TOP, _PLOT_HEIGHT = 70, 30, 70, 270
 _ROW = 22
 _SMALLEST, _BINS = 0.01, 40  # on a logarithmic axis from one hundredth of the input to all of it
 _TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+# Pillow's own font, in which the texts are, has no ×, ≥ or √.
 _INK, _PALE, _GRID = (40, 40, 40), (120, 120, 120), (225, 225, 225)
 _MATCHED, _UNMATCHED = (66, 133, 190), (230, 120, 30)
 
@@ -89,7 +90,6 @@ def size_histogram(boxes_xyxy: npt.ArrayLike, levels: Sequence[Level], title: st
     return image
 
 
-# Pillow's own font has the letters of Latin scripts, and no ×, ≥ or √.
 def _legend(draw: object, matched: int, unmatched: int) -> None:
     from PIL import ImageDraw
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from edge_ssd.data.anchor_match import MATCH_IOU, AnchorMatch, match_anchors, network_boxes
-from edge_ssd.data.dataset import Dataset, Problem
+from edge_ssd.data.dataset import Dataset, Problem, problem_lines
 from edge_ssd.errors import ImageError
 from edge_ssd.network import Network, tiny_ssd
 
-__all__ = ["Summary", "format_summary", "problem_lines", "summarise", "undecodable"]
+__all__ = ["Summary", "format_summary", "summarise", "undecodable"]
 
-_SHOWN_PROBLEMS = 20
 _QUANTILES = (0, 5, 50, 95, 100)
 
 
@@ -101,7 +100,7 @@ def summarise(dataset: Dataset, network: Network | None = None) -> Summary:
 
 
 def format_summary(summary: Summary, title: str) -> str:
-    """A summary for a person to read; the problems' list is cut after ``_SHOWN_PROBLEMS``."""
+    """A summary for a person to read; the problems' list is cut."""
     lines = [f"{title}: {summary.pictures} pictures, {summary.boxes} boxes ({summary.format})"]
     if summary.backgrounds:
         lines[0] += f", {summary.backgrounds} pictures without a box"
@@ -136,14 +135,6 @@ def format_summary(summary: Summary, title: str) -> str:
         lines.append(f"  {len(summary.problems)} problem{'s' if len(summary.problems) > 1 else ''}:")
         lines += [f"    {line}" for line in problem_lines(summary.problems, "--json lists all")]
     return "\n".join(lines)
-
-
-def problem_lines(problems: Sequence[Problem], remedy: str, limit: int = _SHOWN_PROBLEMS) -> list[str]:
-    """The first ``limit`` problems, a line each, and how many more there are; ``remedy`` says how to see them."""
-    lines = [str(problem) for problem in problems[:limit]]
-    if len(problems) > limit:
-        lines.append(f"and {len(problems) - limit} more ({remedy})")
-    return lines
 
 
 def undecodable(dataset: Dataset, progress: Callable[[int, int | None], None] | None = None) -> tuple[Problem, ...]:

@@ -142,10 +142,12 @@ def _reading(
 def _part(collected: _Collected, index_of: Mapping[int, int]) -> Part:
     records: list[Record] = []
     reduced: list[Path] = []
-    unlabelled = 0
+    there = unlabelled = 0
     for picture in collected.pictures:
         lines = picture.lines
-        unlabelled += lines is None
+        if picture.folder.find(picture.name) is not None:
+            there += 1
+            unlabelled += lines is None
         if lines is not None and lines.reduced and picture.label_file is not None:
             reduced.append(picture.label_file)
         objects = tuple(
@@ -155,7 +157,7 @@ def _part(collected: _Collected, index_of: Mapping[int, int]) -> Part:
         where = picture.label_file or picture.stated_in or picture.folder.path / picture.name
         records.append(Record(where, picture.name, (picture.folder,), objects, relative=True))
     places = ", ".join(map(str, collected.places))
-    if records and unlabelled == len(records):
+    if there and unlabelled == there:
         return Part((), (), f"{places}: no label files for its pictures: put them in a folder labels beside images")
     notices = []
     if unlabelled:
