@@ -77,11 +77,13 @@ def shape_iou(boxes_cxcywh: FloatArray, level: Level, shapes: FloatArray) -> Flo
     """
     cells = np.array([level.width, level.height], np.float32)
     centres = (np.clip(np.floor(boxes_cxcywh[:, :2] * cells), 0, cells - 1) + np.float32(0.5)) / cells
-    distance = np.abs(boxes_cxcywh[:, None, :2] - centres[:, None])  # [N, 1, 2]
-    sizes, anchors = boxes_cxcywh[:, None, 2:], shapes[None]  # [N, 1, 2], [1, K, 2]
-    overlap = np.clip((sizes + anchors) / 2 - distance, 0, np.minimum(sizes, anchors))
-    intersection = overlap[..., 0] * overlap[..., 1]
-    union = sizes[..., 0] * sizes[..., 1] + anchors[..., 0] * anchors[..., 1] - intersection
+    distance = np.abs(boxes_cxcywh[:, :2] - centres)
+    overlap = [  # of each axis, [N, K]
+        np.clip((size[:, None] + side) / 2 - apart[:, None], 0, np.minimum(size[:, None], side))
+        for size, side, apart in zip(boxes_cxcywh[:, 2:].T, shapes.T, distance.T, strict=True)
+    ]
+    intersection = overlap[0] * overlap[1]
+    union = boxes_cxcywh[:, 2:].prod(axis=1)[:, None] + shapes.prod(axis=1) - intersection
     iou: FloatArray = intersection / union
     return iou
 
