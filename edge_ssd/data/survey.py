@@ -165,7 +165,7 @@ def _refuse(found: Survey) -> None:
 
 def _duplicate_heading(near: bool, across: bool) -> str:
     what = "look nearly the same (a guess by a perceptual hash: look at them)" if near else "are the same file"
-    return f"times pictures {what}{', ACROSS SPLITS' if across else ', within a split'}"
+    return f"groups of pictures that {what}, {'ACROSS SPLITS' if across else 'within a split'}"
 
 
 def _group_line(group: DuplicateGroup) -> str:
@@ -178,7 +178,7 @@ def _cut(heading: str, found: list[str]) -> list[str]:
     if not found:
         return []
     more = [f"  and {len(found) - _SHOWN} more (--json lists all)"] if len(found) > _SHOWN else []
-    return [f"{len(found)} {heading}:", *(f"  {line}" for line in found[:_SHOWN]), *more]
+    return [f"{heading}: {len(found)}", *(f"  {line}" for line in found[:_SHOWN]), *more]
 
 
 class _Silent:
