@@ -176,6 +176,17 @@ def test_other_json_files_are_no_labels(tmp_path: Path) -> None:
         load_dataset(tmp_path)
 
 
+def test_a_long_file_is_recognised_whatever_comes_first(tmp_path: Path) -> None:
+    write_picture(tmp_path / "images" / "a.png")
+    images = [image(), *({"id": number, "file_name": "a.png", "note": "x" * 90} for number in range(2, 20_000))]
+    data = {"images": images, "categories": CATEGORIES, "annotations": [box([1, 2, 3, 4])] * 20_000}
+    (tmp_path / "set.json").write_text(json.dumps(data, indent=1), encoding="utf-8")
+    assert open_dataset(tmp_path).format == "coco"
+    (tmp_path / "set.json").write_bytes(b"")
+    with pytest.raises(DataError, match="no labels found"):
+        open_dataset(tmp_path)
+
+
 def test_captions_beside_the_instances_are_not_read(tmp_path: Path) -> None:
     write_picture(tmp_path / "images" / "a.png")
     coco(tmp_path / "annotations" / "instances_train2017.json", [image()], [box([1, 2, 3, 4])])

@@ -149,3 +149,11 @@ def test_a_picture_labelled_twice_is_taken_once(tmp_path: Path) -> None:
     dataset = load_dataset(tmp_path)
     assert len(dataset) == 1
     assert "labels a.png, as" in dataset.problems[0].message
+
+
+@pytest.mark.parametrize("size", ["60,40", ",", "0,0", "inf,nan", "unknown,", "60.0,40.0"])
+def test_a_size_that_is_not_stated_is_no_fault(tmp_path: Path, size: str) -> None:
+    WRITERS["tf_csv"](tmp_path, [Labelled("a.png", "train", objects=[("fork", (1, 2, 30, 20))])], ("fork",))
+    table = tmp_path / "images" / "train_labels.csv"
+    table.write_text(table.read_text(encoding="utf-8").replace("60,40", size), encoding="utf-8")
+    assert load_dataset(tmp_path, strict=True).num_boxes == 1

@@ -74,7 +74,7 @@ def test_chosen_classes_and_fitted_anchors_are_kept(
 ) -> None:
     run, folder = tmp_path / "run", shared_data / "fork_scissors"
     chosen = ["--classes=scissors=cutter", "--anchors=fit"]
-    assert main(["train", f"--data={folder}", f"--out={run}", "--epochs=1", *chosen, *SMALL]) == 0
+    assert main(["train", f"--data={folder}", f"--out={run}", "--epochs=1", *chosen, *SMALL, "--input-size=96x96"]) == 0
     out = capsys.readouterr().out
     assert "anchors fitted: " in out
     assert "note: " in out
@@ -83,7 +83,7 @@ def test_chosen_classes_and_fitted_anchors_are_kept(
     network = load_tiny_ssd(run / "model.keras").network
     assert network == load_run(run).network
     assert network.labels == ("cutter",)
-    assert network.levels != tiny_ssd(["cutter"], input_size=(64, 64)).levels
+    assert network.levels != tiny_ssd(["cutter"], input_size=(96, 96)).levels
     # A resumed run and an evaluation read the set in the same way, though neither of its own names is the model's.
     assert main(["train", f"--out={run}", "--resume"]) == 0
     model = str(run / "model.keras")

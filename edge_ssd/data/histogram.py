@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from edge_ssd.boxes import FloatArray, xyxy_to_cxcywh
 from edge_ssd.data.anchor_match import MATCH_IOU, anchor_shapes, match_anchors, shape_iou
-from edge_ssd.data.drawing import font
+from edge_ssd.data.drawing import font, legible
 from edge_ssd.network import Level
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def size_histogram(boxes_xyxy: npt.ArrayLike, levels: Sequence[Level], title: st
         if without:
             draw.rectangle((left, top, right, split), fill=_UNMATCHED)
     draw.line((_LEFT, bottom, _WIDTH - _RIGHT, bottom), fill=_INK)
-    draw.text((_LEFT, 14), title, fill=_INK, font=font(18))
+    draw.text((_LEFT, 14), legible(title), fill=_INK, font=font(18))
     _legend(draw, int(matched.sum()), int((~matched).sum()))
     draw.text(
         (_LEFT, bottom + 28),
