@@ -6,12 +6,15 @@ import argparse
 from pathlib import Path
 
 import pytest
+from conftest import REPOSITORY
 from label_writers import WRITERS, Labelled
 
+from edge_ssd.cli import main
 from edge_ssd.data.classes import choose_classes, parse_classes
 from edge_ssd.data.load import load_dataset
 from edge_ssd.data.source import DataSource, add_data_options, data_source
 from edge_ssd.errors import DataError, SettingError
+from edge_ssd.evaluation.pictures import held_out_pictures, training_pictures
 
 NAMES = ("cup", "fork", "knife", "spoon")
 
@@ -98,3 +101,34 @@ def test_the_options_make_a_source_that_is_a_path() -> None:
     assert DataSource.of("a b") == DataSource(Path("a b"))
     with pytest.raises(SettingError, match="no format 'csv'"):
         DataSource(Path("x"), format="csv")
+
+
+def test_pictures_to_measure_and_to_calibrate_on_are_taken_from_the_source(folder: Path) -> None:
+    source = DataSource(folder / "set_train", classes="knife=cutlery")
+    for dataset in (training_pictures(source, ["cutlery"]), held_out_pictures(source, ["cutlery"], "train")[0]):
+        assert dataset.labels == ("cutlery",)
+        assert [len(sample.class_ids) for sample in dataset.samples] == [0, 1, 0]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "evaluate {models}/banana.tflite",
+        "convert {float}/banana.keras --out {out}/banana.tflite",
+        "verify {models}/banana.tflite --against {float}/banana.keras",
+        "compare {float}/banana.keras --out {out}",
+    ],
+)
+def test_every_command_that_reads_labels_takes_the_options(
+    folder: Path, tmp_path: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("tensorflow")
+    places = {"models": REPOSITORY / "edge_ssd" / "models", "float": REPOSITORY / "converters" / "models"}
+    words = command.format(**places, out=tmp_path / "out").split()
+    undivided = (folder / "set_train").rename(folder / "cutlery")
+    for options, message in (
+        (["--classes=saw=banana"], "there is no class 'saw' in the data set; it has cup, fork, knife, spoon"),
+        (["--format=coco"], "no labels of COCO JSON in it"),
+    ):
+        assert main([*words, f"--data={undivided}", *options]) == 2
+        assert message in capsys.readouterr().err
