@@ -9,6 +9,7 @@ import pytest
 from label_writers import write_picture
 
 from edge_ssd.cli import main
+from edge_ssd.data import yolo
 from edge_ssd.data.load import available_splits, load_dataset
 from edge_ssd.errors import DataError
 
@@ -223,3 +224,15 @@ def test_a_split_without_any_label_file_is_refused(tmp_path: Path) -> None:
     assert len(load_dataset(root, "val")) == 1
     with pytest.raises(DataError, match="no label files for its pictures"):
         load_dataset(root, "test")
+
+
+def test_a_folder_is_listed_once_however_many_pictures_it_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(20):
+        pair(tmp_path / "images" / f"{number}.png", tmp_path / "labels" / f"{number}.txt")
+    listed: list[Path] = []
+    real = yolo.PictureFolder
+    monkeypatch.setattr(yolo, "PictureFolder", lambda path: (listed.append(path), real(path))[1])
+    assert len(load_dataset(tmp_path)) == 20
+    assert listed == [tmp_path / "images"]

@@ -103,7 +103,9 @@ def _collect(places: Sequence[Path], names: Mapping[int, str] | None, keypoints:
     problems: list[Problem] = []
     for place in places:
         for path in _pictures_below(place) if place.is_dir() else _listed_pictures(place):
-            folder = folders.setdefault(path.parent, PictureFolder(path.parent))
+            if path.parent not in folders:
+                folders[path.parent] = PictureFolder(path.parent)
+            folder = folders[path.parent]
             label_file, lines = _label_file(path), None
             if label_file is not None:
                 used.add(label_file)
