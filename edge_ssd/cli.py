@@ -60,6 +60,10 @@ _EXTRAS = {
     "tflite_runtime": "device",
     "cv2": "camera",
     "yaml": "train",
+    "paho": "mqtt",
+    "gpiozero": "gpio",
+    "starlette": "web",
+    "uvicorn": "web",
 }
 
 # What to do about an error of the system's.
