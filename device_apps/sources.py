@@ -17,9 +17,11 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from device_apps.capture import CaptureSource, Grabber
+from device_apps.capture import STALL_TIMEOUT_S, CaptureSource
 from device_apps.frames import Frame, Image, Notice, Source
+from device_apps.grabbing import Grabber
 from device_apps.pictures import PICTURE_SUFFIXES, PictureSource, pictures_in
+from device_apps.stream_url import why_no_stream, without_password
 from edge_ssd.errors import SettingError, SourceError
 
 __all__ = ["Frame", "Image", "Source", "open_source"]
@@ -32,6 +34,7 @@ def open_source(
     height: int | None = None,
     fps: float | None = None,
     retries: int | None = None,
+    stall_timeout: float = STALL_TIMEOUT_S,
     stop: threading.Event | None = None,
     notice: Notice = lambda line: None,
     unreadable: Notice | None = None,
@@ -42,6 +45,7 @@ def open_source(
         spec: see the table above.
         width, height, fps: what a camera is asked for.
         retries: attempts to get a lost camera or stream back; None means for ever.
+        stall_timeout: seconds without a frame after which a camera or stream is opened anew.
         stop: entering and waiting end soon after this is set.
         notice: is told what a person should know: a lost stream, a size that the camera does not have.
         unreadable: is told of each picture that cannot be read, and the rest of the folder goes on;
@@ -51,7 +55,7 @@ def open_source(
         SettingError: something was asked of a source that is no camera.
         SourceError: the source is not there; naming it, what is there, and what to do.
     """
-    from device_apps.opencv import CameraRequest, open_camera, open_stream, open_video, without_password
+    from device_apps.opencv import CameraRequest, open_camera, open_stream, open_video
     from device_apps.picamera import open_picamera
 
     request = CameraRequest(width, height, fps)
@@ -60,8 +64,10 @@ def open_source(
     if not camera and request != CameraRequest():
         raise SettingError(f"{without_password(spec)}: only cameras can be asked for a width, height or fps")
     open_grabber: Callable[[], Grabber]
+    explain: Callable[[], str] | None = None
     if re.fullmatch(r"[a-zA-Z][a-zA-Z0-9+.-]*://.*", spec):
-        name, open_grabber = without_password(spec), partial(open_stream, spec)
+        name, open_grabber = without_password(spec), partial(open_stream, spec, stall_timeout)
+        explain = partial(why_no_stream, spec)
     elif spec == "picamera":
         name, open_grabber = spec, partial(open_picamera, request)
     elif camera:
@@ -77,4 +83,12 @@ def open_source(
         return PictureSource([path], spec, unreadable)
     else:
         name, open_grabber = spec, partial(open_video, path)
-    return CaptureSource(open_grabber, name, retries=retries, stop=stop, notice=notice)
+    return CaptureSource(
+        open_grabber,
+        name,
+        retries=retries,
+        stall_timeout=stall_timeout,
+        explain=explain,
+        stop=stop,
+        notice=notice,
+    )

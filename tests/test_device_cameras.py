@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
+from collections.abc import Container
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,9 +22,12 @@ class FakeCapture:
     """A webcam that does 640×480 only, and gives blue-green-red pictures, as OpenCV does."""
 
     opened = True
+    gone: Container[int] = ()  # The numbers, from 1, of the grabs at which it is not there any more …
+    undecodable: Container[int] = ()  # … and of those whose picture cannot be decoded.
 
     def __init__(self, *where: object) -> None:
         self.where = where
+        self.grabbed = 0
         self.released = False
 
     def isOpened(self) -> bool:
@@ -35,7 +39,13 @@ class FakeCapture:
     def set(self, key: int, value: float) -> bool:
         return False
 
-    def read(self) -> tuple[bool, np.ndarray]:
+    def grab(self) -> bool:
+        self.grabbed += 1
+        return self.grabbed not in self.gone
+
+    def retrieve(self) -> tuple[bool, np.ndarray | None]:
+        if self.grabbed in self.undecodable:
+            return False, None
         picture = np.zeros((480, 640, 3), np.uint8)
         picture[..., 0] = 200
         return True, picture
@@ -61,6 +71,25 @@ def test_a_webcam_gives_rgb_and_says_what_it_cannot() -> None:
         "camera 0 gives a width of 640 where 1280 was asked for",
         "camera 0 gives a fps of 30 where 60 was asked for",
     ]
+
+
+@pytest.mark.usefixtures("webcam")
+def test_a_picture_that_cannot_be_decoded_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeCapture, "undecodable", {2, 3, 5})
+    camera = open_camera("0", CameraRequest(), lambda line: None)
+    assert all(camera.read() is not None for _ in range(3))
+
+
+@pytest.mark.usefixtures("webcam")
+@pytest.mark.parametrize(("gone", "undecodable"), [({2}, ()), ((), range(2, 1000))])
+def test_a_webcam_that_is_gone_or_gives_nonsense_only_has_ended(
+    monkeypatch: pytest.MonkeyPatch, gone: Container[int], undecodable: Container[int]
+) -> None:
+    monkeypatch.setattr(FakeCapture, "gone", gone)
+    monkeypatch.setattr(FakeCapture, "undecodable", undecodable)
+    camera = open_camera("0", CameraRequest(), lambda line: None)
+    assert camera.read() is not None
+    assert camera.read() is None
 
 
 @pytest.mark.usefixtures("webcam")
