@@ -11,8 +11,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import pytest
 from stream_servers import MjpegServer, RtspServer, jpeg_frame, number_of, numbered_frame
+from test_device_stalls import wait_for
 from test_device_video_file import make_video
 
 from device_apps import opencv
@@ -171,7 +173,64 @@ def test_a_stream_that_is_not_there_is_named_without_its_password() -> None:
         pytest.fail("entered")
     assert "secret" not in str(caught.value)
     assert f"rtsp://user:***@127.0.0.1:{port}/stream: nothing answers at 127.0.0.1:{port}" in str(caught.value)
+
+
+def test_rtsp_is_asked_for_over_tcp_first() -> None:
+    with RtspServer(fps=60) as server, open_source(server.url) as source:
+        assert source.read(5.0) is not None
+    assert "RTP/AVP/TCP" in server.transports[0]
     assert OPTIONS not in os.environ
+
+
+@pytest.mark.parametrize(("threads", "passed"), [(None, True), ("4", False)])
+def test_a_stream_is_decoded_in_one_thread_unless_the_user_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch, threads: str | None, passed: bool
+) -> None:
+    asked: list[int] = []
+    real = cv2.VideoCapture
+
+    def capture(url: str, backend: int, parameters: list[int]) -> cv2.VideoCapture:
+        asked.extend(parameters)
+        return real(url, backend, parameters)
+
+    monkeypatch.setattr(cv2, "VideoCapture", capture)
+    if threads is not None:
+        monkeypatch.setenv("OPENCV_FFMPEG_THREADS", threads)
+    with MjpegServer(fps=60) as server, open_source(server.url, stall_timeout=3.0) as source:
+        assert source.read(5.0) is not None
+    given = dict(zip(asked[::2], asked[1::2], strict=True))
+    assert given.get(cv2.CAP_PROP_N_THREADS) == (1 if passed else None)
+    assert given[cv2.CAP_PROP_OPEN_TIMEOUT_MSEC] == 10_500
+    assert given[cv2.CAP_PROP_READ_TIMEOUT_MSEC] == 4_000
+
+
+def test_one_stream_that_is_stuck_in_opening_does_not_keep_another_from_it() -> None:
+    with MjpegServer() as silent, MjpegServer(fps=60) as server:
+        silent.mute.set()
+        stop = threading.Event()
+        stuck = open_source(silent.url, stop=stop)
+        thread = threading.Thread(target=stuck.__enter__)
+        thread.start()
+        wait_for(lambda: silent.connections > 0)
+        with open_source(server.url) as source:  # OpenCV would wait for seven seconds.
+            assert source.read(5.0) is not None
+            assert thread.is_alive()
+        stop.set()
+        thread.join(10)
+        stuck.__exit__(None, None, None)
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_wrong_password_is_told_and_not_shown(kind: type[MjpegServer]) -> None:
+    with kind(fps=60, password="right") as server:
+        url = server.url.replace("//", "//user:{}@")
+        with open_source(url.format("right")) as source:
+            assert source.read(5.0) is not None
+            assert source.name == url.format("***")
+        with pytest.raises(SourceError) as caught, open_source(url.format("hunter2")):
+            pytest.fail("entered")
+    assert f"{url.format('***')}: the server answers 401 Unauthorized; check user and password" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
 
 
 def test_the_users_own_capture_options_stay(monkeypatch: pytest.MonkeyPatch) -> None:
