@@ -75,10 +75,6 @@ class CaptureSource:
         return self._keeper.fps
 
     @property
-    def dropped(self) -> int:
-        return self.counts.dropped
-
-    @property
     def ended(self) -> bool:
         return self._slot.ended
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from device_apps.capture import STALL_TIMEOUT_S
 from device_apps.frames import Image, Notice
 from device_apps.stream_url import without_password
 from device_apps.video_file import why_incomplete
@@ -100,7 +101,7 @@ def open_camera(device: str, request: CameraRequest, notice: Notice) -> _Grabber
     return _Grabber(cv2, capture, f"camera {device}", live=True)
 
 
-def open_stream(url: str, stall_timeout: float) -> _Grabber:
+def open_stream(url: str, stall_timeout: float = STALL_TIMEOUT_S) -> _Grabber:
     """Open an HTTP (MJPEG or a video file) or RTSP URL.
 
     RTSP is asked for over TCP first, OpenCV's default, since lost UDP packets grey out half of each picture. The

@@ -11,6 +11,7 @@ any other file             a video                        every frame, in order
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 from collections.abc import Callable
@@ -58,6 +59,10 @@ def open_source(
     from device_apps.opencv import CameraRequest, open_camera, open_stream, open_video
     from device_apps.picamera import open_picamera
 
+    def say(line: str) -> None:
+        with contextlib.suppress(OSError, ValueError):  # A terminal or log that has gone is no reason to lose a camera.
+            notice(line)
+
     request = CameraRequest(width, height, fps)
     path = Path(spec)
     camera = spec == "picamera" or (spec.isascii() and spec.isdigit()) or spec.startswith(("/dev/video", "/dev/v4l/"))
@@ -71,7 +76,7 @@ def open_source(
     elif spec == "picamera":
         name, open_grabber = spec, partial(open_picamera, request)
     elif camera:
-        name, open_grabber = f"camera {spec}", partial(open_camera, spec, request, notice)
+        name, open_grabber = f"camera {spec}", partial(open_camera, spec, request, say)
     elif spec and path.is_dir():
         return PictureSource(pictures_in(path), spec, unreadable)
     elif not spec or not path.exists():
@@ -90,5 +95,5 @@ def open_source(
         stall_timeout=stall_timeout,
         explain=explain,
         stop=stop,
-        notice=notice,
+        notice=say,
     )

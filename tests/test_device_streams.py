@@ -73,6 +73,21 @@ def test_a_stream_that_breaks_off_comes_back(kind: type[MjpegServer]) -> None:
         assert lines == [f"lost {server.url}; trying to get it back", f"{server.url} is back"]
 
 
+def test_a_log_that_has_gone_does_not_end_the_source() -> None:
+    told: list[str] = []
+
+    def notice(line: str) -> None:
+        told.append(line)
+        raise BrokenPipeError
+
+    with MjpegServer(fps=60) as server, open_source(server.url, notice=notice) as source:
+        next(iter(source))
+        server.drop_clients()
+        wait_for(lambda: source.counts.reconnects == 1)
+        wait_for(lambda: len(told) == 2)
+        assert source.read(5.0) is not None
+
+
 def test_a_camera_that_restarts_with_another_size(monkeypatch: pytest.MonkeyPatch) -> None:
     with MjpegServer(fps=60) as server, open_source(server.url) as source:
         reader = iter(source)
