@@ -1,8 +1,8 @@
 """A source that reads in threads of its own: cameras, network streams and video files.
 
-A capture thread does nothing but read (:mod:`device_apps.grabbing`), a second one watches it and replaces it
-(:mod:`device_apps.keeper`), and the loop takes from between them (:mod:`device_apps.frame_slot`): of a camera or
-stream the newest frame, since cameras queue up old ones, of a file each frame.
+A capture thread does nothing but read (:mod:`device_apps.grabbing`; all there are: :mod:`device_apps.crew`), a second
+one watches it and replaces it (:mod:`device_apps.keeper`), and the loop takes what they leave in between
+(:mod:`device_apps.frame_slot`): of a file each frame, of a camera or stream the newest, since these queue up old ones.
 """
 
 from __future__ import annotations
@@ -68,11 +68,11 @@ class CaptureSource:
 
     @property
     def live(self) -> bool:
-        return self._keeper.live
+        return self._keeper.crew.live
 
     @property
     def fps(self) -> float | None:
-        return self._keeper.fps
+        return self._keeper.crew.fps
 
     @property
     def ended(self) -> bool:
@@ -81,14 +81,14 @@ class CaptureSource:
     @property
     def counts(self) -> SourceCounts:
         frames, dropped = self._slot.counted
-        keeper = self._keeper
+        keeper, crew = self._keeper, self._keeper.crew
         return SourceCounts(
             frames=frames,
             dropped=dropped,
             stalls=keeper.stalls,
-            reconnects=max(keeper.openings - 1, 0),
+            reconnects=max(crew.openings - 1, 0),
             abandoned=keeper.abandoned,
-            connected=keeper.connected or not keeper.live,
+            connected=crew.connected or not crew.live,
         )
 
     def read(self, timeout: float) -> Frame | None:

@@ -203,6 +203,18 @@ def test_attempts_that_are_stuck_count_and_the_last_has_more_time(bus: Bus, monk
         assert bus.openings == 3
 
 
+def test_waiting_for_one_of_four_stuck_threads_counts_as_attempts_too(
+    bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper, "_FIRST_FRAME_S", 0.1)
+    bus.let()
+    with CaptureSource(bus, "camera 0", retries=6, stall_timeout=0.05) as source:
+        bus.cameras[0].flowing.clear()
+        with pytest.raises(SourceError, match="camera 0: lost, and not back after 6 attempts"):
+            list(source)
+        assert (bus.openings, source.counts.abandoned) == (4, 4)
+
+
 def test_another_size_after_a_stall(bus: Bus) -> None:
     bus.let()
     with CaptureSource(bus, "camera 0", stall_timeout=STALL_S) as source:
