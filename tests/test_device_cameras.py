@@ -75,6 +75,15 @@ def test_a_webcam_gives_rgb_and_says_what_it_cannot() -> None:
 
 
 @pytest.mark.usefixtures("webcam")
+def test_a_grey_webcam_gives_rgb_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeCapture, "retrieve", lambda self: (True, np.full((480, 640), 90, np.uint8)))
+    picture = open_camera("0", CameraRequest(), lambda line: None).read()
+    assert picture is not None
+    assert picture.shape == (480, 640, 3)
+    assert (picture == 90).all()
+
+
+@pytest.mark.usefixtures("webcam")
 def test_a_picture_that_cannot_be_decoded_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FakeCapture, "undecodable", {2, 3, 5})
     camera = open_camera("0", CameraRequest(), lambda line: None)
