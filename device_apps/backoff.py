@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 __all__ = ["backoff"]
 
-_FIRST_S, _LONGEST_S = 0.25, 2.0
+_FIRST_S, _LONGEST_S = 0.25, 1.5  # With the time that opening takes, a camera is back within three seconds.
 
 
 def backoff(

@@ -170,7 +170,8 @@ def test_camera_on_a_recording(run: Run, clip: Path, tmp_path: Path) -> None:
     (summary,) = err
     assert summary.startswith("edge-ssd: 20 frames; ")
     for part in (
-        "a second; 0 dropped; 20 detections; ms p50/p95: preprocess 1.0/1.0, invoke 2.0/2.0, ",
+        "a second; 0 dropped; 20 detections; ms p50/p95: capture ",
+        ", preprocess 1.0/1.0, invoke 2.0/2.0, ",
         "age ",
         "draw ",
     ):
