@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from device_apps.arguments import Unreadable, add_detector_arguments, make_detector, positive_float, positive_int, tell
 from device_apps.capture import STALL_TIMEOUT_S
+from device_apps.event_options import EXAMPLES as EVENT_EXAMPLES
+from device_apps.event_options import add_event_arguments, open_events
 from edge_ssd.errors import EdgeSSDError, SettingError
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ frame only, and what is skipped is counted. Of a video or a folder every frame i
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the options."""
     parser.description = "Find objects in a live camera, a stream, or a recording."
-    parser.epilog = _EXAMPLES
+    parser.epilog = f"{_EXAMPLES}\n{EVENT_EXAMPLES}"
     source = parser.add_argument_group("source")
     source.add_argument(
         "--source",
@@ -66,6 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     limits = parser.add_argument_group("limits")
     limits.add_argument("--max-frames", type=int, metavar="N", help="end after so many frames")
     limits.add_argument("--duration", type=float, metavar="SECONDS", help="end after so many seconds")
+    add_event_arguments(parser)
     add_detector_arguments(parser)
 
 
@@ -95,6 +98,7 @@ def run(args: argparse.Namespace) -> int:
         if stop.is_set():
             return 0
         sinks, snapshot = _open_sinks(args, source, stack)
+        sinks += open_events(args, source, stack, tell, detector.labels)
         report = run_loop(
             source, detector, sinks, stats=Stats(source), stop=stop, max_frames=args.max_frames, duration=args.duration
         )
@@ -115,7 +119,7 @@ def _check(args: argparse.Namespace) -> None:
         positive_float(f"--{name.replace('_', '-')}", getattr(args, name))
     if args.retries is not None and args.retries < 0:
         raise SettingError(f"--retries must be a whole number from 0, got {args.retries}")
-    for name in ("save_video", "jsonl", "snapshot"):
+    for name in ("save_video", "jsonl", "snapshot", "events"):
         path = getattr(args, name)
         if path is not None:
             option = f"--{name.replace('_', '-')}"

@@ -59,6 +59,8 @@ _EXTRAS = {
     "ai_edge_quantizer": "mixed",
     "tflite_runtime": "device",
     "cv2": "camera",
+    "paho": "mqtt",
+    "gpiozero": "gpio",
 }
 
 # What to do about an error of the system's.

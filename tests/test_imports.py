@@ -20,6 +20,7 @@ from edge_ssd.errors import __all__ as error_names
 
 REPOSITORY = Path(edge_ssd.__file__).parent.parent
 HEAVY = {"ai_edge_litert", "cv2", "faster_coco_eval", "keras", "matplotlib", "tensorflow", "tflite_runtime"}
+HEAVY |= {"gpiozero", "paho"}
 TENSORFLOW = {"keras", "tensorflow"}
 
 

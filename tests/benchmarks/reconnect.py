@@ -1,9 +1,10 @@
-"""How fast a source recovers from 200 failures of real servers: python tests/benchmarks/reconnect.py [failures] [http|rtsp]
+"""How fast a source recovers from 200 failures: python tests/benchmarks/reconnect.py [failures] [http|rtsp]
 
-MJPEG over HTTP and RTSP on loopback. Each failure lasts a random time; the clock runs from the moment that the server
-is as it was to the first new picture in the loop. The limit is 3 s. The kinds come in turn, in one process and over
-one source each for HTTP and RTSP, as they would in months; what grows is printed at the end. The server is in the same
-process, so its memory is in there; that of the source alone is seen in many reconnects to a server apart.
+Real servers, MJPEG over HTTP and RTSP, on loopback. Each failure lasts a random time; the clock runs from the moment
+that the server is as it was to the first new picture in the loop. The limit is 3 s. The kinds come in turn, in one
+process and over one source each for HTTP and RTSP, as they would in months; what grows is printed at the end. The
+server is in the same process, so its memory is in there; that of the source alone is seen in many reconnects to a
+server apart.
 """
 
 from __future__ import annotations
