@@ -106,7 +106,7 @@ def open_stream(url: str, stall_timeout: float = STALL_TIMEOUT_S) -> _Grabber:
 
     RTSP is asked for over TCP first, OpenCV's default, since lost UDP packets grey out half of each picture. The
     picture is decoded in one thread unless ``OPENCV_FFMPEG_THREADS`` says otherwise: each further one holds back a
-    frame of H.264 or MPEG-4 (measured: 33 ms each at 30 frames a second).
+    frame of H.264 or MPEG-4 (measured with MPEG-4: 33 ms each at 30 frames a second).
     """
     cv2 = load_opencv()
     wanted = {
