@@ -12,6 +12,7 @@ from device_apps.arguments import Unreadable, add_detector_arguments, make_detec
 from device_apps.capture import STALL_TIMEOUT_S
 from device_apps.event_options import EXAMPLES as EVENT_EXAMPLES
 from device_apps.event_options import add_event_arguments, open_events
+from device_apps.web_options import add_web_arguments, open_web
 from edge_ssd.errors import EdgeSSDError, SettingError
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ examples:
   edge-ssd camera --source picamera --headless --jsonl -
   edge-ssd camera --source rtsp://user:password@192.168.1.20/stream --save-video seen.mp4 --duration 60
   edge-ssd camera --source clip.mp4 --headless --snapshot last.jpg
+  edge-ssd camera --source picamera --web 8080           http://localhost:8080/ on this machine
 
 q, ESC, closing the window, Ctrl-C and SIGTERM end it; files are then complete and the exit status is 0.
 A camera or stream that goes away, or gives no picture, is opened again until it is back; cameras give their newest
@@ -69,6 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     limits.add_argument("--max-frames", type=int, metavar="N", help="end after so many frames")
     limits.add_argument("--duration", type=float, metavar="SECONDS", help="end after so many seconds")
     add_event_arguments(parser)
+    add_web_arguments(parser)
     add_detector_arguments(parser)
 
 
@@ -97,10 +100,13 @@ def run(args: argparse.Namespace) -> int:
         stack.enter_context(source)
         if stop.is_set():
             return 0
+        stats = Stats(source)
         sinks, snapshot = _open_sinks(args, source, stack)
-        sinks += open_events(args, source, stack, tell, detector.labels)
+        events = open_events(args, source, stack, tell, detector.labels)
+        sinks += [] if events is None else [events]
+        sinks += open_web(args, source, detector, stats, events, stack, tell)
         report = run_loop(
-            source, detector, sinks, stats=Stats(source), stop=stop, max_frames=args.max_frames, duration=args.duration
+            source, detector, sinks, stats=stats, stop=stop, max_frames=args.max_frames, duration=args.duration
         )
         if snapshot is not None:
             snapshot.save()
@@ -130,7 +136,7 @@ def _check(args: argparse.Namespace) -> None:
 
 def _may_show(args: argparse.Namespace) -> bool:
     """Whether to open a window; without a display that is an error with --show and said once without."""
-    if args.headless:
+    if args.headless or (args.web is not None and not args.show):
         return False
     from device_apps.window import why_no_window
 

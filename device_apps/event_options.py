@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 from edge_ssd.errors import SettingError
 
 if TYPE_CHECKING:
-    from device_apps.events import Channel
+    from device_apps.events import Channel, EventSink
     from device_apps.frames import Notice, Source
-    from device_apps.loop import Sink
     from device_apps.mqtt_events import MqttEvents
 
 __all__ = ["EXAMPLES", "add_event_arguments", "open_events"]
@@ -107,8 +106,8 @@ def add_event_arguments(parser: argparse.ArgumentParser) -> None:
 
 def open_events(
     args: argparse.Namespace, source: Source, stack: ExitStack, notice: Notice, labels: Sequence[str] = ()
-) -> list[Sink]:
-    """The sink for what the options ask for, to be closed by ``stack``; none when nobody is to be told.
+) -> EventSink | None:
+    """The sink for what the options ask for, to be closed by ``stack``; None when nobody is to be told.
 
     Args:
         args: with the options above; ``args.web``, where there is one and it is set, counts as somebody to be told.
@@ -122,7 +121,7 @@ def open_events(
     _check(args)
     outputs = (args.events, args.event_snapshots, args.gpio, args.mqtt, getattr(args, "web", None))
     if all(output is None for output in outputs):
-        return []
+        return None
     from device_apps.events import EventSink
     from device_apps.tracker import Tracker
 
@@ -151,7 +150,7 @@ def open_events(
         stack.callback(pictures.close, 0.0)
     tracker = Tracker(args.enter_after, args.leave_after)
     fps = None if source.live else source.fps
-    return [stack.enter_context(EventSink(channels, tracker=tracker, pictures=pictures, fps=fps))]
+    return stack.enter_context(EventSink(channels, tracker=tracker, pictures=pictures, fps=fps))
 
 
 def _open_mqtt(args: argparse.Namespace, notice: Notice, labels: Sequence[str]) -> MqttEvents:

@@ -61,6 +61,8 @@ _EXTRAS = {
     "cv2": "camera",
     "paho": "mqtt",
     "gpiozero": "gpio",
+    "starlette": "web",
+    "uvicorn": "web",
 }
 
 # What to do about an error of the system's.

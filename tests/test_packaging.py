@@ -74,7 +74,7 @@ def test_the_wheel_holds_every_module_and_the_model_and_nothing_else(wheel: Path
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     models = {str(path.relative_to(REPOSITORY)) for path in (REPOSITORY / "edge_ssd" / "models").glob("*.[tm][fd]*")}
-    assert names == in_checkout("*.py", "py.typed") | models
+    assert names == in_checkout("*.py", "*.html", "py.typed") | models
     assert "edge_ssd/models/banana.tflite" in names
 
 
