@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from device_apps.arguments import Unreadable, add_detector_arguments, make_detector, positive_float, positive_int, tell
+from device_apps.capture import STALL_TIMEOUT_S
 from device_apps.event_options import EXAMPLES as EVENT_EXAMPLES
 from device_apps.event_options import add_event_arguments, open_events
 from device_apps.web_options import add_web_arguments, open_web
@@ -30,8 +31,8 @@ examples:
   edge-ssd camera --source picamera --web 8080           http://localhost:8080/ on this machine
 
 q, ESC, closing the window, Ctrl-C and SIGTERM end it; files are then complete and the exit status is 0.
-A camera or stream that goes away is opened again until it is back; cameras give their newest frame only, and
-what is skipped is counted. Of a video or a folder every frame is used.
+A camera or stream that goes away, or gives no picture, is opened again until it is back; cameras give their newest
+frame only, and what is skipped is counted. Of a video or a folder every frame is used.
 """
 
 
@@ -51,6 +52,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--fps", type=float, metavar="N", help="ask the camera for so many frames a second")
     source.add_argument(
         "--retries", type=int, metavar="N", help="attempts to get a lost camera or stream back (default: for ever)"
+    )
+    source.add_argument(
+        "--stall-timeout",
+        type=float,
+        default=STALL_TIMEOUT_S,
+        metavar="SECONDS",
+        help=f"open a camera or stream anew after so long without a picture (default: {STALL_TIMEOUT_S:g})",
     )
     output = parser.add_argument_group("output")
     window = output.add_mutually_exclusive_group()
@@ -83,6 +91,7 @@ def run(args: argparse.Namespace) -> int:
             height=args.height,
             fps=args.fps,
             retries=args.retries,
+            stall_timeout=args.stall_timeout,
             stop=stop,
             notice=tell,
             unreadable=unreadable,
@@ -112,8 +121,8 @@ def _check(args: argparse.Namespace) -> None:
 
     for name in ("width", "height", "max_frames"):
         positive_int(f"--{name.replace('_', '-')}", getattr(args, name))
-    for name in ("fps", "duration"):
-        positive_float(f"--{name}", getattr(args, name))
+    for name in ("fps", "duration", "stall_timeout"):
+        positive_float(f"--{name.replace('_', '-')}", getattr(args, name))
     if args.retries is not None and args.retries < 0:
         raise SettingError(f"--retries must be a whole number from 0, got {args.retries}")
     for name in ("save_video", "jsonl", "snapshot", "events"):
