@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from device_apps.arguments import Unreadable, add_detector_arguments, make_detector, positive_float, positive_int, tell
+from device_apps.event_options import EXAMPLES as EVENT_EXAMPLES
+from device_apps.event_options import add_event_arguments, open_events
 from device_apps.web_options import add_web_arguments, open_web
 from edge_ssd.errors import EdgeSSDError, SettingError
 
@@ -36,7 +38,7 @@ what is skipped is counted. Of a video or a folder every frame is used.
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the options."""
     parser.description = "Find objects in a live camera, a stream, or a recording."
-    parser.epilog = _EXAMPLES
+    parser.epilog = f"{_EXAMPLES}\n{EVENT_EXAMPLES}"
     source = parser.add_argument_group("source")
     source.add_argument(
         "--source",
@@ -60,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     limits = parser.add_argument_group("limits")
     limits.add_argument("--max-frames", type=int, metavar="N", help="end after so many frames")
     limits.add_argument("--duration", type=float, metavar="SECONDS", help="end after so many seconds")
+    add_event_arguments(parser)
     add_web_arguments(parser)
     add_detector_arguments(parser)
 
@@ -90,7 +93,9 @@ def run(args: argparse.Namespace) -> int:
             return 0
         stats = Stats(source)
         sinks, snapshot = _open_sinks(args, source, stack)
-        sinks += open_web(args, source, detector, stats, None, stack, tell)
+        events = open_events(args, source, stack, tell, detector.labels)
+        sinks += events
+        sinks += open_web(args, source, detector, stats, events[0] if events else None, stack, tell)
         report = run_loop(
             source, detector, sinks, stats=stats, stop=stop, max_frames=args.max_frames, duration=args.duration
         )
@@ -111,7 +116,7 @@ def _check(args: argparse.Namespace) -> None:
         positive_float(f"--{name}", getattr(args, name))
     if args.retries is not None and args.retries < 0:
         raise SettingError(f"--retries must be a whole number from 0, got {args.retries}")
-    for name in ("save_video", "jsonl", "snapshot"):
+    for name in ("save_video", "jsonl", "snapshot", "events"):
         path = getattr(args, name)
         if path is not None:
             option = f"--{name.replace('_', '-')}"

@@ -59,6 +59,8 @@ _EXTRAS = {
     "ai_edge_quantizer": "mixed",
     "tflite_runtime": "device",
     "cv2": "camera",
+    "paho": "mqtt",
+    "gpiozero": "gpio",
     "starlette": "web",
     "uvicorn": "web",
 }

@@ -19,17 +19,8 @@ from edge_ssd.cli import COMMANDS
 from edge_ssd.errors import __all__ as error_names
 
 REPOSITORY = Path(edge_ssd.__file__).parent.parent
-HEAVY = {
-    "ai_edge_litert",
-    "cv2",
-    "faster_coco_eval",
-    "keras",
-    "matplotlib",
-    "starlette",
-    "tensorflow",
-    "tflite_runtime",
-    "uvicorn",
-}
+HEAVY = {"ai_edge_litert", "cv2", "faster_coco_eval", "keras", "matplotlib", "tensorflow", "tflite_runtime"}
+HEAVY |= {"gpiozero", "paho", "starlette", "uvicorn"}
 TENSORFLOW = {"keras", "tensorflow"}
 
 
