@@ -94,8 +94,8 @@ def run(args: argparse.Namespace) -> int:
         stats = Stats(source)
         sinks, snapshot = _open_sinks(args, source, stack)
         events = open_events(args, source, stack, tell, detector.labels)
-        sinks += events
-        sinks += open_web(args, source, detector, stats, events[0] if events else None, stack, tell)
+        sinks += [] if events is None else [events]
+        sinks += open_web(args, source, detector, stats, events, stack, tell)
         report = run_loop(
             source, detector, sinks, stats=stats, stop=stop, max_frames=args.max_frames, duration=args.duration
         )

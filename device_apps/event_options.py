@@ -106,8 +106,8 @@ def add_event_arguments(parser: argparse.ArgumentParser) -> None:
 
 def open_events(
     args: argparse.Namespace, source: Source, stack: ExitStack, notice: Notice, labels: Sequence[str] = ()
-) -> list[EventSink]:
-    """The sink for what the options ask for, to be closed by ``stack``; none when nobody is to be told.
+) -> EventSink | None:
+    """The sink for what the options ask for, to be closed by ``stack``; None when nobody is to be told.
 
     Args:
         args: with the options above; ``args.web``, where there is one and it is set, counts as somebody to be told.
@@ -121,7 +121,7 @@ def open_events(
     _check(args)
     outputs = (args.events, args.event_snapshots, args.gpio, args.mqtt, getattr(args, "web", None))
     if all(output is None for output in outputs):
-        return []
+        return None
     from device_apps.events import EventSink
     from device_apps.tracker import Tracker
 
@@ -150,7 +150,7 @@ def open_events(
         stack.callback(pictures.close, 0.0)
     tracker = Tracker(args.enter_after, args.leave_after)
     fps = None if source.live else source.fps
-    return [stack.enter_context(EventSink(channels, tracker=tracker, pictures=pictures, fps=fps))]
+    return stack.enter_context(EventSink(channels, tracker=tracker, pictures=pictures, fps=fps))
 
 
 def _open_mqtt(args: argparse.Namespace, notice: Notice, labels: Sequence[str]) -> MqttEvents:

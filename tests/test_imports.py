@@ -19,8 +19,19 @@ from edge_ssd.cli import COMMANDS
 from edge_ssd.errors import __all__ as error_names
 
 REPOSITORY = Path(edge_ssd.__file__).parent.parent
-HEAVY = {"ai_edge_litert", "cv2", "faster_coco_eval", "keras", "matplotlib", "tensorflow", "tflite_runtime"}
-HEAVY |= {"gpiozero", "paho", "starlette", "uvicorn"}
+HEAVY = {
+    "ai_edge_litert",
+    "cv2",
+    "faster_coco_eval",
+    "gpiozero",
+    "keras",
+    "matplotlib",
+    "paho",
+    "starlette",
+    "tensorflow",
+    "tflite_runtime",
+    "uvicorn",
+}
 TENSORFLOW = {"keras", "tensorflow"}
 
 
