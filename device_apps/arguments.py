@@ -32,6 +32,17 @@ def add_detector_arguments(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="the TFLite interpreter (default: the first that works)",
     )
+    group.add_argument(
+        "--delegate",
+        metavar="LIBRARY",
+        help="run the model with this external delegate, a shared library (machine code)",
+    )
+    group.add_argument(
+        "--delegate-option",
+        action="append",
+        metavar="KEY=VALUE",
+        help="an option for the delegate; may be given several times",
+    )
 
 
 def make_detector(args: argparse.Namespace) -> Detector:
@@ -47,7 +58,21 @@ def make_detector(args: argparse.Namespace) -> Detector:
         classes=args.classes,
         num_threads=args.threads,
         backend=args.backend,
+        delegate=args.delegate,
+        delegate_options=_delegate_options(args.delegate, args.delegate_option),
     )
+
+
+def _delegate_options(delegate: str | None, given: list[str] | None) -> dict[str, str] | None:
+    if given is None:
+        return None
+    if delegate is None:
+        raise SettingError("--delegate-option needs --delegate; name the delegate's library")
+    pairs = [text.partition("=") for text in given]
+    for text, (name, equals, _) in zip(given, pairs, strict=True):
+        if not name or not equals:
+            raise SettingError(f"--delegate-option must be KEY=VALUE, got {text!r}")
+    return {name: value for name, _, value in pairs}
 
 
 def positive_int(name: str, value: int | None) -> int | None:

@@ -29,7 +29,7 @@ NETWORK = tiny_ssd(["banana", "fork"], input_size=(32, 64), sizes=[(0.3, 0.4)] *
 class FakeInterpreter:
     """Finds a banana at anchor 5 with probability 3/4 and a fork at the last with 9/10, whatever it is shown."""
 
-    backend, num_threads, input_name = "fake", 1, "image"
+    backend, num_threads, delegate, input_name = "fake", 1, None, "image"
 
     def __init__(self, network: Network = NETWORK) -> None:
         self.network = network
@@ -59,7 +59,7 @@ class FakeInterpreter:
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> FakeInterpreter:
     interpreter = FakeInterpreter()
-    monkeypatch.setattr(module, "open_interpreter", lambda flatbuffer, num_threads, backend: interpreter)
+    monkeypatch.setattr(module, "open_interpreter", lambda *_: interpreter)
     return interpreter
 
 

@@ -46,6 +46,8 @@ class Detector:
 
     Attributes:
         bundle: the model file, read and checked.
+        backend, num_threads: the package that runs it, and with how many threads.
+        delegate: the library of the external delegate, or None.
         timings: seconds that the last call spent in "preprocess", "invoke" and "postprocess".
     """
 
@@ -59,6 +61,8 @@ class Detector:
         num_threads: int | None = None,
         backend: Backend = "auto",
         class_agnostic: bool = False,
+        delegate: str | os.PathLike[str] | None = None,
+        delegate_options: Mapping[str, str | int | float] | None = None,
     ) -> None:
         """Load a model.
 
@@ -73,6 +77,10 @@ class Detector:
             num_threads: of the interpreter. None: one a core, four at most.
             backend: "ai-edge-litert", "tflite-runtime", or "auto" for the first that works.
             class_agnostic: let boxes suppress those of other classes too: one box, one class.
+            delegate: the shared library of an external delegate (an accelerator's), by its path or by a name that
+                the system's loader knows. It is machine code: load only what you trust. The model is run with it or
+                not at all; what it does not take over runs on the processor.
+            delegate_options: what the delegate's documentation says it takes.
 
         Raises:
             BundleError: the file is missing, damaged, or not a bundle.
@@ -87,12 +95,12 @@ class Detector:
         self._postprocess = Postprocess(self.network)
         self._lock = threading.Lock()  # of the interpreter
         try:
-            interpreter = open_interpreter(self.bundle.flatbuffer, num_threads, backend)
+            interpreter = open_interpreter(self.bundle.flatbuffer, num_threads, backend, delegate, delegate_options)
             _check(interpreter, self.bundle)
         except (BackendError, BundleError) as error:
             raise type(error)(f"{self.bundle.path}: {error}") from None
         self._interpreter: Interpreter | None = interpreter
-        self.backend = interpreter.backend
+        self.backend, self.delegate = interpreter.backend, interpreter.delegate
         self.num_threads = interpreter.num_threads
 
     @property
