@@ -273,6 +273,17 @@ def test_a_frame_of_the_right_size_needs_no_pillow(bundle: Path, monkeypatch: py
         detector.detect(np.zeros((33, 64, 3), np.uint8))
 
 
+def test_another_way_to_resize(fake: FakeInterpreter, bundle: Path) -> None:
+    def white(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        return np.full((*size, 3), 255, np.uint8)
+
+    detector = Detector(bundle, resize=white)
+    assert detector.detect(np.zeros((50, 200, 3), np.uint8)).image_size == (50, 200)
+    assert fake.seen[0].min() == 255
+    with pytest.raises(SettingError, match="resize must be a function of a picture and"):
+        Detector(bundle, resize="fast")  # type: ignore[arg-type]
+
+
 @pytest.mark.usefixtures("fake")
 def test_closing(bundle: Path) -> None:
     with Detector(bundle) as detector:

@@ -120,6 +120,40 @@ def test_views_of_arrays(view: Any, shape: tuple[int, int]) -> None:
     assert (pixels == preprocess(np.ascontiguousarray(image), STRETCH)[0]).all()
 
 
+def test_the_callers_own_way_to_resize() -> None:
+    asked: list[tuple[int, int]] = []
+
+    def corner(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        asked.append(size)
+        return image[: size[0], : size[1]]
+
+    image = noise(200, 300)
+    pixels, placement = preprocess(image, STRETCH, corner)
+    assert (pixels == image[:64, :128]).all()
+    assert pixels.flags.c_contiguous
+    assert placement == place((200, 300), STRETCH)
+    pixels, placement = preprocess(image, LETTERBOX, corner)  # 64 × 96 in the middle
+    assert (placement.left, placement.width) == (16, 96)
+    assert (pixels[:, 16:112] == image[:64, :96]).all()
+    assert (pixels[:, :16] == 114).all()
+    preprocess(image[:64, :128], STRETCH, corner)  # fits as it is
+    assert asked == [(64, 128), (64, 96)]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (None, "gave NoneType of shape None"),
+        (np.zeros((128, 64, 3), np.uint8), r"uint8 array of shape \(64, 128, 3\), gave uint8 of shape \(128, 64, 3\)"),
+        (np.zeros((64, 128), np.uint8), r"gave uint8 of shape \(64, 128\)"),
+        (np.zeros((64, 128, 3), np.float32), "gave float32 of shape"),
+    ],
+)
+def test_a_way_to_resize_that_does_not(wrong: Any, message: str) -> None:
+    with pytest.raises(ImageError, match=message):
+        preprocess(noise(200, 300), STRETCH, lambda image, size: wrong)
+
+
 def test_the_picture_is_left_alone() -> None:
     image = noise(90, 70)
     image.flags.writeable = False
