@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
+import pickle
 import sys
 import threading
 from collections.abc import Iterator
@@ -291,6 +293,17 @@ def test_closing(bundle: Path) -> None:
     with pytest.raises(BackendError, match="closed; make a new one"):
         detector.detect(np.zeros((4, 4, 3), np.uint8))
     detector.close()
+
+
+@pytest.mark.usefixtures("fake")
+def test_it_is_neither_copied_nor_sent(bundle: Path) -> None:
+    detector = Detector(bundle)
+    for action in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match="make another from the same bundle"):
+            action(detector)
+    found = detector.detect(np.zeros((4, 4, 3), np.uint8))
+    assert pickle.loads(pickle.dumps(found)).to_dict() == found.to_dict()
+    assert pickle.loads(pickle.dumps(detector.bundle)).flatbuffer == FLATBUFFER
 
 
 @pytest.mark.usefixtures("fake")

@@ -287,6 +287,41 @@ def test_a_pillow_image_is_converted() -> None:
 
 
 @pytest.mark.parametrize(
+    "mode", ["1", "L", "P", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "HSV", "I", "LA", "PA", "La", "RGBa", "RGBX", "I;16"]
+)
+def test_pillow_images_of_every_mode(mode: str) -> None:
+    found = as_rgb(Image.new(mode, (3, 2)))
+    assert (found.dtype, found.shape) == (np.uint8, (2, 3, 3))
+
+
+def test_an_array_that_claims_a_huge_size() -> None:
+    for shape in ((2**20, 2**20, 3), (1, 2**28 + 1, 3)):
+        with pytest.raises(ImageError, match="at most 268435456 pixels"):
+            as_rgb(np.broadcast_to(np.uint8(7), shape))
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 100_000, 3), (100_000, 1, 3)])
+def test_pictures_of_extreme_shape(shape: tuple[int, int, int]) -> None:
+    image = np.full(shape, 50, np.uint8)
+    assert (preprocess(image, STRETCH)[0] == 50).all()
+    pixels, placement = preprocess(image, LETTERBOX)
+    assert min(placement.width, placement.height) >= 1
+    assert (pixels == 50).any(axis=2).sum() == placement.width * placement.height
+
+
+def test_subclasses_of_arrays_are_plain_ones_here() -> None:
+    class Odd(np.ndarray):
+        def __getitem__(self, index: Any) -> Any:
+            raise AssertionError("an array of another kind may do anything")
+
+    image = noise(90, 70)
+    masked = np.ma.masked_less(image, 100)
+    for other in (image.view(Odd), masked, image.view(np.recarray)):
+        assert type(as_rgb(other)) is np.ndarray
+        assert (preprocess(as_rgb(other), STRETCH)[0] == preprocess(image, STRETCH)[0]).all()
+
+
+@pytest.mark.parametrize(
     ("image", "message"),
     [
         (np.zeros((4, 4), np.uint8), r"\[4, 4\]"),

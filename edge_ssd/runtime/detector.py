@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
@@ -42,7 +42,7 @@ class Detector:
     """Finds objects in pictures.
 
     May be called from several threads; their calls wait for each other, since an interpreter runs one picture at a
-    time. For pictures in parallel make a detector for each thread.
+    time. For pictures in parallel make a detector for each thread; after a fork, in the new process.
 
     Attributes:
         bundle: the model file, read and checked.
@@ -214,6 +214,11 @@ class Detector:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a Detector cannot be copied or pickled; make another from the same bundle, where it is to run"
+        )
 
     def _detect(self, image: ImageArray, settings: Settings, resize: Resize = pillow_resize) -> Detections:
         start = time.perf_counter()

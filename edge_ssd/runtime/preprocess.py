@@ -186,7 +186,7 @@ def _check_array(image: npt.NDArray[Any]) -> ImageArray:
     if 0 in image.shape:
         raise ImageError(f"a picture array must not be empty, got shape {list(image.shape)}")
     if image.shape[0] * image.shape[1] > _MAX_PIXELS:
-        raise ImageError(f"a picture array may have {_MAX_PIXELS} pixels, got shape {list(image.shape)}")
+        raise ImageError(f"a picture array may have at most {_MAX_PIXELS} pixels, got shape {list(image.shape)}")
     return np.asarray(image)  # of a subclass, say a masked array, the plain array
 
 
@@ -212,7 +212,9 @@ def _convert(image: PILImage) -> ImageArray:
         return np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
     if image.mode == "F":
         raise ImageError("a picture of floating-point numbers has no agreed range; convert it to 8 bits first")
-    if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "La", "RGBa"):
+    if image.mode == "La":  # Pillow converts it to its twin only
+        image = image.convert("LA")
+    if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa"):
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, (255, 255, 255, 255))
         image = Image.alpha_composite(white, image)
