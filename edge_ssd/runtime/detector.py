@@ -216,9 +216,7 @@ class Detector:
         self.close()
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError(
-            "a Detector cannot be copied or pickled; make another from the same bundle, where it is to run"
-        )
+        raise TypeError("a Detector cannot be copied or pickled; make another from the same bundle, where it is to run")
 
     def _detect(self, image: ImageArray, settings: Settings, resize: Resize = pillow_resize) -> Detections:
         start = time.perf_counter()
