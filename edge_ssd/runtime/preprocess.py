@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 import numpy as np
 import numpy.typing as npt
@@ -44,8 +43,7 @@ LETTERBOX_GREY = 114  # near the mean of photographs, so that the bars are no ed
 _MAX_PIXELS = 2**28  # more than any camera takes; an array may be a view that claims any size
 
 
-@dataclass(frozen=True)
-class Placement:
+class Placement(NamedTuple):
     """Where a picture lies in the network's input, all in pixels.
 
     The picture of ``image_size`` (height, width) fills the rectangle ``left, top, width, height`` of an input of
