@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import inspect
+import sys
 
+import numpy as np
 import pytest
 
 from device_apps.arguments import add_detector_arguments, make_detector
@@ -35,7 +38,20 @@ def test_every_setting_reaches_the_detector(monkeypatch: pytest.MonkeyPatch) -> 
         "backend": "tflite-runtime",
         "delegate": "lib.so",
         "delegate_options": {"device": "usb:0", "key": "a=b"},
+        "resize": None,
     }
+
+
+def test_opencv_brings_frames_to_size_where_it_is_asked_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+    with make_detector(parsed("--resize", "opencv", "--threads", "1")) as detector:
+        found = detector._resize(frame, (20, 30))
+    # The same bits as on any other machine, ARM's included.
+    assert (found.shape, found.dtype) == ((20, 30, 3), np.uint8)
+    assert hashlib.sha256(found.tobytes()).hexdigest()[:16] == "069d199eeadc56e9"
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(SettingError, match="--resize opencv needs OpenCV"):
+        make_detector(parsed("--resize", "opencv"))
 
 
 @pytest.mark.parametrize("word", ["usb", "=usb", ""])

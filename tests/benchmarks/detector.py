@@ -7,6 +7,7 @@ frames of 640×480. One thread, ai-edge-litert.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from statistics import median
 import numpy as np
 
 from edge_ssd.runtime.detector import Detector
+from edge_ssd.runtime.preprocess import Resize
 
 START_TARGET, SHARE_TARGET = 1.3, 0.2
 
@@ -66,18 +68,25 @@ def start(model: str, shape: tuple[int, int, int], rounds: int) -> None:
         print(f"start  {name:42s} {1000 * median(values):6.1f} ms  {ratio:4.2f}  (target {START_TARGET})")
 
 
-def stages(model: str, frames: int) -> None:
+def stages(model: str, frames: int, how: str, resize: Resize | None) -> None:
     frame = np.random.default_rng(0).integers(0, 256, (480, 640, 3)).astype(np.uint8)
     taken: dict[str, list[float]] = {}
-    with Detector(model, num_threads=1, backend="ai-edge-litert") as detector:
+    with Detector(model, num_threads=1, backend="ai-edge-litert", resize=resize) as detector:
         for i in range(frames + 5):
             detector.detect(frame)
             for name, value in detector.timings.items() if i >= 5 else ():
                 taken.setdefault(name, []).append(value)
     milliseconds = {name: 1000 * median(values) for name, values in taken.items()}
     rest = milliseconds["preprocess"] + milliseconds["postprocess"]
-    print("stages " + "  ".join(f"{name} {value:.3f} ms" for name, value in milliseconds.items()))
+    print(f"stages, {how}: " + "  ".join(f"{name} {value:.3f} ms" for name, value in milliseconds.items()))
     print(f"       all but invoke: {rest / milliseconds['invoke']:.2f} of invoke (target {SHARE_TARGET})")
+
+
+def opencv() -> Resize:
+    import cv2
+
+    cv2.setNumThreads(1)
+    return lambda image, size: cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR_EXACT)
 
 
 def main() -> None:
@@ -90,7 +99,9 @@ def main() -> None:
     with Detector(model) as detector:
         height, width = detector.network.input.size
     start(model, (height, width, 3), args.rounds)
-    stages(model, args.frames)
+    stages(model, args.frames, "Pillow", None)
+    if importlib.util.find_spec("cv2"):
+        stages(model, args.frames, "OpenCV's exact bilinear filter", opencv())
 
 
 if __name__ == "__main__":
