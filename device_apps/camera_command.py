@@ -66,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
     from device_apps.loop import run_loop
     from device_apps.signals import stop_on_signals
     from device_apps.sources import open_source
+    from device_apps.stats import Stats
 
     _check(args)
     unreadable = Unreadable()
@@ -85,7 +86,9 @@ def run(args: argparse.Namespace) -> int:
         if stop.is_set():
             return 0
         sinks, snapshot = _open_sinks(args, source, stack)
-        report = run_loop(source, detector, sinks, stop=stop, max_frames=args.max_frames, duration=args.duration)
+        report = run_loop(
+            source, detector, sinks, stats=Stats(source), stop=stop, max_frames=args.max_frames, duration=args.duration
+        )
         if snapshot is not None:
             snapshot.save()
     tell(_summary(report))
@@ -149,12 +152,13 @@ def _open_sinks(args: argparse.Namespace, source: Source, stack: ExitStack) -> t
 
 
 def _summary(report: LoopReport) -> str:
-    parts = [f"{report.frames} frames"]
+    snapshot = report.snapshot
+    parts = [f"{snapshot.frames} frames"]
     if report.fps is not None:
         parts.append(f"{report.fps:.1f} a second")
-    parts.append(f"{report.dropped} dropped")
-    parts.append(f"{report.detections} detections")
-    if report.stages:
-        times = {stage: "/".join(f"{value:.1f}" for value in report.percentiles(stage)) for stage in report.stages}
-        parts.append(f"ms p50/p95: {', '.join(f'{stage} {both}' for stage, both in times.items())}")
+    parts.append(f"{snapshot.source.dropped} dropped")
+    parts.append(f"{snapshot.detections} detections")
+    if snapshot.stages:
+        times = [f"{stage} {both.p50:.1f}/{both.p95:.1f}" for stage, both in snapshot.stages.items()]
+        parts.append(f"ms p50/p95: {', '.join(times)}")
     return "; ".join(parts)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Protocol
 
-from device_apps.frames import Frame, Image, Notice, iterate
+from device_apps.frames import Frame, Image, Notice, SourceCounts, iterate
 from edge_ssd.errors import SourceError
 
 __all__ = ["CaptureSource", "Grabber"]
@@ -83,6 +83,7 @@ class CaptureSource:
         self._error: SourceError | None = None
         self._sequence = 0
         self._lost = False
+        self._reconnects = 0
         self._dropped = 0
         self._live = True
         self._fps: float | None = None
@@ -103,6 +104,16 @@ class CaptureSource:
     def ended(self) -> bool:
         with self._changed:
             return self._closing or (self._done and self._frame is None and self._error is None)
+
+    @property
+    def counts(self) -> SourceCounts:
+        with self._changed:
+            return SourceCounts(
+                frames=self._sequence,
+                dropped=self._dropped,
+                reconnects=self._reconnects,
+                connected=not self._live or not (self._lost or self._done),
+            )
 
     def read(self, timeout: float) -> Frame | None:
         """See :class:`~device_apps.frames.Source`."""
@@ -161,7 +172,6 @@ class CaptureSource:
     def _grab_and_reconnect(self) -> None:
         attempts = 0
         while not self._closing:
-            self._lost = attempts > 0
             start = time.monotonic()
             try:
                 frames = self._grab()
@@ -175,6 +185,7 @@ class CaptureSource:
                 raise SourceError(
                     f"{self.name}: it opens, but gives no picture; is another program using it, or is it switched off?"
                 )
+            self._lost = True
             if frames:
                 # One that breaks off at once, again and again, must not be asked for at full speed for ever.
                 attempts = 0 if time.monotonic() - start >= _STABLE_S else attempts
@@ -193,12 +204,16 @@ class CaptureSource:
         try:
             self._live, self._fps = grabber.live, grabber.fps
             while not self._closing:
+                start = time.monotonic()
                 image = grabber.read()
                 if image is None:
                     break
                 if count == 0 and self._lost:
+                    self._lost = False
+                    self._reconnects += 1
                     self._notice(f"{self.name} is back")
-                self._give(Frame(image, self._sequence, time.monotonic(), self.name))
+                now = time.monotonic()
+                self._give(Frame(image, self._sequence, now, self.name, now - start))
                 count += 1
         finally:
             grabber.close()

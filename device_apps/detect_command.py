@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     kind = "picture" if pictures else "frame"
     summary = f"{report.frames} {kind}{'' if report.frames == 1 else 's'}, {report.detections} detections"
     if report.frames:
-        summary += f", {report.percentiles('detect')[0]:.1f} ms each (median)"
+        summary += f", {report.snapshot.stages['detect'].p50:.1f} ms each (median)"
     if unreadable.count:
         summary += f", {unreadable.count} unreadable"
     if args.save is not None and report.frames:

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Frame", "Image", "Notice", "Source", "iterate"]
+__all__ = ["Frame", "Image", "Notice", "Source", "SourceCounts", "iterate"]
 
 Image = npt.NDArray[np.uint8]
 """uint8 [height, width, 3], RGB."""
@@ -28,12 +28,35 @@ class Frame:
         sequence: the source's own count from 0; a gap means that frames were dropped.
         captured_at: ``time.monotonic()`` when the source had it, in seconds.
         name: the file it was read from, or what the source is called.
+        read_seconds: how long reading and decoding it took, waiting for the device included.
     """
 
     image: Image
     sequence: int
     captured_at: float
     name: str
+    read_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class SourceCounts:
+    """What a source has counted since it was entered.
+
+    Attributes:
+        frames: taken from the device, dropped ones included.
+        dropped: replaced by a newer one before anybody took them.
+        stalls: times that no frame came for longer than the stall limit.
+        reconnects: times that it was opened again and gave a frame.
+        abandoned: capture threads that were left behind, stuck, so far.
+        connected: a frame came within the stall limit; always True for recordings.
+    """
+
+    frames: int = 0
+    dropped: int = 0
+    stalls: int = 0
+    reconnects: int = 0
+    abandoned: int = 0
+    connected: bool = True
 
 
 class Source(Protocol):
@@ -45,6 +68,7 @@ class Source(Protocol):
         fps: frames a second that the source announces, or None.
         dropped: frames that a newer one replaced before anybody took them.
         ended: True when no further frame will come.
+        counts: see :class:`SourceCounts`; any thread may ask.
     """
 
     @property
@@ -57,6 +81,8 @@ class Source(Protocol):
     def dropped(self) -> int: ...
     @property
     def ended(self) -> bool: ...
+    @property
+    def counts(self) -> SourceCounts: ...
 
     def read(self, timeout: float) -> Frame | None:
         """The next frame, or None when there is none within ``timeout`` seconds or the source has ended.

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from device_apps.frames import Frame, Notice, iterate
+from device_apps.frames import Frame, Notice, SourceCounts, iterate
 from edge_ssd.errors import ImageError, SourceError
 from edge_ssd.runtime.preprocess import read_image
 
@@ -55,6 +55,11 @@ class PictureSource:
         self._paths = tuple(paths)
         self._unreadable = unreadable
         self._next = 0
+        self._read = 0
+
+    @property
+    def counts(self) -> SourceCounts:
+        return SourceCounts(frames=self._read)
 
     @property
     def ended(self) -> bool:
@@ -66,13 +71,17 @@ class PictureSource:
             return None
         sequence, path = self._next, self._paths[self._next]
         self._next += 1
+        start = time.monotonic()
         try:
-            return Frame(read_image(path), sequence, time.monotonic(), str(path))
+            image = read_image(path)
         except ImageError as error:
             if self._unreadable is None:
                 raise
             self._unreadable(str(error))
             return None
+        self._read += 1
+        end = time.monotonic()
+        return Frame(image, sequence, end, str(path), end - start)
 
     def __enter__(self) -> PictureSource:
         return self

@@ -48,7 +48,7 @@ class JsonLines(_Sink):
             "source": frame.name,
             "time": datetime.fromtimestamp(captured, timezone.utc).isoformat(timespec="milliseconds"),
             **result.detections.to_dict(),
-            "ms": {stage: round(value, 3) for stage, value in result.milliseconds.items()},
+            "ms": {stage: round(value, 3) for stage, value in list(result.milliseconds.items())},
         }
         _write_line(self._stream, json.dumps(line))
 

@@ -12,7 +12,7 @@ import pytest
 
 from device_apps import capture
 from device_apps.capture import CaptureSource
-from device_apps.frames import Frame, Image
+from device_apps.frames import Frame, Image, SourceCounts
 from edge_ssd.errors import SourceError
 
 
@@ -83,7 +83,8 @@ def test_a_recording_gives_every_frame_in_order() -> None:
     assert [int(frame.image[0, 0, 0]) for frame in frames] == list(range(100))
     assert [frame.sequence for frame in frames] == list(range(100))
     assert all(first.captured_at <= second.captured_at for first, second in pairwise(frames))
-    assert (source.dropped, source.live, source.fps, source.ended) == (0, False, 30.0, True)
+    assert (source.live, source.fps, source.ended) == (False, 30.0, True)
+    assert source.counts == SourceCounts(frames=100)
 
 
 def test_a_live_source_gives_the_newest_frame_and_counts_the_others() -> None:
