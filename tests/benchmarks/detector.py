@@ -1,7 +1,7 @@
 """What the runtime costs beside the interpreter it wraps: python tests/benchmarks/detector.py MODEL.tflite
 
 Start: fresh processes in turn, from Python having started to the first result. Stages: one detector, medians over many
-frames of 640×480. One thread, ai-edge-litert.
+frames of 640×480, resized by Pillow and, where there is one, by OpenCV. One thread unless told, ai-edge-litert.
 """
 
 from __future__ import annotations
@@ -68,10 +68,10 @@ def start(model: str, shape: tuple[int, int, int], rounds: int) -> None:
         print(f"start  {name:42s} {1000 * median(values):6.1f} ms  {ratio:4.2f}  (target {START_TARGET})")
 
 
-def stages(model: str, frames: int, how: str, resize: Resize | None) -> None:
+def stages(model: str, frames: int, threads: int, how: str, resize: Resize | None) -> None:
     frame = np.random.default_rng(0).integers(0, 256, (480, 640, 3)).astype(np.uint8)
     taken: dict[str, list[float]] = {}
-    with Detector(model, num_threads=1, backend="ai-edge-litert", resize=resize) as detector:
+    with Detector(model, num_threads=threads, backend="ai-edge-litert", resize=resize) as detector:
         for i in range(frames + 5):
             detector.detect(frame)
             for name, value in detector.timings.items() if i >= 5 else ():
@@ -94,14 +94,15 @@ def main() -> None:
     parser.add_argument("model")
     parser.add_argument("--rounds", type=int, default=10, help="processes of each kind")
     parser.add_argument("--frames", type=int, default=300)
+    parser.add_argument("--threads", type=int, default=1, help="of the interpreter, for the stages")
     args = parser.parse_args()
     model = str(Path(args.model).resolve())
     with Detector(model) as detector:
         height, width = detector.network.input.size
     start(model, (height, width, 3), args.rounds)
-    stages(model, args.frames, "Pillow", None)
+    stages(model, args.frames, args.threads, "Pillow", None)
     if importlib.util.find_spec("cv2"):
-        stages(model, args.frames, "OpenCV's exact bilinear filter", opencv())
+        stages(model, args.frames, args.threads, "OpenCV's exact bilinear filter", opencv())
 
 
 if __name__ == "__main__":
