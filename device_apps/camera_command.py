@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from device_apps.arguments import Unreadable, add_detector_arguments, make_detector, positive_float, positive_int, tell
+from device_apps.capture import STALL_TIMEOUT_S
 from device_apps.event_options import EXAMPLES as EVENT_EXAMPLES
 from device_apps.event_options import add_event_arguments, open_events
 from device_apps.web_options import add_web_arguments, open_web
@@ -33,9 +34,10 @@ examples:
   edge-ssd camera --source picamera --web 8080           http://localhost:8080/ on this machine
 
 q, ESC, closing the window, Ctrl-C and SIGTERM end it; files are then complete and the exit status is 0.
-A camera or stream that goes away is opened again until it is back; cameras give their newest frame only, and
-what is skipped is counted. Of a video or a folder every frame is used. When the disk is full detection goes on; the
-video is finished, and a new one begun when there is room again. The exit status is 2 when something was not written.
+A camera or stream that goes away, or gives no picture, is opened again until it is back; cameras give their newest
+frame only, and what is skipped is counted. Of a video or a folder every frame is used. When the disk is full detection
+goes on; the video is finished, and a new one begun when there is room again. The exit status is 2 when something was
+not written.
 
 --config takes the options from a TOML file, under the same names (save-video = "seen.mp4"); what the command line
 says as well goes first. Relative paths are relative to the working directory in both.
@@ -58,6 +60,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--fps", type=float, metavar="N", help="ask the camera for so many frames a second")
     source.add_argument(
         "--retries", type=int, metavar="N", help="attempts to get a lost camera or stream back (default: for ever)"
+    )
+    source.add_argument(
+        "--stall-timeout",
+        type=float,
+        default=STALL_TIMEOUT_S,
+        metavar="SECONDS",
+        help=f"open a camera or stream anew after so long without a picture (default: {STALL_TIMEOUT_S:g})",
     )
     output = parser.add_argument_group("output")
     window = output.add_mutually_exclusive_group()
@@ -108,6 +117,7 @@ def run(args: argparse.Namespace) -> int:
                 height=args.height,
                 fps=args.fps,
                 retries=args.retries,
+                stall_timeout=args.stall_timeout,
                 stop=stop,
                 notice=tell,
                 unreadable=unreadable,
@@ -162,7 +172,7 @@ def check(args: argparse.Namespace) -> None:
 
     for name in ("width", "height", "max_frames"):
         positive_int(f"--{name.replace('_', '-')}", getattr(args, name))
-    for name in ("fps", "duration", "stats_every"):
+    for name in ("fps", "duration", "stall_timeout", "stats_every"):
         positive_float(f"--{name.replace('_', '-')}", getattr(args, name))
     if args.stats_json and args.stats_every is None:
         raise SettingError("--stats-json needs --stats-every SECONDS")

@@ -17,8 +17,8 @@ from edge_ssd.errors import EdgeSSDError
 __all__ = ["WebServer"]
 
 _START_S = 10.0
-_GOODBYE_S = 0.25  # For answers that are under way; who has not read them then is cut off.
-_STOP_S = 0.9
+_GOODBYE_S = 0.2  # For answers that are under way; who has not read them then is cut off.
+_STOP_S = 0.6  # Others have something to finish after it, all of them within two seconds.
 
 _MOST_CONNECTIONS = 200
 _REQUEST_S = 10.0  # For the head of a request, however slowly it comes.

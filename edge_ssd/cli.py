@@ -66,6 +66,7 @@ _EXTRAS = {
     "ai_edge_quantizer": "mixed",
     "tflite_runtime": "device",
     "cv2": "camera",
+    "yaml": "train",
     "tomli": "camera",
     "paho": "mqtt",
     "gpiozero": "gpio",

@@ -12,6 +12,9 @@ from hypothesis import settings
 settings.register_profile("edge-ssd", deadline=None)
 settings.load_profile("edge-ssd")
 
+# As device_apps does before it loads OpenCV, which reads it once: here a test may load it first.
+os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 

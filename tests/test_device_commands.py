@@ -243,6 +243,12 @@ BAD = {
     "no time": ("camera --source a.png --duration nan", "--duration must be a number over 0, got nan"),
     "bad fps": ("camera --source a.png --fps 0", "--fps must be a number over 0, got 0.0"),
     "bad retries": ("camera --source a.png --retries -1", "--retries must be a whole number from 0, got -1"),
+    "no patience": (
+        "camera --source a.png --stall-timeout 0",
+        "--stall-timeout must be a number over 0, got 0.0",
+    ),
+    "no host": ("camera --source http:///x", "http:///x: OpenCV cannot open this URL; give http://"),
+    "bad password": ("camera --source rtsp://me:pa/ss@cam/x", "rtsp://me:***@cam/x: no URL: its host or port is malf"),
     "no number": ("camera --source a.png --max-frames many", "argument --max-frames: invalid int value: 'many'"),
     "no source": ("detect", "the following arguments are required: --source"),
     "both": ("camera --show --headless", "not allowed with argument"),

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from conftest import skip_or_fail
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -91,11 +92,17 @@ def page(browser: webdriver.Chrome, camera: Camera) -> Iterator[webdriver.Chrome
 
 
 def wait(browser: webdriver.Chrome, condition: Callable[[webdriver.Chrome], Any]) -> Any:
-    return WebDriverWait(browser, DEADLINE_S, 0.1).until(condition)
+    return WebDriverWait(browser, DEADLINE_S, 0.1, [StaleElementReferenceException]).until(condition)
 
 
 def text(browser: webdriver.Chrome, name: str) -> str:
     return browser.find_element(By.ID, name).text
+
+
+def lines(browser: webdriver.Chrome, selector: str) -> list[str]:
+    """The text of each element, all of the same moment."""
+    script = "return [...document.querySelectorAll(arguments[0])].map((element) => element.innerText)"
+    return browser.execute_script(script, selector)
 
 
 def live(browser: webdriver.Chrome) -> bool:
@@ -113,7 +120,7 @@ def test_the_live_picture_moves_and_shows_boxes(page: webdriver.Chrome) -> None:
     wait(page, lambda b: b.execute_script(LOOK)[1] > 100)
     assert text(page, "source") == "bananas.mp4"
     assert float(text(page, "fps")) > 0
-    stages = [row.text.split() for row in page.find_elements(By.CSS_SELECTOR, "#stages tr")]
+    stages = [line.split() for line in lines(page, "#stages tr")]
     assert [row[0] for row in stages[:4]] == ["Preprocess", "Network", "Postprocess", "Detection"]
     assert all(float(row[-1]) >= float(row[-2]) >= 0 for row in stages)
     assert "Frames used" in text(page, "counts")
@@ -150,7 +157,7 @@ def test_events_are_listed_newest_first_and_as_text(page: webdriver.Chrome, came
     camera.events.add(SeenEvent("enter", 7, label))
     camera.events.add(SeenEvent("leave", 7, label, duration_s=2.25))
     wait(page, lambda b: len(b.find_elements(By.CSS_SELECTOR, "#recent li")) == 2)
-    newest, oldest = (item.text for item in page.find_elements(By.CSS_SELECTOR, "#recent li"))
+    newest, oldest = lines(page, "#recent li")
     assert newest.startswith(f"{label} #7 left after 2.3 s")
     assert oldest.startswith(f"{label} #7 came")
     page.refresh()

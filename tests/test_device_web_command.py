@@ -15,6 +15,7 @@ import pytest
 from conftest import REPOSITORY
 from real_model import real_model
 from stream_servers import MjpegServer
+from web_camera import ClipServer
 from web_client import eventually, feed, open_stream, parts, request
 
 from device_apps.web_address import Address, listen
@@ -69,6 +70,16 @@ def test_a_signal_ends_it_with_viewers_and_it_comes_back_on_the_same_port() -> N
         with camera(server.url, "--web", str(port)) as (_, again):
             assert again == port
             eventually(lambda: request(port, "/healthz").status == 200)
+
+
+def test_what_comes_is_told_at_once() -> None:
+    with ClipServer(fps=15) as server, camera(server.url, "--enter-after", "0.1") as (_, port):
+        with open_stream(port, "/events") as response:
+            event = next(data for kind, data in feed(response) if kind == "event")
+        assert (event["kind"], event["label"]) == ("enter", "banana")
+        with open_stream(port, "/events") as response:
+            recent = next(data for kind, data in feed(response) if kind == "recent")
+        assert event in recent, "who comes later is told too"
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

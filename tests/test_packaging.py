@@ -151,7 +151,7 @@ def test_each_platform_gets_the_interpreter_that_exists_for_it(
     ("extra", "expected"),
     [
         ("camera", {"opencv-python"}),
-        ("train", {"edge-ssd", "faster-coco-eval", "keras", "matplotlib", "tensorflow"}),
+        ("train", {"edge-ssd", "faster-coco-eval", "keras", "matplotlib", "pyyaml", "tensorflow"}),
     ],
 )
 def test_extras(extra: str, expected: set[str], metadata: dict[str, list[str]]) -> None:

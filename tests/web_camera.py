@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 import threading
 import time
@@ -17,6 +18,8 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
+from stream_servers import MjpegServer, _request
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -82,6 +85,20 @@ class LoopedFrames:
         image = self._frames[self._count % len(self._frames)]
         self._count += 1
         return Frame(image, self._count - 1, time.monotonic(), self.name)
+
+
+class ClipServer(MjpegServer):
+    """The shipped clip over and over, as a network camera would send it."""
+
+    def serve(self, connection) -> None:  # type: ignore[no-untyped-def]
+        _request(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n")
+        frames = clip_frames()
+        for number in self.numbers():
+            file = io.BytesIO()
+            Image.fromarray(frames[number % len(frames)]).save(file, "JPEG", quality=92)
+            head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {file.tell()}\r\n\r\n"
+            connection.sendall(head.encode() + file.getvalue() + b"\r\n")
 
 
 class RecentEvents:

@@ -17,27 +17,12 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from stream_servers import MjpegServer, _request
 from test_device_web_browser import FLAGS
-from web_camera import clip_frames
+from web_camera import ClipServer
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 WIDTH, HEIGHT = 1240, 850
 FPS = 15
-
-
-class ClipServer(MjpegServer):
-    """The shipped clip over and over, as a network camera would send it."""
-
-    def serve(self, connection) -> None:  # type: ignore[no-untyped-def]
-        _request(connection)
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n")
-        frames = clip_frames()
-        for number in self.numbers():
-            file = io.BytesIO()
-            Image.fromarray(frames[number % len(frames)]).save(file, "JPEG", quality=92)
-            head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {file.tell()}\r\n\r\n"
-            connection.sendall(head.encode() + file.getvalue() + b"\r\n")
 
 
 def main() -> None:
