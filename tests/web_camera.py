@@ -23,10 +23,10 @@ from stream_servers import MjpegServer
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from device_apps.frames import Frame, SourceCounts
 from device_apps.loop import Sink, run_loop
+from device_apps.sources.frames import Frame, SourceCounts
 from device_apps.stats import Stats
-from device_apps.web_options import add_web_arguments, open_web
+from device_apps.web.options import add_web_arguments, open_web
 from edge_ssd.runtime.detector import Detector
 from edge_ssd.runtime.models import default_model
 

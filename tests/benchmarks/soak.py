@@ -28,14 +28,14 @@ from pathlib import Path
 import numpy as np
 from endless import Video
 
-import device_apps.events
-from device_apps.capture import CaptureSource
-from device_apps.event_options import open_events
-from device_apps.frames import Source
+import device_apps.events.sink
+from device_apps.events.options import open_events
 from device_apps.health import memory_bytes
 from device_apps.loop import Result, Sink, run_loop
 from device_apps.overlay import draw
 from device_apps.sinks import JsonLines, appending
+from device_apps.sources.capture import CaptureSource
+from device_apps.sources.frames import Source
 from device_apps.stats import Stats, quantiles
 from edge_ssd.cli import command_parser
 from edge_ssd.runtime.detections import Detections
@@ -96,7 +96,7 @@ class Leak:
 
 def event_sinks(folder: str, source: Source, stack: ExitStack, labels: Sequence[str]) -> list[Sink]:
     """Events to a rotated file, each with a picture, under a quota and in a memory that are soon full."""
-    device_apps.events._REMEMBERED = 16
+    device_apps.events.sink._REMEMBERED = 16
     options = [f"--events={folder}/events.jsonl", "--events-max-mb=0.1", "--enter-after=0.1", "--leave-after=0.2"]
     options += [f"--event-snapshots={folder}/pictures", "--event-snapshots-max-mb=0.5"]
     args = command_parser("camera").parse_args(options)
