@@ -1,8 +1,8 @@
 """A source that reads in threads of its own: cameras, network streams and video files.
 
 A capture thread does nothing but read (``grabbing``; all there are: ``crew``), a second one watches it and replaces it
-(``keeper``), and the loop takes what they leave in between (``frame_slot``): of a file each frame, of a camera or stream
-the newest, since these queue up old ones.
+(``keeper``), and the loop takes what they leave in between (``frame_slot``): of a file each frame, of a camera
+or stream the newest, since these queue up old ones.
 """
 
 from __future__ import annotations
