@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import tempfile
 import time
 from collections.abc import Collection, Iterator
@@ -11,8 +12,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TextIO
 
-from device_apps.frames import Image
 from device_apps.loop import Result
+from device_apps.sources.frames import Image
 from edge_ssd.errors import EdgeSSDError, SettingError
 from edge_ssd.files import atomic_path
 
@@ -48,7 +49,7 @@ class JsonLines(_Sink):
             "source": frame.name,
             "time": datetime.fromtimestamp(captured, timezone.utc).isoformat(timespec="milliseconds"),
             **result.detections.to_dict(),
-            "ms": {stage: round(value, 3) for stage, value in result.milliseconds.items()},
+            "ms": {stage: round(value, 3) for stage, value in list(result.milliseconds.items())},
         }
         _write_line(self._stream, json.dumps(line))
 
@@ -149,9 +150,15 @@ def make_folder(folder: Path) -> None:
 
 @contextlib.contextmanager
 def appending(path: Path) -> Iterator[TextIO]:
-    """A text file (or pipe, or device) to append to; raises :class:`EdgeSSDError` naming it."""
+    """A text file (or pipe, or device) to append to; raises :class:`EdgeSSDError` naming it.
+
+    A line that an earlier run could not finish (a full disk, a power cut) is ended, so that it spoils no other.
+    """
     try:
+        unfinished = path.is_file() and _ends_within_a_line(path)
         file = path.open("a", encoding="utf-8")
+        if unfinished:
+            file.write("\n")
     except OSError as error:
         raise EdgeSSDError(f"{path}: cannot write to this file: {error.strerror}; name another one") from None
     try:
@@ -160,6 +167,13 @@ def appending(path: Path) -> Iterator[TextIO]:
         # Every line was flushed when it was written: what fails here failed there, and has been said.
         with contextlib.suppress(OSError):
             file.close()
+
+
+def _ends_within_a_line(path: Path) -> bool:
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 1))
+        return file.read(1) not in (b"", b"\n")
 
 
 def _write_line(stream: TextIO, line: str) -> None:

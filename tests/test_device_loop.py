@@ -5,15 +5,18 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from device_fake import RedDetector
 
 from device_apps import loop
-from device_apps.frames import Frame
-from device_apps.loop import LoopReport, Result, run_loop
-from device_apps.pictures import PictureSource
+from device_apps.loop import Result, run_loop
+from device_apps.sources.frames import Frame, SourceCounts
+from device_apps.sources.pictures import PictureSource
+from device_apps.stats import Stats
 from edge_ssd.errors import SourceError
 
 
@@ -23,7 +26,10 @@ class ListSource(PictureSource):
     def __init__(self, items: Sequence[int | SourceError | None]) -> None:
         super().__init__([], "list")
         self.items = list(items)
-        self.dropped = 7
+
+    @property
+    def counts(self) -> SourceCounts:
+        return SourceCounts(frames=10, dropped=7)
 
     @property
     def ended(self) -> bool:
@@ -67,12 +73,12 @@ def test_every_sink_gets_every_result_in_order() -> None:
         assert [result.frame.sequence for result in sink.results] == [0, 1, 2]
         assert sink.idles == 1
     assert first.results[0].detections.xyxy.tolist() == [[5, 5, 10, 10]]
-    assert (report.frames, report.detections, report.dropped, report.failure) == (3, 3, 7, None)
+    assert (report.frames, report.detections, report.snapshot.source.dropped, report.failure) == (3, 3, 7, None)
 
 
 def test_an_empty_source() -> None:
     report = run_loop(ListSource([]), RedDetector(), [])
-    assert (report.frames, report.fps, report.stages) == (0, None, {})
+    assert (report.frames, report.fps, report.snapshot.stages) == (0, None, {})
 
 
 def test_nothing_is_drawn_unless_somebody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,7 +88,7 @@ def test_nothing_is_drawn_unless_somebody_looks(monkeypatch: pytest.MonkeyPatch)
     assert drawn == []
     report = run_loop(ListSource([0, 1]), RedDetector(), [ListSink(look=True), ListSink(look=True)])
     assert drawn == [1, 1], "drawn once for all who look"
-    assert len(report.stages["draw"]) == 2
+    assert "draw" in report.snapshot.stages
 
 
 def test_stop_ends_the_loop_before_the_next_frame() -> None:
@@ -132,27 +138,43 @@ def test_an_error_of_a_sink_is_raised() -> None:
 
 
 def test_stages_are_measured() -> None:
-    report = run_loop(ListSource([0, 1, 2]), RedDetector(), [ListSink(look=True)])
-    assert set(report.stages) == {"preprocess", "invoke", "postprocess", "detect", "age", "draw", "output"}
-    assert report.percentiles("preprocess") == (1.0, 1.0)
-    assert report.percentiles("invoke") == (2.0, 2.0)
-    assert all(value >= 0 for values in report.stages.values() for value in values)
+    stages = run_loop(ListSource([0, 1, 2]), RedDetector(), [ListSink(look=True)]).snapshot.stages
+    assert list(stages) == ["preprocess", "invoke", "postprocess", "draw", "publish", "detect", "age"]
+    assert stages["preprocess"] == (1.0, 1.0)
+    assert stages["invoke"] == (2.0, 2.0)
+    assert all(value >= 0 for times in stages.values() for value in times)
 
 
-def test_fps_is_of_intervals_not_of_frames() -> None:
-    report = LoopReport(frames=11, first_at=100.0, last_at=102.0)
-    assert report.fps == 5.0
-    assert LoopReport(frames=1, first_at=100.0, last_at=100.0).fps is None
+def test_reading_is_a_stage_where_the_source_measured_it() -> None:
+    class Measured(ListSource):
+        def read(self, timeout: float) -> Frame | None:
+            frame = super().read(timeout)
+            return frame and replace(frame, read_seconds=0.25)
+
+    assert run_loop(Measured([0, 1]), RedDetector(), []).snapshot.stages["capture"] == (250.0, 250.0)
 
 
-def test_percentiles_by_hand() -> None:
-    report = LoopReport()
-    report.stages["invoke"] = loop.deque([4.0, 1.0, 2.0, 3.0, 5.0])
-    assert report.percentiles("invoke") == (3.0, pytest.approx(4.8))
+def test_others_may_watch_the_numbers_while_it_runs() -> None:
+    source = ListSource(range(4))
+    stats, seen = Stats(source), list[int]()
+    sink = ListSink()
+    sink.write = lambda result: seen.append(stats.snapshot().frames)  # type: ignore[method-assign]
+    assert run_loop(source, RedDetector(), [sink], stats=stats).snapshot.frames == 4
+    assert seen == [0, 1, 2, 3]
 
 
-def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "_REMEMBERED", 5)
-    report = run_loop(ListSource(range(20)), RedDetector(), [])
-    assert report.frames == 20
-    assert {len(values) for values in report.stages.values()} == {5}
+def test_all_who_look_at_once_get_one_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+
+    def slow(image: np.ndarray, detections: object) -> np.ndarray:
+        drawn.append(1)
+        time.sleep(0.05)
+        return image.copy()
+
+    monkeypatch.setattr(loop, "draw", slow)
+    sink = ListSink()
+    run_loop(ListSource([0]), RedDetector(), [sink])
+    with ThreadPoolExecutor(4) as pool:
+        pictures = list(pool.map(lambda _: sink.results[0].annotated, range(4)))
+    assert drawn == [1]
+    assert all(picture is pictures[0] for picture in pictures)

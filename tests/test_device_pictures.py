@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from device_apps.pictures import PictureSource, pictures_in
-from device_apps.sources import open_source
+from device_apps.sources.frames import SourceCounts
+from device_apps.sources.open_source import open_source
+from device_apps.sources.pictures import PictureSource, pictures_in
 from edge_ssd.errors import ImageError, SourceError
 
 
@@ -30,7 +31,9 @@ def test_a_folder_gives_its_pictures_by_name(tmp_path: Path) -> None:
     assert [Path(frame.name).name for frame in frames] == ["a.PNG", "b.jpg", "c.webp"]
     assert [frame.sequence for frame in frames] == [0, 1, 2]
     assert all(frame.image.shape == (30, 40, 3) for frame in frames)
-    assert (source.live, source.fps, source.dropped, source.ended) == (False, None, 0, True)
+    assert all(frame.read_seconds > 0 for frame in frames)
+    assert (source.live, source.fps, source.ended) == (False, None, True)
+    assert source.counts == SourceCounts(frames=3)
 
 
 def test_one_picture(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
+import pickle
 import sys
 import threading
 from collections.abc import Iterator
@@ -29,7 +31,7 @@ NETWORK = tiny_ssd(["banana", "fork"], input_size=(32, 64), sizes=[(0.3, 0.4)] *
 class FakeInterpreter:
     """Finds a banana at anchor 5 with probability 3/4 and a fork at the last with 9/10, whatever it is shown."""
 
-    backend, num_threads, input_name = "fake", 1, "image"
+    backend, num_threads, delegate, input_name = "fake", 1, None, "image"
 
     def __init__(self, network: Network = NETWORK) -> None:
         self.network = network
@@ -59,7 +61,7 @@ class FakeInterpreter:
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> FakeInterpreter:
     interpreter = FakeInterpreter()
-    monkeypatch.setattr(module, "open_interpreter", lambda flatbuffer, num_threads, backend: interpreter)
+    monkeypatch.setattr(module, "open_interpreter", lambda *_: interpreter)
     return interpreter
 
 
@@ -148,12 +150,101 @@ def test_what_it_says_of_itself(bundle: Path) -> None:
         ({"classes": ["spoon", "fork"]}, "no class 'spoon'; its labels are banana, fork"),
         ({"classes": []}, "at least one class"),
         ({"classes": [0]}, "no class 0"),
+        ({"classes": [np.arange(2)]}, r"no class array\(\[0, 1\]\)"),
+        ({"classes": 0}, "classes must be labels of the model, got 0; they are banana, fork"),
+        # NumPy's numbers are numbers, but its truth values and arrays are none.
+        ({"score_threshold": np.True_}, "score_threshold"),
+        ({"score_threshold": np.array(True)}, "score_threshold"),
+        ({"score_threshold": np.array([0.5])}, "score_threshold"),
+        ({"iou_threshold": np.float32("nan")}, "iou_threshold"),
+        ({"iou_threshold": 10**400}, "iou_threshold"),
+        ({"max_detections": np.True_}, "max_detections"),
+        ({"max_detections": np.float32(2)}, "max_detections"),
     ],
 )
 @pytest.mark.usefixtures("fake")
 def test_bad_settings(bundle: Path, setting: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingError, match=message):
         Detector(bundle, **setting)
+    detector = Detector(bundle, 0.25, 0.75, 7, ["fork"], class_agnostic=True)
+    before = described(detector)
+    with pytest.raises(SettingError, match=message):
+        detector.configure(**{"score_threshold": 0.1, "max_detections": 1, "classes": None, **setting})
+    assert described(detector) == before, "nothing may change when one setting is bad"
+
+
+def described(detector: Detector) -> tuple[Any, ...]:
+    names = ("score_thresholds", "iou_threshold", "max_detections", "classes", "class_agnostic")
+    return tuple(getattr(detector, name) for name in names)
+
+
+@pytest.mark.usefixtures("fake")
+def test_numbers_of_numpy_are_settings(bundle: Path) -> None:
+    detector = Detector(
+        bundle, np.float32(0.25), np.array(0.75), np.int16(7), np.array(["fork"]), class_agnostic=np.True_
+    )
+    assert described(detector) == ({"banana": 0.25, "fork": 0.25}, 0.75, 7, ("fork",), True)
+    assert [type(value) for value in (detector.iou_threshold, detector.max_detections)] == [float, int]
+
+
+@pytest.mark.usefixtures("fake")
+def test_settings_change_while_it_runs(bundle: Path) -> None:
+    image = np.zeros((32, 64, 3), np.uint8)  # a banana of 0.75 and a fork of 0.9
+    detector = Detector(bundle)
+    assert detector.classes == ("banana", "fork")
+    assert detector.configure(score_threshold=0.8) is None
+    assert detector.detect(image).names == ["fork"]
+    detector.configure(score_threshold={"banana": 0.7})
+    assert detector.score_thresholds == {"banana": 0.7, "fork": 0.8}, "a class that is not named keeps its threshold"
+    assert detector.detect(image).names == ["fork", "banana"]
+    detector.configure(classes=["banana"])
+    assert (detector.detect(image).names, detector.classes) == (["banana"], ("banana",))
+    detector.configure(classes=None, max_detections=1)
+    assert (detector.detect(image).names, detector.classes) == (["fork"], ("banana", "fork"))
+    detector.configure(iou_threshold=0.25, class_agnostic=True)
+    assert described(detector) == ({"banana": 0.7, "fork": 0.8}, 0.25, 1, ("banana", "fork"), True)
+    detector.configure(score_threshold=None, iou_threshold=None, max_detections=None)  # the bundle's
+    assert described(detector) == ({"banana": 0.5, "fork": 0.5}, 0.5, 100, ("banana", "fork"), True)
+    detector.configure()
+    assert described(detector) == ({"banana": 0.5, "fork": 0.5}, 0.5, 100, ("banana", "fork"), True)
+    with pytest.raises(AttributeError):
+        detector.iou_threshold = 0.3  # an assignment would go past the checks
+
+
+def test_a_running_call_keeps_its_settings(
+    fake: FakeInterpreter, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    detector, image = Detector(bundle), np.zeros((32, 64, 3), np.uint8)
+    invoked, configured = threading.Event(), threading.Event()
+
+    def invoke(image: np.ndarray) -> dict[str, Head]:
+        invoked.set()
+        assert configured.wait(60)
+        return fake.heads
+
+    monkeypatch.setattr(fake, "invoke", invoke)
+    found: list[list[str]] = []
+    thread = threading.Thread(target=lambda: found.append(detector.detect(image).names))
+    thread.start()
+    assert invoked.wait(60)
+    detector.configure(score_threshold=0.8, classes=["banana"])  # does not wait for the interpreter
+    configured.set()
+    thread.join(timeout=60)
+    assert found == [["fork", "banana"]]
+    assert detector.detect(image).names == []
+
+
+@pytest.mark.usefixtures("fake")
+def test_changes_of_several_threads_are_all_kept(bundle: Path) -> None:
+    detector = Detector(bundle)
+    changes: list[dict[str, Any]] = [{"score_threshold": {"banana": 0.1}}, {"score_threshold": {"fork": 0.2}}]
+    changes += [{"iou_threshold": 0.3}, {"max_detections": 4}]
+    threads = [threading.Thread(target=lambda change=change: detector.configure(**change)) for change in changes * 20]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert described(detector) == ({"banana": 0.1, "fork": 0.2}, 0.3, 4, ("banana", "fork"), False)
 
 
 @pytest.mark.parametrize("image", [np.zeros((4, 4), np.uint8), np.full((4, 4, 3), np.nan), None, "absent.jpg"])
@@ -184,6 +275,17 @@ def test_a_frame_of_the_right_size_needs_no_pillow(bundle: Path, monkeypatch: py
         detector.detect(np.zeros((33, 64, 3), np.uint8))
 
 
+def test_another_way_to_resize(fake: FakeInterpreter, bundle: Path) -> None:
+    def white(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        return np.full((*size, 3), 255, np.uint8)
+
+    detector = Detector(bundle, resize=white)
+    assert detector.detect(np.zeros((50, 200, 3), np.uint8)).image_size == (50, 200)
+    assert fake.seen[0].min() == 255
+    with pytest.raises(SettingError, match="resize must be a function of a picture and"):
+        Detector(bundle, resize="fast")  # type: ignore[arg-type]
+
+
 @pytest.mark.usefixtures("fake")
 def test_closing(bundle: Path) -> None:
     with Detector(bundle) as detector:
@@ -191,6 +293,17 @@ def test_closing(bundle: Path) -> None:
     with pytest.raises(BackendError, match="closed; make a new one"):
         detector.detect(np.zeros((4, 4, 3), np.uint8))
     detector.close()
+
+
+@pytest.mark.usefixtures("fake")
+def test_it_is_neither_copied_nor_sent(bundle: Path) -> None:
+    detector = Detector(bundle)
+    for action in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match="make another from the same bundle"):
+            action(detector)
+    found = detector.detect(np.zeros((4, 4, 3), np.uint8))
+    assert pickle.loads(pickle.dumps(found)).to_dict() == found.to_dict()
+    assert pickle.loads(pickle.dumps(detector.bundle)).flatbuffer == FLATBUFFER
 
 
 @pytest.mark.usefixtures("fake")

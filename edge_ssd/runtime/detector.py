@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import os
 import threading
 import time
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
@@ -19,7 +18,8 @@ from edge_ssd.runtime.bundle import Bundle, read_bundle
 from edge_ssd.runtime.detections import Detections
 from edge_ssd.runtime.interpreter import Backend, Interpreter, open_interpreter
 from edge_ssd.runtime.postprocess import Postprocess
-from edge_ssd.runtime.preprocess import ImageArray, ImageLike, as_rgb, preprocess
+from edge_ssd.runtime.preprocess import ImageArray, ImageLike, Resize, as_rgb, pillow_resize, preprocess
+from edge_ssd.runtime.settings import ClassesLike, CountLike, FlagLike, Settings, ShareLike, ThresholdLike
 
 __all__ = ["Detector", "SelfTestResult"]
 
@@ -42,11 +42,12 @@ class Detector:
     """Finds objects in pictures.
 
     May be called from several threads; their calls wait for each other, since an interpreter runs one picture at a
-    time. For pictures in parallel make a detector for each thread.
+    time. For pictures in parallel make a detector for each thread; after a fork, in the new process.
 
     Attributes:
         bundle: the model file, read and checked.
-        score_thresholds: label → what a detection of that class must score at least.
+        backend, num_threads: the package that runs it, and with how many threads.
+        delegate: the library of the external delegate, or None.
         timings: seconds that the last call spent in "preprocess", "invoke" and "postprocess".
     """
 
@@ -60,6 +61,9 @@ class Detector:
         num_threads: int | None = None,
         backend: Backend = "auto",
         class_agnostic: bool = False,
+        delegate: str | os.PathLike[str] | None = None,
+        delegate_options: Mapping[str, str | int | float] | None = None,
+        resize: Resize | None = None,
     ) -> None:
         """Load a model.
 
@@ -74,6 +78,12 @@ class Detector:
             num_threads: of the interpreter. None: one a core, four at most.
             backend: "ai-edge-litert", "tflite-runtime", or "auto" for the first that works.
             class_agnostic: let boxes suppress those of other classes too: one box, one class.
+            delegate: the shared library of an external delegate (an accelerator's), by its path or by a name that
+                the system's loader knows. It is machine code: load only what you trust. The model is run with it or
+                not at all; what it does not take over runs on the processor.
+            delegate_options: what the delegate's documentation says it takes.
+            resize: a function of a uint8 picture [H, W, 3] and a (height, width) that gives it in that size, in place
+                of Pillow's antialiased bilinear filter: faster ones exist, but the network was trained with that.
 
         Raises:
             BundleError: the file is missing, damaged, or not a bundle.
@@ -81,22 +91,22 @@ class Detector:
             SettingError: an argument out of its range.
         """
         self.bundle = model if isinstance(model, Bundle) else read_bundle(model)
-        defaults = self.bundle.defaults
-        self.score_thresholds = _thresholds(score_threshold, defaults.score_threshold, self.labels)
-        self.iou_threshold = _share("iou_threshold", iou_threshold, defaults.iou_threshold)
-        self.max_detections = _count("max_detections", max_detections, defaults.max_detections)
-        self.class_agnostic = _flag("class_agnostic", class_agnostic)
-        self._classes = None if classes is None else _class_ids(classes, self.labels)
+        if resize is not None and not callable(resize):
+            raise SettingError(f"resize must be a function of a picture and (height, width), got {resize!r}")
+        self._resize = pillow_resize if resize is None else resize
+        self._settings = Settings.of(self.bundle.details)
+        self._settings_lock = threading.Lock()
+        self.configure(score_threshold, iou_threshold, max_detections, classes, class_agnostic)
         self.timings: dict[str, float] = {}
         self._postprocess = Postprocess(self.network)
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # of the interpreter
         try:
-            interpreter = open_interpreter(self.bundle.flatbuffer, num_threads, backend)
+            interpreter = open_interpreter(self.bundle.flatbuffer, num_threads, backend, delegate, delegate_options)
             _check(interpreter, self.bundle)
         except (BackendError, BundleError) as error:
             raise type(error)(f"{self.bundle.path}: {error}") from None
         self._interpreter: Interpreter | None = interpreter
-        self.backend = interpreter.backend
+        self.backend, self.delegate = interpreter.backend, interpreter.delegate
         self.num_threads = interpreter.num_threads
 
     @property
@@ -105,13 +115,55 @@ class Detector:
         return self.bundle.labels
 
     @property
-    def score_threshold(self) -> float:
-        """What a detection must score at least; where classes differ, the lowest of :attr:`score_thresholds`."""
-        return min(self.score_thresholds.values())
-
-    @property
     def network(self) -> Network:
         return self.bundle.network
+
+    @property
+    def score_thresholds(self) -> dict[str, float]:
+        """Label → what a detection of that class must score at least; a copy."""
+        return dict(zip(self.labels, self._settings.score_thresholds, strict=True))
+
+    @property
+    def score_threshold(self) -> float:
+        """What a detection must score at least; where classes differ, the lowest of :attr:`score_thresholds`."""
+        return min(self._settings.score_thresholds)
+
+    @property
+    def iou_threshold(self) -> float:
+        return self._settings.iou_threshold
+
+    @property
+    def max_detections(self) -> int:
+        return self._settings.max_detections
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels that are looked for."""
+        chosen = self._settings.classes
+        return self.labels if chosen is None else tuple(self.labels[i] for i in chosen)
+
+    @property
+    def class_agnostic(self) -> bool:
+        return self._settings.class_agnostic
+
+    def configure(
+        self,
+        score_threshold: ThresholdLike = ...,
+        iou_threshold: ShareLike = ...,
+        max_detections: CountLike = ...,
+        classes: ClassesLike = ...,
+        class_agnostic: FlagLike = ...,
+    ) -> None:
+        """Change settings while it runs; they mean what they mean to the constructor, None included.
+
+        Only what is given changes: of a mapping of labels to thresholds, only the classes that it names. All at once:
+        a :meth:`detect` that is running in another thread ends with the settings it began with. When one is bad,
+        :class:`SettingError` is raised and nothing changes.
+        """
+        with self._settings_lock:
+            self._settings = self._settings.changed(
+                self.bundle.details, score_threshold, iou_threshold, max_detections, classes, class_agnostic
+            )
 
     def detect(self, image: ImageLike) -> Detections:
         """Find objects in one picture.
@@ -125,14 +177,7 @@ class Detector:
 
         Raises :class:`ImageError` for anything that is no picture, :class:`BackendError` after :meth:`close`.
         """
-        return self._detect(
-            as_rgb(image),
-            tuple(self.score_thresholds.values()),
-            self.iou_threshold,
-            self.max_detections,
-            self._classes,
-            self.class_agnostic,
-        )
+        return self._detect(as_rgb(image), self._settings, self._resize)
 
     def selftest(self) -> SelfTestResult:
         """Detect in the picture that the bundle carries, and compare with what was found when it was made.
@@ -140,9 +185,10 @@ class Detector:
         Every box must be found again with IoU ≥ 0.9 and a score within 0.05, and no other; a box whose score is
         within 0.05 of the threshold may be on either side of it. The bundle's own thresholds are used.
         """
-        expected, defaults = self.bundle.selftest, self.bundle.defaults
+        expected = self.bundle.selftest
         threshold = expected.score_threshold
-        found = self._detect(expected.image, threshold, defaults.iou_threshold, defaults.max_detections)
+        own = Settings.of(self.bundle.details).changed(self.bundle.details, score_threshold=threshold)
+        found = self._detect(expected.image, own)
         iou = box_iou(expected.xyxy, found.xyxy)
         close = np.abs(expected.confidence[:, None] - found.confidence[None, :]) <= _SELFTEST_SCORE
         same = (iou >= _SELFTEST_IOU) & close & (expected.class_id[:, None] == found.class_id[None, :])
@@ -169,17 +215,12 @@ class Detector:
     ) -> None:
         self.close()
 
-    def _detect(
-        self,
-        image: ImageArray,
-        score_threshold: float | tuple[float, ...],
-        iou_threshold: float,
-        max_detections: int,
-        classes: list[int] | None = None,
-        class_agnostic: bool = False,
-    ) -> Detections:
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Detector cannot be copied or pickled; make another from the same bundle, where it is to run")
+
+    def _detect(self, image: ImageArray, settings: Settings, resize: Resize = pillow_resize) -> Detections:
         start = time.perf_counter()
-        pixels, placement = preprocess(image, self.network.input)
+        pixels, placement = preprocess(image, self.network.input, resize)
         prepared = time.perf_counter()
         with self._lock:
             if self._interpreter is None:
@@ -191,11 +232,11 @@ class Detector:
         decoded = self._postprocess(
             [heads[head.output] for head in details.class_heads],
             [heads[head.output] for head in details.box_heads],
-            score_threshold=score_threshold,
-            iou_threshold=iou_threshold,
-            max_detections=max_detections,
-            classes=classes,
-            class_agnostic=class_agnostic,
+            score_threshold=settings.score_thresholds,
+            iou_threshold=settings.iou_threshold,
+            max_detections=settings.max_detections,
+            classes=settings.classes,
+            class_agnostic=settings.class_agnostic,
         )
         xyxy = placement.to_pixels(decoded.boxes)
         # A box that lies wholly beside the picture has nothing left after clipping.
@@ -232,54 +273,3 @@ def _check(interpreter: Interpreter, bundle: Bundle) -> None:
             raise BundleError(
                 f"the model's output {head.output!r} is {actual or 'missing'}, expected {expected}; convert it again"
             )
-
-
-def _share(name: str, value: float | None, default: float) -> float:
-    if value is None:
-        return default
-    if isinstance(value, (bool, str)) or not _is_number(value) or not 0 <= value <= 1:
-        raise SettingError(f"{name} must be a number from 0 to 1, got {value!r}")
-    return float(value)
-
-
-def _thresholds(given: float | Mapping[str, float] | None, default: float, labels: tuple[str, ...]) -> dict[str, float]:
-    """A threshold for every label, in order."""
-    if not isinstance(given, Mapping):
-        return dict.fromkeys(labels, _share("score_threshold", given, default))
-    unknown = [name for name in given if name not in labels]
-    if unknown:
-        raise SettingError(
-            f"score_threshold: the model has no class {', '.join(map(repr, unknown))}; "
-            f"its labels are {', '.join(labels)}"
-        )
-    return {label: _share(f"score_threshold of {label!r}", given.get(label), default) for label in labels}
-
-
-def _flag(name: str, value: bool) -> bool:
-    if not isinstance(value, (bool, np.bool_)):
-        raise SettingError(f"{name} must be True or False, got {value!r}")
-    return bool(value)
-
-
-def _count(name: str, value: int | None, default: int) -> int:
-    if value is None:
-        return default
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise SettingError(f"{name} must be a whole number from 1, got {value!r}")
-    return int(value)
-
-
-def _is_number(value: object) -> bool:
-    try:
-        return math.isfinite(value)  # type: ignore[arg-type]  # anything with __float__ will do
-    except (TypeError, OverflowError):
-        return False
-
-
-def _class_ids(classes: Iterable[str], labels: tuple[str, ...]) -> list[int]:
-    names = [classes] if isinstance(classes, str) else list(classes)
-    unknown = [name for name in names if name not in labels]
-    if unknown or not names:
-        what = f"has no class {', '.join(map(repr, unknown))}" if unknown else "needs at least one class to look for"
-        raise SettingError(f"the model {what}; its labels are {', '.join(labels)}")
-    return [labels.index(name) for name in names]

@@ -1,0 +1,122 @@
+"""What a detector is told to keep: thresholds, classes, how many. Checked where it is set."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Iterable, Mapping
+from types import EllipsisType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from edge_ssd.errors import SettingError
+from edge_ssd.runtime.metadata import Metadata
+
+__all__ = ["ClassesLike", "CountLike", "FlagLike", "Settings", "ShareLike", "ThresholdLike"]
+
+# As they are given: None is the model's own, `...` is as it was.
+ThresholdLike = float | Mapping[str, float] | None | EllipsisType
+ShareLike = float | None | EllipsisType
+CountLike = int | None | EllipsisType
+ClassesLike = Iterable[str] | None | EllipsisType
+FlagLike = bool | EllipsisType
+
+
+class Settings(NamedTuple):
+    """One value, never changed: whoever reads it has all of it from one moment.
+
+    Attributes:
+        score_thresholds: what a detection must score at least, for each class id.
+        iou_threshold, max_detections, class_agnostic: see :class:`~edge_ssd.runtime.detector.Detector`.
+        classes: class ids to look for; None for all.
+    """
+
+    score_thresholds: tuple[float, ...]
+    iou_threshold: float
+    max_detections: int
+    classes: tuple[int, ...] | None = None
+    class_agnostic: bool = False
+
+    @classmethod
+    def of(cls, details: Metadata) -> Settings:
+        """A model's own."""
+        own = details.defaults
+        return cls((own.score_threshold,) * details.network.num_classes, own.iou_threshold, own.max_detections)
+
+    def changed(
+        self,
+        details: Metadata,
+        score_threshold: ThresholdLike = ...,
+        iou_threshold: ShareLike = ...,
+        max_detections: CountLike = ...,
+        classes: ClassesLike = ...,
+        class_agnostic: FlagLike = ...,
+    ) -> Settings:
+        """These settings with what is given in place of theirs; :class:`SettingError` naming the first bad one."""
+        labels, own = details.network.labels, details.defaults
+        change: dict[str, Any] = {}
+        if score_threshold is not ...:
+            change["score_thresholds"] = _thresholds(
+                score_threshold, own.score_threshold, dict(zip(labels, self.score_thresholds, strict=True))
+            )
+        if iou_threshold is not ...:
+            change["iou_threshold"] = _share("iou_threshold", iou_threshold, own.iou_threshold)
+        if max_detections is not ...:
+            change["max_detections"] = _count("max_detections", max_detections, own.max_detections)
+        if classes is not ...:
+            change["classes"] = None if classes is None else _class_ids(classes, labels)
+        if class_agnostic is not ...:
+            change["class_agnostic"] = _flag("class_agnostic", class_agnostic)
+        return self._replace(**change)
+
+
+def _thresholds(
+    given: float | Mapping[str, float] | None, default: float, before: Mapping[str, float]
+) -> tuple[float, ...]:
+    """A threshold for every label; ``before`` are those that a mapping need not name."""
+    if not isinstance(given, Mapping):
+        return (_share("score_threshold", given, default),) * len(before)
+    unknown = [name for name in given if name not in before]
+    if unknown:
+        raise SettingError(
+            f"score_threshold: the model has no class {', '.join(map(repr, unknown))}; "
+            f"its labels are {', '.join(before)}"
+        )
+    return tuple(
+        _share(f"score_threshold of {label!r}", given[label], default) if label in given else value
+        for label, value in before.items()
+    )
+
+
+def _share(name: str, value: float | None, default: float) -> float:
+    if value is None:
+        return default
+    number = value[()] if isinstance(value, np.ndarray) else value  # of no dimensions: the number in it
+    if isinstance(number, bool) or not isinstance(number, numbers.Real) or not 0 <= number <= 1:
+        raise SettingError(f"{name} must be a number from 0 to 1, got {value!r}")
+    return float(number)
+
+
+def _count(name: str, value: int | None, default: int) -> int:
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
+        raise SettingError(f"{name} must be a whole number from 1, got {value!r}")
+    return int(value)
+
+
+def _flag(name: str, value: bool) -> bool:
+    if not isinstance(value, (bool, np.bool_)):
+        raise SettingError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
+
+
+def _class_ids(classes: Iterable[str], labels: tuple[str, ...]) -> tuple[int, ...]:
+    if not isinstance(classes, Iterable):
+        raise SettingError(f"classes must be labels of the model, got {classes!r}; they are {', '.join(labels)}")
+    names = [classes] if isinstance(classes, str) else list(classes)
+    unknown = [name for name in names if not isinstance(name, str) or name not in labels]
+    if unknown or not names:
+        what = f"has no class {', '.join(map(repr, unknown))}" if unknown else "needs at least one class to look for"
+        raise SettingError(f"the model {what}; its labels are {', '.join(labels)}")
+    return tuple(labels.index(name) for name in names)

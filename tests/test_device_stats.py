@@ -1,0 +1,167 @@
+"""Counting results: worked out by hand, with a clock that is set."""
+
+from __future__ import annotations
+
+import json
+import threading
+
+import numpy as np
+import pytest
+from device_fake import RedDetector
+
+from device_apps import stats as module
+from device_apps.loop import Result
+from device_apps.sources.frames import Frame, SourceCounts
+from device_apps.sources.pictures import PictureSource
+from device_apps.stats import STAGES, Quantiles, Stats, quantiles
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def result(**milliseconds: float) -> Result:
+    image = np.zeros((20, 30, 3), np.uint8)
+    image[5:10, 5:10, 0] = 255
+    return Result(Frame(image, 0, 0.0, "frame"), RedDetector().detect(image), dict(milliseconds))
+
+
+def add_at(stats: Stats, clock: Clock, *times: float) -> None:
+    for clock.now in times:
+        stats.add(result())
+
+
+def test_quantiles_by_hand() -> None:
+    assert quantiles([4.0, 1.0, 2.0, 3.0, 5.0]) == (3.0, pytest.approx(4.8))
+    assert quantiles([7.0]) == Quantiles(7.0, 7.0)
+
+
+def test_nothing_yet(clock: Clock) -> None:
+    stats = Stats(clock=clock)
+    clock.now = 103.0
+    seen = stats.snapshot()
+    assert (seen.seconds, seen.frames, seen.detections, seen.fps, seen.stages) == (3.0, 0, 0, None, {})
+    assert seen.source == SourceCounts()
+    assert stats.mean_fps is None
+
+
+def test_frames_and_detections_are_counted(clock: Clock) -> None:
+    stats = Stats(clock=clock)
+    add_at(stats, clock, 100.5, 100.6)
+    assert (stats.snapshot().frames, stats.snapshot().detections) == (2, 2)
+
+
+def test_the_source_is_asked_at_each_snapshot() -> None:
+    source = PictureSource([], "none")
+    assert Stats(source).snapshot().source == source.counts
+
+
+def test_fps_before_the_window_is_full_counts_intervals(clock: Clock) -> None:
+    stats = Stats(clock=clock)
+    add_at(stats, clock, 101.0)
+    assert stats.snapshot().fps is None, "one frame makes no rate"
+    add_at(stats, clock, 101.5, 102.0)
+    assert stats.snapshot().fps == 2.0
+    assert stats.mean_fps == 2.0
+
+
+def test_fps_is_of_the_last_ten_seconds(clock: Clock) -> None:
+    stats = Stats(clock=clock)
+    add_at(stats, clock, *np.arange(100, 110, 0.1), *np.arange(110, 120, 0.5))  # Ten a second, then two.
+    clock.now = 120.0
+    # (110, 120]: 110.5 … 119.5 are 19 frames.
+    assert stats.snapshot().fps == pytest.approx(1.9)
+    assert stats.snapshot().fps == pytest.approx(1.9), "asking changes nothing"
+
+
+def test_fps_of_a_source_that_fell_silent_sinks_to_nought(clock: Clock) -> None:
+    stats = Stats(clock=clock)
+    add_at(stats, clock, 100.0, 100.5, 101.0)
+    clock.now = 105.0
+    assert stats.snapshot().fps == pytest.approx(2 / 5)
+    clock.now = 111.5
+    assert stats.snapshot().fps == 0.0
+    assert stats.mean_fps == 2.0, "the mean is of the time that there were frames"
+
+
+def test_fps_of_a_source_faster_than_can_be_remembered(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MOST_TIMES", 8)
+    stats = Stats(clock=clock)
+    add_at(stats, clock, *(100 + i / 4 for i in range(20)))
+    assert stats.snapshot().fps == 4.0
+
+
+def test_stages_come_in_order_and_foreign_ones_last() -> None:
+    stats = Stats()
+    stats.add(result(age=9.0, wash=1.0, invoke=2.0, capture=3.0))
+    assert list(stats.snapshot().stages) == ["capture", "invoke", "age", "wash"]
+    assert STAGES == ("capture", "preprocess", "invoke", "postprocess", "draw", "publish", "detect", "age")
+
+
+def test_a_stage_that_happens_now_and_then_has_its_own_times() -> None:
+    stats = Stats()
+    stats.add(result(invoke=2.0))
+    stats.add(result(invoke=4.0, draw=1.0))
+    stats.record("draw", 3.0)
+    assert stats.snapshot().stages["draw"].p50 == 2.0
+    assert stats.snapshot().stages["invoke"].p50 == 3.0
+
+
+def test_only_the_last_frames_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_REMEMBERED", 3)
+    stats = Stats()
+    for value in (100.0, 100.0, 1.0, 2.0, 6.0):
+        stats.add(result(invoke=value))
+    assert stats.snapshot().stages["invoke"].p50 == 2.0
+    assert stats.snapshot().frames == 5
+
+
+def test_a_snapshot_is_json(clock: Clock) -> None:
+    stats = Stats(clock=clock)
+    stats.add(result(invoke=1.23456))
+    clock.now = 100.5
+    stats.add(result(invoke=1.23456))
+    values = json.loads(json.dumps(stats.snapshot().to_dict()))
+    assert values["memory_bytes"] > 1_000_000
+    for name in ("memory_bytes", "temperature_c", "throttled"):
+        del values[name]
+    assert values == {
+        "seconds": 0.5,
+        "frames": 2,
+        "detections": 2,
+        "fps": 2.0,
+        "ms": {"invoke": {"p50": 1.235, "p95": 1.235}},
+        "source": {"frames": 0, "dropped": 0, "stalls": 0, "reconnects": 0, "abandoned": 0, "connected": True},
+    }
+
+
+def test_many_threads_at_once() -> None:
+    stats = Stats()
+    shared = result(invoke=1.0)
+    failures: list[BaseException] = []
+
+    def work(number: int) -> None:
+        try:
+            for i in range(300):
+                shared.milliseconds[f"stage {number} {i % 7}"] = 1.0
+                stats.add(shared)
+                if i % 50 == 0:
+                    stats.snapshot()
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert stats.snapshot().frames == 1200

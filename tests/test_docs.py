@@ -1,0 +1,228 @@
+"""README.md and docs/*.md: every command is in them, their links lead somewhere, their command lines would be taken."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from conftest import REPOSITORY
+
+from edge_ssd import cli
+
+PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+PAGE_NAMES = [page.relative_to(REPOSITORY).as_posix() for page in PAGES]
+
+
+class Line(NamedTuple):
+    """A command line in a page: its arguments, and whether it stands in a block, where one copies it from."""
+
+    arguments: list[str]
+    in_block: bool
+
+
+def code_blocks(page: str) -> list[str]:
+    """A page's code blocks, fenced or indented."""
+    blocks, fenced, was_code = [""], False, False
+    for line in page.splitlines():
+        fence = line.lstrip().startswith("```")
+        fenced ^= fence
+        is_code = not fence and (fenced or line.startswith("    "))
+        if is_code:
+            blocks[-1] += line.strip() + "\n"
+        elif was_code:
+            blocks.append("")
+        was_code = is_code
+    return blocks
+
+
+def typed_lines(block: str) -> list[str]:
+    """What one would type: the lines after a prompt where there are prompts (the rest is output), else all.
+
+    A line that goes on (with \\) is one line.
+    """
+    lines = block.replace("\\\n", " ").splitlines()
+    prompted = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
+    return prompted or lines
+
+
+def prose_of(page: str) -> str:
+    """A page without its code blocks."""
+    without = re.sub(r"^ *```.*?^ *```", "", page, flags=re.MULTILINE | re.DOTALL)
+    return re.sub(r"^    .*", "", without, flags=re.MULTILINE)
+
+
+# What ends a command in a shell.
+_OPERATOR = re.compile(r"\|\|?|&&?|;|\d?[<>]>?.*")
+
+
+def command_lines(page: str) -> list[Line]:
+    """The ``edge-ssd`` command lines of a page, in blocks and within the text.
+
+    In a block the command's name may follow other things, as in ``ExecStart=/…/edge-ssd camera``; then only what is
+    the name of a command makes it one.
+    """
+    lines = []
+    for line in (line for block in code_blocks(page) for line in typed_lines(block)):
+        before, found, after = f" {line} ".partition("edge-ssd ")
+        first = not before.strip()
+        if found and before[-1] in " /=" and (first or after.split(" ", 1)[0] in cli.COMMANDS):
+            lines.append(Line(arguments_of(after), True))
+    for span in re.findall(r"`([^`]+)`", prose_of(page)):
+        if span.startswith("edge-ssd "):
+            lines.append(Line(arguments_of(span.removeprefix("edge-ssd ")), False))
+    return lines
+
+
+def arguments_of(text: str) -> list[str]:
+    arguments: list[str] = []
+    for word in shlex.split(text, comments=True):
+        if _OPERATOR.fullmatch(word):
+            break
+        arguments.append(word)
+    return arguments
+
+
+def is_placeholder(word: str) -> bool:
+    """What stands for something else: DIR, MODEL.keras, [HOST:]PORT, <name>, …"""
+    return re.search(r"\b[A-Z]{2,}\b|^[A-Z]$|…|\.\.\.|[\[<]", word) is not None
+
+
+def problem_of(line: Line, capsys: pytest.CaptureFixture[str]) -> str:
+    """What is wrong with a command line; empty if nothing is. Nothing of it is run: only its parser sees it.
+
+    Options must be known. A line without placeholders in a block must be one that the parser takes as a whole.
+    """
+    words = line.arguments
+    options = [word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)]
+    positional = words[: next((i for i, word in enumerate(words) if word.startswith("-")), len(words))]
+    capsys.readouterr()
+    # The help of the innermost command: of `data fetch`, say. Its usage names every option and nothing else.
+    if cli.main([*positional[:2], "--help"]) != 0:
+        return capsys.readouterr().err.strip()
+    usage = capsys.readouterr().out.split("\n\n", 1)[0]
+    known = {*re.findall(r"(?<!\w)--?[a-z][\w-]*", usage), "--help", "-h", "--debug"}
+    if not positional:
+        known |= {"--version"}
+    unknown = [option for option in options if option not in known]
+    if unknown:
+        return f"no option {', '.join(unknown)}"
+    if line.in_block and positional and not any(is_placeholder(word) for word in words) and "--help" not in options:
+        try:
+            cli.command_parser(words[0]).parse_args(words[1:])
+        except SystemExit:
+            return capsys.readouterr().err.strip()
+    return ""
+
+
+def test_every_command_is_described() -> None:
+    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    missing = [name for name in cli.COMMANDS if not re.search(rf"edge-ssd {name}\b", text)]
+    assert not missing, f"neither README.md nor docs/ has: edge-ssd {', '.join(missing)}"
+
+
+@pytest.mark.parametrize("name", ["bench", "camera", "detect", "doctor", "service"])
+def test_every_option_of_a_device_command_is_described(name: str) -> None:
+    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    options = {option for action in cli.command_parser(name)._actions for option in action.option_strings}
+    options = {option for option in options if option.startswith("--") and not option.startswith("--no-")}
+    # Also as in a configuration file: score-threshold = 0.6
+    missing = [o for o in options if not re.search(rf"(?<![\w-])({o}|{o[2:]} =)(?![\w-])", text)]
+    assert not missing, f"neither README.md nor docs/ has: {', '.join(sorted(missing))}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=PAGE_NAMES)
+def test_command_lines_would_be_taken(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = command_lines(page.read_text(encoding="utf-8"))
+    problems = [(shlex.join(line.arguments), problem_of(line, capsys)) for line in lines]
+    assert not [f"edge-ssd {text}: {problem}" for text, problem in problems if problem]
+
+
+def headings_of(page: str) -> set[str]:
+    """The fragments that GitHub makes of a page's headings."""
+    titles = re.findall(r"^#+ +(.+?) *$", prose_of(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def links_of(page: str) -> list[str]:
+    """Targets of links and pictures, without those to other sites."""
+    text = re.sub(r"`[^`]*`", "", prose_of(page))
+    targets = re.findall(r"\]\(\s*([^)\s]+)", text) + re.findall(r"(?:src|href)=\"([^\"]+)\"", text)
+    targets += re.findall(r"^\[[^\]]+\]: +(\S+)", text, re.MULTILINE)
+    return [target for target in targets if not re.match(r"[a-z][a-z0-9+.-]*:", target)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=PAGE_NAMES)
+def test_links_lead_somewhere(page: Path) -> None:
+    broken = []
+    for target in links_of(page.read_text(encoding="utf-8")):
+        name, _, fragment = target.partition("#")
+        path = page.parent / name if name else page
+        if not path.exists() or not path.resolve().is_relative_to(REPOSITORY):
+            broken.append(f"{target}: no such file")
+        elif fragment and fragment not in headings_of(path.read_text(encoding="utf-8")):
+            broken.append(f"{target}: no such heading")
+    assert not broken
+
+
+EXAMPLE = """\
+# A page: it's `one`
+
+Run `edge-ssd convert --quantize int9
+--from` and see [this](there.md#one-two), [that](https://example.org), ![a picture](images/a.png).
+
+    $ edge-ssd data inspect pictures --sheet sheet.png      # --not-an-option
+    edge-ssd --this-is-output
+
+    edge-ssd train --data DIR --out RUN
+    git clone THIS edge-ssd && cd edge-ssd
+    edge-ssd: error: --no-line
+
+```sh
+edge-ssd detect --source photo.jpg --json \\
+    --colour | tail -n 3
+ExecStart=/opt/edge-ssd camera --source 0 --headless > out.txt --lost
+[not a link](nowhere.md)
+```
+"""
+
+
+class TestReadingAPage:
+    def test_command_lines(self) -> None:
+        assert command_lines(EXAMPLE) == [
+            Line(["data", "inspect", "pictures", "--sheet", "sheet.png"], True),
+            Line(["train", "--data", "DIR", "--out", "RUN"], True),
+            Line(["detect", "--source", "photo.jpg", "--json", "--colour"], True),
+            Line(["camera", "--source", "0", "--headless"], True),
+            Line(["convert", "--quantize", "int9", "--from"], False),
+        ]
+
+    def test_links_and_headings(self) -> None:
+        assert links_of(EXAMPLE) == ["there.md#one-two", "images/a.png"]
+        assert headings_of(EXAMPLE) == {"a-page-its-one"}
+
+    @pytest.mark.parametrize(
+        ("text", "problem"),
+        [
+            ("data inspect pictures --sheet sheet.png", ""),
+            ("data inspect pictures --sheat sheet.png", "no option --sheat"),
+            ("data inspekt pictures", "invalid choice: 'inspekt'"),
+            ("detekt --source photo.jpg", "there is no command 'detekt'"),
+            ("train --data DIR --out RUN --epochs N", ""),
+            ("train --data DIR --out RUN --epoch N", "no option --epoch"),
+            ("train --data pictures --out runs/first --epochs many", "invalid int value: 'many'"),
+            ("train --data pictures", "the following arguments are required: --out"),
+            ("--version", ""),
+            ("--wersion", "no option --wersion"),
+            ("detect --help", ""),
+        ],
+    )
+    def test_what_is_wrong_with_a_line(self, text: str, problem: str, capsys: pytest.CaptureFixture[str]) -> None:
+        found = problem_of(Line(text.split(), True), capsys)
+        assert (problem in found) if problem else not found
+
+    def test_within_the_text_a_line_may_be_incomplete(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert problem_of(Line(["verify", "--budget", "0.005"], False), capsys) == ""
+        assert problem_of(Line(["verify", "--budged", "0.005"], False), capsys) == "no option --budged"

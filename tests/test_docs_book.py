@@ -1,0 +1,85 @@
+"""docs/book.md: its code runs, prints what the page shows, and its pictures are those that the script draws."""
+
+from __future__ import annotations
+
+import runpy
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from book_page import PAGE, Block, blocks_of, run, with_outputs
+from conftest import REPOSITORY
+from PIL import Image
+
+pytest.importorskip("tensorflow")
+pytest.importorskip("matplotlib")
+
+
+def test_the_page_shows_what_its_code_prints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    namespace: dict[str, Any] = {"__name__": "book"}
+    blocks = blocks_of(PAGE.read_text(encoding="utf-8"))
+    assert len(blocks) >= 15
+    for block in blocks:
+        printed = run(block, namespace)
+        assert printed == block.output, f"docs/book.md, line {block.line}; python tests/book_page.py --write mends it"
+
+
+def test_every_fenced_block_is_code_or_its_output() -> None:
+    """Nothing on the page escapes the test above: a fence with another name would."""
+    page = PAGE.read_text(encoding="utf-8")
+    blocks = blocks_of(page)
+    assert page.count("\n```") == 2 * (len(blocks) + sum(1 for block in blocks if block.output))
+
+
+def test_the_pictures_are_those_that_the_script_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    runpy.run_path("docs/examples/book_pictures.py")["main"](tmp_path)
+    drawn = sorted(tmp_path.iterdir())
+    assert [path.name for path in drawn] == ["book_detections.png", "book_losses.png"]
+    for path in drawn:
+        shown = REPOSITORY / "docs" / "images" / path.name
+        assert shown.stat().st_size <= 60_000
+        expected, actual = (np.asarray(Image.open(file).convert("RGB"), np.float32) for file in (shown, path))
+        # Another version of matplotlib sets a letter half a pixel aside; another curve or box is much more.
+        assert expected.shape == actual.shape
+        assert np.abs(expected - actual).mean() < 2
+
+
+EXAMPLE = """# Title
+
+```python
+x = 1
+print(x, end="\\n\\n")
+```
+
+```text
+1
+
+```
+
+Text.
+
+```python
+y = x / 0
+```
+"""
+
+
+def test_code_and_output_are_told_apart() -> None:
+    blocks = blocks_of(EXAMPLE)
+    assert blocks == [Block(4, 'x = 1\nprint(x, end="\\n\\n")\n', "1\n\n"), Block(16, "y = x / 0\n", "")]
+    namespace: dict[str, Any] = {}
+    assert run(blocks[0], namespace) == "1\n\n"
+    with pytest.raises(ZeroDivisionError) as raised:
+        run(blocks[1], namespace)
+    assert raised.traceback[-1].lineno + 1 == 16  # of the page
+
+
+def test_outputs_are_written_after_their_code() -> None:
+    assert with_outputs(EXAMPLE, ["1\n\n", ""]) == EXAMPLE
+    changed = with_outputs(EXAMPLE, ["", "2\n"])
+    assert [block.output for block in blocks_of(changed)] == ["", "2\n"]
