@@ -13,7 +13,8 @@ import pytest
 from device_fake import RedDetector
 
 from device_apps import loop
-from device_apps.loop import Result, run_loop
+from device_apps.loop import run_loop
+from device_apps.results import Result
 from device_apps.sources.frames import Frame, SourceCounts
 from device_apps.sources.pictures import PictureSource
 from device_apps.stats import Stats
