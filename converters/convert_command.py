@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from converters.calibration import DEFAULT_IMAGES
 from converters.layers import DEFAULT_KEEP
@@ -80,6 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="IMAGE",
         help="the picture to embed as self-test; it is published with the file (default: a validation picture)",
     )
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of the summary")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -107,8 +109,30 @@ def run(args: argparse.Namespace) -> int:
         self_test_image=args.self_test,
         say=lambda line: print(line, file=sys.stderr, flush=True),
     )
-    print(_summary(result))
+    print(json.dumps(_facts(result), ensure_ascii=False) if args.json else _summary(result))
     return 0
+
+
+def _facts(result: Conversion) -> dict[str, Any]:
+    """All of :func:`_summary` as plain JSON types."""
+    before, after = result.float_precision, result.quantized_precision
+    return {
+        "file": str(result.path),
+        "scheme": result.scheme,
+        "profile": result.profile,
+        "bytes": result.size,
+        "model_bytes": result.model_size,
+        "operators": [use.to_dict() for use in result.graph.uses],
+        "targets": [verdict.to_dict() for verdict in verdicts(result.graph)],
+        "problems": list(problems(result.graph)),
+        "calibrated_on": result.calibrated_on,
+        "warnings": list(result.warnings),
+        "accuracy": None
+        if before is None or after is None
+        else {"float": before.to_dict(), "quantized": after.to_dict()},
+        "self_test_objects": result.self_test_detections,
+        "seconds": round(result.seconds, 1),
+    }
 
 
 def _summary(result: Conversion) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_ssd.boxes import FloatArray
+from converters.head_ranges import least_logit, that_matter
 from edge_ssd.data.dataset import Dataset
 from edge_ssd.evaluation.average_precision import Predictions
 from edge_ssd.evaluation.bootstrap import Interval, paired_difference
@@ -31,6 +31,8 @@ from edge_ssd.runtime.postprocess import Head, Postprocess
 from edge_ssd.runtime.preprocess import Placement, preprocess, read_image
 
 __all__ = ["MAX_PICTURES", "Attribution", "Diagnosis", "HeadError", "diagnose"]
+
+Doubles = npt.NDArray[np.float64]
 
 # The heads of all pictures are held at once: 140 kB a picture and class for the book's network.
 MAX_PICTURES = 200
@@ -48,7 +50,9 @@ _RESAMPLES = 300
 
 @dataclass(frozen=True)
 class HeadError:
-    """One converted head against the float model's.
+    """One converted head against the float model's, on the anchors that may become a detection.
+
+    Logits are relative to background's here, and no lower than where a score is nothing: so decoding sees them.
 
     Attributes:
         output: its name in the file; ``kind`` "classes" or "boxes", of ``level``.
@@ -57,7 +61,7 @@ class HeadError:
         low, high: least and greatest value of the float model's head on the pictures.
         relative_rmse: root mean square error over the root mean square of the float values.
         rounding_error: what rounding to the steps alone would give, on the same measure; 0 for a float head.
-        clipped: share of values at the end of the type's range: cut off.
+        clipped: share of values that are cut off, at an end of the type's range.
     """
 
     output: str
@@ -179,42 +183,77 @@ def _replaced(mine: Heads, theirs: Heads, outputs: Sequence[str]) -> Heads:
 
 def _errors(network: Network, mine: Sequence[Heads], theirs: Sequence[Heads]) -> Iterator[HeadError]:
     for level in range(len(network.levels)):
-        for side, kind in enumerate(("classes", "boxes")):
+        chosen = _matter(network, [class_heads[level] for class_heads, _ in theirs])
+        for kind, side in (("classes", 0), ("boxes", 1)):
+            view = _Logits(network) if kind == "classes" else _Offsets()
             heads = [pair[side][level] for pair in mine]
-            values = np.stack([pair[side][level].values.reshape(-1) for pair in theirs]).astype(np.float64)
-            raw = np.stack([head.values.reshape(-1) for head in heads])
-            scale, zero_point = heads[0].scale, heads[0].zero_point
+            values = view(_rows([pair[side][level] for pair in theirs], view.columns)[chosen])
+            steps = _rows([Head(head.values) for head in heads], view.columns)[chosen]
+            found = view(_rows(heads, view.columns)[chosen])
             size = max(float(np.sqrt(np.mean(values**2))), 1e-12)
-            found = _real(raw, heads[0])
+            scale, dtype = heads[0].scale, heads[0].values.dtype
             yield HeadError(
                 output=f"{kind}_{level}",
                 kind=kind,
                 level=level,
-                dtype=raw.dtype.name,
+                dtype=dtype.name,
                 scale=scale,
-                zero_point=zero_point,
+                zero_point=heads[0].zero_point,
                 low=float(values.min()),
                 high=float(values.max()),
                 relative_rmse=float(np.sqrt(np.mean((found - values) ** 2))) / size,
                 # An error spread evenly over one step has this standard deviation.
-                rounding_error=0.0 if scale is None else scale / np.sqrt(12) / size,
-                clipped=_clipped(raw, values, heads[0]),
+                rounding_error=0.0 if scale is None else np.sqrt(view.roundings(steps) / 12) * scale / size,
+                clipped=0.0
+                if scale is None
+                else float((view.at_end(steps, np.iinfo(dtype)) & (abs(found - values) > 1.5 * scale)).mean()),
             )
 
 
-def _real(raw: npt.NDArray[Any], head: Head) -> FloatArray | npt.NDArray[np.float64]:
-    values = raw.astype(np.float64)
-    return values if head.scale is None else (values - head.zero_point) * head.scale
+class _Logits:
+    """Class heads as decoding sees them: relative to background, and no lower than where a score is nothing."""
+
+    def __init__(self, network: Network) -> None:
+        self.columns, self._least = network.num_classes + 1, least_logit(network)
+
+    def __call__(self, rows: Doubles) -> Doubles:
+        return np.maximum(rows[:, 1:] - rows[:, :1], self._least)
+
+    def roundings(self, steps: Doubles) -> int:
+        """How many roundings are in a value: background's own only where it is not the same everywhere."""
+        return 1 if np.ptp(steps[:, 0]) == 0 else 2
+
+    def at_end(self, steps: Doubles, limits: np.iinfo[Any]) -> npt.NDArray[np.bool_]:
+        ends = (steps == limits.min) | (steps == limits.max)
+        return ends[:, 1:] | ends[:, :1]
 
 
-def _clipped(raw: npt.NDArray[Any], values: npt.NDArray[np.float64], head: Head) -> float:
-    """Share of values that lie at an end of the range while the float model's are beyond it by more than a step."""
-    if head.scale is None:
-        return 0.0
-    limits = np.iinfo(raw.dtype)
-    steps = values / head.scale + head.zero_point
-    cut = ((raw == limits.max) & (steps > limits.max + 1)) | ((raw == limits.min) & (steps < limits.min - 1))
-    return float(cut.mean())
+class _Offsets:
+    """Box heads as they are."""
+
+    columns = 4
+
+    def __call__(self, rows: Doubles) -> Doubles:
+        return rows
+
+    def roundings(self, steps: Doubles) -> int:
+        return 1
+
+    def at_end(self, steps: Doubles, limits: np.iinfo[Any]) -> npt.NDArray[np.bool_]:
+        return (steps == limits.min) | (steps == limits.max)
+
+
+def _matter(network: Network, heads: Sequence[Head]) -> npt.NDArray[np.bool_]:
+    """Which anchors of a level may become a detection, in all pictures one after the other."""
+    logits = _rows(heads, network.num_classes + 1)
+    return that_matter((logits[:, 1:] - logits[:, :1]).max(axis=1))
+
+
+def _rows(heads: Sequence[Head], columns: int) -> Doubles:
+    """The values of all pictures' heads, float64 [anchors, columns]."""
+    values = np.stack([head.values for head in heads]).reshape(-1, columns).astype(np.float64)
+    scale, zero_point = heads[0].scale, heads[0].zero_point
+    return values if scale is None else (values - zero_point) * scale
 
 
 def _recommend(loss: float, heads: Sequence[HeadError], attributions: Sequence[Attribution]) -> str:

@@ -34,13 +34,15 @@ th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #ddd
 th, td { white-space: nowrap; } th:first-child, td:first-child { text-align: left; }
 .wide { overflow-x: auto; }
 .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 1rem; margin: 1.5rem 0; }
-.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(17rem, 1fr)); gap: 1rem; max-width: 50rem; }
+.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(13rem, 1fr)); gap: 1rem; }
 figure { margin: 0; } img { width: 100%; height: auto; } figcaption { font-size: .875rem; color: #555; }
 svg { width: 100%; height: auto; font: 11px system-ui, sans-serif; fill: #444; } svg .title { font-size: 13px; }
 svg path { fill: none; } .grid { stroke: #e4e4e4; } .before { stroke: #1f6fb4; stroke-width: 3; }
 .after { stroke: #d1495b; stroke-width: 1.75; stroke-dasharray: 5 3; }
 .key { display: inline-block; width: 2rem; border-top: 3px solid #1f6fb4; vertical-align: middle; }
 .key.dashed { border-top: 2px dashed #d1495b; }
+@media (max-width: 40rem) { body { margin: 1rem auto; } th, td { padding: .25rem .45rem; font-size: .875rem; }
+  .pair { gap: .4rem; } figcaption { font-size: .75rem; } }
 .pass { color: #17692b; } .fail { color: #a8071a; } .advice { border-left: 4px solid #1f6fb4; padding: .25rem 1rem; }
 """
 
@@ -112,7 +114,9 @@ def _precision(result: Verification, scheme: str) -> str:
 
 
 def _verdict(result: Verification, budget: float | None) -> str:
-    parts = [f"{result.loss:.4f} AP lost"]
+    parts = [
+        f"{result.loss:.4f} AP lost (a negative loss is a gain)" if result.loss < 0 else f"{result.loss:.4f} AP lost"
+    ]
     if result.interval is not None:
         parts.append(
             f", with 95 % confidence between {result.interval.low:.4f} and {result.interval.high:.4f} "
@@ -197,10 +201,11 @@ def _diagnosis(diagnosis: Diagnosis | None) -> str:
     return (
         "<h2>Where the loss comes from</h2>"
         f"<p>On {diagnosis.pictures} pictures, {diagnosis.float_ap:.4f} AP in float and {diagnosis.converted_ap:.4f} "
-        "converted. Error is the root mean square error over that of the float values; rounding is the part of it that "
-        "the output's own steps make; clipped values lie beyond the calibrated range. The last columns say how much AP "
-        "comes back when the float model's values take this head's place, all others staying as they are.</p>"
-        f'<div class="wide">{_table(heading, rows)}</div><p class="advice">{html.escape(diagnosis.recommendation)}</p>'
+        "converted. Only anchors that may become a detection count. Error is the root mean square error over that of "
+        "the float values; rounding is the part of it that the output's own steps make; clipped values lie "
+        "beyond the calibrated range. The last columns say how much AP comes back when the float model's "
+        "values take this head's place, all others staying as they are.</p>"
+        f'{_table(heading, rows)}<p class="advice">{html.escape(diagnosis.recommendation)}</p>'
     )
 
 
@@ -225,4 +230,5 @@ def _pairs(result: Verification, bundle: Bundle) -> str:
 def _table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     head = "".join(f"<th>{html.escape(cell)}</th>" for cell in heading)
     body = "\n".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
-    return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"
+    table = f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"
+    return f'<div class="wide">{table}</div>'

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from converters.equalize import equalized
 from converters.export import INPUT_NAME, inference_graph
+from converters.head_ranges import head_ranges, relative_to_background, with_head_ranges
 from converters.mixed import KeepType, mixed_int8
-from converters.quantize import Scheme
+from converters.quantize import Scheme, needs_calibration
+from converters.rounding import rounded
 from converters.tflite_metadata import with_metadata
 from edge_ssd.errors import EdgeSSDError, ModelError
 
@@ -38,7 +39,8 @@ def convert(
 ) -> bytes:
     """The flatbuffer of ``model``, without metadata.
 
-    Where activations become int8, the channels are brought to like ranges first (:mod:`converters.equalize`).
+    Where pictures are at hand to fit it on, weights are rounded together (:mod:`converters.rounding`), and int8 heads
+    are given the range that matters (:mod:`converters.head_ranges`).
 
     The input is uint8 pixels in every scheme. For int8 the graph takes float pixels and the quantiser makes the
     input uint8 with scale 1 and zero point 0, so no cast and no scaling is left in the file: the model's factor
@@ -48,9 +50,11 @@ def convert(
     """
     import tensorflow as tf
 
-    if scheme in ("int8", "mixed"):
+    if needs_calibration(scheme):
         assert images is not None
-        model = equalized(model, images)
+        model = relative_to_background(model)
+        ranges = head_ranges(model, images)
+        model = rounded(model, images, keep if keep_type == "float" else ())
     graph = inference_graph(model, "float32" if scheme in ("int8", "mixed") else "uint8")
     converter = tf.lite.TFLiteConverter.from_keras_model(graph)
     if scheme not in ("none", "mixed"):
@@ -73,8 +77,8 @@ def convert(
     result: bytes = converter.convert()
     if scheme == "mixed":
         assert images is not None
-        return mixed_int8(result, model.network, _spanning(images), keep, keep_type)
-    return result
+        result = mixed_int8(result, model.network, _spanning(images), keep, keep_type)
+    return with_head_ranges(result, ranges) if scheme in ("int8", "mixed") else result
 
 
 def _pictures(images: npt.NDArray[np.uint8], dtype: type) -> Iterator[dict[str, npt.NDArray[np.generic]]]:

@@ -47,3 +47,21 @@ def book_vectors(shared_data: Path) -> Path:
     if not path.is_file():
         skip_or_fail(f"no book vectors at {path}")
     return path
+
+
+@pytest.fixture(scope="session")
+def squares(tmp_path_factory) -> Path:
+    """A small data set, see :mod:`small_model`. Not to be changed."""
+    from small_model import write_squares
+
+    return write_squares(tmp_path_factory.mktemp("data") / "squares")
+
+
+@pytest.fixture(scope="session")
+def squares_model(tmp_path_factory, squares: Path) -> Path:
+    """A ``.keras`` model that has learned :func:`squares`; needs TensorFlow."""
+    from small_model import train_small_model
+
+    path = tmp_path_factory.mktemp("model") / "squares.keras"
+    train_small_model(squares, path)
+    return path

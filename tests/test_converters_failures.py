@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from small_model import train_small_model, write_squares
 
 from converters.convert import convert_model
 from edge_ssd import cli
@@ -31,21 +30,9 @@ BEFORE = b"the file that was there before"
 
 
 @pytest.fixture(scope="module")
-def squares(tmp_path_factory) -> Path:
-    return write_squares(tmp_path_factory.mktemp("data") / "squares")
-
-
-@pytest.fixture(scope="module")
-def model_path(tmp_path_factory, squares: Path) -> Path:
-    path = tmp_path_factory.mktemp("model") / "squares.keras"
-    train_small_model(squares, path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def flatbuffer(tmp_path_factory, model_path: Path, squares: Path) -> bytes:
+def flatbuffer(tmp_path_factory, squares_model: Path, squares: Path) -> bytes:
     out = tmp_path_factory.mktemp("out") / "squares.tflite"
-    convert_model(model_path, squares, out, scheme="none", measure=False)
+    convert_model(squares_model, squares, out, scheme="none", measure=False)
     return read_bundle(out).flatbuffer
 
 
@@ -67,7 +54,7 @@ def convert(model: Path, data: Path, out: Path, *words: object) -> int:
 
 
 def test_a_full_disk_is_one_line_and_the_old_file_stays(
-    no_worker, model_path: Path, squares: Path, out: Path, monkeypatch, capsys
+    no_worker, squares_model: Path, squares: Path, out: Path, monkeypatch, capsys
 ):
     write = Path.write_bytes
 
@@ -78,7 +65,7 @@ def test_a_full_disk_is_one_line_and_the_old_file_stays(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    assert convert(model_path, squares, out) == 2
+    assert convert(squares_model, squares, out) == 2
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith("edge-ssd: error:")
     assert "No space left on device" in last
@@ -87,7 +74,7 @@ def test_a_full_disk_is_one_line_and_the_old_file_stays(
 
 
 def test_an_interruption_in_mid_write_leaves_the_old_file(
-    no_worker, model_path: Path, squares: Path, out: Path, monkeypatch
+    no_worker, squares_model: Path, squares: Path, out: Path, monkeypatch
 ):
     write = Path.write_bytes
 
@@ -98,13 +85,23 @@ def test_an_interruption_in_mid_write_leaves_the_old_file(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Path, "write_bytes", interrupted)
-    assert convert(model_path, squares, out) == 130
+    assert convert(squares_model, squares, out) == 130
     assert out.read_bytes() == BEFORE
     assert list(out.parent.iterdir()) == [out]
 
 
-def test_a_real_ctrl_c_ends_the_conversion_and_its_worker(model_path: Path, squares: Path, out: Path):
-    command = [sys.executable, "-m", "edge_ssd", "convert", str(model_path), "--data", str(squares), "--out", str(out)]
+def test_a_real_ctrl_c_ends_the_conversion_and_its_worker(squares_model: Path, squares: Path, out: Path):
+    command = [
+        sys.executable,
+        "-m",
+        "edge_ssd",
+        "convert",
+        str(squares_model),
+        "--data",
+        str(squares),
+        "--out",
+        str(out),
+    ]
     process = subprocess.Popen(
         [*command, "--calibration-images", "8"], stderr=subprocess.PIPE, text=True, start_new_session=True
     )
@@ -123,12 +120,12 @@ def test_a_real_ctrl_c_ends_the_conversion_and_its_worker(model_path: Path, squa
     process.stderr.close()
 
 
-def test_two_conversions_to_one_path_leave_one_whole_file(no_worker, model_path: Path, squares: Path, out: Path):
+def test_two_conversions_to_one_path_leave_one_whole_file(no_worker, squares_model: Path, squares: Path, out: Path):
     errors: list[BaseException] = []
 
     def work(name: str) -> None:
         try:
-            convert_model(model_path, squares, out, scheme="none", measure=False, name=name)
+            convert_model(squares_model, squares, out, scheme="none", measure=False, name=name)
         except BaseException as error:
             errors.append(error)
 
@@ -142,9 +139,9 @@ def test_two_conversions_to_one_path_leave_one_whole_file(no_worker, model_path:
     assert list(out.parent.iterdir()) == [out]
 
 
-def test_a_folder_without_pictures_is_one_line(no_worker, model_path: Path, tmp_path: Path, out: Path, capsys):
+def test_a_folder_without_pictures_is_one_line(no_worker, squares_model: Path, tmp_path: Path, out: Path, capsys):
     (tmp_path / "empty").mkdir()
-    assert convert(model_path, tmp_path / "empty", out) == 2
+    assert convert(squares_model, tmp_path / "empty", out) == 2
     error = capsys.readouterr().err
     assert error.startswith(f"edge-ssd: error: {tmp_path / 'empty'}")
     assert error.count("\n") == 1
@@ -152,30 +149,30 @@ def test_a_folder_without_pictures_is_one_line(no_worker, model_path: Path, tmp_
 
 
 def test_a_calibration_picture_that_cannot_be_read_is_named(
-    no_worker, model_path: Path, squares: Path, tmp_path: Path, out: Path, capsys
+    no_worker, squares_model: Path, squares: Path, tmp_path: Path, out: Path, capsys
 ):
     data = shutil.copytree(squares, tmp_path / "data")
     broken = data / "squares_train" / "images" / "3.png"
     broken.write_bytes(broken.read_bytes()[:60])
-    assert convert(model_path, data, out, "--quantize", "int8") == 2
+    assert convert(squares_model, data, out, "--quantize", "int8") == 2
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith(f"edge-ssd: error: {broken}")
     assert out.read_bytes() == BEFORE
 
 
 def test_weak_calibration_is_warned_of_where_it_is_used(
-    no_worker, model_path: Path, squares: Path, tmp_path: Path, out: Path, capsys
+    no_worker, squares_model: Path, squares: Path, tmp_path: Path, out: Path, capsys
 ):
     data = shutil.copytree(squares, tmp_path / "data")
     for path in (data / "squares_train" / "images").iterdir():
         Image.fromarray(np.full((64, 64, 3), 200, np.uint8)).save(path)
-    assert convert(model_path, data, out, "--quantize", "int8") == 0
+    assert convert(squares_model, data, out, "--quantize", "int8") == 0
     warnings = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
     reasons = "\n".join(warnings)
     for reason in ("only 12 calibration pictures", "are of one colour", "only 1 different", "brightness 200 against"):
         assert reason in reasons
 
 
-def test_keep_without_mixed_is_refused(no_worker, model_path: Path, squares: Path, out: Path, capsys):
-    assert convert(model_path, squares, out, "--keep", "classes_0") == 2
+def test_keep_without_mixed_is_refused(no_worker, squares_model: Path, squares: Path, out: Path, capsys):
+    assert convert(squares_model, squares, out, "--keep", "classes_0") == 2
     assert "--keep and --keep-type choose layers for --quantize mixed" in capsys.readouterr().err

@@ -53,30 +53,17 @@ def test_int8_heads_of_every_shape_are_the_models(network: Network):
             head, expected = heads[f"{kind}_{i}"], values.numpy()
             found = (head.values.astype(np.float32) - head.zero_point) * head.scale
             assert found.shape == expected.shape
+            if kind == "classes":
+                # Untrained logits are a step or so: the head's steps are made for scores.
+                found, expected = (relative_to_background(logits, network) for logits in (found, expected))
+                assert np.abs(found - expected).max() < 0.6 * head.scale
+                continue
             assert np.sqrt(np.mean((found - expected) ** 2) / np.mean(expected**2)) < 0.1
 
 
-@pytest.mark.parametrize("network", FAMILY.values(), ids=FAMILY.keys())
-def test_equalisation_changes_nothing_in_float(network: Network):
-    from converters.equalize import equalized
-
-    model = untrained(network)
-    images = np.random.default_rng(0).integers(0, 256, (3, *network.input.size, 3), np.uint8)
-    weights = [weight.copy() for weight in model.get_weights()]
-    other = equalized(model, images)
-    for kind, changed in zip(model.head_maps(images), other.head_maps(images), strict=True):
-        for one, two in zip(kind, changed, strict=True):
-            assert np.array_equal(one.numpy(), two.numpy())
-    assert all(np.array_equal(a, b) for a, b in zip(weights, model.get_weights(), strict=True))
-    assert any(not np.array_equal(a, b) for a, b in zip(weights, other.get_weights(), strict=True))
-
-
-def test_factors_are_powers_of_two_and_leave_dead_channels():
-    from converters.equalize import channel_factors
-
-    widest = np.array([8, 2, 0.5, 0, 1e-6], np.float32)
-    assert channel_factors(widest, power=0.5).tolist() == [1, 2, 4, 1, 16]
-    assert channel_factors(np.zeros(3, np.float32)).tolist() == [1, 1, 1]
+def relative_to_background(logits: np.ndarray, network: Network) -> np.ndarray:
+    rows = logits.reshape(-1, network.num_classes + 1)
+    return rows[:, 1:] - rows[:, :1]
 
 
 # Refused.

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from conftest import REPOSITORY, skip_or_fail
 from real_model import real_model
 from small_model import small_network, write_squares
 
-from converters.bundle_writer import BundleContent
+from converters.bundle_writer import BundleContent, bundle_bytes
 from converters.operators import count_operators
 from converters.profile_check import check_profile
 from converters.profile_file import PROFILES, profile_bytes, profile_model, profile_warnings, read_profile
@@ -123,6 +124,42 @@ def bananas(tmp_path_factory) -> dict[str, Path]:
     return {"bundle": bundle.path, **files}
 
 
+@pytest.fixture(scope="module")
+def three_kinds(tmp_path_factory, banana_pictures: list[np.ndarray]) -> dict[str, Path]:
+    """The banana model with three classes for its one, in int8.
+
+    Upright anchors see the third class. Square ones see the first or the second: a random direction in their features
+    decides, added to the one's logit and taken from the other's. So boxes of several classes lie on one another, with
+    offsets of real pictures.
+    """
+    from edge_ssd.training.model import TinySSD, load_tiny_ssd
+
+    banana = load_tiny_ssd(REPOSITORY / "converters" / "models" / "banana.keras")
+    model = TinySSD(replace(banana.network, labels=("one", "two", "upright")))
+    for source, target in zip(
+        [*banana.blocks, *banana.bbox_predictors], [*model.blocks, *model.bbox_predictors], strict=True
+    ):
+        target.set_weights(source.get_weights())
+    rng, own_class = np.random.default_rng(0), (1, 1, 2, 3)  # of each anchor of a cell
+    for source, target in zip(banana.cls_predictors, model.cls_predictors, strict=True):
+        # Anchors and classes apart; background stays, and each class begins as the banana.
+        kernel, bias = (
+            weight.reshape(*weight.shape[:-1], 4, 2)[..., (0, 1, 1, 1)].copy() for weight in source.get_weights()
+        )
+        for anchor, own in enumerate(own_class):
+            bias[anchor, [i for i in (1, 2, 3) if i != own]] -= 3
+        direction = 2 * rng.standard_normal(kernel.shape[:3]) * np.abs(kernel[..., 0, 1])
+        kernel[..., 0, 1] += direction
+        kernel[..., 0, 2] -= direction
+        bias[0, 2] += 3
+        target.set_weights([kernel.reshape(*kernel.shape[:3], -1), bias.reshape(-1)])
+    flatbuffer, folder = flatbuffer_of(model, "int8", np.stack(banana_pictures)), tmp_path_factory.mktemp("kinds")
+    bundle = folder / "bundle.tflite"
+    bundle.write_bytes(bundle_bytes(content_of(flatbuffer, model.network, "int8")))
+    files = {name: write_profile(folder / f"{name}.tflite", name, flatbuffer, model.network) for name in PROFILES}
+    return {"bundle": bundle, **files}
+
+
 def detect(bundle: Path, pictures: list[np.ndarray]) -> list[list[Found]]:
     with Detector(bundle, score_threshold=SURE - SCORE_TOLERANCE) as detector:
         return [[Found(d.label, d.score, np.array(d.box)) for d in detector.detect(image)] for image in pictures]
@@ -208,6 +245,28 @@ def test_readers_of_four_outputs_find_what_we_find(
     found_here = read_found(run_peer(environment, "ours.py", bananas["bundle"], banana_pictures))
     ours = [[found._replace(label=0) for found in picture] for picture in found_here]
     assert set(results) == {"by order", "by name"}
+    for rows in results.values():
+        agree(ours, read_found(rows), banana_pictures[0].shape[:2])
+
+
+def test_a_model_of_three_classes_finds_all_of_them(three_kinds, banana_pictures: list[np.ndarray]) -> None:
+    ours = detect(three_kinds["bundle"], banana_pictures)
+    assert {found.label for picture in ours for found in picture if found.score >= SURE} == {"one", "two", "upright"}
+
+
+def test_mediapipe_finds_the_three_classes(three_kinds, banana_pictures: list[np.ndarray]) -> None:
+    test_mediapipe_finds_what_we_find(three_kinds, banana_pictures)
+
+
+def test_the_task_library_finds_the_three_classes(three_kinds, banana_pictures: list[np.ndarray]) -> None:
+    test_the_task_library_finds_what_we_find(three_kinds, banana_pictures)
+
+
+def test_tflite_runtime_finds_the_three_classes(three_kinds, banana_pictures: list[np.ndarray]) -> None:
+    labels = read_bundle(three_kinds["bundle"]).labels
+    rows = read_found(run_peer(TASK_LIBRARY, "ours.py", three_kinds["bundle"], banana_pictures))
+    ours = [[found._replace(label=labels.index(str(found.label))) for found in picture] for picture in rows]
+    results = run_peer(TASK_LIBRARY, "four_outputs.py", three_kinds["postprocess"], banana_pictures, 2)
     for rows in results.values():
         agree(ours, read_found(rows), banana_pictures[0].shape[:2])
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from conftest import REPOSITORY, skip_or_fail
-from small_model import train_small_model, write_squares
 
 from converters.convert import convert_model
 from converters.operators import read_graph
@@ -32,17 +31,14 @@ VARIANTS = [
 
 
 @pytest.fixture(scope="module")
-def bundles(tmp_path_factory) -> list[Path]:
+def bundles(tmp_path_factory, squares: Path, squares_model: Path) -> list[Path]:
     folder = tmp_path_factory.mktemp("bundles")
-    squares = write_squares(folder / "squares")
-    model = folder / "squares.keras"
-    train_small_model(squares, model)
     paths = []
     for i, (scheme, settings) in enumerate(VARIANTS):
         if scheme == "mixed":
             pytest.importorskip("ai_edge_quantizer")
         paths.append(folder / f"{i}-{scheme}.tflite")
-        convert_model(model, squares, paths[-1], scheme=scheme, measure=False, **settings)
+        convert_model(squares_model, squares, paths[-1], scheme=scheme, measure=False, **settings)
     return paths
 
 

@@ -1,0 +1,193 @@
+"""Rounding weights to int8 so that their errors cancel in what the layer computes.
+
+Each weight rounded for itself leaves a layer with errors that add up at random. Here they are rounded one after the
+other, and what rounding one of them takes away or adds is made good by those that are still to come: by how much
+each must move follows from how the layer's inputs, seen in the calibration pictures, go together. The steps are the
+converter's own (the greatest weight of an output channel is 127), so what it is given it keeps as it is.
+Source: Frantar et al., "GPTQ: Accurate Post-Training Quantization for Generative Pre-trained Transformers", 2022,
+which goes back to Hassibi and Stork, "Second order derivatives for network pruning: Optimal Brain Surgeon", 1993.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from converters.layers import layer_names
+
+if TYPE_CHECKING:
+    from edge_ssd.training.model import TinySSD
+
+__all__ = ["round_weights", "rounded"]
+
+_STEPS = 127  # on each side of 0: TFLite's int8 weights do not use −128
+_BATCH = 8
+# So many pictures, and so many places of each feature map in each: seven for each weight of the widest layer.
+_PICTURES = 64
+_PLACES = 128
+# Of the mean square of the inputs; keeps what the pictures say nothing about from being made good for.
+_DAMPING = 0.01
+_BLOCK = 128
+
+Floats = npt.NDArray[np.float64]
+
+
+class _Layer(NamedTuple):
+    """A convolution and the batch normalisation behind it, None behind a head."""
+
+    name: str
+    convolution: Any
+    norm: Any
+
+
+def rounded(model: TinySSD, images: npt.NDArray[np.uint8], keep: Collection[str] = ()) -> TinySSD:
+    """A copy of ``model`` whose weights lie on the steps of int8, fitted on ``images`` [N, height, width, 3].
+
+    Batch normalisation is in the weights, as it will be in the file, and does nothing in the copy. Layers named in
+    ``keep`` (:func:`~converters.layers.layer_names`) are not rounded. The same input gives the same weights on one
+    kind of processor.
+    """
+    from edge_ssd.training.model import TinySSD
+
+    copy = TinySSD(model.network, name=model.name)
+    copy.set_weights(model.get_weights())
+    # Of each feature map: how its values go together. The layers that read it share it.
+    for readers, together in zip(_readers(copy), _input_products(model, images), strict=True):
+        for layer in readers:
+            kernel, bias = _folded(layer)
+            if layer.name not in keep:
+                kernel = round_weights(kernel.reshape(-1, kernel.shape[-1]), together).reshape(kernel.shape)
+            layer.convolution.kernel.assign(kernel.astype(np.float32))
+            layer.convolution.bias.assign(bias.astype(np.float32))
+            if layer.norm is not None:
+                _switch_off(layer.norm)
+    return copy
+
+
+def round_weights(weights: Floats, together: Floats) -> Floats:
+    """Round ``weights`` [K, channels] to 255 steps a channel.
+
+    Args:
+        together: [K, K], the inputs' products with each other, added up over many places.
+
+    Returns:
+        multiples of the channels' steps that keep the sum of inputs times weights close to what it was.
+    """
+    steps = np.abs(weights).max(axis=0) / _STEPS
+    steps[steps == 0] = 1
+    count = len(weights)
+    damped = together + (_DAMPING * np.trace(together) / count + 1e-12) * np.eye(count)
+    # The inputs that carry most come first, while the most weights are left to make good what rounding them does.
+    order = np.argsort(-np.diag(damped), kind="stable")
+    spread = np.linalg.cholesky(np.linalg.inv(damped[np.ix_(order, order)])).T
+    left = weights[order]
+    # The converter takes a channel's steps from its greatest weight, which therefore stays what it is.
+    greatest = np.abs(left).argmax(axis=0)
+    stays = np.take_along_axis(left, greatest[None], axis=0)[0]
+    done = np.empty_like(left)
+    # In blocks, since one large product is many times faster than as many small ones.
+    for start in range(0, count, _BLOCK):
+        end = min(start + _BLOCK, count)
+        errors = np.empty((end - start, left.shape[1]))
+        for i in range(start, end):
+            nearest = np.clip(np.round(left[i] / steps), -_STEPS, _STEPS) * steps
+            done[i] = np.where(greatest == i, stays, nearest)
+            errors[i - start] = (left[i] - done[i]) / spread[i, i]
+            left[i + 1 : end] -= np.outer(spread[i, i + 1 : end], errors[i - start])
+        left[end:] -= spread[start:end, end:].T @ errors
+    result = np.empty_like(done)
+    result[order] = done
+    return result
+
+
+def _body(model: TinySSD) -> list[tuple[int, _Layer]]:
+    """The body's convolutions in the order of computation, each with the index of the level it leads to."""
+    names = iter(layer_names(model.network))
+    found = []
+    for level, block in enumerate(model.blocks[:-1]):
+        for part in block.layers if level == 0 else [block]:
+            layers = {layer.name: layer for layer in part.layers}
+            found += [(level, _Layer(next(names), layers[f"conv_{i}"], layers[f"norm_{i}"])) for i in range(2)]
+    return found
+
+
+def _readers(model: TinySSD) -> Iterator[list[_Layer]]:
+    """The layers that read the picture, then those that read what each convolution of the body gives, then the last
+    level's."""
+    body = _body(model)
+    yield [body[0][1]]
+    for i, (level, _) in enumerate(body):
+        following = body[i + 1] if i + 1 < len(body) else None
+        ends_level = following is None or following[0] != level
+        yield [*([] if following is None else [following[1]]), *(_heads(model, level) if ends_level else [])]
+    yield _heads(model, len(model.blocks) - 1)
+
+
+def _heads(model: TinySSD, level: int) -> list[_Layer]:
+    kinds = (("classes", model.cls_predictors), ("boxes", model.bbox_predictors))
+    return [_Layer(f"{kind}_{level}", heads[level], None) for kind, heads in kinds]
+
+
+def _input_products(model: TinySSD, images: npt.NDArray[np.uint8]) -> list[Floats]:
+    """For each of the feature maps that :func:`_readers` lists, [9·C, 9·C]."""
+    rng = np.random.default_rng(0)
+    sums: list[Floats] = []
+    images = images[:: -(-len(images) // _PICTURES)]
+    for start in range(0, len(images), _BATCH):
+        for i, features in enumerate(_feature_maps(model, images[start : start + _BATCH])):
+            rows = _patches(features, rng)
+            product = (rows.T @ rows).astype(np.float64)
+            if start == 0:
+                sums.append(product)
+            else:
+                sums[i] += product
+    return sums
+
+
+def _feature_maps(model: TinySSD, images: npt.NDArray[np.uint8]) -> Iterator[npt.NDArray[np.float32]]:
+    import keras
+
+    features = model.scaling(images.astype(np.float32))
+    yield keras.ops.convert_to_numpy(features)
+    for i, (_, layer) in enumerate(_body(model)):
+        features = keras.ops.relu(layer.norm(layer.convolution(features), training=False))
+        if i % 2:
+            features = keras.ops.max_pool(features, 2, strides=2)
+        yield keras.ops.convert_to_numpy(features)
+    yield keras.ops.convert_to_numpy(model.blocks[-1](features))
+
+
+def _patches(features: npt.NDArray[np.float32], rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """What a 3×3 kernel sees at some places of each map [N, H, W, C]: rows of 9·C in the order of its weights."""
+    height, width = features.shape[1:3]
+    padded = np.pad(features, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    rows = []
+    for values in padded:
+        y, x = np.divmod(rng.permutation(height * width)[:_PLACES], width)
+        rows.append(np.concatenate([values[y + i, x + j] for i in range(3) for j in range(3)], axis=1))
+    return np.concatenate(rows)
+
+
+def _folded(layer: _Layer) -> tuple[Floats, Floats]:
+    """Kernel [3, 3, C, D] and bias [D] with the batch normalisation in them."""
+    kernel, bias = (np.asarray(weight, np.float64) for weight in layer.convolution.get_weights())
+    if layer.norm is None:
+        return kernel, bias
+    gamma, beta, mean, variance = _norm_weights(layer.norm)
+    factor = gamma / np.sqrt(variance + layer.norm.epsilon)
+    return kernel * factor, (bias - mean) * factor + beta
+
+
+def _norm_weights(norm: Any) -> Sequence[Floats]:
+    weights = (norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance)
+    return [np.asarray(weight.numpy(), np.float64) for weight in weights]
+
+
+def _switch_off(norm: Any) -> None:
+    norm.gamma.assign(np.full(norm.gamma.shape, np.sqrt(1 + norm.epsilon), np.float32))
+    norm.beta.assign(np.zeros(norm.beta.shape, np.float32))
+    norm.moving_mean.assign(np.zeros(norm.moving_mean.shape, np.float32))
+    norm.moving_variance.assign(np.ones(norm.moving_variance.shape, np.float32))
