@@ -97,6 +97,15 @@ _RECIPE_FLAGS: dict[str, dict[str, Any]] = {
     },
     "zoom": {"type": float, "metavar": "FACTOR", "help": "enlarge or shrink pictures at random up to this; 1 is never"},
     "color": {"type": float, "metavar": "SHARE", "help": "change brightness, contrast, saturation by up to this"},
+    "class-weights": {
+        "metavar": "none|balanced|NAME=W,…",
+        "help": "how much objects of each class count: balanced lets rare classes count as much as common ones",
+    },
+    "patience": {
+        "type": int,
+        "metavar": "N",
+        "help": "stop after N epochs without a better AP and keep the best epoch's model; 0 trains all epochs",
+    },
     "average-decay": {"type": float, "metavar": "DECAY", "help": "of the weights' moving average; 0 is none"},
 }
 
@@ -156,8 +165,23 @@ def run(args: argparse.Namespace) -> int:
 
     model = train(config, training, validation, args.out, resume=args.resume, start_from=args.start_from, report=report)
     following = ["edge-ssd", "convert", model, "--data", config.data, "--out", f"{args.out.name}.tflite"]
-    print(f"model: {model}\nnext:  {shlex.join(map(str, following))}")
+    print(f"model: {model}{_which_epoch(args.out, recipe)}\nnext:  {shlex.join(map(str, following))}")
     return 0
+
+
+def _which_epoch(folder: Path, recipe: Recipe) -> str:
+    """With early stopping, what else there is to say about the model of a finished run; else nothing."""
+    from edge_ssd.training.history import best_row, read_history
+    from edge_ssd.training.run import HISTORY
+
+    history = read_history(folder / HISTORY) if recipe.patience else []
+    if not history:
+        return ""
+    best = best_row(history)
+    return (
+        f" (epoch {best.epoch} of {history[-1].epoch}; chosen by its AP of {best.ap:.3f} on the validation pictures, "
+        "which therefore flatters it: report the AP on other pictures)"
+    )
 
 
 def _held_out_share(folder: Path, asked: float | None) -> float | None:

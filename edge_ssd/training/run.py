@@ -3,13 +3,13 @@
 RUN/run.json                    what is trained, how, on what; a resume reads it back
 RUN/history.csv, history.png    one row an epoch, and the curve
 RUN/checkpoint.npz              what a resume goes on from
-RUN/model.keras                 the averaged weights after the newest epoch
+RUN/model.keras                 the averaged weights: the newest epoch's, or the best one's with early stopping
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,15 @@ from edge_ssd.evaluation.keras_heads import keras_heads
 from edge_ssd.files import atomic_path, check_writable
 from edge_ssd.network import Network
 from edge_ssd.progress import Progress
-from edge_ssd.training.history import HistoryRow, draw_history, read_history, write_history
+from edge_ssd.training.class_weights import class_weights
+from edge_ssd.training.history import (
+    HistoryRow,
+    best_row,
+    draw_history,
+    has_stalled,
+    read_history,
+    write_history,
+)
 from edge_ssd.training.model import load_tiny_ssd, save_tiny_ssd
 from edge_ssd.training.pipeline import load_pictures
 from edge_ssd.training.recipe import Recipe
@@ -86,7 +94,9 @@ def train(
     """Train and return the path of the model.
 
     The model kept is that of the last epoch, not of the best on ``validation``: picking by the split that is then
-    reported would flatter it, and the schedule ends where the weights are best in any case.
+    reported would flatter it, and the schedule ends where the weights are best in any case. With early stopping
+    (the recipe's ``patience``) the schedule does not end, and the best epoch's model is kept; what is then reported
+    must be measured on other pictures.
 
     Args:
         resume: go on from the checkpoint in ``folder``.
@@ -107,11 +117,13 @@ def train(
     with Progress("reading", "pictures") as progress:
         train_pictures = load_pictures(training, network.input, progress)
         val_pictures = load_pictures(validation, network.input)
-    trainer = Trainer(network, recipe, folder / CHECKPOINT)
+    trainer = Trainer(network, recipe, folder / CHECKPOINT, class_weights(recipe, training))
     history: list[HistoryRow] = []
     if resume:
         if trainer.restore(train_pictures):
             history = [row for row in read_history(folder / HISTORY) if row.epoch <= trainer.finished_epochs]
+            # The run may have died between the checkpoint and the model.
+            _keep_model(trainer, history, folder)
     elif start_from is not None:
         _start_from(start_from, trainer)
     with atomic_path(folder / _CONFIG) as temporary:
@@ -125,7 +137,7 @@ def train(
         def show(step: int, steps: int) -> None:
             progress(trainer.finished_epochs * steps + step, recipe.epochs * steps)
 
-        while trainer.finished_epochs < recipe.epochs:
+        while trainer.finished_epochs < recipe.epochs and not has_stalled(history, recipe.patience):
             result = trainer.fit_epoch(train_pictures, show)
             precision = evaluate_pictures(heads, network, validation, val_pictures)
             row = HistoryRow(
@@ -140,13 +152,20 @@ def train(
                 result.images_per_second,
             )
             history.append(row)
-            # The checkpoint last: were the run to die in between, the epoch is trained and written once more.
-            save_tiny_ssd(trainer.averaged, folder / MODEL)
+            # The history before the checkpoint: were the run to die in between, the epoch is trained and written
+            # once more. The model after it: a resume makes it anew from the checkpoint.
             write_history(history, folder / HISTORY)
             draw_history(history, folder / CURVE)
             trainer.save()
+            _keep_model(trainer, history, folder)
             report(row)
     return folder / MODEL
+
+
+def _keep_model(trainer: Trainer, history: Sequence[HistoryRow], folder: Path) -> None:
+    """Write the newest epoch's model; with early stopping, only where none before it was better."""
+    if not trainer.recipe.patience or not history or best_row(history).epoch == trainer.finished_epochs:
+        save_tiny_ssd(trainer.averaged, folder / MODEL)
 
 
 def _start_from(path: Path, trainer: Trainer) -> None:

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from edge_ssd.boxes import FloatArray
 from edge_ssd.data.dataset import Dataset
 from edge_ssd.errors import ModelError
 from edge_ssd.evaluation.average_precision import AveragePrecision
@@ -50,7 +51,9 @@ class Trainer:
     fit each other badly). Without averaging both are the same object.
     """
 
-    def __init__(self, network: Network, recipe: Recipe, checkpoint: Path) -> None:
+    def __init__(
+        self, network: Network, recipe: Recipe, checkpoint: Path, class_weights: FloatArray | None = None
+    ) -> None:
         recipe = resolve_precision(recipe)
         keras.utils.set_random_seed(recipe.seed)
         # Only the model in training computes in lower precision; its weights stay float32.
@@ -62,7 +65,7 @@ class Trainer:
         self.recipe = recipe
         self.finished_epochs = 0
         self._steps = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self._objective = Objective(network, recipe)
+        self._objective = Objective(network, recipe, class_weights)
         self._sums = tf.Variable(tf.zeros(4, tf.float64), trainable=False)
         self._step = tf.function(self._train_step, reduce_retracing=True)
         self._optimizer: keras.optimizers.Optimizer | None = None
