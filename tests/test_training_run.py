@@ -20,7 +20,8 @@ from edge_ssd.network import tiny_ssd  # noqa: E402
 from edge_ssd.training import run  # noqa: E402
 from edge_ssd.training.history import HistoryRow, read_history  # noqa: E402
 from edge_ssd.training.model import load_tiny_ssd  # noqa: E402
-from edge_ssd.training.pipeline import load_pictures, training_batches  # noqa: E402
+from edge_ssd.training.pictures import load_pictures  # noqa: E402
+from edge_ssd.training.pipeline import training_batches  # noqa: E402
 from edge_ssd.training.recipe import Recipe, RecipeError, book_recipe  # noqa: E402
 from edge_ssd.training.run import RunConfig, load_run, train  # noqa: E402
 from edge_ssd.training.trainer import Trainer, evaluate_pictures  # noqa: E402

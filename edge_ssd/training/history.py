@@ -27,6 +27,8 @@ class HistoryRow:
     ap75: float
     seconds: float
     images_per_second: float
+    waiting: float = 0.0
+    """Share of the seconds in which the network waited for pictures."""
 
 
 _COLUMNS = [column.name for column in fields(HistoryRow)]
@@ -64,7 +66,7 @@ def read_history(path: str | os.PathLike[str]) -> list[HistoryRow]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             return [
-                HistoryRow(int(row["epoch"]), *(float(row[name]) for name in _COLUMNS[1:]))
+                HistoryRow(int(row["epoch"]), *(float(row[name]) for name in _COLUMNS[1:] if name in row))
                 for row in csv.DictReader(file)
             ]
     except (KeyError, TypeError, ValueError) as error:

@@ -44,10 +44,13 @@ class Recipe:
         class_weights: "none", "balanced" (rare classes weigh more, see :mod:`edge_ssd.training.class_weights`), or
             weights by name, "fork=2,knife=1"; a class that is not named weighs 1.
         flip, vertical_flip: mirror half of the pictures.
+        expand: largest factor by which half of the pictures are shrunk onto grey (SSD's zoom-out); 1 is never.
+        crop: look at a window that some object fills to a random share (SSD's IoU-bounded crop), six times of seven.
         zoom: largest factor by which a picture is enlarged or shrunk at random; 1 is never.
         color: strength of random brightness, contrast and saturation; 0 is none.
         precision: of the computation, weights are float32 in any case; "auto" measures what is faster here.
         average_decay: of the moving average of the weights that is evaluated and saved; 0 is no average.
+        sync_norm: batch-normalisation statistics of all workers' shares of a batch together, not of each share; slower.
         patience: stop after so many epochs without a better AP, and keep the best epoch's model; 0 is never.
     """
 
@@ -66,10 +69,13 @@ class Recipe:
     class_weights: str = "none"
     flip: bool = True
     vertical_flip: bool = False
+    expand: float = 1.0
+    crop: bool = False
     zoom: float = 1.25
     color: float = 0.2
     average_decay: float = 0.998
     precision: Precision = "auto"
+    sync_norm: bool = False
     patience: int = 0
     seed: int = 0
 
@@ -95,6 +101,8 @@ class Recipe:
             raise RecipeError(f"average_decay must be in 0–1, got {self.average_decay!r}")
         if not 1 <= self.zoom <= 4 or not 0 <= self.color <= 1:
             raise RecipeError(f"zoom must be in 1–4 and color in 0–1, got {self.zoom!r} and {self.color!r}")
+        if not 1 <= self.expand <= 8:
+            raise RecipeError(f"expand must be in 1–8, got {self.expand!r}")
         if self.class_loss == "quality" and self.assignment != "dynamic":
             raise RecipeError("class_loss 'quality' needs assignment 'dynamic': the fixed one gives no quality")
 
