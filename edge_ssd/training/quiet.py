@@ -9,6 +9,8 @@ import tempfile
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
+from edge_ssd.errors import EdgeSSDError
+
 __all__ = ["quiet_tensorflow"]
 
 _T = TypeVar("_T")
@@ -43,6 +45,8 @@ def _stderr_held_back() -> Iterator[None]:
         os.dup2(held.fileno(), 2)
         try:
             yield
+        except EdgeSSDError:  # says by itself what there is to say
+            raise
         except BaseException:
             held.seek(0)
             terminal.write(held.read())

@@ -129,13 +129,14 @@ def train(
     for dataset in (training, validation):
         if dataset.labels != network.labels:
             raise DataError(f"{dataset.root}: its labels {dataset.labels} are not the network's {network.labels}")
+    weights = class_weights(recipe, training)
     num_pictures = len(training) + (len(validation) if workers.is_chief else 0)
     kept = choose_cache(cache, decoded_bytes(num_pictures, network.input), folder)
     with Progress("reading", "pictures") as progress:
         train_pictures = load_pictures(training, network.input, progress, kept, folder)
     val_pictures = load_pictures(validation, network.input, None, kept, folder) if workers.is_chief else None
     workers.check_alike(_fingerprint(config, train_pictures), "pictures, labels or options")
-    trainer = Trainer(network, recipe, folder / CHECKPOINT, class_weights(recipe, training), workers)
+    trainer = Trainer(network, recipe, folder / CHECKPOINT, weights, workers)
     history: list[HistoryRow] = []
     try:
         if resume:
