@@ -5,8 +5,9 @@ Written by TensorFlow alone; TensorBoard is needed only by who looks at them.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 
@@ -30,7 +31,8 @@ class EventLog:
     def __init__(self, folder: Path, rows: Sequence[HistoryRow]) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         self._folder = folder
-        self._writer = tf.summary.create_file_writer(str(folder))
+        with self._one_line():
+            self._writer = tf.summary.create_file_writer(str(folder))
         for row in rows:
             self.add(row)
 
@@ -40,10 +42,15 @@ class EventLog:
         kind = tf.compat.v1.SummaryMetadata(
             plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars"), data_class="DATA_CLASS_SCALAR"
         )
-        try:
+        with self._one_line():
             with self._writer.as_default():
                 for name in _CURVES:
                     tf.summary.write(name, tf.constant(getattr(row, name), tf.float32), step=row.epoch, metadata=kind)
             self._writer.flush()
+
+    @contextlib.contextmanager
+    def _one_line(self) -> Iterator[None]:
+        try:
+            yield
         except tf.errors.OpError as error:
             raise DataError(f"{self._folder}: TensorBoard's log cannot be written ({error.message})") from None
