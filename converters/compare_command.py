@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from converters.calibration import DEFAULT_IMAGES
 from converters.layers import DEFAULT_KEEP
 from converters.quantize import SCHEMES
+from edge_ssd.data.source import add_data_options, data_source
 
 if TYPE_CHECKING:
     from converters.compare import Comparison
@@ -31,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("model", type=Path, metavar="MODEL.keras", help="a model that 'edge-ssd train' wrote")
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="a data set, its format is recognised")
+    add_data_options(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the files")
     parser.add_argument(
         "--schemes",
@@ -64,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
 
     result = compare_schemes(
         args.model,
-        args.data,
+        data_source(args),
         args.out,
         schemes=schemes,
         keep=args.keep.split(","),

@@ -12,6 +12,7 @@ from converters.layers import DEFAULT_KEEP
 from converters.profile_file import PROFILES
 from converters.quantize import SCHEMES
 from converters.target_check import problems, verdicts
+from edge_ssd.data.source import add_data_options, data_source
 
 if TYPE_CHECKING:
     from converters.convert import Conversion
@@ -45,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", type=Path, required=True, metavar="DIR", help="a data set: to calibrate on, and to measure on"
     )
+    add_data_options(parser)
     parser.add_argument("--quantize", choices=SCHEMES, default="int8", help="(default: int8)")
     parser.add_argument(
         "--keep",
@@ -91,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
         raise SettingError(f"--keep and --keep-type choose layers for --quantize mixed, not for {args.quantize}")
     result = convert_model(
         args.model,
-        args.data,
+        data_source(args),
         args.out,
         scheme=args.quantize,
         keep=DEFAULT_KEEP if args.keep is None else args.keep.split(","),

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge_ssd.data.source import add_data_options, data_source
+
 if TYPE_CHECKING:
     from converters.diagnosis import Diagnosis
     from converters.verify import Verification
@@ -30,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, metavar="FILE.tflite", help="a bundle that 'edge-ssd convert' wrote")
     parser.add_argument("--against", type=Path, required=True, metavar="MODEL.keras", help="what it was made from")
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="a data set, its format is recognised")
+    add_data_options(parser)
     parser.add_argument(
         "--split",
         choices=("train", "val", "test"),
@@ -53,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
     from converters.contract import load_convertible
     from converters.report import check_report, write_report
     from converters.verify import verify
+    from edge_ssd.data.dataset import problem_lines
     from edge_ssd.errors import SettingError
     from edge_ssd.evaluation.pictures import held_out_pictures
     from edge_ssd.runtime.bundle import read_bundle
@@ -62,9 +66,9 @@ def run(args: argparse.Namespace) -> int:
     if args.report is not None:
         check_report(args.report)
     bundle, model = read_bundle(args.model), load_convertible(args.against)
-    dataset, part = held_out_pictures(args.data, bundle.labels, args.split, args.limit)
-    for problem in dataset.problems:
-        print(f"note: {problem}", file=sys.stderr)
+    dataset, part = held_out_pictures(data_source(args), bundle.labels, args.split, args.limit)
+    for line in problem_lines(dataset.problems):
+        print(f"note: {line}", file=sys.stderr)
     result = verify(
         bundle,
         model,

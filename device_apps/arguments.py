@@ -7,10 +7,13 @@ import math
 import sys
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from edge_ssd.errors import SettingError
 
 if TYPE_CHECKING:
     from edge_ssd.runtime.detector import Detector
+    from edge_ssd.runtime.preprocess import ImageArray, Resize
 
 __all__ = ["Unreadable", "add_detector_arguments", "make_detector", "positive_float", "positive_int", "tell"]
 
@@ -32,6 +35,23 @@ def add_detector_arguments(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="the TFLite interpreter (default: the first that works)",
     )
+    group.add_argument(
+        "--resize",
+        choices=("pillow", "opencv"),
+        default="pillow",
+        help="how pictures are brought to size: as in training, or by OpenCV, faster and with slightly other pixels",
+    )
+    group.add_argument(
+        "--delegate",
+        metavar="LIBRARY",
+        help="run the model with this external delegate, a shared library (machine code)",
+    )
+    group.add_argument(
+        "--delegate-option",
+        action="append",
+        metavar="KEY=VALUE",
+        help="an option for the delegate; may be given several times",
+    )
 
 
 def make_detector(args: argparse.Namespace) -> Detector:
@@ -47,7 +67,35 @@ def make_detector(args: argparse.Namespace) -> Detector:
         classes=args.classes,
         num_threads=args.threads,
         backend=args.backend,
+        delegate=args.delegate,
+        delegate_options=_delegate_options(args.delegate, args.delegate_option),
+        resize=_opencv_resize() if args.resize == "opencv" else None,
     )
+
+
+def _opencv_resize() -> Resize:
+    try:
+        import cv2
+    except ImportError as error:
+        raise SettingError(f'--resize opencv needs OpenCV ({error}); pip install "edge-ssd[camera]"') from None
+
+    def resize(image: ImageArray, size: tuple[int, int]) -> ImageArray:
+        # Of OpenCV's bilinear filters the one that gives the same bits on every machine.
+        return np.asarray(cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR_EXACT), np.uint8)
+
+    return resize
+
+
+def _delegate_options(delegate: str | None, given: list[str] | None) -> dict[str, str] | None:
+    if given is None:
+        return None
+    if delegate is None:
+        raise SettingError("--delegate-option needs --delegate; name the delegate's library")
+    pairs = [text.partition("=") for text in given]
+    for text, (name, equals, _) in zip(given, pairs, strict=True):
+        if not name or not equals:
+            raise SettingError(f"--delegate-option must be KEY=VALUE, got {text!r}")
+    return {name: value for name, _, value in pairs}
 
 
 def positive_int(name: str, value: int | None) -> int | None:

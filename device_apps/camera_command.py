@@ -9,14 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from device_apps.arguments import Unreadable, add_detector_arguments, make_detector, positive_float, positive_int, tell
+from device_apps.capture import STALL_TIMEOUT_S
+from device_apps.event_options import EXAMPLES as EVENT_EXAMPLES
+from device_apps.event_options import add_event_arguments, open_events
+from device_apps.web_options import add_web_arguments, open_web
 from edge_ssd.errors import EdgeSSDError, SettingError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from device_apps.frames import Source
-    from device_apps.loop import LoopReport, Sink
+    from device_apps.loop import Sink
     from device_apps.sinks import Snapshot
 
-__all__ = ["add_arguments", "run"]
+__all__ = ["add_arguments", "check", "expand", "run"]
 
 _EXAMPLES = """\
 examples:
@@ -24,17 +30,24 @@ examples:
   edge-ssd camera --source picamera --headless --jsonl -
   edge-ssd camera --source rtsp://user:password@192.168.1.20/stream --save-video seen.mp4 --duration 60
   edge-ssd camera --source clip.mp4 --headless --snapshot last.jpg
+  edge-ssd camera --config camera.toml --stats-every 60
+  edge-ssd camera --source picamera --web 8080           http://localhost:8080/ on this machine
 
 q, ESC, closing the window, Ctrl-C and SIGTERM end it; files are then complete and the exit status is 0.
-A camera or stream that goes away is opened again until it is back; cameras give their newest frame only, and
-what is skipped is counted. Of a video or a folder every frame is used.
+A camera or stream that goes away, or gives no picture, is opened again until it is back; cameras give their newest
+frame only, and what is skipped is counted. Of a video or a folder every frame is used. When the disk is full detection
+goes on; the video is finished, and a new one begun when there is room again. The exit status is 2 when something was
+not written.
+
+--config takes the options from a TOML file, under the same names (save-video = "seen.mp4"); what the command line
+says as well goes first. Relative paths are relative to the working directory in both.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the options."""
     parser.description = "Find objects in a live camera, a stream, or a recording."
-    parser.epilog = _EXAMPLES
+    parser.epilog = f"{_EXAMPLES}\n{EVENT_EXAMPLES}"
     source = parser.add_argument_group("source")
     source.add_argument(
         "--source",
@@ -48,6 +61,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument(
         "--retries", type=int, metavar="N", help="attempts to get a lost camera or stream back (default: for ever)"
     )
+    source.add_argument(
+        "--stall-timeout",
+        type=float,
+        default=STALL_TIMEOUT_S,
+        metavar="SECONDS",
+        help=f"open a camera or stream anew after so long without a picture (default: {STALL_TIMEOUT_S:g})",
+    )
     output = parser.add_argument_group("output")
     window = output.add_mutually_exclusive_group()
     window.add_argument("--show", action="store_true", help="a window is a must (default: where there is a display)")
@@ -55,58 +75,110 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     output.add_argument("--save-video", type=Path, metavar="FILE", help="annotated video: .mp4, .avi or .mkv")
     output.add_argument("--jsonl", metavar="FILE|-", help="append one line of JSON a frame; - is standard output")
     output.add_argument("--snapshot", type=Path, metavar="FILE", help="save the last annotated frame: .jpg or .png")
+    running = parser.add_argument_group("running")
+    running.add_argument("--config", type=Path, metavar="FILE.toml", help="take options from this file")
+    running.add_argument("--wait", action="store_true", help="wait for a source that is not there at the start")
+    running.add_argument("--stats-every", type=float, metavar="SECONDS", help="say the numbers so often, on stderr")
+    running.add_argument("--stats-json", action="store_true", help="say them as lines of JSON")
     limits = parser.add_argument_group("limits")
     limits.add_argument("--max-frames", type=int, metavar="N", help="end after so many frames")
     limits.add_argument("--duration", type=float, metavar="SECONDS", help="end after so many seconds")
+    add_event_arguments(parser)
+    add_web_arguments(parser)
     add_detector_arguments(parser)
 
 
+def expand(parser: argparse.ArgumentParser, options: Sequence[str]) -> list[str]:
+    """The command line with what its --config file says; see :mod:`device_apps.config`."""
+    from device_apps.config import expand_config
+
+    return expand_config(parser, options)
+
+
 def run(args: argparse.Namespace) -> int:
-    """Run the command; returns 0, or 2 when a picture could not be read; raises what else went wrong."""
+    """Run the command; returns 0, or 2 when something could not be read or written; raises what else went wrong."""
+    from device_apps.first_open import enter_when_there
+    from device_apps.healing import Healing
     from device_apps.loop import run_loop
+    from device_apps.sd_notify import Supervised
     from device_apps.signals import stop_on_signals
     from device_apps.sources import open_source
     from device_apps.stats import Stats
+    from device_apps.stats_report import StatsReport, describe
 
-    _check(args)
+    check(args)
     unreadable = Unreadable()
     with stop_on_signals() as stop, ExitStack() as stack:
-        source = open_source(
-            args.source,
-            width=args.width,
-            height=args.height,
-            fps=args.fps,
-            retries=args.retries,
-            stop=stop,
-            notice=tell,
-            unreadable=unreadable,
-        )
+
+        def make_source() -> Source:
+            return open_source(
+                args.source,
+                width=args.width,
+                height=args.height,
+                fps=args.fps,
+                retries=args.retries,
+                stall_timeout=args.stall_timeout,
+                stop=stop,
+                notice=tell,
+                unreadable=unreadable,
+            )
+
+        supervised = stack.enter_context(Supervised())
         detector = stack.enter_context(make_detector(args))
-        stack.enter_context(source)
-        if stop.is_set():
-            return 0
-        sinks, snapshot = _open_sinks(args, source, stack)
-        report = run_loop(
-            source, detector, sinks, stats=Stats(source), stop=stop, max_frames=args.max_frames, duration=args.duration
+        retries = args.retries if args.wait else 0
+        source = enter_when_there(
+            make_source, stack, stop=stop, notice=tell, waiting=supervised.waiting, retries=retries
         )
+        if source is None or stop.is_set():
+            return 0
+        stats = supervised.stats = Stats(source)
+        sinks, snapshot = _open_sinks(args, source, stack)
+        events = open_events(args, source, stack, tell, detector.labels)
+        sinks += [] if events is None else [events]
+        sinks += open_web(args, source, detector, stats, events, stack, tell)
+        if args.stats_every is not None:
+            stack.enter_context(StatsReport(stats, args.stats_every, as_json=args.stats_json))
+        report = run_loop(
+            source,
+            detector,
+            [*sinks, supervised],
+            stats=stats,
+            stop=stop,
+            max_frames=args.max_frames,
+            duration=args.duration,
+        )
+        lost = any(sink.lost for sink in sinks if isinstance(sink, Healing))
         if snapshot is not None:
-            snapshot.save()
-    tell(_summary(report))
+            lost |= not _saved(snapshot)
+    tell(describe(report.snapshot, report.fps))
     if report.failure is not None:
         raise report.failure
-    return 2 if unreadable.count else 0
+    return 2 if unreadable.count or lost else 0
 
 
-def _check(args: argparse.Namespace) -> None:
+def _saved(snapshot: Snapshot) -> bool:
+    """Save the last picture; where that fails it is said, and everything else is finished all the same."""
+    try:
+        snapshot.save()
+    except EdgeSSDError as error:
+        tell(f"error: {error}")
+        return False
+    return True
+
+
+def check(args: argparse.Namespace) -> None:
+    """Raise SettingError for what argparse lets through."""
     from device_apps.sinks import refuse_overwriting
 
     for name in ("width", "height", "max_frames"):
         positive_int(f"--{name.replace('_', '-')}", getattr(args, name))
-    for name in ("fps", "duration"):
-        positive_float(f"--{name}", getattr(args, name))
+    for name in ("fps", "duration", "stall_timeout", "stats_every"):
+        positive_float(f"--{name.replace('_', '-')}", getattr(args, name))
+    if args.stats_json and args.stats_every is None:
+        raise SettingError("--stats-json needs --stats-every SECONDS")
     if args.retries is not None and args.retries < 0:
         raise SettingError(f"--retries must be a whole number from 0, got {args.retries}")
-    for name in ("save_video", "jsonl", "snapshot"):
+    for name in ("save_video", "jsonl", "snapshot", "events"):
         path = getattr(args, name)
         if path is not None:
             option = f"--{name.replace('_', '-')}"
@@ -117,7 +189,7 @@ def _check(args: argparse.Namespace) -> None:
 
 def _may_show(args: argparse.Namespace) -> bool:
     """Whether to open a window; without a display that is an error with --show and said once without."""
-    if args.headless:
+    if args.headless or (args.web is not None and not args.show):
         return False
     from device_apps.window import why_no_window
 
@@ -130,35 +202,25 @@ def _may_show(args: argparse.Namespace) -> bool:
 
 
 def _open_sinks(args: argparse.Namespace, source: Source, stack: ExitStack) -> tuple[list[Sink], Snapshot | None]:
+    from device_apps.healing import Healing
     from device_apps.sinks import JsonLines, Snapshot, appending
 
-    sinks: list[Sink] = []
+    sinks: list[tuple[str, Sink]] = []
     snapshot = None
     if args.snapshot is not None:
         snapshot = Snapshot(args.snapshot)
-        sinks.append(snapshot)
+        sinks.append((str(args.snapshot), snapshot))
     if args.save_video is not None:
         from device_apps.video_writer import VideoWriter
 
-        sinks.append(stack.enter_context(VideoWriter(args.save_video, source.fps, live=source.live, notice=tell)))
+        video = stack.enter_context(VideoWriter(args.save_video, source.fps, live=source.live, notice=tell))
+        sinks.append((str(args.save_video), video))
     if args.jsonl is not None:
-        sinks.append(JsonLines(sys.stdout if args.jsonl == "-" else stack.enter_context(appending(Path(args.jsonl)))))
+        stream = sys.stdout if args.jsonl == "-" else stack.enter_context(appending(Path(args.jsonl)))
+        sinks.append(("standard output" if args.jsonl == "-" else args.jsonl, JsonLines(stream)))
     if _may_show(args):
         from device_apps.window import Window
 
         pace = None if source.live else source.fps
-        sinks.append(stack.enter_context(Window(f"edge-ssd: {source.name}", pace)))
-    return sinks, snapshot
-
-
-def _summary(report: LoopReport) -> str:
-    snapshot = report.snapshot
-    parts = [f"{snapshot.frames} frames"]
-    if report.fps is not None:
-        parts.append(f"{report.fps:.1f} a second")
-    parts.append(f"{snapshot.source.dropped} dropped")
-    parts.append(f"{snapshot.detections} detections")
-    if snapshot.stages:
-        times = [f"{stage} {both.p50:.1f}/{both.p95:.1f}" for stage, both in snapshot.stages.items()]
-        parts.append(f"ms p50/p95: {', '.join(times)}")
-    return "; ".join(parts)
+        sinks.append(("window", stack.enter_context(Window(f"edge-ssd: {source.name}", pace))))
+    return [Healing(sink, name, tell) for name, sink in sinks], snapshot

@@ -66,7 +66,6 @@ class Source(Protocol):
         name: what to call it in messages, without passwords.
         live: True for cameras and streams, where only the newest frame is given.
         fps: frames a second that the source announces, or None.
-        dropped: frames that a newer one replaced before anybody took them.
         ended: True when no further frame will come.
         counts: see :class:`SourceCounts`; any thread may ask.
     """
@@ -77,8 +76,6 @@ class Source(Protocol):
     def live(self) -> bool: ...
     @property
     def fps(self) -> float | None: ...
-    @property
-    def dropped(self) -> int: ...
     @property
     def ended(self) -> bool: ...
     @property

@@ -57,7 +57,7 @@ def throttled() -> str | None:
     if program is None:
         return None
     try:
-        done = subprocess.run([program, "get_throttled"], capture_output=True, text=True, timeout=5, check=False)
+        done = subprocess.run([program, "get_throttled"], capture_output=True, text=True, timeout=1, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
     found = re.search(r"throttled=0x([0-9a-fA-F]+)", done.stdout)

@@ -48,7 +48,6 @@ class PictureSource:
 
     live = False
     fps = None
-    dropped = 0
 
     def __init__(self, paths: Sequence[Path], name: str, unreadable: Notice | None = None) -> None:
         self.name = name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import tempfile
 import time
 from collections.abc import Collection, Iterator
@@ -149,9 +150,15 @@ def make_folder(folder: Path) -> None:
 
 @contextlib.contextmanager
 def appending(path: Path) -> Iterator[TextIO]:
-    """A text file (or pipe, or device) to append to; raises :class:`EdgeSSDError` naming it."""
+    """A text file (or pipe, or device) to append to; raises :class:`EdgeSSDError` naming it.
+
+    A line that an earlier run could not finish (a full disk, a power cut) is ended, so that it spoils no other.
+    """
     try:
+        unfinished = path.is_file() and _ends_within_a_line(path)
         file = path.open("a", encoding="utf-8")
+        if unfinished:
+            file.write("\n")
     except OSError as error:
         raise EdgeSSDError(f"{path}: cannot write to this file: {error.strerror}; name another one") from None
     try:
@@ -160,6 +167,13 @@ def appending(path: Path) -> Iterator[TextIO]:
         # Every line was flushed when it was written: what fails here failed there, and has been said.
         with contextlib.suppress(OSError):
             file.close()
+
+
+def _ends_within_a_line(path: Path) -> bool:
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 1))
+        return file.read(1) not in (b"", b"\n")
 
 
 def _write_line(stream: TextIO, line: str) -> None:

@@ -11,15 +11,18 @@ any other file             a video                        every frame, in order
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from device_apps.capture import CaptureSource, Grabber
+from device_apps.capture import STALL_TIMEOUT_S, CaptureSource
 from device_apps.frames import Frame, Image, Notice, Source
+from device_apps.grabbing import Grabber
 from device_apps.pictures import PICTURE_SUFFIXES, PictureSource, pictures_in
+from device_apps.stream_url import why_no_stream, without_password
 from edge_ssd.errors import SettingError, SourceError
 
 __all__ = ["Frame", "Image", "Source", "open_source"]
@@ -32,6 +35,7 @@ def open_source(
     height: int | None = None,
     fps: float | None = None,
     retries: int | None = None,
+    stall_timeout: float = STALL_TIMEOUT_S,
     stop: threading.Event | None = None,
     notice: Notice = lambda line: None,
     unreadable: Notice | None = None,
@@ -42,6 +46,7 @@ def open_source(
         spec: see the table above.
         width, height, fps: what a camera is asked for.
         retries: attempts to get a lost camera or stream back; None means for ever.
+        stall_timeout: seconds without a frame after which a camera or stream is opened anew.
         stop: entering and waiting end soon after this is set.
         notice: is told what a person should know: a lost stream, a size that the camera does not have.
         unreadable: is told of each picture that cannot be read, and the rest of the folder goes on;
@@ -51,8 +56,12 @@ def open_source(
         SettingError: something was asked of a source that is no camera.
         SourceError: the source is not there; naming it, what is there, and what to do.
     """
-    from device_apps.opencv import CameraRequest, open_camera, open_stream, open_video, without_password
+    from device_apps.opencv import CameraRequest, open_camera, open_stream, open_video
     from device_apps.picamera import open_picamera
+
+    def say(line: str) -> None:
+        with contextlib.suppress(OSError, ValueError):  # A terminal or log that has gone is no reason to lose a camera.
+            notice(line)
 
     request = CameraRequest(width, height, fps)
     path = Path(spec)
@@ -60,12 +69,14 @@ def open_source(
     if not camera and request != CameraRequest():
         raise SettingError(f"{without_password(spec)}: only cameras can be asked for a width, height or fps")
     open_grabber: Callable[[], Grabber]
+    explain: Callable[[], str] | None = None
     if re.fullmatch(r"[a-zA-Z][a-zA-Z0-9+.-]*://.*", spec):
-        name, open_grabber = without_password(spec), partial(open_stream, spec)
+        name, open_grabber = without_password(spec), partial(open_stream, spec, stall_timeout)
+        explain = partial(why_no_stream, spec)
     elif spec == "picamera":
         name, open_grabber = spec, partial(open_picamera, request)
     elif camera:
-        name, open_grabber = f"camera {spec}", partial(open_camera, spec, request, notice)
+        name, open_grabber = f"camera {spec}", partial(open_camera, spec, request, say)
     elif spec and path.is_dir():
         return PictureSource(pictures_in(path), spec, unreadable)
     elif not spec or not path.exists():
@@ -77,4 +88,12 @@ def open_source(
         return PictureSource([path], spec, unreadable)
     else:
         name, open_grabber = spec, partial(open_video, path)
-    return CaptureSource(open_grabber, name, retries=retries, stop=stop, notice=notice)
+    return CaptureSource(
+        open_grabber,
+        name,
+        retries=retries,
+        stall_timeout=stall_timeout,
+        explain=explain,
+        stop=stop,
+        notice=say,
+    )

@@ -141,6 +141,12 @@ class Stats:
             seconds = self._last_at - self._first_at
             return (self._frames - 1) / seconds if self._frames > 1 and seconds > 0 else None
 
+    @property
+    def fps(self) -> float | None:
+        """That of a snapshot, for less than a whole one costs."""
+        with self._lock:
+            return self._fps(self._clock())
+
     def snapshot(self) -> Snapshot:
         """The state of now; costs well under a millisecond, so ask once a second, not for each frame."""
         with self._lock:

@@ -5,6 +5,10 @@ A command is a module with two functions::
     def add_arguments(parser: argparse.ArgumentParser) -> None    # description, options, examples
     def run(args: argparse.Namespace) -> int                      # the exit status
 
+and, where options may come from elsewhere than the command line (a file), a third::
+
+    def expand(parser: argparse.ArgumentParser, options: Sequence[str]) -> list[str]    # the whole of them
+
 Exit statuses: 0 done, 1 the command's own "no" (a budget passed), 2 bad input or bad usage, 130 interrupted,
 141 the reader of the output went away.
 """
@@ -47,6 +51,9 @@ COMMANDS: dict[str, Command] = {
     "inspect": Command("converters.inspect_command", "show what a .tflite holds"),
     "detect": Command("device_apps.detect_command", "find objects in a picture, a folder or a video"),
     "camera": Command("device_apps.camera_command", "find objects in a live camera or stream"),
+    "bench": Command("device_apps.bench_command", "time models on this machine, side by side"),
+    "doctor": Command("device_apps.doctor_command", "see whether this machine is ready, and what to do if not"),
+    "service": Command("device_apps.service_command", "write a systemd unit that keeps a camera running"),
 }
 
 # The import name of each optional dependency, and the extra of pyproject.toml that installs it.
@@ -59,6 +66,12 @@ _EXTRAS = {
     "ai_edge_quantizer": "mixed",
     "tflite_runtime": "device",
     "cv2": "camera",
+    "yaml": "train",
+    "tomli": "camera",
+    "paho": "mqtt",
+    "gpiozero": "gpio",
+    "starlette": "web",
+    "uvicorn": "web",
 }
 
 # What to do about an error of the system's.
@@ -139,7 +152,10 @@ def _run(own: Sequence[str], rest: Sequence[str]) -> int:
         remedy = f"did you mean {near[0]!r}?" if near else f"commands: {', '.join(COMMANDS)}"
         return _fail(f"there is no command {name!r}; {remedy}")
     parser = command_parser(name)
-    status: int = importlib.import_module(COMMANDS[name].module).run(parser.parse_args(options))
+    module = importlib.import_module(COMMANDS[name].module)
+    if hasattr(module, "expand"):
+        options = module.expand(parser, options)
+    status: int = module.run(parser.parse_args(options))
     return status
 
 

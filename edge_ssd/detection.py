@@ -19,7 +19,8 @@ def softmax(logits: npt.ArrayLike) -> FloatArray:
     """Softmax over the last axis, float32, safe for large logits."""
     values = np.asarray(logits, np.float32)
     powers = np.exp(values - values.max(axis=-1, keepdims=True))
-    probabilities: FloatArray = powers / powers.sum(axis=-1, keepdims=True)
+    # Added up class by class: a plain sum's order, and so its last bit, depends on how the array lies in memory.
+    probabilities: FloatArray = powers / np.add.accumulate(powers, axis=-1)[..., -1:]
     return probabilities
 
 
@@ -52,8 +53,9 @@ def multibox_detection(
         one detection, of its most probable class. Unlike the book's, suppressed rows are left out rather
         than marked with class −1.
     """
-    probabilities = softmax(class_logits)[:, 1:]
-    class_ids, scores = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    logits = np.asarray(class_logits, np.float32)
+    class_ids = logits[:, 1:].argmax(axis=1)
+    scores = softmax(logits)[np.arange(len(logits)), class_ids + 1]
     candidates = np.flatnonzero(scores >= score_threshold)
     boxes = offset_inverse(
         np.asarray(anchors_xyxy, np.float32)[candidates], np.asarray(offsets, np.float32)[candidates], coding

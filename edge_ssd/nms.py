@@ -74,24 +74,26 @@ def nms_sorted(
     areas = np.multiply(width, height, out=width)
     boxes = _Boxes(folded, areas, class_ids, bool(np.minimum.reduce(areas, initial=1) < _TINY))
     stop = min(number, _BLOCK)
-    kept = np.array(_settle(boxes.first(stop), threshold), np.intp)
+    kept = np.array(_settle(boxes.run(0, stop), threshold), np.intp)
     while stop < number and len(kept) < most:
         # As many more as should leave what is still missing, at most a block. Of later boxes a smaller share is kept
         # than of those before: a quarter more.
         wanted = min(_BLOCK, most - len(kept)) * stop * 5 // (len(kept) * 4)
         start, stop = stop, min(number, stop + min(_MAX_CHUNK, wanted + _SPARE))
-        waiting = np.arange(start, stop)
-        i = 0
+        waiting, i = np.arange(start, stop), 0
         while i < len(kept) and len(waiting):
             # The best boxes suppress most: a few of them make a long chunk short before the others come to it.
             step = _FEW if len(waiting) > _LONG else _BLOCK
-            waiting = _survivors(boxes, kept[i : i + step], waiting, threshold)
+            others = boxes.part(waiting) if i else boxes.run(start, stop)
+            waiting = waiting.take(_survivors(boxes.part(kept[i : i + step]), others, threshold))
             i += step
         while len(waiting) and len(kept) < most:
             block, waiting = waiting[:_BLOCK], waiting[_BLOCK:]
-            found = block[_settle(boxes.part(block), threshold)]
-            kept = np.concatenate([kept, found])
-            waiting = _survivors(boxes, found, waiting, threshold)
+            some = boxes.part(block)
+            best = _settle(some, threshold)
+            kept = np.concatenate([kept, block.take(best)])
+            if len(waiting):
+                waiting = waiting.take(_survivors(some.part(best), boxes.part(waiting), threshold))
     return kept[:most]
 
 
@@ -103,14 +105,15 @@ class _Boxes(NamedTuple):
     class_ids: npt.NDArray[np.integer] | None
     empty: bool
 
-    def part(self, index: npt.NDArray[np.intp]) -> _Boxes:
-        class_ids = None if self.class_ids is None else self.class_ids[index]
+    def part(self, index: npt.NDArray[np.intp] | list[int]) -> _Boxes:
+        class_ids = None if self.class_ids is None else self.class_ids.take(index)
         # take, since indexing [:, index] leaves the numbers of a row far apart
-        return _Boxes(self.folded.take(index, axis=1), self.areas[index], class_ids, self.empty)
+        return _Boxes(self.folded.take(index, axis=1), self.areas.take(index), class_ids, self.empty)
 
-    def first(self, number: int) -> _Boxes:
-        class_ids = None if self.class_ids is None else self.class_ids[:number]
-        return _Boxes(self.folded[:, :number], self.areas[:number], class_ids, self.empty)
+    def run(self, start: int, stop: int) -> _Boxes:
+        """Those from ``start`` to before ``stop``, without copying them."""
+        class_ids = None if self.class_ids is None else self.class_ids[start:stop]
+        return _Boxes(self.folded[:, start:stop], self.areas[start:stop], class_ids, self.empty)
 
 
 def _folded(boxes_xyxy: FloatArray) -> FloatArray:
@@ -121,7 +124,9 @@ def _folded(boxes_xyxy: FloatArray) -> FloatArray:
     return folded
 
 
-def _overlap(some: _Boxes, others: _Boxes, iou_threshold: np.float32) -> npt.NDArray[np.bool_]:
+def _overlap(
+    some: _Boxes, others: _Boxes, iou_threshold: np.float32, out: npt.NDArray[np.bool_] | None = None
+) -> npt.NDArray[np.bool_]:
     """Which pairs overlap by more than the threshold, bool [some, others].
 
     The same operations in the same order as :func:`edge_ssd.boxes.box_iou`, so equal to the last bit.
@@ -132,34 +137,28 @@ def _overlap(some: _Boxes, others: _Boxes, iou_threshold: np.float32) -> npt.NDA
     # negative height gives no positive product: that it stays is no harm.
     np.maximum(width, np.zeros(width.shape, np.float32), out=width)
     intersection = np.multiply(width, height, out=width)
-    union = some.areas[:, None] + others.areas
+    union = np.add(some.areas[:, None], others.areas, out=corners[2])
     union -= intersection
     if some.empty:  # 0 / tiny is the 0 that two empty boxes are to have
         np.maximum(union, _TINY, out=union)
-    hits: npt.NDArray[np.bool_] = np.divide(intersection, union, out=union) > iou_threshold
+    hits: npt.NDArray[np.bool_] = np.greater(np.divide(intersection, union, out=union), iou_threshold, out=out)
     if some.class_ids is not None and others.class_ids is not None:
         hits &= some.class_ids[:, None] == others.class_ids
     return hits
 
 
-def _survivors(
-    boxes: _Boxes, kept: npt.NDArray[np.intp], waiting: npt.NDArray[np.intp], iou_threshold: np.float32
-) -> npt.NDArray[np.intp]:
-    """Those of ``waiting`` that none of ``kept`` suppresses."""
-    if not len(waiting):
-        return waiting
-    gone = np.logical_or.reduce(_overlap(boxes.part(kept), boxes.part(waiting), iou_threshold), axis=0)
-    left: npt.NDArray[np.intp] = waiting[~gone]
+def _survivors(kept: _Boxes, others: _Boxes, iou_threshold: np.float32) -> npt.NDArray[np.intp]:
+    """Positions among the ``others`` of those that none of ``kept`` suppresses."""
+    gone = np.logical_or.reduce(_overlap(kept, others, iou_threshold), axis=0)
+    left: npt.NDArray[np.intp] = np.logical_not(gone, out=gone).nonzero()[0]
     return left
 
 
 def _settle(block: _Boxes, iou_threshold: np.float32) -> list[int]:
     """Greedy suppression among up to 64 boxes: positions of the kept ones."""
-    hits = _overlap(block, block, iou_threshold)
-    number = len(hits)
-    if number < _BLOCK:
-        hits, some = np.zeros((number, _BLOCK), np.bool_), hits
-        hits[:, :number] = some
+    number = len(block.areas)
+    hits = np.zeros((number, _BLOCK), np.bool_)
+    _overlap(block, block, iou_threshold, hits[:, :number])
     rows = np.packbits(hits, bitorder="little").view("<u8").tolist()  # one integer a row
     kept, gone = [], 0
     for best, row in enumerate(rows):

@@ -12,6 +12,9 @@ from hypothesis import settings
 settings.register_profile("edge-ssd", deadline=None)
 settings.load_profile("edge-ssd")
 
+# As device_apps does before it loads OpenCV, which reads it once: here a test may load it first.
+os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -20,6 +23,12 @@ def skip_or_fail(reason: str) -> None:
     if os.environ.get("CI") == "true":
         pytest.fail(f"CI must run this lane: {reason}")
     pytest.skip(reason)
+
+
+def on_a_busy_machine(seconds: float) -> float:
+    """A limit that holds on a quiet machine, longer where other programs take their share of the processor."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    return seconds * max(1.0, load / (os.cpu_count() or 1))
 
 
 @pytest.fixture(scope="session")

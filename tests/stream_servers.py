@@ -5,18 +5,21 @@ Sources: RFC 2046 §5.1 (multipart), RFC 2326 (RTSP 1.0), RFC 3550 (RTP), RFC 24
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import io
+import random
 import socket
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-__all__ = ["MjpegServer", "RtspServer", "jpeg_frame", "number_of", "numbered_frame"]
+__all__ = ["MjpegServer", "RtspServer", "cut", "jpeg_frame", "noise", "number_of", "numbered_frame"]
 
 _BITS = 8
 
@@ -53,22 +56,49 @@ def jpeg_frame(number: int, width: int = 160, height: int = 128) -> bytes:
     return file.getvalue()
 
 
+def noise(jpeg: bytes) -> bytes:
+    """A picture's header with nonsense behind it, as after a bad connection."""
+    start = jpeg.index(b"\xff\xda") + 14
+    return jpeg[:start] + random.randbytes(len(jpeg) - start - 2).replace(b"\xff", b"\0") + jpeg[-2:]
+
+
+def cut(jpeg: bytes) -> bytes:
+    """A picture that ends in the middle."""
+    start = jpeg.index(b"\xff\xda") + 14
+    return jpeg[: (start + len(jpeg)) // 2] + jpeg[-2:]
+
+
 class _Server:
     """Accepts connections on loopback and serves each in a thread; a context manager.
 
     Attributes:
         connections: how many were accepted.
-        paused: while set, connections stay open and nothing is sent.
+        paused: while set, connections stay open and nothing is sent; afterwards they go on.
+        mute: connections that there are, or that come, while it is set never hear another word, as from a camera that
+            lost its power and came back.
+        missing: while set, everything is answered by 404.
+        spoil: what is done to each picture before it is sent.
+        password: of "user", if it takes one; others are answered by 401.
     """
 
     scheme = "http"
 
-    def __init__(self, fps: float = 50.0, size: tuple[int, int] = (160, 128), frames: int | None = None) -> None:
+    def __init__(
+        self,
+        fps: float = 50.0,
+        size: tuple[int, int] = (160, 128),
+        frames: int | None = None,
+        password: str | None = None,
+    ) -> None:
         self.fps = fps
         self.size = size
         self.frames = frames
         self.connections = 0
+        self.password = password
         self.paused = threading.Event()
+        self.mute = threading.Event()
+        self.missing = threading.Event()
+        self.spoil: Callable[[bytes], bytes] = lambda picture: picture
         self._closing = threading.Event()
         self.port = 0
         self._open: set[socket.socket] = set()
@@ -107,14 +137,34 @@ class _Server:
     def serve(self, connection: socket.socket) -> None:
         raise NotImplementedError
 
-    def numbers(self) -> Iterator[int]:
-        """The numbers of the frames to send, at the pace to send them."""
-        number = 0
+    def pictures(self) -> Iterator[bytes]:
+        """The pictures to send, at the pace to send them; ends for good when the server falls mute."""
+        number, due = 0, time.monotonic()
         while not self._closing.is_set() and (self.frames is None or number < self.frames):
+            if self.mute.is_set():
+                return
             if not self.paused.is_set():
-                yield number % 256
+                yield self.spoil(self.picture(number))
                 number += 1
-            self._closing.wait(1 / self.fps)
+            due = max(due + 1 / self.fps, time.monotonic() - 1)
+            self._closing.wait(max(due - time.monotonic(), 0.0))
+
+    def picture(self, number: int) -> bytes:
+        """The JPEG of a number."""
+        return jpeg_frame(number % 256, *self.size)
+
+    def refusal(self, request: str, missing: bool) -> str | None:
+        """The status of an answer that gives nothing, or None when the request is to be served."""
+        if self.password is not None:
+            fields = base64.b64encode(f"user:{self.password}".encode()).decode()
+            if f"Authorization: Basic {fields}" not in request:
+                return "401 Unauthorized"
+        return "404 Not Found" if missing or self.missing.is_set() else None
+
+    def hold(self, connection: socket.socket) -> None:
+        """Say nothing until the other side goes away."""
+        while connection.recv(4096):
+            pass
 
     def _accept(self, listener: socket.socket) -> None:
         while True:
@@ -158,44 +208,65 @@ class MjpegServer(_Server):
 
     def serve(self, connection: socket.socket) -> None:
         request = _request(connection)
+        if self.mute.is_set():
+            self.hold(connection)
         if request is None:
             return
-        if not request.split(" ")[1].startswith("/stream"):
-            connection.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        status = self.refusal(request, missing=not request.split(" ")[1].startswith("/stream"))
+        if status is not None:
+            challenge = 'WWW-Authenticate: Basic realm="camera"\r\n' if status.startswith("401") else ""
+            head = f"HTTP/1.1 {status}\r\n{challenge}Content-Length: 0\r\nConnection: close\r\n\r\n"
+            connection.sendall(head.encode())
             return
         connection.sendall(
             b"HTTP/1.1 200 OK\r\nConnection: close\r\nCache-Control: no-cache\r\n"
             b"Content-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n"
         )
-        for number in self.numbers():
-            data = jpeg_frame(number, *self.size)
+        for data in self.pictures():
             head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n"
             connection.sendall(head.encode() + data + b"\r\n")
+        if self.mute.is_set():
+            self.hold(connection)
 
 
 class RtspServer(_Server):
-    """RTSP with one RTP/JPEG track, interleaved in the TCP connection; other transports get 461."""
+    """RTSP with one RTP/JPEG track, interleaved in the TCP connection; other transports get 461.
+
+    Attributes:
+        transports: what was asked for, in order.
+    """
 
     scheme = "rtsp"
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.transports: list[str] = []
 
     def serve(self, connection: socket.socket) -> None:
         writing = threading.Lock()
         while (request := _request(connection)) is not None:
+            if self.mute.is_set():
+                self.hold(connection)
+                return
             method, url, _ = request.split("\r\n")[0].split(" ", 2)
             fields = dict(line.split(": ", 1) for line in request.split("\r\n")[1:] if ": " in line)
             status, extra, body = "200 OK", "", ""
             if method == "OPTIONS":
                 extra = "Public: OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN, GET_PARAMETER\r\n"
+            elif refused := self.refusal(request, missing="/stream" not in url):
+                status, extra = refused, 'WWW-Authenticate: Basic realm="camera"\r\n'
             elif method == "DESCRIBE":
                 body = (
                     "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=test\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
                     "m=video 0 RTP/AVP 26\r\na=control:track0\r\n"
                 )
                 extra = f"Content-Base: {url}/\r\nContent-Type: application/sdp\r\n"
-            elif method == "SETUP" and "RTP/AVP/TCP" in fields.get("Transport", ""):
-                extra = "Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n"
             elif method == "SETUP":
-                status = "461 Unsupported Transport"
+                self.transports.append(fields.get("Transport", ""))
+                if "RTP/AVP/TCP" in self.transports[-1]:
+                    extra = "Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n"
+                else:
+                    status = "461 Unsupported Transport"
             head = f"RTSP/1.0 {status}\r\nCSeq: {fields.get('CSeq', '0')}\r\nSession: 1\r\n{extra}"
             with writing:
                 connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
@@ -207,14 +278,15 @@ class RtspServer(_Server):
     def _play(self, connection: socket.socket, writing: threading.Lock) -> None:
         sequence, start = 0, time.monotonic()
         with contextlib.suppress(OSError):
-            for number in self.numbers():
+            for picture in self.pictures():
                 timestamp = int((time.monotonic() - start) * 90_000)
-                for last, payload in _rtp_jpeg(jpeg_frame(number, *self.size), *self.size):
+                for last, payload in _rtp_jpeg(picture):
                     packet = struct.pack(">BBHII", 0x80, 26 | last << 7, sequence & 0xFFFF, timestamp, 1) + payload
                     with writing:
                         connection.sendall(struct.pack(">cBH", b"$", 0, len(packet)) + packet)
                     sequence += 1
-            self._shut(connection)
+            if not self.mute.is_set():
+                self._shut(connection)
 
 
 def _request(connection: socket.socket) -> str | None:
@@ -232,9 +304,9 @@ def _request(connection: socket.socket) -> str | None:
     return data.decode("latin-1")
 
 
-def _rtp_jpeg(jpeg: bytes, width: int, height: int, room: int = 1200) -> Iterator[tuple[bool, bytes]]:
+def _rtp_jpeg(jpeg: bytes, room: int = 1200) -> Iterator[tuple[bool, bytes]]:
     """(is last, payload) of each packet of a picture: RFC 2435 §3.1, type 1 (4:2:0), tables sent along (Q=255)."""
-    tables, at = b"", 2
+    tables, at, width, height = b"", 2, 0, 0
     while True:
         marker, length = jpeg[at + 1], struct.unpack(">H", jpeg[at + 2 : at + 4])[0]
         segment = jpeg[at + 4 : at + 2 + length]
@@ -243,6 +315,8 @@ def _rtp_jpeg(jpeg: bytes, width: int, height: int, room: int = 1200) -> Iterato
             for start in range(0, len(segment), 65):
                 assert segment[start] >> 4 == 0, "8-bit tables only"
                 tables += segment[start + 1 : start + 65]
+        elif marker == 0xC0:
+            height, width = struct.unpack(">HH", segment[1:5])
         elif marker == 0xDA:
             break
     scan = jpeg[at:-2]

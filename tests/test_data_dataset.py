@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_ssd.data.dataset import Dataset, Problem, Sample
+from edge_ssd.data.dataset import Dataset, Problem, Sample, problem_lines
 from edge_ssd.errors import DataError
 
 PICTURE = Path("a.jpg")
@@ -66,3 +66,10 @@ def test_a_data_set_counts_and_checks_class_ids() -> None:
 
 def test_a_problem_reads_as_file_and_fault() -> None:
     assert str(Problem(Path("x/label.csv"), "line 3: dropped")) == f"{Path('x/label.csv')}: line 3: dropped"
+
+
+def test_a_list_of_problems_is_cut() -> None:
+    problems = [Problem(Path(f"{number}.png"), "odd") for number in range(5)]
+    assert problem_lines(problems, "look there", limit=5) == [f"{number}.png: odd" for number in range(5)]
+    assert problem_lines(problems, "look there", limit=2) == ["0.png: odd", "1.png: odd", "and 3 more (look there)"]
+    assert problem_lines(()) == []

@@ -12,8 +12,9 @@ from PIL import Image
 from edge_ssd.cli import main
 from edge_ssd.data import bananas
 from edge_ssd.data.bananas import Fetched
-from edge_ssd.data.inspect import contact_sheet, format_summary, summarise, undecodable
+from edge_ssd.data.inspect import format_summary, summarise, undecodable
 from edge_ssd.data.load import load_dataset
+from edge_ssd.data.sheet import contact_sheet
 from edge_ssd.errors import DataError
 
 
@@ -65,9 +66,9 @@ def test_pictures_that_break_off_are_found_by_decoding(folder: Path) -> None:
 
 def test_a_sheet_shows_pictures_with_their_boxes(folder: Path) -> None:
     sheet = contact_sheet(load_dataset(folder), columns=2, rows=2, cell=100)
-    assert sheet.size == (2 * 104 + 4, 2 * 104 + 4)
+    assert sheet.size == (2 * 104 + 4, 16 + 2 * (104 + 16) + 4)
     # Cell 0 shows a.png (100×50) centred: its box's top left corner is drawn at (10, 10) of the picture.
-    left, top = 4, 4 + 25
+    left, top = 4, 16 + 4 + 25
     assert sheet.getpixel((left + 10, top + 10)) == (255, 59, 48)
     assert sheet.getpixel((left + 5, top + 5)) == (40, 80, 120)
     assert sheet.getpixel((1, 1)) == (32, 32, 32)
@@ -97,7 +98,7 @@ def test_inspect_prints_text_and_json_and_writes_a_sheet(
     [
         (["{folder}", "--strict"], "no area"),
         (["{folder}", "--split", "val"], "not divided"),
-        (["{folder}", "--sheet", "sheet.txt"], "a contact sheet is a picture"),
+        (["{folder}", "--sheet", "sheet.txt"], "this is to be a picture"),
         (["{folder}/nothing"], "no such folder"),
         (["{folder}/images"], "no labels found"),
     ],

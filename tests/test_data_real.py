@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edge_ssd.data.inspect import undecodable
 from edge_ssd.data.load import available_splits, load_dataset
+from edge_ssd.data.source import DataSource
 
 
 @pytest.mark.parametrize(
@@ -54,3 +57,59 @@ def test_no_picture_is_in_two_splits(shared_data: Path) -> None:
 def test_every_picture_of_the_small_sets_decodes(shared_data: Path) -> None:
     for name in ("fork_scissors", "raccoon"):
         assert undecodable(load_dataset(shared_data / name)) == ()
+
+
+def test_both_formats_of_a_set_say_the_same(shared_data: Path) -> None:
+    for name, split in (("playing_cards", "train"), ("playing_cards", "test")):
+        voc, table = (
+            load_dataset(DataSource(shared_data / name, format=format_name), split, strict=True)  # type: ignore[arg-type]
+            for format_name in ("voc", "tf_csv")
+        )
+        assert voc.labels == table.labels
+        by_path = {sample.path: sample for sample in table.samples}
+        assert {sample.path for sample in voc.samples} == set(by_path)
+        for sample in voc.samples:
+            boxes = [sorted(map(tuple, found.boxes_xyxy.tolist())) for found in (sample, by_path[sample.path])]
+            assert boxes[0] == boxes[1]
+
+
+def test_columns_in_another_order_are_read_by_their_names(shared_data: Path, tmp_path: Path) -> None:
+    """bccd's test.csv has xmin, xmax, ymin, ymax; its XML files have the same boxes."""
+    root = shared_data / "bccd"
+    # As it comes the table is not where a table's pictures are looked for.
+    (tmp_path / "test.csv").write_bytes((root / "test.csv").read_bytes())
+    (tmp_path / "images").symlink_to((root / "BCCD" / "JPEGImages").resolve())
+    table = load_dataset(tmp_path)
+    assert table.format == "tf_csv"
+    assert [problem.message.split(":")[1] for problem in table.problems] == [
+        " box (504, 337, 504, 337) has no area; dropped",
+        " box (181, 329, 181, 329) has no area; dropped",
+    ]
+    listed = {sample.path.name: sample for sample in load_dataset(root).samples}
+    assert len(table) > 60
+    for sample in table.samples:
+        assert sorted(map(tuple, sample.boxes_xyxy.tolist())) == sorted(
+            map(tuple, listed[sample.path.name].boxes_xyxy.tolist())
+        )
+
+
+def test_fork_scissors_says_the_same_in_its_label_files(shared_data: Path) -> None:
+    """label.csv has pixels and numbers that classes.txt names; the JSON file left, top, width, height in 0–1."""
+    root = shared_data / "fork_scissors"
+    shares = json.loads((root / "regions_normalized_ltwh.json").read_text(encoding="utf-8"))
+    dataset = load_dataset(root, strict=True)
+    assert set(shares) == {sample.path.stem for sample in dataset.samples}
+    for sample in dataset.samples:
+        assert sample.path.stem.startswith(dataset.labels[sample.class_ids[0]])
+        assert sample.size is not None
+        height, width = sample.size
+        left, top, box_width, box_height = shares[sample.path.stem]
+        expected = np.array([left, top, left + box_width, top + box_height]) * [width, height, width, height]
+        np.testing.assert_allclose(sample.boxes_xyxy[0], expected, atol=1)
+
+
+def test_classes_of_a_real_set(shared_data: Path) -> None:
+    cells = load_dataset(DataSource(shared_data / "bccd", classes="WBC=white,RBC=red"), "train")
+    assert cells.labels == ("white", "red")
+    assert cells.num_boxes == 214 + 2381
+    assert "209 boxes of other classes left out" in {notice.message for notice in cells.notices}

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
-import types
+import time
+from collections.abc import Container
 from pathlib import Path
-from typing import Any, ClassVar
 
 import cv2
 import numpy as np
+import picamera2_stand_in
 import pytest
+from picamera2_stand_in import Picamera2
 
 from device_apps import opencv, picamera
 from device_apps.opencv import CameraRequest, open_camera
@@ -21,9 +23,12 @@ class FakeCapture:
     """A webcam that does 640×480 only, and gives blue-green-red pictures, as OpenCV does."""
 
     opened = True
+    gone: Container[int] = ()  # The numbers, from 1, of the grabs at which it is not there any more …
+    undecodable: Container[int] = ()  # … and of those whose picture cannot be decoded.
 
     def __init__(self, *where: object) -> None:
         self.where = where
+        self.grabbed = 0
         self.released = False
 
     def isOpened(self) -> bool:
@@ -35,7 +40,13 @@ class FakeCapture:
     def set(self, key: int, value: float) -> bool:
         return False
 
-    def read(self) -> tuple[bool, np.ndarray]:
+    def grab(self) -> bool:
+        self.grabbed += 1
+        return self.grabbed not in self.gone
+
+    def retrieve(self) -> tuple[bool, np.ndarray | None]:
+        if self.grabbed in self.undecodable:
+            return False, None
         picture = np.zeros((480, 640, 3), np.uint8)
         picture[..., 0] = 200
         return True, picture
@@ -64,6 +75,34 @@ def test_a_webcam_gives_rgb_and_says_what_it_cannot() -> None:
 
 
 @pytest.mark.usefixtures("webcam")
+def test_a_grey_webcam_gives_rgb_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeCapture, "retrieve", lambda self: (True, np.full((480, 640), 90, np.uint8)))
+    picture = open_camera("0", CameraRequest(), lambda line: None).read()
+    assert picture is not None
+    assert picture.shape == (480, 640, 3)
+    assert (picture == 90).all()
+
+
+@pytest.mark.usefixtures("webcam")
+def test_a_picture_that_cannot_be_decoded_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeCapture, "undecodable", {2, 3, 5})
+    camera = open_camera("0", CameraRequest(), lambda line: None)
+    assert all(camera.read() is not None for _ in range(3))
+
+
+@pytest.mark.usefixtures("webcam")
+@pytest.mark.parametrize(("gone", "undecodable"), [({2}, ()), ((), range(2, 1000))])
+def test_a_webcam_that_is_gone_or_gives_nonsense_only_has_ended(
+    monkeypatch: pytest.MonkeyPatch, gone: Container[int], undecodable: Container[int]
+) -> None:
+    monkeypatch.setattr(FakeCapture, "gone", gone)
+    monkeypatch.setattr(FakeCapture, "undecodable", undecodable)
+    camera = open_camera("0", CameraRequest(), lambda line: None)
+    assert camera.read() is not None
+    assert camera.read() is None
+
+
+@pytest.mark.usefixtures("webcam")
 def test_a_webcam_that_does_not_open_names_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FakeCapture, "opened", False)
     monkeypatch.setattr(opencv, "_devices", lambda but=None: "/dev/video2")
@@ -79,6 +118,13 @@ def test_a_webcam_that_is_not_there(spec: str) -> None:
         pytest.fail("entered")
 
 
+def test_a_device_that_is_no_camera() -> None:
+    if not sys.platform.startswith("linux"):
+        pytest.skip("device paths are Linux's")
+    with pytest.raises(SourceError, match=r"camera /dev/null: .* cannot be opened; .* or it is not a camera"):
+        open_camera("/dev/null", CameraRequest(), lambda line: None)
+
+
 def test_a_webcam_without_permission_names_the_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     device = tmp_path / "video0"
     device.touch()
@@ -87,73 +133,56 @@ def test_a_webcam_without_permission_names_the_group(tmp_path: Path, monkeypatch
         opencv._check_device(device)
 
 
-class FakePicamera2:
-    made: ClassVar[list[FakePicamera2]] = []
-    cameras = 1
-
-    def __init__(self) -> None:
-        if not self.cameras:
-            raise IndexError("list index out of range")
-        self.log: list[Any] = []
-        self.made.append(self)
-
-    def create_video_configuration(self, **options: Any) -> dict[str, Any]:
-        return options
-
-    def configure(self, configuration: dict[str, Any]) -> None:
-        self.log.append(configuration)
-
-    def start(self) -> None:
-        self.log.append("start")
-
-    def capture_array(self, stream: str) -> np.ndarray:
-        assert stream == "main"
-        picture = np.zeros((480, 640, 3), np.uint8)
-        picture[..., 0] = 250  # "BGR888" is red, green, blue in memory.
-        return picture
-
-    def stop(self) -> None:
-        self.log.append("stop")
-
-    def close(self) -> None:
-        self.log.append("close")
-
-
 @pytest.fixture
-def picamera2(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = types.ModuleType("picamera2")
-    module.Picamera2 = FakePicamera2  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "picamera2", module)
-    FakePicamera2.made.clear()
+def picamera2(monkeypatch: pytest.MonkeyPatch) -> type[Picamera2]:
+    return picamera2_stand_in.install(monkeypatch)
 
 
-@pytest.mark.usefixtures("picamera2")
-def test_the_pi_camera_is_configured_read_and_closed() -> None:
+def test_the_pi_camera_is_configured_read_and_closed(picamera2: type[Picamera2]) -> None:
     with open_source("picamera", width=800, height=600, fps=20) as source:
         frame = next(iter(source))
-        assert frame.image[0, 0].tolist() == [250, 0, 0]
+        assert frame.image.shape == (600, 800, 3)
+        assert frame.image[0, 0].tolist() == [250, 120, 10], "red, green, blue, as the camera sees it"
         assert (source.name, source.live, source.fps) == ("picamera", True, 20)
-    (camera,) = FakePicamera2.made
-    configuration = {"main": {"size": (800, 600), "format": "BGR888"}, "controls": {"FrameRate": 20}}
-    assert camera.log == [configuration, "start", "stop", "close"]
+    (camera,) = picamera2.made
+    assert camera.configuration is not None
+    assert camera.configuration["controls"]["FrameRate"] == 20
+    assert (camera.started, camera.closed) == (False, True)
 
 
-@pytest.mark.usefixtures("picamera2")
-def test_a_pi_without_a_camera(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(FakePicamera2, "cameras", 0)
+def test_a_pi_camera_that_is_stuck_is_taken_again_when_it_lets_go(picamera2: type[Picamera2]) -> None:
+    with open_source("picamera", stall_timeout=0.2) as source:
+        assert source.read(5.0) is not None
+        picamera2.flowing.clear()
+        end = time.monotonic() + 20
+        while source.counts.connected and time.monotonic() < end:
+            source.read(0.1)
+        time.sleep(0.5)  # The camera is in use, by the thread that is stuck: attempts fail.
+        assert not source.counts.connected
+        picamera2.flowing.set()
+        while not source.counts.connected and time.monotonic() < end:
+            source.read(0.1)
+        counts = source.counts
+        assert source.read(5.0) is not None
+    assert (counts.stalls, counts.reconnects, counts.abandoned, counts.connected) == (1, 1, 1, True)
+    assert len(picamera2.made) == 2
+    assert all(camera.closed for camera in picamera2.made)
+
+
+def test_a_pi_without_a_camera(picamera2: type[Picamera2], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(picamera2, "cameras", 0)
     with pytest.raises(SourceError, match=r"picamera: no camera can be started .*; check its cable"):
         picamera.open_picamera(CameraRequest())
 
 
-@pytest.mark.usefixtures("picamera2")
-def test_a_pi_camera_that_does_not_start_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    def start(self: FakePicamera2) -> None:
-        raise RuntimeError("Camera __init__ sequence did not complete.")
+def test_a_pi_camera_that_does_not_start_is_closed(picamera2: type[Picamera2], monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(self: Picamera2) -> None:
+        raise RuntimeError("Failed to start camera")
 
-    monkeypatch.setattr(FakePicamera2, "start", start)
-    with pytest.raises(SourceError, match="did not complete"):
+    monkeypatch.setattr(picamera2, "start", start)
+    with pytest.raises(SourceError, match="Failed to start camera"):
         picamera.open_picamera(CameraRequest())
-    assert FakePicamera2.made[0].log[-1] == "close"
+    assert picamera2.made[0].closed
 
 
 def test_without_picamera2_the_remedy_is_apt(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The capture thread, with devices that misbehave on demand."""
+"""A source with threads of its own, over devices that misbehave on demand; stalls: test_device_stalls.py."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from device_apps import capture
+from device_apps import keeper
 from device_apps.capture import CaptureSource
 from device_apps.frames import Frame, Image, SourceCounts
 from edge_ssd.errors import SourceError
@@ -48,6 +48,10 @@ def opener(*devices: Device | Exception) -> Callable[[], Device]:
     return open_next
 
 
+def short(attempt: int) -> float:
+    return 0.01
+
+
 def take_all(source: CaptureSource) -> tuple[list[Frame], SourceError | None]:
     """Every frame of a source, and the error that it ended with."""
     frames: list[Frame] = []
@@ -67,9 +71,8 @@ def wait_for(condition: Callable[[], bool], seconds: float = 5.0) -> None:
 
 
 @pytest.fixture(autouse=True)
-def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capture, "_FIRST_WAIT_S", 0.01)
-    monkeypatch.setattr(capture, "_STABLE_S", 0.0)
+def every_connection_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper, "_STABLE_S", 0.0)
 
 
 def test_a_recording_gives_every_frame_in_order() -> None:
@@ -96,7 +99,7 @@ def test_a_live_source_gives_the_newest_frame_and_counts_the_others() -> None:
         yield 50
 
     with CaptureSource(opener(Device(pictures(), live=True)), "camera", retries=0) as source:
-        wait_for(lambda: source.dropped == 49)
+        wait_for(lambda: source.counts.dropped == 49)
         newest = source.read(0.0)
         assert newest is not None
         assert (int(newest.image[0, 0, 0]), newest.sequence) == (49, 49)
@@ -104,7 +107,7 @@ def test_a_live_source_gives_the_newest_frame_and_counts_the_others() -> None:
         taken.set()
         last = source.read(5.0)
         assert last is not None
-        assert (last.sequence, source.dropped) == (50, 49)
+        assert (last.sequence, source.counts.dropped) == (50, 49)
 
 
 def test_the_thread_that_opens_a_device_closes_it() -> None:
@@ -127,7 +130,7 @@ def test_leaving_in_the_middle_of_frames_ends_the_thread(live: bool) -> None:
 
 
 def test_a_read_that_blocks_for_ever_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capture, "_JOIN_S", 0.05)
+    monkeypatch.setattr(keeper, "_CLOSE_S", 0.05)
     release = threading.Event()
 
     def pictures() -> Iterator[int | None]:
@@ -183,7 +186,8 @@ def test_a_lost_camera_comes_back_with_its_count_going_on() -> None:
     lines: list[str] = []
     first, second = Device([1, None], live=True), Device([2, None], live=True)
     missing = SourceError("not yet")
-    source = CaptureSource(opener(first, missing, missing, second), "camera 0", retries=3, notice=lines.append)
+    devices = opener(first, missing, missing, second)
+    source = CaptureSource(devices, "camera 0", retries=3, notice=lines.append, pause=short)
     frames, error = take_all(source)
     assert [(frame.sequence, int(frame.image[0, 0, 0])) for frame in frames] == [(0, 1), (1, 2)]
     assert "camera 0: lost, and not back after 3 attempts; check its power" in str(error)
@@ -194,14 +198,15 @@ def test_a_lost_camera_comes_back_with_its_count_going_on() -> None:
 
 
 def test_a_camera_that_breaks_off_again_and_again_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capture, "_STABLE_S", 5.0)
-    pauses: list[float] = []
-    monkeypatch.setattr(CaptureSource, "_pause", lambda self, seconds: pauses.append(seconds))
+    monkeypatch.setattr(keeper, "_STABLE_S", 5.0)
+    asked: list[int] = []
     devices = [Device([number], live=True) for number in range(10)]
-    frames, error = take_all(CaptureSource(opener(*devices), "snapshot", retries=3))
+    source = CaptureSource(opener(*devices), "snapshot", retries=3, pause=lambda attempt: asked.append(attempt) or 0.0)
+    frames, error = take_all(source)
     assert "not back after 3 attempts" in str(error)
-    assert pauses == [0.01, 0.02, 0.04]
+    assert asked == [0, 1, 2], "each pause longer than the one before, although there were frames in between"
     assert frames[-1].sequence == 3
+    assert source.counts.reconnects == 3
 
 
 def test_no_retries_means_the_first_loss_is_the_end() -> None:
@@ -211,17 +216,18 @@ def test_no_retries_means_the_first_loss_is_the_end() -> None:
             source.read(5.0)
 
 
-def test_pauses_between_attempts_grow_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    pauses: list[float] = []
-    monkeypatch.setattr(capture, "_FIRST_WAIT_S", 0.5)
-    monkeypatch.setattr(CaptureSource, "_pause", lambda self, seconds: pauses.append(seconds))
-    with CaptureSource(opener(Device([1], live=True)), "camera 0", retries=8) as source, pytest.raises(SourceError):
+def test_every_attempt_has_its_pause() -> None:
+    asked: list[int] = []
+    source = CaptureSource(
+        opener(Device([1], live=True)), "camera 0", retries=4, pause=lambda attempt: asked.append(attempt) or 0.0
+    )
+    with source, pytest.raises(SourceError, match="not back after 4 attempts"):
         list(source)
-    assert pauses == [0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0, 10.0]
+    assert asked == [0, 1, 2, 3]
 
 
 def test_entering_ends_when_stop_is_set_while_the_device_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capture, "_JOIN_S", 0.05)
+    monkeypatch.setattr(keeper, "_CLOSE_S", 0.05)
     release, stop = threading.Event(), threading.Event()
 
     def blocks() -> Device:
@@ -243,4 +249,4 @@ def test_a_frame_is_never_given_twice_under_load() -> None:
     sequences = [frame.sequence for frame in frames]
     assert sequences == sorted(set(sequences))
     assert sequences[-1] == 4999
-    assert len(sequences) + source.dropped == 5000
+    assert len(sequences) + source.counts.dropped == 5000

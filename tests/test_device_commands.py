@@ -14,14 +14,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import REPOSITORY
+from conftest import REPOSITORY, on_a_busy_machine
 from device_fake import RedDetector
 from PIL import Image
 from stream_servers import MjpegServer, RtspServer
 from test_device_video_file import make_video
 
-from device_apps import camera_command, detect_command
+from device_apps import camera_command, detect_command, sinks
 from edge_ssd import cli
+from edge_ssd.errors import EdgeSSDError
 from edge_ssd.runtime.detections import Detections
 
 FAKE = [sys.executable, str(REPOSITORY / "tests" / "device_fake.py")]
@@ -170,7 +171,8 @@ def test_camera_on_a_recording(run: Run, clip: Path, tmp_path: Path) -> None:
     (summary,) = err
     assert summary.startswith("edge-ssd: 20 frames; ")
     for part in (
-        "a second; 0 dropped; 20 detections; ms p50/p95: preprocess 1.0/1.0, invoke 2.0/2.0, ",
+        "a second; 0 dropped; 20 detections; ms p50/p95: capture ",
+        ", preprocess 1.0/1.0, invoke 2.0/2.0, ",
         "age ",
         "draw ",
     ):
@@ -231,13 +233,22 @@ BAD = {
         "s.txt: cannot write this kind of picture",
     ),
     "lines in a folder": ("camera --source a.png --headless --jsonl empty", "empty: cannot write to this file"),
-    "full disk": ("camera --source a.png --headless --jsonl /dev/full", "/dev/full: cannot be written: No space left"),
+    "numbers never": ("camera --source a.png --stats-every 0", "--stats-every must be a number over 0, got 0.0"),
+    "numbers as what": ("camera --source a.png --stats-json", "--stats-json needs --stats-every SECONDS"),
+    "no config": ("camera --config none.toml", "none.toml: cannot read this file: No such file or directory; check"),
+    "config of nothing": ("camera --config text.mp4", "text.mp4: is not valid TOML: "),
     "no frames": ("camera --source a.png --max-frames 0", "--max-frames must be a whole number from 1, got 0"),
     "width of a file": ("camera --source a.png --width 640", "a.png: only cameras can be asked for a width"),
     "no width": ("camera --source a.png --width -5", "--width must be a whole number from 1, got -5"),
     "no time": ("camera --source a.png --duration nan", "--duration must be a number over 0, got nan"),
     "bad fps": ("camera --source a.png --fps 0", "--fps must be a number over 0, got 0.0"),
     "bad retries": ("camera --source a.png --retries -1", "--retries must be a whole number from 0, got -1"),
+    "no patience": (
+        "camera --source a.png --stall-timeout 0",
+        "--stall-timeout must be a number over 0, got 0.0",
+    ),
+    "no host": ("camera --source http:///x", "http:///x: OpenCV cannot open this URL; give http://"),
+    "bad password": ("camera --source rtsp://me:pa/ss@cam/x", "rtsp://me:***@cam/x: no URL: its host or port is malf"),
     "no number": ("camera --source a.png --max-frames many", "argument --max-frames: invalid int value: 'many'"),
     "no source": ("detect", "the following arguments are required: --source"),
     "both": ("camera --show --headless", "not allowed with argument"),
@@ -264,6 +275,59 @@ def test_bad_input_gets_one_line_and_leaves_nothing(
         assert only.startswith("edge-ssd")
         assert expected in only
         assert {path: path.read_bytes() if path.is_file() else None for path in tmp_path.rglob("*")} == before
+
+
+def test_detection_goes_on_when_lines_cannot_be_written(run: Run, clip: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "last.png"
+    status, out, err = run("camera", "--source", clip, "--headless", "--jsonl", "/dev/full", "--snapshot", picture)
+    assert (status, out) == (2, [])
+    warning, summary = err
+    assert warning == (
+        "edge-ssd: /dev/full: cannot be written: No space left on device; "
+        "detection goes on, and this is tried again in 10 s, then less often"
+    )
+    assert summary.startswith("edge-ssd: 20 frames; ")
+    assert picture.exists()
+
+
+def test_a_snapshot_that_cannot_be_saved_spoils_nothing_else(
+    run: Run, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, image: object) -> None:
+        raise EdgeSSDError(f"{path}: cannot be written: No space left on device; name another file")
+
+    monkeypatch.setattr(sinks, "save_picture", full)
+    video, picture = tmp_path / "seen.avi", tmp_path / "last.png"
+    status, _, err = run("camera", "--source", clip, "--headless", "--save-video", video, "--snapshot", picture)
+    assert status == 2
+    assert err[0].startswith(f"edge-ssd: error: {picture}: cannot be written")
+    assert err[1].startswith("edge-ssd: 20 frames; ")
+    assert cv2.VideoCapture(str(video)).get(cv2.CAP_PROP_FRAME_COUNT) == 20
+
+
+def test_options_from_a_file(run: Run, clip: Path, tmp_path: Path) -> None:
+    config = tmp_path / "camera.toml"
+    config.write_text(f'source = "{clip}"\nheadless = true\njsonl = "-"\nmax_frames = 7\n')
+    status, out, err = run("camera", "--config", config)
+    assert (status, len(out)) == (0, 7), err
+    status, out, _ = run("camera", f"--config={config}", "--max-frames", 3)
+    assert (status, len(out)) == (0, 3)
+
+
+def test_the_numbers_are_said_now_and_then(run: Run) -> None:
+    with MjpegServer(fps=30) as server:
+        options = ("camera", "--source", server.url, "--headless", "--duration", 1.2, "--stats-every", 0.3)
+        status, _, words = run(*options)
+        assert status == 0
+        status, _, lines = run(*options, "--stats-json")
+        assert status == 0
+    assert len(words) >= 3
+    assert all(line.startswith("edge-ssd: ") and " a second; " in line for line in words[-2:])
+    assert len(lines) >= 3
+    last = json.loads(lines[-2])
+    assert last["frames"] > 0
+    assert last["source"]["frames"] >= last["frames"]
+    assert {"capture", "invoke", "detect", "age"} <= set(last["ms"])
 
 
 @pytest.mark.parametrize("command", ["detect", "camera"])
@@ -305,9 +369,9 @@ def start(*arguments: object) -> subprocess.Popen[str]:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 @pytest.mark.parametrize("kind", [MjpegServer, RtspServer])
-@pytest.mark.parametrize("silent", [False, True], ids=["running", "silent"])
+@pytest.mark.parametrize("state", ["running", "silent", "reconnecting"])
 def test_a_signal_ends_it_within_two_seconds_with_whole_files(
-    tmp_path: Path, kind: type[MjpegServer], number: int, silent: bool
+    tmp_path: Path, kind: type[MjpegServer], number: int, state: str
 ) -> None:
     video = tmp_path / "seen.mp4"
     with kind(fps=30) as server:
@@ -315,17 +379,22 @@ def test_a_signal_ends_it_within_two_seconds_with_whole_files(
         assert process.stdout is not None
         for _ in range(5):
             assert json.loads(process.stdout.readline())["detections"]
-        if silent:  # The read that is under way can then not be interrupted.
+        if state == "silent":  # The read that is under way can then not be interrupted.
             server.paused.set()
             time.sleep(0.2)
+        if state == "reconnecting":
+            server._stop_listening()
+            server.drop_clients()
+            assert process.stderr is not None
+            assert process.stderr.readline().startswith(f"edge-ssd: lost {server.url}")
         sent = time.monotonic()
         process.send_signal(number)
         out, err = process.communicate(timeout=10)
         took = time.monotonic() - sent
     assert process.returncode == 0, err
-    assert took < 2.0
+    assert took < on_a_busy_machine(2.0)
     assert all(json.loads(line) for line in out.splitlines())
-    (summary,) = err.splitlines()
+    summary = err.splitlines()[-1]
     assert summary.startswith("edge-ssd: ")
     assert [path.name for path in tmp_path.iterdir()] == ["seen.mp4"]
     assert cv2.VideoCapture(str(video)).get(cv2.CAP_PROP_FRAME_COUNT) >= 1
@@ -341,7 +410,7 @@ def test_a_signal_ends_the_wait_for_a_camera_that_does_not_answer(tmp_path: Path
         sent = time.monotonic()
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=10)
-        assert time.monotonic() - sent < 2.0
+        assert time.monotonic() - sent < on_a_busy_machine(2.0)
     assert (process.returncode, err) == (0, "")
     assert list(tmp_path.iterdir()) == []
 

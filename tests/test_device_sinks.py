@@ -15,6 +15,7 @@ import pytest
 from device_fake import RedDetector
 from PIL import Image
 
+from device_apps import video_writer
 from device_apps.frames import Frame
 from device_apps.loop import Result
 from device_apps.sinks import JsonLines, Pictures, Snapshot, TextLines, appending, make_folder, save_picture
@@ -74,6 +75,17 @@ def test_lines_are_appended_and_visible_at_once(tmp_path: Path) -> None:
         JsonLines(file).write(result())
         assert len(path.read_text().splitlines()) == 2
     assert path.read_text().startswith("before\n{")
+
+
+def test_a_line_that_was_cut_off_spoils_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    path.write_text('{"sequence": 1}\n{"sequ')
+    for _ in range(2):
+        with appending(path) as file:
+            JsonLines(file).write(result())
+    lines = path.read_text().splitlines()
+    assert lines[:2] == ['{"sequence": 1}', '{"sequ']
+    assert [json.loads(line)["sequence"] for line in lines[2:]] == [0, 0]
 
 
 def test_a_full_disk_is_named() -> None:
@@ -213,12 +225,35 @@ def test_no_frames_no_video(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_new_video_is_begun_when_there_is_room_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    room = [10**9]
+    monkeypatch.setattr(video_writer, "room_for", lambda folder, size: room[0])
+    (tmp_path / "out-2.mp4").write_bytes(b"somebody's own")
+    with VideoWriter(tmp_path / "out.mp4", 25, live=False) as sink:
+        for number in range(5):
+            sink.write(result(number))
+        room[0] = 0
+        with pytest.raises(EdgeSSDError, match=r"out\.mp4: the disk is nearly full, so this video ends after 5 frames"):
+            sink.write(result(5))
+        assert len(frames_of(tmp_path / "out.mp4")) == 5, "whole at once, not only in the end"
+        with pytest.raises(EdgeSSDError, match=r"no room on the disk to record: 0\.0 MB free, 0\.6 MB wanted"):
+            sink.write(result(6))
+        room[0] = 400_000
+        with pytest.raises(EdgeSSDError, match="no room"):  # Enough to go on, too little to begin.
+            sink.write(result(7))
+        room[0] = 10**9
+        sink.write(result(8))
+    assert len(frames_of(tmp_path / "out-3.mp4")) == 1
+    assert (tmp_path / "out-2.mp4").read_bytes() == b"somebody's own"
+    assert len(list(tmp_path.iterdir())) == 3
+
+
 def test_a_video_that_was_not_written_whole_is_found_out(tmp_path: Path) -> None:
     path = tmp_path / "out.mp4"
     sink = VideoWriter(path, 25, live=False)
     sink.write(result())
-    sink._writer.release()
-    sink._temporary.write_bytes(b"")  # As a full disk leaves it.
+    sink._video._writer.release()
+    sink._video.temporary.write_bytes(b"")  # As a full disk leaves it.
     with pytest.raises(EdgeSSDError, match=r"out\.mp4: the video was not written whole; is the disk full\?"):
         sink.__exit__(None, None, None)
     assert list(tmp_path.iterdir()) == []

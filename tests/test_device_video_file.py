@@ -43,7 +43,7 @@ def test_a_whole_video_gives_every_frame(videos: Path, name: str) -> None:
         frames = list(source)
     assert [number_of(frame.image) for frame in frames] == list(range(FRAMES))
     assert [frame.sequence for frame in frames] == list(range(FRAMES))
-    assert (source.live, source.fps, source.dropped) == (False, 25.0, 0)
+    assert (source.live, source.fps, source.counts.dropped) == (False, 25.0, 0)
     assert frames[0].name == str(videos / name)
 
 

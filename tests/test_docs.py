@@ -123,6 +123,16 @@ def test_every_command_is_described() -> None:
     assert not missing, f"neither README.md nor docs/ has: edge-ssd {', '.join(missing)}"
 
 
+@pytest.mark.parametrize("name", ["bench", "camera", "detect", "doctor", "service"])
+def test_every_option_of_a_device_command_is_described(name: str) -> None:
+    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    options = {option for action in cli.command_parser(name)._actions for option in action.option_strings}
+    options = {option for option in options if option.startswith("--") and not option.startswith("--no-")}
+    # Also as in a configuration file: score-threshold = 0.6
+    missing = [o for o in options if not re.search(rf"(?<![\w-])({o}|{o[2:]} =)(?![\w-])", text)]
+    assert not missing, f"neither README.md nor docs/ has: {', '.join(sorted(missing))}"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=PAGE_NAMES)
 def test_command_lines_would_be_taken(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = command_lines(page.read_text(encoding="utf-8"))

@@ -74,7 +74,7 @@ def test_the_wheel_holds_every_module_and_the_model_and_nothing_else(wheel: Path
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     models = {str(path.relative_to(REPOSITORY)) for path in (REPOSITORY / "edge_ssd" / "models").glob("*.[tm][fd]*")}
-    assert names == in_checkout("*.py", "py.typed") | models
+    assert names == in_checkout("*.py", "*.html", "py.typed") | models
     assert "edge_ssd/models/banana.tflite" in names
 
 
@@ -151,7 +151,7 @@ def test_each_platform_gets_the_interpreter_that_exists_for_it(
     ("extra", "expected"),
     [
         ("camera", {"opencv-python"}),
-        ("train", {"edge-ssd", "faster-coco-eval", "keras", "matplotlib", "tensorflow"}),
+        ("train", {"edge-ssd", "faster-coco-eval", "keras", "matplotlib", "pyyaml", "tensorflow"}),
     ],
 )
 def test_extras(extra: str, expected: set[str], metadata: dict[str, list[str]]) -> None:

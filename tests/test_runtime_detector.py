@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
+import pickle
 import sys
 import threading
 from collections.abc import Iterator
@@ -29,7 +31,7 @@ NETWORK = tiny_ssd(["banana", "fork"], input_size=(32, 64), sizes=[(0.3, 0.4)] *
 class FakeInterpreter:
     """Finds a banana at anchor 5 with probability 3/4 and a fork at the last with 9/10, whatever it is shown."""
 
-    backend, num_threads, input_name = "fake", 1, "image"
+    backend, num_threads, delegate, input_name = "fake", 1, None, "image"
 
     def __init__(self, network: Network = NETWORK) -> None:
         self.network = network
@@ -59,7 +61,7 @@ class FakeInterpreter:
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> FakeInterpreter:
     interpreter = FakeInterpreter()
-    monkeypatch.setattr(module, "open_interpreter", lambda flatbuffer, num_threads, backend: interpreter)
+    monkeypatch.setattr(module, "open_interpreter", lambda *_: interpreter)
     return interpreter
 
 
@@ -273,6 +275,17 @@ def test_a_frame_of_the_right_size_needs_no_pillow(bundle: Path, monkeypatch: py
         detector.detect(np.zeros((33, 64, 3), np.uint8))
 
 
+def test_another_way_to_resize(fake: FakeInterpreter, bundle: Path) -> None:
+    def white(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        return np.full((*size, 3), 255, np.uint8)
+
+    detector = Detector(bundle, resize=white)
+    assert detector.detect(np.zeros((50, 200, 3), np.uint8)).image_size == (50, 200)
+    assert fake.seen[0].min() == 255
+    with pytest.raises(SettingError, match="resize must be a function of a picture and"):
+        Detector(bundle, resize="fast")  # type: ignore[arg-type]
+
+
 @pytest.mark.usefixtures("fake")
 def test_closing(bundle: Path) -> None:
     with Detector(bundle) as detector:
@@ -280,6 +293,17 @@ def test_closing(bundle: Path) -> None:
     with pytest.raises(BackendError, match="closed; make a new one"):
         detector.detect(np.zeros((4, 4, 3), np.uint8))
     detector.close()
+
+
+@pytest.mark.usefixtures("fake")
+def test_it_is_neither_copied_nor_sent(bundle: Path) -> None:
+    detector = Detector(bundle)
+    for action in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match="make another from the same bundle"):
+            action(detector)
+    found = detector.detect(np.zeros((4, 4, 3), np.uint8))
+    assert pickle.loads(pickle.dumps(found)).to_dict() == found.to_dict()
+    assert pickle.loads(pickle.dumps(detector.bundle)).flatbuffer == FLATBUFFER
 
 
 @pytest.mark.usefixtures("fake")

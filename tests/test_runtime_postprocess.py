@@ -101,8 +101,8 @@ def test_it_is_the_reference_on_dequantised_heads(
         quantised = random.integers(limits.min, limits.max + 1, shape).astype(dtype)
         codes = random.integers(limits.min, limits.max + 1, (shape[0], 4)).astype(dtype)
         scale = scale / 256 if dtype is np.int16 else scale
-        # Less background, which softmax does not notice: where two rows score the same, so must the reference's.
-        logits = (quantised.astype(np.float32) - quantised[:, :1].astype(np.float32)) * np.float32(scale)
+        # Less the largest, which softmax does not notice: where two rows score the same, so must the reference's.
+        logits = (quantised.astype(np.float32) - quantised.max(axis=1, keepdims=True)) * np.float32(scale)
         offsets = (codes.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
         parts = heads(network, quantised, q + 1, scale, zero_point), heads(network, codes, 4, scale, zero_point)
     options = {
@@ -112,6 +112,22 @@ def test_it_is_the_reference_on_dequantised_heads(
         "class_agnostic": class_agnostic,
     }
     same(Postprocess(network)(*parts, **options), reference(network, logits, offsets, **options))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_few_candidates_of_many_classes(number: int) -> None:
+    """The order in which powers are added up must not depend on how many anchors there are: a last bit would."""
+    network = tiny_ssd([str(i) for i in range(20)], input_size=(32, 32), sizes=[(0.3, 0.4)] * 3)
+    for seed in range(40):
+        random = np.random.default_rng(seed)
+        codes = random.integers(-30, 30, (network.num_anchors, 21)).astype(np.int8)
+        codes[:, 0] = 127
+        codes[:number, 0], codes[:number, 7] = -40, 60
+        parts = heads(network, codes, 21, 0.07), heads(network, np.zeros((len(codes), 4), np.int8), 4, 0.1)
+        logits = (codes.astype(np.float32) - codes.max(axis=1, keepdims=True)) * np.float32(0.07)
+        found = Postprocess(network)(*parts, iou_threshold=1.0)
+        assert len(found.scores) == number
+        same(found, reference(network, logits, np.zeros((len(codes), 4), np.float32), iou_threshold=1.0))
 
 
 def test_equally_probable_anchors_score_the_same_and_keep_their_order() -> None:

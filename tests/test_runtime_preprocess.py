@@ -120,6 +120,40 @@ def test_views_of_arrays(view: Any, shape: tuple[int, int]) -> None:
     assert (pixels == preprocess(np.ascontiguousarray(image), STRETCH)[0]).all()
 
 
+def test_the_callers_own_way_to_resize() -> None:
+    asked: list[tuple[int, int]] = []
+
+    def corner(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        asked.append(size)
+        return image[: size[0], : size[1]]
+
+    image = noise(200, 300)
+    pixels, placement = preprocess(image, STRETCH, corner)
+    assert (pixels == image[:64, :128]).all()
+    assert pixels.flags.c_contiguous
+    assert placement == place((200, 300), STRETCH)
+    pixels, placement = preprocess(image, LETTERBOX, corner)  # 64 × 96 in the middle
+    assert (placement.left, placement.width) == (16, 96)
+    assert (pixels[:, 16:112] == image[:64, :96]).all()
+    assert (pixels[:, :16] == 114).all()
+    preprocess(image[:64, :128], STRETCH, corner)  # fits as it is
+    assert asked == [(64, 128), (64, 96)]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (None, "gave NoneType of shape None"),
+        (np.zeros((128, 64, 3), np.uint8), r"uint8 array of shape \(64, 128, 3\), gave uint8 of shape \(128, 64, 3\)"),
+        (np.zeros((64, 128), np.uint8), r"gave uint8 of shape \(64, 128\)"),
+        (np.zeros((64, 128, 3), np.float32), "gave float32 of shape"),
+    ],
+)
+def test_a_way_to_resize_that_does_not(wrong: Any, message: str) -> None:
+    with pytest.raises(ImageError, match=message):
+        preprocess(noise(200, 300), STRETCH, lambda image, size: wrong)
+
+
 def test_the_picture_is_left_alone() -> None:
     image = noise(90, 70)
     image.flags.writeable = False
@@ -250,6 +284,41 @@ def test_a_pillow_image_is_converted() -> None:
     assert (as_rgb(Image.new("RGBA", (2, 2), (255, 0, 0, 0))) == 255).all()
     with pytest.raises(ImageError, match="empty"):
         as_rgb(Image.new("RGB", (0, 4)))
+
+
+@pytest.mark.parametrize(
+    "mode", ["1", "L", "P", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "HSV", "I", "LA", "PA", "La", "RGBa", "RGBX", "I;16"]
+)
+def test_pillow_images_of_every_mode(mode: str) -> None:
+    found = as_rgb(Image.new(mode, (3, 2)))
+    assert (found.dtype, found.shape) == (np.uint8, (2, 3, 3))
+
+
+def test_an_array_that_claims_a_huge_size() -> None:
+    for shape in ((2**20, 2**20, 3), (1, 2**28 + 1, 3)):
+        with pytest.raises(ImageError, match="at most 268435456 pixels"):
+            as_rgb(np.broadcast_to(np.uint8(7), shape))
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 100_000, 3), (100_000, 1, 3)])
+def test_pictures_of_extreme_shape(shape: tuple[int, int, int]) -> None:
+    image = np.full(shape, 50, np.uint8)
+    assert (preprocess(image, STRETCH)[0] == 50).all()
+    pixels, placement = preprocess(image, LETTERBOX)
+    assert min(placement.width, placement.height) >= 1
+    assert (pixels == 50).any(axis=2).sum() == placement.width * placement.height
+
+
+def test_subclasses_of_arrays_are_plain_ones_here() -> None:
+    class Odd(np.ndarray):
+        def __getitem__(self, index: Any) -> Any:
+            raise AssertionError("an array of another kind may do anything")
+
+    image = noise(90, 70)
+    masked = np.ma.masked_less(image, 100)
+    for other in (image.view(Odd), masked, image.view(np.recarray)):
+        assert type(as_rgb(other)) is np.ndarray
+        assert (preprocess(as_rgb(other), STRETCH)[0] == preprocess(image, STRETCH)[0]).all()
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ pytest.importorskip("tensorflow")
 
 from edge_ssd.cli import main
 from edge_ssd.data.synthetic import make_synthetic
+from edge_ssd.network import tiny_ssd
 from edge_ssd.training.model import load_tiny_ssd
 from edge_ssd.training.run import load_run
 
@@ -68,6 +69,30 @@ def test_held_out_pictures_are_the_same_after_a_resume(
     assert "34 training and 6 validation pictures" in capsys.readouterr().out
 
 
+def test_chosen_classes_and_fitted_anchors_are_kept(
+    shared_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, folder = tmp_path / "run", shared_data / "fork_scissors"
+    chosen = ["--classes=scissors=cutter", "--anchors=fit"]
+    assert main(["train", f"--data={folder}", f"--out={run}", "--epochs=1", *chosen, *SMALL, "--input-size=96x96"]) == 0
+    out = capsys.readouterr().out
+    assert "anchors fitted: " in out
+    assert "note: " in out
+    assert "boxes of other classes left out" in out
+    assert f"--data {folder} --classes scissors=cutter --out" in out
+    network = load_tiny_ssd(run / "model.keras").network
+    assert network == load_run(run).network
+    assert network.labels == ("cutter",)
+    assert network.levels != tiny_ssd(["cutter"], input_size=(96, 96)).levels
+    # A resumed run and an evaluation read the set in the same way, though neither of its own names is the model's.
+    assert main(["train", f"--out={run}", "--resume"]) == 0
+    model = str(run / "model.keras")
+    assert main(["evaluate", model, f"--data={folder}", "--classes=scissors=cutter", "--limit=4", "--json"]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", model, f"--data={folder}", "--limit=4"]) == 2
+    assert "unknown class 'fork'; expected one of: cutter" in one_line(capsys)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -83,6 +108,9 @@ def test_held_out_pictures_are_the_same_after_a_resume(
         (["--data={data}", "--from=nothing.keras"], "nothing.keras: no such file"),
         (["--resume"], "no training run to resume"),
         (["--resume", "--epochs=5"], "leave out --epochs"),
+        (["--resume", "--classes=banana"], "leave out --classes and --format"),
+        (["--data={data}", "--classes=bananna"], "no class 'bananna' in the data set; did you mean 'banana'?"),
+        (["--data={data}", "--format=voc"], "no labels of Pascal VOC in it"),
         (["--data={data}", "--patience=-1"], "patience must be a whole number"),
         (["--data={data}", "--class-weights=apple=2"], "class_weights name apple, but the classes are banana"),
         (["--data={data}", "--expand=0.5"], "expand must be in 1–8"),

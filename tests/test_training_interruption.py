@@ -20,6 +20,7 @@ from conftest import REPOSITORY
 tf = pytest.importorskip("tensorflow")
 
 from edge_ssd.data.load import load_dataset  # noqa: E402 (after the check that TensorFlow is there)
+from edge_ssd.data.source import DataSource  # noqa: E402
 from edge_ssd.data.synthetic import make_synthetic  # noqa: E402
 from edge_ssd.errors import ImageError  # noqa: E402
 from edge_ssd.network import tiny_ssd  # noqa: E402
@@ -39,10 +40,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def config_of(data: Path) -> RunConfig:
-    return RunConfig(tiny_ssd(["banana"], input_size=(64, 64), width=0.25), RECIPE, data)
+    return RunConfig(tiny_ssd(["banana"], input_size=(64, 64), width=0.25), RECIPE, DataSource(data))
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(2000)
 def test_killed_at_any_moment_and_resumed(data: Path, tmp_path: Path) -> None:
     seed = random.randrange(10**6)
     print(f"moments drawn from seed {seed}")
@@ -74,7 +75,7 @@ def test_killed_at_any_moment_and_resumed(data: Path, tmp_path: Path) -> None:
         assert rows == list(range(1, len(rows) + 1))
         assert rows
         process = start(f"--out={run}", "--resume")
-    output, _ = process.communicate(timeout=600)
+    output, _ = process.communicate(timeout=1500)
     assert process.returncode == 0, output
     rows = [row.epoch for row in read_history(run / "history.csv")]
     assert rows == list(range(1, epochs + 1))

@@ -12,6 +12,7 @@ tf = pytest.importorskip("tensorflow")
 
 from edge_ssd.data.dataset import Dataset  # noqa: E402 (after the check that TensorFlow is there)
 from edge_ssd.data.load import load_dataset, split_dataset  # noqa: E402
+from edge_ssd.data.source import DataSource  # noqa: E402
 from edge_ssd.data.synthetic import make_synthetic  # noqa: E402
 from edge_ssd.errors import DataError, ModelError  # noqa: E402
 from edge_ssd.evaluation.average_precision import AveragePrecision  # noqa: E402
@@ -28,7 +29,7 @@ from edge_ssd.training.trainer import Trainer, evaluate_pictures  # noqa: E402
 
 NETWORK = tiny_ssd(["banana"], input_size=(64, 64), width=0.25)
 QUICK = Recipe(epochs=2, batch_size=4, precision="float32", warmup_epochs=0.5, zoom=1.0, color=0.0)
-CONFIG = RunConfig(NETWORK, QUICK, Path("data"))
+CONFIG = RunConfig(NETWORK, QUICK, DataSource(Path("data")))
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +186,9 @@ def test_fine_tuning_starts_from_the_given_weights(datasets: tuple[Dataset, Data
     relabelled = [replace(dataset, labels=("fruit", "other")) for dataset in datasets]
     network = tiny_ssd(["fruit", "other"], input_size=(64, 64), width=0.25)
     still = replace(QUICK, epochs=1, learning_rate=1e-12, weight_decay=0.0)
-    second = train(RunConfig(network, still, Path("data")), *relabelled, tmp_path / "second", start_from=first)
+    second = train(
+        RunConfig(network, still, DataSource(Path("data"))), *relabelled, tmp_path / "second", start_from=first
+    )
     before, after = load_tiny_ssd(first), load_tiny_ssd(second)
     np.testing.assert_allclose(after.blocks[0].weights[0], before.blocks[0].weights[0], atol=1e-6)
     np.testing.assert_allclose(after.bbox_predictors[0].kernel, before.bbox_predictors[0].kernel, atol=1e-6)

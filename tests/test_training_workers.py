@@ -17,6 +17,7 @@ from conftest import REPOSITORY
 tf = pytest.importorskip("tensorflow")
 
 from edge_ssd.data.load import load_dataset  # noqa: E402 (after the check that TensorFlow is there)
+from edge_ssd.data.source import DataSource  # noqa: E402
 from edge_ssd.data.synthetic import make_synthetic  # noqa: E402
 from edge_ssd.network import tiny_ssd  # noqa: E402
 from edge_ssd.training.history import read_history  # noqa: E402
@@ -104,7 +105,7 @@ def run_two(folder: Path, *arguments: str, dies_after: int | None = None) -> lis
             )
         )
     try:
-        outputs = [process.communicate(timeout=240)[0] for process in processes]
+        outputs = [process.communicate(timeout=900)[0] for process in processes]
         return [(process.returncode, output) for process, output in zip(processes, outputs, strict=True)]
     finally:
         for process in processes:
@@ -116,7 +117,7 @@ def weights_in(path: Path) -> list[np.ndarray]:
         return [file[name] for name in file.files]
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(2000)
 def test_a_lost_worker_costs_an_epoch_at_most_and_two_end_as_one(data: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     arguments = [f"--data={data}", f"--out={run}", "--strategy=multiworker"]
@@ -137,7 +138,7 @@ def test_a_lost_worker_costs_an_epoch_at_most_and_two_end_as_one(data: Path, tmp
         np.testing.assert_array_equal(a, b)
 
     network = tiny_ssd(["banana"], input_size=(64, 64), width=0.25)
-    alone = RunConfig(network, RECIPE, data)
+    alone = RunConfig(network, RECIPE, DataSource(data))
     train(alone, load_dataset(data, "train"), load_dataset(data, "val"), tmp_path / "alone")
     from edge_ssd.training.model import load_tiny_ssd
 

@@ -1,34 +1,45 @@
 """From what the label files say to a data set: find each picture, check each box against it.
 
 Dropped or mended, and reported as a :class:`~edge_ssd.data.dataset.Problem`: a box of no area, reversed, not
-finite or outside its picture (one that is partly outside is clipped); a picture that cannot be read; a picture
-none of whose boxes is left (it would teach that its object is background). A picture that is absent stops
-everything: part of the data set is missing.
+finite, outside its picture (one that is partly outside is clipped) or labelled twice; a picture that cannot be read
+or is labelled twice; a picture none of whose boxes is left (it would teach that its object is background). A picture
+that is absent stops everything, since part of the data set is missing, unless the caller is only looking.
 """
 
 from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from edge_ssd.boxes import clip_boxes
 from edge_ssd.data.dataset import Problem, Sample
-from edge_ssd.data.records import RawObject, Record
+from edge_ssd.data.records import Record
 from edge_ssd.errors import DataError
 
-__all__ = ["assemble", "picture_size"]
+__all__ = ["Header", "assemble", "picture_size", "read_header"]
 
 _EXIF_ORIENTATION = 0x0112
 _PNG_EXIF = frozenset({"exif", "Raw profile type exif", "XML:com.adobe.xmp"})
 _TURNED_SIDEWAYS = frozenset({5, 6, 7, 8})
+# Labels with decimals are rounded: less than this many pixels past the edge is no fault.
+_ROUNDING = 0.5
 
 
-def picture_size(path: Path) -> tuple[int, int]:
-    """(height, width) of a picture as it is seen, from its header alone: EXIF orientation is respected.
+@dataclass(frozen=True)
+class Header:
+    """What a picture file says of itself: size as it is seen, Pillow's name of its format, EXIF orientation."""
+
+    size: tuple[int, int]
+    format: str
+    orientation: int
+
+
+def read_header(path: Path) -> Header:
+    """Read a picture's header and none of its pixels; EXIF orientation is respected.
 
     Raises OSError or ValueError for a file that is no picture, or of more pixels than Pillow takes for sane.
     """
@@ -42,63 +53,114 @@ def picture_size(path: Path) -> tuple[int, int]:
                 # For a PNG without EXIF in its header Pillow would decode every pixel, to see whether some follows.
                 known = image.format != "PNG" or not _PNG_EXIF.isdisjoint(image.info)
                 orientation = image.getexif().get(_EXIF_ORIENTATION) if known else None
+                name = image.format or ""
         # SyntaxError is what some of Pillow's readers raise for a broken header.
         except (Image.DecompressionBombError, Image.DecompressionBombWarning, SyntaxError) as error:
             raise ValueError(str(error)) from None
-    return (width, height) if orientation in _TURNED_SIDEWAYS else (height, width)
+    size = (width, height) if orientation in _TURNED_SIDEWAYS else (height, width)
+    return Header(size, name, orientation if isinstance(orientation, int) else 1)
 
 
-def assemble(records: Sequence[Record], class_id_of: Sequence[int]) -> tuple[tuple[Sample, ...], tuple[Problem, ...]]:
+def picture_size(path: Path) -> tuple[int, int]:
+    """(height, width) of a picture as it is seen; raises as :func:`read_header` does."""
+    return read_header(path).size
+
+
+def assemble(
+    records: Sequence[Record],
+    class_id_of: Sequence[int | None],
+    incomplete: bool = False,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> tuple[tuple[Sample, ...], tuple[Problem, ...]]:
     """Check ``records`` against their pictures.
 
     Args:
         records: of one format's reader.
-        class_id_of: the class id of each ``RawObject.class_index``.
+        class_id_of: the class id of each ``RawObject.class_index``; None for a class that is not wanted.
+        incomplete: report absent pictures as problems.
 
-    Raises DataError for a picture that is absent.
+    Raises DataError for a picture that is absent, without ``incomplete``.
     """
     samples: list[Sample] = []
     problems: list[Problem] = []
-    for record in records:
+    labelled_by: dict[Path, Path] = {}
+    for number, record in enumerate(records, 1):
+        if progress is not None:
+            progress(number, len(records))
         path = _find(record, problems)
+        if path is None:
+            problems.append(_absent(record))
+            if not incomplete:
+                raise DataError(str(problems[-1]))
+            continue
+        if path in labelled_by:
+            problems.append(
+                Problem(record.label_file, f"labels {path.name}, as {labelled_by[path]} does already; dropped")
+            )
+            continue
+        labelled_by[path] = record.label_file
         try:
-            height, width = picture_size(path)
+            size = picture_size(path)
         except (OSError, ValueError) as error:
             problems.append(Problem(path, f"not a readable picture ({_reason(error, path)}); dropped"))
             continue
-        _check_size(record, (height, width), path, problems)
-        boxes, class_ids = [], []
-        for found in record.objects:
-            box, fault = _check_box(found.box_xyxy, height, width)
-            if fault:
-                problems.append(Problem(record.label_file, f"{_where(found, path)}: {fault}"))
-            if box is not None:
-                boxes.append(box)
-                class_ids.append(class_id_of[found.class_index])
-        if record.objects and not boxes:
-            problems.append(Problem(path, "none of its boxes is usable; picture dropped"))
-            continue
-        samples.append(
-            Sample(path, np.array(boxes, np.float32).reshape(-1, 4), np.array(class_ids, np.int64), (height, width))
-        )
+        _check_size(record, size, path, problems)
+        sample, faults = _sample(record, path, size, class_id_of)
+        problems.extend(faults)
+        if sample is not None:
+            samples.append(sample)
     return tuple(samples), tuple(problems)
 
 
-def _find(record: Record, problems: list[Problem]) -> Path:
-    """The record's picture, by its exact name; failing that, whatever the case of its letters."""
+def _sample(
+    record: Record, path: Path, size: tuple[int, int], class_id_of: Sequence[int | None]
+) -> tuple[Sample | None, list[Problem]]:
+    """The record's boxes that can be used, and what is wrong with the others. None where there should be some."""
+    height, width = size
+    unit = (width, height, width, height) if record.relative else (1, 1, 1, 1)
+    problems: list[Problem] = []
+    rows: dict[tuple[float, ...], str] = {}
+    wanted = False
+    for found in record.objects:
+        class_id = class_id_of[found.class_index]
+        if class_id is None:
+            continue
+        wanted = True
+        stated = tuple(side * scale for side, scale in zip(found.box_xyxy, unit, strict=True))
+        box, fault = _check_box(stated, height, width)
+        if box is not None and (row := (class_id, *box)) not in rows:
+            rows[row] = found.where
+        elif box is not None:
+            fault = f"{_text(stated)} is the same as {rows[row]}; dropped"
+        if fault:
+            problems.append(Problem(record.label_file, f"{found.where}, {path.name}: {fault}"))
+    if wanted and not rows:
+        problems.append(Problem(path, "none of its boxes is usable; picture dropped"))
+        return None, problems
+    table = np.array(list(rows), np.float64).reshape(-1, 5)
+    return Sample(path, table[:, 1:].astype(np.float32), table[:, 0].astype(np.int64), size), problems
+
+
+def _find(record: Record, problems: list[Problem]) -> Path | None:
+    """The record's picture, by its exact name; failing that, by one that looks alike."""
     for folder in record.folders:
         path = (folder.find_stem(record.stem) if record.stem else None) or folder.find(record.name)
         if path is not None:
             return path
     for folder in record.folders:
-        path = folder.find_any_case(record.name)
+        path = folder.find_alike(record.name)
         if path is not None:
             problems.append(Problem(record.label_file, f"names {record.name!r}, which is {path.name!r} on disk; used"))
             return path
+    return None
+
+
+def _absent(record: Record) -> Problem:
     places = " or ".join(str(folder.path) for folder in record.folders) or "any folder of pictures"
-    raise DataError(
-        f"{record.label_file}: picture {record.name!r} is not in {places}: "
-        "complete the data set (fetch or unpack it again), or remove its label"
+    return Problem(
+        record.label_file,
+        f"picture {record.name!r} is not in {places}: complete the data set (fetch or unpack it again), or remove its "
+        "label",
     )
 
 
@@ -115,10 +177,10 @@ def _check_size(record: Record, size: tuple[int, int], path: Path, problems: lis
 
 
 def _check_box(
-    box_xyxy: tuple[float, float, float, float], height: int, width: int
+    box_xyxy: tuple[float, ...], height: int, width: int
 ) -> tuple[tuple[float, float, float, float] | None, str]:
     """The box as it can be used (None: it cannot), and what was wrong with it ("": nothing)."""
-    text = f"box ({', '.join(f'{side:g}' for side in box_xyxy)})"
+    text = _text(box_xyxy)
     if not all(math.isfinite(side) for side in box_xyxy):
         return None, f"{text} is not finite; dropped"
     xmin, ymin, xmax, ymax = box_xyxy
@@ -126,16 +188,22 @@ def _check_box(
         return None, f"{text} is reversed (xmin {xmin:g} to xmax {xmax:g}, ymin {ymin:g} to ymax {ymax:g}); dropped"
     if xmax == xmin or ymax == ymin:
         return None, f"{text} has no area; dropped"
-    if xmin >= 0 and ymin >= 0 and xmax <= width and ymax <= height:
-        return box_xyxy, ""
-    left, top, right, bottom = (float(side) for side in clip_boxes(box_xyxy, height, width))
+    # Clipped before it is rounded to float32: label files hold numbers that overflow there.
+    limits = (width, height, width, height)
+    left, top, right, bottom = (
+        float(np.float32(min(max(side, 0), limit))) for side, limit in zip(box_xyxy, limits, strict=True)
+    )
     if right <= left or bottom <= top:
-        return None, f"{text} lies outside the picture of {width}×{height}; dropped"
+        inside = min(xmin, ymin) >= 0 and xmax <= width and ymax <= height
+        what = "has no area" if inside else f"lies outside the picture of {width}×{height}"
+        return None, f"{text} {what}; dropped"
+    if max(-xmin, -ymin, xmax - width, ymax - height) < _ROUNDING:
+        return (left, top, right, bottom), ""
     return (left, top, right, bottom), f"{text} reaches outside the picture of {width}×{height}; clipped"
 
 
-def _where(found: RawObject, path: Path) -> str:
-    return f"{found.where}, {path.name}"
+def _text(box_xyxy: tuple[float, ...]) -> str:
+    return f"box ({', '.join(f'{side:g}' for side in box_xyxy)})"
 
 
 def _reason(error: Exception, path: Path) -> str:

@@ -15,12 +15,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge_ssd.data.label_csv import class_names, has_label_columns, read_label_csv, table_records
+from edge_ssd.data.names_file import read_class_names
 from edge_ssd.data.records import Part, PictureFolder, Reading, split_of_name
 from edge_ssd.errors import DataError
 
-__all__ = ["read", "recognises"]
+__all__ = ["BOOK_TABLE", "read", "recognises"]
 
-_TABLE = "label.csv"
+BOOK_TABLE = "label.csv"
 
 
 def recognises(folder: Path) -> bool:
@@ -31,9 +32,9 @@ def recognises(folder: Path) -> bool:
 def read(folder: Path) -> Reading:
     """Read every split; raises DataError for a ``label.csv`` or ``classes.txt`` that cannot be used."""
     parts = _parts(folder)
-    tables = {split: read_label_csv(path / _TABLE) for split, path in parts.items()}
+    tables = {split: read_label_csv(path / BOOK_TABLE) for split, path in parts.items()}
     is_banana_set = any(path.name.lower().startswith("banana") for path in (folder, *parts.values()))
-    stated = _stated_names([folder, *parts.values(), folder.parent])
+    stated = read_class_names(path / "classes.txt" for path in (folder, *parts.values(), folder.parent))
     names, names_stated = class_names(tables.values(), stated, "banana" if is_banana_set else None)
     read_parts = {}
     for split, path in parts.items():
@@ -44,12 +45,12 @@ def read(folder: Path) -> Reading:
 
 def _parts(folder: Path) -> dict[str, Path]:
     """The folders that have a ``label.csv``, by split."""
-    if (folder / _TABLE).is_file() and has_label_columns(folder / _TABLE):
+    if (folder / BOOK_TABLE).is_file() and has_label_columns(folder / BOOK_TABLE):
         return {split_of_name(folder.resolve().name): folder}
     found: dict[str, Path] = {}
     for path in sorted(path for path in folder.iterdir() if path.is_dir()):
         split = split_of_name(path.name)
-        if split and (path / _TABLE).is_file():
+        if split and (path / BOOK_TABLE).is_file():
             if split in found:
                 raise DataError(
                     f"{folder}: both {found[split].name} and {path.name} hold {split} labels: "
@@ -57,17 +58,3 @@ def _parts(folder: Path) -> dict[str, Path]:
                 )
             found[split] = path
     return found
-
-
-def _stated_names(folders: list[Path]) -> list[str] | None:
-    """The names in the first ``classes.txt`` found."""
-    for path in (folder / "classes.txt" for folder in folders):
-        if path.is_file():
-            try:
-                names = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-            except (OSError, UnicodeDecodeError) as error:
-                raise DataError(f"{path}: cannot be read ({error}): write one class name a line, UTF-8") from None
-            if not names or len(set(names)) != len(names):
-                raise DataError(f"{path}: must hold class names, one a line and each once, got {names!r}")
-            return names
-    return None

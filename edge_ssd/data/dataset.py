@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,14 +13,14 @@ import numpy.typing as npt
 from edge_ssd.boxes import FloatArray
 from edge_ssd.errors import DataError
 
-__all__ = ["Dataset", "Problem", "Sample"]
+__all__ = ["Dataset", "Problem", "Sample", "problem_lines"]
 
 IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A fault that did not stop loading: the file at fault, and what was found and done about it."""
+    """Something that did not stop loading: the file, and what was found in it and done about it."""
 
     path: Path
     message: str
@@ -79,6 +80,7 @@ class Dataset:
         samples: at least one.
         format: name of the label format, as in ``edge_ssd.data.load.READERS``.
         problems: what was wrong and has been dropped, clipped or guessed.
+        notices: what is no fault but good to know: polygons that became boxes, classes left out, a second format.
 
     Raises DataError where these contradict one another.
     """
@@ -88,6 +90,7 @@ class Dataset:
     samples: tuple[Sample, ...]
     format: str
     problems: tuple[Problem, ...] = ()
+    notices: tuple[Problem, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.samples:
@@ -110,3 +113,13 @@ class Dataset:
     def with_samples(self, samples: tuple[Sample, ...]) -> Dataset:
         """The same data set holding ``samples`` instead."""
         return dataclasses.replace(self, samples=samples)
+
+
+def problem_lines(
+    problems: Sequence[Problem], remedy: str = "'edge-ssd data inspect' with --json lists all", limit: int = 20
+) -> list[str]:
+    """The first ``limit`` problems, a line each, and how many more there are; ``remedy`` says how to see them."""
+    lines = [str(problem) for problem in problems[:limit]]
+    if len(problems) > limit:
+        lines.append(f"and {len(problems) - limit} more ({remedy})")
+    return lines

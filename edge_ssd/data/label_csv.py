@@ -174,11 +174,16 @@ def _row(values: Sequence[str], positions: dict[str, int], line: int) -> LabelRo
     if not picture or not label:
         raise ValueError("empty")
     xmin, ymin, xmax, ymax = (float(values[positions[side]]) for side in ("xmin", "ymin", "xmax", "ymax"))
-    size = None
-    if "width" in positions:
-        height, width = int(float(values[positions["height"]])), int(float(values[positions["width"]]))
-        size = (height, width)
-    return LabelRow(picture, label, (xmin, ymin, xmax, ymax), size, line)
+    return LabelRow(picture, label, (xmin, ymin, xmax, ymax), _size(values, positions), line)
+
+
+def _size(values: Sequence[str], positions: dict[str, int]) -> tuple[int, int] | None:
+    """(height, width), or None: some tables have no such columns, or leave them empty."""
+    try:
+        height, width = (int(float(values[positions[side]])) for side in ("height", "width"))
+    except (KeyError, IndexError, ValueError, OverflowError):
+        return None
+    return (height, width) if height > 0 and width > 0 else None
 
 
 def _is_number(label: str) -> bool:

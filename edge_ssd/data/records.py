@@ -1,20 +1,32 @@
 """What a label format's reader hands over, before anything is checked against the pictures.
 
-A reader (``d2l_csv``, ``tf_csv``, ``voc``) turns label files into a :class:`Reading`; ``assemble`` finds the
-pictures, checks every box against its picture and makes the data set. So a format's module holds nothing but
-what is particular to the format, and all formats report the same faults in the same words.
+A reader (``d2l_csv``, ``coco``, ``yolo``, ``voc``, ``tf_csv``) turns label files into a :class:`Reading`; ``assemble``
+finds the pictures, checks every box against its picture and makes the data set. So a format's module holds nothing
+but what is particular to the format, and all formats report the same faults in the same words.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from edge_ssd.data.dataset import Problem
 
-__all__ = ["PICTURE_SUFFIXES", "SPLITS", "Part", "PictureFolder", "RawObject", "Reading", "Record", "split_of_name"]
+__all__ = [
+    "PICTURE_SUFFIXES",
+    "SPLITS",
+    "Part",
+    "PictureFolder",
+    "RawObject",
+    "Reading",
+    "Record",
+    "split_in_name",
+    "split_of_name",
+]
 
 SPLITS = ("train", "val", "test")
 _SPLIT_ENDINGS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
@@ -32,7 +44,7 @@ class PictureFolder:
         except OSError:
             names = []
         self._names = frozenset(names)
-        self._by_lower_case = {name.lower(): name for name in reversed(names)}
+        self._by_look = {_look(name): name for name in reversed(names)}
         self._by_stem: dict[str, str] = {}
         for name in reversed(names):
             path_name = PurePath(name)
@@ -43,13 +55,18 @@ class PictureFolder:
         return len(self._names)
 
     def find(self, name: str) -> Path | None:
-        """The picture of exactly this name; ``name`` may lie in a folder below, never above."""
+        """The picture of exactly this name; ``name`` may lie in a folder below, never above.
+
+        A name that was written on another machine may have backslashes and begin anywhere: ``C:\\data\\images\\a.jpg``
+        is ``images/a.jpg`` here if there is such a picture, else ``a.jpg``.
+        """
         if name in self._names:
             return self.path / name
-        parts = Path(name).parts
-        if len(parts) > 1 and ".." not in parts and not Path(name).is_absolute():
-            path = self.path / name
-            return path if path.is_file() else None
+        parts = _parts(name)
+        for start, first in enumerate(parts):
+            path = self.path.joinpath(*parts[start:])
+            if first in self._names and path.is_file():
+                return path
         return None
 
     def find_stem(self, stem: str) -> Path | None:
@@ -57,15 +74,34 @@ class PictureFolder:
         name = self._by_stem.get(stem)
         return None if name is None else self.path / name
 
-    def find_any_case(self, name: str) -> Path | None:
-        """The picture whose name differs from ``name`` in upper and lower case only."""
-        found = self._by_lower_case.get(name.lower())
+    def find_alike(self, name: str) -> Path | None:
+        """The picture whose name looks the same but for upper and lower case, or how its accents are stored."""
+        parts = _parts(name)
+        found = self._by_look.get(_look(parts[-1])) if parts else None
         return None if found is None else self.path / found
+
+    def pictures(self) -> Iterable[str]:
+        """The names that end as pictures do, sorted."""
+        return sorted(name for name in self._names if PurePath(name).suffix.lower() in PICTURE_SUFFIXES)
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    """The folders and the file of a path in any system's manner, without drive, root, "." and ".."."""
+    parts = re.split(r"[/\\]+", re.sub(r"^[A-Za-z]:", "", name))
+    return tuple(part for part in parts if part not in ("", ".", ".."))
+
+
+def _look(name: str) -> str:
+    # macOS stores é as e and an accent, everyone else as one letter.
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 @dataclass(frozen=True)
 class RawObject:
-    """One labelled object as the label file states it; ``where`` is its place there ("line 12")."""
+    """One labelled object as the label file states it, in pixels, or with ``Record.relative`` in 0–1 of the picture.
+
+    ``where`` is its place in the file ("line 12").
+    """
 
     class_index: int
     box_xyxy: tuple[float, float, float, float]
@@ -83,6 +119,7 @@ class Record:
         objects: as stated, unchecked.
         stem: the picture's name without its suffix, where the format goes by that first.
         stated_size: (height, width) as stated, or None.
+        relative: whether boxes are in 0–1 of the picture instead of pixels.
     """
 
     label_file: Path
@@ -91,15 +128,23 @@ class Record:
     objects: tuple[RawObject, ...]
     stem: str | None = None
     stated_size: tuple[int, int] | None = None
+    relative: bool = False
 
 
 @dataclass(frozen=True)
 class Part:
-    """The records of one split. ``fatal`` is why this split cannot be used at all, if so."""
+    """The records of one split.
+
+    Attributes:
+        problems: faults of the label files.
+        fatal: why this split cannot be used at all, if so.
+        notices: what was done with what is no fault, such as polygons that became boxes.
+    """
 
     records: tuple[Record, ...]
     problems: tuple[Problem, ...] = ()
     fatal: str | None = None
+    notices: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -124,4 +169,12 @@ def split_of_name(name: str) -> str:
         # "_train", "-train" or just "train": "constrain" is no training split.
         if lower == ending or (lower.endswith(ending) and not lower[-len(ending) - 1].isalnum()):
             return split
+    return ""
+
+
+def split_in_name(name: str) -> str:
+    """The split among the words of a file's name ("instances_train2017" → "train"), or ""."""
+    for word in re.split(r"[^a-z]+", name.lower()):
+        if word in _SPLIT_ENDINGS:
+            return _SPLIT_ENDINGS[word]
     return ""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edge_ssd.data.d2l_csv import BOOK_TABLE
 from edge_ssd.data.label_csv import class_names, has_label_columns, read_label_csv, table_records
 from edge_ssd.data.records import SPLITS, Part, PictureFolder, Reading
 
@@ -41,7 +42,7 @@ def _tables(folder: Path) -> dict[str, Path]:
         for name in _FOLDERS
         if (folder / name).is_dir()
         for path in sorted((folder / name).glob("*.csv"))
-        if has_label_columns(path)
+        if path.name != BOOK_TABLE and has_label_columns(path)
     ]
     by_split: dict[str, Path] = {}
     for path in paths:

@@ -10,6 +10,7 @@ stand: the kit counts pixels from 1, most tools that write the format count from
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -104,10 +105,11 @@ def _separate(folder: Path, labels: Path, pictures: Path) -> _Layout:
     absent: dict[str, Path] = {}
     for split, path in lists.items():
         try:
-            # The lists for one class have a second column, 1 or -1.
-            stems = [line.split()[0] for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+            lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(f"{path}: cannot be read ({error}): it should list one picture name a line") from None
+        # The lists for one class have a second column, 1 or -1; a name may have spaces of its own.
+        stems = [line if line in files else re.sub(r"\s+-?[01]$", "", line) for line in lines]
         xml_files[split] = [files[stem] for stem in stems if stem in files]
         for stem in stems:
             if stem not in files:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from edge_ssd.data.dataset import Dataset
-from edge_ssd.data.load import Split, available_splits, load_dataset
+from edge_ssd.data.load import Split, open_dataset
 from edge_ssd.errors import DataError, SettingError
 
 __all__ = ["held_out_pictures", "take_evenly", "training_pictures"]
@@ -25,7 +25,7 @@ def held_out_pictures(
     """The pictures to measure on, and the name of their part for the report.
 
     Args:
-        folder: a data set.
+        folder: a data set, or a :class:`~edge_ssd.data.source.DataSource` that says what to take of it.
         labels: the model's, which fix the class ids.
         split: the part to take; None for the validation pictures, or all of a set that is not divided.
         limit: at most so many, see :func:`take_evenly`.
@@ -34,23 +34,24 @@ def held_out_pictures(
     Raises :class:`DataError` as :func:`edge_ssd.data.load.load_dataset` does, and where only training pictures are
     there and ``split`` does not ask for them: what a model was trained on says nothing about it.
     """
+    opened = open_dataset(folder)
     if split is not None:
-        return take_evenly(load_dataset(folder, split, labels), limit), split
-    splits = available_splits(folder)
-    if not splits:
-        return take_evenly(load_dataset(folder, None, labels), limit), "all"
-    chosen: Split = "val" if "val" in splits else "test"
-    if chosen not in splits:
+        return take_evenly(opened.load(split, labels), limit), split
+    if not opened.splits:
+        return take_evenly(opened.load(None, labels), limit), "all"
+    chosen: Split = "val" if "val" in opened.splits else "test"
+    if chosen not in opened.splits:
         raise DataError(
             f"{Path(folder)}: it has training pictures only, so nothing fair to measure on; add a validation part, or "
             f"{otherwise}"
         )
-    return take_evenly(load_dataset(folder, chosen, labels), limit), chosen
+    return take_evenly(opened.load(chosen, labels), limit), chosen
 
 
 def training_pictures(folder: str | os.PathLike[str], labels: Sequence[str]) -> Dataset:
     """The pictures that a model may see: the training part, or all of a set that has none."""
-    return load_dataset(folder, "train" if "train" in available_splits(folder) else None, labels)
+    opened = open_dataset(folder)
+    return opened.load("train" if "train" in opened.splits else None, labels)
 
 
 def take_evenly(dataset: Dataset, limit: int | None) -> Dataset:

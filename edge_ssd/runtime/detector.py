@@ -7,18 +7,18 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
 from edge_ssd.boxes import box_iou
-from edge_ssd.errors import BackendError, BundleError
+from edge_ssd.errors import BackendError, BundleError, SettingError
 from edge_ssd.network import Network
 from edge_ssd.runtime.bundle import Bundle, read_bundle
 from edge_ssd.runtime.detections import Detections
 from edge_ssd.runtime.interpreter import Backend, Interpreter, open_interpreter
 from edge_ssd.runtime.postprocess import Postprocess
-from edge_ssd.runtime.preprocess import ImageArray, ImageLike, as_rgb, preprocess
+from edge_ssd.runtime.preprocess import ImageArray, ImageLike, Resize, as_rgb, pillow_resize, preprocess
 from edge_ssd.runtime.settings import ClassesLike, CountLike, FlagLike, Settings, ShareLike, ThresholdLike
 
 __all__ = ["Detector", "SelfTestResult"]
@@ -42,10 +42,12 @@ class Detector:
     """Finds objects in pictures.
 
     May be called from several threads; their calls wait for each other, since an interpreter runs one picture at a
-    time. For pictures in parallel make a detector for each thread.
+    time. For pictures in parallel make a detector for each thread; after a fork, in the new process.
 
     Attributes:
         bundle: the model file, read and checked.
+        backend, num_threads: the package that runs it, and with how many threads.
+        delegate: the library of the external delegate, or None.
         timings: seconds that the last call spent in "preprocess", "invoke" and "postprocess".
     """
 
@@ -59,6 +61,9 @@ class Detector:
         num_threads: int | None = None,
         backend: Backend = "auto",
         class_agnostic: bool = False,
+        delegate: str | os.PathLike[str] | None = None,
+        delegate_options: Mapping[str, str | int | float] | None = None,
+        resize: Resize | None = None,
     ) -> None:
         """Load a model.
 
@@ -73,6 +78,12 @@ class Detector:
             num_threads: of the interpreter. None: one a core, four at most.
             backend: "ai-edge-litert", "tflite-runtime", or "auto" for the first that works.
             class_agnostic: let boxes suppress those of other classes too: one box, one class.
+            delegate: the shared library of an external delegate (an accelerator's), by its path or by a name that
+                the system's loader knows. It is machine code: load only what you trust. The model is run with it or
+                not at all; what it does not take over runs on the processor.
+            delegate_options: what the delegate's documentation says it takes.
+            resize: a function of a uint8 picture [H, W, 3] and a (height, width) that gives it in that size, in place
+                of Pillow's antialiased bilinear filter: faster ones exist, but the network was trained with that.
 
         Raises:
             BundleError: the file is missing, damaged, or not a bundle.
@@ -80,6 +91,9 @@ class Detector:
             SettingError: an argument out of its range.
         """
         self.bundle = model if isinstance(model, Bundle) else read_bundle(model)
+        if resize is not None and not callable(resize):
+            raise SettingError(f"resize must be a function of a picture and (height, width), got {resize!r}")
+        self._resize = pillow_resize if resize is None else resize
         self._settings = Settings.of(self.bundle.details)
         self._settings_lock = threading.Lock()
         self.configure(score_threshold, iou_threshold, max_detections, classes, class_agnostic)
@@ -87,12 +101,12 @@ class Detector:
         self._postprocess = Postprocess(self.network)
         self._lock = threading.Lock()  # of the interpreter
         try:
-            interpreter = open_interpreter(self.bundle.flatbuffer, num_threads, backend)
+            interpreter = open_interpreter(self.bundle.flatbuffer, num_threads, backend, delegate, delegate_options)
             _check(interpreter, self.bundle)
         except (BackendError, BundleError) as error:
             raise type(error)(f"{self.bundle.path}: {error}") from None
         self._interpreter: Interpreter | None = interpreter
-        self.backend = interpreter.backend
+        self.backend, self.delegate = interpreter.backend, interpreter.delegate
         self.num_threads = interpreter.num_threads
 
     @property
@@ -163,7 +177,7 @@ class Detector:
 
         Raises :class:`ImageError` for anything that is no picture, :class:`BackendError` after :meth:`close`.
         """
-        return self._detect(as_rgb(image), self._settings)
+        return self._detect(as_rgb(image), self._settings, self._resize)
 
     def selftest(self) -> SelfTestResult:
         """Detect in the picture that the bundle carries, and compare with what was found when it was made.
@@ -201,9 +215,12 @@ class Detector:
     ) -> None:
         self.close()
 
-    def _detect(self, image: ImageArray, settings: Settings) -> Detections:
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Detector cannot be copied or pickled; make another from the same bundle, where it is to run")
+
+    def _detect(self, image: ImageArray, settings: Settings, resize: Resize = pillow_resize) -> Detections:
         start = time.perf_counter()
-        pixels, placement = preprocess(image, self.network.input)
+        pixels, placement = preprocess(image, self.network.input, resize)
         prepared = time.perf_counter()
         with self._lock:
             if self._interpreter is None:

@@ -11,13 +11,17 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any, Literal, get_args
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_ssd.errors import BackendError, BundleError, SettingError
 from edge_ssd.runtime.postprocess import Head
+
+if TYPE_CHECKING:
+    from edge_ssd.runtime.delegate import Delegate
 
 __all__ = ["Backend", "Interpreter", "open_interpreter"]
 
@@ -36,13 +40,15 @@ class Interpreter:
 
     Attributes:
         backend: the package that runs it.
+        delegate: the library of the delegate that it was given, or None.
         input_shape: [1, H, W, 3] of the input.
         output_shapes: name → shape.
     """
 
-    def __init__(self, native: Any, backend: str, num_threads: int) -> None:
+    def __init__(self, native: Any, backend: str, num_threads: int, delegate: str | None = None) -> None:
         """Find the tensors of the signature by name. Raises :class:`BundleError` where it is not as expected."""
         self.backend = backend
+        self.delegate = delegate
         self.num_threads = num_threads
         self._native = native
         if _SIGNATURE not in native.get_signature_list():
@@ -73,13 +79,21 @@ class Interpreter:
         }
 
 
-def open_interpreter(flatbuffer: bytes, num_threads: int | None = None, backend: Backend = "auto") -> Interpreter:
+def open_interpreter(
+    flatbuffer: bytes,
+    num_threads: int | None = None,
+    backend: Backend = "auto",
+    delegate: str | os.PathLike[str] | None = None,
+    delegate_options: Mapping[str, str | int | float] | None = None,
+) -> Interpreter:
     """Load a TFLite model.
 
     Args:
         flatbuffer: the model's bytes, already checked.
         num_threads: None for one a core, four at most.
         backend: a package, or "auto" for the first that works, ai-edge-litert before tflite-runtime.
+        delegate: the library of an external delegate, which is then used or the model is not run at all.
+        delegate_options: for the delegate, which gets them as text.
 
     Raises :class:`BackendError` saying for each backend why it does not work here and what to do, and
     :class:`BundleError` for a model without one uint8 input or the signature "serving_default".
@@ -89,27 +103,43 @@ def open_interpreter(flatbuffer: bytes, num_threads: int | None = None, backend:
     threads = min(4, os.cpu_count() or 1) if num_threads is None else num_threads
     if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= _MAX_THREADS:
         raise SettingError(f"num_threads must be a whole number from 1 to {_MAX_THREADS}, got {num_threads!r}")
+    wanted = None
+    if delegate is not None or delegate_options is not None:
+        from edge_ssd.runtime.delegate import find_delegate  # here: few programs have one
+
+        wanted = find_delegate(delegate, delegate_options)
     reasons = []
     for name in _BACKENDS if backend == "auto" else (backend,):
         try:
-            native = _native_class(name)(model_content=flatbuffer, num_threads=threads)
-            native.allocate_tensors()
+            native = _build(_package(name), flatbuffer, threads, wanted)
         # A missing package, a library that does not fit, NumPy's ABI, an operator too new: each backend raises its own.
         except Exception as error:
             reasons.append(f"{name}: {_reason(error)}")
         else:
-            return Interpreter(native, name, threads)
-    raise BackendError(f"no TFLite interpreter can run this model ({'; '.join(reasons)}). {_remedy(reasons, backend)}")
+            return Interpreter(native, name, threads, None if wanted is None else wanted.library)
+    named = "" if wanted is None else f" with the delegate {wanted.library}"
+    remedy = _remedy(reasons, backend, with_delegate=wanted is not None)
+    raise BackendError(f"no TFLite interpreter can run this model{named} ({'; '.join(reasons)}). {remedy}")
 
 
-def _native_class(name: str) -> Any:
+def _build(package: Any, flatbuffer: bytes, num_threads: int, delegate: Delegate | None) -> Any:
+    more = {}
+    if delegate is not None:
+        more["experimental_delegates"] = [package.load_delegate(delegate.library, delegate.options)]
+    native = package.Interpreter(model_content=flatbuffer, num_threads=num_threads, **more)
+    native.allocate_tensors()
+    return native
+
+
+def _package(name: str) -> Any:
+    """The module that holds a backend's ``Interpreter`` and ``load_delegate``."""
     if name == "ai-edge-litert":
-        from ai_edge_litert.interpreter import Interpreter as LiteRT
+        from ai_edge_litert import interpreter as litert
 
-        return LiteRT
-    from tflite_runtime.interpreter import Interpreter as TFLiteRuntime
+        return litert
+    from tflite_runtime import interpreter as tflite
 
-    return TFLiteRuntime
+    return tflite
 
 
 def _quantisation(name: str, details: dict[str, Any]) -> tuple[float | None, int]:
@@ -125,11 +155,11 @@ def _quantisation(name: str, details: dict[str, Any]) -> tuple[float | None, int
 def _reason(error: Exception) -> str:
     if isinstance(error, ModuleNotFoundError) and (error.name or "").startswith(("ai_edge_litert", "tflite_runtime")):
         return "not installed"
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
 
 
-def _remedy(reasons: list[str], backend: str) -> str:
+def _remedy(reasons: list[str], backend: str, *, with_delegate: bool) -> str:
     """What to do next on this machine."""
     tflite = next((reason for reason in reasons if reason.startswith("tflite-runtime")), "")
     if tflite and "not installed" not in tflite and int(np.__version__.split(".")[0]) >= 2:
@@ -144,6 +174,8 @@ def _remedy(reasons: list[str], backend: str) -> str:
         if backend == "auto":
             return 'Install one with: pip install "edge-ssd[device]"'
         return f"Install it with: pip install {backend}, or use backend='auto'"
+    if with_delegate:
+        return "Check that its device is there and that it takes such models, or leave the delegate out"
     if any("not installed" in reason for reason in reasons):
         return 'The model may need a newer interpreter: pip install --upgrade "edge-ssd[device]"'
     return "The model may be damaged or need a newer interpreter: pip install --upgrade ai-edge-litert"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from edge_ssd.errors import BundleError, NetworkError
 from edge_ssd.network import Network
@@ -17,8 +17,7 @@ FORMAT_VERSION = 1
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-@dataclass(frozen=True)
-class HeadSpec:
+class HeadSpec(NamedTuple):
     """One output of the flatbuffer: ``output`` is its name in the signature ``serving_default``."""
 
     level: int
@@ -38,8 +37,7 @@ class Defaults:
     max_detections: int
 
 
-@dataclass(frozen=True)
-class Metadata:
+class Metadata(NamedTuple):
     """The checked content of ``edge_ssd.json``.
 
     Attributes:

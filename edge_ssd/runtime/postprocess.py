@@ -7,7 +7,6 @@ steps, where it is one comparison of whole numbers, and only what passes is dequ
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -15,18 +14,21 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ssd.boxes import FloatArray, xyxy_to_cxcywh
-from edge_ssd.detection import softmax
 from edge_ssd.errors import NetworkError
 from edge_ssd.network import Network
 from edge_ssd.nms import by_score, nms_sorted
+from edge_ssd.runtime.scores import (
+    OneClassTable,
+    candidates,
+    float_scores,
+    integer_scores,
+    least_steps,
+    margin,
+    wide,
+)
 
 __all__ = ["Decoded", "Head", "Postprocess"]
 
-# The first threshold only has to let everything through that the exact one might keep. Its slack covers the
-# rounding of float32 softmax (in probability) and of float32 dequantisation (in quantisation steps).
-_SCORE_SLACK = 1e-5
-_STEP_SLACK = 0.05
-_MANY_COLUMNS = 8  # where looking twice begins to pay
 _LARGEST_EXPONENT = 60.0  # exp of it, times an anchor, is far from where float32 ends
 _NEVER = 2.0  # a threshold that no probability reaches
 
@@ -58,15 +60,20 @@ class Decoded(NamedTuple):
 class _Plan(NamedTuple):
     """What follows from the heads' quantisation and the settings, and so is the same for picture after picture.
 
-    ``steps`` [A]: the least difference of logits, in steps of the anchor's head, that may reach the threshold.
-    ``thresholds``: float32 [] or, where they differ, [classes]. ``class_table`` [2, A]: zero point and scale.
+    ``steps`` [A]: the least difference of logits, in steps of the anchor's head, that may reach the threshold;
+    ``fewest``: the least of them.
+    ``thresholds``: float32 [] or, where they differ, [classes].
+    ``table``: the scores of a network with one class and bytes for logits; of others None.
+    ``class_table`` [2, A]: zero point and scale of the anchor's class head.
     ``box_table`` [6, A]: the anchor's centre x, centre y, width and height, and its box head's zero point and scale.
     ``finite``: all heads are quantised, and no number that they can hold decodes to infinity.
     """
 
     key: tuple[Any, ...]
     steps: npt.NDArray[Any]
+    fewest: np.number[Any]
     thresholds: FloatArray
+    table: OneClassTable | None
     class_table: FloatArray
     box_table: FloatArray
     finite: bool
@@ -129,10 +136,9 @@ class Postprocess:
         max_detections: int | None,
         class_agnostic: bool,
     ) -> Decoded:
-        found = _candidates(logits, self._columns, plan.steps)
+        found, scores, class_ids = self._scored(logits, plan)
         if not len(found):
             return _NOTHING
-        found, scores, class_ids = self._score(logits, found, plan)
         boxes = self._decode(np.concatenate([head.values for head in box_heads], axis=None), found, plan)
         if not plan.finite:
             right = np.isfinite(boxes).all(axis=0)
@@ -143,33 +149,32 @@ class Postprocess:
         np.subtract(np.float32(0), chosen[:2], out=chosen[:2])  # not negative(), which makes −0 of 0
         return Decoded(chosen.T.copy(), scores[best], class_ids[best])
 
-    def _score(
-        self, logits: npt.NDArray[Any], found: npt.NDArray[np.intp], plan: _Plan
+    def _scored(
+        self, logits: npt.NDArray[Any], plan: _Plan
     ) -> tuple[npt.NDArray[np.intp], FloatArray, npt.NDArray[np.int64]]:
-        """Of the anchors ``found``, those that do reach the threshold, best first: anchors, scores, class ids."""
-        zero, scale = plan.class_table.take(found, axis=1)
-        rows = logits.reshape(-1, self._columns).take(found, axis=0)
-        # Softmax sees differences only. Those of whole numbers are exact, and scaled afterwards: anchors that are
-        # equally probable then score exactly the same, and their order decides between them in every runtime.
-        if self._columns == 2:  # softmax of two columns, as softmax() does it
-            powers = rows.T.astype(np.float32, order="C")
-            powers -= zero if logits.dtype.kind == "f" else powers[0].copy()
-            powers *= scale
-            powers -= np.maximum(powers[0], powers[1])
-            np.exp(powers, out=powers)
-            scores = powers[1] / (powers[0] + powers[1])
+        """Anchors that reach the threshold, best first, with their scores and class ids."""
+        if plan.table is not None:
+            margins = margin(logits, self._columns)
+            found = (margins >= plan.steps).nonzero()[0]
+        else:
+            found = candidates(logits, self._columns, plan.steps, plan.fewest)
+        if not len(found):
+            return found, _NOTHING.scores, _NOTHING.class_ids
+        if plan.table is not None:
+            found, scores = plan.table.best_first(found, margins)
             class_ids = np.zeros(len(found), np.int64)
         else:
-            real = rows.astype(np.float32)
-            real -= zero[:, None] if logits.dtype.kind == "f" else real[:, :1].copy()
-            real *= scale[:, None]
-            probabilities = softmax(real)[:, 1:]
-            class_ids = probabilities.argmax(axis=1).astype(np.int64, copy=False)
-            scores = probabilities[np.arange(len(found)), class_ids]
-        order = by_score(scores)
-        found, scores, class_ids = found[order], scores[order], class_ids[order]
+            rows = logits.reshape(-1, self._columns).take(found, axis=0)
+            zero, scale = plan.class_table.take(found, axis=1)
+            if logits.dtype.kind == "f":
+                scores, class_ids = float_scores((rows - zero[:, None]) * scale[:, None])
+            else:
+                scores, class_ids = integer_scores(rows, scale)
+            order = by_score(scores)
+            found, scores, class_ids = found.take(order), scores.take(order), class_ids.take(order)
         least = plan.thresholds if plan.thresholds.ndim == 0 else plan.thresholds[class_ids]
-        if least.ndim or not scores[-1] >= least:  # with one threshold the last is the first to fall below it
+        # With one threshold the last is the first to fall below it.
+        if least.ndim or not scores[-1] >= least:
             enough = scores >= least
             found, scores, class_ids = found[enough], scores[enough], class_ids[enough]
         return found, scores, class_ids
@@ -228,15 +233,20 @@ class Postprocess:
             others[[i for i in classes if 0 <= i < len(others)]] = False
             thresholds[others] = _NEVER
         uniform = bool((thresholds == thresholds[0]).all())
-        wide = _wide(dtype)
-        steps = np.array([_least_steps(float(thresholds.min()), head.scale) for head in class_heads])
-        if wide.kind == "i":
-            steps = np.clip(steps, np.iinfo(wide).min, np.iinfo(wide).max)
+        margins = wide(dtype)
+        steps = np.array([least_steps(float(thresholds.min()), head.scale) for head in class_heads])
+        if margins.kind == "i":
+            steps = np.clip(steps, np.iinfo(margins).min, np.iinfo(margins).max)
+        table = None
+        if self._columns == 2 and dtype.kind != "f" and dtype.itemsize == 1:
+            table = OneClassTable.of([1.0 if head.scale is None else head.scale for head in class_heads], self._sizes)
         class_table, box_table = self._quantisation(class_heads), self._quantisation(box_heads)
         return _Plan(
             key,
-            np.repeat(steps.astype(wide), self._sizes),
+            np.repeat(steps.astype(margins), self._sizes),
+            steps.astype(margins).min(),
             np.array(thresholds[0]) if uniform else thresholds,
+            table,
             class_table,
             np.concatenate([self._anchors, box_table]),
             all(head.scale is not None for head in (*class_heads, *box_heads))
@@ -262,61 +272,6 @@ class Postprocess:
 
 
 _NOTHING = Decoded(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
-
-
-def _candidates(logits: npt.NDArray[Any], columns: int, steps: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
-    """Anchors, ascending, whose margin is at least ``steps`` [A]: all that may score enough, and few others."""
-    if columns < _MANY_COLUMNS or logits.dtype.kind == "f":  # a NaN would hide the three beside it
-        return (_margin(logits, columns) >= steps).nonzero()[0]
-    # Many classes: first four anchors at a time, their highest logit of each class against their lowest of the
-    # background. Rows a quarter of the table apart are compared, so that NumPy goes through long runs of memory.
-    rows = logits.reshape(-1, columns)
-    quarter = len(rows) // 4
-    four = rows[: 4 * quarter]
-    highest = np.maximum.reduce(four.reshape(4, -1), axis=0).reshape(-1, columns)
-    highest[:, 0] = np.minimum.reduce(four[:, 0].reshape(4, -1), axis=0)
-    found = (_margin(highest, columns) >= steps.min()).nonzero()[0]
-    found = np.concatenate([*(found + i * quarter for i in range(4)), np.arange(4 * quarter, len(rows))])
-    enough: npt.NDArray[np.bool_] = _margin(rows.take(found, axis=0), columns) >= steps[found]
-    return found[enough]
-
-
-def _margin(logits: npt.NDArray[Any], columns: int) -> npt.NDArray[Any]:
-    """The best class's logit less the background's, [A], of logits [A · columns] in their own numbers."""
-    if columns == 2 and logits.dtype == np.int8:
-        # Both bytes of an anchor as one number of 16 bits, taken apart by shifts: these run over all anchors at
-        # once in vector registers, while every second byte would be fetched alone.
-        pairs = logits.view("<i2")
-        classes, background = pairs >> _BYTE, pairs << _BYTE
-        background >>= _BYTE
-        classes -= background
-        return classes
-    # A row a class: NumPy finds a maximum along a short last axis one element at a time.
-    rows = logits.reshape(-1, columns).T.copy()
-    best = rows[1] if columns == 2 else np.maximum.reduce(rows[1:], axis=0)
-    margin: npt.NDArray[Any] = np.subtract(best, rows[0], dtype=_wide(logits.dtype))
-    return margin
-
-
-_BYTE = np.int16(8)
-
-
-def _wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """The type that holds any difference of two numbers: of two int8 it needs nine bits."""
-    return np.dtype(np.float32) if dtype.kind == "f" else np.dtype(f"i{2 * dtype.itemsize}")
-
-
-def _least_steps(score_threshold: float, scale: float | None) -> float:
-    """How far a class must be above background, in quantisation steps (a float head's are 1), to reach the threshold.
-
-    A class's probability is at most what it would be against background alone, sigmoid(class − background); with
-    one class that is the probability itself. So the logit of the threshold bounds the difference from below.
-    """
-    threshold = min(score_threshold, 1.0) - _SCORE_SLACK
-    if threshold <= 0:
-        return -math.inf
-    least = math.log(threshold / (1 - threshold))
-    return least - _SCORE_SLACK if scale is None else math.ceil(least / scale - _STEP_SLACK)
 
 
 def _largest(head: Head) -> float:

@@ -8,8 +8,8 @@ bilinear filter (the same on every machine, unlike OpenCV's), values 0–255. Sc
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Union
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 import numpy as np
 import numpy.typing as npt
@@ -21,16 +21,29 @@ from edge_ssd.network import InputSpec
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
 
-__all__ = ["ImageArray", "ImageLike", "Placement", "as_rgb", "place", "preprocess", "read_image"]
+__all__ = [
+    "ImageArray",
+    "ImageLike",
+    "Placement",
+    "Resize",
+    "as_rgb",
+    "pillow_resize",
+    "place",
+    "preprocess",
+    "read_image",
+]
 
 ImageArray = npt.NDArray[np.uint8]
 ImageLike = Union[ImageArray, "PILImage", str, "os.PathLike[str]"]
 
+Resize = Callable[[ImageArray, tuple[int, int]], ImageArray]
+"""A picture, uint8 RGB [H, W, 3], and the (height, width) that it is to have → uint8 [height, width, 3]."""
+
 LETTERBOX_GREY = 114  # near the mean of photographs, so that the bars are no edge of their own
+_MAX_PIXELS = 2**28  # more than any camera takes; an array may be a view that claims any size
 
 
-@dataclass(frozen=True)
-class Placement:
+class Placement(NamedTuple):
     """Where a picture lies in the network's input, all in pixels.
 
     The picture of ``image_size`` (height, width) fills the rectangle ``left, top, width, height`` of an input of
@@ -77,25 +90,35 @@ def place(image_size: tuple[int, int], input_spec: InputSpec) -> Placement:
     return Placement(image_size, input_spec.size, left, top, width, height)
 
 
-def preprocess(image_rgb: ImageArray, input_spec: InputSpec) -> tuple[ImageArray, Placement]:
-    """Resize a picture to the network's input.
+def pillow_resize(image_rgb: ImageArray, size: tuple[int, int]) -> ImageArray:
+    """Pillow's antialiased bilinear filter, which the network was trained with: the same bits on every machine."""
+    from PIL import Image  # here: frames of the right size need no Pillow
+
+    height, width = size
+    return np.asarray(Image.fromarray(image_rgb).resize((width, height), Image.Resampling.BILINEAR))
+
+
+def preprocess(
+    image_rgb: ImageArray, input_spec: InputSpec, resize: Resize = pillow_resize
+) -> tuple[ImageArray, Placement]:
+    """Bring a picture to the network's input.
 
     Args:
         image_rgb: uint8 [H, W, 3], as :func:`as_rgb` gives it.
         input_spec: the network's input.
+        resize: what does it where the size is another.
 
     Returns:
         uint8 [height, width, 3] (the argument itself if it already fits) and where the picture lies in it.
     """
     placement = place(image_rgb.shape[:2], input_spec)
-    if image_rgb.shape[:2] == (placement.height, placement.width):
-        content = image_rgb
-    else:
-        from PIL import Image  # here: frames of the right size need no Pillow
-
-        size = (placement.width, placement.height)
-        content = np.asarray(Image.fromarray(image_rgb).resize(size, Image.Resampling.BILINEAR))
-    if content.shape[:2] == input_spec.size:
+    content, size = image_rgb, (placement.height, placement.width)
+    if image_rgb.shape[:2] != size:
+        content = resize(image_rgb, size)
+        kind, shape = getattr(content, "dtype", type(content).__name__), getattr(content, "shape", None)
+        if kind != np.uint8 or shape != (*size, 3):
+            raise ImageError(f"resize must give a uint8 array of shape {(*size, 3)}, gave {kind} of shape {shape}")
+    if size == input_spec.size:
         return np.ascontiguousarray(content), placement
     canvas = np.full((*input_spec.size, 3), LETTERBOX_GREY, np.uint8)
     bottom, right = placement.top + placement.height, placement.left + placement.width
@@ -160,7 +183,9 @@ def _check_array(image: npt.NDArray[Any]) -> ImageArray:
         )
     if 0 in image.shape:
         raise ImageError(f"a picture array must not be empty, got shape {list(image.shape)}")
-    return image
+    if image.shape[0] * image.shape[1] > _MAX_PIXELS:
+        raise ImageError(f"a picture array may have at most {_MAX_PIXELS} pixels, got shape {list(image.shape)}")
+    return np.asarray(image)  # of a subclass, say a masked array, the plain array
 
 
 def _is_pillow(image: object) -> bool:
@@ -185,7 +210,9 @@ def _convert(image: PILImage) -> ImageArray:
         return np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
     if image.mode == "F":
         raise ImageError("a picture of floating-point numbers has no agreed range; convert it to 8 bits first")
-    if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "La", "RGBa"):
+    if image.mode == "La":  # Pillow converts it to its twin only
+        image = image.convert("LA")
+    if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa"):
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, (255, 255, 255, 255))
         image = Image.alpha_composite(white, image)

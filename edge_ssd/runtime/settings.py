@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from types import EllipsisType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,8 +22,7 @@ ClassesLike = Iterable[str] | None | EllipsisType
 FlagLike = bool | EllipsisType
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """One value, never changed: whoever reads it has all of it from one moment.
 
     Attributes:
@@ -69,7 +67,7 @@ class Settings:
             change["classes"] = None if classes is None else _class_ids(classes, labels)
         if class_agnostic is not ...:
             change["class_agnostic"] = _flag("class_agnostic", class_agnostic)
-        return replace(self, **change)
+        return self._replace(**change)
 
 
 def _thresholds(

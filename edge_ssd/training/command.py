@@ -8,11 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge_ssd.data.anchors_command import input_size
+from edge_ssd.data.source import DataSource, add_data_options, data_source
 from edge_ssd.errors import SettingError
 from edge_ssd.training.recipe import Recipe, book_recipe
 
 if TYPE_CHECKING:
     from edge_ssd.data.dataset import Dataset
+    from edge_ssd.network import Network
     from edge_ssd.training.workers import Workers
 
 __all__ = ["add_arguments", "run"]
@@ -27,6 +30,7 @@ _EXAMPLES = """\
 examples:
   edge-ssd train --data pictures --out runs/first
   edge-ssd train --data pictures --out runs/first --resume
+  edge-ssd train --data pictures --classes fork,knife --anchors fit --out runs/cutlery
   edge-ssd train --data pictures --out runs/tuned --from runs/first/model.keras --epochs 10
   edge-ssd train --data bananas --out runs/book --recipe book
   edge-ssd train --data pictures --show-augmented sheet.png --crop --expand 2
@@ -40,6 +44,7 @@ _HELD_OUT = 0.15
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description, parser.epilog = _DESCRIPTION, _EXAMPLES
     parser.add_argument("--data", type=Path, metavar="DIR", help="data-set folder (with --resume: if it moved)")
+    add_data_options(parser)
     output = parser.add_mutually_exclusive_group(required=True)
     output.add_argument("--out", type=Path, metavar="RUN", help="folder of this run")
     output.add_argument(
@@ -59,10 +64,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
     network = parser.add_argument_group("network (default: the book's)")
-    network.add_argument("--input-size", type=_size, default=(256, 256), metavar="HxW", help="default 256x256")
+    network.add_argument("--input-size", type=input_size, default=(256, 256), metavar="HxW", help="default 256x256")
     network.add_argument("--width", type=float, default=1.0, help="channel multiplier, default 1")
     network.add_argument("--resize", choices=("stretch", "letterbox"), default="stretch", help="default stretch")
-
+    network.add_argument(
+        "--anchors",
+        choices=("book", "fit"),
+        default="book",
+        help="sizes and ratios: the book's, or fitted to the training boxes as 'edge-ssd data anchors' shows",
+    )
     network.add_argument(
         "--input-scale",
         type=float,
@@ -154,6 +164,7 @@ def run(args: argparse.Namespace) -> int:
 
     workers = quiet_tensorflow(lambda: _workers(args.strategy))
     assert workers is not None
+    from edge_ssd.data.dataset import problem_lines
     from edge_ssd.network import tiny_ssd
     from edge_ssd.progress import format_seconds
     from edge_ssd.training.history import HistoryRow
@@ -167,8 +178,11 @@ def run(args: argparse.Namespace) -> int:
         if changes or args.start_from:
             given = ", ".join("--" + name.replace("_", "-") for name in changes) or "--from"
             raise SettingError(f"a resumed run keeps its own recipe: leave out {given}, or start anew in another --out")
+        if args.classes or args.format:
+            raise SettingError("a resumed run keeps its own classes and format: leave out --classes and --format")
         config = load_run(args.out)
-        config = replace(config, data=args.data or config.data)
+        if args.data is not None:
+            config = replace(config, data=replace(config.data, folder=args.data))
         training, validation = _datasets(
             config.data, config.validation_split, config.recipe.seed, config.network.labels
         )
@@ -176,8 +190,9 @@ def run(args: argparse.Namespace) -> int:
         if args.data is None:
             raise SettingError("--data is missing: name the folder of labelled pictures to train on")
         recipe = replace(book_recipe() if args.recipe == "book" else Recipe(), **changes)
-        share = _held_out_share(args.data, args.validation_split)
-        training, validation = _datasets(args.data, share, recipe.seed)
+        source = data_source(args)
+        share = _held_out_share(source, args.validation_split)
+        training, validation = _datasets(source, share, recipe.seed)
         # The book's network sees pixels as they are.
         scale = args.input_scale
         if scale is None:
@@ -185,10 +200,14 @@ def run(args: argparse.Namespace) -> int:
         network = tiny_ssd(
             training.labels, input_size=args.input_size, width=args.width, resize=args.resize, input_scale=scale
         )
-        config = RunConfig(network, recipe, args.data, share)
+        if args.anchors == "fit":
+            network = _with_fitted_anchors(network, training, validation, recipe.seed)
+        config = RunConfig(network, recipe, source, share)
     network, recipe = config.network, config.recipe
-    for problem in dict.fromkeys((*training.problems, *validation.problems)):
-        print(f"warning: {problem}")
+    for notice in dict.fromkeys((*training.notices, *validation.notices)):
+        print(f"note: {notice}")
+    for line in problem_lines(tuple(dict.fromkeys((*training.problems, *validation.problems)))):
+        print(f"warning: {line}")
     print(
         f"{len(training.samples)} training and {len(validation.samples)} validation pictures, "
         f"{network.num_classes} class{'' if network.num_classes == 1 else 'es'}, "
@@ -224,7 +243,16 @@ def run(args: argparse.Namespace) -> int:
     )
     if not workers.is_chief:
         return 0
-    following = ["edge-ssd", "convert", model, "--data", config.data, "--out", f"{args.out.name}.tflite"]
+    following = [
+        "edge-ssd",
+        "convert",
+        model,
+        "--data",
+        config.data,
+        *config.data.options,
+        "--out",
+        f"{args.out.name}.tflite",
+    ]
     print(f"model: {model}{_which_epoch(args.out, recipe)}\nnext:  {shlex.join(map(str, following))}")
     return 0
 
@@ -251,7 +279,7 @@ def _which_epoch(folder: Path, recipe: Recipe) -> str:
     )
 
 
-def _held_out_share(folder: Path, asked: float | None) -> float | None:
+def _held_out_share(folder: DataSource, asked: float | None) -> float | None:
     """What share of the training pictures to hold out; None where the data set has a split for it."""
     from edge_ssd.data.load import available_splits
 
@@ -267,7 +295,7 @@ def _held_out_share(folder: Path, asked: float | None) -> float | None:
 
 
 def _datasets(
-    folder: Path, share: float | None, seed: int, labels: tuple[str, ...] | None = None
+    folder: DataSource, share: float | None, seed: int, labels: tuple[str, ...] | None = None
 ) -> tuple[Dataset, Dataset]:
     """The training and the validation pictures."""
     from edge_ssd.data.load import available_splits, load_dataset, split_dataset
@@ -278,9 +306,16 @@ def _datasets(
     return split_dataset(training, 1 - share, seed)
 
 
-def _size(text: str) -> tuple[int, int]:
-    height, _, width = text.lower().partition("x")
-    try:
-        return int(height), int(width)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected HEIGHTxWIDTH such as 256x256, got {text!r}") from None
+def _with_fitted_anchors(network: Network, training: Dataset, validation: Dataset, seed: int) -> Network:
+    """The network with anchors for the training boxes; what that brings is printed."""
+    from edge_ssd.data.anchor_fit import fit_anchors
+    from edge_ssd.data.anchor_match import match_anchors, network_boxes
+
+    fitted = replace(network, levels=fit_anchors(network_boxes(training, network.input), network.levels, seed))
+    boxes = network_boxes(validation, network.input)
+    before, after = (match_anchors(boxes, levels) for levels in (network.levels, fitted.levels))
+    print(
+        f"anchors fitted: {before.matched:.1%} → {after.matched:.1%} of the validation boxes match one, "
+        f"mean best IoU {before.mean_iou:.3f} → {after.mean_iou:.3f}"
+    )
+    return fitted

@@ -10,6 +10,7 @@ import json
 import sys
 from pathlib import Path
 
+from edge_ssd.data.source import add_data_options, data_source
 from edge_ssd.errors import ModelError
 
 __all__ = ["add_arguments", "run"]
@@ -24,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("model", type=Path, metavar="MODEL", help="a .keras model or a .tflite bundle")
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="a data set, its format is recognised")
+    add_data_options(parser)
     parser.add_argument(
         "--split",
         choices=("train", "val", "test"),
@@ -34,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from edge_ssd.data.dataset import problem_lines
     from edge_ssd.evaluation.evaluate import evaluate
     from edge_ssd.evaluation.pictures import held_out_pictures
     from edge_ssd.progress import Progress
@@ -55,9 +58,9 @@ def run(args: argparse.Namespace) -> int:
         heads, network, batch_size = bundle_heads(bundle), bundle.network, 1
     else:
         raise ModelError(f"{args.model}: expected a model that ends in .keras or .tflite")
-    dataset, part = held_out_pictures(args.data, network.labels, args.split, args.limit)
-    for problem in dataset.problems:
-        print(f"note: {problem}", file=sys.stderr)
+    dataset, part = held_out_pictures(data_source(args), network.labels, args.split, args.limit)
+    for line in problem_lines(dataset.problems):
+        print(f"note: {line}", file=sys.stderr)
     with Progress("evaluate", "pictures") as progress:
         result = evaluate(heads, network, dataset, batch_size=batch_size, progress=progress)
     precision = result.precision

@@ -19,6 +19,7 @@ from typing import Any
 import tensorflow as tf
 
 from edge_ssd.data.dataset import Dataset
+from edge_ssd.data.source import DataSource
 from edge_ssd.errors import DataError, ImageError, ModelError
 from edge_ssd.evaluation.keras_heads import keras_heads
 from edge_ssd.files import atomic_path, check_writable
@@ -53,13 +54,13 @@ class RunConfig:
     """What makes a run what it is.
 
     Attributes:
-        data: the data-set folder.
+        data: the data-set folder, and what is taken of it.
         validation_split: share of the training pictures that was held out; None where the set's own split serves.
     """
 
     network: Network
     recipe: Recipe
-    data: Path
+    data: DataSource
     validation_split: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -67,7 +68,7 @@ class RunConfig:
         return {
             "network": self.network.to_dict(),
             "recipe": self.recipe.to_dict(),
-            "data": str(self.data),
+            "data": self.data.to_dict(),
             "validation_split": self.validation_split,
         }
 
@@ -80,7 +81,8 @@ def load_run(folder: Path) -> RunConfig:
         return RunConfig(
             Network.from_dict(values["network"]),
             Recipe.from_dict(values["recipe"]),
-            Path(values["data"]),
+            # Earlier runs have the folder alone.
+            DataSource(Path(data)) if isinstance(data := values["data"], str) else DataSource.from_dict(data),
             values["validation_split"],
         )
     except FileNotFoundError:

@@ -22,7 +22,7 @@ class Candidates(NamedTuple):
     class_heads: list[Head]
     box_heads: list[Head]
     logits: np.ndarray
-    """The same dequantised: float32 [A, classes + 1]."""
+    """The same dequantised, less each anchor's largest, which softmax does not notice: float32 [A, classes + 1]."""
     offsets: np.ndarray
     """The same dequantised: float32 [A, 4]."""
 
@@ -64,7 +64,8 @@ def candidates(network: Network, number: int, kind: Kind, quantised: bool = True
     return Candidates(
         _heads(network, codes, _CLASS_SCALE),
         _heads(network, box_codes, _BOX_SCALE),
-        codes.astype(np.float32) * np.float32(_CLASS_SCALE),
+        # Differences first, as the runtime has them: where two score the same, so do they here.
+        (codes.astype(np.float32) - codes.max(axis=1, keepdims=True)) * np.float32(_CLASS_SCALE),
         box_codes.astype(np.float32) * np.float32(_BOX_SCALE),
     )
 

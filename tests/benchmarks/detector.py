@@ -1,12 +1,13 @@
 """What the runtime costs beside the interpreter it wraps: python tests/benchmarks/detector.py MODEL.tflite
 
 Start: fresh processes in turn, from Python having started to the first result. Stages: one detector, medians over many
-frames of 640×480. One thread, ai-edge-litert.
+frames of 640×480, resized by Pillow and, where there is one, by OpenCV. One thread unless told, ai-edge-litert.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from statistics import median
 import numpy as np
 
 from edge_ssd.runtime.detector import Detector
+from edge_ssd.runtime.preprocess import Resize
 
 START_TARGET, SHARE_TARGET = 1.3, 0.2
 
@@ -66,18 +68,25 @@ def start(model: str, shape: tuple[int, int, int], rounds: int) -> None:
         print(f"start  {name:42s} {1000 * median(values):6.1f} ms  {ratio:4.2f}  (target {START_TARGET})")
 
 
-def stages(model: str, frames: int) -> None:
+def stages(model: str, frames: int, threads: int, how: str, resize: Resize | None) -> None:
     frame = np.random.default_rng(0).integers(0, 256, (480, 640, 3)).astype(np.uint8)
     taken: dict[str, list[float]] = {}
-    with Detector(model, num_threads=1, backend="ai-edge-litert") as detector:
+    with Detector(model, num_threads=threads, backend="ai-edge-litert", resize=resize) as detector:
         for i in range(frames + 5):
             detector.detect(frame)
             for name, value in detector.timings.items() if i >= 5 else ():
                 taken.setdefault(name, []).append(value)
     milliseconds = {name: 1000 * median(values) for name, values in taken.items()}
     rest = milliseconds["preprocess"] + milliseconds["postprocess"]
-    print("stages " + "  ".join(f"{name} {value:.3f} ms" for name, value in milliseconds.items()))
+    print(f"stages, {how}: " + "  ".join(f"{name} {value:.3f} ms" for name, value in milliseconds.items()))
     print(f"       all but invoke: {rest / milliseconds['invoke']:.2f} of invoke (target {SHARE_TARGET})")
+
+
+def opencv() -> Resize:
+    import cv2
+
+    cv2.setNumThreads(1)
+    return lambda image, size: cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR_EXACT)
 
 
 def main() -> None:
@@ -85,12 +94,15 @@ def main() -> None:
     parser.add_argument("model")
     parser.add_argument("--rounds", type=int, default=10, help="processes of each kind")
     parser.add_argument("--frames", type=int, default=300)
+    parser.add_argument("--threads", type=int, default=1, help="of the interpreter, for the stages")
     args = parser.parse_args()
     model = str(Path(args.model).resolve())
     with Detector(model) as detector:
         height, width = detector.network.input.size
     start(model, (height, width, 3), args.rounds)
-    stages(model, args.frames)
+    stages(model, args.frames, args.threads, "Pillow", None)
+    if importlib.util.find_spec("cv2"):
+        stages(model, args.frames, args.threads, "OpenCV's exact bilinear filter", opencv())
 
 
 if __name__ == "__main__":

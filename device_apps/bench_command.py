@@ -1,0 +1,184 @@
+"""``edge-ssd bench``: how fast models are on this machine, and what they take to start."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from device_apps.arguments import positive_int, tell
+from edge_ssd.errors import SettingError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from device_apps.bench import FreshStart, Timing
+
+__all__ = ["add_arguments", "run"]
+
+_EXAMPLES = """\
+examples:
+  edge-ssd bench                                  the shipped model, with one thread and with more
+  edge-ssd bench float.tflite int8.tflite         side by side, with ratios to the first
+  edge-ssd bench mine.tflite --source photo.jpg --threads 4 --json
+
+The models take turns, block by block, so that what else the machine does falls on all alike. Times are the median and
+the 95th percentile, in milliseconds, of one detection in one picture: by default the model's self-test picture,
+enlarged to 640×480 as a camera's frame would be. Start and memory are of a process of its own.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Define the options."""
+    parser.description = "Time models on this machine, stage by stage and side by side."
+    parser.epilog = _EXAMPLES
+    parser.add_argument("models", nargs="*", type=Path, metavar="FILE.tflite", help="default: the shipped one")
+    parser.add_argument(
+        "--threads", type=int, nargs="+", metavar="N", help="default: 1, 2 and so on up to 4 or the cores"
+    )
+    parser.add_argument("--source", metavar="PICTURE", help="detect in this one, in its own size")
+    parser.add_argument("--size", metavar="WIDTHxHEIGHT", help="of the frame (default: 640x480, or that of --source)")
+    parser.add_argument("--frames", type=int, default=200, metavar="N", help="detections to time (default: 200)")
+    parser.add_argument("--warm-up", type=int, default=10, metavar="N", help="detections before those (default: 10)")
+    parser.add_argument(
+        "--backend",
+        choices=("auto", "ai-edge-litert", "tflite-runtime"),
+        default="auto",
+        help="the TFLite interpreter (default: the first that works)",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure and print; returns 0."""
+    from device_apps.bench import Case, enlarged, fresh_starts, reservations, time_cases
+    from device_apps.machine import cores, describe_machine
+    from edge_ssd.progress import Progress
+    from edge_ssd.runtime.detector import Detector
+    from edge_ssd.runtime.models import default_model
+    from edge_ssd.runtime.preprocess import read_image
+
+    positive_int("--frames", args.frames)
+    if args.warm_up < 0:
+        raise SettingError(f"--warm-up must be a whole number from 0, got {args.warm_up}")
+    size = None if args.size is None else _size(args.size)
+    models = args.models or [default_model()]
+    names = _names(models)
+    threads = args.threads or list(range(1, min(4, cores()) + 1))
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    with ExitStack() as stack:
+        cases = [
+            Case(name, stack.enter_context(Detector(model, num_threads=number, backend=args.backend)))
+            for name, model in zip(names, models, strict=True)
+            for number in threads
+        ]
+        if args.source is None:
+            image = enlarged(cases[0].detector.bundle.selftest.image, size or (480, 640))
+        else:
+            image = read_image(args.source)
+            image = enlarged(image, size or image.shape[:2])
+        starts = fresh_starts(models, image.shape[:2], threads[0], args.backend)
+        with Progress("timing", "rounds") as progress:
+            timings = time_cases(cases, image, args.frames, args.warm_up, progress)
+    doubts = reservations(timings, load)
+    machine = describe_machine()
+    if args.json:
+        report = _as_dict(machine, image.shape[:2], args.frames, timings, models, starts, doubts)
+        print(json.dumps(report, indent=2))
+        return 0
+    height, width = image.shape[:2]
+    print(f"{machine}\n{args.frames} detections in a frame of {width}×{height}, in turn; ms, p50/p95\n")
+    print(_timing_table(timings), _start_table(names, models, starts), sep="\n\n")
+    for line in doubts:
+        tell(f"note: {line}")
+    return 0
+
+
+def _size(text: str) -> tuple[int, int]:
+    """ "640x480" → (480, 640)."""
+    found = re.fullmatch(r"([1-9]\d{0,4})[x×]([1-9]\d{0,4})", text)
+    if found is None:
+        raise SettingError(f"--size must be WIDTHxHEIGHT, such as 640x480, got {text!r}")
+    return int(found[2]), int(found[1])
+
+
+def _names(models: Sequence[Path]) -> list[str]:
+    """What tells the files apart: their names, or their paths where names repeat."""
+    names = [path.name for path in models]
+    return names if len(set(names)) == len(names) else [str(path) for path in models]
+
+
+def _timing_table(timings: Sequence[Timing]) -> str:
+    rows = [["model", "interpreter", "threads", "preprocess", "invoke", "postprocess", "all", "a second", "ratio"]]
+    for timing in timings:
+        detector, stages = timing.case.detector, timing.stages
+        times = [f"{stages[stage].p50:.2f}/{stages[stage].p95:.2f}" for stage in (*rows[0][3:6], "detect")]
+        rate = f"{1e3 / stages['detect'].p50:.1f}"
+        rows.append(
+            [timing.case.name, detector.backend, str(detector.num_threads), *times, rate, f"{timing.ratio:.2f}"]
+        )
+    return _table(rows, left=2)
+
+
+def _start_table(names: Sequence[str], models: Sequence[Path], starts: Sequence[FreshStart]) -> str:
+    rows = [["model", "file", "start to first result", "most memory"]]
+    for name, model, start in zip(names, models, starts, strict=True):
+        memory = "unknown" if start.peak_bytes is None else f"{start.peak_bytes / 1e6:.0f} MB"
+        rows.append([name, f"{model.stat().st_size / 1e6:.2f} MB", f"{start.seconds:.2f} s", memory])
+    return _table(rows, left=1)
+
+
+def _table(rows: Sequence[Sequence[str]], left: int) -> str:
+    """Columns two spaces apart, the first ``left`` aligned to the left."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.ljust(w) if i < left else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def _as_dict(
+    machine: str,
+    size: tuple[int, ...],
+    frames: int,
+    timings: Sequence[Timing],
+    models: Sequence[Path],
+    starts: Sequence[FreshStart],
+    doubts: Sequence[str],
+) -> dict[str, Any]:
+    return {
+        "machine": machine,
+        "frame": {"width": size[1], "height": size[0]},
+        "detections": frames,
+        "timings": [
+            {
+                "model": str(timing.case.detector.bundle.path),
+                "backend": timing.case.detector.backend,
+                "threads": timing.case.detector.num_threads,
+                "ms": {
+                    stage: {k: round(v, 4) for k, v in both._asdict().items()} for stage, both in timing.stages.items()
+                },
+                "fps": round(1e3 / timing.stages["detect"].p50, 2),
+                "ratio": round(timing.ratio, 4),
+                "drift": round(timing.drift, 4),
+            }
+            for timing in timings
+        ],
+        "models": [
+            {
+                "model": str(model),
+                "bytes": model.stat().st_size,
+                "start_seconds": round(start.seconds, 3),
+                "peak_memory_bytes": start.peak_bytes,
+            }
+            for model, start in zip(models, starts, strict=True)
+        ],
+        "notes": list(doubts),
+    }

@@ -1,0 +1,119 @@
+"""The systemd unit of a camera service: restarted when it fails or hangs, and shut in as far as it can work so.
+
+Sources: systemd.service(5), systemd.exec(5), systemd.resource-control(5), of systemd 252 (Debian Bookworm).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+__all__ = ["unit_text"]
+
+_UNIT = """\
+# {name}.service: edge-ssd camera, kept running by systemd. Written by: edge-ssd service
+
+[Unit]
+Description=Edge SSD object detection ({name})
+Wants=network-online.target
+After=network-online.target time-sync.target
+# However often it fails, it is started again.
+StartLimitIntervalSec=0
+
+[Service]
+Type=notify
+NotifyAccess=main
+ExecStart={program} -m edge_ssd camera --config ${{CREDENTIALS_DIRECTORY}}/config.toml
+# systemd hands these files to the service, so they may hold passwords and belong to root alone.
+{credentials}
+Restart=on-failure
+RestartSec=5
+# The camera loop says that it is alive; a program that hangs is started anew.
+WatchdogSec=60
+TimeoutStartSec=120
+TimeoutStopSec=15
+
+# Its own user, and one folder to write to: videos, events, snapshots and the spool are in /var/lib/{name}.
+{user}
+StateDirectory={name}
+StateDirectoryMode=0750
+WorkingDirectory=%S/{name}
+UMask=0027
+SupplementaryGroups={groups}
+
+# Cameras, the picture memory that they share, pins, and what tells of throttling. Nothing else in /dev.
+DevicePolicy=closed
+DeviceAllow=char-video4linux rw
+DeviceAllow=char-media rw
+DeviceAllow=char-dma_heap rw
+DeviceAllow=char-gpiochip rw
+DeviceAllow=/dev/gpiomem rw
+DeviceAllow=/dev/vcio rw
+
+# The rest of the system is read-only or out of sight.
+ProtectSystem=strict
+ProtectHome={home}
+PrivateTmp=yes
+ProtectProc=invisible
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+NoNewPrivileges=yes
+CapabilityBoundingSet=
+AmbientCapabilities=
+RemoveIPC=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallErrorNumber=EPERM
+
+# A leak ends this service, not the machine.
+MemoryMax={memory_max}
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def unit_text(
+    name: str,
+    program: str,
+    credentials: Mapping[str, str],
+    *,
+    user: str | None,
+    groups: Sequence[str],
+    home: str,
+    memory_max: str,
+) -> str:
+    """The unit's text.
+
+    Args:
+        name: of the service and of its folder under /var/lib.
+        program: absolute path of the Python that has edge_ssd.
+        credentials: what files are called in the service, "config.toml" among them → their paths on the device.
+        user: runs it; None lets systemd make one up (DynamicUser).
+        groups: that the user needs for cameras and pins.
+        home: "yes" hides the home folders, "read-only" where the program is in one.
+        memory_max: systemd's words, such as "512M".
+    """
+    return _UNIT.format(
+        name=name,
+        program=_quoted(program),
+        credentials="\n".join(f"LoadCredential={name}:{path.replace('%', '%%')}" for name, path in credentials.items()),
+        user="DynamicUser=yes" if user is None else f"User={user}",
+        groups=" ".join(groups),
+        home=home,
+        memory_max=memory_max,
+    )
+
+
+def _quoted(word: str) -> str:
+    """A word of a command line as systemd reads it: systemd.service(5), "Command lines"."""
+    escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    return escaped if escaped == word and not set(word) & set(" \t'") else f'"{escaped}"'

@@ -1,0 +1,105 @@
+"""Which cameras Linux knows, and what they give. Asked with two of Video4Linux's calls, without opening a stream.
+
+Source: the kernel's Documentation/userspace-api/media/v4l, VIDIOC_QUERYCAP, VIDIOC_ENUM_FMT, VIDIOC_ENUM_FRAMESIZES.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Camera", "find_cameras"]
+
+# _IOR('V', 0, struct v4l2_capability), _IOWR('V', 2, struct v4l2_fmtdesc), _IOWR('V', 74, struct v4l2_frmsizeenum)
+_QUERYCAP, _ENUM_FMT, _ENUM_FRAMESIZES = 0x80685600, 0xC0405602, 0xC02C564A
+_CAPABILITY = struct.Struct("16s32s32sIII12x")
+_FORMAT = struct.Struct("III32s4sI12x")
+_FRAME_SIZE = struct.Struct("I4sIII24x")
+
+_CAPTURE, _CAPTURE_PLANES, _HAS_DEVICE_CAPS = 0x1, 0x1000, 0x80000000
+_MEMORY_TO_MEMORY = 0x8000 | 0x4000  # Codecs and picture processors, which are no cameras.
+_DISCRETE = 1
+_NOT_CAMERAS = ("bcm2835-isp", "bcm2835-codec", "pispbe", "rpivid", "rpi-hevc-dec")
+_CSI = ("unicam", "rp1-cfe", "bm2835 mmal")
+_MOST = 64  # Formats or sizes that a driver is asked for, in case one never ends its list.
+
+Ioctl = Callable[[int, int, bytearray], object]
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A capture device: its path, name, driver, whether it is a CSI sensor, and {format: sizes as (width, height)}."""
+
+    path: str
+    name: str
+    driver: str
+    csi: bool
+    formats: dict[str, tuple[tuple[int, int], ...]]
+
+
+def find_cameras(folder: Path = Path("/dev"), ioctl: Ioctl | None = None) -> list[Camera]:
+    """The cameras under ``folder``, by number; devices that cannot be opened are left out."""
+    if ioctl is None:
+        import fcntl
+
+        ioctl = fcntl.ioctl
+    paths = [path for path in folder.glob("video*") if re.fullmatch(r"video\d+", path.name)]
+    cameras = []
+    for path in sorted(paths, key=lambda path: int(path.name[5:])):
+        try:
+            device = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+        except OSError:
+            continue
+        try:
+            camera = _ask(str(path), device, ioctl)
+        except OSError:  # No Video4Linux device at all.
+            camera = None
+        finally:
+            os.close(device)
+        if camera is not None:
+            cameras.append(camera)
+    return cameras
+
+
+def _ask(path: str, device: int, ioctl: Ioctl) -> Camera | None:
+    answer = bytearray(_CAPABILITY.size)
+    ioctl(device, _QUERYCAP, answer)
+    driver, card, _, _, capabilities, of_device = _CAPABILITY.unpack(answer)
+    flags = of_device if capabilities & _HAS_DEVICE_CAPS else capabilities
+    driver_name = _text(driver)
+    if not flags & (_CAPTURE | _CAPTURE_PLANES) or flags & _MEMORY_TO_MEMORY or driver_name in _NOT_CAMERAS:
+        return None
+    kind = 1 if flags & _CAPTURE else 9  # V4L2_BUF_TYPE_VIDEO_CAPTURE, …_MPLANE
+    formats = {_text(code): tuple(_sizes(device, code, ioctl)) for code in _formats(device, kind, ioctl)}
+    return Camera(path, _text(card), driver_name, driver_name in _CSI, formats)
+
+
+def _formats(device: int, kind: int, ioctl: Ioctl) -> Iterator[bytes]:
+    for index in range(_MOST):
+        answer = bytearray(_FORMAT.pack(index, kind, 0, b"", b"", 0))
+        try:
+            ioctl(device, _ENUM_FMT, answer)
+        except OSError:  # EINVAL: there are no more.
+            return
+        yield _FORMAT.unpack(answer)[4]
+
+
+def _sizes(device: int, code: bytes, ioctl: Ioctl) -> Iterator[tuple[int, int]]:
+    for index in range(_MOST):
+        answer = bytearray(_FRAME_SIZE.pack(index, code, 0, 0, 0))
+        try:
+            ioctl(device, _ENUM_FRAMESIZES, answer)
+        except OSError:
+            return
+        _, _, kind, width, height = _FRAME_SIZE.unpack(answer)
+        if kind != _DISCRETE:  # A range, from this smallest size on: not listed.
+            return
+        yield width, height
+
+
+def _text(raw: bytes) -> str:
+    return raw.partition(b"\0")[0].decode("utf-8", "replace").strip()

@@ -1,0 +1,49 @@
+"""The two pages, each a file that needs nothing but itself, and the policy that lets nothing else run in them."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import re
+from pathlib import Path
+
+from starlette.responses import HTMLResponse
+
+__all__ = ["Page"]
+
+_MESSAGE = "<!-- message -->"
+
+
+class Page:
+    """A page of package data.
+
+    Its inline style and script are named by their hashes in the Content-Security-Policy
+    (https://www.w3.org/TR/CSP3/#match-element-to-source-list), so that nothing else runs, whatever a label says.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._text = (Path(__file__).parent / name).read_text(encoding="utf-8")
+        self._policy = "; ".join(
+            [
+                "default-src 'none'",
+                f"script-src {_hashes('script', self._text)}",
+                f"style-src {_hashes('style', self._text)}",
+                "img-src 'self' data:",
+                "connect-src 'self'",
+                "form-action 'self'",
+                "base-uri 'none'",
+                "frame-ancestors 'none'",
+            ]
+        )
+
+    def response(self, status: int = 200, message: str = "", headers: dict[str, str] | None = None) -> HTMLResponse:
+        """The page, with a message where it has a place for one."""
+        text = self._text.replace(_MESSAGE, html.escape(message))
+        return HTMLResponse(text, status, {"Content-Security-Policy": self._policy, **(headers or {})})
+
+
+def _hashes(tag: str, text: str) -> str:
+    contents = re.findall(rf"<{tag}>(.*?)</{tag}>", text, re.DOTALL)
+    digests = [base64.b64encode(hashlib.sha256(content.encode()).digest()).decode() for content in contents]
+    return " ".join(f"'sha256-{digest}'" for digest in digests) or "'none'"

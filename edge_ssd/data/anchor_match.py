@@ -1,0 +1,104 @@
+"""How well a network's anchors fit a data set's objects: the best IoU that each object finds, level by level."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_ssd.anchors import multibox_prior
+from edge_ssd.boxes import FloatArray, xyxy_to_cxcywh
+from edge_ssd.data.dataset import Dataset
+from edge_ssd.network import InputSpec, Level
+from edge_ssd.runtime.preprocess import place
+
+__all__ = ["MATCH_IOU", "AnchorMatch", "anchor_shapes", "match_anchors", "network_boxes", "shape_iou"]
+
+MATCH_IOU = 0.5
+"""From this IoU on the book's assignment gives an object an anchor; others get their one best anchor, however bad."""
+
+
+@dataclass(frozen=True)
+class AnchorMatch:
+    """How many objects find a matching anchor.
+
+    Attributes:
+        objects: how many there are.
+        matched: share of them with an anchor of IoU ≥ ``MATCH_IOU``.
+        matched_by_level: the same, for each level's anchors alone.
+        mean_iou: mean over the objects of their best IoU.
+        unmatched: the longer sides, in 0–1 of the input, of objects without a match.
+    """
+
+    objects: int
+    matched: float
+    matched_by_level: tuple[float, ...]
+    mean_iou: float
+    unmatched: FloatArray
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types; None for shares of no object."""
+        if not self.objects:
+            return {"objects": 0, "matched": None, "matched_by_level": None, "mean_iou": None}
+        return {
+            "objects": self.objects,
+            "matched": round(self.matched, 4),
+            "matched_by_level": [round(share, 4) for share in self.matched_by_level],
+            "mean_iou": round(self.mean_iou, 4),
+        }
+
+
+def network_boxes(dataset: Dataset, spec: InputSpec) -> FloatArray:
+    """Every box as the network sees it, stretched or letterboxed: float32 [N, 4], xyxy in 0–1 of the input.
+
+    Samples whose size is not known are left out.
+    """
+    boxes = [
+        place(sample.size, spec).from_pixels(sample.boxes_xyxy) for sample in dataset.samples if sample.size is not None
+    ]
+    return np.concatenate([np.zeros((0, 4), np.float32), *boxes])
+
+
+def anchor_shapes(level: Level) -> FloatArray:
+    """(width, height) of a level's anchors in a cell, float32 [anchors a cell, 2], in 0–1 of the input."""
+    return xyxy_to_cxcywh(multibox_prior(level.height, level.width, level.sizes, level.ratios))[
+        : level.anchors_per_cell, 2:
+    ]
+
+
+def shape_iou(boxes_cxcywh: FloatArray, level: Level, shapes: FloatArray) -> FloatArray:
+    """IoU of boxes [N, 4] with the best placed anchor of each shape [K, 2] in ``level``'s cells, float32 [N, K].
+
+    The best placed anchor is the one of the nearest cell, since overlap only falls with distance: so no object needs
+    to be compared with all anchors.
+    """
+    cells = np.array([level.width, level.height], np.float32)
+    centres = (np.clip(np.floor(boxes_cxcywh[:, :2] * cells), 0, cells - 1) + np.float32(0.5)) / cells
+    distance = np.abs(boxes_cxcywh[:, :2] - centres)
+    overlap = [  # of each axis, [N, K]
+        np.clip((size[:, None] + side) / 2 - apart[:, None], 0, np.minimum(size[:, None], side))
+        for size, side, apart in zip(boxes_cxcywh[:, 2:].T, shapes.T, distance.T, strict=True)
+    ]
+    intersection = overlap[0] * overlap[1]
+    union = boxes_cxcywh[:, 2:].prod(axis=1)[:, None] + shapes.prod(axis=1) - intersection
+    iou: FloatArray = intersection / union
+    return iou
+
+
+def match_anchors(boxes_xyxy: npt.ArrayLike, levels: Sequence[Level]) -> AnchorMatch:
+    """Compare boxes [N, 4], as :func:`network_boxes` gives them, with the anchors of ``levels``."""
+    boxes = xyxy_to_cxcywh(np.asarray(boxes_xyxy, np.float32).reshape(-1, 4))
+    if not len(boxes):
+        return AnchorMatch(0, 0.0, (0.0,) * len(levels), 0.0, np.zeros(0, np.float32))
+    iou = np.stack([shape_iou(boxes, level, anchor_shapes(level)).max(axis=1) for level in levels], axis=1)
+    best = iou.max(axis=1)
+    return AnchorMatch(
+        objects=len(boxes),
+        matched=float((best >= MATCH_IOU).mean()),
+        matched_by_level=tuple(float(share) for share in (iou >= MATCH_IOU).mean(axis=0)),
+        mean_iou=float(best.mean()),
+        unmatched=boxes[best < MATCH_IOU, 2:].max(axis=1),
+    )

@@ -1,0 +1,157 @@
+"""Pictures that are in a data set more than once: the same file, or nearly the same picture.
+
+What is in training and validation at once makes every figure look better than it is. The same bytes are certain; a
+near duplicate is a guess, by a small perceptual hash: brightness falling or rising between neighbours on a 16×16 grid.
+Frames of one video are found by it, and so are two shots of one scene from a tripod.
+
+Idea of the hash: N. Krawetz, 2013, "Kind of Like That" (there called dHash, 8×8).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["NEAR_BITS", "NEAR_SHARE", "DuplicateGroup", "find_duplicates", "find_near_duplicates", "perceptual_hash"]
+
+NEAR_BITS = 28
+NEAR_SHARE = 0.25
+"""Two pictures are called near duplicates where their hashes differ in at most ``NEAR_BITS`` of the 256 bits, and in at
+most this share of those that are set in either: on an even background few are set, and few of them can differ."""
+
+_SIDE = 16
+_CHUNK = 1024
+_HASH_BYTES = 1 << 20
+
+Progress = Callable[[int, "int | None"], None]
+
+
+@dataclass(frozen=True)
+class DuplicateGroup:
+    """Pictures that are (nearly) the same, with the split of each, sorted by path."""
+
+    pictures: tuple[tuple[str, Path], ...]
+    near: bool
+
+    @property
+    def across(self) -> bool:
+        """Whether they lie in more than one split."""
+        return len({split for split, _ in self.pictures}) > 1
+
+
+def find_duplicates(splits: Mapping[str, Sequence[Path]]) -> tuple[DuplicateGroup, ...]:
+    """Groups of files with the same bytes. Only files of equal size are read."""
+    by_size: dict[int, list[tuple[str, Path]]] = {}
+    for split, paths in splits.items():
+        for path in paths:
+            by_size.setdefault(_size(path), []).append((split, path))
+    groups: list[DuplicateGroup] = []
+    for size, candidates in by_size.items():
+        if size < 0 or len(candidates) < 2:
+            continue
+        by_digest: dict[bytes, list[tuple[str, Path]]] = {}
+        for split, path in candidates:
+            by_digest.setdefault(_digest(path), []).append((split, path))
+        groups += [_group(found, near=False) for digest, found in by_digest.items() if digest and len(found) > 1]
+    return tuple(sorted(groups, key=lambda group: group.pictures[0][1]))
+
+
+def find_near_duplicates(
+    splits: Mapping[str, Sequence[Path]], progress: Progress | None = None
+) -> tuple[DuplicateGroup, ...]:
+    """Groups of pictures that look the same and are not the same file; those that cannot be read are left out."""
+    pictures = [(split, path) for split, paths in splits.items() for path in paths]
+    hashes: list[npt.NDArray[np.bool_] | None] = []
+    with ThreadPoolExecutor() as pool:  # decoding releases the interpreter's lock
+        for number, found in enumerate(pool.map(perceptual_hash, [path for _, path in pictures]), 1):
+            hashes.append(found)
+            if progress is not None:
+                progress(number, len(pictures))
+    pictures = [picture for picture, found in zip(pictures, hashes, strict=True) if found is not None]
+    bits = np.array([found for found in hashes if found is not None], bool).reshape(-1, _SIDE * _SIDE)
+    groups = [
+        [pictures[index] for index in group]
+        for group in _connected(_near_pairs(bits), len(bits))
+        if len({pictures[index][1] for index in group}) > 1
+    ]
+    groups = [group for group in groups if len({_digest(path) for _, path in group}) > 1]
+    return tuple(sorted((_group(found, near=True) for found in groups), key=lambda group: group.pictures[0][1]))
+
+
+def perceptual_hash(path: Path) -> npt.NDArray[np.bool_] | None:
+    """bool [256]: where the upright grey picture, at 17×16, gets darker to the right; None where it cannot be read."""
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(path) as image:
+            # A JPEG is decoded at an eighth of its size where that is enough.
+            image.draft("L", (8 * _SIDE, 8 * _SIDE))
+            small = ImageOps.exif_transpose(image.convert("L"))
+            pixels = np.asarray(small.resize((_SIDE + 1, _SIDE), Image.Resampling.BOX), np.int16)
+    # Pillow's decoders raise nearly anything on damaged files, and decompression bombs warn.
+    except Exception:
+        return None
+    falls: npt.NDArray[np.bool_] = (pixels[:, 1:] < pixels[:, :-1]).reshape(-1)
+    return falls
+
+
+def _near_pairs(bits: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Index pairs (i < j) of rows that are near duplicates."""
+    rows = bits.astype(np.float32)
+    count = rows.sum(axis=1)
+    pairs: list[tuple[int, int]] = []
+    for start in range(0, len(rows), _CHUNK):
+        both = rows[start : start + _CHUNK] @ rows[start:].T
+        either = count[start : start + _CHUNK, None] + count[None, start:] - both
+        telling = np.minimum(either, bits.shape[1] - both)
+        alike = (either - both <= NEAR_BITS) & (either - both <= NEAR_SHARE * telling)
+        first, second = np.nonzero(np.triu(alike, 1))
+        pairs += zip((first + start).tolist(), (second + start).tolist(), strict=True)
+    return pairs
+
+
+def _connected(pairs: Sequence[tuple[int, int]], count: int) -> list[list[int]]:
+    """Groups of two or more indices that pairs connect, each sorted."""
+    parent = list(range(count))
+
+    def root(index: int) -> int:
+        while parent[index] != index:
+            parent[index] = parent[parent[index]]
+            index = parent[index]
+        return index
+
+    for one, other in pairs:
+        parent[root(other)] = root(one)
+    groups: dict[int, list[int]] = {}
+    for index in range(count):
+        groups.setdefault(root(index), []).append(index)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _group(found: Sequence[tuple[str, Path]], near: bool) -> DuplicateGroup:
+    return DuplicateGroup(tuple(sorted(found, key=lambda picture: picture[1])), near)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
+
+
+def _digest(path: Path) -> bytes:
+    """Empty for a file that cannot be read."""
+    digest = hashlib.blake2b(digest_size=16)
+    try:
+        with path.open("rb") as file:
+            while block := file.read(_HASH_BYTES):
+                digest.update(block)
+    except OSError:
+        return b""
+    return digest.digest()

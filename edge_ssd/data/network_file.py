@@ -1,0 +1,31 @@
+"""The network's description out of a model file, without loading the model."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+from edge_ssd.errors import EdgeSSDError, ModelError
+from edge_ssd.network import Network
+
+__all__ = ["read_network"]
+
+
+def read_network(path: Path) -> Network:
+    """The network of a ``.keras`` model or a ``.tflite`` bundle of ours; TensorFlow is not needed.
+
+    Raises ModelError or BundleError, naming the file.
+    """
+    if path.suffix == ".tflite":
+        from edge_ssd.runtime.bundle import read_bundle
+
+        return read_bundle(path).network
+    if not path.is_file():
+        raise ModelError(f"{path}: no such file; expected a model that ends in .keras or .tflite")
+    try:
+        # A .keras file is a ZIP, and the model's own get_config() is in its config.json.
+        with zipfile.ZipFile(path) as archive:
+            return Network.from_dict(json.loads(archive.read("config.json"))["config"]["network"])
+    except (zipfile.BadZipFile, KeyError, TypeError, ValueError, EdgeSSDError) as error:
+        raise ModelError(f"{path}: not a model that 'edge-ssd train' wrote ({error})") from None

@@ -1,0 +1,104 @@
+"""The camera loop against the bare detector: python tests/benchmarks/loop_speed.py [--model FILE] [--rounds N]
+
+Bare: preprocess, invoke and post-process in one thread, nothing else, on frames that lie in memory. The loop: the same
+detector in ``run_loop`` with the overlay drawn for every frame and no viewer, on a source that always has the next
+frame ready:
+
+    memory   the frames lie in memory, and the capture thread hands them over, each one copied
+    video    the capture thread decodes the shipped clip (480×360), over and over; bare has the same frames decoded
+
+One interpreter thread, frames of 640×480 for memory. Rounds of the four take turns; the median of each is compared.
+The processor's time in the loop's own thread is given beside it: other programs hardly disturb that, but it does not
+see what the loop waits for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from itertools import cycle, islice
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from endless import CLIP, Memory, Video
+
+from device_apps.capture import CaptureSource
+from device_apps.frames import Image
+from device_apps.loop import Result, run_loop
+from edge_ssd.runtime.detector import Detector
+from edge_ssd.runtime.models import default_model
+
+TARGET = 0.9
+
+
+class Looker:
+    """A sink that wants the overlay."""
+
+    finished = False
+
+    def write(self, result: Result) -> None:
+        assert result.annotated.flags.writeable
+
+    def idle(self) -> None:
+        pass
+
+
+class Rate(NamedTuple):
+    """Frames a second, by the clock and by the processor's time in this thread."""
+
+    clock: float
+    processor: float
+
+
+def rate(work: Callable[[], object], frames: int) -> Rate:
+    start, start_processor = time.perf_counter(), time.thread_time()
+    work()
+    return Rate(frames / (time.perf_counter() - start), frames / (time.thread_time() - start_processor))
+
+
+def bare(detector: Detector, images: list[Image], frames: int) -> Rate:
+    return rate(lambda: [detector.detect(image) for image in islice(cycle(images), frames)], frames)
+
+
+def loop(detector: Detector, open_grabber: Callable[[], Memory | Video], frames: int) -> Rate:
+    with CaptureSource(open_grabber, "benchmark") as source:
+        return rate(lambda: run_loop(source, detector, [Looker()], max_frames=frames), frames)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, help="default: the shipped one")
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--frames", type=int, default=200, help="in each round")
+    args = parser.parse_args()
+    video = Video(CLIP)
+    clip = [video.read() for _ in range(75)]
+    large = [np.asarray(cv2.resize(image, (640, 480), interpolation=cv2.INTER_AREA), np.uint8) for image in clip]
+    rates: dict[str, list[Rate]] = {"memory bare": [], "memory loop": [], "video bare": [], "video loop": []}
+    with Detector(args.model or default_model(), num_threads=1) as detector:
+        bare(detector, large, 50)
+        for _ in range(args.rounds):
+            rates["memory bare"].append(bare(detector, large, args.frames))
+            rates["memory loop"].append(loop(detector, lambda: Memory(large), args.frames))
+            rates["video bare"].append(bare(detector, clip, args.frames))
+            rates["video loop"].append(loop(detector, lambda: Video(CLIP), args.frames))
+        boxes = sum(len(detector.detect(image)) for image in clip) / len(clip)
+    print(f"{detector.backend}, one thread; {args.rounds} rounds of {args.frames} frames, {boxes:.1f} boxes a frame")
+    for kind in ("memory", "video"):
+        plain, looped = rates[f"{kind} bare"], rates[f"{kind} loop"]
+        each = [b.clock / a.clock for a, b in zip(plain, looped, strict=True)]
+        bare_fps, loop_fps = (median(each.clock for each in found) for found in (plain, looped))
+        processor = median(each.processor for each in looped) / median(each.processor for each in plain)
+        print(
+            f"{kind:6}  bare {bare_fps:6.1f} fps  loop {loop_fps:6.1f} fps  {loop_fps / bare_fps:.3f} "
+            f"(target {TARGET}), by rounds {median(each):.3f} ({min(each):.3f} to {max(each):.3f}); "
+            f"processor {processor:.3f}"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,225 @@
+"""How fast a source recovers from 200 failures: python tests/benchmarks/reconnect.py [failures] [http|rtsp]
+
+Real servers, MJPEG over HTTP and RTSP, on loopback. Each failure lasts a random time; the clock runs from the moment
+that the server is as it was to the first new picture in the loop. The limit is 3 s. The kinds come in turn, in one
+process and over one source each for HTTP and RTSP, as they would in months; what grows is printed at the end. The
+server is in the same process, so its memory is in there; that of the source alone is seen in many reconnects to a
+server apart.
+"""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import random
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from multiprocessing.connection import Connection
+from pathlib import Path
+from statistics import median
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from stream_servers import MjpegServer, RtspServer, cut, noise
+
+from device_apps.capture import CaptureSource
+from device_apps.opencv import open_stream
+from device_apps.sources import Source, open_source
+
+LIMIT_S = 3.0
+GIVE_UP_S = 60.0
+Server = MjpegServer | RtspServer
+
+
+@contextmanager
+def closed_socket(server: Server) -> Iterator[None]:
+    """The connection is closed; the next is served."""
+    server.drop_clients()
+    yield
+
+
+@contextmanager
+def restart(server: Server) -> Iterator[None]:
+    """Closed, and refused for a while."""
+    with server.away():
+        yield
+
+
+@contextmanager
+def silence(server: Server) -> Iterator[None]:
+    """Nothing on the open connection or on any that is made meanwhile; these never speak again."""
+    server.mute.set()
+    yield
+    server.mute.clear()
+
+
+@contextmanager
+def pause(server: Server) -> Iterator[None]:
+    """Nothing for a while, then the same connection goes on."""
+    server.paused.set()
+    yield
+    server.paused.clear()
+
+
+@contextmanager
+def silence_on_opening(server: Server) -> Iterator[None]:
+    """Closed; those who come are taken, and never get an answer."""
+    server.mute.set()
+    server.drop_clients()
+    yield
+    server.mute.clear()
+
+
+@contextmanager
+def corrupt(server: Server) -> Iterator[None]:
+    """Pictures that are noise, or end in the middle."""
+    server.spoil = random.choice((noise, cut))
+    yield
+    server.spoil = lambda picture: picture
+
+
+@contextmanager
+def size_change(server: Server) -> Iterator[None]:
+    """Closed, and back with another size."""
+    with server.away():
+        server.size = (96, 64) if server.size == (160, 128) else (160, 128)
+        yield
+
+
+@contextmanager
+def missing(server: Server) -> Iterator[None]:
+    """Closed, and 404 for a while."""
+    server.missing.set()
+    server.drop_clients()
+    yield
+    server.missing.clear()
+
+
+KINDS: tuple[Callable[[Server], AbstractContextManager[None]], ...] = (
+    closed_socket,
+    restart,
+    silence,
+    pause,
+    silence_on_opening,
+    corrupt,
+    size_change,
+    missing,
+)
+
+
+def look(source: Source, stop: threading.Event, seen: dict[str, float]) -> None:
+    """The loop: takes every frame and notes when it was read, and its width."""
+    while not stop.is_set():
+        frame = source.read(0.05)
+        if frame is not None:
+            seen["at"], seen["width"] = frame.captured_at, frame.image.shape[1]
+
+
+def seconds_to_recover(
+    kind: Callable[[Server], AbstractContextManager[None]], server: Server, source: Source, seen: dict[str, float]
+) -> float:
+    """One failure, from its end to the first frame that was read after it; infinite when there is none in a minute."""
+    before = source.counts.reconnects
+    with kind(server):
+        time.sleep(0.0 if kind is closed_socket else random.uniform(0.0, 6.0))
+    back = time.monotonic()
+    while time.monotonic() < back + GIVE_UP_S:
+        again = source.counts.reconnects > before or kind in (pause, corrupt)
+        if again and seen["at"] > back and (kind is not size_change or seen["width"] == server.size[0]):
+            return seen["at"] - back
+        time.sleep(0.005)
+    return float("inf")
+
+
+def resources() -> dict[str, int]:
+    """Threads, descriptors and resident kilobytes of this process, the server in it included."""
+    gc.collect()
+    status = Path("/proc/self/status").read_text()
+    resident = next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))
+    return {
+        "threads": threading.active_count(),
+        "descriptors": len(list(Path("/proc/self/fd").iterdir())),
+        "resident kB": int(resident),
+    }
+
+
+def settled(seconds: float = 20.0) -> dict[str, int]:
+    """The least of what is used within some seconds: those that are left behind take theirs to end."""
+    readings = []
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        readings.append(resources())
+        time.sleep(0.5)
+    return {key: min(reading[key] for reading in readings) for key in readings[0]}
+
+
+def serve(pipe: Connection) -> None:
+    """A server in a process of its own that ends each connection after a few pictures."""
+    with MjpegServer(fps=500, frames=3) as server:
+        pipe.send(server.url)
+        pipe.poll(None)
+
+
+def memory_of_reconnects() -> None:
+    """Print what the process holds after 200 reconnects and after 1000."""
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=serve, args=(theirs,))
+    process.start()
+    held = []
+    with CaptureSource(partial(open_stream, ours.recv()), "apart", pause=lambda attempt: 0.0) as source:
+        for reconnects in (200, 1000):
+            while source.counts.reconnects < reconnects:
+                source.read(0.05)
+            held.append(resources()["resident kB"])
+    ours.send("end")
+    process.join()
+    print(f"server apart: resident kB {held[0]} after 200 reconnects, {held[1]} after 1000")
+
+
+def main() -> int:
+    failures = int(sys.argv[1]) if len(sys.argv) > 1 else 200
+    servers = [server for server in (MjpegServer, RtspServer) if server.scheme in sys.argv[2:] or len(sys.argv) < 3]
+    memory_of_reconnects()
+    random.seed(5)
+    taken: dict[tuple[str, str], list[float]] = {}
+    lines: list[str] = []
+    for make in servers:
+        stop = threading.Event()
+        with make(fps=30) as server, open_source(server.url, notice=lines.append) as source:
+            seen: dict[str, float] = {"at": 0.0, "width": 0.0}
+            loop = threading.Thread(target=look, args=(source, stop, seen))
+            loop.start()
+            half = failures // len(servers)
+            before: dict[str, int] = {}
+            for number in range(half):
+                kind = KINDS[number % len(KINDS)]
+                if number == len(KINDS):  # After each kind once, when everything has been loaded.
+                    before = settled()
+                seconds = seconds_to_recover(kind, server, source, seen)
+                taken.setdefault((kind.__name__.replace("_", " "), server.scheme), []).append(seconds)
+                print(f"{number + 1:4} {server.scheme:4} {kind.__name__:20} {seconds:6.2f} s", file=sys.stderr)
+                time.sleep(random.uniform(0.2, 1.0))
+            after = settled()
+            print(f"{server.scheme}: {source.counts}")
+            for key, value in before.items():
+                print(f"  {key:12} {value} after {len(KINDS)} failures, {after[key]} after {half}")
+            stop.set()
+            loop.join()
+    print(f"{'failure':22}{'':6}{'times':>6}{'median':>9}{'worst':>9}")
+    for (name, scheme), seconds_each in sorted(taken.items()):
+        worst = max(seconds_each)
+        print(f"{name:22}{scheme:6}{len(seconds_each):6}{median(seconds_each):7.2f} s{worst:7.2f} s")
+    everything = [seconds for seconds_each in taken.values() for seconds in seconds_each]
+    late = sum(seconds > LIMIT_S for seconds in everything)
+    print(f"{len(everything)} failures: median {median(everything):.2f} s, worst {max(everything):.2f} s, {late} late")
+    return 1 if late else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

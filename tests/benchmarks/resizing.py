@@ -1,0 +1,113 @@
+"""Other ways to bring a picture to size than Pillow's filter: what they save and what they cost.
+
+    python tests/benchmarks/resizing.py [MODEL.tflite --data DIR --split test]
+
+Time: a frame of 640×480 to 256×256, one thread. With a bundle and a labelled data set that it was not trained on, the
+average precision too, each picture made at most 640 pixels wide or high first, as a camera would give it: the network
+was trained on Pillow's pixels, and every other filter shows it others. OpenCV's ways need opencv-python.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+from collections.abc import Iterable
+
+import numpy as np
+from PIL import Image
+from timing import interleaved
+
+from edge_ssd.data.load import load_dataset
+from edge_ssd.evaluation.evaluate import decode, score_predictions
+from edge_ssd.runtime.bundle import read_bundle
+from edge_ssd.runtime.interpreter import open_interpreter
+from edge_ssd.runtime.postprocess import Postprocess
+from edge_ssd.runtime.preprocess import ImageArray, Resize, pillow_resize, place, preprocess, read_image
+
+LONGEST = 640
+
+
+def pillow(filter: Image.Resampling, gap: float | None = None) -> Resize:
+    def resize(image: ImageArray, size: tuple[int, int]) -> ImageArray:
+        return np.asarray(Image.fromarray(image).resize(size[::-1], filter, reducing_gap=gap))
+
+    return resize
+
+
+def opencv(filter: int) -> Resize:
+    import cv2
+
+    cv2.setNumThreads(1)
+
+    def resize(image: ImageArray, size: tuple[int, int]) -> ImageArray:
+        return cv2.resize(image, size[::-1], interpolation=filter)
+
+    return resize
+
+
+def ways() -> dict[str, Resize]:
+    found = {
+        "Pillow bilinear (the runtime's)": pillow_resize,
+        "Pillow bilinear, reducing_gap=1": pillow(Image.Resampling.BILINEAR, 1.0),
+        "Pillow box": pillow(Image.Resampling.BOX),
+    }
+    if importlib.util.find_spec("cv2"):
+        import cv2
+
+        for name in ("INTER_AREA", "INTER_LINEAR_EXACT", "INTER_LINEAR"):
+            found[f"cv2.{name}"] = opencv(getattr(cv2, name))
+    return found
+
+
+def time_them() -> None:
+    frame = np.random.default_rng(0).integers(0, 256, (480, 640, 3)).astype(np.uint8)
+    things = {name: lambda way=way: way(frame, (256, 256)) for name, way in ways().items()}
+    for name, taken in interleaved(things, 300).items():
+        print(f"{name:34s} {taken / 1000:6.3f} ms")
+
+
+def score_them(model: str, data: str, split: str) -> None:
+    bundle = read_bundle(model)
+    dataset = load_dataset(data, split=split, labels=bundle.labels)
+    pictures = [read_image(sample.path) for sample in dataset.samples]
+    placements = [place(picture.shape[:2], bundle.network.input) for picture in pictures]
+    frames = [as_a_camera(picture) for picture in pictures]
+    interpreter, postprocess = open_interpreter(bundle.flatbuffer), Postprocess(bundle.network)
+
+    def detections(way: Resize) -> Iterable[object]:
+        for frame in frames:
+            heads = interpreter.invoke(preprocess(frame, bundle.network.input, way)[0])
+            of = [
+                [heads[head.output] for head in kind] for kind in (bundle.details.class_heads, bundle.details.box_heads)
+            ]
+            yield decode(postprocess, *of)
+
+    print(f"{bundle.name} on {data}, {split}: {len(frames)} pictures")
+    for name, way in ways().items():
+        found = score_predictions(dataset, detections(way), placements)
+        print(f"{name:34s} AP {found.ap:.3f}  AP50 {found.ap50:.3f}  AP75 {found.ap75:.3f}")
+
+
+def as_a_camera(picture: ImageArray) -> ImageArray:
+    height, width = picture.shape[:2]
+    ratio = LONGEST / max(height, width)
+    if ratio >= 1:
+        return picture
+    return np.asarray(
+        Image.fromarray(picture).resize((round(width * ratio), round(height * ratio)), Image.Resampling.LANCZOS)
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", nargs="?")
+    parser.add_argument("--data")
+    parser.add_argument("--split", default="test")
+    args = parser.parse_args()
+    time_them()
+    if args.model is not None and args.data is not None:
+        score_them(args.model, args.data, args.split)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+"""A real Mosquitto on loopback, certificates for it, and clients that look at it."""
+
+from __future__ import annotations
+
+import getpass
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from conftest import skip_or_fail
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+__all__ = ["Mosquitto", "Observer", "certificates", "free_port", "need"]
+
+
+def need(*programs: str) -> None:
+    """Skip (in CI: fail) where a program is not installed."""
+    for program in programs:
+        if _find(program) is None:
+            skip_or_fail(f"{program} is not installed")
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+class Mosquitto:
+    """A broker on one port of loopback that can be killed and started again; a context manager.
+
+    Args:
+        folder: for its configuration and log.
+        settings: further lines of mosquitto.conf(5); anonymous clients are let in unless they say something else.
+    """
+
+    def __init__(self, folder: Path, settings: Iterable[str] = ("allow_anonymous true",)) -> None:
+        self.port = free_port()
+        self.log = folder / "mosquitto.log"
+        self._config = folder / "mosquitto.conf"
+        lines = [
+            f"listener {self.port} 127.0.0.1",
+            f"user {getpass.getuser()}",
+            "persistence false",
+            "max_inflight_messages 0",
+            "max_queued_messages 0",
+            *settings,
+        ]
+        self._config.write_text("\n".join(lines) + "\n")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        program = _find("mosquitto")
+        assert program is not None
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen([program, "-c", str(self._config), "-v"], stdout=log, stderr=log)
+        end = time.monotonic() + 30
+        while True:
+            assert self._process.poll() is None, self.log.read_text()
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                return
+            except OSError:
+                assert time.monotonic() < end, self.log.read_text()
+                time.sleep(0.01)
+
+    def kill(self) -> None:
+        """End it at once, as a power cut would; what it had in memory is gone."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        self._end(signal.SIGTERM)
+
+    def _end(self, number: int) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
+            self._process.wait(30)
+            self._process = None
+
+    def __enter__(self) -> Mosquitto:
+        self.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.kill()
+
+
+class Observer:
+    """Another client, which keeps every message in the order in which it comes; a context manager.
+
+    It subscribes with QoS 0: then it never writes to the broker, and a broker that dies in the middle of something
+    cannot make it lose what has arrived already.
+    """
+
+    def __init__(self, port: int, topic: str = "#", **access: object) -> None:
+        self.messages: list[tuple[str, str, bool]] = []
+        self._subscribed = threading.Event()
+        self._topic = topic
+        client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5, reconnect_on_failure=False)
+        self.gone = threading.Event()  # The connection is over, and all that came over it was read.
+        client.on_disconnect = lambda *rest: self.gone.set()
+        client.on_connect = lambda client, *rest: client.subscribe(self._topic, qos=0)
+        client.on_subscribe = lambda *rest: self._subscribed.set()
+        client.on_message = self._keep
+        if "user" in access:
+            client.username_pw_set(str(access["user"]), str(access["password"]))
+        if "ca" in access:
+            client.tls_set(ca_certs=str(access["ca"]))
+        client.connect("127.0.0.1", port)
+        client.loop_start()
+        self._client = client
+        assert self._subscribed.wait(30), "the broker does not take the subscription"
+
+    def _keep(self, client: Client, userdata: object, message: MQTTMessage) -> None:
+        self.messages.append((message.topic, message.payload.decode(), message.retain))
+
+    def latest(self) -> dict[str, str]:
+        """The last payload of each topic."""
+        return {topic: payload for topic, payload, _ in list(self.messages)}
+
+    def of(self, topic: str) -> list[str]:
+        return [payload for name, payload, _ in list(self.messages) if name == topic]
+
+    def __enter__(self) -> Observer:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+def certificates(folder: Path) -> tuple[Path, list[str]]:
+    """A CA's certificate, and Mosquitto's lines for a certificate of 127.0.0.1 and localhost that it signed."""
+
+    def openssl(*arguments: str) -> None:
+        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True, timeout=60)
+
+    (folder / "names").write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
+    key = ("-newkey", "rsa:2048", "-nodes")
+    usage = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")
+    openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=test CA", *usage)
+    openssl("req", *key, "-keyout", "broker.key", "-out", "broker.csr", "-subj", "/CN=broker")
+    signed = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names")
+    openssl("x509", "-req", "-in", "broker.csr", "-out", "broker.pem", *signed)
+    return folder / "ca.pem", [f"certfile {folder / 'broker.pem'}", f"keyfile {folder / 'broker.key'}"]
+
+
+def password_file(folder: Path, user: str, password: str) -> Path:
+    path = folder / "passwords"
+    path.touch(mode=0o600)
+    program = _find("mosquitto_passwd")
+    assert program is not None
+    subprocess.run([program, "-b", str(path), user, password], check=True, capture_output=True, timeout=60)
+    return path
+
+
+@pytest.fixture
+def broker(tmp_path: Path):  # type: ignore[no-untyped-def]
+    need("mosquitto")
+    folder = tmp_path / "broker"
+    folder.mkdir()
+    with Mosquitto(folder) as mosquitto:
+        yield mosquitto
+
+
+def _find(program: str) -> str | None:
+    return shutil.which(program) or shutil.which(program, path="/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin")

@@ -1,0 +1,100 @@
+"""Stands in for picamera2, whose hardware is not here: the part of its documented interface that is used.
+
+Source: Raspberry Pi Ltd, "The Picamera2 Library", §3 (starting and stopping), §4.2 (configurations), §6.1 (capturing
+arrays) and appendix A (pixel formats: "RGB888" has its bytes in the order B, G, R, "BGR888" in the order R, G, B). One
+process opens a camera once; what is done out of order raises, as it does there.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+import types
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+__all__ = ["Picamera2", "install"]
+
+_RGB = (250, 120, 10)  # What the camera sees, everywhere.
+_BYTES = {"BGR888": (0, 1, 2), "RGB888": (2, 1, 0), "XBGR8888": (0, 1, 2, 3), "XRGB8888": (2, 1, 0, 3)}
+
+
+class Picamera2:
+    """One camera.
+
+    Attributes:
+        made: every object made so far.
+        cameras: how many are connected.
+        flowing: cleared to make the camera give no more frames; its captures then block.
+    """
+
+    made: ClassVar[list[Picamera2]] = []
+    cameras: ClassVar[int] = 1
+    flowing: ClassVar[threading.Event] = threading.Event()
+    in_use: ClassVar[bool] = False
+
+    def __init__(self, camera_num: int = 0) -> None:
+        if camera_num >= self.cameras:
+            raise IndexError("list index out of range")
+        if Picamera2.in_use:
+            raise RuntimeError("Camera __init__ sequence did not complete.")
+        Picamera2.in_use = True
+        self.configuration: dict[str, Any] | None = None
+        self.started = False
+        self.closed = False
+        self.made.append(self)
+
+    def create_video_configuration(
+        self, main: dict[str, Any] | None = None, controls: dict[str, Any] | None = None, buffer_count: int = 6
+    ) -> dict[str, Any]:
+        return {
+            "main": {"format": "XBGR8888", "size": (1280, 720), **(main or {})},
+            "controls": {"FrameDurationLimits": (33333, 33333), **(controls or {})},
+            "buffer_count": buffer_count,
+        }
+
+    def configure(self, camera_config: dict[str, Any]) -> None:
+        if self.started:
+            raise RuntimeError("Camera must be stopped before configuring")
+        if camera_config["main"]["format"] not in _BYTES:
+            raise RuntimeError("Format not supported")
+        self.configuration = camera_config
+
+    def start(self) -> None:
+        if self.configuration is None:
+            raise RuntimeError("Camera has not been configured")
+        self.started = True
+
+    def capture_array(self, name: str = "main") -> np.ndarray:
+        if not self.started:
+            raise RuntimeError("Camera is not started")
+        assert self.configuration is not None
+        time.sleep(0.01)
+        self.flowing.wait(20)
+        stream = self.configuration[name]
+        width, height = stream["size"]
+        return np.tile(
+            np.array([(*_RGB, 255)[byte] for byte in _BYTES[stream["format"]]], np.uint8), (height, width, 1)
+        )
+
+    def stop(self) -> None:
+        self.started = False
+
+    def close(self) -> None:
+        self.stop()
+        self.closed = True
+        Picamera2.in_use = False
+
+
+def install(monkeypatch: pytest.MonkeyPatch) -> type[Picamera2]:
+    """Make ``from picamera2 import Picamera2`` find the stand-in, as new."""
+    module = types.ModuleType("picamera2")
+    module.Picamera2 = Picamera2  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "picamera2", module)
+    Picamera2.made.clear()
+    Picamera2.flowing.set()
+    Picamera2.in_use = False
+    return Picamera2

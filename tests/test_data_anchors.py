@@ -1,0 +1,138 @@
+"""edge_ssd.data.anchor_match and .anchor_fit: against brute force, on sets with a known answer, and on real boxes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge_ssd.boxes import box_iou, xyxy_to_cxcywh
+from edge_ssd.cli import main
+from edge_ssd.data.anchor_fit import fit_anchors
+from edge_ssd.data.anchor_match import anchor_shapes, match_anchors, network_boxes, shape_iou
+from edge_ssd.data.dataset import Dataset, Sample
+from edge_ssd.data.load import load_dataset
+from edge_ssd.errors import DataError
+from edge_ssd.network import InputSpec, Network, tiny_ssd
+
+BOOK = tiny_ssd(("thing",))
+WIDE = tiny_ssd(("thing",), input_size=(192, 320))
+
+
+def random_boxes(count: int, seed: int, low: float = 0.02, high: float = 1.0) -> np.ndarray:  # type: ignore[type-arg]
+    rng = np.random.default_rng(seed)
+    size = np.exp(rng.uniform(np.log(low), np.log(high), (count, 2)))
+    corner = rng.uniform(0, 1, (count, 2)) * (1 - np.minimum(size, 1))
+    return np.concatenate([corner, corner + size], axis=1).astype(np.float32)
+
+
+@settings(max_examples=30)
+@given(seed=st.integers(0, 10_000), network=st.sampled_from([BOOK, WIDE]))
+def test_the_nearest_cell_s_anchor_is_the_best_of_all(seed: int, network: Network) -> None:
+    boxes = random_boxes(20, seed)
+    for level in network.levels:
+        shapes = anchor_shapes(level)
+        iou = box_iou(boxes, level.anchors()).reshape(len(boxes), -1, level.anchors_per_cell).max(axis=1)
+        assert shapes.shape == (level.anchors_per_cell, 2)
+        np.testing.assert_allclose(shape_iou(xyxy_to_cxcywh(boxes), level, shapes), iou, atol=2e-5)
+
+
+def test_shares_by_level_worked_out_by_hand() -> None:
+    # A 16×16 cell's own anchor of size .37, the whole picture, and a speck that nothing matches.
+    half = 0.37 / 2
+    centre = 8.5 / 16
+    boxes = [[centre - half, centre - half, centre + half, centre + half], [0, 0, 1, 1], [0.5, 0.5, 0.51, 0.52]]
+    found = match_anchors(boxes, BOOK.levels)
+    # The first overlaps level 0's .272 square with .54 too; the second 1×1's .961 square, and the .79 one of 4×4 that
+    # lies nearest (.79² = .62) but for what reaches out of the picture.
+    assert found.objects == 3
+    assert found.matched == pytest.approx(2 / 3)
+    assert found.matched_by_level[1] == pytest.approx(1 / 3)
+    assert found.matched_by_level[4] == pytest.approx(1 / 3)
+    np.testing.assert_allclose(found.unmatched, [0.02], rtol=1e-5)
+
+
+def test_no_boxes_match_nothing_and_cannot_be_fitted() -> None:
+    found = match_anchors(np.zeros((0, 4)), BOOK.levels)
+    assert (found.objects, found.matched, len(found.unmatched)) == (0, 0.0, 0)
+    assert found.to_dict()["matched"] is None
+    with pytest.raises(DataError, match="there is no box"):
+        fit_anchors(np.zeros((0, 4)), BOOK.levels)
+
+
+def test_boxes_are_taken_as_the_network_sees_them() -> None:
+    sample = Sample(Path("a.png"), np.array([[0, 0, 100, 50]], np.float32), np.array([0]), (100, 200))
+    unknown = Sample(Path("b.png"), np.array([[0, 0, 1, 1]], np.float32), np.array([0]))
+    dataset = Dataset(Path("set"), ("thing",), (sample, unknown), "voc")
+    assert network_boxes(dataset, InputSpec()).tolist() == [[0, 0, 0.5, 0.5]]
+    # 100×200 in 256×256 is 128 rows, from row 64 on.
+    assert network_boxes(dataset, InputSpec(resize="letterbox")).tolist() == [[0, 0.25, 0.5, 0.5]]
+
+
+@pytest.mark.parametrize("network", [BOOK, WIDE])
+def test_one_shape_everywhere_is_found(network: Network) -> None:
+    # .5 wide and .08 high: far from any of the book's anchors.
+    rng = np.random.default_rng(0)
+    corner = rng.uniform(0, 1, (200, 2)) * [0.5, 0.92]
+    boxes = np.concatenate([corner, corner + np.array([0.5, 0.08])], axis=1)
+    fitted = fit_anchors(boxes, network.levels)
+    shapes = np.concatenate([anchor_shapes(level) for level in fitted])
+    assert np.abs(np.log(shapes / [0.5, 0.08])).max(axis=1).min() < 0.01
+    assert match_anchors(boxes, network.levels).matched < 0.2
+    assert match_anchors(boxes, fitted).matched > 0.95
+
+
+@settings(max_examples=10)
+@given(seed=st.integers(0, 1000), count=st.integers(1, 60))
+def test_never_worse_always_the_same_and_as_many(seed: int, count: int) -> None:
+    boxes = random_boxes(count, seed)
+    before = match_anchors(boxes, BOOK.levels)
+    fitted = fit_anchors(boxes, BOOK.levels, seed)
+    after = match_anchors(boxes, fitted)
+    assert after.mean_iou >= before.mean_iou
+    assert after.matched >= before.matched
+    assert fitted == fit_anchors(boxes, BOOK.levels, seed)
+    for old, new in zip(BOOK.levels, fitted, strict=True):
+        assert (old.height, old.width) == (new.height, new.width)
+        assert (len(old.sizes), len(old.ratios)) == (len(new.sizes), len(new.ratios))
+
+
+def test_coarse_levels_keep_their_anchors_where_objects_are_small() -> None:
+    fitted = fit_anchors(random_boxes(100, 1, 0.04, 0.2), BOOK.levels)
+    assert fitted[0] != BOOK.levels[0]
+    assert fitted[2:] == BOOK.levels[2:]
+
+
+@pytest.mark.parametrize(
+    ("name", "settings_", "before", "after"),
+    [
+        ("bccd", {}, 0.92, 0.97),
+        ("bananas", {}, 0.92, 0.99),
+        ("bccd", {"input_size": (192, 320), "resize": "letterbox"}, 0.93, 0.95),
+    ],
+)
+def test_fitted_to_training_boxes_they_match_more_of_the_validation_boxes(
+    shared_data: Path, name: str, settings_: dict[str, object], before: float, after: float
+) -> None:
+    training, validation = (load_dataset(shared_data / name, split) for split in ("train", "val"))
+    network = tiny_ssd(training.labels, **settings_)  # type: ignore[arg-type]
+    fitted = fit_anchors(network_boxes(training, network.input), network.levels)
+    boxes = network_boxes(validation, network.input)
+    assert match_anchors(boxes, network.levels).matched < before
+    assert match_anchors(boxes, fitted).matched > after
+
+
+def test_the_command_prints_a_table_and_json(shared_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = shared_data / "playing_cards"
+    assert main(["data", "anchors", str(folder)]) == 0
+    text = capsys.readouterr().out
+    assert "anchors fitted to 527 boxes" in text
+    assert "val   143 boxes: 100.0% →" in text
+    assert main(["data", "anchors", str(folder), "--input-size", "192x320", "--resize", "letterbox", "--json"]) == 0
+    parsed = json.loads(capsys.readouterr().out)
+    assert (parsed["levels"][0]["height"], parsed["levels"][0]["width"]) == (24, 40)
+    assert parsed["match"]["train"]["after"]["mean_iou"] > parsed["match"]["train"]["before"]["mean_iou"]

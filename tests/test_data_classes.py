@@ -1,0 +1,134 @@
+"""edge_ssd.data.classes and .source: which classes are taken, under which names, in which order."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pytest
+from conftest import REPOSITORY
+from label_writers import WRITERS, Labelled
+
+from edge_ssd.cli import main
+from edge_ssd.data.classes import choose_classes, parse_classes
+from edge_ssd.data.load import load_dataset
+from edge_ssd.data.source import DataSource, add_data_options, data_source
+from edge_ssd.errors import DataError, SettingError
+from edge_ssd.evaluation.pictures import held_out_pictures, training_pictures
+
+NAMES = ("cup", "fork", "knife", "spoon")
+
+
+@pytest.mark.parametrize(
+    ("text", "labels", "new_names"),
+    [
+        ("fork,cup", ("fork", "cup"), ("cup", "fork", None, None)),
+        ("fork=cutlery,knife=cutlery", ("cutlery",), (None, "cutlery", "cutlery", None)),
+        ("knife=fork,fork=knife", ("fork", "knife"), (None, "knife", "fork", None)),
+        ("*,knife=blade", ("cup", "fork", "spoon", "blade"), ("cup", "fork", "blade", "spoon")),
+        ("knife,*", ("knife", "cup", "fork", "spoon"), NAMES),
+        ("*", NAMES, NAMES),
+        (" fork = big fork , cup", ("big fork", "cup"), ("cup", "big fork", None, None)),
+    ],
+)
+def test_choices(text: str, labels: tuple[str, ...], new_names: tuple[str | None, ...]) -> None:
+    chosen = choose_classes(NAMES, parse_classes(text))
+    assert chosen.labels == labels
+    assert chosen.new_names == new_names
+
+
+def test_commas_and_equals_signs_of_a_name_are_escaped() -> None:
+    assert parse_classes(r"a\,b=c\=d,e") == (("a,b", "c=d"), ("e", "e"))
+
+
+@pytest.mark.parametrize("text", ["", "fork,,cup", "fork=", "=fork", "*=x", "fork,fork=x"])
+def test_texts_that_say_nothing_clear_are_refused(text: str) -> None:
+    with pytest.raises(SettingError, match="classes"):
+        parse_classes(text)
+
+
+def test_a_class_that_is_not_there_is_refused() -> None:
+    with pytest.raises(DataError, match="no class 'forc' in the data set; did you mean 'fork'"):
+        choose_classes(NAMES, parse_classes("forc"))
+    with pytest.raises(DataError, match="no class 'zebra' in the data set; it has cup, fork, knife, spoon"):
+        choose_classes(NAMES, parse_classes("zebra"))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    pictures = [
+        Labelled("a.png", objects=[("fork", (1, 2, 30, 20)), ("cup", (5, 5, 9, 9))]),
+        Labelled("b.png", objects=[("knife", (1, 2, 30, 20))]),
+        Labelled("c.png", objects=[("cup", (1, 2, 30, 20))]),
+    ]
+    WRITERS["d2l_csv"](tmp_path, pictures, NAMES)
+    return tmp_path
+
+
+def test_boxes_of_other_classes_are_left_out_and_their_pictures_are_background(folder: Path) -> None:
+    dataset = load_dataset(DataSource(folder, classes="fork=cutlery,knife=cutlery"), strict=True)
+    assert dataset.labels == ("cutlery",)
+    assert [len(sample.class_ids) for sample in dataset.samples] == [1, 1, 0]
+    assert [notice.message for notice in dataset.notices] == ["2 boxes of other classes left out"]
+
+
+def test_new_names_are_what_a_model_s_labels_are_compared_with(folder: Path) -> None:
+    source = DataSource(folder, classes="fork=cutlery,knife=cutlery")
+    assert load_dataset(source, labels=["plate", "cutlery"]).samples[0].class_ids.tolist() == [1]
+    with pytest.raises(DataError, match=r"unknown class 'cutlery'; expected one of: fork"):
+        load_dataset(source, labels=["fork"])
+    with pytest.raises(DataError, match=r"unknown class 'cup'; expected one of: fork.*--classes"):
+        load_dataset(folder, labels=["fork", "knife"])
+
+
+def test_numbers_are_names_where_there_are_no_others(folder: Path) -> None:
+    (folder / "classes.txt").unlink()
+    dataset = load_dataset(DataSource(folder, classes="1=fork,class_2=knife"))
+    assert dataset.labels == ("fork", "knife")
+    assert [sample.class_ids.tolist() for sample in dataset.samples] == [[0], [1], []]
+
+
+def test_the_options_make_a_source_that_is_a_path() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--data", type=Path)
+    add_data_options(parser)
+    source = data_source(parser.parse_args(["--data", "a b", "--classes", "x=y", "--format", "voc"]))
+    assert source == DataSource(Path("a b"), "voc", "x=y")
+    assert (str(source), Path(source)) == ("a b", Path("a b"))
+    assert source.options == ("--format", "voc", "--classes", "x=y")
+    assert DataSource.from_dict(source.to_dict()) == source
+    assert DataSource.of(source) is source
+    assert DataSource.of("a b") == DataSource(Path("a b"))
+    with pytest.raises(SettingError, match="no format 'csv'"):
+        DataSource(Path("x"), format="csv")
+
+
+def test_pictures_to_measure_and_to_calibrate_on_are_taken_from_the_source(folder: Path) -> None:
+    source = DataSource(folder / "set_train", classes="knife=cutlery")
+    for dataset in (training_pictures(source, ["cutlery"]), held_out_pictures(source, ["cutlery"], "train")[0]):
+        assert dataset.labels == ("cutlery",)
+        assert [len(sample.class_ids) for sample in dataset.samples] == [0, 1, 0]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "evaluate {models}/banana.tflite",
+        "convert {float}/banana.keras --out {out}/banana.tflite",
+        "verify {models}/banana.tflite --against {float}/banana.keras",
+        "compare {float}/banana.keras --out {out}",
+    ],
+)
+def test_every_command_that_reads_labels_takes_the_options(
+    folder: Path, tmp_path: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("tensorflow")
+    places = {"models": REPOSITORY / "edge_ssd" / "models", "float": REPOSITORY / "converters" / "models"}
+    words = command.format(**places, out=tmp_path / "out").split()
+    undivided = (folder / "set_train").rename(folder / "cutlery")
+    for options, message in (
+        (["--classes=saw=banana"], "there is no class 'saw' in the data set; it has cup, fork, knife, spoon"),
+        (["--format=coco"], "no labels of COCO JSON in it"),
+    ):
+        assert main([*words, f"--data={undivided}", *options]) == 2
+        assert message in capsys.readouterr().err

@@ -1,0 +1,206 @@
+"""edge_ssd.data.coco: where files and pictures are found, ids with gaps, crowds, and every fault named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from label_writers import write_picture
+
+from edge_ssd.data.load import available_splits, load_dataset, open_dataset
+from edge_ssd.errors import DataError
+
+CATEGORIES = [{"id": 7, "name": "fork"}, {"id": 2, "name": "knife"}]
+
+
+def coco(path: Path, images: list[Any], annotations: list[Any], categories: list[Any] | None = None) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = {
+        "info": {},
+        "images": images,
+        "annotations": annotations,
+        "categories": CATEGORIES if categories is None else categories,
+    }
+    path.write_text(json.dumps(data), encoding="utf-8")
+
+
+def image(number: int = 1, name: str = "a.png", **more: object) -> dict[str, object]:
+    return {"id": number, "file_name": name, **more}
+
+
+def box(bbox: object, category: object = 7, image_id: object = 1, **more: object) -> dict[str, object]:
+    return {"id": 50, "image_id": image_id, "category_id": category, "bbox": bbox, **more}
+
+
+@pytest.mark.parametrize(
+    ("file", "pictures", "split"),
+    [
+        ("annotations/instances_train2017.json", "train2017", "train"),
+        ("annotations/instances_val2017.json", "images/val2017", "val"),
+        ("annotations/instances_default.json", "images", ""),
+        ("annotations/test.json", "images/test", "test"),
+        ("result.json", "images", ""),
+        ("train.json", ".", "train"),
+        ("train/_annotations.coco.json", "train", "train"),
+        ("valid/_annotations.coco.json", "valid", "val"),
+        ("valid/labels.json", "valid/data", "val"),
+    ],
+)
+def test_files_and_pictures_are_found(tmp_path: Path, file: str, pictures: str, split: str) -> None:
+    root = tmp_path / "cutlery"
+    write_picture(root / pictures / "a.png")
+    coco(root / file, [image(width=60, height=40)], [box([1, 2, 29, 18])])
+    opened = open_dataset(root)
+    assert (opened.format, opened.splits) == ("coco", (split,) if split else ())
+    dataset = load_dataset(root, strict=True)
+    assert dataset.samples[0].path == root / pictures / "a.png"
+    assert dataset.samples[0].boxes_xyxy.tolist() == [[1, 2, 30, 20]]
+
+
+def test_labels_come_in_the_order_of_ids_and_the_same_in_every_split(tmp_path: Path) -> None:
+    for split, category in (("train", 7), ("val", 2)):
+        write_picture(tmp_path / split / "a.png")
+        coco(tmp_path / split / "_annotations.coco.json", [image()], [box([1, 2, 3, 4], category)])
+    for split, class_id in (("train", 1), ("val", 0)):
+        dataset = load_dataset(tmp_path, split)  # type: ignore[arg-type]
+        assert dataset.labels == ("knife", "fork")
+        assert dataset.samples[0].class_ids.tolist() == [class_id]
+
+
+def test_a_category_that_only_groups_others_is_no_class(tmp_path: Path) -> None:
+    write_picture(tmp_path / "a.png")
+    categories = [
+        {"id": 0, "name": "cutlery", "supercategory": "none"},
+        {"id": 1, "name": "fork", "supercategory": "cutlery"},
+        {"id": 2, "name": "spoon", "supercategory": "cutlery"},
+    ]
+    coco(tmp_path / "set.json", [image()], [box([1, 2, 3, 4], 1)], categories)
+    assert load_dataset(tmp_path).labels == ("fork", "spoon")
+    coco(tmp_path / "set.json", [image()], [box([1, 2, 3, 4], 0)], categories)
+    assert load_dataset(tmp_path).labels == ("cutlery", "fork", "spoon")
+
+
+def test_crowds_are_left_out_with_a_notice(tmp_path: Path) -> None:
+    for name in "abc":
+        write_picture(tmp_path / f"{name}.png")
+    images = [image(1, "a.png"), image(2, "b.png"), image(3, "c.png")]
+    crowd = {"iscrowd": 1, "segmentation": {"counts": [1], "size": [1, 1]}}
+    annotations = [box([1, 2, 3, 4]), box([0, 0, 60, 40], **crowd), box([0, 0, 60, 40], image_id=2, **crowd)]
+    coco(tmp_path / "set.json", images, annotations)
+    dataset = load_dataset(tmp_path, strict=True)
+    # b.png holds nothing but a crowd: neither an object nor background. c.png is background.
+    assert [(sample.path.name, len(sample.class_ids)) for sample in dataset.samples] == [("a.png", 1), ("c.png", 0)]
+    assert dataset.notices[0].message == "2 boxes of crowds left out, and 1 pictures of nothing else"
+
+
+@pytest.mark.parametrize(
+    ("annotation", "word"),
+    [
+        (box([1, 2, 3, 4], image_id=9), "annotation 50 is for image 9, which the file lacks"),
+        (box([1, 2, 3, 4], category=1), "of category 1, which has no name"),
+        (box([1, 2, 3, 4], category=None), "of category None"),
+        (box([1, 2, 3]), "lacks a bbox of four numbers"),
+        (box(["1", 2, 3, 4]), "lacks a bbox of four numbers"),
+        (box([True, 2, 3, 4]), "lacks a bbox of four numbers"),
+        (box(None), "lacks a bbox of four numbers"),
+        (box([10**400, 2, 3, 4]), "lacks a bbox of four numbers"),
+        (box([1, 2, 0, 4]), "no area"),
+        (box([9, 2, -4, 4]), "reversed"),
+        (box([float("nan"), 2, 3, 4]), "not finite"),
+        (box([100, 2, 3, 4]), "outside"),
+        ("text", "annotation 2 is for image None"),
+    ],
+)
+def test_a_faulty_annotation_is_dropped_and_named(tmp_path: Path, annotation: Any, word: str) -> None:
+    write_picture(tmp_path / "a.png")
+    coco(tmp_path / "set.json", [image()], [box([1, 2, 3, 4]), annotation])
+    dataset = load_dataset(tmp_path)
+    assert dataset.samples[0].boxes_xyxy.tolist() == [[1, 2, 4, 6]]
+    assert [word in problem.message for problem in dataset.problems] == [True], dataset.problems
+    assert dataset.problems[0].path == tmp_path / "set.json"
+
+
+@pytest.mark.parametrize(
+    ("entry", "word"),
+    [
+        ({"id": 2}, "image 2 lacks an id or a file_name"),
+        ({"id": [2], "file_name": "a.png"}, "image 2 lacks an id"),
+        (image(1, "b.png"), "image id 1 is given twice; 'b.png' is dropped"),
+        (image(2, "a.png"), "labels a.png, as"),
+    ],
+)
+def test_a_faulty_image_entry_is_dropped_and_named(tmp_path: Path, entry: Any, word: str) -> None:
+    write_picture(tmp_path / "a.png")
+    coco(tmp_path / "set.json", [image(), entry], [box([1, 2, 3, 4])])
+    dataset = load_dataset(tmp_path)
+    assert len(dataset) == 1
+    assert word in dataset.problems[0].message
+
+
+def test_a_stated_size_that_is_not_the_picture_s_is_reported(tmp_path: Path) -> None:
+    write_picture(tmp_path / "a.png")
+    coco(tmp_path / "set.json", [image(width=120, height=80)], [box([1, 2, 3, 4])])
+    assert "120×80, which now is 60×40" in load_dataset(tmp_path).problems[0].message
+
+
+def test_an_absent_picture_is_fatal(tmp_path: Path) -> None:
+    coco(tmp_path / "set.json", [image(1, "lost.png")], [box([1, 2, 3, 4])])
+    with pytest.raises(DataError, match=r"set\.json: picture 'lost\.png' is not in"):
+        load_dataset(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ('{"images": [], "annotations": [}', r"set\.json: no JSON"),
+        ('{"images": [], "annotations": []}', "expected the lists images, annotations and categories"),
+        ('{"images": [], "categories": [{"id": 1}]}', "a category needs an id and a name"),
+        (
+            '{"images": [], "categories": [{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]}',
+            "category id 1 is given twice",
+        ),
+        ('{"images": [], "annotations": [], "categories": []}', "name no object"),
+    ],
+)
+def test_a_file_that_is_no_coco_is_fatal_and_named(tmp_path: Path, text: str, match: str) -> None:
+    (tmp_path / "set.json").write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=match):
+        load_dataset(tmp_path)
+
+
+def test_other_json_files_are_no_labels(tmp_path: Path) -> None:
+    (tmp_path / "package.json").write_text('{"images": 3, "version": [1]}', encoding="utf-8")
+    with pytest.raises(DataError, match="no labels found"):
+        load_dataset(tmp_path)
+
+
+def test_a_long_file_is_recognised_whatever_comes_first(tmp_path: Path) -> None:
+    write_picture(tmp_path / "images" / "a.png")
+    images = [image(), *({"id": number, "file_name": "a.png", "note": "x" * 90} for number in range(2, 20_000))]
+    data = {"images": images, "categories": CATEGORIES, "annotations": [box([1, 2, 3, 4])] * 20_000}
+    (tmp_path / "set.json").write_text(json.dumps(data, indent=1), encoding="utf-8")
+    assert open_dataset(tmp_path).format == "coco"
+    (tmp_path / "set.json").write_bytes(b"")
+    with pytest.raises(DataError, match="no labels found"):
+        open_dataset(tmp_path)
+
+
+def test_captions_beside_the_instances_are_not_read(tmp_path: Path) -> None:
+    write_picture(tmp_path / "images" / "a.png")
+    coco(tmp_path / "annotations" / "instances_train2017.json", [image()], [box([1, 2, 3, 4])])
+    coco(tmp_path / "annotations" / "captions_train2017.json", [image()], [{"image_id": 1, "caption": "a fork"}])
+    assert available_splits(tmp_path) == ("train",)
+    assert load_dataset(tmp_path, strict=True).num_boxes == 1
+
+
+def test_two_files_for_one_split_or_none_are_refused(tmp_path: Path) -> None:
+    for name in ("train_a.json", "train_b.json"):
+        coco(tmp_path / name, [image()], [])
+    with pytest.raises(DataError, match=r"both train_a\.json and train_b\.json hold train labels"):
+        load_dataset(tmp_path)
+    for name in ("train_a.json", "train_b.json"):
+        (tmp_path / name).rename(tmp_path / name.removeprefix("train_"))
+    with pytest.raises(DataError, match="none is named as a split"):
+        load_dataset(tmp_path)

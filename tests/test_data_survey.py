@@ -1,0 +1,267 @@
+"""edge_ssd.data.survey and its parts: every kind of fault found and named, duplicates, pictures, command line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from label_writers import WRITERS, Labelled, write_picture
+from PIL import Image
+
+from edge_ssd.cli import main
+from edge_ssd.data import duplicates
+from edge_ssd.data.duplicates import find_duplicates, find_near_duplicates, perceptual_hash
+from edge_ssd.data.histogram import size_histogram
+from edge_ssd.data.load import load_dataset, open_dataset
+from edge_ssd.data.network_file import read_network
+from edge_ssd.data.sheet import contact_sheet
+from edge_ssd.data.source import DataSource
+from edge_ssd.data.survey import Survey, survey
+from edge_ssd.errors import DataError, ModelError
+from edge_ssd.network import tiny_ssd
+
+BOX = ("fork", (1.0, 2.0, 30.0, 20.0))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three different pictures in two splits, as Pascal VOC."""
+    root = tmp_path / "cutlery"
+    rows = [("a.png", "train"), ("b.png", "train"), ("c.png", "val")]
+    WRITERS["voc"](root, [Labelled(name, split, objects=[BOX]) for name, split in rows], ("fork",))
+    for seed, (name, _) in enumerate(rows):
+        scene(seed).save(root / "JPEGImages" / name)
+    return root
+
+
+def scene(seed: int, size: tuple[int, int] = (60, 40)) -> Image.Image:
+    """Soft blobs: unlike noise, they look the same when they are made larger or smaller."""
+    pixels = np.random.default_rng(seed).integers(0, 255, (5, 7, 3), np.uint8)
+    return Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC)
+
+
+def found_in(folder: Path, **options: object) -> Survey:
+    return survey(open_dataset(folder), **options)  # type: ignore[arg-type]
+
+
+def kinds(found: Survey) -> list[tuple[str, str]]:
+    return [(finding.kind, finding.path.name) for finding in found.files]
+
+
+def test_a_clean_set_has_nothing_to_report(folder: Path) -> None:
+    found = found_in(folder, strict=True, decode=True)
+    assert (found.files, found.duplicates, found.unusable, found.lines()) == ((), (), {}, [])
+    assert list(found.summaries) == ["train", "val"]
+    assert found.summaries["train"].pictures_by_label == {"fork": 2}
+
+
+def test_a_file_of_another_kind_than_its_name_says(folder: Path) -> None:
+    scene(1).save(folder / "JPEGImages" / "b.png", format="JPEG")
+    found = found_in(folder)
+    assert kinds(found) == [("mislabelled", "b.png")]
+    assert "is a JPEG by its content" in found.files[0].message
+    with pytest.raises(DataError, match=r"b\.png: is a JPEG"):
+        found_in(folder, strict=True)
+
+
+def test_a_picture_turned_by_exif_is_named_and_no_fault(folder: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    scene(1).save(folder / "JPEGImages" / "b.png", exif=exif)
+    found = found_in(folder, strict=True)
+    assert kinds(found) == [("turned", "b.png")]
+    assert "EXIF orientation 6: its boxes must fit the upright picture of 40×60" in found.files[0].message
+
+
+def test_names_that_differ_in_case_only_and_pictures_that_share_a_label_file(folder: Path) -> None:
+    scene(8).save(folder / "JPEGImages" / "A.png")
+    scene(9).save(folder / "JPEGImages" / "c.jpg")
+    found = found_in(folder)
+    assert ("case", "a.png") in kinds(found)
+    assert ("twins", "c.png") in kinds(found) or ("twins", "c.jpg") in kinds(found)
+    with pytest.raises(DataError):
+        found_in(folder, strict=True)
+
+
+def test_pictures_without_labels_and_labels_without_pictures(folder: Path) -> None:
+    scene(8).save(folder / "JPEGImages" / "new.png")
+    (folder / "JPEGImages" / "c.png").rename(folder / "elsewhere.png")
+    shutil.copy(folder / "Annotations" / "c.xml", folder / "Annotations" / "d.xml")
+    scene(9).save(folder / "JPEGImages" / "d.png")
+    (folder / "ImageSets" / "Main" / "val.txt").write_text("c\nd\n", encoding="utf-8")
+    found = found_in(folder)
+    assert kinds(found) == [("unlabelled", "new.png")]
+    assert "picture 'c.png' is not in" in found.summaries["val"].problems[0].message
+    assert found.summaries["val"].pictures == 1
+    with pytest.raises(DataError, match=r"c\.png"):
+        load_dataset(folder, "val")
+    # With one split alone, what lies beside its pictures may be the other's.
+    assert kinds(found_in(folder, split="val")) == []
+
+
+def test_a_label_file_that_a_list_names_is_absent(folder: Path) -> None:
+    (folder / "ImageSets" / "Main" / "val.txt").write_text("c\nlost\n", encoding="utf-8")
+    found = found_in(folder)
+    assert "lost.xml: the split's list names it, but it is absent" in found.summaries["val"].problems[0].message
+
+
+def test_a_split_that_cannot_be_used_does_not_hide_the_others(folder: Path) -> None:
+    (folder / "JPEGImages" / "c.png").write_bytes(b"nothing")
+    found = found_in(folder)
+    assert list(found.summaries) == ["train"]
+    assert "c.png" in found.unusable["val"]
+    assert found.lines()[0].startswith("val: cannot be used: ")
+    for options in ({"split": "val"}, {"strict": True}):
+        with pytest.raises(DataError, match=r"c\.png"):
+            found_in(folder, **options)
+
+
+def test_the_same_file_in_two_splits(folder: Path) -> None:
+    shutil.copy(folder / "JPEGImages" / "a.png", folder / "JPEGImages" / "c.png")
+    shutil.copy(folder / "JPEGImages" / "a.png", folder / "JPEGImages" / "b.png")
+    found = found_in(folder)
+    (group,) = found.duplicates
+    assert (group.near, group.across) == (False, True)
+    assert [(split, path.name) for split, path in group.pictures] == [
+        ("train", "a.png"),
+        ("train", "b.png"),
+        ("val", "c.png"),
+    ]
+    assert "ACROSS SPLITS" in "\n".join(found.lines())
+    with pytest.raises(DataError, match="the same file is in two splits"):
+        found_in(folder, strict=True)
+
+
+def test_a_picture_saved_anew_is_a_near_duplicate_and_a_guess(folder: Path) -> None:
+    scene(0).save(folder / "big.png")
+    scene(0, (240, 160)).convert("RGB").save(folder / "JPEGImages" / "c.jpg", quality=60)
+    (folder / "JPEGImages" / "c.png").unlink()
+    found = found_in(folder)
+    (group,) = found.duplicates
+    assert (group.near, group.across) == (True, True)
+    assert [path.name for _, path in group.pictures] == ["a.png", "c.jpg"]
+    assert "a guess by a perceptual hash" in "\n".join(found.lines())
+    assert found_in(folder, near=False).duplicates == ()
+
+
+def test_duplicates_compare_bytes_and_read_no_more_than_they_must(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, content in (("a", b"one"), ("b", b"two"), ("c", b"one"), ("d", b"longer")):
+        (tmp_path / name).write_bytes(content)
+    read: list[str] = []
+    real = duplicates._digest
+    monkeypatch.setattr(duplicates, "_digest", lambda path: (read.append(path.name), real(path))[1])
+    groups = find_duplicates({"train": [tmp_path / name for name in "abd"], "val": [tmp_path / "c", tmp_path / "gone"]})
+    assert [[path.name for _, path in group.pictures] for group in groups] == [["a", "c"]]
+    assert sorted(read) == ["a", "b", "c"]
+
+
+def test_hashes_are_of_the_upright_picture_and_none_of_what_is_no_picture(tmp_path: Path) -> None:
+    scene(3, (240, 160)).save(tmp_path / "upright.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # shown turned a quarter to the right
+    scene(3, (240, 160)).transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.png", exif=exif)
+    upright, turned = (perceptual_hash(tmp_path / f"{name}.png") for name in ("upright", "turned"))
+    assert upright is not None
+    assert turned is not None
+    assert (upright != turned).mean() < 0.02
+    (tmp_path / "text.png").write_text("text", encoding="utf-8")
+    assert perceptual_hash(tmp_path / "text.png") is None
+
+
+def test_objects_on_an_even_ground_are_no_near_duplicates(tmp_path: Path) -> None:
+    # White, with a dark square here and there: nearly all bits of the hashes are alike.
+    paths = []
+    for number, (x, y) in enumerate([(10, 10), (60, 20), (30, 60), (80, 80)]):
+        picture = Image.new("RGB", (120, 120), "white")
+        picture.paste((20, 20, 20), (x, y, x + 25, y + 25))
+        paths.append(tmp_path / f"{number}.png")
+        picture.save(paths[-1])
+    assert find_near_duplicates({"all": paths}) == ()
+
+
+def test_real_sets(shared_data: Path) -> None:
+    """Two shots of one smear, one with another focus, lie in different splits of bccd; raccoon has copies."""
+    found = found_in(shared_data / "bccd")
+    assert [[path.stem for _, path in group.pictures] for group in found.duplicates if group.across] == [
+        ["BloodImage_00037", "BloodImage_00038"]
+    ]
+    assert sum(len(summary.problems) for summary in found.summaries.values()) == 2
+    found = found_in(shared_data / "raccoon")
+    assert [[path.stem for _, path in group.pictures] for group in found.duplicates if not group.near] == [
+        ["raccoon-11", "raccoon-116"],
+        ["raccoon-120", "raccoon-83"],
+        ["raccoon-52", "raccoon-74"],
+        ["raccoon-65", "raccoon-98"],
+    ]
+    assert not any(group.across for group in found.duplicates)
+
+
+def test_the_histogram_counts_every_box_once() -> None:
+    network = tiny_ssd(("thing",))
+    blue, orange = (66, 133, 190), (230, 120, 30)
+    boxes = [[0.4, 0.4, 0.6, 0.6]] * 30 + [[0.5, 0.5, 0.52, 0.52]] * 15
+    pixels = np.asarray(size_histogram(boxes, network.levels, "things"))[70:340]
+    matched, unmatched = ((pixels == colour).all(axis=2).sum() for colour in (blue, orange))
+    assert matched == pytest.approx(2 * unmatched, rel=0.02)
+    assert size_histogram(np.zeros((0, 4)), network.levels, "nothing").size == (900, 520)
+
+
+def test_a_sheet_names_classes_and_files(folder: Path) -> None:
+    dataset = load_dataset(folder)
+    one = contact_sheet(dataset, columns=2, rows=1, cell=100)
+    two = contact_sheet(
+        load_dataset(DataSource(folder, classes=r"fork=pièce à main\, très longue")), columns=2, rows=1, cell=100
+    )
+    assert one.size == two.size == (212, 124)
+
+
+def test_the_network_of_a_model_file_is_read_without_tensorflow(tmp_path: Path) -> None:
+    network = tiny_ssd(("cat", "dog"), input_size=(64, 96), width=0.5)
+    path = tmp_path / "model.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", json.dumps({"class_name": "TinySSD", "config": {"network": network.to_dict()}}))
+    assert read_network(path) == network
+    for content in (b"", b"PK"):
+        path.write_bytes(content)
+        with pytest.raises(ModelError, match=r"model\.keras: not a model"):
+            read_network(path)
+    with pytest.raises(ModelError, match="no such file"):
+        read_network(tmp_path / "gone.keras")
+
+
+def test_the_command_compares_with_a_model_and_writes_pictures(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shipped = Path(__file__).parent.parent / "converters" / "models" / "banana.keras"
+    pictures = [tmp_path / "out" / name for name in ("sheet.png", "sizes.png")]
+    arguments = ["--sheet", str(pictures[0]), "--histogram", str(pictures[1]), "--anchors-of", str(shipped)]
+    assert main(["data", "inspect", str(folder), "--classes", "fork=cutlery", *arguments]) == 0
+    out = capsys.readouterr().out
+    assert "cutlery        2  100%, in 2 pictures" in out
+    assert "by level 32×32" in out
+    for path in pictures:
+        assert str(path) in out
+        with Image.open(path) as image:
+            assert image.format == "PNG"
+    assert main(["data", "inspect", str(folder), "--json", "--no-near"]) == 0
+    parsed = json.loads(capsys.readouterr().out)
+    assert parsed["splits"]["val"]["anchors"]["levels"] == ["32×32", "16×16", "8×8", "4×4", "1×1"]
+    assert (parsed["files"], parsed["duplicates"], parsed["unusable"]) == ([], [], {})
+    assert main(["data", "inspect", str(folder), "--histogram", "sizes.txt"]) == 2
+    assert "this is to be a picture" in capsys.readouterr().err
+
+
+def test_a_second_format_is_said_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_picture(folder / "train" / "z.png")
+    WRITERS["coco"](folder, [Labelled("z.png", objects=[BOX])], ("fork",))
+    shutil.rmtree(folder / "Annotations" / "nothing", ignore_errors=True)
+    assert main(["data", "inspect", str(folder), "--format", "voc"]) == 0
+    assert "could also be" not in capsys.readouterr().out
+    assert main(["data", "inspect", str(folder)]) == 0
+    assert capsys.readouterr().out.count("could also be voc (Pascal VOC): choose with --format") == 1

@@ -1,0 +1,238 @@
+"""edge_ssd.data.yolo and its parts: arrangements with and without data.yaml, line kinds, and every fault named."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from label_writers import write_picture
+
+from edge_ssd.cli import main
+from edge_ssd.data import yolo
+from edge_ssd.data.load import available_splits, load_dataset
+from edge_ssd.errors import DataError
+
+pytest.importorskip("yaml")
+
+BOX = "0 0.5 0.5 0.5 0.25\n"  # of 60×40: 15, 15 to 45, 25
+PIXELS = [[15, 15, 45, 25]]
+
+
+def pair(picture: Path, labels: Path, text: str = BOX) -> None:
+    write_picture(picture)
+    labels.parent.mkdir(parents=True, exist_ok=True)
+    labels.write_text(text, encoding="utf-8")
+
+
+def described(root: Path, text: str) -> Path:
+    pair(root / "images" / "train" / "a.png", root / "labels" / "train" / "a.txt")
+    pair(root / "images" / "val" / "b.png", root / "labels" / "val" / "b.txt")
+    (root / "data.yaml").write_text(text, encoding="utf-8")
+    return root
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "train: images/train\nval: images/val\nnames: [fork]\n",
+        "path: .\ntrain: images/train/\nval: [images/val]\nnames:\n  0: fork\nnc: 1\n",
+        "path: ../elsewhere\ntrain: images/train\nval: images/val\nnames:\n- fork\n",
+        "train: ../images/train\nval: ../images/val\nnames: ['fork']\n",
+        "train: C:\\sets\\cutlery\\images\\train\nvalid: /home/me/cutlery/images/val\nnames: [fork]\n",
+        "path: {root}\ntrain: images/train\nval: images/val\nnames: [fork]\nroboflow:\n  url: none\n",
+    ],
+)
+def test_a_description_in_any_manner(tmp_path: Path, text: str) -> None:
+    root = described(tmp_path / "cutlery", text.replace("{root}", str(tmp_path / "cutlery")))
+    assert available_splits(root) == ("train", "val")
+    for split, name in (("train", "a.png"), ("val", "b.png")):
+        dataset = load_dataset(root, split, strict=True)  # type: ignore[arg-type]
+        assert [sample.path.name for sample in dataset.samples] == [name]
+        assert dataset.samples[0].boxes_xyxy.tolist() == PIXELS
+        assert (dataset.labels, dataset.format) == (("fork",), "yolo")
+
+
+def test_class_names_are_text_whatever_they_say(tmp_path: Path) -> None:
+    root = described(tmp_path, "train: images/train\nval: images/val\nnames: {3: no, 0: yes, 5: 1.10}\n")
+    (root / "labels" / "train" / "a.txt").write_text("3 0.5 0.5 0.5 0.25\n5 0.5 0.5 0.1 0.1\n", encoding="utf-8")
+    dataset = load_dataset(root, "train", strict=True)
+    assert dataset.labels == ("yes", "no", "1.10")
+    assert dataset.samples[0].class_ids.tolist() == [1, 2]
+
+
+def test_another_count_of_classes_is_reported(tmp_path: Path) -> None:
+    root = described(tmp_path, "train: images/train\nval: images/val\nnames: [fork]\nnc: 3\n")
+    assert "says nc: 3, but names 1 classes" in load_dataset(root, "train").problems[0].message
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("train: images/train\nnames: []\n", "names must be a list of different class names"),
+        ("train: images/train\nnames: [a, a]\n", "names must be"),
+        ("train: images/train\nnames: {a: b}\n", "names must be"),
+        ("train: images/train\nnames: [[a]]\n", "names must be"),
+        ("train: images/train\nnames: [a\n", "cannot be read as YAML"),
+        ("train:\nnames: [a]\n", "names no pictures"),
+        ("train: pictures/train\nnames: [a]\n", "its train pictures are in 'pictures/train', which is not there"),
+    ],
+)
+def test_a_description_that_cannot_be_used_is_named(tmp_path: Path, text: str, match: str) -> None:
+    with pytest.raises(DataError, match=rf"data\.yaml.*{match}"):
+        load_dataset(described(tmp_path, text))
+
+
+def test_without_pyyaml_the_extra_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    root = described(tmp_path, "train: images/train\nval: images/val\nnames: [fork]\n")
+    assert main(["data", "inspect", str(root)]) == 2
+    assert 'run: pip install "edge-ssd[train]"' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("picture", "labels", "split"),
+    [
+        ("images/train/a.png", "labels/train/a.txt", "train"),
+        ("train/images/a.png", "train/labels/a.txt", "train"),
+        ("valid/a.png", "valid/a.txt", "val"),
+        ("images/a.png", "labels/a.txt", ""),
+        ("a.png", "a.txt", ""),
+        ("a.b.png", "a.b.txt", ""),
+        ("obj_train_data/a b.png", "obj_train_data/a b.txt", ""),
+    ],
+)
+def test_bare_arrangements(tmp_path: Path, picture: str, labels: str, split: str) -> None:
+    root = tmp_path / "images of cutlery"
+    pair(root / picture, root / labels)
+    assert available_splits(root) == ((split,) if split else ())
+    dataset = load_dataset(root, strict=True)
+    assert dataset.samples[0].path == root / picture
+    assert dataset.samples[0].boxes_xyxy.tolist() == PIXELS
+    assert dataset.labels == ("class_0",)
+    assert load_dataset(root, labels=["fork"]).labels == ("fork",)
+    (root / "classes.txt").write_text("\ufeffspoon\r\nfork\r\n", encoding="utf-8")
+    assert load_dataset(root, strict=True).labels == ("spoon", "fork")
+
+
+@pytest.mark.parametrize("line", ["images/b.png", "./images/b.png", "data\\images\\b.png", "/home/me/set/images/b.png"])
+def test_lists_divide_a_set(tmp_path: Path, line: str) -> None:
+    for name in "abc":
+        pair(tmp_path / "images" / f"{name}.png", tmp_path / "labels" / f"{name}.txt")
+    (tmp_path / "train.txt").write_text("images/a.png\r\nimages/c.png\r\n", encoding="utf-8")
+    (tmp_path / "val.txt").write_text(f"{line}\n", encoding="utf-8")
+    assert available_splits(tmp_path) == ("train", "val")
+    assert [sample.path.name for sample in load_dataset(tmp_path, "train").samples] == ["a.png", "c.png"]
+    assert load_dataset(tmp_path, "val", strict=True).samples[0].path == tmp_path / "images" / "b.png"
+    (tmp_path / "data.yaml").write_text("train: train.txt\nval: [val.txt]\nnames: [fork]\n", encoding="utf-8")
+    assert [sample.path.name for sample in load_dataset(tmp_path, "train").samples] == ["a.png", "c.png"]
+    (tmp_path / "val.txt").write_text("images/lost.png\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"val\.txt: picture 'lost\.png' is not in"):
+        load_dataset(tmp_path, "val")
+
+
+@pytest.mark.parametrize(
+    ("line", "box"),
+    [
+        ("0 0.25 0.25 0.5 0.75 0.75 0.5", [15, 10, 45, 30]),  # a triangle
+        ("0 .25 .25 .75 .25 .75 .75 .25 .75", [15, 10, 45, 30]),  # a rotated box, by its corners
+    ],
+)
+def test_polygons_become_boxes_with_a_notice(tmp_path: Path, line: str, box: list[float]) -> None:
+    pair(tmp_path / "images" / "a.png", tmp_path / "labels" / "a.txt", f"{line}\n{BOX}")
+    dataset = load_dataset(tmp_path, strict=True)
+    assert dataset.samples[0].boxes_xyxy.tolist() == [box, *PIXELS]
+    assert "polygons, rotated boxes or keypoints" in dataset.notices[0].message
+    assert dataset.notices[0].path.name == "a.txt"
+
+
+def test_keypoints_are_told_from_polygons_by_the_description(tmp_path: Path) -> None:
+    text = "train: images/train\nval: images/val\nnames: [fork]\nkpt_shape: [2, 2]\n"
+    root = described(tmp_path, text)
+    (root / "labels" / "train" / "a.txt").write_text("0 0.5 0.5 0.5 0.25 0.1 0.1 0.2 0.2\n", encoding="utf-8")
+    assert load_dataset(root, "train").samples[0].boxes_xyxy.tolist() == PIXELS
+
+
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        ("1 0.5 0.5 0.1 0.1", "line 2: class id 1 has no name, only 0 to 0 have"),
+        ("-1 0.5 0.5 0.1 0.1", "-1 is no class id"),
+        ("0.5 0.5 0.5 0.1 0.1", "0.5 is no class id"),
+        ("99999 0.5 0.5 0.1 0.1", "99999 is no class id"),
+        ("nan 0.5 0.5 0.1 0.1", "has no class id"),
+        ("fork 0.5 0.5 0.1 0.1", "holds something else than numbers"),
+        ("0 0.5 0.5 0.1", "has 3 numbers after the class id"),
+        ("0 0.5 0.5 0.1 0.1 0.9", "has 5 numbers after the class id"),
+        ("0 0.1 0.1 0.2 0.2 0.3 nan", "corner that is not finite"),
+        ("0 0.5 0.5 nan 0.1", "not finite"),
+        ("0 0.5 0.5 0 0.1", "no area"),
+        ("0 0.5 0.5 -0.1 0.1", "reversed"),
+        ("0 320 240 100 80", "outside the picture of 60×40"),
+        ("0 1e300 1e300 1e299 1e299", "outside"),
+        ("0 0.99 0.5 0.2 0.1", "clipped"),
+        ("0 5e-1 0.5 0.5 2.5e-1", "is the same as line 1"),
+    ],
+)
+def test_a_faulty_line_is_dropped_or_clipped_and_named(tmp_path: Path, line: str, word: str) -> None:
+    pair(tmp_path / "images" / "a.png", tmp_path / "labels" / "a.txt", f"{BOX}{line}\n")
+    (tmp_path / "classes.txt").write_text("fork\n", encoding="utf-8")
+    dataset = load_dataset(tmp_path)
+    assert dataset.samples[0].boxes_xyxy.tolist()[:1] == PIXELS
+    assert [word in problem.message for problem in dataset.problems] == [True], dataset.problems
+    assert dataset.problems[0].path == tmp_path / "labels" / "a.txt"
+    with pytest.raises(DataError):
+        load_dataset(tmp_path, strict=True)
+
+
+def test_shares_that_are_rounded_past_the_edge_are_no_fault(tmp_path: Path) -> None:
+    pair(tmp_path / "images" / "a.png", tmp_path / "labels" / "a.txt", "0 0.5 0.5 1.000001 1.000001\n")
+    assert load_dataset(tmp_path, strict=True).samples[0].boxes_xyxy.tolist() == [[0, 0, 60, 40]]
+
+
+def test_empty_and_absent_label_files_are_background(tmp_path: Path) -> None:
+    pair(tmp_path / "images" / "a.png", tmp_path / "labels" / "a.txt")
+    pair(tmp_path / "images" / "b.png", tmp_path / "labels" / "b.txt", "\r\n")
+    write_picture(tmp_path / "images" / "c.png")
+    dataset = load_dataset(tmp_path, strict=True)
+    assert [len(sample.class_ids) for sample in dataset.samples] == [1, 0, 0]
+    assert [notice.message for notice in dataset.notices] == [
+        "1 pictures have no label file and are taken as background"
+    ]
+
+
+def test_labels_without_a_picture_and_files_that_are_no_text_are_named(tmp_path: Path) -> None:
+    for name in "ab":
+        pair(tmp_path / "images" / f"{name}.png", tmp_path / "labels" / f"{name}.txt")
+    (tmp_path / "labels" / "lost.txt").write_text(BOX, encoding="utf-8")
+    (tmp_path / "labels" / "classes.txt").write_text("fork\n", encoding="utf-8")
+    (tmp_path / "labels" / "b.txt").write_bytes(b"\xff\xfe0\x00")
+    dataset = load_dataset(tmp_path)
+    assert dataset.labels == ("fork",)
+    assert [(problem.path.name, problem.message.split()[0]) for problem in dataset.problems] == [
+        ("b.txt", "no"),
+        ("lost.txt", "labels"),
+    ]
+    assert [sample.path.name for sample in dataset.samples] == ["a.png"]
+
+
+def test_a_split_without_any_label_file_is_refused(tmp_path: Path) -> None:
+    root = described(tmp_path, "train: images/train\nval: images/val\ntest: images/test\nnames: [fork]\n")
+    write_picture(root / "images" / "test" / "t.png")
+    assert len(load_dataset(root, "val")) == 1
+    with pytest.raises(DataError, match="no label files for its pictures"):
+        load_dataset(root, "test")
+
+
+def test_a_folder_is_listed_once_however_many_pictures_it_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(20):
+        pair(tmp_path / "images" / f"{number}.png", tmp_path / "labels" / f"{number}.txt")
+    listed: list[Path] = []
+    real = yolo.PictureFolder
+    monkeypatch.setattr(yolo, "PictureFolder", lambda path: (listed.append(path), real(path))[1])
+    assert len(load_dataset(tmp_path)) == 20
+    assert listed == [tmp_path / "images"]

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import argparse
+import hashlib
+import inspect
+import sys
+
+import numpy as np
+import pytest
+
+from device_apps.arguments import add_detector_arguments, make_detector
+from edge_ssd.errors import SettingError
+from edge_ssd.runtime import detector as module
+from edge_ssd.runtime.detector import Detector
+
+
+def parsed(*words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    add_detector_arguments(parser)
+    return parser.parse_args(words)
+
+
+def test_every_setting_reaches_the_detector(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Noted:
+        def __init__(self, *args: object, **settings: object) -> None:
+            self.given = inspect.signature(Detector).bind(*args, **settings).arguments
+
+    monkeypatch.setattr(module, "Detector", Noted)
+    words = "--model m.tflite --score-threshold 0.3 --iou-threshold 0.4 --max-detections 5 --classes a b --threads 2"
+    more = "--backend tflite-runtime --delegate lib.so --delegate-option device=usb:0 --delegate-option key=a=b"
+    assert make_detector(parsed(*words.split(), *more.split())).given == {  # type: ignore[attr-defined]
+        "model": "m.tflite",
+        "score_threshold": 0.3,
+        "iou_threshold": 0.4,
+        "max_detections": 5,
+        "classes": ["a", "b"],
+        "num_threads": 2,
+        "backend": "tflite-runtime",
+        "delegate": "lib.so",
+        "delegate_options": {"device": "usb:0", "key": "a=b"},
+        "resize": None,
+    }
+
+
+def test_opencv_brings_frames_to_size_where_it_is_asked_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+    with make_detector(parsed("--resize", "opencv", "--threads", "1")) as detector:
+        found = detector._resize(frame, (20, 30))
+    # The same bits as on any other machine, ARM's included.
+    assert (found.shape, found.dtype) == ((20, 30, 3), np.uint8)
+    assert hashlib.sha256(found.tobytes()).hexdigest()[:16] == "069d199eeadc56e9"
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(SettingError, match="--resize opencv needs OpenCV"):
+        make_detector(parsed("--resize", "opencv"))
+
+
+@pytest.mark.parametrize("word", ["usb", "=usb", ""])
+def test_options_of_a_delegate_are_pairs(word: str) -> None:
+    with pytest.raises(SettingError, match="--delegate-option must be KEY=VALUE, got"):
+        make_detector(parsed("--delegate", "lib.so", "--delegate-option", word))
+
+
+def test_options_of_no_delegate() -> None:
+    with pytest.raises(SettingError, match="--delegate-option needs --delegate"):
+        make_detector(parsed("--delegate-option", "a=b"))

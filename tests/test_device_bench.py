@@ -1,0 +1,164 @@
+"""Timing models: on the shipped one, and on detectors whose times are known."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from real_model import real_model
+
+from device_apps import bench
+from device_apps.bench import Case, enlarged, reservations, time_cases
+from device_apps.bench_command import _names, _size, _table
+from device_apps.machine import describe_machine, governor, processor
+from edge_ssd import cli
+from edge_ssd.errors import SettingError
+
+IMAGE = np.zeros((4, 4, 3), np.uint8)
+
+
+class Sleeper:
+    """A detector that takes a known time, and writes down when it was asked."""
+
+    def __init__(self, name: str, seconds: float, log: list[str]) -> None:
+        self.name, self.seconds, self.log = name, seconds, log
+        self.timings: dict[str, float] = {}
+
+    def detect(self, image: np.ndarray) -> None:
+        self.log.append(self.name)
+        time.sleep(self.seconds)
+        self.timings = {"preprocess": 0.001, "invoke": self.seconds, "postprocess": 0.002}
+
+
+def sleepers(*seconds: float) -> tuple[list[Case], list[str]]:
+    log: list[str] = []
+    return [Case(str(i), Sleeper(str(i), each, log)) for i, each in enumerate(seconds)], log  # type: ignore[arg-type]
+
+
+def test_the_ratio_is_to_the_first() -> None:
+    cases, _ = sleepers(0.001, 0.05)
+    first, second = time_cases(cases, IMAGE, frames=8, warm_up=0)
+    assert first.ratio == 1.0
+    assert second.ratio > 1.5
+    assert first.stages["preprocess"] == (1.0, 1.0)
+    assert second.stages["invoke"] == (50.0, 50.0)
+    assert second.stages["detect"].p50 >= 50.0
+
+
+def test_cases_take_turns_in_blocks_and_the_first_of_a_block_is_not_counted() -> None:
+    cases, log = sleepers(0.0, 0.0)
+    timings = time_cases(cases, IMAGE, frames=12, warm_up=3)
+    assert "".join(log) == "000111" + "0" * 11 + "1" * 11 + "0" * 3 + "1" * 3
+    assert set(timings[0].stages) == {"preprocess", "invoke", "postprocess", "detect"}
+
+
+def test_a_speed_that_changes_meanwhile_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "throttled", lambda: "under-voltage now")
+    monkeypatch.setattr(bench, "governor", lambda: "ondemand")
+    assert bench._drift([1.0] * 4 + [1.5] * 4) == 0.5
+    assert bench._drift([1.0]) == 0.0
+    cases, _ = sleepers(0.0)
+    (timing,) = time_cases(cases, IMAGE, frames=4, warm_up=0)
+    lines = reservations([SimpleNamespace(case=timing.case, drift=0.25)], load=50.0)  # type: ignore[list-item]
+    assert [line.split(":")[0] for line in lines] == [
+        f"the machine was busy (load 50.0 on {bench.cores()} cores)",
+        "the speed changed by +25% meanwhile (0)",
+        "the board held back",
+        "the clock is chosen as 'ondemand'",
+    ]
+
+
+def test_a_quiet_machine_needs_no_notes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "throttled", lambda: "")
+    monkeypatch.setattr(bench, "governor", lambda: "performance")
+    assert reservations([SimpleNamespace(case=None, drift=0.01)], load=0.0) == []  # type: ignore[list-item]
+
+
+def test_the_real_command_on_two_models(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    other = tmp_path / "other.tflite"
+    other.write_bytes(real_model().read_bytes())
+    options = ["--threads", "1", "--frames", "12", "--warm-up", "1", "--size", "320x240"]
+    assert cli.main(["bench", str(real_model()), str(other), *options, "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["frame"] == {"width": 320, "height": 240}
+    assert [timing["threads"] for timing in report["timings"]] == [1, 1]
+    assert [Path(timing["model"]) for timing in report["timings"]] == [real_model(), other]
+    for timing in report["timings"]:
+        parts = sum(timing["ms"][stage]["p50"] for stage in ("preprocess", "invoke", "postprocess"))
+        assert parts == pytest.approx(timing["ms"]["detect"]["p50"], rel=0.5)
+        assert timing["fps"] == pytest.approx(1e3 / timing["ms"]["detect"]["p50"], rel=0.01)
+    assert report["timings"][0]["ratio"] == 1.0
+    for model in report["models"]:
+        assert model["bytes"] == other.stat().st_size
+        assert 0 < model["start_seconds"] < 60
+        assert 20e6 < model["peak_memory_bytes"] < 500e6, "its own memory, not that of this test's process"
+
+
+def test_the_table(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    from PIL import Image
+
+    picture = tmp_path / "picture.png"
+    Image.new("RGB", (50, 40), "red").save(picture)
+    assert cli.main(["bench", "--frames", "3", "--threads", "2", "1", "--source", str(picture)]) == 0
+    out = capsys.readouterr().out
+    lines = out.splitlines()
+    assert lines[0] == describe_machine()
+    assert lines[1] == "3 detections in a frame of 50×40, in turn; ms, p50/p95"
+    assert lines[3].split()[:3] == ["model", "interpreter", "threads"]
+    assert [line.split()[2] for line in lines[4:6]] == ["2", "1"]
+    assert "start to first result" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["none.tflite"], "none.tflite: no such file"),
+        (["--frames", "0"], "--frames must be a whole number from 1, got 0"),
+        (["--warm-up", "-1"], "--warm-up must be a whole number from 0, got -1"),
+        (["--threads", "0"], "num_threads must be a whole number from 1"),
+        (["--size", "big"], "--size must be WIDTHxHEIGHT, such as 640x480, got 'big'"),
+        (["--source", "none.jpg"], "none.jpg: no such picture"),
+    ],
+)
+def test_bad_options_are_one_line(
+    options: list[str], message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cli.main(["bench", *options]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    said = [line for line in captured.err.splitlines() if not line.startswith("INFO")]
+    assert len(said) == 1
+    assert message in said[0]
+
+
+def test_sizes() -> None:
+    assert _size("640x480") == _size("640×480") == (480, 640)
+    for bad in ("0x5", "640", "x", "1x1x1", "-5x5"):
+        with pytest.raises(SettingError):
+            _size(bad)
+    assert enlarged(IMAGE, (8, 6)).shape == (8, 6, 3)
+    assert enlarged(IMAGE, (4, 4)) is IMAGE
+
+
+def test_files_of_one_name_are_told_apart() -> None:
+    assert _names([Path("a/x.tflite"), Path("b/y.tflite")]) == ["x.tflite", "y.tflite"]
+    assert _names([Path("a/x.tflite"), Path("b/x.tflite")]) == ["a/x.tflite", "b/x.tflite"]
+
+
+def test_columns() -> None:
+    assert _table([["a", "bc"], ["def", "g"]], left=1) == "a    bc\ndef   g"
+
+
+def test_the_machines_name(tmp_path: Path) -> None:
+    (tmp_path / "model").write_bytes(b"Raspberry Pi 5 Model B Rev 1.0\0")
+    (tmp_path / "cpuinfo").write_text("processor\t: 0\nmodel name\t: Some CPU @ 2 GHz\n")
+    assert processor(tmp_path / "model", tmp_path / "cpuinfo") == "Raspberry Pi 5 Model B Rev 1.0"
+    assert processor(tmp_path / "none", tmp_path / "cpuinfo") == "Some CPU @ 2 GHz"
+    assert processor(tmp_path / "none", tmp_path / "none")
+    (tmp_path / "governor").write_text("ondemand\n")
+    assert governor(tmp_path / "governor") == "ondemand"
+    assert governor(tmp_path / "none") is None

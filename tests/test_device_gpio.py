@@ -1,0 +1,141 @@
+"""Pins, with gpiozero's own stand-in for the hardware, which none of the machines that run this has."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import gpiozero
+import pytest
+from conftest import REPOSITORY
+from event_parts import Notices, event
+from gpiozero.pins.mock import MockFactory
+
+from device_apps.gpio import Pin, PinRequest, parse_pin
+from edge_ssd.errors import EdgeSSDError, SettingError
+
+
+@pytest.fixture(autouse=True)
+def board() -> Iterator[MockFactory]:
+    factory = MockFactory()
+    gpiozero.Device.pin_factory, before = factory, gpiozero.Device.pin_factory
+    yield factory
+    factory.reset()
+    gpiozero.Device.pin_factory = before
+
+
+def pin_for(text: str, active_low: bool = False, notices: Notices | None = None) -> Pin:
+    return Pin(parse_pin(text), active_low=active_low, notice=notices or Notices())
+
+
+def test_parse() -> None:
+    assert parse_pin("17") == PinRequest("17", ())
+    assert parse_pin("17:banana") == PinRequest("17", ("banana",))
+    assert parse_pin("BOARD11: ripe banana , apple", ["ripe banana", "apple"]) == PinRequest(
+        "BOARD11", ("ripe banana", "apple")
+    )
+
+
+@pytest.mark.parametrize("text", ["", ":banana", "17:", "17:banana,", "17:,"])
+def test_parse_refuses(text: str) -> None:
+    with pytest.raises(SettingError, match="expected a pin, or a pin and labels"):
+        parse_pin(text)
+
+
+def test_parse_knows_the_labels() -> None:
+    with pytest.raises(SettingError, match="there is no label 'banan'; labels: banana, apple"):
+        parse_pin("17:banan", ["banana", "apple"])
+
+
+def test_on_while_something_is_there(board: MockFactory) -> None:
+    pin, line = pin_for("17"), board.pin("GPIO17")
+    assert (line.function, line.state) == ("output", False)
+    states = []
+    for number, (kind, object_id) in enumerate([("enter", 1), ("enter", 2), ("leave", 1), ("leave", 2), ("enter", 3)]):
+        pin.publish(event(number, kind, object_id))
+        states.append(line.state)
+    assert states == [True, True, True, False, True]
+
+
+def test_only_its_labels_switch_it(board: MockFactory) -> None:
+    pin, line = pin_for("17:apple"), board.pin("GPIO17")
+    pin.publish(event(1, "enter", 1, "banana"))
+    assert line.state is False
+    pin.publish(event(2, "enter", 2, "apple"))
+    pin.publish(event(3, "leave", 1, "banana"))
+    assert line.state is True
+    pin.publish(event(4, "leave", 2, "apple"))
+    assert line.state is False
+
+
+def test_active_low(board: MockFactory) -> None:
+    pin, line = pin_for("17", active_low=True), board.pin("GPIO17")
+    assert line.state is True, "off"
+    pin.publish(event(1))
+    assert line.state is False, "on"
+    pin.close(0)
+    assert (0, True) in [(0, state.state) for state in line.states[-1:]]
+
+
+def test_off_before_it_is_let_go(board: MockFactory) -> None:
+    pin, line = pin_for("17"), board.pin("GPIO17")
+    pin.publish(event(1))
+    pin.close(0)
+    pin.close(0)
+    assert [state.state for state in line.states][-2:] == [True, False]
+    assert line.function == "input"
+    pin.publish(event(2))
+
+
+def test_a_pin_that_is_in_use() -> None:
+    other = gpiozero.LED(17)
+    with pytest.raises(EdgeSSDError, match=r"--gpio 17: .*in use.*; name another pin, or end what uses it"):
+        pin_for("17")
+    other.close()
+
+
+@pytest.mark.parametrize("name", ["99", "nonsense"])
+def test_a_pin_that_is_not_there(name: str) -> None:
+    with pytest.raises(EdgeSSDError, match=f"--gpio {name}: "):
+        pin_for(name)
+
+
+def test_a_pin_that_fails_is_said_once_and_detection_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    notices = Notices()
+    pin = pin_for("17", notices=notices)
+    device = pin._device
+
+    def fail(value: bool) -> None:
+        raise RuntimeError("the line is gone")
+
+    monkeypatch.setattr(device, "_write", fail)
+    for number in range(3):
+        pin.publish(event(number, object_id=number))
+    monkeypatch.undo()
+    pin.publish(event(4, object_id=4))
+    assert notices.lines == [
+        "GPIO pin 17: cannot be switched: the line is gone; detection goes on, and it is tried again",
+        "GPIO pin 17: can be switched again",
+    ]
+    pin.close(0)
+
+
+def test_without_hardware_one_line_says_what_to_do() -> None:
+    script = """
+import sys
+sys.path.insert(0, "tests")
+from event_parts import Notices
+from device_apps.gpio import Pin, PinRequest
+from edge_ssd.errors import EdgeSSDError
+try:
+    Pin(PinRequest("17"), active_low=False, notice=Notices())
+except EdgeSSDError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.startswith("--gpio")
+    assert len(done.stdout.splitlines()) == 1
+    assert done.stderr == ""

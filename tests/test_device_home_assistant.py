@@ -1,0 +1,90 @@
+"""What Home Assistant is told, held to the fields that its documentation names."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from device_apps.home_assistant import discovery, slug, slugs
+
+# Home Assistant, "MQTT" (discovery messages), "MQTT binary sensor", "MQTT sensor": the options of each that are used
+# here, and the device classes and state classes that exist.
+COMMON = {"availability_topic", "payload_available", "payload_not_available", "device", "origin", "name", "unique_id"}
+COMMON |= {"state_topic", "icon", "device_class"}
+FIELDS = {
+    "binary_sensor": COMMON | {"payload_on", "payload_off"},
+    "sensor": COMMON | {"state_class", "unit_of_measurement"},
+}
+DEVICE = {"identifiers", "name", "manufacturer", "model", "sw_version"}
+ORIGIN = {"name", "sw_version", "support_url"}
+TOPIC = re.compile(r"homeassistant/(binary_sensor|sensor)/([a-zA-Z0-9_-]+)/([a-zA-Z0-9_-]+)/config")
+
+
+def told(*labels: str, prefix: str = "home/front door") -> dict[str, dict]:
+    messages = {}
+    for label, name in slugs(labels).items():
+        messages |= discovery(
+            label,
+            name,
+            camera="home front door",
+            prefix=prefix,
+            discovery_prefix="homeassistant",
+            availability=f"{prefix}/availability",
+        )
+    return {topic: json.loads(payload) for topic, payload in messages.items()}
+
+
+def test_topics_and_fields_are_those_of_the_documentation() -> None:
+    messages = told("banana", "Ripe Äpfel")
+    assert len(messages) == 4
+    for topic, payload in messages.items():
+        match = TOPIC.fullmatch(topic)
+        assert match is not None, topic
+        assert set(payload) <= FIELDS[match[1]]
+        assert set(payload) >= {"name", "unique_id", "state_topic", "device", "origin", "availability_topic"}
+        assert set(payload["device"]) <= DEVICE
+        assert payload["device"]["identifiers"]
+        assert set(payload["origin"]) <= ORIGIN
+        assert payload["origin"]["name"]
+
+
+def test_the_sensors_of_a_label() -> None:
+    presence, count = told("banana").values()
+    assert presence["state_topic"] == "home/front door/banana/present"
+    assert (presence["payload_on"], presence["payload_off"], presence["device_class"]) == ("ON", "OFF", "occupancy")
+    assert (count["state_topic"], count["state_class"]) == ("home/front door/banana/count", "measurement")
+    for payload in (presence, count):
+        assert payload["availability_topic"] == "home/front door/availability"
+        assert (payload["payload_available"], payload["payload_not_available"]) == ("online", "offline")
+
+
+def test_one_device_and_no_id_twice() -> None:
+    payloads = [*told("banana", "apple").values(), *told("banana", prefix="other").values()]
+    assert len({payload["unique_id"] for payload in payloads}) == len(payloads) == 6
+    assert len({json.dumps(payload["device"]["identifiers"]) for payload in payloads}) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("banana", "banana"),
+        ("Ripe Banana", "ripe_banana"),
+        ("Äpfel / 2", "pfel_2"),
+        ("日本", "object"),
+        ("a-b_c", "a-b_c"),
+    ],
+)
+def test_slug(text: str, expected: str) -> None:
+    assert slug(text) == expected
+
+
+def test_labels_that_look_the_same_get_names_of_their_own() -> None:
+    assert slugs(["日本", "中国", "object", "Object!"]) == {
+        "日本": "object",
+        "中国": "object_2",
+        "object": "object_3",
+        "Object!": "object_4",
+    }
+    assert slugs(["a", "A", "a 2"]) == {"a": "a", "A": "a_2", "a 2": "a_2_2"}

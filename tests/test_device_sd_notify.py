@@ -1,0 +1,138 @@
+"""What systemd is told: a datagram socket of the test's own stands in for systemd's."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from device_fake import RedDetector
+
+from device_apps.frames import Frame
+from device_apps.loop import Result
+from device_apps.sd_notify import Supervised, notify, watchdog_seconds
+from device_apps.stats import Stats
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="systemd is Linux only")
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def receiver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as made:
+        made.bind(str(tmp_path / "notify"))
+        made.setblocking(False)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        monkeypatch.delenv("WATCHDOG_USEC", raising=False)
+        monkeypatch.delenv("WATCHDOG_PID", raising=False)
+        yield made
+
+
+def received(receiver: socket.socket) -> list[str]:
+    messages = []
+    while True:
+        try:
+            messages += receiver.recv(4096).decode().splitlines()
+        except BlockingIOError:
+            return messages
+
+
+def result() -> Result:
+    image = np.zeros((5, 5, 3), np.uint8)
+    return Result(Frame(image, 0, 0.0, "frame"), RedDetector().detect(image), {})
+
+
+def test_a_message_arrives_whole(receiver: socket.socket) -> None:
+    assert notify("READY=1\nSTATUS=25 °C")
+    assert received(receiver) == ["READY=1", "STATUS=25 °C"]
+
+
+def test_an_abstract_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"edge-ssd-test-{os.getpid()}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as made:
+        made.bind(f"\0{name}")
+        made.settimeout(5)
+        monkeypatch.setenv("NOTIFY_SOCKET", f"@{name}")
+        assert notify("READY=1")
+        assert made.recv(100) == b"READY=1"
+
+
+def test_where_nobody_asks_nothing_is_sent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    assert not notify("READY=1")
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "gone"))
+    assert not notify("READY=1")
+    monkeypatch.setenv("NOTIFY_SOCKET", "vsock:2:1234")
+    assert not notify("READY=1")
+
+
+@pytest.mark.parametrize(
+    ("usec", "pid", "seconds"),
+    [("60000000", None, 60.0), ("500000", "own", 0.5), ("60000000", "1", None), ("0", None, None), ("x", None, None)],
+)
+def test_the_watchdogs_limit(monkeypatch: pytest.MonkeyPatch, usec: str, pid: str | None, seconds: float) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", usec)
+    monkeypatch.delenv("WATCHDOG_PID", raising=False)
+    if pid is not None:
+        monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()) if pid == "own" else pid)
+    assert watchdog_seconds() == seconds
+
+
+def test_no_watchdog(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WATCHDOG_USEC", raising=False)
+    assert watchdog_seconds() is None
+
+
+def test_ready_with_the_first_frame_and_stopping_at_the_end(receiver: socket.socket) -> None:
+    with Supervised(Stats()) as sink:
+        assert received(receiver) == []
+        sink.write(result())
+        assert received(receiver) == ["READY=1", "STATUS=waiting for frames"]
+        sink.write(result())
+        assert received(receiver) == []
+    assert received(receiver) == ["STOPPING=1"]
+
+
+def test_ready_once_the_source_is_being_tried_again(receiver: socket.socket) -> None:
+    sink = Supervised()
+    sink.waiting("waiting for camera 0")
+    sink.waiting("waiting for camera 0")
+    assert received(receiver) == ["READY=1", "STATUS=waiting for camera 0"]
+
+
+def test_the_watchdog_is_fed_four_times_as_often_as_it_must_be(
+    receiver: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", "20000000")
+    clock = Clock()
+    sink = Supervised(Stats(), clock)
+    fed = []
+    for clock.now in range(0, 21):
+        sink.write(result()) if clock.now % 2 else sink.idle()
+        if "WATCHDOG=1" in received(receiver):
+            fed.append(clock.now)
+    assert fed == [0, 5, 10, 15, 20]
+
+
+def test_the_status_tells_the_frames_a_second(receiver: socket.socket) -> None:
+    clock = Clock()
+    stats = Stats(clock=clock)
+    sink = Supervised(stats, clock)
+    for number in range(21):
+        clock.now = number / 2
+        stats.add(result())
+        sink.write(result())
+    assert [line for line in received(receiver) if line.startswith("STATUS=")] == [
+        "STATUS=waiting for frames",
+        "STATUS=2.0 frames a second",
+    ]

@@ -1,0 +1,41 @@
+"""The numbers in one line."""
+
+from __future__ import annotations
+
+import pytest
+
+from device_apps.frames import SourceCounts
+from device_apps.stats import Quantiles, Snapshot, Stats
+from device_apps.stats_report import StatsReport, describe
+
+STAGES = {"invoke": Quantiles(3.14159, 4.0), "age": Quantiles(20.0, 33.36)}
+
+
+def snapshot(source: SourceCounts = SourceCounts(), **more: object) -> Snapshot:  # noqa: B008 (it is frozen)
+    values = {"memory_bytes": None, "temperature_c": None, "throttled": None, **more}
+    return Snapshot(60.0, 1500, 40, 24.96, STAGES, source, **values)  # type: ignore[arg-type]
+
+
+def test_what_is_nought_or_unknown_is_left_out() -> None:
+    assert describe(snapshot(), 25.04) == (
+        "1500 frames; 25.0 a second; 0 dropped; 40 detections; ms p50/p95: invoke 3.1/4.0, age 20.0/33.4"
+    )
+    empty = Snapshot(0.0, 0, 0, None, {}, SourceCounts(), None, None, None)
+    assert describe(empty, None) == "0 frames; 0 dropped; 0 detections"
+
+
+def test_everything() -> None:
+    counts = SourceCounts(frames=1600, dropped=100, stalls=2, reconnects=3, abandoned=1, connected=False)
+    machine = {"memory_bytes": 119_400_000, "temperature_c": 61.4, "throttled": "under-voltage now"}
+    assert describe(snapshot(counts, **machine), None) == (
+        "1500 frames; 100 dropped; 2 stalls; 3 reconnects; 1 threads left behind; no connection; 40 detections; "
+        "ms p50/p95: invoke 3.1/4.0, age 20.0/33.4; 119 MB; 61 °C; under-voltage now"
+    )
+    assert describe(snapshot(throttled=""), None).endswith("33.4"), "nothing held back is nothing to say"
+
+
+def test_leaving_it_ends_its_thread(capsys: pytest.CaptureFixture[str]) -> None:
+    with StatsReport(Stats(), 3600, as_json=False) as report:
+        assert report._thread.is_alive()
+    assert not report._thread.is_alive()
+    assert capsys.readouterr().err == ""

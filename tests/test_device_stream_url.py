@@ -1,0 +1,86 @@
+"""What is shown of a camera's URL, and what is wrong with it."""
+
+from __future__ import annotations
+
+import socket
+import threading
+
+import pytest
+from stream_servers import MjpegServer, RtspServer
+
+from device_apps import stream_url
+from device_apps.stream_url import why_no_stream, without_password
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("rtsp://user:pa@10.0.0.1/x", "rtsp://user:***@10.0.0.1/x"),
+        ("rtsp://user:p@ss/w?o#rd@10.0.0.1/x", "rtsp://user:***@10.0.0.1/x"),
+        ("rtsp://:secret@10.0.0.1/x", "rtsp://:***@10.0.0.1/x"),
+        ("http://user@10.0.0.1/x", "http://user@10.0.0.1/x"),
+        ("http://10.0.0.1:80/x", "http://10.0.0.1:80/x"),
+        ("http://cam/video.cgi?user=me&pwd=secret&fps=5", "http://cam/video.cgi?user=me&pwd=***&fps=5"),
+        ("http://cam/v?loginuse=me&loginpas=se/cr?et", "http://cam/v?loginuse=me&loginpas=***"),
+        ("rtsp://cam/user=admin_password=secret_channel=1.sdp", "rtsp://cam/user=admin_password=***"),
+    ],
+)
+def test_passwords_are_not_shown(url: str, shown: str) -> None:
+    assert without_password(url) == shown
+
+
+@pytest.mark.parametrize("kind", [MjpegServer, RtspServer])
+def test_a_wrong_path_is_told_from_a_wrong_password(kind: type[MjpegServer]) -> None:
+    with kind(password="right") as server:
+        refused = why_no_stream(server.url.replace("//", "//user:wrong@"))
+        assert refused == (
+            f"the server answers 401 Unauthorized; check user and password ({server.scheme}://USER:PASSWORD@…)"
+        )
+    with kind() as server:
+        missing = why_no_stream(server.url.replace("/stream", "/nothing"))
+        assert missing.startswith("the server answers 404 Not Found; check the path")
+        assert why_no_stream(server.url).startswith("the server answers, but sends no video")
+
+
+def test_nothing_there() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    assert why_no_stream(f"http://127.0.0.1:{port}/x") == (
+        f"nothing answers at 127.0.0.1:{port} (Connection refused); check the address and that the camera is on"
+    )
+
+
+def test_a_server_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_url, "_TIMEOUT_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/x"
+        assert why_no_stream(url).startswith("the server takes the connection, but sends no video")
+
+
+@pytest.mark.parametrize("answer", [b"", b"SSH-2.0-OpenSSH_9.2\r\n", b"\0\xff" * 200])
+def test_a_server_of_another_kind(answer: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/x y"
+        assert why_no_stream(url).startswith("the server takes the connection, but sends no video")
+        thread.join(5)
+
+
+@pytest.mark.parametrize("url", ["rtsp://user:pa/ss@cam/x", "http://127.0.0.1:99999/x", "rtsp://[::1/x"])
+def test_a_malformed_url_says_how_to_write_a_password(url: str) -> None:
+    reason = why_no_stream(url)
+    assert reason.startswith("no URL: its host or port is malformed")
+    assert "pa/ss" not in reason
+
+
+@pytest.mark.parametrize("url", ["http:///x", "rtsp://", "foo://127.0.0.1/x"])
+def test_a_url_without_host_or_known_scheme(url: str) -> None:
+    assert why_no_stream(url) == "OpenCV cannot open this URL; give http://, https:// or rtsp:// with a host"

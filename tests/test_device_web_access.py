@@ -1,0 +1,211 @@
+"""A preview that asks for a token, as programs and browsers meet it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+from web_camera import Camera
+from web_client import eventually, open_stream, parts, request
+
+from device_apps import web_app
+from device_apps.web_token import VARIABLE, Guesses
+from edge_ssd.errors import EdgeSSDError, SettingError
+
+SECRET = "correct-horse-battery-staple"
+BEARER = f"Bearer {SECRET}"
+PATHS = ["/", "/stream", "/snapshot.jpg", "/events", "/api/settings", "/api/stats", "/healthz", "/metrics", "/nothing"]
+
+
+@pytest.fixture(scope="module")
+def token_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("token") / "web.token"
+    path.write_text(SECRET)
+    path.chmod(0o600)
+    return path
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture(scope="module")
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(scope="module")
+def camera(token_file: Path, clock: Clock) -> Iterator[Camera]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(web_app, "Guesses", lambda: Guesses(clock))
+        with Camera("--web-token-file", str(token_file)) as camera:
+            eventually(lambda: camera.stats.snapshot().frames > 0)
+            yield camera
+
+
+@pytest.fixture(autouse=True)
+def a_minute_later(clock: Clock) -> None:
+    clock.now += 60
+
+
+def login(camera: Camera, token: str, **headers: str):  # type: ignore[no-untyped-def]
+    body = urlencode({"token": token}).encode()
+    return request(camera.port, "/login", "POST", body, Content_Type="application/x-www-form-urlencoded", **headers)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_nothing_without_the_token(camera: Camera, path: str) -> None:
+    for headers in ({}, {"Authorization": "Basic dTpw"}, {"Cookie": f"edge_ssd_{camera.port}={SECRET}"}):
+        answer = request(camera.port, path, **headers)
+        assert (answer.status, answer.headers["www-authenticate"]) == (401, "Bearer")
+        assert answer.json == {"error": "a token is needed: Authorization: Bearer TOKEN"}
+    assert request(camera.port, f"{path}?token={SECRET}").status == 401, "never in a URL"
+    change = request(camera.port, "/api/settings", "POST", b'{"score_threshold": 0}', Content_Type="application/json")
+    assert change.status == 401
+    assert camera.detector.score_threshold == 0.5
+
+
+def test_programs_send_it_as_bearer(camera: Camera) -> None:
+    assert request(camera.port, "/healthz", Authorization=BEARER).body == b"ok\n"
+    assert request(camera.port, "/metrics", Authorization=f"bearer  {SECRET}").status == 200
+    with open_stream(camera.port, "/stream", Authorization=BEARER) as response:
+        next(parts(response))
+
+
+def test_behind_a_proxy_the_host_is_another(camera: Camera) -> None:
+    assert request(camera.port, "/healthz", Authorization=BEARER, Host="camera.example").status == 200
+
+
+def test_a_browser_is_led_to_the_login_page_and_back(camera: Camera) -> None:
+    answer = request(camera.port, "/", Accept="text/html,application/xhtml+xml")
+    assert (answer.status, answer.headers["location"]) == (303, "/login")
+    page = request(camera.port, "/login")
+    assert page.status == 200
+    assert b'<form method="post" action="/login">' in page.body
+    assert page.headers["content-security-policy"].startswith("default-src 'none'; script-src 'none'; ")
+    answer = login(camera, SECRET, Origin=camera.url)
+    assert (answer.status, answer.headers["location"]) == (303, "/")
+    cookie, *attributes = answer.headers["set-cookie"].split("; ")
+    assert {"HttpOnly", "SameSite=strict", "Path=/", "Max-Age=2592000"} <= set(attributes)
+    assert "Secure" not in attributes, "a browser would not send it back over HTTP"
+    assert cookie.startswith(f"edge_ssd_{camera.port}=")
+    assert SECRET not in answer.headers["set-cookie"]
+    assert request(camera.port, "/", Cookie=cookie).status == 200
+    assert request(camera.port, "/", Cookie=f"other=1; {cookie}").status == 200
+    assert request(camera.port, "/", Cookie=cookie[:-1]).status == 401
+    answer = request(camera.port, "/logout", "POST", Cookie=cookie, Origin=camera.url)
+    assert answer.headers["location"] == "/login"
+    assert f'edge_ssd_{camera.port}=""' in answer.headers["set-cookie"]
+
+
+def test_behind_tls_the_cookie_is_for_tls_alone(camera: Camera) -> None:
+    answer = login(camera, SECRET, X_Forwarded_Proto="https")
+    assert "Secure" in answer.headers["set-cookie"].split("; ")
+
+
+def test_pages_of_others_cannot_log_in_or_out(camera: Camera) -> None:
+    assert login(camera, SECRET, Origin="http://evil.example").status == 403
+    cookie = login(camera, SECRET).headers["set-cookie"].split("; ")[0]
+    assert request(camera.port, "/logout", "POST", Cookie=cookie, Origin="http://evil.example").status == 403
+    change = {"Content_Type": "application/json", "Origin": "http://evil.example", "Cookie": cookie}
+    assert request(camera.port, "/api/settings", "POST", b'{"score_threshold": 0}', **change).status == 403
+
+
+@pytest.mark.parametrize("body", [b"", b"token=", b"token", b"\xff\xfe", b"token=%ff", b"&" * 5000, b"a=1&" * 8])
+def test_forms_that_hold_no_token(camera: Camera, body: bytes) -> None:
+    answer = request(camera.port, "/login", "POST", body)
+    assert answer.status == 401
+    assert b"That is not the token." in answer.body
+    assert "set-cookie" not in answer.headers
+
+
+def test_a_large_form_is_not_read(camera: Camera) -> None:
+    assert request(camera.port, "/login", "POST", b"token=" + b"x" * 65_536).status == 413
+
+
+def test_guessing_is_slow(camera: Camera, clock: Clock) -> None:
+    session = login(camera, SECRET).headers["set-cookie"].split("; ")[0]
+    for i in range(5):
+        if i % 2:
+            assert login(camera, f"guess-number-{i}-of-many").status == 401
+        else:
+            assert request(camera.port, "/metrics", Authorization=f"Bearer guess-{i}").status == 401
+    for answer in (login(camera, "another-guess-of-many"), login(camera, SECRET)):
+        assert (answer.status, answer.headers["retry-after"]) == (429, "61")
+        assert b"Too many wrong tokens. Wait 61 s." in answer.body
+        assert "set-cookie" not in answer.headers
+    answer = request(camera.port, "/metrics", Authorization=BEARER)
+    assert (answer.status, answer.json["error"]) == (429, "too many wrong tokens; wait")
+    assert request(camera.port, "/metrics", Cookie=session).status == 200, "who is in stays in"
+    clock.now += 60
+    assert login(camera, SECRET).status == 303
+
+
+def test_a_session_outlives_the_program(camera: Camera, token_file: Path) -> None:
+    cookie = login(camera, SECRET).headers["set-cookie"].split("; ")[0]
+    with Camera("--web-token-file", str(token_file)) as again:
+        renamed = cookie.replace(str(camera.port), str(again.port), 1)
+        assert request(again.port, "/api/stats", Cookie=renamed).status == 200
+
+
+def test_the_token_is_in_no_log(token_file: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    lines: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
+    logging.getLogger().addHandler(handler)
+    logging.getLogger().setLevel(logging.DEBUG)
+    try:
+        with Camera("--web-token-file", str(token_file)) as camera:
+            request(camera.port, f"/?token={SECRET}")
+            request(camera.port, "/metrics", Authorization=BEARER)
+            request(camera.port, "/metrics", Authorization="Bearer " + SECRET[::-1])
+            login(camera, SECRET)
+    finally:
+        logging.getLogger().removeHandler(handler)
+        logging.getLogger().setLevel(logging.WARNING)
+    printed = capfd.readouterr()
+    said = "\n".join([*lines, *camera.notices, printed.out, printed.err])
+    assert "web preview at" in said
+    assert SECRET not in said
+    assert SECRET[::-1] not in said
+    assert SECRET not in repr(camera.sinks[0].__dict__)
+
+
+@pytest.mark.parametrize("where", ["0.0.0.0:0", "[::]:0", "192.0.2.1:0", "[fe80::1]:0"])
+def test_others_need_a_token(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    with pytest.raises(SettingError) as error:
+        Camera("--web", where).__enter__()
+    assert str(error.value).startswith(
+        f"--web {where} can be reached from other machines and needs a token: (umask 077;"
+    )
+    assert VARIABLE in str(error.value)
+
+
+def test_a_token_from_the_environment_is_asked_for_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, SECRET)
+    with Camera() as camera:
+        assert camera.notices[-1].endswith("/ (asks for the token)")
+        assert request(camera.port, "/api/stats").status == 401
+        assert request(camera.port, "/api/stats", Authorization=BEARER).status == 200
+
+
+def test_options_that_make_no_sense(token_file: Path) -> None:
+    camera = Camera("--web-token-file", str(token_file))
+    camera.args.web = None
+    with pytest.raises(SettingError, match="--web-token-file is of no use without --web; add --web 8080"):
+        camera.__enter__()
+    for fps in ("0", "-1", "nan", "inf"):
+        with pytest.raises(SettingError, match="--web-fps must be a number over 0"):
+            Camera("--web-fps", fps).__enter__()
+
+
+def test_a_port_in_use() -> None:
+    with Camera() as camera, pytest.raises(EdgeSSDError, match=f"127.0.0.1:{camera.port}: the port is in use"):
+        Camera("--web", str(camera.port)).__enter__()

@@ -1,0 +1,89 @@
+"""Where the preview may listen, and what is said when it cannot."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from device_apps.web_address import Address, listen, parse_address
+from edge_ssd.errors import EdgeSSDError, SettingError
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port", "loopback"),
+    [
+        ("8080", "127.0.0.1", 8080, True),
+        ("0", "127.0.0.1", 0, True),
+        ("127.1.2.3:80", "127.1.2.3", 80, True),
+        ("localhost:8080", "localhost", 8080, True),
+        ("[::1]:65535", "::1", 65535, True),
+        ("0.0.0.0:8080", "0.0.0.0", 8080, False),
+        ("[::]:8080", "::", 8080, False),
+        ("192.168.1.20:8080", "192.168.1.20", 8080, False),
+        ("[fe80::1]:8080", "fe80::1", 8080, False),
+        ("[::ffff:192.168.1.20]:8080", "::ffff:192.168.1.20", 8080, False),
+    ],
+)
+def test_addresses(text: str, host: str, port: int, loopback: bool) -> None:
+    address = parse_address(text)
+    assert (address.host, address.port, address.loopback) == (host, port, loopback)
+    assert str(address).endswith(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "expected [HOST:]PORT"),
+        ("web", "expected [HOST:]PORT"),
+        ("localhost:", "expected [HOST:]PORT"),
+        ("65536", "a port from 0 to 65535"),
+        ("-1", "a port from 0 to 65535"),
+        ("٨٠٨٠", "a port from 0 to 65535"),
+        (":8080", "give 8080 for this machine only"),
+        ("::1:8080", "write an IPv6 address in brackets"),
+        ("localhost:8080/", "a port from 0 to 65535"),
+    ],
+)
+def test_what_is_no_address(text: str, problem: str) -> None:
+    with pytest.raises(SettingError) as error:
+        parse_address(text)
+    assert problem in str(error.value)
+    assert str(error.value).startswith(f"--web {text}")
+
+
+def test_a_name_that_is_none() -> None:
+    address = Address("no-such-host.invalid", 8080)
+    with pytest.raises(EdgeSSDError, match="there is no"):
+        assert not address.loopback
+    with pytest.raises(EdgeSSDError, match="there is no"):
+        listen(address)
+
+
+def test_a_port_in_use_is_said_and_free_again_afterwards() -> None:
+    with listen(Address("127.0.0.1", 0)) as first:
+        port = first.getsockname()[1]
+        with pytest.raises(EdgeSSDError, match=rf"^--web 127.0.0.1:{port}: the port is in use by another program"):
+            listen(Address("127.0.0.1", port))
+        # A connection that the server closed first keeps its port in TIME_WAIT.
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            first.accept()[0].close()
+            assert client.recv(1) == b""
+    listen(Address("127.0.0.1", port)).close()
+
+
+def test_an_address_of_another_machine() -> None:
+    with pytest.raises(EdgeSSDError, match="this machine has no such address"):
+        listen(Address("192.0.2.1", 0))  # RFC 5737: for documentation, nobody's.
+
+
+def test_all_addresses_are_both_kinds() -> None:
+    with listen(Address("::", 0)) as listener, socket.create_connection(("127.0.0.1", listener.getsockname()[1])):
+        pass
+
+
+def test_connections_inherit_a_small_buffer() -> None:
+    with listen(Address("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()):
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 2 * 64 * 1024  # Linux doubles it.

@@ -1,0 +1,309 @@
+"""The page in a real browser (Chromium), with the shipped model on the shipped clip."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import skip_or_fail
+from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
+from selenium.webdriver.chrome.options import Options
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.wait import WebDriverWait
+from web_camera import Camera, LoopedFrames, RecentEvents, SeenEvent
+from web_client import request
+
+from device_apps.web_streams import Seats
+from edge_ssd.errors import SettingError
+from edge_ssd.runtime.detections import Detections
+
+DEADLINE_S = 60.0
+SECRET = "correct-horse-battery-staple"
+
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1280,900",
+)
+
+# A hash of what the live picture shows, and how many of its pixels have the green of the first class's boxes.
+LOOK = """
+const picture = document.getElementById("picture");
+if (!picture.naturalWidth) return [0, 0];
+const canvas = document.createElement("canvas");
+canvas.width = picture.naturalWidth; canvas.height = picture.naturalHeight;
+const pen = canvas.getContext("2d");
+pen.drawImage(picture, 0, 0);
+const bytes = pen.getImageData(0, 0, canvas.width, canvas.height).data;
+let hash = 0, green = 0;
+for (let i = 0; i < bytes.length; i += 4) {
+  hash = (hash * 31 + bytes[i]) | 0;
+  if (2 * bytes[i + 1] - bytes[i] - bytes[i + 2] > 300) green++;
+}
+return [hash, green];
+"""
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        skip_or_fail("chromium or chromedriver is not installed")
+    options = Options()
+    options.binary_location = str(chromium)
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    browser = webdriver.Chrome(options=options, service=Service(str(driver)))
+    browser.set_page_load_timeout(DEADLINE_S)
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture(scope="module")
+def camera() -> Iterator[Camera]:
+    with Camera(events=RecentEvents()) as camera:
+        yield camera
+
+
+@pytest.fixture
+def page(browser: webdriver.Chrome, camera: Camera) -> Iterator[webdriver.Chrome]:
+    """The page of the camera, live."""
+    browser.get_log("browser")
+    browser.get(camera.url)
+    wait(browser, live)
+    yield browser
+    camera.detector.configure(score_threshold=None)
+    complaints = [entry["message"] for entry in browser.get_log("browser")]
+    assert not [line for line in complaints if "Content Security Policy" in line or "Uncaught" in line]
+
+
+def wait(browser: webdriver.Chrome, condition: Callable[[webdriver.Chrome], Any]) -> Any:
+    return WebDriverWait(browser, DEADLINE_S, 0.1, [StaleElementReferenceException]).until(condition)
+
+
+def text(browser: webdriver.Chrome, name: str) -> str:
+    return browser.find_element(By.ID, name).text
+
+
+def lines(browser: webdriver.Chrome, selector: str) -> list[str]:
+    """The text of each element, all of the same moment."""
+    script = "return [...document.querySelectorAll(arguments[0])].map((element) => element.innerText)"
+    return browser.execute_script(script, selector)
+
+
+def live(browser: webdriver.Chrome) -> bool:
+    return text(browser, "state") == "Live"
+
+
+def moves(browser: webdriver.Chrome) -> bool:
+    """Wait for the picture to be another one; False if it never was."""
+    first = browser.execute_script(LOOK)[0]
+    return bool(wait(browser, lambda b: b.execute_script(LOOK)[0] not in (0, first)))
+
+
+def test_the_live_picture_moves_and_shows_boxes(page: webdriver.Chrome) -> None:
+    assert moves(page)
+    wait(page, lambda b: b.execute_script(LOOK)[1] > 100)
+    assert text(page, "source") == "bananas.mp4"
+    assert float(text(page, "fps")) > 0
+    stages = [line.split() for line in lines(page, "#stages tr")]
+    assert [row[0] for row in stages[:4]] == ["Preprocess", "Network", "Postprocess", "Detection"]
+    assert all(float(row[-1]) >= float(row[-2]) >= 0 for row in stages)
+    assert "Frames used" in text(page, "counts")
+    assert "Memory" in text(page, "machine")
+
+
+def test_numbers_go_on(page: webdriver.Chrome) -> None:
+    first = text(page, "counts")
+    wait(page, lambda b: text(b, "counts") != first)
+
+
+def test_the_slider_changes_what_is_detected(page: webdriver.Chrome, camera: Camera) -> None:
+    slider = page.find_element(By.ID, "threshold")
+    assert slider.get_attribute("value") == "50"
+    wait(page, lambda b: b.execute_script(LOOK)[1] > 100)
+    slider.send_keys(Keys.END, Keys.ARROW_LEFT)
+    wait(page, lambda b: request(camera.port, "/api/settings").json["score_threshold"] == 0.99)
+    assert text(page, "shown") == "99 %"
+    wait(page, lambda b: b.execute_script(LOOK)[1] == 0)
+    slider.send_keys(Keys.HOME)
+    wait(page, lambda b: request(camera.port, "/api/settings").json["score_threshold"] == 0)
+    wait(page, lambda b: b.execute_script(LOOK)[1] > 1000)
+
+
+def test_what_another_viewer_sets_is_shown(page: webdriver.Chrome, camera: Camera) -> None:
+    request(camera.port, "/api/settings", "POST", b'{"score_threshold": 0.33}', Content_Type="application/json")
+    wait(page, lambda b: text(b, "shown") == "33 %")
+    assert page.find_element(By.ID, "threshold").get_attribute("value") == "33"
+
+
+def test_events_are_listed_newest_first_and_as_text(page: webdriver.Chrome, camera: Camera) -> None:
+    assert camera.events is not None
+    label = "<img src=x onerror=document.title='gone'>"
+    camera.events.add(SeenEvent("enter", 7, label))
+    camera.events.add(SeenEvent("leave", 7, label, duration_s=2.25))
+    wait(page, lambda b: len(b.find_elements(By.CSS_SELECTOR, "#recent li")) == 2)
+    newest, oldest = lines(page, "#recent li")
+    assert newest.startswith(f"{label} #7 left after 2.3 s")
+    assert oldest.startswith(f"{label} #7 came")
+    page.refresh()
+    wait(page, lambda b: len(b.find_elements(By.CSS_SELECTOR, "#recent li")) == 2)
+    assert page.title == "bananas.mp4 – Edge SSD"
+
+
+def test_the_source_falls_silent_and_comes_back(page: webdriver.Chrome, camera: Camera) -> None:
+    camera.source.lost = True
+    wait(page, lambda b: text(b, "state") == "Reconnecting")
+    assert "The source is lost" in text(page, "veil")
+    camera.source.lost = False
+    wait(page, live)
+
+
+def test_a_hidden_page_does_not_watch(page: webdriver.Chrome, camera: Camera) -> None:
+    def viewers(_: object) -> int:
+        return request(camera.port, "/api/stats").json["viewers"]
+
+    wait(page, lambda b: viewers(b) == 1)
+    original = page.current_window_handle
+    page.switch_to.new_window("tab")
+    try:
+        wait(page, lambda b: viewers(b) == 0)
+    finally:
+        page.close()
+        page.switch_to.window(original)
+    wait(page, lambda b: viewers(b) == 1)
+    assert moves(page)
+
+
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (320, 568), (844, 390)])
+def test_a_phone(page: webdriver.Chrome, camera: Camera, width: int, height: int) -> None:
+    metrics = {"width": width, "height": height, "deviceScaleFactor": 2, "mobile": True}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    try:
+        page.get(camera.url)
+        wait(page, live)
+        assert page.execute_script("return [document.documentElement.scrollWidth, innerWidth]") == [width, width]
+        assert (
+            page.execute_script("return document.getElementById('picture').getBoundingClientRect().width") > width * 0.8
+        )
+        assert moves(page)
+    finally:
+        page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_it_comes_back_when_the_server_was_restarted(browser: webdriver.Chrome) -> None:
+    with Camera() as first:
+        browser.get(first.url)
+        wait(browser, live)
+        request(first.port, "/api/settings", "POST", b'{"score_threshold": 0.2}', Content_Type="application/json")
+        wait(browser, lambda b: text(b, "shown") == "20 %")
+    wait(browser, lambda b: text(b, "state") == "No connection")
+    assert browser.execute_script(LOOK)[0] != 0, "the last picture stays"
+    with Camera("--web", str(first.port)) as second:
+        second.source.name = "another"
+        wait(browser, lambda b: live(b) and text(b, "shown") == "50 %")
+        assert moves(browser)
+        assert second.stats.snapshot().frames > 0
+
+
+def test_login_with_the_token(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    path = tmp_path / "web.token"
+    path.write_text(SECRET)
+    path.chmod(0o600)
+    with Camera("--web-token-file", str(path)) as camera:
+        browser.get(camera.url)
+        assert browser.current_url == f"{camera.url}/login"
+        browser.find_element(By.ID, "token").send_keys("not the token at all", Keys.ENTER)
+        wait(browser, lambda b: b.find_element(By.CLASS_NAME, "error").text == "That is not the token.")
+        browser.find_element(By.ID, "token").send_keys(SECRET, Keys.ENTER)
+        wait(browser, lambda b: b.current_url == f"{camera.url}/")
+        wait(browser, live)
+        assert moves(browser)
+        assert browser.execute_script("return document.cookie") == "", "no script can read it"
+        (cookie,) = browser.get_cookies()
+        assert cookie["httpOnly"]
+        assert cookie["sameSite"] == "Strict"
+        browser.find_element(By.CSS_SELECTOR, "#logout button").click()
+        wait(browser, lambda b: b.current_url == f"{camera.url}/login")
+        browser.get(camera.url)
+        assert browser.current_url == f"{camera.url}/login"
+
+
+def test_one_viewer_too_many_is_told_so(browser: webdriver.Chrome, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("device_apps.web_app.Seats", lambda number: Seats(0))
+    with Camera() as camera:
+        browser.get(camera.url)
+        wait(browser, lambda b: text(b, "state") == "Waiting")
+        assert text(browser, "veil") == "Too many are watching already. Trying again …"
+
+
+class ColourDetector:
+    """Finds the red and the blue rectangle of a picture; a stand-in, since the shipped model has one class."""
+
+    labels = ("red", "blue")
+    backend, num_threads = "colours", 1
+
+    class bundle:
+        path = Path("colours.tflite")
+
+    def __init__(self) -> None:
+        self.classes: tuple[str, ...] = self.labels
+        self.score_threshold = 0.5
+        self.timings = {"preprocess": 0.0, "invoke": 0.0, "postprocess": 0.0}
+
+    @property
+    def score_thresholds(self) -> dict[str, float]:
+        return dict.fromkeys(self.labels, self.score_threshold)
+
+    def configure(self, score_threshold: Any = ..., *, classes: Any = ...) -> None:
+        if classes is not ...:
+            if classes == []:
+                raise SettingError("the model needs at least one class to look for")
+            self.classes = self.labels if classes is None else tuple(classes)
+
+    def detect(self, image: np.ndarray) -> Detections:
+        found = [
+            (i, [60 + 200 * i, 60, 200 + 200 * i, 180]) for i, name in enumerate(self.labels) if name in self.classes
+        ]
+        return Detections(
+            np.array([box for _, box in found], np.float32).reshape(-1, 4),
+            np.full(len(found), 0.9, np.float32),
+            np.array([i for i, _ in found], np.int64),
+            [self.labels[i] for i, _ in found],
+            (image.shape[0], image.shape[1]),
+        )
+
+
+def test_the_class_filter(browser: webdriver.Chrome) -> None:
+    frames = [np.full((240, 480, 3), value, np.uint8) for value in (60, 70, 80)]
+    detector: Any = ColourDetector()
+
+    def boxes() -> dict[str, Any]:
+        return {box.get_attribute("value"): box for box in browser.find_elements(By.CSS_SELECTOR, "#classes input")}
+
+    with Camera(source=LoopedFrames(frames, 15), detector=detector) as camera:
+        browser.get(camera.url)
+        wait(browser, lambda b: live(b) and boxes())
+        assert {name: box.is_selected() for name, box in boxes().items()} == {"red": True, "blue": True}
+        wait(browser, lambda b: b.execute_script(LOOK)[1] > 100)
+        boxes()["red"].click()
+        wait(browser, lambda b: request(camera.port, "/api/settings").json["classes"] == ["blue"])
+        wait(browser, lambda b: b.execute_script(LOOK)[1] == 0)
+        wait(browser, lambda b: not boxes()["blue"].is_enabled())  # The last one cannot be switched off.
+        browser.find_element(By.ID, "all").click()
+        wait(browser, lambda b: request(camera.port, "/api/settings").json["classes"] == ["red", "blue"])
+        wait(browser, lambda b: b.execute_script(LOOK)[1] > 100)

@@ -1,0 +1,154 @@
+"""``edge-ssd camera --web`` as its users meet it, with the shipped model on a real stream."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from conftest import REPOSITORY
+from real_model import real_model
+from stream_servers import MjpegServer
+from web_camera import ClipServer
+from web_client import eventually, feed, open_stream, parts, request
+
+from device_apps.web_address import Address, listen
+from device_apps.web_token import VARIABLE
+from edge_ssd import cli
+
+CLIP = REPOSITORY / "device_apps" / "clips" / "bananas.mp4"
+
+
+@pytest.fixture(autouse=True)
+def no_token_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+
+
+@contextmanager
+def camera(source: str, *options: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """The command, and the port of its preview."""
+    command = [sys.executable, "-m", "edge_ssd", "camera", "--source", source, "--web", "0", *options]
+    environment = {**os.environ, "DISPLAY": "", "EDGE_SSD_TEST_MODEL": str(real_model())}
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, cwd=REPOSITORY)
+    assert process.stderr is not None
+    try:
+        for line in process.stderr:
+            if match := re.fullmatch(r"edge-ssd: web preview at http://127\.0\.0\.1:(\d+)/\n", line):
+                break
+        else:
+            pytest.fail("no preview")
+        yield process, int(match[1])
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+def test_a_signal_ends_it_with_viewers_and_it_comes_back_on_the_same_port() -> None:
+    with MjpegServer(fps=30) as server:
+        with camera(server.url) as (process, port):
+            with open_stream(port, "/stream") as picture, open_stream(port, "/events") as events:
+                jpegs, messages = parts(picture), feed(events)
+                assert next(jpegs) != next(jpegs)
+                assert next(messages)[0] == "about"
+                assert request(port, "/healthz").body == b"ok\n"
+                start = time.monotonic()
+                process.send_signal(signal.SIGTERM)
+                assert process.wait(30) == 0
+                took = time.monotonic() - start
+                assert list(messages)[-1][0] in ("stats", "recent"), "the feed ends in order"
+            assert took < 10, "two seconds, on a machine that has nothing else to do"
+            assert process.stderr is not None
+            (summary,) = process.stderr.read().splitlines()
+            assert re.match(r"edge-ssd: \d+ frames; ", summary), "and nothing else was said"
+        with camera(server.url, "--web", str(port)) as (_, again):
+            assert again == port
+            eventually(lambda: request(port, "/healthz").status == 200)
+
+
+def test_what_comes_is_told_at_once() -> None:
+    with ClipServer(fps=15) as server, camera(server.url, "--enter-after", "0.1") as (_, port):
+        with open_stream(port, "/events") as response:
+            event = next(data for kind, data in feed(response) if kind == "event")
+        assert (event["kind"], event["label"]) == ("enter", "banana")
+        with open_stream(port, "/events") as response:
+            recent = next(data for kind, data in feed(response) if kind == "recent")
+        assert event in recent, "who comes later is told too"
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one line of an error."""
+    windows = [] if "--show" in arguments else ["--headless"]
+    assert cli.main(["camera", "--source", str(CLIP), "--max-frames", "1", *windows, *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    lines = [line for line in err.splitlines() if not line.startswith("INFO:")]
+    assert len(lines) == 1
+    return lines[0]
+
+
+def test_a_port_in_use(capfd: pytest.CaptureFixture[str]) -> None:
+    with listen(Address("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert run(capfd, "--web", str(port)) == (
+            f"edge-ssd: error: --web 127.0.0.1:{port}: the port is in use by another program; choose another port"
+        )
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ("--web 0.0.0.0:8080", "--web 0.0.0.0:8080 can be reached from other machines and needs a token: (umask 077; "),
+        ("--web localhost", "--web localhost: expected [HOST:]PORT"),
+        ("--web 0 --web-fps 0", "--web-fps must be a number over 0, got 0.0"),
+        ("--web-token-file x", "--web-token-file is of no use without --web; add --web 8080"),
+        ("--web 0 --web-token-file /nothing", "--web-token-file /nothing: No such file or directory; make one with "),
+    ],
+)
+def test_options_that_cannot_be(capfd: pytest.CaptureFixture[str], options: str, problem: str) -> None:
+    assert run(capfd, *options.split()).startswith(f"edge-ssd: error: {problem}")
+
+
+@pytest.mark.parametrize("missing", ["starlette", "uvicorn"])
+def test_a_missing_extra(missing: str) -> None:
+    script = f"""
+import sys
+from edge_ssd import cli
+class Without:
+    def find_spec(self, name, path, target=None):
+        if name == {missing!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Without())
+sys.exit(cli.main(["camera", "--source", {str(CLIP)!r}, "--web", "0"]))
+"""
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, check=False)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == (
+        f'edge-ssd: error: this command needs {missing}, which is not installed; run: pip install "edge-ssd[web]"'
+    )
+
+
+def test_it_means_no_window(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    assert cli.main(["camera", "--source", str(CLIP), "--max-frames", "1", "--web", "0"]) == 0
+    lines = [line for line in capfd.readouterr().err.splitlines() if not line.startswith("INFO:")]
+    assert len(lines) == 2, "the preview and the summary, nothing of a missing display"
+    assert "--show: there is no display" in run(capfd, "--web", "0", "--show")
+
+
+def test_without_it_nothing_of_it_is_loaded() -> None:
+    script = f"""
+import sys
+from edge_ssd import cli
+assert cli.main(["camera", "--source", {str(CLIP)!r}, "--headless", "--max-frames", "1"]) == 0
+assert not {{"starlette", "uvicorn", "anyio", "asyncio"}} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=REPOSITORY, capture_output=True)

@@ -1,0 +1,465 @@
+"""The endpoints over real connections, with the shipped model on the shipped clip."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import numpy as np
+import pytest
+from test_device_web_metrics import parse
+from web_camera import Camera, LoopedFrames, RecentEvents, SeenEvent, clip_frames
+from web_client import eventually, feed, open_stream, parts, picture, raw, request
+
+from device_apps.opencv import open_stream as open_opencv_stream
+from edge_ssd.errors import EdgeSSDError
+from edge_ssd.version import __version__
+
+
+@pytest.fixture(scope="module")
+def camera() -> Iterator[Camera]:
+    with Camera(events=RecentEvents()) as camera:
+        eventually(lambda: camera.stats.snapshot().frames > 3)
+        yield camera
+
+
+@pytest.fixture(autouse=True)
+def settings_as_they_were(camera: Camera) -> Iterator[None]:
+    yield
+    camera.detector.configure(score_threshold=None, classes=None)
+
+
+def test_the_page_is_one_file_and_allows_nothing_else(camera: Camera) -> None:
+    answer = request(camera.port, "/")
+    assert answer.status == 200
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    text = answer.body.decode()
+    assert "<script src" not in text
+    assert "http" not in text.replace("http://www.w3.org/2000/svg", ""), "no address of anybody else"
+    policy = dict(part.split(" ", 1) for part in answer.headers["content-security-policy"].split("; "))
+    assert policy["default-src"] == policy["frame-ancestors"] == policy["base-uri"] == "'none'"
+    assert policy["script-src"].startswith("'sha256-")
+    assert policy["style-src"].startswith("'sha256-")
+    assert "unsafe" not in answer.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("path", ["/", "/api/stats", "/healthz", "/metrics", "/snapshot.jpg", "/nothing", "/stream"])
+def test_every_answer_has_the_headers(camera: Camera, path: str) -> None:
+    headers = request(camera.port, path, "HEAD").headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["cross-origin-resource-policy"] == "same-origin"
+    assert headers["cache-control"] == "no-store"
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert "server" not in headers
+
+
+def test_the_live_picture_moves_and_has_boxes(camera: Camera) -> None:
+    with open_stream(camera.port, "/stream") as response:
+        assert response.headers.get_content_type() == "multipart/x-mixed-replace"
+        jpegs = parts(response)
+        first, second = picture(next(jpegs)), picture(next(jpegs))
+        assert first.shape == (360, 480, 3)
+        assert (first != second).any()
+        green = [(frame.astype(int) @ (-1, 2, -1) > 300).sum() for frame in (first, second)]
+    assert min(green) > 100, "boxes of the first class are bright green, which the clip is not"
+    assert max((frame.astype(int) @ (-1, 2, -1) > 300).sum() for frame in clip_frames()) < 10
+
+
+def test_the_same_picture_is_not_sent_twice(camera: Camera) -> None:
+    camera.source.paused.set()
+    eventually(lambda: camera.source.silent)
+    try:
+        with open_stream(camera.port, "/stream") as response:
+            jpegs = parts(response)
+            first = next(jpegs)
+            response.fp.raw._sock.settimeout(0.5)
+            with pytest.raises(TimeoutError):
+                next(jpegs)
+        with open_stream(camera.port, "/stream") as response:
+            assert next(parts(response)) == first, "who comes while nothing happens sees what there is"
+    finally:
+        camera.source.paused.clear()
+
+
+def test_pictures_a_second_are_limited() -> None:
+    with Camera("--web-fps", "4", source=LoopedFrames(clip_frames(), 50)) as camera:
+        with open_stream(camera.port, "/stream") as response:
+            jpegs = parts(response)
+            next(jpegs)
+            start = time.monotonic()
+            for _ in range(6):
+                next(jpegs)
+        # Six periods, less a little for a first picture that was late on its way.
+        assert time.monotonic() - start > 5 / 4
+
+
+def test_a_snapshot_has_the_full_size() -> None:
+    large = [np.repeat(np.repeat(frame, 2, axis=0), 2, axis=1) for frame in clip_frames()[:5]]
+    with Camera(source=LoopedFrames(large, 10)) as camera:
+        answer = request(camera.port, "/snapshot.jpg")
+        assert (answer.status, answer.headers["content-type"]) == (200, "image/jpeg")
+        assert picture(answer.body).shape == (720, 960, 3)
+        with open_stream(camera.port, "/stream") as response:
+            assert picture(next(parts(response))).shape == (480, 640, 3), "the live picture is smaller"
+
+
+def test_the_feed(camera: Camera) -> None:
+    assert camera.events is not None
+    camera.events.add(SeenEvent("enter", 1, "banana", score=0.9))
+    with open_stream(camera.port, "/events") as response:
+        assert response.headers.get_content_type() == "text/event-stream"
+        messages = feed(response)
+        first = dict(next(messages) for _ in range(4))
+        assert first["about"]["version"] == __version__
+        assert first["about"]["model"] == "banana.tflite"
+        assert first["settings"]["labels"] == ["banana"]
+        assert [event["object_id"] for event in first["recent"]] == [1]
+        assert first["stats"]["status"] == {"state": "live", "healthy": True, "reason": ""}
+        camera.events.add(SeenEvent("leave", 1, "banana", duration_s=1.5))
+        request(camera.port, "/api/settings", "POST", b'{"score_threshold": 0.25}', Content_Type="application/json")
+        seen = {}
+        while not {"event", "settings", "stats"} <= set(seen):
+            kind, seen[kind] = next(messages)
+        assert (seen["event"]["kind"], seen["event"]["duration_s"]) == ("leave", 1.5)
+        assert seen["settings"]["score_threshold"] == 0.25
+        assert seen["stats"]["frames"] > first["stats"]["frames"]
+
+
+def test_settings_are_applied_and_the_same_for_all(camera: Camera) -> None:
+    before = request(camera.port, "/api/settings")
+    assert before.json["score_threshold"] == 0.5
+    change = b'{"score_threshold": 0.99}'
+    answer = request(camera.port, "/api/settings", "POST", change, Content_Type="application/json; charset=utf-8")
+    assert answer.status == 200
+    assert answer.json["score_threshold"] == camera.detector.score_threshold == 0.99
+    assert request(camera.port, "/api/settings").json == answer.json
+    refused = request(camera.port, "/api/settings", "POST", b'{"classes": ["apple"]}', Content_Type="application/json")
+    assert refused.status == 400
+    assert "has no class 'apple'" in refused.json["error"]
+    assert request(camera.port, "/api/settings").json == answer.json
+
+
+@pytest.mark.parametrize("kind", [None, "text/plain", "application/x-www-form-urlencoded"])
+def test_only_json_changes_settings(camera: Camera, kind: str | None) -> None:
+    headers = {} if kind is None else {"Content_Type": kind}
+    assert request(camera.port, "/api/settings", "POST", b'{"score_threshold": 0.99}', **headers).status == 415
+    assert camera.detector.score_threshold == 0.5
+
+
+def test_stats_and_metrics(camera: Camera) -> None:
+    stats = request(camera.port, "/api/stats").json
+    assert stats["frames"] > 0
+    assert {"preprocess", "invoke", "postprocess", "detect", "age"} <= set(stats["ms"])
+    answer = request(camera.port, "/metrics")
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    families = parse(answer.body.decode())
+    assert families["edge_ssd_frames_total"][1][""] >= stats["frames"]
+    assert families["edge_ssd_healthy"][1][""] == 1
+    assert 0 < families["edge_ssd_stage_duration_seconds"][1]['stage="invoke",quantile="0.5"'] < 5
+    build = f'version="{__version__}",model="banana.tflite",backend="{camera.detector.backend}"'
+    assert families["edge_ssd_build_info"][1] == {build: 1}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("POST", "/", {"GET", "HEAD"}),
+        ("DELETE", "/api/settings", {"GET", "HEAD", "POST"}),
+        ("PUT", "/stream", {"GET", "HEAD"}),
+        ("POST", "/metrics", {"GET", "HEAD"}),
+        ("OPTIONS", "/api/settings", {"GET", "HEAD", "POST"}),
+    ],
+)
+def test_methods(camera: Camera, method: str, path: str, allowed: set[str]) -> None:
+    answer = request(camera.port, path, method)
+    assert answer.status == 405
+    assert set(answer.headers["allow"].split(", ")) == allowed
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/login", "/logout", "/api/", "/..%2f..%2fetc/passwd", "/web_page.html"])
+def test_unknown_paths(camera: Camera, path: str) -> None:
+    answer = request(camera.port, path)
+    assert (answer.status, answer.json) == (404, {"error": "Not Found"})
+
+
+# A name that the server was not asked to answer to: what a rebound DNS name looks like.
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "", "[::1", "192.168.1.20", "a@b"]
+)
+@pytest.mark.parametrize("path", ["/", "/stream", "/api/stats", "/login"])
+def test_other_names_are_refused(camera: Camera, host: str, path: str) -> None:
+    answer = request(camera.port, path, Host=host)
+    assert answer.status == 421
+    assert "this machine's own names" in answer.json["error"]
+
+
+@pytest.mark.parametrize("host", ["localhost", "LocalHost:9000", "127.0.0.1", "127.0.0.1:1", "[::1]:8080"])
+def test_own_names_are_not(camera: Camera, host: str) -> None:
+    assert request(camera.port, "/api/stats", Host=host).status == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Origin": "http://localhost:7000"}, 200),
+        ({"Sec_Fetch_Site": "same-origin"}, 200),
+        ({"Origin": "http://localhost"}, 403),
+        ({"Origin": "http://localhost:7001"}, 403),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": ""}, 403),
+        ({"Sec_Fetch_Site": "cross-site"}, 403),
+        ({"Sec_Fetch_Site": "same-site"}, 403),
+    ],
+)
+def test_pages_of_others_change_nothing(camera: Camera, headers: dict[str, str], status: int) -> None:
+    headers = {"Host": "localhost:7000", "Content_Type": "application/json", **headers}
+    answer = request(camera.port, "/api/settings", "POST", b'{"score_threshold": 0.7}', **headers)
+    assert answer.status == status
+    assert camera.detector.score_threshold == (0.7 if status == 200 else 0.5)
+
+
+def test_large_bodies_are_not_read(camera: Camera) -> None:
+    head = b"POST /api/settings HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\n"
+    answer = raw(camera.port, head + b"Content-Length: 70000\r\n\r\n" + b" " * 70_000)
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
+    answer = raw(camera.port, head + b"Transfer-Encoding: chunked\r\n\r\n" + chunk + chunk)
+    assert answer.startswith(b"HTTP/1.1 413 ")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # The beginning of TLS.
+        b"GET\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n",
+        b"POST /api/settings HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+        b"POST /api/settings HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n{}",
+        b"POST /api/settings HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nBad Name: 1\r\n\r\n",
+    ],
+)
+def test_malformed_requests(camera: Camera, data: bytes) -> None:
+    assert raw(camera.port, data).startswith(b"HTTP/1.1 400 ")
+    assert request(camera.port, "/healthz").status == 200
+
+
+@pytest.mark.parametrize("start", [b"GET / HTTP/1.1\r\nHost: localhost\r\nX: ", b"GET /"])
+def test_endless_headers_are_not_collected(camera: Camera, start: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", camera.port), timeout=30) as connection:
+        connection.sendall(start)
+        with pytest.raises((ConnectionResetError, BrokenPipeError)):  # noqa: PT012 (any of them may notice)
+            for _ in range(1000):
+                connection.sendall(b"x" * 65536)
+    assert request(camera.port, "/healthz").status == 200
+
+
+def test_an_upgrade_is_not_taken_up(camera: Camera) -> None:
+    headers = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec_WebSocket_Key": "AAAAAAAAAAAAAAAAAAAAAA=="}
+    assert request(camera.port, "/stream", "HEAD", **headers).status == 200
+    assert request(camera.port, "/nothing", **headers).status == 404
+
+
+def test_no_more_than_so_many_viewers(camera: Camera) -> None:
+    with ExitStack() as stack:
+        for _ in range(32):
+            response = stack.enter_context(open_stream(camera.port, "/stream"))
+            assert response.status == 200
+        assert request(camera.port, "/api/stats").json["viewers"] == 32
+        answer = request(camera.port, "/stream")
+        assert (answer.status, answer.json) == (503, {"error": "32 are watching already; try again later"})
+        assert answer.headers["retry-after"] == "5"
+        with open_stream(camera.port, "/events") as events:
+            assert events.status == 200, "the feed has seats of its own"
+    eventually(lambda: request(camera.port, "/api/stats").json["viewers"] == 0, "who leaves is forgotten")
+    with open_stream(camera.port, "/stream") as response:
+        assert response.status == 200
+
+
+def test_too_many_connections_are_cut_off_and_the_others_live(camera: Camera) -> None:
+    with open_stream(camera.port, "/stream") as response, ExitStack() as stack:
+        jpegs = parts(response)
+        next(jpegs)
+        silent = [stack.enter_context(socket.create_connection(("127.0.0.1", camera.port))) for _ in range(250)]
+        silent[-1].settimeout(30)
+        with contextlib.suppress(ConnectionResetError):
+            assert silent[-1].recv(1) == b""
+        silent[0].settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            silent[0].recv(1)
+        next(jpegs)
+    eventually(lambda: _answers(camera.port))
+
+
+def _answers(port: int) -> bool:
+    try:
+        return request(port, "/healthz").status == 200
+    except (ConnectionError, OSError):
+        return False
+
+
+def test_nothing_is_encoded_unless_somebody_watches(camera: Camera, monkeypatch: pytest.MonkeyPatch) -> None:
+    eventually(lambda: request(camera.port, "/api/stats").json["viewers"] == 0)
+    encoded = []
+    real = camera.sinks[0]._make
+    monkeypatch.setattr(camera.sinks[0], "_make", lambda *arguments: encoded.append(arguments) or real(*arguments))
+    time.sleep(0.3)
+    encoded.clear()  # What the last viewer of another test had asked for.
+    frames = camera.stats.snapshot().frames
+    eventually(lambda: camera.stats.snapshot().frames > frames + 10)
+    assert encoded == []
+    with ExitStack() as stack:
+        streams = [parts(stack.enter_context(open_stream(camera.port, "/stream"))) for _ in range(5)]
+        for jpegs in streams:
+            next(jpegs)
+        encoded.clear()
+        pictures = [[next(jpegs) for _ in range(4)] for jpegs in streams]
+    assert len(encoded) <= 4 + len(streams), "once for all of them"
+    assert len({jpeg for viewer in pictures for jpeg in viewer}) <= len(encoded) + 1
+
+
+def test_a_slow_viewer_skips_and_delays_nobody(camera: Camera) -> None:
+    with socket.create_connection(("127.0.0.1", camera.port)) as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.sendall(b"GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        with open_stream(camera.port, "/stream") as response:
+            jpegs = parts(response)
+            for _ in range(20):
+                next(jpegs)
+        # It has stopped asking: what waits for it is what fits into the buffers of one connection.
+        eventually(lambda: camera.sinks[0]._wanted == {}, "nobody waits for a picture")
+        slow.settimeout(1)
+        received = 0
+        try:
+            while received < 1_000_000:
+                received += len(slow.recv(1_000_000))
+                slow.settimeout(0.03)  # Less than between two pictures: what is there already.
+        except TimeoutError:
+            pass
+        assert received < 600_000
+
+
+def test_a_viewer_who_vanishes_is_forgotten(camera: Camera) -> None:
+    eventually(lambda: request(camera.port, "/api/stats").json["viewers"] == 0)
+    vanished = socket.create_connection(("127.0.0.1", camera.port))
+    vanished.sendall(b"GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert vanished.recv(10)
+    assert request(camera.port, "/api/stats").json["viewers"] == 1
+    vanished.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    vanished.close()  # With a reset instead of a goodbye.
+    eventually(lambda: request(camera.port, "/api/stats").json["viewers"] == 0)
+
+
+def test_health_follows_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("device_apps.web_status.SILENT_S", 0.5)
+    monkeypatch.setattr("device_apps.web_app._SNAPSHOT_WAIT_S", 0.2)
+    source = LoopedFrames(clip_frames(), 30)
+    source.paused.set()
+    with Camera(source=source) as camera:
+        answer = request(camera.port, "/healthz")
+        assert (answer.status, answer.body) == (503, b"no frame yet\n")
+        assert request(camera.port, "/snapshot.jpg", "HEAD").status == 503
+        source.paused.clear()
+        eventually(lambda: request(camera.port, "/healthz").status == 200)
+        assert request(camera.port, "/healthz").body == b"ok\n"
+        source.lost = True
+        source.paused.set()
+        eventually(lambda: request(camera.port, "/healthz").status == 503)
+        reason = request(camera.port, "/healthz").body.decode()
+        assert reason.startswith("the source is lost and is being opened again; no frame for ")
+        assert request(camera.port, "/api/stats").json["status"]["state"] == "reconnecting"
+        source.lost = False
+        source.paused.clear()
+        eventually(lambda: request(camera.port, "/healthz").status == 200)
+        camera.stop_loop()
+        eventually(lambda: b"the loop has stood still for" in request(camera.port, "/healthz").body)
+        assert parse(request(camera.port, "/metrics").body.decode())["edge_ssd_healthy"][1] == {"": 0}
+
+
+def test_it_ends_within_a_second_with_viewers(camera: Camera) -> None:
+    threads = set(threading.enumerate())
+    with ExitStack() as stack:
+        with Camera() as other:
+            stuck = stack.enter_context(socket.create_connection(("127.0.0.1", other.port)))
+            stuck.sendall(b"GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n")  # And never reads.
+            streams = [stack.enter_context(open_stream(other.port, path)) for path in ("/stream", "/events") * 3]
+            for response in streams[::2]:
+                next(parts(response))
+            other.stop_loop()
+            start = time.monotonic()
+        took = time.monotonic() - start
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", other.port))
+    assert took < 5, "a second, on a machine that has nothing else to do"
+    # The executor that asks for the machine's state belongs to asyncio, which ends it.
+    eventually(lambda: {t for t in threading.enumerate() if t not in threads and t.is_alive()} == set())
+    assert json.dumps(other.notices).count("web preview at") == len(other.notices) == 1
+
+
+def test_requests_that_do_not_come_are_not_waited_for(monkeypatch: pytest.MonkeyPatch, camera: Camera) -> None:
+    monkeypatch.setattr("device_apps.web_server._REQUEST_S", 1.0)
+    monkeypatch.setattr("device_apps.web_body._LONGEST_S", 0.3)
+    whole = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    for first, then in ((b"", b"GET"), (whole, b"GET / HT")):  # Also on a connection that has been used.
+        with socket.create_connection(("127.0.0.1", camera.port), timeout=30) as slow:
+            slow.sendall(first)
+            answer = b""
+            while first and not answer.endswith(b"\r\n\r\nok\n"):
+                answer += slow.recv(1)
+            slow.sendall(then)
+            with contextlib.suppress(ConnectionResetError):
+                assert slow.recv(1) == b""
+    with open_stream(camera.port, "/stream") as response:
+        head = b"POST /api/settings HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        assert raw(camera.port, head + b"Content-Length: 9\r\n\r\n{").startswith(b"HTTP/1.1 408 ")
+        start, jpegs = time.monotonic(), parts(response)
+        while time.monotonic() < start + 1.5:  # A stream is a request that came whole.
+            next(jpegs)
+
+
+def test_a_server_that_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("device_apps.web_app.Guard", None)
+    with pytest.raises(EdgeSSDError, match=r"the web server does not start \(TypeError: .*\); leave out --web"):
+        Camera().__enter__()
+
+
+def test_numbers_that_fail_are_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("device_apps.web_app._TICK_S", 0.02)
+    with Camera() as camera:
+        eventually(lambda: camera.stats.snapshot().frames > 0)
+        with open_stream(camera.port, "/events") as response:
+            messages = feed(response)
+            next(messages)
+            monkeypatch.setattr(camera.stats, "snapshot", lambda: 1 / 0)
+            eventually(lambda: len(camera.notices) == 2)
+            assert request(camera.port, "/api/stats").status == 500
+            time.sleep(0.2)
+            monkeypatch.undo()
+            while next(messages)[0] != "stats":
+                pass
+        assert camera.notices[1:] == [
+            "web: there are no numbers: ZeroDivisionError: division by zero",
+            "web: '/api/stats' failed: ZeroDivisionError: division by zero",
+        ]
+
+
+def test_other_programs_read_the_live_picture(camera: Camera) -> None:
+    """FFmpeg does, through OpenCV: one preview may be the source of another program, ours included."""
+    grabber = open_opencv_stream(f"{camera.url}/stream")
+    try:
+        first, second = grabber.read(), grabber.read()
+    finally:
+        grabber.close()
+    assert first is not None
+    assert second is not None
+    assert first.shape == second.shape == (360, 480, 3)
+    assert (first != second).any()

@@ -1,0 +1,82 @@
+"""What viewers may change, and what they may not."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from real_model import real_model
+
+from device_apps.web_settings import apply_settings, settings_of
+from edge_ssd import Detector
+from edge_ssd.errors import SettingError
+
+
+@pytest.fixture
+def detector() -> Detector:
+    return Detector(real_model(), score_threshold=0.4, num_threads=1)
+
+
+def test_the_settings_of_a_detector(detector: Detector) -> None:
+    assert settings_of(detector) == {
+        "score_threshold": 0.4,
+        "score_thresholds": {"banana": 0.4},
+        "classes": ["banana"],
+        "labels": ["banana"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "threshold"),
+    [
+        ('{"score_threshold": 0.75}', 0.75),
+        ('{"score_threshold": 0}', 0.0),
+        ('{"score_threshold": 1, "classes": ["banana"]}', 1.0),
+        ('{"classes": null}', 0.4),
+        ('{"score_threshold": null}', 0.5),  # The model's own.
+    ],
+)
+def test_changes(detector: Detector, body: str, threshold: float) -> None:
+    apply_settings(detector, body.encode())
+    assert detector.score_threshold == threshold
+    assert detector.classes == ("banana",)
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        (b"", "the body must be JSON"),
+        (b"\xff\xfe\xff", "the body must be JSON"),
+        (b"score_threshold=1", "the body must be JSON"),
+        (b"[" * 50_000, "the body is nested too deeply"),
+        (b"[]", "the body must be a JSON object"),
+        (b"{}", "there is nothing to change; settings are score_threshold, classes"),
+        (b'{"iou_threshold": 0.1}', "there is no setting 'iou_threshold'; settings are score_threshold, classes"),
+        (b'{"self": 0.1}', "there is no setting 'self'"),
+        (b'{"score_threshold": 1.01}', "score_threshold must be a number from 0 to 1"),
+        (b'{"score_threshold": -0.0001}', "score_threshold must be a number from 0 to 1"),
+        (b'{"score_threshold": NaN}', "score_threshold must be a number from 0 to 1"),
+        (b'{"score_threshold": Infinity}', "score_threshold must be a number from 0 to 1"),
+        (b'{"score_threshold": 1e999}', "score_threshold must be a number from 0 to 1"),
+        (b'{"score_threshold": "0.5"}', "score_threshold must be a number from 0 to 1"),
+        (b'{"score_threshold": true}', "score_threshold must be a number from 0 to 1"),
+        (b'{"score_threshold": {"banana": 0.1}}', "score_threshold must be a number from 0 to 1"),
+        (b'{"classes": "banana"}', "classes must be a list of labels"),
+        (b'{"classes": [0]}', "classes must be a list of labels"),
+        (b'{"classes": []}', "needs at least one class"),
+        (b'{"classes": ["apple"]}', "has no class 'apple'"),
+        (b'{"score_threshold": 0.9, "classes": ["apple"]}', "has no class 'apple'"),
+    ],
+)
+def test_what_is_refused_changes_nothing(detector: Detector, body: bytes, problem: str) -> None:
+    with pytest.raises(SettingError) as error:
+        apply_settings(detector, body)
+    assert problem in str(error.value)
+    assert (detector.score_threshold, detector.classes) == (0.4, ("banana",))
+
+
+def test_a_huge_number(detector: Detector) -> None:
+    with pytest.raises(SettingError):
+        apply_settings(detector, json.dumps({"score_threshold": 10**400}).encode())
+    with pytest.raises(SettingError):  # More digits than Python converts.
+        apply_settings(detector, b'{"score_threshold": ' + b"9" * 10_000 + b"}")

@@ -1,0 +1,38 @@
+"""Twenty viewers, five of them at 1 kB/s, in another process: the benchmark in small, without its verdict on speed."""
+
+from __future__ import annotations
+
+import runpy
+import time
+from typing import Any
+
+import pytest
+from conftest import REPOSITORY
+from web_camera import Camera, LoopedFrames, clip_frames
+from web_client import eventually, request
+
+
+@pytest.fixture(scope="module")
+def benchmark() -> dict[str, Any]:
+    return runpy.run_path(str(REPOSITORY / "tests" / "benchmarks" / "viewers.py"))
+
+
+def test_the_loop_goes_on_in_the_same_memory(benchmark: dict[str, Any]) -> None:
+    with Camera(source=LoopedFrames(clip_frames(), None)) as camera:
+
+        def frames() -> int:
+            return camera.stats.snapshot().frames
+
+        eventually(lambda: frames() > 20)
+        with benchmark["Viewers"](camera.port):
+            pass  # What is loaded once, is.
+        eventually(lambda: request(camera.port, "/api/stats").json["viewers"] == 0)
+        before = benchmark["memory_mb"]()
+        with benchmark["Viewers"](camera.port) as viewers:
+            assert request(camera.port, "/api/stats").json["viewers"] == benchmark["VIEWERS"]
+            start, at = time.monotonic(), frames()
+            eventually(lambda: frames() > at + 100 and time.monotonic() > start + 2)
+            assert request(camera.port, "/api/stats").json["viewers"] == benchmark["VIEWERS"], "slow ones stay"
+            assert benchmark["memory_mb"]() - before < benchmark["GROWTH_TARGET_MB"]
+        assert viewers.pictures >= 5, "quick ones saw a film"
+        eventually(lambda: request(camera.port, "/api/stats").json["viewers"] == 0)

@@ -1,0 +1,195 @@
+"""A camera with a web preview for tests: the shipped clip, over and over, through the real loop and detector.
+
+``python web_camera.py [--web 8080] [--fps 15]`` shows it to a person.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from datetime import datetime, timezone
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from stream_servers import MjpegServer, _request
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from device_apps.frames import Frame, SourceCounts
+from device_apps.loop import Sink, run_loop
+from device_apps.stats import Stats
+from device_apps.web_options import add_web_arguments, open_web
+from edge_ssd.runtime.detector import Detector
+from edge_ssd.runtime.models import default_model
+
+CLIP = Path(__file__).resolve().parent.parent / "device_apps" / "clips" / "bananas.mp4"
+
+
+@cache
+def clip_frames() -> list[np.ndarray]:
+    """The frames of the shipped clip, uint8 RGB."""
+    import cv2
+
+    capture = cv2.VideoCapture(str(CLIP))
+    frames = []
+    while (read := capture.read())[0]:
+        frames.append(cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB))
+    capture.release()
+    return frames
+
+
+class LoopedFrames:
+    """A live source that gives the same frames again and again; ``paused`` makes it fall silent, ``lost`` says so."""
+
+    name = "bananas.mp4"
+    live = True
+    ended = False
+
+    def __init__(self, frames: Sequence[np.ndarray], fps: float | None) -> None:
+        self.fps = fps
+        self.paused = threading.Event()
+        self.silent = False  # It has noticed that it is paused: the last frame is through.
+        self.lost = False
+        self._frames = frames
+        self._count = 0
+        self._next = time.monotonic()
+
+    @property
+    def counts(self) -> SourceCounts:
+        return SourceCounts(frames=self._count, connected=not self.lost)
+
+    @property
+    def dropped(self) -> int:
+        return 0
+
+    def read(self, timeout: float) -> Frame | None:
+        self.silent = self.paused.is_set()
+        if self.silent:
+            time.sleep(min(timeout, 0.02))
+            return None
+        if self.fps is not None:
+            wait = self._next - time.monotonic()
+            if wait > timeout:
+                time.sleep(timeout)
+                return None
+            time.sleep(max(0.0, wait))
+            self._next = max(self._next, time.monotonic() - 1) + 1 / self.fps
+        image = self._frames[self._count % len(self._frames)]
+        self._count += 1
+        return Frame(image, self._count - 1, time.monotonic(), self.name)
+
+
+class ClipServer(MjpegServer):
+    """The shipped clip over and over, as a network camera would send it."""
+
+    def serve(self, connection) -> None:  # type: ignore[no-untyped-def]
+        _request(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n")
+        frames = clip_frames()
+        for number in self.numbers():
+            file = io.BytesIO()
+            Image.fromarray(frames[number % len(frames)]).save(file, "JPEG", quality=92)
+            head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {file.tell()}\r\n\r\n"
+            connection.sendall(head.encode() + file.getvalue() + b"\r\n")
+
+
+class RecentEvents:
+    """What the preview needs of whoever keeps track of events, without the tracking."""
+
+    def __init__(self) -> None:
+        self.recent: deque[SeenEvent] = deque(maxlen=50)
+        self._callbacks: list[Callable[[SeenEvent], None]] = []
+
+    def subscribe(self, callback: Callable[[SeenEvent], None]) -> Callable[[], None]:
+        self._callbacks.append(callback)
+        return lambda: self._callbacks.remove(callback)
+
+    def add(self, event: SeenEvent) -> None:
+        self.recent.append(event)
+        for callback in self._callbacks:
+            callback(event)
+
+
+class SeenEvent:
+    def __init__(self, kind: str, object_id: int, label: str, **more: object) -> None:
+        time = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+        self._values = {"kind": kind, "object_id": object_id, "label": label, "time": time, **more}
+
+    def to_dict(self) -> dict[str, object]:
+        return self._values
+
+
+class Camera:
+    """The loop in a thread of its own, and the preview that ``options`` describe; a context manager."""
+
+    def __init__(
+        self,
+        *options: str,
+        source: LoopedFrames | None = None,
+        detector: Detector | None = None,
+        events: RecentEvents | None = None,
+    ) -> None:
+        parser = argparse.ArgumentParser()
+        add_web_arguments(parser)
+        self.args = parser.parse_args(["--web", "0", *options])
+        self.source = source or LoopedFrames(clip_frames(), 15)
+        self.detector = detector or Detector(default_model(), num_threads=1)
+        self.stats = Stats(self.source)
+        self.events = events
+        self.notices: list[str] = []
+        self.port = 0
+        self.sinks: list[Sink] = []
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="loop", daemon=True)
+        self._stack = ExitStack()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def __enter__(self) -> Camera:
+        try:
+            self.sinks = open_web(
+                self.args, self.source, self.detector, self.stats, self.events, self._stack, self.notices.append
+            )
+        except BaseException:
+            self._stack.close()
+            raise
+        self.port = int(self.notices[-1].partition("http://")[2].partition("/")[0].rpartition(":")[2])
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop_loop()
+        self._stack.close()
+
+    def stop_loop(self) -> None:
+        """The loop stands still, the server goes on."""
+        self._stop.set()
+        self._thread.join(10)
+
+    def _run(self) -> None:
+        run_loop(self.source, self.detector, self.sinks, stats=self.stats, stop=self._stop)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--web", default="8080")
+    parser.add_argument("--fps", type=float, default=15)
+    args = parser.parse_args()
+    with Camera("--web", args.web, source=LoopedFrames(clip_frames(), args.fps), events=RecentEvents()) as camera:
+        print(camera.notices[-1])
+        while True:
+            time.sleep(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""A client of the web preview for tests: requests, the live picture's parts, and the feed's messages."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import io
+import json
+import socket
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+__all__ = ["Answer", "eventually", "feed", "open_stream", "parts", "picture", "raw", "request"]
+
+DEADLINE_S = 30.0
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+def request(port: int, path: str, method: str = "GET", body: bytes | None = None, **headers: str) -> Answer:
+    """One request; underscores in the names of headers are hyphens."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE_S)
+    try:
+        connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+        response = connection.getresponse()
+        return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
+    finally:
+        connection.close()
+
+
+def raw(port: int, data: bytes, then_s: float = DEADLINE_S) -> bytes:
+    """All that is answered to these bytes until the server closes the connection."""
+    with socket.create_connection(("127.0.0.1", port), timeout=then_s) as connection:
+        connection.sendall(data)
+        answer = b""
+        with contextlib.suppress(ConnectionResetError):
+            while received := connection.recv(65536):
+                answer += received
+        return answer
+
+
+@contextlib.contextmanager
+def open_stream(port: int, path: str, **headers: str) -> Iterator[http.client.HTTPResponse]:
+    """An answer that does not end."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE_S)
+    try:
+        connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        with connection.getresponse() as response:
+            yield response
+    finally:
+        connection.close()
+
+
+def parts(response: http.client.HTTPResponse) -> Iterator[bytes]:
+    """The JPEGs of a multipart/x-mixed-replace body, read as RFC 2046 has it."""
+    boundary = response.headers.get_param("boundary")
+    assert response.readline() == f"--{boundary}\r\n".encode()
+    while True:
+        headers = http.client.parse_headers(response)
+        assert headers["Content-Type"] == "image/jpeg"
+        jpeg = response.read(int(headers["Content-Length"]))
+        # The next boundary is sent at once: without it browsers would be a picture behind.
+        assert response.readline() + response.readline() == f"\r\n--{boundary}\r\n".encode()
+        yield jpeg
+
+
+def feed(response: http.client.HTTPResponse) -> Iterator[tuple[str, Any]]:
+    """(kind, data) of each server-sent event."""
+    kind = ""
+    while line := response.readline():
+        name, _, value = line.decode().rstrip("\n").partition(": ")
+        if name == "event":
+            kind = value
+        elif name == "data":
+            yield kind, json.loads(value)
+
+
+def picture(jpeg: bytes) -> np.ndarray:
+    """uint8 RGB."""
+    with Image.open(io.BytesIO(jpeg)) as image:
+        assert image.format == "JPEG"
+        return np.asarray(image.convert("RGB"))
+
+
+def eventually(condition: Callable[[], object], what: str = "") -> None:
+    """Wait until it holds."""
+    end = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < end, f"never: {what or condition}"
+        time.sleep(0.02)
