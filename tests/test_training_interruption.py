@@ -48,7 +48,7 @@ def test_killed_at_any_moment_and_resumed(data: Path, tmp_path: Path) -> None:
     seed = random.randrange(10**6)
     print(f"moments drawn from seed {seed}")
     moments = random.Random(seed)
-    run, epochs = tmp_path / "run", 30
+    run, epochs = tmp_path / "run", 20
     base = [sys.executable, "-m", "edge_ssd", "train"]
     options = [f"--epochs={epochs}", "--batch-size=4", "--precision=float32", "--input-size=64x64", "--width=0.25"]
     options += ["--no-cosine"]

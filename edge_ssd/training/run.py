@@ -137,7 +137,7 @@ def train(
     with Progress("reading", "pictures") as progress:
         train_pictures = load_pictures(training, network.input, progress, kept, folder)
     val_pictures = load_pictures(validation, network.input, None, kept, folder) if workers.is_chief else None
-    workers.check_alike(_fingerprint(config, train_pictures), "pictures, labels or options")
+    workers.check_alike(_fingerprint(config, train_pictures, resume), "pictures, labels or options")
     trainer = Trainer(network, recipe, folder / CHECKPOINT, weights, workers)
     history: list[HistoryRow] = []
     try:
@@ -204,9 +204,9 @@ def _so_far(trainer: Trainer) -> str:
     return f"{done} finished epoch{' is' if done == 1 else 's are'} kept: then go on with --resume"
 
 
-def _fingerprint(config: RunConfig, pictures: Pictures) -> int:
+def _fingerprint(config: RunConfig, pictures: Pictures, resume: bool) -> int:
     """32 bits of what all workers must agree on; not of where the data lies, which may differ."""
-    agreed = json.dumps([config.network.to_dict(), config.recipe.to_dict()], sort_keys=True)
+    agreed = json.dumps([config.network.to_dict(), config.recipe.to_dict(), resume], sort_keys=True)
     return zlib.crc32(pictures.labels.tobytes(), zlib.crc32(agreed.encode()))
 
 
