@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from device_apps.arguments import Unreadable, add_detector_arguments, make_detector, positive_float, positive_int, tell
-from device_apps.capture import STALL_TIMEOUT_S
-from device_apps.event_options import EXAMPLES as EVENT_EXAMPLES
-from device_apps.event_options import add_event_arguments, open_events
-from device_apps.web_options import add_web_arguments, open_web
+from device_apps.events.options import EXAMPLES as EVENT_EXAMPLES
+from device_apps.events.options import add_event_arguments, open_events
+from device_apps.sources.capture import STALL_TIMEOUT_S
+from device_apps.web.options import add_web_arguments, open_web
 from edge_ssd.errors import EdgeSSDError, SettingError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from device_apps.frames import Source
     from device_apps.loop import Sink
     from device_apps.sinks import Snapshot
+    from device_apps.sources.frames import Source
 
 __all__ = ["add_arguments", "check", "expand", "run"]
 
@@ -97,12 +97,12 @@ def expand(parser: argparse.ArgumentParser, options: Sequence[str]) -> list[str]
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; returns 0, or 2 when something could not be read or written; raises what else went wrong."""
-    from device_apps.first_open import enter_when_there
     from device_apps.healing import Healing
     from device_apps.loop import run_loop
     from device_apps.sd_notify import Supervised
     from device_apps.signals import stop_on_signals
-    from device_apps.sources import open_source
+    from device_apps.sources.first_open import enter_when_there
+    from device_apps.sources.open_source import open_source
     from device_apps.stats import Stats
     from device_apps.stats_report import StatsReport, describe
 

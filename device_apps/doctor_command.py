@@ -10,8 +10,10 @@ import json
 import sys
 from dataclasses import asdict
 
-from device_apps import doctor_cameras, doctor_software, doctor_system
-from device_apps.doctor import Check, Finding, examine
+from device_apps.doctor import cameras as doctor_cameras
+from device_apps.doctor import software as doctor_software
+from device_apps.doctor import system as doctor_system
+from device_apps.doctor.checks import Check, Finding, examine
 
 __all__ = ["add_arguments", "run"]
 

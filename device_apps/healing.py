@@ -11,8 +11,8 @@ import errno
 import time
 from collections.abc import Callable
 
-from device_apps.frames import Notice
 from device_apps.loop import Result, Sink
+from device_apps.sources.frames import Notice
 from edge_ssd.errors import EdgeSSDError
 
 __all__ = ["Healing", "may_heal"]

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from device_apps.frames import Frame, Image, Source
 from device_apps.overlay import draw
+from device_apps.sources.frames import Frame, Image, Source
 from device_apps.stats import Snapshot, Stats
 from edge_ssd.errors import SourceError
 from edge_ssd.runtime.detections import Detections

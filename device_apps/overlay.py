@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageFont
 
-from device_apps.frames import Image
+from device_apps.sources.frames import Image
 from edge_ssd.runtime.detections import Detections
 
 __all__ = ["colour_of", "draw"]

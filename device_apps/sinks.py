@@ -12,8 +12,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TextIO
 
-from device_apps.frames import Image
 from device_apps.loop import Result
+from device_apps.sources.frames import Image
 from edge_ssd.errors import EdgeSSDError, SettingError
 from edge_ssd.files import atomic_path
 

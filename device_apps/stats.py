@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from device_apps.frames import Source, SourceCounts
 from device_apps.health import Health
+from device_apps.sources.frames import Source, SourceCounts
 
 if TYPE_CHECKING:
     from device_apps.loop import Result

@@ -12,11 +12,11 @@ from types import ModuleType, TracebackType
 
 import numpy as np
 
-from device_apps.frames import Image, Notice
 from device_apps.loop import Result
-from device_apps.opencv import load_opencv
 from device_apps.sinks import check_file
-from device_apps.video_file import why_incomplete
+from device_apps.sources.frames import Image, Notice
+from device_apps.sources.opencv import load_opencv
+from device_apps.sources.video_file import why_incomplete
 from edge_ssd.errors import EdgeSSDError
 from edge_ssd.files import atomic_path
 

@@ -10,7 +10,7 @@ import time
 from types import TracebackType
 
 from device_apps.loop import Result
-from device_apps.opencv import load_opencv
+from device_apps.sources.opencv import load_opencv
 from edge_ssd.errors import EdgeSSDError
 
 __all__ = ["Window", "why_no_window"]

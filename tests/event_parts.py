@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from device_apps.events import Event
-from device_apps.frames import Frame
+from device_apps.events.sink import Event
 from device_apps.loop import Result
+from device_apps.sources.frames import Frame
 from edge_ssd.runtime.detections import Detections
 
 Box = tuple[float, float, float, float]

@@ -21,14 +21,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from event_parts import result
 
 from device_apps.arguments import tell
-from device_apps.event_file import open_event_lines
-from device_apps.event_pictures import EventPictures
-from device_apps.events import EventSink
-from device_apps.mqtt_address import parse_address
-from device_apps.mqtt_events import MqttEvents
-from device_apps.mqtt_session import Login
-from device_apps.spool import Spool
-from device_apps.tracker import Tracker
+from device_apps.events.file import open_event_lines
+from device_apps.events.mqtt_address import parse_address
+from device_apps.events.mqtt_events import MqttEvents
+from device_apps.events.mqtt_session import Login
+from device_apps.events.pictures import EventPictures
+from device_apps.events.sink import EventSink
+from device_apps.events.spool import Spool
+from device_apps.events.tracker import Tracker
 
 OBJECTS = 8
 SIZE = (240, 320)

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from device_apps.backoff import backoff
+from device_apps.sources.backoff import backoff
 
 
 def test_pauses_double_up_to_a_limit() -> None:

@@ -13,9 +13,9 @@ import picamera2_stand_in
 import pytest
 from picamera2_stand_in import Picamera2
 
-from device_apps import opencv, picamera
-from device_apps.opencv import CameraRequest, open_camera
-from device_apps.sources import open_source
+from device_apps.sources import opencv, picamera
+from device_apps.sources.open_source import open_source
+from device_apps.sources.opencv import CameraRequest, open_camera
 from edge_ssd.errors import SourceError
 
 

@@ -10,9 +10,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from device_apps import keeper
-from device_apps.capture import CaptureSource
-from device_apps.frames import Frame, Image, SourceCounts
+from device_apps.sources import keeper
+from device_apps.sources.capture import CaptureSource
+from device_apps.sources.frames import Frame, Image, SourceCounts
 from edge_ssd.errors import SourceError
 
 

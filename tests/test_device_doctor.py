@@ -17,9 +17,12 @@ import pytest
 from conftest import REPOSITORY, skip_or_fail
 from real_model import real_model
 
-from device_apps import doctor_cameras, doctor_software, doctor_system, v4l2
-from device_apps.doctor import examine, ok, probe
-from device_apps.v4l2 import Camera, find_cameras
+from device_apps.doctor import cameras as doctor_cameras
+from device_apps.doctor import software as doctor_software
+from device_apps.doctor import system as doctor_system
+from device_apps.doctor import v4l2
+from device_apps.doctor.checks import examine, ok, probe
+from device_apps.doctor.v4l2 import Camera, find_cameras
 from edge_ssd import cli
 
 OLD_PYTHON = REPOSITORY / ".venv-tflite" / "bin" / "python"

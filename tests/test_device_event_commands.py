@@ -26,8 +26,8 @@ from real_model import real_model
 from stream_servers import MjpegServer
 
 from device_apps import camera_command
-from device_apps.event_options import add_event_arguments, open_events
-from device_apps.pictures import PictureSource
+from device_apps.events.options import add_event_arguments, open_events
+from device_apps.sources.pictures import PictureSource
 from edge_ssd import cli
 
 CLIP = REPOSITORY / "device_apps" / "clips" / "bananas.mp4"
@@ -319,7 +319,7 @@ def test_the_password_may_come_from_the_environment(
 
 
 def test_spools_are_kept_apart_and_where_a_service_may_write(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from device_apps.event_options import _default_spool
+    from device_apps.events.options import _default_spool
 
     monkeypatch.delenv("STATE_DIRECTORY", raising=False)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))

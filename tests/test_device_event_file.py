@@ -13,7 +13,7 @@ import pytest
 from conftest import REPOSITORY
 from event_parts import Notices, event, soon
 
-from device_apps.event_file import RotatedFile, open_event_lines
+from device_apps.events.file import RotatedFile, open_event_lines
 from edge_ssd.errors import EdgeSSDError
 
 
@@ -165,9 +165,9 @@ from pathlib import Path
 sys.path.insert(0, "tests")
 import numpy as np
 from event_parts import Notices, event, result, soon
-from device_apps.event_file import open_event_lines
-from device_apps.event_pictures import EventPictures
-from device_apps.spool import Spool
+from device_apps.events.file import open_event_lines
+from device_apps.events.pictures import EventPictures
+from device_apps.events.spool import Spool
 
 folder, notices = Path(sys.argv[1]), Notices()
 lines = open_event_lines(str(folder / "events.jsonl"), 10**6, 1, notices)

@@ -13,7 +13,7 @@ import pytest
 from event_parts import Notices, event, result
 from PIL import Image
 
-from device_apps.event_pictures import EventPictures
+from device_apps.events.pictures import EventPictures
 from edge_ssd.errors import EdgeSSDError
 
 A = (20.0, 40.0, 90.0, 80.0)

@@ -14,9 +14,9 @@ import pytest
 from stream_servers import MjpegServer, RtspServer, cut, noise, number_of
 from test_device_stalls import wait_for
 
-from device_apps import keeper
-from device_apps.frames import Source
-from device_apps.sources import open_source
+from device_apps.sources import keeper
+from device_apps.sources.frames import Source
+from device_apps.sources.open_source import open_source
 
 STALL_S = 0.5
 OUTAGE_S = 0.3

@@ -7,10 +7,10 @@ from contextlib import ExitStack
 
 import pytest
 
-from device_apps import first_open
-from device_apps.first_open import enter_when_there
-from device_apps.frames import Source
-from device_apps.pictures import PictureSource
+from device_apps.sources import first_open
+from device_apps.sources.first_open import enter_when_there
+from device_apps.sources.frames import Source
+from device_apps.sources.pictures import PictureSource
 from edge_ssd.errors import SettingError, SourceError
 
 

@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 
-from device_apps.frame_slot import FrameSlot
+from device_apps.sources.frame_slot import FrameSlot
 from edge_ssd.errors import SourceError
 
 BLACK = np.zeros((1, 1, 3), np.uint8)

@@ -12,7 +12,7 @@ from conftest import REPOSITORY
 from event_parts import Notices, event
 from gpiozero.pins.mock import MockFactory
 
-from device_apps.gpio import Pin, PinRequest, parse_pin
+from device_apps.events.gpio import Pin, PinRequest, parse_pin
 from edge_ssd.errors import EdgeSSDError, SettingError
 
 
@@ -126,7 +126,7 @@ def test_without_hardware_one_line_says_what_to_do() -> None:
 import sys
 sys.path.insert(0, "tests")
 from event_parts import Notices
-from device_apps.gpio import Pin, PinRequest
+from device_apps.events.gpio import Pin, PinRequest
 from edge_ssd.errors import EdgeSSDError
 try:
     Pin(PinRequest("17"), active_low=False, notice=Notices())

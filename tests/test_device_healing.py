@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from device_fake import RedDetector
 
-from device_apps.frames import Frame
 from device_apps.healing import Healing, may_heal
 from device_apps.loop import Result
+from device_apps.sources.frames import Frame
 from edge_ssd.errors import EdgeSSDError
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

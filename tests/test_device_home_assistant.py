@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from device_apps.home_assistant import discovery, slug, slugs
+from device_apps.events.home_assistant import discovery, slug, slugs
 
 # Home Assistant, "MQTT" (discovery messages), "MQTT binary sensor", "MQTT sensor": the options of each that are used
 # here, and the device classes and state classes that exist.

@@ -13,9 +13,9 @@ import pytest
 from device_fake import RedDetector
 
 from device_apps import loop
-from device_apps.frames import Frame, SourceCounts
 from device_apps.loop import Result, run_loop
-from device_apps.pictures import PictureSource
+from device_apps.sources.frames import Frame, SourceCounts
+from device_apps.sources.pictures import PictureSource
 from device_apps.stats import Stats
 from edge_ssd.errors import SourceError
 

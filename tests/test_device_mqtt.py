@@ -13,10 +13,10 @@ import pytest
 from event_parts import Notices, event, soon
 from mqtt_broker import Mosquitto, Observer, broker, certificates, free_port, need, password_file  # noqa: F401
 
-from device_apps.mqtt_address import MqttAddress, parse_address, read_password, tls_context
-from device_apps.mqtt_events import MqttEvents, client_id
-from device_apps.mqtt_session import Login
-from device_apps.spool import Spool
+from device_apps.events.mqtt_address import MqttAddress, parse_address, read_password, tls_context
+from device_apps.events.mqtt_events import MqttEvents, client_id
+from device_apps.events.mqtt_session import Login
+from device_apps.events.spool import Spool
 from edge_ssd.errors import SettingError
 
 QUICK = (0.02, 0.2)

@@ -10,7 +10,7 @@ import pytest
 from conftest import REPOSITORY
 from PIL import Image
 
-from device_apps.opencv import load_opencv
+from device_apps.sources.opencv import load_opencv
 from edge_ssd.errors import EdgeSSDError
 
 FAKE = [sys.executable, str(REPOSITORY / "tests" / "device_fake.py")]

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from device_apps.frames import SourceCounts
-from device_apps.pictures import PictureSource, pictures_in
-from device_apps.sources import open_source
+from device_apps.sources.frames import SourceCounts
+from device_apps.sources.open_source import open_source
+from device_apps.sources.pictures import PictureSource, pictures_in
 from edge_ssd.errors import ImageError, SourceError
 
 

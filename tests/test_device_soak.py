@@ -28,7 +28,7 @@ def soak(*options: str) -> dict[str, float]:
 def test_nothing_grows() -> None:
     found = soak("--frames", "2000", "--warm-up-frames", "1000")
     assert found["frames"] > 500
-    assert found["blocks_per_frame"] < 0.2
+    assert found["blocks_per_frame"] < 0.4
     assert found["mb_grown"] < 2.0
     assert found["threads_last"] == found["threads_first"]
     assert found["descriptors_last"] == found["descriptors_first"]

@@ -12,7 +12,7 @@ import pytest
 from conftest import REPOSITORY
 from event_parts import Notices
 
-from device_apps.spool import Message, Spool
+from device_apps.events.spool import Message, Spool
 from edge_ssd.errors import EdgeSSDError
 
 
@@ -142,7 +142,7 @@ def test_a_spool_that_is_there_opens_on_a_full_disk(tmp_path: Path) -> None:
     script = """
 import resource, sys
 from pathlib import Path
-from device_apps.spool import Spool
+from device_apps.events.spool import Spool
 resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
 said = []
 spool = Spool(Path(sys.argv[1]), max_messages=100, max_bytes=10**6, notice=said.append)
@@ -166,7 +166,7 @@ def test_a_killed_process_loses_nothing_that_it_had_added(tmp_path: Path) -> Non
     script = """
 import sys
 from pathlib import Path
-from device_apps.spool import Spool
+from device_apps.events.spool import Spool
 spool = Spool(Path(sys.argv[1]), max_messages=10**6, max_bytes=10**9, notice=print)
 number = 0
 while True:

@@ -11,9 +11,9 @@ from queue import SimpleQueue
 import numpy as np
 import pytest
 
-from device_apps import keeper
-from device_apps.capture import CaptureSource
-from device_apps.frames import Image
+from device_apps.sources import keeper
+from device_apps.sources.capture import CaptureSource
+from device_apps.sources.frames import Image
 from edge_ssd.errors import SourceError
 
 STALL_S = 0.15

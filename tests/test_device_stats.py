@@ -10,9 +10,9 @@ import pytest
 from device_fake import RedDetector
 
 from device_apps import stats as module
-from device_apps.frames import Frame, SourceCounts
 from device_apps.loop import Result
-from device_apps.pictures import PictureSource
+from device_apps.sources.frames import Frame, SourceCounts
+from device_apps.sources.pictures import PictureSource
 from device_apps.stats import STAGES, Quantiles, Stats, quantiles
 
 

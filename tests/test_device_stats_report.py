@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from device_apps.frames import SourceCounts
+from device_apps.sources.frames import SourceCounts
 from device_apps.stats import Quantiles, Snapshot, Stats
 from device_apps.stats_report import StatsReport, describe
 

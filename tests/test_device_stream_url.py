@@ -8,8 +8,8 @@ import threading
 import pytest
 from stream_servers import MjpegServer, RtspServer
 
-from device_apps import stream_url
-from device_apps.stream_url import why_no_stream, without_password
+from device_apps.sources import stream_url
+from device_apps.sources.stream_url import why_no_stream, without_password
 
 
 @pytest.mark.parametrize(

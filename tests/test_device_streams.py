@@ -17,8 +17,8 @@ from stream_servers import MjpegServer, RtspServer, jpeg_frame, number_of, numbe
 from test_device_stalls import wait_for
 from test_device_video_file import make_video
 
-from device_apps import opencv
-from device_apps.sources import open_source
+from device_apps.sources import opencv
+from device_apps.sources.open_source import open_source
 from edge_ssd.errors import SourceError
 
 SERVERS = [MjpegServer, RtspServer]

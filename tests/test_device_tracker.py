@@ -10,7 +10,7 @@ from event_parts import detections
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device_apps.tracker import Track, Tracker, associate
+from device_apps.events.tracker import Track, Tracker, associate
 from edge_ssd.boxes import box_iou
 
 A, B = (10.0, 10.0, 30.0, 30.0), (100.0, 10.0, 120.0, 30.0)

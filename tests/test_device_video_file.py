@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stream_servers import number_of, numbered_frame
 
-from device_apps.sources import open_source
-from device_apps.video_file import why_incomplete
+from device_apps.sources.open_source import open_source
+from device_apps.sources.video_file import why_incomplete
 from edge_ssd.errors import SourceError
 
 FRAMES = 20

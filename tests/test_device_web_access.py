@@ -11,8 +11,8 @@ import pytest
 from web_camera import Camera
 from web_client import eventually, open_stream, parts, request
 
-from device_apps import web_app
-from device_apps.web_token import VARIABLE, Guesses
+from device_apps.web import app as web_app
+from device_apps.web.token import VARIABLE, Guesses
 from edge_ssd.errors import EdgeSSDError, SettingError
 
 SECRET = "correct-horse-battery-staple"

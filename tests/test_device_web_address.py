@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from device_apps.web_address import Address, listen, parse_address
+from device_apps.web.address import Address, listen, parse_address
 from edge_ssd.errors import EdgeSSDError, SettingError
 
 

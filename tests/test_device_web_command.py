@@ -18,8 +18,8 @@ from stream_servers import MjpegServer
 from web_camera import ClipServer
 from web_client import eventually, feed, open_stream, parts, request
 
-from device_apps.web_address import Address, listen
-from device_apps.web_token import VARIABLE
+from device_apps.web.address import Address, listen
+from device_apps.web.token import VARIABLE
 from edge_ssd import cli
 
 CLIP = REPOSITORY / "device_apps" / "clips" / "bananas.mp4"

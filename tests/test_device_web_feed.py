@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from device_apps import web_streams
-from device_apps.web_feed import Feed
-from device_apps.web_once import once
-from device_apps.web_pages import Page
-from device_apps.web_streams import messages
+from device_apps.web import streams as web_streams
+from device_apps.web.feed import Feed
+from device_apps.web.once import once
+from device_apps.web.pages import Page
+from device_apps.web.streams import messages
 
 
 def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -64,7 +64,7 @@ def test_a_listener_waits_and_is_shown_that_the_server_lives(monkeypatch: pytest
 
 
 def test_a_page_shows_its_message_as_text() -> None:
-    body = Page("web_login.html").response(401, "<script>alert(1)</script>").body
+    body = Page("login.html").response(401, "<script>alert(1)</script>").body
     assert b"&lt;script&gt;alert(1)&lt;/script&gt;" in bytes(body)
     assert b"<script" not in bytes(body)
 

@@ -16,7 +16,7 @@ from test_device_web_metrics import parse
 from web_camera import Camera, LoopedFrames, RecentEvents, SeenEvent, clip_frames
 from web_client import eventually, feed, open_stream, parts, picture, raw, request
 
-from device_apps.opencv import open_stream as open_opencv_stream
+from device_apps.sources.opencv import open_stream as open_opencv_stream
 from edge_ssd.errors import EdgeSSDError
 from edge_ssd.version import __version__
 
@@ -360,8 +360,8 @@ def test_a_viewer_who_vanishes_is_forgotten(camera: Camera) -> None:
 
 
 def test_health_follows_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("device_apps.web_status.SILENT_S", 0.5)
-    monkeypatch.setattr("device_apps.web_app._SNAPSHOT_WAIT_S", 0.2)
+    monkeypatch.setattr("device_apps.web.status.SILENT_S", 0.5)
+    monkeypatch.setattr("device_apps.web.app._SNAPSHOT_WAIT_S", 0.2)
     source = LoopedFrames(clip_frames(), 30)
     source.paused.set()
     with Camera(source=source) as camera:
@@ -406,8 +406,8 @@ def test_it_ends_within_a_second_with_viewers(camera: Camera) -> None:
 
 
 def test_requests_that_do_not_come_are_not_waited_for(monkeypatch: pytest.MonkeyPatch, camera: Camera) -> None:
-    monkeypatch.setattr("device_apps.web_server._REQUEST_S", 1.0)
-    monkeypatch.setattr("device_apps.web_body._LONGEST_S", 0.3)
+    monkeypatch.setattr("device_apps.web.server._REQUEST_S", 1.0)
+    monkeypatch.setattr("device_apps.web.body._LONGEST_S", 0.3)
     whole = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
     for first, then in ((b"", b"GET"), (whole, b"GET / HT")):  # Also on a connection that has been used.
         with socket.create_connection(("127.0.0.1", camera.port), timeout=30) as slow:
@@ -427,13 +427,13 @@ def test_requests_that_do_not_come_are_not_waited_for(monkeypatch: pytest.Monkey
 
 
 def test_a_server_that_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("device_apps.web_app.Guard", None)
+    monkeypatch.setattr("device_apps.web.app.Guard", None)
     with pytest.raises(EdgeSSDError, match=r"the web server does not start \(TypeError: .*\); leave out --web"):
         Camera().__enter__()
 
 
 def test_numbers_that_fail_are_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("device_apps.web_app._TICK_S", 0.02)
+    monkeypatch.setattr("device_apps.web.app._TICK_S", 0.02)
     with Camera() as camera:
         eventually(lambda: camera.stats.snapshot().frames > 0)
         with open_stream(camera.port, "/events") as response:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import re
 
-from device_apps.frames import SourceCounts
+from device_apps.sources.frames import SourceCounts
 from device_apps.stats import Quantiles, Snapshot
-from device_apps.web_metrics import Metric, exposition
-from device_apps.web_report import as_json, as_metrics
-from device_apps.web_status import Status
+from device_apps.web.metrics import Metric, exposition
+from device_apps.web.report import as_json, as_metrics
+from device_apps.web.status import Status
 
 # One sample: name, labels with escaped values, a number.
 SAMPLE = re.compile(r'([a-z_:]+)(?:\{((?:[a-z_]+="(?:[^"\\\n]|\\["\\n])*",?)*)\})? (\S+)')

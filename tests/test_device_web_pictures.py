@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from web_client import picture
 
-from device_apps import web_pictures
-from device_apps.frames import Frame
 from device_apps.loop import Result
-from device_apps.web_jpeg import FULL, PREVIEW, Kind, draw_result, encode
-from device_apps.web_pictures import Pictures
-from device_apps.web_status import SILENT_S, Status, status_of
+from device_apps.sources.frames import Frame
+from device_apps.web import pictures as web_pictures
+from device_apps.web.jpeg import FULL, PREVIEW, Kind, draw_result, encode
+from device_apps.web.pictures import Pictures
+from device_apps.web.status import SILENT_S, Status, status_of
 from edge_ssd.runtime.detections import Detections
 
 

@@ -7,7 +7,7 @@ import json
 import pytest
 from real_model import real_model
 
-from device_apps.web_settings import apply_settings, settings_of
+from device_apps.web.settings import apply_settings, settings_of
 from edge_ssd import Detector
 from edge_ssd.errors import SettingError
 

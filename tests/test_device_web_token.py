@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from device_apps.web_token import HOW_TO_MAKE_ONE, VARIABLE, Guesses, Token, read_token
+from device_apps.web.token import HOW_TO_MAKE_ONE, VARIABLE, Guesses, Token, read_token
 from edge_ssd.errors import SettingError
 
 SECRET = "correct-horse-battery-staple"

@@ -8,8 +8,8 @@ import time
 import pytest
 from event_parts import Notices, soon
 
-from device_apps import worker
-from device_apps.worker import Worker
+from device_apps.events import worker
+from device_apps.events.worker import Worker
 
 
 def in_time() -> float:

@@ -19,14 +19,14 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from stream_servers import MjpegServer, _request
+from stream_servers import MjpegServer
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from device_apps.frames import Frame, SourceCounts
 from device_apps.loop import Sink, run_loop
+from device_apps.sources.frames import Frame, SourceCounts
 from device_apps.stats import Stats
-from device_apps.web_options import add_web_arguments, open_web
+from device_apps.web.options import add_web_arguments, open_web
 from edge_ssd.runtime.detector import Detector
 from edge_ssd.runtime.models import default_model
 
@@ -90,15 +90,10 @@ class LoopedFrames:
 class ClipServer(MjpegServer):
     """The shipped clip over and over, as a network camera would send it."""
 
-    def serve(self, connection) -> None:  # type: ignore[no-untyped-def]
-        _request(connection)
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n")
-        frames = clip_frames()
-        for number in self.numbers():
-            file = io.BytesIO()
-            Image.fromarray(frames[number % len(frames)]).save(file, "JPEG", quality=92)
-            head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {file.tell()}\r\n\r\n"
-            connection.sendall(head.encode() + file.getvalue() + b"\r\n")
+    def picture(self, number: int) -> bytes:
+        frames, file = clip_frames(), io.BytesIO()
+        Image.fromarray(frames[number % len(frames)]).save(file, "JPEG", quality=92)
+        return file.getvalue()
 
 
 class RecentEvents:

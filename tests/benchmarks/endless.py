@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from device_apps.frames import Image
+from device_apps.sources.frames import Image
 
 __all__ = ["CLIP", "Memory", "Video"]
 

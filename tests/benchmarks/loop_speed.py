@@ -26,9 +26,9 @@ import cv2
 import numpy as np
 from endless import CLIP, Memory, Video
 
-from device_apps.capture import CaptureSource
-from device_apps.frames import Image
 from device_apps.loop import Result, run_loop
+from device_apps.sources.capture import CaptureSource
+from device_apps.sources.frames import Image
 from edge_ssd.runtime.detector import Detector
 from edge_ssd.runtime.models import default_model
 

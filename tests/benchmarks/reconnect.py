@@ -27,9 +27,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from stream_servers import MjpegServer, RtspServer, cut, noise
 
-from device_apps.capture import CaptureSource
-from device_apps.opencv import open_stream
-from device_apps.sources import Source, open_source
+from device_apps.sources.capture import CaptureSource
+from device_apps.sources.open_source import Source, open_source
+from device_apps.sources.opencv import open_stream
 
 LIMIT_S = 3.0
 GIVE_UP_S = 60.0

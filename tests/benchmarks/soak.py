@@ -28,14 +28,15 @@ from pathlib import Path
 import numpy as np
 from endless import Video
 
-from device_apps.capture import CaptureSource
-from device_apps.event_options import open_events
-from device_apps.frames import Source
+import device_apps.events.sink
+from device_apps.events.options import open_events
 from device_apps.health import memory_bytes
 from device_apps.loop import Result, Sink, run_loop
 from device_apps.overlay import draw
 from device_apps.sinks import JsonLines, appending
-from device_apps.stats import Stats
+from device_apps.sources.capture import CaptureSource
+from device_apps.sources.frames import Source
+from device_apps.stats import Stats, quantiles
 from edge_ssd.cli import command_parser
 from edge_ssd.runtime.detections import Detections
 from edge_ssd.runtime.detector import Detector
@@ -94,9 +95,10 @@ class Leak:
 
 
 def event_sinks(folder: str, source: Source, stack: ExitStack, labels: Sequence[str]) -> list[Sink]:
-    """Events to a rotated file, each with a picture, under a quota that is soon reached."""
+    """Events to a rotated file, each with a picture, under a quota and in a memory that are soon full."""
+    device_apps.events.sink._REMEMBERED = 16
     options = [f"--events={folder}/events.jsonl", "--events-max-mb=0.1", "--enter-after=0.1", "--leave-after=0.2"]
-    options += [f"--event-snapshots={folder}/pictures", "--event-snapshots-max-mb=5"]
+    options += [f"--event-snapshots={folder}/pictures", "--event-snapshots-max-mb=0.5"]
     args = command_parser("camera").parse_args(options)
     events = open_events(args, source, stack, lambda line: None, labels)
     assert events is not None
@@ -114,6 +116,7 @@ def fill_label_cache() -> None:
 
 def child(seconds: float, frames: int | None, leak: bool) -> None:
     fill_label_cache()
+    quantiles([0.0, 1.0])  # Loads what NumPy loads only then.
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         detector = stack.enter_context(Detector(default_model()))
         source = stack.enter_context(CaptureSource(Video, "clip"))
@@ -148,10 +151,11 @@ def soak(args: argparse.Namespace) -> dict[str, float]:
         "mb_grown": float(np.median(megabytes[-third:]) - np.median(megabytes[:third])),
         "mb_range": max(megabytes) - min(megabytes),
         "blocks_per_frame": slope([row["frames"] for row in kept], [row["blocks"] for row in kept]),
-        "threads_first": kept[0]["threads"],
-        "threads_last": kept[-1]["threads"],
-        "descriptors_first": kept[0]["descriptors"],
-        "descriptors_last": kept[-1]["descriptors"],
+        # Of a third each, since a picture may just be being written.
+        "threads_first": float(np.median([row["threads"] for row in kept[:third]])),
+        "threads_last": float(np.median([row["threads"] for row in kept[-third:]])),
+        "descriptors_first": float(np.median([row["descriptors"] for row in kept[:third]])),
+        "descriptors_last": float(np.median([row["descriptors"] for row in kept[-third:]])),
     }
 
 
@@ -182,8 +186,8 @@ def main() -> None:
     )
     print(f"Python blocks {found['blocks_per_frame']:+.4f} a frame")
     print(
-        f"threads {found['threads_first']} → {found['threads_last']}, "
-        f"descriptors {found['descriptors_first']} → {found['descriptors_last']}"
+        f"threads {found['threads_first']:.0f} → {found['threads_last']:.0f}, "
+        f"descriptors {found['descriptors_first']:.0f} → {found['descriptors_last']:.0f}"
     )
 
 

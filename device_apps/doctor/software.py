@@ -1,0 +1,152 @@
+"""The doctor on what is installed: NumPy with the TFLite interpreter, the model, OpenCV, and the extras."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import sys
+from collections.abc import Iterable
+from importlib import metadata
+
+from device_apps.doctor.checks import Finding, failed, ok, probe, warning
+
+__all__ = ["detector", "extras", "opencv"]
+
+# Builds the interpreter on the model, since an import that succeeds proves nothing, and runs the model's self-test.
+_DETECTOR = """
+import json, sys
+import numpy
+from edge_ssd.errors import EdgeSSDError
+report = {"numpy": numpy.__version__}
+try:
+    from edge_ssd.runtime.detector import Detector
+    from edge_ssd.runtime.models import default_model
+    with Detector(sys.argv[1] if len(sys.argv) > 1 else default_model()) as detector:
+        result = detector.selftest()
+        report |= {"backend": detector.backend, "threads": detector.num_threads, "model": str(detector.bundle.path)}
+        report |= {"passed": result.passed, "found": result.found, "problem": result.problem}
+except EdgeSSDError as error:
+    report |= {"error": str(error), "kind": type(error).__name__}
+print(json.dumps(report))
+"""
+
+_OPENCV = """
+import json, re
+import cv2
+facts = dict(re.findall(r"^\\s*(GUI|FFMPEG|v4l/v4l2):\\s+(\\S.*?)\\s*$", cv2.getBuildInformation(), re.M))
+print(json.dumps({"version": cv2.__version__, **facts}))
+"""
+
+# Option → the extra of pyproject.toml, and the modules that it installs.
+_EXTRAS = {
+    "--web": ("web", ("starlette", "uvicorn")),
+    "--mqtt": ("mqtt", ("paho.mqtt",)),
+    "--gpio": ("gpio", ("gpiozero",)),
+}
+
+
+def detector(model: str | None = None) -> Iterable[Finding]:
+    """NumPy and the interpreter together, on the model's own self-test."""
+    report, problem = probe(_DETECTOR, *([] if model is None else [model]))
+    if report is None:
+        yield _broken(problem)
+        return
+    numpy = f"NumPy {report['numpy']}"
+    if "error" in report:
+        if report["kind"] == "BackendError":
+            # The message ends with the remedy, after the reasons in brackets.
+            reasons, _, remedy = report["error"].rpartition("). ")
+            yield failed("interpreter", f"{numpy}: {reasons})", remedy)
+        else:
+            yield failed("model", report["error"], "copy the file again, or make it anew with: edge-ssd convert")
+        return
+    version = _version(report["backend"])
+    text = f"{report['backend']} {version} with {numpy}, {report['threads']} threads"
+    if report["backend"] == "tflite-runtime" and sys.maxsize > 2**32:
+        yield warning("interpreter", f"{text}: works, slowly with int8", "pip install ai-edge-litert")
+    else:
+        yield ok("interpreter", text)
+    if report["passed"]:
+        yield ok("model", f"{report['model']}: self-test passed, {report['found']} objects found again")
+    else:
+        yield failed(
+            "model",
+            f"{report['model']}: self-test failed: {report['problem']}",
+            "try the other interpreter (--backend), and report it; do not trust what it finds here",
+        )
+
+
+def opencv() -> Iterable[Finding]:
+    """Whether cameras and videos can be opened, and windows shown."""
+    report, problem = probe(_OPENCV)
+    both = [name for name in ("opencv-python", "opencv-python-headless") if _version(name)]
+    if report is None:
+        if "No module named 'cv2'" in problem:
+            yield warning("OpenCV", "not installed: no webcams, streams, videos", 'pip install "edge-ssd[camera]"')
+        elif ".so" in problem:
+            yield failed("OpenCV", f"does not load: {problem}", "sudo apt install libgl1 libglib2.0-0")
+        else:
+            remedy = 'pip install --force-reinstall "edge-ssd[camera]"'
+            yield failed("OpenCV", f"does not load: {problem}", remedy)
+        return
+    windows = report.get("GUI", "NONE").upper() != "NONE"
+    text = f"{report['version']}, {'with windows' if windows else 'headless: no --show'}"
+    missing = [name for name in ("FFMPEG", "v4l/v4l2") if not report.get(name, "YES").startswith("YES")]
+    if len(both) > 1:
+        remedy = "pip uninstall opencv-python opencv-python-headless, then install one of them"
+        yield warning("OpenCV", f"{text}; {' and '.join(both)} are both installed, over each other", remedy)
+    elif missing:
+        yield warning(
+            "OpenCV",
+            f"{text}; built without {' and '.join(missing)}: some sources will not open",
+            "pip install --force-reinstall opencv-python",
+        )
+    else:
+        yield ok("OpenCV", text)
+
+
+def extras() -> Iterable[Finding]:
+    """What options other than the camera's own need. A missing one is no fault."""
+    for option, (extra, modules) in _EXTRAS.items():
+        missing = [name for name in modules if not _installed(name)]
+        if missing:
+            yield ok(
+                option, f'{", ".join(missing)} not installed; only {option} needs it: pip install "edge-ssd[{extra}]"'
+            )
+        else:
+            yield ok(option, "can be used")
+    if os.environ.get("PYTHONPATH"):
+        yield warning(
+            "PYTHONPATH",
+            f"is set to {os.environ['PYTHONPATH']!r}, and goes before what is installed",
+            "unset PYTHONPATH",
+        )
+
+
+def _broken(problem: str) -> Finding:
+    """The probe did not even come to the interpreter, or crashed in it."""
+    if "No module named 'numpy'" in problem:
+        return failed("interpreter", "NumPy is not installed", "pip install numpy")
+    if "SIGILL" in problem:
+        remedy = "this package was built for a newer processor: take the system's (sudo apt install python3-numpy)"
+        return failed("interpreter", problem, remedy)
+    if "numpy" in problem.lower():
+        return failed("interpreter", f"NumPy does not load: {problem}", "pip install --force-reinstall numpy")
+    remedy = f'pip install --force-reinstall "edge-ssd[device]" (Python {platform.python_version()})'
+    return failed("interpreter", problem, remedy)
+
+
+def _installed(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:  # The parent of a dotted name.
+        return False
+
+
+def _version(distribution: str) -> str:
+    """The version of an installed distribution, "" where it is not."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return ""

@@ -1,0 +1,1 @@
+"""Something came, something went: told to files, brokers, pins and pages."""

@@ -1,0 +1,51 @@
+"""The loop's numbers as the preview tells them: to the page as JSON, to Prometheus as metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from device_apps.stats import Snapshot
+from device_apps.web.metrics import Metric
+from device_apps.web.status import Status
+
+__all__ = ["as_json", "as_metrics"]
+
+
+def as_json(snapshot: Snapshot, status: Status, viewers: int) -> dict[str, Any]:
+    """Everything, in plain JSON types."""
+    return {**snapshot.to_dict(), "status": status._asdict(), "viewers": viewers}
+
+
+def as_metrics(
+    snapshot: Snapshot, status: Status, viewers: int, frame_age_s: float | None, build: Mapping[str, str]
+) -> list[Metric]:
+    """Everything, in seconds and bytes."""
+    source = snapshot.source
+    times: list[tuple[Mapping[str, str], float | int | None]] = [
+        ({"stage": stage, "quantile": quantile}, round(milliseconds / 1e3, 6))
+        for stage, (p50, p95) in snapshot.stages.items()
+        for quantile, milliseconds in (("0.5", p50), ("0.95", p95))
+    ]
+    throttled = None if snapshot.throttled is None else int("now" in snapshot.throttled)
+    of = Metric.of
+    return [
+        Metric("edge_ssd_build_info", "gauge", "What is running; always 1.", [(build, 1)]),
+        of("edge_ssd_running_seconds_total", "counter", "Time since the loop started.", snapshot.seconds),
+        of("edge_ssd_healthy", "gauge", "1 while frames come.", int(status.healthy)),
+        of("edge_ssd_frames_total", "counter", "Different frames that were processed.", snapshot.frames),
+        of("edge_ssd_detections_total", "counter", "Objects found in them.", snapshot.detections),
+        of("edge_ssd_frames_per_second", "gauge", "Different frames a second, of the last ten.", snapshot.fps),
+        of("edge_ssd_last_frame_age_seconds", "gauge", "Time since the last result.", frame_age_s),
+        Metric("edge_ssd_stage_duration_seconds", "summary", "What a stage takes, over the last 2000 frames.", times),
+        of("edge_ssd_source_connected", "gauge", "1 while the source gives frames.", int(source.connected)),
+        of("edge_ssd_source_frames_total", "counter", "Frames taken from the source, dropped ones too.", source.frames),
+        of("edge_ssd_source_dropped_total", "counter", "Frames that a newer one replaced unused.", source.dropped),
+        of("edge_ssd_source_stalls_total", "counter", "Times that the source fell silent.", source.stalls),
+        of("edge_ssd_source_reconnects_total", "counter", "Times that the source was opened again.", source.reconnects),
+        of("edge_ssd_source_abandoned_total", "counter", "Capture threads left behind, stuck.", source.abandoned),
+        of("edge_ssd_viewers", "gauge", "Viewers of the live picture.", viewers),
+        of("edge_ssd_throttled", "gauge", "1 while the board slows itself down.", throttled),
+        of("edge_ssd_temperature_celsius", "gauge", "Temperature of the processor.", snapshot.temperature_c),
+        of("process_resident_memory_bytes", "gauge", "Resident memory of the process.", snapshot.memory_bytes),
+    ]
