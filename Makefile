@@ -12,7 +12,8 @@ SETUP := PYTHONS="$(PYTHON)" sh .ci/setup
 SOURCES := $(shell find edge_ssd converters device_apps -type f ! -path '*/__pycache__/*' ! -name '*.keras')
 PIP := python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test check test-here test-elsewhere test-python test-tflite test-arm arm-table clean distclean
+.PHONY: help demo test check test-workstation test-board test-python test-device test-tflite test-arm arm-table clean \
+	distclean
 
 help:
 	@echo "make demo       convert and verify the shipped banana detector, run it over a clip, see $(DEMO)/"
@@ -82,20 +83,23 @@ check: $(VENV)/ready-test
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
-# Two lanes side by side: the second, mostly other systems and processors, says what it did when it is done.
+# Two lanes side by side, since most tests keep one core busy at most. The second says what it did when it is done.
 test: $(VENV)/ready-test $(VENV_TFLITE)/installed $(VENV_MEDIAPIPE)/ready $(VENV_TASKLIB)/ready
-	@$(MAKE) --no-print-directory --jobs=2 test-here test-elsewhere
+	@$(MAKE) --no-print-directory --jobs=2 test-workstation test-board
 
-test-here: check
+test-workstation: check
 	@$(MAKE) --no-print-directory test-python
 
-test-elsewhere:
+test-board:
 	@mkdir -p build-tests
-	@$(MAKE) --no-print-directory --jobs=1 test-tflite test-arm >build-tests/elsewhere.log 2>&1; \
-		status=$$?; cat build-tests/elsewhere.log; exit $$status
+	@$(MAKE) --no-print-directory --jobs=1 test-device test-tflite test-arm >build-tests/board.log 2>&1; \
+		status=$$?; cat build-tests/board.log; exit $$status
 
 test-python: $(VENV)/ready-test $(VENV_TFLITE)/ready $(VENV_MEDIAPIPE)/ready $(VENV_TASKLIB)/ready
-	$(VENV)/bin/python -m pytest --ignore-glob='tests/test_arm_*'
+	$(VENV)/bin/python -m pytest --ignore-glob='tests/test_arm_*' --ignore-glob='tests/test_device_*'
+
+test-device: $(VENV)/ready-test $(VENV_TFLITE)/ready
+	$(VENV)/bin/python -m pytest tests/test_device_*.py
 
 # The runtime and what it stands on, with the old interpreter. `pytest`, not `python -m pytest`: the latter would
 # import from this folder instead of the installed wheel.

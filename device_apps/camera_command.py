@@ -18,7 +18,7 @@ from edge_ssd.errors import EdgeSSDError, SettingError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from device_apps.loop import Sink
+    from device_apps.results import Sink
     from device_apps.sinks import Snapshot
     from device_apps.sources.frames import Source
 

@@ -37,7 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; returns 0, 2 when something could not be read, or 130 when interrupted."""
-    from device_apps.loop import Sink, run_loop
+    from device_apps.loop import run_loop
+    from device_apps.results import Sink
     from device_apps.signals import stop_on_signals
     from device_apps.sinks import JsonLines, Pictures, TextLines, make_folder, refuse_overwriting
     from device_apps.sources.open_source import open_source

@@ -11,7 +11,7 @@ import errno
 import time
 from collections.abc import Callable
 
-from device_apps.loop import Result, Sink
+from device_apps.results import Result, Sink
 from device_apps.sources.frames import Notice
 from edge_ssd.errors import EdgeSSDError
 

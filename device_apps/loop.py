@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from device_apps.overlay import draw
+from device_apps.results import Result, Sink
 from device_apps.sources.frames import Frame, Image, Source
 from device_apps.stats import Snapshot, Stats
 from edge_ssd.errors import SourceError
 from edge_ssd.runtime.detections import Detections
 
-__all__ = ["Detecting", "LoopReport", "Result", "Sink", "run_loop"]
+__all__ = ["Detecting", "LoopReport", "run_loop"]
 
 _WAIT_S = 0.05  # How long one wait for a frame lasts at most, so that windows and signals are looked after.
 
@@ -27,49 +27,6 @@ class Detecting(Protocol):
         """Seconds that each stage of the last ``detect`` took."""
 
     def detect(self, image: Image) -> Detections: ...
-
-
-class Result:
-    """One frame and what was found in it.
-
-    Attributes:
-        frame: the frame.
-        detections: boxes in its pixels.
-        milliseconds: what each stage took so far, see :mod:`device_apps.stats`.
-    """
-
-    def __init__(self, frame: Frame, detections: Detections, milliseconds: dict[str, float]) -> None:
-        self.frame = frame
-        self.detections = detections
-        self.milliseconds = milliseconds
-        self._drawing = threading.Lock()
-        self._annotated: Image | None = None
-
-    @property
-    def annotated(self) -> Image:
-        """The picture with boxes, uint8 RGB [H, W, 3]; not to be changed, since all who ask get the same.
-
-        Drawn when first asked for, so only if somebody looks; from any thread.
-        """
-        with self._drawing:
-            if self._annotated is None:
-                start = time.perf_counter()
-                self._annotated = draw(self.frame.image, self.detections)
-                self.milliseconds["draw"] = _ms_since(start)
-            return self._annotated
-
-
-class Sink(Protocol):
-    """Takes results: a window, a file, a stream of lines."""
-
-    @property
-    def finished(self) -> bool:
-        """True when the person behind it wants the loop to end."""
-
-    def write(self, result: Result) -> None: ...
-
-    def idle(self) -> None:
-        """Called between frames, at least every 0.1 s."""
 
 
 @dataclass(frozen=True)

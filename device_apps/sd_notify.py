@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from types import TracebackType
 
-from device_apps.loop import Result
+from device_apps.results import Result
 from device_apps.stats import Stats
 
 __all__ = ["Supervised", "notify", "watchdog_seconds"]

@@ -1,4 +1,4 @@
-"""Where results go: lines of JSON or text, and pictures. Each is a :class:`~device_apps.loop.Sink`."""
+"""Where results go: lines of JSON or text, and pictures. Each is a :class:`~device_apps.results.Sink`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TextIO
 
-from device_apps.loop import Result
+from device_apps.results import Result
 from device_apps.sources.frames import Image
 from edge_ssd.errors import EdgeSSDError, SettingError
 from edge_ssd.files import atomic_path

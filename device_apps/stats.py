@@ -27,7 +27,7 @@ from device_apps.health import Health
 from device_apps.sources.frames import Source, SourceCounts
 
 if TYPE_CHECKING:
-    from device_apps.loop import Result
+    from device_apps.results import Result
 
 __all__ = ["STAGES", "Quantiles", "Snapshot", "Stats", "quantiles"]
 

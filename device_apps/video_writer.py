@@ -12,7 +12,7 @@ from types import ModuleType, TracebackType
 
 import numpy as np
 
-from device_apps.loop import Result
+from device_apps.results import Result
 from device_apps.sinks import check_file
 from device_apps.sources.frames import Image, Notice
 from device_apps.sources.opencv import load_opencv

@@ -9,7 +9,7 @@ import sys
 import time
 from types import TracebackType
 
-from device_apps.loop import Result
+from device_apps.results import Result
 from device_apps.sources.opencv import load_opencv
 from edge_ssd.errors import EdgeSSDError
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from device_apps.events.sink import Event
-from device_apps.loop import Result
+from device_apps.results import Result
 from device_apps.sources.frames import Frame
 from edge_ssd.runtime.detections import Detections
 

@@ -98,6 +98,8 @@ def test_a_killed_camera_is_offline_for_everybody_and_online_when_it_is_back(
         process = start(*options)
         soon(lambda: observer.latest().get("cam/red/present") == "ON")
         assert observer.latest()["cam/availability"] == "online"
+        # The state may be there a moment before the event is on the disk, and what is not there yet dies with it.
+        soon(lambda: len(observer.of("cam/events")) == 1)
         process.kill()
         process.communicate(timeout=30)
         soon(lambda: observer.latest()["cam/availability"] == "offline")

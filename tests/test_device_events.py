@@ -14,7 +14,7 @@ from event_parts import ListChannel, event, result
 from device_apps.events import sink as events
 from device_apps.events.sink import Event, EventSink
 from device_apps.events.tracker import Tracker
-from device_apps.loop import Result
+from device_apps.results import Result
 
 A, B = (10.0, 10.0, 30.0, 30.0), (100.0, 10.0, 120.0, 30.0)
 

@@ -11,7 +11,7 @@ import pytest
 from device_fake import RedDetector
 
 from device_apps.healing import Healing, may_heal
-from device_apps.loop import Result
+from device_apps.results import Result
 from device_apps.sources.frames import Frame
 from edge_ssd.errors import EdgeSSDError
 

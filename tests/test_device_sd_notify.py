@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from device_fake import RedDetector
 
-from device_apps.loop import Result
+from device_apps.results import Result
 from device_apps.sd_notify import Supervised, notify, watchdog_seconds
 from device_apps.sources.frames import Frame
 from device_apps.stats import Stats

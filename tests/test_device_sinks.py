@@ -16,7 +16,7 @@ from device_fake import RedDetector
 from PIL import Image
 
 from device_apps import video_writer
-from device_apps.loop import Result
+from device_apps.results import Result
 from device_apps.sinks import JsonLines, Pictures, Snapshot, TextLines, appending, make_folder, save_picture
 from device_apps.sources.frames import Frame
 from device_apps.video_writer import VideoWriter, video_name

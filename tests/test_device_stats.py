@@ -10,7 +10,7 @@ import pytest
 from device_fake import RedDetector
 
 from device_apps import stats as module
-from device_apps.loop import Result
+from device_apps.results import Result
 from device_apps.sources.frames import Frame, SourceCounts
 from device_apps.sources.pictures import PictureSource
 from device_apps.stats import STAGES, Quantiles, Stats, quantiles

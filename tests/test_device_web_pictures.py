@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from web_client import picture
 
-from device_apps.loop import Result
+from device_apps.results import Result
 from device_apps.sources.frames import Frame
 from device_apps.web import pictures as web_pictures
 from device_apps.web.jpeg import FULL, PREVIEW, Kind, draw_result, encode

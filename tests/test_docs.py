@@ -213,7 +213,7 @@ class TestReadingAPage:
             ("train --data DIR --out RUN --epochs N", ""),
             ("train --data DIR --out RUN --epoch N", "no option --epoch"),
             ("train --data pictures --out runs/first --epochs many", "invalid int value: 'many'"),
-            ("train --data pictures", "the following arguments are required: --out"),
+            ("train --data pictures", "one of the arguments --out --show-augmented is required"),
             ("--version", ""),
             ("--wersion", "no option --wersion"),
             ("detect --help", ""),

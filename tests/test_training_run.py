@@ -15,11 +15,14 @@ from edge_ssd.data.load import load_dataset, split_dataset  # noqa: E402
 from edge_ssd.data.source import DataSource  # noqa: E402
 from edge_ssd.data.synthetic import make_synthetic  # noqa: E402
 from edge_ssd.errors import DataError, ModelError  # noqa: E402
+from edge_ssd.evaluation.average_precision import AveragePrecision  # noqa: E402
 from edge_ssd.evaluation.keras_heads import keras_heads  # noqa: E402
 from edge_ssd.network import tiny_ssd  # noqa: E402
-from edge_ssd.training.history import HistoryRow, draw_history, read_history, write_history  # noqa: E402
+from edge_ssd.training import run  # noqa: E402
+from edge_ssd.training.history import HistoryRow, read_history  # noqa: E402
 from edge_ssd.training.model import load_tiny_ssd  # noqa: E402
-from edge_ssd.training.pipeline import load_pictures, training_batches  # noqa: E402
+from edge_ssd.training.pictures import load_pictures  # noqa: E402
+from edge_ssd.training.pipeline import training_batches  # noqa: E402
 from edge_ssd.training.recipe import Recipe, RecipeError, book_recipe  # noqa: E402
 from edge_ssd.training.run import RunConfig, load_run, train  # noqa: E402
 from edge_ssd.training.trainer import Trainer, evaluate_pictures  # noqa: E402
@@ -164,23 +167,18 @@ class TestBadInput:
             {"seed": 2**32},
             {"weight_decay": float("nan")},
             {"warmup_epochs": -1.0},
+            {"patience": -1},
+            {"patience": 1.5},
+            {"class_weights": "balance"},
+            {"class_weights": "fork=two"},
+            {"class_weights": "fork=0"},
+            {"class_weights": "=2"},
+            {"class_weights": "fork=1,"},
         ],
     )
     def test_recipes_that_contradict_themselves(self, change: dict[str, object]) -> None:
         with pytest.raises(RecipeError, match=next(iter(change)).split("_")[0]):
             Recipe(**change)
-
-
-def test_history_comes_back_and_is_drawn(tmp_path: Path) -> None:
-    rows = [HistoryRow(i, 1 / i, 0.01 / i, 0.02 / i, 0.1 * i, 0.2 * i, 0.05 * i, 30.0, 33.0) for i in (1, 2, 3)]
-    write_history(rows, tmp_path / "history.csv")
-    assert [row.epoch for row in read_history(tmp_path / "history.csv")] == [1, 2, 3]
-    assert read_history(tmp_path / "history.csv")[1].loss == pytest.approx(0.5)
-    draw_history(rows, tmp_path / "history.png")
-    assert (tmp_path / "history.png").read_bytes()[1:4] == b"PNG"
-    (tmp_path / "history.csv").write_text("epoch,loss\n1,x\n")
-    with pytest.raises(DataError, match="not a training history"):
-        read_history(tmp_path / "history.csv")
 
 
 def test_fine_tuning_starts_from_the_given_weights(datasets: tuple[Dataset, Dataset], tmp_path: Path) -> None:
@@ -195,3 +193,37 @@ def test_fine_tuning_starts_from_the_given_weights(datasets: tuple[Dataset, Data
     np.testing.assert_allclose(after.blocks[0].weights[0], before.blocks[0].weights[0], atol=1e-6)
     np.testing.assert_allclose(after.bbox_predictors[0].kernel, before.bbox_predictors[0].kernel, atol=1e-6)
     assert after.cls_predictors[0].kernel.shape[-1] == 12
+
+
+def test_early_stopping_keeps_the_best_epochs_model(
+    datasets: tuple[Dataset, Dataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = iter([0.5, 0.6, 0.4, 0.6, 0.9])
+
+    def measure(*_: object) -> AveragePrecision:
+        ap = next(measured)
+        return AveragePrecision(ap, ap, ap, {"banana": ap}, 6, 6)
+
+    monkeypatch.setattr(run, "evaluate_pictures", measure)
+    config = replace(CONFIG, recipe=replace(QUICK, epochs=9, patience=2))
+    kept: list[bytes] = []
+    train(config, *datasets, tmp_path, report=lambda row: kept.append((tmp_path / "model.keras").read_bytes()))
+    # The second epoch was the best, and the two after it were no better.
+    assert [row.epoch for row in read_history(tmp_path / "history.csv")] == [1, 2, 3, 4]
+    assert kept[0] != kept[1]
+    assert kept[1] == kept[2] == kept[3]
+    # A run that stopped early has nothing left to do.
+    train(config, *datasets, tmp_path, resume=True)
+    assert len(read_history(tmp_path / "history.csv")) == 4
+    assert (tmp_path / "model.keras").read_bytes() == kept[1]
+
+
+def test_a_run_that_died_before_its_model_was_written_makes_it_anew(
+    datasets: tuple[Dataset, Dataset], tmp_path: Path
+) -> None:
+    model = train(replace(CONFIG, recipe=replace(QUICK, epochs=1)), *datasets, tmp_path)
+    before = load_tiny_ssd(model).get_weights()
+    model.unlink()
+    train(replace(CONFIG, recipe=replace(QUICK, epochs=1)), *datasets, tmp_path, resume=True)
+    for expected, actual in zip(before, load_tiny_ssd(model).get_weights(), strict=True):
+        np.testing.assert_array_equal(actual, expected)

@@ -23,7 +23,8 @@ from stream_servers import MjpegServer
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from device_apps.loop import Sink, run_loop
+from device_apps.loop import run_loop
+from device_apps.results import Sink
 from device_apps.sources.frames import Frame, SourceCounts
 from device_apps.stats import Stats
 from device_apps.web.options import add_web_arguments, open_web

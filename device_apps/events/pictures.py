@@ -11,7 +11,7 @@ from pathlib import Path
 
 from device_apps.events.sink import Event
 from device_apps.events.worker import Worker
-from device_apps.loop import Result
+from device_apps.results import Result
 from device_apps.sinks import make_folder
 from device_apps.sources.frames import Image, Notice
 from edge_ssd.files import atomic_path

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, Literal, Protocol
 
 from device_apps.events.tracker import Track, Tracker
-from device_apps.loop import Result
+from device_apps.results import Result
 from device_apps.sources.frames import Frame
 
 __all__ = ["Channel", "Event", "EventSink", "Pictures"]

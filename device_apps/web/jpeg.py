@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image as PillowImage
 
-from device_apps.loop import Result
 from device_apps.overlay import draw
+from device_apps.results import Result
 from device_apps.sources.frames import Image
 from edge_ssd.runtime.detections import Detections
 

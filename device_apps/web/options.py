@@ -16,7 +16,7 @@ from edge_ssd.errors import SettingError
 from edge_ssd.version import __version__
 
 if TYPE_CHECKING:
-    from device_apps.loop import Sink
+    from device_apps.results import Sink
     from device_apps.stats import Stats
     from device_apps.web.events import Events
     from edge_ssd.runtime.detector import Detector

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from device_apps.loop import Result
+from device_apps.results import Result
 from device_apps.web.jpeg import Kind, draw_result, encode
 from device_apps.web.once import once
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-__all__ = ["adjust_color", "augment", "flip", "zoom"]
+from edge_ssd.training.resample import look_through
+from edge_ssd.training.windows import boxes_in, combine, expand_windows, iou_crop_windows, zoom_windows
 
-# A box that keeps less of its area than this in the new window is no example of its class any more.
+__all__ = ["adjust_color", "augment", "flip", "move"]
+
+# A box that keeps less of its area than this in the zoomed window is no example of its class any more.
 _MIN_VISIBLE = 0.4
-_GREY = 114.0
 
 
 def augment(
@@ -25,16 +27,20 @@ def augment(
     vertical: bool,
     zoom_factor: float,
     color: float,
+    crop: bool = False,
+    expand_factor: float = 1.0,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Flip, zoom and recolour at random; each is left out where its argument says so."""
+    """Flip, move and recolour at random; each is left out where its argument says so."""
     seeds = tf.random.split(seed, 4)
     pictures = tf.cast(pictures, tf.float32)
     if horizontal:
         pictures, labels = flip(pictures, labels, seeds[0], axis=2)
     if vertical:
         pictures, labels = flip(pictures, labels, seeds[1], axis=1)
-    if zoom_factor > 1:
-        pictures, labels = zoom(pictures, labels, seeds[2], zoom_factor)
+    if expand_factor > 1 or crop or zoom_factor > 1:
+        pictures, labels = move(
+            pictures, labels, seeds[2], zoom_factor=zoom_factor, crop=crop, expand_factor=expand_factor
+        )
     if color > 0:
         pictures = adjust_color(pictures, seeds[3], color)
     return pictures, labels
@@ -52,28 +58,32 @@ def flip(pictures: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, axis: int) -> 
     return pictures, tf.where(chosen[:, None, None] & (class_id >= 0), mirrored, labels)
 
 
-def zoom(pictures: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, factor: float) -> tuple[tf.Tensor, tf.Tensor]:
-    """Look at each picture through a random window from 1/factor to factor times its size, filled up with grey.
+def move(
+    pictures: tf.Tensor,
+    labels: tf.Tensor,
+    seed: tf.Tensor,
+    *,
+    zoom_factor: float = 1.0,
+    crop: bool = False,
+    expand_factor: float = 1.0,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """SSD's zoom-out, then its crop, then the zoom: three windows, one within the other, but one resampling.
 
-    Objects of which too little is left in the window become padding.
+    What lies outside a picture is grey. Objects of which too little is left become padding: in a crop those that
+    lost their centre, in a zoom those that lost most of their area.
     """
-    count, size = tf.shape(pictures)[0], tf.shape(pictures)[1:3]
-    seeds = tf.random.split(seed, 3)
-    side = tf.exp(tf.random.stateless_uniform((count, 1), seeds[0], -1.0, 1.0) * tf.math.log(factor))
-    stretch = tf.exp(tf.random.stateless_uniform((count, 1), seeds[1], -0.1, 0.1))
-    extent = tf.concat([side * stretch, side / stretch], axis=1)  # [B, 2] width, height of the window
-    corner = tf.random.stateless_uniform((count, 2), seeds[2]) * (1 - extent)
-    window = tf.concat([corner, corner + extent], axis=1)  # xyxy
-    # crop_and_resize puts 1 on the centre of the last pixel and takes y before x.
-    scale = tf.cast(size, tf.float32)[::-1]
-    span = tf.concat([window[:, :2] * scale / (scale - 1), (window[:, 2:] * scale - 1) / (scale - 1)], axis=1)
-    pictures = tf.image.crop_and_resize(
-        pictures, tf.gather(span, [1, 0, 3, 2], axis=1), tf.range(count), size, extrapolation_value=_GREY
-    )
-    boxes = (labels[..., 1:] - tf.tile(corner, (1, 2))[:, None]) / tf.tile(extent, (1, 2))[:, None]
-    clipped = tf.clip_by_value(boxes, 0.0, 1.0)
-    kept = (labels[..., 0] >= 0) & (_area(clipped) >= _MIN_VISIBLE * _area(boxes)) & (_area(clipped) > 0)
-    return pictures, tf.where(kept[..., None], tf.concat([labels[..., :1], clipped], axis=-1), -1.0)
+    count = tf.shape(pictures)[0]
+    windows = tf.tile(tf.constant([[0.0, 0.0, 1.0, 1.0]]), (count, 1))
+    if expand_factor > 1:
+        inner = expand_windows(tf.random.fold_in(seed, 1), count, expand_factor)
+        windows, labels = combine(windows, inner), boxes_in(inner, labels)
+    if crop:
+        inner = iou_crop_windows(tf.random.fold_in(seed, 2), labels)
+        windows, labels = combine(windows, inner), boxes_in(inner, labels, centre_inside=True)
+    if zoom_factor > 1:
+        inner = zoom_windows(seed, count, zoom_factor)
+        windows, labels = combine(windows, inner), boxes_in(inner, labels, least_visible=_MIN_VISIBLE)
+    return look_through(pictures, windows), labels
 
 
 def adjust_color(pictures: tf.Tensor, seed: tf.Tensor, strength: float) -> tf.Tensor:
@@ -85,7 +95,3 @@ def adjust_color(pictures: tf.Tensor, seed: tf.Tensor, strength: float) -> tf.Te
     pictures = grey + (pictures - grey) * saturation
     pictures = (mean + (pictures - mean) * contrast) * brightness
     return tf.clip_by_value(pictures, 0.0, 255.0)
-
-
-def _area(boxes: tf.Tensor) -> tf.Tensor:
-    return tf.nn.relu(boxes[..., 2] - boxes[..., 0]) * tf.nn.relu(boxes[..., 3] - boxes[..., 1])

@@ -16,6 +16,7 @@ from edge_ssd.training.recipe import Recipe, book_recipe
 if TYPE_CHECKING:
     from edge_ssd.data.dataset import Dataset
     from edge_ssd.network import Network
+    from edge_ssd.training.workers import Workers
 
 __all__ = ["add_arguments", "run"]
 
@@ -32,6 +33,7 @@ examples:
   edge-ssd train --data pictures --classes fork,knife --anchors fit --out runs/cutlery
   edge-ssd train --data pictures --out runs/tuned --from runs/first/model.keras --epochs 10
   edge-ssd train --data bananas --out runs/book --recipe book
+  edge-ssd train --data pictures --show-augmented sheet.png --crop --expand 2
 """
 
 
@@ -43,7 +45,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description, parser.epilog = _DESCRIPTION, _EXAMPLES
     parser.add_argument("--data", type=Path, metavar="DIR", help="data-set folder (with --resume: if it moved)")
     add_data_options(parser)
-    parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of this run")
+    output = parser.add_mutually_exclusive_group(required=True)
+    output.add_argument("--out", type=Path, metavar="RUN", help="folder of this run")
+    output.add_argument(
+        "--show-augmented",
+        type=Path,
+        metavar="FILE.png",
+        help="train nothing: draw training pictures as this recipe would show them to the network, and their boxes",
+    )
     parser.add_argument("--resume", action="store_true", help="go on with the run in RUN, by its own recipe")
     parser.add_argument("--from", dest="start_from", type=Path, metavar="MODEL.keras", help="start from these weights")
     parser.add_argument(
@@ -69,6 +78,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         metavar="FACTOR",
         help="of pixels, in the network; default 1/255, the book's 1",
+    )
+
+    machine = parser.add_argument_group("this machine (not part of the recipe: give it again with --resume)")
+    machine.add_argument(
+        "--cache",
+        choices=("auto", "memory", "disk", "none"),
+        default="auto",
+        help="where decoded pictures are kept: auto takes memory up to half of what is available, then the disk of "
+        "RUN, then none (each is decoded every epoch)",
+    )
+    machine.add_argument("--tensorboard", action="store_true", help="write the history to RUN/tensorboard too")
+    machine.add_argument(
+        "--strategy",
+        choices=("single", "multiworker"),
+        default="single",
+        help="multiworker: this process is one of those in TF_CONFIG, see docs/distributed.md",
     )
 
     recipe = parser.add_argument_group("recipe")
@@ -105,8 +130,30 @@ _RECIPE_FLAGS: dict[str, dict[str, Any]] = {
         "action": argparse.BooleanOptionalAction,
         "help": "mirror pictures top to bottom: only where objects have no upright",
     },
+    "expand": {
+        "type": float,
+        "metavar": "FACTOR",
+        "help": "shrink half of the pictures by up to this and put them on grey (SSD's zoom-out); 1 is never",
+    },
+    "crop": {
+        "action": argparse.BooleanOptionalAction,
+        "help": "look at a window that some object fills to a random share (SSD's IoU-bounded crop)",
+    },
     "zoom": {"type": float, "metavar": "FACTOR", "help": "enlarge or shrink pictures at random up to this; 1 is never"},
     "color": {"type": float, "metavar": "SHARE", "help": "change brightness, contrast, saturation by up to this"},
+    "class-weights": {
+        "metavar": "none|balanced|NAME=W,…",
+        "help": "how much objects of each class count: balanced lets rare classes count as much as common ones",
+    },
+    "sync-norm": {
+        "action": argparse.BooleanOptionalAction,
+        "help": "of several workers: normalise over the whole batch, not over each worker's share",
+    },
+    "patience": {
+        "type": int,
+        "metavar": "N",
+        "help": "stop after N epochs without a better AP and keep the best epoch's model; 0 trains all epochs",
+    },
     "average-decay": {"type": float, "metavar": "DECAY", "help": "of the weights' moving average; 0 is none"},
 }
 
@@ -115,7 +162,8 @@ def run(args: argparse.Namespace) -> int:
     # TensorFlow's start-up chatter would bury the one line that a user needs.
     from edge_ssd.training.quiet import quiet_tensorflow
 
-    quiet_tensorflow()
+    workers = quiet_tensorflow(lambda: _workers(args.strategy))
+    assert workers is not None
     from edge_ssd.data.dataset import problem_lines
     from edge_ssd.network import tiny_ssd
     from edge_ssd.progress import format_seconds
@@ -125,6 +173,8 @@ def run(args: argparse.Namespace) -> int:
     changes = {flag.replace("-", "_"): getattr(args, flag.replace("-", "_")) for flag in _RECIPE_FLAGS}
     changes = {name: value for name, value in changes.items() if value is not None}
     if args.resume:
+        if args.show_augmented:
+            raise SettingError("--show-augmented draws what a new run would see: leave out --resume")
         if changes or args.start_from:
             given = ", ".join("--" + name.replace("_", "-") for name in changes) or "--from"
             raise SettingError(f"a resumed run keeps its own recipe: leave out {given}, or start anew in another --out")
@@ -163,6 +213,12 @@ def run(args: argparse.Namespace) -> int:
         f"{network.num_classes} class{'' if network.num_classes == 1 else 'es'}, "
         f"{network.num_anchors} anchors, {recipe.epochs} epochs"
     )
+    if args.show_augmented is not None:
+        from edge_ssd.training.augmented_sheet import write_augmented_sheet
+
+        shown = write_augmented_sheet(training, network.input, recipe, args.show_augmented)
+        print(f"{args.show_augmented}: {shown} pictures, each as it is and as the first five epochs show it")
+        return 0
 
     def report(row: HistoryRow) -> None:
         left = format_seconds((recipe.epochs - row.epoch) * row.seconds)
@@ -173,7 +229,20 @@ def run(args: argparse.Namespace) -> int:
             flush=True,
         )
 
-    model = train(config, training, validation, args.out, resume=args.resume, start_from=args.start_from, report=report)
+    model = train(
+        config,
+        training,
+        validation,
+        args.out,
+        resume=args.resume,
+        start_from=args.start_from,
+        report=report,
+        cache=args.cache,
+        tensorboard=args.tensorboard,
+        workers=workers,
+    )
+    if not workers.is_chief:
+        return 0
     following = [
         "edge-ssd",
         "convert",
@@ -184,8 +253,30 @@ def run(args: argparse.Namespace) -> int:
         "--out",
         f"{args.out.name}.tflite",
     ]
-    print(f"model: {model}\nnext:  {shlex.join(map(str, following))}")
+    print(f"model: {model}{_which_epoch(args.out, recipe)}\nnext:  {shlex.join(map(str, following))}")
     return 0
+
+
+def _workers(strategy: str) -> Workers:
+    """Who trains; waits for all of them."""
+    from edge_ssd.training.workers import ALONE, connect_workers
+
+    return connect_workers(lambda line: print(line, flush=True)) if strategy == "multiworker" else ALONE
+
+
+def _which_epoch(folder: Path, recipe: Recipe) -> str:
+    """With early stopping, what else there is to say about the model of a finished run; else nothing."""
+    from edge_ssd.training.history import best_row, read_history
+    from edge_ssd.training.run import HISTORY
+
+    history = read_history(folder / HISTORY) if recipe.patience else []
+    if not history:
+        return ""
+    best = best_row(history)
+    return (
+        f" (epoch {best.epoch} of {history[-1].epoch}; chosen by its AP of {best.ap:.3f} on the validation pictures, "
+        "which therefore flatters it: report the AP on other pictures)"
+    )
 
 
 def _held_out_share(folder: DataSource, asked: float | None) -> float | None:

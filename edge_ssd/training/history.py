@@ -11,7 +11,7 @@ from pathlib import Path
 from edge_ssd.errors import DataError
 from edge_ssd.files import atomic_path
 
-__all__ = ["HistoryRow", "draw_history", "read_history", "write_history"]
+__all__ = ["HistoryRow", "best_row", "draw_history", "has_stalled", "read_history", "write_history"]
 
 
 @dataclass(frozen=True)
@@ -27,18 +27,35 @@ class HistoryRow:
     ap75: float
     seconds: float
     images_per_second: float
+    waiting: float = 0.0
+    """Share of the seconds in which the network waited for pictures."""
 
 
 _COLUMNS = [column.name for column in fields(HistoryRow)]
+_BEST = "best"
+
+
+def best_row(rows: Sequence[HistoryRow]) -> HistoryRow:
+    """The row with the highest AP, the earliest of several. At least one row must be there.
+
+    Its AP flatters: of many noisy measurements on one split the highest is taken. What is reported of a model
+    chosen by it must come from pictures that had no say in the choice.
+    """
+    return max(rows, key=lambda row: row.ap)  # max keeps the first of equals
+
+
+def has_stalled(rows: Sequence[HistoryRow], patience: int) -> bool:
+    """Whether the newest ``patience`` epochs brought no better AP; never with a patience of 0."""
+    return patience > 0 and bool(rows) and rows[-1].epoch - best_row(rows).epoch >= patience
 
 
 def write_history(rows: Sequence[HistoryRow], path: str | os.PathLike[str]) -> None:
-    """Write all rows as CSV with a header line."""
+    """Write all rows as CSV with a header line; the column ``best`` is 1 in the row of :func:`best_row`, else 0."""
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(_COLUMNS)
+        writer.writerow([*_COLUMNS, _BEST])
         for row in rows:
-            writer.writerow(f"{value:.6g}" for value in vars(row).values())
+            writer.writerow([*(f"{value:.6g}" for value in vars(row).values()), int(row is best_row(rows))])
 
 
 def read_history(path: str | os.PathLike[str]) -> list[HistoryRow]:
@@ -49,7 +66,7 @@ def read_history(path: str | os.PathLike[str]) -> list[HistoryRow]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             return [
-                HistoryRow(int(row["epoch"]), *(float(row[name]) for name in _COLUMNS[1:]))
+                HistoryRow(int(row["epoch"]), *(float(row[name]) for name in _COLUMNS[1:] if name in row))
                 for row in csv.DictReader(file)
             ]
     except (KeyError, TypeError, ValueError) as error:
@@ -57,7 +74,10 @@ def read_history(path: str | os.PathLike[str]) -> list[HistoryRow]:
 
 
 def draw_history(rows: Sequence[HistoryRow], path: str | os.PathLike[str]) -> None:
-    """Draw the curve as PNG: class error and box MAE, as the book does, and AP, which is what counts."""
+    """Draw the curve as PNG: class error and box MAE, as the book does, and AP, which is what counts.
+
+    At least one row must be there.
+    """
     # Not pyplot: a figure of its own needs no display and leaves no global state.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -73,6 +93,8 @@ def draw_history(rows: Sequence[HistoryRow], path: str | os.PathLike[str]) -> No
     book.set_title("the book's metrics (training batches)")
     for name, label, style in (("ap50", "AP50", ":"), ("ap75", "AP75", "--"), ("ap", "AP", "-")):
         precision.plot(epochs, [getattr(row, name) for row in rows], style, marker=marker, label=label)
+    best = best_row(rows)
+    precision.plot([best.epoch], [best.ap], "o", color="black", fillstyle="none", label=f"best AP, epoch {best.epoch}")
     precision.set_ylim(0, 1)
     precision.set_title("average precision (validation split)")
     for axes in (book, precision):

@@ -15,11 +15,14 @@ __all__ = ["FusedBatchNormalization"]
 
 
 class FusedBatchNormalization(keras.layers.BatchNormalization):
-    """:class:`keras.layers.BatchNormalization` over the last axis of [B, H, W, C], faster to train on a CPU."""
+    """:class:`keras.layers.BatchNormalization` over the last axis of [B, H, W, C], faster to train on a CPU.
+
+    With ``synchronized`` it is Keras's own, slower one, whose statistics are of all workers' shares of the batch.
+    """
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        if not training:
-            return super().call(inputs, training=False, mask=mask)
+        if not training or self.synchronized:
+            return super().call(inputs, training=training, mask=mask)
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
             inputs,
             tf.cast(self.gamma, tf.float32),

@@ -6,10 +6,12 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from edge_ssd.boxes import FloatArray
 from edge_ssd.network import Network
 from edge_ssd.training import losses
 from edge_ssd.training.recipe import Recipe
 from edge_ssd.training.targets import Target, decode_offsets, encode_boxes, multibox_target, task_aligned_target
+from edge_ssd.training.workers import ALONE, Workers
 
 __all__ = ["BookMetrics", "Objective", "book_metrics"]
 
@@ -32,12 +34,28 @@ def book_metrics(class_logits: tf.Tensor, offsets: tf.Tensor, target: Target, ta
 
 
 class Objective:
-    """Loss and metrics of one batch, for one network and recipe."""
+    """Loss and metrics of one batch, for one network and recipe.
 
-    def __init__(self, network: Network, recipe: Recipe) -> None:
+    With several workers each gets its share of the batch; loss and metrics are then parts, whose sum over the
+    workers is that of the whole batch. So the loss is normalised by the objects of all shares, not of its own.
+
+    Args:
+        class_weights: [q], how much an object of each class counts; None is 1 for all. Background counts 1.
+        workers: who shares a batch.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        recipe: Recipe,
+        class_weights: FloatArray | None = None,
+        workers: Workers = ALONE,
+    ) -> None:
+        self._workers = workers
         self._coding = network.coding
         self._recipe = recipe
         self._anchors = tf.constant(network.anchors())
+        self._weights = None if class_weights is None else tf.constant([1.0, *class_weights], tf.float32)
 
     def __call__(self, class_logits: tf.Tensor, offsets: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, BookMetrics]:
         """The loss, a scalar, and the book's metrics.
@@ -49,7 +67,9 @@ class Objective:
         """
         fixed = multibox_target(self._anchors, labels)
         fixed_offsets = encode_boxes(self._anchors, fixed.boxes, self._coding)
-        metrics = book_metrics(class_logits, offsets, fixed, fixed_offsets)
+        metrics = BookMetrics(
+            *(value / self._workers.count for value in book_metrics(class_logits, offsets, fixed, fixed_offsets))
+        )
         if self._recipe.class_loss == "cross_entropy":
             return self._book_loss(class_logits, offsets, fixed, fixed_offsets), metrics
         boxes = decode_offsets(self._anchors, offsets, self._coding)
@@ -59,9 +79,10 @@ class Objective:
         else:
             target, target_offsets = fixed, fixed_offsets
         # Each positive anchor weighs what it is worth; both losses are means over that weight.
-        total = tf.maximum(tf.reduce_sum(target.quality), 1.0)
-        class_loss = tf.reduce_sum(self._class_loss(class_logits, target)) / total
-        box_loss = tf.reduce_sum(self._box_loss(offsets, target_offsets, boxes, target) * target.quality) / total
+        worth = self._weighted(target.quality, target)
+        total = tf.maximum(self._workers.sum(tf.reduce_sum(worth)), 1.0)
+        class_loss = tf.reduce_sum(self._weighted(self._class_loss(class_logits, target), target)) / total
+        box_loss = tf.reduce_sum(self._box_loss(offsets, target_offsets, boxes, target) * worth) / total
         return class_loss + self._recipe.box_weight * box_loss, metrics
 
     def _book_loss(
@@ -69,9 +90,13 @@ class Objective:
     ) -> tf.Tensor:
         """The book's sum: mean cross-entropy over all anchors, mean masked L1 over all offsets."""
         positive = tf.cast(target.classes > 0, tf.float32)
-        class_loss = tf.reduce_mean(losses.cross_entropy(class_logits, target.classes))
-        box_loss = tf.reduce_mean(losses.l1_loss(offsets, target_offsets) * positive) / 4
-        return class_loss + self._recipe.box_weight * box_loss
+        class_loss = tf.reduce_mean(self._weighted(losses.cross_entropy(class_logits, target.classes), target))
+        box_loss = tf.reduce_mean(self._weighted(losses.l1_loss(offsets, target_offsets) * positive, target)) / 4
+        return (class_loss + self._recipe.box_weight * box_loss) / self._workers.count
+
+    def _weighted(self, values: tf.Tensor, target: Target) -> tf.Tensor:
+        """``values`` [B, A], each by the weight of its anchor's class."""
+        return values if self._weights is None else values * tf.gather(self._weights, target.classes)
 
     def _class_loss(self, class_logits: tf.Tensor, target: Target) -> tf.Tensor:
         if self._recipe.class_loss == "quality":

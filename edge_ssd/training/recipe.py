@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from edge_ssd.errors import EdgeSSDError
 
-__all__ = ["Recipe", "RecipeError", "book_recipe"]
+__all__ = ["Recipe", "RecipeError", "book_recipe", "named_weights"]
 
 
 class RecipeError(EdgeSSDError, ValueError):
@@ -41,11 +41,17 @@ class Recipe:
         box_loss: "l1" is the book's; "giou" adds 1 − GIoU of the decoded box to smooth L1.
         box_weight: factor of the box loss against the class loss.
         sigma: of smooth L1.
+        class_weights: "none", "balanced" (rare classes weigh more, see :mod:`edge_ssd.training.class_weights`), or
+            weights by name, "fork=2,knife=1"; a class that is not named weighs 1.
         flip, vertical_flip: mirror half of the pictures.
+        expand: largest factor by which half of the pictures are shrunk onto grey (SSD's zoom-out); 1 is never.
+        crop: look at a window that some object fills to a random share (SSD's IoU-bounded crop), six times of seven.
         zoom: largest factor by which a picture is enlarged or shrunk at random; 1 is never.
         color: strength of random brightness, contrast and saturation; 0 is none.
         precision: of the computation, weights are float32 in any case; "auto" measures what is faster here.
         average_decay: of the moving average of the weights that is evaluated and saved; 0 is no average.
+        sync_norm: batch-normalisation statistics of all workers' shares of a batch together, not of each share; slower.
+        patience: stop after so many epochs without a better AP, and keep the best epoch's model; 0 is never.
     """
 
     epochs: int = 50
@@ -60,12 +66,17 @@ class Recipe:
     box_loss: BoxLoss = "giou"
     box_weight: float = 4.0
     sigma: float = 1.0
+    class_weights: str = "none"
     flip: bool = True
     vertical_flip: bool = False
+    expand: float = 1.0
+    crop: bool = False
     zoom: float = 1.25
     color: float = 0.2
     average_decay: float = 0.998
     precision: Precision = "auto"
+    sync_norm: bool = False
+    patience: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -83,10 +94,15 @@ class Recipe:
                 raise RecipeError(f"{name} must be a number of at least 0, got {getattr(self, name)!r}")
         if not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:
             raise RecipeError(f"seed must be a whole number from 0 to 2**32 - 1, got {self.seed!r}")
+        if not isinstance(self.patience, int) or self.patience < 0:
+            raise RecipeError(f"patience must be a whole number of at least 0, got {self.patience!r}")
+        named_weights(self.class_weights)
         if not 0 <= self.average_decay < 1:
             raise RecipeError(f"average_decay must be in 0–1, got {self.average_decay!r}")
         if not 1 <= self.zoom <= 4 or not 0 <= self.color <= 1:
             raise RecipeError(f"zoom must be in 1–4 and color in 0–1, got {self.zoom!r} and {self.color!r}")
+        if not 1 <= self.expand <= 8:
+            raise RecipeError(f"expand must be in 1–8, got {self.expand!r}")
         if self.class_loss == "quality" and self.assignment != "dynamic":
             raise RecipeError("class_loss 'quality' needs assignment 'dynamic': the fixed one gives no quality")
 
@@ -99,6 +115,25 @@ class Recipe:
             return cls(**data)
         except TypeError as error:
             raise RecipeError(f"not a training recipe: {error}") from None
+
+
+def named_weights(class_weights: str) -> dict[str, float]:
+    """The weights that :attr:`Recipe.class_weights` gives by name: none for "none" and "balanced"."""
+    if class_weights in ("none", "balanced"):
+        return {}
+    weights: dict[str, float] = {}
+    for part in class_weights.split(","):
+        name, _, number = part.rpartition("=")
+        try:
+            weights[name.strip()] = weight = float(number)
+        except ValueError:
+            weight = 0.0
+        if not name.strip() or not 0 < weight < float("inf"):
+            raise RecipeError(
+                "class_weights must be none, balanced, or positive weights by name such as fork=2,knife=0.5; "
+                f"got {class_weights!r}"
+            )
+    return weights
 
 
 def book_recipe() -> Recipe:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from edge_ssd.boxes import FloatArray
 from edge_ssd.data.dataset import Dataset
 from edge_ssd.errors import ModelError
 from edge_ssd.evaluation.average_precision import AveragePrecision
@@ -22,10 +23,13 @@ from edge_ssd.network import Network
 from edge_ssd.runtime.postprocess import Postprocess
 from edge_ssd.training.checkpoint import load_checkpoint, save_checkpoint
 from edge_ssd.training.model import TinySSD
+from edge_ssd.training.normalization import FusedBatchNormalization
 from edge_ssd.training.objective import Objective
-from edge_ssd.training.pipeline import Pictures, training_batches
+from edge_ssd.training.pictures import Pictures
+from edge_ssd.training.pipeline import training_batches
 from edge_ssd.training.precision import resolve_precision
 from edge_ssd.training.recipe import Recipe
+from edge_ssd.training.workers import ALONE, Workers
 
 __all__ = ["EpochResult", "Trainer", "evaluate_pictures", "make_optimizer"]
 
@@ -40,6 +44,8 @@ class EpochResult:
     box_mae: float
     seconds: float
     images_per_second: float
+    waiting: float
+    """Share of the time in which the network waited for pictures."""
 
 
 class Trainer:
@@ -48,21 +54,38 @@ class Trainer:
     ``model`` is what the gradient moves, ``averaged`` is what is evaluated and kept: the moving average of all of
     the model's weights, batch-normalisation statistics included (averaged weights under the newest statistics
     fit each other badly). Without averaging both are the same object.
+
+    Several workers each have a trainer. They must call its methods alike; their models are equal after every epoch.
+    The chief alone reads and writes the checkpoint.
     """
 
-    def __init__(self, network: Network, recipe: Recipe, checkpoint: Path) -> None:
+    def __init__(
+        self,
+        network: Network,
+        recipe: Recipe,
+        checkpoint: Path,
+        class_weights: FloatArray | None = None,
+        workers: Workers = ALONE,
+    ) -> None:
         recipe = resolve_precision(recipe)
+        if workers.count > 1:  # where the machines differ, the chief's measurement counts
+            lower = workers.agree(recipe.precision == "mixed_bfloat16")
+            recipe = replace(recipe, precision="mixed_bfloat16" if lower else "float32")
         keras.utils.set_random_seed(recipe.seed)
         # Only the model in training computes in lower precision; its weights stay float32.
         with _dtype_policy(recipe.precision):
             self.model = TinySSD(network)
         if recipe.class_loss != "cross_entropy":
             _expect_background(self.model)
+        if recipe.sync_norm:
+            for layer in _normalisations(self.model):
+                layer.synchronized = True
         self.averaged = TinySSD(network) if recipe.average_decay else self.model
         self.recipe = recipe
         self.finished_epochs = 0
         self._steps = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self._objective = Objective(network, recipe)
+        self._workers = workers
+        self._objective = Objective(network, recipe, class_weights, workers)
         self._sums = tf.Variable(tf.zeros(4, tf.float64), trainable=False)
         self._step = tf.function(self._train_step, reduce_retracing=True)
         self._optimizer: keras.optimizers.Optimizer | None = None
@@ -70,38 +93,71 @@ class Trainer:
 
     def fit_epoch(self, pictures: Pictures, on_batch: Callable[[int, int], None] | None = None) -> EpochResult:
         """Train one epoch; ``on_batch`` is called with (batches done, batches in all)."""
-        batches = training_batches(pictures, self.recipe, self.finished_epochs)
+        batches = training_batches(pictures, self.recipe, self.finished_epochs, self._workers)
         count = int(batches.cardinality())
         self._prepare(count)
         self._sums.assign(tf.zeros(4, tf.float64))
-        start = time.perf_counter()
-        for i, (images, labels) in enumerate(batches, 1):
-            self._step(images, labels)
-            if on_batch is not None:
-                on_batch(i, count)
-        loss, class_error, box_mae, seen = self._sums.numpy()  # the epoch's only transfer to Python
+        start, waited = time.perf_counter(), 0.0
+        try:
+            iterator = iter(batches)
+            for i in range(1, count + 1):
+                asked = time.perf_counter()
+                images, labels = next(iterator)
+                waited += time.perf_counter() - asked
+                self._step(images, labels)
+                if on_batch is not None:
+                    on_batch(i, count)
+            (sums,) = self._workers.total([self._sums])
+        except tf.errors.OpError:
+            # A picture that cannot be read is a failed operation to TensorFlow: say what it was.
+            failure = getattr(pictures.images, "failure", None)
+            if failure is None:
+                raise
+            raise failure from None
+        loss, class_error, box_mae, seen = sums.numpy()  # the epoch's only transfer to Python
         seconds = time.perf_counter() - start
         if not np.isfinite(loss):
             raise ModelError(
                 f"the loss became {loss / count} in epoch {self.finished_epochs + 1}; lower the learning rate "
                 "and start again in another folder"
             )
+        self._average_statistics()
         self.finished_epochs += 1
         return EpochResult(
-            self.finished_epochs, loss / count, class_error / count, box_mae / count, seconds, seen / seconds
+            self.finished_epochs,
+            loss / count,
+            class_error / count,
+            box_mae / count,
+            seconds,
+            seen / seconds,
+            waited / seconds,
         )
 
     def save(self) -> None:
-        """Write the checkpoint over the one before."""
-        save_checkpoint(self._checkpoint, self.finished_epochs, self._state())
+        """Write the checkpoint over the one before; only the chief does."""
+        if self._workers.is_chief:
+            save_checkpoint(self._checkpoint, self.finished_epochs, self._state())
 
     def restore(self, pictures: Pictures) -> bool:
         """Go back to the checkpoint, for training on as many ``pictures`` as before; False if there is none."""
-        if not self._checkpoint.is_file():
+        if not self._workers.agree(self._checkpoint.is_file()):
             return False
-        self._prepare(training_batches(pictures, self.recipe, 0).cardinality().numpy())
-        self.finished_epochs = load_checkpoint(self._checkpoint, self._state())
+        self._prepare(training_batches(pictures, self.recipe, 0, self._workers).cardinality().numpy())
+        if self._workers.is_chief:
+            self.finished_epochs = load_checkpoint(self._checkpoint, self._state())
+        self.follow_chief(pictures)
         return True
+
+    def follow_chief(self, pictures: Pictures) -> None:
+        """Take over all of the chief's state; nothing for one that is alone."""
+        if self._workers.count == 1:
+            return
+        self._prepare(training_batches(pictures, self.recipe, 0, self._workers).cardinality().numpy())
+        variables = [variable for group in self._state().values() for variable in group]
+        finished, *values = self._workers.from_chief([np.int64(self.finished_epochs), *variables])
+        self.finished_epochs = int(finished)
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
 
     def _state(self) -> dict[str, list[Any]]:
         assert self._optimizer is not None
@@ -115,11 +171,9 @@ class Trainer:
 
     def _train_step(self, images: tf.Tensor, labels: tf.Tensor) -> None:
         assert self._optimizer is not None
-        with tf.GradientTape() as tape:
-            class_logits, offsets = self.model(images, training=True)
-            loss, metrics = self._objective(class_logits, offsets, labels)
         variables = self.model.trainable_variables
-        self._optimizer.apply(tape.gradient(loss, variables), variables)
+        gradients = self._workers.run(self._gradients, images, labels)
+        self._optimizer.apply(gradients, variables)
         self._steps.assign_add(1)
         if self.averaged is not self.model:
             # A short memory at first, so that the random start is forgotten.
@@ -127,9 +181,36 @@ class Trainer:
             rate = 1 - tf.minimum(self.recipe.average_decay, (1 + steps) / (10 + steps))
             for average, weight in zip(self.averaged.weights, self.model.weights, strict=True):
                 average.assign_add(rate * (weight - average))
+
+    def _gradients(self, images: tf.Tensor, labels: tf.Tensor) -> list[tf.Tensor]:
+        """Of the loss of the whole batch, of which this worker has a share; adds to the epoch's sums."""
+        with tf.GradientTape() as tape:
+            class_logits, offsets = self.model(images, training=True)
+            loss, metrics = self._objective(class_logits, offsets, labels)
+        gradients = tape.gradient(loss, self.model.trainable_variables)
         size = tf.cast(tf.shape(images)[0], tf.float64)
         sums = [tf.cast(value, tf.float64) for value in (loss, metrics.class_error, metrics.box_mae)]
         self._sums.assign_add(tf.stack([*sums, size]))
+        return self._workers.sum(gradients)
+
+    def _average_statistics(self) -> None:
+        """Let all workers have the mean of their batch-normalisation statistics.
+
+        Each normalises by its own share of a batch, so only these differ. They are moving averages: their mean at
+        the end of an epoch is the moving average of the mean.
+        """
+        if self._workers.count == 1:
+            return
+        models = [self.model] if self.averaged is self.model else [self.model, self.averaged]
+        statistics = [weight for model in models for weight in model.non_trainable_weights]
+        for weight, total in zip(statistics, self._workers.total(statistics), strict=True):
+            weight.assign(total / self._workers.count)
+
+
+def _normalisations(layer: Any) -> Iterator[FusedBatchNormalization]:
+    for part in layer._flatten_layers(include_self=False):
+        if isinstance(part, FusedBatchNormalization):
+            yield part
 
 
 def _expect_background(model: TinySSD, probability: float = 0.01) -> None:
@@ -174,7 +255,7 @@ def make_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Opt
 
 
 def evaluate_pictures(heads: HeadsFunction, network: Network, dataset: Dataset, pictures: Pictures) -> AveragePrecision:
-    """Average precision on pictures that are in memory, as ``edge-ssd evaluate`` measures it.
+    """Average precision on pictures at the network's input size, as ``edge-ssd evaluate`` measures it.
 
     ``heads`` is the model, from :func:`~edge_ssd.evaluation.keras_heads.keras_heads`: made once, since making it
     compiles the model, and good for every epoch.

@@ -26,7 +26,8 @@ import cv2
 import numpy as np
 from endless import CLIP, Memory, Video
 
-from device_apps.loop import Result, run_loop
+from device_apps.loop import run_loop
+from device_apps.results import Result
 from device_apps.sources.capture import CaptureSource
 from device_apps.sources.frames import Image
 from edge_ssd.runtime.detector import Detector

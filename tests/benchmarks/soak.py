@@ -31,8 +31,9 @@ from endless import Video
 import device_apps.events.sink
 from device_apps.events.options import open_events
 from device_apps.health import memory_bytes
-from device_apps.loop import Result, Sink, run_loop
+from device_apps.loop import run_loop
 from device_apps.overlay import draw
+from device_apps.results import Result, Sink
 from device_apps.sinks import JsonLines, appending
 from device_apps.sources.capture import CaptureSource
 from device_apps.sources.frames import Source
