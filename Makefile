@@ -12,8 +12,8 @@ SETUP := PYTHONS="$(PYTHON)" sh .ci/setup
 SOURCES := $(shell find edge_ssd converters device_apps -type f ! -path '*/__pycache__/*' ! -name '*.keras')
 PIP := python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test check test-workstation test-board test-python test-device test-tflite test-arm arm-table clean \
-	distclean
+.PHONY: help demo test check test-workstation test-board test-python test-training test-device \
+	test-tflite test-arm arm-table clean distclean
 
 help:
 	@echo "make demo       convert and verify the shipped banana detector, run it over a clip, see $(DEMO)/"
@@ -83,20 +83,27 @@ check: $(VENV)/ready-test
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
-# Two lanes side by side, since most tests keep one core busy at most. The second says what it did when it is done.
+# Three lanes side by side, since most tests keep one core busy at most; the last two say what they did when they are
+# done.
 test: $(VENV)/ready-test $(VENV_TFLITE)/installed $(VENV_MEDIAPIPE)/ready $(VENV_TASKLIB)/ready
-	@$(MAKE) --no-print-directory --jobs=2 test-workstation test-board
+	@$(MAKE) --no-print-directory --jobs=3 test-workstation test-training.log test-board.log
 
 test-workstation: check
 	@$(MAKE) --no-print-directory test-python
 
-test-board:
+test-board: test-device test-tflite test-arm
+
+test-%.log:
 	@mkdir -p build-tests
-	@$(MAKE) --no-print-directory --jobs=1 test-device test-tflite test-arm >build-tests/board.log 2>&1; \
-		status=$$?; cat build-tests/board.log; exit $$status
+	@$(MAKE) --no-print-directory --jobs=1 test-$* >build-tests/$*.log 2>&1; \
+		status=$$?; cat build-tests/$*.log; exit $$status
 
 test-python: $(VENV)/ready-test $(VENV_TFLITE)/ready $(VENV_MEDIAPIPE)/ready $(VENV_TASKLIB)/ready
-	$(VENV)/bin/python -m pytest --ignore-glob='tests/test_arm_*' --ignore-glob='tests/test_device_*'
+	$(VENV)/bin/python -m pytest --ignore-glob='tests/test_arm_*' --ignore-glob='tests/test_device_*' \
+		--ignore-glob='tests/test_training_*'
+
+test-training: $(VENV)/ready-test
+	$(VENV)/bin/python -m pytest tests/test_training_*.py
 
 test-device: $(VENV)/ready-test $(VENV_TFLITE)/ready
 	$(VENV)/bin/python -m pytest tests/test_device_*.py
