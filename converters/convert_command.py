@@ -153,7 +153,8 @@ def _summary(result: Conversion) -> str:
             f"on {after.num_images} pictures"
         )
     if result.profile is None:
-        lines.append(f"  self-test   {result.self_test_detections} objects in the embedded picture")
+        count = result.self_test_detections
+        lines.append(f"  self-test   {count} object{'' if count == 1 else 's'} in the embedded picture")
     else:
         found = result.self_test_detections
         lines.append(f"  profile     {result.profile}: gives the network's own {found} objects in a picture")
