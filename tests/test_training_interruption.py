@@ -48,7 +48,7 @@ def test_killed_at_any_moment_and_resumed(data: Path, tmp_path: Path) -> None:
     seed = random.randrange(10**6)
     print(f"moments drawn from seed {seed}")
     moments = random.Random(seed)
-    run, epochs = tmp_path / "run", 20
+    run, epochs = tmp_path / "run", 14
     base = [sys.executable, "-m", "edge_ssd", "train"]
     options = [f"--epochs={epochs}", "--batch-size=4", "--precision=float32", "--input-size=64x64", "--width=0.25"]
     options += ["--no-cosine"]
@@ -67,7 +67,7 @@ def test_killed_at_any_moment_and_resumed(data: Path, tmp_path: Path) -> None:
             lines = iter(process.stdout.readline, "")
             seen = next((line for line in lines if line.startswith("epoch")), None)
             assert seen is not None, "it ended before it trained"
-            time.sleep(moments.uniform(0, 1.5))
+            time.sleep(moments.uniform(0, 0.8))
         finally:
             process.kill()
             process.communicate()
