@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge_ssd.errors import SettingError
+from edge_ssd.errors import EdgeSSDError, SettingError
 
 if TYPE_CHECKING:
     from edge_ssd.runtime.detector import Detector
@@ -74,10 +74,12 @@ def make_detector(args: argparse.Namespace) -> Detector:
 
 
 def _opencv_resize() -> Resize:
+    from device_apps.sources.opencv import load_opencv  # whoever loads OpenCV first fixes how it behaves
+
     try:
-        import cv2
-    except ImportError as error:
-        raise SettingError(f'--resize opencv needs OpenCV ({error}); pip install "edge-ssd[camera]"') from None
+        cv2 = load_opencv()
+    except EdgeSSDError as error:
+        raise SettingError(f"--resize opencv needs OpenCV: {error}") from None
 
     def resize(image: ImageArray, size: tuple[int, int]) -> ImageArray:
         # Of OpenCV's bilinear filters the one that gives the same bits on every machine.

@@ -3,10 +3,13 @@ from __future__ import annotations
 import argparse
 import hashlib
 import inspect
+import os
+import subprocess
 import sys
 
 import numpy as np
 import pytest
+from conftest import REPOSITORY
 
 from device_apps.arguments import add_detector_arguments, make_detector
 from edge_ssd.errors import SettingError
@@ -63,3 +66,15 @@ def test_options_of_a_delegate_are_pairs(word: str) -> None:
 def test_options_of_no_delegate() -> None:
     with pytest.raises(SettingError, match="--delegate-option needs --delegate"):
         make_detector(parsed("--delegate-option", "a=b"))
+
+
+def test_opencv_is_loaded_as_cameras_need_it_to_be() -> None:
+    script = "import argparse, os; from device_apps.arguments import add_detector_arguments, make_detector; "
+    script += "parser = argparse.ArgumentParser(); add_detector_arguments(parser); "
+    script += "make_detector(parser.parse_args(['--resize', 'opencv'])).close(); "
+    script += "print(os.environ.get('OPENCV_FFMPEG_IS_THREAD_SAFE'))"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("OPENCV_")}
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, env=environment, cwd=REPOSITORY
+    )
+    assert done.stdout == "1\n", done.stderr
