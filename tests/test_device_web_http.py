@@ -182,7 +182,7 @@ def test_methods(camera: Camera, method: str, path: str, allowed: set[str]) -> N
     assert set(answer.headers["allow"].split(", ")) == allowed
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/login", "/logout", "/api/", "/..%2f..%2fetc/passwd", "/web_page.html"])
+@pytest.mark.parametrize("path", ["/nothing", "/login", "/logout", "/api/", "/..%2f..%2fetc/passwd", "/page.html"])
 def test_unknown_paths(camera: Camera, path: str) -> None:
     answer = request(camera.port, path)
     assert (answer.status, answer.json) == (404, {"error": "Not Found"})

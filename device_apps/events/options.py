@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from device_apps.arguments import positive_float
 from edge_ssd.errors import SettingError
 
 if TYPE_CHECKING:
@@ -194,8 +195,7 @@ def _check(args: argparse.Namespace) -> None:
         if not 0 <= getattr(args, name) < math.inf:
             raise SettingError(f"{_option(name)} must be a number of seconds from 0, got {getattr(args, name)}")
     for name in ("events_max_mb", "event_snapshots_max_mb", "mqtt_spool_max_mb"):
-        if not 0 < getattr(args, name) < math.inf:
-            raise SettingError(f"{_option(name)} must be a number over 0, got {getattr(args, name)}")
+        positive_float(_option(name), getattr(args, name))
     for name, least in (("events_keep", 0), ("mqtt_spool_max", 1)):
         if getattr(args, name) < least:
             raise SettingError(f"{_option(name)} must be a whole number from {least}, got {getattr(args, name)}")

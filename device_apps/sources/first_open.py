@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 
+from device_apps.sources.backoff import backoff
 from device_apps.sources.frames import Notice, Source
 from edge_ssd.errors import SourceError
 
@@ -35,7 +36,7 @@ def enter_when_there(
         waiting: is called ten times a second while waiting.
         retries: attempts after the first one, before the last error is raised; None means for ever.
     """
-    said, attempts, pause = "", 0, _FIRST_WAIT_S
+    said, attempts = "", 0
     while not stop.is_set():
         try:
             return stack.enter_context(make())
@@ -45,10 +46,12 @@ def enter_when_there(
             if str(error) != said:
                 said = str(error)
                 notice(f"{said}; trying again until it is there")
+        # Without chance: it was not lost by many at once, but is waited for by one.
+        pause = backoff(attempts, first_s=_FIRST_WAIT_S, longest_s=_LONGEST_WAIT_S, draw=lambda: 0.0)
         end = time.monotonic() + pause
         # In slices: the main thread must not wait on the event that its own signal handlers set.
         while not stop.is_set() and time.monotonic() < end:
             waiting("waiting for the source")
             time.sleep(_SLICE_S)
-        attempts, pause = attempts + 1, min(2 * pause, _LONGEST_WAIT_S)
+        attempts += 1
     return None
