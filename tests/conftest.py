@@ -25,12 +25,6 @@ def skip_or_fail(reason: str) -> None:
     pytest.skip(reason)
 
 
-def on_a_busy_machine(seconds: float) -> float:
-    """A limit that holds on a quiet machine, longer where other programs take their share of the processor."""
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-    return seconds * max(1.0, load / (os.cpu_count() or 1))
-
-
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The real data sets, which are not part of the repository: ``$EDGE_SSD_DATA`` or ``../shared/data``."""

@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import REPOSITORY, on_a_busy_machine
+from conftest import REPOSITORY
 from device_fake import RedDetector
 from PIL import Image
 from stream_servers import MjpegServer, RtspServer
@@ -392,7 +392,7 @@ def test_a_signal_ends_it_within_two_seconds_with_whole_files(
         out, err = process.communicate(timeout=10)
         took = time.monotonic() - sent
     assert process.returncode == 0, err
-    assert took < on_a_busy_machine(2.0)
+    assert took < 2.0
     assert all(json.loads(line) for line in out.splitlines())
     summary = err.splitlines()[-1]
     assert summary.startswith("edge-ssd: ")
@@ -410,7 +410,7 @@ def test_a_signal_ends_the_wait_for_a_camera_that_does_not_answer(tmp_path: Path
         sent = time.monotonic()
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=10)
-        assert time.monotonic() - sent < on_a_busy_machine(2.0)
+        assert time.monotonic() - sent < 2.0
     assert (process.returncode, err) == (0, "")
     assert list(tmp_path.iterdir()) == []
 

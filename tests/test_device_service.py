@@ -22,7 +22,7 @@ from types import SimpleNamespace
 
 import cv2
 import pytest
-from conftest import REPOSITORY, on_a_busy_machine, skip_or_fail
+from conftest import REPOSITORY, skip_or_fail
 from stream_servers import MjpegServer
 
 from device_apps import service_command
@@ -285,7 +285,7 @@ def end(process: subprocess.Popen[str]) -> list[str]:
     sent = time.monotonic()
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=20)
-    assert time.monotonic() - sent < on_a_busy_machine(2.0)
+    assert time.monotonic() - sent < 2.0
     assert process.returncode == 0, err
     return err.splitlines()
 
