@@ -42,7 +42,7 @@ class Command(NamedTuple):
 
 
 COMMANDS: dict[str, Command] = {
-    "data": Command("edge_ssd.data.command", "fetch, make or inspect a data set"),
+    "data": Command("edge_ssd.training.data_command", "fetch, make or inspect a data set"),
     "train": Command("edge_ssd.training.command", "train a TinySSD on labelled pictures"),
     "evaluate": Command("edge_ssd.training.evaluate_command", "average precision of a .keras or .tflite model"),
     "convert": Command("converters.convert_command", "quantise a .keras model into one self-describing .tflite"),

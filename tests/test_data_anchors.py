@@ -52,6 +52,8 @@ def test_shares_by_level_worked_out_by_hand() -> None:
     assert found.objects == 3
     assert found.matched == pytest.approx(2 / 3)
     assert found.matched_by_level[1] == pytest.approx(1 / 3)
+    # The first's best anchor is of 6 of its cells; the other two are seen by the finest and by the last levels.
+    assert found.seen == pytest.approx(2 / 3)
     assert found.matched_by_level[4] == pytest.approx(1 / 3)
     np.testing.assert_allclose(found.unmatched, [0.02], rtol=1e-5)
 
@@ -73,45 +75,55 @@ def test_boxes_are_taken_as_the_network_sees_them() -> None:
     assert network_boxes(dataset, InputSpec(resize="letterbox")).tolist() == [[0, 0.25, 0.5, 0.5]]
 
 
-@pytest.mark.parametrize("network", [BOOK, WIDE])
-def test_one_shape_everywhere_is_found(network: Network) -> None:
-    # .5 wide and .08 high: far from any of the book's anchors.
+@pytest.mark.parametrize(("network", "shape"), [(BOOK, (0.3, 0.08)), (WIDE, (0.2, 0.09))])
+def test_one_shape_everywhere_is_found(network: Network, shape: tuple[float, float]) -> None:
+    # Nearly four times as wide as high: far from any of the book's anchors.
     rng = np.random.default_rng(0)
-    corner = rng.uniform(0, 1, (200, 2)) * [0.5, 0.92]
-    boxes = np.concatenate([corner, corner + np.array([0.5, 0.08])], axis=1)
+    corner = rng.uniform(0, 1, (200, 2)) * (1 - np.array(shape))
+    boxes = np.concatenate([corner, corner + shape], axis=1)
     fitted = fit_anchors(boxes, network.levels)
     shapes = np.concatenate([anchor_shapes(level) for level in fitted])
-    assert np.abs(np.log(shapes / [0.5, 0.08])).max(axis=1).min() < 0.01
-    assert match_anchors(boxes, network.levels).matched < 0.2
-    assert match_anchors(boxes, fitted).matched > 0.95
+    assert np.abs(np.log(shapes / shape)).max(axis=1).min() < 0.01
+    before, after = match_anchors(boxes, network.levels), match_anchors(boxes, fitted)
+    assert before.seen < 0.05
+    assert after.seen == 1
+    assert after.mean_iou > before.mean_iou + 0.05
+
+
+@pytest.mark.parametrize(
+    ("pixels", "level"),
+    [(24, 0), (50, 1), (100, 2), (200, 3)],  # of 256; 3 of the level's cells of 8, 16, 32 and 64 pixels
+)
+def test_objects_go_to_the_level_that_sees_them_whole(pixels: int, level: int) -> None:
+    # The finest level's field of view is 52 pixels, though the book gives it anchors of 51 and 70.
+    rng = np.random.default_rng(0)
+    corner = rng.uniform(0, 1 - pixels / 256, (200, 2))
+    fitted = fit_anchors(np.concatenate([corner, corner + pixels / 256], axis=1), BOOK.levels)
+    near = [any(abs(np.log(size * 256 / pixels)) < 0.05 for size in each.sizes) for each in fitted]
+    assert near == [index == level for index in range(5)]
+    # The others keep clear of it: 2 and 2.8 cells, and the book's on the last.
+    assert [each.sizes for each in fitted[:4] if each.height != fitted[level].height] == [
+        (2 / each.height, 2.8 / each.height) for each in fitted[:4] if each.height != fitted[level].height
+    ]
+    assert fitted[4] == BOOK.levels[4]
 
 
 @settings(max_examples=10)
 @given(seed=st.integers(0, 1000), count=st.integers(1, 60))
-def test_never_worse_always_the_same_and_as_many(seed: int, count: int) -> None:
+def test_always_the_same_and_as_many(seed: int, count: int) -> None:
     boxes = random_boxes(count, seed)
-    before = match_anchors(boxes, BOOK.levels)
     fitted = fit_anchors(boxes, BOOK.levels, seed)
-    after = match_anchors(boxes, fitted)
-    assert after.mean_iou >= before.mean_iou
-    assert after.matched >= before.matched
     assert fitted == fit_anchors(boxes, BOOK.levels, seed)
     for old, new in zip(BOOK.levels, fitted, strict=True):
         assert (old.height, old.width) == (new.height, new.width)
         assert (len(old.sizes), len(old.ratios)) == (len(new.sizes), len(new.ratios))
 
 
-def test_coarse_levels_keep_their_anchors_where_objects_are_small() -> None:
-    fitted = fit_anchors(random_boxes(100, 1, 0.04, 0.2), BOOK.levels)
-    assert fitted[0] != BOOK.levels[0]
-    assert fitted[2:] == BOOK.levels[2:]
-
-
 @pytest.mark.parametrize(
     ("name", "settings_", "before", "after"),
     [
         ("bccd", {}, 0.92, 0.97),
-        ("bananas", {}, 0.92, 0.99),
+        ("bananas", {}, 0.92, 0.96),
         ("bccd", {"input_size": (192, 320), "resize": "letterbox"}, 0.93, 0.95),
     ],
 )
@@ -135,4 +147,4 @@ def test_the_command_prints_a_table_and_json(shared_data: Path, capsys: pytest.C
     assert main(["data", "anchors", str(folder), "--input-size", "192x320", "--resize", "letterbox", "--json"]) == 0
     parsed = json.loads(capsys.readouterr().out)
     assert (parsed["levels"][0]["height"], parsed["levels"][0]["width"]) == (24, 40)
-    assert parsed["match"]["train"]["after"]["mean_iou"] > parsed["match"]["train"]["before"]["mean_iou"]
+    assert parsed["match"]["train"]["after"]["seen"] > 0.8 > parsed["match"]["train"]["before"]["seen"]

@@ -137,23 +137,6 @@ def test_an_unreadable_picture_is_named(data: Path, tmp_path: Path, capsys: pyte
     assert not (tmp_path / "run").exists()
 
 
-def test_augmented_pictures_can_be_looked_at(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from PIL import Image
-
-    sheet = tmp_path / "sheet.png"
-    options = ["--input-size=64x64", "--crop", "--expand=2"]
-    assert main(["train", f"--data={data}", f"--show-augmented={sheet}", *options]) == 0
-    assert "6 pictures, each as it is and as the first five epochs show it" in capsys.readouterr().out
-    assert [path.name for path in tmp_path.iterdir()] == ["sheet.png"]
-    with Image.open(sheet) as image:
-        assert image.size == (6 * (3 * 64 + 4) + 4,) * 2
-        # The first column is the picture as it is, enlarged by whole pixels; the next differ from it.
-        cells = [image.crop((4 + 196 * i, 4, 196 + 196 * i, 196)).tobytes() for i in range(6)]
-    assert len(set(cells)) > 3
-    assert main(["train", f"--data={data}", f"--show-augmented={tmp_path / 'sheet.txt'}", *options]) == 2
-    assert "give it a name that ends in .png" in one_line(capsys)
-
-
 def test_a_log_for_tensorboard(data: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert main(["train", f"--data={data}", f"--out={run}", "--epochs=1", "--tensorboard", "--cache=disk", *SMALL]) == 0

@@ -5,9 +5,11 @@ A free k-means would give any set of shapes. Here they have to serve a network:
 - A level's shapes are tied by the book's rule (first size with every ratio, first ratio with every size): the mean that
   is taken is that of the sizes, and of the ratios, of all objects whose anchor shares them (as logarithms).
 - An anchor also has to lie where the object is: objects are assigned by their IoU with the best placed anchor.
-- A level sees only so much of the picture, and has only so many cells: an object is offered to it if it is not smaller
-  than 2½ of its cells (below that, half of the objects lie between two anchors) nor larger than the next level's first
-  size, which the book chose by what a level sees.
+- A level sees only so much of the picture (:func:`~edge_ssd.data.anchor_match.sees_whole`). So an object is offered to
+  the levels that see it whole; and not to one on which it is small, under 2 cells, since most objects of its size would
+  lie between the anchors there, unless no finer level sees it. A level to which no object falls gets anchors of 2 to
+  2.8 cells: the book's are larger than what the finest level sees, and would tempt training to give it objects all the
+  same.
 
 K-means under IoU is from Redmon and Farhadi, 2017, "YOLO9000", section 2 (there for free shapes, without a place).
 """
@@ -22,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ssd.boxes import FloatArray, xyxy_to_cxcywh
-from edge_ssd.data.anchor_match import MATCH_IOU, anchor_shapes, shape_iou
+from edge_ssd.data.anchor_match import MATCH_IOU, anchor_shapes, sees_whole, shape_iou
 from edge_ssd.errors import DataError
 from edge_ssd.network import Level
 
@@ -33,7 +35,8 @@ _STARTS = 16
 _ITERATIONS = 40
 _PRECISION = 1e-4  # of the mean IoU: less gained than this in a step, and k-means has settled
 _DECIMALS = 4
-_CELLS = 2.5
+_LEAST_CELLS = 2.0
+_START_CELLS = (2.0, 2.8)
 _FEW = 10
 # A size below is a pixel or two of any input, and its anchors would match nothing.
 _MIN_SIZE, _MAX_SIZE, _MAX_RATIO = 0.01, 2.0, 20.0
@@ -63,13 +66,12 @@ class _Score(NamedTuple):
 def fit_anchors(boxes_xyxy: npt.ArrayLike, levels: Sequence[Level], seed: int = 0) -> tuple[Level, ...]:
     """Give ``levels`` the sizes and ratios that fit boxes [N, 4] best, as many as they have.
 
-    The result is never worse than ``levels``, by these boxes' mean best IoU and by the share that finds a match, and
-    follows from the arguments alone. A level to which no object falls (coarse maps, where objects are small) keeps
-    what it has.
+    Follows from the arguments alone. The last level, a single cell, keeps what it has if no object falls to it.
 
     Args:
         boxes_xyxy: in 0–1 of the input, see :func:`edge_ssd.data.anchor_match.network_boxes`.
-        seed: of the starts that k-means tries beside ``levels``, and of the objects taken where there are very many.
+        levels: from fine to coarse. Their maps and the numbers of sizes and ratios count, the values only as a start.
+        seed: of the starts that k-means tries, and of the objects taken where there are very many.
 
     Raises DataError without a box.
     """
@@ -80,11 +82,12 @@ def fit_anchors(boxes_xyxy: npt.ArrayLike, levels: Sequence[Level], seed: int = 
     if len(boxes) > _MAX_OBJECTS:
         boxes = boxes[np.sort(rng.choice(len(boxes), _MAX_OBJECTS, replace=False))]
     shapes = _shapes(boxes, levels)
-    best, best_score = tuple(levels), _score(_iou(boxes, levels))
-    for start in (best, *(_random_start(levels, shapes, rng) for _ in range(_STARTS))):
+    best = _in_view(levels)
+    best_score = _score(_iou(boxes, best, shapes))
+    for start in (best, *(_random_start(best, shapes, rng) for _ in range(_STARTS))):
         current, previous = start, 0.0
         for _ in range(_ITERATIONS):
-            iou = _iou(boxes, current)
+            iou = _iou(boxes, current, shapes)
             score = _score(iou)
             # Better on the whole, and no object more without a match.
             if score.iou > best_score.iou and score.matched >= best_score.matched:
@@ -95,9 +98,23 @@ def fit_anchors(boxes_xyxy: npt.ArrayLike, levels: Sequence[Level], seed: int = 
     return best
 
 
-def _iou(boxes: FloatArray, levels: Sequence[Level]) -> list[FloatArray]:
-    """For each level, float32 [N, anchors a cell]."""
-    return [shape_iou(boxes, level, anchor_shapes(level)) for level in levels]
+def _in_view(levels: Sequence[Level]) -> tuple[Level, ...]:
+    """``levels`` with sizes that they see whole, as many as they have, between the two of ``_START_CELLS``."""
+    started = []
+    for level in levels[:-1]:
+        cells = (
+            np.geomspace(*_START_CELLS, len(level.sizes)) if len(level.sizes) > 1 else [np.sqrt(np.prod(_START_CELLS))]
+        )
+        started.append(_level(level, [float(count) / level.height for count in cells], level.ratios))
+    return *started, levels[-1]
+
+
+def _iou(boxes: FloatArray, levels: Sequence[Level], shapes: Sequence[_Shapes]) -> list[FloatArray]:
+    """For each level, float32 [N, anchors a cell]; −1 where the object is not offered to the level."""
+    return [
+        np.where(shape.offered[:, None], shape_iou(boxes, level, anchor_shapes(level)), np.float32(-1))
+        for level, shape in zip(levels, shapes, strict=True)
+    ]
 
 
 def _score(iou: Sequence[FloatArray]) -> _Score:
@@ -107,8 +124,7 @@ def _score(iou: Sequence[FloatArray]) -> _Score:
 
 def _update(iou: Sequence[FloatArray], levels: Sequence[Level], shapes: Sequence[_Shapes]) -> tuple[Level, ...]:
     """One step of k-means: every object takes its best anchor, then sizes and ratios move to their objects' mean."""
-    offered = [np.where(shape.offered[:, None], level, -1) for level, shape in zip(iou, shapes, strict=True)]
-    chosen = np.concatenate(offered, axis=1).argmax(axis=1)
+    chosen = np.concatenate(iou, axis=1).argmax(axis=1)
     updated: list[Level] = []
     first = 0
     for level, shape in zip(levels, shapes, strict=True):
@@ -127,14 +143,19 @@ def _update(iou: Sequence[FloatArray], levels: Sequence[Level], shapes: Sequence
 
 def _shapes(boxes_cxcywh: FloatArray, levels: Sequence[Level]) -> list[_Shapes]:
     shapes = []
-    for index, level in enumerate(levels):
+    seen = np.zeros(len(boxes_cxcywh), np.bool_)  # by a finer level
+    for index, (level, sees) in enumerate(zip(levels, sees_whole(boxes_cxcywh, levels).T, strict=True)):
         # multibox_prior: width = size·√ratio·rows/columns, height = size/√ratio.
         width = np.log(np.maximum(boxes_cxcywh[:, 2] * np.float32(level.width / level.height), np.float32(1e-6)))
         height = np.log(np.maximum(boxes_cxcywh[:, 3], np.float32(1e-6)))
         size = (width + height) / 2
-        low = min(_CELLS / max(level.height, level.width), level.sizes[0]) if index else 0.0
-        high = levels[index + 1].sizes[0] if index + 1 < len(levels) else float("inf")
-        shapes.append(_Shapes(size, width - height, (np.exp(size) >= low) & (np.exp(size) <= high)))
+        if index + 1 == len(levels):  # the whole picture in one cell
+            offered = np.exp(size) >= level.sizes[0]
+        else:
+            small = np.exp(size) * level.height < _LEAST_CELLS
+            offered = sees & ~(small & seen)
+            seen |= sees
+        shapes.append(_Shapes(size, width - height, offered))
     return shapes
 
 

@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
         old, new = before[name], after[name]
         print(
             f"{name:5} {new.objects} boxes: {old.matched:.1%} → {new.matched:.1%} match an anchor, "
-            f"mean best IoU {old.mean_iou:.3f} → {new.mean_iou:.3f}"
+            f"{old.seen:.1%} → {new.seen:.1%} are seen whole by its level"
         )
     return 0
 

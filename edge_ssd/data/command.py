@@ -10,8 +10,8 @@ from edge_ssd.data import anchors_command, inspect_command
 __all__ = ["add_arguments", "run"]
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the subcommands."""
+def add_arguments(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Declare the subcommands; returns the parser of ``inspect``, for :mod:`edge_ssd.training` to add to."""
     parser.description = "Fetch, draw or inspect a data set of labelled pictures, or fit anchors to it."
     parser.epilog = (
         "examples:\n"
@@ -23,8 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="data_command", required=True, metavar="COMMAND")
     _add_fetch(commands)
     _add_make(commands)
-    inspect_command.add_to(commands)
+    inspect = inspect_command.add_to(commands)
     anchors_command.add_to(commands)
+    return inspect
 
 
 def run(args: argparse.Namespace) -> int:

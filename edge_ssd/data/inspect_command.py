@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from edge_ssd.data.survey import Survey
     from edge_ssd.network import Network
 
-__all__ = ["add_to", "run"]
+__all__ = ["add_to", "check_picture_name", "run"]
 
 _PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
-def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the subcommand."""
-    inspect = commands.add_parser(
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
+    """Declare the subcommand; returns its parser."""
+    inspect: argparse.ArgumentParser = commands.add_parser(
         "inspect",
         help="count what a data set holds and list its faults",
         description=(
@@ -53,6 +53,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     inspect.add_argument("--sheet", metavar="FILE.png", type=Path, help="write a contact sheet with the boxes drawn in")
     inspect.add_argument("--histogram", metavar="FILE.png", type=Path, help="write the sizes of the boxes as a picture")
     inspect.add_argument("--json", action="store_true", help="print JSON")
+    return inspect
 
 
 def run(args: argparse.Namespace) -> int:
@@ -61,12 +62,11 @@ def run(args: argparse.Namespace) -> int:
     from edge_ssd.data.load import open_dataset
     from edge_ssd.data.network_file import read_network
     from edge_ssd.data.survey import survey
-    from edge_ssd.errors import DataError
     from edge_ssd.progress import Progress
 
     for path in (args.sheet, args.histogram):
-        if path is not None and path.suffix.lower() not in _PICTURE_SUFFIXES:
-            raise DataError(f"{path}: this is to be a picture: give it a name that ends in .png or .jpg")
+        if path is not None:
+            check_picture_name(path)
     network = None if args.anchors_of is None else read_network(args.anchors_of)
     found = survey(
         open_dataset(data_source(args, args.folder)),
@@ -87,6 +87,14 @@ def run(args: argparse.Namespace) -> int:
     if args.histogram is not None:
         _write(_histogram(found, network, args.folder), args.histogram, "sizes of the boxes", args)
     return 0
+
+
+def check_picture_name(path: Path) -> None:
+    """Raises DataError if ``path`` is not named like a picture, before any work is done for it."""
+    from edge_ssd.errors import DataError
+
+    if path.suffix.lower() not in _PICTURE_SUFFIXES:
+        raise DataError(f"{path}: this is to be a picture: give it a name that ends in .png or .jpg")
 
 
 def _sheet(found: Survey) -> Image:

@@ -1,72 +1,63 @@
-"""A contact sheet of training pictures as a recipe shows them to the network."""
+"""A contact sheet of training pictures as a recipe shows them to the network: each change by itself, then all."""
 
 from __future__ import annotations
 
-import math
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge_ssd.boxes import FloatArray
 from edge_ssd.data.dataset import Dataset
-from edge_ssd.errors import DataError
+from edge_ssd.data.sheet import LabelledPicture, draw_sheet
 from edge_ssd.evaluation.pictures import take_evenly
-from edge_ssd.files import atomic_path
 from edge_ssd.network import InputSpec
-from edge_ssd.runtime.preprocess import ImageArray
-from edge_ssd.training.pictures import load_pictures
+from edge_ssd.training.pictures import Pictures, load_pictures
 from edge_ssd.training.pipeline import augmented
 from edge_ssd.training.recipe import Recipe
+from edge_ssd.training.recipe_options import AUGMENTATION
 
-__all__ = ["augmented_grid", "write_augmented_sheet"]
+if TYPE_CHECKING:
+    from PIL import Image
 
-_COLOURS = ((255, 59, 48), (0, 199, 255), (255, 204, 0), (76, 217, 100), (255, 45, 220), (255, 149, 0), (120, 110, 255))
-_GAP = 4
-_LEAST_CELL = 192  # pixels; smaller inputs are shown enlarged, by whole pixels
+__all__ = ["augmented_sheet"]
+
+_ROWS = 6
+_TOGETHER = 3  # columns that show all changes at once, as so many epochs would
+_UNCHANGED: dict[str, Any] = {
+    "flip": False,
+    "vertical_flip": False,
+    "expand": 1.0,
+    "crop": False,
+    "zoom": 1.0,
+    "color": 0.0,
+}
 
 
-def augmented_grid(
-    dataset: Dataset, spec: InputSpec, recipe: Recipe, rows: int = 6, columns: int = 6
-) -> list[list[tuple[ImageArray, FloatArray]]]:
-    """Pictures spread over the data set, one a row: as it is, then as the first epochs show it.
+def augmented_sheet(dataset: Dataset, spec: InputSpec, recipe: Recipe) -> Image.Image:
+    """Pictures spread over the data set, one a row: as the network would get it, then changed.
 
-    Each is uint8 [height, width, 3] and labels [M, 5], as the network gets them.
+    A column for each change that ``recipe`` makes, by itself, and three for all of them together.
     """
-    pictures = load_pictures(take_evenly(dataset, min(rows, len(dataset))), spec)
-    images = np.asarray(pictures.images[:])
-    shown = [(images.astype(np.float32), pictures.labels)]
-    for epoch in range(columns - 1):
-        moved, labels = augmented(images, pictures.labels, recipe, epoch, 0)
-        shown.append((moved.numpy(), labels.numpy()))
-    return [
-        [(np.rint(images[row]).astype(np.uint8), labels[row]) for images, labels in shown]
-        for row in range(len(pictures))
-    ]
+    pictures = load_pictures(take_evenly(dataset, min(_ROWS, len(dataset))), spec)
+    columns = [("as it is", replace(recipe, **_UNCHANGED), 0)]
+    for flag in AUGMENTATION:
+        name = flag.replace("-", "_")
+        strength = getattr(recipe, name)
+        if strength != _UNCHANGED[name]:
+            caption = flag if strength is True else f"{flag} {strength:g}"
+            columns.append((caption, replace(recipe, **{**_UNCHANGED, name: strength}), 0))
+    if len(columns) > 1:
+        columns += [(f"together, epoch {epoch + 1}", recipe, epoch) for epoch in range(_TOGETHER)]
+    shown = [list(_shown(pictures, *column)) for column in columns]
+    cells = [cell for row in zip(*shown, strict=True) for cell in row]
+    return draw_sheet(cells, len(cells), dataset.labels, columns=len(columns), cell=max(200, *spec.size))
 
 
-def write_augmented_sheet(dataset: Dataset, spec: InputSpec, recipe: Recipe, path: Path) -> int:
-    """Draw :func:`augmented_grid` with its boxes, one colour a class; returns how many pictures are in it."""
-    from PIL import Image, ImageDraw
-
-    if path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
-        raise DataError(f"{path}: a contact sheet is a picture: give it a name that ends in .png or .jpg")
-    grid = augmented_grid(dataset, spec, recipe)
-    scale = max(1, math.ceil(_LEAST_CELL / max(spec.size)))
-    height, width = spec.height * scale, spec.width * scale
-    sheet = Image.new("RGB", (len(grid[0]) * (width + _GAP) + _GAP, len(grid) * (height + _GAP) + _GAP), (32, 32, 32))
-    for row, cells in enumerate(grid):
-        for column, (image, labels) in enumerate(cells):
-            cell = Image.fromarray(image).resize((width, height), Image.Resampling.NEAREST)
-            draw = ImageDraw.Draw(cell)
-            for class_id, *box in labels[labels[:, 0] >= 0].tolist():
-                colour = _COLOURS[int(class_id) % len(_COLOURS)]
-                left, top, right, bottom = (
-                    side * length for side, length in zip(box, (width, height) * 2, strict=True)
-                )
-                draw.rectangle((left, top, max(left, right - 1), max(top, bottom - 1)), outline=colour)
-                if len(dataset.labels) > 1:
-                    draw.text((left + 2, top), dataset.labels[int(class_id)], fill=colour)
-            sheet.paste(cell, (_GAP + column * (width + _GAP), _GAP + row * (height + _GAP)))
-    with atomic_path(path) as temporary:
-        sheet.save(temporary)
-    return len(grid)
+def _shown(pictures: Pictures, caption: str, recipe: Recipe, epoch: int) -> Iterator[LabelledPicture]:
+    images, labels = map(np.asarray, augmented(np.asarray(pictures.images[:]), pictures.labels, recipe, epoch, 0))
+    height, width = images.shape[1:3]
+    for image, rows in zip(np.rint(images).astype(np.uint8), labels, strict=True):
+        real = rows[rows[:, 0] >= 0]
+        boxes = real[:, 1:] * np.array([width, height] * 2, np.float32)
+        yield LabelledPicture(caption, image, boxes, real[:, 0].astype(np.int64))

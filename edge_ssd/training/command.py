@@ -6,12 +6,13 @@ import argparse
 import shlex
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edge_ssd.data.anchors_command import input_size
 from edge_ssd.data.source import DataSource, add_data_options, data_source
 from edge_ssd.errors import SettingError
 from edge_ssd.training.recipe import Recipe, book_recipe
+from edge_ssd.training.recipe_options import add_recipe_options, given_recipe
 
 if TYPE_CHECKING:
     from edge_ssd.data.dataset import Dataset
@@ -30,12 +31,10 @@ _EXAMPLES = """\
 examples:
   edge-ssd train --data pictures --out runs/first
   edge-ssd train --data pictures --out runs/first --resume
-  edge-ssd train --data pictures --classes fork,knife --anchors fit --out runs/cutlery
+  edge-ssd train --data pictures --classes fork,knife --anchors book --out runs/cutlery
   edge-ssd train --data pictures --out runs/tuned --from runs/first/model.keras --epochs 10
   edge-ssd train --data bananas --out runs/book --recipe book
-  edge-ssd train --data pictures --show-augmented sheet.png --crop --expand 2
 """
-
 
 # Where a data set has no validation split of its own.
 _HELD_OUT = 0.15
@@ -45,14 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description, parser.epilog = _DESCRIPTION, _EXAMPLES
     parser.add_argument("--data", type=Path, metavar="DIR", help="data-set folder (with --resume: if it moved)")
     add_data_options(parser)
-    output = parser.add_mutually_exclusive_group(required=True)
-    output.add_argument("--out", type=Path, metavar="RUN", help="folder of this run")
-    output.add_argument(
-        "--show-augmented",
-        type=Path,
-        metavar="FILE.png",
-        help="train nothing: draw training pictures as this recipe would show them to the network, and their boxes",
-    )
+    parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of this run")
     parser.add_argument("--resume", action="store_true", help="go on with the run in RUN, by its own recipe")
     parser.add_argument("--from", dest="start_from", type=Path, metavar="MODEL.keras", help="start from these weights")
     parser.add_argument(
@@ -63,15 +55,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "own validation split, or 0.15 where it has none)",
     )
 
-    network = parser.add_argument_group("network (default: the book's)")
+    network = parser.add_argument_group("network (default: the book's, with anchors that fit the data)")
     network.add_argument("--input-size", type=input_size, default=(256, 256), metavar="HxW", help="default 256x256")
     network.add_argument("--width", type=float, default=1.0, help="channel multiplier, default 1")
     network.add_argument("--resize", choices=("stretch", "letterbox"), default="stretch", help="default stretch")
     network.add_argument(
         "--anchors",
         choices=("book", "fit"),
-        default="book",
-        help="sizes and ratios: the book's, or fitted to the training boxes as 'edge-ssd data anchors' shows",
+        help="sizes and ratios: the book's, or fitted to the training boxes as 'edge-ssd data anchors' shows "
+        "(default fit; book with --recipe book)",
     )
     network.add_argument(
         "--input-scale",
@@ -100,62 +92,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     recipe.add_argument(
         "--recipe", choices=("default", "book"), default="default", help="where the values not given come from"
     )
-    default, book = Recipe(), book_recipe()
-    for flag, options in _RECIPE_FLAGS.items():
-        name = flag.replace("-", "_")
-        values = f"(default {getattr(default, name)}; book {getattr(book, name)})"
-        recipe.add_argument(f"--{flag}", **{**options, "help": f"{options.get('help', '')} {values}".strip()})
-
-
-_RECIPE_FLAGS: dict[str, dict[str, Any]] = {
-    "epochs": {"type": int, "metavar": "N"},
-    "batch-size": {"type": int, "metavar": "N"},
-    "seed": {"type": int, "metavar": "N"},
-    "precision": {"choices": ("auto", "float32", "mixed_bfloat16"), "help": "of the computation; auto measures"},
-    "optimizer": {"choices": ("sgd", "adamw")},
-    "learning-rate": {"type": float, "metavar": "RATE", "help": "its peak"},
-    "weight-decay": {"type": float, "metavar": "DECAY"},
-    "warmup-epochs": {"type": float, "metavar": "N"},
-    "cosine": {"action": argparse.BooleanOptionalAction, "help": "let the learning rate fall to 0"},
-    "assignment": {
-        "choices": ("fixed", "dynamic"),
-        "help": "of anchors to objects: the book's IoU rule, or by alignment",
-    },
-    "class-loss": {"choices": ("cross_entropy", "hard_negative", "focal", "quality")},
-    "box-loss": {"choices": ("l1", "smooth_l1", "giou")},
-    "box-weight": {"type": float, "metavar": "FACTOR", "help": "of the box loss against the class loss"},
-    "sigma": {"type": float, "metavar": "SIGMA", "help": "of smooth L1"},
-    "flip": {"action": argparse.BooleanOptionalAction, "help": "mirror pictures left to right"},
-    "vertical-flip": {
-        "action": argparse.BooleanOptionalAction,
-        "help": "mirror pictures top to bottom: only where objects have no upright",
-    },
-    "expand": {
-        "type": float,
-        "metavar": "FACTOR",
-        "help": "shrink half of the pictures by up to this and put them on grey (SSD's zoom-out); 1 is never",
-    },
-    "crop": {
-        "action": argparse.BooleanOptionalAction,
-        "help": "look at a window that some object fills to a random share (SSD's IoU-bounded crop)",
-    },
-    "zoom": {"type": float, "metavar": "FACTOR", "help": "enlarge or shrink pictures at random up to this; 1 is never"},
-    "color": {"type": float, "metavar": "SHARE", "help": "change brightness, contrast, saturation by up to this"},
-    "class-weights": {
-        "metavar": "none|balanced|NAME=W,…",
-        "help": "how much objects of each class count: balanced lets rare classes count as much as common ones",
-    },
-    "sync-norm": {
-        "action": argparse.BooleanOptionalAction,
-        "help": "of several workers: normalise over the whole batch, not over each worker's share",
-    },
-    "patience": {
-        "type": int,
-        "metavar": "N",
-        "help": "stop after N epochs without a better AP and keep the best epoch's model; 0 trains all epochs",
-    },
-    "average-decay": {"type": float, "metavar": "DECAY", "help": "of the weights' moving average; 0 is none"},
-}
+    add_recipe_options(recipe)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -170,11 +107,8 @@ def run(args: argparse.Namespace) -> int:
     from edge_ssd.training.history import HistoryRow
     from edge_ssd.training.run import RunConfig, load_run, train
 
-    changes = {flag.replace("-", "_"): getattr(args, flag.replace("-", "_")) for flag in _RECIPE_FLAGS}
-    changes = {name: value for name, value in changes.items() if value is not None}
+    changes = given_recipe(args)
     if args.resume:
-        if args.show_augmented:
-            raise SettingError("--show-augmented draws what a new run would see: leave out --resume")
         if changes or args.start_from:
             given = ", ".join("--" + name.replace("_", "-") for name in changes) or "--from"
             raise SettingError(f"a resumed run keeps its own recipe: leave out {given}, or start anew in another --out")
@@ -200,7 +134,7 @@ def run(args: argparse.Namespace) -> int:
         network = tiny_ssd(
             training.labels, input_size=args.input_size, width=args.width, resize=args.resize, input_scale=scale
         )
-        if args.anchors == "fit":
+        if (args.anchors or ("book" if args.recipe == "book" else "fit")) == "fit":
             network = _with_fitted_anchors(network, training, validation, recipe.seed)
         config = RunConfig(network, recipe, source, share)
     network, recipe = config.network, config.recipe
@@ -213,12 +147,6 @@ def run(args: argparse.Namespace) -> int:
         f"{network.num_classes} class{'' if network.num_classes == 1 else 'es'}, "
         f"{network.num_anchors} anchors, {recipe.epochs} epochs"
     )
-    if args.show_augmented is not None:
-        from edge_ssd.training.augmented_sheet import write_augmented_sheet
-
-        shown = write_augmented_sheet(training, network.input, recipe, args.show_augmented)
-        print(f"{args.show_augmented}: {shown} pictures, each as it is and as the first five epochs show it")
-        return 0
 
     def report(row: HistoryRow) -> None:
         left = format_seconds((recipe.epochs - row.epoch) * row.seconds)
@@ -316,6 +244,6 @@ def _with_fitted_anchors(network: Network, training: Dataset, validation: Datase
     before, after = (match_anchors(boxes, levels) for levels in (network.levels, fitted.levels))
     print(
         f"anchors fitted: {before.matched:.1%} → {after.matched:.1%} of the validation boxes match one, "
-        f"mean best IoU {before.mean_iou:.3f} → {after.mean_iou:.3f}"
+        f"{before.seen:.1%} → {after.seen:.1%} are seen whole by its level"
     )
     return fitted

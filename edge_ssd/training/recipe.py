@@ -57,7 +57,7 @@ class Recipe:
     epochs: int = 50
     batch_size: int = 16
     optimizer: Optimizer = "adamw"
-    learning_rate: float = 2e-3
+    learning_rate: float = 3e-3
     weight_decay: float = 0.05
     warmup_epochs: float = 2.0
     cosine: bool = True

@@ -1,0 +1,71 @@
+"""``edge-ssd data``, and what only training can add to it: pictures as the network will see them."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from edge_ssd.data import command
+from edge_ssd.data.anchors_command import input_size
+from edge_ssd.training.recipe import Recipe
+from edge_ssd.training.recipe_options import AUGMENTATION, add_recipe_options, given_recipe
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the subcommands."""
+    inspect = command.add_arguments(parser)
+    inspect.epilog = f"{inspect.epilog}  edge-ssd data inspect data/cells --augmented sheet.png --crop --expand 2\n"
+    group = inspect.add_argument_group("augmentation, for --augmented (the same options as in 'edge-ssd train')")
+    group.add_argument(
+        "--augmented",
+        metavar="FILE.png",
+        type=Path,
+        help="write a contact sheet of pictures as training shows them: each change by itself, then all together",
+    )
+    group.add_argument("--input-size", type=input_size, default=(256, 256), metavar="HxW", help="default 256x256")
+    group.add_argument("--resize", choices=("stretch", "letterbox"), default="stretch", help="default stretch")
+    add_recipe_options(group, ("seed", *AUGMENTATION))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the subcommand that was asked for; returns 0."""
+    if args.data_command != "inspect":
+        return command.run(args)
+    changes = given_recipe(args)
+    if args.augmented is None:
+        if changes:
+            from edge_ssd.errors import SettingError
+
+            given = ", ".join("--" + name.replace("_", "-") for name in changes)
+            raise SettingError(f"{given}: this is for the sheet that --augmented FILE.png writes; name the file")
+        return command.run(args)
+    from edge_ssd.data.inspect_command import check_picture_name
+
+    check_picture_name(args.augmented)
+    recipe = Recipe(**changes)
+    status = command.run(args)
+    _write_sheet(args, recipe)
+    return status
+
+
+def _write_sheet(args: argparse.Namespace, recipe: Recipe) -> None:
+    from edge_ssd.training.quiet import quiet_tensorflow
+
+    quiet_tensorflow(lambda: None)
+    from edge_ssd.data.load import Split, available_splits, load_dataset
+    from edge_ssd.data.source import data_source
+    from edge_ssd.files import atomic_path
+    from edge_ssd.network import InputSpec
+    from edge_ssd.training.augmented_sheet import augmented_sheet
+
+    source = data_source(args, args.folder)
+    split: Split | None = args.split or ("train" if "train" in available_splits(source) else None)
+    height, width = args.input_size
+    spec = InputSpec(height, width, resize=args.resize)
+    sheet = augmented_sheet(load_dataset(source, split), spec, recipe)
+    with atomic_path(args.augmented) as temporary:
+        sheet.save(temporary)
+    if not args.json:
+        print(f"\n{args.augmented}: pictures of {args.folder} as training shows them")

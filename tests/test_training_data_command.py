@@ -1,0 +1,73 @@
+"""edge_ssd.training.data_command: the sheet of augmented pictures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edge_ssd.cli import main
+from edge_ssd.data.load import load_dataset
+from edge_ssd.data.synthetic import make_synthetic
+from edge_ssd.network import InputSpec
+from edge_ssd.training.augmented_sheet import augmented_sheet
+from edge_ssd.training.recipe import Recipe
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    make_synthetic(folder, num_train=6, num_val=2, seed=0)
+    return folder
+
+
+def test_a_column_for_each_change_and_three_for_all(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sheet = tmp_path / "sheet.png"
+    options = [f"--augmented={sheet}", "--input-size=64x64", "--crop", "--expand=2", "--no-flip"]
+    assert main(["data", "inspect", str(data), *options]) == 0
+    out = capsys.readouterr().out
+    assert "6 pictures" in out
+    assert f"{sheet}: pictures of {data} as training shows them" in out
+    with Image.open(sheet) as image:
+        # As it is, expand, crop, zoom, colour and three of all together; six pictures with their captions.
+        assert image.size == (8 * 204 + 4, 4 + 6 * (200 + 16 + 4))
+        columns = [image.crop((4 + 204 * i, 4, 204 + 204 * i, 204)).tobytes() for i in range(8)]
+    assert len(set(columns)) > 5
+    assert main(["data", "inspect", str(data), *options, "--json"]) == 0
+    json.loads(capsys.readouterr().out)
+
+
+def test_a_recipe_without_augmentation_shows_the_pictures_alone(data: Path) -> None:
+    sheet = augmented_sheet(load_dataset(data, "train"), InputSpec(), Recipe(flip=False, zoom=1.0, color=0.0))
+    assert sheet.width == 4 + 260
+    # The first picture, with its box drawn in.
+    with Image.open(sorted((data / "bananas_train" / "images").iterdir())[0]) as first:
+        same = np.asarray(sheet)[4:260, 4:260] == np.asarray(first.convert("RGB"))
+    assert same.all(axis=2).mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--augmented=sheet.txt"], "give it a name that ends in .png"),
+        (["--crop", "--zoom=2"], "--crop, --zoom: this is for the sheet that --augmented FILE.png writes"),
+        (["--augmented=sheet.png", "--zoom=9"], "zoom must be in 1–4"),
+    ],
+)
+def test_what_cannot_be_drawn(
+    data: Path,
+    options: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["data", "inspect", str(data), *options]) == 2
+    assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
