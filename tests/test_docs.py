@@ -213,7 +213,7 @@ class TestReadingAPage:
             ("train --data DIR --out RUN --epochs N", ""),
             ("train --data DIR --out RUN --epoch N", "no option --epoch"),
             ("train --data pictures --out runs/first --epochs many", "invalid int value: 'many'"),
-            ("train --data pictures", "one of the arguments --out --show-augmented is required"),
+            ("train --data pictures", "the following arguments are required: --out"),
             ("--version", ""),
             ("--wersion", "no option --wersion"),
             ("detect --help", ""),
