@@ -54,16 +54,14 @@ def rounded(model: TinySSD, images: npt.NDArray[np.uint8], keep: Collection[str]
 
     copy = TinySSD(model.network, name=model.name)
     copy.set_weights(model.get_weights())
-    # Of each feature map: how its values go together. The layers that read it share it.
-    for readers, together in zip(_readers(copy), _input_products(model, images), strict=True):
-        for layer in readers:
-            kernel, bias = _folded(layer)
-            if layer.name not in keep:
-                kernel = round_weights(kernel.reshape(-1, kernel.shape[-1]), together).reshape(kernel.shape)
-            layer.convolution.kernel.assign(kernel.astype(np.float32))
-            layer.convolution.bias.assign(bias.astype(np.float32))
-            if layer.norm is not None:
-                _switch_off(layer.norm)
+    for layer, together in zip(_layers(copy), _input_products(model, images), strict=True):
+        kernel, bias = _folded(layer)
+        if layer.name not in keep:
+            kernel = round_weights(kernel.reshape(-1, kernel.shape[-1]), together).reshape(kernel.shape)
+        layer.convolution.kernel.assign(kernel.astype(np.float32))
+        layer.convolution.bias.assign(bias.astype(np.float32))
+        if layer.norm is not None:
+            _switch_off(layer.norm)
     return copy
 
 
@@ -103,76 +101,87 @@ def round_weights(weights: Floats, together: Floats) -> Floats:
     return result
 
 
-def _body(model: TinySSD) -> list[tuple[int, _Layer]]:
-    """The body's convolutions in the order of computation, each with the index of the level it leads to."""
+def _layers(model: TinySSD) -> list[_Layer]:
+    """All but depthwise convolutions, in the order of :func:`_read_maps`."""
+    return [layer for layer, _ in _read_maps(model, None)]
+
+
+def _read_maps(model: TinySSD, images: npt.NDArray[np.uint8] | None) -> Iterator[tuple[_Layer, Any]]:
+    """Each convolution and the feature map that it reads; without ``images`` no map.
+
+    A depthwise convolution's few weights are left to the converter.
+    """
+    from keras import layers
+
     names = iter(layer_names(model.network))
-    found = []
-    for level, block in enumerate(model.blocks[:-1]):
-        for part in block.layers if level == 0 else [block]:
-            layers = {layer.name: layer for layer in part.layers}
-            found += [(level, _Layer(next(names), layers[f"conv_{i}"], layers[f"norm_{i}"])) for i in range(2)]
-    return found
+    features = None if images is None else model.scaling(images.astype(np.float32))
+
+    def run(part: Any) -> None:
+        nonlocal features
+        if features is not None:
+            features = part(features, training=False)
+
+    for level, block in enumerate(model.blocks):
+        # The base net is a sequence of blocks; the last level is one layer.
+        parts = block.layers if level == 0 else [block]
+        for part in (layer for inner in parts for layer in getattr(inner, "layers", [inner])):
+            if isinstance(part, layers.Conv2D) and not isinstance(part, layers.DepthwiseConv2D):
+                yield _Layer(next(names), part, _norm_behind(part, parts)), features
+            run(part)
+        level_features = features
+        if model.head_stems:
+            run(model.head_stems[level])
+        for kind, heads in (("classes", model.cls_predictors), ("boxes", model.bbox_predictors)):
+            yield _Layer(f"{kind}_{level}", heads[level], None), features
+        features = level_features
 
 
-def _readers(model: TinySSD) -> Iterator[list[_Layer]]:
-    """The layers that read the picture, then those that read what each convolution of the body gives, then the last
-    level's."""
-    body = _body(model)
-    yield [body[0][1]]
-    for i, (level, _) in enumerate(body):
-        following = body[i + 1] if i + 1 < len(body) else None
-        ends_level = following is None or following[0] != level
-        yield [*([] if following is None else [following[1]]), *(_heads(model, level) if ends_level else [])]
-    yield _heads(model, len(model.blocks) - 1)
-
-
-def _heads(model: TinySSD, level: int) -> list[_Layer]:
-    kinds = (("classes", model.cls_predictors), ("boxes", model.bbox_predictors))
-    return [_Layer(f"{kind}_{level}", heads[level], None) for kind, heads in kinds]
+def _norm_behind(convolution: Any, blocks: Sequence[Any]) -> Any:
+    (block,) = [block for block in blocks if any(layer is convolution for layer in block.layers)]
+    return block.get_layer(convolution.name.replace("conv", "norm"))
 
 
 def _input_products(model: TinySSD, images: npt.NDArray[np.uint8]) -> list[Floats]:
-    """For each of the feature maps that :func:`_readers` lists, [9·C, 9·C]."""
+    """For each convolution, [K, K]: how the values go together that its kernel sees."""
     rng = np.random.default_rng(0)
     sums: list[Floats] = []
     images = images[:: -(-len(images) // _PICTURES)]
     for start in range(0, len(images), _BATCH):
-        for i, features in enumerate(_feature_maps(model, images[start : start + _BATCH])):
-            rows = _patches(features, rng)
-            product = (rows.T @ rows).astype(np.float64)
+        read, product = None, None
+        for i, (layer, features) in enumerate(_read_maps(model, images[start : start + _BATCH])):
+            window = (layer.convolution.kernel_size[0], layer.convolution.strides[0])
+            # Several layers read the same map in the same manner: a level's heads, and the block behind it.
+            if product is None or read is None or read[0] is not features or read[1] != window:
+                rows = _patches(np.asarray(features), *window, rng)
+                read, product = (features, window), (rows.T @ rows).astype(np.float64)
             if start == 0:
-                sums.append(product)
+                sums.append(product.copy())
             else:
                 sums[i] += product
     return sums
 
 
-def _feature_maps(model: TinySSD, images: npt.NDArray[np.uint8]) -> Iterator[npt.NDArray[np.float32]]:
-    import keras
-
-    features = model.scaling(images.astype(np.float32))
-    yield keras.ops.convert_to_numpy(features)
-    for i, (_, layer) in enumerate(_body(model)):
-        features = keras.ops.relu(layer.norm(layer.convolution(features), training=False))
-        if i % 2:
-            features = keras.ops.max_pool(features, 2, strides=2)
-        yield keras.ops.convert_to_numpy(features)
-    yield keras.ops.convert_to_numpy(model.blocks[-1](features))
-
-
-def _patches(features: npt.NDArray[np.float32], rng: np.random.Generator) -> npt.NDArray[np.float32]:
-    """What a 3×3 kernel sees at some places of each map [N, H, W, C]: rows of 9·C in the order of its weights."""
-    height, width = features.shape[1:3]
-    padded = np.pad(features, ((0, 0), (1, 1), (1, 1), (0, 0)))
+def _patches(
+    features: npt.NDArray[np.float32], size: int, stride: int, rng: np.random.Generator
+) -> npt.NDArray[np.float32]:
+    """What a kernel sees at some places of each map [N, H, W, C]: rows of size²·C in the order of its weights."""
+    padding, places = [], []
+    for length in features.shape[1:3]:
+        count = -(-length // stride)
+        missing = max((count - 1) * stride + size - length, 0)  # TensorFlow's "same": the odd one comes last
+        padding.append((missing // 2, missing - missing // 2))
+        places.append(count)
+    padded = np.pad(features, ((0, 0), *padding, (0, 0)))
     rows = []
     for values in padded:
-        y, x = np.divmod(rng.permutation(height * width)[:_PLACES], width)
-        rows.append(np.concatenate([values[y + i, x + j] for i in range(3) for j in range(3)], axis=1))
+        y, x = np.divmod(rng.permutation(places[0] * places[1])[:_PLACES], places[1])
+        window = [values[y * stride + i, x * stride + j] for i in range(size) for j in range(size)]
+        rows.append(np.concatenate(window, axis=1))
     return np.concatenate(rows)
 
 
 def _folded(layer: _Layer) -> tuple[Floats, Floats]:
-    """Kernel [3, 3, C, D] and bias [D] with the batch normalisation in them."""
+    """Kernel [size, size, C, D] and bias [D] with the batch normalisation in them."""
     kernel, bias = (np.asarray(weight, np.float64) for weight in layer.convolution.get_weights())
     if layer.norm is None:
         return kernel, bias

@@ -18,13 +18,32 @@ from edge_ssd.boxes import FloatArray
 from edge_ssd.coding import BoxCoding
 from edge_ssd.errors import NetworkError
 
-__all__ = ["BOOK_RATIOS", "BOOK_SIZES", "InputSpec", "Level", "Network", "ResizeMode", "tiny_ssd"]
+__all__ = [
+    "BOOK_RATIOS",
+    "BOOK_SIZES",
+    "Convolution",
+    "DownSampling",
+    "InputSpec",
+    "Level",
+    "Network",
+    "ResizeMode",
+    "tiny_ssd",
+]
 
 ResizeMode = Literal["stretch", "letterbox"]
+Convolution = Literal["plain", "separable"]
+DownSampling = Literal["pool", "stride"]
 
 # d2l, "Single Shot Multibox Detection": one row per level.
 BOOK_SIZES = ((0.2, 0.272), (0.37, 0.447), (0.54, 0.619), (0.71, 0.79), (0.88, 0.961))
 BOOK_RATIOS = (1.0, 2.0, 0.5)
+
+# Of each the first is the book's.
+_CHOICES: dict[str, tuple[str, str]] = {
+    "convolution": ("plain", "separable"),
+    "down_sampling": ("pool", "stride"),
+    "head": ("plain", "separable"),
+}
 
 _MAX_SIDE = 4096
 _MAX_ANCHORS = 1_000_000
@@ -96,6 +115,11 @@ class Network:
         labels: class names; class id ``i`` is ``labels[i]``. Background has no id.
         base_channels: channels of the base net's down-sampling blocks.
         block_channels: channels of each down-sampling block after the base net.
+        convolution: "plain" is the book's; "separable" convolutions are a 3×3 one of each channel by itself and a 1×1
+            one of all (Howard et al., 2017), except the first, which sees three channels only.
+        down_sampling: a block halves its map at its end, by max pooling ("pool", the book's), or at its beginning, by
+            the "stride" of its first convolution: what follows then costs a quarter.
+        head: of what kind the convolutions of the heads are; both heads of a level share a separable one's 3×3 part.
     """
 
     labels: tuple[str, ...]
@@ -104,6 +128,9 @@ class Network:
     coding: BoxCoding = field(default_factory=BoxCoding)
     base_channels: tuple[int, ...] = (16, 32, 64)
     block_channels: tuple[int, ...] = (128, 128, 128)
+    convolution: Convolution = "plain"
+    down_sampling: DownSampling = "pool"
+    head: Convolution = "plain"
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.labels) <= _MAX_LABELS:
@@ -115,9 +142,12 @@ class Network:
         for name, channels in (("base_channels", self.base_channels), ("block_channels", self.block_channels)):
             if not channels or not all(_is_int(value) and 1 <= value <= 4096 for value in channels):
                 raise NetworkError(f"{name} must be whole numbers from 1 to 4096, got {channels!r}")
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise NetworkError(f"{name} must be one of {', '.join(choices)}; got {getattr(self, name)!r}")
         if sum(level.num_anchors for level in self.levels) > _MAX_ANCHORS:
             raise NetworkError(f"more than {_MAX_ANCHORS} anchors")
-        expected = _map_sizes(self.input.size, len(self.base_channels), len(self.block_channels))
+        expected = _map_sizes(self.input.size, len(self.base_channels), len(self.block_channels), self.down_sampling)
         actual = [(level.height, level.width) for level in self.levels]
         if actual != expected:
             raise NetworkError(
@@ -154,6 +184,8 @@ class Network:
                 coding=BoxCoding(**data["coding"]),
                 base_channels=_listed(data["base_channels"]),
                 block_channels=_listed(data["block_channels"]),
+                # Descriptions older than these fields are of the book's kind.
+                **{name: data.get(name, choices[0]) for name, choices in _CHOICES.items()},
             )
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             if isinstance(error, NetworkError):
@@ -170,6 +202,9 @@ def tiny_ssd(
     ratios: Sequence[float] | Sequence[Sequence[float]] = BOOK_RATIOS,
     input_scale: float = 1 / 255,
     resize: ResizeMode = "stretch",
+    convolution: Convolution = "plain",
+    down_sampling: DownSampling = "pool",
+    head: Convolution = "plain",
 ) -> Network:
     """Describe a TinySSD; the defaults are the book's network (with its input scaled to 0–1).
 
@@ -181,6 +216,7 @@ def tiny_ssd(
         ratios: anchor ratios, one row for all levels or one row per level.
         input_scale: what a pixel is multiplied with inside the network; 1 is the book's.
         resize: how pictures of another shape are brought to ``input_size``.
+        convolution, down_sampling, head: see :class:`Network`.
     """
     if not width > 0:
         raise NetworkError(f"width must be positive, got {width!r}")
@@ -189,7 +225,7 @@ def tiny_ssd(
         return max(8, round(channels * width / 8) * 8) if width != 1 else channels
 
     base, blocks = (16, 32, 64), (128,) * (len(sizes) - 2)
-    maps = _map_sizes(input_size, len(base), len(blocks))
+    maps = _map_sizes(input_size, len(base), len(blocks), down_sampling)
     rows = ratios if isinstance(ratios[0], Sequence) else [ratios] * len(maps)
     if len(sizes) < 3 or len(rows) != len(maps):
         raise NetworkError(f"need at least 3 rows of sizes and as many of ratios, got {len(sizes)} and {len(rows)}")
@@ -202,15 +238,25 @@ def tiny_ssd(
         input=InputSpec(*input_size, scale=input_scale, resize=resize),
         base_channels=tuple(scaled(channels) for channels in base),
         block_channels=tuple(scaled(channels) for channels in blocks),
+        convolution=convolution,
+        down_sampling=down_sampling,
+        head=head,
     )
 
 
-def _map_sizes(input_size: tuple[int, int], num_base: int, num_blocks: int) -> list[tuple[int, int]]:
-    """(height, width) of every level: each block halves and rounds down, the last level is one cell."""
+def _map_sizes(
+    input_size: tuple[int, int], num_base: int, num_blocks: int, down_sampling: DownSampling
+) -> list[tuple[int, int]]:
+    """(height, width) of every level: each block halves, the last level is one cell."""
     height, width = input_size
-    maps = [(height >> num_base + i, width >> num_base + i) for i in range(num_blocks + 1)]
-    if min(maps[-1]) < 1:
+    if min(height, width) >> num_base + num_blocks < 1:
         raise NetworkError(f"an input of {height}×{width} is too small for {num_base + num_blocks} halvings")
+    up = int(down_sampling == "stride")  # pooling rounds down, a stride rounds up
+    maps = []
+    for done in range(1, num_base + num_blocks + 1):
+        height, width = (height + up) // 2, (width + up) // 2
+        if done >= num_base:
+            maps.append((height, width))
     return [*maps, (1, 1)]
 
 

@@ -42,6 +42,26 @@ def test_width_scales_every_layer() -> None:
     assert tiny_ssd(["a"], width=0.01).base_channels == (8, 8, 8)
 
 
+def test_faster_kinds_say_so_and_the_books_is_the_default() -> None:
+    book = tiny_ssd(["a"])
+    assert (book.convolution, book.down_sampling, book.head) == ("plain", "pool", "plain")
+    fast = tiny_ssd(["a"], convolution="separable", down_sampling="stride", head="separable", input_size=(160, 224))
+    assert Network.from_dict(through_json(fast)) == fast
+    # Descriptions that were written before there were kinds are of the book's.
+    old = {
+        key: value for key, value in through_json(book).items() if key not in ("convolution", "down_sampling", "head")
+    }
+    assert Network.from_dict(old) == book
+
+
+def test_a_stride_rounds_up_where_pooling_rounds_down() -> None:
+    # 250 → 125 → 62 or 63 → 31 or 32 → …
+    pooled, strided = (tiny_ssd(["a"], input_size=(250, 256), down_sampling=kind) for kind in ("pool", "stride"))
+    assert [level.height for level in pooled.levels] == [31, 15, 7, 3, 1]
+    assert [level.height for level in strided.levels] == [32, 16, 8, 4, 1]
+    assert [level.width for level in pooled.levels] == [level.width for level in strided.levels]
+
+
 def test_each_level_may_have_its_own_ratios() -> None:
     network = tiny_ssd(["a"], sizes=[(0.1,), (0.3, 0.4), (0.8,)], ratios=[(1.0,), (1.0, 2.0), (1.0, 2.0, 0.5)])
     assert [level.anchors_per_cell for level in network.levels] == [1, 3, 3]
@@ -77,6 +97,9 @@ def test_round_trip_through_json(
         (lambda: tiny_ssd(["a"], sizes=BOOK_SIZES[:2]), "at least 3"),
         (lambda: tiny_ssd(["a"], ratios=[(1.0,), (2.0,)]), "2"),
         (lambda: tiny_ssd(["a"], input_scale=0), "scale"),
+        (lambda: tiny_ssd(["a"], convolution="dilated"), "convolution must be one of plain, separable"),
+        (lambda: tiny_ssd(["a"], down_sampling="none"), "down_sampling must be one of pool, stride"),
+        (lambda: tiny_ssd(["a"], head=["plain"]), "head must be one of plain, separable"),
         (lambda: InputSpec(resize="crop"), "crop"),  # type: ignore[arg-type]
         (lambda: Level(0, 1, (0.1,)), "height"),
         (lambda: Level(1, 1, ()), "sizes"),
@@ -89,7 +112,9 @@ def test_what_cannot_be_is_refused(build: Callable[[], object], message: str) ->
         build()
 
 
-@pytest.mark.parametrize("key", ["labels", "levels", "input", "coding", "base_channels", "block_channels"])
+@pytest.mark.parametrize(
+    "key", ["labels", "levels", "input", "coding", "base_channels", "block_channels", "down_sampling"]
+)
 @pytest.mark.parametrize("value", [None, 7, "text", "cat", [], {}, [None], {"height": "x"}, [[1]], float("nan")])
 def test_a_foreign_description_is_refused(key: str, value: object) -> None:
     data = through_json(tiny_ssd(["banana"]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -65,6 +66,31 @@ def test_rectangular_input_and_other_class_counts() -> None:
     logits, offsets = TinySSD(network)(np.zeros((1, 240, 320, 3), np.uint8))
     assert logits.shape == (1, 6344, 8)
     assert offsets.shape == (1, 6344, 4)
+
+
+def test_a_stride_halves_the_map_at_the_beginning_and_separable_convolutions_have_fewer_weights() -> None:
+    picture = np.zeros((2, 20, 20, 8), np.float32)
+    strided = down_sample_blk(10, down_sampling="stride")
+    assert strided(picture).shape == (2, 10, 10, 10)
+    assert strided.layers[0](picture).shape == (2, 10, 10, 10)
+    separable = down_sample_blk(10, ("separable", "separable"), "stride")
+    assert separable(picture).shape == (2, 10, 10, 10)
+    # 9 weights a channel, then one for each pair of channels; four numbers a channel of each normalisation.
+    first = 9 * 8 + 4 * 8 + 8 * 10 + 10 + 4 * 10
+    second = 9 * 10 + 4 * 10 + 10 * 10 + 10 + 4 * 10
+    assert separable.count_params() == first + second
+
+
+@pytest.mark.parametrize("convolution", ["plain", "separable"])
+@pytest.mark.parametrize("size", [(64, 64), (70, 99)])
+def test_other_kinds_fill_their_levels(convolution: Literal["plain", "separable"], size: tuple[int, int]) -> None:
+    network = tiny_ssd(
+        ["a", "b"], input_size=size, width=0.25, convolution=convolution, down_sampling="stride", head=convolution
+    )
+    class_maps, box_maps = TinySSD(network).head_maps(np.zeros((1, *size, 3), np.uint8))
+    for classes, boxes, level in zip(class_maps, box_maps, network.levels, strict=True):
+        assert classes.shape == (1, level.height, level.width, 12)
+        assert boxes.shape == (1, level.height, level.width, 16)
 
 
 def test_scaling_is_part_of_the_model() -> None:

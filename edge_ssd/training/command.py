@@ -58,6 +58,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     network = parser.add_argument_group("network (default: the book's, with anchors that fit the data)")
     network.add_argument("--input-size", type=input_size, default=(256, 256), metavar="HxW", help="default 256x256")
     network.add_argument("--width", type=float, default=1.0, help="channel multiplier, default 1")
+    network.add_argument(
+        "--convolution",
+        choices=("plain", "separable"),
+        default="plain",
+        help="separable ones cost an eighth: each channel by itself, then all of each pixel (default plain)",
+    )
+    network.add_argument(
+        "--down-sampling",
+        choices=("pool", "stride"),
+        default="pool",
+        help="halve maps at the end of a block by max pooling, or at its beginning by a stride (default pool)",
+    )
+    network.add_argument("--head", choices=("plain", "separable"), default="plain", help="default plain")
     network.add_argument("--resize", choices=("stretch", "letterbox"), default="stretch", help="default stretch")
     network.add_argument(
         "--anchors",
@@ -132,7 +145,14 @@ def run(args: argparse.Namespace) -> int:
         if scale is None:
             scale = 1.0 if args.recipe == "book" else 1 / 255
         network = tiny_ssd(
-            training.labels, input_size=args.input_size, width=args.width, resize=args.resize, input_scale=scale
+            training.labels,
+            input_size=args.input_size,
+            width=args.width,
+            resize=args.resize,
+            input_scale=scale,
+            convolution=args.convolution,
+            down_sampling=args.down_sampling,
+            head=args.head,
         )
         if (args.anchors or ("book" if args.recipe == "book" else "fit")) == "fit":
             network = _with_fitted_anchors(network, training, validation, recipe.seed)
