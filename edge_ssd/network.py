@@ -21,6 +21,7 @@ from edge_ssd.errors import NetworkError
 __all__ = [
     "BOOK_RATIOS",
     "BOOK_SIZES",
+    "NETWORKS",
     "Convolution",
     "DownSampling",
     "InputSpec",
@@ -37,6 +38,13 @@ DownSampling = Literal["pool", "stride"]
 # d2l, "Single Shot Multibox Detection": one row per level.
 BOOK_SIZES = ((0.2, 0.272), (0.37, 0.447), (0.54, 0.619), (0.71, 0.79), (0.88, 0.961))
 BOOK_RATIOS = (1.0, 2.0, 0.5)
+
+NETWORKS: Mapping[str, Mapping[str, Any]] = {
+    "book": {},
+    "small": {"down_sampling": "stride"},
+    "nano": {"down_sampling": "stride", "convolution": "separable"},
+}
+"""Networks by name: what each is in options of :func:`tiny_ssd`, the slowest first."""
 
 # Of each the first is the book's.
 _CHOICES: dict[str, tuple[str, str]] = {

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from edge_ssd.coding import BoxCoding
 from edge_ssd.errors import NetworkError
-from edge_ssd.network import BOOK_SIZES, InputSpec, Level, Network, tiny_ssd
+from edge_ssd.network import BOOK_SIZES, NETWORKS, InputSpec, Level, Network, tiny_ssd
 
 
 def through_json(network: Network) -> Any:
@@ -52,6 +52,16 @@ def test_faster_kinds_say_so_and_the_books_is_the_default() -> None:
         key: value for key, value in through_json(book).items() if key not in ("convolution", "down_sampling", "head")
     }
     assert Network.from_dict(old) == book
+
+
+def test_names_stand_for_options_and_book_for_none() -> None:
+    assert list(NETWORKS) == ["book", "small", "nano"]
+    networks = {name: tiny_ssd(["a"], **options) for name, options in NETWORKS.items()}
+    assert networks["book"] == tiny_ssd(["a"])
+    assert len(set(networks.values())) == 3
+    assert {network.down_sampling for name, network in networks.items() if name != "book"} == {"stride"}
+    for network in networks.values():
+        assert Network.from_dict(through_json(network)) == network
 
 
 def test_a_stride_rounds_up_where_pooling_rounds_down() -> None:

@@ -11,7 +11,7 @@ pytest.importorskip("tensorflow")
 
 from edge_ssd.cli import main
 from edge_ssd.data.synthetic import make_synthetic
-from edge_ssd.network import tiny_ssd
+from edge_ssd.network import NETWORKS, tiny_ssd
 from edge_ssd.training.model import load_tiny_ssd
 from edge_ssd.training.run import load_run
 
@@ -54,6 +54,34 @@ def test_the_books_recipe_sees_pixels_as_they_are(data: Path, tmp_path: Path) ->
     config = load_run(run)
     assert config.network.input.scale == 1
     assert (config.recipe.optimizer, config.recipe.learning_rate) == ("sgd", 0.2)
+
+
+def test_a_named_network_is_what_its_options_say_and_single_options_override_them(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    named = ["--network=nano", "--down-sampling=pool", "--anchors=book"]
+    assert main(["train", f"--data={data}", f"--out={run}", "--epochs=1", *named, *SMALL]) == 0
+    expected = {**NETWORKS["nano"], "down_sampling": "pool", "input_size": (64, 64), "width": 0.25}
+    network = load_tiny_ssd(run / "model.keras").network
+    assert network == load_run(run).network == tiny_ssd(["banana"], **expected)
+    # It is resumed as what it is, without being told.
+    capsys.readouterr()
+    assert main(["train", f"--out={run}", "--resume"]) == 0
+    assert load_run(run).network == network
+    assert main(["train", f"--out={run}", "--resume", "--network=book", "--width=1"]) == 2
+    assert "a resumed run keeps its own network: leave out --network, --width, or start anew" in one_line(capsys)
+
+
+def test_the_help_says_what_each_named_network_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--help"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["book", "as", "in", "the", "book"] in lines
+    for name in ("small", "nano"):
+        (line,) = [line for line in lines if line[:1] == [name]]
+        assert line[1:] == [
+            word for option, value in NETWORKS[name].items() for word in (f"--{option.replace('_', '-')}", str(value))
+        ]
 
 
 def test_held_out_pictures_are_the_same_after_a_resume(
@@ -107,6 +135,7 @@ def test_chosen_classes_and_fitted_anchors_are_kept(
         (["--data={data}", "--assignment=fixed"], "'quality' needs assignment 'dynamic'"),
         (["--data={data}", "--from=nothing.keras"], "nothing.keras: no such file"),
         (["--resume"], "no training run to resume"),
+        (["--resume", "--network=small"], "leave out --network"),
         (["--resume", "--epochs=5"], "leave out --epochs"),
         (["--resume", "--classes=banana"], "leave out --classes and --format"),
         (["--data={data}", "--classes=bananna"], "no class 'bananna' in the data set; did you mean 'banana'?"),

@@ -6,11 +6,12 @@ import argparse
 import shlex
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edge_ssd.data.anchors_command import input_size
 from edge_ssd.data.source import DataSource, add_data_options, data_source
 from edge_ssd.errors import SettingError
+from edge_ssd.network import NETWORKS, tiny_ssd
 from edge_ssd.training.recipe import Recipe, book_recipe
 from edge_ssd.training.recipe_options import add_recipe_options, given_recipe
 
@@ -33,8 +34,12 @@ examples:
   edge-ssd train --data pictures --out runs/first --resume
   edge-ssd train --data pictures --classes fork,knife --anchors book --out runs/cutlery
   edge-ssd train --data pictures --out runs/tuned --from runs/first/model.keras --epochs 10
+  edge-ssd train --data pictures --out runs/nano --network nano
   edge-ssd train --data bananas --out runs/book --recipe book
 """
+
+# What describes a network by itself, and overrides what its name says.
+_NETWORK_OPTIONS = ("input_size", "width", "convolution", "down_sampling", "head", "resize")
 
 # Where a data set has no validation split of its own.
 _HELD_OUT = 0.15
@@ -55,23 +60,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "own validation split, or 0.15 where it has none)",
     )
 
-    network = parser.add_argument_group("network (default: the book's, with anchors that fit the data)")
-    network.add_argument("--input-size", type=input_size, default=(256, 256), metavar="HxW", help="default 256x256")
-    network.add_argument("--width", type=float, default=1.0, help="channel multiplier, default 1")
+    network = parser.add_argument_group("network (with anchors that fit the data)", _networks())
+    network.add_argument("--network", choices=tuple(NETWORKS), help="which of these to train (default book)")
+    network.add_argument("--input-size", type=input_size, metavar="HxW", help="default 256x256")
+    network.add_argument("--width", type=float, metavar="FACTOR", help="channel multiplier, default 1")
     network.add_argument(
         "--convolution",
         choices=("plain", "separable"),
-        default="plain",
         help="separable ones cost an eighth: each channel by itself, then all of each pixel (default plain)",
     )
     network.add_argument(
         "--down-sampling",
         choices=("pool", "stride"),
-        default="pool",
         help="halve maps at the end of a block by max pooling, or at its beginning by a stride (default pool)",
     )
-    network.add_argument("--head", choices=("plain", "separable"), default="plain", help="default plain")
-    network.add_argument("--resize", choices=("stretch", "letterbox"), default="stretch", help="default stretch")
+    network.add_argument("--head", choices=("plain", "separable"), help="default plain")
+    network.add_argument("--resize", choices=("stretch", "letterbox"), help="default stretch")
     network.add_argument(
         "--anchors",
         choices=("book", "fit"),
@@ -115,16 +119,18 @@ def run(args: argparse.Namespace) -> int:
     workers = quiet_tensorflow(lambda: _workers(args.strategy))
     assert workers is not None
     from edge_ssd.data.dataset import problem_lines
-    from edge_ssd.network import tiny_ssd
     from edge_ssd.progress import format_seconds
     from edge_ssd.training.history import HistoryRow
     from edge_ssd.training.run import RunConfig, load_run, train
 
-    changes = given_recipe(args)
+    changes, options = given_recipe(args), _given_options(args)
     if args.resume:
         if changes or args.start_from:
-            given = ", ".join("--" + name.replace("_", "-") for name in changes) or "--from"
+            given = ", ".join(map(_flag, changes)) or "--from"
             raise SettingError(f"a resumed run keeps its own recipe: leave out {given}, or start anew in another --out")
+        if options or args.network:
+            given = ", ".join(map(_flag, [*(["network"] if args.network else []), *options]))
+            raise SettingError(f"a resumed run keeps its own network: leave out {given}, or start anew")
         if args.classes or args.format:
             raise SettingError("a resumed run keeps its own classes and format: leave out --classes and --format")
         config = load_run(args.out)
@@ -144,16 +150,7 @@ def run(args: argparse.Namespace) -> int:
         scale = args.input_scale
         if scale is None:
             scale = 1.0 if args.recipe == "book" else 1 / 255
-        network = tiny_ssd(
-            training.labels,
-            input_size=args.input_size,
-            width=args.width,
-            resize=args.resize,
-            input_scale=scale,
-            convolution=args.convolution,
-            down_sampling=args.down_sampling,
-            head=args.head,
-        )
+        network = tiny_ssd(training.labels, input_scale=scale, **{**NETWORKS[args.network or "book"], **options})
         if (args.anchors or ("book" if args.recipe == "book" else "fit")) == "fit":
             network = _with_fitted_anchors(network, training, validation, recipe.seed)
         config = RunConfig(network, recipe, source, share)
@@ -203,6 +200,30 @@ def run(args: argparse.Namespace) -> int:
     ]
     print(f"model: {model}{_which_epoch(args.out, recipe)}\nnext:  {shlex.join(map(str, following))}")
     return 0
+
+
+def _networks() -> str:
+    """What each name stands for, a line each, from the table itself."""
+    lines = ["The slowest first; an option that is given overrides what the name says."]
+    for name, options in NETWORKS.items():
+        given = (f"{_flag(option)} {_value(value)}" for option, value in options.items())
+        lines.append(f"  {name:7}{' '.join(given) or 'as in the book'}")
+    return "\n".join(lines)
+
+
+def _flag(option: str) -> str:
+    return "--" + option.replace("_", "-")
+
+
+def _value(value: object) -> str:
+    """A value as the command line takes it: 256x256 for a size."""
+    return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _given_options(args: argparse.Namespace) -> dict[str, Any]:
+    """The options of :func:`~edge_ssd.network.tiny_ssd` that the command line gives, by name."""
+    given = {name: getattr(args, name) for name in _NETWORK_OPTIONS}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _workers(strategy: str) -> Workers:
