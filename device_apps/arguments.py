@@ -20,8 +20,13 @@ __all__ = ["Unreadable", "add_detector_arguments", "make_detector", "positive_fl
 
 def add_detector_arguments(parser: argparse.ArgumentParser) -> None:
     """--model and everything that a :class:`edge_ssd.Detector` takes."""
+    from edge_ssd.runtime.models import shipped_models
+
     group = parser.add_argument_group("detector")
-    group.add_argument("--model", metavar="FILE.tflite", help="the model (default: the shipped banana detector)")
+    names = ", ".join(shipped_models())
+    group.add_argument(
+        "--model", metavar="MODEL", help=f"a .tflite file, or a shipped model by name: {names} (default: banana)"
+    )
     group.add_argument("--score-threshold", type=float, metavar="P", help="least score, 0-1 (default: the model's)")
     group.add_argument(
         "--iou-threshold", type=float, metavar="P", help="most overlap of two boxes of a class (default: the model's)"

@@ -23,6 +23,7 @@ __all__ = ["add_arguments", "run"]
 _EXAMPLES = """\
 examples:
   edge-ssd bench                                  the shipped model, with one thread and with more
+  edge-ssd bench banana nano                      two shipped models by their names
   edge-ssd bench float.tflite int8.tflite         side by side, with ratios to the first
   edge-ssd bench mine.tflite --source photo.jpg --threads 4 --json
 
@@ -36,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the options."""
     parser.description = "Time models on this machine, stage by stage and side by side."
     parser.epilog = _EXAMPLES
-    parser.add_argument("models", nargs="*", type=Path, metavar="FILE.tflite", help="default: the shipped one")
+    parser.add_argument("models", nargs="*", metavar="MODEL", help="files, or shipped models by name (default: banana)")
     parser.add_argument(
         "--threads", type=int, nargs="+", metavar="N", help="default: 1, 2 and so on up to 4 or the cores"
     )
@@ -59,14 +60,14 @@ def run(args: argparse.Namespace) -> int:
     from device_apps.machine import cores, describe_machine
     from edge_ssd.progress import Progress
     from edge_ssd.runtime.detector import Detector
-    from edge_ssd.runtime.models import default_model
+    from edge_ssd.runtime.models import default_model, find_model
     from edge_ssd.runtime.preprocess import read_image
 
     positive_int("--frames", args.frames)
     if args.warm_up < 0:
         raise SettingError(f"--warm-up must be a whole number from 0, got {args.warm_up}")
     size = None if args.size is None else _size(args.size)
-    models = args.models or [default_model()]
+    models = [find_model(model) for model in args.models] or [default_model()]
     names = _names(models)
     threads = args.threads or list(range(1, min(4, cores()) + 1))
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None

@@ -169,6 +169,7 @@ def _saved(snapshot: Snapshot) -> bool:
 def check(args: argparse.Namespace) -> None:
     """Raise SettingError for what argparse lets through."""
     from device_apps.sinks import refuse_overwriting
+    from edge_ssd.runtime.models import find_model
 
     for name in ("width", "height", "max_frames"):
         positive_int(f"--{name.replace('_', '-')}", getattr(args, name))
@@ -178,13 +179,14 @@ def check(args: argparse.Namespace) -> None:
         raise SettingError("--stats-json needs --stats-every SECONDS")
     if args.retries is not None and args.retries < 0:
         raise SettingError(f"--retries must be a whole number from 0, got {args.retries}")
+    model = None if args.model is None else find_model(args.model)
     for name in ("save_video", "jsonl", "snapshot", "events"):
         path = getattr(args, name)
         if path is not None:
             option = f"--{name.replace('_', '-')}"
             refuse_overwriting(args.source, Path(path), option)
-            if args.model is not None:
-                refuse_overwriting(args.model, Path(path), option, "model")
+            if model is not None:
+                refuse_overwriting(model, Path(path), option, "model")
 
 
 def _may_show(args: argparse.Namespace) -> bool:

@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = "See whether this machine is ready to detect, and what to do if not."
     parser.epilog = _EXAMPLES
     parser.add_argument(
-        "--model", metavar="FILE.tflite", help="run this model's self-test (default: the shipped one's)"
+        "--model", metavar="MODEL", help="run the self-test of this file or shipped model (default: banana)"
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of lines")
 

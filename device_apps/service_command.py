@@ -114,6 +114,7 @@ def run(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> None:
     """Refuse what systemd would, and give inputs their whole path, since the service runs in a folder of its own."""
     from edge_ssd.runtime.bundle import read_bundle
+    from edge_ssd.runtime.models import find_model
 
     if not re.fullmatch(r"[a-z][a-z0-9_-]{0,30}", args.name):
         raise SettingError(f"--name must be small letters, digits, - and _, beginning with a letter; got {args.name!r}")
@@ -122,8 +123,7 @@ def _check(args: argparse.Namespace) -> None:
     if args.user is not None and not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_.-]*", args.user):
         raise SettingError(f"--user must be the name of a user, got {args.user!r}")
     if args.model is not None:
-        read_bundle(args.model)
-        args.model = str(Path(args.model).resolve())
+        args.model = str(read_bundle(find_model(args.model)).path.resolve())
     if not args.source.isdigit() and Path(args.source).exists():
         args.source = str(Path(args.source).absolute())
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from edge_ssd.runtime.bundle import Bundle, read_bundle
     from edge_ssd.runtime.detections import Detection, Detections
     from edge_ssd.runtime.detector import Detector
-    from edge_ssd.runtime.models import default_model
+    from edge_ssd.runtime.models import default_model, find_model, shipped_models
 
 __all__ = [
     "BackendError",
@@ -63,6 +63,7 @@ __all__ = [
     "clip_boxes",
     "cxcywh_to_xyxy",
     "default_model",
+    "find_model",
     "multibox_detection",
     "multibox_prior",
     "multibox_target",
@@ -70,6 +71,7 @@ __all__ = [
     "offset_boxes",
     "offset_inverse",
     "read_bundle",
+    "shipped_models",
     "tiny_ssd",
     "xyxy_to_cxcywh",
 ]
@@ -81,7 +83,9 @@ _LAZY = {
     "Detections": "edge_ssd.runtime.detections",
     "Detector": "edge_ssd.runtime.detector",
     "default_model": "edge_ssd.runtime.models",
+    "find_model": "edge_ssd.runtime.models",
     "read_bundle": "edge_ssd.runtime.bundle",
+    "shipped_models": "edge_ssd.runtime.models",
 }
 
 

@@ -31,6 +31,7 @@ def test_what_the_package_offers() -> None:
     """Names that a user's program may rely on: adding one is a decision, losing one breaks somebody."""
     assert set(edge_ssd.__all__) == {
         *("Bundle", "Detection", "Detections", "Detector", "default_model", "read_bundle"),
+        *("find_model", "shipped_models"),
         *("BoxCoding", "InputSpec", "Level", "Network", "tiny_ssd"),
         *("box_area", "box_iou", "clip_boxes", "cxcywh_to_xyxy", "xyxy_to_cxcywh"),
         *("multibox_detection", "multibox_prior", "multibox_target", "nms", "offset_boxes", "offset_inverse"),

@@ -69,6 +69,7 @@ class Detector:
 
         Args:
             model: a bundle made with ``edge-ssd convert``: its path, or the bundle as :func:`read_bundle` gives it.
+                Where there is no such file, the name of a shipped one: "banana", "small", "nano".
             score_threshold: keep detections at least this probable, 0–1. A mapping of labels to numbers gives
                 classes thresholds of their own; those that it leaves out have the bundle's. None: the bundle's.
             iou_threshold: of two boxes of a class that overlap more than this, the better one stays. None: the
@@ -90,7 +91,7 @@ class Detector:
             BackendError: no interpreter on this machine can run it; the message says what to install.
             SettingError: an argument out of its range.
         """
-        self.bundle = model if isinstance(model, Bundle) else read_bundle(model)
+        self.bundle = model if isinstance(model, Bundle) else _read(model)
         if resize is not None and not callable(resize):
             raise SettingError(f"resize must be a function of a picture and (height, width), got {resize!r}")
         self._resize = pillow_resize if resize is None else resize
@@ -255,6 +256,15 @@ class Detector:
             "postprocess": time.perf_counter() - invoked,
         }
         return detections
+
+
+def _read(model: str | os.PathLike[str]) -> Bundle:
+    """The bundle at a path, or the shipped one of that name."""
+    if os.path.isfile(model):  # noqa: PTH113 (os: see Bundle.path)
+        return read_bundle(model)
+    from edge_ssd.runtime.models import find_model
+
+    return read_bundle(find_model(model))
 
 
 def _check(interpreter: Interpreter, bundle: Bundle) -> None:

@@ -1,17 +1,46 @@
-"""The model that is shipped with the package."""
+"""The models that are shipped with the package, by name."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from edge_ssd.errors import BundleError
 
-__all__ = ["default_model"]
+__all__ = ["default_model", "find_model", "shipped_models"]
+
+_DEFAULT = "banana"
 
 
 def default_model() -> Path:
     """The shipped banana detector, a bundle; raises :class:`BundleError` where the installation lacks it."""
-    path = Path(__file__).resolve().parent.parent / "models" / "banana.tflite"
+    path = _folder() / f"{_DEFAULT}.tflite"
     if not path.is_file():
         raise BundleError(f"{path}: the shipped model is missing; install edge-ssd again, or name a model")
     return path
+
+
+def shipped_models() -> dict[str, Path]:
+    """Name → bundle of every model of this installation."""
+    paths = {path.stem: path for path in _folder().glob("*.tflite")}
+    return dict(sorted(paths.items()))
+
+
+def find_model(model: str | os.PathLike[str]) -> Path:
+    """The file that a user means by ``model``: a file that exists, or else a shipped model.
+
+    "banana-small" may be called "small". Raises :class:`BundleError`, which lists the names, for anything else.
+    """
+    path, name, shipped = Path(model), os.fsdecode(model), shipped_models()
+    if os.path.isfile(path):  # noqa: PTH113 (where a NUL byte in the name is no error)
+        return path
+    for known in (name, f"{_DEFAULT}-{name}"):
+        if known in shipped:
+            return shipped[known]
+    what = "is not a file" if os.path.exists(path) else "no such file"  # noqa: PTH110
+    names = ", ".join(shipped) or "none is installed"
+    raise BundleError(f"{name}: {what}; check the path, or name a shipped model: {names}")
+
+
+def _folder() -> Path:
+    return Path(__file__).resolve().parent.parent / "models"

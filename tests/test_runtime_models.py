@@ -1,0 +1,103 @@
+"""Models by name: files go first, then what is shipped, and everything that takes a model asks the same way."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import REPOSITORY
+from PIL import Image
+
+from edge_ssd import Detector, cli, read_bundle
+from edge_ssd.errors import BundleError
+from edge_ssd.runtime import models
+from edge_ssd.runtime.models import default_model, find_model, shipped_models
+
+FOLDER = REPOSITORY / "edge_ssd" / "models"
+
+
+@pytest.fixture
+def three(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An installation that ships three models, all of them the banana detector; its folder."""
+    folder = tmp_path / "installed" / "models"
+    folder.mkdir(parents=True)
+    for name in ("banana", "banana-small", "banana-nano"):
+        shutil.copy(FOLDER / "banana.tflite", folder / f"{name}.tflite")
+    (folder / "banana-other.md").touch()
+    monkeypatch.setattr(models, "__file__", str(folder.parent / "runtime" / "models.py"))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return folder
+
+
+def test_every_shipped_model_is_found_under_its_name_and_can_be_read() -> None:
+    shipped = shipped_models()
+    assert set(shipped.values()) == set(FOLDER.glob("*.tflite"))
+    assert shipped["banana"] == default_model()
+    for name, path in shipped.items():
+        assert find_model(name) == find_model(name.removeprefix("banana-")) == path
+        assert read_bundle(path).labels == ("banana",)
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [("banana", "banana"), ("small", "banana-small"), ("banana-small", "banana-small"), ("nano", "banana-nano")],
+)
+def test_short_and_whole_names(three: Path, given: str, name: str) -> None:
+    assert list(shipped_models()) == ["banana", "banana-nano", "banana-small"]
+    assert find_model(given) == three / f"{name}.tflite"
+    with Detector(given) as detector:
+        assert detector.bundle.path == three / f"{name}.tflite"
+
+
+def test_a_file_of_that_name_goes_first_and_a_folder_is_no_file(three: Path) -> None:
+    Path("small").mkdir()  # a training run, say
+    assert find_model("small") == three / "banana-small.tflite"
+    Path("nano").write_bytes(b"no model")
+    assert find_model("nano") == Path("nano")
+    with pytest.raises(BundleError, match=r"^nano: is not a \.tflite file"):
+        Detector("nano")
+    assert find_model("./small/../nano") == Path("small/../nano")
+
+
+@pytest.mark.parametrize("given", ["medium", "mine.tflite", "small.tflite", "banana-", "models/small", "", "a\0b"])
+def test_anything_else_is_one_line_that_lists_the_names(three: Path, given: str) -> None:
+    for find in (find_model, Detector):
+        with pytest.raises(BundleError) as caught:
+            find(given)
+        rest = "check the path, or name a shipped model: banana, banana-nano, banana-small"
+        assert str(caught.value) in (f"{given}: no such file; {rest}", f"{given}: is not a file; {rest}")
+    shutil.rmtree(three)
+    with pytest.raises(BundleError, match=r"or name a shipped model: none is installed$"):
+        find_model("small")
+
+
+def test_the_commands_take_names(three: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.fromarray(read_bundle(three / "banana.tflite").selftest.image).save("a.png")
+    found = []
+    for options in (["--model", "banana"], ["--model", "nano"]):
+        assert cli.main(["detect", "--source", "a.png", "--json", *options]) == 0
+        found.append(json.loads(capsys.readouterr().out)["detections"])
+    assert found[0] == found[1] != []
+    # The camera's options may be in a file, and the output must not be the model.
+    Path("camera.toml").write_text('model = "small"\n')
+    camera = ["camera", "--config", "camera.toml", "--source", "a.png", "--headless"]
+    assert cli.main([*camera, "--jsonl", "seen.jsonl"]) == 0
+    assert len(Path("seen.jsonl").read_text().splitlines()) == 1
+    assert cli.main([*camera, "--jsonl", str(three / "banana-small.tflite")]) == 2
+    assert "--jsonl would overwrite the model" in capsys.readouterr().err
+    assert cli.main(["bench", "banana", "nano", "--frames", "2", "--warm-up", "0", "--threads", "1", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert [row["model"] for row in report["models"]] == [str(three / f"{n}.tflite") for n in ("banana", "banana-nano")]
+    for command in (["detect", "--source", "a.png", "--model"], ["bench"]):
+        assert cli.main([*command, "medium"]) == 2
+        error = capsys.readouterr().err
+        assert "medium: no such file; check the path, or name a shipped model: banana, " in error
+        assert error.count("\n") == 1
+
+
+def test_a_service_is_given_the_whole_path(three: Path) -> None:
+    assert cli.main(["service", "--model", "nano", "--source", "0", "--user", "camera"]) == 0
+    assert f'\nmodel = "{three}/banana-nano.tflite"\n' in Path("edge-ssd.toml").read_text()
