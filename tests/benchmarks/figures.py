@@ -39,8 +39,8 @@ _BANANAS = ["--vertical-flip", "--zoom=1", "--color=0"]
 FIGURES = {
     "bananas": Figure("bananas", [*_BANANAS, "--epochs=76"]),
     "playing_cards": Figure("playing_cards", ["--epochs=80"]),
-    "bccd": Figure("bccd", ["--epochs=80", "--vertical-flip"]),
-    "raccoon": Figure("raccoon", ["--epochs=100"]),
+    "bccd": Figure("bccd", ["--epochs=50", "--vertical-flip"]),
+    "raccoon": Figure("raccoon", ["--epochs=70"]),
     "fork_scissors": Figure("fork_scissors", ["--epochs=60", "--vertical-flip"], start_from="bananas"),
 }
 
