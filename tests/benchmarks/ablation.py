@@ -33,6 +33,8 @@ ROWS = {
     "+ moving average of the weights": ["--average-decay=0.998"],
     "+ dynamic assignment, quality loss": ["--assignment=dynamic", "--class-loss=quality"],
     "+ GIoU": ["--box-loss=giou", "--box-weight=4"],
+    "+ anchors that see their objects": ["--anchors=fit"],
+    "+ learning rate 0.003": ["--learning-rate=0.003"],
     "+ zoom and color": ["--zoom=1.25", "--color=0.2"],
 }
 

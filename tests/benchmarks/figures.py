@@ -46,7 +46,6 @@ _BANANAS = ["--vertical-flip", "--zoom=1", "--color=0"]
 
 FIGURES = {
     "bananas": Figure("bananas", [*_BANANAS, "--epochs=76"]),
-    "bananas in 20 minutes": Figure("bananas", [*_BANANAS, "--epochs=25"]),
     "playing_cards": Figure("playing_cards", ["--epochs=80"]),
     "bccd": Figure("bccd", ["--epochs=80", "--vertical-flip"]),
     "raccoon": Figure("raccoon", ["--epochs=100"]),
