@@ -37,6 +37,9 @@ VARIANTS = {
     "separable, half width": [*_SEPARABLE, "--head=separable", "--width=0.5"],
 }
 
+# Of the figures, those that are a set's own and start from nothing.
+_SETS = [name for name, figure in FIGURES.items() if name == figure.data and figure.start_from is None]
+
 Row = tuple[str, Mapping[str, Any], Costs]  # the variant, what `edge-ssd verify` found, what it costs
 
 
@@ -44,11 +47,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--set", choices=[name for name, figure in FIGURES.items() if name == figure.data])
+    parser.add_argument("--set", choices=_SETS, default="bananas", help="default: bananas")
     parser.add_argument("--epochs", type=int, help="of every variant (default: those of tests/benchmarks/figures.py)")
     parser.add_argument("--only", choices=list(VARIANTS), nargs="+", default=list(VARIANTS), metavar="NAME")
     parser.add_argument("--arm", action="store_true", help="count instructions on emulated processors")
-    parser.set_defaults(set="bananas")
     args = parser.parse_args()
     out = args.out / args.set
     names = [name for name in VARIANTS if name in args.only]
