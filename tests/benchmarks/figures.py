@@ -33,6 +33,14 @@ class Figure(NamedTuple):
     start_from: str | None = None
 
 
+class Made(NamedTuple):
+    """What became of a row: the bundle, the minutes of its training, and what ``edge-ssd verify`` found."""
+
+    bundle: Path
+    minutes: float
+    facts: dict[str, Any]
+
+
 # Bananas lie any way up; and drawn from a thousand pictures that are cut out in the same manner, they need no more.
 _BANANAS = ["--vertical-flip", "--zoom=1", "--color=0"]
 
@@ -62,6 +70,18 @@ def main() -> None:
 
 def row(name: str, figure: Figure, data: Path, out: Path) -> str:
     """Train, convert and verify, as far as that is not done yet."""
+    made = make(name, figure, data, out)
+    before, after = made.facts["float"], made.facts["quantized"]
+    low, high = made.facts["loss_interval"] or (float("nan"), float("nan"))
+    return (
+        f"| {name} | {before['num_images']} | {made.minutes:.0f} | {before['ap']:.3f} | {before['ap50']:.3f} "
+        f"| {before['ap75']:.3f} | {after['ap']:.3f} | {made.facts['loss']:.4f} "
+        f"({low:.4f} to {high:.4f}) |"
+    )
+
+
+def make(name: str, figure: Figure, data: Path, out: Path) -> Made:
+    """The model of a row, trained, converted and verified as far as that is not done yet."""
     run = folder_of(out, name)
     history = read_history(run / "history.csv")
     epochs = int(next(option for option in figure.options if option.startswith("--epochs=")).partition("=")[2])
@@ -74,15 +94,7 @@ def row(name: str, figure: Figure, data: Path, out: Path) -> str:
     bundle = run / "model.tflite"
     if not bundle.is_file():
         edge_ssd("convert", str(run / "model.keras"), f"--data={data}", f"--out={bundle}")
-    facts = verification(run, bundle, data)
-    before, after = facts["float"], facts["quantized"]
-    low, high = facts["loss_interval"] or (float("nan"), float("nan"))
-    minutes = sum(entry.seconds for entry in history) / 60
-    return (
-        f"| {name} | {before['num_images']} | {minutes:.0f} | {before['ap']:.3f} | {before['ap50']:.3f} "
-        f"| {before['ap75']:.3f} | {after['ap']:.3f} | {facts['loss']:.4f} "
-        f"({low:.4f} to {high:.4f}) |"
-    )
+    return Made(bundle, sum(entry.seconds for entry in history) / 60, verification(run, bundle, data))
 
 
 def folder_of(out: Path, name: str) -> Path:
