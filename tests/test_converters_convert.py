@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -117,6 +118,13 @@ def real(head) -> np.ndarray:
     return head.values if head.scale is None else (head.values.astype(np.float32) - head.zero_point) * head.scale
 
 
+def test_a_bundle_writes_w_and_h_in_the_unit_of_x_and_y(conversion, model):
+    network = read_bundle(conversion.path).network
+    assert (model.network.coding.xy_scale, model.network.coding.wh_scale) == (10, 5)
+    assert (network.coding.xy_scale, network.coding.wh_scale) == (10, 10)
+    assert replace(network, coding=model.network.coding) == model.network
+
+
 def test_int8_takes_pixels_as_they_are_and_each_box_head_has_its_own_scale(conversion):
     bundle = read_bundle(conversion.path)
     from ai_edge_litert.interpreter import Interpreter
@@ -175,7 +183,16 @@ def test_calibration_needs_pictures(squares_model: Path, images):
 
 def job(folder: Path, model: Path, scheme: str = "none") -> dict:
     (folder / "job.json").write_text(
-        json.dumps({"model": str(model), "shown": "my.keras", "scheme": scheme, "keep": [], "keep_type": "float"})
+        json.dumps(
+            {
+                "model": str(model),
+                "shown": "my.keras",
+                "scheme": scheme,
+                "keep": [],
+                "keep_type": "float",
+                "coding": None,
+            }
+        )
     )
     status = main(folder)
     assert status == 1
