@@ -49,7 +49,10 @@ FIGURES = {
     "playing_cards": Figure("playing_cards", ["--epochs=80"]),
     "bccd": Figure("bccd", ["--epochs=50", "--vertical-flip"]),
     "raccoon": Figure("raccoon", ["--epochs=70"]),
-    "fork_scissors": Figure("fork_scissors", ["--epochs=150", "--batch-size=6", "--vertical-flip"], start_from="bananas"),
+    # 30 pictures: small batches, or there are hardly any steps.
+    "fork_scissors": Figure(
+        "fork_scissors", ["--epochs=150", "--batch-size=6", "--vertical-flip"], start_from="bananas"
+    ),
 }
 
 
