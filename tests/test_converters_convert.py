@@ -104,8 +104,9 @@ def test_a_faster_kind_of_network_goes_the_same_way(scheme, images):
         found = as_decoded(network, real(heads[f"classes_{i}"]), real(heads[f"boxes_{i}"]))
         matter = that_matter(expected[0].max(axis=1))
         for kind, one, other in zip(("classes", "boxes"), found, expected, strict=True):
-            # No layer has learned to make good for the one before it: twice what a trained plain network is allowed.
-            assert np.sqrt(np.mean((one - other)[matter] ** 2) / np.mean(other[matter] ** 2)) < 0.16, (kind, i)
+            # Nobody has trained it: its logits differ by little, of the range that a trained one's would need.
+            allowed = 0.15 if (scheme, kind) == ("int8", "classes") else 0.02
+            assert np.sqrt(np.mean((one - other)[matter] ** 2) / np.mean(other[matter] ** 2)) < allowed, (kind, i)
 
 
 def as_decoded(network, logits: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -475,8 +476,9 @@ def test_evaluate_refuses_other_files(tmp_path: Path, squares: Path, capsys):
 def test_inspect_shows_the_file_and_runs_its_self_test(conversion, capsys):
     assert command("inspect", conversion.path, "--selftest") == 0
     printed = capsys.readouterr().out
-    for part in ("labels      square", "64×64 RGB", "22 CONV_2D v", "AP          ", "self-test   passed"):
+    for part in ("labels      square", "64×64 RGB", "22 CONV_2D v", "self-test   passed"):
         assert part in printed
+    assert re.search(r"^  AP {10}[01]\.\d{3} ", printed, re.MULTILINE), printed
     assert command("inspect", conversion.path, "--json") == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["bytes"] == conversion.size

@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_ssd.data.anchors_command import input_size
+from edge_ssd.data.input_options import add_input_options
 from edge_ssd.data.source import DataSource, add_data_options, data_source
 from edge_ssd.errors import SettingError
 from edge_ssd.training.recipe import Recipe, book_recipe
-from edge_ssd.training.recipe_options import add_recipe_options, given_recipe
+from edge_ssd.training.recipe_options import add_recipe_options, given_recipe, option_names
 
 if TYPE_CHECKING:
     from edge_ssd.data.dataset import Dataset
@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
     network = parser.add_argument_group("network (default: the book's, with anchors that fit the data)")
-    network.add_argument("--input-size", type=input_size, default=(256, 256), metavar="HxW", help="default 256x256")
+    add_input_options(network)
     network.add_argument("--width", type=float, default=1.0, help="channel multiplier, default 1")
     network.add_argument(
         "--convolution",
@@ -71,7 +71,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="halve maps at the end of a block by max pooling, or at its beginning by a stride (default pool)",
     )
     network.add_argument("--head", choices=("plain", "separable"), default="plain", help="default plain")
-    network.add_argument("--resize", choices=("stretch", "letterbox"), default="stretch", help="default stretch")
     network.add_argument(
         "--anchors",
         choices=("book", "fit"),
@@ -123,7 +122,7 @@ def run(args: argparse.Namespace) -> int:
     changes = given_recipe(args)
     if args.resume:
         if changes or args.start_from:
-            given = ", ".join("--" + name.replace("_", "-") for name in changes) or "--from"
+            given = option_names(changes) or "--from"
             raise SettingError(f"a resumed run keeps its own recipe: leave out {given}, or start anew in another --out")
         if args.classes or args.format:
             raise SettingError("a resumed run keeps its own classes and format: leave out --classes and --format")

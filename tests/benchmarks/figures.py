@@ -4,9 +4,9 @@
 
 FOLDER holds the data sets of tests/conftest.py. Each row is trained by ``edge-ssd train``, with the options that stand
 below and nothing else, converted by ``edge-ssd convert`` and compared by ``edge-ssd verify`` on the set's own test
-pictures (where there are none, its validation pictures). The epochs and options were chosen on pictures held out of the
-training pictures (docs/training.md); the test pictures are looked at for this table only, and the model is the last
-epoch's. A finished step is kept: run again to go on. The table is Markdown.
+pictures (where there are none, its validation pictures). The options were chosen on pictures held out of the training
+pictures (docs/training.md, which also says where that was not so), the epochs by the time they take, and the model is
+the last epoch's. A finished step is kept: run again to go on. The table is Markdown.
 
 fork_scissors has no split: 30 of its 40 pictures, drawn by a seed, are trained on from the banana model.
 """
