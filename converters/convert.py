@@ -17,6 +17,7 @@ import numpy.typing as npt
 from converters.bundle_writer import BundleContent, bundle_bytes
 from converters.calibration import DEFAULT_IMAGES, calibration_warnings, choose_calibration
 from converters.contract import load_convertible
+from converters.head_ranges import in_even_units
 from converters.layers import DEFAULT_KEEP, choose_layers
 from converters.mixed import KeepType
 from converters.operators import Graph, read_graph
@@ -126,7 +127,7 @@ def convert_model(
     _check_output(out)
     if self_test_image is not None:
         read_image(self_test_image)
-    model = load_convertible(model_path)
+    model = in_even_units(load_convertible(model_path))
     network = model.network
     if measure or available_splits(data) != ("train",):
         held_out, part = held_out_pictures(data, network.labels, None, limit, "leave out measuring with --no-accuracy")
@@ -149,7 +150,12 @@ def convert_model(
         name=name or out.stem,
         network=network,
         flatbuffer=quantize(
-            model_path, scheme, None if calibration is None else calibration.images, keep=kept, keep_type=keep_type
+            model_path,
+            scheme,
+            None if calibration is None else calibration.images,
+            keep=kept,
+            keep_type=keep_type,
+            coding=network.coding,
         ),
         quantization=scheme,
         defaults=DEFAULTS,

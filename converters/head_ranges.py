@@ -4,28 +4,40 @@ A head's range, if it is taken from all its values, is set by background: thousa
 below any score that anybody looks at, and whose offsets are of no box. The few that find something are then rounded
 to steps several times as coarse as need be, which costs more precision than all int8 layers before the heads.
 
-Hence, first, logits are given relative to background's (:func:`relative_to_background`): softmax sees the same, one
-rounding takes the place of two, and a logit says by itself how its anchor scores. And second, each head's range is
-that of the anchors that matter (:func:`head_ranges`); what lies beyond is cut off.
+Hence, first, a box's w and h are given in the unit of its x and y (:func:`in_even_units`): by SSD's coding they would
+use half of the steps. Second, logits are given relative to background's (:func:`relative_to_background`): softmax sees
+the same, one rounding takes the place of two, and a logit says by itself how its anchor scores. And third, each head's
+range is that of the anchors that matter (:func:`head_ranges`); what lies beyond is cut off.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from converters.flatbuffer_model import read_model, write_model
+from edge_ssd.coding import BoxCoding
 from edge_ssd.evaluation.evaluate import SCORE_THRESHOLD
 from edge_ssd.network import Network
 
 if TYPE_CHECKING:
     from edge_ssd.training.model import TinySSD
 
-__all__ = ["Range", "head_ranges", "least_logit", "relative_to_background", "that_matter", "with_head_ranges"]
+__all__ = [
+    "Range",
+    "head_ranges",
+    "in_even_units",
+    "least_logit",
+    "recoded",
+    "relative_to_background",
+    "that_matter",
+    "with_head_ranges",
+]
 
 Range = tuple[float, float]
 
@@ -36,6 +48,33 @@ _MARGIN = 0.1
 # The anchors of a level that matter are at least so many, the best scored, be their scores ever so low.
 _LEAST_ANCHORS = 200
 _BATCH = 16
+
+
+def in_even_units(model: TinySSD) -> TinySSD:
+    """``model``, or a copy that gives the same boxes, with w and h as long as x and y: its coding has one factor.
+
+    One range serves all offsets of a head. By SSD's factors, 10 and 5, an object an anchor's width away needs 10, and
+    one of twice the anchor's size needs 3.5: w and h have half of the steps, and boxes are off by them.
+    """
+    coding = model.network.coding
+    return recoded(model, replace(coding, wh_scale=max(coding.xy_scale, coding.wh_scale)))
+
+
+def recoded(model: TinySSD, coding: BoxCoding) -> TinySSD:
+    """``model`` if it has this ``coding``, else a copy with it that gives the same boxes and scores."""
+    from edge_ssd.training.model import TinySSD
+
+    before = model.network.coding
+    if coding == before:
+        return model
+    copy = TinySSD(replace(model.network, coding=coding), name=model.name)
+    copy.set_weights(model.get_weights())
+    xy, wh = coding.xy_scale / before.xy_scale, coding.wh_scale / before.wh_scale
+    for head in copy.bbox_predictors:
+        for weight in (head.kernel, head.bias):
+            values = weight.numpy().astype(np.float64)
+            weight.assign((values * np.tile([xy, xy, wh, wh], values.shape[-1] // 4)).astype(np.float32))
+    return copy
 
 
 def relative_to_background(model: TinySSD) -> TinySSD:

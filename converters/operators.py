@@ -9,6 +9,7 @@ custom_code 1, version 2, builtin_code 3).
 
 from __future__ import annotations
 
+import math
 import struct
 from collections import Counter
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from edge_ssd.runtime.bundle import FLATBUFFER_IDENTIFIER
 
 __all__ = ["Graph", "Operator", "OperatorUse", "count_operators", "read_graph"]
 
+_CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 _CUSTOM = 32
 _PLACEHOLDER = 127  # PLACEHOLDER_FOR_GREATER_OP_CODES: the code is in the newer field
 _MAX_GRAPHS = 16  # a network has one; many that share one list would take for ever to count
@@ -60,10 +62,12 @@ class Graph:
     Attributes:
         uses: most frequent first.
         dynamic: names of tensors whose shape is only known at run time.
+        multiply_adds: of all convolutions for one picture, those with the padding around a map included.
     """
 
     uses: tuple[OperatorUse, ...]
     dynamic: tuple[str, ...]
+    multiply_adds: int = 0
 
     def counted(self) -> dict[Operator, int]:
         """How often each operator occurs, on whatever types, most frequent first."""
@@ -85,21 +89,33 @@ def read_graph(flatbuffer: bytes) -> Graph:
             raise IndexError(f"{len(graphs)} graphs")
         counted: Counter[tuple[Operator, str]] = Counter()
         dynamic: list[str] = []
+        multiply_adds = 0
         for graph in graphs:
             tensors = graph.tables(0)
             types = [_type(tensor) for tensor in tensors]
             dynamic += [tensor.text(3) for tensor in tensors if -1 in (*tensor.numbers(0), *tensor.numbers(7))]
             for operator in graph.tables(3):
-                counted[codes[operator.number(0, "<I")], _signature(operator, types)] += 1
+                code = codes[operator.number(0, "<I")]
+                counted[code, _signature(operator, types)] += 1
+                if code.name in _CONVOLUTIONS:
+                    multiply_adds += _multiply_adds(operator, tensors)
     except (struct.error, IndexError, UnicodeDecodeError) as error:
         raise BundleError(f"the operators of the model cannot be read ({error}); convert it again") from None
     ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
-    return Graph(tuple(OperatorUse(*key, count) for key, count in ordered), tuple(dynamic))
+    return Graph(tuple(OperatorUse(*key, count) for key, count in ordered), tuple(dynamic), multiply_adds)
 
 
 def count_operators(flatbuffer: bytes) -> dict[Operator, int]:
     """How often each operator occurs, most frequent first; raises :class:`BundleError` if it cannot be read."""
     return read_graph(flatbuffer).counted()
+
+
+def _multiply_adds(operator: Table, tensors: list[Table]) -> int:
+    """Of a convolution: every weight is used once in every cell of the output, [1, height, width, channels]."""
+    inputs, outputs = operator.numbers(1), operator.numbers(2)
+    if len(inputs) < 2 or not outputs:
+        return 0
+    return math.prod((*tensors[outputs[0]].numbers(0)[1:3], *tensors[inputs[1]].numbers(0)))
 
 
 def _operator(code: Table) -> Operator:

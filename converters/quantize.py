@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -21,6 +22,7 @@ import numpy.typing as npt
 
 from converters.mixed import KeepType
 from edge_ssd import errors
+from edge_ssd.coding import BoxCoding
 from edge_ssd.errors import ModelError
 
 __all__ = ["SCHEMES", "Scheme", "needs_calibration", "quantize"]
@@ -50,6 +52,7 @@ def quantize(
     *,
     keep: Sequence[str] = (),
     keep_type: KeepType = "float",
+    coding: BoxCoding | None = None,
 ) -> bytes:
     """Convert the ``.keras`` file at ``model_path``; the same input gives the same bytes.
 
@@ -59,6 +62,7 @@ def quantize(
         images: uint8 [N, height, width, 3] to calibrate on, where :func:`needs_calibration`.
         keep, keep_type: for "mixed", the layers (:func:`~converters.layers.choose_layers`) that stay out of int8, and
             what they are computed in.
+        coding: how the result writes its boxes; None is as the model does.
 
     Returns:
         The flatbuffer, with the standard TFLite metadata, without the bundle's appendix.
@@ -78,6 +82,7 @@ def quantize(
             "scheme": scheme,
             "keep": list(keep),
             "keep_type": keep_type,
+            "coding": None if coding is None else asdict(coding),
         }
         (folder / "job.json").write_text(json.dumps(job), "utf-8")
         process = subprocess.run(

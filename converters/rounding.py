@@ -123,22 +123,18 @@ def _read_maps(model: TinySSD, images: npt.NDArray[np.uint8] | None) -> Iterator
 
     for level, block in enumerate(model.blocks):
         # The base net is a sequence of blocks; the last level is one layer.
-        parts = block.layers if level == 0 else [block]
-        for part in (layer for inner in parts for layer in getattr(inner, "layers", [inner])):
-            if isinstance(part, layers.Conv2D) and not isinstance(part, layers.DepthwiseConv2D):
-                yield _Layer(next(names), part, _norm_behind(part, parts)), features
-            run(part)
+        for inner in block.layers if level == 0 else [block]:
+            for part in getattr(inner, "layers", [inner]):
+                if isinstance(part, layers.Conv2D) and not isinstance(part, layers.DepthwiseConv2D):
+                    norm = inner.get_layer(part.name.replace("conv", "norm"))
+                    yield _Layer(next(names), part, norm), features
+                run(part)
         level_features = features
         if model.head_stems:
             run(model.head_stems[level])
         for kind, heads in (("classes", model.cls_predictors), ("boxes", model.bbox_predictors)):
             yield _Layer(f"{kind}_{level}", heads[level], None), features
         features = level_features
-
-
-def _norm_behind(convolution: Any, blocks: Sequence[Any]) -> Any:
-    (block,) = [block for block in blocks if any(layer is convolution for layer in block.layers)]
-    return block.get_layer(convolution.name.replace("conv", "norm"))
 
 
 def _input_products(model: TinySSD, images: npt.NDArray[np.uint8]) -> list[Floats]:

@@ -16,6 +16,7 @@ import numpy as np
 
 from converters.agreement import Agreement, agreement, disagreement
 from converters.diagnosis import Diagnosis, diagnose
+from converters.head_ranges import recoded
 from converters.latency import Latency, interleaved_latency
 from converters.quantize import quantize
 from converters.report_curves import CURVE_IOUS, curve
@@ -169,6 +170,8 @@ def verify(
         explain: whether to look for the heads that the loss comes from, too.
         say: told of each step, one line.
     """
+    # A bundle may write its boxes in other units than the model, which changes none of them.
+    model = recoded(model, bundle.network.coding)
     if bundle.network != model.network:
         raise BundleError(
             f"{bundle.path}: was not made from {model_path}: {_difference(bundle, model)}; "
@@ -202,7 +205,7 @@ def verify(
 
 def float_bundle(bundle: Bundle, model_path: Path) -> Bundle:
     """``bundle`` with the float flatbuffer of the Keras model at ``model_path`` in place of its own."""
-    return replace(bundle, flatbuffer=quantize(model_path, "none"))
+    return replace(bundle, flatbuffer=quantize(model_path, "none", coding=bundle.network.coding))
 
 
 def _per_class(scores: list[AveragePrecision]) -> list[Row]:

@@ -16,11 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from converters.export import INPUT_NAME, inference_graph
-from converters.head_ranges import head_ranges, relative_to_background, with_head_ranges
+from converters.head_ranges import head_ranges, recoded, relative_to_background, with_head_ranges
 from converters.mixed import KeepType, mixed_int8
 from converters.quantize import Scheme, needs_calibration
 from converters.rounding import rounded
 from converters.tflite_metadata import with_metadata
+from edge_ssd.coding import BoxCoding
 from edge_ssd.errors import EdgeSSDError, ModelError
 
 if TYPE_CHECKING:
@@ -107,6 +108,8 @@ def main(folder: Path) -> int:
         from edge_ssd.training.model import load_tiny_ssd
 
         model = load_tiny_ssd(job["model"])
+        if job["coding"] is not None:
+            model = recoded(model, BoxCoding(**job["coding"]))
         images = np.load(pictures) if pictures.is_file() else None
         converted = convert(model, job["scheme"], images, keep=job["keep"], keep_type=job["keep_type"])
         flatbuffer = with_metadata(converted, model.network)

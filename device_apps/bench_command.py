@@ -14,9 +14,9 @@ from device_apps.arguments import positive_int, tell
 from edge_ssd.errors import SettingError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from device_apps.bench import FreshStart, Timing
+    from device_apps.bench import Case, FreshStart, Timing
 
 __all__ = ["add_arguments", "run"]
 
@@ -26,6 +26,7 @@ examples:
   edge-ssd bench banana nano                      two shipped models by their names
   edge-ssd bench float.tflite int8.tflite         side by side, with ratios to the first
   edge-ssd bench mine.tflite --source photo.jpg --threads 4 --json
+  edge-ssd bench small.tflite large.tflite --plot front.png
 
 The models take turns, block by block, so that what else the machine does falls on all alike. Times are the median and
 the 95th percentile, in milliseconds, of one detection in one picture: by default the model's self-test picture,
@@ -51,6 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="the TFLite interpreter (default: the first that works)",
     )
+    parser.add_argument(
+        "--plot",
+        type=Path,
+        metavar="FILE.png",
+        help="draw the average precision that each model carries against its time with the first number of threads",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
 
 
@@ -69,6 +76,8 @@ def run(args: argparse.Namespace) -> int:
     size = None if args.size is None else _size(args.size)
     models = [find_model(model) for model in args.models] or [default_model()]
     names = _names(models)
+    if args.plot is not None:
+        _check_plot(args.plot, args.source)
     threads = args.threads or list(range(1, min(4, cores()) + 1))
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     with ExitStack() as stack:
@@ -77,6 +86,7 @@ def run(args: argparse.Namespace) -> int:
             for name, model in zip(names, models, strict=True)
             for number in threads
         ]
+        precisions = {} if args.plot is None else _precisions(cases)
         if args.source is None:
             image = enlarged(cases[0].detector.bundle.selftest.image, size or (480, 640))
         else:
@@ -87,6 +97,8 @@ def run(args: argparse.Namespace) -> int:
             timings = time_cases(cases, image, args.frames, args.warm_up, progress)
     doubts = reservations(timings, load)
     machine = describe_machine()
+    if args.plot is not None:
+        _plot(args.plot, timings, precisions, machine)
     if args.json:
         report = _as_dict(machine, image.shape[:2], args.frames, timings, models, starts, doubts)
         print(json.dumps(report, indent=2))
@@ -94,6 +106,8 @@ def run(args: argparse.Namespace) -> int:
     height, width = image.shape[:2]
     print(f"{machine}\n{args.frames} detections in a frame of {width}×{height}, in turn; ms, p50/p95\n")
     print(_timing_table(timings), _start_table(names, models, starts), sep="\n\n")
+    if args.plot is not None:
+        print(f"\n{args.plot}: average precision against time")
     for line in doubts:
         tell(f"note: {line}")
     return 0
@@ -111,6 +125,52 @@ def _names(models: Sequence[Path]) -> list[str]:
     """What tells the files apart: their names, or their paths where names repeat."""
     names = [path.name for path in models]
     return names if len(set(names)) == len(names) else [str(path) for path in models]
+
+
+def _check_plot(path: Path, source: str | None) -> None:
+    """Raise :class:`SettingError` if the picture cannot be written, before any work is done for it."""
+    from device_apps.sinks import check_file, refuse_overwriting
+
+    check_file(path, (".png", ".jpg", ".jpeg"), "picture; end the name in .png or .jpg")
+    if source is not None:
+        refuse_overwriting(source, path, "--plot", "picture of --source")
+
+
+def _precisions(cases: Sequence[Case]) -> dict[str, float]:
+    """The average precision that each model carries, by name; says which carry none, or were measured elsewhere."""
+    measured: dict[str, tuple[float, str]] = {}
+    missing = []
+    for name, bundle in {case.name: case.detector.bundle for case in cases}.items():
+        try:
+            accuracy = bundle.metadata["accuracy"]
+            measured[name] = float(accuracy["quantized"]["ap"]), str(accuracy["data"])
+        except (KeyError, TypeError, ValueError):
+            missing.append(name)
+    if not measured:
+        raise SettingError(
+            f"--plot: {', '.join(missing)}: no average precision was measured; convert without --no-accuracy"
+        )
+    for name in missing:
+        tell(f"{name}: not in the plot, since it carries no average precision; convert it without --no-accuracy")
+    if len({data for _, data in measured.values()}) > 1:
+        each = ", ".join(f"{name} on {data}" for name, (_, data) in measured.items())
+        tell(f"note: average precisions of different pictures do not compare: {each}")
+    return {name: precision for name, (precision, _) in measured.items()}
+
+
+def _plot(path: Path, timings: Sequence[Timing], precisions: Mapping[str, float], machine: str) -> None:
+    from device_apps.front_picture import Point, draw_front
+    from edge_ssd.files import atomic_path
+
+    threads = timings[0].case.detector.num_threads
+    points = [
+        Point(timing.case.name, timing.stages["detect"].p50, precisions[timing.case.name])
+        for timing in timings
+        if timing.case.name in precisions and timing.case.detector.num_threads == threads
+    ]
+    label = f"ms for one detection, median, {threads} thread{'s' if threads > 1 else ''}"
+    with atomic_path(path) as temporary:
+        draw_front(points, machine, label, "average precision, as measured at conversion").save(temporary)
 
 
 def _timing_table(timings: Sequence[Timing]) -> str:

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -103,8 +104,9 @@ def test_a_faster_kind_of_network_goes_the_same_way(scheme, images):
         found = as_decoded(network, real(heads[f"classes_{i}"]), real(heads[f"boxes_{i}"]))
         matter = that_matter(expected[0].max(axis=1))
         for kind, one, other in zip(("classes", "boxes"), found, expected, strict=True):
-            # No layer has learned to make good for the one before it: twice what a trained plain network is allowed.
-            assert np.sqrt(np.mean((one - other)[matter] ** 2) / np.mean(other[matter] ** 2)) < 0.16, (kind, i)
+            # Nobody has trained it: its logits differ by little, of the range that a trained one's would need.
+            allowed = 0.15 if (scheme, kind) == ("int8", "classes") else 0.02
+            assert np.sqrt(np.mean((one - other)[matter] ** 2) / np.mean(other[matter] ** 2)) < allowed, (kind, i)
 
 
 def as_decoded(network, logits: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -115,6 +117,13 @@ def as_decoded(network, logits: np.ndarray, offsets: np.ndarray) -> tuple[np.nda
 
 def real(head) -> np.ndarray:
     return head.values if head.scale is None else (head.values.astype(np.float32) - head.zero_point) * head.scale
+
+
+def test_a_bundle_writes_w_and_h_in_the_unit_of_x_and_y(conversion, model):
+    network = read_bundle(conversion.path).network
+    assert (model.network.coding.xy_scale, model.network.coding.wh_scale) == (10, 5)
+    assert (network.coding.xy_scale, network.coding.wh_scale) == (10, 10)
+    assert replace(network, coding=model.network.coding) == model.network
 
 
 def test_int8_takes_pixels_as_they_are_and_each_box_head_has_its_own_scale(conversion):
@@ -175,7 +184,16 @@ def test_calibration_needs_pictures(squares_model: Path, images):
 
 def job(folder: Path, model: Path, scheme: str = "none") -> dict:
     (folder / "job.json").write_text(
-        json.dumps({"model": str(model), "shown": "my.keras", "scheme": scheme, "keep": [], "keep_type": "float"})
+        json.dumps(
+            {
+                "model": str(model),
+                "shown": "my.keras",
+                "scheme": scheme,
+                "keep": [],
+                "keep_type": "float",
+                "coding": None,
+            }
+        )
     )
     status = main(folder)
     assert status == 1
@@ -458,8 +476,9 @@ def test_evaluate_refuses_other_files(tmp_path: Path, squares: Path, capsys):
 def test_inspect_shows_the_file_and_runs_its_self_test(conversion, capsys):
     assert command("inspect", conversion.path, "--selftest") == 0
     printed = capsys.readouterr().out
-    for part in ("labels      square", "64×64 RGB", "22 CONV_2D v", "AP          0.", "self-test   passed"):
+    for part in ("labels      square", "64×64 RGB", "22 CONV_2D v", "self-test   passed"):
         assert part in printed
+    assert re.search(r"^  AP {10}[01]\.\d{3} ", printed, re.MULTILINE), printed
     assert command("inspect", conversion.path, "--json") == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["bytes"] == conversion.size

@@ -7,7 +7,15 @@ import math
 import numpy as np
 import pytest
 
-from converters.head_ranges import head_ranges, least_logit, relative_to_background, that_matter, with_head_ranges
+from converters.head_ranges import (
+    head_ranges,
+    in_even_units,
+    least_logit,
+    recoded,
+    relative_to_background,
+    that_matter,
+    with_head_ranges,
+)
 from edge_ssd.detection import softmax
 from edge_ssd.network import tiny_ssd
 from edge_ssd.runtime.interpreter import open_interpreter
@@ -123,3 +131,22 @@ def test_float_heads_stay_as_they_are(model):
     image = np.zeros((64, 64, 3), np.uint8)
     heads = [open_interpreter(data).invoke(image) for data in (flatbuffer, with_head_ranges(flatbuffer, {}))]
     assert all(np.array_equal(heads[0][name].values, heads[1][name].values) for name in heads[0])
+
+
+def test_boxes_in_other_units_are_the_same_boxes(model, images):
+    from edge_ssd.coding import BoxCoding, offset_inverse
+
+    anchors = model.network.anchors()
+    even = in_even_units(model)
+    assert even.network.coding == BoxCoding(10, 10)
+    assert in_even_units(even) is even
+    other = recoded(even, BoxCoding(3, 7))
+    (logits, offsets), *rest = (each(images[:2].astype(np.float32)) for each in (model, even, other))
+    expected = offset_inverse(anchors, offsets.numpy()[1], model.network.coding)
+    for each, (its_logits, its_offsets) in zip((even, other), rest, strict=True):
+        np.testing.assert_array_equal(its_logits, logits)
+        found = offset_inverse(anchors, its_offsets.numpy()[1], each.network.coding)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+    # x, y of every anchor as before, w, h twice as long.
+    ratio = rest[0][1].numpy() / offsets.numpy()
+    np.testing.assert_allclose(np.nanmedian(ratio, axis=(0, 1)), [1, 1, 2, 2], rtol=1e-3)

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from converters.operators import Operator, count_operators
+from converters.operators import Operator, count_operators, read_graph
 from edge_ssd.errors import BundleError
+from edge_ssd.runtime.bundle import read_bundle
+from edge_ssd.runtime.models import default_model
 
 # (deprecated_builtin_code, builtin_code, custom_code, version); None leaves the field out, as writers do for defaults.
 CONV = (3, 3, None, 3)
@@ -73,6 +75,28 @@ def test_codes_beyond_127_and_custom_operators():
 
 def test_an_empty_graph_has_none():
     assert count_operators(model([], [])) == {}
+
+
+def test_multiply_adds_of_the_books_network():
+    # (side of the map, channels in, channels out) of the 3×3 convolutions, block by block; each block halves the map.
+    body = [
+        *((256, 3, 16), (256, 16, 16), (128, 16, 32), (128, 32, 32), (64, 32, 64), (64, 64, 64)),
+        *((32, 64, 128), (32, 128, 128), (16, 128, 128), (16, 128, 128), (8, 128, 128), (8, 128, 128)),
+    ]
+    # Four anchors a cell, with two class scores and four offsets each.
+    heads = [(32, 64, 24), (16, 128, 24), (8, 128, 24), (4, 128, 24), (1, 128, 24)]
+    expected = sum(side * side * 9 * before * after for side, before, after in body + heads)
+    assert expected == 976_628_736
+    assert read_graph(read_bundle(default_model()).flatbuffer).multiply_adds == expected
+
+
+def test_multiply_adds_of_a_separable_convolution_with_a_stride():
+    tf = pytest.importorskip("tensorflow")
+    layers = tf.keras.layers
+    model = tf.keras.Sequential([layers.Input((9, 12, 8)), layers.DepthwiseConv2D(3, 2, "same"), layers.Conv2D(10, 1)])
+    flatbuffer = tf.lite.TFLiteConverter.from_keras_model(model).convert()
+    # 5 × 6 cells: nine weights a channel, then one for each pair of channels.
+    assert read_graph(flatbuffer).multiply_adds == 5 * 6 * (9 * 8 + 8 * 10)
 
 
 @pytest.mark.parametrize("data", [b"", b"TFL3", bytes(64), b"\xff" * 64, model([CONV], [0])[:40]])

@@ -19,6 +19,7 @@ from real_model import real_model
 from small_model import small_network, write_squares
 
 from converters.bundle_writer import BundleContent, bundle_bytes
+from converters.head_ranges import in_even_units
 from converters.operators import count_operators
 from converters.profile_check import check_profile
 from converters.profile_file import PROFILES, profile_bytes, profile_model, profile_warnings, read_profile
@@ -493,7 +494,7 @@ def test_convert_writes_the_profile_that_was_asked_for(profile: str, tmp_path: P
 
     model, data, out = tmp_path / "squares.keras", write_squares(tmp_path / "squares"), tmp_path / "out.tflite"
     save_model_that_finds(model, small_network(), [ChosenBox(0, 0.9, (0.2, 0.1, 0.6, 0.8))])
-    flatbuffer = flatbuffer_of(load_tiny_ssd(model), "none")
+    flatbuffer = flatbuffer_of(in_even_units(load_tiny_ssd(model)), "none")
     monkeypatch.setattr("converters.convert.quantize", lambda *_, **__: flatbuffer)
     words = [
         "convert",

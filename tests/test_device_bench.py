@@ -9,14 +9,17 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from bundle_factory import npy, write_bundle
 from real_model import real_model
 
 from device_apps import bench
 from device_apps.bench import Case, enlarged, reservations, time_cases
 from device_apps.bench_command import _names, _size, _table
+from device_apps.front_picture import _BEATEN, _FRONT
 from device_apps.machine import describe_machine, governor, processor
 from edge_ssd import cli
 from edge_ssd.errors import SettingError
+from edge_ssd.runtime.bundle import read_bundle
 
 IMAGE = np.zeros((4, 4, 3), np.uint8)
 
@@ -98,6 +101,66 @@ def test_the_real_command_on_two_models(capsys: pytest.CaptureFixture[str], tmp_
         assert 20e6 < model["peak_memory_bytes"] < 500e6, "its own memory, not that of this test's process"
 
 
+def with_precision(path: Path, ap: float | None, data: str = "bananas, val") -> Path:
+    """The real model, carrying another average precision, or none."""
+    bundle = read_bundle(real_model())
+    accuracy = None if ap is None else {"float": {"ap": 0.9}, "quantized": {"ap": ap}, "data": data}
+    entries = {
+        "edge_ssd.json": json.dumps({**bundle.metadata, "accuracy": accuracy}).encode(),
+        "anchors.npy": npy(bundle.anchors),
+    }
+    return write_bundle(path, bundle.network, bundle.flatbuffer, entries)
+
+
+def test_the_plot_shows_what_the_models_carry(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    from PIL import Image
+
+    good = with_precision(tmp_path / "good.tflite", 0.8)
+    poor = with_precision(tmp_path / "poor.tflite", 0.3)
+    unknown = with_precision(tmp_path / "unknown.tflite", None)
+    plot = tmp_path / "new" / "front.png"
+    options = ["--frames", "5", "--threads", "1", "2", "--plot", str(plot)]
+    assert cli.main(["bench", str(good), str(poor), str(unknown), *options]) == 0
+    captured = capsys.readouterr()
+    assert f"{plot}: average precision against time" in captured.out
+    about = [line for line in captured.err.splitlines() if "unknown.tflite" in line and "speed changed" not in line]
+    assert len(about) == 1
+    assert "unknown.tflite: not in the plot, since it carries no average precision" in about[0]
+    with Image.open(plot) as image:
+        assert image.format == "PNG"
+        # Accuracies go from 0.2 to 0.9 over 375 pixels, from 445 upwards: 0.8 is at 124, 0.3 at 391.
+        points = {y for y in range(75, 440) for x in range(85, 870) if image.getpixel((x, y)) in (_FRONT, _BEATEN)}
+        assert (min(points), max(points)) == pytest.approx((124 - 6, 391 + 6), abs=1), "points have a radius of 6"
+
+
+def test_precisions_of_different_pictures_are_not_compared_silently(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    one = with_precision(tmp_path / "one.tflite", 0.8)
+    other = with_precision(tmp_path / "other.tflite", 0.7, "cards, test")
+    options = ["--frames", "1", "--threads", "1", "--json", "--plot", str(tmp_path / "front.jpg")]
+    assert cli.main(["bench", str(one), str(other), *options]) == 0
+    captured = capsys.readouterr()
+    assert "do not compare: one.tflite on bananas, val, other.tflite on cards, test" in captured.err
+    assert len(json.loads(captured.out)["timings"]) == 2
+    assert (tmp_path / "front.jpg").is_file()
+
+
+def test_a_plot_without_any_precision_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    unknown = with_precision(tmp_path / "unknown.tflite", None)
+    assert cli.main(["bench", str(unknown), "--plot", str(tmp_path / "front.png")]) == 2
+    assert "--plot: unknown.tflite: no average precision was measured" in capsys.readouterr().err
+    assert not (tmp_path / "front.png").exists()
+
+
+def test_the_plot_does_not_replace_the_picture_to_detect_in(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    picture = tmp_path / "photo.png"
+    picture.write_bytes(b"a photo")
+    assert cli.main(["bench", "--source", str(picture), "--plot", str(picture)]) == 2
+    assert "--plot would overwrite the picture of --source" in capsys.readouterr().err
+    assert picture.read_bytes() == b"a photo"
+
+
 def test_the_table(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     from PIL import Image
 
@@ -121,6 +184,7 @@ def test_the_table(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         (["--warm-up", "-1"], "--warm-up must be a whole number from 0, got -1"),
         (["--threads", "0"], "num_threads must be a whole number from 1"),
         (["--size", "big"], "--size must be WIDTHxHEIGHT, such as 640x480, got 'big'"),
+        (["--plot", "front.txt"], "front.txt: cannot write this kind of picture; end the name in .png or .jpg"),
         (["--source", "none.jpg"], "none.jpg: no such picture"),
     ],
 )

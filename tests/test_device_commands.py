@@ -377,8 +377,9 @@ def test_a_signal_ends_it_within_two_seconds_with_whole_files(
     with kind(fps=30) as server:
         process = start("camera", "--source", server.url, "--headless", "--jsonl", "-", "--save-video", video)
         assert process.stdout is not None
-        for _ in range(5):
-            assert json.loads(process.stdout.readline())["detections"]
+        lines = [process.stdout.readline() for _ in range(5)]
+        assert all(lines), process.communicate(timeout=10)[1]  # it ended early, and says why
+        assert all(json.loads(line)["detections"] for line in lines)
         if state == "silent":  # The read that is under way can then not be interrupted.
             server.paused.set()
             time.sleep(0.2)

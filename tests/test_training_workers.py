@@ -49,6 +49,7 @@ OPTIONS += [
     "--box-loss=smooth_l1",
     "--optimizer=sgd",
     "--learning-rate=0.01",
+    "--anchors=book",
     "--input-size=64x64",
     "--width=0.25",
 ]

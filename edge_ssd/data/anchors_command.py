@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge_ssd.data.input_options import add_input_options
 from edge_ssd.data.source import add_data_options, data_source
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from edge_ssd.network import Level
 
-__all__ = ["add_to", "input_size", "run"]
+__all__ = ["add_to", "run"]
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -35,19 +36,9 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     )
     anchors.add_argument("folder", metavar="DIR", type=Path, help="a data set in any known format")
     add_data_options(anchors)
-    anchors.add_argument("--input-size", type=input_size, default=(256, 256), metavar="HxW", help="default 256x256")
-    anchors.add_argument("--resize", choices=("stretch", "letterbox"), default="stretch", help="default stretch")
+    add_input_options(anchors)
     anchors.add_argument("--seed", type=int, default=0, metavar="S", help="of the starts tried (default: %(default)s)")
     anchors.add_argument("--json", action="store_true", help="print JSON")
-
-
-def input_size(text: str) -> tuple[int, int]:
-    """(height, width) of a text such as "192x320"; raises ArgumentTypeError for another."""
-    height, _, width = text.lower().partition("x")
-    try:
-        return int(height), int(width)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected HEIGHTxWIDTH such as 256x256, got {text!r}") from None
 
 
 def run(args: argparse.Namespace) -> int:

@@ -14,8 +14,8 @@ from edge_ssd.evaluation.pictures import take_evenly
 from edge_ssd.network import InputSpec
 from edge_ssd.training.pictures import Pictures, load_pictures
 from edge_ssd.training.pipeline import augmented
-from edge_ssd.training.recipe import Recipe
-from edge_ssd.training.recipe_options import AUGMENTATION
+from edge_ssd.training.recipe import Recipe, book_recipe
+from edge_ssd.training.recipe_options import AUGMENTATION, recipe_field
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -24,14 +24,10 @@ __all__ = ["augmented_sheet"]
 
 _ROWS = 6
 _TOGETHER = 3  # columns that show all changes at once, as so many epochs would
+_FIELDS = {flag: recipe_field(flag) for flag in AUGMENTATION}
 _UNCHANGED: dict[str, Any] = {
-    "flip": False,
-    "vertical_flip": False,
-    "expand": 1.0,
-    "crop": False,
-    "zoom": 1.0,
-    "color": 0.0,
-}
+    name: getattr(book_recipe(), name) for name in _FIELDS.values()
+}  # the book changes nothing
 
 
 def augmented_sheet(dataset: Dataset, spec: InputSpec, recipe: Recipe) -> Image.Image:
@@ -41,8 +37,7 @@ def augmented_sheet(dataset: Dataset, spec: InputSpec, recipe: Recipe) -> Image.
     """
     pictures = load_pictures(take_evenly(dataset, min(_ROWS, len(dataset))), spec)
     columns = [("as it is", replace(recipe, **_UNCHANGED), 0)]
-    for flag in AUGMENTATION:
-        name = flag.replace("-", "_")
+    for flag, name in _FIELDS.items():
         strength = getattr(recipe, name)
         if strength != _UNCHANGED[name]:
             caption = flag if strength is True else f"{flag} {strength:g}"

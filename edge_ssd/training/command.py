@@ -6,14 +6,14 @@ import argparse
 import shlex
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from edge_ssd.data.anchors_command import input_size
 from edge_ssd.data.source import DataSource, add_data_options, data_source
 from edge_ssd.errors import SettingError
 from edge_ssd.network import NETWORKS, tiny_ssd
+from edge_ssd.training.network_options import add_network_options, given_network, network_table
 from edge_ssd.training.recipe import Recipe, book_recipe
-from edge_ssd.training.recipe_options import add_recipe_options, given_recipe
+from edge_ssd.training.recipe_options import add_recipe_options, given_recipe, option_names
 
 if TYPE_CHECKING:
     from edge_ssd.data.dataset import Dataset
@@ -38,9 +38,6 @@ examples:
   edge-ssd train --data bananas --out runs/book --recipe book
 """
 
-# What describes a network by itself, and overrides what its name says.
-_NETWORK_OPTIONS = ("input_size", "width", "convolution", "down_sampling", "head", "resize")
-
 # Where a data set has no validation split of its own.
 _HELD_OUT = 0.15
 
@@ -60,22 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "own validation split, or 0.15 where it has none)",
     )
 
-    network = parser.add_argument_group("network (with anchors that fit the data)", _networks())
-    network.add_argument("--network", choices=tuple(NETWORKS), help="which of these to train (default book)")
-    network.add_argument("--input-size", type=input_size, metavar="HxW", help="default 256x256")
-    network.add_argument("--width", type=float, metavar="FACTOR", help="channel multiplier, default 1")
-    network.add_argument(
-        "--convolution",
-        choices=("plain", "separable"),
-        help="separable ones cost an eighth: each channel by itself, then all of each pixel (default plain)",
-    )
-    network.add_argument(
-        "--down-sampling",
-        choices=("pool", "stride"),
-        help="halve maps at the end of a block by max pooling, or at its beginning by a stride (default pool)",
-    )
-    network.add_argument("--head", choices=("plain", "separable"), help="default plain")
-    network.add_argument("--resize", choices=("stretch", "letterbox"), help="default stretch")
+    network = parser.add_argument_group("network (with anchors that fit the data)", network_table())
+    add_network_options(parser, network)
     network.add_argument(
         "--anchors",
         choices=("book", "fit"),
@@ -123,13 +106,13 @@ def run(args: argparse.Namespace) -> int:
     from edge_ssd.training.history import HistoryRow
     from edge_ssd.training.run import RunConfig, load_run, train
 
-    changes, options = given_recipe(args), _given_options(args)
+    changes, options = given_recipe(args), given_network(args)
     if args.resume:
         if changes or args.start_from:
-            given = ", ".join(map(_flag, changes)) or "--from"
+            given = option_names(changes) or "--from"
             raise SettingError(f"a resumed run keeps its own recipe: leave out {given}, or start anew in another --out")
         if options or args.network:
-            given = ", ".join(map(_flag, [*(["network"] if args.network else []), *options]))
+            given = option_names([*(["network"] if args.network else []), *options])
             raise SettingError(f"a resumed run keeps its own network: leave out {given}, or start anew")
         if args.classes or args.format:
             raise SettingError("a resumed run keeps its own classes and format: leave out --classes and --format")
@@ -200,30 +183,6 @@ def run(args: argparse.Namespace) -> int:
     ]
     print(f"model: {model}{_which_epoch(args.out, recipe)}\nnext:  {shlex.join(map(str, following))}")
     return 0
-
-
-def _networks() -> str:
-    """What each name stands for, a line each, from the table itself."""
-    lines = ["The slowest first; an option that is given overrides what the name says."]
-    for name, options in NETWORKS.items():
-        given = (f"{_flag(option)} {_value(value)}" for option, value in options.items())
-        lines.append(f"  {name:7}{' '.join(given) or 'as in the book'}")
-    return "\n".join(lines)
-
-
-def _flag(option: str) -> str:
-    return "--" + option.replace("_", "-")
-
-
-def _value(value: object) -> str:
-    """A value as the command line takes it: 256x256 for a size."""
-    return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
-
-
-def _given_options(args: argparse.Namespace) -> dict[str, Any]:
-    """The options of :func:`~edge_ssd.network.tiny_ssd` that the command line gives, by name."""
-    given = {name: getattr(args, name) for name in _NETWORK_OPTIONS}
-    return {name: value for name, value in given.items() if value is not None}
 
 
 def _workers(strategy: str) -> Workers:

@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 
 from edge_ssd.data import command
-from edge_ssd.data.anchors_command import input_size
+from edge_ssd.data.input_options import add_input_options
 from edge_ssd.training.recipe import Recipe
-from edge_ssd.training.recipe_options import AUGMENTATION, add_recipe_options, given_recipe
+from edge_ssd.training.recipe_options import AUGMENTATION, add_recipe_options, given_recipe, option_names
 
 __all__ = ["add_arguments", "run"]
 
@@ -24,8 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="write a contact sheet of pictures as training shows them: each change by itself, then all together",
     )
-    group.add_argument("--input-size", type=input_size, default=(256, 256), metavar="HxW", help="default 256x256")
-    group.add_argument("--resize", choices=("stretch", "letterbox"), default="stretch", help="default stretch")
+    add_input_options(group)
     add_recipe_options(group, ("seed", *AUGMENTATION))
 
 
@@ -38,8 +37,9 @@ def run(args: argparse.Namespace) -> int:
         if changes:
             from edge_ssd.errors import SettingError
 
-            given = ", ".join("--" + name.replace("_", "-") for name in changes)
-            raise SettingError(f"{given}: this is for the sheet that --augmented FILE.png writes; name the file")
+            raise SettingError(
+                f"{option_names(changes)}: this is for the sheet that --augmented FILE.png writes; name the file"
+            )
         return command.run(args)
     from edge_ssd.data.inspect_command import check_picture_name
 
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
 def _write_sheet(args: argparse.Namespace, recipe: Recipe) -> None:
     from edge_ssd.training.quiet import quiet_tensorflow
 
-    quiet_tensorflow(lambda: None)
+    quiet_tensorflow()
     from edge_ssd.data.load import Split, available_splits, load_dataset
     from edge_ssd.data.source import data_source
     from edge_ssd.files import atomic_path

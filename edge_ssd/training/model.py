@@ -99,12 +99,10 @@ def base_net(
     **options: Any,
 ) -> keras.Sequential:
     """The first feature map: one down-sampling block per entry of ``channels``."""
-    kinds: list[tuple[Convolution, Convolution]] = [(convolution, convolution)] * len(channels)
-    kinds[0] = ("plain", convolution)  # three channels by themselves have little to say
-    blocks = [
-        down_sample_blk(count, kind, down_sampling, name=f"block_{i}")
-        for i, (count, kind) in enumerate(zip(channels, kinds, strict=True))
-    ]
+    blocks = []
+    for i, count in enumerate(channels):
+        first: Convolution = convolution if i else "plain"  # three channels by themselves have little to say
+        blocks.append(down_sample_blk(count, (first, convolution), down_sampling, name=f"block_{i}"))
     return keras.Sequential(blocks, **options)
 
 
@@ -132,9 +130,10 @@ class TinySSD(keras.Model):
         self.scaling = layers.Rescaling(network.input.scale, network.input.offset, name="scaling")
         self.blocks = [get_blk(i, network) for i in range(len(network.levels))]
         # What a level's two heads share: nothing, or the 3×3 part of separable convolutions.
-        shared = [depthwise() if network.head == "separable" else [] for _ in network.levels]
-        self.head_stems = [keras.Sequential(parts, name=f"head_{i}") for i, parts in enumerate(shared) if parts]
-        size = 1 if self.head_stems else 3
+        separable = network.head == "separable"
+        levels = range(len(network.levels))
+        self.head_stems = [keras.Sequential(depthwise(), name=f"head_{i}") for i in levels] if separable else []
+        size = 1 if separable else 3
         self.cls_predictors = [
             cls_predictor(level.anchors_per_cell, network.num_classes, size, name=f"classes_{i}")
             for i, level in enumerate(network.levels)

@@ -8,7 +8,7 @@ from typing import Any
 
 from edge_ssd.training.recipe import Recipe, book_recipe
 
-__all__ = ["AUGMENTATION", "add_recipe_options", "given_recipe"]
+__all__ = ["AUGMENTATION", "add_recipe_options", "given_recipe", "option_names", "recipe_field"]
 
 AUGMENTATION = ("flip", "vertical-flip", "expand", "crop", "zoom", "color")
 """The options that change what the network sees, in the order in which they are applied."""
@@ -68,16 +68,22 @@ def add_recipe_options(group: argparse._ArgumentGroup, flags: Iterable[str] = tu
     """Declare ``flags``; the help of each says its default and the book's value."""
     default, book = Recipe(), book_recipe()
     for flag in flags:
-        options, name = _FLAGS[flag], _field(flag)
+        options, name = _FLAGS[flag], recipe_field(flag)
         values = f"(default {getattr(default, name)}; book {getattr(book, name)})"
         group.add_argument(f"--{flag}", **{**options, "help": f"{options.get('help', '')} {values}".strip()})
 
 
 def given_recipe(args: argparse.Namespace) -> dict[str, Any]:
     """The fields that the command line gives, by name."""
-    given = {_field(flag): getattr(args, _field(flag), None) for flag in _FLAGS}
+    given = {(name := recipe_field(flag)): getattr(args, name, None) for flag in _FLAGS}
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _field(flag: str) -> str:
+def option_names(fields: Iterable[str]) -> str:
+    """Fields of a recipe as the command line calls them, for a message."""
+    return ", ".join("--" + name.replace("_", "-") for name in fields)
+
+
+def recipe_field(flag: str) -> str:
+    """The recipe's field that an option of the command line sets."""
     return flag.replace("-", "_")

@@ -1,8 +1,8 @@
 """Runs in the emulated Python under the counting plug-in: each stage of a detection between two markers.
 
-The frame is the picture that the shipped model carries, enlarged to 640×480: it holds what the model looks for, and is
-the same everywhere. Each stage is called a few times before it counts: the first calls allocate, pack weights, and
-import what is imported late. One JSON line on stdout says what was run.
+The model is the one that is named, or the shipped one. The frame is the picture that it carries, enlarged to 640×480:
+it holds what the model looks for, and is the same everywhere. Each stage is called a few times before it counts: the
+first calls allocate, pack weights, and import what is imported late. One JSON line on stdout says what was run.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ import hashlib
 import json
 import os
 import platform
+import sys
 from collections.abc import Callable
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,7 +33,8 @@ FRAME = (640, 480)
 
 
 def main() -> None:
-    bundle = read_bundle(default_model())
+    path = Path(sys.argv[1]) if sys.argv[1:] else default_model()
+    bundle = read_bundle(path)
     network, defaults = bundle.network, bundle.defaults
     small = Image.fromarray(bundle.selftest.image)
     frame = np.asarray(small.resize(FRAME, Image.Resampling.BICUBIC))
@@ -71,7 +74,7 @@ def main() -> None:
         json.dumps(
             {
                 "repeats": {name: repeats for name, (_, repeats, _) in stages.items()},
-                "model": hashlib.sha256(default_model().read_bytes()).hexdigest(),
+                "model": hashlib.sha256(path.read_bytes()).hexdigest(),
                 "interpreter": f"{interpreter.backend} {version(interpreter.backend)}",
                 "python": platform.python_version(),
                 "numpy": version("numpy"),

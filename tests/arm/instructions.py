@@ -58,13 +58,17 @@ def plugin() -> Path:
     return path
 
 
-def count_instructions(cpu: str) -> Count:
-    """Count on one of :data:`arm.fetch.CPUS`; the lane must be fetched and have the project installed."""
+def count_instructions(cpu: str, model: Path | None = None) -> Count:
+    """Count on one of :data:`arm.fetch.CPUS`; the lane must be fetched and have the project installed.
+
+    ``model`` is the bundle that detects, by default the shipped one.
+    """
     if cpu not in CPUS:
         raise ValueError(f"cpu must be one of {', '.join(CPUS)}, got {cpu!r}")
     out = ARM / f"count-{cpu}.txt"
     done = LANE.run(
         Path(__file__).with_name("guest_stages.py"),
+        *([] if model is None else [model.resolve()]),
         cpu=cpu,
         root=cpu_root(LANE, cpu),
         plugin=f"{plugin()},out={out},marker={_GETPPID}",

@@ -22,7 +22,7 @@ from arm.instructions import LANE, STAGES, TABLE, Count, count_instructions
 from arm.lanes import REPOSITORY
 from arm.project_wheel import build_wheel
 
-__all__ = ["markdown", "rewrite"]
+__all__ = ["markdown", "prepare", "rewrite"]
 
 PAGE = REPOSITORY / "docs" / "arm.md"
 _BOARDS = {"cortex-a53": "Pi 3, Zero 2", "cortex-a72": "Pi 4", "cortex-a76": "Pi 5"}
@@ -37,9 +37,7 @@ def main() -> int:
     if arguments.write and set(cpus) != set(CPUS):
         parser.error("--write needs all CPUs")
     try:
-        fetch(LANE)
-        with tempfile.TemporaryDirectory() as folder:
-            install_project(LANE, build_wheel(Path(folder) / "build"))
+        prepare()
         counts = [count_instructions(cpu) for cpu in cpus]
     except Unavailable as error:
         print(f"measure: {error}", file=sys.stderr)
@@ -50,6 +48,13 @@ def main() -> int:
     if arguments.write:
         write(counts)
     return 0
+
+
+def prepare() -> None:
+    """Fetch the lane and install the working tree in it; raises :class:`Unavailable` where that cannot be."""
+    fetch(LANE)
+    with tempfile.TemporaryDirectory() as folder:
+        install_project(LANE, build_wheel(Path(folder) / "build"))
 
 
 def markdown(instructions: dict[str, dict[str, int]]) -> str:

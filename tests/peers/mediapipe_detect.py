@@ -20,14 +20,17 @@ def main() -> None:
     with vision.ObjectDetector.create_from_options(options) as detector, np.load(pictures) as arrays:
         for name in sorted(arrays):
             image = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=arrays[name])
-            results.append([as_dict(detection) for detection in detector.detect(image).detections])
+            results.append([found for detection in detector.detect(image).detections for found in as_dicts(detection)])
     print(json.dumps(results))
 
 
-def as_dict(detection) -> dict:
-    (category,), box = detection.categories, detection.bounding_box
+def as_dicts(detection) -> list[dict]:
+    """A box of which several classes are sure is one detection of several categories there."""
+    box = detection.bounding_box
     corners = [box.origin_x, box.origin_y, box.origin_x + box.width, box.origin_y + box.height]
-    return {"label": category.category_name, "score": category.score, "box": corners}
+    return [
+        {"label": category.category_name, "score": category.score, "box": corners} for category in detection.categories
+    ]
 
 
 main()

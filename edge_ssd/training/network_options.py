@@ -1,0 +1,52 @@
+"""The network as options of a command line: a name, and what is to differ from what the name says."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from edge_ssd.data.input_options import add_input_options
+from edge_ssd.network import NETWORKS
+from edge_ssd.training.recipe_options import option_names
+
+__all__ = ["add_network_options", "given_network", "network_table"]
+
+_OPTIONS = ("input_size", "width", "convolution", "down_sampling", "head", "resize")
+
+
+def add_network_options(parser: argparse.ArgumentParser, group: argparse._ArgumentGroup) -> None:
+    """Declare ``--network`` and the options that override it; none of them has a default of its own."""
+    group.add_argument("--network", choices=tuple(NETWORKS), help="which of these to train (default book)")
+    add_input_options(group)
+    group.add_argument("--width", type=float, metavar="FACTOR", help="channel multiplier, default 1")
+    group.add_argument(
+        "--convolution",
+        choices=("plain", "separable"),
+        help="separable ones cost an eighth: each channel by itself, then all of each pixel (default plain)",
+    )
+    group.add_argument(
+        "--down-sampling",
+        choices=("pool", "stride"),
+        help="halve maps at the end of a block by max pooling, or at its beginning by a stride (default pool)",
+    )
+    group.add_argument("--head", choices=("plain", "separable"), help="default plain")
+    parser.set_defaults(**dict.fromkeys(_OPTIONS))
+
+
+def given_network(args: argparse.Namespace) -> dict[str, Any]:
+    """The options of :func:`~edge_ssd.network.tiny_ssd` that the command line gives, by name."""
+    return {name: getattr(args, name) for name in _OPTIONS if getattr(args, name) is not None}
+
+
+def network_table() -> str:
+    """What each name stands for, a line each."""
+    lines = ["The slowest first; an option that is given overrides what the name says."]
+    for name, options in NETWORKS.items():
+        given = (f"{option_names([option])} {_text(value)}" for option, value in options.items())
+        lines.append(f"  {name:7}{' '.join(given) or 'as in the book'}")
+    return "\n".join(lines)
+
+
+def _text(value: object) -> str:
+    """A value as the command line takes it: 256x256 for a size."""
+    return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -1,0 +1,95 @@
+"""The front's tables, estimates and picture, from numbers chosen by hand; the script itself is run by hand."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import REPOSITORY
+
+# Behind the tests' own folder: some names are in both.
+sys.path.append(str(REPOSITORY / "tests" / "benchmarks"))
+
+from front import VARIANTS, Row, estimates, points, table
+from front_boards import BOARDS, Board, frames_per_second
+from front_costs import Costs, count_kept
+from front_curve import draw_curve
+
+from device_apps.front_picture import Point
+from edge_ssd import cli
+
+
+def facts(ap: float, int8: float) -> dict:
+    return {"float": {"ap": ap, "ap50": 1.0}, "quantized": {"ap": int8, "ap50": 0.99}, "loss": ap - int8}
+
+
+def counted(millions: int) -> dict[str, dict[str, int]]:
+    stages = {"invoke": millions * 10**6, "all but invoke": 20 * 10**6}
+    return dict.fromkeys(("cortex-a53", "cortex-a72", "cortex-a76"), stages)
+
+
+def rows(arm: bool) -> list[Row]:
+    book = Costs(1_230_000, 1_012_360, 976_628_736, {1: 6.0, 2: 3.0}, {1: 1.0, 2: 1.0}, 70_000_000, {})
+    half = Costs(250_000, 60_000, 100_000_000, {1: 1.5, 2: 1.5}, {1: 0.25, 2: 0.5}, None, {})
+    if arm:
+        book = Costs(*list(vars(book).values())[:-1], counted(300))
+        half = Costs(*list(vars(half).values())[:-1], counted(60))
+    return [("book", facts(0.79, 0.786), book), ("half", facts(0.75, 0.7475), half)]
+
+
+def test_the_table() -> None:
+    assert table(rows(arm=False)).splitlines() == [
+        "| network | AP | AP50 | int8 AP | int8 AP50 | lost | parameters | multiply-adds | file | ms, 1 thread "
+        "| ms, 2 threads | memory |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| book | 0.790 | 1.000 | 0.786 | 0.990 | 0.0040 | 1,012,360 | 0.977 G | 1.23 MB | 6.00 (1.00×) | 3.00 (1.00×) "
+        "| 70 MB |",
+        "| half | 0.750 | 1.000 | 0.748 | 0.990 | 0.0025 | 60,000 | 0.100 G | 0.25 MB | 1.50 (0.25×) | 1.50 (0.50×) "
+        "| unknown |",
+    ]
+    head, _, _, half = table(rows(arm=True)).splitlines()
+    assert "| M instructions, A53 | M instructions, A72 | M instructions, A76 | memory |" in head
+    assert half.endswith("| 60.0 (0.20×) | 60.0 (0.20×) | 60.0 (0.20×) | unknown |")
+
+
+def test_frames_a_second_are_cycles_by_instructions() -> None:
+    # 1.5 · 10⁹ cycles a second, two instructions each, of 300 million for the network and 20 million around it.
+    assert frames_per_second(Board("x", "cortex-a72", 1.5, 2.0), counted(300)) == pytest.approx(9.375)
+    assert {board.cpu for board in BOARDS} == set(counted(1))
+    head, _, book, half = estimates(rows(arm=True)).splitlines()
+    assert head.startswith("| estimated frames a second, one core | Pi Zero 2 W (1 GHz, 0.8 a cycle) |")
+    assert book == "| book | 2.5 | 3.0 | 7.0 | 15.0 |"
+    assert half == "| half | 10.0 | 12.0 | 28.1 | 60.0 |"
+
+
+def test_the_picture(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    from PIL import Image
+
+    timed = [Point("book", 6.0, 0.786), Point("half", 1.5, 0.7475)]
+    assert points(rows(arm=False)) == (timed, "ms, one thread (the network alone)")
+    shown, label = points(rows(arm=True))
+    assert shown == [Point("book", 300.0, 0.786), Point("half", 60.0, 0.7475)]
+    assert label == "millions of instructions on a Cortex-A72 (the network alone)"
+    draw_curve(shown, label, tmp_path / "front.png")
+    with Image.open(tmp_path / "front.png") as image:
+        assert image.size == (960, 540)
+
+
+def test_a_count_is_kept_as_long_as_the_bundle_is_the_same(tmp_path: Path) -> None:
+    bundle = tmp_path / "model.tflite"
+    bundle.write_bytes(b"a model")
+    kept = {"model": hashlib.sha256(b"a model").hexdigest(), "instructions": counted(5)}
+    (tmp_path / "instructions.json").write_text(json.dumps(kept))
+    assert count_kept(bundle) == counted(5)
+
+
+def test_variants_are_options_of_train() -> None:
+    parser = cli.command_parser("train")
+    described = [parser.parse_args(["--data", "d", "--out", "o", *options]) for options in VARIANTS.values()]
+    kinds = [(each.down_sampling, each.convolution, each.head, each.width) for each in described]
+    assert len(set(kinds)) == len(VARIANTS)
+    assert next(iter(VARIANTS.values())) == [], "the first, which the others are compared with, is the book's"
