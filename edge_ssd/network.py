@@ -7,6 +7,7 @@ Nothing else in the project states any of these.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, cast
@@ -38,6 +39,7 @@ DownSampling = Literal["pool", "stride"]
 # d2l, "Single Shot Multibox Detection": one row per level.
 BOOK_SIZES = ((0.2, 0.272), (0.37, 0.447), (0.54, 0.619), (0.71, 0.79), (0.88, 0.961))
 BOOK_RATIOS = (1.0, 2.0, 0.5)
+_BOOK_BASE, _BOOK_BLOCK, _BOOK_CONVOLUTIONS = (16, 32, 64), 128, 2
 
 NETWORKS: Mapping[str, Mapping[str, Any]] = {
     "book": {},
@@ -121,8 +123,9 @@ class Network:
 
     Attributes:
         labels: class names; class id ``i`` is ``labels[i]``. Background has no id.
-        base_channels: channels of the base net's down-sampling blocks.
-        block_channels: channels of each down-sampling block after the base net.
+        base_channels: channels of the base net's down-sampling blocks, the stem first; the last gives the first level.
+        block_channels: channels of each down-sampling block after the base net, one per further level.
+        block_convolutions: 3×3 convolutions in each block.
         convolution: "plain" is the book's; "separable" convolutions are a 3×3 one of each channel by itself and a 1×1
             one of all (Howard et al., 2017), except the first, which sees three channels only.
         down_sampling: a block halves its map at its end, by max pooling ("pool", the book's), or at its beginning, by
@@ -134,8 +137,9 @@ class Network:
     levels: tuple[Level, ...]
     input: InputSpec = field(default_factory=InputSpec)
     coding: BoxCoding = field(default_factory=BoxCoding)
-    base_channels: tuple[int, ...] = (16, 32, 64)
-    block_channels: tuple[int, ...] = (128, 128, 128)
+    base_channels: tuple[int, ...] = _BOOK_BASE
+    block_channels: tuple[int, ...] = (_BOOK_BLOCK,) * 3
+    block_convolutions: int = _BOOK_CONVOLUTIONS
     convolution: Convolution = "plain"
     down_sampling: DownSampling = "pool"
     head: Convolution = "plain"
@@ -150,6 +154,10 @@ class Network:
         for name, channels in (("base_channels", self.base_channels), ("block_channels", self.block_channels)):
             if not channels or not all(_is_int(value) and 1 <= value <= 4096 for value in channels):
                 raise NetworkError(f"{name} must be whole numbers from 1 to 4096, got {channels!r}")
+        if not _is_int(self.block_convolutions) or not 1 <= self.block_convolutions <= 16:
+            raise NetworkError(
+                f"block_convolutions must be a whole number from 1 to 16, got {self.block_convolutions!r}"
+            )
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise NetworkError(f"{name} must be one of {', '.join(choices)}; got {getattr(self, name)!r}")
@@ -193,6 +201,7 @@ class Network:
                 base_channels=_listed(data["base_channels"]),
                 block_channels=_listed(data["block_channels"]),
                 # Descriptions older than these fields are of the book's kind.
+                block_convolutions=data.get("block_convolutions", _BOOK_CONVOLUTIONS),
                 **{name: data.get(name, choices[0]) for name, choices in _CHOICES.items()},
             )
         except (KeyError, TypeError, ValueError, OverflowError) as error:
@@ -206,7 +215,10 @@ def tiny_ssd(
     *,
     input_size: tuple[int, int] = (256, 256),
     width: float = 1.0,
-    sizes: Sequence[Sequence[float]] = BOOK_SIZES,
+    base_channels: Sequence[int] = _BOOK_BASE,
+    block_channels: Sequence[int] | None = None,
+    block_convolutions: int = _BOOK_CONVOLUTIONS,
+    sizes: Sequence[Sequence[float]] | None = None,
     ratios: Sequence[float] | Sequence[Sequence[float]] = BOOK_RATIOS,
     input_scale: float = 1 / 255,
     resize: ResizeMode = "stretch",
@@ -220,7 +232,11 @@ def tiny_ssd(
         labels: class names.
         input_size: (height, width) in pixels.
         width: channel multiplier; 0.5 halves every layer (rounded to multiples of 8).
-        sizes: anchor sizes, one row per level.
+        base_channels, block_channels: of each block before and after the first level, before ``width`` is applied;
+            a block more makes a level more. Without ``block_channels`` there are as many blocks, of 128 channels, as
+            ``sizes`` has levels for.
+        block_convolutions: 3×3 convolutions in each block.
+        sizes: anchor sizes, one row per level; without them the book's, or what its rule gives for as many levels.
         ratios: anchor ratios, one row for all levels or one row per level.
         input_scale: what a pixel is multiplied with inside the network; 1 is the book's.
         resize: how pictures of another shape are brought to ``input_size``.
@@ -232,11 +248,19 @@ def tiny_ssd(
     def scaled(channels: int) -> int:
         return max(8, round(channels * width / 8) * 8) if width != 1 else channels
 
-    base, blocks = (16, 32, 64), (128,) * (len(sizes) - 2)
-    maps = _map_sizes(input_size, len(base), len(blocks), down_sampling)
+    if not base_channels:
+        raise NetworkError("base_channels must name the channels of one block at least")
+    if block_channels is None:
+        block_channels = [_BOOK_BLOCK] * (3 if sizes is None else len(sizes) - 2)
+    if sizes is None:
+        sizes = _book_sizes(len(block_channels) + 2)
+    maps = _map_sizes(input_size, len(base_channels), len(block_channels), down_sampling)
     rows = ratios if isinstance(ratios[0], Sequence) else [ratios] * len(maps)
-    if len(sizes) < 3 or len(rows) != len(maps):
-        raise NetworkError(f"need at least 3 rows of sizes and as many of ratios, got {len(sizes)} and {len(rows)}")
+    if not len(maps) == len(sizes) == len(rows) >= 3:
+        raise NetworkError(
+            f"need at least 3 levels, and a row of sizes and of ratios for each: got {len(block_channels)} blocks for "
+            f"{len(block_channels) + 2} levels, {len(sizes)} rows of sizes, {len(rows)} of ratios"
+        )
     return Network(
         labels=tuple(labels),
         levels=tuple(
@@ -244,8 +268,9 @@ def tiny_ssd(
             for (height, cells), size, ratio in zip(maps, sizes, rows, strict=True)
         ),
         input=InputSpec(*input_size, scale=input_scale, resize=resize),
-        base_channels=tuple(scaled(channels) for channels in base),
-        block_channels=tuple(scaled(channels) for channels in blocks),
+        base_channels=tuple(scaled(channels) for channels in base_channels),
+        block_channels=tuple(scaled(channels) for channels in block_channels),
+        block_convolutions=block_convolutions,
         convolution=convolution,
         down_sampling=down_sampling,
         head=head,
@@ -266,6 +291,15 @@ def _map_sizes(
         if done >= num_base:
             maps.append((height, width))
     return [*maps, (1, 1)]
+
+
+def _book_sizes(num_levels: int) -> Sequence[Sequence[float]]:
+    """The book's anchor sizes, by their rule: from 0.2 to 0.88 in equal steps, and means of neighbours beside them."""
+    if num_levels == len(BOOK_SIZES) or num_levels < 3:
+        return BOOK_SIZES
+    step = (0.88 - 0.2) / (num_levels - 1)
+    first = [0.2 + step * level for level in range(num_levels + 1)]
+    return [(round(size, 3), round((size * after) ** 0.5, 3)) for size, after in itertools.pairwise(first)]
 
 
 def _floats(values: Sequence[float]) -> tuple[float, ...]:

@@ -49,9 +49,24 @@ def test_faster_kinds_say_so_and_the_books_is_the_default() -> None:
     assert Network.from_dict(through_json(fast)) == fast
     # Descriptions that were written before there were kinds are of the book's.
     old = {
-        key: value for key, value in through_json(book).items() if key not in ("convolution", "down_sampling", "head")
+        key: value
+        for key, value in through_json(book).items()
+        if key not in ("convolution", "down_sampling", "head", "block_convolutions")
     }
     assert Network.from_dict(old) == book
+
+
+def test_blocks_may_be_more_or_fewer() -> None:
+    network = tiny_ssd(["a"], base_channels=(8, 24), block_channels=(48, 64), width=2, block_convolutions=1)
+    assert (network.base_channels, network.block_channels) == ((16, 48), (96, 128))
+    assert [level.height for level in network.levels] == [64, 32, 16, 1]
+    assert Network.from_dict(through_json(network)) == network
+
+
+def test_anchor_sizes_of_any_number_of_levels_follow_the_books_rule() -> None:
+    five, four = tiny_ssd(["a"]), tiny_ssd(["a"], block_channels=(128, 128))
+    assert tuple(level.sizes for level in five.levels) == BOOK_SIZES
+    assert [level.sizes for level in four.levels] == [(0.2, 0.292), (0.427, 0.528), (0.653, 0.758), (0.88, 0.987)]
 
 
 def test_names_stand_for_options_and_book_for_none() -> None:
@@ -107,6 +122,13 @@ def test_round_trip_through_json(
         (lambda: tiny_ssd(["a"], sizes=BOOK_SIZES[:2]), "at least 3"),
         (lambda: tiny_ssd(["a"], ratios=[(1.0,), (2.0,)]), "2"),
         (lambda: tiny_ssd(["a"], input_scale=0), "scale"),
+        (lambda: tiny_ssd(["a"], base_channels=()), "base_channels"),
+        (lambda: tiny_ssd(["a"], block_channels=()), "at least 3"),
+        (lambda: tiny_ssd(["a"], block_channels=(0,)), "block_channels"),
+        (lambda: tiny_ssd(["a"], block_channels=(8,) * 9), "too small"),
+        (lambda: tiny_ssd(["a"], block_channels=(8,), sizes=BOOK_SIZES), "5 rows of sizes"),
+        (lambda: tiny_ssd(["a"], block_convolutions=0), "block_convolutions"),
+        (lambda: tiny_ssd(["a"], block_convolutions=1.5), "block_convolutions"),  # type: ignore[arg-type]
         (lambda: tiny_ssd(["a"], convolution="dilated"), "convolution must be one of plain, separable"),
         (lambda: tiny_ssd(["a"], down_sampling="none"), "down_sampling must be one of pool, stride"),
         (lambda: tiny_ssd(["a"], head=["plain"]), "head must be one of plain, separable"),
@@ -123,12 +145,16 @@ def test_what_cannot_be_is_refused(build: Callable[[], object], message: str) ->
 
 
 @pytest.mark.parametrize(
-    "key", ["labels", "levels", "input", "coding", "base_channels", "block_channels", "down_sampling"]
+    "key",
+    ["labels", "levels", "input", "coding", "base_channels", "block_channels", "block_convolutions", "down_sampling"],
 )
 @pytest.mark.parametrize("value", [None, 7, "text", "cat", [], {}, [None], {"height": "x"}, [[1]], float("nan")])
 def test_a_foreign_description_is_refused(key: str, value: object) -> None:
     data = through_json(tiny_ssd(["banana"]))
     data[key] = value
+    if (key, value) == ("block_convolutions", 7):
+        assert Network.from_dict(data).block_convolutions == 7
+        return
     if value == {} and key in ("coding", "input"):  # their defaults are the book's
         assert getattr(Network.from_dict(data), key) == {"coding": BoxCoding(), "input": InputSpec()}[key]
         return

@@ -93,6 +93,14 @@ def test_other_kinds_fill_their_levels(convolution: Literal["plain", "separable"
         assert boxes.shape == (1, level.height, level.width, 16)
 
 
+def test_blocks_have_as_many_convolutions_as_described() -> None:
+    network = tiny_ssd(["a"], input_size=(64, 64), base_channels=(8, 8), block_channels=(8,), block_convolutions=3)
+    model = TinySSD(network)
+    kernels = [weight for weight in model.trainable_weights if weight.path.endswith("kernel")]
+    assert len(kernels) == 3 * 3 + 2 * len(network.levels)
+    assert model(np.zeros((1, 64, 64, 3), np.uint8))[0].shape == (1, network.num_anchors, 2)
+
+
 def test_scaling_is_part_of_the_model() -> None:
     picture = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3)).astype(np.uint8)
     model = TinySSD(SMALL)

@@ -96,23 +96,31 @@ def base_net(
     channels: Sequence[int] = (16, 32, 64),
     convolution: Convolution = "plain",
     down_sampling: DownSampling = "pool",
+    block_convolutions: int = 2,
     **options: Any,
 ) -> keras.Sequential:
     """The first feature map: one down-sampling block per entry of ``channels``."""
     blocks = []
     for i, count in enumerate(channels):
         first: Convolution = convolution if i else "plain"  # three channels by themselves have little to say
-        blocks.append(down_sample_blk(count, (first, convolution), down_sampling, name=f"block_{i}"))
+        kinds = (first, *[convolution] * (block_convolutions - 1))
+        blocks.append(down_sample_blk(count, kinds, down_sampling, name=f"block_{i}"))
     return keras.Sequential(blocks, **options)
 
 
 def get_blk(i: int, network: Network) -> layers.Layer:
     """Block ``i`` of the pyramid: the base net, then down-sampling blocks, then a global max pool."""
     if i == 0:
-        return base_net(network.base_channels, network.convolution, network.down_sampling, name="base_net")
+        return base_net(
+            network.base_channels,
+            network.convolution,
+            network.down_sampling,
+            network.block_convolutions,
+            name="base_net",
+        )
     if i == len(network.levels) - 1:
         return layers.GlobalMaxPool2D(keepdims=True, name="global_max_pool")
-    kinds = (network.convolution, network.convolution)
+    kinds = [network.convolution] * network.block_convolutions
     return down_sample_blk(network.block_channels[i - 1], kinds, network.down_sampling, name=f"down_sample_{i}")
 
 
