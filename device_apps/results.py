@@ -6,7 +6,6 @@ import threading
 import time
 from typing import Protocol
 
-from device_apps.overlay import draw
 from device_apps.sources.frames import Frame, Image
 from edge_ssd.runtime.detections import Detections
 
@@ -37,6 +36,9 @@ class Result:
         """
         with self._drawing:
             if self._annotated is None:
+                # Here and not at the top: a board that shows nobody its pictures keeps two megabytes.
+                from device_apps.overlay import draw
+
                 start = time.perf_counter()
                 self._annotated = draw(self.frame.image, self.detections)
                 self.milliseconds["draw"] = (time.perf_counter() - start) * 1e3

@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
-import ssl
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
+
+if TYPE_CHECKING:
+    import ssl
 
 __all__ = ["why_no_stream", "without_password"]
 
@@ -76,6 +79,8 @@ def _status(parts: SplitResult, host: str, port: int) -> str | None:
 
 def _unverified() -> ssl.SSLContext:
     """Cameras sign their own certificates, and no secret is sent to them here."""
+    import ssl  # a megabyte that only this diagnosis needs
+
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
