@@ -121,6 +121,34 @@ def test_chosen_classes_and_fitted_anchors_are_kept(
     assert "unknown class 'fork'; expected one of: cutter" in one_line(capsys)
 
 
+def test_channels_are_numbers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--data=data", f"--out={tmp_path / 'run'}", "--base-channels=16,b"]) == 2
+    assert "expected numbers such as 16,32,64, got '16,b'" in capsys.readouterr().err
+
+
+def test_a_teacher_gives_its_anchors_and_is_remembered(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert main(["train", f"--data={data}", f"--out={first}", "--epochs=1", "--anchors=book", *SMALL]) == 0
+    teacher = ["--teacher", str(first / "model.keras")]
+    taught = ["train", f"--data={data}", f"--out={second}", "--epochs=1", "--network=nano", *teacher, *SMALL]
+    assert main(taught) == 0
+    assert load_run(second).teacher == first / "model.keras"
+    assert load_run(second).network.levels == load_run(first).network.levels
+    moved = tmp_path / "moved.keras"
+    (first / "model.keras").rename(moved)
+    capsys.readouterr()
+    assert main(["train", f"--out={second}", "--resume"]) == 2
+    assert "model.keras: no such file" in one_line(capsys)
+    assert main(["train", f"--out={second}", "--resume", f"--teacher={moved}"]) == 0
+    assert main(["train", f"--out={first}", "--resume", f"--teacher={moved}"]) == 2
+    assert "is trained without a teacher" in one_line(capsys)
+    other = ["train", f"--data={data}", f"--out={tmp_path / 'other'}", f"--teacher={moved}", "--input-size=96x96"]
+    assert main(other) == 2
+    assert "its feature maps are [(" in one_line(capsys)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -134,6 +162,10 @@ def test_chosen_classes_and_fitted_anchors_are_kept(
         (["--data={data}", "--input-scale=0"], "input scale"),
         (["--data={data}", "--assignment=fixed"], "'quality' needs assignment 'dynamic'"),
         (["--data={data}", "--from=nothing.keras"], "nothing.keras: no such file"),
+        (["--data={data}", "--teacher=nothing.keras"], "nothing.keras: no such file"),
+        (["--data={data}", "--teacher=nothing.keras", "--anchors=fit"], "the anchors are the teacher's"),
+        (["--data={data}", "--teacher-weight=0"], "teacher_weight must be a positive number"),
+        (["--data={data}", "--block-channels=8,8,8,8,8,8"], "too small"),
         (["--resume"], "no training run to resume"),
         (["--resume", "--network=small"], "leave out --network"),
         (["--resume", "--epochs=5"], "leave out --epochs"),

@@ -34,7 +34,7 @@ examples:
   edge-ssd train --data pictures --out runs/first --resume
   edge-ssd train --data pictures --classes fork,knife --anchors book --out runs/cutlery
   edge-ssd train --data pictures --out runs/tuned --from runs/first/model.keras --epochs 10
-  edge-ssd train --data pictures --out runs/nano --network nano
+  edge-ssd train --data pictures --out runs/nano --network nano --teacher runs/first/model.keras
   edge-ssd train --data bananas --out runs/book --recipe book
 """
 
@@ -49,6 +49,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of this run")
     parser.add_argument("--resume", action="store_true", help="go on with the run in RUN, by its own recipe")
     parser.add_argument("--from", dest="start_from", type=Path, metavar="MODEL.keras", help="start from these weights")
+    parser.add_argument(
+        "--teacher",
+        type=Path,
+        metavar="MODEL.keras",
+        help="learn from this trained model too, a larger network on the same data; its anchors are taken over (with "
+        "--resume: if it moved)",
+    )
     parser.add_argument(
         "--validation-split",
         type=float,
@@ -119,12 +126,18 @@ def run(args: argparse.Namespace) -> int:
         config = load_run(args.out)
         if args.data is not None:
             config = replace(config, data=replace(config.data, folder=args.data))
+        if args.teacher is not None:
+            if config.teacher is None:
+                raise SettingError(f"{args.out} is trained without a teacher: leave out --teacher, or start anew")
+            config = replace(config, teacher=args.teacher)
         training, validation = _datasets(
             config.data, config.validation_split, config.recipe.seed, config.network.labels
         )
     else:
         if args.data is None:
             raise SettingError("--data is missing: name the folder of labelled pictures to train on")
+        if args.teacher is not None and args.anchors:
+            raise SettingError("the anchors are the teacher's: leave out --anchors, or --teacher")
         recipe = replace(book_recipe() if args.recipe == "book" else Recipe(), **changes)
         source = data_source(args)
         share = _held_out_share(source, args.validation_split)
@@ -134,9 +147,11 @@ def run(args: argparse.Namespace) -> int:
         if scale is None:
             scale = 1.0 if args.recipe == "book" else 1 / 255
         network = tiny_ssd(training.labels, input_scale=scale, **{**NETWORKS[args.network or "book"], **options})
-        if (args.anchors or ("book" if args.recipe == "book" else "fit")) == "fit":
+        if args.teacher is not None:
+            network = _with_anchors_of(args.teacher, network)
+        elif (args.anchors or ("book" if args.recipe == "book" else "fit")) == "fit":
             network = _with_fitted_anchors(network, training, validation, recipe.seed)
-        config = RunConfig(network, recipe, source, share)
+        config = RunConfig(network, recipe, source, share, args.teacher)
     network, recipe = config.network, config.recipe
     for notice in dict.fromkeys((*training.notices, *validation.notices)):
         print(f"note: {notice}")
@@ -232,6 +247,17 @@ def _datasets(
     if share is None:
         return training, load_dataset(folder, "val", labels=training.labels)
     return split_dataset(training, 1 - share, seed)
+
+
+def _with_anchors_of(teacher: Path, network: Network) -> Network:
+    """The network with its teacher's anchors, without which they could not speak of the same."""
+    from edge_ssd.training.model import load_tiny_ssd
+
+    levels = load_tiny_ssd(teacher).network.levels
+    theirs, ours = ([(level.height, level.width) for level in each] for each in (levels, network.levels))
+    if theirs != ours:
+        raise SettingError(f"{teacher}: its feature maps are {theirs}, those of the network that is to learn {ours}")
+    return replace(network, levels=levels)
 
 
 def _with_fitted_anchors(network: Network, training: Dataset, validation: Dataset, seed: int) -> Network:

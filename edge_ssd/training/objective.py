@@ -9,6 +9,7 @@ import tensorflow as tf
 from edge_ssd.boxes import FloatArray
 from edge_ssd.network import Network
 from edge_ssd.training import losses
+from edge_ssd.training.distillation import Lesson, distillation_loss
 from edge_ssd.training.recipe import Recipe
 from edge_ssd.training.targets import Target, decode_offsets, encode_boxes, multibox_target, task_aligned_target
 from edge_ssd.training.workers import ALONE, Workers
@@ -57,33 +58,55 @@ class Objective:
         self._anchors = tf.constant(network.anchors())
         self._weights = None if class_weights is None else tf.constant([1.0, *class_weights], tf.float32)
 
-    def __call__(self, class_logits: tf.Tensor, offsets: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, BookMetrics]:
+    def __call__(
+        self, class_logits: tf.Tensor, offsets: tf.Tensor, labels: tf.Tensor, lesson: Lesson | None = None
+    ) -> tuple[tf.Tensor, BookMetrics]:
         """The loss, a scalar, and the book's metrics.
 
         Args:
             class_logits: float32 [B, A, q+1].
             offsets: float32 [B, A, 4].
             labels: float32 [B, M, 5], rows (class id, xyxy in 0–1), −1 for padding.
+            lesson: what a teacher finds in the same pictures.
         """
         fixed = multibox_target(self._anchors, labels)
         fixed_offsets = encode_boxes(self._anchors, fixed.boxes, self._coding)
         metrics = BookMetrics(
             *(value / self._workers.count for value in book_metrics(class_logits, offsets, fixed, fixed_offsets))
         )
-        if self._recipe.class_loss == "cross_entropy":
-            return self._book_loss(class_logits, offsets, fixed, fixed_offsets), metrics
         boxes = decode_offsets(self._anchors, offsets, self._coding)
+        if self._recipe.class_loss == "cross_entropy":
+            loss = self._book_loss(class_logits, offsets, fixed, fixed_offsets)
+        else:
+            loss = self._loss(class_logits, offsets, boxes, labels, (fixed, fixed_offsets))
+        if lesson is not None:
+            loss += self._recipe.teacher_weight * self._taught(lesson, class_logits, boxes)
+        return loss, metrics
+
+    def _loss(
+        self,
+        class_logits: tf.Tensor,
+        offsets: tf.Tensor,
+        boxes: tf.Tensor,
+        labels: tf.Tensor,
+        fixed: tuple[Target, tf.Tensor],
+    ) -> tf.Tensor:
+        """Each positive anchor weighs what it is worth; both losses are means over that weight."""
+        target, target_offsets = fixed
         if self._recipe.assignment == "dynamic":
             target = task_aligned_target(self._anchors, labels, tf.nn.softmax(class_logits)[..., 1:], boxes)
             target_offsets = encode_boxes(self._anchors, target.boxes, self._coding)
-        else:
-            target, target_offsets = fixed, fixed_offsets
-        # Each positive anchor weighs what it is worth; both losses are means over that weight.
         worth = self._weighted(target.quality, target)
         total = tf.maximum(self._workers.sum(tf.reduce_sum(worth)), 1.0)
         class_loss = tf.reduce_sum(self._weighted(self._class_loss(class_logits, target), target)) / total
         box_loss = tf.reduce_sum(self._box_loss(offsets, target_offsets, boxes, target) * worth) / total
-        return class_loss + self._recipe.box_weight * box_loss, metrics
+        return class_loss + self._recipe.box_weight * box_loss
+
+    def _taught(self, lesson: Lesson, class_logits: tf.Tensor, boxes: tf.Tensor) -> tf.Tensor:
+        """How far the batch is from what the teacher finds, as a mean over the objects that it sees."""
+        seen = self._workers.sum(tf.reduce_sum(1 - lesson.probabilities[..., 0]))
+        apart = distillation_loss(lesson, class_logits, boxes, self._recipe.box_weight)
+        return tf.reduce_sum(apart) / tf.maximum(seen, 1.0)
 
     def _book_loss(
         self, class_logits: tf.Tensor, offsets: tf.Tensor, target: Target, target_offsets: tf.Tensor

@@ -51,6 +51,7 @@ class Recipe:
         precision: of the computation, weights are float32 in any case; "auto" measures what is faster here.
         average_decay: of the moving average of the weights that is evaluated and saved; 0 is no average.
         sync_norm: batch-normalisation statistics of all workers' shares of a batch together, not of each share; slower.
+        teacher_weight: of what a teacher teaches, against the labels, where there is one.
         patience: stop after so many epochs without a better AP, and keep the best epoch's model; 0 is never.
     """
 
@@ -77,6 +78,7 @@ class Recipe:
     precision: Precision = "auto"
     sync_norm: bool = False
     patience: int = 0
+    teacher_weight: float = 1.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -86,7 +88,7 @@ class Recipe:
         for name in ("epochs", "batch_size"):
             if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
                 raise RecipeError(f"{name} must be a whole number of at least 1, got {getattr(self, name)!r}")
-        for name in ("learning_rate", "sigma", "box_weight"):
+        for name in ("learning_rate", "sigma", "box_weight", "teacher_weight"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise RecipeError(f"{name} must be a positive number, got {getattr(self, name)!r}")
         for name in ("weight_decay", "warmup_epochs"):

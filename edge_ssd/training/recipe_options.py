@@ -16,6 +16,7 @@ AUGMENTATION = ("flip", "vertical-flip", "expand", "crop", "zoom", "color")
 _FLAGS: dict[str, dict[str, Any]] = {
     "epochs": {"type": int, "metavar": "N"},
     "batch-size": {"type": int, "metavar": "N"},
+    "teacher-weight": {"type": float, "metavar": "FACTOR", "help": "of what --teacher teaches against the labels"},
     "seed": {"type": int, "metavar": "N"},
     "precision": {"choices": ("auto", "float32", "mixed_bfloat16"), "help": "of the computation; auto measures"},
     "optimizer": {"choices": ("sgd", "adamw")},

@@ -56,12 +56,14 @@ class RunConfig:
     Attributes:
         data: the data-set folder, and what is taken of it.
         validation_split: share of the training pictures that was held out; None where the set's own split serves.
+        teacher: the trained model that the network learns from too.
     """
 
     network: Network
     recipe: Recipe
     data: DataSource
     validation_split: float | None = None
+    teacher: Path | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -70,6 +72,7 @@ class RunConfig:
             "recipe": self.recipe.to_dict(),
             "data": self.data.to_dict(),
             "validation_split": self.validation_split,
+            "teacher": None if self.teacher is None else str(self.teacher),
         }
 
 
@@ -84,6 +87,7 @@ def load_run(folder: Path) -> RunConfig:
             # Earlier runs have the folder alone.
             DataSource(Path(data)) if isinstance(data := values["data"], str) else DataSource.from_dict(data),
             values["validation_split"],
+            None if values.get("teacher") is None else Path(values["teacher"]),
         )
     except FileNotFoundError:
         raise DataError(f"{folder}: no training run to resume; start one without --resume") from None
@@ -131,14 +135,15 @@ def train(
     for dataset in (training, validation):
         if dataset.labels != network.labels:
             raise DataError(f"{dataset.root}: its labels {dataset.labels} are not the network's {network.labels}")
+    teacher = None if config.teacher is None else load_tiny_ssd(config.teacher)
     weights = class_weights(recipe, training)
     num_pictures = len(training) + (len(validation) if workers.is_chief else 0)
     kept = choose_cache(cache, decoded_bytes(num_pictures, network.input), folder)
     with Progress("reading", "pictures") as progress:
         train_pictures = load_pictures(training, network.input, progress, kept, folder)
     val_pictures = load_pictures(validation, network.input, None, kept, folder) if workers.is_chief else None
-    workers.check_alike(_fingerprint(config, train_pictures, resume), "pictures, labels or options")
-    trainer = Trainer(network, recipe, folder / CHECKPOINT, weights, workers)
+    workers.check_alike(_fingerprint(config, train_pictures, resume), "pictures, labels, teacher or options")
+    trainer = Trainer(network, recipe, folder / CHECKPOINT, weights, workers, teacher)
     history: list[HistoryRow] = []
     try:
         if resume:
@@ -207,7 +212,8 @@ def _so_far(trainer: Trainer) -> str:
 def _fingerprint(config: RunConfig, pictures: Pictures, resume: bool) -> int:
     """32 bits of what all workers must agree on; not of where the data lies, which may differ."""
     agreed = json.dumps([config.network.to_dict(), config.recipe.to_dict(), resume], sort_keys=True)
-    return zlib.crc32(pictures.labels.tobytes(), zlib.crc32(agreed.encode()))
+    teacher = b"" if config.teacher is None else config.teacher.read_bytes()
+    return zlib.crc32(teacher, zlib.crc32(pictures.labels.tobytes(), zlib.crc32(agreed.encode())))
 
 
 def _keep_model(trainer: Trainer, history: Sequence[HistoryRow], folder: Path) -> None:

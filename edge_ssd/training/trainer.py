@@ -22,6 +22,7 @@ from edge_ssd.evaluation.keras_heads import KERAS_BATCH_SIZE
 from edge_ssd.network import Network
 from edge_ssd.runtime.postprocess import Postprocess
 from edge_ssd.training.checkpoint import load_checkpoint, save_checkpoint
+from edge_ssd.training.distillation import Teacher
 from edge_ssd.training.model import TinySSD
 from edge_ssd.training.normalization import FusedBatchNormalization
 from edge_ssd.training.objective import Objective
@@ -55,6 +56,9 @@ class Trainer:
     the model's weights, batch-normalisation statistics included (averaged weights under the newest statistics
     fit each other badly). Without averaging both are the same object.
 
+    A ``teacher`` is a trained model that the network learns from, beside the labels: see
+    :mod:`edge_ssd.training.distillation`.
+
     Several workers each have a trainer. They must call its methods alike; their models are equal after every epoch.
     The chief alone reads and writes the checkpoint.
     """
@@ -66,6 +70,7 @@ class Trainer:
         checkpoint: Path,
         class_weights: FloatArray | None = None,
         workers: Workers = ALONE,
+        teacher: TinySSD | None = None,
     ) -> None:
         recipe = resolve_precision(recipe)
         if workers.count > 1:  # where the machines differ, the chief's measurement counts
@@ -75,6 +80,7 @@ class Trainer:
         # Only the model in training computes in lower precision; its weights stay float32.
         with _dtype_policy(recipe.precision):
             self.model = TinySSD(network)
+            self._teacher = None if teacher is None else Teacher(teacher, network)
         if recipe.class_loss != "cross_entropy":
             _expect_background(self.model)
         if recipe.sync_norm:
@@ -184,9 +190,10 @@ class Trainer:
 
     def _gradients(self, images: tf.Tensor, labels: tf.Tensor) -> list[tf.Tensor]:
         """Of the loss of the whole batch, of which this worker has a share; adds to the epoch's sums."""
+        lesson = None if self._teacher is None else self._teacher(images)
         with tf.GradientTape() as tape:
             class_logits, offsets = self.model(images, training=True)
-            loss, metrics = self._objective(class_logits, offsets, labels)
+            loss, metrics = self._objective(class_logits, offsets, labels, lesson)
         gradients = tape.gradient(loss, self.model.trainable_variables)
         size = tf.cast(tf.shape(images)[0], tf.float64)
         sums = [tf.cast(value, tf.float64) for value in (loss, metrics.class_error, metrics.box_mae)]
