@@ -20,6 +20,8 @@ from front_curve import draw_curve
 
 from device_apps.front_picture import Point
 from edge_ssd import cli
+from edge_ssd.network import NETWORKS, tiny_ssd
+from edge_ssd.training.network_options import given_network
 
 
 def facts(ap: float, int8: float) -> dict:
@@ -90,6 +92,6 @@ def test_a_count_is_kept_as_long_as_the_bundle_is_the_same(tmp_path: Path) -> No
 def test_variants_are_options_of_train() -> None:
     parser = cli.command_parser("train")
     described = [parser.parse_args(["--data", "d", "--out", "o", *options]) for options in VARIANTS.values()]
-    kinds = [(each.down_sampling, each.convolution, each.head, each.width) for each in described]
-    assert len(set(kinds)) == len(VARIANTS)
+    networks = {tiny_ssd(["a"], **{**NETWORKS[each.network or "book"], **given_network(each)}) for each in described}
+    assert len(networks) == len(VARIANTS)
     assert next(iter(VARIANTS.values())) == [], "the first, which the others are compared with, is the book's"

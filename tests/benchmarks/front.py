@@ -1,12 +1,14 @@
 """Networks of one family, each trained alike: accuracy against what they cost, as two tables and a picture.
 
-    python tests/benchmarks/front.py --data FOLDER --out DIR [--set bananas] [--epochs N] [--only NAME ...] [--arm]
+    python tests/benchmarks/front.py --data FOLDER --out DIR [--set bananas] [--teacher MODEL.keras] [--epochs N]
+        [--only NAME ...] [--arm]
 
 FOLDER holds the data sets of tests/conftest.py. Every variant is trained by ``edge-ssd train`` with the options of
-tests/benchmarks/figures.py for this set and its own network's, converted, and verified on pictures that it was not
-trained on; a finished step is kept: run again to go on. ``--arm`` counts instructions under emulation (docs/arm.md),
-kept beside each bundle too. Times and memory are taken anew each time, all variants in turn in one run, so that the
-ratios to the first hold where the times themselves do not. DIR/SET receives front.json and front.png.
+tests/benchmarks/figures.py for this set and its own network's, all but the first taught by ``--teacher`` (default: the
+first), converted, and verified on pictures that it was not trained on; a finished step is kept: run again to go on.
+``--arm`` counts instructions under emulation (docs/arm.md), kept beside each bundle too. Times and memory are taken
+anew each time, all variants in turn in one run, so that the ratios to the first hold where the times themselves do
+not. DIR/SET receives front.json and front.png.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from figures import FIGURES, Figure, Made, make
+from figures import FIGURES, Figure, Made, folder_of, make
 from front_boards import BOARDS, frames_per_second
 from front_costs import THREADS, Costs, costs
 from front_curve import draw_curve
@@ -26,15 +28,15 @@ from front_curve import draw_curve
 from device_apps.front_picture import Point
 
 _STRIDE = ["--down-sampling=stride"]
-_SEPARABLE = [*_STRIDE, "--convolution=separable"]
 
-# The first is what the others are compared with.
+# The first is what the others are compared with, and who teaches them.
 VARIANTS = {
     "book": [],
     "stride": _STRIDE,
-    "stride, separable heads": [*_STRIDE, "--head=separable"],
-    "separable": _SEPARABLE,
-    "separable, half width": [*_SEPARABLE, "--head=separable", "--width=0.5"],
+    "small": ["--network=small"],
+    "separable": [*_STRIDE, "--convolution=separable"],
+    "nano": ["--network=nano"],
+    "quarter width": [*_STRIDE, "--width=0.25"],
 }
 
 # Of the figures, those that are a set's own and start from nothing.
@@ -48,13 +50,15 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--set", choices=_SETS, default="bananas", help="default: bananas")
+    parser.add_argument("--teacher", type=Path, metavar="MODEL.keras", help="default: the first variant's model")
     parser.add_argument("--epochs", type=int, help="of every variant (default: those of tests/benchmarks/figures.py)")
     parser.add_argument("--only", choices=list(VARIANTS), nargs="+", default=list(VARIANTS), metavar="NAME")
     parser.add_argument("--arm", action="store_true", help="count instructions on emulated processors")
     args = parser.parse_args()
     out = args.out / args.set
     names = [name for name in VARIANTS if name in args.only]
-    made = [trained(name, FIGURES[args.set], args.epochs, args.data / args.set, out) for name in names]
+    teacher = args.teacher or folder_of(out, next(iter(VARIANTS))) / "model.keras"
+    made = [trained(name, FIGURES[args.set], args.epochs, args.data / args.set, out, teacher) for name in names]
     paid = costs([each.bundle for each in made], args.arm)
     rows = [(name, each.facts, cost) for name, each, cost in zip(names, made, paid, strict=True)]
     print(table(rows))
@@ -65,12 +69,14 @@ def main() -> None:
     draw_curve(*points(rows), out / "front.png")
 
 
-def trained(name: str, figure: Figure, epochs: int | None, data: Path, out: Path) -> Made:
-    """A variant, made like the set's figure as far as that is not done yet."""
+def trained(name: str, figure: Figure, epochs: int | None, data: Path, out: Path, teacher: Path) -> Made:
+    """A variant, made like the set's figure as far as that is not done yet; taught, unless it is the first."""
     options = [option for option in figure.options if epochs is None or not option.startswith("--epochs=")]
     if epochs is not None:
         options.append(f"--epochs={epochs}")
-    return make(name.replace(",", ""), figure._replace(options=[*options, *VARIANTS[name]]), data, out)
+    if VARIANTS[name]:
+        options.append(f"--teacher={teacher}")
+    return make(name, figure._replace(options=[*options, *VARIANTS[name]]), data, out)
 
 
 def table(rows: Sequence[Row]) -> str:
