@@ -1,0 +1,86 @@
+"""The most memory that the camera loop has resident.
+
+    python tests/benchmarks/loop_memory.py [MODEL ...] [--python PATH ...]
+
+``edge-ssd camera --headless`` with one thread, on 200 frames of 640×480, in a process of its own: from a folder of
+pictures, for which the loop loads no OpenCV (nor does it for a CSI camera), and from a video, for which it does. MODEL
+is a bundle or a shipped model's name; PATH is the Python of another environment with the project in it, such as
+``.venv-tflite/bin/python`` for tflite-runtime. Linux only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from device_apps.bench import enlarged
+from edge_ssd.runtime.bundle import read_bundle
+from edge_ssd.runtime.models import find_model
+
+_FRAME, _FRAMES, _FPS = (480, 640), 200, 30.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", nargs="*", default=["banana"], metavar="MODEL")
+    parser.add_argument("--python", nargs="+", default=[sys.executable], metavar="PATH")
+    args = parser.parse_args()
+    print("| model | Python | folder of pictures | video (OpenCV) |\n|---|---|---:|---:|")
+    for model in map(find_model, args.models):
+        with tempfile.TemporaryDirectory() as folder:
+            pictures, video = sources(read_bundle(model).selftest.image, Path(folder))
+            for python in args.python:
+                found = [peak_bytes(python, model, source) / 1e6 for source in (pictures, video)]
+                print(f"| {model.stem} | {python} | {found[0]:.0f} MB | {found[1]:.0f} MB |", flush=True)
+
+
+def sources(picture: np.ndarray, folder: Path) -> tuple[Path, Path]:
+    """The same moving picture as files and as a video."""
+    frame = enlarged(picture, _FRAME)
+    pictures, video = folder / "pictures", folder / "video.avi"
+    pictures.mkdir()
+    writer = cv2.VideoWriter(str(video), cv2.VideoWriter.fourcc(*"MJPG"), _FPS, _FRAME[::-1])
+    for number in range(_FRAMES):
+        moved = np.roll(frame, number, axis=1)
+        Image.fromarray(moved).save(pictures / f"{number:03}.jpg")
+        writer.write(np.ascontiguousarray(moved[..., ::-1]))
+    writer.release()
+    return pictures, video
+
+
+def peak_bytes(python: str, model: Path, source: Path) -> int:
+    """VmHWM of the loop, looked at until it ends. (getrusage of a child would count its parent's memory too.)"""
+    command = [
+        python,
+        "-m",
+        "edge_ssd",
+        "camera",
+        "--headless",
+        "--threads=1",
+        f"--model={model}",
+        f"--source={source}",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        peak = 0
+        while process.poll() is None:
+            status = Path(f"/proc/{process.pid}/status").read_text()
+            found = re.search(r"VmHWM:\s+(\d+) kB", status)
+            peak = max(peak, int(found[1]) * 1024 if found else 0)
+            time.sleep(0.005)
+        if process.returncode:
+            assert process.stderr is not None
+            sys.exit(process.stderr.read())
+    return peak
+
+
+if __name__ == "__main__":
+    main()
