@@ -4,8 +4,8 @@
         [--only NAME ...] [--arm]
 
 FOLDER holds the data sets of tests/conftest.py. Every variant is trained by ``edge-ssd train`` with the options of
-tests/benchmarks/figures.py for this set and its own network's, all but the first taught by ``--teacher`` (default: the
-first), converted, and verified on pictures that it was not trained on; a finished step is kept: run again to go on.
+tests/benchmarks/figures.py for this set and its own network's, nano taught by ``--teacher`` (default: the first's model),
+converted, and verified on pictures that it was not trained on; a finished step is kept: run again to go on.
 ``--arm`` counts instructions under emulation (docs/arm.md), kept beside each bundle too. Times and memory are taken
 anew each time, all variants in turn in one run, so that the ratios to the first hold where the times themselves do
 not. DIR/SET receives front.json and front.png.
@@ -27,16 +27,11 @@ from front_curve import draw_curve
 
 from device_apps.front_picture import Point
 
-_STRIDE = ["--down-sampling=stride"]
-
-# The first is what the others are compared with, and who teaches them.
-VARIANTS = {
-    "book": [],
-    "stride": _STRIDE,
-    "small": ["--network=small"],
-    "separable": [*_STRIDE, "--convolution=separable"],
-    "nano": ["--network=nano"],
-    "quarter width": [*_STRIDE, "--width=0.25"],
+# Options, and whether the first teaches it. The first is what the others are compared with.
+VARIANTS: dict[str, tuple[list[str], bool]] = {
+    "book": ([], False),
+    "small": (["--network=small"], False),
+    "nano": (["--network=nano"], True),
 }
 
 # Of the figures, those that are a set's own and start from nothing.
@@ -70,13 +65,14 @@ def main() -> None:
 
 
 def trained(name: str, figure: Figure, epochs: int | None, data: Path, out: Path, teacher: Path) -> Made:
-    """A variant, made like the set's figure as far as that is not done yet; taught, unless it is the first."""
+    """A variant, made like the set's figure as far as that is not done yet."""
+    own, taught = VARIANTS[name]
     options = [option for option in figure.options if epochs is None or not option.startswith("--epochs=")]
     if epochs is not None:
         options.append(f"--epochs={epochs}")
-    if VARIANTS[name]:
+    if taught:
         options.append(f"--teacher={teacher}")
-    return make(name, figure._replace(options=[*options, *VARIANTS[name]]), data, out)
+    return make(name, figure._replace(options=[*options, *own]), data, out)
 
 
 def table(rows: Sequence[Row]) -> str:
