@@ -43,7 +43,7 @@ _BOOK_BASE, _BOOK_BLOCK, _BOOK_CONVOLUTIONS = (16, 32, 64), 128, 2
 
 NETWORKS: Mapping[str, Mapping[str, Any]] = {
     "book": {},
-    "small": {"down_sampling": "stride", "width": 0.75, "block_convolutions": 3},
+    "small": {"down_sampling": "stride", "width": 0.75},
     "nano": {"down_sampling": "stride", "width": 0.5},
 }
 """Networks by name: what each is in options of :func:`tiny_ssd`, the slowest first."""
