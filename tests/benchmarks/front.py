@@ -5,10 +5,10 @@
 
 FOLDER holds the data sets of tests/conftest.py. Every variant is trained by ``edge-ssd train`` with the options of
 tests/benchmarks/figures.py for this set and its own network's (small and nano taught by ``--teacher``, by default
-the first's model), converted, and verified on pictures that it was not trained on; a finished step is kept: run again to go on.
-``--arm`` counts instructions under emulation (docs/arm.md), kept beside each bundle too. Times and memory are taken
-anew each time, all variants in turn in one run, so that the ratios to the first hold where the times themselves do
-not. DIR/SET receives front.json and front.png.
+the first's model), converted, and verified on pictures that it was not trained on; a finished step is kept: run again
+to go on. ``--arm`` counts instructions under emulation (docs/arm.md), kept beside each bundle too. Times and memory are
+taken anew each time, all variants in turn in one run, so that the ratios to the first hold where the times themselves
+do not. DIR/SET receives front.json and front.png.
 """
 
 from __future__ import annotations
