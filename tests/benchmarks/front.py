@@ -1,14 +1,14 @@
 """Networks of one family, each trained alike: accuracy against what they cost, as two tables and a picture.
 
     python tests/benchmarks/front.py --data FOLDER --out DIR [--set bananas] [--teacher MODEL.keras] [--epochs N]
-        [--only NAME ...] [--arm]
+        [--again N] [--only NAME ...] [--arm]
 
 FOLDER holds the data sets of tests/conftest.py. Every variant is trained by ``edge-ssd train`` with the options of
-tests/benchmarks/figures.py for this set and its own network's (small and nano taught by ``--teacher``, by default
-the first's model), converted, and verified on pictures that it was not trained on; a finished step is kept: run again
-to go on. ``--arm`` counts instructions under emulation (docs/arm.md), kept beside each bundle too. Times and memory are
-taken anew each time, all variants in turn in one run, so that the ratios to the first hold where the times themselves
-do not. DIR/SET receives front.json and front.png.
+tests/benchmarks/figures.py for this set and its own network's, converted, and verified on pictures that it was not
+trained on. All but the first can be taught (``--teacher``), and then trained once more from where that ended, by the
+labels alone (``--again``). A finished step is kept: run again to go on. ``--arm`` counts instructions under emulation
+(docs/arm.md), kept beside each bundle too. Times and memory are taken anew each time, all variants in turn in one run,
+so that the ratios to the first hold where the times themselves do not. DIR/SET receives front.json and front.png.
 """
 
 from __future__ import annotations
@@ -20,19 +20,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from figures import FIGURES, Figure, Made, folder_of, make
+from figures import FIGURES, Figure, Made, make
 from front_boards import BOARDS, frames_per_second
 from front_costs import THREADS, Costs, costs
 from front_curve import draw_curve
 
 from device_apps.front_picture import Point
 
-# Options, and whether the first teaches it. The first is what the others are compared with.
-VARIANTS: dict[str, tuple[list[str], bool]] = {
-    "book": ([], False),
-    "small": (["--network=small"], True),
-    "nano": (["--network=nano"], True),
-}
+# The first is what the others are compared with.
+VARIANTS = {"book": [], "small": ["--network=small"], "nano": ["--network=nano"]}
 
 # Of the figures, those that are a set's own and start from nothing.
 _SETS = [name for name, figure in FIGURES.items() if name == figure.data and figure.start_from is None]
@@ -45,15 +41,15 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--set", choices=_SETS, default="bananas", help="default: bananas")
-    parser.add_argument("--teacher", type=Path, metavar="MODEL.keras", help="default: the first variant's model")
+    parser.add_argument("--teacher", type=Path, metavar="MODEL.keras", help="of all but the first (default: none)")
     parser.add_argument("--epochs", type=int, help="of every variant (default: those of tests/benchmarks/figures.py)")
+    parser.add_argument("--again", type=int, metavar="N", help="epochs of a second schedule of all but the first")
     parser.add_argument("--only", choices=list(VARIANTS), nargs="+", default=list(VARIANTS), metavar="NAME")
     parser.add_argument("--arm", action="store_true", help="count instructions on emulated processors")
     args = parser.parse_args()
     out = args.out / args.set
     names = [name for name in VARIANTS if name in args.only]
-    teacher = args.teacher or folder_of(out, next(iter(VARIANTS))) / "model.keras"
-    made = [trained(name, FIGURES[args.set], args.epochs, args.data / args.set, out, teacher) for name in names]
+    made = [trained(name, FIGURES[args.set], args.data / args.set, out, args) for name in names]
     paid = costs([each.bundle for each in made], args.arm)
     rows = [(name, each.facts, cost) for name, each, cost in zip(names, made, paid, strict=True)]
     print(table(rows))
@@ -64,15 +60,21 @@ def main() -> None:
     draw_curve(*points(rows), out / "front.png")
 
 
-def trained(name: str, figure: Figure, epochs: int | None, data: Path, out: Path, teacher: Path) -> Made:
+def trained(name: str, figure: Figure, data: Path, out: Path, args: argparse.Namespace) -> Made:
     """A variant, made like the set's figure as far as that is not done yet."""
-    own, taught = VARIANTS[name]
+    own = VARIANTS[name]
+    made = make(name, _with_options(figure, args.epochs, own, args.teacher), data, out)
+    if args.again is None or not own:
+        return made
+    again = _with_options(figure, args.again, own, None)
+    return make(f"{name} again", again._replace(start_from=name), data, out)
+
+
+def _with_options(figure: Figure, epochs: int | None, own: Sequence[str], teacher: Path | None) -> Figure:
     options = [option for option in figure.options if epochs is None or not option.startswith("--epochs=")]
-    if epochs is not None:
-        options.append(f"--epochs={epochs}")
-    if taught:
-        options.append(f"--teacher={teacher}")
-    return make(name, figure._replace(options=[*options, *own]), data, out)
+    options += [] if epochs is None else [f"--epochs={epochs}"]
+    options += [] if teacher is None or not own else [f"--teacher={teacher}"]
+    return figure._replace(options=[*options, *own])
 
 
 def table(rows: Sequence[Row]) -> str:
