@@ -20,6 +20,7 @@ from device_apps.machine import describe_machine, governor, processor
 from edge_ssd import cli
 from edge_ssd.errors import SettingError
 from edge_ssd.runtime.bundle import read_bundle
+from edge_ssd.runtime.models import find_model
 
 IMAGE = np.zeros((4, 4, 3), np.uint8)
 
@@ -99,6 +100,12 @@ def test_the_real_command_on_two_models(capsys: pytest.CaptureFixture[str], tmp_
         assert model["bytes"] == other.stat().st_size
         assert 0 < model["start_seconds"] < 60
         assert 20e6 < model["peak_memory_bytes"] < 500e6, "its own memory, not that of this test's process"
+
+
+def test_shipped_models_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["bench", "banana", "nano", "--frames", "2", "--warm-up", "0", "--threads", "1", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert [row["model"] for row in report["models"]] == [str(find_model(name)) for name in ("banana", "nano")]
 
 
 def with_precision(path: Path, ap: float | None, data: str = "bananas, val") -> Path:
