@@ -81,6 +81,7 @@ def test_the_card_names_these_very_files(bundle_path: Path) -> None:
 def test_all_of_them_together_are_small() -> None:
     paths = [*shipped_models().values(), *map(float_model, shipped_models().values())]
     assert sum(path.stat().st_size for path in paths) <= MAX_BYTES
+    assert default_model().stat().st_size + float_model(default_model()).stat().st_size < 8e6
 
 
 def float_model(bundle_path: Path) -> Path:

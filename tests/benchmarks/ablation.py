@@ -10,11 +10,9 @@ the recipe that is chosen by this table. A finished row is kept: run again to go
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
 from pathlib import Path
 
-from edge_ssd.training.history import read_history
+from figures import train
 
 ROWS = {
     "the book's recipe": ["--recipe=book"],
@@ -50,12 +48,7 @@ def main() -> None:
     for number, (name, change) in enumerate(ROWS.items()):
         flags += change
         folder = args.out / f"row{number}"
-        history = read_history(folder / "history.csv")
-        if len(history) < args.epochs:
-            command = [sys.executable, "-m", "edge_ssd", "train", f"--data={args.data}", f"--out={folder}"]
-            options = ["--resume"] if history else [*flags, f"--epochs={args.epochs}"]
-            subprocess.run([*command, "--validation-split=0.15", *options], check=True, stdout=sys.stderr)
-            history = read_history(folder / "history.csv")
+        history = train(folder, [f"--data={args.data}", "--validation-split=0.15", *flags, f"--epochs={args.epochs}"])
         last, minutes = history[-1], sum(row.seconds for row in history) / 60
         print(
             f"| {name} | {last.class_error:.2e} | {last.box_mae:.2e} | {last.ap:.3f} | {last.ap50:.3f} "

@@ -18,11 +18,12 @@ import csv
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from edge_ssd.data.load import available_splits
-from edge_ssd.training.history import read_history
+from edge_ssd.training.history import HistoryRow, read_history
 
 
 class Figure(NamedTuple):
@@ -86,18 +87,27 @@ def row(name: str, figure: Figure, data: Path, out: Path) -> str:
 def make(name: str, figure: Figure, data: Path, out: Path) -> Made:
     """The model of a row, trained, converted and verified as far as that is not done yet."""
     run = folder_of(out, name)
-    history = read_history(run / "history.csv")
-    epochs = int(next(option for option in figure.options if option.startswith("--epochs=")).partition("=")[2])
-    if len(history) < epochs:
-        options = ["--resume"] if history else [f"--data={data}", *figure.options]
-        if figure.start_from is not None and not history:
-            options.append(f"--from={folder_of(out, figure.start_from) / 'model.keras'}")
-        edge_ssd("train", f"--out={run}", *options)
-        history = read_history(run / "history.csv")
+    start = [f"--data={data}", *figure.options]
+    if figure.start_from is not None:
+        start.append(f"--from={folder_of(out, figure.start_from) / 'model.keras'}")
+    history = train(run, start)
     bundle = run / "model.tflite"
     if not bundle.is_file():
         edge_ssd("convert", str(run / "model.keras"), f"--data={data}", f"--out={bundle}")
     return Made(bundle, sum(entry.seconds for entry in history) / 60, verification(run, bundle, data))
+
+
+def train(run: Path, options: Sequence[str]) -> list[HistoryRow]:
+    """Train in a folder with ``options``, of which one is ``--epochs=N``, as far as that is not done yet."""
+    history = read_history(run / "history.csv")
+    if len(history) < int(next(option for option in options if option.startswith("--epochs=")).partition("=")[2]):
+        edge_ssd("train", f"--out={run}", *(["--resume"] if history else options))
+        history = read_history(run / "history.csv")
+    return history
+
+
+def with_epochs(options: Sequence[str], epochs: int) -> list[str]:
+    return [*(option for option in options if not option.startswith("--epochs=")), f"--epochs={epochs}"]
 
 
 def folder_of(out: Path, name: str) -> Path:

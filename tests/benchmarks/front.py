@@ -20,7 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from figures import FIGURES, Figure, Made, make
+from figures import FIGURES, Figure, Made, make, with_epochs
 from front_boards import BOARDS, frames_per_second
 from front_costs import THREADS, Costs, costs
 from front_curve import draw_curve
@@ -71,10 +71,9 @@ def trained(name: str, figure: Figure, data: Path, out: Path, args: argparse.Nam
 
 
 def _with_options(figure: Figure, epochs: int | None, own: Sequence[str], teacher: Path | None) -> Figure:
-    options = [option for option in figure.options if epochs is None or not option.startswith("--epochs=")]
-    options += [] if epochs is None else [f"--epochs={epochs}"]
-    options += [] if teacher is None or not own else [f"--teacher={teacher}"]
-    return figure._replace(options=[*options, *own])
+    options = figure.options if epochs is None else with_epochs(figure.options, epochs)
+    taught = [] if teacher is None or not own else [f"--teacher={teacher}"]
+    return figure._replace(options=[*options, *taught, *own])
 
 
 def table(rows: Sequence[Row]) -> str:

@@ -13,10 +13,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from figures import FIGURES, edge_ssd, folder_of
+from figures import FIGURES, edge_ssd, folder_of, train, with_epochs
 from front_costs import count_kept
-
-from edge_ssd.training.history import read_history
 
 _STRIDE = ["--down-sampling=stride"]
 _SEPARABLE = [*_STRIDE, "--convolution=separable"]
@@ -40,31 +38,17 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=25)
     args = parser.parse_args()
     teacher = folder_of(args.out, next(iter(CANDIDATES))) / "model.keras"
+    recipe = [*with_epochs(FIGURES["bananas"].options, args.epochs), "--validation-split=0.15"]
     print("| network | AP | AP50 | AP75 | M instructions, A72 |\n|---|---:|---:|---:|---:|", flush=True)
     for name, (options, taught) in CANDIDATES.items():
         run = folder_of(args.out, name)
-        history = read_history(run / "history.csv")
-        if len(history) < args.epochs:
-            start = [
-                f"--data={args.data}",
-                *_recipe(args.epochs),
-                *options,
-                *([f"--teacher={teacher}"] if taught else []),
-            ]
-            edge_ssd("train", f"--out={run}", *(["--resume"] if history else start))
-            history = read_history(run / "history.csv")
+        taught_by = [f"--teacher={teacher}"] if taught else []
+        last = train(run, [f"--data={args.data}", *recipe, *options, *taught_by])[-1]
         bundle = run / "model.tflite"
         if not bundle.is_file():
             edge_ssd("convert", str(run / "model.keras"), f"--data={args.data}", f"--out={bundle}")
         count = count_kept(bundle)["cortex-a72"]["invoke"] / 1e6
-        last = history[-1]
         print(f"| {name} | {last.ap:.3f} | {last.ap50:.3f} | {last.ap75:.3f} | {count:.1f} |", flush=True)
-
-
-def _recipe(epochs: int) -> list[str]:
-    """That of the bananas, but for what is measured on and how long."""
-    kept = [option for option in FIGURES["bananas"].options if not option.startswith("--epochs=")]
-    return [*kept, f"--epochs={epochs}", "--validation-split=0.15"]
 
 
 if __name__ == "__main__":
