@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from converters.calibration import DEFAULT_IMAGES
-from converters.contract import load_convertible
 from converters.convert import convert_model, measure_model
-from converters.latency import interleaved_latency
-from converters.layers import DEFAULT_KEEP
-from converters.mixed import KeepType
-from converters.quantize import SCHEMES, Scheme
-from converters.target_check import Verdict, verdicts
+from converters.load_model import load_model
+from converters.quantization.calibration import DEFAULT_IMAGES
+from converters.quantization.layers import DEFAULT_KEEP
+from converters.quantization.mixed import KeepType
+from converters.quantization.quantize import SCHEMES, Scheme
+from converters.tflite.compatibility import CompatibilityResult, verdicts
+from converters.verification.latency import interleaved_latency
 from edge_ssd.errors import SettingError
 from edge_ssd.evaluation.average_precision import AveragePrecision
-from edge_ssd.evaluation.pictures import held_out_pictures
+from edge_ssd.evaluation.splits import load_eval_split
 from edge_ssd.runtime.bundle import read_bundle
 
 __all__ = ["Comparison", "SchemeRow", "compare_schemes"]
@@ -32,7 +32,7 @@ class SchemeRow:
     precision: AveragePrecision
     size: int
     milliseconds: float
-    targets: tuple[Verdict, ...]
+    targets: tuple[CompatibilityResult, ...]
     path: Path
 
     def to_dict(self) -> dict[str, Any]:
@@ -88,8 +88,8 @@ def compare_schemes(
     model_path, out = Path(model_path), Path(out)
     if out.exists() and not out.is_dir():
         raise SettingError(f"{out}: is not a folder; give a folder for the files")
-    model = load_convertible(model_path)
-    dataset, _ = held_out_pictures(data, model.network.labels, None, limit)
+    model = load_model(model_path)
+    dataset, _ = load_eval_split(data, model.network.labels, None, limit)
     say(f"measuring {model_path} on {len(dataset)} pictures")
     before = measure_model(model, dataset)
     paths = [out / f"{model_path.stem}-{scheme}.tflite" for scheme in schemes]

@@ -8,14 +8,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from converters.calibration import DEFAULT_IMAGES
-from converters.layers import DEFAULT_KEEP
-from converters.quantize import SCHEMES
+from converters.quantization.calibration import DEFAULT_IMAGES
+from converters.quantization.layers import DEFAULT_KEEP
+from converters.quantization.quantize import SCHEMES
 from edge_ssd.data.source import add_data_options, data_source
 
 if TYPE_CHECKING:
     from converters.compare import Comparison
-    from converters.quantize import Scheme
+    from converters.quantization.quantize import Scheme
 
 __all__ = ["add_arguments", "run"]
 
@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from edge_ssd.training.quiet import quiet_tensorflow
+    from edge_ssd.training.tensorflow_logs import quiet_tensorflow
 
     schemes = _schemes(args.schemes)
     quiet_tensorflow()

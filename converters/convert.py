@@ -14,25 +14,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from converters.bundle_writer import BundleContent, bundle_bytes
-from converters.calibration import DEFAULT_IMAGES, calibration_warnings, choose_calibration
-from converters.contract import load_convertible
-from converters.head_ranges import in_even_units
-from converters.layers import DEFAULT_KEEP, choose_layers
-from converters.mixed import KeepType
-from converters.operators import Graph, read_graph
-from converters.profile_check import check_profile
-from converters.profile_file import Profile, profile_bytes, profile_model, profile_warnings
-from converters.quantize import Scheme, needs_calibration, quantize
-from converters.self_test import choose_self_test, no_self_test
+from converters.bundle.self_test import choose_self_test, placeholder_self_test
+from converters.bundle.writer import BundleContent, bundle_bytes
+from converters.interop.check import check_profile
+from converters.interop.export import Profile, profile_bytes, profile_model, profile_warnings
+from converters.load_model import load_model
+from converters.quantization.calibration import DEFAULT_IMAGES, calibration_warnings, choose_calibration
+from converters.quantization.layers import DEFAULT_KEEP, choose_layers
+from converters.quantization.mixed import KeepType
+from converters.quantization.output_ranges import equalize_box_scales
+from converters.quantization.quantize import Scheme, needs_calibration, quantize
+from converters.tflite.operators import Graph, read_graph
 from edge_ssd.data.dataset import Dataset
 from edge_ssd.data.load import available_splits
 from edge_ssd.errors import BundleError, SettingError
 from edge_ssd.evaluation.average_precision import AveragePrecision
-from edge_ssd.evaluation.bundle_heads import bundle_heads
 from edge_ssd.evaluation.evaluate import evaluate
-from edge_ssd.evaluation.keras_heads import KERAS_BATCH_SIZE, keras_heads
-from edge_ssd.evaluation.pictures import held_out_pictures, take_evenly, training_pictures
+from edge_ssd.evaluation.keras_predictor import KERAS_BATCH_SIZE, KerasPredictor
+from edge_ssd.evaluation.splits import load_eval_split, subsample_evenly, training_pictures
+from edge_ssd.evaluation.tflite_predictor import TFLitePredictor
 from edge_ssd.files import atomic_path, check_writable
 from edge_ssd.network import InputSpec
 from edge_ssd.progress import Progress
@@ -42,7 +42,7 @@ from edge_ssd.runtime.preprocess import preprocess, read_image
 from edge_ssd.version import __version__
 
 if TYPE_CHECKING:
-    from edge_ssd.training.model import TinySSD
+    from edge_ssd.training.model.tiny_ssd import TinySSD
 
 __all__ = ["DEFAULTS", "Conversion", "convert_model", "measure_model"]
 
@@ -109,10 +109,10 @@ def convert_model(
     Args:
         data: a data set. The training part calibrates, the validation part measures; a set that is not divided
             serves for both.
-        scheme: see :data:`converters.quantize.Scheme`.
+        scheme: see :data:`converters.quantization.quantize.Scheme`.
         keep, keep_type: with "mixed", the layers that stay out of int8 (patterns of
-            :func:`~converters.layers.layer_names`), and what they are computed in.
-        profile: write a file for another runtime instead of a bundle, see :data:`converters.profile_file.Profile`.
+            :func:`~converters.quantization.layers.layer_names`), and what they are computed in.
+        profile: write a file for another runtime instead of a bundle, see :data:`converters.interop.export.Profile`.
         calibration_images, seed: how many pictures to calibrate on, and which.
         name: of the model, for people; None takes the output's name.
         measure: whether to measure average precision before and after, on ``limit`` pictures at most.
@@ -127,12 +127,12 @@ def convert_model(
     _check_output(out)
     if self_test_image is not None:
         read_image(self_test_image)
-    model = in_even_units(load_convertible(model_path))
+    model = equalize_box_scales(load_model(model_path))
     network = model.network
     if measure or available_splits(data) != ("train",):
-        held_out, part = held_out_pictures(data, network.labels, None, limit, "leave out measuring with --no-accuracy")
+        held_out, part = load_eval_split(data, network.labels, None, limit, "leave out measuring with --no-accuracy")
     else:  # to choose the self-test from
-        held_out, part = take_evenly(training_pictures(data, network.labels), limit), "train"
+        held_out, part = subsample_evenly(training_pictures(data, network.labels), limit), "train"
     kept = choose_layers(network, keep) if scheme == "mixed" else ()
     calibration = None
     warnings: tuple[str, ...] = ()
@@ -159,7 +159,7 @@ def convert_model(
         ),
         quantization=scheme,
         defaults=DEFAULTS,
-        selftest=no_self_test(network, DEFAULTS.score_threshold),
+        selftest=placeholder_self_test(network, DEFAULTS.score_threshold),
         calibration=calibration,
         kept_layers=dict.fromkeys(kept, keep_type),
         tools=_tools(scheme),
@@ -175,7 +175,9 @@ def convert_model(
             summary = {"float": before.to_dict(), "quantized": after.to_dict()}
             content = replace(content, accuracy={**summary, "data": f"{Path(data).resolve().name}, {part}"})
         say("choosing a picture for the self-test")
-        paths = [Path(self_test_image)] if self_test_image else _paths(take_evenly(held_out, _SELF_TEST_CANDIDATES))
+        paths = (
+            [Path(self_test_image)] if self_test_image else _paths(subsample_evenly(held_out, _SELF_TEST_CANDIDATES))
+        )
         content = replace(content, selftest=choose_self_test(draft, paths))
     flatbuffer = content.flatbuffer
     if profile is None:
@@ -189,7 +191,7 @@ def convert_model(
     with atomic_path(out) as temporary:
         temporary.write_bytes(written)
         if profile is None:
-            _prove(temporary, out)
+            _verify_written_bundle(temporary, out)
     return Conversion(
         path=out,
         scheme=scheme,
@@ -225,24 +227,24 @@ def _measure(
     say(f"measuring average precision on {len(dataset)} pictures, before and after")
     before = before or measure_model(model, dataset)
     with Progress("converted", "pictures") as progress:
-        after = evaluate(bundle_heads(read_bundle(draft)), model.network, dataset, progress=progress)
+        after = evaluate(TFLitePredictor(read_bundle(draft)), model.network, dataset, progress=progress)
     return before, after.precision
 
 
 def measure_model(model: TinySSD, dataset: Dataset) -> AveragePrecision:
     """Average precision of the Keras model."""
     with Progress("float", "pictures") as progress:
-        result = evaluate(keras_heads(model), model.network, dataset, batch_size=KERAS_BATCH_SIZE, progress=progress)
+        result = evaluate(KerasPredictor(model), model.network, dataset, batch_size=KERAS_BATCH_SIZE, progress=progress)
     return result.precision
 
 
 def _input_pictures(dataset: Dataset, spec: InputSpec) -> npt.NDArray[np.uint8]:
     """Some pictures as the network sees them, uint8 [N, height, width, 3]."""
-    few = take_evenly(dataset, _COMPARED_PICTURES)
+    few = subsample_evenly(dataset, _COMPARED_PICTURES)
     return np.stack([preprocess(read_image(sample.path), spec)[0] for sample in few.samples])
 
 
-def _prove(path: Path, out: Path) -> None:
+def _verify_written_bundle(path: Path, out: Path) -> None:
     """The file as it was written is read back and must find in its picture what it says."""
     with Detector(path) as detector:
         result = detector.selftest()

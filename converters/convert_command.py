@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from converters.calibration import DEFAULT_IMAGES
-from converters.layers import DEFAULT_KEEP
-from converters.profile_file import PROFILES
-from converters.quantize import SCHEMES
-from converters.target_check import problems, verdicts
+from converters.interop.export import PROFILES
+from converters.quantization.calibration import DEFAULT_IMAGES
+from converters.quantization.layers import DEFAULT_KEEP
+from converters.quantization.quantize import SCHEMES
+from converters.tflite.compatibility import problems, verdicts
 from edge_ssd.data.source import add_data_options, data_source
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from edge_ssd.training.quiet import quiet_tensorflow
+    from edge_ssd.training.tensorflow_logs import quiet_tensorflow
 
     quiet_tensorflow()
     from converters.convert import convert_model

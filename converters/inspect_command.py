@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from converters.inspection import bundle_facts, bundle_text, foreign_facts
-    from converters.profile_file import read_profile
+    from converters.interop.export import read_profile
     from edge_ssd.runtime.bundle import read_bundle
 
     profile = read_profile(args.model)
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _inspect_profile(args: argparse.Namespace, profile: dict[str, Any]) -> int:
-    from converters.profile_file import profile_text
+    from converters.interop.export import profile_text
     from edge_ssd.errors import SettingError
 
     if args.selftest:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from converters.operators import Graph, read_graph
-from converters.target_check import problems, verdicts
+from converters.tflite.compatibility import problems, verdicts
+from converters.tflite.operators import Graph, read_graph
 from edge_ssd.errors import BundleError
 from edge_ssd.runtime.bundle import ENTRY_METADATA, FLATBUFFER_IDENTIFIER, Bundle, read_bundle
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from edge_ssd.data.source import add_data_options, data_source
 
 if TYPE_CHECKING:
-    from converters.diagnosis import Diagnosis
-    from converters.verify import Verification
+    from converters.verification.error_analysis import Diagnosis
+    from converters.verification.verify import Verification
 
 __all__ = ["add_arguments", "run"]
 
@@ -50,23 +50,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from edge_ssd.training.quiet import quiet_tensorflow
+    from edge_ssd.training.tensorflow_logs import quiet_tensorflow
 
     quiet_tensorflow()
-    from converters.contract import load_convertible
-    from converters.report import check_report, write_report
-    from converters.verify import verify
+    from converters.load_model import load_model
+    from converters.verification.report import check_report, write_report
+    from converters.verification.verify import verify
     from edge_ssd.data.dataset import problem_lines
     from edge_ssd.errors import SettingError
-    from edge_ssd.evaluation.pictures import held_out_pictures
+    from edge_ssd.evaluation.splits import load_eval_split
     from edge_ssd.runtime.bundle import read_bundle
 
     if args.budget is not None and not 0 <= args.budget <= 1:
         raise SettingError(f"the budget is a loss of AP from 0 to 1, got {args.budget}")
     if args.report is not None:
         check_report(args.report)
-    bundle, model = read_bundle(args.model), load_convertible(args.against)
-    dataset, part = held_out_pictures(data_source(args), bundle.labels, args.split, args.limit)
+    bundle, model = read_bundle(args.model), load_model(args.against)
+    dataset, part = load_eval_split(data_source(args), bundle.labels, args.split, args.limit)
     for line in problem_lines(dataset.problems):
         print(f"note: {line}", file=sys.stderr)
     result = verify(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from edge_ssd.runtime.detector import Detector
     from edge_ssd.runtime.preprocess import ImageArray, Resize
 
-__all__ = ["Unreadable", "add_detector_arguments", "make_detector", "positive_float", "positive_int", "tell"]
+__all__ = ["UnreadableCounter", "add_detector_arguments", "make_detector", "positive_float", "positive_int", "tell"]
 
 
 def add_detector_arguments(parser: argparse.ArgumentParser) -> None:
@@ -119,7 +119,7 @@ def positive_float(name: str, value: float | None) -> float | None:
     return value
 
 
-class Unreadable:
+class UnreadableCounter:
     """Names each picture that cannot be read on standard error, and counts them."""
 
     def __init__(self) -> None:

@@ -159,7 +159,7 @@ def _precisions(cases: Sequence[Case]) -> dict[str, float]:
 
 
 def _plot(path: Path, timings: Sequence[Timing], precisions: Mapping[str, float], machine: str) -> None:
-    from device_apps.front_picture import Point, draw_front
+    from device_apps.pareto_plot import Point, plot_pareto_front
     from edge_ssd.files import atomic_path
 
     threads = timings[0].case.detector.num_threads
@@ -170,7 +170,7 @@ def _plot(path: Path, timings: Sequence[Timing], precisions: Mapping[str, float]
     ]
     label = f"ms for one detection, median, {threads} thread{'s' if threads > 1 else ''}"
     with atomic_path(path) as temporary:
-        draw_front(points, machine, label, "average precision, as measured at conversion").save(temporary)
+        plot_pareto_front(points, machine, label, "average precision, as measured at conversion").save(temporary)
 
 
 def _timing_table(timings: Sequence[Timing]) -> str:

@@ -8,7 +8,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from device_apps.arguments import Unreadable, add_detector_arguments, make_detector, positive_float, positive_int, tell
+from device_apps.arguments import (
+    UnreadableCounter,
+    add_detector_arguments,
+    make_detector,
+    positive_float,
+    positive_int,
+    tell,
+)
 from device_apps.events.options import EXAMPLES as EVENT_EXAMPLES
 from device_apps.events.options import add_event_arguments, open_events
 from device_apps.sources.capture import STALL_TIMEOUT_S
@@ -19,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from device_apps.results import Sink
-    from device_apps.sinks import Snapshot
+    from device_apps.sinks import LastFrameSink
     from device_apps.sources.frames import Source
 
 __all__ = ["add_arguments", "check", "expand", "run"]
@@ -97,17 +104,17 @@ def expand(parser: argparse.ArgumentParser, options: Sequence[str]) -> list[str]
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; returns 0, or 2 when something could not be read or written; raises what else went wrong."""
-    from device_apps.healing import Healing
     from device_apps.loop import run_loop
-    from device_apps.sd_notify import Supervised
+    from device_apps.retrying_sink import RetryingSink
+    from device_apps.sd_notify import SystemdNotifier
     from device_apps.signals import stop_on_signals
-    from device_apps.sources.first_open import enter_when_there
     from device_apps.sources.open_source import open_source
+    from device_apps.sources.open_with_retry import open_with_retry
     from device_apps.stats import Stats
     from device_apps.stats_report import StatsReport, describe
 
     check(args)
-    unreadable = Unreadable()
+    unreadable = UnreadableCounter()
     with stop_on_signals() as stop, ExitStack() as stack:
 
         def make_source() -> Source:
@@ -123,10 +130,10 @@ def run(args: argparse.Namespace) -> int:
                 unreadable=unreadable,
             )
 
-        supervised = stack.enter_context(Supervised())
+        supervised = stack.enter_context(SystemdNotifier())
         detector = stack.enter_context(make_detector(args))
         retries = args.retries if args.wait else 0
-        source = enter_when_there(
+        source = open_with_retry(
             make_source, stack, stop=stop, notice=tell, waiting=supervised.waiting, retries=retries
         )
         if source is None or stop.is_set():
@@ -147,7 +154,7 @@ def run(args: argparse.Namespace) -> int:
             max_frames=args.max_frames,
             duration=args.duration,
         )
-        lost = any(sink.lost for sink in sinks if isinstance(sink, Healing))
+        lost = any(sink.lost for sink in sinks if isinstance(sink, RetryingSink))
         if snapshot is not None:
             lost |= not _saved(snapshot)
     tell(describe(report.snapshot, report.fps))
@@ -156,7 +163,7 @@ def run(args: argparse.Namespace) -> int:
     return 2 if unreadable.count or lost else 0
 
 
-def _saved(snapshot: Snapshot) -> bool:
+def _saved(snapshot: LastFrameSink) -> bool:
     """Save the last picture; where that fails it is said, and everything else is finished all the same."""
     try:
         snapshot.save()
@@ -203,14 +210,14 @@ def _may_show(args: argparse.Namespace) -> bool:
     return reason is None
 
 
-def _open_sinks(args: argparse.Namespace, source: Source, stack: ExitStack) -> tuple[list[Sink], Snapshot | None]:
-    from device_apps.healing import Healing
-    from device_apps.sinks import JsonLines, Snapshot, appending
+def _open_sinks(args: argparse.Namespace, source: Source, stack: ExitStack) -> tuple[list[Sink], LastFrameSink | None]:
+    from device_apps.retrying_sink import RetryingSink
+    from device_apps.sinks import JsonLines, LastFrameSink, appending
 
     sinks: list[tuple[str, Sink]] = []
     snapshot = None
     if args.snapshot is not None:
-        snapshot = Snapshot(args.snapshot)
+        snapshot = LastFrameSink(args.snapshot)
         sinks.append((str(args.snapshot), snapshot))
     if args.save_video is not None:
         from device_apps.video_writer import VideoWriter
@@ -225,4 +232,4 @@ def _open_sinks(args: argparse.Namespace, source: Source, stack: ExitStack) -> t
 
         pace = None if source.live else source.fps
         sinks.append(("window", stack.enter_context(Window(f"edge-ssd: {source.name}", pace))))
-    return [Healing(sink, name, tell) for name, sink in sinks], snapshot
+    return [RetryingSink(sink, name, tell) for name, sink in sinks], snapshot

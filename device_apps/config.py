@@ -38,7 +38,9 @@ def expand_config(parser: argparse.ArgumentParser, options: Sequence[str]) -> li
     known = options_of(parser)
     names = (word.partition("=")[0][2:] for word in options if word.startswith("--"))
     given = [known[name] for name in names if name in known]
-    settled = {action.dest for action in given} | {other.dest for action in given for other in _rivals(parser, action)}
+    settled = {action.dest for action in given} | {
+        other.dest for action in given for other in _conflicting_actions(parser, action)
+    }
     arguments: list[str] = []
     for key, value in read_toml(path).items():
         name = key.replace("_", "-")
@@ -78,7 +80,7 @@ def options_of(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
     }
 
 
-def _rivals(parser: argparse.ArgumentParser, action: argparse.Action) -> list[argparse.Action]:
+def _conflicting_actions(parser: argparse.ArgumentParser, action: argparse.Action) -> list[argparse.Action]:
     """The options that one cannot be given with."""
     groups = [group._group_actions for group in parser._mutually_exclusive_groups]
     return [other for group in groups if action in group for other in group]

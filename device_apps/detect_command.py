@@ -7,7 +7,7 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from device_apps.arguments import Unreadable, add_detector_arguments, make_detector, tell
+from device_apps.arguments import UnreadableCounter, add_detector_arguments, make_detector, tell
 
 __all__ = ["add_arguments", "run"]
 
@@ -40,11 +40,11 @@ def run(args: argparse.Namespace) -> int:
     from device_apps.loop import run_loop
     from device_apps.results import Sink
     from device_apps.signals import stop_on_signals
-    from device_apps.sinks import JsonLines, Pictures, TextLines, make_folder, refuse_overwriting
+    from device_apps.sinks import AnnotatedImageSink, JsonLines, TextLines, make_folder, refuse_overwriting
+    from device_apps.sources.image_folder import ImageFolderSource
     from device_apps.sources.open_source import open_source
-    from device_apps.sources.pictures import PictureSource
 
-    unreadable = Unreadable()
+    unreadable = UnreadableCounter()
     with stop_on_signals() as stop, ExitStack() as stack:
         if args.save is not None:
             path = Path(args.source)
@@ -52,12 +52,12 @@ def run(args: argparse.Namespace) -> int:
         source = open_source(args.source, stop=stop, notice=tell, unreadable=unreadable)
         detector = stack.enter_context(make_detector(args))
         stack.enter_context(source)
-        pictures = isinstance(source, PictureSource)
+        pictures = isinstance(source, ImageFolderSource)
         sinks: list[Sink] = []
         if args.save is not None:
             make_folder(args.save)
             if pictures:
-                sinks.append(Pictures(args.save))
+                sinks.append(AnnotatedImageSink(args.save))
             else:
                 from device_apps.video_writer import VideoWriter, video_name
 

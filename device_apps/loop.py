@@ -8,18 +8,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from device_apps.results import Result, Sink
+from device_apps.results import FrameResult, Sink
 from device_apps.sources.frames import Frame, Image, Source
-from device_apps.stats import Snapshot, Stats
+from device_apps.stats import Stats, StatsSnapshot
 from edge_ssd.errors import SourceError
 from edge_ssd.runtime.detections import Detections
 
-__all__ = ["Detecting", "LoopReport", "run_loop"]
+__all__ = ["LoopReport", "SupportsDetect", "run_loop"]
 
 _WAIT_S = 0.05  # How long one wait for a frame lasts at most, so that windows and signals are looked after.
 
 
-class Detecting(Protocol):
+class SupportsDetect(Protocol):
     """What the loop needs of an :class:`edge_ssd.Detector`."""
 
     @property
@@ -39,7 +39,7 @@ class LoopReport:
         failure: why it ended, if not by itself: its source failed, or a reader went away.
     """
 
-    snapshot: Snapshot
+    snapshot: StatsSnapshot
     fps: float | None
     failure: SourceError | BrokenPipeError | None = None
 
@@ -54,7 +54,7 @@ class LoopReport:
 
 def run_loop(
     source: Source,
-    detector: Detecting,
+    detector: SupportsDetect,
     sinks: Sequence[Sink],
     *,
     stats: Stats | None = None,
@@ -67,7 +67,7 @@ def run_loop(
 
     Args:
         source: an entered source.
-        detector: see :class:`Detecting`.
+        detector: see :class:`SupportsDetect`.
         sinks: each gets every result, in order.
         stats: counts every result; others may read it meanwhile. None makes one for the report.
         stop: looked at before each frame and while waiting for one.
@@ -101,7 +101,7 @@ def run_loop(
     return LoopReport(stats.snapshot(), stats.mean_fps, failure)
 
 
-def _process(frame: Frame, detector: Detecting, sinks: Sequence[Sink]) -> Result:
+def _process(frame: Frame, detector: SupportsDetect, sinks: Sequence[Sink]) -> FrameResult:
     start = time.perf_counter()
     detections = detector.detect(frame.image)
     milliseconds = {name: seconds * 1e3 for name, seconds in detector.timings.items()}
@@ -109,7 +109,7 @@ def _process(frame: Frame, detector: Detecting, sinks: Sequence[Sink]) -> Result
         milliseconds["capture"] = frame.read_seconds * 1e3
     milliseconds["detect"] = _ms_since(start)
     milliseconds["age"] = (time.monotonic() - frame.captured_at) * 1e3
-    result = Result(frame, detections, milliseconds)
+    result = FrameResult(frame, detections, milliseconds)
     start = time.perf_counter()
     for sink in sinks:
         sink.write(result)

@@ -9,10 +9,10 @@ from typing import Protocol
 from device_apps.sources.frames import Frame, Image
 from edge_ssd.runtime.detections import Detections
 
-__all__ = ["Result", "Sink"]
+__all__ = ["FrameResult", "Sink"]
 
 
-class Result:
+class FrameResult:
     """One frame and what was found in it.
 
     Attributes:
@@ -52,7 +52,7 @@ class Sink(Protocol):
     def finished(self) -> bool:
         """True when the person behind it wants the loop to end."""
 
-    def write(self, result: Result) -> None: ...
+    def write(self, result: FrameResult) -> None: ...
 
     def idle(self) -> None:
         """Called between frames, at least every 0.1 s."""

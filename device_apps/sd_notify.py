@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable
 from types import TracebackType
 
-from device_apps.results import Result
+from device_apps.results import FrameResult
 from device_apps.stats import Stats
 
-__all__ = ["Supervised", "notify", "watchdog_seconds"]
+__all__ = ["SystemdNotifier", "notify", "watchdog_seconds"]
 
 _STATUS_S = 10.0
 
@@ -46,7 +46,7 @@ def watchdog_seconds() -> float | None:
     return None
 
 
-class Supervised:
+class SystemdNotifier:
     """A sink that reports to systemd: ready, alive, how fast, stopping. A context manager.
 
     The loop itself feeds the watchdog, through :meth:`write` and :meth:`idle`: a process that hangs, in the network
@@ -68,7 +68,7 @@ class Supervised:
         self._ready = False
         self._fed_at = self._told_at = -float("inf")
 
-    def write(self, result: Result) -> None:
+    def write(self, result: FrameResult) -> None:
         self._go_on()
 
     def idle(self) -> None:
@@ -78,7 +78,7 @@ class Supervised:
         """The source is not there yet and is being tried again: that is what a service does, so it is ready."""
         self._go_on(line)
 
-    def __enter__(self) -> Supervised:
+    def __enter__(self) -> SystemdNotifier:
         return self
 
     def __exit__(

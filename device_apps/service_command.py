@@ -69,12 +69,12 @@ def run(args: argparse.Namespace) -> int:
     needed = [python, python.resolve(), Path(__file__).resolve(), *([Path(args.model)] if args.model else [])]
     if any(path.is_relative_to(folder) for path in needed for folder in ("/home", "/root")):
         home = "read-only"
-    shut = next((path for path in map(_shut_folder, needed) if path is not None), None)
+    shut = next((path for path in map(_first_inaccessible_parent, needed) if path is not None), None)
     if user is None and shut is not None:
         user = shut.owner()
     camera = command_parser("camera")
     args.headless, args.wait, args.show = True, True, False
-    credentials = {"config.toml": f"/etc/{args.name}.toml", **_hand_over_secrets(args)}
+    credentials = {"config.toml": f"/etc/{args.name}.toml", **_load_credentials(args)}
     config, unit = args.to / f"{args.name}.toml", args.to / f"{args.name}.service"
     texts = {
         config: f"# Options of `edge-ssd camera` for the service {args.name}; relative paths are in "
@@ -128,7 +128,7 @@ def _check(args: argparse.Namespace) -> None:
         args.source = str(Path(args.source).absolute())
 
 
-def _hand_over_secrets(args: argparse.Namespace) -> dict[str, str]:
+def _load_credentials(args: argparse.Namespace) -> dict[str, str]:
     """What each file with a secret is called as a credential → its path; the options then name what is handed over."""
     credentials = {}
     for option in _SECRETS:
@@ -140,7 +140,7 @@ def _hand_over_secrets(args: argparse.Namespace) -> dict[str, str]:
     return credentials
 
 
-def _shut_folder(path: Path) -> Path | None:
+def _first_inaccessible_parent(path: Path) -> Path | None:
     """The outermost folder on the way to a file that other users may not enter."""
     return next((folder for folder in reversed(path.absolute().parents) if not folder.stat().st_mode & 0o001), None)
 

@@ -12,12 +12,21 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TextIO
 
-from device_apps.results import Result
+from device_apps.results import FrameResult
 from device_apps.sources.frames import Image
 from edge_ssd.errors import EdgeSSDError, SettingError
 from edge_ssd.files import atomic_path
 
-__all__ = ["JsonLines", "Pictures", "Snapshot", "TextLines", "appending", "check_file", "make_folder", "save_picture"]
+__all__ = [
+    "AnnotatedImageSink",
+    "JsonLines",
+    "LastFrameSink",
+    "TextLines",
+    "appending",
+    "check_file",
+    "make_folder",
+    "save_picture",
+]
 
 # What Pillow writes as well as reads, full colour and all; everything else is saved as PNG.
 _KEPT_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
@@ -41,7 +50,7 @@ class JsonLines(_Sink):
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
-    def write(self, result: Result) -> None:
+    def write(self, result: FrameResult) -> None:
         frame = result.frame
         captured = time.time() - (time.monotonic() - frame.captured_at)
         line = {
@@ -61,7 +70,7 @@ class TextLines(_Sink):
         self._stream = stream
         self._numbered = numbered
 
-    def write(self, result: Result) -> None:
+    def write(self, result: FrameResult) -> None:
         frame = result.frame
         height, width = frame.image.shape[:2]
         name = f"{frame.name} #{frame.sequence}" if self._numbered else frame.name
@@ -73,7 +82,7 @@ class TextLines(_Sink):
         _write_line(self._stream, f"{name}  {width}×{height}  {took}  {'; '.join(found) or 'nothing'}")
 
 
-class Pictures(_Sink):
+class AnnotatedImageSink(_Sink):
     """Saves each annotated picture in a folder, under its own name.
 
     A suffix that cannot be written (such as .gif) becomes .png, after the whole name, and so does a name that is
@@ -85,7 +94,7 @@ class Pictures(_Sink):
         self._folder = folder
         self._taken: set[str] = set()
 
-    def write(self, result: Result) -> None:
+    def write(self, result: FrameResult) -> None:
         source = Path(result.frame.name)
         name = source.name
         while Path(name).suffix.lower() not in _KEPT_SUFFIXES or name.lower() in self._taken:
@@ -95,15 +104,15 @@ class Pictures(_Sink):
         save_picture(self._folder / name, result.annotated)
 
 
-class Snapshot(_Sink):
+class LastFrameSink(_Sink):
     """Keeps the last result, and saves its annotated picture when left without an error."""
 
     def __init__(self, path: Path) -> None:
         check_file(path, _KEPT_SUFFIXES, "picture; end the name in .jpg or .png")
         self._path = path
-        self._last: Result | None = None
+        self._last: FrameResult | None = None
 
-    def write(self, result: Result) -> None:
+    def write(self, result: FrameResult) -> None:
         self._last = result
 
     def save(self) -> None:

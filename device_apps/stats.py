@@ -27,9 +27,9 @@ from device_apps.health import Health
 from device_apps.sources.frames import Source, SourceCounts
 
 if TYPE_CHECKING:
-    from device_apps.results import Result
+    from device_apps.results import FrameResult
 
-__all__ = ["STAGES", "Quantiles", "Snapshot", "Stats", "quantiles"]
+__all__ = ["STAGES", "Quantiles", "Stats", "StatsSnapshot", "quantiles"]
 
 STAGES = ("capture", "preprocess", "invoke", "postprocess", "draw", "publish", "detect", "age")
 
@@ -52,7 +52,7 @@ def quantiles(milliseconds: Sequence[float] | npt.NDArray[np.floating[Any]]) -> 
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class StatsSnapshot:
     """How a loop is doing.
 
     Attributes:
@@ -111,10 +111,10 @@ class Stats:
         self._started = clock()
         self._first_at = self._last_at = 0.0
         self._frames = self._detections = 0
-        self._times = _Ring(_MOST_TIMES, np.float64)
-        self._stages: dict[str, _Ring] = {}
+        self._times = _RingBuffer(_MOST_TIMES, np.float64)
+        self._stages: dict[str, _RingBuffer] = {}
 
-    def add(self, result: Result) -> None:
+    def add(self, result: FrameResult) -> None:
         """Count one result."""
         now = self._clock()
         # A copy, made in one step: a viewer's thread may add its drawing time meanwhile.
@@ -147,7 +147,7 @@ class Stats:
         with self._lock:
             return self._fps(self._clock())
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> StatsSnapshot:
         """The state of now; costs well under a millisecond, so ask once a second, not for each frame."""
         with self._lock:
             now = self._clock()
@@ -156,7 +156,7 @@ class Stats:
             times = {stage: self._stages[stage].values() for stage in (*known, *others)}
             seconds, frames, detections = now - self._started, self._frames, self._detections
             fps = self._fps(now)
-        return Snapshot(
+        return StatsSnapshot(
             seconds,
             frames,
             detections,
@@ -166,8 +166,8 @@ class Stats:
             *self._health.read(),
         )
 
-    def _ring(self, stage: str) -> _Ring:
-        return self._stages.setdefault(stage, _Ring(_REMEMBERED))
+    def _ring(self, stage: str) -> _RingBuffer:
+        return self._stages.setdefault(stage, _RingBuffer(_REMEMBERED))
 
     def _fps(self, now: float) -> float | None:
         """Results after the start of the window, over its length: for a source that is silent it sinks to 0."""
@@ -179,7 +179,7 @@ class Stats:
         return float((times > start).sum() / (now - start)) if now > start else None
 
 
-class _Ring:
+class _RingBuffer:
     """The last so many numbers."""
 
     def __init__(self, size: int, dtype: npt.DTypeLike = np.float32) -> None:

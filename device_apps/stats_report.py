@@ -7,12 +7,12 @@ import sys
 import threading
 from types import TracebackType
 
-from device_apps.stats import Snapshot, Stats
+from device_apps.stats import Stats, StatsSnapshot
 
 __all__ = ["StatsReport", "describe"]
 
 
-def describe(snapshot: Snapshot, fps: float | None) -> str:
+def describe(snapshot: StatsSnapshot, fps: float | None) -> str:
     """A snapshot in one line; counts that are nought, and what the machine does not tell, are left out."""
     source = snapshot.source
     parts = [f"{snapshot.frames} frames"]

@@ -12,11 +12,11 @@ from types import ModuleType, TracebackType
 
 import numpy as np
 
-from device_apps.results import Result
+from device_apps.results import FrameResult
 from device_apps.sinks import check_file
-from device_apps.sources.frames import Image, Notice
+from device_apps.sources.frames import Image, OnMessage
 from device_apps.sources.opencv import load_opencv
-from device_apps.sources.video_file import why_incomplete
+from device_apps.sources.video_file import truncation_error
 from edge_ssd.errors import EdgeSSDError
 from edge_ssd.files import atomic_path
 
@@ -25,7 +25,7 @@ try:
 except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
-__all__ = ["VideoWriter", "room_for", "video_name"]
+__all__ = ["VideoWriter", "available_bytes", "video_name"]
 
 _CODECS = {".mp4": "mp4v", ".avi": "MJPG", ".mkv": "mp4v"}
 _LIVE_FPS = 15.0
@@ -54,7 +54,7 @@ class VideoWriter:
 
     finished = False
 
-    def __init__(self, path: Path, fps: float | None, *, live: bool, notice: Notice = lambda line: None) -> None:
+    def __init__(self, path: Path, fps: float | None, *, live: bool, notice: OnMessage = lambda line: None) -> None:
         check_file(path, _CODECS, "video; end the name in .mp4, .avi or .mkv")
         self._cv2 = load_opencv()
         self._path = path
@@ -67,7 +67,7 @@ class VideoWriter:
         self._last_at = 0.0
         self._owed = 0.0  # Frames of video that the clock has asked for and that are not written yet.
 
-    def write(self, result: Result) -> None:
+    def write(self, result: FrameResult) -> None:
         image, at = result.annotated, result.frame.captured_at
         self._look_for_room(image)
         copies = 1
@@ -98,9 +98,9 @@ class VideoWriter:
     def _look_for_room(self, image: Image) -> None:
         """Raise, with the video finished, when the disk is nearly full; twice as much is wanted to begin with."""
         if self._video is None:
-            room, wanted = room_for(self._path.parent, 0), 2 * _RESERVED_PICTURES * image.nbytes
+            room, wanted = available_bytes(self._path.parent, 0), 2 * _RESERVED_PICTURES * image.nbytes
         else:
-            room = room_for(self._path.parent, self._video.temporary.stat().st_size)
+            room = available_bytes(self._path.parent, self._video.temporary.stat().st_size)
             wanted = _RESERVED_PICTURES * image.nbytes + _INDEX_BYTES * self._video.written
         if room >= wanted:
             return
@@ -180,11 +180,11 @@ class _Video:
             counted = capture.get(self._cv2.CAP_PROP_FRAME_COUNT) >= self.written - 1
         finally:
             capture.release()
-        if not usable or not counted or why_incomplete(self.temporary) is not None:
+        if not usable or not counted or truncation_error(self.temporary) is not None:
             raise EdgeSSDError(f"{self._path}: the video was not written whole; is the disk full?") from _full()
 
 
-def room_for(folder: Path, size: int) -> int:
+def available_bytes(folder: Path, size: int) -> int:
     """Bytes that a file of ``size`` bytes in this folder can grow by: what is free, and what the process may."""
     free = shutil.disk_usage(folder).free
     limit = -1 if resource is None else resource.getrlimit(resource.RLIMIT_FSIZE)[0]

@@ -9,7 +9,7 @@ import sys
 import time
 from types import TracebackType
 
-from device_apps.results import Result
+from device_apps.results import FrameResult
 from device_apps.sources.opencv import load_opencv
 from edge_ssd.errors import EdgeSSDError
 
@@ -59,7 +59,7 @@ class Window:
     def finished(self) -> bool:
         return self._finished
 
-    def write(self, result: Result) -> None:
+    def write(self, result: FrameResult) -> None:
         cv2 = self._cv2
         picture = cv2.cvtColor(result.annotated, cv2.COLOR_RGB2BGR)
         if not self._shown:

@@ -42,9 +42,9 @@ class Command(NamedTuple):
 
 
 COMMANDS: dict[str, Command] = {
-    "data": Command("edge_ssd.training.data_command", "fetch, make or inspect a data set"),
-    "train": Command("edge_ssd.training.command", "train a TinySSD on labelled pictures"),
-    "evaluate": Command("edge_ssd.training.evaluate_command", "average precision of a .keras or .tflite model"),
+    "data": Command("edge_ssd.commands.data", "fetch, make or inspect a data set"),
+    "train": Command("edge_ssd.commands.train", "train a TinySSD on labelled pictures"),
+    "evaluate": Command("edge_ssd.commands.evaluate", "average precision of a .keras or .tflite model"),
     "convert": Command("converters.convert_command", "quantise a .keras model into one self-describing .tflite"),
     "verify": Command("converters.verify_command", "compare a .tflite with the .keras model it was made from"),
     "compare": Command("converters.compare_command", "every quantisation scheme of a model in one table"),

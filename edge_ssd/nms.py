@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from edge_ssd.boxes import FloatArray
 
-__all__ = ["by_score", "nms", "nms_sorted"]
+__all__ = ["argsort_descending", "nms", "nms_sorted"]
 
 _BLOCK = 64  # bits of an integer
 _LONG, _FEW = 128, 16  # against more than so many boxes, so many kept ones go at a time
@@ -45,14 +45,14 @@ def nms(
         intp [K], indices into the input, best score first. Equal scores keep the lower index first.
     """
     boxes = np.asarray(boxes_xyxy, np.float32).reshape(-1, 4)
-    order = by_score(np.asarray(scores, np.float32).reshape(-1))
+    order = argsort_descending(np.asarray(scores, np.float32).reshape(-1))
     classes = None if class_ids is None else np.asarray(class_ids).reshape(-1)[order]
-    kept = nms_sorted(_folded(boxes[order]), iou_threshold, classes, max_detections)
+    kept = nms_sorted(_negated_minmax_planes(boxes[order]), iou_threshold, classes, max_detections)
     best: npt.NDArray[np.intp] = order[kept]
     return best
 
 
-def by_score(scores: FloatArray) -> npt.NDArray[np.intp]:
+def argsort_descending(scores: FloatArray) -> npt.NDArray[np.intp]:
     """Indices that put scores [N] in descending order; equal ones stay in theirs, NaN comes last."""
     return (-scores).argsort(kind="stable")
 
@@ -74,7 +74,7 @@ def nms_sorted(
     areas = np.multiply(width, height, out=width)
     boxes = _Boxes(folded, areas, class_ids, bool(np.minimum.reduce(areas, initial=1) < _TINY))
     stop = min(number, _BLOCK)
-    kept = np.array(_settle(boxes.run(0, stop), threshold), np.intp)
+    kept = np.array(_nms_block(boxes.run(0, stop), threshold), np.intp)
     while stop < number and len(kept) < most:
         # As many more as should leave what is still missing, at most a block. Of later boxes a smaller share is kept
         # than of those before: a quarter more.
@@ -85,15 +85,15 @@ def nms_sorted(
             # The best boxes suppress most: a few of them make a long chunk short before the others come to it.
             step = _FEW if len(waiting) > _LONG else _BLOCK
             others = boxes.part(waiting) if i else boxes.run(start, stop)
-            waiting = waiting.take(_survivors(boxes.part(kept[i : i + step]), others, threshold))
+            waiting = waiting.take(_unsuppressed(boxes.part(kept[i : i + step]), others, threshold))
             i += step
         while len(waiting) and len(kept) < most:
             block, waiting = waiting[:_BLOCK], waiting[_BLOCK:]
             some = boxes.part(block)
-            best = _settle(some, threshold)
+            best = _nms_block(some, threshold)
             kept = np.concatenate([kept, block.take(best)])
             if len(waiting):
-                waiting = waiting.take(_survivors(some.part(best), boxes.part(waiting), threshold))
+                waiting = waiting.take(_unsuppressed(some.part(best), boxes.part(waiting), threshold))
     return kept[:most]
 
 
@@ -116,7 +116,7 @@ class _Boxes(NamedTuple):
         return _Boxes(self.folded[:, start:stop], self.areas[start:stop], class_ids, self.empty)
 
 
-def _folded(boxes_xyxy: FloatArray) -> FloatArray:
+def _negated_minmax_planes(boxes_xyxy: FloatArray) -> FloatArray:
     """Boxes [N, 4] folded, [4, N]; one that is inside out becomes an empty one, which is what it counts as."""
     folded = boxes_xyxy.T.copy()
     np.maximum(folded[:2], folded[2:], out=folded[2:])
@@ -147,14 +147,14 @@ def _overlap(
     return hits
 
 
-def _survivors(kept: _Boxes, others: _Boxes, iou_threshold: np.float32) -> npt.NDArray[np.intp]:
+def _unsuppressed(kept: _Boxes, others: _Boxes, iou_threshold: np.float32) -> npt.NDArray[np.intp]:
     """Positions among the ``others`` of those that none of ``kept`` suppresses."""
     gone = np.logical_or.reduce(_overlap(kept, others, iou_threshold), axis=0)
     left: npt.NDArray[np.intp] = np.logical_not(gone, out=gone).nonzero()[0]
     return left
 
 
-def _settle(block: _Boxes, iou_threshold: np.float32) -> list[int]:
+def _nms_block(block: _Boxes, iou_threshold: np.float32) -> list[int]:
     """Greedy suppression among up to 64 boxes: positions of the kept ones."""
     number = len(block.areas)
     hits = np.zeros((number, _BLOCK), np.bool_)

@@ -1,6 +1,6 @@
 """What each anchor should predict: the readable NumPy reference.
 
-Training uses :mod:`edge_ssd.training.targets`, the same rules inside the TensorFlow graph; a test holds the
+Training uses :mod:`edge_ssd.training.loss.targets`, the same rules inside the TensorFlow graph; a test holds the
 two together. Source: d2l, "Anchor Boxes", ``assign_anchor_to_bbox`` and ``multibox_target``.
 """
 

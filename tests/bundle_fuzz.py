@@ -24,7 +24,7 @@ from bundle_factory import FLATBUFFER, entries, metadata, npy
 from edge_ssd.errors import BundleError
 from edge_ssd.network import tiny_ssd
 from edge_ssd.runtime.bundle import read_bundle
-from edge_ssd.runtime.selftest import image_differences
+from edge_ssd.runtime.selftest import delta_encode
 
 NETWORK = tiny_ssd(["banana", "Gabel – groß"], input_size=(32, 32), sizes=[(0.3, 0.4)] * 3)
 INTERESTING = (0, 1, 0x7F, 0x80, 0xFF)
@@ -41,7 +41,7 @@ def archive(content: dict[str, bytes], start: bytes = b"", method: int = zipfile
 def unpacked_selftest() -> dict[str, bytes]:
     image = np.random.default_rng(0).integers(0, 256, (32, 32, 3)).astype(np.uint8)
     arrays = {
-        "image_differences": image_differences(image),
+        "delta_encode": delta_encode(image),
         "xyxy": np.array([[10, 20, 30, 40]], np.float32),
         "confidence": np.array([0.75], np.float32),
         "class_id": np.array([0], np.int64),

@@ -28,7 +28,7 @@ def save_model_that_finds(path: Path, network: Network, chosen: Sequence[ChosenB
 
     The boxes come from the last level, which has one cell, so there can be as many as it has anchors.
     """
-    from edge_ssd.training.model import TinySSD, save_tiny_ssd
+    from edge_ssd.training.model.tiny_ssd import TinySSD, save_tiny_ssd
 
     last, columns = network.levels[-1], network.num_classes + 1
     assert len(chosen) <= last.anchors_per_cell

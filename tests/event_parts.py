@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from device_apps.events.sink import Event
-from device_apps.results import Result
+from device_apps.events.emitter import Event
+from device_apps.results import FrameResult
 from device_apps.sources.frames import Frame
 from edge_ssd.runtime.detections import Detections
 
@@ -29,10 +29,10 @@ def detections(*found: tuple[int, Box], size: tuple[int, int] = (100, 200)) -> D
     )
 
 
-def result(at: float, sequence: int, *found: tuple[int, Box], size: tuple[int, int] = (100, 200)) -> Result:
+def result(at: float, sequence: int, *found: tuple[int, Box], size: tuple[int, int] = (100, 200)) -> FrameResult:
     """What the loop gives for a frame of time ``at``: a grey picture with these detections."""
     image = np.full((*size, 3), 90, np.uint8)
-    return Result(Frame(image, sequence, at, "camera 0"), detections(*found, size=size), {})
+    return FrameResult(Frame(image, sequence, at, "camera 0"), detections(*found, size=size), {})
 
 
 def event(number: int, kind: str = "enter", object_id: int = 1, label: str = "banana", **more: Any) -> Event:

@@ -21,12 +21,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from event_parts import result
 
 from device_apps.arguments import tell
-from device_apps.events.file import open_event_lines
+from device_apps.events.emitter import EventEmitter
+from device_apps.events.jsonl_file import open_event_lines
 from device_apps.events.mqtt_address import parse_address
 from device_apps.events.mqtt_events import MqttEvents
-from device_apps.events.mqtt_session import Login
-from device_apps.events.pictures import EventPictures
-from device_apps.events.sink import EventSink
+from device_apps.events.mqtt_session import MqttConnectOptions
+from device_apps.events.snapshots import EventSnapshots
 from device_apps.events.spool import Spool
 from device_apps.events.tracker import Tracker
 
@@ -38,7 +38,7 @@ FILE_BYTES = 20_000  # Small, so that files change while the process is killed.
 def main(folder: Path, url: str, pace: float) -> None:
     spool = Spool(folder / "spool.sqlite", max_messages=10**6, max_bytes=10**9, notice=tell)
     broker = MqttEvents(
-        Login(parse_address(url), None, None, "writer"),
+        MqttConnectOptions(parse_address(url), None, None, "writer"),
         spool,
         labels=("banana", "apple"),
         discovery_prefix="homeassistant",
@@ -46,9 +46,9 @@ def main(folder: Path, url: str, pace: float) -> None:
         delays=(0.05, 0.3),
     )
     lines = open_event_lines(str(folder / "events.jsonl"), FILE_BYTES, 10**4, tell)
-    pictures = EventPictures(folder / "pictures", 10**9, tell)
+    pictures = EventSnapshots(folder / "pictures", 10**9, tell)
     # At ten frames a second, one frame of absence is enough to leave.
-    sink = EventSink([lines, broker], tracker=Tracker(0.0, 0.05), pictures=pictures, fps=10.0)
+    sink = EventEmitter([lines, broker], tracker=Tracker(0.0, 0.05), pictures=pictures, fps=10.0)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     frame = 0

@@ -44,7 +44,7 @@ def train_small_model(folder: Path, path: Path, steps: int = 80) -> None:
     import keras
     import tensorflow as tf
 
-    from edge_ssd.training.model import TinySSD, save_tiny_ssd
+    from edge_ssd.training.model.tiny_ssd import TinySSD, save_tiny_ssd
 
     keras.utils.set_random_seed(0)
     network = small_network()

@@ -18,10 +18,10 @@ from front_boards import BOARDS, Board, frames_per_second
 from front_costs import Costs, count_kept
 from front_curve import draw_curve
 
-from device_apps.front_picture import Point
+from device_apps.pareto_plot import Point
 from edge_ssd import cli
+from edge_ssd.commands.network_options import given_network
 from edge_ssd.network import NETWORKS, tiny_ssd
-from edge_ssd.training.network_options import given_network
 
 
 def facts(ap: float, int8: float) -> dict:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from converters.agreement import agreement, disagreement
+from converters.verification.agreement import agreement, detection_differences
 from edge_ssd.evaluation.average_precision import Predictions
 
 
@@ -62,8 +62,12 @@ def test_nothing_found_by_either():
 
 
 def test_disagreement_of_a_picture():
-    assert disagreement(found(BOX), found(BOX), 0.5) == 0
-    assert disagreement(found(BOX), found(), 0.5) == pytest.approx(0.5)  # half, as only one of the two misses a partner
-    assert disagreement(found(BOX), found((50, 50, 60, 60, 0.9, 0)), 0.5) == pytest.approx(1)
+    assert detection_differences(found(BOX), found(BOX), 0.5) == 0
+    assert detection_differences(found(BOX), found(), 0.5) == pytest.approx(
+        0.5
+    )  # half, as only one of the two misses a partner
+    assert detection_differences(found(BOX), found((50, 50, 60, 60, 0.9, 0)), 0.5) == pytest.approx(1)
     moved = found((0, 0, 10, 8, 0.7, 0))
-    assert disagreement(found(BOX), moved, 0.5) == pytest.approx(0.2 + 0.2)  # 1 − IoU, and the scores' difference
+    assert detection_differences(found(BOX), moved, 0.5) == pytest.approx(
+        0.2 + 0.2
+    )  # 1 − IoU, and the scores' difference

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from converters.bundle_writer import BundleContent, bundle_bytes
-from converters.calibration import Calibration
+from converters.bundle.writer import BundleContent, bundle_bytes
+from converters.quantization.calibration import Calibration
 from edge_ssd.network import tiny_ssd
 from edge_ssd.runtime.bundle import Defaults, SelfTest, read_bundle
 from edge_ssd.runtime.selftest import image_from_differences

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from converters.calibration import calibration_warnings, choose_calibration
+from converters.quantization.calibration import calibration_warnings, choose_calibration
 from edge_ssd.data.dataset import Dataset, Sample
 from edge_ssd.errors import ImageError, SettingError
 from edge_ssd.network import InputSpec

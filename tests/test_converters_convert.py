@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from small_model import SIDE
 
-from converters import quantize as quantize_module
 from converters.convert import convert_model
-from converters.head_ranges import least_logit, that_matter
-from converters.layers import DEFAULT_KEEP, choose_layers
-from converters.quantize import SCHEMES, needs_calibration, quantize
-from converters.tflite_metadata import METADATA_NAME
-from converters.worker import convert, main
+from converters.quantization import quantize as quantize_module
+from converters.quantization.layers import DEFAULT_KEEP, choose_layers
+from converters.quantization.output_ranges import candidate_anchors, min_logit
+from converters.quantization.quantize import SCHEMES, needs_calibration, quantize
+from converters.quantization.subprocess_worker import convert, main
+from converters.tflite.metadata import METADATA_NAME
 from edge_ssd import cli
 from edge_ssd.data.load import load_dataset
 from edge_ssd.errors import BundleError, DataError, ImageError, ModelError, SettingError
@@ -41,7 +41,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def model(squares_model: Path):
-    from edge_ssd.training.model import load_tiny_ssd
+    from edge_ssd.training.model.tiny_ssd import load_tiny_ssd
 
     return load_tiny_ssd(squares_model)
 
@@ -78,7 +78,7 @@ def test_every_scheme_gives_the_heads_of_the_model(scheme, model, images):
         expected = as_decoded(model.network, *(values.numpy() for values in maps))
         found = as_decoded(model.network, real(heads[f"classes_{i}"]), real(heads[f"boxes_{i}"]))
         # A head is cut off where no detection can come from: only the others' offsets must be right.
-        matter = that_matter(expected[0].max(axis=1))
+        matter = candidate_anchors(expected[0].max(axis=1))
         for kind, one, other in zip(("classes", "boxes"), found, expected, strict=True):
             error = np.sqrt(np.mean((one - other)[matter] ** 2) / np.mean(other[matter] ** 2))
             assert error < allowed, (kind, i)
@@ -88,7 +88,7 @@ def test_every_scheme_gives_the_heads_of_the_model(scheme, model, images):
 def test_a_faster_kind_of_network_goes_the_same_way(scheme, images):
     import keras
 
-    from edge_ssd.training.model import TinySSD
+    from edge_ssd.training.model.tiny_ssd import TinySSD
 
     keras.utils.set_random_seed(0)
     kinds = {"convolution": "separable", "down_sampling": "stride", "head": "separable"}
@@ -102,7 +102,7 @@ def test_a_faster_kind_of_network_goes_the_same_way(scheme, images):
     for i, maps in enumerate(zip(class_maps, box_maps, strict=True)):
         expected = as_decoded(network, *(values.numpy() for values in maps))
         found = as_decoded(network, real(heads[f"classes_{i}"]), real(heads[f"boxes_{i}"]))
-        matter = that_matter(expected[0].max(axis=1))
+        matter = candidate_anchors(expected[0].max(axis=1))
         for kind, one, other in zip(("classes", "boxes"), found, expected, strict=True):
             # Nobody has trained it: its logits differ by little, of the range that a trained one's would need.
             allowed = 0.15 if (scheme, kind) == ("int8", "classes") else 0.02
@@ -112,7 +112,7 @@ def test_a_faster_kind_of_network_goes_the_same_way(scheme, images):
 def as_decoded(network, logits: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Logits [A, classes] relative to background, no lower than where a score is nothing, and offsets [A, 4]."""
     rows = logits.reshape(-1, network.num_classes + 1)
-    return np.maximum(rows[:, 1:] - rows[:, :1], least_logit(network)), offsets.reshape(-1, 4)
+    return np.maximum(rows[:, 1:] - rows[:, :1], min_logit(network)), offsets.reshape(-1, 4)
 
 
 def real(head) -> np.ndarray:
@@ -212,7 +212,7 @@ def test_what_tensorflow_raises_is_a_model_error(tmp_path: Path, squares_model: 
     def fail(*_, **__):
         raise RuntimeError("first line\nsecond line")
 
-    monkeypatch.setattr("converters.worker.convert", fail)
+    monkeypatch.setattr("converters.quantization.subprocess_worker.convert", fail)
     report = job(tmp_path, squares_model, "float16")
     assert report == {"kind": "ModelError", "message": "my.keras: cannot be converted to float16: first line"}
 
@@ -381,7 +381,7 @@ def test_convert_refuses_a_foreign_keras_file(no_worker, tmp_path: Path, squares
 
 
 def test_convert_refuses_weights_that_are_not_finite(squares_model: Path, squares: Path, tmp_path: Path, capsys):
-    from edge_ssd.training.model import load_tiny_ssd, save_tiny_ssd
+    from edge_ssd.training.model.tiny_ssd import load_tiny_ssd, save_tiny_ssd
 
     model = load_tiny_ssd(squares_model)
     model.weights[0].assign(model.weights[0] * np.nan)
@@ -437,7 +437,7 @@ def test_a_set_of_training_pictures_only_converts_unmeasured(
 
 
 def test_verify_exits_1_past_the_budget(conversion, squares_model: Path, squares: Path, monkeypatch, capsys):
-    monkeypatch.setattr("converters.verify.Verification.loss", 0.02)
+    monkeypatch.setattr("converters.verification.verify.Verification.loss", 0.02)
     words = ("verify", conversion.path, "--against", squares_model, "--data", squares, "--budget", 0.01)
     assert command(*words) == 1
     assert "PAST the budget: 0.0200 AP lost, 0.01 allowed" in capsys.readouterr().out
@@ -445,7 +445,7 @@ def test_verify_exits_1_past_the_budget(conversion, squares_model: Path, squares
 
 def test_verify_refuses_another_model(conversion, squares: Path, tmp_path: Path, capsys):
     from edge_ssd.network import tiny_ssd
-    from edge_ssd.training.model import TinySSD, save_tiny_ssd
+    from edge_ssd.training.model.tiny_ssd import TinySSD, save_tiny_ssd
 
     other = tmp_path / "other.keras"
     save_tiny_ssd(TinySSD(tiny_ssd(("square",), input_size=(64, 64), width=0.5)), other)

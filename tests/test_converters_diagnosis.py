@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from converters.diagnosis import diagnose
+from converters.verification.error_analysis import diagnose
 from edge_ssd.coding import offset_boxes
 from edge_ssd.data.dataset import Dataset, Sample
 from edge_ssd.network import tiny_ssd

@@ -34,7 +34,7 @@ FAMILY = {
 def untrained(network: Network):
     import keras
 
-    from edge_ssd.training.model import TinySSD
+    from edge_ssd.training.model.tiny_ssd import TinySSD
 
     keras.utils.set_random_seed(0)
     return TinySSD(network)
@@ -42,7 +42,7 @@ def untrained(network: Network):
 
 @pytest.mark.parametrize("network", FAMILY.values(), ids=FAMILY.keys())
 def test_int8_heads_of_every_shape_are_the_models(network: Network):
-    from converters.worker import convert
+    from converters.quantization.subprocess_worker import convert
 
     model = untrained(network)
     images = np.random.default_rng(0).integers(0, 256, (4, *network.input.size, 3), np.uint8)
@@ -71,7 +71,7 @@ def relative_to_background(logits: np.ndarray, network: Network) -> np.ndarray:
 
 @pytest.fixture
 def model_path(tmp_path: Path) -> Path:
-    from edge_ssd.training.model import save_tiny_ssd
+    from edge_ssd.training.model.tiny_ssd import save_tiny_ssd
 
     path = tmp_path / "model.keras"
     save_tiny_ssd(untrained(tiny_ssd(("a",), input_size=(64, 64), width=0.25)), path)
@@ -79,7 +79,7 @@ def model_path(tmp_path: Path) -> Path:
 
 
 def test_heads_that_do_not_fit_the_description_are_named(model_path: Path, tmp_path: Path):
-    from converters.contract import load_convertible
+    from converters.load_model import load_model
 
     path = tmp_path / "wrong.keras"
     with zipfile.ZipFile(model_path) as source, zipfile.ZipFile(path, "w") as target:
@@ -95,25 +95,25 @@ def test_heads_that_do_not_fit_the_description_are_named(model_path: Path, tmp_p
         r"are needed \(and 4 more\)"
     )
     with pytest.raises(ModelError, match=expected):
-        load_convertible(path)
+        load_model(path)
 
 
 def test_another_keras_model_is_described(tmp_path: Path):
     import keras
 
-    from converters.contract import load_convertible
+    from converters.load_model import load_model
 
     path = tmp_path / "other.keras"
     keras.Sequential([keras.Input((64, 64, 3)), keras.layers.Conv2D(4, 3)]).save(path)
     with pytest.raises(
         ModelError, match=r"other.keras: holds a Sequential of \[64, 64, 3\] → \[62, 62, 4\], not a TinySSD"
     ):
-        load_convertible(path)
+        load_model(path)
 
 
 @pytest.mark.parametrize("damage", ["cut", "hole", "empty", "text"])
 def test_a_damaged_file_is_one_line_that_names_it(model_path: Path, tmp_path: Path, damage: str):
-    from converters.contract import load_convertible
+    from converters.load_model import load_model
 
     data = model_path.read_bytes()
     middle = len(data) // 2
@@ -126,13 +126,13 @@ def test_a_damaged_file_is_one_line_that_names_it(model_path: Path, tmp_path: Pa
     path = tmp_path / "damaged.keras"
     path.write_bytes(damaged)
     with pytest.raises(ModelError) as caught:
-        load_convertible(path)
+        load_model(path)
     message = str(caught.value)
     assert message.startswith(f"{path}: ")
     assert "\n" not in message
 
 
 def test_a_good_file_loads(model_path: Path):
-    from converters.contract import load_convertible
+    from converters.load_model import load_model
 
-    assert load_convertible(model_path).network.labels == ("a",)
+    assert load_model(model_path).network.labels == ("a",)

@@ -7,14 +7,14 @@ import math
 import numpy as np
 import pytest
 
-from converters.head_ranges import (
+from converters.quantization.output_ranges import (
+    candidate_anchors,
+    equalize_box_scales,
     head_ranges,
-    in_even_units,
-    least_logit,
-    recoded,
-    relative_to_background,
-    that_matter,
-    with_head_ranges,
+    min_logit,
+    set_output_quantization,
+    subtract_background_logit,
+    with_box_coding,
 )
 from edge_ssd.detection import softmax
 from edge_ssd.network import tiny_ssd
@@ -35,7 +35,7 @@ NETWORK = tiny_ssd(("a", "b"), input_size=(64, 64), width=0.25)
 def model():
     import keras
 
-    from edge_ssd.training.model import TinySSD
+    from edge_ssd.training.model.tiny_ssd import TinySSD
 
     keras.utils.set_random_seed(0)
     return TinySSD(NETWORK)
@@ -48,7 +48,7 @@ def images() -> np.ndarray:
 
 def test_scores_stay_and_background_is_0(model, images):
     before = [weight.copy() for weight in model.get_weights()]
-    other = relative_to_background(model)
+    other = subtract_background_logit(model)
     for one, two in zip(model.head_maps(images)[0], other.head_maps(images)[0], strict=True):
         logits, shifted = one.numpy().reshape(-1, 3), two.numpy().reshape(-1, 3)
         assert (shifted[:, 0] == 0).all()
@@ -94,27 +94,27 @@ def test_ranges_are_those_of_the_anchors_that_matter():
 
 
 def test_least_logit_is_a_score_of_a_thousandth_shared_by_the_classes():
-    assert least_logit(NETWORK) == pytest.approx(math.log(0.001 / 2))
+    assert min_logit(NETWORK) == pytest.approx(math.log(0.001 / 2))
 
 
 def test_what_matters_is_what_scores_or_the_best_there_is():
     best = np.full(1000, -30.0)
     best[:300] = np.linspace(-4.5, 5, 300)  # a score of 0.01 is a logit of -4.595
-    assert that_matter(best).tolist() == [True] * 300 + [False] * 700
+    assert candidate_anchors(best).tolist() == [True] * 300 + [False] * 700
     best[200:300] = -5
-    assert that_matter(best).sum() == 200
+    assert candidate_anchors(best).sum() == 200
     best[150:200] = -6  # 150 score: the next best are taken along
-    assert that_matter(best).sum() == 250
-    assert that_matter(np.array([-50.0, -60.0])).all()
+    assert candidate_anchors(best).sum() == 250
+    assert candidate_anchors(np.array([-50.0, -60.0])).all()
 
 
 def test_new_steps_round_what_the_old_ones_rounded(model, images):
-    from converters.worker import convert
+    from converters.quantization.subprocess_worker import convert
 
     flatbuffer = convert(model, "int8", images)
     before = open_interpreter(flatbuffer).invoke(images[0])
     ranges = dict.fromkeys(before, (-1.0, 1.55))
-    after = open_interpreter(with_head_ranges(flatbuffer, ranges)).invoke(images[0])
+    after = open_interpreter(set_output_quantization(flatbuffer, ranges)).invoke(images[0])
     for name, head in after.items():
         assert head.scale == pytest.approx(0.01)
         assert head.zero_point == -28
@@ -125,11 +125,11 @@ def test_new_steps_round_what_the_old_ones_rounded(model, images):
 
 
 def test_float_heads_stay_as_they_are(model):
-    from converters.worker import convert
+    from converters.quantization.subprocess_worker import convert
 
     flatbuffer = convert(model, "none")
     image = np.zeros((64, 64, 3), np.uint8)
-    heads = [open_interpreter(data).invoke(image) for data in (flatbuffer, with_head_ranges(flatbuffer, {}))]
+    heads = [open_interpreter(data).invoke(image) for data in (flatbuffer, set_output_quantization(flatbuffer, {}))]
     assert all(np.array_equal(heads[0][name].values, heads[1][name].values) for name in heads[0])
 
 
@@ -137,10 +137,10 @@ def test_boxes_in_other_units_are_the_same_boxes(model, images):
     from edge_ssd.coding import BoxCoding, offset_inverse
 
     anchors = model.network.anchors()
-    even = in_even_units(model)
+    even = equalize_box_scales(model)
     assert even.network.coding == BoxCoding(10, 10)
-    assert in_even_units(even) is even
-    other = recoded(even, BoxCoding(3, 7))
+    assert equalize_box_scales(even) is even
+    other = with_box_coding(even, BoxCoding(3, 7))
     (logits, offsets), *rest = (each(images[:2].astype(np.float32)) for each in (model, even, other))
     expected = offset_inverse(anchors, offsets.numpy()[1], model.network.coding)
     for each, (its_logits, its_offsets) in zip((even, other), rest, strict=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from converters.layers import DEFAULT_KEEP, choose_layers, layer_names
+from converters.quantization.layers import DEFAULT_KEEP, choose_layers, layer_names
 from edge_ssd.errors import SettingError
 from edge_ssd.network import tiny_ssd
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from converters.operators import Operator, count_operators, read_graph
+from converters.tflite.operators import Operator, count_operators, read_graph
 from edge_ssd.errors import BundleError
 from edge_ssd.runtime.bundle import read_bundle
 from edge_ssd.runtime.models import default_model

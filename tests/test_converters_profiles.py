@@ -18,15 +18,15 @@ from conftest import REPOSITORY, skip_or_fail
 from real_model import real_model
 from small_model import small_network, write_squares
 
-from converters.bundle_writer import BundleContent, bundle_bytes
-from converters.head_ranges import in_even_units
-from converters.operators import count_operators
-from converters.profile_check import check_profile
-from converters.profile_file import PROFILES, profile_bytes, profile_model, profile_warnings, read_profile
-from converters.profile_graph import POSTPROCESS_SCORE, anchors_yxhw
-from converters.quantize import needs_calibration
-from converters.self_test import no_self_test
-from converters.stored_zip import stored_zip
+from converters.bundle.self_test import placeholder_self_test
+from converters.bundle.stored_zip import stored_zip
+from converters.bundle.writer import BundleContent, bundle_bytes
+from converters.interop.check import check_profile
+from converters.interop.export import PROFILES, profile_bytes, profile_model, profile_warnings, read_profile
+from converters.interop.graph import POSTPROCESS_SCORE, anchors_yxhw
+from converters.quantization.output_ranges import equalize_box_scales
+from converters.quantization.quantize import needs_calibration
+from converters.tflite.operators import count_operators
 from edge_ssd import cli
 from edge_ssd.boxes import box_iou, clip_boxes
 from edge_ssd.errors import BundleError
@@ -76,7 +76,7 @@ def content_of(flatbuffer: bytes, network: Network, quantization: str = "none") 
         flatbuffer=flatbuffer,
         quantization=quantization,
         defaults=DEFAULTS,
-        selftest=no_self_test(network, 0.5),
+        selftest=placeholder_self_test(network, 0.5),
         calibration=None,
         kept_layers={},
         tools={"edge-ssd": "1"},
@@ -91,7 +91,7 @@ def write_profile(path: Path, profile: str, flatbuffer: bytes, network: Network)
 
 
 def flatbuffer_of(model: Any, scheme: str, images: np.ndarray | None = None) -> bytes:
-    from converters.worker import convert
+    from converters.quantization.subprocess_worker import convert
 
     return convert(model, scheme, images)
 
@@ -99,7 +99,7 @@ def flatbuffer_of(model: Any, scheme: str, images: np.ndarray | None = None) -> 
 @pytest.fixture(scope="module")
 def chosen(tmp_path_factory) -> tuple[bytes, Network]:
     """A float network of 64×96 that finds CHOSEN in every picture: its plain flatbuffer."""
-    from edge_ssd.training.model import load_tiny_ssd
+    from edge_ssd.training.model.tiny_ssd import load_tiny_ssd
 
     network = tiny_ssd(("ape", "bear", "cat"), input_size=(64, 96), width=0.25)
     path = tmp_path_factory.mktemp("chosen") / "chosen.keras"
@@ -133,7 +133,7 @@ def three_kinds(tmp_path_factory, banana_pictures: list[np.ndarray]) -> dict[str
     decides, added to the one's logit and taken from the other's. So boxes of several classes lie on one another, with
     offsets of real pictures.
     """
-    from edge_ssd.training.model import TinySSD, load_tiny_ssd
+    from edge_ssd.training.model.tiny_ssd import TinySSD, load_tiny_ssd
 
     banana = load_tiny_ssd(REPOSITORY / "converters" / "models" / "banana.keras")
     model = TinySSD(replace(banana.network, labels=("one", "two", "upright")))
@@ -299,7 +299,7 @@ def test_tflite_runtime_keeps_boxes_that_overlap(chosen, tmp_path: Path) -> None
 
 
 def test_no_detection_is_no_error(tmp_path: Path) -> None:
-    from edge_ssd.training.model import load_tiny_ssd
+    from edge_ssd.training.model.tiny_ssd import load_tiny_ssd
 
     network = tiny_ssd(("ape", "bear", "cat"), input_size=(64, 64), width=0.25)
     save_model_that_finds(tmp_path / "nothing.keras", network, [])
@@ -344,7 +344,7 @@ def test_it_is_the_plain_networks_detections(scheme: str, classes: int) -> None:
     """A network of random weights, whose heads are wide enough to be sure of something everywhere."""
     import keras
 
-    from edge_ssd.training.model import TinySSD
+    from edge_ssd.training.model.tiny_ssd import TinySSD
 
     keras.utils.set_random_seed(classes)
     network = tiny_ssd([f"class {i}" for i in range(classes)], input_size=(64, 96), width=0.25)
@@ -490,11 +490,11 @@ def test_a_model_that_detects_something_else_is_not_written(chosen, tmp_path: Pa
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_convert_writes_the_profile_that_was_asked_for(profile: str, tmp_path: Path, monkeypatch, capsys) -> None:
-    from edge_ssd.training.model import load_tiny_ssd
+    from edge_ssd.training.model.tiny_ssd import load_tiny_ssd
 
     model, data, out = tmp_path / "squares.keras", write_squares(tmp_path / "squares"), tmp_path / "out.tflite"
     save_model_that_finds(model, small_network(), [ChosenBox(0, 0.9, (0.2, 0.1, 0.6, 0.8))])
-    flatbuffer = flatbuffer_of(in_even_units(load_tiny_ssd(model)), "none")
+    flatbuffer = flatbuffer_of(equalize_box_scales(load_tiny_ssd(model)), "none")
     monkeypatch.setattr("converters.convert.quantize", lambda *_, **__: flatbuffer)
     words = [
         "convert",

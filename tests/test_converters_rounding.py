@@ -24,43 +24,43 @@ def each_for_itself(weights: np.ndarray) -> np.ndarray:
 
 
 def test_inputs_that_have_nothing_to_do_with_each_other_leave_plain_rounding():
-    from converters.rounding import round_weights
+    from converters.quantization.gptq import gptq_quantize
 
     weights = np.random.default_rng(0).normal(size=(200, 3))
-    assert np.allclose(round_weights(weights, np.eye(200)), each_for_itself(weights), rtol=0, atol=1e-12)
+    assert np.allclose(gptq_quantize(weights, np.eye(200)), each_for_itself(weights), rtol=0, atol=1e-12)
 
 
 def test_two_inputs_that_are_the_same_share_one_error():
-    from converters.rounding import round_weights
+    from converters.quantization.gptq import gptq_quantize
 
     # In steps of 1 (the channel's greatest weight is 127): 0.4 and 0.4 round to 0 and 0, yet make 0.8 together.
     weights = np.array([[127.0], [0.4], [0.4]])
     together = np.array([[1.0, 0, 0], [0, 1, 1], [0, 1, 1]])
-    assert sorted(round_weights(weights, together).ravel().tolist()) == [0, 1, 127]
+    assert sorted(gptq_quantize(weights, together).ravel().tolist()) == [0, 1, 127]
 
 
 def test_what_the_layer_computes_is_closer():
-    from converters.rounding import round_weights
+    from converters.quantization.gptq import gptq_quantize
 
     rng = np.random.default_rng(1)
     inputs = np.maximum(rng.normal(size=(2000, 20)) @ rng.normal(size=(20, 150)), 0)
     weights = rng.normal(size=(150, 8))
-    found = round_weights(weights, inputs.T @ inputs)
+    found = gptq_quantize(weights, inputs.T @ inputs)
     steps = np.abs(weights).max(axis=0) / 127
     assert np.allclose(found / steps, np.round(found / steps), atol=1e-9)
     assert np.abs(found / steps).max() <= 127 + 1e-9
 
-    def error(rounded: np.ndarray) -> float:
-        return float(np.square(inputs @ (rounded - weights)).mean())
+    def error(apply_gptq: np.ndarray) -> float:
+        return float(np.square(inputs @ (apply_gptq - weights)).mean())
 
     assert error(found) < 0.3 * error(each_for_itself(weights))
 
 
 def test_dead_inputs_and_dead_channels_do_no_harm():
-    from converters.rounding import round_weights
+    from converters.quantization.gptq import gptq_quantize
 
     weights = np.array([[1.0, 0.0], [0.5, 0.0]])
-    found = round_weights(weights, np.zeros((2, 2)))
+    found = gptq_quantize(weights, np.zeros((2, 2)))
     assert found[:, 1].tolist() == [0, 0]
     assert np.allclose(found[:, 0], weights[:, 0], atol=1 / 127)
 
@@ -69,7 +69,7 @@ def test_dead_inputs_and_dead_channels_do_no_harm():
 def model():
     import keras
 
-    from edge_ssd.training.model import TinySSD
+    from edge_ssd.training.model.tiny_ssd import TinySSD
 
     keras.utils.set_random_seed(0)
     made = TinySSD(NETWORK)
@@ -90,10 +90,10 @@ def heads(model, images: np.ndarray) -> list[np.ndarray]:
 
 
 def test_a_rounded_model_computes_nearly_the_same_and_the_argument_stays(model, images):
-    from converters.rounding import rounded
+    from converters.quantization.gptq import apply_gptq
 
     before = [weight.copy() for weight in model.get_weights()]
-    result = rounded(model, images)
+    result = apply_gptq(model, images)
     for one, other in zip(heads(result, images), heads(model, images), strict=True):
         assert np.sqrt(np.mean((one - other) ** 2) / np.mean(other**2)) < 0.02
         assert not np.array_equal(one, other)
@@ -101,13 +101,13 @@ def test_a_rounded_model_computes_nearly_the_same_and_the_argument_stays(model, 
 
 
 def test_kept_layers_are_not_rounded(model, images):
-    from converters.layers import layer_names
-    from converters.rounding import rounded
+    from converters.quantization.gptq import apply_gptq
+    from converters.quantization.layers import layer_names
 
-    result = rounded(model, images, keep=layer_names(NETWORK))
+    result = apply_gptq(model, images, keep=layer_names(NETWORK))
     for one, other in zip(heads(result, images), heads(model, images), strict=True):
         assert np.allclose(one, other, rtol=1e-4, atol=1e-4)
-    partly = rounded(model, images, keep=("boxes_1",))
+    partly = apply_gptq(model, images, keep=("boxes_1",))
     assert np.array_equal(partly.bbox_predictors[1].kernel, model.bbox_predictors[1].kernel)
     assert not np.array_equal(partly.bbox_predictors[0].kernel, model.bbox_predictors[0].kernel)
 
@@ -115,12 +115,12 @@ def test_kept_layers_are_not_rounded(model, images):
 def test_the_converter_keeps_the_weights_that_it_is_given(model, images):
     from tensorflow.lite.python import schema_py_generated as schema
 
-    from converters.flatbuffer_model import read_model
-    from converters.head_ranges import relative_to_background
-    from converters.rounding import rounded
-    from converters.worker import convert
+    from converters.quantization.gptq import apply_gptq
+    from converters.quantization.output_ranges import subtract_background_logit
+    from converters.quantization.subprocess_worker import convert
+    from converters.tflite.flatbuffer_model import read_model
 
-    expected = rounded(relative_to_background(model), images)
+    expected = apply_gptq(subtract_background_logit(model), images)
     file = read_model(convert(model, "int8", images))
     (graph,), (signature,) = file.subgraphs, file.signatureDefs
     names = {output.tensorIndex: output.name.decode() for output in signature.outputs}

@@ -12,9 +12,9 @@ import pytest
 from conftest import REPOSITORY, skip_or_fail
 
 from converters.convert import convert_model
-from converters.operators import read_graph
-from converters.quantize import SCHEMES
-from converters.target_check import problems, verdicts
+from converters.quantization.quantize import SCHEMES
+from converters.tflite.compatibility import problems, verdicts
+from converters.tflite.operators import read_graph
 from edge_ssd.runtime.bundle import read_bundle
 
 pytest.importorskip("tensorflow")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import flatbuffers
 import pytest
 
-from converters.operators import Graph, Operator, OperatorUse, read_graph
-from converters.runtime_table import BUILTIN_NAMES, RUNTIMES, max_version
-from converters.target_check import problems, verdicts
+from converters.tflite.compatibility import problems, verdicts
+from converters.tflite.op_versions import BUILTIN_NAMES, RUNTIMES, max_version
+from converters.tflite.operators import Graph, Operator, OperatorUse, read_graph
 from edge_ssd.runtime.interpreter import open_interpreter
 
 _FLOAT32, _INT8, _INT16 = 0, 9, 7

@@ -7,7 +7,7 @@ import flatbuffers.number_types as types
 import pytest
 from flatbuffers.table import Table
 
-from converters.tflite_metadata import build_metadata
+from converters.tflite.metadata import build_metadata
 from edge_ssd.network import tiny_ssd
 
 NETWORK = tiny_ssd(("fork", "knife"), input_size=(64, 96))

@@ -1,4 +1,6 @@
-"""edge_ssd.data.anchor_match and .anchor_fit: against brute force, on sets with a known answer, and on real boxes."""
+"""edge_ssd.data.anchor_fitting.match and .anchor_fit:
+
+against brute force, on sets with a known answer, and on real boxes."""
 
 from __future__ import annotations
 
@@ -12,8 +14,8 @@ from hypothesis import strategies as st
 
 from edge_ssd.boxes import box_iou, xyxy_to_cxcywh
 from edge_ssd.cli import main
-from edge_ssd.data.anchor_fit import fit_anchors
-from edge_ssd.data.anchor_match import anchor_shapes, match_anchors, network_boxes, shape_iou
+from edge_ssd.data.anchor_fitting.fit import fit_anchors
+from edge_ssd.data.anchor_fitting.match import anchor_shapes, match_anchors, network_boxes, shape_iou
 from edge_ssd.data.dataset import Dataset, Sample
 from edge_ssd.data.load import load_dataset
 from edge_ssd.errors import DataError

@@ -1,4 +1,4 @@
-"""edge_ssd.data.bananas against a real HTTP server on loopback that misbehaves on demand."""
+"""edge_ssd.data.download.bananas against a real HTTP server on loopback that misbehaves on demand."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from edge_ssd.data import download as download_module
-from edge_ssd.data.bananas import fetch_bananas
-from edge_ssd.data.unpack import unpack_zip
+from edge_ssd.data.download import http as download_module
+from edge_ssd.data.download.bananas import fetch_bananas
+from edge_ssd.data.download.unpack import unpack_zip
 from edge_ssd.errors import DataError
 
 

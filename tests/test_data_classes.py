@@ -14,7 +14,7 @@ from edge_ssd.data.classes import choose_classes, parse_classes
 from edge_ssd.data.load import load_dataset
 from edge_ssd.data.source import DataSource, add_data_options, data_source
 from edge_ssd.errors import DataError, SettingError
-from edge_ssd.evaluation.pictures import held_out_pictures, training_pictures
+from edge_ssd.evaluation.splits import load_eval_split, training_pictures
 
 NAMES = ("cup", "fork", "knife", "spoon")
 
@@ -105,7 +105,7 @@ def test_the_options_make_a_source_that_is_a_path() -> None:
 
 def test_pictures_to_measure_and_to_calibrate_on_are_taken_from_the_source(folder: Path) -> None:
     source = DataSource(folder / "set_train", classes="knife=cutlery")
-    for dataset in (training_pictures(source, ["cutlery"]), held_out_pictures(source, ["cutlery"], "train")[0]):
+    for dataset in (training_pictures(source, ["cutlery"]), load_eval_split(source, ["cutlery"], "train")[0]):
         assert dataset.labels == ("cutlery",)
         assert [len(sample.class_ids) for sample in dataset.samples] == [0, 1, 0]
 

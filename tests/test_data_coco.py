@@ -1,4 +1,4 @@
-"""edge_ssd.data.coco: where files and pictures are found, ids with gaps, crowds, and every fault named."""
+"""edge_ssd.data.formats.coco: where files and pictures are found, ids with gaps, crowds, and every fault named."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""edge_ssd.data.inspect and edge_ssd.data.command: counts, problems, contact sheet, the command line."""
+"""edge_ssd.data.inspection.summary and edge_ssd.commands.data_sets:
+
+counts, problems, contact sheet, the command line."""
 
 from __future__ import annotations
 
@@ -10,11 +12,11 @@ import pytest
 from PIL import Image
 
 from edge_ssd.cli import main
-from edge_ssd.data import bananas
-from edge_ssd.data.bananas import Fetched
-from edge_ssd.data.inspect import format_summary, summarise, undecodable
+from edge_ssd.data.download import bananas
+from edge_ssd.data.download.bananas import DownloadResult
+from edge_ssd.data.inspection.contact_sheet import contact_sheet
+from edge_ssd.data.inspection.summary import format_summary, summarise, undecodable
 from edge_ssd.data.load import load_dataset
-from edge_ssd.data.sheet import contact_sheet
 from edge_ssd.errors import DataError
 
 
@@ -141,7 +143,7 @@ def test_fetch_says_what_it_did(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = iter([True, False])
-    monkeypatch.setattr(bananas, "fetch_bananas", lambda folder, progress: Fetched(folder, next(answers)))
+    monkeypatch.setattr(bananas, "fetch_bananas", lambda folder, progress: DownloadResult(folder, next(answers)))
     for word in ("fetched and verified", "already there"):
         assert main(["data", "fetch", "bananas", "--to", str(tmp_path / "b")]) == 0
         assert word in capsys.readouterr().out

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_ssd.data.inspect import undecodable
+from edge_ssd.data.inspection.summary import undecodable
 from edge_ssd.data.load import available_splits, load_dataset
 from edge_ssd.data.source import DataSource
 

@@ -1,4 +1,6 @@
-"""edge_ssd.data.survey and its parts: every kind of fault found and named, duplicates, pictures, command line."""
+"""edge_ssd.data.inspection.report and its parts:
+
+every kind of fault found and named, duplicates, pictures, command line."""
 
 from __future__ import annotations
 
@@ -13,16 +15,16 @@ from label_writers import WRITERS, Labelled, write_picture
 from PIL import Image
 
 from edge_ssd.cli import main
-from edge_ssd.data import duplicates
-from edge_ssd.data.duplicates import find_duplicates, find_near_duplicates, perceptual_hash
-from edge_ssd.data.histogram import size_histogram
+from edge_ssd.data.inspection import duplicates
+from edge_ssd.data.inspection.contact_sheet import contact_sheet
+from edge_ssd.data.inspection.duplicates import find_duplicates, find_near_duplicates, perceptual_hash
+from edge_ssd.data.inspection.histogram import size_histogram
+from edge_ssd.data.inspection.report import DatasetReport, survey
 from edge_ssd.data.load import load_dataset, open_dataset
-from edge_ssd.data.network_file import read_network
-from edge_ssd.data.sheet import contact_sheet
 from edge_ssd.data.source import DataSource
-from edge_ssd.data.survey import Survey, survey
 from edge_ssd.errors import DataError, ModelError
 from edge_ssd.network import tiny_ssd
+from edge_ssd.runtime.network_file import read_network
 
 BOX = ("fork", (1.0, 2.0, 30.0, 20.0))
 
@@ -44,11 +46,11 @@ def scene(seed: int, size: tuple[int, int] = (60, 40)) -> Image.Image:
     return Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC)
 
 
-def found_in(folder: Path, **options: object) -> Survey:
+def found_in(folder: Path, **options: object) -> DatasetReport:
     return survey(open_dataset(folder), **options)  # type: ignore[arg-type]
 
 
-def kinds(found: Survey) -> list[tuple[str, str]]:
+def kinds(found: DatasetReport) -> list[tuple[str, str]]:
     return [(finding.kind, finding.path.name) for finding in found.files]
 
 

@@ -1,4 +1,6 @@
-"""edge_ssd.data.synthetic, sprite, backdrop: what is drawn is where the labels say, and the same every time."""
+"""edge_ssd.data.synthetic.generate, sprite, backdrop:
+
+what is drawn is where the labels say, and the same every time."""
 
 from __future__ import annotations
 
@@ -10,12 +12,12 @@ import numpy as np
 import pytest
 
 from edge_ssd.boxes import box_iou
-from edge_ssd.data.backdrop import draw_backdrop
-from edge_ssd.data.banana import random_banana, random_hand
-from edge_ssd.data.canvas import noise
 from edge_ssd.data.load import load_dataset
-from edge_ssd.data.sprite import Sprite, banana_sprite, draw_bananas
-from edge_ssd.data.synthetic import draw_clip, draw_scene, make_synthetic
+from edge_ssd.data.synthetic.background import draw_backdrop
+from edge_ssd.data.synthetic.banana import random_banana, random_hand
+from edge_ssd.data.synthetic.canvas import noise
+from edge_ssd.data.synthetic.generate import draw_clip, draw_scene, make_synthetic
+from edge_ssd.data.synthetic.sprite import Sprite, banana_sprite, draw_bananas
 from edge_ssd.errors import DataError
 
 

@@ -1,4 +1,6 @@
-"""edge_ssd.data.yolo and its parts: arrangements with and without data.yaml, line kinds, and every fault named."""
+"""edge_ssd.data.formats.yolo and its parts:
+
+arrangements with and without data.yaml, line kinds, and every fault named."""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ import pytest
 from label_writers import write_picture
 
 from edge_ssd.cli import main
-from edge_ssd.data import yolo
+from edge_ssd.data.formats import yolo
 from edge_ssd.data.load import available_splits, load_dataset
 from edge_ssd.errors import DataError
 
@@ -232,7 +234,7 @@ def test_a_folder_is_listed_once_however_many_pictures_it_holds(
     for number in range(20):
         pair(tmp_path / "images" / f"{number}.png", tmp_path / "labels" / f"{number}.txt")
     listed: list[Path] = []
-    real = yolo.PictureFolder
-    monkeypatch.setattr(yolo, "PictureFolder", lambda path: (listed.append(path), real(path))[1])
+    real = yolo.ImageIndex
+    monkeypatch.setattr(yolo, "ImageIndex", lambda path: (listed.append(path), real(path))[1])
     assert len(load_dataset(tmp_path)) == 20
     assert listed == [tmp_path / "images"]

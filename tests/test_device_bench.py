@@ -15,8 +15,8 @@ from real_model import real_model
 from device_apps import bench
 from device_apps.bench import Case, enlarged, reservations, time_cases
 from device_apps.bench_command import _names, _size, _table
-from device_apps.front_picture import _BEATEN, _FRONT
 from device_apps.machine import describe_machine, governor, processor
+from device_apps.pareto_plot import _BEATEN, _FRONT
 from edge_ssd import cli
 from edge_ssd.errors import SettingError
 from edge_ssd.runtime.bundle import read_bundle

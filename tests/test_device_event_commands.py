@@ -27,7 +27,7 @@ from stream_servers import MjpegServer
 
 from device_apps import camera_command
 from device_apps.events.options import add_event_arguments, open_events
-from device_apps.sources.pictures import PictureSource
+from device_apps.sources.image_folder import ImageFolderSource
 from edge_ssd import cli
 
 CLIP = REPOSITORY / "device_apps" / "clips" / "bananas.mp4"
@@ -285,14 +285,14 @@ def options_for(*arguments: str) -> argparse.Namespace:
 
 def test_nobody_to_tell_means_no_sink() -> None:
     with ExitStack() as stack:
-        assert open_events(options_for(), PictureSource([], "none"), stack, Notices()) is None
+        assert open_events(options_for(), ImageFolderSource([], "none"), stack, Notices()) is None
 
 
 def test_a_web_page_is_somebody_to_tell() -> None:
     args = options_for()
     args.web = "8080"
     with ExitStack() as stack:
-        sink = open_events(args, PictureSource([], "none"), stack, Notices())
+        sink = open_events(args, ImageFolderSource([], "none"), stack, Notices())
         assert sink is not None
         assert list(sink.recent) == []
 
@@ -301,7 +301,7 @@ def test_what_was_opened_is_closed_when_a_later_one_fails(tmp_path: Path) -> Non
     args = options_for("--gpio", "17", "--events", str(tmp_path / "e.jsonl"), "--mqtt", "nonsense")
     for _ in range(2):  # The second time, a pin that was left open would be in use.
         with ExitStack() as stack, pytest.raises(ValueError, match="--mqtt nonsense"):
-            open_events(args, PictureSource([], "none"), stack, Notices())
+            open_events(args, ImageFolderSource([], "none"), stack, Notices())
 
 
 def test_the_password_may_come_from_the_environment(
@@ -316,7 +316,7 @@ def test_the_password_may_come_from_the_environment(
     ):
         args = options_for("--mqtt", f"mqtt://cam@127.0.0.1:{mosquitto.port}", "--mqtt-spool", str(tmp_path / "s"))
         with ExitStack() as stack:
-            open_events(args, PictureSource([], "none"), stack, Notices(), ["red"])
+            open_events(args, ImageFolderSource([], "none"), stack, Notices(), ["red"])
             soon(lambda: "edge-ssd/red/present" in observer.latest())
 
 

@@ -13,7 +13,7 @@ import pytest
 from conftest import REPOSITORY
 from event_parts import Notices, event, soon
 
-from device_apps.events.file import RotatedFile, open_event_lines
+from device_apps.events.jsonl_file import RotatedFile, open_event_lines
 from edge_ssd.errors import EdgeSSDError
 
 
@@ -165,8 +165,8 @@ from pathlib import Path
 sys.path.insert(0, "tests")
 import numpy as np
 from event_parts import Notices, event, result, soon
-from device_apps.events.file import open_event_lines
-from device_apps.events.pictures import EventPictures
+from device_apps.events.jsonl_file import open_event_lines
+from device_apps.events.snapshots import EventPictures
 from device_apps.events.spool import Spool
 
 folder, notices = Path(sys.argv[1]), Notices()

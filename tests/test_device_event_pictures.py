@@ -13,13 +13,13 @@ import pytest
 from event_parts import Notices, event, result
 from PIL import Image
 
-from device_apps.events.pictures import EventPictures
+from device_apps.events.snapshots import EventSnapshots
 from edge_ssd.errors import EdgeSSDError
 
 A = (20.0, 40.0, 90.0, 80.0)
 
 
-def save(pictures: EventPictures, *numbers: int) -> list[Path]:
+def save(pictures: EventSnapshots, *numbers: int) -> list[Path]:
     paths = [pictures.path_for(event(number)) for number in numbers]
     for number, path in zip(numbers, paths, strict=True):
         pictures.save(path, result(0, number, (0, A)))
@@ -30,7 +30,7 @@ def save(pictures: EventPictures, *numbers: int) -> list[Path]:
 
 
 def test_the_picture_shows_the_frame_with_its_boxes(tmp_path: Path) -> None:
-    (path,) = save(EventPictures(tmp_path / "new", 10**6, Notices()), 3)
+    (path,) = save(EventSnapshots(tmp_path / "new", 10**6, Notices()), 3)
     assert path.name == "event-20261124T120003250Z-12ab-3-banana-enter.jpg"
     with Image.open(path) as picture:
         assert (picture.format, picture.size) == ("JPEG", (200, 100))
@@ -41,22 +41,22 @@ def test_the_picture_shows_the_frame_with_its_boxes(tmp_path: Path) -> None:
 
 
 def test_a_label_becomes_a_file_name(tmp_path: Path) -> None:
-    pictures = EventPictures(tmp_path, 10**6, Notices())
+    pictures = EventSnapshots(tmp_path, 10**6, Notices())
     assert pictures.path_for(event(1, label="../été / 7")).name.endswith("-1-_t_7-enter.jpg")
     pictures.close(time.monotonic() + 30)
 
 
 def test_the_oldest_go_when_there_would_be_too_many(tmp_path: Path) -> None:
-    (one,) = save(EventPictures(tmp_path, 10**6, Notices()), 0)
+    (one,) = save(EventSnapshots(tmp_path, 10**6, Notices()), 0)
     size = one.stat().st_size
-    paths = save(EventPictures(tmp_path, round(3.5 * size), Notices()), *range(1, 9))
+    paths = save(EventSnapshots(tmp_path, round(3.5 * size), Notices()), *range(1, 9))
     assert sorted(tmp_path.iterdir()) == paths[-3:]
 
 
 def test_pictures_of_earlier_runs_count(tmp_path: Path) -> None:
-    paths = save(EventPictures(tmp_path, 10**6, Notices()), *range(6))
+    paths = save(EventSnapshots(tmp_path, 10**6, Notices()), *range(6))
     size = paths[0].stat().st_size
-    EventPictures(tmp_path, round(2.5 * size), Notices()).close(time.monotonic() + 30)
+    EventSnapshots(tmp_path, round(2.5 * size), Notices()).close(time.monotonic() + 30)
     assert sorted(tmp_path.iterdir()) == paths[-2:]
 
 
@@ -71,7 +71,7 @@ def test_what_is_not_ours_is_never_touched(tmp_path: Path) -> None:
     for name in others:
         (tmp_path / name).write_bytes(b"x" * 5000)
     (tmp_path / "event-20261124T120003250Z-12ab-3-banana-leave.jpg").mkdir()
-    save(EventPictures(tmp_path, 10, Notices()), *range(3))
+    save(EventSnapshots(tmp_path, 10, Notices()), *range(3))
     assert {path.name for path in tmp_path.iterdir()} >= {*others, "event-20261124T120003250Z-12ab-3-banana-leave.jpg"}
 
 
@@ -81,13 +81,13 @@ def test_what_a_killed_process_left_is_cleared_away(tmp_path: Path) -> None:
     stem = ".event-20261124T120003250Z-12ab-3-banana-enter"
     for pid in (gone.pid, os.getpid(), 1):
         (tmp_path / f"{stem}.{pid}-0123abcd.jpg").write_bytes(b"half")
-    EventPictures(tmp_path, 10**6, Notices()).close(time.monotonic() + 30)
+    EventSnapshots(tmp_path, 10**6, Notices()).close(time.monotonic() + 30)
     assert [path.name for path in tmp_path.iterdir()] == [f"{stem}.1-0123abcd.jpg"], "that process is running"
 
 
 def test_a_picture_that_somebody_deleted_is_no_trouble(tmp_path: Path) -> None:
-    paths = save(EventPictures(tmp_path, 10**6, Notices()), 0, 1)
-    pictures = EventPictures(tmp_path, round(2.5 * paths[0].stat().st_size), Notices())
+    paths = save(EventSnapshots(tmp_path, 10**6, Notices()), 0, 1)
+    pictures = EventSnapshots(tmp_path, round(2.5 * paths[0].stat().st_size), Notices())
     paths[0].unlink()
     notices = Notices()
     last = save(pictures, 2, 3)
@@ -98,4 +98,4 @@ def test_a_picture_that_somebody_deleted_is_no_trouble(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(EdgeSSDError, match="cannot write to this folder"):
-        EventPictures(tmp_path / "file", 10**6, Notices())
+        EventSnapshots(tmp_path / "file", 10**6, Notices())

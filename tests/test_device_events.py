@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from event_parts import ListChannel, event, result
 
-from device_apps.events import sink as events
-from device_apps.events.sink import Event, EventSink
+from device_apps.events import emitter as events
+from device_apps.events.emitter import Event, EventEmitter
 from device_apps.events.tracker import Tracker
-from device_apps.results import Result
+from device_apps.results import FrameResult
 
 A, B = (10.0, 10.0, 30.0, 30.0), (100.0, 10.0, 120.0, 30.0)
 
@@ -24,21 +24,21 @@ class ListPictures:
     lost = 3
 
     def __init__(self) -> None:
-        self.saved: list[tuple[Path, Result]] = []
+        self.saved: list[tuple[Path, FrameResult]] = []
         self.closed = False
 
     def path_for(self, event: Event) -> Path:
         return Path("pictures") / f"{event.number}.jpg"
 
-    def save(self, path: Path, result: Result) -> None:
+    def save(self, path: Path, result: FrameResult) -> None:
         self.saved.append((path, result))
 
     def close(self, deadline: float) -> None:
         self.closed = True
 
 
-def sink_for(*channels: ListChannel, clock: Callable[[], float] = lambda: 0.0, **more: object) -> EventSink:
-    return EventSink(channels, tracker=Tracker(0.5, 2.0), clock=clock, **more)  # type: ignore[arg-type]
+def sink_for(*channels: ListChannel, clock: Callable[[], float] = lambda: 0.0, **more: object) -> EventEmitter:
+    return EventEmitter(channels, tracker=Tracker(0.5, 2.0), clock=clock, **more)  # type: ignore[arg-type]
 
 
 def test_one_enter_and_one_leave_an_object_in_every_channel() -> None:
@@ -143,7 +143,7 @@ def test_who_looks_later_sees_the_last_events() -> None:
 
 def test_memory_of_events_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "_REMEMBERED", 3)
-    sink = EventSink(tracker=Tracker(0.0, 0.05), clock=lambda: 0.0)
+    sink = EventEmitter(tracker=Tracker(0.0, 0.05), clock=lambda: 0.0)
     for i in range(60):
         sink.write(result(i * 0.1, i, *[(0, A)] * (i % 3 < 2)))
     assert [item.number for item in sink.recent] == [38, 39, 40]

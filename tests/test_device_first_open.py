@@ -7,10 +7,10 @@ from contextlib import ExitStack
 
 import pytest
 
-from device_apps.sources import first_open
-from device_apps.sources.first_open import enter_when_there
+from device_apps.sources import open_with_retry as first_open
 from device_apps.sources.frames import Source
-from device_apps.sources.pictures import PictureSource
+from device_apps.sources.image_folder import ImageFolderSource
+from device_apps.sources.open_with_retry import open_with_retry
 from edge_ssd.errors import SettingError, SourceError
 
 
@@ -31,7 +31,7 @@ class Late:
         self.made += 1
         if self.errors:
             raise SourceError(self.errors.pop(0))
-        return PictureSource([], "there")
+        return ImageFolderSource([], "there")
 
 
 def enter(
@@ -39,7 +39,7 @@ def enter(
 ) -> tuple[Source | None, list[str]]:
     lines: list[str] = []
     with ExitStack() as stack:
-        source = enter_when_there(
+        source = open_with_retry(
             late,
             stack,
             stop=stop or threading.Event(),

@@ -8,18 +8,18 @@ import time
 import numpy as np
 import pytest
 
-from device_apps.sources.frame_slot import FrameSlot
+from device_apps.sources.latest_frame import LatestFrameBuffer
 from edge_ssd.errors import SourceError
 
 BLACK = np.zeros((1, 1, 3), np.uint8)
 
 
 @pytest.fixture
-def slot() -> FrameSlot:
-    return FrameSlot("camera", threading.Event())
+def slot() -> LatestFrameBuffer:
+    return LatestFrameBuffer("camera", threading.Event())
 
 
-def test_a_newer_frame_takes_the_place_of_an_older_one(slot: FrameSlot) -> None:
+def test_a_newer_frame_takes_the_place_of_an_older_one(slot: LatestFrameBuffer) -> None:
     for second in range(3):
         slot.put(BLACK, float(second), 0.5, in_turn=False)
     frame = slot.take(0.0)
@@ -29,7 +29,7 @@ def test_a_newer_frame_takes_the_place_of_an_older_one(slot: FrameSlot) -> None:
     assert slot.counted == (3, 2)
 
 
-def test_in_turn_a_frame_waits_until_the_one_before_has_been_taken(slot: FrameSlot) -> None:
+def test_in_turn_a_frame_waits_until_the_one_before_has_been_taken(slot: LatestFrameBuffer) -> None:
     slot.put(BLACK, 0.0, 0.0, in_turn=True)
     thread = threading.Thread(target=slot.put, args=(BLACK, 1.0, 0.0), kwargs={"in_turn": True})
     thread.start()
@@ -40,7 +40,7 @@ def test_in_turn_a_frame_waits_until_the_one_before_has_been_taken(slot: FrameSl
     assert slot.counted == (2, 0)
 
 
-def test_the_frame_comes_before_the_error_and_the_error_once(slot: FrameSlot) -> None:
+def test_the_frame_comes_before_the_error_and_the_error_once(slot: LatestFrameBuffer) -> None:
     slot.put(BLACK, 0.0, 0.0, in_turn=False)
     slot.end(SourceError("gone"))
     slot.end(None)  # What it ended with first counts.
@@ -52,7 +52,7 @@ def test_the_frame_comes_before_the_error_and_the_error_once(slot: FrameSlot) ->
     assert slot.take(0.0) is None
 
 
-def test_nothing_comes_out_of_a_closed_one_and_nobody_waits_at_it(slot: FrameSlot) -> None:
+def test_nothing_comes_out_of_a_closed_one_and_nobody_waits_at_it(slot: LatestFrameBuffer) -> None:
     slot.put(BLACK, 0.0, 0.0, in_turn=True)
     putting = threading.Thread(target=slot.put, args=(BLACK, 1.0, 0.0), kwargs={"in_turn": True})
     putting.start()
@@ -67,7 +67,7 @@ def test_nothing_comes_out_of_a_closed_one_and_nobody_waits_at_it(slot: FrameSlo
 def test_a_stop_that_comes_first_is_not_waited_for() -> None:
     stop = threading.Event()
     stop.set()
-    slot = FrameSlot("camera", stop)
+    slot = LatestFrameBuffer("camera", stop)
     slot.wait()
     assert slot.take(60.0) is None
     assert not slot.ended

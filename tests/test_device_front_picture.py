@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from device_apps.front_picture import Point, draw_front, ticks, unbeaten
+from device_apps.pareto_plot import Point, pareto_front, plot_pareto_front, ticks
 
 BLUE, ORANGE, WHITE = (66, 133, 190), (230, 120, 30), (255, 255, 255)
 
@@ -17,9 +17,9 @@ def test_the_front_is_what_nothing_cheaper_matches() -> None:
         Point("dear", 120, 0.8),
         Point("tiny", 40, 0.6),
     )
-    assert unbeaten([large, small, worse, dear, tiny]) == [small, large]
-    assert unbeaten([Point("a", 1, 0.5), Point("b", 1, 0.5)]) == [Point("a", 1, 0.5)]
-    assert unbeaten([]) == []
+    assert pareto_front([large, small, worse, dear, tiny]) == [small, large]
+    assert pareto_front([Point("a", 1, 0.5), Point("b", 1, 0.5)]) == [Point("a", 1, 0.5)]
+    assert pareto_front([]) == []
 
 
 def test_ticks_are_round_and_few() -> None:
@@ -32,7 +32,7 @@ def test_ticks_are_round_and_few() -> None:
 def test_points_stand_at_their_numbers() -> None:
     # Costs go from 0 to 1.15 · 200 over 790 pixels; accuracies from 0.56 to 0.84 over 375 pixels, from the bottom.
     points = [Point("large", 200, 0.8), Point("small", 100, 0.7), Point("worse", 150, 0.6)]
-    image = draw_front(points, "title", "cost", "accuracy")
+    image = plot_pareto_front(points, "title", "cost", "accuracy")
     assert image.size == (900, 520)
     assert image.getpixel((767, 124)) == BLUE  # 80 + 790 · 200/230, 445 − 375 · 0.24/0.28
     assert image.getpixel((423, 258)) == BLUE  # 80 + 790 · 100/230, 445 − 375 · 0.14/0.28
@@ -41,13 +41,13 @@ def test_points_stand_at_their_numbers() -> None:
 
 
 def test_names_stand_beside_their_points_and_not_on_each_other() -> None:
-    at_the_edge = draw_front([Point("a rather long name of a file.tflite", 10, 0.5)], "", "", "")
+    at_the_edge = plot_pareto_front([Point("a rather long name of a file.tflite", 10, 0.5)], "", "", "")
     right = [at_the_edge.getpixel((x, 258)) for x in range(790, 895)]
     left = [at_the_edge.getpixel((x, y)) for x in range(560, 740) for y in range(250, 266)]
     assert set(right) <= {WHITE, (225, 225, 225)}, "nothing is cut off at the right edge"
     assert any(pixel != WHITE for pixel in left)
-    one = ink(draw_front([Point("first", 10, 0.5), Point("second", 5, 0.4)], "", "", ""))
-    two = ink(draw_front([Point("first", 10, 0.5), Point("second", 10, 0.5)], "", "", ""))
+    one = ink(plot_pareto_front([Point("first", 10, 0.5), Point("second", 5, 0.4)], "", "", ""))
+    two = ink(plot_pareto_front([Point("first", 10, 0.5), Point("second", 10, 0.5)], "", "", ""))
     assert two == pytest.approx(one, rel=0.25), "both names are legible where both points are the same"
 
 
@@ -60,4 +60,4 @@ def ink(image: object) -> int:
 
 
 def test_one_point_is_enough() -> None:
-    assert draw_front([Point("alone", 3, 0.0)], "", "", "").getpixel((767, 258)) == BLUE
+    assert plot_pareto_front([Point("alone", 3, 0.0)], "", "", "").getpixel((767, 258)) == BLUE

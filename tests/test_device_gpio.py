@@ -12,7 +12,7 @@ from conftest import REPOSITORY
 from event_parts import Notices, event
 from gpiozero.pins.mock import MockFactory
 
-from device_apps.events.gpio import Pin, PinRequest, parse_pin
+from device_apps.events.gpio import GpioOutput, PinRequest, parse_pin
 from edge_ssd.errors import EdgeSSDError, SettingError
 
 
@@ -25,8 +25,8 @@ def board() -> Iterator[MockFactory]:
     gpiozero.Device.pin_factory = before
 
 
-def pin_for(text: str, active_low: bool = False, notices: Notices | None = None) -> Pin:
-    return Pin(parse_pin(text), active_low=active_low, notice=notices or Notices())
+def pin_for(text: str, active_low: bool = False, notices: Notices | None = None) -> GpioOutput:
+    return GpioOutput(parse_pin(text), active_low=active_low, notice=notices or Notices())
 
 
 def test_parse() -> None:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from device_fake import RedDetector
 
-from device_apps.healing import Healing, may_heal
-from device_apps.results import Result
+from device_apps.results import FrameResult
+from device_apps.retrying_sink import RetryingSink, is_transient
 from device_apps.sources.frames import Frame
 from edge_ssd.errors import EdgeSSDError
 
@@ -27,7 +27,7 @@ class Failing:
         self.error: Exception | None = None
         self.written = self.asked = self.idles = 0
 
-    def write(self, result: Result) -> None:
+    def write(self, result: FrameResult) -> None:
         self.asked += 1
         if self.error is not None:
             raise self.error
@@ -44,18 +44,18 @@ class Clock:
         return self.now
 
 
-def result() -> Result:
+def result() -> FrameResult:
     image = np.zeros((5, 5, 3), np.uint8)
-    return Result(Frame(image, 0, 0.0, "frame"), RedDetector().detect(image), {})
+    return FrameResult(Frame(image, 0, 0.0, "frame"), RedDetector().detect(image), {})
 
 
 @pytest.fixture
-def parts() -> tuple[Failing, Clock, list[str], Healing]:
+def parts() -> tuple[Failing, Clock, list[str], RetryingSink]:
     sink, clock, lines = Failing(), Clock(), list[str]()
-    return sink, clock, lines, Healing(sink, "seen.jsonl", lines.append, clock)
+    return sink, clock, lines, RetryingSink(sink, "seen.jsonl", lines.append, clock)
 
 
-def test_a_sink_that_works_is_left_alone(parts: tuple[Failing, Clock, list[str], Healing]) -> None:
+def test_a_sink_that_works_is_left_alone(parts: tuple[Failing, Clock, list[str], RetryingSink]) -> None:
     sink, _, lines, healing = parts
     healing.write(result())
     healing.idle()
@@ -64,7 +64,7 @@ def test_a_sink_that_works_is_left_alone(parts: tuple[Failing, Clock, list[str],
     assert healing.finished
 
 
-def test_one_line_when_it_fails_and_one_when_it_is_back(parts: tuple[Failing, Clock, list[str], Healing]) -> None:
+def test_one_line_when_it_fails_and_one_when_it_is_back(parts: tuple[Failing, Clock, list[str], RetryingSink]) -> None:
     sink, clock, lines, healing = parts
     sink.error = FULL
     for clock.now in (0.0, 1.0, 9.9, 10.0, 11.0, 29.9):
@@ -80,7 +80,7 @@ def test_one_line_when_it_fails_and_one_when_it_is_back(parts: tuple[Failing, Cl
     ]
 
 
-def test_each_outage_is_said_and_begins_with_short_waits(parts: tuple[Failing, Clock, list[str], Healing]) -> None:
+def test_each_outage_is_said_and_begins_with_short_waits(parts: tuple[Failing, Clock, list[str], RetryingSink]) -> None:
     sink, clock, lines, healing = parts
     for start in (0.0, 1000.0):
         sink.error, clock.now = FULL, start
@@ -91,7 +91,7 @@ def test_each_outage_is_said_and_begins_with_short_waits(parts: tuple[Failing, C
     assert lines[-1].endswith("meanwhile: 1")
 
 
-def test_it_is_tried_at_least_every_ten_minutes(parts: tuple[Failing, Clock, list[str], Healing]) -> None:
+def test_it_is_tried_at_least_every_ten_minutes(parts: tuple[Failing, Clock, list[str], RetryingSink]) -> None:
     sink, clock, _, healing = parts
     sink.error = FULL
     tried = []
@@ -106,7 +106,7 @@ def test_it_is_tried_at_least_every_ten_minutes(parts: tuple[Failing, Clock, lis
 
 
 @pytest.mark.parametrize("error", [EdgeSSDError("bad"), BrokenPipeError(), OSError(errno.EBADF, "bad"), ValueError()])
-def test_what_cannot_heal_is_raised(parts: tuple[Failing, Clock, list[str], Healing], error: Exception) -> None:
+def test_what_cannot_heal_is_raised(parts: tuple[Failing, Clock, list[str], RetryingSink], error: Exception) -> None:
     sink, _, lines, healing = parts
     sink.error = error
     with pytest.raises(type(error)):
@@ -126,7 +126,7 @@ def test_our_own_error_heals_like_the_one_it_was_made_from() -> None:
         except EdgeSSDError as error:
             return error
 
-    assert may_heal(made(FULL, hidden=True))
-    assert may_heal(made(PermissionError(errno.EACCES, "no"), hidden=False))
-    assert not may_heal(made(ValueError(), hidden=False))
-    assert not may_heal(made(None, hidden=True))
+    assert is_transient(made(FULL, hidden=True))
+    assert is_transient(made(PermissionError(errno.EACCES, "no"), hidden=False))
+    assert not is_transient(made(ValueError(), hidden=False))
+    assert not is_transient(made(None, hidden=True))

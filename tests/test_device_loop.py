@@ -14,14 +14,14 @@ from device_fake import RedDetector
 
 from device_apps import overlay
 from device_apps.loop import run_loop
-from device_apps.results import Result
+from device_apps.results import FrameResult
 from device_apps.sources.frames import Frame, SourceCounts
-from device_apps.sources.pictures import PictureSource
+from device_apps.sources.image_folder import ImageFolderSource
 from device_apps.stats import Stats
 from edge_ssd.errors import SourceError
 
 
-class ListSource(PictureSource):
+class ListSource(ImageFolderSource):
     """Gives what it is given: frames as numbers, None as "nothing yet", errors as themselves."""
 
     def __init__(self, items: Sequence[int | SourceError | None]) -> None:
@@ -49,7 +49,7 @@ class ListSource(PictureSource):
 
 class ListSink:
     def __init__(self, finish_after: int | None = None, look: bool = False) -> None:
-        self.results: list[Result] = []
+        self.results: list[FrameResult] = []
         self.idles = 0
         self._finish_after = finish_after
         self._look = look
@@ -58,7 +58,7 @@ class ListSink:
     def finished(self) -> bool:
         return self._finish_after is not None and len(self.results) >= self._finish_after
 
-    def write(self, result: Result) -> None:
+    def write(self, result: FrameResult) -> None:
         self.results.append(result)
         if self._look:
             assert result.annotated.shape == result.frame.image.shape
@@ -130,7 +130,7 @@ def test_a_source_that_fails_ends_the_loop_and_keeps_the_results() -> None:
 def test_an_error_of_a_sink_is_raised() -> None:
     sink = ListSink()
 
-    def fail(result: Result) -> None:
+    def fail(result: FrameResult) -> None:
         raise OSError("disk full")
 
     sink.write = fail  # type: ignore[method-assign]

@@ -15,7 +15,7 @@ from mqtt_broker import Mosquitto, Observer, broker, certificates, free_port, ne
 
 from device_apps.events.mqtt_address import MqttAddress, parse_address, read_password, tls_context
 from device_apps.events.mqtt_events import MqttEvents, client_id
-from device_apps.events.mqtt_session import Login
+from device_apps.events.mqtt_session import MqttConnectOptions
 from device_apps.events.spool import Spool
 from edge_ssd.errors import SettingError
 
@@ -36,7 +36,7 @@ def channel_to(
     notice, address = notices or Notices(), parse_address(url)
     spool = Spool(folder / "spool.sqlite", max_messages=10_000, max_bytes=10**7, notice=notice)
     channel = MqttEvents(
-        Login(address, password, context, client_id(address.prefix)),
+        MqttConnectOptions(address, password, context, client_id(address.prefix)),
         spool,
         labels=labels,
         discovery_prefix=discovery_prefix,
@@ -123,7 +123,7 @@ def test_certificates_that_are_none(tmp_path: Path) -> None:
 
 
 def test_a_login_does_not_show_its_password() -> None:
-    assert "secret" not in repr(Login(parse_address("mqtt://me@broker"), "secret", None, "id"))
+    assert "secret" not in repr(MqttConnectOptions(parse_address("mqtt://me@broker"), "secret", None, "id"))
 
 
 def test_a_client_id_is_the_same_each_time_and_every_broker_takes_it() -> None:

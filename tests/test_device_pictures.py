@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from device_apps.sources.frames import SourceCounts
+from device_apps.sources.image_folder import ImageFolderSource, list_images
 from device_apps.sources.open_source import open_source
-from device_apps.sources.pictures import PictureSource, pictures_in
 from edge_ssd.errors import ImageError, SourceError
 
 
@@ -93,17 +93,17 @@ def test_an_unreadable_picture_is_an_error_where_nobody_is_told(tmp_path: Path) 
 
 
 def test_no_pictures_at_all() -> None:
-    with PictureSource([], "nothing") as source:
+    with ImageFolderSource([], "nothing") as source:
         assert source.ended
         assert list(source) == []
 
 
 def test_a_folder_without_pictures_names_its_folders(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no pictures in this folder: give a folder of"):
-        pictures_in(tmp_path)
+        list_images(tmp_path)
     save(tmp_path / "inside" / "a.jpg")
     with pytest.raises(SourceError, match="only inside/; give one of these folders"):
-        pictures_in(tmp_path)
+        list_images(tmp_path)
 
 
 @pytest.mark.parametrize("spec", ["missing.jpg", "missing/", "", "webcam", "²", "-1"])

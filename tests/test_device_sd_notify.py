@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from device_fake import RedDetector
 
-from device_apps.results import Result
-from device_apps.sd_notify import Supervised, notify, watchdog_seconds
+from device_apps.results import FrameResult
+from device_apps.sd_notify import SystemdNotifier, notify, watchdog_seconds
 from device_apps.sources.frames import Frame
 from device_apps.stats import Stats
 
@@ -47,9 +47,9 @@ def received(receiver: socket.socket) -> list[str]:
             return messages
 
 
-def result() -> Result:
+def result() -> FrameResult:
     image = np.zeros((5, 5, 3), np.uint8)
-    return Result(Frame(image, 0, 0.0, "frame"), RedDetector().detect(image), {})
+    return FrameResult(Frame(image, 0, 0.0, "frame"), RedDetector().detect(image), {})
 
 
 def test_a_message_arrives_whole(receiver: socket.socket) -> None:
@@ -94,7 +94,7 @@ def test_no_watchdog(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_ready_with_the_first_frame_and_stopping_at_the_end(receiver: socket.socket) -> None:
-    with Supervised(Stats()) as sink:
+    with SystemdNotifier(Stats()) as sink:
         assert received(receiver) == []
         sink.write(result())
         assert received(receiver) == ["READY=1", "STATUS=waiting for frames"]
@@ -104,7 +104,7 @@ def test_ready_with_the_first_frame_and_stopping_at_the_end(receiver: socket.soc
 
 
 def test_ready_once_the_source_is_being_tried_again(receiver: socket.socket) -> None:
-    sink = Supervised()
+    sink = SystemdNotifier()
     sink.waiting("waiting for camera 0")
     sink.waiting("waiting for camera 0")
     assert received(receiver) == ["READY=1", "STATUS=waiting for camera 0"]
@@ -115,7 +115,7 @@ def test_the_watchdog_is_fed_four_times_as_often_as_it_must_be(
 ) -> None:
     monkeypatch.setenv("WATCHDOG_USEC", "20000000")
     clock = Clock()
-    sink = Supervised(Stats(), clock)
+    sink = SystemdNotifier(Stats(), clock)
     fed = []
     for clock.now in range(0, 21):
         sink.write(result()) if clock.now % 2 else sink.idle()
@@ -127,7 +127,7 @@ def test_the_watchdog_is_fed_four_times_as_often_as_it_must_be(
 def test_the_status_tells_the_frames_a_second(receiver: socket.socket) -> None:
     clock = Clock()
     stats = Stats(clock=clock)
-    sink = Supervised(stats, clock)
+    sink = SystemdNotifier(stats, clock)
     for number in range(21):
         clock.now = number / 2
         stats.add(result())

@@ -159,14 +159,14 @@ def test_a_program_in_a_closed_home_runs_as_its_owner(
 ) -> None:
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
-    shut = service_command._shut_folder
-    monkeypatch.setattr(service_command, "_shut_folder", lambda path: home)
+    shut = service_command._first_inaccessible_parent
+    monkeypatch.setattr(service_command, "_first_inaccessible_parent", lambda path: home)
     assert service("--to", tmp_path / "one") == 0
     unit = settings(tmp_path / "one" / "edge-ssd.service")
     assert unit["User"] == [home.owner()]
     assert "DynamicUser" not in unit
     assert f"edge-ssd: it will run as {home.owner()}: {home} is closed to other users" in capsys.readouterr().err
-    monkeypatch.setattr(service_command, "_shut_folder", lambda path: None)
+    monkeypatch.setattr(service_command, "_first_inaccessible_parent", lambda path: None)
     assert service("--to", tmp_path / "two") == 0
     assert settings(tmp_path / "two" / "edge-ssd.service")["DynamicUser"] == ["yes"]
     assert service("--to", tmp_path / "three", "--user", "pi") == 0
@@ -194,7 +194,7 @@ def test_words_that_systemd_would_misread_are_quoted() -> None:
 def test_files_with_secrets_are_handed_over_by_systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     args = SimpleNamespace(name="porch", mqtt_password_file=Path("secret"), web_token_file=None)
-    handed = service_command._hand_over_secrets(args)  # type: ignore[arg-type]
+    handed = service_command._load_credentials(args)  # type: ignore[arg-type]
     assert handed == {"mqtt_password_file": str(tmp_path / "secret")}
     assert args.mqtt_password_file == Path("/run/credentials/porch.service/mqtt_password_file")
     assert args.web_token_file is None

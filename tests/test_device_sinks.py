@@ -16,8 +16,16 @@ from device_fake import RedDetector
 from PIL import Image
 
 from device_apps import video_writer
-from device_apps.results import Result
-from device_apps.sinks import JsonLines, Pictures, Snapshot, TextLines, appending, make_folder, save_picture
+from device_apps.results import FrameResult
+from device_apps.sinks import (
+    AnnotatedImageSink,
+    JsonLines,
+    LastFrameSink,
+    TextLines,
+    appending,
+    make_folder,
+    save_picture,
+)
 from device_apps.sources.frames import Frame
 from device_apps.video_writer import VideoWriter, video_name
 from edge_ssd.errors import EdgeSSDError, SettingError
@@ -29,11 +37,11 @@ def result(
     name: str = "photo.jpg",
     at: float | None = None,
     grey: int = 90,
-) -> Result:
+) -> FrameResult:
     image = np.full((*size, 3), grey, np.uint8)
     image[40:80, 30:70] = (255, 0, 0)
     captured = time.monotonic() if at is None else at
-    return Result(Frame(image, sequence, captured, name), RedDetector().detect(image), {"detect": 3.4567})
+    return FrameResult(Frame(image, sequence, captured, name), RedDetector().detect(image), {"detect": 3.4567})
 
 
 def frames_of(path: Path) -> list[np.ndarray]:
@@ -102,7 +110,7 @@ def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
 
 
 def test_pictures_keep_their_names_and_never_collide(tmp_path: Path) -> None:
-    sink = Pictures(tmp_path)
+    sink = AnnotatedImageSink(tmp_path)
     names = ["in/a.jpg", "in/a.png", "in/a.gif", "in/a.jpeg", "in/a.gif.png", "in/A.JPG", "in/b.tif"]
     for name in names:
         sink.write(result(name=name))
@@ -115,7 +123,7 @@ def test_pictures_keep_their_names_and_never_collide(tmp_path: Path) -> None:
 
 def test_the_snapshot_is_the_last_annotated_frame(tmp_path: Path) -> None:
     path = tmp_path / "new" / "last.png"
-    sink = Snapshot(path)
+    sink = LastFrameSink(path)
     sink.save()
     assert not path.exists(), "no frame, no file"
     sink.write(result(0, grey=10))
@@ -141,9 +149,9 @@ def test_unwritable_folders_and_wrong_names_are_refused_before_work(tmp_path: Pa
     with pytest.raises(EdgeSSDError, match="inside: cannot write to this folder"):
         make_folder(tmp_path / "file" / "inside")
     with pytest.raises(SettingError, match=r"last\.txt: cannot write this kind of picture; end the name in \.jpg"):
-        Snapshot(tmp_path / "last.txt")
+        LastFrameSink(tmp_path / "last.txt")
     with pytest.raises(SettingError, match=r"folder\.png: is a folder; name a file"):
-        Snapshot(tmp_path / "folder.png")
+        LastFrameSink(tmp_path / "folder.png")
     with pytest.raises(SettingError, match=r"out\.webm: cannot write this kind of video; end the name in \.mp4"):
         VideoWriter(tmp_path / "out.webm", 25, live=False)
     make_folder(tmp_path / "a" / "b")
@@ -194,7 +202,7 @@ def test_odd_sizes(tmp_path: Path, size: tuple[int, int]) -> None:
     image = np.full((*size, 3), 90, np.uint8)
     with VideoWriter(path, 25, live=False) as sink:
         for number in range(3):
-            sink.write(Result(Frame(image, number, 0.0, "x"), RedDetector().detect(image), {"detect": 1.0}))
+            sink.write(FrameResult(Frame(image, number, 0.0, "x"), RedDetector().detect(image), {"detect": 1.0}))
     frames = frames_of(path)
     assert len(frames) == 3
     assert frames[0].shape == (max(2, size[0] // 2 * 2), max(2, size[1] // 2 * 2), 3)
@@ -227,7 +235,7 @@ def test_no_frames_no_video(tmp_path: Path) -> None:
 
 def test_a_new_video_is_begun_when_there_is_room_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     room = [10**9]
-    monkeypatch.setattr(video_writer, "room_for", lambda folder, size: room[0])
+    monkeypatch.setattr(video_writer, "available_bytes", lambda folder, size: room[0])
     (tmp_path / "out-2.mp4").write_bytes(b"somebody's own")
     with VideoWriter(tmp_path / "out.mp4", 25, live=False) as sink:
         for number in range(5):

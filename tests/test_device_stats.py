@@ -10,9 +10,9 @@ import pytest
 from device_fake import RedDetector
 
 from device_apps import stats as module
-from device_apps.results import Result
+from device_apps.results import FrameResult
 from device_apps.sources.frames import Frame, SourceCounts
-from device_apps.sources.pictures import PictureSource
+from device_apps.sources.image_folder import ImageFolderSource
 from device_apps.stats import STAGES, Quantiles, Stats, quantiles
 
 
@@ -28,10 +28,10 @@ def clock() -> Clock:
     return Clock()
 
 
-def result(**milliseconds: float) -> Result:
+def result(**milliseconds: float) -> FrameResult:
     image = np.zeros((20, 30, 3), np.uint8)
     image[5:10, 5:10, 0] = 255
-    return Result(Frame(image, 0, 0.0, "frame"), RedDetector().detect(image), dict(milliseconds))
+    return FrameResult(Frame(image, 0, 0.0, "frame"), RedDetector().detect(image), dict(milliseconds))
 
 
 def add_at(stats: Stats, clock: Clock, *times: float) -> None:
@@ -60,7 +60,7 @@ def test_frames_and_detections_are_counted(clock: Clock) -> None:
 
 
 def test_the_source_is_asked_at_each_snapshot() -> None:
-    source = PictureSource([], "none")
+    source = ImageFolderSource([], "none")
     assert Stats(source).snapshot().source == source.counts
 
 

@@ -5,22 +5,22 @@ from __future__ import annotations
 import pytest
 
 from device_apps.sources.frames import SourceCounts
-from device_apps.stats import Quantiles, Snapshot, Stats
+from device_apps.stats import Quantiles, Stats, StatsSnapshot
 from device_apps.stats_report import StatsReport, describe
 
 STAGES = {"invoke": Quantiles(3.14159, 4.0), "age": Quantiles(20.0, 33.36)}
 
 
-def snapshot(source: SourceCounts = SourceCounts(), **more: object) -> Snapshot:  # noqa: B008 (it is frozen)
+def snapshot(source: SourceCounts = SourceCounts(), **more: object) -> StatsSnapshot:  # noqa: B008 (it is frozen)
     values = {"memory_bytes": None, "temperature_c": None, "throttled": None, **more}
-    return Snapshot(60.0, 1500, 40, 24.96, STAGES, source, **values)  # type: ignore[arg-type]
+    return StatsSnapshot(60.0, 1500, 40, 24.96, STAGES, source, **values)  # type: ignore[arg-type]
 
 
 def test_what_is_nought_or_unknown_is_left_out() -> None:
     assert describe(snapshot(), 25.04) == (
         "1500 frames; 25.0 a second; 0 dropped; 40 detections; ms p50/p95: invoke 3.1/4.0, age 20.0/33.4"
     )
-    empty = Snapshot(0.0, 0, 0, None, {}, SourceCounts(), None, None, None)
+    empty = StatsSnapshot(0.0, 0, 0, None, {}, SourceCounts(), None, None, None)
     assert describe(empty, None) == "0 frames; 0 dropped; 0 detections"
 
 

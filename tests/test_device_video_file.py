@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from stream_servers import number_of, numbered_frame
 
 from device_apps.sources.open_source import open_source
-from device_apps.sources.video_file import why_incomplete
+from device_apps.sources.video_file import truncation_error
 from edge_ssd.errors import SourceError
 
 FRAMES = 20
@@ -38,7 +38,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", KINDS)
 def test_a_whole_video_gives_every_frame(videos: Path, name: str) -> None:
-    assert why_incomplete(videos / name) is None
+    assert truncation_error(videos / name) is None
     with open_source(str(videos / name)) as source:
         frames = list(source)
     assert [number_of(frame.image) for frame in frames] == list(range(FRAMES))
@@ -74,9 +74,9 @@ def test_an_index_in_front_is_checked_too(videos: Path, tmp_path: Path) -> None:
     front = data[at:] + data[:at]  # Its offsets are wrong then, but its sizes, which count here, are right.
     path = tmp_path / "front.mp4"
     path.write_bytes(b"\0\0\0\x08free" + front)
-    assert why_incomplete(path) is None
+    assert truncation_error(path) is None
     path.write_bytes(b"\0\0\0\x08free" + front[:-100])
-    assert why_incomplete(path) == f"it is cut off: {len(data) - 92} of {len(data) + 8} bytes are there"
+    assert truncation_error(path) == f"it is cut off: {len(data) - 92} of {len(data) + 8} bytes are there"
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_an_index_in_front_is_checked_too(videos: Path, tmp_path: Path) -> None:
 def test_hand_made_headers(tmp_path: Path, content: bytes, expected: str | None) -> None:
     path = tmp_path / "video"
     path.write_bytes(content)
-    assert why_incomplete(path) == expected
+    assert truncation_error(path) == expected
 
 
 @settings(deadline=None)
@@ -109,7 +109,7 @@ def test_hand_made_headers(tmp_path: Path, content: bytes, expected: str | None)
 def test_any_bytes_get_an_answer(tmp_path_factory: pytest.TempPathFactory, head: bytes, rest: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "any-video"
     path.write_bytes(head + rest)
-    answer = why_incomplete(path)
+    answer = truncation_error(path)
     assert answer is None or (answer.startswith("it") and "\n" not in answer)
 
 

@@ -12,7 +12,7 @@ from web_camera import Camera
 from web_client import eventually, open_stream, parts, request
 
 from device_apps.web import app as web_app
-from device_apps.web.token import VARIABLE, Guesses
+from device_apps.web.token import VARIABLE, LoginRateLimiter
 from edge_ssd.errors import EdgeSSDError, SettingError
 
 SECRET = "correct-horse-battery-staple"
@@ -43,7 +43,7 @@ def clock() -> Clock:
 @pytest.fixture(scope="module")
 def camera(token_file: Path, clock: Clock) -> Iterator[Camera]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(web_app, "Guesses", lambda: Guesses(clock))
+        patch.setattr(web_app, "LoginRateLimiter", lambda: LoginRateLimiter(clock))
         with Camera("--web-token-file", str(token_file)) as camera:
             eventually(lambda: camera.stats.snapshot().frames > 0)
             yield camera

@@ -20,7 +20,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 from web_camera import Camera, LoopedFrames, RecentEvents, SeenEvent
 from web_client import request
 
-from device_apps.web.streams import Seats
+from device_apps.web.streams import ConnectionLimiter
 from edge_ssd.errors import SettingError
 from edge_ssd.runtime.detections import Detections
 
@@ -244,7 +244,7 @@ def test_login_with_the_token(browser: webdriver.Chrome, tmp_path: Path) -> None
 
 
 def test_one_viewer_too_many_is_told_so(browser: webdriver.Chrome, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("device_apps.web.app.Seats", lambda number: Seats(0))
+    monkeypatch.setattr("device_apps.web.app.Seats", lambda number: ConnectionLimiter(0))
     with Camera() as camera:
         browser.get(camera.url)
         wait(browser, lambda b: text(b, "state") == "Waiting")

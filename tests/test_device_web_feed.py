@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from device_apps.web import streams as web_streams
-from device_apps.web.feed import Feed
-from device_apps.web.once import once
+from device_apps.web.broadcaster import EventBroadcaster
+from device_apps.web.log_once import log_once
 from device_apps.web.pages import Page
 from device_apps.web.streams import messages
 
@@ -21,7 +21,7 @@ def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
 
 def test_the_format() -> None:
     async def listen() -> bytes:
-        feed = Feed()
+        feed = EventBroadcaster()
         listener = feed.join(about={"source": "a\nb"})
         feed.publish_event({"kind": "enter"})
         return await listener.next()
@@ -31,7 +31,7 @@ def test_the_format() -> None:
 
 def test_of_states_the_newest_counts_and_of_events_the_last_hundred() -> None:
     async def listen() -> tuple[list[str], bytes]:
-        feed = Feed()
+        feed = EventBroadcaster()
         slow, gone = feed.join(), feed.join()
         feed.leave(gone)
         for number in range(300):
@@ -51,7 +51,7 @@ def test_a_listener_waits_and_is_shown_that_the_server_lives(monkeypatch: pytest
     monkeypatch.setattr(web_streams, "_SIGN_OF_LIFE_S", 0.05)
 
     async def listen() -> list[bytes]:
-        feed = Feed()
+        feed = EventBroadcaster()
         stream = messages(feed, {})
         first = [await anext(stream), await anext(stream)]
         feed.publish_state("settings", 1)
@@ -71,7 +71,7 @@ def test_a_page_shows_its_message_as_text() -> None:
 
 def test_once() -> None:
     lines: list[str] = []
-    say = once(lines.append)
+    say = log_once(lines.append)
     say("first")
     say("second")
     assert lines == ["first"]

@@ -407,7 +407,7 @@ def test_it_ends_within_a_second_with_viewers(camera: Camera) -> None:
 
 def test_requests_that_do_not_come_are_not_waited_for(monkeypatch: pytest.MonkeyPatch, camera: Camera) -> None:
     monkeypatch.setattr("device_apps.web.server._REQUEST_S", 1.0)
-    monkeypatch.setattr("device_apps.web.body._LONGEST_S", 0.3)
+    monkeypatch.setattr("device_apps.web.request_body._LONGEST_S", 0.3)
     whole = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
     for first, then in ((b"", b"GET"), (whole, b"GET / HT")):  # Also on a connection that has been used.
         with socket.create_connection(("127.0.0.1", camera.port), timeout=30) as slow:

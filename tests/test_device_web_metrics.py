@@ -6,7 +6,7 @@ import math
 import re
 
 from device_apps.sources.frames import SourceCounts
-from device_apps.stats import Quantiles, Snapshot
+from device_apps.stats import Quantiles, StatsSnapshot
 from device_apps.web.metrics import Metric, exposition
 from device_apps.web.report import as_json, as_metrics
 from device_apps.web.status import Status
@@ -41,7 +41,7 @@ def parse(text: str) -> dict[str, tuple[str, dict[str, float]]]:
     return families
 
 
-def snapshot(**changes: object) -> Snapshot:
+def snapshot(**changes: object) -> StatsSnapshot:
     values = {
         "seconds": 12.5,
         "frames": 300,
@@ -53,7 +53,7 @@ def snapshot(**changes: object) -> Snapshot:
         "temperature_c": 61.5,
         "throttled": "throttled now, under-voltage since the start",
     }
-    return Snapshot(**{**values, **changes})
+    return StatsSnapshot(**{**values, **changes})
 
 
 def test_the_format_by_hand() -> None:

@@ -11,20 +11,22 @@ import numpy as np
 import pytest
 from web_client import picture
 
-from device_apps.results import Result
+from device_apps.results import FrameResult
 from device_apps.sources.frames import Frame
-from device_apps.web import pictures as web_pictures
-from device_apps.web.jpeg import FULL, PREVIEW, Kind, draw_result, encode
-from device_apps.web.pictures import Pictures
+from device_apps.web import frame_encoder as web_pictures
+from device_apps.web.frame_encoder import FrameEncoder
+from device_apps.web.jpeg import FULL, PREVIEW, JpegProfile, draw_result, encode
 from device_apps.web.status import SILENT_S, Status, status_of
 from edge_ssd.runtime.detections import Detections
 
 
-def result(width: int = 80, height: int = 60, grey: int = 100, box: tuple[float, ...] = (20, 30, 60, 50)) -> Result:
+def result(
+    width: int = 80, height: int = 60, grey: int = 100, box: tuple[float, ...] = (20, 30, 60, 50)
+) -> FrameResult:
     detections = Detections(
         np.array([box], np.float32), np.array([0.9], np.float32), np.array([0]), ["thing"], (height, width)
     )
-    return Result(Frame(np.full((height, width, 3), grey, np.uint8), 0, time.monotonic(), "test"), detections, {})
+    return FrameResult(Frame(np.full((height, width, 3), grey, np.uint8), 0, time.monotonic(), "test"), detections, {})
 
 
 @pytest.mark.parametrize("opencv", [True, False])
@@ -61,12 +63,12 @@ def test_drawing_changes_nothing_in_the_result() -> None:
 class Viewer:
     """Asks for pictures in an event loop, as the server does."""
 
-    def __init__(self, pictures: Pictures) -> None:
+    def __init__(self, pictures: FrameEncoder) -> None:
         self._pictures = pictures
         self._loop = asyncio.new_event_loop()
         pictures.serve(self._loop)
 
-    def newer(self, number: int = 0, kind: Kind = PREVIEW, timeout: float = 30.0) -> web_pictures.Picture:
+    def newer(self, number: int = 0, kind: JpegProfile = PREVIEW, timeout: float = 30.0) -> web_pictures.Picture:
         return self._loop.run_until_complete(asyncio.wait_for(self._pictures.newer(kind, number), timeout))
 
     def close(self) -> None:
@@ -75,7 +77,7 @@ class Viewer:
 
 def test_the_newest_result_is_given_and_never_twice() -> None:
     drawn: list[str] = []
-    with Pictures(1000, lambda stage, milliseconds: drawn.append(stage)) as pictures:
+    with FrameEncoder(1000, lambda stage, milliseconds: drawn.append(stage)) as pictures:
         viewer = Viewer(pictures)
         pictures.write(result(grey=50))
         pictures.write(result(grey=200))
@@ -92,7 +94,7 @@ def test_the_newest_result_is_given_and_never_twice() -> None:
 
 
 def test_a_viewer_waits_for_the_first_result() -> None:
-    with Pictures(1000) as pictures:
+    with FrameEncoder(1000) as pictures:
         viewer = Viewer(pictures)
         threading.Timer(0.1, pictures.write, (result(),)).start()
         assert viewer.newer().number == 1
@@ -100,7 +102,7 @@ def test_a_viewer_waits_for_the_first_result() -> None:
 
 
 def test_a_snapshot_beside_the_live_picture() -> None:
-    with Pictures(1000) as pictures:
+    with FrameEncoder(1000) as pictures:
         viewer = Viewer(pictures)
         pictures.write(result(1280, 960))
         preview = viewer.newer()
@@ -112,7 +114,7 @@ def test_a_snapshot_beside_the_live_picture() -> None:
 
 def test_without_viewers_nothing_is_made() -> None:
     drawn: list[str] = []
-    with Pictures(1000, lambda stage, milliseconds: drawn.append(stage)) as pictures:
+    with FrameEncoder(1000, lambda stage, milliseconds: drawn.append(stage)) as pictures:
         for _ in range(100):
             pictures.write(result())
         time.sleep(0.2)
@@ -121,7 +123,7 @@ def test_without_viewers_nothing_is_made() -> None:
 
 
 def test_writing_takes_no_time() -> None:
-    with Pictures(10) as pictures:
+    with FrameEncoder(10) as pictures:
         one = result()
         taken = []
         for _ in range(1000):
@@ -141,7 +143,7 @@ def test_what_cannot_be_encoded_is_said_once_and_the_next_is(monkeypatch: pytest
 
     monkeypatch.setattr(web_pictures, "encode", encode_or_fail)
     notices: list[str] = []
-    with Pictures(1000, notice=notices.append) as pictures:
+    with FrameEncoder(1000, notice=notices.append) as pictures:
         viewer = Viewer(pictures)
         for _ in range(3):
             pictures.write(result())
@@ -155,7 +157,7 @@ def test_what_cannot_be_encoded_is_said_once_and_the_next_is(monkeypatch: pytest
 
 
 def test_it_ends_at_once_and_after_the_server() -> None:
-    with Pictures(0.001) as pictures:  # A picture in a thousand seconds.
+    with FrameEncoder(0.001) as pictures:  # A picture in a thousand seconds.
         viewer = Viewer(pictures)
         pictures.write(result())
         viewer.newer()
@@ -164,7 +166,7 @@ def test_it_ends_at_once_and_after_the_server() -> None:
 
 
 def test_status() -> None:
-    pictures = Pictures(10)
+    pictures = FrameEncoder(10)
     assert status_of(pictures, True) == Status("starting", False, "no frame yet")
     pictures.idle()
     assert status_of(pictures, True) == Status("starting", False, "no frame yet")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from device_apps.web.token import HOW_TO_MAKE_ONE, VARIABLE, Guesses, Token, read_token
+from device_apps.web.token import HOW_TO_MAKE_ONE, VARIABLE, LoginRateLimiter, Token, read_token
 from edge_ssd.errors import SettingError
 
 SECRET = "correct-horse-battery-staple"
@@ -116,7 +116,7 @@ def test_the_command_that_is_recommended_makes_a_token(tmp_path: Path) -> None:
 
 def test_five_wrong_ones_a_minute() -> None:
     clock = Clock()
-    guesses = Guesses(clock)
+    guesses = LoginRateLimiter(clock)
     for _ in range(5):
         assert guesses.wait_s("192.168.1.7") == 0
         guesses.add("192.168.1.7")
@@ -130,7 +130,7 @@ def test_five_wrong_ones_a_minute() -> None:
 
 
 def test_a_household_of_ipv6_is_one_address() -> None:
-    guesses = Guesses(Clock())
+    guesses = LoginRateLimiter(Clock())
     for i in range(5):
         guesses.add(f"2001:db8:1:2::{i}")
     assert guesses.wait_s("2001:db8:1:2:ffff::1") > 0
@@ -142,7 +142,7 @@ def test_a_household_of_ipv6_is_one_address() -> None:
 
 def test_many_addresses_are_limited_together_and_cost_no_memory() -> None:
     clock = Clock()
-    guesses = Guesses(clock)
+    guesses = LoginRateLimiter(clock)
     for i in range(100):
         assert guesses.wait_s("10.9.9.9") == 0
         guesses.add(f"10.0.0.{i}")

@@ -8,8 +8,8 @@ import time
 import pytest
 from event_parts import Notices, soon
 
-from device_apps.events import worker
-from device_apps.events.worker import Worker
+from device_apps.events import background_writer as worker
+from device_apps.events.background_writer import BackgroundWriter
 
 
 def in_time() -> float:
@@ -19,7 +19,7 @@ def in_time() -> float:
 def test_items_are_handled_in_order_and_all_by_the_end() -> None:
     done: list[int] = []
     notices = Notices()
-    work = Worker("test", done.append, 1000, notices)
+    work = BackgroundWriter("test", done.append, 1000, notices)
     assert all(work.put(i) for i in range(500))
     work.close(in_time())
     assert done == list(range(500))
@@ -36,7 +36,7 @@ def test_put_never_waits_and_what_finds_no_room_is_counted() -> None:
         done.append(item)
 
     notices = Notices()
-    work = Worker("a disk", slow, 2, notices)
+    work = BackgroundWriter("a disk", slow, 2, notices)
     work.put(0)
     assert started.wait(30)
     assert [work.put(i) for i in range(1, 6)] == [True, True, False, False, False]
@@ -64,7 +64,7 @@ def test_what_fails_is_tried_again_and_said_once(monkeypatch: pytest.MonkeyPatch
         done.append(item)
 
     notices = Notices()
-    work = Worker("file", handle, 10, notices)
+    work = BackgroundWriter("file", handle, 10, notices)
     for i in range(3):
         work.put(i)
     soon(lambda: len(tries) > 5)
@@ -84,7 +84,7 @@ def test_the_end_does_not_wait_for_a_disk_that_stays_full() -> None:
     def handle(item: int) -> None:
         raise OSError(28, "No space left on device")
 
-    work = Worker("file", handle, 10, Notices())
+    work = BackgroundWriter("file", handle, 10, Notices())
     for i in range(3):
         work.put(i)
     work.close(in_time())
@@ -94,7 +94,7 @@ def test_the_end_does_not_wait_for_a_disk_that_stays_full() -> None:
 def test_the_end_does_not_wait_for_a_thread_that_is_stuck() -> None:
     stuck = threading.Event()
     notices = Notices()
-    work = Worker("network disk", lambda item: stuck.wait(60), 2, notices)
+    work = BackgroundWriter("network disk", lambda item: stuck.wait(60), 2, notices)
     for i in range(3):
         work.put(i)
     soon(lambda: work.put(9) is True or work.lost > 0)
@@ -109,7 +109,7 @@ def test_a_reader_that_went_away_is_remembered() -> None:
     def handle(item: int) -> None:
         raise BrokenPipeError
 
-    work = Worker("pipe", handle, 10, Notices())
+    work = BackgroundWriter("pipe", handle, 10, Notices())
     work.put(1)
     soon(lambda: work.failure is not None)
     work.close(in_time())

@@ -11,7 +11,7 @@ from PIL import Image
 from edge_ssd.data.dataset import Dataset, Sample
 from edge_ssd.errors import DataError, ImageError, SettingError
 from edge_ssd.evaluation.evaluate import decode, evaluate, score_predictions
-from edge_ssd.evaluation.pictures import held_out_pictures, take_evenly, training_pictures
+from edge_ssd.evaluation.splits import load_eval_split, subsample_evenly, training_pictures
 from edge_ssd.network import Network, tiny_ssd
 from edge_ssd.runtime.postprocess import Head, Postprocess
 from edge_ssd.runtime.preprocess import place, preprocess, read_image
@@ -116,12 +116,12 @@ def test_an_unreadable_picture_is_named(pictures: Dataset):
 
 
 def test_the_limit_spreads_evenly(pictures: Dataset):
-    assert take_evenly(pictures, None) is pictures
-    assert take_evenly(pictures, 3) is pictures
-    assert [sample.path.name for sample in take_evenly(pictures, 2).samples] == ["0.png", "2.png"]
-    assert [sample.path.name for sample in take_evenly(pictures, 1).samples] == ["0.png"]
+    assert subsample_evenly(pictures, None) is pictures
+    assert subsample_evenly(pictures, 3) is pictures
+    assert [sample.path.name for sample in subsample_evenly(pictures, 2).samples] == ["0.png", "2.png"]
+    assert [sample.path.name for sample in subsample_evenly(pictures, 1).samples] == ["0.png"]
     with pytest.raises(SettingError, match="at least 1"):
-        take_evenly(pictures, 0)
+        subsample_evenly(pictures, 0)
 
 
 def write_part(folder: Path, count: int) -> None:
@@ -136,16 +136,16 @@ def write_part(folder: Path, count: int) -> None:
 def test_validation_pictures_are_measured_and_training_pictures_calibrate(tmp_path: Path):
     write_part(tmp_path / "set_train", 5)
     write_part(tmp_path / "set_val", 2)
-    held_out, part = held_out_pictures(tmp_path, ("thing",))
+    held_out, part = load_eval_split(tmp_path, ("thing",))
     assert (len(held_out), part) == (2, "val")
     assert len(training_pictures(tmp_path, ("thing",))) == 5
-    chosen, part = held_out_pictures(tmp_path, ("thing",), "train", limit=3)
+    chosen, part = load_eval_split(tmp_path, ("thing",), "train", limit=3)
     assert (len(chosen), part) == (3, "train")
 
 
 def test_a_set_that_is_not_divided_serves_for_both(tmp_path: Path):
     write_part(tmp_path / "set", 4)
-    held_out, part = held_out_pictures(tmp_path / "set", ("thing",))
+    held_out, part = load_eval_split(tmp_path / "set", ("thing",))
     assert (len(held_out), part) == (4, "all")
     assert len(training_pictures(tmp_path / "set", ("thing",))) == 4
 
@@ -153,4 +153,4 @@ def test_a_set_that_is_not_divided_serves_for_both(tmp_path: Path):
 def test_training_pictures_alone_are_not_measured_on_unasked(tmp_path: Path):
     write_part(tmp_path / "set_train", 5)
     with pytest.raises(DataError, match="training pictures only"):
-        held_out_pictures(tmp_path, ("thing",))
+        load_eval_split(tmp_path, ("thing",))

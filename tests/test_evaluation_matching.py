@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from edge_ssd.data.dataset import Dataset, Sample
 from edge_ssd.evaluation.average_precision import Predictions, average_precision
-from edge_ssd.evaluation.bootstrap import Interval, paired_difference
+from edge_ssd.evaluation.bootstrap import Interval, paired_bootstrap_ci
 from edge_ssd.evaluation.matching import RECALLS, match_pictures, precision_at_recalls, weighted_ap
 
 pytest.importorskip("faster_coco_eval")
@@ -184,7 +184,7 @@ def coco_form(data: Dataset, predictions):
 
 def test_the_difference_of_a_model_to_itself_is_nothing():
     matches = match_pictures(*random_case(0))
-    assert paired_difference(matches, matches, resamples=50) == Interval(0.0, 0.0)
+    assert paired_bootstrap_ci(matches, matches, resamples=50) == Interval(0.0, 0.0)
 
 
 def test_the_interval_holds_the_difference_and_turns_with_it():
@@ -192,17 +192,17 @@ def test_the_interval_holds_the_difference_and_turns_with_it():
     worse = [found(each.boxes_xyxy + 2, each.scores, each.class_ids) for each in predictions]
     one, other = match_pictures(data, predictions), match_pictures(data, worse)
     difference = weighted_ap(one) - weighted_ap(other)
-    interval = paired_difference(one, other, resamples=200)
+    interval = paired_bootstrap_ci(one, other, resamples=200)
     assert 0 < interval.low < difference < interval.high
-    turned = paired_difference(other, one, resamples=200)
+    turned = paired_bootstrap_ci(other, one, resamples=200)
     assert (turned.low, turned.high) == pytest.approx((-interval.high, -interval.low))
-    assert paired_difference(one, other, resamples=200, seed=1) != interval
+    assert paired_bootstrap_ci(one, other, resamples=200, seed=1) != interval
 
 
 def test_it_is_the_bootstrap_by_the_evaluator_itself():
     data, predictions = random_case(2, pictures=10)
     worse = [found(each.boxes_xyxy + 1.5, each.scores, each.class_ids) for each in predictions]
-    interval = paired_difference(match_pictures(data, predictions), match_pictures(data, worse), resamples=25, seed=3)
+    interval = paired_bootstrap_ci(match_pictures(data, predictions), match_pictures(data, worse), resamples=25, seed=3)
     rng, differences = np.random.default_rng(3), []
     for _ in range(25):
         drawn = sorted(rng.integers(0, len(data), len(data)).tolist())
@@ -215,11 +215,11 @@ def test_it_is_the_bootstrap_by_the_evaluator_itself():
 def test_of_one_picture_nothing_can_be_said():
     data = dataset([sample([[0, 0, 10, 10]])])
     matches = match_pictures(data, [found([[0, 0, 10, 10]], [0.9])])
-    assert paired_difference(matches, matches) is None
+    assert paired_bootstrap_ci(matches, matches) is None
 
 
 def test_draws_without_any_object_do_not_count():
     empty = sample(np.zeros((0, 4)))
     data = dataset([sample([[0, 0, 10, 10]]), empty])
     matches = match_pictures(data, [found([[0, 0, 10, 10]], [0.9]), found(np.zeros((0, 4)), [])])
-    assert paired_difference(matches, matches, resamples=30) == Interval(0.0, 0.0)
+    assert paired_bootstrap_ci(matches, matches, resamples=30) == Interval(0.0, 0.0)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from converters.calibration import choose_calibration
+from converters.quantization.calibration import choose_calibration
 from edge_ssd.data.load import load_dataset
 from edge_ssd.evaluation.average_precision import Predictions, average_precision
 from edge_ssd.network import InputSpec

@@ -24,7 +24,7 @@ from edge_ssd.runtime import archive
 from edge_ssd.runtime.archive import read_archive, read_array
 from edge_ssd.runtime.bundle import read_bundle
 from edge_ssd.runtime.metadata import parse_metadata
-from edge_ssd.runtime.selftest import image_differences, image_from_differences
+from edge_ssd.runtime.selftest import delta_encode, image_from_differences
 
 NETWORK = tiny_ssd(["banana", "Gabel – groß"], input_size=(32, 32), sizes=[(0.3, 0.4)] * 3)
 
@@ -346,7 +346,7 @@ def test_a_packed_selftest(tmp_path: Path) -> None:
     image = np.random.default_rng(1).integers(0, 256, (32, 32, 3)).astype(np.uint8)
     arrays = unpacked()
     del arrays["image.npy"]
-    arrays["image_differences.npy"] = npy(image_differences(image))
+    arrays["image_differences.npy"] = npy(delta_encode(image))
     path = write_bundle(tmp_path / "m.tflite", NETWORK, replace={"selftest.npz": packed(arrays)})
     found = read_bundle(path).selftest
     assert (found.image == image).all()
@@ -357,8 +357,8 @@ def test_a_packed_selftest(tmp_path: Path) -> None:
 def test_differences_by_hand() -> None:
     # Two rows of one pixel: red, then a little more of everything.
     image = np.array([[[255, 0, 1]], [[255, 3, 2]]], np.uint8)
-    assert image_differences(image).tolist() == [[[255], [253]], [[0], [3]], [[1], [254]]]
-    assert image_from_differences(image_differences(image)).tolist() == image.tolist()
+    assert delta_encode(image).tolist() == [[[255], [253]], [[0], [3]], [[1], [254]]]
+    assert image_from_differences(delta_encode(image)).tolist() == image.tolist()
 
 
 def test_what_unpacks_to_more_than_it_may(tmp_path: Path) -> None:

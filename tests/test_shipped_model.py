@@ -12,9 +12,9 @@ from conftest import REPOSITORY
 
 from edge_ssd import Detector, box_iou, read_bundle
 from edge_ssd.data.load import load_dataset
-from edge_ssd.evaluation.bundle_heads import bundle_heads
 from edge_ssd.evaluation.evaluate import evaluate
-from edge_ssd.evaluation.keras_heads import KERAS_BATCH_SIZE, keras_heads
+from edge_ssd.evaluation.keras_predictor import KERAS_BATCH_SIZE, KerasPredictor
+from edge_ssd.evaluation.tflite_predictor import TFLitePredictor
 from edge_ssd.runtime.models import default_model, shipped_models
 
 FLOAT_MODELS = REPOSITORY / "converters" / "models"
@@ -46,13 +46,13 @@ def test_a_cat_and_a_dog_are_no_bananas(shared_data: Path) -> None:
 def test_its_average_precision_is_the_cards(shared_data: Path, bundle_path: Path) -> None:
     """Both files score what is written down, and int8 loses no more than half a point."""
     pytest.importorskip("tensorflow")
-    from edge_ssd.training.model import load_tiny_ssd
+    from edge_ssd.training.model.tiny_ssd import load_tiny_ssd
 
     bundle, model = read_bundle(bundle_path), load_tiny_ssd(float_model(bundle_path))
     assert bundle.network == replace(model.network, coding=bundle.network.coding)
     dataset = load_dataset(shared_data / "bananas", "val", labels=bundle.network.labels)
-    before = evaluate(keras_heads(model), model.network, dataset, batch_size=KERAS_BATCH_SIZE).precision
-    after = evaluate(bundle_heads(bundle), bundle.network, dataset).precision
+    before = evaluate(KerasPredictor(model), model.network, dataset, batch_size=KERAS_BATCH_SIZE).precision
+    after = evaluate(TFLitePredictor(bundle), bundle.network, dataset).precision
     assert after.ap >= before.ap - 0.005
     rows = table_rows(card(bundle_path))
     for name, measured in (("float", before), ("int8", after)):

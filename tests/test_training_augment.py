@@ -7,7 +7,7 @@ import pytest
 
 tf = pytest.importorskip("tensorflow")
 
-from edge_ssd.training import augment as augmentation  # noqa: E402 (after the check that TensorFlow is there)
+from edge_ssd.training.input import augment as augmentation  # noqa: E402 (after the check that TensorFlow is there)
 
 SIZE = 64
 OFF = {"horizontal": False, "vertical": False, "zoom_factor": 1.0, "color": 0.0}

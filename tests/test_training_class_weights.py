@@ -12,8 +12,8 @@ tf = pytest.importorskip("tensorflow")
 
 from edge_ssd.data.dataset import Dataset, Sample  # noqa: E402 (after the check that TensorFlow is there)
 from edge_ssd.network import tiny_ssd  # noqa: E402
-from edge_ssd.training.class_weights import class_weights  # noqa: E402
-from edge_ssd.training.objective import Objective  # noqa: E402
+from edge_ssd.training.loss.class_weights import class_weights  # noqa: E402
+from edge_ssd.training.loss.detection_loss import DetectionLoss  # noqa: E402
 from edge_ssd.training.recipe import Recipe, RecipeError, book_recipe  # noqa: E402
 
 LABELS = ("fork", "knife", "spoon", "ladle")
@@ -62,7 +62,7 @@ class TestTheLoss:
         on_an_object = ((centres[:, None] > boxes[:, :2]) & (centres[:, None] < boxes[:, 2:])).all(axis=2).any(axis=1)
         logits = np.where(on_an_object[:, None], [0.0, 5.0, 0.0], [9.0, 0.0, 0.0]).astype(np.float32)[None]
         labels = tf.constant([[[0, *boxes[0]], [1, *boxes[1]]]], tf.float32)
-        objective = Objective(
+        objective = DetectionLoss(
             self.NETWORK,
             replace(recipe, box_weight=1e-6),  # nothing but the classes
             None if weights is None else np.array(weights, np.float32),

@@ -10,9 +10,9 @@ import pytest
 pytest.importorskip("tensorflow")
 
 from edge_ssd.cli import main
-from edge_ssd.data.synthetic import make_synthetic
+from edge_ssd.data.synthetic.generate import make_synthetic
 from edge_ssd.network import NETWORKS, tiny_ssd
-from edge_ssd.training.model import load_tiny_ssd
+from edge_ssd.training.model.tiny_ssd import load_tiny_ssd
 from edge_ssd.training.run import load_run
 
 SMALL = ["--input-size=64x64", "--width=0.25", "--batch-size=4", "--precision=float32"]

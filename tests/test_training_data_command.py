@@ -1,4 +1,4 @@
-"""edge_ssd.training.data_command: the sheet of augmented pictures."""
+"""edge_ssd.commands.data: the sheet of augmented pictures."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from PIL import Image
 
 from edge_ssd.cli import main
 from edge_ssd.data.load import load_dataset
-from edge_ssd.data.synthetic import make_synthetic
+from edge_ssd.data.synthetic.generate import make_synthetic
 from edge_ssd.network import InputSpec
-from edge_ssd.training.augmented_sheet import augmented_sheet
+from edge_ssd.training.input.augmented_sheet import augmented_sheet
 from edge_ssd.training.recipe import Recipe
 
 

@@ -12,16 +12,16 @@ tf = pytest.importorskip("tensorflow")
 
 from edge_ssd.data.load import load_dataset  # noqa: E402 (after the check that TensorFlow is there)
 from edge_ssd.data.source import DataSource  # noqa: E402
-from edge_ssd.data.synthetic import make_synthetic  # noqa: E402
+from edge_ssd.data.synthetic.generate import make_synthetic  # noqa: E402
 from edge_ssd.errors import ModelError  # noqa: E402
 from edge_ssd.network import Network, tiny_ssd  # noqa: E402
-from edge_ssd.training.distillation import Lesson, Teacher, distillation_loss  # noqa: E402
-from edge_ssd.training.model import TinySSD, load_tiny_ssd, save_tiny_ssd  # noqa: E402
-from edge_ssd.training.objective import Objective  # noqa: E402
-from edge_ssd.training.pictures import load_pictures  # noqa: E402
+from edge_ssd.training.input.images import load_pictures  # noqa: E402
+from edge_ssd.training.loss.detection_loss import DetectionLoss  # noqa: E402
+from edge_ssd.training.loss.distillation import Teacher, TeacherOutputs, distillation_loss  # noqa: E402
+from edge_ssd.training.loss.targets import decode_offsets  # noqa: E402
+from edge_ssd.training.model.tiny_ssd import TinySSD, load_tiny_ssd, save_tiny_ssd  # noqa: E402
 from edge_ssd.training.recipe import Recipe, book_recipe  # noqa: E402
 from edge_ssd.training.run import RunConfig, load_run, train  # noqa: E402
-from edge_ssd.training.targets import decode_offsets  # noqa: E402
 
 NETWORK = tiny_ssd(["a", "b"], input_size=(64, 64), width=0.25)
 RECIPE = Recipe(epochs=1, batch_size=4, precision="float32")
@@ -47,7 +47,7 @@ def test_a_lesson_is_what_the_model_finds(model: TinySSD) -> None:
 def test_who_answers_as_the_teacher_loses_nothing_and_any_other_something(model: TinySSD) -> None:
     logits, offsets = model(pictures(), training=False)
     boxes = decode_offsets(tf.constant(NETWORK.anchors()), offsets, NETWORK.coding)
-    lesson = Lesson(tf.nn.softmax(logits), boxes)
+    lesson = TeacherOutputs(tf.nn.softmax(logits), boxes)
     np.testing.assert_allclose(distillation_loss(lesson, logits, boxes, 4.0), 0, atol=1e-5)
     other_scores = distillation_loss(lesson, logits + tf.constant([0.0, 1.0, 0.0]), boxes, 4.0)
     other_boxes = distillation_loss(lesson, logits, boxes + tf.constant([0.1, 0.0, 0.1, 0.0]), 4.0)
@@ -57,7 +57,7 @@ def test_who_answers_as_the_teacher_loses_nothing_and_any_other_something(model:
 
 def test_boxes_count_where_the_teacher_sees_an_object() -> None:
     boxes = tf.constant([[[0.1, 0.1, 0.3, 0.3], [0.5, 0.5, 0.9, 0.9]]])
-    lesson = Lesson(tf.constant([[[1.0, 0.0], [0.25, 0.75]]]), boxes)
+    lesson = TeacherOutputs(tf.constant([[[1.0, 0.0], [0.25, 0.75]]]), boxes)
     logits = tf.math.log(tf.maximum(lesson.probabilities, 1e-9))
     background, seen = distillation_loss(lesson, logits, boxes + 0.05, 4.0)[0].numpy()
     assert background == pytest.approx(0, abs=1e-5)
@@ -70,7 +70,7 @@ def test_the_weight_scales_what_is_taught(recipe: Recipe, model: TinySSD) -> Non
     labels = tf.constant([[[0, 0.1, 0.1, 0.5, 0.5]], [[1, 0.3, 0.3, 0.9, 0.9]]], tf.float32)
     lesson = Teacher(TinySSD(NETWORK), NETWORK)(pictures())
     alone, once, thrice = (
-        float(Objective(NETWORK, replace(recipe, teacher_weight=weight))(logits, offsets, labels, given)[0])
+        float(DetectionLoss(NETWORK, replace(recipe, teacher_weight=weight))(logits, offsets, labels, given)[0])
         for weight, given in ((1.0, None), (1.0, lesson), (3.0, lesson))
     )
     assert once > alone + 1e-3

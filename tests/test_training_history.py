@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge_ssd.errors import DataError
-from edge_ssd.training.history import HistoryRow, best_row, draw_history, has_stalled, read_history, write_history
+from edge_ssd.training.history import HistoryRow, best_row, draw_history, read_history, should_stop_early, write_history
 
 
 def rows_of(*aps: float) -> list[HistoryRow]:
@@ -58,7 +58,7 @@ def test_a_history_without_marks_is_read(tmp_path: Path) -> None:
     ],
 )
 def test_when_a_run_has_stalled(aps: tuple[float, ...], patience: int, stalled: bool) -> None:
-    assert has_stalled(rows_of(*aps), patience) is stalled
+    assert should_stop_early(rows_of(*aps), patience) is stalled
 
 
 def test_best_of_one() -> None:

@@ -21,11 +21,11 @@ tf = pytest.importorskip("tensorflow")
 
 from edge_ssd.data.load import load_dataset  # noqa: E402 (after the check that TensorFlow is there)
 from edge_ssd.data.source import DataSource  # noqa: E402
-from edge_ssd.data.synthetic import make_synthetic  # noqa: E402
+from edge_ssd.data.synthetic.generate import make_synthetic  # noqa: E402
 from edge_ssd.errors import ImageError  # noqa: E402
 from edge_ssd.network import tiny_ssd  # noqa: E402
 from edge_ssd.training.history import HistoryRow, read_history  # noqa: E402
-from edge_ssd.training.model import load_tiny_ssd  # noqa: E402
+from edge_ssd.training.model.tiny_ssd import load_tiny_ssd  # noqa: E402
 from edge_ssd.training.recipe import Recipe  # noqa: E402
 from edge_ssd.training.run import RunConfig, train  # noqa: E402
 

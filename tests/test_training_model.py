@@ -14,7 +14,8 @@ import keras  # noqa: E402 (after the check that TensorFlow is there)
 
 from edge_ssd.errors import ModelError  # noqa: E402
 from edge_ssd.network import tiny_ssd  # noqa: E402
-from edge_ssd.training.model import (  # noqa: E402
+from edge_ssd.training.model.normalization import FusedBatchNormalization  # noqa: E402
+from edge_ssd.training.model.tiny_ssd import (  # noqa: E402
     TinySSD,
     base_net,
     bbox_predictor,
@@ -25,7 +26,6 @@ from edge_ssd.training.model import (  # noqa: E402
     load_tiny_ssd,
     save_tiny_ssd,
 )
-from edge_ssd.training.normalization import FusedBatchNormalization  # noqa: E402
 
 SMALL = tiny_ssd(["fork", "scissors"], input_size=(64, 64), width=0.25)
 

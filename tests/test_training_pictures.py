@@ -11,8 +11,8 @@ from PIL import Image
 from edge_ssd.data.dataset import Dataset, Sample
 from edge_ssd.errors import ImageError
 from edge_ssd.network import InputSpec
-from edge_ssd.training.cache import available_memory, choose_cache, decoded_bytes, existing_folder
-from edge_ssd.training.pictures import OnDemand, load_pictures
+from edge_ssd.training.input.cache import available_memory, choose_cache, decoded_bytes, existing_folder
+from edge_ssd.training.input.images import OnDemand, load_pictures
 
 SPEC = InputSpec(32, 48)
 
@@ -71,7 +71,7 @@ class TestTheChoice:
         ]
 
     def test_memory_then_disk_then_none(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        from edge_ssd.training import cache
+        from edge_ssd.training.input import cache
 
         monkeypatch.setattr(cache, "available_memory", lambda: 1000)
         monkeypatch.setattr(cache.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 2 * 10**9 + 5000}))

@@ -13,16 +13,16 @@ tf = pytest.importorskip("tensorflow")
 from edge_ssd.data.dataset import Dataset  # noqa: E402 (after the check that TensorFlow is there)
 from edge_ssd.data.load import load_dataset, split_dataset  # noqa: E402
 from edge_ssd.data.source import DataSource  # noqa: E402
-from edge_ssd.data.synthetic import make_synthetic  # noqa: E402
+from edge_ssd.data.synthetic.generate import make_synthetic  # noqa: E402
 from edge_ssd.errors import DataError, ModelError  # noqa: E402
 from edge_ssd.evaluation.average_precision import AveragePrecision  # noqa: E402
-from edge_ssd.evaluation.keras_heads import keras_heads  # noqa: E402
+from edge_ssd.evaluation.keras_predictor import KerasPredictor  # noqa: E402
 from edge_ssd.network import tiny_ssd  # noqa: E402
 from edge_ssd.training import run  # noqa: E402
 from edge_ssd.training.history import HistoryRow, read_history  # noqa: E402
-from edge_ssd.training.model import load_tiny_ssd  # noqa: E402
-from edge_ssd.training.pictures import load_pictures  # noqa: E402
-from edge_ssd.training.pipeline import training_batches  # noqa: E402
+from edge_ssd.training.input.images import load_pictures  # noqa: E402
+from edge_ssd.training.input.pipeline import training_batches  # noqa: E402
+from edge_ssd.training.model.tiny_ssd import load_tiny_ssd  # noqa: E402
 from edge_ssd.training.recipe import Recipe, RecipeError, book_recipe  # noqa: E402
 from edge_ssd.training.run import RunConfig, load_run, train  # noqa: E402
 from edge_ssd.training.trainer import Trainer, evaluate_pictures  # noqa: E402
@@ -97,7 +97,7 @@ def test_a_detector_can_learn_its_pictures_by_heart(datasets: tuple[Dataset, Dat
     trainer = Trainer(network, recipe, tmp_path / "checkpoint.npz")
     for _ in range(recipe.epochs):
         trainer.fit_epoch(pictures)
-    assert evaluate_pictures(keras_heads(trainer.averaged), network, few, pictures).ap50 > 0.9
+    assert evaluate_pictures(KerasPredictor(trainer.averaged), network, few, pictures).ap50 > 0.9
 
 
 def test_target_loss_and_metrics_are_in_the_graph(datasets: tuple[Dataset, Dataset], tmp_path: Path) -> None:

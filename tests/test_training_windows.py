@@ -8,8 +8,8 @@ from PIL import Image
 
 tf = pytest.importorskip("tensorflow")
 
-from edge_ssd.training import windows  # noqa: E402 (after the check that TensorFlow is there)
-from edge_ssd.training.resample import look_through, resampling_weights  # noqa: E402
+from edge_ssd.training.input import crop_windows as windows  # noqa: E402 (after the check that TensorFlow is there)
+from edge_ssd.training.input.crop_and_resize import crop_and_resize, resampling_weights  # noqa: E402
 
 RAMP = np.arange(8, dtype=np.float32) * 10  # what each of eight pixels holds
 
@@ -61,7 +61,7 @@ def test_the_filter_is_pillows(window: tuple[float, float, float, float]) -> Non
         np.asarray(Image.fromarray(picture[..., i]).resize((width, height), Image.Resampling.BILINEAR, box=box))
         for i in range(3)
     ]
-    actual = look_through(tf.constant(picture[None]), tf.constant([window], tf.float32))[0]
+    actual = crop_and_resize(tf.constant(picture[None]), tf.constant([window], tf.float32))[0]
     np.testing.assert_allclose(actual, np.stack(expected, axis=-1), atol=0.02)
 
 
@@ -71,7 +71,7 @@ def test_a_picture_shrunk_onto_grey_is_as_the_device_shrinks_it() -> None:
 
     picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
     # Twice as large a window: a picture of half the size, which starts at pixels 16, 8.
-    actual = look_through(tf.constant(picture[None], tf.float32), tf.constant([[-0.5, -0.25, 1.5, 1.75]]))[0].numpy()
+    actual = crop_and_resize(tf.constant(picture[None], tf.float32), tf.constant([[-0.5, -0.25, 1.5, 1.75]]))[0].numpy()
     small, _ = preprocess(picture, InputSpec(32, 32))
     np.testing.assert_allclose(actual[8:40, 16:48], small, atol=1.01)  # the device rounds twice to whole numbers
     outside = np.ones((64, 64), bool)
@@ -91,22 +91,22 @@ class TestBoxesIn:
 
     def test_moved_and_clipped(self) -> None:
         expected = [[[3, 0.25, 0.25, 0.5, 0.5], [4, 0, 0, 0.25, 0.5], [-1] * 5]]
-        np.testing.assert_allclose(windows.boxes_in(self.WINDOW, self.LABELS), expected)
+        np.testing.assert_allclose(windows.transform_boxes(self.WINDOW, self.LABELS), expected)
 
     def test_the_centre_must_be_inside(self) -> None:
         # That of the second object lies at 0.4375, left of the window.
         expected = [[[3, 0.25, 0.25, 0.5, 0.5], [-1] * 5, [-1] * 5]]
-        np.testing.assert_allclose(windows.boxes_in(self.WINDOW, self.LABELS, centre_inside=True), expected)
+        np.testing.assert_allclose(windows.transform_boxes(self.WINDOW, self.LABELS, centre_inside=True), expected)
 
     @pytest.mark.parametrize(("share", "kept"), [(0.33, True), (0.34, False)])
     def test_enough_must_be_visible(self, share: float, kept: bool) -> None:
         # A third of the second object is in the window.
-        boxes = windows.boxes_in(self.WINDOW, self.LABELS, least_visible=share).numpy()
+        boxes = windows.transform_boxes(self.WINDOW, self.LABELS, least_visible=share).numpy()
         assert (boxes[0, 1, 0] == 4) is np.bool_(kept)
 
     def test_no_object_at_all(self) -> None:
         nothing = tf.fill((1, 2, 5), -1.0)
-        np.testing.assert_array_equal(windows.boxes_in(self.WINDOW, nothing, centre_inside=True), nothing)
+        np.testing.assert_array_equal(windows.transform_boxes(self.WINDOW, nothing, centre_inside=True), nothing)
 
 
 def slow_choice(trials: np.ndarray, labels: np.ndarray, least: float) -> np.ndarray:
@@ -171,7 +171,7 @@ def test_xla_compiles_it() -> None:
 
     def crop() -> tuple[tf.Tensor, tf.Tensor]:
         window = windows.first_suitable(trials, labels, tf.constant([0.5]))
-        return look_through(picture, window), windows.boxes_in(window, labels, centre_inside=True)
+        return crop_and_resize(picture, window), windows.transform_boxes(window, labels, centre_inside=True)
 
     for actual, expected in zip(tf.function(crop, jit_compile=True)(), crop(), strict=True):
         np.testing.assert_allclose(actual, expected, atol=1e-3)

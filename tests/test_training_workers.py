@@ -18,12 +18,12 @@ tf = pytest.importorskip("tensorflow")
 
 from edge_ssd.data.load import load_dataset  # noqa: E402 (after the check that TensorFlow is there)
 from edge_ssd.data.source import DataSource  # noqa: E402
-from edge_ssd.data.synthetic import make_synthetic  # noqa: E402
+from edge_ssd.data.synthetic.generate import make_synthetic  # noqa: E402
 from edge_ssd.network import tiny_ssd  # noqa: E402
 from edge_ssd.training.history import read_history  # noqa: E402
 from edge_ssd.training.recipe import Recipe  # noqa: E402
 from edge_ssd.training.run import RunConfig, train  # noqa: E402
-from edge_ssd.training.workers import ALONE, WorkersError, connect_workers  # noqa: E402
+from edge_ssd.training.workers import SINGLE_WORKER, WorkersError, connect_workers  # noqa: E402
 
 # No augmentation, whose random numbers differ from worker to worker; statistics over the whole batch. And what is
 # steady in the numbers: SGD, whose steps are in proportion to the gradient (AdamW's would hide a wrong factor and blow
@@ -59,10 +59,10 @@ WORKER = """
 import os, sys
 import numpy as np
 from edge_ssd.cli import main
-from edge_ssd.training.quiet import quiet_tensorflow
+from edge_ssd.training.tensorflow_logs import quiet_tensorflow
 
 out, dies = sys.argv[1], os.environ.get("DIE_AFTER_EPOCH")
-import edge_ssd.training.command as command
+import edge_ssd.commands.train as command
 connect = command._workers
 
 def connected(strategy):
@@ -153,7 +153,7 @@ def test_a_lost_worker_costs_an_epoch_at_most_and_two_end_as_one(data: Path, tmp
     network = tiny_ssd(["banana"], input_size=(64, 64), width=0.25)
     alone = RunConfig(network, RECIPE, DataSource(data))
     train(alone, load_dataset(data, "train"), load_dataset(data, "val"), tmp_path / "alone")
-    from edge_ssd.training.model import load_tiny_ssd
+    from edge_ssd.training.model.tiny_ssd import load_tiny_ssd
 
     for a, b in zip(first, load_tiny_ssd(tmp_path / "alone" / "model.keras").get_weights(), strict=True):
         # Sums in another order, whose rounding batch normalisation over a few pixels makes larger: 6e-4 was measured,
@@ -183,9 +183,9 @@ def test_a_tf_config_that_will_not_do(config: str, monkeypatch: pytest.MonkeyPat
 
 
 def test_one_alone_sums_nothing() -> None:
-    assert ALONE.is_chief
-    assert ALONE.run(lambda value: ALONE.sum(value) + 1, 2) == 3
-    assert ALONE.total([1.5, 2]) == [1.5, 2]
-    assert ALONE.agree(True)
-    assert not ALONE.agree(False)
-    ALONE.check_alike(7, "pictures")
+    assert SINGLE_WORKER.is_chief
+    assert SINGLE_WORKER.run(lambda value: SINGLE_WORKER.sum(value) + 1, 2) == 3
+    assert SINGLE_WORKER.total([1.5, 2]) == [1.5, 2]
+    assert SINGLE_WORKER.agree(True)
+    assert not SINGLE_WORKER.agree(False)
+    SINGLE_WORKER.check_alike(7, "pictures")

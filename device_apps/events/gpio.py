@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from device_apps.events.sink import Event
-from device_apps.sources.frames import Notice
+from device_apps.events.emitter import Event
+from device_apps.sources.frames import OnMessage
 from edge_ssd.errors import EdgeSSDError, SettingError
 
 if TYPE_CHECKING:
     from gpiozero import OutputDevice
 
-__all__ = ["Pin", "PinRequest", "parse_pin"]
+__all__ = ["GpioOutput", "PinRequest", "parse_pin"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def parse_pin(text: str, known_labels: Sequence[str] | None = None) -> PinReques
     return PinRequest(pin.strip(), labels)
 
 
-class Pin:
+class GpioOutput:
     """A channel that switches a pin on while an object with one of its labels is there, and off when it is closed.
 
     Off is also where it begins. A killed process cannot switch anything off: see docs/events.md for a resistor that
@@ -60,7 +60,7 @@ class Pin:
     failure = None
     lost = 0
 
-    def __init__(self, request: PinRequest, *, active_low: bool, notice: Notice) -> None:
+    def __init__(self, request: PinRequest, *, active_low: bool, notice: OnMessage) -> None:
         self.name = f"GPIO pin {request.pin}"
         self._labels = request.labels
         self._notice = notice

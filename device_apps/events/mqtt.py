@@ -9,10 +9,10 @@ import time
 
 from paho.mqtt.enums import MQTTProtocolVersion
 
-from device_apps.events.mqtt_outbox import Outbox
-from device_apps.events.mqtt_session import Login, OlderBroker, Refused, Session
+from device_apps.events.mqtt_queue import OutgoingQueue
+from device_apps.events.mqtt_session import ConnectionRefused, MqttConnectOptions, Session, UnsupportedProtocolVersion
 from device_apps.events.spool import Spool
-from device_apps.sources.frames import Notice
+from device_apps.sources.frames import OnMessage
 
 __all__ = ["DELAYS", "Publisher"]
 
@@ -34,12 +34,14 @@ class Publisher:
         delays: seconds until the connection is tried again, first and at most; refused, at most at once.
     """
 
-    def __init__(self, login: Login, spool: Spool, notice: Notice, delays: tuple[float, float] = DELAYS) -> None:
+    def __init__(
+        self, login: MqttConnectOptions, spool: Spool, notice: OnMessage, delays: tuple[float, float] = DELAYS
+    ) -> None:
         self._login = login
         self._spool = spool
         self._notice = notice
         self._delays = delays
-        self._outbox = Outbox()
+        self._outbox = OutgoingQueue()
         self._told: str | None = None
         self._thread = threading.Thread(target=self._run, name=f"publisher to {login.address}", daemon=True)
 
@@ -74,10 +76,10 @@ class Publisher:
             trouble, reason, patient = _AWAY, "the connection was lost", False
             try:
                 session.run()
-            except OlderBroker:
+            except UnsupportedProtocolVersion:
                 protocol = MQTTProtocolVersion.MQTTv311
                 continue
-            except Refused as error:
+            except ConnectionRefused as error:
                 trouble = reason = str(error)
                 patient = True
             except Exception as error:  # Of the network, the name service, TLS, or paho's about what it was sent.

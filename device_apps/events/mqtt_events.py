@@ -14,13 +14,13 @@ import socket
 from collections import Counter
 from collections.abc import Sequence
 
+from device_apps.events.background_writer import BackgroundWriter
+from device_apps.events.emitter import Event
 from device_apps.events.home_assistant import discovery, slugs
 from device_apps.events.mqtt import DELAYS, Publisher
-from device_apps.events.mqtt_session import Login
-from device_apps.events.sink import Event
+from device_apps.events.mqtt_session import MqttConnectOptions
 from device_apps.events.spool import Spool
-from device_apps.events.worker import Worker
-from device_apps.sources.frames import Notice
+from device_apps.sources.frames import OnMessage
 
 __all__ = ["MqttEvents", "client_id"]
 
@@ -43,12 +43,12 @@ class MqttEvents:
 
     def __init__(
         self,
-        login: Login,
+        login: MqttConnectOptions,
         spool: Spool,
         *,
         labels: Sequence[str],
         discovery_prefix: str | None,
-        notice: Notice,
+        notice: OnMessage,
         delays: tuple[float, float] = DELAYS,
     ) -> None:
         self.name = str(login.address)
@@ -61,7 +61,7 @@ class MqttEvents:
         self._labels: list[str] = []
         self._names: dict[str, str] = {}
         self._publisher = Publisher(login, spool, notice, delays)
-        self._worker = Worker(str(spool.path), self._keep, _WAITING, notice)
+        self._worker = BackgroundWriter(str(spool.path), self._keep, _WAITING, notice)
         self._closed = False
         for label in labels:
             self._announce(label)

@@ -18,10 +18,10 @@ from paho.mqtt.client import Client, MQTTMessageInfo
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 
 from device_apps.events.mqtt_address import MqttAddress
-from device_apps.events.mqtt_outbox import Outbox
+from device_apps.events.mqtt_queue import OutgoingQueue
 from device_apps.events.spool import Spool
 
-__all__ = ["Login", "OlderBroker", "Refused", "Session"]
+__all__ = ["ConnectionRefused", "MqttConnectOptions", "Session", "UnsupportedProtocolVersion"]
 
 _KEEPALIVE_S = 30
 _CONNECT_S = 5.0
@@ -29,16 +29,16 @@ _IN_FLIGHT = 16  # Fewer than the 20 that Mosquitto accepts unless told otherwis
 _GOODBYE_S = 0.4  # Of the time to finish, what is kept for going offline.
 
 
-class Refused(Exception):
+class ConnectionRefused(Exception):
     """The broker answered, and does not want us: asking again soon is no use."""
 
 
-class OlderBroker(Exception):
+class UnsupportedProtocolVersion(Exception):
     """The broker does not speak MQTT 5."""
 
 
 @dataclass(frozen=True)
-class Login:
+class MqttConnectOptions:
     """Where and as whom to connect.
 
     Attributes:
@@ -69,7 +69,7 @@ class Session:
     """Publishes the spool and the outbox over one connection; a new client each time, which remembers nothing.
 
     Args:
-        login: see :class:`Login`.
+        login: see :class:`MqttConnectOptions`.
         protocol: MQTT 5 or 3.1.1.
         outbox, spool: what to publish.
         on_welcome: is called when the broker has taken us in.
@@ -80,9 +80,9 @@ class Session:
 
     def __init__(
         self,
-        login: Login,
+        login: MqttConnectOptions,
         protocol: MQTTProtocolVersion,
-        outbox: Outbox,
+        outbox: OutgoingQueue,
         spool: Spool,
         on_welcome: Callable[[], None],
     ) -> None:
@@ -114,7 +114,8 @@ class Session:
     def run(self) -> None:
         """Connect and publish until the connection is lost or it is time to stop.
 
-        Raises :class:`Refused`, :class:`OlderBroker`, or what the network raises, when it does not come to that.
+        Raises :class:`ConnectionRefused`, :class:`UnsupportedProtocolVersion`, or what the network raises, when it
+        does not come to that.
         """
         address, stop = self._login.address, self._outbox.stop
         self._client.connect(address.host, address.port, keepalive=_KEEPALIVE_S)
@@ -200,14 +201,16 @@ class Session:
         if not reason.is_failure:
             self._connected = True
         elif reason == "Unsupported protocol version" and self._protocol == MQTTProtocolVersion.MQTTv5:
-            self._refusal = OlderBroker()
+            self._refusal = UnsupportedProtocolVersion()
         else:
-            self._refusal = Refused(f"the broker refuses the connection: {reason}; check user name and password")
+            self._refusal = ConnectionRefused(
+                f"the broker refuses the connection: {reason}; check user name and password"
+            )
 
     def _on_publish(self, client: Client, userdata: Any, number: int, reason: Any, properties: Any) -> None:
         if reason.is_failure:  # Only MQTT 5 can tell. Gone on, events would be lost without a word.
             prefix = self._login.address.prefix
-            self._refusal = Refused(f"the broker refuses what is published under {prefix}/: {reason}")
+            self._refusal = ConnectionRefused(f"the broker refuses what is published under {prefix}/: {reason}")
             return
         if number == self._greeting:
             self.welcome = True
@@ -220,4 +223,4 @@ class Session:
 
     def _on_disconnect(self, client: Client, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
         if flags.is_disconnect_packet_from_server and self._refusal is None:
-            self._refusal = Refused(f"the broker ended the connection: {reason}")
+            self._refusal = ConnectionRefused(f"the broker ended the connection: {reason}")

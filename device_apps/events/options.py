@@ -15,9 +15,9 @@ from device_apps.arguments import positive_float
 from edge_ssd.errors import SettingError
 
 if TYPE_CHECKING:
+    from device_apps.events.emitter import EventEmitter, EventPublisher
     from device_apps.events.mqtt_events import MqttEvents
-    from device_apps.events.sink import Channel, EventSink
-    from device_apps.sources.frames import Notice, Source
+    from device_apps.sources.frames import OnMessage, Source
 
 __all__ = ["EXAMPLES", "add_event_arguments", "open_events"]
 
@@ -106,8 +106,8 @@ def add_event_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def open_events(
-    args: argparse.Namespace, source: Source, stack: ExitStack, notice: Notice, labels: Sequence[str] = ()
-) -> EventSink | None:
+    args: argparse.Namespace, source: Source, stack: ExitStack, notice: OnMessage, labels: Sequence[str] = ()
+) -> EventEmitter | None:
     """The sink for what the options ask for, to be closed by ``stack``; None when nobody is to be told.
 
     Args:
@@ -123,41 +123,41 @@ def open_events(
     outputs = (args.events, args.event_snapshots, args.gpio, args.mqtt, getattr(args, "web", None))
     if all(output is None for output in outputs):
         return None
-    from device_apps.events.sink import EventSink
+    from device_apps.events.emitter import EventEmitter
     from device_apps.events.tracker import Tracker
 
-    channels: list[Channel] = []
+    channels: list[EventPublisher] = []
 
-    def add(channel: Channel) -> None:
+    def add(channel: EventPublisher) -> None:
         # Closed here too in case that a later one cannot be opened.
         stack.callback(channel.close, 0.0)
         channels.append(channel)
 
     for text in args.gpio or ():  # First, so that at the end pins go off before anything else is waited for.
-        from device_apps.events.gpio import Pin, parse_pin
+        from device_apps.events.gpio import GpioOutput, parse_pin
 
-        add(Pin(parse_pin(text, labels or None), active_low=args.gpio_active_low, notice=notice))
+        add(GpioOutput(parse_pin(text, labels or None), active_low=args.gpio_active_low, notice=notice))
     if args.events is not None:
-        from device_apps.events.file import open_event_lines
+        from device_apps.events.jsonl_file import open_event_lines
 
         add(open_event_lines(args.events, round(args.events_max_mb * _MIB), args.events_keep, notice))
     if args.mqtt is not None:
         add(_open_mqtt(args, notice, args.classes or labels))
     pictures = None
     if args.event_snapshots is not None:
-        from device_apps.events.pictures import EventPictures
+        from device_apps.events.snapshots import EventSnapshots
 
-        pictures = EventPictures(args.event_snapshots, round(args.event_snapshots_max_mb * _MIB), notice)
+        pictures = EventSnapshots(args.event_snapshots, round(args.event_snapshots_max_mb * _MIB), notice)
         stack.callback(pictures.close, 0.0)
     tracker = Tracker(args.enter_after, args.leave_after)
     fps = None if source.live else source.fps
-    return stack.enter_context(EventSink(channels, tracker=tracker, pictures=pictures, fps=fps))
+    return stack.enter_context(EventEmitter(channels, tracker=tracker, pictures=pictures, fps=fps))
 
 
-def _open_mqtt(args: argparse.Namespace, notice: Notice, labels: Sequence[str]) -> MqttEvents:
+def _open_mqtt(args: argparse.Namespace, notice: OnMessage, labels: Sequence[str]) -> MqttEvents:
     from device_apps.events.mqtt_address import parse_address, read_password, tls_context
     from device_apps.events.mqtt_events import MqttEvents, client_id
-    from device_apps.events.mqtt_session import Login
+    from device_apps.events.mqtt_session import MqttConnectOptions
     from device_apps.events.spool import Spool
 
     address = parse_address(args.mqtt)
@@ -174,7 +174,7 @@ def _open_mqtt(args: argparse.Namespace, notice: Notice, labels: Sequence[str]) 
         notice=notice,
     )
     return MqttEvents(
-        Login(address, password, context, client_id(address.prefix)),
+        MqttConnectOptions(address, password, context, client_id(address.prefix)),
         spool,
         labels=labels,
         discovery_prefix=None if args.mqtt_discovery == "none" else args.mqtt_discovery,

@@ -13,7 +13,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
-from device_apps.sources.frames import Notice
+from device_apps.sources.frames import OnMessage
 from edge_ssd.errors import EdgeSSDError
 
 __all__ = ["Message", "Spool"]
@@ -48,7 +48,7 @@ class Spool:
     Raises :class:`EdgeSSDError` naming a file that cannot be used, or that another process uses.
     """
 
-    def __init__(self, path: Path, *, max_messages: int, max_bytes: int, notice: Notice) -> None:
+    def __init__(self, path: Path, *, max_messages: int, max_bytes: int, notice: OnMessage) -> None:
         self.path = path
         self.dropped = 0
         self._max_messages = max_messages
@@ -147,7 +147,7 @@ class Spool:
             self._notice(f"{self.path}: can be written again")
 
 
-def _open(path: Path, notice: Notice) -> sqlite3.Connection:
+def _open(path: Path, notice: OnMessage) -> sqlite3.Connection:
     """Open the file; one that is damaged is put aside."""
     try:
         return _connect(path)

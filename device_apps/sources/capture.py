@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 
 from device_apps.sources.backoff import backoff
-from device_apps.sources.frame_slot import FrameSlot
-from device_apps.sources.frames import Frame, Notice, SourceCounts, iterate
-from device_apps.sources.grabbing import Grabber
-from device_apps.sources.keeper import Keeper
+from device_apps.sources.frames import Frame, OnMessage, SourceCounts, iterate
+from device_apps.sources.grabbing import FrameReader
+from device_apps.sources.keeper import CaptureWatchdog
+from device_apps.sources.latest_frame import LatestFrameBuffer
 
 __all__ = ["STALL_TIMEOUT_S", "CaptureSource"]
 
@@ -43,19 +43,19 @@ class CaptureSource:
 
     def __init__(
         self,
-        open_grabber: Callable[[], Grabber],
+        open_grabber: Callable[[], FrameReader],
         name: str,
         *,
         retries: int | None = None,
         stall_timeout: float = STALL_TIMEOUT_S,
         explain: Callable[[], str] | None = None,
         stop: threading.Event | None = None,
-        notice: Notice = lambda line: None,
+        notice: OnMessage = lambda line: None,
         pause: Callable[[int], float] = backoff,
     ) -> None:
         self.name = name
-        self._slot = FrameSlot(name, stop or threading.Event())
-        self._keeper = Keeper(
+        self._slot = LatestFrameBuffer(name, stop or threading.Event())
+        self._keeper = CaptureWatchdog(
             open_grabber,
             name,
             self._slot,

@@ -11,14 +11,14 @@ import threading
 import time
 from collections.abc import Callable
 
-from device_apps.sources.frame_slot import FrameSlot
 from device_apps.sources.frames import Image
-from device_apps.sources.grabbing import Grabber, Grabbing
+from device_apps.sources.grabbing import CaptureThread, FrameReader
+from device_apps.sources.latest_frame import LatestFrameBuffer
 
-__all__ = ["Crew"]
+__all__ = ["CapturePool"]
 
 
-class Crew:
+class CapturePool:
     """Starts capture threads, and puts the frames of the one that is listened to into the slot.
 
     Attributes:
@@ -27,7 +27,7 @@ class Crew:
         openings: how many gave a frame.
     """
 
-    def __init__(self, open_grabber: Callable[[], Grabber], name: str, slot: FrameSlot) -> None:
+    def __init__(self, open_grabber: Callable[[], FrameReader], name: str, slot: LatestFrameBuffer) -> None:
         self.live = True
         self.fps: float | None = None
         self.openings = 0
@@ -37,8 +37,8 @@ class Crew:
         # The condition guards everything below; one thread waits for it, the keeper's.
         self._news = threading.Condition()
         self._closing = False
-        self._running: list[Grabbing] = []
-        self._current: Grabbing | None = None
+        self._running: list[CaptureThread] = []
+        self._current: CaptureThread | None = None
         self._frame_at = 0.0
 
     @property
@@ -56,9 +56,9 @@ class Crew:
         """How many threads there are, those included that are stuck."""
         return len(self._running)
 
-    def start(self) -> Grabbing:
+    def start(self) -> CaptureThread:
         """One more thread, that opens the device."""
-        grabbing = Grabbing(self._open, self, self._name)
+        grabbing = CaptureThread(self._open, self, self._name)
         with self._news:  # Which the thread needs before it can end, and be taken from the list.
             grabbing.start()
             self._running.append(grabbing)
@@ -70,7 +70,7 @@ class Crew:
             self._news.wait_for(lambda: self._closing or condition(), seconds)
             return condition()
 
-    def watch(self, stall_timeout: float) -> tuple[Grabbing, bool] | None:
+    def watch(self, stall_timeout: float) -> tuple[CaptureThread, bool] | None:
         """Until the one that is listened to ends or, if it is live, gives nothing for so long; it is then left.
 
         Gives that one and whether it is stuck, or None when all is closed.
@@ -103,7 +103,7 @@ class Crew:
 
     # What a capture thread says: this is its owner.
 
-    def opened(self, grabbing: Grabbing, grabber: Grabber) -> bool:
+    def opened(self, grabbing: CaptureThread, grabber: FrameReader) -> bool:
         """See :class:`~device_apps.sources.grabbing.Owner`."""
         with self._news:
             if self.openings == 0:
@@ -111,7 +111,7 @@ class Crew:
             self.fps = grabber.fps
             return self._wants(grabbing)
 
-    def give(self, grabbing: Grabbing, image: Image, captured_at: float, read_seconds: float) -> bool:
+    def give(self, grabbing: CaptureThread, image: Image, captured_at: float, read_seconds: float) -> bool:
         """See :class:`~device_apps.sources.grabbing.Owner`."""
         with self._news:
             if not self._wants(grabbing):
@@ -125,17 +125,17 @@ class Crew:
         self._slot.put(image, captured_at, read_seconds, in_turn=True)
         return True
 
-    def ended(self, grabbing: Grabbing, error: Exception | None) -> None:
+    def ended(self, grabbing: CaptureThread, error: Exception | None) -> None:
         """See :class:`~device_apps.sources.grabbing.Owner`."""
         with self._news:
             grabbing.over, grabbing.error = True, error
             self._running.remove(grabbing)
             self._news.notify()
 
-    def _wants(self, grabbing: Grabbing) -> bool:
+    def _wants(self, grabbing: CaptureThread) -> bool:
         return not (self._closing or grabbing.left)
 
-    def _listen_to(self, grabbing: Grabbing) -> None:
+    def _listen_to(self, grabbing: CaptureThread) -> None:
         self._current = grabbing
         self.openings += 1
         for other in self._running:

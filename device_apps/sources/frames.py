@@ -10,12 +10,12 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Frame", "Image", "Notice", "Source", "SourceCounts", "iterate"]
+__all__ = ["Frame", "Image", "OnMessage", "Source", "SourceCounts", "iterate"]
 
 Image = npt.NDArray[np.uint8]
 """uint8 [height, width, 3], RGB."""
 
-Notice = Callable[[str], None]
+OnMessage = Callable[[str], None]
 """Is given one line that a person should read, such as "lost rtsp://…, trying again"."""
 
 

@@ -14,10 +14,10 @@ from typing import Protocol
 
 from device_apps.sources.frames import Image
 
-__all__ = ["Grabber", "Grabbing", "Owner"]
+__all__ = ["CaptureThread", "FrameReader", "Owner"]
 
 
-class Grabber(Protocol):
+class FrameReader(Protocol):
     """An opened device or file. Used by one thread only.
 
     Attributes:
@@ -42,17 +42,17 @@ class Grabber(Protocol):
 class Owner(Protocol):
     """Whom a thread asks and tells, from inside that thread."""
 
-    def opened(self, grabbing: Grabbing, grabber: Grabber) -> bool:
+    def opened(self, grabbing: CaptureThread, grabber: FrameReader) -> bool:
         """Told of an opened device; answers whether its frames are wanted."""
 
-    def give(self, grabbing: Grabbing, image: Image, captured_at: float, read_seconds: float) -> bool:
+    def give(self, grabbing: CaptureThread, image: Image, captured_at: float, read_seconds: float) -> bool:
         """Takes a frame; answers whether more are wanted."""
 
-    def ended(self, grabbing: Grabbing, error: Exception | None) -> None:
+    def ended(self, grabbing: CaptureThread, error: Exception | None) -> None:
         """Told last, when the device is closed, with what went wrong."""
 
 
-class Grabbing:
+class CaptureThread:
     """A thread at work on one opening of a device. Its attributes are its owner's notes about it.
 
     Attributes:
@@ -61,7 +61,7 @@ class Grabbing:
         error: what it ended with, or None.
     """
 
-    def __init__(self, open_grabber: Callable[[], Grabber], owner: Owner, name: str) -> None:
+    def __init__(self, open_grabber: Callable[[], FrameReader], owner: Owner, name: str) -> None:
         self.left = False
         self.over = False
         self.error: Exception | None = None

@@ -6,13 +6,13 @@ import threading
 import time
 from collections.abc import Callable
 
-from device_apps.sources.crew import Crew
-from device_apps.sources.frame_slot import FrameSlot
-from device_apps.sources.frames import Notice
-from device_apps.sources.grabbing import Grabber
+from device_apps.sources.crew import CapturePool
+from device_apps.sources.frames import OnMessage
+from device_apps.sources.grabbing import FrameReader
+from device_apps.sources.latest_frame import LatestFrameBuffer
 from edge_ssd.errors import SourceError
 
-__all__ = ["Keeper"]
+__all__ = ["CaptureWatchdog"]
 
 _FIRST_FRAME_S = 20.0  # Longer than capture libraries take to say themselves that nothing is there.
 _STABLE_S = 5.0  # A connection that holds so long ends a series of attempts.
@@ -20,7 +20,7 @@ _MOST_RUNNING = 4  # Capture threads at once; when all are stuck, one must retur
 _CLOSE_S = 0.5  # Longer than between two frames of any camera that still gives some.
 
 
-class Keeper:
+class CaptureWatchdog:
     """The threads behind a source; for the arguments see :class:`~device_apps.sources.capture.CaptureSource`.
 
     Attributes:
@@ -30,17 +30,17 @@ class Keeper:
 
     def __init__(
         self,
-        open_grabber: Callable[[], Grabber],
+        open_grabber: Callable[[], FrameReader],
         name: str,
-        slot: FrameSlot,
+        slot: LatestFrameBuffer,
         *,
         retries: int | None,
         stall_timeout: float,
         explain: Callable[[], str] | None,
-        notice: Notice,
+        notice: OnMessage,
         pause: Callable[[int], float],
     ) -> None:
-        self.crew = Crew(open_grabber, name, slot)
+        self.crew = CapturePool(open_grabber, name, slot)
         self.stalls = self.abandoned = 0
         self._name = name
         self._slot = slot

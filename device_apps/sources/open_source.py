@@ -19,10 +19,10 @@ from functools import partial
 from pathlib import Path
 
 from device_apps.sources.capture import STALL_TIMEOUT_S, CaptureSource
-from device_apps.sources.frames import Frame, Image, Notice, Source
-from device_apps.sources.grabbing import Grabber
-from device_apps.sources.pictures import PICTURE_SUFFIXES, PictureSource, pictures_in
-from device_apps.sources.stream_url import why_no_stream, without_password
+from device_apps.sources.frames import Frame, Image, OnMessage, Source
+from device_apps.sources.grabbing import FrameReader
+from device_apps.sources.image_folder import PICTURE_SUFFIXES, ImageFolderSource, list_images
+from device_apps.sources.stream_url import diagnose_stream, redact_url
 from edge_ssd.errors import SettingError, SourceError
 
 __all__ = ["Frame", "Image", "Source", "open_source"]
@@ -37,8 +37,8 @@ def open_source(
     retries: int | None = None,
     stall_timeout: float = STALL_TIMEOUT_S,
     stop: threading.Event | None = None,
-    notice: Notice = lambda line: None,
-    unreadable: Notice | None = None,
+    notice: OnMessage = lambda line: None,
+    unreadable: OnMessage | None = None,
 ) -> Source:
     """A source, to be entered with ``with``; what is a device, stream or video opens there, not here.
 
@@ -67,25 +67,25 @@ def open_source(
     path = Path(spec)
     camera = spec == "picamera" or (spec.isascii() and spec.isdigit()) or spec.startswith(("/dev/video", "/dev/v4l/"))
     if not camera and request != CameraRequest():
-        raise SettingError(f"{without_password(spec)}: only cameras can be asked for a width, height or fps")
-    open_grabber: Callable[[], Grabber]
+        raise SettingError(f"{redact_url(spec)}: only cameras can be asked for a width, height or fps")
+    open_grabber: Callable[[], FrameReader]
     explain: Callable[[], str] | None = None
     if re.fullmatch(r"[a-zA-Z][a-zA-Z0-9+.-]*://.*", spec):
-        name, open_grabber = without_password(spec), partial(open_stream, spec, stall_timeout)
-        explain = partial(why_no_stream, spec)
+        name, open_grabber = redact_url(spec), partial(open_stream, spec, stall_timeout)
+        explain = partial(diagnose_stream, spec)
     elif spec == "picamera":
         name, open_grabber = spec, partial(open_picamera, request)
     elif camera:
         name, open_grabber = f"camera {spec}", partial(open_camera, spec, request, say)
     elif spec and path.is_dir():
-        return PictureSource(pictures_in(path), spec, unreadable)
+        return ImageFolderSource(list_images(path), spec, unreadable)
     elif not spec or not path.exists():
         raise SourceError(
             f"{spec or repr(spec)}: no such source; give a picture, a folder, a video, "
             "a camera (0, /dev/video0, picamera) or a URL"
         )
     elif path.suffix.lower() in PICTURE_SUFFIXES:
-        return PictureSource([path], spec, unreadable)
+        return ImageFolderSource([path], spec, unreadable)
     else:
         name, open_grabber = spec, partial(open_video, path)
     return CaptureSource(

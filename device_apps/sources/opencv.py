@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from device_apps.sources.capture import STALL_TIMEOUT_S
-from device_apps.sources.frames import Image, Notice
-from device_apps.sources.stream_url import without_password
-from device_apps.sources.video_file import why_incomplete
+from device_apps.sources.frames import Image, OnMessage
+from device_apps.sources.stream_url import redact_url
+from device_apps.sources.video_file import truncation_error
 from edge_ssd.errors import EdgeSSDError, SourceError
 
 __all__ = ["CameraRequest", "load_opencv", "open_camera", "open_stream", "open_video"]
@@ -24,7 +24,7 @@ _ENVIRONMENT = {"OPENCV_LOG_LEVEL": "SILENT", "OPENCV_FFMPEG_LOGLEVEL": "-8", "O
 # FFmpeg gives a connection up by itself; later than the source does, so that the source decides, and so much sooner
 # than four stall limits that of the four capture threads that may run at once, one is always about to end.
 _SHORTEST_OPEN_S, _STALLS_TO_OPEN, _LATER_S = 7.0, 3.5, 1.0
-_BLUE_TO_RED = (0, 2, 1, 1, 2, 0)  # From, to, from, to, …
+_BGR_TO_RGB = (0, 2, 1, 1, 2, 0)  # From, to, from, to, …
 _UNREADABLE_IN_A_ROW = 30  # Pictures that cannot be decoded: so many may be an accident, more are a broken camera.
 
 
@@ -60,7 +60,7 @@ def open_video(path: Path) -> _Grabber:
     """Open a video file: every frame, in order."""
     cv2 = load_opencv()
     try:
-        damage = why_incomplete(path)
+        damage = truncation_error(path)
     except OSError as error:
         raise SourceError(f"{path}: cannot read this file: {error.strerror}") from None
     # The absolute path keeps FFmpeg from reading "a:b.mp4" as a protocol and "-x.mp4" as an option.
@@ -71,7 +71,7 @@ def open_video(path: Path) -> _Grabber:
     return _Grabber(cv2, capture, str(path), live=False, damage=damage)
 
 
-def open_camera(device: str, request: CameraRequest, notice: Notice) -> _Grabber:
+def open_camera(device: str, request: CameraRequest, notice: OnMessage) -> _Grabber:
     """Open a webcam by index ("0") or device path ("/dev/video0")."""
     cv2 = load_opencv()
     path = Path(f"/dev/video{device}" if device.isdigit() else device)
@@ -117,7 +117,7 @@ def open_stream(url: str, stall_timeout: float = STALL_TIMEOUT_S) -> _Grabber:
         wanted[cv2.CAP_PROP_N_THREADS] = 1
     parameters = [number for pair in wanted.items() for number in pair]
     capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, parameters)
-    name = without_password(url)
+    name = redact_url(url)
     if not capture.isOpened():
         raise SourceError(f"{name}: OpenCV cannot open this stream")
     # A recording behind a URL announces its length; a camera cannot.
@@ -174,7 +174,7 @@ class _Grabber:
         if not self.live:
             return np.asarray(self._cv2.cvtColor(picture, self._cv2.COLOR_BGR2RGB), np.uint8)
         image = np.empty_like(picture)
-        self._cv2.mixChannels([picture], [image], _BLUE_TO_RED)
+        self._cv2.mixChannels([picture], [image], _BGR_TO_RGB)
         return image
 
     def close(self) -> None:

@@ -11,14 +11,14 @@ from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 if TYPE_CHECKING:
     import ssl
 
-__all__ = ["why_no_stream", "without_password"]
+__all__ = ["diagnose_stream", "redact_url"]
 
 _DEFAULT_PORTS = {"http": 80, "https": 443, "rtsp": 554, "rtsps": 322, "rtmp": 1935}
 _TIMEOUT_S = 3.0
 _SECRET = re.compile(r"((?:pas|pwd|token|secret|key|auth)[^=&#/?]*=)[^&#]*", re.IGNORECASE)
 
 
-def without_password(url: str) -> str:
+def redact_url(url: str) -> str:
     """The URL as it may be shown and logged.
 
     Rather too little is shown than too much: a password that is not escaped as it should be may hold any character,
@@ -27,7 +27,7 @@ def without_password(url: str) -> str:
     return _SECRET.sub(r"\1***", re.sub(r"(://[^/:@]*):.*@", r"\1:***@", url, count=1))
 
 
-def why_no_stream(url: str) -> str:
+def diagnose_stream(url: str) -> str:
     """Ask once more, in a way that says what is wrong, without user and password. Takes some seconds at most."""
     try:
         parts = urlsplit(url)

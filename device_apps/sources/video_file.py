@@ -14,13 +14,13 @@ import struct
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["why_incomplete"]
+__all__ = ["truncation_error"]
 
 _MAX_BOXES = 100_000  # More top-level boxes than any fragmented recording has; bounds the work on a bad file.
 _SEGMENT = b"\x18\x53\x80\x67"  # The EBML id of a Matroska file's one big element.
 
 
-def why_incomplete(path: Path) -> str | None:
+def truncation_error(path: Path) -> str | None:
     """Say why a video file is not whole ("it is cut off: …"), or None when nothing says so. Raises OSError."""
     size = path.stat().st_size
     if size == 0:

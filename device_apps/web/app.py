@@ -15,23 +15,23 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from device_apps.sources.frames import Notice
-from device_apps.stats import Snapshot
-from device_apps.web.body import read_body
-from device_apps.web.events import Event, Events
-from device_apps.web.feed import Feed
-from device_apps.web.guard import LOGIN, Guard, refusal
+from device_apps.sources.frames import OnMessage
+from device_apps.stats import StatsSnapshot
+from device_apps.web.auth import LOGIN, AuthMiddleware, refusal
+from device_apps.web.broadcaster import EventBroadcaster
+from device_apps.web.event_publisher import Event, Events
+from device_apps.web.frame_encoder import FrameEncoder
 from device_apps.web.jpeg import FULL
+from device_apps.web.log_once import log_once
 from device_apps.web.login import Login
 from device_apps.web.metrics import CONTENT_TYPE, exposition
-from device_apps.web.once import once
 from device_apps.web.pages import Page
-from device_apps.web.pictures import Pictures
 from device_apps.web.report import as_json, as_metrics
+from device_apps.web.request_body import read_body
 from device_apps.web.settings import Configurable, apply_settings, settings_of
 from device_apps.web.status import Status, status_of
-from device_apps.web.streams import MJPEG, SSE, Seats, Stream, live_picture, messages
-from device_apps.web.token import Guesses, Token
+from device_apps.web.streams import MJPEG, SSE, ConnectionLimiter, Stream, live_picture, messages
+from device_apps.web.token import LoginRateLimiter, Token
 from edge_ssd.errors import SettingError
 
 __all__ = ["Preview"]
@@ -44,7 +44,7 @@ _COOKIE = "edge_ssd_{port}"  # Cookies do not tell ports apart, and a board may 
 class Counting(Protocol):
     """What is needed of :class:`~device_apps.stats.Stats`."""
 
-    def snapshot(self) -> Snapshot: ...
+    def snapshot(self) -> StatsSnapshot: ...
 
 
 @dataclass
@@ -66,27 +66,27 @@ class Preview:
     """
 
     about: dict[str, Any]
-    pictures: Pictures
+    pictures: FrameEncoder
     detector: Configurable
     stats: Counting
     events: Events | None
     token: Token | None
     host: str
     port: int
-    notice: Notice
+    notice: OnMessage
     most_viewers: int = 32
-    feed: Feed = field(default_factory=Feed)
+    feed: EventBroadcaster = field(default_factory=EventBroadcaster)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         self._page = Page("page.html")
-        self._viewers = Seats(self.most_viewers)
-        self._listeners = Seats(self.most_viewers)
+        self._viewers = ConnectionLimiter(self.most_viewers)
+        self._listeners = ConnectionLimiter(self.most_viewers)
 
     def app(self) -> ASGIApp:
         """The ASGI application, guarded."""
         cookie = _COOKIE.format(port=self.port)
-        guesses = Guesses()
+        guesses = LoginRateLimiter()
         routes = [
             Route("/", self._show_page),
             Route("/stream", self._stream),
@@ -105,7 +105,7 @@ class Preview:
             ]
         app = Starlette(routes=routes, exception_handlers={HTTPException: _refuse})
         app.router.redirect_slashes = False
-        return Guard(app, self.token, self.host, cookie, guesses, self.notice)
+        return AuthMiddleware(app, self.token, self.host, cookie, guesses, self.notice)
 
     async def run(self) -> None:
         """Tell the feed's listeners the numbers once a second, and each event at once; until cancelled."""
@@ -114,7 +114,7 @@ class Preview:
         with contextlib.ExitStack() as stack:
             if self.events is not None:
                 stack.callback(self.events.subscribe(lambda event: _call_in(server, self._tell, event)))
-            notice = once(self.notice)
+            notice = log_once(self.notice)
             while True:
                 try:
                     if len(self.feed):
@@ -179,7 +179,7 @@ class Preview:
     async def _numbers(self) -> dict[str, Any]:
         return as_json(*await self._measure(), self._viewers.taken)
 
-    async def _measure(self) -> tuple[Snapshot, Status]:
+    async def _measure(self) -> tuple[StatsSnapshot, Status]:
         # On a Pi this now and then starts a program to ask for throttling: not in the server's own thread.
         snapshot = await asyncio.get_running_loop().run_in_executor(None, self.stats.snapshot)
         return snapshot, status_of(self.pictures, snapshot.source.connected)

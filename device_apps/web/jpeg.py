@@ -16,14 +16,14 @@ import numpy as np
 from PIL import Image as PillowImage
 
 from device_apps.overlay import draw
-from device_apps.results import Result
+from device_apps.results import FrameResult
 from device_apps.sources.frames import Image
 from edge_ssd.runtime.detections import Detections
 
-__all__ = ["FULL", "PREVIEW", "Kind", "draw_result", "encode"]
+__all__ = ["FULL", "PREVIEW", "JpegProfile", "draw_result", "encode"]
 
 
-class Kind(NamedTuple):
+class JpegProfile(NamedTuple):
     """What a picture is for.
 
     Attributes:
@@ -35,11 +35,11 @@ class Kind(NamedTuple):
     quality: int
 
 
-PREVIEW = Kind(640, 75)
-FULL = Kind(None, 90)
+PREVIEW = JpegProfile(640, 75)
+FULL = JpegProfile(None, 90)
 
 
-def draw_result(result: Result, kind: Kind) -> Image:
+def draw_result(result: FrameResult, kind: JpegProfile) -> Image:
     """The picture of a result with its boxes, uint8 RGB [H, W, 3], in the size that ``kind`` says.
 
     Changes nothing in the result, which another thread may be using.

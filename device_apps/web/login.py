@@ -7,17 +7,17 @@ from urllib.parse import parse_qs
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from device_apps.web.body import read_body
 from device_apps.web.pages import Page
-from device_apps.web.token import SESSION_S, Guesses, Token
+from device_apps.web.request_body import read_body
+from device_apps.web.token import SESSION_S, LoginRateLimiter, Token
 
 __all__ = ["Login"]
 
 
 class Login:
-    """Endpoints of ``/login`` and ``/logout``; see :class:`~device_apps.web.guard.Guard` for the arguments."""
+    """Endpoints of ``/login`` and ``/logout``; see :class:`~device_apps.web.auth.Guard` for the arguments."""
 
-    def __init__(self, token: Token, cookie: str, guesses: Guesses) -> None:
+    def __init__(self, token: Token, cookie: str, guesses: LoginRateLimiter) -> None:
         self._token = token
         self._cookie = cookie
         self._guesses = guesses

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from device_apps.arguments import positive_float
-from device_apps.sources.frames import Notice, Source
+from device_apps.sources.frames import OnMessage, Source
 from device_apps.web.address import Address, listen, parse_address
 from device_apps.web.token import HOW_TO_MAKE_ONE, VARIABLE, read_token
 from edge_ssd.errors import SettingError
@@ -18,7 +18,7 @@ from edge_ssd.version import __version__
 if TYPE_CHECKING:
     from device_apps.results import Sink
     from device_apps.stats import Stats
-    from device_apps.web.events import Events
+    from device_apps.web.event_publisher import Events
     from edge_ssd.runtime.detector import Detector
 
 __all__ = ["add_web_arguments", "open_web"]
@@ -52,7 +52,7 @@ def open_web(
     stats: Stats,
     events: Events | None,
     stack: ExitStack,
-    notice: Notice,
+    notice: OnMessage,
 ) -> list[Sink]:
     """The sinks of the preview, started; none without --web.
 
@@ -72,12 +72,12 @@ def open_web(
         )
     # Loaded here, where they are needed: a missing one is answered with the command that installs it.
     from device_apps.web.app import Preview
-    from device_apps.web.pictures import Pictures
+    from device_apps.web.frame_encoder import FrameEncoder
     from device_apps.web.server import WebServer
 
     listener = stack.enter_context(listen(address))
     port = listener.getsockname()[1]
-    pictures = stack.enter_context(Pictures(args.web_fps, stats.record, notice))
+    pictures = stack.enter_context(FrameEncoder(args.web_fps, stats.record, notice))
     about = {
         "version": __version__,
         "model": detector.bundle.path.name,

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from device_apps.stats import Snapshot
+from device_apps.stats import StatsSnapshot
 from device_apps.web.metrics import Metric
 from device_apps.web.status import Status
 
 __all__ = ["as_json", "as_metrics"]
 
 
-def as_json(snapshot: Snapshot, status: Status, viewers: int) -> dict[str, Any]:
+def as_json(snapshot: StatsSnapshot, status: Status, viewers: int) -> dict[str, Any]:
     """Everything, in plain JSON types."""
     return {**snapshot.to_dict(), "status": status._asdict(), "viewers": viewers}
 
 
 def as_metrics(
-    snapshot: Snapshot, status: Status, viewers: int, frame_age_s: float | None, build: Mapping[str, str]
+    snapshot: StatsSnapshot, status: Status, viewers: int, frame_age_s: float | None, build: Mapping[str, str]
 ) -> list[Metric]:
     """Everything, in seconds and bytes."""
     source = snapshot.source

@@ -10,7 +10,7 @@ import threading
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from device_apps.sources.frames import Notice
+from device_apps.sources.frames import OnMessage
 from device_apps.web.app import Preview
 from edge_ssd.errors import EdgeSSDError
 
@@ -62,7 +62,7 @@ class _Protocol(H11Protocol):
 class WebServer:
     """Serves a preview on a listening socket, which it closes in the end; a context manager."""
 
-    def __init__(self, preview: Preview, listener: socket.socket, notice: Notice) -> None:
+    def __init__(self, preview: Preview, listener: socket.socket, notice: OnMessage) -> None:
         self._preview = preview
         self._listener = listener
         self._notice = notice

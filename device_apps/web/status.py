@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Literal, NamedTuple
 
-from device_apps.web.pictures import Pictures
+from device_apps.web.frame_encoder import FrameEncoder
 
 __all__ = ["SILENT_S", "Status", "status_of"]
 
@@ -20,7 +20,7 @@ class Status(NamedTuple):
     reason: str = ""
 
 
-def status_of(pictures: Pictures, connected: bool, now: float | None = None) -> Status:
+def status_of(pictures: FrameEncoder, connected: bool, now: float | None = None) -> Status:
     """From when the loop last gave a result, and took a turn; and whether its source is ``connected``."""
     now = time.monotonic() if now is None else now
     turn_at, result_at = pictures.last_turn_at, pictures.last_result_at

@@ -15,11 +15,11 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from device_apps.web.feed import Feed, first_bytes
+from device_apps.web.broadcaster import EventBroadcaster, first_bytes
+from device_apps.web.frame_encoder import FrameEncoder
 from device_apps.web.jpeg import PREVIEW
-from device_apps.web.pictures import Pictures
 
-__all__ = ["MJPEG", "SSE", "Seats", "Stream", "live_picture", "messages"]
+__all__ = ["MJPEG", "SSE", "ConnectionLimiter", "Stream", "live_picture", "messages"]
 
 _BOUNDARY = "edge-ssd-frame"
 MJPEG = f"multipart/x-mixed-replace; boundary={_BOUNDARY}"
@@ -29,7 +29,7 @@ _SIGN_OF_LIFE_S = 15.0  # Proxies close connections that are silent for long.
 _GOODBYE_S = 0.1  # For the last bytes to a viewer who may be slow.
 
 
-class Seats:
+class ConnectionLimiter:
     """So many may watch at once; more are told so."""
 
     def __init__(self, number: int) -> None:
@@ -52,7 +52,7 @@ class Stream(Response):
     """A response that sends ``chunks`` until the viewer is gone or ``closing`` is set."""
 
     def __init__(
-        self, chunks: AsyncGenerator[bytes, None], media_type: str, seats: Seats, closing: asyncio.Event
+        self, chunks: AsyncGenerator[bytes, None], media_type: str, seats: ConnectionLimiter, closing: asyncio.Event
     ) -> None:
         self.status_code = 200
         self.media_type = media_type
@@ -91,7 +91,7 @@ class Stream(Response):
                 await send({"type": "http.response.body", "body": b"", "more_body": True})
 
 
-async def live_picture(pictures: Pictures) -> AsyncGenerator[bytes, None]:
+async def live_picture(pictures: FrameEncoder) -> AsyncGenerator[bytes, None]:
     """The parts of a ``multipart/x-mixed-replace`` body (RFC 2046 §5.1), each the newest picture at its time."""
     number = 0
     separator = f"--{_BOUNDARY}\r\n".encode()
@@ -103,7 +103,7 @@ async def live_picture(pictures: Pictures) -> AsyncGenerator[bytes, None]:
         yield b"".join((head, jpeg, b"\r\n", separator))
 
 
-async def messages(feed: Feed, states: Mapping[str, Any]) -> AsyncGenerator[bytes, None]:
+async def messages(feed: EventBroadcaster, states: Mapping[str, Any]) -> AsyncGenerator[bytes, None]:
     """What a new listener of the feed is sent: ``states`` first."""
     listener = feed.join(**states)
     try:

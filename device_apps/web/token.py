@@ -15,10 +15,10 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from device_apps.sources.frames import Notice
+from device_apps.sources.frames import OnMessage
 from edge_ssd.errors import SettingError
 
-__all__ = ["HOW_TO_MAKE_ONE", "VARIABLE", "Guesses", "Token", "read_token"]
+__all__ = ["HOW_TO_MAKE_ONE", "VARIABLE", "LoginRateLimiter", "Token", "read_token"]
 
 VARIABLE = "EDGE_SSD_WEB_TOKEN"
 HOW_TO_MAKE_ONE = "(umask 077; head -c 24 /dev/urandom | base64 > web.token), then --web-token-file web.token"
@@ -71,7 +71,7 @@ class Token:
         return hmac.new(self._key, end.encode("utf-8", "surrogateescape"), "sha256").hexdigest()
 
 
-def read_token(path: Path | None, notice: Notice, environment: Mapping[str, str] = os.environ) -> Token | None:
+def read_token(path: Path | None, notice: OnMessage, environment: Mapping[str, str] = os.environ) -> Token | None:
     """The token of a file, else of the environment, else None; raises :class:`SettingError` for a useless one."""
     if path is None:
         secret = environment.get(VARIABLE)
@@ -89,7 +89,7 @@ def read_token(path: Path | None, notice: Notice, environment: Mapping[str, str]
     return Token(text.strip())
 
 
-class Guesses:
+class LoginRateLimiter:
     """Counts wrong tokens: five a minute from one address, a hundred from all, and then nothing is compared.
 
     Whoever has a session is not concerned.

@@ -10,9 +10,9 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from edge_ssd import multibox_detection, nms
-from edge_ssd.data.synthetic import draw_scene
-from edge_ssd.training.losses import focal_loss, smooth_l1_loss
-from edge_ssd.training.model import load_tiny_ssd
+from edge_ssd.data.synthetic.generate import draw_scene
+from edge_ssd.training.loss.functions import focal_loss, smooth_l1_loss
+from edge_ssd.training.model.tiny_ssd import load_tiny_ssd
 
 STYLES = ("-", "--", "-.")
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from edge_ssd.data.dataset import Problem, Sample
-from edge_ssd.data.records import Record
+from edge_ssd.data.formats.annotations import ImageAnnotations
 from edge_ssd.errors import DataError
 
 __all__ = ["Header", "assemble", "picture_size", "read_header"]
@@ -67,7 +67,7 @@ def picture_size(path: Path) -> tuple[int, int]:
 
 
 def assemble(
-    records: Sequence[Record],
+    records: Sequence[ImageAnnotations],
     class_id_of: Sequence[int | None],
     incomplete: bool = False,
     progress: Callable[[int, int | None], None] | None = None,
@@ -113,7 +113,7 @@ def assemble(
 
 
 def _sample(
-    record: Record, path: Path, size: tuple[int, int], class_id_of: Sequence[int | None]
+    record: ImageAnnotations, path: Path, size: tuple[int, int], class_id_of: Sequence[int | None]
 ) -> tuple[Sample | None, list[Problem]]:
     """The record's boxes that can be used, and what is wrong with the others. None where there should be some."""
     height, width = size
@@ -141,7 +141,7 @@ def _sample(
     return Sample(path, table[:, 1:].astype(np.float32), table[:, 0].astype(np.int64), size), problems
 
 
-def _find(record: Record, problems: list[Problem]) -> Path | None:
+def _find(record: ImageAnnotations, problems: list[Problem]) -> Path | None:
     """The record's picture, by its exact name; failing that, by one that looks alike."""
     for folder in record.folders:
         path = (folder.find_stem(record.stem) if record.stem else None) or folder.find(record.name)
@@ -155,7 +155,7 @@ def _find(record: Record, problems: list[Problem]) -> Path | None:
     return None
 
 
-def _absent(record: Record) -> Problem:
+def _absent(record: ImageAnnotations) -> Problem:
     places = " or ".join(str(folder.path) for folder in record.folders) or "any folder of pictures"
     return Problem(
         record.label_file,
@@ -164,7 +164,7 @@ def _absent(record: Record) -> Problem:
     )
 
 
-def _check_size(record: Record, size: tuple[int, int], path: Path, problems: list[Problem]) -> None:
+def _check_size(record: ImageAnnotations, size: tuple[int, int], path: Path, problems: list[Problem]) -> None:
     if record.stated_size is not None and record.stated_size != size:
         height, width = record.stated_size
         problems.append(

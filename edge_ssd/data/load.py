@@ -1,6 +1,6 @@
 """Read a folder of labelled pictures, whatever its label format, and divide it.
 
-A further format is a module with ``recognises(folder)`` and ``read(folder)``, a row of ``READERS``, and its name in
+A further format is a module with ``sniff(folder)`` and ``read(folder)``, a row of ``READERS``, and its name in
 :data:`edge_ssd.data.source.FORMATS`.
 """
 
@@ -14,11 +14,11 @@ from typing import Literal, NamedTuple, cast
 
 import numpy as np
 
-from edge_ssd.data import coco, d2l_csv, tf_csv, voc, yolo
 from edge_ssd.data.assemble import assemble
 from edge_ssd.data.classes import choose_classes, parse_classes
 from edge_ssd.data.dataset import Dataset, Problem
-from edge_ssd.data.records import SPLITS, Part, Reading, Record
+from edge_ssd.data.formats import coco, d2l_csv, tf_csv, voc, yolo
+from edge_ssd.data.formats.annotations import SPLITS, ImageAnnotations, ParsedDataset, SplitAnnotations
 from edge_ssd.data.source import FORMATS, DataSource
 from edge_ssd.errors import DataError
 
@@ -40,20 +40,20 @@ class Reader(NamedTuple):
     """One label format."""
 
     name: str
-    recognises: Callable[[Path], bool]
-    read: Callable[[Path], Reading]
+    sniff: Callable[[Path], bool]
+    read: Callable[[Path], ParsedDataset]
 
 
 # Asked in this order: first what a file states outright, last what a folder merely looks like. Pascal VOC stands
 # twice: where both XML files and tables are there, what has splits wins.
 READERS = (
-    Reader("d2l_csv", d2l_csv.recognises, d2l_csv.read),
-    Reader("coco", coco.recognises, coco.read),
-    Reader("yolo", yolo.recognises_description, yolo.read),
-    Reader("voc", voc.recognises_splits, voc.read),
-    Reader("tf_csv", tf_csv.recognises, tf_csv.read),
-    Reader("voc", voc.recognises, voc.read),
-    Reader("yolo", yolo.recognises, yolo.read),
+    Reader("d2l_csv", d2l_csv.sniff, d2l_csv.read),
+    Reader("coco", coco.sniff, coco.read),
+    Reader("yolo", yolo.sniff_description, yolo.read),
+    Reader("voc", voc.sniff_splits, voc.read),
+    Reader("tf_csv", tf_csv.sniff, tf_csv.read),
+    Reader("voc", voc.sniff, voc.read),
+    Reader("yolo", yolo.sniff, yolo.read),
 )
 
 
@@ -70,7 +70,7 @@ class DatasetFolder:
 
     source: DataSource
     format: str
-    reading: Reading
+    reading: ParsedDataset
     others: tuple[str, ...] = ()
 
     @property
@@ -96,7 +96,7 @@ class DatasetFolder:
         _check_split(split)
         problems: list[Problem] = []
         notices: list[Problem] = []
-        records: list[Record] = []
+        records: list[ImageAnnotations] = []
         for part in _choose(self.reading, split, root):
             if part.fatal and not incomplete:
                 raise DataError(part.fatal)
@@ -125,7 +125,7 @@ class DatasetFolder:
         return Dataset(root, tuple(labels), samples, self.format, tuple(problems), tuple(notices))
 
     def _class_ids(
-        self, labels: Sequence[str] | None, records: Sequence[Record], problems: Sequence[Problem]
+        self, labels: Sequence[str] | None, records: Sequence[ImageAnnotations], problems: Sequence[Problem]
     ) -> tuple[tuple[str, ...], list[int | None], int]:
         """The labels, the id of each class of the label files (None: left out), and how many boxes are left out.
 
@@ -240,7 +240,7 @@ def _recognise(source: DataSource) -> tuple[Reader, Path, tuple[str, ...]]:
         if len(nested) == 1:
             places.append(nested[0])
         readers = [reader for reader in READERS if source.format in (None, reader.name)]
-        found = [(reader, place) for reader in readers for place in places if reader.recognises(place)]
+        found = [(reader, place) for reader in readers for place in places if reader.sniff(place)]
     except OSError as error:
         raise DataError(f"{root}: cannot be read ({error.strerror or error}): check its permissions") from None
     if found:
@@ -261,7 +261,7 @@ def _check_split(split: str | None) -> None:
         raise DataError(f"split must be one of {', '.join(SPLITS)} or nothing, got {split!r}")
 
 
-def _choose(reading: Reading, split: Split | None, root: Path) -> list[Part]:
+def _choose(reading: ParsedDataset, split: Split | None, root: Path) -> list[SplitAnnotations]:
     """The parts of a split; raises DataError where there is no such."""
     if split is None:
         return list(reading.parts.values())

@@ -14,7 +14,7 @@ import numpy as np
 
 from edge_ssd.evaluation.matching import ClassMatches, weighted_ap
 
-__all__ = ["RESAMPLES", "Interval", "paired_difference"]
+__all__ = ["RESAMPLES", "Interval", "paired_bootstrap_ci"]
 
 RESAMPLES = 1000
 _SHARE = 0.95
@@ -28,7 +28,7 @@ class Interval:
     high: float
 
 
-def paired_difference(
+def paired_bootstrap_ci(
     one: Sequence[ClassMatches], other: Sequence[ClassMatches], *, resamples: int = RESAMPLES, seed: int = 0
 ) -> Interval | None:
     """The interval of AP(one) − AP(other), both matched on the same pictures.

@@ -18,7 +18,7 @@ from edge_ssd.errors import DataError
 from edge_ssd.evaluation.average_precision import MAX_DETECTIONS, AveragePrecision, Predictions, average_precision
 from edge_ssd.network import InputSpec, Network
 from edge_ssd.runtime.postprocess import Decoded, Head, Postprocess
-from edge_ssd.runtime.preprocess import Placement, preprocess, read_image
+from edge_ssd.runtime.preprocess import ResizeTransform, preprocess, read_image
 
 __all__ = [
     "IOU_THRESHOLD",
@@ -99,7 +99,7 @@ def decode(postprocess: Postprocess, class_heads: Sequence[Head], box_heads: Seq
 
 
 def score_predictions(
-    dataset: Dataset, decoded: Iterable[Decoded], placements: Iterable[Placement]
+    dataset: Dataset, decoded: Iterable[Decoded], placements: Iterable[ResizeTransform]
 ) -> AveragePrecision:
     """Score what :func:`decode` returned for pictures that the caller already preprocessed.
 
@@ -110,13 +110,13 @@ def score_predictions(
 
 def _batches(
     samples: Sequence[Sample], spec: InputSpec, batch_size: int
-) -> Iterator[tuple[npt.NDArray[np.uint8], list[Placement]]]:
+) -> Iterator[tuple[npt.NDArray[np.uint8], list[ResizeTransform]]]:
     for start in range(0, len(samples), batch_size):
         pairs = [preprocess(read_image(sample.path), spec) for sample in samples[start : start + batch_size]]
         yield np.stack([image for image, _ in pairs]), [placement for _, placement in pairs]
 
 
-def _to_pixels(decoded: Decoded, placement: Placement) -> Predictions:
+def _to_pixels(decoded: Decoded, placement: ResizeTransform) -> Predictions:
     return Predictions(placement.to_pixels(decoded.boxes), decoded.scores, decoded.class_ids)
 
 

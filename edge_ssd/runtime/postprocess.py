@@ -16,15 +16,15 @@ import numpy.typing as npt
 from edge_ssd.boxes import FloatArray, xyxy_to_cxcywh
 from edge_ssd.errors import NetworkError
 from edge_ssd.network import Network
-from edge_ssd.nms import by_score, nms_sorted
+from edge_ssd.nms import argsort_descending, nms_sorted
 from edge_ssd.runtime.scores import (
-    OneClassTable,
+    ScoreLookupTable,
+    accumulator_dtype,
     candidates,
     float_scores,
-    integer_scores,
-    least_steps,
-    margin,
-    wide,
+    logit_margin,
+    min_quantized_margin,
+    quantized_softmax,
 )
 
 __all__ = ["Decoded", "Head", "Postprocess"]
@@ -57,7 +57,7 @@ class Decoded(NamedTuple):
     """int64 [K], 0-based without background."""
 
 
-class _Plan(NamedTuple):
+class _OutputLayout(NamedTuple):
     """What follows from the heads' quantisation and the settings, and so is the same for picture after picture.
 
     ``steps`` [A]: the least difference of logits, in steps of the anchor's head, that may reach the threshold;
@@ -73,7 +73,7 @@ class _Plan(NamedTuple):
     steps: npt.NDArray[Any]
     fewest: np.number[Any]
     thresholds: FloatArray
-    table: OneClassTable | None
+    table: ScoreLookupTable | None
     class_table: FloatArray
     box_table: FloatArray
     finite: bool
@@ -92,7 +92,7 @@ class Postprocess:
         self._anchors = np.ascontiguousarray(xyxy_to_cxcywh(network.anchors()).T)  # [4, A]
         coding = network.coding
         self._scales = np.array([[coding.xy_scale]] * 2 + [[coding.wh_scale]] * 2, np.float32)  # [4, 1]
-        self._plan: _Plan | None = None
+        self._plan: _OutputLayout | None = None
 
     def __call__(
         self,
@@ -131,7 +131,7 @@ class Postprocess:
         self,
         logits: npt.NDArray[Any],
         box_heads: Sequence[Head],
-        plan: _Plan,
+        plan: _OutputLayout,
         iou_threshold: float,
         max_detections: int | None,
         class_agnostic: bool,
@@ -150,11 +150,11 @@ class Postprocess:
         return Decoded(chosen.T.copy(), scores[best], class_ids[best])
 
     def _scored(
-        self, logits: npt.NDArray[Any], plan: _Plan
+        self, logits: npt.NDArray[Any], plan: _OutputLayout
     ) -> tuple[npt.NDArray[np.intp], FloatArray, npt.NDArray[np.int64]]:
         """Anchors that reach the threshold, best first, with their scores and class ids."""
         if plan.table is not None:
-            margins = margin(logits, self._columns)
+            margins = logit_margin(logits, self._columns)
             found = (margins >= plan.steps).nonzero()[0]
         else:
             found = candidates(logits, self._columns, plan.steps, plan.fewest)
@@ -169,8 +169,8 @@ class Postprocess:
             if logits.dtype.kind == "f":
                 scores, class_ids = float_scores((rows - zero[:, None]) * scale[:, None])
             else:
-                scores, class_ids = integer_scores(rows, scale)
-            order = by_score(scores)
+                scores, class_ids = quantized_softmax(rows, scale)
+            order = argsort_descending(scores)
             found, scores, class_ids = found.take(order), scores.take(order), class_ids.take(order)
         least = plan.thresholds if plan.thresholds.ndim == 0 else plan.thresholds[class_ids]
         # With one threshold the last is the first to fall below it.
@@ -179,7 +179,7 @@ class Postprocess:
             found, scores, class_ids = found[enough], scores[enough], class_ids[enough]
         return found, scores, class_ids
 
-    def _decode(self, codes: npt.NDArray[Any], found: npt.NDArray[np.intp], plan: _Plan) -> FloatArray:
+    def _decode(self, codes: npt.NDArray[Any], found: npt.NDArray[np.intp], plan: _OutputLayout) -> FloatArray:
         """Boxes of the anchors ``found``, as :func:`edge_ssd.coding.offset_inverse` does it, but folded, [4, K].
 
         See :func:`edge_ssd.nms.nms_sorted`; −xmin comes out as half − centre.
@@ -206,7 +206,7 @@ class Postprocess:
         dtype: np.dtype[Any],
         score_threshold: float | Sequence[float],
         classes: Sequence[int] | None,
-    ) -> _Plan:
+    ) -> _OutputLayout:
         """The plan, made anew only when something it follows from is not as it was at the last call."""
         several = score_threshold if isinstance(score_threshold, (int, float)) else tuple(score_threshold)
         chosen = None if classes is None else tuple(classes)
@@ -225,7 +225,7 @@ class Postprocess:
         dtype: np.dtype[Any],
         score_threshold: float | tuple[float, ...],
         classes: tuple[int, ...] | None,
-    ) -> _Plan:
+    ) -> _OutputLayout:
         network = self._network
         thresholds = np.full(network.num_classes, score_threshold, np.float32)
         if classes is not None:
@@ -233,15 +233,17 @@ class Postprocess:
             others[[i for i in classes if 0 <= i < len(others)]] = False
             thresholds[others] = _NEVER
         uniform = bool((thresholds == thresholds[0]).all())
-        margins = wide(dtype)
-        steps = np.array([least_steps(float(thresholds.min()), head.scale) for head in class_heads])
+        margins = accumulator_dtype(dtype)
+        steps = np.array([min_quantized_margin(float(thresholds.min()), head.scale) for head in class_heads])
         if margins.kind == "i":
             steps = np.clip(steps, np.iinfo(margins).min, np.iinfo(margins).max)
         table = None
         if self._columns == 2 and dtype.kind != "f" and dtype.itemsize == 1:
-            table = OneClassTable.of([1.0 if head.scale is None else head.scale for head in class_heads], self._sizes)
+            table = ScoreLookupTable.of(
+                [1.0 if head.scale is None else head.scale for head in class_heads], self._sizes
+            )
         class_table, box_table = self._quantisation(class_heads), self._quantisation(box_heads)
-        return _Plan(
+        return _OutputLayout(
             key,
             np.repeat(steps.astype(margins), self._sizes),
             steps.astype(margins).min(),

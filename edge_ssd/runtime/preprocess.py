@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 __all__ = [
     "ImageArray",
     "ImageLike",
-    "Placement",
     "Resize",
+    "ResizeTransform",
     "as_rgb",
     "pillow_resize",
     "place",
@@ -43,7 +43,7 @@ LETTERBOX_GREY = 114  # near the mean of photographs, so that the bars are no ed
 _MAX_PIXELS = 2**28  # more than any camera takes; an array may be a view that claims any size
 
 
-class Placement(NamedTuple):
+class ResizeTransform(NamedTuple):
     """Where a picture lies in the network's input, all in pixels.
 
     The picture of ``image_size`` (height, width) fills the rectangle ``left, top, width, height`` of an input of
@@ -78,16 +78,16 @@ class Placement(NamedTuple):
         return factor.astype(np.float32), shift.astype(np.float32)
 
 
-def place(image_size: tuple[int, int], input_spec: InputSpec) -> Placement:
+def place(image_size: tuple[int, int], input_spec: InputSpec) -> ResizeTransform:
     """Where a picture of ``image_size`` (height, width) goes: all of the input, or centred in it (letterbox)."""
     image_height, image_width = image_size
     if input_spec.resize == "stretch":
-        return Placement(image_size, input_spec.size, 0, 0, input_spec.width, input_spec.height)
+        return ResizeTransform(image_size, input_spec.size, 0, 0, input_spec.width, input_spec.height)
     ratio = min(input_spec.height / image_height, input_spec.width / image_width)
     height = min(max(1, round(image_height * ratio)), input_spec.height)
     width = min(max(1, round(image_width * ratio)), input_spec.width)
     left, top = (input_spec.width - width) // 2, (input_spec.height - height) // 2
-    return Placement(image_size, input_spec.size, left, top, width, height)
+    return ResizeTransform(image_size, input_spec.size, left, top, width, height)
 
 
 def pillow_resize(image_rgb: ImageArray, size: tuple[int, int]) -> ImageArray:
@@ -100,7 +100,7 @@ def pillow_resize(image_rgb: ImageArray, size: tuple[int, int]) -> ImageArray:
 
 def preprocess(
     image_rgb: ImageArray, input_spec: InputSpec, resize: Resize = pillow_resize
-) -> tuple[ImageArray, Placement]:
+) -> tuple[ImageArray, ResizeTransform]:
     """Bring a picture to the network's input.
 
     Args:

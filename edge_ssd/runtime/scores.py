@@ -17,7 +17,15 @@ import numpy.typing as npt
 from edge_ssd.boxes import FloatArray
 from edge_ssd.detection import softmax
 
-__all__ = ["OneClassTable", "candidates", "float_scores", "integer_scores", "least_steps", "margin", "wide"]
+__all__ = [
+    "ScoreLookupTable",
+    "accumulator_dtype",
+    "candidates",
+    "float_scores",
+    "logit_margin",
+    "min_quantized_margin",
+    "quantized_softmax",
+]
 
 # The first threshold only has to let everything through that the exact one might keep. Its slack covers the
 # rounding of float32 softmax (in probability) and of float32 dequantisation (in quantisation steps).
@@ -37,7 +45,7 @@ def candidates(
     ``fewest`` is the least of the steps.
     """
     if columns < _MANY_COLUMNS or logits.dtype.kind == "f":  # a NaN would hide the three beside it
-        return (margin(logits, columns) >= steps).nonzero()[0]
+        return (logit_margin(logits, columns) >= steps).nonzero()[0]
     # Many classes: first four anchors at a time, their highest logit of each class against their lowest of the
     # background. Rows a quarter of the table apart are compared, so that NumPy goes through long runs of memory.
     rows = logits.reshape(-1, columns)
@@ -45,15 +53,15 @@ def candidates(
     four = rows[: 4 * quarter]
     highest = np.maximum.reduce(four.reshape(4, -1), axis=0).reshape(-1, columns)
     highest[:, 0] = np.minimum.reduce(four[:, 0].reshape(4, -1), axis=0)
-    found = (margin(highest, columns) >= fewest).nonzero()[0]
+    found = (logit_margin(highest, columns) >= fewest).nonzero()[0]
     found = (found + quarter * _FOUR).reshape(-1)
     if 4 * quarter < len(rows):
         found = np.concatenate([found, np.arange(4 * quarter, len(rows))])
-    enough: npt.NDArray[np.bool_] = margin(rows.take(found, axis=0), columns) >= steps[found]
+    enough: npt.NDArray[np.bool_] = logit_margin(rows.take(found, axis=0), columns) >= steps[found]
     return found[enough]
 
 
-def margin(logits: npt.NDArray[Any], columns: int) -> npt.NDArray[Any]:
+def logit_margin(logits: npt.NDArray[Any], columns: int) -> npt.NDArray[Any]:
     """The best class's logit less the background's, [A], of logits [A · columns] in their own numbers."""
     if columns == 2 and logits.dtype == np.int8:
         # Both bytes of an anchor as one number of 16 bits, taken apart by shifts: these run over all anchors at
@@ -66,16 +74,16 @@ def margin(logits: npt.NDArray[Any], columns: int) -> npt.NDArray[Any]:
     # A row a class: NumPy finds a maximum along a short last axis one element at a time.
     rows = logits.reshape(-1, columns).T.copy()
     best = rows[1] if columns == 2 else np.maximum.reduce(rows[1:], axis=0)
-    difference: npt.NDArray[Any] = np.subtract(best, rows[0], dtype=wide(logits.dtype))
+    difference: npt.NDArray[Any] = np.subtract(best, rows[0], dtype=accumulator_dtype(logits.dtype))
     return difference
 
 
-def wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
+def accumulator_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """The type that holds any difference of two numbers: of two int8 it needs nine bits."""
     return np.dtype(np.float32) if dtype.kind == "f" else np.dtype(f"i{2 * dtype.itemsize}")
 
 
-def least_steps(score_threshold: float, scale: float | None) -> float:
+def min_quantized_margin(score_threshold: float, scale: float | None) -> float:
     """How far a class must be above background, in quantisation steps (a float head's are 1), to reach the threshold.
 
     A class's probability is at most what it would be against background alone, sigmoid(class − background); with
@@ -88,7 +96,7 @@ def least_steps(score_threshold: float, scale: float | None) -> float:
     return least - _SCORE_SLACK if scale is None else math.ceil(least / scale - _STEP_SLACK)
 
 
-class OneClassTable(NamedTuple):
+class ScoreLookupTable(NamedTuple):
     """The scores of a network with one class and bytes for logits: 511 differences a head, all worked out beforehand.
 
     Attributes:
@@ -102,7 +110,7 @@ class OneClassTable(NamedTuple):
     scores: FloatArray
 
     @classmethod
-    def of(cls, scales: Sequence[float], sizes: Sequence[int]) -> OneClassTable:
+    def of(cls, scales: Sequence[float], sizes: Sequence[int]) -> ScoreLookupTable:
         """For heads of the given quantisation scales and numbers of anchors."""
         steps = np.arange(-_LARGEST, _LARGEST + 1, dtype=np.float32)
         logits = np.multiply.outer(np.array(scales, np.float32), steps)
@@ -121,7 +129,7 @@ class OneClassTable(NamedTuple):
         return found.take(order), self.scores.take(ranks.take(order))
 
 
-def integer_scores(rows: npt.NDArray[Any], scale: FloatArray) -> tuple[FloatArray, npt.NDArray[np.int64]]:
+def quantized_softmax(rows: npt.NDArray[Any], scale: FloatArray) -> tuple[FloatArray, npt.NDArray[np.int64]]:
     """Scores [N] and class ids [N] of quantised logits [N, classes + 1] with scales [N], as softmax gives them."""
     columns = rows.T.copy()  # a row a class, see margin()
     # How many steps below the highest, without a sign: the subtraction may wrap around, its bits are right.

@@ -1,7 +1,7 @@
 """The self-test in a bundle: a picture, and what the converter's machine found in it.
 
 It is the entry ``selftest.npz``, a ZIP of arrays that ``numpy.load`` reads too; its entries may be deflated. The
-picture is ``image`` as it is, or, as the converter writes it, ``image_differences``: photographs hardly deflate, but
+picture is ``image`` as it is, or, as the converter writes it, ``delta_encode``: photographs hardly deflate, but
 the differences of neighbours do. uint8 [3, height, width], planes R − G, G and B − G, of each row what it adds to the
 row above, all modulo 256: half of the size, and back bit for bit.
 """
@@ -19,7 +19,7 @@ from edge_ssd.errors import BundleError
 from edge_ssd.network import Network
 from edge_ssd.runtime.archive import read_archive, read_array
 
-__all__ = ["SelfTest", "image_differences", "image_from_differences", "read_selftest"]
+__all__ = ["SelfTest", "delta_encode", "image_from_differences", "read_selftest"]
 
 _MAX_PICTURE = 16 * 2**20  # bytes
 _MAX_NUMBERS = 2**20  # bytes, for each array beside the picture
@@ -46,7 +46,7 @@ class SelfTest:
     score_threshold: float
 
 
-def image_differences(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+def delta_encode(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """uint8 RGB [H, W, 3] → uint8 [3, H, W], see the module's text."""
     planes = image.transpose(2, 0, 1).copy()
     planes[0] -= planes[1]
@@ -56,7 +56,7 @@ def image_differences(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def image_from_differences(differences: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """The picture that :func:`image_differences` was given."""
+    """The picture that :func:`delta_encode` was given."""
     planes = np.cumsum(differences, axis=1, dtype=np.uint8)
     planes[0] += planes[1]
     planes[2] += planes[1]
@@ -93,7 +93,7 @@ def read_selftest(data: bytes, network: Network) -> SelfTest:
 def _read_image(entries: Mapping[str, bytes], height: int, width: int) -> npt.NDArray[np.uint8]:
     if "image_differences.npy" in entries:
         data = entries["image_differences.npy"]
-        return image_from_differences(read_array(data, "image_differences", "|u1", (3, height, width)))
+        return image_from_differences(read_array(data, "delta_encode", "|u1", (3, height, width)))
     if "image.npy" in entries:
         return read_array(entries["image.npy"], "image", "|u1", (height, width, 3))
     raise BundleError("lacks image_differences or image")

@@ -11,7 +11,7 @@ from pathlib import Path
 from edge_ssd.errors import DataError
 from edge_ssd.files import atomic_path
 
-__all__ = ["HistoryRow", "best_row", "draw_history", "has_stalled", "read_history", "write_history"]
+__all__ = ["HistoryRow", "best_row", "draw_history", "read_history", "should_stop_early", "write_history"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def best_row(rows: Sequence[HistoryRow]) -> HistoryRow:
     return max(rows, key=lambda row: row.ap)  # max keeps the first of equals
 
 
-def has_stalled(rows: Sequence[HistoryRow], patience: int) -> bool:
+def should_stop_early(rows: Sequence[HistoryRow], patience: int) -> bool:
     """Whether the newest ``patience`` epochs brought no better AP; never with a patience of 0."""
     return patience > 0 and bool(rows) and rows[-1].epoch - best_row(rows).epoch >= patience
 

@@ -8,7 +8,10 @@ from typing import Any, Literal
 
 from edge_ssd.errors import EdgeSSDError
 
-__all__ = ["Recipe", "RecipeError", "book_recipe", "named_weights"]
+__all__ = ["AUGMENTATION_FIELDS", "Recipe", "RecipeError", "book_recipe", "named_weights"]
+
+AUGMENTATION_FIELDS = ("flip", "vertical_flip", "expand", "crop", "zoom", "color")
+"""Fields of :class:`Recipe` that augment the input images, in the order in which they are applied."""
 
 
 class RecipeError(EdgeSSDError, ValueError):
@@ -41,7 +44,7 @@ class Recipe:
         box_loss: "l1" is the book's; "giou" adds 1 − GIoU of the decoded box to smooth L1.
         box_weight: factor of the box loss against the class loss.
         sigma: of smooth L1.
-        class_weights: "none", "balanced" (rare classes weigh more, see :mod:`edge_ssd.training.class_weights`), or
+        class_weights: "none", "balanced" (rare classes weigh more, see :mod:`edge_ssd.training.loss.class_weights`), or
             weights by name, "fork=2,knife=1"; a class that is not named weighs 1.
         flip, vertical_flip: mirror half of the pictures.
         expand: largest factor by which half of the pictures are shrunk onto grey (SSD's zoom-out); 1 is never.

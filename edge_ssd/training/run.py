@@ -21,26 +21,26 @@ import tensorflow as tf
 from edge_ssd.data.dataset import Dataset
 from edge_ssd.data.source import DataSource
 from edge_ssd.errors import DataError, ImageError, ModelError
-from edge_ssd.evaluation.keras_heads import keras_heads
+from edge_ssd.evaluation.keras_predictor import KerasPredictor
 from edge_ssd.files import atomic_path, check_writable
 from edge_ssd.network import Network
 from edge_ssd.progress import Progress
-from edge_ssd.training.cache import Cache, choose_cache, decoded_bytes
-from edge_ssd.training.class_weights import class_weights
 from edge_ssd.training.history import (
     HistoryRow,
     best_row,
     draw_history,
-    has_stalled,
     read_history,
+    should_stop_early,
     write_history,
 )
-from edge_ssd.training.model import load_tiny_ssd, save_tiny_ssd
-from edge_ssd.training.pictures import Pictures, load_pictures
+from edge_ssd.training.input.cache import Cache, choose_cache, decoded_bytes
+from edge_ssd.training.input.images import ImageDataset, load_pictures
+from edge_ssd.training.loss.class_weights import class_weights
+from edge_ssd.training.model.tiny_ssd import load_tiny_ssd, save_tiny_ssd
 from edge_ssd.training.recipe import Recipe
 from edge_ssd.training.tensorboard import EventLog
 from edge_ssd.training.trainer import Trainer, evaluate_pictures
-from edge_ssd.training.workers import ALONE, Workers, lost_worker
+from edge_ssd.training.workers import SINGLE_WORKER, Workers, lost_worker
 
 __all__ = ["CHECKPOINT", "CURVE", "HISTORY", "MODEL", "RunConfig", "load_run", "train"]
 
@@ -106,7 +106,7 @@ def train(
     report: Callable[[HistoryRow], None] = lambda row: None,
     cache: Cache = "auto",
     tensorboard: bool = False,
-    workers: Workers = ALONE,
+    workers: Workers = SINGLE_WORKER,
 ) -> Path:
     """Train and return the path of the model.
 
@@ -119,7 +119,7 @@ def train(
         resume: go on from the checkpoint in ``folder``.
         start_from: a model whose layers of equal shape are the start (other heads start anew).
         report: called after each epoch; of several workers, by the chief.
-        cache: where decoded pictures are kept, see :mod:`edge_ssd.training.cache`.
+        cache: where decoded pictures are kept, see :mod:`edge_ssd.training.input.cache`.
         tensorboard: write event files too.
         workers: who trains together. All are given the same; only the chief writes to ``folder`` and evaluates.
 
@@ -160,14 +160,16 @@ def train(
                 config = replace(config, recipe=trainer.recipe)
                 temporary.write_text(json.dumps(config.to_dict(), indent=1) + "\n", encoding="utf-8")
         events = EventLog(folder / _EVENTS, history) if tensorboard and workers.is_chief else None
-        heads = keras_heads(trainer.averaged)
+        heads = KerasPredictor(trainer.averaged)
         with Progress("training", "steps") as progress:
 
             def show(step: int, steps: int) -> None:
                 if workers.is_chief:
                     progress(trainer.finished_epochs * steps + step, recipe.epochs * steps)
 
-            while workers.agree(trainer.finished_epochs < recipe.epochs and not has_stalled(history, recipe.patience)):
+            while workers.agree(
+                trainer.finished_epochs < recipe.epochs and not should_stop_early(history, recipe.patience)
+            ):
                 result = trainer.fit_epoch(train_pictures, show)
                 if val_pictures is None:
                     continue
@@ -209,7 +211,7 @@ def _so_far(trainer: Trainer) -> str:
     return f"{done} finished epoch{' is' if done == 1 else 's are'} kept: then go on with --resume"
 
 
-def _fingerprint(config: RunConfig, pictures: Pictures, resume: bool) -> int:
+def _fingerprint(config: RunConfig, pictures: ImageDataset, resume: bool) -> int:
     """32 bits of what all workers must agree on; not of where the data lies, which may differ."""
     agreed = json.dumps([config.network.to_dict(), config.recipe.to_dict(), resume], sort_keys=True)
     teacher = b"" if config.teacher is None else config.teacher.read_bytes()

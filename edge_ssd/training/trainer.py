@@ -18,19 +18,19 @@ from edge_ssd.data.dataset import Dataset
 from edge_ssd.errors import ModelError
 from edge_ssd.evaluation.average_precision import AveragePrecision
 from edge_ssd.evaluation.evaluate import HeadsFunction, decode, score_predictions
-from edge_ssd.evaluation.keras_heads import KERAS_BATCH_SIZE
+from edge_ssd.evaluation.keras_predictor import KERAS_BATCH_SIZE
 from edge_ssd.network import Network
 from edge_ssd.runtime.postprocess import Postprocess
 from edge_ssd.training.checkpoint import load_checkpoint, save_checkpoint
-from edge_ssd.training.distillation import Teacher
-from edge_ssd.training.model import TinySSD
-from edge_ssd.training.normalization import FusedBatchNormalization
-from edge_ssd.training.objective import Objective
-from edge_ssd.training.pictures import Pictures
-from edge_ssd.training.pipeline import training_batches
+from edge_ssd.training.input.images import ImageDataset
+from edge_ssd.training.input.pipeline import training_batches
+from edge_ssd.training.loss.detection_loss import DetectionLoss
+from edge_ssd.training.loss.distillation import Teacher
+from edge_ssd.training.model.normalization import FusedBatchNormalization
+from edge_ssd.training.model.tiny_ssd import TinySSD
 from edge_ssd.training.precision import resolve_precision
 from edge_ssd.training.recipe import Recipe
-from edge_ssd.training.workers import ALONE, Workers
+from edge_ssd.training.workers import SINGLE_WORKER, Workers
 
 __all__ = ["EpochResult", "Trainer", "evaluate_pictures", "make_optimizer"]
 
@@ -57,7 +57,7 @@ class Trainer:
     fit each other badly). Without averaging both are the same object.
 
     A ``teacher`` is a trained model that the network learns from, beside the labels: see
-    :mod:`edge_ssd.training.distillation`.
+    :mod:`edge_ssd.training.loss.distillation`.
 
     Several workers each have a trainer. They must call its methods alike; their models are equal after every epoch.
     The chief alone reads and writes the checkpoint.
@@ -69,7 +69,7 @@ class Trainer:
         recipe: Recipe,
         checkpoint: Path,
         class_weights: FloatArray | None = None,
-        workers: Workers = ALONE,
+        workers: Workers = SINGLE_WORKER,
         teacher: TinySSD | None = None,
     ) -> None:
         recipe = resolve_precision(recipe)
@@ -82,7 +82,7 @@ class Trainer:
             self.model = TinySSD(network)
             self._teacher = None if teacher is None else Teacher(teacher, network)
         if recipe.class_loss != "cross_entropy":
-            _expect_background(self.model)
+            _init_prior_bias(self.model)
         if recipe.sync_norm:
             for layer in _normalisations(self.model):
                 layer.synchronized = True
@@ -91,13 +91,13 @@ class Trainer:
         self.finished_epochs = 0
         self._steps = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._workers = workers
-        self._objective = Objective(network, recipe, class_weights, workers)
+        self._objective = DetectionLoss(network, recipe, class_weights, workers)
         self._sums = tf.Variable(tf.zeros(4, tf.float64), trainable=False)
         self._step = tf.function(self._train_step, reduce_retracing=True)
         self._optimizer: keras.optimizers.Optimizer | None = None
         self._checkpoint = checkpoint
 
-    def fit_epoch(self, pictures: Pictures, on_batch: Callable[[int, int], None] | None = None) -> EpochResult:
+    def fit_epoch(self, pictures: ImageDataset, on_batch: Callable[[int, int], None] | None = None) -> EpochResult:
         """Train one epoch; ``on_batch`` is called with (batches done, batches in all)."""
         batches = training_batches(pictures, self.recipe, self.finished_epochs, self._workers)
         count = int(batches.cardinality())
@@ -144,7 +144,7 @@ class Trainer:
         if self._workers.is_chief:
             save_checkpoint(self._checkpoint, self.finished_epochs, self._state())
 
-    def restore(self, pictures: Pictures) -> bool:
+    def restore(self, pictures: ImageDataset) -> bool:
         """Go back to the checkpoint, for training on as many ``pictures`` as before; False if there is none."""
         if not self._workers.agree(self._checkpoint.is_file()):
             return False
@@ -154,7 +154,7 @@ class Trainer:
         self.follow_chief(pictures)
         return True
 
-    def follow_chief(self, pictures: Pictures) -> None:
+    def follow_chief(self, pictures: ImageDataset) -> None:
         """Take over all of the chief's state; nothing for one that is alone."""
         if self._workers.count == 1:
             return
@@ -220,7 +220,7 @@ def _normalisations(layer: Any) -> Iterator[FusedBatchNormalization]:
             yield part
 
 
-def _expect_background(model: TinySSD, probability: float = 0.01) -> None:
+def _init_prior_bias(model: TinySSD, probability: float = 0.01) -> None:
     """Let every anchor start out as background, all classes together at ``probability`` (Lin et al., 2017).
 
     Nearly all anchors are background; without this the first steps only teach that.
@@ -261,10 +261,12 @@ def make_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Opt
     return optimizer
 
 
-def evaluate_pictures(heads: HeadsFunction, network: Network, dataset: Dataset, pictures: Pictures) -> AveragePrecision:
+def evaluate_pictures(
+    heads: HeadsFunction, network: Network, dataset: Dataset, pictures: ImageDataset
+) -> AveragePrecision:
     """Average precision on pictures at the network's input size, as ``edge-ssd evaluate`` measures it.
 
-    ``heads`` is the model, from :func:`~edge_ssd.evaluation.keras_heads.keras_heads`: made once, since making it
+    ``heads`` is the model, from :func:`~edge_ssd.evaluation.keras_predictor.keras_heads`: made once, since making it
     compiles the model, and good for every epoch.
     """
     postprocess = Postprocess(network)

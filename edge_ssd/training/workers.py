@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from edge_ssd.errors import EdgeSSDError
 
-__all__ = ["ALONE", "Workers", "WorkersError", "connect_workers", "lost_worker"]
+__all__ = ["SINGLE_WORKER", "Workers", "WorkersError", "connect_workers", "lost_worker"]
 
 
 class WorkersError(EdgeSSDError):
@@ -84,7 +84,7 @@ class Workers:
             )
 
 
-ALONE = Workers()
+SINGLE_WORKER = Workers()
 
 
 def connect_workers(say: Callable[[str], None] = lambda line: None) -> Workers:

@@ -25,7 +25,7 @@ from front_boards import BOARDS, frames_per_second
 from front_costs import THREADS, Costs, costs
 from front_curve import draw_curve
 
-from device_apps.front_picture import Point
+from device_apps.pareto_plot import Point
 
 # The first is what the others are compared with.
 VARIANTS = {"book": [], "small": ["--network=small"], "nano": ["--network=nano"]}

@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from converters.operators import read_graph
+from converters.tflite.operators import read_graph
 from device_apps.bench import Case, enlarged, fresh_starts, time_cases
 from edge_ssd.progress import Progress
 from edge_ssd.runtime.bundle import read_bundle
@@ -96,6 +96,6 @@ def count_kept(bundle: Path) -> Instructions:
 
 
 def _parameters(model: Path) -> int:
-    from edge_ssd.training.model import load_tiny_ssd
+    from edge_ssd.training.model.tiny_ssd import load_tiny_ssd
 
     return int(load_tiny_ssd(model).count_params())

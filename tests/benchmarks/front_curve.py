@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from device_apps.front_picture import Point, unbeaten
+from device_apps.pareto_plot import Point, pareto_front
 from edge_ssd.files import atomic_path
 
 __all__ = ["draw_curve"]
@@ -20,7 +20,7 @@ def draw_curve(points: Sequence[Point], cost_label: str, path: Path) -> None:
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    front = unbeaten(points)
+    front = pareto_front(points)
     axes.plot([point.cost for point in front], [point.accuracy for point in front], "o-", label="beaten by none")
     beaten = [point for point in points if point not in front]
     if beaten:

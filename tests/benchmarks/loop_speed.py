@@ -27,7 +27,7 @@ import numpy as np
 from endless import CLIP, Memory, Video
 
 from device_apps.loop import run_loop
-from device_apps.results import Result
+from device_apps.results import FrameResult
 from device_apps.sources.capture import CaptureSource
 from device_apps.sources.frames import Image
 from edge_ssd.runtime.detector import Detector
@@ -41,7 +41,7 @@ class Looker:
 
     finished = False
 
-    def write(self, result: Result) -> None:
+    def write(self, result: FrameResult) -> None:
         assert result.annotated.flags.writeable
 
     def idle(self) -> None:

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from stream_servers import MjpegServer, RtspServer, jpeg_frame, number_of
 
 from device_apps.loop import run_loop
-from device_apps.results import Result
+from device_apps.results import FrameResult
 from device_apps.sources.open_source import open_source
 from edge_ssd import Detector
 from edge_ssd.runtime.models import default_model
@@ -57,7 +57,7 @@ class Ages:
         self.detect: list[float] = []
         self._sent = sent
 
-    def write(self, result: Result) -> None:
+    def write(self, result: FrameResult) -> None:
         now = time.monotonic()
         if now - self.start < SETTLED_S:
             return

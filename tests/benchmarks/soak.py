@@ -28,12 +28,12 @@ from pathlib import Path
 import numpy as np
 from endless import Video
 
-import device_apps.events.sink
+import device_apps.events.emitter
 from device_apps.events.options import open_events
 from device_apps.health import memory_bytes
 from device_apps.loop import run_loop
 from device_apps.overlay import draw
-from device_apps.results import Result, Sink
+from device_apps.results import FrameResult, Sink
 from device_apps.sinks import JsonLines, appending
 from device_apps.sources.capture import CaptureSource
 from device_apps.sources.frames import Source
@@ -56,7 +56,7 @@ class Sampler:
         self._frames = self._samples = 0
         self._start = self._next = time.monotonic()
 
-    def write(self, result: Result) -> None:
+    def write(self, result: FrameResult) -> None:
         assert result.annotated.shape == result.frame.image.shape
         self._frames += 1
         if time.monotonic() < self._next:
@@ -88,7 +88,7 @@ class Leak:
     def __init__(self) -> None:
         self._kept: list[object] = []
 
-    def write(self, result: Result) -> None:
+    def write(self, result: FrameResult) -> None:
         self._kept.append(object())
 
     def idle(self) -> None:
@@ -97,7 +97,7 @@ class Leak:
 
 def event_sinks(folder: str, source: Source, stack: ExitStack, labels: Sequence[str]) -> list[Sink]:
     """Events to a rotated file, each with a picture, under a quota and in a memory that are soon full."""
-    device_apps.events.sink._REMEMBERED = 16
+    device_apps.events.emitter._REMEMBERED = 16
     options = [f"--events={folder}/events.jsonl", "--events-max-mb=0.1", "--enter-after=0.1", "--leave-after=0.2"]
     options += [f"--event-snapshots={folder}/pictures", "--event-snapshots-max-mb=0.5"]
     args = command_parser("camera").parse_args(options)

@@ -26,7 +26,7 @@ import numpy as np
 import tensorflow as tf
 
 from edge_ssd.network import Network, tiny_ssd
-from edge_ssd.training.pictures import Pictures
+from edge_ssd.training.input.images import ImageDataset
 from edge_ssd.training.recipe import Recipe
 from edge_ssd.training.trainer import Trainer
 
@@ -75,14 +75,14 @@ def plain_step(network: Network, batch_size: int) -> Callable[[], None]:
     return step
 
 
-def random_pictures(network: Network, count: int) -> Pictures:
+def random_pictures(network: Network, count: int) -> ImageDataset:
     rng = np.random.default_rng(0)
     height, width = network.input.size
     images = rng.integers(0, 256, (count, height, width, 3), np.uint8)
     labels = np.zeros((count, 1, 5), np.float32)
     labels[..., 1:3] = rng.uniform(0, 0.7, (count, 1, 2))
     labels[..., 3:5] = labels[..., 1:3] + rng.uniform(0.15, 0.3, (count, 1, 2))
-    return Pictures(images, labels, ())
+    return ImageDataset(images, labels, ())
 
 
 def main() -> None:

@@ -1,0 +1,1 @@
+"""Write the self-describing ``.tflite`` bundle."""

@@ -1,0 +1,121 @@
+"""Write a bundle: the flatbuffer, then a ZIP with what is needed to use it.
+
+The same content gives the same bytes: entries are stored, not packed (some readers of TFLite's metadata refuse
+packed ones), dated 1980-01-01 (ZIP's zero), and nothing about the time or the machine goes in. What is packed is
+inside one of them: the self-test's arrays.
+:mod:`edge_ssd.runtime.bundle` describes the format and reads it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from converters.bundle.stored_zip import stored_zip
+from converters.quantization.calibration import Calibration
+from converters.quantization.inference_model import INPUT_NAME, heads_of
+from edge_ssd.network import Network
+from edge_ssd.runtime.bundle import (
+    ENTRY_ANCHORS,
+    ENTRY_LABELS,
+    ENTRY_METADATA,
+    ENTRY_SELFTEST,
+    FORMAT_VERSION,
+    Defaults,
+    SelfTest,
+)
+from edge_ssd.runtime.selftest import delta_encode
+
+__all__ = ["BundleContent", "bundle_bytes"]
+
+
+@dataclass(frozen=True, eq=False)
+class BundleContent:
+    """What goes into a bundle.
+
+    Attributes:
+        name: of the model, for people.
+        flatbuffer: the TFLite model with its metadata.
+        quantization: the scheme it was converted with.
+        calibration: the pictures it was calibrated on; None where none were needed.
+        kept_layers: layer → "float" or "int16", of those that stayed out of int8.
+        tools: name and version of what made it.
+        accuracy: {"float": …, "quantized": …, "data": …}, or None where it was not measured.
+    """
+
+    name: str
+    network: Network
+    flatbuffer: bytes
+    quantization: str
+    defaults: Defaults
+    selftest: SelfTest
+    calibration: Calibration | None
+    kept_layers: Mapping[str, str]
+    tools: Mapping[str, str]
+    accuracy: Mapping[str, Any] | None
+
+
+def bundle_bytes(content: BundleContent) -> bytes:
+    """The whole file."""
+    anchors = _npy(content.network.anchors().astype("<f4"))
+    entries = {
+        ENTRY_METADATA: _metadata(content, anchors),
+        ENTRY_ANCHORS: anchors,
+        ENTRY_LABELS: "".join(f"{label}\n" for label in content.network.labels).encode(),
+        ENTRY_SELFTEST: _selftest(content.selftest),
+    }
+    return content.flatbuffer + stored_zip(entries, start=len(content.flatbuffer))
+
+
+def _metadata(content: BundleContent, anchors: bytes) -> bytes:
+    data = {
+        "format_version": FORMAT_VERSION,
+        "name": content.name,
+        "network": content.network.to_dict(),
+        "input": {"name": INPUT_NAME, "dtype": "uint8"},
+        "heads": heads_of(content.network),
+        "background_index": 0,
+        "defaults": asdict(content.defaults),
+        "labels": list(content.network.labels),
+        "sha256": {
+            "flatbuffer": hashlib.sha256(content.flatbuffer).hexdigest(),
+            "anchors": hashlib.sha256(anchors).hexdigest(),
+            "calibration": None if content.calibration is None else content.calibration.sha256,
+        },
+        "quantization": content.quantization,
+        "kept_layers": dict(content.kept_layers),
+        "calibration": _calibration(content.calibration),
+        "tools": dict(content.tools),
+        "accuracy": None if content.accuracy is None else dict(content.accuracy),
+    }
+    return (json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def _calibration(calibration: Calibration | None) -> dict[str, Any] | None:
+    if calibration is None:
+        return None
+    return {"seed": calibration.seed, "images": list(calibration.names)}
+
+
+def _selftest(selftest: SelfTest) -> bytes:
+    arrays = {
+        "delta_encode": delta_encode(selftest.image.astype("|u1")),
+        "xyxy": selftest.xyxy.astype("<f4"),
+        "confidence": selftest.confidence.astype("<f4"),
+        "class_id": selftest.class_id.astype("<i8"),
+        "score_threshold": np.array(selftest.score_threshold, "<f8"),
+    }
+    return stored_zip({f"{name}.npy": _npy(array) for name, array in arrays.items()}, packed=True)
+
+
+def _npy(array: npt.NDArray[Any]) -> bytes:
+    file = io.BytesIO()
+    np.lib.format.write_array(file, np.ascontiguousarray(array) if array.ndim else array, (1, 0), allow_pickle=False)
+    return file.getvalue()

@@ -1,0 +1,1 @@
+"""Files for other runtimes: MediaPipe Tasks and ``TFLite_Detection_PostProcess``."""

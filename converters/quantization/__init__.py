@@ -1,0 +1,1 @@
+"""Post-training quantization: calibration, GPTQ, output ranges, mixed precision."""

@@ -1,0 +1,1 @@
+"""Read and edit TFLite flatbuffers: operators, metadata, compatibility."""

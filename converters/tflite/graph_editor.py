@@ -1,0 +1,229 @@
+"""Append operators to the graph of a TFLite model.
+
+Only what a detector's end needs: float operators whose first version every runtime has.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from converters.tflite.flatbuffer_model import read_model, write_model
+
+__all__ = ["GraphEditor"]
+
+# TFLite's op_version.cc: which version of an operator can read a type.
+_DEQUANTIZE_VERSIONS = {"UINT8": 1, "INT8": 2, "INT16": 3}
+_CAST_VERSIONS = {"UINT8": 1, "INT8": 3, "INT16": 2}
+
+
+class GraphEditor:
+    """One model being edited. Tensors are named by their index in the graph, as the format does.
+
+    Attributes:
+        model: the ``ModelT`` that :meth:`finish` writes.
+    """
+
+    def __init__(self, flatbuffer: bytes) -> None:
+        from tensorflow.lite.python import schema_py_generated as schema
+
+        self._schema = schema
+        self.model: Any = read_model(flatbuffer)
+        (self._graph,) = self.model.subgraphs
+        (self._signature,) = self.model.signatureDefs
+
+    def output(self, name: str) -> int:
+        """The tensor of the signature's output ``name``."""
+        (index,) = (int(entry.tensorIndex) for entry in self._signature.outputs if entry.name.decode() == name)
+        return index
+
+    def shape(self, tensor: int) -> tuple[int, ...]:
+        return tuple(int(size) for size in self._graph.tensors[tensor].shape)
+
+    def constant(self, name: str, values: npt.NDArray[Any]) -> int:
+        """A tensor that holds ``values``, float32 or int32."""
+        buffer = self._schema.BufferT()
+        buffer.data = np.ascontiguousarray(values.astype(values.dtype.newbyteorder("<"))).tobytes()
+        self.model.buffers.append(buffer)
+        kind = {"f": self._schema.TensorType.FLOAT32, "i": self._schema.TensorType.INT32}[values.dtype.kind]
+        return self._tensor(name, values.shape, kind, len(self.model.buffers) - 1)
+
+    def scale(self, tensor: int) -> float | None:
+        """The quantisation scale of ``tensor``; None where it is float32."""
+        if self._graph.tensors[tensor].type == self._schema.TensorType.FLOAT32:
+            return None
+        (scale,) = self._graph.tensors[tensor].quantization.scale
+        return float(scale)
+
+    def dequantize(self, tensor: int) -> int:
+        """``tensor`` as float32: itself where it is."""
+        if self.scale(tensor) is None:
+            return tensor
+        return self._float("DEQUANTIZE", tensor, self._schema.DequantizeOptionsT(), _DEQUANTIZE_VERSIONS)
+
+    def cast(self, tensor: int) -> int:
+        """The numbers in ``tensor`` as they are stored, as float32."""
+        if self.scale(tensor) is None:
+            return tensor
+        options = self._schema.CastOptionsT()
+        options.inDataType = self._graph.tensors[tensor].type  # outDataType 0 is FLOAT32
+        return self._float("CAST", tensor, options, _CAST_VERSIONS)
+
+    def reshape(self, tensor: int, shape: Sequence[int]) -> int:
+        assert math.prod(shape) == math.prod(self.shape(tensor))
+        options = self._schema.ReshapeOptionsT()
+        options.newShape = list(shape)
+        wanted = self.constant(f"shape_{tensor}", np.array(shape, np.int32))
+        result = self._tensor(f"reshaped_{tensor}", shape)
+        self._operator("RESHAPE", [tensor, wanted], [result], options)
+        return result
+
+    def concatenate(self, tensors: Sequence[int], axis: int) -> int:
+        options = self._schema.ConcatenationOptionsT()
+        options.axis = axis
+        shape = list(self.shape(tensors[0]))
+        shape[axis] = sum(self.shape(tensor)[axis] for tensor in tensors)
+        result = self._tensor(f"joined_{tensors[0]}", shape)
+        self._operator("CONCATENATION", list(tensors), [result], options)
+        return result
+
+    def softmax(self, tensor: int) -> int:
+        """Along the last axis."""
+        options = self._schema.SoftmaxOptionsT()
+        options.beta = 1.0
+        result = self._tensor(f"softmax_{tensor}", self.shape(tensor))
+        self._operator("SOFTMAX", [tensor], [result], options)
+        return result
+
+    def take_columns(self, tensor: int, columns: Sequence[int]) -> int:
+        """The given places of the last axis, in the given order."""
+        options = self._schema.GatherOptionsT()
+        shape = self.shape(tensor)
+        options.axis = len(shape) - 1
+        indices = self.constant(f"columns_{tensor}", np.array(columns, np.int32))
+        result = self._tensor(f"taken_{tensor}", (*shape[:-1], len(columns)))
+        self._operator("GATHER", [tensor, indices], [result], options)
+        return result
+
+    def take_rows(self, tensor: int, indices: int) -> int:
+        """The rows (places of the first axis) that the int32 tensor ``indices`` names."""
+        options = self._schema.GatherOptionsT()
+        result = self._tensor(f"taken_{tensor}", (*self.shape(indices), *self.shape(tensor)[1:]))
+        self._operator("GATHER", [tensor, indices], [result], options)
+        return result
+
+    def top_k(self, tensor: int, count: int) -> tuple[int, int]:
+        """The ``count`` greatest along the last axis, greatest first, and their places."""
+        shape = (*self.shape(tensor)[:-1], count)
+        values = self._tensor(f"top_{tensor}", shape)
+        places = self._tensor(f"places_{tensor}", shape, self._schema.TensorType.INT32)
+        wanted = self.constant(f"count_{tensor}", np.array(count, np.int32))
+        self._operator("TOPK_V2", [tensor, wanted], [values, places], self._schema.TopKV2OptionsT())
+        return values, places
+
+    def subtract(self, left: int, right: int) -> int:
+        return self._elementwise("SUB", left, right, self._schema.SubOptionsT())
+
+    def multiply(self, left: int, right: int) -> int:
+        return self._elementwise("MUL", left, right, self._schema.MulOptionsT())
+
+    def add(self, left: int, right: int) -> int:
+        return self._elementwise("ADD", left, right, self._schema.AddOptionsT())
+
+    def minimum(self, left: int, right: int) -> int:
+        return self._elementwise("MINIMUM", left, right, self._schema.MaximumMinimumOptionsT())
+
+    def sum_all(self, tensor: int) -> int:
+        """[n] → [1]."""
+        options = self._schema.ReducerOptionsT()
+        options.keepDims = True
+        result = self._tensor(f"sum_{tensor}", (1,))
+        self._operator("SUM", [tensor, self.constant(f"axis_{tensor}", np.array([0], np.int32))], [result], options)
+        return result
+
+    def custom(
+        self, code: str, inputs: Sequence[int], outputs: Sequence[tuple[int, ...]], options: dict[str, Any]
+    ) -> list[int]:
+        """A custom operator with outputs of the given shapes, and its options as a FlexBuffer map."""
+        from flatbuffers import flexbuffers
+
+        results = [self._tensor(f"{code}_{len(self._graph.tensors)}", shape) for shape in outputs]
+        operator = self._operator("CUSTOM", list(inputs), results, None, custom_code=code)
+        operator.customOptions = list(flexbuffers.Dumps(options))
+        operator.customOptionsFormat = self._schema.CustomOptionsFormat.FLEXBUFFERS
+        return results
+
+    def rename(self, tensor: int, name: str) -> None:
+        self._graph.tensors[tensor].name = name
+
+    def set_outputs(self, tensors: Sequence[int], names: Sequence[str]) -> None:
+        """Make ``tensors`` the graph's outputs, in this order, and give them ``names`` in its signature."""
+        self._graph.outputs = list(tensors)
+        self._signature.outputs = []
+        # In alphabetical order, as the converter writes them.
+        for name, tensor in sorted(zip(names, tensors, strict=True)):
+            entry = self._schema.TensorMapT()
+            entry.name, entry.tensorIndex = name, tensor
+            self._signature.outputs.append(entry)
+
+    def finish(self) -> bytes:
+        return write_model(self.model)
+
+    def _float(self, name: str, tensor: int, options: Any, versions: dict[str, int]) -> int:
+        kind = self._graph.tensors[tensor].type
+        key = next(key for key, value in vars(self._schema.TensorType).items() if value == kind)
+        result = self._tensor(f"float_{tensor}", self.shape(tensor))
+        self._operator(name, [tensor], [result], options, versions[key])
+        return result
+
+    def _elementwise(self, name: str, left: int, right: int, options: Any) -> int:
+        """The shape is that of ``left``, to which ``right`` may be broadcast along its last axis."""
+        assert self.shape(left)[:-1] == self.shape(right)[:-1]
+        assert self.shape(right)[-1] in (1, self.shape(left)[-1])
+        result = self._tensor(f"{name.lower()}_{left}", self.shape(left))
+        self._operator(name, [left, right], [result], options)
+        return result
+
+    def _tensor(self, name: str, shape: Sequence[int], kind: int = 0, buffer: int = 0) -> int:
+        """A new tensor, float32 (type 0) and computed (buffer 0, the empty one) unless said otherwise."""
+        tensor = self._schema.TensorT()
+        tensor.shape, tensor.type, tensor.buffer, tensor.name = list(shape), kind, buffer, name
+        tensor.hasRank = True
+        self._graph.tensors.append(tensor)
+        return len(self._graph.tensors) - 1
+
+    def _operator(
+        self,
+        name: str,
+        inputs: list[int],
+        outputs: list[int],
+        options: Any,
+        version: int = 1,
+        custom_code: str | None = None,
+    ) -> Any:
+        operator = self._schema.OperatorT()
+        operator.opcodeIndex = self._code(getattr(self._schema.BuiltinOperator, name), version, custom_code)
+        operator.inputs, operator.outputs = inputs, outputs
+        if options is not None:
+            operator.builtinOptions = options
+            kind = type(options).__name__.removesuffix("T")
+            operator.builtinOptionsType = getattr(self._schema.BuiltinOptions, kind)
+        self._graph.operators.append(operator)
+        return operator
+
+    def _code(self, builtin: int, version: int, custom_code: str | None) -> int:
+        wanted = (builtin, version, custom_code)
+        for i, code in enumerate(self.model.operatorCodes):
+            custom = code.customCode.decode() if isinstance(code.customCode, bytes) else code.customCode
+            if (max(code.builtinCode, code.deprecatedBuiltinCode), code.version, custom) == wanted:
+                return i
+        code = self._schema.OperatorCodeT()
+        # Both fields, as the converter does: runtimes from before the second one read the first. All are below 127.
+        code.builtinCode = code.deprecatedBuiltinCode = builtin
+        code.version, code.customCode = version, custom_code
+        self.model.operatorCodes.append(code)
+        return len(self.model.operatorCodes) - 1

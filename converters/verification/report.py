@@ -1,0 +1,234 @@
+"""A verification as one HTML file: tables, curves, and the pictures that the two models see most differently.
+
+Nothing is loaded from elsewhere: styles, curves and pictures are in the file, so it can be mailed or kept with the
+model. ``edge-ssd verify --json`` gives the same for a program.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from pathlib import Path
+
+from converters.tflite.compatibility import problems, verdicts
+from converters.tflite.operators import read_graph
+from converters.verification.error_analysis import Diagnosis
+from converters.verification.report_curves import CURVE_IOUS, curve, curve_chart
+from converters.verification.report_images import picture_address
+from converters.verification.verify import Verification
+from edge_ssd.errors import SettingError
+from edge_ssd.files import atomic_path, check_writable
+from edge_ssd.runtime.bundle import Bundle
+
+__all__ = ["check_report", "report_html", "write_report"]
+
+_PICTURES = 8
+_CLASS_CURVES = 12
+
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 64rem; margin: 2rem auto; padding: 0 1rem; color: #222;
+  background: #fff; }
+h1 { font-size: 1.6rem; } h2 { font-size: 1.25rem; margin-top: 2.5rem; }
+table { border-collapse: collapse; margin: 1rem 0; }
+th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #ddd; font-variant-numeric: tabular-nums; }
+th, td { white-space: nowrap; } th:first-child, td:first-child { text-align: left; }
+.wide { overflow-x: auto; }
+.pair { display: grid; grid-template-columns: 1fr 1fr; gap: 1rem; margin: 1.5rem 0; }
+.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(13rem, 1fr)); gap: 1rem; }
+figure { margin: 0; } img { width: 100%; height: auto; } figcaption { font-size: .875rem; color: #555; }
+svg { width: 100%; height: auto; font: 11px system-ui, sans-serif; fill: #444; } svg .title { font-size: 13px; }
+svg path { fill: none; } .grid { stroke: #e4e4e4; } .before { stroke: #1f6fb4; stroke-width: 3; }
+.after { stroke: #d1495b; stroke-width: 1.75; stroke-dasharray: 5 3; }
+.key { display: inline-block; width: 2rem; border-top: 3px solid #1f6fb4; vertical-align: middle; }
+.key.dashed { border-top: 2px dashed #d1495b; }
+@media (max-width: 40rem) { body { margin: 1rem auto; } th, td { padding: .25rem .45rem; font-size: .875rem; }
+  .pair { gap: .4rem; } figcaption { font-size: .75rem; } }
+.pass { color: #17692b; } .fail { color: #a8071a; } .advice { border-left: 4px solid #1f6fb4; padding: .25rem 1rem; }
+"""
+
+
+def check_report(path: Path) -> None:
+    """See that the report can be written, before any work; a model or picture is never mistaken for one.
+
+    Raises :class:`SettingError` for a name that is no page's, OSError for a place that cannot be written.
+    """
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise SettingError(f"{path}: the report is a web page; give it a name that ends in .html")
+    check_writable(path)
+
+
+def write_report(path: Path, result: Verification, bundle: Bundle, data: str, budget: float | None) -> None:
+    """Write the report to ``path``, whole or not at all."""
+    text = report_html(result, bundle, data, budget)
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, "utf-8")
+
+
+def report_html(result: Verification, bundle: Bundle, data: str, budget: float | None) -> str:
+    """The report: ``data`` names the pictures, ``budget`` is the allowed loss of AP or None."""
+    scheme = bundle.details.quantization
+    title = f"{bundle.name}: float and {scheme}"
+    precision = result.float_result.precision
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{html.escape(title)}</title>
+<style>{_STYLE}</style>
+</head>
+<body>
+<h1>{html.escape(title)}</h1>
+<p>COCO average precision on {precision.num_images} pictures with {precision.num_objects} objects \
+({html.escape(data)}). All models were decoded by the same code.</p>
+{_precision(result, scheme)}
+{_verdict(result, budget)}
+{_agreement(result)}
+{_cost(result, bundle)}
+<h2>Precision and recall</h2>
+<p><span class="key"></span> float &ensp; <span class="key dashed"></span> {html.escape(scheme)}. \
+Two curves that cannot be told apart are the aim.</p>
+<div class="charts">{_curves(result, scheme)}</div>
+{_diagnosis(result.diagnosis)}
+<h2>Where the two differ most</h2>
+<p>Detections with a score of at least {bundle.defaults.score_threshold:g}, labelled boxes in white; the most \
+different picture first. 0 says that both see the same, 1 that an object is seen by one of them only.</p>
+{_pairs(result, bundle)}
+</body>
+</html>
+"""
+
+
+def _precision(result: Verification, scheme: str) -> str:
+    rows = [
+        (
+            row.name,
+            f"{row.keras:.3f}",
+            f"{row.float_tflite:.3f}",
+            f"{row.converted:.3f}",
+            f"{row.converted - row.keras:+.4f}",
+        )
+        for row in result.rows()
+    ]
+    return _table(("", "Keras", "float .tflite", scheme, "difference"), rows)
+
+
+def _verdict(result: Verification, budget: float | None) -> str:
+    parts = [
+        f"{result.loss:.4f} AP lost (a negative loss is a gain)" if result.loss < 0 else f"{result.loss:.4f} AP lost"
+    ]
+    if result.interval is not None:
+        parts.append(
+            f", with 95 % confidence between {result.interval.low:.4f} and {result.interval.high:.4f} "
+            "(paired bootstrap over the pictures)"
+        )
+    kind = ""
+    if budget is not None:
+        kind, word = ("pass", "within") if result.within(budget) else ("fail", "past")
+        parts.append(f": {word} the budget of {budget:g}")
+    return f'<p class="{kind}">{"".join(parts)}.</p>'
+
+
+def _agreement(result: Verification) -> str:
+    found = result.agreement
+    text = (
+        f"With a score of at least {found.score_threshold:g}, {found.matched} detections are in both, "
+        f"{found.only_float} in the float model only, {found.only_converted} in the converted one only."
+    )
+    if found.mean_iou is not None:
+        text += (
+            f" Boxes in both overlap with an IoU of {found.mean_iou:.3f} (95 % of them with more than "
+            f"{found.low_iou:.3f}); scores moved by {found.mean_score_drift:+.3f} (95 % of them by less than "
+            f"{found.high_score_drift:.3f})."
+        )
+    return f"<p>{text}</p>"
+
+
+def _cost(result: Verification, bundle: Bundle) -> str:
+    before, after = result.latency.milliseconds
+    graph = read_graph(bundle.flatbuffer)
+    runs = "; ".join(html.escape(str(verdict)) for verdict in verdicts(graph))
+    wrong = "".join(f'<p class="fail">{html.escape(problem)}</p>' for problem in problems(graph))
+    return (
+        f"<p>The model takes {result.sizes[1] / 1e6:.2f} MB where float takes {result.sizes[0] / 1e6:.2f} "
+        f"({result.size_ratio:.1f} times smaller), and {after:.2f} ms where float takes {before:.2f} "
+        f"({result.speed_up:.1f} times faster; {result.latency.backend}, {result.latency.threads} thread, measured in "
+        f"turn on the machine that made this report).</p><p>Its operators run on: {runs}.</p>{wrong}"
+    )
+
+
+def _curves(result: Verification, scheme: str) -> str:
+    before, _, after = result.matches
+    charts = []
+    for iou in CURVE_IOUS:
+        one, other = curve(before, iou), curve(after, iou)
+        if one is not None and other is not None:
+            charts.append(curve_chart(f"IoU {iou:g}", one, other, ("float", scheme)))
+    labels = result.dataset.labels
+    if 1 < len(labels) <= _CLASS_CURVES:
+        for i, label in enumerate(labels):
+            one, other = curve(before[i : i + 1], CURVE_IOUS[0]), curve(after[i : i + 1], CURVE_IOUS[0])
+            if one is not None and other is not None:
+                charts.append(curve_chart(f"{label}, IoU {CURVE_IOUS[0]:g}", one, other, ("float", scheme)))
+    return "\n".join(charts)
+
+
+def _diagnosis(diagnosis: Diagnosis | None) -> str:
+    if diagnosis is None:
+        return ""
+    gains = {row.name: row for row in diagnosis.attributions}
+    rows = []
+    for head in diagnosis.heads:
+        row = gains[head.output]
+        rows.append(
+            (
+                head.output,
+                head.dtype,
+                "" if head.scale is None else f"{head.scale:.5f}",
+                f"{head.low:.2f} to {head.high:.2f}",
+                f"{head.relative_rmse:.2%}",
+                f"{head.rounding_error:.2%}",
+                f"{head.clipped:.2%}",
+                f"{row.gain:+.4f}",
+                "" if row.interval is None else f"{row.interval.low:+.4f} to {row.interval.high:+.4f}",
+            )
+        )
+    for name in ("all classes", "all boxes"):
+        row = gains[name]
+        interval = "" if row.interval is None else f"{row.interval.low:+.4f} to {row.interval.high:+.4f}"
+        rows.append((name, "", "", "", "", "", "", f"{row.gain:+.4f}", interval))
+    heading = ("output", "type", "scale", "float range", "error", "rounding", "clipped", "AP gained", "95 % interval")
+    return (
+        "<h2>Where the loss comes from</h2>"
+        f"<p>On {diagnosis.pictures} pictures, {diagnosis.float_ap:.4f} AP in float and {diagnosis.converted_ap:.4f} "
+        "converted. Only anchors that may become a detection count. Error is the root mean square error over that of "
+        "the float values; rounding is the part of it that the output's own steps make; clipped values lie "
+        "beyond the calibrated range. The last columns say how much AP comes back when the float model's "
+        "values take this head's place, all others staying as they are.</p>"
+        f'{_table(heading, rows)}<p class="advice">{html.escape(diagnosis.recommendation)}</p>'
+    )
+
+
+def _pairs(result: Verification, bundle: Bundle) -> str:
+    scheme, threshold = bundle.details.quantization, bundle.defaults.score_threshold
+    parts = []
+    for i in result.worst()[:_PICTURES]:
+        sample = result.dataset.samples[i]
+        name = html.escape(sample.path.name)
+        figures = []
+        for kind, found in (
+            ("float", result.float_result.predictions[i]),
+            (scheme, result.quantized_result.predictions[i]),
+        ):
+            address = picture_address(sample.path, sample.boxes_xyxy, found, bundle.labels, threshold)
+            caption = f"{name}, {html.escape(kind)}, differs by {result.disagreements[i]:.3f}"
+            figures.append(f'<figure><img alt="{caption}" src="{address}"><figcaption>{caption}</figcaption></figure>')
+        parts.append(f'<div class="pair">{"".join(figures)}</div>')
+    return "\n".join(parts)
+
+
+def _table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in heading)
+    body = "\n".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    table = f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"
+    return f'<div class="wide">{table}</div>'

@@ -1,0 +1,1 @@
+"""Fit anchor sizes and aspect ratios to the boxes of a dataset."""

@@ -1,0 +1,1 @@
+"""Dataset inspection: summary, faults, duplicates, contact sheet and histogram."""

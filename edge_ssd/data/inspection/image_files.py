@@ -1,0 +1,100 @@
+"""What is odd about a data set's picture files, beyond what loading finds: headers and folders are read, no pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from edge_ssd.data.assemble import read_header
+from edge_ssd.data.dataset import Sample
+from edge_ssd.data.formats.annotations import ImageIndex
+
+__all__ = ["FileFinding", "check_files"]
+
+# Pillow's name of a format → the suffixes it goes by. MPO is the JPEG of phones that keep a second picture in it.
+_JPEG = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
+_SUFFIXES = {
+    "JPEG": _JPEG,
+    "MPO": _JPEG,
+    "PNG": frozenset({".png"}),
+    "BMP": frozenset({".bmp"}),
+    "WEBP": frozenset({".webp"}),
+    "GIF": frozenset({".gif"}),
+    "TIFF": frozenset({".tif", ".tiff"}),
+}
+
+
+@dataclass(frozen=True)
+class FileFinding:
+    """Something about a file: ``kind`` is one of "mislabelled", "turned", "case", "twins", "unlabelled"."""
+
+    kind: str
+    path: Path
+    message: str
+
+
+def check_files(
+    samples: Iterable[Sample],
+    named: Iterable[Path],
+    by_stem: bool,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> tuple[FileFinding, ...]:
+    """Look at the files of a whole data set, all its splits.
+
+    Args:
+        samples: the pictures in use.
+        named: pictures that its labels name and that are not in use, since something is wrong with them.
+        by_stem: whether labels find their picture by its name without the suffix.
+        progress: told how many headers are read.
+    """
+    paths = sorted({sample.path for sample in samples})
+    findings: list[FileFinding] = []
+    for number, path in enumerate(paths, 1):
+        if progress is not None:
+            progress(number, len(paths))
+        findings.extend(_header_findings(path))
+    known = {*paths, *named}
+    for folder in sorted({path.parent for path in paths}):
+        findings.extend(_folder_findings(folder, known, by_stem))
+    return tuple(findings)
+
+
+def _header_findings(path: Path) -> list[FileFinding]:
+    try:
+        header = read_header(path)
+    except (OSError, ValueError):
+        return []  # gone since it was loaded
+    findings = []
+    expected = _SUFFIXES.get(header.format)
+    if expected is not None and path.suffix.lower() not in expected:
+        message = f"is a {header.format} by its content, not what its name ends in: rename it"
+        findings.append(FileFinding("mislabelled", path, message))
+    if header.orientation not in (0, 1):
+        height, width = header.size
+        message = (
+            f"is turned by EXIF orientation {header.orientation}: its boxes must fit the upright picture of "
+            f"{width}×{height}, as most label tools show it"
+        )
+        findings.append(FileFinding("turned", path, message))
+    return findings
+
+
+def _folder_findings(folder: Path, known: set[Path], by_stem: bool) -> list[FileFinding]:
+    names = ImageIndex(folder).pictures()
+    findings = []
+    first_of: dict[str, str] = {}
+    first_stem: dict[str, str] = {}
+    for name in names:
+        path = folder / name
+        other = first_of.setdefault(name.casefold(), name)
+        stem = PurePath(name).stem
+        twin = first_stem.setdefault(stem, name)
+        if other != name:
+            message = f"differs from {other} in upper and lower case only: on Windows and macOS one would overwrite it"
+            findings.append(FileFinding("case", path, message))
+        elif twin != name and by_stem:
+            findings.append(FileFinding("twins", path, f"shares the label file {stem}.* with {twin}: rename one"))
+        if path not in known:
+            findings.append(FileFinding("unlabelled", path, "is in no label file or list: not used"))
+    return findings

@@ -1,0 +1,1 @@
+"""The synthetic banana dataset, drawn with Pillow."""

@@ -1,0 +1,211 @@
+"""A banana drawn from formulas: a tapering body swept along an arc, lit, with ridges, ends and specks.
+
+Geometry, in units of the arc's radius: the spine runs around the arc's centre over angles −A … A, from the
+blossom tip (t = 0) to the stem (t = 1); ``u`` goes across the body, −1 on the inner side to 1 on the outer. Every
+pixel is turned into (t, u) in closed form, so any size, turn and sub-pixel place is drawn exactly, and shading is
+a function of (t, u) and the light. Origin is the stem's end, which is where bananas of one hand meet.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_ssd.boxes import FloatArray
+from edge_ssd.data.synthetic.banana import Banana, random_hand
+from edge_ssd.data.synthetic.canvas import blend, rgb, smooth_step
+
+__all__ = ["Sprite", "banana_sprite", "draw_bananas"]
+
+RGBAArray = npt.NDArray[np.uint8]
+
+_SUPERSAMPLE = 3
+_MARGIN = 2  # pixels around the outline, for its soft edge
+_TABLE = 256  # samples of every function of t
+
+# Half-width along the body, from tip to stem, as a share of the widest.
+_PROFILE_T = (0.0, 0.025, 0.06, 0.12, 0.22, 0.38, 0.6, 0.74, 0.83, 0.89, 0.95, 1.0)
+_PROFILE_W = (0.24, 0.30, 0.52, 0.79, 0.96, 1.0, 0.98, 0.86, 0.58, 0.35, 0.27, 0.30)
+
+
+@dataclass(frozen=True, eq=False)
+class Sprite:
+    """A picture with transparency, uint8 [H, W, 4] RGBA, whose top left pixel belongs at (x, y)."""
+
+    rgba: RGBAArray
+    x: int
+    y: int
+
+    @property
+    def box_xyxy(self) -> tuple[int, int, int, int]:
+        """The tight box of what is at least half opaque, in pixels of the picture it belongs in."""
+        opaque = self.rgba[..., 3] >= 128
+        columns, rows = np.flatnonzero(opaque.any(axis=0)), np.flatnonzero(opaque.any(axis=1))
+        if not len(columns):
+            return self.x, self.y, self.x, self.y
+        return (
+            self.x + int(columns[0]),
+            self.y + int(rows[0]),
+            self.x + int(columns[-1]) + 1,
+            self.y + int(rows[-1]) + 1,
+        )
+
+
+def banana_sprite(
+    rng: np.random.Generator, side: float = 64.0, angle: float | None = None, count: int = 1
+) -> RGBAArray:
+    """A random banana as uint8 [H, W, 4] RGBA.
+
+    Args:
+        rng: decides the looks.
+        side: pixels of the longer side of its box.
+        angle: radians by which it is turned; None: random.
+        count: bananas in one hand.
+    """
+    hand = random_hand(rng, count)
+    return draw_bananas(hand, side, rng.uniform(0, 2 * math.pi) if angle is None else angle).rgba
+
+
+def draw_bananas(hand: Sequence[Banana], side: float, angle: float, centre: tuple[float, float] = (0.0, 0.0)) -> Sprite:
+    """Draw a hand of bananas, turned by ``angle`` radians, its box centred on ``centre`` (x, y) in pixels.
+
+    ``side`` is the longer side of the box in pixels; the box's true sides differ from it by less than a pixel.
+    """
+    outlines = [_outline(banana, angle + banana.turn) for banana in hand]
+    low = np.min([outline.min(axis=0) for outline in outlines], axis=0)
+    high = np.max([outline.max(axis=0) for outline in outlines], axis=0)
+    scale = side / float((high - low).max())
+    stem = np.asarray(centre) - scale * (low + high) / 2
+    x0, y0 = (math.floor(value) - _MARGIN for value in stem + scale * low)
+    x1, y1 = (math.ceil(value) + _MARGIN for value in stem + scale * high)
+    width, height = x1 - x0, y1 - y0
+    xs = x0 + (np.arange(width * _SUPERSAMPLE) + 0.5) / _SUPERSAMPLE - stem[0]
+    ys = y0 + (np.arange(height * _SUPERSAMPLE) + 0.5) / _SUPERSAMPLE - stem[1]
+    px, py = np.meshgrid((xs / scale).astype(np.float32), (ys / scale).astype(np.float32))
+    colour = np.zeros((*px.shape, 3), np.float32)  # premultiplied by alpha
+    alpha = np.zeros((*px.shape, 1), np.float32)
+    for banana in hand:
+        over, cover = _shade(banana, px, py, angle + banana.turn, scale)
+        colour = over * cover + colour * (1 - cover)
+        alpha = cover + alpha * (1 - cover)
+    blocks = (height, _SUPERSAMPLE, width, _SUPERSAMPLE, -1)
+    colour = colour.reshape(blocks).mean(axis=(1, 3))
+    alpha = alpha.reshape(blocks).mean(axis=(1, 3))
+    rgb = colour / np.maximum(alpha, 1e-6)
+    rgba = np.concatenate([rgb, alpha], axis=-1)
+    return Sprite(np.rint(np.clip(rgba, 0, 1) * 255).astype(np.uint8), x0, y0)
+
+
+def _shape_tables(banana: Banana) -> tuple[FloatArray, FloatArray]:
+    """Half-width and spine radius at ``_TABLE`` even steps of t."""
+    t = np.linspace(0, 1, _TABLE)
+    # A longer stem pushes everything else towards the tip.
+    profile_t = [1 - (1 - knot) * banana.stem_length if knot > 0.7 else knot for knot in _PROFILE_T]
+    width = np.interp(t, profile_t, _PROFILE_W)
+    kernel = np.hanning(25)
+    width = np.convolve(np.pad(width, 12, mode="edge"), kernel / kernel.sum(), mode="valid")
+    length = 2 * banana.half_angle
+    width = width * banana.thickness * length
+    bend = np.clip((t - 0.72) / 0.28, 0, 1) ** 2
+    spine = 1 + banana.flick * length * bend + banana.bulge * width.max() * np.sin(np.pi * t)
+    return width.astype(np.float32), spine.astype(np.float32)
+
+
+def _frame(banana: Banana) -> tuple[float, float]:
+    """The stem's end relative to the arc's centre."""
+    _, spine = _shape_tables(banana)
+    return float(spine[-1]) * math.cos(banana.half_angle), float(spine[-1]) * math.sin(banana.half_angle)
+
+
+def _outline(banana: Banana, angle: float) -> npt.NDArray[np.float64]:
+    """Points [2·_TABLE, 2] of the outline, in arc radii relative to the stem's end."""
+    width, spine = _shape_tables(banana)
+    theta = np.linspace(-banana.half_angle, banana.half_angle, _TABLE)
+    radius = np.concatenate([spine - width, spine + width]).astype(np.float64)
+    theta = np.concatenate([theta, theta])
+    stem_x, stem_y = _frame(banana)
+    x, y = radius * np.cos(theta) - stem_x, radius * np.sin(theta) - stem_y
+    cos, sin = math.cos(angle), math.sin(angle)
+    return np.stack([cos * x - sin * y, sin * x + cos * y], axis=-1)
+
+
+def _shade(banana: Banana, px: FloatArray, py: FloatArray, angle: float, scale: float) -> tuple[FloatArray, FloatArray]:
+    """Colour [h, w, 3] and coverage [h, w, 1], both in 0–1, at points in arc radii relative to the stem's end."""
+    width_table, spine_table = _shape_tables(banana)
+    stem_x, stem_y = _frame(banana)
+    cos, sin = math.cos(angle), math.sin(angle)
+    x, y = cos * px + sin * py + stem_x, -sin * px + cos * py + stem_y
+    radius, theta = np.hypot(x, y), np.arctan2(y, x)
+    t: FloatArray = np.clip((theta + banana.half_angle) / (2 * banana.half_angle), 0, 1).astype(np.float32)
+    index = np.rint(t * (_TABLE - 1)).astype(np.intp)
+    half_width, across = width_table[index], radius - spine_table[index]
+    beyond_end = (np.abs(theta) - banana.half_angle) * radius
+    distance = np.maximum(np.abs(across) - half_width, beyond_end) * scale  # pixels, negative inside
+    cover = np.clip(0.5 - distance * _SUPERSAMPLE, 0, 1)
+    u: FloatArray = np.clip(across / half_width, -1, 1).astype(np.float32)
+
+    tone = _light(banana, u, theta + np.float32(angle))
+    colour = _ramp(tone, banana)
+    colour *= _texture(banana.texture_seed, t, u)[..., None]
+    # Green creeps in from both ends, further from the stem's.
+    green = banana.green * np.maximum(smooth_step(0.7, 0.98, t), 0.8 * smooth_step(0.22, 0.0, t))
+    colour = blend(colour, rgb(banana.end_green) * (0.45 + 0.75 * tone[..., None]), green)
+    for speck_t, speck_u, size, darkness in banana.specks:
+        along, wide = (t - speck_t) / size, (u - speck_u) * banana.thickness / size
+        colour = blend(colour, rgb((0.33, 0.2, 0.08)), darkness * np.exp(-(along**2) * 0.5 - wide**2))
+    if banana.sticker is not None:
+        colour = _stick(banana.sticker, banana.thickness, colour, t, u)
+    brown = np.maximum(smooth_step(0.045, 0.015, t), smooth_step(0.955, 0.985, t)) * banana.tip
+    colour = blend(colour, rgb(banana.end_brown) * (0.6 + 0.5 * tone[..., None]), brown)
+    if banana.outline:
+        rim = banana.outline * np.clip(distance / banana.outline_width + 1.5, 0, 1)
+        colour = blend(colour, rgb((0.1, 0.07, 0.02)), rim)
+    return np.clip(colour, 0, 1).astype(np.float32), cover[..., None].astype(np.float32)
+
+
+def _light(banana: Banana, u: FloatArray, outward: FloatArray) -> FloatArray:
+    """Brightness 0–1 of a ridged cylinder; ``outward`` is the direction across the body in the picture."""
+    slope = np.arcsin(u)
+    # A banana has five sides, of which three or four are seen: ridges between them at these slopes.
+    edges = np.array([-1.6, -0.62, 0.22, 0.98, 1.6], np.float32)
+    side = np.clip(np.searchsorted(edges, slope) - 1, 0, len(edges) - 2)
+    flat = ((edges[:-1] + edges[1:]) / 2)[side]
+    slope = slope * (1 - banana.facets * 0.8) + flat * banana.facets * 0.8
+    lx, ly = math.cos(banana.light_angle), math.sin(banana.light_angle)
+    flatness, height = math.cos(banana.light_height), math.sin(banana.light_height)
+    toward = lx * np.cos(outward) + ly * np.sin(outward)
+    diffuse = np.clip(np.sin(slope) * toward * flatness + np.cos(slope) * height, 0, 1)
+    tone = banana.ambient + (1 - banana.ambient) * diffuse
+    tone *= 1 - 0.28 * u**4
+    ridges = np.exp(-(((np.arcsin(u)[..., None] - edges[1:-1]) / 0.07) ** 2)).sum(axis=-1)
+    shaded: FloatArray = (tone * (1 - banana.ridge * 0.5 * ridges)).astype(np.float32)
+    return shaded
+
+
+def _ramp(tone: FloatArray, banana: Banana) -> FloatArray:
+    """Colour of a brightness: shadow, body, shine."""
+    stops = (0.2, 0.72, 1.0)
+    colours = np.array([banana.shadow, banana.body, banana.shine])
+    channels = [np.interp(tone, stops, colours[:, channel]) for channel in range(3)]
+    return rgb(np.stack(channels, axis=-1))
+
+
+def _texture(seed: int, t: FloatArray, u: FloatArray) -> FloatArray:
+    """Faint streaks along the skin, about 1."""
+    grid = np.random.default_rng(seed).standard_normal((48, 16), dtype=np.float32)
+    streaks = (grid + np.roll(grid, 1, 0) + np.roll(grid, 2, 0) + np.roll(grid, 1, 1)) / 2
+    streak = streaks[(t * 47).astype(np.intp), ((u + 1) * 7.5).astype(np.intp)]
+    return np.asarray(1 + 0.022 * streak, np.float32)
+
+
+def _stick(
+    place: tuple[float, float], thickness: float, colour: FloatArray, t: FloatArray, u: FloatArray
+) -> FloatArray:
+    along, wide = (t - place[0]) / 0.045, (u - place[1]) * thickness / 0.05
+    radius = np.hypot(along, wide)
+    colour = blend(colour, rgb((0.95, 0.95, 0.92)), smooth_step(1.05, 0.95, radius))
+    return blend(colour, rgb((0.8, 0.12, 0.1)), smooth_step(0.8, 0.7, radius) * (np.abs(wide) > 0.25))

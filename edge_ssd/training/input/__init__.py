@@ -1,0 +1,1 @@
+"""Training input pipeline: decode, augment, crop, batch."""

@@ -1,0 +1,1 @@
+"""Detection loss: anchor targets, box and class losses, distillation."""

@@ -1,0 +1,1 @@
+"""The TinySSD Keras model and its layers."""

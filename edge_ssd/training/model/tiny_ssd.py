@@ -1,0 +1,217 @@
+"""TinySSD in Keras 3, part by part under the book's names (d2l, "Single Shot Multibox Detection").
+
+Pictures go in as pixels 0–255, NHWC; the scaling to what the layers want is a layer of the model. Feature maps
+keep NHWC order throughout, which makes a flattened head's order level, row, column, anchor: the anchor table's.
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from edge_ssd.errors import EdgeSSDError, ModelError
+from edge_ssd.files import atomic_path
+from edge_ssd.network import Convolution, DownSampling, Network
+from edge_ssd.training.model.normalization import FusedBatchNormalization
+
+__all__ = [
+    "TinySSD",
+    "base_net",
+    "bbox_predictor",
+    "cls_predictor",
+    "concat_preds",
+    "depthwise",
+    "down_sample_blk",
+    "flatten_pred",
+    "get_blk",
+    "load_tiny_ssd",
+    "save_tiny_ssd",
+]
+
+# Of the moving statistics. Keras's 0.99 needs hundreds of steps to forget the start; a small data set has not so many.
+_NORM_MOMENTUM = 0.9
+
+
+def cls_predictor(num_anchors: int, num_classes: int, kernel_size: int = 3, **options: Any) -> layers.Layer:
+    """Class head of one level: [B, H, W, C] → [B, H, W, num_anchors · (num_classes + 1)] logits."""
+    return layers.Conv2D(num_anchors * (num_classes + 1), kernel_size, padding="same", **options)
+
+
+def bbox_predictor(num_anchors: int, kernel_size: int = 3, **options: Any) -> layers.Layer:
+    """Box head of one level: [B, H, W, C] → [B, H, W, num_anchors · 4] offsets."""
+    return layers.Conv2D(num_anchors * 4, kernel_size, padding="same", **options)
+
+
+def flatten_pred(pred: Any) -> Any:
+    """[B, H, W, C] → [B, H·W·C], channels fastest, as the anchors are ordered."""
+    return ops.reshape(pred, (ops.shape(pred)[0], -1))
+
+
+def concat_preds(preds: Sequence[Any]) -> Any:
+    """Join the heads of all levels into one [B, total] tensor."""
+    return ops.concatenate([flatten_pred(pred) for pred in preds], axis=1)
+
+
+def down_sample_blk(
+    num_channels: int,
+    convolutions: Sequence[Convolution] = ("plain", "plain"),
+    down_sampling: DownSampling = "pool",
+    **options: Any,
+) -> keras.Sequential:
+    """Halve the map: 3×3 convolutions with batch normalisation and ReLU, then 2×2 max pooling.
+
+    With ``down_sampling`` "stride" the first convolution halves it, and there is no pooling.
+    """
+    block: list[layers.Layer] = []
+    for i, convolution in enumerate(convolutions):
+        strides = 2 if down_sampling == "stride" and i == 0 else 1
+        if convolution == "separable":
+            block += depthwise(strides, f"_{i}")
+            block.append(layers.Conv2D(num_channels, kernel_size=1, name=f"conv_{i}"))
+        else:
+            block.append(layers.Conv2D(num_channels, 3, strides, padding="same", name=f"conv_{i}"))
+        block += [FusedBatchNormalization(momentum=_NORM_MOMENTUM, name=f"norm_{i}"), layers.ReLU(name=f"relu_{i}")]
+    if down_sampling == "pool":
+        block.append(layers.MaxPool2D(pool_size=2, strides=2, name="pool"))
+    return keras.Sequential(block, **options)
+
+
+def depthwise(strides: int = 1, suffix: str = "") -> list[layers.Layer]:
+    """The first part of a separable convolution: a 3×3 one of each channel by itself, with its own normalisation.
+
+    It computes in float32 whatever the rest does: TensorFlow's gradient of it is eight times slower in bfloat16 on a
+    processor, where it strides, and no faster where it does not.
+    """
+    return [
+        layers.DepthwiseConv2D(3, strides, padding="same", use_bias=False, dtype="float32", name=f"depthwise{suffix}"),
+        FusedBatchNormalization(momentum=_NORM_MOMENTUM, name=f"depthwise_norm{suffix}"),
+        layers.ReLU(name=f"depthwise_relu{suffix}"),
+    ]
+
+
+def base_net(
+    channels: Sequence[int] = (16, 32, 64),
+    convolution: Convolution = "plain",
+    down_sampling: DownSampling = "pool",
+    block_convolutions: int = 2,
+    **options: Any,
+) -> keras.Sequential:
+    """The first feature map: one down-sampling block per entry of ``channels``."""
+    blocks = []
+    for i, count in enumerate(channels):
+        first: Convolution = convolution if i else "plain"  # three channels by themselves have little to say
+        kinds = (first, *[convolution] * (block_convolutions - 1))
+        blocks.append(down_sample_blk(count, kinds, down_sampling, name=f"block_{i}"))
+    return keras.Sequential(blocks, **options)
+
+
+def get_blk(i: int, network: Network) -> layers.Layer:
+    """Block ``i`` of the pyramid: the base net, then down-sampling blocks, then a global max pool."""
+    if i == 0:
+        return base_net(
+            network.base_channels,
+            network.convolution,
+            network.down_sampling,
+            network.block_convolutions,
+            name="base_net",
+        )
+    if i == len(network.levels) - 1:
+        return layers.GlobalMaxPool2D(keepdims=True, name="global_max_pool")
+    kinds = [network.convolution] * network.block_convolutions
+    return down_sample_blk(network.block_channels[i - 1], kinds, network.down_sampling, name=f"down_sample_{i}")
+
+
+@keras.saving.register_keras_serializable(package="edge_ssd")
+class TinySSD(keras.Model):
+    """The detector that a :class:`~edge_ssd.network.Network` describes.
+
+    Calling it on pictures [B, H, W, 3] (pixels 0–255, any numeric dtype) returns class logits [B, A, q+1] and
+    offsets [B, A, 4], both float32.
+    """
+
+    def __init__(self, network: Network, **options: Any) -> None:
+        super().__init__(**options)
+        self.network = network
+        self.scaling = layers.Rescaling(network.input.scale, network.input.offset, name="scaling")
+        self.blocks = [get_blk(i, network) for i in range(len(network.levels))]
+        # What a level's two heads share: nothing, or the 3×3 part of separable convolutions.
+        separable = network.head == "separable"
+        levels = range(len(network.levels))
+        self.head_stems = [keras.Sequential(depthwise(), name=f"head_{i}") for i in levels] if separable else []
+        size = 1 if separable else 3
+        self.cls_predictors = [
+            cls_predictor(level.anchors_per_cell, network.num_classes, size, name=f"classes_{i}")
+            for i, level in enumerate(network.levels)
+        ]
+        self.bbox_predictors = [
+            bbox_predictor(level.anchors_per_cell, size, name=f"boxes_{i}") for i, level in enumerate(network.levels)
+        ]
+        # Built at once, so that a model has its weights as soon as it exists, loaded or new.
+        self(np.zeros((1, *network.input.size, 3), np.float32))
+
+    def head_maps(self, pictures: Any, training: bool = False) -> tuple[list[Any], list[Any]]:
+        """Class maps [B, h, w, a·(q+1)] and box maps [B, h, w, 4a], float32, one of each per level."""
+        features = self.scaling(pictures)
+        class_maps, box_maps = [], []
+        stems = self.head_stems or [None] * len(self.blocks)
+        for block, stem, classes, boxes in zip(
+            self.blocks, stems, self.cls_predictors, self.bbox_predictors, strict=True
+        ):
+            features = block(features, training=training)
+            seen = features if stem is None else stem(features, training=training)
+            class_maps.append(ops.cast(classes(seen), "float32"))
+            box_maps.append(ops.cast(boxes(seen), "float32"))
+        return class_maps, box_maps
+
+    def call(self, pictures: Any, training: bool = False) -> tuple[Any, Any]:
+        class_maps, box_maps = self.head_maps(pictures, training=training)
+        anchors, classes = self.network.num_anchors, self.network.num_classes
+        class_logits = ops.reshape(concat_preds(class_maps), (-1, anchors, classes + 1))
+        return class_logits, ops.reshape(concat_preds(box_maps), (-1, anchors, 4))
+
+    def get_config(self) -> dict[str, Any]:
+        return {"network": self.network.to_dict(), "name": self.name}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: object = None) -> TinySSD:
+        return cls(Network.from_dict(config["network"]), name=config.get("name"))
+
+
+def save_tiny_ssd(model: TinySSD, path: str | os.PathLike[str]) -> None:
+    """Write ``path`` (a ``.keras`` file) whole or not at all."""
+    with atomic_path(path) as temporary:
+        model.save(temporary)
+
+
+def load_tiny_ssd(path: str | os.PathLike[str]) -> TinySSD:
+    """Read a ``.keras`` file that :func:`save_tiny_ssd` wrote, in float32 whatever it was trained in.
+
+    Raises :class:`ModelError` for a missing, damaged or foreign file, and for weights that are not finite.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ModelError(f"{path}: no such file; expected a .keras model that 'edge-ssd train' wrote")
+    if not zipfile.is_zipfile(path):
+        raise ModelError(f"{path}: not a .keras file (or cut short); expected a model that 'edge-ssd train' wrote")
+    if path.suffix != ".keras":
+        raise ModelError(f"{path}: the name of a Keras model must end in .keras")
+    try:
+        model = keras.saving.load_model(path, compile=False)
+    except EdgeSSDError as error:
+        raise ModelError(f"{path}: {error}; expected a model that 'edge-ssd train' wrote") from None
+    except Exception as error:  # Keras raises many kinds for a damaged or foreign file; none is of use to the caller.
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise ModelError(f"{path}: Keras cannot load it: {reason[0][:200]}") from error
+    if not isinstance(model, TinySSD):
+        raise ModelError(f"{path}: holds a {type(model).__name__}, not a TinySSD that 'edge-ssd train' wrote")
+    for weight in model.weights:
+        if not np.isfinite(weight.numpy()).all():
+            raise ModelError(f"{path}: the weights {weight.path} are not finite; the training diverged")
+    return model
