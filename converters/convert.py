@@ -25,6 +25,7 @@ from converters.quantization.mixed import KeepType
 from converters.quantization.output_ranges import equalize_box_scales
 from converters.quantization.quantize import Scheme, needs_calibration, quantize
 from converters.tflite.operators import Graph, read_graph
+from edge_ssd.console.progress import Progress
 from edge_ssd.data.dataset import Dataset
 from edge_ssd.data.load import available_splits
 from edge_ssd.errors import BundleError, SettingError
@@ -35,7 +36,6 @@ from edge_ssd.evaluation.splits import load_eval_split, subsample_evenly, traini
 from edge_ssd.evaluation.tflite_predictor import TFLitePredictor
 from edge_ssd.files import atomic_path, check_writable
 from edge_ssd.network import InputSpec
-from edge_ssd.progress import Progress
 from edge_ssd.runtime.bundle import Defaults, read_bundle
 from edge_ssd.runtime.detector import Detector
 from edge_ssd.runtime.preprocess import preprocess, read_image

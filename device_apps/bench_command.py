@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     """Measure and print; returns 0."""
     from device_apps.bench import Case, enlarged, fresh_starts, reservations, time_cases
     from device_apps.machine import cores, describe_machine
-    from edge_ssd.progress import Progress
+    from edge_ssd.console.progress import Progress
     from edge_ssd.runtime.detector import Detector
     from edge_ssd.runtime.models import default_model, find_model
     from edge_ssd.runtime.preprocess import read_image

@@ -1,16 +1,18 @@
-"""The one command, ``edge-ssd``: a table of subcommands, of which only the one that is asked for is loaded.
+"""The command ``edge-ssd``: a table of subcommands, each imported only when it is called.
 
 A command is a module with two functions::
 
     def add_arguments(parser: argparse.ArgumentParser) -> None    # description, options, examples
     def run(args: argparse.Namespace) -> int                      # the exit status
 
-and, where options may come from elsewhere than the command line (a file), a third::
+and, where options may also come from a file, a third::
 
-    def expand(parser: argparse.ArgumentParser, options: Sequence[str]) -> list[str]    # the whole of them
+    def expand(parser: argparse.ArgumentParser, options: Sequence[str]) -> list[str]    # all options
 
-Exit statuses: 0 done, 1 the command's own "no" (a budget passed), 2 bad input or bad usage, 130 interrupted,
-141 the reader of the output went away.
+``--debug``, ``--verbose`` and ``--quiet`` are options of every command and may also stand before its name.
+
+Exit statuses: 0 success, 1 a check failed (an exceeded budget), 2 invalid input or usage, 130 interrupted,
+141 the reader of the output closed the pipe.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple, NoReturn
 
+from edge_ssd.console.logs import log_to_stderr, verbosity_level
 from edge_ssd.errors import EdgeSSDError
 from edge_ssd.version import __version__
 
@@ -89,6 +92,9 @@ _REMEDIES = {
     errno.EROFS: "name another place",
 }
 
+_VERBOSE = frozenset({"-v", "--verbose"})
+_QUIET = frozenset({"-q", "--quiet"})
+
 _INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 _BROKEN_PIPE = 141  # 128 + SIGPIPE
 
@@ -112,18 +118,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     own = list(itertools.takewhile(lambda argument: argument.startswith("-"), arguments))
-    # --debug works on both sides of the command's name; it must be known before the command is imported.
+    # These work on both sides of the command's name, and are needed before the command is imported.
     debug = "--debug" in arguments
+    verbose = not _VERBOSE.isdisjoint(arguments)
+    quiet = not _QUIET.isdisjoint(arguments)
     try:
-        status = _run(own, arguments[len(own) :])
+        with log_to_stderr(verbosity_level(verbose, quiet)):
+            status = _run(own, arguments[len(own) :])
         sys.stdout.flush()
     except SystemExit as stop:  # argparse, after --help, --version or bad usage
         return stop.code if isinstance(stop.code, int) else 0
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
-        # The reader of the output went away, as `| head` does: no error. What is still buffered goes nowhere, or
-        # Python would complain about it at exit.
+        # The reader closed the pipe, as `| head` does: not an error. Discard what is still buffered, or Python
+        # would complain about it at exit.
         nothing = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nothing, sys.stdout.fileno())
         os.close(nothing)
@@ -163,8 +172,15 @@ def command_parser(name: str) -> argparse.ArgumentParser:
     """The parser of one command of :data:`COMMANDS`; loads that command's module."""
     parser = _Parser(prog=f"{PROGRAM} {name}")
     importlib.import_module(COMMANDS[name].module).add_arguments(parser)
-    parser.add_argument("--debug", action="store_true", help="on an error, show where it was raised")
+    _add_common_options(parser)
     return parser
+
+
+def _add_common_options(parser: argparse.ArgumentParser) -> None:
+    verbosity = parser.add_mutually_exclusive_group()
+    verbosity.add_argument("-v", "--verbose", action="store_true", help="also log details")
+    verbosity.add_argument("-q", "--quiet", action="store_true", help="log only warnings and errors, show no progress")
+    parser.add_argument("--debug", action="store_true", help="on an error, show its traceback")
 
 
 def _top_parser() -> argparse.ArgumentParser:
@@ -172,12 +188,12 @@ def _top_parser() -> argparse.ArgumentParser:
     table = "\n".join(f"  {name:{width}}  {command.help}" for name, command in COMMANDS.items())
     parser = _Parser(
         prog=PROGRAM,
-        usage=f"{PROGRAM} [--help] [--version] [--debug] COMMAND ...",
+        usage=f"{PROGRAM} [--help] [--version] [--verbose | --quiet] [--debug] COMMAND ...",
         description="From labelled pictures to a detector that runs on a Raspberry Pi.",
         epilog=f"commands:\n{table}\n\n'{PROGRAM} COMMAND --help' describes one command, with examples.",
     )
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
-    parser.add_argument("--debug", action="store_true", help="on an error, show where it was raised")
+    _add_common_options(parser)
     return parser
 
 

@@ -1,4 +1,4 @@
-"""edge_ssd.progress: one line that is redrawn on a terminal, a line now and then elsewhere."""
+"""edge_ssd.console.progress: one line that is redrawn on a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from edge_ssd.progress import Progress, format_seconds
+from edge_ssd.console.progress import Progress, format_seconds
 
 
 class Terminal(io.StringIO):

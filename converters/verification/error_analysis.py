@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from converters.quantization.output_ranges import candidate_anchors, min_logit
+from edge_ssd.console.progress import Progress
 from edge_ssd.data.dataset import Dataset
 from edge_ssd.evaluation.average_precision import Predictions
 from edge_ssd.evaluation.bootstrap import Interval, paired_bootstrap_ci
@@ -26,7 +27,6 @@ from edge_ssd.evaluation.evaluate import Heads, HeadsFunction, decode
 from edge_ssd.evaluation.matching import match_pictures, weighted_ap
 from edge_ssd.evaluation.splits import subsample_evenly
 from edge_ssd.network import Network
-from edge_ssd.progress import Progress
 from edge_ssd.runtime.postprocess import Head, Postprocess
 from edge_ssd.runtime.preprocess import ResizeTransform, preprocess, read_image
 

@@ -20,6 +20,7 @@ from converters.verification.agreement import Agreement, agreement, detection_di
 from converters.verification.error_analysis import Diagnosis, diagnose
 from converters.verification.latency import Latency, interleaved_latency
 from converters.verification.report_curves import CURVE_IOUS, curve
+from edge_ssd.console.progress import Progress
 from edge_ssd.data.dataset import Dataset
 from edge_ssd.errors import BundleError
 from edge_ssd.evaluation.average_precision import AveragePrecision
@@ -28,7 +29,6 @@ from edge_ssd.evaluation.evaluate import Evaluation, evaluate
 from edge_ssd.evaluation.keras_predictor import KERAS_BATCH_SIZE, KerasPredictor
 from edge_ssd.evaluation.matching import ClassMatches, match_pictures
 from edge_ssd.evaluation.tflite_predictor import TFLitePredictor
-from edge_ssd.progress import Progress
 from edge_ssd.runtime.bundle import Bundle
 from edge_ssd.runtime.preprocess import preprocess, read_image
 

@@ -58,10 +58,10 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> arg
 
 def run(args: argparse.Namespace) -> int:
     """Returns 0."""
+    from edge_ssd.console.progress import Progress
     from edge_ssd.data.inspection.report import survey
     from edge_ssd.data.inspection.summary import format_summary
     from edge_ssd.data.load import open_dataset
-    from edge_ssd.progress import Progress
     from edge_ssd.runtime.network_file import read_network
 
     for path in (args.sheet, args.histogram):

@@ -68,8 +68,8 @@ def _add_make(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
 
 def _fetch(args: argparse.Namespace) -> int:
+    from edge_ssd.console.progress import Progress
     from edge_ssd.data.download.bananas import fetch_bananas
-    from edge_ssd.progress import Progress
 
     with Progress("fetching bananas", "bytes") as progress:
         fetched = fetch_bananas(args.to, progress=progress)
@@ -78,8 +78,8 @@ def _fetch(args: argparse.Namespace) -> int:
 
 
 def _make(args: argparse.Namespace) -> int:
+    from edge_ssd.console.progress import Progress
     from edge_ssd.data.synthetic.generate import make_synthetic
-    from edge_ssd.progress import Progress
 
     with Progress("drawing", "pictures") as progress:
         made = make_synthetic(args.to, args.train, args.val, args.seed, args.size, progress)

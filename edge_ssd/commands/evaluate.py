@@ -36,10 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from edge_ssd.console.progress import Progress
     from edge_ssd.data.dataset import problem_lines
     from edge_ssd.evaluation.evaluate import evaluate
     from edge_ssd.evaluation.splits import load_eval_split
-    from edge_ssd.progress import Progress
 
     if args.model.suffix == ".keras":
         from edge_ssd.training.tensorflow_logs import quiet_tensorflow

@@ -108,8 +108,8 @@ def run(args: argparse.Namespace) -> int:
 
     workers = quiet_tensorflow(lambda: _workers(args.strategy))
     assert workers is not None
+    from edge_ssd.console.progress import format_seconds
     from edge_ssd.data.dataset import problem_lines
-    from edge_ssd.progress import format_seconds
     from edge_ssd.training.history import HistoryRow
     from edge_ssd.training.run import RunConfig, load_run, train
 

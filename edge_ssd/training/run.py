@@ -18,13 +18,13 @@ from typing import Any
 
 import tensorflow as tf
 
+from edge_ssd.console.progress import Progress
 from edge_ssd.data.dataset import Dataset
 from edge_ssd.data.source import DataSource
 from edge_ssd.errors import DataError, ImageError, ModelError
 from edge_ssd.evaluation.keras_predictor import KerasPredictor
 from edge_ssd.files import atomic_path, check_writable
 from edge_ssd.network import Network
-from edge_ssd.progress import Progress
 from edge_ssd.training.history import (
     HistoryRow,
     best_row,

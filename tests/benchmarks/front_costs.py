@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from converters.tflite.operators import read_graph
 from device_apps.bench import Case, enlarged, fresh_starts, time_cases
-from edge_ssd.progress import Progress
+from edge_ssd.console.progress import Progress
 from edge_ssd.runtime.bundle import read_bundle
 from edge_ssd.runtime.detector import Detector
 

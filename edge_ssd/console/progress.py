@@ -1,7 +1,8 @@
-"""One line of progress on standard error, with the time left; a line every ten seconds where nobody watches."""
+"""Progress bar on standard error with the remaining time; without a terminal, a line every ten seconds."""
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Callable
@@ -16,17 +17,17 @@ _BAR_CELLS = 24
 
 
 class Progress:
-    """Shows how far a piece of work is: ``progress(done, total)`` at every step, as often as you like.
+    """Progress bar: call ``progress(done, total)`` at every step; drawing is rate-limited.
 
-    On a terminal one line is redrawn at most ten times a second; elsewhere (a log, a pipe) a line is written about
-    every ten seconds, so that short work leaves no trace. Use it as a context manager: the line is ended whether
-    or not the work succeeds.
+    On a terminal one line is redrawn at most ten times a second. Elsewhere (a log file, a pipe) a line is written
+    every ten seconds, so that short work writes nothing. Nothing is shown while the logger ``edge_ssd`` is set to
+    WARNING or higher, as ``--quiet`` does. Use it as a context manager, which ends the line also after an exception.
 
     Args:
-        label: what is being done ("drawing").
-        unit: what is counted ("pictures"); "bytes" are shown as MB.
+        label: the activity ("drawing").
+        unit: what is counted ("images"); "bytes" are shown as MB.
         stream: default standard error.
-        clock: seconds, increasing.
+        clock: monotonic time in seconds.
     """
 
     def __init__(
@@ -45,9 +46,12 @@ class Progress:
         self._first_done: int | None = None
         self._state: tuple[int, int | None] | None = None
         self._width = 0
+        self._quiet = logging.getLogger("edge_ssd").level > logging.INFO
 
     def __call__(self, done: int, total: int | None) -> None:
         """Report that ``done`` of ``total`` (None: unknown) units are done."""
+        if self._quiet:
+            return
         now = self._clock()
         if self._first_done is None:
             # Work that is resumed does not start at 0: speed counts what this run did.

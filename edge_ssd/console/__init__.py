@@ -1,0 +1,1 @@
+"""What every command shares on the terminal: log lines, the progress bar, tables and JSON."""

@@ -1,0 +1,51 @@
+"""Log lines on standard error while a command runs."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+from collections.abc import Iterator
+
+__all__ = ["log_to_stderr", "verbosity_level"]
+
+PACKAGES = ("edge_ssd", "converters", "device_apps")
+"""The loggers that a command shows. The root logger and those of other libraries are left alone."""
+
+
+class _Formatter(logging.Formatter):
+    """``edge-ssd: message`` for information, with the level before the message for everything else."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
+        origin = f"[{record.name}] " if record.levelno <= logging.DEBUG else ""
+        return f"edge-ssd: {level}{origin}{super().format(record)}"
+
+
+def verbosity_level(verbose: bool, quiet: bool) -> int:
+    """Return the logging level for ``--verbose`` (DEBUG), ``--quiet`` (WARNING) or neither (INFO)."""
+    if verbose:
+        return logging.DEBUG
+    return logging.WARNING if quiet else logging.INFO
+
+
+@contextlib.contextmanager
+def log_to_stderr(level: int) -> Iterator[None]:
+    """Write the log messages of this project's packages to standard error while the context is entered.
+
+    Args:
+        level: the lowest level that is written, such as ``logging.INFO``.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Formatter())
+    loggers = [logging.getLogger(name) for name in PACKAGES]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.setLevel(level)
+    try:
+        yield
+    finally:
+        for logger, old in zip(loggers, before, strict=True):
+            logger.removeHandler(handler)
+            logger.setLevel(old)
