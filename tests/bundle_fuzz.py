@@ -41,7 +41,7 @@ def archive(content: dict[str, bytes], start: bytes = b"", method: int = zipfile
 def unpacked_selftest() -> dict[str, bytes]:
     image = np.random.default_rng(0).integers(0, 256, (32, 32, 3)).astype(np.uint8)
     arrays = {
-        "delta_encode": delta_encode(image),
+        "image_differences": delta_encode(image),
         "xyxy": np.array([[10, 20, 30, 40]], np.float32),
         "confidence": np.array([0.75], np.float32),
         "class_id": np.array([0], np.int64),

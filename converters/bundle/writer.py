@@ -106,7 +106,7 @@ def _calibration(calibration: Calibration | None) -> dict[str, Any] | None:
 
 def _selftest(selftest: SelfTest) -> bytes:
     arrays = {
-        "delta_encode": delta_encode(selftest.image.astype("|u1")),
+        "image_differences": delta_encode(selftest.image.astype("|u1")),
         "xyxy": selftest.xyxy.astype("<f4"),
         "confidence": selftest.confidence.astype("<f4"),
         "class_id": selftest.class_id.astype("<i8"),

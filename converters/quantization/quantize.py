@@ -102,7 +102,7 @@ def quantize(
 
 def _environment(folder: str) -> dict[str, str]:
     # The packages may be used from a checkout, from any folder: the child must find the same ones.
-    packages = os.fspath(Path(__file__).resolve().parent.parent)
+    packages = os.fspath(Path(__file__).resolve().parents[2])
     inherited = os.environ.get("PYTHONPATH")
     return {
         **os.environ,

@@ -137,7 +137,7 @@ class Verification:
                 "threads": self.latency.threads,
             },
             "pictures": [
-                {"picture": samples[i].path.name, "detection_differences": round(self.disagreements[i], 6)}
+                {"picture": samples[i].path.name, "disagreement": round(self.disagreements[i], 6)}
                 for i in self.worst()
             ],
             "curves": self._curves(),

@@ -1,7 +1,7 @@
 """The self-test in a bundle: a picture, and what the converter's machine found in it.
 
 It is the entry ``selftest.npz``, a ZIP of arrays that ``numpy.load`` reads too; its entries may be deflated. The
-picture is ``image`` as it is, or, as the converter writes it, ``delta_encode``: photographs hardly deflate, but
+picture is ``image`` as it is, or, as the converter writes it, ``image_differences``: photographs hardly deflate, but
 the differences of neighbours do. uint8 [3, height, width], planes R − G, G and B − G, of each row what it adds to the
 row above, all modulo 256: half of the size, and back bit for bit.
 """
@@ -93,7 +93,7 @@ def read_selftest(data: bytes, network: Network) -> SelfTest:
 def _read_image(entries: Mapping[str, bytes], height: int, width: int) -> npt.NDArray[np.uint8]:
     if "image_differences.npy" in entries:
         data = entries["image_differences.npy"]
-        return image_from_differences(read_array(data, "delta_encode", "|u1", (3, height, width)))
+        return image_from_differences(read_array(data, "image_differences", "|u1", (3, height, width)))
     if "image.npy" in entries:
         return read_array(entries["image.npy"], "image", "|u1", (height, width, 3))
     raise BundleError("lacks image_differences or image")
