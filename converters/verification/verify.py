@@ -137,8 +137,7 @@ class Verification:
                 "threads": self.latency.threads,
             },
             "pictures": [
-                {"picture": samples[i].path.name, "disagreement": round(self.disagreements[i], 6)}
-                for i in self.worst()
+                {"picture": samples[i].path.name, "disagreement": round(self.disagreements[i], 6)} for i in self.worst()
             ],
             "curves": self._curves(),
             "diagnosis": None if self.diagnosis is None else self.diagnosis.to_dict(),
