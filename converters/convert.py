@@ -203,7 +203,7 @@ def convert_model(
         warnings=warnings,
         float_precision=before,
         quantized_precision=after,
-        self_test_detections=len(content.selftest.xyxy),
+        self_test_detections=len(content.selftest.detections),
         seconds=time.perf_counter() - start,
     )
 

@@ -24,9 +24,9 @@ def bundle_facts(bundle: Bundle) -> dict[str, Any]:
         "bytes": bundle.path.stat().st_size,
         **bundle.metadata,
         "embedded_selftest": {
-            "objects": len(selftest.xyxy),
+            "objects": len(selftest.detections),
             "score_threshold": selftest.score_threshold,
-            "labels": [bundle.labels[i] for i in selftest.class_id.tolist()],
+            "labels": selftest.detections.names,
         },
         **_graph_facts(read_graph(bundle.flatbuffer)),
     }

@@ -35,8 +35,7 @@ def draw(image: Image, detections: Detections) -> Image:
     height, width = image.shape[:2]
     line = max(1, round(min(height, width) / 240))
     text_size = max(11, round(min(height, width) / 32))
-    found = list(zip(detections, detections.class_id.tolist(), strict=True))
-    for (label, score, box), class_id in reversed(found):
+    for label, score, box, class_id in reversed(list(detections)):
         colour = colour_of(class_id)
         left, top, right, bottom = (round(value) for value in box)
         right, bottom = max(left, min(right, width - 1)), max(top, min(bottom, height - 1))

@@ -76,7 +76,7 @@ class TextLines(_Sink):
         name = f"{frame.name} #{frame.sequence}" if self._numbered else frame.name
         found = [
             f"{label} {score:.0%} ({', '.join(f'{value:.0f}' for value in box)})"
-            for label, score, box in result.detections
+            for label, score, box, _ in result.detections
         ]
         took = f"{result.milliseconds['detect']:5.1f} ms"
         _write_line(self._stream, f"{name}  {width}×{height}  {took}  {'; '.join(found) or 'nothing'}")

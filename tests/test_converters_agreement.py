@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from converters.verification.agreement import agreement, detection_differences
-from edge_ssd.evaluation.average_precision import Predictions
+from edge_ssd.runtime.detections import Detections
 
 
-def found(*rows) -> Predictions:
+def found(*rows) -> Detections:
     """Rows of (x0, y0, x1, y1, score, class id)."""
     table = np.array(rows, np.float32).reshape(-1, 6)
-    return Predictions(table[:, :4], table[:, 4], table[:, 5].astype(np.int64))
+    names = [f"class {row[5]}" for row in rows]
+    return Detections(table[:, :4], table[:, 4], table[:, 5].astype(np.int64), names, (100, 100))
 
 
 BOX = (0, 0, 10, 10, 0.9, 0)

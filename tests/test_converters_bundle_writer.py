@@ -16,15 +16,16 @@ from converters.bundle.writer import BundleContent, bundle_bytes
 from converters.quantization.calibration import Calibration
 from edge_ssd.network import tiny_ssd
 from edge_ssd.runtime.bundle import Defaults, SelfTest, read_bundle
+from edge_ssd.runtime.detections import Detections
 from edge_ssd.runtime.selftest import image_from_differences
 
 NETWORK = tiny_ssd(("Äpfel", "pear"), input_size=(64, 96), width=0.25)
 FLATBUFFER = b"\x1c\0\0\0TFL3" + bytes(range(256)) * 5
 SELFTEST = SelfTest(
     image=np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8),
-    xyxy=np.array([[1, 2, 30.5, 40]], np.float32),
-    confidence=np.array([0.75], np.float32),
-    class_id=np.array([1]),
+    detections=Detections(
+        np.array([[1, 2, 30.5, 40]], np.float32), np.array([0.75], np.float32), np.array([1]), ["pear"], (64, 96)
+    ),
     score_threshold=0.5,
 )
 CONTENT = BundleContent(
@@ -59,8 +60,10 @@ def test_the_runtime_reads_back_what_was_written(written: Path):
     assert bundle.metadata["kept_layers"] == {"classes_0": "float"}
     assert np.array_equal(bundle.anchors, NETWORK.anchors())
     selftest = bundle.selftest
-    for name in ("image", "xyxy", "confidence", "class_id"):
-        assert np.array_equal(getattr(selftest, name), getattr(SELFTEST, name))
+    assert np.array_equal(selftest.image, SELFTEST.image)
+    for name in ("xyxy", "confidence", "class_id"):
+        assert np.array_equal(getattr(selftest.detections, name), getattr(SELFTEST.detections, name))
+    assert (selftest.detections.names, selftest.detections.image_size) == (["pear"], (64, 96))
     assert selftest.score_threshold == 0.5
 
 

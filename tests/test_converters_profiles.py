@@ -32,9 +32,10 @@ from edge_ssd.boxes import box_iou, clip_boxes
 from edge_ssd.errors import BundleError
 from edge_ssd.network import Network, tiny_ssd
 from edge_ssd.runtime.bundle import Defaults, SelfTest, read_bundle
+from edge_ssd.runtime.detections import Detections
 from edge_ssd.runtime.detector import Detector
 from edge_ssd.runtime.interpreter import open_interpreter
-from edge_ssd.runtime.postprocess import Decoded, Postprocess
+from edge_ssd.runtime.postprocess import Postprocess
 from edge_ssd.runtime.preprocess import read_image
 
 pytest.importorskip("tensorflow")
@@ -313,7 +314,7 @@ def test_no_detection_is_no_error(tmp_path: Path) -> None:
 # The model, in the interpreter of this environment.
 
 
-def decoded(flatbuffer: bytes, network: Network, image: np.ndarray) -> Decoded:
+def decoded(flatbuffer: bytes, network: Network, image: np.ndarray) -> Detections:
     heads = open_interpreter(flatbuffer).invoke(image)
     levels = range(len(network.levels))
     return Postprocess(network)(
@@ -321,12 +322,13 @@ def decoded(flatbuffer: bytes, network: Network, image: np.ndarray) -> Decoded:
     )
 
 
-def outputs_of(model: bytes, image: np.ndarray, threads: int | None = None) -> Decoded:
+def outputs_of(model: bytes, image: np.ndarray, threads: int | None = None) -> Detections:
     """Those of 0.5 and more."""
     heads = open_interpreter(model, threads).invoke(image)
     boxes, classes, scores, count = (heads[f"output_{i}"].values[0] for i in (3, 2, 1, 0))
     sure = (scores >= 0.5) & (np.arange(len(scores)) < count)
-    return Decoded(boxes[sure][:, [1, 0, 3, 2]], scores[sure], classes[sure].astype(np.int64))
+    ids = classes[sure].astype(np.int64)
+    return Detections(boxes[sure][:, [1, 0, 3, 2]], scores[sure], ids, [str(i) for i in ids], (1, 1))
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 8])
@@ -334,9 +336,9 @@ def test_no_class_is_lost_with_any_number_of_threads(threads: int, chosen) -> No
     flatbuffer, network = chosen
     found = outputs_of(profile_model(flatbuffer, network, DEFAULTS), np.zeros((64, 96, 3), np.uint8), threads)
     expected = sorted(CHOSEN, key=lambda row: -row.score)
-    assert found.class_ids.tolist() == [row.class_id for row in expected]
-    np.testing.assert_allclose(found.scores, [row.score for row in expected], rtol=1e-5)
-    np.testing.assert_allclose(found.boxes, [row.box for row in expected], atol=1e-5)
+    assert found.class_id.tolist() == [row.class_id for row in expected]
+    np.testing.assert_allclose(found.confidence, [row.score for row in expected], rtol=1e-5)
+    np.testing.assert_allclose(found.xyxy, [row.box for row in expected], atol=1e-5)
 
 
 @pytest.mark.parametrize(("scheme", "classes"), [("int8", 1), ("int8", 5), ("int16x8", 3), ("float16", 2)])
@@ -357,12 +359,12 @@ def test_it_is_the_plain_networks_detections(scheme: str, classes: int) -> None:
     profile = profile_model(flatbuffer, network, DEFAULTS)
     for image in images:
         ours, theirs = decoded(flatbuffer, network, image), outputs_of(profile, image)
-        assert len(ours.scores) >= 5
-        assert len(theirs.scores) == len(ours.scores)
-        np.testing.assert_allclose(theirs.scores, ours.scores, rtol=1e-5)
+        assert len(ours.confidence) >= 5
+        assert len(theirs.confidence) == len(ours.confidence)
+        np.testing.assert_allclose(theirs.confidence, ours.confidence, rtol=1e-5)
         # The order of equal scores is the classes', then the anchors': compare as sets of rows.
         rows = [
-            np.array(sorted(map(tuple, np.column_stack([found.class_ids, found.boxes]).round(4).tolist())))
+            np.array(sorted(map(tuple, np.column_stack([found.class_id, found.xyxy]).round(4).tolist())))
             for found in (ours, theirs)
         ]
         np.testing.assert_allclose(rows[0], rows[1], atol=2e-4)
@@ -478,7 +480,9 @@ def test_a_model_that_detects_something_else_is_not_written(chosen, tmp_path: Pa
     black = np.zeros((64, 96, 3), np.uint8)
 
     def check(keep: slice, class_ids: np.ndarray) -> None:
-        selftest = SelfTest(black, boxes[keep], scores[keep], class_ids[keep], 0.5)
+        names = [network.labels[i] for i in class_ids[keep]]
+        detections = Detections(boxes[keep], scores[keep], class_ids[keep], names, (64, 96))
+        selftest = SelfTest(black, detections, 0.5)
         check_profile(model, BundleContent(**{**vars(content), "selftest": selftest}), tmp_path / "out.tflite")
 
     check(slice(None), ids)
@@ -520,7 +524,7 @@ def test_convert_writes_the_profile_that_was_asked_for(profile: str, tmp_path: P
     with zipfile.ZipFile(out) as archive:
         start = min(info.header_offset for info in archive.infolist())
     found = outputs_of(out.read_bytes()[:start], np.zeros((64, 64, 3), np.uint8))
-    np.testing.assert_allclose(found.boxes, [(0.2, 0.1, 0.6, 0.8)], atol=1e-5)
+    np.testing.assert_allclose(found.xyxy, [(0.2, 0.1, 0.6, 0.8)], atol=1e-5)
 
 
 def test_mediapipe_stretches_and_the_user_is_told() -> None:

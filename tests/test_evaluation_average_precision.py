@@ -11,7 +11,8 @@ import pytest
 
 from edge_ssd.data.dataset import Dataset, Sample
 from edge_ssd.errors import DataError
-from edge_ssd.evaluation.average_precision import Predictions, average_precision
+from edge_ssd.evaluation.average_precision import average_precision
+from edge_ssd.runtime.detections import Detections
 
 BOX = [10.0, 20.0, 50.0, 60.0]
 FAR = [100.0, 100.0, 140.0, 140.0]
@@ -25,9 +26,13 @@ def dataset(*pictures: tuple[list[list[float]], list[int]], labels: tuple[str, .
     return Dataset(Path("set"), labels, samples, "test")
 
 
-def found(boxes: list[list[float]], scores: list[float], class_ids: list[int]) -> Predictions:
-    return Predictions(
-        np.array(boxes, np.float32).reshape(-1, 4), np.array(scores, np.float32), np.array(class_ids, np.int64)
+def found(boxes: list[list[float]], scores: list[float], class_ids: list[int]) -> Detections:
+    return Detections(
+        np.array(boxes, np.float32).reshape(-1, 4),
+        np.array(scores, np.float32),
+        np.array(class_ids, np.int64),
+        [str(i) for i in class_ids],
+        (400, 400),
     )
 
 
@@ -89,22 +94,17 @@ def test_no_objects_at_all_is_an_error():
 
 
 def test_one_prediction_per_picture():
-    with pytest.raises(ValueError, match="1 pictures but 0 predictions"):
+    with pytest.raises(ValueError, match="1 images but 0 predictions"):
         average_precision(dataset(([BOX], [0])), [])
 
 
 @pytest.mark.parametrize(
-    "arrays",
-    [
-        (np.zeros((2, 4)), np.zeros(1), np.zeros(1, int)),
-        (np.zeros((1, 4)), np.zeros(1), np.zeros(2, int)),
-        (np.full((1, 4), np.nan), np.zeros(1), np.zeros(1, int)),
-        (np.zeros((1, 4)), np.full(1, np.inf), np.zeros(1, int)),
-    ],
+    "bad",
+    [found([[np.nan, 20, 50, 60]], [0.9], [0]), found([[10, 20, np.inf, 60]], [0.9], [0]), found([BOX], [np.inf], [0])],
 )
-def test_predictions_are_checked(arrays):
-    with pytest.raises(ValueError, match="predictions must be"):
-        Predictions(*arrays)
+def test_average_precision_rejects_predictions_that_are_not_finite(bad: Detections):
+    with pytest.raises(ValueError, match="predictions must be finite"):
+        average_precision(dataset(([BOX], [0])), [bad])
 
 
 def test_it_prints_nothing(capfd, caplog):
@@ -116,7 +116,7 @@ def test_it_prints_nothing(capfd, caplog):
 def test_the_argument_is_not_changed():
     prediction = found([BOX], [0.9], [0])
     average_precision(dataset(([BOX], [0])), [prediction])
-    assert prediction.boxes_xyxy.tolist() == [BOX]
+    assert prediction.xyxy.tolist() == [BOX]
 
 
 @pytest.mark.filterwarnings("ignore")  # pycocotools' own
@@ -130,7 +130,7 @@ def test_equals_pycocotools(seed: int):
     assert (result.ap, result.ap50, result.ap75) == pytest.approx((ap, ap50, ap75), abs=1e-6)
 
 
-def random_case(rng, pictures: int, labels: tuple[str, ...]) -> tuple[Dataset, list[Predictions]]:
+def random_case(rng, pictures: int, labels: tuple[str, ...]) -> tuple[Dataset, list[Detections]]:
     """Objects, most of them found more or less exactly, some twice, some as another class, and false alarms."""
     truth, predictions = [], []
     for _ in range(pictures):
@@ -151,7 +151,7 @@ def random_case(rng, pictures: int, labels: tuple[str, ...]) -> tuple[Dataset, l
     return dataset(*truth, labels=labels), predictions
 
 
-def pycocotools_ap(truth: Dataset, predictions: list[Predictions]) -> tuple[float, float, float]:
+def pycocotools_ap(truth: Dataset, predictions: list[Detections]) -> tuple[float, float, float]:
     coco_module = pytest.importorskip("pycocotools.coco")
     cocoeval = pytest.importorskip("pycocotools.cocoeval")
     annotations, results = [], []
@@ -160,10 +160,7 @@ def pycocotools_ap(truth: Dataset, predictions: list[Predictions]) -> tuple[floa
             box = [x0, y0, x1 - x0, y1 - y0]
             row = {"image_id": image, "category_id": class_id, "bbox": box, "area": box[2] * box[3], "iscrowd": 0}
             annotations.append({"id": len(annotations) + 1, **row})
-        rows = zip(
-            prediction.boxes_xyxy.tolist(), prediction.scores.tolist(), prediction.class_ids.tolist(), strict=True
-        )
-        for (x0, y0, x1, y1), score, class_id in rows:
+        for _, score, (x0, y0, x1, y1), class_id in prediction:
             row = {"image_id": image, "category_id": class_id, "bbox": [x0, y0, x1 - x0, y1 - y0], "score": score}
             results.append(row)
     with contextlib.redirect_stdout(io.StringIO()):

@@ -10,7 +10,8 @@ from PIL import Image
 
 from edge_ssd.data.dataset import Dataset, Sample
 from edge_ssd.errors import DataError, ImageError, SettingError
-from edge_ssd.evaluation.evaluate import decode, evaluate, score_predictions
+from edge_ssd.evaluation.average_precision import average_precision
+from edge_ssd.evaluation.evaluate import decode, evaluate
 from edge_ssd.evaluation.splits import load_eval_split, subsample_evenly, training_pictures
 from edge_ssd.network import Network, tiny_ssd
 from edge_ssd.runtime.postprocess import Head, Postprocess
@@ -74,9 +75,9 @@ def test_a_model_that_knows_the_answers_scores_one(pictures: Dataset, resize, ba
     assert result.precision.ap == pytest.approx(1)
     assert calls == {1: [1, 1, 1], 2: [2, 1], 16: [3]}[batch_size]
     for sample, found in zip(pictures.samples, result.predictions, strict=True):
-        order = np.argsort(found.class_ids)
-        assert found.class_ids[order].tolist() == sample.class_ids.tolist()
-        assert np.allclose(found.boxes_xyxy[order], sample.boxes_xyxy, atol=0.01)
+        order = np.argsort(found.class_id)
+        assert found.class_id[order].tolist() == sample.class_ids.tolist()
+        assert np.allclose(found.xyxy[order], sample.boxes_xyxy, atol=0.01)
 
 
 def test_quantised_heads_go_the_same_way(pictures: Dataset):
@@ -90,9 +91,8 @@ def test_predictions_of_pictures_already_prepared_score_the_same(pictures: Datas
     network = tiny_ssd(LABELS, input_size=(64, 64), resize="letterbox")
     heads, postprocess = oracle(network, pictures), Postprocess(network)
     prepared = [preprocess(read_image(sample.path), network.input) for sample in pictures.samples]
-    decoded = [decode(postprocess, *heads(image[None])[0]) for image, _ in prepared]
-    precision = score_predictions(pictures, decoded, [placement for _, placement in prepared])
-    assert precision == evaluate(heads, network, pictures).precision
+    predictions = [decode(postprocess, heads(image[None])[0], transform) for image, transform in prepared]
+    assert average_precision(pictures, predictions) == evaluate(heads, network, pictures).precision
 
 
 def test_progress_is_told_after_each_batch(pictures: Dataset):

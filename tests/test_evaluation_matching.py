@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_ssd.data.dataset import Dataset, Sample
-from edge_ssd.evaluation.average_precision import Predictions, average_precision
+from edge_ssd.evaluation.average_precision import average_precision
 from edge_ssd.evaluation.bootstrap import Interval, paired_bootstrap_ci
 from edge_ssd.evaluation.matching import RECALLS, match_pictures, precision_at_recalls, weighted_ap
+from edge_ssd.runtime.detections import Detections
 
 pytest.importorskip("faster_coco_eval")
 
@@ -26,10 +27,10 @@ def sample(boxes, class_ids=None) -> Sample:
     return Sample(Path("p.png"), boxes, ids)
 
 
-def found(boxes, scores, class_ids=None) -> Predictions:
+def found(boxes, scores, class_ids=None) -> Detections:
     boxes = np.array(boxes, np.float32).reshape(-1, 4)
     ids = np.zeros(len(boxes), np.int64) if class_ids is None else np.array(class_ids, np.int64)
-    return Predictions(boxes, np.array(scores, np.float32), ids)
+    return Detections(boxes, np.array(scores, np.float32), ids, [str(i) for i in ids], (100, 100))
 
 
 def dataset(samples, labels=("a",)) -> Dataset:
@@ -174,7 +175,7 @@ def coco_form(data: Dataset, predictions):
     results = [
         {"image_id": i, "category_id": int(class_id) + 1, "bbox": xywh(box), "score": float(score)}
         for i, each in enumerate(predictions, 1)
-        for box, score, class_id in zip(each.boxes_xyxy, each.scores, each.class_ids, strict=True)
+        for box, score, class_id in zip(each.xyxy, each.confidence, each.class_id, strict=True)
     ]
     return truth, results
 
@@ -189,7 +190,7 @@ def test_the_difference_of_a_model_to_itself_is_nothing():
 
 def test_the_interval_holds_the_difference_and_turns_with_it():
     data, predictions = random_case(1, pictures=40)
-    worse = [found(each.boxes_xyxy + 2, each.scores, each.class_ids) for each in predictions]
+    worse = [found(each.xyxy + 2, each.confidence, each.class_id) for each in predictions]
     one, other = match_pictures(data, predictions), match_pictures(data, worse)
     difference = weighted_ap(one) - weighted_ap(other)
     interval = paired_bootstrap_ci(one, other, resamples=200)
@@ -201,7 +202,7 @@ def test_the_interval_holds_the_difference_and_turns_with_it():
 
 def test_it_is_the_bootstrap_by_the_evaluator_itself():
     data, predictions = random_case(2, pictures=10)
-    worse = [found(each.boxes_xyxy + 1.5, each.scores, each.class_ids) for each in predictions]
+    worse = [found(each.xyxy + 1.5, each.confidence, each.class_id) for each in predictions]
     interval = paired_bootstrap_ci(match_pictures(data, predictions), match_pictures(data, worse), resamples=25, seed=3)
     rng, differences = np.random.default_rng(3), []
     for _ in range(25):

@@ -9,8 +9,9 @@ import pytest
 
 from converters.quantization.calibration import choose_calibration
 from edge_ssd.data.load import load_dataset
-from edge_ssd.evaluation.average_precision import Predictions, average_precision
+from edge_ssd.evaluation.average_precision import average_precision
 from edge_ssd.network import InputSpec
+from edge_ssd.runtime.detections import Detections
 from edge_ssd.runtime.preprocess import preprocess, read_image
 
 
@@ -18,19 +19,21 @@ from edge_ssd.runtime.preprocess import preprocess, read_image
 def test_the_labels_themselves_score_one(shared_data: Path, name: str, split, classes: int):
     dataset = load_dataset(shared_data / name, split)
     truth = [
-        Predictions(sample.boxes_xyxy, np.linspace(1, 0.5, len(sample.class_ids), dtype=np.float32), sample.class_ids)
+        Detections(
+            sample.boxes_xyxy,
+            np.linspace(1, 0.5, len(sample.class_ids), dtype=np.float32),
+            sample.class_ids,
+            [dataset.labels[i] for i in sample.class_ids],
+            (0, 0),
+        )
         for sample in dataset.samples
     ]
     result = average_precision(dataset, truth)
     assert result.ap == pytest.approx(1)
     assert list(result.per_class.values()) == [pytest.approx(1)] * classes
     # Half of the pictures unanswered: about half of the objects, whatever the class.
-    half = [found if i % 2 else Predictions(*empty()) for i, found in enumerate(truth)]
+    half = [found if i % 2 else Detections.empty() for i, found in enumerate(truth)]
     assert 0.3 < average_precision(dataset, half).ap < 0.7
-
-
-def empty():
-    return np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64)
 
 
 @pytest.mark.parametrize("resize", ["stretch", "letterbox"])

@@ -23,6 +23,7 @@ from edge_ssd.network import tiny_ssd
 from edge_ssd.runtime import archive
 from edge_ssd.runtime.archive import read_archive, read_array
 from edge_ssd.runtime.bundle import read_bundle
+from edge_ssd.runtime.detections import Detection
 from edge_ssd.runtime.metadata import parse_metadata
 from edge_ssd.runtime.selftest import delta_encode, image_from_differences
 
@@ -71,8 +72,8 @@ def test_the_selftest_is_read(tmp_path: Path) -> None:
     path = write_bundle(tmp_path / "m.tflite", NETWORK, replace={"selftest.npz": selftest(NETWORK, image=image)})
     found = read_bundle(path).selftest
     assert (found.image == image).all()
-    assert found.xyxy.tolist() == [[10, 20, 30, 40]]
-    assert (found.confidence.tolist(), found.class_id.tolist(), found.score_threshold) == ([0.75], [0], 0.5)
+    assert list(found.detections) == [Detection("banana", 0.75, (10, 20, 30, 40), 0)]
+    assert (found.detections.image_size, found.score_threshold) == ((32, 32), 0.5)
 
 
 def test_heads_may_come_in_any_order(tmp_path: Path) -> None:
@@ -351,7 +352,7 @@ def test_a_packed_selftest(tmp_path: Path) -> None:
     found = read_bundle(path).selftest
     assert (found.image == image).all()
     assert found.image.flags.c_contiguous
-    assert found.xyxy.tolist() == [[10, 20, 30, 40]]
+    assert found.detections.xyxy.tolist() == [[10, 20, 30, 40]]
 
 
 def test_differences_by_hand() -> None:

@@ -21,6 +21,7 @@ from edge_ssd.errors import BackendError, BundleError, ImageError, SettingError
 from edge_ssd.network import InputSpec, Network, tiny_ssd
 from edge_ssd.runtime import detector as module
 from edge_ssd.runtime.bundle import SelfTest, read_bundle
+from edge_ssd.runtime.detections import Detections
 from edge_ssd.runtime.detector import Detector
 from edge_ssd.runtime.models import default_model
 from edge_ssd.runtime.postprocess import Head
@@ -358,16 +359,16 @@ def test_a_model_that_no_interpreter_takes(bundle: Path) -> None:
 # The self-test: what the fake finds, with one thing changed at a time
 
 
-def expected(**change: Any) -> SelfTest:
+def expected(score_threshold: float = 0.5, **change: Any) -> SelfTest:
     anchors = NETWORK.anchors()[[-1, 5]] * np.array([64, 32, 64, 32], np.float32)
-    values: dict[str, Any] = {
-        "image": np.zeros((32, 64, 3), np.uint8),
-        "xyxy": np.clip(anchors, 0, [64, 32, 64, 32]).astype(np.float32),
-        "confidence": np.array([0.9, 0.75], np.float32),
-        "class_id": np.array([1, 0]),
-        "score_threshold": 0.5,
-    }
-    return SelfTest(**{**values, **change})
+    detections = Detections(
+        np.clip(anchors, 0, [64, 32, 64, 32]).astype(np.float32),
+        np.array([0.9, 0.75], np.float32),
+        np.array([1, 0]),
+        ["fork", "banana"],
+        (32, 64),
+    )
+    return SelfTest(np.zeros((32, 64, 3), np.uint8), dataclasses.replace(detections, **change), score_threshold)
 
 
 @pytest.mark.parametrize(
@@ -379,12 +380,8 @@ def expected(**change: Any) -> SelfTest:
         ({"class_id": np.array([1, 1])}, False),
         ({"xyxy": np.array([[0, 0, 9, 9], [0, 0, 9, 9]], np.float32)}, False),
         # Found now but not then: an error, unless its score is close to the threshold.
-        ({name: getattr(expected(), name)[:1] for name in ("xyxy", "confidence", "class_id")}, False),
-        (
-            {name: getattr(expected(), name)[:1] for name in ("xyxy", "confidence", "class_id")}
-            | {"score_threshold": 0.72},
-            True,
-        ),
+        (vars(expected().detections[:1]), False),
+        ({**vars(expected().detections[:1]), "score_threshold": 0.72}, True),
     ],
 )
 @pytest.mark.usefixtures("fake")
@@ -395,20 +392,22 @@ def test_selftest(bundle: Path, monkeypatch: pytest.MonkeyPatch, change: dict[st
     result = detector.selftest()
     assert result.passed is passed
     assert bool(result.problem) is not passed
-    assert result.expected == len(expected(**change).xyxy)
+    assert result.expected == len(expected(**change).detections)
     assert result.found == 2
 
 
 @pytest.mark.usefixtures("fake")
 def test_selftest_of_a_lost_box_near_the_threshold(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    corner = np.array([[0, 0, 1, 1]], np.float32)
     for score, passed in ((0.54, True), (0.56, False)):
-        then = expected()
-        with_one_more = expected(
-            xyxy=np.concatenate([then.xyxy, corner]),
-            confidence=np.append(then.confidence, np.float32(score)),
-            class_id=np.append(then.class_id, 0),
+        corner = (
+            np.array([[0, 0, 1, 1]], np.float32),
+            np.array([score], np.float32),
+            np.array([0]),
+            ["banana"],
+            (32, 64),
         )
+        detections = Detections.merge([expected().detections, Detections(*corner)])
+        with_one_more = expected(**vars(detections))
         monkeypatch.setattr(module.Bundle, "selftest", property(lambda bundle, value=with_one_more: value))
         assert Detector(bundle).selftest().passed is passed
 
@@ -440,7 +439,7 @@ def test_the_real_model_on_pictures_of_any_size(real: Detector, tmp_path: Path) 
     if real.network.input.resize == "stretch" and len(found):
         height, width = selftest.image.shape[:2]
         scaled = found.xyxy * np.array([width / 700, height / 500] * 2, np.float32)
-        assert box_iou(selftest.xyxy, scaled).max() > 0.6
+        assert box_iou(selftest.detections.xyxy, scaled).max() > 0.6
 
 
 def test_the_real_model_gives_the_same_twice(real: Detector) -> None:

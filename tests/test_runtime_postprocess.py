@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from edge_ssd.detection import multibox_detection
 from edge_ssd.errors import NetworkError
 from edge_ssd.network import Network, tiny_ssd
-from edge_ssd.runtime.postprocess import Decoded, Head, Postprocess
+from edge_ssd.runtime.detections import Detections
+from edge_ssd.runtime.postprocess import Head, Postprocess
 
 # Small, so that many random heads can be tried: maps of 4, 2 and 1 cells, 84 anchors.
 SMALL = {
@@ -36,12 +37,12 @@ def reference(network: Network, logits: np.ndarray, offsets: np.ndarray, **optio
     return multibox_detection(logits, offsets, network.anchors(), coding=network.coding, **options)  # type: ignore[arg-type]
 
 
-def same(decoded: Decoded, rows: np.ndarray) -> None:
-    assert decoded.boxes.dtype == decoded.scores.dtype == np.float32
-    assert decoded.class_ids.dtype == np.int64
-    assert decoded.class_ids.tolist() == rows[:, 0].tolist()
-    assert decoded.scores.tolist() == rows[:, 1].tolist()
-    np.testing.assert_allclose(decoded.boxes, rows[:, 2:], rtol=1e-5, atol=1e-6)
+def same(decoded: Detections, rows: np.ndarray) -> None:
+    assert decoded.xyxy.dtype == decoded.confidence.dtype == np.float32
+    assert decoded.class_id.dtype == np.int64
+    assert decoded.class_id.tolist() == rows[:, 0].tolist()
+    assert decoded.confidence.tolist() == rows[:, 1].tolist()
+    np.testing.assert_allclose(decoded.xyxy, rows[:, 2:], rtol=1e-5, atol=1e-6)
 
 
 def test_one_object_by_hand() -> None:
@@ -50,9 +51,9 @@ def test_one_object_by_hand() -> None:
     offsets = np.zeros((network.num_anchors, 4), np.float32)
     logits[70] = [0, math.log(3)]  # the second level's second cell, third anchor: probability 3/4
     decoded = Postprocess(network)(heads(network, logits, 2), heads(network, offsets, 4))
-    assert decoded.class_ids.tolist() == [0]
-    np.testing.assert_allclose(decoded.scores, [0.75], rtol=1e-6)
-    np.testing.assert_allclose(decoded.boxes, network.anchors()[70:71], atol=1e-6)
+    assert decoded.class_id.tolist() == [0]
+    np.testing.assert_allclose(decoded.confidence, [0.75], rtol=1e-6)
+    np.testing.assert_allclose(decoded.xyxy, network.anchors()[70:71], atol=1e-6)
 
 
 def test_quantised_heads_by_hand() -> None:
@@ -62,8 +63,8 @@ def test_quantised_heads_by_hand() -> None:
     logits[3] = [2, 6]
     offsets = np.full((network.num_anchors, 4), -7, np.int8)
     decoded = Postprocess(network)(heads(network, logits, 2, 0.5, 2), heads(network, offsets, 4, 0.25, -7))
-    np.testing.assert_allclose(decoded.scores, [1 / (1 + math.exp(-2))], rtol=1e-6)
-    np.testing.assert_allclose(decoded.boxes, network.anchors()[3:4], atol=1e-6)
+    np.testing.assert_allclose(decoded.confidence, [1 / (1 + math.exp(-2))], rtol=1e-6)
+    np.testing.assert_allclose(decoded.xyxy, network.anchors()[3:4], atol=1e-6)
 
 
 @given(
@@ -126,7 +127,7 @@ def test_few_candidates_of_many_classes(number: int) -> None:
         parts = heads(network, codes, 21, 0.07), heads(network, np.zeros((len(codes), 4), np.int8), 4, 0.1)
         logits = (codes.astype(np.float32) - codes.max(axis=1, keepdims=True)) * np.float32(0.07)
         found = Postprocess(network)(*parts, iou_threshold=1.0)
-        assert len(found.scores) == number
+        assert len(found.confidence) == number
         same(found, reference(network, logits, np.zeros((len(codes), 4), np.float32), iou_threshold=1.0))
 
 
@@ -138,9 +139,9 @@ def test_equally_probable_anchors_score_the_same_and_keep_their_order() -> None:
     logits[rows] = np.stack([rows - 90, rows - 50], axis=1)
     parts = heads(network, logits, 2, 0.0731, -7), heads(network, np.zeros((network.num_anchors, 4), np.int8), 4, 1.0)
     decoded = Postprocess(network)(*parts, iou_threshold=1.0)
-    assert len(decoded.scores) == len(rows)
-    assert len(set(decoded.scores.tolist())) == 1
-    np.testing.assert_allclose(decoded.boxes, network.anchors()[rows], atol=1e-6)
+    assert len(decoded.confidence) == len(rows)
+    assert len(set(decoded.confidence.tolist())) == 1
+    np.testing.assert_allclose(decoded.xyxy, network.anchors()[rows], atol=1e-6)
 
 
 @given(step=st.integers(-60, 60), zero_point=st.integers(-20, 20), scale=st.floats(0.01, 0.3))
@@ -156,9 +157,9 @@ def test_a_score_at_the_threshold_is_kept(step: int, zero_point: int, scale: flo
     score = float((powers / powers.sum())[1])
     parts = heads(network, logits, 2, scale, zero_point), heads(network, offsets, 4, 1.0)
     decoded = Postprocess(network)(*parts, score_threshold=score, iou_threshold=1.0)
-    assert np.float32(score) in decoded.scores
+    assert np.float32(score) in decoded.confidence
     above = float(np.nextafter(np.float32(score), np.float32(2)))
-    assert np.float32(score) not in Postprocess(network)(*parts, score_threshold=above, iou_threshold=1.0).scores
+    assert np.float32(score) not in Postprocess(network)(*parts, score_threshold=above, iou_threshold=1.0).confidence
 
 
 def test_all_5444_anchors_of_the_books_network() -> None:
@@ -178,13 +179,13 @@ def test_only_chosen_classes() -> None:
     postprocess = Postprocess(network)
     everything = postprocess(*parts)
     chosen = postprocess(*parts, classes=[1, 3])
-    mine = np.isin(everything.class_ids, [1, 3])
+    mine = np.isin(everything.class_id, [1, 3])
     assert 0 < mine.sum() < len(mine)
-    assert chosen.scores.tolist() == everything.scores[mine].tolist()
+    assert chosen.confidence.tolist() == everything.confidence[mine].tolist()
     # Of all classes together one box wins; classes that are not asked for neither appear nor suppress.
     alone = postprocess(*parts, classes=[1], class_agnostic=True)
-    assert set(alone.class_ids.tolist()) == {1}
-    assert len(postprocess(*parts, classes=[])[0]) == 0
+    assert set(alone.class_id.tolist()) == {1}
+    assert len(postprocess(*parts, classes=[])) == 0
 
 
 def test_a_threshold_for_each_class() -> None:
@@ -195,10 +196,10 @@ def test_a_threshold_for_each_class() -> None:
     # Suppression is within a class, so all classes at once are the classes one by one.
     alone = [postprocess(*parts, score_threshold=least, classes=[i]) for i, least in enumerate(thresholds)]
     together = postprocess(*parts, score_threshold=thresholds)
-    assert len(together.scores) > len(postprocess(*parts, score_threshold=0.9).scores)
+    assert len(together.confidence) > len(postprocess(*parts, score_threshold=0.9).confidence)
     for i, some in enumerate(alone):
-        assert together.scores[together.class_ids == i].tolist() == some.scores.tolist()
-    assert (np.diff(together.scores) <= 0).all()
+        assert together.confidence[together.class_id == i].tolist() == some.confidence.tolist()
+    assert (np.diff(together.confidence) <= 0).all()
 
 
 def test_settings_and_quantisation_may_change_from_call_to_call() -> None:
@@ -212,8 +213,8 @@ def test_settings_and_quantisation_may_change_from_call_to_call() -> None:
                 parts = heads(network, codes, 3, scale, 5), heads(network, offsets, 4, 0.1)
                 found = one(*parts, score_threshold=threshold, classes=classes)
                 fresh = Postprocess(network)(*parts, score_threshold=threshold, classes=classes)
-                assert found.scores.tolist() == fresh.scores.tolist()
-                assert found.class_ids.tolist() == fresh.class_ids.tolist()
+                assert found.confidence.tolist() == fresh.confidence.tolist()
+                assert found.class_id.tolist() == fresh.class_id.tolist()
 
 
 def test_heads_of_several_kinds_at_once() -> None:
@@ -234,7 +235,7 @@ def test_every_anchor_fires() -> None:
     found = Postprocess(network)(heads(network, logits, 2, 0.1), heads(network, offsets, 4, 0.05), max_detections=100)
     real = logits.astype(np.float32) * np.float32(0.1), offsets.astype(np.float32) * np.float32(0.05)
     same(found, reference(network, *real, max_detections=100))
-    assert len(found.scores) == 100
+    assert len(found.confidence) == 100
 
 
 def test_the_left_and_top_edge_is_no_negative_zero() -> None:
@@ -244,8 +245,8 @@ def test_the_left_and_top_edge_is_no_negative_zero() -> None:
     logits[-4] = [0, 5]  # the last level is one cell: an anchor of 0.3 around the middle, made as large as the input
     offsets[-4, 2:] = 5 * np.log(1 / np.float32(0.3))
     found = Postprocess(network)(heads(network, logits, 2), heads(network, offsets, 4))
-    np.testing.assert_allclose(found.boxes, [[0, 0, 1, 1]], atol=1e-6)
-    assert not (np.signbit(found.boxes) & (found.boxes == 0)).any()
+    np.testing.assert_allclose(found.xyxy, [[0, 0, 1, 1]], atol=1e-6)
+    assert not (np.signbit(found.xyxy) & (found.xyxy == 0)).any()
 
 
 def test_three_axes_are_enough() -> None:
@@ -259,8 +260,8 @@ def test_three_axes_are_enough() -> None:
     postprocess = Postprocess(network)
     four = postprocess(heads(network, logits, 2), heads(network, offsets, 4))
     three = postprocess(squeeze(heads(network, logits, 2)), squeeze(heads(network, offsets, 4)))
-    assert len(four.scores) > 0
-    assert three.scores.tolist() == four.scores.tolist()
+    assert len(four.confidence) > 0
+    assert three.confidence.tolist() == four.confidence.tolist()
 
 
 @pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan, 3e38])
@@ -271,16 +272,16 @@ def test_a_box_that_is_not_finite_is_left_out(bad: float) -> None:
     logits[0], logits[60] = [0, 9], [0, 5]
     offsets[0, 2] = bad
     decoded = Postprocess(network)(heads(network, logits, 2), heads(network, offsets, 4))
-    assert np.isfinite(decoded.boxes).all()
+    assert np.isfinite(decoded.xyxy).all()
     # −inf is the logarithm of no width at all: a box, though an empty one.
-    assert len(decoded.scores) == (2 if bad == -np.inf else 1)
+    assert len(decoded.confidence) == (2 if bad == -np.inf else 1)
 
 
 def test_logits_that_are_not_finite_find_nothing() -> None:
     network = SMALL[1]
     logits = np.full((network.num_anchors, 2), np.nan, np.float32)
     parts = heads(network, logits, 2), heads(network, np.zeros((network.num_anchors, 4), np.float32), 4)
-    assert len(Postprocess(network)(*parts, score_threshold=0.1).scores) == 0
+    assert len(Postprocess(network)(*parts, score_threshold=0.1).confidence) == 0
 
 
 def test_nothing_found_has_the_right_shapes() -> None:
@@ -288,7 +289,7 @@ def test_nothing_found_has_the_right_shapes() -> None:
     logits = np.tile(np.array([100, -100, -100], np.int8), (network.num_anchors, 1))
     offsets = np.zeros((network.num_anchors, 4), np.int8)
     decoded = Postprocess(network)(heads(network, logits, 3, 0.1), heads(network, offsets, 4, 0.1))
-    assert decoded.boxes.shape == (0, 4)
+    assert decoded.xyxy.shape == (0, 4)
     same(decoded, np.zeros((0, 6)))
 
 
@@ -299,7 +300,7 @@ def test_heads_are_left_alone() -> None:
     offsets = random.integers(-128, 128, (network.num_anchors, 4)).astype(np.int8)
     for array in (logits, offsets):
         array.flags.writeable = False
-    assert len(Postprocess(network)(heads(network, logits, 3, 0.1), heads(network, offsets, 4, 0.1)).scores) > 0
+    assert len(Postprocess(network)(heads(network, logits, 3, 0.1), heads(network, offsets, 4, 0.1)).confidence) > 0
 
 
 @pytest.mark.parametrize("wrong", ["too few heads", "another map", "another number of classes"])

@@ -34,18 +34,13 @@ def choose_self_test(bundle: Path, pictures: Sequence[Path]) -> SelfTest:
     threshold = usual if best[chosen] >= min(usual + _MARGIN, 1.0) else best[chosen] / 2
     with Detector(bundle, score_threshold=threshold) as detector:
         found = detector.detect(images[chosen])
-    return SelfTest(images[chosen], found.xyxy, found.confidence, found.class_id, threshold)
+    return SelfTest(images[chosen], found, threshold)
 
 
 def placeholder_self_test(network: Network, score_threshold: float) -> SelfTest:
     """A black picture in which nothing is expected, for a bundle that is not finished."""
-    return SelfTest(
-        np.zeros((*network.input.size, 3), np.uint8),
-        np.zeros((0, 4), np.float32),
-        np.zeros(0, np.float32),
-        np.zeros(0, np.int64),
-        score_threshold,
-    )
+    size = network.input.size
+    return SelfTest(np.zeros((*size, 3), np.uint8), Detections.empty(size), score_threshold)
 
 
 def _input(detector: Detector, path: Path) -> ImageArray:

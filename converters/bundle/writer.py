@@ -105,11 +105,12 @@ def _calibration(calibration: Calibration | None) -> dict[str, Any] | None:
 
 
 def _selftest(selftest: SelfTest) -> bytes:
+    detections = selftest.detections
     arrays = {
         "image_differences": delta_encode(selftest.image.astype("|u1")),
-        "xyxy": selftest.xyxy.astype("<f4"),
-        "confidence": selftest.confidence.astype("<f4"),
-        "class_id": selftest.class_id.astype("<i8"),
+        "xyxy": detections.xyxy.astype("<f4"),
+        "confidence": detections.confidence.astype("<f4"),
+        "class_id": detections.class_id.astype("<i8"),
         "score_threshold": np.array(selftest.score_threshold, "<f8"),
     }
     return stored_zip({f"{name}.npy": _npy(array) for name, array in arrays.items()}, packed=True)

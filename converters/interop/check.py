@@ -28,13 +28,13 @@ def check_profile(model: bytes, content: BundleContent, out: Path) -> None:
         content: of the plain bundle, with its self-test.
         out: the file to be written, for the message.
     """
-    expected = content.selftest
-    outputs = open_interpreter(model).invoke(expected.image)
+    selftest, expected = content.selftest, content.selftest.detections
+    outputs = open_interpreter(model).invoke(selftest.image)
     boxes, classes, scores = (outputs[name].values[0] for name in ("output_3", "output_2", "output_1"))
-    threshold = max(expected.score_threshold, POSTPROCESS_SCORE)
+    threshold = max(selftest.score_threshold, POSTPROCESS_SCORE)
     if content.network.num_classes > 1:
         threshold = max(threshold, _ONE_CLASS)
-    height, width = expected.image.shape[:2]
+    height, width = selftest.image.shape[:2]
     pixels = boxes[:, [1, 0, 3, 2]] * np.array([width, height, width, height], np.float32)
     pixels = clip_boxes(pixels, height, width)
     found = np.arange(len(scores)) < outputs["output_0"].values[0]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from edge_ssd.boxes import box_iou
-from edge_ssd.evaluation.average_precision import Predictions
+from edge_ssd.runtime.detections import Detections
 
 __all__ = ["MATCH_IOU", "Agreement", "agreement", "detection_differences"]
 
@@ -42,7 +42,7 @@ class Agreement:
         return {name: round(value, 6) if isinstance(value, float) else value for name, value in asdict(self).items()}
 
 
-def agreement(before: Sequence[Predictions], after: Sequence[Predictions], score_threshold: float) -> Agreement:
+def agreement(before: Sequence[Detections], after: Sequence[Detections], score_threshold: float) -> Agreement:
     """Compare the float model's detections with the converted one's, one value a picture each, in the same order."""
     overlaps: list[float] = []
     drifts: list[float] = []
@@ -50,14 +50,14 @@ def agreement(before: Sequence[Predictions], after: Sequence[Predictions], score
     for one, other in zip(before, after, strict=True):
         pairs = _pairs(one, other)
         for i, j, overlap in pairs:
-            shown = (float(one.scores[i]) >= score_threshold, float(other.scores[j]) >= score_threshold)
+            shown = (float(one.confidence[i]) >= score_threshold, float(other.confidence[j]) >= score_threshold)
             if all(shown):
                 overlaps.append(overlap)
-                drifts.append(float(other.scores[j]) - float(one.scores[i]))
+                drifts.append(float(other.confidence[j]) - float(one.confidence[i]))
             elif any(shown):
                 alone[0 if shown[0] else 1] += 1
         for side, (found, matched) in enumerate(((one, {i for i, _, _ in pairs}), (other, {j for _, j, _ in pairs}))):
-            shown_here = np.flatnonzero(found.scores >= score_threshold).tolist()
+            shown_here = np.flatnonzero(found.confidence >= score_threshold).tolist()
             alone[side] += sum(index not in matched for index in shown_here)
     return Agreement(
         score_threshold=score_threshold,
@@ -71,7 +71,7 @@ def agreement(before: Sequence[Predictions], after: Sequence[Predictions], score
     )
 
 
-def detection_differences(one: Predictions, other: Predictions, score_threshold: float) -> float:
+def detection_differences(one: Detections, other: Detections, score_threshold: float) -> float:
     """How differently two models see one picture: 0 for the same, about 1 for every object only one of them sees.
 
     Of the detections with at least ``score_threshold``, each takes the best overlap that the other model has in
@@ -79,25 +79,25 @@ def detection_differences(one: Predictions, other: Predictions, score_threshold:
     """
     total = 0.0
     for mine, theirs in ((one, other), (other, one)):
-        shown = mine.scores >= score_threshold
+        shown = mine.confidence >= score_threshold
         if not shown.any():
             continue
-        iou = box_iou(mine.boxes_xyxy[shown], theirs.boxes_xyxy)
-        iou = np.where(mine.class_ids[shown, None] == theirs.class_ids[None, :], iou, 0)
+        iou = box_iou(mine.xyxy[shown], theirs.xyxy)
+        iou = np.where(mine.class_id[shown, None] == theirs.class_id[None, :], iou, 0)
         if iou.shape[1] == 0:
             total += float(shown.sum())
             continue
         best = iou.argmax(axis=1)
         overlap = iou[np.arange(len(best)), best]
-        scores = np.where(overlap > 0, np.abs(mine.scores[shown] - theirs.scores[best]), 0)
+        scores = np.where(overlap > 0, np.abs(mine.confidence[shown] - theirs.confidence[best]), 0)
         total += float((1 - overlap).sum() + scores.sum())
     return total / 2
 
 
-def _pairs(one: Predictions, other: Predictions) -> list[tuple[int, int, float]]:
+def _pairs(one: Detections, other: Detections) -> list[tuple[int, int, float]]:
     """Indices of detections of the same class that belong together, and their IoU: the largest overlaps first."""
-    iou = box_iou(one.boxes_xyxy, other.boxes_xyxy)
-    iou = np.where(one.class_ids[:, None] == other.class_ids[None, :], iou, 0)
+    iou = box_iou(one.xyxy, other.xyxy)
+    iou = np.where(one.class_id[:, None] == other.class_id[None, :], iou, 0)
     rows, columns = np.nonzero(iou >= MATCH_IOU)
     overlaps = iou[rows, columns]
     used: tuple[set[int], set[int]] = (set(), set())

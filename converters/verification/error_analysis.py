@@ -21,7 +21,6 @@ import numpy.typing as npt
 from converters.quantization.output_ranges import candidate_anchors, min_logit
 from edge_ssd.console.progress import Progress
 from edge_ssd.data.dataset import Dataset
-from edge_ssd.evaluation.average_precision import Predictions
 from edge_ssd.evaluation.bootstrap import Interval, paired_bootstrap_ci
 from edge_ssd.evaluation.evaluate import Heads, HeadsFunction, decode
 from edge_ssd.evaluation.matching import match_pictures, weighted_ap
@@ -149,11 +148,8 @@ class _APEvaluator:
         self._postprocess, self._dataset, self._placements = Postprocess(network), dataset, placements
 
     def __call__(self, heads: Sequence[Heads]) -> list[Any]:
-        predictions = []
-        for (class_heads, box_heads), placement in zip(heads, self._placements, strict=True):
-            found = decode(self._postprocess, class_heads, box_heads)
-            predictions.append(Predictions(placement.to_pixels(found.boxes), found.scores, found.class_ids))
-        return match_pictures(self._dataset, predictions)
+        pairs = zip(heads, self._placements, strict=True)
+        return match_pictures(self._dataset, [decode(self._postprocess, *pair) for pair in pairs])
 
 
 def _run(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_ssd.boxes import FloatArray
-from edge_ssd.evaluation.average_precision import Predictions
+from edge_ssd.runtime.detections import Detections
 from edge_ssd.runtime.preprocess import read_image
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _TRUTH = "#ffffff"
 
 
 def picture_address(
-    path: Path, truth: FloatArray, found: Predictions, labels: tuple[str, ...], score_threshold: float
+    path: Path, truth: FloatArray, found: Detections, labels: tuple[str, ...], score_threshold: float
 ) -> str:
     """The picture at ``path`` with the labelled boxes ``truth`` (thin, white) and the detections shown."""
     from PIL import Image
@@ -41,7 +41,7 @@ def picture_address(
 def _draw(
     image: Image,
     truth: FloatArray,
-    found: Predictions,
+    found: Detections,
     factor: float,
     labels: tuple[str, ...],
     score_threshold: float,
@@ -51,9 +51,8 @@ def _draw(
     draw = ImageDraw.Draw(image)
     for box in truth:
         draw.rectangle(tuple((box * factor).tolist()), outline=_TRUTH, width=1)
-    shown = found.scores >= score_threshold
-    rows = zip(found.boxes_xyxy[shown], found.scores[shown].tolist(), found.class_ids[shown].tolist(), strict=True)
-    for box, score, class_id in rows:
+    shown = found[found.confidence >= score_threshold]
+    for box, score, class_id in zip(shown.xyxy, shown.confidence.tolist(), shown.class_id.tolist(), strict=True):
         colour = _COLOURS[class_id % len(_COLOURS)]
         x0, y0, x1, y1 = (box * factor).tolist()
         draw.rectangle((x0, y0, x1, y1), outline=colour, width=2)

@@ -85,13 +85,13 @@ class Tracker:
         class_ids = np.array([track.class_id for track in self._tracks], np.int64)
         pairs = associate(known, class_ids, places, detections.class_id, self.iou_threshold)
         tracks = {now: self._tracks[before] for before, now in pairs}
-        for i, (found, class_id) in enumerate(zip(detections, detections.class_id.tolist(), strict=True)):
+        for i, found in enumerate(detections):
             if i in tracks:
                 track = tracks[i]
                 track.score, track.box, track.place, track.last_seen = found.score, found.box, places[i], at
                 track.hits += 1
             else:
-                self._tracks.append(Track(class_id, found.label, found.score, found.box, places[i], at, at))
+                self._tracks.append(Track(found.class_id, found.label, found.score, found.box, places[i], at, at))
         left = self.expire(at)
         return Changes(self._confirm(), left)
 

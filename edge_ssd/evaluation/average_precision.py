@@ -18,45 +18,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_ssd.boxes import FloatArray
 from edge_ssd.data.dataset import Dataset
 from edge_ssd.errors import DataError
+from edge_ssd.runtime.detections import Detections
 
-__all__ = ["MAX_DETECTIONS", "AveragePrecision", "Predictions", "average_precision"]
+__all__ = ["MAX_DETECTIONS", "AveragePrecision", "average_precision"]
 
 # The COCO task's limit per picture. More are ignored, worst scores first.
 MAX_DETECTIONS = 100
 
 # Positions of IoU 0.50 and 0.75 among COCO's ten thresholds 0.50, 0.55, … 0.95.
 _IOU_50, _IOU_75 = 0, 5
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """What a model found in one picture.
-
-    Attributes:
-        boxes_xyxy: float32 [N, 4], pixels of the original picture.
-        scores: float32 [N], 0–1.
-        class_ids: int64 [N], 0-based without background.
-    """
-
-    boxes_xyxy: FloatArray
-    scores: FloatArray
-    class_ids: npt.NDArray[np.int64]
-
-    def __post_init__(self) -> None:
-        count = len(self.scores)
-        if self.boxes_xyxy.shape != (count, 4) or self.scores.shape != (count,) or self.class_ids.shape != (count,):
-            raise ValueError(
-                f"predictions must be [N, 4], [N] and [N], got {self.boxes_xyxy.shape}, {self.scores.shape} "
-                f"and {self.class_ids.shape}"
-            )
-        if not np.isfinite(self.boxes_xyxy).all() or not np.isfinite(self.scores).all():
-            raise ValueError("predictions must be finite numbers")
-
-    def __len__(self) -> int:
-        return len(self.scores)
 
 
 @dataclass(frozen=True)
@@ -85,14 +57,19 @@ class AveragePrecision:
         }
 
 
-def average_precision(dataset: Dataset, predictions: Sequence[Predictions]) -> AveragePrecision:
-    """Score ``predictions``, one value per sample of ``dataset`` in the same order.
+def average_precision(dataset: Dataset, predictions: Sequence[Detections]) -> AveragePrecision:
+    """Return the average precision of ``predictions``, one per sample of ``dataset`` in the same order.
 
-    Raises :class:`DataError` when the data set has no object at all, since AP is then not defined. Predictions
-    without any detection score 0.
+    Predictions without any detection score 0.
+
+    Raises:
+        DataError: the dataset has no object, so that AP is not defined.
+        ValueError: the number of predictions is not that of the images, or one holds NaN or infinity.
     """
     if len(predictions) != len(dataset.samples):
-        raise ValueError(f"{len(dataset.samples)} pictures but {len(predictions)} predictions")
+        raise ValueError(f"{len(dataset.samples)} images but {len(predictions)} predictions")
+    if not all(np.isfinite(found.xyxy).all() and np.isfinite(found.confidence).all() for found in predictions):
+        raise ValueError("predictions must be finite numbers")
     num_objects = sum(len(sample.class_ids) for sample in dataset.samples)
     if num_objects == 0:
         raise DataError(
@@ -136,12 +113,12 @@ def _truth(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def _results(predictions: Sequence[Predictions]) -> list[dict[str, Any]]:
+def _results(predictions: Sequence[Detections]) -> list[dict[str, Any]]:
     return [
         {"image_id": image_id, "category_id": class_id + 1, "bbox": box, "score": score}
         for image_id, found in enumerate(predictions, 1)
         for box, score, class_id in zip(
-            _xywh(found.boxes_xyxy), found.scores.tolist(), found.class_ids.tolist(), strict=True
+            _xywh(found.xyxy), found.confidence.tolist(), found.class_id.tolist(), strict=True
         )
     ]
 

@@ -7,7 +7,7 @@ the model's heads, the runtime's ``Postprocess``. A difference in their AP is th
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +15,10 @@ import numpy.typing as npt
 
 from edge_ssd.data.dataset import Dataset, Sample
 from edge_ssd.errors import DataError
-from edge_ssd.evaluation.average_precision import MAX_DETECTIONS, AveragePrecision, Predictions, average_precision
+from edge_ssd.evaluation.average_precision import MAX_DETECTIONS, AveragePrecision, average_precision
 from edge_ssd.network import InputSpec, Network
-from edge_ssd.runtime.postprocess import Decoded, Head, Postprocess
+from edge_ssd.runtime.detections import Detections
+from edge_ssd.runtime.postprocess import Head, Postprocess
 from edge_ssd.runtime.preprocess import ResizeTransform, preprocess, read_image
 
 __all__ = [
@@ -29,7 +30,6 @@ __all__ = [
     "Progress",
     "decode",
     "evaluate",
-    "score_predictions",
 ]
 
 # AP needs the whole precision–recall curve, so also the doubtful detections that a user would never see. Below
@@ -54,7 +54,7 @@ class Evaluation:
     """The score, and the detections behind it: one entry per sample, in the data set's order."""
 
     precision: AveragePrecision
-    predictions: tuple[Predictions, ...]
+    predictions: tuple[Detections, ...]
     seconds: float
 
 
@@ -78,34 +78,28 @@ def evaluate(
         )
     start = time.perf_counter()
     postprocess = Postprocess(network)
-    predictions: list[Predictions] = []
-    for images, placements in _batches(dataset.samples, network.input, batch_size):
-        for (class_heads, box_heads), placement in zip(heads(images), placements, strict=True):
-            predictions.append(_to_pixels(decode(postprocess, class_heads, box_heads), placement))
+    predictions: list[Detections] = []
+    for images, transforms in _batches(dataset.samples, network.input, batch_size):
+        for outputs, transform in zip(heads(images), transforms, strict=True):
+            predictions.append(decode(postprocess, outputs, transform))
         if progress is not None:
             progress(len(predictions), len(dataset.samples))
     return Evaluation(average_precision(dataset, predictions), tuple(predictions), time.perf_counter() - start)
 
 
-def decode(postprocess: Postprocess, class_heads: Sequence[Head], box_heads: Sequence[Head]) -> Decoded:
-    """Decode one picture's heads with the settings that every average precision here is measured with."""
+def decode(postprocess: Postprocess, heads: Heads, transform: ResizeTransform) -> Detections:
+    """Return one image's detections with the settings of every average precision of this project.
+
+    Boxes outside the image stay, unlike a detector's: the model predicted them, so each is a false positive.
+    """
     return postprocess(
-        class_heads,
-        box_heads,
+        *heads,
+        transform,
         score_threshold=SCORE_THRESHOLD,
         iou_threshold=IOU_THRESHOLD,
         max_detections=MAX_DETECTIONS,
+        keep_outside=True,
     )
-
-
-def score_predictions(
-    dataset: Dataset, decoded: Iterable[Decoded], placements: Iterable[ResizeTransform]
-) -> AveragePrecision:
-    """Score what :func:`decode` returned for pictures that the caller already preprocessed.
-
-    Both iterables give one value per sample, in the data set's order.
-    """
-    return average_precision(dataset, [_to_pixels(*pair) for pair in zip(decoded, placements, strict=True)])
 
 
 def _batches(
@@ -113,11 +107,7 @@ def _batches(
 ) -> Iterator[tuple[npt.NDArray[np.uint8], list[ResizeTransform]]]:
     for start in range(0, len(samples), batch_size):
         pairs = [preprocess(read_image(sample.path), spec) for sample in samples[start : start + batch_size]]
-        yield np.stack([image for image, _ in pairs]), [placement for _, placement in pairs]
-
-
-def _to_pixels(decoded: Decoded, placement: ResizeTransform) -> Predictions:
-    return Predictions(placement.to_pixels(decoded.boxes), decoded.scores, decoded.class_ids)
+        yield np.stack([image for image, _ in pairs]), [transform for _, transform in pairs]
 
 
 def _names(labels: Sequence[str]) -> str:

@@ -18,7 +18,8 @@ import numpy.typing as npt
 
 from edge_ssd.boxes import FloatArray
 from edge_ssd.data.dataset import Dataset
-from edge_ssd.evaluation.average_precision import MAX_DETECTIONS, Predictions
+from edge_ssd.evaluation.average_precision import MAX_DETECTIONS
+from edge_ssd.runtime.detections import Detections
 
 __all__ = ["IOU_THRESHOLDS", "RECALLS", "ClassMatches", "match_pictures", "precision_at_recalls", "weighted_ap"]
 
@@ -47,7 +48,7 @@ class ClassMatches:
     objects: npt.NDArray[np.int64]
 
 
-def match_pictures(dataset: Dataset, predictions: Sequence[Predictions]) -> list[ClassMatches]:
+def match_pictures(dataset: Dataset, predictions: Sequence[Detections]) -> list[ClassMatches]:
     """Match ``predictions``, one per sample of ``dataset``; the result has one value per label."""
     return [_match_class(dataset, predictions, class_id) for class_id in range(len(dataset.labels))]
 
@@ -89,16 +90,16 @@ def weighted_ap(classes: Sequence[ClassMatches], weights: FloatArray | None = No
     return float(np.mean(means)) if means else float("nan")
 
 
-def _match_class(dataset: Dataset, predictions: Sequence[Predictions], class_id: int) -> ClassMatches:
+def _match_class(dataset: Dataset, predictions: Sequence[Detections], class_id: int) -> ClassMatches:
     scores, correct, pictures, objects = [], [], [], []
     for i, (sample, found) in enumerate(zip(dataset.samples, predictions, strict=True)):
         truth = sample.boxes_xyxy[sample.class_ids == class_id]
         objects.append(len(truth))
-        mine = np.flatnonzero(found.class_ids == class_id)
+        mine = np.flatnonzero(found.class_id == class_id)
         # Stable, as everything about equal scores here: the earlier one stays first.
-        order = mine[np.argsort(-found.scores[mine], kind="stable")][:MAX_DETECTIONS]
-        scores.append(found.scores[order].astype(np.float64))
-        correct.append(_match(_iou(found.boxes_xyxy[order], truth)))
+        order = mine[np.argsort(-found.confidence[mine], kind="stable")][:MAX_DETECTIONS]
+        scores.append(found.confidence[order].astype(np.float64))
+        correct.append(_match(_iou(found.xyxy[order], truth)))
         pictures.append(np.full(len(order), i, np.int64))
     joined = np.concatenate(scores) if scores else np.zeros(0)
     order = np.argsort(-joined, kind="stable")

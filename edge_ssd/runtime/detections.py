@@ -1,15 +1,18 @@
-"""What a detector found in one picture."""
+"""Detections of one image: the result type of the detector, of evaluation and of the self-test.
+
+Names and idioms are those of the ``supervision`` package: ``detections[detections.confidence > 0.5]``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from edge_ssd.boxes import FloatArray
+from edge_ssd.boxes import FloatArray, box_area
 from edge_ssd.errors import SettingError
 
 if TYPE_CHECKING:
@@ -19,23 +22,38 @@ __all__ = ["Detection", "Detections"]
 
 
 class Detection(NamedTuple):
-    """One object: its label, its score in 0–1, and its box (xmin, ymin, xmax, ymax) in pixels of the picture."""
+    """One detected object.
+
+    Attributes:
+        label: name of its class.
+        score: probability of the class, 0–1.
+        box: (xmin, ymin, xmax, ymax) in pixels of the image.
+        class_id: 0-based index of the label; background has no id.
+    """
 
     label: str
     score: float
     box: tuple[float, float, float, float]
+    class_id: int
 
 
 @dataclass(frozen=True, eq=False)
 class Detections:
-    """Objects found in one picture, best score first; iterating gives :class:`Detection`.
+    """Detected objects of one image; a detector returns them best score first.
+
+    ``len()`` is the number of objects, iteration yields a :class:`Detection` for each. ``detections[index]`` selects
+    objects and always returns :class:`Detections` with copies of the arrays. The index is an int (a result of length
+    1), a slice, a boolean mask [N], or an integer array or list; anything else raises IndexError.
 
     Attributes:
-        xyxy: float32 [N, 4], pixels of the picture that was given, clipped to it.
-        confidence: float32 [N], in 0–1.
+        xyxy: float32 [N, 4], boxes in pixels of the image, clipped to it.
+        confidence: float32 [N], scores in 0–1.
         class_id: int64 [N], 0-based; background has no id.
-        names: the label of each of the N objects.
-        image_size: (height, width) of the picture in pixels.
+        names: the label of each object, of length N.
+        image_size: (height, width) of the image in pixels.
+
+    Raises:
+        ValueError: the lengths differ.
     """
 
     xyxy: FloatArray
@@ -50,33 +68,79 @@ class Detections:
         if shapes != ((number, 4), (number,), (number,)):
             raise ValueError(f"{number} names need boxes [N, 4], scores [N] and class ids [N], got {shapes}")
 
+    @classmethod
+    def empty(cls, image_size: tuple[int, int] = (0, 0)) -> Detections:
+        """Return no detections of an image of ``image_size`` (height, width)."""
+        return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64), [], image_size)
+
+    @classmethod
+    def merge(cls, parts: Sequence[Detections]) -> Detections:
+        """Concatenate detections of one image, in the order given; no parts give :meth:`empty`.
+
+        Raises:
+            ValueError: the image sizes differ. The size (0, 0) of :meth:`empty` matches every other.
+        """
+        sizes = {part.image_size for part in parts} - {(0, 0)}
+        if len(sizes) > 1:
+            raise ValueError(f"cannot merge detections of images of different sizes: {sorted(sizes)}")
+        nothing = cls.empty(*sizes)
+        return cls(
+            np.concatenate([nothing.xyxy, *(part.xyxy for part in parts)]),
+            np.concatenate([nothing.confidence, *(part.confidence for part in parts)]),
+            np.concatenate([nothing.class_id, *(part.class_id for part in parts)]),
+            [name for part in parts for name in part.names],
+            nothing.image_size,
+        )
+
+    @property
+    def area(self) -> FloatArray:
+        """float32 [N], areas of the boxes in square pixels."""
+        return box_area(self.xyxy)
+
+    def is_empty(self) -> bool:
+        """Return whether there is no object."""
+        return not self.names
+
     def __len__(self) -> int:
         return len(self.names)
 
     def __iter__(self) -> Iterator[Detection]:
-        for name, score, box in zip(self.names, self.confidence.tolist(), self.xyxy.tolist(), strict=True):
-            yield Detection(name, score, (box[0], box[1], box[2], box[3]))
+        rows = zip(self.names, self.confidence.tolist(), self.xyxy.tolist(), self.class_id.tolist(), strict=True)
+        for name, score, box, class_id in rows:
+            yield Detection(name, score, (box[0], box[1], box[2], box[3]), class_id)
+
+    def __getitem__(self, index: int | slice | Sequence[int] | Sequence[bool] | npt.NDArray[Any]) -> Detections:
+        chosen: npt.NDArray[np.intp] = np.atleast_1d(np.arange(len(self))[index])
+        if chosen.ndim > 1:
+            raise IndexError(f"an index must be an int, a slice, or a mask or integers [N], got {index!r}")
+        names = [self.names[i] for i in chosen.tolist()]
+        return Detections(self.xyxy[chosen], self.confidence[chosen], self.class_id[chosen], names, self.image_size)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types: the picture's size, and per object label, class id, score and box (rounded)."""
+        """Return plain JSON types: the image's size, and per object label, class id, score and box (rounded)."""
         height, width = self.image_size
         return {
             "width": width,
             "height": height,
             "detections": [
                 {
-                    "label": found.label,
-                    "class_id": class_id,
-                    "score": round(found.score, 4),
-                    "box": [round(value, 2) for value in found.box],
+                    "label": detection.label,
+                    "class_id": detection.class_id,
+                    "score": round(detection.score, 4),
+                    "box": [round(value, 2) for value in detection.box],
                 }
-                for found, class_id in zip(self, self.class_id.tolist(), strict=True)
+                for detection in self
             ],
         }
 
     def to_supervision(self) -> supervision.Detections:
-        """The same for the ``supervision`` package (trackers, annotators, zones): arrays are copies, labels are in
-        ``data["class_name"]``, where its annotators look for them. :class:`SettingError` where it is not installed.
+        """Convert to the ``supervision`` package's type, for its trackers, annotators and zones.
+
+        Returns:
+            Copies of the arrays; labels are in ``data["class_name"]``, where its annotators look for them.
+
+        Raises:
+            SettingError: the package is not installed.
         """
         try:
             from supervision import Detections as SupervisionDetections

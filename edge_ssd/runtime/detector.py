@@ -186,10 +186,10 @@ class Detector:
         Every box must be found again with IoU ≥ 0.9 and a score within 0.05, and no other; a box whose score is
         within 0.05 of the threshold may be on either side of it. The bundle's own thresholds are used.
         """
-        expected = self.bundle.selftest
-        threshold = expected.score_threshold
+        selftest = self.bundle.selftest
+        expected, threshold = selftest.detections, selftest.score_threshold
         own = Settings.of(self.bundle.details).changed(self.bundle.details, score_threshold=threshold)
-        found = self._detect(expected.image, own)
+        found = self._detect(selftest.image, own)
         iou = box_iou(expected.xyxy, found.xyxy)
         close = np.abs(expected.confidence[:, None] - found.confidence[None, :]) <= _SELFTEST_SCORE
         same = (iou >= _SELFTEST_IOU) & close & (expected.class_id[:, None] == found.class_id[None, :])
@@ -198,10 +198,10 @@ class Detector:
         problem = ""
         if lost.any() or extra.any():
             problem = (
-                f"{int(lost.sum())} of {len(expected.xyxy)} expected boxes not found again, "
+                f"{int(lost.sum())} of {len(expected)} expected boxes not found again, "
                 f"{int(extra.sum())} unexpected, with {self.backend}"
             )
-        return SelfTestResult(not problem, len(expected.xyxy), len(found), problem)
+        return SelfTestResult(not problem, len(expected), len(found), problem)
 
     def close(self) -> None:
         """Free the interpreter. Closing twice is no error; detecting afterwards is."""
@@ -221,7 +221,7 @@ class Detector:
 
     def _detect(self, image: ImageArray, settings: Settings, resize: Resize = pillow_resize) -> Detections:
         start = time.perf_counter()
-        pixels, placement = preprocess(image, self.network.input, resize)
+        pixels, transform = preprocess(image, self.network.input, resize)
         prepared = time.perf_counter()
         with self._lock:
             if self._interpreter is None:
@@ -230,25 +230,15 @@ class Detector:
             heads = self._interpreter.invoke(pixels)
             invoked = time.perf_counter()
         details = self.bundle.details
-        decoded = self._postprocess(
+        detections = self._postprocess(
             [heads[head.output] for head in details.class_heads],
             [heads[head.output] for head in details.box_heads],
+            transform,
             score_threshold=settings.score_thresholds,
             iou_threshold=settings.iou_threshold,
             max_detections=settings.max_detections,
             classes=settings.classes,
             class_agnostic=settings.class_agnostic,
-        )
-        xyxy = placement.to_pixels(decoded.boxes)
-        # A box that lies wholly beside the picture has nothing left after clipping.
-        inside = (xyxy[:, 2:] > xyxy[:, :2]).all(axis=1)
-        class_ids = decoded.class_ids[inside]
-        detections = Detections(
-            xyxy[inside],
-            decoded.scores[inside],
-            class_ids,
-            [self.labels[i] for i in class_ids.tolist()],
-            placement.image_size,
         )
         self.timings = {
             "preprocess": prepared - start,

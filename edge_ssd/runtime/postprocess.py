@@ -7,8 +7,9 @@ steps, where it is one comparison of whole numbers, and only what passes is dequ
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from edge_ssd.boxes import FloatArray, xyxy_to_cxcywh
 from edge_ssd.errors import NetworkError
 from edge_ssd.network import Network
 from edge_ssd.nms import argsort_descending, nms_sorted
+from edge_ssd.runtime.detections import Detections
 from edge_ssd.runtime.scores import (
     ScoreLookupTable,
     accumulator_dtype,
@@ -27,7 +29,10 @@ from edge_ssd.runtime.scores import (
     quantized_softmax,
 )
 
-__all__ = ["Decoded", "Head", "Postprocess"]
+if TYPE_CHECKING:
+    from edge_ssd.runtime.preprocess import ResizeTransform
+
+__all__ = ["Head", "Postprocess"]
 
 _LARGEST_EXPONENT = 60.0  # exp of it, times an anchor, is far from where float32 ends
 _NEVER = 2.0  # a threshold that no probability reaches
@@ -46,15 +51,7 @@ class Head(NamedTuple):
     zero_point: int = 0
 
 
-class Decoded(NamedTuple):
-    """Detections in the network's own units, best first."""
-
-    boxes: FloatArray
-    """float32 [K, 4], xyxy in 0–1 of the input, not clipped."""
-    scores: FloatArray
-    """float32 [K]."""
-    class_ids: npt.NDArray[np.int64]
-    """int64 [K], 0-based without background."""
+_BoxesScoresClasses = tuple[FloatArray, FloatArray, npt.NDArray[np.int64]]
 
 
 class _OutputLayout(NamedTuple):
@@ -98,34 +95,51 @@ class Postprocess:
         self,
         class_heads: Sequence[Head],
         box_heads: Sequence[Head],
+        transform: ResizeTransform | None = None,
         *,
         score_threshold: float | Sequence[float] = 0.5,
         iou_threshold: float = 0.5,
         max_detections: int | None = None,
         classes: Sequence[int] | None = None,
         class_agnostic: bool = False,
-    ) -> Decoded:
-        """Detections of one picture.
+        keep_outside: bool = False,
+    ) -> Detections:
+        """Return the detections of one image, best first.
 
         Args:
             class_heads, box_heads: one :class:`Head` a level, in the network's order.
+            transform: where the image lies in the input, as ``preprocess`` returns it: boxes are mapped to its pixels
+                and clipped. None leaves them in 0–1 of the input, not clipped; ``image_size`` is then (1, 1).
             score_threshold: keep what is at least this probable; one number, or one for each class.
             iou_threshold: see :func:`edge_ssd.nms.nms`.
             max_detections: the best so many; None for all.
             classes: class ids to keep, None for all. Others neither appear nor suppress.
             class_agnostic: suppress across classes.
+            keep_outside: keep boxes of which clipping leaves nothing. Average precision counts them as errors.
 
-        Raises :class:`NetworkError` when the heads are not this network's. A box that decodes to infinity or NaN
-        (a float network gone wrong) is left out: in suppression it would swallow good ones.
+        Raises:
+            NetworkError: the heads are not this network's.
+
+        A box that decodes to infinity or NaN (a float network gone wrong) is dropped: it would suppress valid ones.
         """
         self._check(class_heads, box_heads)
         # Joined as they are, a few thousand bytes: several times cheaper than going from head to head in Python.
         logits = np.concatenate([head.values for head in class_heads], axis=None)
         plan = self._planned(class_heads, box_heads, logits.dtype, score_threshold, classes)
-        if plan.finite:
-            return self._detect(logits, box_heads, plan, iou_threshold, max_detections, class_agnostic)
-        with np.errstate(over="ignore", invalid="ignore"):
-            return self._detect(logits, box_heads, plan, iou_threshold, max_detections, class_agnostic)
+        image_size = (1, 1) if transform is None else transform.image_size
+        with contextlib.nullcontext() if plan.finite else np.errstate(over="ignore", invalid="ignore"):
+            boxes, scores, class_ids = self._detect(
+                logits, box_heads, plan, iou_threshold, max_detections, class_agnostic
+            )
+        if not len(scores):
+            return Detections.empty(image_size)
+        if transform is not None:
+            boxes = transform.to_pixels(boxes)
+            if not keep_outside:
+                inside = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+                boxes, scores, class_ids = boxes[inside], scores[inside], class_ids[inside]
+        labels = self._network.labels
+        return Detections(boxes, scores, class_ids, [labels[i] for i in class_ids.tolist()], image_size)
 
     def _detect(
         self,
@@ -135,10 +149,11 @@ class Postprocess:
         iou_threshold: float,
         max_detections: int | None,
         class_agnostic: bool,
-    ) -> Decoded:
+    ) -> _BoxesScoresClasses:
+        """Boxes [K, 4] in 0–1 of the input, scores [K] and class ids [K]."""
         found, scores, class_ids = self._scored(logits, plan)
         if not len(found):
-            return _NOTHING
+            return np.zeros((0, 4), np.float32), scores, class_ids
         boxes = self._decode(np.concatenate([head.values for head in box_heads], axis=None), found, plan)
         if not plan.finite:
             right = np.isfinite(boxes).all(axis=0)
@@ -147,7 +162,7 @@ class Postprocess:
         best = nms_sorted(boxes, iou_threshold, class_ids if several else None, max_detections)
         chosen = boxes.take(best, axis=1)
         np.subtract(np.float32(0), chosen[:2], out=chosen[:2])  # not negative(), which makes −0 of 0
-        return Decoded(chosen.T.copy(), scores[best], class_ids[best])
+        return chosen.T.copy(), scores[best], class_ids[best]
 
     def _scored(
         self, logits: npt.NDArray[Any], plan: _OutputLayout
@@ -159,7 +174,7 @@ class Postprocess:
         else:
             found = candidates(logits, self._columns, plan.steps, plan.fewest)
         if not len(found):
-            return found, _NOTHING.scores, _NOTHING.class_ids
+            return found, np.zeros(0, np.float32), np.zeros(0, np.int64)
         if plan.table is not None:
             found, scores = plan.table.best_first(found, margins)
             class_ids = np.zeros(len(found), np.int64)
@@ -271,9 +286,6 @@ class Postprocess:
                     f"level {i} has {size} anchors of {columns} logits and 4 offsets, "
                     f"got heads of shape {class_heads[i].values.shape} and {box_heads[i].values.shape}"
                 )
-
-
-_NOTHING = Decoded(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
 
 
 def _largest(head: Head) -> float:

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edge_ssd.boxes import FloatArray
 from edge_ssd.errors import BundleError
 from edge_ssd.network import Network
 from edge_ssd.runtime.archive import read_archive, read_array
+from edge_ssd.runtime.detections import Detections
 
 __all__ = ["SelfTest", "delta_encode", "image_from_differences", "read_selftest"]
 
@@ -28,21 +28,16 @@ _HEADER = 256
 
 @dataclass(frozen=True, eq=False)
 class SelfTest:
-    """A picture at the network's input size, and what was found in it when the bundle was made.
-
-    Found with the bundle's own IoU threshold and number of detections, all classes, at ``score_threshold``.
+    """An image at the network's input size and the detections in it when the bundle was made.
 
     Attributes:
         image: uint8 [height, width, 3], RGB.
-        xyxy: float32 [N, 4], pixels of ``image``.
-        confidence: float32 [N].
-        class_id: int64 [N].
+        detections: all classes, with the bundle's own IoU threshold and number of detections.
+        score_threshold: the score threshold that they were made with.
     """
 
     image: npt.NDArray[np.uint8]
-    xyxy: FloatArray
-    confidence: FloatArray
-    class_id: npt.NDArray[np.int64]
+    detections: Detections
     score_threshold: float
 
 
@@ -74,20 +69,18 @@ def read_selftest(data: bytes, network: Network) -> SelfTest:
     if missing:
         raise BundleError(f"lacks {', '.join(missing)}")
     xyxy = read_array(entries["xyxy.npy"], "xyxy", "<f4", (None, 4))
-    number = len(xyxy)
-    selftest = SelfTest(
-        image=_read_image(entries, height, width),
-        xyxy=xyxy,
-        confidence=read_array(entries["confidence.npy"], "confidence", "<f4", (number,)),
-        class_id=read_array(entries["class_id.npy"], "class_id", "<i8", (number,)),
-        score_threshold=float(read_array(entries["score_threshold.npy"], "score_threshold", "<f8", ())),
-    )
-    known = (selftest.class_id >= 0) & (selftest.class_id < network.num_classes)
-    if not (np.isfinite(xyxy).all() and np.isfinite(selftest.confidence).all() and known.all()):
-        raise BundleError("holds detections that cannot be")
-    if not 0 <= selftest.score_threshold <= 1:
-        raise BundleError(f"score_threshold is {selftest.score_threshold}, expected 0 to 1")
-    return selftest
+    confidence = read_array(entries["confidence.npy"], "confidence", "<f4", (len(xyxy),))
+    class_id = read_array(entries["class_id.npy"], "class_id", "<i8", (len(xyxy),))
+    score_threshold = float(read_array(entries["score_threshold.npy"], "score_threshold", "<f8", ()))
+    image = _read_image(entries, height, width)
+    known = (class_id >= 0) & (class_id < network.num_classes)
+    if not (np.isfinite(xyxy).all() and np.isfinite(confidence).all() and known.all()):
+        raise BundleError("holds invalid detections")
+    if not 0 <= score_threshold <= 1:
+        raise BundleError(f"score_threshold is {score_threshold}, expected 0 to 1")
+    found = [network.labels[i] for i in class_id.tolist()]
+    detections = Detections(xyxy, confidence, class_id, found, (height, width))
+    return SelfTest(image, detections, score_threshold)
 
 
 def _read_image(entries: Mapping[str, bytes], height: int, width: int) -> npt.NDArray[np.uint8]:

@@ -16,8 +16,8 @@ import tensorflow as tf
 from edge_ssd.boxes import FloatArray
 from edge_ssd.data.dataset import Dataset
 from edge_ssd.errors import ModelError
-from edge_ssd.evaluation.average_precision import AveragePrecision
-from edge_ssd.evaluation.evaluate import HeadsFunction, decode, score_predictions
+from edge_ssd.evaluation.average_precision import AveragePrecision, average_precision
+from edge_ssd.evaluation.evaluate import HeadsFunction, decode
 from edge_ssd.evaluation.keras_predictor import KERAS_BATCH_SIZE
 from edge_ssd.network import Network
 from edge_ssd.runtime.postprocess import Postprocess
@@ -270,9 +270,10 @@ def evaluate_pictures(
     compiles the model, and good for every epoch.
     """
     postprocess = Postprocess(network)
-    decoded = [
-        decode(postprocess, *maps)
+    outputs = (
+        maps
         for start in range(0, len(pictures), KERAS_BATCH_SIZE)
         for maps in heads(pictures.images[start : start + KERAS_BATCH_SIZE])
-    ]
-    return score_predictions(dataset, decoded, pictures.placements)
+    )
+    pairs = zip(outputs, pictures.placements, strict=True)
+    return average_precision(dataset, [decode(postprocess, *pair) for pair in pairs])

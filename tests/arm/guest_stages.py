@@ -39,19 +39,19 @@ def main() -> None:
     small = Image.fromarray(bundle.selftest.image)
     frame = np.asarray(small.resize(FRAME, Image.Resampling.BICUBIC))
     interpreter, decode = open_interpreter(bundle.flatbuffer, num_threads=1), Postprocess(network)
-    pixels, placement = preprocess(frame, network.input)
+    pixels, transform = preprocess(frame, network.input)
     heads = interpreter.invoke(pixels)
     detector = around(bundle, Answered(interpreter, heads))
 
     def postprocess() -> Any:
-        decoded = decode(
+        return decode(
             [heads[head.output] for head in bundle.details.class_heads],
             [heads[head.output] for head in bundle.details.box_heads],
+            transform,
             score_threshold=defaults.score_threshold,
             iou_threshold=defaults.iou_threshold,
             max_detections=defaults.max_detections,
         )
-        return placement.to_pixels(decoded.boxes)
 
     stages: dict[str, tuple[int, int, Callable[[], Any]]] = {
         "nothing": (20, 20, lambda: None),

@@ -36,14 +36,14 @@ def compare(network: Network, number: int, kind: Kind, rounds: int) -> None:
 
     found = postprocess(some.class_heads, some.box_heads, max_detections=100)
     plain = multibox_detection(some.logits, some.offsets, network.anchors(), max_detections=100)
-    if not (np.array_equal(found.scores, plain[:, 1]) and np.array_equal(found.boxes, plain[:, 2:])):
+    if not (np.array_equal(found.confidence, plain[:, 1]) and np.array_equal(found.xyxy, plain[:, 2:])):
         raise SystemExit("not what the plain reference gives")
     operator.invoke()
     theirs = len(operator.found()[2])
     times = interleaved({"C++": operator.invoke, "NumPy": ours}, rounds)
     ratio, target = times["NumPy"] / times["C++"], TARGETS.get((network.num_classes, number))
     print(
-        f"{network.num_classes:3d} classes {number:5d} {kind:10s} kept {len(found.scores):3d} (C++ {theirs:3d})  "
+        f"{network.num_classes:3d} classes {number:5d} {kind:10s} kept {len(found.confidence):3d} (C++ {theirs:3d})  "
         f"C++ {times['C++']:8.1f} us  NumPy {times['NumPy']:8.1f} us  ratio {ratio:5.2f}"
         + (f"  target {target}" if target else "")
     )
@@ -58,8 +58,8 @@ def compare_with_the_book(network: Network, number: int, kind: Kind) -> None:
     book.give(real.offsets, real.probabilities)
     found = postprocess(real.class_heads, real.box_heads)
     rows = book.found(0.5)
-    if len(rows) != len(found.scores) or not np.allclose(
-        rows[:, 1:], np.concatenate([found.scores[:, None], found.boxes], axis=1), atol=1e-4
+    if len(rows) != len(found.confidence) or not np.allclose(
+        rows[:, 1:], np.concatenate([found.confidence[:, None], found.xyxy], axis=1), atol=1e-4
     ):
         raise SystemExit("not what the book's function gives")
     times = interleaved(

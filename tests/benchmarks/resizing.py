@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 import numpy as np
 from PIL import Image
 from timing import interleaved
 
 from edge_ssd.data.load import load_dataset
-from edge_ssd.evaluation.evaluate import decode, score_predictions
+from edge_ssd.evaluation.average_precision import average_precision
+from edge_ssd.evaluation.evaluate import decode
 from edge_ssd.runtime.bundle import read_bundle
+from edge_ssd.runtime.detections import Detections
 from edge_ssd.runtime.interpreter import open_interpreter
 from edge_ssd.runtime.postprocess import Postprocess
 from edge_ssd.runtime.preprocess import ImageArray, Resize, pillow_resize, place, preprocess, read_image
@@ -70,21 +72,20 @@ def score_them(model: str, data: str, split: str) -> None:
     bundle = read_bundle(model)
     dataset = load_dataset(data, split=split, labels=bundle.labels)
     pictures = [read_image(sample.path) for sample in dataset.samples]
-    placements = [place(picture.shape[:2], bundle.network.input) for picture in pictures]
+    transforms = [place(picture.shape[:2], bundle.network.input) for picture in pictures]
     frames = [as_a_camera(picture) for picture in pictures]
     interpreter, postprocess = open_interpreter(bundle.flatbuffer), Postprocess(bundle.network)
 
-    def detections(way: Resize) -> Iterable[object]:
-        for frame in frames:
+    def detections(way: Resize) -> Iterator[Detections]:
+        for frame, transform in zip(frames, transforms, strict=True):
             heads = interpreter.invoke(preprocess(frame, bundle.network.input, way)[0])
-            of = [
-                [heads[head.output] for head in kind] for kind in (bundle.details.class_heads, bundle.details.box_heads)
-            ]
-            yield decode(postprocess, *of)
+            class_heads = [heads[head.output] for head in bundle.details.class_heads]
+            box_heads = [heads[head.output] for head in bundle.details.box_heads]
+            yield decode(postprocess, (class_heads, box_heads), transform)
 
     print(f"{bundle.name} on {data}, {split}: {len(frames)} pictures")
     for name, way in ways().items():
-        found = score_predictions(dataset, detections(way), placements)
+        found = average_precision(dataset, list(detections(way)))
         print(f"{name:34s} AP {found.ap:.3f}  AP50 {found.ap50:.3f}  AP75 {found.ap75:.3f}")
 
 
