@@ -7,16 +7,26 @@ with ``xmax < xmin`` or ``ymax < ymin`` is empty and has area 0.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["FloatArray", "box_area", "box_iou", "clip_boxes", "cxcywh_to_xyxy", "xyxy_to_cxcywh"]
+__all__ = [
+    "TINY",
+    "FloatArray",
+    "box_area",
+    "box_iou",
+    "clip_boxes",
+    "cxcywh_to_xyxy",
+    "intersection_over_union",
+    "xyxy_to_cxcywh",
+]
 
 FloatArray = npt.NDArray[np.float32]
 
-# The smallest normal float32. Written out: where an interpreter has switched subnormal numbers off, as tflite-runtime
-# does on ARM, np.finfo warns.
-_TINY = np.float32(2.0**-126)
+# The smallest normal float32, a literal because np.finfo warns once tflite-runtime has disabled subnormals on ARM.
+TINY = np.float32(2.0**-126)
 
 
 def xyxy_to_cxcywh(boxes_xyxy: npt.ArrayLike) -> FloatArray:
@@ -34,28 +44,44 @@ def cxcywh_to_xyxy(boxes_cxcywh: npt.ArrayLike) -> FloatArray:
 
 
 def box_area(boxes_xyxy: npt.ArrayLike) -> FloatArray:
-    """Areas [...] of boxes [..., 4]; empty boxes have area 0."""
-    boxes = np.asarray(boxes_xyxy, np.float32)
-    size = np.maximum(boxes[..., 2:] - boxes[..., :2], 0)
-    area: FloatArray = size[..., 0] * size[..., 1]
+    """Return the areas [...] of boxes [..., 4]; empty boxes have area 0."""
+    area: FloatArray = _area(np.asarray(boxes_xyxy, np.float32))
     return area
 
 
-def box_iou(boxes1_xyxy: npt.ArrayLike, boxes2_xyxy: npt.ArrayLike) -> FloatArray:
-    """Pairwise intersection over union of boxes [N, 4] and [M, 4], as float32 [N, M] in 0–1.
+def box_iou(
+    boxes1_xyxy: npt.ArrayLike, boxes2_xyxy: npt.ArrayLike, dtype: npt.DTypeLike = np.float32
+) -> npt.NDArray[Any]:
+    """Return the pairwise intersection over union of boxes [N, 4] and [M, 4].
 
-    Two empty boxes have IoU 0, not NaN.
+    Args:
+        boxes1_xyxy, boxes2_xyxy: xyxy in the same units.
+        dtype: precision of the computation; COCO's evaluators use float64.
+
+    Returns:
+        ``dtype`` [N, M] in 0–1. Two empty boxes have IoU 0, not NaN.
     """
-    boxes1 = np.asarray(boxes1_xyxy, np.float32).reshape(-1, 4)
-    boxes2 = np.asarray(boxes2_xyxy, np.float32).reshape(-1, 4)
+    boxes1 = np.asarray(boxes1_xyxy, dtype).reshape(-1, 4)
+    boxes2 = np.asarray(boxes2_xyxy, dtype).reshape(-1, 4)
     minimum = np.maximum(boxes1[:, None, :2], boxes2[None, :, :2])  # [N, M, 2]
     maximum = np.minimum(boxes1[:, None, 2:], boxes2[None, :, 2:])
-    size = np.maximum(maximum - minimum, 0)
-    intersection = size[..., 0] * size[..., 1]
-    union = box_area(boxes1)[:, None] + box_area(boxes2)[None, :] - intersection
-    # An empty union means two empty boxes: 0 / tiny is the 0 that is wanted.
-    iou: FloatArray = intersection / np.maximum(union, _TINY)
+    intersection = _area(np.concatenate([minimum, maximum], axis=-1))
+    return intersection_over_union(intersection, _area(boxes1)[:, None], _area(boxes2)[None, :])
+
+
+def intersection_over_union(
+    intersection: npt.NDArray[Any], area1: npt.NDArray[Any], area2: npt.NDArray[Any]
+) -> npt.NDArray[Any]:
+    """Return the IoU of boxes with these areas (arrays that broadcast); 0 where the union is empty."""
+    union = area1 + area2 - intersection
+    iou: npt.NDArray[Any] = intersection / np.maximum(union, TINY)
     return iou
+
+
+def _area(boxes: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    size = np.maximum(boxes[..., 2:] - boxes[..., :2], 0)
+    area: npt.NDArray[Any] = size[..., 0] * size[..., 1]
+    return area
 
 
 def clip_boxes(boxes_xyxy: npt.ArrayLike, height: float, width: float) -> FloatArray:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from edge_ssd.boxes import FloatArray
+from edge_ssd.boxes import TINY, FloatArray
 
 __all__ = ["argsort_descending", "nms", "nms_sorted"]
 
@@ -21,7 +21,6 @@ _BLOCK = 64  # bits of an integer
 _LONG, _FEW = 128, 16  # against more than so many boxes, so many kept ones go at a time
 _MAX_CHUNK = 2048  # with so few rows against it, what NumPy works on stays in a processor's second-level cache
 _SPARE = 8  # some more, so that no small chunk has to follow
-_TINY = np.float32(2.0**-126)  # the smallest normal number; np.finfo warns where tflite-runtime has been at work
 
 
 def nms(
@@ -72,7 +71,7 @@ def nms_sorted(
     threshold = np.float32(iou_threshold)
     width, height = folded[:2] + folded[2:]
     areas = np.multiply(width, height, out=width)
-    boxes = _Boxes(folded, areas, class_ids, bool(np.minimum.reduce(areas, initial=1) < _TINY))
+    boxes = _Boxes(folded, areas, class_ids, bool(np.minimum.reduce(areas, initial=1) < TINY))
     stop = min(number, _BLOCK)
     kept = np.array(_nms_block(boxes.run(0, stop), threshold), np.intp)
     while stop < number and len(kept) < most:
@@ -127,9 +126,10 @@ def _negated_minmax_planes(boxes_xyxy: FloatArray) -> FloatArray:
 def _overlap(
     some: _Boxes, others: _Boxes, iou_threshold: np.float32, out: npt.NDArray[np.bool_] | None = None
 ) -> npt.NDArray[np.bool_]:
-    """Which pairs overlap by more than the threshold, bool [some, others].
+    """Return which pairs have an IoU above the threshold, bool [some, others].
 
-    The same operations in the same order as :func:`edge_ssd.boxes.box_iou`, so equal to the last bit.
+    :func:`edge_ssd.boxes.box_iou` fused with the comparison, in place on the planes of ``_negated_minmax_planes``: the
+    same operations in the same order, so equal to the last bit, without intermediate arrays [some, others, 2].
     """
     corners = np.minimum(some.folded[:, :, None], others.folded[:, None, :])  # [4, some, others]
     width, height = np.add(corners[:2], corners[2:], out=corners[:2])
@@ -140,7 +140,7 @@ def _overlap(
     union = np.add(some.areas[:, None], others.areas, out=corners[2])
     union -= intersection
     if some.empty:  # 0 / tiny is the 0 that two empty boxes are to have
-        np.maximum(union, _TINY, out=union)
+        np.maximum(union, TINY, out=union)
     hits: npt.NDArray[np.bool_] = np.greater(np.divide(intersection, union, out=union), iou_threshold, out=out)
     if some.class_ids is not None and others.class_ids is not None:
         hits &= some.class_ids[:, None] == others.class_ids

@@ -3,20 +3,12 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from slow_iou import slow_iou
 
 from edge_ssd.boxes import box_area, box_iou, clip_boxes, cxcywh_to_xyxy, xyxy_to_cxcywh
 
 # Whole numbers up to 2^10: sums, products and halves of them are exact in float32.
 whole_box = st.tuples(*[st.integers(0, 1024)] * 4)
-
-
-def slow_iou(a: tuple[float, ...], b: tuple[float, ...]) -> float:
-    width = max(0, min(a[2], b[2]) - max(a[0], b[0]))
-    height = max(0, min(a[3], b[3]) - max(a[1], b[1]))
-    area_a = max(0, a[2] - a[0]) * max(0, a[3] - a[1])
-    area_b = max(0, b[2] - b[0]) * max(0, b[3] - b[1])
-    union = area_a + area_b - width * height
-    return width * height / union if union else 0.0
 
 
 def test_conversions_by_hand() -> None:
@@ -52,6 +44,9 @@ def test_iou_is_the_slow_one(boxes1: list[tuple[int, ...]], boxes2: list[tuple[i
     expected = [[slow_iou(a, b) for b in boxes2] for a in boxes1]
     assert iou.dtype == np.float32
     np.testing.assert_allclose(iou, np.array(expected).reshape(len(boxes1), len(boxes2)), rtol=1e-6)
+    double = box_iou(np.array(boxes1).reshape(-1, 4), np.array(boxes2).reshape(-1, 4), np.float64)
+    assert double.dtype == np.float64
+    assert double.ravel().tolist() == np.ravel(expected).tolist()
 
 
 def test_clip_is_to_width_in_x_and_height_in_y() -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from slow_iou import slow_iou
 
 from edge_ssd.boxes import box_iou
 from edge_ssd.nms import nms
@@ -11,14 +12,6 @@ from edge_ssd.nms import nms
 # Small whole numbers: no IoU of such boxes rounds to the other side of the thresholds below.
 small_box = st.tuples(*[st.integers(0, 6)] * 4)
 score = st.sampled_from([0.1, 0.25, 0.5, 0.75, 0.9])
-
-
-def slow_iou(a: tuple[int, ...], b: tuple[int, ...]) -> float:
-    width = max(0, min(a[2], b[2]) - max(a[0], b[0]))
-    height = max(0, min(a[3], b[3]) - max(a[1], b[1]))
-    areas = [max(0, box[2] - box[0]) * max(0, box[3] - box[1]) for box in (a, b)]
-    union = sum(areas) - width * height
-    return width * height / union if union else 0.0
 
 
 def slow_nms(boxes: list[tuple[int, ...]], scores: list[float], threshold: float, classes: list[int]) -> list[int]:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from slow_iou import slow_iou
 
 from edge_ssd.coding import BoxCoding
 from edge_ssd.network import tiny_ssd
@@ -16,13 +17,6 @@ PADDING = [-1, -1, -1, -1, -1]
 small_box = st.tuples(st.integers(0, 4), st.integers(0, 4), st.integers(1, 4), st.integers(1, 4)).map(
     lambda b: (b[0], b[1], b[0] + b[2], b[1] + b[3])
 )
-
-
-def slow_iou(a: tuple[int, ...], b: tuple[int, ...]) -> float:
-    width = max(0, min(a[2], b[2]) - max(a[0], b[0]))
-    height = max(0, min(a[3], b[3]) - max(a[1], b[1]))
-    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (a, b)]
-    return width * height / (sum(areas) - width * height)
 
 
 def slow_assign(anchors: list[tuple[int, ...]], objects: list[tuple[int, ...]], threshold: float) -> list[int]:

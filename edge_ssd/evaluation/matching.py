@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edge_ssd.boxes import FloatArray
+from edge_ssd.boxes import FloatArray, box_iou
 from edge_ssd.data.dataset import Dataset
 from edge_ssd.evaluation.average_precision import MAX_DETECTIONS
 from edge_ssd.runtime.detections import Detections
@@ -99,7 +99,7 @@ def _match_class(dataset: Dataset, predictions: Sequence[Detections], class_id: 
         # Stable, as everything about equal scores here: the earlier one stays first.
         order = mine[np.argsort(-found.confidence[mine], kind="stable")][:MAX_DETECTIONS]
         scores.append(found.confidence[order].astype(np.float64))
-        correct.append(_match(_iou(found.xyxy[order], truth)))
+        correct.append(_match(box_iou(found.xyxy[order], truth, np.float64)))
         pictures.append(np.full(len(order), i, np.int64))
     joined = np.concatenate(scores) if scores else np.zeros(0)
     order = np.argsort(-joined, kind="stable")
@@ -128,14 +128,3 @@ def _match(iou: Floats) -> npt.NDArray[np.bool_]:
         correct[:, i] = taken
         free[rows[taken], best[taken]] = False
     return correct
-
-
-def _iou(boxes: FloatArray, truth: FloatArray) -> Floats:
-    """Intersection over union [D, G] in double precision, as the reference computes it."""
-    a, b = np.asarray(boxes, np.float64), np.asarray(truth, np.float64)
-    size = np.minimum(a[:, None, 2:], b[None, :, 2:]) - np.maximum(a[:, None, :2], b[None, :, :2])  # [D, G, 2]
-    intersection = np.clip(size, 0, None).prod(axis=2)
-    areas = [(box[:, 2] - box[:, 0]) * (box[:, 3] - box[:, 1]) for box in (a, b)]
-    union = areas[0][:, None] + areas[1][None, :] - intersection
-    result: Floats = np.divide(intersection, union, out=np.zeros_like(intersection), where=union > 0)
-    return result

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ssd.anchors import multibox_prior
-from edge_ssd.boxes import FloatArray, xyxy_to_cxcywh
+from edge_ssd.boxes import FloatArray, intersection_over_union, xyxy_to_cxcywh
 from edge_ssd.data.dataset import Dataset
 from edge_ssd.network import InputSpec, Level
 from edge_ssd.runtime.preprocess import place
@@ -101,10 +101,8 @@ def shape_iou(boxes_cxcywh: FloatArray, level: Level, shapes: FloatArray) -> Flo
         np.clip((size[:, None] + side) / 2 - apart[:, None], 0, np.minimum(size[:, None], side))
         for size, side, apart in zip(boxes_cxcywh[:, 2:].T, shapes.T, distance.T, strict=True)
     ]
-    intersection = overlap[0] * overlap[1]
-    union = boxes_cxcywh[:, 2:].prod(axis=1)[:, None] + shapes.prod(axis=1) - intersection
-    iou: FloatArray = intersection / union
-    return iou
+    areas = boxes_cxcywh[:, 2:].prod(axis=1)[:, None], shapes.prod(axis=1)
+    return intersection_over_union(overlap[0] * overlap[1], *areas)
 
 
 def within_receptive_field(boxes_cxcywh: FloatArray, levels: Sequence[Level]) -> npt.NDArray[np.bool_]:
