@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from converters.bundle.self_test import choose_self_test, placeholder_self_test
+from converters.bundle.selftest import choose_selftest, placeholder_selftest
 from converters.bundle.writer import BundleContent, bundle_bytes
 from converters.interop.check import check_profile
 from converters.interop.export import Profile, profile_bytes, profile_model, profile_warnings
@@ -50,7 +50,7 @@ __all__ = ["DEFAULTS", "Conversion", "convert_model", "measure_model"]
 DEFAULTS = Defaults(score_threshold=0.5, iou_threshold=0.5, max_detections=100)
 
 # The best of so many pictures becomes the self-test; more would only take longer.
-_SELF_TEST_CANDIDATES = 32
+_SELFTEST_CANDIDATES = 32
 
 # Validation pictures that the calibration's are compared with.
 _COMPARED_PICTURES = 64
@@ -68,7 +68,7 @@ class Conversion:
         calibrated_on: number of pictures, 0 where the scheme needs none.
         warnings: why the calibration may not hold, one line each.
         float_precision, quantized_precision: None where they were not measured.
-        self_test_detections: how many objects the embedded picture must give again.
+        selftest_detections: how many objects the embedded picture must give again.
         seconds: in all.
     """
 
@@ -82,7 +82,7 @@ class Conversion:
     warnings: tuple[str, ...]
     float_precision: AveragePrecision | None
     quantized_precision: AveragePrecision | None
-    self_test_detections: int
+    selftest_detections: int
     seconds: float
 
 
@@ -101,7 +101,7 @@ def convert_model(
     measure: bool = True,
     float_precision: AveragePrecision | None = None,
     limit: int | None = None,
-    self_test_image: str | os.PathLike[str] | None = None,
+    selftest_image: str | os.PathLike[str] | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Conversion:
     """Convert the model at ``model_path`` and write the bundle ``out``, whole or not at all.
@@ -117,7 +117,7 @@ def convert_model(
         name: of the model, for people; None takes the output's name.
         measure: whether to measure average precision before and after, on ``limit`` pictures at most.
         float_precision: of the model on the same pictures, where the caller has measured it already.
-        self_test_image: the picture to embed; None chooses one from ``data``. It is published with the file.
+        selftest_image: the picture to embed; None chooses one from ``data``. It is published with the file.
         say: told of each step, one line.
 
     Raises :class:`ModelError`, :class:`DataError`, :class:`ImageError`, :class:`SettingError`, and OSError when the
@@ -125,8 +125,8 @@ def convert_model(
     """
     start, out = time.perf_counter(), Path(out)
     _check_output(out)
-    if self_test_image is not None:
-        read_image(self_test_image)
+    if selftest_image is not None:
+        read_image(selftest_image)
     model = equalize_box_scales(load_model(model_path))
     network = model.network
     if measure or available_splits(data) != ("train",):
@@ -159,7 +159,7 @@ def convert_model(
         ),
         quantization=scheme,
         defaults=DEFAULTS,
-        selftest=placeholder_self_test(network, DEFAULTS.score_threshold),
+        selftest=placeholder_selftest(network, DEFAULTS.score_threshold),
         calibration=calibration,
         kept_layers=dict.fromkeys(kept, keep_type),
         tools=_tools(scheme),
@@ -175,10 +175,8 @@ def convert_model(
             summary = {"float": before.to_dict(), "quantized": after.to_dict()}
             content = replace(content, accuracy={**summary, "data": f"{Path(data).resolve().name}, {part}"})
         say("choosing a picture for the self-test")
-        paths = (
-            [Path(self_test_image)] if self_test_image else _paths(subsample_evenly(held_out, _SELF_TEST_CANDIDATES))
-        )
-        content = replace(content, selftest=choose_self_test(draft, paths))
+        paths = [Path(selftest_image)] if selftest_image else _paths(subsample_evenly(held_out, _SELFTEST_CANDIDATES))
+        content = replace(content, selftest=choose_selftest(draft, paths))
     flatbuffer = content.flatbuffer
     if profile is None:
         written = bundle_bytes(content)
@@ -203,7 +201,7 @@ def convert_model(
         warnings=warnings,
         float_precision=before,
         quantized_precision=after,
-        self_test_detections=len(content.selftest.detections),
+        selftest_detections=len(content.selftest.detections),
         seconds=time.perf_counter() - start,
     )
 

@@ -106,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
         name=args.name,
         measure=not args.no_accuracy,
         limit=args.limit,
-        self_test_image=args.self_test,
+        selftest_image=args.self_test,
         say=lambda line: print(line, file=sys.stderr, flush=True),
     )
     print(json.dumps(_facts(result), ensure_ascii=False) if args.json else _summary(result))
@@ -130,7 +130,7 @@ def _facts(result: Conversion) -> dict[str, Any]:
         "accuracy": None
         if before is None or after is None
         else {"float": before.to_dict(), "quantized": after.to_dict()},
-        "self_test_objects": result.self_test_detections,
+        "self_test_objects": result.selftest_detections,
         "seconds": round(result.seconds, 1),
     }
 
@@ -153,10 +153,10 @@ def _summary(result: Conversion) -> str:
             f"on {after.num_images} pictures"
         )
     if result.profile is None:
-        count = result.self_test_detections
+        count = result.selftest_detections
         lines.append(f"  self-test   {count} object{'' if count == 1 else 's'} in the embedded picture")
     else:
-        found = result.self_test_detections
+        found = result.selftest_detections
         lines.append(f"  profile     {result.profile}: gives the network's own {found} objects in a picture")
     lines.append(f"  took        {result.seconds:.0f} s")
     return "\n".join(lines)

@@ -248,7 +248,7 @@ def test_the_bundle_is_measured_and_finds_its_own_objects(conversion):
     assert conversion.calibrated_on == 8
     assert conversion.float_precision.ap > 0.8
     assert conversion.quantized_precision.ap > conversion.float_precision.ap - 0.1
-    assert conversion.self_test_detections >= 1
+    assert conversion.selftest_detections >= 1
     assert conversion.size == conversion.path.stat().st_size
     bundle = read_bundle(conversion.path)
     assert bundle.metadata["accuracy"] == {
@@ -272,12 +272,10 @@ def no_worker(monkeypatch, conversion):
     monkeypatch.setattr("converters.convert.quantize", lambda *_, **__: flatbuffer)
 
 
-def test_a_picture_of_the_users_own_becomes_the_self_test(
-    no_worker, tmp_path: Path, squares_model: Path, squares: Path
-):
+def test_a_picture_of_the_users_own_becomes_the_selftest(no_worker, tmp_path: Path, squares_model: Path, squares: Path):
     picture = squares / "squares_train" / "images" / "7.png"
     out = tmp_path / "own.tflite"
-    result = convert_model(squares_model, squares, out, measure=False, self_test_image=picture, name="own name")
+    result = convert_model(squares_model, squares, out, measure=False, selftest_image=picture, name="own name")
     bundle = read_bundle(out)
     assert np.array_equal(bundle.selftest.image, read_image(picture))
     assert bundle.name == "own name"
@@ -285,7 +283,7 @@ def test_a_picture_of_the_users_own_becomes_the_self_test(
     assert result.float_precision is None
 
 
-def test_a_bundle_that_fails_its_self_test_is_not_written(
+def test_a_bundle_that_fails_its_selftest_is_not_written(
     no_worker, tmp_path: Path, squares_model: Path, squares: Path, monkeypatch
 ):
     out = tmp_path / "out.tflite"
@@ -308,7 +306,7 @@ def test_a_bundle_that_fails_its_self_test_is_not_written(
         ({"calibration_images": 0}, SettingError, "from 1 to 200"),
         ({"limit": 0}, SettingError, "at least 1"),
         ({"seed": -1}, SettingError, "the seed must be a whole number from 0"),
-        ({"self_test_image": "absent.png"}, ImageError, "absent.png: no such picture"),
+        ({"selftest_image": "absent.png"}, ImageError, "absent.png: no such picture"),
         ({"out": "/dev/null/out.tflite"}, NotADirectoryError, "/dev/null"),
     ],
 )
@@ -473,7 +471,7 @@ def test_evaluate_refuses_other_files(tmp_path: Path, squares: Path, capsys):
         assert reason in capsys.readouterr().err
 
 
-def test_inspect_shows_the_file_and_runs_its_self_test(conversion, capsys):
+def test_inspect_shows_the_file_and_runs_its_selftest(conversion, capsys):
     assert command("inspect", conversion.path, "--selftest") == 0
     printed = capsys.readouterr().out
     for part in ("labels      square", "64×64 RGB", "22 CONV_2D v", "self-test   passed"):
@@ -485,7 +483,7 @@ def test_inspect_shows_the_file_and_runs_its_self_test(conversion, capsys):
     assert facts["operators"][0]["count"] == 22
 
 
-def test_inspect_exits_1_where_the_self_test_fails(conversion, monkeypatch, capsys):
+def test_inspect_exits_1_where_the_selftest_fails(conversion, monkeypatch, capsys):
     from edge_ssd.runtime.detector import SelfTestResult
 
     monkeypatch.setattr(Detector, "selftest", lambda _: SelfTestResult(False, 1, 0, "1 of 1 not found"))

@@ -18,7 +18,7 @@ from conftest import REPOSITORY, skip_or_fail
 from real_model import real_model
 from small_model import small_network, write_squares
 
-from converters.bundle.self_test import placeholder_self_test
+from converters.bundle.selftest import placeholder_selftest
 from converters.bundle.stored_zip import stored_zip
 from converters.bundle.writer import BundleContent, bundle_bytes
 from converters.interop.check import check_profile
@@ -77,7 +77,7 @@ def content_of(flatbuffer: bytes, network: Network, quantization: str = "none") 
         flatbuffer=flatbuffer,
         quantization=quantization,
         defaults=DEFAULTS,
-        selftest=placeholder_self_test(network, 0.5),
+        selftest=placeholder_selftest(network, 0.5),
         calibration=None,
         kept_layers={},
         tools={"edge-ssd": "1"},

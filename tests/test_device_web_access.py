@@ -68,7 +68,7 @@ def test_nothing_without_the_token(camera: Camera, path: str) -> None:
     assert request(camera.port, f"{path}?token={SECRET}").status == 401, "never in a URL"
     change = request(camera.port, "/api/settings", "POST", b'{"score_threshold": 0}', Content_Type="application/json")
     assert change.status == 401
-    assert camera.detector.score_threshold == 0.5
+    assert camera.detector.min_score_threshold == 0.5
 
 
 def test_programs_send_it_as_bearer(camera: Camera) -> None:

@@ -262,12 +262,12 @@ class ColourDetector:
 
     def __init__(self) -> None:
         self.classes: tuple[str, ...] = self.labels
-        self.score_threshold = 0.5
+        self.min_score_threshold = 0.5
         self.timings = {"preprocess": 0.0, "invoke": 0.0, "postprocess": 0.0}
 
     @property
     def score_thresholds(self) -> dict[str, float]:
-        return dict.fromkeys(self.labels, self.score_threshold)
+        return dict.fromkeys(self.labels, self.min_score_threshold)
 
     def configure(self, score_threshold: Any = ..., *, classes: Any = ...) -> None:
         if classes is not ...:

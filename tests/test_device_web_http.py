@@ -137,7 +137,7 @@ def test_settings_are_applied_and_the_same_for_all(camera: Camera) -> None:
     change = b'{"score_threshold": 0.99}'
     answer = request(camera.port, "/api/settings", "POST", change, Content_Type="application/json; charset=utf-8")
     assert answer.status == 200
-    assert answer.json["score_threshold"] == camera.detector.score_threshold == 0.99
+    assert answer.json["score_threshold"] == camera.detector.min_score_threshold == 0.99
     assert request(camera.port, "/api/settings").json == answer.json
     refused = request(camera.port, "/api/settings", "POST", b'{"classes": ["apple"]}', Content_Type="application/json")
     assert refused.status == 400
@@ -149,7 +149,7 @@ def test_settings_are_applied_and_the_same_for_all(camera: Camera) -> None:
 def test_only_json_changes_settings(camera: Camera, kind: str | None) -> None:
     headers = {} if kind is None else {"Content_Type": kind}
     assert request(camera.port, "/api/settings", "POST", b'{"score_threshold": 0.99}', **headers).status == 415
-    assert camera.detector.score_threshold == 0.5
+    assert camera.detector.min_score_threshold == 0.5
 
 
 def test_stats_and_metrics(camera: Camera) -> None:
@@ -223,7 +223,7 @@ def test_pages_of_others_change_nothing(camera: Camera, headers: dict[str, str],
     headers = {"Host": "localhost:7000", "Content_Type": "application/json", **headers}
     answer = request(camera.port, "/api/settings", "POST", b'{"score_threshold": 0.7}', **headers)
     assert answer.status == status
-    assert camera.detector.score_threshold == (0.7 if status == 200 else 0.5)
+    assert camera.detector.min_score_threshold == (0.7 if status == 200 else 0.5)
 
 
 def test_large_bodies_are_not_read(camera: Camera) -> None:

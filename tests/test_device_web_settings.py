@@ -38,7 +38,7 @@ def test_the_settings_of_a_detector(detector: Detector) -> None:
 )
 def test_changes(detector: Detector, body: str, threshold: float) -> None:
     apply_settings(detector, body.encode())
-    assert detector.score_threshold == threshold
+    assert detector.min_score_threshold == threshold
     assert detector.classes == ("banana",)
 
 
@@ -72,7 +72,7 @@ def test_what_is_refused_changes_nothing(detector: Detector, body: bytes, proble
     with pytest.raises(SettingError) as error:
         apply_settings(detector, body)
     assert problem in str(error.value)
-    assert (detector.score_threshold, detector.classes) == (0.4, ("banana",))
+    assert (detector.min_score_threshold, detector.classes) == (0.4, ("banana",))
 
 
 def test_a_huge_number(detector: Detector) -> None:

@@ -100,7 +100,7 @@ def test_a_threshold_for_each_class(bundle: Path) -> None:
     image = np.zeros((32, 64, 3), np.uint8)  # a banana of 0.75 and a fork of 0.9
     detector = Detector(bundle, score_threshold={"banana": 0.7, "fork": 0.95})
     assert detector.detect(image).names == ["banana"]
-    assert (detector.score_threshold, detector.score_thresholds) == (0.7, {"banana": 0.7, "fork": 0.95})
+    assert (detector.min_score_threshold, detector.score_thresholds) == (0.7, {"banana": 0.7, "fork": 0.95})
     # Left out: the bundle's 0.5.
     assert Detector(bundle, score_threshold={"banana": 0.8}).score_thresholds == {"banana": 0.8, "fork": 0.5}
     assert Detector(bundle, score_threshold={"banana": 0.8}).detect(image).names == ["fork"]
@@ -124,7 +124,7 @@ def test_what_it_says_of_itself(bundle: Path) -> None:
     detector = Detector(read_bundle(bundle))
     assert detector.labels == ("banana", "fork")
     assert detector.network == NETWORK
-    assert (detector.score_threshold, detector.iou_threshold, detector.max_detections) == (0.5, 0.5, 100)
+    assert (detector.min_score_threshold, detector.iou_threshold, detector.max_detections) == (0.5, 0.5, 100)
     assert detector.timings == {}
     detector.detect(np.zeros((9, 9, 3), np.uint8))
     assert list(detector.timings) == ["preprocess", "invoke", "postprocess"]

@@ -63,7 +63,7 @@ def test_its_average_precision_is_the_cards(shared_data: Path, bundle_path: Path
 
 
 @every_shipped
-def test_it_passes_its_own_self_test(bundle_path: Path) -> None:
+def test_it_passes_its_own_selftest(bundle_path: Path) -> None:
     with Detector(bundle_path) as detector:
         result = detector.selftest()
     assert result.passed, result.problem

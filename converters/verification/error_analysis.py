@@ -22,7 +22,7 @@ from converters.quantization.output_ranges import candidate_anchors, min_logit
 from edge_ssd.console.progress import Progress
 from edge_ssd.data.dataset import Dataset
 from edge_ssd.evaluation.bootstrap import Interval, paired_bootstrap_ci
-from edge_ssd.evaluation.evaluate import Heads, HeadsFunction, decode
+from edge_ssd.evaluation.evaluate import HeadOutputs, Predictor, decode
 from edge_ssd.evaluation.matching import match_pictures, weighted_ap
 from edge_ssd.evaluation.splits import subsample_evenly
 from edge_ssd.network import Network
@@ -107,7 +107,7 @@ class Diagnosis:
         return rounded
 
 
-def diagnose(converted: HeadsFunction, reference: HeadsFunction, network: Network, dataset: Dataset) -> Diagnosis:
+def diagnose(converted: Predictor, reference: Predictor, network: Network, dataset: Dataset) -> Diagnosis:
     """Compare two models of ``network`` on at most :data:`MAX_PICTURES` pictures of ``dataset``, spread evenly.
 
     Args:
@@ -147,16 +147,16 @@ class _APEvaluator:
     def __init__(self, network: Network, dataset: Dataset, placements: Sequence[ResizeTransform]) -> None:
         self._postprocess, self._dataset, self._placements = Postprocess(network), dataset, placements
 
-    def __call__(self, heads: Sequence[Heads]) -> list[Any]:
+    def __call__(self, heads: Sequence[HeadOutputs]) -> list[Any]:
         pairs = zip(heads, self._placements, strict=True)
         return match_pictures(self._dataset, [decode(self._postprocess, *pair) for pair in pairs])
 
 
 def _run(
-    converted: HeadsFunction, reference: HeadsFunction, network: Network, dataset: Dataset
-) -> tuple[list[Heads], list[Heads], list[ResizeTransform]]:
-    mine: list[Heads] = []
-    theirs: list[Heads] = []
+    converted: Predictor, reference: Predictor, network: Network, dataset: Dataset
+) -> tuple[list[HeadOutputs], list[HeadOutputs], list[ResizeTransform]]:
+    mine: list[HeadOutputs] = []
+    theirs: list[HeadOutputs] = []
     placements: list[ResizeTransform] = []
     for start in range(0, len(dataset), _BATCH):
         samples = dataset.samples[start : start + _BATCH]
@@ -168,7 +168,7 @@ def _run(
     return mine, theirs, placements
 
 
-def _replaced(mine: Heads, theirs: Heads, outputs: Sequence[str]) -> Heads:
+def _replaced(mine: HeadOutputs, theirs: HeadOutputs, outputs: Sequence[str]) -> HeadOutputs:
     """``mine`` with the named heads of ``theirs``."""
 
     def choose(kind: str, side: int) -> list[Head]:
@@ -177,7 +177,7 @@ def _replaced(mine: Heads, theirs: Heads, outputs: Sequence[str]) -> Heads:
     return choose("classes", 0), choose("boxes", 1)
 
 
-def _errors(network: Network, mine: Sequence[Heads], theirs: Sequence[Heads]) -> Iterator[HeadError]:
+def _errors(network: Network, mine: Sequence[HeadOutputs], theirs: Sequence[HeadOutputs]) -> Iterator[HeadError]:
     for level in range(len(network.levels)):
         chosen = _matter(network, [class_heads[level] for class_heads, _ in theirs])
         for kind, side in (("classes", 0), ("boxes", 1)):

@@ -21,7 +21,7 @@ class Configurable(Protocol):
     @property
     def classes(self) -> Sequence[str]: ...
     @property
-    def score_threshold(self) -> float: ...
+    def min_score_threshold(self) -> float: ...
     @property
     def score_thresholds(self) -> Mapping[str, float]: ...
     def configure(self, score_threshold: Any = ..., *, classes: Any = ...) -> None: ...
@@ -30,7 +30,7 @@ class Configurable(Protocol):
 def settings_of(detector: Configurable) -> dict[str, Any]:
     """The settings as JSON has them; ``score_threshold`` is the lowest where classes have their own."""
     return {
-        "score_threshold": round(detector.score_threshold, 4),
+        "score_threshold": round(detector.min_score_threshold, 4),
         "score_thresholds": {label: round(value, 4) for label, value in detector.score_thresholds.items()},
         "classes": list(detector.classes),
         "labels": list(detector.labels),

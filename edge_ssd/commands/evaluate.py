@@ -38,9 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from edge_ssd.console.progress import Progress
     from edge_ssd.data.dataset import problem_lines
-    from edge_ssd.evaluation.evaluate import evaluate
+    from edge_ssd.evaluation.evaluate import Predictor, evaluate
     from edge_ssd.evaluation.splits import load_eval_split
 
+    predictor: Predictor
     if args.model.suffix == ".keras":
         from edge_ssd.training.tensorflow_logs import quiet_tensorflow
 
@@ -49,20 +50,20 @@ def run(args: argparse.Namespace) -> int:
         from edge_ssd.training.model.tiny_ssd import load_tiny_ssd
 
         model = load_tiny_ssd(args.model)
-        heads, network, batch_size = KerasPredictor(model), model.network, KERAS_BATCH_SIZE
+        predictor, network, batch_size = KerasPredictor(model), model.network, KERAS_BATCH_SIZE
     elif args.model.suffix == ".tflite":
         from edge_ssd.evaluation.tflite_predictor import TFLitePredictor
         from edge_ssd.runtime.bundle import read_bundle
 
         bundle = read_bundle(args.model)
-        heads, network, batch_size = TFLitePredictor(bundle), bundle.network, 1
+        predictor, network, batch_size = TFLitePredictor(bundle), bundle.network, 1
     else:
         raise ModelError(f"{args.model}: expected a model that ends in .keras or .tflite")
     dataset, part = load_eval_split(data_source(args), network.labels, args.split, args.limit)
     for line in problem_lines(dataset.problems):
         print(f"note: {line}", file=sys.stderr)
     with Progress("evaluate", "pictures") as progress:
-        result = evaluate(heads, network, dataset, batch_size=batch_size, progress=progress)
+        result = evaluate(predictor, network, dataset, batch_size=batch_size, progress=progress)
     precision = result.precision
     if args.json:
         print(json.dumps({"model": str(args.model), "data": str(args.data), "split": part, **precision.to_dict()}))

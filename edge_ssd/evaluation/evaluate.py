@@ -25,8 +25,8 @@ __all__ = [
     "IOU_THRESHOLD",
     "SCORE_THRESHOLD",
     "Evaluation",
-    "Heads",
-    "HeadsFunction",
+    "HeadOutputs",
+    "Predictor",
     "Progress",
     "decode",
     "evaluate",
@@ -39,11 +39,11 @@ SCORE_THRESHOLD = 0.01
 # The runtime's default for suppression: what is measured is what a user gets.
 IOU_THRESHOLD = 0.5
 
-Heads = tuple[Sequence[Head], Sequence[Head]]
-"""One picture's output: class heads and box heads, one of each per level."""
+HeadOutputs = tuple[Sequence[Head], Sequence[Head]]
+"""A model's outputs for one image: class heads and box heads, one of each per level."""
 
-HeadsFunction = Callable[[npt.NDArray[np.uint8]], Sequence[Heads]]
-"""A model: pictures uint8 [B, height, width, 3] at its input size → B outputs."""
+Predictor = Callable[[npt.NDArray[np.uint8]], Sequence[HeadOutputs]]
+"""A model: images uint8 [B, height, width, 3] at its input size → B outputs."""
 
 Progress = Callable[[int, int], None]
 """Called with (pictures done, pictures in all)."""
@@ -59,7 +59,7 @@ class Evaluation:
 
 
 def evaluate(
-    heads: HeadsFunction,
+    predictor: Predictor,
     network: Network,
     dataset: Dataset,
     *,
@@ -80,14 +80,14 @@ def evaluate(
     postprocess = Postprocess(network)
     predictions: list[Detections] = []
     for images, transforms in _batches(dataset.samples, network.input, batch_size):
-        for outputs, transform in zip(heads(images), transforms, strict=True):
+        for outputs, transform in zip(predictor(images), transforms, strict=True):
             predictions.append(decode(postprocess, outputs, transform))
         if progress is not None:
             progress(len(predictions), len(dataset.samples))
     return Evaluation(average_precision(dataset, predictions), tuple(predictions), time.perf_counter() - start)
 
 
-def decode(postprocess: Postprocess, heads: Heads, transform: ResizeTransform) -> Detections:
+def decode(postprocess: Postprocess, heads: HeadOutputs, transform: ResizeTransform) -> Detections:
     """Return one image's detections with the settings of every average precision of this project.
 
     Boxes outside the image stay, unlike a detector's: the model predicted them, so each is a false positive.

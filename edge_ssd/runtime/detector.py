@@ -121,12 +121,12 @@ class Detector:
 
     @property
     def score_thresholds(self) -> dict[str, float]:
-        """Label → what a detection of that class must score at least; a copy."""
+        """Label → minimum score of a detection of that class; a copy."""
         return dict(zip(self.labels, self._settings.score_thresholds, strict=True))
 
     @property
-    def score_threshold(self) -> float:
-        """What a detection must score at least; where classes differ, the lowest of :attr:`score_thresholds`."""
+    def min_score_threshold(self) -> float:
+        """Minimum of :attr:`score_thresholds`: the threshold of all classes where they share one."""
         return min(self._settings.score_thresholds)
 
     @property

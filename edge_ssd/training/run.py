@@ -160,7 +160,7 @@ def train(
                 config = replace(config, recipe=trainer.recipe)
                 temporary.write_text(json.dumps(config.to_dict(), indent=1) + "\n", encoding="utf-8")
         events = EventLog(folder / _EVENTS, history) if tensorboard and workers.is_chief else None
-        heads = KerasPredictor(trainer.averaged)
+        predictor = KerasPredictor(trainer.averaged)
         with Progress("training", "steps") as progress:
 
             def show(step: int, steps: int) -> None:
@@ -173,7 +173,7 @@ def train(
                 result = trainer.fit_epoch(train_pictures, show)
                 if val_pictures is None:
                     continue
-                precision = evaluate_pictures(heads, network, validation, val_pictures)
+                precision = evaluate_pictures(predictor, network, validation, val_pictures)
                 row = HistoryRow(
                     result.epoch,
                     result.loss,

@@ -17,7 +17,7 @@ from edge_ssd.boxes import FloatArray
 from edge_ssd.data.dataset import Dataset
 from edge_ssd.errors import ModelError
 from edge_ssd.evaluation.average_precision import AveragePrecision, average_precision
-from edge_ssd.evaluation.evaluate import HeadsFunction, decode
+from edge_ssd.evaluation.evaluate import Predictor, decode
 from edge_ssd.evaluation.keras_predictor import KERAS_BATCH_SIZE
 from edge_ssd.network import Network
 from edge_ssd.runtime.postprocess import Postprocess
@@ -262,18 +262,19 @@ def make_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Opt
 
 
 def evaluate_pictures(
-    heads: HeadsFunction, network: Network, dataset: Dataset, pictures: ImageDataset
+    predictor: Predictor, network: Network, dataset: Dataset, pictures: ImageDataset
 ) -> AveragePrecision:
     """Average precision on pictures at the network's input size, as ``edge-ssd evaluate`` measures it.
 
-    ``heads`` is the model, from :func:`~edge_ssd.evaluation.keras_predictor.keras_heads`: made once, since making it
-    compiles the model, and good for every epoch.
+    Args:
+        predictor: the model, such as a :class:`~edge_ssd.evaluation.keras_predictor.KerasPredictor`; make it once for
+            all epochs, since making it compiles the model.
     """
     postprocess = Postprocess(network)
     outputs = (
         maps
         for start in range(0, len(pictures), KERAS_BATCH_SIZE)
-        for maps in heads(pictures.images[start : start + KERAS_BATCH_SIZE])
+        for maps in predictor(pictures.images[start : start + KERAS_BATCH_SIZE])
     )
     pairs = zip(outputs, pictures.placements, strict=True)
     return average_precision(dataset, [decode(postprocess, *pair) for pair in pairs])
