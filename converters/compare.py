@@ -14,7 +14,7 @@ from converters.quantization.calibration import DEFAULT_IMAGES
 from converters.quantization.layers import DEFAULT_KEEP
 from converters.quantization.mixed import KeepType
 from converters.quantization.quantize import SCHEMES, Scheme
-from converters.tflite.compatibility import CompatibilityResult, verdicts
+from converters.tflite.compatibility import CompatibilityResult, check_compatibility
 from converters.verification.latency import interleaved_latency
 from edge_ssd.errors import SettingError
 from edge_ssd.evaluation.average_precision import AveragePrecision
@@ -42,7 +42,7 @@ class SchemeRow:
             **self.precision.to_dict(),
             "bytes": self.size,
             "milliseconds": round(self.milliseconds, 3),
-            "targets": [verdict.to_dict() for verdict in self.targets],
+            "targets": [target.to_dict() for target in self.targets],
             "file": str(self.path),
         }
 
@@ -117,6 +117,6 @@ def compare_schemes(
     for conversion, milliseconds in zip(conversions, latency.milliseconds, strict=True):
         precision = conversion.quantized_precision
         assert precision is not None  # measured, as asked
-        targets = verdicts(conversion.graph)
+        targets = check_compatibility(conversion.graph)
         rows.append(SchemeRow(conversion.scheme, precision, conversion.size, milliseconds, targets, conversion.path))
     return Comparison(before, tuple(rows), latency.backend, latency.threads)

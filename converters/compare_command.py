@@ -101,7 +101,7 @@ def _schemes(text: str) -> list[Scheme]:
 def _table(result: Comparison) -> list[str]:
     keras = result.keras
     width = max(len(str(row.path)) for row in result.rows)
-    runtimes = [verdict.runtime for verdict in result.rows[0].targets]
+    runtimes = [target.runtime for target in result.rows[0].targets]
     lines = [
         f"{keras.num_images} pictures, {keras.num_objects} objects; {result.backend}, {result.threads} thread(s)",
         f"{'scheme':8}     AP   AP50   AP75   AP lost      MB      ms  {'file':{width}}",
@@ -114,6 +114,6 @@ def _table(result: Comparison) -> list[str]:
             f"{row.scheme:8}  {found.ap:.3f}  {found.ap50:.3f}  {found.ap75:.3f}  {keras.ap - found.ap:+8.4f}  "
             f"{row.size / 1e6:6.2f}  {row.milliseconds:6.2f}  {row.path}"
         )
-        notes += [f"{row.scheme}: {verdict}" for verdict in row.targets if not verdict.runs]
+        notes += [f"{row.scheme}: {target}" for target in row.targets if not target.runs]
     runs = f"all run on {', '.join(runtimes)}" if not notes else f"run on {', '.join(runtimes)}, except:"
     return [*lines, runs, *(f"  {note}" for note in notes)]

@@ -12,7 +12,7 @@ from converters.interop.export import PROFILES
 from converters.quantization.calibration import DEFAULT_IMAGES
 from converters.quantization.layers import DEFAULT_KEEP
 from converters.quantization.quantize import SCHEMES
-from converters.tflite.compatibility import problems, verdicts
+from converters.tflite.compatibility import check_compatibility, graph_to_dict, portability_problems
 from edge_ssd.data.source import add_data_options, data_source
 
 if TYPE_CHECKING:
@@ -122,9 +122,7 @@ def _facts(result: Conversion) -> dict[str, Any]:
         "profile": result.profile,
         "bytes": result.size,
         "model_bytes": result.model_size,
-        "operators": [use.to_dict() for use in result.graph.uses],
-        "targets": [verdict.to_dict() for verdict in verdicts(result.graph)],
-        "problems": list(problems(result.graph)),
+        **graph_to_dict(result.graph),
         "calibrated_on": result.calibrated_on,
         "warnings": list(result.warnings),
         "accuracy": None
@@ -136,13 +134,13 @@ def _facts(result: Conversion) -> dict[str, Any]:
 
 
 def _summary(result: Conversion) -> str:
-    counted = result.graph.counted()
-    operators = ", ".join(f"{count} {operator.name}" for operator, count in counted.items())
+    counts = result.graph.operator_counts()
+    operators = ", ".join(f"{count} {operator.name}" for operator, count in counts.items())
     lines = [
         f"{result.path}: {result.size / 1e6:.2f} MB ({result.scheme} network {result.model_size / 1e6:.2f} MB)",
         f"  operators   {operators}",
-        f"  runs on     {'; '.join(map(str, verdicts(result.graph)))}",
-        *(f"  PROBLEM     {problem}" for problem in problems(result.graph)),
+        f"  runs on     {'; '.join(map(str, check_compatibility(result.graph)))}",
+        *(f"  PROBLEM     {problem}" for problem in portability_problems(result.graph)),
     ]
     if result.calibrated_on:
         lines.append(f"  calibrated  on {result.calibrated_on} pictures")

@@ -142,7 +142,7 @@ def test_int8_takes_pixels_as_they_are_and_each_box_head_has_its_own_scale(conve
 def test_int8_keeps_nothing_but_the_layers(conversion):
     # Two convolutions in each of six blocks and two heads at each of five levels; batch normalisation and ReLU are in
     # the convolutions. The one QUANTIZE makes the uint8 pixels int8. (The last level's pool is over one cell here.)
-    counted = {operator.name: count for operator, count in conversion.graph.counted().items()}
+    counted = {operator.name: count for operator, count in conversion.graph.operator_counts().items()}
     assert counted == {"CONV_2D": 22, "MAX_POOL_2D": 6, "QUANTIZE": 1}
 
 

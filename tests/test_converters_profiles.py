@@ -26,7 +26,7 @@ from converters.interop.export import PROFILES, profile_bytes, profile_model, pr
 from converters.interop.graph import POSTPROCESS_SCORE, anchors_yxhw
 from converters.quantization.output_ranges import equalize_box_scales
 from converters.quantization.quantize import needs_calibration
-from converters.tflite.operators import count_operators
+from converters.tflite.operators import read_graph
 from edge_ssd import cli
 from edge_ssd.boxes import box_iou, clip_boxes
 from edge_ssd.errors import BundleError
@@ -372,9 +372,9 @@ def test_it_is_the_plain_networks_detections(scheme: str, classes: int) -> None:
 
 def test_the_network_itself_is_untouched_and_the_rest_is_common_operators(chosen) -> None:
     flatbuffer, network = chosen
-    before = {operator.name: count for operator, count in count_operators(flatbuffer).items()}
+    before = {operator.name: count for operator, count in read_graph(flatbuffer).operator_counts().items()}
     model = profile_model(flatbuffer, network, DEFAULTS)
-    after = {operator.name: count for operator, count in count_operators(model).items()}
+    after = {operator.name: count for operator, count in read_graph(model).operator_counts().items()}
     assert {name: after[name] for name in before if name in ("CONV_2D", "MAX_POOL_2D", "CAST")} == {
         name: count for name, count in before.items() if name in ("CONV_2D", "MAX_POOL_2D", "CAST")
     }

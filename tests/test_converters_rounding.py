@@ -118,7 +118,7 @@ def test_the_converter_keeps_the_weights_that_it_is_given(model, images):
     from converters.quantization.gptq import apply_gptq
     from converters.quantization.output_ranges import subtract_background_logit
     from converters.quantization.subprocess_worker import convert
-    from converters.tflite.flatbuffer_model import read_model
+    from converters.tflite.schema_model import read_model
 
     expected = apply_gptq(subtract_background_logit(model), images)
     file = read_model(convert(model, "int8", images))

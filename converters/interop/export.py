@@ -57,8 +57,8 @@ def profile_model(flatbuffer: bytes, network: Network, defaults: Defaults) -> by
     """
     from converters.interop.graph import postprocess_graph
     from converters.interop.metadata import postprocess_metadata
-    from converters.tflite.flatbuffer_model import set_metadata
     from converters.tflite.metadata import METADATA_NAME
+    from converters.tflite.schema_model import set_metadata
 
     editor = postprocess_graph(flatbuffer, network, defaults)
     set_metadata(editor.model, METADATA_NAME, postprocess_metadata(network))

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from converters.quantization.inference_model import INPUT_NAME
 from converters.quantization.layers import layer_names
-from converters.tflite.flatbuffer_model import read_model, write_model
+from converters.tflite.schema_model import read_model, write_model
 from edge_ssd.network import Network
 
 __all__ = ["KeepType", "mixed_int8"]

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from converters.tflite.flatbuffer_model import read_model, write_model
+from converters.tflite.schema_model import read_model, write_model
 from edge_ssd.coding import BoxCoding
 from edge_ssd.evaluation.evaluate import SCORE_THRESHOLD
 from edge_ssd.network import Network

@@ -1,4 +1,4 @@
-"""Will a model run there? Its operators against those of named runtimes, and what no runtime of ours takes."""
+"""Check whether TFLite runtimes support the operators of a model, and what prevents it from running on boards."""
 
 from __future__ import annotations
 
@@ -8,75 +8,87 @@ from typing import Any
 from converters.tflite.op_versions import RUNTIMES, max_version
 from converters.tflite.operators import Graph
 
-__all__ = ["CompatibilityResult", "problems", "verdicts"]
+__all__ = ["CompatibilityResult", "check_compatibility", "graph_to_dict", "portability_problems"]
 
-# Custom operators that all of RUNTIMES have built in: probed like the others.
-_BUILT_IN_CUSTOM = frozenset({"TFLite_Detection_PostProcess"})
+# Custom operators that every runtime of RUNTIMES registers, measured like the built-in ones.
+_REGISTERED_CUSTOM = frozenset({"TFLite_Detection_PostProcess"})
 
-# Versions do not say everything: a writer that leaves them at 1 makes a file that loads and then fails. Known, by
-# operator and its types, and the runtimes that fail.
-_TYPE_GAPS: dict[tuple[str, str], tuple[str, ...]] = {
+# Operator and tensor types → runtimes that fail although they have the operator's version: some writers leave the
+# version at 1, and the model loads but does not run.
+_UNSUPPORTED_TYPES: dict[tuple[str, str], tuple[str, ...]] = {
     ("QUANTIZE", "int8 → int16"): ("tflite-runtime 2.14", "ai-edge-litert 1.4"),
     ("QUANTIZE", "uint8 → int16"): ("tflite-runtime 2.14", "ai-edge-litert 1.4"),
 }
 
-_FLEX = "Flex"  # TensorFlow's own operators, wrapped: their names start so
+_FLEX_PREFIX = "Flex"  # of TensorFlow operators that are wrapped as custom operators (SELECT_TF_OPS)
 
 
 @dataclass(frozen=True)
 class CompatibilityResult:
-    """Whether a runtime has every operator of a model; ``missing`` names those that it has not."""
+    """Whether ``runtime`` has every operator of a model; ``missing`` describes those that it lacks."""
 
     runtime: str
     missing: tuple[str, ...]
 
     @property
     def runs(self) -> bool:
+        """Whether the runtime runs the model."""
         return not self.missing
 
     def __str__(self) -> str:
         return f"{self.runtime}: {'yes' if self.runs else 'NO, it lacks ' + ', '.join(self.missing)}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
+        """Return plain JSON types."""
         return {"runtime": self.runtime, "runs": self.runs, "missing": list(self.missing)}
 
 
-def verdicts(graph: Graph) -> tuple[CompatibilityResult, ...]:
-    """One for each of :data:`~converters.tflite.op_versions.RUNTIMES`, by operator and version."""
+def check_compatibility(graph: Graph) -> tuple[CompatibilityResult, ...]:
+    """Return one result for each of :data:`~converters.tflite.op_versions.RUNTIMES`, in that order."""
     return tuple(CompatibilityResult(runtime, _missing(graph, runtime)) for runtime in RUNTIMES)
 
 
-def problems(graph: Graph) -> tuple[str, ...]:
-    """What keeps a model from running on boards, one line each; empty for every model that this project makes."""
-    found = []
-    for operator in graph.counted():
-        if operator.custom and operator.name.startswith(_FLEX):
-            found.append(
+def portability_problems(graph: Graph) -> tuple[str, ...]:
+    """Return what prevents a model from running on boards, one line each; empty for models of this project."""
+    problems = []
+    for operator in graph.operator_counts():
+        if operator.custom and operator.name.startswith(_FLEX_PREFIX):
+            problems.append(
                 f"{operator.name} is a TensorFlow operator (Flex), which no small runtime has: convert without "
                 "SELECT_TF_OPS"
             )
-        elif operator.custom and operator.name not in _BUILT_IN_CUSTOM:
-            found.append(f"{operator.name} is a custom operator: a runtime needs a library of its own for it")
-    if graph.dynamic:
-        names = ", ".join(name or "a tensor without a name" for name in graph.dynamic[:3])
-        more = f" and {len(graph.dynamic) - 3} more" if len(graph.dynamic) > 3 else ""
-        found.append(f"the shape of {names}{more} is only known at run time: convert with a fixed input size and batch")
-    return tuple(found)
+        elif operator.custom and operator.name not in _REGISTERED_CUSTOM:
+            problems.append(f"{operator.name} is a custom operator: a runtime needs an extra library for it")
+    if graph.dynamic_tensors:
+        names = ", ".join(name or "a tensor without a name" for name in graph.dynamic_tensors[:3])
+        more = f" and {len(graph.dynamic_tensors) - 3} more" if len(graph.dynamic_tensors) > 3 else ""
+        problems.append(
+            f"the shape of {names}{more} is only known at run time: convert with a fixed input size and batch"
+        )
+    return tuple(problems)
+
+
+def graph_to_dict(graph: Graph) -> dict[str, Any]:
+    """Return the operators of a model, its compatibility and its problems as plain JSON types."""
+    return {
+        "operators": [use.to_dict() for use in graph.uses],
+        "targets": [result.to_dict() for result in check_compatibility(graph)],
+        "problems": list(portability_problems(graph)),
+    }
 
 
 def _missing(graph: Graph, runtime: str) -> tuple[str, ...]:
     missing = []
-    for operator in graph.counted():
+    for operator in graph.operator_counts():
         newest = max_version(operator.name, runtime)
         if operator.custom:
-            if operator.name not in _BUILT_IN_CUSTOM:
+            if operator.name not in _REGISTERED_CUSTOM:
                 missing.append(operator.name)
         elif operator.version > newest:
             missing.append(
                 f"{operator.name} version {operator.version} (has {f'up to {newest}' if newest else 'none'})"
             )
     for use in graph.uses:
-        if runtime in _TYPE_GAPS.get((use.operator.name, use.types), ()):
+        if runtime in _UNSUPPORTED_TYPES.get((use.operator.name, use.types), ()):
             missing.append(f"{use.operator.name} of {use.types}")
     return tuple(missing)

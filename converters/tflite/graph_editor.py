@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from converters.tflite.flatbuffer_model import read_model, write_model
+from converters.tflite.schema_model import read_model, write_model
 
 __all__ = ["GraphEditor"]
 

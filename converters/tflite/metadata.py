@@ -1,101 +1,111 @@
-"""The standard TFLite metadata: what any tool can read about the file without knowing Edge SSD.
+"""Standard TFLite metadata, which any TFLite tool can read.
 
-A flatbuffer of its own (schema ``metadata_schema.fbs``, identifier ``M001``) in the model's metadata entry
-``TFLITE_METADATA``: name, input (RGB picture, size, normalisation), outputs in the file's order, and the files that
-are appended as a ZIP. See https://ai.google.dev/edge/litert/models/metadata. The schema's generated classes are in
-no package that is maintained and small, so the few tables are built slot by slot; the numbers are the fields'
-positions in the schema.
+A flatbuffer (schema ``metadata_schema.fbs``, identifier ``M001``) in the model's metadata entry ``TFLITE_METADATA``:
+name, input (RGB image, size, normalization), outputs in the order of the output tensors, and the files in the appended
+ZIP. See https://ai.google.dev/edge/litert/models/metadata. The numbers in the calls below are field numbers of the
+schema.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import flatbuffers
-
-from converters.tflite.flatbuffer_model import read_model, set_metadata, write_model
-from converters.tflite.flatbuffer_tables import Tables
+from converters.tflite.raw_tables import TableWriter
+from converters.tflite.schema_model import read_model, set_metadata, write_model
 from edge_ssd.network import Network
+from edge_ssd.runtime.bundle import ENTRY_LABELS, ENTRY_METADATA
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-__all__ = ["METADATA_NAME", "MIN_PARSER_VERSION", "associated_file", "build_metadata", "image_tensor", "with_metadata"]
+__all__ = [
+    "METADATA_NAME",
+    "MIN_PARSER_VERSION",
+    "add_feature_content",
+    "add_image_tensor",
+    "add_label_file",
+    "build_metadata",
+    "with_metadata",
+]
 
 METADATA_NAME = "TFLITE_METADATA"
 
+MIN_PARSER_VERSION = "1.0.0"
+"""The oldest metadata parser that supports every field used here."""
+
+_DESCRIPTIONS, _TENSOR_VALUE_LABELS = 1, 3  # AssociatedFileType
 _RGB = 1  # ColorSpaceType
 _FEATURE_PROPERTIES, _IMAGE_PROPERTIES = 1, 2  # union ContentProperties
 _NORMALIZATION_OPTIONS = 1  # union ProcessUnitOptions
-_DESCRIPTIONS, _TENSOR_VALUE_LABELS = 1, 3  # AssociatedFileType
-
-# The oldest parser that knows every field used here.
-MIN_PARSER_VERSION = "1.0.0"
 
 
 def with_metadata(flatbuffer: bytes, network: Network) -> bytes:
-    """``flatbuffer`` (a TFLite model with a signature) with the metadata of ``network`` added."""
+    """Return ``flatbuffer`` (a TFLite model with a signature) with the metadata of ``network`` added."""
     model = read_model(flatbuffer)
     set_metadata(model, METADATA_NAME, build_metadata(network, _output_names(model)))
     return write_model(model)
 
 
 def build_metadata(network: Network, outputs: Sequence[str]) -> bytes:
-    """The metadata flatbuffer for a model with these output names, in the order of its output tensors."""
-    table = Tables(flatbuffers.Builder(2048))
-    title = f"TinySSD for {', '.join(network.labels)}"
+    """Return the metadata flatbuffer of a model with the output names ``outputs``, in output-tensor order."""
+    writer = TableWriter()
     heads = [
-        table.make(
-            name=(0, table.text(name)),
-            description=(1, table.text(_describe(name))),
-            content=(3, table.make(kind=(0, _FEATURE_PROPERTIES, "Uint8"), value=(1, table.make()))),
+        writer.table(
+            name=(0, writer.text(name)),
+            description=(1, writer.text(_describe(name))),
+            content=(3, add_feature_content(writer)),
         )
         for name in outputs
     ]
-    subgraph = table.make(
-        name=(0, table.text("TinySSD")),
-        inputs=(2, table.vector([image_tensor(table, network)])),
-        outputs=(3, table.vector(heads)),
-        files=(
-            4,
-            table.vector([associated_file(table, "labels.txt", "class names, one per line", _TENSOR_VALUE_LABELS)]),
-        ),
+    subgraph = writer.table(
+        name=(0, writer.text("TinySSD")),
+        inputs=(2, writer.vector([add_image_tensor(writer, network)])),
+        outputs=(3, writer.vector(heads)),
+        files=(4, writer.vector([add_label_file(writer)])),
     )
-    root = table.make(
-        name=(0, table.text(title[:200])),
-        description=(1, table.text("Single-shot detector; edge_ssd.json in the appended ZIP says how to decode it")),
-        subgraphs=(3, table.vector([subgraph])),
-        files=(6, table.vector([associated_file(table, "edge_ssd.json", "how to decode the outputs", _DESCRIPTIONS)])),
-        min_parser_version=(7, table.text(MIN_PARSER_VERSION)),
+    root = writer.table(
+        name=(0, writer.text(f"TinySSD for {', '.join(network.labels)}"[:200])),
+        description=(1, writer.text("Single-shot detector; edge_ssd.json in the appended ZIP says how to decode it")),
+        subgraphs=(3, writer.vector([subgraph])),
+        files=(6, writer.vector([_add_file(writer, ENTRY_METADATA, "how to decode the outputs", _DESCRIPTIONS)])),
+        min_parser_version=(7, writer.text(MIN_PARSER_VERSION)),
     )
-    return table.finish(root, b"M001")
+    return writer.finish(root, b"M001")
 
 
-def image_tensor(table: Tables, network: Network) -> int:
-    """TensorMetadata of the input: an RGB picture; the file takes its pixels as they are, whatever the network does."""
-    return table.make(
-        name=(0, table.text("image")),
-        description=(1, table.text("RGB picture, pixels 0-255; the scaling is inside the network")),
-        content=(3, table.make(kind=(0, _IMAGE_PROPERTIES, "Uint8"), value=(1, _image_properties(table, network)))),
-        process_units=(4, table.vector([_identity(table)])),
-        stats=(5, table.make(max=(0, table.floats([255.0])), min=(1, table.floats([0.0])))),
+def add_feature_content(writer: TableWriter) -> int:
+    """Add the Content of an output tensor that is no image."""
+    return writer.table(kind=(0, _FEATURE_PROPERTIES, "Uint8"), value=(1, writer.table()))
+
+
+def add_image_tensor(writer: TableWriter, network: Network) -> int:
+    """Add the TensorMetadata of the input: an RGB image of raw pixels, since scaling is part of the network."""
+    return writer.table(
+        name=(0, writer.text("image")),
+        description=(1, writer.text("RGB picture, pixels 0-255; the scaling is inside the network")),
+        content=(3, writer.table(kind=(0, _IMAGE_PROPERTIES, "Uint8"), value=(1, _image_properties(writer, network)))),
+        process_units=(4, writer.vector([_identity(writer)])),
+        stats=(5, writer.table(max=(0, writer.vector([255.0], "Float32")), min=(1, writer.vector([0.0], "Float32")))),
     )
 
 
-def associated_file(table: Tables, name: str, description: str, kind: int) -> int:
-    """AssociatedFile: one in the appended ZIP; ``kind`` is an AssociatedFileType."""
-    return table.make(name=(0, table.text(name)), description=(1, table.text(description)), kind=(2, kind, "Int8"))
+def add_label_file(writer: TableWriter) -> int:
+    """Add the AssociatedFile with one label per line, for a tensor of class ids."""
+    return _add_file(writer, ENTRY_LABELS, "class names, one per line", _TENSOR_VALUE_LABELS)
 
 
-def _image_properties(table: Tables, network: Network) -> int:
+def _add_file(writer: TableWriter, name: str, description: str, kind: int) -> int:
+    """Add an AssociatedFile, which is an entry of the appended ZIP; ``kind`` is an AssociatedFileType."""
+    return writer.table(name=(0, writer.text(name)), description=(1, writer.text(description)), kind=(2, kind, "Int8"))
+
+
+def _image_properties(writer: TableWriter, network: Network) -> int:
     height, width = network.input.size
-    size = table.make(width=(0, width, "Uint32"), height=(1, height, "Uint32"))
-    return table.make(color_space=(0, _RGB, "Int8"), default_size=(1, size))
+    size = writer.table(width=(0, width, "Uint32"), height=(1, height, "Uint32"))
+    return writer.table(color_space=(0, _RGB, "Int8"), default_size=(1, size))
 
 
-def _identity(table: Tables) -> int:
-    options = table.make(mean=(0, table.floats([0.0])), std=(1, table.floats([1.0])))
-    return table.make(kind=(0, _NORMALIZATION_OPTIONS, "Uint8"), options=(1, options))
+def _identity(writer: TableWriter) -> int:
+    options = writer.table(mean=(0, writer.vector([0.0], "Float32")), std=(1, writer.vector([1.0], "Float32")))
+    return writer.table(kind=(0, _NORMALIZATION_OPTIONS, "Uint8"), options=(1, options))
 
 
 def _describe(output: str) -> str:
@@ -105,7 +115,7 @@ def _describe(output: str) -> str:
 
 
 def _output_names(model: Any) -> list[str]:
-    """The signature's names of the outputs, in the order of the graph's output tensors."""
+    """Return the output names of the signature, in the order of the graph's output tensors."""
     by_tensor: Mapping[int, str] = {
         output.tensorIndex: output.name.decode() for output in model.signatureDefs[0].outputs
     }

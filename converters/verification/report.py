@@ -10,7 +10,7 @@ import html
 from collections.abc import Sequence
 from pathlib import Path
 
-from converters.tflite.compatibility import problems, verdicts
+from converters.tflite.compatibility import check_compatibility, portability_problems
 from converters.tflite.operators import read_graph
 from converters.verification.error_analysis import Diagnosis
 from converters.verification.report_curves import CURVE_IOUS, curve, curve_chart
@@ -147,8 +147,8 @@ def _agreement(result: Verification) -> str:
 def _cost(result: Verification, bundle: Bundle) -> str:
     before, after = result.latency.milliseconds
     graph = read_graph(bundle.flatbuffer)
-    runs = "; ".join(html.escape(str(verdict)) for verdict in verdicts(graph))
-    wrong = "".join(f'<p class="fail">{html.escape(problem)}</p>' for problem in problems(graph))
+    runs = "; ".join(html.escape(str(target)) for target in check_compatibility(graph))
+    wrong = "".join(f'<p class="fail">{html.escape(problem)}</p>' for problem in portability_problems(graph))
     return (
         f"<p>The model takes {result.sizes[1] / 1e6:.2f} MB where float takes {result.sizes[0] / 1e6:.2f} "
         f"({result.size_ratio:.1f} times smaller), and {after:.2f} ms where float takes {before:.2f} "

@@ -1,4 +1,4 @@
-"""Every scheme's bundle in a real tflite-runtime 2.14 and in the newest ai-edge-litert; verdicts hold there."""
+"""Bundles of every quantization scheme run in tflite-runtime 2.14 and ai-edge-litert as the compatibility check says."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from conftest import REPOSITORY, skip_or_fail
 
 from converters.convert import convert_model
 from converters.quantization.quantize import SCHEMES
-from converters.tflite.compatibility import problems, verdicts
+from converters.tflite.compatibility import check_compatibility, portability_problems
 from converters.tflite.operators import read_graph
 from edge_ssd.runtime.bundle import read_bundle
 
@@ -21,9 +21,9 @@ pytest.importorskip("tensorflow")
 pytest.importorskip("ai_edge_litert")
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
 
-OLD = REPOSITORY / ".venv-tflite" / "bin" / "python"
+TFLITE_RUNTIME_PYTHON = REPOSITORY / ".venv-tflite" / "bin" / "python"
 
-# Another layer out of int8 than the heads, and int16, which the old runtime refuses.
+# The last variant keeps layers other than the heads in int16, which older runtimes refuse.
 VARIANTS = [
     *((scheme, {}) for scheme in SCHEMES),
     ("mixed", {"keep": ("classes_0", "base_net/*"), "keep_type": "int16"}),
@@ -42,34 +42,35 @@ def bundles(tmp_path_factory, squares: Path, squares_model: Path) -> list[Path]:
     return paths
 
 
-def run(python: Path, bundles: list[Path]) -> list[dict]:
-    """What the runtime of ``python`` makes of each."""
+def run_bundles(python: Path, bundles: list[Path]) -> list[dict]:
+    """Return the self-test results of ``bundles`` in the runtime of the interpreter ``python``."""
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     command = [str(python), "-W", "error", str(REPOSITORY / "tests" / "peers" / "run_bundles.py"), *map(str, bundles)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=120)
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    process = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=120)
+    assert process.returncode == 0, process.stderr
+    return [json.loads(line) for line in process.stdout.splitlines() if line.startswith("{")]
 
 
 @pytest.mark.parametrize("runtime", ["tflite-runtime 2.14", "ai-edge-litert 2.3"])
-def test_a_bundle_runs_where_the_verdict_says_so(bundles: list[Path], runtime: str):
+def test_bundle_runs_where_check_compatibility_says_so(bundles: list[Path], runtime: str):
     python = Path(sys.executable)
     if runtime.startswith("tflite-runtime"):
-        python = OLD
+        python = TFLITE_RUNTIME_PYTHON
         if not python.exists():
             skip_or_fail("no .venv-tflite: make it with 'make test-tflite'")
-    results = run(python, bundles)
+    results = run_bundles(python, bundles)
     assert len(results) == len(bundles)
     for path, result in zip(bundles, results, strict=True):
-        verdict = {verdict.runtime: verdict for verdict in verdicts(read_graph(read_bundle(path).flatbuffer))}[runtime]
-        assert result["passed"] == verdict.runs, (path.name, str(verdict), result)
-        assert result["backend"] == (runtime.split()[0] if verdict.runs else None)
+        targets = check_compatibility(read_graph(read_bundle(path).flatbuffer))
+        (target,) = (target for target in targets if target.runtime == runtime)
+        assert result["passed"] == target.runs, (path.name, str(target), result)
+        assert result["backend"] == (runtime.split()[0] if target.runs else None)
 
 
-def test_no_bundle_has_a_problem_and_only_int16_needs_a_new_runtime(bundles: list[Path]):
+def test_only_int16_layers_need_the_newest_runtime(bundles: list[Path]):
     refused = []
     for path in bundles:
         graph = read_graph(read_bundle(path).flatbuffer)
-        assert problems(graph) == ()
-        refused += [(path.stem, verdict.runtime) for verdict in verdicts(graph) if not verdict.runs]
+        assert portability_problems(graph) == ()
+        refused += [(path.stem, target.runtime) for target in check_compatibility(graph) if not target.runs]
     assert refused == [("6-mixed", "tflite-runtime 2.14"), ("6-mixed", "ai-edge-litert 1.4")]

@@ -1,6 +1,6 @@
-"""A TFLite model taken apart into objects, changed, and put together again.
+"""Read and write a whole TFLite model as objects of TensorFlow's schema classes; needs TensorFlow.
 
-Uses the classes that TensorFlow generates from TFLite's ``schema.fbs``, and repairs what they leave out.
+The classes are generated from TFLite's ``schema.fbs``. This module adds what they lack: external buffers and alignment.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ _BUFFER_ALIGNMENT = 16
 
 
 def read_model(flatbuffer: bytes) -> Any:
-    """The model as a ``ModelT`` object.
+    """Return the model as a ``ModelT`` object.
 
-    Some writers put the buffers behind the tables, at an offset into the file; they are brought into the tables, since
-    what comes behind would be lost when the model is written.
+    Buffers that are stored behind the tables, at an offset into the file, are copied into the tables, because data
+    behind the tables is lost when the model is written.
     """
     from tensorflow.lite.python import schema_py_generated as schema
 
     model = schema.ModelT.InitFromPackedBuf(bytearray(flatbuffer), 0)
     for buffer in model.buffers:
-        if buffer.offset > 1:  # 0 and 1 say that there is none
+        if buffer.offset > 1:  # 0 and 1: not external
             buffer.data = flatbuffer[buffer.offset : buffer.offset + buffer.size]
             buffer.offset = buffer.size = 0
     return model
 
 
 def write_model(model: Any) -> bytes:
-    """The flatbuffer of a ``ModelT``, every buffer aligned as the schema says. The argument's buffers are replaced."""
+    """Return the flatbuffer of a ``ModelT``, with every buffer aligned. Replaces the buffer objects of ``model``."""
     import flatbuffers
     from tensorflow.lite.python import schema_py_generated as schema
 
@@ -59,11 +59,12 @@ def write_model(model: Any) -> bytes:
 
 
 def set_metadata(model: Any, name: str, content: bytes) -> None:
-    """Put ``content`` into the model's metadata under ``name``, in place of what was there."""
+    """Add the metadata entry ``name`` to a ``ModelT``, or replace its content."""
     from tensorflow.lite.python import schema_py_generated as schema
 
     for entry in model.metadata or []:
-        if _text(entry.name) == name:
+        entry_name = entry.name.decode() if isinstance(entry.name, bytes) else entry.name
+        if entry_name == name:
             model.buffers[entry.buffer].data = content
             return
     buffer = schema.BufferT()
@@ -72,7 +73,3 @@ def set_metadata(model: Any, name: str, content: bytes) -> None:
     entry = schema.MetadataT()
     entry.name, entry.buffer = name, len(model.buffers) - 1
     model.metadata = [*(model.metadata or []), entry]
-
-
-def _text(name: Any) -> str:
-    return name.decode() if isinstance(name, bytes) else str(name)
