@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from converters.tflite.compatibility import problems, verdicts
-from converters.tflite.operators import Graph, read_graph
+from converters.tflite.compatibility import graph_to_dict
+from converters.tflite.operators import read_graph
 from edge_ssd.errors import BundleError
 from edge_ssd.runtime.bundle import ENTRY_METADATA, FLATBUFFER_IDENTIFIER, Bundle, read_bundle
 
@@ -28,7 +28,7 @@ def bundle_facts(bundle: Bundle) -> dict[str, Any]:
             "score_threshold": selftest.score_threshold,
             "labels": selftest.detections.names,
         },
-        **_graph_facts(read_graph(bundle.flatbuffer)),
+        **graph_to_dict(read_graph(bundle.flatbuffer)),
     }
 
 
@@ -46,7 +46,7 @@ def foreign_facts(path: Path) -> dict[str, Any] | None:
     try:
         read_bundle(path)
     except BundleError as error:
-        return {"file": str(path), "bytes": len(data), "bundle": str(error), **_graph_facts(read_graph(data))}
+        return {"file": str(path), "bytes": len(data), "bundle": str(error), **graph_to_dict(read_graph(data))}
     return None
 
 
@@ -86,14 +86,6 @@ def foreign_text(facts: Mapping[str, Any]) -> str:
     """:func:`foreign_facts` for a person."""
     title = f"{facts['file']}: {facts['bytes'] / 1e6:.2f} MB, a TFLite model but no Edge SSD bundle"
     return "\n".join([title, *_graph_lines(facts)])
-
-
-def _graph_facts(graph: Graph) -> dict[str, Any]:
-    return {
-        "operators": [use.to_dict() for use in graph.uses],
-        "targets": [verdict.to_dict() for verdict in verdicts(graph)],
-        "problems": list(problems(graph)),
-    }
 
 
 def _graph_lines(facts: Mapping[str, Any]) -> list[str]:

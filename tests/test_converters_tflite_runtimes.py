@@ -1,4 +1,4 @@
-"""Bundles of every quantization scheme run in tflite-runtime 2.14 and ai-edge-litert as the compatibility check says."""
+"""Bundles of every scheme in tflite-runtime 2.14 and ai-edge-litert: they run where the compatibility check says so."""
 
 from __future__ import annotations
 

@@ -9,16 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from converters.tflite.metadata import (
-    MIN_PARSER_VERSION,
-    TENSOR_VALUE_LABELS,
-    add_associated_file,
-    add_feature_content,
-    add_image_tensor,
-)
+from converters.tflite.metadata import MIN_PARSER_VERSION, add_feature_content, add_image_tensor, add_label_file
 from converters.tflite.raw_tables import TableWriter
 from edge_ssd.network import Network
-from edge_ssd.runtime.bundle import ENTRY_LABELS
 
 __all__ = ["postprocess_metadata"]
 
@@ -31,10 +24,10 @@ def postprocess_metadata(network: Network) -> bytes:
     """Return the metadata flatbuffer for the four outputs of :func:`converters.interop.graph.postprocess_graph`."""
     writer = TableWriter()
     outputs = [
-        _boxes(writer, "ymin, xmin, ymax, xmax of the detected boxes, as shares of the input"),
-        _values(writer, "category", "class ids, from 0, without background", TENSOR_VALUE_LABELS),
-        _values(writer, "score", "probabilities, best first"),
-        _values(writer, "number of detections", "how many of the places are filled"),
+        _add_boxes(writer, "ymin, xmin, ymax, xmax of the detected boxes, as shares of the input"),
+        _add_values(writer, "category", "class ids, from 0, without background", with_labels=True),
+        _add_values(writer, "score", "probabilities, best first"),
+        _add_values(writer, "number of detections", "how many of the places are filled"),
     ]
     names = [writer.text(name) for name in ("location", "category", "score")]
     group = writer.table(name=(0, writer.text("detection_result")), members=(1, writer.vector(names)))
@@ -53,7 +46,7 @@ def postprocess_metadata(network: Network) -> bytes:
     return writer.finish(root, b"M001")
 
 
-def _boxes(writer: TableWriter, description: str) -> int:
+def _add_boxes(writer: TableWriter, description: str) -> int:
     order = writer.vector(_XYXY_INDICES, "Uint32")
     properties = writer.table(index=(0, order), kind=(1, _BOUNDARIES, "Int8"))
     return writer.table(
@@ -63,15 +56,12 @@ def _boxes(writer: TableWriter, description: str) -> int:
     )
 
 
-def _values(writer: TableWriter, name: str, description: str, labels: int | None = None) -> int:
+def _add_values(writer: TableWriter, name: str, description: str, with_labels: bool = False) -> int:
     fields: dict[str, Any] = {
         "name": (0, writer.text(name)),
         "description": (1, writer.text(description)),
         "content": (3, add_feature_content(writer)),
     }
-    if labels is not None:
-        fields["files"] = (
-            6,
-            writer.vector([add_associated_file(writer, ENTRY_LABELS, "class names, one per line", labels)]),
-        )
+    if with_labels:
+        fields["files"] = (6, writer.vector([add_label_file(writer)]))
     return writer.table(**fields)

@@ -237,6 +237,6 @@ _MAX_VERSIONS = {name: [0 if cell == "-" else int(cell) for cell in versions] fo
 
 
 def max_version(operator: str, runtime: str) -> int:
-    """Return the newest version of a built-in operator that ``runtime`` (one of :data:`RUNTIMES`) has; 0 if it has none."""
+    """Return the newest version of a built-in operator in ``runtime`` (one of :data:`RUNTIMES`); 0 if it lacks it."""
     versions = _MAX_VERSIONS.get(operator)
     return 0 if versions is None else versions[RUNTIMES.index(runtime)]

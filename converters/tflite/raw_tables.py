@@ -78,7 +78,7 @@ class TableReader:
 
 
 class TableWriter:
-    """Builder of a flatbuffer. Each method returns a reference, which a table or vector that is added later may hold."""
+    """Builder of a flatbuffer. Each method returns a reference, which tables and vectors that are added later hold."""
 
     def __init__(self) -> None:
         import flatbuffers
