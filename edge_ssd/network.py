@@ -23,7 +23,6 @@ __all__ = [
     "BOOK_RATIOS",
     "BOOK_SIZES",
     "NETWORKS",
-    "Convolution",
     "DownSampling",
     "InputSpec",
     "Level",
@@ -33,13 +32,12 @@ __all__ = [
 ]
 
 ResizeMode = Literal["stretch", "letterbox"]
-Convolution = Literal["plain", "separable"]
 DownSampling = Literal["pool", "stride"]
 
 # d2l, "Single Shot Multibox Detection": one row per level.
 BOOK_SIZES = ((0.2, 0.272), (0.37, 0.447), (0.54, 0.619), (0.71, 0.79), (0.88, 0.961))
 BOOK_RATIOS = (1.0, 2.0, 0.5)
-_BOOK_BASE, _BOOK_BLOCK, _BOOK_CONVOLUTIONS = (16, 32, 64), 128, 2
+_BOOK_BASE, _BOOK_BLOCK = (16, 32, 64), 128
 
 NETWORKS: Mapping[str, Mapping[str, Any]] = {
     "book": {},
@@ -48,12 +46,9 @@ NETWORKS: Mapping[str, Mapping[str, Any]] = {
 }
 """Networks by name: what each is in options of :func:`tiny_ssd`, the slowest first."""
 
-# Of each the first is the book's.
-_CHOICES: dict[str, tuple[str, str]] = {
-    "convolution": ("plain", "separable"),
-    "down_sampling": ("pool", "stride"),
-    "head": ("plain", "separable"),
-}
+_DOWN_SAMPLING = ("pool", "stride")  # the first is the book's
+# Fields of earlier descriptions, with the only values that are still supported: the book's.
+_REMOVED_FIELDS = {"convolution": "plain", "head": "plain", "block_convolutions": 2}
 
 _MAX_SIDE = 4096
 _MAX_ANCHORS = 1_000_000
@@ -125,12 +120,8 @@ class Network:
         labels: class names; class id ``i`` is ``labels[i]``. Background has no id.
         base_channels: channels of the base net's down-sampling blocks, the stem first; the last gives the first level.
         block_channels: channels of each down-sampling block after the base net, one per further level.
-        block_convolutions: 3×3 convolutions in each block.
-        convolution: "plain" is the book's; "separable" convolutions are a 3×3 one of each channel by itself and a 1×1
-            one of all (Howard et al., 2017), except the first, which sees three channels only.
         down_sampling: a block halves its map at its end, by max pooling ("pool", the book's), or at its beginning, by
             the "stride" of its first convolution: what follows then costs a quarter.
-        head: of what kind the convolutions of the heads are; both heads of a level share a separable one's 3×3 part.
     """
 
     labels: tuple[str, ...]
@@ -139,10 +130,7 @@ class Network:
     coding: BoxCoding = field(default_factory=BoxCoding)
     base_channels: tuple[int, ...] = _BOOK_BASE
     block_channels: tuple[int, ...] = (_BOOK_BLOCK,) * 3
-    block_convolutions: int = _BOOK_CONVOLUTIONS
-    convolution: Convolution = "plain"
     down_sampling: DownSampling = "pool"
-    head: Convolution = "plain"
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.labels) <= _MAX_LABELS:
@@ -154,13 +142,8 @@ class Network:
         for name, channels in (("base_channels", self.base_channels), ("block_channels", self.block_channels)):
             if not channels or not all(_is_int(value) and 1 <= value <= 4096 for value in channels):
                 raise NetworkError(f"{name} must be whole numbers from 1 to 4096, got {channels!r}")
-        if not _is_int(self.block_convolutions) or not 1 <= self.block_convolutions <= 16:
-            raise NetworkError(
-                f"block_convolutions must be a whole number from 1 to 16, got {self.block_convolutions!r}"
-            )
-        for name, choices in _CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise NetworkError(f"{name} must be one of {', '.join(choices)}; got {getattr(self, name)!r}")
+        if self.down_sampling not in _DOWN_SAMPLING:
+            raise NetworkError(f"down_sampling must be one of {', '.join(_DOWN_SAMPLING)}; got {self.down_sampling!r}")
         if sum(level.num_anchors for level in self.levels) > _MAX_ANCHORS:
             raise NetworkError(f"more than {_MAX_ANCHORS} anchors")
         expected = _map_sizes(self.input.size, len(self.base_channels), len(self.block_channels), self.down_sampling)
@@ -188,9 +171,9 @@ class Network:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Network:
-        """Read what :meth:`to_dict` wrote; raises :class:`NetworkError` for anything else."""
+        """Read what :meth:`to_dict` wrote, in earlier versions too; raises :class:`NetworkError` for anything else."""
         try:
-            return cls(
+            network = cls(
                 labels=_listed(data["labels"]),
                 levels=tuple(
                     Level(row["height"], row["width"], _floats(row["sizes"]), _floats(row["ratios"]))
@@ -200,14 +183,19 @@ class Network:
                 coding=BoxCoding(**data["coding"]),
                 base_channels=_listed(data["base_channels"]),
                 block_channels=_listed(data["block_channels"]),
-                # Descriptions older than these fields are of the book's kind.
-                block_convolutions=data.get("block_convolutions", _BOOK_CONVOLUTIONS),
-                **{name: data.get(name, choices[0]) for name, choices in _CHOICES.items()},
+                down_sampling=data.get("down_sampling", _DOWN_SAMPLING[0]),  # earlier descriptions lack it
             )
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             if isinstance(error, NetworkError):
                 raise
             raise NetworkError(f"not a network description: {type(error).__name__}: {error}") from None
+        for name, value in _REMOVED_FIELDS.items():
+            if data.get(name, value) != value:
+                raise NetworkError(
+                    f"{name} is {data[name]!r}: separable convolutions are no longer supported, nor other than 2 "
+                    "convolutions in a block; train the network again"
+                )
+        return network
 
 
 def tiny_ssd(
@@ -217,14 +205,11 @@ def tiny_ssd(
     width: float = 1.0,
     base_channels: Sequence[int] = _BOOK_BASE,
     block_channels: Sequence[int] | None = None,
-    block_convolutions: int = _BOOK_CONVOLUTIONS,
     sizes: Sequence[Sequence[float]] | None = None,
     ratios: Sequence[float] | Sequence[Sequence[float]] = BOOK_RATIOS,
     input_scale: float = 1 / 255,
     resize: ResizeMode = "stretch",
-    convolution: Convolution = "plain",
     down_sampling: DownSampling = "pool",
-    head: Convolution = "plain",
 ) -> Network:
     """Describe a TinySSD; the defaults are the book's network (with its input scaled to 0–1).
 
@@ -235,12 +220,11 @@ def tiny_ssd(
         base_channels, block_channels: of each block before and after the first level, before ``width`` is applied;
             a block more makes a level more. Without ``block_channels`` there are as many blocks, of 128 channels, as
             ``sizes`` has levels for.
-        block_convolutions: 3×3 convolutions in each block.
         sizes: anchor sizes, one row per level; without them the book's, or what its rule gives for as many levels.
         ratios: anchor ratios, one row for all levels or one row per level.
         input_scale: what a pixel is multiplied with inside the network; 1 is the book's.
         resize: how pictures of another shape are brought to ``input_size``.
-        convolution, down_sampling, head: see :class:`Network`.
+        down_sampling: see :class:`Network`.
     """
     if not width > 0:
         raise NetworkError(f"width must be positive, got {width!r}")
@@ -270,10 +254,7 @@ def tiny_ssd(
         input=InputSpec(*input_size, scale=input_scale, resize=resize),
         base_channels=tuple(scaled(channels) for channels in base_channels),
         block_channels=tuple(scaled(channels) for channels in block_channels),
-        block_convolutions=block_convolutions,
-        convolution=convolution,
         down_sampling=down_sampling,
-        head=head,
     )
 
 

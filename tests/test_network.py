@@ -44,20 +44,34 @@ def test_width_scales_every_layer() -> None:
 
 def test_faster_kinds_say_so_and_the_books_is_the_default() -> None:
     book = tiny_ssd(["a"])
-    assert (book.convolution, book.down_sampling, book.head) == ("plain", "pool", "plain")
-    fast = tiny_ssd(["a"], convolution="separable", down_sampling="stride", head="separable", input_size=(160, 224))
+    assert book.down_sampling == "pool"
+    fast = tiny_ssd(["a"], down_sampling="stride", input_size=(160, 224))
     assert Network.from_dict(through_json(fast)) == fast
-    # Descriptions that were written before there were kinds are of the book's.
-    old = {
-        key: value
-        for key, value in through_json(book).items()
-        if key not in ("convolution", "down_sampling", "head", "block_convolutions")
-    }
-    assert Network.from_dict(old) == book
+
+
+def test_network_reads_descriptions_of_earlier_versions() -> None:
+    for network in (tiny_ssd(["a"]), tiny_ssd(["a"], down_sampling="stride")):
+        # The fields of separable networks, all at the book's values.
+        old = {**through_json(network), "block_convolutions": 2, "convolution": "plain", "head": "plain"}
+        assert Network.from_dict(old) == network
+        assert Network.from_dict(through_json(network)).to_dict() == network.to_dict()
+    oldest = through_json(tiny_ssd(["a"]))
+    del oldest["down_sampling"]
+    assert Network.from_dict(oldest) == tiny_ssd(["a"])
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("convolution", "separable"), ("head", "separable"), ("head", ["plain"])]
+    + [("block_convolutions", value) for value in (1, 3, None, "2", 1.5)],
+)
+def test_network_rejects_removed_kinds_of_layers(field: str, value: object) -> None:
+    with pytest.raises(NetworkError, match=f"{field} is .*: separable convolutions are no longer supported"):
+        Network.from_dict({**through_json(tiny_ssd(["a"])), field: value})
 
 
 def test_blocks_may_be_more_or_fewer() -> None:
-    network = tiny_ssd(["a"], base_channels=(8, 24), block_channels=(48, 64), width=2, block_convolutions=1)
+    network = tiny_ssd(["a"], base_channels=(8, 24), block_channels=(48, 64), width=2)
     assert (network.base_channels, network.block_channels) == ((16, 48), (96, 128))
     assert [level.height for level in network.levels] == [64, 32, 16, 1]
     assert Network.from_dict(through_json(network)) == network
@@ -127,11 +141,8 @@ def test_round_trip_through_json(
         (lambda: tiny_ssd(["a"], block_channels=(0,)), "block_channels"),
         (lambda: tiny_ssd(["a"], block_channels=(8,) * 9), "too small"),
         (lambda: tiny_ssd(["a"], block_channels=(8,), sizes=BOOK_SIZES), "5 rows of sizes"),
-        (lambda: tiny_ssd(["a"], block_convolutions=0), "block_convolutions"),
-        (lambda: tiny_ssd(["a"], block_convolutions=1.5), "block_convolutions"),  # type: ignore[arg-type]
-        (lambda: tiny_ssd(["a"], convolution="dilated"), "convolution must be one of plain, separable"),
         (lambda: tiny_ssd(["a"], down_sampling="none"), "down_sampling must be one of pool, stride"),
-        (lambda: tiny_ssd(["a"], head=["plain"]), "head must be one of plain, separable"),
+        (lambda: tiny_ssd(["a"], down_sampling=["pool"]), "down_sampling must be one of pool, stride"),
         (lambda: InputSpec(resize="crop"), "crop"),  # type: ignore[arg-type]
         (lambda: Level(0, 1, (0.1,)), "height"),
         (lambda: Level(1, 1, ()), "sizes"),
@@ -152,9 +163,6 @@ def test_what_cannot_be_is_refused(build: Callable[[], object], message: str) ->
 def test_a_foreign_description_is_refused(key: str, value: object) -> None:
     data = through_json(tiny_ssd(["banana"]))
     data[key] = value
-    if (key, value) == ("block_convolutions", 7):
-        assert Network.from_dict(data).block_convolutions == 7
-        return
     if value == {} and key in ("coding", "input"):  # their defaults are the book's
         assert getattr(Network.from_dict(data), key) == {"coding": BoxCoding(), "input": InputSpec()}[key]
         return

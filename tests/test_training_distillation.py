@@ -92,7 +92,7 @@ def test_a_teacher_of_something_else_is_refused(student: Network, what: str, mod
 
 
 def test_a_teacher_may_have_other_layers_and_another_input_scale(model: TinySSD) -> None:
-    student = tiny_ssd(["a", "b"], input_size=(64, 64), convolution="separable", down_sampling="stride", input_scale=1)
+    student = tiny_ssd(["a", "b"], input_size=(64, 64), down_sampling="stride", input_scale=1)
     assert Teacher(model, student)(pictures()).boxes.shape == (2, NETWORK.num_anchors, 4)
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pytest
+from conftest import REPOSITORY
 
 tf = pytest.importorskip("tensorflow")
 import keras  # noqa: E402 (after the check that TensorFlow is there)
 
 from edge_ssd.errors import ModelError  # noqa: E402
-from edge_ssd.network import tiny_ssd  # noqa: E402
+from edge_ssd.network import Network, tiny_ssd  # noqa: E402
+from edge_ssd.runtime.bundle import read_bundle  # noqa: E402
+from edge_ssd.runtime.models import shipped_models  # noqa: E402
 from edge_ssd.training.model.normalization import FusedBatchNormalization  # noqa: E402
 from edge_ssd.training.model.tiny_ssd import (  # noqa: E402
     TinySSD,
@@ -68,36 +72,27 @@ def test_rectangular_input_and_other_class_counts() -> None:
     assert offsets.shape == (1, 6344, 4)
 
 
-def test_a_stride_halves_the_map_at_the_beginning_and_separable_convolutions_have_fewer_weights() -> None:
+def test_a_stride_halves_the_map_at_the_beginning() -> None:
     picture = np.zeros((2, 20, 20, 8), np.float32)
     strided = down_sample_blk(10, down_sampling="stride")
     assert strided(picture).shape == (2, 10, 10, 10)
     assert strided.layers[0](picture).shape == (2, 10, 10, 10)
-    separable = down_sample_blk(10, ("separable", "separable"), "stride")
-    assert separable(picture).shape == (2, 10, 10, 10)
-    # 9 weights a channel, then one for each pair of channels; four numbers a channel of each normalisation.
-    first = 9 * 8 + 4 * 8 + 8 * 10 + 10 + 4 * 10
-    second = 9 * 10 + 4 * 10 + 10 * 10 + 10 + 4 * 10
-    assert separable.count_params() == first + second
 
 
-@pytest.mark.parametrize("convolution", ["plain", "separable"])
 @pytest.mark.parametrize("size", [(64, 64), (70, 99)])
-def test_other_kinds_fill_their_levels(convolution: Literal["plain", "separable"], size: tuple[int, int]) -> None:
-    network = tiny_ssd(
-        ["a", "b"], input_size=size, width=0.25, convolution=convolution, down_sampling="stride", head=convolution
-    )
+def test_strided_blocks_fill_their_levels(size: tuple[int, int]) -> None:
+    network = tiny_ssd(["a", "b"], input_size=size, width=0.25, down_sampling="stride")
     class_maps, box_maps = TinySSD(network).head_maps(np.zeros((1, *size, 3), np.uint8))
     for classes, boxes, level in zip(class_maps, box_maps, network.levels, strict=True):
         assert classes.shape == (1, level.height, level.width, 12)
         assert boxes.shape == (1, level.height, level.width, 16)
 
 
-def test_blocks_have_as_many_convolutions_as_described() -> None:
-    network = tiny_ssd(["a"], input_size=(64, 64), base_channels=(8, 8), block_channels=(8,), block_convolutions=3)
+def test_every_block_has_two_convolutions() -> None:
+    network = tiny_ssd(["a"], input_size=(64, 64), base_channels=(8, 8), block_channels=(8,))
     model = TinySSD(network)
     kernels = [weight for weight in model.trainable_weights if weight.path.endswith("kernel")]
-    assert len(kernels) == 3 * 3 + 2 * len(network.levels)
+    assert len(kernels) == 3 * 2 + 2 * len(network.levels)
     assert model(np.zeros((1, 64, 64, 3), np.uint8))[0].shape == (1, network.num_anchors, 2)
 
 
@@ -118,6 +113,23 @@ def test_a_saved_model_comes_back_whole(tmp_path: Path) -> None:
     for expected, actual in zip(model(picture), again(picture), strict=True):
         np.testing.assert_array_equal(expected, actual)
     assert [path.name for path in tmp_path.iterdir()] == ["model.keras"]
+
+
+@pytest.mark.parametrize("name", ["banana", "banana-small", "banana-nano"])
+def test_shipped_keras_files_load(name: str) -> None:
+    path = REPOSITORY / "converters" / "models" / f"{name}.keras"
+    with zipfile.ZipFile(path) as file:
+        description = json.loads(file.read("config.json"))["config"]["network"]
+    if name != "banana":  # these were written when a description had fields for separable convolutions
+        assert (description["convolution"], description["head"], description["block_convolutions"]) == (
+            "plain",
+            "plain",
+            2,
+        )
+    model = load_tiny_ssd(path)
+    assert model.network == Network.from_dict(description)
+    bundle = read_bundle(shipped_models()[name])
+    assert model.network == replace(bundle.network, coding=model.network.coding)
 
 
 def test_a_model_trained_in_lower_precision_is_saved_in_full(tmp_path: Path) -> None:

@@ -102,15 +102,12 @@ def gptq_quantize(weights: Floats, together: Floats) -> Floats:
 
 
 def _layers(model: TinySSD) -> list[_Layer]:
-    """All but depthwise convolutions, in the order of :func:`iter_conv_inputs`."""
+    """All convolutions, in the order of :func:`iter_conv_inputs`."""
     return [layer for layer, _ in iter_conv_inputs(model, None)]
 
 
 def iter_conv_inputs(model: TinySSD, images: npt.NDArray[np.uint8] | None) -> Iterator[tuple[_Layer, Any]]:
-    """Each convolution and the feature map that it reads; without ``images`` no map.
-
-    A depthwise convolution's few weights are left to the converter.
-    """
+    """Each convolution and the feature map that it reads; without ``images`` no map."""
     from keras import layers
 
     names = iter(layer_names(model.network))
@@ -125,16 +122,12 @@ def iter_conv_inputs(model: TinySSD, images: npt.NDArray[np.uint8] | None) -> It
         # The base net is a sequence of blocks; the last level is one layer.
         for inner in block.layers if level == 0 else [block]:
             for part in getattr(inner, "layers", [inner]):
-                if isinstance(part, layers.Conv2D) and not isinstance(part, layers.DepthwiseConv2D):
+                if isinstance(part, layers.Conv2D):
                     norm = inner.get_layer(part.name.replace("conv", "norm"))
                     yield _Layer(next(names), part, norm), features
                 run(part)
-        level_features = features
-        if model.head_stems:
-            run(model.head_stems[level])
         for kind, heads in (("classes", model.cls_predictors), ("boxes", model.bbox_predictors)):
             yield _Layer(f"{kind}_{level}", heads[level], None), features
-        features = level_features
 
 
 def accumulate_hessians(model: TinySSD, images: npt.NDArray[np.uint8]) -> list[Floats]:

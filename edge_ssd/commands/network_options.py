@@ -17,10 +17,7 @@ _OPTIONS = (
     "width",
     "base_channels",
     "block_channels",
-    "block_convolutions",
-    "convolution",
     "down_sampling",
-    "head",
 )
 
 
@@ -41,18 +38,11 @@ def add_network_options(parser: argparse.ArgumentParser, group: argparse._Argume
         metavar="N,…",
         help="of each block after it: a block more is a level more (default 128,128,128)",
     )
-    group.add_argument("--block-convolutions", type=int, metavar="N", help="3x3 convolutions in a block, default 2")
-    group.add_argument(
-        "--convolution",
-        choices=("plain", "separable"),
-        help="separable ones cost an eighth: each channel by itself, then all of each pixel (default plain)",
-    )
     group.add_argument(
         "--down-sampling",
         choices=("pool", "stride"),
         help="halve maps at the end of a block by max pooling, or at its beginning by a stride (default pool)",
     )
-    group.add_argument("--head", choices=("plain", "separable"), help="default plain")
     parser.set_defaults(**dict.fromkeys(_OPTIONS))
 
 

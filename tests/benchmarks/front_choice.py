@@ -17,17 +17,12 @@ from figures import FIGURES, edge_ssd, folder_of, train, with_epochs
 from front_costs import count_kept
 
 _STRIDE = ["--down-sampling=stride"]
-_SEPARABLE = [*_STRIDE, "--convolution=separable"]
 
 # Options, and whether the first teaches it.
 CANDIDATES: dict[str, tuple[list[str], bool]] = {
     "stride": (_STRIDE, False),
-    "stride, separable heads": ([*_STRIDE, "--head=separable"], False),
     "stride, width 0.75": ([*_STRIDE, "--width=0.75"], False),
     "stride, width 0.5, taught": ([*_STRIDE, "--width=0.5"], True),
-    "separable": (_SEPARABLE, False),
-    "separable, taught": (_SEPARABLE, True),
-    "separable, 3 convolutions a block, taught": ([*_SEPARABLE, "--block-convolutions=3"], True),
 }
 
 

@@ -18,7 +18,7 @@ from keras import layers, ops
 
 from edge_ssd.errors import EdgeSSDError, ModelError
 from edge_ssd.files import atomic_path
-from edge_ssd.network import Convolution, DownSampling, Network
+from edge_ssd.network import DownSampling, Network
 from edge_ssd.training.model.normalization import FusedBatchNormalization
 
 __all__ = [
@@ -27,7 +27,6 @@ __all__ = [
     "bbox_predictor",
     "cls_predictor",
     "concat_preds",
-    "depthwise",
     "down_sample_blk",
     "flatten_pred",
     "get_blk",
@@ -39,14 +38,14 @@ __all__ = [
 _NORM_MOMENTUM = 0.9
 
 
-def cls_predictor(num_anchors: int, num_classes: int, kernel_size: int = 3, **options: Any) -> layers.Layer:
+def cls_predictor(num_anchors: int, num_classes: int, **options: Any) -> layers.Layer:
     """Class head of one level: [B, H, W, C] → [B, H, W, num_anchors · (num_classes + 1)] logits."""
-    return layers.Conv2D(num_anchors * (num_classes + 1), kernel_size, padding="same", **options)
+    return layers.Conv2D(num_anchors * (num_classes + 1), 3, padding="same", **options)
 
 
-def bbox_predictor(num_anchors: int, kernel_size: int = 3, **options: Any) -> layers.Layer:
+def bbox_predictor(num_anchors: int, **options: Any) -> layers.Layer:
     """Box head of one level: [B, H, W, C] → [B, H, W, num_anchors · 4] offsets."""
-    return layers.Conv2D(num_anchors * 4, kernel_size, padding="same", **options)
+    return layers.Conv2D(num_anchors * 4, 3, padding="same", **options)
 
 
 def flatten_pred(pred: Any) -> Any:
@@ -59,73 +58,39 @@ def concat_preds(preds: Sequence[Any]) -> Any:
     return ops.concatenate([flatten_pred(pred) for pred in preds], axis=1)
 
 
-def down_sample_blk(
-    num_channels: int,
-    convolutions: Sequence[Convolution] = ("plain", "plain"),
-    down_sampling: DownSampling = "pool",
-    **options: Any,
-) -> keras.Sequential:
-    """Halve the map: 3×3 convolutions with batch normalisation and ReLU, then 2×2 max pooling.
+def down_sample_blk(num_channels: int, down_sampling: DownSampling = "pool", **options: Any) -> keras.Sequential:
+    """Halve the map: two 3×3 convolutions with batch normalisation and ReLU, then 2×2 max pooling.
 
     With ``down_sampling`` "stride" the first convolution halves it, and there is no pooling.
     """
     block: list[layers.Layer] = []
-    for i, convolution in enumerate(convolutions):
+    for i in range(2):
         strides = 2 if down_sampling == "stride" and i == 0 else 1
-        if convolution == "separable":
-            block += depthwise(strides, f"_{i}")
-            block.append(layers.Conv2D(num_channels, kernel_size=1, name=f"conv_{i}"))
-        else:
-            block.append(layers.Conv2D(num_channels, 3, strides, padding="same", name=f"conv_{i}"))
-        block += [FusedBatchNormalization(momentum=_NORM_MOMENTUM, name=f"norm_{i}"), layers.ReLU(name=f"relu_{i}")]
+        block += [
+            layers.Conv2D(num_channels, 3, strides, padding="same", name=f"conv_{i}"),
+            FusedBatchNormalization(momentum=_NORM_MOMENTUM, name=f"norm_{i}"),
+            layers.ReLU(name=f"relu_{i}"),
+        ]
     if down_sampling == "pool":
         block.append(layers.MaxPool2D(pool_size=2, strides=2, name="pool"))
     return keras.Sequential(block, **options)
 
 
-def depthwise(strides: int = 1, suffix: str = "") -> list[layers.Layer]:
-    """The first part of a separable convolution: a 3×3 one of each channel by itself, with its own normalisation.
-
-    It computes in float32 whatever the rest does: TensorFlow's gradient of it is eight times slower in bfloat16 on a
-    processor, where it strides, and no faster where it does not.
-    """
-    return [
-        layers.DepthwiseConv2D(3, strides, padding="same", use_bias=False, dtype="float32", name=f"depthwise{suffix}"),
-        FusedBatchNormalization(momentum=_NORM_MOMENTUM, name=f"depthwise_norm{suffix}"),
-        layers.ReLU(name=f"depthwise_relu{suffix}"),
-    ]
-
-
 def base_net(
-    channels: Sequence[int] = (16, 32, 64),
-    convolution: Convolution = "plain",
-    down_sampling: DownSampling = "pool",
-    block_convolutions: int = 2,
-    **options: Any,
+    channels: Sequence[int] = (16, 32, 64), down_sampling: DownSampling = "pool", **options: Any
 ) -> keras.Sequential:
     """The first feature map: one down-sampling block per entry of ``channels``."""
-    blocks = []
-    for i, count in enumerate(channels):
-        first: Convolution = convolution if i else "plain"  # three channels by themselves have little to say
-        kinds = (first, *[convolution] * (block_convolutions - 1))
-        blocks.append(down_sample_blk(count, kinds, down_sampling, name=f"block_{i}"))
+    blocks = [down_sample_blk(count, down_sampling, name=f"block_{i}") for i, count in enumerate(channels)]
     return keras.Sequential(blocks, **options)
 
 
 def get_blk(i: int, network: Network) -> layers.Layer:
     """Block ``i`` of the pyramid: the base net, then down-sampling blocks, then a global max pool."""
     if i == 0:
-        return base_net(
-            network.base_channels,
-            network.convolution,
-            network.down_sampling,
-            network.block_convolutions,
-            name="base_net",
-        )
+        return base_net(network.base_channels, network.down_sampling, name="base_net")
     if i == len(network.levels) - 1:
         return layers.GlobalMaxPool2D(keepdims=True, name="global_max_pool")
-    kinds = [network.convolution] * network.block_convolutions
-    return down_sample_blk(network.block_channels[i - 1], kinds, network.down_sampling, name=f"down_sample_{i}")
+    return down_sample_blk(network.block_channels[i - 1], network.down_sampling, name=f"down_sample_{i}")
 
 
 @keras.saving.register_keras_serializable(package="edge_ssd")
@@ -141,17 +106,12 @@ class TinySSD(keras.Model):
         self.network = network
         self.scaling = layers.Rescaling(network.input.scale, network.input.offset, name="scaling")
         self.blocks = [get_blk(i, network) for i in range(len(network.levels))]
-        # What a level's two heads share: nothing, or the 3×3 part of separable convolutions.
-        separable = network.head == "separable"
-        levels = range(len(network.levels))
-        self.head_stems = [keras.Sequential(depthwise(), name=f"head_{i}") for i in levels] if separable else []
-        size = 1 if separable else 3
         self.cls_predictors = [
-            cls_predictor(level.anchors_per_cell, network.num_classes, size, name=f"classes_{i}")
+            cls_predictor(level.anchors_per_cell, network.num_classes, name=f"classes_{i}")
             for i, level in enumerate(network.levels)
         ]
         self.bbox_predictors = [
-            bbox_predictor(level.anchors_per_cell, size, name=f"boxes_{i}") for i, level in enumerate(network.levels)
+            bbox_predictor(level.anchors_per_cell, name=f"boxes_{i}") for i, level in enumerate(network.levels)
         ]
         # Built at once, so that a model has its weights as soon as it exists, loaded or new.
         self(np.zeros((1, *network.input.size, 3), np.float32))
@@ -160,14 +120,10 @@ class TinySSD(keras.Model):
         """Class maps [B, h, w, a·(q+1)] and box maps [B, h, w, 4a], float32, one of each per level."""
         features = self.scaling(pictures)
         class_maps, box_maps = [], []
-        stems = self.head_stems or [None] * len(self.blocks)
-        for block, stem, classes, boxes in zip(
-            self.blocks, stems, self.cls_predictors, self.bbox_predictors, strict=True
-        ):
+        for block, classes, boxes in zip(self.blocks, self.cls_predictors, self.bbox_predictors, strict=True):
             features = block(features, training=training)
-            seen = features if stem is None else stem(features, training=training)
-            class_maps.append(ops.cast(classes(seen), "float32"))
-            box_maps.append(ops.cast(boxes(seen), "float32"))
+            class_maps.append(ops.cast(classes(features), "float32"))
+            box_maps.append(ops.cast(boxes(features), "float32"))
         return class_maps, box_maps
 
     def call(self, pictures: Any, training: bool = False) -> tuple[Any, Any]:
