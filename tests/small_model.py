@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -16,8 +17,8 @@ __all__ = ["SIDE", "small_network", "train_small_model", "write_squares"]
 SIDE = 64
 
 
-def small_network() -> Network:
-    return tiny_ssd(("square",), input_size=(SIDE, SIDE), width=0.25)
+def small_network(**options: Any) -> Network:
+    return tiny_ssd(("square",), input_size=(SIDE, SIDE), width=0.25, **options)
 
 
 def write_squares(folder: Path, train: int = 12, val: int = 4, seed: int = 0) -> Path:
@@ -39,15 +40,15 @@ def write_squares(folder: Path, train: int = 12, val: int = 4, seed: int = 0) ->
     return folder
 
 
-def train_small_model(folder: Path, path: Path, steps: int = 80) -> None:
-    """Fit :func:`small_network` to all the pictures of ``folder`` and save it as ``path``."""
+def train_small_model(folder: Path, path: Path, steps: int = 80, **options: Any) -> None:
+    """Fit :func:`small_network` with ``options`` to all images of ``folder`` and save it as ``path``."""
     import keras
     import tensorflow as tf
 
     from edge_ssd.training.model.tiny_ssd import TinySSD, save_tiny_ssd
 
     keras.utils.set_random_seed(0)
-    network = small_network()
+    network = small_network(**options)
     samples = load_dataset(folder, None, network.labels).samples
     images = np.stack([np.asarray(Image.open(sample.path).convert("RGB")) for sample in samples])
     labels = np.array([[[0, *(sample.boxes_xyxy[0] / SIDE)]] for sample in samples], np.float32)
