@@ -1,9 +1,9 @@
-"""Edge SSD: a small object detector, from labelled pictures to a camera on the edge.
+"""Edge SSD: a small object detector, from labeled images to a camera on the edge.
 
     from edge_ssd import Detector
 
     with Detector("banana.tflite") as detector:
-        for found in detector.detect("picture.jpg"):
+        for found in detector.detect("image.jpg"):
             print(found.label, found.score, found.box)
 
 This is what runs anywhere: NumPy only. Training is in :mod:`edge_ssd.training`, conversion in :mod:`converters`.

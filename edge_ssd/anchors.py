@@ -20,12 +20,12 @@ def multibox_prior(height: int, width: int, sizes: Sequence[float], ratios: Sequ
 
     Args:
         height, width: cells of the feature map.
-        sizes: scales, as a share of the picture's side (0.2 is one fifth).
+        sizes: scales, as a share of the image's side (0.2 is one fifth).
         ratios: width over height. The first size meets every ratio, the first ratio every size, so a cell has
-            ``len(sizes) + len(ratios) - 1`` anchors. They are not clipped to the picture.
+            ``len(sizes) + len(ratios) - 1`` anchors. They are not clipped to the image.
 
     Returns:
-        float32 [height · width · anchors a cell, 4], xyxy in 0–1 of the picture.
+        float32 [height · width · anchors a cell, 4], xyxy in 0–1 of the image.
 
     The book makes an anchor's width ``s·√r·height/width``, so that ratio 1 is a square in the cells of the map,
     whatever its shape; that convention is kept.
@@ -34,8 +34,8 @@ def multibox_prior(height: int, width: int, sizes: Sequence[float], ratios: Sequ
     size, ratio = np.array(pairs, np.float32).T
     half_width = size * np.sqrt(ratio) * np.float32(height) / np.float32(width) / 2
     half_height = size / np.sqrt(ratio) / 2
-    centre_x = (np.arange(width, dtype=np.float32) + np.float32(0.5)) * np.float32(1 / width)
-    centre_y = (np.arange(height, dtype=np.float32) + np.float32(0.5)) * np.float32(1 / height)
-    centres = np.stack(np.broadcast_arrays(centre_x[None, :, None], centre_y[:, None, None]), axis=-1)  # [H, W, 1, 2]
+    center_x = (np.arange(width, dtype=np.float32) + np.float32(0.5)) * np.float32(1 / width)
+    center_y = (np.arange(height, dtype=np.float32) + np.float32(0.5)) * np.float32(1 / height)
+    centers = np.stack(np.broadcast_arrays(center_x[None, :, None], center_y[:, None, None]), axis=-1)  # [H, W, 1, 2]
     half = np.stack([half_width, half_height], axis=-1)  # [anchors a cell, 2]
-    return np.concatenate([centres - half, centres + half], axis=-1).reshape(-1, 4)
+    return np.concatenate([centers - half, centers + half], axis=-1).reshape(-1, 4)

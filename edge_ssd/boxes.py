@@ -1,7 +1,7 @@
 """Boxes: conversions, area, intersection over union, clipping.
 
-A box is four float32 numbers. ``xyxy`` is (xmin, ymin, xmax, ymax); ``cxcywh`` is (centre x, centre y,
-width, height). Units are the caller's, pixels or 0–1 of the picture: nothing here depends on them. A box
+A box is four float32 numbers. ``xyxy`` is (xmin, ymin, xmax, ymax); ``cxcywh`` is (center x, center y,
+width, height). Units are the caller's, pixels or 0–1 of the image: nothing here depends on them. A box
 with ``xmax < xmin`` or ``ymax < ymin`` is empty and has area 0.
 """
 
@@ -30,17 +30,17 @@ TINY = np.float32(2.0**-126)
 
 
 def xyxy_to_cxcywh(boxes_xyxy: npt.ArrayLike) -> FloatArray:
-    """Convert boxes [..., 4] from corner to centre form (the book's ``box_corner_to_center``)."""
+    """Convert boxes [..., 4] from corner to center form (the book's ``box_corner_to_center``)."""
     boxes = np.asarray(boxes_xyxy, np.float32)
     minimum, maximum = boxes[..., :2], boxes[..., 2:]
     return np.concatenate([(minimum + maximum) / 2, maximum - minimum], axis=-1)
 
 
 def cxcywh_to_xyxy(boxes_cxcywh: npt.ArrayLike) -> FloatArray:
-    """Convert boxes [..., 4] from centre to corner form (the book's ``box_center_to_corner``)."""
+    """Convert boxes [..., 4] from center to corner form (the book's ``box_center_to_corner``)."""
     boxes = np.asarray(boxes_cxcywh, np.float32)
-    centre, half = boxes[..., :2], boxes[..., 2:] / 2
-    return np.concatenate([centre - half, centre + half], axis=-1)
+    center, half = boxes[..., :2], boxes[..., 2:] / 2
+    return np.concatenate([center - half, center + half], axis=-1)
 
 
 def box_area(boxes_xyxy: npt.ArrayLike) -> FloatArray:
@@ -85,7 +85,7 @@ def _area(boxes: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def clip_boxes(boxes_xyxy: npt.ArrayLike, height: float, width: float) -> FloatArray:
-    """Boxes [..., 4] cut to a picture of ``height`` × ``width`` (same units as the boxes)."""
+    """Boxes [..., 4] cut to an image of ``height`` × ``width`` (same units as the boxes)."""
     boxes = np.asarray(boxes_xyxy, np.float32)
     limit = np.array([width, height, width, height], np.float32)
     return np.clip(boxes, np.float32(0), limit)

@@ -45,14 +45,14 @@ class Command(NamedTuple):
 
 
 COMMANDS: dict[str, Command] = {
-    "data": Command("edge_ssd.commands.data", "fetch, make or inspect a data set"),
-    "train": Command("edge_ssd.commands.train", "train a TinySSD on labelled pictures"),
+    "data": Command("edge_ssd.commands.data", "fetch, make or inspect a dataset"),
+    "train": Command("edge_ssd.commands.train", "train a TinySSD on labeled images"),
     "evaluate": Command("edge_ssd.commands.evaluate", "average precision of a .keras or .tflite model"),
-    "convert": Command("converters.convert_command", "quantise a .keras model into one self-describing .tflite"),
+    "convert": Command("converters.convert_command", "quantize a .keras model into one self-describing .tflite"),
     "verify": Command("converters.verify_command", "compare a .tflite with the .keras model it was made from"),
-    "compare": Command("converters.compare_command", "every quantisation scheme of a model in one table"),
+    "compare": Command("converters.compare_command", "every quantization scheme of a model in one table"),
     "inspect": Command("converters.inspect_command", "show what a .tflite holds"),
-    "detect": Command("device_apps.detect_command", "find objects in a picture, a folder or a video"),
+    "detect": Command("device_apps.detect_command", "find objects in an image, a folder or a video"),
     "camera": Command("device_apps.camera_command", "find objects in a live camera or stream"),
     "bench": Command("device_apps.bench_command", "time models on this machine, side by side"),
     "doctor": Command("device_apps.doctor_command", "see whether this machine is ready, and what to do if not"),
@@ -189,7 +189,7 @@ def _top_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog=PROGRAM,
         usage=f"{PROGRAM} [--help] [--version] [--verbose | --quiet] [--debug] COMMAND ...",
-        description="From labelled pictures to a detector that runs on a Raspberry Pi.",
+        description="From labeled images to a detector that runs on a Raspberry Pi.",
         epilog=f"commands:\n{table}\n\n'{PROGRAM} COMMAND --help' describes one command, with examples.",
     )
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")

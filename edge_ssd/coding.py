@@ -1,6 +1,6 @@
 """Box coding: how a box is written as four offsets from an anchor, and read back.
 
-    x, y:  (centre − anchor centre) / anchor size × 10
+    x, y:  (center − anchor center) / anchor size × 10
     w, h:  log(size / anchor size) × 5
 
 The factors are SSD's variances 0.1 and 0.2 turned over (Liu et al., 2016; d2l, "Labeling Classes and Offsets").

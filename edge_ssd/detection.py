@@ -35,7 +35,7 @@ def multibox_detection(
     class_agnostic: bool = False,
     coding: BoxCoding = BoxCoding(),
 ) -> FloatArray:
-    """Decode, threshold and suppress the output for one picture.
+    """Decode, threshold and suppress the output for one image.
 
     Args:
         class_logits: [A, q+1] before softmax; column 0 is background.

@@ -2,11 +2,11 @@
 
     EdgeSSDError                 base of all; a command prints it as one line and exits with status 2
     ├── NetworkError             a network description that cannot be
-    ├── DataError                a data set, label file or picture that cannot be used
+    ├── DataError                a dataset, label file or image that cannot be used
     ├── ModelError               a Keras model that is not one of ours, or not usable
     ├── BundleError              a .tflite that is not an Edge SSD bundle, damaged, or too new
     ├── BackendError             no working TFLite interpreter on this machine
-    ├── ImageError               something given as a picture that is none
+    ├── ImageError               something given as an image that is none
     ├── SettingError             a threshold, class name or other setting out of its range
     └── SourceError              a camera or video that cannot be opened or went away
 
@@ -37,7 +37,7 @@ class NetworkError(EdgeSSDError, ValueError):
 
 
 class DataError(EdgeSSDError):
-    """A data set, label file or picture that cannot be used."""
+    """A dataset, label file or image that cannot be used."""
 
 
 class ModelError(EdgeSSDError):
@@ -53,7 +53,7 @@ class BackendError(EdgeSSDError):
 
 
 class ImageError(EdgeSSDError, ValueError):
-    """Something given as a picture that is none."""
+    """Something given as an image that is none."""
 
 
 class SettingError(EdgeSSDError, ValueError):

@@ -18,7 +18,7 @@ __all__ = ["MultiboxTarget", "assign_anchors", "multibox_target"]
 
 
 class MultiboxTarget(NamedTuple):
-    """Targets of a batch of B pictures over A anchors."""
+    """Targets of a batch of B images over A anchors."""
 
     offsets: FloatArray
     """float32 [B, A, 4], zero where the anchor is background."""

@@ -17,7 +17,7 @@ from converters.quantization.calibration import Calibration
 from edge_ssd.network import tiny_ssd
 from edge_ssd.runtime.bundle import Defaults, SelfTest, read_bundle
 from edge_ssd.runtime.detections import Detections
-from edge_ssd.runtime.selftest import image_from_differences
+from edge_ssd.runtime.selftest import delta_decode
 
 NETWORK = tiny_ssd(("Äpfel", "pear"), input_size=(64, 96), width=0.25)
 FLATBUFFER = b"\x1c\0\0\0TFL3" + bytes(range(256)) * 5
@@ -76,7 +76,7 @@ def test_the_standard_library_reads_it_too(written: Path):
             assert info.date_time == (1980, 1, 1, 0, 0, 0)
         assert archive.read("labels.txt").decode() == "Äpfel\npear\n"
         with np.load(io.BytesIO(archive.read("selftest.npz")), allow_pickle=False) as arrays:
-            assert np.array_equal(image_from_differences(arrays["image_differences"]), SELFTEST.image)
+            assert np.array_equal(delta_decode(arrays["image_differences"]), SELFTEST.image)
             assert float(arrays["score_threshold"]) == 0.5
         assert np.array_equal(np.load(io.BytesIO(archive.read("anchors.npy"))), NETWORK.anchors())
 

@@ -294,7 +294,7 @@ def test_a_bundle_that_fails_its_selftest_is_not_written(
         ({"calibration_images": 0}, SettingError, "from 1 to 200"),
         ({"limit": 0}, SettingError, "at least 1"),
         ({"seed": -1}, SettingError, "the seed must be a whole number from 0"),
-        ({"selftest_image": "absent.png"}, ImageError, "absent.png: no such picture"),
+        ({"selftest_image": "absent.png"}, ImageError, "absent.png: no such image"),
         ({"out": "/dev/null/out.tflite"}, NotADirectoryError, "/dev/null"),
     ],
 )

@@ -192,7 +192,7 @@ def test_the_table(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         (["--threads", "0"], "num_threads must be a whole number from 1"),
         (["--size", "big"], "--size must be WIDTHxHEIGHT, such as 640x480, got 'big'"),
         (["--plot", "front.txt"], "front.txt: cannot write this kind of picture; end the name in .png or .jpg"),
-        (["--source", "none.jpg"], "none.jpg: no such picture"),
+        (["--source", "none.jpg"], "none.jpg: no such image"),
     ],
 )
 def test_bad_options_are_one_line(

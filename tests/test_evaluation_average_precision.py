@@ -89,7 +89,7 @@ def test_pictures_without_objects_count_against_false_alarms():
 
 
 def test_no_objects_at_all_is_an_error():
-    with pytest.raises(DataError, match="none of its 1 pictures has an object"):
+    with pytest.raises(DataError, match="none of its 1 images has an object"):
         average_precision(dataset(([], [])), [found([], [], [])])
 
 

@@ -15,7 +15,7 @@ from edge_ssd.evaluation.evaluate import decode, evaluate
 from edge_ssd.evaluation.splits import load_eval_split, subsample_evenly, training_pictures
 from edge_ssd.network import Network, tiny_ssd
 from edge_ssd.runtime.postprocess import Head, Postprocess
-from edge_ssd.runtime.preprocess import place, preprocess, read_image
+from edge_ssd.runtime.preprocess import preprocess, read_image, resize_transform
 from edge_ssd.targets import multibox_target
 
 SIZES = ((64, 64), (120, 80), (50, 200))  # (height, width) of the pictures
@@ -45,7 +45,7 @@ def oracle(network: Network, dataset: Dataset, calls: list[int] | None = None, q
 
     def answer(i: int):
         sample = dataset.samples[i]
-        boxes = place(SIZES[i], network.input).from_pixels(sample.boxes_xyxy)
+        boxes = resize_transform(SIZES[i], network.input).from_pixels(sample.boxes_xyxy)
         rows = np.concatenate([sample.class_ids[:, None], boxes], axis=1).reshape(-1, 5)
         targets = multibox_target(network.anchors(), rows[None], coding=network.coding)
         logits = 20 * np.eye(len(LABELS) + 1, dtype=np.float32)[targets.classes[0]]

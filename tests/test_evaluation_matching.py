@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from edge_ssd.data.dataset import Dataset, Sample
 from edge_ssd.evaluation.average_precision import average_precision
 from edge_ssd.evaluation.bootstrap import Interval, paired_bootstrap_ci
-from edge_ssd.evaluation.matching import RECALLS, match_pictures, precision_at_recalls, weighted_ap
+from edge_ssd.evaluation.matching import RECALLS, match_images, precision_at_recalls, weighted_ap
 from edge_ssd.runtime.detections import Detections
 
 pytest.importorskip("faster_coco_eval")
@@ -65,7 +65,7 @@ def test_each_detection_takes_the_free_object_it_overlaps_most_with():
     # Two objects side by side; the best-scored detection lies on the first, the second one lies there too.
     truth = sample([[0, 0, 10, 10], [20, 0, 30, 10]])
     predictions = [found([[0, 0, 10, 10], [0, 0, 10, 9], [20, 0, 30, 6]], [0.9, 0.8, 0.7])]
-    (matches,) = match_pictures(dataset([truth]), predictions)
+    (matches,) = match_images(dataset([truth]), predictions)
     assert matches.scores.tolist() == pytest.approx([0.9, 0.8, 0.7])
     assert matches.correct[0].tolist() == [True, False, True]  # IoU 1; taken already; 0.6
     assert matches.correct[2].tolist() == [True, False, True]  # at 0.60, reached exactly
@@ -76,7 +76,7 @@ def test_each_detection_takes_the_free_object_it_overlaps_most_with():
 def test_precision_is_read_from_the_falling_curve():
     truth = sample([[0, 0, 10, 10], [20, 0, 30, 10]])
     predictions = [found([[40, 40, 50, 50], [0, 0, 10, 10], [20, 0, 30, 10]], [0.9, 0.8, 0.7])]
-    (matches,) = match_pictures(dataset([truth]), predictions)
+    (matches,) = match_images(dataset([truth]), predictions)
     table = precision_at_recalls(matches)
     # Precisions along the list are 0, 1/2 and 2/3; made falling, 2/3 everywhere.
     assert table[0] == pytest.approx(np.full(101, 2 / 3))
@@ -85,21 +85,21 @@ def test_precision_is_read_from_the_falling_curve():
 
 def test_recalls_that_are_not_reached_have_no_precision():
     truth = sample([[0, 0, 10, 10], [20, 0, 30, 10]])
-    (matches,) = match_pictures(dataset([truth]), [found([[0, 0, 10, 10]], [0.9])])
+    (matches,) = match_images(dataset([truth]), [found([[0, 0, 10, 10]], [0.9])])
     assert precision_at_recalls(matches)[0].tolist() == [1.0] * 51 + [0.0] * 50
     assert RECALLS[50] == pytest.approx(0.5)
 
 
 def test_a_class_without_objects_has_no_curve_and_is_left_out():
     data = dataset([sample([[0, 0, 10, 10]], [0])], ("a", "b"))
-    one, other = match_pictures(data, [found([[0, 0, 10, 10], [0, 0, 5, 5]], [0.9, 0.8], [0, 1])])
+    one, other = match_images(data, [found([[0, 0, 10, 10], [0, 0, 5, 5]], [0.9, 0.8], [0, 1])])
     assert precision_at_recalls(other) is None
     assert weighted_ap([one, other]) == 1.0
     assert np.isnan(weighted_ap([other]))
 
 
 def test_nothing_found_scores_nothing():
-    matches = match_pictures(dataset([sample([[0, 0, 10, 10]])]), [found(np.zeros((0, 4)), [])])
+    matches = match_images(dataset([sample([[0, 0, 10, 10]])]), [found(np.zeros((0, 4)), [])])
     assert weighted_ap(matches) == 0.0
 
 
@@ -110,7 +110,7 @@ def test_nothing_found_scores_nothing():
 @settings(max_examples=15)
 def test_it_is_the_evaluators_average_precision(seed: int):
     data, predictions = random_case(seed)
-    matches = match_pictures(data, predictions)
+    matches = match_images(data, predictions)
     expected = average_precision(data, predictions)
     assert weighted_ap(matches) == pytest.approx(expected.ap, abs=1e-9)
     for label, own in zip(data.labels, matches, strict=True):
@@ -127,9 +127,7 @@ def test_a_weight_counts_a_picture_so_many_times(seed: int):
     copies = [i for i, weight in enumerate(weights.tolist()) for _ in range(weight)]
     repeated = replace(data, samples=tuple(data.samples[i] for i in copies))
     expected = average_precision(repeated, [predictions[i] for i in copies]).ap
-    assert weighted_ap(match_pictures(data, predictions), weights.astype(np.float32)) == pytest.approx(
-        expected, abs=1e-9
-    )
+    assert weighted_ap(match_images(data, predictions), weights.astype(np.float32)) == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -149,7 +147,7 @@ def test_pycocotools_agrees_on_the_same_detections(seed: int):
     ap, ap50, ap75 = judge.stats[:3]
     mine = average_precision(data, predictions)
     assert (mine.ap, mine.ap50, mine.ap75) == pytest.approx((ap, ap50, ap75), abs=1e-9)
-    assert weighted_ap(match_pictures(data, predictions)) == pytest.approx(ap, abs=1e-9)
+    assert weighted_ap(match_images(data, predictions)) == pytest.approx(ap, abs=1e-9)
 
 
 def coco_form(data: Dataset, predictions):
@@ -184,14 +182,14 @@ def coco_form(data: Dataset, predictions):
 
 
 def test_the_difference_of_a_model_to_itself_is_nothing():
-    matches = match_pictures(*random_case(0))
+    matches = match_images(*random_case(0))
     assert paired_bootstrap_ci(matches, matches, resamples=50) == Interval(0.0, 0.0)
 
 
 def test_the_interval_holds_the_difference_and_turns_with_it():
     data, predictions = random_case(1, pictures=40)
     worse = [found(each.xyxy + 2, each.confidence, each.class_id) for each in predictions]
-    one, other = match_pictures(data, predictions), match_pictures(data, worse)
+    one, other = match_images(data, predictions), match_images(data, worse)
     difference = weighted_ap(one) - weighted_ap(other)
     interval = paired_bootstrap_ci(one, other, resamples=200)
     assert 0 < interval.low < difference < interval.high
@@ -203,7 +201,7 @@ def test_the_interval_holds_the_difference_and_turns_with_it():
 def test_it_is_the_bootstrap_by_the_evaluator_itself():
     data, predictions = random_case(2, pictures=10)
     worse = [found(each.xyxy + 1.5, each.confidence, each.class_id) for each in predictions]
-    interval = paired_bootstrap_ci(match_pictures(data, predictions), match_pictures(data, worse), resamples=25, seed=3)
+    interval = paired_bootstrap_ci(match_images(data, predictions), match_images(data, worse), resamples=25, seed=3)
     rng, differences = np.random.default_rng(3), []
     for _ in range(25):
         drawn = sorted(rng.integers(0, len(data), len(data)).tolist())
@@ -215,12 +213,12 @@ def test_it_is_the_bootstrap_by_the_evaluator_itself():
 
 def test_of_one_picture_nothing_can_be_said():
     data = dataset([sample([[0, 0, 10, 10]])])
-    matches = match_pictures(data, [found([[0, 0, 10, 10]], [0.9])])
+    matches = match_images(data, [found([[0, 0, 10, 10]], [0.9])])
     assert paired_bootstrap_ci(matches, matches) is None
 
 
 def test_draws_without_any_object_do_not_count():
     empty = sample(np.zeros((0, 4)))
     data = dataset([sample([[0, 0, 10, 10]]), empty])
-    matches = match_pictures(data, [found([[0, 0, 10, 10]], [0.9]), found(np.zeros((0, 4)), [])])
+    matches = match_images(data, [found([[0, 0, 10, 10]], [0.9]), found(np.zeros((0, 4)), [])])
     assert paired_bootstrap_ci(matches, matches, resamples=30) == Interval(0.0, 0.0)

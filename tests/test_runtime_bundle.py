@@ -25,7 +25,7 @@ from edge_ssd.runtime.archive import read_archive, read_array
 from edge_ssd.runtime.bundle import read_bundle
 from edge_ssd.runtime.detections import Detection
 from edge_ssd.runtime.metadata import parse_metadata
-from edge_ssd.runtime.selftest import delta_encode, image_from_differences
+from edge_ssd.runtime.selftest import delta_decode, delta_encode
 
 NETWORK = tiny_ssd(["banana", "Gabel – groß"], input_size=(32, 32), sizes=[(0.3, 0.4)] * 3)
 
@@ -359,7 +359,7 @@ def test_differences_by_hand() -> None:
     # Two rows of one pixel: red, then a little more of everything.
     image = np.array([[[255, 0, 1]], [[255, 3, 2]]], np.uint8)
     assert delta_encode(image).tolist() == [[[255], [253]], [[0], [3]], [[1], [254]]]
-    assert image_from_differences(delta_encode(image)).tolist() == image.tolist()
+    assert delta_decode(delta_encode(image)).tolist() == image.tolist()
 
 
 def test_what_unpacks_to_more_than_it_may(tmp_path: Path) -> None:

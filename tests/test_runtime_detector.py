@@ -283,7 +283,7 @@ def test_another_way_to_resize(fake: FakeInterpreter, bundle: Path) -> None:
     detector = Detector(bundle, resize=white)
     assert detector.detect(np.zeros((50, 200, 3), np.uint8)).image_size == (50, 200)
     assert fake.seen[0].min() == 255
-    with pytest.raises(SettingError, match="resize must be a function of a picture and"):
+    with pytest.raises(SettingError, match="resize must be a function of an image and"):
         Detector(bundle, resize="fast")  # type: ignore[arg-type]
 
 

@@ -194,8 +194,8 @@ def test_threads_unless_told(
         ({"inputs": {}}, "one input"),
         ({"inputs": {"a": tensor(0, (1,), np.uint8), "b": tensor(1, (1,), np.uint8)}}, "one input"),
         ({"inputs": {"image": tensor(0, (1, 2, 3, 3), np.float32)}}, "uint8, is float32"),
-        ({"outputs": {"boxes_0": tensor(0, (1,), np.int8)}}, "'boxes_0'.*one quantisation scale"),
-        ({"outputs": {"boxes_0": tensor(0, (1,), np.int8, 0.0)}}, "one quantisation scale"),
+        ({"outputs": {"boxes_0": tensor(0, (1,), np.int8)}}, "'boxes_0'.*one quantization scale"),
+        ({"outputs": {"boxes_0": tensor(0, (1,), np.int8, 0.0)}}, "one quantization scale"),
     ],
 )
 def test_models_of_another_kind(installed: dict[str, type], change: dict[str, Any], message: str) -> None:

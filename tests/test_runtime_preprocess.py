@@ -12,7 +12,7 @@ from PIL import Image
 
 from edge_ssd.errors import ImageError
 from edge_ssd.network import InputSpec
-from edge_ssd.runtime.preprocess import as_rgb, place, preprocess, read_image
+from edge_ssd.runtime.preprocess import as_rgb, preprocess, read_image, resize_transform
 
 STRETCH = InputSpec(64, 128)
 LETTERBOX = InputSpec(64, 128, resize="letterbox")
@@ -33,29 +33,29 @@ def save(image: Image.Image, path: Path, **options: Any) -> Path:
 
 
 def test_stretch_fills_the_input() -> None:
-    placement = place((100, 50), STRETCH)
-    assert (placement.left, placement.top, placement.width, placement.height) == (0, 0, 128, 64)
-    assert placement.to_pixels([[0, 0, 1, 1], [0.5, 0.25, 0.75, 0.5]]).tolist() == [[0, 0, 50, 100], [25, 25, 37.5, 50]]
+    transform = resize_transform((100, 50), STRETCH)
+    assert (transform.left, transform.top, transform.width, transform.height) == (0, 0, 128, 64)
+    assert transform.to_pixels([[0, 0, 1, 1], [0.5, 0.25, 0.75, 0.5]]).tolist() == [[0, 0, 50, 100], [25, 25, 37.5, 50]]
 
 
 def test_letterbox_by_hand() -> None:
     # A square in a 64 × 128 input: 64 × 64 in the middle, 32 grey columns on either side.
-    placement = place((100, 100), LETTERBOX)
-    assert (placement.left, placement.top, placement.width, placement.height) == (32, 0, 64, 64)
-    np.testing.assert_allclose(placement.to_pixels([0.25, 0, 0.75, 1]), [0, 0, 100, 100], atol=1e-4)
-    np.testing.assert_allclose(placement.from_pixels([0, 0, 100, 100]), [0.25, 0, 0.75, 1], atol=1e-6)
+    transform = resize_transform((100, 100), LETTERBOX)
+    assert (transform.left, transform.top, transform.width, transform.height) == (32, 0, 64, 64)
+    np.testing.assert_allclose(transform.to_pixels([0.25, 0, 0.75, 1]), [0, 0, 100, 100], atol=1e-4)
+    np.testing.assert_allclose(transform.from_pixels([0, 0, 100, 100]), [0.25, 0, 0.75, 1], atol=1e-6)
 
 
 def test_letterbox_of_a_thread_has_at_least_one_pixel() -> None:
-    placement = place((4000, 1), LETTERBOX)
-    assert (placement.width, placement.height) == (1, 64)
+    transform = resize_transform((4000, 1), LETTERBOX)
+    assert (transform.width, transform.height) == (1, 64)
     assert preprocess(np.zeros((4000, 1, 3), np.uint8), LETTERBOX)[0].shape == (64, 128, 3)
 
 
 def test_boxes_are_clipped_to_the_picture() -> None:
-    assert place((100, 50), STRETCH).to_pixels([[-1, -1, 2, 2]]).tolist() == [[0, 0, 50, 100]]
+    assert resize_transform((100, 50), STRETCH).to_pixels([[-1, -1, 2, 2]]).tolist() == [[0, 0, 50, 100]]
     # A box in the grey bar has no area left.
-    left = place((100, 100), LETTERBOX).to_pixels([[0, 0.1, 0.2, 0.5]])[0]
+    left = resize_transform((100, 100), LETTERBOX).to_pixels([[0, 0.1, 0.2, 0.5]])[0]
     assert left[0] == left[2] == 0
 
 
@@ -66,20 +66,20 @@ def test_boxes_are_clipped_to_the_picture() -> None:
 )
 @settings(deadline=None)
 def test_boxes_come_back(size: tuple[int, int], resize: Any, shares: tuple[float, ...]) -> None:
-    placement = place(size, InputSpec(96, 64, resize=resize))
+    transform = resize_transform(size, InputSpec(96, 64, resize=resize))
     height, width = size
     box = np.array(shares, np.float32) * np.array([width, height, width, height], np.float32)
-    again = placement.to_pixels(placement.from_pixels(box))
+    again = transform.to_pixels(transform.from_pixels(box))
     # 1e-4 of the longer side: half the input's rounding of a letterbox cannot be seen in it.
     np.testing.assert_allclose(again, box, atol=max(size) * 1e-4)
-    assert (placement.from_pixels(box) >= -1e-6).all()
-    assert (placement.from_pixels(box) <= 1 + 1e-6).all()
+    assert (transform.from_pixels(box) >= -1e-6).all()
+    assert (transform.from_pixels(box) <= 1 + 1e-6).all()
 
 
 def test_no_boxes() -> None:
-    placement = place((10, 10), STRETCH)
-    assert placement.to_pixels(np.zeros((0, 4))).shape == (0, 4)
-    assert placement.from_pixels(np.zeros((0, 4))).shape == (0, 4)
+    transform = resize_transform((10, 10), STRETCH)
+    assert transform.to_pixels(np.zeros((0, 4))).shape == (0, 4)
+    assert transform.from_pixels(np.zeros((0, 4))).shape == (0, 4)
 
 
 # Resizing
@@ -106,8 +106,8 @@ def test_shrinking_is_antialiased() -> None:
 
 
 def test_letterbox_pads_with_grey_in_the_middle() -> None:
-    pixels, placement = preprocess(np.full((50, 50, 3), 200, np.uint8), LETTERBOX)
-    assert (pixels[:, placement.left : placement.left + placement.width] == 200).all()
+    pixels, transform = preprocess(np.full((50, 50, 3), 200, np.uint8), LETTERBOX)
+    assert (pixels[:, transform.left : transform.left + transform.width] == 200).all()
     assert (pixels[:, :32] == 114).all()
     assert (pixels[:, 96:] == 114).all()
 
@@ -129,12 +129,12 @@ def test_the_callers_own_way_to_resize() -> None:
         return image[: size[0], : size[1]]
 
     image = noise(200, 300)
-    pixels, placement = preprocess(image, STRETCH, corner)
+    pixels, transform = preprocess(image, STRETCH, corner)
     assert (pixels == image[:64, :128]).all()
     assert pixels.flags.c_contiguous
-    assert placement == place((200, 300), STRETCH)
-    pixels, placement = preprocess(image, LETTERBOX, corner)  # 64 × 96 in the middle
-    assert (placement.left, placement.width) == (16, 96)
+    assert transform == resize_transform((200, 300), STRETCH)
+    pixels, transform = preprocess(image, LETTERBOX, corner)  # 64 × 96 in the middle
+    assert (transform.left, transform.width) == (16, 96)
     assert (pixels[:, 16:112] == image[:64, :96]).all()
     assert (pixels[:, :16] == 114).all()
     preprocess(image[:64, :128], STRETCH, corner)  # fits as it is
@@ -144,10 +144,13 @@ def test_the_callers_own_way_to_resize() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (None, "gave NoneType of shape None"),
-        (np.zeros((128, 64, 3), np.uint8), r"uint8 array of shape \(64, 128, 3\), gave uint8 of shape \(128, 64, 3\)"),
-        (np.zeros((64, 128), np.uint8), r"gave uint8 of shape \(64, 128\)"),
-        (np.zeros((64, 128, 3), np.float32), "gave float32 of shape"),
+        (None, "returned NoneType of shape None"),
+        (
+            np.zeros((128, 64, 3), np.uint8),
+            r"shape \(64, 128, 3\), returned uint8 of shape \(128, 64, 3\)",
+        ),
+        (np.zeros((64, 128), np.uint8), r"returned uint8 of shape \(64, 128\)"),
+        (np.zeros((64, 128, 3), np.float32), "returned float32 of shape"),
     ],
 )
 def test_a_way_to_resize_that_does_not(wrong: Any, message: str) -> None:
@@ -234,7 +237,7 @@ def test_files_that_are_no_pictures(tmp_path: Path) -> None:
 
 
 def test_files_that_are_not_there(tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match="no such picture"):
+    with pytest.raises(ImageError, match="no such image"):
         read_image(tmp_path / "absent.jpg")
     with pytest.raises(ImageError, match="is a folder"):
         read_image(tmp_path)
@@ -308,9 +311,9 @@ def test_an_array_that_claims_a_huge_size() -> None:
 def test_pictures_of_extreme_shape(shape: tuple[int, int, int]) -> None:
     image = np.full(shape, 50, np.uint8)
     assert (preprocess(image, STRETCH)[0] == 50).all()
-    pixels, placement = preprocess(image, LETTERBOX)
-    assert min(placement.width, placement.height) >= 1
-    assert (pixels == 50).any(axis=2).sum() == placement.width * placement.height
+    pixels, transform = preprocess(image, LETTERBOX)
+    assert min(transform.width, transform.height) >= 1
+    assert (pixels == 50).any(axis=2).sum() == transform.width * transform.height
 
 
 def test_subclasses_of_arrays_are_plain_ones_here() -> None:
@@ -331,7 +334,7 @@ def test_subclasses_of_arrays_are_plain_ones_here() -> None:
         (np.zeros((4, 4), np.uint8), r"\[4, 4\]"),
         (np.zeros((4, 4, 4), np.uint8), r"\[4, 4, 4\]"),
         (np.zeros((4, 4, 1), np.uint8), "stack"),
-        (np.zeros((1, 4, 4, 3), np.uint8), "one picture at a time"),
+        (np.zeros((1, 4, 4, 3), np.uint8), "one image at a time"),
         (np.zeros((0, 4, 3), np.uint8), "empty"),
         (np.zeros((4, 4, 3), np.float32), "float32"),
         (np.full((4, 4, 3), np.nan), "float64"),

@@ -23,7 +23,7 @@ from edge_ssd.console.progress import Progress
 from edge_ssd.data.dataset import Dataset
 from edge_ssd.evaluation.bootstrap import Interval, paired_bootstrap_ci
 from edge_ssd.evaluation.evaluate import HeadOutputs, Predictor, decode
-from edge_ssd.evaluation.matching import match_pictures, weighted_ap
+from edge_ssd.evaluation.matching import match_images, weighted_ap
 from edge_ssd.evaluation.splits import subsample_evenly
 from edge_ssd.network import Network
 from edge_ssd.runtime.postprocess import Head, Postprocess
@@ -149,7 +149,7 @@ class _APEvaluator:
 
     def __call__(self, heads: Sequence[HeadOutputs]) -> list[Any]:
         pairs = zip(heads, self._placements, strict=True)
-        return match_pictures(self._dataset, [decode(self._postprocess, *pair) for pair in pairs])
+        return match_images(self._dataset, [decode(self._postprocess, *pair) for pair in pairs])
 
 
 def _run(

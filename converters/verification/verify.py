@@ -27,7 +27,7 @@ from edge_ssd.evaluation.average_precision import AveragePrecision
 from edge_ssd.evaluation.bootstrap import Interval, paired_bootstrap_ci
 from edge_ssd.evaluation.evaluate import Evaluation, evaluate
 from edge_ssd.evaluation.keras_predictor import KERAS_BATCH_SIZE, KerasPredictor
-from edge_ssd.evaluation.matching import ClassMatches, match_pictures
+from edge_ssd.evaluation.matching import ClassMatches, match_images
 from edge_ssd.evaluation.tflite_predictor import TFLitePredictor
 from edge_ssd.runtime.bundle import Bundle
 from edge_ssd.runtime.preprocess import preprocess, read_image
@@ -94,7 +94,7 @@ class Verification:
     def matches(self) -> tuple[list[ClassMatches], list[ClassMatches], list[ClassMatches]]:
         """What is right of each model's detections, class by class, in the order of the three results."""
         results = (self.float_result, self.float_tflite_result, self.quantized_result)
-        one, two, three = (match_pictures(self.dataset, result.predictions) for result in results)
+        one, two, three = (match_images(self.dataset, result.predictions) for result in results)
         return one, two, three
 
     @cached_property

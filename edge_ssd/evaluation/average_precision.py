@@ -2,7 +2,7 @@
 
 Average precision (AP) is the area under the precision–recall curve, averaged over the classes and over ten IoU
 thresholds from 0.50 to 0.95; AP50 and AP75 are the values at one threshold (Lin et al., "Microsoft COCO", 2014;
-the rules are those of the COCO detection task with at most 100 detections a picture). Nothing of it is computed
+the rules are those of the COCO detection task with at most 100 detections an image). Nothing of it is computed
 here: this module only brings our values into the evaluator's form and its result into ours.
 """
 
@@ -24,7 +24,7 @@ from edge_ssd.runtime.detections import Detections
 
 __all__ = ["MAX_DETECTIONS", "AveragePrecision", "average_precision"]
 
-# The COCO task's limit per picture. More are ignored, worst scores first.
+# The COCO task's limit per image. More are ignored, worst scores first.
 MAX_DETECTIONS = 100
 
 # Positions of IoU 0.50 and 0.75 among COCO's ten thresholds 0.50, 0.55, … 0.95.
@@ -73,8 +73,8 @@ def average_precision(dataset: Dataset, predictions: Sequence[Detections]) -> Av
     num_objects = sum(len(sample.class_ids) for sample in dataset.samples)
     if num_objects == 0:
         raise DataError(
-            f"{dataset.root}: none of its {len(dataset.samples)} pictures has an object, so there is no average "
-            "precision to measure; use pictures with labels"
+            f"{dataset.root}: none of its {len(dataset.samples)} images has an object, so there is no average "
+            "precision to measure; use images with labels"
         )
     precision = _evaluate(_truth(dataset), _results(predictions))  # [10 IoUs, 101 recalls, classes]
     return AveragePrecision(
@@ -91,7 +91,7 @@ def average_precision(dataset: Dataset, predictions: Sequence[Detections]) -> Av
 
 
 def _truth(dataset: Dataset) -> dict[str, Any]:
-    """The data set in COCO's form; ids there start at 1."""
+    """The dataset in COCO's form; ids there start at 1."""
     annotations: list[dict[str, Any]] = []
     for image_id, sample in enumerate(dataset.samples, 1):
         boxes = _xywh(sample.boxes_xyxy)

@@ -1,6 +1,6 @@
-"""Run a detector over a data set and score it.
+"""Run a detector over a dataset and score it.
 
-Float and quantised models go through the same three steps, those of the device: the runtime's ``preprocess``,
+Float and quantized models go through the same three steps, those of the device: the runtime's ``preprocess``,
 the model's heads, the runtime's ``Postprocess``. A difference in their AP is then the model's, not the decoder's.
 """
 
@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 # AP needs the whole precision–recall curve, so also the doubtful detections that a user would never see. Below
-# 0.01 hardly anything is right any more, and the evaluator counts only the best 100 a picture anyway.
+# 0.01 hardly anything is right any more, and the evaluator counts only the best 100 an image anyway.
 SCORE_THRESHOLD = 0.01
 
 # The runtime's default for suppression: what is measured is what a user gets.
@@ -46,12 +46,12 @@ Predictor = Callable[[npt.NDArray[np.uint8]], Sequence[HeadOutputs]]
 """A model: images uint8 [B, height, width, 3] at its input size → B outputs."""
 
 Progress = Callable[[int, int], None]
-"""Called with (pictures done, pictures in all)."""
+"""Called with (images done, images in all)."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The score, and the detections behind it: one entry per sample, in the data set's order."""
+    """The score, and the detections behind it: one entry per sample, in the dataset's order."""
 
     precision: AveragePrecision
     predictions: tuple[Detections, ...]
@@ -66,15 +66,15 @@ def evaluate(
     batch_size: int = 1,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Detect in every picture of ``dataset`` and score the result.
+    """Detect in every image of ``dataset`` and score the result.
 
-    Raises :class:`DataError` for a data set without objects and one whose labels are not the network's (load it with
-    ``labels=network.labels``); :class:`ImageError` for an unreadable picture.
+    Raises :class:`DataError` for a dataset without objects and one whose labels are not the network's (load it with
+    ``labels=network.labels``); :class:`ImageError` for an unreadable image.
     """
     if dataset.labels != network.labels:
         raise DataError(
             f"{dataset.root}: its labels {_names(dataset.labels)} are not the model's {_names(network.labels)}; "
-            "use the data set that the model was trained for"
+            "use the dataset that the model was trained for"
         )
     start = time.perf_counter()
     postprocess = Postprocess(network)

@@ -1,9 +1,9 @@
-"""Which detections are right, picture by picture, by COCO's rules: what curves and intervals are made from.
+"""Which detections are right, image by image, by COCO's rules: what curves and intervals are made from.
 
 The figure that is reported comes from :mod:`edge_ssd.evaluation.average_precision`, an evaluator that others use too.
-This module repeats its matching so that the pictures can be weighted: a bootstrap weighs them a thousand times, and
+This module repeats its matching so that the images can be weighted: a bootstrap weighs them a thousand times, and
 running the evaluator as often would take minutes. Both give the same average precision, which a test compares.
-Source: Lin et al., "Microsoft COCO", 2014, and the reference evaluator's rules: detections of a class in a picture in
+Source: Lin et al., "Microsoft COCO", 2014, and the reference evaluator's rules: detections of a class in an image in
 order of their scores, each takes the free object that it overlaps most with at least the threshold; precision is made
 falling along the curve and read at 101 recalls.
 """
@@ -21,7 +21,7 @@ from edge_ssd.data.dataset import Dataset
 from edge_ssd.evaluation.average_precision import MAX_DETECTIONS
 from edge_ssd.runtime.detections import Detections
 
-__all__ = ["IOU_THRESHOLDS", "RECALLS", "ClassMatches", "match_pictures", "precision_at_recalls", "weighted_ap"]
+__all__ = ["IOU_THRESHOLDS", "RECALLS", "ClassMatches", "match_images", "precision_at_recalls", "weighted_ap"]
 
 IOU_THRESHOLDS: tuple[float, ...] = tuple(np.linspace(0.5, 0.95, 10).tolist())
 """COCO's: 0.50, 0.55, … 0.95."""
@@ -33,22 +33,22 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class ClassMatches:
-    """One class's detections in all pictures, best score first.
+    """One class's detections in all images, best score first.
 
     Attributes:
         scores: float [D].
         correct: bool [10, D], at each of :data:`IOU_THRESHOLDS`.
-        pictures: int [D], the picture that each was found in.
-        objects: int [P], how many objects of the class each picture has.
+        images: int [D], the image that each was found in.
+        objects: int [P], how many objects of the class each image has.
     """
 
     scores: Floats
     correct: npt.NDArray[np.bool_]
-    pictures: npt.NDArray[np.int64]
+    images: npt.NDArray[np.int64]
     objects: npt.NDArray[np.int64]
 
 
-def match_pictures(dataset: Dataset, predictions: Sequence[Detections]) -> list[ClassMatches]:
+def match_images(dataset: Dataset, predictions: Sequence[Detections]) -> list[ClassMatches]:
     """Match ``predictions``, one per sample of ``dataset``; the result has one value per label."""
     return [_match_class(dataset, predictions, class_id) for class_id in range(len(dataset.labels))]
 
@@ -56,14 +56,14 @@ def match_pictures(dataset: Dataset, predictions: Sequence[Detections]) -> list[
 def precision_at_recalls(matches: ClassMatches, weights: FloatArray | None = None) -> Floats | None:
     """Precision [10, 101] at each IoU threshold and recall; None for a class without any object.
 
-    ``weights`` [P] counts each picture so many times; whole numbers give exactly what a data set with that many copies
-    of it gives (equal scores in different pictures keep the pictures' order).
+    ``weights`` [P] counts each image so many times; whole numbers give exactly what a dataset with that many copies
+    of it gives (equal scores in different images keep the images' order).
     """
     counts = np.ones(len(matches.objects)) if weights is None else np.asarray(weights, np.float64)
     total = float(counts @ matches.objects)
     if total == 0:
         return None
-    each = counts[matches.pictures]
+    each = counts[matches.images]
     kept = each > 0
     each, correct = each[kept], matches.correct[:, kept]
     result = np.zeros((len(IOU_THRESHOLDS), len(RECALLS)))
@@ -91,7 +91,7 @@ def weighted_ap(classes: Sequence[ClassMatches], weights: FloatArray | None = No
 
 
 def _match_class(dataset: Dataset, predictions: Sequence[Detections], class_id: int) -> ClassMatches:
-    scores, correct, pictures, objects = [], [], [], []
+    scores, correct, images, objects = [], [], [], []
     for i, (sample, found) in enumerate(zip(dataset.samples, predictions, strict=True)):
         truth = sample.boxes_xyxy[sample.class_ids == class_id]
         objects.append(len(truth))
@@ -100,13 +100,13 @@ def _match_class(dataset: Dataset, predictions: Sequence[Detections], class_id: 
         order = mine[np.argsort(-found.confidence[mine], kind="stable")][:MAX_DETECTIONS]
         scores.append(found.confidence[order].astype(np.float64))
         correct.append(_match(box_iou(found.xyxy[order], truth, np.float64)))
-        pictures.append(np.full(len(order), i, np.int64))
+        images.append(np.full(len(order), i, np.int64))
     joined = np.concatenate(scores) if scores else np.zeros(0)
     order = np.argsort(-joined, kind="stable")
     return ClassMatches(
         joined[order],
         np.concatenate(correct, axis=1)[:, order],
-        np.concatenate(pictures)[order],
+        np.concatenate(images)[order],
         np.array(objects, np.int64),
     )
 

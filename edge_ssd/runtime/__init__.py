@@ -1,1 +1,1 @@
-"""What runs on the device: NumPy and the standard library, with Pillow where a picture is opened or resized."""
+"""What runs on the device: NumPy and the standard library, with Pillow where an image is opened or resized."""

@@ -6,7 +6,7 @@ metadata convention keeps associated files). The archive's entries are stored, n
     edge_ssd.json   the network's description, the heads' output names, thresholds, labels, digests, measured accuracy
     anchors.npy     the anchor table, float32 [A, 4]
     labels.txt      one label a line
-    selftest.npz    a picture and what the converter's machine found in it, see :mod:`edge_ssd.runtime.selftest`
+    selftest.npz    an image and what the converter's machine found in it, see :mod:`edge_ssd.runtime.selftest`
 
 The reader trusts nothing: sizes are bounded before anything is read, every field is checked, and the flatbuffer's
 SHA-256 is compared before any interpreter sees a byte of it.
@@ -108,7 +108,7 @@ class Bundle:
 
     @property
     def selftest(self) -> SelfTest:
-        """The embedded picture and its detections, read at each call; :class:`BundleError` if damaged."""
+        """The embedded image and its detections, read at each call; :class:`BundleError` if damaged."""
         try:
             return read_selftest(self._selftest, self.network)
         except BundleError as error:

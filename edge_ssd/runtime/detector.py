@@ -1,4 +1,4 @@
-"""The detector: a bundle, an interpreter, and the way from a picture to boxes in its pixels."""
+"""The detector: a bundle, an interpreter, and the way from an image to boxes in its pixels."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SELFTEST_SCORE = 0.05
 
 
 class SelfTestResult(NamedTuple):
-    """How a machine's detections of the embedded picture compare with those on the converter's machine."""
+    """How a machine's detections of the embedded image compare with those on the converter's machine."""
 
     passed: bool
     expected: int
@@ -39,10 +39,10 @@ class SelfTestResult(NamedTuple):
 
 
 class Detector:
-    """Finds objects in pictures.
+    """Finds objects in images.
 
-    May be called from several threads; their calls wait for each other, since an interpreter runs one picture at a
-    time. For pictures in parallel make a detector for each thread; after a fork, in the new process.
+    May be called from several threads; their calls wait for each other, since an interpreter runs one image at a
+    time. For images in parallel make a detector for each thread; after a fork, in the new process.
 
     Attributes:
         bundle: the model file, read and checked.
@@ -74,7 +74,7 @@ class Detector:
                 classes thresholds of their own; those that it leaves out have the bundle's. None: the bundle's.
             iou_threshold: of two boxes of a class that overlap more than this, the better one stays. None: the
                 bundle's.
-            max_detections: the best so many in a picture. None: the bundle's.
+            max_detections: the best so many in an image. None: the bundle's.
             classes: labels to look for. None: all.
             num_threads: of the interpreter. None: one a core, four at most.
             backend: "ai-edge-litert", "tflite-runtime", or "auto" for the first that works.
@@ -83,7 +83,7 @@ class Detector:
                 the system's loader knows. It is machine code: load only what you trust. The model is run with it or
                 not at all; what it does not take over runs on the processor.
             delegate_options: what the delegate's documentation says it takes.
-            resize: a function of a uint8 picture [H, W, 3] and a (height, width) that gives it in that size, in place
+            resize: a function of a uint8 image [H, W, 3] and a (height, width) that gives it in that size, in place
                 of Pillow's antialiased bilinear filter: faster ones exist, but the network was trained with that.
 
         Raises:
@@ -93,7 +93,7 @@ class Detector:
         """
         self.bundle = model if isinstance(model, Bundle) else _read(model)
         if resize is not None and not callable(resize):
-            raise SettingError(f"resize must be a function of a picture and (height, width), got {resize!r}")
+            raise SettingError(f"resize must be a function of an image and (height, width), got {resize!r}")
         self._resize = pillow_resize if resize is None else resize
         self._settings = Settings.of(self.bundle.details)
         self._settings_lock = threading.Lock()
@@ -167,21 +167,21 @@ class Detector:
             )
 
     def detect(self, image: ImageLike) -> Detections:
-        """Find objects in one picture.
+        """Find objects in one image.
 
         Args:
-            image: a uint8 RGB array [H, W, 3] of any size, a Pillow image, or the path of a picture.
+            image: a uint8 RGB array [H, W, 3] of any size, a Pillow image, or the path of an image.
 
         Returns:
-            Boxes in pixels of the picture as it is seen (a file or Pillow image is turned upright first, as its
+            Boxes in pixels of the image as it is seen (a file or Pillow image is turned upright first, as its
             EXIF orientation says), clipped to it, best first.
 
-        Raises :class:`ImageError` for anything that is no picture, :class:`BackendError` after :meth:`close`.
+        Raises :class:`ImageError` for anything that is no image, :class:`BackendError` after :meth:`close`.
         """
         return self._detect(as_rgb(image), self._settings, self._resize)
 
     def selftest(self) -> SelfTestResult:
-        """Detect in the picture that the bundle carries, and compare with what was found when it was made.
+        """Detect in the image that the bundle carries, and compare with what was found when it was made.
 
         Every box must be found again with IoU ≥ 0.9 and a score within 0.05, and no other; a box whose score is
         within 0.05 of the threshold may be on either side of it. The bundle's own thresholds are used.

@@ -34,7 +34,7 @@ _MAX_THREADS = 64
 
 
 class Interpreter:
-    """A TFLite model, loaded: one uint8 picture in, named heads out. Made by :func:`open_interpreter`.
+    """A TFLite model, loaded: one uint8 image in, named heads out. Made by :func:`open_interpreter`.
 
     Not for two threads at once.
 
@@ -53,7 +53,7 @@ class Interpreter:
         self._native = native
         if _SIGNATURE not in native.get_signature_list():
             raise BundleError(f"the model has no signature {_SIGNATURE!r}")
-        # The runner is only asked for names: calling it would allocate all tensors anew for each picture.
+        # The runner is only asked for names: calling it would allocate all tensors anew for each image.
         runner = native.get_signature_runner(_SIGNATURE)
         inputs, outputs = runner.get_input_details(), runner.get_output_details()
         if len(inputs) != 1:
@@ -66,10 +66,10 @@ class Interpreter:
             name: tuple(int(size) for size in output["shape"]) for name, output in outputs.items()
         }
         self._input = details["index"]
-        self._outputs = [(name, output["index"], *_quantisation(name, output)) for name, output in outputs.items()]
+        self._outputs = [(name, output["index"], *_quantization(name, output)) for name, output in outputs.items()]
 
     def invoke(self, image: npt.NDArray[np.uint8]) -> dict[str, Head]:
-        """Run the model on one picture, uint8 [H, W, 3] of its input size. The heads' arrays are the caller's own."""
+        """Run the model on one image, uint8 [H, W, 3] of its input size. The heads' arrays are the caller's own."""
         self._native.set_tensor(self._input, image[None])
         self._native.invoke()
         # get_tensor copies; a view that somebody keeps would make the next invoke fail.
@@ -142,13 +142,13 @@ def _package(name: str) -> Any:
     return tflite
 
 
-def _quantisation(name: str, details: dict[str, Any]) -> tuple[float | None, int]:
+def _quantization(name: str, details: dict[str, Any]) -> tuple[float | None, int]:
     """Scale and zero point of a tensor; (None, 0) for a float one."""
     if np.dtype(details["dtype"]).kind == "f":
         return None, 0
     parameters = details["quantization_parameters"]
     if len(parameters["scales"]) != 1 or not parameters["scales"][0] > 0:
-        raise BundleError(f"the model's output {name!r} must be float or have one quantisation scale")
+        raise BundleError(f"the model's output {name!r} must be float or have one quantization scale")
     return float(parameters["scales"][0]), int(parameters["zero_points"][0])
 
 

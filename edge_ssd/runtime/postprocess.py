@@ -1,8 +1,8 @@
-"""From the network's output heads to boxes: threshold, decode, suppress.
+"""Decoding of the network's output heads: score threshold, boxes, non-maximum suppression.
 
-Gives what :func:`edge_ssd.detection.multibox_detection` gives on the joined, dequantised heads, to the last bit of
-the scores, but nearly all anchors are background: the threshold is carried over into each head's own quantisation
-steps, where it is one comparison of whole numbers, and only what passes is dequantised, decoded and suppressed.
+Equal to :func:`edge_ssd.detection.multibox_detection` on the joined, dequantized heads, to the last bit of the scores.
+Nearly all anchors are background, so the threshold is converted to each head's quantization steps once: it is then one
+integer comparison, and only what passes is dequantized, decoded and suppressed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from edge_ssd.runtime.detections import Detections
 from edge_ssd.runtime.scores import (
     ScoreLookupTable,
     accumulator_dtype,
-    candidates,
+    candidate_anchors,
     float_scores,
     logit_margin,
     min_quantized_margin,
@@ -34,16 +34,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Head", "Postprocess"]
 
-_LARGEST_EXPONENT = 60.0  # exp of it, times an anchor, is far from where float32 ends
-_NEVER = 2.0  # a threshold that no probability reaches
+_MAX_EXPONENT = 60.0  # exp of it, times an anchor, is far below the limit of float32
+_UNREACHABLE = 2.0  # a threshold above every probability
 
 
 class Head(NamedTuple):
-    """One output of the network for one picture and one level.
+    """One output of the network for one image and one level.
 
-    ``values`` is [H, W, C] or [1, H, W, C]; C is anchors a cell × (classes + 1), class fastest and background
-    first, or anchors a cell × 4. Either float32 with ``scale`` None, or int8, uint8 or int16 that stand for
-    ``(values - zero_point) * scale``.
+    Attributes:
+        values: [H, W, C] or [1, H, W, C]. C is anchors per cell × (classes + 1), class fastest and background first,
+            or anchors per cell × 4. float32 with ``scale`` None, or int8, uint8 or int16.
+        scale, zero_point: quantized values stand for ``(values - zero_point) * scale``.
     """
 
     values: npt.NDArray[Any]
@@ -55,31 +56,34 @@ _BoxesScoresClasses = tuple[FloatArray, FloatArray, npt.NDArray[np.int64]]
 
 
 class _OutputLayout(NamedTuple):
-    """What follows from the heads' quantisation and the settings, and so is the same for picture after picture.
+    """Everything that depends on the heads' quantization and the settings only, cached from image to image.
 
-    ``steps`` [A]: the least difference of logits, in steps of the anchor's head, that may reach the threshold;
-    ``fewest``: the least of them.
-    ``thresholds``: float32 [] or, where they differ, [classes].
-    ``table``: the scores of a network with one class and bytes for logits; of others None.
-    ``class_table`` [2, A]: zero point and scale of the anchor's class head.
-    ``box_table`` [6, A]: the anchor's centre x, centre y, width and height, and its box head's zero point and scale.
-    ``finite``: all heads are quantised, and no number that they can hold decodes to infinity.
+    Attributes:
+        key: the quantization and settings that it was computed for.
+        min_margins: [A], minimum logit margin that may reach the threshold, in quantization steps of the anchor's head.
+        lowest_margin: minimum of ``min_margins``.
+        thresholds: float32 [], or [classes] where they differ.
+        lookup: scores of a network with one class and 8-bit class heads, else None.
+        class_table: float32 [2, A], zero point and scale of the anchor's class head.
+        box_table: float32 [6, A], the anchor in center form, and zero point and scale of its box head.
+        finite: all heads are quantized, and no value of theirs decodes to infinity.
     """
 
     key: tuple[Any, ...]
-    steps: npt.NDArray[Any]
-    fewest: np.number[Any]
+    min_margins: npt.NDArray[Any]
+    lowest_margin: np.number[Any]
     thresholds: FloatArray
-    table: ScoreLookupTable | None
+    lookup: ScoreLookupTable | None
     class_table: FloatArray
     box_table: FloatArray
     finite: bool
 
 
 class Postprocess:
-    """Decoding for one network; what does not change from picture to picture is worked out once.
+    """Decoder of the outputs of one network. May be called from several threads at once.
 
-    May be called from several threads at once.
+    Args:
+        network: gives the anchors, the box coding and the labels.
     """
 
     def __init__(self, network: Network) -> None:
@@ -89,7 +93,7 @@ class Postprocess:
         self._anchors = np.ascontiguousarray(xyxy_to_cxcywh(network.anchors()).T)  # [4, A]
         coding = network.coding
         self._scales = np.array([[coding.xy_scale]] * 2 + [[coding.wh_scale]] * 2, np.float32)  # [4, 1]
-        self._plan: _OutputLayout | None = None
+        self._layout: _OutputLayout | None = None
 
     def __call__(
         self,
@@ -107,15 +111,15 @@ class Postprocess:
         """Return the detections of one image, best first.
 
         Args:
-            class_heads, box_heads: one :class:`Head` a level, in the network's order.
+            class_heads, box_heads: one :class:`Head` per level, in the network's order.
             transform: where the image lies in the input, as ``preprocess`` returns it: boxes are mapped to its pixels
                 and clipped. None leaves them in 0–1 of the input, not clipped; ``image_size`` is then (1, 1).
-            score_threshold: keep what is at least this probable; one number, or one for each class.
+            score_threshold: minimum score, one number or one per class.
             iou_threshold: see :func:`edge_ssd.nms.nms`.
-            max_detections: the best so many; None for all.
-            classes: class ids to keep, None for all. Others neither appear nor suppress.
+            max_detections: maximum number, the best are kept; None for all.
+            classes: class ids to detect; None for all. Others neither appear nor suppress.
             class_agnostic: suppress across classes.
-            keep_outside: keep boxes of which clipping leaves nothing. Average precision counts them as errors.
+            keep_outside: keep boxes that are empty after clipping: average precision counts them as false positives.
 
         Raises:
             NetworkError: the heads are not this network's.
@@ -123,13 +127,13 @@ class Postprocess:
         A box that decodes to infinity or NaN (a float network gone wrong) is dropped: it would suppress valid ones.
         """
         self._check(class_heads, box_heads)
-        # Joined as they are, a few thousand bytes: several times cheaper than going from head to head in Python.
+        # Joining a few thousand bytes is several times cheaper than a Python loop over the heads.
         logits = np.concatenate([head.values for head in class_heads], axis=None)
-        plan = self._planned(class_heads, box_heads, logits.dtype, score_threshold, classes)
+        layout = self._cached_layout(class_heads, box_heads, logits.dtype, score_threshold, classes)
         image_size = (1, 1) if transform is None else transform.image_size
-        with contextlib.nullcontext() if plan.finite else np.errstate(over="ignore", invalid="ignore"):
+        with contextlib.nullcontext() if layout.finite else np.errstate(over="ignore", invalid="ignore"):
             boxes, scores, class_ids = self._detect(
-                logits, box_heads, plan, iou_threshold, max_detections, class_agnostic
+                logits, box_heads, layout, iou_threshold, max_detections, class_agnostic
             )
         if not len(scores):
             return Detections.empty(image_size)
@@ -145,76 +149,76 @@ class Postprocess:
         self,
         logits: npt.NDArray[Any],
         box_heads: Sequence[Head],
-        plan: _OutputLayout,
+        layout: _OutputLayout,
         iou_threshold: float,
         max_detections: int | None,
         class_agnostic: bool,
     ) -> _BoxesScoresClasses:
-        """Boxes [K, 4] in 0–1 of the input, scores [K] and class ids [K]."""
-        found, scores, class_ids = self._scored(logits, plan)
-        if not len(found):
+        """Return boxes [K, 4] in 0–1 of the input, scores [K] and class ids [K]."""
+        anchors, scores, class_ids = self._score(logits, layout)
+        if not len(anchors):
             return np.zeros((0, 4), np.float32), scores, class_ids
-        boxes = self._decode(np.concatenate([head.values for head in box_heads], axis=None), found, plan)
-        if not plan.finite:
-            right = np.isfinite(boxes).all(axis=0)
-            boxes, scores, class_ids = boxes[:, right], scores[right], class_ids[right]
-        several = self._columns > 2 and not class_agnostic
-        best = nms_sorted(boxes, iou_threshold, class_ids if several else None, max_detections)
-        chosen = boxes.take(best, axis=1)
-        np.subtract(np.float32(0), chosen[:2], out=chosen[:2])  # not negative(), which makes −0 of 0
-        return chosen.T.copy(), scores[best], class_ids[best]
+        boxes = self._decode(np.concatenate([head.values for head in box_heads], axis=None), anchors, layout)
+        if not layout.finite:
+            finite = np.isfinite(boxes).all(axis=0)
+            boxes, scores, class_ids = boxes[:, finite], scores[finite], class_ids[finite]
+        per_class = self._columns > 2 and not class_agnostic
+        kept = nms_sorted(boxes, iou_threshold, class_ids if per_class else None, max_detections)
+        planes = boxes.take(kept, axis=1)
+        np.subtract(np.float32(0), planes[:2], out=planes[:2])  # negative() would turn 0 into −0
+        return planes.T.copy(), scores[kept], class_ids[kept]
 
-    def _scored(
-        self, logits: npt.NDArray[Any], plan: _OutputLayout
+    def _score(
+        self, logits: npt.NDArray[Any], layout: _OutputLayout
     ) -> tuple[npt.NDArray[np.intp], FloatArray, npt.NDArray[np.int64]]:
-        """Anchors that reach the threshold, best first, with their scores and class ids."""
-        if plan.table is not None:
+        """Return the anchors that reach the threshold, best first, with their scores and class ids."""
+        if layout.lookup is not None:
             margins = logit_margin(logits, self._columns)
-            found = (margins >= plan.steps).nonzero()[0]
+            anchors = (margins >= layout.min_margins).nonzero()[0]
         else:
-            found = candidates(logits, self._columns, plan.steps, plan.fewest)
-        if not len(found):
-            return found, np.zeros(0, np.float32), np.zeros(0, np.int64)
-        if plan.table is not None:
-            found, scores = plan.table.best_first(found, margins)
-            class_ids = np.zeros(len(found), np.int64)
+            anchors = candidate_anchors(logits, self._columns, layout.min_margins, layout.lowest_margin)
+        if not len(anchors):
+            return anchors, np.zeros(0, np.float32), np.zeros(0, np.int64)
+        if layout.lookup is not None:
+            anchors, scores = layout.lookup.sort(anchors, margins)
+            class_ids = np.zeros(len(anchors), np.int64)
         else:
-            rows = logits.reshape(-1, self._columns).take(found, axis=0)
-            zero, scale = plan.class_table.take(found, axis=1)
+            rows = logits.reshape(-1, self._columns).take(anchors, axis=0)
+            zero, scale = layout.class_table.take(anchors, axis=1)
             if logits.dtype.kind == "f":
                 scores, class_ids = float_scores((rows - zero[:, None]) * scale[:, None])
             else:
                 scores, class_ids = quantized_softmax(rows, scale)
             order = argsort_descending(scores)
-            found, scores, class_ids = found.take(order), scores.take(order), class_ids.take(order)
-        least = plan.thresholds if plan.thresholds.ndim == 0 else plan.thresholds[class_ids]
-        # With one threshold the last is the first to fall below it.
-        if least.ndim or not scores[-1] >= least:
-            enough = scores >= least
-            found, scores, class_ids = found[enough], scores[enough], class_ids[enough]
-        return found, scores, class_ids
+            anchors, scores, class_ids = anchors.take(order), scores.take(order), class_ids.take(order)
+        thresholds = layout.thresholds if layout.thresholds.ndim == 0 else layout.thresholds[class_ids]
+        # Scores descend: with one threshold, all pass if the last does.
+        if thresholds.ndim or not scores[-1] >= thresholds:
+            passed = scores >= thresholds
+            anchors, scores, class_ids = anchors[passed], scores[passed], class_ids[passed]
+        return anchors, scores, class_ids
 
-    def _decode(self, codes: npt.NDArray[Any], found: npt.NDArray[np.intp], plan: _OutputLayout) -> FloatArray:
-        """Boxes of the anchors ``found``, as :func:`edge_ssd.coding.offset_inverse` does it, but folded, [4, K].
+    def _decode(self, codes: npt.NDArray[Any], anchors: npt.NDArray[np.intp], layout: _OutputLayout) -> FloatArray:
+        """Return the boxes of ``anchors`` [K] as the planes [4, K] of :func:`edge_ssd.nms.nms_sorted`.
 
-        See :func:`edge_ssd.nms.nms_sorted`; −xmin comes out as half − centre.
+        Same arithmetic as :func:`edge_ssd.coding.offset_inverse`; −xmin is half − center.
         """
-        table = plan.box_table.take(found, axis=1)
-        centre, size, zero, scale = table[:2], table[2:4], table[4], table[5]
-        offsets = codes.reshape(-1, 4).take(found, axis=0).T.astype(np.float32, order="C")
+        table = layout.box_table.take(anchors, axis=1)
+        center, size, zero, scale = table[:2], table[2:4], table[4], table[5]
+        offsets = codes.reshape(-1, 4).take(anchors, axis=0).T.astype(np.float32, order="C")
         offsets -= zero
         offsets *= scale
         offsets /= self._scales
         np.exp(offsets[2:], out=offsets[2:])
-        parts = offsets.reshape(2, 2, -1)  # x and y, width and height
-        parts *= size
-        centre += parts[0]
-        half = np.divide(parts[1], np.float32(2), out=parts[1])
-        np.subtract(half, centre, out=parts[0])
-        half += centre
+        pairs = offsets.reshape(2, 2, -1)  # x and y, width and height
+        pairs *= size
+        center += pairs[0]
+        half = np.divide(pairs[1], np.float32(2), out=pairs[1])
+        np.subtract(half, center, out=pairs[0])
+        half += center
         return offsets
 
-    def _planned(
+    def _cached_layout(
         self,
         class_heads: Sequence[Head],
         box_heads: Sequence[Head],
@@ -222,17 +226,17 @@ class Postprocess:
         score_threshold: float | Sequence[float],
         classes: Sequence[int] | None,
     ) -> _OutputLayout:
-        """The plan, made anew only when something it follows from is not as it was at the last call."""
-        several = score_threshold if isinstance(score_threshold, (int, float)) else tuple(score_threshold)
-        chosen = None if classes is None else tuple(classes)
-        quantisation = [head[1:] for head in class_heads], [head[1:] for head in box_heads]
-        key = (several, chosen, dtype, *quantisation)
-        plan = self._plan
-        if plan is None or plan.key != key:
-            plan = self._plan = self._make_plan(key, class_heads, box_heads, dtype, several, chosen)
-        return plan
+        """Return the layout of the last call if quantization and settings are unchanged, else a new one."""
+        thresholds = score_threshold if isinstance(score_threshold, (int, float)) else tuple(score_threshold)
+        class_ids = None if classes is None else tuple(classes)
+        quantization = [head[1:] for head in class_heads], [head[1:] for head in box_heads]
+        key = (thresholds, class_ids, dtype, *quantization)
+        layout = self._layout
+        if layout is None or layout.key != key:
+            layout = self._layout = self._make_layout(key, class_heads, box_heads, dtype, thresholds, class_ids)
+        return layout
 
-    def _make_plan(
+    def _make_layout(
         self,
         key: tuple[Any, ...],
         class_heads: Sequence[Head],
@@ -244,34 +248,35 @@ class Postprocess:
         network = self._network
         thresholds = np.full(network.num_classes, score_threshold, np.float32)
         if classes is not None:
-            others = np.ones(len(thresholds), np.bool_)
-            others[[i for i in classes if 0 <= i < len(others)]] = False
-            thresholds[others] = _NEVER
+            excluded = np.ones(len(thresholds), np.bool_)
+            excluded[[i for i in classes if 0 <= i < len(excluded)]] = False
+            thresholds[excluded] = _UNREACHABLE
         uniform = bool((thresholds == thresholds[0]).all())
-        margins = accumulator_dtype(dtype)
-        steps = np.array([min_quantized_margin(float(thresholds.min()), head.scale) for head in class_heads])
-        if margins.kind == "i":
-            steps = np.clip(steps, np.iinfo(margins).min, np.iinfo(margins).max)
-        table = None
+        margin_dtype = accumulator_dtype(dtype)
+        min_margins = np.array([min_quantized_margin(float(thresholds.min()), head.scale) for head in class_heads])
+        if margin_dtype.kind == "i":
+            min_margins = np.clip(min_margins, np.iinfo(margin_dtype).min, np.iinfo(margin_dtype).max)
+        min_margins = min_margins.astype(margin_dtype)
+        lookup = None
         if self._columns == 2 and dtype.kind != "f" and dtype.itemsize == 1:
-            table = ScoreLookupTable.of(
+            lookup = ScoreLookupTable.from_scales(
                 [1.0 if head.scale is None else head.scale for head in class_heads], self._sizes
             )
-        class_table, box_table = self._quantisation(class_heads), self._quantisation(box_heads)
+        class_table, box_table = self._head_quantization(class_heads), self._head_quantization(box_heads)
         return _OutputLayout(
             key,
-            np.repeat(steps.astype(margins), self._sizes),
-            steps.astype(margins).min(),
+            np.repeat(min_margins, self._sizes),
+            min_margins.min(),
             np.array(thresholds[0]) if uniform else thresholds,
-            table,
+            lookup,
             class_table,
             np.concatenate([self._anchors, box_table]),
             all(head.scale is not None for head in (*class_heads, *box_heads))
-            and all(_largest(head) / network.coding.wh_scale < _LARGEST_EXPONENT for head in box_heads),
+            and all(_max_magnitude(head) / network.coding.wh_scale < _MAX_EXPONENT for head in box_heads),
         )
 
-    def _quantisation(self, heads: Sequence[Head]) -> FloatArray:
-        """float32 [2, A]: zero point and scale of each anchor's head; 0 and 1 change nothing in a float one."""
+    def _head_quantization(self, heads: Sequence[Head]) -> FloatArray:
+        """Return float32 [2, A], zero point and scale of each anchor's head; 0 and 1, the identity, for float heads."""
         pairs = [(0, 1) if head.scale is None else (head.zero_point, head.scale) for head in heads]
         return np.repeat(np.array(pairs, np.float32).T, self._sizes, axis=1)
 
@@ -288,8 +293,8 @@ class Postprocess:
                 )
 
 
-def _largest(head: Head) -> float:
-    """The largest magnitude that a quantised head can stand for."""
+def _max_magnitude(head: Head) -> float:
+    """Return the largest magnitude that a quantized head can represent."""
     limits = np.iinfo(head.values.dtype)
     steps = max(abs(limits.min - head.zero_point), abs(limits.max - head.zero_point))
     return float(steps) * float(head.scale or 0)

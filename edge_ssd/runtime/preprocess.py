@@ -1,8 +1,8 @@
-"""From a picture of any kind to the network's input, and boxes back to the picture.
+"""Preprocessing: decode and resize an image to the network's input, and map boxes back to the image.
 
-Training, calibration, evaluation and the device all go through :func:`preprocess`, so what the network was
-trained on is what it sees in the field. The contract: RGB, uint8, upright, resized by Pillow's antialiased
-bilinear filter (the same on every machine, unlike OpenCV's), values 0–255. Scaling is inside the network.
+Training, calibration, evaluation and the device all use :func:`preprocess`, so that the network sees the same pixels
+everywhere. The contract: RGB, uint8, upright, resized by Pillow's antialiased bilinear filter (bit-exact on every
+machine, unlike OpenCV's), values 0–255. Scaling is part of the network.
 """
 
 from __future__ import annotations
@@ -28,26 +28,28 @@ __all__ = [
     "ResizeTransform",
     "as_rgb",
     "pillow_resize",
-    "place",
     "preprocess",
     "read_image",
+    "resize_transform",
 ]
 
 ImageArray = npt.NDArray[np.uint8]
 ImageLike = Union[ImageArray, "PILImage", str, "os.PathLike[str]"]
 
 Resize = Callable[[ImageArray, tuple[int, int]], ImageArray]
-"""A picture, uint8 RGB [H, W, 3], and the (height, width) that it is to have → uint8 [height, width, 3]."""
+"""An image, uint8 RGB [H, W, 3], and the target (height, width) → uint8 [height, width, 3]."""
 
-LETTERBOX_GREY = 114  # near the mean of photographs, so that the bars are no edge of their own
-_MAX_PIXELS = 2**28  # more than any camera takes; an array may be a view that claims any size
+LETTERBOX_GREY = 114  # near the mean of photographs, so that the bars add no strong edge
+_MAX_PIXELS = 2**28  # more than any camera has; a broadcast view may claim any size
 
 
 class ResizeTransform(NamedTuple):
-    """Where a picture lies in the network's input, all in pixels.
+    """Mapping between the pixels of an image and the network's input.
 
-    The picture of ``image_size`` (height, width) fills the rectangle ``left, top, width, height`` of an input of
-    ``input_size`` (height, width).
+    Attributes:
+        image_size: (height, width) of the image.
+        input_size: (height, width) of the input.
+        left, top, width, height: rectangle of the input that the image fills, in pixels.
     """
 
     image_size: tuple[int, int]
@@ -58,28 +60,28 @@ class ResizeTransform(NamedTuple):
     height: int
 
     def to_pixels(self, boxes_xyxy: npt.ArrayLike) -> FloatArray:
-        """Boxes [..., 4] in 0–1 of the input → float32 [..., 4] in pixels of the picture, clipped to it."""
+        """Map boxes [..., 4] in 0–1 of the input to float32 [..., 4] in pixels of the image, clipped to it."""
         image_height, image_width = self.image_size
         boxes = np.asarray(boxes_xyxy, np.float32)
         factor, shift = self._affine()
         return clip_boxes((boxes - shift) / factor, image_height, image_width)
 
     def from_pixels(self, boxes_xyxy: npt.ArrayLike) -> FloatArray:
-        """Boxes [..., 4] in pixels of the picture → float32 [..., 4] in 0–1 of the input, not clipped."""
+        """Map boxes [..., 4] in pixels of the image to float32 [..., 4] in 0–1 of the input, not clipped."""
         factor, shift = self._affine()
         boxes: FloatArray = np.asarray(boxes_xyxy, np.float32) * factor + shift
         return boxes
 
     def _affine(self) -> tuple[FloatArray, FloatArray]:
-        """``input = pixels * factor + shift``, both float32 [4]."""
+        """Return factor and shift, float32 [4], of ``input = pixels * factor + shift``."""
         (image_height, image_width), (input_height, input_width) = self.image_size, self.input_size
         factor = np.array([self.width / (image_width * input_width), self.height / (image_height * input_height)] * 2)
         shift = np.array([self.left / input_width, self.top / input_height] * 2)
         return factor.astype(np.float32), shift.astype(np.float32)
 
 
-def place(image_size: tuple[int, int], input_spec: InputSpec) -> ResizeTransform:
-    """Where a picture of ``image_size`` (height, width) goes: all of the input, or centred in it (letterbox)."""
+def resize_transform(image_size: tuple[int, int], input_spec: InputSpec) -> ResizeTransform:
+    """Return how an image of ``image_size`` (height, width) fills the input: stretched, or centered (letterbox)."""
     image_height, image_width = image_size
     if input_spec.resize == "stretch":
         return ResizeTransform(image_size, input_spec.size, 0, 0, input_spec.width, input_spec.height)
@@ -91,8 +93,8 @@ def place(image_size: tuple[int, int], input_spec: InputSpec) -> ResizeTransform
 
 
 def pillow_resize(image_rgb: ImageArray, size: tuple[int, int]) -> ImageArray:
-    """Pillow's antialiased bilinear filter, which the network was trained with: the same bits on every machine."""
-    from PIL import Image  # here: frames of the right size need no Pillow
+    """Resize with Pillow's antialiased bilinear filter, as in training; bit-exact on every machine."""
+    from PIL import Image  # here, since frames of the input's size need no Pillow
 
     height, width = size
     return np.asarray(Image.fromarray(image_rgb).resize((width, height), Image.Resampling.BILINEAR))
@@ -101,36 +103,44 @@ def pillow_resize(image_rgb: ImageArray, size: tuple[int, int]) -> ImageArray:
 def preprocess(
     image_rgb: ImageArray, input_spec: InputSpec, resize: Resize = pillow_resize
 ) -> tuple[ImageArray, ResizeTransform]:
-    """Bring a picture to the network's input.
+    """Resize an image to the network's input.
 
     Args:
-        image_rgb: uint8 [H, W, 3], as :func:`as_rgb` gives it.
+        image_rgb: uint8 [H, W, 3], as :func:`as_rgb` returns it.
         input_spec: the network's input.
-        resize: what does it where the size is another.
+        resize: called where the size differs.
 
     Returns:
-        uint8 [height, width, 3] (the argument itself if it already fits) and where the picture lies in it.
+        uint8 [height, width, 3] (the argument itself if it already fits), and the transform between the two.
+
+    Raises:
+        ImageError: ``resize`` returned another shape or dtype.
     """
-    placement = place(image_rgb.shape[:2], input_spec)
-    content, size = image_rgb, (placement.height, placement.width)
+    transform = resize_transform(image_rgb.shape[:2], input_spec)
+    content, size = image_rgb, (transform.height, transform.width)
     if image_rgb.shape[:2] != size:
         content = resize(image_rgb, size)
         kind, shape = getattr(content, "dtype", type(content).__name__), getattr(content, "shape", None)
         if kind != np.uint8 or shape != (*size, 3):
-            raise ImageError(f"resize must give a uint8 array of shape {(*size, 3)}, gave {kind} of shape {shape}")
+            raise ImageError(
+                f"resize must return a uint8 array of shape {(*size, 3)}, returned {kind} of shape {shape}"
+            )
     if size == input_spec.size:
-        return np.ascontiguousarray(content), placement
+        return np.ascontiguousarray(content), transform
     canvas = np.full((*input_spec.size, 3), LETTERBOX_GREY, np.uint8)
-    bottom, right = placement.top + placement.height, placement.left + placement.width
-    canvas[placement.top : bottom, placement.left : right] = content
-    return canvas, placement
+    bottom, right = transform.top + transform.height, transform.left + transform.width
+    canvas[transform.top : bottom, transform.left : right] = content
+    return canvas, transform
 
 
 def read_image(path: str | os.PathLike[str]) -> ImageArray:
-    """Read a picture file as uint8 RGB [H, W, 3].
+    """Read an image file as uint8 RGB [H, W, 3].
 
-    Upright as its EXIF orientation says; greyscale, palette, CMYK and 16-bit pictures are converted, transparent
-    parts become white as in a viewer. Of an animation, the first frame. Raises :class:`ImageError` naming the file.
+    The EXIF orientation is applied. Greyscale, palette, CMYK and 16-bit images are converted, transparency becomes
+    white, and an animation gives its first frame.
+
+    Raises:
+        ImageError: the file is missing or cannot be decoded; the message names it.
     """
     from PIL import Image
 
@@ -140,20 +150,23 @@ def read_image(path: str | os.PathLike[str]) -> ImageArray:
             image.load()
             return _convert(image)
     except FileNotFoundError:
-        raise ImageError(f"{name}: no such picture; check the path") from None
+        raise ImageError(f"{name}: no such image; check the path") from None
     except IsADirectoryError:
-        raise ImageError(f"{name}: is a folder; give one picture file") from None
+        raise ImageError(f"{name}: is a folder; give one image file") from None
     except ImageError as error:
         raise ImageError(f"{name}: {error}") from None
     # Pillow's decoders raise nearly anything on damaged files (struct.error, SyntaxError, IndexError …).
     except Exception as error:
-        raise ImageError(f"{name}: cannot be read as a picture ({error}); save it anew as JPEG or PNG") from None
+        raise ImageError(f"{name}: cannot be read as an image ({error}); save it again as JPEG or PNG") from None
 
 
 def as_rgb(image: ImageLike) -> ImageArray:
-    """Take an array, a Pillow image or a path as uint8 RGB [H, W, 3]; raises :class:`ImageError` for anything else.
+    """Convert an array, a Pillow image or a path to uint8 RGB [H, W, 3].
 
-    Arrays are taken as they are: uint8, RGB, H×W×3. OpenCV's frames are BGR: give ``frame[..., ::-1]``.
+    Arrays are used unchanged and must be uint8 RGB [H, W, 3]. OpenCV's frames are BGR: pass ``frame[..., ::-1]``.
+
+    Raises:
+        ImageError: anything else; the message says what was expected.
     """
     if isinstance(image, np.ndarray):
         return _check_array(image)
@@ -165,31 +178,31 @@ def as_rgb(image: ImageLike) -> ImageArray:
         except ImageError:
             raise
         except Exception as error:  # a lazily opened file is decoded here, see read_image
-            raise ImageError(f"the Pillow image cannot be decoded ({error}); save it anew as JPEG or PNG") from None
+            raise ImageError(f"the Pillow image cannot be decoded ({error}); save it again as JPEG or PNG") from None
     kind = type(image).__name__
-    raise ImageError(f"a picture must be a uint8 RGB array [H, W, 3], a Pillow image or a path, got {kind}")
+    raise ImageError(f"an image must be a uint8 RGB array [H, W, 3], a Pillow image or a path, got {kind}")
 
 
 def _check_array(image: npt.NDArray[Any]) -> ImageArray:
     if image.dtype != np.uint8:
         raise ImageError(
-            f"a picture array must be uint8 with values 0–255, got {image.dtype}; "
+            f"an image array must be uint8 with values 0–255, got {image.dtype}; "
             "scale to 0–255, round, and convert with .astype(np.uint8)"
         )
     if image.ndim != 3 or image.shape[2] != 3:
         raise ImageError(
-            f"a picture array must be RGB of shape [H, W, 3], got {list(image.shape)}; "
-            "stack a grey one three times, drop a fourth channel, and give one picture at a time"
+            f"an image array must be RGB of shape [H, W, 3], got {list(image.shape)}; "
+            "stack a grey one three times, drop a fourth channel, and pass one image at a time"
         )
     if 0 in image.shape:
-        raise ImageError(f"a picture array must not be empty, got shape {list(image.shape)}")
+        raise ImageError(f"an image array must not be empty, got shape {list(image.shape)}")
     if image.shape[0] * image.shape[1] > _MAX_PIXELS:
-        raise ImageError(f"a picture array may have at most {_MAX_PIXELS} pixels, got shape {list(image.shape)}")
-    return np.asarray(image)  # of a subclass, say a masked array, the plain array
+        raise ImageError(f"an image array may have at most {_MAX_PIXELS} pixels, got shape {list(image.shape)}")
+    return np.asarray(image)  # the plain array of a subclass such as a masked array
 
 
 def _is_pillow(image: object) -> bool:
-    # Without importing Pillow: a Pillow image can only exist where Pillow is loaded already.
+    # Without importing Pillow: a Pillow image can exist only where Pillow is loaded already.
     import sys
 
     module = sys.modules.get("PIL.Image")
@@ -201,16 +214,16 @@ def _convert(image: PILImage) -> ImageArray:
 
     try:
         image = ImageOps.exif_transpose(image)
-    except Exception:  # damaged EXIF says nothing about orientation: the picture is taken as it lies
+    except Exception:  # damaged EXIF has no orientation: use the image unrotated
         image = image.copy()
     if 0 in image.size:
-        raise ImageError(f"a picture must not be empty, got {image.width}×{image.height}")
+        raise ImageError(f"an image must not be empty, got {image.width}×{image.height}")
     if image.mode.startswith("I"):  # 16-bit greyscale: Pillow's own conversion clips instead of scaling
         grey = np.clip(np.asarray(image).astype(np.int64), 0, 65535) // 257
         return np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
     if image.mode == "F":
-        raise ImageError("a picture of floating-point numbers has no agreed range; convert it to 8 bits first")
-    if image.mode == "La":  # Pillow converts it to its twin only
+        raise ImageError("an image of floating-point values has no standard range; convert it to 8 bits first")
+    if image.mode == "La":  # Pillow converts La to LA only
         image = image.convert("LA")
     if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa"):
         image = image.convert("RGBA")

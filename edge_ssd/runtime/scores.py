@@ -1,8 +1,8 @@
-"""From raw logits to scores: which anchors may be detections, of which class, how probable.
+"""Scores from raw logits: which anchors may be detections, of which class, with what probability.
 
-Logits of a head are [A · (classes + 1)], class fastest and background first. Softmax sees differences only, and those
-of whole numbers are exact: they are taken first and scaled afterwards. Anchors that are equally probable then score
-exactly the same, and their order decides between them in every runtime.
+Logits of a head are [A · (classes + 1)], class fastest and background first. Softmax depends on differences only, and
+differences of integers are exact: they are computed first and scaled afterwards. Anchors of equal probability so get
+exactly equal scores, and their order decides between them in every runtime.
 """
 
 from __future__ import annotations
@@ -20,58 +20,65 @@ from edge_ssd.detection import softmax
 __all__ = [
     "ScoreLookupTable",
     "accumulator_dtype",
-    "candidates",
+    "candidate_anchors",
     "float_scores",
     "logit_margin",
     "min_quantized_margin",
     "quantized_softmax",
 ]
 
-# The first threshold only has to let everything through that the exact one might keep. Its slack covers the
-# rounding of float32 softmax (in probability) and of float32 dequantisation (in quantisation steps).
+# The first threshold must pass everything that the exact one might keep. Its slack covers the rounding of float32
+# softmax (in probability) and of float32 dequantization (in quantization steps).
 _SCORE_SLACK = 1e-5
 _STEP_SLACK = 0.05
-_MANY_COLUMNS = 8  # where looking twice begins to pay
-_FOUR = np.arange(4)[:, None]
-_BYTE = np.int16(8)
-_LARGEST = 255  # difference of two bytes
+_MIN_COLUMNS_TO_GROUP = 8  # with fewer classes the second pass costs more than the first saves
+_GROUP = np.arange(4)[:, None]
+_BYTE_BITS = np.int16(8)
+_MAX_BYTE_DIFFERENCE = 255
 
 
-def candidates(
-    logits: npt.NDArray[Any], columns: int, steps: npt.NDArray[Any], fewest: np.number[Any]
+def candidate_anchors(
+    logits: npt.NDArray[Any], columns: int, min_margins: npt.NDArray[Any], lowest_margin: np.number[Any]
 ) -> npt.NDArray[np.intp]:
-    """Anchors, ascending, whose margin is at least ``steps`` [A]: all that may score enough, and few others.
+    """Return the anchors whose logit margin is at least ``min_margins`` [A]: all that may reach the score threshold.
 
-    ``fewest`` is the least of the steps.
+    Args:
+        logits: [A · columns].
+        columns: classes + 1.
+        min_margins: [A], see :func:`min_quantized_margin`.
+        lowest_margin: minimum of ``min_margins``.
+
+    Returns:
+        intp [K], ascending.
     """
-    if columns < _MANY_COLUMNS or logits.dtype.kind == "f":  # a NaN would hide the three beside it
-        return (logit_margin(logits, columns) >= steps).nonzero()[0]
-    # Many classes: first four anchors at a time, their highest logit of each class against their lowest of the
-    # background. Rows a quarter of the table apart are compared, so that NumPy goes through long runs of memory.
+    if columns < _MIN_COLUMNS_TO_GROUP or logits.dtype.kind == "f":  # a NaN would hide the others of its group
+        return (logit_margin(logits, columns) >= min_margins).nonzero()[0]
+    # Many classes: first test groups of four anchors, by the highest logit of each class and the lowest of the
+    # background. The members are a quarter of the table apart, so that NumPy reduces long contiguous runs.
     rows = logits.reshape(-1, columns)
     quarter = len(rows) // 4
-    four = rows[: 4 * quarter]
-    highest = np.maximum.reduce(four.reshape(4, -1), axis=0).reshape(-1, columns)
-    highest[:, 0] = np.minimum.reduce(four[:, 0].reshape(4, -1), axis=0)
-    found = (logit_margin(highest, columns) >= fewest).nonzero()[0]
-    found = (found + quarter * _FOUR).reshape(-1)
+    grouped = rows[: 4 * quarter]
+    highest = np.maximum.reduce(grouped.reshape(4, -1), axis=0).reshape(-1, columns)
+    highest[:, 0] = np.minimum.reduce(grouped[:, 0].reshape(4, -1), axis=0)
+    groups = (logit_margin(highest, columns) >= lowest_margin).nonzero()[0]
+    anchors = (groups + quarter * _GROUP).reshape(-1)
     if 4 * quarter < len(rows):
-        found = np.concatenate([found, np.arange(4 * quarter, len(rows))])
-    enough: npt.NDArray[np.bool_] = logit_margin(rows.take(found, axis=0), columns) >= steps[found]
-    return found[enough]
+        anchors = np.concatenate([anchors, np.arange(4 * quarter, len(rows))])
+    passed: npt.NDArray[np.bool_] = logit_margin(rows.take(anchors, axis=0), columns) >= min_margins[anchors]
+    return anchors[passed]
 
 
 def logit_margin(logits: npt.NDArray[Any], columns: int) -> npt.NDArray[Any]:
-    """The best class's logit less the background's, [A], of logits [A · columns] in their own numbers."""
+    """Return the highest class logit minus the background's, [A], for logits [A · columns] in quantization steps."""
     if columns == 2 and logits.dtype == np.int8:
-        # Both bytes of an anchor as one number of 16 bits, taken apart by shifts: these run over all anchors at
-        # once in vector registers, while every second byte would be fetched alone.
+        # Read both bytes of an anchor as one int16 and separate them by shifts, which are vectorized over all
+        # anchors; strided access to every second byte is not.
         pairs = logits.view("<i2")
-        classes, background = pairs >> _BYTE, pairs << _BYTE
-        background >>= _BYTE
+        classes, background = pairs >> _BYTE_BITS, pairs << _BYTE_BITS
+        background >>= _BYTE_BITS
         classes -= background
         return classes
-    # A row a class: NumPy finds a maximum along a short last axis one element at a time.
+    # One row per class: NumPy reduces along a short last axis one element at a time.
     rows = logits.reshape(-1, columns).T.copy()
     best = rows[1] if columns == 2 else np.maximum.reduce(rows[1:], axis=0)
     difference: npt.NDArray[Any] = np.subtract(best, rows[0], dtype=accumulator_dtype(logits.dtype))
@@ -79,78 +86,90 @@ def logit_margin(logits: npt.NDArray[Any], columns: int) -> npt.NDArray[Any]:
 
 
 def accumulator_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """The type that holds any difference of two numbers: of two int8 it needs nine bits."""
+    """Return the dtype that holds any difference of two values of ``dtype``: int16 for int8, float32 for floats."""
     return np.dtype(np.float32) if dtype.kind == "f" else np.dtype(f"i{2 * dtype.itemsize}")
 
 
 def min_quantized_margin(score_threshold: float, scale: float | None) -> float:
-    """How far a class must be above background, in quantisation steps (a float head's are 1), to reach the threshold.
+    """Return the minimum logit margin that may reach a score threshold.
 
-    A class's probability is at most what it would be against background alone, sigmoid(class − background); with
-    one class that is the probability itself. So the logit of the threshold bounds the difference from below.
+    A class's probability is at most sigmoid(class − background), and equal to it with one class. So the logit of the
+    threshold is a lower bound of the margin.
+
+    Args:
+        score_threshold: 0–1.
+        scale: quantization scale of the head; None for a float head.
+
+    Returns:
+        The margin in quantization steps, an integer; in logits for a float head.
     """
     threshold = min(score_threshold, 1.0) - _SCORE_SLACK
     if threshold <= 0:
         return -math.inf
-    least = math.log(threshold / (1 - threshold))
-    return least - _SCORE_SLACK if scale is None else math.ceil(least / scale - _STEP_SLACK)
+    min_logit = math.log(threshold / (1 - threshold))
+    return min_logit - _SCORE_SLACK if scale is None else math.ceil(min_logit / scale - _STEP_SLACK)
 
 
 class ScoreLookupTable(NamedTuple):
-    """The scores of a network with one class and bytes for logits: 511 differences a head, all worked out beforehand.
+    """Precomputed scores of a network with one class and 8-bit class heads, which have 511 possible margins each.
 
     Attributes:
-        first: intp [A], where in ``ranks`` the difference 0 of the anchor's head is.
-        ranks: a difference's place among all scores, 0 for the highest; small integers, which NumPy sorts fastest.
-        scores: float32, the score of each rank.
+        offsets: intp [A], index into ``ranks`` of the margin 0 of the anchor's head.
+        ranks: position of each margin's score in ``scores``; small integers, which NumPy sorts fastest.
+        scores: float32, descending, without duplicates.
     """
 
-    first: npt.NDArray[np.intp]
+    offsets: npt.NDArray[np.intp]
     ranks: npt.NDArray[np.integer]
     scores: FloatArray
 
     @classmethod
-    def of(cls, scales: Sequence[float], sizes: Sequence[int]) -> ScoreLookupTable:
-        """For heads of the given quantisation scales and numbers of anchors."""
-        steps = np.arange(-_LARGEST, _LARGEST + 1, dtype=np.float32)
+    def from_scales(cls, scales: Sequence[float], sizes: Sequence[int]) -> ScoreLookupTable:
+        """Build the table for heads with these quantization scales and numbers of anchors."""
+        steps = np.arange(-_MAX_BYTE_DIFFERENCE, _MAX_BYTE_DIFFERENCE + 1, dtype=np.float32)
         logits = np.multiply.outer(np.array(scales, np.float32), steps)
         scores = softmax(np.stack([np.zeros_like(logits), logits], axis=-1))[..., 1]
         descending, ranks = np.unique(-scores.reshape(-1), return_inverse=True)
-        middle = np.arange(len(scales)) * len(steps) + _LARGEST
-        small = np.int16 if len(ranks) < 2**15 else np.int32
-        return cls(np.repeat(middle, sizes), ranks.astype(small), -descending)
+        zeros = np.arange(len(scales)) * len(steps) + _MAX_BYTE_DIFFERENCE
+        rank_dtype = np.int16 if len(ranks) < 2**15 else np.int32
+        return cls(np.repeat(zeros, sizes), ranks.astype(rank_dtype), -descending)
 
-    def best_first(
-        self, found: npt.NDArray[np.intp], margins: npt.NDArray[np.int16]
+    def sort(
+        self, anchors: npt.NDArray[np.intp], margins: npt.NDArray[np.int16]
     ) -> tuple[npt.NDArray[np.intp], FloatArray]:
-        """The anchors ``found`` with the best first, of equal ones the one that is first there, and their scores."""
-        ranks = self.ranks.take(self.first.take(found) + margins.take(found))
+        """Return ``anchors`` [K] by descending score, and their scores; equal scores keep their order.
+
+        Args:
+            anchors: indices of the candidates.
+            margins: int16 [A], the logit margins of all anchors.
+        """
+        ranks = self.ranks.take(self.offsets.take(anchors) + margins.take(anchors))
         order = ranks.argsort(kind="stable")
-        return found.take(order), self.scores.take(ranks.take(order))
+        return anchors.take(order), self.scores.take(ranks.take(order))
 
 
-def quantized_softmax(rows: npt.NDArray[Any], scale: FloatArray) -> tuple[FloatArray, npt.NDArray[np.int64]]:
-    """Scores [N] and class ids [N] of quantised logits [N, classes + 1] with scales [N], as softmax gives them."""
-    columns = rows.T.copy()  # a row a class, see margin()
-    # How many steps below the highest, without a sign: the subtraction may wrap around, its bits are right.
+def quantized_softmax(rows: npt.NDArray[Any], scales: FloatArray) -> tuple[FloatArray, npt.NDArray[np.int64]]:
+    """Return scores [N] and class ids [N] of quantized logits [N, classes + 1] with scales [N], equal to softmax's."""
+    columns = rows.T.copy()  # one row per class, see logit_margin()
+    # Steps below the highest logit, unsigned: the subtraction may wrap around, but its bits are right.
     below = (np.maximum.reduce(columns, axis=0) - columns).view(f"u{columns.itemsize}")
-    down = -scale
+    negative_scales = -scales
     powers = below.astype(np.float32)
-    powers *= down
+    powers *= negative_scales
     np.exp(powers, out=powers)
-    # Added up class by class, as softmax() does it. Of a single column NumPy would make a sum of another order.
+    # Summed class by class, as softmax() does. NumPy sums a single column in another order.
     total = np.add.reduce(powers, axis=0) if len(rows) > 1 else np.add.accumulate(powers, axis=0)[-1]
-    # The best class is found in one pass, each carrying its number in its lowest bits; of equal ones the first wins.
-    number = len(columns) - 1
-    bits = number.bit_length()
+    # One pass finds the best class: each key holds the class id in its lowest bits. Equal logits: the lowest id.
+    num_classes = len(columns) - 1
+    bits = num_classes.bit_length()
     keys = below[1:].astype(np.int32) << bits
-    keys |= np.arange(number, dtype=np.int32)[:, None]
+    keys |= np.arange(num_classes, dtype=np.int32)[:, None]
     best = np.minimum.reduce(keys, axis=0)
-    scores: FloatArray = np.exp((best >> bits).astype(np.float32) * down) / total
+    scores: FloatArray = np.exp((best >> bits).astype(np.float32) * negative_scales) / total
     return scores, (best & ((1 << bits) - 1)).astype(np.int64)
 
 
 def float_scores(logits: FloatArray) -> tuple[FloatArray, npt.NDArray[np.int64]]:
-    """Scores [N] and class ids [N] of float32 logits [N, classes + 1]."""
+    """Return scores [N] and class ids [N] of float32 logits [N, classes + 1]."""
     class_ids = logits[:, 1:].argmax(axis=1).astype(np.int64, copy=False)
     return softmax(logits)[np.arange(len(logits)), class_ids + 1], class_ids

@@ -1,7 +1,7 @@
-"""The self-test in a bundle: a picture, and what the converter's machine found in it.
+"""The self-test in a bundle: an image, and what the converter's machine found in it.
 
 It is the entry ``selftest.npz``, a ZIP of arrays that ``numpy.load`` reads too; its entries may be deflated. The
-picture is ``image`` as it is, or, as the converter writes it, ``image_differences``: photographs hardly deflate, but
+image is ``image`` as it is, or, as the converter writes it, ``image_differences``: photographs hardly deflate, but
 the differences of neighbours do. uint8 [3, height, width], planes R − G, G and B − G, of each row what it adds to the
 row above, all modulo 256: half of the size, and back bit for bit.
 """
@@ -19,10 +19,10 @@ from edge_ssd.network import Network
 from edge_ssd.runtime.archive import read_archive, read_array
 from edge_ssd.runtime.detections import Detections
 
-__all__ = ["SelfTest", "delta_encode", "image_from_differences", "read_selftest"]
+__all__ = ["SelfTest", "delta_decode", "delta_encode", "read_selftest"]
 
-_MAX_PICTURE = 16 * 2**20  # bytes
-_MAX_NUMBERS = 2**20  # bytes, for each array beside the picture
+_MAX_IMAGE = 16 * 2**20  # bytes
+_MAX_NUMBERS = 2**20  # bytes, for each array beside the image
 _HEADER = 256
 
 
@@ -50,8 +50,8 @@ def delta_encode(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return planes
 
 
-def image_from_differences(differences: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """The picture that :func:`delta_encode` was given."""
+def delta_decode(differences: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """The image that :func:`delta_encode` was given."""
     planes = np.cumsum(differences, axis=1, dtype=np.uint8)
     planes[0] += planes[1]
     planes[2] += planes[1]
@@ -61,9 +61,10 @@ def image_from_differences(differences: npt.NDArray[np.uint8]) -> npt.NDArray[np
 def read_selftest(data: bytes, network: Network) -> SelfTest:
     """Read ``selftest.npz``; raises :class:`BundleError` naming what is wrong with it."""
     height, width = network.input.size
-    picture = min(height * width * 3 + _HEADER, _MAX_PICTURE)
+    max_image = min(height * width * 3 + _HEADER, _MAX_IMAGE)
     names = ("xyxy", "confidence", "class_id", "score_threshold")
-    limits = {"image.npy": picture, "image_differences.npy": picture} | {f"{name}.npy": _MAX_NUMBERS for name in names}
+    limits = dict.fromkeys(("image.npy", "image_differences.npy"), max_image)
+    limits |= {f"{name}.npy": _MAX_NUMBERS for name in names}
     entries = read_archive(data, limits, deflated=True).entries
     missing = [name for name in names if f"{name}.npy" not in entries]
     if missing:
@@ -86,7 +87,7 @@ def read_selftest(data: bytes, network: Network) -> SelfTest:
 def _read_image(entries: Mapping[str, bytes], height: int, width: int) -> npt.NDArray[np.uint8]:
     if "image_differences.npy" in entries:
         data = entries["image_differences.npy"]
-        return image_from_differences(read_array(data, "image_differences", "|u1", (3, height, width)))
+        return delta_decode(read_array(data, "image_differences", "|u1", (3, height, width)))
     if "image.npy" in entries:
         return read_array(entries["image.npy"], "image", "|u1", (height, width, 3))
     raise BundleError("lacks image_differences or image")

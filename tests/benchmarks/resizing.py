@@ -24,7 +24,7 @@ from edge_ssd.runtime.bundle import read_bundle
 from edge_ssd.runtime.detections import Detections
 from edge_ssd.runtime.interpreter import open_interpreter
 from edge_ssd.runtime.postprocess import Postprocess
-from edge_ssd.runtime.preprocess import ImageArray, Resize, pillow_resize, place, preprocess, read_image
+from edge_ssd.runtime.preprocess import ImageArray, Resize, pillow_resize, preprocess, read_image, resize_transform
 
 LONGEST = 640
 
@@ -72,7 +72,7 @@ def score_them(model: str, data: str, split: str) -> None:
     bundle = read_bundle(model)
     dataset = load_dataset(data, split=split, labels=bundle.labels)
     pictures = [read_image(sample.path) for sample in dataset.samples]
-    transforms = [place(picture.shape[:2], bundle.network.input) for picture in pictures]
+    transforms = [resize_transform(picture.shape[:2], bundle.network.input) for picture in pictures]
     frames = [as_a_camera(picture) for picture in pictures]
     interpreter, postprocess = open_interpreter(bundle.flatbuffer), Postprocess(bundle.network)
 

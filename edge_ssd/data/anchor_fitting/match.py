@@ -13,7 +13,7 @@ from edge_ssd.anchors import multibox_prior
 from edge_ssd.boxes import FloatArray, intersection_over_union, xyxy_to_cxcywh
 from edge_ssd.data.dataset import Dataset
 from edge_ssd.network import InputSpec, Level
-from edge_ssd.runtime.preprocess import place
+from edge_ssd.runtime.preprocess import resize_transform
 
 __all__ = [
     "MATCH_IOU",
@@ -76,7 +76,9 @@ def network_boxes(dataset: Dataset, spec: InputSpec) -> FloatArray:
     Samples whose size is not known are left out.
     """
     boxes = [
-        place(sample.size, spec).from_pixels(sample.boxes_xyxy) for sample in dataset.samples if sample.size is not None
+        resize_transform(sample.size, spec).from_pixels(sample.boxes_xyxy)
+        for sample in dataset.samples
+        if sample.size is not None
     ]
     return np.concatenate([np.zeros((0, 4), np.float32), *boxes])
 

@@ -21,7 +21,7 @@ from edge_ssd.boxes import FloatArray
 from edge_ssd.data.dataset import Dataset, Sample
 from edge_ssd.errors import ImageError
 from edge_ssd.network import InputSpec
-from edge_ssd.runtime.preprocess import ImageArray, ResizeTransform, place, preprocess, read_image
+from edge_ssd.runtime.preprocess import ImageArray, ResizeTransform, preprocess, read_image, resize_transform
 from edge_ssd.training.input.cache import existing_folder
 
 __all__ = ["ImageDataset", "Images", "OnDemand", "load_pictures"]
@@ -113,7 +113,9 @@ def load_pictures(
     """
     count, shape = len(dataset), (len(dataset), *spec.size, 3)
     if cache == "none":
-        placements = [place(sample.size or read_image(sample.path).shape[:2], spec) for sample in dataset.samples]
+        placements = [
+            resize_transform(sample.size or read_image(sample.path).shape[:2], spec) for sample in dataset.samples
+        ]
         return ImageDataset(
             OnDemand(dataset.samples, spec, placements), _labels(dataset, placements), tuple(placements)
         )
