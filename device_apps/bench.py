@@ -23,6 +23,7 @@ from device_apps.sources.frames import Image
 from device_apps.stats import Quantiles, quantiles
 from edge_ssd.errors import EdgeSSDError
 from edge_ssd.runtime.detector import Detector
+from edge_ssd.runtime.interleave import call_interleaved
 
 __all__ = ["Case", "FreshStart", "Timing", "enlarged", "fresh_starts", "reservations", "time_cases"]
 
@@ -93,22 +94,18 @@ def time_cases(
     progress: Callable[[int, int | None], None] = lambda done, total: None,
 ) -> list[Timing]:
     """Time each case on one picture: ``frames`` detections that count, after ``warm_up`` that do not."""
-    taken: list[dict[str, list[float]]] = [{stage: [] for stage in (*_STAGES, "detect")} for _ in cases]
     for case in cases:
         for _ in range(warm_up):
             case.detector.detect(image)
-    blocks = -(-frames // _BLOCK)
-    for block in range(blocks):
-        progress(block, blocks)
-        for case, times in zip(cases, taken, strict=True):
-            case.detector.detect(image)
-            for _ in range(min(_BLOCK, frames - block * _BLOCK)):
-                start = time.perf_counter()
-                case.detector.detect(image)
-                times["detect"].append(1e3 * (time.perf_counter() - start))
-                for stage in _STAGES:
-                    times[stage].append(1e3 * case.detector.timings[stage])
-    progress(blocks, blocks)
+
+    def milliseconds(case: Case) -> dict[str, float]:
+        start = time.perf_counter()
+        case.detector.detect(image)
+        total = time.perf_counter() - start
+        return {**{stage: 1e3 * case.detector.timings[stage] for stage in _STAGES}, "detect": 1e3 * total}
+
+    samples = call_interleaved(milliseconds, cases, frames, block_size=_BLOCK, discard=1, progress=progress)
+    taken = [{stage: [sample[stage] for sample in values] for stage in values[0]} for values in samples]
     first = median(taken[0]["detect"])
     return [
         Timing(

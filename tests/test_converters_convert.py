@@ -423,10 +423,10 @@ def test_a_set_of_training_pictures_only_converts_unmeasured(
 
 
 def test_verify_exits_1_past_the_budget(conversion, squares_model: Path, squares: Path, monkeypatch, capsys):
-    monkeypatch.setattr("converters.verification.verify.Verification.loss", 0.02)
+    monkeypatch.setattr("converters.verification.result.Verification.loss", 0.02)
     words = ("verify", conversion.path, "--against", squares_model, "--data", squares, "--budget", 0.01)
     assert command(*words) == 1
-    assert "PAST the budget: 0.0200 AP lost, 0.01 allowed" in capsys.readouterr().out
+    assert "EXCEEDS the budget: 0.0200 AP lost, 0.01 allowed" in capsys.readouterr().out
 
 
 def test_verify_refuses_another_model(conversion, squares: Path, tmp_path: Path, capsys):

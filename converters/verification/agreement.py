@@ -1,4 +1,4 @@
-"""Do two models see the same objects? Their detections of the same pictures, box by box."""
+"""Agreement of two models: their detections in the same images, compared box by box."""
 
 from __future__ import annotations
 
@@ -7,25 +7,27 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from edge_ssd.boxes import box_iou
 from edge_ssd.runtime.detections import Detections
 
-__all__ = ["MATCH_IOU", "Agreement", "agreement", "detection_differences"]
+__all__ = ["MATCH_IOU", "Agreement", "compare_detections", "detection_difference"]
 
-# Two boxes of one class that overlap so much are the same detection, moved a little.
 MATCH_IOU = 0.5
+"""Minimum IoU of two boxes of one class that count as the same detection."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How the detections of two models compare, of those with at least ``score_threshold`` in either.
+    """Comparison of the detections of two models with a score of at least ``score_threshold`` in either.
 
     Attributes:
-        matched: pairs of the same class with IoU ≥ 0.5.
-        only_float, only_converted: shown by one of them; the other has no such box, or scores it under the threshold.
-        mean_iou, low_iou: of the pairs; ``low_iou`` is what 95 % of them reach. None without a pair.
-        mean_score_drift: converted − float; ``high_score_drift`` is what 95 % of the differences stay within.
+        matched: number of pairs of the same class with IoU ≥ 0.5.
+        only_float, only_converted: number of detections that the other model lacks or scores below the threshold.
+        mean_iou, low_iou: mean and 5 % quantile of the IoU of the pairs. None without a pair.
+        mean_score_drift: mean score difference of the pairs, converted − float. None without a pair.
+        high_score_drift: 95 % quantile of the absolute score difference. None without a pair.
     """
 
     score_threshold: float
@@ -38,32 +40,33 @@ class Agreement:
     high_score_drift: float | None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
+        """Return plain JSON types, rounded to six digits."""
         return {name: round(value, 6) if isinstance(value, float) else value for name, value in asdict(self).items()}
 
 
-def agreement(before: Sequence[Detections], after: Sequence[Detections], score_threshold: float) -> Agreement:
-    """Compare the float model's detections with the converted one's, one value a picture each, in the same order."""
+def compare_detections(
+    float_detections: Sequence[Detections], converted_detections: Sequence[Detections], score_threshold: float
+) -> Agreement:
+    """Compare the detections of the float model with those of the converted one, both one entry per image."""
     overlaps: list[float] = []
     drifts: list[float] = []
-    alone = [0, 0]
-    for one, other in zip(before, after, strict=True):
-        pairs = _pairs(one, other)
+    unmatched = [0, 0]
+    for detections in zip(float_detections, converted_detections, strict=True):
+        scores = [side.confidence.tolist() for side in detections]
+        is_confident = [side.confidence >= score_threshold for side in detections]
+        pairs = _match(*detections)
         for i, j, overlap in pairs:
-            shown = (float(one.confidence[i]) >= score_threshold, float(other.confidence[j]) >= score_threshold)
-            if all(shown):
+            if is_confident[0][i] and is_confident[1][j]:
                 overlaps.append(overlap)
-                drifts.append(float(other.confidence[j]) - float(one.confidence[i]))
-            elif any(shown):
-                alone[0 if shown[0] else 1] += 1
-        for side, (found, matched) in enumerate(((one, {i for i, _, _ in pairs}), (other, {j for _, j, _ in pairs}))):
-            shown_here = np.flatnonzero(found.confidence >= score_threshold).tolist()
-            alone[side] += sum(index not in matched for index in shown_here)
+                drifts.append(scores[1][j] - scores[0][i])
+                is_confident[0][i] = is_confident[1][j] = False
+        for side in range(2):
+            unmatched[side] += int(is_confident[side].sum())
     return Agreement(
         score_threshold=score_threshold,
         matched=len(overlaps),
-        only_float=alone[0],
-        only_converted=alone[1],
+        only_float=unmatched[0],
+        only_converted=unmatched[1],
         mean_iou=float(np.mean(overlaps)) if overlaps else None,
         low_iou=float(np.quantile(overlaps, 0.05)) if overlaps else None,
         mean_score_drift=float(np.mean(drifts)) if drifts else None,
@@ -71,41 +74,45 @@ def agreement(before: Sequence[Detections], after: Sequence[Detections], score_t
     )
 
 
-def detection_differences(one: Detections, other: Detections, score_threshold: float) -> float:
-    """How differently two models see one picture: 0 for the same, about 1 for every object only one of them sees.
+def detection_difference(one: Detections, other: Detections, score_threshold: float) -> float:
+    """Return how much two models differ in one image: 0 for equal detections, about 1 per object that only one has.
 
-    Of the detections with at least ``score_threshold``, each takes the best overlap that the other model has in
-    its class; what is missing of 1 is added up, and what the scores differ by.
+    For each detection with a score of at least ``score_threshold``, take the best overlap with the other model's
+    detections of the same class. Sum up 1 − IoU and the score differences, and halve the sum.
     """
     total = 0.0
-    for mine, theirs in ((one, other), (other, one)):
-        shown = mine.confidence >= score_threshold
-        if not shown.any():
+    for all_ours, theirs in ((one, other), (other, one)):
+        ours = all_ours[all_ours.confidence >= score_threshold]
+        if theirs.is_empty():
+            total += float(len(ours))
             continue
-        iou = box_iou(mine.xyxy[shown], theirs.xyxy)
-        iou = np.where(mine.class_id[shown, None] == theirs.class_id[None, :], iou, 0)
-        if iou.shape[1] == 0:
-            total += float(shown.sum())
+        if ours.is_empty():
             continue
+        iou = _class_iou(ours, theirs)
         best = iou.argmax(axis=1)
         overlap = iou[np.arange(len(best)), best]
-        scores = np.where(overlap > 0, np.abs(mine.confidence[shown] - theirs.confidence[best]), 0)
+        scores = np.where(overlap > 0, np.abs(ours.confidence - theirs.confidence[best]), 0)
         total += float((1 - overlap).sum() + scores.sum())
     return total / 2
 
 
-def _pairs(one: Detections, other: Detections) -> list[tuple[int, int, float]]:
-    """Indices of detections of the same class that belong together, and their IoU: the largest overlaps first."""
-    iou = box_iou(one.xyxy, other.xyxy)
-    iou = np.where(one.class_id[:, None] == other.class_id[None, :], iou, 0)
+def _match(one: Detections, other: Detections) -> list[tuple[int, int, float]]:
+    """Return (index in ``one``, index in ``other``, IoU) of matching detections; the largest IoU is matched first."""
+    iou = _class_iou(one, other)
     rows, columns = np.nonzero(iou >= MATCH_IOU)
     overlaps = iou[rows, columns]
-    used: tuple[set[int], set[int]] = (set(), set())
+    used_rows: set[int] = set()
+    used_columns: set[int] = set()
     pairs = []
     for index in np.argsort(-overlaps, kind="stable").tolist():
         i, j = int(rows[index]), int(columns[index])
-        if i not in used[0] and j not in used[1]:
-            used[0].add(i)
-            used[1].add(j)
+        if i not in used_rows and j not in used_columns:
+            used_rows.add(i)
+            used_columns.add(j)
             pairs.append((i, j, float(overlaps[index])))
     return pairs
+
+
+def _class_iou(one: Detections, other: Detections) -> npt.NDArray[np.floating[Any]]:
+    """Return the IoU [N, M] of all pairs; 0 for different classes."""
+    return np.where(one.class_id[:, None] == other.class_id[None, :], box_iou(one.xyxy, other.xyxy), 0)

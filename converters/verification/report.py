@@ -1,7 +1,7 @@
-"""A verification as one HTML file: tables, curves, and the pictures that the two models see most differently.
+"""HTML report of a verification: tables, curves, and the images with the largest differences between the models.
 
-Nothing is loaded from elsewhere: styles, curves and pictures are in the file, so it can be mailed or kept with the
-model. ``edge-ssd verify --json`` gives the same for a program.
+The file is self-contained: styles, curves and images are embedded. ``edge-ssd verify --json`` outputs the same numbers
+for programs.
 """
 
 from __future__ import annotations
@@ -12,18 +12,20 @@ from pathlib import Path
 
 from converters.tflite.compatibility import check_compatibility, portability_problems
 from converters.tflite.operators import read_graph
-from converters.verification.error_analysis import Diagnosis
-from converters.verification.report_curves import CURVE_IOUS, curve, curve_chart
+from converters.verification.error_analysis import ErrorAnalysis
+from converters.verification.head_contribution import HeadContribution
+from converters.verification.pr_curve import CURVE_IOUS, mean_precision
+from converters.verification.report_curves import curve_chart
 from converters.verification.report_images import picture_address
-from converters.verification.verify import Verification
+from converters.verification.result import Verification
 from edge_ssd.errors import SettingError
 from edge_ssd.files import atomic_path, check_writable
 from edge_ssd.runtime.bundle import Bundle
 
 __all__ = ["check_report", "report_html", "write_report"]
 
-_PICTURES = 8
-_CLASS_CURVES = 12
+_MAX_IMAGES = 8
+_MAX_CLASS_CURVES = 12  # a dataset with more classes gets the mean curves only
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 64rem; margin: 2rem auto; padding: 0 1rem; color: #222;
@@ -48,24 +50,31 @@ svg path { fill: none; } .grid { stroke: #e4e4e4; } .before { stroke: #1f6fb4; s
 
 
 def check_report(path: Path) -> None:
-    """See that the report can be written, before any work; a model or picture is never mistaken for one.
+    """Check that the report can be written and does not overwrite a model or image.
 
-    Raises :class:`SettingError` for a name that is no page's, OSError for a place that cannot be written.
+    Raises:
+        SettingError: the name does not end in .html or .htm.
+        OSError: the file cannot be written.
     """
     if path.suffix.lower() not in (".html", ".htm"):
-        raise SettingError(f"{path}: the report is a web page; give it a name that ends in .html")
+        raise SettingError(f"{path}: the report is a web page; use a name that ends in .html")
     check_writable(path)
 
 
 def write_report(path: Path, result: Verification, bundle: Bundle, data: str, budget: float | None) -> None:
-    """Write the report to ``path``, whole or not at all."""
+    """Write the report to ``path`` atomically."""
     text = report_html(result, bundle, data, budget)
     with atomic_path(path) as temporary:
         temporary.write_text(text, "utf-8")
 
 
 def report_html(result: Verification, bundle: Bundle, data: str, budget: float | None) -> str:
-    """The report: ``data`` names the pictures, ``budget`` is the allowed loss of AP or None."""
+    """Return the report.
+
+    Args:
+        data: describes the dataset.
+        budget: maximum allowed loss of AP, or None.
+    """
     scheme = bundle.details.quantization
     title = f"{bundle.name}: float and {scheme}"
     precision = result.float_result.precision
@@ -79,20 +88,20 @@ def report_html(result: Verification, bundle: Bundle, data: str, budget: float |
 </head>
 <body>
 <h1>{html.escape(title)}</h1>
-<p>COCO average precision on {precision.num_images} pictures with {precision.num_objects} objects \
-({html.escape(data)}). All models were decoded by the same code.</p>
+<p>COCO average precision on {precision.num_images} images with {precision.num_objects} objects \
+({html.escape(data)}). All models used the same decoding.</p>
 {_precision(result, scheme)}
-{_verdict(result, budget)}
+{_loss(result, budget)}
 {_agreement(result)}
 {_cost(result, bundle)}
 <h2>Precision and recall</h2>
 <p><span class="key"></span> float &ensp; <span class="key dashed"></span> {html.escape(scheme)}. \
-Two curves that cannot be told apart are the aim.</p>
+The closer the curves, the better the conversion.</p>
 <div class="charts">{_curves(result, scheme)}</div>
-{_diagnosis(result.diagnosis)}
+{_error_analysis(result.error_analysis)}
 <h2>Where the two differ most</h2>
-<p>Detections with a score of at least {bundle.defaults.score_threshold:g}, labelled boxes in white; the most \
-different picture first. 0 says that both see the same, 1 that an object is seen by one of them only.</p>
+<p>Detections with a score of at least {bundle.defaults.score_threshold:g}, labeled boxes in white; the largest \
+difference first. 0: both models detect the same; 1: only one of them detects an object.</p>
 {_pairs(result, bundle)}
 </body>
 </html>
@@ -113,73 +122,72 @@ def _precision(result: Verification, scheme: str) -> str:
     return _table(("", "Keras", "float .tflite", scheme, "difference"), rows)
 
 
-def _verdict(result: Verification, budget: float | None) -> str:
+def _loss(result: Verification, budget: float | None) -> str:
     parts = [
         f"{result.loss:.4f} AP lost (a negative loss is a gain)" if result.loss < 0 else f"{result.loss:.4f} AP lost"
     ]
     if result.interval is not None:
         parts.append(
             f", with 95 % confidence between {result.interval.low:.4f} and {result.interval.high:.4f} "
-            "(paired bootstrap over the pictures)"
+            "(paired bootstrap over the images)"
         )
     kind = ""
     if budget is not None:
-        kind, word = ("pass", "within") if result.within(budget) else ("fail", "past")
+        kind, word = ("pass", "within") if result.within(budget) else ("fail", "exceeds")
         parts.append(f": {word} the budget of {budget:g}")
     return f'<p class="{kind}">{"".join(parts)}.</p>'
 
 
 def _agreement(result: Verification) -> str:
-    found = result.agreement
+    agreement = result.agreement
     text = (
-        f"With a score of at least {found.score_threshold:g}, {found.matched} detections are in both, "
-        f"{found.only_float} in the float model only, {found.only_converted} in the converted one only."
+        f"With a score of at least {agreement.score_threshold:g}, {agreement.matched} detections are in both, "
+        f"{agreement.only_float} in the float model only, {agreement.only_converted} in the converted one only."
     )
-    if found.mean_iou is not None:
+    if agreement.mean_iou is not None:
         text += (
-            f" Boxes in both overlap with an IoU of {found.mean_iou:.3f} (95 % of them with more than "
-            f"{found.low_iou:.3f}); scores moved by {found.mean_score_drift:+.3f} (95 % of them by less than "
-            f"{found.high_score_drift:.3f})."
+            f" Boxes in both overlap with an IoU of {agreement.mean_iou:.3f} (95 % of them with more than "
+            f"{agreement.low_iou:.3f}); scores moved by {agreement.mean_score_drift:+.3f} (95 % of them by less than "
+            f"{agreement.high_score_drift:.3f})."
         )
     return f"<p>{text}</p>"
 
 
 def _cost(result: Verification, bundle: Bundle) -> str:
-    before, after = result.latency.milliseconds
+    float_ms, converted_ms = result.latency.milliseconds
     graph = read_graph(bundle.flatbuffer)
-    runs = "; ".join(html.escape(str(target)) for target in check_compatibility(graph))
-    wrong = "".join(f'<p class="fail">{html.escape(problem)}</p>' for problem in portability_problems(graph))
+    targets = "; ".join(html.escape(str(target)) for target in check_compatibility(graph))
+    problems = "".join(f'<p class="fail">{html.escape(problem)}</p>' for problem in portability_problems(graph))
     return (
         f"<p>The model takes {result.sizes[1] / 1e6:.2f} MB where float takes {result.sizes[0] / 1e6:.2f} "
-        f"({result.size_ratio:.1f} times smaller), and {after:.2f} ms where float takes {before:.2f} "
-        f"({result.speed_up:.1f} times faster; {result.latency.backend}, {result.latency.threads} thread, measured in "
-        f"turn on the machine that made this report).</p><p>Its operators run on: {runs}.</p>{wrong}"
+        f"({result.size_ratio:.1f} times smaller), and {converted_ms:.2f} ms where float takes {float_ms:.2f} "
+        f"({result.speed_up:.1f} times faster; {result.latency.backend}, {result.latency.threads} thread, interleaved, "
+        f"on the machine that wrote this report).</p><p>Its operators run on: {targets}.</p>{problems}"
     )
 
 
 def _curves(result: Verification, scheme: str) -> str:
-    before, _, after = result.matches
-    charts = []
-    for iou in CURVE_IOUS:
-        one, other = curve(before, iou), curve(after, iou)
-        if one is not None and other is not None:
-            charts.append(curve_chart(f"IoU {iou:g}", one, other, ("float", scheme)))
+    float_matches, _, converted_matches = result.matches
     labels = result.dataset.labels
-    if 1 < len(labels) <= _CLASS_CURVES:
-        for i, label in enumerate(labels):
-            one, other = curve(before[i : i + 1], CURVE_IOUS[0]), curve(after[i : i + 1], CURVE_IOUS[0])
-            if one is not None and other is not None:
-                charts.append(curve_chart(f"{label}, IoU {CURVE_IOUS[0]:g}", one, other, ("float", scheme)))
+    rows = [(f"IoU {iou:g}", iou, slice(None)) for iou in CURVE_IOUS]
+    if 1 < len(labels) <= _MAX_CLASS_CURVES:
+        iou = CURVE_IOUS[0]
+        rows += [(f"{label}, IoU {iou:g}", iou, slice(i, i + 1)) for i, label in enumerate(labels)]
+    charts = []
+    for title, iou, classes in rows:
+        before = mean_precision(float_matches[classes], iou)
+        after = mean_precision(converted_matches[classes], iou)
+        if before is not None and after is not None:
+            charts.append(curve_chart(title, before, after, ("float", scheme)))
     return "\n".join(charts)
 
 
-def _diagnosis(diagnosis: Diagnosis | None) -> str:
-    if diagnosis is None:
+def _error_analysis(analysis: ErrorAnalysis | None) -> str:
+    if analysis is None:
         return ""
-    gains = {row.name: row for row in diagnosis.attributions}
-    rows = []
-    for head in diagnosis.heads:
-        row = gains[head.output]
+    contributions = {row.name: row for row in analysis.contributions}
+    rows: list[tuple[str, ...]] = []
+    for head in analysis.heads:
         rows.append(
             (
                 head.output,
@@ -189,30 +197,30 @@ def _diagnosis(diagnosis: Diagnosis | None) -> str:
                 f"{head.relative_rmse:.2%}",
                 f"{head.rounding_error:.2%}",
                 f"{head.clipped:.2%}",
-                f"{row.gain:+.4f}",
-                "" if row.interval is None else f"{row.interval.low:+.4f} to {row.interval.high:+.4f}",
+                *_gain(contributions[head.output]),
             )
         )
-    for name in ("all classes", "all boxes"):
-        row = gains[name]
-        interval = "" if row.interval is None else f"{row.interval.low:+.4f} to {row.interval.high:+.4f}"
-        rows.append((name, "", "", "", "", "", "", f"{row.gain:+.4f}", interval))
-    heading = ("output", "type", "scale", "float range", "error", "rounding", "clipped", "AP gained", "95 % interval")
+    rows += [(name, *[""] * 6, *_gain(contributions[name])) for name in ("all classes", "all boxes")]
+    heading = ("output", "type", "scale", "float range", "error", "rounding", "clipped", "AP gain", "95 % interval")
     return (
         "<h2>Where the loss comes from</h2>"
-        f"<p>On {diagnosis.pictures} pictures, {diagnosis.float_ap:.4f} AP in float and {diagnosis.converted_ap:.4f} "
+        f"<p>On {analysis.num_images} images: {analysis.float_ap:.4f} AP in float, {analysis.converted_ap:.4f} "
         "converted. Only anchors that may become a detection count. Error is the root mean square error over that of "
-        "the float values; rounding is the part of it that the output's own steps make; clipped values lie "
-        "beyond the calibrated range. The last columns say how much AP comes back when the float model's "
-        "values take this head's place, all others staying as they are.</p>"
-        f'{_table(heading, rows)}<p class="advice">{html.escape(diagnosis.recommendation)}</p>'
+        "the float values; rounding is the part that rounding the output causes; clipped values exceed the calibrated "
+        "range. The last columns show the gain of AP when the float model's values replace this head.</p>"
+        f'{_table(heading, rows)}<p class="advice">{html.escape(analysis.recommendation)}</p>'
     )
+
+
+def _gain(row: HeadContribution) -> tuple[str, str]:
+    interval = "" if row.interval is None else f"{row.interval.low:+.4f} to {row.interval.high:+.4f}"
+    return f"{row.gain:+.4f}", interval
 
 
 def _pairs(result: Verification, bundle: Bundle) -> str:
     scheme, threshold = bundle.details.quantization, bundle.defaults.score_threshold
     parts = []
-    for i in result.worst()[:_PICTURES]:
+    for i in result.most_different()[:_MAX_IMAGES]:
         sample = result.dataset.samples[i]
         name = html.escape(sample.path.name)
         figures = []
@@ -221,7 +229,7 @@ def _pairs(result: Verification, bundle: Bundle) -> str:
             (scheme, result.quantized_result.predictions[i]),
         ):
             address = picture_address(sample.path, sample.boxes_xyxy, found, bundle.labels, threshold)
-            caption = f"{name}, {html.escape(kind)}, differs by {result.disagreements[i]:.3f}"
+            caption = f"{name}, {html.escape(kind)}, differs by {result.differences[i]:.3f}"
             figures.append(f'<figure><img alt="{caption}" src="{address}"><figcaption>{caption}</figcaption></figure>')
         parts.append(f'<div class="pair">{"".join(figures)}</div>')
     return "\n".join(parts)

@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from edge_ssd.evaluation.matching import IOU_THRESHOLDS, RECALLS, ClassMatches, precision_at_recalls
+from edge_ssd.evaluation.matching import RECALLS
 
-__all__ = ["CURVE_IOUS", "curve", "curve_chart"]
-
-CURVE_IOUS: tuple[float, ...] = (0.5, 0.75)
-"""The thresholds that curves are drawn for: those of AP50 and AP75."""
+__all__ = ["curve_chart"]
 
 _LEFT, _TOP, _SIDE = 44, 28, 240
 _WIDTH, _HEIGHT = _LEFT + _SIDE + 12, _TOP + _SIDE + 42
 _TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 Floats = npt.NDArray[np.float64]
-
-
-def curve(classes: Sequence[ClassMatches], iou: float) -> Floats | None:
-    """Precision [101] at recalls 0, 0.01, … 1, averaged over the classes that have objects; None without any."""
-    row = int(np.argmin(np.abs(np.array(IOU_THRESHOLDS) - iou)))
-    tables = [precision_at_recalls(matches) for matches in classes]
-    rows = [table[row] for table in tables if table is not None]
-    mean: Floats | None = np.mean(rows, axis=0) if rows else None
-    return mean
 
 
 def curve_chart(title: str, before: Floats, after: Floats, names: tuple[str, str]) -> str:

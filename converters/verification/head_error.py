@@ -1,0 +1,141 @@
+"""Error of each converted head against the float model's, on the anchors that may become a detection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from converters.quantization.output_ranges import candidate_anchors, min_logit
+from edge_ssd.evaluation.evaluate import HeadOutputs
+from edge_ssd.network import Network
+from edge_ssd.runtime.postprocess import Head
+
+__all__ = ["HeadError", "head_errors"]
+
+Doubles = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class HeadError:
+    """Error and quantization of one converted head.
+
+    Class logits are compared as decoding uses them: relative to background and clipped where the score is negligible.
+
+    Attributes:
+        output: name of the model's output.
+        kind: "classes" or "boxes".
+        level: index of the feature map.
+        dtype: of the output, such as "int8".
+        scale, zero_point: quantization parameters; ``scale`` is None for a float head.
+        low, high: minimum and maximum of the float model's values.
+        relative_rmse: root mean square error over the root mean square of the float values.
+        rounding_error: the ``relative_rmse`` of an ideal rounding to the quantization steps; 0 for a float head.
+        clipped: share of values that saturate at an end of the type's range, 0–1.
+    """
+
+    output: str
+    kind: str
+    level: int
+    dtype: str
+    scale: float | None
+    zero_point: int
+    low: float
+    high: float
+    relative_rmse: float
+    rounding_error: float
+    clipped: float
+
+    @property
+    def is_dominated_by_rounding(self) -> bool:
+        """Whether the output's own rounding makes at least half of the squared error; the input caused the rest."""
+        return self.rounding_error**2 >= 0.5 * self.relative_rmse**2
+
+
+def head_errors(
+    network: Network, converted: Sequence[HeadOutputs], reference: Sequence[HeadOutputs]
+) -> Iterator[HeadError]:
+    """Yield the error of the class head and the box head of each level.
+
+    Args:
+        converted: outputs of the converted model, one entry per image.
+        reference: outputs of the float model for the same images.
+    """
+    for level in range(len(network.levels)):
+        candidates = _candidates(network, [class_heads[level] for class_heads, _ in reference])
+        for kind, side in (("classes", 0), ("boxes", 1)):
+            values_of = _ClassLogits(network) if kind == "classes" else _BoxOffsets()
+            heads = [outputs[side][level] for outputs in converted]
+            expected = values_of(_rows([outputs[side][level] for outputs in reference], values_of.columns)[candidates])
+            stored = _rows([Head(head.values) for head in heads], values_of.columns)[candidates]
+            actual = values_of(_rows(heads, values_of.columns)[candidates])
+            rms = max(float(np.sqrt(np.mean(expected**2))), 1e-12)
+            scale, dtype = heads[0].scale, heads[0].values.dtype
+            rounding_error = clipped = 0.0
+            if scale is not None:
+                # An error that is uniform over one step has the variance 1/12 of the squared step.
+                rounding_error = float(np.sqrt(values_of.rounding_count(stored) / 12) * scale / rms)
+                is_wrong = abs(actual - expected) > 1.5 * scale
+                clipped = float((values_of.is_saturated(stored, np.iinfo(dtype)) & is_wrong).mean())
+            yield HeadError(
+                output=f"{kind}_{level}",
+                kind=kind,
+                level=level,
+                dtype=dtype.name,
+                scale=scale,
+                zero_point=heads[0].zero_point,
+                low=float(expected.min()),
+                high=float(expected.max()),
+                relative_rmse=float(np.sqrt(np.mean((actual - expected) ** 2))) / rms,
+                rounding_error=rounding_error,
+                clipped=clipped,
+            )
+
+
+class _ClassLogits:
+    """Values of class heads as decoding uses them: relative to background, at least ``min_logit``."""
+
+    def __init__(self, network: Network) -> None:
+        self.columns, self._min_logit = network.num_classes + 1, min_logit(network)
+
+    def __call__(self, rows: Doubles) -> Doubles:
+        return np.maximum(rows[:, 1:] - rows[:, :1], self._min_logit)
+
+    def rounding_count(self, stored: Doubles) -> int:
+        """Return how many rounded logits make a value; a constant background logit adds no error."""
+        return 1 if np.ptp(stored[:, 0]) == 0 else 2
+
+    def is_saturated(self, stored: Doubles, limits: np.iinfo[Any]) -> npt.NDArray[np.bool_]:
+        at_limit = (stored == limits.min) | (stored == limits.max)
+        return at_limit[:, 1:] | at_limit[:, :1]
+
+
+class _BoxOffsets:
+    """Values of box heads, unchanged."""
+
+    columns = 4
+
+    def __call__(self, rows: Doubles) -> Doubles:
+        return rows
+
+    def rounding_count(self, stored: Doubles) -> int:
+        return 1
+
+    def is_saturated(self, stored: Doubles, limits: np.iinfo[Any]) -> npt.NDArray[np.bool_]:
+        return (stored == limits.min) | (stored == limits.max)
+
+
+def _candidates(network: Network, class_heads: Sequence[Head]) -> npt.NDArray[np.bool_]:
+    """Return a mask of the anchors of one level, in all images, that may become a detection."""
+    logits = _rows(class_heads, network.num_classes + 1)
+    return candidate_anchors((logits[:, 1:] - logits[:, :1]).max(axis=1))
+
+
+def _rows(heads: Sequence[Head], columns: int) -> Doubles:
+    """Return the dequantized values of one head in all images, float64 [images * anchors, columns]."""
+    values = np.stack([head.values for head in heads]).reshape(-1, columns).astype(np.float64)
+    scale, zero_point = heads[0].scale, heads[0].zero_point
+    return values if scale is None else (values - zero_point) * scale

@@ -1,0 +1,58 @@
+"""Recommendation for a model that lost average precision in conversion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from converters.verification.head_contribution import HeadContribution
+from converters.verification.head_error import HeadError
+
+__all__ = ["recommend"]
+
+# A smaller loss of AP is negligible.
+_NEGLIGIBLE_LOSS = 0.003
+# A head that clips a larger share of its values was calibrated on too narrow a range.
+_MAX_CLIPPED = 0.001
+
+
+def recommend(loss: float, heads: Sequence[HeadError], contributions: Sequence[HeadContribution]) -> str:
+    """Return one line: the probable cause of the loss and which options of ``edge-ssd convert`` to try.
+
+    Args:
+        loss: average precision that the conversion lost.
+    """
+    if loss <= _NEGLIGIBLE_LOSS:
+        return f"AP loss is negligible ({max(loss, 0):.4f}). No layer needs higher precision."
+    clipped = [head for head in heads if head.clipped > _MAX_CLIPPED]
+    if clipped:
+        names = ", ".join(f"{head.output} ({head.clipped:.1%})" for head in clipped)
+        return (
+            f"Calibrate on more or other images: values of {names} exceed the calibrated range and are clipped "
+            "(--calibration-images, or --data with images like those in use)."
+        )
+    significant = sorted((row for row in contributions if row.is_significant), key=lambda row: -row.gain)
+    single = [row for row in significant if len(row.outputs) == 1]
+    if single:
+        costs = ", ".join(f"{row.name} {row.gain:+.4f}" for row in single)
+        by_rounding = {head.output for head in heads if head.is_dominated_by_rounding}
+        keep = [row.name for row in single if row.name in by_rounding]
+        if keep:
+            return (
+                f"Keep heads with a large rounding error out of int8: --quantize mixed --keep {','.join(keep)} "
+                f"(AP gain: {costs})."
+            )
+        return (
+            f"The error originates in the layers before the heads (AP gain: {costs}): keep early layers out of int8, "
+            "--quantize mixed --keep 'base_net/*', or use --quantize int16x8."
+        )
+    if significant:
+        group = significant[0]
+        pattern = "classes_*" if group.outputs[0].startswith("classes") else "boxes_*"
+        return (
+            f"No single head causes the loss, but {group.name} together cost {group.gain:.4f} AP: try --quantize mixed "
+            f"--keep '{pattern}', and if that does not help --quantize int16x8."
+        )
+    return (
+        "Replacing any head by the float model's gives no significant gain on these images: the loss is spread over "
+        "the network. Measure on more images, then try --quantize mixed or int16x8."
+    )

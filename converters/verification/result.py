@@ -1,0 +1,139 @@
+"""Result of a verification: three evaluations on the same images and the differences between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from converters.verification.agreement import Agreement, detection_difference
+from converters.verification.error_analysis import ErrorAnalysis
+from converters.verification.latency import Latency
+from converters.verification.pr_curve import CURVE_IOUS, mean_precision
+from edge_ssd.data.dataset import Dataset
+from edge_ssd.evaluation.bootstrap import Interval
+from edge_ssd.evaluation.evaluate import Evaluation
+from edge_ssd.evaluation.matching import ClassMatches, match_images
+
+__all__ = ["MetricRow", "Verification"]
+
+_METRICS = {"AP": "ap", "AP50": "ap50", "AP75": "ap75"}
+
+
+@dataclass(frozen=True)
+class MetricRow:
+    """One metric of the three models, 0–1."""
+
+    name: str
+    keras: float
+    float_tflite: float
+    converted: float
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Evaluations of three models on the samples of ``dataset``.
+
+    Attributes:
+        float_result, float_tflite_result, quantized_result: of the Keras model, its float ``.tflite`` and the bundle.
+        interval: 95 % confidence interval of ``loss``; None for fewer than two images.
+        sizes: bytes of the float and the converted flatbuffer.
+        latency: of the float and the converted flatbuffer, interleaved, on one thread.
+        error_analysis: None if it was not requested.
+    """
+
+    dataset: Dataset
+    float_result: Evaluation
+    float_tflite_result: Evaluation
+    quantized_result: Evaluation
+    interval: Interval | None
+    agreement: Agreement
+    sizes: tuple[int, int]
+    latency: Latency
+    error_analysis: ErrorAnalysis | None = None
+
+    @property
+    def loss(self) -> float:
+        """AP that the conversion lost; negative for a gain."""
+        return self.float_result.precision.ap - self.quantized_result.precision.ap
+
+    def within(self, budget: float) -> bool:
+        """Return whether the loss is at most ``budget``."""
+        # Rounded as it is shown: a loss of 0.005 is within a budget of 0.005.
+        return round(self.loss, 6) <= budget
+
+    @property
+    def speed_up(self) -> float:
+        """Latency of the float ``.tflite`` divided by that of the bundle."""
+        return self.latency.milliseconds[0] / self.latency.milliseconds[1]
+
+    @property
+    def size_ratio(self) -> float:
+        """Size of the float flatbuffer divided by that of the bundle's."""
+        return self.sizes[0] / self.sizes[1]
+
+    @property
+    def _evaluations(self) -> tuple[Evaluation, Evaluation, Evaluation]:
+        return self.float_result, self.float_tflite_result, self.quantized_result
+
+    @cached_property
+    def matches(self) -> tuple[list[ClassMatches], ...]:
+        """Matches of each model's detections with the labels, in the order of the three evaluations."""
+        return tuple(match_images(self.dataset, evaluation.predictions) for evaluation in self._evaluations)
+
+    @cached_property
+    def differences(self) -> tuple[float, ...]:
+        """:func:`~converters.verification.agreement.detection_difference` of each image."""
+        pairs = zip(self.float_result.predictions, self.quantized_result.predictions, strict=True)
+        return tuple(detection_difference(*pair, self.agreement.score_threshold) for pair in pairs)
+
+    def most_different(self) -> list[int]:
+        """Return the indices of the samples, the largest difference between the two models first."""
+        order: list[int] = np.argsort(-np.array(self.differences), kind="stable").tolist()
+        return order
+
+    def rows(self) -> list[MetricRow]:
+        """Return AP, AP50, AP75 and, for more than one class, the AP of each class with objects."""
+        scores = [evaluation.precision for evaluation in self._evaluations]
+        rows = [MetricRow(name, *(getattr(score, field) for score in scores)) for name, field in _METRICS.items()]
+        labels = self.dataset.labels
+        for label in labels if len(labels) > 1 else ():
+            keras, float_tflite, converted = (score.per_class[label] for score in scores)
+            if keras is not None and float_tflite is not None and converted is not None:
+                rows.append(MetricRow(label, keras, float_tflite, converted))
+        return rows
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types, rounded."""
+        samples, interval, analysis = self.dataset.samples, self.interval, self.error_analysis
+        float_ms, quantized_ms = self.latency.milliseconds
+        return {
+            "float": self.float_result.precision.to_dict(),
+            "float_tflite": self.float_tflite_result.precision.to_dict(),
+            "quantized": self.quantized_result.precision.to_dict(),
+            "loss": round(self.loss, 6),
+            "loss_interval": None if interval is None else [round(interval.low, 6), round(interval.high, 6)],
+            "agreement": self.agreement.to_dict(),
+            "size": {"float": self.sizes[0], "quantized": self.sizes[1], "ratio": round(self.size_ratio, 3)},
+            "latency": {
+                "float_ms": round(float_ms, 3),
+                "quantized_ms": round(quantized_ms, 3),
+                "speed_up": round(self.speed_up, 3),
+                "backend": self.latency.backend,
+                "threads": self.latency.threads,
+            },
+            "pictures": [
+                {"picture": samples[i].path.name, "disagreement": round(self.differences[i], 6)}
+                for i in self.most_different()
+            ],
+            "curves": {"float": _curves(self.matches[0]), "quantized": _curves(self.matches[2])},
+            "diagnosis": None if analysis is None else analysis.to_dict(),
+        }
+
+
+def _curves(matches: list[ClassMatches]) -> dict[str, list[float] | None]:
+    """Return the precision at recalls 0, 0.01, … 1 for each IoU threshold."""
+    curves = {f"{iou:g}": mean_precision(matches, iou) for iou in CURVE_IOUS}
+    return {iou: None if curve is None else curve.round(4).tolist() for iou, curve in curves.items()}

@@ -1,0 +1,102 @@
+"""Text of a verification for the terminal."""
+
+from __future__ import annotations
+
+from converters.verification.error_analysis import ErrorAnalysis
+from converters.verification.result import Verification
+from edge_ssd.console.table import format_table
+
+__all__ = ["format_verification"]
+
+
+def format_verification(result: Verification, data: str, budget: float | None) -> str:
+    """Return the text of ``edge-ssd verify``.
+
+    Args:
+        data: describes the dataset.
+        budget: maximum allowed loss of AP, or None.
+    """
+    precision = result.float_result.precision
+    lines = [
+        f"{precision.num_images} images of {data}, {precision.num_objects} objects",
+        _metrics(result),
+        *_loss(result),
+        *_agreement(result),
+        *_cost(result),
+    ]
+    if result.error_analysis is not None:
+        lines += _error_analysis(result.error_analysis)
+    if budget is not None:
+        verdict = "within" if result.within(budget) else "EXCEEDS"
+        lines.append(f"{verdict} the budget: {result.loss:.4f} AP lost, {budget} allowed")
+    return "\n".join(lines)
+
+
+def _metrics(result: Verification) -> str:
+    rows = [
+        (
+            row.name,
+            f"{row.keras:6.3f}",
+            f"{row.float_tflite:.3f}",
+            f"{row.converted:.3f}",
+            f"{row.converted - row.keras:+.4f}",
+        )
+        for row in result.rows()
+    ]
+    return format_table([("", "Keras", "float .tflite", "converted", "difference"), *rows])
+
+
+def _loss(result: Verification) -> list[str]:
+    if result.interval is None:
+        return []
+    return [f"AP lost: {result.loss:.4f}, 95 % interval {result.interval.low:.4f} to {result.interval.high:.4f}"]
+
+
+def _agreement(result: Verification) -> list[str]:
+    agreement = result.agreement
+    total = agreement.matched + agreement.only_float + agreement.only_converted
+    if not total:
+        return [f"neither model detects anything with a score of {agreement.score_threshold:g}"]
+    lines = [
+        f"of {total} detections with a score of {agreement.score_threshold:g}: {agreement.matched} in both, "
+        f"{agreement.only_float} only float, {agreement.only_converted} only converted"
+    ]
+    if agreement.mean_iou is not None:
+        lines.append(
+            f"boxes in both: IoU {agreement.mean_iou:.3f} (95 % above {agreement.low_iou:.3f}), score "
+            f"{agreement.mean_score_drift:+.3f} (95 % within ±{agreement.high_score_drift:.3f})"
+        )
+    return lines
+
+
+def _cost(result: Verification) -> list[str]:
+    float_ms, converted_ms = result.latency.milliseconds
+    return [
+        f"size: {result.sizes[0] / 1e6:.2f} → {result.sizes[1] / 1e6:.2f} MB ({result.size_ratio:.1f} times smaller)",
+        f"latency: {float_ms:.2f} → {converted_ms:.2f} ms ({result.speed_up:.1f} times faster; "
+        f"{result.latency.backend}, {result.latency.threads} thread, interleaved)",
+    ]
+
+
+def _error_analysis(analysis: ErrorAnalysis) -> list[str]:
+    gains = {row.name: f"{row.gain:+.4f}" for row in analysis.contributions}
+    rows: list[tuple[str, ...]] = [
+        (
+            head.output,
+            head.dtype,
+            "" if head.scale is None else f"{head.scale:.5f}",
+            f"{head.low:.1f} to {head.high:.1f}",
+            f"{head.relative_rmse:.1%}",
+            f"{head.rounding_error:.1%}",
+            f"{head.clipped:.2%}",
+            gains[head.output],
+        )
+        for head in analysis.heads
+    ]
+    header = ("output", "type", "scale", "float range", "error", "rounding", "clipped", "AP gain")
+    rows += [(name, *[""] * 6, gains[name]) for name in ("all classes", "all boxes")]
+    return [
+        f"head by head, on {analysis.num_images} images; AP gain when the float model's values replace the head:",
+        format_table([header, *rows], left=3, indent="  "),
+        analysis.recommendation,
+    ]
