@@ -7,6 +7,7 @@ import time
 from typing import Protocol
 
 from device_apps.sources.frames import Frame, Image
+from edge_ssd.drawing import draw_detections
 from edge_ssd.runtime.detections import Detections
 
 __all__ = ["FrameResult", "Sink"]
@@ -36,11 +37,8 @@ class FrameResult:
         """
         with self._drawing:
             if self._annotated is None:
-                # Here and not at the top: a board that shows nobody its pictures keeps two megabytes.
-                from device_apps.overlay import draw
-
                 start = time.perf_counter()
-                self._annotated = draw(self.frame.image, self.detections)
+                self._annotated = draw_detections(self.frame.image, self.detections)
                 self.milliseconds["draw"] = (time.perf_counter() - start) * 1e3
             return self._annotated
 

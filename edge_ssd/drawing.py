@@ -1,30 +1,146 @@
-"""What the pictures of this package share: colours, and Pillow's own font at a size."""
+"""Boxes with labels drawn into images, without OpenCV.
+
+The camera loop may draw every frame: the image is copied once and painted with NumPy slices. Pillow renders only the
+label text, whose images are cached. Pillow is imported when the first label is drawn.
+"""
 
 from __future__ import annotations
 
+import colorsys
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
 
 if TYPE_CHECKING:
     from PIL import ImageFont
 
-__all__ = ["COLOURS", "font", "printable"]
+    from edge_ssd.runtime.detections import Detections
 
-# Told apart on photographs, and by people who see red and green alike where there are few classes.
-COLOURS = ((255, 59, 48), (0, 199, 255), (255, 204, 0), (76, 217, 100), (255, 45, 220), (255, 149, 0), (120, 110, 255))
+__all__ = ["Color", "Image", "class_color", "draw_boxes", "draw_detections", "font", "printable"]
+
+Color = tuple[int, int, int]
+Image = npt.NDArray[np.uint8]
+
+_GOLDEN_RATIO = 0.618034  # hue step from one class to the next: neighbors differ most, and hues repeat late
+_FIRST_HUE = 0.33
+_BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
 
 
+def draw_detections(image: Image, detections: Detections) -> Image:
+    """Return a copy of ``image`` (uint8 RGB [H, W, 3]) with the box, label and score of each detection."""
+    return draw_boxes(image, detections.xyxy, detections.class_id, detections.names, detections.confidence)
+
+
+def draw_boxes(
+    image: Image,
+    boxes_xyxy: npt.ArrayLike,
+    class_ids: npt.NDArray[np.integer],
+    names: Sequence[str] = (),
+    scores: npt.ArrayLike = (),
+    color: Color | None = None,
+    border: bool = False,
+) -> Image:
+    """Return a copy of an image with boxes drawn into it, the first box on top.
+
+    Line width and text size are proportional to the image. A label is placed above its box, or inside if there is no
+    space above. If the image is too narrow for the label, only the score is drawn, or no text.
+
+    Args:
+        image: uint8 RGB [H, W, 3].
+        boxes_xyxy: [N, 4] in pixels of ``image``.
+        class_ids: int [N]; they choose the colors.
+        names: label of each box; empty for boxes without text.
+        scores: [N] in 0–1, one for each name.
+        color: of every box; None for :func:`class_color`.
+        border: whether to draw a dark line around each box, which keeps it visible on a background of its own color.
+    """
+    canvas = image.copy()
+    height, width = image.shape[:2]
+    line_width = max(1, round(min(height, width) / 240))
+    text_size = max(11, round(min(height, width) / 32))
+    corners = np.rint(np.asarray(boxes_xyxy, np.float32).reshape(-1, 4)).astype(int)
+    corners = np.clip(corners, 0, (width - 1, height - 1, width - 1, height - 1))
+    percents = [f"{score:.0%}" for score in np.asarray(scores).tolist()]
+    texts = [(f"{name} {percent}", percent) for name, percent in zip(names, percents, strict=True)]
+    no_text: list[tuple[str, ...]] = [()] * len(corners)
+    boxes = list(zip(corners.tolist(), class_ids.tolist(), texts or no_text, strict=True))
+    for (left, top, right, bottom), class_id, text_choices in reversed(boxes):
+        box_color = color or class_color(class_id)
+        if border:
+            _draw_outline(canvas, (max(left - 1, 0), max(top - 1, 0), right + 1, bottom + 1), 1, _BLACK)
+        _draw_outline(canvas, (left, top, right, bottom), line_width, box_color)
+        for text in text_choices:
+            label = _render_label(text, box_color, text_size)
+            if label.shape[0] <= height // 2 and label.shape[1] <= width:
+                _paste_label(canvas, label, left, top)
+                break
+    return canvas
+
+
+def _draw_outline(canvas: Image, box: tuple[int, int, int, int], line_width: int, color: Color) -> None:
+    """Paint the outline of a box inwards; its corners are the outermost pixels."""
+    left, top, right, bottom = box
+    lower, inner = max(top, bottom + 1 - line_width), max(left, right + 1 - line_width)
+    for rows, columns in (
+        (slice(top, min(top + line_width, bottom + 1)), slice(left, right + 1)),
+        (slice(lower, bottom + 1), slice(left, right + 1)),
+        (slice(top, bottom + 1), slice(left, min(left + line_width, right + 1))),
+        (slice(top, bottom + 1), slice(inner, right + 1)),
+    ):
+        canvas[rows, columns] = color
+
+
+def _paste_label(canvas: Image, label: Image, left: int, top: int) -> None:
+    """Paste a label above the upper left corner of a box, or inside the box if there is no space above."""
+    height, width = label.shape[:2]
+    x = max(0, min(left, canvas.shape[1] - width))
+    y = top - height if top >= height else min(top, canvas.shape[0] - height)
+    canvas[y : y + height, x : x + width] = label
+
+
+@lru_cache(maxsize=1024)
+def class_color(class_id: int) -> Color:
+    """Return the RGB color of a class: bright, and far in hue from the classes next to it."""
+    red, green, blue = colorsys.hsv_to_rgb((_FIRST_HUE + class_id * _GOLDEN_RATIO) % 1, 0.85, 1.0)
+    return round(red * 255), round(green * 255), round(blue * 255)
+
+
+@lru_cache(maxsize=128)  # 1 MB for 640×480, 16 MB for 3840×2160
+def _render_label(text: str, color: Color, size: int) -> Image:
+    """Render text on a background of its class's color, uint8 RGB."""
+    from PIL import Image as PillowImage
+    from PIL import ImageDraw
+
+    padding = 2
+    text = printable(text)
+    left, top, right, bottom = (round(value) for value in font(size).getbbox(text))
+    label = PillowImage.new("RGB", (right - left + 2 * padding, bottom - top + 2 * padding), color)
+    luma = 0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2]  # ITU-R BT.601
+    text_color = _BLACK if luma > 128 else _WHITE
+    ImageDraw.Draw(label).text((padding - left, padding - top), text, fill=text_color, font=font(size))
+    pixels: Image = np.asarray(label)
+    return pixels
+
+
+@lru_cache(maxsize=16)
 def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """A font of about this many pixels; before Pillow 10.1 there is one size only."""
+    """Return Pillow's own font at ``size`` pixels, or its fixed-size bitmap font (Pillow < 10.1, or no FreeType)."""
     from PIL import ImageFont
 
     try:
         return ImageFont.load_default(size)
-    except TypeError:
+    except (ImportError, TypeError):
         return ImageFont.load_default()
 
 
 def printable(text: str) -> str:
-    """The text as :func:`font` can draw it: before Pillow 10.1, letters outside Latin-1 become question marks."""
+    """Return ``text`` with characters that :func:`font` cannot draw replaced by question marks.
+
+    Only the bitmap font is limited, to Latin-1.
+    """
     from PIL import ImageFont
 
     if isinstance(font(12), ImageFont.FreeTypeFont):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from device_fake import RedDetector
 
-from device_apps import overlay
+from device_apps import results
 from device_apps.loop import run_loop
 from device_apps.results import FrameResult
 from device_apps.sources.frames import Frame, SourceCounts
@@ -84,7 +84,7 @@ def test_an_empty_source() -> None:
 
 def test_nothing_is_drawn_unless_somebody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = []
-    monkeypatch.setattr(overlay, "draw", lambda image, detections: drawn.append(1) or image.copy())
+    monkeypatch.setattr(results, "draw_detections", lambda image, detections: drawn.append(1) or image.copy())
     run_loop(ListSource([0, 1]), RedDetector(), [ListSink()])
     assert drawn == []
     report = run_loop(ListSource([0, 1]), RedDetector(), [ListSink(look=True), ListSink(look=True)])
@@ -172,7 +172,7 @@ def test_all_who_look_at_once_get_one_drawing(monkeypatch: pytest.MonkeyPatch) -
         time.sleep(0.05)
         return image.copy()
 
-    monkeypatch.setattr(overlay, "draw", slow)
+    monkeypatch.setattr(results, "draw_detections", slow)
     sink = ListSink()
     run_loop(ListSource([0]), RedDetector(), [sink])
     with ThreadPoolExecutor(4) as pool:

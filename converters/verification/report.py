@@ -16,7 +16,7 @@ from converters.verification.error_analysis import ErrorAnalysis
 from converters.verification.head_contribution import HeadContribution
 from converters.verification.pr_curve import CURVE_IOUS, mean_precision
 from converters.verification.report_curves import curve_chart
-from converters.verification.report_images import picture_address
+from converters.verification.report_images import image_data_url
 from converters.verification.result import Verification
 from edge_ssd.errors import SettingError
 from edge_ssd.files import atomic_path, check_writable
@@ -228,7 +228,9 @@ def _pairs(result: Verification, bundle: Bundle) -> str:
             ("float", result.float_result.predictions[i]),
             (scheme, result.quantized_result.predictions[i]),
         ):
-            address = picture_address(sample.path, sample.boxes_xyxy, found, bundle.labels, threshold)
+            address = image_data_url(
+                sample.path, sample.boxes_xyxy, found[found.confidence >= threshold]
+            )
             caption = f"{name}, {html.escape(kind)}, differs by {result.differences[i]:.3f}"
             figures.append(f'<figure><img alt="{caption}" src="{address}"><figcaption>{caption}</figcaption></figure>')
         parts.append(f'<div class="pair">{"".join(figures)}</div>')

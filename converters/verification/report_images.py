@@ -1,64 +1,43 @@
-"""Pictures with boxes for the report, as ``data:`` addresses."""
+"""Images with labeled boxes and detections for the report, as ``data:`` URLs."""
 
 from __future__ import annotations
 
 import base64
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from edge_ssd.boxes import FloatArray
+from edge_ssd.drawing import draw_boxes
 from edge_ssd.runtime.detections import Detections
 from edge_ssd.runtime.preprocess import read_image
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
+__all__ = ["image_data_url"]
 
-__all__ = ["picture_address"]
-
-_MAX_SIDE = 480  # pixels of a picture in the report
-_MIN_SIDE = 360  # smaller ones are enlarged: a label must be readable
-_COLOURS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#9a6324", "#808000")
-_TRUTH = "#ffffff"
+# Longer side in pixels: larger images are reduced, smaller ones enlarged to keep the labels readable.
+_MIN_SIDE, _MAX_SIDE = 360, 480
+_GROUND_TRUTH_COLOR = (255, 255, 255)
 
 
-def picture_address(
-    path: Path, truth: FloatArray, found: Detections, labels: tuple[str, ...], score_threshold: float
-) -> str:
-    """The picture at ``path`` with the labelled boxes ``truth`` (thin, white) and the detections shown."""
+def image_data_url(path: Path, ground_truth: FloatArray, detections: Detections) -> str:
+    """Return an image with its labeled boxes (white) and detections as a JPEG ``data:`` URL.
+
+    Args:
+        path: the image file.
+        ground_truth: float32 [N, 4], xyxy in pixels of the image.
+        detections: in pixels of the image.
+    """
     from PIL import Image
 
     image = Image.fromarray(read_image(path))
-    factor = min(1.0, _MAX_SIDE / max(image.size)) if max(image.size) > _MIN_SIDE else _MIN_SIDE / max(image.size)
-    if factor != 1:
-        image = image.resize((max(1, round(image.width * factor)), max(1, round(image.height * factor))))
-    _draw(image, truth, found, factor, labels, score_threshold)
+    side = max(image.size)
+    scale = min(max(side, _MIN_SIDE), _MAX_SIDE) / side
+    if scale != 1:
+        image = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))))
+    no_class = np.zeros(len(ground_truth), np.int64)
+    drawn = draw_boxes(np.asarray(image), ground_truth * scale, no_class, color=_GROUND_TRUTH_COLOR, border=True)
+    drawn = draw_boxes(drawn, detections.xyxy * scale, detections.class_id, detections.names, detections.confidence)
     file = io.BytesIO()
-    image.save(file, "JPEG", quality=85)
+    Image.fromarray(drawn).save(file, "JPEG", quality=85)
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
-
-
-def _draw(
-    image: Image,
-    truth: FloatArray,
-    found: Detections,
-    factor: float,
-    labels: tuple[str, ...],
-    score_threshold: float,
-) -> None:
-    from PIL import ImageDraw
-
-    draw = ImageDraw.Draw(image)
-    for box in truth:
-        draw.rectangle(tuple((box * factor).tolist()), outline=_TRUTH, width=1)
-    shown = found[found.confidence >= score_threshold]
-    for box, score, class_id in zip(shown.xyxy, shown.confidence.tolist(), shown.class_id.tolist(), strict=True):
-        colour = _COLOURS[class_id % len(_COLOURS)]
-        x0, y0, x1, y1 = (box * factor).tolist()
-        draw.rectangle((x0, y0, x1, y1), outline=colour, width=2)
-        # Pillow's built-in font knows only Latin letters; another label is drawn by its number.
-        label = labels[class_id]
-        text = f"{label if label.isascii() else class_id} {score:.2f}"
-        corner = (x0, max(0, y0 - 12))
-        draw.rectangle(draw.textbbox(corner, text), fill=colour)
-        draw.text(corner, text, fill="white")

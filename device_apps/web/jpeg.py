@@ -15,9 +15,9 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image as PillowImage
 
-from device_apps.overlay import draw
 from device_apps.results import FrameResult
 from device_apps.sources.frames import Image
+from edge_ssd.drawing import draw_detections
 from edge_ssd.runtime.detections import Detections
 
 __all__ = ["FULL", "PREVIEW", "JpegProfile", "draw_result", "encode"]
@@ -50,7 +50,7 @@ def draw_result(result: FrameResult, kind: JpegProfile) -> Image:
     if longest is not None and max(height, width) > longest:
         size = max(1, round(width * longest / max(height, width))), max(1, round(height * longest / max(height, width)))
         image, detections = _scale(image, size), _scale_boxes(detections, size)
-    return draw(image, detections)
+    return draw_detections(image, detections)
 
 
 def encode(image: Image, quality: int) -> bytes:

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from PIL import Image
 
 from edge_ssd import multibox_detection, nms
 from edge_ssd.data.synthetic.generate import draw_scene
+from edge_ssd.drawing import draw_boxes
 from edge_ssd.training.loss.functions import focal_loss, smooth_l1_loss
 from edge_ssd.training.model.tiny_ssd import load_tiny_ssd
 
@@ -39,19 +39,17 @@ def draw_losses(path: Path) -> None:
 def draw_detections(path: Path) -> None:
     """Boxes over the threshold before and after suppression, on the page's picture, by the page's model."""
     model = load_tiny_ssd("converters/models/banana.keras")
-    picture, _ = draw_scene(np.random.default_rng(20), size=256, bananas=3)
-    logits, offsets = (output[0].numpy() for output in model(picture[None]))
+    scene, _ = draw_scene(np.random.default_rng(20), size=256, bananas=3)
+    logits, offsets = (output[0].numpy() for output in model(scene[None]))
     rows = multibox_detection(logits, offsets, model.network.anchors(), score_threshold=0.5, iou_threshold=1.0)
     kept = rows[nms(rows[:, 2:], rows[:, 1], iou_threshold=0.5)]
+    image = np.asarray(Image.fromarray(scene).resize((384, 384), Image.Resampling.LANCZOS))
     figure = Figure(figsize=(8, 3), layout="constrained")
     before, after = figure.subplots(1, 2)
     for axes, boxes, title in ((before, rows, "score ≥ 0.5"), (after, kept, "after suppression")):
-        axes.imshow(picture, extent=(0, 1, 1, 0), interpolation="lanczos")
-        axes.set_ylim(0.66, 0)  # below there is sky alone
-        for _, score, left, top, right, bottom in boxes.tolist():
-            axes.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, color="white", linewidth=1.5))
-            if boxes is kept:
-                axes.text(left, top - 0.015, f"{score:.2f}", color="white")
+        names = ["banana"] * len(kept) if boxes is kept else []
+        drawn = draw_boxes(image, boxes[:, 2:] * 384, boxes[:, 0].astype(int), names, kept[:, 1] if names else [])
+        axes.imshow(drawn[:256])  # the lower third is empty sky
         axes.set_title(f"{title}: {len(boxes)} boxes")
         axes.set_axis_off()
     save(figure, path)

@@ -32,13 +32,13 @@ import device_apps.events.emitter
 from device_apps.events.options import open_events
 from device_apps.health import memory_bytes
 from device_apps.loop import run_loop
-from device_apps.overlay import draw
 from device_apps.results import FrameResult, Sink
 from device_apps.sinks import JsonLines, appending
 from device_apps.sources.capture import CaptureSource
 from device_apps.sources.frames import Source
 from device_apps.stats import Stats, quantiles
 from edge_ssd.cli import command_parser
+from edge_ssd.drawing import draw_detections
 from edge_ssd.runtime.detections import Detections
 from edge_ssd.runtime.detector import Detector
 from edge_ssd.runtime.models import default_model
@@ -112,7 +112,7 @@ def fill_label_cache() -> None:
     boxes = np.array([[0, 100, 50, 150]], np.float32)
     for number in range(128):
         label = Detections(boxes, np.ones(1, np.float32), np.zeros(1, np.int64), [f"label {number}"], (height, width))
-        draw(np.zeros((height, width, 3), np.uint8), label)
+        draw_detections(np.zeros((height, width, 3), np.uint8), label)
 
 
 def child(seconds: float, frames: int | None, leak: bool) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge_ssd.data.dataset import Dataset
-from edge_ssd.data.inspection.contact_sheet import LabelledPicture, draw_sheet
+from edge_ssd.data.inspection.contact_sheet import Thumbnail, draw_contact_sheet
 from edge_ssd.evaluation.splits import subsample_evenly
 from edge_ssd.network import InputSpec
 from edge_ssd.training.input.images import ImageDataset, load_pictures
@@ -44,13 +44,13 @@ def augmented_sheet(dataset: Dataset, spec: InputSpec, recipe: Recipe) -> Image.
         columns += [(f"together, epoch {epoch + 1}", recipe, epoch) for epoch in range(_TOGETHER)]
     shown = [list(_shown(pictures, *column)) for column in columns]
     cells = [cell for row in zip(*shown, strict=True) for cell in row]
-    return draw_sheet(cells, len(cells), dataset.labels, columns=len(columns), cell=max(200, *spec.size))
+    return draw_contact_sheet(cells, len(cells), dataset.labels, columns=len(columns), cell=max(200, *spec.size))
 
 
-def _shown(pictures: ImageDataset, caption: str, recipe: Recipe, epoch: int) -> Iterator[LabelledPicture]:
+def _shown(pictures: ImageDataset, caption: str, recipe: Recipe, epoch: int) -> Iterator[Thumbnail]:
     images, labels = map(np.asarray, augmented(np.asarray(pictures.images[:]), pictures.labels, recipe, epoch, 0))
     height, width = images.shape[1:3]
     for image, rows in zip(np.rint(images).astype(np.uint8), labels, strict=True):
         real = rows[rows[:, 0] >= 0]
         boxes = real[:, 1:] * np.array([width, height] * 2, np.float32)
-        yield LabelledPicture(caption, image, boxes, real[:, 0].astype(np.int64))
+        yield Thumbnail(caption, image, boxes, real[:, 0].astype(np.int64))

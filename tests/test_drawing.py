@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from device_apps.overlay import colour_of, draw
+from edge_ssd.drawing import class_color, draw_detections
 from edge_ssd.runtime.detections import Detections
 
 
@@ -32,7 +32,7 @@ def grey(height: int, width: int) -> np.ndarray:
 
 def test_nothing_found_gives_an_equal_copy() -> None:
     image = grey(48, 64)
-    drawn = draw(image, detections([], (48, 64)))
+    drawn = draw_detections(image, detections([], (48, 64)))
     assert np.array_equal(drawn, image)
     assert not np.shares_memory(drawn, image)
 
@@ -40,16 +40,16 @@ def test_nothing_found_gives_an_equal_copy() -> None:
 def test_the_argument_is_not_drawn_into() -> None:
     image = grey(240, 320)
     image.flags.writeable = False
-    drawn = draw(image, detections([[50, 60, 200, 180]], (240, 320)))
+    drawn = draw_detections(image, detections([[50, 60, 200, 180]], (240, 320)))
     assert (image == 100).all()
     assert (drawn.dtype, drawn.shape) == (np.uint8, image.shape)
     assert drawn.flags.writeable
 
 
 def test_the_box_is_where_it_should_be_in_its_colour() -> None:
-    drawn = draw(grey(240, 320), detections([[50, 60, 200, 180]], (240, 320), ids=[3]))
+    drawn = draw_detections(grey(240, 320), detections([[50, 60, 200, 180]], (240, 320), ids=[3]))
     changed = (drawn != 100).any(axis=2)
-    colour = colour_of(3)
+    colour = class_color(3)
     for y, x in ((120, 50), (120, 200), (180, 120), (60, 190)):
         assert tuple(drawn[y, x]) == colour, (y, x)
     assert not changed[62:179, 52:199].any(), "the inside is left alone"
@@ -59,13 +59,13 @@ def test_the_box_is_where_it_should_be_in_its_colour() -> None:
 
 
 def test_a_box_at_the_upper_edge_has_its_label_inside() -> None:
-    drawn = draw(grey(240, 320), detections([[50, 0, 200, 180]], (240, 320)))
+    drawn = draw_detections(grey(240, 320), detections([[50, 0, 200, 180]], (240, 320)))
     assert (drawn[3:10, 53:90] != 100).any()
 
 
 def test_a_label_at_the_right_edge_stays_whole() -> None:
-    inside = draw(grey(240, 320), detections([[100, 60, 150, 180]], (240, 320)))
-    edge = draw(grey(240, 320), detections([[310, 60, 320, 180]], (240, 320)))
+    inside = draw_detections(grey(240, 320), detections([[100, 60, 150, 180]], (240, 320)))
+    edge = draw_detections(grey(240, 320), detections([[310, 60, 320, 180]], (240, 320)))
     label = (inside[:59] != 100).any(axis=2)
     moved = (edge[:59] != 100).any(axis=2)
     assert label.sum() == moved.sum() > 0
@@ -73,12 +73,12 @@ def test_a_label_at_the_right_edge_stays_whole() -> None:
 
 def test_the_best_is_on_top() -> None:
     two = detections([[50, 60, 200, 180], [50, 60, 200, 180]], (240, 320), ["best", "other"], [0, 1])
-    assert tuple(draw(grey(240, 320), two)[120, 50]) == colour_of(0)
+    assert tuple(draw_detections(grey(240, 320), two)[120, 50]) == class_color(0)
 
 
 def test_lines_and_letters_grow_with_the_picture() -> None:
-    small = draw(grey(240, 320), detections([[50, 60, 200, 180]], (240, 320)))
-    large = draw(grey(2400, 3200), detections([[500, 600, 2000, 1800]], (2400, 3200)))
+    small = draw_detections(grey(240, 320), detections([[50, 60, 200, 180]], (240, 320)))
+    large = draw_detections(grey(2400, 3200), detections([[500, 600, 2000, 1800]], (2400, 3200)))
     assert (large[1200, :1000] != 100).any(axis=1).sum() == 10 * (small[120, :100] != 100).any(axis=1).sum()
 
     def label_height(image: np.ndarray, below: int) -> int:
@@ -90,19 +90,19 @@ def test_lines_and_letters_grow_with_the_picture() -> None:
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (8, 8), (20, 30), (11, 400), (400, 11), (64, 64)])
 def test_tiny_and_narrow_pictures(size: tuple[int, int]) -> None:
     height, width = size
-    drawn = draw(grey(height, width), detections([[0, 0, width, height]], size))
+    drawn = draw_detections(grey(height, width), detections([[0, 0, width, height]], size))
     assert drawn.shape == (height, width, 3)
     assert (drawn != 100).any(), "the box at least is there"
 
 
 def test_labels_in_any_script() -> None:
     for name in ("Äpfel", "香蕉", "🍌", "a" * 300, "two words"):
-        drawn = draw(grey(120, 160), detections([[10, 40, 100, 100]], (120, 160), [name]))
+        drawn = draw_detections(grey(120, 160), detections([[10, 40, 100, 100]], (120, 160), [name]))
         assert (drawn[:40] != 100).any(), "the score at least is written"
 
 
 def test_neighbouring_classes_differ() -> None:
-    colours = [colour_of(number) for number in range(30)]
+    colours = [class_color(number) for number in range(30)]
     assert len(set(colours)) == 30
     for first, second in pairwise(colours):
         assert sum(abs(a - b) for a, b in zip(first, second, strict=True)) > 150
@@ -117,4 +117,4 @@ def test_neighbouring_classes_differ() -> None:
 def test_any_box_in_any_picture(height: int, width: int, corners: list[tuple[float, ...]]) -> None:
     scale = np.array([width, height, width, height], np.float32)
     boxes = [(np.array([min(a, c), min(b, d), max(a, c), max(b, d)]) * scale).tolist() for a, b, c, d in corners]
-    assert draw(grey(height, width), detections(boxes, (height, width))).shape == (height, width, 3)
+    assert draw_detections(grey(height, width), detections(boxes, (height, width))).shape == (height, width, 3)
