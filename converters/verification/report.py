@@ -228,9 +228,7 @@ def _pairs(result: Verification, bundle: Bundle) -> str:
             ("float", result.float_result.predictions[i]),
             (scheme, result.quantized_result.predictions[i]),
         ):
-            address = image_data_url(
-                sample.path, sample.boxes_xyxy, found[found.confidence >= threshold]
-            )
+            address = image_data_url(sample.path, sample.boxes_xyxy, found[found.confidence >= threshold])
             caption = f"{name}, {html.escape(kind)}, differs by {result.differences[i]:.3f}"
             figures.append(f'<figure><img alt="{caption}" src="{address}"><figcaption>{caption}</figcaption></figure>')
         parts.append(f'<div class="pair">{"".join(figures)}</div>')
