@@ -164,7 +164,7 @@ def _run(own: Sequence[str], rest: Sequence[str]) -> int:
     module = importlib.import_module(COMMANDS[name].module)
     if hasattr(module, "expand"):
         options = module.expand(parser, options)
-    status: int = module.run(parser.parse_args(options))
+    status: int = module.run(parser.parse_args([*own, *options]))  # with both: -v before and -q after are an error
     return status
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from edge_ssd import cli
+from edge_ssd.console.logs import PACKAGES
 from edge_ssd.errors import DataError
 
 AddCommand = Callable[[str], None]
@@ -172,6 +174,58 @@ def test_a_defect_of_the_program_is_not_hidden(body: str, error: type[Exception]
     command(body)
     with pytest.raises(error):
         cli.main(["play"])
+
+
+LOGGING = (
+    "import logging\n"
+    "for name in ('edge_ssd.x', 'converters.x', 'device_apps.x', 'PIL.x'):\n"
+    "    logger = logging.getLogger(name)\n"
+    "    logger.debug('details')\n"
+    "    logger.info('done')\n"
+    "    if not name.startswith('PIL'): logger.warning('careful')\n"
+    "return 0"
+)
+
+
+@pytest.mark.parametrize(
+    ("options", "levels"),
+    [
+        ([], ["done", "warning: careful"]),
+        (["-q"], ["warning: careful"]),
+        (["--quiet"], ["warning: careful"]),
+        (["-v"], ["debug: [{}] details", "done", "warning: careful"]),
+        (["--verbose"], ["debug: [{}] details", "done", "warning: careful"]),
+    ],
+)
+def test_verbosity_options_work_on_both_sides_of_the_command_name(
+    options: list[str], levels: list[str], command: AddCommand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command(LOGGING)
+    expected = [
+        f"edge-ssd: {line.format(name)}" for name in ("edge_ssd.x", "converters.x", "device_apps.x") for line in levels
+    ]
+    for arguments in ([*options, "play"], ["play", *options]):
+        assert cli.main(arguments) == 0
+        captured = capsys.readouterr()
+        assert (captured.out, captured.err.splitlines()) == ("", expected)
+
+
+@pytest.mark.parametrize("arguments", [["-v", "-q", "play"], ["play", "-v", "-q"], ["-v", "play", "-q"]])
+def test_verbose_and_quiet_at_once_is_a_usage_error(
+    arguments: list[str], command: AddCommand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command("return 0")
+    assert cli.main(arguments) == 2
+    assert "argument -q/--quiet: not allowed with argument -v/--verbose" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("body", ["return 0", "raise KeyboardInterrupt", "raise OSError('failed')"])
+def test_log_handler_is_removed_when_the_command_ends(body: str, command: AddCommand) -> None:
+    command(body)
+    loggers = [logging.getLogger(name) for name in PACKAGES]
+    before = [(list(logger.handlers), logger.level) for logger in loggers]
+    cli.main(["play", "-v"])
+    assert [(list(logger.handlers), logger.level) for logger in loggers] == before
 
 
 def test_interrupting_is_status_130_without_a_word(command: AddCommand, capsys: pytest.CaptureFixture[str]) -> None:
