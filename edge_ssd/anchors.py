@@ -1,4 +1,4 @@
-"""Anchors: the fixed boxes that a single-shot detector shifts and scales.
+"""Anchor boxes: the fixed boxes that a single-shot detector shifts and scales.
 
 Order, shared by training, conversion and the device: level, row, column, then within a cell
 (s₁, r₁) (s₂, r₁) … (s₁, r₂) (s₁, r₃) …, as in the book (d2l, section "Anchor Boxes").
@@ -16,19 +16,18 @@ __all__ = ["multibox_prior"]
 
 
 def multibox_prior(height: int, width: int, sizes: Sequence[float], ratios: Sequence[float]) -> FloatArray:
-    """Anchors of one ``height`` × ``width`` feature map.
+    """Return the anchors of one ``height`` × ``width`` feature map.
 
     Args:
         height, width: cells of the feature map.
-        sizes: scales, as a share of the image's side (0.2 is one fifth).
-        ratios: width over height. The first size meets every ratio, the first ratio every size, so a cell has
-            ``len(sizes) + len(ratios) - 1`` anchors. They are not clipped to the image.
+        sizes: scales, relative to the image's side (0.2 is one fifth).
+        ratios: width / height. The first size is combined with every ratio, the first ratio with every size: a cell
+            has ``len(sizes) + len(ratios) - 1`` anchors. They are not clipped to the image.
 
     Returns:
-        float32 [height · width · anchors a cell, 4], xyxy in 0–1 of the image.
+        float32 [height · width · anchors per cell, 4], xyxy in 0–1 of the image.
 
-    The book makes an anchor's width ``s·√r·height/width``, so that ratio 1 is a square in the cells of the map,
-    whatever its shape; that convention is kept.
+    As in the book, an anchor's width is ``s·√r·height/width``: ratio 1 is a square in cells of any feature map.
     """
     pairs = [(size, ratios[0]) for size in sizes] + [(sizes[0], ratio) for ratio in ratios[1:]]
     size, ratio = np.array(pairs, np.float32).T
@@ -37,5 +36,5 @@ def multibox_prior(height: int, width: int, sizes: Sequence[float], ratios: Sequ
     center_x = (np.arange(width, dtype=np.float32) + np.float32(0.5)) * np.float32(1 / width)
     center_y = (np.arange(height, dtype=np.float32) + np.float32(0.5)) * np.float32(1 / height)
     centers = np.stack(np.broadcast_arrays(center_x[None, :, None], center_y[:, None, None]), axis=-1)  # [H, W, 1, 2]
-    half = np.stack([half_width, half_height], axis=-1)  # [anchors a cell, 2]
+    half = np.stack([half_width, half_height], axis=-1)  # [anchors per cell, 2]
     return np.concatenate([centers - half, centers + half], axis=-1).reshape(-1, 4)

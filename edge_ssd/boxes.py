@@ -85,7 +85,7 @@ def _area(boxes: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def clip_boxes(boxes_xyxy: npt.ArrayLike, height: float, width: float) -> FloatArray:
-    """Boxes [..., 4] cut to an image of ``height`` × ``width`` (same units as the boxes)."""
+    """Clip boxes [..., 4] to an image of ``height`` × ``width`` (same units as the boxes)."""
     boxes = np.asarray(boxes_xyxy, np.float32)
     limit = np.array([width, height, width, height], np.float32)
     return np.clip(boxes, np.float32(0), limit)

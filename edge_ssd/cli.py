@@ -38,7 +38,7 @@ PROGRAM = "edge-ssd"
 
 
 class Command(NamedTuple):
-    """A subcommand: the module that is loaded when it is asked for, and its line in the help."""
+    """A subcommand: its module, imported when the command runs, and its line in the help."""
 
     module: str
     help: str
@@ -47,15 +47,15 @@ class Command(NamedTuple):
 COMMANDS: dict[str, Command] = {
     "data": Command("edge_ssd.commands.data", "fetch, make or inspect a dataset"),
     "train": Command("edge_ssd.commands.train", "train a TinySSD on labeled images"),
-    "evaluate": Command("edge_ssd.commands.evaluate", "average precision of a .keras or .tflite model"),
+    "evaluate": Command("edge_ssd.commands.evaluate", "measure the average precision of a .keras or .tflite model"),
     "convert": Command("converters.convert_command", "quantize a .keras model into one self-describing .tflite"),
     "verify": Command("converters.verify_command", "compare a .tflite with the .keras model it was made from"),
-    "compare": Command("converters.compare_command", "every quantization scheme of a model in one table"),
-    "inspect": Command("converters.inspect_command", "show what a .tflite holds"),
+    "compare": Command("converters.compare_command", "compare every quantization scheme of a model in one table"),
+    "inspect": Command("converters.inspect_command", "show the contents of a .tflite"),
     "detect": Command("device_apps.detect_command", "find objects in an image, a folder or a video"),
     "camera": Command("device_apps.camera_command", "find objects in a live camera or stream"),
     "bench": Command("device_apps.bench_command", "time models on this machine, side by side"),
-    "doctor": Command("device_apps.doctor_command", "see whether this machine is ready, and what to do if not"),
+    "doctor": Command("device_apps.doctor_command", "check whether this machine is ready, and suggest fixes"),
     "service": Command("device_apps.service_command", "write a systemd unit that keeps a camera running"),
 }
 
@@ -77,19 +77,19 @@ _EXTRAS = {
     "uvicorn": "web",
 }
 
-# What to do about an error of the system's.
-_IN_THE_WAY = "a file is where a folder is needed; name another place"
+# Advice by the error number of an OSError.
+_NOT_A_FOLDER = "a file is where a folder is needed; choose another path"
 _REMEDIES = {
     errno.EACCES: "check its permissions",
-    errno.EDQUOT: "make room on the disk",
-    errno.EEXIST: _IN_THE_WAY,
-    errno.EISDIR: "name a file",
-    errno.ENAMETOOLONG: "give it a shorter name",
+    errno.EDQUOT: "free disk space",
+    errno.EEXIST: _NOT_A_FOLDER,
+    errno.EISDIR: "give the path of a file",
+    errno.ENAMETOOLONG: "use a shorter name",
     errno.ENOENT: "check the path",
-    errno.ENOSPC: "make room on the disk",
-    errno.ENOTDIR: _IN_THE_WAY,
+    errno.ENOSPC: "free disk space",
+    errno.ENOTDIR: _NOT_A_FOLDER,
     errno.EPERM: "check its permissions",
-    errno.EROFS: "name another place",
+    errno.EROFS: "choose another path",
 }
 
 _VERBOSE = frozenset({"-v", "--verbose"})
@@ -100,7 +100,7 @@ _BROKEN_PIPE = 141  # 128 + SIGPIPE
 
 
 class _Parser(argparse.ArgumentParser):
-    """Keeps line breaks, takes no abbreviations (a later option could make them ambiguous), errs in one line."""
+    """Parser that keeps line breaks, reports errors in one line, and rejects abbreviated options."""
 
     def __init__(self, **options: Any) -> None:
         options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
@@ -114,28 +114,28 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line (default: the process's own) and return its exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    # A file name may hold bytes, or the text characters, that the terminal's encoding lacks.
+    # File names and text may contain characters that the terminal's encoding lacks.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
-    own = list(itertools.takewhile(lambda argument: argument.startswith("-"), arguments))
-    # These work on both sides of the command's name, and are needed before the command is imported.
+    common = list(itertools.takewhile(lambda argument: argument.startswith("-"), arguments))
+    # These are valid on both sides of the command's name, and needed before the command is imported.
     debug = "--debug" in arguments
     verbose = not _VERBOSE.isdisjoint(arguments)
     quiet = not _QUIET.isdisjoint(arguments)
     try:
         with log_to_stderr(verbosity_level(verbose, quiet)):
-            status = _run(own, arguments[len(own) :])
+            status = _run(common, arguments[len(common) :])
         sys.stdout.flush()
     except SystemExit as stop:  # argparse, after --help, --version or bad usage
         return stop.code if isinstance(stop.code, int) else 0
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
-        # The reader closed the pipe, as `| head` does: not an error. Discard what is still buffered, or Python
-        # would complain about it at exit.
-        nothing = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nothing, sys.stdout.fileno())
-        os.close(nothing)
+        # The reader closed the pipe, as `| head` does: not an error. Discard the buffered output, or Python would
+        # report another one at exit.
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, sys.stdout.fileno())
+        os.close(devnull)
         return _BROKEN_PIPE
     except (EdgeSSDError, OSError) as error:
         if debug:
@@ -149,27 +149,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
-def _run(own: Sequence[str], rest: Sequence[str]) -> int:
+def _run(common: Sequence[str], command: Sequence[str]) -> int:
     top = _top_parser()
-    top.parse_args(own)
-    if not rest:
+    top.parse_args(common)
+    if not command:
         top.print_help(sys.stderr)
         return 2
-    name, *options = rest
+    name, *options = command
     if name not in COMMANDS:
-        near = difflib.get_close_matches(name, COMMANDS, n=1)
-        remedy = f"did you mean {near[0]!r}?" if near else f"commands: {', '.join(COMMANDS)}"
+        similar = difflib.get_close_matches(name, COMMANDS, n=1)
+        remedy = f"did you mean {similar[0]!r}?" if similar else f"commands: {', '.join(COMMANDS)}"
         return _fail(f"there is no command {name!r}; {remedy}")
     parser = command_parser(name)
     module = importlib.import_module(COMMANDS[name].module)
     if hasattr(module, "expand"):
         options = module.expand(parser, options)
-    status: int = module.run(parser.parse_args([*own, *options]))  # with both: -v before and -q after are an error
+    status: int = module.run(parser.parse_args([*common, *options]))  # with both: -v before and -q after are an error
     return status
 
 
 def command_parser(name: str) -> argparse.ArgumentParser:
-    """The parser of one command of :data:`COMMANDS`; loads that command's module."""
+    """Return the parser of one command of :data:`COMMANDS`; imports that command's module."""
     parser = _Parser(prog=f"{PROGRAM} {name}")
     importlib.import_module(COMMANDS[name].module).add_arguments(parser)
     _add_common_options(parser)

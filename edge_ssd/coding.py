@@ -1,9 +1,9 @@
-"""Box coding: how a box is written as four offsets from an anchor, and read back.
+"""Box coding: boxes as four offsets from an anchor.
 
     x, y:  (center − anchor center) / anchor size × 10
     w, h:  log(size / anchor size) × 5
 
-The factors are SSD's variances 0.1 and 0.2 turned over (Liu et al., 2016; d2l, "Labeling Classes and Offsets").
+The factors are the inverse of SSD's variances 0.1 and 0.2 (Liu et al., 2016; d2l, "Labeling Classes and Offsets").
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["BoxCoding", "offset_boxes", "offset_inverse"]
 
 @dataclass(frozen=True)
 class BoxCoding:
-    """The two factors of the coding; the defaults are SSD's."""
+    """Factors of the coding; the defaults are SSD's."""
 
     xy_scale: float = 10.0
     wh_scale: float = 5.0
@@ -32,7 +32,7 @@ class BoxCoding:
                 raise NetworkError(f"box coding: {name} must be a positive number, got {value!r}")
 
 
-# Keeps the logarithm of an empty box finite, as the book does (its value, so that targets agree).
+# Keeps the logarithm of an empty box finite; the book's value, so that targets agree.
 _EPSILON = np.float32(1e-6)
 
 

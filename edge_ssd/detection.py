@@ -1,6 +1,6 @@
-"""From the network's raw output to detections: the plain float reference.
+"""Decoding of the network's raw output: the float reference.
 
-The runtime's :mod:`edge_ssd.runtime.postprocess` does the same faster, head by head; this is what it is held to.
+:mod:`edge_ssd.runtime.postprocess` is the fast equivalent for quantized heads; tests compare the two.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ __all__ = ["multibox_detection", "softmax"]
 
 
 def softmax(logits: npt.ArrayLike) -> FloatArray:
-    """Softmax over the last axis, float32, safe for large logits."""
+    """Return the float32 softmax over the last axis, safe for large logits."""
     values = np.asarray(logits, np.float32)
     powers = np.exp(values - values.max(axis=-1, keepdims=True))
-    # Added up class by class: a plain sum's order, and so its last bit, depends on how the array lies in memory.
+    # Summed class by class: the order of sum(), and so its last bit, depends on the memory layout.
     probabilities: FloatArray = powers / np.add.accumulate(powers, axis=-1)[..., -1:]
     return probabilities
 
@@ -41,16 +41,16 @@ def multibox_detection(
         class_logits: [A, q+1] before softmax; column 0 is background.
         offsets: [A, 4], encoded boxes.
         anchors_xyxy: [A, 4].
-        score_threshold: a detection is kept when its probability is at least this.
+        score_threshold: minimum probability of a detection.
         iou_threshold: see :func:`edge_ssd.nms.nms`.
-        max_detections: the best so many are returned; None returns all.
+        max_detections: maximum number, the best are returned; None returns all.
         class_agnostic: suppress across classes, as the book's function of this name does.
         coding: the factors that the offsets were encoded with.
 
     Returns:
         float32 [K, 6], best first; a row is (class id, score, xmin, ymin, xmax, ymax). Class ids are 0-based
         without background, and boxes are in the units of the anchors, not clipped. Each anchor gives at most
-        one detection, of its most probable class. Unlike the book's, suppressed rows are left out rather
+        one detection, of its most probable class. Unlike the book's function, suppressed rows are dropped rather
         than marked with class −1.
     """
     logits = np.asarray(class_logits, np.float32)

@@ -1,16 +1,16 @@
-"""The errors that this project raises on purpose.
+"""Exceptions of this project.
 
-    EdgeSSDError                 base of all; a command prints it as one line and exits with status 2
-    ├── NetworkError             a network description that cannot be
-    ├── DataError                a dataset, label file or image that cannot be used
-    ├── ModelError               a Keras model that is not one of ours, or not usable
-    ├── BundleError              a .tflite that is not an Edge SSD bundle, damaged, or too new
+    EdgeSSDError                 base class; a command prints it as one line and exits with status 2
+    ├── NetworkError             an invalid network description
+    ├── DataError                an unusable dataset, label file or image
+    ├── ModelError               not a usable Keras TinySSD
+    ├── BundleError              not an Edge SSD bundle, damaged, or too new
     ├── BackendError             no working TFLite interpreter on this machine
-    ├── ImageError               something given as an image that is none
-    ├── SettingError             a threshold, class name or other setting out of its range
-    └── SourceError              a camera or video that cannot be opened or went away
+    ├── ImageError               not a valid image
+    ├── SettingError             an invalid threshold, class name or other setting
+    └── SourceError              a camera or video that cannot be opened or stopped
 
-Messages name the thing (file, value), say what was expected, and what to do next.
+Messages name the file or value, what was expected, and what to do next.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ __all__ = [
 
 
 class EdgeSSDError(Exception):
-    """Base of every error that this project raises on purpose."""
+    """Base class of this project's exceptions."""
 
 
 class NetworkError(EdgeSSDError, ValueError):
-    """A network description that contradicts itself."""
+    """Invalid network description."""
 
 
 class DataError(EdgeSSDError):
-    """A dataset, label file or image that cannot be used."""
+    """Unusable dataset, label file or image."""
 
 
 class ModelError(EdgeSSDError):
-    """A Keras model that is not one of ours, or not usable."""
+    """Not a usable Keras TinySSD."""
 
 
 class BundleError(EdgeSSDError):
-    """A ``.tflite`` file that is not an Edge SSD bundle, is damaged, or is too new."""
+    """Not an Edge SSD bundle, or one that is damaged or too new."""
 
 
 class BackendError(EdgeSSDError):
@@ -53,12 +53,12 @@ class BackendError(EdgeSSDError):
 
 
 class ImageError(EdgeSSDError, ValueError):
-    """Something given as an image that is none."""
+    """Not a valid image."""
 
 
 class SettingError(EdgeSSDError, ValueError):
-    """A threshold, class name or other setting out of its range."""
+    """Invalid threshold, class name or other setting."""
 
 
 class SourceError(EdgeSSDError):
-    """A camera or video that cannot be opened, or went away for good."""
+    """Camera or video that cannot be opened, or stopped for good."""

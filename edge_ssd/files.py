@@ -1,4 +1,4 @@
-"""Writing files so that nobody ever sees half of one."""
+"""Atomic file writing: a reader sees the old file or the new one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 __all__ = ["atomic_path", "check_writable", "naming"]
 
-# A full disk is reported without a name, since it is not the file's fault.
+# For a full disk the system names no file.
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -20,9 +20,11 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a path beside ``path`` to write to; on success it is renamed over ``path``, on any error removed.
 
-    The temporary name keeps the suffix, since some writers go by it, and is unique, so that two writers of one
-    path do not mix: the last to finish wins, whole. Parent folders are made. Raises OSError as the system does,
-    but naming ``path``.
+    The temporary name keeps the suffix, which some writers need, and is unique, so that concurrent writers of one
+    path do not mix: the last to finish wins. Parent folders are created.
+
+    Raises:
+        OSError: as the system raises it, but naming ``path``.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -30,7 +32,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     with naming(target, temporary):
         try:
             yield temporary
-            # On disk before it gets its name: a power cut leaves the old file or the new one, never an empty one.
+            # Synced before the rename: a power cut leaves the old file or the new one, never an empty one.
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
             temporary.replace(target)
@@ -40,7 +42,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def naming(target: Path, temporary: Path) -> Iterator[None]:
-    """Let an OSError about ``temporary``, or something in it, name ``target``: the user never heard of the other."""
+    """Make an OSError about ``temporary``, or a path in it, name ``target``, which is the path that the user knows."""
     try:
         yield
     except OSError as error:
@@ -51,9 +53,10 @@ def naming(target: Path, temporary: Path) -> Iterator[None]:
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
-    """See that a file can be written at ``path``, before a long work is done for it; leaves nothing behind.
+    """Check that a file can be written at ``path``, before long work; leaves nothing behind.
 
-    Raises OSError, naming the folder in the way or ``path``, as writing would.
+    Raises:
+        OSError: as writing would raise it, naming ``path`` or the file that is in the place of a folder.
     """
     target = Path(path)
     if target.is_dir():

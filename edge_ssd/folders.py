@@ -1,4 +1,4 @@
-"""Folders that appear whole or not at all."""
+"""Atomic creation of folders: they appear complete or not at all."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["atomic_directory", "is_nonempty"]
 
 
 def is_nonempty(folder: Path) -> bool:
-    """Whether there is anything at this path but an empty folder."""
+    """Return whether ``folder`` exists and is anything but an empty folder."""
     return (folder.exists() or folder.is_symlink()) and (not folder.is_dir() or any(folder.iterdir()))
 
 
@@ -24,11 +24,12 @@ def is_nonempty(folder: Path) -> bool:
 def atomic_directory(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary folder beside ``path``; on success it is renamed to ``path``, on any error removed.
 
-    Raises DataError where ``path`` is anything but absent or an empty folder: nothing is ever overwritten.
+    Raises:
+        DataError: ``path`` exists and is not an empty folder; nothing is overwritten.
     """
     target = Path(path)
     if is_nonempty(target):
-        raise DataError(f"{target}: holds something else already: remove it, or choose another folder with --to")
+        raise DataError(f"{target}: is not an empty folder: remove it, or choose another with --to")
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.parent / f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}"
     with naming(target, temporary):

@@ -1,9 +1,9 @@
 """Greedy non-maximum suppression: exact, vectorised, bounded.
 
-Boxes are taken best first, a chunk at a time. A chunk first loses what the boxes kept so far suppress; what is left
-is settled in blocks of 64, since the overlaps of 64 boxes are a matrix that NumPy fills in a dozen calls and each of
-its rows fits one 64-bit integer. So work stops as soon as enough are kept, and memory does not grow with the number
-of boxes.
+Boxes are processed by descending score, a chunk at a time. The boxes kept so far suppress their part of a chunk; the
+remaining ones go through NMS in blocks of 64: NumPy fills the IoU matrix of 64 boxes in a dozen calls, and each of its
+rows is one 64-bit integer. So the search ends as soon as enough boxes are kept, and memory does not grow with their
+number.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from edge_ssd.boxes import TINY, FloatArray
 __all__ = ["argsort_descending", "nms", "nms_sorted"]
 
 _BLOCK = 64  # bits of an integer
-_LONG, _FEW = 128, 16  # against more than so many boxes, so many kept ones go at a time
-_MAX_CHUNK = 2048  # with so few rows against it, what NumPy works on stays in a processor's second-level cache
-_SPARE = 8  # some more, so that no small chunk has to follow
+_LONG_CHUNK, _FEW_KEPT = 128, 16  # a chunk longer than this is compared with this many kept boxes at a time
+_MAX_CHUNK = 2048  # _FEW_KEPT rows of it stay in a processor's second-level cache
+_SPARE = 8  # more boxes than estimated, to avoid a small chunk at the end
 
 
 def nms(
@@ -30,15 +30,15 @@ def nms(
     class_ids: npt.ArrayLike | None = None,
     max_detections: int | None = None,
 ) -> npt.NDArray[np.intp]:
-    """Keep the best box of every overlapping group.
+    """Return the boxes that greedy non-maximum suppression keeps.
 
     Args:
         boxes_xyxy: [N, 4], any units.
         scores: [N].
-        iou_threshold: a box goes when its IoU with a better kept box is *strictly greater* than this.
+        iou_threshold: a box is suppressed when its IoU with a better kept box is *strictly greater*.
         class_ids: [N]; boxes of different classes never suppress each other. None treats all as one class
             (class-agnostic, as the book does).
-        max_detections: stop after this many; None keeps all.
+        max_detections: maximum number of kept boxes; None for no limit.
 
     Returns:
         intp [K], indices into the input, best score first. Equal scores keep the lower index first.
@@ -52,117 +52,131 @@ def nms(
 
 
 def argsort_descending(scores: FloatArray) -> npt.NDArray[np.intp]:
-    """Indices that put scores [N] in descending order; equal ones stay in theirs, NaN comes last."""
+    """Return the indices that sort scores [N] in descending order; equal scores keep their order, NaN comes last."""
     return (-scores).argsort(kind="stable")
 
 
 def nms_sorted(
-    folded: FloatArray,
+    planes: FloatArray,
     iou_threshold: float,
     class_ids: npt.NDArray[np.integer] | None = None,
     max_detections: int | None = None,
 ) -> npt.NDArray[np.intp]:
-    """:func:`nms` of boxes that are in order, best first, none inside out, and folded: rows −xmin, −ymin, xmax, ymax.
+    """Return the boxes that :func:`nms` keeps, for boxes sorted by descending score.
 
-    Folded, float32 [4, N], the corners of an intersection are one minimum, and its width and height one sum.
+    Args:
+        planes: float32 [4, N], rows −xmin, −ymin, xmax, ymax, with xmin ≤ xmax and ymin ≤ ymax. In this layout the
+            corners of an intersection are one minimum, and its width and height one sum.
+        iou_threshold, class_ids, max_detections: as for :func:`nms`.
+
+    Returns:
+        intp [K], ascending indices into the columns of ``planes``.
     """
-    number = folded.shape[1]
-    most = number if max_detections is None else min(max_detections, number)
+    number = planes.shape[1]
+    max_kept = number if max_detections is None else min(max_detections, number)
     threshold = np.float32(iou_threshold)
-    width, height = folded[:2] + folded[2:]
+    width, height = planes[:2] + planes[2:]
     areas = np.multiply(width, height, out=width)
-    boxes = _Boxes(folded, areas, class_ids, bool(np.minimum.reduce(areas, initial=1) < TINY))
+    boxes = _Boxes(planes, areas, class_ids, bool(np.minimum.reduce(areas, initial=1) < TINY))
     stop = min(number, _BLOCK)
-    kept = np.array(_nms_block(boxes.run(0, stop), threshold), np.intp)
-    while stop < number and len(kept) < most:
-        # As many more as should leave what is still missing, at most a block. Of later boxes a smaller share is kept
-        # than of those before: a quarter more.
-        wanted = min(_BLOCK, most - len(kept)) * stop * 5 // (len(kept) * 4)
+    kept = np.array(_nms_block(boxes.slice(0, stop), threshold), np.intp)
+    while stop < number and len(kept) < max_kept:
+        # Estimate how many boxes give the missing ones, at most a block, from the fraction kept so far; plus a
+        # quarter, since NMS keeps fewer of the later boxes.
+        wanted = min(_BLOCK, max_kept - len(kept)) * stop * 5 // (len(kept) * 4)
         start, stop = stop, min(number, stop + min(_MAX_CHUNK, wanted + _SPARE))
-        waiting, i = np.arange(start, stop), 0
-        while i < len(kept) and len(waiting):
-            # The best boxes suppress most: a few of them make a long chunk short before the others come to it.
-            step = _FEW if len(waiting) > _LONG else _BLOCK
-            others = boxes.part(waiting) if i else boxes.run(start, stop)
-            waiting = waiting.take(_unsuppressed(boxes.part(kept[i : i + step]), others, threshold))
+        remaining, i = np.arange(start, stop), 0
+        while i < len(kept) and len(remaining):
+            # The best boxes suppress the most: a few of them shorten a long chunk for the others.
+            step = _FEW_KEPT if len(remaining) > _LONG_CHUNK else _BLOCK
+            others = boxes.take(remaining) if i else boxes.slice(start, stop)
+            remaining = remaining.take(_unsuppressed(boxes.take(kept[i : i + step]), others, threshold))
             i += step
-        while len(waiting) and len(kept) < most:
-            block, waiting = waiting[:_BLOCK], waiting[_BLOCK:]
-            some = boxes.part(block)
-            best = _nms_block(some, threshold)
+        while len(remaining) and len(kept) < max_kept:
+            block, remaining = remaining[:_BLOCK], remaining[_BLOCK:]
+            block_boxes = boxes.take(block)
+            best = _nms_block(block_boxes, threshold)
             kept = np.concatenate([kept, block.take(best)])
-            if len(waiting):
-                waiting = waiting.take(_unsuppressed(some.part(best), boxes.part(waiting), threshold))
-    return kept[:most]
+            if len(remaining):
+                remaining = remaining.take(_unsuppressed(block_boxes.take(best), boxes.take(remaining), threshold))
+    return kept[:max_kept]
 
 
 class _Boxes(NamedTuple):
-    """Some boxes: ``folded`` [4, N], ``areas`` [N], ``class_ids`` [N] or None; ``empty``: one may have no area."""
+    """Boxes as planes.
 
-    folded: FloatArray
+    Attributes:
+        planes: float32 [4, N], see :func:`nms_sorted`.
+        areas: float32 [N].
+        class_ids: [N], or None.
+        may_be_empty: whether a box may have area 0.
+    """
+
+    planes: FloatArray
     areas: FloatArray
     class_ids: npt.NDArray[np.integer] | None
-    empty: bool
+    may_be_empty: bool
 
-    def part(self, index: npt.NDArray[np.intp] | list[int]) -> _Boxes:
+    def take(self, index: npt.NDArray[np.intp] | list[int]) -> _Boxes:
+        """Return a copy of the boxes at ``index``."""
         class_ids = None if self.class_ids is None else self.class_ids.take(index)
-        # take, since indexing [:, index] leaves the numbers of a row far apart
-        return _Boxes(self.folded.take(index, axis=1), self.areas.take(index), class_ids, self.empty)
+        # take() returns contiguous rows, indexing [:, index] does not.
+        return _Boxes(self.planes.take(index, axis=1), self.areas.take(index), class_ids, self.may_be_empty)
 
-    def run(self, start: int, stop: int) -> _Boxes:
-        """Those from ``start`` to before ``stop``, without copying them."""
+    def slice(self, start: int, stop: int) -> _Boxes:
+        """Return a view of the boxes from ``start`` to before ``stop``."""
         class_ids = None if self.class_ids is None else self.class_ids[start:stop]
-        return _Boxes(self.folded[:, start:stop], self.areas[start:stop], class_ids, self.empty)
+        return _Boxes(self.planes[:, start:stop], self.areas[start:stop], class_ids, self.may_be_empty)
 
 
 def _negated_minmax_planes(boxes_xyxy: FloatArray) -> FloatArray:
-    """Boxes [N, 4] folded, [4, N]; one that is inside out becomes an empty one, which is what it counts as."""
-    folded = boxes_xyxy.T.copy()
-    np.maximum(folded[:2], folded[2:], out=folded[2:])
-    np.negative(folded[:2], out=folded[:2])
-    return folded
+    """Return boxes [N, 4] as the planes [4, N] of :func:`nms_sorted`; inverted boxes become empty ones."""
+    planes = boxes_xyxy.T.copy()
+    np.maximum(planes[:2], planes[2:], out=planes[2:])
+    np.negative(planes[:2], out=planes[:2])
+    return planes
 
 
-def _overlap(
-    some: _Boxes, others: _Boxes, iou_threshold: np.float32, out: npt.NDArray[np.bool_] | None = None
+def _exceeds_threshold(
+    boxes: _Boxes, others: _Boxes, iou_threshold: np.float32, out: npt.NDArray[np.bool_] | None = None
 ) -> npt.NDArray[np.bool_]:
-    """Return which pairs have an IoU above the threshold, bool [some, others].
+    """Return which pairs have an IoU above the threshold, bool [boxes, others].
 
     :func:`edge_ssd.boxes.box_iou` fused with the comparison, in place on the planes of ``_negated_minmax_planes``: the
-    same operations in the same order, so equal to the last bit, without intermediate arrays [some, others, 2].
+    same operations in the same order, so equal to the last bit, without intermediate arrays [boxes, others, 2].
     """
-    corners = np.minimum(some.folded[:, :, None], others.folded[:, None, :])  # [4, some, others]
+    corners = np.minimum(boxes.planes[:, :, None], others.planes[:, None, :])  # [4, boxes, others]
     width, height = np.add(corners[:2], corners[2:], out=corners[:2])
-    # An array of zeros: NumPy's maximum with a single number is several times slower. With no width below 0, a
-    # negative height gives no positive product: that it stays is no harm.
+    # An array of zeros: NumPy's maximum with a scalar is several times slower. Only the width is clamped: the product
+    # of a width ≥ 0 and a negative height is not positive, so it is no intersection either.
     np.maximum(width, np.zeros(width.shape, np.float32), out=width)
     intersection = np.multiply(width, height, out=width)
-    union = np.add(some.areas[:, None], others.areas, out=corners[2])
+    union = np.add(boxes.areas[:, None], others.areas, out=corners[2])
     union -= intersection
-    if some.empty:  # 0 / tiny is the 0 that two empty boxes are to have
+    if boxes.may_be_empty:  # 0 / tiny: two empty boxes have IoU 0
         np.maximum(union, TINY, out=union)
     hits: npt.NDArray[np.bool_] = np.greater(np.divide(intersection, union, out=union), iou_threshold, out=out)
-    if some.class_ids is not None and others.class_ids is not None:
-        hits &= some.class_ids[:, None] == others.class_ids
+    if boxes.class_ids is not None and others.class_ids is not None:
+        hits &= boxes.class_ids[:, None] == others.class_ids
     return hits
 
 
 def _unsuppressed(kept: _Boxes, others: _Boxes, iou_threshold: np.float32) -> npt.NDArray[np.intp]:
-    """Positions among the ``others`` of those that none of ``kept`` suppresses."""
-    gone = np.logical_or.reduce(_overlap(kept, others, iou_threshold), axis=0)
-    left: npt.NDArray[np.intp] = np.logical_not(gone, out=gone).nonzero()[0]
-    return left
+    """Return the indices of the ``others`` that no box of ``kept`` suppresses."""
+    suppressed = np.logical_or.reduce(_exceeds_threshold(kept, others, iou_threshold), axis=0)
+    remaining: npt.NDArray[np.intp] = np.logical_not(suppressed, out=suppressed).nonzero()[0]
+    return remaining
 
 
 def _nms_block(block: _Boxes, iou_threshold: np.float32) -> list[int]:
-    """Greedy suppression among up to 64 boxes: positions of the kept ones."""
+    """Return the indices of the boxes that greedy suppression keeps among up to 64."""
     number = len(block.areas)
     hits = np.zeros((number, _BLOCK), np.bool_)
-    _overlap(block, block, iou_threshold, hits[:, :number])
-    rows = np.packbits(hits, bitorder="little").view("<u8").tolist()  # one integer a row
-    kept, gone = [], 0
-    for best, row in enumerate(rows):
-        if not gone >> best & 1:
-            kept.append(best)
-            gone |= row
+    _exceeds_threshold(block, block, iou_threshold, hits[:, :number])
+    rows = np.packbits(hits, bitorder="little").view("<u8").tolist()  # one integer per row
+    kept, suppressed = [], 0
+    for index, row in enumerate(rows):
+        if not suppressed >> index & 1:
+            kept.append(index)
+            suppressed |= row
     return kept

@@ -1,7 +1,7 @@
-"""What each anchor should predict: the readable NumPy reference.
+"""Training targets of the anchors: the NumPy reference.
 
-Training uses :mod:`edge_ssd.training.loss.targets`, the same rules inside the TensorFlow graph; a test holds the
-two together. Source: d2l, "Anchor Boxes", ``assign_anchor_to_bbox`` and ``multibox_target``.
+Training uses :mod:`edge_ssd.training.loss.targets`, the same rules in the TensorFlow graph; a test compares the
+two. Source: d2l, "Anchor Boxes", ``assign_anchor_to_bbox`` and ``multibox_target``.
 """
 
 from __future__ import annotations
@@ -31,17 +31,20 @@ class MultiboxTarget(NamedTuple):
 def assign_anchors(
     anchors_xyxy: npt.ArrayLike, boxes_xyxy: npt.ArrayLike, iou_threshold: float = 0.5
 ) -> npt.NDArray[np.intp]:
-    """Give anchors [A, 4] the objects [M, 4] that they answer for; intp [A], −1 for background.
+    """Assign objects [M, 4] to anchors [A, 4].
 
-    Every anchor takes the object it overlaps most, if IoU ≥ ``iou_threshold``. Then every object takes its best
-    anchor whatever the overlap, best pair first, no anchor twice. Equal IoU goes to the lower index.
+    Every anchor gets the object of highest IoU, if that is at least ``iou_threshold``. Then every object gets its best
+    anchor regardless of the IoU, best pair first, no anchor twice. Ties go to the lower index.
+
+    Returns:
+        intp [A], index of the object, −1 for background.
     """
     iou = box_iou(anchors_xyxy, boxes_xyxy)  # [A, M]
     assigned = np.full(iou.shape[0], -1, np.intp)
     if iou.shape[1] == 0:
         return assigned
-    close = iou.max(axis=1) >= iou_threshold
-    assigned[close] = iou.argmax(axis=1)[close]
+    positive = iou.max(axis=1) >= iou_threshold
+    assigned[positive] = iou.argmax(axis=1)[positive]
     for _ in range(iou.shape[1]):
         anchor, box = np.unravel_index(iou.argmax(), iou.shape)
         assigned[anchor] = box
@@ -56,7 +59,7 @@ def multibox_target(
     iou_threshold: float = 0.5,
     coding: BoxCoding = BoxCoding(),
 ) -> MultiboxTarget:
-    """Targets for anchors [A, 4] and labels [B, M, 5].
+    """Return the targets of anchors [A, 4] for labels [B, M, 5].
 
     A label row is (class id, xmin, ymin, xmax, ymax) in the anchors' units; a row of −1 is padding.
     """

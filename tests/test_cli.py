@@ -115,7 +115,7 @@ def test_options_are_not_abbreviated(command: AddCommand, capsys: pytest.Capture
             "boxes.csv: no such file; name another",
         ),
         ("open('not-here.png')", "not-here.png: No such file or directory; check the path"),
-        ("import errno\nraise OSError(errno.ENOSPC, 'No space left')", "No space left; make room on the disk"),
+        ("import errno\nraise OSError(errno.ENOSPC, 'No space left')", "No space left; free disk space"),
         ("raise OSError(0, 'Odd', 'file')", "file: Odd"),
         ("raise OSError('the disk is full')", "the disk is full"),
         ("raise OSError", "OSError"),

@@ -146,7 +146,7 @@ def test_what_is_there_is_not_fetched_again(server: Server, tmp_path: Path) -> N
 def test_a_folder_of_something_else_is_left_alone(server: Server, tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "thesis.txt").write_text("mine", encoding="utf-8")
-    with pytest.raises(DataError, match="holds something else"):
+    with pytest.raises(DataError, match="is not an empty folder"):
         fetch_bananas(tmp_path / "b", server.url, server.sha1)
     assert server.requests == []
     assert [path.name for path in (tmp_path / "b").iterdir()] == ["thesis.txt"]

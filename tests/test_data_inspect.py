@@ -136,7 +136,7 @@ def test_make_draws_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert main(arguments) == 0
     assert "already there" in capsys.readouterr().out
     assert main([*arguments[:-1], "80"]) == 2
-    assert "holds something else" in capsys.readouterr().err
+    assert "is not an empty folder" in capsys.readouterr().err
 
 
 def test_fetch_says_what_it_did(

@@ -63,7 +63,7 @@ def test_what_is_there_is_not_drawn_again_and_nothing_else_is_overwritten(tmp_pa
     make_synthetic(tmp_path / "set", 2, 1, size=64)
     before = digests(tmp_path / "set")
     assert not make_synthetic(tmp_path / "set", 2, 1, size=64).drawn
-    with pytest.raises(DataError, match="holds something else already"):
+    with pytest.raises(DataError, match="is not an empty folder"):
         make_synthetic(tmp_path / "set", 3, 1, size=64)
     assert digests(tmp_path / "set") == before
 

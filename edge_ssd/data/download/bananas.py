@@ -58,7 +58,7 @@ def fetch_bananas(
     if _is_complete(root):
         return DownloadResult(root, downloaded=False)
     if is_nonempty(root):
-        raise DataError(f"{root}: holds something else already: remove it, or choose another folder with --to")
+        raise DataError(f"{root}: is not an empty folder: remove it, or choose another folder with --to")
     root.parent.mkdir(parents=True, exist_ok=True)
     part = root.with_name(root.name + ".zip.part")
     download(url, part, progress, timeout)
