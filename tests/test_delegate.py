@@ -117,7 +117,7 @@ def test_what_is_no_delegate(tmp_path: Path) -> None:
     assert f"delegate {text}: cannot be loaded ({text}: invalid ELF header)" in refusal(delegate=text)
     # A name without a folder that is no file is for the system's loader.
     assert "(libabsent.so.7: cannot open shared object file" in refusal(delegate="libabsent.so.7")
-    assert "libm.so.6: is a library but no TFLite delegate; it lacks tflite_plugin_c" in refusal(delegate="libm.so.6")
+    assert "libm.so.6: is not a TFLite delegate; it lacks tflite_plugin_c" in refusal(delegate="libm.so.6")
     assert "cannot be loaded (embedded null" in refusal(delegate="a\0b")
 
 

@@ -1,10 +1,9 @@
-"""The archive at the end of a bundle: a ZIP, read with every size bounded first.
+"""Reader of the ZIP archive at the end of a bundle, with every size bounded before it is used.
 
-Only what this project writes is read: one disk, no comment at the end, no encryption, no ZIP64, entries stored or
-deflated. That is little enough to do here, with each number checked before it is used; :mod:`zipfile` would take
-longer to import than the whole bundle to read. Arrays are read by a parser of the one ``.npy`` header that NumPy
-writes for plain arrays: nothing is evaluated, and nothing is allocated before the header agrees with the number of
-bytes.
+Only the subset that this project writes is read: one disk, no archive comment, no encryption, no ZIP64, entries stored
+or deflated. :mod:`zipfile` would take longer to import than the whole bundle takes to read. Arrays are read by a parser
+of the one ``.npy`` header that NumPy writes for plain arrays: nothing is evaluated, and nothing is allocated before the
+header matches the number of bytes.
 Sources: PKWARE APPNOTE 6.3.9, sections 4.3.7, 4.3.12 and 4.3.16; NumPy's ``numpy.lib.format``, version 1.0.
 """
 
@@ -40,14 +39,14 @@ _NPY = re.compile(
 
 
 class Archive(NamedTuple):
-    """Where the archive starts in the file, and the entries that were asked for."""
+    """Start of the archive in the file, and the entries that were requested."""
 
     start: int
     entries: dict[str, bytes]
 
 
 class _Record(NamedTuple):
-    """One line of the directory: its entry's name, how and how large it is packed, and where."""
+    """Record of the central directory: name, compression, sizes and offset of an entry."""
 
     name: str
     flags: int
@@ -59,11 +58,15 @@ class _Record(NamedTuple):
 
 
 def read_archive(data: bytes, limits: Mapping[str, int], *, deflated: bool = False) -> Archive:
-    """Read the entries named in ``limits`` (name → most bytes) from the archive that ends ``data``.
+    """Read entries of the archive at the end of ``data``.
 
-    Entries that are absent are absent from the result; entries of other names are not read. All must be stored, or
-    with ``deflated`` may be; what one unpacks to is never more than it says, and that never more than its limit.
-    Raises :class:`BundleError` when there is no whole archive, or it is not as this project writes it.
+    Args:
+        data: the file.
+        limits: name → maximum unpacked bytes of the entries to read. Missing entries are missing in the result.
+        deflated: accept deflated entries too; otherwise all must be stored.
+
+    Raises:
+        BundleError: the archive is missing, damaged, exceeds a limit, or is not as this project writes it.
     """
     records = list(_directory(data))
     if not records or len({record.name for record in records}) != len(records):
@@ -81,7 +84,7 @@ def read_archive(data: bytes, limits: Mapping[str, int], *, deflated: bool = Fal
 
 
 def _directory(data: bytes) -> Iterator[_Record]:
-    """The records of the directory, which lies between the last entry and the end record."""
+    """Yield the records of the central directory, which lies between the last entry and the end record."""
     if len(data) < _END.size or data[-_END.size :][:4] != b"PK\x05\x06":
         raise BundleError("it does not end with an archive")
     _, disk, first_disk, here, entries, size, at, comment = _END.unpack(data[-_END.size :])
@@ -97,7 +100,7 @@ def _directory(data: bytes) -> Iterator[_Record]:
         signature, _, _, flags, method, _, crc, packed, unpacked, name, extra, comment, _, _, _, offset = fields
         start, at = at + _RECORD.size, at + _RECORD.size + name + extra + comment
         if signature != b"PK\x01\x02" or at > end:
-            raise BundleError("its archive is damaged (a record of the directory is none)")
+            raise BundleError("its archive is damaged (a record of the directory has a wrong signature)")
         text = data[start : start + name].decode("utf-8", "replace")
         yield _Record(text, flags, method, crc, packed, unpacked, offset)
     if at != end:
@@ -105,7 +108,7 @@ def _directory(data: bytes) -> Iterator[_Record]:
 
 
 def _content(data: bytes, record: _Record) -> bytes:
-    """The bytes of one entry, whose size has been bounded."""
+    """Return the bytes of one entry, whose size has been checked."""
     import zlib
 
     damaged = f"its archive is damaged (entry {record.name!r}"
@@ -121,7 +124,7 @@ def _content(data: bytes, record: _Record) -> bytes:
     if record.method == _DEFLATED:
         unpack = zlib.decompressobj(-zlib.MAX_WBITS)
         try:
-            # One byte more than there should be shows that there is more, and no more is unpacked.
+            # Unpacks at most one byte more than stated, enough to detect excess.
             content = unpack.decompress(content, record.size + 1)
         except zlib.error as error:
             raise BundleError(f"{damaged}: {error})") from None
@@ -131,22 +134,29 @@ def _content(data: bytes, record: _Record) -> bytes:
 
 
 def read_array(data: bytes, name: str, dtype: str, shape: tuple[int | None, ...]) -> npt.NDArray[Any]:
-    """Read a ``.npy`` file of the given type (``"<f4"``) and shape (None: any length); the array is read-only.
+    """Read a ``.npy`` file as a read-only array.
 
-    Raises :class:`BundleError` naming ``name`` when it is anything else.
+    Args:
+        data: the file.
+        name: what it is, for messages.
+        dtype: expected type, such as ``"<f4"``.
+        shape: expected shape; None is any length.
+
+    Raises:
+        BundleError: anything else.
     """
     match = _NPY.match(data[:256])
     if match is None or match.end() != 10 + int.from_bytes(match[1], "little"):
         raise BundleError(f"{name} is not a plain .npy array")
-    found_dtype = match[2].decode()
-    found_shape = tuple(int(size) for size in match[3].replace(b" ", b"").split(b",") if size)
-    fits = len(found_shape) == len(shape) and all(
-        wanted in (None, found) for wanted, found in zip(shape, found_shape, strict=True)
+    actual_dtype = match[2].decode()
+    actual_shape = tuple(int(size) for size in match[3].replace(b" ", b"").split(b",") if size)
+    matches = len(actual_shape) == len(shape) and all(
+        expected in (None, actual) for expected, actual in zip(shape, actual_shape, strict=True)
     )
-    if found_dtype != dtype or not fits:
+    if actual_dtype != dtype or not matches:
         expected = f"{dtype} of shape {list(shape)}".replace("None", "any")
-        raise BundleError(f"{name} is {found_dtype} of shape {list(found_shape)}, expected {expected}")
-    size = math.prod(found_shape) * np.dtype(dtype).itemsize
+        raise BundleError(f"{name} is {actual_dtype} of shape {list(actual_shape)}, expected {expected}")
+    size = math.prod(actual_shape) * np.dtype(dtype).itemsize
     if len(data) - match.end() != size:
         raise BundleError(f"{name} needs {size} bytes of numbers, has {len(data) - match.end()}")
-    return np.frombuffer(data, dtype, offset=match.end()).reshape(found_shape)
+    return np.frombuffer(data, dtype, offset=match.end()).reshape(actual_shape)

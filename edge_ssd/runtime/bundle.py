@@ -1,15 +1,15 @@
-"""A bundle: one ``.tflite`` file with everything that a detector needs.
+"""Bundle: one ``.tflite`` file with everything that a detector needs.
 
-It is a TFLite flatbuffer, valid for any TFLite runtime, with a ZIP archive appended (which is where TFLite's own
-metadata convention keeps associated files). The archive's entries are stored, not compressed:
+It is a TFLite flatbuffer, valid for any TFLite runtime, with a ZIP archive appended, as in TFLite's own metadata
+convention for associated files. The archive's entries are stored, not compressed:
 
     edge_ssd.json   the network's description, the heads' output names, thresholds, labels, digests, measured accuracy
     anchors.npy     the anchor table, float32 [A, 4]
-    labels.txt      one label a line
-    selftest.npz    an image and what the converter's machine found in it, see :mod:`edge_ssd.runtime.selftest`
+    labels.txt      one label per line
+    selftest.npz    an image and the detections in it on the converter's machine, see :mod:`edge_ssd.runtime.selftest`
 
-The reader trusts nothing: sizes are bounded before anything is read, every field is checked, and the flatbuffer's
-SHA-256 is compared before any interpreter sees a byte of it.
+The reader trusts nothing: sizes are bounded before reading, every field is checked, and the flatbuffer's SHA-256 is
+verified before an interpreter gets it.
 """
 
 from __future__ import annotations
@@ -59,10 +59,10 @@ _ANCHOR_TOLERANCE = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """A checked bundle. Attributes are those of :class:`~edge_ssd.runtime.metadata.Metadata`, and:
+    """Validated bundle. Attributes are those of :class:`~edge_ssd.runtime.metadata.Metadata`, and:
 
     Attributes:
-        flatbuffer: the TFLite model, whose digest has been compared.
+        flatbuffer: the TFLite model, whose digest has been verified.
         anchors: float32 [A, 4], xyxy in 0–1 of the input; equal to ``network.anchors()``.
     """
 
@@ -74,8 +74,8 @@ class Bundle:
 
     @property
     def path(self) -> Path:
-        """The file it was read from."""
-        from pathlib import Path  # here, since its import would take a tenth of the time to the first detection
+        """File that it was read from."""
+        from pathlib import Path  # here: its import takes a tenth of the time to the first detection
 
         return Path(self._path)
 
@@ -93,7 +93,7 @@ class Bundle:
 
     @property
     def heads(self) -> tuple[HeadSpec, ...]:
-        """All outputs, classes and boxes of level 0 first."""
+        """All outputs, ordered by level, classes before boxes."""
         pairs = zip(self.details.class_heads, self.details.box_heads, strict=True)
         return tuple(head for pair in pairs for head in pair)
 
@@ -103,12 +103,16 @@ class Bundle:
 
     @property
     def metadata(self) -> Mapping[str, Any]:
-        """The whole of ``edge_ssd.json``."""
+        """Content of ``edge_ssd.json``."""
         return self.details.raw
 
     @property
     def selftest(self) -> SelfTest:
-        """The embedded image and its detections, read at each call; :class:`BundleError` if damaged."""
+        """The embedded image and its detections, read at each access.
+
+        Raises:
+            BundleError: the entry is damaged.
+        """
         try:
             return read_selftest(self._selftest, self.network)
         except BundleError as error:
@@ -116,7 +120,11 @@ class Bundle:
 
 
 def read_bundle(path: str | os.PathLike[str]) -> Bundle:
-    """Read and check a bundle; raises :class:`BundleError` naming the file and what is wrong with it."""
+    """Read and validate a bundle.
+
+    Raises:
+        BundleError: it is missing, damaged or not a bundle; the message names the file and the problem.
+    """
     name = os.fsdecode(path)
     try:
         return _parse(name, _read_file(name))
@@ -133,7 +141,7 @@ def _read_file(path: str) -> bytes:
     except (OSError, ValueError) as error:  # ValueError: a NUL byte in the name
         raise BundleError(f"cannot be read ({error})") from None
     if len(data) > _MAX_FILE:
-        raise BundleError(f"is larger than {_MAX_FILE // 2**20} MB, which no bundle is")
+        raise BundleError(f"is larger than {_MAX_FILE // 2**20} MB, the limit of a bundle")
     if data[4:8] != FLATBUFFER_IDENTIFIER:
         raise BundleError("is not a .tflite file; expected a bundle made with: edge-ssd convert")
     return data
@@ -153,16 +161,16 @@ def _parse(path: str, data: bytes) -> Bundle:
         if name not in archive.entries:
             raise BundleError(f"is damaged: it lacks its entry {name}; convert it again")
     details = parse_metadata(archive.entries[ENTRY_METADATA])
-    import hashlib  # here, since it takes a noticeable share of a program's start
+    import hashlib  # here, since it is slow to import
 
     flatbuffer = data[: archive.start]
     for name, content in (("flatbuffer", flatbuffer), ("anchors", archive.entries[ENTRY_ANCHORS])):
         if hashlib.sha256(content).hexdigest() != details.sha256[name]:
-            raise BundleError(f"is damaged: the SHA-256 of its {name} is not the stated one; copy or convert it again")
+            raise BundleError(f"is damaged: the SHA-256 of its {name} does not match; copy or convert it again")
     anchors = read_array(archive.entries[ENTRY_ANCHORS], ENTRY_ANCHORS, "<f4", (details.network.num_anchors, 4))
     with np.errstate(invalid="ignore", over="ignore"):
         difference = np.abs(anchors - details.network.anchors())
-    if not (difference <= _ANCHOR_TOLERANCE).all():  # so written that NaN is refused
+    if not (difference <= _ANCHOR_TOLERANCE).all():  # in this form NaN is rejected
         raise BundleError(f"{ENTRY_ANCHORS} is not the anchor table of the network that {ENTRY_METADATA} describes")
     labels = archive.entries[ENTRY_LABELS].decode("utf-8", "replace").removesuffix("\n").split("\n")
     if labels != list(details.network.labels):

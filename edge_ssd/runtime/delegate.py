@@ -1,7 +1,7 @@
-"""An external delegate: a shared library that runs a model, or parts of it, on an accelerator.
+"""External delegate: a shared library that runs a model, or parts of it, on an accelerator.
 
-It offers two functions in C, ``tflite_plugin_create_delegate`` and ``tflite_plugin_destroy_delegate``, which both
-interpreters find by name. It is machine code, run with all rights of the program: load only what you trust.
+It exports the C functions ``tflite_plugin_create_delegate`` and ``tflite_plugin_destroy_delegate``, which both
+interpreters look up by name. It is machine code with all rights of the program: load only libraries that you trust.
 Source: tensorflow/lite/delegates/external/external_delegate_interface.h.
 """
 
@@ -21,7 +21,7 @@ _FUNCTIONS = ("tflite_plugin_create_delegate", "tflite_plugin_destroy_delegate")
 
 @dataclass(frozen=True)
 class Delegate:
-    """A library that can be loaded here and is a delegate, and options as its documentation has them."""
+    """Loadable delegate library, and the options to pass to it."""
 
     library: str
     options: dict[str, str]
@@ -30,10 +30,15 @@ class Delegate:
 def find_delegate(
     library: str | os.PathLike[str] | None, options: Mapping[str, str | int | float] | None
 ) -> Delegate | None:
-    """The delegate that is asked for, if one is.
+    """Return the requested delegate, None where ``library`` is None.
 
-    ``library`` is a path, or a name that the system's loader knows. Raises :class:`BackendError` when there is no such
-    library here or it is no delegate, :class:`SettingError` for arguments that cannot be.
+    Args:
+        library: path of the library, or a name that the system's loader finds.
+        options: for the delegate; values are passed as text.
+
+    Raises:
+        BackendError: the library is missing, cannot be loaded, or is not a delegate.
+        SettingError: invalid arguments.
     """
     if library is None:
         if options:
@@ -57,12 +62,11 @@ def find_delegate(
 
 
 def _check(path: str) -> None:
-    # Here and not by the interpreters: of a library that does not load, their own class leaves half an object, whose
-    # destruction prints a traceback.
+    # Before the interpreters try: their own class raises in __init__, and its __del__ then prints a traceback.
     try:
         library = ctypes.PyDLL(path)
     except (OSError, ValueError) as error:  # ValueError: a NUL byte in the name
         raise BackendError(f"delegate {path}: cannot be loaded ({error}); check the path and its processor") from None
     missing = [name for name in _FUNCTIONS if not hasattr(library, name)]
     if missing:
-        raise BackendError(f"delegate {path}: is a library but no TFLite delegate; it lacks {missing[0]}")
+        raise BackendError(f"delegate {path}: is not a TFLite delegate; it lacks {missing[0]}")

@@ -1,4 +1,4 @@
-"""The detector: a bundle, an interpreter, and the way from an image to boxes in its pixels."""
+"""Detector: a bundle, an interpreter, preprocessing and postprocessing."""
 
 from __future__ import annotations
 
@@ -19,36 +19,36 @@ from edge_ssd.runtime.detections import Detections
 from edge_ssd.runtime.interpreter import Backend, Interpreter, open_interpreter
 from edge_ssd.runtime.postprocess import Postprocess
 from edge_ssd.runtime.preprocess import ImageArray, ImageLike, Resize, as_rgb, pillow_resize, preprocess
-from edge_ssd.runtime.settings import ClassesLike, CountLike, FlagLike, Settings, ShareLike, ThresholdLike
+from edge_ssd.runtime.settings import ClassesLike, CountLike, FlagLike, FractionLike, Settings, ThresholdLike
 
 __all__ = ["Detector", "SelfTestResult"]
 
-# What the same model may differ by between interpreters and machines: int8 outputs by a few steps.
+# Tolerance between interpreters and machines, whose int8 outputs differ by a few steps.
 _SELFTEST_IOU = 0.9
 _SELFTEST_SCORE = 0.05
 
 
 class SelfTestResult(NamedTuple):
-    """How a machine's detections of the embedded image compare with those on the converter's machine."""
+    """Comparison of this machine's detections in the embedded image with the converter's."""
 
     passed: bool
     expected: int
     found: int
     problem: str
-    """What differs, one line; empty when passed."""
+    """The differences in one line; empty when passed."""
 
 
 class Detector:
-    """Finds objects in images.
+    """Object detector.
 
-    May be called from several threads; their calls wait for each other, since an interpreter runs one image at a
-    time. For images in parallel make a detector for each thread; after a fork, in the new process.
+    Thread-safe: concurrent calls wait for each other, since an interpreter runs one image at a time. For parallel
+    inference create one detector per thread, and after a fork one in the new process.
 
     Attributes:
         bundle: the model file, read and checked.
-        backend, num_threads: the package that runs it, and with how many threads.
+        backend, num_threads: the interpreter's package, and its number of threads.
         delegate: the library of the external delegate, or None.
-        timings: seconds that the last call spent in "preprocess", "invoke" and "postprocess".
+        timings: seconds of the last call in "preprocess", "invoke" and "postprocess".
     """
 
     def __init__(
@@ -68,34 +68,33 @@ class Detector:
         """Load a model.
 
         Args:
-            model: a bundle made with ``edge-ssd convert``: its path, or the bundle as :func:`read_bundle` gives it.
-                Where there is no such file, the name of a shipped one: "banana", "small", "nano".
-            score_threshold: keep detections at least this probable, 0–1. A mapping of labels to numbers gives
-                classes thresholds of their own; those that it leaves out have the bundle's. None: the bundle's.
-            iou_threshold: of two boxes of a class that overlap more than this, the better one stays. None: the
-                bundle's.
-            max_detections: the best so many in an image. None: the bundle's.
-            classes: labels to look for. None: all.
-            num_threads: of the interpreter. None: one a core, four at most.
+            model: a bundle made with ``edge-ssd convert``: its path, the result of :func:`read_bundle`, or the name of a
+                shipped one ("banana", "small", "nano").
+            score_threshold: minimum score, 0–1, or a mapping of labels to minimum scores; missing labels have the
+                bundle's. None: the bundle's.
+            iou_threshold: NMS IoU threshold. None: the bundle's.
+            max_detections: maximum number per image, the best are kept. None: the bundle's.
+            classes: labels to detect. None: all.
+            num_threads: of the interpreter. None: one per core, at most four.
             backend: "ai-edge-litert", "tflite-runtime", or "auto" for the first that works.
-            class_agnostic: let boxes suppress those of other classes too: one box, one class.
-            delegate: the shared library of an external delegate (an accelerator's), by its path or by a name that
-                the system's loader knows. It is machine code: load only what you trust. The model is run with it or
-                not at all; what it does not take over runs on the processor.
-            delegate_options: what the delegate's documentation says it takes.
-            resize: a function of a uint8 image [H, W, 3] and a (height, width) that gives it in that size, in place
-                of Pillow's antialiased bilinear filter: faster ones exist, but the network was trained with that.
+            class_agnostic: suppress across classes: one class per box.
+            delegate: shared library of an external delegate, by path or by a name that the system's loader finds. It is
+                machine code: load only libraries that you trust. An error is raised where it cannot be used; operators
+                that it does not support run on the CPU.
+            delegate_options: options of the delegate, see its documentation.
+            resize: called with a uint8 image [H, W, 3] and the target (height, width), returns the resized image.
+                Default: Pillow's antialiased bilinear filter, which the network was trained with.
 
         Raises:
             BundleError: the file is missing, damaged, or not a bundle.
-            BackendError: no interpreter on this machine can run it; the message says what to install.
-            SettingError: an argument out of its range.
+            BackendError: no interpreter on this machine can run it; the message names what to install.
+            SettingError: an invalid argument.
         """
         self.bundle = model if isinstance(model, Bundle) else _read(model)
         if resize is not None and not callable(resize):
             raise SettingError(f"resize must be a function of an image and (height, width), got {resize!r}")
         self._resize = pillow_resize if resize is None else resize
-        self._settings = Settings.of(self.bundle.details)
+        self._settings = Settings.from_metadata(self.bundle.details)
         self._settings_lock = threading.Lock()
         self.configure(score_threshold, iou_threshold, max_detections, classes, class_agnostic)
         self.timings: dict[str, float] = {}
@@ -139,7 +138,7 @@ class Detector:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The labels that are looked for."""
+        """Labels that are detected."""
         chosen = self._settings.classes
         return self.labels if chosen is None else tuple(self.labels[i] for i in chosen)
 
@@ -150,16 +149,18 @@ class Detector:
     def configure(
         self,
         score_threshold: ThresholdLike = ...,
-        iou_threshold: ShareLike = ...,
+        iou_threshold: FractionLike = ...,
         max_detections: CountLike = ...,
         classes: ClassesLike = ...,
         class_agnostic: FlagLike = ...,
     ) -> None:
-        """Change settings while it runs; they mean what they mean to the constructor, None included.
+        """Change settings; the arguments are those of the constructor, None included.
 
-        Only what is given changes: of a mapping of labels to thresholds, only the classes that it names. All at once:
-        a :meth:`detect` that is running in another thread ends with the settings it began with. When one is bad,
-        :class:`SettingError` is raised and nothing changes.
+        Arguments that are left out stay unchanged, as do the classes that a mapping of thresholds leaves out. The
+        change is atomic: a :meth:`detect` in another thread finishes with the settings that it started with.
+
+        Raises:
+            SettingError: an invalid value; nothing is changed.
         """
         with self._settings_lock:
             self._settings = self._settings.changed(
@@ -167,29 +168,31 @@ class Detector:
             )
 
     def detect(self, image: ImageLike) -> Detections:
-        """Find objects in one image.
+        """Detect objects in one image.
 
         Args:
-            image: a uint8 RGB array [H, W, 3] of any size, a Pillow image, or the path of an image.
+            image: a uint8 RGB array [H, W, 3] of any size, a Pillow image, or the path of an image file.
 
         Returns:
-            Boxes in pixels of the image as it is seen (a file or Pillow image is turned upright first, as its
-            EXIF orientation says), clipped to it, best first.
+            Boxes in pixels of the image, clipped to it, best first. The EXIF orientation of a file or Pillow image is
+            applied first.
 
-        Raises :class:`ImageError` for anything that is no image, :class:`BackendError` after :meth:`close`.
+        Raises:
+            ImageError: not a valid image.
+            BackendError: after :meth:`close`.
         """
         return self._detect(as_rgb(image), self._settings, self._resize)
 
     def selftest(self) -> SelfTestResult:
-        """Detect in the image that the bundle carries, and compare with what was found when it was made.
+        """Detect in the embedded image and compare with the embedded detections.
 
-        Every box must be found again with IoU ≥ 0.9 and a score within 0.05, and no other; a box whose score is
-        within 0.05 of the threshold may be on either side of it. The bundle's own thresholds are used.
+        Every box must be found with IoU ≥ 0.9 and a score within 0.05, and no other; boxes whose score is within 0.05
+        of the threshold may be missing. The bundle's own settings are used.
         """
         selftest = self.bundle.selftest
         expected, threshold = selftest.detections, selftest.score_threshold
-        own = Settings.of(self.bundle.details).changed(self.bundle.details, score_threshold=threshold)
-        found = self._detect(selftest.image, own)
+        settings = Settings.from_metadata(self.bundle.details).changed(self.bundle.details, score_threshold=threshold)
+        found = self._detect(selftest.image, settings)
         iou = box_iou(expected.xyxy, found.xyxy)
         close = np.abs(expected.confidence[:, None] - found.confidence[None, :]) <= _SELFTEST_SCORE
         same = (iou >= _SELFTEST_IOU) & close & (expected.class_id[:, None] == found.class_id[None, :])
@@ -204,7 +207,7 @@ class Detector:
         return SelfTestResult(not problem, len(expected), len(found), problem)
 
     def close(self) -> None:
-        """Free the interpreter. Closing twice is no error; detecting afterwards is."""
+        """Free the interpreter. Closing twice is allowed; detecting afterwards raises."""
         with self._lock:
             self._interpreter = None
 
@@ -217,7 +220,7 @@ class Detector:
         self.close()
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a Detector cannot be copied or pickled; make another from the same bundle, where it is to run")
+        raise TypeError("a Detector cannot be copied or pickled; make another from the same bundle where it is needed")
 
     def _detect(self, image: ImageArray, settings: Settings, resize: Resize = pillow_resize) -> Detections:
         start = time.perf_counter()
@@ -226,7 +229,7 @@ class Detector:
         with self._lock:
             if self._interpreter is None:
                 raise BackendError("this detector is closed; make a new one")
-            locked = time.perf_counter()  # waiting for another thread is not the model's time
+            locked = time.perf_counter()  # excludes the wait for another thread
             heads = self._interpreter.invoke(pixels)
             invoked = time.perf_counter()
         details = self.bundle.details
@@ -249,7 +252,7 @@ class Detector:
 
 
 def _read(model: str | os.PathLike[str]) -> Bundle:
-    """The bundle at a path, or the shipped one of that name."""
+    """Read the bundle at a path, or the shipped one of that name."""
     if os.path.isfile(model):  # noqa: PTH113 (os: see Bundle.path)
         return read_bundle(model)
     from edge_ssd.runtime.models import find_model
@@ -258,7 +261,7 @@ def _read(model: str | os.PathLike[str]) -> Bundle:
 
 
 def _check(interpreter: Interpreter, bundle: Bundle) -> None:
-    """The flatbuffer's input and outputs are those that the description promises."""
+    """Check that the flatbuffer has the inputs and outputs of the description."""
     height, width = bundle.network.input.size
     if interpreter.input_shape != (1, height, width, 3) or interpreter.input_name != bundle.details.input_name:
         raise BundleError(

@@ -1,4 +1,4 @@
-"""What a bundle says of itself: the entry ``edge_ssd.json``, checked field by field."""
+"""Metadata of a bundle: the entry ``edge_ssd.json``, validated field by field."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class HeadSpec(NamedTuple):
-    """One output of the flatbuffer: ``output`` is its name in the signature ``serving_default``."""
+    """Output of the flatbuffer: ``output`` is its name in the signature ``serving_default``."""
 
     level: int
     kind: str
@@ -30,7 +30,7 @@ class HeadSpec(NamedTuple):
 
 @dataclass(frozen=True)
 class Defaults:
-    """The thresholds that a detector uses unless told otherwise."""
+    """Default settings of a detector."""
 
     score_threshold: float
     iou_threshold: float
@@ -38,12 +38,12 @@ class Defaults:
 
 
 class Metadata(NamedTuple):
-    """The checked content of ``edge_ssd.json``.
+    """Validated content of ``edge_ssd.json``.
 
     Attributes:
-        class_heads, box_heads: one a level, in the network's order.
+        class_heads, box_heads: one per level, in the network's order.
         sha256: hex digests of "flatbuffer" and "anchors" (the bytes of the entry), and perhaps of "calibration".
-        raw: the whole JSON value, with what is only for people to read (tools, accuracy).
+        raw: the complete JSON value, with informative fields (tools, accuracy).
     """
 
     name: str
@@ -58,14 +58,18 @@ class Metadata(NamedTuple):
 
 
 def parse_metadata(text: bytes) -> Metadata:
-    """Check ``edge_ssd.json``; raises :class:`BundleError` naming the first field that is wrong."""
+    """Validate ``edge_ssd.json``.
+
+    Raises:
+        BundleError: the first invalid field; the message names it.
+    """
     import json
 
-    def refuse(constant: str) -> None:
+    def reject(constant: str) -> None:
         raise ValueError(f"{constant} is not JSON")
 
     try:
-        data = json.loads(text.decode("utf-8"), parse_constant=refuse)
+        data = json.loads(text.decode("utf-8"), parse_constant=reject)
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
         raise BundleError(f"edge_ssd.json cannot be read ({error})") from None
     if not isinstance(data, dict):
@@ -110,15 +114,15 @@ def parse_metadata(text: bytes) -> Metadata:
 def _defaults(data: Mapping[str, Any]) -> Defaults:
     score = _get(data, "defaults.score_threshold", float)
     iou = _get(data, "defaults.iou_threshold", float)
-    most = _get(data, "defaults.max_detections", int)
+    max_detections = _get(data, "defaults.max_detections", int)
     _require(0 <= score <= 1, "defaults.score_threshold", score, "0 to 1")
     _require(0 <= iou <= 1, "defaults.iou_threshold", iou, "0 to 1")
-    _require(most >= 1, "defaults.max_detections", most, "1 or more")
-    return Defaults(score, iou, most)
+    _require(max_detections >= 1, "defaults.max_detections", max_detections, "1 or more")
+    return Defaults(score, iou, max_detections)
 
 
 def _heads(rows: list[Any], network: Network) -> tuple[tuple[HeadSpec, ...], tuple[HeadSpec, ...]]:
-    """One head of classes and one of boxes for each level, with the level's own shape."""
+    """Return the class heads and the box heads, one of each per level, after a check of their shapes."""
     heads: dict[tuple[str, int], HeadSpec] = {}
     for i, row in enumerate(rows[: 2 * len(network.levels) + 1]):
         where = f"heads[{i}]"

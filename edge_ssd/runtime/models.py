@@ -1,4 +1,4 @@
-"""The models that are shipped with the package, by name."""
+"""Models that are shipped with the package, by name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ _DEFAULT = "banana"
 
 
 def default_model() -> Path:
-    """The shipped banana detector, a bundle; raises :class:`BundleError` where the installation lacks it."""
+    """Return the path of the shipped banana detector.
+
+    Raises:
+        BundleError: the installation lacks it.
+    """
     path = _folder() / f"{_DEFAULT}.tflite"
     if not path.is_file():
         raise BundleError(f"{path}: the shipped model is missing; install edge-ssd again, or name a model")
@@ -21,15 +25,18 @@ def default_model() -> Path:
 
 
 def shipped_models() -> dict[str, Path]:
-    """Name → bundle of every model of this installation."""
+    """Return name → path of every shipped model."""
     paths = {path.stem: path for path in _folder().glob("*.tflite")}
     return dict(sorted(paths.items()))
 
 
 def find_model(model: str | os.PathLike[str]) -> Path:
-    """The file that a user means by ``model``: a file that exists, or else a shipped model.
+    """Return the path of a model given as the path of an existing file or the name of a shipped model.
 
-    "banana-small" may be called "small". Raises :class:`BundleError`, which lists the names, for anything else.
+    The prefix "banana-" may be left out: "small" is "banana-small".
+
+    Raises:
+        BundleError: neither exists; the message lists the names.
     """
     path, name, shipped = Path(model), os.fsdecode(model), shipped_models()
     if os.path.isfile(path):  # noqa: PTH113 (where a NUL byte in the name is no error)

@@ -1,4 +1,4 @@
-"""The network's description out of a model file, without loading the model."""
+"""Network description of a model file, read without loading the model."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ __all__ = ["read_network"]
 
 
 def read_network(path: Path) -> Network:
-    """The network of a ``.keras`` model or a ``.tflite`` bundle of ours; TensorFlow is not needed.
+    """Return the network of a ``.keras`` model of this project or a ``.tflite`` bundle, without TensorFlow.
 
-    Raises ModelError or BundleError, naming the file.
+    Raises:
+        ModelError, BundleError: the file is missing or of another kind.
     """
     if path.suffix == ".tflite":
         from edge_ssd.runtime.bundle import read_bundle

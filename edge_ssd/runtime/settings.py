@@ -1,4 +1,4 @@
-"""What a detector is told to keep: thresholds, classes, how many. Checked where it is set."""
+"""Validated settings of a detector: thresholds, classes, number of detections."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ import numpy as np
 from edge_ssd.errors import SettingError
 from edge_ssd.runtime.metadata import Metadata
 
-__all__ = ["ClassesLike", "CountLike", "FlagLike", "Settings", "ShareLike", "ThresholdLike"]
+__all__ = ["ClassesLike", "CountLike", "FlagLike", "FractionLike", "Settings", "ThresholdLike"]
 
-# As they are given: None is the model's own, `...` is as it was.
+# Types of the arguments: None is the model's default, `...` is unchanged.
 ThresholdLike = float | Mapping[str, float] | None | EllipsisType
-ShareLike = float | None | EllipsisType
+FractionLike = float | None | EllipsisType
 CountLike = int | None | EllipsisType
 ClassesLike = Iterable[str] | None | EllipsisType
 FlagLike = bool | EllipsisType
 
 
 class Settings(NamedTuple):
-    """One value, never changed: whoever reads it has all of it from one moment.
+    """Immutable settings: one read gives a consistent set while another thread changes them.
 
     Attributes:
-        score_thresholds: what a detection must score at least, for each class id.
+        score_thresholds: minimum score for each class id.
         iou_threshold, max_detections, class_agnostic: see :class:`~edge_ssd.runtime.detector.Detector`.
-        classes: class ids to look for; None for all.
+        classes: class ids to detect; None for all.
     """
 
     score_thresholds: tuple[float, ...]
@@ -38,31 +38,37 @@ class Settings(NamedTuple):
     class_agnostic: bool = False
 
     @classmethod
-    def of(cls, details: Metadata) -> Settings:
-        """A model's own."""
-        own = details.defaults
-        return cls((own.score_threshold,) * details.network.num_classes, own.iou_threshold, own.max_detections)
+    def from_metadata(cls, details: Metadata) -> Settings:
+        """Return a model's defaults."""
+        defaults = details.defaults
+        return cls(
+            (defaults.score_threshold,) * details.network.num_classes, defaults.iou_threshold, defaults.max_detections
+        )
 
     def changed(
         self,
         details: Metadata,
         score_threshold: ThresholdLike = ...,
-        iou_threshold: ShareLike = ...,
+        iou_threshold: FractionLike = ...,
         max_detections: CountLike = ...,
         classes: ClassesLike = ...,
         class_agnostic: FlagLike = ...,
     ) -> Settings:
-        """These settings with what is given in place of theirs; :class:`SettingError` naming the first bad one."""
-        labels, own = details.network.labels, details.defaults
+        """Return these settings with the given values replaced.
+
+        Raises:
+            SettingError: the first invalid value; the message names it.
+        """
+        labels, defaults = details.network.labels, details.defaults
         change: dict[str, Any] = {}
         if score_threshold is not ...:
             change["score_thresholds"] = _thresholds(
-                score_threshold, own.score_threshold, dict(zip(labels, self.score_thresholds, strict=True))
+                score_threshold, defaults.score_threshold, dict(zip(labels, self.score_thresholds, strict=True))
             )
         if iou_threshold is not ...:
-            change["iou_threshold"] = _share("iou_threshold", iou_threshold, own.iou_threshold)
+            change["iou_threshold"] = _fraction("iou_threshold", iou_threshold, defaults.iou_threshold)
         if max_detections is not ...:
-            change["max_detections"] = _count("max_detections", max_detections, own.max_detections)
+            change["max_detections"] = _count("max_detections", max_detections, defaults.max_detections)
         if classes is not ...:
             change["classes"] = None if classes is None else _class_ids(classes, labels)
         if class_agnostic is not ...:
@@ -71,27 +77,27 @@ class Settings(NamedTuple):
 
 
 def _thresholds(
-    given: float | Mapping[str, float] | None, default: float, before: Mapping[str, float]
+    given: float | Mapping[str, float] | None, default: float, current: Mapping[str, float]
 ) -> tuple[float, ...]:
-    """A threshold for every label; ``before`` are those that a mapping need not name."""
+    """Return a threshold per label; labels missing in a mapping keep the value of ``current``."""
     if not isinstance(given, Mapping):
-        return (_share("score_threshold", given, default),) * len(before)
-    unknown = [name for name in given if name not in before]
+        return (_fraction("score_threshold", given, default),) * len(current)
+    unknown = [name for name in given if name not in current]
     if unknown:
         raise SettingError(
             f"score_threshold: the model has no class {', '.join(map(repr, unknown))}; "
-            f"its labels are {', '.join(before)}"
+            f"its labels are {', '.join(current)}"
         )
     return tuple(
-        _share(f"score_threshold of {label!r}", given[label], default) if label in given else value
-        for label, value in before.items()
+        _fraction(f"score_threshold of {label!r}", given[label], default) if label in given else value
+        for label, value in current.items()
     )
 
 
-def _share(name: str, value: float | None, default: float) -> float:
+def _fraction(name: str, value: float | None, default: float) -> float:
     if value is None:
         return default
-    number = value[()] if isinstance(value, np.ndarray) else value  # of no dimensions: the number in it
+    number = value[()] if isinstance(value, np.ndarray) else value  # the scalar of a 0-d array
     if isinstance(number, bool) or not isinstance(number, numbers.Real) or not 0 <= number <= 1:
         raise SettingError(f"{name} must be a number from 0 to 1, got {value!r}")
     return float(number)
@@ -117,6 +123,6 @@ def _class_ids(classes: Iterable[str], labels: tuple[str, ...]) -> tuple[int, ..
     names = [classes] if isinstance(classes, str) else list(classes)
     unknown = [name for name in names if not isinstance(name, str) or name not in labels]
     if unknown or not names:
-        what = f"has no class {', '.join(map(repr, unknown))}" if unknown else "needs at least one class to look for"
+        what = f"has no class {', '.join(map(repr, unknown))}" if unknown else "needs at least one class to detect"
         raise SettingError(f"the model {what}; its labels are {', '.join(labels)}")
     return tuple(labels.index(name) for name in names)
