@@ -79,7 +79,7 @@ def test_a_delegate_that_does_not_work_here(backend: Any, library: Path, options
     line = str(caught.value)
     assert "\n" not in line
     assert line.startswith(f"{real_model()}: no TFLite interpreter can run this model with the delegate {library} (")
-    assert line.endswith("Check that its device is there and that it takes such models, or leave the delegate out")
+    assert line.endswith("Check that its device is present and supports this model, or omit the delegate")
     found = counters(library)
     assert found["created"] == found["destroyed"]
     # The same model, and the same library, are as good as before.

@@ -68,8 +68,8 @@ class Detector:
         """Load a model.
 
         Args:
-            model: a bundle made with ``edge-ssd convert``: its path, the result of :func:`read_bundle`, or the name of a
-                shipped one ("banana", "small", "nano").
+            model: a bundle made with ``edge-ssd convert``: its path, the result of :func:`read_bundle`, or the name of
+                a shipped one ("banana", "small", "nano").
             score_threshold: minimum score, 0–1, or a mapping of labels to minimum scores; missing labels have the
                 bundle's. None: the bundle's.
             iou_threshold: NMS IoU threshold. None: the bundle's.
@@ -79,8 +79,8 @@ class Detector:
             backend: "ai-edge-litert", "tflite-runtime", or "auto" for the first that works.
             class_agnostic: suppress across classes: one class per box.
             delegate: shared library of an external delegate, by path or by a name that the system's loader finds. It is
-                machine code: load only libraries that you trust. An error is raised where it cannot be used; operators
-                that it does not support run on the CPU.
+                machine code: load only libraries that you trust. Operators that it does not support run on the CPU; if
+                it cannot be used at all, loading fails.
             delegate_options: options of the delegate, see its documentation.
             resize: called with a uint8 image [H, W, 3] and the target (height, width), returns the resized image.
                 Default: Pillow's antialiased bilinear filter, which the network was trained with.

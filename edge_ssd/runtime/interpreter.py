@@ -1,10 +1,10 @@
-"""The one module that knows which TFLite interpreters exist: ai-edge-litert and tflite-runtime.
+"""TFLite interpreters: ai-edge-litert and tflite-runtime behind one interface.
 
-An import that succeeds proves nothing (tflite-runtime imports beside NumPy 2, and fails when it is used), so a
-backend counts as working only once it has built an interpreter of the very model that it is to run.
+tflite-runtime can be imported beside NumPy 2 but fails when it is used. So a backend counts as working only after it has
+built an interpreter of the given model.
 
-ai-edge-litert verifies the flatbuffer's structure; tflite-runtime does not, and a wrong offset ends the process. A
-bundle's digest guards against damage, not against somebody who forges both: open only models whose source you trust.
+ai-edge-litert verifies the flatbuffer's structure; tflite-runtime does not, and a wrong offset crashes the process. A
+bundle's digest detects damage, not forgery: open only models from sources that you trust.
 """
 
 from __future__ import annotations
@@ -34,26 +34,28 @@ _MAX_THREADS = 64
 
 
 class Interpreter:
-    """A TFLite model, loaded: one uint8 image in, named heads out. Made by :func:`open_interpreter`.
-
-    Not for two threads at once.
+    """Loaded TFLite model with one uint8 image as input and named heads as outputs. Not thread-safe.
 
     Attributes:
-        backend: the package that runs it.
-        delegate: the library of the delegate that it was given, or None.
+        backend: name of the interpreter's package.
+        delegate: library of the delegate, or None.
         input_shape: [1, H, W, 3] of the input.
         output_shapes: name → shape.
     """
 
     def __init__(self, native: Any, backend: str, num_threads: int, delegate: str | None = None) -> None:
-        """Find the tensors of the signature by name. Raises :class:`BundleError` where it is not as expected."""
+        """Find the tensors of the signature by name; use :func:`open_interpreter`.
+
+        Raises:
+            BundleError: the signature is not as expected.
+        """
         self.backend = backend
         self.delegate = delegate
         self.num_threads = num_threads
         self._native = native
         if _SIGNATURE not in native.get_signature_list():
             raise BundleError(f"the model has no signature {_SIGNATURE!r}")
-        # The runner is only asked for names: calling it would allocate all tensors anew for each image.
+        # Used for the names only: calling the runner allocates all tensors again for each image.
         runner = native.get_signature_runner(_SIGNATURE)
         inputs, outputs = runner.get_input_details(), runner.get_output_details()
         if len(inputs) != 1:
@@ -69,10 +71,10 @@ class Interpreter:
         self._outputs = [(name, output["index"], *_quantization(name, output)) for name, output in outputs.items()]
 
     def invoke(self, image: npt.NDArray[np.uint8]) -> dict[str, Head]:
-        """Run the model on one image, uint8 [H, W, 3] of its input size. The heads' arrays are the caller's own."""
+        """Run the model on one image, uint8 [H, W, 3] of its input size; the returned arrays are copies."""
         self._native.set_tensor(self._input, image[None])
         self._native.invoke()
-        # get_tensor copies; a view that somebody keeps would make the next invoke fail.
+        # get_tensor copies: a view that is still referenced would make the next invoke fail.
         return {
             name: Head(self._native.get_tensor(index), scale, zero_point)
             for name, index, scale, zero_point in self._outputs
@@ -89,37 +91,39 @@ def open_interpreter(
     """Load a TFLite model.
 
     Args:
-        flatbuffer: the model's bytes, already checked.
-        num_threads: None for one a core, four at most.
+        flatbuffer: the model's bytes, already validated.
+        num_threads: None for one per core, at most four.
         backend: a package, or "auto" for the first that works, ai-edge-litert before tflite-runtime.
-        delegate: the library of an external delegate, which is then used or the model is not run at all.
-        delegate_options: for the delegate, which gets them as text.
+        delegate: the library of an external delegate; if it cannot be used, no backend works.
+        delegate_options: for the delegate; values are passed as text.
 
-    Raises :class:`BackendError` saying for each backend why it does not work here and what to do, and
-    :class:`BundleError` for a model without one uint8 input or the signature "serving_default".
+    Raises:
+        BackendError: no backend works; the message gives the reason for each, and a remedy.
+        BundleError: the model does not have one uint8 input, or lacks the signature "serving_default".
+        SettingError: an invalid argument.
     """
     if backend not in get_args(Backend):
         raise SettingError(f"backend must be one of {', '.join(get_args(Backend))}; got {backend!r}")
     threads = min(4, os.cpu_count() or 1) if num_threads is None else num_threads
     if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= _MAX_THREADS:
         raise SettingError(f"num_threads must be a whole number from 1 to {_MAX_THREADS}, got {num_threads!r}")
-    wanted = None
+    external = None
     if delegate is not None or delegate_options is not None:
-        from edge_ssd.runtime.delegate import find_delegate  # here: few programs have one
+        from edge_ssd.runtime.delegate import find_delegate  # here, since few programs use one
 
-        wanted = find_delegate(delegate, delegate_options)
+        external = find_delegate(delegate, delegate_options)
     reasons = []
     for name in _BACKENDS if backend == "auto" else (backend,):
         try:
-            native = _build(_package(name), flatbuffer, threads, wanted)
-        # A missing package, a library that does not fit, NumPy's ABI, an operator too new: each backend raises its own.
+            native = _build(_package(name), flatbuffer, threads, external)
+        # Missing package, incompatible library, NumPy's ABI, unsupported operator: each backend raises its own exceptions.
         except Exception as error:
             reasons.append(f"{name}: {_reason(error)}")
         else:
-            return Interpreter(native, name, threads, None if wanted is None else wanted.library)
-    named = "" if wanted is None else f" with the delegate {wanted.library}"
-    remedy = _remedy(reasons, backend, with_delegate=wanted is not None)
-    raise BackendError(f"no TFLite interpreter can run this model{named} ({'; '.join(reasons)}). {remedy}")
+            return Interpreter(native, name, threads, None if external is None else external.library)
+    suffix = "" if external is None else f" with the delegate {external.library}"
+    remedy = _remedy(reasons, backend, with_delegate=external is not None)
+    raise BackendError(f"no TFLite interpreter can run this model{suffix} ({'; '.join(reasons)}). {remedy}")
 
 
 def _build(package: Any, flatbuffer: bytes, num_threads: int, delegate: Delegate | None) -> Any:
@@ -132,7 +136,7 @@ def _build(package: Any, flatbuffer: bytes, num_threads: int, delegate: Delegate
 
 
 def _package(name: str) -> Any:
-    """The module that holds a backend's ``Interpreter`` and ``load_delegate``."""
+    """Import the module with a backend's ``Interpreter`` and ``load_delegate``."""
     if name == "ai-edge-litert":
         from ai_edge_litert import interpreter as litert
 
@@ -143,7 +147,7 @@ def _package(name: str) -> Any:
 
 
 def _quantization(name: str, details: dict[str, Any]) -> tuple[float | None, int]:
-    """Scale and zero point of a tensor; (None, 0) for a float one."""
+    """Return scale and zero point of a tensor; (None, 0) for a float one."""
     if np.dtype(details["dtype"]).kind == "f":
         return None, 0
     parameters = details["quantization_parameters"]
@@ -160,7 +164,7 @@ def _reason(error: Exception) -> str:
 
 
 def _remedy(reasons: list[str], backend: str, *, with_delegate: bool) -> str:
-    """What to do next on this machine."""
+    """Return advice for this machine."""
     tflite = next((reason for reason in reasons if reason.startswith("tflite-runtime")), "")
     if tflite and "not installed" not in tflite and int(np.__version__.split(".")[0]) >= 2:
         return 'tflite-runtime needs NumPy 1: pip install "numpy<2"'
@@ -175,7 +179,7 @@ def _remedy(reasons: list[str], backend: str, *, with_delegate: bool) -> str:
             return 'Install one with: pip install "edge-ssd[device]"'
         return f"Install it with: pip install {backend}, or use backend='auto'"
     if with_delegate:
-        return "Check that its device is there and that it takes such models, or leave the delegate out"
+        return "Check that its device is present and supports this model, or omit the delegate"
     if any("not installed" in reason for reason in reasons):
         return 'The model may need a newer interpreter: pip install --upgrade "edge-ssd[device]"'
     return "The model may be damaged or need a newer interpreter: pip install --upgrade ai-edge-litert"
