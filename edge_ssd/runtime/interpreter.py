@@ -1,7 +1,7 @@
 """TFLite interpreters: ai-edge-litert and tflite-runtime behind one interface.
 
-tflite-runtime can be imported beside NumPy 2 but fails when it is used. So a backend counts as working only after it has
-built an interpreter of the given model.
+tflite-runtime can be imported beside NumPy 2 but fails when it is used. So a backend counts as working only after it
+has built an interpreter of the given model.
 
 ai-edge-litert verifies the flatbuffer's structure; tflite-runtime does not, and a wrong offset crashes the process. A
 bundle's digest detects damage, not forgery: open only models from sources that you trust.
@@ -116,7 +116,7 @@ def open_interpreter(
     for name in _BACKENDS if backend == "auto" else (backend,):
         try:
             native = _build(_package(name), flatbuffer, threads, external)
-        # Missing package, incompatible library, NumPy's ABI, unsupported operator: each backend raises its own exceptions.
+        # Missing package, incompatible library, NumPy's ABI, unsupported operator: each raises its own exception.
         except Exception as error:
             reasons.append(f"{name}: {_reason(error)}")
         else:
