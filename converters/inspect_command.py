@@ -1,71 +1,60 @@
-"""``edge-ssd inspect``: what a ``.tflite`` holds. Works on the device: no TensorFlow."""
+"""``edge-ssd inspect``: show the content of a ``.tflite`` file. Works on the device, without TensorFlow."""
 
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
-from typing import Any
 
 __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Define the options."""
     parser.description = (
-        "Check a .tflite that 'edge-ssd convert' wrote and show what it holds. Of any other TFLite model it shows the\n"
-        "operators, and which runtimes have them."
+        "Check a .tflite that 'edge-ssd convert' wrote and show its content. Of any other TFLite model it shows the\n"
+        "operators, and which runtimes support them."
     )
     parser.epilog = "examples:\n  edge-ssd inspect banana.tflite\n  edge-ssd inspect banana.tflite --selftest"
     parser.add_argument("model", type=Path, metavar="FILE.tflite")
     parser.add_argument(
-        "--selftest", action="store_true", help="also detect in the embedded picture; exit 1 if this machine differs"
+        "--selftest", action="store_true", help="also detect in the embedded image; exit 1 if the result differs"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:
-    from converters.inspection import bundle_facts, bundle_text, foreign_facts
-    from converters.interop.export import read_profile
+    """Print the facts about the file; return 1 if the self-test fails."""
+    from converters.inspection import inspect_bundle, inspect_tflite
+    from converters.inspection_text import format_bundle, format_tflite
+    from converters.interop.read import format_profile, read_profile
+    from edge_ssd.console.json_output import print_json
+    from edge_ssd.errors import BundleError, SettingError
     from edge_ssd.runtime.bundle import read_bundle
+    from edge_ssd.runtime.detector import Detector
 
-    profile = read_profile(args.model)
-    if profile is not None:
-        return _inspect_profile(args, profile)
-    foreign = foreign_facts(args.model)
-    if foreign is not None:
-        return _inspect_foreign(args, foreign)
-    bundle = read_bundle(args.model)
-    facts = bundle_facts(bundle)
-    passed = True
-    if args.selftest:
-        from edge_ssd.runtime.detector import Detector
-
-        with Detector(bundle) as detector:
-            result = detector.selftest()
-        passed = result.passed
-        facts["selftest"] = {**result._asdict(), "backend": detector.backend}
-    print(json.dumps(facts, ensure_ascii=False) if args.json else bundle_text(bundle, facts))
-    return 0 if passed else 1
-
-
-def _inspect_profile(args: argparse.Namespace, profile: dict[str, Any]) -> int:
-    from converters.interop.export import profile_text
-    from edge_ssd.errors import SettingError
-
-    if args.selftest:
-        raise SettingError(
-            f"{args.model}: is a profile for other runtimes ({profile['profile']}), which carries no self-test; "
-            "convert without --profile for a file that does"
-        )
-    print(json.dumps(profile, ensure_ascii=False) if args.json else profile_text(profile))
-    return 0
-
-
-def _inspect_foreign(args: argparse.Namespace, facts: dict[str, Any]) -> int:
-    from converters.inspection import foreign_text
-    from edge_ssd.errors import BundleError
-
-    if args.selftest:
-        raise BundleError(facts["bundle"])
-    print(json.dumps(facts, ensure_ascii=False) if args.json else foreign_text(facts))
-    return 0
+    exit_status = 0
+    if (facts := read_profile(args.model)) is not None:
+        if args.selftest:
+            raise SettingError(
+                f"{args.model}: is a profile for other runtimes ({facts['profile']}), which carries no self-test; "
+                "convert without --profile for a file that does"
+            )
+        text = format_profile(facts)
+    elif (facts := inspect_tflite(args.model)) is not None:
+        if args.selftest:
+            raise BundleError(facts["bundle"])
+        text = format_tflite(facts)
+    else:
+        bundle = read_bundle(args.model)
+        facts = inspect_bundle(bundle)
+        if args.selftest:
+            with Detector(bundle) as detector:
+                result = detector.selftest()
+            facts["selftest"] = {**result._asdict(), "backend": detector.backend}
+            exit_status = 0 if result.passed else 1
+        text = format_bundle(bundle, facts)
+    if args.json:
+        print_json(facts)
+    else:
+        print(text)
+    return exit_status

@@ -22,8 +22,9 @@ from converters.bundle.selftest import placeholder_selftest
 from converters.bundle.stored_zip import stored_zip
 from converters.bundle.writer import BundleContent, bundle_bytes
 from converters.interop.check import check_profile
-from converters.interop.export import PROFILES, profile_bytes, profile_model, profile_warnings, read_profile
+from converters.interop.export import PROFILES, profile_bytes, profile_model, profile_warnings
 from converters.interop.graph import POSTPROCESS_SCORE, anchors_yxhw
+from converters.interop.read import read_profile
 from converters.quantization.output_ranges import equalize_box_scales
 from converters.quantization.quantize import needs_calibration
 from converters.tflite.operators import read_graph

@@ -1,1 +1,4 @@
-"""Files for other runtimes: MediaPipe Tasks and ``TFLite_Detection_PostProcess``."""
+"""Profiles: files for other runtimes, such as MediaPipe Tasks and Frigate, instead of a bundle.
+
+A *profile* is a target format. Its model decodes and suppresses boxes itself, with ``TFLite_Detection_PostProcess``.
+"""

@@ -1,9 +1,8 @@
-"""The end of a detector's graph as other runtimes want it: the boxes decoded and suppressed inside the model.
+"""Graph of a profile: a detector's graph with box decoding and NMS appended for other runtimes.
 
-The network's own operators stay byte for byte what they are in the plain bundle. Behind them every head is made
-float, and only then joined with those of the other levels, so that no head's scale is imposed on another. Softmax is
-computed in float, since in int8 its output has 256 steps, and scores tie. The rest is the custom operator
-``TFLite_Detection_PostProcess``, which every runtime of TFLite models brings along.
+The network's operators are those of the bundle. Each head is converted to float before the levels are concatenated, so
+that every head keeps its own scale. Softmax is computed in float, because int8 has 256 steps and scores would tie. The
+custom operator ``TFLite_Detection_PostProcess``, which every TFLite runtime registers, decodes and suppresses.
 
 Source: ``tensorflow/lite/kernels/detection_postprocess.cc``.
 """
@@ -25,56 +24,55 @@ __all__ = ["POSTPROCESS_OPERATOR", "POSTPROCESS_SCORE", "anchors_yxhw", "postpro
 
 POSTPROCESS_OPERATOR = "TFLite_Detection_PostProcess"
 
-# The lowest score that the operator looks at. Readers have thresholds of their own, so it is low; and not 0, since
-# comparing all anchors with each other takes it as long as the whole network.
 POSTPROCESS_SCORE = 0.05
+"""Minimum score of the operator. It is low because readers have their own thresholds, and above 0 because NMS of all
+anchors takes as long as the network."""
 
-# Ours is x, y, w, h; the operator's is y, x, h, w.
-_YXHW = (1, 0, 3, 2)
+_YXHW = (1, 0, 3, 2)  # positions of y, x, h, w in x, y, w, h
 
-# The operator shares the classes out among the interpreter's threads, and with T > 1 of them never looks at class T
-# (its counter of the next class starts one too far). No number of threads goes wrong with up to two classes.
-_CLASSES_AT_ONCE = 2
+# The operator distributes the classes over the interpreter's threads, and with T > 1 threads it skips class T (its
+# counter of the next class starts one too high). With at most two classes no number of threads triggers this bug.
+_CLASSES_PER_OPERATOR = 2
 
 
 def anchors_yxhw(network: Network) -> npt.NDArray[np.float32]:
-    """The anchors as float32 [A, 4], y and x of the centre, height, width; 0–1 of the input."""
+    """Return the anchors as float32 [A, 4]: center y, center x, height, width, 0–1 of the input."""
     return np.ascontiguousarray(xyxy_to_cxcywh(network.anchors())[:, _YXHW]).astype(np.float32)
 
 
 def postprocess_graph(flatbuffer: bytes, network: Network, defaults: Defaults) -> GraphEditor:
-    """Four outputs: boxes, classes, scores, count, in this order.
+    """Return the graph with the four outputs boxes, classes, scores and count, in this order.
 
-    With D detections at most: boxes [1, D, 4] as ymin, xmin, ymax, xmax in 0–1 of the input, not clipped; classes
-    [1, D], 0-based without background; scores [1, D], best first; count [1]. All float32; places behind the count
-    have score 0. Boxes of different classes do not suppress each other. In the signature the outputs are called
-    output_3 … output_0, as in TensorFlow 2's own models, by which name some readers look for them.
+    With at most D detections: boxes [1, D, 4] as ymin, xmin, ymax, xmax in 0–1 of the input, not clipped; classes
+    [1, D], 0-based without background; scores [1, D], best first; count [1]. All are float32; entries beyond the count
+    have score 0. Boxes of different classes do not suppress each other. In the signature the outputs are output_3 …
+    output_0, the names of TensorFlow 2's detection models, which some readers expect.
 
     Args:
-        flatbuffer: of a plain bundle of ``network``, of any quantisation.
-        defaults: D, and the IoU threshold. The score threshold is not used, see :data:`POSTPROCESS_SCORE`.
+        flatbuffer: model of a bundle of ``network``, in any quantization.
+        defaults: D and the IoU threshold. The score threshold is not used, see :data:`POSTPROCESS_SCORE`.
     """
     editor = GraphEditor(flatbuffer)
-    offsets, probabilities = _joined(editor, network)
+    offsets, probabilities = _concatenated_heads(editor, network)
     anchors = editor.constant("anchors", anchors_yxhw(network))
-    found = []
-    for first in range(0, network.num_classes, _CLASSES_AT_ONCE):
-        classes = range(first, min(first + _CLASSES_AT_ONCE, network.num_classes))
+    results = []
+    for first in range(0, network.num_classes, _CLASSES_PER_OPERATOR):
+        classes = range(first, min(first + _CLASSES_PER_OPERATOR, network.num_classes))
         scores = editor.take_columns(probabilities, [1 + i for i in classes])
         inputs = [offsets, scores, anchors]
-        found.append(
+        results.append(
             editor.custom(POSTPROCESS_OPERATOR, inputs, _shapes(defaults), _options(network, defaults, classes))
         )
-    outputs = found[0] if len(found) == 1 else _merged(editor, found, defaults.max_detections)
-    # The names that TensorFlow 1's converter gave them; some readers tell the order by them.
+    outputs = results[0] if len(results) == 1 else _merge(editor, results, defaults.max_detections)
+    # Names from TensorFlow 1's converter; some readers identify the outputs by them.
     for i, tensor in enumerate(outputs):
         editor.rename(tensor, f"{POSTPROCESS_OPERATOR}:{i}" if i else POSTPROCESS_OPERATOR)
     editor.set_outputs(outputs, ("output_3", "output_2", "output_1", "output_0"))
     return editor
 
 
-def _joined(editor: GraphEditor, network: Network) -> tuple[int, int]:
-    """Encoded boxes [1, A, 4] as y, x, h, w, and probabilities [1, A, q + 1] with background first."""
+def _concatenated_heads(editor: GraphEditor, network: Network) -> tuple[int, int]:
+    """Return encoded boxes [1, A, 4] as y, x, h, w, and probabilities [1, A, q + 1] with background first."""
     heads = heads_of(network)
     boxes = [editor.dequantize(editor.output(str(row["output"]))) for row in heads if row["kind"] == "boxes"]
     classes = [editor.output(str(row["output"])) for row in heads if row["kind"] == "classes"]
@@ -83,25 +81,25 @@ def _joined(editor: GraphEditor, network: Network) -> tuple[int, int]:
 
 
 def _logits(editor: GraphEditor, network: Network, heads: Sequence[int]) -> int:
-    """Class logits [1, A, q + 1]; of quantised heads, less those of background.
+    """Return class logits [1, A, q + 1]; those of quantized heads relative to background.
 
-    Two anchors that score the same are told apart by their order, so equal has to stay equal: the whole numbers are
-    subtracted, which is exact, and the difference is scaled. The runtime of the plain bundle does the same.
+    Equal scores must stay equal, because the order of the anchors then decides: the stored integers are subtracted,
+    which is exact, and the difference is scaled. Edge SSD's runtime does the same.
     """
     joined = _rows(editor, network, [editor.cast(head) for head in heads], network.num_classes + 1)
     scales = [editor.scale(head) for head in heads]
     if all(scale is None for scale in scales):
         return joined
     difference = editor.subtract(joined, editor.take_columns(joined, [0]))
-    of_rows = [
+    row_scales = [
         np.full(level.num_anchors, 1.0 if scale is None else scale, np.float32)
         for level, scale in zip(network.levels, scales, strict=True)
     ]
-    return editor.multiply(difference, editor.constant("scales", np.concatenate(of_rows)[None, :, None]))
+    return editor.multiply(difference, editor.constant("scales", np.concatenate(row_scales)[None, :, None]))
 
 
 def _rows(editor: GraphEditor, network: Network, heads: Sequence[int], columns: int) -> int:
-    """Float heads [1, h, w, a·columns] of all levels as [1, A, columns]."""
+    """Concatenate float heads [1, h, w, a·columns] of all levels to [1, A, columns]."""
     rows = [
         editor.reshape(head, (1, level.num_anchors, columns)) for head, level in zip(heads, network.levels, strict=True)
     ]
@@ -118,7 +116,7 @@ def _options(network: Network, defaults: Defaults, classes: Sequence[int]) -> di
         "max_detections": defaults.max_detections,
         "max_classes_per_detection": 1,
         "detections_per_class": defaults.max_detections,
-        "use_regular_nms": True,  # class by class; the other kind suppresses across classes
+        "use_regular_nms": True,  # per class; fast NMS suppresses across classes
         "nms_score_threshold": POSTPROCESS_SCORE,
         "nms_iou_threshold": defaults.iou_threshold,
         "num_classes": len(classes),
@@ -129,16 +127,16 @@ def _options(network: Network, defaults: Defaults, classes: Sequence[int]) -> di
     }
 
 
-def _merged(editor: GraphEditor, found: Sequence[Sequence[int]], count: int) -> list[int]:
-    """The best ``count`` of what several of the operators found, each for its own classes."""
-    boxes, classes, scores, counts = ([outputs[i] for outputs in found] for i in range(4))
-    first_classes = np.repeat(np.arange(len(found)) * _CLASSES_AT_ONCE, count).astype(np.float32)
+def _merge(editor: GraphEditor, results: Sequence[Sequence[int]], count: int) -> list[int]:
+    """Return the best ``count`` detections of several operators, each of which has its own classes."""
+    boxes, classes, scores, counts = ([outputs[i] for outputs in results] for i in range(4))
+    first_classes = np.repeat(np.arange(len(results)) * _CLASSES_PER_OPERATOR, count).astype(np.float32)
     ids = editor.add(editor.concatenate(classes, axis=1), editor.constant("first_classes", first_classes[None]))
-    best, places = editor.top_k(editor.concatenate(scores, axis=1), count)
+    best, indices = editor.top_k(editor.concatenate(scores, axis=1), count)
     total = editor.sum_all(editor.concatenate(counts, axis=0))
     return [
-        editor.take_rows(editor.reshape(editor.concatenate(boxes, axis=1), (len(found) * count, 4)), places),
-        editor.take_rows(editor.reshape(ids, (len(found) * count,)), places),
+        editor.take_rows(editor.reshape(editor.concatenate(boxes, axis=1), (len(results) * count, 4)), indices),
+        editor.take_rows(editor.reshape(ids, (len(results) * count,)), indices),
         best,
         editor.minimum(total, editor.constant("most", np.array([count], np.float32))),
     ]

@@ -1,7 +1,4 @@
-"""Append operators to the graph of a TFLite model.
-
-Only what a detector's end needs: float operators whose first version every runtime has.
-"""
+"""Append operators to the graph of a TFLite model: the float operators that decoding of detections needs."""
 
 from __future__ import annotations
 
@@ -16,13 +13,13 @@ from converters.tflite.schema_model import read_model, write_model
 
 __all__ = ["GraphEditor"]
 
-# TFLite's op_version.cc: which version of an operator can read a type.
+# Source: TFLite's op_version.cc. Version of an operator that accepts an input type; other operators need version 1.
 _DEQUANTIZE_VERSIONS = {"UINT8": 1, "INT8": 2, "INT16": 3}
 _CAST_VERSIONS = {"UINT8": 1, "INT8": 3, "INT16": 2}
 
 
 class GraphEditor:
-    """One model being edited. Tensors are named by their index in the graph, as the format does.
+    """Editor of a model with one subgraph. Tensors are identified by their index, and each operator returns its output.
 
     Attributes:
         model: the ``ModelT`` that :meth:`finish` writes.
@@ -37,15 +34,16 @@ class GraphEditor:
         (self._signature,) = self.model.signatureDefs
 
     def output(self, name: str) -> int:
-        """The tensor of the signature's output ``name``."""
+        """Return the tensor of the signature's output ``name``."""
         (index,) = (int(entry.tensorIndex) for entry in self._signature.outputs if entry.name.decode() == name)
         return index
 
     def shape(self, tensor: int) -> tuple[int, ...]:
+        """Return the shape of ``tensor``."""
         return tuple(int(size) for size in self._graph.tensors[tensor].shape)
 
     def constant(self, name: str, values: npt.NDArray[Any]) -> int:
-        """A tensor that holds ``values``, float32 or int32."""
+        """Add a constant, float32 or int32."""
         buffer = self._schema.BufferT()
         buffer.data = np.ascontiguousarray(values.astype(values.dtype.newbyteorder("<"))).tobytes()
         self.model.buffers.append(buffer)
@@ -53,20 +51,20 @@ class GraphEditor:
         return self._tensor(name, values.shape, kind, len(self.model.buffers) - 1)
 
     def scale(self, tensor: int) -> float | None:
-        """The quantisation scale of ``tensor``; None where it is float32."""
+        """Return the quantization scale of ``tensor``; None if it is float32."""
         if self._graph.tensors[tensor].type == self._schema.TensorType.FLOAT32:
             return None
         (scale,) = self._graph.tensors[tensor].quantization.scale
         return float(scale)
 
     def dequantize(self, tensor: int) -> int:
-        """``tensor`` as float32: itself where it is."""
+        """Dequantize to float32; return a float32 tensor unchanged."""
         if self.scale(tensor) is None:
             return tensor
         return self._float("DEQUANTIZE", tensor, self._schema.DequantizeOptionsT(), _DEQUANTIZE_VERSIONS)
 
     def cast(self, tensor: int) -> int:
-        """The numbers in ``tensor`` as they are stored, as float32."""
+        """Cast the stored integers to float32; return a float32 tensor unchanged."""
         if self.scale(tensor) is None:
             return tensor
         options = self._schema.CastOptionsT()
@@ -74,6 +72,7 @@ class GraphEditor:
         return self._float("CAST", tensor, options, _CAST_VERSIONS)
 
     def reshape(self, tensor: int, shape: Sequence[int]) -> int:
+        """Reshape to ``shape``, which has the same number of elements."""
         assert math.prod(shape) == math.prod(self.shape(tensor))
         options = self._schema.ReshapeOptionsT()
         options.newShape = list(shape)
@@ -83,6 +82,7 @@ class GraphEditor:
         return result
 
     def concatenate(self, tensors: Sequence[int], axis: int) -> int:
+        """Concatenate along ``axis``."""
         options = self._schema.ConcatenationOptionsT()
         options.axis = axis
         shape = list(self.shape(tensors[0]))
@@ -92,7 +92,7 @@ class GraphEditor:
         return result
 
     def softmax(self, tensor: int) -> int:
-        """Along the last axis."""
+        """Softmax over the last axis."""
         options = self._schema.SoftmaxOptionsT()
         options.beta = 1.0
         result = self._tensor(f"softmax_{tensor}", self.shape(tensor))
@@ -100,7 +100,7 @@ class GraphEditor:
         return result
 
     def take_columns(self, tensor: int, columns: Sequence[int]) -> int:
-        """The given places of the last axis, in the given order."""
+        """Gather indices of the last axis."""
         options = self._schema.GatherOptionsT()
         shape = self.shape(tensor)
         options.axis = len(shape) - 1
@@ -110,22 +110,23 @@ class GraphEditor:
         return result
 
     def take_rows(self, tensor: int, indices: int) -> int:
-        """The rows (places of the first axis) that the int32 tensor ``indices`` names."""
+        """Gather the indices of the first axis in the int32 tensor ``indices``."""
         options = self._schema.GatherOptionsT()
         result = self._tensor(f"taken_{tensor}", (*self.shape(indices), *self.shape(tensor)[1:]))
         self._operator("GATHER", [tensor, indices], [result], options)
         return result
 
     def top_k(self, tensor: int, count: int) -> tuple[int, int]:
-        """The ``count`` greatest along the last axis, greatest first, and their places."""
+        """Return the ``count`` largest values of the last axis in descending order, and their indices."""
         shape = (*self.shape(tensor)[:-1], count)
         values = self._tensor(f"top_{tensor}", shape)
-        places = self._tensor(f"places_{tensor}", shape, self._schema.TensorType.INT32)
+        indices = self._tensor(f"places_{tensor}", shape, self._schema.TensorType.INT32)
         wanted = self.constant(f"count_{tensor}", np.array(count, np.int32))
-        self._operator("TOPK_V2", [tensor, wanted], [values, places], self._schema.TopKV2OptionsT())
-        return values, places
+        self._operator("TOPK_V2", [tensor, wanted], [values, indices], self._schema.TopKV2OptionsT())
+        return values, indices
 
     def subtract(self, left: int, right: int) -> int:
+        """Return left − right; ``right`` may be broadcast along its last axis, here and in the other operators."""
         return self._elementwise("SUB", left, right, self._schema.SubOptionsT())
 
     def multiply(self, left: int, right: int) -> int:
@@ -138,7 +139,7 @@ class GraphEditor:
         return self._elementwise("MINIMUM", left, right, self._schema.MaximumMinimumOptionsT())
 
     def sum_all(self, tensor: int) -> int:
-        """[n] → [1]."""
+        """Sum over a tensor [n] to [1]."""
         options = self._schema.ReducerOptionsT()
         options.keepDims = True
         result = self._tensor(f"sum_{tensor}", (1,))
@@ -148,7 +149,7 @@ class GraphEditor:
     def custom(
         self, code: str, inputs: Sequence[int], outputs: Sequence[tuple[int, ...]], options: dict[str, Any]
     ) -> list[int]:
-        """A custom operator with outputs of the given shapes, and its options as a FlexBuffer map."""
+        """Add a custom operator with outputs of the given shapes; its options are written as a FlexBuffer map."""
         from flatbuffers import flexbuffers
 
         results = [self._tensor(f"{code}_{len(self._graph.tensors)}", shape) for shape in outputs]
@@ -158,10 +159,11 @@ class GraphEditor:
         return results
 
     def rename(self, tensor: int, name: str) -> None:
+        """Change the name of a tensor in the graph."""
         self._graph.tensors[tensor].name = name
 
     def set_outputs(self, tensors: Sequence[int], names: Sequence[str]) -> None:
-        """Make ``tensors`` the graph's outputs, in this order, and give them ``names`` in its signature."""
+        """Make ``tensors`` the outputs, in this order, with ``names`` in the signature."""
         self._graph.outputs = list(tensors)
         self._signature.outputs = []
         # In alphabetical order, as the converter writes them.
@@ -171,6 +173,7 @@ class GraphEditor:
             self._signature.outputs.append(entry)
 
     def finish(self) -> bytes:
+        """Return the flatbuffer."""
         return write_model(self.model)
 
     def _float(self, name: str, tensor: int, options: Any, versions: dict[str, int]) -> int:
@@ -181,7 +184,7 @@ class GraphEditor:
         return result
 
     def _elementwise(self, name: str, left: int, right: int, options: Any) -> int:
-        """The shape is that of ``left``, to which ``right`` may be broadcast along its last axis."""
+        """Add an elementwise operator; the result has the shape of ``left``."""
         assert self.shape(left)[:-1] == self.shape(right)[:-1]
         assert self.shape(right)[-1] in (1, self.shape(left)[-1])
         result = self._tensor(f"{name.lower()}_{left}", self.shape(left))
@@ -189,7 +192,7 @@ class GraphEditor:
         return result
 
     def _tensor(self, name: str, shape: Sequence[int], kind: int = 0, buffer: int = 0) -> int:
-        """A new tensor, float32 (type 0) and computed (buffer 0, the empty one) unless said otherwise."""
+        """Add a tensor; by default float32 (type 0) and without constant data (buffer 0)."""
         tensor = self._schema.TensorT()
         tensor.shape, tensor.type, tensor.buffer, tensor.name = list(shape), kind, buffer, name
         tensor.hasRank = True
@@ -222,7 +225,7 @@ class GraphEditor:
             if (max(code.builtinCode, code.deprecatedBuiltinCode), code.version, custom) == wanted:
                 return i
         code = self._schema.OperatorCodeT()
-        # Both fields, as the converter does: runtimes from before the second one read the first. All are below 127.
+        # Both fields, as the converter does: older runtimes read only the deprecated one. All codes are below 127.
         code.builtinCode = code.deprecatedBuiltinCode = builtin
         code.version, code.customCode = version, custom_code
         self.model.operatorCodes.append(code)
