@@ -1,4 +1,4 @@
-"""The files for other runtimes, read by those runtimes: they must find what the plain bundle finds."""
+"""Profiles in the runtimes that they are made for: they must detect the same objects as the bundle."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from chosen_boxes import ChosenBox, save_model_that_finds
 from conftest import REPOSITORY, skip_or_fail
 from real_model import real_model
-from small_model import small_network, write_squares
+from small_model import small_network
 
 from converters.bundle.selftest import placeholder_selftest
 from converters.bundle.stored_zip import stored_zip
@@ -50,13 +50,13 @@ pytestmark = [
 MEDIAPIPE, TASK_LIBRARY = REPOSITORY / ".venv-mediapipe", REPOSITORY / ".venv-tasklib"
 DEFAULTS = Defaults(score_threshold=0.5, iou_threshold=0.5, max_detections=100)
 
-# What the files have to agree on: every box of ours this sure is found, and nothing else this sure.
-SURE, IOU = 0.6, 0.9
-# Runtimes differ in int8 by a step or so, hence a score may lie on either side of SURE.
+# Both sides must have every detection of the other with at least this score and IoU.
+MIN_SCORE, MIN_IOU = 0.6, 0.9
+# Int8 results of runtimes differ by about one step, so a score may be on either side of MIN_SCORE.
 SCORE_TOLERANCE = 0.05
 
-# Three classes and four boxes. Two of a class overlap by an IoU of 0.43, and two classes share nearly one place:
-# suppression across classes, or with another threshold than ours, would lose some.
+# Three classes and four boxes. Two boxes of a class have an IoU of 0.43, and boxes of two classes nearly coincide:
+# suppression across classes or with another IoU threshold would lose some.
 CHOSEN = [
     ChosenBox(0, 0.9, (0.1, 0.1, 0.5, 0.5)),
     ChosenBox(0, 0.8, (0.26, 0.1, 0.66, 0.5)),
@@ -65,7 +65,9 @@ CHOSEN = [
 ]
 
 
-class Found(NamedTuple):
+class Row(NamedTuple):
+    """One detection; ``box`` is xyxy in pixels."""
+
     label: str | int
     score: float
     box: np.ndarray
@@ -100,7 +102,7 @@ def flatbuffer_of(model: Any, scheme: str, images: np.ndarray | None = None) -> 
 
 @pytest.fixture(scope="module")
 def chosen(tmp_path_factory) -> tuple[bytes, Network]:
-    """A float network of 64×96 that finds CHOSEN in every picture: its plain flatbuffer."""
+    """Flatbuffer of a float network of 64×96 that detects CHOSEN in every image."""
     from edge_ssd.training.model.tiny_ssd import load_tiny_ssd
 
     network = tiny_ssd(("ape", "bear", "cat"), input_size=(64, 96), width=0.25)
@@ -110,15 +112,15 @@ def chosen(tmp_path_factory) -> tuple[bytes, Network]:
 
 
 @pytest.fixture(scope="module")
-def banana_pictures(shared_data: Path) -> list[np.ndarray]:
-    """Real pictures of the banana model's input size: nothing resizes them."""
+def banana_images(shared_data: Path) -> list[np.ndarray]:
+    """Real images of the banana model's input size, which need no resizing."""
     paths = sorted((shared_data / "bananas" / "bananas_val" / "images").iterdir())[::4]
     return [read_image(path) for path in [*paths, shared_data / "photos" / "d2l_banana.jpg"]]
 
 
 @pytest.fixture(scope="module")
 def bananas(tmp_path_factory) -> dict[str, Path]:
-    """The int8 model and its two profiles."""
+    """The shipped int8 bundle and its two profiles."""
     bundle, folder = read_bundle(real_model()), tmp_path_factory.mktemp("bananas")
     files = {
         profile: write_profile(folder / f"{profile}.tflite", profile, bundle.flatbuffer, bundle.network)
@@ -128,12 +130,11 @@ def bananas(tmp_path_factory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="module")
-def three_kinds(tmp_path_factory, banana_pictures: list[np.ndarray]) -> dict[str, Path]:
-    """The banana model with three classes for its one, in int8.
+def three_classes(tmp_path_factory, banana_images: list[np.ndarray]) -> dict[str, Path]:
+    """The banana model with three classes instead of one, in int8.
 
-    Upright anchors see the third class. Square ones see the first or the second: a random direction in their features
-    decides, added to the one's logit and taken from the other's. So boxes of several classes lie on one another, with
-    offsets of real pictures.
+    Upright anchors predict the third class. Square anchors predict the first or the second: a random direction of their
+    features is added to one logit and subtracted from the other. So boxes of several classes overlap in real images.
     """
     from edge_ssd.training.model.tiny_ssd import TinySSD, load_tiny_ssd
 
@@ -145,7 +146,7 @@ def three_kinds(tmp_path_factory, banana_pictures: list[np.ndarray]) -> dict[str
         target.set_weights(source.get_weights())
     rng, own_class = np.random.default_rng(0), (1, 1, 2, 3)  # of each anchor of a cell
     for source, target in zip(banana.cls_predictors, model.cls_predictors, strict=True):
-        # Anchors and classes apart; background stays, and each class begins as the banana.
+        # Axes of anchors and classes; background is kept, and each class starts as a copy of banana.
         kernel, bias = (
             weight.reshape(*weight.shape[:-1], 4, 2)[..., (0, 1, 1, 1)].copy() for weight in source.get_weights()
         )
@@ -156,151 +157,143 @@ def three_kinds(tmp_path_factory, banana_pictures: list[np.ndarray]) -> dict[str
         kernel[..., 0, 2] -= direction
         bias[0, 2] += 3
         target.set_weights([kernel.reshape(*kernel.shape[:3], -1), bias.reshape(-1)])
-    flatbuffer, folder = flatbuffer_of(model, "int8", np.stack(banana_pictures)), tmp_path_factory.mktemp("kinds")
+    flatbuffer, folder = flatbuffer_of(model, "int8", np.stack(banana_images)), tmp_path_factory.mktemp("three_classes")
     bundle = folder / "bundle.tflite"
     bundle.write_bytes(bundle_bytes(content_of(flatbuffer, model.network, "int8")))
     files = {name: write_profile(folder / f"{name}.tflite", name, flatbuffer, model.network) for name in PROFILES}
     return {"bundle": bundle, **files}
 
 
-def detect(bundle: Path, pictures: list[np.ndarray]) -> list[list[Found]]:
-    with Detector(bundle, score_threshold=SURE - SCORE_TOLERANCE) as detector:
-        return [[Found(d.label, d.score, np.array(d.box)) for d in detector.detect(image)] for image in pictures]
+def detect(bundle: Path, images: list[np.ndarray]) -> list[list[Row]]:
+    with Detector(bundle, score_threshold=MIN_SCORE - SCORE_TOLERANCE) as detector:
+        return [[Row(d.label, d.score, np.array(d.box)) for d in detector.detect(image)] for image in images]
 
 
-def run_peer(environment: Path, script: str, model: Path, pictures: list[np.ndarray], *more: object) -> Any:
-    """What a script of ``tests/peers`` prints, run by the Python of ``environment``."""
+def run_peer(environment: Path, script: str, model: Path, images: list[np.ndarray], *more: object) -> Any:
+    """Return the output of a script of ``tests/peers``, run by the Python of ``environment``."""
     python = environment / "bin" / "python"
     if not python.is_file():
         skip_or_fail(f"no {environment.name}: `make {environment.name}/ready` makes it")
     arrays = model.with_suffix(".npz")
-    np.savez(arrays, **{f"{i:04}": image for i, image in enumerate(pictures)})
-    words = [python, REPOSITORY / "tests" / "peers" / script, model, arrays, SURE - SCORE_TOLERANCE, *more]
-    # Not this process's settings: the peer's environment is its own.
+    np.savez(arrays, **{f"{i:04}": image for i, image in enumerate(images)})
+    words = [python, REPOSITORY / "tests" / "peers" / script, model, arrays, MIN_SCORE - SCORE_TOLERANCE, *more]
+    # The peer has its own environment.
     environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    done = subprocess.run(
+    process = subprocess.run(
         [str(word) for word in words], capture_output=True, text=True, check=False, env=environ, timeout=240
     )
     arrays.unlink()
-    if "cannot open shared object file" in done.stderr:
-        skip_or_fail(f"{environment.name}: {done.stderr.strip().splitlines()[-1]}")
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.strip().splitlines()[-1])
+    if "cannot open shared object file" in process.stderr:
+        skip_or_fail(f"{environment.name}: {process.stderr.strip().splitlines()[-1]}")
+    assert process.returncode == 0, process.stderr
+    return json.loads(process.stdout.strip().splitlines()[-1])
 
 
-def read_found(rows: list[list[dict]]) -> list[list[Found]]:
-    return [[Found(row["label"], row["score"], np.array(row["box"])) for row in picture] for picture in rows]
+def read_rows(rows: list[list[dict]]) -> list[list[Row]]:
+    return [[Row(row["label"], row["score"], np.array(row["box"])) for row in image_rows] for image_rows in rows]
 
 
-def agree(ours: list[list[Found]], theirs: list[list[Found]], size: tuple[int, int]) -> None:
-    """Every sure box of ours is theirs, with the same label, and they have no sure box that is not ours."""
+def assert_same_detections(ours: list[list[Row]], theirs: list[list[Row]], size: tuple[int, int]) -> None:
+    """Assert that each side has every detection of the other with at least MIN_SCORE, with the same label."""
     assert len(ours) == len(theirs)
-    assert any(found.score >= SURE for picture in ours for found in picture)
-    for i, (mine, others) in enumerate(zip(ours, theirs, strict=True)):
-        for one, many, who in ((mine, others, "lost"), (others, mine, "too many")):
-            for found in one:
-                if found.score >= SURE:
-                    assert any(is_same(found, other, size) for other in many), (i, who, found, many)
+    assert any(row.score >= MIN_SCORE for rows in ours for row in rows)
+    for i, (expected, actual) in enumerate(zip(ours, theirs, strict=True)):
+        for rows, others, problem in ((expected, actual, "missing"), (actual, expected, "unexpected")):
+            for row in rows:
+                if row.score >= MIN_SCORE:
+                    assert any(is_same(row, other, size) for other in others), (i, problem, row, others)
 
 
-def is_same(one: Found, other: Found, size: tuple[int, int]) -> bool:
+def is_same(one: Row, other: Row, size: tuple[int, int]) -> bool:
     boxes = clip_boxes(np.array([one.box, other.box], np.float32), *size)
     close = abs(one.score - other.score) <= SCORE_TOLERANCE
-    return one.label == other.label and close and bool(box_iou(boxes[:1], boxes[1:])[0, 0] >= IOU)
+    return one.label == other.label and close and bool(box_iou(boxes[:1], boxes[1:])[0, 0] >= MIN_IOU)
 
 
-def chosen_in(labels: tuple[str, ...] | range, size: tuple[int, int]) -> list[list[Found]]:
+def chosen_rows(labels: tuple[str, ...] | range, size: tuple[int, int]) -> list[list[Row]]:
     height, width = size
     scale = np.array([width, height, width, height])
-    return [[Found(labels[row.class_id], row.score, np.array(row.box) * scale) for row in CHOSEN]]
+    return [[Row(labels[row.class_id], row.score, np.array(row.box) * scale) for row in CHOSEN]]
 
 
-# The real peers.
+# In the other runtimes.
 
 
-def test_mediapipe_finds_what_we_find(bananas: dict[str, Path], banana_pictures: list[np.ndarray]) -> None:
-    # MediaPipe rounds boxes down to whole pixels, so it is given the pictures enlarged: every pixel four by four,
-    # which its way of resizing turns back into the very same input.
-    large = [image.repeat(4, axis=0).repeat(4, axis=1) for image in banana_pictures]
-    ours = [
-        [found._replace(box=found.box * 4) for found in picture]
-        for picture in detect(bananas["bundle"], banana_pictures)
-    ]
-    rows = run_peer(MEDIAPIPE, "mediapipe_detect.py", bananas["mediapipe"], large)
-    agree(ours, read_found(rows), large[0].shape[:2])
+@pytest.fixture(params=["bananas", "three_classes"])
+def files(request: pytest.FixtureRequest) -> dict[str, Path]:
+    """The bundle and the profiles of a model with one class, then of one with three."""
+    paths: dict[str, Path] = request.getfixturevalue(request.param)
+    return paths
 
 
-def test_the_task_library_finds_what_we_find(bananas: dict[str, Path], banana_pictures: list[np.ndarray]) -> None:
-    rows = run_peer(TASK_LIBRARY, "task_library_detect.py", bananas["postprocess"], banana_pictures)
-    agree(detect(bananas["bundle"], banana_pictures), read_found(rows), banana_pictures[0].shape[:2])
+def test_mediapipe_detects_same_objects_as_bundle(files: dict[str, Path], banana_images: list[np.ndarray]) -> None:
+    # MediaPipe rounds boxes down to whole pixels, so it gets enlarged images: each pixel becomes 4×4, which its
+    # resizing reverses exactly.
+    large = [image.repeat(4, axis=0).repeat(4, axis=1) for image in banana_images]
+    ours = [[row._replace(box=row.box * 4) for row in rows] for rows in detect(files["bundle"], banana_images)]
+    theirs = run_peer(MEDIAPIPE, "mediapipe_detect.py", files["mediapipe"], large)
+    assert_same_detections(ours, read_rows(theirs), large[0].shape[:2])
 
 
-@pytest.mark.parametrize("environment", [Path(sys.prefix), TASK_LIBRARY], ids=["here", "tasklib"])
-def test_readers_of_four_outputs_find_what_we_find(
-    environment: Path, bananas: dict[str, Path], banana_pictures: list[np.ndarray]
+def test_task_library_detects_same_objects_as_bundle(files: dict[str, Path], banana_images: list[np.ndarray]) -> None:
+    theirs = run_peer(TASK_LIBRARY, "task_library_detect.py", files["postprocess"], banana_images)
+    assert_same_detections(detect(files["bundle"], banana_images), read_rows(theirs), banana_images[0].shape[:2])
+
+
+@pytest.mark.parametrize(
+    ("environment", "model"),
+    [(Path(sys.prefix), "bananas"), (TASK_LIBRARY, "bananas"), (TASK_LIBRARY, "three_classes")],
+    ids=["litert", "tflite_runtime", "tflite_runtime-three_classes"],
+)
+def test_four_outputs_match_bundle_in_same_interpreter(
+    environment: Path, model: str, request: pytest.FixtureRequest, banana_images: list[np.ndarray]
 ) -> None:
     """ai-edge-litert and tflite-runtime 2.14.
 
-    Ours runs on the same interpreter: int8 heads differ by some steps from one to the other, which can turn two
-    nearly equal boxes round, and that is not the profile's doing.
+    The bundle runs on the same interpreter: int8 heads of two interpreters differ by some steps, which can exchange two
+    nearly equal boxes.
     """
-    results = run_peer(environment, "four_outputs.py", bananas["postprocess"], banana_pictures, 2)
-    found_here = read_found(run_peer(environment, "ours.py", bananas["bundle"], banana_pictures))
-    ours = [[found._replace(label=0) for found in picture] for picture in found_here]
+    files = request.getfixturevalue(model)
+    labels = read_bundle(files["bundle"]).labels
+    rows_of_bundle = read_rows(run_peer(environment, "ours.py", files["bundle"], banana_images))
+    ours = [[row._replace(label=labels.index(str(row.label))) for row in rows] for rows in rows_of_bundle]
+    results = run_peer(environment, "four_outputs.py", files["postprocess"], banana_images, 2)
     assert set(results) == {"by order", "by name"}
-    for rows in results.values():
-        agree(ours, read_found(rows), banana_pictures[0].shape[:2])
+    for theirs in results.values():
+        assert_same_detections(ours, read_rows(theirs), banana_images[0].shape[:2])
 
 
-def test_a_model_of_three_classes_finds_all_of_them(three_kinds, banana_pictures: list[np.ndarray]) -> None:
-    ours = detect(three_kinds["bundle"], banana_pictures)
-    assert {found.label for picture in ours for found in picture if found.score >= SURE} == {"one", "two", "upright"}
+def test_three_class_model_detects_every_class(three_classes, banana_images: list[np.ndarray]) -> None:
+    ours = detect(three_classes["bundle"], banana_images)
+    assert {row.label for rows in ours for row in rows if row.score >= MIN_SCORE} == {"one", "two", "upright"}
 
 
-def test_mediapipe_finds_the_three_classes(three_kinds, banana_pictures: list[np.ndarray]) -> None:
-    test_mediapipe_finds_what_we_find(three_kinds, banana_pictures)
-
-
-def test_the_task_library_finds_the_three_classes(three_kinds, banana_pictures: list[np.ndarray]) -> None:
-    test_the_task_library_finds_what_we_find(three_kinds, banana_pictures)
-
-
-def test_tflite_runtime_finds_the_three_classes(three_kinds, banana_pictures: list[np.ndarray]) -> None:
-    labels = read_bundle(three_kinds["bundle"]).labels
-    rows = read_found(run_peer(TASK_LIBRARY, "ours.py", three_kinds["bundle"], banana_pictures))
-    ours = [[found._replace(label=labels.index(str(found.label))) for found in picture] for picture in rows]
-    results = run_peer(TASK_LIBRARY, "four_outputs.py", three_kinds["postprocess"], banana_pictures, 2)
-    for rows in results.values():
-        agree(ours, read_found(rows), banana_pictures[0].shape[:2])
-
-
-def test_mediapipe_keeps_boxes_that_overlap_and_names_three_classes(chosen, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("environment", "script", "profile"),
+    [(MEDIAPIPE, "mediapipe_detect.py", "mediapipe"), (TASK_LIBRARY, "task_library_detect.py", "postprocess")],
+    ids=["mediapipe", "task_library"],
+)
+def test_peer_keeps_overlapping_boxes_of_three_classes(
+    environment: Path, script: str, profile: str, chosen, tmp_path: Path
+) -> None:
     flatbuffer, network = chosen
-    file = write_profile(tmp_path / "chosen.tflite", "mediapipe", flatbuffer, network)
-    rows = run_peer(MEDIAPIPE, "mediapipe_detect.py", file, [np.zeros((640, 960, 3), np.uint8)])
+    file = write_profile(tmp_path / "chosen.tflite", profile, flatbuffer, network)
+    rows = run_peer(environment, script, file, [np.zeros((640, 960, 3), np.uint8)])
     assert len(rows[0]) == len(CHOSEN)
-    agree(chosen_in(network.labels, (640, 960)), read_found(rows), (640, 960))
+    assert_same_detections(chosen_rows(network.labels, (640, 960)), read_rows(rows), (640, 960))
 
 
-def test_the_task_library_keeps_boxes_that_overlap_and_names_three_classes(chosen, tmp_path: Path) -> None:
-    flatbuffer, network = chosen
-    file = write_profile(tmp_path / "chosen.tflite", "postprocess", flatbuffer, network)
-    rows = run_peer(TASK_LIBRARY, "task_library_detect.py", file, [np.zeros((640, 960, 3), np.uint8)])
-    assert len(rows[0]) == len(CHOSEN)
-    agree(chosen_in(network.labels, (640, 960)), read_found(rows), (640, 960))
-
-
-def test_tflite_runtime_keeps_boxes_that_overlap(chosen, tmp_path: Path) -> None:
+def test_tflite_runtime_keeps_overlapping_boxes(chosen, tmp_path: Path) -> None:
     flatbuffer, network = chosen
     file = write_profile(tmp_path / "chosen.tflite", "postprocess", flatbuffer, network)
     for threads in (1, 2):
         results = run_peer(TASK_LIBRARY, "four_outputs.py", file, [np.zeros((64, 96, 3), np.uint8)], threads)
         for rows in results.values():
             assert len(rows[0]) == len(CHOSEN)
-            agree(chosen_in(range(3), (64, 96)), read_found(rows), (64, 96))
+            assert_same_detections(chosen_rows(range(3), (64, 96)), read_rows(rows), (64, 96))
 
 
-def test_no_detection_is_no_error(tmp_path: Path) -> None:
+def test_peers_accept_image_without_detections(tmp_path: Path) -> None:
     from edge_ssd.training.model.tiny_ssd import load_tiny_ssd
 
     network = tiny_ssd(("ape", "bear", "cat"), input_size=(64, 64), width=0.25)
@@ -312,7 +305,7 @@ def test_no_detection_is_no_error(tmp_path: Path) -> None:
     assert run_peer(TASK_LIBRARY, "task_library_detect.py", file, picture) == [[]]
 
 
-# The model, in the interpreter of this environment.
+# The model, in the installed interpreter.
 
 
 def decoded(flatbuffer: bytes, network: Network, image: np.ndarray) -> Detections:
@@ -324,16 +317,16 @@ def decoded(flatbuffer: bytes, network: Network, image: np.ndarray) -> Detection
 
 
 def outputs_of(model: bytes, image: np.ndarray, threads: int | None = None) -> Detections:
-    """Those of 0.5 and more."""
+    """Return the detections of a profile's model with a score of at least 0.5."""
     heads = open_interpreter(model, threads).invoke(image)
     boxes, classes, scores, count = (heads[f"output_{i}"].values[0] for i in (3, 2, 1, 0))
-    sure = (scores >= 0.5) & (np.arange(len(scores)) < count)
-    ids = classes[sure].astype(np.int64)
-    return Detections(boxes[sure][:, [1, 0, 3, 2]], scores[sure], ids, [str(i) for i in ids], (1, 1))
+    is_shown = (scores >= 0.5) & (np.arange(len(scores)) < count)
+    ids = classes[is_shown].astype(np.int64)
+    return Detections(boxes[is_shown][:, [1, 0, 3, 2]], scores[is_shown], ids, [str(i) for i in ids], (1, 1))
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 8])
-def test_no_class_is_lost_with_any_number_of_threads(threads: int, chosen) -> None:
+def test_profile_finds_every_class_with_any_number_of_threads(threads: int, chosen) -> None:
     flatbuffer, network = chosen
     found = outputs_of(profile_model(flatbuffer, network, DEFAULTS), np.zeros((64, 96, 3), np.uint8), threads)
     expected = sorted(CHOSEN, key=lambda row: -row.score)
@@ -343,8 +336,8 @@ def test_no_class_is_lost_with_any_number_of_threads(threads: int, chosen) -> No
 
 
 @pytest.mark.parametrize(("scheme", "classes"), [("int8", 1), ("int8", 5), ("int16x8", 3), ("float16", 2)])
-def test_it_is_the_plain_networks_detections(scheme: str, classes: int) -> None:
-    """A network of random weights, whose heads are wide enough to be sure of something everywhere."""
+def test_profile_model_matches_postprocess_of_bundle(scheme: str, classes: int) -> None:
+    """Random weights, with class logits scaled so that every image has confident detections."""
     import keras
 
     from edge_ssd.training.model.tiny_ssd import TinySSD
@@ -371,7 +364,7 @@ def test_it_is_the_plain_networks_detections(scheme: str, classes: int) -> None:
         np.testing.assert_allclose(rows[0], rows[1], atol=2e-4)
 
 
-def test_the_network_itself_is_untouched_and_the_rest_is_common_operators(chosen) -> None:
+def test_profile_model_keeps_network_operators_and_is_deterministic(chosen) -> None:
     flatbuffer, network = chosen
     before = {operator.name: count for operator, count in read_graph(flatbuffer).operator_counts().items()}
     model = profile_model(flatbuffer, network, DEFAULTS)
@@ -383,7 +376,7 @@ def test_the_network_itself_is_untouched_and_the_rest_is_common_operators(chosen
     assert model == profile_model(flatbuffer, network, DEFAULTS)
 
 
-def test_anchors_are_centre_form_y_first() -> None:
+def test_anchors_yxhw_is_center_form_with_y_first() -> None:
     network = tiny_ssd(("a",), input_size=(64, 128), width=0.25)
     # The first level's map is 8×16; its second cell, the first anchor, of size 0.2.
     np.testing.assert_allclose(anchors_yxhw(network)[4], [0.5 / 8, 1.5 / 16, 0.2, 0.1], atol=1e-6)
@@ -393,7 +386,7 @@ def test_anchors_are_centre_form_y_first() -> None:
 # The file.
 
 
-def test_the_archive_is_stored_and_names_the_labels(chosen, tmp_path: Path) -> None:
+def test_profile_zip_is_stored_and_contains_labels(chosen, tmp_path: Path) -> None:
     flatbuffer, network = chosen
     file = write_profile(tmp_path / "chosen.tflite", "mediapipe", flatbuffer, network)
     with zipfile.ZipFile(file) as archive:
@@ -403,7 +396,7 @@ def test_the_archive_is_stored_and_names_the_labels(chosen, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_inspect_names_the_profile(profile: str, chosen, tmp_path: Path, capsys) -> None:
+def test_inspect_shows_profile(profile: str, chosen, tmp_path: Path, capsys) -> None:
     file = write_profile(tmp_path / "chosen.tflite", profile, *chosen)
     assert cli.main(["inspect", str(file)]) == 0
     printed = capsys.readouterr().out
@@ -417,13 +410,13 @@ def test_inspect_names_the_profile(profile: str, chosen, tmp_path: Path, capsys)
     assert "carries no self-test" in capsys.readouterr().err
 
 
-def test_a_profile_is_no_bundle(chosen, tmp_path: Path) -> None:
+def test_read_bundle_refuses_profile(chosen, tmp_path: Path) -> None:
     file = write_profile(tmp_path / "chosen.tflite", "postprocess", *chosen)
     with pytest.raises(BundleError, match="not an Edge SSD bundle"):
         read_bundle(file)
 
 
-def test_other_files_are_no_profiles(chosen, tmp_path: Path) -> None:
+def test_read_profile_of_other_files_is_none(chosen, tmp_path: Path) -> None:
     (tmp_path / "bare.tflite").write_bytes(chosen[0])
     (tmp_path / "text.tflite").write_bytes(b"edge_ssd_profile.json")
     for name in ("bare.tflite", "text.tflite", "absent.tflite"):
@@ -441,7 +434,7 @@ def test_other_files_are_no_profiles(chosen, tmp_path: Path) -> None:
         ({"sha256": {"flatbuffer": "0"}}, "SHA-256 of its flatbuffer"),
     ],
 )
-def test_a_description_that_cannot_be_is_refused(change: dict, reason: str, chosen, tmp_path: Path, capsys) -> None:
+def test_read_profile_refuses_invalid_description(change: dict, reason: str, chosen, tmp_path: Path, capsys) -> None:
     file = write_profile(tmp_path / "chosen.tflite", "postprocess", *chosen)
     with zipfile.ZipFile(file) as archive:
         start = min(info.header_offset for info in archive.infolist())
@@ -453,7 +446,7 @@ def test_a_description_that_cannot_be_is_refused(change: dict, reason: str, chos
         read_profile(file)
 
 
-def test_a_damaged_profile_is_refused(chosen, tmp_path: Path, capsys) -> None:
+def test_inspect_refuses_damaged_profile(chosen, tmp_path: Path, capsys) -> None:
     file = write_profile(tmp_path / "chosen.tflite", "postprocess", *chosen)
     whole = file.read_bytes()
     changed = bytearray(whole)
@@ -472,7 +465,7 @@ def refusal(file: Path, capsys) -> str:
     return error
 
 
-def test_a_model_that_detects_something_else_is_not_written(chosen, tmp_path: Path) -> None:
+def test_check_profile_refuses_different_detections(chosen, tmp_path: Path) -> None:
     flatbuffer, network = chosen
     content, model = content_of(flatbuffer, network), profile_model(flatbuffer, network, DEFAULTS)
     scale = np.array([96, 64, 96, 64])
@@ -493,19 +486,27 @@ def test_a_model_that_detects_something_else_is_not_written(chosen, tmp_path: Pa
         check(slice(None), (ids + 1) % 3)
 
 
-@pytest.mark.parametrize("profile", PROFILES)
-def test_convert_writes_the_profile_that_was_asked_for(profile: str, tmp_path: Path, monkeypatch, capsys) -> None:
+@pytest.fixture(scope="module")
+def one_box_model(tmp_path_factory) -> tuple[Path, bytes]:
+    """A Keras model that detects one box in every image, and its float flatbuffer."""
     from edge_ssd.training.model.tiny_ssd import load_tiny_ssd
 
-    model, data, out = tmp_path / "squares.keras", write_squares(tmp_path / "squares"), tmp_path / "out.tflite"
-    save_model_that_finds(model, small_network(), [ChosenBox(0, 0.9, (0.2, 0.1, 0.6, 0.8))])
-    flatbuffer = flatbuffer_of(equalize_box_scales(load_tiny_ssd(model)), "none")
+    path = tmp_path_factory.mktemp("one_box") / "squares.keras"
+    save_model_that_finds(path, small_network(), [ChosenBox(0, 0.9, (0.2, 0.1, 0.6, 0.8))])
+    return path, flatbuffer_of(equalize_box_scales(load_tiny_ssd(path)), "none")
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_convert_writes_requested_profile(
+    profile: str, one_box_model: tuple[Path, bytes], squares: Path, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    (model, flatbuffer), out = one_box_model, tmp_path / "out.tflite"
     monkeypatch.setattr("converters.convert.quantize", lambda *_, **__: flatbuffer)
     words = [
         "convert",
         model,
         "--data",
-        data,
+        squares,
         "--quantize",
         "none",
         "--no-accuracy",
@@ -528,7 +529,7 @@ def test_convert_writes_the_profile_that_was_asked_for(profile: str, tmp_path: P
     np.testing.assert_allclose(found.xyxy, [(0.2, 0.1, 0.6, 0.8)], atol=1e-5)
 
 
-def test_mediapipe_stretches_and_the_user_is_told() -> None:
+def test_profile_warnings_of_letterboxed_network_for_mediapipe() -> None:
     stretched = tiny_ssd(("a",), input_size=(64, 64), width=0.25)
     letterboxed = tiny_ssd(("a",), input_size=(64, 64), width=0.25, resize="letterbox")
     assert profile_warnings("mediapipe", stretched) == profile_warnings("postprocess", letterboxed) == []
@@ -536,5 +537,5 @@ def test_mediapipe_stretches_and_the_user_is_told() -> None:
     assert "stretches" in line
 
 
-def test_the_lowest_score_lets_readers_choose_their_own() -> None:
+def test_postprocess_score_is_low_but_positive() -> None:
     assert 0 < POSTPROCESS_SCORE < 0.2
