@@ -26,7 +26,7 @@ examples:
   edge-ssd bench banana nano                      two shipped models by their names
   edge-ssd bench float.tflite int8.tflite         side by side, with ratios to the first
   edge-ssd bench mine.tflite --source photo.jpg --threads 4 --json
-  edge-ssd bench small.tflite large.tflite --plot front.png
+  edge-ssd bench small.tflite large.tflite --plot pareto.png
 
 The models take turns, block by block, so that what else the machine does falls on all alike. Times are the median and
 the 95th percentile, in milliseconds, of one detection in one picture: by default the model's self-test picture,
@@ -130,7 +130,9 @@ def _names(models: Sequence[Path]) -> list[str]:
 def _check_plot(path: Path, source: str | None) -> None:
     """Raise :class:`SettingError` if the picture cannot be written, before any work is done for it."""
     from device_apps.sinks import check_file, refuse_overwriting
+    from edge_ssd.charts import check_matplotlib
 
+    check_matplotlib()
     check_file(path, (".png", ".jpg", ".jpeg"), "picture; end the name in .png or .jpg")
     if source is not None:
         refuse_overwriting(source, path, "--plot", "picture of --source")
@@ -160,7 +162,7 @@ def _precisions(cases: Sequence[Case]) -> dict[str, float]:
 
 def _plot(path: Path, timings: Sequence[Timing], precisions: Mapping[str, float], machine: str) -> None:
     from device_apps.pareto_plot import Point, plot_pareto_front
-    from edge_ssd.files import atomic_path
+    from edge_ssd.charts import save_figure
 
     threads = timings[0].case.detector.num_threads
     points = [
@@ -169,8 +171,7 @@ def _plot(path: Path, timings: Sequence[Timing], precisions: Mapping[str, float]
         if timing.case.name in precisions and timing.case.detector.num_threads == threads
     ]
     label = f"ms for one detection, median, {threads} thread{'s' if threads > 1 else ''}"
-    with atomic_path(path) as temporary:
-        plot_pareto_front(points, machine, label, "average precision, as measured at conversion").save(temporary)
+    save_figure(plot_pareto_front(points, machine, label, "average precision, as measured at conversion"), path)
 
 
 def _timing_table(timings: Sequence[Timing]) -> str:

@@ -63,7 +63,7 @@ COMMANDS: dict[str, Command] = {
 _EXTRAS = {
     "tensorflow": "train",
     "keras": "train",
-    "matplotlib": "train",
+    "matplotlib": "plot",
     "faster_coco_eval": "train",
     "ai_edge_litert": "device",
     "ai_edge_quantizer": "mixed",

@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import hashlib
 import math
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edge_ssd.boxes import box_iou
+from edge_ssd.cli import main
 from edge_ssd.data.load import load_dataset
 from edge_ssd.data.synthetic.background import draw_backdrop
 from edge_ssd.data.synthetic.banana import random_banana, random_hand
@@ -45,6 +47,17 @@ def test_the_set_loads_as_the_book_s_does(tmp_path: Path) -> None:
     rows = (tmp_path / "set" / "bananas_train" / "label.csv").read_bytes().split(b"\n")
     assert rows[0] == b"img_name,label,xmin,ymin,xmax,ymax"
     assert [row.split(b",")[0] for row in rows[1:7]] == [b"%d.jpg" % number for number in range(6)]
+
+
+def test_data_make_outside_a_checkout_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "edge_ssd.data.synthetic.generate", None)
+    assert main(["data", "make", "--to", str(tmp_path / "set")]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "needs a checkout of the repository, installed with: pip install -e '.[train]'" in error
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_same_seed_same_bytes_and_a_longer_set_begins_with_the_shorter(tmp_path: Path) -> None:

@@ -38,9 +38,6 @@ th, td { white-space: nowrap; } th:first-child, td:first-child { text-align: lef
 .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 1rem; margin: 1.5rem 0; }
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(13rem, 1fr)); gap: 1rem; }
 figure { margin: 0; } img { width: 100%; height: auto; } figcaption { font-size: .875rem; color: #555; }
-svg { width: 100%; height: auto; font: 11px system-ui, sans-serif; fill: #444; } svg .title { font-size: 13px; }
-svg path { fill: none; } .grid { stroke: #e4e4e4; } .before { stroke: #1f6fb4; stroke-width: 3; }
-.after { stroke: #d1495b; stroke-width: 1.75; stroke-dasharray: 5 3; }
 .key { display: inline-block; width: 2rem; border-top: 3px solid #1f6fb4; vertical-align: middle; }
 .key.dashed { border-top: 2px dashed #d1495b; }
 @media (max-width: 40rem) { body { margin: 1rem auto; } th, td { padding: .25rem .45rem; font-size: .875rem; }

@@ -12,6 +12,7 @@ from edge_ssd.data.source import add_data_options, data_source
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from edge_ssd.charts import Figure
     from edge_ssd.data.inspection.report import DatasetReport
     from edge_ssd.network import Network
 
@@ -58,15 +59,19 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> arg
 
 def run(args: argparse.Namespace) -> int:
     """Returns 0."""
+    from edge_ssd.charts import check_matplotlib, save_figure
     from edge_ssd.console.progress import Progress
     from edge_ssd.data.inspection.report import survey
     from edge_ssd.data.inspection.summary import format_summary
     from edge_ssd.data.load import open_dataset
+    from edge_ssd.files import atomic_path
     from edge_ssd.runtime.network_file import read_network
 
     for path in (args.sheet, args.histogram):
         if path is not None:
             check_picture_name(path)
+    if args.histogram is not None:
+        check_matplotlib()
     network = None if args.anchors_of is None else read_network(args.anchors_of)
     found = survey(
         open_dataset(data_source(args, args.folder)),
@@ -83,9 +88,12 @@ def run(args: argparse.Namespace) -> int:
         parts = [format_summary(summary, f"{args.folder} {name}") for name, summary in found.summaries.items()]
         print("\n\n".join([*parts, *(["\n".join(lines)] if (lines := found.lines()) else [])]))
     if args.sheet is not None:
-        _write(_sheet(found), args.sheet, "contact sheet", args)
+        with atomic_path(args.sheet) as temporary:
+            _sheet(found).save(temporary)
+        _report_file(args.sheet, "contact sheet", args)
     if args.histogram is not None:
-        _write(_histogram(found, network, args.folder), args.histogram, "sizes of the boxes", args)
+        save_figure(_histogram(found, network, args.folder), args.histogram)
+        _report_file(args.histogram, "sizes of the boxes", args)
     return 0
 
 
@@ -105,7 +113,7 @@ def _sheet(found: DatasetReport) -> Image:
     return contact_sheet(first.with_samples(samples))
 
 
-def _histogram(found: DatasetReport, network: Network | None, folder: Path) -> Image:
+def _histogram(found: DatasetReport, network: Network | None, folder: Path) -> Figure:
     import numpy as np
 
     from edge_ssd.data.anchor_fitting.match import network_boxes
@@ -118,10 +126,6 @@ def _histogram(found: DatasetReport, network: Network | None, folder: Path) -> I
     return size_histogram(boxes, network.levels, title)
 
 
-def _write(picture: Image, path: Path, what: str, args: argparse.Namespace) -> None:
-    from edge_ssd.files import atomic_path
-
-    with atomic_path(path) as temporary:
-        picture.save(temporary)
+def _report_file(path: Path, what: str, args: argparse.Namespace) -> None:
     if not args.json:
         print(f"\n{path}: {what} of {args.folder}")

@@ -55,7 +55,7 @@ def _add_fetch(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _add_make(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     make = commands.add_parser(
         "make",
-        help="draw a synthetic set of bananas",
+        help="draw a synthetic set of bananas (needs a checkout)",
         description="Draw bananas on drawn backgrounds, in the book's folders. The same seed draws the same set.",
         epilog="example:\n  edge-ssd data make --to data/drawn --train 1000 --val 100 --seed 0\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -79,8 +79,18 @@ def _fetch(args: argparse.Namespace) -> int:
 
 def _make(args: argparse.Namespace) -> int:
     from edge_ssd.console.progress import Progress
-    from edge_ssd.data.synthetic.generate import make_synthetic
+    from edge_ssd.errors import SettingError
 
+    try:
+        from edge_ssd.data.synthetic.generate import make_synthetic
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("edge_ssd.data.synthetic"):
+            raise
+        # pyproject.toml leaves this package out of the wheel.
+        raise SettingError(
+            "data make needs a checkout of the repository, installed with: pip install -e '.[train]'; "
+            "or download a dataset with: edge-ssd data fetch bananas"
+        ) from None
     with Progress("drawing", "pictures") as progress:
         made = make_synthetic(args.to, args.train, args.val, args.seed, args.size, progress)
     drawn = f"{args.train} + {args.val} pictures drawn" if made.drawn else "already there, nothing to do"

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from edge_ssd.charts import new_figure, save_figure
 from edge_ssd.errors import DataError
 from edge_ssd.files import atomic_path
 
@@ -78,12 +79,7 @@ def draw_history(rows: Sequence[HistoryRow], path: str | os.PathLike[str]) -> No
 
     At least one row must be there.
     """
-    # Not pyplot: a figure of its own needs no display and leaves no global state.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(1000, 400)
     epochs = [row.epoch for row in rows]
     marker = "o" if len(rows) < 3 else None
     book, precision = figure.subplots(1, 2)
@@ -99,7 +95,5 @@ def draw_history(rows: Sequence[HistoryRow], path: str | os.PathLike[str]) -> No
     precision.set_title("average precision (validation split)")
     for axes in (book, precision):
         axes.set_xlabel("epoch")
-        axes.grid(alpha=0.3)
         axes.legend()
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=120)
+    save_figure(figure, path)

@@ -1,6 +1,6 @@
 """Networks of one family, each trained alike: accuracy against what they cost, as two tables and a picture.
 
-    python tests/benchmarks/front.py --data FOLDER --out DIR [--set bananas] [--teacher MODEL.keras] [--epochs N]
+    python tests/benchmarks/pareto.py --data FOLDER --out DIR [--set bananas] [--teacher MODEL.keras] [--epochs N]
         [--again N] [--only NAME ...] [--arm]
 
 FOLDER holds the data sets of tests/conftest.py. Every variant is trained by ``edge-ssd train`` with the options of
@@ -8,7 +8,7 @@ tests/benchmarks/figures.py for this set and its own network's, converted, and v
 trained on. All but the first can be taught (``--teacher``), and then trained once more from where that ended, by the
 labels alone (``--again``). A finished step is kept: run again to go on. ``--arm`` counts instructions under emulation
 (docs/arm.md), kept beside each bundle too. Times and memory are taken anew each time, all variants in turn in one run,
-so that the ratios to the first hold where the times themselves do not. DIR/SET receives front.json and front.png.
+so that the ratios to the first hold where the times themselves do not. DIR/SET receives pareto.json and pareto.png.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from figures import FIGURES, Figure, Made, make, with_epochs
-from front_boards import BOARDS, frames_per_second
-from front_costs import THREADS, Costs, costs
-from front_curve import draw_curve
+from pareto_boards import BOARDS, frames_per_second
+from pareto_costs import THREADS, Costs, costs
 
-from device_apps.pareto_plot import Point
+from device_apps.pareto_plot import Point, plot_pareto_front
+from edge_ssd.charts import save_figure
 
 # The first is what the others are compared with.
 VARIANTS = {"book": [], "small": ["--network=small"], "nano": ["--network=nano"]}
@@ -56,8 +56,10 @@ def main() -> None:
     if args.arm:
         print(f"\n{estimates(rows)}")
     kept = {name: {"verify": facts, "costs": asdict(cost)} for name, facts, cost in rows}
-    (out / "front.json").write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
-    draw_curve(*points(rows), out / "front.png")
+    (out / "pareto.json").write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+    plotted, cost_label = points(rows)
+    figure = plot_pareto_front(plotted, args.set, cost_label, "int8 average precision")
+    save_figure(figure, out / "pareto.png")
 
 
 def trained(name: str, figure: Figure, data: Path, out: Path, args: argparse.Namespace) -> Made:
@@ -98,7 +100,7 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def estimates(rows: Sequence[Row]) -> str:
-    """Frames a second that boards may reach, see :mod:`front_boards`; all rows must have instructions."""
+    """Frames a second that boards may reach, see :mod:`pareto_boards`; all rows must have instructions."""
     lines = [["estimated frames a second, one core", *(board.heading for board in BOARDS)]]
     lines.append(["---", *["---:"] * len(BOARDS)])
     for name, _, cost in rows:
@@ -107,7 +109,7 @@ def estimates(rows: Sequence[Row]) -> str:
 
 
 def points(rows: Sequence[Row]) -> tuple[list[Point], str]:
-    """What the picture shows, and the name of the cost: A72 instructions, or time where they were not counted."""
+    """Return the points of the plot and the name of the cost: A72 instructions, or time if they were not counted."""
     counted = all("cortex-a72" in cost.instructions for _, _, cost in rows)
     found = [
         Point(

@@ -1,10 +1,10 @@
 """Of what kind a faster network should be: candidates measured on pictures held out of the training pictures.
 
-    python tests/benchmarks/front_choice.py --data bananas --out DIR [--epochs 25]
+    python tests/benchmarks/pareto_choice.py --data bananas --out DIR [--epochs 25]
 
 Trained briefly, all alike, with the options of tests/benchmarks/figures.py for bananas; the first teaches those that
 are taught. None has seen the pictures that it is measured on, nor has the validation split been looked at, so that it
-can judge what is chosen (tests/benchmarks/front.py). Instructions are those of the converted network on a Cortex-A72,
+can judge what is chosen (tests/benchmarks/pareto.py). Instructions are those of the converted network on a Cortex-A72,
 counted under emulation (docs/arm.md). A finished step is kept: run again to go on.
 """
 
@@ -14,7 +14,7 @@ import argparse
 from pathlib import Path
 
 from figures import FIGURES, edge_ssd, folder_of, train, with_epochs
-from front_costs import count_kept
+from pareto_costs import count_kept
 
 _STRIDE = ["--down-sampling=stride"]
 
