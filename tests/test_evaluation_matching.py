@@ -67,9 +67,9 @@ def test_each_detection_takes_the_free_object_it_overlaps_most_with():
     predictions = [found([[0, 0, 10, 10], [0, 0, 10, 9], [20, 0, 30, 6]], [0.9, 0.8, 0.7])]
     (matches,) = match_images(dataset([truth]), predictions)
     assert matches.scores.tolist() == pytest.approx([0.9, 0.8, 0.7])
-    assert matches.correct[0].tolist() == [True, False, True]  # IoU 1; taken already; 0.6
-    assert matches.correct[2].tolist() == [True, False, True]  # at 0.60, reached exactly
-    assert matches.correct[3].tolist() == [True, False, False]  # at 0.65
+    assert matches.true_positive[0].tolist() == [True, False, True]  # IoU 1; taken already; 0.6
+    assert matches.true_positive[2].tolist() == [True, False, True]  # at 0.60, reached exactly
+    assert matches.true_positive[3].tolist() == [True, False, False]  # at 0.65
     assert matches.objects.tolist() == [2]
 
 

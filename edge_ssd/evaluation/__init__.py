@@ -1,1 +1,1 @@
-"""How good a detector is: average precision, measured the same way for every kind of model."""
+"""Average precision of a detector, measured the same way for Keras and TFLite models."""

@@ -1,9 +1,9 @@
-"""COCO average precision, by the evaluator `faster-coco-eval`.
+"""COCO average precision, computed by the evaluator `faster-coco-eval`.
 
 Average precision (AP) is the area under the precision–recall curve, averaged over the classes and over ten IoU
 thresholds from 0.50 to 0.95; AP50 and AP75 are the values at one threshold (Lin et al., "Microsoft COCO", 2014;
-the rules are those of the COCO detection task with at most 100 detections an image). Nothing of it is computed
-here: this module only brings our values into the evaluator's form and its result into ours.
+the rules are those of the COCO detection task with at most 100 detections per image). This module only converts the
+evaluator's inputs and outputs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from edge_ssd.runtime.detections import Detections
 
 __all__ = ["MAX_DETECTIONS", "AveragePrecision", "average_precision"]
 
-# The COCO task's limit per image. More are ignored, worst scores first.
+# The COCO task's limit per image: the evaluator ignores detections of lower scores.
 MAX_DETECTIONS = 100
 
 # Positions of IoU 0.50 and 0.75 among COCO's ten thresholds 0.50, 0.55, … 0.95.
@@ -33,9 +33,9 @@ _IOU_50, _IOU_75 = 0, 5
 
 @dataclass(frozen=True)
 class AveragePrecision:
-    """AP over all IoU thresholds, at 0.50, at 0.75, and for each class; all 0–1.
+    """Average precision over all IoU thresholds, at 0.50, at 0.75, and per class; all 0–1.
 
-    A class without a single object in the data has no AP: None in ``per_class``, and left out of the means.
+    A class without objects in the dataset has no AP: it is None in ``per_class`` and excluded from the means.
     """
 
     ap: float
@@ -46,7 +46,7 @@ class AveragePrecision:
     num_objects: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types, rounded to six digits: more would be noise."""
+        """Return plain JSON types, rounded to six digits."""
         return {
             "ap": round(self.ap, 6),
             "ap50": round(self.ap50, 6),
@@ -68,15 +68,15 @@ def average_precision(dataset: Dataset, predictions: Sequence[Detections]) -> Av
     """
     if len(predictions) != len(dataset.samples):
         raise ValueError(f"{len(dataset.samples)} images but {len(predictions)} predictions")
-    if not all(np.isfinite(found.xyxy).all() and np.isfinite(found.confidence).all() for found in predictions):
+    if not all(np.isfinite(each.xyxy).all() and np.isfinite(each.confidence).all() for each in predictions):
         raise ValueError("predictions must be finite numbers")
     num_objects = sum(len(sample.class_ids) for sample in dataset.samples)
     if num_objects == 0:
         raise DataError(
-            f"{dataset.root}: none of its {len(dataset.samples)} images has an object, so there is no average "
-            "precision to measure; use images with labels"
+            f"{dataset.root}: none of its {len(dataset.samples)} images has an object, so average precision "
+            "is undefined; use images with labels"
         )
-    precision = _evaluate(_truth(dataset), _results(predictions))  # [10 IoUs, 101 recalls, classes]
+    precision = _evaluate(_ground_truth(dataset), _results(predictions))  # [10 IoUs, 101 recalls, classes]
     return AveragePrecision(
         ap=_mean(precision),
         ap50=_mean(precision[_IOU_50]),
@@ -90,8 +90,8 @@ def average_precision(dataset: Dataset, predictions: Sequence[Detections]) -> Av
     )
 
 
-def _truth(dataset: Dataset) -> dict[str, Any]:
-    """The dataset in COCO's form; ids there start at 1."""
+def _ground_truth(dataset: Dataset) -> dict[str, Any]:
+    """Return the dataset in COCO's format, whose ids start at 1."""
     annotations: list[dict[str, Any]] = []
     for image_id, sample in enumerate(dataset.samples, 1):
         boxes = _xywh(sample.boxes_xyxy)
@@ -116,21 +116,21 @@ def _truth(dataset: Dataset) -> dict[str, Any]:
 def _results(predictions: Sequence[Detections]) -> list[dict[str, Any]]:
     return [
         {"image_id": image_id, "category_id": class_id + 1, "bbox": box, "score": score}
-        for image_id, found in enumerate(predictions, 1)
+        for image_id, detections in enumerate(predictions, 1)
         for box, score, class_id in zip(
-            _xywh(found.xyxy), found.confidence.tolist(), found.class_id.tolist(), strict=True
+            _xywh(detections.xyxy), detections.confidence.tolist(), detections.class_id.tolist(), strict=True
         )
     ]
 
 
-def _evaluate(truth: dict[str, Any], results: list[dict[str, Any]]) -> npt.NDArray[np.float64]:
-    """Precision [10 IoUs, 101 recalls, classes] for objects of all sizes; −1 where a class has no object."""
-    # The evaluator loads OpenCV for mask work that boxes do not need; it costs only the user who evaluates.
+def _evaluate(ground_truth: dict[str, Any], results: list[dict[str, Any]]) -> npt.NDArray[np.float64]:
+    """Return precision [10 IoUs, 101 recalls, classes] for all object sizes; −1 for a class without objects."""
+    # Imported here: it loads OpenCV, for masks.
     from faster_coco_eval import COCO, COCOeval_faster
 
     with _quiet():
-        coco = COCO(truth)
-        evaluator = COCOeval_faster(coco, coco.loadRes(results), iouType="bbox", print_function=_ignore)
+        coco = COCO(ground_truth)
+        evaluator = COCOeval_faster(coco, coco.loadRes(results), iouType="bbox", print_function=_discard)
         evaluator.params.areaRng, evaluator.params.areaRngLbl = [[0, 1e10]], ["all"]
         evaluator.params.maxDets = [MAX_DETECTIONS]
         evaluator.evaluate()
@@ -144,19 +144,19 @@ def _mean(precision: npt.NDArray[np.float64]) -> float:
 
 
 def _xywh(boxes_xyxy: npt.ArrayLike) -> list[list[float]]:
-    # In double precision: float32 corners subtract to a size whose rounding could move a pair across a threshold.
+    # In double precision: the rounding of float32 sizes could move the IoU of a pair across a threshold.
     boxes = np.asarray(boxes_xyxy, np.float64).reshape(-1, 4)
     result: list[list[float]] = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1).tolist()
     return result
 
 
-def _ignore(*_: object) -> None:
-    """Stands in for the evaluator's printing."""
+def _discard(*_: object) -> None:
+    """Replace the evaluator's print function."""
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the evaluator's log lines and warnings off the user's terminal."""
+    """Suppress the evaluator's log lines and warnings."""
     logger = logging.getLogger("faster_coco_eval")
     level = logger.level
     logger.setLevel(logging.CRITICAL)

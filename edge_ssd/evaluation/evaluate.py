@@ -1,7 +1,7 @@
-"""Run a detector over a dataset and score it.
+"""Average precision of a model on a dataset.
 
-Float and quantized models go through the same three steps, those of the device: the runtime's ``preprocess``,
-the model's heads, the runtime's ``Postprocess``. A difference in their AP is then the model's, not the decoder's.
+Float and quantized models share the steps of the device: the runtime's ``preprocess``, the model's heads, the runtime's
+``Postprocess``. So a difference in AP is a difference of the models.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ __all__ = [
     "evaluate",
 ]
 
-# AP needs the whole precision–recall curve, so also the doubtful detections that a user would never see. Below
-# 0.01 hardly anything is right any more, and the evaluator counts only the best 100 an image anyway.
+# AP needs the complete precision–recall curve, including detections of low scores. Below 0.01 there are hardly any true
+# positives, and the evaluator counts at most 100 detections per image.
 SCORE_THRESHOLD = 0.01
 
-# The runtime's default for suppression: what is measured is what a user gets.
+# The runtime's default NMS IoU threshold.
 IOU_THRESHOLD = 0.5
 
 HeadOutputs = tuple[Sequence[Head], Sequence[Head]]
@@ -46,12 +46,12 @@ Predictor = Callable[[npt.NDArray[np.uint8]], Sequence[HeadOutputs]]
 """A model: images uint8 [B, height, width, 3] at its input size → B outputs."""
 
 Progress = Callable[[int, int], None]
-"""Called with (images done, images in all)."""
+"""Called with (number of images done, total number)."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The score, and the detections behind it: one entry per sample, in the dataset's order."""
+    """Average precision, and the detections of each sample in the dataset's order."""
 
     precision: AveragePrecision
     predictions: tuple[Detections, ...]
@@ -66,10 +66,18 @@ def evaluate(
     batch_size: int = 1,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Detect in every image of ``dataset`` and score the result.
+    """Detect in every image of ``dataset`` and return the average precision.
 
-    Raises :class:`DataError` for a dataset without objects and one whose labels are not the network's (load it with
-    ``labels=network.labels``); :class:`ImageError` for an unreadable image.
+    Args:
+        predictor: the model.
+        network: its description.
+        dataset: loaded with ``labels=network.labels``.
+        batch_size: images per call of ``predictor``.
+        progress: called after every batch.
+
+    Raises:
+        DataError: the dataset has no objects, or its labels are not the network's.
+        ImageError: an image cannot be read.
     """
     if dataset.labels != network.labels:
         raise DataError(
@@ -112,4 +120,4 @@ def _batches(
 
 def _names(labels: Sequence[str]) -> str:
     shown = ", ".join(labels[:5])
-    return f"({shown}, … {len(labels)} in all)" if len(labels) > 5 else f"({shown})"
+    return f"({shown}, … {len(labels)} in total)" if len(labels) > 5 else f"({shown})"
