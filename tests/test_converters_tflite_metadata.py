@@ -1,4 +1,4 @@
-"""The standard metadata, read back table by table with the flatbuffers package."""
+"""TFLite metadata, read back with the flatbuffers package."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ def root(data: bytes) -> Table:
     return Table(data, flatbuffers.encode.Get(types.UOffsetTFlags.packer_type, data, 0))
 
 
-def place(table: Table, slot: int) -> int:
+def position(table: Table, slot: int) -> int:
     offset = table.Offset(4 + 2 * slot)
     assert offset, f"field {slot} is missing"
     return table.Pos + offset
 
 
 def child(table: Table, slot: int) -> Table:
-    return Table(table.Bytes, table.Indirect(place(table, slot)))
+    return Table(table.Bytes, table.Indirect(position(table, slot)))
 
 
 def children(table: Table, slot: int) -> list[Table]:
-    offset = place(table, slot) - table.Pos
+    offset = position(table, slot) - table.Pos
     start = table.Vector(offset)
     return [Table(table.Bytes, table.Indirect(start + 4 * i)) for i in range(table.VectorLen(offset))]
 
 
 def text(table: Table, slot: int) -> str:
-    return table.String(place(table, slot)).decode()
+    return table.String(position(table, slot)).decode()
 
 
 def number(table: Table, slot: int, kind) -> int:
-    return table.Get(kind, place(table, slot))
+    return table.Get(kind, position(table, slot))
 
 
 def floats(table: Table, slot: int) -> list[float]:
-    offset = place(table, slot) - table.Pos
+    offset = position(table, slot) - table.Pos
     start = table.Vector(offset)
     return [table.Get(types.Float32Flags, start + 4 * i) for i in range(table.VectorLen(offset))]
 
@@ -55,12 +55,12 @@ def metadata() -> Table:
     return root(data)
 
 
-def test_the_model_is_named_and_says_which_parser_reads_it(metadata: Table):
+def test_metadata_has_name_and_minimum_parser_version(metadata: Table):
     assert text(metadata, 0) == "TinySSD for fork, knife"
     assert text(metadata, 7) == "1.0.0"
 
 
-def test_the_input_is_an_rgb_picture_of_raw_pixels(metadata: Table):
+def test_metadata_describes_input_as_rgb_image_of_raw_pixels(metadata: Table):
     (graph,) = children(metadata, 3)
     (image,) = children(graph, 2)
     assert text(image, 0) == "image"
@@ -76,7 +76,7 @@ def test_the_input_is_an_rgb_picture_of_raw_pixels(metadata: Table):
     assert (floats(child(image, 5), 0), floats(child(image, 5), 1)) == ([255], [0])
 
 
-def test_the_outputs_keep_the_order_of_the_file(metadata: Table):
+def test_metadata_keeps_output_order(metadata: Table):
     (graph,) = children(metadata, 3)
     heads = children(graph, 3)
     assert [text(head, 0) for head in heads] == OUTPUTS
@@ -84,7 +84,7 @@ def test_the_outputs_keep_the_order_of_the_file(metadata: Table):
     assert "level 0" in text(heads[1], 1)
 
 
-def test_the_appended_files_are_named(metadata: Table):
+def test_metadata_names_appended_files(metadata: Table):
     (graph,) = children(metadata, 3)
     (labels,) = children(graph, 4)
     assert (text(labels, 0), number(labels, 2, types.Int8Flags)) == ("labels.txt", 3)  # TENSOR_VALUE_LABELS

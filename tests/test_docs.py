@@ -1,4 +1,4 @@
-"""README.md and docs/*.md: every command is in them, their links lead somewhere, their command lines would be taken."""
+"""README.md and docs/*.md: they describe every command, and their links and command lines are valid."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ PAGE_NAMES = [page.relative_to(REPOSITORY).as_posix() for page in PAGES]
 
 
 class Line(NamedTuple):
-    """A command line in a page: its arguments, and whether it stands in a block, where one copies it from."""
+    """A command line in a page: its arguments, and whether it is in a code block."""
 
     arguments: list[str]
     in_block: bool
 
 
 def code_blocks(page: str) -> list[str]:
-    """A page's code blocks, fenced or indented."""
+    """Return the code blocks of a page, fenced or indented."""
     blocks, fenced, was_code = [""], False, False
     for line in page.splitlines():
         fence = line.lstrip().startswith("```")
@@ -39,9 +39,9 @@ def code_blocks(page: str) -> list[str]:
 
 
 def typed_lines(block: str) -> list[str]:
-    """What one would type: the lines after a prompt where there are prompts (the rest is output), else all.
+    """Return the command lines of a block: those after a prompt if there are prompts, else all.
 
-    A line that goes on (with \\) is one line.
+    Lines that are continued with \\ are joined.
     """
     lines = block.replace("\\\n", " ").splitlines()
     prompted = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
@@ -49,20 +49,20 @@ def typed_lines(block: str) -> list[str]:
 
 
 def prose_of(page: str) -> str:
-    """A page without its code blocks."""
+    """Return a page without its code blocks."""
     without = re.sub(r"^ *```.*?^ *```", "", page, flags=re.MULTILINE | re.DOTALL)
     return re.sub(r"^    .*", "", without, flags=re.MULTILINE)
 
 
-# What ends a command in a shell.
+# Shell operators, which end a command.
 _OPERATOR = re.compile(r"\|\|?|&&?|;|\d?[<>]>?.*")
 
 
 def command_lines(page: str) -> list[Line]:
-    """The ``edge-ssd`` command lines of a page, in blocks and within the text.
+    """Return the ``edge-ssd`` command lines of a page, in code blocks and in inline code.
 
-    In a block the command's name may follow other things, as in ``ExecStart=/…/edge-ssd camera``; then only what is
-    the name of a command makes it one.
+    In a block other text may precede ``edge-ssd``, as in ``ExecStart=/…/edge-ssd camera``; then the name of a command
+    must follow.
     """
     lines = []
     for line in (line for block in code_blocks(page) for line in typed_lines(block)):
@@ -86,20 +86,20 @@ def arguments_of(text: str) -> list[str]:
 
 
 def is_placeholder(word: str) -> bool:
-    """What stands for something else: DIR, MODEL.keras, [HOST:]PORT, <name>, …"""
+    """Return whether a word is a placeholder: DIR, MODEL.keras, [HOST:]PORT, <name>, …"""
     return re.search(r"\b[A-Z]{2,}\b|^[A-Z]$|…|\.\.\.|[\[<]", word) is not None
 
 
 def problem_of(line: Line, capsys: pytest.CaptureFixture[str]) -> str:
-    """What is wrong with a command line; empty if nothing is. Nothing of it is run: only its parser sees it.
+    """Return what is invalid in a command line, or "". The line is parsed, not run.
 
-    Options must be known. A line without placeholders in a block must be one that the parser takes as a whole.
+    Options must exist. A line in a block without placeholders must parse completely.
     """
     words = line.arguments
     options = [word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)]
     positional = words[: next((i for i, word in enumerate(words) if word.startswith("-")), len(words))]
     capsys.readouterr()
-    # The help of the innermost command: of `data fetch`, say. Its usage names every option and nothing else.
+    # The help of the innermost command, such as `data fetch`. Its usage names every option and nothing else.
     if cli.main([*positional[:2], "--help"]) != 0:
         return capsys.readouterr().err.strip()
     usage = capsys.readouterr().out.split("\n\n", 1)[0]
@@ -117,14 +117,14 @@ def problem_of(line: Line, capsys: pytest.CaptureFixture[str]) -> str:
     return ""
 
 
-def test_every_command_is_described() -> None:
+def test_docs_describe_every_command() -> None:
     text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
     missing = [name for name in cli.COMMANDS if not re.search(rf"edge-ssd {name}\b", text)]
     assert not missing, f"neither README.md nor docs/ has: edge-ssd {', '.join(missing)}"
 
 
 @pytest.mark.parametrize("name", ["bench", "camera", "detect", "doctor", "service"])
-def test_every_option_of_a_device_command_is_described(name: str) -> None:
+def test_docs_describe_every_option_of_device_commands(name: str) -> None:
     text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
     options = {option for action in cli.command_parser(name)._actions for option in action.option_strings}
     options = {option for option in options if option.startswith("--") and not option.startswith("--no-")}
@@ -134,20 +134,20 @@ def test_every_option_of_a_device_command_is_described(name: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=PAGE_NAMES)
-def test_command_lines_would_be_taken(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_lines_are_valid(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = command_lines(page.read_text(encoding="utf-8"))
     problems = [(shlex.join(line.arguments), problem_of(line, capsys)) for line in lines]
     assert not [f"edge-ssd {text}: {problem}" for text, problem in problems if problem]
 
 
 def headings_of(page: str) -> set[str]:
-    """The fragments that GitHub makes of a page's headings."""
+    """Return the fragments that GitHub generates from the headings of a page."""
     titles = re.findall(r"^#+ +(.+?) *$", prose_of(page), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 def links_of(page: str) -> list[str]:
-    """Targets of links and pictures, without those to other sites."""
+    """Return the targets of links and images, except URLs of other sites."""
     text = re.sub(r"`[^`]*`", "", prose_of(page))
     targets = re.findall(r"\]\(\s*([^)\s]+)", text) + re.findall(r"(?:src|href)=\"([^\"]+)\"", text)
     targets += re.findall(r"^\[[^\]]+\]: +(\S+)", text, re.MULTILINE)
@@ -155,7 +155,7 @@ def links_of(page: str) -> list[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=PAGE_NAMES)
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links_have_existing_targets(page: Path) -> None:
     broken = []
     for target in links_of(page.read_text(encoding="utf-8")):
         name, _, fragment = target.partition("#")
@@ -189,7 +189,7 @@ ExecStart=/opt/edge-ssd camera --source 0 --headless > out.txt --lost
 """
 
 
-class TestReadingAPage:
+class TestPageParser:
     def test_command_lines(self) -> None:
         assert command_lines(EXAMPLE) == [
             Line(["data", "inspect", "pictures", "--sheet", "sheet.png"], True),
@@ -219,10 +219,10 @@ class TestReadingAPage:
             ("detect --help", ""),
         ],
     )
-    def test_what_is_wrong_with_a_line(self, text: str, problem: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_problem_of_line(self, text: str, problem: str, capsys: pytest.CaptureFixture[str]) -> None:
         found = problem_of(Line(text.split(), True), capsys)
         assert (problem in found) if problem else not found
 
-    def test_within_the_text_a_line_may_be_incomplete(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_inline_line_may_be_incomplete(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert problem_of(Line(["verify", "--budget", "0.005"], False), capsys) == ""
         assert problem_of(Line(["verify", "--budged", "0.005"], False), capsys) == "no option --budged"

@@ -1,4 +1,4 @@
-"""What gets into the wheel and the sdist, and which interpreter each platform is given."""
+"""Content of the wheel and the sdist, and the interpreter that each platform installs."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ import edge_ssd
 from edge_ssd.cli import command_parser
 
 PACKAGES = ("edge_ssd", "converters", "device_apps")
-# A wheel is code and one small model; it goes over a board's network and onto its card.
+# Boards download the wheel and store it on an SD card.
 MAX_WHEEL_BYTES = 4_000_000
 
 
 @pytest.fixture(scope="module")
 def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the sdist and the wheel, built offline from a copy so that nothing is left in the checkout."""
+    """Folder with the sdist and the wheel, built offline from a copy so that the checkout stays clean."""
     for name in ("setuptools", "packaging"):
         if importlib.util.find_spec(name) is None:
             skip_or_fail(f"{name} is not installed")
@@ -34,15 +34,15 @@ def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(REPOSITORY / name, source)
     for name in (*PACKAGES, "tests"):
         shutil.copytree(REPOSITORY / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    # What must stay out is put in, in case the checkout does not have it.
+    # This file must not be packaged; the checkout may lack it.
     (source / "converters" / "models").mkdir(exist_ok=True)
     (source / "converters" / "models" / "banana.keras").touch()
     out = tmp_path_factory.mktemp("dist")
     script = (
         f"from setuptools import build_meta; build_meta.build_sdist({str(out)!r}); build_meta.build_wheel({str(out)!r})"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=source)
-    assert done.returncode == 0, done.stderr
+    process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=source)
+    assert process.returncode == 0, process.stderr
     return out
 
 
@@ -70,7 +70,7 @@ def in_checkout(*patterns: str) -> set[str]:
     }
 
 
-def test_the_wheel_holds_every_module_and_the_model_and_nothing_else(wheel: Path) -> None:
+def test_wheel_contains_modules_and_models_only(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     models = {str(path.relative_to(REPOSITORY)) for path in (REPOSITORY / "edge_ssd" / "models").glob("*.[tm][fd]*")}
@@ -80,12 +80,12 @@ def test_the_wheel_holds_every_module_and_the_model_and_nothing_else(wheel: Path
     assert "edge_ssd/models/banana.tflite" in names
 
 
-def test_the_wheel_is_small_and_pure(wheel: Path) -> None:
+def test_wheel_is_small_and_pure(wheel: Path) -> None:
     assert wheel.name == f"edge_ssd-{edge_ssd.__version__}-py3-none-any.whl"
     assert wheel.stat().st_size < MAX_WHEEL_BYTES
 
 
-def test_the_sdist_has_no_float_model_and_can_be_built_from(distributions: Path) -> None:
+def test_sdist_contains_sources_without_float_models(distributions: Path) -> None:
     (path,) = distributions.glob("*.tar.gz")
     with tarfile.open(path) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
@@ -94,14 +94,14 @@ def test_the_sdist_has_no_float_model_and_can_be_built_from(distributions: Path)
     assert in_checkout("*.py") <= names
 
 
-def test_the_wheel_carries_the_licence_and_the_command(wheel: Path) -> None:
+def test_wheel_contains_license_and_command(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         files = {name.partition(".dist-info/")[2]: name for name in archive.namelist() if ".dist-info/" in name}
         assert archive.read(files["licenses/LICENSE"]) == (REPOSITORY / "LICENSE").read_bytes()
         assert archive.read(files["entry_points.txt"]).decode() == "[console_scripts]\nedge-ssd = edge_ssd.cli:main\n"
 
 
-def test_the_base_needs_numpy_and_pillow_alone(metadata: dict[str, list[str]]) -> None:
+def test_base_requires_only_numpy_and_pillow(metadata: dict[str, list[str]]) -> None:
     base = [line for line in metadata["Requires-Dist"] if "extra ==" not in line]
     assert base == ["numpy>=1.24.2", "pillow>=9.4"]
 
@@ -129,22 +129,22 @@ DEVICE = [
 
 @pytest.mark.parametrize(("system", "machine", "python", "expected"), DEVICE)
 @pytest.mark.parametrize("extra", ["device", "train"])
-def test_each_platform_gets_the_interpreter_that_exists_for_it(
+def test_extra_selects_available_interpreter_per_platform(
     extra: str, system: str, machine: str, python: str, expected: set[str], metadata: dict[str, list[str]]
 ) -> None:
     from packaging.requirements import Requirement
 
-    def wanted(extra: str) -> list[Requirement]:
+    def applicable(extra: str) -> list[Requirement]:
         platform = {"sys_platform": system, "platform_machine": machine, "python_version": python, "extra": extra}
         requirements = map(Requirement, metadata["Requires-Dist"])
         return [r for r in requirements if r.marker is not None and r.marker.evaluate(platform)]
 
-    found = wanted(extra)
-    for requirement in list(found):  # "edge-ssd[device]" stands for that extra's list
-        found += [other for inner in requirement.extras for other in wanted(inner)]
-    interpreters = {r.name for r in found} & {"ai-edge-litert", "tflite-runtime"}
+    installed = applicable(extra)
+    for requirement in list(installed):  # "edge-ssd[device]" includes the requirements of that extra
+        installed += [other for inner in requirement.extras for other in applicable(inner)]
+    interpreters = {r.name for r in installed} & {"ai-edge-litert", "tflite-runtime"}
     assert interpreters == expected - {"numpy"}
-    numpy_below_2 = [r for r in found if r.name == "numpy" and not r.specifier.contains("2.0")]
+    numpy_below_2 = [r for r in installed if r.name == "numpy" and not r.specifier.contains("2.0")]
     assert bool(numpy_below_2) == ("numpy" in expected)
     assert all(r.specifier.contains("1.24.2") for r in numpy_below_2)
 
@@ -156,14 +156,14 @@ def test_each_platform_gets_the_interpreter_that_exists_for_it(
         ("train", {"edge-ssd", "faster-coco-eval", "keras", "matplotlib", "pyyaml", "tensorflow"}),
     ],
 )
-def test_extras(extra: str, expected: set[str], metadata: dict[str, list[str]]) -> None:
+def test_extra_requires_expected_packages(extra: str, expected: set[str], metadata: dict[str, list[str]]) -> None:
     from packaging.requirements import Requirement
 
     requirements = [r for r in map(Requirement, metadata["Requires-Dist"]) if r.marker is not None]
     assert {r.name for r in requirements if r.marker and r.marker.evaluate({"extra": extra})} == expected
 
 
-def test_what_the_constraints_pin_satisfies_what_is_asked_for(metadata: dict[str, list[str]]) -> None:
+def test_constraints_satisfy_requirements(metadata: dict[str, list[str]]) -> None:
     from packaging.requirements import Requirement
 
     lines = (REPOSITORY / ".ci" / "constraints.txt").read_text(encoding="utf-8").splitlines()
@@ -174,8 +174,8 @@ def test_what_the_constraints_pin_satisfies_what_is_asked_for(metadata: dict[str
     assert {"numpy", "pillow", "tensorflow", "keras", "ai-edge-litert", "opencv-python", "pytest"} <= set(pins)
 
 
-def test_the_demo_uses_commands_and_options_that_exist() -> None:
-    """``make demo`` computes too much for a test; that its command lines are valid can be seen."""
+def test_demo_uses_valid_commands_and_options() -> None:
+    """``make demo`` takes too long for a test, so only its command lines are parsed."""
     if shutil.which("make") is None:
         skip_or_fail("make is not installed")
     dry = subprocess.run(
@@ -185,6 +185,6 @@ def test_the_demo_uses_commands_and_options_that_exist() -> None:
     commands = [shlex.split(line)[1:] for line in lines if line.startswith("edge-ssd ")]
     assert [command[0] for command in commands] == ["data", "convert", "verify", "camera"]
     for name, *options in commands:
-        command_parser(name).parse_args(options)  # exits where an option is unknown
+        command_parser(name).parse_args(options)  # exits if an option is unknown
         shipped = [o for o in options if o.startswith(PACKAGES)]
         assert all((REPOSITORY / path).is_file() for path in shipped), shipped

@@ -1,6 +1,6 @@
-"""Runs in MediaPipe's environment: detect with its ObjectDetector. ``mediapipe_detect.py MODEL PICTURES.npz THRESHOLD``
+"""Detect with the ObjectDetector of MediaPipe, in its environment: ``mediapipe_detect.py MODEL IMAGES.npz THRESHOLD``
 
-Prints one JSON list: for each picture, in the order of the names, a list of {"label", "score", "box": xyxy}.
+Prints one JSON list: for each image, in the order of the names, a list of {"label", "score", "box": xyxy}.
 """
 
 import json
@@ -12,12 +12,12 @@ from mediapipe.tasks.python import BaseOptions, vision
 
 
 def main() -> None:
-    model, pictures, threshold = sys.argv[1:]
+    model, images, threshold = sys.argv[1:]
     options = vision.ObjectDetectorOptions(
         base_options=BaseOptions(model_asset_path=model), score_threshold=float(threshold)
     )
     results = []
-    with vision.ObjectDetector.create_from_options(options) as detector, np.load(pictures) as arrays:
+    with vision.ObjectDetector.create_from_options(options) as detector, np.load(images) as arrays:
         for name in sorted(arrays):
             image = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=arrays[name])
             results.append([found for detection in detector.detect(image).detections for found in as_dicts(detection)])
@@ -25,7 +25,7 @@ def main() -> None:
 
 
 def as_dicts(detection) -> list[dict]:
-    """A box of which several classes are sure is one detection of several categories there."""
+    """Split a detection, which has a category for each class above the threshold."""
     box = detection.bounding_box
     corners = [box.origin_x, box.origin_y, box.origin_x + box.width, box.origin_y + box.height]
     return [

@@ -1,4 +1,4 @@
-"""What this project's own runtime finds, on the interpreter of the Python that runs this: MODEL PICTURES.npz SCORE."""
+"""Detect with Edge SSD on the interpreter of this environment: ``ours.py MODEL IMAGES.npz THRESHOLD``"""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from edge_ssd import Detector
 
 
 def main() -> None:
-    model, pictures, threshold = sys.argv[1:]
+    model, images, threshold = sys.argv[1:]
     results = []
-    with Detector(model, score_threshold=float(threshold)) as detector, np.load(pictures) as arrays:
+    with Detector(model, score_threshold=float(threshold)) as detector, np.load(images) as arrays:
         for name in sorted(arrays):
             found = detector.detect(arrays[name])
             results.append([{"label": d.label, "score": d.score, "box": list(d.box)} for d in found])

@@ -1,7 +1,7 @@
-"""Run the self-test of bundles with whatever TFLite runtime this Python has: one JSON line for each file named.
+"""Run the self-test of bundles with the installed TFLite runtime and print one JSON line per file.
 
-Needs NumPy, Pillow and a runtime; the repository's root is on the path. Not a test: tests start it in other
-environments.
+Tests start this script in other environments, which need NumPy, Pillow and a runtime. The repository's root must be on
+the path.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Runs in the TFLite Task Library's environment: ``task_library_detect.py MODEL PICTURES.npz THRESHOLD``
+"""Detect with the TFLite Task Library, in its environment: ``task_library_detect.py MODEL IMAGES.npz THRESHOLD``
 
-Prints what mediapipe_detect.py prints.
+Prints the same as mediapipe_detect.py.
 """
 
 import json
@@ -11,7 +11,7 @@ from tflite_support.task import core, processor, vision
 
 
 def main() -> None:
-    model, pictures, threshold = sys.argv[1:]
+    model, images, threshold = sys.argv[1:]
     detector = vision.ObjectDetector.create_from_options(
         vision.ObjectDetectorOptions(
             base_options=core.BaseOptions(file_name=model),
@@ -19,9 +19,9 @@ def main() -> None:
         )
     )
     results = []
-    with np.load(pictures) as arrays:
+    with np.load(images) as arrays:
         for name in sorted(arrays):
-            pixels = arrays[name]  # kept: the image refers to its memory without holding it
+            pixels = arrays[name]  # keep a reference: the image uses this memory without owning it
             image = vision.TensorImage.create_from_array(pixels)
             results.append([as_dict(detection) for detection in detector.detect(image).detections])
     print(json.dumps(results))
