@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import json
+import logging
 import os
 import re
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from device_apps.arguments import positive_int, tell
+from device_apps.arguments import positive_int
+from edge_ssd.console.json_output import print_json
+from edge_ssd.console.table import format_table
 from edge_ssd.errors import SettingError
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from device_apps.bench import Case, FreshStart, Timing
 
 __all__ = ["add_arguments", "run"]
+
+_log = logging.getLogger(__name__)
 
 _EXAMPLES = """\
 examples:
@@ -101,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
         _plot(args.plot, timings, precisions, machine)
     if args.json:
         report = _as_dict(machine, image.shape[:2], args.frames, timings, models, starts, doubts)
-        print(json.dumps(report, indent=2))
+        print_json(report)
         return 0
     height, width = image.shape[:2]
     print(f"{machine}\n{args.frames} detections in a frame of {width}×{height}, in turn; ms, p50/p95\n")
@@ -109,7 +113,7 @@ def run(args: argparse.Namespace) -> int:
     if args.plot is not None:
         print(f"\n{args.plot}: average precision against time")
     for line in doubts:
-        tell(f"note: {line}")
+        _log.warning("%s", line)
     return 0
 
 
@@ -153,10 +157,10 @@ def _precisions(cases: Sequence[Case]) -> dict[str, float]:
             f"--plot: {', '.join(missing)}: no average precision was measured; convert without --no-accuracy"
         )
     for name in missing:
-        tell(f"{name}: not in the plot, since it carries no average precision; convert it without --no-accuracy")
+        _log.warning("%s: not in the plot, it has no average precision; convert it without --no-accuracy", name)
     if len({data for _, data in measured.values()}) > 1:
         each = ", ".join(f"{name} on {data}" for name, (_, data) in measured.items())
-        tell(f"note: average precisions of different pictures do not compare: {each}")
+        _log.warning("average precisions of different images do not compare: %s", each)
     return {name: precision for name, (precision, _) in measured.items()}
 
 
@@ -183,7 +187,7 @@ def _timing_table(timings: Sequence[Timing]) -> str:
         rows.append(
             [timing.case.name, detector.backend, str(detector.num_threads), *times, rate, f"{timing.ratio:.2f}"]
         )
-    return _table(rows, left=2)
+    return format_table(rows, left=2)
 
 
 def _start_table(names: Sequence[str], models: Sequence[Path], starts: Sequence[FreshStart]) -> str:
@@ -191,19 +195,7 @@ def _start_table(names: Sequence[str], models: Sequence[Path], starts: Sequence[
     for name, model, start in zip(names, models, starts, strict=True):
         memory = "unknown" if start.peak_bytes is None else f"{start.peak_bytes / 1e6:.0f} MB"
         rows.append([name, f"{model.stat().st_size / 1e6:.2f} MB", f"{start.seconds:.2f} s", memory])
-    return _table(rows, left=1)
-
-
-def _table(rows: Sequence[Sequence[str]], left: int) -> str:
-    """Columns two spaces apart, the first ``left`` aligned to the left."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        cells = [
-            cell.ljust(w) if i < left else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
+    return format_table(rows, left=1)
 
 
 def _as_dict(

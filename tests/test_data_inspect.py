@@ -15,8 +15,10 @@ from edge_ssd.cli import main
 from edge_ssd.data.download import bananas
 from edge_ssd.data.download.bananas import DownloadResult
 from edge_ssd.data.inspection.contact_sheet import contact_sheet
-from edge_ssd.data.inspection.summary import format_summary, summarise, undecodable
+from edge_ssd.data.inspection.report_text import format_summary
+from edge_ssd.data.inspection.summary import find_undecodable, summarize
 from edge_ssd.data.load import load_dataset
+from edge_ssd.drawing import class_color
 from edge_ssd.errors import DataError
 
 
@@ -34,7 +36,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_counts(folder: Path) -> None:
-    summary = summarise(load_dataset(folder))
+    summary = summarize(load_dataset(folder))
     assert (summary.pictures, summary.boxes, summary.backgrounds) == (3, 3, 0)
     assert summary.boxes_by_label == {"fork": 2, "knife": 1}
     assert summary.picture_sizes == {(100, 50): 3}
@@ -44,7 +46,7 @@ def test_counts(folder: Path) -> None:
     assert summary.side_quantiles[100] == pytest.approx(0.7)
     assert len(summary.problems) == 1
     text = format_summary(summary, "cutlery")
-    assert text.startswith("cutlery: 3 pictures, 3 boxes (d2l_csv)")
+    assert text.startswith("cutlery: 3 images, 3 boxes (d2l_csv)")
     assert "20% to 70%" in text
     assert "1 problem:" in text
     assert "line 5, c.png: box (5, 5, 5, 9) has no area; dropped" in text
@@ -54,7 +56,7 @@ def test_counts(folder: Path) -> None:
 def test_a_box_is_measured_against_its_picture_s_longer_side(folder: Path) -> None:
     Image.new("RGB", (50, 200)).save(folder / "images" / "c.png")
     (folder / "label.csv").write_text("img_name,label,xmin,ymin,xmax,ymax\nc.png,0,10,20,30,120\n", encoding="utf-8")
-    assert set(summarise(load_dataset(folder)).side_quantiles.values()) == {0.5}
+    assert set(summarize(load_dataset(folder)).side_quantiles.values()) == {0.5}
 
 
 def test_pictures_that_break_off_are_found_by_decoding(folder: Path) -> None:
@@ -63,7 +65,7 @@ def test_pictures_that_break_off_are_found_by_decoding(folder: Path) -> None:
     (folder / "images" / "b.png").write_bytes(whole[: len(whole) // 2])
     dataset = load_dataset(folder)
     assert len(dataset) == 3, "the header is fine"
-    assert [problem.path.name for problem in undecodable(dataset)] == ["b.png"]
+    assert [problem.path.name for problem in find_undecodable(dataset)] == ["b.png"]
 
 
 def test_a_sheet_shows_pictures_with_their_boxes(folder: Path) -> None:
@@ -71,7 +73,7 @@ def test_a_sheet_shows_pictures_with_their_boxes(folder: Path) -> None:
     assert sheet.size == (2 * 104 + 4, 16 + 2 * (104 + 16) + 4)
     # Cell 0 shows a.png (100×50) centred: its box's top left corner is drawn at (10, 10) of the picture.
     left, top = 4, 16 + 4 + 25
-    assert sheet.getpixel((left + 10, top + 10)) == (255, 59, 48)
+    assert sheet.getpixel((left + 10, top + 10)) == class_color(0)
     assert sheet.getpixel((left + 5, top + 5)) == (40, 80, 120)
     assert sheet.getpixel((1, 1)) == (32, 32, 32)
     with pytest.raises(DataError, match="at least one row"):
@@ -84,7 +86,7 @@ def test_inspect_prints_text_and_json_and_writes_a_sheet(
     sheet = tmp_path / "out" / "sheet.png"
     assert main(["data", "inspect", str(folder), "--sheet", str(sheet), "--decode"]) == 0
     printed = capsys.readouterr().out
-    assert f"{folder} all: 3 pictures, 3 boxes" in printed
+    assert f"{folder} all: 3 images, 3 boxes" in printed
     assert str(sheet) in printed
     with Image.open(sheet) as image:
         assert image.format == "PNG"

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_ssd.data.inspection.summary import undecodable
+from edge_ssd.data.inspection.summary import find_undecodable
 from edge_ssd.data.load import available_splits, load_dataset
 from edge_ssd.data.source import DataSource
 
@@ -56,7 +56,7 @@ def test_no_picture_is_in_two_splits(shared_data: Path) -> None:
 
 def test_every_picture_of_the_small_sets_decodes(shared_data: Path) -> None:
     for name in ("fork_scissors", "raccoon"):
-        assert undecodable(load_dataset(shared_data / name)) == ()
+        assert find_undecodable(load_dataset(shared_data / name)) == ()
 
 
 def test_both_formats_of_a_set_say_the_same(shared_data: Path) -> None:

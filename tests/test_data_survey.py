@@ -19,7 +19,8 @@ from edge_ssd.data.inspection import duplicates
 from edge_ssd.data.inspection.contact_sheet import contact_sheet
 from edge_ssd.data.inspection.duplicates import find_duplicates, find_near_duplicates, perceptual_hash
 from edge_ssd.data.inspection.histogram import size_histogram
-from edge_ssd.data.inspection.report import DatasetReport, survey
+from edge_ssd.data.inspection.report import DatasetReport, inspect_dataset
+from edge_ssd.data.inspection.report_text import report_lines
 from edge_ssd.data.load import load_dataset, open_dataset
 from edge_ssd.data.source import DataSource
 from edge_ssd.errors import DataError, ModelError
@@ -47,7 +48,7 @@ def scene(seed: int, size: tuple[int, int] = (60, 40)) -> Image.Image:
 
 
 def found_in(folder: Path, **options: object) -> DatasetReport:
-    return survey(open_dataset(folder), **options)  # type: ignore[arg-type]
+    return inspect_dataset(open_dataset(folder), **options)  # type: ignore[arg-type]
 
 
 def kinds(found: DatasetReport) -> list[tuple[str, str]]:
@@ -56,7 +57,7 @@ def kinds(found: DatasetReport) -> list[tuple[str, str]]:
 
 def test_a_clean_set_has_nothing_to_report(folder: Path) -> None:
     found = found_in(folder, strict=True, decode=True)
-    assert (found.files, found.duplicates, found.unusable, found.lines()) == ((), (), {}, [])
+    assert (found.files, found.duplicates, found.unusable, report_lines(found)) == ((), (), {}, [])
     assert list(found.summaries) == ["train", "val"]
     assert found.summaries["train"].pictures_by_label == {"fork": 2}
 
@@ -75,8 +76,8 @@ def test_a_picture_turned_by_exif_is_named_and_no_fault(folder: Path) -> None:
     exif[0x0112] = 6
     scene(1).save(folder / "JPEGImages" / "b.png", exif=exif)
     found = found_in(folder, strict=True)
-    assert kinds(found) == [("turned", "b.png")]
-    assert "EXIF orientation 6: its boxes must fit the upright picture of 40×60" in found.files[0].message
+    assert kinds(found) == [("exif_rotated", "b.png")]
+    assert "EXIF orientation 6: its boxes must fit the upright image of 40×60" in found.files[0].message
 
 
 def test_names_that_differ_in_case_only_and_pictures_that_share_a_label_file(folder: Path) -> None:
@@ -116,7 +117,7 @@ def test_a_split_that_cannot_be_used_does_not_hide_the_others(folder: Path) -> N
     found = found_in(folder)
     assert list(found.summaries) == ["train"]
     assert "c.png" in found.unusable["val"]
-    assert found.lines()[0].startswith("val: cannot be used: ")
+    assert report_lines(found)[0].startswith("val: cannot be used: ")
     for options in ({"split": "val"}, {"strict": True}):
         with pytest.raises(DataError, match=r"c\.png"):
             found_in(folder, **options)
@@ -133,7 +134,7 @@ def test_the_same_file_in_two_splits(folder: Path) -> None:
         ("train", "b.png"),
         ("val", "c.png"),
     ]
-    assert "ACROSS SPLITS" in "\n".join(found.lines())
+    assert "ACROSS SPLITS" in "\n".join(report_lines(found))
     with pytest.raises(DataError, match="the same file is in two splits"):
         found_in(folder, strict=True)
 
@@ -146,7 +147,7 @@ def test_a_picture_saved_anew_is_a_near_duplicate_and_a_guess(folder: Path) -> N
     (group,) = found.duplicates
     assert (group.near, group.across) == (True, True)
     assert [path.name for _, path in group.pictures] == ["a.png", "c.jpg"]
-    assert "a guess by a perceptual hash" in "\n".join(found.lines())
+    assert "a guess by a perceptual hash" in "\n".join(report_lines(found))
     assert found_in(folder, near=False).duplicates == ()
 
 
@@ -247,7 +248,7 @@ def test_the_command_compares_with_a_model_and_writes_pictures(
     arguments = ["--sheet", str(pictures[0]), "--histogram", str(pictures[1]), "--anchors-of", str(shipped)]
     assert main(["data", "inspect", str(folder), "--classes", "fork=cutlery", *arguments]) == 0
     out = capsys.readouterr().out
-    assert "cutlery        2  100%, in 2 pictures" in out
+    assert "cutlery        2  100%, in 2 images" in out
     assert "by level 32×32" in out
     for path in pictures:
         assert str(path) in out

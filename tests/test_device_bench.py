@@ -15,7 +15,7 @@ from real_model import real_model
 
 from device_apps import bench
 from device_apps.bench import Case, enlarged, reservations, time_cases
-from device_apps.bench_command import _names, _size, _table
+from device_apps.bench_command import _names, _size
 from device_apps.machine import describe_machine, governor, processor
 from edge_ssd import cli
 from edge_ssd.errors import SettingError
@@ -132,7 +132,7 @@ def test_the_plot_shows_what_the_models_carry(capsys: pytest.CaptureFixture[str]
     assert f"{plot}: average precision against time" in captured.out
     about = [line for line in captured.err.splitlines() if "unknown.tflite" in line and "speed changed" not in line]
     assert len(about) == 1
-    assert "unknown.tflite: not in the plot, since it carries no average precision" in about[0]
+    assert "unknown.tflite: not in the plot, it has no average precision" in about[0]
     with Image.open(plot) as image:
         assert image.format == "PNG"
         assert image.size == (900, 520)
@@ -226,10 +226,6 @@ def test_sizes() -> None:
 def test_files_of_one_name_are_told_apart() -> None:
     assert _names([Path("a/x.tflite"), Path("b/y.tflite")]) == ["x.tflite", "y.tflite"]
     assert _names([Path("a/x.tflite"), Path("b/x.tflite")]) == ["a/x.tflite", "b/x.tflite"]
-
-
-def test_columns() -> None:
-    assert _table([["a", "bc"], ["def", "g"]], left=1) == "a    bc\ndef   g"
 
 
 def test_the_machines_name(tmp_path: Path) -> None:

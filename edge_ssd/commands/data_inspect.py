@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,9 +59,10 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> arg
 def run(args: argparse.Namespace) -> int:
     """Returns 0."""
     from edge_ssd.charts import check_matplotlib, save_figure
+    from edge_ssd.console.json_output import print_json
     from edge_ssd.console.progress import Progress
-    from edge_ssd.data.inspection.report import survey
-    from edge_ssd.data.inspection.summary import format_summary
+    from edge_ssd.data.inspection.report import inspect_dataset
+    from edge_ssd.data.inspection.report_text import format_summary, report_lines
     from edge_ssd.data.load import open_dataset
     from edge_ssd.files import atomic_path
     from edge_ssd.runtime.network_file import read_network
@@ -73,26 +73,26 @@ def run(args: argparse.Namespace) -> int:
     if args.histogram is not None:
         check_matplotlib()
     network = None if args.anchors_of is None else read_network(args.anchors_of)
-    found = survey(
+    report = inspect_dataset(
         open_dataset(data_source(args, args.folder)),
         network,
         args.split,
         strict=args.strict,
         decode=args.decode,
         near=not args.no_near,
-        steps=lambda label: Progress(label, "pictures"),
+        steps=lambda label: Progress(label, "images"),
     )
     if args.json:
-        print(json.dumps({"folder": str(args.folder), **found.to_dict()}, indent=2))
+        print_json({"folder": str(args.folder), **report.to_dict()})
     else:
-        parts = [format_summary(summary, f"{args.folder} {name}") for name, summary in found.summaries.items()]
-        print("\n\n".join([*parts, *(["\n".join(lines)] if (lines := found.lines()) else [])]))
+        parts = [format_summary(summary, f"{args.folder} {name}") for name, summary in report.summaries.items()]
+        print("\n\n".join([*parts, *(["\n".join(lines)] if (lines := report_lines(report)) else [])]))
     if args.sheet is not None:
         with atomic_path(args.sheet) as temporary:
-            _sheet(found).save(temporary)
+            _sheet(report).save(temporary)
         _report_file(args.sheet, "contact sheet", args)
     if args.histogram is not None:
-        save_figure(_histogram(found, network, args.folder), args.histogram)
+        save_figure(_histogram(report, network, args.folder), args.histogram)
         _report_file(args.histogram, "sizes of the boxes", args)
     return 0
 
@@ -105,24 +105,24 @@ def check_picture_name(path: Path) -> None:
         raise DataError(f"{path}: this is to be a picture: give it a name that ends in .png or .jpg")
 
 
-def _sheet(found: DatasetReport) -> Image:
+def _sheet(report: DatasetReport) -> Image:
     from edge_ssd.data.inspection.contact_sheet import contact_sheet
 
-    first, *others = found.datasets.values()
+    first, *others = report.datasets.values()
     samples = first.samples + tuple(sample for dataset in others for sample in dataset.samples)
     return contact_sheet(first.with_samples(samples))
 
 
-def _histogram(found: DatasetReport, network: Network | None, folder: Path) -> Figure:
+def _histogram(report: DatasetReport, network: Network | None, folder: Path) -> Figure:
     import numpy as np
 
     from edge_ssd.data.anchor_fitting.match import network_boxes
     from edge_ssd.data.inspection.histogram import size_histogram
     from edge_ssd.network import tiny_ssd
 
-    network = network or tiny_ssd(next(iter(found.datasets.values())).labels)
-    boxes = np.concatenate([network_boxes(dataset, network.input) for dataset in found.datasets.values()])
-    title = f"{folder.resolve().name}: {len(boxes)} boxes ({', '.join(found.datasets)})"
+    network = network or tiny_ssd(next(iter(report.datasets.values())).labels)
+    boxes = np.concatenate([network_boxes(dataset, network.input) for dataset in report.datasets.values()])
+    title = f"{folder.resolve().name}: {len(boxes)} boxes ({', '.join(report.datasets)})"
     return size_histogram(boxes, network.levels, title)
 
 

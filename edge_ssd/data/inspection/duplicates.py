@@ -1,8 +1,8 @@
-"""Pictures that are in a data set more than once: the same file, or nearly the same picture.
+"""Duplicate and near-duplicate images of a dataset.
 
-What is in training and validation at once makes every figure look better than it is. The same bytes are certain; a
-near duplicate is a guess, by a small perceptual hash: brightness falling or rising between neighbours on a 16×16 grid.
-Frames of one video are found by it, and so are two shots of one scene from a tripod.
+An image in both the training and the validation split inflates every metric. Duplicates have the same bytes. Near
+duplicates are guessed by a small perceptual hash: the sign of the brightness change between neighbors on a 16×16 grid.
+It finds frames of one video, and two photographs of one scene.
 
 Idea of the hash: N. Krawetz, 2013, "Kind of Like That" (there called dHash, 8×8).
 """
@@ -22,8 +22,8 @@ __all__ = ["NEAR_BITS", "NEAR_SHARE", "DuplicateGroup", "find_duplicates", "find
 
 NEAR_BITS = 28
 NEAR_SHARE = 0.25
-"""Two pictures are called near duplicates where their hashes differ in at most ``NEAR_BITS`` of the 256 bits, and in at
-most this share of those that are set in either: on an even background few are set, and few of them can differ."""
+"""Near duplicates differ in at most ``NEAR_BITS`` of the 256 bits of their hashes, and in at most this share of the
+bits that are set in either: on a uniform background few bits are set, so few can differ."""
 
 _SIDE = 16
 _CHUNK = 1024
@@ -34,19 +34,30 @@ Progress = Callable[[int, "int | None"], None]
 
 @dataclass(frozen=True)
 class DuplicateGroup:
-    """Pictures that are (nearly) the same, with the split of each, sorted by path."""
+    """Images that are (nearly) the same.
+
+    Attributes:
+        pictures: (split, path) of each image, sorted by path.
+        near: whether they were found by their perceptual hash; False if their bytes are equal.
+    """
 
     pictures: tuple[tuple[str, Path], ...]
     near: bool
 
     @property
     def across(self) -> bool:
-        """Whether they lie in more than one split."""
+        """Whether they are in more than one split."""
         return len({split for split, _ in self.pictures}) > 1
+
+    def describe(self, max_shown: int = 5) -> str:
+        """Return the paths as text, with their splits if these differ."""
+        shown = [f"{path} ({split})" if self.across else str(path) for split, path in self.pictures[:max_shown]]
+        more = len(self.pictures) - max_shown
+        return " = ".join(shown) + (f" and {more} more" if more > 0 else "")
 
 
 def find_duplicates(splits: Mapping[str, Sequence[Path]]) -> tuple[DuplicateGroup, ...]:
-    """Groups of files with the same bytes. Only files of equal size are read."""
+    """Return groups of files with the same bytes; only files of equal size are read."""
     by_size: dict[int, list[tuple[str, Path]]] = {}
     for split, paths in splits.items():
         for path in paths:
@@ -65,7 +76,7 @@ def find_duplicates(splits: Mapping[str, Sequence[Path]]) -> tuple[DuplicateGrou
 def find_near_duplicates(
     splits: Mapping[str, Sequence[Path]], progress: Progress | None = None
 ) -> tuple[DuplicateGroup, ...]:
-    """Groups of pictures that look the same and are not the same file; those that cannot be read are left out."""
+    """Return groups of images that look the same but differ in their bytes; unreadable images are skipped."""
     pictures = [(split, path) for split, paths in splits.items() for path in paths]
     hashes: list[npt.NDArray[np.bool_] | None] = []
     with ThreadPoolExecutor() as pool:  # decoding releases the interpreter's lock
@@ -77,7 +88,7 @@ def find_near_duplicates(
     bits = np.array([found for found in hashes if found is not None], bool).reshape(-1, _SIDE * _SIDE)
     groups = [
         [pictures[index] for index in group]
-        for group in _connected(_near_pairs(bits), len(bits))
+        for group in _connected_components(_near_pairs(bits), len(bits))
         if len({pictures[index][1] for index in group}) > 1
     ]
     groups = [group for group in groups if len({_digest(path) for _, path in group}) > 1]
@@ -85,7 +96,7 @@ def find_near_duplicates(
 
 
 def perceptual_hash(path: Path) -> npt.NDArray[np.bool_] | None:
-    """bool [256]: where the upright grey picture, at 17×16, gets darker to the right; None where it cannot be read."""
+    """Return bool [256]: where the upright grayscale image at 17×16 darkens to the right; None if unreadable."""
     from PIL import Image, ImageOps
 
     try:
@@ -102,22 +113,22 @@ def perceptual_hash(path: Path) -> npt.NDArray[np.bool_] | None:
 
 
 def _near_pairs(bits: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Index pairs (i < j) of rows that are near duplicates."""
+    """Return index pairs (i < j) of rows that are near duplicates."""
     rows = bits.astype(np.float32)
     count = rows.sum(axis=1)
     pairs: list[tuple[int, int]] = []
     for start in range(0, len(rows), _CHUNK):
         both = rows[start : start + _CHUNK] @ rows[start:].T
         either = count[start : start + _CHUNK, None] + count[None, start:] - both
-        telling = np.minimum(either, bits.shape[1] - both)
-        alike = (either - both <= NEAR_BITS) & (either - both <= NEAR_SHARE * telling)
-        first, second = np.nonzero(np.triu(alike, 1))
+        informative_bits = np.minimum(either, bits.shape[1] - both)
+        near = (either - both <= NEAR_BITS) & (either - both <= NEAR_SHARE * informative_bits)
+        first, second = np.nonzero(np.triu(near, 1))
         pairs += zip((first + start).tolist(), (second + start).tolist(), strict=True)
     return pairs
 
 
-def _connected(pairs: Sequence[tuple[int, int]], count: int) -> list[list[int]]:
-    """Groups of two or more indices that pairs connect, each sorted."""
+def _connected_components(pairs: Sequence[tuple[int, int]], count: int) -> list[list[int]]:
+    """Return the connected components with at least two indices, each sorted (union-find)."""
     parent = list(range(count))
 
     def root(index: int) -> int:
@@ -126,8 +137,8 @@ def _connected(pairs: Sequence[tuple[int, int]], count: int) -> list[list[int]]:
             index = parent[index]
         return index
 
-    for one, other in pairs:
-        parent[root(other)] = root(one)
+    for first, second in pairs:
+        parent[root(second)] = root(first)
     groups: dict[int, list[int]] = {}
     for index in range(count):
         groups.setdefault(root(index), []).append(index)
@@ -146,7 +157,7 @@ def _size(path: Path) -> int:
 
 
 def _digest(path: Path) -> bytes:
-    """Empty for a file that cannot be read."""
+    """Return the hash of a file's bytes, empty if it cannot be read."""
     digest = hashlib.blake2b(digest_size=16)
     try:
         with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""What is odd about a data set's picture files, beyond what loading finds: headers and folders are read, no pixels."""
+"""Findings about a dataset's image files beyond those of the loader, from headers and folders without decoding."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edge_ssd.data.formats.annotations import ImageIndex
 
 __all__ = ["FileFinding", "check_files"]
 
-# Pillow's name of a format → the suffixes it goes by. MPO is the JPEG of phones that keep a second picture in it.
+# Pillow's name of a format → its suffixes. MPO is a JPEG of a phone with a second image in it.
 _JPEG = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
 _SUFFIXES = {
     "JPEG": _JPEG,
@@ -27,7 +27,7 @@ _SUFFIXES = {
 
 @dataclass(frozen=True)
 class FileFinding:
-    """Something about a file: ``kind`` is one of "mislabelled", "turned", "case", "twins", "unlabelled"."""
+    """A finding about a file; ``kind`` is one of "mislabelled", "exif_rotated", "case", "twins", "unlabelled"."""
 
     kind: str
     path: Path
@@ -36,17 +36,17 @@ class FileFinding:
 
 def check_files(
     samples: Iterable[Sample],
-    named: Iterable[Path],
+    labeled: Iterable[Path],
     by_stem: bool,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> tuple[FileFinding, ...]:
-    """Look at the files of a whole data set, all its splits.
+    """Check the image files of all splits of a dataset.
 
     Args:
-        samples: the pictures in use.
-        named: pictures that its labels name and that are not in use, since something is wrong with them.
-        by_stem: whether labels find their picture by its name without the suffix.
-        progress: told how many headers are read.
+        samples: the images in use.
+        labeled: images with labels that are not in use because of a fault.
+        by_stem: whether labels name their image without its suffix.
+        progress: called with (headers read, total).
     """
     paths = sorted({sample.path for sample in samples})
     findings: list[FileFinding] = []
@@ -54,7 +54,7 @@ def check_files(
         if progress is not None:
             progress(number, len(paths))
         findings.extend(_header_findings(path))
-    known = {*paths, *named}
+    known = {*paths, *labeled}
     for folder in sorted({path.parent for path in paths}):
         findings.extend(_folder_findings(folder, known, by_stem))
     return tuple(findings)
@@ -68,15 +68,15 @@ def _header_findings(path: Path) -> list[FileFinding]:
     findings = []
     expected = _SUFFIXES.get(header.format)
     if expected is not None and path.suffix.lower() not in expected:
-        message = f"is a {header.format} by its content, not what its name ends in: rename it"
+        message = f"is a {header.format} by its content, which its suffix does not match: rename it"
         findings.append(FileFinding("mislabelled", path, message))
     if header.orientation not in (0, 1):
         height, width = header.size
         message = (
-            f"is turned by EXIF orientation {header.orientation}: its boxes must fit the upright picture of "
+            f"is rotated by EXIF orientation {header.orientation}: its boxes must fit the upright image of "
             f"{width}×{height}, as most label tools show it"
         )
-        findings.append(FileFinding("turned", path, message))
+        findings.append(FileFinding("exif_rotated", path, message))
     return findings
 
 

@@ -1,4 +1,4 @@
-"""What is in a data set: counts, sizes, faults."""
+"""Counts and sizes of a dataset, and how its boxes match a network's anchors."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from typing import Any
 
 import numpy as np
 
-from edge_ssd.data.anchor_fitting.match import MATCH_IOU, AnchorMatch, match_anchors, network_boxes
-from edge_ssd.data.dataset import Dataset, Problem, problem_lines
+from edge_ssd.data.anchor_fitting.match import AnchorMatch, match_anchors, network_boxes
+from edge_ssd.data.dataset import Dataset, Problem
 from edge_ssd.errors import ImageError
 from edge_ssd.network import Network, tiny_ssd
 
-__all__ = ["Summary", "format_summary", "summarise", "undecodable"]
+__all__ = ["Summary", "find_undecodable", "summarize"]
 
 _QUANTILES = (0, 5, 50, 95, 100)
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Counts of a data set.
+    """Counts of a dataset split.
 
     Attributes:
         format: name of the label format.
-        pictures, backgrounds: pictures in all, and those without a box.
-        boxes: in all.
+        pictures, backgrounds: number of images, and of those without a box.
+        boxes: number of boxes.
         boxes_by_label: label → boxes, in the order of the class ids.
-        pictures_by_label: label → pictures with at least one box of it.
-        side_quantiles: quantile in percent → longer side of a box as a share of its picture's longer side.
-        picture_sizes: (width, height) → pictures, most frequent first.
-        anchors: how the boxes fit a network's anchors.
+        pictures_by_label: label → images with at least one box of it.
+        side_quantiles: quantile in percent → longer side of a box relative to its image's longer side.
+        picture_sizes: (width, height) → images, most frequent first.
+        anchors: how the boxes match a network's anchors.
         map_sizes: "height×width" of that network's levels.
-        problems, notices: as the loader reported them.
+        problems, notices: as reported by the loader.
     """
 
     format: str
@@ -49,7 +49,7 @@ class Summary:
     notices: tuple[Problem, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
+        """Return plain JSON types."""
         return {
             "format": self.format,
             "pictures": self.pictures,
@@ -68,8 +68,8 @@ class Summary:
         }
 
 
-def summarise(dataset: Dataset, network: Network | None = None) -> Summary:
-    """Count what a data set holds, and compare its boxes with the anchors of ``network`` (default: the book's)."""
+def summarize(dataset: Dataset, network: Network | None = None) -> Summary:
+    """Count images and boxes, and compare the boxes with the anchors of ``network`` (default: the book's)."""
     network = network or tiny_ssd(dataset.labels)
     counts, pictures = np.zeros((2, len(dataset.labels)), np.int64)
     sizes: dict[tuple[int, int], int] = {}
@@ -99,46 +99,10 @@ def summarise(dataset: Dataset, network: Network | None = None) -> Summary:
     )
 
 
-def format_summary(summary: Summary, title: str) -> str:
-    """A summary for a person to read; the problems' list is cut."""
-    lines = [f"{title}: {summary.pictures} pictures, {summary.boxes} boxes ({summary.format})"]
-    if summary.backgrounds:
-        lines[0] += f", {summary.backgrounds} pictures without a box"
-    width = max((len(label) for label in summary.boxes_by_label), default=0)
-    for label, count in summary.boxes_by_label.items():
-        share = (
-            f"  {count / summary.boxes:4.0%}, in {summary.pictures_by_label[label]} pictures" if summary.boxes else ""
-        )
-        lines.append(f"  {label:<{width}}  {count:>7}{share}")
-    if summary.side_quantiles:
-        low, *_, high = summary.side_quantiles.values()
-        lines.append(
-            f"  longer side of a box: {low:.0%} to {high:.0%} of its picture's, "
-            f"half below {summary.side_quantiles[50]:.0%}"
-        )
-    if summary.picture_sizes:
-        common = [f"{w}×{h} ({count})" for (w, h), count in list(summary.picture_sizes.items())[:3]]
-        more = len(summary.picture_sizes) - len(common)
-        lines.append(f"  picture sizes: {', '.join(common)}{f' and {more} more' if more else ''}")
-    if summary.anchors.objects:
-        levels = ", ".join(
-            f"{size} {share:.0%}"
-            for size, share in zip(summary.map_sizes, summary.anchors.matched_by_level, strict=True)
-        )
-        lines.append(
-            f"  anchors: {summary.anchors.matched:.1%} of the boxes match one (IoU ≥ {MATCH_IOU}); by level {levels}"
-        )
-        if len(summary.anchors.unmatched):
-            low, high = np.percentile(summary.anchors.unmatched, (5, 95))
-            lines.append(f"    those that match none are mostly {low:.0%} to {high:.0%} of the input long")
-    if summary.problems:
-        lines.append(f"  {len(summary.problems)} problem{'s' if len(summary.problems) > 1 else ''}:")
-        lines += [f"    {line}" for line in problem_lines(summary.problems, "--json lists all")]
-    return "\n".join(lines)
-
-
-def undecodable(dataset: Dataset, progress: Callable[[int, int | None], None] | None = None) -> tuple[Problem, ...]:
-    """Decode every picture to its last pixel; loading reads headers only. Returns those that fail."""
+def find_undecodable(
+    dataset: Dataset, progress: Callable[[int, int | None], None] | None = None
+) -> tuple[Problem, ...]:
+    """Decode every image fully and return those that fail; loading a dataset reads only the headers."""
     from edge_ssd.runtime.preprocess import read_image
 
     problems = []

@@ -1,0 +1,84 @@
+"""Text of a dataset's inspection."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edge_ssd.data.anchor_fitting.match import MATCH_IOU
+from edge_ssd.data.dataset import problem_lines
+from edge_ssd.data.inspection.report import DatasetReport
+from edge_ssd.data.inspection.summary import Summary
+
+__all__ = ["format_summary", "report_lines"]
+
+_HEADINGS = {
+    "mislabelled": "files whose suffix does not match their format",
+    "exif_rotated": "images rotated by EXIF",
+    "case": "names that differ in upper and lower case only",
+    "twins": "images that share a label file",
+    "unlabelled": "images without labels, not used",
+}
+_MAX_SHOWN = 5
+
+
+def format_summary(summary: Summary, title: str) -> str:
+    """Return a summary as text, with the first problems."""
+    lines = [f"{title}: {summary.pictures} images, {summary.boxes} boxes ({summary.format})"]
+    if summary.backgrounds:
+        lines[0] += f", {summary.backgrounds} images without a box"
+    width = max((len(label) for label in summary.boxes_by_label), default=0)
+    for label, count in summary.boxes_by_label.items():
+        share = f"  {count / summary.boxes:4.0%}, in {summary.pictures_by_label[label]} images" if summary.boxes else ""
+        lines.append(f"  {label:<{width}}  {count:>7}{share}")
+    if summary.side_quantiles:
+        low, *_, high = summary.side_quantiles.values()
+        lines.append(
+            f"  longer side of a box: {low:.0%} to {high:.0%} of its image's, "
+            f"half below {summary.side_quantiles[50]:.0%}"
+        )
+    if summary.picture_sizes:
+        common = [f"{w}×{h} ({count})" for (w, h), count in list(summary.picture_sizes.items())[:3]]
+        more = len(summary.picture_sizes) - len(common)
+        lines.append(f"  image sizes: {', '.join(common)}{f' and {more} more' if more else ''}")
+    if summary.anchors.objects:
+        levels = ", ".join(
+            f"{size} {share:.0%}"
+            for size, share in zip(summary.map_sizes, summary.anchors.matched_by_level, strict=True)
+        )
+        lines.append(
+            f"  anchors: {summary.anchors.matched:.1%} of the boxes match one (IoU ≥ {MATCH_IOU}); by level {levels}"
+        )
+        if len(summary.anchors.unmatched):
+            low, high = np.percentile(summary.anchors.unmatched, (5, 95))
+            lines.append(f"    those that match none are mostly {low:.0%} to {high:.0%} of the input long")
+    if summary.problems:
+        lines.append(f"  {len(summary.problems)} problem{'s' if len(summary.problems) > 1 else ''}:")
+        lines += [f"    {line}" for line in problem_lines(summary.problems, "--json lists all")]
+    return "\n".join(lines)
+
+
+def report_lines(report: DatasetReport) -> list[str]:
+    """Return the findings across files and splits as text, the first few of each kind."""
+    lines = [f"{split}: cannot be used: {reason}" for split, reason in report.unusable.items()]
+    notices = dict.fromkeys(notice for summary in report.summaries.values() for notice in summary.notices)
+    lines += [f"note: {notice}" for notice in notices]
+    for kind, heading in _HEADINGS.items():
+        findings = [f"{finding.path}: {finding.message}" for finding in report.files if finding.kind == kind]
+        lines += _section(heading, findings)
+    for near in (False, True):
+        for across in (True, False):
+            groups = [group for group in report.duplicates if (group.near, group.across) == (near, across)]
+            lines += _section(_duplicate_heading(near, across), [group.describe(_MAX_SHOWN) for group in groups])
+    return lines
+
+
+def _duplicate_heading(near: bool, across: bool) -> str:
+    what = "look nearly the same (a guess by a perceptual hash: look at them)" if near else "are the same file"
+    return f"groups of images that {what}, {'ACROSS SPLITS' if across else 'within a split'}"
+
+
+def _section(heading: str, findings: list[str]) -> list[str]:
+    if not findings:
+        return []
+    more = [f"  and {len(findings) - _MAX_SHOWN} more (--json lists all)"] if len(findings) > _MAX_SHOWN else []
+    return [f"{heading}: {len(findings)}", *(f"  {line}" for line in findings[:_MAX_SHOWN]), *more]
