@@ -64,7 +64,7 @@ def test_no_boxes_match_nothing_and_cannot_be_fitted() -> None:
     found = match_anchors(np.zeros((0, 4)), BOOK.levels)
     assert (found.objects, found.matched, len(found.unmatched)) == (0, 0.0, 0)
     assert found.to_dict()["matched"] is None
-    with pytest.raises(DataError, match="there is no box"):
+    with pytest.raises(DataError, match="there are no boxes"):
         fit_anchors(np.zeros((0, 4)), BOOK.levels)
 
 

@@ -37,9 +37,9 @@ def folder(tmp_path: Path) -> Path:
 
 def test_counts(folder: Path) -> None:
     summary = summarize(load_dataset(folder))
-    assert (summary.pictures, summary.boxes, summary.backgrounds) == (3, 3, 0)
+    assert (summary.images, summary.boxes, summary.backgrounds) == (3, 3, 0)
     assert summary.boxes_by_label == {"fork": 2, "knife": 1}
-    assert summary.picture_sizes == {(100, 50): 3}
+    assert summary.image_sizes == {(100, 50): 3}
     # Longer sides 20, 50 and 70 of 100.
     assert summary.side_quantiles[0] == pytest.approx(0.2)
     assert summary.side_quantiles[50] == pytest.approx(0.5)

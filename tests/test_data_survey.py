@@ -59,7 +59,7 @@ def test_a_clean_set_has_nothing_to_report(folder: Path) -> None:
     found = found_in(folder, strict=True, decode=True)
     assert (found.files, found.duplicates, found.unusable, report_lines(found)) == ((), (), {}, [])
     assert list(found.summaries) == ["train", "val"]
-    assert found.summaries["train"].pictures_by_label == {"fork": 2}
+    assert found.summaries["train"].images_by_label == {"fork": 2}
 
 
 def test_a_file_of_another_kind_than_its_name_says(folder: Path) -> None:
@@ -99,7 +99,7 @@ def test_pictures_without_labels_and_labels_without_pictures(folder: Path) -> No
     found = found_in(folder)
     assert kinds(found) == [("unlabelled", "new.png")]
     assert "picture 'c.png' is not in" in found.summaries["val"].problems[0].message
-    assert found.summaries["val"].pictures == 1
+    assert found.summaries["val"].images == 1
     with pytest.raises(DataError, match=r"c\.png"):
         load_dataset(folder, "val")
     # With one split alone, what lies beside its pictures may be the other's.
@@ -129,7 +129,7 @@ def test_the_same_file_in_two_splits(folder: Path) -> None:
     found = found_in(folder)
     (group,) = found.duplicates
     assert (group.near, group.across) == (False, True)
-    assert [(split, path.name) for split, path in group.pictures] == [
+    assert [(split, path.name) for split, path in group.images] == [
         ("train", "a.png"),
         ("train", "b.png"),
         ("val", "c.png"),
@@ -146,7 +146,7 @@ def test_a_picture_saved_anew_is_a_near_duplicate_and_a_guess(folder: Path) -> N
     found = found_in(folder)
     (group,) = found.duplicates
     assert (group.near, group.across) == (True, True)
-    assert [path.name for _, path in group.pictures] == ["a.png", "c.jpg"]
+    assert [path.name for _, path in group.images] == ["a.png", "c.jpg"]
     assert "a guess by a perceptual hash" in "\n".join(report_lines(found))
     assert found_in(folder, near=False).duplicates == ()
 
@@ -160,7 +160,7 @@ def test_duplicates_compare_bytes_and_read_no_more_than_they_must(
     real = duplicates._digest
     monkeypatch.setattr(duplicates, "_digest", lambda path: (read.append(path.name), real(path))[1])
     groups = find_duplicates({"train": [tmp_path / name for name in "abd"], "val": [tmp_path / "c", tmp_path / "gone"]})
-    assert [[path.name for _, path in group.pictures] for group in groups] == [["a", "c"]]
+    assert [[path.name for _, path in group.images] for group in groups] == [["a", "c"]]
     assert sorted(read) == ["a", "b", "c"]
 
 
@@ -191,12 +191,12 @@ def test_objects_on_an_even_ground_are_no_near_duplicates(tmp_path: Path) -> Non
 def test_real_sets(shared_data: Path) -> None:
     """Two shots of one smear, one with another focus, lie in different splits of bccd; raccoon has copies."""
     found = found_in(shared_data / "bccd")
-    assert [[path.stem for _, path in group.pictures] for group in found.duplicates if group.across] == [
+    assert [[path.stem for _, path in group.images] for group in found.duplicates if group.across] == [
         ["BloodImage_00037", "BloodImage_00038"]
     ]
     assert sum(len(summary.problems) for summary in found.summaries.values()) == 2
     found = found_in(shared_data / "raccoon")
-    assert [[path.stem for _, path in group.pictures] for group in found.duplicates if not group.near] == [
+    assert [[path.stem for _, path in group.images] for group in found.duplicates if not group.near] == [
         ["raccoon-11", "raccoon-116"],
         ["raccoon-120", "raccoon-83"],
         ["raccoon-52", "raccoon-74"],

@@ -1,18 +1,17 @@
-"""Anchor sizes and ratios fitted to a data set's objects, by k-means under the distance 1 − IoU.
+"""Anchor sizes and aspect ratios fitted to a dataset's objects by k-means with the distance 1 − IoU.
 
-A free k-means would give any set of shapes. Here they have to serve a network:
+Unlike free k-means, the anchors must fit a network:
 
-- A level's shapes are tied by the book's rule (first size with every ratio, first ratio with every size): the mean that
-  is taken is that of the sizes, and of the ratios, of all objects whose anchor shares them (as logarithms).
-- An anchor also has to lie where the object is: objects are assigned by their IoU with the best placed anchor.
-- A level sees only so much of the picture (:func:`~edge_ssd.data.anchor_fitting.match.within_receptive_field`). So an
-object is offered to
-  the levels that see it whole; and not to one on which it is small, under 2 cells, since most objects of its size would
-  lie between the anchors there, unless no finer level sees it. A level to which no object falls gets anchors of 2 to
-  2.8 cells: the book's are larger than what the finest level sees, and would tempt training to give it objects all the
-  same.
+- The anchors of a level follow the book's rule: the first size with every ratio, the first ratio with every size. A
+  size (ratio) moves to the mean logarithm over all objects whose anchor has this size (ratio).
+- An anchor has a position: objects are assigned by their IoU with the nearest cell's anchor.
+- An object is offered to the levels with the object in their receptive field
+  (:func:`~edge_ssd.data.anchor_fitting.match.within_receptive_field`). It is not offered to a level on which it is
+  smaller than 2 cells, where it would often lie between anchors, unless no finer level holds it.
+- A level without objects gets anchors of 2 to 2.8 cells. The book's anchors exceed the receptive field of the finest
+  level, so training would assign it objects that it cannot see.
 
-K-means under IoU is from Redmon and Farhadi, 2017, "YOLO9000", section 2 (there for free shapes, without a place).
+K-means under IoU is from Redmon and Farhadi, 2017, "YOLO9000", section 2 (there for free shapes without position).
 """
 
 from __future__ import annotations
@@ -32,24 +31,24 @@ from edge_ssd.network import Level
 __all__ = ["fit_anchors"]
 
 _MAX_OBJECTS = 10_000
-_STARTS = 16
-_ITERATIONS = 40
-_PRECISION = 1e-4  # of the mean IoU: less gained than this in a step, and k-means has settled
+_RANDOM_STARTS = 16
+_MAX_ITERATIONS = 40
+_MIN_GAIN = 1e-4  # of the mean IoU per iteration; below it k-means has converged
 _DECIMALS = 4
-_LEAST_CELLS = 2.0
-_START_CELLS = (2.0, 2.8)
-_FEW = 10
-# A size below is a pixel or two of any input, and its anchors would match nothing.
+_MIN_CELLS = 2.0
+_INITIAL_CELLS = (2.0, 2.8)
+_MIN_OBJECTS = 10
+# Smaller anchors would be one or two pixels of any input and match nothing.
 _MIN_SIZE, _MAX_SIZE, _MAX_RATIO = 0.01, 2.0, 20.0
 
 
 @dataclass(frozen=True)
 class _Shapes:
-    """The objects as one level sees them.
+    """Shapes of the objects in the units of one level.
 
     Attributes:
-        size, ratio: logarithms of what ``multibox_prior`` takes for the object's own shape, float32 [N].
-        offered: whether the level may take the object, bool [N].
+        size, ratio: logarithms of the ``multibox_prior`` arguments that give the object's shape, float32 [N].
+        offered: whether the object may be assigned to the level, bool [N].
     """
 
     size: FloatArray
@@ -58,60 +57,63 @@ class _Shapes:
 
 
 class _Score(NamedTuple):
-    """Mean best IoU of the objects, and the share that has a match."""
+    """Mean best IoU of the objects, and the share with a match."""
 
     iou: float
     matched: float
 
 
 def fit_anchors(boxes_xyxy: npt.ArrayLike, levels: Sequence[Level], seed: int = 0) -> tuple[Level, ...]:
-    """Give ``levels`` the sizes and ratios that fit boxes [N, 4] best, as many as they have.
+    """Return ``levels`` with sizes and ratios fitted to boxes, as many of each as before.
 
-    Follows from the arguments alone. The last level, a single cell, keeps what it has if no object falls to it.
+    The result is deterministic. The last level, a single cell, keeps its anchors if no object is assigned to it.
 
     Args:
-        boxes_xyxy: in 0–1 of the input, see :func:`edge_ssd.data.anchor_fitting.match.network_boxes`.
-        levels: from fine to coarse. Their maps and the numbers of sizes and ratios count, the values only as a start.
-        seed: of the starts that k-means tries, and of the objects taken where there are very many.
+        boxes_xyxy: [N, 4] in 0–1 of the input, see :func:`edge_ssd.data.anchor_fitting.match.network_boxes`.
+        levels: from fine to coarse; their sizes and ratios are only the initial values.
+        seed: for the random starts of k-means, and for the subset of more than 10,000 objects.
 
-    Raises DataError without a box.
+    Raises:
+        DataError: there are no boxes.
     """
     boxes = xyxy_to_cxcywh(np.asarray(boxes_xyxy, np.float32).reshape(-1, 4))
     if not len(boxes):
-        raise DataError("anchors cannot be fitted: there is no box")
+        raise DataError("anchors cannot be fitted: there are no boxes")
     rng = np.random.default_rng(seed)
     if len(boxes) > _MAX_OBJECTS:
         boxes = boxes[np.sort(rng.choice(len(boxes), _MAX_OBJECTS, replace=False))]
     shapes = _shapes(boxes, levels)
-    best = _in_view(levels)
+    best = _initial_levels(levels)
     best_score = _score(_iou(boxes, best, shapes))
-    for start in (best, *(_random_start(best, shapes, rng) for _ in range(_STARTS))):
+    for start in (best, *(_random_start(best, shapes, rng) for _ in range(_RANDOM_STARTS))):
         current, previous = start, 0.0
-        for _ in range(_ITERATIONS):
+        for _ in range(_MAX_ITERATIONS):
             iou = _iou(boxes, current, shapes)
             score = _score(iou)
-            # Better on the whole, and no object more without a match.
+            # A better mean IoU must not leave more objects without a match.
             if score.iou > best_score.iou and score.matched >= best_score.matched:
                 best, best_score = current, score
-            if score.iou < previous + _PRECISION:
+            if score.iou < previous + _MIN_GAIN:
                 break
             current, previous = _update(iou, current, shapes), score.iou
     return best
 
 
-def _in_view(levels: Sequence[Level]) -> tuple[Level, ...]:
-    """``levels`` with sizes that they see whole, as many as they have, between the two of ``_START_CELLS``."""
-    started = []
+def _initial_levels(levels: Sequence[Level]) -> tuple[Level, ...]:
+    """Return ``levels`` with sizes within their receptive field, spaced between the two of ``_INITIAL_CELLS``."""
+    initial = []
     for level in levels[:-1]:
         cells = (
-            np.geomspace(*_START_CELLS, len(level.sizes)) if len(level.sizes) > 1 else [np.sqrt(np.prod(_START_CELLS))]
+            np.geomspace(*_INITIAL_CELLS, len(level.sizes))
+            if len(level.sizes) > 1
+            else [np.sqrt(np.prod(_INITIAL_CELLS))]
         )
-        started.append(_level(level, [float(count) / level.height for count in cells], level.ratios))
-    return *started, levels[-1]
+        initial.append(_level(level, [float(cell) / level.height for cell in cells], level.ratios))
+    return *initial, levels[-1]
 
 
 def _iou(boxes: FloatArray, levels: Sequence[Level], shapes: Sequence[_Shapes]) -> list[FloatArray]:
-    """For each level, float32 [N, anchors a cell]; −1 where the object is not offered to the level."""
+    """Return for each level the IoU float32 [N, anchors per cell], −1 if the object is not offered to the level."""
     return [
         np.where(shape.offered[:, None], shape_iou(boxes, level, anchor_shapes(level)), np.float32(-1))
         for level, shape in zip(levels, shapes, strict=True)
@@ -124,57 +126,57 @@ def _score(iou: Sequence[FloatArray]) -> _Score:
 
 
 def _update(iou: Sequence[FloatArray], levels: Sequence[Level], shapes: Sequence[_Shapes]) -> tuple[Level, ...]:
-    """One step of k-means: every object takes its best anchor, then sizes and ratios move to their objects' mean."""
-    chosen = np.concatenate(iou, axis=1).argmax(axis=1)
+    """Run one k-means iteration: assign every object to its best anchor, then move sizes and ratios to the means."""
+    assigned = np.concatenate(iou, axis=1).argmax(axis=1)
     updated: list[Level] = []
     first = 0
     for level, shape in zip(levels, shapes, strict=True):
-        own = chosen - first
+        anchor = assigned - first
         first += level.anchors_per_cell
-        # Anchors of a cell: every size with the first ratio, then the first size with the other ratios.
+        # Order of multibox_prior: every size with the first ratio, then the first size with the other ratios.
         count = len(level.sizes)
-        size_of = np.where(own < count, own, 0)
-        ratio_of = np.where(own < count, 0, own - count + 1)
-        inside = (own >= 0) & (own < level.anchors_per_cell)
-        sizes = [_mean(shape.size[inside & (size_of == i)], value) for i, value in enumerate(level.sizes)]
-        ratios = [_mean(shape.ratio[inside & (ratio_of == i)], value) for i, value in enumerate(level.ratios)]
+        size_of = np.where(anchor < count, anchor, 0)
+        ratio_of = np.where(anchor < count, 0, anchor - count + 1)
+        inside = (anchor >= 0) & (anchor < level.anchors_per_cell)
+        sizes = [_exp_mean(shape.size[inside & (size_of == i)], value) for i, value in enumerate(level.sizes)]
+        ratios = [_exp_mean(shape.ratio[inside & (ratio_of == i)], value) for i, value in enumerate(level.ratios)]
         updated.append(_level(level, sizes, ratios))
     return tuple(updated)
 
 
 def _shapes(boxes_cxcywh: FloatArray, levels: Sequence[Level]) -> list[_Shapes]:
     shapes = []
-    seen = np.zeros(len(boxes_cxcywh), np.bool_)  # by a finer level
-    for index, (level, sees) in enumerate(zip(levels, within_receptive_field(boxes_cxcywh, levels).T, strict=True)):
+    on_finer_level = np.zeros(len(boxes_cxcywh), np.bool_)
+    for index, (level, visible) in enumerate(zip(levels, within_receptive_field(boxes_cxcywh, levels).T, strict=True)):
         # multibox_prior: width = size·√ratio·rows/columns, height = size/√ratio.
         width = np.log(np.maximum(boxes_cxcywh[:, 2] * np.float32(level.width / level.height), np.float32(1e-6)))
         height = np.log(np.maximum(boxes_cxcywh[:, 3], np.float32(1e-6)))
         size = (width + height) / 2
-        if index + 1 == len(levels):  # the whole picture in one cell
+        if index + 1 == len(levels):  # a single cell covers the whole image
             offered = np.exp(size) >= level.sizes[0]
         else:
-            small = np.exp(size) * level.height < _LEAST_CELLS
-            offered = sees & ~(small & seen)
-            seen |= sees
+            small = np.exp(size) * level.height < _MIN_CELLS
+            offered = visible & ~(small & on_finer_level)
+            on_finer_level |= visible
         shapes.append(_Shapes(size, width - height, offered))
     return shapes
 
 
 def _random_start(levels: Sequence[Level], shapes: Sequence[_Shapes], rng: np.random.Generator) -> tuple[Level, ...]:
-    """Sizes and ratios of random objects, of those that a level may take."""
-    started = []
+    """Return ``levels`` with the sizes and ratios of random objects that are offered to each level."""
+    initial = []
     for level, shape in zip(levels, shapes, strict=True):
-        able = np.flatnonzero(shape.offered)
-        if len(able) >= max(_FEW, len(level.sizes), len(level.ratios)):
-            sizes = np.sort(np.exp(shape.size[rng.choice(able, len(level.sizes), replace=False)])).tolist()
-            ratios = np.exp(shape.ratio[rng.choice(able, len(level.ratios), replace=False)]).tolist()
+        offered = np.flatnonzero(shape.offered)
+        if len(offered) >= max(_MIN_OBJECTS, len(level.sizes), len(level.ratios)):
+            sizes = np.sort(np.exp(shape.size[rng.choice(offered, len(level.sizes), replace=False)])).tolist()
+            ratios = np.exp(shape.ratio[rng.choice(offered, len(level.ratios), replace=False)]).tolist()
             level = _level(level, sizes, ratios)
-        started.append(level)
-    return tuple(started)
+        initial.append(level)
+    return tuple(initial)
 
 
-def _mean(logarithms: FloatArray, otherwise: float) -> float:
-    return float(np.exp(logarithms.mean(dtype=np.float64))) if len(logarithms) else otherwise
+def _exp_mean(logarithms: FloatArray, default: float) -> float:
+    return float(np.exp(logarithms.mean(dtype=np.float64))) if len(logarithms) else default
 
 
 def _level(level: Level, sizes: Sequence[float], ratios: Sequence[float]) -> Level:

@@ -1,4 +1,4 @@
-"""How well a network's anchors fit a data set's objects: the best IoU that each object finds, level by level."""
+"""Match between a network's anchors and a dataset's objects: the best IoU of each object, level by level."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from edge_ssd.runtime.preprocess import resize_transform
 
 __all__ = [
     "MATCH_IOU",
-    "VIEW_CELLS",
+    "RECEPTIVE_FIELD_CELLS",
     "AnchorMatch",
     "anchor_shapes",
     "match_anchors",
@@ -27,27 +27,27 @@ __all__ = [
 ]
 
 MATCH_IOU = 0.5
-"""From this IoU on the book's assignment gives an object an anchor; others get their one best anchor, however bad."""
+"""Minimum IoU of a match. The book's assignment gives other objects only their single best anchor."""
 
-VIEW_CELLS = 5.0
-"""A level sees objects of up to so many of its cells whole, and a little around them.
+RECEPTIVE_FIELD_CELLS = 5.0
+"""Maximum size, in cells of a level, of an object that lies within the level's receptive field.
 
-Between two halvings of the network there are two 3×3 convolutions, and the head adds one: its field of view is 6½ cells
-on the finest level and no more than 7 on any other.
+There are two 3×3 convolutions between two down-samplings, and the head adds one: the receptive field is 6½ cells on the
+finest level and at most 7 on the others. It needs to include a margin around the object.
 """
 
 
 @dataclass(frozen=True)
 class AnchorMatch:
-    """How many objects find a matching anchor.
+    """Shares of objects that match an anchor.
 
     Attributes:
-        objects: how many there are.
-        matched: share of them with an anchor of IoU ≥ ``MATCH_IOU``.
-        matched_by_level: the same, for each level's anchors alone.
-        mean_iou: mean over the objects of their best IoU.
-        seen: share of them whose best anchor is on a level that sees them whole: see ``VIEW_CELLS``.
-        unmatched: the longer sides, in 0–1 of the input, of objects without a match.
+        objects: number of objects.
+        matched: share of objects with an anchor of IoU ≥ ``MATCH_IOU``.
+        matched_by_level: the same for the anchors of each level.
+        mean_iou: mean best IoU of the objects.
+        seen: share of objects whose best anchor is on a level with the object in its receptive field.
+        unmatched: longer sides of the objects without a match, in 0–1 of the input.
     """
 
     objects: int
@@ -58,7 +58,7 @@ class AnchorMatch:
     unmatched: FloatArray
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types; None for shares of no object."""
+        """Return plain JSON types; None for shares of no objects."""
         if not self.objects:
             return {"objects": 0, "matched": None, "matched_by_level": None, "mean_iou": None, "seen": None}
         return {
@@ -71,9 +71,9 @@ class AnchorMatch:
 
 
 def network_boxes(dataset: Dataset, spec: InputSpec) -> FloatArray:
-    """Every box as the network sees it, stretched or letterboxed: float32 [N, 4], xyxy in 0–1 of the input.
+    """Return all boxes of a dataset after the network's resizing: float32 [N, 4], xyxy in 0–1 of the input.
 
-    Samples whose size is not known are left out.
+    Samples of unknown size are skipped.
     """
     boxes = [
         resize_transform(sample.size, spec).from_pixels(sample.boxes_xyxy)
@@ -84,7 +84,7 @@ def network_boxes(dataset: Dataset, spec: InputSpec) -> FloatArray:
 
 
 def anchor_shapes(level: Level) -> FloatArray:
-    """(width, height) of a level's anchors in a cell, float32 [anchors a cell, 2], in 0–1 of the input."""
+    """Return (width, height) of the anchors of a cell, float32 [anchors per cell, 2], in 0–1 of the input."""
     return xyxy_to_cxcywh(multibox_prior(level.height, level.width, level.sizes, level.ratios))[
         : level.anchors_per_cell, 2:
     ]
@@ -108,15 +108,15 @@ def shape_iou(boxes_cxcywh: FloatArray, level: Level, shapes: FloatArray) -> Flo
 
 
 def within_receptive_field(boxes_cxcywh: FloatArray, levels: Sequence[Level]) -> npt.NDArray[np.bool_]:
-    """Which of ``levels`` sees which of boxes [N, 4] whole, bool [N, levels]; the two coarsest see all."""
+    """Return which boxes [N, 4] each level's receptive field holds, bool [N, levels]; the two coarsest hold all."""
     cells = np.array([(level.width, level.height) for level in levels], np.float32)
     longer = (boxes_cxcywh[:, None, 2:] * cells).max(axis=2)
-    seen: npt.NDArray[np.bool_] = (longer <= VIEW_CELLS) | (np.arange(len(levels)) >= len(levels) - 2)
+    seen: npt.NDArray[np.bool_] = (longer <= RECEPTIVE_FIELD_CELLS) | (np.arange(len(levels)) >= len(levels) - 2)
     return seen
 
 
 def match_anchors(boxes_xyxy: npt.ArrayLike, levels: Sequence[Level]) -> AnchorMatch:
-    """Compare boxes [N, 4], as :func:`network_boxes` gives them, with the anchors of ``levels``."""
+    """Match boxes [N, 4], as returned by :func:`network_boxes`, with the anchors of ``levels``."""
     boxes = xyxy_to_cxcywh(np.asarray(boxes_xyxy, np.float32).reshape(-1, 4))
     if not len(boxes):
         return AnchorMatch(0, 0.0, (0.0,) * len(levels), 0.0, 0.0, np.zeros(0, np.float32))

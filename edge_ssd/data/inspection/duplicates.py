@@ -37,22 +37,22 @@ class DuplicateGroup:
     """Images that are (nearly) the same.
 
     Attributes:
-        pictures: (split, path) of each image, sorted by path.
+        images: (split, path) of each image, sorted by path.
         near: whether they were found by their perceptual hash; False if their bytes are equal.
     """
 
-    pictures: tuple[tuple[str, Path], ...]
+    images: tuple[tuple[str, Path], ...]
     near: bool
 
     @property
     def across(self) -> bool:
         """Whether they are in more than one split."""
-        return len({split for split, _ in self.pictures}) > 1
+        return len({split for split, _ in self.images}) > 1
 
     def describe(self, max_shown: int = 5) -> str:
         """Return the paths as text, with their splits if these differ."""
-        shown = [f"{path} ({split})" if self.across else str(path) for split, path in self.pictures[:max_shown]]
-        more = len(self.pictures) - max_shown
+        shown = [f"{path} ({split})" if self.across else str(path) for split, path in self.images[:max_shown]]
+        more = len(self.images) - max_shown
         return " = ".join(shown) + (f" and {more} more" if more > 0 else "")
 
 
@@ -69,30 +69,30 @@ def find_duplicates(splits: Mapping[str, Sequence[Path]]) -> tuple[DuplicateGrou
         by_digest: dict[bytes, list[tuple[str, Path]]] = {}
         for split, path in candidates:
             by_digest.setdefault(_digest(path), []).append((split, path))
-        groups += [_group(found, near=False) for digest, found in by_digest.items() if digest and len(found) > 1]
-    return tuple(sorted(groups, key=lambda group: group.pictures[0][1]))
+        groups += [_group(images, near=False) for digest, images in by_digest.items() if digest and len(images) > 1]
+    return tuple(sorted(groups, key=lambda group: group.images[0][1]))
 
 
 def find_near_duplicates(
     splits: Mapping[str, Sequence[Path]], progress: Progress | None = None
 ) -> tuple[DuplicateGroup, ...]:
     """Return groups of images that look the same but differ in their bytes; unreadable images are skipped."""
-    pictures = [(split, path) for split, paths in splits.items() for path in paths]
+    images = [(split, path) for split, paths in splits.items() for path in paths]
     hashes: list[npt.NDArray[np.bool_] | None] = []
     with ThreadPoolExecutor() as pool:  # decoding releases the interpreter's lock
-        for number, found in enumerate(pool.map(perceptual_hash, [path for _, path in pictures]), 1):
-            hashes.append(found)
+        for number, image_hash in enumerate(pool.map(perceptual_hash, [path for _, path in images]), 1):
+            hashes.append(image_hash)
             if progress is not None:
-                progress(number, len(pictures))
-    pictures = [picture for picture, found in zip(pictures, hashes, strict=True) if found is not None]
-    bits = np.array([found for found in hashes if found is not None], bool).reshape(-1, _SIDE * _SIDE)
+                progress(number, len(images))
+    images = [image for image, bits in zip(images, hashes, strict=True) if bits is not None]
+    hash_bits = np.array([bits for bits in hashes if bits is not None], bool).reshape(-1, _SIDE * _SIDE)
     groups = [
-        [pictures[index] for index in group]
-        for group in _connected_components(_near_pairs(bits), len(bits))
-        if len({pictures[index][1] for index in group}) > 1
+        [images[index] for index in group]
+        for group in _connected_components(_near_pairs(hash_bits), len(hash_bits))
+        if len({images[index][1] for index in group}) > 1
     ]
     groups = [group for group in groups if len({_digest(path) for _, path in group}) > 1]
-    return tuple(sorted((_group(found, near=True) for found in groups), key=lambda group: group.pictures[0][1]))
+    return tuple(sorted((_group(group, near=True) for group in groups), key=lambda group: group.images[0][1]))
 
 
 def perceptual_hash(path: Path) -> npt.NDArray[np.bool_] | None:
@@ -145,8 +145,8 @@ def _connected_components(pairs: Sequence[tuple[int, int]], count: int) -> list[
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _group(found: Sequence[tuple[str, Path]], near: bool) -> DuplicateGroup:
-    return DuplicateGroup(tuple(sorted(found, key=lambda picture: picture[1])), near)
+def _group(images: Sequence[tuple[str, Path]], near: bool) -> DuplicateGroup:
+    return DuplicateGroup(tuple(sorted(images, key=lambda image: image[1])), near)
 
 
 def _size(path: Path) -> int:

@@ -53,7 +53,7 @@ class DatasetReport:
                 {
                     "near": group.near,
                     "across_splits": group.across,
-                    "pictures": [{"split": split, "file": str(path)} for split, path in group.pictures],
+                    "pictures": [{"split": split, "file": str(path)} for split, path in group.images],
                 }
                 for group in self.duplicates
             ],
@@ -139,7 +139,7 @@ def _raise_first_fault(report: DatasetReport) -> None:
             raise DataError(f"{finding.path}: {finding.message}")
     for group in report.duplicates:
         if group.across and not group.near:
-            raise DataError(f"{group.pictures[0][1]}: the same file is in two splits: {group.describe()}")
+            raise DataError(f"{group.images[0][1]}: the same file is in two splits: {group.describe()}")
 
 
 class _NoProgress:

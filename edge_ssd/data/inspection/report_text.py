@@ -23,12 +23,12 @@ _MAX_SHOWN = 5
 
 def format_summary(summary: Summary, title: str) -> str:
     """Return a summary as text, with the first problems."""
-    lines = [f"{title}: {summary.pictures} images, {summary.boxes} boxes ({summary.format})"]
+    lines = [f"{title}: {summary.images} images, {summary.boxes} boxes ({summary.format})"]
     if summary.backgrounds:
         lines[0] += f", {summary.backgrounds} images without a box"
     width = max((len(label) for label in summary.boxes_by_label), default=0)
     for label, count in summary.boxes_by_label.items():
-        share = f"  {count / summary.boxes:4.0%}, in {summary.pictures_by_label[label]} images" if summary.boxes else ""
+        share = f"  {count / summary.boxes:4.0%}, in {summary.images_by_label[label]} images" if summary.boxes else ""
         lines.append(f"  {label:<{width}}  {count:>7}{share}")
     if summary.side_quantiles:
         low, *_, high = summary.side_quantiles.values()
@@ -36,9 +36,9 @@ def format_summary(summary: Summary, title: str) -> str:
             f"  longer side of a box: {low:.0%} to {high:.0%} of its image's, "
             f"half below {summary.side_quantiles[50]:.0%}"
         )
-    if summary.picture_sizes:
-        common = [f"{w}×{h} ({count})" for (w, h), count in list(summary.picture_sizes.items())[:3]]
-        more = len(summary.picture_sizes) - len(common)
+    if summary.image_sizes:
+        common = [f"{w}×{h} ({count})" for (w, h), count in list(summary.image_sizes.items())[:3]]
+        more = len(summary.image_sizes) - len(common)
         lines.append(f"  image sizes: {', '.join(common)}{f' and {more} more' if more else ''}")
     if summary.anchors.objects:
         levels = ", ".join(

@@ -24,25 +24,25 @@ class Summary:
 
     Attributes:
         format: name of the label format.
-        pictures, backgrounds: number of images, and of those without a box.
+        images, backgrounds: number of images, and of those without a box.
         boxes: number of boxes.
         boxes_by_label: label → boxes, in the order of the class ids.
-        pictures_by_label: label → images with at least one box of it.
+        images_by_label: label → images with at least one box of it.
         side_quantiles: quantile in percent → longer side of a box relative to its image's longer side.
-        picture_sizes: (width, height) → images, most frequent first.
+        image_sizes: (width, height) → images, most frequent first.
         anchors: how the boxes match a network's anchors.
         map_sizes: "height×width" of that network's levels.
         problems, notices: as reported by the loader.
     """
 
     format: str
-    pictures: int
+    images: int
     backgrounds: int
     boxes: int
     boxes_by_label: dict[str, int]
-    pictures_by_label: dict[str, int]
+    images_by_label: dict[str, int]
     side_quantiles: dict[int, float]
-    picture_sizes: dict[tuple[int, int], int]
+    image_sizes: dict[tuple[int, int], int]
     anchors: AnchorMatch
     map_sizes: tuple[str, ...]
     problems: tuple[Problem, ...]
@@ -52,15 +52,15 @@ class Summary:
         """Return plain JSON types."""
         return {
             "format": self.format,
-            "pictures": self.pictures,
+            "pictures": self.images,
             "backgrounds": self.backgrounds,
             "boxes": self.boxes,
             "boxes_by_label": dict(self.boxes_by_label),
-            "pictures_by_label": dict(self.pictures_by_label),
+            "pictures_by_label": dict(self.images_by_label),
             "side_quantiles": {str(key): round(value, 4) for key, value in self.side_quantiles.items()},
             "picture_sizes": [
                 {"width": width, "height": height, "pictures": count}
-                for (width, height), count in self.picture_sizes.items()
+                for (width, height), count in self.image_sizes.items()
             ],
             "anchors": {**self.anchors.to_dict(), "levels": list(self.map_sizes)},
             "problems": [{"file": str(problem.path), "message": problem.message} for problem in self.problems],
@@ -71,12 +71,12 @@ class Summary:
 def summarize(dataset: Dataset, network: Network | None = None) -> Summary:
     """Count images and boxes, and compare the boxes with the anchors of ``network`` (default: the book's)."""
     network = network or tiny_ssd(dataset.labels)
-    counts, pictures = np.zeros((2, len(dataset.labels)), np.int64)
+    box_counts, image_counts = np.zeros((2, len(dataset.labels)), np.int64)
     sizes: dict[tuple[int, int], int] = {}
     shares: list[float] = []
     for sample in dataset.samples:
-        counts += np.bincount(sample.class_ids, minlength=len(dataset.labels))
-        pictures[np.unique(sample.class_ids)] += 1
+        box_counts += np.bincount(sample.class_ids, minlength=len(dataset.labels))
+        image_counts[np.unique(sample.class_ids)] += 1
         if sample.size is not None:
             height, width = sample.size
             sizes[width, height] = sizes.get((width, height), 0) + 1
@@ -85,13 +85,13 @@ def summarize(dataset: Dataset, network: Network | None = None) -> Summary:
     quantiles = {q: float(np.percentile(shares, q)) for q in _QUANTILES} if shares else {}
     return Summary(
         format=dataset.format,
-        pictures=len(dataset),
+        images=len(dataset),
         backgrounds=sum(not len(sample.class_ids) for sample in dataset.samples),
         boxes=dataset.num_boxes,
-        boxes_by_label={label: int(count) for label, count in zip(dataset.labels, counts, strict=True)},
-        pictures_by_label={label: int(count) for label, count in zip(dataset.labels, pictures, strict=True)},
+        boxes_by_label={label: int(count) for label, count in zip(dataset.labels, box_counts, strict=True)},
+        images_by_label={label: int(count) for label, count in zip(dataset.labels, image_counts, strict=True)},
         side_quantiles=quantiles,
-        picture_sizes=dict(sorted(sizes.items(), key=lambda item: (-item[1], item[0]))),
+        image_sizes=dict(sorted(sizes.items(), key=lambda item: (-item[1], item[0]))),
         anchors=match_anchors(network_boxes(dataset, network.input), network.levels),
         map_sizes=tuple(f"{level.height}×{level.width}" for level in network.levels),
         problems=dataset.problems,
