@@ -31,7 +31,7 @@ def test_one_cell_by_hand() -> None:
     np.testing.assert_allclose(anchors, expected, atol=1e-7)
 
 
-def test_a_wide_map_by_hand() -> None:
+def test_multibox_prior_wide_map_by_hand() -> None:
     # Two cells side by side: a square in cells is half as wide in 0–1, and columns follow each other.
     anchors = multibox_prior(1, 2, [0.5], [1])
     np.testing.assert_allclose(anchors, [[0.125, 0.25, 0.375, 0.75], [0.625, 0.25, 0.875, 0.75]], atol=1e-7)

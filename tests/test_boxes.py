@@ -39,7 +39,7 @@ def test_iou_of_empty_boxes_is_zero() -> None:
 
 @given(st.lists(whole_box, max_size=6), st.lists(whole_box, max_size=6))
 @settings(deadline=None)
-def test_iou_is_the_slow_one(boxes1: list[tuple[int, ...]], boxes2: list[tuple[int, ...]]) -> None:
+def test_box_iou_equals_reference(boxes1: list[tuple[int, ...]], boxes2: list[tuple[int, ...]]) -> None:
     iou = box_iou(np.array(boxes1).reshape(-1, 4), np.array(boxes2).reshape(-1, 4))
     expected = [[slow_iou(a, b) for b in boxes2] for a in boxes1]
     assert iou.dtype == np.float32
@@ -49,12 +49,12 @@ def test_iou_is_the_slow_one(boxes1: list[tuple[int, ...]], boxes2: list[tuple[i
     assert double.ravel().tolist() == np.ravel(expected).tolist()
 
 
-def test_clip_is_to_width_in_x_and_height_in_y() -> None:
+def test_clip_boxes_to_width_in_x_and_height_in_y() -> None:
     assert clip_boxes([[-5, -5, 50, 50]], height=10, width=20).tolist() == [[0, 0, 20, 10]]
     assert clip_boxes([[1, 2, 3, 4]], height=10, width=20).tolist() == [[1, 2, 3, 4]]
 
 
-def test_no_boxes() -> None:
+def test_box_functions_accept_no_boxes() -> None:
     nothing = np.zeros((0, 4))
     for result in (xyxy_to_cxcywh(nothing), cxcywh_to_xyxy(nothing), clip_boxes(nothing, 1, 1)):
         assert result.shape == (0, 4)

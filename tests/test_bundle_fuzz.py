@@ -10,7 +10,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 
 
-def test_ten_thousand_damaged_bundles() -> None:
+def test_read_bundle_of_ten_thousand_damaged_files() -> None:
     command = [sys.executable, "-W", "error", str(HERE / "bundle_fuzz.py"), "10000"]
     environment = {"PYTHONPATH": str(HERE.parent)}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=HERE)

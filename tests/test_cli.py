@@ -33,7 +33,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AddCommand:
     return add
 
 
-def test_run_gives_the_exit_status(command: AddCommand) -> None:
+def test_main_returns_exit_status_of_command(command: AddCommand) -> None:
     command("return args.count")
     assert cli.main(["play", "--count", "1"]) == 1
     assert cli.main(["play", "--count", "0"]) == 0
@@ -62,7 +62,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == "edge-ssd 0.1.0\n"
 
 
-def test_no_command_shows_the_help_and_fails(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_command_prints_help_and_fails(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -77,23 +77,21 @@ def test_no_command_shows_the_help_and_fails(capsys: pytest.CaptureFixture[str])
         (["--wrong"], "edge-ssd: error: unrecognized arguments: --wrong (see: edge-ssd --help)\n"),
     ],
 )
-def test_a_mistyped_command_line_is_answered_in_one_line(
+def test_unknown_command_or_option_is_one_line(
     arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(arguments) == 2
     assert capsys.readouterr().err == line
 
 
-def test_an_unknown_command_like_no_other_is_answered_with_all(capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_command_lists_all_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["xyzzy"]) == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert all(name in err for name in cli.COMMANDS)
 
 
-def test_a_wrong_value_of_an_option_names_the_command_to_ask(
-    command: AddCommand, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_invalid_option_value_names_the_command(command: AddCommand, capsys: pytest.CaptureFixture[str]) -> None:
     command("return 0")
     assert cli.main(["play", "--count", "many"]) == 2
     assert capsys.readouterr().err == (
@@ -133,7 +131,7 @@ def test_options_are_not_abbreviated(command: AddCommand, capsys: pytest.Capture
         ),
     ],
 )
-def test_a_foreseen_error_is_one_line_and_status_2(
+def test_expected_error_is_one_line_and_status_2(
     body: str, line: str, command: AddCommand, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command(body)
@@ -143,7 +141,7 @@ def test_a_foreseen_error_is_one_line_and_status_2(
     assert captured.out == ""
 
 
-def test_a_missing_extra_is_named_when_the_module_itself_needs_it(
+def test_missing_extra_at_import_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "needs_much.py").write_text("import matplotlib\n")
@@ -157,7 +155,7 @@ def test_a_missing_extra_is_named_when_the_module_itself_needs_it(
 
 
 @pytest.mark.parametrize("arguments", [["play", "--debug"], ["--debug", "play"]])
-def test_debug_raises_instead(arguments: list[str], command: AddCommand) -> None:
+def test_debug_raises_the_exception(arguments: list[str], command: AddCommand) -> None:
     command("from edge_ssd.errors import DataError\nraise DataError('boxes.csv')")
     with pytest.raises(DataError, match=r"boxes\.csv"):
         cli.main(arguments)
@@ -170,7 +168,7 @@ def test_debug_raises_instead(arguments: list[str], command: AddCommand) -> None
         ("raise ModuleNotFoundError('', name='edge_ssd.nowhere')", ModuleNotFoundError),
     ],
 )
-def test_a_defect_of_the_program_is_not_hidden(body: str, error: type[Exception], command: AddCommand) -> None:
+def test_unexpected_exceptions_propagate(body: str, error: type[Exception], command: AddCommand) -> None:
     command(body)
     with pytest.raises(error):
         cli.main(["play"])
@@ -228,7 +226,7 @@ def test_log_handler_is_removed_when_the_command_ends(body: str, command: AddCom
     assert [(list(logger.handlers), logger.level) for logger in loggers] == before
 
 
-def test_interrupting_is_status_130_without_a_word(command: AddCommand, capsys: pytest.CaptureFixture[str]) -> None:
+def test_interrupt_is_status_130_without_output(command: AddCommand, capsys: pytest.CaptureFixture[str]) -> None:
     command("raise KeyboardInterrupt")
     assert cli.main(["play"]) == 130
     assert capsys.readouterr().err == ""
@@ -251,7 +249,7 @@ def _process(tmp_path: Path, body: str, env: dict[str, str]) -> subprocess.Popen
 
 @pytest.mark.parametrize("lines", [1, 100_000])  # the pipe breaks in the last flush, or in the middle
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_a_reader_that_goes_away_is_no_error(lines: int, unbuffered: str, tmp_path: Path) -> None:
+def test_closed_pipe_is_status_141(lines: int, unbuffered: str, tmp_path: Path) -> None:
     body = f"sys.stdin.read()\n    for i in range({lines}): print('line', i)"
     process = _process(tmp_path, "import sys; " + body, env={"PYTHONUNBUFFERED": unbuffered})
     with process:
@@ -264,13 +262,13 @@ def test_a_reader_that_goes_away_is_no_error(lines: int, unbuffered: str, tmp_pa
     assert process.returncode == 141
 
 
-def test_names_that_the_terminal_cannot_show_are_escaped(tmp_path: Path) -> None:
+def test_unencodable_output_is_escaped(tmp_path: Path) -> None:
     process = _process(tmp_path, r"print('caf\u00e9 \udcff \u4e2d')", env={"PYTHONIOENCODING": "latin-1"})
     out, err = process.communicate(timeout=60)
     assert (out, err, process.returncode) == (b"caf\xe9 \\udcff \\u4e2d\n", b"", 0)
 
 
-def test_the_module_is_the_command() -> None:
+def test_python_m_edge_ssd_is_the_command() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "edge_ssd", "--version"],
         capture_output=True,

@@ -27,7 +27,7 @@ def test_decoding_by_hand() -> None:
     np.testing.assert_allclose(boxes, [[-1, 4, 3, 8]], rtol=1e-6)
 
 
-def test_zero_offsets_are_the_anchor() -> None:
+def test_offset_inverse_of_zero_is_the_anchor() -> None:
     anchors = np.array([[0.25, 0.5, 0.75, 1.0]], np.float32)
     assert offset_inverse(anchors, np.zeros((1, 4))).tolist() == anchors.tolist()
 
@@ -44,11 +44,11 @@ def test_round_trip(pairs: list[tuple[tuple[float, ...], tuple[float, ...]]], xy
     np.testing.assert_allclose(again, boxes, atol=2e-4)
 
 
-def test_an_empty_box_has_finite_offsets() -> None:
+def test_offset_boxes_of_empty_box_is_finite() -> None:
     assert np.isfinite(offset_boxes([[0, 0, 1, 1]], [[0.5, 0.5, 0.5, 0.5]])).all()
 
 
 @pytest.mark.parametrize("bad", [{"xy_scale": 0}, {"wh_scale": -5}, {"xy_scale": math.inf}, {"wh_scale": math.nan}])
-def test_bad_factors_are_named(bad: dict[str, float]) -> None:
+def test_box_coding_rejects_invalid_factors(bad: dict[str, float]) -> None:
     with pytest.raises(NetworkError, match=next(iter(bad))):
         BoxCoding(**bad)

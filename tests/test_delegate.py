@@ -48,7 +48,7 @@ def counters(library: Path) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_model_runs_with_a_delegate(backend: Any, library: Path) -> None:
+def test_detector_runs_with_delegate(backend: Any, library: Path) -> None:
     image = np.random.default_rng(1).integers(0, 256, (256, 256, 3), np.uint8)
     with Detector(real_model(), 0.0, backend=backend) as plain:
         expected = plain.detect(image)
@@ -73,7 +73,9 @@ def test_a_model_runs_with_a_delegate(backend: Any, library: Path) -> None:
         ({"speed": 3}, "unknown option speed"),
     ],
 )
-def test_a_delegate_that_does_not_work_here(backend: Any, library: Path, options: dict[str, Any], message: str) -> None:
+def test_delegate_that_fails_raises_backend_error(
+    backend: Any, library: Path, options: dict[str, Any], message: str
+) -> None:
     with pytest.raises(BackendError, match=message) as caught:
         Detector(real_model(), backend=backend, delegate=library, delegate_options=options)
     line = str(caught.value)
@@ -87,12 +89,12 @@ def test_a_delegate_that_does_not_work_here(backend: Any, library: Path, options
         assert detector.selftest().passed
 
 
-def test_no_interpreter_runs_it_without_the_delegate(library: Path) -> None:
+def test_model_is_not_run_without_its_delegate(library: Path) -> None:
     with pytest.raises(BackendError, match="no TFLite interpreter"):
         Detector(real_model(), backend="auto", delegate=library, delegate_options={"mode": "refuse"})
 
 
-def test_a_path_is_one_whatever_it_looks_like(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_path_with_separator_is_never_a_model_name(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(library.parent)
     for given in ("libdelegate.so", "./libdelegate.so", Path("libdelegate.so")):
         assert find_delegate(given, None) == Delegate(str(library), {})
@@ -108,7 +110,7 @@ def refusal(**settings: Any) -> str:
     return str(caught.value)
 
 
-def test_what_is_no_delegate(tmp_path: Path) -> None:
+def test_find_delegate_rejects_other_files(tmp_path: Path) -> None:
     text = tmp_path / "notes.txt"
     text.write_text("not a library\n" * 100)
     absent = tmp_path / "absent.so"
@@ -132,6 +134,6 @@ def test_what_is_no_delegate(tmp_path: Path) -> None:
         ({"delegate": "x.so", "delegate_options": {1: "a"}}, "delegate_options must be a mapping"),
     ],
 )
-def test_bad_settings(settings: dict[str, Any], message: str) -> None:
+def test_detector_rejects_invalid_settings(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingError, match=message):
         Detector(real_model(), **settings)

@@ -24,7 +24,7 @@ def test_softmax_by_hand() -> None:
 
 
 @given(st.lists(st.floats(-80, 80), min_size=1, max_size=6))
-def test_softmax_is_the_slow_one(values: list[float]) -> None:
+def test_softmax_equals_reference(values: list[float]) -> None:
     powers = [math.exp(value - max(values)) for value in np.array(values, np.float32).tolist()]
     total = sum(powers)
     np.testing.assert_allclose(softmax(values), [power / total for power in powers], rtol=1e-4, atol=1e-7)
@@ -48,7 +48,7 @@ def test_offsets_are_decoded_with_the_coding() -> None:
     np.testing.assert_allclose(rows, [[0, 0.8, 0.5, 0, 1, 0.5]], atol=1e-6)
 
 
-def test_suppression_across_classes_is_an_option() -> None:
+def test_detection_class_agnostic() -> None:
     scores = logits([0.2, 0.7, 0.1], [0.3, 0.1, 0.6], [0.9, 0.05, 0.05])
     apart = multibox_detection(scores, np.zeros((3, 4)), ANCHORS)
     together = multibox_detection(scores, np.zeros((3, 4)), ANCHORS, class_agnostic=True)
@@ -56,7 +56,7 @@ def test_suppression_across_classes_is_an_option() -> None:
     assert together[:, 0].tolist() == [0]
 
 
-def test_a_score_equal_to_the_threshold_is_kept() -> None:
+def test_detection_keeps_score_equal_to_threshold() -> None:
     rows = multibox_detection([[0, 0]], np.zeros((1, 4)), ANCHORS[:1], score_threshold=0.5)
     assert rows[:, 1].tolist() == [0.5]
 

@@ -36,7 +36,7 @@ def found(boxes: list[list[float]], scores: list[float], class_ids: list[int]) -
     )
 
 
-def test_a_perfect_detector_scores_one():
+def test_ap_of_perfect_detector_is_one():
     truth = dataset(([BOX], [0]), ([FAR], [0]))
     result = average_precision(truth, [found([BOX], [0.9], [0]), found([FAR], [0.3], [0])])
     assert (result.ap, result.ap50, result.ap75) == (1, 1, 1)
@@ -44,18 +44,18 @@ def test_a_perfect_detector_scores_one():
     assert (result.num_images, result.num_objects) == (2, 2)
 
 
-def test_one_object_of_two_found():
+def test_ap_of_one_object_of_two_by_hand():
     # Precision is 1 up to recall 0.5, then 0: of COCO's 101 recall points 0.00 … 1.00, 51 are reached.
     result = average_precision(dataset(([BOX], [0]), ([FAR], [0])), [found([BOX], [0.9], [0]), found([], [], [])])
     assert result.ap == pytest.approx(51 / 101)
 
 
-def test_a_wrong_detection_that_ranks_first_halves_the_precision():
+def test_ap_false_positive_ranked_first_halves_precision():
     result = average_precision(dataset(([BOX], [0])), [found([FAR, BOX], [0.9, 0.8], [0, 0])])
     assert result.ap == pytest.approx(0.5)
 
 
-def test_a_box_that_is_a_little_off_counts_at_the_lower_thresholds_only():
+def test_ap_counts_inexact_box_at_lower_thresholds_only():
     # 40 × 40 against 40 × 31 within it: IoU 0.775 passes 0.50, 0.55, … 0.75, six thresholds of ten.
     shorter = [10.0, 20.0, 50.0, 51.0]
     result = average_precision(dataset(([BOX], [0])), [found([shorter], [0.9], [0])])
@@ -63,14 +63,14 @@ def test_a_box_that_is_a_little_off_counts_at_the_lower_thresholds_only():
     assert result.ap == pytest.approx(0.6)
 
 
-def test_the_wrong_class_finds_nothing():
+def test_ap_of_wrong_class_is_zero():
     truth = dataset(([BOX], [0]), ([FAR], [1]), labels=("fork", "knife"))
     result = average_precision(truth, [found([BOX], [0.9], [1]), found([FAR], [0.9], [1])])
     assert result.per_class == {"fork": 0, "knife": pytest.approx(0.5)}
     assert result.ap == pytest.approx(0.25)
 
 
-def test_a_class_without_objects_has_no_average_precision():
+def test_ap_of_class_without_objects_is_none():
     truth = dataset(([BOX], [0]), labels=("fork", "knife"))
     result = average_precision(truth, [found([BOX, FAR], [0.9, 0.8], [0, 1])])
     assert result.per_class == {"fork": 1, "knife": None}
@@ -78,22 +78,22 @@ def test_a_class_without_objects_has_no_average_precision():
     assert result.to_dict()["per_class"] == {"fork": 1, "knife": None}
 
 
-def test_no_detection_scores_zero():
+def test_ap_without_detections_is_zero():
     result = average_precision(dataset(([BOX], [0])), [found([], [], [])])
     assert (result.ap, result.ap50, result.ap75) == (0, 0, 0)
 
 
-def test_pictures_without_objects_count_against_false_alarms():
+def test_ap_counts_false_positives_in_images_without_objects():
     result = average_precision(dataset(([BOX], [0]), ([], [])), [found([BOX], [0.5], [0]), found([FAR], [0.9], [0])])
     assert result.ap == pytest.approx(0.5)
 
 
-def test_no_objects_at_all_is_an_error():
+def test_ap_without_objects_raises():
     with pytest.raises(DataError, match="none of its 1 images has an object"):
         average_precision(dataset(([], [])), [found([], [], [])])
 
 
-def test_one_prediction_per_picture():
+def test_average_precision_needs_one_prediction_per_image():
     with pytest.raises(ValueError, match="1 images but 0 predictions"):
         average_precision(dataset(([BOX], [0])), [])
 
@@ -107,13 +107,13 @@ def test_average_precision_rejects_predictions_that_are_not_finite(bad: Detectio
         average_precision(dataset(([BOX], [0])), [bad])
 
 
-def test_it_prints_nothing(capfd, caplog):
+def test_average_precision_prints_nothing(capfd, caplog):
     average_precision(dataset(([BOX], [0])), [found([BOX], [0.9], [0])])
     assert capfd.readouterr() == ("", "")
     assert caplog.records == []
 
 
-def test_the_argument_is_not_changed():
+def test_average_precision_does_not_modify_argument():
     prediction = found([BOX], [0.9], [0])
     average_precision(dataset(([BOX], [0])), [prediction])
     assert prediction.xyxy.tolist() == [BOX]
@@ -121,7 +121,7 @@ def test_the_argument_is_not_changed():
 
 @pytest.mark.filterwarnings("ignore")  # pycocotools' own
 @pytest.mark.parametrize("seed", range(5))
-def test_equals_pycocotools(seed: int):
+def test_average_precision_equals_pycocotools(seed: int):
     rng = np.random.default_rng(seed)
     truth, predictions = random_case(rng, pictures=20, labels=("a", "b", "c"))
     result = average_precision(truth, predictions)

@@ -68,7 +68,7 @@ def oracle(network: Network, dataset: Dataset, calls: list[int] | None = None, q
 
 @pytest.mark.parametrize("resize", ["stretch", "letterbox"])
 @pytest.mark.parametrize("batch_size", [1, 2, 16])
-def test_a_model_that_knows_the_answers_scores_one(pictures: Dataset, resize, batch_size: int):
+def test_evaluate_scores_oracle_as_one(pictures: Dataset, resize, batch_size: int):
     network = tiny_ssd(LABELS, input_size=(64, 64), resize=resize)
     calls: list[int] = []
     result = evaluate(oracle(network, pictures, calls), network, pictures, batch_size=batch_size)
@@ -80,14 +80,14 @@ def test_a_model_that_knows_the_answers_scores_one(pictures: Dataset, resize, ba
         assert np.allclose(found.xyxy[order], sample.boxes_xyxy, atol=0.01)
 
 
-def test_quantised_heads_go_the_same_way(pictures: Dataset):
+def test_evaluate_accepts_quantized_heads(pictures: Dataset):
     network = tiny_ssd(LABELS, input_size=(64, 64))
     result = evaluate(oracle(network, pictures, quantised=True), network, pictures)
     assert 0.9 < result.precision.ap50 <= 1
     assert [len(found) for found in result.predictions] == [2, 2, 0]
 
 
-def test_predictions_of_pictures_already_prepared_score_the_same(pictures: Dataset):
+def test_decode_of_preprocessed_images_scores_as_evaluate(pictures: Dataset):
     network = tiny_ssd(LABELS, input_size=(64, 64), resize="letterbox")
     heads, postprocess = oracle(network, pictures), Postprocess(network)
     prepared = [preprocess(read_image(sample.path), network.input) for sample in pictures.samples]
@@ -95,27 +95,27 @@ def test_predictions_of_pictures_already_prepared_score_the_same(pictures: Datas
     assert average_precision(pictures, predictions) == evaluate(heads, network, pictures).precision
 
 
-def test_progress_is_told_after_each_batch(pictures: Dataset):
+def test_evaluate_reports_progress_after_each_batch(pictures: Dataset):
     network = tiny_ssd(LABELS, input_size=(64, 64))
     told: list[tuple[int, int]] = []
     evaluate(oracle(network, pictures), network, pictures, batch_size=2, progress=lambda *at: told.append(at))
     assert told == [(2, 3), (3, 3)]
 
 
-def test_other_labels_are_refused(pictures: Dataset):
+def test_evaluate_rejects_other_labels(pictures: Dataset):
     network = tiny_ssd(("green", "red"), input_size=(64, 64))
     with pytest.raises(DataError, match=r"its labels \(red, green\) are not the model's \(green, red\)"):
         evaluate(oracle(network, pictures), network, pictures)
 
 
-def test_an_unreadable_picture_is_named(pictures: Dataset):
+def test_evaluate_names_unreadable_image(pictures: Dataset):
     network = tiny_ssd(LABELS, input_size=(64, 64))
     pictures.samples[1].path.write_bytes(b"not a picture")
     with pytest.raises(ImageError, match=r"1\.png"):
         evaluate(oracle(network, pictures), network, pictures)
 
 
-def test_the_limit_spreads_evenly(pictures: Dataset):
+def test_subsample_evenly_spreads_images(pictures: Dataset):
     assert subsample_evenly(pictures, None) is pictures
     assert subsample_evenly(pictures, 3) is pictures
     assert [sample.path.name for sample in subsample_evenly(pictures, 2).samples] == ["0.png", "2.png"]

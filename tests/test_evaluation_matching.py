@@ -61,7 +61,7 @@ def random_case(seed: int, pictures: int = 12, labels: int = 3):
 # By hand.
 
 
-def test_each_detection_takes_the_free_object_it_overlaps_most_with():
+def test_each_detection_matches_unmatched_object_of_highest_iou():
     # Two objects side by side; the best-scored detection lies on the first, the second one lies there too.
     truth = sample([[0, 0, 10, 10], [20, 0, 30, 10]])
     predictions = [found([[0, 0, 10, 10], [0, 0, 10, 9], [20, 0, 30, 6]], [0.9, 0.8, 0.7])]
@@ -73,7 +73,7 @@ def test_each_detection_takes_the_free_object_it_overlaps_most_with():
     assert matches.objects.tolist() == [2]
 
 
-def test_precision_is_read_from_the_falling_curve():
+def test_precision_is_sampled_from_monotonic_curve():
     truth = sample([[0, 0, 10, 10], [20, 0, 30, 10]])
     predictions = [found([[40, 40, 50, 50], [0, 0, 10, 10], [20, 0, 30, 10]], [0.9, 0.8, 0.7])]
     (matches,) = match_images(dataset([truth]), predictions)
@@ -83,14 +83,14 @@ def test_precision_is_read_from_the_falling_curve():
     assert weighted_ap([matches]) == pytest.approx(2 / 3)
 
 
-def test_recalls_that_are_not_reached_have_no_precision():
+def test_precision_beyond_reached_recall_is_zero():
     truth = sample([[0, 0, 10, 10], [20, 0, 30, 10]])
     (matches,) = match_images(dataset([truth]), [found([[0, 0, 10, 10]], [0.9])])
     assert precision_at_recalls(matches)[0].tolist() == [1.0] * 51 + [0.0] * 50
     assert RECALLS[50] == pytest.approx(0.5)
 
 
-def test_a_class_without_objects_has_no_curve_and_is_left_out():
+def test_class_without_objects_has_no_curve():
     data = dataset([sample([[0, 0, 10, 10]], [0])], ("a", "b"))
     one, other = match_images(data, [found([[0, 0, 10, 10], [0, 0, 5, 5]], [0.9, 0.8], [0, 1])])
     assert precision_at_recalls(other) is None
@@ -98,7 +98,7 @@ def test_a_class_without_objects_has_no_curve_and_is_left_out():
     assert np.isnan(weighted_ap([other]))
 
 
-def test_nothing_found_scores_nothing():
+def test_weighted_ap_without_detections_is_zero():
     matches = match_images(dataset([sample([[0, 0, 10, 10]])]), [found(np.zeros((0, 4)), [])])
     assert weighted_ap(matches) == 0.0
 
@@ -108,7 +108,7 @@ def test_nothing_found_scores_nothing():
 
 @given(st.integers(0, 2**32 - 1))
 @settings(max_examples=15)
-def test_it_is_the_evaluators_average_precision(seed: int):
+def test_weighted_ap_equals_evaluator(seed: int):
     data, predictions = random_case(seed)
     matches = match_images(data, predictions)
     expected = average_precision(data, predictions)
@@ -120,7 +120,7 @@ def test_it_is_the_evaluators_average_precision(seed: int):
 
 @given(st.integers(0, 2**32 - 1))
 @settings(max_examples=15)
-def test_a_weight_counts_a_picture_so_many_times(seed: int):
+def test_integer_weight_equals_copies_of_image(seed: int):
     data, predictions = random_case(seed)
     weights = np.random.default_rng(seed).integers(0, 4, len(data))
     weights[-1] = max(weights[-1], 1)
@@ -131,7 +131,7 @@ def test_a_weight_counts_a_picture_so_many_times(seed: int):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_pycocotools_agrees_on_the_same_detections(seed: int):
+def test_weighted_ap_equals_pycocotools(seed: int):
     coco_module = pytest.importorskip("pycocotools.coco")
     evaluator = pytest.importorskip("pycocotools.cocoeval")
     data, predictions = random_case(seed, pictures=25)
@@ -181,12 +181,12 @@ def coco_form(data: Dataset, predictions):
 # The interval.
 
 
-def test_the_difference_of_a_model_to_itself_is_nothing():
+def test_bootstrap_of_equal_models_is_zero():
     matches = match_images(*random_case(0))
     assert paired_bootstrap_ci(matches, matches, resamples=50) == Interval(0.0, 0.0)
 
 
-def test_the_interval_holds_the_difference_and_turns_with_it():
+def test_bootstrap_interval_contains_difference_and_is_antisymmetric():
     data, predictions = random_case(1, pictures=40)
     worse = [found(each.xyxy + 2, each.confidence, each.class_id) for each in predictions]
     one, other = match_images(data, predictions), match_images(data, worse)
@@ -198,7 +198,7 @@ def test_the_interval_holds_the_difference_and_turns_with_it():
     assert paired_bootstrap_ci(one, other, resamples=200, seed=1) != interval
 
 
-def test_it_is_the_bootstrap_by_the_evaluator_itself():
+def test_bootstrap_equals_resampling_with_evaluator():
     data, predictions = random_case(2, pictures=10)
     worse = [found(each.xyxy + 1.5, each.confidence, each.class_id) for each in predictions]
     interval = paired_bootstrap_ci(match_images(data, predictions), match_images(data, worse), resamples=25, seed=3)
@@ -211,13 +211,13 @@ def test_it_is_the_bootstrap_by_the_evaluator_itself():
     assert (interval.low, interval.high) == pytest.approx(tuple(np.quantile(differences, (0.025, 0.975))), abs=1e-9)
 
 
-def test_of_one_picture_nothing_can_be_said():
+def test_bootstrap_of_one_image_is_none():
     data = dataset([sample([[0, 0, 10, 10]])])
     matches = match_images(data, [found([[0, 0, 10, 10]], [0.9])])
     assert paired_bootstrap_ci(matches, matches) is None
 
 
-def test_draws_without_any_object_do_not_count():
+def test_bootstrap_ignores_resamples_without_objects():
     empty = sample(np.zeros((0, 4)))
     data = dataset([sample([[0, 0, 10, 10]]), empty])
     matches = match_images(data, [found([[0, 0, 10, 10]], [0.9]), found(np.zeros((0, 4)), [])])

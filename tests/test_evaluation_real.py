@@ -16,7 +16,7 @@ from edge_ssd.runtime.preprocess import preprocess, read_image
 
 
 @pytest.mark.parametrize(("name", "split", "classes"), [("bccd", "val", 3), ("playing_cards", "test", 6)])
-def test_the_labels_themselves_score_one(shared_data: Path, name: str, split, classes: int):
+def test_ap_of_ground_truth_is_one(shared_data: Path, name: str, split, classes: int):
     dataset = load_dataset(shared_data / name, split)
     truth = [
         Detections(
@@ -37,7 +37,7 @@ def test_the_labels_themselves_score_one(shared_data: Path, name: str, split, cl
 
 
 @pytest.mark.parametrize("resize", ["stretch", "letterbox"])
-def test_calibration_on_pictures_of_many_sizes(shared_data: Path, resize):
+def test_calibration_on_images_of_many_sizes(shared_data: Path, resize):
     dataset = load_dataset(shared_data / "raccoon", "test")
     spec = InputSpec(96, 128, resize=resize)
     calibration = choose_calibration(dataset, spec, 5)

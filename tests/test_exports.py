@@ -19,7 +19,7 @@ HEAVY = ("tensorflow", "keras", "cv2", "matplotlib", "PIL", "ai_edge_litert", "t
 
 
 @pytest.mark.parametrize("name", ["edge_ssd", *MODULES])
-def test_all_is_true(name: str) -> None:
+def test_all_lists_existing_names(name: str) -> None:
     module = importlib.import_module(name)
     assert len(set(module.__all__)) == len(module.__all__)
     for export in module.__all__:
@@ -40,7 +40,7 @@ def test_what_the_package_offers() -> None:
     }
 
 
-def test_an_unknown_name_is_an_attribute_error() -> None:
+def test_unknown_attribute_of_package_raises() -> None:
     with pytest.raises(AttributeError, match="Detektor"):
         _ = edge_ssd.Detektor  # type: ignore[attr-defined]
 

@@ -8,7 +8,7 @@ import pytest
 from edge_ssd.files import atomic_path, check_writable
 
 
-def test_a_whole_file_appears(tmp_path: Path) -> None:
+def test_atomic_path_creates_complete_file(tmp_path: Path) -> None:
     target = tmp_path / "new folder" / "file.txt"
     with atomic_path(target) as temporary:
         assert temporary.parent == target.parent
@@ -19,7 +19,7 @@ def test_a_whole_file_appears(tmp_path: Path) -> None:
     assert list(target.parent.iterdir()) == [target]
 
 
-def test_an_error_leaves_the_old_file(tmp_path: Path) -> None:
+def test_atomic_path_keeps_old_file_on_error(tmp_path: Path) -> None:
     target = tmp_path / "file.txt"
     target.write_text("old")
 
@@ -34,13 +34,13 @@ def test_an_error_leaves_the_old_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_nothing_written_is_an_error(tmp_path: Path) -> None:
+def test_atomic_path_without_written_file_raises(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), atomic_path(tmp_path / "file.txt"):
         pass
     assert list(tmp_path.iterdir()) == []
 
 
-def test_two_writers_do_not_mix(tmp_path: Path) -> None:
+def test_atomic_path_concurrent_writers_do_not_mix(tmp_path: Path) -> None:
     target = tmp_path / "file.txt"
     with atomic_path(target) as first, atomic_path(target) as second:
         assert first != second
@@ -50,7 +50,7 @@ def test_two_writers_do_not_mix(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_an_error_names_the_file_that_was_asked_for(tmp_path: Path) -> None:
+def test_atomic_path_error_names_target(tmp_path: Path) -> None:
     target = tmp_path / "file.txt"
     with pytest.raises(FileNotFoundError) as absent, atomic_path(target):
         pass
@@ -66,7 +66,7 @@ def test_an_error_names_the_file_that_was_asked_for(tmp_path: Path) -> None:
         assert full.value.filename == named
 
 
-def test_a_place_is_checked_before_and_left_as_it_was(tmp_path: Path) -> None:
+def test_check_writable_leaves_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     check_writable(tmp_path / "new" / "folder" / "a.txt")
     check_writable(tmp_path / "file")
@@ -79,7 +79,7 @@ def test_a_place_is_checked_before_and_left_as_it_was(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="no /proc, where nobody can write")
-def test_a_place_where_nobody_can_write() -> None:
+def test_check_writable_raises_for_unwritable_path() -> None:
     # Below /proc itself the emulated lanes have a writable folder of their own.
     with pytest.raises(OSError, match=r"/proc/self/a\.txt"):
         check_writable("/proc/self/a.txt")

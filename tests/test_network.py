@@ -42,7 +42,7 @@ def test_width_scales_every_layer() -> None:
     assert tiny_ssd(["a"], width=0.01).base_channels == (8, 8, 8)
 
 
-def test_faster_kinds_say_so_and_the_books_is_the_default() -> None:
+def test_network_description_records_down_sampling() -> None:
     book = tiny_ssd(["a"])
     assert book.down_sampling == "pool"
     fast = tiny_ssd(["a"], down_sampling="stride", input_size=(160, 224))
@@ -70,20 +70,20 @@ def test_network_rejects_removed_kinds_of_layers(field: str, value: object) -> N
         Network.from_dict({**through_json(tiny_ssd(["a"])), field: value})
 
 
-def test_blocks_may_be_more_or_fewer() -> None:
+def test_number_of_blocks_sets_number_of_levels() -> None:
     network = tiny_ssd(["a"], base_channels=(8, 24), block_channels=(48, 64), width=2)
     assert (network.base_channels, network.block_channels) == ((16, 48), (96, 128))
     assert [level.height for level in network.levels] == [64, 32, 16, 1]
     assert Network.from_dict(through_json(network)) == network
 
 
-def test_anchor_sizes_of_any_number_of_levels_follow_the_books_rule() -> None:
+def test_anchor_sizes_of_any_number_of_levels_follow_book_rule() -> None:
     five, four = tiny_ssd(["a"]), tiny_ssd(["a"], block_channels=(128, 128))
     assert tuple(level.sizes for level in five.levels) == BOOK_SIZES
     assert [level.sizes for level in four.levels] == [(0.2, 0.292), (0.427, 0.528), (0.653, 0.758), (0.88, 0.987)]
 
 
-def test_names_stand_for_options_and_book_for_none() -> None:
+def test_named_networks_are_options_of_tiny_ssd() -> None:
     assert list(NETWORKS) == ["book", "small", "nano"]
     networks = {name: tiny_ssd(["a"], **options) for name, options in NETWORKS.items()}
     assert networks["book"] == tiny_ssd(["a"])
@@ -93,7 +93,7 @@ def test_names_stand_for_options_and_book_for_none() -> None:
         assert Network.from_dict(through_json(network)) == network
 
 
-def test_a_stride_rounds_up_where_pooling_rounds_down() -> None:
+def test_stride_rounds_up_and_pooling_rounds_down() -> None:
     # 250 → 125 → 62 or 63 → 31 or 32 → …
     pooled, strided = (tiny_ssd(["a"], input_size=(250, 256), down_sampling=kind) for kind in ("pool", "stride"))
     assert [level.height for level in pooled.levels] == [31, 15, 7, 3, 1]
@@ -160,7 +160,7 @@ def test_what_cannot_be_is_refused(build: Callable[[], object], message: str) ->
     ["labels", "levels", "input", "coding", "base_channels", "block_channels", "block_convolutions", "down_sampling"],
 )
 @pytest.mark.parametrize("value", [None, 7, "text", "cat", [], {}, [None], {"height": "x"}, [[1]], float("nan")])
-def test_a_foreign_description_is_refused(key: str, value: object) -> None:
+def test_network_rejects_invalid_description(key: str, value: object) -> None:
     data = through_json(tiny_ssd(["banana"]))
     data[key] = value
     if value == {} and key in ("coding", "input"):  # their defaults are the book's
@@ -170,7 +170,7 @@ def test_a_foreign_description_is_refused(key: str, value: object) -> None:
         Network.from_dict(data)
 
 
-def test_a_missing_field_is_named() -> None:
+def test_read_bundle_names_missing_field() -> None:
     data = through_json(tiny_ssd(["banana"]))
     del data["coding"]
     with pytest.raises(NetworkError, match="coding"):

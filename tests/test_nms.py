@@ -28,26 +28,26 @@ def test_by_hand() -> None:
     assert nms(boxes, [0.8, 0.9, 0.5]).tolist() == [1, 2]
 
 
-def test_an_iou_equal_to_the_threshold_stays() -> None:
+def test_nms_keeps_iou_equal_to_threshold() -> None:
     # Unit squares in a row of two: the long box has IoU exactly 1/2 with the short one.
     boxes = [[0, 0, 2, 1], [0, 0, 1, 1]]
     assert nms(boxes, [0.9, 0.8], iou_threshold=0.5).tolist() == [0, 1]
     assert nms(boxes, [0.9, 0.8], iou_threshold=0.499).tolist() == [0]
 
 
-def test_equal_scores_keep_the_lower_index() -> None:
+def test_nms_equal_scores_keep_lower_index() -> None:
     same = [[0, 0, 1, 1]] * 3
     assert nms(same, [0.5, 0.5, 0.5]).tolist() == [0]
     apart = [[0, 0, 1, 1], [2, 2, 3, 3], [4, 4, 5, 5]]
     assert nms(apart, [0.5, 0.5, 0.5]).tolist() == [0, 1, 2]
 
 
-def test_classes_do_not_suppress_each_other() -> None:
+def test_nms_classes_do_not_suppress_each_other() -> None:
     same = [[0, 0, 1, 1]] * 3
     assert nms(same, [0.7, 0.8, 0.9], class_ids=[0, 1, 1]).tolist() == [2, 0]
 
 
-def test_a_suppressed_box_suppresses_nobody() -> None:
+def test_nms_suppressed_box_suppresses_no_other() -> None:
     # A chain: each overlaps the next; the middle one goes, and the last one is far from the first.
     boxes = [[0, 0, 10, 1], [4, 0, 14, 1], [8, 0, 18, 1]]
     assert nms(boxes, [0.9, 0.8, 0.7], iou_threshold=0.3).tolist() == [0, 2]
@@ -59,7 +59,7 @@ def test_max_detections(most: int) -> None:
     assert nms(apart, [0.3, 0.9, 0.5], max_detections=most).tolist() == [1, 2, 0][:most]
 
 
-def test_nothing_in_nothing_out() -> None:
+def test_nms_of_no_boxes_is_empty() -> None:
     kept = nms(np.zeros((0, 4)), [])
     assert kept.shape == (0,)
     assert kept.dtype == np.intp
@@ -82,7 +82,7 @@ def plain_nms(boxes: np.ndarray, scores: np.ndarray, threshold: float, classes: 
 @pytest.mark.parametrize("number", [1, 2, 63, 64, 65, 127, 128, 129, 200, 700, 1500])
 @pytest.mark.parametrize("spread", [0.02, 0.2, 3.0])
 @pytest.mark.parametrize("threshold", [0.0, 0.45, 0.7, 1.0])
-def test_many_boxes(number: int, spread: float, threshold: float) -> None:
+def test_nms_equals_reference_for_many_boxes(number: int, spread: float, threshold: float) -> None:
     random = np.random.default_rng(number)
     centres = random.random((5, 2))[random.integers(0, 5, number)] + random.normal(0, spread, (number, 2))
     sizes = random.uniform(0.1, 0.4, (number, 2))

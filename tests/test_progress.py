@@ -25,11 +25,11 @@ class Clock:
     ("seconds", "text"),
     [(0, "0 s"), (-3, "0 s"), (59.4, "59 s"), (60, "1 min 00 s"), (125, "2 min 05 s"), (3725, "1 h 02 min")],
 )
-def test_seconds_for_a_person(seconds: float, text: str) -> None:
+def test_format_seconds(seconds: float, text: str) -> None:
     assert format_seconds(seconds) == text
 
 
-def test_a_terminal_sees_one_line_with_the_time_left() -> None:
+def test_progress_redraws_one_line_with_remaining_time() -> None:
     stream, clock = Terminal(), Clock()
     with Progress("drawing", "pictures", stream, clock) as progress:
         progress(0, 40)
@@ -49,7 +49,7 @@ def test_a_terminal_sees_one_line_with_the_time_left() -> None:
     assert len("drawing 100% [########################] 40/40 pictures, 40 s") < lengths[0] == lengths[1]
 
 
-def test_elsewhere_short_work_is_silent_and_long_work_gives_a_line_every_ten_seconds() -> None:
+def test_progress_without_terminal_writes_a_line_every_ten_seconds() -> None:
     stream, clock = io.StringIO(), Clock()
     with Progress("fetching", "bytes", stream, clock) as progress:
         for second in range(26):
@@ -62,7 +62,7 @@ def test_elsewhere_short_work_is_silent_and_long_work_gives_a_line_every_ten_sec
     ]
 
 
-def test_resumed_work_counts_its_own_speed_and_an_unknown_total_has_no_bar() -> None:
+def test_progress_of_resumed_work_and_unknown_total() -> None:
     stream, clock = Terminal(), Clock()
     with Progress("fetching", "bytes", stream, clock) as progress:
         progress(80_000_000, 100_000_000)
@@ -75,7 +75,7 @@ def test_resumed_work_counts_its_own_speed_and_an_unknown_total_has_no_bar() -> 
     assert stream.getvalue() == "\rfetching 5.0 MB\n"
 
 
-def test_the_line_is_ended_when_work_fails_and_nothing_is_shown_when_none_was_done() -> None:
+def test_progress_ends_line_on_error_and_shows_nothing_without_work() -> None:
     stream = Terminal()
     progress = Progress("drawing", stream=stream)
 

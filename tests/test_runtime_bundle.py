@@ -51,7 +51,7 @@ def with_metadata(path: Path, change: Callable[[dict[str, Any]], None]) -> Path:
 # A good bundle
 
 
-def test_everything_is_read(tmp_path: Path) -> None:
+def test_read_bundle_returns_every_part(tmp_path: Path) -> None:
     path = write_bundle(tmp_path / "model.tflite", NETWORK)
     bundle = read_bundle(str(path))
     assert bundle.path == path
@@ -67,7 +67,7 @@ def test_everything_is_read(tmp_path: Path) -> None:
     assert [head.level for head in bundle.details.box_heads] == [0, 1, 2]
 
 
-def test_the_selftest_is_read(tmp_path: Path) -> None:
+def test_read_bundle_reads_selftest(tmp_path: Path) -> None:
     image = np.arange(32 * 32 * 3, dtype=np.uint32).astype(np.uint8).reshape(32, 32, 3)
     path = write_bundle(tmp_path / "m.tflite", NETWORK, replace={"selftest.npz": selftest(NETWORK, image=image)})
     found = read_bundle(path).selftest
@@ -76,12 +76,12 @@ def test_the_selftest_is_read(tmp_path: Path) -> None:
     assert (found.detections.image_size, found.score_threshold) == ((32, 32), 0.5)
 
 
-def test_heads_may_come_in_any_order(tmp_path: Path) -> None:
+def test_read_bundle_accepts_heads_in_any_order(tmp_path: Path) -> None:
     path = with_metadata(tmp_path / "m.tflite", lambda data: data["heads"].reverse())
     assert [head.output for head in read_bundle(path).details.class_heads] == ["classes_0", "classes_1", "classes_2"]
 
 
-def test_unknown_fields_and_entries_are_for_later_versions(tmp_path: Path) -> None:
+def test_read_bundle_ignores_unknown_fields_and_entries(tmp_path: Path) -> None:
     data = {**metadata(NETWORK), "new": {"field": 1}}
     replace = {"edge_ssd.json": json.dumps(data).encode(), "extra.bin": b"x" * 100}
     assert read_bundle(write_bundle(tmp_path / "m.tflite", NETWORK, replace=replace)).metadata["new"] == {"field": 1}
@@ -90,7 +90,7 @@ def test_unknown_fields_and_entries_are_for_later_versions(tmp_path: Path) -> No
 # Files that are no bundle
 
 
-def test_files_that_are_not_there(tmp_path: Path) -> None:
+def test_read_image_rejects_missing_files(tmp_path: Path) -> None:
     refused(tmp_path / "absent.tflite", "no such file")
     refused(tmp_path, "not a file")
     with pytest.raises(BundleError):
@@ -98,7 +98,7 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"TFL3", b"PK\x05\x06" + bytes(18), b"\x89PNG\r\n\x1a\n" + bytes(100)])
-def test_another_kind_of_file(tmp_path: Path, content: bytes) -> None:
+def test_read_bundle_rejects_other_file_types(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "other.tflite"
     path.write_bytes(content)
     refused(path, "is not a .tflite file", "edge-ssd convert")
@@ -111,13 +111,13 @@ def test_a_keras_file_is_another_kind(tmp_path: Path) -> None:
     refused(path, "is not a .tflite file")
 
 
-def test_a_plain_tflite(tmp_path: Path) -> None:
+def test_read_bundle_rejects_plain_tflite(tmp_path: Path) -> None:
     path = tmp_path / "plain.tflite"
     path.write_bytes(FLATBUFFER)
     refused(path, "is a .tflite but not an Edge SSD bundle; make one with: edge-ssd convert")
 
 
-def test_a_tflite_with_somebody_elses_archive(tmp_path: Path) -> None:
+def test_read_bundle_rejects_foreign_archive(tmp_path: Path) -> None:
     path = tmp_path / "task.tflite"
     path.write_bytes(FLATBUFFER)
     with zipfile.ZipFile(path, "a") as file:
@@ -125,7 +125,7 @@ def test_a_tflite_with_somebody_elses_archive(tmp_path: Path) -> None:
     refused(path, "is a .tflite but not an Edge SSD bundle")
 
 
-def test_a_file_too_large_is_not_read(tmp_path: Path) -> None:
+def test_read_bundle_rejects_oversized_file(tmp_path: Path) -> None:
     path = tmp_path / "huge.tflite"
     path.write_bytes(FLATBUFFER)
     os.truncate(path, 300 * 2**20)  # sparse
@@ -136,11 +136,11 @@ def test_a_file_too_large_is_not_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("missing", ["anchors.npy", "labels.txt", "selftest.npz"])
-def test_a_missing_entry_is_named(tmp_path: Path, missing: str) -> None:
+def test_read_bundle_names_missing_entry(tmp_path: Path, missing: str) -> None:
     refused(write_bundle(tmp_path / "m.tflite", NETWORK, replace={missing: None}), missing)
 
 
-def test_a_flatbuffer_that_was_changed(tmp_path: Path) -> None:
+def test_read_bundle_detects_changed_flatbuffer(tmp_path: Path) -> None:
     path = write_bundle(tmp_path / "m.tflite", NETWORK)
     data = bytearray(path.read_bytes())
     data[100] ^= 1
@@ -148,7 +148,7 @@ def test_a_flatbuffer_that_was_changed(tmp_path: Path) -> None:
     refused(path, "SHA-256 of its flatbuffer")
 
 
-def test_anchors_that_were_changed(tmp_path: Path) -> None:
+def test_read_bundle_detects_changed_anchors(tmp_path: Path) -> None:
     anchors = NETWORK.anchors()
     anchors[5, 2] += 1e-3
     refused(
@@ -157,7 +157,7 @@ def test_anchors_that_were_changed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", ["shifted", "nan", "too few", "float64", "transposed", "garbage"])
-def test_anchors_of_another_network(tmp_path: Path, change: str) -> None:
+def test_read_bundle_rejects_anchors_of_another_network(tmp_path: Path, change: str) -> None:
     """With the right digest, so that the table itself is looked at."""
     anchors = NETWORK.anchors()
     content = {
@@ -174,7 +174,7 @@ def test_anchors_of_another_network(tmp_path: Path, change: str) -> None:
     refused(write_bundle(tmp_path / "m.tflite", NETWORK, replace=replace), "anchors.npy")
 
 
-def test_anchors_may_differ_by_rounding(tmp_path: Path) -> None:
+def test_read_bundle_tolerates_rounding_of_anchors(tmp_path: Path) -> None:
     content = npy(NETWORK.anchors() + np.float32(2e-7))
     data = metadata(NETWORK)
     data["sha256"]["anchors"] = hashlib.sha256(content).hexdigest()
@@ -182,22 +182,22 @@ def test_anchors_may_differ_by_rounding(tmp_path: Path) -> None:
     read_bundle(write_bundle(tmp_path / "m.tflite", NETWORK, replace=replace))
 
 
-def test_labels_that_disagree(tmp_path: Path) -> None:
+def test_read_bundle_rejects_labels_that_differ(tmp_path: Path) -> None:
     path = write_bundle(tmp_path / "m.tflite", NETWORK, replace={"labels.txt": b"banana\nspoon\n"})
     refused(path, "labels.txt and edge_ssd.json name different labels")
 
 
-def test_compressed_entries(tmp_path: Path) -> None:
+def test_read_archive_rejects_compressed_entries(tmp_path: Path) -> None:
     refused(write_bundle(tmp_path / "m.tflite", NETWORK, compression=zipfile.ZIP_DEFLATED), "must be stored")
 
 
-def test_bytes_after_the_end(tmp_path: Path) -> None:
+def test_read_bundle_rejects_trailing_bytes(tmp_path: Path) -> None:
     path = write_bundle(tmp_path / "m.tflite", NETWORK)
     path.write_bytes(path.read_bytes() + b"\0")
     refused(path, "damaged or cut short")
 
 
-def test_every_shorter_file_is_refused(tmp_path: Path) -> None:
+def test_read_bundle_rejects_every_truncation(tmp_path: Path) -> None:
     data = write_bundle(tmp_path / "m.tflite", NETWORK).read_bytes()
     path = tmp_path / "cut.tflite"
     for length in {*range(0, 300, 7), *range(300, len(data) - 300, 1009), *range(len(data) - 300, len(data))}:
@@ -212,14 +212,14 @@ def bytes_of(path: Path) -> bytes:
     return write_bundle(path / "m.tflite", NETWORK).read_bytes()
 
 
-def test_entries_are_bounded(tmp_path: Path) -> None:
+def test_read_archive_bounds_entry_size(tmp_path: Path) -> None:
     data = bytes_of(tmp_path)
     assert read_archive(data, {"labels.txt": 100}).entries.keys() == {"labels.txt"}
     with pytest.raises(BundleError, match=r"labels.txt.* more than 5"):
         read_archive(data, {"labels.txt": 5})
 
 
-def test_the_start_is_where_the_flatbuffer_ends(tmp_path: Path) -> None:
+def test_read_archive_start_is_end_of_flatbuffer(tmp_path: Path) -> None:
     assert read_archive(bytes_of(tmp_path), {}).start == len(FLATBUFFER)
 
 
@@ -227,14 +227,14 @@ def test_the_start_is_where_the_flatbuffer_ends(tmp_path: Path) -> None:
     ("offset", "form", "value"),
     [(8, "<H", 60000), (10, "<H", 60000), (12, "<L", 2**31), (16, "<L", 2**31), (20, "<H", 9)],
 )
-def test_an_end_record_that_lies(tmp_path: Path, offset: int, form: str, value: int) -> None:
+def test_read_archive_rejects_inconsistent_end_record(tmp_path: Path, offset: int, form: str, value: int) -> None:
     data = bytearray(bytes_of(tmp_path))
     struct.pack_into(form, data, len(data) - 22 + offset, value)
     with pytest.raises(BundleError):
         read_archive(bytes(data), {"labels.txt": 100})
 
 
-def test_too_many_entries() -> None:
+def test_read_archive_rejects_too_many_entries() -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as file:
         for i in range(archive.MAX_ENTRIES + 1):
@@ -244,7 +244,7 @@ def test_too_many_entries() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_an_entry_twice() -> None:
+def test_read_archive_rejects_duplicate_entry() -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as file:
         file.writestr("a", b"1")
@@ -253,7 +253,7 @@ def test_an_entry_twice() -> None:
         read_archive(buffer.getvalue(), {"a": 10})
 
 
-def test_an_empty_archive() -> None:
+def test_read_archive_rejects_empty_archive() -> None:
     buffer = io.BytesIO()
     zipfile.ZipFile(buffer, "w").close()
     with pytest.raises(BundleError, match="empty"):
@@ -268,7 +268,7 @@ def test_an_empty_archive() -> None:
     st.lists(st.integers(0, 4), max_size=4),
 )
 @settings(deadline=None)
-def test_arrays_come_back(dtype: str, shape: list[int]) -> None:
+def test_read_array_round_trip(dtype: str, shape: list[int]) -> None:
     array = np.arange(int(np.prod(shape))).astype(dtype).reshape(shape)
     again = read_array(npy(array), "x", dtype, tuple(shape))
     assert again.dtype == array.dtype
@@ -293,7 +293,7 @@ def test_arrays_come_back(dtype: str, shape: list[int]) -> None:
         npy(np.zeros((2, 4), np.float32)).replace(b"(2, 4)", b"(1<1,)"),
     ],
 )
-def test_other_arrays_are_refused(data: bytes) -> None:
+def test_read_array_rejects_other_headers(data: bytes) -> None:
     with pytest.raises(BundleError, match="corners"):
         read_array(data, "corners", "<f4", (2, 4))
 
@@ -316,7 +316,7 @@ def test_other_arrays_are_refused(data: bytes) -> None:
     ],
     ids=str,
 )
-def test_a_bad_selftest_is_named(tmp_path: Path, replace: dict[str, np.ndarray]) -> None:
+def test_read_bundle_rejects_invalid_selftest(tmp_path: Path, replace: dict[str, np.ndarray]) -> None:
     path = write_bundle(tmp_path / "m.tflite", NETWORK, replace={"selftest.npz": selftest(NETWORK, **replace)})
     bundle = read_bundle(path)  # the self-test is only read when it is run
     with pytest.raises(BundleError, match=r"selftest\.npz"):
@@ -324,7 +324,7 @@ def test_a_bad_selftest_is_named(tmp_path: Path, replace: dict[str, np.ndarray])
 
 
 @pytest.mark.parametrize("content", [b"", b"PK", npy(np.zeros(3))])
-def test_a_selftest_that_is_none(tmp_path: Path, content: bytes) -> None:
+def test_read_bundle_rejects_selftest_that_is_no_archive(tmp_path: Path, content: bytes) -> None:
     bundle = read_bundle(write_bundle(tmp_path / "m.tflite", NETWORK, replace={"selftest.npz": content}))
     with pytest.raises(BundleError, match=r"selftest\.npz"):
         _ = bundle.selftest
@@ -343,7 +343,7 @@ def unpacked() -> dict[str, bytes]:
         return {name: file.read(name) for name in file.namelist()}
 
 
-def test_a_packed_selftest(tmp_path: Path) -> None:
+def test_read_bundle_reads_deflated_selftest(tmp_path: Path) -> None:
     image = np.random.default_rng(1).integers(0, 256, (32, 32, 3)).astype(np.uint8)
     arrays = unpacked()
     del arrays["image.npy"]
@@ -355,20 +355,20 @@ def test_a_packed_selftest(tmp_path: Path) -> None:
     assert found.detections.xyxy.tolist() == [[10, 20, 30, 40]]
 
 
-def test_differences_by_hand() -> None:
+def test_delta_encode_by_hand() -> None:
     # Two rows of one pixel: red, then a little more of everything.
     image = np.array([[[255, 0, 1]], [[255, 3, 2]]], np.uint8)
     assert delta_encode(image).tolist() == [[[255], [253]], [[0], [3]], [[1], [254]]]
     assert delta_decode(delta_encode(image)).tolist() == image.tolist()
 
 
-def test_what_unpacks_to_more_than_it_may(tmp_path: Path) -> None:
+def test_read_archive_bounds_unpacked_size(tmp_path: Path) -> None:
     arrays = {**unpacked(), "image.npy": bytes(2**26)}
     with pytest.raises(BundleError, match=r"image\.npy.* more than 3328"):
         _ = read_bundle(write_bundle(tmp_path / "m.tflite", NETWORK, replace={"selftest.npz": packed(arrays)})).selftest
 
 
-def test_what_unpacks_to_more_than_it_says() -> None:
+def test_read_archive_rejects_entry_larger_than_stated() -> None:
     """Only as much is unpacked as was promised, and then the checksum is wrong."""
     data = bytearray(packed({"image.npy": bytes(2**26)}))
     struct.pack_into("<L", data, data.index(b"PK\x01\x02") + 24, 1000)  # the size after unpacking
@@ -385,7 +385,7 @@ def test_what_unpacks_to_more_than_it_says() -> None:
 
 
 @pytest.mark.parametrize("version", [2, 99, 10**30])
-def test_a_newer_format_says_upgrade(tmp_path: Path, version: int) -> None:
+def test_read_bundle_rejects_newer_format_with_upgrade_advice(tmp_path: Path, version: int) -> None:
     path = with_metadata(tmp_path / "m.tflite", lambda data: data.update(format_version=version))
     refused(path, f"bundle format {version}", "pip install --upgrade edge-ssd")
 
@@ -395,7 +395,7 @@ def test_a_newer_format_says_upgrade(tmp_path: Path, version: int) -> None:
     [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"format_version": NaN}', b"[" * 100000, b'{"format_version": 1}'],
     ids=lambda content: content[:12].decode("latin-1"),
 )
-def test_metadata_that_is_no_description(content: bytes) -> None:
+def test_read_bundle_rejects_invalid_metadata(content: bytes) -> None:
     with pytest.raises(BundleError, match=r"edge_ssd\.json"):
         parse_metadata(content)
 
@@ -460,12 +460,12 @@ def test_each_field_is_checked(tmp_path: Path, path: str, value: object) -> None
     refused(bundle, path.split(".")[0] if path != "network.input.height" else "feature maps")
 
 
-def test_a_whole_number_is_a_number(tmp_path: Path) -> None:
+def test_metadata_accepts_integer_for_float(tmp_path: Path) -> None:
     path = with_metadata(tmp_path / "m.tflite", lambda data: data["defaults"].update(score_threshold=1))
     assert read_bundle(path).defaults.score_threshold == 1.0
 
 
-def test_a_foreign_value_does_not_fill_the_terminal(tmp_path: Path) -> None:
+def test_error_messages_shorten_long_values(tmp_path: Path) -> None:
     path = with_metadata(tmp_path / "m.tflite", lambda data: data.update(background_index="x" * 10000))
     assert len(refused(path)) < len(str(path)) + 200
 
@@ -487,7 +487,7 @@ PATHS = [
 
 @given(st.sampled_from(PATHS), json_value)
 @settings(deadline=None, max_examples=300)
-def test_any_json_anywhere_is_read_or_refused(path: str, value: Any) -> None:
+def test_parse_metadata_accepts_or_rejects_any_json(path: str, value: Any) -> None:
     data = copy.deepcopy(metadata(NETWORK))
     set_at(data, path, value)
     try:
@@ -501,7 +501,7 @@ def test_any_json_anywhere_is_read_or_refused(path: str, value: Any) -> None:
 # Mutations
 
 
-def test_mutated_bundles_are_refused_or_the_same(tmp_path: Path) -> None:
+def test_read_bundle_of_mutated_file_rejects_or_is_unchanged(tmp_path: Path) -> None:
     """Whatever bytes are wrong: a BundleError naming the file, or a bundle whose model is bit for bit the same."""
     good = write_bundle(tmp_path / "good.tflite", NETWORK).read_bytes()
     path, random, refusals = tmp_path / "bad.tflite", np.random.default_rng(0), 0
@@ -530,10 +530,10 @@ def test_mutated_bundles_are_refused_or_the_same(tmp_path: Path) -> None:
 
 @given(st.binary(max_size=300), st.booleans())
 @settings(deadline=None)
-def test_any_bytes_are_refused(content: bytes, flatbuffer: bool) -> None:
+def test_read_archive_rejects_any_bytes(content: bytes, flatbuffer: bool) -> None:
     with pytest.raises(BundleError):
         read_archive(FLATBUFFER + content if flatbuffer else content, {"edge_ssd.json": 1000})
 
 
-def test_the_factory_writes_what_the_documentation_lists() -> None:
+def test_bundle_factory_writes_documented_entries() -> None:
     assert set(entries(NETWORK)) == {"edge_ssd.json", "anchors.npy", "labels.txt", "selftest.npz"}

@@ -71,7 +71,7 @@ def bundle(tmp_path: Path) -> Path:
     return write_bundle(tmp_path / "model.tflite", NETWORK)
 
 
-def test_boxes_are_in_pixels_of_the_picture(fake: FakeInterpreter, bundle: Path) -> None:
+def test_detector_returns_boxes_in_image_pixels(fake: FakeInterpreter, bundle: Path) -> None:
     detector = Detector(bundle)
     found = detector.detect(np.zeros((50, 200, 3), np.uint8))
     assert found.names == ["fork", "banana"]
@@ -96,7 +96,7 @@ def test_settings(bundle: Path) -> None:
 
 
 @pytest.mark.usefixtures("fake")
-def test_a_threshold_for_each_class(bundle: Path) -> None:
+def test_score_threshold_per_class(bundle: Path) -> None:
     image = np.zeros((32, 64, 3), np.uint8)  # a banana of 0.75 and a fork of 0.9
     detector = Detector(bundle, score_threshold={"banana": 0.7, "fork": 0.95})
     assert detector.detect(image).names == ["banana"]
@@ -108,7 +108,7 @@ def test_a_threshold_for_each_class(bundle: Path) -> None:
     assert Detector(bundle, score_threshold={"fork": 0.95}, classes=["fork"]).detect(image).names == []
 
 
-def test_one_class_a_box(monkeypatch: pytest.MonkeyPatch, bundle: Path) -> None:
+def test_class_agnostic_suppresses_across_classes(monkeypatch: pytest.MonkeyPatch, bundle: Path) -> None:
     interpreter = FakeInterpreter()
     interpreter.heads["boxes_0"].values[0, 0, 0] = 0
     first = interpreter.heads["classes_0"].values.reshape(-1, 3)
@@ -120,7 +120,7 @@ def test_one_class_a_box(monkeypatch: pytest.MonkeyPatch, bundle: Path) -> None:
 
 
 @pytest.mark.usefixtures("fake")
-def test_what_it_says_of_itself(bundle: Path) -> None:
+def test_detector_attributes(bundle: Path) -> None:
     detector = Detector(read_bundle(bundle))
     assert detector.labels == ("banana", "fork")
     assert detector.network == NETWORK
@@ -164,7 +164,7 @@ def test_what_it_says_of_itself(bundle: Path) -> None:
     ],
 )
 @pytest.mark.usefixtures("fake")
-def test_bad_settings(bundle: Path, setting: dict[str, Any], message: str) -> None:
+def test_detector_rejects_invalid_settings(bundle: Path, setting: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingError, match=message):
         Detector(bundle, **setting)
     detector = Detector(bundle, 0.25, 0.75, 7, ["fork"], class_agnostic=True)
@@ -180,7 +180,7 @@ def described(detector: Detector) -> tuple[Any, ...]:
 
 
 @pytest.mark.usefixtures("fake")
-def test_numbers_of_numpy_are_settings(bundle: Path) -> None:
+def test_settings_accept_numpy_numbers(bundle: Path) -> None:
     detector = Detector(
         bundle, np.float32(0.25), np.array(0.75), np.int16(7), np.array(["fork"]), class_agnostic=np.True_
     )
@@ -189,7 +189,7 @@ def test_numbers_of_numpy_are_settings(bundle: Path) -> None:
 
 
 @pytest.mark.usefixtures("fake")
-def test_settings_change_while_it_runs(bundle: Path) -> None:
+def test_configure_changes_settings(bundle: Path) -> None:
     image = np.zeros((32, 64, 3), np.uint8)  # a banana of 0.75 and a fork of 0.9
     detector = Detector(bundle)
     assert detector.classes == ("banana", "fork")
@@ -212,7 +212,7 @@ def test_settings_change_while_it_runs(bundle: Path) -> None:
         detector.iou_threshold = 0.3  # an assignment would go past the checks
 
 
-def test_a_running_call_keeps_its_settings(
+def test_configure_does_not_change_running_detect(
     fake: FakeInterpreter, bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     detector, image = Detector(bundle), np.zeros((32, 64, 3), np.uint8)
@@ -236,7 +236,7 @@ def test_a_running_call_keeps_its_settings(
 
 
 @pytest.mark.usefixtures("fake")
-def test_changes_of_several_threads_are_all_kept(bundle: Path) -> None:
+def test_configure_from_several_threads_keeps_all_changes(bundle: Path) -> None:
     detector = Detector(bundle)
     changes: list[dict[str, Any]] = [{"score_threshold": {"banana": 0.1}}, {"score_threshold": {"fork": 0.2}}]
     changes += [{"iou_threshold": 0.3}, {"max_detections": 4}]
@@ -250,7 +250,7 @@ def test_changes_of_several_threads_are_all_kept(bundle: Path) -> None:
 
 @pytest.mark.parametrize("image", [np.zeros((4, 4), np.uint8), np.full((4, 4, 3), np.nan), None, "absent.jpg"])
 @pytest.mark.usefixtures("fake")
-def test_bad_pictures(bundle: Path, image: Any) -> None:
+def test_detector_rejects_invalid_images(bundle: Path, image: Any) -> None:
     detector = Detector(bundle)
     with pytest.raises(ImageError):
         detector.detect(image)
@@ -268,7 +268,7 @@ def test_arrays_files_and_pillow_images(bundle: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("fake")
-def test_a_frame_of_the_right_size_needs_no_pillow(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frame_of_input_size_needs_no_pillow(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "PIL", None)
     detector = Detector(bundle)
     assert len(detector.detect(np.zeros((32, 64, 3), np.uint8))) == 2
@@ -276,7 +276,7 @@ def test_a_frame_of_the_right_size_needs_no_pillow(bundle: Path, monkeypatch: py
         detector.detect(np.zeros((33, 64, 3), np.uint8))
 
 
-def test_another_way_to_resize(fake: FakeInterpreter, bundle: Path) -> None:
+def test_detector_uses_custom_resize(fake: FakeInterpreter, bundle: Path) -> None:
     def white(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         return np.full((*size, 3), 255, np.uint8)
 
@@ -288,7 +288,7 @@ def test_another_way_to_resize(fake: FakeInterpreter, bundle: Path) -> None:
 
 
 @pytest.mark.usefixtures("fake")
-def test_closing(bundle: Path) -> None:
+def test_closed_detector_raises(bundle: Path) -> None:
     with Detector(bundle) as detector:
         detector.detect(np.zeros((4, 4, 3), np.uint8))
     with pytest.raises(BackendError, match="closed; make a new one"):
@@ -297,7 +297,7 @@ def test_closing(bundle: Path) -> None:
 
 
 @pytest.mark.usefixtures("fake")
-def test_it_is_neither_copied_nor_sent(bundle: Path) -> None:
+def test_detector_cannot_be_copied_or_pickled(bundle: Path) -> None:
     detector = Detector(bundle)
     for action in (copy.copy, copy.deepcopy, pickle.dumps):
         with pytest.raises(TypeError, match="make another from the same bundle"):
@@ -308,7 +308,7 @@ def test_it_is_neither_copied_nor_sent(bundle: Path) -> None:
 
 
 @pytest.mark.usefixtures("fake")
-def test_threads_wait_for_each_other(bundle: Path) -> None:
+def test_concurrent_detect_calls_wait(bundle: Path) -> None:
     detector, found = Detector(bundle), []
     image = np.zeros((4, 4, 3), np.uint8)
     threads = [threading.Thread(target=lambda: found.append(len(detector.detect(image)))) for _ in range(12)]
@@ -319,7 +319,7 @@ def test_threads_wait_for_each_other(bundle: Path) -> None:
     assert found == [2] * 12
 
 
-def test_a_box_beside_the_picture_is_dropped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_detector_drops_boxes_outside_the_image(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     network = dataclasses.replace(NETWORK, input=InputSpec(32, 64, resize="letterbox"))
     fake = FakeInterpreter(network)
     monkeypatch.setattr(module, "open_interpreter", lambda *_: fake)
@@ -339,7 +339,7 @@ def test_a_box_beside_the_picture_is_dropped(monkeypatch: pytest.MonkeyPatch, tm
         ({"output_shapes": {}}, "output 'classes_0' is missing"),
     ],
 )
-def test_a_model_that_is_not_the_described_one(
+def test_detector_rejects_model_that_differs_from_description(
     fake: FakeInterpreter, bundle: Path, change: dict[str, Any], message: str
 ) -> None:
     for name, value in change.items():
@@ -349,7 +349,7 @@ def test_a_model_that_is_not_the_described_one(
     assert str(caught.value).startswith(f"{bundle}: ")
 
 
-def test_a_model_that_no_interpreter_takes(bundle: Path) -> None:
+def test_detector_raises_where_no_interpreter_runs_model(bundle: Path) -> None:
     with pytest.raises(BackendError, match="no TFLite interpreter") as caught:
         Detector(bundle)
     assert read_bundle(bundle).flatbuffer == FLATBUFFER
@@ -397,7 +397,7 @@ def test_selftest(bundle: Path, monkeypatch: pytest.MonkeyPatch, change: dict[st
 
 
 @pytest.mark.usefixtures("fake")
-def test_selftest_of_a_lost_box_near_the_threshold(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_selftest_tolerates_missing_box_near_threshold(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for score, passed in ((0.54, True), (0.56, False)):
         corner = (
             np.array([[0, 0, 1, 1]], np.float32),
@@ -421,13 +421,13 @@ def real() -> Iterator[Detector]:
         yield detector
 
 
-def test_the_real_model_passes_its_selftest(real: Detector) -> None:
+def test_real_model_passes_selftest(real: Detector) -> None:
     result = real.selftest()
     assert result.passed, result.problem
     assert result.expected > 0
 
 
-def test_the_real_model_on_pictures_of_any_size(real: Detector, tmp_path: Path) -> None:
+def test_real_model_on_images_of_any_size(real: Detector, tmp_path: Path) -> None:
     selftest = real.bundle.selftest
     wide = np.asarray(Image.fromarray(selftest.image).resize((700, 500), Image.Resampling.BICUBIC))
     Image.fromarray(wide).save(tmp_path / "wide.png")
@@ -442,7 +442,7 @@ def test_the_real_model_on_pictures_of_any_size(real: Detector, tmp_path: Path) 
         assert box_iou(selftest.detections.xyxy, scaled).max() > 0.6
 
 
-def test_the_real_model_gives_the_same_twice(real: Detector) -> None:
+def test_real_model_is_deterministic(real: Detector) -> None:
     image = real.bundle.selftest.image
     first = real.detect(image)
     real.detect(np.zeros_like(image))
@@ -451,7 +451,7 @@ def test_the_real_model_gives_the_same_twice(real: Detector) -> None:
     assert first.confidence.tolist() == again.confidence.tolist()
 
 
-def test_the_real_model_from_several_threads(real: Detector) -> None:
+def test_real_model_from_several_threads(real: Detector) -> None:
     image, found = real.bundle.selftest.image, list[Any]()
     threads = [threading.Thread(target=lambda: found.append(real.detect(image).to_dict())) for _ in range(4)]
     for thread in threads:
@@ -461,7 +461,7 @@ def test_the_real_model_from_several_threads(real: Detector) -> None:
     assert found == [real.detect(image).to_dict()] * 4
 
 
-def test_the_shipped_model_is_found_or_its_absence_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_default_model_is_found_or_named_as_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from edge_ssd.runtime import models
 
     monkeypatch.setattr(models, "__file__", str(tmp_path / "runtime" / "models.py"))

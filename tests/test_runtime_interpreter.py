@@ -95,7 +95,7 @@ def failing(error: Exception) -> type:
     return Failing
 
 
-def test_tensors_are_found_by_name(installed: dict[str, type]) -> None:
+def test_interpreter_finds_tensors_by_name(installed: dict[str, type]) -> None:
     installed["ai-edge-litert"] = Fake
     found = open_interpreter(b"model", num_threads=3)
     assert found.backend == "ai-edge-litert"
@@ -111,14 +111,14 @@ def test_tensors_are_found_by_name(installed: dict[str, type]) -> None:
     assert found._native.model_content == b"model"
 
 
-def test_the_successor_is_preferred(installed: dict[str, type]) -> None:
+def test_auto_backend_prefers_ai_edge_litert(installed: dict[str, type]) -> None:
     installed["ai-edge-litert"] = installed["tflite-runtime"] = Fake
     assert open_interpreter(b"model").backend == "ai-edge-litert"
     assert open_interpreter(b"model", backend="tflite-runtime").backend == "tflite-runtime"
 
 
 @pytest.mark.parametrize("error", [ImportError("wrong ELF class"), RuntimeError("no op"), AttributeError("_ARRAY_API")])
-def test_a_backend_that_does_not_work_is_passed_over(installed: dict[str, type], error: Exception) -> None:
+def test_auto_backend_skips_broken_ones(installed: dict[str, type], error: Exception) -> None:
     installed["ai-edge-litert"], installed["tflite-runtime"] = failing(error), Fake
     assert open_interpreter(b"model").backend == "tflite-runtime"
     with pytest.raises(BackendError, match=f"ai-edge-litert: {type(error).__name__}: {error}"):
@@ -133,7 +133,7 @@ def refusal(backend: Any = "auto") -> str:
 
 
 @pytest.mark.usefixtures("installed")
-def test_nothing_installed() -> None:
+def test_remedy_where_no_interpreter_is_installed() -> None:
     line = refusal()
     assert "ai-edge-litert: not installed; tflite-runtime: not installed" in line
     assert 'pip install "edge-ssd[device]"' in line
@@ -141,7 +141,7 @@ def test_nothing_installed() -> None:
 
 
 @pytest.mark.usefixtures("installed")
-def test_nothing_exists_for_32_bits_and_a_new_python(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_remedy_for_32_bit_python_3_12(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module.sys, "maxsize", 2**31 - 1)
     monkeypatch.setattr(module.sys, "version_info", (3, 13, 5, "final", 0))
     assert "No interpreter has a wheel for 32-bit Python 3.13: use a 64-bit system" in refusal()
@@ -150,7 +150,7 @@ def test_nothing_exists_for_32_bits_and_a_new_python(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(("version", "numpy_1"), [("2.4.0", True), ("1.26.4", False)])
-def test_tflite_runtime_beside_numpy_2(
+def test_remedy_for_tflite_runtime_with_numpy_2(
     installed: dict[str, type], monkeypatch: pytest.MonkeyPatch, version: str, numpy_1: bool
 ) -> None:
     installed["tflite-runtime"] = failing(AttributeError("_ARRAY_API not found\nsecond line"))
@@ -160,26 +160,26 @@ def test_tflite_runtime_beside_numpy_2(
     assert ('pip install "numpy<2"' in line) is numpy_1
 
 
-def test_a_model_that_no_backend_can_run(installed: dict[str, type]) -> None:
+def test_open_interpreter_names_reason_of_each_backend(installed: dict[str, type]) -> None:
     installed["ai-edge-litert"] = installed["tflite-runtime"] = failing(RuntimeError("op too new"))
     assert refusal().count("RuntimeError: op too new") == 2
     assert "upgrade" in refusal("ai-edge-litert")
 
 
 @pytest.mark.parametrize("backend", ["tflite", "", None, "AUTO"])
-def test_an_unknown_backend(backend: Any) -> None:
+def test_open_interpreter_rejects_unknown_backend(backend: Any) -> None:
     with pytest.raises(SettingError, match="auto, ai-edge-litert, tflite-runtime"):
         open_interpreter(b"model", backend=backend)
 
 
 @pytest.mark.parametrize("threads", [0, -1, 1.5, "2", True, 1000])
-def test_bad_numbers_of_threads(threads: Any) -> None:
+def test_open_interpreter_rejects_invalid_num_threads(threads: Any) -> None:
     with pytest.raises(SettingError, match="num_threads"):
         open_interpreter(b"model", threads)
 
 
 @pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 2), (4, 4), (64, 4), (None, 1)])
-def test_threads_unless_told(
+def test_num_threads_default(
     installed: dict[str, type], monkeypatch: pytest.MonkeyPatch, cores: int | None, threads: int
 ) -> None:
     installed["ai-edge-litert"] = Fake
@@ -198,7 +198,7 @@ def test_threads_unless_told(
         ({"outputs": {"boxes_0": tensor(0, (1,), np.int8, 0.0)}}, "one quantization scale"),
     ],
 )
-def test_models_of_another_kind(installed: dict[str, type], change: dict[str, Any], message: str) -> None:
+def test_interpreter_rejects_other_models(installed: dict[str, type], change: dict[str, Any], message: str) -> None:
     installed["ai-edge-litert"] = type("Other", (Fake,), change)
     with pytest.raises(BundleError, match=message):
         open_interpreter(b"model")
@@ -224,6 +224,6 @@ def test_a_real_model() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"\x1c\0\0\0TFL3" + bytes(100), b"no model at all"])
-def test_a_flatbuffer_that_is_none(content: bytes) -> None:
+def test_read_bundle_rejects_other_files(content: bytes) -> None:
     with pytest.raises(BackendError, match="no TFLite interpreter can run this model"):
         open_interpreter(content)

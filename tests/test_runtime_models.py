@@ -46,14 +46,14 @@ def test_every_shipped_model_is_found_under_its_name_and_can_be_read() -> None:
     ("given", "name"),
     [("banana", "banana"), ("small", "banana-small"), ("banana-small", "banana-small"), ("nano", "banana-nano")],
 )
-def test_short_and_whole_names(three: Path, given: str, name: str) -> None:
+def test_find_model_accepts_short_and_full_names(three: Path, given: str, name: str) -> None:
     assert list(shipped_models()) == ["banana", "banana-nano", "banana-small"]
     assert find_model(given) == three / f"{name}.tflite"
     with Detector(given) as detector:
         assert detector.bundle.path == three / f"{name}.tflite"
 
 
-def test_a_file_of_that_name_goes_first_and_a_folder_is_no_file(three: Path) -> None:
+def test_find_model_prefers_existing_file(three: Path) -> None:
     Path("small").mkdir()  # a training run, say
     assert find_model("small") == three / "banana-small.tflite"
     Path("nano").write_bytes(b"no model")
@@ -64,7 +64,7 @@ def test_a_file_of_that_name_goes_first_and_a_folder_is_no_file(three: Path) -> 
 
 
 @pytest.mark.parametrize("given", ["medium", "mine.tflite", "small.tflite", "banana-", "models/small", "", "a\0b"])
-def test_anything_else_is_one_line_that_lists_the_names(three: Path, given: str) -> None:
+def test_find_model_error_lists_shipped_names(three: Path, given: str) -> None:
     for find in (find_model, Detector):
         with pytest.raises(BundleError) as caught:
             find(given)
@@ -75,7 +75,7 @@ def test_anything_else_is_one_line_that_lists_the_names(three: Path, given: str)
         find_model("small")
 
 
-def test_the_commands_take_names(three: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_commands_accept_shipped_model_names(three: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Image.fromarray(read_bundle(three / "banana.tflite").selftest.image).save("a.png")
     found = []
     for options in (["--model", "banana"], ["--model", "nano"]):

@@ -45,7 +45,7 @@ def same(decoded: Detections, rows: np.ndarray) -> None:
     np.testing.assert_allclose(decoded.xyxy, rows[:, 2:], rtol=1e-5, atol=1e-6)
 
 
-def test_one_object_by_hand() -> None:
+def test_postprocess_one_object_by_hand() -> None:
     network = SMALL[1]
     logits = np.tile(np.array([5, -5], np.float32), (network.num_anchors, 1))
     offsets = np.zeros((network.num_anchors, 4), np.float32)
@@ -56,7 +56,7 @@ def test_one_object_by_hand() -> None:
     np.testing.assert_allclose(decoded.xyxy, network.anchors()[70:71], atol=1e-6)
 
 
-def test_quantised_heads_by_hand() -> None:
+def test_postprocess_quantized_heads_by_hand() -> None:
     # Steps of 1/2 and a zero point: 2 and 6 stand for 0 and 2, so the probability is sigmoid(2).
     network = SMALL[1]
     logits = np.tile(np.array([100, -100], np.int8), (network.num_anchors, 1))
@@ -79,7 +79,7 @@ def test_quantised_heads_by_hand() -> None:
     seed=st.integers(0, 2**32 - 1),
 )
 @settings(deadline=None, max_examples=200)
-def test_it_is_the_reference_on_dequantised_heads(
+def test_postprocess_equals_reference_on_dequantized_heads(
     q: int,
     dtype: type,
     scale: float,
@@ -116,7 +116,7 @@ def test_it_is_the_reference_on_dequantised_heads(
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
-def test_few_candidates_of_many_classes(number: int) -> None:
+def test_postprocess_few_candidates_of_many_classes(number: int) -> None:
     """The order in which powers are added up must not depend on how many anchors there are: a last bit would."""
     network = tiny_ssd([str(i) for i in range(20)], input_size=(32, 32), sizes=[(0.3, 0.4)] * 3)
     for seed in range(40):
@@ -131,7 +131,7 @@ def test_few_candidates_of_many_classes(number: int) -> None:
         same(found, reference(network, logits, np.zeros((len(codes), 4), np.float32), iou_threshold=1.0))
 
 
-def test_equally_probable_anchors_score_the_same_and_keep_their_order() -> None:
+def test_postprocess_equal_probabilities_score_equal_and_keep_order() -> None:
     """Every difference of 40 steps, wherever it lies: dequantised one by one they would differ by rounding."""
     network = SMALL[1]
     logits = np.tile(np.array([127, -128], np.int8), (network.num_anchors, 1))
@@ -146,7 +146,7 @@ def test_equally_probable_anchors_score_the_same_and_keep_their_order() -> None:
 
 @given(step=st.integers(-60, 60), zero_point=st.integers(-20, 20), scale=st.floats(0.01, 0.3))
 @settings(deadline=None)
-def test_a_score_at_the_threshold_is_kept(step: int, zero_point: int, scale: float) -> None:
+def test_postprocess_keeps_score_at_threshold(step: int, zero_point: int, scale: float) -> None:
     """The threshold is the very score of an anchor: the first, integer test must let it through."""
     network = SMALL[1]
     logits = np.tile(np.array([127, -128], np.int8), (network.num_anchors, 1))
@@ -162,7 +162,7 @@ def test_a_score_at_the_threshold_is_kept(step: int, zero_point: int, scale: flo
     assert np.float32(score) not in Postprocess(network)(*parts, score_threshold=above, iou_threshold=1.0).confidence
 
 
-def test_all_5444_anchors_of_the_books_network() -> None:
+def test_postprocess_equals_reference_on_book_network() -> None:
     network, random = tiny_ssd(["banana"]), np.random.default_rng(5)
     logits = random.normal(0, 1.5, (5444, 2)).astype(np.float32)
     offsets = random.normal(0, 2, (5444, 4)).astype(np.float32)
@@ -172,7 +172,7 @@ def test_all_5444_anchors_of_the_books_network() -> None:
     same(decoded, rows)
 
 
-def test_only_chosen_classes() -> None:
+def test_postprocess_selects_classes() -> None:
     network, random = SMALL[5], np.random.default_rng(2)
     logits = random.normal(0, 3, (network.num_anchors, 6)).astype(np.float32)
     parts = heads(network, logits, 6), heads(network, np.zeros((network.num_anchors, 4), np.float32), 4)
@@ -188,7 +188,7 @@ def test_only_chosen_classes() -> None:
     assert len(postprocess(*parts, classes=[])) == 0
 
 
-def test_a_threshold_for_each_class() -> None:
+def test_score_threshold_per_class() -> None:
     network, random = SMALL[5], np.random.default_rng(2)
     logits = random.normal(0, 3, (network.num_anchors, 6)).astype(np.float32)
     parts = heads(network, logits, 6), heads(network, np.zeros((network.num_anchors, 4), np.float32), 4)
@@ -202,7 +202,7 @@ def test_a_threshold_for_each_class() -> None:
     assert (np.diff(together.confidence) <= 0).all()
 
 
-def test_settings_and_quantisation_may_change_from_call_to_call() -> None:
+def test_postprocess_settings_and_quantization_may_change_between_calls() -> None:
     network, random = SMALL[2], np.random.default_rng(6)
     codes = random.integers(-128, 128, (network.num_anchors, 3)).astype(np.int8)
     offsets = np.zeros((network.num_anchors, 4), np.int8)
@@ -217,7 +217,7 @@ def test_settings_and_quantisation_may_change_from_call_to_call() -> None:
                 assert found.class_id.tolist() == fresh.class_id.tolist()
 
 
-def test_heads_of_several_kinds_at_once() -> None:
+def test_postprocess_accepts_mixed_float_and_quantized_heads() -> None:
     """A converter may leave single heads in float; each is read in its own way."""
     network, random = SMALL[2], np.random.default_rng(7)
     codes = random.integers(-128, 128, (network.num_anchors, 3)).astype(np.int8)
@@ -228,7 +228,7 @@ def test_heads_of_several_kinds_at_once() -> None:
     same(Postprocess(network)(classes, boxes), reference(network, real, real_offsets))
 
 
-def test_every_anchor_fires() -> None:
+def test_postprocess_with_every_anchor_above_threshold() -> None:
     network, random = tiny_ssd(["banana"]), np.random.default_rng(8)
     logits = np.tile(np.array([-128, 127], np.int8), (network.num_anchors, 1))
     offsets = random.integers(-40, 40, (network.num_anchors, 4)).astype(np.int8)
@@ -238,7 +238,7 @@ def test_every_anchor_fires() -> None:
     assert len(found.confidence) == 100
 
 
-def test_the_left_and_top_edge_is_no_negative_zero() -> None:
+def test_postprocess_boxes_have_no_negative_zero() -> None:
     network = SMALL[1]
     logits = np.tile(np.array([5, -5], np.float32), (network.num_anchors, 1))
     offsets = np.zeros((network.num_anchors, 4), np.float32)
@@ -249,7 +249,7 @@ def test_the_left_and_top_edge_is_no_negative_zero() -> None:
     assert not (np.signbit(found.xyxy) & (found.xyxy == 0)).any()
 
 
-def test_three_axes_are_enough() -> None:
+def test_postprocess_accepts_heads_without_batch_axis() -> None:
     network = SMALL[1]
     logits = np.random.default_rng(3).normal(0, 3, (network.num_anchors, 2)).astype(np.float32)
     offsets = np.zeros((network.num_anchors, 4), np.float32)
@@ -265,7 +265,7 @@ def test_three_axes_are_enough() -> None:
 
 
 @pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan, 3e38])
-def test_a_box_that_is_not_finite_is_left_out(bad: float) -> None:
+def test_postprocess_drops_boxes_that_are_not_finite(bad: float) -> None:
     network = SMALL[1]
     logits = np.tile(np.array([5, -5], np.float32), (network.num_anchors, 1))
     offsets = np.zeros((network.num_anchors, 4), np.float32)
@@ -277,14 +277,14 @@ def test_a_box_that_is_not_finite_is_left_out(bad: float) -> None:
     assert len(decoded.confidence) == (2 if bad == -np.inf else 1)
 
 
-def test_logits_that_are_not_finite_find_nothing() -> None:
+def test_postprocess_of_nan_logits_is_empty() -> None:
     network = SMALL[1]
     logits = np.full((network.num_anchors, 2), np.nan, np.float32)
     parts = heads(network, logits, 2), heads(network, np.zeros((network.num_anchors, 4), np.float32), 4)
     assert len(Postprocess(network)(*parts, score_threshold=0.1).confidence) == 0
 
 
-def test_nothing_found_has_the_right_shapes() -> None:
+def test_postprocess_empty_result_has_right_shapes() -> None:
     network = SMALL[2]
     logits = np.tile(np.array([100, -100, -100], np.int8), (network.num_anchors, 1))
     offsets = np.zeros((network.num_anchors, 4), np.int8)
@@ -293,7 +293,7 @@ def test_nothing_found_has_the_right_shapes() -> None:
     same(decoded, np.zeros((0, 6)))
 
 
-def test_heads_are_left_alone() -> None:
+def test_postprocess_does_not_modify_heads() -> None:
     network = SMALL[2]
     random = np.random.default_rng(4)
     logits = random.integers(-128, 128, (network.num_anchors, 3)).astype(np.int8)
@@ -304,7 +304,7 @@ def test_heads_are_left_alone() -> None:
 
 
 @pytest.mark.parametrize("wrong", ["too few heads", "another map", "another number of classes"])
-def test_heads_of_another_network(wrong: str) -> None:
+def test_postprocess_rejects_heads_of_another_network(wrong: str) -> None:
     network = SMALL[2]
     size = network.num_anchors
     classes: Sequence[Head] = heads(network, np.zeros((size, 3), np.float32), 3)

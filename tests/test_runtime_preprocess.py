@@ -46,13 +46,13 @@ def test_letterbox_by_hand() -> None:
     np.testing.assert_allclose(transform.from_pixels([0, 0, 100, 100]), [0.25, 0, 0.75, 1], atol=1e-6)
 
 
-def test_letterbox_of_a_thread_has_at_least_one_pixel() -> None:
+def test_letterbox_of_thin_image_has_at_least_one_pixel() -> None:
     transform = resize_transform((4000, 1), LETTERBOX)
     assert (transform.width, transform.height) == (1, 64)
     assert preprocess(np.zeros((4000, 1, 3), np.uint8), LETTERBOX)[0].shape == (64, 128, 3)
 
 
-def test_boxes_are_clipped_to_the_picture() -> None:
+def test_to_pixels_clips_boxes_to_image() -> None:
     assert resize_transform((100, 50), STRETCH).to_pixels([[-1, -1, 2, 2]]).tolist() == [[0, 0, 50, 100]]
     # A box in the grey bar has no area left.
     left = resize_transform((100, 100), LETTERBOX).to_pixels([[0, 0.1, 0.2, 0.5]])[0]
@@ -65,7 +65,7 @@ def test_boxes_are_clipped_to_the_picture() -> None:
     st.tuples(*[st.floats(0, 1)] * 4),
 )
 @settings(deadline=None)
-def test_boxes_come_back(size: tuple[int, int], resize: Any, shares: tuple[float, ...]) -> None:
+def test_to_pixels_inverts_from_pixels(size: tuple[int, int], resize: Any, shares: tuple[float, ...]) -> None:
     transform = resize_transform(size, InputSpec(96, 64, resize=resize))
     height, width = size
     box = np.array(shares, np.float32) * np.array([width, height, width, height], np.float32)
@@ -76,7 +76,7 @@ def test_boxes_come_back(size: tuple[int, int], resize: Any, shares: tuple[float
     assert (transform.from_pixels(box) <= 1 + 1e-6).all()
 
 
-def test_no_boxes() -> None:
+def test_box_functions_accept_no_boxes() -> None:
     transform = resize_transform((10, 10), STRETCH)
     assert transform.to_pixels(np.zeros((0, 4))).shape == (0, 4)
     assert transform.from_pixels(np.zeros((0, 4))).shape == (0, 4)
@@ -85,13 +85,13 @@ def test_no_boxes() -> None:
 # Resizing
 
 
-def test_a_picture_of_the_input_size_is_itself() -> None:
+def test_preprocess_returns_image_of_input_size_unchanged() -> None:
     image = noise(64, 128)
     for spec in (STRETCH, LETTERBOX):
         assert (preprocess(image, spec)[0] == image).all()
 
 
-def test_it_is_pillows_bilinear() -> None:
+def test_preprocess_resizes_with_pillow_bilinear() -> None:
     image = noise(200, 300)
     expected = Image.fromarray(image).resize((128, 64), Image.Resampling.BILINEAR)
     assert (preprocess(image, STRETCH)[0] == np.asarray(expected)).all()
@@ -114,14 +114,14 @@ def test_letterbox_pads_with_grey_in_the_middle() -> None:
 
 @pytest.mark.parametrize("view", [np.s_[::-1], np.s_[..., ::-1], np.s_[::2, 5:]], ids=["flipped", "bgr", "cut"])
 @pytest.mark.parametrize("shape", [(64, 128), (90, 70)])
-def test_views_of_arrays(view: Any, shape: tuple[int, int]) -> None:
+def test_as_rgb_accepts_views(view: Any, shape: tuple[int, int]) -> None:
     image = noise(*shape)[view]
     pixels, _ = preprocess(image, STRETCH)
     assert pixels.flags.c_contiguous
     assert (pixels == preprocess(np.ascontiguousarray(image), STRETCH)[0]).all()
 
 
-def test_the_callers_own_way_to_resize() -> None:
+def test_preprocess_uses_custom_resize() -> None:
     asked: list[tuple[int, int]] = []
 
     def corner(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -153,12 +153,12 @@ def test_the_callers_own_way_to_resize() -> None:
         (np.zeros((64, 128, 3), np.float32), "returned float32 of shape"),
     ],
 )
-def test_a_way_to_resize_that_does_not(wrong: Any, message: str) -> None:
+def test_preprocess_rejects_wrong_resize_result(wrong: Any, message: str) -> None:
     with pytest.raises(ImageError, match=message):
         preprocess(noise(200, 300), STRETCH, lambda image, size: wrong)
 
 
-def test_the_picture_is_left_alone() -> None:
+def test_preprocess_does_not_modify_image() -> None:
     image = noise(90, 70)
     image.flags.writeable = False
     for spec in (STRETCH, LETTERBOX):
@@ -182,7 +182,7 @@ def test_the_picture_is_left_alone() -> None:
         ("I;16", 257 * 100, (100, 100, 100)),
     ],
 )
-def test_modes_of_png(tmp_path: Path, mode: str, colour: Any, expected: tuple[int, int, int]) -> None:
+def test_read_image_converts_png_modes(tmp_path: Path, mode: str, colour: Any, expected: tuple[int, int, int]) -> None:
     path = save(Image.new(mode, (5, 3), colour), tmp_path / "picture.png")
     image = read_image(path)
     assert image.shape == (3, 5, 3)
@@ -190,7 +190,7 @@ def test_modes_of_png(tmp_path: Path, mode: str, colour: Any, expected: tuple[in
     assert (image == expected).all()
 
 
-def test_palettes(tmp_path: Path) -> None:
+def test_read_image_converts_palettes(tmp_path: Path) -> None:
     picture = Image.new("P", (5, 3), 1)
     picture.putpalette([*BLUE, *RED])
     assert (read_image(save(picture, tmp_path / "p.png")) == RED).all()
@@ -198,7 +198,7 @@ def test_palettes(tmp_path: Path) -> None:
     assert (read_image(save(picture, tmp_path / "p.gif")) == RED).all()
 
 
-def test_cmyk_and_grey_jpeg(tmp_path: Path) -> None:
+def test_read_image_converts_cmyk_and_grey_jpeg(tmp_path: Path) -> None:
     cmyk = read_image(save(Image.new("CMYK", (16, 16), (0, 0, 0, 0)), tmp_path / "c.jpg"))
     assert (cmyk == 255).all()
     grey = read_image(save(Image.new("L", (16, 16), 77), tmp_path / "g.jpg"))
@@ -210,7 +210,7 @@ def test_cmyk_and_grey_jpeg(tmp_path: Path) -> None:
     ("orientation", "corner"),
     [(1, (0, 0)), (2, (0, -1)), (3, (-1, -1)), (4, (-1, 0)), (5, (0, 0)), (6, (0, -1)), (7, (-1, -1)), (8, (-1, 0))],
 )
-def test_exif_orientation(tmp_path: Path, orientation: int, corner: tuple[int, int]) -> None:
+def test_read_image_applies_exif_orientation(tmp_path: Path, orientation: int, corner: tuple[int, int]) -> None:
     picture = Image.new("RGB", (8, 4), BLUE)
     picture.putpixel((0, 0), RED)
     exif = Image.Exif()
@@ -220,13 +220,13 @@ def test_exif_orientation(tmp_path: Path, orientation: int, corner: tuple[int, i
     assert tuple(image[corner]) == RED
 
 
-def test_an_animation_gives_its_first_frame(tmp_path: Path) -> None:
+def test_read_image_returns_first_frame_of_animation(tmp_path: Path) -> None:
     frames = [Image.new("RGB", (4, 4), colour) for colour in (GREEN, RED)]
     path = save(frames[0], tmp_path / "moving.gif", save_all=True, append_images=frames[1:])
     assert (read_image(path) == GREEN).all()
 
 
-def test_files_that_are_no_pictures(tmp_path: Path) -> None:
+def test_read_image_rejects_other_files(tmp_path: Path) -> None:
     good = save(Image.fromarray(noise(64, 64)), tmp_path / "good.jpg").read_bytes()
     for name, content in (("empty.jpg", b""), ("text.png", b"not a picture"), ("cut.jpg", good[: len(good) // 2])):
         path = tmp_path / name
@@ -236,7 +236,7 @@ def test_files_that_are_no_pictures(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
 
 
-def test_files_that_are_not_there(tmp_path: Path) -> None:
+def test_read_image_rejects_missing_files(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="no such image"):
         read_image(tmp_path / "absent.jpg")
     with pytest.raises(ImageError, match="is a folder"):
@@ -245,13 +245,13 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
         read_image("nul\0byte.jpg")
 
 
-def test_floating_point_pictures_are_refused(tmp_path: Path) -> None:
+def test_read_image_rejects_floating_point_images(tmp_path: Path) -> None:
     path = save(Image.new("F", (4, 4), 0.5), tmp_path / "float.tiff")
     with pytest.raises(ImageError, match=r"float\.tiff.*convert it to 8 bits"):
         read_image(path)
 
 
-def test_damaged_jpegs_are_read_or_refused(tmp_path: Path) -> None:
+def test_read_image_of_damaged_jpeg_reads_or_raises_image_error(tmp_path: Path) -> None:
     """Whatever byte is wrong: an array or an ImageError, never another error."""
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -284,7 +284,7 @@ def test_arrays_images_and_paths(tmp_path: Path) -> None:
         assert (as_rgb(image) == array).all()
 
 
-def test_a_pillow_image_is_converted() -> None:
+def test_as_rgb_converts_pillow_image() -> None:
     assert (as_rgb(Image.new("RGBA", (2, 2), (255, 0, 0, 0))) == 255).all()
     with pytest.raises(ImageError, match="empty"):
         as_rgb(Image.new("RGB", (0, 4)))
@@ -293,12 +293,12 @@ def test_a_pillow_image_is_converted() -> None:
 @pytest.mark.parametrize(
     "mode", ["1", "L", "P", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "HSV", "I", "LA", "PA", "La", "RGBa", "RGBX", "I;16"]
 )
-def test_pillow_images_of_every_mode(mode: str) -> None:
+def test_as_rgb_converts_every_pillow_mode(mode: str) -> None:
     found = as_rgb(Image.new(mode, (3, 2)))
     assert (found.dtype, found.shape) == (np.uint8, (2, 3, 3))
 
 
-def test_an_array_that_claims_a_huge_size() -> None:
+def test_read_array_rejects_huge_shape() -> None:
     shapes = [(1, 2**28 + 1, 3)]
     if sys.maxsize > 2**32:  # On a 32-bit system NumPy itself refuses the larger one.
         shapes.append((2**20, 2**20, 3))
@@ -308,7 +308,7 @@ def test_an_array_that_claims_a_huge_size() -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 100_000, 3), (100_000, 1, 3)])
-def test_pictures_of_extreme_shape(shape: tuple[int, int, int]) -> None:
+def test_preprocess_images_of_extreme_shape(shape: tuple[int, int, int]) -> None:
     image = np.full(shape, 50, np.uint8)
     assert (preprocess(image, STRETCH)[0] == 50).all()
     pixels, transform = preprocess(image, LETTERBOX)
@@ -316,7 +316,7 @@ def test_pictures_of_extreme_shape(shape: tuple[int, int, int]) -> None:
     assert (pixels == 50).any(axis=2).sum() == transform.width * transform.height
 
 
-def test_subclasses_of_arrays_are_plain_ones_here() -> None:
+def test_as_rgb_returns_plain_array_of_subclass() -> None:
     class Odd(np.ndarray):
         def __getitem__(self, index: Any) -> Any:
             raise AssertionError("an array of another kind may do anything")
@@ -352,7 +352,7 @@ def test_anything_else_is_refused(image: Any, message: str) -> None:
         as_rgb(image)
 
 
-def test_real_pictures(shared_data: Path) -> None:
+def test_read_image_reads_photos(shared_data: Path) -> None:
     """Of every data set the first pictures, among them greyscale JPEGs and upper-case suffixes."""
     paths = [path for path in sorted(shared_data.rglob("*")) if path.suffix.lower() in (".jpg", ".png", ".jpeg")]
     for path in paths[:: max(1, len(paths) // 60)]:

@@ -37,13 +37,13 @@ def test_all_four_bananas_of_the_book_and_nothing_else(shared_data: Path) -> Non
     assert sorted(iou.argmax(axis=1)) == [0, 1, 2, 3]
 
 
-def test_a_cat_and_a_dog_are_no_bananas(shared_data: Path) -> None:
+def test_shipped_model_detects_no_bananas_in_other_images(shared_data: Path) -> None:
     with Detector(default_model(), score_threshold=0.5) as detector:
         assert len(detector.detect(shared_data / "photos" / "d2l_catdog.jpg")) == 0
 
 
 @every_shipped
-def test_its_average_precision_is_the_cards(shared_data: Path, bundle_path: Path) -> None:
+def test_shipped_model_ap_equals_model_card(shared_data: Path, bundle_path: Path) -> None:
     """Both files score what is written down, and int8 loses no more than half a point."""
     pytest.importorskip("tensorflow")
     from edge_ssd.training.model.tiny_ssd import load_tiny_ssd
@@ -63,7 +63,7 @@ def test_its_average_precision_is_the_cards(shared_data: Path, bundle_path: Path
 
 
 @every_shipped
-def test_it_passes_its_own_selftest(bundle_path: Path) -> None:
+def test_shipped_model_passes_selftest(bundle_path: Path) -> None:
     with Detector(bundle_path) as detector:
         result = detector.selftest()
     assert result.passed, result.problem
@@ -71,14 +71,14 @@ def test_it_passes_its_own_selftest(bundle_path: Path) -> None:
 
 
 @every_shipped
-def test_the_card_names_these_very_files(bundle_path: Path) -> None:
+def test_model_card_names_the_shipped_file(bundle_path: Path) -> None:
     rows = table_rows(card(bundle_path))
     for path, kind in ((bundle_path, "int8"), (float_model(bundle_path), "float")):
         name = f"`{path.relative_to(REPOSITORY)}`, {kind}"
         assert rows[name] == [str(path.stat().st_size), f"`{hashlib.sha256(path.read_bytes()).hexdigest()}`"]
 
 
-def test_all_of_them_together_are_small() -> None:
+def test_shipped_models_are_small() -> None:
     paths = [*shipped_models().values(), *map(float_model, shipped_models().values())]
     assert sum(path.stat().st_size for path in paths) <= MAX_BYTES
     assert default_model().stat().st_size + float_model(default_model()).stat().st_size < 8e6

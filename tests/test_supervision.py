@@ -50,7 +50,7 @@ print("done", sv.__version__)
 """
 
 
-def test_with_the_real_package() -> None:
+def test_to_supervision_with_real_package() -> None:
     if importlib.util.find_spec("supervision") is None:
         skip_or_fail("the supervision package is not installed: pip install supervision")
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=False, cwd=REPOSITORY)
@@ -58,14 +58,14 @@ def test_with_the_real_package() -> None:
     assert done.stdout.startswith("done")
 
 
-def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_to_supervision_without_package_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "supervision", None)
     found = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64), [], (9, 9))
     with pytest.raises(SettingError, match="pip install supervision"):
         found.to_supervision()
 
 
-def test_the_ten_lines_of_the_documentation_run(tmp_path: Path) -> None:
+def test_documented_example_runs(tmp_path: Path) -> None:
     """docs/examples/embed.py, as it is, on a picture."""
     from PIL import Image
     from real_model import real_model

@@ -40,12 +40,12 @@ def test_assignment_by_hand() -> None:
     assert assign_anchors(ANCHORS, [[0, 0, 4, 4], [5, 0, 6, 1]]).tolist() == [0, 1, -1]
 
 
-def test_no_anchor_answers_for_two_objects() -> None:
+def test_assign_anchors_uses_no_anchor_twice() -> None:
     # Both objects want anchor 0; the worse pair takes the next anchor, though it does not overlap it.
     assert assign_anchors(ANCHORS, [[0, 0, 4, 3], [0, 0, 4, 4]]).tolist() == [1, 0, -1]
 
 
-def test_an_iou_equal_to_the_threshold_is_enough() -> None:
+def test_assign_anchors_matches_iou_equal_to_threshold() -> None:
     objects = [[0, 0, 4, 2], [4, 0, 8, 4]]
     assert assign_anchors(ANCHORS[:2], [[0, 0, 4, 2]], 0.5).tolist() == [0, -1]
     # Anchor 2 has IoU exactly 1/2 with the last object, which has a better anchor of its own.
@@ -70,19 +70,19 @@ def test_targets_by_hand() -> None:
     np.testing.assert_allclose(targets.offsets, [[[0, 0, 0, 0], [0, -2.5, half, half], [0, 0, 0, 0]]], atol=2e-5)
 
 
-def test_the_coding_is_used() -> None:
+def test_multibox_target_uses_coding() -> None:
     targets = multibox_target(ANCHORS, [[[0, 5, 0, 9, 4]]], coding=BoxCoding(xy_scale=1))
     np.testing.assert_allclose(targets.offsets[0, 1], [0.25, 0, 0, 0], atol=2e-5)
 
 
-def test_pictures_of_a_batch_do_not_mix() -> None:
+def test_targets_of_images_in_a_batch_are_independent() -> None:
     targets = multibox_target(ANCHORS, [[PADDING], [[0, 0, 0, 4, 4]]])
     assert targets.masks.tolist() == [[0, 0, 0], [1, 0, 0]]
     assert targets.offsets.shape == (2, 3, 4)
 
 
 @pytest.mark.parametrize("rows", [np.zeros((2, 0, 5)), np.full((2, 3, 5), -1.0)])
-def test_pictures_without_objects(rows: np.ndarray) -> None:
+def test_targets_of_images_without_objects(rows: np.ndarray) -> None:
     targets = multibox_target(ANCHORS, rows)
     assert not targets.masks.any()
     assert not targets.classes.any()
