@@ -1,8 +1,7 @@
-"""The network's description: one frozen value that training, conversion and the device all read.
+"""Network description, shared by training, conversion and the device.
 
-It says what goes in (:class:`InputSpec`), which anchors each feature level carries (:class:`Level`), how boxes
-are written (:class:`~edge_ssd.coding.BoxCoding`), which labels come out, and how many channels the layers have.
-Nothing else in the project states any of these.
+It defines the input (:class:`InputSpec`), the anchors of each feature level (:class:`Level`), the box coding
+(:class:`~edge_ssd.coding.BoxCoding`), the labels, and the channels of the layers, and is their only source.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ NETWORKS: Mapping[str, Mapping[str, Any]] = {
     "small": {"down_sampling": "stride", "width": 0.75},
     "nano": {"down_sampling": "stride", "width": 0.5},
 }
-"""Networks by name: what each is in options of :func:`tiny_ssd`, the slowest first."""
+"""Named networks as options of :func:`tiny_ssd`, the slowest first."""
 
 _DOWN_SAMPLING = ("pool", "stride")  # the first is the book's
 # Fields of earlier descriptions, with the only values that are still supported: the book's.
@@ -57,7 +56,7 @@ _MAX_LABELS = 10_000
 
 @dataclass(frozen=True)
 class InputSpec:
-    """What the network is given: an RGB picture of a fixed size, seen as ``pixel * scale + offset``."""
+    """Input of the network: an RGB image of a fixed size, scaled to ``pixel * scale + offset``."""
 
     height: int = 256
     width: int = 256
@@ -84,7 +83,7 @@ class InputSpec:
 
 @dataclass(frozen=True)
 class Level:
-    """One feature map and the anchors of its cells."""
+    """Feature map and the anchors of its cells."""
 
     height: int
     width: int
@@ -108,20 +107,20 @@ class Level:
         return self.height * self.width * self.anchors_per_cell
 
     def anchors(self) -> FloatArray:
-        """float32 [num_anchors, 4], xyxy in 0–1 of the input."""
+        """Return the anchors, float32 [num_anchors, 4], xyxy in 0–1 of the input."""
         return multibox_prior(self.height, self.width, self.sizes, self.ratios)
 
 
 @dataclass(frozen=True)
 class Network:
-    """A TinySSD, fully described. Build one with :func:`tiny_ssd`.
+    """Complete description of a TinySSD. Build one with :func:`tiny_ssd`.
 
     Attributes:
         labels: class names; class id ``i`` is ``labels[i]``. Background has no id.
         base_channels: channels of the base net's down-sampling blocks, the stem first; the last gives the first level.
         block_channels: channels of each down-sampling block after the base net, one per further level.
-        down_sampling: a block halves its map at its end, by max pooling ("pool", the book's), or at its beginning, by
-            the "stride" of its first convolution: what follows then costs a quarter.
+        down_sampling: a block halves its map at its end by max pooling ("pool", the book's), or at its beginning by
+            the "stride" of its first convolution, which makes its other layers four times cheaper.
     """
 
     labels: tuple[str, ...]
@@ -162,16 +161,20 @@ class Network:
         return sum(level.num_anchors for level in self.levels)
 
     def anchors(self) -> FloatArray:
-        """The anchor table, float32 [num_anchors, 4], xyxy in 0–1 of the input, not clipped."""
+        """Return the anchors of all levels, float32 [num_anchors, 4], xyxy in 0–1 of the input, not clipped."""
         return np.concatenate([level.anchors() for level in self.levels])
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types, for :meth:`from_dict`."""
+        """Return plain JSON types, for :meth:`from_dict`."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Network:
-        """Read what :meth:`to_dict` wrote, in earlier versions too; raises :class:`NetworkError` for anything else."""
+        """Build a network from the result of :meth:`to_dict`, also of earlier versions.
+
+        Raises:
+            NetworkError: an invalid description.
+        """
         try:
             network = cls(
                 labels=_listed(data["labels"]),
@@ -222,8 +225,8 @@ def tiny_ssd(
             ``sizes`` has levels for.
         sizes: anchor sizes, one row per level; without them the book's, or what its rule gives for as many levels.
         ratios: anchor ratios, one row for all levels or one row per level.
-        input_scale: what a pixel is multiplied with inside the network; 1 is the book's.
-        resize: how pictures of another shape are brought to ``input_size``.
+        input_scale: factor of the pixels inside the network; 1 is the book's.
+        resize: how images of another shape are resized to ``input_size``.
         down_sampling: see :class:`Network`.
     """
     if not width > 0:
@@ -261,26 +264,26 @@ def tiny_ssd(
 def _map_sizes(
     input_size: tuple[int, int], num_base: int, num_blocks: int, down_sampling: DownSampling
 ) -> list[tuple[int, int]]:
-    """(height, width) of every level: each block halves, the last level is one cell."""
+    """Return (height, width) of every level: each block halves the map, the last level is one cell."""
     height, width = input_size
     if min(height, width) >> num_base + num_blocks < 1:
         raise NetworkError(f"an input of {height}×{width} is too small for {num_base + num_blocks} halvings")
-    up = int(down_sampling == "stride")  # pooling rounds down, a stride rounds up
+    rounding = int(down_sampling == "stride")  # pooling rounds down, a stride rounds up
     maps = []
-    for done in range(1, num_base + num_blocks + 1):
-        height, width = (height + up) // 2, (width + up) // 2
-        if done >= num_base:
+    for halvings in range(1, num_base + num_blocks + 1):
+        height, width = (height + rounding) // 2, (width + rounding) // 2
+        if halvings >= num_base:
             maps.append((height, width))
     return [*maps, (1, 1)]
 
 
 def _book_sizes(num_levels: int) -> Sequence[Sequence[float]]:
-    """The book's anchor sizes, by their rule: from 0.2 to 0.88 in equal steps, and means of neighbours beside them."""
+    """Return the book's anchor sizes: from 0.2 to 0.88 in equal steps, each with the geometric mean to the next."""
     if num_levels == len(BOOK_SIZES) or num_levels < 3:
         return BOOK_SIZES
     step = (0.88 - 0.2) / (num_levels - 1)
-    first = [0.2 + step * level for level in range(num_levels + 1)]
-    return [(round(size, 3), round((size * after) ** 0.5, 3)) for size, after in itertools.pairwise(first)]
+    sizes = [0.2 + step * level for level in range(num_levels + 1)]
+    return [(round(size, 3), round((size * following) ** 0.5, 3)) for size, following in itertools.pairwise(sizes)]
 
 
 def _floats(values: Sequence[float]) -> tuple[float, ...]:
@@ -288,7 +291,7 @@ def _floats(values: Sequence[float]) -> tuple[float, ...]:
 
 
 def _listed(value: object) -> tuple[Any, ...]:
-    # A text or an object can be iterated too, and would become labels nobody meant.
+    # Strings and dicts are iterable too, and would silently become labels.
     if not isinstance(value, (list, tuple)):
         raise TypeError(f"expected a list, got {value!r}")
     return tuple(value)

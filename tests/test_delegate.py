@@ -94,7 +94,7 @@ def test_model_is_not_run_without_its_delegate(library: Path) -> None:
         Detector(real_model(), backend="auto", delegate=library, delegate_options={"mode": "refuse"})
 
 
-def test_path_with_separator_is_never_a_model_name(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_find_delegate_returns_absolute_path(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(library.parent)
     for given in ("libdelegate.so", "./libdelegate.so", Path("libdelegate.so")):
         assert find_delegate(given, None) == Delegate(str(library), {})

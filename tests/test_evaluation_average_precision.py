@@ -18,10 +18,10 @@ BOX = [10.0, 20.0, 50.0, 60.0]
 FAR = [100.0, 100.0, 140.0, 140.0]
 
 
-def dataset(*pictures: tuple[list[list[float]], list[int]], labels: tuple[str, ...] = ("banana",)) -> Dataset:
+def dataset(*images: tuple[list[list[float]], list[int]], labels: tuple[str, ...] = ("banana",)) -> Dataset:
     samples = tuple(
         Sample(Path(f"{i}.jpg"), np.array(boxes, np.float32).reshape(-1, 4), np.array(ids, np.int64))
-        for i, (boxes, ids) in enumerate(pictures)
+        for i, (boxes, ids) in enumerate(images)
     )
     return Dataset(Path("set"), labels, samples, "test")
 
@@ -123,17 +123,17 @@ def test_average_precision_does_not_modify_argument():
 @pytest.mark.parametrize("seed", range(5))
 def test_average_precision_equals_pycocotools(seed: int):
     rng = np.random.default_rng(seed)
-    truth, predictions = random_case(rng, pictures=20, labels=("a", "b", "c"))
+    truth, predictions = random_case(rng, images=20, labels=("a", "b", "c"))
     result = average_precision(truth, predictions)
     ap, ap50, ap75 = pycocotools_ap(truth, predictions)
     assert 0 < result.ap < 1  # a case in which there is something to get wrong
     assert (result.ap, result.ap50, result.ap75) == pytest.approx((ap, ap50, ap75), abs=1e-6)
 
 
-def random_case(rng, pictures: int, labels: tuple[str, ...]) -> tuple[Dataset, list[Detections]]:
+def random_case(rng, images: int, labels: tuple[str, ...]) -> tuple[Dataset, list[Detections]]:
     """Objects, most of them found more or less exactly, some twice, some as another class, and false alarms."""
     truth, predictions = [], []
-    for _ in range(pictures):
+    for _ in range(images):
         count = int(rng.integers(0, 6))
         corner, size = rng.uniform(0, 200, (count, 2)), rng.uniform(5, 150, (count, 2))
         boxes = np.concatenate([corner, corner + size], axis=1)

@@ -37,11 +37,11 @@ def dataset(samples, labels=("a",)) -> Dataset:
     return Dataset(Path("set"), labels, tuple(samples), "by hand")
 
 
-def random_case(seed: int, pictures: int = 12, labels: int = 3):
+def random_case(seed: int, images: int = 12, labels: int = 3):
     """Boxes near objects and elsewhere, all scores different."""
     rng = np.random.default_rng(seed)
     samples, predictions = [], []
-    for _ in range(pictures):
+    for _ in range(images):
         count = int(rng.integers(0, 5))
         corner = rng.uniform(0, 70, (count, 2))
         truth = np.concatenate([corner, corner + rng.uniform(8, 30, (count, 2))], axis=1)
@@ -134,7 +134,7 @@ def test_integer_weight_equals_copies_of_image(seed: int):
 def test_weighted_ap_equals_pycocotools(seed: int):
     coco_module = pytest.importorskip("pycocotools.coco")
     evaluator = pytest.importorskip("pycocotools.cocoeval")
-    data, predictions = random_case(seed, pictures=25)
+    data, predictions = random_case(seed, images=25)
     truth, results = coco_form(data, predictions)
     with contextlib.redirect_stdout(io.StringIO()):
         coco = coco_module.COCO()
@@ -187,7 +187,7 @@ def test_bootstrap_of_equal_models_is_zero():
 
 
 def test_bootstrap_interval_contains_difference_and_is_antisymmetric():
-    data, predictions = random_case(1, pictures=40)
+    data, predictions = random_case(1, images=40)
     worse = [found(each.xyxy + 2, each.confidence, each.class_id) for each in predictions]
     one, other = match_images(data, predictions), match_images(data, worse)
     difference = weighted_ap(one) - weighted_ap(other)
@@ -199,7 +199,7 @@ def test_bootstrap_interval_contains_difference_and_is_antisymmetric():
 
 
 def test_bootstrap_equals_resampling_with_evaluator():
-    data, predictions = random_case(2, pictures=10)
+    data, predictions = random_case(2, images=10)
     worse = [found(each.xyxy + 1.5, each.confidence, each.class_id) for each in predictions]
     interval = paired_bootstrap_ci(match_images(data, predictions), match_images(data, worse), resamples=25, seed=3)
     rng, differences = np.random.default_rng(3), []

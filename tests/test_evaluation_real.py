@@ -1,4 +1,4 @@
-"""Evaluation and calibration on real labels: all classes, many objects a picture, pictures of many sizes."""
+"""Evaluation and calibration on real labels: all classes, many objects an image, images of many sizes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_ap_of_ground_truth_is_one(shared_data: Path, name: str, split, classes:
     result = average_precision(dataset, truth)
     assert result.ap == pytest.approx(1)
     assert list(result.per_class.values()) == [pytest.approx(1)] * classes
-    # Half of the pictures unanswered: about half of the objects, whatever the class.
+    # Half of the images unanswered: about half of the objects, whatever the class.
     half = [found if i % 2 else Detections.empty() for i, found in enumerate(truth)]
     assert 0.3 < average_precision(dataset, half).ap < 0.7
 

@@ -42,7 +42,7 @@ def test_width_scales_every_layer() -> None:
     assert tiny_ssd(["a"], width=0.01).base_channels == (8, 8, 8)
 
 
-def test_network_description_records_down_sampling() -> None:
+def test_down_sampling_defaults_to_pool() -> None:
     book = tiny_ssd(["a"])
     assert book.down_sampling == "pool"
     fast = tiny_ssd(["a"], down_sampling="stride", input_size=(160, 224))
@@ -160,7 +160,7 @@ def test_what_cannot_be_is_refused(build: Callable[[], object], message: str) ->
     ["labels", "levels", "input", "coding", "base_channels", "block_channels", "block_convolutions", "down_sampling"],
 )
 @pytest.mark.parametrize("value", [None, 7, "text", "cat", [], {}, [None], {"height": "x"}, [[1]], float("nan")])
-def test_network_rejects_invalid_description(key: str, value: object) -> None:
+def test_network_from_dict_rejects_invalid_description(key: str, value: object) -> None:
     data = through_json(tiny_ssd(["banana"]))
     data[key] = value
     if value == {} and key in ("coding", "input"):  # their defaults are the book's

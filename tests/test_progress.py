@@ -31,7 +31,7 @@ def test_format_seconds(seconds: float, text: str) -> None:
 
 def test_progress_redraws_one_line_with_remaining_time() -> None:
     stream, clock = Terminal(), Clock()
-    with Progress("drawing", "pictures", stream, clock) as progress:
+    with Progress("drawing", "images", stream, clock) as progress:
         progress(0, 40)
         clock.now = 10.0
         progress(10, 40)
@@ -40,13 +40,13 @@ def test_progress_redraws_one_line_with_remaining_time() -> None:
         clock.now = 40.0
         progress(40, 40)
     shown = stream.getvalue().split("\r")
-    assert shown[1] == "drawing  25% [######..................] 10/40 pictures, 30 s left"
+    assert shown[1] == "drawing  25% [######..................] 10/40 images, 30 s left"
     assert "11/40" not in stream.getvalue()
     assert shown[-1].endswith("\n")
-    assert shown[-1].startswith("drawing 100% [########################] 40/40 pictures, 40 s")
+    assert shown[-1].startswith("drawing 100% [########################] 40/40 images, 40 s")
     # A shorter line is padded so that nothing of a longer one before it stays.
     lengths = [len(line.rstrip("\n")) for line in shown[1:]]
-    assert len("drawing 100% [########################] 40/40 pictures, 40 s") < lengths[0] == lengths[1]
+    assert len("drawing 100% [########################] 40/40 images, 40 s") < lengths[0] == lengths[1]
 
 
 def test_progress_without_terminal_writes_a_line_every_ten_seconds() -> None:

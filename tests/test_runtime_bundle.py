@@ -104,7 +104,7 @@ def test_read_bundle_rejects_other_file_types(tmp_path: Path, content: bytes) ->
     refused(path, "is not a .tflite file", "edge-ssd convert")
 
 
-def test_a_keras_file_is_another_kind(tmp_path: Path) -> None:
+def test_read_bundle_rejects_keras_file(tmp_path: Path) -> None:
     path = tmp_path / "model.keras"
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("config.json", "{}")

@@ -259,11 +259,11 @@ def test_detector_rejects_invalid_images(bundle: Path, image: Any) -> None:
 
 @pytest.mark.usefixtures("fake")
 def test_arrays_files_and_pillow_images(bundle: Path, tmp_path: Path) -> None:
-    picture = Image.new("RGB", (30, 20))
-    picture.save(tmp_path / "picture.png")
+    pil_image = Image.new("RGB", (30, 20))
+    pil_image.save(tmp_path / "image.png")
     detector = Detector(bundle)
     expected = detector.detect(np.zeros((20, 30, 3), np.uint8)).to_dict()
-    for image in (picture, tmp_path / "picture.png", str(tmp_path / "picture.png"), picture.convert("L")):
+    for image in (pil_image, tmp_path / "image.png", str(tmp_path / "image.png"), pil_image.convert("L")):
         assert detector.detect(image).to_dict() == expected
 
 
@@ -323,7 +323,7 @@ def test_detector_drops_boxes_outside_the_image(monkeypatch: pytest.MonkeyPatch,
     network = dataclasses.replace(NETWORK, input=InputSpec(32, 64, resize="letterbox"))
     fake = FakeInterpreter(network)
     monkeypatch.setattr(module, "open_interpreter", lambda *_: fake)
-    # Anchor 5 lies around x = 3/16 of the input; an upright picture fills only the middle, from 3/8 to 5/8.
+    # Anchor 5 lies around x = 3/16 of the input; an upright image fills only the middle, from 3/8 to 5/8.
     with Detector(write_bundle(tmp_path / "m.tflite", network)) as detector:
         assert "banana" in detector.detect(np.zeros((32, 64, 3), np.uint8)).names
         upright = detector.detect(np.zeros((400, 200, 3), np.uint8))
@@ -435,7 +435,7 @@ def test_real_model_on_images_of_any_size(real: Detector, tmp_path: Path) -> Non
     assert (found.xyxy >= 0).all()
     assert (found.xyxy <= [700, 500, 700, 500]).all()
     json.dumps(found.to_dict())
-    # The picture's content is the same, so the best box is, in the larger picture's pixels.
+    # The image's content is the same, so the best box is, in the larger image's pixels.
     if real.network.input.resize == "stretch" and len(found):
         height, width = selftest.image.shape[:2]
         scaled = found.xyxy * np.array([width / 700, height / 500] * 2, np.float32)

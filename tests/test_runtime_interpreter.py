@@ -224,6 +224,6 @@ def test_a_real_model() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"\x1c\0\0\0TFL3" + bytes(100), b"no model at all"])
-def test_read_bundle_rejects_other_files(content: bytes) -> None:
+def test_open_interpreter_rejects_other_bytes(content: bytes) -> None:
     with pytest.raises(BackendError, match="no TFLite interpreter can run this model"):
         open_interpreter(content)

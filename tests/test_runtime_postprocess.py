@@ -99,13 +99,13 @@ def test_postprocess_equals_reference_on_dequantized_heads(
     else:
         zero_point = 0 if dtype is np.int16 else zero_point % 100
         limits = np.iinfo(dtype)
-        quantised = random.integers(limits.min, limits.max + 1, shape).astype(dtype)
+        quantized = random.integers(limits.min, limits.max + 1, shape).astype(dtype)
         codes = random.integers(limits.min, limits.max + 1, (shape[0], 4)).astype(dtype)
         scale = scale / 256 if dtype is np.int16 else scale
         # Less the largest, which softmax does not notice: where two rows score the same, so must the reference's.
-        logits = (quantised.astype(np.float32) - quantised.max(axis=1, keepdims=True)) * np.float32(scale)
+        logits = (quantized.astype(np.float32) - quantized.max(axis=1, keepdims=True)) * np.float32(scale)
         offsets = (codes.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
-        parts = heads(network, quantised, q + 1, scale, zero_point), heads(network, codes, 4, scale, zero_point)
+        parts = heads(network, quantized, q + 1, scale, zero_point), heads(network, codes, 4, scale, zero_point)
     options = {
         "score_threshold": score_threshold,
         "iou_threshold": iou_threshold,
@@ -132,7 +132,7 @@ def test_postprocess_few_candidates_of_many_classes(number: int) -> None:
 
 
 def test_postprocess_equal_probabilities_score_equal_and_keep_order() -> None:
-    """Every difference of 40 steps, wherever it lies: dequantised one by one they would differ by rounding."""
+    """Every difference of 40 steps, wherever it lies: dequantized one by one they would differ by rounding."""
     network = SMALL[1]
     logits = np.tile(np.array([127, -128], np.int8), (network.num_anchors, 1))
     rows = np.arange(3, 60)

@@ -183,7 +183,7 @@ def test_preprocess_does_not_modify_image() -> None:
     ],
 )
 def test_read_image_converts_png_modes(tmp_path: Path, mode: str, colour: Any, expected: tuple[int, int, int]) -> None:
-    path = save(Image.new(mode, (5, 3), colour), tmp_path / "picture.png")
+    path = save(Image.new(mode, (5, 3), colour), tmp_path / "image.png")
     image = read_image(path)
     assert image.shape == (3, 5, 3)
     assert image.dtype == np.uint8
@@ -191,11 +191,11 @@ def test_read_image_converts_png_modes(tmp_path: Path, mode: str, colour: Any, e
 
 
 def test_read_image_converts_palettes(tmp_path: Path) -> None:
-    picture = Image.new("P", (5, 3), 1)
-    picture.putpalette([*BLUE, *RED])
-    assert (read_image(save(picture, tmp_path / "p.png")) == RED).all()
-    assert (read_image(save(picture, tmp_path / "t.png", transparency=1)) == WHITE).all()
-    assert (read_image(save(picture, tmp_path / "p.gif")) == RED).all()
+    pil_image = Image.new("P", (5, 3), 1)
+    pil_image.putpalette([*BLUE, *RED])
+    assert (read_image(save(pil_image, tmp_path / "p.png")) == RED).all()
+    assert (read_image(save(pil_image, tmp_path / "t.png", transparency=1)) == WHITE).all()
+    assert (read_image(save(pil_image, tmp_path / "p.gif")) == RED).all()
 
 
 def test_read_image_converts_cmyk_and_grey_jpeg(tmp_path: Path) -> None:
@@ -211,11 +211,11 @@ def test_read_image_converts_cmyk_and_grey_jpeg(tmp_path: Path) -> None:
     [(1, (0, 0)), (2, (0, -1)), (3, (-1, -1)), (4, (-1, 0)), (5, (0, 0)), (6, (0, -1)), (7, (-1, -1)), (8, (-1, 0))],
 )
 def test_read_image_applies_exif_orientation(tmp_path: Path, orientation: int, corner: tuple[int, int]) -> None:
-    picture = Image.new("RGB", (8, 4), BLUE)
-    picture.putpixel((0, 0), RED)
+    pil_image = Image.new("RGB", (8, 4), BLUE)
+    pil_image.putpixel((0, 0), RED)
     exif = Image.Exif()
     exif[0x0112] = orientation
-    image = read_image(save(picture, tmp_path / "turned.png", exif=exif))
+    image = read_image(save(pil_image, tmp_path / "turned.png", exif=exif))
     assert image.shape[:2] == ((4, 8) if orientation <= 4 else (8, 4))
     assert tuple(image[corner]) == RED
 
@@ -228,7 +228,7 @@ def test_read_image_returns_first_frame_of_animation(tmp_path: Path) -> None:
 
 def test_read_image_rejects_other_files(tmp_path: Path) -> None:
     good = save(Image.fromarray(noise(64, 64)), tmp_path / "good.jpg").read_bytes()
-    for name, content in (("empty.jpg", b""), ("text.png", b"not a picture"), ("cut.jpg", good[: len(good) // 2])):
+    for name, content in (("empty.jpg", b""), ("text.png", b"not an image"), ("cut.jpg", good[: len(good) // 2])):
         path = tmp_path / name
         path.write_bytes(content)
         with pytest.raises(ImageError, match=name) as caught:
@@ -273,12 +273,12 @@ def test_read_image_of_damaged_jpeg_reads_or_raises_image_error(tmp_path: Path) 
     assert 0 < refused < 200
 
 
-# What may be given as a picture
+# What may be given as an image
 
 
 def test_arrays_images_and_paths(tmp_path: Path) -> None:
     array = noise(6, 9)
-    path = save(Image.fromarray(array), tmp_path / "picture.png")
+    path = save(Image.fromarray(array), tmp_path / "image.png")
     assert as_rgb(array) is array
     for image in (path, str(path), Image.fromarray(array)):
         assert (as_rgb(image) == array).all()
@@ -298,7 +298,7 @@ def test_as_rgb_converts_every_pillow_mode(mode: str) -> None:
     assert (found.dtype, found.shape) == (np.uint8, (2, 3, 3))
 
 
-def test_read_array_rejects_huge_shape() -> None:
+def test_as_rgb_rejects_huge_array() -> None:
     shapes = [(1, 2**28 + 1, 3)]
     if sys.maxsize > 2**32:  # On a 32-bit system NumPy itself refuses the larger one.
         shapes.append((2**20, 2**20, 3))
@@ -353,10 +353,10 @@ def test_anything_else_is_refused(image: Any, message: str) -> None:
 
 
 def test_read_image_reads_photos(shared_data: Path) -> None:
-    """Of every data set the first pictures, among them greyscale JPEGs and upper-case suffixes."""
+    """Of every dataset the first images, among them greyscale JPEGs and upper-case suffixes."""
     paths = [path for path in sorted(shared_data.rglob("*")) if path.suffix.lower() in (".jpg", ".png", ".jpeg")]
     for path in paths[:: max(1, len(paths) // 60)]:
         image = read_image(path)
-        with Image.open(path) as picture:
-            assert sorted(image.shape[:2]) == sorted(picture.size)
+        with Image.open(path) as pil_image:
+            assert sorted(image.shape[:2]) == sorted(pil_image.size)
         assert preprocess(image, InputSpec())[0].shape == (256, 256, 3)

@@ -24,7 +24,7 @@ MAX_BYTES = 12_000_000
 
 every_shipped = pytest.mark.parametrize("bundle_path", shipped_models().values(), ids=shipped_models())
 
-# The book's test picture, measured by eye on an enlarged grid: xyxy in pixels.
+# The book's test image, measured by eye on an enlarged grid: xyxy in pixels.
 FOUR_BANANAS = np.array([[137, 13, 201, 73], [184, 93, 224, 140], [116, 143, 172, 203], [26, 196, 79, 249]], np.float32)
 
 

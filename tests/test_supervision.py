@@ -66,7 +66,7 @@ def test_to_supervision_without_package_raises(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_documented_example_runs(tmp_path: Path) -> None:
-    """docs/examples/embed.py, as it is, on a picture."""
+    """docs/examples/embed.py, as it is, on an image."""
     from PIL import Image
     from real_model import real_model
 
@@ -75,9 +75,9 @@ def test_documented_example_runs(tmp_path: Path) -> None:
     example = REPOSITORY / "docs" / "examples" / "embed.py"
     lines = [line for line in example.read_text(encoding="utf-8").splitlines() if line.strip()]
     assert len(lines) <= 10 + 2  # the shebang and the description
-    model, picture = real_model(), tmp_path / "picture.png"
-    Image.fromarray(read_bundle(model).selftest.image).save(picture)
-    command = [sys.executable, str(example), str(model), str(picture)]
+    model, image = real_model(), tmp_path / "image.png"
+    Image.fromarray(read_bundle(model).selftest.image).save(image)
+    command = [sys.executable, str(example), str(model), str(image)]
     environment = {"PYTHONPATH": str(REPOSITORY)}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -1,1 +1,1 @@
-"""What every command shares on the terminal: log lines, the progress bar, tables and JSON."""
+"""Terminal output of the commands: log lines, progress bar, tables, JSON."""

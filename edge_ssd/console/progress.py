@@ -54,7 +54,7 @@ class Progress:
             return
         now = self._clock()
         if self._first_done is None:
-            # Work that is resumed does not start at 0: speed counts what this run did.
+            # Resumed work does not start at 0: the speed is that of this run.
             self._first_done, self._started = done, now
         self._state = (done, total)
         if now - self._last_shown >= (_REDRAW_SECONDS if self._on_terminal else _LOG_SECONDS):
@@ -77,7 +77,7 @@ class Progress:
         done, total = self._state
         line = self._line(done, total, now - self._started)
         if self._on_terminal:
-            # Spaces wipe what a longer line before this one left behind.
+            # Pad with spaces to overwrite a longer previous line.
             self._stream.write("\r" + line.ljust(self._width))
             self._width = len(line)
         else:
@@ -86,17 +86,17 @@ class Progress:
 
     def _line(self, done: int, total: int | None, seconds: float) -> str:
         bar = ""
-        left = ""
+        duration = ""
         if total:
-            share = min(max(done / total, 0.0), 1.0)
-            filled = int(share * _BAR_CELLS)
-            bar = f" {share:4.0%} [{'#' * filled}{'.' * (_BAR_CELLS - filled)}]"
-            made = done - (self._first_done or 0)
+            fraction = min(max(done / total, 0.0), 1.0)
+            filled = int(fraction * _BAR_CELLS)
+            bar = f" {fraction:4.0%} [{'#' * filled}{'.' * (_BAR_CELLS - filled)}]"
+            own_done = done - (self._first_done or 0)
             if done >= total:
-                left = f", {format_seconds(seconds)}"
-            elif made > 0 and seconds > 0:
-                left = f", {format_seconds(seconds * (total - done) / made)} left"
-        return f"{self._label}{bar} {self._amount(done, total)}{left}"
+                duration = f", {format_seconds(seconds)}"
+            elif own_done > 0 and seconds > 0:
+                duration = f", {format_seconds(seconds * (total - done) / own_done)} left"
+        return f"{self._label}{bar} {self._amount(done, total)}{duration}"
 
     def _amount(self, done: int, total: int | None) -> str:
         if self._unit == "bytes":
@@ -105,10 +105,10 @@ class Progress:
 
 
 def format_seconds(seconds: float) -> str:
-    """Seconds for a person: "8 s", "2 min 05 s", "1 h 02 min"."""
-    whole = max(round(seconds), 0)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    """Format a duration, such as "8 s", "2 min 05 s" or "1 h 02 min"."""
+    rounded = max(round(seconds), 0)
+    if rounded < 60:
+        return f"{rounded} s"
+    if rounded < 3600:
+        return f"{rounded // 60} min {rounded % 60:02d} s"
+    return f"{rounded // 3600} h {rounded % 3600 // 60:02d} min"
