@@ -1,4 +1,4 @@
-"""Options that the programs share, and the detector that they describe."""
+"""Detector options of the device commands, and the detector that they describe."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from edge_ssd.runtime.detector import Detector
     from edge_ssd.runtime.preprocess import ImageArray, Resize
 
-__all__ = ["UnreadableCounter", "add_detector_arguments", "make_detector", "positive_float", "positive_int", "tell"]
+__all__ = ["add_detector_arguments", "make_detector", "positive_float", "positive_int", "tell"]
 
 
 def add_detector_arguments(parser: argparse.ArgumentParser) -> None:
-    """--model and everything that a :class:`edge_ssd.Detector` takes."""
+    """Add --model and the options of :class:`edge_ssd.Detector`."""
     from edge_ssd.runtime.models import shipped_models
 
     group = parser.add_argument_group("detector")
@@ -27,13 +27,13 @@ def add_detector_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--model", metavar="MODEL", help=f"a .tflite file, or a shipped model by name: {names} (default: banana)"
     )
-    group.add_argument("--score-threshold", type=float, metavar="P", help="least score, 0-1 (default: the model's)")
+    group.add_argument("--score-threshold", type=float, metavar="P", help="minimum score, 0-1 (default: the model's)")
+    group.add_argument("--iou-threshold", type=float, metavar="P", help="NMS IoU threshold, 0-1 (default: the model's)")
+    group.add_argument("--max-detections", type=int, metavar="N", help="maximum boxes per image (default: the model's)")
+    group.add_argument("--classes", nargs="+", metavar="LABEL", help="detect only these labels (default: all)")
     group.add_argument(
-        "--iou-threshold", type=float, metavar="P", help="most overlap of two boxes of a class (default: the model's)"
+        "--threads", type=int, metavar="N", help="interpreter threads (default: one per core, at most 4)"
     )
-    group.add_argument("--max-detections", type=int, metavar="N", help="most boxes a picture (default: the model's)")
-    group.add_argument("--classes", nargs="+", metavar="LABEL", help="look for these labels only (default: all)")
-    group.add_argument("--threads", type=int, metavar="N", help="interpreter threads (default: one a core, up to 4)")
     group.add_argument(
         "--backend",
         choices=("auto", "ai-edge-litert", "tflite-runtime"),
@@ -44,7 +44,7 @@ def add_detector_arguments(parser: argparse.ArgumentParser) -> None:
         "--resize",
         choices=("pillow", "opencv"),
         default="pillow",
-        help="how pictures are brought to size: as in training, or by OpenCV, faster and with slightly other pixels",
+        help="resize images as in training, or with OpenCV: faster, with slightly different pixels",
     )
     group.add_argument(
         "--delegate",
@@ -55,12 +55,12 @@ def add_detector_arguments(parser: argparse.ArgumentParser) -> None:
         "--delegate-option",
         action="append",
         metavar="KEY=VALUE",
-        help="an option for the delegate; may be given several times",
+        help="option of the delegate; may be repeated",
     )
 
 
 def make_detector(args: argparse.Namespace) -> Detector:
-    """The detector that the options describe; raises its errors."""
+    """Return the detector that the options describe. Raises the errors of :class:`edge_ssd.Detector`."""
     from edge_ssd.runtime.detector import Detector
     from edge_ssd.runtime.models import default_model
 
@@ -79,7 +79,7 @@ def make_detector(args: argparse.Namespace) -> Detector:
 
 
 def _opencv_resize() -> Resize:
-    from device_apps.sources.opencv import load_opencv  # whoever loads OpenCV first fixes how it behaves
+    from device_apps.sources.opencv import load_opencv  # Its settings are fixed when it is first imported.
 
     try:
         cv2 = load_opencv()
@@ -87,47 +87,36 @@ def _opencv_resize() -> Resize:
         raise SettingError(f"--resize opencv needs OpenCV: {error}") from None
 
     def resize(image: ImageArray, size: tuple[int, int]) -> ImageArray:
-        # Of OpenCV's bilinear filters the one that gives the same bits on every machine.
+        # The bilinear filter of OpenCV whose results are bit-exact on every machine.
         return np.asarray(cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR_EXACT), np.uint8)
 
     return resize
 
 
-def _delegate_options(delegate: str | None, given: list[str] | None) -> dict[str, str] | None:
-    if given is None:
+def _delegate_options(delegate: str | None, options: list[str] | None) -> dict[str, str] | None:
+    if options is None:
         return None
     if delegate is None:
-        raise SettingError("--delegate-option needs --delegate; name the delegate's library")
-    pairs = [text.partition("=") for text in given]
-    for text, (name, equals, _) in zip(given, pairs, strict=True):
+        raise SettingError("--delegate-option needs --delegate LIBRARY")
+    pairs = [text.partition("=") for text in options]
+    for text, (name, equals, _) in zip(options, pairs, strict=True):
         if not name or not equals:
             raise SettingError(f"--delegate-option must be KEY=VALUE, got {text!r}")
     return {name: value for name, _, value in pairs}
 
 
 def positive_int(name: str, value: int | None) -> int | None:
-    """``value`` if it is None or at least 1; raises :class:`SettingError` naming the option."""
+    """Return ``value`` if it is None or at least 1; otherwise raise SettingError with the name of the option."""
     if value is not None and value < 1:
         raise SettingError(f"{name} must be a whole number from 1, got {value}")
     return value
 
 
 def positive_float(name: str, value: float | None) -> float | None:
-    """``value`` if it is None or a finite number over 0; raises :class:`SettingError` naming the option."""
+    """Return ``value`` if it is None or finite and positive; otherwise raise SettingError with the option's name."""
     if value is not None and not 0 < value < math.inf:
         raise SettingError(f"{name} must be a number over 0, got {value}")
     return value
-
-
-class UnreadableCounter:
-    """Names each picture that cannot be read on standard error, and counts them."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def __call__(self, line: str) -> None:
-        self.count += 1
-        tell(f"error: {line}")
 
 
 def tell(line: str) -> None:

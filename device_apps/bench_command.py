@@ -133,11 +133,11 @@ def _names(models: Sequence[Path]) -> list[str]:
 
 def _check_plot(path: Path, source: str | None) -> None:
     """Raise :class:`SettingError` if the picture cannot be written, before any work is done for it."""
-    from device_apps.sinks import check_file, refuse_overwriting
+    from device_apps.sinks import check_output_file, refuse_overwriting
     from edge_ssd.charts import check_matplotlib
 
     check_matplotlib()
-    check_file(path, (".png", ".jpg", ".jpeg"), "picture; end the name in .png or .jpg")
+    check_output_file(path, (".png", ".jpg", ".jpeg"), "image")
     if source is not None:
         refuse_overwriting(source, path, "--plot", "picture of --source")
 

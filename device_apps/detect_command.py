@@ -1,15 +1,24 @@
-"""``edge-ssd detect``: find objects in a picture, a folder of pictures, or a video."""
+"""``edge-ssd detect``: find objects in an image, a folder of images, or a video."""
 
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from device_apps.arguments import UnreadableCounter, add_detector_arguments, make_detector, tell
+from device_apps.arguments import add_detector_arguments, make_detector
+
+if TYPE_CHECKING:
+    from device_apps.loop import LoopReport
+    from device_apps.results import Sink
+    from device_apps.sources.frames import Source
 
 __all__ = ["add_arguments", "run"]
+
+_log = logging.getLogger(__name__)
 
 _INTERRUPTED = 130
 
@@ -20,64 +29,71 @@ examples:
   edge-ssd detect --source clip.mp4 --json > detections.jsonl
   edge-ssd detect --model mine.tflite --source photo.jpg --classes fork --score-threshold 0.3
 
-A line for each picture or frame goes to standard output: label, score and box (xmin, ymin, xmax, ymax) in its
-pixels. A picture that cannot be read is named on standard error, the others go on, and the exit status is 2.
+Each image or frame gives one line on standard output: label, score and box (xmin, ymin, xmax, ymax) in its pixels. An
+image that cannot be read is reported on standard error, the others are processed, and the exit status is 2.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the options."""
-    parser.description = "Find objects in a picture, a folder of pictures, or a video."
+    parser.description = "Find objects in an image, a folder of images, or a video."
     parser.epilog = _EXAMPLES
-    parser.add_argument("--source", required=True, metavar="IMAGE|DIR|VIDEO", help="what to look at")
-    parser.add_argument("--save", type=Path, metavar="DIR", help="save annotated pictures, or the video, here")
-    parser.add_argument("--json", action="store_true", help="one line of JSON for each picture or frame")
+    parser.add_argument("--source", required=True, metavar="IMAGE|DIR|VIDEO", help="the images or the video")
+    parser.add_argument("--save", type=Path, metavar="DIR", help="save annotated images, or the annotated video, here")
+    parser.add_argument("--json", action="store_true", help="print one line of JSON per image or frame")
     add_detector_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the command; returns 0, 2 when something could not be read, or 130 when interrupted."""
+    """Run the command; return 0, 2 when an image could not be read, or 130 when interrupted."""
     from device_apps.loop import run_loop
-    from device_apps.results import Sink
     from device_apps.signals import stop_on_signals
-    from device_apps.sinks import AnnotatedImageSink, JsonLines, TextLines, make_folder, refuse_overwriting
+    from device_apps.sinks import JsonLinesSink, TextLinesSink, refuse_overwriting
     from device_apps.sources.image_folder import ImageFolderSource
     from device_apps.sources.open_source import open_source
 
-    unreadable = UnreadableCounter()
     with stop_on_signals() as stop, ExitStack() as stack:
         if args.save is not None:
             path = Path(args.source)
             refuse_overwriting(path if path.is_dir() else path.parent, args.save, "--save")
-        source = open_source(args.source, stop=stop, notice=tell, unreadable=unreadable)
+        source = open_source(args.source, stop=stop, skip_unreadable=True)
         detector = stack.enter_context(make_detector(args))
         stack.enter_context(source)
-        pictures = isinstance(source, ImageFolderSource)
-        sinks: list[Sink] = []
-        if args.save is not None:
-            make_folder(args.save)
-            if pictures:
-                sinks.append(AnnotatedImageSink(args.save))
-            else:
-                from device_apps.video_writer import VideoWriter, video_name
-
-                path = args.save / video_name(args.source)
-                refuse_overwriting(args.source, path, "--save")
-                sinks.append(stack.enter_context(VideoWriter(path, source.fps, live=source.live, notice=tell)))
-        sinks.append(JsonLines(sys.stdout) if args.json else TextLines(sys.stdout, numbered=not pictures))
+        unit = "image" if isinstance(source, ImageFolderSource) else "frame"
+        sinks: list[Sink] = [] if args.save is None else [_open_annotated(args, source, stack)]
+        sinks.append(JsonLinesSink(sys.stdout) if args.json else TextLinesSink(sys.stdout, numbered=unit == "frame"))
         report = run_loop(source, detector, sinks, stop=stop)
         interrupted = stop.is_set()
-    kind = "picture" if pictures else "frame"
-    summary = f"{report.frames} {kind}{'' if report.frames == 1 else 's'}, {report.detections} detections"
-    if report.frames:
-        summary += f", {report.snapshot.stages['detect'].p50:.1f} ms each (median)"
-    if unreadable.count:
-        summary += f", {unreadable.count} unreadable"
-    if args.save is not None and report.frames:
-        summary += f", saved in {args.save}"
-    tell(summary)
+    unreadable = source.unreadable if isinstance(source, ImageFolderSource) else 0
+    _log.info("%s", _summary(report, unit, unreadable, args.save))
     if report.failure is not None:
         raise report.failure
-    if unreadable.count:
+    if unreadable:
         return 2
     return _INTERRUPTED if interrupted else 0
+
+
+def _open_annotated(args: argparse.Namespace, source: Source, stack: ExitStack) -> Sink:
+    """Return the sink that saves annotated images, or the annotated video, in the folder ``args.save``."""
+    from device_apps.sinks import AnnotatedImageSink, make_folder, refuse_overwriting
+    from device_apps.sources.image_folder import ImageFolderSource
+
+    make_folder(args.save)
+    if isinstance(source, ImageFolderSource):
+        return AnnotatedImageSink(args.save)
+    from device_apps.video_writer import VideoWriter, video_name
+
+    path = args.save / video_name(args.source)
+    refuse_overwriting(args.source, path, "--save")
+    return stack.enter_context(VideoWriter(path, source.fps, live=source.live))
+
+
+def _summary(report: LoopReport, unit: str, unreadable: int, saved_in: Path | None) -> str:
+    parts = [f"{report.frames} {unit}{'' if report.frames == 1 else 's'}", f"{report.detections} detections"]
+    if report.frames:
+        parts.append(f"{report.snapshot.stages['detect'].p50:.1f} ms each (median)")
+    if unreadable:
+        parts.append(f"{unreadable} unreadable")
+    if saved_in is not None and report.frames:
+        parts.append(f"saved in {saved_in}")
+    return ", ".join(parts)

@@ -1,4 +1,4 @@
-"""The loop of every program here: take a frame, detect, hand the result to whoever wants it."""
+"""Loop that runs detection on every frame of a source and passes each result to every sink."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from edge_ssd.runtime.detections import Detections
 
 __all__ = ["LoopReport", "SupportsDetect", "run_loop"]
 
-_WAIT_S = 0.05  # How long one wait for a frame lasts at most, so that windows and signals are looked after.
+_READ_TIMEOUT_S = 0.05  # Maximum wait for a frame, so that windows and signals are handled in time.
 
 
 class SupportsDetect(Protocol):
-    """What the loop needs of an :class:`edge_ssd.Detector`."""
+    """The part of :class:`edge_ssd.Detector` that the loop uses."""
 
     @property
     def timings(self) -> Mapping[str, float]:
-        """Seconds that each stage of the last ``detect`` took."""
+        """Seconds of each stage of the last ``detect``."""
 
     def detect(self, image: Image) -> Detections: ...
 
 
 @dataclass(frozen=True)
 class LoopReport:
-    """What a loop did.
+    """Summary of a loop that has ended.
 
     Attributes:
-        snapshot: the counts and times at its end.
-        fps: different frames a second, from the first result to the last; None for fewer than two.
-        failure: why it ended, if not by itself: its source failed, or a reader went away.
+        snapshot: counts and times at the end.
+        fps: frames per second from the first result to the last; None for fewer than two results.
+        failure: the error of the source or of a closed pipe that ended the loop, or None.
     """
 
     snapshot: StatsSnapshot
@@ -65,18 +65,18 @@ def run_loop(
 ) -> LoopReport:
     """Run until the source ends, ``stop`` is set, a sink is finished, or a limit is reached.
 
+    A source that fails for good, or a closed pipe, ends the loop like a last frame does: the error is in the report,
+    and earlier results are kept. Other errors are raised.
+
     Args:
         source: an entered source.
         detector: see :class:`SupportsDetect`.
-        sinks: each gets every result, in order.
-        stats: counts every result; others may read it meanwhile. None makes one for the report.
-        stop: looked at before each frame and while waiting for one.
-        max_frames: end after this many frames.
-        duration: end after this many seconds.
-        clock: seconds, for ``duration``.
-
-    A source that fails for good, or a pipe that nobody reads any more, ends the loop as a last frame does, with
-    the reason in the report: what was detected until then is kept. Other errors are raised.
+        sinks: receive every result, in order.
+        stats: counts every result; other threads may read it meanwhile. None creates one for the report.
+        stop: checked before each frame and while waiting for one.
+        max_frames: maximum number of frames.
+        duration: maximum time in seconds.
+        clock: monotonic time in seconds, for ``duration``.
     """
     stats = Stats(source) if stats is None else stats
     failure: SourceError | BrokenPipeError | None = None
@@ -86,7 +86,7 @@ def run_loop(
         if frames == max_frames or (end is not None and clock() >= end):
             break
         try:
-            frame = source.read(_WAIT_S)
+            frame = source.read(_READ_TIMEOUT_S)
             if frame is not None:
                 stats.add(_process(frame, detector, sinks))
                 frames += 1

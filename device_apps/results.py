@@ -1,9 +1,10 @@
-"""A frame with what was found in it, and who takes it."""
+"""Results of the loop, and the interface of the sinks that receive them."""
 
 from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 from device_apps.sources.frames import Frame, Image
@@ -14,41 +15,49 @@ __all__ = ["FrameResult", "Sink"]
 
 
 class FrameResult:
-    """One frame and what was found in it.
+    """One frame and its detections.
 
-    Attributes:
+    Args:
         frame: the frame.
-        detections: boxes in its pixels.
-        milliseconds: what each stage took so far, see :mod:`device_apps.stats`.
+        detections: boxes in pixels of the frame.
+        milliseconds: time of each stage so far, see :mod:`device_apps.stats`.
+        draw: returns a copy of an image with detections drawn.
     """
 
-    def __init__(self, frame: Frame, detections: Detections, milliseconds: dict[str, float]) -> None:
+    def __init__(
+        self,
+        frame: Frame,
+        detections: Detections,
+        milliseconds: dict[str, float],
+        draw: Callable[[Image, Detections], Image] = draw_detections,
+    ) -> None:
         self.frame = frame
         self.detections = detections
         self.milliseconds = milliseconds
-        self._drawing = threading.Lock()
+        self._draw = draw
+        self._lock = threading.Lock()
         self._annotated: Image | None = None
 
     @property
     def annotated(self) -> Image:
-        """The picture with boxes, uint8 RGB [H, W, 3]; not to be changed, since all who ask get the same.
+        """The image with boxes, uint8 RGB [H, W, 3]. Shared by all callers: do not modify it.
 
-        Drawn when first asked for, so only if somebody looks; from any thread.
+        Drawn at the first access, from any thread, so that no time is spent when it is not shown.
         """
-        with self._drawing:
+        with self._lock:
             if self._annotated is None:
                 start = time.perf_counter()
-                self._annotated = draw_detections(self.frame.image, self.detections)
+                self._annotated = self._draw(self.frame.image, self.detections)
                 self.milliseconds["draw"] = (time.perf_counter() - start) * 1e3
             return self._annotated
 
 
 class Sink(Protocol):
-    """Takes results: a window, a file, a stream of lines."""
+    """Receiver of results: a window, a file, a stream of lines."""
 
     @property
     def finished(self) -> bool:
-        """True when the person behind it wants the loop to end."""
+        """True when the loop should end, for example because the window was closed."""
 
     def write(self, result: FrameResult) -> None: ...
 

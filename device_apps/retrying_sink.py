@@ -1,69 +1,68 @@
-"""A sink that gets over a full disk.
+"""Sink that retries another sink after transient I/O errors.
 
-A device runs for months, and its disk fills up, its memory card is remounted read-only, somebody removes a folder.
-Detection must not end for that: other sinks, a pin or a broker, are still there. So what can heal is said once, the
-results are counted that are not written, and the sink is tried again; what cannot heal ends the loop.
+On a device that runs for months a disk fills up, a memory card becomes read-only, or a folder is removed. Detection and
+the other sinks go on meanwhile: a transient error is logged once, the results that are not written are counted, and the
+sink is retried. Other errors end the loop.
 """
 
 from __future__ import annotations
 
 import errno
+import logging
 import time
 from collections.abc import Callable
 
 from device_apps.results import FrameResult, Sink
-from device_apps.sources.frames import OnMessage
 from edge_ssd.errors import EdgeSSDError
 
 __all__ = ["RetryingSink", "is_transient"]
 
-# Somebody makes room, mounts the disk again, corrects a permission, brings the folder or the network back.
-_HEALING = frozenset(
+_log = logging.getLogger(__name__)
+
+# Disk full, unmounted or read-only, missing permission or folder, network down.
+_TRANSIENT = frozenset(
     {errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENETUNREACH, errno.ENODEV, errno.ENOENT, errno.ENOSPC}
     | {errno.ENOTCONN, errno.EPERM, errno.EROFS, errno.ESTALE, errno.ETIMEDOUT}
 )
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 10.0, 600.0  # Between attempts; doubled each time that one fails.
+_MIN_PAUSE_S, _MAX_PAUSE_S = 10.0, 600.0
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether this, or the system's error that it was made from, can go away by itself or by somebody's hand."""
+    """Return whether an error, or the OSError that caused it, can go away while the program runs."""
     cause = error if isinstance(error, OSError) else error.__cause__ or error.__context__
-    return isinstance(cause, OSError) and cause.errno in _HEALING
+    return isinstance(cause, OSError) and cause.errno in _TRANSIENT
 
 
 class RetryingSink:
-    """Another sink, tried again where it fails for a reason that can heal.
+    """Sink that passes results to another one and retries it after transient errors.
 
-    Tried again after 10 seconds, then after 20, 40 and so on up to 10 minutes. One line says that it failed, one
-    that it works again.
+    Pauses between attempts are 10, 20, 40, … up to 600 seconds. The first error and the recovery are logged.
 
     Args:
-        sink: the other one.
-        name: what to call it, such as the path of its file.
-        notice: is given the lines.
-        clock: seconds, increasing.
+        sink: receives the results.
+        name: for messages, such as the path of its file.
+        clock: monotonic time in seconds.
 
     Attributes:
-        lost: results that were not written so far.
+        lost: number of results that were not written.
     """
 
-    def __init__(self, sink: Sink, name: str, notice: OnMessage, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, sink: Sink, name: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.lost = 0
         self._sink = sink
         self._name = name
-        self._notice = notice
         self._clock = clock
         self._failing = False
-        self._wait = _FIRST_WAIT_S
-        self._next = 0.0
-        self._lost_before = 0
+        self._pause = _MIN_PAUSE_S
+        self._retry_at = 0.0
+        self._lost_before = 0  # When the present failure began.
 
     @property
     def finished(self) -> bool:
         return self._sink.finished
 
     def write(self, result: FrameResult) -> None:
-        if self._failing and self._clock() < self._next:
+        if self._failing and self._clock() < self._retry_at:
             self.lost += 1
             return
         try:
@@ -77,18 +76,17 @@ class RetryingSink:
         else:
             if self._failing:
                 self._failing = False
-                missing = self.lost - self._lost_before
-                self._notice(f"{self._name}: is written again; results left out meanwhile: {missing}")
+                _log.info("%s: writing again; results lost: %d", self._name, self.lost - self._lost_before)
 
     def idle(self) -> None:
         self._sink.idle()
 
     def _fail(self, error: EdgeSSDError | OSError) -> None:
-        self._wait = min(2 * self._wait, _LONGEST_WAIT_S) if self._failing else _FIRST_WAIT_S
-        self._next = self._clock() + self._wait
+        self._pause = min(2 * self._pause, _MAX_PAUSE_S) if self._failing else _MIN_PAUSE_S
+        self._retry_at = self._clock() + self._pause
         if not self._failing:
             self._failing = True
             self._lost_before = self.lost
             reason = str(error) if isinstance(error, EdgeSSDError) else f"{self._name}: {error.strerror or error}"
-            self._notice(f"{reason}; detection goes on, and this is tried again in 10 s, then less often")
+            _log.warning("%s; detection goes on, retrying in 10 s, then less often", reason)
         self.lost += 1

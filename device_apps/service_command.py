@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from device_apps import camera_command
-from device_apps.arguments import tell
 from edge_ssd.errors import SettingError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["add_arguments", "expand", "run"]
+
+_log = logging.getLogger(__name__)
 
 # Options of the camera that name a file with a secret: where there is one, systemd hands it to the service.
 _SECRETS = ("mqtt_password_file", "mqtt_ca", "web_token_file")
@@ -63,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     from edge_ssd.files import atomic_path
 
     _check(args)
-    camera_command.check(args)
+    camera_command.pipeline_config(args)
     user, home = args.user, "yes"
     python = Path(sys.executable).absolute()  # Of the virtual environment, and the one that it links to.
     needed = [python, python.resolve(), Path(__file__).resolve(), *([Path(args.model)] if args.model else [])]
@@ -99,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
             temporary.touch(0o600 if path == config else 0o644)  # The configuration may hold a password.
             temporary.write_text(text, encoding="utf-8")
     if shut is not None and args.user is None:
-        tell(f"it will run as {user}: {shut} is closed to other users, and the program or its model is in it")
+        _log.info("it will run as %s: %s is closed to other users, and the program or its model is in it", user, shut)
     print(
         f"{config}\n{unit}\n\nLook at them, then on the device:\n"
         f"  sudo install -m 600 {config} /etc/{args.name}.toml\n"

@@ -1,4 +1,4 @@
-"""Ctrl-C and the signals that end a service, turned into an event that loops look at."""
+"""Stop event that is set by Ctrl-C and by the signals that end a service."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from types import FrameType
 
 __all__ = ["stop_on_signals"]
 
-_NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # SIGHUP: the terminal or the ssh connection went away.
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # SIGHUP: the terminal or the SSH connection was closed.
 
 
 @contextlib.contextmanager
 def stop_on_signals() -> Iterator[threading.Event]:
-    """Yield an event that SIGINT, SIGTERM or SIGHUP sets; the handlers of before come back afterwards.
+    """Yield an event that SIGINT, SIGTERM or SIGHUP sets; restore the previous handlers afterwards.
 
-    They also come back at the first signal, so that a second Ctrl-C ends a process that is stuck. Signals that
-    the process was started to ignore (``nohup``) stay ignored. Outside the main thread, where Python cannot
-    handle signals, the event is set by nobody.
+    The first signal restores the handlers too, so that a second Ctrl-C ends a process that is stuck. Signals that the
+    process was started to ignore (``nohup``) stay ignored. Outside the main thread Python cannot handle signals, and
+    the event is never set.
 
-    The main thread may look at the event but never wait on it: the handler runs in that thread, and would then
-    wait for a lock that it holds itself.
+    The main thread may check the event but must not wait for it: the handler runs in the same thread and would
+    deadlock on the lock of the event.
     """
     event = threading.Event()
-    before: dict[int, signal.Handlers | int | object] = {}
+    previous: dict[int, signal.Handlers | int | object] = {}
 
     def restore() -> None:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -39,7 +39,7 @@ def stop_on_signals() -> Iterator[threading.Event]:
         for name in _NAMES:
             number = getattr(signal, name, None)
             if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
-                before[number] = signal.getsignal(number)
+                previous[number] = signal.getsignal(number)
                 signal.signal(number, handle)
     try:
         yield event

@@ -1,4 +1,4 @@
-"""Where results go: lines of JSON or text, and pictures. Each is a :class:`~device_apps.results.Sink`."""
+"""Sinks that write lines of JSON or text, and images; and the checks of output files."""
 
 from __future__ import annotations
 
@@ -19,21 +19,22 @@ from edge_ssd.files import atomic_path
 
 __all__ = [
     "AnnotatedImageSink",
-    "JsonLines",
+    "JsonLinesSink",
     "LastFrameSink",
-    "TextLines",
-    "appending",
-    "check_file",
+    "TextLinesSink",
+    "check_output_file",
     "make_folder",
-    "save_picture",
+    "open_for_append",
+    "refuse_overwriting",
+    "save_image",
 ]
 
-# What Pillow writes as well as reads, full colour and all; everything else is saved as PNG.
-_KEPT_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+# Formats that Pillow writes in full color; images of other formats are saved as PNG.
+_WRITABLE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 
 
 class _Sink:
-    """A sink that never ends the loop and has nothing to do between frames."""
+    """Base of sinks that never end the loop and do nothing between frames."""
 
     finished = False
 
@@ -41,10 +42,10 @@ class _Sink:
         """Nothing to do."""
 
 
-class JsonLines(_Sink):
-    """One line of JSON a frame: sequence, source, time, width, height, detections, ms (per stage).
+class JsonLinesSink(_Sink):
+    """Sink that writes one line of JSON per frame: sequence, source, time, width, height, detections, ms (per stage).
 
-    Each line is flushed whole, so that a reader never sees half of one.
+    Each line is flushed as a whole, so that no reader gets a part of it.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -63,8 +64,8 @@ class JsonLines(_Sink):
         _write_line(self._stream, json.dumps(line))
 
 
-class TextLines(_Sink):
-    """One line a frame for people: name, size, time, and label, score and box of each detection."""
+class TextLinesSink(_Sink):
+    """Sink that writes one line of text per frame: name, size, time, and label, score and box of each detection."""
 
     def __init__(self, stream: TextIO, *, numbered: bool) -> None:
         self._stream = stream
@@ -74,41 +75,40 @@ class TextLines(_Sink):
         frame = result.frame
         height, width = frame.image.shape[:2]
         name = f"{frame.name} #{frame.sequence}" if self._numbered else frame.name
-        found = [
+        detections = [
             f"{label} {score:.0%} ({', '.join(f'{value:.0f}' for value in box)})"
             for label, score, box, _ in result.detections
         ]
-        took = f"{result.milliseconds['detect']:5.1f} ms"
-        _write_line(self._stream, f"{name}  {width}×{height}  {took}  {'; '.join(found) or 'nothing'}")
+        time = f"{result.milliseconds['detect']:5.1f} ms"
+        _write_line(self._stream, f"{name}  {width}×{height}  {time}  {'; '.join(detections) or 'nothing'}")
 
 
 class AnnotatedImageSink(_Sink):
-    """Saves each annotated picture in a folder, under its own name.
+    """Sink that saves each annotated image in a folder, under the name of its file.
 
-    A suffix that cannot be written (such as .gif) becomes .png, after the whole name, and so does a name that is
-    taken: two files never become one, on file systems that do not tell "a" from "A" neither. Raises
-    :class:`SettingError` before it would overwrite the picture itself.
+    ".png" is appended to names with a suffix that cannot be written (such as .gif) and to names that are used already,
+    ignoring case as some file systems do. Writing raises :class:`SettingError` rather than overwrite the image itself.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._taken: set[str] = set()
+        self._used: set[str] = set()
 
     def write(self, result: FrameResult) -> None:
         source = Path(result.frame.name)
         name = source.name
-        while Path(name).suffix.lower() not in _KEPT_SUFFIXES or name.lower() in self._taken:
+        while Path(name).suffix.lower() not in _WRITABLE_SUFFIXES or name.lower() in self._used:
             name += ".png"
-        self._taken.add(name.lower())
+        self._used.add(name.lower())
         refuse_overwriting(source, self._folder / name, "--save")
-        save_picture(self._folder / name, result.annotated)
+        save_image(self._folder / name, result.annotated)
 
 
 class LastFrameSink(_Sink):
-    """Keeps the last result, and saves its annotated picture when left without an error."""
+    """Sink that keeps the last result, to save its annotated image at the end."""
 
     def __init__(self, path: Path) -> None:
-        check_file(path, _KEPT_SUFFIXES, "picture; end the name in .jpg or .png")
+        check_output_file(path, _WRITABLE_SUFFIXES, "image")
         self._path = path
         self._last: FrameResult | None = None
 
@@ -116,39 +116,49 @@ class LastFrameSink(_Sink):
         self._last = result
 
     def save(self) -> None:
-        """Save the last picture, if there was one."""
+        """Save the last image, if there was one."""
         if self._last is not None:
-            save_picture(self._path, self._last.annotated)
+            save_image(self._path, self._last.annotated)
 
 
-def save_picture(path: Path, image: Image) -> None:
-    """Write a picture (uint8 RGB [H, W, 3]) beside ``path`` and rename it; the suffix gives the format."""
+def save_image(path: Path, image: Image) -> None:
+    """Write an image (uint8 RGB [H, W, 3]) atomically, in the format of the suffix. Raises :class:`EdgeSSDError`."""
     from PIL import Image as PillowImage
 
     try:
         with atomic_path(path) as temporary:
-            PillowImage.fromarray(image).save(temporary, quality=92)  # Formats without a quality take no notice.
+            PillowImage.fromarray(image).save(temporary, quality=92)  # Formats without a quality ignore it.
     except OSError as error:
         raise EdgeSSDError(f"{path}: cannot be written: {error.strerror or error}; name another file") from None
 
 
-def check_file(path: Path, suffixes: Collection[str], kind: str) -> None:
-    """See that a file can be written, before any work is done for it; raises :class:`EdgeSSDError` naming it."""
+def check_output_file(path: Path, suffixes: Collection[str], kind: str) -> None:
+    """Check that a file can be written, before any work is done for it.
+
+    Args:
+        path: of the file.
+        suffixes: the supported ones, in lower case.
+        kind: of the file, such as "image", for messages.
+
+    Raises:
+        SettingError: the suffix is not supported, or the path is a folder.
+        EdgeSSDError: its folder cannot be written to.
+    """
     if path.suffix.lower() not in suffixes:
-        raise SettingError(f"{path}: cannot write this kind of {kind}")
+        raise SettingError(f"{path}: unsupported {kind} format; use {', '.join(sorted(suffixes))}")
     if path.is_dir():
         raise SettingError(f"{path}: is a folder; name a file")
     make_folder(path.parent)
 
 
 def refuse_overwriting(source: str | Path, path: Path, option: str, what: str = "source") -> None:
-    """Raise :class:`SettingError` when ``path`` is the file ``source``, under whatever name; ``what`` it is."""
+    """Raise :class:`SettingError` if ``path`` is the same file as ``source``, called ``what`` in the message."""
     if path.exists() and Path(source).exists() and path.samefile(source):
         raise SettingError(f"{path}: {option} would overwrite the {what}; name another place")
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder to write to, and try to; raises :class:`EdgeSSDError` naming it, before any work is done."""
+    """Create a folder if necessary and check that it is writable. Raises :class:`EdgeSSDError`."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -158,27 +168,27 @@ def make_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def appending(path: Path) -> Iterator[TextIO]:
-    """A text file (or pipe, or device) to append to; raises :class:`EdgeSSDError` naming it.
+def open_for_append(path: Path) -> Iterator[TextIO]:
+    """Open a text file (or pipe, or device) for appending. Raises :class:`EdgeSSDError`.
 
-    A line that an earlier run could not finish (a full disk, a power cut) is ended, so that it spoils no other.
+    A last line without a newline, as a full disk or a power cut leaves it, is ended, so that the next line is intact.
     """
     try:
-        unfinished = path.is_file() and _ends_within_a_line(path)
+        partial = path.is_file() and _ends_with_partial_line(path)
         file = path.open("a", encoding="utf-8")
-        if unfinished:
+        if partial:
             file.write("\n")
     except OSError as error:
         raise EdgeSSDError(f"{path}: cannot write to this file: {error.strerror}; name another one") from None
     try:
         yield file
     finally:
-        # Every line was flushed when it was written: what fails here failed there, and has been said.
+        # Every line was flushed when it was written: an error here was reported there.
         with contextlib.suppress(OSError):
             file.close()
 
 
-def _ends_within_a_line(path: Path) -> bool:
+def _ends_with_partial_line(path: Path) -> bool:
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - 1))
@@ -189,7 +199,7 @@ def _write_line(stream: TextIO, line: str) -> None:
     try:
         stream.write(line + "\n")
         stream.flush()
-    except BrokenPipeError:  # The reader has seen enough; the command line knows how to end quietly.
+    except BrokenPipeError:  # The reader closed the pipe: edge_ssd.cli handles it.
         raise
     except OSError as error:
         raise EdgeSSDError(f"{stream.name}: cannot be written: {error.strerror}") from None

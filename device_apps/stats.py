@@ -1,15 +1,15 @@
-"""What a loop did, counted so that the numbers can be believed, in memory that does not grow with the months.
+"""Statistics of a loop, in constant memory.
 
-A frame counts once, however often a slow camera repeats it or a screen shows it. Times are given as the median and
-the 95th percentile, since a mean hides the frames that were late.
+Each frame is counted once, even if a slow camera repeats it or a window shows it again. Times are the median and the
+95th percentile, because a mean hides late frames. The stages:
 
-capture      reading and decoding the frame, in the source's own thread, beside the rest
-preprocess   resizing to the network's input       ─┐
-invoke       the network                            ├ detect: the whole of it
-postprocess  decoding, thresholds, suppression     ─┘
-draw         boxes and labels into the picture, when somebody looks at it
-publish      handing the result to files, windows, events and browsers, without the drawing
-age          from the frame's capture to the result
+capture      reading and decoding the frame, in the thread of the source, in parallel to the rest
+preprocess   resizing to the input of the network  ─┐
+invoke       the network                            ├ detect: all three
+postprocess  decoding, thresholds, NMS             ─┘
+draw         boxes and labels in the image, if it is shown
+publish      passing the result to files, windows, events and browsers, without drawing
+age          from the capture of the frame to its result
 """
 
 from __future__ import annotations
@@ -33,9 +33,7 @@ __all__ = ["STAGES", "Quantiles", "Stats", "StatsSnapshot", "quantiles"]
 
 STAGES = ("capture", "preprocess", "invoke", "postprocess", "draw", "publish", "detect", "age")
 
-_REMEMBERED = 2_000  # Frames whose times are kept.
 _FPS_WINDOW_S = 10.0
-_MOST_TIMES = 10_000  # In that window; a source that is faster is counted over a shorter one.
 
 
 class Quantiles(NamedTuple):
@@ -46,25 +44,25 @@ class Quantiles(NamedTuple):
 
 
 def quantiles(milliseconds: Sequence[float] | npt.NDArray[np.floating[Any]]) -> Quantiles:
-    """Of at least one number; between two of them, in proportion (NumPy's "linear")."""
-    middle, high = np.percentile(milliseconds, (50, 95))
-    return Quantiles(float(middle), float(high))
+    """Return median and 95th percentile of at least one number, interpolated linearly."""
+    p50, p95 = np.percentile(milliseconds, (50, 95))
+    return Quantiles(float(p50), float(p95))
 
 
 @dataclass(frozen=True)
 class StatsSnapshot:
-    """How a loop is doing.
+    """Statistics of a loop at one moment.
 
     Attributes:
-        seconds: since it started.
-        frames: different frames that were processed.
-        detections: objects found in them, in all.
-        fps: different frames a second over the last ten seconds; None before the second frame.
-        stages: milliseconds over the last 2000 frames, those of :data:`STAGES` that were measured.
-        source: what the source counted.
-        memory_bytes: resident, of this process.
-        temperature_c: of the processor.
-        throttled: what a Raspberry Pi holds back; "" for nothing, None where there is no ``vcgencmd``.
+        seconds: time since the start.
+        frames: number of frames processed.
+        detections: number of detections in all frames.
+        fps: frames per second over the last ten seconds; None before the second frame.
+        stages: milliseconds over the last 2000 frames, for each of :data:`STAGES` that was measured.
+        source: counts of the source.
+        memory_bytes: resident memory of this process; None if unknown.
+        temperature_c: temperature of the processor; None if unknown.
+        throttled: throttling of a Raspberry Pi, "" for none; None without ``vcgencmd``.
     """
 
     seconds: float
@@ -96,64 +94,74 @@ class StatsSnapshot:
 
 
 class Stats:
-    """Counts results; every method may be called from any thread.
+    """Statistics of the results of a loop. All methods are thread-safe.
 
     Args:
-        source: whose counts go into each snapshot.
-        clock: seconds, increasing.
+        source: its counts are part of each snapshot.
+        clock: monotonic time in seconds.
+        max_samples: times kept of each stage.
+        max_timestamps: frames kept for ``fps``; with more in ten seconds, ``fps`` is over a shorter window.
     """
 
-    def __init__(self, source: Source | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        source: Source | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        max_samples: int = 2_000,
+        max_timestamps: int = 10_000,
+    ) -> None:
         self._source = source
         self._clock = clock
         self._health = Health()
-        self._lock = threading.Lock()  # Guards what follows.
+        self._max_samples = max_samples
+        self._max_timestamps = max_timestamps
+        self._lock = threading.Lock()  # Guards everything below.
         self._started = clock()
         self._first_at = self._last_at = 0.0
         self._frames = self._detections = 0
-        self._times = _RingBuffer(_MOST_TIMES, np.float64)
+        self._timestamps = _RingBuffer(max_timestamps, np.float64)
         self._stages: dict[str, _RingBuffer] = {}
 
     def add(self, result: FrameResult) -> None:
-        """Count one result."""
+        """Add one result."""
         now = self._clock()
-        # A copy, made in one step: a viewer's thread may add its drawing time meanwhile.
+        # An atomic copy: the thread of a viewer may add its drawing time meanwhile.
         milliseconds = list(result.milliseconds.items())
         with self._lock:
             if self._frames == 0:
                 self._first_at = now
             self._last_at = now
-            self._times.append(now)
+            self._timestamps.append(now)
             self._frames += 1
             self._detections += len(result.detections)
             for stage, value in milliseconds:
                 self._ring(stage).append(value)
 
     def record(self, stage: str, milliseconds: float) -> None:
-        """Count the time of a stage that happens beside the loop, such as drawing in a viewer's thread."""
+        """Add the time of a stage outside the loop, such as drawing in the thread of a viewer."""
         with self._lock:
             self._ring(stage).append(milliseconds)
 
     @property
     def mean_fps(self) -> float | None:
-        """Different frames a second, from the first result to the last; None for fewer than two."""
+        """Frames per second from the first result to the last; None for fewer than two results."""
         with self._lock:
             seconds = self._last_at - self._first_at
             return (self._frames - 1) / seconds if self._frames > 1 and seconds > 0 else None
 
     @property
     def fps(self) -> float | None:
-        """That of a snapshot, for less than a whole one costs."""
+        """Frames per second over the last ten seconds, as in a snapshot but cheaper."""
         with self._lock:
             return self._fps(self._clock())
 
     def snapshot(self) -> StatsSnapshot:
-        """The state of now; costs well under a millisecond, so ask once a second, not for each frame."""
+        """Return the statistics at this moment. Takes less than a millisecond: call it once a second, not per frame."""
         with self._lock:
             now = self._clock()
-            known = [stage for stage in STAGES if stage in self._stages]
-            others = [stage for stage in self._stages if stage not in STAGES]
-            times = {stage: self._stages[stage].values() for stage in (*known, *others)}
+            names = [*(stage for stage in STAGES if stage in self._stages), *self._stages]
+            times = {stage: self._stages[stage].values() for stage in names}
             seconds, frames, detections = now - self._started, self._frames, self._detections
             fps = self._fps(now)
         return StatsSnapshot(
@@ -167,20 +175,20 @@ class Stats:
         )
 
     def _ring(self, stage: str) -> _RingBuffer:
-        return self._stages.setdefault(stage, _RingBuffer(_REMEMBERED))
+        return self._stages.setdefault(stage, _RingBuffer(self._max_samples))
 
     def _fps(self, now: float) -> float | None:
-        """Results after the start of the window, over its length: for a source that is silent it sinks to 0."""
+        """Return the results in the window per second of it; decreases to 0 when no frames come."""
         if self._frames < 2:
             return None
-        times = self._times.values()
-        earliest = self._first_at if self._frames <= _MOST_TIMES else float(times.min())
+        timestamps = self._timestamps.values()
+        earliest = self._first_at if self._frames <= self._max_timestamps else float(timestamps.min())
         start = max(earliest, now - _FPS_WINDOW_S)
-        return float((times > start).sum() / (now - start)) if now > start else None
+        return float((timestamps > start).sum() / (now - start)) if now > start else None
 
 
 class _RingBuffer:
-    """The last so many numbers."""
+    """The last ``size`` numbers."""
 
     def __init__(self, size: int, dtype: npt.DTypeLike = np.float32) -> None:
         self._array: npt.NDArray[np.floating[Any]] = np.zeros(size, dtype)
@@ -191,5 +199,5 @@ class _RingBuffer:
         self._count += 1
 
     def values(self) -> npt.NDArray[np.floating[Any]]:
-        """A copy, in no order."""
+        """Return a copy, in no particular order."""
         return self._array[: self._count].copy()

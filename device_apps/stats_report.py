@@ -1,31 +1,39 @@
-"""Numbers of a running loop for those who read logs: one line now and then."""
+"""Statistics of a running loop as text or JSON, printed periodically."""
 
 from __future__ import annotations
 
-import json
+import logging
 import sys
 import threading
 from types import TracebackType
 
 from device_apps.stats import Stats, StatsSnapshot
+from edge_ssd.console.json_output import print_json
 
-__all__ = ["StatsReport", "describe"]
+__all__ = ["StatsReport", "format_stats"]
+
+_log = logging.getLogger(__name__)
 
 
-def describe(snapshot: StatsSnapshot, fps: float | None) -> str:
-    """A snapshot in one line; counts that are nought, and what the machine does not tell, are left out."""
+def format_stats(snapshot: StatsSnapshot, fps: float | None) -> str:
+    """Format a snapshot as one line, without counts that are zero and values that are unknown.
+
+    Args:
+        snapshot: counts and times.
+        fps: frames per second, of the snapshot or of the whole run; None for unknown.
+    """
     source = snapshot.source
     parts = [f"{snapshot.frames} frames"]
     if fps is not None:
-        parts.append(f"{fps:.1f} a second")
+        parts.append(f"{fps:.1f} fps")
     parts.append(f"{source.dropped} dropped")
-    counts = (("stalls", source.stalls), ("reconnects", source.reconnects), ("threads left behind", source.abandoned))
-    parts += [f"{number} {what}" for what, number in counts if number]
+    counts = (("stalls", source.stalls), ("reconnects", source.reconnects), ("abandoned threads", source.abandoned))
+    parts += [f"{number} {name}" for name, number in counts if number]
     if not source.connected:
-        parts.append("no connection")
+        parts.append("not connected")
     parts.append(f"{snapshot.detections} detections")
     if snapshot.stages:
-        times = [f"{stage} {both.p50:.1f}/{both.p95:.1f}" for stage, both in snapshot.stages.items()]
+        times = [f"{stage} {quantiles.p50:.1f}/{quantiles.p95:.1f}" for stage, quantiles in snapshot.stages.items()]
         parts.append(f"ms p50/p95: {', '.join(times)}")
     if snapshot.memory_bytes is not None:
         parts.append(f"{snapshot.memory_bytes / 1e6:.0f} MB")
@@ -37,21 +45,21 @@ def describe(snapshot: StatsSnapshot, fps: float | None) -> str:
 
 
 class StatsReport:
-    """A thread that says the numbers on standard error every so many seconds, while it is entered.
+    """Thread that prints statistics on standard error every ``seconds`` while it is entered.
 
-    A thread, so that the numbers come also while the loop waits, and the loop never waits for them.
+    A thread, so that they are also printed while the loop waits, and the loop never waits for the output.
 
     Args:
-        stats: to read.
-        seconds: between two lines.
-        as_json: lines of JSON, see :meth:`Snapshot.to_dict`, instead of words.
+        stats: read at each report.
+        seconds: interval.
+        as_json: print :meth:`~device_apps.stats.StatsSnapshot.to_dict` as lines of JSON, instead of logging text.
     """
 
     def __init__(self, stats: Stats, seconds: float, *, as_json: bool) -> None:
         self._stats = stats
         self._seconds = seconds
         self._as_json = as_json
-        self._over = threading.Event()
+        self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="stats", daemon=True)
 
     def __enter__(self) -> StatsReport:
@@ -61,11 +69,13 @@ class StatsReport:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._over.set()
+        self._stop.set()
         self._thread.join(1.0)
 
     def _run(self) -> None:
-        while not self._over.wait(self._seconds):
+        while not self._stop.wait(self._seconds):
             snapshot = self._stats.snapshot()
-            line = json.dumps(snapshot.to_dict()) if self._as_json else f"edge-ssd: {describe(snapshot, snapshot.fps)}"
-            print(line, file=sys.stderr, flush=True)
+            if self._as_json:
+                print_json(snapshot.to_dict(), sys.stderr)
+            else:
+                _log.info("%s", format_stats(snapshot, snapshot.fps))

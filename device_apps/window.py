@@ -1,4 +1,4 @@
-"""A window that shows annotated frames. q, ESC or its close button end the loop."""
+"""Window that shows annotated frames; q, ESC or its close button end the loop."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from device_apps.results import FrameResult
 from device_apps.sources.opencv import load_opencv
 from edge_ssd.errors import EdgeSSDError
 
-__all__ = ["Window", "why_no_window"]
+__all__ = ["Window", "window_error"]
 
 _ESCAPE = 27
 _PROBE = "import cv2; cv2.namedWindow('edge-ssd'); cv2.destroyAllWindows()"
 
 
-def why_no_window() -> str | None:
-    """Why no window can be opened here, or None when one can.
+def window_error() -> str | None:
+    """Return why no window can be opened, or None if one can.
 
-    Tried in a child process: where there is no display, or not ours, the window library aborts the process.
+    Tested in a child process: without a usable display, the window library aborts the process.
     """
     x11 = sys.platform.startswith("linux")
     if x11 and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
@@ -30,7 +30,7 @@ def why_no_window() -> str | None:
     try:
         probe = subprocess.run([sys.executable, "-c", _PROBE], capture_output=True, timeout=30, check=False)
     except subprocess.TimeoutExpired:
-        return "the display does not answer"
+        return "the display does not respond"
     if probe.returncode == 0:
         return None
     if b"is not implemented" in probe.stderr:
@@ -39,15 +39,17 @@ def why_no_window() -> str | None:
 
 
 class Window:
-    """Shows each result. A context manager; must be used in the main thread.
+    """Sink that shows each result; a context manager. Must be used in the main thread.
 
     Args:
         title: of the window.
-        fps: hold recordings to this pace, since they can be read faster than life; None shows each at once.
+        fps: maximum rate, for recordings, which can be read faster than real time; None for no limit.
     """
 
     def __init__(self, title: str, fps: float | None = None) -> None:
-        os.environ.setdefault("QT_LOGGING_RULES", "*.warning=false")  # Qt's talk of fonts, of which we use none.
+        os.environ.setdefault(
+            "QT_LOGGING_RULES", "*.warning=false"
+        )  # Qt warns about missing fonts, which are not used.
         self._cv2 = load_opencv()
         self._title = title
         self._period = 1 / fps if fps else 0.0
@@ -61,13 +63,13 @@ class Window:
 
     def write(self, result: FrameResult) -> None:
         cv2 = self._cv2
-        picture = cv2.cvtColor(result.annotated, cv2.COLOR_RGB2BGR)
+        image = cv2.cvtColor(result.annotated, cv2.COLOR_RGB2BGR)
         if not self._shown:
-            self._open(picture.shape[1], picture.shape[0])
-        cv2.imshow(self._title, picture)
+            self._open(image.shape[1], image.shape[0])
+        cv2.imshow(self._title, image)
         self.idle()
-        while not self._finished and (left := self._next - time.monotonic()) > 0:
-            self._poll(min(left, 0.05))
+        while not self._finished and (remaining := self._next - time.monotonic()) > 0:
+            self._poll(min(remaining, 0.05))
         self._next = max(self._next, time.monotonic() - self._period) + self._period
 
     def idle(self) -> None:
@@ -83,7 +85,7 @@ class Window:
         if self._shown:
             with contextlib.suppress(self._cv2.error):
                 self._cv2.destroyAllWindows()
-            self._cv2.waitKey(1)  # Some window systems close a window only while they are being polled.
+            self._cv2.waitKey(1)  # Some window systems close a window only while they are polled.
 
     def _open(self, width: int, height: int) -> None:
         cv2 = self._cv2
@@ -99,6 +101,6 @@ class Window:
         key = cv2.waitKey(max(1, round(seconds * 1e3)))
         try:
             closed = cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1
-        except cv2.error:  # With Qt a closed window is no longer known.
+        except cv2.error:  # Qt raises it for a closed window.
             closed = True
         self._finished = self._finished or closed or (key >= 0 and key & 0xFF in (_ESCAPE, ord("q"), ord("Q")))

@@ -23,15 +23,15 @@ def parsed(*words: str) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
-def test_every_setting_reaches_the_detector(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Noted:
+def test_make_detector_passes_every_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Recorder:
         def __init__(self, *args: object, **settings: object) -> None:
-            self.given = inspect.signature(Detector).bind(*args, **settings).arguments
+            self.arguments = inspect.signature(Detector).bind(*args, **settings).arguments
 
-    monkeypatch.setattr(module, "Detector", Noted)
+    monkeypatch.setattr(module, "Detector", Recorder)
     words = "--model m.tflite --score-threshold 0.3 --iou-threshold 0.4 --max-detections 5 --classes a b --threads 2"
     more = "--backend tflite-runtime --delegate lib.so --delegate-option device=usb:0 --delegate-option key=a=b"
-    assert make_detector(parsed(*words.split(), *more.split())).given == {  # type: ignore[attr-defined]
+    assert make_detector(parsed(*words.split(), *more.split())).arguments == {  # type: ignore[attr-defined]
         "model": "m.tflite",
         "score_threshold": 0.3,
         "iou_threshold": 0.4,
@@ -45,30 +45,30 @@ def test_every_setting_reaches_the_detector(monkeypatch: pytest.MonkeyPatch) -> 
     }
 
 
-def test_opencv_brings_frames_to_size_where_it_is_asked_to(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resize_opencv_is_bit_exact(monkeypatch: pytest.MonkeyPatch) -> None:
     frame = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
     with make_detector(parsed("--resize", "opencv", "--threads", "1")) as detector:
-        found = detector._resize(frame, (20, 30))
-    # The same bits as on any other machine, ARM's included.
-    assert (found.shape, found.dtype) == ((20, 30, 3), np.uint8)
-    assert hashlib.sha256(found.tobytes()).hexdigest()[:16] == "069d199eeadc56e9"
+        resized = detector._resize(frame, (20, 30))
+    # The same on every machine, ARM included.
+    assert (resized.shape, resized.dtype) == ((20, 30, 3), np.uint8)
+    assert hashlib.sha256(resized.tobytes()).hexdigest()[:16] == "069d199eeadc56e9"
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(SettingError, match="--resize opencv needs OpenCV"):
         make_detector(parsed("--resize", "opencv"))
 
 
 @pytest.mark.parametrize("word", ["usb", "=usb", ""])
-def test_options_of_a_delegate_are_pairs(word: str) -> None:
+def test_delegate_option_must_be_a_pair(word: str) -> None:
     with pytest.raises(SettingError, match="--delegate-option must be KEY=VALUE, got"):
         make_detector(parsed("--delegate", "lib.so", "--delegate-option", word))
 
 
-def test_options_of_no_delegate() -> None:
+def test_delegate_option_needs_a_delegate() -> None:
     with pytest.raises(SettingError, match="--delegate-option needs --delegate"):
         make_detector(parsed("--delegate-option", "a=b"))
 
 
-def test_opencv_is_loaded_as_cameras_need_it_to_be() -> None:
+def test_resize_opencv_loads_opencv_with_the_settings_of_cameras() -> None:
     script = "import argparse, os; from device_apps.arguments import add_detector_arguments, make_detector; "
     script += "parser = argparse.ArgumentParser(); add_detector_arguments(parser); "
     script += "make_detector(parser.parse_args(['--resize', 'opencv'])).close(); "

@@ -1,4 +1,4 @@
-"""Webcams and the Pi's camera. There is none here: their drivers are stood in for, everything around them is real."""
+"""Webcams and CSI cameras, with fake drivers."""
 
 from __future__ import annotations
 
@@ -13,18 +13,27 @@ import picamera2_stand_in
 import pytest
 from picamera2_stand_in import Picamera2
 
-from device_apps.sources import opencv, picamera
+from device_apps.sources import picamera
 from device_apps.sources.open_source import open_source
 from device_apps.sources.opencv import CameraRequest, open_camera
+from device_apps.sources.timeouts import CaptureTimeouts
 from edge_ssd.errors import SourceError
 
 
 class FakeCapture:
-    """A webcam that does 640×480 only, and gives blue-green-red pictures, as OpenCV does."""
+    """Webcam that supports 640×480 only, and delivers BGR images, as OpenCV does.
+
+    Attributes:
+        opened: whether it can be opened.
+        image: the image of every frame.
+        gone: numbers, from 1, of the grabs at which it is disconnected.
+        undecodable: numbers of the grabs whose image cannot be decoded.
+    """
 
     opened = True
-    gone: Container[int] = ()  # The numbers, from 1, of the grabs at which it is not there any more …
-    undecodable: Container[int] = ()  # … and of those whose picture cannot be decoded.
+    image: np.ndarray
+    gone: Container[int] = ()
+    undecodable: Container[int] = ()
 
     def __init__(self, *where: object) -> None:
         self.where = where
@@ -47,90 +56,91 @@ class FakeCapture:
     def retrieve(self) -> tuple[bool, np.ndarray | None]:
         if self.grabbed in self.undecodable:
             return False, None
-        picture = np.zeros((480, 640, 3), np.uint8)
-        picture[..., 0] = 200
-        return True, picture
+        return True, self.image
 
     def release(self) -> None:
         self.released = True
 
 
 @pytest.fixture
-def webcam(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
-    monkeypatch.setattr(opencv, "_check_device", lambda path: None)
+def webcam(monkeypatch: pytest.MonkeyPatch) -> type[FakeCapture]:
+    class Webcam(FakeCapture):
+        image = np.full((480, 640, 3), (200, 0, 0), np.uint8)
+
+    monkeypatch.setattr(cv2, "VideoCapture", Webcam)
+    return Webcam
+
+
+@pytest.fixture
+def devices(tmp_path: Path) -> Path:
+    """Folder of two video devices."""
+    for name in ("video0", "video2"):
+        (tmp_path / name).touch()
+    return tmp_path
 
 
 @pytest.mark.usefixtures("webcam")
-def test_a_webcam_gives_rgb_and_says_what_it_cannot() -> None:
-    lines: list[str] = []
-    with open_source("0", width=1280, height=480, fps=60, notice=lines.append) as source:
+def test_webcam_delivers_rgb_and_logs_rejected_settings(devices: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with open_source("0", width=1280, height=480, fps=60, devices=devices) as source:
         frame = next(iter(source))
     assert frame.image[0, 0].tolist() == [0, 0, 200]
     assert (source.name, source.live, source.fps) == ("camera 0", True, 30.0)
-    assert lines == [
-        "camera 0 gives a width of 640 where 1280 was asked for",
-        "camera 0 gives a fps of 30 where 60 was asked for",
-    ]
+    assert caplog.messages == ["camera 0: requested width 1280, got 640", "camera 0: requested fps 60, got 30"]
 
 
-@pytest.mark.usefixtures("webcam")
-def test_a_grey_webcam_gives_rgb_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(FakeCapture, "retrieve", lambda self: (True, np.full((480, 640), 90, np.uint8)))
-    picture = open_camera("0", CameraRequest(), lambda line: None).read()
-    assert picture is not None
-    assert picture.shape == (480, 640, 3)
-    assert (picture == 90).all()
+def test_gray_webcam_delivers_rgb(webcam: type[FakeCapture], devices: Path) -> None:
+    webcam.image = np.full((480, 640), 90, np.uint8)
+    image = open_camera("0", CameraRequest(), devices).read()
+    assert image is not None
+    assert image.shape == (480, 640, 3)
+    assert (image == 90).all()
 
 
-@pytest.mark.usefixtures("webcam")
-def test_a_picture_that_cannot_be_decoded_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(FakeCapture, "undecodable", {2, 3, 5})
-    camera = open_camera("0", CameraRequest(), lambda line: None)
+def test_undecodable_frames_are_skipped(webcam: type[FakeCapture], devices: Path) -> None:
+    webcam.undecodable = {2, 3, 5}
+    camera = open_camera("0", CameraRequest(), devices)
     assert all(camera.read() is not None for _ in range(3))
 
 
-@pytest.mark.usefixtures("webcam")
 @pytest.mark.parametrize(("gone", "undecodable"), [({2}, ()), ((), range(2, 1000))])
-def test_a_webcam_that_is_gone_or_gives_nonsense_only_has_ended(
-    monkeypatch: pytest.MonkeyPatch, gone: Container[int], undecodable: Container[int]
+def test_webcam_ends_when_it_is_gone_or_undecodable(
+    webcam: type[FakeCapture], devices: Path, gone: Container[int], undecodable: Container[int]
 ) -> None:
-    monkeypatch.setattr(FakeCapture, "gone", gone)
-    monkeypatch.setattr(FakeCapture, "undecodable", undecodable)
-    camera = open_camera("0", CameraRequest(), lambda line: None)
+    webcam.gone, webcam.undecodable = gone, undecodable
+    camera = open_camera("0", CameraRequest(), devices)
     assert camera.read() is not None
     assert camera.read() is None
 
 
-@pytest.mark.usefixtures("webcam")
-def test_a_webcam_that_does_not_open_names_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(FakeCapture, "opened", False)
-    monkeypatch.setattr(opencv, "_devices", lambda but=None: "/dev/video2")
-    with pytest.raises(SourceError, match=r"camera 0: .* another program may be using it.*other devices: /dev/video2"):
-        open_camera("0", CameraRequest(), lambda line: None)
+def test_error_of_webcam_that_does_not_open_lists_the_others(webcam: type[FakeCapture], devices: Path) -> None:
+    webcam.opened = False
+    message = rf"camera 0: .* another program may be using it.*other devices: {devices}/video2\)"
+    with pytest.raises(SourceError, match=message):
+        open_camera("0", CameraRequest(), devices)
 
 
 @pytest.mark.parametrize("spec", ["97", "/dev/video97"])
-def test_a_webcam_that_is_not_there(spec: str) -> None:
+def test_missing_webcam_is_an_error(spec: str) -> None:
     if not sys.platform.startswith("linux"):
         pytest.skip("device paths are Linux's")
-    with pytest.raises(SourceError, match=r"no camera at /dev/video97 \(there is: .*\); connect it"), open_source(spec):
+    with (
+        pytest.raises(SourceError, match=r"no camera at /dev/video97 \(available: .*\); connect it"),
+        open_source(spec),
+    ):
         pytest.fail("entered")
 
 
-def test_a_device_that_is_no_camera() -> None:
+def test_device_that_is_not_a_camera_is_an_error() -> None:
     if not sys.platform.startswith("linux"):
         pytest.skip("device paths are Linux's")
     with pytest.raises(SourceError, match=r"camera /dev/null: .* cannot be opened; .* or it is not a camera"):
-        open_camera("/dev/null", CameraRequest(), lambda line: None)
+        open_camera("/dev/null", CameraRequest())
 
 
-def test_a_webcam_without_permission_names_the_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    device = tmp_path / "video0"
-    device.touch()
+def test_webcam_without_permission_is_an_error(devices: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.access", lambda path, mode: False)
     with pytest.raises(SourceError, match=r"no permission to use this camera: sudo usermod -aG video \$USER"):
-        opencv._check_device(device)
+        open_camera("0", CameraRequest(), devices)
 
 
 @pytest.fixture
@@ -138,11 +148,11 @@ def picamera2(monkeypatch: pytest.MonkeyPatch) -> type[Picamera2]:
     return picamera2_stand_in.install(monkeypatch)
 
 
-def test_the_pi_camera_is_configured_read_and_closed(picamera2: type[Picamera2]) -> None:
+def test_csi_camera_is_configured_read_and_closed(picamera2: type[Picamera2]) -> None:
     with open_source("picamera", width=800, height=600, fps=20) as source:
         frame = next(iter(source))
         assert frame.image.shape == (600, 800, 3)
-        assert frame.image[0, 0].tolist() == [250, 120, 10], "red, green, blue, as the camera sees it"
+        assert frame.image[0, 0].tolist() == [250, 120, 10], "RGB"
         assert (source.name, source.live, source.fps) == ("picamera", True, 20)
     (camera,) = picamera2.made
     assert camera.configuration is not None
@@ -150,14 +160,14 @@ def test_the_pi_camera_is_configured_read_and_closed(picamera2: type[Picamera2])
     assert (camera.started, camera.closed) == (False, True)
 
 
-def test_a_pi_camera_that_is_stuck_is_taken_again_when_it_lets_go(picamera2: type[Picamera2]) -> None:
-    with open_source("picamera", stall_timeout=0.2) as source:
+def test_stuck_csi_camera_is_reopened_when_it_is_released(picamera2: type[Picamera2]) -> None:
+    with open_source("picamera", timeouts=CaptureTimeouts(stall=0.2)) as source:
         assert source.read(5.0) is not None
         picamera2.flowing.clear()
         end = time.monotonic() + 20
         while source.counts.connected and time.monotonic() < end:
             source.read(0.1)
-        time.sleep(0.5)  # The camera is in use, by the thread that is stuck: attempts fail.
+        time.sleep(0.5)  # The stuck thread uses the camera: attempts fail.
         assert not source.counts.connected
         picamera2.flowing.set()
         while not source.counts.connected and time.monotonic() < end:
@@ -169,13 +179,13 @@ def test_a_pi_camera_that_is_stuck_is_taken_again_when_it_lets_go(picamera2: typ
     assert all(camera.closed for camera in picamera2.made)
 
 
-def test_a_pi_without_a_camera(picamera2: type[Picamera2], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_csi_camera_is_an_error(picamera2: type[Picamera2], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(picamera2, "cameras", 0)
     with pytest.raises(SourceError, match=r"picamera: no camera can be started .*; check its cable"):
         picamera.open_picamera(CameraRequest())
 
 
-def test_a_pi_camera_that_does_not_start_is_closed(picamera2: type[Picamera2], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_csi_camera_that_does_not_start_is_closed(picamera2: type[Picamera2], monkeypatch: pytest.MonkeyPatch) -> None:
     def start(self: Picamera2) -> None:
         raise RuntimeError("Failed to start camera")
 
@@ -185,7 +195,7 @@ def test_a_pi_camera_that_does_not_start_is_closed(picamera2: type[Picamera2], m
     assert picamera2.made[0].closed
 
 
-def test_without_picamera2_the_remedy_is_apt(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_picamera2_names_the_apt_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "picamera2", None)
     with (
         pytest.raises(SourceError, match=r"sudo apt install python3-picamera2.*--system-site-packages"),

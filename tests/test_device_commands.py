@@ -1,9 +1,10 @@
-"""``edge-ssd detect`` and ``edge-ssd camera`` as their users meet them."""
+"""The commands ``edge-ssd detect`` and ``edge-ssd camera`` with a fake detector."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,9 +21,8 @@ from PIL import Image
 from stream_servers import MjpegServer, RtspServer
 from test_device_video_file import make_video
 
-from device_apps import camera_command, detect_command, sinks
+from device_apps import camera_command, detect_command
 from edge_ssd import cli
-from edge_ssd.errors import EdgeSSDError
 from edge_ssd.runtime.detections import Detections
 
 FAKE = [sys.executable, str(REPOSITORY / "tests" / "device_fake.py")]
@@ -37,13 +37,13 @@ def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    folder = tmp_path / "pictures"
+def images(tmp_path: Path) -> Path:
+    folder = tmp_path / "images"
     folder.mkdir()
     for name in ("a.jpg", "b.png"):
-        picture = Image.new("RGB", (80, 60), "white")
-        picture.paste((255, 0, 0), (20, 10, 50, 40))
-        picture.save(folder / name, quality=95)
+        image = Image.new("RGB", (80, 60), "white")
+        image.paste((255, 0, 0), (20, 10, 50, 40))
+        image.save(folder / name, quality=95)
     return folder
 
 
@@ -57,84 +57,84 @@ Run = Callable[..., tuple[int, list[str], list[str]]]
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    def run_it(*arguments: object) -> tuple[int, list[str], list[str]]:
+    def run_command(*arguments: object) -> tuple[int, list[str], list[str]]:
         status = cli.main([str(argument) for argument in arguments])
         out, err = capsys.readouterr()
         return status, out.splitlines(), err.splitlines()
 
-    return run_it
+    return run_command
 
 
-def test_detect_a_folder(run: Run, pictures: Path) -> None:
-    status, out, err = run("detect", "--source", pictures)
+def test_detect_prints_a_line_per_image(run: Run, images: Path) -> None:
+    status, out, err = run("detect", "--source", images)
     assert status == 0
-    assert [line.split("  ")[0] for line in out] == [str(pictures / "a.jpg"), str(pictures / "b.png")]
+    assert [line.split("  ")[0] for line in out] == [str(images / "a.jpg"), str(images / "b.png")]
     assert out[1].endswith("  red 88% (20, 10, 50, 40)")
     (summary,) = err
-    assert summary.startswith("edge-ssd: 2 pictures, 2 detections, ")
+    assert summary.startswith("edge-ssd: 2 images, 2 detections, ")
 
 
-def test_detect_prints_json(run: Run, pictures: Path) -> None:
-    status, out, _ = run("detect", "--source", pictures / "b.png", "--json")
+def test_detect_json_prints_a_line_per_image(run: Run, images: Path) -> None:
+    status, out, _ = run("detect", "--source", images / "b.png", "--json")
     assert status == 0
     line = json.loads(out[0])
-    assert line["source"] == str(pictures / "b.png")
+    assert line["source"] == str(images / "b.png")
     assert line["detections"][0]["box"] == [20, 10, 50, 40]
 
 
-def test_detect_saves_annotated_pictures_elsewhere(run: Run, pictures: Path, tmp_path: Path) -> None:
-    before = (pictures / "b.png").read_bytes()
+def test_detect_save_writes_annotated_images(run: Run, images: Path, tmp_path: Path) -> None:
+    before = (images / "b.png").read_bytes()
     out = tmp_path / "new" / "annotated"
-    status, _, err = run("detect", "--source", pictures, "--save", out)
+    status, _, err = run("detect", "--source", images, "--save", out)
     assert status == 0
     assert err[-1].endswith(f"saved in {out}")
     assert sorted(path.name for path in out.iterdir()) == ["a.jpg", "b.png"]
-    assert (pictures / "b.png").read_bytes() == before
+    assert (images / "b.png").read_bytes() == before
     saved = np.asarray(Image.open(out / "b.png"))
-    changed = (saved != np.asarray(Image.open(pictures / "b.png"))).any(axis=2)
+    changed = (saved != np.asarray(Image.open(images / "b.png"))).any(axis=2)
     assert changed[25, 20], "the left side of the box"
     assert not changed[28:38, 22:48].any(), "the inside, below the label"
 
 
 @pytest.mark.parametrize("source", ["", "a.jpg"])
-def test_detect_never_overwrites_its_source(run: Run, pictures: Path, source: str) -> None:
-    before = {path.name: path.read_bytes() for path in pictures.iterdir()}
-    status, out, err = run("detect", "--source", pictures / source, "--save", f"{pictures}/../pictures")
+def test_detect_never_overwrites_its_source(run: Run, images: Path, source: str) -> None:
+    before = {path.name: path.read_bytes() for path in images.iterdir()}
+    status, out, err = run("detect", "--source", images / source, "--save", f"{images}/../images")
     assert (status, out) == (2, [])
     assert "--save would overwrite the source; name another place" in err[0]
-    assert {path.name: path.read_bytes() for path in pictures.iterdir()} == before
+    assert {path.name: path.read_bytes() for path in images.iterdir()} == before
 
 
-def test_detect_never_overwrites_what_a_link_leads_to(run: Run, pictures: Path, tmp_path: Path) -> None:
+def test_detect_never_overwrites_the_target_of_a_link(run: Run, images: Path, tmp_path: Path) -> None:
     (tmp_path / "links").mkdir()
-    (tmp_path / "links" / "b.png").symlink_to(pictures / "b.png")
-    before = (pictures / "b.png").read_bytes()
-    status, _, err = run("detect", "--source", tmp_path / "links", "--save", pictures)
+    (tmp_path / "links" / "b.png").symlink_to(images / "b.png")
+    before = (images / "b.png").read_bytes()
+    status, _, err = run("detect", "--source", tmp_path / "links", "--save", images)
     assert status == 2
     assert "--save would overwrite the source" in err[0]
-    assert (pictures / "b.png").read_bytes() == before
+    assert (images / "b.png").read_bytes() == before
 
 
-def test_detect_goes_on_after_an_unreadable_picture(run: Run, pictures: Path, tmp_path: Path) -> None:
-    (pictures / "aa.jpg").write_bytes(b"no picture")
-    status, out, err = run("detect", "--source", pictures, "--save", tmp_path / "out")
+def test_detect_skips_an_unreadable_image(run: Run, images: Path, tmp_path: Path) -> None:
+    (images / "aa.jpg").write_bytes(b"not an image")
+    status, out, err = run("detect", "--source", images, "--save", tmp_path / "out")
     assert status == 2
     assert len(out) == 2
-    assert err[0].startswith(f"edge-ssd: error: {pictures / 'aa.jpg'}: ")
-    assert err[1].startswith("edge-ssd: 2 pictures, 2 detections, ")
+    assert err[0].startswith(f"edge-ssd: error: {images / 'aa.jpg'}: ")
+    assert err[1].startswith("edge-ssd: 2 images, 2 detections, ")
     assert ", 1 unreadable, " in err[1]
     assert len(err) == 2
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.jpg", "b.png"]
 
 
-def test_detect_one_unreadable_picture(run: Run, pictures: Path) -> None:
-    (pictures / "aa.jpg").write_bytes(b"no picture")
-    status, out, err = run("detect", "--source", pictures / "aa.jpg")
+def test_detect_single_unreadable_image(run: Run, images: Path) -> None:
+    (images / "aa.jpg").write_bytes(b"not an image")
+    status, out, err = run("detect", "--source", images / "aa.jpg")
     assert (status, out) == (2, [])
-    assert str(pictures / "aa.jpg") in err[0]
+    assert str(images / "aa.jpg") in err[0]
 
 
-def test_detect_a_video(run: Run, clip: Path, tmp_path: Path) -> None:
+def test_detect_prints_a_line_per_frame_of_a_video(run: Run, clip: Path, tmp_path: Path) -> None:
     status, out, err = run("detect", "--source", clip, "--save", tmp_path / "out")
     assert status == 0
     assert [line.split("  ")[0] for line in out] == [f"{clip} #{number}" for number in range(20)]
@@ -144,25 +144,29 @@ def test_detect_a_video(run: Run, clip: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["detect", "camera"])
-def test_a_cut_video_gives_what_it_has_and_one_line(run: Run, clip: Path, tmp_path: Path, command: str) -> None:
-    cut = tmp_path / "cut.avi"
-    cut.write_bytes(clip.read_bytes()[:-2000])
+def test_truncated_video_is_used_and_reported(run: Run, clip: Path, tmp_path: Path, command: str) -> None:
+    truncated = tmp_path / "truncated.avi"
+    truncated.write_bytes(clip.read_bytes()[:-2000])
     out_folder = tmp_path / "out"
     options = ("--json", "--save", out_folder) if command == "detect" else ("--jsonl", "-", "--headless")
-    more = () if command == "detect" else ("--save-video", out_folder / "cut.avi", "--snapshot", out_folder / "s.png")
-    status, out, err = run(command, "--source", cut, *options, *more)
+    more = (
+        ()
+        if command == "detect"
+        else ("--save-video", out_folder / "truncated.avi", "--snapshot", out_folder / "s.png")
+    )
+    status, out, err = run(command, "--source", truncated, *options, *more)
     assert status == 2
     assert 1 <= len(out) < 20
     assert [json.loads(line)["sequence"] for line in out] == list(range(len(out)))
     assert len(err) == 2
-    assert err[1].startswith(f"edge-ssd: error: {cut}: it is cut off: ")
+    assert err[1].startswith(f"edge-ssd: error: {truncated}: it is truncated: ")
     assert err[1].endswith(f"frames used: {len(out)}; copy the file again")
-    capture = cv2.VideoCapture(str(out_folder / "cut.avi"))
-    assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == len(out), "the video of what was used is whole"
+    capture = cv2.VideoCapture(str(out_folder / "truncated.avi"))
+    assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == len(out), "the annotated video is complete"
     assert not [path for path in out_folder.iterdir() if path.name.startswith(".")]
 
 
-def test_camera_on_a_recording(run: Run, clip: Path, tmp_path: Path) -> None:
+def test_camera_writes_video_snapshot_and_lines(run: Run, clip: Path, tmp_path: Path) -> None:
     outputs = {name: tmp_path / "out" / name for name in ("seen.mp4", "last.jpg", "log.jsonl")}
     outputs["log.jsonl"].parent.mkdir()
     options = ("--save-video", outputs["seen.mp4"], "--snapshot", outputs["last.jpg"], "--jsonl", outputs["log.jsonl"])
@@ -171,7 +175,7 @@ def test_camera_on_a_recording(run: Run, clip: Path, tmp_path: Path) -> None:
     (summary,) = err
     assert summary.startswith("edge-ssd: 20 frames; ")
     for part in (
-        "a second; 0 dropped; 20 detections; ms p50/p95: capture ",
+        " fps; 0 dropped; 20 detections; ms p50/p95: capture ",
         ", preprocess 1.0/1.0, invoke 2.0/2.0, ",
         "age ",
         "draw ",
@@ -181,14 +185,14 @@ def test_camera_on_a_recording(run: Run, clip: Path, tmp_path: Path) -> None:
     assert len(outputs["log.jsonl"].read_text().splitlines()) == 20
 
 
-def test_camera_says_once_that_it_runs_without_a_window(run: Run, pictures: Path) -> None:
-    status, _, err = run("camera", "--source", pictures)
+def test_camera_logs_once_that_it_runs_without_a_window(run: Run, images: Path) -> None:
+    status, _, err = run("camera", "--source", images)
     assert status == 0
     assert err[0] == "edge-ssd: no window: there is no display (DISPLAY is not set); running headless (Ctrl-C ends it)"
     assert len(err) == 2
 
 
-def test_camera_limits(run: Run, clip: Path) -> None:
+def test_camera_ends_at_its_limits(run: Run, clip: Path) -> None:
     status, out, err = run("camera", "--source", clip, "--headless", "--jsonl", "-", "--max-frames", 5)
     assert (status, len(out)) == (0, 5)
     assert err[0].startswith("edge-ssd: 5 frames; ")
@@ -199,29 +203,29 @@ def test_camera_limits(run: Run, clip: Path) -> None:
         assert 0.5 <= time.monotonic() - start < 5
 
 
-def test_camera_survives_an_unreadable_picture(run: Run, pictures: Path) -> None:
-    (pictures / "aa.jpg").write_bytes(b"no picture")
-    status, out, err = run("camera", "--source", pictures, "--headless", "--jsonl", "-")
+def test_camera_skips_an_unreadable_image(run: Run, images: Path) -> None:
+    (images / "aa.jpg").write_bytes(b"not an image")
+    status, out, err = run("camera", "--source", images, "--headless", "--jsonl", "-")
     assert (status, len(out)) == (2, 2)
-    assert str(pictures / "aa.jpg") in err[0]
+    assert str(images / "aa.jpg") in err[0]
 
 
 BAD = {
     "missing file": ("{c} --source missing.mp4", "missing.mp4: no such source"),
     "missing folder": ("{c} --source missing/", "missing/: no such source"),
-    "empty folder": ("{c} --source empty", "empty: no pictures in this folder"),
+    "empty folder": ("{c} --source empty", "empty: no images in this folder"),
     "text as video": ("{c} --source text.mp4", "text.mp4: not a usable video"),
     "text as video, saved": ("detect --source text.mp4 --save out", "text.mp4: not a usable video"),
     "empty video": ("{c} --source empty.mp4", "empty.mp4: not a usable video: it is empty"),
     "no camera": ("camera --source 97 --headless --save-video out/v.mp4", "no camera at /dev/video97"),
     "no device": ("camera --source /dev/video97", "no camera at /dev/video97"),
     "no picamera2": ("camera --source picamera", "sudo apt install python3-picamera2"),
-    "nobody there": ("camera --source http://127.0.0.1:9/x", "nothing answers at 127.0.0.1:9"),
+    "closed port": ("camera --source http://127.0.0.1:9/x", "no response from 127.0.0.1:9"),
     "no display": ("camera --source a.png --show", "--show: there is no display"),
     "save is a file": ("detect --source a.png --save text.mp4", "text.mp4: cannot write to this folder"),
-    "save in nowhere": ("detect --source a.png --save /proc/out", "/proc/out: cannot write to this folder"),
-    "video in nowhere": ("camera --source a.png --headless --save-video /proc/o/v.mp4", "/proc/o: cannot write to"),
-    "video suffix": ("camera --source a.png --headless --save-video v.gif", "v.gif: cannot write this kind of video"),
+    "save in /proc": ("detect --source a.png --save /proc/out", "/proc/out: cannot write to this folder"),
+    "video in /proc": ("camera --source a.png --headless --save-video /proc/o/v.mp4", "/proc/o: cannot write to"),
+    "video suffix": ("camera --source a.png --headless --save-video v.gif", "v.gif: unsupported video format"),
     "video over source": ("camera --source clip.avi --headless --save-video clip.avi", "would overwrite the source"),
     "lines over source": ("camera --source text.mp4 --headless --jsonl text.mp4", "would overwrite the source"),
     "lines over model": (
@@ -230,38 +234,41 @@ BAD = {
     ),
     "snapshot suffix": (
         "camera --source a.png --headless --snapshot s.txt",
-        "s.txt: cannot write this kind of picture",
+        "s.txt: unsupported image format",
     ),
     "lines in a folder": ("camera --source a.png --headless --jsonl empty", "empty: cannot write to this file"),
-    "numbers never": ("camera --source a.png --stats-every 0", "--stats-every must be a number over 0, got 0.0"),
-    "numbers as what": ("camera --source a.png --stats-json", "--stats-json needs --stats-every SECONDS"),
+    "zero stats interval": ("camera --source a.png --stats-every 0", "--stats-every must be a number over 0, got 0.0"),
+    "stats-json alone": ("camera --source a.png --stats-json", "--stats-json needs --stats-every SECONDS"),
     "no config": ("camera --config none.toml", "none.toml: cannot read this file: No such file or directory; check"),
-    "config of nothing": ("camera --config text.mp4", "text.mp4: is not valid TOML: "),
-    "no frames": ("camera --source a.png --max-frames 0", "--max-frames must be a whole number from 1, got 0"),
-    "width of a file": ("camera --source a.png --width 640", "a.png: only cameras can be asked for a width"),
-    "no width": ("camera --source a.png --width -5", "--width must be a whole number from 1, got -5"),
-    "no time": ("camera --source a.png --duration nan", "--duration must be a number over 0, got nan"),
+    "invalid config": ("camera --config text.mp4", "text.mp4: is not valid TOML: "),
+    "zero frames": ("camera --source a.png --max-frames 0", "--max-frames must be a whole number from 1, got 0"),
+    "width of a file": (
+        "camera --source a.png --width 640",
+        "a.png: width, height and fps are options of cameras only",
+    ),
+    "bad width": ("camera --source a.png --width -5", "--width must be a whole number from 1, got -5"),
+    "bad duration": ("camera --source a.png --duration nan", "--duration must be a number over 0, got nan"),
     "bad fps": ("camera --source a.png --fps 0", "--fps must be a number over 0, got 0.0"),
     "bad retries": ("camera --source a.png --retries -1", "--retries must be a whole number from 0, got -1"),
-    "no patience": (
+    "bad stall timeout": (
         "camera --source a.png --stall-timeout 0",
         "--stall-timeout must be a number over 0, got 0.0",
     ),
     "no host": ("camera --source http:///x", "http:///x: OpenCV cannot open this URL; give http://"),
-    "bad password": ("camera --source rtsp://me:pa/ss@cam/x", "rtsp://me:***@cam/x: no URL: its host or port is malf"),
-    "no number": ("camera --source a.png --max-frames many", "argument --max-frames: invalid int value: 'many'"),
+    "bad password": ("camera --source rtsp://me:pa/ss@cam/x", "rtsp://me:***@cam/x: invalid URL: its host or port"),
+    "not a number": ("camera --source a.png --max-frames many", "argument --max-frames: invalid int value: 'many'"),
     "no source": ("detect", "the following arguments are required: --source"),
     "both": ("camera --show --headless", "not allowed with argument"),
 }
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_input_gets_one_line_and_leaves_nothing(
+def test_bad_input_gives_one_line_and_leaves_no_files(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clip: Path, name: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("empty").mkdir()
-    Path("text.mp4").write_text("no video\n" * 20)
+    Path("text.mp4").write_text("not a video\n" * 20)
     Path("empty.mp4").touch()
     Path("clip.avi").write_bytes(clip.read_bytes())
     Image.new("RGB", (30, 20)).save("a.png")
@@ -271,41 +278,45 @@ def test_bad_input_gets_one_line_and_leaves_nothing(
         status, out, err = run(*line.format(c=command).split())
         assert status == 2, (err, out)
         assert out == []
-        (only,) = err
-        assert only.startswith("edge-ssd")
-        assert expected in only
+        (message,) = err
+        assert message.startswith("edge-ssd")
+        assert expected in message
         assert {path: path.read_bytes() if path.is_file() else None for path in tmp_path.rglob("*")} == before
 
 
-def test_detection_goes_on_when_lines_cannot_be_written(run: Run, clip: Path, tmp_path: Path) -> None:
-    picture = tmp_path / "last.png"
-    status, out, err = run("camera", "--source", clip, "--headless", "--jsonl", "/dev/full", "--snapshot", picture)
+def test_camera_goes_on_when_lines_cannot_be_written(run: Run, clip: Path, tmp_path: Path) -> None:
+    snapshot = tmp_path / "last.png"
+    status, out, err = run("camera", "--source", clip, "--headless", "--jsonl", "/dev/full", "--snapshot", snapshot)
     assert (status, out) == (2, [])
     warning, summary = err
     assert warning == (
-        "edge-ssd: /dev/full: cannot be written: No space left on device; "
-        "detection goes on, and this is tried again in 10 s, then less often"
+        "edge-ssd: warning: /dev/full: cannot be written: No space left on device; "
+        "detection goes on, retrying in 10 s, then less often"
     )
     assert summary.startswith("edge-ssd: 20 frames; ")
-    assert picture.exists()
+    assert snapshot.exists()
 
 
-def test_a_snapshot_that_cannot_be_saved_spoils_nothing_else(
+def test_camera_finishes_its_video_when_the_snapshot_cannot_be_saved(
     run: Run, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(path: Path, image: object) -> None:
-        raise EdgeSSDError(f"{path}: cannot be written: No space left on device; name another file")
+    class FolderReplacer(RedDetector):
+        def detect(self, image: np.ndarray) -> Detections:
+            if snapshot.parent.is_dir():
+                shutil.rmtree(snapshot.parent)
+                snapshot.parent.touch()
+            return super().detect(image)
 
-    monkeypatch.setattr(sinks, "save_picture", full)
-    video, picture = tmp_path / "seen.avi", tmp_path / "last.png"
-    status, _, err = run("camera", "--source", clip, "--headless", "--save-video", video, "--snapshot", picture)
+    monkeypatch.setattr(camera_command, "make_detector", lambda args: FolderReplacer())
+    video, snapshot = tmp_path / "seen.avi", tmp_path / "removed" / "last.png"
+    status, _, err = run("camera", "--source", clip, "--headless", "--save-video", video, "--snapshot", snapshot)
     assert status == 2
-    assert err[0].startswith(f"edge-ssd: error: {picture}: cannot be written")
+    assert err[0].startswith(f"edge-ssd: error: {snapshot}: cannot be written")
     assert err[1].startswith("edge-ssd: 20 frames; ")
     assert cv2.VideoCapture(str(video)).get(cv2.CAP_PROP_FRAME_COUNT) == 20
 
 
-def test_options_from_a_file(run: Run, clip: Path, tmp_path: Path) -> None:
+def test_config_file_sets_options(run: Run, clip: Path, tmp_path: Path) -> None:
     config = tmp_path / "camera.toml"
     config.write_text(f'source = "{clip}"\nheadless = true\njsonl = "-"\nmax_frames = 7\n')
     status, out, err = run("camera", "--config", config)
@@ -314,15 +325,15 @@ def test_options_from_a_file(run: Run, clip: Path, tmp_path: Path) -> None:
     assert (status, len(out)) == (0, 3)
 
 
-def test_the_numbers_are_said_now_and_then(run: Run) -> None:
+def test_stats_every_prints_statistics(run: Run) -> None:
     with MjpegServer(fps=30) as server:
         options = ("camera", "--source", server.url, "--headless", "--duration", 1.2, "--stats-every", 0.3)
-        status, _, words = run(*options)
+        status, _, text = run(*options)
         assert status == 0
         status, _, lines = run(*options, "--stats-json")
         assert status == 0
-    assert len(words) >= 3
-    assert all(line.startswith("edge-ssd: ") and " a second; " in line for line in words[-2:])
+    assert len(text) >= 3
+    assert all(line.startswith("edge-ssd: ") and " fps; " in line for line in text[-2:])
     assert len(lines) >= 3
     last = json.loads(lines[-2])
     assert last["frames"] > 0
@@ -339,7 +350,7 @@ def test_help_has_examples(run: Run, command: str) -> None:
     assert "--score-threshold" in text
 
 
-def test_an_error_of_the_detector_leaves_no_half_written_file(
+def test_error_of_the_detector_leaves_no_partial_file(
     run: Run, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Failing(RedDetector):
@@ -358,7 +369,7 @@ def test_an_error_of_the_detector_leaves_no_half_written_file(
     assert list(tmp_path.iterdir()) == []
 
 
-# From here on in a process of its own, with real signals.
+# In a process of its own, with real signals.
 
 
 def start(*arguments: object) -> subprocess.Popen[str]:
@@ -369,8 +380,8 @@ def start(*arguments: object) -> subprocess.Popen[str]:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 @pytest.mark.parametrize("kind", [MjpegServer, RtspServer])
-@pytest.mark.parametrize("state", ["running", "silent", "reconnecting"])
-def test_a_signal_ends_it_within_two_seconds_with_whole_files(
+@pytest.mark.parametrize("state", ["running", "stalled", "reconnecting"])
+def test_signal_ends_camera_within_two_seconds_with_complete_files(
     tmp_path: Path, kind: type[MjpegServer], number: int, state: str
 ) -> None:
     video = tmp_path / "seen.mp4"
@@ -378,22 +389,22 @@ def test_a_signal_ends_it_within_two_seconds_with_whole_files(
         process = start("camera", "--source", server.url, "--headless", "--jsonl", "-", "--save-video", video)
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(5)]
-        assert all(lines), process.communicate(timeout=10)[1]  # it ended early, and says why
+        assert all(lines), process.communicate(timeout=10)[1]  # It ended early, with an error.
         assert all(json.loads(line)["detections"] for line in lines)
-        if state == "silent":  # The read that is under way can then not be interrupted.
+        if state == "stalled":  # The read then cannot be interrupted.
             server.paused.set()
             time.sleep(0.2)
         if state == "reconnecting":
             server._stop_listening()
             server.drop_clients()
             assert process.stderr is not None
-            assert process.stderr.readline().startswith(f"edge-ssd: lost {server.url}")
+            assert process.stderr.readline().startswith(f"edge-ssd: warning: lost {server.url}")
         sent = time.monotonic()
         process.send_signal(number)
         out, err = process.communicate(timeout=10)
-        took = time.monotonic() - sent
+        seconds = time.monotonic() - sent
     assert process.returncode == 0, err
-    assert took < 2.0
+    assert seconds < 2.0
     assert all(json.loads(line) for line in out.splitlines())
     summary = err.splitlines()[-1]
     assert summary.startswith("edge-ssd: ")
@@ -401,7 +412,7 @@ def test_a_signal_ends_it_within_two_seconds_with_whole_files(
     assert cv2.VideoCapture(str(video)).get(cv2.CAP_PROP_FRAME_COUNT) >= 1
 
 
-def test_a_signal_ends_the_wait_for_a_camera_that_does_not_answer(tmp_path: Path) -> None:
+def test_signal_ends_the_wait_for_a_camera_that_does_not_respond(tmp_path: Path) -> None:
     with MjpegServer() as server:
         server.paused.set()
         process = start("camera", "--source", server.url, "--headless", "--save-video", tmp_path / "v.mp4")
@@ -416,16 +427,16 @@ def test_a_signal_ends_the_wait_for_a_camera_that_does_not_answer(tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_ctrl_c_in_detect_keeps_what_is_done(tmp_path: Path, clip: Path) -> None:
+def test_ctrl_c_in_detect_keeps_saved_images(tmp_path: Path, clip: Path) -> None:
     many = tmp_path / "many"
     many.mkdir()
     for number in range(2000):
         (many / f"{number:04}.png").symlink_to(REPOSITORY / "missing")
-    picture = tmp_path / "picture.png"
-    Image.new("RGB", (640, 480), "red").save(picture)
+    image = tmp_path / "image.png"
+    Image.new("RGB", (640, 480), "red").save(image)
     for path in many.iterdir():
         path.unlink()
-        path.symlink_to(picture)
+        path.symlink_to(image)
     process = start("detect", "--source", many, "--save", tmp_path / "out", "--json")
     assert process.stdout is not None
     for _ in range(5):
@@ -440,7 +451,7 @@ def test_ctrl_c_in_detect_keeps_what_is_done(tmp_path: Path, clip: Path) -> None
     assert not [path for path in saved if path.name.startswith(".")]
 
 
-def test_a_reader_that_goes_away_ends_it_quietly_with_whole_files(tmp_path: Path) -> None:
+def test_closed_pipe_ends_camera_with_complete_files(tmp_path: Path) -> None:
     with MjpegServer(fps=60) as server:
         video = tmp_path / "seen.avi"
         process = start("camera", "--source", server.url, "--headless", "--jsonl", "-", "--save-video", video)

@@ -1,4 +1,4 @@
-"""The device commands with the shipped model on real pictures, nothing stood in for."""
+"""The device commands with the shipped model on real images."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from edge_ssd.boxes import box_iou
 from edge_ssd.errors import BundleError
 from edge_ssd.runtime.models import default_model
 
-NUMBER = 20
+IMAGES = 20
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -36,17 +36,17 @@ def shipped_model() -> Path:
 
 @pytest.fixture(scope="module")
 def labelled(shared_data: Path) -> dict[str, list[float]]:
-    """The first pictures of the validation split, by path, and the box of the banana in each."""
+    """Path of the first images of the validation split → box of its banana."""
     folder = shared_data / "bananas" / "bananas_val"
     with (folder / "label.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))[:NUMBER]
+        rows = list(csv.DictReader(file))[:IMAGES]
     sides = ("xmin", "ymin", "xmax", "ymax")
     return {str(folder / "images" / row["img_name"]): [float(row[side]) for side in sides] for row in rows}
 
 
 @pytest.fixture
-def pictures(labelled: dict[str, list[float]], tmp_path: Path) -> Path:
-    folder = tmp_path / "pictures"
+def images(labelled: dict[str, list[float]], tmp_path: Path) -> Path:
+    folder = tmp_path / "images"
     folder.mkdir()
     for number, path in enumerate(labelled):
         (folder / f"{number:03}.jpg").write_bytes(Path(path).read_bytes())
@@ -59,55 +59,55 @@ def detect(capsys: pytest.CaptureFixture[str], *arguments: object) -> list[dict]
 
 
 def best_boxes(lines: list[dict]) -> list[list[float]]:
-    """The best box of each line; one of no size where nothing was found."""
+    """Return the box with the highest score of each line; an empty box without detections."""
     return [line["detections"][0]["box"] if line["detections"] else [0.0] * 4 for line in lines]
 
 
-def overlaps(first: list[list[float]], second: list[list[float]]) -> np.ndarray:
+def ious(first: list[list[float]], second: list[list[float]]) -> np.ndarray:
     return np.array([box_iou(np.array([a]), np.array([b]))[0, 0] for a, b in zip(first, second, strict=True)])
 
 
 def test_detect_finds_the_labelled_bananas(
-    capsys: pytest.CaptureFixture[str], pictures: Path, labelled: dict[str, list[float]]
+    capsys: pytest.CaptureFixture[str], images: Path, labelled: dict[str, list[float]]
 ) -> None:
-    lines = detect(capsys, "--source", pictures)
-    assert [line["sequence"] for line in lines] == list(range(NUMBER))
-    assert (overlaps(best_boxes(lines), list(labelled.values())) >= 0.5).mean() >= 0.8
-    assert {found["label"] for line in lines for found in line["detections"]} == {"banana"}
-    assert all(found["score"] >= 0.5 for line in lines for found in line["detections"])
+    lines = detect(capsys, "--source", images)
+    assert [line["sequence"] for line in lines] == list(range(IMAGES))
+    assert (ious(best_boxes(lines), list(labelled.values())) >= 0.5).mean() >= 0.8
+    assert {detection["label"] for line in lines for detection in line["detections"]} == {"banana"}
+    assert all(detection["score"] >= 0.5 for line in lines for detection in line["detections"])
 
 
 @pytest.mark.parametrize("change", ["enlarge", "rotate by EXIF", "RGBA"])
-def test_boxes_are_in_pixels_of_the_picture_as_it_is_seen(
-    capsys: pytest.CaptureFixture[str], pictures: Path, tmp_path: Path, change: str
+def test_boxes_are_in_pixels_of_the_upright_image(
+    capsys: pytest.CaptureFixture[str], images: Path, tmp_path: Path, change: str
 ) -> None:
     changed = tmp_path / "changed"
     changed.mkdir()
     scale = np.ones(4)
-    for path in pictures.iterdir():
-        with Image.open(path) as picture:
+    for path in images.iterdir():
+        with Image.open(path) as image:
             if change == "enlarge":
                 scale = np.array([3, 2, 3, 2])
-                picture.resize((256 * 3, 256 * 2), Image.Resampling.BICUBIC).save(changed / f"{path.stem}.png")
+                image.resize((256 * 3, 256 * 2), Image.Resampling.BICUBIC).save(changed / f"{path.stem}.png")
             elif change == "RGBA":
-                picture.convert("RGBA").save(changed / f"{path.stem}.png")
+                image.convert("RGBA").save(changed / f"{path.stem}.png")
             else:
                 exif = Image.Exif()
-                exif[0x0112] = 6  # Turn clockwise to see it upright.
-                picture.transpose(Image.Transpose.ROTATE_90).save(changed / path.name, exif=exif, quality=95)
-    original, seen = detect(capsys, "--source", pictures), detect(capsys, "--source", changed)
-    sure = [i for i, line in enumerate(original) if line["detections"] and line["detections"][0]["score"] > 0.7]
-    assert len(sure) >= NUMBER // 2
-    expected = [(np.array(box) * scale).tolist() for box in best_boxes([original[i] for i in sure])]
-    assert (overlaps(best_boxes([seen[i] for i in sure]), expected) > 0.75).mean() >= 0.9
+                exif[0x0112] = 6  # Rotate clockwise to display.
+                image.transpose(Image.Transpose.ROTATE_90).save(changed / path.name, exif=exif, quality=95)
+    original, transformed = detect(capsys, "--source", images), detect(capsys, "--source", changed)
+    confident = [i for i, line in enumerate(original) if line["detections"] and line["detections"][0]["score"] > 0.7]
+    assert len(confident) >= IMAGES // 2
+    expected = [(np.array(box) * scale).tolist() for box in best_boxes([original[i] for i in confident])]
+    assert (ious(best_boxes([transformed[i] for i in confident]), expected) > 0.75).mean() >= 0.9
 
 
-def test_thresholds_and_limits_are_obeyed(capsys: pytest.CaptureFixture[str], pictures: Path) -> None:
-    many = detect(capsys, "--source", pictures, "--score-threshold", 0.01)
-    one = detect(capsys, "--source", pictures, "--score-threshold", 0.01, "--max-detections", 1)
-    none = detect(capsys, "--source", pictures, "--score-threshold", 1)
-    assert sum(len(line["detections"]) for line in many) > NUMBER
-    assert [len(line["detections"]) for line in one] == [1] * NUMBER
+def test_thresholds_and_limits_are_applied(capsys: pytest.CaptureFixture[str], images: Path) -> None:
+    many = detect(capsys, "--source", images, "--score-threshold", 0.01)
+    one = detect(capsys, "--source", images, "--score-threshold", 0.01, "--max-detections", 1)
+    none = detect(capsys, "--source", images, "--score-threshold", 1)
+    assert sum(len(line["detections"]) for line in many) > IMAGES
+    assert [len(line["detections"]) for line in one] == [1] * IMAGES
     assert best_boxes(one) == best_boxes(many)
     assert not any(line["detections"] for line in none)
 
@@ -124,17 +124,17 @@ def test_thresholds_and_limits_are_obeyed(capsys: pytest.CaptureFixture[str], pi
         ("--backend none", "argument --backend: invalid choice: 'none'"),
         ("--model missing.tflite", "missing.tflite: "),
         ("--model {readme}", "README.md: is not a .tflite file"),
-        ("--model {cut}", "cut.tflite: "),
+        ("--model {truncated}", "truncated.tflite: "),
     ],
 )
-def test_bad_settings_get_one_line(
-    capsys: pytest.CaptureFixture[str], pictures: Path, tmp_path: Path, command: str, options: str, expected: str
+def test_bad_settings_give_one_line(
+    capsys: pytest.CaptureFixture[str], images: Path, tmp_path: Path, command: str, options: str, expected: str
 ) -> None:
-    cut = tmp_path / "cut.tflite"
-    cut.write_bytes(default_model().read_bytes()[:-1000])
-    line = options.format(readme=REPOSITORY / "README.md", cut=cut)
+    truncated = tmp_path / "truncated.tflite"
+    truncated.write_bytes(default_model().read_bytes()[:-1000])
+    line = options.format(readme=REPOSITORY / "README.md", truncated=truncated)
     output = ("--save", tmp_path / "out") if command == "detect" else ("--save-video", tmp_path / "out" / "v.mp4")
-    status = cli.main([command, "--source", str(pictures), *map(str, output), *line.split()])
+    status = cli.main([command, "--source", str(images), *map(str, output), *line.split()])
     out, err = capsys.readouterr()
     assert (status, out) == (2, "")
     assert expected in err
@@ -143,7 +143,7 @@ def test_bad_settings_get_one_line(
 
 
 def run_process(*arguments: object) -> subprocess.Popen[str]:
-    """``python -m edge_ssd`` as a person without a display would run it."""
+    """Start ``python -m edge_ssd`` without a display."""
     environment = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
     return subprocess.Popen(
         [sys.executable, "-m", "edge_ssd", *(str(argument) for argument in arguments)],
@@ -155,7 +155,7 @@ def run_process(*arguments: object) -> subprocess.Popen[str]:
     )
 
 
-def test_camera_on_a_clip_of_bananas(labelled: dict[str, list[float]], tmp_path: Path) -> None:
+def test_camera_finds_the_bananas_in_a_clip(labelled: dict[str, list[float]], tmp_path: Path) -> None:
     clip = tmp_path / "clip.avi"
     writer = cv2.VideoWriter(str(clip), cv2.VideoWriter.fourcc(*"MJPG"), 10, (256, 256))
     for path in labelled:
@@ -169,12 +169,12 @@ def test_camera_on_a_clip_of_bananas(labelled: dict[str, list[float]], tmp_path:
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (0, ""), err
     lines = [json.loads(line) for line in outputs["log.jsonl"].read_text().splitlines()]
-    assert (overlaps(best_boxes(lines), list(labelled.values())) >= 0.5).mean() >= 0.8
+    assert (ious(best_boxes(lines), list(labelled.values())) >= 0.5).mean() >= 0.8
     assert set(lines[0]["ms"]) >= {"preprocess", "invoke", "postprocess", "detect", "age", "draw"}
-    assert cv2.VideoCapture(str(outputs["seen.mp4"])).get(cv2.CAP_PROP_FRAME_COUNT) == NUMBER
-    with Image.open(outputs["last.png"]) as picture:
-        assert picture.size == (256, 256)
-    assert f"edge-ssd: {NUMBER} frames; " in err
+    assert cv2.VideoCapture(str(outputs["seen.mp4"])).get(cv2.CAP_PROP_FRAME_COUNT) == IMAGES
+    with Image.open(outputs["last.png"]) as image:
+        assert image.size == (256, 256)
+    assert f"edge-ssd: {IMAGES} frames; " in err
     assert "0 dropped" in err
 
 

@@ -1,4 +1,4 @@
-"""A recording on a disk that fills up, on the real command; a limit on the size of files stands in for the disk."""
+"""Recording on a full disk with the real command; a limit on the file size stands in for the disk."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FRAMES = 160
 
 @pytest.fixture(scope="module")
 def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A video of 160×120 that cannot be compressed well."""
+    """Video of 160×120 that does not compress well."""
     path = tmp_path_factory.mktemp("noise") / "noise.avi"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (160, 120))
     random = np.random.default_rng(0)
@@ -31,7 +31,7 @@ def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def record(source: Path, folder: Path, suffix: str, limit: int) -> tuple[list[str], list[str]]:
-    """Lines of JSON and of stderr of a recording where no file may have more than ``limit`` bytes."""
+    """Return the lines of JSON and of stderr of a recording with files of at most ``limit`` bytes."""
     lines = folder / "seen.jsonl"
     command = [sys.executable, "-m", "edge_ssd", "camera", "--headless", f"--jsonl={lines}", f"--model={real_model()}"]
     command += [f"--save-video={folder / f'seen{suffix}'}", f"--source={source}"]
@@ -45,20 +45,20 @@ def record(source: Path, folder: Path, suffix: str, limit: int) -> tuple[list[st
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
     )
     assert done.returncode == 2, done.stderr
-    said = [line for line in done.stderr.splitlines() if line.startswith("edge-ssd: ")]
-    return lines.read_text().splitlines(), said
+    logged = [line for line in done.stderr.splitlines() if line.startswith("edge-ssd: ")]
+    return lines.read_text().splitlines(), logged
 
 
 @pytest.mark.parametrize("suffix", [".avi", ".mp4", ".mkv"])
-def test_the_video_ends_whole_before_the_disk_is_full_and_detection_goes_on(
+def test_video_is_finished_before_the_disk_is_full_and_detection_goes_on(
     suffix: str, noise: Path, tmp_path: Path
 ) -> None:
-    lines, said = record(noise, tmp_path, suffix, 1_000_000)
+    lines, logged = record(noise, tmp_path, suffix, 1_000_000)
     video = tmp_path / f"seen{suffix}"
     assert [json.loads(line)["sequence"] for line in lines] == list(range(FRAMES))
-    warning, summary = said
-    assert warning.startswith(f"edge-ssd: {video}: the disk is nearly full, so this video ends after ")
-    assert warning.endswith(" frames; detection goes on, and this is tried again in 10 s, then less often")
+    warning, summary = logged
+    assert warning.startswith(f"edge-ssd: warning: {video}: the disk is nearly full, so this video ends after ")
+    assert warning.endswith(" frames; detection goes on, retrying in 10 s, then less often")
     assert summary.startswith(f"edge-ssd: {FRAMES} frames; ")
     written = int(warning.partition(" ends after ")[2].partition(" ")[0])
     assert 5 < written < FRAMES
@@ -69,9 +69,11 @@ def test_the_video_ends_whole_before_the_disk_is_full_and_detection_goes_on(
     assert {path.name for path in tmp_path.iterdir()} == {video.name, "seen.jsonl"}
 
 
-def test_without_room_nothing_is_recorded_and_detection_goes_on(noise: Path, tmp_path: Path) -> None:
-    lines, said = record(noise, tmp_path, ".mp4", 300_000)
+def test_nothing_is_recorded_without_space_and_detection_goes_on(noise: Path, tmp_path: Path) -> None:
+    lines, logged = record(noise, tmp_path, ".mp4", 300_000)
     assert len(lines) == FRAMES
-    assert said[0].startswith(f"edge-ssd: {tmp_path / 'seen.mp4'}: no room on the disk to record: 0.3 MB free, 0.9 MB")
-    assert len(said) == 2
+    assert logged[0].startswith(
+        f"edge-ssd: warning: {tmp_path / 'seen.mp4'}: not enough disk space to record: 0.3 MB free, 0.9 MB"
+    )
+    assert len(logged) == 2
     assert [path.name for path in tmp_path.iterdir()] == ["seen.jsonl"]

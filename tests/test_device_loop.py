@@ -1,4 +1,4 @@
-"""The loop, with a source and sinks that are lists."""
+"""The loop, with sources and sinks that are lists."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from device_fake import RedDetector
 
-from device_apps import results
 from device_apps.loop import run_loop
 from device_apps.results import FrameResult
 from device_apps.sources.frames import Frame, SourceCounts
@@ -22,7 +21,7 @@ from edge_ssd.errors import SourceError
 
 
 class ListSource(ImageFolderSource):
-    """Gives what it is given: frames as numbers, None as "nothing yet", errors as themselves."""
+    """Source of scripted items: a number is a frame, None is "no frame yet", an error is raised."""
 
     def __init__(self, items: Sequence[int | SourceError | None]) -> None:
         super().__init__([], "list")
@@ -48,11 +47,12 @@ class ListSource(ImageFolderSource):
 
 
 class ListSink:
-    def __init__(self, finish_after: int | None = None, look: bool = False) -> None:
+    def __init__(self, finish_after: int | None = None, annotate: bool = False) -> None:
         self.results: list[FrameResult] = []
+        self.annotated: list[np.ndarray] = []
         self.idles = 0
         self._finish_after = finish_after
-        self._look = look
+        self._annotate = annotate
 
     @property
     def finished(self) -> bool:
@@ -60,14 +60,15 @@ class ListSink:
 
     def write(self, result: FrameResult) -> None:
         self.results.append(result)
-        if self._look:
+        if self._annotate:
+            self.annotated.append(result.annotated)
             assert result.annotated.shape == result.frame.image.shape
 
     def idle(self) -> None:
         self.idles += 1
 
 
-def test_every_sink_gets_every_result_in_order() -> None:
+def test_every_sink_receives_every_result_in_order() -> None:
     first, second = ListSink(), ListSink()
     report = run_loop(ListSource([0, 1, None, 2]), RedDetector(), [first, second])
     for sink in (first, second):
@@ -77,18 +78,17 @@ def test_every_sink_gets_every_result_in_order() -> None:
     assert (report.frames, report.detections, report.snapshot.source.dropped, report.failure) == (3, 3, 7, None)
 
 
-def test_an_empty_source() -> None:
+def test_empty_source_gives_an_empty_report() -> None:
     report = run_loop(ListSource([]), RedDetector(), [])
     assert (report.frames, report.fps, report.snapshot.stages) == (0, None, {})
 
 
-def test_nothing_is_drawn_unless_somebody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn = []
-    monkeypatch.setattr(results, "draw_detections", lambda image, detections: drawn.append(1) or image.copy())
-    run_loop(ListSource([0, 1]), RedDetector(), [ListSink()])
-    assert drawn == []
-    report = run_loop(ListSource([0, 1]), RedDetector(), [ListSink(look=True), ListSink(look=True)])
-    assert drawn == [1, 1], "drawn once for all who look"
+def test_frames_are_annotated_only_on_demand_and_once() -> None:
+    assert "draw" not in run_loop(ListSource([0, 1]), RedDetector(), [ListSink()]).snapshot.stages
+    first, second = ListSink(annotate=True), ListSink(annotate=True)
+    report = run_loop(ListSource([0, 1]), RedDetector(), [first, second])
+    assert len(first.annotated) == 2
+    assert all(one is other for one, other in zip(first.annotated, second.annotated, strict=True))
     assert "draw" in report.snapshot.stages
 
 
@@ -101,17 +101,17 @@ def test_stop_ends_the_loop_before_the_next_frame() -> None:
     assert source.items == [1, 2]
 
 
-def test_a_sink_may_end_the_loop() -> None:
+def test_finished_sink_ends_the_loop() -> None:
     assert run_loop(ListSource(range(9)), RedDetector(), [ListSink(), ListSink(finish_after=4)]).frames == 4
 
 
-def test_max_frames() -> None:
+def test_max_frames_ends_the_loop() -> None:
     source = ListSource(range(9))
     assert run_loop(source, RedDetector(), [], max_frames=3).frames == 3
-    assert len(source.items) == 6, "no frame is taken and thrown away"
+    assert len(source.items) == 6, "no frame is read and discarded"
 
 
-def test_duration_counts_waiting_too() -> None:
+def test_duration_includes_waiting() -> None:
     now = iter([0.0, 1.0, 2.0, 3.0])
     source = ListSource([0, None, None, None, None])
     report = run_loop(source, RedDetector(), [], duration=2.5, clock=lambda: next(now))
@@ -119,15 +119,15 @@ def test_duration_counts_waiting_too() -> None:
     assert len(source.items) == 3
 
 
-def test_a_source_that_fails_ends_the_loop_and_keeps_the_results() -> None:
-    failure = SourceError("clip.mp4: cut off")
+def test_failed_source_ends_the_loop_and_keeps_the_results() -> None:
+    failure = SourceError("clip.mp4: truncated")
     sink = ListSink()
     report = run_loop(ListSource([0, 1, failure]), RedDetector(), [sink])
     assert report.failure is failure
     assert len(sink.results) == 2
 
 
-def test_an_error_of_a_sink_is_raised() -> None:
+def test_error_of_a_sink_is_raised() -> None:
     sink = ListSink()
 
     def fail(result: FrameResult) -> None:
@@ -138,24 +138,24 @@ def test_an_error_of_a_sink_is_raised() -> None:
         run_loop(ListSource([0]), RedDetector(), [sink])
 
 
-def test_stages_are_measured() -> None:
-    stages = run_loop(ListSource([0, 1, 2]), RedDetector(), [ListSink(look=True)]).snapshot.stages
+def test_stages_are_timed() -> None:
+    stages = run_loop(ListSource([0, 1, 2]), RedDetector(), [ListSink(annotate=True)]).snapshot.stages
     assert list(stages) == ["preprocess", "invoke", "postprocess", "draw", "publish", "detect", "age"]
     assert stages["preprocess"] == (1.0, 1.0)
     assert stages["invoke"] == (2.0, 2.0)
     assert all(value >= 0 for times in stages.values() for value in times)
 
 
-def test_reading_is_a_stage_where_the_source_measured_it() -> None:
-    class Measured(ListSource):
+def test_capture_is_a_stage_if_the_source_timed_it() -> None:
+    class Timed(ListSource):
         def read(self, timeout: float) -> Frame | None:
             frame = super().read(timeout)
             return frame and replace(frame, read_seconds=0.25)
 
-    assert run_loop(Measured([0, 1]), RedDetector(), []).snapshot.stages["capture"] == (250.0, 250.0)
+    assert run_loop(Timed([0, 1]), RedDetector(), []).snapshot.stages["capture"] == (250.0, 250.0)
 
 
-def test_others_may_watch_the_numbers_while_it_runs() -> None:
+def test_stats_can_be_read_while_the_loop_runs() -> None:
     source = ListSource(range(4))
     stats, seen = Stats(source), list[int]()
     sink = ListSink()
@@ -164,7 +164,7 @@ def test_others_may_watch_the_numbers_while_it_runs() -> None:
     assert seen == [0, 1, 2, 3]
 
 
-def test_all_who_look_at_once_get_one_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_concurrent_readers_share_one_annotated_image() -> None:
     drawn = []
 
     def slow(image: np.ndarray, detections: object) -> np.ndarray:
@@ -172,10 +172,9 @@ def test_all_who_look_at_once_get_one_drawing(monkeypatch: pytest.MonkeyPatch) -
         time.sleep(0.05)
         return image.copy()
 
-    monkeypatch.setattr(results, "draw_detections", slow)
-    sink = ListSink()
-    run_loop(ListSource([0]), RedDetector(), [sink])
+    image = np.zeros((20, 30, 3), np.uint8)
+    result = FrameResult(Frame(image, 0, 0.0, "frame"), RedDetector().detect(image), {}, draw=slow)
     with ThreadPoolExecutor(4) as pool:
-        pictures = list(pool.map(lambda _: sink.results[0].annotated, range(4)))
+        images = list(pool.map(lambda _: result.annotated, range(4)))
     assert drawn == [1]
-    assert all(picture is pictures[0] for picture in pictures)
+    assert all(annotated is images[0] for annotated in images)

@@ -1,4 +1,4 @@
-"""OpenCV is asked for only when it is needed, and kept from talking over our own messages."""
+"""OpenCV is imported only when it is needed, and prints no messages of its own."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from edge_ssd.errors import EdgeSSDError
 FAKE = [sys.executable, str(REPOSITORY / "tests" / "device_fake.py")]
 
 
-def test_without_opencv_the_remedy_is_pip(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_opencv_names_the_pip_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(EdgeSSDError, match=r"need OpenCV.*: pip install 'edge-ssd\[camera\]'"):
         load_opencv()
 
 
-def test_pictures_are_detected_and_saved_without_opencv(tmp_path: Path) -> None:
+def test_detect_works_on_images_without_opencv(tmp_path: Path) -> None:
     Image.new("RGB", (60, 40), "red").save(tmp_path / "a.png")
     script = (
         "import sys; sys.modules['cv2'] = None; sys.path.insert(0, sys.argv.pop(1)); sys.argv[0] = 'edge-ssd'; "
@@ -36,8 +36,10 @@ def test_pictures_are_detected_and_saved_without_opencv(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "a.png").exists()
 
 
-@pytest.mark.parametrize("content", [b"no video\n" * 50, b"\0\0\0\x18ftypmp42" + bytes(500), b"RIFF\xff\0\0\0AVI LIST"])
-def test_opencv_adds_nothing_to_our_one_line(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    "content", [b"not a video\n" * 50, b"\0\0\0\x18ftypmp42" + bytes(500), b"RIFF\xff\0\0\0AVI LIST"]
+)
+def test_invalid_video_gives_one_line_on_stderr(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "bad.mp4"
     path.write_bytes(content)
     command = [*FAKE, "camera", "--headless", "--source", str(path)]

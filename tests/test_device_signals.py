@@ -1,4 +1,4 @@
-"""Signals as an event."""
+"""Stop event that is set by signals."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from device_apps.signals import stop_on_signals
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_sets_the_event_and_brings_the_handlers_back(number: int) -> None:
+def test_signal_sets_the_event_and_restores_the_handlers(number: int) -> None:
     before = {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     with stop_on_signals() as stop:
         assert not stop.is_set()
         assert signal.getsignal(number) is not before[number]
         os.kill(os.getpid(), number)
         assert stop.is_set()
-        assert {name: signal.getsignal(name) for name in before} == before, "a second Ctrl-C must have its effect"
+        assert {name: signal.getsignal(name) for name in before} == before, "a second Ctrl-C must end the process"
     assert {name: signal.getsignal(name) for name in before} == before
 
 
-def test_handlers_come_back_after_an_error() -> None:
+def test_handlers_are_restored_after_an_error() -> None:
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(RuntimeError), stop_on_signals():
         raise RuntimeError
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_what_the_process_ignores_stays_ignored() -> None:
+def test_ignored_signals_stay_ignored() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with stop_on_signals() as stop:
@@ -40,7 +40,7 @@ def test_what_the_process_ignores_stays_ignored() -> None:
         signal.signal(signal.SIGHUP, before)
 
 
-def test_outside_the_main_thread_it_does_nothing() -> None:
+def test_event_is_never_set_outside_the_main_thread() -> None:
     seen: list[bool] = []
 
     def run() -> None:

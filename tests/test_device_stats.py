@@ -1,4 +1,4 @@
-"""Counting results: worked out by hand, with a clock that is set."""
+"""Statistics of results, against values computed by hand, with a fake clock."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from device_fake import RedDetector
 
-from device_apps import stats as module
 from device_apps.results import FrameResult
 from device_apps.sources.frames import Frame, SourceCounts
 from device_apps.sources.image_folder import ImageFolderSource
@@ -39,12 +38,12 @@ def add_at(stats: Stats, clock: Clock, *times: float) -> None:
         stats.add(result())
 
 
-def test_quantiles_by_hand() -> None:
+def test_quantiles_match_hand_computed_values() -> None:
     assert quantiles([4.0, 1.0, 2.0, 3.0, 5.0]) == (3.0, pytest.approx(4.8))
     assert quantiles([7.0]) == Quantiles(7.0, 7.0)
 
 
-def test_nothing_yet(clock: Clock) -> None:
+def test_snapshot_without_results(clock: Clock) -> None:
     stats = Stats(clock=clock)
     clock.now = 103.0
     seen = stats.snapshot()
@@ -59,54 +58,53 @@ def test_frames_and_detections_are_counted(clock: Clock) -> None:
     assert (stats.snapshot().frames, stats.snapshot().detections) == (2, 2)
 
 
-def test_the_source_is_asked_at_each_snapshot() -> None:
-    source = ImageFolderSource([], "none")
+def test_snapshot_has_the_counts_of_the_source() -> None:
+    source = ImageFolderSource([], "empty")
     assert Stats(source).snapshot().source == source.counts
 
 
-def test_fps_before_the_window_is_full_counts_intervals(clock: Clock) -> None:
+def test_fps_counts_intervals_before_the_window_is_full(clock: Clock) -> None:
     stats = Stats(clock=clock)
     add_at(stats, clock, 101.0)
-    assert stats.snapshot().fps is None, "one frame makes no rate"
+    assert stats.snapshot().fps is None, "one frame has no rate"
     add_at(stats, clock, 101.5, 102.0)
     assert stats.snapshot().fps == 2.0
     assert stats.mean_fps == 2.0
 
 
-def test_fps_is_of_the_last_ten_seconds(clock: Clock) -> None:
+def test_fps_covers_the_last_ten_seconds(clock: Clock) -> None:
     stats = Stats(clock=clock)
-    add_at(stats, clock, *np.arange(100, 110, 0.1), *np.arange(110, 120, 0.5))  # Ten a second, then two.
+    add_at(stats, clock, *np.arange(100, 110, 0.1), *np.arange(110, 120, 0.5))  # 10 fps, then 2 fps.
     clock.now = 120.0
     # (110, 120]: 110.5 … 119.5 are 19 frames.
     assert stats.snapshot().fps == pytest.approx(1.9)
-    assert stats.snapshot().fps == pytest.approx(1.9), "asking changes nothing"
+    assert stats.snapshot().fps == pytest.approx(1.9), "a snapshot changes nothing"
 
 
-def test_fps_of_a_source_that_fell_silent_sinks_to_nought(clock: Clock) -> None:
+def test_fps_decreases_to_zero_without_frames(clock: Clock) -> None:
     stats = Stats(clock=clock)
     add_at(stats, clock, 100.0, 100.5, 101.0)
     clock.now = 105.0
     assert stats.snapshot().fps == pytest.approx(2 / 5)
     clock.now = 111.5
     assert stats.snapshot().fps == 0.0
-    assert stats.mean_fps == 2.0, "the mean is of the time that there were frames"
+    assert stats.mean_fps == 2.0, "the mean covers the time from the first to the last frame"
 
 
-def test_fps_of_a_source_faster_than_can_be_remembered(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_MOST_TIMES", 8)
-    stats = Stats(clock=clock)
+def test_fps_with_more_frames_than_timestamps_are_kept(clock: Clock) -> None:
+    stats = Stats(clock=clock, max_timestamps=8)
     add_at(stats, clock, *(100 + i / 4 for i in range(20)))
     assert stats.snapshot().fps == 4.0
 
 
-def test_stages_come_in_order_and_foreign_ones_last() -> None:
+def test_stages_are_ordered_with_unknown_ones_last() -> None:
     stats = Stats()
-    stats.add(result(age=9.0, wash=1.0, invoke=2.0, capture=3.0))
-    assert list(stats.snapshot().stages) == ["capture", "invoke", "age", "wash"]
+    stats.add(result(age=9.0, other=1.0, invoke=2.0, capture=3.0))
+    assert list(stats.snapshot().stages) == ["capture", "invoke", "age", "other"]
     assert STAGES == ("capture", "preprocess", "invoke", "postprocess", "draw", "publish", "detect", "age")
 
 
-def test_a_stage_that_happens_now_and_then_has_its_own_times() -> None:
+def test_each_stage_has_its_own_number_of_times() -> None:
     stats = Stats()
     stats.add(result(invoke=2.0))
     stats.add(result(invoke=4.0, draw=1.0))
@@ -115,16 +113,15 @@ def test_a_stage_that_happens_now_and_then_has_its_own_times() -> None:
     assert stats.snapshot().stages["invoke"].p50 == 3.0
 
 
-def test_only_the_last_frames_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_REMEMBERED", 3)
-    stats = Stats()
+def test_only_the_last_times_are_kept() -> None:
+    stats = Stats(max_samples=3)
     for value in (100.0, 100.0, 1.0, 2.0, 6.0):
         stats.add(result(invoke=value))
     assert stats.snapshot().stages["invoke"].p50 == 2.0
     assert stats.snapshot().frames == 5
 
 
-def test_a_snapshot_is_json(clock: Clock) -> None:
+def test_snapshot_is_json(clock: Clock) -> None:
     stats = Stats(clock=clock)
     stats.add(result(invoke=1.23456))
     clock.now = 100.5
@@ -143,7 +140,7 @@ def test_a_snapshot_is_json(clock: Clock) -> None:
     }
 
 
-def test_many_threads_at_once() -> None:
+def test_stats_are_thread_safe() -> None:
     stats = Stats()
     shared = result(invoke=1.0)
     failures: list[BaseException] = []

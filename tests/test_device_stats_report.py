@@ -1,4 +1,4 @@
-"""The numbers in one line."""
+"""Statistics as one line of text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from device_apps.sources.frames import SourceCounts
 from device_apps.stats import Quantiles, Stats, StatsSnapshot
-from device_apps.stats_report import StatsReport, describe
+from device_apps.stats_report import StatsReport, format_stats
 
 STAGES = {"invoke": Quantiles(3.14159, 4.0), "age": Quantiles(20.0, 33.36)}
 
@@ -16,25 +16,25 @@ def snapshot(source: SourceCounts = SourceCounts(), **more: object) -> StatsSnap
     return StatsSnapshot(60.0, 1500, 40, 24.96, STAGES, source, **values)  # type: ignore[arg-type]
 
 
-def test_what_is_nought_or_unknown_is_left_out() -> None:
-    assert describe(snapshot(), 25.04) == (
-        "1500 frames; 25.0 a second; 0 dropped; 40 detections; ms p50/p95: invoke 3.1/4.0, age 20.0/33.4"
+def test_zero_and_unknown_values_are_omitted() -> None:
+    assert format_stats(snapshot(), 25.04) == (
+        "1500 frames; 25.0 fps; 0 dropped; 40 detections; ms p50/p95: invoke 3.1/4.0, age 20.0/33.4"
     )
     empty = StatsSnapshot(0.0, 0, 0, None, {}, SourceCounts(), None, None, None)
-    assert describe(empty, None) == "0 frames; 0 dropped; 0 detections"
+    assert format_stats(empty, None) == "0 frames; 0 dropped; 0 detections"
 
 
-def test_everything() -> None:
+def test_all_values_are_shown() -> None:
     counts = SourceCounts(frames=1600, dropped=100, stalls=2, reconnects=3, abandoned=1, connected=False)
     machine = {"memory_bytes": 119_400_000, "temperature_c": 61.4, "throttled": "under-voltage now"}
-    assert describe(snapshot(counts, **machine), None) == (
-        "1500 frames; 100 dropped; 2 stalls; 3 reconnects; 1 threads left behind; no connection; 40 detections; "
+    assert format_stats(snapshot(counts, **machine), None) == (
+        "1500 frames; 100 dropped; 2 stalls; 3 reconnects; 1 abandoned threads; not connected; 40 detections; "
         "ms p50/p95: invoke 3.1/4.0, age 20.0/33.4; 119 MB; 61 °C; under-voltage now"
     )
-    assert describe(snapshot(throttled=""), None).endswith("33.4"), "nothing held back is nothing to say"
+    assert format_stats(snapshot(throttled=""), None).endswith("33.4"), "no throttling is not mentioned"
 
 
-def test_leaving_it_ends_its_thread(capsys: pytest.CaptureFixture[str]) -> None:
+def test_exit_ends_the_thread(capsys: pytest.CaptureFixture[str]) -> None:
     with StatsReport(Stats(), 3600, as_json=False) as report:
         assert report._thread.is_alive()
     assert not report._thread.is_alive()

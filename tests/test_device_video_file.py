@@ -1,4 +1,4 @@
-"""Is a video whole? By its container's own sizes, on real files cut at many places and on hand-made headers."""
+"""Detection of truncated videos, on real files truncated at many places and on hand-made headers."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_a_whole_video_gives_every_frame(videos: Path, name: str) -> None:
+def test_complete_video_delivers_every_frame(videos: Path, name: str) -> None:
     assert truncation_error(videos / name) is None
     with open_source(str(videos / name)) as source:
         frames = list(source)
@@ -49,7 +49,7 @@ def test_a_whole_video_gives_every_frame(videos: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", KINDS)
 @pytest.mark.parametrize("share", [0.999, 0.9, 0.5, 0.05])
-def test_a_video_that_is_cut_is_found_out(videos: Path, tmp_path: Path, name: str, share: float) -> None:
+def test_truncated_video_is_detected(videos: Path, tmp_path: Path, name: str, share: float) -> None:
     data = (videos / name).read_bytes()
     path = tmp_path / name
     path.write_bytes(data[: int(len(data) * share)])
@@ -59,24 +59,24 @@ def test_a_video_that_is_cut_is_found_out(videos: Path, tmp_path: Path, name: st
     message = str(caught.value)
     assert message.startswith(f"{path}: ")
     assert "\n" not in message
-    assert "cut off" in message or "never finished" in message
+    assert "truncated" in message or "never finished" in message
     assert "copy" in message
     assert seen == list(range(len(seen)))
     if seen:
         assert f"frames used: {len(seen)}" in message
-    # What is there is used; this MP4 has its index at its end, and without it there is nothing to show.
+    # The frames before the truncation are used; without the index at the end of this MP4 there are none.
     assert bool(seen) == (share > 0.1 and (name != "clip.mp4" or share > 0.99))
 
 
-def test_an_index_in_front_is_checked_too(videos: Path, tmp_path: Path) -> None:
+def test_truncation_after_an_index_at_the_start_is_detected(videos: Path, tmp_path: Path) -> None:
     data = (videos / "clip.mp4").read_bytes()
     at = data.index(b"moov") - 4
-    front = data[at:] + data[:at]  # Its offsets are wrong then, but its sizes, which count here, are right.
+    front = data[at:] + data[:at]  # Its offsets are wrong then, but its sizes, which are checked, are right.
     path = tmp_path / "front.mp4"
     path.write_bytes(b"\0\0\0\x08free" + front)
     assert truncation_error(path) is None
     path.write_bytes(b"\0\0\0\x08free" + front[:-100])
-    assert truncation_error(path) == f"it is cut off: {len(data) - 92} of {len(data) + 8} bytes are there"
+    assert truncation_error(path) == f"it is truncated: {len(data) - 92} of {len(data) + 8} bytes"
 
 
 @pytest.mark.parametrize(
@@ -84,21 +84,21 @@ def test_an_index_in_front_is_checked_too(videos: Path, tmp_path: Path) -> None:
     [
         (b"", "it is empty"),
         (b"RIFF\x0a\0\0\0AVI 123456", None),  # 8 + 10 bytes
-        (b"RIFF\x0b\0\0\0AVI 123456", "it is cut off: 18 of 19 bytes are there"),
-        (b"RIFF\x04\0\0\0AVI RIFF\x09\0\0\0AVIX1234", "it is cut off: 28 of 29 bytes are there"),
-        (b"RIFF\x0b\0\0\0WAVE123456", None),  # no video
+        (b"RIFF\x0b\0\0\0AVI 123456", "it is truncated: 18 of 19 bytes"),
+        (b"RIFF\x04\0\0\0AVI RIFF\x09\0\0\0AVIX1234", "it is truncated: 28 of 29 bytes"),
+        (b"RIFF\x0b\0\0\0WAVE123456", None),  # not a video
         (b"\0\0\0\x08ftyp\0\0\0\x08moov", None),
         (b"\0\0\0\x08ftyp\0\0\0\x08moov\0\0\0\0mdat123", None),  # "to the end of the file"
         (b"\0\0\0\x08ftyp\0\0\0\x08mdat", "its index ('moov') is missing, so its recording never finished"),
-        (b"\0\0\0\x08ftyp\0\0\0\x01mdat" + struct.pack(">Q", 1000), "it is cut off: 24 of 1008 bytes are there"),
+        (b"\0\0\0\x08ftyp\0\0\0\x01mdat" + struct.pack(">Q", 1000), "it is truncated: 24 of 1008 bytes"),
         (b"\x1a\x45\xdf\xa3\x81x\x18\x53\x80\x67\x83123", None),
-        (b"\x1a\x45\xdf\xa3\x81x\x18\x53\x80\x67\x84123", "it is cut off: 14 of 15 bytes are there"),
+        (b"\x1a\x45\xdf\xa3\x81x\x18\x53\x80\x67\x84123", "it is truncated: 14 of 15 bytes"),
         (b"\x1a\x45\xdf\xa3\x81x\x18\x53\x80\x67\x01\xff\xff\xff\xff\xff\xff\xff123", None),  # live: size unknown
-        (b"\x1a\x45\xdf\xa3\x81x\x18\x53\x80\x67\x01\0\0\0\0\0\0\x0412", "it is cut off: 20 of 22 bytes are there"),
+        (b"\x1a\x45\xdf\xa3\x81x\x18\x53\x80\x67\x01\0\0\0\0\0\0\x0412", "it is truncated: 20 of 22 bytes"),
         (b"some other container", None),
     ],
 )
-def test_hand_made_headers(tmp_path: Path, content: bytes, expected: str | None) -> None:
+def test_truncation_error_of_hand_made_headers(tmp_path: Path, content: bytes, expected: str | None) -> None:
     path = tmp_path / "video"
     path.write_bytes(content)
     assert truncation_error(path) == expected
@@ -106,15 +106,15 @@ def test_hand_made_headers(tmp_path: Path, content: bytes, expected: str | None)
 
 @settings(deadline=None)
 @given(st.sampled_from([b"RIFF\x10\0\0\0AVI ", b"\0\0\0\x08ftyp", b"\x1a\x45\xdf\xa3", b""]), st.binary(max_size=80))
-def test_any_bytes_get_an_answer(tmp_path_factory: pytest.TempPathFactory, head: bytes, rest: bytes) -> None:
+def test_truncation_error_accepts_any_bytes(tmp_path_factory: pytest.TempPathFactory, head: bytes, tail: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "any-video"
-    path.write_bytes(head + rest)
+    path.write_bytes(head + tail)
     answer = truncation_error(path)
     assert answer is None or (answer.startswith("it") and "\n" not in answer)
 
 
-@pytest.mark.parametrize("content", [b"", b"no video\n" * 50, bytes(5000)])
-def test_what_is_no_video_is_refused(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize("content", [b"", b"not a video\n" * 50, bytes(5000)])
+def test_file_that_is_not_a_video_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "text.mp4"
     path.write_bytes(content)
     with pytest.raises(SourceError, match=r"text\.mp4: not a usable video: .*; copy it again"), open_source(str(path)):
@@ -122,7 +122,7 @@ def test_what_is_no_video_is_refused(tmp_path: Path, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", ["a:b.avi", "-y.avi", "frame_%03d.avi", "ümläut 文.avi", "noname"])
-def test_unusual_names_are_only_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, videos: Path, name: str) -> None:
+def test_unusual_file_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, videos: Path, name: str) -> None:
     (tmp_path / name).write_bytes((videos / "clip.avi").read_bytes())
     monkeypatch.chdir(tmp_path)
     with open_source(name) as source:

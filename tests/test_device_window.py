@@ -1,4 +1,4 @@
-"""The window, on a real X server of its own. Needs the programs Xvfb and xdotool."""
+"""The window, on an X server of its own. Needs the programs Xvfb and xdotool."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ FAKE = [sys.executable, str(REPOSITORY / "tests" / "device_fake.py")]
 
 
 def environment(display: str | None) -> dict[str, str]:
-    rest = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
-    return rest if display is None else {**rest, "DISPLAY": display}
+    others = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    return others if display is None else {**others, "DISPLAY": display}
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def display() -> Iterator[str]:
         if shutil.which(program) is None:
             skip_or_fail(f"{program} is not installed: apt-get install xvfb xdotool")
     read, write = os.pipe()
-    # Without -noreset a server forgets its clients' world whenever the last one leaves, and drops who just comes.
+    # Without -noreset the server resets when its last client disconnects, and drops a client that just connects.
     command = ["Xvfb", "-displayfd", str(write), "-screen", "0", "800x600x24", "-nolisten", "tcp", "-noreset"]
     server = subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL)
     os.close(write)
@@ -42,18 +42,18 @@ def display() -> Iterator[str]:
 
 
 def window_of(display: str, process: subprocess.Popen[str]) -> str:
-    """The id of the window, once it is there."""
+    """Wait for the window and return its id."""
     for _ in range(200):
         assert process.poll() is None, process.communicate()[1]
-        found = subprocess.run(
+        windows = subprocess.run(
             ["xdotool", "search", "--onlyvisible", "--name", "^edge-ssd: "],
             env=environment(display),
             capture_output=True,
             text=True,
             check=False,
         ).stdout.split()
-        if found:
-            return found[-1]
+        if windows:
+            return windows[-1]
         time.sleep(0.05)
     raise AssertionError("no window")
 
@@ -64,7 +64,7 @@ def press(display: str, window: str, key: str) -> None:
 
 
 def close(display: str, window: str) -> None:
-    """What a window manager sends when the close button is pressed (ICCCM §4.2.8.1)."""
+    """Send the message that a window manager sends for the close button (ICCCM §4.2.8.1)."""
 
     class ClientMessage(ctypes.Structure):
         _fields_ = [
@@ -91,15 +91,15 @@ def close(display: str, window: str) -> None:
     x11.XCloseDisplay(server)
 
 
-@pytest.mark.parametrize("how", ["q", "Escape", "close", "silent q"])
-def test_a_window_shows_the_stream_until_it_is_left(display: str, tmp_path: Path, how: str) -> None:
+@pytest.mark.parametrize("how", ["q", "Escape", "close", "stalled q"])
+def test_window_shows_the_stream_until_it_is_closed(display: str, tmp_path: Path, how: str) -> None:
     video = tmp_path / "seen.mp4"
     with MjpegServer(fps=30) as server:
         command = [*FAKE, "camera", "--source", server.url, "--show", "--save-video", str(video)]
         process = subprocess.Popen(command, env=environment(display), stderr=subprocess.PIPE, text=True)
         window = window_of(display, process)
         time.sleep(0.3)
-        if how == "silent q":  # The window must answer while no frame comes.
+        if how == "stalled q":  # The window must respond while no frame comes.
             server.paused.set()
             time.sleep(0.3)
         if how == "close":
@@ -114,7 +114,7 @@ def test_a_window_shows_the_stream_until_it_is_left(display: str, tmp_path: Path
     assert [path.name for path in tmp_path.iterdir()] == ["seen.mp4"]
 
 
-def test_a_window_opens_by_itself_where_there_is_a_display(display: str, shared_data: Path) -> None:
+def test_window_opens_by_default_with_a_display(display: str, shared_data: Path) -> None:
     source = shared_data / "photos" / "d2l_banana.jpg"
     command = [*FAKE, "camera", "--source", str(source)]
     done = subprocess.run(command, env=environment(display), capture_output=True, text=True, check=False, timeout=30)
@@ -124,20 +124,20 @@ def test_a_window_opens_by_itself_where_there_is_a_display(display: str, shared_
 
 
 @pytest.mark.parametrize("display_name", [None, ":4077"])
-def test_without_a_display_it_says_so_once_and_goes_on(shared_data: Path, display_name: str | None) -> None:
+def test_camera_runs_headless_without_a_display(shared_data: Path, display_name: str | None) -> None:
     command = [*FAKE, "camera", "--source", str(shared_data / "photos")]
     done = subprocess.run(
         command, env=environment(display_name), capture_output=True, text=True, check=False, timeout=30
     )
     assert done.returncode == 0, done.stderr
-    notice, summary = done.stderr.splitlines()
-    assert notice.startswith("edge-ssd: no window: ")
-    assert notice.endswith("; running headless (Ctrl-C ends it)")
+    message, summary = done.stderr.splitlines()
+    assert message.startswith("edge-ssd: no window: ")
+    assert message.endswith("; running headless (Ctrl-C ends it)")
     assert "2 frames" in summary
 
 
 @pytest.mark.parametrize("display_name", [None, ":4077"])
-def test_a_window_that_is_asked_for_must_be_possible(shared_data: Path, display_name: str | None) -> None:
+def test_show_without_a_display_is_an_error(shared_data: Path, display_name: str | None) -> None:
     command = [*FAKE, "camera", "--source", str(shared_data / "photos"), "--show"]
     done = subprocess.run(
         command, env=environment(display_name), capture_output=True, text=True, check=False, timeout=30

@@ -1,1 +1,1 @@
-"""Where frames come from: cameras, streams, videos, pictures."""
+"""Sources of frames: cameras, streams, videos, images."""

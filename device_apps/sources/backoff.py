@@ -1,4 +1,4 @@
-"""How long to wait before asking again for what was not there."""
+"""Exponential backoff with jitter."""
 
 from __future__ import annotations
 
@@ -7,25 +7,24 @@ from collections.abc import Callable
 
 __all__ = ["backoff"]
 
-_FIRST_S, _LONGEST_S = 0.25, 1.5  # With the time that opening takes, a camera is back within three seconds.
+_BASE_S, _MAX_S = 0.25, 1.5  # Together with the time to open it, a camera is back within three seconds.
 
 
 def backoff(
-    attempt: int,
-    *,
-    first_s: float = _FIRST_S,
-    longest_s: float = _LONGEST_S,
-    draw: Callable[[], float] = random.random,
+    attempt: int, *, base: float = _BASE_S, maximum: float = _MAX_S, draw: Callable[[], float] = random.random
 ) -> float:
-    """Seconds to wait before attempt 0, 1, 2, …: doubled each time up to a limit, of which half is left to chance.
+    """Return the pause before an attempt: ``base`` seconds, doubled each time up to ``maximum``, less up to half.
 
-    Chance keeps many devices that lost the same server from coming back to it all at once.
+    The random part (jitter) keeps devices that lost the same server from reconnecting all at once.
 
     Args:
-        attempt: how many have failed before, from 0.
-        first_s: the longest wait before attempt 0.
-        longest_s: the longest wait at all.
-        draw: a number in [0, 1).
+        attempt: number of attempts that have failed, from 0.
+        base: longest pause before attempt 0, in seconds.
+        maximum: longest pause, in seconds.
+        draw: returns a number in [0, 1).
+
+    Returns:
+        Seconds, from half the longest pause of this attempt to all of it.
     """
-    longest = min(first_s * 2.0 ** min(attempt, 30), longest_s)
+    longest = min(base * 2.0 ** min(attempt, 30), maximum)
     return longest * (1.0 - 0.5 * draw())

@@ -1,8 +1,8 @@
-"""A source that reads in threads of its own: cameras, network streams and video files.
+"""Source that reads cameras, network streams and video files in threads of their own.
 
-A capture thread does nothing but read (``grabbing``; all there are: ``crew``), a second one watches it and replaces it
-(``keeper``), and the loop takes what they leave in between (``frame_slot``): of a file each frame, of a camera
-or stream the newest, since these queue up old ones.
+A capture thread reads the device, a watchdog reopens it (:mod:`device_apps.sources.capture_threads`), and a buffer
+between them and the loop keeps one frame (:mod:`device_apps.sources.latest_frame`): every frame of a recording, the
+newest frame of a live device, whose queue would deliver old frames.
 """
 
 from __future__ import annotations
@@ -11,94 +11,69 @@ import threading
 from collections.abc import Callable, Iterator
 from types import TracebackType
 
-from device_apps.sources.backoff import backoff
-from device_apps.sources.frames import Frame, OnMessage, SourceCounts, iterate
-from device_apps.sources.grabbing import FrameReader
-from device_apps.sources.keeper import CaptureWatchdog
+from device_apps.sources.capture_threads import CaptureWatchdog
+from device_apps.sources.frames import Frame, FrameReader, SourceCounts, iterate
 from device_apps.sources.latest_frame import LatestFrameBuffer
+from device_apps.sources.timeouts import DEFAULT_TIMEOUTS, CaptureTimeouts
 
-__all__ = ["STALL_TIMEOUT_S", "CaptureSource"]
-
-STALL_TIMEOUT_S = 2.0
-"""A camera in the dark still gives a few frames a second, so two seconds without one mean that something is wrong."""
+__all__ = ["CaptureSource"]
 
 
 class CaptureSource:
-    """Frames of whatever ``open_grabber`` opens.
+    """Frames of the device or file that ``open_reader`` opens.
 
-    Entering waits for the first frame, so that a source that cannot be opened is an error at once. After that,
-    a live source that goes away or stalls is opened again and again, with growing pauses.
+    Entering waits for the first frame and raises :class:`~edge_ssd.errors.SourceError` if there is none. After that, a
+    live source that ends or stalls is opened again, with growing pauses. Losses and reconnects are logged.
 
     Args:
-        open_grabber: opens the device, called in a capture thread; raises :class:`~edge_ssd.errors.SourceError`
-            when it cannot.
-        name: what to call it in messages.
-        retries: attempts in a row to reconnect before the source is given up; None means for ever.
-        stall_timeout: seconds without a frame after which a live source is opened anew.
-        explain: says why the first opening failed, where asking takes longer than a reconnect should.
+        open_reader: opens the device; called in a capture thread. Raises SourceError when it cannot.
+        name: of the source, for messages.
+        retries: attempts in a row to reconnect before giving up; None for no limit.
+        timeouts: times and limits.
+        explain: returns why the first opening failed, if that takes longer than a reconnect should.
         stop: when set, entering and waiting end.
-        notice: is told when the source is lost and when it is back; called in a thread.
-        pause: seconds to wait before attempt 0, 1, 2, …
     """
 
     def __init__(
         self,
-        open_grabber: Callable[[], FrameReader],
+        open_reader: Callable[[], FrameReader],
         name: str,
         *,
         retries: int | None = None,
-        stall_timeout: float = STALL_TIMEOUT_S,
+        timeouts: CaptureTimeouts = DEFAULT_TIMEOUTS,
         explain: Callable[[], str] | None = None,
         stop: threading.Event | None = None,
-        notice: OnMessage = lambda line: None,
-        pause: Callable[[int], float] = backoff,
     ) -> None:
         self.name = name
-        self._slot = LatestFrameBuffer(name, stop or threading.Event())
-        self._keeper = CaptureWatchdog(
-            open_grabber,
-            name,
-            self._slot,
-            retries=retries,
-            stall_timeout=stall_timeout,
-            explain=explain,
-            notice=notice,
-            pause=pause,
+        self._buffer = LatestFrameBuffer(name, stop or threading.Event())
+        self._watchdog = CaptureWatchdog(
+            open_reader, name, self._buffer, retries=retries, timeouts=timeouts, explain=explain
         )
 
     @property
     def live(self) -> bool:
-        return self._keeper.crew.live
+        return self._watchdog.live
 
     @property
     def fps(self) -> float | None:
-        return self._keeper.crew.fps
+        return self._watchdog.fps
 
     @property
     def ended(self) -> bool:
-        return self._slot.ended
+        return self._buffer.ended
 
     @property
     def counts(self) -> SourceCounts:
-        frames, dropped = self._slot.counted
-        keeper, crew = self._keeper, self._keeper.crew
-        return SourceCounts(
-            frames=frames,
-            dropped=dropped,
-            stalls=keeper.stalls,
-            reconnects=max(crew.openings - 1, 0),
-            abandoned=keeper.abandoned,
-            connected=crew.connected or not crew.live,
-        )
+        return self._watchdog.counts
 
     def read(self, timeout: float) -> Frame | None:
         """See :class:`~device_apps.sources.frames.Source`."""
-        return self._slot.take(timeout)
+        return self._buffer.take(timeout)
 
     def __enter__(self) -> CaptureSource:
-        self._keeper.start()
+        self._watchdog.start()
         try:
-            self._slot.wait()
+            self._buffer.wait()
         except BaseException:
             self._close()
             raise
@@ -113,5 +88,5 @@ class CaptureSource:
         return iterate(self)
 
     def _close(self) -> None:
-        self._slot.close()
-        self._keeper.close()
+        self._buffer.close()
+        self._watchdog.close()

@@ -1,4 +1,4 @@
-"""What every source of pictures gives, and what can be asked of it."""
+"""Frames, and the interface of the sources that deliver them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Frame", "Image", "OnMessage", "Source", "SourceCounts", "iterate"]
+__all__ = ["Frame", "FrameReader", "Image", "OnMessage", "Source", "SourceCounts", "iterate"]
 
 Image = npt.NDArray[np.uint8]
 """uint8 [height, width, 3], RGB."""
@@ -21,14 +21,14 @@ OnMessage = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture from a source.
+    """One image from a source.
 
     Attributes:
         image: uint8 [height, width, 3], RGB. Sizes may differ from frame to frame.
-        sequence: the source's own count from 0; a gap means that frames were dropped.
-        captured_at: ``time.monotonic()`` when the source had it, in seconds.
-        name: the file it was read from, or what the source is called.
-        read_seconds: how long reading and decoding it took, waiting for the device included.
+        sequence: counted by the source from 0; a gap means that frames were dropped.
+        captured_at: ``time.monotonic()`` after it was read, in seconds.
+        name: path of its file, or name of the source.
+        read_seconds: time for reading and decoding, waiting for the device included.
     """
 
     image: Image
@@ -40,15 +40,15 @@ class Frame:
 
 @dataclass(frozen=True)
 class SourceCounts:
-    """What a source has counted since it was entered.
+    """Counts of a source since it was entered.
 
     Attributes:
-        frames: taken from the device, dropped ones included.
-        dropped: replaced by a newer one before anybody took them.
-        stalls: times that no frame came for longer than the stall limit.
-        reconnects: times that it was opened again and gave a frame.
-        abandoned: capture threads that were left behind, stuck, so far.
-        connected: a frame came within the stall limit; always True for recordings.
+        frames: read from the device, dropped ones included.
+        dropped: replaced by a newer frame before they were taken.
+        stalls: outages in which a live device, or an attempt to open it, hung.
+        reconnects: times that the device was opened again and delivered a frame.
+        abandoned: capture threads that were stuck and abandoned.
+        connected: whether the device delivers frames; always True for recordings.
     """
 
     frames: int = 0
@@ -59,13 +59,36 @@ class SourceCounts:
     connected: bool = True
 
 
-class Source(Protocol):
-    """A context manager that one iterates; frames come while it is entered.
+class FrameReader(Protocol):
+    """An opened device or file. Used by one thread only.
 
     Attributes:
-        name: what to call it in messages, without passwords.
-        live: True for cameras and streams, where only the newest frame is given.
-        fps: frames a second that the source announces, or None.
+        live: True for a camera or stream, False for a recording.
+        fps: frames per second that it announces, or None.
+    """
+
+    @property
+    def live(self) -> bool: ...
+    @property
+    def fps(self) -> float | None: ...
+
+    def read(self) -> Image | None:
+        """Return the next frame, or None when a recording has ended or a device is gone.
+
+        Raises:
+            SourceError: a recording is truncated.
+        """
+
+    def close(self) -> None: ...
+
+
+class Source(Protocol):
+    """Iterable context manager that delivers frames while it is entered.
+
+    Attributes:
+        name: for messages, without passwords.
+        live: True for cameras and streams, which deliver only the newest frame.
+        fps: frames per second that the source announces, or None.
         ended: True when no further frame will come.
         counts: see :class:`SourceCounts`; any thread may ask.
     """
@@ -82,10 +105,12 @@ class Source(Protocol):
     def counts(self) -> SourceCounts: ...
 
     def read(self, timeout: float) -> Frame | None:
-        """The next frame, or None when there is none within ``timeout`` seconds or the source has ended.
+        """Return the next frame, or None when there is none within ``timeout`` seconds or the source has ended.
 
-        A frame is never given twice. Raises :class:`~edge_ssd.errors.SourceError` once, when the source
-        went away for good; the source has then ended.
+        No frame is returned twice.
+
+        Raises:
+            SourceError: the source failed for good and has ended; raised once.
         """
 
     def __enter__(self) -> Source: ...
@@ -96,7 +121,7 @@ class Source(Protocol):
 
 
 def iterate(source: Source) -> Iterator[Frame]:
-    """Every frame of an entered source until it ends."""
+    """Yield every frame of an entered source until it ends."""
     while not source.ended:
         frame = source.read(timeout=0.1)
         if frame is not None:

@@ -1,71 +1,80 @@
-"""A source that reads picture files: one, or all of a folder."""
+"""Source that reads image files: one, or all of a folder."""
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from device_apps.sources.frames import Frame, OnMessage, SourceCounts, iterate
+from device_apps.sources.frames import Frame, SourceCounts, iterate
 from edge_ssd.errors import ImageError, SourceError
 from edge_ssd.runtime.preprocess import read_image
 
-__all__ = ["PICTURE_SUFFIXES", "ImageFolderSource", "list_images"]
+__all__ = ["IMAGE_SUFFIXES", "ImageFolderSource", "list_images"]
 
-# With those that Pillow may lack a decoder for: a phone's pictures should be named as unreadable, not passed over.
-PICTURE_SUFFIXES = frozenset(
+_log = logging.getLogger(__name__)
+
+# Includes formats that Pillow may have no decoder for: such images are reported as unreadable, not ignored.
+IMAGE_SUFFIXES = frozenset(
     {".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpeg", ".jpg", ".jxl", ".pbm", ".pgm", ".png"}
     | {".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"}
 )
 
 
 def list_images(folder: Path) -> list[Path]:
-    """The picture files directly in a folder, by name; hidden files are left out.
+    """Return the image files directly in a folder, by name, without hidden files.
 
-    Raises :class:`SourceError` when there are none, naming what there is instead.
+    Raises:
+        SourceError: the folder cannot be read or contains no images.
     """
     try:
         entries = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     except OSError as error:
         raise SourceError(f"{folder}: cannot read this folder: {error.strerror}; check its permissions") from None
-    pictures = [path for path in entries if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file()]
-    if pictures:
-        return pictures
+    images = [path for path in entries if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()]
+    if images:
+        return images
     folders = [f"{path.name}/" for path in entries if path.is_dir()]
-    found = f"only {', '.join(folders[:3])}; give one of these folders" if folders else "give a folder of .jpg or .png"
-    raise SourceError(f"{folder}: no pictures in this folder: {found}")
+    remedy = f"only {', '.join(folders[:3])}; give one of these folders" if folders else "give a folder of .jpg or .png"
+    raise SourceError(f"{folder}: no images in this folder: {remedy}")
 
 
 class ImageFolderSource:
-    """Picture files in order, none dropped.
+    """Image files in order; none is dropped.
 
     Args:
         paths: the files.
-        name: what to call the source in messages.
-        unreadable: is told of each file that cannot be read, and the rest goes on; None raises instead.
+        name: of the source, for messages.
+        skip_unreadable: log and count files that cannot be read, instead of raising
+            :class:`~edge_ssd.errors.ImageError`.
+
+    Attributes:
+        unreadable: number of files that could not be read so far.
     """
 
     live = False
     fps = None
 
-    def __init__(self, paths: Sequence[Path], name: str, unreadable: OnMessage | None = None) -> None:
+    def __init__(self, paths: Sequence[Path], name: str, *, skip_unreadable: bool = False) -> None:
         self.name = name
+        self.unreadable = 0
         self._paths = tuple(paths)
-        self._unreadable = unreadable
+        self._skip_unreadable = skip_unreadable
         self._next = 0
-        self._read = 0
+        self._frames = 0
 
     @property
     def counts(self) -> SourceCounts:
-        return SourceCounts(frames=self._read)
+        return SourceCounts(frames=self._frames)
 
     @property
     def ended(self) -> bool:
         return self._next >= len(self._paths)
 
     def read(self, timeout: float) -> Frame | None:
-        """The next picture, or None for one that cannot be read. ``timeout`` plays no part: files do not wait."""
+        """Return the next image, or None for an unreadable one. ``timeout`` is ignored: files do not wait."""
         if self.ended:
             return None
         sequence, path = self._next, self._paths[self._next]
@@ -74,11 +83,12 @@ class ImageFolderSource:
         try:
             image = read_image(path)
         except ImageError as error:
-            if self._unreadable is None:
+            if not self._skip_unreadable:
                 raise
-            self._unreadable(str(error))
+            self.unreadable += 1
+            _log.error("%s", error)
             return None
-        self._read += 1
+        self._frames += 1
         end = time.monotonic()
         return Frame(image, sequence, end, str(path), end - start)
 

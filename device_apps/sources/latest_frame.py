@@ -1,4 +1,4 @@
-"""Where a capture thread leaves a frame and the loop takes it."""
+"""Buffer of one frame between a capture thread and the loop."""
 
 from __future__ import annotations
 
@@ -10,47 +10,47 @@ from edge_ssd.errors import SourceError
 
 __all__ = ["LatestFrameBuffer"]
 
-_SLICE_S = 0.1
+_POLL_SECONDS = 0.1
 
 
 class LatestFrameBuffer:
-    """Room for one frame, which is taken once.
+    """Buffer of one frame, which is taken once.
 
     Args:
         name: of the source, for its frames.
-        stop: when set, :meth:`take` and :meth:`wait` end soon. Nobody may wait on the event itself: a signal handler
-            that sets it runs in the very thread that would wait, and would wait for the lock that it holds.
+        stop: when set, :meth:`take` and :meth:`wait` end soon. It is polled, never waited for: a signal handler that
+            sets it runs in the thread that would wait, and would deadlock on the lock of the event.
     """
 
     def __init__(self, name: str, stop: threading.Event) -> None:
         self._name = name
         self._stop = stop
-        # The condition, whose lock may be taken twice, guards everything below.
+        # Guards everything below. The lock is reentrant: take() calls wait().
         self._changed = threading.Condition(threading.RLock())
         self._frame: Frame | None = None
         self._error: SourceError | None = None
-        self._over = False
+        self._closed = False
         self._count = 0
         self._dropped = 0
 
     @property
-    def counted(self) -> tuple[int, int]:
-        """How many frames were put in, and how many of them were replaced before anybody took them."""
+    def counts(self) -> tuple[int, int]:
+        """Number of frames that were put in, and of those that a newer frame replaced before they were taken."""
         with self._changed:
             return self._count, self._dropped
 
     @property
     def ended(self) -> bool:
-        """True when nothing more will be taken out."""
+        """True when nothing more can be taken."""
         with self._changed:
-            return self._over and self._frame is None and self._error is None
+            return self._closed and self._frame is None and self._error is None
 
-    def put(self, image: Image, captured_at: float, read_seconds: float, *, in_turn: bool) -> None:
-        """Leave a frame: in place of one that nobody took or, with ``in_turn``, once that one has been taken."""
+    def put(self, image: Image, captured_at: float, read_seconds: float, *, blocking: bool) -> None:
+        """Store a frame. A frame that was not taken yet is replaced or, with ``blocking``, waited for."""
         with self._changed:
-            while in_turn and self._frame is not None and not self._over:
+            while blocking and self._frame is not None and not self._closed:
                 self._changed.wait()
-            if self._over:
+            if self._closed:
                 return
             self._dropped += self._frame is not None
             self._frame = Frame(image, self._count, captured_at, self._name, read_seconds)
@@ -58,36 +58,37 @@ class LatestFrameBuffer:
             self._changed.notify_all()
 
     def end(self, error: SourceError | None) -> None:
-        """Take no more in; the frame that is there, then the error, are given out yet."""
+        """Accept no more frames. The stored frame can still be taken, then the error is raised."""
         with self._changed:
-            if not self._over:
-                self._over, self._error = True, error
+            if not self._closed:
+                self._closed, self._error = True, error
                 self._changed.notify_all()
 
     def close(self) -> None:
-        """Take no more in and give nothing out."""
+        """Accept no more frames, and drop the stored frame and error."""
         with self._changed:
-            self._over, self._error, self._frame = True, None, None
+            self._closed, self._error, self._frame = True, None, None
             self._changed.notify_all()
 
     def wait(self, timeout: float | None = None) -> None:
-        """Until a frame is there, none will come, ``stop`` is set, or so many seconds are over.
+        """Wait until a frame is stored, none will come, ``stop`` is set, or ``timeout`` seconds have passed.
 
-        Raises, once, the error that it ended with, if no frame is left before it.
+        Raises:
+            SourceError: the error that the source ended with; once, after the last frame was taken.
         """
         end = None if timeout is None else time.monotonic() + timeout
         with self._changed:
-            while self._frame is None and not self._over and not self._stop.is_set():
-                rest = _SLICE_S if end is None else min(end - time.monotonic(), _SLICE_S)
-                if rest <= 0:
+            while self._frame is None and not self._closed and not self._stop.is_set():
+                remaining = _POLL_SECONDS if end is None else min(end - time.monotonic(), _POLL_SECONDS)
+                if remaining <= 0:
                     break
-                self._changed.wait(rest)
+                self._changed.wait(remaining)
             if self._frame is None and self._error is not None:
                 error, self._error = self._error, None
                 raise error
 
     def take(self, timeout: float) -> Frame | None:
-        """The frame, or None when there is none within ``timeout`` seconds; raises as :meth:`wait` does."""
+        """Return the frame, or None when there is none within ``timeout`` seconds. Raises as :meth:`wait` does."""
         with self._changed:
             self.wait(timeout)
             frame, self._frame = self._frame, None

@@ -1,28 +1,27 @@
-"""From what a user names as ``--source`` to a source of frames.
+"""Open the source of frames that a user names with ``--source``.
 
-0, 1, …                    a webcam by its index          live: the newest frame only
-/dev/video0                a webcam by its device         live
-picamera                   a Raspberry Pi's CSI camera    live
-http://…, rtsp://…         a stream                       live (a video file behind http: every frame)
-a folder                   its pictures, by name          every one
-a picture                                                 that one
-any other file             a video                        every frame, in order
+0, 1, …                    webcam by index               live: only the newest frame
+/dev/video0                webcam by device              live
+picamera                   CSI camera of a Raspberry Pi  live
+http://…, rtsp://…         stream                        live (a video file behind http://: every frame)
+folder                     its images, by name           every image
+image                                                    this image
+any other file             video                         every frame, in order
 """
 
 from __future__ import annotations
 
-import contextlib
 import re
 import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from device_apps.sources.capture import STALL_TIMEOUT_S, CaptureSource
-from device_apps.sources.frames import Frame, Image, OnMessage, Source
-from device_apps.sources.grabbing import FrameReader
-from device_apps.sources.image_folder import PICTURE_SUFFIXES, ImageFolderSource, list_images
+from device_apps.sources.capture import CaptureSource
+from device_apps.sources.frames import Frame, FrameReader, Image, Source
+from device_apps.sources.image_folder import IMAGE_SUFFIXES, ImageFolderSource, list_images
 from device_apps.sources.stream_url import diagnose_stream, redact_url
+from device_apps.sources.timeouts import DEFAULT_TIMEOUTS, CaptureTimeouts
 from edge_ssd.errors import SettingError, SourceError
 
 __all__ = ["Frame", "Image", "Source", "open_source"]
@@ -35,65 +34,53 @@ def open_source(
     height: int | None = None,
     fps: float | None = None,
     retries: int | None = None,
-    stall_timeout: float = STALL_TIMEOUT_S,
+    timeouts: CaptureTimeouts = DEFAULT_TIMEOUTS,
     stop: threading.Event | None = None,
-    notice: OnMessage = lambda line: None,
-    unreadable: OnMessage | None = None,
+    skip_unreadable: bool = False,
+    devices: Path = Path("/dev"),
 ) -> Source:
-    """A source, to be entered with ``with``; what is a device, stream or video opens there, not here.
+    """Return the source of a ``--source`` value. Entering it with ``with`` opens the device, stream or video.
 
     Args:
         spec: see the table above.
-        width, height, fps: what a camera is asked for.
-        retries: attempts to get a lost camera or stream back; None means for ever.
-        stall_timeout: seconds without a frame after which a camera or stream is opened anew.
+        width, height, fps: requested from a camera.
+        retries: attempts in a row to reconnect a camera or stream; None for no limit.
+        timeouts: of cameras and streams.
         stop: entering and waiting end soon after this is set.
-        notice: is told what a person should know: a lost stream, a size that the camera does not have.
-        unreadable: is told of each picture that cannot be read, and the rest of the folder goes on;
-            None raises :class:`~edge_ssd.errors.ImageError` instead.
+        skip_unreadable: log and count images that cannot be read, instead of raising
+            :class:`~edge_ssd.errors.ImageError`.
+        devices: folder of the devices of webcams that are given by index.
 
     Raises:
-        SettingError: something was asked of a source that is no camera.
-        SourceError: the source is not there; naming it, what is there, and what to do.
+        SettingError: width, height or fps for a source that is not a camera.
+        SourceError: the source does not exist.
     """
     from device_apps.sources.opencv import CameraRequest, open_camera, open_stream, open_video
     from device_apps.sources.picamera import open_picamera
-
-    def say(line: str) -> None:
-        with contextlib.suppress(OSError, ValueError):  # A terminal or log that has gone is no reason to lose a camera.
-            notice(line)
 
     request = CameraRequest(width, height, fps)
     path = Path(spec)
     camera = spec == "picamera" or (spec.isascii() and spec.isdigit()) or spec.startswith(("/dev/video", "/dev/v4l/"))
     if not camera and request != CameraRequest():
-        raise SettingError(f"{redact_url(spec)}: only cameras can be asked for a width, height or fps")
-    open_grabber: Callable[[], FrameReader]
+        raise SettingError(f"{redact_url(spec)}: width, height and fps are options of cameras only")
+    open_reader: Callable[[], FrameReader]
     explain: Callable[[], str] | None = None
     if re.fullmatch(r"[a-zA-Z][a-zA-Z0-9+.-]*://.*", spec):
-        name, open_grabber = redact_url(spec), partial(open_stream, spec, stall_timeout)
+        name, open_reader = redact_url(spec), partial(open_stream, spec, timeouts)
         explain = partial(diagnose_stream, spec)
     elif spec == "picamera":
-        name, open_grabber = spec, partial(open_picamera, request)
+        name, open_reader = spec, partial(open_picamera, request)
     elif camera:
-        name, open_grabber = f"camera {spec}", partial(open_camera, spec, request, say)
+        name, open_reader = f"camera {spec}", partial(open_camera, spec, request, devices)
     elif spec and path.is_dir():
-        return ImageFolderSource(list_images(path), spec, unreadable)
+        return ImageFolderSource(list_images(path), spec, skip_unreadable=skip_unreadable)
     elif not spec or not path.exists():
         raise SourceError(
-            f"{spec or repr(spec)}: no such source; give a picture, a folder, a video, "
+            f"{spec or repr(spec)}: no such source; give an image, a folder, a video, "
             "a camera (0, /dev/video0, picamera) or a URL"
         )
-    elif path.suffix.lower() in PICTURE_SUFFIXES:
-        return ImageFolderSource([path], spec, unreadable)
+    elif path.suffix.lower() in IMAGE_SUFFIXES:
+        return ImageFolderSource([path], spec, skip_unreadable=skip_unreadable)
     else:
-        name, open_grabber = spec, partial(open_video, path)
-    return CaptureSource(
-        open_grabber,
-        name,
-        retries=retries,
-        stall_timeout=stall_timeout,
-        explain=explain,
-        stop=stop,
-        notice=say,
-    )
+        name, open_reader = spec, partial(open_video, path)
+    return CaptureSource(open_reader, name, retries=retries, timeouts=timeouts, explain=explain, stop=stop)

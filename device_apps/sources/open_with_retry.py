@@ -1,57 +1,63 @@
-"""Entering a source that may not be there yet: at boot a program is up before its camera and its network are."""
+"""Open a source that may not be available yet, such as a camera while the machine boots."""
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 
 from device_apps.sources.backoff import backoff
-from device_apps.sources.frames import OnMessage, Source
+from device_apps.sources.frames import Source
 from edge_ssd.errors import SourceError
 
 __all__ = ["open_with_retry"]
 
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 10.0  # Between attempts; doubled each time.
-_SLICE_S = 0.1
+_log = logging.getLogger(__name__)
+
+_POLL_SECONDS = 0.1
+# 1, 2, 4, 8, then 10 seconds. Without jitter: one device waits for its own camera.
+_PAUSE = partial(backoff, base=1.0, maximum=10.0, draw=lambda: 0.0)
 
 
 def open_with_retry(
-    make: Callable[[], Source],
+    make_source: Callable[[], Source],
     stack: ExitStack,
     *,
     stop: threading.Event,
-    notice: OnMessage,
-    waiting: Callable[[str], None],
+    on_wait: Callable[[str], None],
     retries: int | None = None,
+    pause: Callable[[int], float] = _PAUSE,
 ) -> Source | None:
-    """Make a source and enter it, again and again until that succeeds.
+    """Make a source and enter it; retry until that succeeds. Each new reason for a failure is logged.
 
     Args:
-        make: makes a fresh source for each attempt; may raise SourceError too.
-        stack: leaves the source in the end.
+        make_source: returns a new source for each attempt; may raise SourceError.
+        stack: closes the source.
         stop: when set, waiting ends soon and the result is None.
-        notice: is told once why the source is not there, and again when the reason changes.
-        waiting: is called ten times a second while waiting.
-        retries: attempts after the first one, before the last error is raised; None means for ever.
+        on_wait: called with a status text ten times a second while waiting.
+        retries: attempts after the first one; None for no limit.
+        pause: returns the seconds to wait after attempt 0, 1, 2, …
+
+    Raises:
+        SourceError: the error of the last attempt.
     """
-    said, attempts = "", 0
+    logged, attempts = "", 0
     while not stop.is_set():
         try:
-            return stack.enter_context(make())
+            return stack.enter_context(make_source())
         except SourceError as error:
             if attempts == retries:
                 raise
-            if str(error) != said:
-                said = str(error)
-                notice(f"{said}; trying again until it is there")
-        # Without chance: it was not lost by many at once, but is waited for by one.
-        pause = backoff(attempts, first_s=_FIRST_WAIT_S, longest_s=_LONGEST_WAIT_S, draw=lambda: 0.0)
-        end = time.monotonic() + pause
-        # In slices: the main thread must not wait on the event that its own signal handlers set.
-        while not stop.is_set() and time.monotonic() < end:
-            waiting("waiting for the source")
-            time.sleep(_SLICE_S)
+            if str(error) != logged:
+                logged = str(error)
+                _log.warning("%s; retrying until it is available", error)
+        end = time.monotonic() + pause(attempts)
+        # The event is polled: waiting for it would deadlock with the signal handler that sets it in this thread.
+        while not stop.is_set() and (remaining := end - time.monotonic()) > 0:
+            on_wait("waiting for the source")
+            time.sleep(min(remaining, _POLL_SECONDS))
         attempts += 1
     return None

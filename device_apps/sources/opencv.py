@@ -1,7 +1,8 @@
-"""Cameras, streams and video files through OpenCV. Loaded only when one is opened."""
+"""Cameras, streams and video files, read with OpenCV, which is imported when the first one is opened."""
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import sys
@@ -12,25 +13,27 @@ from typing import Any
 
 import numpy as np
 
-from device_apps.sources.capture import STALL_TIMEOUT_S
-from device_apps.sources.frames import Image, OnMessage
+from device_apps.sources.frames import Image
 from device_apps.sources.stream_url import redact_url
+from device_apps.sources.timeouts import DEFAULT_TIMEOUTS, CaptureTimeouts
 from device_apps.sources.video_file import truncation_error
 from edge_ssd.errors import EdgeSSDError, SourceError
 
 __all__ = ["CameraRequest", "load_opencv", "open_camera", "open_stream", "open_video"]
 
+_log = logging.getLogger(__name__)
+
 _ENVIRONMENT = {"OPENCV_LOG_LEVEL": "SILENT", "OPENCV_FFMPEG_LOGLEVEL": "-8", "OPENCV_FFMPEG_IS_THREAD_SAFE": "1"}
-# FFmpeg gives a connection up by itself; later than the source does, so that the source decides, and so much sooner
-# than four stall limits that of the four capture threads that may run at once, one is always about to end.
-_SHORTEST_OPEN_S, _STALLS_TO_OPEN, _LATER_S = 7.0, 3.5, 1.0
-_BGR_TO_RGB = (0, 2, 1, 1, 2, 0)  # From, to, from, to, …
-_UNREADABLE_IN_A_ROW = 30  # Pictures that cannot be decoded: so many may be an accident, more are a broken camera.
+# FFmpeg ends a connection that hangs by itself: after the watchdog has abandoned it, and before four stall timeouts
+# have passed, so that one of the four capture threads that may run at once is always about to end.
+_OPEN_STALLS, _READ_MARGIN_S = 3.5, 1.0
+_BGR_TO_RGB = (0, 2, 1, 1, 2, 0)  # Channel pairs of mixChannels: from, to, from, to, …
+_MAX_UNDECODABLE = 30  # Frames in a row that cannot be decoded before a camera counts as lost.
 
 
 @dataclass(frozen=True)
 class CameraRequest:
-    """What a camera is asked for; None leaves it to the camera. Sizes in pixels."""
+    """Settings requested from a camera, sizes in pixels; None keeps the camera's default."""
 
     width: int | None = None
     height: int | None = None
@@ -38,12 +41,14 @@ class CameraRequest:
 
 
 def load_opencv() -> ModuleType:
-    """Import OpenCV, silent on stderr: what went wrong is said by our own errors.
+    """Import OpenCV with its own messages on stderr switched off.
 
-    ``OPENCV_LOG_LEVEL`` and ``OPENCV_FFMPEG_LOGLEVEL``, which OpenCV reads once when it is first used, bring its own
-    messages back. Without ``OPENCV_FFMPEG_IS_THREAD_SAFE``, as FFmpeg has been since 4.0, one stream that is stuck
-    while it is opened would keep all others from being opened. Raises :class:`EdgeSSDError` with the command that
-    installs it.
+    Set ``OPENCV_LOG_LEVEL`` and ``OPENCV_FFMPEG_LOGLEVEL`` to see them; OpenCV reads both once, at its first use.
+    ``OPENCV_FFMPEG_IS_THREAD_SAFE`` is set because FFmpeg is thread-safe since 4.0: without it, one stream that hangs
+    while it is opened would block the opening of all others.
+
+    Raises:
+        EdgeSSDError: OpenCV is not installed or does not load.
     """
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -56,8 +61,8 @@ def load_opencv() -> ModuleType:
     return cv2
 
 
-def open_video(path: Path) -> _Grabber:
-    """Open a video file: every frame, in order."""
+def open_video(path: Path) -> _OpenCVReader:
+    """Open a video file for reading every frame, in order. Raises :class:`SourceError` if it is not a video."""
     cv2 = load_opencv()
     try:
         damage = truncation_error(path)
@@ -68,64 +73,76 @@ def open_video(path: Path) -> _Grabber:
     if not capture.isOpened():
         reason = damage or "OpenCV cannot read it as a video"
         raise SourceError(f"{path}: not a usable video: {reason}; copy it again or convert it to .mp4")
-    return _Grabber(cv2, capture, str(path), live=False, damage=damage)
+    return _OpenCVReader(cv2, capture, str(path), live=False, damage=damage)
 
 
-def open_camera(device: str, request: CameraRequest, notice: OnMessage) -> _Grabber:
-    """Open a webcam by index ("0") or device path ("/dev/video0")."""
+def open_camera(device: str, request: CameraRequest, devices: Path = Path("/dev")) -> _OpenCVReader:
+    """Open a webcam and request the given settings; a setting that the camera does not accept is logged.
+
+    Args:
+        device: index ("0") or device path ("/dev/video0").
+        request: settings of the camera.
+        devices: folder of the devices that an index stands for.
+
+    Raises:
+        SourceError: there is no such camera, no permission to use it, or it cannot be opened.
+    """
     cv2 = load_opencv()
-    path = Path(f"/dev/video{device}" if device.isdigit() else device)
+    path = devices / f"video{device}" if device.isdigit() else Path(device)
     linux = sys.platform.startswith("linux")
     if linux:
-        _check_device(path)
+        _check_device(path, devices)
         capture = cv2.VideoCapture(str(path), cv2.CAP_V4L2)
     else:
         capture = cv2.VideoCapture(int(device) if device.isdigit() else device)
     if not capture.isOpened():
         raise SourceError(
             f"camera {device}: {path} cannot be opened; another program may be using it, or it is not a camera "
-            f"(other devices: {_devices(but=path)})"
+            f"(other devices: {_list_devices(devices, exclude=path)})"
         )
-    wanted = [
+    requested = [
         (cv2.CAP_PROP_FRAME_WIDTH, "width", request.width),
         (cv2.CAP_PROP_FRAME_HEIGHT, "height", request.height),
         (cv2.CAP_PROP_FPS, "fps", request.fps),
     ]
-    for key, _, value in wanted:
+    for key, _, value in requested:
         if value is not None:
             capture.set(key, value)
-    for key, name, value in wanted:
+    for key, name, value in requested:
         actual = capture.get(key)
         if value is not None and actual != value:
-            notice(f"camera {device} gives a {name} of {actual:g} where {value:g} was asked for")
-    return _Grabber(cv2, capture, f"camera {device}", live=True)
+            _log.warning("camera %s: requested %s %g, got %g", device, name, value, actual)
+    return _OpenCVReader(cv2, capture, f"camera {device}", live=True)
 
 
-def open_stream(url: str, stall_timeout: float = STALL_TIMEOUT_S) -> _Grabber:
+def open_stream(url: str, timeouts: CaptureTimeouts = DEFAULT_TIMEOUTS) -> _OpenCVReader:
     """Open an HTTP (MJPEG or a video file) or RTSP URL.
 
-    RTSP is asked for over TCP first, OpenCV's default, since lost UDP packets grey out half of each picture. The
-    picture is decoded in one thread unless ``OPENCV_FFMPEG_THREADS`` says otherwise: each further one holds back a
-    frame of H.264 or MPEG-4 (measured with MPEG-4: 33 ms each at 30 frames a second).
+    RTSP is requested over TCP first, OpenCV's default, because lost UDP packets damage the images. One thread decodes
+    the stream unless ``OPENCV_FFMPEG_THREADS`` is set: each further thread delays H.264 and MPEG-4 by one frame
+    (measured with MPEG-4: 33 ms each at 30 frames a second).
+
+    Raises:
+        SourceError: OpenCV cannot open the stream.
     """
     cv2 = load_opencv()
-    wanted = {
-        cv2.CAP_PROP_OPEN_TIMEOUT_MSEC: round(1000 * max(_SHORTEST_OPEN_S, _STALLS_TO_OPEN * stall_timeout)),
-        cv2.CAP_PROP_READ_TIMEOUT_MSEC: round(1000 * (stall_timeout + _LATER_S)),
+    options = {
+        cv2.CAP_PROP_OPEN_TIMEOUT_MSEC: round(1000 * max(timeouts.stream_open, _OPEN_STALLS * timeouts.stall)),
+        cv2.CAP_PROP_READ_TIMEOUT_MSEC: round(1000 * (timeouts.stall + _READ_MARGIN_S)),
     }
     if "OPENCV_FFMPEG_THREADS" not in os.environ:
-        wanted[cv2.CAP_PROP_N_THREADS] = 1
-    parameters = [number for pair in wanted.items() for number in pair]
+        options[cv2.CAP_PROP_N_THREADS] = 1
+    parameters = [number for pair in options.items() for number in pair]
     capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, parameters)
     name = redact_url(url)
     if not capture.isOpened():
         raise SourceError(f"{name}: OpenCV cannot open this stream")
-    # A recording behind a URL announces its length; a camera cannot.
+    # Only a recording behind a URL announces its length.
     live = not capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0
-    return _Grabber(cv2, capture, name, live=live)
+    return _OpenCVReader(cv2, capture, name, live=live)
 
 
-class _Grabber:
+class _OpenCVReader:
     """An opened ``cv2.VideoCapture``."""
 
     def __init__(self, cv2: ModuleType, capture: Any, name: str, *, live: bool, damage: str | None = None) -> None:
@@ -139,62 +156,62 @@ class _Grabber:
         self._count = 0
 
     def read(self) -> Image | None:
-        unreadable = 0
+        undecodable = 0
         while self._capture.grab():
-            image = self._decoded()
+            image = self._retrieve()
             if image is not None:
                 self._count += 1
                 return image
-            unreadable += 1
-            if not self.live or unreadable == _UNREADABLE_IN_A_ROW:
+            undecodable += 1
+            if not self.live or undecodable == _MAX_UNDECODABLE:
                 break
         if self._damage is not None:
             raise SourceError(f"{self._name}: {self._damage}; frames used: {self._count}; copy the file again")
         return None
 
-    def _decoded(self) -> Image | None:
-        """The picture that was grabbed, or None for one that cannot be decoded, as a webcam gives now and then."""
+    def _retrieve(self) -> Image | None:
+        """Return the grabbed frame as RGB, or None if it cannot be decoded."""
         try:
-            there, picture = self._capture.retrieve()
-            if not there or picture is None or not picture.size:
-                return None
-            return self._as_rgb(picture)
+            decoded, image = self._capture.retrieve()
+            return self._to_rgb(image) if decoded and image is not None and image.size else None
         except self._cv2.error:
             return None
 
-    def _as_rgb(self, picture: Image) -> Image:
-        """What OpenCV gives, blue first or grey, as RGB.
+    def _to_rgb(self, image: Image) -> Image:
+        """Convert a frame of OpenCV, BGR or gray, to RGB.
 
-        ``cvtColor`` leaves some kilobytes behind for each thread that calls it (OpenCV 4.11 and 5.0), and each
-        reconnect is a new thread: months of them would fill the memory. So it converts recordings only, which are read
-        by one thread; for the others there is ``mixChannels``, which takes 0.2 ms for 640×480 instead of 0.02.
+        ``cvtColor`` leaks some kilobytes for each thread that calls it (OpenCV 4.11 and 5.0), and each reconnect is a
+        new thread. So it converts recordings only, which one thread reads; live frames take ``mixChannels``, 0.2 ms
+        for 640×480 instead of 0.02.
         """
-        if picture.ndim == 2:
-            picture = self._cv2.merge((picture, picture, picture))
+        if image.ndim == 2:
+            image = self._cv2.merge((image, image, image))
         if not self.live:
-            return np.asarray(self._cv2.cvtColor(picture, self._cv2.COLOR_BGR2RGB), np.uint8)
-        image = np.empty_like(picture)
-        self._cv2.mixChannels([picture], [image], _BGR_TO_RGB)
-        return image
+            return np.asarray(self._cv2.cvtColor(image, self._cv2.COLOR_BGR2RGB), np.uint8)
+        rgb = np.empty_like(image)
+        self._cv2.mixChannels([image], [rgb], _BGR_TO_RGB)
+        return rgb
 
     def close(self) -> None:
         self._capture.release()
 
 
 def _file_backend(cv2: ModuleType) -> int:
-    """FFmpeg where OpenCV has it: the others, tried after it, print their own complaints about what it refused."""
+    """Return FFmpeg where OpenCV has it: other backends, tried after it, print messages of their own."""
     backends = cv2.videoio_registry.getBackends()
     return int(cv2.CAP_FFMPEG if cv2.CAP_FFMPEG in backends else cv2.CAP_ANY)
 
 
-def _check_device(path: Path) -> None:
+def _check_device(path: Path, devices: Path) -> None:
     if not path.exists():
-        raise SourceError(f"no camera at {path} (there is: {_devices()}); connect it, or name another --source")
+        raise SourceError(
+            f"no camera at {path} (available: {_list_devices(devices)}); connect it, or give another --source"
+        )
     if not os.access(path, os.R_OK | os.W_OK):
         raise SourceError(f"{path}: no permission to use this camera: sudo usermod -aG video $USER, then log in again")
 
 
-def _devices(but: Path | None = None) -> str:
-    """The video devices of this machine, in words."""
-    devices = sorted(str(path) for path in Path("/dev").glob("video*") if path != but)
-    return ", ".join(devices) or "no /dev/video*"
+def _list_devices(folder: Path, exclude: Path | None = None) -> str:
+    """Return the paths of the video devices of this machine as text."""
+    devices = sorted(str(path) for path in folder.glob("video*") if path != exclude)
+    return ", ".join(devices) or f"no {folder}/video*"

@@ -1,4 +1,4 @@
-"""The Raspberry Pi's own (CSI) cameras, through picamera2. Loaded only when one is opened."""
+"""CSI cameras of a Raspberry Pi, read with picamera2, which is imported when a camera is opened."""
 
 from __future__ import annotations
 
@@ -12,11 +12,15 @@ from edge_ssd.errors import SourceError
 
 __all__ = ["open_picamera"]
 
-_DEFAULT_SIZE = (640, 480)  # (width, height), as picamera2 counts.
+_DEFAULT_SIZE = (640, 480)  # (width, height), as in picamera2.
 
 
-def open_picamera(request: CameraRequest) -> _Grabber:
-    """Start the first CSI camera. Raises :class:`SourceError` without picamera2 or without a camera."""
+def open_picamera(request: CameraRequest) -> _PicameraReader:
+    """Start the first CSI camera.
+
+    Raises:
+        SourceError: picamera2 is not installed, or no camera can be started.
+    """
     try:
         from picamera2 import Picamera2  # type: ignore[import-not-found, unused-ignore]
     except ImportError as error:
@@ -25,14 +29,16 @@ def open_picamera(request: CameraRequest) -> _Grabber:
             "virtual environment with --system-site-packages"
         ) from None
     try:
-        return _Grabber(Picamera2(), request)
+        return _PicameraReader(Picamera2(), request)
     except (RuntimeError, IndexError, OSError) as error:
         raise SourceError(
-            f"picamera: no camera can be started ({error}); check its cable, and what rpicam-hello --list-cameras says"
+            f"picamera: no camera can be started ({error}); check its cable, and run rpicam-hello --list-cameras"
         ) from None
 
 
-class _Grabber:
+class _PicameraReader:
+    """An opened ``Picamera2``."""
+
     live = True
 
     def __init__(self, camera: Any, request: CameraRequest) -> None:
@@ -41,7 +47,7 @@ class _Grabber:
         size = (request.width or _DEFAULT_SIZE[0], request.height or _DEFAULT_SIZE[1])
         controls = {} if request.fps is None else {"FrameRate": request.fps}
         try:
-            # libcamera names formats by the little-endian word: its "BGR888" lies in memory as R, G, B.
+            # libcamera names formats by the little-endian word: the bytes of "BGR888" are R, G, B.
             camera.configure(
                 camera.create_video_configuration(main={"size": size, "format": "BGR888"}, controls=controls)
             )

@@ -30,6 +30,7 @@ from stream_servers import MjpegServer, RtspServer, cut, noise
 from device_apps.sources.capture import CaptureSource
 from device_apps.sources.open_source import Source, open_source
 from device_apps.sources.opencv import open_stream
+from device_apps.sources.timeouts import CaptureTimeouts
 
 LIMIT_S = 3.0
 GIVE_UP_S = 60.0
@@ -172,7 +173,8 @@ def memory_of_reconnects() -> None:
     process = context.Process(target=serve, args=(theirs,))
     process.start()
     held = []
-    with CaptureSource(partial(open_stream, ours.recv()), "apart", pause=lambda attempt: 0.0) as source:
+    timeouts = CaptureTimeouts(retry_pause=lambda attempt: 0.0)
+    with CaptureSource(partial(open_stream, ours.recv()), "apart", timeouts=timeouts) as source:
         for reconnects in (200, 1000):
             while source.counts.reconnects < reconnects:
                 source.read(0.05)
@@ -188,10 +190,9 @@ def main() -> int:
     memory_of_reconnects()
     random.seed(5)
     taken: dict[tuple[str, str], list[float]] = {}
-    lines: list[str] = []
     for make in servers:
         stop = threading.Event()
-        with make(fps=30) as server, open_source(server.url, notice=lines.append) as source:
+        with make(fps=30) as server, open_source(server.url) as source:
             seen: dict[str, float] = {"at": 0.0, "width": 0.0}
             loop = threading.Thread(target=look, args=(source, stop, seen))
             loop.start()

@@ -33,7 +33,7 @@ from device_apps.events.options import open_events
 from device_apps.health import memory_bytes
 from device_apps.loop import run_loop
 from device_apps.results import FrameResult, Sink
-from device_apps.sinks import JsonLines, appending
+from device_apps.sinks import JsonLinesSink, open_for_append
 from device_apps.sources.capture import CaptureSource
 from device_apps.sources.frames import Source
 from device_apps.stats import Stats, quantiles
@@ -122,7 +122,7 @@ def child(seconds: float, frames: int | None, leak: bool) -> None:
         detector = stack.enter_context(Detector(default_model()))
         source = stack.enter_context(CaptureSource(Video, "clip"))
         stats = Stats(source)
-        sinks: list[Sink] = [JsonLines(stack.enter_context(appending(Path(folder) / "seen.jsonl")))]
+        sinks: list[Sink] = [JsonLinesSink(stack.enter_context(open_for_append(Path(folder) / "seen.jsonl")))]
         sinks += event_sinks(folder, source, stack, detector.labels)
         sinks += [*([Leak()] if leak else []), Sampler(stats)]
         run_loop(source, detector, sinks, stats=stats, duration=seconds, max_frames=frames)

@@ -1,4 +1,4 @@
-"""Pictures and folders as a source, and what a user may name as one."""
+"""Images and folders as sources, and invalid source names."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from device_apps.sources.open_source import open_source
 from edge_ssd.errors import ImageError, SourceError
 
 
-def save(path: Path, size: tuple[int, int] = (40, 30), colour: str = "red") -> Path:
+def save(path: Path, size: tuple[int, int] = (40, 30), color: str = "red") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", size, colour).save(path)
+    Image.new("RGB", size, color).save(path)
     return path
 
 
-def test_a_folder_gives_its_pictures_by_name(tmp_path: Path) -> None:
+def test_folder_delivers_its_images_by_name(tmp_path: Path) -> None:
     for name in ("b.jpg", "a.PNG", "c.webp", ".hidden.png"):
         save(tmp_path / name)
-    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "notes.txt").write_text("not an image")
     (tmp_path / "folder.jpg").mkdir()
     source = open_source(str(tmp_path))
     with source:
@@ -36,7 +36,7 @@ def test_a_folder_gives_its_pictures_by_name(tmp_path: Path) -> None:
     assert source.counts == SourceCounts(frames=3)
 
 
-def test_one_picture(tmp_path: Path) -> None:
+def test_single_image(tmp_path: Path) -> None:
     path = save(tmp_path / "photo.jpg")
     with open_source(str(path)) as source:
         (frame,) = list(source)
@@ -45,23 +45,23 @@ def test_one_picture(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16"])
-def test_every_kind_of_picture_is_given_as_rgb(tmp_path: Path, shared_data: Path, mode: str) -> None:
+def test_every_image_mode_is_converted_to_rgb(tmp_path: Path, shared_data: Path, mode: str) -> None:
     with Image.open(shared_data / "photos" / "d2l_banana.jpg") as photo:
-        grey = np.asarray(photo.convert("L"))
+        gray = np.asarray(photo.convert("L"))
         if mode == "I;16":
-            Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "photo.png")
+            Image.fromarray(gray.astype(np.uint16) * 257).save(tmp_path / "photo.png")
         else:
             photo.convert(mode).save(tmp_path / ("photo.tif" if mode == "CMYK" else "photo.png"))
     with open_source(str(tmp_path)) as source:
         (frame,) = list(source)
     assert (frame.image.dtype, frame.image.shape) == (np.uint8, (256, 256, 3))
     if mode != "1":
-        assert np.abs(frame.image.mean(axis=2) - grey).mean() < 12
+        assert np.abs(frame.image.mean(axis=2) - gray).mean() < 12
 
 
-def test_a_picture_from_a_phone_is_upright(tmp_path: Path, shared_data: Path) -> None:
+def test_exif_orientation_is_applied(tmp_path: Path, shared_data: Path) -> None:
     exif = Image.Exif()
-    exif[0x0112] = 6  # Turn clockwise to see it upright.
+    exif[0x0112] = 6  # Rotate clockwise to display.
     with Image.open(shared_data / "photos" / "d2l_catdog.jpg") as photo:
         upright = np.asarray(photo.convert("RGB"))
         photo.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "phone.jpg", exif=exif, quality=95)
@@ -71,35 +71,35 @@ def test_a_picture_from_a_phone_is_upright(tmp_path: Path, shared_data: Path) ->
     assert np.abs(frame.image.astype(int) - upright).mean() < 5
 
 
-def test_an_unreadable_picture_is_told_and_the_rest_goes_on(tmp_path: Path) -> None:
+def test_unreadable_images_are_logged_counted_and_skipped(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     save(tmp_path / "a.jpg")
-    (tmp_path / "b.jpg").write_text("no picture")
+    (tmp_path / "b.jpg").write_text("not an image")
     (tmp_path / "c.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:300])
     save(tmp_path / "d.jpg")
-    lines: list[str] = []
-    with open_source(str(tmp_path), unreadable=lines.append) as source:
+    with open_source(str(tmp_path), skip_unreadable=True) as source:
         frames = list(source)
     assert [Path(frame.name).name for frame in frames] == ["a.jpg", "d.jpg"]
     assert [frame.sequence for frame in frames] == [0, 3]
-    assert len(lines) == 2
-    assert str(tmp_path / "b.jpg") in lines[0]
-    assert str(tmp_path / "c.jpg") in lines[1]
+    assert isinstance(source, ImageFolderSource)
+    assert source.unreadable == len(caplog.messages) == 2
+    assert str(tmp_path / "b.jpg") in caplog.messages[0]
+    assert str(tmp_path / "c.jpg") in caplog.messages[1]
 
 
-def test_an_unreadable_picture_is_an_error_where_nobody_is_told(tmp_path: Path) -> None:
-    (tmp_path / "b.jpg").write_text("no picture")
+def test_unreadable_image_is_an_error_by_default(tmp_path: Path) -> None:
+    (tmp_path / "b.jpg").write_text("not an image")
     with open_source(str(tmp_path / "b.jpg")) as source, pytest.raises(ImageError, match=r"b\.jpg"):
         list(source)
 
 
-def test_no_pictures_at_all() -> None:
-    with ImageFolderSource([], "nothing") as source:
+def test_source_without_images() -> None:
+    with ImageFolderSource([], "empty") as source:
         assert source.ended
         assert list(source) == []
 
 
-def test_a_folder_without_pictures_names_its_folders(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="no pictures in this folder: give a folder of"):
+def test_error_of_folder_without_images_lists_its_folders(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no images in this folder: give a folder of"):
         list_images(tmp_path)
     save(tmp_path / "inside" / "a.jpg")
     with pytest.raises(SourceError, match="only inside/; give one of these folders"):
@@ -107,8 +107,8 @@ def test_a_folder_without_pictures_names_its_folders(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("spec", ["missing.jpg", "missing/", "", "webcam", "²", "-1"])
-def test_what_is_not_there_is_named(spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_source_is_an_error(spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    save(tmp_path / "a.jpg")  # An empty name, as an unset shell variable gives, must not mean this folder.
-    with pytest.raises(SourceError, match="no such source; give a picture, a folder, a video, a camera"):
+    save(tmp_path / "a.jpg")  # An empty name, from an unset shell variable, must not mean this folder.
+    with pytest.raises(SourceError, match="no such source; give an image, a folder, a video, a camera"):
         open_source(spec)

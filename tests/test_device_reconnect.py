@@ -1,6 +1,6 @@
-"""A source over real servers that fail in every way: it comes back each time, and nothing is left over.
+"""A source reconnects after every kind of failure of a real server, and leaks neither threads nor descriptors.
 
-How fast it does, over 200 failures: tests/benchmarks/reconnect.py.
+How fast it reconnects, over 200 failures: tests/benchmarks/reconnect.py.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 from stream_servers import MjpegServer, RtspServer, cut, noise, number_of
-from test_device_stalls import wait_for
+from test_device_capture_threads import wait_for
 
-from device_apps.sources import keeper
 from device_apps.sources.frames import Source
 from device_apps.sources.open_source import open_source
+from device_apps.sources.timeouts import CaptureTimeouts
 
-STALL_S = 0.5
+# stable=0: pauses do not grow from one failure to the next.
+TIMEOUTS = CaptureTimeouts(stall=0.5, stable=0.0)
 OUTAGE_S = 0.3
 
 
@@ -36,13 +37,13 @@ def restarted_with_another_size(server: MjpegServer) -> None:
         server.size = (96, 64) if server.size == (160, 128) else (160, 128)
 
 
-def silent(server: MjpegServer) -> None:
+def mute(server: MjpegServer) -> None:
     server.mute.set()
     time.sleep(OUTAGE_S)
     server.mute.clear()
 
 
-def silent_to_those_who_come(server: MjpegServer) -> None:
+def mute_to_new_connections(server: MjpegServer) -> None:
     server.mute.set()
     connections = server.connections
     server.drop_clients()
@@ -57,71 +58,66 @@ def missing(server: MjpegServer) -> None:
     server.missing.clear()
 
 
-FAILURES = (closed, restarted, restarted_with_another_size, silent, silent_to_those_who_come, missing)
+FAILURES = (closed, restarted, restarted_with_another_size, mute, mute_to_new_connections, missing)
 
 
-def newer(source: Source, than: float) -> bool:
-    """A picture that was read after that moment has come, and is one of the server's."""
+def has_frame_after(source: Source, seconds: float) -> bool:
+    """Return whether the source delivers a frame of the server that was read after a time of the monotonic clock."""
     end = time.monotonic() + 30
     while time.monotonic() < end:
         frame = source.read(0.1)
-        if frame is not None and frame.captured_at > than:
+        if frame is not None and frame.captured_at > seconds:
             number_of(frame.image)
             return True
     return False
 
 
-def descriptors() -> int:
+def open_descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="open files are counted as Linux shows them")
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="open files are counted in /proc")
 @pytest.mark.parametrize("kind", [MjpegServer, RtspServer])
-def test_every_failure_is_recovered_from_and_nothing_is_left_over(
-    kind: type[MjpegServer], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(keeper, "_STABLE_S", 0.0)  # So that pauses do not grow from one failure to the next.
-    with kind(fps=60) as server, open_source(server.url, stall_timeout=STALL_S) as source:
-        assert newer(source, 0.0)
+def test_source_recovers_from_every_failure_without_leaks(kind: type[MjpegServer]) -> None:
+    with kind(fps=60) as server, open_source(server.url, timeouts=TIMEOUTS) as source:
+        assert has_frame_after(source, 0.0)
         threads = {thread.name for thread in threading.enumerate() if server.url in thread.name}
-        assert len(threads) == 2, "one that reads, one that watches"
-        before = descriptors()
+        assert len(threads) == 2, "a capture thread and a watchdog"
+        before = open_descriptors()
         for failures in range(1, 2 * len(FAILURES) + 1):
             fail: Callable[[MjpegServer], None] = FAILURES[failures % len(FAILURES)]
             fail(server)
             wait_for(lambda: source.counts.reconnects == failures, 30)  # noqa: B023
-            assert newer(source, time.monotonic())
+            assert has_frame_after(source, time.monotonic())
         assert source.counts.connected
         wait_for(lambda: sum(server.url in thread.name for thread in threading.enumerate()) == 2, 30)
-        wait_for(lambda: descriptors() <= before, 30)
+        wait_for(lambda: open_descriptors() <= before, 30)
         assert server.size == (160, 128), "the size has changed an even number of times"
 
 
 @pytest.mark.parametrize("kind", [MjpegServer, RtspServer])
 @pytest.mark.parametrize("spoil", [noise, cut])
-def test_pictures_that_are_spoilt_do_not_end_the_stream(
-    kind: type[MjpegServer], spoil: Callable[[bytes], bytes]
-) -> None:
+def test_corrupt_images_do_not_end_the_stream(kind: type[MjpegServer], spoil: Callable[[bytes], bytes]) -> None:
     with kind(fps=60) as server, open_source(server.url) as source:
-        assert newer(source, 0.0)
+        assert has_frame_after(source, 0.0)
         sent = []
 
-        def spoilt_now_and_then(picture: bytes) -> bytes:
-            sent.append(picture)
-            return spoil(picture) if len(sent) % 3 else picture
+        def spoil_often(jpeg: bytes) -> bytes:
+            sent.append(jpeg)
+            return spoil(jpeg) if len(sent) % 3 else jpeg
 
-        server.spoil = spoilt_now_and_then
+        server.spoil = spoil_often
         wait_for(lambda: len(sent) > 30)
-        server.spoil = lambda picture: picture
+        server.spoil = lambda jpeg: jpeg
         time.sleep(0.1)
-        assert newer(source, time.monotonic())
+        assert has_frame_after(source, time.monotonic())
         assert (source.counts.reconnects, source.counts.stalls) == (0, 0)
 
 
-def test_no_picture_but_bytes_of_another_kind() -> None:
-    with MjpegServer(fps=60) as server, open_source(server.url, stall_timeout=STALL_S) as source:
-        assert newer(source, 0.0)
-        server.spoil = lambda picture: b"no picture"
+def test_stream_recovers_from_data_that_is_not_an_image() -> None:
+    with MjpegServer(fps=60) as server, open_source(server.url, timeouts=TIMEOUTS) as source:
+        assert has_frame_after(source, 0.0)
+        server.spoil = lambda jpeg: b"not an image"
         wait_for(lambda: not source.counts.connected, 30)
-        server.spoil = lambda picture: picture
-        assert newer(source, time.monotonic())
+        server.spoil = lambda jpeg: jpeg
+        assert has_frame_after(source, time.monotonic())

@@ -1,0 +1,182 @@
+"""Pipeline of ``edge-ssd camera``: a source, a detector, the loop and its outputs."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from device_apps.loop import LoopReport, run_loop
+from device_apps.results import Sink
+from device_apps.retrying_sink import RetryingSink
+from device_apps.sd_notify import SystemdNotifier
+from device_apps.signals import stop_on_signals
+from device_apps.sinks import JsonLinesSink, LastFrameSink, open_for_append
+from device_apps.sources.frames import Source
+from device_apps.sources.image_folder import ImageFolderSource
+from device_apps.sources.open_source import open_source
+from device_apps.sources.open_with_retry import open_with_retry
+from device_apps.sources.timeouts import CaptureTimeouts
+from device_apps.stats import Stats
+from device_apps.stats_report import StatsReport
+from edge_ssd.errors import EdgeSSDError
+
+if TYPE_CHECKING:
+    from edge_ssd.runtime.detector import Detector
+
+__all__ = ["PipelineConfig", "PipelineResult", "run_pipeline"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PipelineConfig:
+    """Source, outputs and limits of a pipeline.
+
+    Attributes:
+        source, width, height, fps, retries, stall_timeout: see :func:`~device_apps.sources.open_source.open_source`.
+        wait: retry a source that cannot be opened at the start.
+        save_video: file of the annotated video.
+        jsonl: file for one line of JSON per frame; "-" for standard output.
+        snapshot: file of the last annotated frame.
+        window: open a window; None for only if there is a display.
+        stats_every: seconds between two reports of statistics on standard error.
+        stats_json: report them as JSON.
+        max_frames: maximum number of frames.
+        duration: maximum time in seconds.
+    """
+
+    source: str
+    width: int | None
+    height: int | None
+    fps: float | None
+    retries: int | None
+    stall_timeout: float
+    wait: bool
+    save_video: Path | None
+    jsonl: str | None
+    snapshot: Path | None
+    window: bool | None
+    stats_every: float | None
+    stats_json: bool
+    max_frames: int | None
+    duration: float | None
+
+
+@dataclass(frozen=True)
+class PipelineResult:
+    """What a pipeline did.
+
+    Attributes:
+        report: of the loop.
+        complete: False when an image could not be read or a result could not be written.
+    """
+
+    report: LoopReport
+    complete: bool
+
+
+def run_pipeline(
+    config: PipelineConfig,
+    make_detector: Callable[[], Detector],
+    open_sinks: Callable[[Source, Detector, Stats, ExitStack], Sequence[Sink]],
+) -> PipelineResult | None:
+    """Run until the source ends, a limit is reached, the window is closed, or a signal arrives.
+
+    Args:
+        config: see :class:`PipelineConfig`.
+        make_detector: returns the detector, a context manager.
+        open_sinks: returns further sinks, which the ``ExitStack`` closes.
+
+    Returns:
+        None when a signal arrived before the source was open.
+
+    Raises:
+        EdgeSSDError: the source, the detector or an output cannot be opened.
+    """
+    with stop_on_signals() as stop, ExitStack() as stack:
+        notifier = stack.enter_context(SystemdNotifier())
+        detector = stack.enter_context(make_detector())
+        make_source = partial(
+            open_source,
+            config.source,
+            width=config.width,
+            height=config.height,
+            fps=config.fps,
+            retries=config.retries,
+            timeouts=CaptureTimeouts(stall=config.stall_timeout),
+            stop=stop,
+            skip_unreadable=True,
+        )
+        retries = config.retries if config.wait else 0
+        source = open_with_retry(make_source, stack, stop=stop, on_wait=notifier.waiting, retries=retries)
+        if source is None or stop.is_set():
+            return None
+        stats = notifier.stats = Stats(source)
+        outputs, last_frame = _open_outputs(config, source, stack)
+        sinks = [*outputs, *open_sinks(source, detector, stats, stack), notifier]
+        if config.stats_every is not None:
+            stack.enter_context(StatsReport(stats, config.stats_every, as_json=config.stats_json))
+        report = run_loop(
+            source, detector, sinks, stats=stats, stop=stop, max_frames=config.max_frames, duration=config.duration
+        )
+        complete = not any(output.lost for output in outputs)
+        if last_frame is not None:
+            complete &= _save(last_frame)
+        if isinstance(source, ImageFolderSource):
+            complete &= not source.unreadable
+    return PipelineResult(report, complete)
+
+
+def _save(last_frame: LastFrameSink) -> bool:
+    """Save the last frame; return False, with the error logged, if that fails: other outputs are still finished."""
+    try:
+        last_frame.save()
+    except EdgeSSDError as error:
+        _log.error("%s", error)
+        return False
+    return True
+
+
+def _open_outputs(
+    config: PipelineConfig, source: Source, stack: ExitStack
+) -> tuple[list[RetryingSink], LastFrameSink | None]:
+    sinks: list[RetryingSink] = []
+    last_frame = None
+    if config.snapshot is not None:
+        last_frame = LastFrameSink(config.snapshot)
+        sinks.append(RetryingSink(last_frame, str(config.snapshot)))
+    if config.save_video is not None:
+        from device_apps.video_writer import VideoWriter
+
+        video = stack.enter_context(VideoWriter(config.save_video, source.fps, live=source.live))
+        sinks.append(RetryingSink(video, str(config.save_video)))
+    if config.jsonl is not None:
+        stdout = config.jsonl == "-"
+        stream = sys.stdout if stdout else stack.enter_context(open_for_append(Path(config.jsonl)))
+        sinks.append(RetryingSink(JsonLinesSink(stream), "standard output" if stdout else config.jsonl))
+    if _can_open_window(config.window):
+        from device_apps.window import Window
+
+        window = Window(f"edge-ssd: {source.name}", None if source.live else source.fps)
+        sinks.append(RetryingSink(stack.enter_context(window), "window"))
+    return sinks, last_frame
+
+
+def _can_open_window(window: bool | None) -> bool:
+    """Return whether to open a window. Without a usable display, log it, or raise EdgeSSDError if it is required."""
+    if window is False:
+        return False
+    from device_apps.window import window_error
+
+    error = window_error()
+    if error is not None and window:
+        raise EdgeSSDError(f"--show: {error}; run it with --headless")
+    if error is not None:
+        _log.info("no window: %s; running headless (Ctrl-C ends it)", error)
+    return error is None

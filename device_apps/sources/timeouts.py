@@ -1,0 +1,38 @@
+"""Times and limits of a capture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from device_apps.sources.backoff import backoff
+
+__all__ = ["DEFAULT_TIMEOUTS", "CaptureTimeouts"]
+
+
+@dataclass(frozen=True)
+class CaptureTimeouts:
+    """Times and limits of a capture. All times are in seconds.
+
+    Attributes:
+        stall: time without a frame after which a live device is opened again. A camera in the dark still delivers a
+            few frames a second.
+        first_frame: time from the first opening to its first frame, and the minimum for the last attempt to
+            reconnect. Longer than capture libraries take to report an error themselves.
+        stable: a connection that lasts this long resets the number of attempts.
+        close: time that closing waits for the threads. Longer than between two frames of any camera.
+        stream_open: minimum time that FFmpeg may take to open a stream.
+        max_threads: capture threads at once; when all are stuck, one must return before the next is started.
+        retry_pause: returns the pause before attempt 0, 1, 2, …
+    """
+
+    stall: float = 2.0
+    first_frame: float = 20.0
+    stable: float = 5.0
+    close: float = 0.5
+    stream_open: float = 7.0
+    max_threads: int = 4
+    retry_pause: Callable[[int], float] = backoff
+
+
+DEFAULT_TIMEOUTS = CaptureTimeouts()

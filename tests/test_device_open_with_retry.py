@@ -1,0 +1,80 @@
+"""Opening a source that is not available yet."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import ExitStack
+
+import pytest
+
+from device_apps.sources.frames import Source
+from device_apps.sources.image_folder import ImageFolderSource
+from device_apps.sources.open_with_retry import open_with_retry
+from edge_ssd.errors import SettingError, SourceError
+
+
+class Unavailable:
+    """Returns a source after raising each of the given errors."""
+
+    def __init__(self, *errors: str) -> None:
+        self.errors = list(errors)
+        self.made = 0
+
+    def __call__(self) -> Source:
+        self.made += 1
+        if self.errors:
+            raise SourceError(self.errors.pop(0))
+        return ImageFolderSource([], "available")
+
+
+def enter(make: Unavailable, retries: int | None = None, stop: threading.Event | None = None) -> Source | None:
+    with ExitStack() as stack:
+        return open_with_retry(
+            make,
+            stack,
+            stop=stop or threading.Event(),
+            on_wait=lambda status: None,
+            retries=retries,
+            pause=lambda attempt: 0.001,
+        )
+
+
+def test_available_source_is_opened_without_a_message(caplog: pytest.LogCaptureFixture) -> None:
+    source = enter(Unavailable())
+    assert source is not None
+    assert (source.name, caplog.messages) == ("available", [])
+
+
+def test_source_is_retried_and_each_new_reason_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    unavailable = Unavailable("no camera", "no camera", "no permission", "no camera")
+    assert enter(unavailable) is not None
+    assert unavailable.made == 5
+    reasons = ("no camera", "no permission", "no camera")
+    assert caplog.messages == [f"{reason}; retrying until it is available" for reason in reasons]
+
+
+def test_last_error_is_raised_after_the_retries() -> None:
+    with pytest.raises(SourceError, match="third"):
+        enter(Unavailable("first", "second", "third", "fourth"), retries=2)
+    with pytest.raises(SourceError, match="first"):
+        enter(Unavailable("first"), retries=0)
+
+
+def test_other_errors_are_raised_immediately() -> None:
+    class Wrong(Unavailable):
+        def __call__(self) -> Source:
+            raise SettingError("only cameras have a width")
+
+    with pytest.raises(SettingError):
+        enter(Wrong())
+
+
+def test_stop_ends_the_wait() -> None:
+    stop = threading.Event()
+
+    class Stopping(Unavailable):
+        def __call__(self) -> Source:
+            stop.set()
+            raise SourceError("no camera")
+
+    assert enter(Stopping(), stop=stop) is None
