@@ -199,7 +199,7 @@ def test_the_table(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         (["--warm-up", "-1"], "--warm-up must be a whole number from 0, got -1"),
         (["--threads", "0"], "num_threads must be a whole number from 1"),
         (["--size", "big"], "--size must be WIDTHxHEIGHT, such as 640x480, got 'big'"),
-        (["--plot", "pareto.txt"], "pareto.txt: cannot write this kind of picture; end the name in .png or .jpg"),
+        (["--plot", "pareto.txt"], "pareto.txt: unsupported image format; use .jpeg, .jpg, .png"),
         (["--source", "none.jpg"], "none.jpg: no such image"),
     ],
 )

@@ -321,15 +321,15 @@ def test_it_waits_for_a_source_that_is_not_there_yet(tmp_path: Path, manager: Ma
             time.sleep(0.05)
         lines = end(process)
     assert manager.heard[0] == "READY=1"
-    assert "nothing answers at 127.0.0.1" in lines[0]
-    assert lines[0].endswith("; trying again until it is there")
+    assert "no response from 127.0.0.1" in lines[0]
+    assert lines[0].endswith("; retrying until it is available")
 
 
 def test_a_signal_ends_the_wait_for_a_source(tmp_path: Path, manager: Manager) -> None:
     process = start(tmp_path, 'source = "/dev/video97"\nheadless = true\nwait = true\n')
     manager.wait_for("READY=1")
     (line,) = end(process)
-    assert line.startswith("edge-ssd: no camera at /dev/video97")
+    assert line.startswith("edge-ssd: warning: no camera at /dev/video97")
     manager.wait_for("STOPPING=1")
 
 
