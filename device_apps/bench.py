@@ -1,7 +1,7 @@
-"""Timing detectors against each other on a machine that also does something else.
+"""Benchmark of detectors on a machine that also runs other programs.
 
-Each case works in turn, a short block at a time, so that heat, clock changes and other programs fall on all alike. The
-first detection of a block is not counted, since the case before it has taken the caches.
+Cases alternate in short blocks, so that heat, clock changes and other programs affect all of them equally. The first
+detection of a block is not counted, because the previous case has evicted the caches.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from edge_ssd.errors import EdgeSSDError
 from edge_ssd.runtime.detector import Detector
 from edge_ssd.runtime.interleave import call_interleaved
 
-__all__ = ["Case", "FreshStart", "Timing", "enlarged", "fresh_starts", "reservations", "time_cases"]
+__all__ = ["Case", "FreshStart", "Timing", "fresh_starts", "reliability_warnings", "resize_image", "time_cases"]
 
 _BLOCK = 10
 _STAGES = ("preprocess", "invoke", "postprocess")
@@ -56,7 +56,7 @@ print(first, 1024 * peak)
 
 @dataclass(frozen=True)
 class Case:
-    """A detector to time. ``name`` is what the table calls its model."""
+    """A detector to time; ``name`` is its model's name in the table."""
 
     name: str
     detector: Detector
@@ -64,12 +64,12 @@ class Case:
 
 @dataclass(frozen=True)
 class Timing:
-    """What was measured of a case, in milliseconds.
+    """Latency of a case in milliseconds.
 
     Attributes:
-        stages: "preprocess", "invoke", "postprocess" and "detect", which is all of them.
-        ratio: the median of "detect" over that of the first case.
-        drift: how the later half's median differs from the earlier half's, as a share.
+        stages: "preprocess", "invoke", "postprocess", and "detect" for the whole call.
+        ratio: median of "detect" relative to the first case.
+        drift: relative difference between the medians of the second and the first half.
     """
 
     case: Case
@@ -80,7 +80,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class FreshStart:
-    """A process of its own: seconds from its start to its first result, and the most memory it had, in bytes."""
+    """Start of a fresh process: seconds to its first result, and its peak resident memory in bytes."""
 
     seconds: float
     peak_bytes: int | None
@@ -93,7 +93,7 @@ def time_cases(
     warm_up: int,
     progress: Callable[[int, int | None], None] = lambda done, total: None,
 ) -> list[Timing]:
-    """Time each case on one picture: ``frames`` detections that count, after ``warm_up`` that do not."""
+    """Time ``frames`` detections of each case in one image, after ``warm_up`` untimed detections."""
     for case in cases:
         for _ in range(warm_up):
             case.detector.detect(image)
@@ -121,7 +121,7 @@ def time_cases(
 def fresh_starts(
     models: Sequence[Path], size: tuple[int, int], threads: int, backend: str, rounds: int = 3
 ) -> list[FreshStart]:
-    """Start a process for each model, in turn, so many times; the median of each.
+    """Start a process for each model, ``rounds`` times in alternation, and return the medians.
 
     The first round fills the disk's cache and is not counted. ``size`` is the (height, width) of the frames.
     """
@@ -137,8 +137,8 @@ def fresh_starts(
     ]
 
 
-def enlarged(image: Image, size: tuple[int, int]) -> Image:
-    """A picture stretched to (height, width), as a camera's frame would be larger than the network's input."""
+def resize_image(image: Image, size: tuple[int, int]) -> Image:
+    """Return an image resized to (height, width), by default larger than the network's input as a camera frame is."""
     from PIL import Image as PillowImage
 
     if image.shape[:2] == size:
@@ -147,8 +147,8 @@ def enlarged(image: Image, size: tuple[int, int]) -> Image:
     return np.asarray(resized, np.uint8)
 
 
-def reservations(timings: Sequence[Timing], load: float | None) -> list[str]:
-    """What speaks against believing the figures, a line each; ``load`` is the load average before they were taken."""
+def reliability_warnings(timings: Sequence[Timing], load: float | None) -> list[str]:
+    """Return why the timings may be unreliable, one line each; ``load`` is the load average before the measurement."""
     lines = []
     if load is not None and load > 0.3 * cores():
         lines.append(
@@ -157,13 +157,13 @@ def reservations(timings: Sequence[Timing], load: float | None) -> list[str]:
     worst = max(timings, key=lambda timing: abs(timing.drift))
     if abs(worst.drift) > _DRIFT:
         lines.append(
-            f"the speed changed by {worst.drift:+.0%} meanwhile ({worst.case.name}): heat, the clock or other programs"
+            f"the speed changed by {worst.drift:+.0%} during the run ({worst.case.name}): heat, clock or other programs"
         )
     now = throttled()
     if now:
-        lines.append(f"the board held back: {now}; see to its power supply and cooling")
+        lines.append(f"the board was throttled: {now}; check its power supply and cooling")
     if (chosen := governor()) not in (None, "performance"):
-        lines.append(f"the clock is chosen as {chosen!r}: short work may run slower than it could")
+        lines.append(f"the CPU governor is {chosen!r}: short runs may be slower than possible")
     return lines
 
 

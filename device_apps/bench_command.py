@@ -67,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print; returns 0."""
-    from device_apps.bench import Case, enlarged, fresh_starts, reservations, time_cases
+    from device_apps.bench import Case, fresh_starts, reliability_warnings, resize_image, time_cases
     from device_apps.machine import cores, describe_machine
     from edge_ssd.console.progress import Progress
     from edge_ssd.runtime.detector import Detector
@@ -92,19 +92,19 @@ def run(args: argparse.Namespace) -> int:
         ]
         precisions = {} if args.plot is None else _precisions(cases)
         if args.source is None:
-            image = enlarged(cases[0].detector.bundle.selftest.image, size or (480, 640))
+            image = resize_image(cases[0].detector.bundle.selftest.image, size or (480, 640))
         else:
             image = read_image(args.source)
-            image = enlarged(image, size or image.shape[:2])
+            image = resize_image(image, size or image.shape[:2])
         starts = fresh_starts(models, image.shape[:2], threads[0], args.backend)
         with Progress("timing", "rounds") as progress:
             timings = time_cases(cases, image, args.frames, args.warm_up, progress)
-    doubts = reservations(timings, load)
+    warnings = reliability_warnings(timings, load)
     machine = describe_machine()
     if args.plot is not None:
         _plot(args.plot, timings, precisions, machine)
     if args.json:
-        report = _as_dict(machine, image.shape[:2], args.frames, timings, models, starts, doubts)
+        report = _as_dict(machine, image.shape[:2], args.frames, timings, models, starts, warnings)
         print_json(report)
         return 0
     height, width = image.shape[:2]
@@ -112,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
     print(_timing_table(timings), _start_table(names, models, starts), sep="\n\n")
     if args.plot is not None:
         print(f"\n{args.plot}: average precision against time")
-    for line in doubts:
+    for line in warnings:
         _log.warning("%s", line)
     return 0
 
@@ -205,7 +205,7 @@ def _as_dict(
     timings: Sequence[Timing],
     models: Sequence[Path],
     starts: Sequence[FreshStart],
-    doubts: Sequence[str],
+    warnings: Sequence[str],
 ) -> dict[str, Any]:
     return {
         "machine": machine,
@@ -234,5 +234,5 @@ def _as_dict(
             }
             for model, start in zip(models, starts, strict=True)
         ],
-        "notes": list(doubts),
+        "notes": list(warnings),
     }

@@ -41,7 +41,7 @@ def rows(arm: bool) -> list[Row]:
     return [("book", facts(0.79, 0.786), book), ("half", facts(0.75, 0.7475), half)]
 
 
-def test_the_table() -> None:
+def test_table_columns_and_ratios() -> None:
     assert table(rows(arm=False)).splitlines() == [
         "| network | AP | AP50 | int8 AP | int8 AP50 | lost | parameters | multiply-adds | file | ms, 1 thread "
         "| ms, 2 threads | memory |",
@@ -56,7 +56,7 @@ def test_the_table() -> None:
     assert half.endswith("| 60.0 (0.20×) | 60.0 (0.20×) | 60.0 (0.20×) | unknown |")
 
 
-def test_frames_a_second_are_cycles_by_instructions() -> None:
+def test_frames_per_second_from_cycles_and_instructions() -> None:
     # 1.5 · 10⁹ cycles a second, two instructions each, of 300 million for the network and 20 million around it.
     assert frames_per_second(Board("x", "cortex-a72", 1.5, 2.0), counted(300)) == pytest.approx(9.375)
     assert {board.cpu for board in BOARDS} == set(counted(1))
@@ -74,7 +74,7 @@ def test_points_use_instructions_if_counted_else_time() -> None:
     assert label == "millions of instructions on a Cortex-A72 (the network alone)"
 
 
-def test_a_count_is_kept_as_long_as_the_bundle_is_the_same(tmp_path: Path) -> None:
+def test_instruction_counts_are_cached_per_bundle(tmp_path: Path) -> None:
     bundle = tmp_path / "model.tflite"
     bundle.write_bytes(b"a model")
     kept = {"model": hashlib.sha256(b"a model").hexdigest(), "instructions": counted(5)}
@@ -82,7 +82,7 @@ def test_a_count_is_kept_as_long_as_the_bundle_is_the_same(tmp_path: Path) -> No
     assert count_kept(bundle) == counted(5)
 
 
-def test_variants_are_options_of_train() -> None:
+def test_variants_are_valid_train_options() -> None:
     parser = cli.command_parser("train")
     described = [parser.parse_args(["--data", "d", "--out", "o", *options]) for options in VARIANTS.values()]
     networks = {tiny_ssd(["a"], **{**NETWORKS[each.network or "book"], **given_network(each)}) for each in described}

@@ -1,6 +1,4 @@
-"""edge_ssd.data.synthetic.generate, sprite, backdrop:
-
-what is drawn is where the labels say, and the same every time."""
+"""edge_ssd.data.synthetic: objects match their labels, and the same seed draws the same images."""
 
 from __future__ import annotations
 
@@ -15,7 +13,7 @@ import pytest
 from edge_ssd.boxes import box_iou
 from edge_ssd.cli import main
 from edge_ssd.data.load import load_dataset
-from edge_ssd.data.synthetic.background import draw_backdrop
+from edge_ssd.data.synthetic.background import draw_background
 from edge_ssd.data.synthetic.banana import random_banana, random_hand
 from edge_ssd.data.synthetic.canvas import noise
 from edge_ssd.data.synthetic.generate import draw_clip, draw_scene, make_synthetic
@@ -35,7 +33,7 @@ def digests(folder: Path) -> dict[str, str]:
     }
 
 
-def test_the_set_loads_as_the_book_s_does(tmp_path: Path) -> None:
+def test_make_synthetic_writes_the_book_format(tmp_path: Path) -> None:
     made = make_synthetic(tmp_path / "set", num_train=6, num_val=2, seed=3)
     assert made.drawn
     for split, count in (("train", 6), ("val", 2)):
@@ -60,7 +58,7 @@ def test_data_make_outside_a_checkout_is_one_line(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_same_seed_same_bytes_and_a_longer_set_begins_with_the_shorter(tmp_path: Path) -> None:
+def test_make_synthetic_is_deterministic_and_extends(tmp_path: Path) -> None:
     for name, train, seed in (("a", 4, 0), ("b", 4, 0), ("c", 5, 0), ("d", 4, 1)):
         make_synthetic(tmp_path / name, num_train=train, num_val=1, seed=seed, size=96)
     a, b, c, d = (digests(tmp_path / name) for name in "abcd")
@@ -72,7 +70,7 @@ def test_same_seed_same_bytes_and_a_longer_set_begins_with_the_shorter(tmp_path:
     assert len({a[name] for name in pictures}) == 5
 
 
-def test_what_is_there_is_not_drawn_again_and_nothing_else_is_overwritten(tmp_path: Path) -> None:
+def test_make_synthetic_reuses_and_never_overwrites(tmp_path: Path) -> None:
     make_synthetic(tmp_path / "set", 2, 1, size=64)
     before = digests(tmp_path / "set")
     assert not make_synthetic(tmp_path / "set", 2, 1, size=64).drawn
@@ -81,7 +79,7 @@ def test_what_is_there_is_not_drawn_again_and_nothing_else_is_overwritten(tmp_pa
     assert digests(tmp_path / "set") == before
 
 
-def test_an_interrupted_drawing_leaves_nothing(tmp_path: Path) -> None:
+def test_make_synthetic_interrupted_leaves_nothing(tmp_path: Path) -> None:
     def interrupt(done: int, total: int | None) -> None:
         assert total == 6
         if done == 3:
@@ -93,14 +91,14 @@ def test_an_interrupted_drawing_leaves_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("bad", [{"num_train": 0}, {"num_val": -1}, {"seed": -1}, {"size": 63}, {"size": 4096}])
-def test_arguments_out_of_range_are_named(tmp_path: Path, bad: dict[str, int]) -> None:
+def test_make_synthetic_rejects_arguments_out_of_range(tmp_path: Path, bad: dict[str, int]) -> None:
     name, value = next(iter(bad.items()))
     with pytest.raises(DataError, match=f"{name} must be from .* got {value}"):
         make_synthetic(tmp_path / "set", **bad)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_scene_s_boxes_lie_inside_do_not_touch_and_hold_what_was_drawn() -> None:
+def test_draw_scene_boxes_are_inside_and_disjoint() -> None:
     for seed in range(6):
         image, boxes = draw_scene(rng(seed), (240, 320), bananas=3)
         assert image.shape == (240, 320, 3)
@@ -113,7 +111,7 @@ def test_a_scene_s_boxes_lie_inside_do_not_touch_and_hold_what_was_drawn() -> No
         assert np.array_equal(np.triu(box_iou(boxes, boxes), 1), np.zeros((3, 3)))
 
 
-def test_a_scene_without_bananas_is_its_backdrop_and_bananas_change_it_inside_their_boxes_only() -> None:
+def test_draw_scene_changes_pixels_inside_boxes_only() -> None:
     empty, none = draw_scene(rng(4), bananas=0)
     image, boxes = draw_scene(rng(4), bananas=1)
     assert none.shape == (0, 4)
@@ -125,7 +123,7 @@ def test_a_scene_without_bananas_is_its_backdrop_and_bananas_change_it_inside_th
     assert not changed.any()
 
 
-def test_sides_are_those_of_the_book_s_set() -> None:
+def test_draw_scene_box_sides_match_the_book() -> None:
     sides = []
     for seed in range(60):
         _, boxes = draw_scene(rng(seed))
@@ -136,7 +134,7 @@ def test_sides_are_those_of_the_book_s_set() -> None:
 
 @pytest.mark.parametrize("angle", [0.0, 0.7, math.pi / 2, 4.0])
 @pytest.mark.parametrize("count", [1, 2])
-def test_a_sprite_has_the_size_and_place_asked_for(angle: float, count: int) -> None:
+def test_sprite_has_requested_size_and_position(angle: float, count: int) -> None:
     for seed in range(4):
         sprite = draw_bananas(random_hand(rng(seed), count), 64, angle, (100.3, 50.8))
         left, top, right, bottom = sprite.box_xyxy
@@ -145,7 +143,7 @@ def test_a_sprite_has_the_size_and_place_asked_for(angle: float, count: int) -> 
         assert abs((top + bottom) / 2 - 50.8) <= 1
 
 
-def test_a_sprite_s_box_is_tight_around_its_opaque_pixels() -> None:
+def test_sprite_box_is_tight_around_opaque_pixels() -> None:
     rgba = np.zeros((10, 12, 4), np.uint8)
     rgba[3:5, 4:9, 3] = 128
     rgba[2, 4, 3] = 127  # less than half: outside
@@ -153,7 +151,7 @@ def test_a_sprite_s_box_is_tight_around_its_opaque_pixels() -> None:
     assert Sprite(rgba[:2], 7, 8).box_xyxy == (7, 8, 7, 8)
 
 
-def test_turning_by_a_right_angle_turns_the_outline() -> None:
+def test_sprite_rotation_by_a_right_angle() -> None:
     hand = random_hand(rng(2), 1)
     upright = draw_bananas(hand, 60, 0.0).rgba[..., 3] >= 128
     turned = draw_bananas(hand, 60, math.pi / 2).rgba[..., 3] >= 128
@@ -164,7 +162,7 @@ def test_turning_by_a_right_angle_turns_the_outline() -> None:
     assert (turned == expected).mean() > 0.98
 
 
-def test_bananas_are_yellow_inside_and_opaque() -> None:
+def test_banana_sprite_is_yellow_and_opaque() -> None:
     for seed in range(20):
         rgba = banana_sprite(rng(seed), side=70)
         assert rgba.dtype == np.uint8
@@ -178,17 +176,17 @@ def test_bananas_are_yellow_inside_and_opaque() -> None:
         assert (rgba[[0, 0, -1, -1], [0, -1, 0, -1], 3] == 0).all()
 
 
-def test_every_banana_of_a_hand_keeps_its_colour() -> None:
+def test_bananas_of_a_hand_keep_their_color() -> None:
     for seed in range(6):
         inside = draw_bananas(random_hand(rng(seed), 2), 90, 1.0).rgba
-        colours = inside[inside[..., 3] == 255][:, :3]
-        assert (colours.max(axis=1) < 10).mean() < 0.02
+        colors = inside[inside[..., 3] == 255][:, :3]
+        assert (colors.max(axis=1) < 10).mean() < 0.02
 
 
-def test_backdrops_differ_and_are_pictures() -> None:
+def test_backgrounds_differ_and_are_valid_images() -> None:
     seen = set()
     for seed in range(24):
-        image = draw_backdrop(rng(seed), 48, 80)
+        image = draw_background(rng(seed), 48, 80)
         assert image.shape == (48, 80, 3)
         assert image.dtype == np.float32
         assert np.isfinite(image).all()
@@ -212,7 +210,7 @@ def test_noise_fills_its_range_and_is_stretched(stretch: float) -> None:
         assert (down > 2 * across) == (stretch > 1)
 
 
-def test_a_clip_moves_smoothly_and_closes() -> None:
+def test_draw_clip_is_smooth_and_loops() -> None:
     frames = list(draw_clip(rng(1), 24, (96, 128)))
     assert len(frames) == 24
     assert all(frame.shape == (96, 128, 3) and frame.dtype == np.uint8 for frame in frames)
@@ -223,6 +221,6 @@ def test_a_clip_moves_smoothly_and_closes() -> None:
     assert [f.tobytes() for f in draw_clip(rng(1), 24, (96, 128))] == [f.tobytes() for f in frames]
 
 
-def test_a_random_banana_is_decided_by_its_generator() -> None:
+def test_random_banana_is_deterministic() -> None:
     assert random_banana(rng(5)) == random_banana(rng(5))
     assert random_banana(rng(5)) != random_banana(rng(6))

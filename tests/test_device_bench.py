@@ -1,4 +1,4 @@
-"""Timing models: on the shipped one, and on detectors whose times are known."""
+"""edge-ssd bench: on the shipped model, and on detectors with known times."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bundle_factory import npy, write_bundle
 from real_model import real_model
 
 from device_apps import bench
-from device_apps.bench import Case, enlarged, reservations, time_cases
+from device_apps.bench import Case, reliability_warnings, resize_image, time_cases
 from device_apps.bench_command import _names, _size
 from device_apps.machine import describe_machine, governor, processor
 from edge_ssd import cli
@@ -26,7 +26,7 @@ IMAGE = np.zeros((4, 4, 3), np.uint8)
 
 
 class Sleeper:
-    """A detector that takes a known time, and writes down when it was asked."""
+    """Detector that takes a known time and logs its calls."""
 
     def __init__(self, name: str, seconds: float, log: list[str]) -> None:
         self.name, self.seconds, self.log = name, seconds, log
@@ -43,7 +43,7 @@ def sleepers(*seconds: float) -> tuple[list[Case], list[str]]:
     return [Case(str(i), Sleeper(str(i), each, log)) for i, each in enumerate(seconds)], log  # type: ignore[arg-type]
 
 
-def test_the_ratio_is_to_the_first() -> None:
+def test_timing_ratio_is_relative_to_the_first_case() -> None:
     cases, _ = sleepers(0.001, 0.05)
     first, second = time_cases(cases, IMAGE, frames=8, warm_up=0)
     assert first.ratio == 1.0
@@ -53,36 +53,36 @@ def test_the_ratio_is_to_the_first() -> None:
     assert second.stages["detect"].p50 >= 50.0
 
 
-def test_cases_take_turns_in_blocks_and_the_first_of_a_block_is_not_counted() -> None:
+def test_time_cases_alternates_blocks_and_discards_their_first_call() -> None:
     cases, log = sleepers(0.0, 0.0)
     timings = time_cases(cases, IMAGE, frames=12, warm_up=3)
     assert "".join(log) == "000111" + "0" * 11 + "1" * 11 + "0" * 3 + "1" * 3
     assert set(timings[0].stages) == {"preprocess", "invoke", "postprocess", "detect"}
 
 
-def test_a_speed_that_changes_meanwhile_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reliability_warnings_report_drift_load_throttling_and_governor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "throttled", lambda: "under-voltage now")
     monkeypatch.setattr(bench, "governor", lambda: "ondemand")
     assert bench._drift([1.0] * 4 + [1.5] * 4) == 0.5
     assert bench._drift([1.0]) == 0.0
     cases, _ = sleepers(0.0)
     (timing,) = time_cases(cases, IMAGE, frames=4, warm_up=0)
-    lines = reservations([SimpleNamespace(case=timing.case, drift=0.25)], load=50.0)  # type: ignore[list-item]
+    lines = reliability_warnings([SimpleNamespace(case=timing.case, drift=0.25)], load=50.0)  # type: ignore[list-item]
     assert [line.split(":")[0] for line in lines] == [
         f"the machine was busy (load 50.0 on {bench.cores()} cores)",
-        "the speed changed by +25% meanwhile (0)",
-        "the board held back",
-        "the clock is chosen as 'ondemand'",
+        "the speed changed by +25% during the run (0)",
+        "the board was throttled",
+        "the CPU governor is 'ondemand'",
     ]
 
 
-def test_a_quiet_machine_needs_no_notes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reliability_warnings_are_empty_on_an_idle_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "throttled", lambda: "")
     monkeypatch.setattr(bench, "governor", lambda: "performance")
-    assert reservations([SimpleNamespace(case=None, drift=0.01)], load=0.0) == []  # type: ignore[list-item]
+    assert reliability_warnings([SimpleNamespace(case=None, drift=0.01)], load=0.0) == []  # type: ignore[list-item]
 
 
-def test_the_real_command_on_two_models(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_bench_two_models_as_json(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     other = tmp_path / "other.tflite"
     other.write_bytes(real_model().read_bytes())
     options = ["--threads", "1", "--frames", "12", "--warm-up", "1", "--size", "320x240"]
@@ -102,7 +102,7 @@ def test_the_real_command_on_two_models(capsys: pytest.CaptureFixture[str], tmp_
         assert 20e6 < model["peak_memory_bytes"] < 500e6, "its own memory, not that of this test's process"
 
 
-def test_shipped_models_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+def test_bench_accepts_names_of_shipped_models(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["bench", "banana", "nano", "--frames", "2", "--warm-up", "0", "--threads", "1", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert [row["model"] for row in report["models"]] == [str(find_model(name)) for name in ("banana", "nano")]
@@ -119,7 +119,7 @@ def with_precision(path: Path, ap: float | None, data: str = "bananas, val") -> 
     return write_bundle(path, bundle.network, bundle.flatbuffer, entries)
 
 
-def test_the_plot_shows_what_the_models_carry(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_bench_plot_shows_models_with_measured_ap(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     from PIL import Image
 
     good = with_precision(tmp_path / "good.tflite", 0.8)
@@ -148,9 +148,7 @@ def test_plot_without_matplotlib_names_the_extra(
     )
 
 
-def test_precisions_of_different_pictures_are_not_compared_silently(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_bench_plot_warns_about_ap_of_different_datasets(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     one = with_precision(tmp_path / "one.tflite", 0.8)
     other = with_precision(tmp_path / "other.tflite", 0.7, "cards, test")
     options = ["--frames", "1", "--threads", "1", "--json", "--plot", str(tmp_path / "pareto.jpg")]
@@ -161,14 +159,14 @@ def test_precisions_of_different_pictures_are_not_compared_silently(
     assert (tmp_path / "pareto.jpg").is_file()
 
 
-def test_a_plot_without_any_precision_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_bench_plot_without_any_ap_is_an_error(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     unknown = with_precision(tmp_path / "unknown.tflite", None)
     assert cli.main(["bench", str(unknown), "--plot", str(tmp_path / "pareto.png")]) == 2
     assert "--plot: unknown.tflite: no average precision was measured" in capsys.readouterr().err
     assert not (tmp_path / "pareto.png").exists()
 
 
-def test_the_plot_does_not_replace_the_picture_to_detect_in(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_bench_plot_never_overwrites_the_source_image(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     picture = tmp_path / "photo.png"
     picture.write_bytes(b"a photo")
     assert cli.main(["bench", "--source", str(picture), "--plot", str(picture)]) == 2
@@ -176,7 +174,7 @@ def test_the_plot_does_not_replace_the_picture_to_detect_in(capsys: pytest.Captu
     assert picture.read_bytes() == b"a photo"
 
 
-def test_the_table(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_bench_prints_tables(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     from PIL import Image
 
     picture = tmp_path / "picture.png"
@@ -203,7 +201,7 @@ def test_the_table(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         (["--source", "none.jpg"], "none.jpg: no such image"),
     ],
 )
-def test_bad_options_are_one_line(
+def test_bench_invalid_options_give_one_line(
     options: list[str], message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert cli.main(["bench", *options]) == 2
@@ -214,21 +212,21 @@ def test_bad_options_are_one_line(
     assert message in said[0]
 
 
-def test_sizes() -> None:
+def test_parse_size_and_resize_image() -> None:
     assert _size("640x480") == _size("640×480") == (480, 640)
     for bad in ("0x5", "640", "x", "1x1x1", "-5x5"):
         with pytest.raises(SettingError):
             _size(bad)
-    assert enlarged(IMAGE, (8, 6)).shape == (8, 6, 3)
-    assert enlarged(IMAGE, (4, 4)) is IMAGE
+    assert resize_image(IMAGE, (8, 6)).shape == (8, 6, 3)
+    assert resize_image(IMAGE, (4, 4)) is IMAGE
 
 
-def test_files_of_one_name_are_told_apart() -> None:
+def test_names_use_paths_if_file_names_repeat() -> None:
     assert _names([Path("a/x.tflite"), Path("b/y.tflite")]) == ["x.tflite", "y.tflite"]
     assert _names([Path("a/x.tflite"), Path("b/x.tflite")]) == ["a/x.tflite", "b/x.tflite"]
 
 
-def test_the_machines_name(tmp_path: Path) -> None:
+def test_processor_and_governor_names(tmp_path: Path) -> None:
     (tmp_path / "model").write_bytes(b"Raspberry Pi 5 Model B Rev 1.0\0")
     (tmp_path / "cpuinfo").write_text("processor\t: 0\nmodel name\t: Some CPU @ 2 GHz\n")
     assert processor(tmp_path / "model", tmp_path / "cpuinfo") == "Raspberry Pi 5 Model B Rev 1.0"

@@ -1,4 +1,4 @@
-"""Boxes and labels in pictures."""
+"""edge_ssd.drawing: boxes and labels drawn into images."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def grey(height: int, width: int) -> np.ndarray:
     return np.full((height, width, 3), 100, np.uint8)
 
 
-def test_nothing_found_gives_an_equal_copy() -> None:
+def test_draw_no_detections_returns_an_equal_copy() -> None:
     image = grey(48, 64)
     drawn = draw_detections(image, detections([], (48, 64)))
     assert np.array_equal(drawn, image)
     assert not np.shares_memory(drawn, image)
 
 
-def test_the_argument_is_not_drawn_into() -> None:
+def test_draw_does_not_change_its_argument() -> None:
     image = grey(240, 320)
     image.flags.writeable = False
     drawn = draw_detections(image, detections([[50, 60, 200, 180]], (240, 320)))
@@ -46,7 +46,7 @@ def test_the_argument_is_not_drawn_into() -> None:
     assert drawn.flags.writeable
 
 
-def test_the_box_is_where_it_should_be_in_its_colour() -> None:
+def test_box_is_drawn_at_its_coordinates_in_its_color() -> None:
     drawn = draw_detections(grey(240, 320), detections([[50, 60, 200, 180]], (240, 320), ids=[3]))
     changed = (drawn != 100).any(axis=2)
     colour = class_color(3)
@@ -58,12 +58,12 @@ def test_the_box_is_where_it_should_be_in_its_colour() -> None:
     assert changed[45:60, 50:90].any(), "the label is above the box"
 
 
-def test_a_box_at_the_upper_edge_has_its_label_inside() -> None:
+def test_label_is_inside_a_box_at_the_upper_edge() -> None:
     drawn = draw_detections(grey(240, 320), detections([[50, 0, 200, 180]], (240, 320)))
     assert (drawn[3:10, 53:90] != 100).any()
 
 
-def test_a_label_at_the_right_edge_stays_whole() -> None:
+def test_label_at_the_right_edge_is_not_cut() -> None:
     inside = draw_detections(grey(240, 320), detections([[100, 60, 150, 180]], (240, 320)))
     edge = draw_detections(grey(240, 320), detections([[310, 60, 320, 180]], (240, 320)))
     label = (inside[:59] != 100).any(axis=2)
@@ -71,12 +71,12 @@ def test_a_label_at_the_right_edge_stays_whole() -> None:
     assert label.sum() == moved.sum() > 0
 
 
-def test_the_best_is_on_top() -> None:
+def test_first_detection_is_on_top() -> None:
     two = detections([[50, 60, 200, 180], [50, 60, 200, 180]], (240, 320), ["best", "other"], [0, 1])
     assert tuple(draw_detections(grey(240, 320), two)[120, 50]) == class_color(0)
 
 
-def test_lines_and_letters_grow_with_the_picture() -> None:
+def test_line_width_and_text_scale_with_the_image() -> None:
     small = draw_detections(grey(240, 320), detections([[50, 60, 200, 180]], (240, 320)))
     large = draw_detections(grey(2400, 3200), detections([[500, 600, 2000, 1800]], (2400, 3200)))
     assert (large[1200, :1000] != 100).any(axis=1).sum() == 10 * (small[120, :100] != 100).any(axis=1).sum()
@@ -88,7 +88,7 @@ def test_lines_and_letters_grow_with_the_picture() -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (8, 8), (20, 30), (11, 400), (400, 11), (64, 64)])
-def test_tiny_and_narrow_pictures(size: tuple[int, int]) -> None:
+def test_tiny_and_narrow_images(size: tuple[int, int]) -> None:
     height, width = size
     drawn = draw_detections(grey(height, width), detections([[0, 0, width, height]], size))
     assert drawn.shape == (height, width, 3)
@@ -101,7 +101,7 @@ def test_labels_in_any_script() -> None:
         assert (drawn[:40] != 100).any(), "the score at least is written"
 
 
-def test_neighbouring_classes_differ() -> None:
+def test_colors_of_neighboring_classes_differ() -> None:
     colours = [class_color(number) for number in range(30)]
     assert len(set(colours)) == 30
     for first, second in pairwise(colours):
@@ -114,7 +114,7 @@ def test_neighbouring_classes_differ() -> None:
     st.integers(1, 90),
     st.lists(st.tuples(*[st.floats(0, 1, width=32)] * 4), max_size=4),
 )
-def test_any_box_in_any_picture(height: int, width: int, corners: list[tuple[float, ...]]) -> None:
+def test_any_box_in_any_image(height: int, width: int, corners: list[tuple[float, ...]]) -> None:
     scale = np.array([width, height, width, height], np.float32)
     boxes = [(np.array([min(a, c), min(b, d), max(a, c), max(b, d)]) * scale).tolist() for a, b, c, d in corners]
     assert draw_detections(grey(height, width), detections(boxes, (height, width))).shape == (height, width, 3)

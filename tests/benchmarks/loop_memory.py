@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from device_apps.bench import enlarged
+from device_apps.bench import resize_image
 from edge_ssd.runtime.bundle import read_bundle
 from edge_ssd.runtime.models import find_model
 
@@ -45,7 +45,7 @@ def main() -> None:
 
 def sources(picture: np.ndarray, folder: Path) -> tuple[Path, Path]:
     """The same moving picture as files and as a video."""
-    frame = enlarged(picture, _FRAME)
+    frame = resize_image(picture, _FRAME)
     pictures, video = folder / "pictures", folder / "video.avi"
     pictures.mkdir()
     writer = cv2.VideoWriter(str(video), cv2.VideoWriter.fourcc(*"MJPG"), _FPS, _FRAME[::-1])

@@ -13,7 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from converters.tflite.operators import read_graph
-from device_apps.bench import Case, enlarged, fresh_starts, time_cases
+from device_apps.bench import Case, fresh_starts, resize_image, time_cases
 from edge_ssd.console.progress import Progress
 from edge_ssd.runtime.bundle import read_bundle
 from edge_ssd.runtime.detector import Detector
@@ -56,7 +56,7 @@ def costs(bundles: Sequence[Path], arm: bool = False, detections: int = 200) -> 
             for path in bundles
             for number in THREADS
         ]
-        image = enlarged(cases[0].detector.bundle.selftest.image, FRAME)
+        image = resize_image(cases[0].detector.bundle.selftest.image, FRAME)
         with Progress("timing", "rounds") as progress:
             timings = time_cases(cases, image, detections, 10, progress)
     taken = [

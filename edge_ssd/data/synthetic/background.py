@@ -1,7 +1,7 @@
 """Backgrounds drawn from noise: landscapes, skies, foliage, wood, fabric, towns, blurred lights, plain surfaces.
 
 None is meant to deceive a person. Together they hold what a detector must learn to pass over: edges, gradients,
-fine texture, saturated colours, yellow things.
+fine texture, saturated colors, yellow things.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import math
 import numpy as np
 
 from edge_ssd.boxes import FloatArray
-from edge_ssd.data.synthetic.canvas import any_colour, blend, colour_between, coordinates, noise, rgb, to_bytes
+from edge_ssd.data.synthetic.canvas import blend, coordinates, noise, random_color, random_color_between, rgb, to_bytes
 from edge_ssd.data.synthetic.distractors import add_distractors
 
-__all__ = ["draw_backdrop"]
+__all__ = ["draw_background"]
 
 
-def draw_backdrop(rng: np.random.Generator, height: int, width: int) -> FloatArray:
+def draw_background(rng: np.random.Generator, height: int, width: int) -> FloatArray:
     """A random background, float32 [height, width, 3] RGB in 0–1."""
     kinds = (_landscape, _sky, _foliage, _wood, _fabric, _town, _lights, _surface, _shapes)
     shares = (0.24, 0.14, 0.12, 0.1, 0.07, 0.08, 0.09, 0.08, 0.08)
@@ -32,11 +32,11 @@ def draw_backdrop(rng: np.random.Generator, height: int, width: int) -> FloatArr
     return np.clip(image, 0, 1).astype(np.float32)
 
 
-def _gradient(rng: np.random.Generator, height: int, width: int, colours: list[FloatArray]) -> FloatArray:
-    """Bands of colour from top to bottom, running into one another."""
+def _gradient(rng: np.random.Generator, height: int, width: int, colors: list[FloatArray]) -> FloatArray:
+    """Bands of color from top to bottom, running into one another."""
     ys, _ = coordinates(height, width)
-    stops = np.linspace(0, 1, len(colours)) ** rng.uniform(0.7, 1.5)
-    rows = np.stack([np.interp(ys[:, 0], stops, [colour[i] for colour in colours]) for i in range(3)], axis=-1)
+    stops = np.linspace(0, 1, len(colors)) ** rng.uniform(0.7, 1.5)
+    rows = np.stack([np.interp(ys[:, 0], stops, [color[i] for color in colors]) for i in range(3)], axis=-1)
     return np.repeat(rows[:, None, :], width, axis=1).astype(np.float32)
 
 
@@ -44,23 +44,23 @@ def _sky(rng: np.random.Generator, height: int, width: int) -> FloatArray:
     """Clear or cloudy, by day, at dusk or by night with stars."""
     mood = rng.choice(["day", "dusk", "night"])
     if mood == "day":
-        colours = [
-            colour_between(rng, (195, 225), (0.3, 0.9), (0.6, 1)),
-            colour_between(rng, (185, 225), (0.05, 0.4), (0.8, 1)),
+        colors = [
+            random_color_between(rng, (195, 225), (0.3, 0.9), (0.6, 1)),
+            random_color_between(rng, (185, 225), (0.05, 0.4), (0.8, 1)),
         ]
     elif mood == "dusk":
         hues = [(220, 300), (300, 370), (10, 50)]
-        colours = [colour_between(rng, hue, (0.3, 0.9), (0.4, 1)) for hue in hues[int(rng.integers(0, 2)) :]]
+        colors = [random_color_between(rng, hue, (0.3, 0.9), (0.4, 1)) for hue in hues[int(rng.integers(0, 2)) :]]
     else:
-        colours = [
-            colour_between(rng, (190, 300), (0.3, 1), (0.02, 0.3)),
-            colour_between(rng, (170, 330), (0.3, 0.9), (0.1, 0.5)),
+        colors = [
+            random_color_between(rng, (190, 300), (0.3, 1), (0.02, 0.3)),
+            random_color_between(rng, (170, 330), (0.3, 0.9), (0.1, 0.5)),
         ]
-    image = _gradient(rng, height, width, colours)
+    image = _gradient(rng, height, width, colors)
     clouds = noise(rng, height, width, width / rng.uniform(1.5, 5), 6, stretch=rng.uniform(1, 4), gain=0.55)
     cover = rng.uniform(0.3, 0.75)
     share = np.clip((clouds - cover) / 0.35, 0, 1) * np.float32(rng.uniform(0.3, 1))
-    tint = any_colour(rng) if mood == "night" else np.full(3, rng.uniform(0.7, 1), np.float32)
+    tint = random_color(rng) if mood == "night" else np.full(3, rng.uniform(0.7, 1), np.float32)
     image = blend(image, np.float32(0.35) * image + np.float32(0.65) * tint, share)
     if mood == "night":
         stars = rng.random((height, width), dtype=np.float32)
@@ -78,7 +78,7 @@ def _landscape(rng: np.random.Generator, height: int, width: int) -> FloatArray:
     image = _sky(rng, height, width)
     ys, _ = coordinates(height, width)
     haze = image[height // 2].mean(axis=0)
-    near = colour_between(rng, (20, 160), (0.2, 0.9), (0.08, 0.6))
+    near = random_color_between(rng, (20, 160), (0.2, 0.9), (0.08, 0.6))
     layers = int(rng.integers(2, 6))
     horizon = rng.uniform(0.3, 0.7)
     for layer in range(layers):
@@ -87,8 +87,8 @@ def _landscape(rng: np.random.Generator, height: int, width: int) -> FloatArray:
         line = horizon + (1 - horizon) * (depth - 1 / layers) * 0.9 - profile * rng.uniform(0.05, 0.35) * (1.2 - depth)
         share = np.clip((ys - line[None, :]) * height, 0, 1)
         grain = noise(rng, height, width, rng.uniform(6, 30) * (0.5 + depth), 5, stretch=rng.uniform(1, 3), gain=0.7)
-        colour = haze + (near - haze) * np.float32(depth**0.7)
-        ground = colour * (0.55 + 0.9 * grain[..., None])
+        color = haze + (near - haze) * np.float32(depth**0.7)
+        ground = color * (0.55 + 0.9 * grain[..., None])
         image = blend(image, ground.astype(np.float32), share)
         near = np.clip(near * rng.uniform(0.8, 1.2, 3), 0, 1).astype(np.float32)
     if rng.random() < 0.3:
@@ -103,12 +103,12 @@ def _foliage(rng: np.random.Generator, height: int, width: int) -> FloatArray:
     """Leaves, grass, flowers: fine texture in shades of one hue, and spots of another."""
     hue = rng.uniform(60, 150) if rng.random() < 0.7 else rng.uniform(0, 360)
     texture = noise(rng, height, width, rng.uniform(10, 60), 6, stretch=rng.choice([0.2, 1.0, 1.0]), gain=0.75)
-    dark = colour_between(rng, (hue, hue + 20), (0.5, 1), (0.02, 0.25))
-    light = colour_between(rng, (hue - 25, hue + 10), (0.3, 0.9), (0.5, 1))
+    dark = random_color_between(rng, (hue, hue + 20), (0.5, 1), (0.02, 0.25))
+    light = random_color_between(rng, (hue - 25, hue + 10), (0.3, 0.9), (0.5, 1))
     image = blend(dark, light, np.clip((texture - 0.5) * rng.uniform(1.2, 3) + 0.45, 0, 1))
     if rng.random() < 0.5:
         spots = noise(rng, height, width, rng.uniform(8, 24), 3)
-        image = blend(image, any_colour(rng), np.clip((spots - rng.uniform(0.62, 0.8)) * 12, 0, 1))
+        image = blend(image, random_color(rng), np.clip((spots - rng.uniform(0.62, 0.8)) * 12, 0, 1))
     broad = noise(rng, height, width, width / 2, 2)
     return rgb(image * (0.5 + 0.8 * broad[..., None]))
 
@@ -124,7 +124,7 @@ def _wood(rng: np.random.Generator, height: int, width: int) -> FloatArray:
     grain = 0.5 + 0.5 * np.sin(warp * rng.uniform(25, 70) + plank * 2.4)
     fine = noise(rng, height, width, 5, 2, stretch=0.1 if upright else 10.0)
     tones = rng.uniform(0.75, 1.1, planks + 1).astype(np.float32)[plank]
-    dark = colour_between(rng, (12, 40), (0.25, 0.75), (0.12, 0.5))
+    dark = random_color_between(rng, (12, 40), (0.25, 0.75), (0.12, 0.5))
     light = np.clip(dark * rng.uniform(1.2, 2.0), 0, 1).astype(np.float32)
     image = blend(dark, light, (0.6 * grain + 0.4 * fine).astype(np.float32)) * tones[..., None]
     gap = np.abs(place - np.rint(place)) * (width if upright else height) / planks
@@ -132,7 +132,7 @@ def _wood(rng: np.random.Generator, height: int, width: int) -> FloatArray:
 
 
 def _fabric(rng: np.random.Generator, height: int, width: int) -> FloatArray:
-    """Stripes or checks in two or three colours, turned, with folds."""
+    """Stripes or checks in two or three colors, turned, with folds."""
     ys, xs = coordinates(height, width)
     angle = rng.uniform(0, math.pi)
     along, across = xs * math.cos(angle) + ys * math.sin(angle), ys * math.cos(angle) - xs * math.sin(angle)
@@ -141,17 +141,17 @@ def _fabric(rng: np.random.Generator, height: int, width: int) -> FloatArray:
     along, across = along + 0.06 * folds, across + 0.06 * folds
     sharp = rng.uniform(2, 12)
     first = np.clip(0.5 + sharp * np.sin(2 * math.pi * count * along), 0, 1)
-    image = blend(any_colour(rng), any_colour(rng), first.astype(np.float32))
+    image = blend(random_color(rng), random_color(rng), first.astype(np.float32))
     if rng.random() < 0.6:
         second = np.clip(0.5 + sharp * np.sin(2 * math.pi * count * across), 0, 1) * 0.6
-        image = blend(image, any_colour(rng), second.astype(np.float32))
+        image = blend(image, random_color(rng), second.astype(np.float32))
     return image * (0.55 + 0.6 * folds[..., None])
 
 
 def _town(rng: np.random.Generator, height: int, width: int) -> FloatArray:
     """Houses with windows before a sky."""
     image = _sky(rng, height, width)
-    tint = any_colour(rng)
+    tint = random_color(rng)
     for _ in range(int(rng.integers(8, 26))):
         wide = int(width * rng.uniform(0.04, 0.18))
         left, top = int(rng.integers(-wide // 2, width)), int(height * rng.uniform(0.25, 0.85))
@@ -162,7 +162,9 @@ def _town(rng: np.random.Generator, height: int, width: int) -> FloatArray:
             continue
         house = np.broadcast_to(wall, (height - top, right - left, 3)).copy()
         step = int(rng.integers(4, 9))
-        lit = colour_between(rng, (35, 60), (0.2, 0.9), (0.6, 1)) if rng.random() < 0.6 else wall * np.float32(0.5)
+        lit = (
+            random_color_between(rng, (35, 60), (0.2, 0.9), (0.6, 1)) if rng.random() < 0.6 else wall * np.float32(0.5)
+        )
         windows = rng.random((house.shape[0] // step + 1, house.shape[1] // step + 1)) < rng.uniform(0.2, 0.9)
         grid = np.kron(windows, np.pad(np.ones((step // 2, step // 2)), ((1, step - step // 2 - 1),) * 2)) > 0
         house[grid[: house.shape[0], : house.shape[1]]] = lit
@@ -173,30 +175,30 @@ def _town(rng: np.random.Generator, height: int, width: int) -> FloatArray:
 def _lights(rng: np.random.Generator, height: int, width: int) -> FloatArray:
     """Lights out of focus."""
     ys, xs = coordinates(height, width)
-    image = _gradient(rng, height, width, [any_colour(rng) * np.float32(0.4), any_colour(rng) * np.float32(0.6)])
+    image = _gradient(rng, height, width, [random_color(rng) * np.float32(0.4), random_color(rng) * np.float32(0.6)])
     aspect = height / width
     for _ in range(int(rng.integers(10, 40))):
         radius = rng.uniform(0.015, 0.1)
         distance = np.hypot(xs - rng.random(), (ys - rng.random()) * aspect)
         soft = np.clip((radius - distance) / (radius * rng.uniform(0.05, 0.6)), 0, 1)
-        image = image + soft[..., None] * any_colour(rng) * np.float32(rng.uniform(0.1, 0.6))
+        image = image + soft[..., None] * random_color(rng) * np.float32(rng.uniform(0.1, 0.6))
     return np.clip(image, 0, 1)
 
 
 def _surface(rng: np.random.Generator, height: int, width: int) -> FloatArray:
-    """A wall, a table, a cloth: one colour, hardly any texture, light from one side."""
+    """A wall, a table, a cloth: one color, hardly any texture, light from one side."""
     texture = noise(rng, height, width, rng.uniform(4, 120), 4, gain=0.6)
-    image = any_colour(rng) * (1 + np.float32(rng.uniform(0.03, 0.4)) * (texture[..., None] - 0.5))
+    image = random_color(rng) * (1 + np.float32(rng.uniform(0.03, 0.4)) * (texture[..., None] - 0.5))
     ys, xs = coordinates(height, width)
     slope = rng.uniform(-0.4, 0.4) * (xs - 0.5) + rng.uniform(-0.4, 0.4) * (ys - 0.5)
     return rgb(np.clip(image * (1 + slope[..., None]), 0, 1))
 
 
 def _shapes(rng: np.random.Generator, height: int, width: int) -> FloatArray:
-    """Polygons of any colour, more or less out of focus."""
+    """Polygons of any color, more or less out of focus."""
     from PIL import Image, ImageDraw, ImageFilter
 
-    canvas = Image.new("RGB", (width, height), to_bytes(any_colour(rng)))
+    canvas = Image.new("RGB", (width, height), to_bytes(random_color(rng)))
     draw = ImageDraw.Draw(canvas)
     for _ in range(int(rng.integers(6, 30))):
         centre, radius = rng.random(2) * (width, height), rng.uniform(0.05, 0.4) * width
@@ -204,7 +206,7 @@ def _shapes(rng: np.random.Generator, height: int, width: int) -> FloatArray:
         points = [
             (float(centre[0] + radius * math.cos(a)), float(centre[1] + radius * math.sin(a))) for a in angles.tolist()
         ]
-        draw.polygon(points, fill=to_bytes(any_colour(rng)))
+        draw.polygon(points, fill=to_bytes(random_color(rng)))
     canvas = canvas.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.5, 8))))
     image = np.asarray(canvas, np.float32) / 255
     return image * (0.75 + 0.5 * noise(rng, height, width, 20, 4)[..., None])

@@ -1,4 +1,4 @@
-"""What a banana looks like: shape, colours, ends and specks, chosen at random within what is seen."""
+"""What a banana looks like: shape, colors, ends and specks, chosen at random within what is seen."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Banana:
         bulge: how much more the outer side bulges than the inner.
         stem_length: share of the length that the stem takes.
         light_angle, light_height: where the light comes from, in the picture and above it.
-        shadow, body, shine, end_green, end_brown: colours.
+        shadow, body, shine, end_green, end_brown: colors.
         green, tip: how far green reaches from the ends, and how dark the tip is, 0–1.
         facets: strength of the ridges, 0 (round) to 1.
         outline, outline_width: strength and pixels of a dark rim, as in drawings and in careless cut-outs.

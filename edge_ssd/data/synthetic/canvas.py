@@ -1,4 +1,4 @@
-"""What drawing needs: fractal noise, colours, and mixing them. Pictures are float32 [height, width, 3] RGB in 0–1."""
+"""What drawing needs: fractal noise, colors, and mixing them. Pictures are float32 [height, width, 3] RGB in 0–1."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from edge_ssd.boxes import FloatArray
 
-__all__ = ["any_colour", "blend", "colour_between", "coordinates", "noise", "rgb", "smooth_step", "to_bytes"]
+__all__ = ["blend", "coordinates", "noise", "random_color", "random_color_between", "rgb", "smooth_step", "to_bytes"]
 
 _Range = tuple[float, float]
 
@@ -51,23 +51,23 @@ def noise(
     return (total - low) / max(high - low, 1e-6)
 
 
-def rgb(colour: npt.ArrayLike) -> FloatArray:
-    """A colour, or a picture of colours, as float32 [..., 3]."""
-    return np.asarray(colour, np.float32)
+def rgb(color: npt.ArrayLike) -> FloatArray:
+    """A color, or a picture of colors, as float32 [..., 3]."""
+    return np.asarray(color, np.float32)
 
 
-def colour_between(rng: np.random.Generator, hue: _Range, saturation: _Range, value: _Range) -> FloatArray:
-    """A colour from ranges of hue in degrees, saturation and value in 0–1."""
+def random_color_between(rng: np.random.Generator, hue: _Range, saturation: _Range, value: _Range) -> FloatArray:
+    """A color from ranges of hue in degrees, saturation and value in 0–1."""
     return rgb(colorsys.hsv_to_rgb((rng.uniform(*hue) % 360) / 360, rng.uniform(*saturation), rng.uniform(*value)))
 
 
-def any_colour(rng: np.random.Generator) -> FloatArray:
-    """A colour from almost the whole range."""
-    return colour_between(rng, (0, 360), (0.0, 0.95), (0.1, 1.0))
+def random_color(rng: np.random.Generator) -> FloatArray:
+    """A color from almost the whole range."""
+    return random_color_between(rng, (0, 360), (0.0, 0.95), (0.1, 1.0))
 
 
 def blend(first: FloatArray, second: FloatArray, share: npt.NDArray[np.floating]) -> FloatArray:
-    """``first`` where ``share`` [height, width] is 0, ``second`` where it is 1; each a picture or a colour."""
+    """``first`` where ``share`` [height, width] is 0, ``second`` where it is 1; each a picture or a color."""
     return np.asarray(first + (second - first) * share[..., None], np.float32)
 
 
@@ -84,7 +84,7 @@ def smooth_step(start: float, end: float, value: FloatArray) -> FloatArray:
     return np.asarray(x * x * (3 - 2 * x), np.float32)
 
 
-def to_bytes(colour: FloatArray) -> tuple[int, int, int]:
-    """A colour as Pillow takes it."""
-    red, green, blue = (int(channel) for channel in np.rint(np.clip(colour, 0, 1) * 255))
+def to_bytes(color: FloatArray) -> tuple[int, int, int]:
+    """A color as Pillow takes it."""
+    red, green, blue = (int(channel) for channel in np.rint(np.clip(color, 0, 1) * 255))
     return red, green, blue

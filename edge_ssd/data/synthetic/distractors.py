@@ -1,4 +1,4 @@
-"""Discs, bars, rings and the like, half of them yellow, so that colour alone does not make a banana."""
+"""Discs, bars, rings and the like, half of them yellow, so that color alone does not make a banana."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import math
 import numpy as np
 
 from edge_ssd.boxes import FloatArray
-from edge_ssd.data.synthetic.canvas import any_colour, blend, colour_between, coordinates
+from edge_ssd.data.synthetic.canvas import blend, coordinates, random_color, random_color_between
 
 __all__ = ["add_distractors"]
 
 
 def add_distractors(rng: np.random.Generator, image: FloatArray) -> FloatArray:
-    """Up to four discs, bars, rings and the like, half of them yellow: colour alone must not decide."""
+    """Up to four discs, bars, rings and the like, half of them yellow: color alone must not decide."""
     from PIL import Image, ImageDraw, ImageFilter
 
     height, width = image.shape[:2]
     scale = 2
     for _ in range(int(rng.choice(5, p=[0.35, 0.25, 0.2, 0.12, 0.08]))):
         yellow = rng.random() < 0.55
-        colour = colour_between(rng, (40, 62), (0.5, 1), (0.7, 1)) if yellow else any_colour(rng)
+        color = random_color_between(rng, (40, 62), (0.5, 1), (0.7, 1)) if yellow else random_color(rng)
         mask = Image.new("L", (width * scale, height * scale), 0)
         draw = ImageDraw.Draw(mask)
         x, y = rng.random() * width * scale, rng.random() * height * scale
@@ -49,5 +49,5 @@ def add_distractors(rng: np.random.Generator, image: FloatArray) -> FloatArray:
         ys, xs = coordinates(height, width)
         tilt = rng.uniform(-1, 1, 2)
         shade = 1 + tilt[0] * (xs - x / (width * scale)) * 4 + tilt[1] * (ys - y / (height * scale)) * 4
-        image = blend(image, np.clip(colour * np.clip(shade, 0.4, 1.3)[..., None], 0, 1).astype(np.float32), share)
+        image = blend(image, np.clip(color * np.clip(shade, 0.4, 1.3)[..., None], 0, 1).astype(np.float32), share)
     return image

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ssd.boxes import FloatArray
-from edge_ssd.data.synthetic.background import draw_backdrop
+from edge_ssd.data.synthetic.background import draw_background
 from edge_ssd.data.synthetic.banana import Banana, random_hand
 from edge_ssd.data.synthetic.sprite import Sprite, draw_bananas
 from edge_ssd.errors import DataError
@@ -118,7 +118,7 @@ def draw_scene(
     least half opaque, and their overlap is small.
     """
     height, width = (size, size) if isinstance(size, int) else size
-    image = draw_backdrop(rng, height, width)
+    image = draw_background(rng, height, width)
     boxes: list[tuple[int, int, int, int]] = []
     for _ in range(bananas):
         for _attempt in range(50):
@@ -138,13 +138,13 @@ def draw_clip(rng: np.random.Generator, num_frames: int, size: int | tuple[int, 
     """
     height, width = (size, size) if isinstance(size, int) else size
     reach = max(round(min(height, width) * 0.08), 1)
-    backdrop = draw_backdrop(rng, height + 2 * reach, width + 2 * reach)
+    background = draw_background(rng, height + 2 * reach, width + 2 * reach)
     lanes = int(rng.integers(2, 4))
     flights = [_Flight.random(rng, lane, lanes, height, width) for lane in range(lanes)]
     for frame in range(num_frames):
         phase = 2 * math.pi * frame / num_frames
         top, left = round(reach * (1 + math.sin(phase))), round(reach * (1 + math.cos(phase)))
-        image = backdrop[top : top + height, left : left + width]
+        image = background[top : top + height, left : left + width]
         for flight in flights:
             image = _paste(image, flight.sprite(phase))
         yield _to_bytes(image)

@@ -86,16 +86,16 @@ def draw_bananas(hand: Sequence[Banana], side: float, angle: float, centre: tupl
     xs = x0 + (np.arange(width * _SUPERSAMPLE) + 0.5) / _SUPERSAMPLE - stem[0]
     ys = y0 + (np.arange(height * _SUPERSAMPLE) + 0.5) / _SUPERSAMPLE - stem[1]
     px, py = np.meshgrid((xs / scale).astype(np.float32), (ys / scale).astype(np.float32))
-    colour = np.zeros((*px.shape, 3), np.float32)  # premultiplied by alpha
+    color = np.zeros((*px.shape, 3), np.float32)  # premultiplied by alpha
     alpha = np.zeros((*px.shape, 1), np.float32)
     for banana in hand:
         over, cover = _shade(banana, px, py, angle + banana.turn, scale)
-        colour = over * cover + colour * (1 - cover)
+        color = over * cover + color * (1 - cover)
         alpha = cover + alpha * (1 - cover)
     blocks = (height, _SUPERSAMPLE, width, _SUPERSAMPLE, -1)
-    colour = colour.reshape(blocks).mean(axis=(1, 3))
+    color = color.reshape(blocks).mean(axis=(1, 3))
     alpha = alpha.reshape(blocks).mean(axis=(1, 3))
-    rgb = colour / np.maximum(alpha, 1e-6)
+    rgb = color / np.maximum(alpha, 1e-6)
     rgba = np.concatenate([rgb, alpha], axis=-1)
     return Sprite(np.rint(np.clip(rgba, 0, 1) * 255).astype(np.uint8), x0, y0)
 
@@ -149,22 +149,22 @@ def _shade(banana: Banana, px: FloatArray, py: FloatArray, angle: float, scale: 
     u: FloatArray = np.clip(across / half_width, -1, 1).astype(np.float32)
 
     tone = _light(banana, u, theta + np.float32(angle))
-    colour = _ramp(tone, banana)
-    colour *= _texture(banana.texture_seed, t, u)[..., None]
+    color = _ramp(tone, banana)
+    color *= _texture(banana.texture_seed, t, u)[..., None]
     # Green creeps in from both ends, further from the stem's.
     green = banana.green * np.maximum(smooth_step(0.7, 0.98, t), 0.8 * smooth_step(0.22, 0.0, t))
-    colour = blend(colour, rgb(banana.end_green) * (0.45 + 0.75 * tone[..., None]), green)
+    color = blend(color, rgb(banana.end_green) * (0.45 + 0.75 * tone[..., None]), green)
     for speck_t, speck_u, size, darkness in banana.specks:
         along, wide = (t - speck_t) / size, (u - speck_u) * banana.thickness / size
-        colour = blend(colour, rgb((0.33, 0.2, 0.08)), darkness * np.exp(-(along**2) * 0.5 - wide**2))
+        color = blend(color, rgb((0.33, 0.2, 0.08)), darkness * np.exp(-(along**2) * 0.5 - wide**2))
     if banana.sticker is not None:
-        colour = _stick(banana.sticker, banana.thickness, colour, t, u)
+        color = _stick(banana.sticker, banana.thickness, color, t, u)
     brown = np.maximum(smooth_step(0.045, 0.015, t), smooth_step(0.955, 0.985, t)) * banana.tip
-    colour = blend(colour, rgb(banana.end_brown) * (0.6 + 0.5 * tone[..., None]), brown)
+    color = blend(color, rgb(banana.end_brown) * (0.6 + 0.5 * tone[..., None]), brown)
     if banana.outline:
         rim = banana.outline * np.clip(distance / banana.outline_width + 1.5, 0, 1)
-        colour = blend(colour, rgb((0.1, 0.07, 0.02)), rim)
-    return np.clip(colour, 0, 1).astype(np.float32), cover[..., None].astype(np.float32)
+        color = blend(color, rgb((0.1, 0.07, 0.02)), rim)
+    return np.clip(color, 0, 1).astype(np.float32), cover[..., None].astype(np.float32)
 
 
 def _light(banana: Banana, u: FloatArray, outward: FloatArray) -> FloatArray:
@@ -189,8 +189,8 @@ def _light(banana: Banana, u: FloatArray, outward: FloatArray) -> FloatArray:
 def _ramp(tone: FloatArray, banana: Banana) -> FloatArray:
     """Colour of a brightness: shadow, body, shine."""
     stops = (0.2, 0.72, 1.0)
-    colours = np.array([banana.shadow, banana.body, banana.shine])
-    channels = [np.interp(tone, stops, colours[:, channel]) for channel in range(3)]
+    colors = np.array([banana.shadow, banana.body, banana.shine])
+    channels = [np.interp(tone, stops, colors[:, channel]) for channel in range(3)]
     return rgb(np.stack(channels, axis=-1))
 
 
@@ -202,10 +202,8 @@ def _texture(seed: int, t: FloatArray, u: FloatArray) -> FloatArray:
     return np.asarray(1 + 0.022 * streak, np.float32)
 
 
-def _stick(
-    place: tuple[float, float], thickness: float, colour: FloatArray, t: FloatArray, u: FloatArray
-) -> FloatArray:
+def _stick(place: tuple[float, float], thickness: float, color: FloatArray, t: FloatArray, u: FloatArray) -> FloatArray:
     along, wide = (t - place[0]) / 0.045, (u - place[1]) * thickness / 0.05
     radius = np.hypot(along, wide)
-    colour = blend(colour, rgb((0.95, 0.95, 0.92)), smooth_step(1.05, 0.95, radius))
-    return blend(colour, rgb((0.8, 0.12, 0.1)), smooth_step(0.8, 0.7, radius) * (np.abs(wide) > 0.25))
+    color = blend(color, rgb((0.95, 0.95, 0.92)), smooth_step(1.05, 0.95, radius))
+    return blend(color, rgb((0.8, 0.12, 0.1)), smooth_step(0.8, 0.7, radius) * (np.abs(wide) > 0.25))

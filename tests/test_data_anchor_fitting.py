@@ -1,6 +1,4 @@
-"""edge_ssd.data.anchor_fitting.match and .anchor_fit:
-
-against brute force, on sets with a known answer, and on real boxes."""
+"""edge_ssd.data.anchor_fitting: against brute force, on boxes with a known answer, and on real boxes."""
 
 from __future__ import annotations
 
@@ -34,7 +32,7 @@ def random_boxes(count: int, seed: int, low: float = 0.02, high: float = 1.0) ->
 
 @settings(max_examples=30)
 @given(seed=st.integers(0, 10_000), network=st.sampled_from([BOOK, WIDE]))
-def test_the_nearest_cell_s_anchor_is_the_best_of_all(seed: int, network: Network) -> None:
+def test_shape_iou_equals_best_iou_over_all_anchors(seed: int, network: Network) -> None:
     boxes = random_boxes(20, seed)
     for level in network.levels:
         shapes = anchor_shapes(level)
@@ -43,7 +41,7 @@ def test_the_nearest_cell_s_anchor_is_the_best_of_all(seed: int, network: Networ
         np.testing.assert_allclose(shape_iou(xyxy_to_cxcywh(boxes), level, shapes), iou, atol=2e-5)
 
 
-def test_shares_by_level_worked_out_by_hand() -> None:
+def test_match_anchors_shares_by_level() -> None:
     # A 16×16 cell's own anchor of size .37, the whole picture, and a speck that nothing matches.
     half = 0.37 / 2
     centre = 8.5 / 16
@@ -60,7 +58,7 @@ def test_shares_by_level_worked_out_by_hand() -> None:
     np.testing.assert_allclose(found.unmatched, [0.02], rtol=1e-5)
 
 
-def test_no_boxes_match_nothing_and_cannot_be_fitted() -> None:
+def test_match_and_fit_without_boxes() -> None:
     found = match_anchors(np.zeros((0, 4)), BOOK.levels)
     assert (found.objects, found.matched, len(found.unmatched)) == (0, 0.0, 0)
     assert found.to_dict()["matched"] is None
@@ -68,7 +66,7 @@ def test_no_boxes_match_nothing_and_cannot_be_fitted() -> None:
         fit_anchors(np.zeros((0, 4)), BOOK.levels)
 
 
-def test_boxes_are_taken_as_the_network_sees_them() -> None:
+def test_network_boxes_apply_the_resize_mode() -> None:
     sample = Sample(Path("a.png"), np.array([[0, 0, 100, 50]], np.float32), np.array([0]), (100, 200))
     unknown = Sample(Path("b.png"), np.array([[0, 0, 1, 1]], np.float32), np.array([0]))
     dataset = Dataset(Path("set"), ("thing",), (sample, unknown), "voc")
@@ -78,7 +76,7 @@ def test_boxes_are_taken_as_the_network_sees_them() -> None:
 
 
 @pytest.mark.parametrize(("network", "shape"), [(BOOK, (0.3, 0.08)), (WIDE, (0.2, 0.09))])
-def test_one_shape_everywhere_is_found(network: Network, shape: tuple[float, float]) -> None:
+def test_fit_anchors_finds_a_single_shape(network: Network, shape: tuple[float, float]) -> None:
     # Nearly four times as wide as high: far from any of the book's anchors.
     rng = np.random.default_rng(0)
     corner = rng.uniform(0, 1, (200, 2)) * (1 - np.array(shape))
@@ -98,7 +96,7 @@ def test_one_shape_everywhere_is_found(network: Network, shape: tuple[float, flo
     ("pixels", "level"),
     [(24, 0), (50, 1), (100, 2), (200, 3)],  # of 256; 3 of the level's cells of 8, 16, 32 and 64 pixels
 )
-def test_objects_go_to_the_level_that_sees_them_whole(pixels: int, level: int) -> None:
+def test_fit_anchors_assigns_objects_by_receptive_field(pixels: int, level: int) -> None:
     # The finest level's field of view is 52 pixels, though the book gives it anchors of 51 and 70.
     rng = np.random.default_rng(0)
     corner = rng.uniform(0, 1 - pixels / 256, (200, 2))
@@ -114,7 +112,7 @@ def test_objects_go_to_the_level_that_sees_them_whole(pixels: int, level: int) -
 
 @settings(max_examples=10)
 @given(seed=st.integers(0, 1000), count=st.integers(1, 60))
-def test_always_the_same_and_as_many(seed: int, count: int) -> None:
+def test_fit_anchors_is_deterministic_and_keeps_counts(seed: int, count: int) -> None:
     boxes = random_boxes(count, seed)
     fitted = fit_anchors(boxes, BOOK.levels, seed)
     assert fitted == fit_anchors(boxes, BOOK.levels, seed)
@@ -131,7 +129,7 @@ def test_always_the_same_and_as_many(seed: int, count: int) -> None:
         ("bccd", {"input_size": (192, 320), "resize": "letterbox"}, 0.93, 0.95),
     ],
 )
-def test_fitted_to_training_boxes_they_match_more_of_the_validation_boxes(
+def test_fitted_anchors_match_more_validation_boxes(
     shared_data: Path, name: str, settings_: dict[str, object], before: float, after: float
 ) -> None:
     training, validation = (load_dataset(shared_data / name, split) for split in ("train", "val"))
@@ -142,7 +140,7 @@ def test_fitted_to_training_boxes_they_match_more_of_the_validation_boxes(
     assert match_anchors(boxes, fitted).matched > after
 
 
-def test_the_command_prints_a_table_and_json(shared_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_data_anchors_prints_a_table_and_json(shared_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = shared_data / "playing_cards"
     assert main(["data", "anchors", str(folder)]) == 0
     text = capsys.readouterr().out

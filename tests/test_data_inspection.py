@@ -1,6 +1,4 @@
-"""edge_ssd.data.inspection.report and its parts:
-
-every kind of fault found and named, duplicates, pictures, command line."""
+"""edge_ssd.data.inspection: every kind of finding, duplicates, contact sheet, histogram, command line."""
 
 from __future__ import annotations
 
@@ -55,14 +53,14 @@ def kinds(found: DatasetReport) -> list[tuple[str, str]]:
     return [(finding.kind, finding.path.name) for finding in found.files]
 
 
-def test_a_clean_set_has_nothing_to_report(folder: Path) -> None:
+def test_inspect_clean_dataset_has_no_findings(folder: Path) -> None:
     found = found_in(folder, strict=True, decode=True)
     assert (found.files, found.duplicates, found.unusable, report_lines(found)) == ((), (), {}, [])
     assert list(found.summaries) == ["train", "val"]
     assert found.summaries["train"].images_by_label == {"fork": 2}
 
 
-def test_a_file_of_another_kind_than_its_name_says(folder: Path) -> None:
+def test_image_with_wrong_suffix_is_reported(folder: Path) -> None:
     scene(1).save(folder / "JPEGImages" / "b.png", format="JPEG")
     found = found_in(folder)
     assert kinds(found) == [("mislabelled", "b.png")]
@@ -71,7 +69,7 @@ def test_a_file_of_another_kind_than_its_name_says(folder: Path) -> None:
         found_in(folder, strict=True)
 
 
-def test_a_picture_turned_by_exif_is_named_and_no_fault(folder: Path) -> None:
+def test_exif_rotated_image_is_reported_but_not_a_fault(folder: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     scene(1).save(folder / "JPEGImages" / "b.png", exif=exif)
@@ -80,7 +78,7 @@ def test_a_picture_turned_by_exif_is_named_and_no_fault(folder: Path) -> None:
     assert "EXIF orientation 6: its boxes must fit the upright image of 40×60" in found.files[0].message
 
 
-def test_names_that_differ_in_case_only_and_pictures_that_share_a_label_file(folder: Path) -> None:
+def test_case_conflicts_and_shared_label_files_are_reported(folder: Path) -> None:
     scene(8).save(folder / "JPEGImages" / "A.png")
     scene(9).save(folder / "JPEGImages" / "c.jpg")
     found = found_in(folder)
@@ -90,7 +88,7 @@ def test_names_that_differ_in_case_only_and_pictures_that_share_a_label_file(fol
         found_in(folder, strict=True)
 
 
-def test_pictures_without_labels_and_labels_without_pictures(folder: Path) -> None:
+def test_images_without_labels_and_labels_without_images(folder: Path) -> None:
     scene(8).save(folder / "JPEGImages" / "new.png")
     (folder / "JPEGImages" / "c.png").rename(folder / "elsewhere.png")
     shutil.copy(folder / "Annotations" / "c.xml", folder / "Annotations" / "d.xml")
@@ -106,13 +104,13 @@ def test_pictures_without_labels_and_labels_without_pictures(folder: Path) -> No
     assert kinds(found_in(folder, split="val")) == []
 
 
-def test_a_label_file_that_a_list_names_is_absent(folder: Path) -> None:
+def test_missing_label_file_of_a_split_list_is_reported(folder: Path) -> None:
     (folder / "ImageSets" / "Main" / "val.txt").write_text("c\nlost\n", encoding="utf-8")
     found = found_in(folder)
     assert "lost.xml: the split's list names it, but it is absent" in found.summaries["val"].problems[0].message
 
 
-def test_a_split_that_cannot_be_used_does_not_hide_the_others(folder: Path) -> None:
+def test_unusable_split_does_not_hide_the_others(folder: Path) -> None:
     (folder / "JPEGImages" / "c.png").write_bytes(b"nothing")
     found = found_in(folder)
     assert list(found.summaries) == ["train"]
@@ -123,7 +121,7 @@ def test_a_split_that_cannot_be_used_does_not_hide_the_others(folder: Path) -> N
             found_in(folder, **options)
 
 
-def test_the_same_file_in_two_splits(folder: Path) -> None:
+def test_duplicate_file_across_splits_is_reported(folder: Path) -> None:
     shutil.copy(folder / "JPEGImages" / "a.png", folder / "JPEGImages" / "c.png")
     shutil.copy(folder / "JPEGImages" / "a.png", folder / "JPEGImages" / "b.png")
     found = found_in(folder)
@@ -139,7 +137,7 @@ def test_the_same_file_in_two_splits(folder: Path) -> None:
         found_in(folder, strict=True)
 
 
-def test_a_picture_saved_anew_is_a_near_duplicate_and_a_guess(folder: Path) -> None:
+def test_reencoded_image_is_a_near_duplicate(folder: Path) -> None:
     scene(0).save(folder / "big.png")
     scene(0, (240, 160)).convert("RGB").save(folder / "JPEGImages" / "c.jpg", quality=60)
     (folder / "JPEGImages" / "c.png").unlink()
@@ -151,9 +149,7 @@ def test_a_picture_saved_anew_is_a_near_duplicate_and_a_guess(folder: Path) -> N
     assert found_in(folder, near=False).duplicates == ()
 
 
-def test_duplicates_compare_bytes_and_read_no_more_than_they_must(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_find_duplicates_reads_only_files_of_equal_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, content in (("a", b"one"), ("b", b"two"), ("c", b"one"), ("d", b"longer")):
         (tmp_path / name).write_bytes(content)
     read: list[str] = []
@@ -164,7 +160,7 @@ def test_duplicates_compare_bytes_and_read_no_more_than_they_must(
     assert sorted(read) == ["a", "b", "c"]
 
 
-def test_hashes_are_of_the_upright_picture_and_none_of_what_is_no_picture(tmp_path: Path) -> None:
+def test_perceptual_hash_applies_exif_and_returns_none_if_unreadable(tmp_path: Path) -> None:
     scene(3, (240, 160)).save(tmp_path / "upright.png")
     exif = Image.Exif()
     exif[0x0112] = 6  # shown turned a quarter to the right
@@ -177,7 +173,7 @@ def test_hashes_are_of_the_upright_picture_and_none_of_what_is_no_picture(tmp_pa
     assert perceptual_hash(tmp_path / "text.png") is None
 
 
-def test_objects_on_an_even_ground_are_no_near_duplicates(tmp_path: Path) -> None:
+def test_objects_on_uniform_background_are_not_near_duplicates(tmp_path: Path) -> None:
     # White, with a dark square here and there: nearly all bits of the hashes are alike.
     paths = []
     for number, (x, y) in enumerate([(10, 10), (60, 20), (30, 60), (80, 80)]):
@@ -188,7 +184,7 @@ def test_objects_on_an_even_ground_are_no_near_duplicates(tmp_path: Path) -> Non
     assert find_near_duplicates({"all": paths}) == ()
 
 
-def test_real_sets(shared_data: Path) -> None:
+def test_inspect_real_datasets(shared_data: Path) -> None:
     """Two shots of one smear, one with another focus, lie in different splits of bccd; raccoon has copies."""
     found = found_in(shared_data / "bccd")
     assert [[path.stem for _, path in group.images] for group in found.duplicates if group.across] == [
@@ -205,7 +201,7 @@ def test_real_sets(shared_data: Path) -> None:
     assert not any(group.across for group in found.duplicates)
 
 
-def test_the_histogram_counts_every_box_once() -> None:
+def test_size_histogram_counts_every_box_once() -> None:
     network = tiny_ssd(("thing",))
     boxes = [[0.4, 0.4, 0.6, 0.6]] * 30 + [[0.5, 0.5, 0.52, 0.52]] * 15
     pytest.importorskip("matplotlib")
@@ -217,7 +213,7 @@ def test_the_histogram_counts_every_box_once() -> None:
     assert sum(bar.get_height() for bars in empty.containers for bar in bars) == 0
 
 
-def test_a_sheet_names_classes_and_files(folder: Path) -> None:
+def test_contact_sheet_size_with_long_labels(folder: Path) -> None:
     dataset = load_dataset(folder)
     one = contact_sheet(dataset, columns=2, rows=1, cell=100)
     two = contact_sheet(
@@ -226,7 +222,7 @@ def test_a_sheet_names_classes_and_files(folder: Path) -> None:
     assert one.size == two.size == (212, 124)
 
 
-def test_the_network_of_a_model_file_is_read_without_tensorflow(tmp_path: Path) -> None:
+def test_read_network_without_tensorflow(tmp_path: Path) -> None:
     network = tiny_ssd(("cat", "dog"), input_size=(64, 96), width=0.5)
     path = tmp_path / "model.keras"
     with zipfile.ZipFile(path, "w") as archive:
@@ -240,7 +236,7 @@ def test_the_network_of_a_model_file_is_read_without_tensorflow(tmp_path: Path) 
         read_network(tmp_path / "gone.keras")
 
 
-def test_the_command_compares_with_a_model_and_writes_pictures(
+def test_data_inspect_compares_with_a_model_and_writes_images(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shipped = Path(__file__).parent.parent / "converters" / "models" / "banana.keras"
@@ -262,7 +258,7 @@ def test_the_command_compares_with_a_model_and_writes_pictures(
     assert "this is to be a picture" in capsys.readouterr().err
 
 
-def test_a_second_format_is_said_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ambiguous_format_is_reported_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_picture(folder / "train" / "z.png")
     WRITERS["coco"](folder, [Labelled("z.png", objects=[BOX])], ("fork",))
     shutil.rmtree(folder / "Annotations" / "nothing", ignore_errors=True)
