@@ -1,9 +1,9 @@
-"""The self-test in a bundle: an image, and what the converter's machine found in it.
+"""Self-test of a bundle: an image, and the detections in it on the converter's machine.
 
-It is the entry ``selftest.npz``, a ZIP of arrays that ``numpy.load`` reads too; its entries may be deflated. The
-image is ``image`` as it is, or, as the converter writes it, ``image_differences``: photographs hardly deflate, but
-the differences of neighbours do. uint8 [3, height, width], planes R − G, G and B − G, of each row what it adds to the
-row above, all modulo 256: half of the size, and back bit for bit.
+It is the entry ``selftest.npz``, a ZIP of arrays that ``numpy.load`` reads too; its entries may be deflated. The image
+is stored unchanged as ``image``, or, as the converter writes it, delta-encoded as ``image_differences``, which deflates
+to half the size of ``image``: uint8 [3, height, width], planes R − G, G and B − G, each row minus the row above, modulo
+256.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class SelfTest:
 
 
 def delta_encode(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """uint8 RGB [H, W, 3] → uint8 [3, H, W], see the module's text."""
+    """Encode an image, uint8 RGB [H, W, 3], as differences, uint8 [3, H, W]; lossless."""
     planes = image.transpose(2, 0, 1).copy()
     planes[0] -= planes[1]
     planes[2] -= planes[1]
@@ -51,7 +51,7 @@ def delta_encode(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def delta_decode(differences: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """The image that :func:`delta_encode` was given."""
+    """Decode the result of :func:`delta_encode` to uint8 RGB [H, W, 3]."""
     planes = np.cumsum(differences, axis=1, dtype=np.uint8)
     planes[0] += planes[1]
     planes[2] += planes[1]
@@ -59,7 +59,11 @@ def delta_decode(differences: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def read_selftest(data: bytes, network: Network) -> SelfTest:
-    """Read ``selftest.npz``; raises :class:`BundleError` naming what is wrong with it."""
+    """Read ``selftest.npz``.
+
+    Raises:
+        BundleError: it is damaged or does not match ``network``; the message names the problem.
+    """
     height, width = network.input.size
     max_image = min(height * width * 3 + _HEADER, _MAX_IMAGE)
     names = ("xyxy", "confidence", "class_id", "score_threshold")

@@ -22,16 +22,16 @@ class Candidates(NamedTuple):
     class_heads: list[Head]
     box_heads: list[Head]
     logits: np.ndarray
-    """The same dequantised, less each anchor's largest, which softmax does not notice: float32 [A, classes + 1]."""
+    """The same dequantized, less each anchor's largest, which softmax does not notice: float32 [A, classes + 1]."""
     offsets: np.ndarray
-    """The same dequantised: float32 [A, 4]."""
+    """The same dequantized: float32 [A, 4]."""
 
     @property
     def probabilities(self) -> np.ndarray:
         return softmax(self.logits)
 
 
-def candidates(network: Network, number: int, kind: Kind, quantised: bool = True) -> Candidates:
+def candidates(network: Network, number: int, kind: Kind, quantized: bool = True) -> Candidates:
     """``number`` anchors with a probability over one half, all others far below.
 
     scattered: at random places, boxes close to their anchors: most are kept. clustered: around eight objects, as a
@@ -57,10 +57,10 @@ def candidates(network: Network, number: int, kind: Kind, quantised: bool = True
         class_ids = nearest % classes
     logits[chosen, 0] = random.normal(-2, 0.5, number)
     logits[chosen, 1 + class_ids[chosen]] = random.uniform(1, 5, number)
-    if not quantised:
+    if not quantized:
         logits, offsets = logits.astype(np.float32), offsets.astype(np.float32)
         return Candidates(_heads(network, logits, None), _heads(network, offsets, None), logits, offsets)
-    codes, box_codes = _quantised(logits, _CLASS_SCALE), _quantised(offsets, _BOX_SCALE)
+    codes, box_codes = _quantized(logits, _CLASS_SCALE), _quantized(offsets, _BOX_SCALE)
     return Candidates(
         _heads(network, codes, _CLASS_SCALE),
         _heads(network, box_codes, _BOX_SCALE),
@@ -70,7 +70,7 @@ def candidates(network: Network, number: int, kind: Kind, quantised: bool = True
     )
 
 
-def _quantised(values: np.ndarray, scale: float) -> np.ndarray:
+def _quantized(values: np.ndarray, scale: float) -> np.ndarray:
     return np.clip(np.round(values / scale), -128, 127).astype(np.int8)
 
 

@@ -24,7 +24,7 @@ def main() -> None:
     kinds: tuple[Kind, ...] = ("scattered", "clustered")
     for number in (20, 300, 5444):
         for kind in kinds:
-            some = candidates(network, number, kind, quantised=False)
+            some = candidates(network, number, kind, quantized=False)
             scores = some.probabilities[:, 1]
             chosen = np.flatnonzero(scores >= 0.5)
             boxes = offset_inverse(network.anchors()[chosen], some.offsets[chosen])

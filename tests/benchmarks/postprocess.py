@@ -53,7 +53,7 @@ def compare_with_the_book(network: Network, number: int, kind: Kind) -> None:
     from book_detection import BookDetection
 
     # Compared on float heads, since the book leaves open which of two equal scores comes first; timed on int8 ones.
-    some, real = candidates(network, number, kind), candidates(network, number, kind, quantised=False)
+    some, real = candidates(network, number, kind), candidates(network, number, kind, quantized=False)
     postprocess, book = Postprocess(network), BookDetection(network)
     book.give(real.offsets, real.probabilities)
     found = postprocess(real.class_heads, real.box_heads)
