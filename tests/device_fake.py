@@ -1,6 +1,6 @@
-"""The device commands with a detector that needs no model: ``python device_fake.py camera --source …``.
+"""The device commands with a fake detector that needs no model: ``python device_fake.py camera --source …``.
 
-What is under test there is the program around the detector. Others import :class:`RedDetector` from here.
+Tests of the programs around the detector run it, or import :class:`RedDetector`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from edge_ssd.runtime.detections import Detections
 
 
 class RedDetector:
-    """Finds the rectangle around all clearly red pixels, if there are any."""
+    """Fake detector that finds the bounding box of all red pixels."""
 
     labels = ("red",)
 

@@ -1,8 +1,8 @@
-"""Stands in for picamera2, whose hardware is not here: the part of its documented interface that is used.
+"""Fake picamera2 without hardware: the part of its documented interface that is used.
 
 Source: Raspberry Pi Ltd, "The Picamera2 Library", §3 (starting and stopping), §4.2 (configurations), §6.1 (capturing
-arrays) and appendix A (pixel formats: "RGB888" has its bytes in the order B, G, R, "BGR888" in the order R, G, B). One
-process opens a camera once; what is done out of order raises, as it does there.
+arrays) and appendix A (pixel formats: "RGB888" has its bytes in the order B, G, R, "BGR888" in the order R, G, B). A
+camera can be opened only once, and calls in the wrong order raise, as in picamera2.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ import pytest
 
 __all__ = ["Picamera2", "install"]
 
-_RGB = (250, 120, 10)  # What the camera sees, everywhere.
+_RGB = (250, 120, 10)  # Color of every pixel.
 _BYTES = {"BGR888": (0, 1, 2), "RGB888": (2, 1, 0), "XBGR8888": (0, 1, 2, 3), "XRGB8888": (2, 1, 0, 3)}
 
 
 class Picamera2:
-    """One camera.
+    """Fake camera.
 
     Attributes:
-        made: every object made so far.
-        cameras: how many are connected.
-        flowing: cleared to make the camera give no more frames; its captures then block.
+        made: all instances so far.
+        cameras: number of connected cameras.
+        flowing: while cleared, the camera delivers no frames and captures block.
     """
 
     made: ClassVar[list[Picamera2]] = []
@@ -90,7 +90,7 @@ class Picamera2:
 
 
 def install(monkeypatch: pytest.MonkeyPatch) -> type[Picamera2]:
-    """Make ``from picamera2 import Picamera2`` find the stand-in, as new."""
+    """Make ``from picamera2 import Picamera2`` import the fake, in its initial state."""
     module = types.ModuleType("picamera2")
     module.Picamera2 = Picamera2  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "picamera2", module)

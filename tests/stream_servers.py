@@ -1,4 +1,4 @@
-"""Real network cameras for tests, on loopback: MJPEG over HTTP, and RTSP with RTP/JPEG over TCP.
+"""Servers that act as network cameras for tests, on loopback: MJPEG over HTTP, and RTSP with RTP/JPEG over TCP.
 
 Sources: RFC 2046 §5.1 (multipart), RFC 2326 (RTSP 1.0), RFC 3550 (RTP), RFC 2435 (JPEG over RTP).
 """
@@ -25,10 +25,10 @@ _BITS = 8
 
 
 def numbered_frame(number: int, width: int = 160, height: int = 128) -> np.ndarray:
-    """uint8 RGB [height, width, 3]: a picture that carries its number (0–255) in blocks that survive compression.
+    """uint8 RGB [height, width, 3]: an image that encodes its number (0–255) in blocks that survive compression.
 
-    The upper half holds the number's bits, white or black; the lower left is red and the lower right is blue, so
-    that exchanged channels are noticed.
+    The upper half encodes the bits, white or black; the lower left is red and the lower right is blue, to detect
+    swapped channels.
     """
     image = np.zeros((height, width, 3), np.uint8)
     for bit in range(_BITS):
@@ -40,7 +40,7 @@ def numbered_frame(number: int, width: int = 160, height: int = 128) -> np.ndarr
 
 
 def number_of(image: np.ndarray) -> int:
-    """The number in a :func:`numbered_frame`; checks that red is still left and blue still right."""
+    """Return the number in a :func:`numbered_frame`; check that the lower left is red and the lower right blue."""
     height, width = image.shape[:2]
     left, right = image[height * 3 // 4, width // 4], image[height * 3 // 4, width * 3 // 4]
     assert left[0] > 180 > 80 > left[2], f"lower left should be red, is {left}"
@@ -50,20 +50,20 @@ def number_of(image: np.ndarray) -> int:
 
 
 def jpeg_frame(number: int, width: int = 160, height: int = 128) -> bytes:
-    """A baseline JPEG (4:2:0, standard Huffman tables) of a :func:`numbered_frame`."""
+    """Return a baseline JPEG (4:2:0, standard Huffman tables) of a :func:`numbered_frame`."""
     file = io.BytesIO()
     Image.fromarray(numbered_frame(number, width, height)).save(file, "JPEG", quality=90, subsampling=2)
     return file.getvalue()
 
 
 def noise(jpeg: bytes) -> bytes:
-    """A picture's header with nonsense behind it, as after a bad connection."""
+    """Return a JPEG with random image data, as after a bad connection."""
     start = jpeg.index(b"\xff\xda") + 14
     return jpeg[:start] + random.randbytes(len(jpeg) - start - 2).replace(b"\xff", b"\0") + jpeg[-2:]
 
 
 def cut(jpeg: bytes) -> bytes:
-    """A picture that ends in the middle."""
+    """Return a JPEG that is truncated in the middle."""
     start = jpeg.index(b"\xff\xda") + 14
     return jpeg[: (start + len(jpeg)) // 2] + jpeg[-2:]
 
@@ -72,13 +72,13 @@ class _Server:
     """Accepts connections on loopback and serves each in a thread; a context manager.
 
     Attributes:
-        connections: how many were accepted.
+        connections: number of accepted connections.
         paused: while set, connections stay open and nothing is sent; afterwards they go on.
-        mute: connections that there are, or that come, while it is set never hear another word, as from a camera that
-            lost its power and came back.
-        missing: while set, everything is answered by 404.
-        spoil: what is done to each picture before it is sent.
-        password: of "user", if it takes one; others are answered by 401.
+        mute: connections that are open while it is set, or are opened then, never receive anything again, as after a
+            power cut of a camera.
+        missing: while set, the response to every request is 404.
+        spoil: modifies each image before it is sent.
+        password: of "user", or None; requests without it get 401.
     """
 
     scheme = "http"
@@ -98,7 +98,7 @@ class _Server:
         self.paused = threading.Event()
         self.mute = threading.Event()
         self.missing = threading.Event()
-        self.spoil: Callable[[bytes], bytes] = lambda picture: picture
+        self.spoil: Callable[[bytes], bytes] = lambda jpeg: jpeg
         self._closing = threading.Event()
         self.port = 0
         self._open: set[socket.socket] = set()
@@ -121,14 +121,14 @@ class _Server:
             thread.join(5)
 
     def drop_clients(self) -> None:
-        """Close every open connection, as a camera does that loses power."""
+        """Close every open connection."""
         with self._lock:
             for connection in self._open:
                 self._shut(connection)
 
     @contextlib.contextmanager
     def away(self) -> Iterator[None]:
-        """Refuse connections and close those there are; afterwards the same port serves again."""
+        """Close all connections and refuse new ones; afterwards serve the same port again."""
         self._stop_listening()
         self.drop_clients()
         yield
@@ -137,24 +137,24 @@ class _Server:
     def serve(self, connection: socket.socket) -> None:
         raise NotImplementedError
 
-    def pictures(self) -> Iterator[bytes]:
-        """The pictures to send, at the pace to send them; ends for good when the server falls mute."""
+    def images(self) -> Iterator[bytes]:
+        """Yield the images to send, at ``fps``, until the server is mute."""
         number, due = 0, time.monotonic()
         while not self._closing.is_set() and (self.frames is None or number < self.frames):
             if self.mute.is_set():
                 return
             if not self.paused.is_set():
-                yield self.spoil(self.picture(number))
+                yield self.spoil(self.jpeg(number))
                 number += 1
             due = max(due + 1 / self.fps, time.monotonic() - 1)
             self._closing.wait(max(due - time.monotonic(), 0.0))
 
-    def picture(self, number: int) -> bytes:
-        """The JPEG of a number."""
+    def jpeg(self, number: int) -> bytes:
+        """Return the JPEG of a number."""
         return jpeg_frame(number % 256, *self.size)
 
     def refusal(self, request: str, missing: bool) -> str | None:
-        """The status of an answer that gives nothing, or None when the request is to be served."""
+        """Return the status of an error response, or None when the request is served."""
         if self.password is not None:
             fields = base64.b64encode(f"user:{self.password}".encode()).decode()
             if f"Authorization: Basic {fields}" not in request:
@@ -162,7 +162,7 @@ class _Server:
         return "404 Not Found" if missing or self.missing.is_set() else None
 
     def hold(self, connection: socket.socket) -> None:
-        """Say nothing until the other side goes away."""
+        """Send nothing until the client disconnects."""
         while connection.recv(4096):
             pass
 
@@ -194,7 +194,7 @@ class _Server:
         self._start(self._accept, self._listener)
 
     def _stop_listening(self) -> None:
-        self._shut(self._listener)  # Wakes up the thread that accepts, which closing would not.
+        self._shut(self._listener)  # Wakes the thread that accepts; closing alone does not.
         self._listener.close()
 
     @staticmethod
@@ -204,7 +204,7 @@ class _Server:
 
 
 class MjpegServer(_Server):
-    """``multipart/x-mixed-replace``, as IP cameras and phone apps send it; other paths than /stream answer 404."""
+    """``multipart/x-mixed-replace``, as IP cameras and phone apps send it; paths other than /stream get 404."""
 
     def serve(self, connection: socket.socket) -> None:
         request = _request(connection)
@@ -222,7 +222,7 @@ class MjpegServer(_Server):
             b"HTTP/1.1 200 OK\r\nConnection: close\r\nCache-Control: no-cache\r\n"
             b"Content-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n"
         )
-        for data in self.pictures():
+        for data in self.images():
             head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n"
             connection.sendall(head.encode() + data + b"\r\n")
         if self.mute.is_set():
@@ -233,7 +233,7 @@ class RtspServer(_Server):
     """RTSP with one RTP/JPEG track, interleaved in the TCP connection; other transports get 461.
 
     Attributes:
-        transports: what was asked for, in order.
+        transports: requested transports, in order.
     """
 
     scheme = "rtsp"
@@ -278,9 +278,9 @@ class RtspServer(_Server):
     def _play(self, connection: socket.socket, writing: threading.Lock) -> None:
         sequence, start = 0, time.monotonic()
         with contextlib.suppress(OSError):
-            for picture in self.pictures():
+            for jpeg in self.images():
                 timestamp = int((time.monotonic() - start) * 90_000)
-                for last, payload in _rtp_jpeg(picture):
+                for last, payload in _rtp_jpeg(jpeg):
                     packet = struct.pack(">BBHII", 0x80, 26 | last << 7, sequence & 0xFFFF, timestamp, 1) + payload
                     with writing:
                         connection.sendall(struct.pack(">cBH", b"$", 0, len(packet)) + packet)
@@ -290,7 +290,7 @@ class RtspServer(_Server):
 
 
 def _request(connection: socket.socket) -> str | None:
-    """One HTTP or RTSP request's head; RTP packets that the client sends in between are skipped."""
+    """Read the head of an HTTP or RTSP request; skip RTP packets of the client. None at the end of the connection."""
     data = b""
     while not data.endswith(b"\r\n\r\n"):
         byte = connection.recv(1)
@@ -304,8 +304,8 @@ def _request(connection: socket.socket) -> str | None:
     return data.decode("latin-1")
 
 
-def _rtp_jpeg(jpeg: bytes, room: int = 1200) -> Iterator[tuple[bool, bytes]]:
-    """(is last, payload) of each packet of a picture: RFC 2435 §3.1, type 1 (4:2:0), tables sent along (Q=255)."""
+def _rtp_jpeg(jpeg: bytes, max_payload: int = 1200) -> Iterator[tuple[bool, bytes]]:
+    """Yield (is last, payload) of each packet of an image: RFC 2435 §3.1, type 1 (4:2:0), tables sent along (Q=255)."""
     tables, at, width, height = b"", 2, 0, 0
     while True:
         marker, length = jpeg[at + 1], struct.unpack(">H", jpeg[at + 2 : at + 4])[0]
@@ -326,6 +326,6 @@ def _rtp_jpeg(jpeg: bytes, room: int = 1200) -> Iterator[tuple[bool, bytes]]:
         head = struct.pack(">B3sBBBB", 0, offset.to_bytes(3, "big"), 1, 255, width // 8, height // 8)
         if offset == 0:
             head += struct.pack(">BBH", 0, 0, len(tables)) + tables
-        part = scan[offset : offset + room]
+        part = scan[offset : offset + max_payload]
         offset += len(part)
         yield offset >= len(scan), head + part

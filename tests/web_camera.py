@@ -91,7 +91,7 @@ class LoopedFrames:
 class ClipServer(MjpegServer):
     """The shipped clip over and over, as a network camera would send it."""
 
-    def picture(self, number: int) -> bytes:
+    def jpeg(self, number: int) -> bytes:
         frames, file = clip_frames(), io.BytesIO()
         Image.fromarray(frames[number % len(frames)]).save(file, "JPEG", quality=92)
         return file.getvalue()

@@ -1,7 +1,7 @@
-"""What the runtime costs beside the interpreter it wraps: python tests/benchmarks/detector.py MODEL.tflite
+"""Overhead of the detector relative to the interpreter: python tests/benchmarks/detector.py MODEL.tflite
 
-Start: fresh processes in turn, from Python having started to the first result. Stages: one detector, medians over many
-frames of 640×480, resized by Pillow and, where there is one, by OpenCV. One thread unless told, ai-edge-litert.
+Start: new processes, interleaved, from the start of the script to the first result. Stages: medians over many frames of
+640×480 with one detector, resized by Pillow and, if it is installed, by OpenCV. One thread by default, ai-edge-litert.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ interpreter.invoke()
 print(time.perf_counter() - start)
 """
 
-_OURS = """
+_DETECTOR = """
 import time; start = time.perf_counter()
 import numpy as np
 from edge_ssd import Detector
@@ -53,33 +53,33 @@ def start(model: str, shape: tuple[int, int, int], rounds: int) -> None:
     wide = (480, 640, 3)
     programs = {
         "bare interpreter": _BARE.format(model=model),
-        "Detector, a picture of the input's size": _OURS.format(model=model, shape=shape),
-        "Detector, 640x480 (loads Pillow)": _OURS.format(model=model, shape=wide),
+        "Detector, an image of the input's size": _DETECTOR.format(model=model, shape=shape),
+        "Detector, 640x480 (loads Pillow)": _DETECTOR.format(model=model, shape=wide),
     }
-    taken: dict[str, list[float]] = {name: [] for name in programs}
+    times: dict[str, list[float]] = {name: [] for name in programs}
     for i in range(rounds + 1):
         for name, program in programs.items():
             value = seconds(program)
-            if i:  # the first fills the disk's cache
-                taken[name].append(value)
-    bare = median(taken["bare interpreter"])
-    for name, values in taken.items():
+            if i:  # The first run fills the cache of the disk.
+                times[name].append(value)
+    bare = median(times["bare interpreter"])
+    for name, values in times.items():
         ratio = median(values) / bare
         print(f"start  {name:42s} {1000 * median(values):6.1f} ms  {ratio:4.2f}  (target {START_TARGET})")
 
 
-def stages(model: str, frames: int, threads: int, how: str, resize: Resize | None) -> None:
+def stages(model: str, frames: int, threads: int, label: str, resize: Resize | None) -> None:
     frame = np.random.default_rng(0).integers(0, 256, (480, 640, 3)).astype(np.uint8)
-    taken: dict[str, list[float]] = {}
+    times: dict[str, list[float]] = {}
     with Detector(model, num_threads=threads, backend="ai-edge-litert", resize=resize) as detector:
         for i in range(frames + 5):
             detector.detect(frame)
             for name, value in detector.timings.items() if i >= 5 else ():
-                taken.setdefault(name, []).append(value)
-    milliseconds = {name: 1000 * median(values) for name, values in taken.items()}
-    rest = milliseconds["preprocess"] + milliseconds["postprocess"]
-    print(f"stages, {how}: " + "  ".join(f"{name} {value:.3f} ms" for name, value in milliseconds.items()))
-    print(f"       all but invoke: {rest / milliseconds['invoke']:.2f} of invoke (target {SHARE_TARGET})")
+                times.setdefault(name, []).append(value)
+    milliseconds = {name: 1000 * median(values) for name, values in times.items()}
+    overhead = milliseconds["preprocess"] + milliseconds["postprocess"]
+    print(f"stages, {label}: " + "  ".join(f"{name} {value:.3f} ms" for name, value in milliseconds.items()))
+    print(f"       all but invoke: {overhead / milliseconds['invoke']:.2f} of invoke (target {SHARE_TARGET})")
 
 
 def opencv() -> Resize:
@@ -92,7 +92,7 @@ def opencv() -> Resize:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
-    parser.add_argument("--rounds", type=int, default=10, help="processes of each kind")
+    parser.add_argument("--rounds", type=int, default=10, help="processes of each program")
     parser.add_argument("--frames", type=int, default=300)
     parser.add_argument("--threads", type=int, default=1, help="of the interpreter, for the stages")
     args = parser.parse_args()

@@ -1,4 +1,4 @@
-"""Sources that always have the next frame ready, for benchmarks that go on as fast as they can."""
+"""Readers that always have the next frame ready, for benchmarks at full speed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CLIP = Path(__file__).resolve().parents[2] / "device_apps" / "clips" / "bananas.
 
 
 class Memory:
-    """A grabber of frames that lie in memory; a recording, so that the loop sees every one."""
+    """Reader of frames in memory; not live, so that the loop processes every frame."""
 
     live, fps = False, None
 
@@ -31,7 +31,7 @@ class Memory:
 
 
 class Video:
-    """A grabber that decodes a clip from the start again whenever it ends."""
+    """Reader that decodes a clip repeatedly."""
 
     live, fps = False, None
 
@@ -40,12 +40,12 @@ class Video:
         self._capture = cv2.VideoCapture(self._path)
 
     def read(self) -> Image:
-        grabbed, picture = self._capture.read()
+        grabbed, image = self._capture.read()
         if not grabbed:
             self._capture.release()
             self._capture = cv2.VideoCapture(self._path)
-            _, picture = self._capture.read()
-        return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+            _, image = self._capture.read()
+        return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
     def close(self) -> None:
         self._capture.release()

@@ -1,10 +1,10 @@
-"""The most memory that the camera loop has resident.
+"""Peak resident memory of the camera loop.
 
     python tests/benchmarks/loop_memory.py [MODEL ...] [--python PATH ...]
 
 ``edge-ssd camera --headless`` with one thread, on 200 frames of 640×480, in a process of its own: from a folder of
-pictures, for which the loop loads no OpenCV (nor does it for a CSI camera), and from a video, for which it does. MODEL
-is a bundle or a shipped model's name; PATH is the Python of another environment with the project in it, such as
+images, for which OpenCV is not imported (nor for a CSI camera), and from a video, for which it is. MODEL is a bundle or
+the name of a shipped model; PATH is the Python of another environment of the project, such as
 ``.venv-tflite/bin/python`` for tflite-runtime. Linux only.
 """
 
@@ -34,31 +34,31 @@ def main() -> None:
     parser.add_argument("models", nargs="*", default=["banana"], metavar="MODEL")
     parser.add_argument("--python", nargs="+", default=[sys.executable], metavar="PATH")
     args = parser.parse_args()
-    print("| model | Python | folder of pictures | video (OpenCV) |\n|---|---|---:|---:|")
+    print("| model | Python | folder of images | video (OpenCV) |\n|---|---|---:|---:|")
     for model in map(find_model, args.models):
         with tempfile.TemporaryDirectory() as folder:
-            pictures, video = sources(read_bundle(model).selftest.image, Path(folder))
+            images, video = sources(read_bundle(model).selftest.image, Path(folder))
             for python in args.python:
-                found = [peak_bytes(python, model, source) / 1e6 for source in (pictures, video)]
-                print(f"| {model.stem} | {python} | {found[0]:.0f} MB | {found[1]:.0f} MB |", flush=True)
+                peaks = [peak_bytes(python, model, source) / 1e6 for source in (images, video)]
+                print(f"| {model.stem} | {python} | {peaks[0]:.0f} MB | {peaks[1]:.0f} MB |", flush=True)
 
 
-def sources(picture: np.ndarray, folder: Path) -> tuple[Path, Path]:
-    """The same moving picture as files and as a video."""
-    frame = resize_image(picture, _FRAME)
-    pictures, video = folder / "pictures", folder / "video.avi"
-    pictures.mkdir()
+def sources(image: np.ndarray, folder: Path) -> tuple[Path, Path]:
+    """Write an image that moves, as files and as a video; return both paths."""
+    frame = resize_image(image, _FRAME)
+    images, video = folder / "images", folder / "video.avi"
+    images.mkdir()
     writer = cv2.VideoWriter(str(video), cv2.VideoWriter.fourcc(*"MJPG"), _FPS, _FRAME[::-1])
     for number in range(_FRAMES):
         moved = np.roll(frame, number, axis=1)
-        Image.fromarray(moved).save(pictures / f"{number:03}.jpg")
+        Image.fromarray(moved).save(images / f"{number:03}.jpg")
         writer.write(np.ascontiguousarray(moved[..., ::-1]))
     writer.release()
-    return pictures, video
+    return images, video
 
 
 def peak_bytes(python: str, model: Path, source: Path) -> int:
-    """VmHWM of the loop, looked at until it ends. (getrusage of a child would count its parent's memory too.)"""
+    """Return VmHWM of the loop, polled until it ends. (getrusage of a child includes the memory of its parent.)"""
     command = [
         python,
         "-m",
@@ -73,8 +73,8 @@ def peak_bytes(python: str, model: Path, source: Path) -> int:
         peak = 0
         while process.poll() is None:
             status = Path(f"/proc/{process.pid}/status").read_text()
-            found = re.search(r"VmHWM:\s+(\d+) kB", status)
-            peak = max(peak, int(found[1]) * 1024 if found else 0)
+            match = re.search(r"VmHWM:\s+(\d+) kB", status)
+            peak = max(peak, int(match[1]) * 1024 if match else 0)
             time.sleep(0.005)
         if process.returncode:
             assert process.stderr is not None

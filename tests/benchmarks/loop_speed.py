@@ -1,15 +1,14 @@
-"""The camera loop against the bare detector: python tests/benchmarks/loop_speed.py [--model FILE] [--rounds N]
+"""Speed of the loop relative to the detector: python tests/benchmarks/loop_speed.py [--model FILE] [--rounds N]
 
-Bare: preprocess, invoke and post-process in one thread, nothing else, on frames that lie in memory. The loop: the same
-detector in ``run_loop`` with the overlay drawn for every frame and no viewer, on a source that always has the next
-frame ready:
+Detector alone: preprocess, invoke and postprocess in one thread, on frames in memory. Loop: the same detector in
+``run_loop``, with every frame annotated, on a source that always has the next frame ready:
 
-    memory   the frames lie in memory, and the capture thread hands them over, each one copied
-    video    the capture thread decodes the shipped clip (480×360), over and over; bare has the same frames decoded
+    memory   the capture thread copies frames from memory
+    video    the capture thread decodes the shipped clip (480×360) repeatedly; the detector alone has decoded frames
 
-One interpreter thread, frames of 640×480 for memory. Rounds of the four take turns; the median of each is compared.
-The processor's time in the loop's own thread is given beside it: other programs hardly disturb that, but it does not
-see what the loop waits for.
+One interpreter thread, frames of 640×480 for memory. Rounds of the four measurements are interleaved; their medians are
+compared. The processor time of the thread of the loop is printed as well: other programs hardly affect it, but it does
+not include waiting.
 """
 
 from __future__ import annotations
@@ -36,8 +35,8 @@ from edge_ssd.runtime.models import default_model
 TARGET = 0.9
 
 
-class Looker:
-    """A sink that wants the overlay."""
+class AnnotatingSink:
+    """Sink that annotates every frame."""
 
     finished = False
 
@@ -49,7 +48,7 @@ class Looker:
 
 
 class Rate(NamedTuple):
-    """Frames a second, by the clock and by the processor's time in this thread."""
+    """Frames per second of wall-clock time and of processor time of this thread."""
 
     clock: float
     processor: float
@@ -65,16 +64,16 @@ def bare(detector: Detector, images: list[Image], frames: int) -> Rate:
     return rate(lambda: [detector.detect(image) for image in islice(cycle(images), frames)], frames)
 
 
-def loop(detector: Detector, open_grabber: Callable[[], Memory | Video], frames: int) -> Rate:
-    with CaptureSource(open_grabber, "benchmark") as source:
-        return rate(lambda: run_loop(source, detector, [Looker()], max_frames=frames), frames)
+def loop(detector: Detector, open_reader: Callable[[], Memory | Video], frames: int) -> Rate:
+    with CaptureSource(open_reader, "benchmark") as source:
+        return rate(lambda: run_loop(source, detector, [AnnotatingSink()], max_frames=frames), frames)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, help="default: the shipped one")
+    parser.add_argument("--model", type=Path, help="default: the shipped model")
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--frames", type=int, default=200, help="in each round")
+    parser.add_argument("--frames", type=int, default=200, help="per round")
     args = parser.parse_args()
     video = Video(CLIP)
     clip = [video.read() for _ in range(75)]
@@ -88,11 +87,11 @@ def main() -> None:
             rates["video bare"].append(bare(detector, clip, args.frames))
             rates["video loop"].append(loop(detector, lambda: Video(CLIP), args.frames))
         boxes = sum(len(detector.detect(image)) for image in clip) / len(clip)
-    print(f"{detector.backend}, one thread; {args.rounds} rounds of {args.frames} frames, {boxes:.1f} boxes a frame")
+    print(f"{detector.backend}, one thread; {args.rounds} rounds of {args.frames} frames, {boxes:.1f} boxes per frame")
     for kind in ("memory", "video"):
         plain, looped = rates[f"{kind} bare"], rates[f"{kind} loop"]
         each = [b.clock / a.clock for a, b in zip(plain, looped, strict=True)]
-        bare_fps, loop_fps = (median(each.clock for each in found) for found in (plain, looped))
+        bare_fps, loop_fps = (median(each.clock for each in measured) for measured in (plain, looped))
         processor = median(each.processor for each in looped) / median(each.processor for each in plain)
         print(
             f"{kind:6}  bare {bare_fps:6.1f} fps  loop {loop_fps:6.1f} fps  {loop_fps / bare_fps:.3f} "

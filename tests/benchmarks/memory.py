@@ -1,7 +1,7 @@
-"""Resident memory of the camera loop beside a bare interpreter's: python tests/benchmarks/memory.py MODEL [--frames N]
+"""Resident memory of the detector relative to a bare interpreter: python tests/benchmarks/memory.py MODEL [--frames N]
 
-Each runs in a process of its own, one thread, ai-edge-litert. The bare one loads NumPy and the model and invokes it;
-ours detects in changing frames of 640×480, and is measured after the first 1000 and at the end. Linux only.
+Each runs in its own process, with one thread and ai-edge-litert. The bare interpreter loads NumPy and the model and
+invokes it; the detector gets changing frames of 640×480, measured after 1000 frames and at the end. Linux only.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-BESIDE_TARGET, GROWTH_TARGET = 12.0, 1.0
+OVERHEAD_TARGET, GROWTH_TARGET = 12.0, 1.0
 
 _RESIDENT = """
 import gc, os
@@ -41,7 +41,7 @@ print(resident())
 """
 )
 
-_OURS = (
+_DETECTOR = (
     _RESIDENT
     + """
 import numpy as np
@@ -71,11 +71,13 @@ def main() -> None:
     args = parser.parse_args()
     model = str(Path(args.model).resolve())
     (bare,) = megabytes(_BARE.format(model=model))
-    first, last = megabytes(_OURS.format(model=model, frames=max(1000, args.frames), threshold=args.score_threshold))
-    print(
-        f"bare interpreter {bare:.1f} MB; the loop after 1000 frames {first:.1f} MB, after {args.frames} {last:.1f} MB"
+    first, last = megabytes(
+        _DETECTOR.format(model=model, frames=max(1000, args.frames), threshold=args.score_threshold)
     )
-    print(f"beside the bare one {first - bare:.1f} MB (target {BESIDE_TARGET})")
+    print(
+        f"bare interpreter {bare:.1f} MB; detector after 1000 frames {first:.1f} MB, after {args.frames} {last:.1f} MB"
+    )
+    print(f"overhead {first - bare:.1f} MB (target {OVERHEAD_TARGET})")
     print(f"growth {last - first:.2f} MB in {args.frames - 1000} frames (target {GROWTH_TARGET} in 100 000)")
 
 

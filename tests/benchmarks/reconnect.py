@@ -1,10 +1,9 @@
-"""How fast a source recovers from 200 failures: python tests/benchmarks/reconnect.py [failures] [http|rtsp]
+"""Time to recover from 200 failures of a source: python tests/benchmarks/reconnect.py [failures] [http|rtsp]
 
-Real servers, MJPEG over HTTP and RTSP, on loopback. Each failure lasts a random time; the clock runs from the moment
-that the server is as it was to the first new picture in the loop. The limit is 3 s. The kinds come in turn, in one
-process and over one source each for HTTP and RTSP, as they would in months; what grows is printed at the end. The
-server is in the same process, so its memory is in there; that of the source alone is seen in many reconnects to a
-server apart.
+Servers of MJPEG over HTTP and of RTSP on loopback. Each failure lasts a random time; the time is measured from its end
+to the first new frame in the loop. The limit is 3 s. The kinds of failure are repeated in one process and over one
+source each for HTTP and RTSP, as in months of operation; growing resources are printed at the end. They include
+the server, which is in the same process; the memory of the source alone is measured by reconnects to a server in another process.
 """
 
 from __future__ import annotations
@@ -46,14 +45,14 @@ def closed_socket(server: Server) -> Iterator[None]:
 
 @contextmanager
 def restart(server: Server) -> Iterator[None]:
-    """Closed, and refused for a while."""
+    """Closed, and refused for some time."""
     with server.away():
         yield
 
 
 @contextmanager
 def silence(server: Server) -> Iterator[None]:
-    """Nothing on the open connection or on any that is made meanwhile; these never speak again."""
+    """Silence on open connections and on those opened meanwhile, which stay silent."""
     server.mute.set()
     yield
     server.mute.clear()
@@ -61,7 +60,7 @@ def silence(server: Server) -> Iterator[None]:
 
 @contextmanager
 def pause(server: Server) -> Iterator[None]:
-    """Nothing for a while, then the same connection goes on."""
+    """Silence for some time, then the same connection goes on."""
     server.paused.set()
     yield
     server.paused.clear()
@@ -69,7 +68,7 @@ def pause(server: Server) -> Iterator[None]:
 
 @contextmanager
 def silence_on_opening(server: Server) -> Iterator[None]:
-    """Closed; those who come are taken, and never get an answer."""
+    """Closed; new connections are accepted and never get a response."""
     server.mute.set()
     server.drop_clients()
     yield
@@ -78,15 +77,15 @@ def silence_on_opening(server: Server) -> Iterator[None]:
 
 @contextmanager
 def corrupt(server: Server) -> Iterator[None]:
-    """Pictures that are noise, or end in the middle."""
+    """Images that are noise, or truncated."""
     server.spoil = random.choice((noise, cut))
     yield
-    server.spoil = lambda picture: picture
+    server.spoil = lambda jpeg: jpeg
 
 
 @contextmanager
 def size_change(server: Server) -> Iterator[None]:
-    """Closed, and back with another size."""
+    """Closed, and restarted with another size."""
     with server.away():
         server.size = (96, 64) if server.size == (160, 128) else (160, 128)
         yield
@@ -94,7 +93,7 @@ def size_change(server: Server) -> Iterator[None]:
 
 @contextmanager
 def missing(server: Server) -> Iterator[None]:
-    """Closed, and 404 for a while."""
+    """Closed, and 404 for some time."""
     server.missing.set()
     server.drop_clients()
     yield
@@ -113,8 +112,8 @@ KINDS: tuple[Callable[[Server], AbstractContextManager[None]], ...] = (
 )
 
 
-def look(source: Source, stop: threading.Event, seen: dict[str, float]) -> None:
-    """The loop: takes every frame and notes when it was read, and its width."""
+def read_frames(source: Source, stop: threading.Event, seen: dict[str, float]) -> None:
+    """The loop: take every frame and record when it was read, and its width."""
     while not stop.is_set():
         frame = source.read(0.05)
         if frame is not None:
@@ -124,7 +123,7 @@ def look(source: Source, stop: threading.Event, seen: dict[str, float]) -> None:
 def seconds_to_recover(
     kind: Callable[[Server], AbstractContextManager[None]], server: Server, source: Source, seen: dict[str, float]
 ) -> float:
-    """One failure, from its end to the first frame that was read after it; infinite when there is none in a minute."""
+    """Return the time from the end of one failure to the next frame; infinite if there is none in a minute."""
     before = source.counts.reconnects
     with kind(server):
         time.sleep(0.0 if kind is closed_socket else random.uniform(0.0, 6.0))
@@ -138,7 +137,7 @@ def seconds_to_recover(
 
 
 def resources() -> dict[str, int]:
-    """Threads, descriptors and resident kilobytes of this process, the server in it included."""
+    """Return threads, descriptors and resident kilobytes of this process, which includes the server."""
     gc.collect()
     status = Path("/proc/self/status").read_text()
     resident = next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))
@@ -149,8 +148,8 @@ def resources() -> dict[str, int]:
     }
 
 
-def settled(seconds: float = 20.0) -> dict[str, int]:
-    """The least of what is used within some seconds: those that are left behind take theirs to end."""
+def min_resources(seconds: float = 20.0) -> dict[str, int]:
+    """Return the minimum over some seconds, in which abandoned threads end."""
     readings = []
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -160,28 +159,28 @@ def settled(seconds: float = 20.0) -> dict[str, int]:
 
 
 def serve(pipe: Connection) -> None:
-    """A server in a process of its own that ends each connection after a few pictures."""
+    """Run a server in a process of its own that closes each connection after three images."""
     with MjpegServer(fps=500, frames=3) as server:
         pipe.send(server.url)
         pipe.poll(None)
 
 
 def memory_of_reconnects() -> None:
-    """Print what the process holds after 200 reconnects and after 1000."""
+    """Print the memory of the process after 200 and after 1000 reconnects."""
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe()
     process = context.Process(target=serve, args=(theirs,))
     process.start()
-    held = []
+    kilobytes = []
     timeouts = CaptureTimeouts(retry_pause=lambda attempt: 0.0)
-    with CaptureSource(partial(open_stream, ours.recv()), "apart", timeouts=timeouts) as source:
+    with CaptureSource(partial(open_stream, ours.recv()), "separate server", timeouts=timeouts) as source:
         for reconnects in (200, 1000):
             while source.counts.reconnects < reconnects:
                 source.read(0.05)
-            held.append(resources()["resident kB"])
+            kilobytes.append(resources()["resident kB"])
     ours.send("end")
     process.join()
-    print(f"server apart: resident kB {held[0]} after 200 reconnects, {held[1]} after 1000")
+    print(f"separate server: resident kB {kilobytes[0]} after 200 reconnects, {kilobytes[1]} after 1000")
 
 
 def main() -> int:
@@ -189,34 +188,34 @@ def main() -> int:
     servers = [server for server in (MjpegServer, RtspServer) if server.scheme in sys.argv[2:] or len(sys.argv) < 3]
     memory_of_reconnects()
     random.seed(5)
-    taken: dict[tuple[str, str], list[float]] = {}
+    recovery: dict[tuple[str, str], list[float]] = {}
     for make in servers:
         stop = threading.Event()
         with make(fps=30) as server, open_source(server.url) as source:
             seen: dict[str, float] = {"at": 0.0, "width": 0.0}
-            loop = threading.Thread(target=look, args=(source, stop, seen))
+            loop = threading.Thread(target=read_frames, args=(source, stop, seen))
             loop.start()
             half = failures // len(servers)
             before: dict[str, int] = {}
             for number in range(half):
                 kind = KINDS[number % len(KINDS)]
-                if number == len(KINDS):  # After each kind once, when everything has been loaded.
-                    before = settled()
+                if number == len(KINDS):  # After each kind once, when all modules are loaded.
+                    before = min_resources()
                 seconds = seconds_to_recover(kind, server, source, seen)
-                taken.setdefault((kind.__name__.replace("_", " "), server.scheme), []).append(seconds)
+                recovery.setdefault((kind.__name__.replace("_", " "), server.scheme), []).append(seconds)
                 print(f"{number + 1:4} {server.scheme:4} {kind.__name__:20} {seconds:6.2f} s", file=sys.stderr)
                 time.sleep(random.uniform(0.2, 1.0))
-            after = settled()
+            after = min_resources()
             print(f"{server.scheme}: {source.counts}")
             for key, value in before.items():
                 print(f"  {key:12} {value} after {len(KINDS)} failures, {after[key]} after {half}")
             stop.set()
             loop.join()
     print(f"{'failure':22}{'':6}{'times':>6}{'median':>9}{'worst':>9}")
-    for (name, scheme), seconds_each in sorted(taken.items()):
+    for (name, scheme), seconds_each in sorted(recovery.items()):
         worst = max(seconds_each)
         print(f"{name:22}{scheme:6}{len(seconds_each):6}{median(seconds_each):7.2f} s{worst:7.2f} s")
-    everything = [seconds for seconds_each in taken.values() for seconds in seconds_each]
+    everything = [seconds for seconds_each in recovery.values() for seconds in seconds_each]
     late = sum(seconds > LIMIT_S for seconds in everything)
     print(f"{len(everything)} failures: median {median(everything):.2f} s, worst {max(everything):.2f} s, {late} late")
     return 1 if late else 0

@@ -1,10 +1,10 @@
-"""Other ways to bring a picture to size than Pillow's filter: what they save and what they cost.
+"""Speed and average precision of other resize filters than Pillow's bilinear filter.
 
     python tests/benchmarks/resizing.py [MODEL.tflite --data DIR --split test]
 
 Time: a frame of 640×480 to 256×256, one thread. With a bundle and a labelled data set that it was not trained on, the
-average precision too, each picture made at most 640 pixels wide or high first, as a camera would give it: the network
-was trained on Pillow's pixels, and every other filter shows it others. OpenCV's ways need opencv-python.
+average precision too, with each image first scaled to at most 640 pixels, as from a camera: the network was trained on
+the pixels of Pillow, which other filters do not reproduce. OpenCV's ways need opencv-python.
 """
 
 from __future__ import annotations
@@ -71,9 +71,9 @@ def time_them() -> None:
 def score_them(model: str, data: str, split: str) -> None:
     bundle = read_bundle(model)
     dataset = load_dataset(data, split=split, labels=bundle.labels)
-    pictures = [read_image(sample.path) for sample in dataset.samples]
-    transforms = [resize_transform(picture.shape[:2], bundle.network.input) for picture in pictures]
-    frames = [as_a_camera(picture) for picture in pictures]
+    images = [read_image(sample.path) for sample in dataset.samples]
+    transforms = [resize_transform(image.shape[:2], bundle.network.input) for image in images]
+    frames = [camera_sized(image) for image in images]
     interpreter, postprocess = open_interpreter(bundle.flatbuffer), Postprocess(bundle.network)
 
     def detections(way: Resize) -> Iterator[Detections]:
@@ -83,19 +83,19 @@ def score_them(model: str, data: str, split: str) -> None:
             box_heads = [heads[head.output] for head in bundle.details.box_heads]
             yield decode(postprocess, (class_heads, box_heads), transform)
 
-    print(f"{bundle.name} on {data}, {split}: {len(frames)} pictures")
+    print(f"{bundle.name} on {data}, {split}: {len(frames)} images")
     for name, way in ways().items():
         found = average_precision(dataset, list(detections(way)))
         print(f"{name:34s} AP {found.ap:.3f}  AP50 {found.ap50:.3f}  AP75 {found.ap75:.3f}")
 
 
-def as_a_camera(picture: ImageArray) -> ImageArray:
-    height, width = picture.shape[:2]
+def camera_sized(image: ImageArray) -> ImageArray:
+    height, width = image.shape[:2]
     ratio = LONGEST / max(height, width)
     if ratio >= 1:
-        return picture
+        return image
     return np.asarray(
-        Image.fromarray(picture).resize((round(width * ratio), round(height * ratio)), Image.Resampling.LANCZOS)
+        Image.fromarray(image).resize((round(width * ratio), round(height * ratio)), Image.Resampling.LANCZOS)
     )
 
 

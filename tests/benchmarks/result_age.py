@@ -1,8 +1,8 @@
-"""How old a result is: python tests/benchmarks/result_age.py [seconds]
+"""Age of a result: python tests/benchmarks/result_age.py [seconds]
 
-Real servers at 30 frames a second, in a process of their own, send pictures that carry their number. The age runs from
-the moment that the server hands a picture to its socket to the moment that the loop has its detections, so whatever
-OpenCV and FFmpeg hold back is in it. The limit is one frame interval and the time of a detection, both at p95.
+Servers at 30 frames a second, in a process of their own, send images that encode their number. The age is the time from
+the moment at which the server sends an image to its socket to the moment at which the loop has its detections, so it
+includes all delays of OpenCV and FFmpeg. The limit is one frame interval plus the time of a detection, both at p95.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ from edge_ssd import Detector
 from edge_ssd.runtime.models import default_model
 
 FPS, SIZE = 30, (640, 480)
-SETTLED_S = 1.0  # The first pictures after opening are those that FFmpeg looked at meanwhile.
+WARM_UP_S = 1.0  # The first images after opening are those that FFmpeg buffered while it opened.
 
 
 def serve(make: type[MjpegServer] | type[RtspServer], sent: SynchronizedArray, pipe: Connection) -> None:
-    """The server's process: notes when it sends which number, until the pipe closes."""
-    pictures = [jpeg_frame(number, *SIZE) for number in range(256)]
+    """Run a server that records when it sends each number, until the pipe closes."""
+    jpegs = [jpeg_frame(number, *SIZE) for number in range(256)]
 
-    class Noting(make):  # type: ignore[misc, valid-type]
-        def picture(self, number: int) -> bytes:
+    class RecordingServer(make):  # type: ignore[misc, valid-type]
+        def jpeg(self, number: int) -> bytes:
             sent[number % 256] = time.monotonic()
-            return pictures[number % 256]
+            return jpegs[number % 256]
 
-    with Noting(fps=FPS) as server:
+    with RecordingServer(fps=FPS) as server:
         pipe.send(server.url)
         pipe.poll(None)
 
 
 class Ages:
-    """A sink that notes how old each result is, in milliseconds, and how long its detection took."""
+    """Sink that records the age of each result and the time of its detection, in milliseconds."""
 
     finished = False
 
@@ -59,7 +59,7 @@ class Ages:
 
     def write(self, result: FrameResult) -> None:
         now = time.monotonic()
-        if now - self.start < SETTLED_S:
+        if now - self.start < WARM_UP_S:
             return
         self.sent.append(1e3 * (now - self._sent[number_of(result.frame.image)]))
         self.read.append(1e3 * (now - result.frame.captured_at))
@@ -70,7 +70,7 @@ class Ages:
 
 
 def measure(make: type[MjpegServer] | type[RtspServer], seconds: float) -> bool:
-    """Print one server's line; True when it keeps the limit."""
+    """Print the ages with one server; return whether they are within the limit."""
     context = multiprocessing.get_context("fork")
     sent = context.Array("d", 256, lock=False)
     ours, theirs = context.Pipe()
@@ -79,7 +79,7 @@ def measure(make: type[MjpegServer] | type[RtspServer], seconds: float) -> bool:
     try:
         with Detector(default_model()) as detector, open_source(ours.recv()) as source:
             ages = Ages(sent)
-            report = run_loop(source, detector, [ages], duration=seconds + SETTLED_S)
+            report = run_loop(source, detector, [ages], duration=seconds + WARM_UP_S)
             counts = source.counts
     finally:
         ours.send("end")

@@ -1,13 +1,12 @@
-"""Does the loop grow? python tests/benchmarks/soak.py [--seconds 1800] [--warm-up 300] [--json]
+"""Memory growth of the loop: python tests/benchmarks/soak.py [--seconds 1800] [--warm-up 300] [--json]
 
-A process of its own runs the camera loop at full speed on the shipped clip, over and over, with every local output on:
-the overlay drawn for each frame, a line of JSON a frame, events with their pictures, the numbers asked for; no video.
-Once a second it notes its resident memory, its allocated Python blocks, threads and descriptors. After the
-warm-up a straight line is fitted to them.
+A process of its own runs the camera loop at full speed on the shipped clip, repeatedly, with every local output: each
+frame annotated, a line of JSON per frame, events with snapshots, statistics; no video. Once a second it records its
+resident memory, allocated Python blocks, threads and descriptors. After the warm-up a straight line is fitted to them.
 
-What this can see: memory in pages of 4 kB, on top of the allocator's own coming and going of some 100 kB, so half an
-hour resolves about 1 MB an hour. Blocks are exact, once Python's and NumPy's own stores of freed ones are filled, which
-takes a thousand frames: after that, one object left behind each frame is one block a frame (see --leak).
+Resolution: memory is measured in pages of 4 kB and fluctuates by about 100 kB in the allocator, so half an hour
+resolves about 1 MB per hour. Blocks are exact once the free lists of Python and NumPy are filled, after a thousand frames: then
+a leak of one object per frame is one block per frame (see --leak).
 """
 
 from __future__ import annotations
@@ -43,11 +42,11 @@ from edge_ssd.runtime.detections import Detections
 from edge_ssd.runtime.detector import Detector
 from edge_ssd.runtime.models import default_model
 
-TARGET = 1.0  # MB an hour
+TARGET = 1.0  # MB per hour
 
 
 class Sampler:
-    """A sink that looks at the overlay, and writes down once a second how the process is."""
+    """Sink that annotates every frame and prints a sample of the process once a second."""
 
     finished = False
 
@@ -63,9 +62,9 @@ class Sampler:
             return
         self._next += 1.0
         self._samples += 1
-        if self._samples % 10 == 0:  # Not each time: NumPy keeps small arrays of each size for the next of that size.
+        if self._samples % 10 == 0:  # Not always: NumPy caches small arrays by size.
             self._stats.snapshot()
-        gc.collect()  # Rings of objects that nobody holds are no leak.
+        gc.collect()  # Unreferenced cycles are not a leak.
         sample = {
             "seconds": time.monotonic() - self._start,
             "frames": self._frames,
@@ -81,22 +80,22 @@ class Sampler:
 
 
 class Leak:
-    """A sink that keeps one object a frame, to see that it would be noticed."""
+    """Sink that leaks one object per frame, to test that it is detected."""
 
     finished = False
 
     def __init__(self) -> None:
-        self._kept: list[object] = []
+        self._leaked: list[object] = []
 
     def write(self, result: FrameResult) -> None:
-        self._kept.append(object())
+        self._leaked.append(object())
 
     def idle(self) -> None:
         pass
 
 
 def event_sinks(folder: str, source: Source, stack: ExitStack, labels: Sequence[str]) -> list[Sink]:
-    """Events to a rotated file, each with a picture, under a quota and in a memory that are soon full."""
+    """Return a sink for events in a rotated file, with snapshots, whose limits are reached soon."""
     device_apps.events.emitter._REMEMBERED = 16
     options = [f"--events={folder}/events.jsonl", "--events-max-mb=0.1", "--enter-after=0.1", "--leave-after=0.2"]
     options += [f"--event-snapshots={folder}/pictures", "--event-snapshots-max-mb=0.5"]
@@ -107,7 +106,7 @@ def event_sinks(folder: str, source: Source, stack: ExitStack, labels: Sequence[
 
 
 def fill_label_cache() -> None:
-    """The overlay keeps the last 128 labels: full from the start, that is no growth."""
+    """Fill the cache of the 128 last labels, which would count as growth."""
     height, width = 480, 640
     boxes = np.array([[0, 100, 50, 150]], np.float32)
     for number in range(128):
@@ -117,7 +116,7 @@ def fill_label_cache() -> None:
 
 def child(seconds: float, frames: int | None, leak: bool) -> None:
     fill_label_cache()
-    quantiles([0.0, 1.0])  # Loads what NumPy loads only then.
+    quantiles([0.0, 1.0])  # Imports modules that NumPy imports lazily.
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         detector = stack.enter_context(Detector(default_model()))
         source = stack.enter_context(CaptureSource(Video, "clip"))
@@ -129,34 +128,34 @@ def child(seconds: float, frames: int | None, leak: bool) -> None:
 
 
 def slope(x: list[float], y: list[float]) -> float:
-    """Of the straight line with the least squares."""
+    """Return the slope of the least-squares line."""
     return float(np.polyfit(x, y, 1)[0])
 
 
 def soak(args: argparse.Namespace) -> dict[str, float]:
-    """Run a child; figures over the time after the warm-up."""
+    """Run a child process; return figures of the time after the warm-up."""
     limits = [] if args.frames is None else ["--frames", str(args.frames)]
     leak = ["--leak"] if args.leak else []
     command = [sys.executable, __file__, "--child", "--seconds", str(args.seconds), *limits, *leak]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
     rows = [json.loads(line) for line in done.stdout.splitlines()]
-    kept = [row for row in rows if row["seconds"] >= args.warm_up and row["frames"] >= args.warm_up_frames]
-    x = [row["seconds"] for row in kept]
-    megabytes = [row["bytes"] / 1e6 for row in kept]
-    third = max(1, len(kept) // 3)
+    measured = [row for row in rows if row["seconds"] >= args.warm_up and row["frames"] >= args.warm_up_frames]
+    x = [row["seconds"] for row in measured]
+    megabytes = [row["bytes"] / 1e6 for row in measured]
+    third = max(1, len(measured) // 3)
     return {
         "seconds": x[-1] - x[0],
-        "frames": kept[-1]["frames"] - kept[0]["frames"],
+        "frames": measured[-1]["frames"] - measured[0]["frames"],
         "mb": float(np.median(megabytes)),
         "mb_per_hour": 3600 * slope(x, megabytes),
         "mb_grown": float(np.median(megabytes[-third:]) - np.median(megabytes[:third])),
         "mb_range": max(megabytes) - min(megabytes),
-        "blocks_per_frame": slope([row["frames"] for row in kept], [row["blocks"] for row in kept]),
-        # Of a third each, since a picture may just be being written.
-        "threads_first": float(np.median([row["threads"] for row in kept[:third]])),
-        "threads_last": float(np.median([row["threads"] for row in kept[-third:]])),
-        "descriptors_first": float(np.median([row["descriptors"] for row in kept[:third]])),
-        "descriptors_last": float(np.median([row["descriptors"] for row in kept[-third:]])),
+        "blocks_per_frame": slope([row["frames"] for row in measured], [row["blocks"] for row in measured]),
+        # Medians of a third, because a file may be open at one sample.
+        "threads_first": float(np.median([row["threads"] for row in measured[:third]])),
+        "threads_last": float(np.median([row["threads"] for row in measured[-third:]])),
+        "descriptors_first": float(np.median([row["descriptors"] for row in measured[:third]])),
+        "descriptors_last": float(np.median([row["descriptors"] for row in measured[-third:]])),
     }
 
 
@@ -164,31 +163,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=1800)
     parser.add_argument("--warm-up", type=float, default=300, metavar="SECONDS")
-    parser.add_argument("--frames", type=int, help="end after so many")
+    parser.add_argument("--frames", type=int, help="end after this many")
     parser.add_argument("--warm-up-frames", type=int, default=0)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--leak", action="store_true", help="keep one object a frame, to see that it is noticed")
+    parser.add_argument("--leak", action="store_true", help="leak one object per frame, to test that it is detected")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.child:
         child(args.seconds, args.frames, args.leak)
         return
-    found = soak(args)
+    figures = soak(args)
     if args.json:
-        print(json.dumps(found))
+        print(json.dumps(figures))
         return
     print(
-        f"{found['frames']} frames in {found['seconds']:.0f} s after the warm-up, "
-        f"{found['frames'] / found['seconds']:.0f} a second"
+        f"{figures['frames']} frames in {figures['seconds']:.0f} s after the warm-up, "
+        f"{figures['frames'] / figures['seconds']:.0f} per second"
     )
     print(
-        f"memory {found['mb']:.1f} MB, {found['mb_per_hour']:+.2f} MB an hour (target {TARGET}); "
-        f"last third against first {found['mb_grown']:+.2f} MB, range {found['mb_range']:.2f} MB"
+        f"memory {figures['mb']:.1f} MB, {figures['mb_per_hour']:+.2f} MB per hour (target {TARGET}); "
+        f"last third minus first {figures['mb_grown']:+.2f} MB, range {figures['mb_range']:.2f} MB"
     )
-    print(f"Python blocks {found['blocks_per_frame']:+.4f} a frame")
+    print(f"Python blocks {figures['blocks_per_frame']:+.4f} per frame")
     print(
-        f"threads {found['threads_first']:.0f} → {found['threads_last']:.0f}, "
-        f"descriptors {found['descriptors_first']:.0f} → {found['descriptors_last']:.0f}"
+        f"threads {figures['threads_first']:.0f} → {figures['threads_last']:.0f}, "
+        f"descriptors {figures['descriptors_first']:.0f} → {figures['descriptors_last']:.0f}"
     )
 
 
