@@ -2,8 +2,9 @@
 
 Servers of MJPEG over HTTP and of RTSP on loopback. Each failure lasts a random time; the time is measured from its end
 to the first new frame in the loop. The limit is 3 s. The kinds of failure are repeated in one process and over one
-source each for HTTP and RTSP, as in months of operation; growing resources are printed at the end. They include
-the server, which is in the same process; the memory of the source alone is measured by reconnects to a server in another process.
+source each for HTTP and RTSP, as in months of operation; growing resources, with those of
+the server in the same process, are printed at the end. The memory of the source alone is measured by reconnects to a
+server in another process.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ frame annotated, a line of JSON per frame, events with snapshots, statistics; no
 resident memory, allocated Python blocks, threads and descriptors. After the warm-up a straight line is fitted to them.
 
 Resolution: memory is measured in pages of 4 kB and fluctuates by about 100 kB in the allocator, so half an hour
-resolves about 1 MB per hour. Blocks are exact once the free lists of Python and NumPy are filled, after a thousand frames: then
-a leak of one object per frame is one block per frame (see --leak).
+resolves about 1 MB per hour. Blocks are exact once the free lists of Python and NumPy are filled, after a
+thousand frames: then a leak of one object per frame is one block per frame (see --leak).
 """
 
 from __future__ import annotations
