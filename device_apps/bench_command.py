@@ -1,4 +1,4 @@
-"""``edge-ssd bench``: how fast models are on this machine, and what they take to start."""
+"""``edge-ssd bench``: latency, start time and memory of models on this machine."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ examples:
   edge-ssd bench mine.tflite --source photo.jpg --threads 4 --json
   edge-ssd bench small.tflite large.tflite --plot pareto.png
 
-The models take turns, block by block, so that what else the machine does falls on all alike. Times are the median and
-the 95th percentile, in milliseconds, of one detection in one picture: by default the model's self-test picture,
-enlarged to 640×480 as a camera's frame would be. Start and memory are of a process of its own.
+Models alternate in short blocks, so that other load on the machine affects all of them equally. Times are the median
+and the 95th percentile, in milliseconds, of one detection in one image: by default the model's self-test image,
+resized to 640×480 as a camera frame would be. Start and memory are those of a fresh process.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Define the options."""
+    """Declare the options."""
     parser.description = "Time models on this machine, stage by stage and side by side."
     parser.epilog = _EXAMPLES
     parser.add_argument("models", nargs="*", metavar="MODEL", help="files, or shipped models by name (default: banana)")
     parser.add_argument(
         "--threads", type=int, nargs="+", metavar="N", help="default: 1, 2 and so on up to 4 or the cores"
     )
-    parser.add_argument("--source", metavar="PICTURE", help="detect in this one, in its own size")
-    parser.add_argument("--size", metavar="WIDTHxHEIGHT", help="of the frame (default: 640x480, or that of --source)")
-    parser.add_argument("--frames", type=int, default=200, metavar="N", help="detections to time (default: 200)")
-    parser.add_argument("--warm-up", type=int, default=10, metavar="N", help="detections before those (default: 10)")
+    parser.add_argument("--source", metavar="IMAGE", help="image to detect in, at its own size")
+    parser.add_argument("--size", metavar="WIDTHxHEIGHT", help="frame size (default: 640x480, or that of --source)")
+    parser.add_argument("--frames", type=int, default=200, metavar="N", help="timed detections (default: 200)")
+    parser.add_argument("--warm-up", type=int, default=10, metavar="N", help="untimed detections first (default: 10)")
     parser.add_argument(
         "--backend",
         choices=("auto", "ai-edge-litert", "tflite-runtime"),
@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--plot",
         type=Path,
         metavar="FILE.png",
-        help="draw the average precision that each model carries against its time with the first number of threads",
+        help="plot the Pareto front: average precision of each model against its time with the first number of threads",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
 
@@ -126,13 +126,13 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _names(models: Sequence[Path]) -> list[str]:
-    """What tells the files apart: their names, or their paths where names repeat."""
+    """Return the file names of the models, or their paths if names repeat."""
     names = [path.name for path in models]
     return names if len(set(names)) == len(names) else [str(path) for path in models]
 
 
 def _check_plot(path: Path, source: str | None) -> None:
-    """Raise :class:`SettingError` if the picture cannot be written, before any work is done for it."""
+    """Raise :class:`SettingError` if the plot cannot be written, before any work is done for it."""
     from device_apps.sinks import check_output_file, refuse_overwriting
     from edge_ssd.charts import check_matplotlib
 
@@ -143,7 +143,7 @@ def _check_plot(path: Path, source: str | None) -> None:
 
 
 def _precisions(cases: Sequence[Case]) -> dict[str, float]:
-    """The average precision that each model carries, by name; says which carry none, or were measured elsewhere."""
+    """Return the average precision stored in each model, by name; warn about missing and incomparable ones."""
     measured: dict[str, tuple[float, str]] = {}
     missing = []
     for name, bundle in {case.name: case.detector.bundle for case in cases}.items():

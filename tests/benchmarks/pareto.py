@@ -5,7 +5,7 @@
 
 FOLDER holds the data sets of tests/conftest.py. Every variant is trained by ``edge-ssd train`` with the options of
 tests/benchmarks/figures.py for this set and its own network's, converted, and verified on pictures that it was not
-trained on. All but the first can be taught (``--teacher``), and then trained once more from where that ended, by the
+trained on. All but the first can be distilled from a teacher (``--teacher``), and then trained once more from where that ended, by the
 labels alone (``--again``). A finished step is kept: run again to go on. ``--arm`` counts instructions under emulation
 (docs/arm.md), kept beside each bundle too. Times and memory are taken anew each time, all variants in turn in one run,
 so that the ratios to the first hold where the times themselves do not. DIR/SET receives pareto.json and pareto.png.
@@ -74,8 +74,8 @@ def trained(name: str, figure: Figure, data: Path, out: Path, args: argparse.Nam
 
 def _with_options(figure: Figure, epochs: int | None, own: Sequence[str], teacher: Path | None) -> Figure:
     options = figure.options if epochs is None else with_epochs(figure.options, epochs)
-    taught = [] if teacher is None or not own else [f"--teacher={teacher}"]
-    return figure._replace(options=[*options, *taught, *own])
+    teacher_option = [] if teacher is None or not own else [f"--teacher={teacher}"]
+    return figure._replace(options=[*options, *teacher_option, *own])
 
 
 def table(rows: Sequence[Row]) -> str:

@@ -2,8 +2,8 @@
 
     python tests/benchmarks/pareto_choice.py --data bananas --out DIR [--epochs 25]
 
-Trained briefly, all alike, with the options of tests/benchmarks/figures.py for bananas; the first teaches those that
-are taught. None has seen the pictures that it is measured on, nor has the validation split been looked at, so that it
+Trained briefly, all alike, with the options of tests/benchmarks/figures.py for bananas; the first is the teacher of the
+distilled ones. None has seen the pictures that it is measured on, nor has the validation split been looked at, so that it
 can judge what is chosen (tests/benchmarks/pareto.py). Instructions are those of the converted network on a Cortex-A72,
 counted under emulation (docs/arm.md). A finished step is kept: run again to go on.
 """
@@ -18,11 +18,11 @@ from pareto_costs import count_kept
 
 _STRIDE = ["--down-sampling=stride"]
 
-# Options, and whether the first teaches it.
+# Options, and whether the first is its teacher.
 CANDIDATES: dict[str, tuple[list[str], bool]] = {
     "stride": (_STRIDE, False),
     "stride, width 0.75": ([*_STRIDE, "--width=0.75"], False),
-    "stride, width 0.5, taught": ([*_STRIDE, "--width=0.5"], True),
+    "stride, width 0.5, distilled": ([*_STRIDE, "--width=0.5"], True),
 }
 
 
@@ -35,10 +35,10 @@ def main() -> None:
     teacher = folder_of(args.out, next(iter(CANDIDATES))) / "model.keras"
     recipe = [*with_epochs(FIGURES["bananas"].options, args.epochs), "--validation-split=0.15"]
     print("| network | AP | AP50 | AP75 | M instructions, A72 |\n|---|---:|---:|---:|---:|", flush=True)
-    for name, (options, taught) in CANDIDATES.items():
+    for name, (options, distilled) in CANDIDATES.items():
         run = folder_of(args.out, name)
-        taught_by = [f"--teacher={teacher}"] if taught else []
-        last = train(run, [f"--data={args.data}", *recipe, *options, *taught_by])[-1]
+        teacher_option = [f"--teacher={teacher}"] if distilled else []
+        last = train(run, [f"--data={args.data}", *recipe, *options, *teacher_option])[-1]
         bundle = run / "model.tflite"
         if not bundle.is_file():
             edge_ssd("convert", str(run / "model.keras"), f"--data={args.data}", f"--out={bundle}")
