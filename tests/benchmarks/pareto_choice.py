@@ -3,7 +3,7 @@
     python tests/benchmarks/pareto_choice.py --data bananas --out DIR [--epochs 25]
 
 Trained briefly, all alike, with the options of tests/benchmarks/figures.py for bananas; the first is the teacher of the
-distilled ones. None has seen the pictures that it is measured on, nor has the validation split been looked at, so that it
+distilled ones. None has seen the images that it is measured on, and the validation split is not used, so that it
 can judge what is chosen (tests/benchmarks/pareto.py). Instructions are those of the converted network on a Cortex-A72,
 counted under emulation (docs/arm.md). A finished step is kept: run again to go on.
 """
