@@ -5,10 +5,11 @@
 
 FOLDER holds the data sets of tests/conftest.py. Every variant is trained by ``edge-ssd train`` with the options of
 tests/benchmarks/figures.py for this set and its own network's, converted, and verified on pictures that it was not
-trained on. All but the first can be distilled from a teacher (``--teacher``), and then trained once more from
-where that ended, by the labels alone (``--again``). A finished step is kept: run again to go on. ``--arm`` counts instructions under emulation
-(docs/arm.md), kept beside each bundle too. Times and memory are taken anew each time, all variants in turn in one run,
-so that the ratios to the first hold where the times themselves do not. DIR/SET receives pareto.json and pareto.png.
+trained on. All but the first can be distilled from a teacher (``--teacher``), and then trained once more from where
+that ended, by the labels alone (``--again``). A finished step is kept: run again to go on. ``--arm`` counts
+instructions under emulation (docs/arm.md), kept beside each bundle too. Times and memory are taken anew each time, all
+variants in turn in one run, so that the ratios to the first hold where the times themselves do not. DIR/SET receives
+pareto.json and pareto.png.
 """
 
 from __future__ import annotations
