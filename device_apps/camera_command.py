@@ -106,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
     from device_apps.stats_report import format_stats
 
     def open_sinks(source: Source, detector: Detector, stats: Stats, stack: ExitStack) -> list[Sink]:
-        events = open_events(args, source, stack, _log.info, detector.labels)
+        events = open_events(args, source, stack, detector.labels)
         web = open_web(args, source, detector, stats, events, stack, _log.info)
         return web if events is None else [events, *web]
 

@@ -1,4 +1,4 @@
-"""A real Mosquitto on loopback, certificates for it, and clients that look at it."""
+"""A real Mosquitto on the loopback interface, certificates for it, and a subscriber."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from conftest import skip_or_fail
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-__all__ = ["Mosquitto", "Observer", "certificates", "free_port", "need"]
+__all__ = ["Mosquitto", "Observer", "create_certificates", "free_port", "require_programs"]
 
 
-def need(*programs: str) -> None:
-    """Skip (in CI: fail) where a program is not installed."""
+def require_programs(*programs: str) -> None:
+    """Skip the test (in CI: fail) if a program is not installed."""
     for program in programs:
         if _find(program) is None:
             skip_or_fail(f"{program} is not installed")
@@ -33,11 +33,11 @@ def free_port() -> int:
 
 
 class Mosquitto:
-    """A broker on one port of loopback that can be killed and started again; a context manager.
+    """A broker on a loopback port that can be killed and restarted; a context manager.
 
     Args:
         folder: for its configuration and log.
-        settings: further lines of mosquitto.conf(5); anonymous clients are let in unless they say something else.
+        settings: further lines of mosquitto.conf(5); by default anonymous clients are allowed.
     """
 
     def __init__(self, folder: Path, settings: Iterable[str] = ("allow_anonymous true",)) -> None:
@@ -71,7 +71,7 @@ class Mosquitto:
                 time.sleep(0.01)
 
     def kill(self) -> None:
-        """End it at once, as a power cut would; what it had in memory is gone."""
+        """End it as a power cut would; what it had in memory is lost."""
         self._end(signal.SIGKILL)
 
     def stop(self) -> None:
@@ -92,10 +92,10 @@ class Mosquitto:
 
 
 class Observer:
-    """Another client, which keeps every message in the order in which it comes; a context manager.
+    """Subscriber that keeps every message in order of arrival; a context manager.
 
-    It subscribes with QoS 0: then it never writes to the broker, and a broker that dies in the middle of something
-    cannot make it lose what has arrived already.
+    It subscribes with QoS 0, so that it never writes to the broker: a broker that dies during a write cannot make it
+    lose what has already arrived.
     """
 
     def __init__(self, port: int, topic: str = "#", **access: object) -> None:
@@ -103,8 +103,8 @@ class Observer:
         self._subscribed = threading.Event()
         self._topic = topic
         client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5, reconnect_on_failure=False)
-        self.gone = threading.Event()  # The connection is over, and all that came over it was read.
-        client.on_disconnect = lambda *rest: self.gone.set()
+        self.disconnected = threading.Event()  # Every message of the connection has been read.
+        client.on_disconnect = lambda *rest: self.disconnected.set()
         client.on_connect = lambda client, *rest: client.subscribe(self._topic, qos=0)
         client.on_subscribe = lambda *rest: self._subscribed.set()
         client.on_message = self._keep
@@ -115,13 +115,13 @@ class Observer:
         client.connect("127.0.0.1", port)
         client.loop_start()
         self._client = client
-        assert self._subscribed.wait(30), "the broker does not take the subscription"
+        assert self._subscribed.wait(30), "the broker does not accept the subscription"
 
     def _keep(self, client: Client, userdata: object, message: MQTTMessage) -> None:
         self.messages.append((message.topic, message.payload.decode(), message.retain))
 
     def latest(self) -> dict[str, str]:
-        """The last payload of each topic."""
+        """Return the latest payload of each topic."""
         return {topic: payload for topic, payload, _ in list(self.messages)}
 
     def of(self, topic: str) -> list[str]:
@@ -135,8 +135,8 @@ class Observer:
         self._client.loop_stop()
 
 
-def certificates(folder: Path) -> tuple[Path, list[str]]:
-    """A CA's certificate, and Mosquitto's lines for a certificate of 127.0.0.1 and localhost that it signed."""
+def create_certificates(folder: Path) -> tuple[Path, list[str]]:
+    """Return a CA certificate, and the settings of Mosquitto for a server certificate that it signed."""
 
     def openssl(*arguments: str) -> None:
         subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True, timeout=60)
@@ -151,7 +151,7 @@ def certificates(folder: Path) -> tuple[Path, list[str]]:
     return folder / "ca.pem", [f"certfile {folder / 'broker.pem'}", f"keyfile {folder / 'broker.key'}"]
 
 
-def password_file(folder: Path, user: str, password: str) -> Path:
+def create_password_file(folder: Path, user: str, password: str) -> Path:
     path = folder / "passwords"
     path.touch(mode=0o600)
     program = _find("mosquitto_passwd")
@@ -162,7 +162,7 @@ def password_file(folder: Path, user: str, password: str) -> Path:
 
 @pytest.fixture
 def broker(tmp_path: Path):  # type: ignore[no-untyped-def]
-    need("mosquitto")
+    require_programs("mosquitto")
     folder = tmp_path / "broker"
     folder.mkdir()
     with Mosquitto(folder) as mosquitto:

@@ -1,115 +1,116 @@
-"""A thread that does slow work, on a disk or a network, so that the camera loop never waits for it."""
+"""A thread that writes to a disk or a network, so that the camera loop never waits for it."""
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from device_apps.sources.frames import OnMessage
+from device_apps.failure_log import FailureLog
 
 __all__ = ["BackgroundWriter"]
 
 _T = TypeVar("_T")
 
-_TRY_AGAIN_S = 1.0
+_log = logging.getLogger(__name__)
 
 
 class BackgroundWriter(Generic[_T]):
-    """Hands items to ``handle``, one after the other and in order, in a thread of its own.
+    """Calls ``handle`` with each item, in order, in a thread of its own.
 
-    What ``handle`` cannot do (it raises OSError: a full disk) is tried again every second, and meanwhile items wait.
-    A person is told once that it fails and once that it works again. Where items come faster than they can be
-    handled, at most ``capacity`` wait; those that find no room are counted and let go.
+    An item for which ``handle`` raises OSError (a full disk) is retried until it succeeds; the other items wait. The
+    first failure and the recovery are logged. The queue is bounded: an item that finds it full is dropped and counted.
 
     Args:
-        name: of what is written to, for messages.
-        handle: does the work.
-        capacity: items that may wait.
-        notice: is told what a person should know.
+        name: of the destination, for messages.
+        handle: writes one item.
+        capacity: maximum number of items that wait.
+        retry_seconds: pause before an item is retried.
 
     Attributes:
-        lost: items that found no room, or were still waiting when the time to finish was over.
-        failure: set when the reader of a pipe went away, after which nothing is done any more.
+        lost: number of items that were dropped, or still waited when the writer was closed.
+        failure: set when the reader closed the pipe; the thread has then ended.
     """
 
-    def __init__(self, name: str, handle: Callable[[_T], None], capacity: int, notice: OnMessage) -> None:
+    def __init__(self, name: str, handle: Callable[[_T], None], capacity: int, retry_seconds: float = 1.0) -> None:
         self.lost = 0
         self.failure: BrokenPipeError | None = None
         self._name = name
         self._handle = handle
-        self._notice = notice
+        self._retry_seconds = retry_seconds
         self._queue: queue.Queue[_T | None] = queue.Queue(capacity)
         self._closing = threading.Event()
-        self._done = threading.Event()
-        self._failing = False
+        self._ended = threading.Event()
+        self._failures = FailureLog(_log)
         self._thread = threading.Thread(target=self._run, name=f"writer of {name}", daemon=True)
         self._thread.start()
 
+    @property
+    def waiting(self) -> int:
+        """Number of items in the queue."""
+        return self._queue.qsize()
+
     def put(self, item: _T) -> bool:
-        """Leave an item to the thread; False, and counted, where there is no room. Never waits."""
+        """Enqueue without blocking; return False, and count the item as lost, if the queue is full."""
         try:
             self._queue.put_nowait(item)
         except queue.Full:
             if not self.lost:
-                self._notice(f"{self._name}: more comes than can be written; what finds no room is left out")
+                _log.warning("%s: items arrive faster than they can be written; some are dropped", self._name)
             self.lost += 1
             return False
         return True
 
     def close(self, deadline: float) -> bool:
-        """Let the thread finish what waits, but no longer than until ``deadline`` (``time.monotonic()``).
+        """Let the thread write what waits, until ``deadline`` (``time.monotonic()``); further calls do nothing.
 
-        True when it is done. A thread that is stuck in a write, as on a network disk that went away, is left behind:
-        it cannot be ended. Called again, this does nothing.
+        A thread that is blocked in a write, as on a network disk that went away, is abandoned: it cannot be ended.
+
+        Returns:
+            Whether the thread has ended.
         """
         if self._closing.is_set():
             return False
         self._closing.set()
-        while not self._done.is_set():
+        while not self._ended.is_set():
             try:
                 self._queue.put(None, timeout=max(0.0, min(0.05, deadline - time.monotonic())))
                 break
-            except queue.Full:  # The thread makes room, unless it is stuck.
+            except queue.Full:  # The thread makes room, unless it is blocked.
                 if time.monotonic() >= deadline:
                     break
-        done = self._done.wait(max(0.0, deadline - time.monotonic()))
-        if not done:
-            self.lost += max(1, self._queue.qsize())
+        ended = self._ended.wait(max(0.0, deadline - time.monotonic()))
+        if not ended:
+            self.lost += max(1, self.waiting)
         if self.lost:
-            self._notice(f"{self._name}: {self.lost} could not be written and were left out")
-        return done
+            _log.warning("%s: %d could not be written and were dropped", self._name, self.lost)
+        return ended
 
     def _run(self) -> None:
         try:
             while (item := self._queue.get()) is not None:
-                self._do(item)
+                self._write(item)
         except BrokenPipeError as error:
             self.failure = error
         finally:
-            self._done.set()
+            self._ended.set()
 
-    def _do(self, item: _T) -> None:
+    def _write(self, item: _T) -> None:
         while True:
             try:
                 self._handle(item)
             except BrokenPipeError:
                 raise
             except OSError as error:
-                if not self._failing:
-                    self._failing = True
-                    self._notice(
-                        f"{self._name}: cannot be written: {error.strerror or error}; "
-                        "detection goes on, and it is tried again"
-                    )
-                if self._closing.wait(_TRY_AGAIN_S):
+                reason = error.strerror or error
+                self._failures.failed(f"{self._name}: cannot be written: {reason}; detection goes on, will retry")
+                if self._closing.wait(self._retry_seconds):
                     self.lost += 1
                     return
             else:
-                if self._failing:
-                    self._failing = False
-                    lost = f"; {self.lost} were left out" if self.lost else ""
-                    self._notice(f"{self._name}: can be written again{lost}")
+                dropped = f"; {self.lost} were dropped" if self.lost else ""
+                self._failures.recovered(f"{self._name}: can be written again{dropped}")
                 return

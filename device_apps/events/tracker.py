@@ -1,7 +1,6 @@
-"""Which box of this frame is which object of the frames before: a tracker by overlap, in NumPy.
+"""IoU tracker in NumPy: matches the detections of a frame to the objects of the frames before.
 
-Boxes of one class that overlap most belong together. Time is what counts, never the number of frames: the same
-settings hold for a board that sees five frames a second and for one that sees fifty.
+Durations are in seconds, not frames: the same settings hold at five frames per second and at fifty.
 """
 
 from __future__ import annotations
@@ -15,28 +14,28 @@ import numpy.typing as npt
 from edge_ssd.boxes import FloatArray, box_iou
 from edge_ssd.runtime.detections import Detections
 
-__all__ = ["Changes", "Track", "Tracker", "associate"]
+__all__ = ["Track", "TrackChanges", "Tracker", "associate"]
 
 
 @dataclass
 class Track:
-    """An object that was seen: what it is, where and how surely last, and when.
+    """One object over time.
 
     Attributes:
-        object_id: counts from 1; no two objects of a tracker share one. 0 while it may still be a false alarm.
-        class_id, label: what the detector calls it.
-        score: of the last time that it was seen.
-        box: (xmin, ymin, xmax, ymax) of that time, in pixels of that frame.
-        place: the same in 0–1 of the frame, float32 [4]: comparable when frames change their size.
-        first_seen, last_seen: seconds, of the clock that ``update`` is given.
-        hits: frames that it was seen in.
+        class_id, label: the class of the object.
+        score: of its last detection.
+        box: (xmin, ymin, xmax, ymax) of its last detection, in pixels of that frame.
+        relative_box: the same box, 0–1 of the frame, float32 [4]; comparable between frames of different sizes.
+        first_seen, last_seen: times of its first and last detection, in seconds.
+        hits: number of frames in which it was detected.
+        object_id: unique in a tracker, from 1; 0 until the object has entered.
     """
 
     class_id: int
     label: str
     score: float
     box: tuple[float, float, float, float]
-    place: FloatArray
+    relative_box: FloatArray
     first_seen: float
     last_seen: float
     hits: int = 1
@@ -44,25 +43,25 @@ class Track:
 
 
 @dataclass(frozen=True)
-class Changes:
-    """What one frame changed: objects that are now certain to be there, and objects that are gone."""
+class TrackChanges:
+    """The objects that entered and left with one frame."""
 
     entered: list[Track]
     left: list[Track]
 
 
 class Tracker:
-    """Keeps the objects of a stream of detections.
+    """Tracks the objects of a stream of detections.
 
-    An object has *entered* once it was seen in two frames that lie ``enter_after`` seconds apart or more, and never
-    missed for longer than that in between. It has *left* once it was not seen for ``leave_after`` seconds. Seen again
-    before that, it is the same object, so a detection that flickers is one object that enters once and leaves once.
+    An object *enters* when two of its detections are at least ``enter_after`` seconds apart, with no gap longer than
+    ``enter_after`` between them. It *leaves* when it was not detected for ``leave_after`` seconds. Detected again
+    before that, it is the same object: a detection that flickers is one object that enters once and leaves once.
 
     Args:
-        enter_after: seconds, from 0.
-        leave_after: seconds, from 0.
-        iou_threshold: boxes that overlap less than this never belong together. Low, since at a few frames a second
-            an object moves far between two of them, and boxes of other classes do not compete.
+        enter_after: seconds, at least 0.
+        leave_after: seconds, at least 0.
+        iou_threshold: minimum IoU of two boxes of the same object. Low, because at a few frames per second an object
+            moves far between two frames; boxes of other classes do not compete.
     """
 
     def __init__(self, enter_after: float = 0.5, leave_after: float = 2.0, iou_threshold: float = 0.2) -> None:
@@ -70,44 +69,50 @@ class Tracker:
         self.leave_after = leave_after
         self.iou_threshold = iou_threshold
         self._tracks: list[Track] = []  # oldest first
-        self._entered = 0
+        self._last_object_id = 0
 
     @property
     def present(self) -> list[Track]:
         """The objects that have entered and not left, oldest first."""
         return [track for track in self._tracks if track.object_id]
 
-    def update(self, detections: Detections, at: float) -> Changes:
-        """Take in what was found in a frame of the time ``at``, which is not before the last one."""
+    def update(self, detections: Detections, time: float) -> TrackChanges:
+        """Match the detections of a frame.
+
+        Args:
+            detections: of the frame.
+            time: of the frame in seconds, not before that of the last one.
+        """
         height, width = detections.image_size
-        places: FloatArray = np.divide(detections.xyxy, (width, height, width, height), dtype=np.float32)
-        known = np.array([track.place for track in self._tracks], np.float32).reshape(-1, 4)
-        class_ids = np.array([track.class_id for track in self._tracks], np.int64)
-        pairs = associate(known, class_ids, places, detections.class_id, self.iou_threshold)
-        tracks = {now: self._tracks[before] for before, now in pairs}
-        for i, found in enumerate(detections):
-            if i in tracks:
-                track = tracks[i]
-                track.score, track.box, track.place, track.last_seen = found.score, found.box, places[i], at
+        boxes: FloatArray = np.divide(detections.xyxy, (width, height, width, height), dtype=np.float32)
+        track_boxes = np.array([track.relative_box for track in self._tracks], np.float32).reshape(-1, 4)
+        track_class_ids = np.array([track.class_id for track in self._tracks], np.int64)
+        pairs = associate(track_boxes, track_class_ids, boxes, detections.class_id, self.iou_threshold)
+        matched = {i: self._tracks[track_index] for track_index, i in pairs}
+        for i, detection in enumerate(detections):
+            score, box = detection.score, detection.box
+            if i in matched:
+                track = matched[i]
+                track.score, track.box, track.relative_box, track.last_seen = score, box, boxes[i], time
                 track.hits += 1
             else:
-                self._tracks.append(Track(found.class_id, found.label, found.score, found.box, places[i], at, at))
-        left = self.expire(at)
-        return Changes(self._confirm(), left)
+                self._tracks.append(Track(detection.class_id, detection.label, score, box, boxes[i], time, time))
+        left = self.expire(time)
+        return TrackChanges(self._confirm(), left)
 
-    def expire(self, at: float) -> list[Track]:
-        """The objects that are gone by now, when no frame has come; also what update does after it has matched."""
+    def expire(self, time: float) -> list[Track]:
+        """Remove the objects that have left by ``time`` and return them; also works without a new frame."""
 
-        def gone(track: Track) -> bool:
-            missed = at - track.last_seen
-            return missed > 0 and (missed >= self.leave_after if track.object_id else missed > self.enter_after)
+        def expired(track: Track) -> bool:
+            unseen = time - track.last_seen
+            return unseen > 0 and (unseen >= self.leave_after if track.object_id else unseen > self.enter_after)
 
-        left = [track for track in self.present if gone(track)]
-        self._tracks = [track for track in self._tracks if not gone(track)]
+        left = [track for track in self.present if expired(track)]
+        self._tracks = [track for track in self._tracks if not expired(track)]
         return left
 
     def clear(self) -> list[Track]:
-        """Forget everything; returns the objects that were present."""
+        """Remove every object and return those that were present."""
         left, self._tracks = self.present, []
         return left
 
@@ -115,35 +120,44 @@ class Tracker:
         entered = []
         for track in self._tracks:
             if not track.object_id and track.hits > 1 and track.last_seen - track.first_seen >= self.enter_after:
-                self._entered += 1
-                track.object_id = self._entered
+                self._last_object_id += 1
+                track.object_id = self._last_object_id
                 entered.append(track)
         return entered
 
 
 def associate(
-    before_xyxy: FloatArray,
-    before_class_ids: npt.NDArray[np.int64],
-    now_xyxy: FloatArray,
-    now_class_ids: npt.NDArray[np.int64],
+    previous_xyxy: FloatArray,
+    previous_class_ids: npt.NDArray[np.int64],
+    current_xyxy: FloatArray,
+    current_class_ids: npt.NDArray[np.int64],
     iou_threshold: float,
 ) -> Sequence[tuple[int, int]]:
-    """Pair boxes [N, 4] with boxes [M, 4] of the same class, the pair that overlaps most first.
+    """Match boxes to boxes of the same class greedily, highest IoU first.
 
-    Returns (index before, index now) of each pair; each box is in one at most. Pairs with an IoU below the threshold
-    are none. Of equal overlaps the lower indices go first.
+    Equal IoUs are matched in the order of their indices; pairs with an IoU below ``iou_threshold`` are not matched.
+
+    Args:
+        previous_xyxy: float [N, 4].
+        previous_class_ids: int64 [N].
+        current_xyxy: float [M, 4].
+        current_class_ids: int64 [M].
+        iou_threshold: minimum IoU of a pair.
+
+    Returns:
+        (previous index, current index) of each pair; each box is in at most one.
     """
-    overlap = box_iou(before_xyxy, now_xyxy)  # [N, M]
-    overlap[before_class_ids[:, None] != now_class_ids] = -1
-    taken_before, taken_now = set(), set()
+    iou = box_iou(previous_xyxy, current_xyxy)  # [N, M]
+    iou[previous_class_ids[:, None] != current_class_ids] = -1
+    matched_previous, matched_current = set(), set()
     pairs = []
-    columns = overlap.shape[1]
-    for flat in np.argsort(-overlap, axis=None, kind="stable").tolist():
-        before, now = divmod(flat, columns)
-        if overlap[before, now] < iou_threshold:
+    columns = iou.shape[1]
+    for flat_index in np.argsort(-iou, axis=None, kind="stable").tolist():
+        previous, current = divmod(flat_index, columns)
+        if iou[previous, current] < iou_threshold:
             break
-        if before not in taken_before and now not in taken_now:
-            taken_before.add(before)
-            taken_now.add(now)
-            pairs.append((before, now))
+        if previous not in matched_previous and current not in matched_current:
+            matched_previous.add(previous)
+            matched_current.add(current)
+            pairs.append((previous, current))
     return pairs

@@ -1,4 +1,4 @@
-"""Do events survive kills? Real Mosquittos and real processes of ours, killed with SIGKILL at any moment.
+"""Count the events that are lost when Mosquitto, or the writing process, is killed (SIGKILL) at random.
 
 python tests/benchmarks/event_kills.py [--broker-kills 20 --events 2000 --process-kills 50]
 """
@@ -23,22 +23,22 @@ def main() -> int:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         delivery = kill_brokers(Path(name), args.broker_kills, args.events)
-    repeated = len(delivery.arrived) - len(set(delivery.arrived))
+    duplicates = len(delivery.received) - len(set(delivery.received))
     print(
-        f"{delivery.kills} kills of the broker, {len(delivery.published)} events published: {len(delivery.lost)} lost, "
-        f"{repeated} arrived again, {delivery.disorder} out of order within their object; {delivery.seconds:.0f} s"
+        f"{delivery.kills} kills of the broker, {len(delivery.published)} events published: {len(delivery.lost)} "
+        f"lost, {duplicates} arrived twice, {delivery.out_of_order} out of order by object; {delivery.seconds:.0f} s"
     )
     with tempfile.TemporaryDirectory() as name:
-        remains = kill_writers(Path(name), args.process_kills)
+        counts = kill_writers(Path(name), args.process_kills)
     print(
-        f"{remains.kills} kills of the writing process: {remains.lines} lines, {remains.bad_lines} unreadable or "
-        f"with a gap before them, {remains.torn} kills left half a line at the end (cut off at the next start); "
-        f"{remains.pictures} pictures, {remains.bad_pictures} unreadable, {remains.unfinished} unfinished under a "
-        f"temporary name, {remains.left_over} of those still there after the next start; "
-        f"{remains.spooled} spooled messages, {remains.bad_spools} gaps or failed integrity checks"
+        f"{counts.kills} kills of the writing process: {counts.lines} lines, {counts.bad_lines} unreadable or "
+        f"with a gap before them, {counts.incomplete_lines} incomplete last lines (removed at the next start); "
+        f"{counts.snapshots} snapshots, {counts.bad_snapshots} unreadable, {counts.temporary} temporary files left, "
+        f"{counts.not_deleted} of them not deleted at the next start; "
+        f"{counts.spooled} spooled messages, {counts.bad_spools} gaps or failed integrity checks"
     )
-    bad = len(delivery.lost) + delivery.disorder
-    bad += remains.bad_lines + remains.bad_pictures + remains.left_over + remains.bad_spools
+    bad = len(delivery.lost) + delivery.out_of_order
+    bad += counts.bad_lines + counts.bad_snapshots + counts.not_deleted + counts.bad_spools
     return 1 if bad else 0
 
 

@@ -20,23 +20,22 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 from endless import Video
 
-import device_apps.events.emitter
-from device_apps.events.options import open_events
+from device_apps.events.emitter import EventEmitter
+from device_apps.events.jsonl import open_json_lines
+from device_apps.events.snapshot_store import SnapshotStore
+from device_apps.events.tracker import Tracker
 from device_apps.health import memory_bytes
 from device_apps.loop import run_loop
 from device_apps.results import FrameResult, Sink
 from device_apps.sinks import JsonLinesSink, open_for_append
 from device_apps.sources.capture import CaptureSource
-from device_apps.sources.frames import Source
 from device_apps.stats import Stats, quantiles
-from edge_ssd.cli import command_parser
 from edge_ssd.drawing import draw_detections
 from edge_ssd.runtime.detections import Detections
 from edge_ssd.runtime.detector import Detector
@@ -94,15 +93,12 @@ class Leak:
         pass
 
 
-def event_sinks(folder: str, source: Source, stack: ExitStack, labels: Sequence[str]) -> list[Sink]:
-    """Return a sink for events in a rotated file, with snapshots, whose limits are reached soon."""
-    device_apps.events.emitter._REMEMBERED = 16
-    options = [f"--events={folder}/events.jsonl", "--events-max-mb=0.1", "--enter-after=0.1", "--leave-after=0.2"]
-    options += [f"--event-snapshots={folder}/pictures", "--event-snapshots-max-mb=0.5"]
-    args = command_parser("camera").parse_args(options)
-    events = open_events(args, source, stack, lambda line: None, labels)
-    assert events is not None
-    return [events]
+def event_sinks(folder: str, stack: ExitStack) -> list[Sink]:
+    """Return an emitter with a rotated file and snapshots, whose size limits are reached early."""
+    publisher = open_json_lines(f"{folder}/events.jsonl", 100_000, 5)
+    snapshots = SnapshotStore(Path(folder) / "snapshots", 500_000)
+    emitter = EventEmitter([publisher], tracker=Tracker(0.1, 0.2), snapshots=snapshots, max_recent=16)
+    return [stack.enter_context(emitter)]
 
 
 def fill_label_cache() -> None:
@@ -122,7 +118,7 @@ def child(seconds: float, frames: int | None, leak: bool) -> None:
         source = stack.enter_context(CaptureSource(Video, "clip"))
         stats = Stats(source)
         sinks: list[Sink] = [JsonLinesSink(stack.enter_context(open_for_append(Path(folder) / "seen.jsonl")))]
-        sinks += event_sinks(folder, source, stack, detector.labels)
+        sinks += event_sinks(folder, stack)
         sinks += [*([Leak()] if leak else []), Sampler(stats)]
         run_loop(source, detector, sinks, stats=stats, duration=seconds, max_frames=frames)
 

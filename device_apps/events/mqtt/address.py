@@ -1,4 +1,4 @@
-"""Where the broker is, and how to be let in."""
+"""The address of an MQTT broker, and the password and TLS settings to connect to it."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from urllib.parse import unquote, urlsplit
 
 from edge_ssd.errors import SettingError
 
-__all__ = ["PASSWORD_VARIABLE", "MqttAddress", "parse_address", "read_password", "tls_context"]
+__all__ = ["PASSWORD_VARIABLE", "MqttAddress", "create_tls_context", "parse_address", "read_password"]
 
 PASSWORD_VARIABLE = "EDGE_SSD_MQTT_PASSWORD"
 
 _PORTS = {"mqtt": 1883, "mqtts": 8883}  # as registered with IANA
-_PREFIX = "edge-ssd"
+_DEFAULT_PREFIX = "edge-ssd"
 
 
 @dataclass(frozen=True)
 class MqttAddress:
-    """A broker, and the topic under which everything is published there.
+    """A broker and the topic prefix of everything that is published there.
 
     Attributes:
         tls: whether the connection is encrypted.
         host, port: of the broker.
-        user: or None.
+        user: user name, or None.
         prefix: of all topics, without a slash at either end.
     """
 
@@ -38,36 +38,44 @@ class MqttAddress:
     prefix: str
 
     def __str__(self) -> str:
-        """For messages."""
+        """Return the URL without user and prefix, for messages."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'mqtts' if self.tls else 'mqtt'}://{host}:{self.port}"
 
 
 def parse_address(url: str) -> MqttAddress:
-    """Read ``mqtt[s]://[user@]host[:port][/prefix]``; raises :class:`SettingError` saying what is wrong with it."""
-    form = "expected mqtt://[user@]host[:port][/prefix], or mqtts://… for TLS"
+    """Parse ``mqtt[s]://[user@]host[:port][/prefix]``.
+
+    Raises:
+        SettingError: the URL is invalid, or has a password.
+    """
+    expected = "expected mqtt://[user@]host[:port][/prefix], or mqtts://… for TLS"
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise SettingError(f"--mqtt: {error}; {form}") from None
-    if parts.password is not None:  # Named before the address is shown anywhere.
+        raise SettingError(f"--mqtt: {error}; {expected}") from None
+    if parts.password is not None:  # Checked first: the other messages show the URL.
         raise SettingError(
-            "--mqtt: a password in the address can be read by every user of this machine; leave it out, and give it "
-            f"with --mqtt-password-file or in the environment variable {PASSWORD_VARIABLE}"
+            "--mqtt: every user of this machine can read a password in the address; leave it out, and use "
+            f"--mqtt-password-file or the environment variable {PASSWORD_VARIABLE}"
         )
     if parts.scheme not in _PORTS or not parts.hostname or parts.query or parts.fragment:
-        raise SettingError(f"--mqtt {url}: {form}")
-    prefix = unquote(parts.path).strip("/") or _PREFIX
-    # MQTT 5.0 §4.7: wildcards and the null character have no place in the name of a topic; $ is the broker's own.
+        raise SettingError(f"--mqtt {url}: {expected}")
+    prefix = unquote(parts.path).strip("/") or _DEFAULT_PREFIX
+    # MQTT 5.0 §4.7: a topic name has no wildcards and no null character; names that start with $ are the broker's own.
     if re.search(r"[+#\x00-\x1f\x7f]|//", prefix) or prefix.startswith("$"):
-        raise SettingError(f"--mqtt {url}: {prefix!r} cannot be the beginning of a topic")
+        raise SettingError(f"--mqtt {url}: {prefix!r} is not a valid topic prefix")
     user = unquote(parts.username) if parts.username else None
     return MqttAddress(parts.scheme == "mqtts", parts.hostname, port or _PORTS[parts.scheme], user, prefix)
 
 
 def read_password(file: Path | None, environment: Mapping[str, str] = os.environ) -> str | None:
-    """The password from a file (without the line break at its end), else from the environment, else None."""
+    """Return the password in ``file``, or of the environment variable if ``file`` is None; None if neither is set.
+
+    Raises:
+        SettingError: the file cannot be read.
+    """
     if file is None:
         return environment.get(PASSWORD_VARIABLE)
     try:
@@ -78,8 +86,15 @@ def read_password(file: Path | None, environment: Mapping[str, str] = os.environ
     return password.removesuffix("\n").removesuffix("\r")
 
 
-def tls_context(ca_file: Path | None) -> ssl.SSLContext:
-    """TLS that checks the broker's certificate and name, against ``ca_file`` or what the system trusts."""
+def create_tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    """Return a TLS context that checks the broker's certificate and host name.
+
+    Args:
+        ca_file: PEM file of trusted certificates; None trusts those of the system.
+
+    Raises:
+        SettingError: the file is not usable.
+    """
     try:
         return ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
     except (OSError, ssl.SSLError) as error:

@@ -1,7 +1,8 @@
-"""Pins, with gpiozero's own stand-in for the hardware, which none of the machines that run this has."""
+"""GPIO pins, with gpiozero's mock pin factory."""
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 import gpiozero
 import pytest
 from conftest import REPOSITORY
-from event_parts import Notices, event
+from event_factory import event
 from gpiozero.pins.mock import MockFactory
 
 from device_apps.events.gpio import GpioOutput, PinRequest, parse_pin
@@ -25,11 +26,11 @@ def board() -> Iterator[MockFactory]:
     gpiozero.Device.pin_factory = before
 
 
-def pin_for(text: str, active_low: bool = False, notices: Notices | None = None) -> GpioOutput:
-    return GpioOutput(parse_pin(text), active_low=active_low, notice=notices or Notices())
+def pin_for(text: str, active_low: bool = False) -> GpioOutput:
+    return GpioOutput(parse_pin(text), active_low=active_low)
 
 
-def test_parse() -> None:
+def test_parse_pin_reads_pin_and_labels() -> None:
     assert parse_pin("17") == PinRequest("17", ())
     assert parse_pin("17:banana") == PinRequest("17", ("banana",))
     assert parse_pin("BOARD11: ripe banana , apple", ["ripe banana", "apple"]) == PinRequest(
@@ -38,17 +39,17 @@ def test_parse() -> None:
 
 
 @pytest.mark.parametrize("text", ["", ":banana", "17:", "17:banana,", "17:,"])
-def test_parse_refuses(text: str) -> None:
+def test_parse_pin_refuses_invalid_text(text: str) -> None:
     with pytest.raises(SettingError, match="expected a pin, or a pin and labels"):
         parse_pin(text)
 
 
-def test_parse_knows_the_labels() -> None:
+def test_parse_pin_refuses_unknown_labels() -> None:
     with pytest.raises(SettingError, match="there is no label 'banan'; labels: banana, apple"):
         parse_pin("17:banan", ["banana", "apple"])
 
 
-def test_on_while_something_is_there(board: MockFactory) -> None:
+def test_gpio_output_is_on_while_an_object_is_present(board: MockFactory) -> None:
     pin, line = pin_for("17"), board.pin("GPIO17")
     assert (line.function, line.state) == ("output", False)
     states = []
@@ -58,7 +59,7 @@ def test_on_while_something_is_there(board: MockFactory) -> None:
     assert states == [True, True, True, False, True]
 
 
-def test_only_its_labels_switch_it(board: MockFactory) -> None:
+def test_gpio_output_ignores_other_labels(board: MockFactory) -> None:
     pin, line = pin_for("17:apple"), board.pin("GPIO17")
     pin.publish(event(1, "enter", 1, "banana"))
     assert line.state is False
@@ -69,7 +70,7 @@ def test_only_its_labels_switch_it(board: MockFactory) -> None:
     assert line.state is False
 
 
-def test_active_low(board: MockFactory) -> None:
+def test_gpio_output_active_low_inverts_the_level(board: MockFactory) -> None:
     pin, line = pin_for("17", active_low=True), board.pin("GPIO17")
     assert line.state is True, "off"
     pin.publish(event(1))
@@ -78,7 +79,7 @@ def test_active_low(board: MockFactory) -> None:
     assert (0, True) in [(0, state.state) for state in line.states[-1:]]
 
 
-def test_off_before_it_is_let_go(board: MockFactory) -> None:
+def test_gpio_output_switches_off_before_release(board: MockFactory) -> None:
     pin, line = pin_for("17"), board.pin("GPIO17")
     pin.publish(event(1))
     pin.close(0)
@@ -88,22 +89,24 @@ def test_off_before_it_is_let_go(board: MockFactory) -> None:
     pin.publish(event(2))
 
 
-def test_a_pin_that_is_in_use() -> None:
+def test_gpio_output_refuses_a_pin_in_use() -> None:
     other = gpiozero.LED(17)
-    with pytest.raises(EdgeSSDError, match=r"--gpio 17: .*in use.*; name another pin, or end what uses it"):
+    with pytest.raises(EdgeSSDError, match=r"--gpio 17: .*in use.*; name another pin, or end the program that uses it"):
         pin_for("17")
     other.close()
 
 
 @pytest.mark.parametrize("name", ["99", "nonsense"])
-def test_a_pin_that_is_not_there(name: str) -> None:
+def test_gpio_output_refuses_an_unknown_pin(name: str) -> None:
     with pytest.raises(EdgeSSDError, match=f"--gpio {name}: "):
         pin_for(name)
 
 
-def test_a_pin_that_fails_is_said_once_and_detection_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    notices = Notices()
-    pin = pin_for("17", notices=notices)
+def test_gpio_output_logs_a_failure_once_and_the_recovery(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    pin = pin_for("17")
     device = pin._device
 
     def fail(value: bool) -> None:
@@ -114,22 +117,19 @@ def test_a_pin_that_fails_is_said_once_and_detection_goes_on(monkeypatch: pytest
         pin.publish(event(number, object_id=number))
     monkeypatch.undo()
     pin.publish(event(4, object_id=4))
-    assert notices.lines == [
-        "GPIO pin 17: cannot be switched: the line is gone; detection goes on, and it is tried again",
+    assert caplog.messages == [
+        "GPIO pin 17: cannot be switched: the line is gone; detection goes on, will retry",
         "GPIO pin 17: can be switched again",
     ]
     pin.close(0)
 
 
-def test_without_hardware_one_line_says_what_to_do() -> None:
+def test_gpio_output_without_hardware_names_the_remedy() -> None:
     script = """
-import sys
-sys.path.insert(0, "tests")
-from event_parts import Notices
-from device_apps.events.gpio import Pin, PinRequest
+from device_apps.events.gpio import GpioOutput, PinRequest
 from edge_ssd.errors import EdgeSSDError
 try:
-    Pin(PinRequest("17"), active_low=False, notice=Notices())
+    GpioOutput(PinRequest("17"), active_low=False)
 except EdgeSSDError as error:
     print(error)
 """

@@ -1,4 +1,4 @@
-"""The spool: a queue that outlives its process."""
+"""The queue of messages on disk."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from pathlib import Path
 
 import pytest
 from conftest import REPOSITORY
-from event_parts import Notices
 
-from device_apps.events.spool import Message, Spool
+from device_apps.events.mqtt.spool import Message, Spool, default_spool_path
 from edge_ssd.errors import EdgeSSDError
 
 
-def spool_at(path: Path, max_messages: int = 100, max_bytes: int = 10_000, notices: Notices | None = None) -> Spool:
-    return Spool(path, max_messages=max_messages, max_bytes=max_bytes, notice=notices or Notices())
+def spool_at(path: Path, max_messages: int = 100, max_bytes: int = 10_000) -> Spool:
+    return Spool(path, max_messages=max_messages, max_bytes=max_bytes)
 
 
-def test_first_in_first_out(tmp_path: Path) -> None:
+def test_spool_returns_messages_first_in_first_out(tmp_path: Path) -> None:
     spool = spool_at(tmp_path / "new" / "spool.sqlite")
     for number in range(5):
         spool.add(f"o{number % 2}", b"%d" % number)
@@ -32,7 +31,7 @@ def test_first_in_first_out(tmp_path: Path) -> None:
     spool.close()
 
 
-def test_it_is_all_there_the_next_time(tmp_path: Path) -> None:
+def test_spool_keeps_messages_when_reopened(tmp_path: Path) -> None:
     path = tmp_path / "spool.sqlite"
     spool = spool_at(path)
     for number in range(4):
@@ -46,12 +45,12 @@ def test_it_is_all_there_the_next_time(tmp_path: Path) -> None:
     spool.close()
 
 
-def test_the_oldest_go_when_there_are_too_many(tmp_path: Path) -> None:
-    path, notices = tmp_path / "spool.sqlite", Notices()
-    spool = spool_at(path, max_messages=3, notices=notices)
+def test_spool_drops_the_oldest_above_max_messages(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "spool.sqlite"
+    spool = spool_at(path, max_messages=3)
     for number in range(10):
         spool.add("o", b"%d" % number)
-    assert notices.lines == [f"{path}: holds as much as it may; from now on the oldest messages are dropped"]
+    assert caplog.messages == [f"{path}: is full; from now on the oldest messages are dropped"]
     assert [message.payload for message in spool.after(0, 99)] == [b"7", b"8", b"9"]
     assert (len(spool), spool.dropped) == (3, 7)
     spool.close()
@@ -60,7 +59,7 @@ def test_the_oldest_go_when_there_are_too_many(tmp_path: Path) -> None:
     smaller.close()
 
 
-def test_the_oldest_go_when_they_are_too_big(tmp_path: Path) -> None:
+def test_spool_drops_the_oldest_above_max_bytes(tmp_path: Path) -> None:
     spool = spool_at(tmp_path / "spool.sqlite", max_bytes=1000)
     for number in range(10):
         spool.add("o", b"%d" % number * 300)
@@ -70,7 +69,7 @@ def test_the_oldest_go_when_they_are_too_big(tmp_path: Path) -> None:
     spool.close()
 
 
-def test_the_file_does_not_grow_with_what_went_through(tmp_path: Path) -> None:
+def test_spool_file_does_not_grow_with_removed_messages(tmp_path: Path) -> None:
     spool = spool_at(tmp_path / "spool.sqlite", max_messages=1000)
     for number in range(3000):
         spool.add("o", b"x" * 500)
@@ -79,7 +78,7 @@ def test_the_file_does_not_grow_with_what_went_through(tmp_path: Path) -> None:
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 100_000
 
 
-def test_threads_may_share_it(tmp_path: Path) -> None:
+def test_spool_is_thread_safe(tmp_path: Path) -> None:
     spool = spool_at(tmp_path / "spool.sqlite", max_messages=10_000, max_bytes=10**6)
     seen: list[bytes] = []
 
@@ -99,7 +98,7 @@ def test_threads_may_share_it(tmp_path: Path) -> None:
     spool.close()
 
 
-def test_one_process_at_a_time(tmp_path: Path) -> None:
+def test_spool_refuses_a_second_process(tmp_path: Path) -> None:
     path = tmp_path / "spool.sqlite"
     spool = spool_at(path)
     spool.add("o", b"1")
@@ -109,8 +108,8 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
     spool_at(path).close()
 
 
-@pytest.mark.parametrize("content", [b"this is no database, but a text of some length" * 50, None])
-def test_a_damaged_file_is_put_aside(tmp_path: Path, content: bytes | None) -> None:
+@pytest.mark.parametrize("content", [b"this is text and not a database" * 50, None])
+def test_spool_renames_a_damaged_file(tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes | None) -> None:
     path = tmp_path / "spool.sqlite"
     if content is None:
         spool = spool_at(path, max_messages=1000, max_bytes=10**6)
@@ -121,53 +120,53 @@ def test_a_damaged_file_is_put_aside(tmp_path: Path, content: bytes | None) -> N
         data[4096 : 4096 * 4] = b"\xff" * 4096 * 3
         content = bytes(data)
     path.write_bytes(content)
-    notices = Notices()
-    spool = spool_at(path, notices=notices)
+    spool = spool_at(path)
     spool.add("o", b"1")
     assert len(spool) == 1
     spool.close()
-    (line,) = notices.lines
+    (line,) = caplog.messages
     assert line.startswith(f"{path}: is damaged (")
-    assert line.endswith("it was put aside as spool.sqlite.damaged, and an empty one begun")
+    assert line.endswith("renamed to spool.sqlite.damaged, starting an empty one")
     assert path.with_name("spool.sqlite.damaged").read_bytes() == content
 
 
-def test_a_spool_that_is_there_opens_on_a_full_disk(tmp_path: Path) -> None:
-    """A limit on the size of files stands in for the disk."""
+def test_spool_opens_an_existing_file_on_a_full_disk(tmp_path: Path) -> None:
+    """RLIMIT_FSIZE simulates the full disk."""
     path = tmp_path / "spool.sqlite"
     spool = spool_at(path)
     for number in range(3):
         spool.add("o", b"%d" % number)
     spool.close()
     script = """
-import resource, sys
+import logging, resource, sys
 from pathlib import Path
-from device_apps.events.spool import Spool
+from device_apps.events.mqtt.spool import Spool
 resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
-said = []
-spool = Spool(Path(sys.argv[1]), max_messages=100, max_bytes=10**6, notice=said.append)
+logging.basicConfig(stream=sys.stderr, format="%(message)s")
+spool = Spool(Path(sys.argv[1]), max_messages=100, max_bytes=10**6)
 spool.add("o", b"3")
 spool.remove([1])
-sys.stdout.write(repr([message.payload for message in spool.after(0, 9)]) + str(len(said)))
+sys.stdout.write(repr([message.payload for message in spool.after(0, 9)]))
 """
     command = [sys.executable, "-c", script, str(path)]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout == "[b'1', b'2', b'3']1"
+    assert done.stdout == "[b'1', b'2', b'3']"
+    assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
+def test_spool_refuses_a_path_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for path in (tmp_path / "file" / "spool.sqlite", tmp_path):
         with pytest.raises(EdgeSSDError, match=r"cannot keep messages here: .*; name another file with --mqtt-spool"):
             spool_at(path)
 
 
-def test_a_killed_process_loses_nothing_that_it_had_added(tmp_path: Path) -> None:
+def test_spool_keeps_messages_of_a_killed_process(tmp_path: Path) -> None:
     script = """
 import sys
 from pathlib import Path
-from device_apps.events.spool import Spool
-spool = Spool(Path(sys.argv[1]), max_messages=10**6, max_bytes=10**9, notice=print)
+from device_apps.events.mqtt.spool import Spool
+spool = Spool(Path(sys.argv[1]), max_messages=10**6, max_bytes=10**9)
 number = 0
 while True:
     spool.add("o", b"%d" % number)
@@ -186,8 +185,16 @@ while True:
         process.wait()
         process.stdout.close()
         spool = spool_at(path, max_messages=10**6, max_bytes=10**9)
-        found = [int(message.payload) for message in spool.after(0, 10**6)]
-        assert found[: last + 1] == list(range(last + 1))
+        numbers = [int(message.payload) for message in spool.after(0, 10**6)]
+        assert numbers[: last + 1] == list(range(last + 1))
         spool.remove([message.id for message in spool.after(0, 10**6)])
         spool.close()
     assert sqlite3.connect(path).execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_default_spool_path_differs_by_broker_and_is_writable_for_a_service(tmp_path: Path) -> None:
+    environment = {"XDG_STATE_HOME": str(tmp_path)}
+    assert default_spool_path("mqtt://a:1883/x", environment).parent == tmp_path / "edge-ssd"
+    assert default_spool_path("mqtt://a:1883/x", environment) != default_spool_path("mqtt://a:1883/y", environment)
+    environment["STATE_DIRECTORY"] = "/var/lib/edge-ssd:/var/lib/other"
+    assert default_spool_path("mqtt://a:1883/x", environment).parent == Path("/var/lib/edge-ssd")

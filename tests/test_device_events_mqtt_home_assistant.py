@@ -1,4 +1,4 @@
-"""What Home Assistant is told, held to the fields that its documentation names."""
+"""Discovery messages against the fields of Home Assistant's documentation."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import re
 
 import pytest
 
-from device_apps.events.home_assistant import discovery, slug, slugs
+from device_apps.events.mqtt.home_assistant import discovery_messages, topic_name, topic_names
 
 # Home Assistant, "MQTT" (discovery messages), "MQTT binary sensor", "MQTT sensor": the options of each that are used
-# here, and the device classes and state classes that exist.
+# here.
 COMMON = {"availability_topic", "payload_available", "payload_not_available", "device", "origin", "name", "unique_id"}
 COMMON |= {"state_topic", "icon", "device_class"}
 FIELDS = {
@@ -22,22 +22,22 @@ ORIGIN = {"name", "sw_version", "support_url"}
 TOPIC = re.compile(r"homeassistant/(binary_sensor|sensor)/([a-zA-Z0-9_-]+)/([a-zA-Z0-9_-]+)/config")
 
 
-def told(*labels: str, prefix: str = "home/front door") -> dict[str, dict]:
+def messages_for(*labels: str, prefix: str = "home/front door") -> dict[str, dict]:
     messages = {}
-    for label, name in slugs(labels).items():
-        messages |= discovery(
+    for label, name in topic_names(labels).items():
+        messages |= discovery_messages(
             label,
             name,
             camera="home front door",
             prefix=prefix,
             discovery_prefix="homeassistant",
-            availability=f"{prefix}/availability",
+            availability_topic=f"{prefix}/availability",
         )
     return {topic: json.loads(payload) for topic, payload in messages.items()}
 
 
-def test_topics_and_fields_are_those_of_the_documentation() -> None:
-    messages = told("banana", "Ripe Äpfel")
+def test_discovery_messages_have_documented_topics_and_fields() -> None:
+    messages = messages_for("banana", "Ripe Äpfel")
     assert len(messages) == 4
     for topic, payload in messages.items():
         match = TOPIC.fullmatch(topic)
@@ -50,8 +50,8 @@ def test_topics_and_fields_are_those_of_the_documentation() -> None:
         assert payload["origin"]["name"]
 
 
-def test_the_sensors_of_a_label() -> None:
-    presence, count = told("banana").values()
+def test_discovery_messages_describe_presence_and_count() -> None:
+    presence, count = messages_for("banana").values()
     assert presence["state_topic"] == "home/front door/banana/present"
     assert (presence["payload_on"], presence["payload_off"], presence["device_class"]) == ("ON", "OFF", "occupancy")
     assert (count["state_topic"], count["state_class"]) == ("home/front door/banana/count", "measurement")
@@ -60,8 +60,8 @@ def test_the_sensors_of_a_label() -> None:
         assert (payload["payload_available"], payload["payload_not_available"]) == ("online", "offline")
 
 
-def test_one_device_and_no_id_twice() -> None:
-    payloads = [*told("banana", "apple").values(), *told("banana", prefix="other").values()]
+def test_discovery_messages_share_a_device_and_have_unique_ids() -> None:
+    payloads = [*messages_for("banana", "apple").values(), *messages_for("banana", prefix="other").values()]
     assert len({payload["unique_id"] for payload in payloads}) == len(payloads) == 6
     assert len({json.dumps(payload["device"]["identifiers"]) for payload in payloads}) == 2
 
@@ -76,15 +76,15 @@ def test_one_device_and_no_id_twice() -> None:
         ("a-b_c", "a-b_c"),
     ],
 )
-def test_slug(text: str, expected: str) -> None:
-    assert slug(text) == expected
+def test_topic_name_replaces_invalid_characters(text: str, expected: str) -> None:
+    assert topic_name(text) == expected
 
 
-def test_labels_that_look_the_same_get_names_of_their_own() -> None:
-    assert slugs(["日本", "中国", "object", "Object!"]) == {
+def test_topic_names_are_unique() -> None:
+    assert topic_names(["日本", "中国", "object", "Object!"]) == {
         "日本": "object",
         "中国": "object_2",
         "object": "object_3",
         "Object!": "object_4",
     }
-    assert slugs(["a", "A", "a 2"]) == {"a": "a", "A": "a_2", "a 2": "a_2_2"}
+    assert topic_names(["a", "A", "a 2"]) == {"a": "a", "A": "a_2", "a 2": "a_2_2"}

@@ -1,4 +1,4 @@
-"""Results, events and channels for tests, made by hand."""
+"""Results, events and publishers for tests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from device_apps.events.emitter import Event
+from device_apps.events.event import Event
 from device_apps.results import FrameResult
 from device_apps.sources.frames import Frame
 from edge_ssd.runtime.detections import Detections
@@ -17,22 +17,22 @@ Box = tuple[float, float, float, float]
 LABELS = ("banana", "apple")
 
 
-def detections(*found: tuple[int, Box], size: tuple[int, int] = (100, 200)) -> Detections:
-    """Detections of (class id, box in pixels) in a picture of ``size`` (height, width), all with score 0.75."""
-    number = len(found)
+def detections(*objects: tuple[int, Box], size: tuple[int, int] = (100, 200)) -> Detections:
+    """Detections of (class id, box in pixels) in a frame of ``size`` (height, width), all with score 0.75."""
+    number = len(objects)
     return Detections(
-        np.array([box for _, box in found], np.float32).reshape(number, 4),
+        np.array([box for _, box in objects], np.float32).reshape(number, 4),
         np.full(number, 0.75, np.float32),
-        np.array([class_id for class_id, _ in found], np.int64),
-        [LABELS[class_id] for class_id, _ in found],
+        np.array([class_id for class_id, _ in objects], np.int64),
+        [LABELS[class_id] for class_id, _ in objects],
         size,
     )
 
 
-def result(at: float, sequence: int, *found: tuple[int, Box], size: tuple[int, int] = (100, 200)) -> FrameResult:
-    """What the loop gives for a frame of time ``at``: a grey picture with these detections."""
+def result(at: float, sequence: int, *objects: tuple[int, Box], size: tuple[int, int] = (100, 200)) -> FrameResult:
+    """The result of a grey frame that was captured ``at`` a time, with these detections."""
     image = np.full((*size, 3), 90, np.uint8)
-    return FrameResult(Frame(image, sequence, at, "camera 0"), detections(*found, size=size), {})
+    return FrameResult(Frame(image, sequence, at, "camera 0"), detections(*objects, size=size), {})
 
 
 def event(number: int, kind: str = "enter", object_id: int = 1, label: str = "banana", **more: Any) -> Event:
@@ -52,8 +52,8 @@ def event(number: int, kind: str = "enter", object_id: int = 1, label: str = "ba
     )
 
 
-class ListChannel:
-    """Keeps what it is given."""
+class ListPublisher:
+    """Publisher that keeps the events in a list."""
 
     name = "list"
     lost = 0
@@ -61,31 +61,21 @@ class ListChannel:
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.failure: BrokenPipeError | None = None
-        self.closed_by: float | None = None
+        self.close_deadline: float | None = None
 
     def publish(self, event: Event) -> None:
         self.events.append(event)
 
     def close(self, deadline: float) -> None:
-        self.closed_by = deadline
+        self.close_deadline = deadline
 
-    def brief(self) -> list[tuple[str, int, str]]:
+    def summary(self) -> list[tuple[str, int, str]]:
         return [(event.kind, event.object_id, event.label) for event in self.events]
 
 
-class Notices:
-    """Keeps what a person would be told."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def __call__(self, line: str) -> None:
-        self.lines.append(line)
-
-
-def soon(condition: Any, seconds: float = 30.0) -> None:
-    """Wait until ``condition()`` holds; fails after ``seconds``."""
+def wait_until(condition: Any, seconds: float = 30.0) -> None:
+    """Wait until ``condition()`` holds; fail after ``seconds``."""
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, f"waited {seconds} s in vain"
+        assert time.monotonic() < end, f"the condition does not hold after {seconds} s"
         time.sleep(0.01)

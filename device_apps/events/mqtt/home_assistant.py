@@ -1,7 +1,7 @@
-"""What Home Assistant is told, so that a camera appears there by itself.
+"""MQTT discovery messages, with which a camera appears in Home Assistant by itself.
 
-For each label a binary sensor (is one there?) and a sensor (how many?), all of one device. Source: Home Assistant,
-"MQTT" integration, MQTT discovery; "MQTT binary sensor"; "MQTT sensor".
+Each label has a binary sensor (is an object present?) and a sensor (how many?), all of one device. Source: Home
+Assistant, "MQTT" integration, MQTT discovery; "MQTT binary sensor"; "MQTT sensor".
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from collections.abc import Sequence
 
 from edge_ssd.version import __version__
 
-__all__ = ["discovery", "slug", "slugs"]
+__all__ = ["discovery_messages", "topic_name", "topic_names"]
 
 
-def slug(text: str) -> str:
-    """``text`` in the characters that topics of discovery may have: a–z, 0–9, _ and -."""
+def topic_name(text: str) -> str:
+    """Return ``text`` in the characters that discovery topics may have: a–z, 0–9, _ and -."""
     return re.sub(r"[^a-z0-9_-]+", "_", text.lower()).strip("_") or "object"
 
 
-def slugs(labels: Sequence[str]) -> dict[str, str]:
-    """A topic's name for each label; no two are the same, and those of the first ones stay when more are added."""
+def topic_names(labels: Sequence[str]) -> dict[str, str]:
+    """Return a unique topic name for each label; appending labels does not change the names of the first ones."""
     names: dict[str, str] = {}
     for label in labels:
-        name = stem = slug(label)
+        name = stem = topic_name(label)
         number = 1
         while name in names.values():
             number += 1
@@ -33,22 +33,22 @@ def slugs(labels: Sequence[str]) -> dict[str, str]:
     return names
 
 
-def discovery(
-    label: str, name: str, *, camera: str, prefix: str, discovery_prefix: str, availability: str
+def discovery_messages(
+    label: str, name: str, *, camera: str, prefix: str, discovery_prefix: str, availability_topic: str
 ) -> dict[str, str]:
-    """Topics and their retained payloads (JSON) that announce one label.
+    """Return the retained messages that announce one label: JSON payloads by topic.
 
     Args:
-        label: as a person reads it.
-        name: of the label in topics; see :func:`slugs`.
-        camera: what the device is called.
+        label: as shown to a person.
+        name: of the label in topics, see :func:`topic_names`.
+        camera: name of the device.
         prefix: of the state topics.
-        discovery_prefix: where Home Assistant listens; "homeassistant" unless it was told otherwise.
-        availability: the topic that says "online" or "offline".
+        discovery_prefix: topic prefix of discovery; Home Assistant's default is "homeassistant".
+        availability_topic: topic of "online" and "offline".
     """
-    node = slug(prefix)
+    node = topic_name(prefix)
     common = {
-        "availability_topic": availability,
+        "availability_topic": availability_topic,
         "payload_available": "online",
         "payload_not_available": "offline",
         "device": {

@@ -1,0 +1,75 @@
+"""An event: an object entered or left the view."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+__all__ = ["Event", "EventKind", "LeaveReason"]
+
+EventKind = Literal["enter", "leave"]
+LeaveReason = Literal["unseen", "end"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """An object entered or left.
+
+    Attributes:
+        run: id of the run of the program; every start has a new one.
+        number: count of the event in the run, from 1.
+        kind: "enter" or "leave".
+        object_id: count of the object in the run, from 1; the same in both events of an object.
+        label, class_id: the class of the object.
+        score, box: of the last detection of the object; the box is (xmin, ymin, xmax, ymax) in pixels of that frame.
+        time: when the event was decided, UTC.
+        source: name of the latest frame.
+        sequence: sequence number of the latest frame.
+        duration_s: of a "leave": seconds from the first to the last detection; otherwise None.
+        reason: of a "leave": "unseen", or "end" when the program ended first; otherwise None.
+        snapshot: the file that the annotated frame is saved to, or None.
+    """
+
+    run: str
+    number: int
+    kind: EventKind
+    object_id: int
+    label: str
+    class_id: int
+    score: float
+    box: tuple[float, float, float, float]
+    time: datetime
+    source: str
+    sequence: int
+    duration_s: float | None = None
+    reason: LeaveReason | None = None
+    snapshot: Path | None = None
+
+    @property
+    def id(self) -> str:
+        """Unique among all events of all runs; identifies an event that is delivered twice."""
+        return f"{self.run}-{self.number}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the event in plain JSON types, without the fields that are None."""
+        values: dict[str, Any] = {
+            "id": self.id,
+            "kind": self.kind,
+            "object_id": self.object_id,
+            "label": self.label,
+            "class_id": self.class_id,
+            "score": round(self.score, 4),
+            "box": [round(value, 2) for value in self.box],
+            "time": self.time.isoformat(timespec="milliseconds"),
+            "source": self.source,
+            "sequence": self.sequence,
+        }
+        if self.duration_s is not None:
+            values["duration_s"] = round(self.duration_s, 3)
+        if self.reason is not None:
+            values["reason"] = self.reason
+        if self.snapshot is not None:
+            values["snapshot"] = str(self.snapshot)
+        return values

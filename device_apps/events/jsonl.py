@@ -1,0 +1,95 @@
+"""Publishes events as JSON Lines, to a rotated file, a pipe, a device or standard output."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from device_apps.events.background_writer import BackgroundWriter
+from device_apps.events.event import Event
+from device_apps.events.rotating_file import RotatingFile
+from edge_ssd.errors import EdgeSSDError
+
+__all__ = ["JsonLinesPublisher", "open_json_lines"]
+
+_QUEUE_CAPACITY = 1000  # Lines that wait for a slow disk or reader.
+
+
+class _DescriptorStream:
+    """Writes lines to a file descriptor; closes it if ``owned``."""
+
+    def __init__(self, descriptor: int, *, owned: bool) -> None:
+        self._descriptor = descriptor
+        self._owned = owned
+
+    def write(self, line: str) -> None:
+        """Write a line unbuffered: a slow or closed reader must not delay the end of the program."""
+        data = f"{line}\n".encode()
+        while data:
+            data = data[os.write(self._descriptor, data) :]
+
+    def close(self) -> None:
+        if self._owned:
+            os.close(self._descriptor)
+
+
+class JsonLinesPublisher:
+    """Publisher that writes each event as one line of JSON, in a background thread.
+
+    Args:
+        name: of the destination, for messages.
+        stream: where the lines are written; closed with the publisher.
+    """
+
+    def __init__(self, name: str, stream: RotatingFile | _DescriptorStream) -> None:
+        self.name = name
+        self._stream = stream
+        self._writer = BackgroundWriter(name, stream.write, _QUEUE_CAPACITY)
+
+    @property
+    def lost(self) -> int:
+        """Number of events that were dropped."""
+        return self._writer.lost
+
+    @property
+    def waiting(self) -> int:
+        """Number of events that are not written yet."""
+        return self._writer.waiting
+
+    @property
+    def failure(self) -> BrokenPipeError | None:
+        """Set when the reader closed the pipe."""
+        return self._writer.failure
+
+    def publish(self, event: Event) -> None:
+        """Enqueue the line of an event."""
+        self._writer.put(json.dumps(event.to_dict(), ensure_ascii=False))
+
+    def close(self, deadline: float) -> None:
+        """Write what waits, until ``deadline`` (``time.monotonic()``)."""
+        if self._writer.close(deadline):  # Otherwise the abandoned thread may still write.
+            self._stream.close()
+
+
+def open_json_lines(target: str, max_bytes: int, backup_count: int) -> JsonLinesPublisher:
+    """Open a publisher of JSON Lines.
+
+    Args:
+        target: "-" for standard output, a file, or an existing pipe or device.
+        max_bytes, backup_count: of a file, see :class:`RotatingFile`.
+
+    Raises:
+        EdgeSSDError: the target cannot be written.
+    """
+    if target == "-":
+        return JsonLinesPublisher("standard output", _DescriptorStream(sys.stdout.fileno(), owned=False))
+    path = Path(target)
+    if not path.exists() or path.is_file():
+        return JsonLinesPublisher(target, RotatingFile(path, max_bytes, backup_count))
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise EdgeSSDError(f"{path}: cannot write to this file: {error.strerror}; name another one") from None
+    return JsonLinesPublisher(target, _DescriptorStream(descriptor, owned=True))

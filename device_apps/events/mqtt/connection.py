@@ -1,0 +1,234 @@
+"""One connection to an MQTT broker, from CONNECT to DISCONNECT.
+
+paho-mqtt implements the protocol. Its threads and its queue are not used: messages stay in the spool, where they
+survive this process, and this module decides what may be sent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from paho.mqtt.client import Client, MQTTMessageInfo
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+
+from device_apps.events.mqtt.address import MqttAddress
+from device_apps.events.mqtt.outgoing_queue import OutgoingQueue
+from device_apps.events.mqtt.spool import Spool
+
+__all__ = ["BrokerRefusedError", "Connection", "MqttConnectOptions", "UnsupportedProtocolVersion"]
+
+_KEEPALIVE_SECONDS = 30
+_CONNECT_TIMEOUT = 5.0
+_MAX_IN_FLIGHT = 16  # Below 20, the default limit of Mosquitto.
+_OFFLINE_SECONDS = 0.4  # The part of the time to close that is reserved for publishing "offline".
+
+
+class BrokerRefusedError(Exception):
+    """The broker refused the connection or a publication (CONNACK, PUBACK or DISCONNECT with a failure code).
+
+    Retrying soon does not help. Not Python's ConnectionRefusedError, which means that no broker listens.
+    """
+
+
+class UnsupportedProtocolVersion(Exception):
+    """The broker does not support MQTT 5."""
+
+
+@dataclass(frozen=True)
+class MqttConnectOptions:
+    """How to connect to a broker.
+
+    Attributes:
+        address: of the broker.
+        password: or None.
+        context: for TLS; None if the address is not encrypted.
+        client_id: the same on each start of this camera: the broker then ends a connection that a power cut left
+            open. With another id it would detect that one later and publish "offline" while the camera is online.
+    """
+
+    address: MqttAddress
+    password: str | None = field(repr=False)
+    context: ssl.SSLContext | None
+    client_id: str
+
+    @property
+    def availability_topic(self) -> str:
+        """The topic of "online" and "offline"."""
+        return f"{self.address.prefix}/availability"
+
+    @property
+    def events_topic(self) -> str:
+        """The topic of the spooled messages."""
+        return f"{self.address.prefix}/events"
+
+
+class Connection:
+    """Publishes the spool and the outgoing queue over one connection, with a new paho client.
+
+    Args:
+        options: how to connect.
+        protocol: MQTT 5 or 3.1.1.
+        outgoing, spool: what to publish.
+        on_accepted: called when the broker has accepted the connection.
+
+    Attributes:
+        accepted: whether the broker accepted the connection and acknowledged "online".
+    """
+
+    def __init__(
+        self,
+        options: MqttConnectOptions,
+        protocol: MQTTProtocolVersion,
+        outgoing: OutgoingQueue,
+        spool: Spool,
+        on_accepted: Callable[[], None],
+    ) -> None:
+        self.accepted = False
+        self._options = options
+        self._protocol = protocol
+        self._outgoing = outgoing
+        self._spool = spool
+        self._on_accepted = on_accepted
+        self._connected = False
+        self._online_packet: int | None = None  # packet id of "online"
+        self._error: Exception | None = None
+        self._last_sent_id = 0  # of the spool's messages
+        self._in_flight: dict[int, tuple[int, str]] = {}  # packet id → (message id, object key)
+        self._retained_in_flight: set[int] = set()  # packet ids
+        self._acknowledged: list[int] = []  # message ids
+        client = Client(CallbackAPIVersion.VERSION2, client_id=options.client_id, protocol=protocol)
+        client.connect_timeout = _CONNECT_TIMEOUT
+        if options.address.user is not None:
+            client.username_pw_set(options.address.user, options.password)
+        if options.context is not None:
+            client.tls_set_context(options.context)
+        client.will_set(options.availability_topic, "offline", qos=1, retain=True)
+        client.on_connect = self._on_connect
+        client.on_publish = self._on_publish
+        client.on_disconnect = self._on_disconnect
+        self._client = client
+
+    def run(self) -> None:
+        """Connect and publish until the connection is lost or ``outgoing.stop`` is set.
+
+        Raises:
+            BrokerRefusedError: the broker refused the connection or a publication.
+            UnsupportedProtocolVersion: the broker does not support MQTT 5.
+            OSError: the connection failed.
+        """
+        address, stop = self._options.address, self._outgoing.stop
+        self._client.connect(address.host, address.port, keepalive=_KEEPALIVE_SECONDS)
+        accept_by = time.monotonic() + _CONNECT_TIMEOUT
+        while not (stop.is_set() and self._may_stop()):
+            if not self.accepted and time.monotonic() > accept_by:
+                raise TimeoutError("the broker does not answer")
+            if self._connected and self._online_packet is None:
+                # Alone, and acknowledged before anything else is sent: some brokers refuse a topic and close the
+                # connection, and a refusal that arrives during a write would never be read.
+                self._online_packet = self._publish(self._options.availability_topic, "online", retain=True)
+            if self.accepted:
+                for topic, payload in self._outgoing.take_changed().items():
+                    self._retained_in_flight.add(self._publish(topic, payload, retain=True))
+                self._publish_spool()
+            if not self._loop_once():
+                return
+        if self.accepted:
+            self._publish_offline()
+
+    def close(self) -> None:
+        """Release the client: the reference cycle of its callbacks would keep its sockets open."""
+        self._client.on_connect = self._client.on_publish = self._client.on_disconnect = None
+
+    def _loop_once(self) -> bool:
+        """Wait for the network or a wake-up and handle it; return False if the connection is lost."""
+        self._select()
+        code = self._client.loop(0)
+        if self._acknowledged:
+            self._spool.remove(self._acknowledged)
+            self._acknowledged.clear()
+        if self._error is not None:
+            with contextlib.suppress(OSError):
+                self._client.disconnect()
+            raise self._error
+        return code == MQTTErrorCode.MQTT_ERR_SUCCESS
+
+    def _select(self) -> None:
+        connection: Any = self._client.socket()
+        if connection is None:
+            return
+        # select does not see data that TLS has already read and decrypted.
+        pending = isinstance(connection, ssl.SSLSocket) and connection.pending() > 0
+        timeout = 0.0 if pending else 0.05 if self._outgoing.stop.is_set() else 1.0
+        writers = [connection] if self._client.want_write() else []
+        select.select([connection, self._outgoing.wake_socket], writers, [], timeout)
+        self._outgoing.clear_wake_ups()
+
+    def _publish_spool(self) -> None:
+        """Publish the next messages of the spool, at most one of each object at a time."""
+        limit = _MAX_IN_FLIGHT - len(self._in_flight)
+        objects_in_flight = {object_key for _, object_key in self._in_flight.values()}
+        for message in self._spool.after(self._last_sent_id, limit) if limit > 0 else ():
+            if message.object_key in objects_in_flight:
+                break
+            packet = self._publish(self._options.events_topic, message.payload)
+            self._in_flight[packet] = message.id, message.object_key
+            self._last_sent_id = message.id
+            objects_in_flight.add(message.object_key)
+
+    def _publish(self, topic: str, payload: str | bytes, *, retain: bool = False) -> int:
+        """Publish with QoS 1 and return the packet id."""
+        info: MQTTMessageInfo = self._client.publish(topic, payload, qos=1, retain=retain)
+        if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            raise ConnectionError("the connection was lost")
+        return info.mid
+
+    def _may_stop(self) -> bool:
+        """Return whether everything is published, or no time remains for it."""
+        if self._outgoing.remaining_seconds() <= _OFFLINE_SECONDS:
+            return True
+        waiting = (
+            self._in_flight or self._retained_in_flight or self._outgoing or self._spool.after(self._last_sent_id, 1)
+        )
+        return self.accepted and not waiting
+
+    def _publish_offline(self) -> None:
+        """Publish "offline" before DISCONNECT, after which the broker does not send the last will."""
+        packet = self._publish(self._options.availability_topic, "offline", retain=True)
+        self._retained_in_flight.add(packet)
+        while packet in self._retained_in_flight and self._outgoing.remaining_seconds() > 0 and self._loop_once():
+            pass
+        self._client.disconnect()
+
+    def _on_connect(self, client: Client, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
+        if not reason.is_failure:
+            self._connected = True
+        elif reason == "Unsupported protocol version" and self._protocol == MQTTProtocolVersion.MQTTv5:
+            self._error = UnsupportedProtocolVersion()
+        else:
+            self._error = BrokerRefusedError(
+                f"the broker refuses the connection: {reason}; check user name and password"
+            )
+
+    def _on_publish(self, client: Client, userdata: Any, packet: int, reason: Any, properties: Any) -> None:
+        if reason.is_failure:  # Only MQTT 5 reports it. Continuing would lose events without a message.
+            prefix = self._options.address.prefix
+            self._error = BrokerRefusedError(f"the broker refuses what is published under {prefix}/: {reason}")
+            return
+        if packet == self._online_packet:
+            self.accepted = True
+            self._outgoing.mark_all_changed()
+            self._on_accepted()
+        self._retained_in_flight.discard(packet)
+        message = self._in_flight.pop(packet, None)
+        if message is not None:
+            self._acknowledged.append(message[0])
+
+    def _on_disconnect(self, client: Client, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
+        if flags.is_disconnect_packet_from_server and self._error is None:
+            self._error = BrokerRefusedError(f"the broker ended the connection: {reason}")

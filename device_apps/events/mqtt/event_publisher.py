@@ -1,0 +1,127 @@
+"""Publishes events and the current state over MQTT.
+
+PREFIX/events          each event as JSON; QoS 1, spooled until the broker has acknowledged it; not retained
+PREFIX/availability    online or offline; retained, offline by the last will when the process or the network dies
+PREFIX/LABEL/present   ON or OFF; retained
+PREFIX/LABEL/count     number of objects that are present; retained
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import socket
+from collections import Counter
+from collections.abc import Sequence
+
+from device_apps.events.background_writer import BackgroundWriter
+from device_apps.events.event import Event
+from device_apps.events.mqtt.client import RETRY_SECONDS, MqttClient
+from device_apps.events.mqtt.connection import MqttConnectOptions
+from device_apps.events.mqtt.home_assistant import discovery_messages, topic_names
+from device_apps.events.mqtt.spool import Spool
+
+__all__ = ["MqttEventPublisher", "client_id"]
+
+_QUEUE_CAPACITY = 1000  # Events that wait for a slow disk.
+
+_log = logging.getLogger(__name__)
+
+
+class MqttEventPublisher:
+    """Publisher that sends events to an MQTT broker.
+
+    Args:
+        options: how to connect.
+        spool: closed with the publisher.
+        labels: announced at once; other labels are announced with their first event.
+        discovery_prefix: topic prefix of Home Assistant discovery; None announces nothing.
+        retry_seconds: see :class:`~device_apps.events.mqtt.client.MqttClient`.
+    """
+
+    failure = None
+
+    def __init__(
+        self,
+        options: MqttConnectOptions,
+        spool: Spool,
+        *,
+        labels: Sequence[str],
+        discovery_prefix: str | None,
+        retry_seconds: tuple[float, float] = RETRY_SECONDS,
+    ) -> None:
+        self.name = str(options.address)
+        self._options = options
+        self._prefix = options.address.prefix
+        self._discovery_prefix = discovery_prefix
+        self._spool = spool
+        self._counts: Counter[str] = Counter()
+        self._topic_names: dict[str, str] = {}  # by label
+        self._client = MqttClient(options, spool, retry_seconds)
+        self._writer = BackgroundWriter(str(spool.path), self._add_to_spool, _QUEUE_CAPACITY)
+        self._closed = False
+        for label in labels:
+            self._announce(label)
+        self._client.start()
+
+    @property
+    def lost(self) -> int:
+        """Number of events that were dropped, by the queue or by the spool."""
+        return self._writer.lost + self._spool.dropped
+
+    @property
+    def waiting(self) -> int:
+        """Number of events that the broker has not acknowledged yet."""
+        return self._writer.waiting + len(self._spool)
+
+    def publish(self, event: Event) -> None:
+        """Enqueue an event and update the state topics of its label."""
+        self._writer.put(event)
+        if event.label not in self._topic_names:
+            self._announce(event.label)
+        self._counts[event.label] += 1 if event.kind == "enter" else -1
+        self._publish_state(event.label)
+
+    def close(self, deadline: float) -> None:
+        """Publish what waits and go offline, until ``deadline`` (``time.monotonic()``)."""
+        if self._closed:
+            return
+        self._closed = True
+        self._writer.close(deadline)
+        self._client.close(deadline)
+        if self._spool.dropped:
+            _log.warning("%s: was full; the oldest %d events were dropped", self._spool.path, self._spool.dropped)
+        self._spool.close()
+
+    def _add_to_spool(self, event: Event) -> None:
+        payload = json.dumps(event.to_dict(), ensure_ascii=False).encode()
+        self._spool.add(f"{event.run}-{event.object_id}", payload)
+        self._client.wake()
+
+    def _announce(self, label: str) -> None:
+        self._topic_names = topic_names([*self._topic_names, label])
+        if self._discovery_prefix is not None:
+            messages = discovery_messages(
+                label,
+                self._topic_names[label],
+                camera=self._prefix.replace("/", " "),
+                prefix=self._prefix,
+                discovery_prefix=self._discovery_prefix,
+                availability_topic=self._options.availability_topic,
+            )
+            for topic, payload in messages.items():
+                self._client.set_retained(topic, payload)
+        self._publish_state(label)
+
+    def _publish_state(self, label: str) -> None:
+        count = self._counts[label]
+        topic = f"{self._prefix}/{self._topic_names[label]}"
+        self._client.set_retained(f"{topic}/present", "ON" if count else "OFF")
+        self._client.set_retained(f"{topic}/count", str(count))
+
+
+def client_id(prefix: str) -> str:
+    """Return an id that is stable for a camera on a machine; at most 23 characters, which every broker accepts."""
+    digest = hashlib.sha256(f"{socket.gethostname()}\0{prefix}".encode()).hexdigest()
+    return f"edge-ssd-{digest[:14]}"

@@ -1,0 +1,185 @@
+"""Events from detections, with publishers that are lists."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+from event_factory import ListPublisher, event, result
+
+from device_apps.events.emitter import EventEmitter
+from device_apps.events.event import Event
+from device_apps.events.tracker import Tracker
+from device_apps.results import FrameResult
+
+A, B = (10.0, 10.0, 30.0, 30.0), (100.0, 10.0, 120.0, 30.0)
+
+
+class ListSnapshots:
+    name = "snapshots"
+    lost = 3
+
+    def __init__(self) -> None:
+        self.saved: list[tuple[Path, FrameResult]] = []
+        self.closed = False
+
+    def path_for(self, event: Event) -> Path:
+        return Path("snapshots") / f"{event.number}.jpg"
+
+    def save(self, path: Path, result: FrameResult) -> None:
+        self.saved.append((path, result))
+
+    def close(self, deadline: float) -> None:
+        self.closed = True
+
+
+def emitter_for(*publishers: ListPublisher, clock: Callable[[], float] = lambda: 0.0, **more: object) -> EventEmitter:
+    return EventEmitter(publishers, tracker=Tracker(0.5, 2.0), clock=clock, **more)  # type: ignore[arg-type]
+
+
+def test_every_publisher_gets_one_enter_and_one_leave_per_object() -> None:
+    first, second = ListPublisher(), ListPublisher()
+    with emitter_for(first, second) as emitter:
+        for i in range(60):
+            present = [(0, A)] * (i < 30 and i % 3 != 0) + [(1, B)] * (i >= 20)
+            emitter.write(result(100 + i * 0.1, i, *present))
+    expected = [("enter", 1, "banana"), ("enter", 2, "apple"), ("leave", 1, "banana"), ("leave", 2, "apple")]
+    assert first.summary() == second.summary() == expected
+    assert [item.number for item in first.events] == [1, 2, 3, 4]
+    assert [item.reason for item in first.events] == [None, None, "unseen", "end"]
+    assert len({item.id for item in first.events}) == 4
+
+
+def test_event_describes_the_last_detection() -> None:
+    publisher = ListPublisher()
+    with emitter_for(publisher) as emitter:
+        before = datetime.now(timezone.utc)
+        for i in range(6):
+            emitter.write(result(100 + i * 0.1, i, (0, A)))
+    enter, leave = publisher.events
+    assert before <= enter.time <= leave.time <= datetime.now(timezone.utc)
+    assert (enter.box, enter.score, enter.class_id, enter.source, enter.sequence) == (A, 0.75, 0, "camera 0", 5)
+    assert (enter.duration_s, leave.duration_s) == (None, pytest.approx(0.5))
+
+
+def test_event_to_dict_has_plain_json_types() -> None:
+    assert json.loads(json.dumps(event(7).to_dict())) == {
+        "id": "12ab-7",
+        "kind": "enter",
+        "object_id": 1,
+        "label": "banana",
+        "class_id": 0,
+        "score": 0.75,
+        "box": [10.0, 20.0, 30.5, 40.25],
+        "time": "2026-11-24T12:00:07.250+00:00",
+        "source": "camera 0",
+        "sequence": 7,
+    }
+    more = event(8, "leave", duration_s=1.23456, reason="end", snapshot=Path("a/b.jpg")).to_dict()
+    assert (more["duration_s"], more["reason"], more["snapshot"]) == (1.235, "end", str(Path("a/b.jpg")))
+
+
+def test_idle_expires_objects_by_the_clock() -> None:
+    now = [100.0]
+    publisher = ListPublisher()
+    with emitter_for(publisher, clock=lambda: now[0]) as emitter:
+        for i in range(6):
+            emitter.write(result(100 + i * 0.1, i, (0, A)))
+        for now[0] in (101.0, 102.4):
+            emitter.idle()
+        assert publisher.summary() == [("enter", 1, "banana")]
+        now[0] = 102.6
+        emitter.idle()
+        assert publisher.summary()[1:] == [("leave", 1, "banana")]
+    assert len(publisher.events) == 2
+
+
+def test_recording_is_timed_by_its_frame_rate() -> None:
+    """At 10 frames per second, 0.5 s are five frames, at whatever speed and with whatever pauses they are read."""
+    publisher = ListPublisher()
+    with emitter_for(publisher, clock=lambda: 1e9, fps=10.0) as emitter:
+        for i in range(40):
+            emitter.write(result(time.monotonic(), i, *[(0, A)] * (i < 10)))
+            emitter.idle()
+    enter, leave = publisher.events
+    assert (enter.sequence, leave.sequence) == (5, 29)
+    assert leave.duration_s == pytest.approx(0.9)
+
+
+def test_change_of_frame_size_keeps_the_object() -> None:
+    publisher = ListPublisher()
+    with emitter_for(publisher) as emitter:
+        for i in range(20):
+            big = i >= 10
+            box = (20.0, 20.0, 60.0, 60.0) if big else A
+            emitter.write(result(i * 0.1, i, (0, box), size=(200, 400) if big else (100, 200)))
+    assert publisher.summary() == [("enter", 1, "banana"), ("leave", 1, "banana")]
+    assert publisher.events[1].box == (20.0, 20.0, 60.0, 60.0)
+
+
+def test_every_event_has_a_snapshot() -> None:
+    publisher, snapshots = ListPublisher(), ListSnapshots()
+    with emitter_for(publisher, snapshots=snapshots) as emitter:
+        for i in range(6):
+            emitter.write(result(i * 0.1, i, (0, A)))
+        assert emitter.lost == {"list": 0, "snapshots": 3}
+    assert [item.snapshot for item in publisher.events] == [Path("snapshots/1.jpg"), Path("snapshots/2.jpg")]
+    assert [(path.name, shown.frame.sequence) for path, shown in snapshots.saved] == [("1.jpg", 5), ("2.jpg", 5)]
+    assert snapshots.closed
+
+
+def test_recent_returns_the_latest_events() -> None:
+    with emitter_for() as emitter:
+        for i in range(6):
+            emitter.write(result(i * 0.1, i, (0, A)))
+        recent = emitter.recent
+    assert [item.kind for item in recent] == ["enter"]
+    assert [item.kind for item in emitter.recent] == ["enter", "leave"]
+
+
+def test_recent_is_bounded() -> None:
+    emitter = EventEmitter(tracker=Tracker(0.0, 0.05), clock=lambda: 0.0, max_recent=3)
+    for i in range(60):
+        emitter.write(result(i * 0.1, i, *[(0, A)] * (i % 3 < 2)))
+    assert [item.number for item in emitter.recent] == [38, 39, 40]
+
+
+def test_subscriber_gets_events_until_unsubscribed() -> None:
+    numbers: list[int] = []
+    with emitter_for() as emitter:
+        unsubscribe = emitter.subscribe(lambda item: numbers.append(item.number))
+        for i in range(6):
+            emitter.write(result(i * 0.1, i, (0, A)))
+        unsubscribe()
+        unsubscribe()
+    assert numbers == [1]
+
+
+def test_failure_of_a_publisher_is_raised() -> None:
+    publisher = ListPublisher()
+    emitter = emitter_for(publisher)
+    emitter.idle()
+    publisher.failure = BrokenPipeError()
+    for step in (emitter.idle, lambda: emitter.write(result(0, 0))):
+        with pytest.raises(BrokenPipeError):
+            step()
+
+
+def test_objects_leave_when_the_loop_raises() -> None:
+    publisher = ListPublisher()
+    emitter = emitter_for(publisher)
+
+    def fail() -> None:
+        with emitter:
+            for i in range(6):
+                emitter.write(result(i * 0.1, i, (0, A)))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert publisher.summary()[-1] == ("leave", 1, "banana")
+    assert publisher.close_deadline is not None

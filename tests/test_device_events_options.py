@@ -1,0 +1,135 @@
+"""The event options of ``edge-ssd camera``, in this process."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import gpiozero
+import pytest
+from conftest import REPOSITORY
+from device_fake import RedDetector
+from event_factory import event, wait_until
+from gpiozero.pins.mock import MockFactory
+from mqtt_broker import Mosquitto, Observer, broker, create_certificates, create_password_file, require_programs  # noqa: F401
+from PIL import Image
+
+from device_apps import camera_command
+from device_apps.events.options import add_event_arguments, open_events
+from device_apps.sources.image_folder import ImageFolderSource
+from edge_ssd import cli
+
+CLIP = REPOSITORY / "device_apps" / "clips" / "bananas.mp4"
+
+
+@pytest.fixture(autouse=True)
+def fakes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(camera_command, "make_detector", lambda args: RedDetector())
+    monkeypatch.delenv("EDGE_SSD_MQTT_PASSWORD", raising=False)
+    gpiozero.Device.pin_factory, before = MockFactory(), gpiozero.Device.pin_factory
+    yield
+    gpiozero.Device.pin_factory = before
+
+
+BAD = {
+    "--enter-after -1 --events -": "--enter-after must be a number of seconds from 0, got -1.0",
+    "--leave-after nan --events -": "--leave-after must be a number of seconds from 0, got nan",
+    "--events-max-mb 0": "--events-max-mb must be a number over 0, got 0.0",
+    "--event-snapshots-max-mb inf": "--event-snapshots-max-mb must be a number over 0, got inf",
+    "--events-keep -1": "--events-keep must be a whole number from 0, got -1",
+    "--mqtt-spool-max 0": "--mqtt-spool-max must be a whole number from 1, got 0",
+    "--events - --jsonl -": "--events - and --jsonl - would both write to standard output; name a file for one",
+    "--events clip.avi": "clip.avi: --events would overwrite the source; name another place",
+    "--events file/events.jsonl": "file/events.jsonl: cannot write to this file: ",
+    "--event-snapshots file": "file: cannot write to this folder: ",
+    "--gpio 17:blue": "--gpio 17:blue: there is no label 'blue'; labels: red",
+    "--gpio 99": "--gpio 99: ",
+    "--gpio 17 17": "--gpio 17: ",
+    "--mqtt broker": "--mqtt broker: expected mqtt://[user@]host[:port][/prefix]",
+    "--mqtt mqtt://me:pass@broker": "every user of this machine can read a password in the address",
+    "--mqtt mqtt://broker --mqtt-ca ca.pem": "--mqtt-ca: mqtt://broker:1883 is not encrypted; write mqtts:// for TLS",
+    "--mqtt mqtts://broker --mqtt-ca file": "--mqtt-ca file: cannot be used: it holds no certificate",
+    "--mqtt mqtt://broker --mqtt-password-file file": "a password needs a user; write mqtt://USER@broker:1883",
+    "--mqtt mqtt://me@broker --mqtt-password-file none": "--mqtt-password-file none: cannot be read",
+    "--mqtt-password-file file": "--mqtt-password-file: there is no --mqtt URL",
+    "--mqtt mqtt://127.0.0.1:9 --mqtt-spool file/spool": "file/spool: cannot keep messages here: ",
+}
+
+
+@pytest.mark.parametrize("options", BAD)
+def test_invalid_options_are_refused_in_one_line(
+    options: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").write_text("text")
+    Image.new("RGB", (30, 20)).save("clip.png")
+    Path("clip.png").rename("clip.avi")
+    source = "clip.avi" if "clip.avi" in options else str(CLIP)
+    status = cli.main(["camera", "--headless", "--source", source, *options.split()])
+    out, err = capsys.readouterr()
+    assert (status, out) == (2, ""), err
+    (line,) = err.splitlines()
+    assert BAD[options] in line
+    assert ":pass" not in line
+    assert {path.name for path in tmp_path.iterdir()} == {"file", "clip.avi"}
+    assert Path("file").read_text() == "text"
+
+
+def parse_options(*arguments: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    add_event_arguments(parser)
+    parser.set_defaults(jsonl=None, classes=None)
+    return parser.parse_args(arguments)
+
+
+def test_open_events_returns_none_without_destinations() -> None:
+    with ExitStack() as stack:
+        assert open_events(parse_options(), ImageFolderSource([], "none"), stack) is None
+
+
+def test_open_events_needs_only_the_web_option() -> None:
+    args = parse_options()
+    args.web = "8080"
+    with ExitStack() as stack:
+        emitter = open_events(args, ImageFolderSource([], "none"), stack)
+        assert emitter is not None
+        assert list(emitter.recent) == []
+
+
+def test_open_events_closes_what_is_open_when_a_later_one_fails(tmp_path: Path) -> None:
+    args = parse_options("--gpio", "17", "--events", str(tmp_path / "e.jsonl"), "--mqtt", "nonsense")
+    for _ in range(2):  # A pin that stayed open would be in use the second time.
+        with ExitStack() as stack, pytest.raises(ValueError, match="--mqtt nonsense"):
+            open_events(args, ImageFolderSource([], "none"), stack)
+
+
+def test_mqtt_password_comes_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    require_programs("mosquitto", "mosquitto_passwd")
+    monkeypatch.setenv("EDGE_SSD_MQTT_PASSWORD", "from outside")
+    settings = ["allow_anonymous false", f"password_file {create_password_file(tmp_path, 'cam', 'from outside')}"]
+    with (
+        Mosquitto(tmp_path, settings) as mosquitto,
+        Observer(mosquitto.port, user="cam", password="from outside") as observer,
+    ):
+        args = parse_options("--mqtt", f"mqtt://cam@127.0.0.1:{mosquitto.port}", "--mqtt-spool", str(tmp_path / "s"))
+        with ExitStack() as stack:
+            open_events(args, ImageFolderSource([], "none"), stack, ["red"])
+            wait_until(lambda: "edge-ssd/red/present" in observer.latest())
+
+
+def test_events_page_documents_every_option_and_valid_events() -> None:
+    page = (REPOSITORY / "docs" / "events.md").read_text(encoding="utf-8")
+    parser = argparse.ArgumentParser(add_help=False)
+    add_event_arguments(parser)
+    options = [option for action in parser._actions for option in action.option_strings]
+    assert [option for option in options if option not in page] == []
+    examples = [json.loads(line) for line in page.splitlines() if line.startswith('{"id"')]
+    assert len(examples) == 6
+    for example in examples:
+        leave_fields = {"duration_s", "reason"} if example["kind"] == "leave" else set()
+        assert set(example) == set(event(1).to_dict()) | leave_fields
