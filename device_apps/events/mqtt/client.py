@@ -100,7 +100,7 @@ class MqttClient:
             self._failures.failed(message, cause)
             if connection.accepted:
                 attempt = 0
-            pause = backoff(attempt, first_s=max_pause if refused else first_pause, longest_s=max_pause)
+            pause = backoff(attempt, base=max_pause if refused else first_pause, maximum=max_pause)
             self._outgoing.stop.wait(pause)
             attempt += 1
 
