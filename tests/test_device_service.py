@@ -356,7 +356,7 @@ def test_everything_is_whole_within_two_seconds(tmp_path: Path, manager: Manager
         server._stop_listening()
         server.drop_clients()
         assert process.stderr is not None
-        while not process.stderr.readline().startswith(f"edge-ssd: lost {server.url}"):
+        while not process.stderr.readline().startswith(f"edge-ssd: warning: lost {server.url}"):
             assert time.monotonic() < deadline
         lines = end(process)
     assert lines[-1].startswith("edge-ssd: ")
