@@ -107,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
 
     def open_sinks(source: Source, detector: Detector, stats: Stats, stack: ExitStack) -> list[Sink]:
         events = open_events(args, source, stack, detector.labels)
-        web = open_web(args, source, detector, stats, events, stack, _log.info)
+        web = open_web(args, source, detector, stats, events, stack)
         return web if events is None else [events, *web]
 
     result = run_pipeline(pipeline_config(args), lambda: make_detector(args), open_sinks)

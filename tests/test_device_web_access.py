@@ -11,8 +11,7 @@ import pytest
 from web_camera import Camera
 from web_client import eventually, open_stream, parts, request
 
-from device_apps.web import app as web_app
-from device_apps.web.token import VARIABLE, LoginRateLimiter
+from device_apps.web.access.token import TOKEN_VARIABLE
 from edge_ssd.errors import EdgeSSDError, SettingError
 
 SECRET = "correct-horse-battery-staple"
@@ -42,11 +41,9 @@ def clock() -> Clock:
 
 @pytest.fixture(scope="module")
 def camera(token_file: Path, clock: Clock) -> Iterator[Camera]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(web_app, "LoginRateLimiter", lambda: LoginRateLimiter(clock))
-        with Camera("--web-token-file", str(token_file)) as camera:
-            eventually(lambda: camera.stats.snapshot().frames > 0)
-            yield camera
+    with Camera("--web-token-file", str(token_file), clock=clock) as camera:
+        eventually(lambda: camera.stats.snapshot().frames > 0)
+        yield camera
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +57,7 @@ def login(camera: Camera, token: str, **headers: str):  # type: ignore[no-untype
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_nothing_without_the_token(camera: Camera, path: str) -> None:
+def test_pages_require_the_token(camera: Camera, path: str) -> None:
     for headers in ({}, {"Authorization": "Basic dTpw"}, {"Cookie": f"edge_ssd_{camera.port}={SECRET}"}):
         answer = request(camera.port, path, **headers)
         assert (answer.status, answer.headers["www-authenticate"]) == (401, "Bearer")
@@ -71,18 +68,18 @@ def test_nothing_without_the_token(camera: Camera, path: str) -> None:
     assert camera.detector.min_score_threshold == 0.5
 
 
-def test_programs_send_it_as_bearer(camera: Camera) -> None:
+def test_bearer_token_grants_access(camera: Camera) -> None:
     assert request(camera.port, "/healthz", Authorization=BEARER).body == b"ok\n"
     assert request(camera.port, "/metrics", Authorization=f"bearer  {SECRET}").status == 200
     with open_stream(camera.port, "/stream", Authorization=BEARER) as response:
         next(parts(response))
 
 
-def test_behind_a_proxy_the_host_is_another(camera: Camera) -> None:
+def test_token_allows_any_host_name(camera: Camera) -> None:
     assert request(camera.port, "/healthz", Authorization=BEARER, Host="camera.example").status == 200
 
 
-def test_a_browser_is_led_to_the_login_page_and_back(camera: Camera) -> None:
+def test_login_redirects_a_browser_and_sets_the_cookie(camera: Camera) -> None:
     answer = request(camera.port, "/", Accept="text/html,application/xhtml+xml")
     assert (answer.status, answer.headers["location"]) == (303, "/login")
     page = request(camera.port, "/login")
@@ -104,12 +101,12 @@ def test_a_browser_is_led_to_the_login_page_and_back(camera: Camera) -> None:
     assert f'edge_ssd_{camera.port}=""' in answer.headers["set-cookie"]
 
 
-def test_behind_tls_the_cookie_is_for_tls_alone(camera: Camera) -> None:
+def test_cookie_is_secure_behind_tls(camera: Camera) -> None:
     answer = login(camera, SECRET, X_Forwarded_Proto="https")
     assert "Secure" in answer.headers["set-cookie"].split("; ")
 
 
-def test_pages_of_others_cannot_log_in_or_out(camera: Camera) -> None:
+def test_login_and_logout_refuse_cross_origin_requests(camera: Camera) -> None:
     assert login(camera, SECRET, Origin="http://evil.example").status == 403
     cookie = login(camera, SECRET).headers["set-cookie"].split("; ")[0]
     assert request(camera.port, "/logout", "POST", Cookie=cookie, Origin="http://evil.example").status == 403
@@ -118,18 +115,18 @@ def test_pages_of_others_cannot_log_in_or_out(camera: Camera) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"token=", b"token", b"\xff\xfe", b"token=%ff", b"&" * 5000, b"a=1&" * 8])
-def test_forms_that_hold_no_token(camera: Camera, body: bytes) -> None:
+def test_login_refuses_forms_without_token(camera: Camera, body: bytes) -> None:
     answer = request(camera.port, "/login", "POST", body)
     assert answer.status == 401
     assert b"That is not the token." in answer.body
     assert "set-cookie" not in answer.headers
 
 
-def test_a_large_form_is_not_read(camera: Camera) -> None:
+def test_login_refuses_large_bodies(camera: Camera) -> None:
     assert request(camera.port, "/login", "POST", b"token=" + b"x" * 65_536).status == 413
 
 
-def test_guessing_is_slow(camera: Camera, clock: Clock) -> None:
+def test_wrong_tokens_are_rate_limited(camera: Camera, clock: Clock) -> None:
     session = login(camera, SECRET).headers["set-cookie"].split("; ")[0]
     for i in range(5):
         if i % 2:
@@ -142,19 +139,19 @@ def test_guessing_is_slow(camera: Camera, clock: Clock) -> None:
         assert "set-cookie" not in answer.headers
     answer = request(camera.port, "/metrics", Authorization=BEARER)
     assert (answer.status, answer.json["error"]) == (429, "too many wrong tokens; wait")
-    assert request(camera.port, "/metrics", Cookie=session).status == 200, "who is in stays in"
+    assert request(camera.port, "/metrics", Cookie=session).status == 200, "a session is not limited"
     clock.now += 60
     assert login(camera, SECRET).status == 303
 
 
-def test_a_session_outlives_the_program(camera: Camera, token_file: Path) -> None:
+def test_session_survives_a_restart(camera: Camera, token_file: Path) -> None:
     cookie = login(camera, SECRET).headers["set-cookie"].split("; ")[0]
     with Camera("--web-token-file", str(token_file)) as again:
         renamed = cookie.replace(str(camera.port), str(again.port), 1)
         assert request(again.port, "/api/stats", Cookie=renamed).status == 200
 
 
-def test_the_token_is_in_no_log(token_file: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_token_is_never_logged(token_file: Path, capfd: pytest.CaptureFixture[str]) -> None:
     lines: list[str] = []
     handler = logging.Handler()
     handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
@@ -170,42 +167,42 @@ def test_the_token_is_in_no_log(token_file: Path, capfd: pytest.CaptureFixture[s
         logging.getLogger().removeHandler(handler)
         logging.getLogger().setLevel(logging.WARNING)
     printed = capfd.readouterr()
-    said = "\n".join([*lines, *camera.notices, printed.out, printed.err])
-    assert "web preview at" in said
-    assert SECRET not in said
-    assert SECRET[::-1] not in said
+    logged = "\n".join([*lines, *camera.log, printed.out, printed.err])
+    assert "web preview at" in logged
+    assert SECRET not in logged
+    assert SECRET[::-1] not in logged
     assert SECRET not in repr(camera.sinks[0].__dict__)
 
 
 @pytest.mark.parametrize("where", ["0.0.0.0:0", "[::]:0", "192.0.2.1:0", "[fe80::1]:0"])
-def test_others_need_a_token(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(VARIABLE, raising=False)
+def test_non_loopback_address_requires_a_token(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
     with pytest.raises(SettingError) as error:
         Camera("--web", where).__enter__()
     assert str(error.value).startswith(
         f"--web {where} can be reached from other machines and needs a token: (umask 077;"
     )
-    assert VARIABLE in str(error.value)
+    assert TOKEN_VARIABLE in str(error.value)
 
 
-def test_a_token_from_the_environment_is_asked_for_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(VARIABLE, SECRET)
+def test_token_from_the_environment_is_required(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(TOKEN_VARIABLE, SECRET)
     with Camera() as camera:
-        assert camera.notices[-1].endswith("/ (asks for the token)")
+        assert camera.log[-1].endswith("/ (asks for the token)")
         assert request(camera.port, "/api/stats").status == 401
         assert request(camera.port, "/api/stats", Authorization=BEARER).status == 200
 
 
-def test_options_that_make_no_sense(token_file: Path) -> None:
+def test_contradicting_options_are_refused(token_file: Path) -> None:
     camera = Camera("--web-token-file", str(token_file))
     camera.args.web = None
-    with pytest.raises(SettingError, match="--web-token-file is of no use without --web; add --web 8080"):
+    with pytest.raises(SettingError, match="--web-token-file has no effect without --web; add --web 8080"):
         camera.__enter__()
     for fps in ("0", "-1", "nan", "inf"):
         with pytest.raises(SettingError, match="--web-fps must be a number over 0"):
             Camera("--web-fps", fps).__enter__()
 
 
-def test_a_port_in_use() -> None:
+def test_port_in_use_is_an_error() -> None:
     with Camera() as camera, pytest.raises(EdgeSSDError, match=f"127.0.0.1:{camera.port}: the port is in use"):
         Camera("--web", str(camera.port)).__enter__()

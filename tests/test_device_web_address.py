@@ -1,4 +1,4 @@
-"""Where the preview may listen, and what is said when it cannot."""
+"""Listening address: parsing, binding and its errors."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from device_apps.web.address import Address, listen, parse_address
+from device_apps.web.access.address import Address, open_listener, parse_address
 from edge_ssd.errors import EdgeSSDError, SettingError
 
 
@@ -25,7 +25,7 @@ from edge_ssd.errors import EdgeSSDError, SettingError
         ("[::ffff:192.168.1.20]:8080", "::ffff:192.168.1.20", 8080, False),
     ],
 )
-def test_addresses(text: str, host: str, port: int, loopback: bool) -> None:
+def test_parse_address_accepts_host_and_port(text: str, host: str, port: int, loopback: bool) -> None:
     address = parse_address(text)
     assert (address.host, address.port, address.loopback) == (host, port, loopback)
     assert str(address).endswith(text)
@@ -45,45 +45,48 @@ def test_addresses(text: str, host: str, port: int, loopback: bool) -> None:
         ("localhost:8080/", "a port from 0 to 65535"),
     ],
 )
-def test_what_is_no_address(text: str, problem: str) -> None:
+def test_parse_address_refuses_invalid_text(text: str, problem: str) -> None:
     with pytest.raises(SettingError) as error:
         parse_address(text)
     assert problem in str(error.value)
     assert str(error.value).startswith(f"--web {text}")
 
 
-def test_a_name_that_is_none() -> None:
+def test_unknown_host_is_an_error() -> None:
     address = Address("no-such-host.invalid", 8080)
-    with pytest.raises(EdgeSSDError, match="there is no"):
+    with pytest.raises(EdgeSSDError, match="unknown host"):
         assert not address.loopback
-    with pytest.raises(EdgeSSDError, match="there is no"):
-        listen(address)
+    with pytest.raises(EdgeSSDError, match="unknown host"):
+        open_listener(address)
 
 
-def test_a_port_in_use_is_said_and_free_again_afterwards() -> None:
-    with listen(Address("127.0.0.1", 0)) as first:
+def test_port_in_use_is_an_error_until_it_is_free() -> None:
+    with open_listener(Address("127.0.0.1", 0)) as first:
         port = first.getsockname()[1]
         with pytest.raises(EdgeSSDError, match=rf"^--web 127.0.0.1:{port}: the port is in use by another program"):
-            listen(Address("127.0.0.1", port))
+            open_listener(Address("127.0.0.1", port))
         # A connection that the server closed first keeps its port in TIME_WAIT.
         with socket.create_connection(("127.0.0.1", port)) as client:
             first.accept()[0].close()
             assert client.recv(1) == b""
-    listen(Address("127.0.0.1", port)).close()
+    open_listener(Address("127.0.0.1", port)).close()
 
 
-def test_an_address_of_another_machine() -> None:
-    with pytest.raises(EdgeSSDError, match="this machine has no such address"):
-        listen(Address("192.0.2.1", 0))  # RFC 5737: for documentation, nobody's.
+def test_address_of_another_machine_is_an_error() -> None:
+    with pytest.raises(EdgeSSDError, match="this machine does not have this address"):
+        open_listener(Address("192.0.2.1", 0))  # Reserved for documentation (RFC 5737).
 
 
-def test_all_addresses_are_both_kinds() -> None:
-    with listen(Address("::", 0)) as listener, socket.create_connection(("127.0.0.1", listener.getsockname()[1])):
+def test_ipv6_any_address_accepts_ipv4() -> None:
+    with (
+        open_listener(Address("::", 0)) as listener,
+        socket.create_connection(("127.0.0.1", listener.getsockname()[1])),
+    ):
         pass
 
 
-def test_connections_inherit_a_small_buffer() -> None:
-    with listen(Address("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()):
+def test_connections_inherit_the_send_buffer() -> None:
+    with open_listener(Address("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()):
         connection, _ = listener.accept()
         with connection:
             assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 2 * 64 * 1024  # Linux doubles it.

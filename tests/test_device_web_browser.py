@@ -20,7 +20,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 from web_camera import Camera, LoopedFrames, RecentEvents, SeenEvent
 from web_client import request
 
-from device_apps.web.streams import ConnectionLimiter
+from device_apps.web.limits import WebLimits
 from edge_ssd.errors import SettingError
 from edge_ssd.runtime.detections import Detections
 
@@ -39,9 +39,9 @@ FLAGS = (
     "--window-size=1280,900",
 )
 
-# A hash of what the live picture shows, and how many of its pixels have the green of the first class's boxes.
+# A hash of the live image, and how many of its pixels have the green of the first class's boxes.
 LOOK = """
-const picture = document.getElementById("picture");
+const picture = document.getElementById("image");
 if (!picture.naturalWidth) return [0, 0];
 const canvas = document.createElement("canvas");
 canvas.width = picture.naturalWidth; canvas.height = picture.naturalHeight;
@@ -110,12 +110,12 @@ def live(browser: webdriver.Chrome) -> bool:
 
 
 def moves(browser: webdriver.Chrome) -> bool:
-    """Wait for the picture to be another one; False if it never was."""
+    """Wait for the image to change; False on timeout."""
     first = browser.execute_script(LOOK)[0]
     return bool(wait(browser, lambda b: b.execute_script(LOOK)[0] not in (0, first)))
 
 
-def test_the_live_picture_moves_and_shows_boxes(page: webdriver.Chrome) -> None:
+def test_live_image_moves_and_shows_boxes(page: webdriver.Chrome) -> None:
     assert moves(page)
     wait(page, lambda b: b.execute_script(LOOK)[1] > 100)
     assert text(page, "source") == "bananas.mp4"
@@ -127,12 +127,12 @@ def test_the_live_picture_moves_and_shows_boxes(page: webdriver.Chrome) -> None:
     assert "Memory" in text(page, "machine")
 
 
-def test_numbers_go_on(page: webdriver.Chrome) -> None:
+def test_statistics_are_updated(page: webdriver.Chrome) -> None:
     first = text(page, "counts")
     wait(page, lambda b: text(b, "counts") != first)
 
 
-def test_the_slider_changes_what_is_detected(page: webdriver.Chrome, camera: Camera) -> None:
+def test_slider_changes_the_threshold(page: webdriver.Chrome, camera: Camera) -> None:
     slider = page.find_element(By.ID, "threshold")
     assert slider.get_attribute("value") == "50"
     wait(page, lambda b: b.execute_script(LOOK)[1] > 100)
@@ -145,13 +145,13 @@ def test_the_slider_changes_what_is_detected(page: webdriver.Chrome, camera: Cam
     wait(page, lambda b: b.execute_script(LOOK)[1] > 1000)
 
 
-def test_what_another_viewer_sets_is_shown(page: webdriver.Chrome, camera: Camera) -> None:
+def test_settings_of_another_viewer_are_shown(page: webdriver.Chrome, camera: Camera) -> None:
     request(camera.port, "/api/settings", "POST", b'{"score_threshold": 0.33}', Content_Type="application/json")
     wait(page, lambda b: text(b, "shown") == "33 %")
     assert page.find_element(By.ID, "threshold").get_attribute("value") == "33"
 
 
-def test_events_are_listed_newest_first_and_as_text(page: webdriver.Chrome, camera: Camera) -> None:
+def test_events_are_listed_newest_first_and_escaped(page: webdriver.Chrome, camera: Camera) -> None:
     assert camera.events is not None
     label = "<img src=x onerror=document.title='gone'>"
     camera.events.add(SeenEvent("enter", 7, label))
@@ -165,7 +165,7 @@ def test_events_are_listed_newest_first_and_as_text(page: webdriver.Chrome, came
     assert page.title == "bananas.mp4 – Edge SSD"
 
 
-def test_the_source_falls_silent_and_comes_back(page: webdriver.Chrome, camera: Camera) -> None:
+def test_lost_source_is_shown_until_it_returns(page: webdriver.Chrome, camera: Camera) -> None:
     camera.source.lost = True
     wait(page, lambda b: text(b, "state") == "Reconnecting")
     assert "The source is lost" in text(page, "veil")
@@ -173,7 +173,7 @@ def test_the_source_falls_silent_and_comes_back(page: webdriver.Chrome, camera: 
     wait(page, live)
 
 
-def test_a_hidden_page_does_not_watch(page: webdriver.Chrome, camera: Camera) -> None:
+def test_hidden_page_stops_the_stream(page: webdriver.Chrome, camera: Camera) -> None:
     def viewers(_: object) -> int:
         return request(camera.port, "/api/stats").json["viewers"]
 
@@ -190,7 +190,7 @@ def test_a_hidden_page_does_not_watch(page: webdriver.Chrome, camera: Camera) ->
 
 
 @pytest.mark.parametrize(("width", "height"), [(390, 844), (320, 568), (844, 390)])
-def test_a_phone(page: webdriver.Chrome, camera: Camera, width: int, height: int) -> None:
+def test_page_fits_a_phone(page: webdriver.Chrome, camera: Camera, width: int, height: int) -> None:
     metrics = {"width": width, "height": height, "deviceScaleFactor": 2, "mobile": True}
     page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     try:
@@ -198,21 +198,21 @@ def test_a_phone(page: webdriver.Chrome, camera: Camera, width: int, height: int
         wait(page, live)
         assert page.execute_script("return [document.documentElement.scrollWidth, innerWidth]") == [width, width]
         assert (
-            page.execute_script("return document.getElementById('picture').getBoundingClientRect().width") > width * 0.8
+            page.execute_script("return document.getElementById('image').getBoundingClientRect().width") > width * 0.8
         )
         assert moves(page)
     finally:
         page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
-def test_it_comes_back_when_the_server_was_restarted(browser: webdriver.Chrome) -> None:
+def test_page_reconnects_after_a_restart(browser: webdriver.Chrome) -> None:
     with Camera() as first:
         browser.get(first.url)
         wait(browser, live)
         request(first.port, "/api/settings", "POST", b'{"score_threshold": 0.2}', Content_Type="application/json")
         wait(browser, lambda b: text(b, "shown") == "20 %")
     wait(browser, lambda b: text(b, "state") == "No connection")
-    assert browser.execute_script(LOOK)[0] != 0, "the last picture stays"
+    assert browser.execute_script(LOOK)[0] != 0, "the last image stays"
     with Camera("--web", str(first.port)) as second:
         second.source.name = "another"
         wait(browser, lambda b: live(b) and text(b, "shown") == "50 %")
@@ -220,7 +220,7 @@ def test_it_comes_back_when_the_server_was_restarted(browser: webdriver.Chrome) 
         assert second.stats.snapshot().frames > 0
 
 
-def test_login_with_the_token(browser: webdriver.Chrome, tmp_path: Path) -> None:
+def test_login_page_accepts_the_token(browser: webdriver.Chrome, tmp_path: Path) -> None:
     path = tmp_path / "web.token"
     path.write_text(SECRET)
     path.chmod(0o600)
@@ -243,16 +243,15 @@ def test_login_with_the_token(browser: webdriver.Chrome, tmp_path: Path) -> None
         assert browser.current_url == f"{camera.url}/login"
 
 
-def test_one_viewer_too_many_is_told_so(browser: webdriver.Chrome, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("device_apps.web.app.Seats", lambda number: ConnectionLimiter(0))
-    with Camera() as camera:
+def test_viewer_limit_is_shown(browser: webdriver.Chrome) -> None:
+    with Camera(limits=WebLimits(max_viewers=0)) as camera:
         browser.get(camera.url)
         wait(browser, lambda b: text(b, "state") == "Waiting")
-        assert text(browser, "veil") == "Too many are watching already. Trying again …"
+        assert text(browser, "veil") == "The viewer limit is reached. Trying again …"
 
 
 class ColourDetector:
-    """Finds the red and the blue rectangle of a picture; a stand-in, since the shipped model has one class."""
+    """Stand-in detector of red and blue rectangles, since the shipped model has one class."""
 
     labels = ("red", "blue")
     backend, num_threads = "colours", 1
@@ -288,7 +287,7 @@ class ColourDetector:
         )
 
 
-def test_the_class_filter(browser: webdriver.Chrome) -> None:
+def test_class_filter_changes_the_detections(browser: webdriver.Chrome) -> None:
     frames = [np.full((240, 480, 3), value, np.uint8) for value in (60, 70, 80)]
     detector: Any = ColourDetector()
 

@@ -18,8 +18,8 @@ from stream_servers import MjpegServer
 from web_camera import ClipServer
 from web_client import eventually, feed, open_stream, parts, request
 
-from device_apps.web.address import Address, listen
-from device_apps.web.token import VARIABLE
+from device_apps.web.access.address import Address, open_listener
+from device_apps.web.access.token import TOKEN_VARIABLE
 from edge_ssd import cli
 
 CLIP = REPOSITORY / "device_apps" / "clips" / "bananas.mp4"
@@ -27,7 +27,7 @@ CLIP = REPOSITORY / "device_apps" / "clips" / "bananas.mp4"
 
 @pytest.fixture(autouse=True)
 def no_token_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
 
 
 @contextmanager
@@ -50,10 +50,10 @@ def camera(source: str, *options: str) -> Iterator[tuple[subprocess.Popen[str], 
         process.stderr.close()
 
 
-def test_a_signal_ends_it_with_viewers_and_it_comes_back_on_the_same_port() -> None:
+def test_signal_ends_the_preview_and_frees_the_port() -> None:
     with MjpegServer(fps=30) as server:
         with camera(server.url) as (process, port):
-            with open_stream(port, "/stream") as picture, open_stream(port, "/events") as events:
+            with open_stream(port, "/stream") as image, open_stream(port, "/events") as events:
                 jpegs, messages = parts(picture), feed(events)
                 assert next(jpegs) != next(jpegs)
                 assert next(messages)[0] == "about"
@@ -66,20 +66,20 @@ def test_a_signal_ends_it_with_viewers_and_it_comes_back_on_the_same_port() -> N
             assert took < 10, "two seconds, on a machine that has nothing else to do"
             assert process.stderr is not None
             (summary,) = process.stderr.read().splitlines()
-            assert re.match(r"edge-ssd: \d+ frames; ", summary), "and nothing else was said"
+            assert re.match(r"edge-ssd: \d+ frames; ", summary), "and nothing else was logged"
         with camera(server.url, "--web", str(port)) as (_, again):
             assert again == port
             eventually(lambda: request(port, "/healthz").status == 200)
 
 
-def test_what_comes_is_told_at_once() -> None:
+def test_events_reach_viewers_at_once() -> None:
     with ClipServer(fps=15) as server, camera(server.url, "--enter-after", "0.1") as (_, port):
         with open_stream(port, "/events") as response:
             event = next(data for kind, data in feed(response) if kind == "event")
         assert (event["kind"], event["label"]) == ("enter", "banana")
         with open_stream(port, "/events") as response:
             recent = next(data for kind, data in feed(response) if kind == "recent")
-        assert event in recent, "who comes later is told too"
+        assert event in recent, "later subscribers get it too"
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -93,8 +93,8 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return lines[0]
 
 
-def test_a_port_in_use(capfd: pytest.CaptureFixture[str]) -> None:
-    with listen(Address("127.0.0.1", 0)) as taken:
+def test_port_in_use_is_one_line(capfd: pytest.CaptureFixture[str]) -> None:
+    with open_listener(Address("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert run(capfd, "--web", str(port)) == (
             f"edge-ssd: error: --web 127.0.0.1:{port}: the port is in use by another program; choose another port"
@@ -107,16 +107,16 @@ def test_a_port_in_use(capfd: pytest.CaptureFixture[str]) -> None:
         ("--web 0.0.0.0:8080", "--web 0.0.0.0:8080 can be reached from other machines and needs a token: (umask 077; "),
         ("--web localhost", "--web localhost: expected [HOST:]PORT"),
         ("--web 0 --web-fps 0", "--web-fps must be a number over 0, got 0.0"),
-        ("--web-token-file x", "--web-token-file is of no use without --web; add --web 8080"),
+        ("--web-token-file x", "--web-token-file has no effect without --web; add --web 8080"),
         ("--web 0 --web-token-file /nothing", "--web-token-file /nothing: No such file or directory; make one with "),
     ],
 )
-def test_options_that_cannot_be(capfd: pytest.CaptureFixture[str], options: str, problem: str) -> None:
+def test_invalid_options_are_refused(capfd: pytest.CaptureFixture[str], options: str, problem: str) -> None:
     assert run(capfd, *options.split()).startswith(f"edge-ssd: error: {problem}")
 
 
 @pytest.mark.parametrize("missing", ["starlette", "uvicorn"])
-def test_a_missing_extra(missing: str) -> None:
+def test_missing_extra_names_the_install_command(missing: str) -> None:
     script = f"""
 import sys
 from edge_ssd import cli
@@ -135,7 +135,7 @@ sys.exit(cli.main(["camera", "--source", {str(CLIP)!r}, "--web", "0"]))
     )
 
 
-def test_it_means_no_window(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_web_opens_no_window(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     assert cli.main(["camera", "--source", str(CLIP), "--max-frames", "1", "--web", "0"]) == 0
@@ -144,7 +144,7 @@ def test_it_means_no_window(capfd: pytest.CaptureFixture[str], monkeypatch: pyte
     assert "--show: there is no display" in run(capfd, "--web", "0", "--show")
 
 
-def test_without_it_nothing_of_it_is_loaded() -> None:
+def test_without_web_its_modules_are_not_imported() -> None:
     script = f"""
 import sys
 from edge_ssd import cli

@@ -17,6 +17,9 @@ from web_camera import Camera, LoopedFrames, RecentEvents, SeenEvent, clip_frame
 from web_client import eventually, feed, open_stream, parts, picture, raw, request
 
 from device_apps.sources.opencv import open_stream as open_opencv_stream
+from device_apps.web.limits import WebLimits
+from device_apps.web.live import frame_encoder
+from device_apps.web.live.jpeg import encode_jpeg
 from edge_ssd.errors import EdgeSSDError
 from edge_ssd.version import __version__
 
@@ -34,13 +37,13 @@ def settings_as_they_were(camera: Camera) -> Iterator[None]:
     camera.detector.configure(score_threshold=None, classes=None)
 
 
-def test_the_page_is_one_file_and_allows_nothing_else(camera: Camera) -> None:
+def test_page_is_self_contained(camera: Camera) -> None:
     answer = request(camera.port, "/")
     assert answer.status == 200
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     text = answer.body.decode()
     assert "<script src" not in text
-    assert "http" not in text.replace("http://www.w3.org/2000/svg", ""), "no address of anybody else"
+    assert "http" not in text.replace("http://www.w3.org/2000/svg", ""), "no foreign address"
     policy = dict(part.split(" ", 1) for part in answer.headers["content-security-policy"].split("; "))
     assert policy["default-src"] == policy["frame-ancestors"] == policy["base-uri"] == "'none'"
     assert policy["script-src"].startswith("'sha256-")
@@ -49,7 +52,7 @@ def test_the_page_is_one_file_and_allows_nothing_else(camera: Camera) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/api/stats", "/healthz", "/metrics", "/snapshot.jpg", "/nothing", "/stream"])
-def test_every_answer_has_the_headers(camera: Camera, path: str) -> None:
+def test_every_response_has_security_headers(camera: Camera, path: str) -> None:
     headers = request(camera.port, path, "HEAD").headers
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["x-frame-options"] == "DENY"
@@ -59,7 +62,7 @@ def test_every_answer_has_the_headers(camera: Camera, path: str) -> None:
     assert "server" not in headers
 
 
-def test_the_live_picture_moves_and_has_boxes(camera: Camera) -> None:
+def test_mjpeg_stream_moves_and_has_boxes(camera: Camera) -> None:
     with open_stream(camera.port, "/stream") as response:
         assert response.headers.get_content_type() == "multipart/x-mixed-replace"
         jpegs = parts(response)
@@ -71,7 +74,7 @@ def test_the_live_picture_moves_and_has_boxes(camera: Camera) -> None:
     assert max((frame.astype(int) @ (-1, 2, -1) > 300).sum() for frame in clip_frames()) < 10
 
 
-def test_the_same_picture_is_not_sent_twice(camera: Camera) -> None:
+def test_mjpeg_stream_never_repeats_a_frame(camera: Camera) -> None:
     camera.source.paused.set()
     eventually(lambda: camera.source.silent)
     try:
@@ -82,12 +85,12 @@ def test_the_same_picture_is_not_sent_twice(camera: Camera) -> None:
             with pytest.raises(TimeoutError):
                 next(jpegs)
         with open_stream(camera.port, "/stream") as response:
-            assert next(parts(response)) == first, "who comes while nothing happens sees what there is"
+            assert next(parts(response)) == first, "new viewers get the last frame"
     finally:
         camera.source.paused.clear()
 
 
-def test_pictures_a_second_are_limited() -> None:
+def test_frame_rate_is_limited() -> None:
     with Camera("--web-fps", "4", source=LoopedFrames(clip_frames(), 50)) as camera:
         with open_stream(camera.port, "/stream") as response:
             jpegs = parts(response)
@@ -95,21 +98,21 @@ def test_pictures_a_second_are_limited() -> None:
             start = time.monotonic()
             for _ in range(6):
                 next(jpegs)
-        # Six periods, less a little for a first picture that was late on its way.
+        # Six periods, minus the delay of the first frame.
         assert time.monotonic() - start > 5 / 4
 
 
-def test_a_snapshot_has_the_full_size() -> None:
+def test_snapshot_has_the_full_size() -> None:
     large = [np.repeat(np.repeat(frame, 2, axis=0), 2, axis=1) for frame in clip_frames()[:5]]
     with Camera(source=LoopedFrames(large, 10)) as camera:
         answer = request(camera.port, "/snapshot.jpg")
         assert (answer.status, answer.headers["content-type"]) == (200, "image/jpeg")
         assert picture(answer.body).shape == (720, 960, 3)
         with open_stream(camera.port, "/stream") as response:
-            assert picture(next(parts(response))).shape == (480, 640, 3), "the live picture is smaller"
+            assert picture(next(parts(response))).shape == (480, 640, 3), "the live image is smaller"
 
 
-def test_the_feed(camera: Camera) -> None:
+def test_event_stream_sends_states_and_events(camera: Camera) -> None:
     assert camera.events is not None
     camera.events.add(SeenEvent("enter", 1, "banana", score=0.9))
     with open_stream(camera.port, "/events") as response:
@@ -131,7 +134,7 @@ def test_the_feed(camera: Camera) -> None:
         assert seen["stats"]["frames"] > first["stats"]["frames"]
 
 
-def test_settings_are_applied_and_the_same_for_all(camera: Camera) -> None:
+def test_settings_are_applied_for_all_viewers(camera: Camera) -> None:
     before = request(camera.port, "/api/settings")
     assert before.json["score_threshold"] == 0.5
     change = b'{"score_threshold": 0.99}'
@@ -146,13 +149,13 @@ def test_settings_are_applied_and_the_same_for_all(camera: Camera) -> None:
 
 
 @pytest.mark.parametrize("kind", [None, "text/plain", "application/x-www-form-urlencoded"])
-def test_only_json_changes_settings(camera: Camera, kind: str | None) -> None:
+def test_settings_require_json(camera: Camera, kind: str | None) -> None:
     headers = {} if kind is None else {"Content_Type": kind}
     assert request(camera.port, "/api/settings", "POST", b'{"score_threshold": 0.99}', **headers).status == 415
     assert camera.detector.min_score_threshold == 0.5
 
 
-def test_stats_and_metrics(camera: Camera) -> None:
+def test_stats_and_metrics_agree(camera: Camera) -> None:
     stats = request(camera.port, "/api/stats").json
     assert stats["frames"] > 0
     assert {"preprocess", "invoke", "postprocess", "detect", "age"} <= set(stats["ms"])
@@ -176,14 +179,14 @@ def test_stats_and_metrics(camera: Camera) -> None:
         ("OPTIONS", "/api/settings", {"GET", "HEAD", "POST"}),
     ],
 )
-def test_methods(camera: Camera, method: str, path: str, allowed: set[str]) -> None:
+def test_unsupported_methods_are_refused(camera: Camera, method: str, path: str, allowed: set[str]) -> None:
     answer = request(camera.port, path, method)
     assert answer.status == 405
     assert set(answer.headers["allow"].split(", ")) == allowed
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/login", "/logout", "/api/", "/..%2f..%2fetc/passwd", "/page.html"])
-def test_unknown_paths(camera: Camera, path: str) -> None:
+def test_unknown_paths_are_404(camera: Camera, path: str) -> None:
     answer = request(camera.port, path)
     assert (answer.status, answer.json) == (404, {"error": "Not Found"})
 
@@ -193,14 +196,14 @@ def test_unknown_paths(camera: Camera, path: str) -> None:
     "host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "", "[::1", "192.168.1.20", "a@b"]
 )
 @pytest.mark.parametrize("path", ["/", "/stream", "/api/stats", "/login"])
-def test_other_names_are_refused(camera: Camera, host: str, path: str) -> None:
+def test_foreign_host_names_are_refused(camera: Camera, host: str, path: str) -> None:
     answer = request(camera.port, path, Host=host)
     assert answer.status == 421
     assert "this machine's own names" in answer.json["error"]
 
 
 @pytest.mark.parametrize("host", ["localhost", "LocalHost:9000", "127.0.0.1", "127.0.0.1:1", "[::1]:8080"])
-def test_own_names_are_not(camera: Camera, host: str) -> None:
+def test_loopback_host_names_are_accepted(camera: Camera, host: str) -> None:
     assert request(camera.port, "/api/stats", Host=host).status == 200
 
 
@@ -219,14 +222,14 @@ def test_own_names_are_not(camera: Camera, host: str) -> None:
         ({"Sec_Fetch_Site": "same-site"}, 403),
     ],
 )
-def test_pages_of_others_change_nothing(camera: Camera, headers: dict[str, str], status: int) -> None:
+def test_cross_origin_requests_change_nothing(camera: Camera, headers: dict[str, str], status: int) -> None:
     headers = {"Host": "localhost:7000", "Content_Type": "application/json", **headers}
     answer = request(camera.port, "/api/settings", "POST", b'{"score_threshold": 0.7}', **headers)
     assert answer.status == status
     assert camera.detector.min_score_threshold == (0.7 if status == 200 else 0.5)
 
 
-def test_large_bodies_are_not_read(camera: Camera) -> None:
+def test_large_bodies_are_refused(camera: Camera) -> None:
     head = b"POST /api/settings HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\n"
     answer = raw(camera.port, head + b"Content-Length: 70000\r\n\r\n" + b" " * 70_000)
     assert answer.startswith(b"HTTP/1.1 413 ")
@@ -248,13 +251,13 @@ def test_large_bodies_are_not_read(camera: Camera) -> None:
         b"GET / HTTP/1.1\r\nHost: localhost\r\nBad Name: 1\r\n\r\n",
     ],
 )
-def test_malformed_requests(camera: Camera, data: bytes) -> None:
+def test_malformed_requests_are_refused(camera: Camera, data: bytes) -> None:
     assert raw(camera.port, data).startswith(b"HTTP/1.1 400 ")
     assert request(camera.port, "/healthz").status == 200
 
 
 @pytest.mark.parametrize("start", [b"GET / HTTP/1.1\r\nHost: localhost\r\nX: ", b"GET /"])
-def test_endless_headers_are_not_collected(camera: Camera, start: bytes) -> None:
+def test_endless_headers_are_cut(camera: Camera, start: bytes) -> None:
     with socket.create_connection(("127.0.0.1", camera.port), timeout=30) as connection:
         connection.sendall(start)
         with pytest.raises((ConnectionResetError, BrokenPipeError)):  # noqa: PT012 (any of them may notice)
@@ -263,29 +266,29 @@ def test_endless_headers_are_not_collected(camera: Camera, start: bytes) -> None
     assert request(camera.port, "/healthz").status == 200
 
 
-def test_an_upgrade_is_not_taken_up(camera: Camera) -> None:
+def test_websocket_upgrade_is_ignored(camera: Camera) -> None:
     headers = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec_WebSocket_Key": "AAAAAAAAAAAAAAAAAAAAAA=="}
     assert request(camera.port, "/stream", "HEAD", **headers).status == 200
     assert request(camera.port, "/nothing", **headers).status == 404
 
 
-def test_no_more_than_so_many_viewers(camera: Camera) -> None:
+def test_viewers_are_limited(camera: Camera) -> None:
     with ExitStack() as stack:
         for _ in range(32):
             response = stack.enter_context(open_stream(camera.port, "/stream"))
             assert response.status == 200
         assert request(camera.port, "/api/stats").json["viewers"] == 32
         answer = request(camera.port, "/stream")
-        assert (answer.status, answer.json) == (503, {"error": "32 are watching already; try again later"})
+        assert (answer.status, answer.json) == (503, {"error": "32 viewers are connected; try again later"})
         assert answer.headers["retry-after"] == "5"
         with open_stream(camera.port, "/events") as events:
             assert events.status == 200, "the feed has seats of its own"
-    eventually(lambda: request(camera.port, "/api/stats").json["viewers"] == 0, "who leaves is forgotten")
+    eventually(lambda: request(camera.port, "/api/stats").json["viewers"] == 0, "closed connections are freed")
     with open_stream(camera.port, "/stream") as response:
         assert response.status == 200
 
 
-def test_too_many_connections_are_cut_off_and_the_others_live(camera: Camera) -> None:
+def test_excess_connections_are_closed(camera: Camera) -> None:
     with open_stream(camera.port, "/stream") as response, ExitStack() as stack:
         jpegs = parts(response)
         next(jpegs)
@@ -307,11 +310,10 @@ def _answers(port: int) -> bool:
         return False
 
 
-def test_nothing_is_encoded_unless_somebody_watches(camera: Camera, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frames_are_encoded_only_for_viewers(camera: Camera, monkeypatch: pytest.MonkeyPatch) -> None:
     eventually(lambda: request(camera.port, "/api/stats").json["viewers"] == 0)
     encoded = []
-    real = camera.sinks[0]._make
-    monkeypatch.setattr(camera.sinks[0], "_make", lambda *arguments: encoded.append(arguments) or real(*arguments))
+    monkeypatch.setattr(frame_encoder, "encode_jpeg", lambda *args: encoded.append(args) or encode_jpeg(*args))
     time.sleep(0.3)
     encoded.clear()  # What the last viewer of another test had asked for.
     frames = camera.stats.snapshot().frames
@@ -327,7 +329,7 @@ def test_nothing_is_encoded_unless_somebody_watches(camera: Camera, monkeypatch:
     assert len({jpeg for viewer in pictures for jpeg in viewer}) <= len(encoded) + 1
 
 
-def test_a_slow_viewer_skips_and_delays_nobody(camera: Camera) -> None:
+def test_slow_viewer_skips_frames_and_delays_no_other(camera: Camera) -> None:
     with socket.create_connection(("127.0.0.1", camera.port)) as slow:
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         slow.sendall(b"GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -336,35 +338,34 @@ def test_a_slow_viewer_skips_and_delays_nobody(camera: Camera) -> None:
             for _ in range(20):
                 next(jpegs)
         # It has stopped asking: what waits for it is what fits into the buffers of one connection.
-        eventually(lambda: camera.sinks[0]._wanted == {}, "nobody waits for a picture")
+        eventually(lambda: camera.sinks[0]._requested == {}, "no viewer waits for a frame")
         slow.settimeout(1)
         received = 0
         try:
             while received < 1_000_000:
                 received += len(slow.recv(1_000_000))
-                slow.settimeout(0.03)  # Less than between two pictures: what is there already.
+                slow.settimeout(0.03)  # Less than a frame period: read only what has arrived.
         except TimeoutError:
             pass
         assert received < 600_000
 
 
-def test_a_viewer_who_vanishes_is_forgotten(camera: Camera) -> None:
+def test_reset_connection_frees_the_viewer(camera: Camera) -> None:
     eventually(lambda: request(camera.port, "/api/stats").json["viewers"] == 0)
     vanished = socket.create_connection(("127.0.0.1", camera.port))
     vanished.sendall(b"GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert vanished.recv(10)
     assert request(camera.port, "/api/stats").json["viewers"] == 1
     vanished.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-    vanished.close()  # With a reset instead of a goodbye.
+    vanished.close()  # With RST instead of FIN.
     eventually(lambda: request(camera.port, "/api/stats").json["viewers"] == 0)
 
 
-def test_health_follows_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("device_apps.web.status.SILENT_S", 0.5)
-    monkeypatch.setattr("device_apps.web.app._SNAPSHOT_WAIT_S", 0.2)
+def test_health_follows_the_loop() -> None:
     source = LoopedFrames(clip_frames(), 30)
     source.paused.set()
-    with Camera(source=source) as camera:
+    limits = WebLimits(max_silence_s=0.5, snapshot_timeout_s=0.2)
+    with Camera(source=source, limits=limits) as camera:
         answer = request(camera.port, "/healthz")
         assert (answer.status, answer.body) == (503, b"no frame yet\n")
         assert request(camera.port, "/snapshot.jpg", "HEAD").status == 503
@@ -385,7 +386,7 @@ def test_health_follows_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
         assert parse(request(camera.port, "/metrics").body.decode())["edge_ssd_healthy"][1] == {"": 0}
 
 
-def test_it_ends_within_a_second_with_viewers(camera: Camera) -> None:
+def test_preview_ends_quickly_with_viewers(camera: Camera) -> None:
     threads = set(threading.enumerate())
     with ExitStack() as stack:
         with Camera() as other:
@@ -402,14 +403,17 @@ def test_it_ends_within_a_second_with_viewers(camera: Camera) -> None:
     assert took < 5, "a second, on a machine that has nothing else to do"
     # The executor that asks for the machine's state belongs to asyncio, which ends it.
     eventually(lambda: {t for t in threading.enumerate() if t not in threads and t.is_alive()} == set())
-    assert json.dumps(other.notices).count("web preview at") == len(other.notices) == 1
+    assert json.dumps(other.log).count("web preview at") == len(other.log) == 1
 
 
-def test_requests_that_do_not_come_are_not_waited_for(monkeypatch: pytest.MonkeyPatch, camera: Camera) -> None:
-    monkeypatch.setattr("device_apps.web.server._REQUEST_S", 1.0)
-    monkeypatch.setattr("device_apps.web.request_body._LONGEST_S", 0.3)
+def test_incomplete_requests_time_out() -> None:
+    with Camera(limits=WebLimits(request_timeout_s=1.0, body_timeout_s=0.3)) as camera:
+        _check_timeouts(camera)
+
+
+def _check_timeouts(camera: Camera) -> None:
     whole = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    for first, then in ((b"", b"GET"), (whole, b"GET / HT")):  # Also on a connection that has been used.
+    for first, then in ((b"", b"GET"), (whole, b"GET / HT")):  # Also on a reused connection.
         with socket.create_connection(("127.0.0.1", camera.port), timeout=30) as slow:
             slow.sendall(first)
             answer = b""
@@ -422,37 +426,36 @@ def test_requests_that_do_not_come_are_not_waited_for(monkeypatch: pytest.Monkey
         head = b"POST /api/settings HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         assert raw(camera.port, head + b"Content-Length: 9\r\n\r\n{").startswith(b"HTTP/1.1 408 ")
         start, jpegs = time.monotonic(), parts(response)
-        while time.monotonic() < start + 1.5:  # A stream is a request that came whole.
+        while time.monotonic() < start + 1.5:  # A stream is a complete request.
             next(jpegs)
 
 
-def test_a_server_that_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("device_apps.web.app.Guard", None)
+def test_server_that_cannot_start_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("device_apps.web.app.AuthMiddleware", None)
     with pytest.raises(EdgeSSDError, match=r"the web server does not start \(TypeError: .*\); leave out --web"):
         Camera().__enter__()
 
 
-def test_numbers_that_fail_are_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("device_apps.web.app._TICK_S", 0.02)
-    with Camera() as camera:
+def test_failing_statistics_are_logged_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Camera(limits=WebLimits(stats_period_s=0.02)) as camera:
         eventually(lambda: camera.stats.snapshot().frames > 0)
         with open_stream(camera.port, "/events") as response:
             messages = feed(response)
             next(messages)
             monkeypatch.setattr(camera.stats, "snapshot", lambda: 1 / 0)
-            eventually(lambda: len(camera.notices) == 2)
+            eventually(lambda: len(camera.log) == 2)
             assert request(camera.port, "/api/stats").status == 500
             time.sleep(0.2)
             monkeypatch.undo()
             while next(messages)[0] != "stats":
                 pass
-        assert camera.notices[1:] == [
-            "web: there are no numbers: ZeroDivisionError: division by zero",
+        assert camera.log[1:] == [
+            "web: statistics failed: ZeroDivisionError: division by zero",
             "web: '/api/stats' failed: ZeroDivisionError: division by zero",
         ]
 
 
-def test_other_programs_read_the_live_picture(camera: Camera) -> None:
+def test_opencv_reads_the_mjpeg_stream(camera: Camera) -> None:
     """FFmpeg does, through OpenCV: one preview may be the source of another program, ours included."""
     grabber = open_opencv_stream(f"{camera.url}/stream")
     try:

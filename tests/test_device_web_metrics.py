@@ -7,9 +7,9 @@ import re
 
 from device_apps.sources.frames import SourceCounts
 from device_apps.stats import Quantiles, StatsSnapshot
-from device_apps.web.metrics import Metric, exposition
-from device_apps.web.report import as_json, as_metrics
-from device_apps.web.status import Status
+from device_apps.web.monitoring.prometheus import Metric, format_metrics
+from device_apps.web.monitoring.stats import stats_to_dict, stats_to_metrics
+from device_apps.web.monitoring.status import Status
 
 # One sample: name, labels with escaped values, a number.
 SAMPLE = re.compile(r'([a-z_:]+)(?:\{((?:[a-z_]+="(?:[^"\\\n]|\\["\\n])*",?)*)\})? (\S+)')
@@ -56,14 +56,14 @@ def snapshot(**changes: object) -> StatsSnapshot:
     return StatsSnapshot(**{**values, **changes})
 
 
-def test_the_format_by_hand() -> None:
+def test_format_metrics_by_hand() -> None:
     metrics = [
         Metric.of("a_total", "counter", "How\nmany \\.", 3),
         Metric("b", "gauge", "Labels.", [({"x": 'say "hi"\\\n', "y": "ä"}, 0.5), ({"x": "2"}, None)]),
         Metric.of("c", "gauge", "Left out.", None),
         Metric("d", "gauge", "Odd.", [({"n": "1"}, math.nan), ({"n": "2"}, math.inf), ({"n": "3"}, -math.inf)]),
     ]
-    assert exposition(metrics) == (
+    assert format_metrics(metrics) == (
         "# HELP a_total How\\nmany \\\\.\n"
         "# TYPE a_total counter\n"
         "a_total 3\n"
@@ -78,9 +78,9 @@ def test_the_format_by_hand() -> None:
     )
 
 
-def test_everything_in_base_units() -> None:
+def test_metrics_use_base_units() -> None:
     build = {"version": "1", "model": 'my "model".tflite', "backend": "x"}
-    families = parse(exposition(as_metrics(snapshot(), Status("live", True), 3, 0.02, build)))
+    families = parse(format_metrics(stats_to_metrics(snapshot(), Status("live", True), 3, 0.02, build)))
     assert families["edge_ssd_frames_total"] == ("counter", {"": 300})
     assert families["edge_ssd_stage_duration_seconds"] == (
         "summary",
@@ -113,10 +113,10 @@ def test_everything_in_base_units() -> None:
     }
 
 
-def test_what_is_not_known_is_not_there() -> None:
+def test_unknown_values_are_omitted() -> None:
     nothing = snapshot(frames=0, fps=None, stages={}, memory_bytes=None, temperature_c=None, throttled=None)
     families = parse(
-        exposition(as_metrics(nothing, Status("starting", False, "no frame yet"), 0, None, {"version": "1"}))
+        format_metrics(stats_to_metrics(nothing, Status("starting", False, "no frame yet"), 0, None, {"version": "1"}))
     )
     assert families["edge_ssd_frames_total"][1] == {"": 0}
     missing = {
@@ -129,13 +129,13 @@ def test_what_is_not_known_is_not_there() -> None:
     assert not {f"edge_ssd_{name}" for name in missing} & set(families)
 
 
-def test_throttling_of_the_past_is_not_of_now() -> None:
+def test_past_throttling_is_not_reported() -> None:
     past = snapshot(throttled="under-voltage since the start")
-    families = parse(exposition(as_metrics(past, Status("live", True), 0, 0.0, {"version": "1"})))
+    families = parse(format_metrics(stats_to_metrics(past, Status("live", True), 0, 0.0, {"version": "1"})))
     assert families["edge_ssd_throttled"][1] == {"": 0}
 
 
-def test_as_json() -> None:
-    numbers = as_json(snapshot(), Status("stalled", False, "no frame for 11 s"), 2)
+def test_stats_to_dict_has_plain_types() -> None:
+    numbers = stats_to_dict(snapshot(), Status("stalled", False, "no frame for 11 s"), 2)
     assert numbers["status"] == {"state": "stalled", "healthy": False, "reason": "no frame for 11 s"}
     assert (numbers["viewers"], numbers["frames"], numbers["source"]["dropped"]) == (2, 300, 10)

@@ -7,7 +7,7 @@ import json
 import pytest
 from real_model import real_model
 
-from device_apps.web.settings import apply_settings, settings_of
+from device_apps.web.settings import apply_settings, current_settings
 from edge_ssd import Detector
 from edge_ssd.errors import SettingError
 
@@ -17,8 +17,8 @@ def detector() -> Detector:
     return Detector(real_model(), score_threshold=0.4, num_threads=1)
 
 
-def test_the_settings_of_a_detector(detector: Detector) -> None:
-    assert settings_of(detector) == {
+def test_current_settings_of_a_detector(detector: Detector) -> None:
+    assert current_settings(detector) == {
         "score_threshold": 0.4,
         "score_thresholds": {"banana": 0.4},
         "classes": ["banana"],
@@ -36,7 +36,7 @@ def test_the_settings_of_a_detector(detector: Detector) -> None:
         ('{"score_threshold": null}', 0.5),  # The model's own.
     ],
 )
-def test_changes(detector: Detector, body: str, threshold: float) -> None:
+def test_apply_settings_changes_the_detector(detector: Detector, body: str, threshold: float) -> None:
     apply_settings(detector, body.encode())
     assert detector.min_score_threshold == threshold
     assert detector.classes == ("banana",)
@@ -50,9 +50,9 @@ def test_changes(detector: Detector, body: str, threshold: float) -> None:
         (b"score_threshold=1", "the body must be JSON"),
         (b"[" * 50_000, "the body is nested too deeply"),
         (b"[]", "the body must be a JSON object"),
-        (b"{}", "there is nothing to change; settings are score_threshold, classes"),
-        (b'{"iou_threshold": 0.1}', "there is no setting 'iou_threshold'; settings are score_threshold, classes"),
-        (b'{"self": 0.1}', "there is no setting 'self'"),
+        (b"{}", "no setting is given; settings are score_threshold, classes"),
+        (b'{"iou_threshold": 0.1}', "unknown setting 'iou_threshold'; settings are score_threshold, classes"),
+        (b'{"self": 0.1}', "unknown setting 'self'"),
         (b'{"score_threshold": 1.01}', "score_threshold must be a number from 0 to 1"),
         (b'{"score_threshold": -0.0001}', "score_threshold must be a number from 0 to 1"),
         (b'{"score_threshold": NaN}', "score_threshold must be a number from 0 to 1"),
@@ -68,14 +68,14 @@ def test_changes(detector: Detector, body: str, threshold: float) -> None:
         (b'{"score_threshold": 0.9, "classes": ["apple"]}', "has no class 'apple'"),
     ],
 )
-def test_what_is_refused_changes_nothing(detector: Detector, body: bytes, problem: str) -> None:
+def test_invalid_settings_change_nothing(detector: Detector, body: bytes, problem: str) -> None:
     with pytest.raises(SettingError) as error:
         apply_settings(detector, body)
     assert problem in str(error.value)
     assert (detector.min_score_threshold, detector.classes) == (0.4, ("banana",))
 
 
-def test_a_huge_number(detector: Detector) -> None:
+def test_huge_threshold_is_refused(detector: Detector) -> None:
     with pytest.raises(SettingError):
         apply_settings(detector, json.dumps({"score_threshold": 10**400}).encode())
     with pytest.raises(SettingError):  # More digits than Python converts.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from device_apps.web.token import HOW_TO_MAKE_ONE, VARIABLE, LoginRateLimiter, Token, read_token
+from device_apps.web.access.token import CREATE_TOKEN_HINT, TOKEN_VARIABLE, LoginRateLimiter, Token, read_token
 from edge_ssd.errors import SettingError
 
 SECRET = "correct-horse-battery-staple"
@@ -32,27 +32,27 @@ def test_only_the_token_matches() -> None:
 @pytest.mark.parametrize(
     "secret", ["", "short", "x" * 15, "x" * 1025, "sixteen chars and spaces", "sixteen-chärs-or-so"]
 )
-def test_tokens_that_are_none(secret: str) -> None:
+def test_unusable_tokens_are_refused(secret: str) -> None:
     with pytest.raises(SettingError) as error:
         Token(secret)
     assert "web.token" in str(error.value), "says how to make one"
     assert len(secret) < 5 or secret not in str(error.value)
 
 
-def test_a_session_is_not_the_token_and_ends() -> None:
+def test_session_expires_and_hides_the_token() -> None:
     clock = Clock()
     token = Token(SECRET, clock)
     cookie = token.new_session()
     assert SECRET not in cookie
     assert re.fullmatch(r"\d+\.[0-9a-f]{64}", cookie), "nothing that a cookie cannot hold"
-    assert token.knows_session(cookie)
-    assert Token(SECRET, clock).knows_session(cookie), "after a restart too"
-    assert not Token(SECRET + "x", clock).knows_session(cookie)
+    assert token.is_valid_session(cookie)
+    assert Token(SECRET, clock).is_valid_session(cookie), "after a restart too"
+    assert not Token(SECRET + "x", clock).is_valid_session(cookie)
     clock.now += 30 * 24 * 3600
-    assert not token.knows_session(cookie)
+    assert not token.is_valid_session(cookie)
 
 
-def test_forged_sessions() -> None:
+def test_forged_sessions_are_refused() -> None:
     clock = Clock()
     token = Token(SECRET, clock)
     end, signature = token.new_session().split(".")
@@ -68,88 +68,86 @@ def test_forged_sessions() -> None:
         "a.b.c",
         "ä.ö",
     ):
-        assert not token.knows_session(forged)
+        assert not token.is_valid_session(forged)
 
 
-def test_a_token_from_a_file(tmp_path: Path) -> None:
+def test_read_token_from_a_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "web.token"
     path.write_text(f"{SECRET}\n")
-    notices: list[str] = []
     path.chmod(0o600)
-    token = read_token(path, notices.append, {VARIABLE: "another-one-that-is-not-used"})
+    token = read_token(path, {TOKEN_VARIABLE: "another-one-that-is-not-used"})
     assert token is not None
     assert token.matches(SECRET)
-    assert notices == []
+    assert caplog.messages == []
     path.chmod(0o644)
-    read_token(path, notices.append)
-    assert notices == [f"{path}: other users of this machine can read the web token; chmod 600 {path}"]
+    read_token(path)
+    assert caplog.messages == [f"{path}: other users of this machine can read the web token; chmod 600 {path}"]
 
 
-def test_a_token_from_the_environment() -> None:
-    token = read_token(None, print, {VARIABLE: SECRET})
+def test_read_token_from_the_environment() -> None:
+    token = read_token(None, {TOKEN_VARIABLE: SECRET})
     assert token is not None
     assert token.matches(SECRET)
-    assert read_token(None, print, {}) is None
+    assert read_token(None, {}) is None
     with pytest.raises(SettingError):
-        read_token(None, print, {VARIABLE: ""})
+        read_token(None, {TOKEN_VARIABLE: ""})
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\n", b"\xff" * 40, b"two lines\nof sixteen", b"x" * 5000])
-def test_a_file_that_is_no_token(tmp_path: Path, content: bytes | None) -> None:
+def test_read_token_refuses_invalid_files(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "web.token"
     if content is not None:
         path.write_bytes(content)
         path.chmod(0o600)
     with pytest.raises(SettingError) as error:
-        read_token(path, print)
+        read_token(path)
     assert "make one with (umask 077; " in str(error.value)
     assert "\n" not in str(error.value)
 
 
-def test_the_command_that_is_recommended_makes_a_token(tmp_path: Path) -> None:
-    command = HOW_TO_MAKE_ONE.partition(", then")[0]
+def test_recommended_command_creates_a_token(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    command = CREATE_TOKEN_HINT.partition(", then")[0]
     subprocess.run(["sh", "-c", command], cwd=tmp_path, check=True)
-    notices: list[str] = []
-    assert read_token(tmp_path / "web.token", notices.append) is not None
-    assert notices == []
+    assert read_token(tmp_path / "web.token") is not None
+    assert caplog.messages == []
 
 
-def test_five_wrong_ones_a_minute() -> None:
+def test_five_failures_a_minute_are_allowed() -> None:
     clock = Clock()
-    guesses = LoginRateLimiter(clock)
+    rate_limiter = LoginRateLimiter(clock)
     for _ in range(5):
-        assert guesses.wait_s("192.168.1.7") == 0
-        guesses.add("192.168.1.7")
+        assert rate_limiter.retry_after("192.168.1.7") == 0
+        rate_limiter.record_failure("192.168.1.7")
         clock.now += 1
-    assert guesses.wait_s("192.168.1.7") == 55
-    assert guesses.wait_s("192.168.1.8") == 0, "others are not concerned"
+    assert rate_limiter.retry_after("192.168.1.7") == 55
+    assert rate_limiter.retry_after("192.168.1.8") == 0, "other addresses are not limited"
     clock.now += 55
-    assert guesses.wait_s("192.168.1.7") == 0
-    guesses.add("192.168.1.7")
-    assert guesses.wait_s("192.168.1.7") == 1, "until the second of the five is a minute old"
+    assert rate_limiter.retry_after("192.168.1.7") == 0
+    rate_limiter.record_failure("192.168.1.7")
+    assert rate_limiter.retry_after("192.168.1.7") == 1, "until the second of the five is a minute old"
 
 
-def test_a_household_of_ipv6_is_one_address() -> None:
-    guesses = LoginRateLimiter(Clock())
+def test_ipv6_network_counts_as_one_address() -> None:
+    rate_limiter = LoginRateLimiter(Clock())
     for i in range(5):
-        guesses.add(f"2001:db8:1:2::{i}")
-    assert guesses.wait_s("2001:db8:1:2:ffff::1") > 0
-    assert guesses.wait_s("2001:db8:1:3::1") == 0
+        rate_limiter.record_failure(f"2001:db8:1:2::{i}")
+    assert rate_limiter.retry_after("2001:db8:1:2:ffff::1") > 0
+    assert rate_limiter.retry_after("2001:db8:1:3::1") == 0
     for _ in range(5):
-        guesses.add("::ffff:192.168.1.7")
-    assert guesses.wait_s("192.168.1.7") > 0
+        rate_limiter.record_failure("::ffff:192.168.1.7")
+    assert rate_limiter.retry_after("192.168.1.7") > 0
 
 
-def test_many_addresses_are_limited_together_and_cost_no_memory() -> None:
+def test_total_failures_and_memory_are_limited() -> None:
     clock = Clock()
-    guesses = LoginRateLimiter(clock)
+    rate_limiter = LoginRateLimiter(clock)
     for i in range(100):
-        assert guesses.wait_s("10.9.9.9") == 0
-        guesses.add(f"10.0.0.{i}")
-    assert guesses.wait_s("10.9.9.9") == 60
+        assert rate_limiter.retry_after("10.9.9.9") == 0
+        rate_limiter.record_failure(f"10.0.0.{i}")
+    assert rate_limiter.retry_after("10.9.9.9") == 60
     for i in range(3000):
-        guesses.add(f"10.1.{i // 256}.{i % 256}")
-    assert len(guesses._by_address) == 1000
-    assert len(guesses._all) == 100
+        rate_limiter.record_failure(f"10.1.{i // 256}.{i % 256}")
+    assert len(rate_limiter._by_address) == 1000
+    assert len(rate_limiter._all) == 100
     clock.now += 60
-    assert guesses.wait_s("10.9.9.9") == 0
+    assert rate_limiter.retry_after("10.9.9.9") == 0

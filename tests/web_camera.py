@@ -1,12 +1,13 @@
-"""A camera with a web preview for tests: the shipped clip, over and over, through the real loop and detector.
+"""A camera with a web preview for tests: the shipped clip in a loop, through the real camera loop and detector.
 
-``python web_camera.py [--web 8080] [--fps 15]`` shows it to a person.
+``python web_camera.py [--web 8080] [--fps 15]`` serves it for a browser.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import logging
 import sys
 import threading
 import time
@@ -27,6 +28,7 @@ from device_apps.loop import run_loop
 from device_apps.results import Sink
 from device_apps.sources.frames import Frame, SourceCounts
 from device_apps.stats import Stats
+from device_apps.web.limits import WebLimits
 from device_apps.web.options import add_web_arguments, open_web
 from edge_ssd.runtime.detector import Detector
 from edge_ssd.runtime.models import default_model
@@ -48,7 +50,7 @@ def clip_frames() -> list[np.ndarray]:
 
 
 class LoopedFrames:
-    """A live source that gives the same frames again and again; ``paused`` makes it fall silent, ``lost`` says so."""
+    """A live source that repeats the same frames; ``paused`` stops them, ``lost`` reports the source as lost."""
 
     name = "bananas.mp4"
     live = True
@@ -57,7 +59,7 @@ class LoopedFrames:
     def __init__(self, frames: Sequence[np.ndarray], fps: float | None) -> None:
         self.fps = fps
         self.paused = threading.Event()
-        self.silent = False  # It has noticed that it is paused: the last frame is through.
+        self.silent = False  # The pause has begun: the last frame has been delivered.
         self.lost = False
         self._frames = frames
         self._count = 0
@@ -89,7 +91,7 @@ class LoopedFrames:
 
 
 class ClipServer(MjpegServer):
-    """The shipped clip over and over, as a network camera would send it."""
+    """The shipped clip in a loop, as a network camera would send it."""
 
     def jpeg(self, number: int) -> bytes:
         frames, file = clip_frames(), io.BytesIO()
@@ -98,7 +100,7 @@ class ClipServer(MjpegServer):
 
 
 class RecentEvents:
-    """What the preview needs of whoever keeps track of events, without the tracking."""
+    """The event source of the preview without a tracker."""
 
     def __init__(self) -> None:
         self.recent: deque[SeenEvent] = deque(maxlen=50)
@@ -123,8 +125,30 @@ class SeenEvent:
         return self._values
 
 
+class LogLines(logging.Handler):
+    """Collects the log messages of ``device_apps`` while the context is entered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+    def __enter__(self) -> LogLines:
+        logger = logging.getLogger("device_apps")
+        logger.addHandler(self)
+        logger.setLevel(logging.INFO)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        logger = logging.getLogger("device_apps")
+        logger.removeHandler(self)
+        logger.setLevel(logging.NOTSET)
+
+
 class Camera:
-    """The loop in a thread of its own, and the preview that ``options`` describe; a context manager."""
+    """The camera loop in a thread, and the preview that ``options`` configure; a context manager."""
 
     def __init__(
         self,
@@ -132,6 +156,8 @@ class Camera:
         source: LoopedFrames | None = None,
         detector: Detector | None = None,
         events: RecentEvents | None = None,
+        limits: WebLimits = WebLimits(),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         parser = argparse.ArgumentParser()
         add_web_arguments(parser)
@@ -140,7 +166,8 @@ class Camera:
         self.detector = detector or Detector(default_model(), num_threads=1)
         self.stats = Stats(self.source)
         self.events = events
-        self.notices: list[str] = []
+        self.limits, self.clock = limits, clock
+        self.log: list[str] = []
         self.port = 0
         self.sinks: list[Sink] = []
         self._stop = threading.Event()
@@ -153,13 +180,21 @@ class Camera:
 
     def __enter__(self) -> Camera:
         try:
+            self.log = self._stack.enter_context(LogLines()).lines
             self.sinks = open_web(
-                self.args, self.source, self.detector, self.stats, self.events, self._stack, self.notices.append
+                self.args,
+                self.source,
+                self.detector,
+                self.stats,
+                self.events,
+                self._stack,
+                self.limits,
+                self.clock,
             )
         except BaseException:
             self._stack.close()
             raise
-        self.port = int(self.notices[-1].partition("http://")[2].partition("/")[0].rpartition(":")[2])
+        self.port = int(self.log[-1].partition("http://")[2].partition("/")[0].rpartition(":")[2])
         self._thread.start()
         return self
 
@@ -168,7 +203,7 @@ class Camera:
         self._stack.close()
 
     def stop_loop(self) -> None:
-        """The loop stands still, the server goes on."""
+        """Stop the loop; the server continues."""
         self._stop.set()
         self._thread.join(10)
 
@@ -182,7 +217,7 @@ def main() -> None:
     parser.add_argument("--fps", type=float, default=15)
     args = parser.parse_args()
     with Camera("--web", args.web, source=LoopedFrames(clip_frames(), args.fps), events=RecentEvents()) as camera:
-        print(camera.notices[-1])
+        print(camera.log[-1])
         while True:
             time.sleep(1)
 

@@ -1,4 +1,4 @@
-"""A client of the web preview for tests: requests, the live picture's parts, and the feed's messages."""
+"""Client of the web preview for tests: requests, MJPEG parts and server-sent events."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def parts(response: http.client.HTTPResponse) -> Iterator[bytes]:
         headers = http.client.parse_headers(response)
         assert headers["Content-Type"] == "image/jpeg"
         jpeg = response.read(int(headers["Content-Length"]))
-        # The next boundary is sent at once: without it browsers would be a picture behind.
+        # The next boundary follows at once; without it browsers would lag by one frame.
         assert response.readline() + response.readline() == f"\r\n--{boundary}\r\n".encode()
         yield jpeg
 

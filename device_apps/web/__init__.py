@@ -1,1 +1,1 @@
-"""The preview in a browser."""
+"""Web preview: live image, statistics, events and settings in a browser."""

@@ -1,10 +1,12 @@
-"""The pages and endpoints of the preview."""
+"""ASGI application of the web preview: its pages and endpoints."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -15,78 +17,78 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from device_apps.sources.frames import OnMessage
 from device_apps.stats import StatsSnapshot
-from device_apps.web.auth import LOGIN, AuthMiddleware, refusal
-from device_apps.web.broadcaster import EventBroadcaster
-from device_apps.web.event_publisher import Event, Events
-from device_apps.web.frame_encoder import FrameEncoder
-from device_apps.web.jpeg import FULL
+from device_apps.web.access.login import Login
+from device_apps.web.access.middleware import LOGIN_PATH, AuthMiddleware, error_response
+from device_apps.web.access.token import LoginRateLimiter, Token
+from device_apps.web.event_source import EventSource, SupportsToDict
+from device_apps.web.limits import WebLimits
+from device_apps.web.live.broadcaster import EventBroadcaster
+from device_apps.web.live.frame_encoder import FrameEncoder
+from device_apps.web.live.jpeg import FULL
+from device_apps.web.live.streams import MJPEG, SSE, ConnectionLimiter, StreamingResponse, mjpeg_parts, sse_messages
 from device_apps.web.log_once import log_once
-from device_apps.web.login import Login
-from device_apps.web.metrics import CONTENT_TYPE, exposition
+from device_apps.web.monitoring.prometheus import CONTENT_TYPE, format_metrics
+from device_apps.web.monitoring.stats import stats_to_dict, stats_to_metrics
+from device_apps.web.monitoring.status import Status, loop_status
 from device_apps.web.pages import Page
-from device_apps.web.report import as_json, as_metrics
 from device_apps.web.request_body import read_body
-from device_apps.web.settings import Configurable, apply_settings, settings_of
-from device_apps.web.status import Status, status_of
-from device_apps.web.streams import MJPEG, SSE, ConnectionLimiter, Stream, live_picture, messages
-from device_apps.web.token import LoginRateLimiter, Token
+from device_apps.web.settings import SupportsConfigure, apply_settings, current_settings
 from edge_ssd.errors import SettingError
 
 __all__ = ["Preview"]
 
-_TICK_S = 1.0
-_SNAPSHOT_WAIT_S = 5.0
-_COOKIE = "edge_ssd_{port}"  # Cookies do not tell ports apart, and a board may run two cameras.
+_log = logging.getLogger(__name__)
+
+_COOKIE = "edge_ssd_{port}"  # Browsers share cookies between ports, and a board may run two cameras.
 
 
-class Counting(Protocol):
-    """What is needed of :class:`~device_apps.stats.Stats`."""
+class SupportsSnapshot(Protocol):
+    """The part of :class:`~device_apps.stats.Stats` that the preview needs."""
 
     def snapshot(self) -> StatsSnapshot: ...
 
 
 @dataclass
 class Preview:
-    """The preview as a web application.
+    """The web preview: its parts, and the ASGI application that serves them.
 
     Attributes:
-        about: what never changes while it runs, told to each page: version, model, source, labels.
-        pictures: where the loop leaves its results.
-        detector: what viewers configure.
-        stats: the loop's numbers.
-        events: what was seen, or None when nobody keeps track of it.
-        token: None where none is needed.
-        host, port: where it listens.
-        notice: is told what goes wrong.
-        most_viewers: of the picture, and as many again of the feed.
-        feed: who listens.
-        closing: ends every stream when it is set, in the server's thread.
+        about: constants for the page, JSON types: version, model, source, labels.
+        encoder: the sink that the camera loop writes its results to.
+        detector: the detector that viewers configure.
+        stats: statistics of the camera loop.
+        events: enter and leave events, or None if objects are not tracked.
+        token: the access token, or None if none is required.
+        host, port: the listening address.
+        limits: numbers of viewers, sizes and timeouts.
+        clock: monotonic seconds, for the rate limit of logins.
+        broadcaster: the subscribers of the event stream.
+        closing: ends every stream when set, in the server's thread.
     """
 
     about: dict[str, Any]
-    pictures: FrameEncoder
-    detector: Configurable
-    stats: Counting
-    events: Events | None
+    encoder: FrameEncoder
+    detector: SupportsConfigure
+    stats: SupportsSnapshot
+    events: EventSource | None
     token: Token | None
     host: str
     port: int
-    notice: OnMessage
-    most_viewers: int = 32
-    feed: EventBroadcaster = field(default_factory=EventBroadcaster)
+    limits: WebLimits = WebLimits()
+    clock: Callable[[], float] = time.monotonic
+    broadcaster: EventBroadcaster = field(default_factory=EventBroadcaster)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         self._page = Page("page.html")
-        self._viewers = ConnectionLimiter(self.most_viewers)
-        self._listeners = ConnectionLimiter(self.most_viewers)
+        self._viewers = ConnectionLimiter(self.limits.max_viewers)
+        self._subscribers = ConnectionLimiter(self.limits.max_viewers)
 
     def app(self) -> ASGIApp:
-        """The ASGI application, guarded."""
+        """Return the ASGI application, wrapped in access control."""
         cookie = _COOKIE.format(port=self.port)
-        guesses = LoginRateLimiter()
+        rate_limiter = LoginRateLimiter(self.clock)
         routes = [
             Route("/", self._show_page),
             Route("/stream", self._stream),
@@ -98,71 +100,71 @@ class Preview:
             Route("/metrics", self._metrics),
         ]
         if self.token is not None:
-            login = Login(self.token, cookie, guesses)
+            login = Login(self.token, cookie, rate_limiter, self.limits)
             routes += [
-                Route(LOGIN, login.login, methods=["GET", "POST"]),
+                Route(LOGIN_PATH, login.login, methods=["GET", "POST"]),
                 Route("/logout", login.logout, methods=["POST"]),
             ]
-        app = Starlette(routes=routes, exception_handlers={HTTPException: _refuse})
+        app = Starlette(routes=routes, exception_handlers={HTTPException: _http_error})
         app.router.redirect_slashes = False
-        return AuthMiddleware(app, self.token, self.host, cookie, guesses, self.notice)
+        return AuthMiddleware(app, self.token, self.host, cookie, rate_limiter)
 
     async def run(self) -> None:
-        """Tell the feed's listeners the numbers once a second, and each event at once; until cancelled."""
+        """Publish statistics every second and events as they happen, until cancelled."""
         server = asyncio.get_running_loop()
-        self.pictures.serve(server)
+        self.encoder.attach(server)
         with contextlib.ExitStack() as stack:
             if self.events is not None:
-                stack.callback(self.events.subscribe(lambda event: _call_in(server, self._tell, event)))
-            notice = log_once(self.notice)
+                stack.callback(self.events.subscribe(lambda event: _call_in(server, self._publish, event)))
+            warn = log_once(_log)
             while True:
                 try:
-                    if len(self.feed):
-                        self.feed.publish_state("stats", await self._numbers())
-                except Exception as error:  # Whatever it is: the picture goes on.
-                    notice(f"web: there are no numbers: {type(error).__name__}: {error}")
-                await asyncio.sleep(_TICK_S)
+                    if len(self.broadcaster):
+                        self.broadcaster.publish_state("stats", await self._stats_dict())
+                except Exception as error:  # The live image goes on without statistics.
+                    warn(f"web: statistics failed: {type(error).__name__}: {error}")
+                await asyncio.sleep(self.limits.stats_period_s)
 
-    def _tell(self, event: Event) -> None:
-        self.feed.publish_event(event.to_dict())
+    def _publish(self, event: SupportsToDict) -> None:
+        self.broadcaster.publish_event(event.to_dict())
 
     async def _show_page(self, request: Request) -> Response:
         return self._page.response()
 
     async def _stream(self, request: Request) -> Response:
-        return Stream(live_picture(self.pictures), MJPEG, self._viewers, self.closing)
+        return StreamingResponse(mjpeg_parts(self.encoder), MJPEG, self._viewers, self.closing)
 
     async def _snapshot(self, request: Request) -> Response:
         try:
-            picture = await asyncio.wait_for(self.pictures.newer(FULL), _SNAPSHOT_WAIT_S)
+            frame = await asyncio.wait_for(self.encoder.next_frame(FULL), self.limits.snapshot_timeout_s)
         except asyncio.TimeoutError:
-            return refusal(503, "no frame yet")
-        return Response(picture.jpeg, media_type="image/jpeg")
+            return error_response(503, "no frame yet")
+        return Response(frame.jpeg, media_type="image/jpeg")
 
     async def _events(self, request: Request) -> Response:
         recent = None if self.events is None else [event.to_dict() for event in list(self.events.recent)]
         states = {
             "about": self.about,
-            "settings": settings_of(self.detector),
+            "settings": current_settings(self.detector),
             "recent": recent,
-            "stats": await self._numbers(),
+            "stats": await self._stats_dict(),
         }
-        return Stream(messages(self.feed, states), SSE, self._listeners, self.closing)
+        return StreamingResponse(sse_messages(self.broadcaster, states), SSE, self._subscribers, self.closing)
 
     async def _settings(self, request: Request) -> Response:
         if request.method == "POST":
-            # Pages of other sites cannot send this type without asking first.
+            # Browsers send this type across origins only after a CORS preflight, which is never granted.
             if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-                return refusal(415, "send application/json")
+                return error_response(415, "send application/json")
             try:
-                apply_settings(self.detector, await read_body(request))
+                apply_settings(self.detector, await read_body(request, self.limits))
             except SettingError as error:
-                return refusal(400, str(error))
-            self.feed.publish_state("settings", settings_of(self.detector))
-        return JSONResponse(settings_of(self.detector))
+                return error_response(400, str(error))
+            self.broadcaster.publish_state("settings", current_settings(self.detector))
+        return JSONResponse(current_settings(self.detector))
 
     async def _stats(self, request: Request) -> Response:
-        return JSONResponse(await self._numbers())
+        return JSONResponse(await self._stats_dict())
 
     async def _healthz(self, request: Request) -> Response:
         _, status = await self._measure()
@@ -170,27 +172,27 @@ class Preview:
 
     async def _metrics(self, request: Request) -> Response:
         snapshot, status = await self._measure()
-        last = self.pictures.last_result_at
+        last = self.encoder.last_result_at
         age_s = None if last is None else round(time.monotonic() - last, 3)
         build = {name: str(self.about[name]) for name in ("version", "model", "backend")}
-        metrics = as_metrics(snapshot, status, self._viewers.taken, age_s, build)
-        return PlainTextResponse(exposition(metrics), media_type=CONTENT_TYPE)
+        metrics = stats_to_metrics(snapshot, status, self._viewers.taken, age_s, build)
+        return PlainTextResponse(format_metrics(metrics), media_type=CONTENT_TYPE)
 
-    async def _numbers(self) -> dict[str, Any]:
-        return as_json(*await self._measure(), self._viewers.taken)
+    async def _stats_dict(self) -> dict[str, Any]:
+        return stats_to_dict(*await self._measure(), self._viewers.taken)
 
     async def _measure(self) -> tuple[StatsSnapshot, Status]:
-        # On a Pi this now and then starts a program to ask for throttling: not in the server's own thread.
+        # On a Raspberry Pi this may start a process to query throttling, which would block the server's thread.
         snapshot = await asyncio.get_running_loop().run_in_executor(None, self.stats.snapshot)
-        return snapshot, status_of(self.pictures, snapshot.source.connected)
+        return snapshot, loop_status(self.encoder, snapshot.source.connected, self.limits.max_silence_s)
 
 
-async def _refuse(request: Request, error: Exception) -> Response:
+async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return refusal(error.status_code, error.detail, dict(error.headers or {}))
+    return error_response(error.status_code, error.detail, dict(error.headers or {}))
 
 
 def _call_in(server: asyncio.AbstractEventLoop, function: Any, *arguments: Any) -> None:
-    """Call from another thread; nothing happens when the server has ended."""
+    """Call ``function`` in the server's thread; do nothing if the server has ended."""
     with contextlib.suppress(RuntimeError):
         server.call_soon_threadsafe(function, *arguments)

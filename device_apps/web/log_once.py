@@ -1,20 +1,21 @@
-"""What goes wrong again and again is said once: a preview may be broken for months beside a loop that is not."""
+"""Log a repeating fault once: a preview may be broken for months beside a camera loop that works."""
 
 from __future__ import annotations
 
-from device_apps.sources.frames import OnMessage
+import logging
+from collections.abc import Callable
 
 __all__ = ["log_once"]
 
 
-def log_once(notice: OnMessage) -> OnMessage:
-    """A notice that passes on the first line only."""
-    said = False
+def log_once(logger: logging.Logger) -> Callable[[str], None]:
+    """Return a function that logs its first message as a warning and ignores the others."""
+    logged = False
 
-    def say(line: str) -> None:
-        nonlocal said
-        if not said:
-            said = True
-            notice(line)
+    def warn(message: str) -> None:
+        nonlocal logged
+        if not logged:
+            logged = True
+            logger.warning("%s", message)
 
-    return say
+    return warn

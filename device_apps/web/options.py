@@ -1,47 +1,59 @@
-"""``--web`` and what belongs to it: the options, and the preview that they describe."""
+"""Options of the web preview (``--web``), and the preview that they configure."""
 
 from __future__ import annotations
 
 import argparse
+import logging
 import socket
+import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from device_apps.arguments import positive_float
-from device_apps.sources.frames import OnMessage, Source
-from device_apps.web.address import Address, listen, parse_address
-from device_apps.web.token import HOW_TO_MAKE_ONE, VARIABLE, read_token
+from device_apps.sources.frames import Source
+from device_apps.web.access.address import Address, open_listener, parse_address
+from device_apps.web.access.token import CREATE_TOKEN_HINT, TOKEN_VARIABLE, read_token
+from device_apps.web.limits import WebLimits
 from edge_ssd.errors import SettingError
 from edge_ssd.version import __version__
 
 if TYPE_CHECKING:
     from device_apps.results import Sink
     from device_apps.stats import Stats
-    from device_apps.web.event_publisher import Events
+    from device_apps.web.event_source import EventSource
     from edge_ssd.runtime.detector import Detector
 
 __all__ = ["add_web_arguments", "open_web"]
 
-_FPS = 10.0
+_log = logging.getLogger(__name__)
+
+_DEFAULT_FPS = 10.0
 
 
 def add_web_arguments(parser: argparse.ArgumentParser) -> None:
-    """--web, --web-token-file, --web-fps."""
-    group = parser.add_argument_group("web preview", "Live picture, numbers and settings in a browser; no window then.")
+    """Add --web, --web-token-file and --web-fps."""
+    group = parser.add_argument_group(
+        "web preview", "Live image, statistics and settings in a browser, instead of a window."
+    )
     group.add_argument(
         "--web",
         metavar="[HOST:]PORT",
-        help="serve it here; without a host for this machine only (8080), with one for others too (0.0.0.0:8080)",
+        help="listening address; without a host for this machine only (8080), else for others too (0.0.0.0:8080)",
     )
     group.add_argument(
         "--web-token-file",
         type=Path,
         metavar="FILE",
-        help=f"what viewers must know, needed for others than this machine (default: ${VARIABLE})",
+        help=f"file with the access token, required if other machines can connect (default: ${TOKEN_VARIABLE})",
     )
     group.add_argument(
-        "--web-fps", type=float, default=_FPS, metavar="N", help=f"pictures a second at most (default: {_FPS:g})"
+        "--web-fps",
+        type=float,
+        default=_DEFAULT_FPS,
+        metavar="N",
+        help=f"maximum frames per second (default: {_DEFAULT_FPS:g})",
     )
 
 
@@ -50,34 +62,42 @@ def open_web(
     source: Source,
     detector: Detector,
     stats: Stats,
-    events: Events | None,
+    events: EventSource | None,
     stack: ExitStack,
-    notice: OnMessage,
+    limits: WebLimits = WebLimits(),
+    clock: Callable[[], float] = time.monotonic,
 ) -> list[Sink]:
-    """The sinks of the preview, started; none without --web.
+    """Start the preview and return its sinks; none without --web.
 
-    ``stack`` ends it. Raises :class:`SettingError` for options that do not go together, and
-    :class:`~edge_ssd.errors.EdgeSSDError` for an address where it cannot listen.
+    Args:
+        stack: ends the preview when it is closed.
+        limits: numbers of viewers, sizes and timeouts.
+        clock: monotonic seconds, for the rate limit of logins.
+
+    Raises:
+        SettingError: the options contradict each other.
+        EdgeSSDError: the address cannot be listened on.
     """
     positive_float("--web-fps", args.web_fps)
     if args.web is None:
         if args.web_token_file is not None:
-            raise SettingError("--web-token-file is of no use without --web; add --web 8080")
+            raise SettingError("--web-token-file has no effect without --web; add --web 8080")
         return []
     address = parse_address(args.web)
-    token = read_token(args.web_token_file, notice)
+    token = read_token(args.web_token_file)
     if token is None and not address.loopback:
         raise SettingError(
-            f"--web {args.web} can be reached from other machines and needs a token: {HOW_TO_MAKE_ONE}, or ${VARIABLE}"
+            f"--web {args.web} can be reached from other machines and needs a token: "
+            f"{CREATE_TOKEN_HINT}, or ${TOKEN_VARIABLE}"
         )
-    # Loaded here, where they are needed: a missing one is answered with the command that installs it.
+    # Imported here: if starlette or uvicorn is missing, the error names the extra to install.
     from device_apps.web.app import Preview
-    from device_apps.web.frame_encoder import FrameEncoder
+    from device_apps.web.live.frame_encoder import FrameEncoder
     from device_apps.web.server import WebServer
 
-    listener = stack.enter_context(listen(address))
+    listener = stack.enter_context(open_listener(address))
     port = listener.getsockname()[1]
-    pictures = stack.enter_context(FrameEncoder(args.web_fps, stats.record, notice))
+    encoder = stack.enter_context(FrameEncoder(args.web_fps, stats.record))
     about = {
         "version": __version__,
         "model": detector.bundle.path.name,
@@ -87,9 +107,9 @@ def open_web(
         "live": source.live,
         "login": token is not None,
     }
-    preview = Preview(about, pictures, detector, stats, events, token, address.host, port, notice)
-    stack.enter_context(WebServer(preview, listener, notice))
-    # Of an address that stands for all, nobody can type the name into a browser.
+    preview = Preview(about, encoder, detector, stats, events, token, address.host, port, limits, clock)
+    stack.enter_context(WebServer(preview, listener))
+    # "All addresses" cannot be entered in a browser; the host name can.
     host = socket.gethostname() if address.host in ("0.0.0.0", "::") else address.host
-    notice(f"web preview at http://{Address(host, port)}/{' (asks for the token)' if token else ''}")
-    return [pictures]
+    _log.info("web preview at http://%s/%s", Address(host, port), " (asks for the token)" if token else "")
+    return [encoder]

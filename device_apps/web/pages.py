@@ -1,4 +1,4 @@
-"""The two pages, each a file that needs nothing but itself, and the policy that lets nothing else run in them."""
+"""The HTML pages, each self-contained, and their Content-Security-Policy."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _MESSAGE = "<!-- message -->"
 
 
 class Page:
-    """A page of package data.
+    """An HTML page of the package data.
 
-    Its inline style and script are named by their hashes in the Content-Security-Policy
-    (https://www.w3.org/TR/CSP3/#match-element-to-source-list), so that nothing else runs, whatever a label says.
+    The Content-Security-Policy allows its inline style and script by their hashes
+    (https://www.w3.org/TR/CSP3/#match-element-to-source-list), so that nothing else runs, whatever a label contains.
     """
 
     def __init__(self, name: str) -> None:
@@ -38,7 +38,7 @@ class Page:
         )
 
     def response(self, status: int = 200, message: str = "", headers: dict[str, str] | None = None) -> HTMLResponse:
-        """The page, with a message where it has a place for one."""
+        """Return the page with ``message``, escaped, at its placeholder."""
         text = self._text.replace(_MESSAGE, html.escape(message))
         return HTMLResponse(text, status, {"Content-Security-Policy": self._policy, **(headers or {})})
 

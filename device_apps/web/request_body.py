@@ -1,4 +1,4 @@
-"""The body of a request, of which only so much is read, and only for so long."""
+"""Read a request body within limits of size and time."""
 
 from __future__ import annotations
 
@@ -7,26 +7,29 @@ import asyncio
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
+from device_apps.web.limits import WebLimits
+
 __all__ = ["read_body"]
 
-_MOST_BYTES = 64 * 1024
-_LONGEST_S = 10.0
 
+async def read_body(request: Request, limits: WebLimits) -> bytes:
+    """Return the body of a request.
 
-async def read_body(request: Request) -> bytes:
-    """The whole body; raises a 413 for one that is too large and a 408 for one that does not come."""
+    Raises:
+        HTTPException: 413 if it is too large, 408 if it does not arrive in time, 400 if the client disconnects.
+    """
     try:
-        return await asyncio.wait_for(_read(request), _LONGEST_S)
+        return await asyncio.wait_for(_read(request, limits.max_body_bytes), limits.body_timeout_s)
     except asyncio.TimeoutError:
         raise HTTPException(408, "the body did not come in time", {"Connection": "close"}) from None
     except ClientDisconnect:
-        raise HTTPException(400, "the body is not whole") from None
+        raise HTTPException(400, "the body is incomplete") from None
 
 
-async def _read(request: Request) -> bytes:
+async def _read(request: Request, max_bytes: int) -> bytes:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > _MOST_BYTES:
-            raise HTTPException(413, f"the body is larger than {_MOST_BYTES} bytes", {"Connection": "close"})
+        if len(body) > max_bytes:
+            raise HTTPException(413, f"the body is larger than {max_bytes} bytes", {"Connection": "close"})
     return bytes(body)

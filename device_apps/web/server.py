@@ -1,71 +1,76 @@
-"""The web server: uvicorn in a thread of its own, which ends with the process whatever happens."""
+"""The web server: uvicorn in a daemon thread."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import logging
 import socket
 import threading
+from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from device_apps.sources.frames import OnMessage
 from device_apps.web.app import Preview
+from device_apps.web.limits import WebLimits
 from edge_ssd.errors import EdgeSSDError
 
 __all__ = ["WebServer"]
 
-_START_S = 10.0
-_GOODBYE_S = 0.2  # For answers that are under way; who has not read them then is cut off.
-_STOP_S = 0.6  # Others have something to finish after it, all of them within two seconds.
+_log = logging.getLogger(__name__)
 
-_MOST_CONNECTIONS = 200
-_REQUEST_S = 10.0  # For the head of a request, however slowly it comes.
-_MOST_HEADER_BYTES = 16 * 1024
+_START_TIMEOUT_S = 10.0
+_SHUTDOWN_STEP_S = 0.2  # For pending responses; connections that are still open then are cut.
+_JOIN_S = 0.6  # The whole program ends within two seconds.
+_MAX_HEADER_BYTES = 16 * 1024
 
 
 class _Protocol(H11Protocol):
-    """uvicorn's HTTP with three limits that it has no setting for."""
+    """uvicorn's HTTP protocol with limits that it has no settings for: write buffer, connections, request time."""
 
-    _patience: asyncio.TimerHandle | None = None
+    _request_timer: asyncio.TimerHandle | None = None
+
+    def __init__(self, *args: Any, limits: WebLimits, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._limits = limits
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        # Nothing waits in this process for a slow viewer except what is being sent.
+        # Buffer nothing in this process beyond what is being sent.
         transport.set_write_buffer_limits(high=0)
-        if len(self.connections) > _MOST_CONNECTIONS:
+        if len(self.connections) > self._limits.max_connections:
             transport.abort()
-        self._wait_for_request()
+        self._start_request_timer()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        self._wait_for_request()
+        self._start_request_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        self._stop_waiting()
+        self._stop_request_timer()
 
-    def _wait_for_request(self) -> None:
-        """While a request is not whole, give it so long; a new byte does not make it longer."""
+    def _start_request_timer(self) -> None:
+        """Start the timeout of an incomplete request; further bytes do not extend it."""
         if self.cycle is not None and not self.cycle.response_complete:
-            self._stop_waiting()
-        elif self._patience is None and not self.transport.is_closing():
-            self._patience = self.loop.call_later(_REQUEST_S, self.transport.abort)
+            self._stop_request_timer()
+        elif self._request_timer is None and not self.transport.is_closing():
+            self._request_timer = self.loop.call_later(self._limits.request_timeout_s, self.transport.abort)
 
-    def _stop_waiting(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
+    def _stop_request_timer(self) -> None:
+        if self._request_timer is not None:
+            self._request_timer.cancel()
+            self._request_timer = None
 
 
 class WebServer:
-    """Serves a preview on a listening socket, which it closes in the end; a context manager."""
+    """Serves a preview on a listening socket and closes it at the end; a context manager."""
 
-    def __init__(self, preview: Preview, listener: socket.socket, notice: OnMessage) -> None:
+    def __init__(self, preview: Preview, listener: socket.socket) -> None:
         self._preview = preview
         self._listener = listener
-        self._notice = notice
         self._thread = threading.Thread(target=self._run, name="web server", daemon=True)
         self._started = threading.Event()
         self._failure = ""
@@ -73,16 +78,16 @@ class WebServer:
 
     def __enter__(self) -> WebServer:
         self._thread.start()
-        self._started.wait(_START_S)
+        self._started.wait(_START_TIMEOUT_S)
         if self._loop is None:
-            raise EdgeSSDError(f"the web server does not start ({self._failure or 'no answer'}); leave out --web")
+            raise EdgeSSDError(f"the web server does not start ({self._failure or 'timeout'}); leave out --web")
         return self
 
     def __exit__(self, *error: object) -> None:
         if self._loop is not None:
-            with contextlib.suppress(RuntimeError):  # It has ended already.
+            with contextlib.suppress(RuntimeError):  # The server has ended already.
                 self._loop.call_soon_threadsafe(self._preview.closing.set)
-        self._thread.join(_STOP_S)
+        self._thread.join(_JOIN_S)
         self._listener.close()
 
     def _run(self) -> None:
@@ -90,8 +95,8 @@ class WebServer:
             asyncio.run(self._serve())
         except Exception as error:
             self._failure = f"{type(error).__name__}: {error}"
-            if self._started.is_set():  # Detection goes on without its viewers.
-                self._notice(f"web: the server has ended: {self._failure}")
+            if self._started.is_set():  # Detection continues without viewers.
+                _log.warning("web: the server has ended: %s", self._failure)
         finally:
             self._started.set()
 
@@ -99,33 +104,33 @@ class WebServer:
         server = uvicorn.Server(
             uvicorn.Config(
                 self._preview.app(),
-                http=_Protocol,
+                http=functools.partial(_Protocol, limits=self._preview.limits),  # type: ignore[arg-type]
                 ws="none",
                 lifespan="off",
                 log_config=None,
-                log_level="critical",  # What went wrong is told by the guard, without tokens and in one line.
+                log_level="critical",  # AuthMiddleware logs failures, in one line and without tokens.
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,
-                h11_max_incomplete_event_size=_MOST_HEADER_BYTES,
+                h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
                 timeout_graceful_shutdown=1,
             )
         )
         self._loop = asyncio.get_running_loop()
-        telling = asyncio.ensure_future(self._preview.run())
+        publishing = asyncio.ensure_future(self._preview.run())
         serving = asyncio.ensure_future(server.serve(sockets=[self._listener]))
         closing = asyncio.ensure_future(self._preview.closing.wait())
         self._started.set()
         try:
-            await asyncio.wait({serving, telling, closing}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({serving, publishing, closing}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             server.should_exit = True
-            await asyncio.wait({serving}, timeout=_GOODBYE_S)
+            await asyncio.wait({serving}, timeout=_SHUTDOWN_STEP_S)
             for connection in list(server.server_state.connections):
                 connection.transport.abort()
-            await asyncio.wait({serving}, timeout=_GOODBYE_S)
-            telling.cancel()
+            await asyncio.wait({serving}, timeout=_SHUTDOWN_STEP_S)
+            publishing.cancel()
             closing.cancel()
-        for task in (serving, telling):
+        for task in (serving, publishing):
             if task.done() and not task.cancelled():
                 task.result()

@@ -1,4 +1,4 @@
-"""What viewers may change while the detector runs: the score threshold and the classes."""
+"""Detector settings that viewers may change: score threshold and classes."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any, Protocol
 
 from edge_ssd.errors import SettingError
 
-__all__ = ["Configurable", "apply_settings", "settings_of"]
+__all__ = ["SupportsConfigure", "apply_settings", "current_settings"]
 
 _KNOWN = ("score_threshold", "classes")
 
 
-class Configurable(Protocol):
-    """What is needed of an :class:`edge_ssd.Detector`."""
+class SupportsConfigure(Protocol):
+    """The part of :class:`edge_ssd.Detector` that the preview needs."""
 
     @property
     def labels(self) -> Sequence[str]: ...
@@ -27,8 +27,8 @@ class Configurable(Protocol):
     def configure(self, score_threshold: Any = ..., *, classes: Any = ...) -> None: ...
 
 
-def settings_of(detector: Configurable) -> dict[str, Any]:
-    """The settings as JSON has them; ``score_threshold`` is the lowest where classes have their own."""
+def current_settings(detector: SupportsConfigure) -> dict[str, Any]:
+    """Return the settings as plain JSON types; ``score_threshold`` is the minimum of the per-class thresholds."""
     return {
         "score_threshold": round(detector.min_score_threshold, 4),
         "score_thresholds": {label: round(value, 4) for label, value in detector.score_thresholds.items()},
@@ -37,27 +37,31 @@ def settings_of(detector: Configurable) -> dict[str, Any]:
     }
 
 
-def apply_settings(detector: Configurable, body: bytes) -> None:
-    """Change what a JSON object names; raises :class:`SettingError`, and changes nothing, when any of it is bad.
+def apply_settings(detector: SupportsConfigure, body: bytes) -> None:
+    """Apply the settings of a JSON object to the detector.
 
-    ``score_threshold`` is a number from 0 to 1, for all classes, ``classes`` a list of labels; null stands for the
-    model's own threshold and for all classes.
+    Args:
+        body: JSON with ``score_threshold`` (0–1, for all classes; null for the model's own) or ``classes`` (a list of
+            labels; null for all), or both.
+
+    Raises:
+        SettingError: anything in ``body`` is not valid; nothing is changed then.
     """
     try:
-        wanted = json.loads(body)
-    except ValueError:  # Wrong encoding, too.
+        settings = json.loads(body)
+    except ValueError:  # Includes a wrong encoding.
         raise SettingError("the body must be JSON") from None
     except RecursionError:
         raise SettingError("the body is nested too deeply") from None
-    if not isinstance(wanted, dict):
+    if not isinstance(settings, dict):
         raise SettingError("the body must be a JSON object")
-    unknown = [name for name in wanted if name not in _KNOWN]
-    if unknown or not wanted:
-        what = f"there is no setting {unknown[0][:40]!r}" if unknown else "there is nothing to change"
-        raise SettingError(f"{what}; settings are {', '.join(_KNOWN)}")
-    threshold, classes = wanted.get("score_threshold"), wanted.get("classes")
+    unknown = [name for name in settings if name not in _KNOWN]
+    if unknown or not settings:
+        problem = f"unknown setting {unknown[0][:40]!r}" if unknown else "no setting is given"
+        raise SettingError(f"{problem}; settings are {', '.join(_KNOWN)}")
+    threshold, classes = settings.get("score_threshold"), settings.get("classes")
     if threshold is not None and (isinstance(threshold, bool) or not isinstance(threshold, (int, float))):
         raise SettingError("score_threshold must be a number from 0 to 1")
     if classes is not None and not (isinstance(classes, list) and all(isinstance(name, str) for name in classes)):
         raise SettingError("classes must be a list of labels")
-    detector.configure(**wanted)
+    detector.configure(**settings)

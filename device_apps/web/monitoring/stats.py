@@ -1,4 +1,4 @@
-"""The loop's numbers as the preview tells them: to the page as JSON, to Prometheus as metrics."""
+"""Statistics of the camera loop as JSON for the page and as metrics for Prometheus."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from device_apps.stats import StatsSnapshot
-from device_apps.web.metrics import Metric
-from device_apps.web.status import Status
+from device_apps.web.monitoring.prometheus import Metric
+from device_apps.web.monitoring.status import Status
 
-__all__ = ["as_json", "as_metrics"]
+__all__ = ["stats_to_dict", "stats_to_metrics"]
 
 
-def as_json(snapshot: StatsSnapshot, status: Status, viewers: int) -> dict[str, Any]:
-    """Everything, in plain JSON types."""
+def stats_to_dict(snapshot: StatsSnapshot, status: Status, viewers: int) -> dict[str, Any]:
+    """Return statistics, status and number of viewers as plain JSON types."""
     return {**snapshot.to_dict(), "status": status._asdict(), "viewers": viewers}
 
 
-def as_metrics(
+def stats_to_metrics(
     snapshot: StatsSnapshot, status: Status, viewers: int, frame_age_s: float | None, build: Mapping[str, str]
 ) -> list[Metric]:
-    """Everything, in seconds and bytes."""
+    """Return the same as metrics in Prometheus's base units, seconds and bytes."""
     source = snapshot.source
     times: list[tuple[Mapping[str, str], float | int | None]] = [
         ({"stage": stage, "quantile": quantile}, round(milliseconds / 1e3, 6))

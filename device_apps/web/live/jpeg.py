@@ -1,8 +1,8 @@
-"""From a result to the JPEG that a browser shows, as cheaply as this machine can.
+"""Draw a result and encode it as JPEG.
 
-The picture is scaled first and drawn then: boxes and text cost less and stay sharp. OpenCV is faster than Pillow at
-scaling and encoding and lets other threads run meanwhile, but it is only used where the source has loaded it already:
-to load it for this alone would cost a board more memory than all the rest of the preview.
+The image is scaled before the boxes are drawn, so that boxes and text cost less and stay sharp. OpenCV scales and
+encodes faster than Pillow and releases the GIL, but is only used if the source has imported it already: importing it
+would take more memory than the rest of the preview.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from device_apps.sources.frames import Image
 from edge_ssd.drawing import draw_detections
 from edge_ssd.runtime.detections import Detections
 
-__all__ = ["FULL", "PREVIEW", "JpegProfile", "draw_result", "encode"]
+__all__ = ["FULL", "PREVIEW", "JpegProfile", "encode_jpeg", "render"]
 
 
 class JpegProfile(NamedTuple):
-    """What a picture is for.
+    """Size and quality of the JPEGs for one purpose.
 
     Attributes:
-        longest_side: in pixels; larger pictures are scaled down to it. None keeps the size.
-        quality: of the JPEG, 1–100.
+        max_side: maximum of height and width in pixels; larger images are scaled down. None keeps the size.
+        quality: JPEG quality, 1–100.
     """
 
-    longest_side: int | None
+    max_side: int | None
     quality: int
 
 
@@ -39,26 +39,29 @@ PREVIEW = JpegProfile(640, 75)
 FULL = JpegProfile(None, 90)
 
 
-def draw_result(result: FrameResult, kind: JpegProfile) -> Image:
-    """The picture of a result with its boxes, uint8 RGB [H, W, 3], in the size that ``kind`` says.
+def render(result: FrameResult, profile: JpegProfile) -> Image:
+    """Return the frame of a result with its boxes drawn, uint8 RGB [H, W, 3], scaled as ``profile`` says.
 
-    Changes nothing in the result, which another thread may be using.
+    The result itself, which other threads may be using, is not modified.
     """
     image, detections = result.frame.image, result.detections
     height, width = image.shape[:2]
-    longest = kind.longest_side
-    if longest is not None and max(height, width) > longest:
-        size = max(1, round(width * longest / max(height, width))), max(1, round(height * longest / max(height, width)))
+    max_side = profile.max_side
+    if max_side is not None and max(height, width) > max_side:
+        scale = max_side / max(height, width)
+        size = max(1, round(width * scale)), max(1, round(height * scale))
         image, detections = _scale(image, size), _scale_boxes(detections, size)
     return draw_detections(image, detections)
 
 
-def encode(image: Image, quality: int) -> bytes:
-    """A baseline JPEG of a uint8 RGB picture."""
+def encode_jpeg(image: Image, quality: int) -> bytes:
+    """Encode a uint8 RGB image [H, W, 3] as a baseline JPEG."""
     cv2 = sys.modules.get("cv2")
     if cv2 is not None:
-        done, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
-        if done:
+        succeeded, data = cv2.imencode(
+            ".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
+        )
+        if succeeded:
             return bytes(data)
     file = io.BytesIO()
     PillowImage.fromarray(image).save(file, "JPEG", quality=quality)

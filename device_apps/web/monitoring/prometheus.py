@@ -1,4 +1,4 @@
-"""Numbers for Prometheus, in its text format.
+"""Prometheus text format of metrics.
 
 Source: https://prometheus.io/docs/instrumenting/exposition_formats/ (version 0.0.4) and the naming rules of
 https://prometheus.io/docs/practices/naming/: base units, counters end in ``_total``.
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-__all__ = ["CONTENT_TYPE", "Metric", "exposition"]
+__all__ = ["CONTENT_TYPE", "Metric", "format_metrics"]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -21,7 +21,7 @@ Labels = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Metric:
-    """A family of samples; those that are None are left out, and the family with them if there are no others."""
+    """A metric family. Samples whose value is None are omitted, and the family if no sample remains."""
 
     name: str
     kind: Literal["counter", "gauge", "summary"]
@@ -30,12 +30,12 @@ class Metric:
 
     @classmethod
     def of(cls, name: str, kind: Literal["counter", "gauge"], help: str, value: Value) -> Metric:
-        """A family of one sample without labels."""
+        """Return a family of one sample without labels."""
         return cls(name, kind, help, [({}, value)])
 
 
-def exposition(metrics: Iterable[Metric]) -> str:
-    """The text that is scraped."""
+def format_metrics(metrics: Iterable[Metric]) -> str:
+    """Format metrics as the text that Prometheus scrapes."""
     lines: list[str] = []
     for metric in metrics:
         samples = [(labels, value) for labels, value in metric.samples if value is not None]

@@ -1,0 +1,118 @@
+"""Listening address of the web preview, ``[HOST:]PORT``, and its socket."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import ipaddress
+import socket
+from dataclasses import dataclass
+from typing import Any
+
+from edge_ssd.errors import EdgeSSDError, SettingError
+
+__all__ = ["Address", "open_listener", "parse_address"]
+
+_LOOPBACK = "127.0.0.1"
+
+# Send buffer of each connection. A slow viewer would otherwise get megabytes of outdated frames.
+_SEND_BUFFER_BYTES = 64 * 1024
+# A connection whose peer acknowledges nothing for so long is closed.
+_DEAD_PEER_S = 120
+_BACKLOG = 64
+
+
+@dataclass(frozen=True)
+class Address:
+    """A host name or IP address, and a port (0: any free port)."""
+
+    host: str
+    port: int
+
+    @property
+    def loopback(self) -> bool:
+        """True if every IP address of the host is a loopback address, so that only this machine can connect.
+
+        Raises:
+            EdgeSSDError: the host name cannot be resolved.
+        """
+        return all(ipaddress.ip_address(address[0]).is_loopback for _, address in _resolve(self))
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def parse_address(text: str) -> Address:
+    """Parse ``8080``, ``0.0.0.0:8080``, ``camera.local:8080`` or ``[::1]:8080``.
+
+    Raises:
+        SettingError: anything else.
+    """
+    host, colon, port = text.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise SettingError(f"--web {text}: write an IPv6 address in brackets: [::1]:8080")
+    if colon and not host:
+        raise SettingError(f"--web {text}: the host before the colon is missing; give {port} for this machine only")
+    if not (port.isascii() and port.isdigit() and int(port) < 1 << 16):
+        raise SettingError(f"--web {text}: expected [HOST:]PORT with a port from 0 to 65535, such as 8080")
+    return Address(host or _LOOPBACK, int(port))
+
+
+def open_listener(address: Address) -> socket.socket:
+    """Return a socket that listens on ``address``.
+
+    Raises:
+        EdgeSSDError: the host is unknown, the port is in use or not permitted.
+    """
+    family, socket_address = _resolve(address)[0]
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # Reuse the port of a server that just ended.
+        _set_options(listener)
+        if socket_address[0] == "::":
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # Accept IPv4 too.
+        listener.bind(socket_address)
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise EdgeSSDError(f"--web {address}: {_explain(error)}") from None
+    return listener
+
+
+def _set_options(listener: socket.socket) -> None:
+    """Set the options that accepted connections inherit; options that the system lacks are skipped."""
+    with contextlib.suppress(OSError):
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+    with contextlib.suppress(OSError):
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (
+        ("TCP_KEEPIDLE", _DEAD_PEER_S // 4),
+        ("TCP_KEEPINTVL", _DEAD_PEER_S // 4),
+        ("TCP_KEEPCNT", 3),
+        ("TCP_USER_TIMEOUT", _DEAD_PEER_S * 1000),
+    ):
+        if hasattr(socket, name):
+            with contextlib.suppress(OSError):
+                listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def _resolve(address: Address) -> list[tuple[int, tuple[Any, ...]]]:
+    """Return address family and socket address of each IP address of the host, IPv4 first."""
+    try:
+        entries = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError):
+        raise EdgeSSDError(f"--web {address}: unknown host {address.host!r}; give an address of this machine") from None
+    entries.sort(key=lambda entry: entry[0] != socket.AF_INET)
+    return [(family, socket_address) for family, _, _, _, socket_address in entries]
+
+
+def _explain(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return "the port is in use by another program; choose another port"
+    if error.errno == errno.EACCES:
+        return "no permission for this port; choose a port of at least 1024"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return "this machine does not have this address; give one that it has, or 0.0.0.0 for all"
+    return f"cannot listen on it: {error.strerror}; choose another address or port"

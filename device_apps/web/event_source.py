@@ -1,0 +1,27 @@
+"""The interface of the event tracker that the preview needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+__all__ = ["EventSource", "SupportsToDict"]
+
+
+class SupportsToDict(Protocol):
+    """An enter or leave event; ``to_dict()`` returns plain JSON types."""
+
+    def to_dict(self) -> dict[str, Any]: ...
+
+
+class EventSource(Protocol):
+    """Recent events, and a subscription to new ones.
+
+    Attributes:
+        recent: the last events, newest last.
+    """
+
+    @property
+    def recent(self) -> Iterable[SupportsToDict]: ...
+    def subscribe(self, callback: Callable[[Any], None]) -> Callable[[], None]:
+        """Call ``callback`` for each event in the loop's thread; the returned function ends that."""

@@ -1,0 +1,32 @@
+"""Limits and timeouts of the web preview."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["WebLimits"]
+
+
+@dataclass(frozen=True)
+class WebLimits:
+    """Limits of the preview; ``_s`` are seconds.
+
+    Attributes:
+        max_viewers: MJPEG viewers, and as many event-stream viewers.
+        max_connections: open TCP connections; further ones are closed.
+        max_body_bytes: of a request.
+        request_timeout_s: from the first byte of a request head to its last.
+        body_timeout_s: to receive a request body.
+        snapshot_timeout_s: to wait for a frame before ``/snapshot.jpg`` answers 503.
+        stats_period_s: between two messages with statistics.
+        max_silence_s: without a frame, or a turn of the loop, before the loop counts as not healthy.
+    """
+
+    max_viewers: int = 32
+    max_connections: int = 200
+    max_body_bytes: int = 64 * 1024
+    request_timeout_s: float = 10.0
+    body_timeout_s: float = 10.0
+    snapshot_timeout_s: float = 5.0
+    stats_period_s: float = 1.0
+    max_silence_s: float = 10.0

@@ -1,0 +1,1 @@
+"""Live content of the web preview: MJPEG stream and server-sent events."""

@@ -1,0 +1,98 @@
+"""Server-sent events: statistics every second, settings when they change, events as they happen.
+
+Source of the format: https://html.spec.whatwg.org/multipage/server-sent-events.html
+
+A slow subscriber skips outdated statistics and settings and gets the last 100 events. Everything here runs in the
+server's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from typing import Any
+
+__all__ = ["EventBroadcaster", "Subscriber", "retry_directive"]
+
+_MAX_PENDING_EVENTS = 100
+_RECONNECT_MS = 1000
+
+
+class Subscriber:
+    """Messages that one subscriber has yet to be sent."""
+
+    def __init__(self) -> None:
+        self._states: dict[str, str] = {}
+        self._events: deque[str] = deque(maxlen=_MAX_PENDING_EVENTS)
+        self._pending = asyncio.Event()
+
+    def put_state(self, kind: str, data: str) -> None:
+        """Queue a state; it replaces an unsent state of the same kind."""
+        self._states[kind] = data
+        self._pending.set()
+
+    def put_event(self, data: str) -> None:
+        """Queue an event; the oldest unsent event is dropped if there are too many."""
+        self._events.append(data)
+        self._pending.set()
+
+    async def next_messages(self) -> bytes:
+        """Wait for messages and return all that are pending."""
+        await self._pending.wait()
+        self._pending.clear()
+        messages = [_message(kind, data) for kind, data in self._states.items()]
+        messages += [_message("event", data) for data in self._events]
+        self._states.clear()
+        self._events.clear()
+        return "".join(messages).encode()
+
+
+class EventBroadcaster:
+    """Sends states and events to all subscribers, and the last states to new ones."""
+
+    def __init__(self) -> None:
+        self._subscribers: set[Subscriber] = set()
+        self._states: dict[str, str] = {}
+
+    def __len__(self) -> int:
+        return len(self._subscribers)
+
+    def subscribe(self, **states: Any) -> Subscriber:
+        """Return a new subscriber; its first messages are ``states`` and the states that were published last."""
+        subscriber = Subscriber()
+        for kind, data in states.items():
+            subscriber.put_state(kind, _json(data))
+        for kind, text in self._states.items():
+            subscriber.put_state(kind, text)
+        self._subscribers.add(subscriber)
+        return subscriber
+
+    def unsubscribe(self, subscriber: Subscriber) -> None:
+        """Send nothing more to a subscriber."""
+        self._subscribers.discard(subscriber)
+
+    def publish_state(self, kind: str, data: Any) -> None:
+        """Send a state of which only the newest value matters."""
+        text = self._states[kind] = _json(data)
+        for subscriber in self._subscribers:
+            subscriber.put_state(kind, text)
+
+    def publish_event(self, data: Any) -> None:
+        """Send an event to the present subscribers."""
+        text = _json(data)
+        for subscriber in self._subscribers:
+            subscriber.put_event(text)
+
+
+def retry_directive() -> bytes:
+    """Return the start of a stream: how soon a browser reconnects."""
+    return f"retry: {_RECONNECT_MS}\n\n".encode()
+
+
+def _json(data: Any) -> str:
+    return json.dumps(data, separators=(",", ":"))
+
+
+def _message(kind: str, data: str) -> str:
+    return f"event: {kind}\ndata: {data}\n\n"

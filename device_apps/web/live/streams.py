@@ -1,0 +1,135 @@
+"""Responses without an end: the MJPEG stream and the server-sent events.
+
+A chunk is sent only after the previous one has left this process (see :mod:`device_apps.web.server` for the buffer
+limits), so a slow viewer skips frames and nothing queues up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from device_apps.web.live.broadcaster import EventBroadcaster, retry_directive
+from device_apps.web.live.frame_encoder import FrameEncoder
+from device_apps.web.live.jpeg import PREVIEW
+
+__all__ = ["MJPEG", "SSE", "ConnectionLimiter", "StreamingResponse", "mjpeg_parts", "sse_messages"]
+
+_BOUNDARY = "edge-ssd-frame"
+MJPEG = f"multipart/x-mixed-replace; boundary={_BOUNDARY}"
+SSE = "text/event-stream; charset=utf-8"
+
+KEEPALIVE_S = 15.0
+"""Period of comments on a silent event stream; proxies close connections that are silent for longer."""
+
+_FINAL_CHUNK_TIMEOUT_S = 0.1
+
+
+class ConnectionLimiter:
+    """Limits the number of simultaneous viewers.
+
+    Attributes:
+        taken: number of viewers at present.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.taken = 0
+
+    @contextlib.contextmanager
+    def take(self) -> Iterator[None]:
+        """Count one viewer while the context is entered; raises an HTTPException with status 503 at the limit."""
+        if self.taken >= self._limit:
+            raise HTTPException(503, f"{self._limit} viewers are connected; try again later", {"Retry-After": "5"})
+        self.taken += 1
+        try:
+            yield
+        finally:
+            self.taken -= 1
+
+
+class StreamingResponse(Response):
+    """A response that sends ``chunks`` until the viewer disconnects or ``closing`` is set."""
+
+    def __init__(
+        self, chunks: AsyncGenerator[bytes, None], media_type: str, limiter: ConnectionLimiter, closing: asyncio.Event
+    ) -> None:
+        self.status_code = 200
+        self.media_type = media_type
+        self.background = None
+        self.init_headers({"X-Accel-Buffering": "no"})  # nginx would buffer the stream.
+        self._chunks = chunks
+        self._limiter = limiter
+        self._closing = closing
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._limiter.take():
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            if scope["method"] == "HEAD":
+                await _end(send)
+                return
+            sending = asyncio.ensure_future(self._send(send))
+            disconnected = asyncio.ensure_future(_wait_for_disconnect(receive))
+            closing = asyncio.ensure_future(self._closing.wait())
+            tasks = sending, disconnected, closing
+            try:
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+            # A browser keeps the last image of a stream that ended, but not of a connection that was cut.
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(_end(send), _FINAL_CHUNK_TIMEOUT_S)
+        if not sending.cancelled():
+            sending.result()
+
+    async def _send(self, send: Send) -> None:
+        async with contextlib.aclosing(self._chunks) as chunks:
+            async for chunk in chunks:
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                # send() waits for the previous data, so an empty chunk waits until this one has been sent.
+                await send({"type": "http.response.body", "body": b"", "more_body": True})
+
+
+async def mjpeg_parts(encoder: FrameEncoder) -> AsyncGenerator[bytes, None]:
+    """Yield the parts of a ``multipart/x-mixed-replace`` body (RFC 2046 §5.1), each with the newest frame."""
+    number = 0
+    separator = f"--{_BOUNDARY}\r\n".encode()
+    yield separator
+    while True:
+        number, jpeg = await encoder.next_frame(PREVIEW, number)
+        # Browsers show a part once they have read the boundary after it, so both are sent together.
+        head = f"Content-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n".encode()
+        yield b"".join((head, jpeg, b"\r\n", separator))
+
+
+async def sse_messages(
+    broadcaster: EventBroadcaster, states: Mapping[str, Any], keepalive_s: float = KEEPALIVE_S
+) -> AsyncGenerator[bytes, None]:
+    """Yield the event stream of a new subscriber: ``states`` first, then everything that is published."""
+    subscriber = broadcaster.subscribe(**states)
+    try:
+        yield retry_directive()
+        while True:
+            try:
+                yield await asyncio.wait_for(subscriber.next_messages(), keepalive_s)
+            except asyncio.TimeoutError:
+                yield b": still here\n\n"
+    finally:
+        broadcaster.unsubscribe(subscriber)
+
+
+async def _end(send: Send) -> None:
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _wait_for_disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

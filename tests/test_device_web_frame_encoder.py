@@ -1,0 +1,184 @@
+"""The frame encoder: which viewer gets which frame, and when nothing is encoded."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+from web_client import picture
+
+from device_apps.results import FrameResult
+from device_apps.sources.frames import Frame
+from device_apps.web.live import frame_encoder
+from device_apps.web.live.frame_encoder import EncodedFrame, FrameEncoder
+from device_apps.web.live.jpeg import FULL, PREVIEW, JpegProfile, encode_jpeg, render
+from device_apps.web.monitoring.status import Status, loop_status
+from edge_ssd.runtime.detections import Detections
+
+
+def result(
+    width: int = 80, height: int = 60, grey: int = 100, box: tuple[float, ...] = (20, 30, 60, 50)
+) -> FrameResult:
+    detections = Detections(
+        np.array([box], np.float32), np.array([0.9], np.float32), np.array([0]), ["thing"], (height, width)
+    )
+    return FrameResult(Frame(np.full((height, width, 3), grey, np.uint8), 0, time.monotonic(), "test"), detections, {})
+
+
+@pytest.mark.parametrize("opencv", [True, False])
+def test_render_scales_before_drawing(opencv: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if opencv:
+        import cv2
+
+        monkeypatch.setitem(sys.modules, "cv2", cv2)
+    else:
+        monkeypatch.delitem(sys.modules, "cv2", raising=False)
+    image = render(result(1280, 960, box=(320, 480, 960, 800)), PREVIEW)
+    assert image.shape == (480, 640, 3)
+    changed = (image != 100).any(axis=2)
+    rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
+    assert (rows[-1], columns[0], columns[-1]) == (400, 160, 480), "half of everything, the label is above"
+    decoded = picture(encode_jpeg(image, 75))
+    assert decoded.shape == image.shape
+    assert np.abs(decoded.astype(int) - image).mean() < 3, "red is red and blue is blue"
+
+
+def test_render_keeps_small_and_full_sizes() -> None:
+    assert render(result(640, 100), PREVIEW).shape == (100, 640, 3)
+    assert render(result(1280, 960), FULL).shape == (960, 1280, 3)
+    assert render(result(2, 5000), PREVIEW).shape == (640, 1, 3), "never without a pixel"
+
+
+def test_render_does_not_modify_the_result() -> None:
+    shared = result(1280, 960)
+    render(shared, PREVIEW)
+    assert (shared.frame.image == 100).all()
+    assert shared.milliseconds == {}
+
+
+class Viewer:
+    """Requests frames in an event loop, as the server does."""
+
+    def __init__(self, encoder: FrameEncoder) -> None:
+        self._encoder = encoder
+        self._loop = asyncio.new_event_loop()
+        encoder.attach(self._loop)
+
+    def next_frame(self, after: int = 0, profile: JpegProfile = PREVIEW, timeout: float = 30.0) -> EncodedFrame:
+        return self._loop.run_until_complete(asyncio.wait_for(self._encoder.next_frame(profile, after), timeout))
+
+    def close(self) -> None:
+        self._loop.close()
+
+
+def test_next_frame_returns_the_newest_result_once() -> None:
+    drawn: list[str] = []
+    with FrameEncoder(1000, lambda stage, milliseconds: drawn.append(stage)) as encoder:
+        viewer = Viewer(encoder)
+        encoder.write(result(grey=50))
+        encoder.write(result(grey=200))
+        first = viewer.next_frame()
+        assert first.number == 2
+        assert picture(first.jpeg)[0, 0].tolist() == [200, 200, 200]
+        with pytest.raises(asyncio.TimeoutError):
+            viewer.next_frame(first.number, timeout=0.2)
+        assert viewer.next_frame() == first, "later viewers get it too"
+        encoder.write(result(grey=50))
+        assert viewer.next_frame(first.number).number == 3
+        assert drawn == ["draw", "draw"]
+        viewer.close()
+
+
+def test_next_frame_waits_for_the_first_result() -> None:
+    with FrameEncoder(1000) as encoder:
+        viewer = Viewer(encoder)
+        threading.Timer(0.1, encoder.write, (result(),)).start()
+        assert viewer.next_frame().number == 1
+        viewer.close()
+
+
+def test_profiles_are_encoded_independently() -> None:
+    with FrameEncoder(1000) as encoder:
+        viewer = Viewer(encoder)
+        encoder.write(result(1280, 960))
+        preview = viewer.next_frame()
+        assert picture(viewer.next_frame(profile=FULL).jpeg).shape == (960, 1280, 3)
+        with pytest.raises(asyncio.TimeoutError):
+            viewer.next_frame(preview.number, timeout=0.1)
+        viewer.close()
+
+
+def test_nothing_is_encoded_without_viewers() -> None:
+    drawn: list[str] = []
+    with FrameEncoder(1000, lambda stage, milliseconds: drawn.append(stage)) as encoder:
+        for _ in range(100):
+            encoder.write(result())
+        time.sleep(0.2)
+        assert drawn == []
+        assert not encoder._waiting, "and the thread is not woken"
+
+
+def test_write_takes_less_than_a_millisecond() -> None:
+    with FrameEncoder(10) as encoder:
+        one = result()
+        taken = []
+        for _ in range(1000):
+            start = time.perf_counter()
+            encoder.write(one)
+            taken.append(time.perf_counter() - start)
+        assert sorted(taken)[500] < 1e-3, "half of them; a millisecond is five hundred times what it takes"
+
+
+def test_encoding_errors_are_logged_once(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    broken = True
+
+    def encode_or_fail(image: np.ndarray, quality: int) -> bytes:
+        if broken:
+            raise ValueError("no")
+        return b"jpeg"
+
+    monkeypatch.setattr(frame_encoder, "encode_jpeg", encode_or_fail)
+    with FrameEncoder(1000) as encoder:
+        viewer = Viewer(encoder)
+        for _ in range(3):
+            encoder.write(result())
+            with pytest.raises(asyncio.TimeoutError):
+                viewer.next_frame(timeout=0.1)
+        assert caplog.messages == ["web: a frame cannot be encoded: ValueError: no"]
+        broken = False
+        encoder.write(result())
+        assert viewer.next_frame().jpeg == b"jpeg"
+        viewer.close()
+
+
+def test_encoder_ends_at_once() -> None:
+    with FrameEncoder(0.001) as encoder:  # One frame in a thousand seconds.
+        viewer = Viewer(encoder)
+        encoder.write(result())
+        viewer.next_frame()
+        viewer.close()
+    assert not encoder._thread.is_alive()
+
+
+def test_loop_status_follows_results_and_turns() -> None:
+    encoder = FrameEncoder(10)
+    assert loop_status(encoder, True, 10.0) == Status("starting", False, "no frame yet")
+    encoder.idle()
+    assert loop_status(encoder, True, 10.0) == Status("starting", False, "no frame yet")
+    encoder.write(result())
+    now = encoder.last_result_at
+    assert now is not None
+    assert loop_status(encoder, True, 10.0, now + 10) == Status("live", True)
+    lost = loop_status(encoder, False, 10.0, now + 3)
+    assert (lost.state, lost.healthy) == ("reconnecting", True), "not yet for long"
+    # The loop runs without frames.
+    encoder.last_turn_at = now + 11
+    assert loop_status(encoder, True, 10.0, now + 11) == Status("stalled", False, "no frame for 11 s")
+    gone = loop_status(encoder, False, 10.0, now + 11)
+    assert gone == Status("reconnecting", False, "the source is lost and is being opened again; no frame for 11 s")
+    # The loop does not turn either.
+    assert loop_status(encoder, True, 10.0, now + 30) == Status("stalled", False, "the loop has stood still for 19 s")
