@@ -54,7 +54,7 @@ def test_signal_ends_the_preview_and_frees_the_port() -> None:
     with MjpegServer(fps=30) as server:
         with camera(server.url) as (process, port):
             with open_stream(port, "/stream") as image, open_stream(port, "/events") as events:
-                jpegs, messages = parts(picture), feed(events)
+                jpegs, messages = parts(image), feed(events)
                 assert next(jpegs) != next(jpegs)
                 assert next(messages)[0] == "about"
                 assert request(port, "/healthz").body == b"ok\n"
