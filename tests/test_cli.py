@@ -150,7 +150,7 @@ def test_missing_extra_at_import_is_named(
     monkeypatch.setitem(cli.COMMANDS, "play", cli.Command("needs_much", ""))
     assert cli.main(["play"]) == 2
     assert capsys.readouterr().err == (
-        'edge-ssd: error: this command needs matplotlib, which is not installed; run: pip install "edge-ssd[train]"\n'
+        'edge-ssd: error: this command needs matplotlib, which is not installed; run: pip install "edge-ssd[plot]"\n'
     )
 
 
