@@ -16,6 +16,7 @@ from converters.quantization.mixed import KeepType
 from converters.quantization.quantize import SCHEMES, Scheme
 from converters.tflite.compatibility import CompatibilityResult, check_compatibility
 from converters.verification.latency import interleaved_latency
+from edge_ssd.data.load import DatasetFolder
 from edge_ssd.errors import SettingError
 from edge_ssd.evaluation.average_precision import AveragePrecision
 from edge_ssd.evaluation.splits import load_eval_split
@@ -68,7 +69,7 @@ class Comparison:
 
 def compare_schemes(
     model_path: str | os.PathLike[str],
-    data: str | os.PathLike[str],
+    data: DatasetFolder,
     out: str | os.PathLike[str],
     *,
     schemes: Sequence[Scheme] = SCHEMES,

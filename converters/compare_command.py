@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from converters.quantization.calibration import DEFAULT_IMAGES
 from converters.quantization.layers import DEFAULT_KEEP
 from converters.quantization.quantize import SCHEMES
-from edge_ssd.data.source import add_data_options, data_source
+from edge_ssd.commands.data_options import add_data_options, data_source
 
 if TYPE_CHECKING:
     from converters.compare import Comparison
@@ -31,7 +31,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "  edge-ssd compare run/model.keras --data bananas --out schemes --schemes int8,mixed --keep 'classes_*'"
     )
     parser.add_argument("model", type=Path, metavar="MODEL.keras", help="a model that 'edge-ssd train' wrote")
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="a data set, its format is recognised")
     add_data_options(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the files")
     parser.add_argument(
@@ -63,10 +62,11 @@ def run(args: argparse.Namespace) -> int:
     schemes = _schemes(args.schemes)
     quiet_tensorflow()
     from converters.compare import compare_schemes
+    from edge_ssd.data.load import open_dataset
 
     result = compare_schemes(
         args.model,
-        data_source(args),
+        open_dataset(data_source(args)),
         args.out,
         schemes=schemes,
         keep=args.keep.split(","),

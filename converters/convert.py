@@ -27,12 +27,12 @@ from converters.quantization.quantize import Scheme, needs_calibration, quantize
 from converters.tflite.operators import Graph, read_graph
 from edge_ssd.console.progress import Progress
 from edge_ssd.data.dataset import Dataset
-from edge_ssd.data.load import available_splits
+from edge_ssd.data.load import DatasetFolder
 from edge_ssd.errors import BundleError, SettingError
 from edge_ssd.evaluation.average_precision import AveragePrecision
 from edge_ssd.evaluation.evaluate import evaluate
 from edge_ssd.evaluation.keras_predictor import KERAS_BATCH_SIZE, KerasPredictor
-from edge_ssd.evaluation.splits import load_eval_split, subsample_evenly, training_pictures
+from edge_ssd.evaluation.splits import load_eval_split, load_training_split, subsample_evenly
 from edge_ssd.evaluation.tflite_predictor import TFLitePredictor
 from edge_ssd.files import atomic_path, check_writable
 from edge_ssd.network import InputSpec
@@ -88,7 +88,7 @@ class Conversion:
 
 def convert_model(
     model_path: str | os.PathLike[str],
-    data: str | os.PathLike[str],
+    data: DatasetFolder,
     out: str | os.PathLike[str],
     *,
     scheme: Scheme = "int8",
@@ -129,16 +129,16 @@ def convert_model(
         read_image(selftest_image)
     model = equalize_box_scales(load_model(model_path))
     network = model.network
-    if measure or available_splits(data) != ("train",):
-        held_out, part = load_eval_split(data, network.labels, None, limit, "leave out measuring with --no-accuracy")
+    if measure or data.splits != ("train",):
+        held_out, part = load_eval_split(data, network.labels, None, limit, "skip the measurement with --no-accuracy")
     else:  # to choose the self-test from
-        held_out, part = subsample_evenly(training_pictures(data, network.labels), limit), "train"
+        held_out, part = subsample_evenly(load_training_split(data, network.labels), limit), "train"
     kept = choose_layers(network, keep) if scheme == "mixed" else ()
     calibration = None
     warnings: tuple[str, ...] = ()
     if needs_calibration(scheme):
         calibration = choose_calibration(
-            training_pictures(data, network.labels), network.input, calibration_images, seed
+            load_training_split(data, network.labels), network.input, calibration_images, seed
         )
         warnings = calibration_warnings(calibration.images, _input_pictures(held_out, network.input))
         say(f"calibrating on {len(calibration)} pictures, converting to {scheme}")
@@ -173,7 +173,7 @@ def convert_model(
         if measure:
             before, after = _measure(model, draft, held_out, float_precision, say)
             summary = {"float": before.to_dict(), "quantized": after.to_dict()}
-            content = replace(content, accuracy={**summary, "data": f"{Path(data).resolve().name}, {part}"})
+            content = replace(content, accuracy={**summary, "data": f"{data.name}, {part}"})
         say("choosing a picture for the self-test")
         paths = [Path(selftest_image)] if selftest_image else _paths(subsample_evenly(held_out, _SELFTEST_CANDIDATES))
         content = replace(content, selftest=choose_selftest(draft, paths))

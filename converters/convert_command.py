@@ -13,7 +13,7 @@ from converters.quantization.calibration import DEFAULT_IMAGES
 from converters.quantization.layers import DEFAULT_KEEP
 from converters.quantization.quantize import SCHEMES
 from converters.tflite.compatibility import check_compatibility, graph_to_dict, portability_problems
-from edge_ssd.data.source import add_data_options, data_source
+from edge_ssd.commands.data_options import add_data_options, data_source
 
 if TYPE_CHECKING:
     from converters.convert import Conversion
@@ -44,10 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "  edge-ssd convert run/model.keras --data bananas --profile mediapipe --out banana_mediapipe.tflite"
     )
     parser.add_argument("model", type=Path, metavar="MODEL.keras", help="a model that 'edge-ssd train' wrote")
-    parser.add_argument(
-        "--data", type=Path, required=True, metavar="DIR", help="a data set: to calibrate on, and to measure on"
-    )
-    add_data_options(parser)
+    add_data_options(parser, help="a dataset to calibrate on and to measure on")
     parser.add_argument("--quantize", choices=SCHEMES, default="int8", help="(default: int8)")
     parser.add_argument(
         "--keep",
@@ -89,13 +86,14 @@ def run(args: argparse.Namespace) -> int:
 
     quiet_tensorflow()
     from converters.convert import convert_model
+    from edge_ssd.data.load import open_dataset
     from edge_ssd.errors import SettingError
 
     if args.quantize != "mixed" and (args.keep or args.keep_type):
         raise SettingError(f"--keep and --keep-type choose layers for --quantize mixed, not for {args.quantize}")
     result = convert_model(
         args.model,
-        data_source(args),
+        open_dataset(data_source(args)),
         args.out,
         scheme=args.quantize,
         keep=DEFAULT_KEEP if args.keep is None else args.keep.split(","),

@@ -6,7 +6,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from edge_ssd.data.source import add_data_options, data_source
+from edge_ssd.commands.data_options import add_data_options, data_source
 
 __all__ = ["add_arguments", "run"]
 
@@ -29,7 +29,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--against", type=Path, required=True, metavar="MODEL.keras", help="the model that it was made from"
     )
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="a data set, its format is recognised")
     add_data_options(parser)
     parser.add_argument(
         "--split",
@@ -57,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
     from converters.verification.verify import verify
     from edge_ssd.console.json_output import print_json
     from edge_ssd.data.dataset import problem_lines
+    from edge_ssd.data.load import open_dataset
     from edge_ssd.errors import SettingError
     from edge_ssd.evaluation.splits import load_eval_split
     from edge_ssd.runtime.bundle import read_bundle
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     if args.report is not None:
         check_report(args.report)
     bundle, model = read_bundle(args.model), load_model(args.against)
-    dataset, split = load_eval_split(data_source(args), bundle.labels, args.split, args.limit)
+    dataset, split = load_eval_split(open_dataset(data_source(args)), bundle.labels, args.split, args.limit)
     for line in problem_lines(dataset.problems):
         _log.warning("%s", line)
     result = verify(bundle, model, args.against, dataset, explain=args.explain or args.report is not None)

@@ -21,7 +21,7 @@ from converters.quantization.quantize import SCHEMES, needs_calibration, quantiz
 from converters.quantization.subprocess_worker import convert, main
 from converters.tflite.metadata import METADATA_NAME
 from edge_ssd import cli
-from edge_ssd.data.load import load_dataset
+from edge_ssd.data.load import load_dataset, open_dataset
 from edge_ssd.errors import BundleError, DataError, ImageError, ModelError, SettingError
 from edge_ssd.network import tiny_ssd
 from edge_ssd.runtime.bundle import read_bundle
@@ -55,7 +55,7 @@ def images(squares: Path) -> np.ndarray:
 def conversion(tmp_path_factory, squares_model: Path, squares: Path):
     """The int8 bundle, made as a user makes it."""
     out = tmp_path_factory.mktemp("out") / "squares.tflite"
-    return convert_model(squares_model, squares, out, calibration_images=8)
+    return convert_model(squares_model, open_dataset(squares), out, calibration_images=8)
 
 
 # The schemes.
@@ -249,7 +249,7 @@ def test_the_bundle_is_measured_and_finds_its_own_objects(conversion):
 
 
 def test_the_same_input_gives_the_same_bytes(conversion, tmp_path: Path, squares_model: Path, squares: Path):
-    again = convert_model(squares_model, squares, tmp_path / "squares.tflite", calibration_images=8)
+    again = convert_model(squares_model, open_dataset(squares), tmp_path / "squares.tflite", calibration_images=8)
     assert again.path.read_bytes() == conversion.path.read_bytes()
 
 
@@ -263,7 +263,8 @@ def no_worker(monkeypatch, conversion):
 def test_a_picture_of_the_users_own_becomes_the_selftest(no_worker, tmp_path: Path, squares_model: Path, squares: Path):
     picture = squares / "squares_train" / "images" / "7.png"
     out = tmp_path / "own.tflite"
-    result = convert_model(squares_model, squares, out, measure=False, selftest_image=picture, name="own name")
+    options = {"measure": False, "selftest_image": picture, "name": "own name"}
+    result = convert_model(squares_model, open_dataset(squares), out, **options)
     bundle = read_bundle(out)
     assert np.array_equal(bundle.selftest.image, read_image(picture))
     assert bundle.name == "own name"
@@ -280,7 +281,7 @@ def test_a_bundle_that_fails_its_selftest_is_not_written(
 
     monkeypatch.setattr(Detector, "selftest", lambda _: SelfTestResult(False, 1, 0, "1 of 1 not found"))
     with pytest.raises(BundleError, match=r"not written.*1 of 1 not found"):
-        convert_model(squares_model, squares, out, measure=False)
+        convert_model(squares_model, open_dataset(squares), out, measure=False)
     assert out.read_bytes() == b"the file before"
     assert list(tmp_path.iterdir()) == [out]
 
@@ -304,7 +305,7 @@ def test_bad_input_is_refused_before_any_work(
     arguments = {"model": squares_model, "data": squares, "out": tmp_path / "out.tflite", **change}
     model, data, out = (tmp_path / arguments.pop(name) for name in ("model", "data", "out"))
     with pytest.raises(error, match=re.escape(message)):
-        convert_model(model, data, out, **arguments)
+        convert_model(model, open_dataset(data), out, **arguments)
     assert list(tmp_path.iterdir()) == []
 
 

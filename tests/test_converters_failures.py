@@ -18,6 +18,7 @@ from PIL import Image
 
 from converters.convert import convert_model
 from edge_ssd import cli
+from edge_ssd.data.load import open_dataset
 from edge_ssd.runtime.bundle import read_bundle
 
 pytest.importorskip("tensorflow")
@@ -32,7 +33,7 @@ BEFORE = b"the file that was there before"
 @pytest.fixture(scope="module")
 def flatbuffer(tmp_path_factory, squares_model: Path, squares: Path) -> bytes:
     out = tmp_path_factory.mktemp("out") / "squares.tflite"
-    convert_model(squares_model, squares, out, scheme="none", measure=False)
+    convert_model(squares_model, open_dataset(squares), out, scheme="none", measure=False)
     return read_bundle(out).flatbuffer
 
 
@@ -125,7 +126,7 @@ def test_two_conversions_to_one_path_leave_one_whole_file(no_worker, squares_mod
 
     def work(name: str) -> None:
         try:
-            convert_model(squares_model, squares, out, scheme="none", measure=False, name=name)
+            convert_model(squares_model, open_dataset(squares), out, scheme="none", measure=False, name=name)
         except BaseException as error:
             errors.append(error)
 

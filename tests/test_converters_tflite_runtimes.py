@@ -15,6 +15,7 @@ from converters.convert import convert_model
 from converters.quantization.quantize import SCHEMES
 from converters.tflite.compatibility import check_compatibility, portability_problems
 from converters.tflite.operators import read_graph
+from edge_ssd.data.load import open_dataset
 from edge_ssd.runtime.bundle import read_bundle
 
 pytest.importorskip("tensorflow")
@@ -38,7 +39,7 @@ def bundles(tmp_path_factory, squares: Path, squares_model: Path) -> list[Path]:
         if scheme == "mixed":
             pytest.importorskip("ai_edge_quantizer")
         paths.append(folder / f"{i}-{scheme}.tflite")
-        convert_model(squares_model, squares, paths[-1], scheme=scheme, measure=False, **settings)
+        convert_model(squares_model, open_dataset(squares), paths[-1], scheme=scheme, measure=False, **settings)
     return paths
 
 

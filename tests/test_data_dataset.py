@@ -38,7 +38,7 @@ def test_a_picture_without_boxes_has_an_empty_array_of_the_right_shape() -> None
         ([[1, 2, 1, 4]], [0], "xmin < xmax"),
         ([[1, 4, 3, 2]], [0], "ymin < ymax"),
         ([[1, 2, np.nan, 4]], [0], "finite"),
-        ([[1, 2, 3, 4]], [-1], "count from 0"),
+        ([[1, 2, 3, 4]], [-1], "at least 0"),
     ],
 )
 def test_a_sample_refuses_what_cannot_be(boxes: list[list[float]], class_ids: list[int], match: str) -> None:
@@ -55,9 +55,9 @@ def test_a_data_set_counts_and_checks_class_ids() -> None:
     assert dataset.num_boxes == 2
     assert len(dataset.with_samples((background,))) == 1
     assert len(dataset) == 2
-    with pytest.raises(DataError, match=r"a\.jpg: class id 1 where there are 1 labels"):
+    with pytest.raises(DataError, match=r"a\.jpg: class id 1 with only 1 labels"):
         Dataset(Path("set"), ("fork",), (sample,), "voc")
-    with pytest.raises(DataError, match="no usable picture"):
+    with pytest.raises(DataError, match="no usable image"):
         Dataset(Path("set"), ("fork",), (), "voc")
     for labels in ((), ("fork", "fork")):
         with pytest.raises(DataError, match="different names"):

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from label_writers import WRITERS, Labelled
 
-from edge_ssd.data.load import available_splits, load_dataset, open_dataset
+from edge_ssd.data.load import load_dataset, open_dataset
 from edge_ssd.data.source import DataSource
 from edge_ssd.errors import DataError
 
@@ -43,8 +43,8 @@ def test_what_is_written_comes_back(format_name: str, rows: list[tuple[str, str,
         root = Path(folder) / "set"
         root.mkdir()
         WRITERS[format_name](root, pictures, LABELS)
-        assert set(available_splits(root)) == {picture.split for picture in pictures}
-        for split in available_splits(root):
+        assert set(open_dataset(root).splits) == {picture.split for picture in pictures}
+        for split in open_dataset(root).splits:
             dataset = load_dataset(root, split, strict=True)
             assert dataset.format == format_name
             assert dataset.notices == ()
@@ -131,13 +131,13 @@ def test_a_folder_with_two_formats_says_so_and_takes_the_one_that_is_asked_for(t
     WRITERS["voc"](tmp_path, pictures, ("fork",))
     WRITERS["coco"](tmp_path, [*pictures, Labelled("b.png", "train")], ("fork",))
     opened = open_dataset(tmp_path)
-    assert (opened.format, opened.others) == ("coco", ("voc",))
+    assert (opened.format, opened.other_formats) == ("coco", ("voc",))
     dataset = load_dataset(tmp_path, strict=True)
     assert len(dataset) == 2
     assert "could also be voc (Pascal VOC): choose with --format" in dataset.notices[0].message
     chosen = load_dataset(DataSource(tmp_path, format="voc"))
     assert (chosen.format, len(chosen), chosen.notices) == ("voc", 1, ())
-    with pytest.raises(DataError, match=r"no labels of YOLO in it: leave out --format"):
+    with pytest.raises(DataError, match=r"no labels of YOLO in it: omit --format"):
         load_dataset(DataSource(tmp_path, format="yolo"))
 
 

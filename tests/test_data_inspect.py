@@ -102,9 +102,9 @@ def test_inspect_prints_text_and_json_and_writes_a_sheet(
     [
         (["{folder}", "--strict"], "no area"),
         (["{folder}", "--split", "val"], "not divided"),
-        (["{folder}", "--sheet", "sheet.txt"], "this is to be a picture"),
+        (["{folder}", "--sheet", "sheet.txt"], "an image is written here"),
         (["{folder}/nothing"], "no such folder"),
-        (["{folder}/images"], "no labels found"),
+        (["{folder}/images"], "no labels in a known format"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(
@@ -133,7 +133,7 @@ def test_make_draws_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
         "64",
     ]
     assert main(arguments) == 0
-    assert "2 + 1 pictures drawn" in capsys.readouterr().out
+    assert "2 + 1 images drawn" in capsys.readouterr().out
     assert len(load_dataset(tmp_path / "set")) == 3
     assert main(arguments) == 0
     assert "already there" in capsys.readouterr().out

@@ -96,7 +96,7 @@ def test_images_without_labels_and_labels_without_images(folder: Path) -> None:
     (folder / "ImageSets" / "Main" / "val.txt").write_text("c\nd\n", encoding="utf-8")
     found = found_in(folder)
     assert kinds(found) == [("unlabelled", "new.png")]
-    assert "picture 'c.png' is not in" in found.summaries["val"].problems[0].message
+    assert "image 'c.png' is not in" in found.summaries["val"].problems[0].message
     assert found.summaries["val"].images == 1
     with pytest.raises(DataError, match=r"c\.png"):
         load_dataset(folder, "val")
@@ -255,7 +255,7 @@ def test_data_inspect_compares_with_a_model_and_writes_images(
     assert parsed["splits"]["val"]["anchors"]["levels"] == ["32×32", "16×16", "8×8", "4×4", "1×1"]
     assert (parsed["files"], parsed["duplicates"], parsed["unusable"]) == ([], [], {})
     assert main(["data", "inspect", str(folder), "--histogram", "sizes.txt"]) == 2
-    assert "this is to be a picture" in capsys.readouterr().err
+    assert "an image is written here" in capsys.readouterr().err
 
 
 def test_ambiguous_format_is_reported_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edge_ssd.data.inspection.summary import find_undecodable
-from edge_ssd.data.load import available_splits, load_dataset
+from edge_ssd.data.load import load_dataset, open_dataset
 from edge_ssd.data.source import DataSource
 
 
@@ -21,7 +21,7 @@ from edge_ssd.data.source import DataSource
             "playing_cards",
             "voc",
             ("ace", "jack", "king", "nine", "queen", "ten"),
-            {"train": (296, 527), "test": (67, 143), "val": (67, 143)},
+            {"train": (296, 527), "test": (67, 143)},
         ),
         ("raccoon", "tf_csv", ("raccoon",), {"train": (160, 173), "test": (40, 44)}),
         ("fork_scissors", "d2l_csv", ("fork", "scissors"), {None: (40, 40)}),
@@ -38,8 +38,8 @@ def test_counts(
 
 
 def test_bccd_drops_its_two_boxes_of_no_area(shared_data: Path) -> None:
-    assert available_splits(shared_data / "bccd") == ("train", "val", "test")
-    sizes = [len(load_dataset(shared_data / "bccd", split)) for split in available_splits(shared_data / "bccd")]
+    assert open_dataset(shared_data / "bccd").splits == ("train", "val", "test")
+    sizes = [len(load_dataset(shared_data / "bccd", split)) for split in open_dataset(shared_data / "bccd").splits]
     assert sizes == [205, 87, 72]
     dataset = load_dataset(shared_data / "bccd")
     assert (len(dataset), dataset.num_boxes) == (364, 4888 - 2)
@@ -49,7 +49,7 @@ def test_bccd_drops_its_two_boxes_of_no_area(shared_data: Path) -> None:
 
 def test_no_picture_is_in_two_splits(shared_data: Path) -> None:
     for name in ("bananas", "playing_cards", "bccd", "raccoon"):
-        splits = available_splits(shared_data / name)
+        splits = open_dataset(shared_data / name).splits
         paths = [sample.path for split in splits for sample in load_dataset(shared_data / name, split).samples]
         assert len(paths) == len(set(paths))
 

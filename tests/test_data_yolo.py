@@ -12,7 +12,7 @@ from label_writers import write_picture
 
 from edge_ssd.cli import main
 from edge_ssd.data.formats import yolo
-from edge_ssd.data.load import available_splits, load_dataset
+from edge_ssd.data.load import load_dataset, open_dataset
 from edge_ssd.errors import DataError
 
 pytest.importorskip("yaml")
@@ -47,7 +47,7 @@ def described(root: Path, text: str) -> Path:
 )
 def test_a_description_in_any_manner(tmp_path: Path, text: str) -> None:
     root = described(tmp_path / "cutlery", text.replace("{root}", str(tmp_path / "cutlery")))
-    assert available_splits(root) == ("train", "val")
+    assert open_dataset(root).splits == ("train", "val")
     for split, name in (("train", "a.png"), ("val", "b.png")):
         dataset = load_dataset(root, split, strict=True)  # type: ignore[arg-type]
         assert [sample.path.name for sample in dataset.samples] == [name]
@@ -109,7 +109,7 @@ def test_without_pyyaml_the_extra_is_named(
 def test_bare_arrangements(tmp_path: Path, picture: str, labels: str, split: str) -> None:
     root = tmp_path / "images of cutlery"
     pair(root / picture, root / labels)
-    assert available_splits(root) == ((split,) if split else ())
+    assert open_dataset(root).splits == ((split,) if split else ())
     dataset = load_dataset(root, strict=True)
     assert dataset.samples[0].path == root / picture
     assert dataset.samples[0].boxes_xyxy.tolist() == PIXELS
@@ -125,13 +125,13 @@ def test_lists_divide_a_set(tmp_path: Path, line: str) -> None:
         pair(tmp_path / "images" / f"{name}.png", tmp_path / "labels" / f"{name}.txt")
     (tmp_path / "train.txt").write_text("images/a.png\r\nimages/c.png\r\n", encoding="utf-8")
     (tmp_path / "val.txt").write_text(f"{line}\n", encoding="utf-8")
-    assert available_splits(tmp_path) == ("train", "val")
+    assert open_dataset(tmp_path).splits == ("train", "val")
     assert [sample.path.name for sample in load_dataset(tmp_path, "train").samples] == ["a.png", "c.png"]
     assert load_dataset(tmp_path, "val", strict=True).samples[0].path == tmp_path / "images" / "b.png"
     (tmp_path / "data.yaml").write_text("train: train.txt\nval: [val.txt]\nnames: [fork]\n", encoding="utf-8")
     assert [sample.path.name for sample in load_dataset(tmp_path, "train").samples] == ["a.png", "c.png"]
     (tmp_path / "val.txt").write_text("images/lost.png\n", encoding="utf-8")
-    with pytest.raises(DataError, match=r"val\.txt: picture 'lost\.png' is not in"):
+    with pytest.raises(DataError, match=r"val\.txt: image 'lost\.png' is not in"):
         load_dataset(tmp_path, "val")
 
 
@@ -172,7 +172,7 @@ def test_keypoints_are_told_from_polygons_by_the_description(tmp_path: Path) -> 
         ("0 0.5 0.5 nan 0.1", "not finite"),
         ("0 0.5 0.5 0 0.1", "no area"),
         ("0 0.5 0.5 -0.1 0.1", "reversed"),
-        ("0 320 240 100 80", "outside the picture of 60×40"),
+        ("0 320 240 100 80", "outside the image of 60×40"),
         ("0 1e300 1e300 1e299 1e299", "outside"),
         ("0 0.99 0.5 0.2 0.1", "clipped"),
         ("0 5e-1 0.5 0.5 2.5e-1", "is the same as line 1"),

@@ -9,10 +9,11 @@ import pytest
 from PIL import Image
 
 from edge_ssd.data.dataset import Dataset, Sample
+from edge_ssd.data.load import open_dataset
 from edge_ssd.errors import DataError, ImageError, SettingError
 from edge_ssd.evaluation.average_precision import average_precision
 from edge_ssd.evaluation.evaluate import decode, evaluate
-from edge_ssd.evaluation.splits import load_eval_split, subsample_evenly, training_pictures
+from edge_ssd.evaluation.splits import load_eval_split, load_training_split, subsample_evenly
 from edge_ssd.network import Network, tiny_ssd
 from edge_ssd.runtime.postprocess import Head, Postprocess
 from edge_ssd.runtime.preprocess import preprocess, read_image, resize_transform
@@ -136,21 +137,21 @@ def write_part(folder: Path, count: int) -> None:
 def test_validation_pictures_are_measured_and_training_pictures_calibrate(tmp_path: Path):
     write_part(tmp_path / "set_train", 5)
     write_part(tmp_path / "set_val", 2)
-    held_out, part = load_eval_split(tmp_path, ("thing",))
+    held_out, part = load_eval_split(open_dataset(tmp_path), ("thing",))
     assert (len(held_out), part) == (2, "val")
-    assert len(training_pictures(tmp_path, ("thing",))) == 5
-    chosen, part = load_eval_split(tmp_path, ("thing",), "train", limit=3)
+    assert len(load_training_split(open_dataset(tmp_path), ("thing",))) == 5
+    chosen, part = load_eval_split(open_dataset(tmp_path), ("thing",), "train", limit=3)
     assert (len(chosen), part) == (3, "train")
 
 
 def test_a_set_that_is_not_divided_serves_for_both(tmp_path: Path):
     write_part(tmp_path / "set", 4)
-    held_out, part = load_eval_split(tmp_path / "set", ("thing",))
+    held_out, part = load_eval_split(open_dataset(tmp_path / "set"), ("thing",))
     assert (len(held_out), part) == (4, "all")
-    assert len(training_pictures(tmp_path / "set", ("thing",))) == 4
+    assert len(load_training_split(open_dataset(tmp_path / "set"), ("thing",))) == 4
 
 
 def test_training_pictures_alone_are_not_measured_on_unasked(tmp_path: Path):
     write_part(tmp_path / "set_train", 5)
-    with pytest.raises(DataError, match="training pictures only"):
-        load_eval_split(tmp_path, ("thing",))
+    with pytest.raises(DataError, match="training images only"):
+        load_eval_split(open_dataset(tmp_path), ("thing",))

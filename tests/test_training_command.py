@@ -170,7 +170,7 @@ def test_a_teacher_gives_its_anchors_and_is_remembered(
         (["--resume", "--network=small"], "leave out --network"),
         (["--resume", "--epochs=5"], "leave out --epochs"),
         (["--resume", "--classes=banana"], "leave out --classes and --format"),
-        (["--data={data}", "--classes=bananna"], "no class 'bananna' in the data set; did you mean 'banana'?"),
+        (["--data={data}", "--classes=bananna"], "no class 'bananna' in the dataset; did you mean 'banana'?"),
         (["--data={data}", "--format=voc"], "no labels of Pascal VOC in it"),
         (["--data={data}", "--patience=-1"], "patience must be a whole number"),
         (["--data={data}", "--class-weights=apple=2"], "class_weights name apple, but the classes are banana"),

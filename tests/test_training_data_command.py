@@ -32,7 +32,7 @@ def test_a_column_for_each_change_and_three_for_all(
     assert main(["data", "inspect", str(data), *options]) == 0
     out = capsys.readouterr().out
     assert "6 pictures" in out
-    assert f"{sheet}: pictures of {data} as training shows them" in out
+    assert f"{sheet}: augmented training images of {data}" in out
     with Image.open(sheet) as image:
         # As it is, expand, crop, zoom, colour and three of all together; six pictures with their captions.
         assert image.size == (8 * 204 + 4, 4 + 6 * (200 + 16 + 4))
@@ -55,7 +55,7 @@ def test_a_recipe_without_augmentation_shows_the_pictures_alone(data: Path) -> N
     ("options", "message"),
     [
         (["--augmented=sheet.txt"], "give it a name that ends in .png"),
-        (["--crop", "--zoom=2"], "--crop, --zoom: this is for the sheet that --augmented FILE.png writes"),
+        (["--crop", "--zoom=2"], "--crop, --zoom: these need --augmented FILE.png"),
         (["--augmented=sheet.png", "--zoom=9"], "zoom must be in 1–4"),
     ],
 )

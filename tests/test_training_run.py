@@ -10,8 +10,8 @@ import pytest
 
 tf = pytest.importorskip("tensorflow")
 
-from edge_ssd.data.dataset import Dataset  # noqa: E402 (after the check that TensorFlow is there)
-from edge_ssd.data.load import load_dataset, split_dataset  # noqa: E402
+from edge_ssd.data.dataset import Dataset, split_dataset  # noqa: E402 (after the check that TensorFlow is there)
+from edge_ssd.data.load import load_dataset  # noqa: E402
 from edge_ssd.data.source import DataSource  # noqa: E402
 from edge_ssd.data.synthetic.generate import make_synthetic  # noqa: E402
 from edge_ssd.errors import DataError, ModelError  # noqa: E402

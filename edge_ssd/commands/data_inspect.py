@@ -1,4 +1,4 @@
-"""``edge-ssd data inspect``: what a data set holds, and what is wrong with it."""
+"""``edge-ssd data inspect``: contents and faults of a dataset."""
 
 from __future__ import annotations
 
@@ -6,28 +6,33 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_ssd.data.source import add_data_options, data_source
+from edge_ssd.commands.data_options import add_data_options, data_source
+from edge_ssd.commands.input_options import add_input_options
+from edge_ssd.commands.recipe_options import AUGMENTATION_FLAGS, add_recipe_options, given_recipe, option_names
+from edge_ssd.errors import DataError, SettingError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
     from edge_ssd.charts import Figure
     from edge_ssd.data.inspection.report import DatasetReport
+    from edge_ssd.data.load import DatasetFolder
     from edge_ssd.network import Network
+    from edge_ssd.training.recipe import Recipe
 
-__all__ = ["add_to", "check_picture_name", "run"]
+__all__ = ["add_to", "run"]
 
-_PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
+_IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
-def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
-    """Declare the subcommand; returns its parser."""
-    inspect: argparse.ArgumentParser = commands.add_parser(
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the subcommand."""
+    parser: argparse.ArgumentParser = commands.add_parser(
         "inspect",
-        help="count what a data set holds and list its faults",
+        help="count what a dataset holds and list its faults",
         description=(
-            "Count pictures and boxes by class, compare box sizes with the anchors, and list every fault with its\n"
-            "file. The format is recognised. Nothing is changed."
+            "Count images and boxes by class, compare box sizes with the anchors, and list every fault with its\n"
+            "file. The label format is detected. Nothing is changed."
         ),
         epilog=(
             "examples:\n"
@@ -35,46 +40,59 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> arg
             "  edge-ssd data inspect data/bananas --split val --sheet sheet.png --histogram sizes.png\n"
             "  edge-ssd data inspect data/cells --classes '*,WBC=white,RBC=red' --decode --json\n"
             "  edge-ssd data inspect data/cells --anchors-of runs/cells/model.keras\n"
+            "  edge-ssd data inspect data/cells --augmented sheet.png --crop --expand 2\n"
         ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    inspect.add_argument("folder", metavar="DIR", type=Path, help="a data set in any known format")
-    add_data_options(inspect)
-    inspect.add_argument("--split", choices=["train", "val", "test"], help="this split only (default: each by itself)")
-    inspect.add_argument(
+    add_data_options(parser, "data", help="a dataset in any supported format")
+    parser.add_argument("--split", choices=["train", "val", "test"], help="this split only (default: every split)")
+    parser.add_argument(
         "--anchors-of",
         metavar="MODEL",
         type=Path,
         help="compare with this .keras or .tflite model (default: the book's)",
     )
-    inspect.add_argument("--decode", action="store_true", help="also decode every picture, not just its header")
-    inspect.add_argument("--no-near", action="store_true", help="do not look for pictures that are nearly the same")
-    inspect.add_argument("--strict", action="store_true", help="stop at the first fault, with exit status 2")
-    inspect.add_argument("--sheet", metavar="FILE.png", type=Path, help="write a contact sheet with the boxes drawn in")
-    inspect.add_argument("--histogram", metavar="FILE.png", type=Path, help="write the sizes of the boxes as a picture")
-    inspect.add_argument("--json", action="store_true", help="print JSON")
-    return inspect
+    parser.add_argument("--decode", action="store_true", help="also decode every image, not just its header")
+    parser.add_argument("--no-near", action="store_true", help="do not search for near-duplicate images")
+    parser.add_argument("--strict", action="store_true", help="stop at the first fault, with exit status 2")
+    parser.add_argument("--sheet", metavar="FILE.png", type=Path, help="write a contact sheet with the boxes drawn in")
+    parser.add_argument("--histogram", metavar="FILE.png", type=Path, help="write a plot of the box sizes")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    group = parser.add_argument_group("augmentation, for --augmented (the same options as in 'edge-ssd train')")
+    group.add_argument(
+        "--augmented",
+        metavar="FILE.png",
+        type=Path,
+        help="write a contact sheet of augmented training images: each augmentation by itself, then all together",
+    )
+    add_input_options(group)
+    add_recipe_options(group, ("seed", *AUGMENTATION_FLAGS))
 
 
 def run(args: argparse.Namespace) -> int:
-    """Returns 0."""
+    """Inspect the dataset, print the report, write the requested images; return 0."""
     from edge_ssd.charts import check_matplotlib, save_figure
     from edge_ssd.console.json_output import print_json
     from edge_ssd.console.progress import Progress
     from edge_ssd.data.inspection.report import inspect_dataset
     from edge_ssd.data.inspection.report_text import format_summary, report_lines
     from edge_ssd.data.load import open_dataset
-    from edge_ssd.files import atomic_path
     from edge_ssd.runtime.network_file import read_network
+    from edge_ssd.training.recipe import Recipe
 
-    for path in (args.sheet, args.histogram):
-        if path is not None:
-            check_picture_name(path)
+    recipe_options = given_recipe(args)
+    if recipe_options and args.augmented is None:
+        raise SettingError(f"{option_names(recipe_options)}: these need --augmented FILE.png; name the file")
+    recipe = Recipe(**recipe_options)
+    for path in (args.augmented, args.sheet, args.histogram):
+        if path is not None and path.suffix.lower() not in _IMAGE_SUFFIXES:
+            raise DataError(f"{path}: an image is written here: give it a name that ends in .png or .jpg")
     if args.histogram is not None:
         check_matplotlib()
     network = None if args.anchors_of is None else read_network(args.anchors_of)
+    folder = open_dataset(data_source(args))
     report = inspect_dataset(
-        open_dataset(data_source(args, args.folder)),
+        folder,
         network,
         args.split,
         strict=args.strict,
@@ -83,37 +101,34 @@ def run(args: argparse.Namespace) -> int:
         steps=lambda label: Progress(label, "images"),
     )
     if args.json:
-        print_json({"folder": str(args.folder), **report.to_dict()})
+        print_json({"folder": str(args.data), **report.to_dict()})
     else:
-        parts = [format_summary(summary, f"{args.folder} {name}") for name, summary in report.summaries.items()]
-        print("\n\n".join([*parts, *(["\n".join(lines)] if (lines := report_lines(report)) else [])]))
+        blocks = [format_summary(summary, f"{args.data} {name}") for name, summary in report.summaries.items()]
+        print("\n\n".join([*blocks, *(["\n".join(lines)] if (lines := report_lines(report)) else [])]))
+    written: list[tuple[Path, str]] = []
     if args.sheet is not None:
-        with atomic_path(args.sheet) as temporary:
-            _sheet(report).save(temporary)
-        _report_file(args.sheet, "contact sheet", args)
+        _save(_contact_sheet(report), args.sheet)
+        written.append((args.sheet, "contact sheet"))
     if args.histogram is not None:
-        save_figure(_histogram(report, network, args.folder), args.histogram)
-        _report_file(args.histogram, "sizes of the boxes", args)
+        save_figure(_size_histogram(report, network, folder.name), args.histogram)
+        written.append((args.histogram, "box sizes"))
+    if args.augmented is not None:
+        _save(_augmented_sheet(folder, recipe, args), args.augmented)
+        written.append((args.augmented, "augmented training images"))
+    if not args.json:
+        print("".join(f"\n{path}: {content} of {args.data}\n" for path, content in written), end="")
     return 0
 
 
-def check_picture_name(path: Path) -> None:
-    """Raises DataError if ``path`` is not named like a picture, before any work is done for it."""
-    from edge_ssd.errors import DataError
-
-    if path.suffix.lower() not in _PICTURE_SUFFIXES:
-        raise DataError(f"{path}: this is to be a picture: give it a name that ends in .png or .jpg")
-
-
-def _sheet(report: DatasetReport) -> Image:
+def _contact_sheet(report: DatasetReport) -> Image:
     from edge_ssd.data.inspection.contact_sheet import contact_sheet
 
-    first, *others = report.datasets.values()
-    samples = first.samples + tuple(sample for dataset in others for sample in dataset.samples)
+    first = next(iter(report.datasets.values()))
+    samples = tuple(sample for dataset in report.datasets.values() for sample in dataset.samples)
     return contact_sheet(first.with_samples(samples))
 
 
-def _histogram(report: DatasetReport, network: Network | None, folder: Path) -> Figure:
+def _size_histogram(report: DatasetReport, network: Network | None, name: str) -> Figure:
     import numpy as np
 
     from edge_ssd.data.anchor_fitting.match import network_boxes
@@ -122,10 +137,25 @@ def _histogram(report: DatasetReport, network: Network | None, folder: Path) -> 
 
     network = network or tiny_ssd(next(iter(report.datasets.values())).labels)
     boxes = np.concatenate([network_boxes(dataset, network.input) for dataset in report.datasets.values()])
-    title = f"{folder.resolve().name}: {len(boxes)} boxes ({', '.join(report.datasets)})"
-    return size_histogram(boxes, network.levels, title)
+    return size_histogram(boxes, network.levels, f"{name}: {len(boxes)} boxes ({', '.join(report.datasets)})")
 
 
-def _report_file(path: Path, what: str, args: argparse.Namespace) -> None:
-    if not args.json:
-        print(f"\n{path}: {what} of {args.folder}")
+def _augmented_sheet(folder: DatasetFolder, recipe: Recipe, args: argparse.Namespace) -> Image:
+    from edge_ssd.training.tensorflow_logs import quiet_tensorflow
+
+    quiet_tensorflow()
+    from edge_ssd.evaluation.splits import load_training_split
+    from edge_ssd.network import InputSpec
+    from edge_ssd.training.input.augmented_sheet import augmented_sheet
+
+    height, width = args.input_size
+    split = folder.validation_split if args.split == "val" else args.split
+    dataset = load_training_split(folder) if split is None else folder.load(split)
+    return augmented_sheet(dataset, InputSpec(height, width, resize=args.resize), recipe)
+
+
+def _save(image: Image, path: Path) -> None:
+    from edge_ssd.files import atomic_path
+
+    with atomic_path(path) as temporary:
+        image.save(temporary)

@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-from edge_ssd.data.source import add_data_options, data_source
+from edge_ssd.commands.data_options import add_data_options, data_source
 from edge_ssd.errors import ModelError
 
 __all__ = ["add_arguments", "run"]
@@ -24,7 +24,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "  edge-ssd evaluate banana.tflite --data bananas --split test --json"
     )
     parser.add_argument("model", type=Path, metavar="MODEL", help="a .keras model or a .tflite bundle")
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="a data set, its format is recognised")
     add_data_options(parser)
     parser.add_argument(
         "--split",
@@ -38,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from edge_ssd.console.progress import Progress
     from edge_ssd.data.dataset import problem_lines
+    from edge_ssd.data.load import open_dataset
     from edge_ssd.evaluation.evaluate import Predictor, evaluate
     from edge_ssd.evaluation.splits import load_eval_split
 
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
         predictor, network, batch_size = TFLitePredictor(bundle), bundle.network, 1
     else:
         raise ModelError(f"{args.model}: expected a model that ends in .keras or .tflite")
-    dataset, part = load_eval_split(data_source(args), network.labels, args.split, args.limit)
+    dataset, part = load_eval_split(open_dataset(data_source(args)), network.labels, args.split, args.limit)
     for line in problem_lines(dataset.problems):
         print(f"note: {line}", file=sys.stderr)
     with Progress("evaluate", "pictures") as progress:

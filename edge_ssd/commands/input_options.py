@@ -1,4 +1,4 @@
-"""The options that say what pictures a network is given, alike on every command line that has them."""
+"""The options for a network's input, the same on every command that has them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def add_input_options(parser: argparse._ActionsContainer) -> None:
 
 
 def input_size(text: str) -> tuple[int, int]:
-    """(height, width) of a text such as "192x320"; raises ArgumentTypeError for another."""
+    """Return (height, width) for a text such as "192x320"; raise ArgumentTypeError if it is invalid."""
     height, _, width = text.lower().partition("x")
     try:
         return int(height), int(width)

@@ -8,15 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge_ssd.commands.data_options import add_data_options, data_source
 from edge_ssd.commands.network_options import add_network_options, given_network, network_table
 from edge_ssd.commands.recipe_options import add_recipe_options, given_recipe, option_names
-from edge_ssd.data.source import DataSource, add_data_options, data_source
 from edge_ssd.errors import SettingError
 from edge_ssd.network import NETWORKS, tiny_ssd
 from edge_ssd.training.recipe import Recipe, book_recipe
 
 if TYPE_CHECKING:
     from edge_ssd.data.dataset import Dataset
+    from edge_ssd.data.load import DatasetFolder
     from edge_ssd.network import Network
     from edge_ssd.training.workers import Workers
 
@@ -44,8 +45,7 @@ _HELD_OUT = 0.15
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description, parser.epilog = _DESCRIPTION, _EXAMPLES
-    parser.add_argument("--data", type=Path, metavar="DIR", help="data-set folder (with --resume: if it moved)")
-    add_data_options(parser)
+    add_data_options(parser, help="dataset folder (with --resume: if it moved)", required=False)
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of this run")
     parser.add_argument("--resume", action="store_true", help="go on with the run in RUN, by its own recipe")
     parser.add_argument("--from", dest="start_from", type=Path, metavar="MODEL.keras", help="start from these weights")
@@ -110,6 +110,7 @@ def run(args: argparse.Namespace) -> int:
     assert workers is not None
     from edge_ssd.console.progress import format_seconds
     from edge_ssd.data.dataset import problem_lines
+    from edge_ssd.data.load import open_dataset
     from edge_ssd.training.history import HistoryRow
     from edge_ssd.training.run import RunConfig, load_run, train
 
@@ -130,18 +131,17 @@ def run(args: argparse.Namespace) -> int:
             if config.teacher is None:
                 raise SettingError(f"{args.out} is trained without a teacher: leave out --teacher, or start anew")
             config = replace(config, teacher=args.teacher)
-        training, validation = _datasets(
-            config.data, config.validation_split, config.recipe.seed, config.network.labels
-        )
+        folder = open_dataset(config.data)
+        training, validation = _datasets(folder, config.validation_split, config.recipe.seed, config.network.labels)
     else:
         if args.data is None:
             raise SettingError("--data is missing: name the folder of labelled pictures to train on")
         if args.teacher is not None and args.anchors:
             raise SettingError("the anchors are the teacher's: leave out --anchors, or --teacher")
         recipe = replace(book_recipe() if args.recipe == "book" else Recipe(), **changes)
-        source = data_source(args)
-        share = _held_out_share(source, args.validation_split)
-        training, validation = _datasets(source, share, recipe.seed)
+        folder = open_dataset(data_source(args))
+        share = _held_out_share(folder, args.validation_split)
+        training, validation = _datasets(folder, share, recipe.seed)
         # The book's network sees pixels as they are.
         scale = args.input_scale
         if scale is None:
@@ -151,7 +151,7 @@ def run(args: argparse.Namespace) -> int:
             network = _with_anchors_of(args.teacher, network)
         elif (args.anchors or ("book" if args.recipe == "book" else "fit")) == "fit":
             network = _with_fitted_anchors(network, training, validation, recipe.seed)
-        config = RunConfig(network, recipe, source, share, args.teacher)
+        config = RunConfig(network, recipe, folder.source, share, args.teacher)
     network, recipe = config.network, config.recipe
     for notice in dict.fromkeys((*training.notices, *validation.notices)):
         print(f"note: {notice}")
@@ -191,7 +191,7 @@ def run(args: argparse.Namespace) -> int:
         "convert",
         model,
         "--data",
-        config.data,
+        config.data.folder,
         *config.data.options,
         "--out",
         f"{args.out.name}.tflite",
@@ -222,30 +222,28 @@ def _which_epoch(folder: Path, recipe: Recipe) -> str:
     )
 
 
-def _held_out_share(folder: DataSource, asked: float | None) -> float | None:
+def _held_out_share(folder: DatasetFolder, asked: float | None) -> float | None:
     """What share of the training pictures to hold out; None where the data set has a split for it."""
-    from edge_ssd.data.load import available_splits
-
     if asked is not None:
         if not 0 < asked < 1:
             raise SettingError(f"--validation-split must be between 0 and 1, got {asked}")
         return asked
-    splits = available_splits(folder)
-    if "train" in splits and ("val" in splits or "test" in splits):
+    if "train" in folder.splits and folder.validation_split is not None:
         return None
-    print(f"{folder} has no validation split: {_HELD_OUT:.0%} of its training pictures are held out for it")
+    print(f"{folder.source.folder} has no validation split: {_HELD_OUT:.0%} of its training images are held out")
     return _HELD_OUT
 
 
 def _datasets(
-    folder: DataSource, share: float | None, seed: int, labels: tuple[str, ...] | None = None
+    folder: DatasetFolder, share: float | None, seed: int, labels: tuple[str, ...] | None = None
 ) -> tuple[Dataset, Dataset]:
     """The training and the validation pictures."""
-    from edge_ssd.data.load import available_splits, load_dataset, split_dataset
+    from edge_ssd.data.dataset import split_dataset
+    from edge_ssd.evaluation.splits import load_training_split
 
-    training = load_dataset(folder, "train" if "train" in available_splits(folder) else None, labels=labels)
+    training = load_training_split(folder, labels)
     if share is None:
-        return training, load_dataset(folder, "val", labels=training.labels)
+        return training, folder.load(folder.validation_split or "val", training.labels)
     return split_dataset(training, 1 - share, seed)
 
 

@@ -1,12 +1,12 @@
-"""Which classes of a data set are taken, and under which names: the text after ``--classes``.
+"""Selection and renaming of a dataset's classes: the syntax of ``--classes``.
 
-    fork,scissors                   these two; the boxes of all others are left out
-    fork=cutlery,knife=cutlery      two classes become one
-    *,RBC=red                       all of them, one by another name
+    fork,scissors                   these two classes; boxes of all others are excluded
+    fork=cutlery,knife=cutlery      two classes merged into one
+    *,RBC=red                       all classes, one of them renamed
 
-Labels come in the order in which the text first names them, ``*`` standing for the classes that it names nowhere
-else, in the data set's own order. Where a data set has bare numbers, an item may start with one: ``0=fork,1=knife``.
-A comma or an equals sign that belongs to a name is written ``\\,`` or ``\\=``.
+Labels are in the order in which the list first names them. ``*`` stands for the classes that the list does not name,
+in the dataset's own order. If a dataset has bare class numbers, an item may start with one: ``0=fork,1=knife``. A comma
+or an equals sign within a name is escaped with a backslash: ``\\,`` and ``\\=``.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from dataclasses import dataclass
 
 from edge_ssd.errors import DataError, SettingError
 
-__all__ = ["REST", "ChosenClasses", "choose_classes", "parse_classes"]
+__all__ = ["ALL_OTHERS", "ClassMapping", "parse_classes", "select_classes"]
 
-REST = "*"
+ALL_OTHERS = "*"
 _COMMA, _EQUALS = re.compile(r"(?<!\\),"), re.compile(r"(?<!\\)=")
 
 
 @dataclass(frozen=True)
-class ChosenClasses:
-    """What became of a data set's classes.
+class ClassMapping:
+    """Old class names of a dataset mapped to new ones.
 
     Attributes:
-        new_names: for each class of the data set the name that it has now, or None where it is left out.
-        labels: the names, each once, in order.
+        new_names: the new name of each class of the dataset, in the dataset's order; None if it is excluded.
+        labels: the new names without repetition, in the order of the class ids.
     """
 
     new_names: tuple[str | None, ...]
@@ -38,46 +38,49 @@ class ChosenClasses:
 
 
 def parse_classes(text: str) -> tuple[tuple[str, str], ...]:
-    """The (old name, new name) pairs of a text; (``REST``, ``REST``) is the asterisk.
+    """Return the (old name, new name) pairs of a class list; (``*``, ``*``) stands for all other classes.
 
-    Raises SettingError for an empty item, a class named twice, or an asterisk with another name.
+    Raises:
+        SettingError: an item is empty, a class is named twice, or ``*`` is renamed.
     """
     pairs: list[tuple[str, str]] = []
     for item in _COMMA.split(text):
-        old, *new = (re.sub(r"\\([,=])", r"\1", part).strip() for part in _EQUALS.split(item, maxsplit=1))
-        if not old or (new and not new[0]) or (old == REST and new):
-            raise SettingError(f"classes: {item.strip()!r} is no NAME, OLD=NEW or {REST}; as in fork,knife=cutlery")
+        old, *new = (re.sub(r"\\([,=])", r"\1", name).strip() for name in _EQUALS.split(item, maxsplit=1))
+        if not old or (new and not new[0]) or (old == ALL_OTHERS and new):
+            raise SettingError(
+                f"classes: expected NAME, OLD=NEW or {ALL_OTHERS}, as in fork,knife=cutlery; got {item.strip()!r}"
+            )
         if old in dict(pairs):
-            raise SettingError(f"classes: {old!r} is named twice: name each class of the data set once")
+            raise SettingError(f"classes: {old!r} is named twice: name each class of the dataset once")
         pairs.append((old, new[0] if new else old))
     return tuple(pairs)
 
 
-def choose_classes(names: Sequence[str], pairs: Sequence[tuple[str, str]], numbers: bool = False) -> ChosenClasses:
-    """Apply the pairs of :func:`parse_classes` to a data set's class names.
+def select_classes(names: Sequence[str], pairs: Sequence[tuple[str, str]], numbers: bool = False) -> ClassMapping:
+    """Apply the pairs of :func:`parse_classes` to the class names of a dataset.
 
     Args:
-        numbers: whether the class ids themselves ("0", "1") are names too.
+        numbers: whether a class may also be named by its id ("0", "1").
 
-    Raises DataError for a name that the data set lacks.
+    Raises:
+        DataError: the dataset has no class of that name.
     """
     index_of = {str(index): index for index in range(len(names))} if numbers else {}
     index_of |= {name: index for index, name in enumerate(names)}
     for old, _ in pairs:
-        if old != REST and old not in index_of:
-            near = difflib.get_close_matches(old, names, n=1)
-            remedy = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(names) or 'none'}"
-            raise DataError(f"there is no class {old!r} in the data set; {remedy}")
-    named = {index_of[old] for old, _ in pairs if old != REST}
+        if old != ALL_OTHERS and old not in index_of:
+            similar = difflib.get_close_matches(old, names, n=1)
+            hint = f"did you mean {similar[0]!r}?" if similar else f"it has {', '.join(names) or 'none'}"
+            raise DataError(f"there is no class {old!r} in the dataset; {hint}")
+    named = {index_of[old] for old, _ in pairs if old != ALL_OTHERS}
     new_names: list[str | None] = [None] * len(names)
     labels: list[str] = []
     for old, new in pairs:
-        chosen = (
-            [(index, name) for index, name in enumerate(names) if index not in named]
-            if old == REST
-            else [(index_of[old], names[index_of[old]] if old == new else new)]
-        )
-        for index, name in chosen:
+        if old == ALL_OTHERS:
+            selected = [(index, name) for index, name in enumerate(names) if index not in named]
+        else:
+            selected = [(index_of[old], names[index_of[old]] if old == new else new)]
+        for index, name in selected:
             new_names[index] = name
             labels.append(name)
-    return ChosenClasses(tuple(new_names), tuple(dict.fromkeys(labels)))
+    return ClassMapping(tuple(new_names), tuple(dict.fromkeys(labels)))

@@ -1,4 +1,4 @@
-"""What a data set is here: pictures on disk, and for each the boxes and class ids that were labelled."""
+"""A dataset in memory: image files, each with labeled boxes."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import numpy.typing as npt
 from edge_ssd.boxes import FloatArray
 from edge_ssd.errors import DataError
 
-__all__ = ["Dataset", "Problem", "Sample", "problem_lines"]
+__all__ = ["Dataset", "Problem", "Sample", "problem_lines", "split_dataset"]
 
 IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that did not stop loading: the file, and what was found in it and done about it."""
+    """A fault that did not stop loading: the file, and a message that also states what was done about it."""
 
     path: Path
     message: str
@@ -31,16 +31,17 @@ class Problem:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One picture and its boxes. A picture without boxes is background, and as good a sample as any.
+    """One image and its boxes; an image without boxes is a background image.
 
     Attributes:
-        path: the picture.
-        boxes_xyxy: float32 [N, 4], pixels of the picture as it is seen (turned as its EXIF orientation says),
-            every box with ``xmin < xmax`` and ``ymin < ymax``. Read-only.
-        class_ids: int64 [N], indices of ``Dataset.labels``. Read-only.
-        size: (height, width) of the picture as it is seen, where the loader has read it.
+        path: the image file.
+        boxes_xyxy: float32 [N, 4] in pixels of the image after rotation by its EXIF orientation, with
+            ``xmin < xmax`` and ``ymin < ymax``. A read-only copy.
+        class_ids: int64 [N], indices of ``Dataset.labels``. A read-only copy.
+        size: (height, width) of the image after rotation; None if it is unknown.
 
-    Raises DataError for arrays of other shapes, or boxes that are empty or not finite.
+    Raises:
+        DataError: the arrays have other shapes, or a box is empty or not finite.
     """
 
     path: Path
@@ -62,8 +63,7 @@ class Sample:
                 f"{self.path}: every box must be finite with xmin < xmax and ymin < ymax, got {boxes.tolist()}"
             )
         if (class_ids < 0).any():
-            raise DataError(f"{self.path}: class ids count from 0, got {class_ids.tolist()}")
-        # The caller's arrays are copied, so that nobody changes a sample from outside, and frozen for the same reason.
+            raise DataError(f"{self.path}: class ids must be at least 0, got {class_ids.tolist()}")
         boxes.flags.writeable = class_ids.flags.writeable = False
         object.__setattr__(self, "path", Path(self.path))
         object.__setattr__(self, "boxes_xyxy", boxes)
@@ -72,17 +72,18 @@ class Sample:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Samples whose class ids are indices of ``labels``.
+    """Samples with their class names.
 
     Attributes:
         root: the folder it was read from.
-        labels: class names, each once.
+        labels: distinct class names, indexed by the class ids.
         samples: at least one.
-        format: name of the label format, as in ``edge_ssd.data.load.READERS``.
-        problems: what was wrong and has been dropped, clipped or guessed.
-        notices: what is no fault but good to know: polygons that became boxes, classes left out, a second format.
+        format: the label format, a key of :data:`edge_ssd.data.source.FORMATS`.
+        problems: faults that were dropped, clipped or worked around.
+        notices: facts that are no faults, such as polygons converted to boxes, excluded classes, a second format.
 
-    Raises DataError where these contradict one another.
+    Raises:
+        DataError: there is no sample or no label, labels repeat, or a class id has no label.
     """
 
     root: Path
@@ -94,32 +95,59 @@ class Dataset:
 
     def __post_init__(self) -> None:
         if not self.samples:
-            raise DataError(f"{self.root}: no usable picture in it")
+            raise DataError(f"{self.root}: no usable image in it")
         if not self.labels or len(set(self.labels)) != len(self.labels):
             raise DataError(f"{self.root}: labels must be different names, at least one; got {list(self.labels)!r}")
         for sample in self.samples:
             if (sample.class_ids >= len(self.labels)).any():
                 raise DataError(
-                    f"{sample.path}: class id {int(sample.class_ids.max())} where there are {len(self.labels)} labels"
+                    f"{sample.path}: class id {int(sample.class_ids.max())} with only {len(self.labels)} labels"
                 )
 
     def __len__(self) -> int:
+        """Return the number of samples."""
         return len(self.samples)
 
     @property
     def num_boxes(self) -> int:
+        """Number of boxes of all samples."""
         return sum(len(sample.boxes_xyxy) for sample in self.samples)
 
     def with_samples(self, samples: tuple[Sample, ...]) -> Dataset:
-        """The same data set holding ``samples`` instead."""
+        """Return a copy with other samples."""
         return dataclasses.replace(self, samples=samples)
 
 
+def split_dataset(dataset: Dataset, fraction: float, seed: int) -> tuple[Dataset, Dataset]:
+    """Divide a dataset at random into two that keep the original order of samples.
+
+    Args:
+        fraction: share of the samples in the first dataset, in (0, 1); each dataset has at least one sample.
+        seed: the same seed gives the same division.
+
+    Returns:
+        The two datasets; ``problems`` and ``notices`` are those of the first.
+
+    Raises:
+        DataError: the fraction is not in (0, 1), or there is only one sample.
+    """
+    if not 0 < fraction < 1:
+        raise DataError(f"the fraction of a split must be between 0 and 1, got {fraction!r}")
+    total = len(dataset.samples)
+    if total < 2:
+        raise DataError(f"{dataset.root}: a single image cannot be divided into two splits: label more images")
+    count = min(max(round(total * fraction), 1), total - 1)
+    chosen = {int(index) for index in np.random.default_rng(seed).permutation(total)[:count]}
+    first = tuple(sample for index, sample in enumerate(dataset.samples) if index in chosen)
+    second = tuple(sample for index, sample in enumerate(dataset.samples) if index not in chosen)
+    return dataset.with_samples(first), Dataset(dataset.root, dataset.labels, second, dataset.format)
+
+
 def problem_lines(
-    problems: Sequence[Problem], remedy: str = "'edge-ssd data inspect' with --json lists all", limit: int = 20
+    problems: Sequence[Problem], hint: str = "'edge-ssd data inspect' with --json lists all", limit: int = 20
 ) -> list[str]:
-    """The first ``limit`` problems, a line each, and how many more there are; ``remedy`` says how to see them."""
+    """Return one line for each of the first ``limit`` problems, and one with the number of the others and ``hint``."""
     lines = [str(problem) for problem in problems[:limit]]
     if len(problems) > limit:
-        lines.append(f"and {len(problems) - limit} more ({remedy})")
+        lines.append(f"and {len(problems) - limit} more ({hint})")
     return lines

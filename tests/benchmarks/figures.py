@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from edge_ssd.data.load import available_splits
+from edge_ssd.data.load import open_dataset
 from edge_ssd.training.history import HistoryRow, read_history
 
 
@@ -118,7 +118,7 @@ def verification(run: Path, bundle: Path, data: Path) -> dict[str, Any]:
     """What ``edge-ssd verify`` finds on the test pictures, kept in the run's folder."""
     kept = run / "verify.json"
     if not kept.is_file():
-        split = ["--split=test"] if "test" in available_splits(data) else []
+        split = ["--split=test"] if "test" in open_dataset(data).splits else []
         text = edge_ssd("verify", str(bundle), f"--against={run / 'model.keras'}", f"--data={data}", "--json", *split)
         kept.write_text(text, encoding="utf-8")
     facts: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))

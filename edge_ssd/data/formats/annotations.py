@@ -1,9 +1,7 @@
-"""What a label format's reader hands over, before anything is checked against the pictures.
+"""Content of label files, before it is validated against the images.
 
-A reader (``d2l_csv``, ``coco``, ``yolo``, ``voc``, ``tf_csv``) turns label files into a :class:`ParsedDataset`;
-``assemble``
-finds the pictures, checks every box against its picture and makes the data set. So a format's module holds nothing
-but what is particular to the format, and all formats report the same faults in the same words.
+A label format's ``parse`` returns a :class:`ParsedDataset`. Finding the images and checking the boxes is common to all
+formats, see :mod:`edge_ssd.data.validation`.
 """
 
 from __future__ import annotations
@@ -11,31 +9,31 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from edge_ssd.data.dataset import Problem
 
 __all__ = [
-    "PICTURE_SUFFIXES",
+    "IMAGE_SUFFIXES",
     "SPLITS",
     "BoxAnnotation",
     "ImageAnnotations",
     "ImageIndex",
     "ParsedDataset",
     "SplitAnnotations",
-    "split_in_name",
-    "split_of_name",
+    "split_from_suffix",
+    "split_from_words",
 ]
 
 SPLITS = ("train", "val", "test")
-_SPLIT_ENDINGS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"})
+_SPLIT_OF_WORD = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"})
 
 
 class ImageIndex:
-    """A folder of pictures, listed once: looking a name up touches no disk."""
+    """File names of a folder of images; the folder is listed once, a missing folder is empty."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -45,25 +43,19 @@ class ImageIndex:
         except OSError:
             names = []
         self._names = frozenset(names)
-        self._by_look = {_look(name): name for name in reversed(names)}
-        self._by_stem: dict[str, str] = {}
-        for name in reversed(names):
-            path_name = PurePath(name)
-            if path_name.suffix.lower() in PICTURE_SUFFIXES:
-                self._by_stem[path_name.stem] = name
-
-    def __len__(self) -> int:
-        return len(self._names)
+        # Reversed, so that of several names with the same key the first one is found.
+        self._by_normalized_name = {_normalize(name): name for name in reversed(names)}
+        self._by_stem = {PurePath(name).stem: name for name in reversed(names) if _is_image(name)}
 
     def find(self, name: str) -> Path | None:
-        """The picture of exactly this name; ``name`` may lie in a folder below, never above.
+        """Return the file of exactly this name, which may include folders below :attr:`path` but none above it.
 
-        A name that was written on another machine may have backslashes and begin anywhere: ``C:\\data\\images\\a.jpg``
-        is ``images/a.jpg`` here if there is such a picture, else ``a.jpg``.
+        A path from another machine may have backslashes and start anywhere: ``C:\\data\\images\\a.jpg`` is
+        ``images/a.jpg`` if that exists, else ``a.jpg``.
         """
         if name in self._names:
             return self.path / name
-        parts = _parts(name)
+        parts = _path_parts(name)
         for start, first in enumerate(parts):
             path = self.path.joinpath(*parts[start:])
             if first in self._names and path.is_file():
@@ -71,111 +63,119 @@ class ImageIndex:
         return None
 
     def find_stem(self, stem: str) -> Path | None:
-        """The picture of this name without its suffix."""
+        """Return the image file of this name without its suffix."""
         name = self._by_stem.get(stem)
         return None if name is None else self.path / name
 
-    def find_alike(self, name: str) -> Path | None:
-        """The picture whose name looks the same but for upper and lower case, or how its accents are stored."""
-        parts = _parts(name)
-        found = self._by_look.get(_look(parts[-1])) if parts else None
-        return None if found is None else self.path / found
+    def find_similar(self, name: str) -> Path | None:
+        """Return the file whose name differs in letter case or Unicode normalization only."""
+        parts = _path_parts(name)
+        match = self._by_normalized_name.get(_normalize(parts[-1])) if parts else None
+        return None if match is None else self.path / match
 
-    def pictures(self) -> Iterable[str]:
-        """The names that end as pictures do, sorted."""
-        return sorted(name for name in self._names if PurePath(name).suffix.lower() in PICTURE_SUFFIXES)
+    def image_names(self) -> list[str]:
+        """Return the sorted names that have the suffix of an image."""
+        return sorted(filter(_is_image, self._names))
 
 
-def _parts(name: str) -> tuple[str, ...]:
-    """The folders and the file of a path in any system's manner, without drive, root, "." and ".."."""
+def _is_image(name: str) -> bool:
+    return PurePath(name).suffix.lower() in IMAGE_SUFFIXES
+
+
+def _path_parts(name: str) -> tuple[str, ...]:
+    """Return the components of a POSIX or Windows path, without drive, root, "." and ".."."""
     parts = re.split(r"[/\\]+", re.sub(r"^[A-Za-z]:", "", name))
     return tuple(part for part in parts if part not in ("", ".", ".."))
 
 
-def _look(name: str) -> str:
-    # macOS stores é as e and an accent, everyone else as one letter.
+def _normalize(name: str) -> str:
+    # macOS stores é as e and a combining accent, other systems as one character.
     return unicodedata.normalize("NFC", name).casefold()
 
 
 @dataclass(frozen=True)
 class BoxAnnotation:
-    """One labelled object as the label file states it, in pixels, or with ``Record.relative`` in 0–1 of the picture.
+    """One labeled object.
 
-    ``where`` is its place in the file ("line 12").
+    Attributes:
+        class_index: index of ``ParsedDataset.class_names``.
+        box_xyxy: unchecked corners in pixels, or in 0–1 of the image with ``ImageAnnotations.normalized``.
+        location: where in the label file, such as "line 12".
     """
 
     class_index: int
     box_xyxy: tuple[float, float, float, float]
-    where: str
+    location: str
 
 
 @dataclass(frozen=True)
 class ImageAnnotations:
-    """One picture as the label file states it.
+    """One labeled image.
 
     Attributes:
-        label_file: the file that says so.
-        name: the picture's file name as stated there.
-        folders: where the picture may lie, most likely first.
-        objects: as stated, unchecked.
-        stem: the picture's name without its suffix, where the format goes by that first.
+        label_file: the file that holds the labels.
+        file_name: the image's file name or path, as stated there.
+        folders: where the image may be, most likely first.
+        boxes: as stated, unchecked.
+        stem: the image's name without its suffix, for a format that matches by stem first.
         stated_size: (height, width) as stated, or None.
-        relative: whether boxes are in 0–1 of the picture instead of pixels.
+        normalized: whether boxes are in 0–1 of the image instead of pixels.
     """
 
     label_file: Path
-    name: str
+    file_name: str
     folders: tuple[ImageIndex, ...]
-    objects: tuple[BoxAnnotation, ...]
+    boxes: tuple[BoxAnnotation, ...]
     stem: str | None = None
     stated_size: tuple[int, int] | None = None
-    relative: bool = False
+    normalized: bool = False
 
 
 @dataclass(frozen=True)
 class SplitAnnotations:
-    """The records of one split.
+    """The images of one split.
 
     Attributes:
+        images: in the order of the label files.
         problems: faults of the label files.
-        fatal: why this split cannot be used at all, if so.
-        notices: what was done with what is no fault, such as polygons that became boxes.
+        error: why this split cannot be used at all, or None.
+        notices: facts that are no faults, such as polygons converted to boxes.
     """
 
-    records: tuple[ImageAnnotations, ...]
+    images: tuple[ImageAnnotations, ...]
     problems: tuple[Problem, ...] = ()
-    fatal: str | None = None
+    error: str | None = None
     notices: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True)
 class ParsedDataset:
-    """Everything a data set's label files say.
+    """Content of all label files of a dataset.
 
     Attributes:
-        names: the class names that ``RawObject.class_index`` counts.
-        parts: records by split ("train", "val", "test"); a set without splits has one part, "".
-        names_stated: False where the files hold bare numbers, and ``names`` was made up for them.
+        class_names: indexed by ``BoxAnnotation.class_index``.
+        splits: annotations by split ("train", "val", "test"); an undivided dataset has the single key "".
+        has_class_names: False if the files hold bare class numbers, for which ``class_names`` is generated.
     """
 
-    names: tuple[str, ...]
-    parts: Mapping[str, SplitAnnotations] = field(default_factory=dict)
-    names_stated: bool = True
+    class_names: tuple[str, ...]
+    splits: Mapping[str, SplitAnnotations] = field(default_factory=dict)
+    has_class_names: bool = True
 
 
-def split_of_name(name: str) -> str:
-    """The split that a folder or file name ends in ("bananas_train" → "train"), or ""."""
+def split_from_suffix(name: str) -> str:
+    """Return the split that a folder or file name ends in ("bananas_train" → "train"), or ""."""
     lower = name.lower()
-    for ending, split in _SPLIT_ENDINGS.items():
-        # "_train", "-train" or just "train": "constrain" is no training split.
-        if lower == ending or (lower.endswith(ending) and not lower[-len(ending) - 1].isalnum()):
+    for word, split in _SPLIT_OF_WORD.items():
+        # A whole word: "_train", "-train" or just "train", but not "constrain".
+        if lower == word or (lower.endswith(word) and not lower[-len(word) - 1].isalnum()):
             return split
     return ""
 
 
-def split_in_name(name: str) -> str:
-    """The split among the words of a file's name ("instances_train2017" → "train"), or ""."""
+def split_from_words(name: str) -> str:
+    """Return the first split among the words of a file name ("instances_train2017" → "train"), or ""."""
     for word in re.split(r"[^a-z]+", name.lower()):
-        if word in _SPLIT_ENDINGS:
-            return _SPLIT_ENDINGS[word]
+        if word in _SPLIT_OF_WORD:
+            return _SPLIT_OF_WORD[word]
     return ""

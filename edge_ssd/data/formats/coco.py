@@ -26,12 +26,12 @@ from edge_ssd.data.formats.annotations import (
     ImageIndex,
     ParsedDataset,
     SplitAnnotations,
-    split_in_name,
-    split_of_name,
+    split_from_suffix,
+    split_from_words,
 )
 from edge_ssd.errors import DataError
 
-__all__ = ["read", "sniff"]
+__all__ = ["parse", "sniff"]
 
 _KEYS = (b'"images"', b'"annotations"', b'"categories"')
 _A_LIST = re.compile(rb"\s{0,40}:\s{0,40}\[")
@@ -42,7 +42,7 @@ def sniff(folder: Path) -> bool:
     return bool(_files(folder))
 
 
-def read(folder: Path) -> ParsedDataset:
+def parse(folder: Path) -> ParsedDataset:
     """Read every split; raises DataError for a file that is no COCO JSON."""
     files = {split: _parse(path) for split, path in _files(folder).items()}
     names = _names(files.values())
@@ -67,17 +67,17 @@ def _files(folder: Path) -> dict[str, Path]:
         # COCO keeps captions and keypoints of the same pictures beside them.
         paths = [path for path in paths if path.name.startswith("instances_")] or paths
         if paths:
-            if len(paths) == 1 and not split_in_name(paths[0].stem):
-                return {split_of_name(folder.resolve().name): paths[0]}
-            return _by_split(folder, ((split_in_name(path.stem), path) for path in paths))
+            if len(paths) == 1 and not split_from_words(paths[0].stem):
+                return {split_from_suffix(folder.resolve().name): paths[0]}
+            return _by_split(folder, ((split_from_words(path.stem), path) for path in paths))
     if not folder.is_dir():
         return {}
     return _by_split(
         folder,
         (
-            (split_of_name(place.name), path)
+            (split_from_suffix(place.name), path)
             for place in sorted(folder.iterdir())
-            if place.is_dir() and split_of_name(place.name)
+            if place.is_dir() and split_from_suffix(place.name)
             for path in sorted(place.glob("*.json"))
             if _looks_like_coco(path)
         ),

@@ -14,12 +14,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge_ssd.data.formats.annotations import ImageIndex, ParsedDataset, SplitAnnotations, split_of_name
+from edge_ssd.data.formats.annotations import ImageIndex, ParsedDataset, SplitAnnotations, split_from_suffix
 from edge_ssd.data.formats.label_csv import class_names, has_label_columns, read_label_csv, table_records
 from edge_ssd.data.formats.names_file import read_class_names
 from edge_ssd.errors import DataError
 
-__all__ = ["BOOK_TABLE", "read", "sniff"]
+__all__ = ["BOOK_TABLE", "parse", "sniff"]
 
 BOOK_TABLE = "label.csv"
 
@@ -29,7 +29,7 @@ def sniff(folder: Path) -> bool:
     return bool(_parts(folder))
 
 
-def read(folder: Path) -> ParsedDataset:
+def parse(folder: Path) -> ParsedDataset:
     """Read every split; raises DataError for a ``label.csv`` or ``classes.txt`` that cannot be used."""
     parts = _parts(folder)
     tables = {split: read_label_csv(path / BOOK_TABLE) for split, path in parts.items()}
@@ -46,10 +46,10 @@ def read(folder: Path) -> ParsedDataset:
 def _parts(folder: Path) -> dict[str, Path]:
     """The folders that have a ``label.csv``, by split."""
     if (folder / BOOK_TABLE).is_file() and has_label_columns(folder / BOOK_TABLE):
-        return {split_of_name(folder.resolve().name): folder}
+        return {split_from_suffix(folder.resolve().name): folder}
     found: dict[str, Path] = {}
     for path in sorted(path for path in folder.iterdir() if path.is_dir()):
-        split = split_of_name(path.name)
+        split = split_from_suffix(path.name)
         if split and (path / BOOK_TABLE).is_file():
             if split in found:
                 raise DataError(

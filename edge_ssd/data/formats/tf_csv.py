@@ -14,7 +14,7 @@ from edge_ssd.data.formats.annotations import SPLITS, ImageIndex, ParsedDataset,
 from edge_ssd.data.formats.d2l_csv import BOOK_TABLE
 from edge_ssd.data.formats.label_csv import class_names, has_label_columns, read_label_csv, table_records
 
-__all__ = ["read", "sniff"]
+__all__ = ["parse", "sniff"]
 
 _FOLDERS = ("", "data", "images", "annotations", "labels")
 
@@ -24,7 +24,7 @@ def sniff(folder: Path) -> bool:
     return bool(_tables(folder))
 
 
-def read(folder: Path) -> ParsedDataset:
+def parse(folder: Path) -> ParsedDataset:
     """Read every split; raises DataError for a table that cannot be used."""
     paths = _tables(folder)
     tables = {split: read_label_csv(path) for split, path in paths.items()}

@@ -24,11 +24,11 @@ from edge_ssd.data.formats.annotations import (
     ImageIndex,
     ParsedDataset,
     SplitAnnotations,
-    split_of_name,
+    split_from_suffix,
 )
 from edge_ssd.errors import DataError
 
-__all__ = ["read", "sniff", "sniff_splits"]
+__all__ = ["parse", "sniff", "sniff_splits"]
 
 _MAX_XML_BYTES = 16 << 20
 
@@ -54,7 +54,7 @@ def sniff_splits(folder: Path) -> bool:
     return layout is not None and any(files for split, files in layout.xml_files.items() if split)
 
 
-def read(folder: Path) -> ParsedDataset:
+def parse(folder: Path) -> ParsedDataset:
     """Read every XML file. The class names are those that occur in any split, in alphabetical order."""
     layout = _layout(folder)
     if layout is None:
@@ -92,11 +92,11 @@ def _layout(folder: Path) -> _Layout | None:
     found: dict[str, Path] = {}
     for parent in (folder, folder / "images"):
         for path in sorted(parent.iterdir()) if parent.is_dir() else []:
-            split = split_of_name(path.name)
+            split = split_from_suffix(path.name)
             if split and path.is_dir() and any(path.glob("*.xml")):
                 found.setdefault(split, path)
     if not found and any(folder.glob("*.xml")):
-        found = {split_of_name(folder.resolve().name): folder}
+        found = {split_from_suffix(folder.resolve().name): folder}
     if not found:
         return None
     return _Layout({split: sorted(path.glob("*.xml")) for split, path in found.items()}, found, {})

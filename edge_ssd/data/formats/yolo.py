@@ -1,6 +1,6 @@
 """YOLO: a text file a picture, in any of the arrangements that are about.
 
-    data.yaml, images/train/, labels/train/ …     what data.yaml says, see yolo_description
+    data.yaml, images/train/, labels/train/ …     what data.yaml says, see yolo_yaml
     train/images/, train/labels/ …                the same without it
     images/, labels/                              a set without splits, or with lists train.txt, val.txt, test.txt
     a.jpg, a.txt, b.jpg, b.txt                    labels beside the pictures (also in folders train, val, test)
@@ -20,38 +20,38 @@ from pathlib import Path, PurePath
 
 from edge_ssd.data.dataset import Problem
 from edge_ssd.data.formats.annotations import (
-    PICTURE_SUFFIXES,
+    IMAGE_SUFFIXES,
     SPLITS,
     BoxAnnotation,
     ImageAnnotations,
     ImageIndex,
     ParsedDataset,
     SplitAnnotations,
-    split_of_name,
+    split_from_suffix,
 )
 from edge_ssd.data.formats.names_file import read_class_names
-from edge_ssd.data.formats.yolo_description import find_description, read_description
-from edge_ssd.data.formats.yolo_lines import LabelLines, looks_like_labels, read_label_lines
+from edge_ssd.data.formats.yolo_labels import LabelLines, looks_like_labels, read_label_lines
+from edge_ssd.data.formats.yolo_yaml import find_description, read_description
 from edge_ssd.errors import DataError
 
-__all__ = ["read", "sniff", "sniff_description"]
+__all__ = ["parse", "sniff", "sniff_yaml"]
 
 # Text files that are no labels, though they lie among them.
 _OTHER_TEXTS = frozenset({"classes.txt", "train.txt", "val.txt", "valid.txt", "test.txt"})
 _LOOKED_AT = 50
 
 
-def sniff_description(folder: Path) -> bool:
+def sniff_yaml(folder: Path) -> bool:
     """Whether there is a ``data.yaml``."""
     return find_description(folder) is not None
 
 
 def sniff(folder: Path) -> bool:
     """Whether there is a ``data.yaml``, or label files in one of the arrangements."""
-    return sniff_description(folder) or bool(_bare_places(folder))
+    return sniff_yaml(folder) or bool(_bare_places(folder))
 
 
-def read(folder: Path) -> ParsedDataset:
+def parse(folder: Path) -> ParsedDataset:
     """Read every split; raises DataError for a ``data.yaml``, list or file of names that cannot be used."""
     path = find_description(folder)
     if path is None:
@@ -69,11 +69,11 @@ def read(folder: Path) -> ParsedDataset:
             (), (), f"{path}: its {split} pictures are in {entry!r}, which is not there: complete the data set"
         )
         for split, entry in description.absent.items()
-        if split not in reading.parts
+        if split not in reading.splits
     }
-    if not reading.parts and not absent:
+    if not reading.splits and not absent:
         raise DataError(f"{path}: names no pictures: give their folders as train and val")
-    return ParsedDataset(reading.names, {**reading.parts, **absent})
+    return ParsedDataset(reading.class_names, {**reading.splits, **absent})
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def _part(collected: _Collected, index_of: Mapping[int, int]) -> SplitAnnotation
             for item in (lines.objects if lines is not None else ())
         )
         where = picture.label_file or picture.stated_in or picture.folder.path / picture.name
-        records.append(ImageAnnotations(where, picture.name, (picture.folder,), objects, relative=True))
+        records.append(ImageAnnotations(where, picture.name, (picture.folder,), objects, normalized=True))
     places = ", ".join(map(str, collected.places))
     if there and unlabelled == there:
         return SplitAnnotations(
@@ -193,7 +193,7 @@ def _bare_places(folder: Path) -> dict[str, tuple[Path, ...]]:
         return lists
     found: dict[str, tuple[Path, ...]] = {}
     for path in sorted(path for path in (images if separate else folder).iterdir() if path.is_dir()):
-        split = split_of_name(path.name)
+        split = split_from_suffix(path.name)
         if split and separate:
             found[split] = (path,)
         elif split and (path / "images").is_dir() and _holds_labels(path / "labels"):
@@ -203,7 +203,7 @@ def _bare_places(folder: Path) -> dict[str, tuple[Path, ...]]:
     if found:
         return found
     if separate or _holds_labels(folder):
-        return {split_of_name(folder.resolve().name): (images if separate else folder,)}
+        return {split_from_suffix(folder.resolve().name): (images if separate else folder,)}
     return {}
 
 
@@ -229,14 +229,14 @@ def _lists_labelled_pictures(path: Path) -> bool:
         first = next(iter(_listed_pictures(path)), None)
     except DataError:
         return False
-    return first is not None and first.suffix.lower() in PICTURE_SUFFIXES and _label_file(first) is not None
+    return first is not None and first.suffix.lower() in IMAGE_SUFFIXES and _label_file(first) is not None
 
 
 def _pictures_below(folder: Path) -> list[Path]:
     found = []
     for base, folders, files in os.walk(folder):
         folders.sort()
-        found += [Path(base, name) for name in sorted(files) if PurePath(name).suffix.lower() in PICTURE_SUFFIXES]
+        found += [Path(base, name) for name in sorted(files) if PurePath(name).suffix.lower() in IMAGE_SUFFIXES]
     return found
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from edge_ssd.data.assemble import read_header
 from edge_ssd.data.dataset import Sample
 from edge_ssd.data.formats.annotations import ImageIndex
+from edge_ssd.data.image_header import ImageHeader, read_image_header
 
 __all__ = ["FileFinding", "check_files"]
 
@@ -38,6 +38,7 @@ def check_files(
     samples: Iterable[Sample],
     labeled: Iterable[Path],
     by_stem: bool,
+    read_header: Callable[[Path], ImageHeader] = read_image_header,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> tuple[FileFinding, ...]:
     """Check the image files of all splits of a dataset.
@@ -46,6 +47,7 @@ def check_files(
         samples: the images in use.
         labeled: images with labels that are not in use because of a fault.
         by_stem: whether labels name their image without its suffix.
+        read_header: as :func:`~edge_ssd.data.image_header.read_image_header`.
         progress: called with (headers read, total).
     """
     paths = sorted({sample.path for sample in samples})
@@ -53,14 +55,14 @@ def check_files(
     for number, path in enumerate(paths, 1):
         if progress is not None:
             progress(number, len(paths))
-        findings.extend(_header_findings(path))
+        findings.extend(_header_findings(path, read_header))
     known = {*paths, *labeled}
     for folder in sorted({path.parent for path in paths}):
         findings.extend(_folder_findings(folder, known, by_stem))
     return tuple(findings)
 
 
-def _header_findings(path: Path) -> list[FileFinding]:
+def _header_findings(path: Path, read_header: Callable[[Path], ImageHeader]) -> list[FileFinding]:
     try:
         header = read_header(path)
     except (OSError, ValueError):
@@ -81,7 +83,7 @@ def _header_findings(path: Path) -> list[FileFinding]:
 
 
 def _folder_findings(folder: Path, known: set[Path], by_stem: bool) -> list[FileFinding]:
-    names = ImageIndex(folder).pictures()
+    names = ImageIndex(folder).image_names()
     findings = []
     first_of: dict[str, str] = {}
     first_stem: dict[str, str] = {}

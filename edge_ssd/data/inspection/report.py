@@ -83,11 +83,13 @@ def inspect_dataset(
     """
     datasets: dict[str, Dataset] = {}
     unusable: dict[str, str] = {}
+    if split == "val":
+        split = opened.validation_split or split
     splits: tuple[Split | None, ...] = (split,) if split else opened.splits or (None,)
     for name in splits:
         try:
             with _step(steps, "reading") as progress:
-                dataset = opened.load(name, strict=strict, incomplete=not strict, progress=progress)
+                dataset = opened.load(name, strict=strict, allow_missing=not strict, progress=progress)
             if decode:
                 with _step(steps, "decoding") as progress:
                     broken = find_undecodable(dataset, progress)
@@ -103,9 +105,7 @@ def inspect_dataset(
     if not datasets:
         raise DataError("; ".join(unusable.values()))
     with _step(steps, "headers") as progress:
-        files = _check_files(
-            datasets, all_splits=split is None, by_stem=opened.format in ("voc", "yolo"), progress=progress
-        )
+        files = _check_files(datasets, opened, all_splits=split is None, progress=progress)
     paths = {name: [sample.path for sample in dataset.samples] for name, dataset in datasets.items()}
     duplicates = find_duplicates(paths)
     if near:
@@ -124,11 +124,11 @@ def inspect_dataset(
 
 
 def _check_files(
-    datasets: dict[str, Dataset], all_splits: bool, by_stem: bool, progress: Progress
+    datasets: dict[str, Dataset], opened: DatasetFolder, all_splits: bool, progress: Progress
 ) -> tuple[FileFinding, ...]:
     samples = [sample for dataset in datasets.values() for sample in dataset.samples]
     labeled = [problem.path for dataset in datasets.values() for problem in dataset.problems]
-    findings = check_files(samples, labeled, by_stem, progress)
+    findings = check_files(samples, labeled, opened.format in ("voc", "yolo"), opened.read_header, progress)
     # An image beside those of one split may belong to another split.
     return tuple(finding for finding in findings if all_splits or finding.kind != "unlabelled")
 

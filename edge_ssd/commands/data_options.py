@@ -1,0 +1,40 @@
+"""The options that name a dataset, the same on every command that reads labels."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from edge_ssd.data.source import FORMATS, DataSource
+
+__all__ = ["add_data_options", "data_source"]
+
+
+def add_data_options(
+    parser: argparse.ArgumentParser,
+    name: str = "--data",
+    help: str = "a dataset; its format is detected",
+    required: bool = True,
+) -> None:
+    """Declare the dataset's folder, ``--format`` and ``--classes``.
+
+    Args:
+        name: "--data", or "data" for a positional argument.
+        required: False if ``--data`` may be omitted.
+    """
+    option: dict[str, Any] = {"required": required} if name.startswith("-") else {}
+    parser.add_argument(name, type=Path, metavar="DIR", help=help, **option)
+    parser.add_argument(
+        "--format", choices=tuple(FORMATS), help="of the labels, if a folder has several (default: detected)"
+    )
+    parser.add_argument(
+        "--classes",
+        metavar="LIST",
+        help="use these classes only, separated by commas; OLD=NEW renames, * is all others (default: all)",
+    )
+
+
+def data_source(args: argparse.Namespace) -> DataSource:
+    """Return the dataset that the options of :func:`add_data_options` name."""
+    return DataSource(args.data, args.format, args.classes)

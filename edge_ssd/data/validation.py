@@ -1,0 +1,177 @@
+"""Validation of parsed annotations against the image files.
+
+Dropped or corrected, and reported as a :class:`~edge_ssd.data.dataset.Problem`: a box that has no area, is reversed,
+not finite, outside its image (partly outside: clipped) or repeated; an image that is unreadable or labeled twice; an
+image without a valid box left, since it would be trained on as background. A missing image is an error.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from edge_ssd.data.dataset import Problem, Sample
+from edge_ssd.data.formats.annotations import ImageAnnotations
+from edge_ssd.data.image_header import ImageHeader, read_image_header
+from edge_ssd.errors import DataError
+
+__all__ = ["validate_annotations"]
+
+# Labels with decimals are rounded: a box may exceed its image by less than this many pixels.
+_TOLERANCE = 0.5
+
+
+def validate_annotations(
+    images: Sequence[ImageAnnotations],
+    class_ids: Sequence[int | None],
+    read_header: Callable[[Path], ImageHeader] = read_image_header,
+    allow_missing: bool = False,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> tuple[tuple[Sample, ...], tuple[Problem, ...]]:
+    """Return the valid samples and the problems of annotated images.
+
+    Args:
+        images: annotations of one label format.
+        class_ids: class id for each ``BoxAnnotation.class_index``; None for a class that is excluded.
+        read_header: as :func:`~edge_ssd.data.image_header.read_image_header`.
+        allow_missing: report missing images as problems, instead of raising.
+        progress: called with (images read, images in total).
+
+    Raises:
+        DataError: an image is missing.
+    """
+    samples: list[Sample] = []
+    problems: list[Problem] = []
+    label_file_of: dict[Path, Path] = {}
+    for number, image in enumerate(images, 1):
+        if progress is not None:
+            progress(number, len(images))
+        path = _find_image(image, problems)
+        if path is None:
+            problems.append(_missing_image(image))
+            if not allow_missing:
+                raise DataError(str(problems[-1]))
+            continue
+        if path in label_file_of:
+            problems.append(
+                Problem(image.label_file, f"labels {path.name}, as {label_file_of[path]} does already; dropped")
+            )
+            continue
+        label_file_of[path] = image.label_file
+        try:
+            size = read_header(path).size
+        except (OSError, ValueError) as error:
+            problems.append(Problem(path, f"not a readable image ({_reason(error, path)}); dropped"))
+            continue
+        _check_size(image, size, path, problems)
+        sample, faults = _validate_boxes(image, path, size, class_ids)
+        problems.extend(faults)
+        if sample is not None:
+            samples.append(sample)
+    return tuple(samples), tuple(problems)
+
+
+def _validate_boxes(
+    image: ImageAnnotations, path: Path, size: tuple[int, int], class_ids: Sequence[int | None]
+) -> tuple[Sample | None, list[Problem]]:
+    """Return the valid boxes as a sample, or None if all are invalid, and the problems of the others."""
+    height, width = size
+    scale = (width, height, width, height) if image.normalized else (1, 1, 1, 1)
+    problems: list[Problem] = []
+    location_of: dict[tuple[float, ...], str] = {}
+    any_selected = False
+    for annotation in image.boxes:
+        class_id = class_ids[annotation.class_index]
+        if class_id is None:
+            continue
+        any_selected = True
+        pixels = tuple(side * factor for side, factor in zip(annotation.box_xyxy, scale, strict=True))
+        box, fault = _validate_box(pixels, height, width)
+        if box is not None and (row := (class_id, *box)) not in location_of:
+            location_of[row] = annotation.location
+        elif box is not None:
+            fault = f"{_format_box(pixels)} is the same as {location_of[row]}; dropped"
+        if fault:
+            problems.append(Problem(image.label_file, f"{annotation.location}, {path.name}: {fault}"))
+    if any_selected and not location_of:
+        problems.append(Problem(path, "none of its boxes is valid; image dropped"))
+        return None, problems
+    table = np.array(list(location_of), np.float64).reshape(-1, 5)
+    return Sample(path, table[:, 1:].astype(np.float32), table[:, 0].astype(np.int64), size), problems
+
+
+def _find_image(image: ImageAnnotations, problems: list[Problem]) -> Path | None:
+    """Return the image file of this exact name, else of a similar name, else None."""
+    for folder in image.folders:
+        path = (folder.find_stem(image.stem) if image.stem else None) or folder.find(image.file_name)
+        if path is not None:
+            return path
+    for folder in image.folders:
+        path = folder.find_similar(image.file_name)
+        if path is not None:
+            problems.append(
+                Problem(image.label_file, f"names {image.file_name!r}, which is {path.name!r} on disk; used")
+            )
+            return path
+    return None
+
+
+def _missing_image(image: ImageAnnotations) -> Problem:
+    folders = " or ".join(str(folder.path) for folder in image.folders) or "any folder of images"
+    return Problem(
+        image.label_file,
+        f"image {image.file_name!r} is not in {folders}: complete the dataset (download or unpack it again), or remove "
+        "its label",
+    )
+
+
+def _check_size(image: ImageAnnotations, size: tuple[int, int], path: Path, problems: list[Problem]) -> None:
+    if image.stated_size is not None and image.stated_size != size:
+        height, width = image.stated_size
+        problems.append(
+            Problem(
+                image.label_file,
+                f"was made for {path.name} at {width}×{height}, which now is {size[1]}×{size[0]}: its boxes are kept "
+                "but may be misplaced; label it again",
+            )
+        )
+
+
+def _validate_box(
+    box_xyxy: tuple[float, ...], height: int, width: int
+) -> tuple[tuple[float, float, float, float] | None, str]:
+    """Return the box, clipped to the image, or None if it is invalid; and its fault, or an empty string."""
+    text = _format_box(box_xyxy)
+    if not all(math.isfinite(side) for side in box_xyxy):
+        return None, f"{text} is not finite; dropped"
+    xmin, ymin, xmax, ymax = box_xyxy
+    if xmax < xmin or ymax < ymin:
+        return None, f"{text} is reversed (xmin {xmin:g} to xmax {xmax:g}, ymin {ymin:g} to ymax {ymax:g}); dropped"
+    if xmax == xmin or ymax == ymin:
+        return None, f"{text} has no area; dropped"
+    # Clip before rounding to float32: label files hold numbers that overflow there.
+    limits = (width, height, width, height)
+    left, top, right, bottom = (
+        float(np.float32(min(max(side, 0), limit))) for side, limit in zip(box_xyxy, limits, strict=True)
+    )
+    if right <= left or bottom <= top:
+        inside = min(xmin, ymin) >= 0 and xmax <= width and ymax <= height
+        fault = "has no area" if inside else f"is outside the image of {width}×{height}"
+        return None, f"{text} {fault}; dropped"
+    if max(-xmin, -ymin, xmax - width, ymax - height) < _TOLERANCE:
+        return (left, top, right, bottom), ""
+    return (left, top, right, bottom), f"{text} reaches outside the image of {width}×{height}; clipped"
+
+
+def _format_box(box_xyxy: tuple[float, ...]) -> str:
+    return f"box ({', '.join(f'{side:g}' for side in box_xyxy)})"
+
+
+def _reason(error: Exception, path: Path) -> str:
+    """Return the error's message without the folder of ``path``, which the problem names already."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error).replace(str(path), path.name)
