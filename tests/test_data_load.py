@@ -131,6 +131,33 @@ def test_one_tf_table_is_a_set_without_splits(tmp_path: Path) -> None:
         load_dataset(tmp_path, "train")
 
 
+@pytest.mark.parametrize(
+    ("splits", "expected", "logged"),
+    [
+        (("train", "val", "test"), "val", []),
+        (("train", "test"), "test", ["no validation split; using the test split"]),
+        (("train",), None, []),
+        ((), None, []),
+    ],
+)
+def test_validation_split_is_val_else_test_with_a_log_line(
+    tmp_path: Path,
+    splits: Sequence[str],
+    expected: str | None,
+    logged: list[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for folder in [tmp_path / f"set_{split}" for split in splits] or [tmp_path]:
+        d2l(folder, ["0.png,0,1,2,3,4"], ["0.png"])
+    folder = open_dataset(tmp_path)
+    with caplog.at_level("INFO"):
+        assert [folder.validation_split, folder.validation_split] == [expected, expected]
+    assert [message.partition(": ")[2] for message in caplog.messages] == logged
+    if expected == "test":
+        with pytest.raises(DataError, match="no split 'val', only train, test"):
+            folder.load("val")
+
+
 # Pascal VOC
 
 

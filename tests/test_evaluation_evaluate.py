@@ -144,6 +144,14 @@ def test_validation_pictures_are_measured_and_training_pictures_calibrate(tmp_pa
     assert (len(chosen), part) == (3, "train")
 
 
+@pytest.mark.parametrize("split", [None, "val"])
+def test_load_eval_split_uses_test_split_without_validation_split(tmp_path: Path, split):
+    write_part(tmp_path / "set_train", 2)
+    write_part(tmp_path / "set_test", 3)
+    dataset, used = load_eval_split(open_dataset(tmp_path), ("thing",), split)
+    assert (len(dataset), used) == (3, "test")
+
+
 def test_a_set_that_is_not_divided_serves_for_both(tmp_path: Path):
     write_part(tmp_path / "set", 4)
     held_out, part = load_eval_split(open_dataset(tmp_path / "set"), ("thing",))

@@ -13,7 +13,7 @@ from typing import Literal, cast
 from edge_ssd.data.classes import ClassMapping, parse_classes, select_classes
 from edge_ssd.data.dataset import Dataset, Problem
 from edge_ssd.data.formats.annotations import SPLITS, ImageAnnotations, ParsedDataset, SplitAnnotations
-from edge_ssd.data.formats.detect import LABEL_FORMATS, LabelFormat, detect_format
+from edge_ssd.data.formats.detect import detect_format
 from edge_ssd.data.image_header import ImageHeader, read_image_header
 from edge_ssd.data.source import FORMATS, DataSource
 from edge_ssd.data.validation import validate_annotations
@@ -154,9 +154,7 @@ class DatasetFolder:
         return ClassMapping(names, names)
 
 
-def open_dataset(
-    source: str | os.PathLike[str] | DataSource, label_formats: Sequence[LabelFormat] = LABEL_FORMATS
-) -> DatasetFolder:
+def open_dataset(source: str | os.PathLike[str] | DataSource) -> DatasetFolder:
     """Detect the label format of a dataset and parse its label files; images are not read yet.
 
     Args:
@@ -168,7 +166,7 @@ def open_dataset(
     """
     if not isinstance(source, DataSource):
         source = DataSource(Path(source))
-    label_format, folder, other_formats = detect_format(source, label_formats)
+    label_format, folder, other_formats = detect_format(source)
     return DatasetFolder(source, label_format.name, label_format.parse(folder), other_formats)
 
 

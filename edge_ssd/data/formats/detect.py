@@ -6,7 +6,7 @@ A new format is a module with ``sniff(folder)`` and ``parse(folder)``, an entry 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,7 +49,7 @@ class DetectedFormat(NamedTuple):
     other_formats: tuple[str, ...]
 
 
-def detect_format(source: DataSource, label_formats: Sequence[LabelFormat] = LABEL_FORMATS) -> DetectedFormat:
+def detect_format(source: DataSource) -> DetectedFormat:
     """Return the label format of a dataset, which lies in ``source.folder`` or in the only folder within it.
 
     Raises:
@@ -68,7 +68,7 @@ def detect_format(source: DataSource, label_formats: Sequence[LabelFormat] = LAB
         folders = [root, *subfolders] if len(subfolders) == 1 else [root]
         matches = [
             (label_format, folder)
-            for label_format in label_formats
+            for label_format in LABEL_FORMATS
             if source.format in (None, label_format.name)
             for folder in folders
             if label_format.sniff(folder)

@@ -1,0 +1,66 @@
+"""Every command that reads labels: its dataset is parsed once, each image header is read once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from conftest import REPOSITORY
+
+pytest.importorskip("tensorflow")
+pytest.importorskip("ai_edge_litert")
+
+from edge_ssd.cli import main
+from edge_ssd.data import load
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> Counter[Path]:
+    """How often each dataset folder was parsed and each image header was read."""
+    counts: Counter[Path] = Counter()
+    detect_format, read_image_header = load.detect_format, load.read_image_header
+
+    def count_parse(source):
+        label_format, folder, other_formats = detect_format(source)
+
+        def parse(folder):
+            counts[folder] += 1
+            return label_format.parse(folder)
+
+        return label_format._replace(parse=parse), folder, other_formats
+
+    def count_header(path):
+        counts[path] += 1
+        return read_image_header(path)
+
+    monkeypatch.setattr(load, "detect_format", count_parse)
+    monkeypatch.setattr(load, "read_image_header", count_header)
+    return counts
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "train --data={data} --out={out} --epochs=1 --input-size=64x64 --width=0.25",
+        "evaluate {models}/banana.tflite --data={data} --limit=1",
+        "convert {float}/banana.keras --data={data} --out={out}/a.tflite --quantize=float16 --no-accuracy",
+        "verify {models}/banana.tflite --against={float}/banana.keras --data={data} --limit=1",
+        "compare {float}/banana.keras --data={data} --out={out} --schemes=float16 --limit=1",
+        "data inspect {data} --augmented={out}/augmented.png --sheet={out}/boxes.png",
+        "data anchors {data}",
+    ],
+)
+def test_command_parses_labels_once_and_reads_each_header_once(
+    command: str, squares: Path, tmp_path: Path, reads: Counter[Path]
+) -> None:
+    paths = {
+        "data": squares,
+        "out": tmp_path / "out",
+        "models": REPOSITORY / "edge_ssd" / "models",
+        "float": REPOSITORY / "converters" / "models",
+    }
+    assert main([*(word.format(**paths) for word in command.split()), "--classes=square=banana"]) == 0
+    assert reads[squares] == 1
+    assert set(reads.values()) == {1}
+    assert sum(path.suffix == ".png" for path in reads) in (4, 16)
