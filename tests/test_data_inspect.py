@@ -1,4 +1,4 @@
-"""edge_ssd.data.inspection.summary and edge_ssd.commands.data_sets:
+"""edge_ssd.data.inspection.summary and edge_ssd.commands.data:
 
 counts, problems, contact sheet, the command line."""
 

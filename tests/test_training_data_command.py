@@ -1,4 +1,4 @@
-"""edge_ssd.commands.data: the sheet of augmented pictures."""
+"""edge_ssd.commands.data_inspect: the sheet of augmented pictures."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_column_for_each_change_and_three_for_all(
     options = [f"--augmented={sheet}", "--input-size=64x64", "--crop", "--expand=2", "--no-flip"]
     assert main(["data", "inspect", str(data), *options]) == 0
     out = capsys.readouterr().out
-    assert "6 pictures" in out
+    assert "6 images" in out
     assert f"{sheet}: augmented training images of {data}" in out
     with Image.open(sheet) as image:
         # As it is, expand, crop, zoom, colour and three of all together; six pictures with their captions.
