@@ -1,1 +1,1 @@
-"""What runs on the workstation: the TinySSD in Keras and its training. Needs the ``train`` extra."""
+"""TinySSD in Keras and its training on the workstation. Needs the ``train`` extra."""

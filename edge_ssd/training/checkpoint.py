@@ -1,7 +1,7 @@
-"""The whole state of a training run in one ``.npz``: it is there whole, or the one before is.
+"""Checkpoint of a training run: one ``.npz`` file that is replaced atomically.
 
-``tf.train.Checkpoint`` was tried first; with Keras 3 it restores neither the optimizer's moments nor all weights,
-without a word. Arrays by name and an exact comparison of names and shapes leave nothing to chance.
+``tf.train.Checkpoint`` is not used: with Keras 3 it silently restores neither the optimizer's moments nor all weights.
+Here names and shapes are compared exactly.
 """
 
 from __future__ import annotations
@@ -22,19 +22,23 @@ _EPOCHS = "finished_epochs"
 
 
 def save_checkpoint(path: Path, finished_epochs: int, variables: Mapping[str, Sequence[Any]]) -> None:
-    """Write the groups of ``variables`` (anything with ``numpy()`` and ``shape``), in their order."""
+    """Write ``variables``, ordered groups of objects that have ``numpy()`` and ``shape``, to ``path``."""
     arrays: dict[str, Any] = {_EPOCHS: np.int64(finished_epochs)}
-    arrays |= {f"{group}/{i}": value.numpy() for group, values in variables.items() for i, value in enumerate(values)}
+    arrays |= {name: variable.numpy() for name, variable in _by_name(variables).items()}
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         np.savez(file, **arrays)
 
 
 def load_checkpoint(path: Path, variables: Mapping[str, Sequence[Any]]) -> int:
-    """Assign what :func:`save_checkpoint` wrote to the same groups of variables; returns the finished epochs.
+    """Assign the arrays that :func:`save_checkpoint` wrote to the same groups of variables.
 
-    Raises :class:`DataError` if the file is damaged or not of these variables; then nothing is assigned.
+    Returns:
+        The number of finished epochs.
+
+    Raises:
+        DataError: the file is damaged or belongs to other variables; nothing is assigned.
     """
-    targets = {f"{group}/{i}": value for group, values in variables.items() for i, value in enumerate(values)}
+    targets = _by_name(variables)
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
@@ -47,3 +51,7 @@ def load_checkpoint(path: Path, variables: Mapping[str, Sequence[Any]]) -> int:
     for name, value in targets.items():
         value.assign(arrays[name])
     return finished_epochs
+
+
+def _by_name(variables: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    return {f"{group}/{i}": value for group, values in variables.items() for i, value in enumerate(values)}

@@ -1,4 +1,4 @@
-"""What a training run came to, epoch by epoch: a CSV to compute with and a curve to look at."""
+"""Training history: one row an epoch, as a CSV file and a plot."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["HistoryRow", "best_row", "draw_history", "read_history", "should_sto
 
 @dataclass(frozen=True)
 class HistoryRow:
-    """One epoch. Loss, class error and box MAE are means over the training batches; AP is of the validation split."""
+    """Metrics of one epoch. Loss, class error and box MAE are means over training batches; AP is of the validation split."""
 
     epoch: int
     loss: float
@@ -29,7 +29,7 @@ class HistoryRow:
     seconds: float
     images_per_second: float
     waiting: float = 0.0
-    """Share of the seconds in which the network waited for pictures."""
+    """Fraction of ``seconds`` in which the network waited for images."""
 
 
 _COLUMNS = [column.name for column in fields(HistoryRow)]
@@ -37,21 +37,21 @@ _BEST = "best"
 
 
 def best_row(rows: Sequence[HistoryRow]) -> HistoryRow:
-    """The row with the highest AP, the earliest of several. At least one row must be there.
+    """Return the row with the highest AP, the earliest of equal ones; ``rows`` must not be empty.
 
-    Its AP flatters: of many noisy measurements on one split the highest is taken. What is reported of a model
-    chosen by it must come from pictures that had no say in the choice.
+    Its AP is biased upwards, as the maximum of many noisy measurements on one split. Report the AP of a model that
+    was selected by it on other images.
     """
-    return max(rows, key=lambda row: row.ap)  # max keeps the first of equals
+    return max(rows, key=lambda row: row.ap)
 
 
 def should_stop_early(rows: Sequence[HistoryRow], patience: int) -> bool:
-    """Whether the newest ``patience`` epochs brought no better AP; never with a patience of 0."""
+    """Return whether the AP did not improve in the last ``patience`` epochs; a patience of 0 never stops."""
     return patience > 0 and bool(rows) and rows[-1].epoch - best_row(rows).epoch >= patience
 
 
 def write_history(rows: Sequence[HistoryRow], path: str | os.PathLike[str]) -> None:
-    """Write all rows as CSV with a header line; the column ``best`` is 1 in the row of :func:`best_row`, else 0."""
+    """Write the rows as CSV with a header; the column ``best`` is 1 in the row of :func:`best_row`, else 0."""
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([*_COLUMNS, _BEST])
@@ -60,7 +60,11 @@ def write_history(rows: Sequence[HistoryRow], path: str | os.PathLike[str]) -> N
 
 
 def read_history(path: str | os.PathLike[str]) -> list[HistoryRow]:
-    """Read what :func:`write_history` wrote; a missing file is an empty history."""
+    """Read a file that :func:`write_history` wrote; a missing file is an empty history.
+
+    Raises:
+        DataError: the file is damaged.
+    """
     path = Path(path)
     if not path.is_file():
         return []

@@ -1,4 +1,4 @@
-"""Which precision trains faster on this machine: measured, since names of processors do not tell."""
+"""Choice of the computation precision by a measurement on this machine."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["fastest_precision", "resolve_precision"]
 
 
 def resolve_precision(recipe: Recipe) -> Recipe:
-    """``recipe`` with "auto" replaced by what is faster here."""
+    """Return ``recipe`` with the precision "auto" replaced by the faster one on this machine."""
     return replace(recipe, precision=fastest_precision()) if recipe.precision == "auto" else recipe
 
 
 def fastest_precision(rounds: int = 5) -> Literal["float32", "mixed_bfloat16"]:
-    """Time a convolution of the network's kind and its gradients in both precisions; takes about a second.
+    """Time a convolution like the network's and its gradients in both precisions; takes about a second.
 
-    bfloat16 pays where the processor or the GPU has instructions for it, and costs dearly where it has not.
+    bfloat16 is faster where the processor or GPU has instructions for it, and much slower elsewhere.
     """
 
     def seconds(dtype: tf.DType) -> float:
@@ -43,5 +43,5 @@ def fastest_precision(rounds: int = 5) -> Literal["float32", "mixed_bfloat16"]:
             times.append(time.perf_counter() - start)
         return min(times)
 
-    # A close race goes to float32, which has nothing to lose.
+    # Prefer float32 if the difference is small: it loses no precision.
     return "mixed_bfloat16" if seconds(tf.bfloat16) < 0.9 * seconds(tf.float32) else "float32"

@@ -1,4 +1,4 @@
-"""A training recipe: every choice that is not the network, in one frozen value that is saved with the run."""
+"""Training recipe: all hyperparameters except the network, in one frozen value that is saved with the run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ AUGMENTATION_FIELDS = ("flip", "vertical_flip", "expand", "crop", "zoom", "color
 
 
 class RecipeError(EdgeSSDError, ValueError):
-    """A training recipe that contradicts itself."""
+    """Invalid or contradictory values of a training recipe."""
 
 
 Assignment = Literal["fixed", "dynamic"]
@@ -35,27 +35,29 @@ _CHOICES = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained; ``docs/training.md`` says what each choice brings.
+    """Hyperparameters of a training run; ``docs/training.md`` describes the effect of each.
 
     Attributes:
-        learning_rate: its peak; 0 to it over ``warmup_epochs``, then down to 0 by a cosine if ``cosine``.
-        assignment: "fixed" is the book's IoU rule, "dynamic" assigns by what the network predicts.
+        learning_rate: peak learning rate, reached after ``warmup_epochs``; with ``cosine`` it then decays to 0.
+        assignment: assignment of anchors to objects: "fixed" is the book's IoU rule, "dynamic" depends on the
+            predictions.
         class_loss: "cross_entropy" is the book's mean over all anchors; "quality" needs dynamic assignment.
         box_loss: "l1" is the book's; "giou" adds 1 − GIoU of the decoded box to smooth L1.
-        box_weight: factor of the box loss against the class loss.
-        sigma: of smooth L1.
-        class_weights: "none", "balanced" (rare classes weigh more, see :mod:`edge_ssd.training.loss.class_weights`), or
-            weights by name, "fork=2,knife=1"; a class that is not named weighs 1.
-        flip, vertical_flip: mirror half of the pictures.
-        expand: largest factor by which half of the pictures are shrunk onto grey (SSD's zoom-out); 1 is never.
-        crop: look at a window that some object fills to a random share (SSD's IoU-bounded crop), six times of seven.
-        zoom: largest factor by which a picture is enlarged or shrunk at random; 1 is never.
-        color: strength of random brightness, contrast and saturation; 0 is none.
-        precision: of the computation, weights are float32 in any case; "auto" measures what is faster here.
-        average_decay: of the moving average of the weights that is evaluated and saved; 0 is no average.
-        sync_norm: batch-normalisation statistics of all workers' shares of a batch together, not of each share; slower.
-        teacher_weight: of what a teacher teaches, against the labels, where there is one.
-        patience: stop after so many epochs without a better AP, and keep the best epoch's model; 0 is never.
+        box_weight: weight of the box loss relative to the class loss.
+        sigma: parameter of smooth L1.
+        class_weights: "none", "balanced" (rare classes have a higher weight, see
+            :mod:`edge_ssd.training.loss.class_weights`), or weights by name, "fork=2,knife=1"; other classes have 1.
+        flip, vertical_flip: mirror half of the images.
+        expand: maximum factor by which half of the images are shrunk onto gray (SSD's zoom-out); 1 disables it.
+        crop: SSD's IoU-bounded crop, for six of seven images.
+        zoom: maximum factor by which images are enlarged or shrunk; 1 disables it.
+        color: strength of random brightness, contrast and saturation; 0 disables it.
+        ema_decay: decay of the exponential moving average of the weights, which is evaluated and saved; 0 disables it.
+        precision: computation dtype; weights are always float32. "auto" measures which is faster.
+        sync_norm: compute batch-norm statistics over the global batch of all workers, not each share; slower.
+        patience: early stopping after this many epochs without a higher AP, keeping the best epoch's model; 0
+            disables it.
+        teacher_weight: weight of the distillation loss relative to the loss from the labels.
     """
 
     epochs: int = 50
@@ -77,7 +79,7 @@ class Recipe:
     crop: bool = False
     zoom: float = 1.25
     color: float = 0.2
-    average_decay: float = 0.998
+    ema_decay: float = 0.998
     precision: Precision = "auto"
     sync_norm: bool = False
     patience: int = 0
@@ -90,7 +92,7 @@ class Recipe:
                 raise RecipeError(f"{name} must be one of {', '.join(choices)}; got {getattr(self, name)!r}")
         for name in ("epochs", "batch_size"):
             if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
-                raise RecipeError(f"{name} must be a whole number of at least 1, got {getattr(self, name)!r}")
+                raise RecipeError(f"{name} must be an integer of at least 1, got {getattr(self, name)!r}")
         for name in ("learning_rate", "sigma", "box_weight", "teacher_weight"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise RecipeError(f"{name} must be a positive number, got {getattr(self, name)!r}")
@@ -98,32 +100,34 @@ class Recipe:
             if not 0 <= getattr(self, name) < float("inf"):
                 raise RecipeError(f"{name} must be a number of at least 0, got {getattr(self, name)!r}")
         if not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:
-            raise RecipeError(f"seed must be a whole number from 0 to 2**32 - 1, got {self.seed!r}")
+            raise RecipeError(f"seed must be an integer from 0 to 2**32 - 1, got {self.seed!r}")
         if not isinstance(self.patience, int) or self.patience < 0:
-            raise RecipeError(f"patience must be a whole number of at least 0, got {self.patience!r}")
+            raise RecipeError(f"patience must be an integer of at least 0, got {self.patience!r}")
         named_weights(self.class_weights)
-        if not 0 <= self.average_decay < 1:
-            raise RecipeError(f"average_decay must be in 0–1, got {self.average_decay!r}")
+        if not 0 <= self.ema_decay < 1:
+            raise RecipeError(f"ema_decay must be in 0–1, got {self.ema_decay!r}")
         if not 1 <= self.zoom <= 4 or not 0 <= self.color <= 1:
             raise RecipeError(f"zoom must be in 1–4 and color in 0–1, got {self.zoom!r} and {self.color!r}")
         if not 1 <= self.expand <= 8:
             raise RecipeError(f"expand must be in 1–8, got {self.expand!r}")
         if self.class_loss == "quality" and self.assignment != "dynamic":
-            raise RecipeError("class_loss 'quality' needs assignment 'dynamic': the fixed one gives no quality")
+            raise RecipeError("class_loss 'quality' needs assignment 'dynamic': the fixed assignment has no quality")
 
     def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types, for :meth:`from_dict`."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Recipe:
+        """Return the recipe that :meth:`to_dict` wrote, in earlier versions too."""
         try:
-            return cls(**data)
+            return cls(**{"ema_decay" if name == "average_decay" else name: value for name, value in data.items()})
         except TypeError as error:
             raise RecipeError(f"not a training recipe: {error}") from None
 
 
 def named_weights(class_weights: str) -> dict[str, float]:
-    """The weights that :attr:`Recipe.class_weights` gives by name: none for "none" and "balanced"."""
+    """Return the weights by class name of :attr:`Recipe.class_weights`; empty for "none" and "balanced"."""
     if class_weights in ("none", "balanced"):
         return {}
     weights: dict[str, float] = {}
@@ -142,7 +146,7 @@ def named_weights(class_weights: str) -> dict[str, float]:
 
 
 def book_recipe() -> Recipe:
-    """The book's recipe (d2l, "Single Shot Multibox Detection", Training); its network has ``input_scale=1``."""
+    """Return the book's recipe (d2l, "Single Shot Multibox Detection", Training); its network has ``input_scale=1``."""
     return Recipe(
         epochs=20,
         batch_size=32,
@@ -158,6 +162,6 @@ def book_recipe() -> Recipe:
         flip=False,
         zoom=1.0,
         color=0.0,
-        average_decay=0,
+        ema_decay=0,
         precision="float32",
     )

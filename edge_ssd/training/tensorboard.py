@@ -1,6 +1,6 @@
-"""The history of a run as TensorBoard draws it: event files in RUN/tensorboard, one curve for each column.
+"""TensorBoard event files of a training run, one curve for each column of its history.
 
-Written by TensorFlow alone; TensorBoard is needed only by who looks at them.
+TensorFlow writes them; the TensorBoard package is needed only to view them.
 """
 
 from __future__ import annotations
@@ -16,40 +16,41 @@ import tensorflow as tf
 from edge_ssd.errors import DataError
 from edge_ssd.training.history import HistoryRow
 
-__all__ = ["EventLog"]
+__all__ = ["TensorBoardWriter"]
 
 _CURVES = [column.name for column in fields(HistoryRow) if column.name != "epoch"]
 
 
-class EventLog:
-    """Event files in ``folder``; what an earlier part of the run left there is replaced.
+class TensorBoardWriter:
+    """Writer of event files in ``folder``; existing files there are replaced.
 
-    After an interruption the history is what counts, and TensorBoard would show an epoch that was trained twice as a
-    curve that turns back: so the log is written anew from ``rows``, those of the epochs that are finished.
+    After an interruption the files are written again from ``rows``, those of the finished epochs: TensorBoard would
+    otherwise show an epoch that was trained twice as a curve that goes back.
     """
 
     def __init__(self, folder: Path, rows: Sequence[HistoryRow]) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         self._folder = folder
-        with self._one_line():
+        with self._data_error():
             self._writer = tf.summary.create_file_writer(str(folder))
         for row in rows:
             self.add(row)
 
     def add(self, row: HistoryRow) -> None:
-        """Write one epoch; it is on disk when this returns."""
-        # What tf.summary.scalar does, which would import TensorBoard.
-        kind = tf.compat.v1.SummaryMetadata(
+        """Write one epoch and flush it to disk."""
+        # As tf.summary.scalar does, which would import TensorBoard.
+        metadata = tf.compat.v1.SummaryMetadata(
             plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars"), data_class="DATA_CLASS_SCALAR"
         )
-        with self._one_line():
+        with self._data_error():
             with self._writer.as_default():
                 for name in _CURVES:
-                    tf.summary.write(name, tf.constant(getattr(row, name), tf.float32), step=row.epoch, metadata=kind)
+                    value = tf.constant(getattr(row, name), tf.float32)
+                    tf.summary.write(name, value, step=row.epoch, metadata=metadata)
             self._writer.flush()
 
     @contextlib.contextmanager
-    def _one_line(self) -> Iterator[None]:
+    def _data_error(self) -> Iterator[None]:
         try:
             yield
         except tf.errors.OpError as error:

@@ -1,4 +1,4 @@
-"""Keep TensorFlow's start-up messages off the terminal."""
+"""Suppression of TensorFlow's start-up messages."""
 
 from __future__ import annotations
 
@@ -16,40 +16,43 @@ __all__ = ["quiet_tensorflow"]
 _T = TypeVar("_T")
 
 
-def quiet_tensorflow(first: Callable[[], _T] | None = None) -> _T | None:
-    """Import TensorFlow without its start-up messages; call it before anything else imports it.
+def quiet_tensorflow(setup: Callable[[], _T] | None = None) -> _T | None:
+    """Import TensorFlow without its start-up messages; call it before anything else imports TensorFlow.
 
-    ``first`` is called as soon as TensorFlow is there, with standard error held back, and its result returned: for
-    what must come before TensorFlow's first operation.
+    The environment variable alone is not enough: TensorFlow 2.21 logs before its logger is set up, and again when it
+    looks for a GPU at the first operation. If the user has set TF_CPP_MIN_LOG_LEVEL, nothing is suppressed.
 
-    The environment variable alone does not do it: TensorFlow 2.21 logs before its logger is set up, and again when
-    it looks for a GPU at the first operation. A user's own TF_CPP_MIN_LOG_LEVEL stays, and shows everything.
+    Args:
+        setup: called after the import and before TensorFlow's first operation, with standard error captured.
+
+    Returns:
+        The result of ``setup``.
     """
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     if "tensorflow" in sys.modules or "TF_CPP_MIN_LOG_LEVEL" in os.environ:
-        return None if first is None else first()
+        return None if setup is None else setup()
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    with _stderr_held_back():
+    with _captured_stderr():
         import tensorflow as tf
 
-        result = None if first is None else first()
+        result = None if setup is None else setup()
         tf.constant(0)
     return result
 
 
 @contextlib.contextmanager
-def _stderr_held_back() -> Iterator[None]:
-    """Standard error of C++ code too goes to a file, which is shown only if there is an error."""
+def _captured_stderr() -> Iterator[None]:
+    """Redirect standard error, also of C++ code, to a temporary file; print it only after an unexpected exception."""
     sys.stderr.flush()
-    with tempfile.TemporaryFile() as held, os.fdopen(os.dup(2), "wb") as terminal:
-        os.dup2(held.fileno(), 2)
+    with tempfile.TemporaryFile() as captured, os.fdopen(os.dup(2), "wb") as terminal:
+        os.dup2(captured.fileno(), 2)
         try:
             yield
-        except EdgeSSDError:  # says by itself what there is to say
+        except EdgeSSDError:  # its message is complete
             raise
         except BaseException:
-            held.seek(0)
-            terminal.write(held.read())
+            captured.seek(0)
+            terminal.write(captured.read())
             raise
         finally:
             os.dup2(terminal.fileno(), 2)

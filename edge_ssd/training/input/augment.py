@@ -1,8 +1,8 @@
-"""Augmentation of a whole batch inside the TensorFlow graph.
+"""Augmentation of a batch in the TensorFlow graph.
 
-Pictures are uint8 [B, H, W, 3] in and float32 [B, H, W, 3] in 0–255 out; labels are float32 [B, M, 5], rows
-(class id, xyxy in 0–1), −1 for padding. Random numbers come from an explicit ``seed`` (int32 [2]), so that
-the same epoch and step give the same batch, also after a resume.
+Images are uint8 [B, H, W, 3] in and float32 [B, H, W, 3] in 0–255 out; labels are float32 [B, M, 5], rows (class id,
+xyxy in 0–1), −1 for padding. Random numbers depend only on an explicit ``seed`` (int32 [2]), so that the same epoch and
+step give the same batch after a resume.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ import tensorflow as tf
 
 from edge_ssd.training.input.crop_and_resize import crop_and_resize
 from edge_ssd.training.input.crop_windows import (
-    combine,
+    compose_windows,
     expand_windows,
     iou_crop_windows,
     transform_boxes,
     zoom_windows,
 )
 
-__all__ = ["adjust_color", "augment", "flip", "move"]
+__all__ = ["augment", "color_jitter", "expand_crop_zoom", "random_flip"]
 
-# A box that keeps less of its area than this in the zoomed window is no example of its class any more.
+# Minimum visible fraction of an object's area after a zoom; with less it is dropped.
 _MIN_VISIBLE = 0.4
 
 
 def augment(
-    pictures: tf.Tensor,
+    images: tf.Tensor,
     labels: tf.Tensor,
     seed: tf.Tensor,
     *,
@@ -36,36 +36,42 @@ def augment(
     crop: bool = False,
     expand_factor: float = 1.0,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Flip, move and recolour at random; each is left out where its argument says so."""
+    """Flip, crop, resize and change colors at random, as the arguments select.
+
+    Args:
+        horizontal, vertical: flip half of the images left to right, or top to bottom.
+        zoom_factor, crop, expand_factor: see :func:`expand_crop_zoom`.
+        color: strength of :func:`color_jitter`; 0 for none.
+    """
     seeds = tf.random.split(seed, 4)
-    pictures = tf.cast(pictures, tf.float32)
+    images = tf.cast(images, tf.float32)
     if horizontal:
-        pictures, labels = flip(pictures, labels, seeds[0], axis=2)
+        images, labels = random_flip(images, labels, seeds[0], axis=2)
     if vertical:
-        pictures, labels = flip(pictures, labels, seeds[1], axis=1)
+        images, labels = random_flip(images, labels, seeds[1], axis=1)
     if expand_factor > 1 or crop or zoom_factor > 1:
-        pictures, labels = move(
-            pictures, labels, seeds[2], zoom_factor=zoom_factor, crop=crop, expand_factor=expand_factor
+        images, labels = expand_crop_zoom(
+            images, labels, seeds[2], zoom_factor=zoom_factor, crop=crop, expand_factor=expand_factor
         )
     if color > 0:
-        pictures = adjust_color(pictures, seeds[3], color)
-    return pictures, labels
+        images = color_jitter(images, seeds[3], color)
+    return images, labels
 
 
-def flip(pictures: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, axis: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Mirror half of the pictures; ``axis`` 2 is left–right, 1 is top–bottom."""
-    chosen = tf.random.stateless_uniform((tf.shape(pictures)[0],), seed) < 0.5
-    pictures = tf.where(chosen[:, None, None, None], tf.reverse(pictures, [axis]), pictures)
+def random_flip(images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, axis: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Mirror half of the images; ``axis`` 2 is left to right, 1 is top to bottom."""
+    selected = tf.random.stateless_uniform((tf.shape(images)[0],), seed) < 0.5
+    images = tf.where(selected[:, None, None, None], tf.reverse(images, [axis]), images)
     class_id, xmin, ymin, xmax, ymax = tf.split(labels, 5, axis=-1)
     if axis == 2:
         mirrored = tf.concat([class_id, 1 - xmax, ymin, 1 - xmin, ymax], axis=-1)
     else:
         mirrored = tf.concat([class_id, xmin, 1 - ymax, xmax, 1 - ymin], axis=-1)
-    return pictures, tf.where(chosen[:, None, None] & (class_id >= 0), mirrored, labels)
+    return images, tf.where(selected[:, None, None] & (class_id >= 0), mirrored, labels)
 
 
-def move(
-    pictures: tf.Tensor,
+def expand_crop_zoom(
+    images: tf.Tensor,
     labels: tf.Tensor,
     seed: tf.Tensor,
     *,
@@ -73,31 +79,31 @@ def move(
     crop: bool = False,
     expand_factor: float = 1.0,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """SSD's zoom-out, then its crop, then the zoom: three windows, one within the other, but one resampling.
+    """Apply SSD's zoom-out, its crop, and a zoom as nested windows that are resampled once.
 
-    What lies outside a picture is grey. Objects of which too little is left become padding: in a crop those that
-    lost their centre, in a zoom those that lost most of their area.
+    The area outside an image is gray. An object becomes padding if a crop excludes its center, or if a zoom leaves too
+    little of its area.
     """
-    count = tf.shape(pictures)[0]
+    count = tf.shape(images)[0]
     windows = tf.tile(tf.constant([[0.0, 0.0, 1.0, 1.0]]), (count, 1))
     if expand_factor > 1:
         inner = expand_windows(tf.random.fold_in(seed, 1), count, expand_factor)
-        windows, labels = combine(windows, inner), transform_boxes(inner, labels)
+        windows, labels = compose_windows(windows, inner), transform_boxes(inner, labels)
     if crop:
         inner = iou_crop_windows(tf.random.fold_in(seed, 2), labels)
-        windows, labels = combine(windows, inner), transform_boxes(inner, labels, centre_inside=True)
+        windows, labels = compose_windows(windows, inner), transform_boxes(inner, labels, require_center=True)
     if zoom_factor > 1:
         inner = zoom_windows(seed, count, zoom_factor)
-        windows, labels = combine(windows, inner), transform_boxes(inner, labels, least_visible=_MIN_VISIBLE)
-    return crop_and_resize(pictures, windows), labels
+        windows, labels = compose_windows(windows, inner), transform_boxes(inner, labels, min_visible=_MIN_VISIBLE)
+    return crop_and_resize(images, windows), labels
 
 
-def adjust_color(pictures: tf.Tensor, seed: tf.Tensor, strength: float) -> tf.Tensor:
-    """Change brightness, contrast and saturation of each picture, each by a factor of 1 ± ``strength``."""
-    factors = tf.random.stateless_uniform((3, tf.shape(pictures)[0], 1, 1, 1), seed, 1 - strength, 1 + strength)
+def color_jitter(images: tf.Tensor, seed: tf.Tensor, strength: float) -> tf.Tensor:
+    """Change brightness, contrast and saturation of each image, each by a random factor of 1 ± ``strength``."""
+    factors = tf.random.stateless_uniform((3, tf.shape(images)[0], 1, 1, 1), seed, 1 - strength, 1 + strength)
     brightness, contrast, saturation = tf.unstack(factors)
-    grey = tf.reduce_mean(pictures, axis=3, keepdims=True)
-    mean = tf.reduce_mean(grey, axis=(1, 2), keepdims=True)
-    pictures = grey + (pictures - grey) * saturation
-    pictures = (mean + (pictures - mean) * contrast) * brightness
-    return tf.clip_by_value(pictures, 0.0, 255.0)
+    gray = tf.reduce_mean(images, axis=3, keepdims=True)
+    mean = tf.reduce_mean(gray, axis=(1, 2), keepdims=True)
+    images = gray + (images - gray) * saturation
+    images = (mean + (images - mean) * contrast) * brightness
+    return tf.clip_by_value(images, 0.0, 255.0)

@@ -1,44 +1,27 @@
-"""Where decoded pictures are kept between epochs: in memory, in a file on disk, or nowhere."""
+"""Choice of where decoded images are kept between epochs: in memory, in a file on disk, or nowhere."""
 
 from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 from edge_ssd.network import InputSpec
 
-__all__ = ["Cache", "available_memory", "choose_cache", "decoded_bytes", "existing_folder"]
+__all__ = ["Cache", "available_memory", "choose_cache", "decoded_bytes", "existing_folder", "free_disk_space"]
 
 Cache = Literal["auto", "memory", "disk", "none"]
 
-# Of the memory that is available. Training itself needs some, and so does what else runs on the machine.
-_MEMORY_SHARE = 0.5
-# What must be left on the disk: checkpoints and models come there too.
+# Maximum fraction of the available memory; training itself needs some too.
+_MEMORY_FRACTION = 0.5
+# Bytes that stay free on the disk, for checkpoints and models.
 _DISK_RESERVE = 2 * 10**9
 
 
-def choose_cache(asked: Cache, num_bytes: int, folder: Path) -> Literal["memory", "disk", "none"]:
-    """``asked``, or for "auto" the first of memory, disk and none that has room for ``num_bytes``.
-
-    Memory has room up to half of what is available; the disk is that of ``folder``, and 2 GB of it stay free.
-    """
-    if asked != "auto":
-        return asked
-    if num_bytes <= _MEMORY_SHARE * available_memory():
-        return "memory"
-    free = shutil.disk_usage(existing_folder(folder)).free
-    return "disk" if num_bytes <= free - _DISK_RESERVE else "none"
-
-
-def decoded_bytes(num_pictures: int, spec: InputSpec) -> int:
-    """How much so many pictures take up at the network's input size."""
-    return num_pictures * spec.height * spec.width * 3
-
-
 def existing_folder(folder: Path) -> Path:
-    """``folder``, or the nearest folder above it that is there already."""
+    """Return ``folder``, or its nearest parent that exists."""
     folder = folder.absolute()
     while not folder.is_dir():
         folder = folder.parent
@@ -46,22 +29,53 @@ def existing_folder(folder: Path) -> Path:
 
 
 def available_memory(root: Path = Path("/")) -> int:
-    """Bytes that this process can still take without swapping, within the limit of its container.
+    """Return the bytes that this process can allocate without swapping, within the limit of its container.
 
     Args:
-        root: where ``proc`` and ``sys`` lie.
+        root: folder that contains ``proc`` and ``sys``.
     """
     sizes = [_system_memory(root)]
-    control = root / "sys" / "fs" / "cgroup"
+    cgroup = root / "sys" / "fs" / "cgroup"
     for limit, used in (
         ("memory.max", "memory.current"),
         ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
     ):
         try:
-            sizes.append(int((control / limit).read_text()) - int((control / used).read_text()))
-        except (OSError, ValueError):  # no such control group, or "max"
+            sizes.append(int((cgroup / limit).read_text()) - int((cgroup / used).read_text()))
+        except (OSError, ValueError):  # no such cgroup, or "max"
             continue
     return max(0, min(sizes))
+
+
+def free_disk_space(folder: Path) -> int:
+    """Return the free bytes on the disk of ``folder``, which need not exist yet."""
+    return shutil.disk_usage(existing_folder(folder)).free
+
+
+def choose_cache(
+    requested: Cache,
+    num_bytes: int,
+    folder: Path,
+    memory: Callable[[], int] = available_memory,
+    disk: Callable[[Path], int] = free_disk_space,
+) -> Literal["memory", "disk", "none"]:
+    """Return ``requested``, or for "auto" the first of memory, disk and none that has room for ``num_bytes``.
+
+    Half of the available memory may be used, and 2 GB stay free on the disk of ``folder``.
+
+    Args:
+        memory, disk: return the free bytes.
+    """
+    if requested != "auto":
+        return requested
+    if num_bytes <= _MEMORY_FRACTION * memory():
+        return "memory"
+    return "disk" if num_bytes <= disk(folder) - _DISK_RESERVE else "none"
+
+
+def decoded_bytes(num_images: int, spec: InputSpec) -> int:
+    """Return the bytes of ``num_images`` uint8 images at the network's input size."""
+    return num_images * spec.height * spec.width * 3
 
 
 def _system_memory(root: Path) -> int:
@@ -72,5 +86,5 @@ def _system_memory(root: Path) -> int:
                 return int(value.split()[0]) * 1024
     except (OSError, ValueError):
         pass
-    # Elsewhere than on Linux: half of what is built in.
+    # Other systems than Linux: half of the physical memory.
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2 if hasattr(os, "sysconf") else 2**31

@@ -1,4 +1,4 @@
-"""From pictures to batches in the graph: shuffling, batching and augmentation run inside ``tf.data``."""
+"""Input pipeline: shuffling, batching and augmentation in ``tf.data``."""
 
 from __future__ import annotations
 
@@ -13,46 +13,49 @@ from edge_ssd.training.input.images import ImageDataset
 from edge_ssd.training.recipe import Recipe
 from edge_ssd.training.workers import SINGLE_WORKER, Workers
 
-__all__ = ["augmented", "training_batches"]
+__all__ = ["augment_batch", "training_batches"]
 
 
 def training_batches(
-    pictures: ImageDataset, recipe: Recipe, epoch: int, workers: Workers = SINGLE_WORKER
+    dataset: ImageDataset, recipe: Recipe, epoch: int, workers: Workers = SINGLE_WORKER
 ) -> tf.data.Dataset:
-    """The batches of one epoch: float32 pictures [B, H, W, 3] in 0–255 and labels [B, M, 5].
+    """Return the batches of an epoch: float32 images [B, H, W, 3] in 0–255 and labels [B, M, 5].
 
-    Order and augmentation follow from the recipe's seed and the epoch alone, so a resumed run sees what it would
-    have seen. A last, smaller batch is left out (each epoch leaves out others), unless it is the only one. Several
-    workers share each batch evenly; together they see what one alone would see, differently augmented.
+    Order and augmentation depend only on the recipe's seed and the epoch, so that a resumed run sees the same batches.
+    A last, smaller batch is dropped unless it is the only one; each epoch drops other images. Several workers share
+    each batch evenly and see the images that a single worker would see, with other augmentations.
+
+    Raises:
+        SettingError: the workers cannot share a batch evenly.
     """
-    order = np.random.default_rng([recipe.seed, epoch]).permutation(len(pictures))
+    order = np.random.default_rng([recipe.seed, epoch]).permutation(len(dataset))
     if recipe.batch_size % workers.count or len(order) < workers.count:
         raise SettingError(
-            f"{workers.count} workers cannot share batches of {recipe.batch_size} of {len(order)} pictures evenly; "
-            f"give a --batch-size that is a multiple of {workers.count}"
+            f"{workers.count} workers cannot share batches of {recipe.batch_size} of {len(order)} images evenly; "
+            f"set --batch-size to a multiple of {workers.count}"
         )
-    size = min(recipe.batch_size, len(order) // workers.count * workers.count)
-    share = size // workers.count
-    batches = order[: len(order) // size * size].reshape(-1, workers.count, share)[:, workers.index]
-    images, labels = pictures.images, pictures.labels
+    batch_size = min(recipe.batch_size, len(order) // workers.count * workers.count)
+    share = batch_size // workers.count
+    batches = order[: len(order) // batch_size * batch_size].reshape(-1, workers.count, share)[:, workers.index]
+    images, labels = dataset.images, dataset.labels
 
     def fetch(step: int) -> tuple[ImageArray, FloatArray]:
-        chosen = batches[step]
-        return images[chosen], labels[chosen]
+        indices = batches[step]
+        return images[indices], labels[indices]
 
     def prepare(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        chosen_images, chosen_labels = tf.numpy_function(fetch, [step], (tf.uint8, tf.float32), stateful=False)
-        chosen_images.set_shape((share, *images.shape[1:]))
-        chosen_labels.set_shape((share, *labels.shape[1:]))
-        return augmented(chosen_images, chosen_labels, recipe, epoch, step * workers.count + workers.index)
+        batch_images, batch_labels = tf.numpy_function(fetch, [step], (tf.uint8, tf.float32), stateful=False)
+        batch_images.set_shape((share, *images.shape[1:]))
+        batch_labels.set_shape((share, *labels.shape[1:]))
+        return augment_batch(batch_images, batch_labels, recipe, epoch, step * workers.count + workers.index)
 
     return tf.data.Dataset.range(len(batches)).map(prepare, num_parallel_calls=1).prefetch(2)
 
 
-def augmented(
+def augment_batch(
     images: tf.Tensor, labels: tf.Tensor, recipe: Recipe, epoch: int, step: tf.Tensor | int
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """One batch as ``recipe`` shows it to the network; ``epoch`` and ``step`` decide what is drawn at random."""
+    """Augment a batch as ``recipe`` describes; the random numbers depend on its seed, ``epoch`` and ``step``."""
     seed = tf.stack([tf.cast(recipe.seed * 100_003 + epoch, tf.int32), tf.cast(step, tf.int32)])
     return augment(
         images,

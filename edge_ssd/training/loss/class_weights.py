@@ -1,4 +1,4 @@
-"""How much an object of each class counts in the loss."""
+"""Class weights of the loss."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ __all__ = ["class_weights"]
 
 
 def class_weights(recipe: Recipe, dataset: Dataset) -> FloatArray | None:
-    """The weight of each class of ``dataset``, float32 [q]; None where the recipe asks for none.
+    """Return the loss weight of an object of each class of ``dataset``, float32 [q]; None for equal weights.
 
-    "balanced" gives a class the weight N / (k · n): N objects in all, n of this class, k classes that have any. All
-    classes then count alike in sum, and the mean weight of an object is 1, so that the loss keeps its scale. A class
-    without an object gets 1: nothing is weighed by it.
+    "balanced" gives a class the weight N / (k · n): N objects in all, n of this class, k classes that have objects.
+    Each class then has the same total weight, and the mean weight of an object is 1, so that the loss keeps its
+    scale. A class without objects gets 1.
 
-    Raises :class:`RecipeError` for the name of a class that is not there.
+    Raises:
+        RecipeError: a weight is given for a class that does not exist.
     """
     if recipe.class_weights == "none":
         return None
@@ -28,8 +29,8 @@ def class_weights(recipe: Recipe, dataset: Dataset) -> FloatArray | None:
         present = counts > 0
         balanced = len(ids) / (max(present.sum(), 1) * np.maximum(counts, 1))
         return np.where(present, balanced, 1.0).astype(np.float32)
-    named = named_weights(recipe.class_weights)
-    unknown = [name for name in named if name not in dataset.labels]
+    by_name = named_weights(recipe.class_weights)
+    unknown = [name for name in by_name if name not in dataset.labels]
     if unknown:
         raise RecipeError(f"class_weights name {', '.join(unknown)}, but the classes are {', '.join(dataset.labels)}")
-    return np.array([named.get(label, 1.0) for label in dataset.labels], np.float32)
+    return np.array([by_name.get(label, 1.0) for label in dataset.labels], np.float32)

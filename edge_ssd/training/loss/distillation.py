@@ -1,7 +1,7 @@
-"""What a trained network teaches another one: its scores and boxes, to be learned beside the labels.
+"""Knowledge distillation: a trained network's scores and boxes as additional targets.
 
-The labels say where an object is; a teacher says for every anchor how well it does. Both networks must have the same
-anchors. Source of the idea: Hinton et al., 2015, "Distilling the Knowledge in a Neural Network".
+The teacher gives a target for every anchor, the labels only for each object. Both networks must have the same
+anchors. Source: Hinton et al., 2015, "Distilling the Knowledge in a Neural Network".
 """
 
 from __future__ import annotations
@@ -12,59 +12,65 @@ import tensorflow as tf
 
 from edge_ssd.errors import ModelError
 from edge_ssd.network import Network
-from edge_ssd.training.loss.functions import giou_loss
-from edge_ssd.training.loss.targets import decode_offsets
+from edge_ssd.training.box_ops import decode_offsets
+from edge_ssd.training.loss.anchor_losses import giou_loss
 from edge_ssd.training.model.tiny_ssd import TinySSD
 
 __all__ = ["Teacher", "TeacherOutputs", "distillation_loss"]
 
 
 class TeacherOutputs(NamedTuple):
-    """What a teacher finds in a batch."""
+    """Predictions of a teacher for a batch."""
 
     probabilities: tf.Tensor
-    """float32 [B, A, q+1]."""
+    """float32 [B, A, q+1], background first."""
     boxes: tf.Tensor
     """float32 [B, A, 4], xyxy."""
 
 
 class Teacher:
-    """A trained model, for a network that is to learn from it; it computes in Keras's present precision.
+    """Trained model that computes distillation targets, in Keras's current dtype policy.
 
-    Raises :class:`ModelError` where the two do not speak of the same classes, anchors or pictures.
+    Args:
+        model: the teacher.
+        student: the network in training.
+
+    Raises:
+        ModelError: labels, input or anchors of the two networks differ.
     """
 
     def __init__(self, model: TinySSD, student: Network) -> None:
-        ours, theirs = student, model.network
-        alike = {
-            "labels": ours.labels == theirs.labels,
-            "input size": ours.input.size == theirs.input.size,
-            "resize mode": ours.input.resize == theirs.input.resize,
-            "anchors": ours.levels == theirs.levels,
+        teacher = model.network
+        equal = {
+            "labels": student.labels == teacher.labels,
+            "input size": student.input.size == teacher.input.size,
+            "resize mode": student.input.resize == teacher.input.resize,
+            "anchors": student.levels == teacher.levels,
         }
-        for what, same in alike.items():
-            if not same:
-                raise ModelError(f"the teacher's {what} must be the network's own; take another teacher")
-        # Built anew for the precision: a loaded model is of float32.
-        self._model = TinySSD(theirs)
+        for name, is_equal in equal.items():
+            if not is_equal:
+                raise ModelError(f"the teacher's {name} must be the network's own; choose another teacher")
+        # A new model in the current dtype policy: a loaded model computes in float32.
+        self._model = TinySSD(teacher)
         self._model.set_weights(model.get_weights())
-        self._anchors = tf.constant(theirs.anchors())
+        self._anchors = tf.constant(teacher.anchors())
 
     def __call__(self, images: tf.Tensor) -> TeacherOutputs:
-        """What the teacher finds in pictures [B, H, W, 3]."""
+        """Return the teacher's predictions for images [B, H, W, 3]."""
         class_logits, offsets = self._model(images, training=False)
         boxes = decode_offsets(self._anchors, offsets, self._model.network.coding)
         return TeacherOutputs(tf.stop_gradient(tf.nn.softmax(class_logits)), tf.stop_gradient(boxes))
 
 
 def distillation_loss(
-    lesson: TeacherOutputs, class_logits: tf.Tensor, boxes: tf.Tensor, box_weight: float
+    teacher: TeacherOutputs, class_logits: tf.Tensor, boxes: tf.Tensor, box_weight: float
 ) -> tf.Tensor:
-    """How far scores and boxes are from the teacher's, [B, A], for class logits [B, A, q+1] and boxes [B, A, 4].
+    """Return the distance [B, A] of class logits [B, A, q+1] and boxes [B, A, 4] to the teacher's.
 
-    Kullback-Leibler divergence of the classes, and GIoU of the boxes as far as the teacher sees an object there.
+    It is the Kullback–Leibler divergence of the classes plus the GIoU loss of the boxes, weighted by the teacher's
+    probability of an object.
     """
-    probable = lesson.probabilities
-    entropy = -tf.reduce_sum(probable * tf.nn.log_softmax(class_logits), axis=-1)
-    least = -tf.reduce_sum(tf.math.xlogy(probable, probable), axis=-1)
-    return entropy - least + box_weight * (1 - probable[..., 0]) * 2 * giou_loss(boxes, lesson.boxes)
+    target = teacher.probabilities
+    cross_entropy = -tf.reduce_sum(target * tf.nn.log_softmax(class_logits), axis=-1)
+    target_entropy = -tf.reduce_sum(tf.math.xlogy(target, target), axis=-1)
+    return cross_entropy - target_entropy + box_weight * (1 - target[..., 0]) * 2 * giou_loss(boxes, teacher.boxes)

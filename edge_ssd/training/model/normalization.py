@@ -1,7 +1,7 @@
-"""Batch normalisation by TensorFlow's fused kernel.
+"""Batch norm with TensorFlow's fused kernel.
 
-Keras 3 composes the training pass of its layer from a dozen elementwise operations, which on a CPU took about as
-long as the convolutions between them. The fused kernel does the same in one pass. Weights and inference are Keras's.
+Keras 3 composes the training pass from a dozen elementwise operations, which take about as long on a CPU as the
+convolutions. The fused kernel does the same in one pass. Weights and inference are those of Keras.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ __all__ = ["FusedBatchNormalization"]
 
 
 class FusedBatchNormalization(keras.layers.BatchNormalization):
-    """:class:`keras.layers.BatchNormalization` over the last axis of [B, H, W, C], faster to train on a CPU.
+    """:class:`keras.layers.BatchNormalization` over the last axis of [B, H, W, C] that trains faster on a CPU.
 
-    With ``synchronized`` it is Keras's own, slower one, whose statistics are of all workers' shares of the batch.
+    With ``synchronized`` it computes as the Keras layer, with statistics of the global batch of all workers.
     """
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:

@@ -1,7 +1,7 @@
-"""TinySSD in Keras 3, part by part under the book's names (d2l, "Single Shot Multibox Detection").
+"""TinySSD in Keras 3, with the book's names for its parts (d2l, "Single Shot Multibox Detection").
 
-Pictures go in as pixels 0–255, NHWC; the scaling to what the layers want is a layer of the model. Feature maps
-keep NHWC order throughout, which makes a flattened head's order level, row, column, anchor: the anchor table's.
+Input images are pixels 0–255, NHWC; a layer of the model scales them. Feature maps are NHWC too, so that a flattened
+head has the order of the anchor table: level, row, column, anchor.
 """
 
 from __future__ import annotations
@@ -34,34 +34,34 @@ __all__ = [
     "save_tiny_ssd",
 ]
 
-# Of the moving statistics. Keras's 0.99 needs hundreds of steps to forget the start; a small data set has not so many.
+# Keras's default of 0.99 needs hundreds of steps to forget the initial statistics; small datasets have fewer steps.
 _NORM_MOMENTUM = 0.9
 
 
 def cls_predictor(num_anchors: int, num_classes: int, **options: Any) -> layers.Layer:
-    """Class head of one level: [B, H, W, C] → [B, H, W, num_anchors · (num_classes + 1)] logits."""
+    """Return the class head of a level: [B, H, W, C] → logits [B, H, W, num_anchors · (num_classes + 1)]."""
     return layers.Conv2D(num_anchors * (num_classes + 1), 3, padding="same", **options)
 
 
 def bbox_predictor(num_anchors: int, **options: Any) -> layers.Layer:
-    """Box head of one level: [B, H, W, C] → [B, H, W, num_anchors · 4] offsets."""
+    """Return the box head of a level: [B, H, W, C] → offsets [B, H, W, num_anchors · 4]."""
     return layers.Conv2D(num_anchors * 4, 3, padding="same", **options)
 
 
 def flatten_pred(pred: Any) -> Any:
-    """[B, H, W, C] → [B, H·W·C], channels fastest, as the anchors are ordered."""
+    """Reshape [B, H, W, C] to [B, H·W·C], channels fastest, as the anchors are ordered."""
     return ops.reshape(pred, (ops.shape(pred)[0], -1))
 
 
 def concat_preds(preds: Sequence[Any]) -> Any:
-    """Join the heads of all levels into one [B, total] tensor."""
+    """Concatenate the heads of all levels to one tensor [B, total]."""
     return ops.concatenate([flatten_pred(pred) for pred in preds], axis=1)
 
 
 def down_sample_blk(num_channels: int, down_sampling: DownSampling = "pool", **options: Any) -> keras.Sequential:
-    """Halve the map: two 3×3 convolutions with batch normalisation and ReLU, then 2×2 max pooling.
+    """Return a block that halves the map: two 3×3 convolutions with batch norm and ReLU, then 2×2 max pooling.
 
-    With ``down_sampling`` "stride" the first convolution halves it, and there is no pooling.
+    With ``down_sampling`` "stride" the first convolution has stride 2 and there is no pooling.
     """
     block: list[layers.Layer] = []
     for i in range(2):
@@ -79,13 +79,13 @@ def down_sample_blk(num_channels: int, down_sampling: DownSampling = "pool", **o
 def base_net(
     channels: Sequence[int] = (16, 32, 64), down_sampling: DownSampling = "pool", **options: Any
 ) -> keras.Sequential:
-    """The first feature map: one down-sampling block per entry of ``channels``."""
+    """Return the network of the first feature map: one down-sampling block per entry of ``channels``."""
     blocks = [down_sample_blk(count, down_sampling, name=f"block_{i}") for i, count in enumerate(channels)]
     return keras.Sequential(blocks, **options)
 
 
 def get_blk(i: int, network: Network) -> layers.Layer:
-    """Block ``i`` of the pyramid: the base net, then down-sampling blocks, then a global max pool."""
+    """Return block ``i`` of the pyramid: the base net, then down-sampling blocks, then a global max pool."""
     if i == 0:
         return base_net(network.base_channels, network.down_sampling, name="base_net")
     if i == len(network.levels) - 1:
@@ -95,10 +95,10 @@ def get_blk(i: int, network: Network) -> layers.Layer:
 
 @keras.saving.register_keras_serializable(package="edge_ssd")
 class TinySSD(keras.Model):
-    """The detector that a :class:`~edge_ssd.network.Network` describes.
+    """Detector that a :class:`~edge_ssd.network.Network` describes.
 
-    Calling it on pictures [B, H, W, 3] (pixels 0–255, any numeric dtype) returns class logits [B, A, q+1] and
-    offsets [B, A, 4], both float32.
+    Call it with images [B, H, W, 3] (pixels 0–255, any numeric dtype) to get class logits [B, A, q+1] and offsets
+    [B, A, 4], both float32.
     """
 
     def __init__(self, network: Network, **options: Any) -> None:
@@ -113,12 +113,12 @@ class TinySSD(keras.Model):
         self.bbox_predictors = [
             bbox_predictor(level.anchors_per_cell, name=f"boxes_{i}") for i, level in enumerate(network.levels)
         ]
-        # Built at once, so that a model has its weights as soon as it exists, loaded or new.
+        # Build now, so that a new model has its weights.
         self(np.zeros((1, *network.input.size, 3), np.float32))
 
-    def head_maps(self, pictures: Any, training: bool = False) -> tuple[list[Any], list[Any]]:
-        """Class maps [B, h, w, a·(q+1)] and box maps [B, h, w, 4a], float32, one of each per level."""
-        features = self.scaling(pictures)
+    def head_maps(self, images: Any, training: bool = False) -> tuple[list[Any], list[Any]]:
+        """Return class maps [B, h, w, a·(q+1)] and box maps [B, h, w, 4a], float32, one of each per level."""
+        features = self.scaling(images)
         class_maps, box_maps = [], []
         for block, classes, boxes in zip(self.blocks, self.cls_predictors, self.bbox_predictors, strict=True):
             features = block(features, training=training)
@@ -126,8 +126,8 @@ class TinySSD(keras.Model):
             box_maps.append(ops.cast(boxes(features), "float32"))
         return class_maps, box_maps
 
-    def call(self, pictures: Any, training: bool = False) -> tuple[Any, Any]:
-        class_maps, box_maps = self.head_maps(pictures, training=training)
+    def call(self, images: Any, training: bool = False) -> tuple[Any, Any]:
+        class_maps, box_maps = self.head_maps(images, training=training)
         anchors, classes = self.network.num_anchors, self.network.num_classes
         class_logits = ops.reshape(concat_preds(class_maps), (-1, anchors, classes + 1))
         return class_logits, ops.reshape(concat_preds(box_maps), (-1, anchors, 4))
@@ -141,15 +141,16 @@ class TinySSD(keras.Model):
 
 
 def save_tiny_ssd(model: TinySSD, path: str | os.PathLike[str]) -> None:
-    """Write ``path`` (a ``.keras`` file) whole or not at all."""
+    """Write the model to ``path``, a ``.keras`` file, atomically."""
     with atomic_path(path) as temporary:
         model.save(temporary)
 
 
 def load_tiny_ssd(path: str | os.PathLike[str]) -> TinySSD:
-    """Read a ``.keras`` file that :func:`save_tiny_ssd` wrote, in float32 whatever it was trained in.
+    """Read a ``.keras`` file that :func:`save_tiny_ssd` wrote; the model computes in float32.
 
-    Raises :class:`ModelError` for a missing, damaged or foreign file, and for weights that are not finite.
+    Raises:
+        ModelError: the file is missing, damaged or not a TinySSD, or a weight is not finite.
     """
     path = Path(path)
     if not path.is_file():
@@ -162,7 +163,7 @@ def load_tiny_ssd(path: str | os.PathLike[str]) -> TinySSD:
         model = keras.saving.load_model(path, compile=False)
     except EdgeSSDError as error:
         raise ModelError(f"{path}: {error}; expected a model that 'edge-ssd train' wrote") from None
-    except Exception as error:  # Keras raises many kinds for a damaged or foreign file; none is of use to the caller.
+    except Exception as error:  # Keras raises many types for a damaged or foreign file
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise ModelError(f"{path}: Keras cannot load it: {reason[0][:200]}") from error
     if not isinstance(model, TinySSD):

@@ -1,35 +1,38 @@
-"""The detector's losses, as functions of tensors, all in the graph.
+"""Losses of the detector's anchors, as functions of tensors in the graph.
 
-Class losses take logits [B, A, q+1] and the anchors' classes (0 is background), box losses take what the anchors
-predict and should predict. Each returns one number per anchor, [B, A], or one number; how they are summed is said
-in its docstring. Sources: d2l, "Single Shot Multibox Detection"; Liu et al., 2016 (hard negatives); Lin et al.,
-2017 (focal); Rezatofighi et al., 2019 (GIoU); Feng et al., 2021 (alignment as the target of the score).
+Class losses take logits [B, A, q+1] and the anchors' classes (0 is background); box losses take predictions and
+targets [B, A, 4]. Sources: d2l, "Single Shot Multibox Detection"; Liu et al., 2016 (hard-negative mining); Lin et al.,
+2017 (focal loss); Rezatofighi et al., 2019 (GIoU); Feng et al., 2021 (alignment as the target of the score).
 """
 
 from __future__ import annotations
 
 import tensorflow as tf
 
-from edge_ssd.training.loss.targets import box_iou
+from edge_ssd.training.box_ops import box_iou
 
 __all__ = ["cross_entropy", "focal_loss", "giou_loss", "hard_negatives", "l1_loss", "quality_loss", "smooth_l1_loss"]
 
 
 def cross_entropy(class_logits: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
-    """Softmax cross-entropy of every anchor, [B, A]."""
+    """Return the softmax cross-entropy of every anchor, [B, A]."""
     return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=classes, logits=class_logits)
 
 
 def focal_loss(class_logits: tf.Tensor, classes: tf.Tensor, gamma: float = 2.0) -> tf.Tensor:
-    """−(1 − p)^γ log p of the true class p, for every anchor, [B, A]; γ = 0 is the cross-entropy."""
+    """Return −(1 − p)^γ log p of the true class p for every anchor, [B, A]; γ = 0 is the cross-entropy."""
     entropy = cross_entropy(class_logits, classes)
     return tf.pow(1 - tf.exp(-entropy), gamma) * entropy
 
 
 def hard_negatives(entropy: tf.Tensor, positive: tf.Tensor, ratio: float = 3.0, minimum: int = 3) -> tf.Tensor:
-    """Mark the background anchors [B, A] with the largest loss, ``ratio`` per positive and at least ``minimum``.
+    """Return the mask [B, A] of the background anchors with the largest loss, selected in each image separately.
 
-    Chosen in each picture by itself. The rest of the background, nearly all of it, then has no say.
+    Args:
+        entropy: float32 [B, A], the loss of every anchor.
+        positive: bool [B, A], anchors that are not background.
+        ratio: selected anchors per positive anchor.
+        minimum: selected anchors of an image with few positive anchors.
     """
     negative_loss = tf.where(positive, -1.0, entropy)
     rank = tf.argsort(tf.argsort(negative_loss, axis=1, direction="DESCENDING"), axis=1)
@@ -38,26 +41,29 @@ def hard_negatives(entropy: tf.Tensor, positive: tf.Tensor, ratio: float = 3.0, 
 
 
 def quality_loss(class_logits: tf.Tensor, classes: tf.Tensor, quality: tf.Tensor) -> tf.Tensor:
-    """Cross-entropy against a soft target, [B, A]: ``quality`` for the anchor's class, the rest for background."""
+    """Return the cross-entropy [B, A] against a soft target: ``quality`` for the class, 1 − ``quality`` for background."""
     log_probabilities = tf.nn.log_softmax(class_logits)
-    chosen = tf.gather(log_probabilities, classes, axis=2, batch_dims=2)
-    return -(quality * chosen + (1 - quality) * log_probabilities[..., 0])
+    of_class = tf.gather(log_probabilities, classes, axis=2, batch_dims=2)
+    return -(quality * of_class + (1 - quality) * log_probabilities[..., 0])
 
 
 def l1_loss(offsets: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    """Sum of absolute differences of the four offsets, [B, A]."""
+    """Return the sum of absolute differences of the four offsets, [B, A]."""
     return tf.reduce_sum(tf.abs(offsets - target), axis=-1)
 
 
 def smooth_l1_loss(offsets: tf.Tensor, target: tf.Tensor, sigma: float = 1.0) -> tf.Tensor:
-    """The book's smooth L1, summed over the four offsets, [B, A]: (σx)²/2 for |x| < 1/σ², else |x| − 0.5/σ²."""
+    """Return the book's smooth L1, summed over the four offsets, [B, A].
+
+    It is (σx)²/2 for |x| < 1/σ², else |x| − 0.5/σ².
+    """
     difference = tf.abs(offsets - target)
     square = tf.square(sigma * difference) / 2
     return tf.reduce_sum(tf.where(difference < 1 / sigma**2, square, difference - 0.5 / sigma**2), axis=-1)
 
 
 def giou_loss(boxes: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    """1 − generalised IoU of decoded boxes, [B, A], in 0–2."""
+    """Return 1 − generalized IoU of decoded boxes, [B, A], in 0–2."""
     hull = tf.maximum(boxes[..., 2:], target[..., 2:]) - tf.minimum(boxes[..., :2], target[..., :2])
     hull_area = tf.maximum(hull[..., 0] * hull[..., 1], 1e-12)
     size1, size2 = boxes[..., 2:] - boxes[..., :2], target[..., 2:] - target[..., :2]

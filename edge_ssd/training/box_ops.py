@@ -1,0 +1,50 @@
+"""Bounding-box arithmetic in the TensorFlow graph: IoU, and offsets to anchors as in :mod:`edge_ssd.coding`."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from edge_ssd.coding import BoxCoding
+
+__all__ = ["box_area", "box_iou", "center_inside", "decode_offsets", "encode_boxes"]
+
+_EPSILON = 1e-6  # as in edge_ssd.coding: keeps the logarithm of an empty box finite
+
+
+def box_area(boxes: tf.Tensor) -> tf.Tensor:
+    """Return the areas [...] of boxes [..., 4], xyxy; 0 for an inverted box."""
+    return tf.nn.relu(boxes[..., 2] - boxes[..., 0]) * tf.nn.relu(boxes[..., 3] - boxes[..., 1])
+
+
+def box_iou(boxes1: tf.Tensor, boxes2: tf.Tensor) -> tf.Tensor:
+    """Return the IoU of boxes [..., 4] that broadcast against each other, xyxy; 0 for two empty boxes."""
+    size = tf.nn.relu(tf.minimum(boxes1[..., 2:], boxes2[..., 2:]) - tf.maximum(boxes1[..., :2], boxes2[..., :2]))
+    intersection = size[..., 0] * size[..., 1]
+    union = box_area(boxes1) + box_area(boxes2) - intersection
+    return intersection / tf.maximum(union, 1e-12)
+
+
+def center_inside(boxes: tf.Tensor, regions: tf.Tensor) -> tf.Tensor:
+    """Return whether the centers of ``boxes`` [..., 4] lie strictly inside ``regions`` [..., 4], both xyxy."""
+    center = (boxes[..., :2] + boxes[..., 2:]) / 2
+    return tf.reduce_all((center > regions[..., :2]) & (center < regions[..., 2:]), axis=-1)
+
+
+def encode_boxes(anchors: tf.Tensor, boxes: tf.Tensor, coding: BoxCoding) -> tf.Tensor:
+    """Return the offsets [..., A, 4] of ``boxes`` to ``anchors``, as :func:`edge_ssd.coding.offset_boxes` does."""
+    (anchor_center, anchor_size), (center, size) = _center_size(anchors), _center_size(boxes)
+    xy = (center - anchor_center) / anchor_size * coding.xy_scale
+    return tf.concat([xy, tf.math.log(_EPSILON + size / anchor_size) * coding.wh_scale], axis=-1)
+
+
+def decode_offsets(anchors: tf.Tensor, offsets: tf.Tensor, coding: BoxCoding) -> tf.Tensor:
+    """Return the boxes [..., A, 4], xyxy, of ``offsets``, as :func:`edge_ssd.coding.offset_inverse` does."""
+    anchor_center, anchor_size = _center_size(anchors)
+    center = offsets[..., :2] / coding.xy_scale * anchor_size + anchor_center
+    # An untrained network may predict any size; e⁶ anchors exceeds every image and is far from overflow.
+    half = tf.exp(tf.minimum(offsets[..., 2:] / coding.wh_scale, 6.0)) * anchor_size / 2
+    return tf.concat([center - half, center + half], axis=-1)
+
+
+def _center_size(boxes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    return (boxes[..., :2] + boxes[..., 2:]) / 2, boxes[..., 2:] - boxes[..., :2]
