@@ -86,7 +86,7 @@ def test_color_keeps_the_range_and_the_boxes() -> None:
 def test_an_object_that_leaves_the_window_is_no_object() -> None:
     images = np.zeros((64, SIZE, SIZE, 3), np.uint8)
     labels = np.tile(np.array([[[0, 0.0, 0.0, 0.04, 0.04]]], np.float32), (64, 1, 1))  # in the very corner
-    _, boxes = augmentation.move(tf.cast(images, tf.float32), labels, tf.constant([5, 5]), zoom_factor=2.0)
+    _, boxes = augmentation.expand_crop_zoom(tf.cast(images, tf.float32), labels, tf.constant([5, 5]), zoom_factor=2.0)
     gone = boxes.numpy()[:, 0, 0] < 0
     assert gone.any()
     assert not gone.all()
@@ -95,7 +95,7 @@ def test_an_object_that_leaves_the_window_is_no_object() -> None:
 
 def test_a_crop_keeps_what_has_its_centre_in_it() -> None:
     images, labels = rectangles(64)
-    moved, boxes = augmentation.move(tf.cast(images, tf.float32), labels, tf.constant([3, 1]), crop=True)
+    moved, boxes = augmentation.expand_crop_zoom(tf.cast(images, tf.float32), labels, tf.constant([3, 1]), crop=True)
     kept = boxes.numpy()[:, 0, 0] >= 0
     # SSD's crop holds an object's centre, and here each picture has one object only.
     assert kept.all()

@@ -83,4 +83,4 @@ def test_the_weights_reach_the_training(tmp_path: Path) -> None:
     network = tiny_ssd(LABELS[:2], input_size=(64, 64), width=0.25)
     recipe = replace(Recipe(precision="float32"), class_weights="fork=2")
     trainer = Trainer(network, recipe, tmp_path / "checkpoint.npz", np.array([2, 1], np.float32))
-    np.testing.assert_array_equal(trainer._objective._weights, [1, 2, 1])
+    np.testing.assert_array_equal(trainer.loss.class_weights, [1, 2, 1])

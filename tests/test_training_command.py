@@ -13,7 +13,7 @@ from edge_ssd.cli import main
 from edge_ssd.data.synthetic.generate import make_synthetic
 from edge_ssd.network import NETWORKS, tiny_ssd
 from edge_ssd.training.model.tiny_ssd import load_tiny_ssd
-from edge_ssd.training.run import load_run
+from edge_ssd.training.run_folder import load_run
 
 SMALL = ["--input-size=64x64", "--width=0.25", "--batch-size=4", "--precision=float32"]
 
@@ -34,18 +34,26 @@ def one_line(capsys: pytest.CaptureFixture[str]) -> str:
 
 def test_train_then_resume(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = tmp_path / "run"
-    assert main(["train", f"--data={data}", f"--out={run}", "--epochs=1", "--zoom=1.1", *SMALL]) == 0
+    assert (
+        main(["train", f"--data={data}", f"--out={run}", "--epochs=1", "--zoom=1.1", "--average-decay=0.9", *SMALL])
+        == 0
+    )
     out = capsys.readouterr().out
     assert "8 training and 4 validation pictures" in out
     assert "epoch 1/1" in out
     assert f"edge-ssd convert {run / 'model.keras'}" in out
     config = load_run(run)
-    assert config.recipe.zoom == 1.1
+    assert (config.recipe.zoom, config.recipe.ema_decay) == (1.1, 0.9)
     assert config.network.input.size == (64, 64)
     assert load_tiny_ssd(run / "model.keras").network == config.network
-    # A finished run that is resumed has nothing left to do, and says where the model is.
+    # Files of earlier versions are read; a finished run that is resumed trains nothing and prints the model's path.
+    values = json.loads((run / "run.json").read_text())
+    values["recipe"]["average_decay"] = values["recipe"].pop("ema_decay")
+    values["network"] |= {"convolution": "plain", "head": "plain", "block_convolutions": 2}
+    (run / "run.json").write_text(json.dumps(values))
     assert main(["train", f"--out={run}", "--resume"]) == 0
     assert "model.keras" in capsys.readouterr().out
+    assert load_run(run) == config
 
 
 def test_the_books_recipe_sees_pixels_as_they_are(data: Path, tmp_path: Path) -> None:
@@ -154,11 +162,11 @@ def test_a_teacher_gives_its_anchors_and_is_remembered(
     [
         (["--data=nowhere"], "nowhere"),
         ([], "--data is missing"),
-        (["--data={data}", "--epochs=0"], "epochs must be a whole number"),
+        (["--data={data}", "--epochs=0"], "epochs must be an integer"),
         (["--data={data}", "--validation-split=1.5"], "between 0 and 1"),
         (["--data={data}", "--input-size=20x20"], "20×20 is too small for 6 halvings"),
         (["--data={data}", "--width=-1"], "width must be positive"),
-        (["--data={data}", "--seed=-1"], "seed must be a whole number"),
+        (["--data={data}", "--seed=-1"], "seed must be an integer"),
         (["--data={data}", "--input-scale=0"], "input scale"),
         (["--data={data}", "--assignment=fixed"], "'quality' needs assignment 'dynamic'"),
         (["--data={data}", "--from=nothing.keras"], "nothing.keras: no such file"),
@@ -172,7 +180,7 @@ def test_a_teacher_gives_its_anchors_and_is_remembered(
         (["--resume", "--classes=banana"], "leave out --classes and --format"),
         (["--data={data}", "--classes=bananna"], "no class 'bananna' in the dataset; did you mean 'banana'?"),
         (["--data={data}", "--format=voc"], "no labels of Pascal VOC in it"),
-        (["--data={data}", "--patience=-1"], "patience must be a whole number"),
+        (["--data={data}", "--patience=-1"], "patience must be an integer"),
         (["--data={data}", "--class-weights=apple=2"], "class_weights name apple, but the classes are banana"),
         (["--data={data}", "--expand=0.5"], "expand must be in 1–8"),
     ],

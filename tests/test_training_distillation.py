@@ -15,13 +15,14 @@ from edge_ssd.data.source import DataSource  # noqa: E402
 from edge_ssd.data.synthetic.generate import make_synthetic  # noqa: E402
 from edge_ssd.errors import ModelError  # noqa: E402
 from edge_ssd.network import Network, tiny_ssd  # noqa: E402
-from edge_ssd.training.input.images import load_pictures  # noqa: E402
+from edge_ssd.training.box_ops import decode_offsets  # noqa: E402
+from edge_ssd.training.input.images import load_images  # noqa: E402
 from edge_ssd.training.loss.detection_loss import DetectionLoss  # noqa: E402
 from edge_ssd.training.loss.distillation import Teacher, TeacherOutputs, distillation_loss  # noqa: E402
-from edge_ssd.training.loss.targets import decode_offsets  # noqa: E402
 from edge_ssd.training.model.tiny_ssd import TinySSD, load_tiny_ssd, save_tiny_ssd  # noqa: E402
 from edge_ssd.training.recipe import Recipe, book_recipe  # noqa: E402
-from edge_ssd.training.run import RunConfig, load_run, train  # noqa: E402
+from edge_ssd.training.run import train  # noqa: E402
+from edge_ssd.training.run_folder import RunConfig, load_run  # noqa: E402
 
 NETWORK = tiny_ssd(["a", "b"], input_size=(64, 64), width=0.25)
 RECIPE = Recipe(epochs=1, batch_size=4, precision="float32")
@@ -87,7 +88,7 @@ def test_the_weight_scales_what_is_taught(recipe: Recipe, model: TinySSD) -> Non
     ],
 )
 def test_a_teacher_of_something_else_is_refused(student: Network, what: str, model: TinySSD) -> None:
-    with pytest.raises(ModelError, match=f"the teacher's {what} must be the network's"):
+    with pytest.raises(ModelError, match=f"the teacher's {what} must be the network's own"):
         Teacher(model, student)
 
 
@@ -104,7 +105,7 @@ def test_a_network_comes_nearer_to_its_teacher_than_by_the_labels_alone(tmp_path
     recipe = replace(RECIPE, epochs=12, learning_rate=5e-3, teacher_weight=20.0)
     alone = RunConfig(network, recipe, DataSource(tmp_path / "data"))
     taught = replace(alone, teacher=tmp_path / "teacher.keras")
-    images = tf.constant(load_pictures(training, network.input).images[:8])
+    images = tf.constant(load_images(training, network.input).images[:8])
     lesson = Teacher(load_tiny_ssd(tmp_path / "teacher.keras"), network)(images)
     apart = []
     for name, config in (("alone", alone), ("taught", taught)):

@@ -27,7 +27,8 @@ from edge_ssd.network import tiny_ssd  # noqa: E402
 from edge_ssd.training.history import HistoryRow, read_history  # noqa: E402
 from edge_ssd.training.model.tiny_ssd import load_tiny_ssd  # noqa: E402
 from edge_ssd.training.recipe import Recipe  # noqa: E402
-from edge_ssd.training.run import RunConfig, train  # noqa: E402
+from edge_ssd.training.run import train  # noqa: E402
+from edge_ssd.training.run_folder import RunConfig  # noqa: E402
 
 RECIPE = Recipe(epochs=2, batch_size=4, precision="float32", warmup_epochs=0.5, zoom=1.0, color=0.0)
 
@@ -95,7 +96,7 @@ def test_a_picture_that_is_spoilt_meanwhile(data: Path, tmp_path: Path) -> None:
     with pytest.raises(ImageError) as caught:
         train(config_of(copy), *datasets, run, report=spoil, cache="none")
     assert str(victim) in str(caught.value)
-    assert "1 finished epoch is kept: then go on with --resume" in str(caught.value)
+    assert "1 finished epoch is saved: continue with --resume" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert [row.epoch for row in read_history(run / "history.csv")] == [1]
     victim.write_bytes(whole)

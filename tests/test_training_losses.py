@@ -9,7 +9,7 @@ import pytest
 
 tf = pytest.importorskip("tensorflow")
 
-from edge_ssd.training.loss import functions as losses  # noqa: E402 (after the check that TensorFlow is there)
+from edge_ssd.training.loss import anchor_losses as losses  # noqa: E402 (after the check that TensorFlow is there)
 
 
 def test_cross_entropy_of_even_odds() -> None:

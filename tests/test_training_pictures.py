@@ -12,7 +12,7 @@ from edge_ssd.data.dataset import Dataset, Sample
 from edge_ssd.errors import ImageError
 from edge_ssd.network import InputSpec
 from edge_ssd.training.input.cache import available_memory, choose_cache, decoded_bytes, existing_folder
-from edge_ssd.training.input.images import OnDemand, load_pictures
+from edge_ssd.training.input.images import OnDemandImages, load_images
 
 SPEC = InputSpec(32, 48)
 
@@ -31,27 +31,27 @@ def dataset(tmp_path: Path) -> Dataset:
 
 @pytest.mark.parametrize("cache", ["disk", "none"])
 def test_every_cache_holds_the_same(cache: str, dataset: Dataset, tmp_path: Path) -> None:
-    expected = load_pictures(dataset, SPEC)
+    expected = load_images(dataset, SPEC)
     before = set(tmp_path.iterdir())
-    pictures = load_pictures(dataset, SPEC, cache=cache, folder=tmp_path / "a run to be")
+    pictures = load_images(dataset, SPEC, cache=cache, folder=tmp_path / "a run to be")
     assert pictures.images.shape == (5, 32, 48, 3)
     assert len(pictures) == 5
     for chosen in (np.array([3, 0, 3]), slice(1, 4), slice(None)):
         np.testing.assert_array_equal(pictures.images[chosen], expected.images[chosen])
     np.testing.assert_array_equal(pictures.labels, expected.labels)
-    assert pictures.placements == expected.placements
+    assert pictures.transforms == expected.transforms
     # The file on disk has no name: nothing is left behind, however the process ends.
     assert set(tmp_path.iterdir()) == before
 
 
 def test_a_size_that_the_labels_do_not_tell_is_read(dataset: Dataset) -> None:
     without = dataset.with_samples(tuple(Sample(s.path, s.boxes_xyxy, s.class_ids) for s in dataset.samples))
-    assert load_pictures(without, SPEC, cache="none").placements == load_pictures(dataset, SPEC).placements
+    assert load_images(without, SPEC, cache="none").transforms == load_images(dataset, SPEC).transforms
 
 
 def test_a_picture_that_was_spoilt_or_swapped_is_named(dataset: Dataset) -> None:
-    images = load_pictures(dataset, SPEC, cache="none").images
-    assert isinstance(images, OnDemand)
+    images = load_images(dataset, SPEC, cache="none").images
+    assert isinstance(images, OnDemandImages)
     path = dataset.samples[2].path
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(ImageError, match=r"2\.png: cannot be read"):
@@ -70,12 +70,13 @@ class TestTheChoice:
             "none",
         ]
 
-    def test_memory_then_disk_then_none(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        from edge_ssd.training.input import cache
+    def test_memory_then_disk_then_none(self, tmp_path: Path) -> None:
+        def choose(size: int) -> str:
+            return choose_cache(
+                "auto", size, tmp_path / "new", memory=lambda: 1000, disk=lambda folder: 2 * 10**9 + 5000
+            )
 
-        monkeypatch.setattr(cache, "available_memory", lambda: 1000)
-        monkeypatch.setattr(cache.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 2 * 10**9 + 5000}))
-        assert [choose_cache("auto", size, tmp_path / "new") for size in (500, 501, 5000, 5001)] == [
+        assert [choose(size) for size in (500, 501, 5000, 5001)] == [
             "memory",
             "disk",
             "disk",

@@ -20,12 +20,13 @@ from edge_ssd.evaluation.keras_predictor import KerasPredictor  # noqa: E402
 from edge_ssd.network import tiny_ssd  # noqa: E402
 from edge_ssd.training import run  # noqa: E402
 from edge_ssd.training.history import HistoryRow, read_history  # noqa: E402
-from edge_ssd.training.input.images import load_pictures  # noqa: E402
+from edge_ssd.training.input.images import load_images  # noqa: E402
 from edge_ssd.training.input.pipeline import training_batches  # noqa: E402
 from edge_ssd.training.model.tiny_ssd import load_tiny_ssd  # noqa: E402
 from edge_ssd.training.recipe import Recipe, RecipeError, book_recipe  # noqa: E402
-from edge_ssd.training.run import RunConfig, load_run, train  # noqa: E402
-from edge_ssd.training.trainer import Trainer, evaluate_pictures  # noqa: E402
+from edge_ssd.training.run import train  # noqa: E402
+from edge_ssd.training.run_folder import RunConfig, load_run  # noqa: E402
+from edge_ssd.training.trainer import Trainer, evaluate_images  # noqa: E402
 
 NETWORK = tiny_ssd(["banana"], input_size=(64, 64), width=0.25)
 QUICK = Recipe(epochs=2, batch_size=4, precision="float32", warmup_epochs=0.5, zoom=1.0, color=0.0)
@@ -66,14 +67,14 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(datasets: tuple[Dataset
         {"assignment": "fixed", "class_loss": "hard_negative", "box_loss": "smooth_l1"},
         {"assignment": "fixed", "class_loss": "focal", "box_loss": "l1"},
         {"vertical_flip": True, "zoom": 1.3, "color": 0.2},
-        {"precision": "mixed_bfloat16", "average_decay": 0.0},
+        {"precision": "mixed_bfloat16", "ema_decay": 0.0},
     ],
     ids=lambda change: ",".join(map(str, change.values())),
 )
 def test_every_recipe_learns(change: dict[str, object], datasets: tuple[Dataset, Dataset], tmp_path: Path) -> None:
     recipe = replace(QUICK, epochs=10, learning_rate=5e-3, **change)
     trainer = Trainer(NETWORK, recipe, tmp_path / "checkpoint.npz")
-    pictures = load_pictures(datasets[0], NETWORK.input)
+    pictures = load_images(datasets[0], NETWORK.input)
     losses = [trainer.fit_epoch(pictures).loss for _ in range(recipe.epochs)]
     assert losses[-1] < 0.8 * losses[0]
 
@@ -81,31 +82,31 @@ def test_every_recipe_learns(change: dict[str, object], datasets: tuple[Dataset,
 def test_the_books_recipe_learns_what_the_book_measures(datasets: tuple[Dataset, Dataset], tmp_path: Path) -> None:
     network = tiny_ssd(["banana"], input_size=(64, 64), width=0.25, input_scale=1)
     trainer = Trainer(network, replace(book_recipe(), batch_size=4), tmp_path / "checkpoint.npz")
-    pictures = load_pictures(datasets[0], network.input)
+    pictures = load_images(datasets[0], network.input)
     results = [trainer.fit_epoch(pictures) for _ in range(6)]
     assert results[-1].class_error < results[0].class_error
     assert results[-1].class_error < 0.1
-    assert trainer.averaged is trainer.model
+    assert trainer.ema_model is trainer.model
 
 
 def test_a_detector_can_learn_its_pictures_by_heart(datasets: tuple[Dataset, Dataset], tmp_path: Path) -> None:
     """From labels to AP: an error in targets, coding, order or placement anywhere would keep AP at nothing."""
     few, _ = split_dataset(datasets[0], 0.5, seed=0)
     network = tiny_ssd(["banana"], input_size=(96, 96), width=0.5)
-    pictures = load_pictures(few, network.input)
-    recipe = replace(QUICK, epochs=60, learning_rate=4e-3, flip=False, average_decay=0.9)
+    pictures = load_images(few, network.input)
+    recipe = replace(QUICK, epochs=60, learning_rate=4e-3, flip=False, ema_decay=0.9)
     trainer = Trainer(network, recipe, tmp_path / "checkpoint.npz")
     for _ in range(recipe.epochs):
         trainer.fit_epoch(pictures)
-    assert evaluate_pictures(KerasPredictor(trainer.averaged), network, few, pictures).ap50 > 0.9
+    assert evaluate_images(KerasPredictor(trainer.ema_model), network, few, pictures).ap50 > 0.9
 
 
 def test_target_loss_and_metrics_are_in_the_graph(datasets: tuple[Dataset, Dataset], tmp_path: Path) -> None:
     trainer = Trainer(NETWORK, QUICK, tmp_path / "checkpoint.npz")
-    pictures = load_pictures(datasets[0], NETWORK.input)
+    pictures = load_images(datasets[0], NETWORK.input)
     trainer.fit_epoch(pictures)
     images, labels = next(iter(training_batches(pictures, QUICK, 0)))
-    graph = trainer._step.get_concrete_function(images, labels).graph
+    graph = trainer.train_step.get_concrete_function(images, labels).graph
     kinds = {operation.type for operation in graph.get_operations()}
     for function in graph._functions.values():
         kinds |= {node.op for node in function.cached_definition.node_def}
@@ -114,7 +115,7 @@ def test_target_loss_and_metrics_are_in_the_graph(datasets: tuple[Dataset, Datas
 
 
 def test_an_epoch_shows_every_picture_once_in_an_order_of_its_own(datasets: tuple[Dataset, Dataset]) -> None:
-    pictures = load_pictures(datasets[0], NETWORK.input)
+    pictures = load_images(datasets[0], NETWORK.input)
     recipe = replace(QUICK, flip=False, batch_size=6)
 
     def order(epoch: int) -> list[int]:
@@ -127,7 +128,7 @@ def test_an_epoch_shows_every_picture_once_in_an_order_of_its_own(datasets: tupl
 
 
 def test_labels_lie_in_the_input_as_the_pictures_do(datasets: tuple[Dataset, Dataset]) -> None:
-    pictures = load_pictures(datasets[0], tiny_ssd(["banana"], input_size=(64, 96), resize="letterbox").input)
+    pictures = load_images(datasets[0], tiny_ssd(["banana"], input_size=(64, 96), resize="letterbox").input)
     sample = datasets[0].samples[0]
     # 256×256 in 64×96: scaled by a quarter, 16 pixels of grey left and right.
     expected = (sample.boxes_xyxy / 4 + [16, 0, 16, 0]) / [96, 64, 96, 64]
@@ -151,7 +152,7 @@ class TestBadInput:
     def test_a_learning_rate_that_diverges(self, datasets: tuple[Dataset, Dataset], tmp_path: Path) -> None:
         recipe = replace(book_recipe(), learning_rate=1e9, batch_size=4)
         trainer = Trainer(NETWORK, recipe, tmp_path / "checkpoint.npz")
-        pictures = load_pictures(datasets[0], NETWORK.input)
+        pictures = load_images(datasets[0], NETWORK.input)
         with pytest.raises(ModelError, match="lower the learning rate"):
             trainer.fit_epoch(pictures)
 
@@ -162,7 +163,7 @@ class TestBadInput:
             {"learning_rate": -1.0},
             {"box_loss": "l2"},
             {"assignment": "fixed"},
-            {"average_decay": 1.0},
+            {"ema_decay": 1.0},
             {"seed": -1},
             {"seed": 2**32},
             {"weight_decay": float("nan")},
@@ -204,7 +205,7 @@ def test_early_stopping_keeps_the_best_epochs_model(
         ap = next(measured)
         return AveragePrecision(ap, ap, ap, {"banana": ap}, 6, 6)
 
-    monkeypatch.setattr(run, "evaluate_pictures", measure)
+    monkeypatch.setattr(run, "evaluate_images", measure)
     config = replace(CONFIG, recipe=replace(QUICK, epochs=9, patience=2))
     kept: list[bytes] = []
     train(config, *datasets, tmp_path, report=lambda row: kept.append((tmp_path / "model.keras").read_bytes()))

@@ -15,6 +15,7 @@ from edge_ssd import coding, targets  # noqa: E402 (after the check that TensorF
 from edge_ssd.boxes import box_iou  # noqa: E402
 from edge_ssd.coding import BoxCoding  # noqa: E402
 from edge_ssd.network import tiny_ssd  # noqa: E402
+from edge_ssd.training import box_ops  # noqa: E402
 from edge_ssd.training.loss import targets as graph  # noqa: E402
 
 NETWORK = tiny_ssd(["a", "b", "c"])
@@ -27,7 +28,7 @@ def in_graph(anchors: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.nd
     @tf.function
     def compute(labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         target = graph.multibox_target(tf.constant(anchors), labels)
-        offsets = graph.encode_boxes(tf.constant(anchors), target.boxes, BoxCoding())
+        offsets = box_ops.encode_boxes(tf.constant(anchors), target.boxes, BoxCoding())
         return target.classes, offsets * tf.cast(target.classes > 0, tf.float32)[..., None]
 
     classes, offsets = compute(tf.constant(labels))
@@ -73,14 +74,14 @@ def test_decoding_is_the_reference_and_turns_encoding_round() -> None:
     rng = np.random.default_rng(0)
     anchors = NETWORK.anchors()
     offsets = rng.normal(size=(len(anchors), 4)).astype(np.float32)
-    boxes = graph.decode_offsets(anchors, offsets, BoxCoding()).numpy()
+    boxes = box_ops.decode_offsets(anchors, offsets, BoxCoding()).numpy()
     np.testing.assert_allclose(boxes, coding.offset_inverse(anchors, offsets), atol=1e-5)
-    np.testing.assert_allclose(graph.encode_boxes(anchors, boxes, BoxCoding()), offsets, atol=1e-3)
+    np.testing.assert_allclose(box_ops.encode_boxes(anchors, boxes, BoxCoding()), offsets, atol=1e-3)
 
 
 def test_decoding_stays_finite_for_an_untrained_networks_wildest_offsets() -> None:
     offsets = np.full((5444, 4), 1e4, np.float32)
-    assert np.isfinite(graph.decode_offsets(NETWORK.anchors(), offsets, BoxCoding())).all()
+    assert np.isfinite(box_ops.decode_offsets(NETWORK.anchors(), offsets, BoxCoding())).all()
 
 
 class TestTaskAligned:
@@ -90,7 +91,7 @@ class TestTaskAligned:
 
     def assign(
         self, labels: list[list[float]], scores: np.ndarray, boxes: np.ndarray, **options: float
-    ) -> graph.Target:
+    ) -> graph.AnchorTargets:
         return graph.task_aligned_target(
             tf.constant(self.ANCHORS),
             tf.constant(np.array([labels], np.float32)),
@@ -135,6 +136,6 @@ class TestTaskAligned:
 
 def test_iou_of_touching_and_of_empty_boxes_is_zero() -> None:
     boxes = np.array([[0, 0, 1, 1], [1, 0, 2, 1], [3, 3, 3, 3], [5, 5, 4, 4]], np.float32)
-    iou = graph.box_iou(boxes[:, None], boxes[None]).numpy()
+    iou = box_ops.box_iou(boxes[:, None], boxes[None]).numpy()
     np.testing.assert_allclose(iou, box_iou(boxes, boxes))
     np.testing.assert_allclose(iou, np.diag([1, 1, 0, 0]))

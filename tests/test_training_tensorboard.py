@@ -10,7 +10,7 @@ tf = pytest.importorskip("tensorflow")
 
 from edge_ssd.errors import DataError  # noqa: E402 (after the check that TensorFlow is there)
 from edge_ssd.training.history import HistoryRow  # noqa: E402
-from edge_ssd.training.tensorboard import EventLog  # noqa: E402
+from edge_ssd.training.tensorboard import TensorBoardWriter  # noqa: E402
 
 
 def row_of(epoch: int) -> HistoryRow:
@@ -31,7 +31,7 @@ def read_events(folder: Path) -> dict[tuple[str, int], float]:
 
 
 def test_every_column_of_every_epoch(tmp_path: Path) -> None:
-    log = EventLog(tmp_path / "tensorboard", [])
+    log = TensorBoardWriter(tmp_path / "tensorboard", [])
     for epoch in (1, 2):
         log.add(row_of(epoch))
     values = read_events(tmp_path / "tensorboard")
@@ -43,10 +43,10 @@ def test_every_column_of_every_epoch(tmp_path: Path) -> None:
 
 
 def test_a_resumed_run_begins_from_its_history(tmp_path: Path) -> None:
-    first = EventLog(tmp_path / "tensorboard", [])
+    first = TensorBoardWriter(tmp_path / "tensorboard", [])
     for epoch in (1, 2, 3):  # the third was never finished
         first.add(row_of(epoch))
-    EventLog(tmp_path / "tensorboard", [row_of(1), row_of(2)]).add(row_of(3))
+    TensorBoardWriter(tmp_path / "tensorboard", [row_of(1), row_of(2)]).add(row_of(3))
     values = read_events(tmp_path / "tensorboard")
     assert sorted(epoch for name, epoch in values if name == "ap") == [1, 2, 3]
 
@@ -54,4 +54,4 @@ def test_a_resumed_run_begins_from_its_history(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(DataError, match="TensorBoard's log cannot be written"):
-        EventLog(tmp_path / "file" / "tensorboard", [row_of(1)])
+        TensorBoardWriter(tmp_path / "file" / "tensorboard", [row_of(1)])

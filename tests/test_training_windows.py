@@ -81,8 +81,10 @@ def test_a_picture_shrunk_onto_grey_is_as_the_device_shrinks_it() -> None:
 
 def test_windows_within_windows() -> None:
     outer = tf.constant([[0.25, 0.5, 0.75, 1.0]])
-    np.testing.assert_allclose(windows.combine(outer, tf.constant([[0.0, 0.0, 1.0, 1.0]])), outer)
-    np.testing.assert_allclose(windows.combine(outer, tf.constant([[0.5, -1.0, 1.0, 0.5]])), [[0.5, 0, 0.75, 0.75]])
+    np.testing.assert_allclose(windows.compose_windows(outer, tf.constant([[0.0, 0.0, 1.0, 1.0]])), outer)
+    np.testing.assert_allclose(
+        windows.compose_windows(outer, tf.constant([[0.5, -1.0, 1.0, 0.5]])), [[0.5, 0, 0.75, 0.75]]
+    )
 
 
 class TestBoxesIn:
@@ -96,17 +98,17 @@ class TestBoxesIn:
     def test_the_centre_must_be_inside(self) -> None:
         # That of the second object lies at 0.4375, left of the window.
         expected = [[[3, 0.25, 0.25, 0.5, 0.5], [-1] * 5, [-1] * 5]]
-        np.testing.assert_allclose(windows.transform_boxes(self.WINDOW, self.LABELS, centre_inside=True), expected)
+        np.testing.assert_allclose(windows.transform_boxes(self.WINDOW, self.LABELS, require_center=True), expected)
 
     @pytest.mark.parametrize(("share", "kept"), [(0.33, True), (0.34, False)])
     def test_enough_must_be_visible(self, share: float, kept: bool) -> None:
         # A third of the second object is in the window.
-        boxes = windows.transform_boxes(self.WINDOW, self.LABELS, least_visible=share).numpy()
+        boxes = windows.transform_boxes(self.WINDOW, self.LABELS, min_visible=share).numpy()
         assert (boxes[0, 1, 0] == 4) is np.bool_(kept)
 
     def test_no_object_at_all(self) -> None:
         nothing = tf.fill((1, 2, 5), -1.0)
-        np.testing.assert_array_equal(windows.transform_boxes(self.WINDOW, nothing, centre_inside=True), nothing)
+        np.testing.assert_array_equal(windows.transform_boxes(self.WINDOW, nothing, require_center=True), nothing)
 
 
 def slow_choice(trials: np.ndarray, labels: np.ndarray, least: float) -> np.ndarray:
@@ -136,7 +138,7 @@ def test_the_crop_is_what_loops_would_choose() -> None:
     start = rng.uniform(0, 1, (count, trials, 2)) * (1 - side)
     drawn = np.concatenate([start, start + side], axis=2)
     least = rng.choice([0.0, 0.1, 0.3, 0.5, 0.7, 0.9], count)
-    chosen = windows.first_suitable(*(tf.constant(values, tf.float32) for values in (drawn, labels, least))).numpy()
+    chosen = windows.select_windows(*(tf.constant(values, tf.float32) for values in (drawn, labels, least))).numpy()
     expected = [slow_choice(*values) for values in zip(drawn, labels, least, strict=True)]
     np.testing.assert_allclose(chosen, expected, atol=1e-6)
     whole = (chosen == [0, 0, 1, 1]).all(axis=1)
@@ -170,8 +172,8 @@ def test_xla_compiles_it() -> None:
     labels = tf.constant([[[0, 0.2, 0.2, 0.8, 0.8]]], tf.float32)
 
     def crop() -> tuple[tf.Tensor, tf.Tensor]:
-        window = windows.first_suitable(trials, labels, tf.constant([0.5]))
-        return crop_and_resize(picture, window), windows.transform_boxes(window, labels, centre_inside=True)
+        window = windows.select_windows(trials, labels, tf.constant([0.5]))
+        return crop_and_resize(picture, window), windows.transform_boxes(window, labels, require_center=True)
 
     for actual, expected in zip(tf.function(crop, jit_compile=True)(), crop(), strict=True):
         np.testing.assert_allclose(actual, expected, atol=1e-3)

@@ -11,7 +11,7 @@ from PIL import Image
 from edge_ssd import multibox_detection, nms
 from edge_ssd.data.synthetic.generate import draw_scene
 from edge_ssd.drawing import draw_boxes
-from edge_ssd.training.loss.functions import focal_loss, smooth_l1_loss
+from edge_ssd.training.loss.anchor_losses import focal_loss, smooth_l1_loss
 from edge_ssd.training.model.tiny_ssd import load_tiny_ssd
 
 STYLES = ("-", "--", "-.")

@@ -60,8 +60,11 @@ _FLAGS: dict[str, dict[str, Any]] = {
         "metavar": "N",
         "help": "stop after N epochs without a better AP and keep the best epoch's model; 0 trains all epochs",
     },
-    "average-decay": {"type": float, "metavar": "DECAY", "help": "of the weights' moving average; 0 is none"},
+    "ema-decay": {"type": float, "metavar": "DECAY", "help": "decay of the weights' moving average; 0 disables it"},
 }
+
+# Still accepted on the command line.
+_EARLIER_SPELLINGS = {"ema-decay": ("--average-decay",)}
 
 
 def add_recipe_options(group: argparse._ArgumentGroup, flags: Iterable[str] = tuple(_FLAGS)) -> None:
@@ -70,7 +73,8 @@ def add_recipe_options(group: argparse._ArgumentGroup, flags: Iterable[str] = tu
     for flag in flags:
         options, name = _FLAGS[flag], recipe_field(flag)
         values = f"(default {getattr(default, name)}; book {getattr(book, name)})"
-        group.add_argument(f"--{flag}", **{**options, "help": f"{options.get('help', '')} {values}".strip()})
+        spellings = [f"--{flag}", *_EARLIER_SPELLINGS.get(flag, ())]
+        group.add_argument(*spellings, **{**options, "help": f"{options.get('help', '')} {values}".strip()})
 
 
 def given_recipe(args: argparse.Namespace) -> dict[str, Any]:

@@ -112,7 +112,8 @@ def run(args: argparse.Namespace) -> int:
     from edge_ssd.data.dataset import problem_lines
     from edge_ssd.data.load import open_dataset
     from edge_ssd.training.history import HistoryRow
-    from edge_ssd.training.run import RunConfig, load_run, train
+    from edge_ssd.training.run import train
+    from edge_ssd.training.run_folder import RunConfig, load_run
 
     changes, options = given_recipe(args), given_network(args)
     if args.resume:
@@ -204,13 +205,13 @@ def _workers(strategy: str) -> Workers:
     """Who trains; waits for all of them."""
     from edge_ssd.training.workers import SINGLE_WORKER, connect_workers
 
-    return connect_workers(lambda line: print(line, flush=True)) if strategy == "multiworker" else SINGLE_WORKER
+    return connect_workers() if strategy == "multiworker" else SINGLE_WORKER
 
 
 def _which_epoch(folder: Path, recipe: Recipe) -> str:
     """With early stopping, what else there is to say about the model of a finished run; else nothing."""
     from edge_ssd.training.history import best_row, read_history
-    from edge_ssd.training.run import HISTORY
+    from edge_ssd.training.run_folder import HISTORY
 
     history = read_history(folder / HISTORY) if recipe.patience else []
     if not history:

@@ -17,7 +17,7 @@ __all__ = ["HistoryRow", "best_row", "draw_history", "read_history", "should_sto
 
 @dataclass(frozen=True)
 class HistoryRow:
-    """Metrics of one epoch. Loss, class error and box MAE are means over training batches; AP is of the validation split."""
+    """Metrics of an epoch: loss, class error and box MAE are means over training batches, AP is of the validation split."""
 
     epoch: int
     loss: float

@@ -255,9 +255,7 @@ def _dtype_policy(name: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def evaluate_images(
-    predictor: Predictor, network: Network, dataset: Dataset, images: ImageDataset
-) -> AveragePrecision:
+def evaluate_images(predictor: Predictor, network: Network, dataset: Dataset, images: ImageDataset) -> AveragePrecision:
     """Return the average precision on images at the network's input size, as ``edge-ssd evaluate`` measures it.
 
     Args:

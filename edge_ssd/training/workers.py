@@ -79,13 +79,13 @@ class Workers:
         return bool(self.broadcast([np.int32(value)])[0])
 
     def check_equal(self, fingerprint: int, what: str) -> None:
-        """Raise :class:`WorkersError` on all workers if the ``fingerprint`` (32 bits) of one differs from the chief's."""
+        """Raise :class:`WorkersError` on all workers if a ``fingerprint`` (32 bits) differs from the chief's."""
         (chief_fingerprint,) = self.broadcast([np.int64(fingerprint)])
         (num_different,) = self.all_reduce_sum([np.int32(int(chief_fingerprint) != fingerprint)])
         if int(num_different):
             raise WorkersError(
-                f"{int(num_different)} of {self.count} workers have other {what} than the chief; start all workers with "
-                "the same command and data"
+                f"{int(num_different)} of {self.count} workers have other {what} than the chief; start all workers "
+                "with the same command and data"
             )
 
 

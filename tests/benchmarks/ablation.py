@@ -28,7 +28,7 @@ ROWS = {
     ],
     "+ mirrored pictures": ["--flip"],
     "+ hard negatives 3:1, smooth L1": ["--class-loss=hard_negative", "--box-loss=smooth_l1"],
-    "+ moving average of the weights": ["--average-decay=0.998"],
+    "+ moving average of the weights": ["--ema-decay=0.998"],
     "+ dynamic assignment, quality loss": ["--assignment=dynamic", "--class-loss=quality"],
     "+ GIoU": ["--box-loss=giou", "--box-weight=4"],
     "+ anchors that see their objects": ["--anchors=fit"],

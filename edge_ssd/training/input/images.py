@@ -116,7 +116,9 @@ def load_images(
     shape = (len(dataset), *spec.size, 3)
     transforms: list[ResizeTransform] = []
     if cache == "none":
-        transforms += (resize_transform(sample.size or read_image(sample.path).shape[:2], spec) for sample in dataset.samples)
+        transforms += (
+            resize_transform(sample.size or read_image(sample.path).shape[:2], spec) for sample in dataset.samples
+        )
         images: ImageStore = OnDemandImages(dataset.samples, spec, transforms)
         return ImageDataset(images, _labels(dataset, transforms), tuple(transforms))
 

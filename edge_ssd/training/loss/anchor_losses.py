@@ -41,7 +41,7 @@ def hard_negatives(entropy: tf.Tensor, positive: tf.Tensor, ratio: float = 3.0, 
 
 
 def quality_loss(class_logits: tf.Tensor, classes: tf.Tensor, quality: tf.Tensor) -> tf.Tensor:
-    """Return the cross-entropy [B, A] against a soft target: ``quality`` for the class, 1 − ``quality`` for background."""
+    """Return the cross-entropy [B, A] against ``quality`` for the class and 1 − ``quality`` for background."""
     log_probabilities = tf.nn.log_softmax(class_logits)
     of_class = tf.gather(log_probabilities, classes, axis=2, batch_dims=2)
     return -(quality * of_class + (1 - quality) * log_probabilities[..., 0])
