@@ -17,7 +17,7 @@ __all__ = ["HistoryRow", "best_row", "draw_history", "read_history", "should_sto
 
 @dataclass(frozen=True)
 class HistoryRow:
-    """Metrics of an epoch: loss, class error and box MAE are means over training batches, AP is of the validation split."""
+    """Metrics of an epoch: means over the training batches, and AP on the validation split."""
 
     epoch: int
     loss: float
