@@ -95,9 +95,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def expand(parser: argparse.ArgumentParser, options: Sequence[str]) -> list[str]:
     """Return the options with those of the --config file; see :mod:`device_apps.config`."""
-    from device_apps.config import expand_config
+    from device_apps.config import add_config_options
 
-    return expand_config(parser, options)
+    return add_config_options(parser, options)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""Writing the TOML file that :mod:`device_apps.config` reads: what is set, and the rest as comments to choose from."""
+"""Formats the TOML file that :mod:`device_apps.config` reads."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from device_apps.config import options_of
+from device_apps.config import config_actions
 
-__all__ = ["config_text", "toml_value"]
+__all__ = ["format_config", "format_toml_value"]
 
 
-def config_text(parser: argparse.ArgumentParser, args: argparse.Namespace, without: Collection[str] = ()) -> str:
-    """Every option of a parser with its help; those that differ from their default are set, the others comments.
+def format_config(parser: argparse.ArgumentParser, args: argparse.Namespace, exclude: Collection[str] = ()) -> str:
+    """Return every option of a parser with its help: set if it differs from its default, otherwise as a comment.
 
     Args:
         parser: defines the options.
         args: their values.
-        without: dests that are left out.
+        exclude: dests that are omitted.
     """
     lines = []
     # An option with two names (--track, --no-track) is written once, under the first.
-    for action in {action.dest: action for action in options_of(parser).values()}.values():
-        if action.dest in without or action.dest == "debug" or action.help == argparse.SUPPRESS:
+    for action in {action.dest: action for action in config_actions(parser).values()}.values():
+        if action.dest in exclude or action.dest == "debug" or action.help == argparse.SUPPRESS:
             continue
         name = next(option for option in action.option_strings if option.startswith("--")).removeprefix("--")
         value = getattr(args, action.dest)
@@ -32,18 +32,18 @@ def config_text(parser: argparse.ArgumentParser, args: argparse.Namespace, witho
         if value == action.default or value is None:
             lines.append(f"#{name} = {_example(action)}")
         else:
-            lines.append(f"{name} = {toml_value(value)}")
+            lines.append(f"{name} = {format_toml_value(value)}")
     return "\n".join(lines).lstrip("\n") + "\n"
 
 
-def toml_value(value: Any) -> str:
-    """A value in TOML; JSON's strings are TOML's, but for one character."""
+def format_toml_value(value: Any) -> str:
+    """Return a value in TOML. Strings are formatted as in JSON, which escapes all of TOML's but U+007F."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (int, float)):
         return str(value)
     if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(toml_value, value))}]"
+        return f"[{', '.join(map(format_toml_value, value))}]"
     text = str(value) if isinstance(value, Path) else value
     if not isinstance(text, str):
         raise TypeError(f"no TOML for {value!r}")
@@ -51,10 +51,11 @@ def toml_value(value: Any) -> str:
 
 
 def _example(action: argparse.Action) -> str:
+    """Return an example value for the comment of an option."""
     if action.nargs == 0:
         return "true" if not action.default else "false"
     if action.default is not None:
-        return toml_value(action.default)
+        return format_toml_value(action.default)
     metavar = action.metavar if isinstance(action.metavar, str) else action.dest.upper()
-    word = metavar if action.type in (int, float) else f'"{metavar}"'
-    return f"[{word}]" if action.nargs not in (None, "?") else word
+    example = metavar if action.type in (int, float) else f'"{metavar}"'
+    return f"[{example}]" if action.nargs not in (None, "?") else example

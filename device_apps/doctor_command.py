@@ -1,6 +1,7 @@
-"""``edge-ssd doctor``: is this machine ready, and if not, what to do.
+"""``edge-ssd doctor``: check whether this machine is ready, and what to do if it is not.
 
-Needs Python's standard library alone; ``python -m device_apps.doctor_command`` works even where NumPy does not load.
+Needs Python's standard library alone (so not :mod:`edge_ssd.console`, whose package loads NumPy):
+``python -m device_apps.doctor_command`` works where NumPy does not load.
 """
 
 from __future__ import annotations
@@ -8,14 +9,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 
-from device_apps.doctor import cameras as doctor_cameras
-from device_apps.doctor import software as doctor_software
-from device_apps.doctor import system as doctor_system
-from device_apps.doctor.checks import Check, Finding, examine
+from device_apps.doctor.checks import list_checks, run_checks
+from device_apps.doctor.finding import Finding
 
-__all__ = ["add_arguments", "run"]
+__all__ = ["add_arguments", "format_findings", "run"]
 
 _EXAMPLES = """\
 examples:
@@ -23,15 +23,14 @@ examples:
   edge-ssd doctor --model mine.tflite
   edge-ssd doctor --json > machine.json
 
-A line for each thing that was looked at: ok, warning (it works, but not as well, or not all of it) or failure, with
-what to do after the arrow. The exit status is 1 when there is a failure. Where NumPy itself does not load, run
-python -m device_apps.doctor_command
+Prints a line for each check: ok, warning (it works slowly or in part) or failure, with the remedy after the arrow. The
+exit status is 1 if there is a failure. Where NumPy does not load, run python -m device_apps.doctor_command
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the options."""
-    parser.description = "See whether this machine is ready to detect, and what to do if not."
+    parser.description = "Check whether this machine is ready to detect, and what to do if it is not."
     parser.epilog = _EXAMPLES
     parser.add_argument(
         "--model", metavar="MODEL", help="run the self-test of this file or shipped model (default: banana)"
@@ -40,38 +39,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Look at everything and say what was found; returns 1 when something does not work."""
-    checks: list[tuple[str, Check]] = [
-        ("python", doctor_system.python),
-        ("processor", doctor_system.architecture),
-        ("interpreter", lambda: doctor_software.detector(args.model)),
-        ("OpenCV", doctor_software.opencv),
-        ("webcam", doctor_cameras.webcams),
-        ("CSI camera", doctor_cameras.csi_camera),
-        ("access", doctor_system.permissions),
-        ("memory", doctor_system.memory),
-        ("disk", doctor_system.disk),
-        ("heat", doctor_system.heat),
-        ("clock", doctor_system.clock),
-        ("extras", doctor_software.extras),
-    ]
-    findings = examine(checks)
+    """Print the findings of every check; return 1 if there is a failure."""
+    findings = run_checks(list_checks(args.model))
     if args.json:
         print(json.dumps([asdict(finding) for finding in findings], indent=2, ensure_ascii=False))
     else:
-        width = max(len(finding.name) for finding in findings)
-        for finding in findings:
-            print(_line(finding, width))
+        print(format_findings(findings))
     return 1 if any(finding.level == "failure" for finding in findings) else 0
 
 
-def _line(finding: Finding, width: int) -> str:
-    text = " ".join(finding.text.split())
-    return f"{finding.level:7}  {finding.name:{width}}  {text}{f'  → {finding.remedy}' if finding.remedy else ''}"
+def format_findings(findings: Sequence[Finding]) -> str:
+    """Return a line for each finding: level, name, text and remedy."""
+    width = max(len(finding.name) for finding in findings)
+    lines = []
+    for finding in findings:
+        remedy = f"  → {finding.remedy}" if finding.remedy else ""
+        lines.append(f"{finding.level:7}  {finding.name:{width}}  {' '.join(finding.text.split())}{remedy}")
+    return "\n".join(lines)
 
 
 def main() -> int:
-    """The command by itself, for where ``edge-ssd`` cannot start."""
+    """Run the command without ``edge-ssd``, which cannot start without NumPy."""
     parser = argparse.ArgumentParser(
         prog="python -m device_apps.doctor_command", formatter_class=argparse.RawDescriptionHelpFormatter
     )

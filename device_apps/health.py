@@ -1,6 +1,6 @@
-"""How the machine is: the memory of this process, the temperature of its processor, whether it slows itself down.
+"""State of the machine: memory of this process, temperature of the processor, throttling.
 
-Everything is None where the machine does not tell. Sources: proc(5) for ``statm``; the kernel's
+A value is None where the machine does not report it. Sources: proc(5) for ``statm``; the kernel's
 Documentation/driver-api/thermal/sysfs-api.rst; Raspberry Pi's documentation of ``vcgencmd get_throttled``.
 """
 
@@ -16,19 +16,17 @@ from pathlib import Path
 
 __all__ = ["Health", "memory_bytes", "temperature_c", "throttled"]
 
-_THERMAL = Path("/sys/class/thermal")
-# What the zone of the processor is called: Raspberry Pi and most ARM boards, then x86.
+_THERMAL_FOLDER = Path("/sys/class/thermal")
+# Names of the processor's thermal zone: Raspberry Pi and most ARM boards, then x86.
 _PROCESSOR_ZONES = ("cpu-thermal", "cpu_thermal", "soc-thermal", "x86_pkg_temp")
 
-# Bits of get_throttled; sixteen higher they say that it happened since the start of the system.
+# Bits of get_throttled; sixteen bits higher the same for the time since the start of the system.
 _THROTTLED = ("under-voltage", "frequency capped", "throttled", "near the temperature limit")
 _SINCE_START = 16
 
-_ASK_AGAIN_S = 10.0  # Asking starts a process, which is too much for once a second.
-
 
 def memory_bytes() -> int | None:
-    """Resident memory of this process."""
+    """Return the resident memory of this process."""
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
@@ -36,8 +34,8 @@ def memory_bytes() -> int | None:
         return None
 
 
-def temperature_c(folder: Path = _THERMAL) -> float | None:
-    """Degrees Celsius of the processor, or else of the first thermal zone that there is."""
+def temperature_c(folder: Path = _THERMAL_FOLDER) -> float | None:
+    """Return the temperature of the processor in °C, or else that of the first thermal zone."""
     zones: dict[str, float] = {}
     for zone in sorted(folder.glob("thermal_zone*")):
         try:
@@ -52,36 +50,41 @@ def temperature_c(folder: Path = _THERMAL) -> float | None:
 
 
 def throttled() -> str | None:
-    """What a Raspberry Pi holds back, in words; "" for nothing, None where there is no ``vcgencmd``."""
+    """Return how a Raspberry Pi is throttled; "" if it is not, None without ``vcgencmd``."""
     program = shutil.which("vcgencmd")
     if program is None:
         return None
     try:
-        done = subprocess.run([program, "get_throttled"], capture_output=True, text=True, timeout=1, check=False)
+        process = subprocess.run([program, "get_throttled"], capture_output=True, text=True, timeout=1, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    found = re.search(r"throttled=0x([0-9a-fA-F]+)", done.stdout)
-    if found is None:
+    match = re.search(r"throttled=0x([0-9a-fA-F]+)", process.stdout)
+    if match is None:
         return None
-    bits = int(found[1], 16)
+    bits = int(match[1], 16)
     now = [f"{what} now" for bit, what in enumerate(_THROTTLED) if bits >> bit & 1]
     before = [f"{what} since the start" for bit, what in enumerate(_THROTTLED) if bits >> (bit + _SINCE_START) & 1]
     return ", ".join(now + before)
 
 
 class Health:
-    """The three at once, from any thread; ``vcgencmd`` is started once in ten seconds at most."""
+    """Reads memory, temperature and throttling; thread-safe.
 
-    def __init__(self) -> None:
+    Args:
+        throttling_interval: minimum time between two starts of ``vcgencmd`` in seconds.
+    """
+
+    def __init__(self, throttling_interval: float = 10.0) -> None:
+        self._throttling_interval = throttling_interval
         self._lock = threading.Lock()
-        self._asked_at: float | None = None
+        self._throttling_read_at: float | None = None
         self._throttled: str | None = None
 
     def read(self) -> tuple[int | None, float | None, str | None]:
-        """Memory in bytes, temperature in °C, throttling in words."""
+        """Return memory in bytes, temperature in °C and throttling."""
         with self._lock:
             now = time.monotonic()
-            if self._asked_at is None or now - self._asked_at >= _ASK_AGAIN_S:
+            if self._throttling_read_at is None or now - self._throttling_read_at >= self._throttling_interval:
                 self._throttled = throttled()
-                self._asked_at = now
+                self._throttling_read_at = now
             return memory_bytes(), temperature_c(), self._throttled

@@ -1,6 +1,6 @@
-"""Telling systemd how the program is: sd_notify(3), in Python's standard library.
+"""Status messages to systemd: sd_notify(3), with Python's standard library.
 
-Where no service manager asks (``NOTIFY_SOCKET`` is not set) nothing is sent.
+Nothing is sent without a service manager (``NOTIFY_SOCKET`` is not set).
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from device_apps.stats import Stats
 
 __all__ = ["SystemdNotifier", "notify", "watchdog_seconds"]
 
-_STATUS_S = 10.0
+_STATUS_INTERVAL = 10.0  # seconds
 
 
 def notify(message: str) -> bool:
-    """Send lines such as "READY=1"; False where nobody asks, or nobody takes it."""
+    """Send lines such as "READY=1"; return False without a service manager, or if it does not receive them."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address.startswith(("/", "@")):
         return False
@@ -38,7 +38,7 @@ def notify(message: str) -> bool:
 
 
 def watchdog_seconds() -> float | None:
-    """How often at least systemd wants to hear of this process, sd_watchdog_enabled(3); None when it does not."""
+    """Return the watchdog timeout of systemd, sd_watchdog_enabled(3); None without a watchdog."""
     with contextlib.suppress(KeyError, ValueError):
         if os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid()):
             microseconds = int(os.environ["WATCHDOG_USEC"])
@@ -47,15 +47,15 @@ def watchdog_seconds() -> float | None:
 
 
 class SystemdNotifier:
-    """A sink that reports to systemd: ready, alive, how fast, stopping. A context manager.
+    """Sink that sends readiness, watchdog keep-alives, the frame rate and the end to systemd; a context manager.
 
-    The loop itself feeds the watchdog, through :meth:`write` and :meth:`idle`: a process that hangs, in the network
-    or in a sink, goes silent and is started anew. While a source is being looked for again the loop goes round, so
-    a camera that is unplugged is no reason to be killed.
+    The loop itself sends the keep-alives, through :meth:`write` and :meth:`idle`: systemd restarts a process whose
+    loop hangs, in the network or in a sink. The loop also runs while a lost source is reopened, so an unplugged camera
+    causes no restart.
 
     Args:
-        stats: what the status line tells of.
-        clock: seconds, increasing.
+        stats: source of the frame rate; may be set later.
+        clock: monotonic time in seconds.
     """
 
     finished = False
@@ -63,20 +63,20 @@ class SystemdNotifier:
     def __init__(self, stats: Stats | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self.stats = stats
         self._clock = clock
-        limit = watchdog_seconds()
-        self._period = None if limit is None else limit / 4
+        timeout = watchdog_seconds()
+        self._keep_alive_interval = None if timeout is None else timeout / 4
         self._ready = False
-        self._fed_at = self._told_at = -float("inf")
+        self._keep_alive_at = self._status_at = -float("inf")
 
     def write(self, result: FrameResult) -> None:
-        self._go_on()
+        self._notify()
 
     def idle(self) -> None:
-        self._go_on()
+        self._notify()
 
     def waiting(self, line: str) -> None:
-        """The source is not there yet and is being tried again: that is what a service does, so it is ready."""
-        self._go_on(line)
+        """Report that the source is not open yet and is retried: the service is ready all the same."""
+        self._notify(line)
 
     def __enter__(self) -> SystemdNotifier:
         return self
@@ -86,17 +86,17 @@ class SystemdNotifier:
     ) -> None:
         notify("STOPPING=1")
 
-    def _go_on(self, status: str | None = None) -> None:
+    def _notify(self, status: str | None = None) -> None:
         now = self._clock()
         lines = []
         if not self._ready:
             self._ready = True
             lines.append("READY=1")
-        if self._period is not None and now - self._fed_at >= self._period:
-            self._fed_at = now
+        if self._keep_alive_interval is not None and now - self._keep_alive_at >= self._keep_alive_interval:
+            self._keep_alive_at = now
             lines.append("WATCHDOG=1")
-        if now - self._told_at >= _STATUS_S:
-            self._told_at = now
+        if now - self._status_at >= _STATUS_INTERVAL:
+            self._status_at = now
             lines.append(f"STATUS={status or self._status()}")
         if lines:
             notify("\n".join(lines))

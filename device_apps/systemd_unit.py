@@ -1,4 +1,4 @@
-"""The systemd unit of a camera service: restarted when it fails or hangs, and shut in as far as it can work so.
+"""The systemd unit of a camera service: restarted when it fails or hangs, and sandboxed.
 
 Sources: systemd.service(5), systemd.exec(5), systemd.resource-control(5), of systemd 252 (Debian Bookworm).
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-__all__ = ["unit_text"]
+__all__ = ["format_unit"]
 
 _UNIT = """\
 # {name}.service: edge-ssd camera, kept running by systemd. Written by: edge-ssd service
@@ -81,7 +81,7 @@ WantedBy=multi-user.target
 """
 
 
-def unit_text(
+def format_unit(
     name: str,
     program: str,
     credentials: Mapping[str, str],
@@ -91,20 +91,20 @@ def unit_text(
     home: str,
     memory_max: str,
 ) -> str:
-    """The unit's text.
+    """Return the text of the unit.
 
     Args:
         name: of the service and of its folder under /var/lib.
-        program: absolute path of the Python that has edge_ssd.
-        credentials: what files are called in the service, "config.toml" among them → their paths on the device.
-        user: runs it; None lets systemd make one up (DynamicUser).
-        groups: that the user needs for cameras and pins.
-        home: "yes" hides the home folders, "read-only" where the program is in one.
-        memory_max: systemd's words, such as "512M".
+        program: absolute path of the Python interpreter that has edge_ssd.
+        credentials: paths on the device by credential name, including "config.toml".
+        user: of the service; None for a dynamic user (DynamicUser).
+        groups: supplementary groups for cameras and pins.
+        home: ProtectHome: "yes" hides the home folders, "read-only" if the program is in one.
+        memory_max: MemoryMax, such as "512M".
     """
     return _UNIT.format(
         name=name,
-        program=_quoted(program),
+        program=_quote(program),
         credentials="\n".join(f"LoadCredential={name}:{path.replace('%', '%%')}" for name, path in credentials.items()),
         user="DynamicUser=yes" if user is None else f"User={user}",
         groups=" ".join(groups),
@@ -113,7 +113,7 @@ def unit_text(
     )
 
 
-def _quoted(word: str) -> str:
-    """A word of a command line as systemd reads it: systemd.service(5), "Command lines"."""
+def _quote(word: str) -> str:
+    """Return a word of a command line in the syntax of systemd.service(5), "Command lines"."""
     escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
     return escaped if escaped == word and not set(word) & set(" \t'") else f'"{escaped}"'

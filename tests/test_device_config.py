@@ -1,4 +1,4 @@
-"""Options from a TOML file, over a parser with an option of each kind and over that of the real command."""
+"""Options from a TOML file, with a parser that has an option of each kind and with that of the camera command."""
 
 from __future__ import annotations
 
@@ -7,41 +7,41 @@ from pathlib import Path
 
 import pytest
 
-from device_apps.config import expand_config, options_of
+from device_apps.config import add_config_options, config_actions
 from edge_ssd.cli import command_parser
 from edge_ssd.errors import EdgeSSDError, SettingError
 
 
-def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(prog="edge-ssd play", allow_abbrev=False)
-    made.add_argument("--config", type=Path)
-    made.add_argument("--save-video", type=Path)
-    made.add_argument("--width", type=int)
-    made.add_argument("--rate", type=float, default=1.0)
-    made.add_argument("--classes", nargs="+")
-    made.add_argument("--topic", action="append", default=None)
-    made.add_argument("--backend", choices=("auto", "one"), default="auto")
-    made.add_argument("--track", action=argparse.BooleanOptionalAction, default=True)
-    made.add_argument("--jsonl")
-    group = made.add_mutually_exclusive_group()
+def make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="edge-ssd play", allow_abbrev=False)
+    parser.add_argument("--config", type=Path)
+    parser.add_argument("--save-video", type=Path)
+    parser.add_argument("--width", type=int)
+    parser.add_argument("--rate", type=float, default=1.0)
+    parser.add_argument("--classes", nargs="+")
+    parser.add_argument("--topic", action="append", default=None)
+    parser.add_argument("--backend", choices=("auto", "one"), default="auto")
+    parser.add_argument("--track", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--jsonl")
+    group = parser.add_mutually_exclusive_group()
     group.add_argument("--show", action="store_true")
     group.add_argument("--headless", action="store_true")
-    return made
+    return parser
 
 
-def parsed(tmp_path: Path, toml: str, *options: str) -> argparse.Namespace:
+def parse(tmp_path: Path, toml: str, *options: str) -> argparse.Namespace:
     path = tmp_path / "play.toml"
     path.write_text(toml, encoding="utf-8")
-    made = parser()
-    return made.parse_args(expand_config(made, ["--config", str(path), *options]))
+    parser = make_parser()
+    return parser.parse_args(add_config_options(parser, ["--config", str(path), *options]))
 
 
-def test_no_file_no_change() -> None:
-    assert expand_config(parser(), ["--width", "5"]) == ["--width", "5"]
+def test_options_without_config_are_unchanged() -> None:
+    assert add_config_options(make_parser(), ["--width", "5"]) == ["--width", "5"]
 
 
-def test_every_kind_of_option(tmp_path: Path) -> None:
-    args = parsed(
+def test_config_sets_every_kind_of_option(tmp_path: Path) -> None:
+    args = parse(
         tmp_path,
         """
         save-video = "seen Ä.mp4"
@@ -61,36 +61,36 @@ def test_every_kind_of_option(tmp_path: Path) -> None:
     assert (args.backend, args.track, args.jsonl, args.headless, args.show) == ("one", False, "-", True, False)
 
 
-def test_underscores_will_do(tmp_path: Path) -> None:
-    assert parsed(tmp_path, 'save_video = "a.mp4"').save_video == Path("a.mp4")
+def test_config_accepts_underscores(tmp_path: Path) -> None:
+    assert parse(tmp_path, 'save_video = "a.mp4"').save_video == Path("a.mp4")
 
 
-def test_what_is_left_out_keeps_its_default(tmp_path: Path) -> None:
-    assert vars(parsed(tmp_path, "")) | {"config": None} == vars(parser().parse_args([]))
+def test_missing_settings_keep_their_defaults(tmp_path: Path) -> None:
+    assert vars(parse(tmp_path, "")) | {"config": None} == vars(make_parser().parse_args([]))
 
 
 @pytest.mark.parametrize("options", [("--width", "5"), ("--width=5",)])
-def test_the_command_line_goes_first(tmp_path: Path, options: tuple[str, ...]) -> None:
-    assert parsed(tmp_path, "width = 640", *options).width == 5
+def test_command_line_overrides_the_config(tmp_path: Path, options: tuple[str, ...]) -> None:
+    assert parse(tmp_path, "width = 640", *options).width == 5
 
 
-def test_a_value_that_reads_like_an_option_is_none(tmp_path: Path) -> None:
-    assert parsed(tmp_path, "width = 640", "--classes", "width").width == 640
+def test_value_equal_to_an_option_name_is_not_an_option(tmp_path: Path) -> None:
+    assert parse(tmp_path, "width = 640", "--classes", "width").width == 640
 
 
-def test_a_list_of_the_command_line_replaces_that_of_the_file(tmp_path: Path) -> None:
-    args = parsed(tmp_path, 'topic = ["a"]\nclasses = ["b", "c"]', "--topic", "d", "--classes", "e")
+def test_command_line_list_replaces_the_config_list(tmp_path: Path) -> None:
+    args = parse(tmp_path, 'topic = ["a"]\nclasses = ["b", "c"]', "--topic", "d", "--classes", "e")
     assert (args.topic, args.classes) == (["d"], ["e"])
 
 
-def test_the_command_line_overrides_what_it_excludes(tmp_path: Path) -> None:
-    args = parsed(tmp_path, "headless = true", "--show")
+def test_command_line_overrides_excluded_settings(tmp_path: Path) -> None:
+    args = parse(tmp_path, "headless = true", "--show")
     assert (args.show, args.headless) == (True, False)
 
 
-def test_a_file_that_contradicts_itself_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_config_with_exclusive_settings_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        parsed(tmp_path, "headless = true\nshow = true")
+        parse(tmp_path, "headless = true\nshow = true")
     assert "not allowed with argument" in capsys.readouterr().err
 
 
@@ -115,29 +115,29 @@ def test_a_file_that_contradicts_itself_is_refused(tmp_path: Path, capsys: pytes
         ("width = ", "play.toml: is not valid TOML: "),
     ],
 )
-def test_each_mistake_is_one_line_that_names_the_file(tmp_path: Path, toml: str, message: str) -> None:
+def test_invalid_settings_name_the_file(tmp_path: Path, toml: str, message: str) -> None:
     with pytest.raises(SettingError) as caught:
-        parsed(tmp_path, toml)
+        parse(tmp_path, toml)
     assert message in str(caught.value)
     assert str(caught.value).startswith(str(tmp_path))
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+def test_missing_config_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(EdgeSSDError, match=r"none\.toml: cannot read this file: No such file or directory"):
-        expand_config(parser(), ["--config", str(tmp_path / "none.toml")])
+        add_config_options(make_parser(), ["--config", str(tmp_path / "none.toml")])
 
 
-def test_bytes_that_are_no_text(tmp_path: Path) -> None:
+def test_config_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_bytes(b"jsonl = '\xff'")
     with pytest.raises(SettingError, match=r"bad\.toml: is not valid TOML"):
-        expand_config(parser(), ["--config", str(tmp_path / "bad.toml")])
+        add_config_options(make_parser(), ["--config", str(tmp_path / "bad.toml")])
 
 
-def test_config_without_a_name_is_left_to_the_parser() -> None:
-    assert expand_config(parser(), ["--config"]) == ["--config"]
+def test_config_option_without_a_value_is_left_to_the_parser() -> None:
+    assert add_config_options(make_parser(), ["--config"]) == ["--config"]
 
 
-def test_all_options_of_the_camera_can_be_in_a_file() -> None:
-    options = options_of(command_parser("camera"))
+def test_config_accepts_every_camera_option() -> None:
+    options = config_actions(command_parser("camera"))
     assert {"source", "save-video", "model", "classes", "threads", "headless", "wait", "stats-every"} <= set(options)
     assert not {"config", "help"} & set(options)

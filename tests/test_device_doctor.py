@@ -1,6 +1,6 @@
-"""The doctor, on this machine and on broken ones: folders on PYTHONPATH stand before what is installed.
+"""The doctor, on this machine and on broken ones: fake modules on PYTHONPATH precede the installed packages.
 
-Hardware is stood in for: device nodes and their answers, a board's folders, vcgencmd.
+Hardware is faked: device nodes and ioctl, the folders of a board, vcgencmd.
 """
 
 from __future__ import annotations
@@ -17,19 +17,20 @@ import pytest
 from conftest import REPOSITORY, skip_or_fail
 from real_model import real_model
 
-from device_apps.doctor import cameras as doctor_cameras
-from device_apps.doctor import software as doctor_software
-from device_apps.doctor import system as doctor_system
-from device_apps.doctor import v4l2
-from device_apps.doctor.checks import examine, ok, probe
+from device_apps.doctor import cameras, software, system, v4l2
+from device_apps.doctor.checks import run_checks
+from device_apps.doctor.finding import ok
+from device_apps.doctor.probe import probe
 from device_apps.doctor.v4l2 import Camera, find_cameras
 from edge_ssd import cli
 
 OLD_PYTHON = REPOSITORY / ".venv-tflite" / "bin" / "python"
 
 
-def run(*options: object, path: Path | None = None, python: object = sys.executable) -> tuple[int, dict[str, dict]]:
-    """The doctor in a process of its own, with a folder before all else; its findings by name."""
+def run_doctor(
+    *options: object, path: Path | None = None, python: object = sys.executable
+) -> tuple[int, dict[str, dict]]:
+    """Run the doctor in a process of its own, with ``path`` first; return its status and its findings by name."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     if path is not None:
         environment["PYTHONPATH"] = str(path)
@@ -41,34 +42,34 @@ def run(*options: object, path: Path | None = None, python: object = sys.executa
     return done.returncode, {finding["name"]: finding for finding in json.loads(done.stdout)}
 
 
-def module(folder: Path, name: str, body: str) -> Path:
+def write_module(folder: Path, name: str, body: str) -> Path:
     (folder / f"{name}.py").write_text(body + "\n")
     return folder
 
 
-def test_this_machine_is_ready(capsys: pytest.CaptureFixture[str]) -> None:
+def test_doctor_prints_a_line_per_check(capsys: pytest.CaptureFixture[str]) -> None:
     status = cli.main(["doctor", "--model", str(real_model())])
     lines = capsys.readouterr().out.splitlines()
     assert status == (1 if any(line.startswith("failure") for line in lines) else 0)
-    found = {line[9:].split("  ")[0]: line.split()[0] for line in lines}
-    assert found["python"] in ("ok", "warning")  # A test may run outside a virtual environment.
-    assert (found["interpreter"], found["model"], found["OpenCV"]) == ("ok", "ok", "ok")
-    assert {"processor", "memory", "disk", "heat", "clock", "webcam", "CSI camera", "--web"} <= set(found)
+    levels = {line[9:].split("  ")[0]: line.split()[0] for line in lines}
+    assert levels["python"] in ("ok", "warning")  # A test may run outside a virtual environment.
+    assert (levels["interpreter"], levels["model"], levels["OpenCV"]) == ("ok", "ok", "ok")
+    assert {"processor", "memory", "disk", "heat", "clock", "webcam", "CSI camera", "--web"} <= set(levels)
     assert all((" → " in line) == (not line.startswith("ok")) for line in lines)
 
 
-def test_as_json() -> None:
-    status, found = run("--model", real_model())
-    assert set(found["interpreter"]) == {"level", "name", "text", "remedy"}
-    assert status == int(any(finding["level"] == "failure" for finding in found.values()))
+def test_doctor_prints_json() -> None:
+    status, findings = run_doctor("--model", real_model())
+    assert set(findings["interpreter"]) == {"level", "name", "text", "remedy"}
+    assert status == int(any(finding["level"] == "failure" for finding in findings.values()))
 
 
-def test_tflite_runtime_beside_numpy_2(tmp_path: Path) -> None:
-    """The pair that imports and does not work, in the real environment of the old interpreter."""
+def test_tflite_runtime_with_numpy_2_is_a_failure(tmp_path: Path) -> None:
+    """They can be imported together but do not work, in the real environment of the old interpreter."""
     if not OLD_PYTHON.exists():
-        skip_or_fail(".venv-tflite is not there: make test-tflite")
+        skip_or_fail(".venv-tflite is missing: make test-tflite")
     if int(numpy.__version__.split(".")[0]) < 2:
-        pytest.skip("needs a NumPy 2 to put beside it")
+        pytest.skip("needs NumPy 2")
     same = f"import sys; sys.exit(sys.version_info[:2] != {sys.version_info[:2]})"
     if subprocess.run([str(OLD_PYTHON), "-c", same], check=False).returncode:
         pytest.skip("the two environments have different Pythons")
@@ -76,16 +77,16 @@ def test_tflite_runtime_beside_numpy_2(tmp_path: Path) -> None:
     for name in ("numpy", "numpy.libs"):
         if (packages / name).exists():
             (tmp_path / name).symlink_to(packages / name)
-    status, found = run("--model", real_model(), path=tmp_path, python=OLD_PYTHON)
+    status, findings = run_doctor("--model", real_model(), path=tmp_path, python=OLD_PYTHON)
     assert status == 1
-    finding = found["interpreter"]
+    finding = findings["interpreter"]
     assert finding["level"] == "failure"
     assert f"NumPy {numpy.__version__}" in finding["text"]
     assert "tflite-runtime" in finding["text"]
     assert finding["remedy"] == 'tflite-runtime needs NumPy 1: pip install "numpy<2"'
-    _, found = run("--model", real_model(), python=OLD_PYTHON)
-    assert found["interpreter"]["level"] != "failure", "without the other NumPy it works"
-    assert found["model"]["level"] == "ok"
+    _, findings = run_doctor("--model", real_model(), python=OLD_PYTHON)
+    assert findings["interpreter"]["level"] != "failure", "without the other NumPy it works"
+    assert findings["model"]["level"] == "ok"
 
 
 @pytest.mark.parametrize(
@@ -121,66 +122,68 @@ def test_tflite_runtime_beside_numpy_2(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_opencv_in_every_state(
+def test_check_opencv_reports_every_state(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, level: str, text: str, remedy: str
 ) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(module(tmp_path, "cv2", body)))
-    (finding,) = doctor_software.opencv()
+    monkeypatch.setenv("PYTHONPATH", str(write_module(tmp_path, "cv2", body)))
+    (finding,) = software.check_opencv()
     assert (finding.name, finding.level) == ("OpenCV", level), finding
     assert text in finding.text
     assert remedy in finding.remedy
     assert bool(finding.remedy) == (level != "ok")
 
 
-def test_without_numpy_it_still_says_so(tmp_path: Path) -> None:
-    status, found = run(path=module(tmp_path, "numpy", "raise ModuleNotFoundError(\"No module named 'numpy'\")"))
+def test_doctor_works_without_numpy(tmp_path: Path) -> None:
+    status, findings = run_doctor(
+        path=write_module(tmp_path, "numpy", "raise ModuleNotFoundError(\"No module named 'numpy'\")")
+    )
     assert status == 1
-    assert found["interpreter"]["text"] == "NumPy is not installed"
-    assert found["interpreter"]["remedy"] == "pip install numpy"
-    assert found["python"]["level"] in ("ok", "warning")
+    assert findings["interpreter"]["text"] == "NumPy is not installed"
+    assert findings["interpreter"]["remedy"] == "pip install numpy"
+    assert findings["python"]["level"] in ("ok", "warning")
 
 
-def test_a_numpy_for_another_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_detector_reports_an_illegal_instruction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     body = "import os, signal; os.kill(os.getpid(), signal.SIGILL)"
-    monkeypatch.setenv("PYTHONPATH", str(module(tmp_path, "numpy", body)))
-    (finding,) = doctor_software.detector()
+    monkeypatch.setenv("PYTHONPATH", str(write_module(tmp_path, "numpy", body)))
+    (finding,) = software.check_detector()
     assert (finding.level, finding.text) == ("failure", "the process was ended by SIGILL")
     assert "sudo apt install python3-numpy" in finding.remedy
 
 
-def test_no_interpreter_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_detector_reports_a_missing_interpreter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ai_edge_litert", "tflite_runtime"):
-        module(tmp_path, name, f"raise ModuleNotFoundError('none', name={name!r})")
+        write_module(tmp_path, name, f"raise ModuleNotFoundError('none', name={name!r})")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    (finding,) = doctor_software.detector()
+    (finding,) = software.check_detector()
     assert finding.level == "failure"
     assert "not installed" in finding.text
     assert finding.remedy == 'Install one with: pip install "edge-ssd[device]"'
 
 
-def test_a_damaged_model(tmp_path: Path) -> None:
+def test_check_detector_reports_a_damaged_model(tmp_path: Path) -> None:
     data = bytearray(real_model().read_bytes())
     data[len(data) // 3] ^= 255
     (tmp_path / "bad.tflite").write_bytes(data)
-    findings = list(doctor_software.detector(str(tmp_path / "bad.tflite")))
+    findings = list(software.check_detector(str(tmp_path / "bad.tflite")))
     assert [finding.level for finding in findings] == ["failure"]
     assert findings[0].name == "model"
     assert "bad.tflite" in findings[0].text
-    (finding,) = doctor_software.detector(str(tmp_path / "none.tflite"))
+    (finding,) = software.check_detector(str(tmp_path / "none.tflite"))
     assert "no such file" in finding.text
 
 
-def test_a_check_that_breaks_is_a_line_among_the_others() -> None:
+def test_run_checks_reports_a_check_that_raises() -> None:
     def broken() -> list:
         raise RuntimeError("no such thing")
 
-    first, second = examine([("one", broken), ("two", lambda: [ok("two", "fine")])])
+    first, second = run_checks([("one", broken), ("two", lambda: [ok("two", "fine")])])
     assert (first.level, first.name) == ("warning", "one")
     assert "RuntimeError: no such thing" in first.text
     assert second == ok("two", "fine")
 
 
-def test_a_probe_says_why_there_is_no_answer() -> None:
+def test_probe_returns_the_result_or_the_error() -> None:
     assert probe("print('chatter'); print('[1, 2]')") == ([1, 2], "")
     assert probe("raise ValueError('bad')") == (None, "ValueError: bad")
     assert probe("import sys; sys.exit(3)") == (None, "exit status 3")
@@ -201,55 +204,52 @@ def meminfo(folder: Path, available_kb: int) -> Path:
     return path
 
 
-def test_memory(tmp_path: Path) -> None:
-    (finding,) = doctor_system.memory(meminfo(tmp_path, 500_000))
+def test_check_memory_warns_below_the_limit(tmp_path: Path) -> None:
+    (finding,) = system.check_memory(meminfo(tmp_path, 500_000))
     assert (finding.level, finding.text) == ("ok", "512 of 1024 MB free, swap 52 of 105 MB")
-    (finding,) = doctor_system.memory(meminfo(tmp_path, 100_000))
+    (finding,) = system.check_memory(meminfo(tmp_path, 100_000))
     assert finding.level == "warning"
 
 
-def test_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_disk_grades_the_free_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for free, level in ((5e9, "ok"), (5e8, "warning"), (5e7, "failure")):
         usage = type("Usage", (), {"free": int(free)})
         monkeypatch.setattr("shutil.disk_usage", lambda folder, usage=usage: usage)
-        (finding,) = doctor_system.disk(tmp_path)
+        (finding,) = system.check_disk(tmp_path)
         assert finding.level == level
         assert str(tmp_path) in finding.text
 
 
 @pytest.mark.parametrize(
-    ("degrees", "held_back", "level", "text"),
+    ("degrees", "throttling", "level", "text"),
     [
         (48.2, "", "ok", "48 °C, not throttled"),
         (81.0, "", "warning", "81 °C, not throttled"),
         (50.0, "under-voltage since the start", "warning", "50 °C, under-voltage since the start"),
-        (None, None, "ok", "no thermometer, no vcgencmd (it is a Raspberry Pi's)"),
+        (None, None, "ok", "no thermometer, no vcgencmd (only on a Raspberry Pi)"),
     ],
 )
-def test_heat(
-    monkeypatch: pytest.MonkeyPatch, degrees: float | None, held_back: str | None, level: str, text: str
+def test_check_heat_reports_temperature_and_throttling(
+    degrees: float | None, throttling: str | None, level: str, text: str
 ) -> None:
-    monkeypatch.setattr(doctor_system, "temperature_c", lambda: degrees)
-    monkeypatch.setattr(doctor_system, "throttled", lambda: held_back)
-    (finding,) = doctor_system.heat()
+    (finding,) = system.check_heat(lambda: degrees, lambda: throttling)
     assert (finding.level, finding.text) == (level, text)
-    if held_back:
+    if throttling:
         assert "power supply" in finding.remedy
 
 
-def test_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_clock_reports_synchronization(monkeypatch: pytest.MonkeyPatch) -> None:
     for state, level in ((0, "ok"), (5, "warning"), (None, "ok")):
-        monkeypatch.setattr(doctor_system, "_adjtimex", lambda state=state: state)
-        (finding,) = doctor_system.clock()
+        (finding,) = system.check_clock(lambda state=state: state)
         assert finding.level == level
     monkeypatch.setattr("time.time", lambda: 86_400.0)
-    (finding,) = doctor_system.clock()
-    assert (finding.level, "cannot be" in finding.text) == ("failure", True)
+    (finding,) = system.check_clock()
+    assert (finding.level, "is wrong" in finding.text) == ("failure", True)
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel's clock state is Linux's")
-def test_the_kernel_tells_its_clocks_state() -> None:
-    assert doctor_system._adjtimex() in range(6)
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="adjtimex is a system call of Linux")
+def test_read_clock_state_returns_the_kernel_state() -> None:
+    assert system.read_clock_state() in range(6)
 
 
 @pytest.mark.parametrize(
@@ -261,70 +261,70 @@ def test_the_kernel_tells_its_clocks_state() -> None:
         (2**31 - 1, (3, 13), "armv7l", "failure", "install the 64-bit Raspberry Pi OS"),
     ],
 )
-def test_programs_and_kernel_of_different_width(
+def test_check_processor_reports_the_word_size(
     monkeypatch: pytest.MonkeyPatch, bits: int, version: tuple[int, int], machine: str, level: str, remedy: str
 ) -> None:
     monkeypatch.setattr(sys, "maxsize", bits)
     monkeypatch.setattr(sys, "version_info", version)
     monkeypatch.setattr("platform.machine", lambda: machine)
-    (finding,) = doctor_system.architecture()
+    (finding,) = system.check_processor()
     assert finding.level == level
     assert remedy in finding.remedy
 
 
-def test_permissions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert list(doctor_system.permissions(tmp_path)) == []
+def test_check_permissions_reports_denied_devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert list(system.check_permissions(tmp_path)) == []
     for name in ("video0", "video1", "gpiochip0"):
         (tmp_path / name).touch()
-    cameras, pins = doctor_system.permissions(tmp_path)
-    assert (cameras.level, pins.level) == ("ok", "ok")
+    camera_finding, pin_finding = system.check_permissions(tmp_path)
+    assert (camera_finding.level, pin_finding.level) == ("ok", "ok")
     monkeypatch.setattr("os.access", lambda path, mode: path.name == "video0")
-    cameras, pins = doctor_system.permissions(tmp_path)
-    assert cameras.text == f"no permission for {tmp_path / 'video1'}"
-    assert cameras.remedy.startswith("sudo usermod -aG ")
-    assert (cameras.level, pins.level) == ("failure", "failure")
+    camera_finding, pin_finding = system.check_permissions(tmp_path)
+    assert camera_finding.text == f"no permission for {tmp_path / 'video1'}"
+    assert camera_finding.remedy.startswith("sudo usermod -aG ")
+    assert (camera_finding.level, pin_finding.level) == ("failure", "failure")
 
 
 # ---- cameras ----
 
 
-class Kernel:
-    """Answers as the kernel would for a device with these properties."""
+class FakeIoctl:
+    """ioctl of a V4L2 device with these properties."""
 
     def __init__(self, driver: str, flags: int, formats: dict[str, list[tuple[int, int]]]) -> None:
         self.driver, self.flags, self.formats = driver, flags, formats
 
-    def __call__(self, device: int, request: int, answer: bytearray) -> None:
+    def __call__(self, device: int, request: int, buffer: bytearray) -> None:
         if request == v4l2._QUERYCAP:
-            assert len(answer) == 104
+            assert len(buffer) == 104
             name = b"HD Webcam \xe2\x9c\x93"
-            answer[:] = struct.pack(
+            buffer[:] = struct.pack(
                 "16s32s32sIII12x", self.driver.encode(), name, b"usb", 0x60600, 0x84A00001, self.flags
             )
         elif request == v4l2._ENUM_FMT:
-            assert len(answer) == 64
-            index, kind = struct.unpack_from("II", answer)
+            assert len(buffer) == 64
+            index, kind = struct.unpack_from("II", buffer)
             assert kind == (1 if self.flags & 1 else 9)
             if index >= len(self.formats):
                 raise OSError(22, "Invalid argument")
-            answer[:] = struct.pack(
+            buffer[:] = struct.pack(
                 "III32s4sI12x", index, kind, 0, b"Motion-JPEG", list(self.formats)[index].encode(), 0
             )
         else:
             assert request == v4l2._ENUM_FRAMESIZES
-            assert len(answer) == 44
-            index, code = struct.unpack_from("I4s", answer)
+            assert len(buffer) == 44
+            index, code = struct.unpack_from("I4s", buffer)
             sizes = self.formats[code.decode()]
             if index >= len(sizes):
                 raise OSError(22, "Invalid argument")
-            struct.pack_into("I4sIII", answer, 0, index, code, 1, *sizes[index])
+            struct.pack_into("I4sIII", buffer, 0, index, code, 1, *sizes[index])
 
 
-def test_what_a_camera_gives(tmp_path: Path) -> None:
+def test_find_cameras_lists_formats_and_sizes(tmp_path: Path) -> None:
     for name in ("video10", "video2", "video", "vbi0"):
         (tmp_path / name).touch()
     formats = {"MJPG": [(640, 480), (1920, 1080)], "YUYV": [(640, 480)]}
-    first, second = find_cameras(tmp_path, Kernel("uvcvideo", 0x04200001, formats))
+    first, second = find_cameras(tmp_path, FakeIoctl("uvcvideo", 0x04200001, formats))
     assert first == Camera(
         str(tmp_path / "video2"),
         "HD Webcam ✓",
@@ -332,29 +332,28 @@ def test_what_a_camera_gives(tmp_path: Path) -> None:
         False,
         {"MJPG": ((640, 480), (1920, 1080)), "YUYV": ((640, 480),)},
     )
-    assert second.path.endswith("video10"), "by number"
+    assert second.path.endswith("video10"), "sorted by number"
 
 
 @pytest.mark.parametrize(
     ("driver", "flags"),
     [("uvcvideo", 0x04A00000), ("bcm2835-codec", 0x04204000), ("x", 0x04008001), ("bcm2835-isp", 0x1), ("x", 0x2)],
-    ids=["metadata", "codec", "memory to memory", "picture processor", "output"],
+    ids=["metadata", "codec", "memory to memory", "image processor", "output"],
 )
-def test_what_is_no_camera(tmp_path: Path, driver: str, flags: int) -> None:
+def test_find_cameras_ignores_other_devices(tmp_path: Path, driver: str, flags: int) -> None:
     (tmp_path / "video0").touch()
-    assert find_cameras(tmp_path, Kernel(driver, flags, {"MJPG": []})) == []
+    assert find_cameras(tmp_path, FakeIoctl(driver, flags, {"MJPG": []})) == []
 
 
-def test_a_csi_sensor_is_known_by_its_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_find_cameras_recognizes_csi_sensors_by_driver(tmp_path: Path) -> None:
     (tmp_path / "video0").touch()
-    cameras = find_cameras(tmp_path, Kernel("rp1-cfe", 0x1001 & ~1, {"pBAA": [(1536, 864)]}))
-    assert [camera.csi for camera in cameras] == [True]
-    monkeypatch.setattr(doctor_cameras, "find_cameras", lambda: cameras)
-    (finding,) = doctor_cameras.webcams()
+    csi_cameras = find_cameras(tmp_path, FakeIoctl("rp1-cfe", 0x1001 & ~1, {"pBAA": [(1536, 864)]}))
+    assert [camera.csi for camera in csi_cameras] == [True]
+    (finding,) = cameras.check_webcams(csi_cameras)
     assert finding.text.endswith("(rp1-cfe); pBAA up to 1536×864; use --source picamera")
 
 
-def test_the_real_call_on_what_is_no_video_device(tmp_path: Path) -> None:
+def test_find_cameras_ignores_files_that_are_not_devices(tmp_path: Path) -> None:
     (tmp_path / "video0").symlink_to("/dev/null")
     (tmp_path / "video1").symlink_to(tmp_path / "missing")
     assert find_cameras(tmp_path) == []
@@ -380,21 +379,18 @@ def test_the_real_call_on_what_is_no_video_device(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_picamera2_in_every_state(
+def test_check_csi_camera_reports_every_state(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str | None, board: str, level: str, text: str
 ) -> None:
     if body is not None:
-        module(tmp_path, "picamera2", body)
+        write_module(tmp_path, "picamera2", body)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr(doctor_cameras, "processor", lambda: board)
-    monkeypatch.setattr(doctor_cameras, "_SYSTEM_PICAMERA2", tmp_path / "none")
-    (finding,) = doctor_cameras.csi_camera()
+    (finding,) = cameras.check_csi_camera(board, tmp_path / "none")
     assert (finding.level, text in finding.text) == (level, True), finding
 
 
-def test_an_environment_that_hides_the_systems_picamera2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor_cameras, "_SYSTEM_PICAMERA2", tmp_path)
+def test_check_csi_camera_reports_a_hidden_system_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "base_prefix", "/usr")
-    (finding,) = doctor_cameras.csi_camera()
+    (finding,) = cameras.check_csi_camera(system_package=tmp_path)
     assert "this virtual environment hides it" in finding.text
     assert "--system-site-packages" in finding.remedy

@@ -1,4 +1,4 @@
-"""What systemd is told: a datagram socket of the test's own stands in for systemd's."""
+"""Messages to systemd, received by a datagram socket of the test."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class Clock:
 
 @pytest.fixture
 def receiver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as made:
-        made.bind(str(tmp_path / "notify"))
-        made.setblocking(False)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(str(tmp_path / "notify"))
+        receiver.setblocking(False)
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
         monkeypatch.delenv("WATCHDOG_USEC", raising=False)
         monkeypatch.delenv("WATCHDOG_PID", raising=False)
-        yield made
+        yield receiver
 
 
 def received(receiver: socket.socket) -> list[str]:
@@ -52,22 +52,22 @@ def result() -> FrameResult:
     return FrameResult(Frame(image, 0, 0.0, "frame"), RedDetector().detect(image), {})
 
 
-def test_a_message_arrives_whole(receiver: socket.socket) -> None:
+def test_notify_sends_a_complete_message(receiver: socket.socket) -> None:
     assert notify("READY=1\nSTATUS=25 °C")
     assert received(receiver) == ["READY=1", "STATUS=25 °C"]
 
 
-def test_an_abstract_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_notify_supports_abstract_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
     name = f"edge-ssd-test-{os.getpid()}"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as made:
-        made.bind(f"\0{name}")
-        made.settimeout(5)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(f"\0{name}")
+        receiver.settimeout(5)
         monkeypatch.setenv("NOTIFY_SOCKET", f"@{name}")
         assert notify("READY=1")
-        assert made.recv(100) == b"READY=1"
+        assert receiver.recv(100) == b"READY=1"
 
 
-def test_where_nobody_asks_nothing_is_sent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_notify_without_a_receiver_returns_false(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     assert not notify("READY=1")
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "gone"))
@@ -80,7 +80,9 @@ def test_where_nobody_asks_nothing_is_sent(monkeypatch: pytest.MonkeyPatch, tmp_
     ("usec", "pid", "seconds"),
     [("60000000", None, 60.0), ("500000", "own", 0.5), ("60000000", "1", None), ("0", None, None), ("x", None, None)],
 )
-def test_the_watchdogs_limit(monkeypatch: pytest.MonkeyPatch, usec: str, pid: str | None, seconds: float) -> None:
+def test_watchdog_seconds_reads_the_environment(
+    monkeypatch: pytest.MonkeyPatch, usec: str, pid: str | None, seconds: float
+) -> None:
     monkeypatch.setenv("WATCHDOG_USEC", usec)
     monkeypatch.delenv("WATCHDOG_PID", raising=False)
     if pid is not None:
@@ -88,12 +90,12 @@ def test_the_watchdogs_limit(monkeypatch: pytest.MonkeyPatch, usec: str, pid: st
     assert watchdog_seconds() == seconds
 
 
-def test_no_watchdog(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_watchdog_seconds_without_watchdog_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WATCHDOG_USEC", raising=False)
     assert watchdog_seconds() is None
 
 
-def test_ready_with_the_first_frame_and_stopping_at_the_end(receiver: socket.socket) -> None:
+def test_notifier_is_ready_with_the_first_frame_and_stopping_at_exit(receiver: socket.socket) -> None:
     with SystemdNotifier(Stats()) as sink:
         assert received(receiver) == []
         sink.write(result())
@@ -103,28 +105,28 @@ def test_ready_with_the_first_frame_and_stopping_at_the_end(receiver: socket.soc
     assert received(receiver) == ["STOPPING=1"]
 
 
-def test_ready_once_the_source_is_being_tried_again(receiver: socket.socket) -> None:
+def test_notifier_is_ready_while_the_source_is_retried(receiver: socket.socket) -> None:
     sink = SystemdNotifier()
     sink.waiting("waiting for camera 0")
     sink.waiting("waiting for camera 0")
     assert received(receiver) == ["READY=1", "STATUS=waiting for camera 0"]
 
 
-def test_the_watchdog_is_fed_four_times_as_often_as_it_must_be(
+def test_notifier_sends_keep_alives_at_a_quarter_of_the_timeout(
     receiver: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WATCHDOG_USEC", "20000000")
     clock = Clock()
     sink = SystemdNotifier(Stats(), clock)
-    fed = []
+    keep_alives = []
     for clock.now in range(0, 21):
         sink.write(result()) if clock.now % 2 else sink.idle()
         if "WATCHDOG=1" in received(receiver):
-            fed.append(clock.now)
-    assert fed == [0, 5, 10, 15, 20]
+            keep_alives.append(clock.now)
+    assert keep_alives == [0, 5, 10, 15, 20]
 
 
-def test_the_status_tells_the_frames_a_second(receiver: socket.socket) -> None:
+def test_notifier_status_has_the_frame_rate(receiver: socket.socket) -> None:
     clock = Clock()
     stats = Stats(clock=clock)
     sink = SystemdNotifier(stats, clock)

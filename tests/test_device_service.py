@@ -1,11 +1,12 @@
 """The systemd unit and its configuration, and the camera command as systemd runs it.
 
-There is no systemd in a test: its own verifier reads the unit, and a socket of the test's stands in for it otherwise.
+systemd-analyze verifies the unit; a socket of the test replaces systemd otherwise.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import signal
@@ -18,7 +19,6 @@ from collections.abc import Iterator
 from configparser import ConfigParser
 from contextlib import closing
 from pathlib import Path
-from types import SimpleNamespace
 
 import cv2
 import pytest
@@ -26,14 +26,15 @@ from conftest import REPOSITORY, skip_or_fail
 from stream_servers import MjpegServer
 
 from device_apps import service_command
-from device_apps.systemd_unit import unit_text
+from device_apps.service_files import first_inaccessible_parent, generate_service_files, program_files
+from device_apps.systemd_unit import format_unit
 from edge_ssd import cli
 from edge_ssd.cli import command_parser
 
 FAKE = [sys.executable, str(REPOSITORY / "tests" / "device_fake.py")]
 
-# A detector that hangs after a few frames, as a driver or a native library may.
-HANGING = """
+# A detector that hangs after 20 frames, as a driver or a native library may.
+HANGING_CAMERA = """
 import sys, time
 sys.path.insert(0, sys.argv.pop(1))
 import device_fake
@@ -51,37 +52,37 @@ sys.exit(cli.main())
 """
 
 
-def service(*options: object) -> int:
+def run_service(*options: object) -> int:
     return cli.main(["service", *(str(option) for option in options)])
 
 
-def settings(unit: Path) -> dict[str, list[str]]:
-    """Every setting of a unit with its values, in order."""
-    found: dict[str, list[str]] = {}
+def read_unit(unit: Path) -> dict[str, list[str]]:
+    """Return the values of every setting of a unit, in order."""
+    values: dict[str, list[str]] = {}
     for line in unit.read_text().splitlines():
         if "=" in line and not line.startswith("#"):
             name, _, value = line.partition("=")
-            found.setdefault(name, []).append(value)
-    return found
+            values.setdefault(name, []).append(value)
+    return values
 
 
-def test_the_configuration_gives_back_the_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_configuration_reproduces_the_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--source", "0", "--width", "640", "--classes", "banana", "--jsonl", 'a "b" Ä\\.jsonl', "--fps", "12.5"]
-    assert service("--to", tmp_path, *options) == 0
+    assert run_service("--to", tmp_path, *options) == 0
     out = capsys.readouterr().out
     assert f"sudo install -m 600 {tmp_path}/edge-ssd.toml /etc/edge-ssd.toml" in out
     parser = command_parser("camera")
-    from device_apps.config import expand_config
+    from device_apps.config import add_config_options
 
     config = tmp_path / "edge-ssd.toml"
-    read = parser.parse_args(expand_config(parser, ["--config", str(config)]))
+    actual = parser.parse_args(add_config_options(parser, ["--config", str(config)]))
     expected = parser.parse_args([*options, "--headless", "--wait"])
-    assert vars(read) | {"config": None} == vars(expected)
+    assert vars(actual) | {"config": None} == vars(expected)
     assert config.stat().st_mode & 0o777 == 0o600, "it may hold a password"
 
 
-def test_every_option_is_in_the_configuration_and_can_be_switched_on(tmp_path: Path) -> None:
-    assert service("--to", tmp_path) == 0
+def test_configuration_lists_every_option(tmp_path: Path) -> None:
+    assert run_service("--to", tmp_path) == 0
     text = (tmp_path / "edge-ssd.toml").read_text()
     for name in ("source", "save-video", "stats-every", "model", "score-threshold", "retries"):
         assert f"\n#{name} = " in text
@@ -90,30 +91,30 @@ def test_every_option_is_in_the_configuration_and_can_be_switched_on(tmp_path: P
     assert "overwrite" not in text
 
 
-def test_a_configuration_can_be_the_start(tmp_path: Path) -> None:
+def test_service_accepts_a_configuration_file(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text('source = "/dev/video7"\nfps = 5\n')
-    assert service("--to", tmp_path / "out", "--config", tmp_path / "mine.toml", "--fps", "10") == 0
+    assert run_service("--to", tmp_path / "out", "--config", tmp_path / "mine.toml", "--fps", "10") == 0
     text = (tmp_path / "out" / "edge-ssd.toml").read_text()
     assert '\nsource = "/dev/video7"\n' in text
     assert "\nfps = 10.0\n" in text
 
 
-def test_paths_of_inputs_become_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paths_of_inputs_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from edge_ssd.runtime.models import default_model
 
     monkeypatch.chdir(tmp_path)
     shutil.copy(default_model(), "mine.tflite")
     Path("clip.avi").touch()
-    assert service("--model", "mine.tflite", "--source", "clip.avi", "--jsonl", "seen.jsonl") == 0
+    assert run_service("--model", "mine.tflite", "--source", "clip.avi", "--jsonl", "seen.jsonl") == 0
     text = Path("edge-ssd.toml").read_text()
     assert f'\nmodel = "{tmp_path}/mine.tflite"\n' in text
     assert f'\nsource = "{tmp_path}/clip.avi"\n' in text
     assert '\njsonl = "seen.jsonl"\n' in text, "outputs go to the service's own folder"
 
 
-def test_the_unit_is_shut_in(tmp_path: Path) -> None:
-    assert service("--to", tmp_path, "--name", "porch", "--memory-max", "300M") == 0
-    unit = settings(tmp_path / "porch.service")
+def test_unit_is_sandboxed(tmp_path: Path) -> None:
+    assert run_service("--to", tmp_path, "--name", "porch", "--memory-max", "300M") == 0
+    unit = read_unit(tmp_path / "porch.service")
     expected = {
         "Type": "notify",
         "Restart": "on-failure",
@@ -134,9 +135,9 @@ def test_the_unit_is_shut_in(tmp_path: Path) -> None:
     assert all(len(values) == 1 for name, values in unit.items() if name != "DeviceAllow")
 
 
-def test_systemds_own_verifier_finds_no_fault(tmp_path: Path) -> None:
+def test_systemd_analyze_accepts_the_unit(tmp_path: Path) -> None:
     program = shutil.which("systemd-analyze")
-    assert service("--to", tmp_path) == 0
+    assert run_service("--to", tmp_path) == 0
     unit = tmp_path / "edge-ssd.service"
     if program is None:
         parser = ConfigParser(strict=False, interpolation=None)
@@ -145,7 +146,7 @@ def test_systemds_own_verifier_finds_no_fault(tmp_path: Path) -> None:
         return
     done = subprocess.run([program, "verify", str(unit)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
-    # It loads the system's own units as well, and complains of those; ours must not be named.
+    # It also loads the units of the system and may warn of those.
     assert "edge-ssd" not in done.stderr, done.stderr
     security = [program, "security", "--offline=true", "--threshold=25", str(unit)]
     done = subprocess.run(security, capture_output=True, text=True, check=False)
@@ -154,31 +155,35 @@ def test_systemds_own_verifier_finds_no_fault(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_a_program_in_a_closed_home_runs_as_its_owner(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_service_runs_as_the_owner_of_an_inaccessible_folder(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
-    shut = service_command._first_inaccessible_parent
-    monkeypatch.setattr(service_command, "_first_inaccessible_parent", lambda path: home)
-    assert service("--to", tmp_path / "one") == 0
-    unit = settings(tmp_path / "one" / "edge-ssd.service")
+
+    def run(name: str, folder: Path | None, *options: str) -> dict[str, list[str]]:
+        args = command_parser("service").parse_args(["--to", str(tmp_path / name), *options])
+        assert service_command.run(args, lambda files: folder) == 0
+        return read_unit(tmp_path / name / "edge-ssd.service")
+
+    unit = run("one", home)
     assert unit["User"] == [home.owner()]
     assert "DynamicUser" not in unit
-    assert f"edge-ssd: it will run as {home.owner()}: {home} is closed to other users" in capsys.readouterr().err
-    monkeypatch.setattr(service_command, "_first_inaccessible_parent", lambda path: None)
-    assert service("--to", tmp_path / "two") == 0
-    assert settings(tmp_path / "two" / "edge-ssd.service")["DynamicUser"] == ["yes"]
-    assert service("--to", tmp_path / "three", "--user", "pi") == 0
-    assert settings(tmp_path / "three" / "edge-ssd.service")["User"] == ["pi"]
+    assert f"runs as {home.owner()}: other users cannot enter {home}" in caplog.text
+    assert run("two", None)["DynamicUser"] == ["yes"]
+    assert run("three", home, "--user", "pi")["User"] == ["pi"]
+
+
+def test_first_inaccessible_parent_is_the_outermost(tmp_path: Path) -> None:
+    private = tmp_path / "home"
+    private.mkdir(mode=0o700)
     tmp_path.chmod(0o755)
-    (home / "inside").mkdir()
-    assert shut(home / "inside" / "python") in (home, *tmp_path.parents)
-    assert shut(Path("/usr/bin/python3")) is None
+    (private / "inside").mkdir()
+    assert first_inaccessible_parent([private / "inside" / "python"]) in (private, *tmp_path.parents)
+    assert first_inaccessible_parent([Path("/usr/bin/python3")]) is None
 
 
-def test_words_that_systemd_would_misread_are_quoted() -> None:
-    text = unit_text(
+def test_unit_quotes_special_characters() -> None:
+    text = format_unit(
         "x",
         '/opt/a b/100%/$x/"q"',
         {"config.toml": "/etc/10%.toml"},
@@ -191,20 +196,22 @@ def test_words_that_systemd_would_misread_are_quoted() -> None:
     assert "LoadCredential=config.toml:/etc/10%%.toml\n" in text
 
 
-def test_files_with_secrets_are_handed_over_by_systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_with_secrets_become_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    args = SimpleNamespace(name="porch", mqtt_password_file=Path("secret"), web_token_file=None)
-    handed = service_command._load_credentials(args)  # type: ignore[arg-type]
-    assert handed == {"mqtt_password_file": str(tmp_path / "secret")}
-    assert args.mqtt_password_file == Path("/run/credentials/porch.service/mqtt_password_file")
-    assert args.web_token_file is None
+    args = command_parser("service").parse_args(["--name", "porch", "--mqtt-password-file", "secret"])
+    camera = command_parser("camera")
+    files = generate_service_files(args, camera, user=None, groups=["video"], files=program_files(None))
+    assert f"LoadCredential=mqtt_password_file:{tmp_path}/secret\n" in files.unit
+    assert "web_token_file" not in files.unit
+    assert '\nmqtt-password-file = "/run/credentials/porch.service/mqtt_password_file"\n' in files.config
+    assert args.mqtt_password_file == Path("secret")
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--name", "Two Words"], "--name must be small letters"),
-        (["--name", "../etc"], "--name must be small letters"),
+        (["--name", "Two Words"], "--name must be lowercase letters"),
+        (["--name", "../etc"], "--name must be lowercase letters"),
         (["--memory-max", "much"], "--memory-max must be a size such as 512M"),
         (["--user", "a b"], "--user must be the name of a user"),
         (["--model", "none.tflite"], "none.tflite: no such file"),
@@ -213,66 +220,66 @@ def test_files_with_secrets_are_handed_over_by_systemd(tmp_path: Path, monkeypat
         (["--to", "/proc/x"], "/proc/x: cannot write to this folder"),
     ],
 )
-def test_bad_options_are_one_line(
+def test_invalid_options_are_refused_in_one_line(
     options: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert service("--to", tmp_path, *options) == 2
+    assert run_service("--to", tmp_path, *options) == 2
     err = capsys.readouterr().err
     assert message in err
     assert err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 
 
-def test_nothing_is_replaced_unasked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_existing_files_are_kept_without_overwrite(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "edge-ssd.toml").write_text("mine\n")
-    assert service("--to", tmp_path) == 2
-    assert "edge-ssd.toml: is there already; use --overwrite" in capsys.readouterr().err
+    assert run_service("--to", tmp_path) == 2
+    assert "edge-ssd.toml: exists already; use --overwrite" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["edge-ssd.toml"]
     assert (tmp_path / "edge-ssd.toml").read_text() == "mine\n"
-    assert service("--to", tmp_path, "--overwrite") == 0
+    assert run_service("--to", tmp_path, "--overwrite") == 0
     assert "headless = true" in (tmp_path / "edge-ssd.toml").read_text()
 
 
-# From here on the camera command in a process of its own, as systemd runs it.
+# ---- the camera command in a process of its own, as systemd runs it ----
 
 
-class Manager:
-    """Hears what the process says to systemd."""
+class ServiceManager:
+    """Receives the messages of the process to systemd."""
 
     def __init__(self, receiver: socket.socket) -> None:
         self._receiver = receiver
-        self.heard: list[str] = []
+        self.messages: list[str] = []
 
     def wait_for(self, text: str, seconds: float = 30.0) -> None:
-        """Until a message with this text comes, after those of before."""
+        """Wait for a new message that contains ``text``."""
         end = time.monotonic() + seconds
-        seen = len(self.heard)
-        while not any(text in line for line in self.heard[seen:]):
+        count = len(self.messages)
+        while not any(text in line for line in self.messages[count:]):
             self._receiver.settimeout(max(0.01, end - time.monotonic()))
             try:
-                self.heard += self._receiver.recv(4096).decode().splitlines()
+                self.messages += self._receiver.recv(4096).decode().splitlines()
             except TimeoutError:
-                raise AssertionError(f"no {text!r} in {seconds} s; heard {self.heard}") from None
+                raise AssertionError(f"no {text!r} in {seconds} s; received {self.messages}") from None
 
     def is_silent(self, seconds: float) -> bool:
         self._receiver.settimeout(seconds)
         try:
-            self.heard += self._receiver.recv(4096).decode().splitlines()
+            self.messages += self._receiver.recv(4096).decode().splitlines()
         except TimeoutError:
             return True
         return False
 
 
 @pytest.fixture
-def manager(tmp_path: Path) -> Iterator[Manager]:
+def manager(tmp_path: Path) -> Iterator[ServiceManager]:
     if not sys.platform.startswith("linux"):
         skip_or_fail("systemd is Linux only")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
         receiver.bind(str(tmp_path / "notify"))
-        yield Manager(receiver)
+        yield ServiceManager(receiver)
 
 
-def start(tmp_path: Path, config: str, program: list[str] = FAKE) -> subprocess.Popen[str]:
+def start_camera(tmp_path: Path, config: str, program: list[str] = FAKE) -> subprocess.Popen[str]:
     (tmp_path / "camera.toml").write_text(config)
     environment = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "800000"}
     environment.pop("WATCHDOG_PID", None)
@@ -280,37 +287,39 @@ def start(tmp_path: Path, config: str, program: list[str] = FAKE) -> subprocess.
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, cwd=tmp_path)
 
 
-def end(process: subprocess.Popen[str]) -> list[str]:
-    """SIGTERM; what it said. It must be gone within two seconds, as a service's promise is."""
-    sent = time.monotonic()
+def terminate(process: subprocess.Popen[str]) -> list[str]:
+    """Send SIGTERM and return the lines of stderr; the process must end within two seconds."""
+    start = time.monotonic()
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=20)
-    assert time.monotonic() - sent < 2.0
+    assert time.monotonic() - start < 2.0
     assert process.returncode == 0, err
     return err.splitlines()
 
 
-def test_ready_alive_and_stopping(tmp_path: Path, manager: Manager) -> None:
+def test_camera_reports_ready_watchdog_and_stopping(tmp_path: Path, manager: ServiceManager) -> None:
     with MjpegServer(fps=30) as server:
-        process = start(tmp_path, f'source = "{server.url}"\nheadless = true\njsonl = "seen.jsonl"\n')
+        process = start_camera(tmp_path, f'source = "{server.url}"\nheadless = true\njsonl = "seen.jsonl"\n')
         manager.wait_for("READY=1")
         manager.wait_for("WATCHDOG=1")
-        server.paused.set()  # A silent source is no reason to be killed.
+        server.paused.set()  # A source without frames must not cause a restart.
         time.sleep(0.5)
         for _ in range(3):
             manager.wait_for("WATCHDOG=1")
         server.paused.clear()
         manager.wait_for("WATCHDOG=1")
-        end(process)
+        terminate(process)
     manager.wait_for("STOPPING=1")
-    assert manager.heard.count("READY=1") == 1
+    assert manager.messages.count("READY=1") == 1
     assert (tmp_path / "seen.jsonl").exists()
 
 
-def test_it_waits_for_a_source_that_is_not_there_yet(tmp_path: Path, manager: Manager) -> None:
+def test_camera_waits_for_a_source_that_is_not_available_yet(tmp_path: Path, manager: ServiceManager) -> None:
     with MjpegServer(fps=30) as server:
         with server.away():
-            process = start(tmp_path, f'source = "{server.url}"\nheadless = true\nwait = true\njsonl = "seen.jsonl"\n')
+            process = start_camera(
+                tmp_path, f'source = "{server.url}"\nheadless = true\nwait = true\njsonl = "seen.jsonl"\n'
+            )
             manager.wait_for("STATUS=waiting for the source")
             manager.wait_for("WATCHDOG=1")
             assert process.poll() is None
@@ -319,22 +328,22 @@ def test_it_waits_for_a_source_that_is_not_there_yet(tmp_path: Path, manager: Ma
             assert time.monotonic() < deadline
             assert process.poll() is None
             time.sleep(0.05)
-        lines = end(process)
-    assert manager.heard[0] == "READY=1"
+        lines = terminate(process)
+    assert manager.messages[0] == "READY=1"
     assert "no response from 127.0.0.1" in lines[0]
     assert lines[0].endswith("; retrying until it is available")
 
 
-def test_a_signal_ends_the_wait_for_a_source(tmp_path: Path, manager: Manager) -> None:
-    process = start(tmp_path, 'source = "/dev/video97"\nheadless = true\nwait = true\n')
+def test_sigterm_ends_the_wait_for_a_source(tmp_path: Path, manager: ServiceManager) -> None:
+    process = start_camera(tmp_path, 'source = "/dev/video97"\nheadless = true\nwait = true\n')
     manager.wait_for("READY=1")
-    (line,) = end(process)
+    (line,) = terminate(process)
     assert line.startswith("edge-ssd: warning: no camera at /dev/video97")
     manager.wait_for("STOPPING=1")
 
 
-def test_everything_is_whole_within_two_seconds(tmp_path: Path, manager: Manager) -> None:
-    """Video, lines, events, their pictures, a spool that nobody empties, and a camera that has just gone."""
+def test_sigterm_completes_all_files_within_two_seconds(tmp_path: Path, manager: ServiceManager) -> None:
+    """Video, lines, events, snapshots and a spool without a broker, while the camera has just been lost."""
     with MjpegServer(fps=30) as server:
         config = f'''
         source = "{server.url}"
@@ -343,11 +352,11 @@ def test_everything_is_whole_within_two_seconds(tmp_path: Path, manager: Manager
         jsonl = "seen.jsonl"
         events = "events.jsonl"
         enter-after = 0.1
-        event-snapshots = "pictures"
+        event-snapshots = "snapshots"
         mqtt = "mqtt://127.0.0.1:9"
         mqtt-spool = "spool"
         '''
-        process = start(tmp_path, config)
+        process = start_camera(tmp_path, config)
         manager.wait_for("READY=1")
         deadline = time.monotonic() + 60
         while not (tmp_path / "events.jsonl").exists() or not (tmp_path / "events.jsonl").read_text():
@@ -358,7 +367,7 @@ def test_everything_is_whole_within_two_seconds(tmp_path: Path, manager: Manager
         assert process.stderr is not None
         while not process.stderr.readline().startswith(f"edge-ssd: warning: lost {server.url}"):
             assert time.monotonic() < deadline
-        lines = end(process)
+        lines = terminate(process)
     assert lines[-1].startswith("edge-ssd: ")
     events = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
     assert [event["kind"] for event in events][:1] == ["enter"]
@@ -367,14 +376,14 @@ def test_everything_is_whole_within_two_seconds(tmp_path: Path, manager: Manager
     with closing(sqlite3.connect(tmp_path / "spool")) as spool:
         (kept,) = spool.execute("SELECT COUNT(*) FROM messages").fetchone()
     assert kept == len(events)
-    assert [path for path in (tmp_path / "pictures").iterdir() if path.suffix == ".jpg"]
-    assert not list(tmp_path.rglob(".*")), "nothing half-written"
+    assert [path for path in (tmp_path / "snapshots").iterdir() if path.suffix == ".jpg"]
+    assert not list(tmp_path.rglob(".*")), "no temporary files"
 
 
-def test_a_loop_that_hangs_goes_silent(tmp_path: Path, manager: Manager) -> None:
+def test_hanging_loop_sends_no_keep_alive(tmp_path: Path, manager: ServiceManager) -> None:
     with MjpegServer(fps=30) as server:
-        program = [sys.executable, "-c", HANGING, str(REPOSITORY / "tests")]
-        process = start(tmp_path, f'source = "{server.url}"\nheadless = true\njsonl = "seen.jsonl"\n', program)
+        program = [sys.executable, "-c", HANGING_CAMERA, str(REPOSITORY / "tests")]
+        process = start_camera(tmp_path, f'source = "{server.url}"\nheadless = true\njsonl = "seen.jsonl"\n', program)
         try:
             manager.wait_for("READY=1")
             deadline = time.monotonic() + 60
@@ -384,7 +393,7 @@ def test_a_loop_that_hangs_goes_silent(tmp_path: Path, manager: Manager) -> None
             time.sleep(0.5)
             while not manager.is_silent(0.01):
                 pass
-            assert manager.is_silent(1.6), "twice the limit of the watchdog, and not a word"
+            assert manager.is_silent(1.6), "no message for twice the watchdog timeout"
         finally:
             process.kill()  # As systemd does.
             process.communicate(timeout=10)

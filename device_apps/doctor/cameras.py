@@ -1,16 +1,17 @@
-"""The doctor on cameras: those that Linux lists, and a Raspberry Pi's own through picamera2."""
+"""Checks of cameras: V4L2 devices, and CSI cameras of a Raspberry Pi through picamera2."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from device_apps.doctor.checks import Finding, ok, probe, warning
+from device_apps.doctor.finding import Finding, ok, warning
+from device_apps.doctor.probe import probe
 from device_apps.doctor.v4l2 import Camera, find_cameras
 from device_apps.machine import processor
 
-__all__ = ["csi_camera", "webcams"]
+__all__ = ["check_csi_camera", "check_webcams"]
 
 _SYSTEM_PICAMERA2 = Path("/usr/lib/python3/dist-packages/picamera2")
 _NEW_ENVIRONMENT = "python3 -m venv --system-site-packages edge-ssd-env, and install edge-ssd in it"
@@ -22,48 +23,57 @@ print(json.dumps([str(camera.get("Model", "unknown")) for camera in Picamera2.gl
 """
 
 
-def webcams() -> Iterable[Finding]:
-    """Cameras under /dev/video*, with what they give."""
-    cameras = find_cameras()
+def check_webcams(cameras: Sequence[Camera] | None = None) -> Iterable[Finding]:
+    """Check the cameras under /dev/video*.
+
+    Args:
+        cameras: default :func:`~device_apps.doctor.v4l2.find_cameras`.
+    """
+    cameras = find_cameras() if cameras is None else cameras
     if not cameras:
         yield warning(
             "webcam",
             "no camera under /dev/video*",
-            "connect one, then: lsusb, dmesg | tail; streams, videos and pictures work without",
+            "connect one, then: lsusb, dmesg | tail; streams, videos and images work without",
         )
     for camera in cameras:
         use = "--source picamera" if camera.csi else f"--source {camera.path}"
         yield ok("webcam", f"{camera.path}: {camera.name} ({camera.driver}); {_formats(camera)}; use {use}")
 
 
-def csi_camera() -> Iterable[Finding]:
-    """picamera2 and the cameras that it sees."""
-    board = processor()
+def check_csi_camera(board: str | None = None, system_package: Path = _SYSTEM_PICAMERA2) -> Iterable[Finding]:
+    """Check picamera2 and its cameras.
+
+    Args:
+        board: name of the board, default :func:`~device_apps.machine.processor`.
+        system_package: where Raspberry Pi OS installs picamera2.
+    """
+    board = processor() if board is None else board
     names, problem = probe(_PICAMERA)
     if names:
         yield ok("CSI camera", f"{', '.join(names)}; use --source picamera")
     elif names is not None:
         yield warning(
-            "CSI camera", "picamera2 works, and sees no camera", "check its cable, then: rpicam-hello --list-cameras"
+            "CSI camera", "picamera2 works, but finds no camera", "check its cable, then: rpicam-hello --list-cameras"
         )
     elif "No module named 'picamera2'" not in problem:
         yield warning(
             "CSI camera",
             f"picamera2 does not load: {problem}",
-            f"take the system's own NumPy and libraries: {_NEW_ENVIRONMENT}",
+            f"use the NumPy of the system: {_NEW_ENVIRONMENT}",
         )
-    elif _SYSTEM_PICAMERA2.exists() and sys.prefix != sys.base_prefix:
-        yield warning("CSI camera", "picamera2 is installed, and this virtual environment hides it", _NEW_ENVIRONMENT)
+    elif system_package.exists() and sys.prefix != sys.base_prefix:
+        yield warning("CSI camera", "picamera2 is installed, but this virtual environment hides it", _NEW_ENVIRONMENT)
     elif "Raspberry Pi" in board:
         yield warning(
             "CSI camera", "picamera2 is not installed", f"sudo apt install python3-picamera2; {_NEW_ENVIRONMENT}"
         )
     else:
-        yield ok("CSI camera", "no picamera2, which only a Raspberry Pi's own camera needs")
+        yield ok("CSI camera", "no picamera2, which only a CSI camera of a Raspberry Pi needs")
 
 
 def _formats(camera: Camera) -> str:
-    """ "MJPG up to 1920×1080, YUYV up to 640×480"."""
+    """Return the formats of a camera, such as "MJPG up to 1920×1080, YUYV up to 640×480"."""
     parts = []
     for code, sizes in camera.formats.items():
         largest = max(sizes, key=lambda size: size[0] * size[1], default=None)

@@ -1,4 +1,4 @@
-"""The doctor on what is installed: NumPy with the TFLite interpreter, the model, OpenCV, and the extras."""
+"""Checks of installed software: NumPy with the TFLite interpreter, the model, OpenCV and the extras."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import sys
 from collections.abc import Iterable
 from importlib import metadata
 
-from device_apps.doctor.checks import Finding, failed, ok, probe, warning
+from device_apps.doctor.finding import Finding, failed, ok, warning
+from device_apps.doctor.probe import probe
 
-__all__ = ["detector", "extras", "opencv"]
+__all__ = ["check_detector", "check_extras", "check_opencv"]
 
-# Builds the interpreter on the model, since an import that succeeds proves nothing, and runs the model's self-test.
+# Builds the interpreter and runs the self-test of the model: a package that can be imported may still not work.
 _DETECTOR = """
 import json, sys
 import numpy
@@ -38,7 +39,7 @@ facts = dict(re.findall(r"^\\s*(GUI|FFMPEG|v4l/v4l2):\\s+(\\S.*?)\\s*$", cv2.get
 print(json.dumps({"version": cv2.__version__, **facts}))
 """
 
-# Option → the extra of pyproject.toml, and the modules that it installs.
+# By option: the extra of pyproject.toml, and the modules that it installs.
 _EXTRAS = {
     "--web": ("web", ("starlette", "uvicorn")),
     "--mqtt": ("mqtt", ("paho.mqtt",)),
@@ -46,25 +47,25 @@ _EXTRAS = {
 }
 
 
-def detector(model: str | None = None) -> Iterable[Finding]:
-    """NumPy and the interpreter together, on the model's own self-test."""
+def check_detector(model: str | None = None) -> Iterable[Finding]:
+    """Check NumPy and the interpreter together, by the self-test of a model (None: the default model)."""
     report, problem = probe(_DETECTOR, *([] if model is None else [model]))
     if report is None:
-        yield _broken(problem)
+        yield _diagnose(problem)
         return
     numpy = f"NumPy {report['numpy']}"
     if "error" in report:
         if report["kind"] == "BackendError":
-            # The message ends with the remedy, after the reasons in brackets.
+            # The message ends with the remedy, after the reasons in parentheses.
             reasons, _, remedy = report["error"].rpartition("). ")
             yield failed("interpreter", f"{numpy}: {reasons})", remedy)
         else:
-            yield failed("model", report["error"], "copy the file again, or make it anew with: edge-ssd convert")
+            yield failed("model", report["error"], "copy the file again, or create it again with: edge-ssd convert")
         return
     version = _version(report["backend"])
     text = f"{report['backend']} {version} with {numpy}, {report['threads']} threads"
     if report["backend"] == "tflite-runtime" and sys.maxsize > 2**32:
-        yield warning("interpreter", f"{text}: works, slowly with int8", "pip install ai-edge-litert")
+        yield warning("interpreter", f"{text}: works, but is slow with int8", "pip install ai-edge-litert")
     else:
         yield ok("interpreter", text)
     if report["passed"]:
@@ -73,14 +74,14 @@ def detector(model: str | None = None) -> Iterable[Finding]:
         yield failed(
             "model",
             f"{report['model']}: self-test failed: {report['problem']}",
-            "try the other interpreter (--backend), and report it; do not trust what it finds here",
+            "try the other interpreter (--backend), and report it; its detections are wrong on this machine",
         )
 
 
-def opencv() -> Iterable[Finding]:
-    """Whether cameras and videos can be opened, and windows shown."""
+def check_opencv() -> Iterable[Finding]:
+    """Check whether OpenCV can open cameras and videos and show windows."""
     report, problem = probe(_OPENCV)
-    both = [name for name in ("opencv-python", "opencv-python-headless") if _version(name)]
+    installed = [name for name in ("opencv-python", "opencv-python-headless") if _version(name)]
     if report is None:
         if "No module named 'cv2'" in problem:
             yield warning("OpenCV", "not installed: no webcams, streams, videos", 'pip install "edge-ssd[camera]"')
@@ -93,9 +94,11 @@ def opencv() -> Iterable[Finding]:
     windows = report.get("GUI", "NONE").upper() != "NONE"
     text = f"{report['version']}, {'with windows' if windows else 'headless: no --show'}"
     missing = [name for name in ("FFMPEG", "v4l/v4l2") if not report.get(name, "YES").startswith("YES")]
-    if len(both) > 1:
+    if len(installed) > 1:
         remedy = "pip uninstall opencv-python opencv-python-headless, then install one of them"
-        yield warning("OpenCV", f"{text}; {' and '.join(both)} are both installed, over each other", remedy)
+        yield warning(
+            "OpenCV", f"{text}; {' and '.join(installed)} are both installed and overwrite each other", remedy
+        )
     elif missing:
         yield warning(
             "OpenCV",
@@ -106,8 +109,8 @@ def opencv() -> Iterable[Finding]:
         yield ok("OpenCV", text)
 
 
-def extras() -> Iterable[Finding]:
-    """What options other than the camera's own need. A missing one is no fault."""
+def check_extras() -> Iterable[Finding]:
+    """Check the packages that optional features need; a missing one is not a failure."""
     for option, (extra, modules) in _EXTRAS.items():
         missing = [name for name in modules if not _installed(name)]
         if missing:
@@ -119,17 +122,17 @@ def extras() -> Iterable[Finding]:
     if os.environ.get("PYTHONPATH"):
         yield warning(
             "PYTHONPATH",
-            f"is set to {os.environ['PYTHONPATH']!r}, and goes before what is installed",
+            f"is set to {os.environ['PYTHONPATH']!r}, which takes precedence over installed packages",
             "unset PYTHONPATH",
         )
 
 
-def _broken(problem: str) -> Finding:
-    """The probe did not even come to the interpreter, or crashed in it."""
+def _diagnose(problem: str) -> Finding:
+    """Return the finding for a probe that crashed, or failed before it reached the interpreter."""
     if "No module named 'numpy'" in problem:
         return failed("interpreter", "NumPy is not installed", "pip install numpy")
     if "SIGILL" in problem:
-        remedy = "this package was built for a newer processor: take the system's (sudo apt install python3-numpy)"
+        remedy = "this package was built for a newer processor: use that of the system (sudo apt install python3-numpy)"
         return failed("interpreter", problem, remedy)
     if "numpy" in problem.lower():
         return failed("interpreter", f"NumPy does not load: {problem}", "pip install --force-reinstall numpy")
@@ -145,7 +148,7 @@ def _installed(name: str) -> bool:
 
 
 def _version(distribution: str) -> str:
-    """The version of an installed distribution, "" where it is not."""
+    """Return the version of a distribution, "" if it is not installed."""
     try:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""Which cameras Linux knows, and what they give. Asked with two of Video4Linux's calls, without opening a stream.
+"""Lists V4L2 cameras with their formats and frame sizes, without opening a stream.
 
 Source: the kernel's Documentation/userspace-api/media/v4l, VIDIOC_QUERYCAP, VIDIOC_ENUM_FMT, VIDIOC_ENUM_FRAMESIZES.
 """
@@ -21,18 +21,25 @@ _FORMAT = struct.Struct("III32s4sI12x")
 _FRAME_SIZE = struct.Struct("I4sIII24x")
 
 _CAPTURE, _CAPTURE_PLANES, _HAS_DEVICE_CAPS = 0x1, 0x1000, 0x80000000
-_MEMORY_TO_MEMORY = 0x8000 | 0x4000  # Codecs and picture processors, which are no cameras.
+_MEMORY_TO_MEMORY = 0x8000 | 0x4000  # Codecs and image processors, not cameras.
 _DISCRETE = 1
 _NOT_CAMERAS = ("bcm2835-isp", "bcm2835-codec", "pispbe", "rpivid", "rpi-hevc-dec")
 _CSI = ("unicam", "rp1-cfe", "bm2835 mmal")
-_MOST = 64  # Formats or sizes that a driver is asked for, in case one never ends its list.
+_MAX_ENTRIES = 64  # Formats or sizes that a driver is asked for, in case its list has no end.
 
 Ioctl = Callable[[int, int, bytearray], object]
 
 
 @dataclass(frozen=True)
 class Camera:
-    """A capture device: its path, name, driver, whether it is a CSI sensor, and {format: sizes as (width, height)}."""
+    """A capture device.
+
+    Attributes:
+        path: such as /dev/video0.
+        name, driver: as reported by the driver.
+        csi: whether it is a CSI sensor.
+        formats: frame sizes (width, height) by pixel format; empty for a range of sizes.
+    """
 
     path: str
     name: str
@@ -42,7 +49,7 @@ class Camera:
 
 
 def find_cameras(folder: Path = Path("/dev"), ioctl: Ioctl | None = None) -> list[Camera]:
-    """The cameras under ``folder``, by number; devices that cannot be opened are left out."""
+    """Return the cameras under ``folder`` by number, without devices that cannot be opened."""
     if ioctl is None:
         import fcntl
 
@@ -55,8 +62,8 @@ def find_cameras(folder: Path = Path("/dev"), ioctl: Ioctl | None = None) -> lis
         except OSError:
             continue
         try:
-            camera = _ask(str(path), device, ioctl)
-        except OSError:  # No Video4Linux device at all.
+            camera = _query(str(path), device, ioctl)
+        except OSError:  # Not a V4L2 device.
             camera = None
         finally:
             os.close(device)
@@ -65,11 +72,11 @@ def find_cameras(folder: Path = Path("/dev"), ioctl: Ioctl | None = None) -> lis
     return cameras
 
 
-def _ask(path: str, device: int, ioctl: Ioctl) -> Camera | None:
-    answer = bytearray(_CAPABILITY.size)
-    ioctl(device, _QUERYCAP, answer)
-    driver, card, _, _, capabilities, of_device = _CAPABILITY.unpack(answer)
-    flags = of_device if capabilities & _HAS_DEVICE_CAPS else capabilities
+def _query(path: str, device: int, ioctl: Ioctl) -> Camera | None:
+    buffer = bytearray(_CAPABILITY.size)
+    ioctl(device, _QUERYCAP, buffer)
+    driver, card, _, _, capabilities, device_caps = _CAPABILITY.unpack(buffer)
+    flags = device_caps if capabilities & _HAS_DEVICE_CAPS else capabilities
     driver_name = _text(driver)
     if not flags & (_CAPTURE | _CAPTURE_PLANES) or flags & _MEMORY_TO_MEMORY or driver_name in _NOT_CAMERAS:
         return None
@@ -79,24 +86,24 @@ def _ask(path: str, device: int, ioctl: Ioctl) -> Camera | None:
 
 
 def _formats(device: int, kind: int, ioctl: Ioctl) -> Iterator[bytes]:
-    for index in range(_MOST):
-        answer = bytearray(_FORMAT.pack(index, kind, 0, b"", b"", 0))
+    for index in range(_MAX_ENTRIES):
+        buffer = bytearray(_FORMAT.pack(index, kind, 0, b"", b"", 0))
         try:
-            ioctl(device, _ENUM_FMT, answer)
-        except OSError:  # EINVAL: there are no more.
+            ioctl(device, _ENUM_FMT, buffer)
+        except OSError:  # EINVAL: the end of the list.
             return
-        yield _FORMAT.unpack(answer)[4]
+        yield _FORMAT.unpack(buffer)[4]
 
 
 def _sizes(device: int, code: bytes, ioctl: Ioctl) -> Iterator[tuple[int, int]]:
-    for index in range(_MOST):
-        answer = bytearray(_FRAME_SIZE.pack(index, code, 0, 0, 0))
+    for index in range(_MAX_ENTRIES):
+        buffer = bytearray(_FRAME_SIZE.pack(index, code, 0, 0, 0))
         try:
-            ioctl(device, _ENUM_FRAMESIZES, answer)
+            ioctl(device, _ENUM_FRAMESIZES, buffer)
         except OSError:
             return
-        _, _, kind, width, height = _FRAME_SIZE.unpack(answer)
-        if kind != _DISCRETE:  # A range, from this smallest size on: not listed.
+        _, _, kind, width, height = _FRAME_SIZE.unpack(buffer)
+        if kind != _DISCRETE:  # A range of sizes is not listed.
             return
         yield width, height
 

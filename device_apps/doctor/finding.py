@@ -1,0 +1,42 @@
+"""The result of a check."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["Finding", "Level", "failed", "ok", "warning"]
+
+Level = Literal["ok", "warning", "failure"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was checked.
+
+    Attributes:
+        level: "ok", "warning" (it works in part) or "failure" (it does not work).
+        name: the thing that was checked.
+        text: what was found.
+        remedy: what to do about it; "" for an ok.
+    """
+
+    level: Level
+    name: str
+    text: str
+    remedy: str = ""
+
+
+def ok(name: str, text: str) -> Finding:
+    """Return a finding that needs no action."""
+    return Finding("ok", name, text)
+
+
+def warning(name: str, text: str, remedy: str) -> Finding:
+    """Return a finding for something that works slowly or in part."""
+    return Finding("warning", name, text, remedy)
+
+
+def failed(name: str, text: str, remedy: str) -> Finding:
+    """Return a finding for something that does not work."""
+    return Finding("failure", name, text, remedy)
