@@ -12,7 +12,9 @@ import logging
 import time
 from collections.abc import Callable
 
+from device_apps.failure_log import FailureLog
 from device_apps.results import FrameResult, Sink
+from device_apps.sources.backoff import backoff
 from edge_ssd.errors import EdgeSSDError
 
 __all__ = ["RetryingSink", "is_transient"]
@@ -52,8 +54,8 @@ class RetryingSink:
         self._sink = sink
         self._name = name
         self._clock = clock
-        self._failing = False
-        self._pause = _MIN_PAUSE_S
+        self._failures = FailureLog(_log)
+        self._attempt = 0  # Failed attempts since the present failure began.
         self._retry_at = 0.0
         self._lost_before = 0  # When the present failure began.
 
@@ -62,7 +64,7 @@ class RetryingSink:
         return self._sink.finished
 
     def write(self, result: FrameResult) -> None:
-        if self._failing and self._clock() < self._retry_at:
+        if self._failures.failing and self._clock() < self._retry_at:
             self.lost += 1
             return
         try:
@@ -74,19 +76,18 @@ class RetryingSink:
                 raise
             self._fail(error)
         else:
-            if self._failing:
-                self._failing = False
-                _log.info("%s: writing again; results lost: %d", self._name, self.lost - self._lost_before)
+            self._attempt = 0
+            self._failures.recovered(f"{self._name}: writing again; results lost: {self.lost - self._lost_before}")
 
     def idle(self) -> None:
         self._sink.idle()
 
     def _fail(self, error: EdgeSSDError | OSError) -> None:
-        self._pause = min(2 * self._pause, _MAX_PAUSE_S) if self._failing else _MIN_PAUSE_S
-        self._retry_at = self._clock() + self._pause
-        if not self._failing:
-            self._failing = True
+        if not self._failures.failing:
             self._lost_before = self.lost
-            reason = str(error) if isinstance(error, EdgeSSDError) else f"{self._name}: {error.strerror or error}"
-            _log.warning("%s; detection goes on, retrying in 10 s, then less often", reason)
+        reason = str(error) if isinstance(error, EdgeSSDError) else f"{self._name}: {error.strerror or error}"
+        self._failures.failed(f"{reason}; detection goes on, retrying in 10 s, then less often")
+        pause = backoff(self._attempt, base=_MIN_PAUSE_S, maximum=_MAX_PAUSE_S, draw=lambda: 0.0)
+        self._retry_at = self._clock() + pause
+        self._attempt += 1
         self.lost += 1

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Coroutine
 from typing import Any
 
-import pytest
-
 from device_apps.web.live.broadcaster import EventBroadcaster
 from device_apps.web.live.streams import sse_messages
-from device_apps.web.log_once import log_once
 from device_apps.web.pages import Page
 
 
@@ -65,10 +61,3 @@ def test_page_escapes_its_message() -> None:
     body = Page("login.html").response(401, "<script>alert(1)</script>").body
     assert b"&lt;script&gt;alert(1)&lt;/script&gt;" in bytes(body)
     assert b"<script" not in bytes(body)
-
-
-def test_log_once_logs_the_first_message_only(caplog: pytest.LogCaptureFixture) -> None:
-    warn = log_once(logging.getLogger("test"))
-    warn("first")
-    warn("second")
-    assert caplog.messages == ["first"]

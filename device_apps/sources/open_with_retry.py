@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 
+from device_apps.failure_log import FailureLog
 from device_apps.sources.backoff import backoff
 from device_apps.sources.frames import Source
 from edge_ssd.errors import SourceError
@@ -44,16 +45,14 @@ def open_with_retry(
     Raises:
         SourceError: the error of the last attempt.
     """
-    logged, attempts = "", 0
+    failures, attempts = FailureLog(_log), 0
     while not stop.is_set():
         try:
             return stack.enter_context(make_source())
         except SourceError as error:
             if attempts == retries:
                 raise
-            if str(error) != logged:
-                logged = str(error)
-                _log.warning("%s; retrying until it is available", error)
+            failures.failed(f"{error}; retrying until it is available", cause=str(error))
         end = time.monotonic() + pause(attempts)
         # The event is polled: waiting for it would deadlock with the signal handler that sets it in this thread.
         while not stop.is_set() and (remaining := end - time.monotonic()) > 0:

@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from device_apps.failure_log import FailureLog
 from device_apps.stats import StatsSnapshot
 from device_apps.web.access.login import Login
 from device_apps.web.access.middleware import LOGIN_PATH, AuthMiddleware, error_response
@@ -27,7 +28,6 @@ from device_apps.web.live.broadcaster import EventBroadcaster
 from device_apps.web.live.frame_encoder import FrameEncoder
 from device_apps.web.live.jpeg import FULL
 from device_apps.web.live.streams import MJPEG, SSE, ConnectionLimiter, StreamingResponse, mjpeg_parts, sse_messages
-from device_apps.web.log_once import log_once
 from device_apps.web.monitoring.prometheus import CONTENT_TYPE, format_metrics
 from device_apps.web.monitoring.stats import stats_to_dict, stats_to_metrics
 from device_apps.web.monitoring.status import Status, loop_status
@@ -116,7 +116,7 @@ class Preview:
         with contextlib.ExitStack() as stack:
             if self.events is not None:
                 stack.callback(self.events.subscribe(lambda event: _call_in(server, self._publish, event)))
-            warn = log_once(_log)
+            warn = FailureLog(_log).failed
             while True:
                 try:
                     if len(self.broadcaster):

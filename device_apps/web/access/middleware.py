@@ -18,8 +18,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from device_apps.failure_log import FailureLog
 from device_apps.web.access.token import LoginRateLimiter, Token
-from device_apps.web.log_once import log_once
 
 __all__ = ["LOGIN_PATH", "AuthMiddleware", "error_response"]
 
@@ -65,7 +65,7 @@ class AuthMiddleware:
         self._host = host.lower()
         self._cookie = cookie
         self._rate_limiter = rate_limiter
-        self._warn = log_once(_log)
+        self._warn = FailureLog(_log).failed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         assert scope["type"] == "http"  # The server disables WebSockets and lifespan messages.

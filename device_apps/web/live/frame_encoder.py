@@ -14,9 +14,9 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from device_apps.failure_log import FailureLog
 from device_apps.results import FrameResult
 from device_apps.web.live.jpeg import JpegProfile, encode_jpeg, render
-from device_apps.web.log_once import log_once
 
 __all__ = ["EncodedFrame", "FrameEncoder"]
 
@@ -56,7 +56,7 @@ class FrameEncoder:
     ) -> None:
         self._period = 1 / fps
         self._record = record
-        self._warn = log_once(_log)
+        self._warn = FailureLog(_log).failed
         self._thread = threading.Thread(target=self._run, name="web encoder", daemon=True)
         self.last_result_at: float | None = None
         self.last_turn_at: float | None = None
