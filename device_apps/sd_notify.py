@@ -103,4 +103,4 @@ class SystemdNotifier:
 
     def _status(self) -> str:
         fps = None if self.stats is None else self.stats.fps
-        return "waiting for frames" if fps is None else f"{fps:.1f} frames a second"
+        return "waiting for frames" if fps is None else f"{fps:.1f} frames per second"

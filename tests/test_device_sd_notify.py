@@ -136,5 +136,5 @@ def test_notifier_status_has_the_frame_rate(receiver: socket.socket) -> None:
         sink.write(result())
     assert [line for line in received(receiver) if line.startswith("STATUS=")] == [
         "STATUS=waiting for frames",
-        "STATUS=2.0 frames a second",
+        "STATUS=2.0 frames per second",
     ]
