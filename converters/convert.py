@@ -25,6 +25,7 @@ from converters.quantization.mixed import KeepType
 from converters.quantization.output_ranges import equalize_box_scales
 from converters.quantization.quantize import Scheme, needs_calibration, quantize
 from converters.tflite.operators import Graph, read_graph
+from edge_ssd.atomic_write import atomic_path, check_writable
 from edge_ssd.console.progress import Progress
 from edge_ssd.data.dataset import Dataset
 from edge_ssd.data.load import DatasetFolder
@@ -34,7 +35,6 @@ from edge_ssd.evaluation.evaluate import evaluate
 from edge_ssd.evaluation.keras_predictor import KERAS_BATCH_SIZE, KerasPredictor
 from edge_ssd.evaluation.splits import load_eval_split, load_training_split, subsample_evenly
 from edge_ssd.evaluation.tflite_predictor import TFLitePredictor
-from edge_ssd.files import atomic_path, check_writable
 from edge_ssd.network import InputSpec
 from edge_ssd.runtime.bundle import Defaults, read_bundle
 from edge_ssd.runtime.detector import Detector

@@ -20,7 +20,7 @@ __all__ = ["add_detector_arguments", "make_detector", "positive_float", "positiv
 
 def add_detector_arguments(parser: argparse.ArgumentParser) -> None:
     """Add --model and the options of :class:`edge_ssd.Detector`."""
-    from edge_ssd.runtime.models import shipped_models
+    from edge_ssd.runtime.shipped_models import shipped_models
 
     group = parser.add_argument_group("detector")
     names = ", ".join(shipped_models())
@@ -62,7 +62,7 @@ def add_detector_arguments(parser: argparse.ArgumentParser) -> None:
 def make_detector(args: argparse.Namespace) -> Detector:
     """Return the detector that the options describe. Raises the errors of :class:`edge_ssd.Detector`."""
     from edge_ssd.runtime.detector import Detector
-    from edge_ssd.runtime.models import default_model
+    from edge_ssd.runtime.shipped_models import default_model
 
     return Detector(
         args.model or default_model(),

@@ -17,8 +17,8 @@ from statistics import median
 
 import numpy as np
 
-from device_apps.health import throttled
 from device_apps.machine import cores, governor
+from device_apps.machine_health import throttled
 from device_apps.sources.frames import Image
 from device_apps.stats import Quantiles, quantiles
 from edge_ssd.errors import EdgeSSDError

@@ -71,8 +71,8 @@ def run(args: argparse.Namespace) -> int:
     from device_apps.machine import cores, describe_machine
     from edge_ssd.console.progress import Progress
     from edge_ssd.runtime.detector import Detector
-    from edge_ssd.runtime.models import default_model, find_model
     from edge_ssd.runtime.preprocess import read_image
+    from edge_ssd.runtime.shipped_models import default_model, find_model
 
     positive_int("--frames", args.frames)
     if args.warm_up < 0:
@@ -133,11 +133,11 @@ def _names(models: Sequence[Path]) -> list[str]:
 
 def _check_plot(path: Path, source: str | None) -> None:
     """Raise :class:`SettingError` if the plot cannot be written, before any work is done for it."""
-    from device_apps.sinks import check_output_file, refuse_overwriting
+    from device_apps.sinks import prepare_output_file, refuse_overwriting
     from edge_ssd.charts import check_matplotlib
 
     check_matplotlib()
-    check_output_file(path, (".png", ".jpg", ".jpeg"), "image")
+    prepare_output_file(path, (".png", ".jpg", ".jpeg"), "image")
     if source is not None:
         refuse_overwriting(source, path, "--plot", "picture of --source")
 

@@ -94,8 +94,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def expand(parser: argparse.ArgumentParser, options: Sequence[str]) -> list[str]:
-    """Return the options with those of the --config file; see :mod:`device_apps.config`."""
-    from device_apps.config import add_config_options
+    """Return the options with those of the --config file; see :mod:`device_apps.config_reader`."""
+    from device_apps.config_reader import add_config_options
 
     return add_config_options(parser, options)
 
@@ -123,7 +123,7 @@ def pipeline_config(args: argparse.Namespace) -> PipelineConfig:
     """Return the pipeline that the options describe; raise SettingError for values that argparse accepts."""
     from device_apps.pipeline import PipelineConfig
     from device_apps.sinks import refuse_overwriting
-    from edge_ssd.runtime.models import find_model
+    from edge_ssd.runtime.shipped_models import find_model
 
     for name in ("width", "height", "max_frames"):
         positive_int(f"--{name.replace('_', '-')}", getattr(args, name))

@@ -102,7 +102,7 @@ def _validate(args: argparse.Namespace) -> None:
 def _with_absolute_inputs(args: argparse.Namespace) -> argparse.Namespace:
     """Return the options with absolute paths of the model and the source: the service runs in another folder."""
     from edge_ssd.runtime.bundle import read_bundle
-    from edge_ssd.runtime.models import find_model
+    from edge_ssd.runtime.shipped_models import find_model
 
     args = argparse.Namespace(**vars(args))
     if args.model is not None:
@@ -115,7 +115,7 @@ def _with_absolute_inputs(args: argparse.Namespace) -> argparse.Namespace:
 def _write_files(files: dict[Path, tuple[str, int]], *, overwrite: bool) -> None:
     """Write (text, mode) to each path, or raise SettingError before anything is written."""
     from device_apps.sinks import make_folder
-    from edge_ssd.files import atomic_path
+    from edge_ssd.atomic_write import atomic_path
 
     for path in files:
         make_folder(path.parent)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from device_apps.config_file import format_config
+from device_apps.config_writer import format_config
 from device_apps.systemd_unit import format_unit
 
 __all__ = ["ServiceFiles", "first_inaccessible_parent", "generate_service_files", "program_files"]

@@ -14,15 +14,15 @@ from typing import TextIO
 
 from device_apps.results import FrameResult
 from device_apps.sources.frames import Image
+from edge_ssd.atomic_write import atomic_path
 from edge_ssd.errors import EdgeSSDError, SettingError
-from edge_ssd.files import atomic_path
 
 __all__ = [
     "AnnotatedImageSink",
     "JsonLinesSink",
     "LastFrameSink",
     "TextLinesSink",
-    "check_output_file",
+    "prepare_output_file",
     "make_folder",
     "open_for_append",
     "refuse_overwriting",
@@ -108,7 +108,7 @@ class LastFrameSink(_Sink):
     """Sink that keeps the last result, to save its annotated image at the end."""
 
     def __init__(self, path: Path) -> None:
-        check_output_file(path, _WRITABLE_SUFFIXES, "image")
+        prepare_output_file(path, _WRITABLE_SUFFIXES, "image")
         self._path = path
         self._last: FrameResult | None = None
 
@@ -132,8 +132,8 @@ def save_image(path: Path, image: Image) -> None:
         raise EdgeSSDError(f"{path}: cannot be written: {error.strerror or error}; name another file") from None
 
 
-def check_output_file(path: Path, suffixes: Collection[str], kind: str) -> None:
-    """Check that a file can be written, before any work is done for it.
+def prepare_output_file(path: Path, suffixes: Collection[str], kind: str) -> None:
+    """Create the parent folder of an output file and check that it can be written, before long work.
 
     Args:
         path: of the file.

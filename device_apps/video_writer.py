@@ -15,12 +15,12 @@ from types import ModuleType, TracebackType
 import numpy as np
 
 from device_apps.results import FrameResult
-from device_apps.sinks import check_output_file
+from device_apps.sinks import prepare_output_file
 from device_apps.sources.frames import Image
 from device_apps.sources.opencv import load_opencv
 from device_apps.sources.video_file import truncation_error
+from edge_ssd.atomic_write import atomic_path
 from edge_ssd.errors import EdgeSSDError
-from edge_ssd.files import atomic_path
 
 try:
     import resource
@@ -73,7 +73,7 @@ class VideoWriter:
         live: bool,
         free_bytes: Callable[[Path, int], int] = available_bytes,
     ) -> None:
-        check_output_file(path, _CODECS, "video")
+        prepare_output_file(path, _CODECS, "video")
         self._cv2 = load_opencv()
         self._path = path
         self._next_path = path

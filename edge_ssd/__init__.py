@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from edge_ssd.anchors import multibox_prior
 from edge_ssd.boxes import box_area, box_iou, clip_boxes, cxcywh_to_xyxy, xyxy_to_cxcywh
 from edge_ssd.coding import BoxCoding, offset_boxes, offset_inverse
-from edge_ssd.detection import multibox_detection
 from edge_ssd.errors import (
     BackendError,
     BundleError,
@@ -30,14 +29,15 @@ from edge_ssd.errors import (
 )
 from edge_ssd.network import InputSpec, Level, Network, tiny_ssd
 from edge_ssd.nms import nms
-from edge_ssd.targets import multibox_target
+from edge_ssd.reference_detection import multibox_detection
+from edge_ssd.reference_targets import multibox_target
 from edge_ssd.version import __version__
 
 if TYPE_CHECKING:
     from edge_ssd.runtime.bundle import Bundle, read_bundle
     from edge_ssd.runtime.detections import Detection, Detections
     from edge_ssd.runtime.detector import Detector
-    from edge_ssd.runtime.models import default_model, find_model, shipped_models
+    from edge_ssd.runtime.shipped_models import default_model, find_model, shipped_models
 
 __all__ = [
     "BackendError",
@@ -82,10 +82,10 @@ _LAZY = {
     "Detection": "edge_ssd.runtime.detections",
     "Detections": "edge_ssd.runtime.detections",
     "Detector": "edge_ssd.runtime.detector",
-    "default_model": "edge_ssd.runtime.models",
-    "find_model": "edge_ssd.runtime.models",
+    "default_model": "edge_ssd.runtime.shipped_models",
+    "find_model": "edge_ssd.runtime.shipped_models",
     "read_bundle": "edge_ssd.runtime.bundle",
-    "shipped_models": "edge_ssd.runtime.models",
+    "shipped_models": "edge_ssd.runtime.shipped_models",
 }
 
 

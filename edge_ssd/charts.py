@@ -7,7 +7,7 @@ import io
 import os
 from typing import TYPE_CHECKING
 
-from edge_ssd.files import atomic_path
+from edge_ssd.atomic_write import atomic_path
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Figure

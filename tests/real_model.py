@@ -8,7 +8,7 @@ from pathlib import Path
 from conftest import skip_or_fail
 
 from edge_ssd.errors import BundleError
-from edge_ssd.runtime.models import default_model
+from edge_ssd.runtime.shipped_models import default_model
 
 
 def real_model() -> Path:

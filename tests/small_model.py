@@ -10,7 +10,7 @@ from PIL import Image
 
 from edge_ssd.data.load import load_dataset
 from edge_ssd.network import Network, tiny_ssd
-from edge_ssd.targets import multibox_target
+from edge_ssd.reference_targets import multibox_target
 
 __all__ = ["SIDE", "small_network", "train_small_model", "write_squares"]
 

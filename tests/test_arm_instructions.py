@@ -13,7 +13,7 @@ from arm.instructions import LANE, STAGES, TABLE, Count, count_instructions, exc
 from arm.project_wheel import build_wheel
 from conftest import skip_or_fail
 
-from edge_ssd.runtime.models import default_model
+from edge_ssd.runtime.shipped_models import default_model
 
 pytestmark = pytest.mark.timeout(900)
 

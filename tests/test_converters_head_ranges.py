@@ -16,8 +16,8 @@ from converters.quantization.output_ranges import (
     subtract_background_logit,
     with_box_coding,
 )
-from edge_ssd.detection import softmax
 from edge_ssd.network import tiny_ssd
+from edge_ssd.reference_detection import softmax
 from edge_ssd.runtime.interpreter import open_interpreter
 
 pytest.importorskip("tensorflow")

@@ -10,7 +10,7 @@ from tflite_models import Node, OperatorCode, tflite_model
 from converters.tflite.operators import Operator, read_graph
 from edge_ssd.errors import BundleError
 from edge_ssd.runtime.bundle import read_bundle
-from edge_ssd.runtime.models import default_model
+from edge_ssd.runtime.shipped_models import default_model
 
 CONV = OperatorCode(3, 3, version=3)
 OLD_POOL = OperatorCode(17, version=2)

@@ -20,7 +20,7 @@ from device_apps.machine import describe_machine, governor, processor
 from edge_ssd import cli
 from edge_ssd.errors import SettingError
 from edge_ssd.runtime.bundle import read_bundle
-from edge_ssd.runtime.models import find_model
+from edge_ssd.runtime.shipped_models import find_model
 
 IMAGE = np.zeros((4, 4, 3), np.uint8)
 

@@ -20,7 +20,7 @@ from stream_servers import MjpegServer
 from edge_ssd import cli
 from edge_ssd.boxes import box_iou
 from edge_ssd.errors import BundleError
-from edge_ssd.runtime.models import default_model
+from edge_ssd.runtime.shipped_models import default_model
 
 IMAGES = 20
 

@@ -72,7 +72,7 @@ def test_configuration_reproduces_the_options(tmp_path: Path, capsys: pytest.Cap
     out = capsys.readouterr().out
     assert f"sudo install -m 600 {tmp_path}/edge-ssd.toml /etc/edge-ssd.toml" in out
     parser = command_parser("camera")
-    from device_apps.config import add_config_options
+    from device_apps.config_reader import add_config_options
 
     config = tmp_path / "edge-ssd.toml"
     actual = parser.parse_args(add_config_options(parser, ["--config", str(config)]))
@@ -100,7 +100,7 @@ def test_service_accepts_a_configuration_file(tmp_path: Path) -> None:
 
 
 def test_paths_of_inputs_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from edge_ssd.runtime.models import default_model
+    from edge_ssd.runtime.shipped_models import default_model
 
     monkeypatch.chdir(tmp_path)
     shutil.copy(default_model(), "mine.tflite")

@@ -15,9 +15,9 @@ from edge_ssd.evaluation.average_precision import average_precision
 from edge_ssd.evaluation.evaluate import decode, evaluate
 from edge_ssd.evaluation.splits import load_eval_split, load_training_split, subsample_evenly
 from edge_ssd.network import Network, tiny_ssd
+from edge_ssd.reference_targets import multibox_target
 from edge_ssd.runtime.postprocess import Head, Postprocess
 from edge_ssd.runtime.preprocess import preprocess, read_image, resize_transform
-from edge_ssd.targets import multibox_target
 
 SIZES = ((64, 64), (120, 80), (50, 200))  # (height, width) of the pictures
 LABELS = ("red", "green")

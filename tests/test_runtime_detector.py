@@ -23,8 +23,8 @@ from edge_ssd.runtime import detector as module
 from edge_ssd.runtime.bundle import SelfTest, read_bundle
 from edge_ssd.runtime.detections import Detections
 from edge_ssd.runtime.detector import Detector
-from edge_ssd.runtime.models import default_model
 from edge_ssd.runtime.postprocess import Head
+from edge_ssd.runtime.shipped_models import default_model
 
 NETWORK = tiny_ssd(["banana", "fork"], input_size=(32, 64), sizes=[(0.3, 0.4)] * 3)
 
@@ -462,9 +462,9 @@ def test_real_model_from_several_threads(real: Detector) -> None:
 
 
 def test_default_model_is_found_or_named_as_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from edge_ssd.runtime import models
+    from edge_ssd.runtime import shipped_models
 
-    monkeypatch.setattr(models, "__file__", str(tmp_path / "runtime" / "models.py"))
+    monkeypatch.setattr(shipped_models, "__file__", str(tmp_path / "runtime" / "models.py"))
     with pytest.raises(BundleError, match=r"banana\.tflite: the shipped model is missing"):
         default_model()
     (tmp_path / "models").mkdir()

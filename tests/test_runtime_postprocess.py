@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_ssd.detection import multibox_detection
 from edge_ssd.errors import NetworkError
 from edge_ssd.network import Network, tiny_ssd
+from edge_ssd.reference_detection import multibox_detection
 from edge_ssd.runtime.detections import Detections
 from edge_ssd.runtime.postprocess import Head, Postprocess
 

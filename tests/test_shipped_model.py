@@ -15,7 +15,7 @@ from edge_ssd.data.load import load_dataset
 from edge_ssd.evaluation.evaluate import evaluate
 from edge_ssd.evaluation.keras_predictor import KERAS_BATCH_SIZE, KerasPredictor
 from edge_ssd.evaluation.tflite_predictor import TFLitePredictor
-from edge_ssd.runtime.models import default_model, shipped_models
+from edge_ssd.runtime.shipped_models import default_model, shipped_models
 
 FLOAT_MODELS = REPOSITORY / "converters" / "models"
 

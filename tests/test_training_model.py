@@ -17,7 +17,7 @@ import keras  # noqa: E402 (after the check that TensorFlow is there)
 from edge_ssd.errors import ModelError  # noqa: E402
 from edge_ssd.network import Network, tiny_ssd  # noqa: E402
 from edge_ssd.runtime.bundle import read_bundle  # noqa: E402
-from edge_ssd.runtime.models import shipped_models  # noqa: E402
+from edge_ssd.runtime.shipped_models import shipped_models  # noqa: E402
 from edge_ssd.training.model.normalization import FusedBatchNormalization  # noqa: E402
 from edge_ssd.training.model.tiny_ssd import (  # noqa: E402
     TinySSD,

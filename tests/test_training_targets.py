@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 tf = pytest.importorskip("tensorflow")
 
-from edge_ssd import coding, targets  # noqa: E402 (after the check that TensorFlow is there)
+from edge_ssd import coding, reference_targets  # noqa: E402 (after the check that TensorFlow is there)
 from edge_ssd.boxes import box_iou  # noqa: E402
 from edge_ssd.coding import BoxCoding  # noqa: E402
 from edge_ssd.network import tiny_ssd  # noqa: E402
@@ -58,7 +58,7 @@ def label_batches(draw: st.DrawFn) -> np.ndarray:
 @given(label_batches())
 def test_multibox_target_is_the_reference(labels: np.ndarray) -> None:
     anchors = tiny_ssd(["a", "b", "c"], input_size=(64, 64)).anchors()
-    expected = targets.multibox_target(anchors, labels)
+    expected = reference_targets.multibox_target(anchors, labels)
     classes, offsets = in_graph(anchors, labels)
     np.testing.assert_array_equal(classes, expected.classes)
     np.testing.assert_allclose(offsets, expected.offsets, atol=5e-5)

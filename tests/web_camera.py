@@ -31,7 +31,7 @@ from device_apps.stats import Stats
 from device_apps.web.limits import WebLimits
 from device_apps.web.options import add_web_arguments, open_web
 from edge_ssd.runtime.detector import Detector
-from edge_ssd.runtime.models import default_model
+from edge_ssd.runtime.shipped_models import default_model
 
 CLIP = Path(__file__).resolve().parent.parent / "device_apps" / "clips" / "bananas.mp4"
 

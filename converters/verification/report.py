@@ -18,8 +18,8 @@ from converters.verification.pr_curve import CURVE_IOUS, mean_precision
 from converters.verification.report_curves import curve_chart
 from converters.verification.report_images import image_data_url
 from converters.verification.result import Verification
+from edge_ssd.atomic_write import atomic_path, check_writable
 from edge_ssd.errors import SettingError
-from edge_ssd.files import atomic_path, check_writable
 from edge_ssd.runtime.bundle import Bundle
 
 __all__ = ["check_report", "report_html", "write_report"]

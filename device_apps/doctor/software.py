@@ -22,7 +22,7 @@ from edge_ssd.errors import EdgeSSDError
 report = {"numpy": numpy.__version__}
 try:
     from edge_ssd.runtime.detector import Detector
-    from edge_ssd.runtime.models import default_model
+    from edge_ssd.runtime.shipped_models import default_model
     with Detector(sys.argv[1] if len(sys.argv) > 1 else default_model()) as detector:
         result = detector.selftest()
         report |= {"backend": detector.backend, "threads": detector.num_threads, "model": str(detector.bundle.path)}

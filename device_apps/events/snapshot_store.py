@@ -14,7 +14,7 @@ from device_apps.events.event import Event
 from device_apps.results import FrameResult
 from device_apps.sinks import make_folder
 from device_apps.sources.frames import Image
-from edge_ssd.files import atomic_path
+from edge_ssd.atomic_write import atomic_path
 
 __all__ = ["SnapshotStore"]
 
@@ -23,7 +23,7 @@ _JPEG_QUALITY = 88
 
 # The file names of snapshots. No other file of the folder is ever touched.
 _SNAPSHOT_NAME = re.compile(r"event-\d{8}T\d{9}Z-[0-9a-f]+-\d+-[\w-]*-(enter|leave)\.jpg", re.ASCII)
-# The temporary name that edge_ssd.files.atomic_path gives a snapshot; it remains if the process is killed.
+# The temporary name that edge_ssd.atomic_write.atomic_path gives a snapshot; it remains if the process is killed.
 _TEMPORARY_NAME = re.compile(rf"\.{_SNAPSHOT_NAME.pattern[:-5]}\.(?P<pid>\d+)-[0-9a-f]{{8}}\.jpg", re.ASCII)
 
 

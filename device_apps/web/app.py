@@ -22,7 +22,7 @@ from device_apps.stats import StatsSnapshot
 from device_apps.web.access.login import Login
 from device_apps.web.access.middleware import LOGIN_PATH, AuthMiddleware, error_response
 from device_apps.web.access.token import LoginRateLimiter, Token
-from device_apps.web.event_source import EventSource, SupportsToDict
+from device_apps.web.event_feed import EventFeed, SupportsToDict
 from device_apps.web.limits import WebLimits
 from device_apps.web.live.broadcaster import EventBroadcaster
 from device_apps.web.live.frame_encoder import FrameEncoder
@@ -71,7 +71,7 @@ class Preview:
     encoder: FrameEncoder
     detector: SupportsConfigure
     stats: SupportsSnapshot
-    events: EventSource | None
+    events: EventFeed | None
     token: Token | None
     host: str
     port: int

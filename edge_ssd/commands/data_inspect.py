@@ -155,7 +155,7 @@ def _augmented_sheet(folder: DatasetFolder, recipe: Recipe, args: argparse.Names
 
 
 def _save(image: Image, path: Path) -> None:
-    from edge_ssd.files import atomic_path
+    from edge_ssd.atomic_write import atomic_path
 
     with atomic_path(path) as temporary:
         image.save(temporary)

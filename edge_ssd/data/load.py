@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, cast
 
+from edge_ssd.data.check_annotations import validate_annotations
 from edge_ssd.data.classes import ClassMapping, parse_classes, select_classes
 from edge_ssd.data.dataset import Dataset, Problem
 from edge_ssd.data.formats.annotations import SPLITS, ImageAnnotations, ParsedDataset, SplitAnnotations
-from edge_ssd.data.formats.detect import detect_format
+from edge_ssd.data.formats.detect_format import detect_format
 from edge_ssd.data.image_header import ImageHeader, read_image_header
 from edge_ssd.data.source import FORMATS, DataSource
-from edge_ssd.data.validation import validate_annotations
 from edge_ssd.errors import DataError
 
 __all__ = ["DatasetFolder", "Split", "load_dataset", "open_dataset"]

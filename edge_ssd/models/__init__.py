@@ -1,1 +1,1 @@
-"""Models that are shipped with the package; :func:`edge_ssd.runtime.models.default_model` finds them."""
+"""Models that are shipped with the package; :func:`edge_ssd.runtime.shipped_models.default_model` finds them."""

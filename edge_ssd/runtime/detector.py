@@ -255,7 +255,7 @@ def _read(model: str | os.PathLike[str]) -> Bundle:
     """Read the bundle at a path, or the shipped one of that name."""
     if os.path.isfile(model):  # noqa: PTH113 (os: see Bundle.path)
         return read_bundle(model)
-    from edge_ssd.runtime.models import find_model
+    from edge_ssd.runtime.shipped_models import find_model
 
     return read_bundle(find_model(model))
 

@@ -1,8 +1,8 @@
 """Decoding of the network's output heads: score threshold, boxes, non-maximum suppression.
 
-Equal to :func:`edge_ssd.detection.multibox_detection` on the joined, dequantized heads, to the last bit of the scores.
-Nearly all anchors are background, so the threshold is converted to each head's quantization steps once: it is then one
-integer comparison, and only what passes is dequantized, decoded and suppressed.
+Equal to :func:`edge_ssd.reference_detection.multibox_detection` on the joined, dequantized heads, to the last bit of
+the scores. Nearly all anchors are background, so the threshold is converted to each head's quantization steps once: it
+is then one integer comparison, and only what passes is dequantized, decoded and suppressed.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ssd.boxes import FloatArray
-from edge_ssd.detection import softmax
+from edge_ssd.reference_detection import softmax
 
 __all__ = [
     "ScoreLookupTable",

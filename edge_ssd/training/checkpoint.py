@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from edge_ssd.atomic_write import atomic_path
 from edge_ssd.errors import DataError
-from edge_ssd.files import atomic_path
 
 __all__ = ["load_checkpoint", "save_checkpoint"]
 

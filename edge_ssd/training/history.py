@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from edge_ssd.atomic_write import atomic_path
 from edge_ssd.charts import new_figure, save_figure
 from edge_ssd.errors import DataError
-from edge_ssd.files import atomic_path
 
 __all__ = ["HistoryRow", "best_row", "draw_history", "read_history", "should_stop_early", "write_history"]
 

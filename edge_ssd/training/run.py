@@ -11,12 +11,12 @@ from typing import Any
 
 import tensorflow as tf
 
+from edge_ssd.atomic_write import check_writable
 from edge_ssd.console.progress import Progress
 from edge_ssd.data.dataset import Dataset
 from edge_ssd.errors import DataError, ImageError, ModelError
 from edge_ssd.evaluation.average_precision import AveragePrecision
 from edge_ssd.evaluation.keras_predictor import KerasPredictor
-from edge_ssd.files import check_writable
 from edge_ssd.training.history import (
     HistoryRow,
     best_row,

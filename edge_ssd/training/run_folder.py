@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edge_ssd.atomic_write import atomic_path
 from edge_ssd.data.source import DataSource
 from edge_ssd.errors import DataError
-from edge_ssd.files import atomic_path
 from edge_ssd.network import Network
 from edge_ssd.training.recipe import Recipe
 

@@ -17,8 +17,8 @@ import numpy as np
 
 import edge_ssd
 from edge_ssd.runtime.interpreter import Interpreter, open_interpreter
-from edge_ssd.runtime.models import default_model
 from edge_ssd.runtime.preprocess import preprocess, read_image
+from edge_ssd.runtime.shipped_models import default_model
 
 
 def main(photo: str, result: str, kernels: str = "default") -> None:

@@ -25,9 +25,9 @@ from edge_ssd import Detector
 from edge_ssd.runtime import detector as detector_module
 from edge_ssd.runtime.bundle import Bundle, read_bundle
 from edge_ssd.runtime.interpreter import Interpreter, open_interpreter
-from edge_ssd.runtime.models import default_model
 from edge_ssd.runtime.postprocess import Head, Postprocess
 from edge_ssd.runtime.preprocess import preprocess
+from edge_ssd.runtime.shipped_models import default_model
 
 FRAME = (640, 480)
 

@@ -7,8 +7,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from edge_ssd.coding import offset_boxes
-from edge_ssd.detection import softmax
 from edge_ssd.network import Network
+from edge_ssd.reference_detection import softmax
 from edge_ssd.runtime.postprocess import Head
 
 __all__ = ["Candidates", "Kind", "candidates"]

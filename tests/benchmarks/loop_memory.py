@@ -24,7 +24,7 @@ from PIL import Image
 
 from device_apps.bench import resize_image
 from edge_ssd.runtime.bundle import read_bundle
-from edge_ssd.runtime.models import find_model
+from edge_ssd.runtime.shipped_models import find_model
 
 _FRAME, _FRAMES, _FPS = (480, 640), 200, 30.0
 

@@ -30,7 +30,7 @@ from device_apps.results import FrameResult
 from device_apps.sources.capture import CaptureSource
 from device_apps.sources.frames import Image
 from edge_ssd.runtime.detector import Detector
-from edge_ssd.runtime.models import default_model
+from edge_ssd.runtime.shipped_models import default_model
 
 TARGET = 0.9
 

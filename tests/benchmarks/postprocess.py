@@ -18,8 +18,8 @@ from candidates import Kind, candidates
 from cpp_operator import CppOperator
 from timing import interleaved
 
-from edge_ssd.detection import multibox_detection
 from edge_ssd.network import Network, tiny_ssd
+from edge_ssd.reference_detection import multibox_detection
 from edge_ssd.runtime.postprocess import Postprocess
 
 TARGETS = {(1, 0): 0.2, (1, 20): 0.7, (1, 300): 1.0, (1, 5444): 1.0, (20, 20): 0.5}

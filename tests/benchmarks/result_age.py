@@ -25,7 +25,7 @@ from device_apps.loop import run_loop
 from device_apps.results import FrameResult
 from device_apps.sources.open_source import open_source
 from edge_ssd import Detector
-from edge_ssd.runtime.models import default_model
+from edge_ssd.runtime.shipped_models import default_model
 
 FPS, SIZE = 30, (640, 480)
 WARM_UP_S = 1.0  # The first images after opening are those that FFmpeg buffered while it opened.

@@ -30,8 +30,8 @@ from device_apps.events.emitter import EventEmitter
 from device_apps.events.jsonl import open_json_lines
 from device_apps.events.snapshot_store import SnapshotStore
 from device_apps.events.tracker import Tracker
-from device_apps.health import memory_bytes
 from device_apps.loop import run_loop
+from device_apps.machine_health import memory_bytes
 from device_apps.results import FrameResult, Sink
 from device_apps.sinks import JsonLinesSink, open_for_append
 from device_apps.sources.capture import CaptureSource
@@ -39,7 +39,7 @@ from device_apps.stats import Stats, quantiles
 from edge_ssd.drawing import draw_detections
 from edge_ssd.runtime.detections import Detections
 from edge_ssd.runtime.detector import Detector
-from edge_ssd.runtime.models import default_model
+from edge_ssd.runtime.shipped_models import default_model
 
 TARGET = 1.0  # MB per hour
 

@@ -46,7 +46,7 @@ def measure(args: argparse.Namespace) -> dict[str, float]:
     from web_camera import Camera, LoopedFrames, clip_frames
 
     from edge_ssd.runtime.detector import Detector
-    from edge_ssd.runtime.models import default_model
+    from edge_ssd.runtime.shipped_models import default_model
 
     detector = Detector(args.model or default_model(), num_threads=args.threads)
     source = LoopedFrames([scaled(frame, args.width) for frame in clip_frames()], args.fps)

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_ssd.atomic_write import atomic_directory, is_nonempty
 from edge_ssd.data.download.http import download
 from edge_ssd.data.download.unpack import unpack_zip
 from edge_ssd.errors import DataError
-from edge_ssd.folders import atomic_directory, is_nonempty
 
 __all__ = ["SHA1", "URL", "DownloadResult", "fetch_bananas"]
 

@@ -1,7 +1,7 @@
 """Content of label files, before it is validated against the images.
 
 A label format's ``parse`` returns a :class:`ParsedDataset`. Finding the images and checking the boxes is common to all
-formats, see :mod:`edge_ssd.data.validation`.
+formats, see :mod:`edge_ssd.data.check_annotations`.
 """
 
 from __future__ import annotations

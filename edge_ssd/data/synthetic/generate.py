@@ -21,12 +21,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from edge_ssd.atomic_write import atomic_directory
 from edge_ssd.boxes import FloatArray
 from edge_ssd.data.synthetic.background import draw_background
 from edge_ssd.data.synthetic.banana import Banana, random_hand
 from edge_ssd.data.synthetic.sprite import Sprite, draw_bananas
 from edge_ssd.errors import DataError
-from edge_ssd.folders import atomic_directory
 
 __all__ = ["SyntheticDatasetResult", "draw_clip", "draw_scene", "make_synthetic"]
 

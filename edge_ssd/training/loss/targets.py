@@ -1,6 +1,6 @@
 """Assignment of anchors to objects in the TensorFlow graph.
 
-``multibox_target`` follows the rules of :mod:`edge_ssd.targets`, the readable reference, for a whole batch.
+``multibox_target`` follows the rules of :mod:`edge_ssd.reference_targets`, the readable reference, for a whole batch.
 ``task_aligned_target`` depends on the predictions, so the assignment changes at every step.
 
 Shapes: B images, M label rows (class id, xyxy in 0–1; −1 is padding), A anchors.

@@ -16,8 +16,8 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from edge_ssd.atomic_write import atomic_path
 from edge_ssd.errors import EdgeSSDError, ModelError
-from edge_ssd.files import atomic_path
 from edge_ssd.network import DownSampling, Network
 from edge_ssd.training.model.normalization import FusedBatchNormalization
 

@@ -12,8 +12,8 @@ from PIL import Image
 
 from edge_ssd import Detector, cli, read_bundle
 from edge_ssd.errors import BundleError
-from edge_ssd.runtime import models
-from edge_ssd.runtime.models import default_model, find_model, shipped_models
+from edge_ssd.runtime import shipped_models as shipped_models_module
+from edge_ssd.runtime.shipped_models import default_model, find_model, shipped_models
 
 FOLDER = REPOSITORY / "edge_ssd" / "models"
 
@@ -26,7 +26,7 @@ def three(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("banana", "banana-small", "banana-nano"):
         shutil.copy(FOLDER / "banana.tflite", folder / f"{name}.tflite")
     (folder / "banana-other.md").touch()
-    monkeypatch.setattr(models, "__file__", str(folder.parent / "runtime" / "models.py"))
+    monkeypatch.setattr(shipped_models_module, "__file__", str(folder.parent / "runtime" / "models.py"))
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     return folder

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-__all__ = ["EventSource", "SupportsToDict"]
+__all__ = ["EventFeed", "SupportsToDict"]
 
 
 class SupportsToDict(Protocol):
@@ -14,7 +14,7 @@ class SupportsToDict(Protocol):
     def to_dict(self) -> dict[str, Any]: ...
 
 
-class EventSource(Protocol):
+class EventFeed(Protocol):
     """Recent events, and a subscription to new ones.
 
     Attributes:

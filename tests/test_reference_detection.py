@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_ssd.coding import BoxCoding
-from edge_ssd.detection import multibox_detection, softmax
 from edge_ssd.network import tiny_ssd
+from edge_ssd.reference_detection import multibox_detection, softmax
 
 ANCHORS = [[0, 0, 0.5, 0.5], [0, 0, 0.5, 0.5], [0.5, 0.5, 1, 1]]
 

@@ -1,4 +1,4 @@
-"""Formats the TOML file that :mod:`device_apps.config` reads."""
+"""Formats the TOML file that :mod:`device_apps.config_reader` reads."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from device_apps.config import config_actions
+from device_apps.config_reader import config_actions
 
 __all__ = ["format_config", "format_toml_value"]
 

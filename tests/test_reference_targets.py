@@ -10,7 +10,7 @@ from slow_iou import slow_iou
 
 from edge_ssd.coding import BoxCoding
 from edge_ssd.network import tiny_ssd
-from edge_ssd.targets import assign_anchors, multibox_target
+from edge_ssd.reference_targets import assign_anchors, multibox_target
 
 ANCHORS = np.array([[0, 0, 4, 4], [4, 0, 8, 4], [0, 4, 4, 8]], np.float32)
 PADDING = [-1, -1, -1, -1, -1]

@@ -1,4 +1,4 @@
-"""Atomic file writing: a reader sees the old file or the new one."""
+"""Atomic writing: a reader sees the old file or the new one, and a new folder complete or not at all."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import contextlib
 import errno
 import os
 import secrets
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["atomic_path", "check_writable", "naming"]
+from edge_ssd.errors import DataError
+
+__all__ = ["atomic_directory", "atomic_path", "check_writable", "is_nonempty"]
 
 # For a full disk the system names no file.
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -29,7 +32,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.stem}.{os.getpid()}-{secrets.token_hex(4)}{target.suffix}")
-    with naming(target, temporary):
+    with _naming(target, temporary):
         try:
             yield temporary
             # Synced before the rename: a power cut leaves the old file or the new one, never an empty one.
@@ -41,7 +44,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def naming(target: Path, temporary: Path) -> Iterator[None]:
+def _naming(target: Path, temporary: Path) -> Iterator[None]:
     """Make an OSError about ``temporary``, or a path in it, name ``target``, which is the path that the user knows."""
     try:
         yield
@@ -50,6 +53,34 @@ def naming(target: Path, temporary: Path) -> Iterator[None]:
         if (error.errno in _FULL) if about is None else about.is_relative_to(temporary):
             error.filename, error.filename2 = os.fspath(target), None
         raise
+
+
+@contextlib.contextmanager
+def atomic_directory(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary folder beside ``path``; on success it is renamed to ``path``, on any error removed.
+
+    Raises:
+        DataError: ``path`` exists and is not an empty folder; nothing is overwritten.
+    """
+    target = Path(path)
+    if is_nonempty(target):
+        raise DataError(f"{target}: is not an empty folder: remove it, or choose another with --to")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.parent / f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}"
+    with _naming(target, temporary):
+        temporary.mkdir()
+        try:
+            yield temporary
+            if target.is_dir():
+                target.rmdir()
+            temporary.rename(target)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def is_nonempty(folder: Path) -> bool:
+    """Return whether ``folder`` exists and is anything but an empty folder."""
+    return (folder.exists() or folder.is_symlink()) and (not folder.is_dir() or any(folder.iterdir()))
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_ssd.files import atomic_path, check_writable
+from edge_ssd.atomic_write import atomic_path, check_writable
 
 
 def test_atomic_path_creates_complete_file(tmp_path: Path) -> None:
