@@ -22,9 +22,9 @@ __all__ = [
     "JsonLinesSink",
     "LastFrameSink",
     "TextLinesSink",
-    "prepare_output_file",
     "make_folder",
     "open_for_append",
+    "prepare_output_file",
     "refuse_overwriting",
     "save_image",
 ]
