@@ -17,7 +17,7 @@ from pareto import VARIANTS, Row, estimates, points, table
 from pareto_boards import BOARDS, Board, frames_per_second
 from pareto_costs import Costs, count_kept
 
-from device_apps.pareto_plot import Point
+from device_apps.bench.pareto_plot import Point
 from edge_ssd import cli
 from edge_ssd.commands.network_options import given_network
 from edge_ssd.network import NETWORKS, tiny_ssd

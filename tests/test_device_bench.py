@@ -1,4 +1,4 @@
-"""edge-ssd bench: on the shipped model, and on detectors with known times."""
+"""device_apps.bench and edge-ssd bench: the shipped model, and detectors of known latency."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import pytest
 from bundle_factory import npy, write_bundle
 from real_model import real_model
 
-from device_apps import bench
-from device_apps.bench import Case, reliability_warnings, resize_image, time_cases
-from device_apps.bench_command import _names, _size
-from device_apps.machine import describe_machine, governor, processor
+from device_apps.bench.benchmark import display_names, reliability_warnings
+from device_apps.bench.latency import Case, relative_drift, time_cases
+from device_apps.bench_command import parse_size
+from device_apps.machine import cores, describe_machine, governor, processor
 from edge_ssd import cli
 from edge_ssd.errors import SettingError
 from edge_ssd.runtime.bundle import read_bundle
@@ -60,26 +60,34 @@ def test_time_cases_alternates_blocks_and_discards_their_first_call() -> None:
     assert set(timings[0].stages) == {"preprocess", "invoke", "postprocess", "detect"}
 
 
-def test_reliability_warnings_report_drift_load_throttling_and_governor(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench, "throttled", lambda: "under-voltage now")
-    monkeypatch.setattr(bench, "governor", lambda: "ondemand")
-    assert bench._drift([1.0] * 4 + [1.5] * 4) == 0.5
-    assert bench._drift([1.0]) == 0.0
-    cases, _ = sleepers(0.0)
-    (timing,) = time_cases(cases, IMAGE, frames=4, warm_up=0)
-    lines = reliability_warnings([SimpleNamespace(case=timing.case, drift=0.25)], load=50.0)  # type: ignore[list-item]
+def test_relative_drift_compares_the_halves() -> None:
+    assert relative_drift([1.0] * 4 + [1.5] * 4) == 0.5
+    assert relative_drift([1.0]) == 0.0
+
+
+def test_reliability_warnings_report_drift_load_throttling_and_governor() -> None:
+    timing = SimpleNamespace(case=SimpleNamespace(name="0"), drift=0.25)
+    lines = reliability_warnings(
+        [timing],  # type: ignore[list-item]
+        load=50.0,
+        throttling="under-voltage now",
+        cpu_governor="ondemand",
+    )
     assert [line.split(":")[0] for line in lines] == [
-        f"the machine was busy (load 50.0 on {bench.cores()} cores)",
+        f"the machine was busy (load 50.0 on {cores()} cores)",
         "the speed changed by +25% during the run (0)",
         "the board was throttled",
         "the CPU governor is 'ondemand'",
     ]
 
 
-def test_reliability_warnings_are_empty_on_an_idle_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench, "throttled", lambda: "")
-    monkeypatch.setattr(bench, "governor", lambda: "performance")
-    assert reliability_warnings([SimpleNamespace(case=None, drift=0.01)], load=0.0) == []  # type: ignore[list-item]
+@pytest.mark.parametrize(("load", "throttling", "cpu_governor"), [(0.0, "", "performance"), (None, None, None)])
+def test_reliability_warnings_are_empty_on_an_idle_or_unknown_machine(
+    load: float | None, throttling: str | None, cpu_governor: str | None
+) -> None:
+    timing = SimpleNamespace(case=None, drift=0.01)
+    warnings = reliability_warnings([timing], load=load, throttling=throttling, cpu_governor=cpu_governor)  # type: ignore[list-item]
+    assert warnings == []
 
 
 def test_bench_two_models_as_json(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -109,7 +117,7 @@ def test_bench_accepts_names_of_shipped_models(capsys: pytest.CaptureFixture[str
 
 
 def with_precision(path: Path, ap: float | None, data: str = "bananas, val") -> Path:
-    """The real model, carrying another average precision, or none."""
+    """Write the real model with another average precision, or none, and return its path."""
     bundle = read_bundle(real_model())
     accuracy = None if ap is None else {"float": {"ap": 0.9}, "quantized": {"ap": ap}, "data": data}
     entries = {
@@ -167,26 +175,26 @@ def test_bench_plot_without_any_ap_is_an_error(capsys: pytest.CaptureFixture[str
 
 
 def test_bench_plot_never_overwrites_the_source_image(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    picture = tmp_path / "photo.png"
-    picture.write_bytes(b"a photo")
-    assert cli.main(["bench", "--source", str(picture), "--plot", str(picture)]) == 2
-    assert "--plot would overwrite the picture of --source" in capsys.readouterr().err
-    assert picture.read_bytes() == b"a photo"
+    image = tmp_path / "photo.png"
+    image.write_bytes(b"a photo")
+    assert cli.main(["bench", "--source", str(image), "--plot", str(image)]) == 2
+    assert "--plot would overwrite the image of --source" in capsys.readouterr().err
+    assert image.read_bytes() == b"a photo"
 
 
 def test_bench_prints_tables(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     from PIL import Image
 
-    picture = tmp_path / "picture.png"
-    Image.new("RGB", (50, 40), "red").save(picture)
-    assert cli.main(["bench", "--frames", "3", "--threads", "2", "1", "--source", str(picture)]) == 0
+    source = tmp_path / "image.png"
+    Image.new("RGB", (50, 40), "red").save(source)
+    assert cli.main(["bench", "--frames", "3", "--threads", "2", "1", "--source", str(source)]) == 0
     out = capsys.readouterr().out
     lines = out.splitlines()
     assert lines[0] == describe_machine()
-    assert lines[1] == "3 detections in a frame of 50×40, in turn; ms, p50/p95"
+    assert lines[1] == "3 detections in a frame of 50×40, interleaved; ms, p50/p95"
     assert lines[3].split()[:3] == ["model", "interpreter", "threads"]
     assert [line.split()[2] for line in lines[4:6]] == ["2", "1"]
-    assert "start to first result" in out
+    assert "time to first result" in out
 
 
 @pytest.mark.parametrize(
@@ -202,28 +210,25 @@ def test_bench_prints_tables(capsys: pytest.CaptureFixture[str], tmp_path: Path)
     ],
 )
 def test_bench_invalid_options_give_one_line(
-    options: list[str], message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    options: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["bench", *options]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
-    said = [line for line in captured.err.splitlines() if not line.startswith("INFO")]
-    assert len(said) == 1
-    assert message in said[0]
+    (line,) = (line for line in captured.err.splitlines() if not line.startswith("INFO"))
+    assert message in line
 
 
-def test_parse_size_and_resize_image() -> None:
-    assert _size("640x480") == _size("640×480") == (480, 640)
+def test_parse_size_returns_height_and_width() -> None:
+    assert parse_size("640x480") == parse_size("640×480") == (480, 640)
     for bad in ("0x5", "640", "x", "1x1x1", "-5x5"):
         with pytest.raises(SettingError):
-            _size(bad)
-    assert resize_image(IMAGE, (8, 6)).shape == (8, 6, 3)
-    assert resize_image(IMAGE, (4, 4)) is IMAGE
+            parse_size(bad)
 
 
-def test_names_use_paths_if_file_names_repeat() -> None:
-    assert _names([Path("a/x.tflite"), Path("b/y.tflite")]) == ["x.tflite", "y.tflite"]
-    assert _names([Path("a/x.tflite"), Path("b/x.tflite")]) == ["a/x.tflite", "b/x.tflite"]
+def test_display_names_use_paths_if_file_names_repeat() -> None:
+    assert display_names([Path("a/x.tflite"), Path("b/y.tflite")]) == ["x.tflite", "y.tflite"]
+    assert display_names([Path("a/x.tflite"), Path("b/x.tflite")]) == ["a/x.tflite", "b/x.tflite"]
 
 
 def test_processor_and_governor_names(tmp_path: Path) -> None:

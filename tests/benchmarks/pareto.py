@@ -25,7 +25,7 @@ from figures import FIGURES, Figure, Made, make, with_epochs
 from pareto_boards import BOARDS, frames_per_second
 from pareto_costs import THREADS, Costs, costs
 
-from device_apps.pareto_plot import Point, plot_pareto_front
+from device_apps.bench.pareto_plot import Point, plot_pareto_front
 from edge_ssd.charts import save_figure
 
 # The first is what the others are compared with.

@@ -13,10 +13,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from converters.tflite.operators import read_graph
-from device_apps.bench import Case, fresh_starts, resize_image, time_cases
+from device_apps.bench.latency import Case, time_cases
+from device_apps.bench.startup import measure_startups
 from edge_ssd.console.progress import Progress
 from edge_ssd.runtime.bundle import read_bundle
 from edge_ssd.runtime.detector import Detector
+from edge_ssd.runtime.preprocess import pillow_resize
 
 __all__ = ["FRAME", "THREADS", "Costs", "Instructions", "costs", "count_kept"]
 
@@ -49,14 +51,14 @@ class Costs:
 def costs(bundles: Sequence[Path], arm: bool = False, detections: int = 200) -> list[Costs]:
     """Of each; their times are taken in one run, block by block in turn. ``arm`` also counts instructions."""
     counted = [count_kept(bundle) if arm else {} for bundle in bundles]
-    starts = fresh_starts(bundles, FRAME, 1, "auto")
+    starts = measure_startups(bundles, FRAME, 1, "auto")
     with ExitStack() as stack:
         cases = [
             Case(str(path), stack.enter_context(Detector(path, num_threads=number)))
             for path in bundles
             for number in THREADS
         ]
-        image = resize_image(cases[0].detector.bundle.selftest.image, FRAME)
+        image = pillow_resize(cases[0].detector.bundle.selftest.image, FRAME)
         with Progress("timing", "rounds") as progress:
             timings = time_cases(cases, image, detections, 10, progress)
     taken = [

@@ -1,4 +1,4 @@
-"""device_apps.pareto_plot: the Pareto front and its plot, from points chosen by hand."""
+"""device_apps.bench.pareto_plot: the Pareto front and its plot, from points chosen by hand."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from device_apps.pareto_plot import Point, pareto_front, plot_pareto_front
+from device_apps.bench.pareto_plot import Point, pareto_front, plot_pareto_front
 from edge_ssd.charts import BLUE, ORANGE
 
 pytest.importorskip("matplotlib")

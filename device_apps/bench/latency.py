@@ -1,0 +1,84 @@
+"""Latency of detectors on a machine that also runs other programs.
+
+Cases alternate in short blocks, so that heat, clock changes and other programs affect all of them equally. The first
+detection of a block is not counted, because the previous case has evicted the caches.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from device_apps.sources.frames import Image
+from device_apps.stats import Quantiles, quantiles
+from edge_ssd.runtime.detector import Detector
+from edge_ssd.runtime.interleave import call_interleaved
+
+__all__ = ["Case", "Timing", "relative_drift", "time_cases"]
+
+_BLOCK_SIZE = 10
+_STAGES = ("preprocess", "invoke", "postprocess")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A detector to time; ``name`` is its model's name in the table."""
+
+    name: str
+    detector: Detector
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Latency of a case in milliseconds.
+
+    Attributes:
+        stages: "preprocess", "invoke", "postprocess", and "detect" for the whole call.
+        ratio: median of "detect" relative to the first case.
+        drift: relative difference between the medians of the second and the first half.
+    """
+
+    case: Case
+    stages: Mapping[str, Quantiles]
+    ratio: float
+    drift: float
+
+
+def time_cases(
+    cases: Sequence[Case],
+    image: Image,
+    frames: int,
+    warm_up: int,
+    progress: Callable[[int, int | None], None] = lambda done, total: None,
+) -> list[Timing]:
+    """Time ``frames`` detections of each case in one image, after ``warm_up`` untimed detections."""
+    for case in cases:
+        for _ in range(warm_up):
+            case.detector.detect(image)
+
+    def measure(case: Case) -> dict[str, float]:
+        start = time.perf_counter()
+        case.detector.detect(image)
+        total = time.perf_counter() - start
+        return {**{stage: 1e3 * case.detector.timings[stage] for stage in _STAGES}, "detect": 1e3 * total}
+
+    samples = call_interleaved(measure, cases, frames, block_size=_BLOCK_SIZE, discard=1, progress=progress)
+    milliseconds = [{stage: [sample[stage] for sample in values] for stage in values[0]} for values in samples]
+    reference = median(milliseconds[0]["detect"])
+    return [
+        Timing(
+            case,
+            {stage: quantiles(values) for stage, values in stages.items()},
+            median(stages["detect"]) / reference,
+            relative_drift(stages["detect"]),
+        )
+        for case, stages in zip(cases, milliseconds, strict=True)
+    ]
+
+
+def relative_drift(values: Sequence[float]) -> float:
+    """Return the median of the second half relative to that of the first, minus 1; 0 for fewer than two values."""
+    half = len(values) // 2
+    return median(values[half:]) / median(values[:half]) - 1 if half else 0.0

@@ -1,0 +1,98 @@
+"""Benchmark results as text, as JSON and as a plot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from device_apps.bench.benchmark import Benchmark, display_names
+from device_apps.bench.latency import Timing
+from device_apps.bench.pareto_plot import Point, plot_pareto_front
+from device_apps.bench.startup import Startup
+from edge_ssd.console.table import format_table
+
+if TYPE_CHECKING:
+    from edge_ssd.charts import Figure
+
+__all__ = ["format_benchmark", "plot_benchmark", "to_dict"]
+
+
+def format_benchmark(benchmark: Benchmark) -> str:
+    """Return the machine, the table of latencies and the table of startups."""
+    height, width = benchmark.frame_size
+    return (
+        f"{benchmark.machine}\n"
+        f"{benchmark.detections} detections in a frame of {width}×{height}, interleaved; ms, p50/p95\n\n"
+        f"{_timing_table(benchmark.timings)}\n\n{_startup_table(benchmark.startups)}"
+    )
+
+
+def to_dict(benchmark: Benchmark) -> dict[str, Any]:
+    """Return a benchmark as plain JSON types."""
+    height, width = benchmark.frame_size
+    return {
+        "machine": benchmark.machine,
+        "frame": {"width": width, "height": height},
+        "detections": benchmark.detections,
+        "timings": [
+            {
+                "model": str(timing.case.detector.bundle.path),
+                "backend": timing.case.detector.backend,
+                "threads": timing.case.detector.num_threads,
+                "ms": {
+                    stage: {name: round(value, 4) for name, value in times._asdict().items()}
+                    for stage, times in timing.stages.items()
+                },
+                "fps": round(1e3 / timing.stages["detect"].p50, 2),
+                "ratio": round(timing.ratio, 4),
+                "drift": round(timing.drift, 4),
+            }
+            for timing in benchmark.timings
+        ],
+        "models": [
+            {
+                "model": str(startup.model),
+                "bytes": startup.model.stat().st_size,
+                "start_seconds": round(startup.seconds, 3),
+                "peak_memory_bytes": startup.peak_bytes,
+            }
+            for startup in benchmark.startups
+        ],
+        "notes": list(benchmark.warnings),
+    }
+
+
+def plot_benchmark(benchmark: Benchmark, precisions: Mapping[str, float]) -> Figure:
+    """Plot average precision against latency with the first number of threads.
+
+    Args:
+        benchmark: of at least one model.
+        precisions: average precisions by the names of the cases; models without one are left out.
+    """
+    threads = benchmark.timings[0].case.detector.num_threads
+    points = [
+        Point(timing.case.name, timing.stages["detect"].p50, precisions[timing.case.name])
+        for timing in benchmark.timings
+        if timing.case.name in precisions and timing.case.detector.num_threads == threads
+    ]
+    cost_label = f"ms for one detection, median, {threads} thread{'s' if threads > 1 else ''}"
+    return plot_pareto_front(points, benchmark.machine, cost_label, "average precision, as measured at conversion")
+
+
+def _timing_table(timings: Sequence[Timing]) -> str:
+    rows = [["model", "interpreter", "threads", "preprocess", "invoke", "postprocess", "total", "fps", "ratio"]]
+    for timing in timings:
+        detector, stages = timing.case.detector, timing.stages
+        times = [f"{stages[stage].p50:.2f}/{stages[stage].p95:.2f}" for stage in (*rows[0][3:6], "detect")]
+        fps = f"{1e3 / stages['detect'].p50:.1f}"
+        rows.append([timing.case.name, detector.backend, str(detector.num_threads), *times, fps, f"{timing.ratio:.2f}"])
+    return format_table(rows, left=2)
+
+
+def _startup_table(startups: Sequence[Startup]) -> str:
+    rows = [["model", "file", "time to first result", "peak memory"]]
+    for name, startup in zip(display_names([startup.model for startup in startups]), startups, strict=True):
+        memory = "unknown" if startup.peak_bytes is None else f"{startup.peak_bytes / 1e6:.0f} MB"
+        size = startup.model.stat().st_size / 1e6
+        rows.append([name, f"{size:.2f} MB", f"{startup.seconds:.2f} s", memory])
+    return format_table(rows, left=1)
