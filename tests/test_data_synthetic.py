@@ -14,10 +14,10 @@ from edge_ssd.boxes import box_iou
 from edge_ssd.cli import main
 from edge_ssd.data.load import load_dataset
 from edge_ssd.data.synthetic.background import draw_background
-from edge_ssd.data.synthetic.banana import random_banana, random_hand
+from edge_ssd.data.synthetic.banana import random_banana, random_bunch
 from edge_ssd.data.synthetic.canvas import noise
 from edge_ssd.data.synthetic.generate import draw_clip, draw_scene, make_synthetic
-from edge_ssd.data.synthetic.sprite import Sprite, banana_sprite, draw_bananas
+from edge_ssd.data.synthetic.sprite import Sprite, draw_bananas
 from edge_ssd.errors import DataError
 
 
@@ -34,8 +34,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def test_make_synthetic_writes_the_book_format(tmp_path: Path) -> None:
-    made = make_synthetic(tmp_path / "set", num_train=6, num_val=2, seed=3)
-    assert made.drawn
+    assert make_synthetic(tmp_path / "set", num_train=6, num_val=2, seed=3).drawn
     for split, count in (("train", 6), ("val", 2)):
         dataset = load_dataset(tmp_path / "set", split, strict=True)  # type: ignore[arg-type]
         assert len(dataset) == dataset.num_boxes == count
@@ -63,11 +62,11 @@ def test_make_synthetic_is_deterministic_and_extends(tmp_path: Path) -> None:
         make_synthetic(tmp_path / name, num_train=train, num_val=1, seed=seed, size=96)
     a, b, c, d = (digests(tmp_path / name) for name in "abcd")
     assert a == b
-    pictures = [name for name in a if name.endswith(".jpg")]
-    assert len(pictures) == 5
-    assert all(c[name] == a[name] for name in pictures)
-    assert all(d[name] != a[name] for name in pictures)
-    assert len({a[name] for name in pictures}) == 5
+    images = [name for name in a if name.endswith(".jpg")]
+    assert len(images) == 5
+    assert all(c[name] == a[name] for name in images)
+    assert all(d[name] != a[name] for name in images)
+    assert len({a[name] for name in images}) == 5
 
 
 def test_make_synthetic_reuses_and_never_overwrites(tmp_path: Path) -> None:
@@ -80,9 +79,9 @@ def test_make_synthetic_reuses_and_never_overwrites(tmp_path: Path) -> None:
 
 
 def test_make_synthetic_interrupted_leaves_nothing(tmp_path: Path) -> None:
-    def interrupt(done: int, total: int | None) -> None:
+    def interrupt(drawn: int, total: int | None) -> None:
         assert total == 6
-        if done == 3:
+        if drawn == 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -112,13 +111,13 @@ def test_draw_scene_boxes_are_inside_and_disjoint() -> None:
 
 
 def test_draw_scene_changes_pixels_inside_boxes_only() -> None:
-    empty, none = draw_scene(rng(4), bananas=0)
+    background, no_boxes = draw_scene(rng(4), bananas=0)
     image, boxes = draw_scene(rng(4), bananas=1)
-    assert none.shape == (0, 4)
+    assert no_boxes.shape == (0, 4)
     left, top, right, bottom = (int(side) for side in boxes[0])
-    changed = (image != empty).any(axis=-1)
+    changed = (image != background).any(axis=-1)
     assert changed[top:bottom, left:right].mean() > 0.2
-    # The soft edge reaches at most a pixel or two beyond the half-opaque outline that the box is tight around.
+    # The box is tight around half-opaque pixels; the antialiased edge extends at most two pixels further.
     changed[top - 2 : bottom + 2, left - 2 : right + 2] = False
     assert not changed.any()
 
@@ -136,7 +135,7 @@ def test_draw_scene_box_sides_match_the_book() -> None:
 @pytest.mark.parametrize("count", [1, 2])
 def test_sprite_has_requested_size_and_position(angle: float, count: int) -> None:
     for seed in range(4):
-        sprite = draw_bananas(random_hand(rng(seed), count), 64, angle, (100.3, 50.8))
+        sprite = draw_bananas(random_bunch(rng(seed), count), 64, angle, (100.3, 50.8))
         left, top, right, bottom = sprite.box_xyxy
         assert abs(max(right - left, bottom - top) - 64) <= 1.5
         assert abs((left + right) / 2 - 100.3) <= 1
@@ -146,25 +145,27 @@ def test_sprite_has_requested_size_and_position(angle: float, count: int) -> Non
 def test_sprite_box_is_tight_around_opaque_pixels() -> None:
     rgba = np.zeros((10, 12, 4), np.uint8)
     rgba[3:5, 4:9, 3] = 128
-    rgba[2, 4, 3] = 127  # less than half: outside
+    rgba[2, 4, 3] = 127  # less than half opaque
     assert Sprite(rgba, 100, 200).box_xyxy == (104, 203, 109, 205)
     assert Sprite(rgba[:2], 7, 8).box_xyxy == (7, 8, 7, 8)
 
 
 def test_sprite_rotation_by_a_right_angle() -> None:
-    hand = random_hand(rng(2), 1)
-    upright = draw_bananas(hand, 60, 0.0).rgba[..., 3] >= 128
-    turned = draw_bananas(hand, 60, math.pi / 2).rgba[..., 3] >= 128
-    # Image y points down, so a positive angle turns clockwise: rot90 by -1.
-    expected = np.rot90(upright, -1)
-    assert abs(turned.sum() - expected.sum()) < 0.01 * expected.sum()
-    assert turned.shape == expected.shape
-    assert (turned == expected).mean() > 0.98
+    bunch = random_bunch(rng(2), 1)
+    original = draw_bananas(bunch, 60, 0.0).rgba[..., 3] >= 128
+    rotated = draw_bananas(bunch, 60, math.pi / 2).rgba[..., 3] >= 128
+    # Image y points down, so a positive angle rotates clockwise: rot90 by -1.
+    expected = np.rot90(original, -1)
+    assert abs(rotated.sum() - expected.sum()) < 0.01 * expected.sum()
+    assert rotated.shape == expected.shape
+    assert (rotated == expected).mean() > 0.98
 
 
-def test_banana_sprite_is_yellow_and_opaque() -> None:
+def test_sprite_is_yellow_and_opaque() -> None:
     for seed in range(20):
-        rgba = banana_sprite(rng(seed), side=70)
+        generator = rng(seed)
+        bunch = random_bunch(generator, 1)
+        rgba = draw_bananas(bunch, 70, generator.uniform(0, 2 * math.pi)).rgba
         assert rgba.dtype == np.uint8
         inside = rgba[rgba[..., 3] == 255][:, :3].astype(int)
         assert len(inside) > 300
@@ -172,19 +173,18 @@ def test_banana_sprite_is_yellow_and_opaque() -> None:
         assert red > 120
         assert red >= green - 25
         assert green > blue + 20
-        # Transparent around: the corners hold nothing, or one thin end at most.
         assert (rgba[[0, 0, -1, -1], [0, -1, 0, -1], 3] == 0).all()
 
 
-def test_bananas_of_a_hand_keep_their_color() -> None:
+def test_bananas_of_a_bunch_have_no_dark_overlap() -> None:
     for seed in range(6):
-        inside = draw_bananas(random_hand(rng(seed), 2), 90, 1.0).rgba
+        inside = draw_bananas(random_bunch(rng(seed), 2), 90, 1.0).rgba
         colors = inside[inside[..., 3] == 255][:, :3]
         assert (colors.max(axis=1) < 10).mean() < 0.02
 
 
 def test_backgrounds_differ_and_are_valid_images() -> None:
-    seen = set()
+    images = set()
     for seed in range(24):
         image = draw_background(rng(seed), 48, 80)
         assert image.shape == (48, 80, 3)
@@ -193,8 +193,8 @@ def test_backgrounds_differ_and_are_valid_images() -> None:
         assert image.min() >= 0
         assert image.max() <= 1
         assert image.std() > 1e-3
-        seen.add(image.tobytes())
-    assert len(seen) == 24
+        images.add(image.tobytes())
+    assert len(images) == 24
 
 
 @pytest.mark.parametrize("stretch", [0.2, 1.0, 5.0])
@@ -216,7 +216,6 @@ def test_draw_clip_is_smooth_and_loops() -> None:
     assert all(frame.shape == (96, 128, 3) and frame.dtype == np.uint8 for frame in frames)
     steps = [float(np.abs(a.astype(int) - b).mean()) for a, b in zip(frames, [*frames[1:], frames[0]], strict=True)]
     assert min(steps) > 0
-    # The step from the last frame to the first is one like the others.
     assert steps[-1] < 2 * np.median(steps)
     assert [f.tobytes() for f in draw_clip(rng(1), 24, (96, 128))] == [f.tobytes() for f in frames]
 

@@ -1,1 +1,1 @@
-"""The synthetic banana dataset, drawn with Pillow."""
+"""Synthetic banana dataset, drawn with NumPy and Pillow."""

@@ -1,4 +1,4 @@
-"""What a banana looks like: shape, colors, ends and specks, chosen at random within what is seen."""
+"""Random appearance of bananas: shape, colors, ends and specks."""
 
 from __future__ import annotations
 
@@ -9,33 +9,36 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Banana", "random_banana", "random_hand"]
+__all__ = ["Banana", "random_banana", "random_bunch"]
 
 
 @dataclass(frozen=True)
 class Banana:
-    """The looks of one banana, size and place apart. Colours are RGB in 0–1, angles radians.
+    """Appearance of a banana, without size and position. Colors are RGB in 0–1, angles are in radians.
 
     Attributes:
-        half_angle: A, how far the arc goes to either side.
-        thickness: widest half-width as a share of the arc's length.
-        flick: how far the stem bends away from the arc, as a share of the length.
-        bulge: how much more the outer side bulges than the inner.
-        stem_length: share of the length that the stem takes.
-        light_angle, light_height: where the light comes from, in the picture and above it.
-        shadow, body, shine, end_green, end_brown: colors.
-        green, tip: how far green reaches from the ends, and how dark the tip is, 0–1.
-        facets: strength of the ridges, 0 (round) to 1.
-        outline, outline_width: strength and pixels of a dark rim, as in drawings and in careless cut-outs.
-        specks: (t, u, size, darkness) rows.
+        half_angle: half of the angle of the arc.
+        thickness: maximum half-width relative to the length of the arc.
+        stem_bend: deviation of the stem from the arc, relative to the length.
+        bulge: extra bulge of the outer side.
+        stem_length: length of the stem, relative to the usual one.
+        light_angle, light_height: direction of the light in the image plane and above it.
+        ambient: brightness without light, 0–1.
+        shadow, body, highlight, end_green, end_brown: colors.
+        green: extent of the green from the ends, 0–1.
+        tip: darkness of the tip, 0–1.
+        facets: 0 for a round cross-section to 1 for a pentagonal one.
+        ridge: darkness of the edges between the facets.
+        outline, outline_width: strength, and width in pixels, of a dark outline, as of drawings and rough cut-outs.
+        specks: (t, u, size, darkness) rows; see :mod:`edge_ssd.data.synthetic.sprite` for t and u.
         sticker: (t, u) of a label, or None.
-        turn: rotation relative to the other bananas of a hand.
-        texture_seed: of the streaks in the skin.
+        rotation: relative to the first banana of a bunch.
+        texture_seed: seed of the streaks in the skin.
     """
 
     half_angle: float
     thickness: float
-    flick: float
+    stem_bend: float
     bulge: float
     stem_length: float
     light_angle: float
@@ -43,7 +46,7 @@ class Banana:
     ambient: float
     shadow: tuple[float, float, float]
     body: tuple[float, float, float]
-    shine: tuple[float, float, float]
+    highlight: tuple[float, float, float]
     end_green: tuple[float, float, float]
     end_brown: tuple[float, float, float]
     green: float
@@ -54,12 +57,12 @@ class Banana:
     outline_width: float
     specks: tuple[tuple[float, float, float, float], ...]
     sticker: tuple[float, float] | None
-    turn: float
+    rotation: float
     texture_seed: int
 
 
 def random_banana(rng: np.random.Generator) -> Banana:
-    """A banana of a random make: mostly as photographed, some pale, some drawn with an outline."""
+    """Return a random banana: ripe, pale or golden as in photographs, or drawn with an outline."""
     style = rng.choice(["ripe", "pale", "golden", "drawn"], p=[0.45, 0.2, 0.2, 0.15])
     drawn = style == "drawn"
     hue = {"ripe": (49, 57), "pale": (42, 50), "golden": (44, 50), "drawn": (49, 56)}[str(style)]
@@ -68,7 +71,7 @@ def random_banana(rng: np.random.Generator) -> Banana:
     value = rng.uniform(0.88, 1.0)
     body = _hsv(degrees, saturation, value)
     shadow = _hsv(degrees - rng.uniform(4, 11), min(saturation + 0.12, 1.0), value * rng.uniform(0.5, 0.74))
-    shine = _hsv(degrees + 3, saturation * rng.uniform(0.3, 0.75), min(value * 1.08, 1.0))
+    highlight = _hsv(degrees + 3, saturation * rng.uniform(0.3, 0.75), min(value * 1.08, 1.0))
     half_angle = rng.uniform(0.42, 1.2)
     specks = tuple(
         (rng.uniform(0.1, 0.85), rng.uniform(-0.85, 0.85), rng.uniform(0.004, 0.017), rng.uniform(0.15, 0.7))
@@ -78,7 +81,7 @@ def random_banana(rng: np.random.Generator) -> Banana:
     return Banana(
         half_angle=half_angle,
         thickness=rng.uniform(0.086, 0.125),
-        flick=rng.uniform(-0.02, 0.09),
+        stem_bend=rng.uniform(-0.02, 0.09),
         bulge=rng.uniform(0.0, 0.25),
         stem_length=rng.uniform(0.8, 1.35),
         light_angle=rng.uniform(0, 2 * math.pi),
@@ -86,7 +89,7 @@ def random_banana(rng: np.random.Generator) -> Banana:
         ambient=rng.uniform(0.25, 0.55),
         shadow=shadow,
         body=body,
-        shine=shine,
+        highlight=highlight,
         end_green=_hsv(rng.uniform(58, 78), rng.uniform(0.6, 0.9), rng.uniform(0.55, 0.8)),
         end_brown=_hsv(rng.uniform(22, 40), rng.uniform(0.4, 0.75), rng.uniform(0.16, 0.45)),
         green=float(max(rng.uniform(-1.0, 0.9), 0.0)),
@@ -97,30 +100,32 @@ def random_banana(rng: np.random.Generator) -> Banana:
         outline_width=rng.uniform(0.9, 1.6) if drawn else rng.uniform(0.4, 0.9),
         specks=specks,
         sticker=(rng.uniform(0.35, 0.65), rng.uniform(-0.4, 0.4)) if rng.random() < 0.07 else None,
-        turn=0.0,
+        rotation=0.0,
         texture_seed=int(rng.integers(2**31)),
     )
 
 
-def random_hand(rng: np.random.Generator, count: int) -> tuple[Banana, ...]:
-    """``count`` bananas of one make that meet at the stem."""
+def random_bunch(rng: np.random.Generator, count: int) -> tuple[Banana, ...]:
+    """Return ``count`` similar bananas that are joined at the stem."""
     first = random_banana(rng)
-    hand = [first]
+    bunch = [first]
     for _ in range(count - 1):
         other = random_banana(rng)
-        step = rng.uniform(0.22, 0.42) * rng.choice([-1, 1]) if len(hand) == 1 else math.copysign(0.3, hand[-1].turn)
-        hand.append(
+        angle = (
+            rng.uniform(0.22, 0.42) * rng.choice([-1, 1]) if len(bunch) == 1 else math.copysign(0.3, bunch[-1].rotation)
+        )
+        bunch.append(
             dataclasses.replace(
                 first,
                 half_angle=first.half_angle * rng.uniform(0.85, 1.1),
                 thickness=first.thickness * rng.uniform(0.9, 1.1),
                 specks=other.specks,
                 sticker=None,
-                turn=hand[-1].turn + step,
+                rotation=bunch[-1].rotation + angle,
                 texture_seed=other.texture_seed,
             )
         )
-    return tuple(hand)
+    return tuple(bunch)
 
 
 def _hsv(degrees: float, saturation: float, value: float) -> tuple[float, float, float]:

@@ -1,4 +1,4 @@
-"""What drawing needs: fractal noise, colors, and mixing them. Pictures are float32 [height, width, 3] RGB in 0–1."""
+"""Fractal noise, colors and alpha blending. Images are float32 [height, width, 3] RGB in 0–1."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edge_ssd.boxes import FloatArray
 
 __all__ = ["blend", "coordinates", "noise", "random_color", "random_color_between", "rgb", "smooth_step", "to_bytes"]
 
-_Range = tuple[float, float]
+Range = tuple[float, float]
 
 
 def noise(
@@ -24,15 +24,15 @@ def noise(
     stretch: float = 1.0,
     gain: float = 0.5,
 ) -> FloatArray:
-    """Fractal value noise, float32 [height, width], scaled to exactly 0–1.
+    """Return fractal value noise, float32 [height, width], scaled to exactly 0–1.
 
     Args:
-        rng: decides the values.
+        rng: source of the values.
         height, width: in pixels.
-        cell: pixels between the values of the coarsest octave; each further one halves it.
-        octaves: how many are summed.
-        stretch: above 1 draws the noise out sideways, below 1 upwards.
-        gain: an octave's amplitude relative to the one before.
+        cell: pixels between the values of the coarsest octave; halved for each further octave.
+        octaves: number of octaves.
+        stretch: above 1 stretches the noise horizontally, below 1 vertically.
+        gain: amplitude of an octave relative to the previous one.
     """
     from PIL import Image
 
@@ -41,7 +41,7 @@ def noise(
         step = max(cell / 2**octave, 1.0)
         across, down = width / (step * max(stretch, 1.0)), height * min(stretch, 1.0) / step
         grid = rng.random((math.ceil(down) + 2, math.ceil(across) + 2), dtype=np.float32)
-        # A random corner, so that the lattice does not sit at the same place in every picture.
+        # Random offset, so that the lattice differs between images.
         left, top = rng.random(2)
         layer = Image.fromarray(grid).resize(
             (width, height), Image.Resampling.BICUBIC, box=(left, top, left + across, top + down)
@@ -52,39 +52,39 @@ def noise(
 
 
 def rgb(color: npt.ArrayLike) -> FloatArray:
-    """A color, or a picture of colors, as float32 [..., 3]."""
+    """Return a color, or an image, as float32 [..., 3]."""
     return np.asarray(color, np.float32)
 
 
-def random_color_between(rng: np.random.Generator, hue: _Range, saturation: _Range, value: _Range) -> FloatArray:
-    """A color from ranges of hue in degrees, saturation and value in 0–1."""
+def random_color_between(rng: np.random.Generator, hue: Range, saturation: Range, value: Range) -> FloatArray:
+    """Return a random color from ranges of hue in degrees, and of saturation and value in 0–1."""
     return rgb(colorsys.hsv_to_rgb((rng.uniform(*hue) % 360) / 360, rng.uniform(*saturation), rng.uniform(*value)))
 
 
 def random_color(rng: np.random.Generator) -> FloatArray:
-    """A color from almost the whole range."""
+    """Return a random color of any hue, neither black nor fully saturated."""
     return random_color_between(rng, (0, 360), (0.0, 0.95), (0.1, 1.0))
 
 
-def blend(first: FloatArray, second: FloatArray, share: npt.NDArray[np.floating]) -> FloatArray:
-    """``first`` where ``share`` [height, width] is 0, ``second`` where it is 1; each a picture or a color."""
-    return np.asarray(first + (second - first) * share[..., None], np.float32)
+def blend(background: FloatArray, foreground: FloatArray, alpha: npt.NDArray[np.floating]) -> FloatArray:
+    """Blend two images or colors with ``alpha`` [height, width]: 0 gives the background, 1 the foreground."""
+    return np.asarray(background + (foreground - background) * alpha[..., None], np.float32)
 
 
 def coordinates(height: int, width: int) -> tuple[FloatArray, FloatArray]:
-    """Pixel centres: y as [height, 1] and x as [1, width], in 0–1."""
+    """Return the centers of the pixels, y [height, 1] and x [1, width], in 0–1."""
     ys = (np.arange(height, dtype=np.float32)[:, None] + np.float32(0.5)) / np.float32(height)
     xs = (np.arange(width, dtype=np.float32)[None, :] + np.float32(0.5)) / np.float32(width)
     return ys, xs
 
 
 def smooth_step(start: float, end: float, value: FloatArray) -> FloatArray:
-    """0 before ``start``, 1 after ``end`` (which may be the smaller), smooth between."""
+    """Return 0 before ``start``, 1 after ``end`` (which may be smaller than ``start``), and a cubic between them."""
     x = np.clip((value - start) / (end - start), 0, 1)
     return np.asarray(x * x * (3 - 2 * x), np.float32)
 
 
 def to_bytes(color: FloatArray) -> tuple[int, int, int]:
-    """A color as Pillow takes it."""
+    """Return a color in Pillow's format."""
     red, green, blue = (int(channel) for channel in np.rint(np.clip(color, 0, 1) * 255))
     return red, green, blue

@@ -1,4 +1,4 @@
-"""Discs, bars, rings and the like, half of them yellow, so that color alone does not make a banana."""
+"""Geometric distractors, about half of them yellow, so that color alone does not identify a banana."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["add_distractors"]
 
 
 def add_distractors(rng: np.random.Generator, image: FloatArray) -> FloatArray:
-    """Up to four discs, bars, rings and the like, half of them yellow: color alone must not decide."""
+    """Return an image with up to four random shapes drawn on it."""
     from PIL import Image, ImageDraw, ImageFilter
 
     height, width = image.shape[:2]
@@ -24,30 +24,33 @@ def add_distractors(rng: np.random.Generator, image: FloatArray) -> FloatArray:
         mask = Image.new("L", (width * scale, height * scale), 0)
         draw = ImageDraw.Draw(mask)
         x, y = rng.random() * width * scale, rng.random() * height * scale
-        half = rng.uniform(0.02, 0.13) * min(height, width) * scale
+        radius = rng.uniform(0.02, 0.13) * min(height, width) * scale
         kind = rng.choice(["disc", "ellipse", "box", "bar", "ring", "triangle", "star"])
         if kind in ("disc", "ellipse", "ring"):
-            other = half * (rng.uniform(0.4, 0.9) if kind == "ellipse" else 1.0)
-            draw.ellipse((x - half, y - other, x + half, y + other), fill=255)
+            radius_y = radius * (rng.uniform(0.4, 0.9) if kind == "ellipse" else 1.0)
+            draw.ellipse((x - radius, y - radius_y, x + radius, y + radius_y), fill=255)
             if kind == "ring":
-                draw.ellipse((x - half * 0.6, y - half * 0.6, x + half * 0.6, y + half * 0.6), fill=0)
+                draw.ellipse((x - radius * 0.6, y - radius * 0.6, x + radius * 0.6, y + radius * 0.6), fill=0)
         else:
-            turn = rng.uniform(0, 2 * math.pi)
-            corners = {"box": 4, "bar": 4, "triangle": 3, "star": 10}[str(kind)]
+            rotation = rng.uniform(0, 2 * math.pi)
+            num_corners = {"box": 4, "bar": 4, "triangle": 3, "star": 10}[str(kind)]
             points = []
-            for corner in range(corners):
-                a = 2 * math.pi * (corner + 0.5) / corners
-                reach = half * (0.45 if kind == "star" and corner % 2 else 1.0)
-                px, py = reach * math.cos(a), reach * math.sin(a) * (0.25 if kind == "bar" else 1.0)
-                cos, sin = math.cos(turn), math.sin(turn)
+            for corner in range(num_corners):
+                direction = 2 * math.pi * (corner + 0.5) / num_corners
+                corner_radius = radius * (0.45 if kind == "star" and corner % 2 else 1.0)
+                px, py = (
+                    corner_radius * math.cos(direction),
+                    corner_radius * math.sin(direction) * (0.25 if kind == "bar" else 1.0),
+                )
+                cos, sin = math.cos(rotation), math.sin(rotation)
                 points.append((x + px * cos - py * sin, y + px * sin + py * cos))
             draw.polygon(points, fill=255)
         mask = mask.resize((width, height), Image.Resampling.BOX).filter(
             ImageFilter.GaussianBlur(float(rng.uniform(0, 1.2)))
         )
-        share = np.asarray(mask, np.float32) / 255
+        alpha = np.asarray(mask, np.float32) / 255
         ys, xs = coordinates(height, width)
-        tilt = rng.uniform(-1, 1, 2)
-        shade = 1 + tilt[0] * (xs - x / (width * scale)) * 4 + tilt[1] * (ys - y / (height * scale)) * 4
-        image = blend(image, np.clip(color * np.clip(shade, 0.4, 1.3)[..., None], 0, 1).astype(np.float32), share)
+        slope = rng.uniform(-1, 1, 2)
+        brightness = 1 + slope[0] * (xs - x / (width * scale)) * 4 + slope[1] * (ys - y / (height * scale)) * 4
+        image = blend(image, np.clip(color * np.clip(brightness, 0.4, 1.3)[..., None], 0, 1).astype(np.float32), alpha)
     return image
