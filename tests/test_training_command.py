@@ -26,8 +26,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def one_line(capsys: pytest.CaptureFixture[str]) -> str:
-    captured = capsys.readouterr()
-    (line,) = captured.err.splitlines()
+    """Return the error message; before it there are only log lines."""
+    *log, line = capsys.readouterr().err.splitlines()
+    assert all(message.startswith("edge-ssd: ") and not message.startswith("edge-ssd: error") for message in log)
     assert line.startswith("edge-ssd: error: ")
     return line
 
@@ -36,8 +37,8 @@ def test_train_then_resume(data: Path, tmp_path: Path, capsys: pytest.CaptureFix
     run = tmp_path / "run"
     options = ["--epochs=1", "--zoom=1.1", "--average-decay=0.9", *SMALL]  # --ema-decay in its earlier spelling
     assert main(["train", f"--data={data}", f"--out={run}", *options]) == 0
-    out = capsys.readouterr().out
-    assert "8 training and 4 validation pictures" in out
+    out, err = capsys.readouterr()
+    assert "8 training and 4 validation images" in err
     assert "epoch 1/1" in out
     assert f"edge-ssd convert {run / 'model.keras'}" in out
     config = load_run(run)
@@ -76,7 +77,7 @@ def test_a_named_network_is_what_its_options_say_and_single_options_override_the
     assert main(["train", f"--out={run}", "--resume"]) == 0
     assert load_run(run).network == network
     assert main(["train", f"--out={run}", "--resume", "--network=book", "--width=1"]) == 2
-    assert "a resumed run keeps its own network: leave out --network, --width, or start anew" in one_line(capsys)
+    assert "a resumed run keeps its network: leave out --network, --width, or start a new run" in one_line(capsys)
 
 
 def test_the_help_says_what_each_named_network_is(capsys: pytest.CaptureFixture[str]) -> None:
@@ -95,12 +96,12 @@ def test_held_out_pictures_are_the_same_after_a_resume(
 ) -> None:
     run = tmp_path / "run"
     assert main(["train", f"--data={shared_data / 'fork_scissors'}", f"--out={run}", "--epochs=1", *SMALL]) == 0
-    assert "no validation split: 15%" in capsys.readouterr().out
+    assert "no validation split: 15%" in capsys.readouterr().err
     config = json.loads((run / "run.json").read_text())
     assert config["validation_split"] == 0.15
     assert config["network"]["labels"] == ["fork", "scissors"]
     assert main(["train", f"--out={run}", "--resume"]) == 0
-    assert "34 training and 6 validation pictures" in capsys.readouterr().out
+    assert "34 training and 6 validation images" in capsys.readouterr().err
 
 
 def test_chosen_classes_and_fitted_anchors_are_kept(
@@ -109,10 +110,9 @@ def test_chosen_classes_and_fitted_anchors_are_kept(
     run, folder = tmp_path / "run", shared_data / "fork_scissors"
     chosen = ["--classes=scissors=cutter", "--anchors=fit"]
     assert main(["train", f"--data={folder}", f"--out={run}", "--epochs=1", *chosen, *SMALL, "--input-size=96x96"]) == 0
-    out = capsys.readouterr().out
-    assert "anchors fitted: " in out
-    assert "note: " in out
-    assert "boxes of other classes left out" in out
+    out, err = capsys.readouterr()
+    assert "anchors fitted: " in err
+    assert "boxes of other classes left out" in err
     assert f"--data {folder} --classes scissors=cutter --out" in out
     network = load_tiny_ssd(run / "model.keras").network
     assert network == load_run(run).network

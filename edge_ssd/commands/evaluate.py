@@ -1,13 +1,12 @@
 """``edge-ssd evaluate``: average precision of a ``.keras`` or ``.tflite`` model.
 
-Here and not in :mod:`edge_ssd.evaluation`, since it loads Keras models, which are training's.
+It is a command and not in :mod:`edge_ssd.evaluation`, since loading Keras models belongs to training.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import sys
+import logging
 from pathlib import Path
 
 from edge_ssd.commands.data_options import add_data_options, data_source
@@ -15,9 +14,12 @@ from edge_ssd.errors import ModelError
 
 __all__ = ["add_arguments", "run"]
 
+_log = logging.getLogger(__name__)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Measure COCO average precision of a model on labelled pictures."
+    """Declare the options of ``edge-ssd evaluate``."""
+    parser.description = "Measure the COCO average precision of a model on labeled images."
     parser.epilog = (
         "examples:\n"
         "  edge-ssd evaluate run/model.keras --data bananas\n"
@@ -28,14 +30,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--split",
         choices=("train", "val", "test"),
-        help="which part (default: val, or test where there is no val; all of a set that is not divided)",
+        help="dataset split (default: val, or test if there is no val; all images of an undivided dataset)",
     )
-    parser.add_argument("--limit", type=int, metavar="N", help="measure on N pictures, spread evenly (default: all)")
+    parser.add_argument("--limit", type=int, metavar="N", help="measure on N images, spread evenly (default: all)")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
 
 
 def run(args: argparse.Namespace) -> int:
+    """Measure and print the result; return 0."""
+    from edge_ssd.console.json_output import print_json
     from edge_ssd.console.progress import Progress
+    from edge_ssd.console.table import format_table
     from edge_ssd.data.dataset import problem_lines
     from edge_ssd.data.load import open_dataset
     from edge_ssd.evaluation.evaluate import Predictor, evaluate
@@ -59,19 +64,18 @@ def run(args: argparse.Namespace) -> int:
         predictor, network, batch_size = TFLitePredictor(bundle), bundle.network, 1
     else:
         raise ModelError(f"{args.model}: expected a model that ends in .keras or .tflite")
-    dataset, part = load_eval_split(open_dataset(data_source(args)), network.labels, args.split, args.limit)
+    dataset, split = load_eval_split(open_dataset(data_source(args)), network.labels, args.split, args.limit)
     for line in problem_lines(dataset.problems):
-        print(f"note: {line}", file=sys.stderr)
-    with Progress("evaluate", "pictures") as progress:
+        _log.warning("%s", line)
+    with Progress("evaluate", "images") as progress:
         result = evaluate(predictor, network, dataset, batch_size=batch_size, progress=progress)
     precision = result.precision
     if args.json:
-        print(json.dumps({"model": str(args.model), "data": str(args.data), "split": part, **precision.to_dict()}))
+        print_json({"model": str(args.model), "data": str(args.data), "split": split, **precision.to_dict()})
         return 0
-    print(f"{args.model} on {precision.num_images} pictures of {args.data} ({part}), {precision.num_objects} objects")
+    print(f"{args.model} on {precision.num_images} images of {args.data} ({split}), {precision.num_objects} objects")
     print(f"AP {precision.ap:.3f}   AP50 {precision.ap50:.3f}   AP75 {precision.ap75:.3f}")
     if len(precision.per_class) > 1:
-        width = max(map(len, precision.per_class))
-        for label, ap in precision.per_class.items():
-            print(f"  {label:{width}}  {'no objects' if ap is None else f'{ap:.3f}'}")
+        rows = [(label, "no objects" if ap is None else f"{ap:.3f}") for label, ap in precision.per_class.items()]
+        print(format_table(rows, left=2, indent="  "))
     return 0

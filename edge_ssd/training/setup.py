@@ -1,0 +1,148 @@
+"""Setup of a training run: datasets, network and anchors of a new run, or those of a run that is resumed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from edge_ssd.data.anchor_fitting.fit import fit_anchors
+from edge_ssd.data.anchor_fitting.match import match_anchors, network_boxes
+from edge_ssd.data.dataset import Dataset, problem_lines, split_dataset
+from edge_ssd.data.load import DatasetFolder, open_dataset
+from edge_ssd.data.source import DataSource
+from edge_ssd.errors import SettingError
+from edge_ssd.evaluation.splits import load_training_split
+from edge_ssd.network import Network, tiny_ssd
+from edge_ssd.training.model.tiny_ssd import load_tiny_ssd
+from edge_ssd.training.recipe import Recipe
+from edge_ssd.training.run_folder import RunConfig, load_run
+
+__all__ = ["RunSetup", "new_run", "resumed_run"]
+
+_log = logging.getLogger(__name__)
+
+# Fraction of the training images that is held out if the dataset has no validation split.
+_VALIDATION_SPLIT = 0.15
+
+
+@dataclass(frozen=True)
+class RunSetup:
+    """Configuration of a run and its loaded datasets."""
+
+    config: RunConfig
+    training: Dataset
+    validation: Dataset
+
+
+def new_run(
+    source: DataSource,
+    recipe: Recipe,
+    network_options: Mapping[str, Any],
+    *,
+    validation_split: float | None = None,
+    fitted_anchors: bool = True,
+    teacher: Path | None = None,
+) -> RunSetup:
+    """Return the setup of a new run.
+
+    Args:
+        source: the dataset.
+        recipe: the hyperparameters.
+        network_options: arguments of :func:`edge_ssd.network.tiny_ssd`, without the labels.
+        validation_split: fraction of the training images to hold out; None for the dataset's own split, or 0.15 if it
+            has none.
+        fitted_anchors: fit the anchors to the training boxes; not used with a teacher, whose anchors are taken.
+        teacher: trained model for distillation.
+
+    Raises:
+        SettingError: ``validation_split`` is not between 0 and 1, or the teacher's feature maps differ.
+    """
+    folder = open_dataset(source)
+    validation_split = _held_out_fraction(folder, validation_split)
+    training, validation = _load_datasets(folder, validation_split, recipe.seed)
+    network = tiny_ssd(training.labels, **network_options)
+    if teacher is not None:
+        network = _with_teacher_anchors(network, teacher)
+    elif fitted_anchors:
+        network = _with_fitted_anchors(network, training, validation, recipe.seed)
+    return RunSetup(RunConfig(network, recipe, source, validation_split, teacher), training, validation)
+
+
+def resumed_run(folder: Path, data: Path | None = None, teacher: Path | None = None) -> RunSetup:
+    """Return the setup of the run in ``folder``.
+
+    Args:
+        data: new location of the dataset, if it moved.
+        teacher: new location of the teacher, if it moved.
+
+    Raises:
+        DataError: there is no run, or it is damaged.
+        SettingError: ``teacher`` is given for a run without a teacher.
+    """
+    config = load_run(folder)
+    if data is not None:
+        config = replace(config, data=replace(config.data, folder=data))
+    if teacher is not None:
+        if config.teacher is None:
+            raise SettingError(f"{folder} is trained without a teacher: leave out --teacher, or start a new run")
+        config = replace(config, teacher=teacher)
+    opened = open_dataset(config.data)
+    datasets = _load_datasets(opened, config.validation_split, config.recipe.seed, config.network.labels)
+    return RunSetup(config, *datasets)
+
+
+def _held_out_fraction(folder: DatasetFolder, requested: float | None) -> float | None:
+    """Return the fraction of the training images to hold out; None if the dataset has a split for it."""
+    if requested is not None:
+        if not 0 < requested < 1:
+            raise SettingError(f"--validation-split must be between 0 and 1, got {requested}")
+        return requested
+    if "train" in folder.splits and folder.validation_split is not None:
+        return None
+    _log.info(
+        "%s has no validation split: %.0f%% of its training images are held out",
+        folder.source.folder,
+        100 * _VALIDATION_SPLIT,
+    )
+    return _VALIDATION_SPLIT
+
+
+def _load_datasets(
+    folder: DatasetFolder, validation_split: float | None, seed: int, labels: tuple[str, ...] | None = None
+) -> tuple[Dataset, Dataset]:
+    """Return the training and the validation images; log the notices and problems of both."""
+    training = load_training_split(folder, labels)
+    if validation_split is None:
+        validation = folder.load(folder.validation_split or "val", training.labels)
+    else:
+        training, validation = split_dataset(training, 1 - validation_split, seed)
+    for notice in dict.fromkeys((*training.notices, *validation.notices)):
+        _log.info("%s", notice)
+    for line in problem_lines(tuple(dict.fromkeys((*training.problems, *validation.problems)))):
+        _log.warning("%s", line)
+    return training, validation
+
+
+def _with_teacher_anchors(network: Network, teacher: Path) -> Network:
+    """Return ``network`` with the teacher's anchors, which distillation needs."""
+    levels = load_tiny_ssd(teacher).network.levels
+    teacher_maps, maps = ([(level.height, level.width) for level in each] for each in (levels, network.levels))
+    if teacher_maps != maps:
+        raise SettingError(f"{teacher}: its feature maps are {teacher_maps}, those of the network to train {maps}")
+    return replace(network, levels=levels)
+
+
+def _with_fitted_anchors(network: Network, training: Dataset, validation: Dataset, seed: int) -> Network:
+    """Return ``network`` with anchors fitted to the training boxes; log how well they match the validation boxes."""
+    fitted = replace(network, levels=fit_anchors(network_boxes(training, network.input), network.levels, seed))
+    boxes = network_boxes(validation, network.input)
+    before, after = (match_anchors(boxes, levels) for levels in (network.levels, fitted.levels))
+    _log.info(
+        "anchors fitted: %.1f%% → %.1f%% of the validation boxes match one, "
+        "%.1f%% → %.1f%% lie in the receptive field of its level",
+        *(100 * share for share in (before.matched, after.matched, before.seen, after.seen)),
+    )
+    return fitted
