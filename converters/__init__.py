@@ -1,1 +1,1 @@
-"""From a trained Keras model to one self-describing ``.tflite``, and the proof that nothing was lost on the way."""
+"""Convert a trained Keras model to one self-describing ``.tflite``, and verify its accuracy."""

@@ -1,19 +1,19 @@
-"""All schemes of one model side by side: what each costs in accuracy, size and time."""
+"""Compare the quantization schemes of a model: accuracy, size and latency."""
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from converters.convert import convert_model, measure_model
+from converters.config import ConversionConfig
+from converters.convert import convert_model
 from converters.load_model import load_model
-from converters.quantization.calibration import DEFAULT_IMAGES
-from converters.quantization.layers import DEFAULT_KEEP
-from converters.quantization.mixed import KeepType
-from converters.quantization.quantize import SCHEMES, Scheme
+from converters.measure import measure_model
+from converters.quantization.schemes import SCHEMES, Scheme
 from converters.tflite.compatibility import CompatibilityResult, check_compatibility
 from converters.verification.latency import interleaved_latency
 from edge_ssd.data.load import DatasetFolder
@@ -24,10 +24,19 @@ from edge_ssd.runtime.bundle import read_bundle
 
 __all__ = ["Comparison", "SchemeRow", "compare_schemes"]
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class SchemeRow:
-    """One converted file: ``size`` in bytes of the whole file, ``milliseconds`` of one invocation on one thread."""
+    """The bundle of one scheme.
+
+    Attributes:
+        precision: on the validation images.
+        size: bytes of the file.
+        milliseconds: median latency of one inference.
+        targets: whether known runtimes run it.
+    """
 
     scheme: Scheme
     precision: AveragePrecision
@@ -37,7 +46,7 @@ class SchemeRow:
     path: Path
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
+        """Return plain JSON types."""
         return {
             "scheme": self.scheme,
             **self.precision.to_dict(),
@@ -50,7 +59,7 @@ class SchemeRow:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The Keras model's precision, a row for each scheme, and what the times were measured with."""
+    """Average precision of the Keras model, a row for each scheme, and the interpreter that measured the latency."""
 
     keras: AveragePrecision
     rows: tuple[SchemeRow, ...]
@@ -58,7 +67,7 @@ class Comparison:
     threads: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
+        """Return plain JSON types."""
         return {
             "keras": self.keras.to_dict(),
             "schemes": [row.to_dict() for row in self.rows],
@@ -71,53 +80,45 @@ def compare_schemes(
     model_path: str | os.PathLike[str],
     data: DatasetFolder,
     out: str | os.PathLike[str],
+    config: ConversionConfig | None = None,
     *,
     schemes: Sequence[Scheme] = SCHEMES,
-    keep: Sequence[str] = DEFAULT_KEEP,
-    keep_type: KeepType = "float",
-    calibration_images: int = DEFAULT_IMAGES,
-    seed: int = 0,
-    limit: int | None = None,
     threads: int = 1,
-    say: Callable[[str], None] = lambda _: None,
 ) -> Comparison:
-    """Convert the model with each of ``schemes`` into the folder ``out`` and measure what comes out.
+    """Convert a model with each scheme and measure the files ``NAME-SCHEME.tflite`` in the folder ``out``.
 
-    The files are called ``NAME-SCHEME.tflite``. Arguments and errors are those of
-    :func:`~converters.convert.convert_model`.
+    Args:
+        config: settings of every conversion; its scheme is ignored.
+        threads: of the interpreter, for the latency.
+
+    Raises the errors of :func:`~converters.convert.convert_model`.
     """
     model_path, out = Path(model_path), Path(out)
+    config = ConversionConfig() if config is None else config
     if out.exists() and not out.is_dir():
         raise SettingError(f"{out}: is not a folder; give a folder for the files")
     model = load_model(model_path)
-    dataset, _ = load_eval_split(data, model.network.labels, None, limit)
-    say(f"measuring {model_path} on {len(dataset)} pictures")
-    before = measure_model(model, dataset)
-    paths = [out / f"{model_path.stem}-{scheme}.tflite" for scheme in schemes]
-    conversions = [
+    dataset, _ = load_eval_split(data, model.network.labels, None, config.limit)
+    _log.info("measuring %s on %d images", model_path, len(dataset))
+    keras_precision = measure_model(model, dataset)
+    results = [
         convert_model(
             model_path,
             data,
-            path,
-            scheme=scheme,
-            keep=keep,
-            keep_type=keep_type,
-            calibration_images=calibration_images,
-            seed=seed,
-            float_precision=before,
-            limit=limit,
-            say=say,
+            out / f"{model_path.stem}-{scheme}.tflite",
+            replace(config, scheme=scheme),
+            model=model,
+            float_precision=keras_precision,
         )
-        for scheme, path in zip(schemes, paths, strict=True)
+        for scheme in schemes
     ]
-    say("timing them in turn")
-    bundles = [read_bundle(path) for path in paths]
-    image = bundles[0].selftest.image
-    latency = interleaved_latency([bundle.flatbuffer for bundle in bundles], image, threads)
+    _log.info("measuring latency")
+    bundles = [read_bundle(result.path) for result in results]
+    latency = interleaved_latency([bundle.flatbuffer for bundle in bundles], bundles[0].selftest.image, threads)
     rows = []
-    for conversion, milliseconds in zip(conversions, latency.milliseconds, strict=True):
-        precision = conversion.quantized_precision
-        assert precision is not None  # measured, as asked
-        targets = check_compatibility(conversion.graph)
-        rows.append(SchemeRow(conversion.scheme, precision, conversion.size, milliseconds, targets, conversion.path))
-    return Comparison(before, tuple(rows), latency.backend, latency.threads)
+    for result, milliseconds in zip(results, latency.milliseconds, strict=True):
+        assert result.quantized_precision is not None
+        targets = check_compatibility(result.graph)
+        scheme, precision = result.config.scheme, result.quantized_precision
+        rows.append(SchemeRow(scheme, precision, result.size, milliseconds, targets, result.path))
+    return Comparison(keras_precision, tuple(rows), latency.backend, latency.threads)

@@ -1,119 +1,115 @@
-"""``edge-ssd compare``: every quantisation scheme of a model in one table."""
+"""``edge-ssd compare``: every quantization scheme of a model in one table."""
 
 from __future__ import annotations
 
 import argparse
-import json
-import sys
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from converters.quantization.calibration import DEFAULT_IMAGES
-from converters.quantization.layers import DEFAULT_KEEP
-from converters.quantization.quantize import SCHEMES
+from converters.options import add_conversion_options, add_json_option, add_model_argument, conversion_config
+from converters.quantization.schemes import SCHEMES
 from edge_ssd.commands.data_options import add_data_options, data_source
 
 if TYPE_CHECKING:
     from converters.compare import Comparison
-    from converters.quantization.quantize import Scheme
+    from converters.quantization.schemes import Scheme
 
-__all__ = ["add_arguments", "run"]
+__all__ = ["add_arguments", "format_comparison", "run"]
+
+_log = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Convert a model with every quantisation scheme and compare the files: average precision on the validation\n"
-        "pictures, size, latency on this machine, and where they run. Each file is complete and ready to use."
+        "Convert a model with every quantization scheme and compare the files: average precision on the validation\n"
+        "images, size, latency on this machine, and compatible runtimes. Each file is complete and ready to use."
     )
     parser.epilog = (
         "examples:\n"
         "  edge-ssd compare run/model.keras --data bananas --out schemes\n"
         "  edge-ssd compare run/model.keras --data bananas --out schemes --schemes int8,mixed --keep 'classes_*'"
     )
-    parser.add_argument("model", type=Path, metavar="MODEL.keras", help="a model that 'edge-ssd train' wrote")
+    add_model_argument(parser)
     add_data_options(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the files")
     parser.add_argument(
         "--schemes",
         default=",".join(SCHEMES),
         metavar="LIST",
-        help="with commas between (default: %(default)s; mixed is left out where ai-edge-quantizer is not installed)",
+        help="comma-separated (default: %(default)s; without mixed if ai-edge-quantizer is not installed)",
     )
-    parser.add_argument(
-        "--keep", default=",".join(DEFAULT_KEEP), metavar="LAYERS", help="as in convert (default: %(default)s)"
-    )
-    parser.add_argument("--keep-type", choices=("float", "int16"), default="float", help="as in convert")
-    parser.add_argument(
-        "--calibration-images",
-        type=int,
-        default=DEFAULT_IMAGES,
-        metavar="N",
-        help="as in convert (default: %(default)s)",
-    )
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="as in convert (default: %(default)s)")
-    parser.add_argument("--limit", type=int, metavar="N", help="measure on N pictures, spread evenly (default: all)")
+    add_conversion_options(parser)
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="of the interpreter (default: %(default)s)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    add_json_option(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     from edge_ssd.training.tensorflow_logs import quiet_tensorflow
 
-    schemes = _schemes(args.schemes)
+    schemes = _parse_schemes(args.schemes)
+    config = conversion_config(args)
     quiet_tensorflow()
     from converters.compare import compare_schemes
+    from edge_ssd.console.json_output import print_json
     from edge_ssd.data.load import open_dataset
 
-    result = compare_schemes(
-        args.model,
-        open_dataset(data_source(args)),
-        args.out,
-        schemes=schemes,
-        keep=args.keep.split(","),
-        keep_type=args.keep_type,
-        calibration_images=args.calibration_images,
-        seed=args.seed,
-        limit=args.limit,
-        threads=args.threads,
-        say=lambda line: print(line, file=sys.stderr, flush=True),
-    )
-    print(json.dumps(result.to_dict()) if args.json else "\n".join(_table(result)))
+    data = open_dataset(data_source(args))
+    result = compare_schemes(args.model, data, args.out, config, schemes=schemes, threads=args.threads)
+    if args.json:
+        print_json(result.to_dict())
+    else:
+        print(format_comparison(result))
     return 0
 
 
-def _schemes(text: str) -> list[Scheme]:
-    """The schemes asked for, in the order of :data:`SCHEMES`."""
+def _parse_schemes(text: str) -> list[Scheme]:
+    """Return the schemes of a comma-separated list, in the order of :data:`SCHEMES`."""
     from importlib.util import find_spec
 
     from edge_ssd.errors import SettingError
 
-    asked = [name.strip() for name in text.split(",") if name.strip()]
-    unknown = [name for name in asked if name not in SCHEMES]
-    if unknown or not asked:
-        what = f"no scheme is called {unknown[0]!r}" if unknown else "no scheme is named"
-        raise SettingError(f"{what}; choose from {', '.join(SCHEMES)}")
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    unknown = [name for name in names if name not in SCHEMES]
+    if unknown or not names:
+        problem = f"no scheme is called {unknown[0]!r}" if unknown else "no scheme is named"
+        raise SettingError(f"{problem}; choose from {', '.join(SCHEMES)}")
     if text == ",".join(SCHEMES) and find_spec("ai_edge_quantizer") is None:
-        print('note: without mixed, which needs: pip install "edge-ssd[mixed]"', file=sys.stderr)
-        asked.remove("mixed")
-    return [scheme for scheme in SCHEMES if scheme in asked]
+        _log.info('skipping mixed, which needs: pip install "edge-ssd[mixed]"')
+        names.remove("mixed")
+    return [scheme for scheme in SCHEMES if scheme in names]
 
 
-def _table(result: Comparison) -> list[str]:
+def format_comparison(result: Comparison) -> str:
+    """Return a table with a row for each scheme, and the runtimes that lack operators."""
+    from edge_ssd.console.table import format_table
+
     keras = result.keras
-    width = max(len(str(row.path)) for row in result.rows)
-    runtimes = [target.runtime for target in result.rows[0].targets]
-    lines = [
-        f"{keras.num_images} pictures, {keras.num_objects} objects; {result.backend}, {result.threads} thread(s)",
-        f"{'scheme':8}     AP   AP50   AP75   AP lost      MB      ms  {'file':{width}}",
-        f"{'Keras':8}  {keras.ap:.3f}  {keras.ap50:.3f}  {keras.ap75:.3f}",
+    width = max(len(str(row.path)) for row in result.rows)  # padded, because the column is aligned left
+    table: list[tuple[str, ...]] = [
+        ("scheme", "AP", "AP50", "AP75", "AP lost", "MB", "ms", "file".ljust(width)),
+        ("Keras", f"{keras.ap:.3f}", f"{keras.ap50:.3f}", f"{keras.ap75:.3f}", "", "", "", ""),
     ]
-    notes = []
+    incompatible = []
     for row in result.rows:
-        found = row.precision
-        lines.append(
-            f"{row.scheme:8}  {found.ap:.3f}  {found.ap50:.3f}  {found.ap75:.3f}  {keras.ap - found.ap:+8.4f}  "
-            f"{row.size / 1e6:6.2f}  {row.milliseconds:6.2f}  {row.path}"
+        precision = row.precision
+        table.append(
+            (
+                row.scheme,
+                *(f"{value:.3f}" for value in (precision.ap, precision.ap50, precision.ap75)),
+                f"{keras.ap - precision.ap:+.4f}",
+                f"{row.size / 1e6:.2f}",
+                f"{row.milliseconds:.2f}",
+                str(row.path).ljust(width),
+            )
         )
-        notes += [f"{row.scheme}: {target}" for target in row.targets if not target.runs]
-    runs = f"all run on {', '.join(runtimes)}" if not notes else f"run on {', '.join(runtimes)}, except:"
-    return [*lines, runs, *(f"  {note}" for note in notes)]
+        incompatible += [f"  {row.scheme}: {target}" for target in row.targets if not target.runs]
+    runtimes = ", ".join(target.runtime for target in result.rows[0].targets)
+    return "\n".join(
+        [
+            f"{keras.num_images} images, {keras.num_objects} objects; {result.backend}, {result.threads} thread(s)",
+            format_table(table),
+            f"run on {runtimes}, except:" if incompatible else f"all run on {runtimes}",
+            *incompatible,
+        ]
+    )

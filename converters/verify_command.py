@@ -6,6 +6,7 @@ import argparse
 import logging
 from pathlib import Path
 
+from converters.options import add_json_option, add_limit_option
 from edge_ssd.commands.data_options import add_data_options, data_source
 
 __all__ = ["add_arguments", "run"]
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("train", "val", "test"),
         help="dataset split (default: val, or test if there is no val; all images of a dataset without splits)",
     )
-    parser.add_argument("--limit", type=int, metavar="N", help="measure on N images, spread evenly (default: all)")
+    add_limit_option(parser)
     parser.add_argument("--budget", type=float, metavar="AP", help="exit 1 when the loss of AP is larger")
     parser.add_argument(
         "--explain", action="store_true", help="find the heads that cause the loss, and recommend options"
@@ -43,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--report", type=Path, metavar="FILE.html", help="write a report with curves and images; implies --explain"
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    add_json_option(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import settings
 
@@ -45,17 +48,99 @@ def book_vectors(shared_data: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def squares(tmp_path_factory) -> Path:
-    """A small data set, see :mod:`small_model`. Not to be changed."""
+    """A small dataset, see :mod:`small_model`; read-only."""
     from small_model import write_squares
 
     return write_squares(tmp_path_factory.mktemp("data") / "squares")
 
 
 @pytest.fixture(scope="session")
+def squares_images(squares: Path) -> np.ndarray:
+    """The training images of :func:`squares`, uint8 [12, 64, 64, 3]."""
+    from edge_ssd.data.load import load_dataset
+    from edge_ssd.runtime.preprocess import read_image
+
+    return np.stack([read_image(sample.path) for sample in load_dataset(squares, "train").samples])
+
+
+@pytest.fixture(scope="session")
 def squares_model(tmp_path_factory, squares: Path) -> Path:
-    """A ``.keras`` model that has learned :func:`squares`; needs TensorFlow."""
+    """A ``.keras`` model trained on :func:`squares`; needs TensorFlow."""
     from small_model import train_small_model
 
     path = tmp_path_factory.mktemp("model") / "squares.keras"
     train_small_model(squares, path)
     return path
+
+
+@pytest.fixture(scope="session")
+def squares_conversion(tmp_path_factory, squares_model: Path, squares: Path):
+    """The int8 bundle of :func:`squares_model`, calibrated on eight images: the result of ``convert_model``."""
+    from converters.config import ConversionConfig
+    from converters.convert import convert_model
+    from edge_ssd.data.load import open_dataset
+
+    out = tmp_path_factory.mktemp("out") / "squares.tflite"
+    return convert_model(squares_model, open_dataset(squares), out, ConversionConfig(calibration_images=8))
+
+
+@pytest.fixture(scope="session")
+def squares_flatbuffer(squares_model: Path, squares_images: np.ndarray, squares_conversion):
+    """A function scheme → flatbuffer of :func:`squares_model`, which converts to each scheme once."""
+    from small_model import convert_network
+
+    from converters.quantization.head_coding import equalize_box_scales
+    from converters.quantization.layers import DEFAULT_KEEP
+    from converters.quantization.schemes import CALIBRATED_SCHEMES
+    from edge_ssd.runtime.bundle import read_bundle
+    from edge_ssd.training.model.tiny_ssd import load_tiny_ssd
+
+    model = equalize_box_scales(load_tiny_ssd(squares_model))
+
+    @functools.cache
+    def convert(scheme: str) -> bytes:
+        if scheme == "int8":
+            return read_bundle(squares_conversion.path).flatbuffer
+        return convert_network(model, scheme, squares_images if scheme in CALIBRATED_SCHEMES else None, DEFAULT_KEEP)
+
+    return convert
+
+
+@pytest.fixture
+def fake_worker(monkeypatch, squares_flatbuffer) -> None:
+    """Replace the child process of ``convert_model`` by its result, the int8 flatbuffer, for tests of the rest."""
+    monkeypatch.setattr(
+        "converters.convert.apply_in_subprocess",
+        lambda state: dataclasses.replace(state, flatbuffer=squares_flatbuffer("int8")),
+    )
+
+
+@pytest.fixture(scope="session")
+def untrained_model():
+    """A TinySSD with two classes and random weights, batch norm included; read-only."""
+    import keras
+
+    from edge_ssd.network import tiny_ssd
+    from edge_ssd.training.model.tiny_ssd import TinySSD
+
+    keras.utils.set_random_seed(0)
+    model = TinySSD(tiny_ssd(("a", "b"), input_size=(64, 64), width=0.25))
+    rng = np.random.default_rng(2)
+    for weight in model.weights:
+        if weight.path.endswith(("gamma", "moving_variance")):
+            weight.assign(rng.uniform(0.5, 2, weight.shape))
+    return model
+
+
+@pytest.fixture(scope="session")
+def dim_images() -> np.ndarray:
+    """Noise with pixels 60–200, uint8 [6, 64, 64, 3]."""
+    return np.random.default_rng(0).integers(60, 201, (6, 64, 64, 3), np.uint8)
+
+
+@pytest.fixture(scope="session")
+def untrained_int8(untrained_model, dim_images: np.ndarray) -> bytes:
+    """The int8 flatbuffer of :func:`untrained_model`, calibrated on :func:`dim_images`."""
+    from small_model import convert_network
+
+    return convert_network(untrained_model, "int8", dim_images)

@@ -1,7 +1,8 @@
-"""A small data set and a TinySSD that learns it in seconds, for tests that need a real model."""
+"""A small dataset, a TinySSD that learns it in seconds, and its conversion in this process."""
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from edge_ssd.data.load import load_dataset
 from edge_ssd.network import Network, tiny_ssd
 from edge_ssd.reference_targets import multibox_target
 
-__all__ = ["SIDE", "small_network", "train_small_model", "write_squares"]
+__all__ = ["SIDE", "convert_network", "dequantize", "small_network", "train_small_model", "write_squares"]
 
 SIDE = 64
 
@@ -22,10 +23,10 @@ def small_network(**options: Any) -> Network:
 
 
 def write_squares(folder: Path, train: int = 12, val: int = 4, seed: int = 0) -> Path:
-    """A d2l-style set of bright squares on dim noise, one in each 64×64 picture."""
+    """Write a dataset in the book's format: a bright square on dim noise in each 64×64 image."""
     rng = np.random.default_rng(seed)
-    for part, count in (("train", train), ("val", val)):
-        images = folder / f"squares_{part}" / "images"
+    for split, count in (("train", train), ("val", val)):
+        images = folder / f"squares_{split}" / "images"
         images.mkdir(parents=True)
         rows = ["img_name,label,xmin,ymin,xmax,ymax"]
         for i in range(count):
@@ -54,7 +55,7 @@ def train_small_model(folder: Path, path: Path, steps: int = 80, **options: Any)
     labels = np.array([[[0, *(sample.boxes_xyxy[0] / SIDE)]] for sample in samples], np.float32)
     targets = multibox_target(network.anchors(), labels)
     pixels, offsets, masks = tf.constant(images), tf.constant(targets.offsets), tf.constant(targets.masks[..., None])
-    # Few anchors hold an object: they weigh as much as all the others together.
+    # Positive anchors are few: together they have the weight of all others.
     positive = tf.cast(targets.classes > 0, tf.float32)
     weights = positive / tf.reduce_sum(positive) + (1 - positive) / tf.reduce_sum(1 - positive)
     model, optimizer = TinySSD(network), keras.optimizers.Adam(3e-3)
@@ -62,26 +63,48 @@ def train_small_model(folder: Path, path: Path, steps: int = 80, **options: Any)
     @tf.function
     def step() -> None:
         with tf.GradientTape() as tape:
-            logits, found = model(pixels, training=True)
+            logits, predicted = model(pixels, training=True)
             cross_entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(targets.classes, logits)
-            box_error = tf.reduce_sum(tf.abs(found - offsets) * masks) / tf.reduce_sum(masks)
+            box_error = tf.reduce_sum(tf.abs(predicted - offsets) * masks) / tf.reduce_sum(masks)
             loss = tf.reduce_sum(cross_entropy * weights) + 0.2 * box_error
         optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
 
     for _ in range(steps):
         step()
-    # In so few steps the moving statistics are far behind: one pass takes them from the pictures as they are.
-    for layer in _normalisations(model.blocks):
+    # After so few steps the moving statistics are far off; one pass sets them to those of the images.
+    for layer in _batch_norms(model.blocks):
         layer.momentum = 0.0
     model(pixels, training=True)
     save_tiny_ssd(model, path)
 
 
-def _normalisations(layers):
+def convert_network(
+    model: Any, scheme: Any, images: np.ndarray | None = None, keep: tuple[str, ...] = (), keep_type: Any = "float"
+) -> bytes:
+    """Return the flatbuffer that the network passes make of ``model``, calibrated on ``images``, in this process."""
+    from converters.config import ConversionConfig
+    from converters.passes import NETWORK_PASSES, apply_passes
+    from converters.quantization.calibration import Calibration
+    from converters.state import ConversionState
+
+    calibration = None if images is None else Calibration(images, names=(), sha256="", seed=0)
+    config = ConversionConfig(scheme=scheme, keep=keep, keep_type=keep_type)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Statistics for quantized inputs were expected")
+        warnings.filterwarnings("ignore", "(?s).*tf.lite.Interpreter is deprecated")
+        return apply_passes(ConversionState(config, model, Path(), calibration), NETWORK_PASSES).flatbuffer
+
+
+def dequantize(head: Any) -> np.ndarray:
+    """Return the real values of a head of the interpreter's outputs."""
+    return head.values if head.scale is None else (head.values.astype(np.float32) - head.zero_point) * head.scale
+
+
+def _batch_norms(layers):
     import keras
 
     for layer in layers:
         if isinstance(layer, keras.Sequential):
-            yield from _normalisations(layer.layers)
+            yield from _batch_norms(layer.layers)
         elif isinstance(layer, keras.layers.BatchNormalization):
             yield layer

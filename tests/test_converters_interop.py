@@ -16,7 +16,7 @@ import pytest
 from chosen_boxes import ChosenBox, save_model_that_finds
 from conftest import REPOSITORY, skip_or_fail
 from real_model import real_model
-from small_model import small_network
+from small_model import convert_network, small_network
 
 from converters.bundle.selftest import placeholder_selftest
 from converters.bundle.stored_zip import stored_zip
@@ -25,8 +25,8 @@ from converters.interop.check import check_profile
 from converters.interop.export import PROFILES, profile_bytes, profile_model, profile_warnings
 from converters.interop.graph import POSTPROCESS_SCORE, anchors_yxhw
 from converters.interop.read import read_profile
-from converters.quantization.output_ranges import equalize_box_scales
-from converters.quantization.quantize import needs_calibration
+from converters.quantization.head_coding import equalize_box_scales
+from converters.quantization.schemes import CALIBRATED_SCHEMES
 from converters.tflite.operators import read_graph
 from edge_ssd import cli
 from edge_ssd.boxes import box_iou, clip_boxes
@@ -94,12 +94,6 @@ def write_profile(path: Path, profile: str, flatbuffer: bytes, network: Network)
     return path
 
 
-def flatbuffer_of(model: Any, scheme: str, images: np.ndarray | None = None) -> bytes:
-    from converters.quantization.subprocess_worker import convert
-
-    return convert(model, scheme, images)
-
-
 @pytest.fixture(scope="module")
 def chosen(tmp_path_factory) -> tuple[bytes, Network]:
     """Flatbuffer of a float network of 64×96 that detects CHOSEN in every image."""
@@ -108,7 +102,7 @@ def chosen(tmp_path_factory) -> tuple[bytes, Network]:
     network = tiny_ssd(("ape", "bear", "cat"), input_size=(64, 96), width=0.25)
     path = tmp_path_factory.mktemp("chosen") / "chosen.keras"
     save_model_that_finds(path, network, CHOSEN)
-    return flatbuffer_of(load_tiny_ssd(path), "none"), network
+    return convert_network(load_tiny_ssd(path), "none"), network
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +151,8 @@ def three_classes(tmp_path_factory, banana_images: list[np.ndarray]) -> dict[str
         kernel[..., 0, 2] -= direction
         bias[0, 2] += 3
         target.set_weights([kernel.reshape(*kernel.shape[:3], -1), bias.reshape(-1)])
-    flatbuffer, folder = flatbuffer_of(model, "int8", np.stack(banana_images)), tmp_path_factory.mktemp("three_classes")
+    flatbuffer = convert_network(model, "int8", np.stack(banana_images))
+    folder = tmp_path_factory.mktemp("three_classes")
     bundle = folder / "bundle.tflite"
     bundle.write_bytes(bundle_bytes(content_of(flatbuffer, model.network, "int8")))
     files = {name: write_profile(folder / f"{name}.tflite", name, flatbuffer, model.network) for name in PROFILES}
@@ -298,7 +293,7 @@ def test_peers_accept_image_without_detections(tmp_path: Path) -> None:
 
     network = tiny_ssd(("ape", "bear", "cat"), input_size=(64, 64), width=0.25)
     save_model_that_finds(tmp_path / "nothing.keras", network, [])
-    flatbuffer = flatbuffer_of(load_tiny_ssd(tmp_path / "nothing.keras"), "none")
+    flatbuffer = convert_network(load_tiny_ssd(tmp_path / "nothing.keras"), "none")
     file = write_profile(tmp_path / "nothing.tflite", "mediapipe", flatbuffer, network)
     picture = [np.zeros((64, 64, 3), np.uint8)]
     assert run_peer(MEDIAPIPE, "mediapipe_detect.py", file, picture) == [[]]
@@ -349,7 +344,7 @@ def test_profile_model_matches_postprocess_of_bundle(scheme: str, classes: int) 
     images = random.integers(0, 256, (4, 64, 96, 3)).astype(np.uint8)
     for layer, maps in zip(model.cls_predictors, model.head_maps(images)[0], strict=True):
         layer.kernel.assign(layer.kernel * (2 / np.std(maps)))
-    flatbuffer = flatbuffer_of(model, scheme, images if needs_calibration(scheme) else None)
+    flatbuffer = convert_network(model, scheme, images if scheme in CALIBRATED_SCHEMES else None)
     profile = profile_model(flatbuffer, network, DEFAULTS)
     for image in images:
         ours, theirs = decoded(flatbuffer, network, image), outputs_of(profile, image)
@@ -493,7 +488,7 @@ def one_box_model(tmp_path_factory) -> tuple[Path, bytes]:
 
     path = tmp_path_factory.mktemp("one_box") / "squares.keras"
     save_model_that_finds(path, small_network(), [ChosenBox(0, 0.9, (0.2, 0.1, 0.6, 0.8))])
-    return path, flatbuffer_of(equalize_box_scales(load_tiny_ssd(path)), "none")
+    return path, convert_network(equalize_box_scales(load_tiny_ssd(path)), "none")
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -501,7 +496,7 @@ def test_convert_writes_requested_profile(
     profile: str, one_box_model: tuple[Path, bytes], squares: Path, tmp_path: Path, monkeypatch, capsys
 ) -> None:
     (model, flatbuffer), out = one_box_model, tmp_path / "out.tflite"
-    monkeypatch.setattr("converters.convert.quantize", lambda *_, **__: flatbuffer)
+    monkeypatch.setattr("converters.convert.apply_in_subprocess", lambda state: replace(state, flatbuffer=flatbuffer))
     words = [
         "convert",
         model,
@@ -517,7 +512,7 @@ def test_convert_writes_requested_profile(
     ]
     assert cli.main([str(word) for word in words]) == 0
     printed = capsys.readouterr().out
-    assert f"profile     {profile}: gives the network's own 1 objects" in printed
+    assert f"profile     {profile}: detects the same 1 object as the bundle" in printed
     assert "1 TFLite_Detection_PostProcess" in printed
     assert "PROBLEM" not in printed
     description = read_profile(out)

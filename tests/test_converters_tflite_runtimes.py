@@ -6,13 +6,17 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from conftest import REPOSITORY, skip_or_fail
+from small_model import convert_network
 
+from converters.config import ConversionConfig
 from converters.convert import convert_model
-from converters.quantization.quantize import SCHEMES
+from converters.quantization.schemes import SCHEMES
+from converters.state import ConversionState
 from converters.tflite.compatibility import check_compatibility, portability_problems
 from converters.tflite.operators import read_graph
 from edge_ssd.data.load import open_dataset
@@ -20,7 +24,6 @@ from edge_ssd.runtime.bundle import read_bundle
 
 pytest.importorskip("tensorflow")
 pytest.importorskip("ai_edge_litert")
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
 
 TFLITE_RUNTIME_PYTHON = REPOSITORY / ".venv-tflite" / "bin" / "python"
 
@@ -32,14 +35,24 @@ VARIANTS = [
 
 
 @pytest.fixture(scope="module")
-def bundles(tmp_path_factory, squares: Path, squares_model: Path) -> list[Path]:
-    folder = tmp_path_factory.mktemp("bundles")
+def bundles(tmp_path_factory, squares: Path, squares_model: Path, squares_flatbuffer, squares_images) -> list[Path]:
+    pytest.importorskip("ai_edge_quantizer")
+    folder, data = tmp_path_factory.mktemp("bundles"), open_dataset(squares)
+
+    def convert(state: ConversionState) -> ConversionState:
+        config = state.config
+        if config.keep_type == "float":
+            return replace(state, flatbuffer=squares_flatbuffer(config.scheme))
+        return replace(
+            state, flatbuffer=convert_network(state.model, config.scheme, squares_images, config.keep, "int16")
+        )
+
     paths = []
-    for i, (scheme, settings) in enumerate(VARIANTS):
-        if scheme == "mixed":
-            pytest.importorskip("ai_edge_quantizer")
-        paths.append(folder / f"{i}-{scheme}.tflite")
-        convert_model(squares_model, open_dataset(squares), paths[-1], scheme=scheme, measure=False, **settings)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("converters.convert.apply_in_subprocess", convert)
+        for i, (scheme, settings) in enumerate(VARIANTS):
+            paths.append(folder / f"{i}-{scheme}.tflite")
+            convert_model(squares_model, data, paths[-1], ConversionConfig(scheme=scheme, measure=False, **settings))
     return paths
 
 

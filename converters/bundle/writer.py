@@ -1,8 +1,7 @@
-"""Write a bundle: the flatbuffer, then a ZIP with what is needed to use it.
+"""Write a bundle: the TFLite model, followed by a ZIP archive with the data needed to use it.
 
-The same content gives the same bytes: entries are stored, not packed (some readers of TFLite's metadata refuse
-packed ones), dated 1980-01-01 (ZIP's zero), and nothing about the time or the machine goes in. What is packed is
-inside one of them: the self-test's arrays.
+The same content gives the same bytes: nothing depends on the time or the machine. Entries are stored uncompressed,
+because some readers of TFLite metadata reject compressed ones; only the arrays inside the self-test entry are deflated.
 :mod:`edge_ssd.runtime.bundle` describes the format and reads it.
 """
 
@@ -20,7 +19,7 @@ import numpy.typing as npt
 
 from converters.bundle.stored_zip import stored_zip
 from converters.quantization.calibration import Calibration
-from converters.quantization.inference_model import INPUT_NAME, heads_of
+from converters.quantization.inference_model import INPUT_NAME, describe_heads
 from edge_ssd.network import Network
 from edge_ssd.runtime.bundle import (
     ENTRY_ANCHORS,
@@ -38,16 +37,16 @@ __all__ = ["BundleContent", "bundle_bytes"]
 
 @dataclass(frozen=True, eq=False)
 class BundleContent:
-    """What goes into a bundle.
+    """Content of a bundle.
 
     Attributes:
-        name: of the model, for people.
+        name: display name of the model.
         flatbuffer: the TFLite model with its metadata.
-        quantization: the scheme it was converted with.
-        calibration: the pictures it was calibrated on; None where none were needed.
-        kept_layers: layer → "float" or "int16", of those that stayed out of int8.
-        tools: name and version of what made it.
-        accuracy: {"float": …, "quantized": …, "data": …}, or None where it was not measured.
+        quantization: the quantization scheme.
+        calibration: the calibration images; None for a scheme that needs none.
+        kept_layers: layer → "float" or "int16", for the layers that are not int8.
+        tools: tool → version.
+        accuracy: {"float": …, "quantized": …, "data": …}; None if not measured.
     """
 
     name: str
@@ -63,7 +62,7 @@ class BundleContent:
 
 
 def bundle_bytes(content: BundleContent) -> bytes:
-    """The whole file."""
+    """Return the content of the file."""
     anchors = _npy(content.network.anchors().astype("<f4"))
     entries = {
         ENTRY_METADATA: _metadata(content, anchors),
@@ -80,7 +79,7 @@ def _metadata(content: BundleContent, anchors: bytes) -> bytes:
         "name": content.name,
         "network": content.network.to_dict(),
         "input": {"name": INPUT_NAME, "dtype": "uint8"},
-        "heads": heads_of(content.network),
+        "heads": describe_heads(content.network),
         "background_index": 0,
         "defaults": asdict(content.defaults),
         "labels": list(content.network.labels),
@@ -113,7 +112,7 @@ def _selftest(selftest: SelfTest) -> bytes:
         "class_id": detections.class_id.astype("<i8"),
         "score_threshold": np.array(selftest.score_threshold, "<f8"),
     }
-    return stored_zip({f"{name}.npy": _npy(array) for name, array in arrays.items()}, packed=True)
+    return stored_zip({f"{name}.npy": _npy(array) for name, array in arrays.items()}, deflated=True)
 
 
 def _npy(array: npt.NDArray[Any]) -> bytes:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from converters.quantization.inference_model import heads_of
+from converters.quantization.inference_model import describe_heads
 from converters.tflite.graph_editor import GraphEditor
 from edge_ssd.boxes import xyxy_to_cxcywh
 from edge_ssd.network import Network
@@ -73,7 +73,7 @@ def postprocess_graph(flatbuffer: bytes, network: Network, defaults: Defaults) -
 
 def _concatenated_heads(editor: GraphEditor, network: Network) -> tuple[int, int]:
     """Return encoded boxes [1, A, 4] as y, x, h, w, and probabilities [1, A, q + 1] with background first."""
-    heads = heads_of(network)
+    heads = describe_heads(network)
     boxes = [editor.dequantize(editor.output(str(row["output"]))) for row in heads if row["kind"] == "boxes"]
     classes = [editor.output(str(row["output"])) for row in heads if row["kind"] == "classes"]
     offsets = editor.take_columns(_rows(editor, network, boxes, 4), _YXHW)

@@ -1,7 +1,7 @@
-"""The pictures that quantisation takes its ranges from.
+"""Calibration images, which set the ranges of int8 activations.
 
-They go through the runtime's own ``preprocess``: a network that is calibrated on other pixels than it meets on
-the device is the usual cause of a quantised detector that finds nothing.
+They go through the runtime's ``preprocess``. Calibrating on pixels other than those of the device is the usual reason
+for a quantized detector that detects nothing.
 """
 
 from __future__ import annotations
@@ -13,35 +13,31 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ssd.data.dataset import Dataset, Sample
-from edge_ssd.errors import DataError, SettingError
+from edge_ssd.errors import DataError
 from edge_ssd.network import InputSpec
 from edge_ssd.runtime.preprocess import preprocess, read_image
 
-__all__ = ["DEFAULT_IMAGES", "MAX_IMAGES", "Calibration", "calibration_warnings", "choose_calibration"]
+__all__ = ["Calibration", "calibration_warnings", "choose_calibration", "span_pixel_range"]
 
-# The ranges hardly move after about a hundred pictures; more only take longer.
-DEFAULT_IMAGES = 128
-MAX_IMAGES = 200
-
-# Fewer leave the extremes of a layer's values to chance.
-_FEW = 32
-# A picture whose pixels vary less (standard deviation, of 255) shows nothing.
-_FLAT = 4.0
-# How far the median of brightness, colour or contrast may lie from the validation pictures', in their own spread.
-_UNLIKE = 1.5
-# Pictures of one lamp and one wall have no spread of their own; a difference below this (of 255) is none all the same.
-_LEAST_SPREAD = 12.0
+_MIN_IMAGES = 32
+# Standard deviation of the pixels (0–255) below which an image counts as uniform.
+_UNIFORM_STD = 4.0
+# Difference of medians, in units of the validation images' spread, that gives a warning.
+_MAX_DEVIATION = 1.5
+# Minimum spread (0–255). Images of one scene in one light have hardly any, and small differences do not matter.
+_MIN_SPREAD = 12.0
+_FEATURES = ("brightness", "redness", "blueness", "contrast")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Calibration:
-    """The chosen pictures.
+    """The calibration images of a conversion.
 
     Attributes:
         images: uint8 [N, height, width, 3] at the network's input size.
-        names: paths relative to the data set's folder.
-        sha256: of the list of names and file contents: says which pictures a file was calibrated on.
-        seed: of the draw.
+        names: paths relative to the dataset's folder.
+        sha256: digest of the names and the files' content.
+        seed: the seed that selected them.
     """
 
     images: npt.NDArray[np.uint8]
@@ -50,29 +46,31 @@ class Calibration:
     seed: int
 
     def __len__(self) -> int:
-        return len(self.names)
+        """Return the number of images."""
+        return len(self.images)
 
 
-def choose_calibration(dataset: Dataset, spec: InputSpec, count: int = DEFAULT_IMAGES, seed: int = 0) -> Calibration:
-    """Draw ``count`` pictures at random (all, if there are fewer); the same seed draws the same ones.
+def choose_calibration(dataset: Dataset, spec: InputSpec, count: int, seed: int = 0) -> Calibration:
+    """Return ``count`` images drawn at random, or all if there are fewer; the same seed gives the same images.
 
-    Raises :class:`SettingError` for a count outside 1–200 or a negative seed, :class:`DataError` for a data set
-    without pictures, :class:`ImageError` for a picture that cannot be read.
+    Raises:
+        DataError: the dataset is empty.
+        ImageError: an image cannot be read.
     """
-    if not 1 <= count <= MAX_IMAGES:
-        raise SettingError(f"cannot calibrate on {count} pictures; choose from 1 to {MAX_IMAGES}")
-    if seed < 0:
-        raise SettingError(f"the seed must be a whole number from 0, got {seed}")
     if not dataset.samples:
-        raise DataError(f"{dataset.root}: it has no pictures to calibrate on; name a folder with some")
-    # Sorted first, so that the draw does not depend on the order in which a loader lists them.
+        raise DataError(f"{dataset.root}: it has no images to calibrate on; use a folder with images")
+    # Sorted, so that the result does not depend on the order of the dataset.
     samples = sorted(dataset.samples, key=lambda sample: _name(dataset, sample))
-    order = np.random.default_rng(seed).permutation(len(samples))[:count]
-    chosen = [samples[i] for i in sorted(order)]
-    lines = [f"{_name(dataset, sample)} {hashlib.sha256(sample.path.read_bytes()).hexdigest()}\n" for sample in chosen]
+    indices = np.random.default_rng(seed).permutation(len(samples))[:count]
+    chosen = [samples[i] for i in sorted(indices)]
+    names = tuple(_name(dataset, sample) for sample in chosen)
+    lines = [
+        f"{name} {hashlib.sha256(sample.path.read_bytes()).hexdigest()}\n"
+        for name, sample in zip(names, chosen, strict=True)
+    ]
     return Calibration(
         images=np.stack([preprocess(read_image(sample.path), spec)[0] for sample in chosen]),
-        names=tuple(_name(dataset, sample) for sample in chosen),
+        names=names,
         sha256=hashlib.sha256("".join(lines).encode()).hexdigest(),
         seed=seed,
     )
@@ -81,54 +79,62 @@ def choose_calibration(dataset: Dataset, spec: InputSpec, count: int = DEFAULT_I
 def calibration_warnings(
     images: npt.NDArray[np.uint8], validation: npt.NDArray[np.uint8] | None = None
 ) -> tuple[str, ...]:
-    """Why ranges taken from ``images`` may not hold, one line each; empty when nothing speaks against them.
+    """Return reasons why ranges from ``images`` may be wrong, one line each; empty if there are none.
 
-    Both are uint8 [N, height, width, 3]; ``validation`` are pictures like those that the network will meet.
+    Args:
+        images: uint8 [N, height, width, 3], calibration images.
+        validation: uint8 [M, height, width, 3], images like those on the device.
     """
     warnings = []
-    if len(images) < _FEW:
+    if len(images) < _MIN_IMAGES:
         warnings.append(
-            f"only {len(images)} calibration pictures: the highest and lowest value of a layer are left to chance, "
-            f"and what lies beyond them later is cut off; use {_FEW} or more"
+            f"only {len(images)} calibration images: too few to cover the ranges of activations, and values outside a "
+            f"range are clipped; use {_MIN_IMAGES} or more"
         )
-    flat = int((images.std(axis=(1, 2, 3)) < _FLAT).sum())
-    if 2 * flat > len(images):
+    uniform = int((images.std(axis=(1, 2, 3)) < _UNIFORM_STD).sum())
+    if 2 * uniform > len(images):
         warnings.append(
-            f"{flat} of {len(images)} calibration pictures are of one colour: they excite no layer as objects do, so "
-            "ranges come out too narrow; use pictures that show the objects"
+            f"{uniform} of {len(images)} calibration images have a single color: uniform images give unrepresentative "
+            "activation ranges; use images that show the objects"
         )
-    different = len(np.unique(images.reshape(len(images), -1), axis=0))
-    if different <= len(images) // 2:
-        warnings.append(
-            f"the {len(images)} calibration pictures are only {different} different ones: they say no more than "
-            "those; use others"
-        )
+    distinct = len(np.unique(images.reshape(len(images), -1), axis=0))
+    if distinct <= len(images) // 2:
+        warnings.append(f"only {distinct} of the {len(images)} calibration images are different; use other images")
     if validation is not None and len(validation):
-        warnings += _unlike(_features(images), _features(validation))
+        warnings += _feature_warnings(_image_features(images), _image_features(validation))
     return tuple(warnings)
 
 
-_FEATURES = ("brightness", "redness", "blueness", "contrast")
+def span_pixel_range(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Return ``images`` [N, height, width, 3], or a copy with two changed corner pixels, that contain 0 and 255.
+
+    The scale of the input is its observed range / 255. Only with the range 0–255 is a uint8 pixel used as it is.
+    """
+    if images.min() == 0 and images.max() == 255:
+        return images
+    images = images.copy()
+    images[0, 0, 0], images[0, -1, -1] = 0, 255
+    return images
 
 
-def _features(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
-    """[N, 4] values of 255, what the light and the camera make of a picture."""
-    # Every fourth pixel is enough for means, and a sixteenth of the work.
-    small = images[:, ::4, ::4].astype(np.float64)
-    red, green, blue = (small[..., i].mean(axis=(1, 2)) for i in range(3))
-    return np.stack([(red + green + blue) / 3, red - green, blue - green, small.std(axis=(1, 2, 3))], axis=1)
+def _image_features(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
+    """Return [N, 4], the values of _FEATURES (0–255), which depend on light and camera."""
+    # Every fourth pixel suffices for means and takes a sixteenth of the time.
+    pixels = images[:, ::4, ::4].astype(np.float64)
+    red, green, blue = (pixels[..., i].mean(axis=(1, 2)) for i in range(3))
+    return np.stack([(red + green + blue) / 3, red - green, blue - green, pixels.std(axis=(1, 2, 3))], axis=1)
 
 
-def _unlike(mine: npt.NDArray[np.float64], theirs: npt.NDArray[np.float64]) -> list[str]:
+def _feature_warnings(calibration: npt.NDArray[np.float64], validation: npt.NDArray[np.float64]) -> list[str]:
     warnings = []
-    low, middle, high = np.quantile(theirs, (0.16, 0.5, 0.84), axis=0)
-    spread = np.maximum((high - low) / 2, _LEAST_SPREAD)
-    for name, here, there, scale in zip(_FEATURES, np.median(mine, axis=0), middle, spread, strict=True):
-        if abs(here - there) > _UNLIKE * scale:
+    low, medians, high = np.quantile(validation, (0.16, 0.5, 0.84), axis=0)
+    spreads = np.maximum((high - low) / 2, _MIN_SPREAD)
+    for name, value, median, spread in zip(_FEATURES, np.median(calibration, axis=0), medians, spreads, strict=True):
+        if abs(value - median) > _MAX_DEVIATION * spread:
             warnings.append(
-                f"calibration pictures are unlike the validation pictures: {name} {here:.0f} against {there:.0f} "
-                f"(of 255, medians; the latter vary by ±{scale:.0f}); ranges may not fit what the network will meet, "
-                "so calibrate on pictures from where it will be used"
+                f"calibration images differ from the validation images: median {name} {value:.0f} instead of "
+                f"{median:.0f} ± {spread:.0f} (0–255), so that ranges may not fit; calibrate on images from the place "
+                "of use"
             )
     return warnings
 

@@ -1,11 +1,11 @@
-"""Rounding weights to int8 so that their errors cancel in what the layer computes.
+"""GPTQ: round the weights to int8 so that the rounding errors cancel in the layer's output.
 
-Each weight rounded for itself leaves a layer with errors that add up at random. Here they are rounded one after the
-other, and what rounding one of them takes away or adds is made good by those that are still to come: by how much
-each must move follows from how the layer's inputs, seen in the calibration pictures, go together. The steps are the
-converter's own (the greatest weight of an output channel is 127), so what it is given it keeps as it is.
+Weights are rounded one after the other, and each rounding error is compensated in the remaining weights, according to
+the correlations of the layer's inputs on calibration images (the Hessian). The scales are those of the TFLite converter
+(the maximum absolute weight of an output channel is 127), which therefore keeps the rounded weights unchanged.
+
 Source: Frantar et al., "GPTQ: Accurate Post-Training Quantization for Generative Pre-trained Transformers", 2022,
-which goes back to Hassibi and Stork, "Second order derivatives for network pruning: Optimal Brain Surgeon", 1993.
+based on Hassibi and Stork, "Second order derivatives for network pruning: Optimal Brain Surgeon", 1993.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from converters.quantization.head_coding import copy_model
 from converters.quantization.layers import layer_names
 
 if TYPE_CHECKING:
@@ -23,169 +24,158 @@ if TYPE_CHECKING:
 
 __all__ = ["apply_gptq", "gptq_quantize"]
 
-_STEPS = 127  # on each side of 0: TFLite's int8 weights do not use −128
+_QMAX = 127  # TFLite's int8 weights do not use −128
 _BATCH = 8
-# So many pictures, and so many places of each feature map in each: seven for each weight of the widest layer.
-_PICTURES = 64
+# Images, and positions sampled from each of their feature maps: seven for each weight of the widest layer.
+_MAX_IMAGES = 64
 _SAMPLES_PER_MAP = 128
-# Of the mean square of the inputs; keeps what the pictures say nothing about from being made good for.
+# Added to the Hessian's diagonal, as a share of its mean; bounds the compensation for inputs that hardly vary.
 _DAMPING = 0.01
 _BLOCK = 128
 
 Floats = npt.NDArray[np.float64]
 
 
-class _Layer(NamedTuple):
-    """A convolution and the batch normalisation behind it, None behind a head."""
+class _ConvLayer(NamedTuple):
+    """A convolution and its batch norm, which a head does not have (None)."""
 
     name: str
-    convolution: Any
+    conv: Any
     norm: Any
 
 
 def apply_gptq(model: TinySSD, images: npt.NDArray[np.uint8], keep: Collection[str] = ()) -> TinySSD:
-    """A copy of ``model`` whose weights lie on the steps of int8, fitted on ``images`` [N, height, width, 3].
+    """Return a copy of ``model`` with its weights rounded to int8 steps, and with batch norm folded into them.
 
-    Batch normalisation is in the weights, as it will be in the file, and does nothing in the copy. Layers named in
-    ``keep`` (:func:`~converters.quantization.layers.layer_names`) are not rounded. The same input gives the same
-    weights on one kind of processor.
+    The same input gives the same weights on the same type of processor.
+
+    Args:
+        images: uint8 [N, height, width, 3], calibration images.
+        keep: names of the layers that are not rounded, see :func:`~converters.quantization.layers.layer_names`.
     """
-    from edge_ssd.training.model.tiny_ssd import TinySSD
-
-    copy = TinySSD(model.network, name=model.name)
-    copy.set_weights(model.get_weights())
-    for layer, together in zip(_layers(copy), accumulate_hessians(model, images), strict=True):
-        kernel, bias = _folded(layer)
+    copy = copy_model(model)
+    hessians = accumulate_hessians(model, images)
+    for (layer, _), hessian in zip(iter_conv_inputs(copy, None), hessians, strict=True):
+        kernel, bias = _fold_batch_norm(layer)
         if layer.name not in keep:
-            kernel = gptq_quantize(kernel.reshape(-1, kernel.shape[-1]), together).reshape(kernel.shape)
-        layer.convolution.kernel.assign(kernel.astype(np.float32))
-        layer.convolution.bias.assign(bias.astype(np.float32))
+            kernel = gptq_quantize(kernel.reshape(-1, kernel.shape[-1]), hessian).reshape(kernel.shape)
+        layer.conv.kernel.assign(kernel.astype(np.float32))
+        layer.conv.bias.assign(bias.astype(np.float32))
         if layer.norm is not None:
-            _switch_off(layer.norm)
+            _reset_batch_norm(layer.norm)
     return copy
 
 
-def gptq_quantize(weights: Floats, together: Floats) -> Floats:
-    """Round ``weights`` [K, channels] to 255 steps a channel.
+def gptq_quantize(weights: Floats, hessian: Floats) -> Floats:
+    """Round weights to 255 steps per output channel.
 
     Args:
-        together: [K, K], the inputs' products with each other, added up over many places.
+        weights: [K, channels], one row per input of the kernel window.
+        hessian: [K, K], X^T X of the inputs X [positions, K].
 
     Returns:
-        multiples of the channels' steps that keep the sum of inputs times weights close to what it was.
+        Multiples [K, channels] of the channels' scales that minimize the error of X times the weights.
     """
-    steps = np.abs(weights).max(axis=0) / _STEPS
-    steps[steps == 0] = 1
+    scales = np.abs(weights).max(axis=0) / _QMAX
+    scales[scales == 0] = 1
     count = len(weights)
-    damped = together + (_DAMPING * np.trace(together) / count + 1e-12) * np.eye(count)
-    # The inputs that carry most come first, while the most weights are left to make good what rounding them does.
+    damped = hessian + (_DAMPING * np.trace(hessian) / count + 1e-12) * np.eye(count)
+    # Strongest inputs first, while the most weights remain to compensate their errors.
     order = np.argsort(-np.diag(damped), kind="stable")
-    spread = np.linalg.cholesky(np.linalg.inv(damped[np.ix_(order, order)])).T
-    left = weights[order]
-    # The converter takes a channel's steps from its greatest weight, which therefore stays what it is.
-    greatest = np.abs(left).argmax(axis=0)
-    stays = np.take_along_axis(left, greatest[None], axis=0)[0]
-    done = np.empty_like(left)
-    # In blocks, since one large product is many times faster than as many small ones.
+    hinv_chol = np.linalg.cholesky(np.linalg.inv(damped[np.ix_(order, order)])).T
+    remaining = weights[order]
+    # The converter derives a channel's scale from its maximum, which must therefore stay exact.
+    max_rows = np.abs(remaining).argmax(axis=0)
+    pinned = np.take_along_axis(remaining, max_rows[None], axis=0)[0]
+    quantized = np.empty_like(remaining)
+    # In blocks: one large matrix product is many times faster than the same work in small ones.
     for start in range(0, count, _BLOCK):
         end = min(start + _BLOCK, count)
-        errors = np.empty((end - start, left.shape[1]))
+        errors = np.empty((end - start, remaining.shape[1]))
         for i in range(start, end):
-            nearest = np.clip(np.round(left[i] / steps), -_STEPS, _STEPS) * steps
-            done[i] = np.where(greatest == i, stays, nearest)
-            errors[i - start] = (left[i] - done[i]) / spread[i, i]
-            left[i + 1 : end] -= np.outer(spread[i, i + 1 : end], errors[i - start])
-        left[end:] -= spread[start:end, end:].T @ errors
-    result = np.empty_like(done)
-    result[order] = done
+            rounded = np.clip(np.round(remaining[i] / scales), -_QMAX, _QMAX) * scales
+            quantized[i] = np.where(max_rows == i, pinned, rounded)
+            errors[i - start] = (remaining[i] - quantized[i]) / hinv_chol[i, i]
+            remaining[i + 1 : end] -= np.outer(hinv_chol[i, i + 1 : end], errors[i - start])
+        remaining[end:] -= hinv_chol[start:end, end:].T @ errors
+    result = np.empty_like(quantized)
+    result[order] = quantized
     return result
 
 
-def _layers(model: TinySSD) -> list[_Layer]:
-    """All convolutions, in the order of :func:`iter_conv_inputs`."""
-    return [layer for layer, _ in iter_conv_inputs(model, None)]
-
-
-def iter_conv_inputs(model: TinySSD, images: npt.NDArray[np.uint8] | None) -> Iterator[tuple[_Layer, Any]]:
-    """Each convolution and the feature map that it reads; without ``images`` no map."""
+def iter_conv_inputs(model: TinySSD, images: npt.NDArray[np.uint8] | None) -> Iterator[tuple[_ConvLayer, Any]]:
+    """Yield each convolution in order of computation, and its input feature map (None without ``images``)."""
     from keras import layers
 
     names = iter(layer_names(model.network))
     features = None if images is None else model.scaling(images.astype(np.float32))
-
-    def run(part: Any) -> None:
-        nonlocal features
-        if features is not None:
-            features = part(features, training=False)
-
     for level, block in enumerate(model.blocks):
-        # The base net is a sequence of blocks; the last level is one layer.
+        # The first level is a sequence of blocks, the last one a single layer.
         for inner in block.layers if level == 0 else [block]:
             for part in getattr(inner, "layers", [inner]):
                 if isinstance(part, layers.Conv2D):
                     norm = inner.get_layer(part.name.replace("conv", "norm"))
-                    yield _Layer(next(names), part, norm), features
-                run(part)
+                    yield _ConvLayer(next(names), part, norm), features
+                if features is not None:
+                    features = part(features, training=False)
         for kind, heads in (("classes", model.cls_predictors), ("boxes", model.bbox_predictors)):
-            yield _Layer(f"{kind}_{level}", heads[level], None), features
+            yield _ConvLayer(f"{kind}_{level}", heads[level], None), features
 
 
 def accumulate_hessians(model: TinySSD, images: npt.NDArray[np.uint8]) -> list[Floats]:
-    """For each convolution, [K, K]: how the values go together that its kernel sees."""
+    """Return the Hessian [K, K] of each convolution, summed over batches of images."""
     rng = np.random.default_rng(0)
-    sums: list[Floats] = []
-    images = images[:: -(-len(images) // _PICTURES)]
+    hessians: list[Floats] = []
+    images = images[:: -(-len(images) // _MAX_IMAGES)]
     for start in range(0, len(images), _BATCH):
-        read, product = None, None
+        cached, hessian = None, None
         for i, (layer, features) in enumerate(iter_conv_inputs(model, images[start : start + _BATCH])):
-            window = (layer.convolution.kernel_size[0], layer.convolution.strides[0])
-            # Several layers read the same map in the same manner: a level's heads, and the block behind it.
-            if product is None or read is None or read[0] is not features or read[1] != window:
-                rows = _patches(np.asarray(features), *window, rng)
-                read, product = (features, window), (rows.T @ rows).astype(np.float64)
+            window = (layer.conv.kernel_size[0], layer.conv.strides[0])
+            # The heads of a level and the block behind it share one input.
+            if hessian is None or cached is None or cached[0] is not features or cached[1] != window:
+                rows = _sample_patches(np.asarray(features), *window, rng)
+                cached, hessian = (features, window), (rows.T @ rows).astype(np.float64)
             if start == 0:
-                sums.append(product.copy())
+                hessians.append(hessian.copy())
             else:
-                sums[i] += product
-    return sums
+                hessians[i] += hessian
+    return hessians
 
 
-def _patches(
+def _sample_patches(
     features: npt.NDArray[np.float32], size: int, stride: int, rng: np.random.Generator
 ) -> npt.NDArray[np.float32]:
-    """What a kernel sees at some places of each map [N, H, W, C]: rows of size²·C in the order of its weights."""
-    padding, places = [], []
+    """Return kernel windows at random positions of each map [N, H, W, C]: rows of size²·C in the kernel's order."""
+    padding, output_size = [], []
     for length in features.shape[1:3]:
         count = -(-length // stride)
-        missing = max((count - 1) * stride + size - length, 0)  # TensorFlow's "same": the odd one comes last
+        missing = max((count - 1) * stride + size - length, 0)  # padding "same" puts the odd one at the end
         padding.append((missing // 2, missing - missing // 2))
-        places.append(count)
+        output_size.append(count)
     padded = np.pad(features, ((0, 0), *padding, (0, 0)))
     rows = []
     for values in padded:
-        y, x = np.divmod(rng.permutation(places[0] * places[1])[:_SAMPLES_PER_MAP], places[1])
+        y, x = np.divmod(rng.permutation(output_size[0] * output_size[1])[:_SAMPLES_PER_MAP], output_size[1])
         window = [values[y * stride + i, x * stride + j] for i in range(size) for j in range(size)]
         rows.append(np.concatenate(window, axis=1))
     return np.concatenate(rows)
 
 
-def _folded(layer: _Layer) -> tuple[Floats, Floats]:
-    """Kernel [size, size, C, D] and bias [D] with the batch normalisation in them."""
-    kernel, bias = (np.asarray(weight, np.float64) for weight in layer.convolution.get_weights())
+def _fold_batch_norm(layer: _ConvLayer) -> tuple[Floats, Floats]:
+    """Return kernel [size, size, C, D] and bias [D] that include the batch norm."""
+    kernel, bias = (np.asarray(weight, np.float64) for weight in layer.conv.get_weights())
     if layer.norm is None:
         return kernel, bias
-    gamma, beta, mean, variance = _norm_weights(layer.norm)
+    gamma, beta, mean, variance = (np.asarray(weight.numpy(), np.float64) for weight in _norm_weights(layer.norm))
     factor = gamma / np.sqrt(variance + layer.norm.epsilon)
     return kernel * factor, (bias - mean) * factor + beta
 
 
-def _norm_weights(norm: Any) -> Sequence[Floats]:
-    weights = (norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance)
-    return [np.asarray(weight.numpy(), np.float64) for weight in weights]
+def _reset_batch_norm(norm: Any) -> None:
+    """Make ``norm`` the identity."""
+    for weight, value in zip(_norm_weights(norm), (np.sqrt(1 + norm.epsilon), 0, 0, 1), strict=True):
+        weight.assign(np.full(weight.shape, value, np.float32))
 
 
-def _switch_off(norm: Any) -> None:
-    norm.gamma.assign(np.full(norm.gamma.shape, np.sqrt(1 + norm.epsilon), np.float32))
-    norm.beta.assign(np.zeros(norm.beta.shape, np.float32))
-    norm.moving_mean.assign(np.zeros(norm.moving_mean.shape, np.float32))
-    norm.moving_variance.assign(np.ones(norm.moving_variance.shape, np.float32))
+def _norm_weights(norm: Any) -> Sequence[Any]:
+    return norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance

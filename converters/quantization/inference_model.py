@@ -1,8 +1,8 @@
-"""The graph that is converted: a TinySSD for one picture, with every head as an output of its own.
+"""The inference model: a TinySSD for one image, with each head as a separate output.
 
-Int8 gives a tensor one scale, so heads that are joined before they leave the graph share the widest one's, and
-the others lose their fine steps. Hence one output per level and kind, called ``classes_0``, ``boxes_0``,
-``classes_1``, …; the names become the signature's, by which the runtime finds them.
+An int8 tensor has one scale. Heads that are concatenated in the model share the scale of the widest one, and the others
+lose precision. The outputs are called ``classes_0``, ``boxes_0``, ``classes_1``, …; these names become the signature's,
+by which the runtime finds them.
 """
 
 from __future__ import annotations
@@ -16,30 +16,31 @@ if TYPE_CHECKING:
 
     from edge_ssd.training.model.tiny_ssd import TinySSD
 
-__all__ = ["INPUT_NAME", "Head", "heads_of", "inference_graph"]
+__all__ = ["INPUT_NAME", "build_inference_model", "describe_heads"]
 
 INPUT_NAME = "image"
 
-Head = dict[str, int | str]
+# Prefix of the tensor names, as in the shipped files. Keras's default would depend on the models built before.
+_MODEL_NAME = "functional_28"
 
 
-def inference_graph(model: TinySSD, pixels: Literal["uint8", "float32"]) -> keras.Model:
-    """``model`` on one picture [1, height, width, 3] of pixels 0–255, as a graph with named outputs.
+def build_inference_model(model: TinySSD, input_dtype: Literal["uint8", "float32"]) -> keras.Model:
+    """Return ``model`` as a functional model on one image [1, height, width, 3] of pixels 0–255.
 
-    The batch is fixed, as TFLite wants it. ``pixels`` is the input's type *in this graph*: "uint8" puts a cast
-    in front; "float32" leaves it to full-integer quantisation to make the input uint8, without any cast.
+    Args:
+        input_dtype: "uint8" adds a cast; with "float32" full-integer quantization can make the input uint8 without one.
     """
     import keras
 
-    image = keras.Input(batch_shape=(1, *model.network.input.size, 3), dtype=pixels, name=INPUT_NAME)
+    image = keras.Input(batch_shape=(1, *model.network.input.size, 3), dtype=input_dtype, name=INPUT_NAME)
     class_maps, box_maps = model.head_maps(image, training=False)
     outputs = {f"classes_{i}": values for i, values in enumerate(class_maps)}
     outputs |= {f"boxes_{i}": values for i, values in enumerate(box_maps)}
-    return keras.Model(image, outputs)
+    return keras.Model(image, outputs, name=_MODEL_NAME)
 
 
-def heads_of(network: Network) -> list[Head]:
-    """The outputs of :func:`inference_graph` as the bundle's description lists them."""
+def describe_heads(network: Network) -> list[dict[str, int | str]]:
+    """Return the outputs of the inference model as the bundle's description lists them."""
     return [
         {
             "level": i,

@@ -1,4 +1,4 @@
-"""The convolutions of a network under names that a user can choose them by."""
+"""Names of a network's convolutions, by which a user selects layers."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from edge_ssd.network import Network
 __all__ = ["DEFAULT_KEEP", "choose_layers", "layer_names"]
 
 DEFAULT_KEEP = ("classes_*", "boxes_*")
-"""Kept out of int8 unless the user chooses: the heads, whose rounding nothing behind them can make good."""
+"""Layers kept out of int8 by default: the heads, whose rounding errors no later layer compensates."""
 
 
 def layer_names(network: Network) -> tuple[str, ...]:
-    """The body's convolutions in the order of computation, then the heads, as the outputs are called."""
+    """Return the names of the body's convolutions in order of computation, then the heads' output names by level."""
     base = [f"base_net/block_{i}/conv_{j}" for i in range(len(network.base_channels)) for j in range(2)]
     blocks = [f"down_sample_{i}/conv_{j}" for i in range(1, len(network.block_channels) + 1) for j in range(2)]
     heads = [f"{kind}_{i}" for i in range(len(network.levels)) for kind in ("classes", "boxes")]
@@ -24,16 +24,17 @@ def layer_names(network: Network) -> tuple[str, ...]:
 
 
 def choose_layers(network: Network, patterns: Sequence[str]) -> tuple[str, ...]:
-    """The layers whose names match one of ``patterns`` (``*`` and ``?`` as in file names).
+    """Return the names that match at least one pattern (``*`` and ``?`` as in file names), in the order above.
 
-    Raises :class:`SettingError` for a pattern that matches none.
+    Raises:
+        SettingError: a pattern matches no layer.
     """
     names = layer_names(network)
     chosen: set[str] = set()
     for pattern in patterns:
         matching = fnmatch.filter(names, pattern)
         if not matching:
-            near = difflib.get_close_matches(pattern, names, n=3) or names[-4:]
-            raise SettingError(f"no layer is called {pattern!r}; there are, for example, {', '.join(near)}")
+            examples = difflib.get_close_matches(pattern, names, n=3) or names[-4:]
+            raise SettingError(f"no layer is called {pattern!r}; there are, for example, {', '.join(examples)}")
         chosen.update(matching)
     return tuple(name for name in names if name in chosen)

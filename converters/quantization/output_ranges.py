@@ -1,129 +1,76 @@
-"""What the 256 values of an int8 head are spent on.
+"""Choose the int8 output ranges of the heads.
 
-A head's range, if it is taken from all its values, is set by background: thousands of anchors whose logits lie far
-below any score that anybody looks at, and whose offsets are of no box. The few that find something are then rounded
-to steps several times as coarse as need be, which costs more precision than all int8 layers before the heads.
-
-Hence, first, a box's w and h are given in the unit of its x and y (:func:`equalize_box_scales`): by SSD's coding they
-would
-use half of the steps. Second, logits are given relative to background's (:func:`subtract_background_logit`): softmax
-sees
-the same, one rounding takes the place of two, and a logit says by itself how its anchor scores. And third, each head's
-range is that of the anchors that matter (:func:`head_ranges`); what lies beyond is cut off.
+Most anchors are background: their logits are far below every score threshold, and their offsets belong to no box. If
+they set the range of a head, the few anchors that may become a detection are rounded too coarsely, which costs more
+precision than all int8 layers before the heads. Ranges are therefore those of the candidate anchors
+(:func:`candidate_anchors`), and values outside them are clipped.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from converters.tflite.schema_model import read_model, write_model
-from edge_ssd.coding import BoxCoding
 from edge_ssd.evaluation.evaluate import SCORE_THRESHOLD
 from edge_ssd.network import Network
 
 if TYPE_CHECKING:
     from edge_ssd.training.model.tiny_ssd import TinySSD
 
-__all__ = [
-    "Range",
-    "candidate_anchors",
-    "equalize_box_scales",
-    "head_ranges",
-    "min_logit",
-    "set_output_quantization",
-    "subtract_background_logit",
-    "with_box_coding",
-]
+__all__ = ["Range", "calibrate_ranges", "candidate_anchors", "min_logit", "set_output_quantization"]
 
 Range = tuple[float, float]
+"""Minimum and maximum of an output's real values."""
 
-# A logit that makes less of a score than this, with all classes together, need not be told from another one.
-_LEAST_SCORE = 0.001
-# Beyond what the calibration pictures show, as a share of it: others will show a little more.
+# Logits below that of this score, shared by all classes, need not be distinguished.
+_MIN_SCORE = 0.001
+# Added at the ends of a range, as a share of it, for images that exceed the calibration images.
 _MARGIN = 0.1
-# The anchors of a level that matter are at least so many, the best scored, be their scores ever so low.
-_LEAST_ANCHORS = 200
+# A level has at least this number of candidates, those with the best scores, even if all scores are low.
+_MIN_CANDIDATES = 200
 _BATCH = 16
 
 
-def equalize_box_scales(model: TinySSD) -> TinySSD:
-    """``model``, or a copy that gives the same boxes, with w and h as long as x and y: its coding has one factor.
+def calibrate_ranges(model: TinySSD, images: npt.NDArray[np.uint8]) -> dict[str, Range]:
+    """Return the range of each head by the name of its output.
 
-    One range serves all offsets of a head. By SSD's factors, 10 and 5, an object an anchor's width away needs 10, and
-    one of twice the anchor's size needs 3.5: w and h have half of the steps, and boxes are off by them.
-    """
-    coding = model.network.coding
-    return with_box_coding(model, replace(coding, wh_scale=max(coding.xy_scale, coding.wh_scale)))
-
-
-def with_box_coding(model: TinySSD, coding: BoxCoding) -> TinySSD:
-    """``model`` if it has this ``coding``, else a copy with it that gives the same boxes and scores."""
-    from edge_ssd.training.model.tiny_ssd import TinySSD
-
-    before = model.network.coding
-    if coding == before:
-        return model
-    copy = TinySSD(replace(model.network, coding=coding), name=model.name)
-    copy.set_weights(model.get_weights())
-    xy, wh = coding.xy_scale / before.xy_scale, coding.wh_scale / before.wh_scale
-    for head in copy.bbox_predictors:
-        for weight in (head.kernel, head.bias):
-            values = weight.numpy().astype(np.float64)
-            weight.assign((values * np.tile([xy, xy, wh, wh], values.shape[-1] // 4)).astype(np.float32))
-    return copy
-
-
-def subtract_background_logit(model: TinySSD) -> TinySSD:
-    """A copy of ``model`` that gives background the logit 0 everywhere, and the scores that ``model`` gives."""
-    from edge_ssd.training.model.tiny_ssd import TinySSD
-
-    copy = TinySSD(model.network, name=model.name)
-    copy.set_weights(model.get_weights())
-    columns = model.network.num_classes + 1
-    for head in copy.cls_predictors:
-        for weight in (head.kernel, head.bias):
-            values = weight.numpy().astype(np.float64)
-            by_class = values.reshape(*values.shape[:-1], -1, columns)
-            weight.assign((by_class - by_class[..., :1]).reshape(values.shape).astype(np.float32))
-    return copy
-
-
-def head_ranges(model: TinySSD, images: npt.NDArray[np.uint8]) -> dict[str, Range]:
-    """The least and the greatest value that each head must tell apart, by its output's name.
+    The classes of all levels have the same range, from :func:`min_logit` to the highest logit, because any level may
+    show an object that no calibration image shows there. The boxes of a level have the range of its candidates.
 
     Args:
-        model: as :func:`subtract_background_logit` returns it.
-        images: uint8 [N, height, width, 3] to take the ranges from.
-
-    Classes have one range at all levels, from where a score is nothing to the highest logit: any level may show an
-    object that no calibration picture shows there. A level's boxes have the range of its anchors that score anything.
+        model: a model whose background logits are 0, as
+            :func:`~converters.quantization.head_coding.subtract_background_logit` returns it.
+        images: uint8 [N, height, width, 3], calibration images.
     """
     columns = model.network.num_classes + 1
-    highest, best, offsets = 0.0, _Levels(model), _Levels(model)
-    for class_maps, box_maps in _heads(model, images):
-        for level, (logits, boxes) in enumerate(zip(class_maps, box_maps, strict=True)):
-            found = logits.reshape(-1, columns)[:, 1:].max(axis=1)
-            highest = max(highest, float(found.max()))
-            best[level].append(found)
-            offsets[level].append(boxes.reshape(-1, 4))
-    lowest = min_logit(model.network)
+    levels = range(len(model.network.levels))
+    max_logit = 0.0
+    logits: list[list[npt.NDArray[np.float32]]] = [[] for _ in levels]
+    offsets: list[list[npt.NDArray[np.float32]]] = [[] for _ in levels]
+    for start in range(0, len(images), _BATCH):
+        class_maps, box_maps = model.head_maps(images[start : start + _BATCH].astype(np.float32))
+        for level in levels:
+            best = class_maps[level].numpy().reshape(-1, columns)[:, 1:].max(axis=1)
+            max_logit = max(max_logit, float(best.max()))
+            logits[level].append(best)
+            offsets[level].append(box_maps[level].numpy().reshape(-1, 4))
+    low = min_logit(model.network)
     ranges: dict[str, Range] = {}
-    for level in range(len(model.network.levels)):
-        ranges[f"classes_{level}"] = (lowest, highest + _MARGIN * (highest - lowest))
-        ranges[f"boxes_{level}"] = _box_range(np.concatenate(best[level]), np.concatenate(offsets[level]))
+    for level in levels:
+        ranges[f"classes_{level}"] = (low, max_logit + _MARGIN * (max_logit - low))
+        ranges[f"boxes_{level}"] = _box_range(np.concatenate(logits[level]), np.concatenate(offsets[level]))
     return ranges
 
 
 def set_output_quantization(flatbuffer: bytes, ranges: Mapping[str, Range]) -> bytes:
-    """``flatbuffer`` with each int8 head in steps of its range / 255; other heads stay.
+    """Return ``flatbuffer`` with scale and zero point of each int8 output set to its range; other outputs are kept.
 
-    Nothing else depends on an output's steps: a convolution's weights and bias are in steps of its input's.
+    No other value depends on them: weights and bias of a convolution use the scale of its input.
     """
     from tensorflow.lite.python import schema_py_generated as schema
 
@@ -141,40 +88,28 @@ def set_output_quantization(flatbuffer: bytes, ranges: Mapping[str, Range]) -> b
 
 
 def min_logit(network: Network) -> float:
-    """The logit, relative to background's, that a class's need not be told from where it is lower."""
-    return math.log(_LEAST_SCORE / network.num_classes)
+    """Return the class logit, relative to the background logit, below which logits need not be distinguished."""
+    return math.log(_MIN_SCORE / network.num_classes)
 
 
-def candidate_anchors(best: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.bool_]:
-    """Which anchors of a level may become a detection, given the greatest logit of each relative to background's [A].
+def candidate_anchors(best_logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.bool_]:
+    """Return a mask of the anchors that may become a detection.
 
-    A score is at most what the logit alone makes of it; below :data:`~edge_ssd.evaluation.evaluate.SCORE_THRESHOLD`
-    nothing is looked at.
+    These are the anchors that may reach :data:`~edge_ssd.evaluation.evaluate.SCORE_THRESHOLD`, since a logit bounds
+    the score, but at least the 200 with the highest logits.
+
+    Args:
+        best_logits: [A], the maximum class logit of each anchor of a level, relative to the background logit.
     """
-    least = math.log(SCORE_THRESHOLD / (1 - SCORE_THRESHOLD))
-    enough = min(_LEAST_ANCHORS, len(best))
-    return best >= min(least, float(np.partition(best, -enough)[-enough]))
+    threshold = math.log(SCORE_THRESHOLD / (1 - SCORE_THRESHOLD))
+    count = min(_MIN_CANDIDATES, len(best_logits))
+    return best_logits >= min(threshold, float(np.partition(best_logits, -count)[-count]))
 
 
-class _Levels(list[list[Any]]):
-    """An empty list for each level."""
-
-    def __init__(self, model: TinySSD) -> None:
-        super().__init__([] for _ in model.network.levels)
-
-
-def _heads(
-    model: TinySSD, images: npt.NDArray[np.uint8]
-) -> Iterator[tuple[list[npt.NDArray[np.float32]], list[npt.NDArray[np.float32]]]]:
-    for start in range(0, len(images), _BATCH):
-        class_maps, box_maps = model.head_maps(images[start : start + _BATCH].astype(np.float32))
-        yield [values.numpy() for values in class_maps], [values.numpy() for values in box_maps]
-
-
-def _box_range(best: npt.NDArray[np.float32], offsets: npt.NDArray[np.float32]) -> Range:
-    """Given the greatest logit [A] and the offsets [A, 4] of a level's anchors in all pictures."""
-    chosen = offsets[candidate_anchors(best)]
-    margin = _MARGIN * float(np.ptp(chosen))
-    low, high = float(chosen.min()) - margin, float(chosen.max()) + margin
-    # No wider than all of them need, and with 0 in it, which must have a value of its own.
+def _box_range(best_logits: npt.NDArray[np.float32], offsets: npt.NDArray[np.float32]) -> Range:
+    """Return the range of a level's offsets [A, 4]; the anchors are those of all images."""
+    candidates = offsets[candidate_anchors(best_logits)]
+    margin = _MARGIN * float(np.ptp(candidates))
+    low, high = float(candidates.min()) - margin, float(candidates.max()) + margin
+    # Not wider than the values of all anchors, and with 0, which int8 must represent exactly.
     return min(0.0, max(low, float(offsets.min()))), max(0.0, min(high, float(offsets.max())), 1e-6)

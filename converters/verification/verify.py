@@ -11,8 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from converters.quantization.output_ranges import with_box_coding
-from converters.quantization.quantize import quantize
+from converters.config import ConversionConfig
+from converters.quantization.head_coding import with_box_coding
+from converters.state import ConversionState
+from converters.subprocess_worker import apply_in_subprocess
 from converters.verification.agreement import compare_detections
 from converters.verification.error_analysis import analyze_errors
 from converters.verification.latency import interleaved_latency
@@ -56,7 +58,8 @@ def verify(
             "give the model that it was made from"
         )
     _log.info("converting the model to float, for comparison")
-    float_bundle = replace(bundle, flatbuffer=quantize(model_path, "none", coding=network.coding))
+    state = apply_in_subprocess(ConversionState(ConversionConfig(scheme="none"), model, model_path))
+    float_bundle = replace(bundle, flatbuffer=state.flatbuffer)
     _log.info("measuring on %d images", len(dataset))
     keras, converted = KerasPredictor(model), TFLitePredictor(bundle)
     with Progress("float", "images") as progress:

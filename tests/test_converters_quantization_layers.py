@@ -1,4 +1,4 @@
-"""Layers by name."""
+"""Names of a network's convolutions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from edge_ssd.network import tiny_ssd
 NETWORK = tiny_ssd(("a",), input_size=(64, 64), width=0.25)
 
 
-def test_every_convolution_has_a_name():
+def test_layer_names_name_every_convolution():
     names = layer_names(NETWORK)
     assert len(set(names)) == len(names) == 22
     assert names[:3] == ("base_net/block_0/conv_0", "base_net/block_0/conv_1", "base_net/block_1/conv_0")
@@ -19,7 +19,7 @@ def test_every_convolution_has_a_name():
     assert names[12:14] == ("classes_0", "boxes_0")
 
 
-def test_patterns_choose_in_the_order_of_computation():
+def test_choose_layers_matches_patterns_in_order_of_computation():
     assert choose_layers(NETWORK, ["boxes_1", "down_sample_3/*", "boxes_1"]) == (
         "down_sample_3/conv_0",
         "down_sample_3/conv_1",
@@ -29,6 +29,6 @@ def test_patterns_choose_in_the_order_of_computation():
     assert choose_layers(NETWORK, []) == ()
 
 
-def test_a_name_that_is_none_is_refused_with_a_near_one():
+def test_choose_layers_rejects_unknown_name_and_suggests_similar():
     with pytest.raises(SettingError, match=r"no layer is called 'class_0'; there are, for example, classes_0"):
         choose_layers(NETWORK, ["class_0"])

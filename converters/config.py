@@ -1,0 +1,89 @@
+"""Settings of a conversion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from converters.interop.export import PROFILES, Profile
+from converters.quantization.layers import DEFAULT_KEEP
+from converters.quantization.schemes import SCHEMES, KeepType, Scheme
+from edge_ssd.errors import SettingError
+from edge_ssd.runtime.bundle import Defaults
+
+__all__ = ["DEFAULT_THRESHOLDS", "MAX_CALIBRATION_IMAGES", "ConversionConfig"]
+
+DEFAULT_THRESHOLDS = Defaults(score_threshold=0.5, iou_threshold=0.5, max_detections=100)
+"""Thresholds of a detector that is opened without others."""
+
+MAX_CALIBRATION_IMAGES = 200
+
+
+@dataclass(frozen=True)
+class ConversionConfig:
+    """Settings that select and parameterize the passes of :mod:`converters.passes`.
+
+    Attributes:
+        scheme: the quantization scheme.
+        keep: for "mixed", patterns of the layers that stay out of int8, see
+            :func:`converters.quantization.layers.choose_layers`. Other schemes ignore it.
+        keep_type: for "mixed", the type of these layers' activations.
+        profile: write a file for another runtime; None writes a bundle.
+        calibration_images: number of calibration images, 1–200. Ranges hardly change after about a hundred.
+        seed: selects the calibration images; at least 0.
+        name: display name of the model; None uses the name of the output file.
+        measure: whether to measure average precision before and after conversion.
+        limit: the maximum number of images to measure on; None uses all.
+        selftest_image: image to embed, which is published with the file; None chooses one from the dataset.
+        thresholds: written into the file as the detector's defaults.
+
+    Raises:
+        SettingError: a value is invalid.
+    """
+
+    scheme: Scheme = "int8"
+    keep: tuple[str, ...] = DEFAULT_KEEP
+    keep_type: KeepType = "float"
+    profile: Profile | None = None
+    calibration_images: int = 128
+    seed: int = 0
+    name: str | None = None
+    measure: bool = True
+    limit: int | None = None
+    selftest_image: Path | None = None
+    thresholds: Defaults = DEFAULT_THRESHOLDS
+
+    def __post_init__(self) -> None:
+        if self.scheme not in SCHEMES:
+            raise SettingError(f"unknown scheme {self.scheme!r}; choose from {', '.join(SCHEMES)}")
+        if self.keep_type not in ("float", "int16"):
+            raise SettingError(f"unknown type {self.keep_type!r} of kept layers; choose float or int16")
+        if self.profile is not None and self.profile not in PROFILES:
+            raise SettingError(f"unknown profile {self.profile!r}; choose from {', '.join(PROFILES)}")
+        if not 1 <= self.calibration_images <= MAX_CALIBRATION_IMAGES:
+            raise SettingError(
+                f"cannot calibrate on {self.calibration_images} images; choose from 1 to {MAX_CALIBRATION_IMAGES}"
+            )
+        if self.seed < 0:
+            raise SettingError(f"the seed must be at least 0, got {self.seed}")
+        if self.limit is not None and self.limit < 1:
+            raise SettingError(f"the limit must be at least 1 image, got {self.limit}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types for :meth:`from_dict`."""
+        image = self.selftest_image
+        return {**asdict(self), "selftest_image": None if image is None else str(image)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> ConversionConfig:
+        """Return the configuration that :meth:`to_dict` described."""
+        image = data["selftest_image"]
+        values = {
+            **data,
+            "keep": tuple(data["keep"]),
+            "selftest_image": None if image is None else Path(image),
+            "thresholds": Defaults(**data["thresholds"]),
+        }
+        return cls(**values)

@@ -1,0 +1,73 @@
+"""Command-line options that several conversion commands share."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from converters.config import ConversionConfig
+from converters.quantization.layers import DEFAULT_KEEP
+
+__all__ = ["add_conversion_options", "add_json_option", "add_limit_option", "add_model_argument", "conversion_config"]
+
+
+def add_model_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare ``MODEL.keras``."""
+    parser.add_argument("model", type=Path, metavar="MODEL.keras", help="a model that 'edge-ssd train' wrote")
+
+
+def add_limit_option(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--limit``."""
+    parser.add_argument("--limit", type=int, metavar="N", help="measure on N images, spread evenly (default: all)")
+
+
+def add_json_option(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--json``."""
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+
+
+def add_conversion_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options that :func:`conversion_config` reads, with ``--limit``."""
+    parser.add_argument(
+        "--keep",
+        metavar="LAYERS",
+        help="for mixed: layers that stay out of int8, as comma-separated names or patterns, such as "
+        f"'classes_0,down_sample_1/*' (default: the heads, {','.join(DEFAULT_KEEP)})",
+    )
+    parser.add_argument(
+        "--keep-type",
+        choices=("float", "int16"),
+        help="for mixed: type of these layers (default: float; int16 needs ai-edge-litert 2.3 and is slower)",
+    )
+    parser.add_argument(
+        "--calibration-images",
+        type=int,
+        default=ConversionConfig.calibration_images,
+        metavar="N",
+        help="number of training images that set the ranges of int8, mixed and int16x8 (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=ConversionConfig.seed,
+        metavar="S",
+        help="selects the calibration images (default: %(default)s)",
+    )
+    add_limit_option(parser)
+
+
+def conversion_config(args: argparse.Namespace, **settings: Any) -> ConversionConfig:
+    """Return the configuration of the options above and further ``settings``.
+
+    Raises:
+        SettingError: a value is invalid.
+    """
+    return ConversionConfig(
+        keep=DEFAULT_KEEP if args.keep is None else tuple(args.keep.split(",")),
+        keep_type=args.keep_type or ConversionConfig.keep_type,
+        calibration_images=args.calibration_images,
+        seed=args.seed,
+        limit=args.limit,
+        **settings,
+    )

@@ -1,0 +1,105 @@
+"""The child process of a conversion: its input, and the errors that it reports."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from converters.config import ConversionConfig
+from converters.quantization.calibration import Calibration
+from converters.state import ConversionState
+from converters.subprocess_worker import apply_in_subprocess, main
+from edge_ssd.errors import ModelError, SettingError
+
+pytest.importorskip("tensorflow")
+
+
+@pytest.fixture(scope="module")
+def model(squares_model: Path):
+    from edge_ssd.training.model.tiny_ssd import load_tiny_ssd
+
+    return load_tiny_ssd(squares_model)
+
+
+@pytest.fixture
+def state(model) -> ConversionState:
+    return ConversionState(ConversionConfig(scheme="float16"), model, Path("my.keras"))
+
+
+@pytest.fixture
+def in_process(monkeypatch):
+    """Run the child's main function in this process."""
+
+    def run(command, **_):
+        return subprocess.CompletedProcess(command, main(Path(command[-1])), "")
+
+    monkeypatch.setattr(subprocess, "run", run)
+
+
+def test_worker_receives_model_config_and_images(in_process, model, squares_images: np.ndarray, monkeypatch):
+    received = []
+
+    def convert(*arguments):
+        received.extend(arguments)
+        return b"converted"
+
+    monkeypatch.setattr("converters.quantization.tflite_conversion.convert_to_tflite", convert)
+    monkeypatch.setattr("converters.passes.with_metadata", lambda flatbuffer, _: flatbuffer + b" with metadata")
+    monkeypatch.setattr("converters.quantization.gptq.apply_gptq", lambda model, *_: model)
+    monkeypatch.setattr("converters.quantization.head_coding.subtract_background_logit", lambda model: model)
+    calibration = Calibration(squares_images, ("a.png",), "ab", seed=1)
+    state = ConversionState(ConversionConfig(scheme="int16x8"), model, Path("my.keras"), calibration)
+    result = apply_in_subprocess(state)
+    assert result.flatbuffer == b"converted with metadata"
+    assert result.calibration is calibration
+    copy, scheme, images = received
+    assert (copy.name, copy.network, scheme) == (model.name, model.network, "int16x8")
+    assert all(np.array_equal(a, b) for a, b in zip(copy.get_weights(), model.get_weights(), strict=True))
+    assert np.array_equal(images, squares_images)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "message"),
+    [
+        (
+            RuntimeError("first line\nsecond line"),
+            ModelError,
+            "my.keras: cannot be converted to float16: first line",
+        ),
+        (SettingError("a setting"), SettingError, "a setting"),
+    ],
+)
+def test_worker_reports_errors_in_one_line(error, kind, message: str, in_process, state, monkeypatch):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr("converters.quantization.tflite_conversion.convert_to_tflite", fail)
+    with pytest.raises(kind) as caught:
+        apply_in_subprocess(state)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"), [(-9, "killed by signal 9"), (1, "the conversion failed: the last word")]
+)
+def test_worker_that_dies_is_a_model_error(status: int, expected: str, state, monkeypatch):
+    process = subprocess.CompletedProcess([], status, "much\nthe last word\n")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: process)
+    with pytest.raises(ModelError, match=f"my.keras: .*{expected}"):
+        apply_in_subprocess(state)
+
+
+def test_interrupted_worker_leaves_no_temporary_files(tmp_path: Path, state, monkeypatch):
+    def interrupted(command, env, **_):
+        Path(env["TMPDIR"], "of-tensorflow").write_text("")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(subprocess, "run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        apply_in_subprocess(state)
+    assert list(tmp_path.iterdir()) == []
