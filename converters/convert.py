@@ -176,9 +176,7 @@ def _check_output(out: Path) -> None:
 def _load_dataset(data: DatasetFolder, network: Network, config: ConversionConfig) -> tuple[Dataset, str]:
     """Return the images to measure on and to choose the self-test from, and the name of their split."""
     if config.measure or data.splits != ("train",):
-        return load_eval_split(
-            data.source, network.labels, None, config.limit, "skip the measurement with --no-accuracy"
-        )
+        return load_eval_split(data, network.labels, None, config.limit, "skip the measurement with --no-accuracy")
     return subsample_evenly(load_training_split(data, network.labels), config.limit), "train"
 
 

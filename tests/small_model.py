@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import warnings
 from pathlib import Path
 from typing import Any
@@ -89,7 +91,7 @@ def convert_network(
 
     calibration = None if images is None else Calibration(images, names=(), sha256="", seed=0)
     config = ConversionConfig(scheme=scheme, keep=keep, keep_type=keep_type)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.filterwarnings("ignore", "Statistics for quantized inputs were expected")
         warnings.filterwarnings("ignore", "(?s).*tf.lite.Interpreter is deprecated")
         return apply_passes(ConversionState(config, model, Path(), calibration), NETWORK_PASSES).flatbuffer
