@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from edge_ssd.runtime.detector import Detector
     from edge_ssd.runtime.preprocess import ImageArray, Resize
 
-__all__ = ["add_detector_arguments", "make_detector", "positive_float", "positive_int", "tell"]
+__all__ = ["add_detector_arguments", "make_detector", "positive_float", "positive_int"]
 
 
 def add_detector_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,10 +51,7 @@ def add_detector_arguments(parser: argparse.ArgumentParser) -> None:
         help="run the model with this external delegate, a shared library (machine code)",
     )
     group.add_argument(
-        "--delegate-option",
-        action="append",
-        metavar="KEY=VALUE",
-        help="option of the delegate; may be repeated",
+        "--delegate-option", action="append", metavar="KEY=VALUE", help="option of the delegate; may be repeated"
     )
 
 
@@ -117,8 +113,3 @@ def positive_float(name: str, value: float | None) -> float | None:
     if value is not None and not 0 < value < math.inf:
         raise SettingError(f"{name} must be a number over 0, got {value}")
     return value
-
-
-def tell(line: str) -> None:
-    """Say one line to the person at the terminal, apart from the results."""
-    print(f"edge-ssd: {line}", file=sys.stderr, flush=True)

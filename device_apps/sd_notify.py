@@ -10,7 +10,6 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from types import TracebackType
 
 from device_apps.results import FrameResult
 from device_apps.stats import Stats
@@ -81,9 +80,7 @@ class SystemdNotifier:
     def __enter__(self) -> SystemdNotifier:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         notify("STOPPING=1")
 
     def _notify(self, status: str | None = None) -> None:

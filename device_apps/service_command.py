@@ -34,9 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     service.add_argument("--name", default="edge-ssd", metavar="NAME", help="name of the service (default: edge-ssd)")
     service.add_argument("--to", type=Path, default=Path(), metavar="DIR", help="folder for the files (default: .)")
     service.add_argument(
-        "--user",
-        metavar="USER",
-        help="run as this user (default: a dynamic user of systemd, if it can access Python)",
+        "--user", metavar="USER", help="run as this user (default: a dynamic user of systemd, if it can access Python)"
     )
     service.add_argument(
         "--memory-max", default="512M", metavar="SIZE", help="maximum memory, such as 512M (default: 512M)"
@@ -47,14 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EXAMPLES
 
 
-def expand(parser: argparse.ArgumentParser, options: Sequence[str]) -> list[str]:
-    """Return the options preceded by those of the --config file."""
-    return camera_command.expand(parser, options)
+expand = camera_command.expand  # The options of a --config file precede those of the command line.
 
 
 def run(
-    args: argparse.Namespace,
-    find_inaccessible: Callable[[Sequence[Path]], Path | None] = first_inaccessible_parent,
+    args: argparse.Namespace, find_inaccessible: Callable[[Sequence[Path]], Path | None] = first_inaccessible_parent
 ) -> int:
     """Write the files and print how to install them; return 0.
 

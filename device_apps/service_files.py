@@ -56,10 +56,7 @@ def generate_service_files(
     unit = format_unit(
         args.name,
         str(files[0]),
-        {
-            "config.toml": f"/etc/{args.name}.toml",
-            **{name: str(path.absolute()) for name, path in secrets.items()},
-        },
+        {"config.toml": f"/etc/{args.name}.toml", **{name: str(path.absolute()) for name, path in secrets.items()}},
         user=user,
         groups=groups,
         home="read-only" if in_home else "yes",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from types import TracebackType
 
 from device_apps.stats import Stats, StatsSnapshot
 from edge_ssd.console.json_output import print_json
@@ -66,9 +65,7 @@ class StatsReport:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._stop.set()
         self._thread.join(1.0)
 

@@ -16,23 +16,23 @@ _UNIT = """\
 Description=Edge SSD object detection ({name})
 Wants=network-online.target
 After=network-online.target time-sync.target
-# However often it fails, it is started again.
+# No limit on restarts.
 StartLimitIntervalSec=0
 
 [Service]
 Type=notify
 NotifyAccess=main
 ExecStart={program} -m edge_ssd camera --config ${{CREDENTIALS_DIRECTORY}}/config.toml
-# systemd hands these files to the service, so they may hold passwords and belong to root alone.
+# systemd reads these files as root, so that files with passwords need to be readable for root only.
 {credentials}
 Restart=on-failure
 RestartSec=5
-# The camera loop says that it is alive; a program that hangs is started anew.
+# The camera loop sends keep-alives; a loop that hangs is restarted.
 WatchdogSec=60
 TimeoutStartSec=120
 TimeoutStopSec=15
 
-# Its own user, and one folder to write to: videos, events, snapshots and the spool are in /var/lib/{name}.
+# A user of its own, and one writable folder: videos, events, snapshots and the spool are in /var/lib/{name}.
 {user}
 StateDirectory={name}
 StateDirectoryMode=0750
@@ -40,7 +40,7 @@ WorkingDirectory=%S/{name}
 UMask=0027
 SupplementaryGroups={groups}
 
-# Cameras, the picture memory that they share, pins, and what tells of throttling. Nothing else in /dev.
+# Only cameras, their shared image memory, GPIO pins and the throttling state (vcio).
 DevicePolicy=closed
 DeviceAllow=char-video4linux rw
 DeviceAllow=char-media rw
@@ -49,7 +49,7 @@ DeviceAllow=char-gpiochip rw
 DeviceAllow=/dev/gpiomem rw
 DeviceAllow=/dev/vcio rw
 
-# The rest of the system is read-only or out of sight.
+# The rest of the system is read-only or inaccessible.
 ProtectSystem=strict
 ProtectHome={home}
 PrivateTmp=yes
@@ -73,7 +73,7 @@ SystemCallArchitectures=native
 SystemCallFilter=@system-service
 SystemCallErrorNumber=EPERM
 
-# A leak ends this service, not the machine.
+# A memory leak ends this service before it affects the machine.
 MemoryMax={memory_max}
 
 [Install]

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import time
-from types import TracebackType
 
 from device_apps.results import FrameResult
 from device_apps.sources.opencv import load_opencv
@@ -79,9 +78,7 @@ class Window:
     def __enter__(self) -> Window:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._shown:
             with contextlib.suppress(self._cv2.error):
                 self._cv2.destroyAllWindows()

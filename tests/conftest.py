@@ -18,7 +18,12 @@ settings.load_profile("edge-ssd")
 # As device_apps does before it loads OpenCV, which reads it once: here a test may load it first.
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 
+# No test opens a window on the screen of the developer; test_device_window has a display of its own.
+for _name in ("DISPLAY", "WAYLAND_DISPLAY"):
+    os.environ.pop(_name, None)
+
 REPOSITORY = Path(__file__).resolve().parent.parent
+CLIP = REPOSITORY / "device_apps" / "clips" / "bananas.mp4"
 
 
 def skip_or_fail(reason: str) -> None:
@@ -144,3 +149,14 @@ def untrained_int8(untrained_model, dim_images: np.ndarray) -> bytes:
     from small_model import convert_network
 
     return convert_network(untrained_model, "int8", dim_images)
+
+
+@pytest.fixture
+def broker(tmp_path: Path):
+    """A Mosquitto on a port of its own, see :mod:`mqtt_broker`."""
+    from mqtt_broker import Mosquitto, require_programs
+
+    require_programs("mosquitto")
+    (tmp_path / "broker").mkdir()
+    with Mosquitto(tmp_path / "broker") as mosquitto:
+        yield mosquitto

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import datetime, timezone
 from typing import Any
 
@@ -71,11 +70,3 @@ class ListPublisher:
 
     def summary(self) -> list[tuple[str, int, str]]:
         return [(event.kind, event.object_id, event.label) for event in self.events]
-
-
-def wait_until(condition: Any, seconds: float = 30.0) -> None:
-    """Wait until ``condition()`` holds; fail after ``seconds``."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"the condition does not hold after {seconds} s"
-        time.sleep(0.01)

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-from event_factory import wait_until
+from clocks import wait_until
 from mqtt_broker import Mosquitto, Observer, free_port
 from PIL import Image
 
@@ -138,7 +138,6 @@ def kill_writers(folder: Path, kills: int) -> KilledWriters:
             stderr=subprocess.DEVNULL,
             text=True,
         )
-        assert writer.stdout is not None
         assert writer.stdout.readline() == "running\n"
         if counts.kills % 2:  # On a slow machine too, every second one is killed while it writes.
             before = _count_snapshots(folder)

@@ -63,8 +63,8 @@ def main(folder: Path, url: str, pause: float) -> None:
             frame += 1
             time.sleep(pause)
         emitter.write(result(0.0, frame, size=SIZE))  # Every object leaves.
-        while jsonl.waiting or mqtt.waiting:
-            time.sleep(0.01)
+        for publisher in (jsonl, mqtt):
+            publisher.close(time.monotonic() + 60)
 
 
 if __name__ == "__main__":

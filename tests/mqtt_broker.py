@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-import pytest
 from conftest import skip_or_fail
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -158,15 +157,6 @@ def create_password_file(folder: Path, user: str, password: str) -> Path:
     assert program is not None
     subprocess.run([program, "-b", str(path), user, password], check=True, capture_output=True, timeout=60)
     return path
-
-
-@pytest.fixture
-def broker(tmp_path: Path):  # type: ignore[no-untyped-def]
-    require_programs("mosquitto")
-    folder = tmp_path / "broker"
-    folder.mkdir()
-    with Mosquitto(folder) as mosquitto:
-        yield mosquitto
 
 
 def _find(program: str) -> str | None:

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from clocks import wait_until
 
 from device_apps.sources.capture import CaptureSource
 from device_apps.sources.frames import Frame, Image, SourceCounts
@@ -61,13 +62,6 @@ def read_all(source: CaptureSource) -> tuple[list[Frame], SourceError | None]:
     return frames, None
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 5.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "timed out"
-        time.sleep(0.005)
-
-
 def test_recording_delivers_every_frame_in_order() -> None:
     device = Device(range(100), live=False, fps=30.0)
     with CaptureSource(opener(device), "clip") as source:
@@ -92,14 +86,12 @@ def test_live_source_delivers_newest_frame_and_counts_dropped() -> None:
         yield 50
 
     with CaptureSource(opener(Device(frames(), live=True)), "camera", retries=0) as source:
-        wait_for(lambda: source.counts.dropped == 49)
+        wait_until(lambda: source.counts.dropped == 49)
         newest = source.read(0.0)
-        assert newest is not None
         assert (int(newest.image[0, 0, 0]), newest.sequence) == (49, 49)
         assert source.read(0.01) is None, "a frame was delivered twice"
         taken.set()
         last = source.read(5.0)
-        assert last is not None
         assert (last.sequence, source.counts.dropped) == (50, 49)
 
 
@@ -138,7 +130,7 @@ def test_exit_abandons_a_read_that_blocks() -> None:
     assert source.ended, "exited although the device still blocks"
     assert device.closed_by is None, "closed while another thread reads it"
     release.set()
-    wait_for(lambda: device.closed_by is not None)
+    wait_until(lambda: device.closed_by is not None)
 
 
 def test_enter_raises_the_error_of_opening() -> None:
@@ -159,7 +151,7 @@ def test_error_of_a_device_is_raised_by_read() -> None:
     device = Device([1, RuntimeError("bug")], live=False)
     with CaptureSource(opener(device), "clip") as source:
         assert source.read(1.0) is not None
-        wait_for(lambda: device.closed_by is not None)
+        wait_until(lambda: device.closed_by is not None)
         with pytest.raises(SourceError, match="clip: reading failed: RuntimeError: bug"):
             source.read(1.0)
         assert source.ended

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +15,7 @@ import pytest
 from conftest import REPOSITORY
 from device_fake import RedDetector
 from PIL import Image
+from processes import FAKE, start_python
 from stream_servers import MjpegServer, RtspServer
 from test_device_video_file import make_video
 
@@ -25,13 +23,9 @@ from device_apps import camera_command, detect_command
 from edge_ssd import cli
 from edge_ssd.runtime.detections import Detections
 
-FAKE = [sys.executable, str(REPOSITORY / "tests" / "device_fake.py")]
-
 
 @pytest.fixture(autouse=True)
 def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("DISPLAY", raising=False)
-    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     for command in (camera_command, detect_command):
         monkeypatch.setattr(command, "make_detector", lambda args: RedDetector())
 
@@ -372,12 +366,6 @@ def test_error_of_the_detector_leaves_no_partial_file(
 # In a process of its own, with real signals.
 
 
-def start(*arguments: object) -> subprocess.Popen[str]:
-    command = [*FAKE, *(str(argument) for argument in arguments)]
-    environment = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 @pytest.mark.parametrize("kind", [MjpegServer, RtspServer])
 @pytest.mark.parametrize("state", ["running", "stalled", "reconnecting"])
@@ -386,8 +374,9 @@ def test_signal_ends_camera_within_two_seconds_with_complete_files(
 ) -> None:
     video = tmp_path / "seen.mp4"
     with kind(fps=30) as server:
-        process = start("camera", "--source", server.url, "--headless", "--jsonl", "-", "--save-video", video)
-        assert process.stdout is not None
+        process = start_python(
+            FAKE, "camera", "--source", server.url, "--headless", "--jsonl", "-", "--save-video", video
+        )
         lines = [process.stdout.readline() for _ in range(5)]
         assert all(lines), process.communicate(timeout=10)[1]  # It ended early, with an error.
         assert all(json.loads(line)["detections"] for line in lines)
@@ -397,7 +386,6 @@ def test_signal_ends_camera_within_two_seconds_with_complete_files(
         if state == "reconnecting":
             server._stop_listening()
             server.drop_clients()
-            assert process.stderr is not None
             assert process.stderr.readline().startswith(f"edge-ssd: warning: lost {server.url}")
         sent = time.monotonic()
         process.send_signal(number)
@@ -415,7 +403,7 @@ def test_signal_ends_camera_within_two_seconds_with_complete_files(
 def test_signal_ends_the_wait_for_a_camera_that_does_not_respond(tmp_path: Path) -> None:
     with MjpegServer() as server:
         server.paused.set()
-        process = start("camera", "--source", server.url, "--headless", "--save-video", tmp_path / "v.mp4")
+        process = start_python(FAKE, "camera", "--source", server.url, "--headless", "--save-video", tmp_path / "v.mp4")
         while server.connections == 0:
             time.sleep(0.02)
         time.sleep(0.2)
@@ -437,8 +425,7 @@ def test_ctrl_c_in_detect_keeps_saved_images(tmp_path: Path, clip: Path) -> None
     for path in many.iterdir():
         path.unlink()
         path.symlink_to(image)
-    process = start("detect", "--source", many, "--save", tmp_path / "out", "--json")
-    assert process.stdout is not None
+    process = start_python(FAKE, "detect", "--source", many, "--save", tmp_path / "out", "--json")
     for _ in range(5):
         process.stdout.readline()
     process.send_signal(signal.SIGINT)
@@ -454,11 +441,11 @@ def test_ctrl_c_in_detect_keeps_saved_images(tmp_path: Path, clip: Path) -> None
 def test_closed_pipe_ends_camera_with_complete_files(tmp_path: Path) -> None:
     with MjpegServer(fps=60) as server:
         video = tmp_path / "seen.avi"
-        process = start("camera", "--source", server.url, "--headless", "--jsonl", "-", "--save-video", video)
-        assert process.stdout is not None
+        process = start_python(
+            FAKE, "camera", "--source", server.url, "--headless", "--jsonl", "-", "--save-video", video
+        )
         process.stdout.readline()
         process.stdout.close()
-        assert process.stderr is not None
         err = process.stderr.read()
         process.stderr.close()
         assert process.wait(10) == 141

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
@@ -15,6 +12,7 @@ import numpy as np
 import pytest
 from conftest import REPOSITORY, skip_or_fail
 from PIL import Image
+from processes import run_python, start_python
 from stream_servers import MjpegServer
 
 from edge_ssd import cli
@@ -142,19 +140,6 @@ def test_bad_settings_give_one_line(
     assert not (tmp_path / "out").exists()
 
 
-def run_process(*arguments: object) -> subprocess.Popen[str]:
-    """Start ``python -m edge_ssd`` without a display."""
-    environment = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
-    return subprocess.Popen(
-        [sys.executable, "-m", "edge_ssd", *(str(argument) for argument in arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=REPOSITORY,
-        env=environment,
-    )
-
-
 def test_camera_finds_the_bananas_in_a_clip(labelled: dict[str, list[float]], tmp_path: Path) -> None:
     clip = tmp_path / "clip.avi"
     writer = cv2.VideoWriter(str(clip), cv2.VideoWriter.fourcc(*"MJPG"), 10, (256, 256))
@@ -162,26 +147,22 @@ def test_camera_finds_the_bananas_in_a_clip(labelled: dict[str, list[float]], tm
         writer.write(cv2.imread(path))
     writer.release()
     outputs = {name: tmp_path / name for name in ("seen.mp4", "last.png", "log.jsonl")}
-    process = run_process(
-        *("camera", "--source", clip, "--headless", "--save-video", outputs["seen.mp4"]),
-        *("--snapshot", outputs["last.png"], "--jsonl", outputs["log.jsonl"]),
-    )
-    out, err = process.communicate(timeout=60)
-    assert (process.returncode, out) == (0, ""), err
+    options = ("--save-video", outputs["seen.mp4"], "--snapshot", outputs["last.png"], "--jsonl", outputs["log.jsonl"])
+    process = run_python("-m", "edge_ssd", "camera", "--source", clip, "--headless", *options)
+    assert (process.returncode, process.stdout) == (0, ""), process.stderr
     lines = [json.loads(line) for line in outputs["log.jsonl"].read_text().splitlines()]
     assert (ious(best_boxes(lines), list(labelled.values())) >= 0.5).mean() >= 0.8
     assert set(lines[0]["ms"]) >= {"preprocess", "invoke", "postprocess", "detect", "age", "draw"}
     assert cv2.VideoCapture(str(outputs["seen.mp4"])).get(cv2.CAP_PROP_FRAME_COUNT) == IMAGES
     with Image.open(outputs["last.png"]) as image:
         assert image.size == (256, 256)
-    assert f"edge-ssd: {IMAGES} frames; " in err
-    assert "0 dropped" in err
+    assert f"edge-ssd: {IMAGES} frames; " in process.stderr
+    assert "0 dropped" in process.stderr
 
 
 def test_camera_on_a_stream_ends_on_ctrl_c() -> None:
     with MjpegServer(fps=30, size=(320, 240)) as server:
-        process = run_process("camera", "--source", server.url, "--headless", "--jsonl", "-")
-        assert process.stdout is not None
+        process = start_python("-m", "edge_ssd", "camera", "--source", server.url, "--headless", "--jsonl", "-")
         lines = [json.loads(process.stdout.readline()) for _ in range(10)]
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=10)

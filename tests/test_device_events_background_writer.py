@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from event_factory import wait_until
+from clocks import wait_until
 
 from device_apps.events.background_writer import BackgroundWriter
 

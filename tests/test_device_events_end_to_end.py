@@ -3,35 +3,26 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY
-from event_factory import wait_until
-from mqtt_broker import Mosquitto, Observer, broker, create_certificates, create_password_file, require_programs  # noqa: F401
+from clocks import wait_until
+from conftest import CLIP
+from mqtt_broker import Mosquitto, Observer, create_certificates, create_password_file, require_programs
 from PIL import Image
+from processes import FAKE, run_python, start_python
 from real_model import real_model
 from stream_servers import MjpegServer
 
-CLIP = REPOSITORY / "device_apps" / "clips" / "bananas.mp4"
-FAKE = [sys.executable, str(REPOSITORY / "tests" / "device_fake.py"), "camera", "--headless"]
 QUICK = ["--enter-after", "0.1", "--leave-after", "0.4"]
 
 
-def start(*arguments: object, **environment: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [*FAKE, *(str(argument) for argument in arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **environment},
-    )
+def start(*options: object) -> subprocess.Popen[str]:
+    return start_python(FAKE, "camera", "--headless", *options)
 
 
 def test_camera_publishes_the_same_events_to_every_destination(tmp_path: Path) -> None:
@@ -40,21 +31,20 @@ def test_camera_publishes_the_same_events_to_every_destination(tmp_path: Path) -
     settings = [*lines, "allow_anonymous false", f"password_file {create_password_file(tmp_path, 'cam', 'secret')}"]
     (tmp_path / "secret").write_text("secret\n")
     snapshots = tmp_path / "snapshots"
-    command = [sys.executable, "-m", "edge_ssd", "camera", "--headless", "--source", str(CLIP), "--events", "-"]
-    command += ["--model", str(real_model()), "--event-snapshots", str(snapshots)]
-    command += ["--mqtt-password-file", str(tmp_path / "secret"), "--mqtt-ca", str(ca)]
-    command += ["--mqtt-spool", str(tmp_path / "spool.sqlite")]
+    command = ["-m", "edge_ssd", "camera", "--headless", "--source", CLIP, "--events", "-", "--model", real_model()]
+    command += ["--event-snapshots", snapshots, "--mqtt-password-file", tmp_path / "secret", "--mqtt-ca", ca]
+    command += ["--mqtt-spool", tmp_path / "spool.sqlite"]
     with (
         Mosquitto(tmp_path, settings) as mosquitto,
         Observer(mosquitto.port, ca=ca, user="cam", password="secret") as observer,
     ):
         command += ["--mqtt", f"mqtts://cam@localhost:{mosquitto.port}/home/door"]
-        done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=120)
+        done = run_python(*command)
         assert done.returncode == 0, done.stderr
         events = [json.loads(line) for line in done.stdout.splitlines()]
         # The process may have ended before it was connected: then the next run sends the events.
         if len(observer.of("home/door/events")) < len(events):
-            again = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=120)
+            again = run_python(*command)
             assert again.returncode == 0, again.stderr
             events += [json.loads(line) for line in again.stdout.splitlines()]
         wait_until(lambda: len(observer.of("home/door/events")) >= len(events))
@@ -77,10 +67,7 @@ def test_camera_publishes_the_same_events_to_every_destination(tmp_path: Path) -
     assert len(list(snapshots.iterdir())) == len(events)
 
 
-def test_killed_camera_goes_offline_and_comes_back_online(
-    broker: Mosquitto,  # noqa: F811
-    tmp_path: Path,
-) -> None:
+def test_killed_camera_goes_offline_and_comes_back_online(broker: Mosquitto, tmp_path: Path) -> None:
     with MjpegServer(fps=30) as server, Observer(broker.port) as observer:
         options = [*QUICK, "--source", server.url, "--mqtt", f"mqtt://127.0.0.1:{broker.port}/cam"]
         options += ["--mqtt-spool", str(tmp_path / "spool.sqlite")]
@@ -110,7 +97,6 @@ def test_killed_camera_goes_offline_and_comes_back_online(
 def test_objects_leave_while_the_camera_is_lost() -> None:
     with MjpegServer(fps=30) as server:
         process = start(*QUICK, "--source", server.url, "--events", "-")
-        assert process.stdout is not None
         assert json.loads(process.stdout.readline())["kind"] == "enter"
         with server.away():
             left = json.loads(process.stdout.readline())
@@ -148,8 +134,6 @@ def test_sigterm_ends_the_camera_within_two_seconds_while_the_broker_hangs(tmp_p
 def test_closed_pipe_ends_the_camera_quietly() -> None:
     with MjpegServer(fps=30) as server:
         process = start("--enter-after", "0.05", "--leave-after", "0", "--source", server.url, "--events", "-")
-        assert process.stdout is not None
-        assert process.stderr is not None
         process.stdout.readline()
         process.stdout.close()
         with server.away():  # An object must leave, so that a line is written.
@@ -190,22 +174,8 @@ sys.exit(device_fake.main())
 @pytest.mark.parametrize("ending", ["SIGTERM", "SIGINT", "error"])
 def test_pin_is_off_after_every_ending(ending: str) -> None:
     with MjpegServer(fps=30) as server:
-        arguments = ["fail"] * (ending == "error") + [
-            "camera",
-            "--headless",
-            "--source",
-            server.url,
-            "--gpio",
-            "17:red",
-        ]
-        process = subprocess.Popen(
-            [sys.executable, "-c", PIN_SCRIPT, *arguments, "--enter-after", "0.1"],
-            cwd=REPOSITORY,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert process.stdout is not None
+        arguments = ["fail"] * (ending == "error") + ["camera", "--headless", "--source", server.url]
+        process = start_python("-c", PIN_SCRIPT, *arguments, "--gpio", "17:red", "--enter-after", "0.1")
         assert process.stdout.readline() == "GPIO17 False\n"
         assert process.stdout.readline() == "GPIO17 True\n"
         if ending != "error":

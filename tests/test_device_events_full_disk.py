@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 
-from conftest import REPOSITORY
+from processes import run_python
 
 SCRIPT = """
 import logging, resource, sys, time
 from pathlib import Path
 sys.path.insert(0, "tests")
-from event_factory import event, result, wait_until
+from clocks import wait_until
+from event_factory import event, result
 from device_apps.events.jsonl import open_json_lines
 from device_apps.events.mqtt.spool import Spool
 from device_apps.events.snapshot_store import SnapshotStore
@@ -69,8 +68,7 @@ print("\\n".join(message.replace(str(folder), "") for message in sorted(messages
 
 def test_full_disk_is_logged_once_and_loses_nothing(tmp_path: Path) -> None:
     """RLIMIT_FSIZE simulates the full disk, as in test_device_full_disk."""
-    command = [sys.executable, "-c", SCRIPT, str(tmp_path)]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=120)
+    done = run_python("-c", SCRIPT, tmp_path)
     assert done.returncode == 0, done.stderr
     messages = done.stdout.splitlines()
     assert [line.split(":")[0] for line in messages] == [

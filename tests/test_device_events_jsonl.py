@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-from event_factory import event, wait_until
+from clocks import wait_until
+from event_factory import event
 
 from device_apps.events.jsonl import open_json_lines
 from edge_ssd.errors import EdgeSSDError

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY
+from processes import run_python, start_python
 
 from device_apps.events.mqtt.spool import Message, Spool, default_spool_path
 from edge_ssd.errors import EdgeSSDError
@@ -148,8 +146,7 @@ spool.add("o", b"3")
 spool.remove([1])
 sys.stdout.write(repr([message.payload for message in spool.after(0, 9)]))
 """
-    command = [sys.executable, "-c", script, str(path)]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=60)
+    done = run_python("-c", script, path, check=True)
     assert done.stdout == "[b'1', b'2', b'3']"
     assert len(done.stderr.splitlines()) == 1
 
@@ -175,10 +172,7 @@ while True:
 """
     path = tmp_path / "spool.sqlite"
     for _ in range(3):
-        process = subprocess.Popen(
-            [sys.executable, "-c", script, str(path)], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
-        )
-        assert process.stdout is not None
+        process = start_python("-c", script, path, stderr=None)
         for _ in range(200):
             last = int(process.stdout.readline())
         process.kill()

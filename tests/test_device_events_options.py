@@ -10,19 +10,18 @@ from pathlib import Path
 
 import gpiozero
 import pytest
-from conftest import REPOSITORY
+from clocks import wait_until
+from conftest import CLIP, REPOSITORY
 from device_fake import RedDetector
-from event_factory import event, wait_until
+from event_factory import event
 from gpiozero.pins.mock import MockFactory
-from mqtt_broker import Mosquitto, Observer, broker, create_certificates, create_password_file, require_programs  # noqa: F401
+from mqtt_broker import Mosquitto, Observer, create_password_file, require_programs
 from PIL import Image
 
 from device_apps import camera_command
 from device_apps.events.options import add_event_arguments, open_events
 from device_apps.sources.image_folder import ImageFolderSource
 from edge_ssd import cli
-
-CLIP = REPOSITORY / "device_apps" / "clips" / "bananas.mp4"
 
 
 @pytest.fixture(autouse=True)

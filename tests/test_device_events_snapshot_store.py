@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from clocks import wait_until
 from event_factory import event, result
 from PIL import Image
 
@@ -23,8 +24,7 @@ def save(store: SnapshotStore, *numbers: int) -> list[Path]:
     paths = [store.path_for(event(number)) for number in numbers]
     for number, path in zip(numbers, paths, strict=True):
         store.save(path, result(0, number, (0, A)))
-        while store.waiting > 2:  # Faster than any camera, which the queue would not hold.
-            time.sleep(0.001)
+        wait_until(path.exists)
     store.close(time.monotonic() + 30)
     return paths
 

@@ -1,18 +1,16 @@
-"""Recording on a full disk with the real command; a limit on the file size stands in for the disk."""
+"""Recording on a full disk, with the command in a process of its own whose file size limit simulates the disk."""
 
 from __future__ import annotations
 
 import json
 import resource
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from conftest import REPOSITORY
-from real_model import real_model
+from processes import FAKE, run_python
 
 FRAMES = 160
 
@@ -33,17 +31,9 @@ def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def record(source: Path, folder: Path, suffix: str, limit: int) -> tuple[list[str], list[str]]:
     """Return the lines of JSON and of stderr of a recording with files of at most ``limit`` bytes."""
     lines = folder / "seen.jsonl"
-    command = [sys.executable, "-m", "edge_ssd", "camera", "--headless", f"--jsonl={lines}", f"--model={real_model()}"]
-    command += [f"--save-video={folder / f'seen{suffix}'}", f"--source={source}"]
-    done = subprocess.run(
-        command,
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
-    )
+    options = [f"--jsonl={lines}", f"--save-video={folder / f'seen{suffix}'}", f"--source={source}"]
+    set_limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (limit, limit))
+    done = run_python(FAKE, "camera", "--headless", *options, preexec_fn=set_limit)
     assert done.returncode == 2, done.stderr
     logged = [line for line in done.stderr.splitlines() if line.startswith("edge-ssd: ")]
     return lines.read_text().splitlines(), logged

@@ -23,7 +23,6 @@ def test_newer_frame_replaces_older_one(buffer: LatestFrameBuffer) -> None:
     for second in range(3):
         buffer.put(BLACK, float(second), 0.5, blocking=False)
     frame = buffer.take(0.0)
-    assert frame is not None
     assert (frame.sequence, frame.captured_at, frame.read_seconds, frame.name) == (2, 2.0, 0.5, "camera")
     assert buffer.take(0.0) is None, "a frame was returned twice"
     assert buffer.counts == (3, 2)

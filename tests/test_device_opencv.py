@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from conftest import REPOSITORY
 from PIL import Image
+from processes import FAKE, run_python
 
 from device_apps.sources.opencv import load_opencv
 from edge_ssd.errors import EdgeSSDError
-
-FAKE = [sys.executable, str(REPOSITORY / "tests" / "device_fake.py")]
 
 
 def test_missing_opencv_names_the_pip_extra(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,9 +26,8 @@ def test_detect_works_on_images_without_opencv(tmp_path: Path) -> None:
         "import sys; sys.modules['cv2'] = None; sys.path.insert(0, sys.argv.pop(1)); sys.argv[0] = 'edge-ssd'; "
         "import device_fake; sys.exit(device_fake.main())"
     )
-    command = [sys.executable, "-c", script, str(REPOSITORY / "tests")]
-    command += ["detect", "--source", str(tmp_path / "a.png"), "--save", str(tmp_path / "out")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    options = ("--source", tmp_path / "a.png", "--save", tmp_path / "out")
+    done = run_python("-c", script, REPOSITORY / "tests", "detect", *options)
     assert done.returncode == 0, done.stderr
     assert "red 88% (0, 0, 60, 40)" in done.stdout
     assert (tmp_path / "out" / "a.png").exists()
@@ -42,8 +39,7 @@ def test_detect_works_on_images_without_opencv(tmp_path: Path) -> None:
 def test_invalid_video_gives_one_line_on_stderr(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "bad.mp4"
     path.write_bytes(content)
-    command = [*FAKE, "camera", "--headless", "--source", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = run_python(FAKE, "camera", "--headless", "--source", path)
     assert done.returncode == 2
     assert done.stderr.startswith(f"edge-ssd: error: {path}: not a usable video: ")
     assert done.stderr.count("\n") == 1, done.stderr

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from clocks import wait_until
 from stream_servers import MjpegServer, RtspServer, cut, noise, number_of
-from test_device_capture_threads import wait_for
 
 from device_apps.sources.frames import Source
 from device_apps.sources.open_source import open_source
@@ -47,7 +47,7 @@ def mute_to_new_connections(server: MjpegServer) -> None:
     server.mute.set()
     connections = server.connections
     server.drop_clients()
-    wait_for(lambda: server.connections > connections)
+    wait_until(lambda: server.connections > connections)
     server.mute.clear()
 
 
@@ -87,11 +87,11 @@ def test_source_recovers_from_every_failure_without_leaks(kind: type[MjpegServer
         for failures in range(1, 2 * len(FAILURES) + 1):
             fail: Callable[[MjpegServer], None] = FAILURES[failures % len(FAILURES)]
             fail(server)
-            wait_for(lambda: source.counts.reconnects == failures, 30)  # noqa: B023
+            wait_until(lambda: source.counts.reconnects == failures, 30)  # noqa: B023
             assert has_frame_after(source, time.monotonic())
         assert source.counts.connected
-        wait_for(lambda: sum(server.url in thread.name for thread in threading.enumerate()) == 2, 30)
-        wait_for(lambda: open_descriptors() <= before, 30)
+        wait_until(lambda: sum(server.url in thread.name for thread in threading.enumerate()) == 2, 30)
+        wait_until(lambda: open_descriptors() <= before, 30)
         assert server.size == (160, 128), "the size has changed an even number of times"
 
 
@@ -107,7 +107,7 @@ def test_corrupt_images_do_not_end_the_stream(kind: type[MjpegServer], spoil: Ca
             return spoil(jpeg) if len(sent) % 3 else jpeg
 
         server.spoil = spoil_often
-        wait_for(lambda: len(sent) > 30)
+        wait_until(lambda: len(sent) > 30)
         server.spoil = lambda jpeg: jpeg
         time.sleep(0.1)
         assert has_frame_after(source, time.monotonic())
@@ -118,6 +118,6 @@ def test_stream_recovers_from_data_that_is_not_an_image() -> None:
     with MjpegServer(fps=60) as server, open_source(server.url, timeouts=TIMEOUTS) as source:
         assert has_frame_after(source, 0.0)
         server.spoil = lambda jpeg: b"not an image"
-        wait_for(lambda: not source.counts.connected, 30)
+        wait_until(lambda: not source.counts.connected, 30)
         server.spoil = lambda jpeg: jpeg
         assert has_frame_after(source, time.monotonic())

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from clocks import Clock
 from device_fake import RedDetector
 
 from device_apps.results import FrameResult
@@ -35,13 +36,6 @@ class Failing:
 
     def idle(self) -> None:
         self.idles += 1
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def result() -> FrameResult:

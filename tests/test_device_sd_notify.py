@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from clocks import Clock
 from device_fake import RedDetector
 
 from device_apps.results import FrameResult
@@ -18,13 +19,6 @@ from device_apps.sources.frames import Frame
 from device_apps.stats import Stats
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="systemd is Linux only")
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from pathlib import Path
 import cv2
 import pytest
 from conftest import REPOSITORY, skip_or_fail
+from processes import FAKE, start_python
 from stream_servers import MjpegServer
 
 from device_apps import service_command
@@ -30,8 +31,6 @@ from device_apps.service_files import first_inaccessible_parent, generate_servic
 from device_apps.systemd_unit import format_unit
 from edge_ssd import cli
 from edge_ssd.cli import command_parser
-
-FAKE = [sys.executable, str(REPOSITORY / "tests" / "device_fake.py")]
 
 # A detector that hangs after 20 frames, as a driver or a native library may.
 HANGING_CAMERA = """
@@ -279,12 +278,12 @@ def manager(tmp_path: Path) -> Iterator[ServiceManager]:
         yield ServiceManager(receiver)
 
 
-def start_camera(tmp_path: Path, config: str, program: list[str] = FAKE) -> subprocess.Popen[str]:
+def start_camera(tmp_path: Path, config: str, *program: object) -> subprocess.Popen[str]:
     (tmp_path / "camera.toml").write_text(config)
     environment = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "800000"}
     environment.pop("WATCHDOG_PID", None)
-    command = [*program, "camera", "--config", str(tmp_path / "camera.toml")]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, cwd=tmp_path)
+    command = [*(program or (FAKE,)), "camera", "--config", tmp_path / "camera.toml"]
+    return start_python(*command, stdout=None, env=environment, cwd=tmp_path)
 
 
 def terminate(process: subprocess.Popen[str]) -> list[str]:
@@ -364,7 +363,6 @@ def test_sigterm_completes_all_files_within_two_seconds(tmp_path: Path, manager:
             time.sleep(0.05)
         server._stop_listening()
         server.drop_clients()
-        assert process.stderr is not None
         while not process.stderr.readline().startswith(f"edge-ssd: warning: lost {server.url}"):
             assert time.monotonic() < deadline
         lines = terminate(process)
@@ -382,8 +380,8 @@ def test_sigterm_completes_all_files_within_two_seconds(tmp_path: Path, manager:
 
 def test_hanging_loop_sends_no_keep_alive(tmp_path: Path, manager: ServiceManager) -> None:
     with MjpegServer(fps=30) as server:
-        program = [sys.executable, "-c", HANGING_CAMERA, str(REPOSITORY / "tests")]
-        process = start_camera(tmp_path, f'source = "{server.url}"\nheadless = true\njsonl = "seen.jsonl"\n', program)
+        config = f'source = "{server.url}"\nheadless = true\njsonl = "seen.jsonl"\n'
+        process = start_camera(tmp_path, config, "-c", HANGING_CAMERA, REPOSITORY / "tests")
         try:
             manager.wait_for("READY=1")
             deadline = time.monotonic() + 60

@@ -7,11 +7,11 @@ memory per frame, of threads and of descriptors. A leak of a megabyte per hour n
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 
 import pytest
 from conftest import REPOSITORY
+from processes import run_python
 
 SOAK = REPOSITORY / "tests" / "benchmarks" / "soak.py"
 
@@ -20,8 +20,7 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="me
 
 def soak(*options: str) -> dict[str, float]:
     """Run the benchmark; limited by frames, so that the result does not depend on the speed of the machine."""
-    command = [sys.executable, str(SOAK), "--json", "--warm-up", "0", *options]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=280, cwd=REPOSITORY)
+    done = run_python(SOAK, "--json", "--warm-up", "0", *options, stderr=None, check=True, timeout=280)
     return json.loads(done.stdout)
 
 

@@ -7,6 +7,7 @@ import threading
 
 import numpy as np
 import pytest
+from clocks import Clock
 from device_fake import RedDetector
 
 from device_apps.results import FrameResult
@@ -15,16 +16,9 @@ from device_apps.sources.image_folder import ImageFolderSource
 from device_apps.stats import STAGES, Quantiles, Stats, quantiles
 
 
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(100.0)
 
 
 def result(**milliseconds: float) -> FrameResult:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import cv2
 import pytest
+from clocks import wait_until
 from stream_servers import MjpegServer, RtspServer, jpeg_frame, number_of, numbered_frame
-from test_device_capture_threads import wait_for
 from test_device_video_file import make_video
 
 from device_apps.sources.open_source import open_source
@@ -86,8 +86,8 @@ def test_broken_log_does_not_end_the_source(caplog: pytest.LogCaptureFixture) ->
         with MjpegServer(fps=60) as server, open_source(server.url) as source:
             next(iter(source))
             server.drop_clients()
-            wait_for(lambda: source.counts.reconnects == 1)
-            wait_for(lambda: len(caplog.messages) == 2)
+            wait_until(lambda: source.counts.reconnects == 1)
+            wait_until(lambda: len(caplog.messages) == 2)
             assert source.read(5.0) is not None
     finally:
         logging.getLogger("device_apps").removeHandler(handler)
@@ -231,7 +231,7 @@ def test_stream_that_hangs_while_opening_does_not_block_another() -> None:
         stuck = open_source(silent.url, stop=stop)
         thread = threading.Thread(target=stuck.__enter__)
         thread.start()
-        wait_for(lambda: silent.connections > 0)
+        wait_until(lambda: silent.connections > 0)
         with open_source(server.url) as source:  # OpenCV alone would wait for seven seconds.
             assert source.read(5.0) is not None
             assert thread.is_alive()

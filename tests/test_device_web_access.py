@@ -8,8 +8,9 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
+from clocks import Clock, wait_until
 from web_camera import Camera
-from web_client import eventually, open_stream, parts, request
+from web_client import open_stream, parts, request
 
 from device_apps.web.access.token import TOKEN_VARIABLE
 from edge_ssd.errors import EdgeSSDError, SettingError
@@ -27,13 +28,6 @@ def token_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture(scope="module")
 def clock() -> Clock:
     return Clock()
@@ -42,7 +36,7 @@ def clock() -> Clock:
 @pytest.fixture(scope="module")
 def camera(token_file: Path, clock: Clock) -> Iterator[Camera]:
     with Camera("--web-token-file", str(token_file), clock=clock) as camera:
-        eventually(lambda: camera.stats.snapshot().frames > 0)
+        wait_until(lambda: camera.stats.snapshot().frames > 0)
         yield camera
 
 

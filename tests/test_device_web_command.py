@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from conftest import REPOSITORY
-from real_model import real_model
+from clocks import wait_until
+from conftest import CLIP
+from processes import run_python, start_python
 from stream_servers import MjpegServer
 from web_camera import ClipServer
-from web_client import eventually, feed, open_stream, parts, request
+from web_client import feed, open_stream, parts, request
 
 from device_apps.web.access.address import Address, open_listener
 from device_apps.web.access.token import TOKEN_VARIABLE
 from edge_ssd import cli
-
-CLIP = REPOSITORY / "device_apps" / "clips" / "bananas.mp4"
 
 
 @pytest.fixture(autouse=True)
@@ -33,10 +30,7 @@ def no_token_here(monkeypatch: pytest.MonkeyPatch) -> None:
 @contextmanager
 def camera(source: str, *options: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """The command, and the port of its preview."""
-    command = [sys.executable, "-m", "edge_ssd", "camera", "--source", source, "--web", "0", *options]
-    environment = {**os.environ, "DISPLAY": "", "EDGE_SSD_TEST_MODEL": str(real_model())}
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, cwd=REPOSITORY)
-    assert process.stderr is not None
+    process = start_python("-m", "edge_ssd", "camera", "--source", source, "--web", "0", *options, stdout=None)
     try:
         for line in process.stderr:
             if match := re.fullmatch(r"edge-ssd: web preview at http://127\.0\.0\.1:(\d+)/\n", line):
@@ -64,12 +58,11 @@ def test_signal_ends_the_preview_and_frees_the_port() -> None:
                 took = time.monotonic() - start
                 assert list(messages)[-1][0] in ("stats", "recent"), "the feed ends in order"
             assert took < 10, "two seconds, on a machine that has nothing else to do"
-            assert process.stderr is not None
             (summary,) = process.stderr.read().splitlines()
             assert re.match(r"edge-ssd: \d+ frames; ", summary), "and nothing else was logged"
         with camera(server.url, "--web", str(port)) as (_, again):
             assert again == port
-            eventually(lambda: request(port, "/healthz").status == 200)
+            wait_until(lambda: request(port, "/healthz").status == 200)
 
 
 def test_events_reach_viewers_at_once() -> None:
@@ -127,17 +120,14 @@ class Without:
 sys.meta_path.insert(0, Without())
 sys.exit(cli.main(["camera", "--source", {str(CLIP)!r}, "--web", "0"]))
 """
-    command = [sys.executable, "-c", script]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, check=False)
+    done = run_python("-c", script)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1] == (
         f'edge-ssd: error: this command needs {missing}, which is not installed; run: pip install "edge-ssd[web]"'
     )
 
 
-def test_web_opens_no_window(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("DISPLAY", raising=False)
-    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+def test_web_opens_no_window(capfd: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["camera", "--source", str(CLIP), "--max-frames", "1", "--web", "0"]) == 0
     lines = [line for line in capfd.readouterr().err.splitlines() if not line.startswith("INFO:")]
     assert len(lines) == 2, "the preview and the summary, nothing of a missing display"
@@ -151,4 +141,4 @@ from edge_ssd import cli
 assert cli.main(["camera", "--source", {str(CLIP)!r}, "--headless", "--max-frames", "1"]) == 0
 assert not {{"starlette", "uvicorn", "anyio", "asyncio"}} & set(sys.modules)
 """
-    subprocess.run([sys.executable, "-c", script], check=True, cwd=REPOSITORY, capture_output=True)
+    run_python("-c", script, check=True)

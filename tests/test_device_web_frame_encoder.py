@@ -171,7 +171,6 @@ def test_loop_status_follows_results_and_turns() -> None:
     assert loop_status(encoder, True, 10.0) == Status("starting", False, "no frame yet")
     encoder.write(result())
     now = encoder.last_result_at
-    assert now is not None
     assert loop_status(encoder, True, 10.0, now + 10) == Status("live", True)
     lost = loop_status(encoder, False, 10.0, now + 3)
     assert (lost.state, lost.healthy) == ("reconnecting", True), "not yet for long"

@@ -12,9 +12,10 @@ from contextlib import ExitStack
 
 import numpy as np
 import pytest
+from clocks import wait_until
 from test_device_web_metrics import parse
 from web_camera import Camera, LoopedFrames, RecentEvents, SeenEvent, clip_frames
-from web_client import eventually, feed, open_stream, parts, picture, raw, request
+from web_client import feed, open_stream, parts, picture, raw, request
 
 from device_apps.sources.opencv import open_stream as open_opencv_stream
 from device_apps.web.limits import WebLimits
@@ -27,7 +28,7 @@ from edge_ssd.version import __version__
 @pytest.fixture(scope="module")
 def camera() -> Iterator[Camera]:
     with Camera(events=RecentEvents()) as camera:
-        eventually(lambda: camera.stats.snapshot().frames > 3)
+        wait_until(lambda: camera.stats.snapshot().frames > 3)
         yield camera
 
 
@@ -76,7 +77,7 @@ def test_mjpeg_stream_moves_and_has_boxes(camera: Camera) -> None:
 
 def test_mjpeg_stream_never_repeats_a_frame(camera: Camera) -> None:
     camera.source.paused.set()
-    eventually(lambda: camera.source.silent)
+    wait_until(lambda: camera.source.silent)
     try:
         with open_stream(camera.port, "/stream") as response:
             jpegs = parts(response)
@@ -113,7 +114,6 @@ def test_snapshot_has_the_full_size() -> None:
 
 
 def test_event_stream_sends_states_and_events(camera: Camera) -> None:
-    assert camera.events is not None
     camera.events.add(SeenEvent("enter", 1, "banana", score=0.9))
     with open_stream(camera.port, "/events") as response:
         assert response.headers.get_content_type() == "text/event-stream"
@@ -283,7 +283,7 @@ def test_viewers_are_limited(camera: Camera) -> None:
         assert answer.headers["retry-after"] == "5"
         with open_stream(camera.port, "/events") as events:
             assert events.status == 200, "the feed has seats of its own"
-    eventually(lambda: request(camera.port, "/api/stats").json["viewers"] == 0, "closed connections are freed")
+    wait_until(lambda: request(camera.port, "/api/stats").json["viewers"] == 0)  # Closed connections are freed.
     with open_stream(camera.port, "/stream") as response:
         assert response.status == 200
 
@@ -300,7 +300,7 @@ def test_excess_connections_are_closed(camera: Camera) -> None:
         with pytest.raises(TimeoutError):
             silent[0].recv(1)
         next(jpegs)
-    eventually(lambda: _answers(camera.port))
+    wait_until(lambda: _answers(camera.port))
 
 
 def _answers(port: int) -> bool:
@@ -311,13 +311,13 @@ def _answers(port: int) -> bool:
 
 
 def test_frames_are_encoded_only_for_viewers(camera: Camera, monkeypatch: pytest.MonkeyPatch) -> None:
-    eventually(lambda: request(camera.port, "/api/stats").json["viewers"] == 0)
+    wait_until(lambda: request(camera.port, "/api/stats").json["viewers"] == 0)
     encoded = []
     monkeypatch.setattr(frame_encoder, "encode_jpeg", lambda *args: encoded.append(args) or encode_jpeg(*args))
     time.sleep(0.3)
     encoded.clear()  # What the last viewer of another test had asked for.
     frames = camera.stats.snapshot().frames
-    eventually(lambda: camera.stats.snapshot().frames > frames + 10)
+    wait_until(lambda: camera.stats.snapshot().frames > frames + 10)
     assert encoded == []
     with ExitStack() as stack:
         streams = [parts(stack.enter_context(open_stream(camera.port, "/stream"))) for _ in range(5)]
@@ -338,7 +338,7 @@ def test_slow_viewer_skips_frames_and_delays_no_other(camera: Camera) -> None:
             for _ in range(20):
                 next(jpegs)
         # It has stopped asking: what waits for it is what fits into the buffers of one connection.
-        eventually(lambda: camera.sinks[0]._requested == {}, "no viewer waits for a frame")
+        wait_until(lambda: camera.sinks[0]._requested == {})  # No viewer waits for a frame.
         slow.settimeout(1)
         received = 0
         try:
@@ -351,14 +351,14 @@ def test_slow_viewer_skips_frames_and_delays_no_other(camera: Camera) -> None:
 
 
 def test_reset_connection_frees_the_viewer(camera: Camera) -> None:
-    eventually(lambda: request(camera.port, "/api/stats").json["viewers"] == 0)
+    wait_until(lambda: request(camera.port, "/api/stats").json["viewers"] == 0)
     vanished = socket.create_connection(("127.0.0.1", camera.port))
     vanished.sendall(b"GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert vanished.recv(10)
     assert request(camera.port, "/api/stats").json["viewers"] == 1
     vanished.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     vanished.close()  # With RST instead of FIN.
-    eventually(lambda: request(camera.port, "/api/stats").json["viewers"] == 0)
+    wait_until(lambda: request(camera.port, "/api/stats").json["viewers"] == 0)
 
 
 def test_health_follows_the_loop() -> None:
@@ -370,19 +370,19 @@ def test_health_follows_the_loop() -> None:
         assert (answer.status, answer.body) == (503, b"no frame yet\n")
         assert request(camera.port, "/snapshot.jpg", "HEAD").status == 503
         source.paused.clear()
-        eventually(lambda: request(camera.port, "/healthz").status == 200)
+        wait_until(lambda: request(camera.port, "/healthz").status == 200)
         assert request(camera.port, "/healthz").body == b"ok\n"
         source.lost = True
         source.paused.set()
-        eventually(lambda: request(camera.port, "/healthz").status == 503)
+        wait_until(lambda: request(camera.port, "/healthz").status == 503)
         reason = request(camera.port, "/healthz").body.decode()
         assert reason.startswith("the source is lost and is being opened again; no frame for ")
         assert request(camera.port, "/api/stats").json["status"]["state"] == "reconnecting"
         source.lost = False
         source.paused.clear()
-        eventually(lambda: request(camera.port, "/healthz").status == 200)
+        wait_until(lambda: request(camera.port, "/healthz").status == 200)
         camera.stop_loop()
-        eventually(lambda: b"the loop has stood still for" in request(camera.port, "/healthz").body)
+        wait_until(lambda: b"the loop has stood still for" in request(camera.port, "/healthz").body)
         assert parse(request(camera.port, "/metrics").body.decode())["edge_ssd_healthy"][1] == {"": 0}
 
 
@@ -402,7 +402,7 @@ def test_preview_ends_quickly_with_viewers(camera: Camera) -> None:
             socket.create_connection(("127.0.0.1", other.port))
     assert took < 5, "a second, on a machine that has nothing else to do"
     # The executor that asks for the machine's state belongs to asyncio, which ends it.
-    eventually(lambda: {t for t in threading.enumerate() if t not in threads and t.is_alive()} == set())
+    wait_until(lambda: {t for t in threading.enumerate() if t not in threads and t.is_alive()} == set())
     assert json.dumps(other.log).count("web preview at") == len(other.log) == 1
 
 
@@ -438,12 +438,12 @@ def test_server_that_cannot_start_is_an_error(monkeypatch: pytest.MonkeyPatch) -
 
 def test_failing_statistics_are_logged_once(monkeypatch: pytest.MonkeyPatch) -> None:
     with Camera(limits=WebLimits(stats_period_s=0.02)) as camera:
-        eventually(lambda: camera.stats.snapshot().frames > 0)
+        wait_until(lambda: camera.stats.snapshot().frames > 0)
         with open_stream(camera.port, "/events") as response:
             messages = feed(response)
             next(messages)
             monkeypatch.setattr(camera.stats, "snapshot", lambda: 1 / 0)
-            eventually(lambda: len(camera.log) == 2)
+            wait_until(lambda: len(camera.log) == 2)
             assert request(camera.port, "/api/stats").status == 500
             time.sleep(0.2)
             monkeypatch.undo()
@@ -462,7 +462,5 @@ def test_opencv_reads_the_mjpeg_stream(camera: Camera) -> None:
         first, second = grabber.read(), grabber.read()
     finally:
         grabber.close()
-    assert first is not None
-    assert second is not None
     assert first.shape == second.shape == (360, 480, 3)
     assert (first != second).any()

@@ -32,7 +32,6 @@ def parse(text: str) -> dict[str, tuple[str, dict[str, float]]]:
         samples: dict[str, float] = {}
         while lines and not lines[0].startswith("#"):
             match = SAMPLE.fullmatch(lines.pop(0))
-            assert match is not None
             assert match[1] == name
             assert (match[2] or "") not in samples
             samples[match[2] or ""] = float(match[3])

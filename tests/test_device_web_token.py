@@ -7,19 +7,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from clocks import Clock
 
 from device_apps.web.access.token import CREATE_TOKEN_HINT, TOKEN_VARIABLE, LoginRateLimiter, Token, read_token
 from edge_ssd.errors import SettingError
 
 SECRET = "correct-horse-battery-staple"
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def test_only_the_token_matches() -> None:
@@ -76,7 +69,6 @@ def test_read_token_from_a_file(tmp_path: Path, caplog: pytest.LogCaptureFixture
     path.write_text(f"{SECRET}\n")
     path.chmod(0o600)
     token = read_token(path, {TOKEN_VARIABLE: "another-one-that-is-not-used"})
-    assert token is not None
     assert token.matches(SECRET)
     assert caplog.messages == []
     path.chmod(0o644)
@@ -86,7 +78,6 @@ def test_read_token_from_a_file(tmp_path: Path, caplog: pytest.LogCaptureFixture
 
 def test_read_token_from_the_environment() -> None:
     token = read_token(None, {TOKEN_VARIABLE: SECRET})
-    assert token is not None
     assert token.matches(SECRET)
     assert read_token(None, {}) is None
     with pytest.raises(SettingError):

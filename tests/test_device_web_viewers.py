@@ -7,9 +7,10 @@ import time
 from typing import Any
 
 import pytest
+from clocks import wait_until
 from conftest import REPOSITORY
 from web_camera import Camera, LoopedFrames, clip_frames
-from web_client import eventually, request
+from web_client import request
 
 
 @pytest.fixture(scope="module")
@@ -23,16 +24,16 @@ def test_viewers_do_not_grow_memory_or_slow_the_loop(benchmark: dict[str, Any]) 
         def frames() -> int:
             return camera.stats.snapshot().frames
 
-        eventually(lambda: frames() > 20)
+        wait_until(lambda: frames() > 20)
         with benchmark["Viewers"](camera.port):
             pass  # What is loaded once, is.
-        eventually(lambda: request(camera.port, "/api/stats").json["viewers"] == 0)
+        wait_until(lambda: request(camera.port, "/api/stats").json["viewers"] == 0)
         before = benchmark["memory_mb"]()
         with benchmark["Viewers"](camera.port) as viewers:
             assert request(camera.port, "/api/stats").json["viewers"] == benchmark["VIEWERS"]
             start, at = time.monotonic(), frames()
-            eventually(lambda: frames() > at + 100 and time.monotonic() > start + 2)
+            wait_until(lambda: frames() > at + 100 and time.monotonic() > start + 2)
             assert request(camera.port, "/api/stats").json["viewers"] == benchmark["VIEWERS"], "slow ones stay"
             assert benchmark["memory_mb"]() - before < benchmark["GROWTH_TARGET_MB"]
         assert viewers.pictures >= 5, "fast viewers get many frames"
-        eventually(lambda: request(camera.port, "/api/stats").json["viewers"] == 0)
+        wait_until(lambda: request(camera.port, "/api/stats").json["viewers"] == 0)

@@ -6,21 +6,18 @@ import ctypes
 import os
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY, skip_or_fail
+from conftest import skip_or_fail
+from processes import FAKE, run_python, start_python
 from stream_servers import MjpegServer
-
-FAKE = [sys.executable, str(REPOSITORY / "tests" / "device_fake.py")]
 
 
 def environment(display: str | None) -> dict[str, str]:
-    others = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
-    return others if display is None else {**others, "DISPLAY": display}
+    return dict(os.environ) if display is None else {**os.environ, "DISPLAY": display}
 
 
 @pytest.fixture(scope="module")
@@ -95,8 +92,8 @@ def close(display: str, window: str) -> None:
 def test_window_shows_the_stream_until_it_is_closed(display: str, tmp_path: Path, how: str) -> None:
     video = tmp_path / "seen.mp4"
     with MjpegServer(fps=30) as server:
-        command = [*FAKE, "camera", "--source", server.url, "--show", "--save-video", str(video)]
-        process = subprocess.Popen(command, env=environment(display), stderr=subprocess.PIPE, text=True)
+        options = ("--source", server.url, "--show", "--save-video", video)
+        process = start_python(FAKE, "camera", *options, stdout=None, env=environment(display))
         window = window_of(display, process)
         time.sleep(0.3)
         if how == "stalled q":  # The window must respond while no frame comes.
@@ -116,8 +113,7 @@ def test_window_shows_the_stream_until_it_is_closed(display: str, tmp_path: Path
 
 def test_window_opens_by_default_with_a_display(display: str, shared_data: Path) -> None:
     source = shared_data / "photos" / "d2l_banana.jpg"
-    command = [*FAKE, "camera", "--source", str(source)]
-    done = subprocess.run(command, env=environment(display), capture_output=True, text=True, check=False, timeout=30)
+    done = run_python(FAKE, "camera", "--source", source, env=environment(display))
     assert done.returncode == 0
     assert done.stderr.startswith("edge-ssd: 1 frame")
     assert done.stderr.count("\n") == 1
@@ -125,10 +121,7 @@ def test_window_opens_by_default_with_a_display(display: str, shared_data: Path)
 
 @pytest.mark.parametrize("display_name", [None, ":4077"])
 def test_camera_runs_headless_without_a_display(shared_data: Path, display_name: str | None) -> None:
-    command = [*FAKE, "camera", "--source", str(shared_data / "photos")]
-    done = subprocess.run(
-        command, env=environment(display_name), capture_output=True, text=True, check=False, timeout=30
-    )
+    done = run_python(FAKE, "camera", "--source", shared_data / "photos", env=environment(display_name))
     assert done.returncode == 0, done.stderr
     message, summary = done.stderr.splitlines()
     assert message.startswith("edge-ssd: no window: ")
@@ -138,10 +131,7 @@ def test_camera_runs_headless_without_a_display(shared_data: Path, display_name:
 
 @pytest.mark.parametrize("display_name", [None, ":4077"])
 def test_show_without_a_display_is_an_error(shared_data: Path, display_name: str | None) -> None:
-    command = [*FAKE, "camera", "--source", str(shared_data / "photos"), "--show"]
-    done = subprocess.run(
-        command, env=environment(display_name), capture_output=True, text=True, check=False, timeout=30
-    )
+    done = run_python(FAKE, "camera", "--source", shared_data / "photos", "--show", env=environment(display_name))
     assert done.returncode == 2
     assert done.stderr.startswith("edge-ssd: error: --show: ")
     assert done.stderr.count("\n") == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
+from clocks import Clock
 
 from edge_ssd.console.progress import Progress, format_seconds
 
@@ -12,13 +13,6 @@ from edge_ssd.console.progress import Progress, format_seconds
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,13 @@ import http.client
 import io
 import json
 import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
-__all__ = ["Answer", "eventually", "feed", "open_stream", "parts", "picture", "raw", "request"]
+__all__ = ["Answer", "feed", "open_stream", "parts", "picture", "raw", "request"]
 
 DEADLINE_S = 30.0
 
@@ -92,11 +91,3 @@ def picture(jpeg: bytes) -> np.ndarray:
     with Image.open(io.BytesIO(jpeg)) as image:
         assert image.format == "JPEG"
         return np.asarray(image.convert("RGB"))
-
-
-def eventually(condition: Callable[[], object], what: str = "") -> None:
-    """Wait until it holds."""
-    end = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < end, f"never: {what or condition}"
-        time.sleep(0.02)

@@ -35,7 +35,6 @@ def main() -> None:
     with server, tempfile.TemporaryDirectory() as profile:
         command = [sys.executable, "-m", "edge_ssd", "camera", "--source", server.url, "--web", "8080"]
         camera = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True)
-        assert camera.stderr is not None
         try:
             while "web preview" not in camera.stderr.readline():
                 assert camera.poll() is None

@@ -58,9 +58,7 @@ def check_csi_camera(board: str | None = None, system_package: Path = _SYSTEM_PI
         )
     elif "No module named 'picamera2'" not in problem:
         yield warning(
-            "CSI camera",
-            f"picamera2 does not load: {problem}",
-            f"use the NumPy of the system: {_NEW_ENVIRONMENT}",
+            "CSI camera", f"picamera2 does not load: {problem}", f"use the NumPy of the system: {_NEW_ENVIRONMENT}"
         )
     elif system_package.exists() and sys.prefix != sys.base_prefix:
         yield warning("CSI camera", "picamera2 is installed, but this virtual environment hides it", _NEW_ENVIRONMENT)

@@ -100,8 +100,7 @@ def check_disk(folder: Path = Path()) -> Iterable[Finding]:
 
 
 def check_heat(
-    read_temperature: Callable[[], float | None] = temperature_c,
-    read_throttling: Callable[[], str | None] = throttled,
+    read_temperature: Callable[[], float | None] = temperature_c, read_throttling: Callable[[], str | None] = throttled
 ) -> Iterable[Finding]:
     """Check temperature and throttling.
 
@@ -110,19 +109,10 @@ def check_heat(
     """
     degrees, throttling = read_temperature(), read_throttling()
     text = "no thermometer" if degrees is None else f"{degrees:.0f} °C"
-    if throttling is None:
-        text += ", no vcgencmd (only on a Raspberry Pi)"
-    elif throttling:
-        remedy = (
-            "use the board's own power supply and a short cable"
-            if "under-voltage" in throttling
-            else "add a heat sink or a fan"
-        )
-        yield warning("heat", f"{text}, {throttling}", remedy)
-        return
-    else:
-        text += ", not throttled"
-    if degrees is not None and degrees >= _HOT_C:
+    text += ", no vcgencmd (only on a Raspberry Pi)" if throttling is None else f", {throttling or 'not throttled'}"
+    if "under-voltage" in (throttling or ""):
+        yield warning("heat", text, "use the board's own power supply and a short cable")
+    elif throttling or (degrees is not None and degrees >= _HOT_C):
         yield warning("heat", text, "add a heat sink or a fan")
     else:
         yield ok("heat", text)

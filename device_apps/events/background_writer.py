@@ -48,11 +48,6 @@ class BackgroundWriter(Generic[_T]):
         self._thread = threading.Thread(target=self._run, name=f"writer of {name}", daemon=True)
         self._thread.start()
 
-    @property
-    def waiting(self) -> int:
-        """Number of items in the queue."""
-        return self._queue.qsize()
-
     def put(self, item: _T) -> bool:
         """Enqueue without blocking; return False, and count the item as lost, if the queue is full."""
         try:
@@ -84,7 +79,7 @@ class BackgroundWriter(Generic[_T]):
                     break
         ended = self._ended.wait(max(0.0, deadline - time.monotonic()))
         if not ended:
-            self.lost += max(1, self.waiting)
+            self.lost += max(1, self._queue.qsize())
         if self.lost:
             _log.warning("%s: %d could not be written and were dropped", self._name, self.lost)
         return ended

@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
-from types import TracebackType
 
 from device_apps.events.event import Event, EventKind, LeaveReason
 from device_apps.events.publisher import EventPublisher
@@ -54,6 +53,9 @@ class EventEmitter:
         self._publishers = tuple(publishers)
         self._tracker = tracker or Tracker()
         self._snapshots = snapshots
+        self._outputs: tuple[EventPublisher | SnapshotStore, ...] = (
+            self._publishers if snapshots is None else (*self._publishers, snapshots)
+        )
         self._fps = fps
         self._clock = clock
         self._number = 0
@@ -71,7 +73,7 @@ class EventEmitter:
     @property
     def lost(self) -> dict[str, int]:
         """Number of events that each publisher, and the snapshot store, could not keep, by its name."""
-        return {output.name: output.lost for output in self._outputs()}
+        return {output.name: output.lost for output in self._outputs}
 
     def subscribe(self, callback: Callable[[Event], None]) -> Callable[[], None]:
         """Call ``callback`` with each event from now on, in the thread of the loop; it must not block.
@@ -109,17 +111,12 @@ class EventEmitter:
     def __enter__(self) -> EventEmitter:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         deadline = time.monotonic() + _FLUSH_SECONDS
         for track in self._tracker.clear():
             self._publish("leave", track, "end")
-        for output in self._outputs():
+        for output in self._outputs:
             output.close(deadline)
-
-    def _outputs(self) -> tuple[EventPublisher | SnapshotStore, ...]:
-        return self._publishers if self._snapshots is None else (*self._publishers, self._snapshots)
 
     def _frame_time(self, frame: Frame) -> float:
         return frame.captured_at if self._fps is None else frame.sequence / self._fps

@@ -54,7 +54,12 @@ class Event:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the event in plain JSON types, without the fields that are None."""
-        values: dict[str, Any] = {
+        optional = {
+            "duration_s": None if self.duration_s is None else round(self.duration_s, 3),
+            "reason": self.reason,
+            "snapshot": None if self.snapshot is None else str(self.snapshot),
+        }
+        return {
             "id": self.id,
             "kind": self.kind,
             "object_id": self.object_id,
@@ -65,11 +70,5 @@ class Event:
             "time": self.time.isoformat(timespec="milliseconds"),
             "source": self.source,
             "sequence": self.sequence,
+            **{name: value for name, value in optional.items() if value is not None},
         }
-        if self.duration_s is not None:
-            values["duration_s"] = round(self.duration_s, 3)
-        if self.reason is not None:
-            values["reason"] = self.reason
-        if self.snapshot is not None:
-            values["snapshot"] = str(self.snapshot)
-        return values

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -66,6 +66,7 @@ class GpioOutput:
     Args:
         request: the pin and its labels.
         active_low: on is 0 V instead of 3.3 V, as many relay boards need.
+        open_device: opens a pin, given its name and ``active_low``.
 
     Raises:
         EdgeSSDError: the pin does not exist or is in use.
@@ -74,12 +75,14 @@ class GpioOutput:
     failure = None
     lost = 0
 
-    def __init__(self, request: PinRequest, *, active_low: bool) -> None:
+    def __init__(
+        self, request: PinRequest, *, active_low: bool, open_device: Callable[[str, bool], OutputDevice] | None = None
+    ) -> None:
         self.name = f"GPIO pin {request.pin}"
         self._labels = request.labels
         self._present: set[int] = set()  # object ids
         self._failures = FailureLog(_log)
-        self._device: OutputDevice | None = _open(request.pin, active_low)
+        self._device: OutputDevice | None = (open_device or _open)(request.pin, active_low)
 
     def publish(self, event: Event) -> None:
         """Switch the pin to the state after an event."""

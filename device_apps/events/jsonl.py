@@ -18,11 +18,10 @@ _QUEUE_CAPACITY = 1000  # Lines that wait for a slow disk or reader.
 
 
 class _DescriptorStream:
-    """Writes lines to a file descriptor; closes it if ``owned``."""
+    """Writes lines to a file descriptor."""
 
-    def __init__(self, descriptor: int, *, owned: bool) -> None:
+    def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._owned = owned
 
     def write(self, line: str) -> None:
         """Write a line unbuffered: a slow or closed reader must not delay the end of the program."""
@@ -31,8 +30,7 @@ class _DescriptorStream:
             data = data[os.write(self._descriptor, data) :]
 
     def close(self) -> None:
-        if self._owned:
-            os.close(self._descriptor)
+        os.close(self._descriptor)
 
 
 class JsonLinesPublisher:
@@ -52,11 +50,6 @@ class JsonLinesPublisher:
     def lost(self) -> int:
         """Number of events that were dropped."""
         return self._writer.lost
-
-    @property
-    def waiting(self) -> int:
-        """Number of events that are not written yet."""
-        return self._writer.waiting
 
     @property
     def failure(self) -> BrokenPipeError | None:
@@ -84,7 +77,7 @@ def open_json_lines(target: str, max_bytes: int, backup_count: int) -> JsonLines
         EdgeSSDError: the target cannot be written.
     """
     if target == "-":
-        return JsonLinesPublisher("standard output", _DescriptorStream(sys.stdout.fileno(), owned=False))
+        return JsonLinesPublisher("standard output", _DescriptorStream(os.dup(sys.stdout.fileno())))
     path = Path(target)
     if not path.exists() or path.is_file():
         return JsonLinesPublisher(target, RotatingFile(path, max_bytes, backup_count))
@@ -92,4 +85,4 @@ def open_json_lines(target: str, max_bytes: int, backup_count: int) -> JsonLines
         descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     except OSError as error:
         raise EdgeSSDError(f"{path}: cannot write to this file: {error.strerror}; name another one") from None
-    return JsonLinesPublisher(target, _DescriptorStream(descriptor, owned=True))
+    return JsonLinesPublisher(target, _DescriptorStream(descriptor))

@@ -57,10 +57,7 @@ def add_event_arguments(parser: argparse.ArgumentParser) -> None:
         "--mqtt", metavar="URL", help="mqtt://[user@]host[:port][/topic], or mqtts:// for TLS (default topic: edge-ssd)"
     )
     mqtt.add_argument(
-        "--mqtt-password-file",
-        type=Path,
-        metavar="FILE",
-        help="file with the password (or set EDGE_SSD_MQTT_PASSWORD)",
+        "--mqtt-password-file", type=Path, metavar="FILE", help="file with the password (or set EDGE_SSD_MQTT_PASSWORD)"
     )
     mqtt.add_argument("--mqtt-ca", type=Path, metavar="FILE", help="certificates to trust, PEM (default: the system's)")
     mqtt.add_argument(

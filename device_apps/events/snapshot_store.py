@@ -53,11 +53,6 @@ class SnapshotStore:
         """Number of snapshots that were dropped."""
         return self._writer.lost
 
-    @property
-    def waiting(self) -> int:
-        """Number of snapshots that are not written yet."""
-        return self._writer.waiting
-
     def path_for(self, event: Event) -> Path:
         """Return the path of the snapshot of an event; names sort by time."""
         time = event.time.astimezone(timezone.utc)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from types import TracebackType
 
 from device_apps.sources.capture_threads import CaptureWatchdog
 from device_apps.sources.frames import Frame, FrameReader, SourceCounts, iterate
@@ -79,9 +78,7 @@ class CaptureSource:
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._close()
 
     def __iter__(self) -> Iterator[Frame]:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Frame", "FrameReader", "Image", "OnMessage", "Source", "SourceCounts", "iterate"]
+__all__ = ["Frame", "FrameReader", "Image", "Source", "SourceCounts", "iterate"]
 
 Image = npt.NDArray[np.uint8]
 """uint8 [height, width, 3], RGB."""
-
-OnMessage = Callable[[str], None]
-"""Is given one line that a person should read, such as "lost rtsp://…, trying again"."""
 
 
 @dataclass(frozen=True)
@@ -114,9 +110,7 @@ class Source(Protocol):
         """
 
     def __enter__(self) -> Source: ...
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    def __exit__(self, *error: object) -> None: ...
     def __iter__(self) -> Iterator[Frame]: ...
 
 

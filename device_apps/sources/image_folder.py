@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
 
 from device_apps.sources.frames import Frame, SourceCounts, iterate
 from edge_ssd.errors import ImageError, SourceError
@@ -95,9 +94,7 @@ class ImageFolderSource:
     def __enter__(self) -> ImageFolderSource:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._next = len(self._paths)
 
     def __iter__(self) -> Iterator[Frame]:

@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -18,7 +18,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from device_apps.failure_log import FailureLog
-from device_apps.stats import StatsSnapshot
+from device_apps.stats import Stats, StatsSnapshot
 from device_apps.web.access.login import Login
 from device_apps.web.access.middleware import LOGIN_PATH, AuthMiddleware, error_response
 from device_apps.web.access.token import LoginRateLimiter, Token
@@ -43,12 +43,6 @@ _log = logging.getLogger(__name__)
 _COOKIE = "edge_ssd_{port}"  # Browsers share cookies between ports, and a board may run two cameras.
 
 
-class SupportsSnapshot(Protocol):
-    """The part of :class:`~device_apps.stats.Stats` that the preview needs."""
-
-    def snapshot(self) -> StatsSnapshot: ...
-
-
 @dataclass
 class Preview:
     """The web preview: its parts, and the ASGI application that serves them.
@@ -70,7 +64,7 @@ class Preview:
     about: dict[str, Any]
     encoder: FrameEncoder
     detector: SupportsConfigure
-    stats: SupportsSnapshot
+    stats: Stats
     events: EventFeed | None
     token: Token | None
     host: str

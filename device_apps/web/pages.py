@@ -13,6 +13,10 @@ from starlette.responses import HTMLResponse
 __all__ = ["Page"]
 
 _MESSAGE = "<!-- message -->"
+_POLICY = (
+    "default-src 'none'; script-src {script}; style-src {style}; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
 
 
 class Page:
@@ -24,18 +28,7 @@ class Page:
 
     def __init__(self, name: str) -> None:
         self._text = (Path(__file__).parent / name).read_text(encoding="utf-8")
-        self._policy = "; ".join(
-            [
-                "default-src 'none'",
-                f"script-src {_hashes('script', self._text)}",
-                f"style-src {_hashes('style', self._text)}",
-                "img-src 'self' data:",
-                "connect-src 'self'",
-                "form-action 'self'",
-                "base-uri 'none'",
-                "frame-ancestors 'none'",
-            ]
-        )
+        self._policy = _POLICY.format(script=_hashes("script", self._text), style=_hashes("style", self._text))
 
     def response(self, status: int = 200, message: str = "", headers: dict[str, str] | None = None) -> HTMLResponse:
         """Return the page with ``message``, escaped, at its placeholder."""

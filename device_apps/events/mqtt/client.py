@@ -39,6 +39,9 @@ class MqttClient:
         options: how to connect.
         spool: not closed by the client.
         retry_seconds: first and maximum pause before a reconnect; the maximum at once if the broker refused.
+
+    Attributes:
+        outgoing: the retained topics, which are published when connected; wakes the client for new messages.
     """
 
     def __init__(
@@ -47,7 +50,7 @@ class MqttClient:
         self._options = options
         self._spool = spool
         self._retry_seconds = retry_seconds
-        self._outgoing = OutgoingQueue()
+        self.outgoing = OutgoingQueue()
         self._failures = FailureLog(_log)
         self._thread = threading.Thread(target=self._run, name=f"publisher to {options.address}", daemon=True)
 
@@ -55,30 +58,22 @@ class MqttClient:
         """Start to connect, without waiting for it."""
         self._thread.start()
 
-    def set_retained(self, topic: str, payload: str) -> None:
-        """Set the value of a retained topic; it is published when connected."""
-        self._outgoing.set_retained(topic, payload)
-
-    def wake(self) -> None:
-        """Signal that the spool has a new message."""
-        self._outgoing.wake()
-
     def close(self, deadline: float) -> None:
         """Publish what waits and go offline, until ``deadline``; what was not sent stays in the spool.
 
         A thread that is blocked, for example in a DNS lookup, is abandoned.
         """
-        self._outgoing.stop_by(deadline)
+        self.outgoing.stop_by(deadline)
         self._thread.join(max(0.0, deadline - time.monotonic()))
         if not self._thread.is_alive():
-            self._outgoing.close()
+            self.outgoing.close()
 
     def _run(self) -> None:
         first_pause, max_pause = self._retry_seconds
         attempt = 0
         protocol = MQTTProtocolVersion.MQTTv5
-        while not self._outgoing.stop.is_set():
-            connection = Connection(self._options, protocol, self._outgoing, self._spool, self._on_accepted)
+        while not self.outgoing.stop.is_set():
+            connection = Connection(self._options, protocol, self.outgoing, self._spool, self._on_accepted)
             cause, reason, refused = _UNREACHABLE, "the connection was lost", False
             try:
                 connection.run()
@@ -94,14 +89,14 @@ class MqttClient:
                     cause, refused = reason, True
             finally:
                 connection.close()
-            if self._outgoing.stop.is_set():
+            if self.outgoing.stop.is_set():
                 return
             message = f"{self._options.address}: {reason}; detection goes on, events are kept, will retry"
             self._failures.failed(message, cause)
             if connection.accepted:
                 attempt = 0
             pause = backoff(attempt, base=max_pause if refused else first_pause, maximum=max_pause)
-            self._outgoing.stop.wait(pause)
+            self.outgoing.stop.wait(pause)
             attempt += 1
 
     def _on_accepted(self) -> None:

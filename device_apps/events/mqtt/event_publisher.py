@@ -70,11 +70,6 @@ class MqttEventPublisher:
         """Number of events that were dropped, by the queue or by the spool."""
         return self._writer.lost + self._spool.dropped
 
-    @property
-    def waiting(self) -> int:
-        """Number of events that the broker has not acknowledged yet."""
-        return self._writer.waiting + len(self._spool)
-
     def publish(self, event: Event) -> None:
         """Enqueue an event and update the state topics of its label."""
         self._writer.put(event)
@@ -97,7 +92,7 @@ class MqttEventPublisher:
     def _add_to_spool(self, event: Event) -> None:
         payload = json.dumps(event.to_dict(), ensure_ascii=False).encode()
         self._spool.add(f"{event.run}-{event.object_id}", payload)
-        self._client.wake()
+        self._client.outgoing.wake()
 
     def _announce(self, label: str) -> None:
         self._topic_names = topic_names([*self._topic_names, label])
@@ -111,14 +106,14 @@ class MqttEventPublisher:
                 availability_topic=self._options.availability_topic,
             )
             for topic, payload in messages.items():
-                self._client.set_retained(topic, payload)
+                self._client.outgoing.set_retained(topic, payload)
         self._publish_state(label)
 
     def _publish_state(self, label: str) -> None:
         count = self._counts[label]
         topic = f"{self._prefix}/{self._topic_names[label]}"
-        self._client.set_retained(f"{topic}/present", "ON" if count else "OFF")
-        self._client.set_retained(f"{topic}/count", str(count))
+        self._client.outgoing.set_retained(f"{topic}/present", "ON" if count else "OFF")
+        self._client.outgoing.set_retained(f"{topic}/count", str(count))
 
 
 def client_id(prefix: str) -> str:

@@ -60,24 +60,19 @@ def discovery_messages(
         },
         "origin": {"name": "Edge SSD", "sw_version": __version__},
     }
-    presence = {
-        "name": label,
-        "unique_id": f"edge_ssd_{node}_{name}_present",
-        "state_topic": f"{prefix}/{name}/present",
-        "payload_on": "ON",
-        "payload_off": "OFF",
-        "device_class": "occupancy",
-        **common,
-    }
-    count = {
-        "name": f"{label} count",
-        "unique_id": f"edge_ssd_{node}_{name}_count",
-        "state_topic": f"{prefix}/{name}/count",
-        "state_class": "measurement",
-        "icon": "mdi:counter",
-        **common,
-    }
+    sensors = [
+        ("binary_sensor", "present", label, {"payload_on": "ON", "payload_off": "OFF", "device_class": "occupancy"}),
+        ("sensor", "count", f"{label} count", {"state_class": "measurement", "icon": "mdi:counter"}),
+    ]
     return {
-        f"{discovery_prefix}/binary_sensor/edge_ssd_{node}/{name}_present/config": json.dumps(presence),
-        f"{discovery_prefix}/sensor/edge_ssd_{node}/{name}_count/config": json.dumps(count),
+        f"{discovery_prefix}/{component}/edge_ssd_{node}/{name}_{state}/config": json.dumps(
+            {
+                "name": sensor_name,
+                "unique_id": f"edge_ssd_{node}_{name}_{state}",
+                "state_topic": f"{prefix}/{name}/{state}",
+                **own,
+                **common,
+            }
+        )
+        for component, state, sensor_name, own in sensors
     }

@@ -49,11 +49,7 @@ class FrameEncoder:
 
     finished = False
 
-    def __init__(
-        self,
-        fps: float,
-        record: Callable[[str, float], None] = lambda stage, milliseconds: None,
-    ) -> None:
+    def __init__(self, fps: float, record: Callable[[str, float], None] = lambda stage, milliseconds: None) -> None:
         self._period = 1 / fps
         self._record = record
         self._warn = FailureLog(_log).failed
