@@ -17,9 +17,9 @@ from converters.quantization.schemes import SCHEMES, Scheme
 from converters.tflite.compatibility import CompatibilityResult, check_compatibility
 from converters.verification.latency import interleaved_latency
 from edge_ssd.data.load import DatasetFolder
+from edge_ssd.data.splits import load_eval_split
 from edge_ssd.errors import SettingError
 from edge_ssd.evaluation.average_precision import AveragePrecision
-from edge_ssd.evaluation.splits import load_eval_split
 from edge_ssd.runtime.bundle import read_bundle
 
 __all__ = ["Comparison", "SchemeRow", "compare_schemes"]

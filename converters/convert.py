@@ -24,9 +24,9 @@ from converters.tflite.operators import Graph, read_graph
 from edge_ssd.atomic_write import atomic_path, check_writable
 from edge_ssd.data.dataset import Dataset
 from edge_ssd.data.load import DatasetFolder
+from edge_ssd.data.splits import load_eval_split, load_training_split, subsample_evenly
 from edge_ssd.errors import BundleError, SettingError
 from edge_ssd.evaluation.average_precision import AveragePrecision
-from edge_ssd.evaluation.splits import load_eval_split, load_training_split, subsample_evenly
 from edge_ssd.network import InputSpec, Network
 from edge_ssd.runtime.detector import Detector
 from edge_ssd.runtime.preprocess import preprocess, read_image

@@ -29,7 +29,7 @@ from converters.quantization.calibration import span_pixel_range
 from converters.quantization.schemes import CALIBRATED_SCHEMES, INT8_SCHEMES, SCHEMES, Scheme
 from converters.state import ConversionState
 from converters.tflite.metadata import with_metadata
-from edge_ssd.evaluation.splits import subsample_evenly
+from edge_ssd.data.splits import subsample_evenly
 
 __all__ = ["FILE_PASSES", "MODEL_PASSES", "NETWORK_PASSES", "Pass", "apply_passes"]
 

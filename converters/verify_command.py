@@ -58,8 +58,8 @@ def run(args: argparse.Namespace) -> int:
     from edge_ssd.console.json_output import print_json
     from edge_ssd.data.dataset import problem_lines
     from edge_ssd.data.load import open_dataset
+    from edge_ssd.data.splits import load_eval_split
     from edge_ssd.errors import SettingError
-    from edge_ssd.evaluation.splits import load_eval_split
     from edge_ssd.runtime.bundle import read_bundle
 
     if args.budget is not None and not 0 <= args.budget <= 1:

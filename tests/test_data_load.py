@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from edge_ssd.data.dataset import Dataset, Sample, split_dataset
+from edge_ssd.data.dataset import Dataset, Sample
 from edge_ssd.data.image_header import read_image_header
 from edge_ssd.data.load import load_dataset, open_dataset
+from edge_ssd.data.splits import split_dataset
 from edge_ssd.errors import DataError
 
 WIDTH, HEIGHT = 60, 40
@@ -151,7 +152,7 @@ def test_validation_split_is_val_else_test_with_a_log_line(
         d2l(folder, ["0.png,0,1,2,3,4"], ["0.png"])
     folder = open_dataset(tmp_path)
     with caplog.at_level("INFO"):
-        assert [folder.validation_split, folder.validation_split] == [expected, expected]
+        assert [folder.evaluation_split, folder.evaluation_split] == [expected, expected]
     assert [message.partition(": ")[2] for message in caplog.messages] == logged
     if expected == "test":
         with pytest.raises(DataError, match="no split 'val', only train, test"):

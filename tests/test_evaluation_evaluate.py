@@ -10,10 +10,10 @@ from PIL import Image
 
 from edge_ssd.data.dataset import Dataset, Sample
 from edge_ssd.data.load import open_dataset
+from edge_ssd.data.splits import load_eval_split, load_training_split, subsample_evenly
 from edge_ssd.errors import DataError, ImageError, SettingError
 from edge_ssd.evaluation.average_precision import average_precision
 from edge_ssd.evaluation.evaluate import decode, evaluate
-from edge_ssd.evaluation.splits import load_eval_split, load_training_split, subsample_evenly
 from edge_ssd.network import Network, tiny_ssd
 from edge_ssd.reference_targets import multibox_target
 from edge_ssd.runtime.postprocess import Head, Postprocess

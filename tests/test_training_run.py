@@ -10,9 +10,10 @@ import pytest
 
 tf = pytest.importorskip("tensorflow")
 
-from edge_ssd.data.dataset import Dataset, split_dataset  # noqa: E402 (after the check that TensorFlow is there)
+from edge_ssd.data.dataset import Dataset  # noqa: E402 (after the check that TensorFlow is there)
 from edge_ssd.data.load import load_dataset  # noqa: E402
 from edge_ssd.data.source import DataSource  # noqa: E402
+from edge_ssd.data.splits import split_dataset  # noqa: E402
 from edge_ssd.data.synthetic.generate import make_synthetic  # noqa: E402
 from edge_ssd.errors import DataError, ModelError  # noqa: E402
 from edge_ssd.evaluation.average_precision import AveragePrecision  # noqa: E402

@@ -20,9 +20,9 @@ from converters.verification.head_contribution import HeadContribution, head_con
 from converters.verification.head_error import HeadError, head_errors
 from converters.verification.recommendation import recommend
 from edge_ssd.data.dataset import Dataset
+from edge_ssd.data.splits import subsample_evenly
 from edge_ssd.evaluation.evaluate import HeadOutputs, Predictor, decode
 from edge_ssd.evaluation.matching import ClassMatches, match_images, weighted_ap
-from edge_ssd.evaluation.splits import subsample_evenly
 from edge_ssd.network import Network
 from edge_ssd.runtime.postprocess import Postprocess
 from edge_ssd.runtime.preprocess import ResizeTransform, preprocess, read_image

@@ -44,13 +44,13 @@ def run(args: argparse.Namespace) -> int:
     from edge_ssd.data.anchor_fitting.fit import fit_anchors
     from edge_ssd.data.anchor_fitting.match import match_anchors, network_boxes
     from edge_ssd.data.load import open_dataset
-    from edge_ssd.evaluation.splits import load_training_split
+    from edge_ssd.data.splits import load_training_split
     from edge_ssd.network import tiny_ssd
 
     folder = open_dataset(data_source(args))
     datasets = {"train": load_training_split(folder)}
-    if "train" in folder.splits and folder.validation_split is not None:
-        datasets["val"] = folder.load(folder.validation_split)
+    if "train" in folder.splits and folder.evaluation_split is not None:
+        datasets["val"] = folder.load(folder.evaluation_split)
     network = tiny_ssd(datasets["train"].labels, input_size=args.input_size, resize=args.resize)
     boxes = {split: network_boxes(dataset, network.input) for split, dataset in datasets.items()}
     fitted = fit_anchors(boxes["train"], network.levels, args.seed)

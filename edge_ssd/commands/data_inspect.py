@@ -144,12 +144,12 @@ def _augmented_sheet(folder: DatasetFolder, recipe: Recipe, args: argparse.Names
     from edge_ssd.training.tensorflow_logs import quiet_tensorflow
 
     quiet_tensorflow()
-    from edge_ssd.evaluation.splits import load_training_split
+    from edge_ssd.data.splits import load_training_split
     from edge_ssd.network import InputSpec
     from edge_ssd.training.input.augmented_sheet import augmented_sheet
 
     height, width = args.input_size
-    split = folder.validation_split if args.split == "val" else args.split
+    split = folder.evaluation_split if args.split == "val" else args.split
     dataset = load_training_split(folder) if split is None else folder.load(split)
     return augmented_sheet(dataset, InputSpec(height, width, resize=args.resize), recipe)
 

@@ -43,8 +43,8 @@ def run(args: argparse.Namespace) -> int:
     from edge_ssd.console.table import format_table
     from edge_ssd.data.dataset import problem_lines
     from edge_ssd.data.load import open_dataset
+    from edge_ssd.data.splits import load_eval_split
     from edge_ssd.evaluation.evaluate import Predictor, evaluate
-    from edge_ssd.evaluation.splits import load_eval_split
 
     predictor: Predictor
     if args.model.suffix == ".keras":

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from edge_ssd.boxes import FloatArray
 from edge_ssd.errors import DataError
 
-__all__ = ["Dataset", "Problem", "Sample", "problem_lines", "split_dataset"]
+__all__ = ["Dataset", "Problem", "Sample", "problem_lines"]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -116,31 +116,6 @@ class Dataset:
     def with_samples(self, samples: tuple[Sample, ...]) -> Dataset:
         """Return a copy with other samples."""
         return dataclasses.replace(self, samples=samples)
-
-
-def split_dataset(dataset: Dataset, fraction: float, seed: int) -> tuple[Dataset, Dataset]:
-    """Divide a dataset at random into two that keep the original order of samples.
-
-    Args:
-        fraction: share of the samples in the first dataset, in (0, 1); each dataset has at least one sample.
-        seed: the same seed gives the same division.
-
-    Returns:
-        The two datasets; ``problems`` and ``notices`` are those of the first.
-
-    Raises:
-        DataError: the fraction is not in (0, 1), or there is only one sample.
-    """
-    if not 0 < fraction < 1:
-        raise DataError(f"the fraction of a split must be between 0 and 1, got {fraction!r}")
-    total = len(dataset.samples)
-    if total < 2:
-        raise DataError(f"{dataset.root}: a single image cannot be divided into two splits: label more images")
-    count = min(max(round(total * fraction), 1), total - 1)
-    chosen = {int(index) for index in np.random.default_rng(seed).permutation(total)[:count]}
-    first = tuple(sample for index, sample in enumerate(dataset.samples) if index in chosen)
-    second = tuple(sample for index, sample in enumerate(dataset.samples) if index not in chosen)
-    return dataset.with_samples(first), Dataset(dataset.root, dataset.labels, second, dataset.format)
 
 
 def problem_lines(

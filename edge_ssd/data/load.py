@@ -59,8 +59,8 @@ class DatasetFolder:
         return tuple(cast(Split, split) for split in SPLITS if split in self.annotations.splits)
 
     @functools.cached_property
-    def validation_split(self) -> Split | None:
-        """The split to validate on: "val", or "test" (which is logged) if there is no "val", or None."""
+    def evaluation_split(self) -> Split | None:
+        """The split to measure on: "val", or "test" (which is logged) if there is no "val", or None."""
         if "val" in self.splits:
             return "val"
         if "test" not in self.splits:

@@ -10,11 +10,11 @@ from typing import Any
 
 from edge_ssd.data.anchor_fitting.fit import fit_anchors
 from edge_ssd.data.anchor_fitting.match import match_anchors, network_boxes
-from edge_ssd.data.dataset import Dataset, problem_lines, split_dataset
-from edge_ssd.data.load import DatasetFolder, open_dataset
+from edge_ssd.data.dataset import Dataset
+from edge_ssd.data.load import open_dataset
 from edge_ssd.data.source import DataSource
+from edge_ssd.data.splits import choose_validation_fraction, load_train_and_validation
 from edge_ssd.errors import SettingError
-from edge_ssd.evaluation.splits import load_training_split
 from edge_ssd.network import Network, tiny_ssd
 from edge_ssd.training.model.tiny_ssd import load_tiny_ssd
 from edge_ssd.training.recipe import Recipe
@@ -23,9 +23,6 @@ from edge_ssd.training.run_folder import RunConfig, load_run
 __all__ = ["RunSetup", "new_run", "resumed_run"]
 
 _log = logging.getLogger(__name__)
-
-# Fraction of the training images that is held out if the dataset has no validation split.
-_VALIDATION_SPLIT = 0.15
 
 
 @dataclass(frozen=True)
@@ -61,8 +58,8 @@ def new_run(
         SettingError: ``validation_split`` is not between 0 and 1, or the teacher's feature maps differ.
     """
     folder = open_dataset(source)
-    validation_split = _held_out_fraction(folder, validation_split)
-    training, validation = _load_datasets(folder, validation_split, recipe.seed)
+    validation_split = choose_validation_fraction(folder, validation_split)
+    training, validation = load_train_and_validation(folder, validation_split, recipe.seed)
     network = tiny_ssd(training.labels, **network_options)
     if teacher is not None:
         network = _with_teacher_anchors(network, teacher)
@@ -90,40 +87,8 @@ def resumed_run(folder: Path, data: Path | None = None, teacher: Path | None = N
             raise SettingError(f"{folder} is trained without a teacher: leave out --teacher, or start a new run")
         config = replace(config, teacher=teacher)
     opened = open_dataset(config.data)
-    datasets = _load_datasets(opened, config.validation_split, config.recipe.seed, config.network.labels)
+    datasets = load_train_and_validation(opened, config.validation_split, config.recipe.seed, config.network.labels)
     return RunSetup(config, *datasets)
-
-
-def _held_out_fraction(folder: DatasetFolder, requested: float | None) -> float | None:
-    """Return the fraction of the training images to hold out; None if the dataset has a split for it."""
-    if requested is not None:
-        if not 0 < requested < 1:
-            raise SettingError(f"--validation-split must be between 0 and 1, got {requested}")
-        return requested
-    if "train" in folder.splits and folder.validation_split is not None:
-        return None
-    _log.info(
-        "%s has no validation split: %.0f%% of its training images are held out",
-        folder.source.folder,
-        100 * _VALIDATION_SPLIT,
-    )
-    return _VALIDATION_SPLIT
-
-
-def _load_datasets(
-    folder: DatasetFolder, validation_split: float | None, seed: int, labels: tuple[str, ...] | None = None
-) -> tuple[Dataset, Dataset]:
-    """Return the training and the validation images; log the notices and problems of both."""
-    training = load_training_split(folder, labels)
-    if validation_split is None:
-        validation = folder.load(folder.validation_split or "val", training.labels)
-    else:
-        training, validation = split_dataset(training, 1 - validation_split, seed)
-    for notice in dict.fromkeys((*training.notices, *validation.notices)):
-        _log.info("%s", notice)
-    for line in problem_lines(tuple(dict.fromkeys((*training.problems, *validation.problems)))):
-        _log.warning("%s", line)
-    return training, validation
 
 
 def _with_teacher_anchors(network: Network, teacher: Path) -> Network:

@@ -84,7 +84,7 @@ def inspect_dataset(
     datasets: dict[str, Dataset] = {}
     unusable: dict[str, str] = {}
     if split == "val":
-        split = opened.validation_split or split
+        split = opened.evaluation_split or split
     splits: tuple[Split | None, ...] = (split,) if split else opened.splits or (None,)
     for name in splits:
         try:

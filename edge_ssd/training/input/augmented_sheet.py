@@ -10,7 +10,7 @@ import numpy as np
 
 from edge_ssd.data.dataset import Dataset
 from edge_ssd.data.inspection.contact_sheet import Thumbnail, draw_contact_sheet
-from edge_ssd.evaluation.splits import subsample_evenly
+from edge_ssd.data.splits import subsample_evenly
 from edge_ssd.network import InputSpec
 from edge_ssd.training.input.images import ImageDataset, load_images
 from edge_ssd.training.input.pipeline import augment_batch

@@ -1,0 +1,147 @@
+"""Which images of a dataset a model is trained, validated, calibrated and measured on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+
+from edge_ssd.data.dataset import Dataset, problem_lines
+from edge_ssd.data.load import DatasetFolder, Split
+from edge_ssd.errors import DataError, SettingError
+
+__all__ = [
+    "choose_validation_fraction",
+    "load_eval_split",
+    "load_train_and_validation",
+    "load_training_split",
+    "split_dataset",
+    "subsample_evenly",
+]
+
+_log = logging.getLogger(__name__)
+
+_DEFAULT_VALIDATION_FRACTION = 0.15
+
+
+def choose_validation_fraction(folder: DatasetFolder, requested: float | None = None) -> float | None:
+    """Return the fraction of the training images to hold out for validation; None if the dataset has a split for it.
+
+    Args:
+        requested: the user's fraction, which also replaces an existing split; None holds out 15 % of a dataset
+            without one, which is logged.
+
+    Raises:
+        SettingError: ``requested`` is not between 0 and 1.
+    """
+    if requested is not None:
+        if not 0 < requested < 1:
+            raise SettingError(f"--validation-split must be between 0 and 1, got {requested}")
+        return requested
+    if "train" in folder.splits and folder.evaluation_split is not None:
+        return None
+    _log.info(
+        "%s has no validation split: %.0f%% of its training images are held out",
+        folder.source.folder,
+        100 * _DEFAULT_VALIDATION_FRACTION,
+    )
+    return _DEFAULT_VALIDATION_FRACTION
+
+
+def load_train_and_validation(
+    folder: DatasetFolder, validation_fraction: float | None, seed: int, labels: Sequence[str] | None = None
+) -> tuple[Dataset, Dataset]:
+    """Return the training and the validation images; their notices and problems are logged.
+
+    Args:
+        validation_fraction: as of :func:`choose_validation_fraction`.
+        seed: of the random choice of the images that are held out.
+        labels: class names in the order of the class ids; None for the dataset's own.
+
+    Raises:
+        DataError: as :meth:`DatasetFolder.load`.
+    """
+    training = load_training_split(folder, labels)
+    if validation_fraction is None:
+        validation = folder.load(folder.evaluation_split or "val", training.labels)
+    else:
+        training, validation = split_dataset(training, 1 - validation_fraction, seed)
+    for notice in dict.fromkeys((*training.notices, *validation.notices)):
+        _log.info("%s", notice)
+    for line in problem_lines(tuple(dict.fromkeys((*training.problems, *validation.problems)))):
+        _log.warning("%s", line)
+    return training, validation
+
+
+def load_eval_split(
+    folder: DatasetFolder,
+    labels: Sequence[str],
+    split: Split | None = None,
+    limit: int | None = None,
+    alternative: str = "use --split train",
+) -> tuple[Dataset, str]:
+    """Return the images to measure a model on, and the name of their split.
+
+    Args:
+        labels: the model's class names, in the order of its class ids.
+        split: None for the validation split, or for all images of an undivided dataset. The test split takes the
+            place of a missing validation split.
+        limit: the maximum number of images, see :func:`subsample_evenly`.
+        alternative: advice for the error message if there are only training images.
+
+    Raises:
+        DataError: as :meth:`DatasetFolder.load`; or only training images exist and ``split`` does not select them.
+    """
+    if split == "val":
+        split = folder.evaluation_split or split
+    if split is None:
+        if not folder.splits:
+            return subsample_evenly(folder.load(None, labels), limit), "all"
+        split = folder.evaluation_split
+        if split is None:
+            raise DataError(
+                f"{folder.source.folder}: it has training images only, which give no fair measurement; add a "
+                f"validation split, or {alternative}"
+            )
+    return subsample_evenly(folder.load(split, labels), limit), split
+
+
+def load_training_split(folder: DatasetFolder, labels: Sequence[str] | None = None) -> Dataset:
+    """Return the training images, which are all images if there is no training split."""
+    return folder.load("train" if "train" in folder.splits else None, labels)
+
+
+def split_dataset(dataset: Dataset, fraction: float, seed: int) -> tuple[Dataset, Dataset]:
+    """Divide a dataset at random into two that keep the original order of samples.
+
+    Args:
+        fraction: share of the samples in the first dataset, in (0, 1); each dataset has at least one sample.
+        seed: the same seed gives the same division.
+
+    Returns:
+        The two datasets; ``problems`` and ``notices`` are those of the first.
+
+    Raises:
+        DataError: the fraction is not in (0, 1), or there is only one sample.
+    """
+    if not 0 < fraction < 1:
+        raise DataError(f"the fraction of a split must be between 0 and 1, got {fraction!r}")
+    total = len(dataset.samples)
+    if total < 2:
+        raise DataError(f"{dataset.root}: a single image cannot be divided into two splits: label more images")
+    count = min(max(round(total * fraction), 1), total - 1)
+    chosen = {int(index) for index in np.random.default_rng(seed).permutation(total)[:count]}
+    first = tuple(sample for index, sample in enumerate(dataset.samples) if index in chosen)
+    second = tuple(sample for index, sample in enumerate(dataset.samples) if index not in chosen)
+    return dataset.with_samples(first), Dataset(dataset.root, dataset.labels, second, dataset.format)
+
+
+def subsample_evenly(dataset: Dataset, limit: int | None) -> Dataset:
+    """Return at most ``limit`` samples at equal distances, so that a folder sorted by class is covered."""
+    if limit is None or limit >= len(dataset):
+        return dataset
+    if limit < 1:
+        raise SettingError(f"the limit must be at least 1 image, got {limit}")
+    indices = np.linspace(0, len(dataset) - 1, limit).round().astype(int).tolist()
+    return dataset.with_samples(tuple(dataset.samples[index] for index in indices))
