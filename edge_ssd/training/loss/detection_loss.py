@@ -10,8 +10,8 @@ from edge_ssd.boxes import FloatArray
 from edge_ssd.network import Network
 from edge_ssd.training.box_ops import decode_offsets, encode_boxes
 from edge_ssd.training.loss import anchor_losses
+from edge_ssd.training.loss.anchor_assignment import AnchorTargets, multibox_target, task_aligned_target
 from edge_ssd.training.loss.distillation import TeacherOutputs, distillation_loss
-from edge_ssd.training.loss.targets import AnchorTargets, multibox_target, task_aligned_target
 from edge_ssd.training.recipe import Recipe
 from edge_ssd.training.workers import SINGLE_WORKER, Workers
 

@@ -16,7 +16,7 @@ from edge_ssd.boxes import box_iou  # noqa: E402
 from edge_ssd.coding import BoxCoding  # noqa: E402
 from edge_ssd.network import tiny_ssd  # noqa: E402
 from edge_ssd.training import box_ops  # noqa: E402
-from edge_ssd.training.loss import targets as graph  # noqa: E402
+from edge_ssd.training.loss import anchor_assignment as graph  # noqa: E402
 
 NETWORK = tiny_ssd(["a", "b", "c"])
 PADDING = np.full((1, 5), -1, np.float32)
