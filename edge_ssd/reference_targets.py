@@ -1,7 +1,7 @@
 """Training targets of the anchors: the NumPy reference.
 
-Training uses :mod:`edge_ssd.training.loss.anchor_assignment`, the same rules in the TensorFlow graph; a test compares the
-two. Source: d2l, "Anchor Boxes", ``assign_anchor_to_bbox`` and ``multibox_target``.
+Training uses :mod:`edge_ssd.training.loss.anchor_assignment`, the same rules in the TensorFlow graph; a test compares
+the two. Source: d2l, "Anchor Boxes", ``assign_anchor_to_bbox`` and ``multibox_target``.
 """
 
 from __future__ import annotations
