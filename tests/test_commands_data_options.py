@@ -13,28 +13,24 @@ pytest.importorskip("ai_edge_litert")
 
 from edge_ssd.cli import main
 from edge_ssd.data import load
+from edge_ssd.data.formats import d2l_csv
 
 
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> Counter[Path]:
     """How often each dataset folder was parsed and each image header was read."""
     counts: Counter[Path] = Counter()
-    detect_format, read_image_header = load.detect_format, load.read_image_header
+    parse, read_image_header = d2l_csv.parse, load.read_image_header
 
-    def count_parse(source):
-        label_format, folder, other_formats = detect_format(source)
-
-        def parse(folder):
-            counts[folder] += 1
-            return label_format.parse(folder)
-
-        return label_format._replace(parse=parse), folder, other_formats
+    def count_parse(folder):
+        counts[folder] += 1
+        return parse(folder)
 
     def count_header(path):
         counts[path] += 1
         return read_image_header(path)
 
-    monkeypatch.setattr(load, "detect_format", count_parse)
+    monkeypatch.setattr(d2l_csv, "parse", count_parse)
     monkeypatch.setattr(load, "read_image_header", count_header)
     return counts
 

@@ -70,7 +70,7 @@ def test_boxes_of_other_classes_are_left_out_and_their_pictures_are_background(f
     dataset = load_dataset(DataSource(folder, classes="fork=cutlery,knife=cutlery"), strict=True)
     assert dataset.labels == ("cutlery",)
     assert [len(sample.class_ids) for sample in dataset.samples] == [1, 1, 0]
-    assert [notice.message for notice in dataset.notices] == ["2 boxes of other classes left out"]
+    assert [notice.message for notice in dataset.notices] == ["2 boxes of other classes excluded"]
 
 
 def test_new_names_are_what_a_model_s_labels_are_compared_with(folder: Path) -> None:

@@ -92,25 +92,25 @@ def test_crowds_are_left_out_with_a_notice(tmp_path: Path) -> None:
     dataset = load_dataset(tmp_path, strict=True)
     # b.png holds nothing but a crowd: neither an object nor background. c.png is background.
     assert [(sample.path.name, len(sample.class_ids)) for sample in dataset.samples] == [("a.png", 1), ("c.png", 0)]
-    assert dataset.notices[0].message == "2 boxes of crowds left out, and 1 pictures of nothing else"
+    assert dataset.notices[0].message == "2 crowd boxes ignored, and 1 images with only crowds"
 
 
 @pytest.mark.parametrize(
     ("annotation", "word"),
     [
-        (box([1, 2, 3, 4], image_id=9), "annotation 50 is for image 9, which the file lacks"),
-        (box([1, 2, 3, 4], category=1), "of category 1, which has no name"),
-        (box([1, 2, 3, 4], category=None), "of category None"),
-        (box([1, 2, 3]), "lacks a bbox of four numbers"),
-        (box(["1", 2, 3, 4]), "lacks a bbox of four numbers"),
-        (box([True, 2, 3, 4]), "lacks a bbox of four numbers"),
-        (box(None), "lacks a bbox of four numbers"),
-        (box([10**400, 2, 3, 4]), "lacks a bbox of four numbers"),
+        (box([1, 2, 3, 4], image_id=9), "annotation 50: image 9 is not in the file"),
+        (box([1, 2, 3, 4], category=1), "category 1 is not in the file"),
+        (box([1, 2, 3, 4], category=None), "category None"),
+        (box([1, 2, 3]), "bbox is not four numbers"),
+        (box(["1", 2, 3, 4]), "bbox is not four numbers"),
+        (box([True, 2, 3, 4]), "bbox is not four numbers"),
+        (box(None), "bbox is not four numbers"),
+        (box([10**400, 2, 3, 4]), "bbox is not four numbers"),
         (box([1, 2, 0, 4]), "no area"),
         (box([9, 2, -4, 4]), "reversed"),
         (box([float("nan"), 2, 3, 4]), "not finite"),
         (box([100, 2, 3, 4]), "outside"),
-        ("text", "annotation 2 is for image None"),
+        ("text", "annotation 2: image None"),
     ],
 )
 def test_a_faulty_annotation_is_dropped_and_named(tmp_path: Path, annotation: Any, word: str) -> None:
@@ -125,9 +125,9 @@ def test_a_faulty_annotation_is_dropped_and_named(tmp_path: Path, annotation: An
 @pytest.mark.parametrize(
     ("entry", "word"),
     [
-        ({"id": 2}, "image 2 lacks an id or a file_name"),
-        ({"id": [2], "file_name": "a.png"}, "image 2 lacks an id"),
-        (image(1, "b.png"), "image id 1 is given twice; 'b.png' is dropped"),
+        ({"id": 2}, "image 2 has no id or no file_name"),
+        ({"id": [2], "file_name": "a.png"}, "image 2 has no id"),
+        (image(1, "b.png"), "image id 1 is repeated; 'b.png' dropped"),
         (image(2, "a.png"), "labels a.png, as"),
     ],
 )
@@ -154,14 +154,14 @@ def test_an_absent_picture_is_fatal(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "match"),
     [
-        ('{"images": [], "annotations": [}', r"set\.json: no JSON"),
+        ('{"images": [], "annotations": [}', r"set\.json: invalid JSON"),
         ('{"images": [], "annotations": []}', "expected the lists images, annotations and categories"),
         ('{"images": [], "categories": [{"id": 1}]}', "a category needs an id and a name"),
         (
             '{"images": [], "categories": [{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]}',
-            "category id 1 is given twice",
+            "category id 1 is repeated",
         ),
-        ('{"images": [], "annotations": [], "categories": []}', "name no object"),
+        ('{"images": [], "annotations": [], "categories": []}', "its label files have no objects"),
     ],
 )
 def test_a_file_that_is_no_coco_is_fatal_and_named(tmp_path: Path, text: str, match: str) -> None:
@@ -202,5 +202,5 @@ def test_two_files_for_one_split_or_none_are_refused(tmp_path: Path) -> None:
         load_dataset(tmp_path)
     for name in ("train_a.json", "train_b.json"):
         (tmp_path / name).rename(tmp_path / name.removeprefix("train_"))
-    with pytest.raises(DataError, match="none is named as a split"):
+    with pytest.raises(DataError, match="none is named for a split"):
         load_dataset(tmp_path)

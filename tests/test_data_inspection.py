@@ -107,7 +107,7 @@ def test_images_without_labels_and_labels_without_images(folder: Path) -> None:
 def test_missing_label_file_of_a_split_list_is_reported(folder: Path) -> None:
     (folder / "ImageSets" / "Main" / "val.txt").write_text("c\nlost\n", encoding="utf-8")
     found = found_in(folder)
-    assert "lost.xml: the split's list names it, but it is absent" in found.summaries["val"].problems[0].message
+    assert "lost.xml: listed in the split, but missing" in found.summaries["val"].problems[0].message
 
 
 def test_unusable_split_does_not_hide_the_others(folder: Path) -> None:

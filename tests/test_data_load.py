@@ -177,7 +177,7 @@ def test_voc_with_lists(tmp_path: Path) -> None:
     assert [sample.path.stem for sample in load_dataset(tmp_path, "train").samples] == ["one", "two"]
     (lists / "val.txt").write_text("three\nfour\n", encoding="utf-8")
     assert len(load_dataset(tmp_path, "train")) == 2
-    with pytest.raises(DataError, match=r"four\.xml: .* absent"):
+    with pytest.raises(DataError, match=r"four\.xml: .* missing"):
         load_dataset(tmp_path, "val")
 
 
@@ -227,7 +227,7 @@ def test_where_the_only_xml_file_is_broken_it_is_named(tmp_path: Path) -> None:
     picture(tmp_path / "images" / "a.png")
     voc_xml(tmp_path / "annotations" / "a.xml", "a.png", [])
     (tmp_path / "annotations" / "a.xml").write_text("<annotation>", encoding="utf-8")
-    with pytest.raises(DataError, match=r"name no object.*the first problem: .*a\.xml"):
+    with pytest.raises(DataError, match=r"have no objects.*the first problem: .*a\.xml"):
         load_dataset(tmp_path)
 
 
@@ -236,7 +236,7 @@ def test_an_object_without_a_box_is_dropped(tmp_path: Path) -> None:
     voc_xml(tmp_path / "annotations" / "a.xml", "a.png", [("cat", (1, 2, 30, 20)), ("", (1, 1, 2, 2))])
     dataset = load_dataset(tmp_path)
     assert dataset.num_boxes == 1
-    assert "object 2 lacks a name" in messages(dataset)[0]
+    assert "object 2 has no name" in messages(dataset)[0]
 
 
 def test_a_label_file_made_for_another_size_is_reported(tmp_path: Path) -> None:
@@ -388,19 +388,19 @@ def test_a_class_number_below_0_is_dropped(tmp_path: Path) -> None:
     d2l(tmp_path, ["0.png,-1,1,2,3,4", "1.png,0,1,2,3,4"])
     dataset = load_dataset(tmp_path)
     assert [sample.path.name for sample in dataset.samples] == ["1.png"]
-    assert "line 2: class number -1" in messages(dataset)[0]
+    assert "line 2: class id -1 is negative" in messages(dataset)[0]
 
 
 def test_a_class_number_that_cannot_be_names_its_table(tmp_path: Path) -> None:
     d2l(tmp_path / "s_train", ["0.png,0,1,2,3,4"])
     d2l(tmp_path / "s_val", ["0.png,10000,1,2,3,4"])
-    with pytest.raises(DataError, match=r"s_val/label\.csv: class number 10000 is too high"):
+    with pytest.raises(DataError, match=r"s_val/label\.csv: class id 10000 exceeds 9999"):
         load_dataset(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("header", "match"),
-    [("img_name,label,xmin,ymin,xmax", "missing: ymax"), ("a,b,c", "missing: picture, label, xmin")],
+    [("img_name,label,xmin,ymin,xmax", "missing: ymax"), ("a,b,c", "missing: image, label, xmin")],
 )
 def test_a_header_that_lacks_a_column_is_fatal(tmp_path: Path, header: str, match: str) -> None:
     d2l(tmp_path / "s_train", ["0.png,0,1,2,3,4"])
@@ -412,7 +412,7 @@ def test_a_header_that_lacks_a_column_is_fatal(tmp_path: Path, header: str, matc
 def test_a_table_that_is_no_text_is_fatal(tmp_path: Path) -> None:
     d2l(tmp_path / "s_train", ["0.png,0,1,2,3,4"])
     (tmp_path / "s_train" / "label.csv").write_bytes(b"\xff\xfe\x00\x01")
-    with pytest.raises(DataError, match=r"label\.csv: no comma-separated UTF-8 text"):
+    with pytest.raises(DataError, match=r"label\.csv: not comma-separated UTF-8 text"):
         load_dataset(tmp_path)
 
 

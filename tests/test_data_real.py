@@ -112,4 +112,4 @@ def test_classes_of_a_real_set(shared_data: Path) -> None:
     cells = load_dataset(DataSource(shared_data / "bccd", classes="WBC=white,RBC=red"), "train")
     assert cells.labels == ("white", "red")
     assert cells.num_boxes == 214 + 2381
-    assert "209 boxes of other classes left out" in {notice.message for notice in cells.notices}
+    assert "209 boxes of other classes excluded" in {notice.message for notice in cells.notices}

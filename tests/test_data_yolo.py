@@ -65,7 +65,7 @@ def test_class_names_are_text_whatever_they_say(tmp_path: Path) -> None:
 
 def test_another_count_of_classes_is_reported(tmp_path: Path) -> None:
     root = described(tmp_path, "train: images/train\nval: images/val\nnames: [fork]\nnc: 3\n")
-    assert "says nc: 3, but names 1 classes" in load_dataset(root, "train").problems[0].message
+    assert "nc is 3, but names has 1 classes" in load_dataset(root, "train").problems[0].message
 
 
 @pytest.mark.parametrize(
@@ -75,9 +75,9 @@ def test_another_count_of_classes_is_reported(tmp_path: Path) -> None:
         ("train: images/train\nnames: [a, a]\n", "names must be"),
         ("train: images/train\nnames: {a: b}\n", "names must be"),
         ("train: images/train\nnames: [[a]]\n", "names must be"),
-        ("train: images/train\nnames: [a\n", "cannot be read as YAML"),
-        ("train:\nnames: [a]\n", "names no pictures"),
-        ("train: pictures/train\nnames: [a]\n", "its train pictures are in 'pictures/train', which is not there"),
+        ("train: images/train\nnames: [a\n", "invalid YAML"),
+        ("train:\nnames: [a]\n", "no images: state their folders"),
+        ("train: pictures/train\nnames: [a]\n", "its train images are in 'pictures/train', which does not exist"),
     ],
 )
 def test_a_description_that_cannot_be_used_is_named(tmp_path: Path, text: str, match: str) -> None:
@@ -146,7 +146,7 @@ def test_polygons_become_boxes_with_a_notice(tmp_path: Path, line: str, box: lis
     pair(tmp_path / "images" / "a.png", tmp_path / "labels" / "a.txt", f"{line}\n{BOX}")
     dataset = load_dataset(tmp_path, strict=True)
     assert dataset.samples[0].boxes_xyxy.tolist() == [box, *PIXELS]
-    assert "polygons, rotated boxes or keypoints" in dataset.notices[0].message
+    assert "polygons, rotated boxes or keypoints, reduced to bounding boxes" in dataset.notices[0].message
     assert dataset.notices[0].path.name == "a.txt"
 
 
@@ -161,14 +161,14 @@ def test_keypoints_are_told_from_polygons_by_the_description(tmp_path: Path) -> 
     ("line", "word"),
     [
         ("1 0.5 0.5 0.1 0.1", "line 2: class id 1 has no name, only 0 to 0 have"),
-        ("-1 0.5 0.5 0.1 0.1", "-1 is no class id"),
-        ("0.5 0.5 0.5 0.1 0.1", "0.5 is no class id"),
-        ("99999 0.5 0.5 0.1 0.1", "99999 is no class id"),
-        ("nan 0.5 0.5 0.1 0.1", "has no class id"),
-        ("fork 0.5 0.5 0.1 0.1", "holds something else than numbers"),
-        ("0 0.5 0.5 0.1", "has 3 numbers after the class id"),
-        ("0 0.5 0.5 0.1 0.1 0.9", "has 5 numbers after the class id"),
-        ("0 0.1 0.1 0.2 0.2 0.3 nan", "corner that is not finite"),
+        ("-1 0.5 0.5 0.1 0.1", "line 2: -1 is not a class id"),
+        ("0.5 0.5 0.5 0.1 0.1", "0.5 is not a class id"),
+        ("99999 0.5 0.5 0.1 0.1", "99999 is not a class id"),
+        ("nan 0.5 0.5 0.1 0.1", "line 2: no class id"),
+        ("fork 0.5 0.5 0.1 0.1", "expected a class id and numbers"),
+        ("0 0.5 0.5 0.1", "line 2: 3 numbers after the class id"),
+        ("0 0.5 0.5 0.1 0.1 0.9", "line 2: 5 numbers after the class id"),
+        ("0 0.1 0.1 0.2 0.2 0.3 nan", "a corner is not finite"),
         ("0 0.5 0.5 nan 0.1", "not finite"),
         ("0 0.5 0.5 0 0.1", "no area"),
         ("0 0.5 0.5 -0.1 0.1", "reversed"),
@@ -201,7 +201,7 @@ def test_empty_and_absent_label_files_are_background(tmp_path: Path) -> None:
     dataset = load_dataset(tmp_path, strict=True)
     assert [len(sample.class_ids) for sample in dataset.samples] == [1, 0, 0]
     assert [notice.message for notice in dataset.notices] == [
-        "1 pictures have no label file and are taken as background"
+        "1 images have no label file and are used as background"
     ]
 
 
@@ -214,7 +214,7 @@ def test_labels_without_a_picture_and_files_that_are_no_text_are_named(tmp_path:
     dataset = load_dataset(tmp_path)
     assert dataset.labels == ("fork",)
     assert [(problem.path.name, problem.message.split()[0]) for problem in dataset.problems] == [
-        ("b.txt", "no"),
+        ("b.txt", "not"),
         ("lost.txt", "labels"),
     ]
     assert [sample.path.name for sample in dataset.samples] == ["a.png"]
@@ -224,7 +224,7 @@ def test_a_split_without_any_label_file_is_refused(tmp_path: Path) -> None:
     root = described(tmp_path, "train: images/train\nval: images/val\ntest: images/test\nnames: [fork]\n")
     write_picture(root / "images" / "test" / "t.png")
     assert len(load_dataset(root, "val")) == 1
-    with pytest.raises(DataError, match="no label files for its pictures"):
+    with pytest.raises(DataError, match="no image has a label file"):
         load_dataset(root, "test")
 
 

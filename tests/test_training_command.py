@@ -112,7 +112,7 @@ def test_chosen_classes_and_fitted_anchors_are_kept(
     assert main(["train", f"--data={folder}", f"--out={run}", "--epochs=1", *chosen, *SMALL, "--input-size=96x96"]) == 0
     out, err = capsys.readouterr()
     assert "anchors fitted: " in err
-    assert "boxes of other classes left out" in err
+    assert "boxes of other classes excluded" in err
     assert f"--data {folder} --classes scissors=cutter --out" in out
     network = load_tiny_ssd(run / "model.keras").network
     assert network == load_run(run).network

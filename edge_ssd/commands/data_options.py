@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from edge_ssd.data.source import FORMATS, DataSource
+from edge_ssd.data.formats.registry import LABEL_FORMATS
+from edge_ssd.data.source import DataSource
 
 __all__ = ["add_data_options", "data_source"]
 
@@ -26,7 +27,7 @@ def add_data_options(
     option: dict[str, Any] = {"required": required} if name.startswith("-") else {}
     parser.add_argument(name, type=Path, metavar="DIR", help=help, **option)
     parser.add_argument(
-        "--format", choices=tuple(FORMATS), help="of the labels, if a folder has several (default: detected)"
+        "--format", choices=tuple(LABEL_FORMATS), help="of the labels, if a folder has several (default: detected)"
     )
     parser.add_argument(
         "--classes",

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from edge_ssd.data.annotations import ImageAnnotations
 from edge_ssd.data.dataset import Problem, Sample
-from edge_ssd.data.formats.annotations import ImageAnnotations
 from edge_ssd.data.image_header import ImageHeader, read_image_header
 from edge_ssd.errors import DataError
 

@@ -78,7 +78,7 @@ class Dataset:
         root: the folder it was read from.
         labels: distinct class names, indexed by the class ids.
         samples: at least one.
-        format: the label format, a key of :data:`edge_ssd.data.source.FORMATS`.
+        format: the label format, a key of :data:`edge_ssd.data.formats.registry.LABEL_FORMATS`.
         problems: faults that were dropped, clipped or worked around.
         notices: facts that are no faults, such as polygons converted to boxes, excluded classes, a second format.
 

@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, cast
 
+from edge_ssd.data.annotations import ImageAnnotations, ParsedDataset, SplitAnnotations
 from edge_ssd.data.check_annotations import validate_annotations
 from edge_ssd.data.classes import ClassMapping, parse_classes, select_classes
 from edge_ssd.data.dataset import Dataset, Problem
-from edge_ssd.data.formats.annotations import SPLITS, ImageAnnotations, ParsedDataset, SplitAnnotations
-from edge_ssd.data.formats.detect_format import detect_format
+from edge_ssd.data.detect_format import detect_format
+from edge_ssd.data.formats.registry import LABEL_FORMATS
 from edge_ssd.data.image_header import ImageHeader, read_image_header
-from edge_ssd.data.source import FORMATS, DataSource
+from edge_ssd.data.source import DataSource
+from edge_ssd.data.split_names import SPLITS
 from edge_ssd.errors import DataError
 
 __all__ = ["DatasetFolder", "Split", "load_dataset", "open_dataset"]
@@ -34,7 +36,7 @@ class DatasetFolder:
 
     Attributes:
         source: the folder, its format and the classes to use.
-        format: the format that was parsed, a key of :data:`edge_ssd.data.source.FORMATS`.
+        format: the format that was parsed, a key of :data:`edge_ssd.data.formats.registry.LABEL_FORMATS`.
         annotations: content of the label files.
         other_formats: other formats that the folder could be parsed as.
         read_header: returns the header of an image file from a cache.
@@ -102,8 +104,8 @@ class DatasetFolder:
             notices.extend(part.notices)
             images.extend(part.images)
         if self.other_formats:
-            others = ", ".join(f"{name} ({FORMATS[name]})" for name in self.other_formats)
-            message = f"read as {self.format} ({FORMATS[self.format]}); it could also be {others}: choose with --format"
+            used, *others = (f"{name} ({LABEL_FORMATS[name].TITLE})" for name in (self.format, *self.other_formats))
+            message = f"read as {used}; it could also be {', '.join(others)}: choose with --format"
             notices.append(Problem(root, message))
         if strict and problems:
             raise DataError(str(problems[0]))
@@ -112,7 +114,7 @@ class DatasetFolder:
         _check_classes(images, mapping, labels)
         excluded = sum(mapping.new_names[box.class_index] is None for image in images for box in image.boxes)
         if excluded:
-            notices.append(Problem(root, f"{excluded} boxes of other classes left out"))
+            notices.append(Problem(root, f"{excluded} boxes of other classes excluded"))
         class_ids = [labels.index(name) if name in labels else None for name in mapping.new_names]
         samples, faults = validate_annotations(images, class_ids, self.read_header, allow_missing, progress)
         problems.extend(faults)
@@ -143,7 +145,7 @@ class DatasetFolder:
         folder, names = self.source.folder, self.annotations.class_names
         if not names and labels is None:
             reason = f" (the first problem: {problems[0]})" if problems else ""
-            raise DataError(f"{folder}: its label files name no object: label some images first{reason}")
+            raise DataError(f"{folder}: its label files have no objects: label some images first{reason}")
         if self.source.classes is not None:
             try:
                 return select_classes(names, parse_classes(self.source.classes), not self.annotations.has_class_names)
@@ -166,8 +168,8 @@ def open_dataset(source: str | os.PathLike[str] | DataSource) -> DatasetFolder:
     """
     if not isinstance(source, DataSource):
         source = DataSource(Path(source))
-    label_format, folder, other_formats = detect_format(source)
-    return DatasetFolder(source, label_format.name, label_format.parse(folder), other_formats)
+    name, folder, other_formats = detect_format(source)
+    return DatasetFolder(source, name, LABEL_FORMATS[name].parse(folder), other_formats)
 
 
 def load_dataset(

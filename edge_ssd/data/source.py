@@ -8,18 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from edge_ssd.data.classes import parse_classes
+from edge_ssd.data.formats.registry import LABEL_FORMATS
 from edge_ssd.errors import SettingError
 
-__all__ = ["FORMATS", "DataSource"]
-
-FORMATS = {
-    "d2l_csv": "the book's label.csv",
-    "coco": "COCO JSON",
-    "yolo": "YOLO",
-    "voc": "Pascal VOC",
-    "tf_csv": "TensorFlow's CSV",
-}
-"""Label format → its name in messages."""
+__all__ = ["DataSource"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +20,7 @@ class DataSource:
 
     Attributes:
         folder: root of the dataset.
-        format: a key of :data:`FORMATS`; None to detect it.
+        format: a key of :data:`~edge_ssd.data.formats.registry.LABEL_FORMATS`; None to detect it.
         classes: a class list as in :mod:`edge_ssd.data.classes`; None for all classes under their own names.
 
     Raises:
@@ -40,8 +32,8 @@ class DataSource:
     classes: str | None = None
 
     def __post_init__(self) -> None:
-        if self.format is not None and self.format not in FORMATS:
-            raise SettingError(f"unknown format {self.format!r}: choose from {', '.join(FORMATS)}")
+        if self.format is not None and self.format not in LABEL_FORMATS:
+            raise SettingError(f"unknown format {self.format!r}: choose from {', '.join(LABEL_FORMATS)}")
         if self.classes is not None:
             parse_classes(self.classes)
 

@@ -4,57 +4,52 @@
     bananas/bananas_train/images/0.png
     bananas/bananas_val/label.csv …
 
-Source: d2l, "The Object Detection Dataset". The folders' names need only end in train, val or test; a folder
-that holds ``label.csv`` itself is a set without splits. Labels are class numbers: ``classes.txt`` (a name a
-line) beside names them, else a set of bananas has the class "banana", else they are "class_0", "class_1" …
-Labels that are names already are taken as they are.
+Source: d2l, "The Object Detection Dataset". Names of folders need only end in train, val or test; a folder that has
+``label.csv`` itself is a dataset without splits. Labels may be class names or class ids. Ids are named by
+``classes.txt`` (one name per line); without it, the only class of a banana dataset is "banana" and those of other
+datasets are "class_0", "class_1" …
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from edge_ssd.data.formats.annotations import ImageIndex, ParsedDataset, SplitAnnotations, split_from_suffix
-from edge_ssd.data.formats.label_csv import class_names, has_label_columns, read_label_csv, table_records
-from edge_ssd.data.formats.names_file import read_class_names
-from edge_ssd.errors import DataError
+from edge_ssd.data.annotations import ParsedDataset, SplitAnnotations
+from edge_ssd.data.formats.label_format import Match
+from edge_ssd.data.image_index import ImageIndex
+from edge_ssd.data.label_files.csv_table import BOOK_TABLE, class_names, has_label_columns, read_table, table_images
+from edge_ssd.data.label_files.text_lines import read_class_names
+from edge_ssd.data.split_names import split_folders, split_from_suffix, unique_splits
 
-__all__ = ["BOOK_TABLE", "parse", "sniff"]
+__all__ = ["FILES", "TITLE", "parse", "sniff"]
 
-BOOK_TABLE = "label.csv"
+TITLE = "the book's label.csv"
+FILES = "beside a folder images"
 
 
-def sniff(folder: Path) -> bool:
-    """Whether ``folder``, or a folder in it that is named as a split, has a ``label.csv``."""
-    return bool(_parts(folder))
+def sniff(folder: Path) -> Match:
+    """Return whether ``folder``, or a folder in it that is named for a split, has a ``label.csv``."""
+    return Match.SURE if _split_folders(folder) else Match.NONE
 
 
 def parse(folder: Path) -> ParsedDataset:
-    """Read every split; raises DataError for a ``label.csv`` or ``classes.txt`` that cannot be used."""
-    parts = _parts(folder)
-    tables = {split: read_label_csv(path / BOOK_TABLE) for split, path in parts.items()}
-    is_banana_set = any(path.name.lower().startswith("banana") for path in (folder, *parts.values()))
-    stated = read_class_names(path / "classes.txt" for path in (folder, *parts.values(), folder.parent))
-    names, names_stated = class_names(tables.values(), stated, "banana" if is_banana_set else None)
-    read_parts = {}
-    for split, path in parts.items():
-        pictures = path / "images" if (path / "images").is_dir() else path
-        read_parts[split] = SplitAnnotations(*table_records(tables[split], names, (ImageIndex(pictures),)))
-    return ParsedDataset(names, read_parts, names_stated)
+    """Return the annotations of every split; raise DataError for an invalid ``label.csv`` or ``classes.txt``."""
+    folders = _split_folders(folder)
+    tables = {split: read_table(path / BOOK_TABLE) for split, path in folders.items()}
+    is_banana_dataset = any(path.name.lower().startswith("banana") for path in (folder, *folders.values()))
+    stated_names = read_class_names(path / "classes.txt" for path in (folder, *folders.values(), folder.parent))
+    names, has_names = class_names(tables.values(), stated_names, "banana" if is_banana_dataset else None)
+    splits = {}
+    for split, path in folders.items():
+        images = path / "images" if (path / "images").is_dir() else path
+        splits[split] = SplitAnnotations(*table_images(tables[split], names, (ImageIndex(images),)))
+    return ParsedDataset(names, splits, has_names)
 
 
-def _parts(folder: Path) -> dict[str, Path]:
-    """The folders that have a ``label.csv``, by split."""
+def _split_folders(folder: Path) -> dict[str, Path]:
+    """Return the folders that have a ``label.csv``, by split."""
     if (folder / BOOK_TABLE).is_file() and has_label_columns(folder / BOOK_TABLE):
         return {split_from_suffix(folder.resolve().name): folder}
-    found: dict[str, Path] = {}
-    for path in sorted(path for path in folder.iterdir() if path.is_dir()):
-        split = split_from_suffix(path.name)
-        if split and (path / BOOK_TABLE).is_file():
-            if split in found:
-                raise DataError(
-                    f"{folder}: both {found[split].name} and {path.name} hold {split} labels: "
-                    "give each data set a folder of its own"
-                )
-            found[split] = path
-    return found
+    return unique_splits(
+        folder, ((split, path) for split, path in split_folders(folder) if (path / BOOK_TABLE).is_file())
+    )

@@ -1,68 +1,67 @@
-"""The label tables of TensorFlow's Object Detection tutorials: ``train_labels.csv``, ``test_labels.csv``.
+"""Label tables of TensorFlow's Object Detection tutorials: ``train_labels.csv``, ``test_labels.csv``.
 
-Columns ``filename,width,height,class,xmin,ymin,xmax,ymax``, in any order. A file whose name begins with
-train, val or test is that split's; where there is none of these, one other table is a set without splits.
-Tables lie in the folder itself, in ``data``, ``images`` or ``annotations``; pictures in a folder of the split's
-name, in ``images``, or beside the table.
+Columns ``filename,width,height,class,xmin,ymin,xmax,ymax``, in any order. A table whose name starts with train, val or
+test is that split's; without such tables, a single table is a dataset without splits. Tables are in the folder itself,
+in ``data``, ``images``, ``annotations`` or ``labels``; images are in a folder named for the split, in ``images``, or
+beside the table.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from edge_ssd.data.formats.annotations import SPLITS, ImageIndex, ParsedDataset, SplitAnnotations
-from edge_ssd.data.formats.d2l_csv import BOOK_TABLE
-from edge_ssd.data.formats.label_csv import class_names, has_label_columns, read_label_csv, table_records
+from edge_ssd.data.annotations import ParsedDataset, SplitAnnotations
+from edge_ssd.data.formats.label_format import Match
+from edge_ssd.data.image_index import ImageIndex
+from edge_ssd.data.label_files.csv_table import BOOK_TABLE, class_names, has_label_columns, read_table, table_images
+from edge_ssd.data.split_names import SPLITS
 
-__all__ = ["parse", "sniff"]
+__all__ = ["FILES", "TITLE", "parse", "sniff"]
+
+TITLE = "TensorFlow's CSV"
+FILES = "train_labels.csv with a column filename"
 
 _FOLDERS = ("", "data", "images", "annotations", "labels")
 
 
-def sniff(folder: Path) -> bool:
-    """Whether there are tables named for splits, or exactly one table."""
-    return bool(_tables(folder))
+def sniff(folder: Path) -> Match:
+    """Return whether there are tables named for splits, or exactly one table."""
+    return Match.SURE if _tables(folder) else Match.NONE
 
 
 def parse(folder: Path) -> ParsedDataset:
-    """Read every split; raises DataError for a table that cannot be used."""
-    paths = _tables(folder)
-    tables = {split: read_label_csv(path) for split, path in paths.items()}
-    names, names_stated = class_names(tables.values(), None, None)
-    parts = {
-        split: SplitAnnotations(*table_records(table, names, _picture_folders(folder, paths[split], split)))
+    """Return the annotations of every split; raise DataError for an invalid table."""
+    tables = {split: read_table(path) for split, path in _tables(folder).items()}
+    names, has_names = class_names(tables.values())
+    splits = {
+        split: SplitAnnotations(*table_images(table, names, _image_folders(folder, table.path, split)))
         for split, table in tables.items()
     }
-    return ParsedDataset(names, parts, names_stated)
+    return ParsedDataset(names, splits, has_names)
 
 
 def _tables(folder: Path) -> dict[str, Path]:
+    """Return the label tables by split."""
     paths = [
         path
         for name in _FOLDERS
-        if (folder / name).is_dir()
         for path in sorted((folder / name).glob("*.csv"))
         if path.name != BOOK_TABLE and has_label_columns(path)
     ]
     by_split: dict[str, Path] = {}
     for path in paths:
-        split = _split_of_file(path)
-        if split:
+        # "train_labels" and "train" are "train"; "training" is not.
+        split = path.stem.lower().replace("-", "_").split("_")[0]
+        if split in SPLITS:
             by_split.setdefault(split, path)
-    if by_split:
-        return by_split
-    return {"": paths[0]} if len(paths) == 1 else {}
+    if not by_split and len(paths) == 1:
+        return {"": paths[0]}
+    return by_split
 
 
-def _split_of_file(path: Path) -> str:
-    """ "train_labels.csv" and "train.csv" are "train"; "training.csv" is not."""
-    words = path.stem.lower().replace("-", "_").split("_")
-    return words[0] if words[0] in SPLITS else ""
-
-
-def _picture_folders(root: Path, table: Path, split: str) -> tuple[ImageIndex, ...]:
-    candidates = [table.parent, table.parent / "images", root / "images", root]
+def _image_folders(root: Path, table: Path, split: str) -> tuple[ImageIndex, ...]:
+    """Return the folders that may have the images of a table, most likely first."""
+    folders = [table.parent, table.parent / "images", root / "images", root]
     if split:
-        candidates = [path / split for path in candidates] + candidates
-    found = dict.fromkeys(path for path in candidates if path.is_dir())
-    return tuple(ImageIndex(path) for path in found)
+        folders = [path / split for path in folders] + folders
+    return tuple(ImageIndex(path) for path in dict.fromkeys(folders) if path.is_dir())

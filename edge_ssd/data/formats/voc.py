@@ -1,11 +1,11 @@
-"""Pascal VOC: one XML file a picture, in any of the three arrangements that are about.
+"""Pascal VOC: one XML file for each image, in any of three layouts.
 
     Annotations/*.xml, JPEGImages/, ImageSets/Main/{train,val,test}.txt      the original
-    {,images/}{train,val,test}/*.xml, each beside its picture                what labelling tools leave
-    annotations/*.xml, images/                                               a set without splits
+    {,images/}{train,val,test}/*.xml, each beside its image                  written by label tools
+    annotations/*.xml, images/                                               a dataset without splits
 
-Source: The PASCAL Visual Object Classes Challenge 2012 Development Kit, section 4. Box sides are taken as they
-stand: the kit counts pixels from 1, most tools that write the format count from 0, and no file says which.
+Source: The PASCAL Visual Object Classes Challenge 2012 Development Kit, section 4. Box sides are used as stated: the
+kit counts pixels from 1, most tools count from 0, and no file states which.
 """
 
 from __future__ import annotations
@@ -13,134 +13,133 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from edge_ssd.data.annotations import BoxAnnotation, ImageAnnotations, ParsedDataset, SplitAnnotations
 from edge_ssd.data.dataset import Problem
-from edge_ssd.data.formats.annotations import (
-    SPLITS,
-    BoxAnnotation,
-    ImageAnnotations,
-    ImageIndex,
-    ParsedDataset,
-    SplitAnnotations,
-    split_from_suffix,
-)
+from edge_ssd.data.formats.label_format import Match
+from edge_ssd.data.image_index import ImageIndex
+from edge_ssd.data.label_files.text_lines import read_lines
+from edge_ssd.data.split_names import SPLITS, split_folders, split_from_suffix
 from edge_ssd.errors import DataError
 
-__all__ = ["parse", "sniff", "sniff_splits"]
+__all__ = ["FILES", "TITLE", "parse", "sniff"]
+
+TITLE = "Pascal VOC"
+FILES = "*.xml"
 
 _MAX_XML_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where the XML files of each split are, and where the pictures. ``absent`` are listed but not there."""
+    """Files of a dataset.
 
-    xml_files: dict[str, list[Path]]
-    pictures: dict[str, Path]
-    absent: dict[str, Path]
+    Attributes:
+        label_files: split → its XML files.
+        images: split → its folder of images.
+        missing: split → the first XML file that its list names but that does not exist.
+    """
+
+    label_files: dict[str, list[Path]]
+    images: dict[str, Path]
+    missing: dict[str, Path] = field(default_factory=dict)
 
 
-def sniff(folder: Path) -> bool:
-    """Whether there are XML files in one of the three arrangements."""
-    layout = _layout(folder)
-    return layout is not None and any(layout.xml_files.values())
-
-
-def sniff_splits(folder: Path) -> bool:
-    """As :func:`sniff`, and they are divided into splits."""
-    layout = _layout(folder)
-    return layout is not None and any(files for split, files in layout.xml_files.items() if split)
+def sniff(folder: Path) -> Match:
+    """Return whether there are XML files in one of the three layouts, and whether they are divided into splits."""
+    splits = [split for split, paths in _find_files(folder).label_files.items() if paths]
+    if not splits:
+        return Match.NONE
+    return Match.SURE if any(splits) else Match.LIKELY
 
 
 def parse(folder: Path) -> ParsedDataset:
-    """Read every XML file. The class names are those that occur in any split, in alphabetical order."""
-    layout = _layout(folder)
-    if layout is None:
+    """Return the annotations of every split. The classes are those of all splits, in alphabetical order."""
+    layout = _find_files(folder)
+    if not layout.label_files:
         raise DataError(f"{folder}: no Pascal VOC label files (*.xml) in it: give the folder that holds them")
-    parsed: dict[str, list[_Annotation]] = {}
-    problems: dict[str, list[Problem]] = {}
-    for split, paths in layout.xml_files.items():
-        parsed[split], problems[split] = _parse_all(paths)
-    names = sorted({label for found in parsed.values() for a in found for label, _ in a.objects})
+    read = {split: _read_files(paths) for split, paths in layout.label_files.items()}
+    names = sorted({label for files, _ in read.values() for file in files for label, _ in file.objects})
     index_of = {name: index for index, name in enumerate(names)}
-    parts = {}
-    for split, found in parsed.items():
-        folders = (ImageIndex(layout.pictures[split]),)
-        absent = layout.absent.get(split)
-        parts[split] = SplitAnnotations(
-            tuple(_record(annotation, index_of, folders) for annotation in found),
-            tuple(problems[split]),
-            None if absent is None else f"{absent}: the split's list names it, but it is absent: complete the data set",
+    splits = {}
+    for split, (files, problems) in read.items():
+        folders = (ImageIndex(layout.images[split]),)
+        missing = layout.missing.get(split)
+        splits[split] = SplitAnnotations(
+            tuple(_annotate(file, index_of, folders) for file in files),
+            tuple(problems),
+            None if missing is None else f"{missing}: listed in the split, but missing: complete the dataset",
         )
-    return ParsedDataset(tuple(names), parts)
+    return ParsedDataset(tuple(names), splits, label_file_per_image=True)
 
 
 @dataclass(frozen=True)
-class _Annotation:
+class _LabelFile:
+    """Content of an XML file; ``objects`` are (class name, xyxy in pixels)."""
+
     path: Path
-    filename: str
+    image_name: str
     size: tuple[int, int] | None
     objects: tuple[tuple[str, tuple[float, float, float, float]], ...]
 
 
-def _layout(folder: Path) -> _Layout | None:
-    for labels, pictures in (("Annotations", "JPEGImages"), ("annotations", "images"), ("Annotations", "images")):
-        if (folder / labels).is_dir() and (folder / pictures).is_dir():
-            return _separate(folder, folder / labels, folder / pictures)
-    found: dict[str, Path] = {}
+def _find_files(folder: Path) -> _Layout:
+    for labels, images in (("Annotations", "JPEGImages"), ("annotations", "images"), ("Annotations", "images")):
+        if (folder / labels).is_dir() and (folder / images).is_dir():
+            return _find_listed_files(folder, folder / labels, folder / images)
+    folders: dict[str, Path] = {}
     for parent in (folder, folder / "images"):
-        for path in sorted(parent.iterdir()) if parent.is_dir() else []:
-            split = split_from_suffix(path.name)
-            if split and path.is_dir() and any(path.glob("*.xml")):
-                found.setdefault(split, path)
-    if not found and any(folder.glob("*.xml")):
-        found = {split_from_suffix(folder.resolve().name): folder}
-    if not found:
-        return None
-    return _Layout({split: sorted(path.glob("*.xml")) for split, path in found.items()}, found, {})
+        for split, path in split_folders(parent):
+            if any(path.glob("*.xml")):
+                folders.setdefault(split, path)
+    if not folders and any(folder.glob("*.xml")):
+        folders = {split_from_suffix(folder.resolve().name): folder}
+    return _Layout({split: sorted(path.glob("*.xml")) for split, path in folders.items()}, folders)
 
 
-def _separate(folder: Path, labels: Path, pictures: Path) -> _Layout:
-    """Label files and pictures each in a folder of their own, splits as lists of names if at all."""
-    files = {path.stem: path for path in sorted(labels.glob("*.xml"))}
-    lists = {split: folder / "ImageSets" / "Main" / f"{split}.txt" for split in SPLITS}
-    lists = {split: path for split, path in lists.items() if path.is_file()}
-    if not lists:
-        return _Layout({"": list(files.values())}, {"": pictures}, {})
-    xml_files: dict[str, list[Path]] = {}
-    absent: dict[str, Path] = {}
-    for split, path in lists.items():
-        try:
-            lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-        except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f"{path}: cannot be read ({error}): it should list one picture name a line") from None
-        # The lists for one class have a second column, 1 or -1; a name may have spaces of its own.
-        stems = [line if line in files else re.sub(r"\s+-?[01]$", "", line) for line in lines]
-        xml_files[split] = [files[stem] for stem in stems if stem in files]
+def _find_listed_files(folder: Path, labels: Path, images: Path) -> _Layout:
+    """Return the XML files in ``labels`` by split, as listed in ``ImageSets/Main``; without lists, all of them."""
+    path_of = {path.stem: path for path in sorted(labels.glob("*.xml"))}
+    label_files: dict[str, list[Path]] = {}
+    missing: dict[str, Path] = {}
+    for split in SPLITS:
+        path = folder / "ImageSets" / "Main" / f"{split}.txt"
+        if not path.is_file():
+            continue
+        # Lists for one class have a second column, 1, 0 or -1; a name may itself have spaces.
+        lines = read_lines(path, "image name")
+        stems = [line if line in path_of else re.sub(r"\s+-?[01]$", "", line) for line in lines]
+        label_files[split] = [path_of[stem] for stem in stems if stem in path_of]
         for stem in stems:
-            if stem not in files:
-                absent.setdefault(split, labels / f"{stem}.xml")
-    return _Layout(xml_files, dict.fromkeys(xml_files, pictures), absent)
+            if stem not in path_of:
+                missing.setdefault(split, labels / f"{stem}.xml")
+    if not label_files:
+        return _Layout({"": list(path_of.values())}, {"": images})
+    return _Layout(label_files, dict.fromkeys(label_files, images), missing)
 
 
-def _parse_all(paths: Iterable[Path]) -> tuple[list[_Annotation], list[Problem]]:
-    annotations: list[_Annotation] = []
+def _read_files(paths: Iterable[Path]) -> tuple[list[_LabelFile], list[Problem]]:
+    files: list[_LabelFile] = []
     problems: list[Problem] = []
     for path in paths:
         try:
-            annotation, faults = _parse(path)
+            file, faults = _read_file(path)
         except (OSError, ElementTree.ParseError, ValueError, LookupError) as error:
-            problems.append(Problem(path, f"not a Pascal VOC label file ({error}); its picture is dropped"))
+            problems.append(Problem(path, f"not a Pascal VOC label file ({error}); its image is dropped"))
             continue
-        annotations.append(annotation)
+        files.append(file)
         problems.extend(Problem(path, fault) for fault in faults)
-    return annotations, problems
+    return files, problems
 
 
-def _parse(path: Path) -> tuple[_Annotation, list[str]]:
-    """Raises OSError, ParseError (LookupError: unknown encoding) or ValueError for what is no annotation."""
+def _read_file(path: Path) -> tuple[_LabelFile, list[str]]:
+    """Return the content of an XML file and its faults.
+
+    Raises:
+        OSError, ParseError, LookupError, ValueError: not an annotation; LookupError for an unknown text encoding.
+    """
     if path.stat().st_size > _MAX_XML_BYTES:
         raise ValueError(f"larger than {_MAX_XML_BYTES >> 20} MB")
     root = ElementTree.fromstring(path.read_bytes())
@@ -157,12 +156,12 @@ def _parse(path: Path) -> tuple[_Annotation, list[str]]:
         if label:
             objects.append((label, (xmin, ymin, xmax, ymax)))
         else:
-            faults.append(f"object {number} lacks a name or a box of four numbers; dropped")
-    return _Annotation(path, (root.findtext("filename") or "").strip(), _stated_size(root), tuple(objects)), faults
+            faults.append(f"object {number} has no name or no box of four numbers; dropped")
+    return _LabelFile(path, (root.findtext("filename") or "").strip(), _stated_size(root), tuple(objects)), faults
 
 
 def _stated_size(root: ElementTree.Element) -> tuple[int, int] | None:
-    """(height, width), or None: some tools leave it out or write 0."""
+    """Return (height, width), or None: some tools omit it or write 0."""
     try:
         height, width = int(root.findtext("size/height") or 0), int(root.findtext("size/width") or 0)
     except ValueError:
@@ -170,11 +169,11 @@ def _stated_size(root: ElementTree.Element) -> tuple[int, int] | None:
     return (height, width) if height > 0 and width > 0 else None
 
 
-def _record(annotation: _Annotation, index_of: dict[str, int], folders: tuple[ImageIndex, ...]) -> ImageAnnotations:
-    objects = tuple(
+def _annotate(file: _LabelFile, index_of: dict[str, int], folders: tuple[ImageIndex, ...]) -> ImageAnnotations:
+    boxes = tuple(
         BoxAnnotation(index_of[label], box, f"object {number} ({label})")
-        for number, (label, box) in enumerate(annotation.objects, 1)
+        for number, (label, box) in enumerate(file.objects, 1)
     )
-    # A label file is renamed together with its picture, the name inside it is not: its own name comes first.
-    stem = annotation.path.stem
-    return ImageAnnotations(annotation.path, annotation.filename or stem, folders, objects, stem, annotation.size)
+    # An image is often renamed together with its label file, while the name inside the file stays.
+    stem = file.path.stem
+    return ImageAnnotations(file.path, file.image_name or stem, folders, boxes, stem, file.size)

@@ -1,262 +1,256 @@
-"""YOLO: a text file a picture, in any of the arrangements that are about.
+"""YOLO: one text file for each image, in any of these layouts.
 
-    data.yaml, images/train/, labels/train/ …     what data.yaml says, see yolo_yaml
-    train/images/, train/labels/ …                the same without it
-    images/, labels/                              a set without splits, or with lists train.txt, val.txt, test.txt
-    a.jpg, a.txt, b.jpg, b.txt                    labels beside the pictures (also in folders train, val, test)
+    data.yaml, images/train/, labels/train/ …     as data.yaml describes it, see label_files.yolo_yaml
+    train/images/, train/labels/ …                the same without data.yaml
+    images/, labels/                              without splits, or with lists train.txt, val.txt, test.txt
+    a.jpg, a.txt, b.jpg, b.txt                    labels beside the images (also in folders train, val, test)
 
-A picture's labels are where "labels" stands for the last "images" in its path, or beside it. A picture without a label
-file is background. Without ``data.yaml`` classes are named by ``classes.txt`` or ``obj.names``, a name a line, or else
-they are "class_0", "class_1" …
+The label file of an image is in the folder "labels" instead of the last "images" of its path, or beside the image. An
+image without a label file is background. Without ``data.yaml``, classes are named by ``classes.txt`` or ``obj.names``
+(one name per line), else they are "class_0", "class_1" …
 """
 
 from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from edge_ssd.data.annotations import BoxAnnotation, ImageAnnotations, ParsedDataset, SplitAnnotations
 from edge_ssd.data.dataset import Problem
-from edge_ssd.data.formats.annotations import (
-    IMAGE_SUFFIXES,
-    SPLITS,
-    BoxAnnotation,
-    ImageAnnotations,
-    ImageIndex,
-    ParsedDataset,
-    SplitAnnotations,
-    split_from_suffix,
-)
-from edge_ssd.data.formats.names_file import read_class_names
-from edge_ssd.data.formats.yolo_labels import LabelLines, looks_like_labels, read_label_lines
-from edge_ssd.data.formats.yolo_yaml import find_description, read_description
+from edge_ssd.data.formats.label_format import Match
+from edge_ssd.data.image_index import IMAGE_SUFFIXES, ImageIndex
+from edge_ssd.data.label_files.text_lines import read_class_names, read_lines
+from edge_ssd.data.label_files.yolo_labels import YoloLabels, looks_like_labels, read_labels
+from edge_ssd.data.label_files.yolo_yaml import find_data_yaml, read_data_yaml
+from edge_ssd.data.split_names import SPLITS, split_folders, split_from_suffix
 from edge_ssd.errors import DataError
 
-__all__ = ["parse", "sniff", "sniff_yaml"]
+__all__ = ["FILES", "TITLE", "parse", "sniff"]
 
-# Text files that are no labels, though they lie among them.
-_OTHER_TEXTS = frozenset({"classes.txt", "train.txt", "val.txt", "valid.txt", "test.txt"})
-_LOOKED_AT = 50
+TITLE = "YOLO"
+FILES = "data.yaml, or folders images and labels"
 
-
-def sniff_yaml(folder: Path) -> bool:
-    """Whether there is a ``data.yaml``."""
-    return find_description(folder) is not None
+# Text files among label files that have no labels.
+_OTHER_TEXT_FILES = frozenset({"classes.txt", "train.txt", "val.txt", "valid.txt", "test.txt"})
+_MAX_SNIFFED_FILES = 50
 
 
-def sniff(folder: Path) -> bool:
-    """Whether there is a ``data.yaml``, or label files in one of the arrangements."""
-    return sniff_yaml(folder) or bool(_bare_places(folder))
+def sniff(folder: Path) -> Match:
+    """Return whether there is a ``data.yaml``, or text files like labels in one of the layouts."""
+    if find_data_yaml(folder) is not None:
+        return Match.SURE
+    return Match.WEAK if _find_sources(folder) else Match.NONE
 
 
 def parse(folder: Path) -> ParsedDataset:
-    """Read every split; raises DataError for a ``data.yaml``, list or file of names that cannot be used."""
-    path = find_description(folder)
+    """Return the annotations of every split; raise DataError for an invalid ``data.yaml``, list or file of names."""
+    path = find_data_yaml(folder)
     if path is None:
         bases = (folder, folder / "labels", folder.parent)
-        stated = read_class_names(base / name for base in bases for name in ("classes.txt", "obj.names"))
-        names = None if stated is None else dict(enumerate(stated))
-        return _reading({split: _collect(places, names) for split, places in _bare_places(folder).items()}, names)
-    description = read_description(path)
-    collected = {
-        split: _collect(places, description.names, description.keypoints) for split, places in description.parts.items()
-    }
-    reading = _reading(collected, description.names, description.problems)
-    absent = {
+        stated_names = read_class_names(base / name for base in bases for name in ("classes.txt", "obj.names"))
+        names = None if stated_names is None else dict(enumerate(stated_names))
+        return _annotate({split: _collect(sources, names) for split, sources in _find_sources(folder).items()}, names)
+    description = read_data_yaml(path)
+    names = description.names
+    parsed = _annotate(
+        {split: _collect(sources, names, description.keypoints) for split, sources in description.sources.items()},
+        names,
+        description.problems,
+    )
+    missing = {
         split: SplitAnnotations(
-            (), (), f"{path}: its {split} pictures are in {entry!r}, which is not there: complete the data set"
+            (), error=f"{path}: its {split} images are in {entry!r}, which does not exist: complete the dataset"
         )
-        for split, entry in description.absent.items()
-        if split not in reading.splits
+        for split, entry in description.missing.items()
+        if split not in parsed.splits
     }
-    if not reading.splits and not absent:
-        raise DataError(f"{path}: names no pictures: give their folders as train and val")
-    return ParsedDataset(reading.class_names, {**reading.splits, **absent})
+    if not parsed.splits and not missing:
+        raise DataError(f"{path}: no images: state their folders as train and val")
+    return dataclasses.replace(parsed, splits={**parsed.splits, **missing})
 
 
 @dataclass(frozen=True)
-class _Picture:
-    """A picture, its label file's lines (None: it has none), and the list that names it, if one does."""
+class _Image:
+    """An image and its labels.
+
+    Attributes:
+        folder: the folder it should be in.
+        name: its file name.
+        labels: content of its label file; None if it has none.
+        stated_in: its label file, else the list that names it, else the image itself; for messages.
+    """
 
     folder: ImageIndex
     name: str
-    stated_in: Path | None
-    label_file: Path | None
-    lines: LabelLines | None
+    labels: YoloLabels | None
+    stated_in: Path
 
 
 @dataclass(frozen=True)
-class _Collected:
-    """The pictures of one split, and faults that are no picture's."""
+class _Split:
+    """Images of a split, the folders and lists that they are from, and problems of label files."""
 
-    places: Sequence[Path]
-    pictures: Sequence[_Picture]
+    sources: Sequence[Path]
+    images: Sequence[_Image]
     problems: Sequence[Problem]
 
 
-def _collect(places: Sequence[Path], names: Mapping[int, str] | None, keypoints: bool = False) -> _Collected:
-    """Find the pictures of a split and read their label files."""
+def _collect(sources: Sequence[Path], known_ids: Collection[int] | None, keypoints: bool = False) -> _Split:
+    """Find the images of a split and read their label files.
+
+    Args:
+        sources: folders and lists of images.
+        known_ids, keypoints: as for :func:`edge_ssd.data.label_files.yolo_labels.read_labels`.
+    """
     folders: dict[Path, ImageIndex] = {}
-    label_folders: dict[Path, ImageIndex] = {}
+    folder_of_labels: dict[Path, ImageIndex] = {}
     used: set[Path] = set()
-    pictures: list[_Picture] = []
+    images: list[_Image] = []
     problems: list[Problem] = []
-    for place in places:
-        for path in _pictures_below(place) if place.is_dir() else _listed_pictures(place):
+    for source in sources:
+        for path in _images_below(source) if source.is_dir() else _listed_images(source):
             if path.parent not in folders:
                 folders[path.parent] = ImageIndex(path.parent)
             folder = folders[path.parent]
-            label_file, lines = _label_file(path), None
+            label_file, labels = _find_label_file(path), None
             if label_file is not None:
                 used.add(label_file)
-                label_folders.setdefault(label_file.parent, folder)
+                folder_of_labels.setdefault(label_file.parent, folder)
                 try:
-                    lines = read_label_lines(label_file, names, keypoints)
+                    labels = read_labels(label_file, known_ids, keypoints)
                 except (OSError, UnicodeDecodeError) as error:
-                    problems.append(Problem(label_file, f"no text in UTF-8 ({error}); its picture is dropped"))
+                    problems.append(Problem(label_file, f"not UTF-8 text ({error}); its image is dropped"))
                     continue
-                problems.extend(lines.problems)
-            stated_in = None if place.is_dir() else place
-            pictures.append(_Picture(folder, path.name, stated_in, label_file, lines))
-    for path in (path for labels in label_folders for path in sorted(labels.glob("*.txt"))):
-        if path not in used and path.name not in _OTHER_TEXTS and not label_folders[path.parent].find_stem(path.stem):
-            problems.append(Problem(path, "labels without a picture; dropped"))
-    return _Collected(places, pictures, problems)
+                problems.extend(labels.problems)
+            images.append(_Image(folder, path.name, labels, label_file or (path if source.is_dir() else source)))
+    for label_folder, folder in folder_of_labels.items():
+        for path in sorted(label_folder.glob("*.txt")):
+            if path not in used and path.name not in _OTHER_TEXT_FILES and not folder.find_stem(path.stem):
+                problems.append(Problem(path, "labels without an image; dropped"))
+    return _Split(sources, images, problems)
 
 
-def _reading(
-    collected: Mapping[str, _Collected], stated: Mapping[int, str] | None, problems: Sequence[Problem] = ()
+def _annotate(
+    splits: Mapping[str, _Split], names: Mapping[int, str] | None, problems: Sequence[Problem] = ()
 ) -> ParsedDataset:
-    if stated is None:
-        found = [picture.lines.objects for part in collected.values() for picture in part.pictures if picture.lines]
-        highest = max((item.class_id for objects in found for item in objects), default=-1)
+    """Return the annotations of all splits.
+
+    Args:
+        names: class id → name; None to generate names.
+        problems: problems of the whole dataset, reported with the first split.
+    """
+    has_names = names is not None
+    if names is None:
+        labels = (image.labels for split in splits.values() for image in split.images if image.labels)
+        highest = max((box.class_id for file in labels for box in file.boxes), default=-1)
         names = {number: f"class_{number}" for number in range(highest + 1)}
-    else:
-        names = dict(stated)
     index_of = {number: index for index, number in enumerate(names)}
-    parts = {split: _part(part, index_of) for split, part in collected.items()}
-    if problems and parts:
-        first = next(iter(parts))
-        parts[first] = dataclasses.replace(parts[first], problems=(*problems, *parts[first].problems))
-    return ParsedDataset(tuple(names.values()), parts, stated is not None)
+    annotations = {split: _annotate_split(content, index_of) for split, content in splits.items()}
+    if problems and annotations:
+        first = next(iter(annotations))
+        annotations[first] = dataclasses.replace(annotations[first], problems=(*problems, *annotations[first].problems))
+    return ParsedDataset(tuple(names.values()), annotations, has_names, label_file_per_image=True)
 
 
-def _part(collected: _Collected, index_of: Mapping[int, int]) -> SplitAnnotations:
-    records: list[ImageAnnotations] = []
-    reduced: list[Path] = []
-    there = unlabelled = 0
-    for picture in collected.pictures:
-        lines = picture.lines
-        if picture.folder.find(picture.name) is not None:
-            there += 1
-            unlabelled += lines is None
-        if lines is not None and lines.reduced and picture.label_file is not None:
-            reduced.append(picture.label_file)
-        objects = tuple(
-            BoxAnnotation(index_of[item.class_id], item.box_xyxy, f"line {item.line}")
-            for item in (lines.objects if lines is not None else ())
-        )
-        where = picture.label_file or picture.stated_in or picture.folder.path / picture.name
-        records.append(ImageAnnotations(where, picture.name, (picture.folder,), objects, normalized=True))
-    places = ", ".join(map(str, collected.places))
-    if there and unlabelled == there:
+def _annotate_split(split: _Split, index_of: Mapping[int, int]) -> SplitAnnotations:
+    existing = [image for image in split.images if image.folder.find(image.name) is not None]
+    unlabeled = sum(image.labels is None for image in existing)
+    if existing and unlabeled == len(existing):
+        sources = ", ".join(map(str, split.sources))
         return SplitAnnotations(
-            (), (), f"{places}: no label files for its pictures: put them in a folder labels beside images"
+            (), error=f"{sources}: no image has a label file: put these in a folder labels beside images"
         )
     notices = []
-    if unlabelled:
-        notices.append(
-            Problem(collected.places[0], f"{unlabelled} pictures have no label file and are taken as background")
-        )
+    if unlabeled:
+        message = f"{unlabeled} images have no label file and are used as background"
+        notices.append(Problem(split.sources[0], message))
+    reduced = [image.stated_in for image in split.images if image.labels is not None and image.labels.reduced]
     if reduced:
-        message = f"and {len(reduced) - 1} more files: " if len(reduced) > 1 else ""
-        notices.append(
-            Problem(
-                reduced[0], f"{message}polygons, rotated boxes or keypoints, taken as the upright boxes around them"
-            )
+        others = f"and {len(reduced) - 1} more files: " if len(reduced) > 1 else ""
+        message = f"{others}polygons, rotated boxes or keypoints, reduced to bounding boxes"
+        notices.append(Problem(reduced[0], message))
+    images = []
+    for image in split.images:
+        boxes = tuple(
+            BoxAnnotation(index_of[box.class_id], box.box_xyxy, f"line {box.line}")
+            for box in (image.labels.boxes if image.labels is not None else ())
         )
-    return SplitAnnotations(tuple(records), tuple(collected.problems), notices=tuple(notices))
+        images.append(ImageAnnotations(image.stated_in, image.name, (image.folder,), boxes, normalized=True))
+    return SplitAnnotations(tuple(images), tuple(split.problems), notices=tuple(notices))
 
 
-def _bare_places(folder: Path) -> dict[str, tuple[Path, ...]]:
-    """Folders or lists of pictures by split, for a set without ``data.yaml``."""
-    if not folder.is_dir():
-        return {}
-    images = folder / "images"
-    separate = images.is_dir() and _holds_labels(folder / "labels")
+def _find_sources(folder: Path) -> dict[str, tuple[Path, ...]]:
+    """Return folders or lists of images by split, for a dataset without ``data.yaml``."""
     lists: dict[str, tuple[Path, ...]] = {
-        split: (path,) for split in SPLITS if _lists_labelled_pictures(path := folder / f"{split}.txt")
+        split: (path,) for split in SPLITS if _lists_labeled_images(path := folder / f"{split}.txt")
     }
     if lists:
         return lists
-    found: dict[str, tuple[Path, ...]] = {}
-    for path in sorted(path for path in (images if separate else folder).iterdir() if path.is_dir()):
-        split = split_from_suffix(path.name)
-        if split and separate:
-            found[split] = (path,)
-        elif split and (path / "images").is_dir() and _holds_labels(path / "labels"):
-            found[split] = (path / "images",)
-        elif split and _holds_labels(path):
-            found[split] = (path,)
-    if found:
-        return found
-    if separate or _holds_labels(folder):
-        return {split_from_suffix(folder.resolve().name): (images if separate else folder,)}
-    return {}
+    images = folder / "images"
+    separate_labels = images.is_dir() and _has_labels(folder / "labels")
+    sources: dict[str, tuple[Path, ...]] = {}
+    for split, path in split_folders(images if separate_labels else folder):
+        if separate_labels:
+            sources[split] = (path,)
+        elif (path / "images").is_dir() and _has_labels(path / "labels"):
+            sources[split] = (path / "images",)
+        elif _has_labels(path):
+            sources[split] = (path,)
+    if not sources and (separate_labels or _has_labels(folder)):
+        sources[split_from_suffix(folder.resolve().name)] = (images if separate_labels else folder,)
+    return sources
 
 
-def _holds_labels(folder: Path) -> bool:
-    """Whether text files in ``folder``, or one folder below, are labels; a few files are looked at."""
-    looked_at = 0
+def _has_labels(folder: Path) -> bool:
+    """Return whether ``folder``, or a folder in it, has text files like labels; only a few files are opened."""
+    opened = 0
     for pattern in ("*.txt", "*/*.txt"):
         for path in folder.glob(pattern):
-            if path.name not in _OTHER_TEXTS:
+            if path.name not in _OTHER_TEXT_FILES:
                 if looks_like_labels(path):
                     return True
-                looked_at += 1
-                if looked_at == _LOOKED_AT:
+                opened += 1
+                if opened == _MAX_SNIFFED_FILES:
                     return False
     return False
 
 
-def _lists_labelled_pictures(path: Path) -> bool:
-    """Whether ``path`` is a list whose first picture has a label file."""
+def _lists_labeled_images(path: Path) -> bool:
+    """Return whether ``path`` is a list whose first image has a label file."""
     if not path.is_file():
         return False
     try:
-        first = next(iter(_listed_pictures(path)), None)
+        first = next(iter(_listed_images(path)), None)
     except DataError:
         return False
-    return first is not None and first.suffix.lower() in IMAGE_SUFFIXES and _label_file(first) is not None
+    return first is not None and first.suffix.lower() in IMAGE_SUFFIXES and _find_label_file(first) is not None
 
 
-def _pictures_below(folder: Path) -> list[Path]:
-    found = []
+def _images_below(folder: Path) -> list[Path]:
+    """Return the image files in ``folder`` and all folders below it, sorted within each folder."""
+    images = []
     for base, folders, files in os.walk(folder):
         folders.sort()
-        found += [Path(base, name) for name in sorted(files) if PurePath(name).suffix.lower() in IMAGE_SUFFIXES]
-    return found
+        images += [Path(base, name) for name in sorted(files) if PurePath(name).suffix.lower() in IMAGE_SUFFIXES]
+    return images
 
 
-def _listed_pictures(path: Path) -> list[Path]:
-    """The pictures that a list names, a path a line, relative to the list; raises DataError where it cannot be read."""
-    try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read ({error}): it should list one picture a line") from None
+def _listed_images(path: Path) -> list[Path]:
+    """Return the images that a list names, one path per line, relative to the list."""
     folder = ImageIndex(path.parent)
-    return [folder.find(line) or path.parent / line for line in lines]
+    return [folder.find(line) or path.parent / line for line in read_lines(path, "image path")]
 
 
-def _label_file(picture: Path) -> Path | None:
-    """The label file of a picture: where "labels" stands for the last "images" in its path, or beside it."""
-    parts = picture.parent.parts
-    beside = picture.with_suffix(".txt")
+def _find_label_file(image: Path) -> Path | None:
+    """Return the label file in "labels" instead of the last "images" of the path, else the one beside the image."""
+    parts = image.parent.parts
+    beside = image.with_suffix(".txt")
     if "images" in parts:
         last = len(parts) - 1 - parts[::-1].index("images")
-        swapped = Path(*parts[:last], "labels", *parts[last + 1 :], beside.name)
-        if swapped.is_file():
-            return swapped
+        in_labels = Path(*parts[:last], "labels", *parts[last + 1 :], beside.name)
+        if in_labels.is_file():
+            return in_labels
     return beside if beside.is_file() else None

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from edge_ssd.data.dataset import Sample
-from edge_ssd.data.formats.annotations import ImageIndex
 from edge_ssd.data.image_header import ImageHeader, read_image_header
+from edge_ssd.data.image_index import ImageIndex
 
 __all__ = ["FileFinding", "check_files"]
 

@@ -128,7 +128,7 @@ def _check_files(
 ) -> tuple[FileFinding, ...]:
     samples = [sample for dataset in datasets.values() for sample in dataset.samples]
     labeled = [problem.path for dataset in datasets.values() for problem in dataset.problems]
-    findings = check_files(samples, labeled, opened.format in ("voc", "yolo"), opened.read_header, progress)
+    findings = check_files(samples, labeled, opened.annotations.label_file_per_image, opened.read_header, progress)
     # An image beside those of one split may belong to another split.
     return tuple(finding for finding in findings if all_splits or finding.kind != "unlabelled")
 

@@ -1,0 +1,52 @@
+"""Interface of a label format."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from pathlib import Path
+from typing import Protocol
+
+from edge_ssd.data.annotations import ParsedDataset
+
+__all__ = ["LabelFormat", "Match"]
+
+
+class Match(IntEnum):
+    """How certainly a folder has a label format; the format with the highest match is parsed.
+
+    Attributes:
+        NONE: it has no labels of this format.
+        WEAK: it has text files that may be labels.
+        LIKELY: it has label files, but no splits.
+        SURE: it has a label table, a description of the dataset, or label files divided into splits.
+    """
+
+    NONE = 0
+    WEAK = 1
+    LIKELY = 2
+    SURE = 3
+
+
+class LabelFormat(Protocol):
+    """Content of a module of :mod:`edge_ssd.data.formats`.
+
+    Attributes:
+        TITLE: the format's name in messages.
+        FILES: the files that identify it, for messages.
+    """
+
+    TITLE: str
+    FILES: str
+
+    def sniff(self, folder: Path) -> Match:
+        """Return how certainly ``folder`` has this format, without parsing all of its label files."""
+
+    def parse(self, folder: Path) -> ParsedDataset:
+        """Return the annotations of every split.
+
+        Faulty label files and objects are reported as problems of their split. Images are neither opened nor required
+        to exist.
+
+        Raises:
+            DataError: the labels cannot be used at all.
+        """

@@ -1,0 +1,213 @@
+"""Label tables: CSV files with one object per row, whose columns are identified by the header.
+
+The two kinds in use name the same columns differently: the book's ``label.csv`` has
+``img_name,label,xmin,ymin,xmax,ymax``, TensorFlow's Object Detection tutorials have
+``filename,width,height,class,xmin,ymin,xmax,ymax``. The order of columns is free; other columns are ignored.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_ssd.data.annotations import BoxAnnotation, ImageAnnotations
+from edge_ssd.data.dataset import Problem
+from edge_ssd.data.image_index import ImageIndex
+from edge_ssd.errors import DataError
+
+__all__ = ["BOOK_TABLE", "LabelRow", "LabelTable", "class_names", "has_label_columns", "read_table", "table_images"]
+
+BOOK_TABLE = "label.csv"
+"""File name of the book's tables."""
+
+_COLUMNS = {
+    "image": ("img_name", "filename", "file_name", "image"),
+    "label": ("label", "class", "class_name", "cell_type"),
+    "xmin": ("xmin",),
+    "ymin": ("ymin",),
+    "xmax": ("xmax",),
+    "ymax": ("ymax",),
+}
+_MAX_BYTES = 1 << 30
+_MAX_CLASS_ID = 9999
+
+
+@dataclass(frozen=True)
+class LabelRow:
+    """One row of a label table.
+
+    Attributes:
+        image: file name or path of the image, as stated.
+        label: class name or class id, as stated.
+        box_xyxy: unchecked corners in pixels.
+        size: (height, width) of the image as stated, or None.
+        line: line number; the header is line 1.
+    """
+
+    image: str
+    label: str
+    box_xyxy: tuple[float, float, float, float]
+    size: tuple[int, int] | None
+    line: int
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """The valid rows of a label table, and the problems of the others."""
+
+    path: Path
+    rows: tuple[LabelRow, ...]
+    problems: tuple[Problem, ...]
+
+
+def has_label_columns(path: Path) -> bool:
+    """Return whether the first line of a file names the columns of a label table."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            header = next(csv.reader([file.readline(4096)]), [])
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return False
+    return not _missing_columns(_positions(header))
+
+
+def read_table(path: Path) -> LabelTable:
+    """Read a label table. Rows that are too short, or whose box is not four numbers, are dropped and reported.
+
+    Raises:
+        DataError: the file cannot be read, or a column is missing.
+    """
+    rows: list[LabelRow] = []
+    problems: list[Problem] = []
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise DataError(f"{path}: larger than {_MAX_BYTES >> 20} MB: not a label table")
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file)
+            positions = _positions(next(reader, []))
+            if missing := _missing_columns(positions):
+                raise DataError(
+                    f"{path}: its first line must name the columns img_name,label,xmin,ymin,xmax,ymax "
+                    f"(or filename and class); missing: {', '.join(missing)}"
+                )
+            for values in reader:
+                if not values:
+                    continue
+                try:
+                    rows.append(_parse_row(values, positions, reader.line_num))
+                except (IndexError, ValueError):
+                    text = ",".join(values)[:80]
+                    message = f"line {reader.line_num}: expected an image, a label and a box, got {text!r}; dropped"
+                    problems.append(Problem(path, message))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error}): check its permissions") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: not comma-separated UTF-8 text ({error}): export the labels again") from None
+    return LabelTable(path, tuple(rows), tuple(problems))
+
+
+def class_names(
+    tables: Collection[LabelTable], stated_names: Sequence[str] | None = None, only_class: str | None = None
+) -> tuple[tuple[str, ...], bool]:
+    """Return the class names of label tables, and False if they are generated for bare class ids.
+
+    Args:
+        tables: all tables of a dataset.
+        stated_names: names of the class ids from a ``classes.txt``, or None.
+        only_class: name of class 0 if there is no other class and no name is stated; None for "class_0".
+
+    Raises:
+        DataError: a class id is too high.
+    """
+    labels = {row.label for table in tables for row in table.rows}
+    if stated_names is not None:
+        return tuple(stated_names), True
+    if not all(_is_class_id(label) for label in labels):
+        return tuple(sorted(labels)), True
+    highest = max((int(label) for label in labels), default=0)
+    if highest <= 0 and only_class is not None:
+        return (only_class,), False
+    if highest > _MAX_CLASS_ID:
+        path = next(table.path for table in tables if any(int(row.label) == highest for row in table.rows))
+        raise DataError(f"{path}: class id {highest} exceeds {_MAX_CLASS_ID}: number the classes from 0")
+    return tuple(f"class_{number}" for number in range(max(highest, 0) + 1)), False
+
+
+def table_images(
+    table: LabelTable, names: Sequence[str], folders: tuple[ImageIndex, ...]
+) -> tuple[tuple[ImageAnnotations, ...], tuple[Problem, ...]]:
+    """Group the rows of a table by image, in order of first occurrence.
+
+    Args:
+        names: class names, indexed by class id.
+        folders: folders that may have the images, most likely first.
+
+    Returns:
+        The images, and the problems of the table including those of negative class ids, which are dropped.
+
+    Raises:
+        DataError: a class is not in ``names``.
+    """
+    has_class_ids = all(_is_class_id(row.label) for row in table.rows)
+    index_of = {name: index for index, name in enumerate(names)}
+    boxes: dict[str, list[BoxAnnotation]] = {}
+    sizes: dict[str, tuple[int, int] | None] = {}
+    problems = list(table.problems)
+    for row in table.rows:
+        index = int(row.label) if has_class_ids else index_of.get(row.label, len(names))
+        if index < 0:
+            problems.append(Problem(table.path, f"line {row.line}: class id {row.label} is negative; dropped"))
+            continue
+        if index >= len(names):
+            raise DataError(
+                f"{table.path}: line {row.line}: unknown class {row.label!r}; expected one of: "
+                f"{', '.join(names)}: correct the row or add the class to classes.txt"
+            )
+        boxes.setdefault(row.image, []).append(BoxAnnotation(index, row.box_xyxy, f"line {row.line}"))
+        sizes.setdefault(row.image, row.size)
+    images = tuple(
+        ImageAnnotations(table.path, image, folders, tuple(annotations), stated_size=sizes[image])
+        for image, annotations in boxes.items()
+    )
+    return images, tuple(problems)
+
+
+def _positions(header: Sequence[str]) -> dict[str, int]:
+    """Return the position of every known column in the header."""
+    names = [name.strip().lower() for name in header]
+    positions = {
+        column: names.index(next(alias for alias in aliases if alias in names))
+        for column, aliases in _COLUMNS.items()
+        if any(alias in names for alias in aliases)
+    }
+    if "width" in names and "height" in names:
+        positions |= {"width": names.index("width"), "height": names.index("height")}
+    return positions
+
+
+def _missing_columns(positions: dict[str, int]) -> list[str]:
+    return [column for column in _COLUMNS if column not in positions]
+
+
+def _parse_row(values: Sequence[str], positions: dict[str, int], line: int) -> LabelRow:
+    """Return a row; raise IndexError or ValueError if it is invalid."""
+    image, label = values[positions["image"]].strip(), values[positions["label"]].strip()
+    if not image or not label:
+        raise ValueError("empty")
+    xmin, ymin, xmax, ymax = (float(values[positions[side]]) for side in ("xmin", "ymin", "xmax", "ymax"))
+    return LabelRow(image, label, (xmin, ymin, xmax, ymax), _stated_size(values, positions), line)
+
+
+def _stated_size(values: Sequence[str], positions: dict[str, int]) -> tuple[int, int] | None:
+    """Return (height, width), or None: some tables have no such columns or leave them empty."""
+    try:
+        height, width = (int(float(values[positions[side]])) for side in ("height", "width"))
+    except (KeyError, IndexError, ValueError, OverflowError):
+        return None
+    return (height, width) if height > 0 and width > 0 else None
+
+
+def _is_class_id(label: str) -> bool:
+    return re.fullmatch(r"-?\d{1,9}", label) is not None

@@ -1,0 +1,41 @@
+"""Text files with one entry per line: lists of images, and class names such as ``classes.txt``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from edge_ssd.errors import DataError
+
+__all__ = ["read_class_names", "read_lines"]
+
+
+def read_lines(path: Path, content: str) -> list[str]:
+    """Return the lines of a UTF-8 file, stripped, without empty ones.
+
+    Args:
+        content: what a line holds, for the error message.
+
+    Raises:
+        DataError: the file cannot be read or is not UTF-8 text.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read ({error}): expected one {content} per line, in UTF-8") from None
+    return [line.strip() for line in lines if line.strip()]
+
+
+def read_class_names(paths: Iterable[Path]) -> list[str] | None:
+    """Return the class names in the first of ``paths`` that exists, indexed by class id; None if no file exists.
+
+    Raises:
+        DataError: the file has no names or repeats one.
+    """
+    for path in paths:
+        if path.is_file():
+            names = read_lines(path, "class name")
+            if not names or len(set(names)) != len(names):
+                raise DataError(f"{path}: expected class names, one per line and without repetition, got {names!r}")
+            return names
+    return None

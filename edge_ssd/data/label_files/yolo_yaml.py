@@ -1,0 +1,125 @@
+"""``data.yaml``, which describes a YOLO dataset: where its splits are, and the names of its classes.
+
+    path: ../cutlery            # root of the dataset; often a path on another machine
+    train: images/train         # a folder of images, a text file that lists images, or a list of both
+    val: images/val
+    names: [fork, knife]        # or {0: fork, 1: knife}
+
+Source: https://docs.ultralytics.com/datasets/detect/. A path is searched as stated, then beside ``data.yaml``.
+Reading the file needs PyYAML (in the extra ``train``); finding it does not.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from edge_ssd.data.dataset import Problem
+from edge_ssd.errors import DataError
+
+__all__ = ["DataYaml", "find_data_yaml", "read_data_yaml"]
+
+_SPLIT_KEYS = (("train", "train"), ("val", "val"), ("valid", "val"), ("validation", "val"), ("test", "test"))
+_NAMES_KEY = re.compile(r"^names\s*:", re.MULTILINE)
+_SPLIT_KEY = re.compile(r"^(train|val|valid|test)\s*:", re.MULTILINE)
+_MAX_BYTES = 16 << 20
+
+
+@dataclass(frozen=True)
+class DataYaml:
+    """Content of a ``data.yaml``.
+
+    Attributes:
+        names: class id → name, in ascending order of the ids.
+        sources: split → existing folders of images and lists of images.
+        missing: split → a stated path that does not exist.
+        keypoints: whether keypoints follow the boxes in label files.
+        problems: contradictions in the file.
+    """
+
+    names: dict[int, str]
+    sources: dict[str, tuple[Path, ...]]
+    missing: dict[str, str]
+    keypoints: bool
+    problems: tuple[Problem, ...]
+
+
+def find_data_yaml(folder: Path) -> Path | None:
+    """Return the YAML file in ``folder`` that has class names and a split, or None."""
+    if not folder.is_dir():
+        return None
+    paths = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in (".yaml", ".yml")]
+    # data.yaml first: training tools write their settings beside it.
+    for path in sorted(paths, key=lambda path: path.stem.lower() not in ("data", "dataset")):
+        try:
+            text = path.read_bytes()[:_MAX_BYTES].decode("utf-8-sig")
+        except (OSError, UnicodeDecodeError):
+            continue
+        if _NAMES_KEY.search(text) and _SPLIT_KEY.search(text):
+            return path
+    return None
+
+
+def read_data_yaml(path: Path) -> DataYaml:
+    """Read a ``data.yaml``.
+
+    Raises:
+        DataError: the file is not YAML or has no valid class names.
+        ModuleNotFoundError: PyYAML is not installed.
+    """
+    import yaml
+
+    try:
+        # The base loader keeps all values as text: a class called "no" does not become False.
+        data = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=yaml.BaseLoader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path}: invalid YAML ({reason}): correct it, or export the dataset again") from None
+    if not isinstance(data, dict):
+        raise DataError(f"{path}: expected path, train, val and names, got {str(data)[:80]!r}")
+    names = _parse_names(path, data.get("names"))
+    sources: dict[str, tuple[Path, ...]] = {}
+    missing: dict[str, str] = {}
+    for key, split in _SPLIT_KEYS:
+        stated = data.get(key)
+        for entry in stated if isinstance(stated, list) else [stated]:
+            if not isinstance(entry, str) or not entry:
+                continue
+            source = _resolve(path.parent, data.get("path"), entry)
+            if source is None:
+                missing.setdefault(split, entry)
+            else:
+                sources[split] = (*sources.get(split, ()), source)
+    problems: tuple[Problem, ...] = ()
+    count = data.get("nc")
+    if count is not None and str(count).strip() != str(len(names)):
+        problems = (Problem(path, f"nc is {count}, but names has {len(names)} classes; names is used"),)
+    return DataYaml(names, sources, missing, "kpt_shape" in data, problems)
+
+
+def _parse_names(path: Path, stated: Any) -> dict[int, str]:
+    try:
+        pairs = stated.items() if isinstance(stated, dict) else enumerate(stated if isinstance(stated, list) else [])
+        names = {int(number): name.strip() for number, name in pairs}
+    except (ValueError, AttributeError):
+        names = {}
+    if not names or min(names) < 0 or not all(names.values()) or len(set(names.values())) != len(names):
+        raise DataError(
+            f"{path}: names must be a list of different class names, or a mapping from class ids to names; got "
+            f"{str(stated)[:80]!r}"
+        )
+    return dict(sorted(names.items()))
+
+
+def _resolve(folder: Path, base: Any, entry: str) -> Path | None:
+    """Return the path that ``entry`` states, relative to ``base`` or ``folder``; None if it does not exist."""
+    entry = entry.strip().replace("\\", "/")
+    candidates = [folder / entry]
+    if isinstance(base, str) and base.strip():
+        candidates.insert(0, folder / base.strip().replace("\\", "/") / entry)
+    # Roboflow writes ../train/images for train/images; other tools write a path on the machine of the export.
+    parts = [part for part in PurePosixPath(entry).parts if part not in ("/", "..", ".")]
+    candidates += [folder.joinpath(*parts[start:]) for start in range(len(parts))]
+    return next((path for path in candidates if path.exists()), None)
