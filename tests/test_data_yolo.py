@@ -200,9 +200,7 @@ def test_empty_and_absent_label_files_are_background(tmp_path: Path) -> None:
     write_picture(tmp_path / "images" / "c.png")
     dataset = load_dataset(tmp_path, strict=True)
     assert [len(sample.class_ids) for sample in dataset.samples] == [1, 0, 0]
-    assert [notice.message for notice in dataset.notices] == [
-        "1 images have no label file and are used as background"
-    ]
+    assert [notice.message for notice in dataset.notices] == ["1 images have no label file and are used as background"]
 
 
 def test_labels_without_a_picture_and_files_that_are_no_text_are_named(tmp_path: Path) -> None:
