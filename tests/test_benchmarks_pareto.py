@@ -1,4 +1,4 @@
-"""tests/benchmarks/pareto.py: tables, estimates and points of the Pareto plot, from numbers chosen by hand."""
+"""tests/benchmarks/pareto.py: tables, estimates and points of the Pareto plot."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from conftest import REPOSITORY
 
-# Behind the tests' own folder: some names are in both.
+# Appended, because some names are in both folders.
 sys.path.append(str(REPOSITORY / "tests" / "benchmarks"))
 
 from pareto import VARIANTS, Row, estimates, points, table
 from pareto_boards import BOARDS, Board, frames_per_second
-from pareto_costs import Costs, count_kept
+from pareto_costs import Costs, cached_instructions
 
 from device_apps.bench.pareto_plot import Point
 from edge_ssd import cli
@@ -23,7 +23,7 @@ from edge_ssd.commands.network_options import given_network
 from edge_ssd.network import NETWORKS, tiny_ssd
 
 
-def facts(ap: float, int8: float) -> dict:
+def metrics(ap: float, int8: float) -> dict:
     return {"float": {"ap": ap, "ap50": 1.0}, "quantized": {"ap": int8, "ap50": 0.99}, "loss": ap - int8}
 
 
@@ -38,12 +38,12 @@ def rows(arm: bool) -> list[Row]:
     if arm:
         book = Costs(*list(vars(book).values())[:-1], counted(300))
         half = Costs(*list(vars(half).values())[:-1], counted(60))
-    return [("book", facts(0.79, 0.786), book), ("half", facts(0.75, 0.7475), half)]
+    return [("book", metrics(0.79, 0.786), book), ("half", metrics(0.75, 0.7475), half)]
 
 
 def test_table_columns_and_ratios() -> None:
     assert table(rows(arm=False)).splitlines() == [
-        "| network | AP | AP50 | int8 AP | int8 AP50 | lost | parameters | multiply-adds | file | ms, 1 thread "
+        "| network | AP | AP50 | int8 AP | int8 AP50 | AP loss | parameters | multiply-adds | file | ms, 1 thread "
         "| ms, 2 threads | memory |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
         "| book | 0.790 | 1.000 | 0.786 | 0.990 | 0.0040 | 1,012,360 | 0.977 G | 1.23 MB | 6.00 (1.00×) | 3.00 (1.00×) "
@@ -57,11 +57,11 @@ def test_table_columns_and_ratios() -> None:
 
 
 def test_frames_per_second_from_cycles_and_instructions() -> None:
-    # 1.5 · 10⁹ cycles a second, two instructions each, of 300 million for the network and 20 million around it.
+    # 1.5 · 10⁹ cycles per second, two instructions each; 300 million for the network and 20 million for the rest.
     assert frames_per_second(Board("x", "cortex-a72", 1.5, 2.0), counted(300)) == pytest.approx(9.375)
     assert {board.cpu for board in BOARDS} == set(counted(1))
     head, _, book, half = estimates(rows(arm=True)).splitlines()
-    assert head.startswith("| estimated frames a second, one core | Pi Zero 2 W (1 GHz, 0.8 a cycle) |")
+    assert head.startswith("| estimated frames per second, one core | Pi Zero 2 W (1 GHz, 0.8 per cycle) |")
     assert book == "| book | 2.5 | 3.0 | 7.0 | 15.0 |"
     assert half == "| half | 10.0 | 12.0 | 28.1 | 60.0 |"
 
@@ -77,9 +77,9 @@ def test_points_use_instructions_if_counted_else_time() -> None:
 def test_instruction_counts_are_cached_per_bundle(tmp_path: Path) -> None:
     bundle = tmp_path / "model.tflite"
     bundle.write_bytes(b"a model")
-    kept = {"model": hashlib.sha256(b"a model").hexdigest(), "instructions": counted(5)}
-    (tmp_path / "instructions.json").write_text(json.dumps(kept))
-    assert count_kept(bundle) == counted(5)
+    cached = {"model": hashlib.sha256(b"a model").hexdigest(), "instructions": counted(5)}
+    (tmp_path / "instructions.json").write_text(json.dumps(cached))
+    assert cached_instructions(bundle) == counted(5)
 
 
 def test_variants_are_valid_train_options() -> None:
@@ -87,4 +87,4 @@ def test_variants_are_valid_train_options() -> None:
     described = [parser.parse_args(["--data", "d", "--out", "o", *options]) for options in VARIANTS.values()]
     networks = {tiny_ssd(["a"], **{**NETWORKS[each.network or "book"], **given_network(each)}) for each in described}
     assert len(networks) == len(VARIANTS)
-    assert next(iter(VARIANTS.values())) == [], "the first, which the others are compared with, is the book's"
+    assert next(iter(VARIANTS.values())) == [], "the first variant is the book's network"

@@ -1,10 +1,10 @@
-"""What each change to the book's recipe brings, in average precision.
+"""Ablation of the training recipe: average precision after each change to the book's recipe.
 
     python tests/benchmarks/ablation.py --data DIR --out DIR [--epochs 10]
 
-Each row is the row above with one change, trained by ``edge-ssd train`` and measured on pictures held out of the
-training split, which no row trains on; the data set's own validation split is not touched, so that it can judge
-the recipe that is chosen by this table. A finished row is kept: run again to go on. The table is Markdown.
+Each row adds one change to the row above. A row is trained by ``edge-ssd train`` and measured on images held out of the
+training split, which no row is trained on. The validation split is not used, so that it can evaluate the recipe that
+this table chooses. Finished rows are reused: run again to continue. The table is Markdown.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ ROWS = {
         "--cosine",
         "--batch-size=16",
     ],
-    "+ mirrored pictures": ["--flip"],
+    "+ horizontal flip": ["--flip"],
     "+ hard negatives 3:1, smooth L1": ["--class-loss=hard_negative", "--box-loss=smooth_l1"],
     "+ moving average of the weights": ["--ema-decay=0.998"],
     "+ dynamic assignment, quality loss": ["--assignment=dynamic", "--class-loss=quality"],
     "+ GIoU": ["--box-loss=giou", "--box-weight=4"],
-    "+ anchors that see their objects": ["--anchors=fit"],
+    "+ anchors within the receptive field": ["--anchors=fit"],
     "+ learning rate 0.003": ["--learning-rate=0.003"],
     "+ zoom and color": ["--zoom=1.25", "--color=0.2"],
 }
@@ -45,8 +45,8 @@ def main() -> None:
     args = parser.parse_args()
     print("| recipe | class error | box MAE | AP | AP50 | AP75 | minutes |\n|---|---|---|---|---|---|---|", flush=True)
     flags: list[str] = []
-    for number, (name, change) in enumerate(ROWS.items()):
-        flags += change
+    for number, (name, options) in enumerate(ROWS.items()):
+        flags += options
         folder = args.out / f"row{number}"
         history = train(folder, [f"--data={args.data}", "--validation-split=0.15", *flags, f"--epochs={args.epochs}"])
         last, minutes = history[-1], sum(row.seconds for row in history) / 60

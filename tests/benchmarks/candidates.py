@@ -1,4 +1,4 @@
-"""Heads of the book's network with a given number of anchors over the threshold, as an int8 model would give them."""
+"""Random outputs of the book's network with a given number of anchors above the threshold, as of an int8 model."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Candidates(NamedTuple):
     class_heads: list[Head]
     box_heads: list[Head]
     logits: np.ndarray
-    """The same dequantized, less each anchor's largest, which softmax does not notice: float32 [A, classes + 1]."""
+    """Dequantized logits, float32 [A, classes + 1], minus the maximum of each anchor, to which softmax is invariant."""
     offsets: np.ndarray
-    """The same dequantized: float32 [A, 4]."""
+    """Dequantized offsets, float32 [A, 4]."""
 
     @property
     def probabilities(self) -> np.ndarray:
@@ -32,11 +32,14 @@ class Candidates(NamedTuple):
 
 
 def candidates(network: Network, number: int, kind: Kind, quantized: bool = True) -> Candidates:
-    """``number`` anchors with a probability over one half, all others far below.
+    """Return outputs with ``number`` anchors whose probability is above one half; all others are far below.
 
-    scattered: at random places, boxes close to their anchors: most are kept. clustered: around eight objects, as a
-    detector's are, each anchor's box being that of the object, with some error: few are kept. Quantised scores are
-    often equal; float heads' are not.
+    Args:
+        network: the network.
+        number: number of candidates.
+        kind: "scattered": random anchors with boxes close to them, most of them survive NMS. "clustered": anchors
+            around eight objects, with noisy boxes of these, as a detector gives them; few survive.
+        quantized: int8 heads, whose scores are often equal, instead of float ones.
     """
     random = np.random.default_rng(number)
     anchors, classes = network.anchors(), network.num_classes
@@ -47,10 +50,10 @@ def candidates(network: Network, number: int, kind: Kind, quantized: bool = True
     if kind == "scattered":
         chosen = random.permutation(len(anchors))[:number]
     else:
-        centres, sizes = random.uniform(0.2, 0.8, (8, 2)), random.uniform(0.2, 0.5, (8, 2))
-        objects = np.concatenate([centres - sizes / 2, centres + sizes / 2], axis=1).astype(np.float32)
-        middle = (anchors[:, :2] + anchors[:, 2:]) / 2
-        distance = np.abs(middle[:, None] - centres[None]).max(axis=2)  # [A, 8]
+        centers, sizes = random.uniform(0.2, 0.8, (8, 2)), random.uniform(0.2, 0.5, (8, 2))
+        objects = np.concatenate([centers - sizes / 2, centers + sizes / 2], axis=1).astype(np.float32)
+        anchor_centers = (anchors[:, :2] + anchors[:, 2:]) / 2
+        distance = np.abs(anchor_centers[:, None] - centers[None]).max(axis=2)  # [A, 8]
         nearest = distance.argmin(axis=1)
         chosen = np.argsort(distance.min(axis=1), kind="stable")[:number]
         offsets[chosen] += offset_boxes(anchors, objects[nearest], network.coding)[chosen]
@@ -60,17 +63,17 @@ def candidates(network: Network, number: int, kind: Kind, quantized: bool = True
     if not quantized:
         logits, offsets = logits.astype(np.float32), offsets.astype(np.float32)
         return Candidates(_heads(network, logits, None), _heads(network, offsets, None), logits, offsets)
-    codes, box_codes = _quantized(logits, _CLASS_SCALE), _quantized(offsets, _BOX_SCALE)
+    codes, box_codes = _quantize(logits, _CLASS_SCALE), _quantize(offsets, _BOX_SCALE)
     return Candidates(
         _heads(network, codes, _CLASS_SCALE),
         _heads(network, box_codes, _BOX_SCALE),
-        # Differences first, as the runtime has them: where two score the same, so do they here.
+        # Subtracted before scaling, as in the runtime, so that equal scores stay equal.
         (codes.astype(np.float32) - codes.max(axis=1, keepdims=True)) * np.float32(_CLASS_SCALE),
         box_codes.astype(np.float32) * np.float32(_BOX_SCALE),
     )
 
 
-def _quantized(values: np.ndarray, scale: float) -> np.ndarray:
+def _quantize(values: np.ndarray, scale: float) -> np.ndarray:
     return np.clip(np.round(values / scale), -128, 127).astype(np.int8)
 
 

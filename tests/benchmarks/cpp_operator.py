@@ -1,7 +1,7 @@
-"""TFLite's own ``TFLite_Detection_PostProcess`` (C++), alone in a model, as a peer for the NumPy post-processing.
+"""TFLite's C++ operator ``TFLite_Detection_PostProcess`` alone in a model, to compare with the NumPy postprocessing.
 
-The operator takes box encodings and anchors in the order y, x, h, w, and scores that have been through softmax;
-it is given all of them as float32 for nothing, and only its ``invoke`` is timed.
+The operator takes box encodings and anchors in the order y, x, h, w, and scores after softmax. Their preparation is not
+timed, only ``invoke``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["CppOperator"]
 
 
 class CppOperator:
-    """One operator, one thread; :meth:`give` sets its inputs, :meth:`invoke` runs it."""
+    """The operator on one thread: :meth:`set_inputs`, then :meth:`invoke`, then :meth:`detections`."""
 
     def __init__(self, network: Network, score_threshold: float, iou_threshold: float, max_detections: int) -> None:
         from ai_edge_litert.interpreter import Interpreter
@@ -29,20 +29,20 @@ class CppOperator:
         self._outputs = [details["index"] for details in self._native.get_output_details()]
         self.invoke = self._native.invoke
 
-    def give(self, offsets: np.ndarray, probabilities: np.ndarray) -> None:
-        """Offsets float32 [A, 4] in x, y, w, h; probabilities float32 [A, classes + 1], background first."""
+    def set_inputs(self, offsets: np.ndarray, probabilities: np.ndarray) -> None:
+        """Set offsets, float32 [A, 4] in x, y, w, h, and probabilities, float32 [A, classes + 1], background first."""
         self._native.set_tensor(self._boxes, np.ascontiguousarray(offsets[None, :, [1, 0, 3, 2]]))
         self._native.set_tensor(self._scores, np.ascontiguousarray(probabilities[None]))
 
-    def found(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Boxes xyxy [K, 4], class ids [K] and scores [K] of the last run."""
+    def detections(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return boxes xyxy [K, 4], class ids [K] and scores [K] of the last run."""
         boxes, classes, scores, count = (self._native.get_tensor(index)[0] for index in self._outputs)
         number = int(count)
         return boxes[:number][:, [1, 0, 3, 2]], classes[:number].astype(int), scores[:number]
 
 
 def _model(network: Network, score_threshold: float, iou_threshold: float, max_detections: int) -> bytes:
-    """A flatbuffer with the one operator; regular (per-class) suppression where there are several classes."""
+    """Return a flatbuffer with the operator; regular (per-class) NMS for more than one class."""
     import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
     from flatbuffers import flexbuffers
@@ -65,15 +65,15 @@ def _model(network: Network, score_threshold: float, iou_threshold: float, max_d
         for name, value in options.items():
             builder.Key(name)
             {bool: builder.Bool, int: builder.Int, float: builder.Float}[type(value)](value)
-    number, most = network.num_anchors, max_detections
+    number = network.num_anchors
     anchors = xyxy_to_cxcywh(network.anchors())[:, [1, 0, 3, 2]]
     shapes = {
         "boxes": [1, number, 4],
         "scores": [1, number, network.num_classes + 1],
         "anchors": [number, 4],
-        "found boxes": [1, most, 4],
-        "found classes": [1, most],
-        "found scores": [1, most],
+        "detected boxes": [1, max_detections, 4],
+        "detected classes": [1, max_detections],
+        "detected scores": [1, max_detections],
         "count": [1],
     }
     model = schema.ModelT()

@@ -45,8 +45,8 @@ print(time.perf_counter() - start)
 
 def seconds(program: str) -> float:
     root = Path(__file__).resolve().parents[2]
-    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd=root)
-    return float(done.stdout.split()[-1])
+    process = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd=root)
+    return float(process.stdout.split()[-1])
 
 
 def start(model: str, shape: tuple[int, int, int], rounds: int) -> None:

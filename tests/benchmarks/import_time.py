@@ -1,6 +1,6 @@
-"""How long ``import edge_ssd`` takes beside ``import numpy``: python tests/benchmarks/import_time.py [rounds]
+"""Time of ``import edge_ssd`` relative to ``import numpy``: python tests/benchmarks/import_time.py [rounds]
 
-Fresh interpreters, alternating, the best of many of each; the time is the import's own, without Python's start.
+Fresh interpreters, alternating; the minimum of many rounds. The startup of Python is not included.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ PROGRAM = "import time; start = time.perf_counter(); import {}; print(time.perf_
 
 
 def milliseconds(module: str) -> float:
-    """One import in a fresh interpreter."""
+    """Return the time of an import in a fresh interpreter."""
     command = [sys.executable, "-c", PROGRAM.format(module)]
     root = Path(__file__).resolve().parents[2]
     return 1000 * float(subprocess.run(command, check=True, capture_output=True, text=True, cwd=root).stdout)
@@ -22,12 +22,12 @@ def milliseconds(module: str) -> float:
 
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 40
-    best = dict.fromkeys(MODULES, float("inf"))
+    minimum = dict.fromkeys(MODULES, float("inf"))
     for _ in range(rounds):
         for module in MODULES:
-            best[module] = min(best[module], milliseconds(module))
-    numpy, edge_ssd = best.values()
-    print(f"numpy {numpy:.1f} ms, edge_ssd {edge_ssd:.1f} ms, ratio {edge_ssd / numpy:.2f} (best of {rounds})")
+            minimum[module] = min(minimum[module], milliseconds(module))
+    numpy, edge_ssd = minimum.values()
+    print(f"numpy {numpy:.1f} ms, edge_ssd {edge_ssd:.1f} ms, ratio {edge_ssd / numpy:.2f} (minimum of {rounds})")
 
 
 if __name__ == "__main__":

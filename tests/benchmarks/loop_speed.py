@@ -54,19 +54,19 @@ class Rate(NamedTuple):
     processor: float
 
 
-def rate(work: Callable[[], object], frames: int) -> Rate:
+def measure(work: Callable[[], object], frames: int) -> Rate:
     start, start_processor = time.perf_counter(), time.thread_time()
     work()
     return Rate(frames / (time.perf_counter() - start), frames / (time.thread_time() - start_processor))
 
 
 def bare(detector: Detector, images: list[Image], frames: int) -> Rate:
-    return rate(lambda: [detector.detect(image) for image in islice(cycle(images), frames)], frames)
+    return measure(lambda: [detector.detect(image) for image in islice(cycle(images), frames)], frames)
 
 
 def loop(detector: Detector, open_reader: Callable[[], Memory | Video], frames: int) -> Rate:
     with CaptureSource(open_reader, "benchmark") as source:
-        return rate(lambda: run_loop(source, detector, [AnnotatingSink()], max_frames=frames), frames)
+        return measure(lambda: run_loop(source, detector, [AnnotatingSink()], max_frames=frames), frames)
 
 
 def main() -> None:
@@ -89,13 +89,13 @@ def main() -> None:
         boxes = sum(len(detector.detect(image)) for image in clip) / len(clip)
     print(f"{detector.backend}, one thread; {args.rounds} rounds of {args.frames} frames, {boxes:.1f} boxes per frame")
     for kind in ("memory", "video"):
-        plain, looped = rates[f"{kind} bare"], rates[f"{kind} loop"]
-        each = [b.clock / a.clock for a, b in zip(plain, looped, strict=True)]
-        bare_fps, loop_fps = (median(each.clock for each in measured) for measured in (plain, looped))
-        processor = median(each.processor for each in looped) / median(each.processor for each in plain)
+        bare_rates, loop_rates = rates[f"{kind} bare"], rates[f"{kind} loop"]
+        ratios = [loop.clock / bare.clock for bare, loop in zip(bare_rates, loop_rates, strict=True)]
+        bare_fps, loop_fps = (median(rate.clock for rate in rates) for rates in (bare_rates, loop_rates))
+        processor = median(rate.processor for rate in loop_rates) / median(rate.processor for rate in bare_rates)
         print(
             f"{kind:6}  bare {bare_fps:6.1f} fps  loop {loop_fps:6.1f} fps  {loop_fps / bare_fps:.3f} "
-            f"(target {TARGET}), by rounds {median(each):.3f} ({min(each):.3f} to {max(each):.3f}); "
+            f"(target {TARGET}), by rounds {median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f}); "
             f"processor {processor:.3f}"
         )
 

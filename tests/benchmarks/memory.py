@@ -59,8 +59,8 @@ with Detector({model!r}, num_threads=1, backend="ai-edge-litert", score_threshol
 
 def megabytes(program: str) -> list[float]:
     root = Path(__file__).resolve().parents[2]
-    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd=root)
-    return [float(number) for number in done.stdout.split()]
+    process = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd=root)
+    return [float(number) for number in process.stdout.split()]
 
 
 def main() -> None:

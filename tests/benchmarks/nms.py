@@ -1,6 +1,6 @@
-"""Suppression alone: ours, OpenCV's, supervision's NumPy one: python tests/benchmarks/nms.py
+"""NMS of this project, OpenCV and supervision (NumPy): python tests/benchmarks/nms.py
 
-One class, IoU threshold 0.5, all boxes kept that are to be. Peers that are not installed are left out.
+One class, IoU threshold 0.5, no limit on the number of boxes. Packages that are not installed are skipped.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sys
 
 import numpy as np
 from candidates import Kind, candidates
-from timing import interleaved
+from timing import time_interleaved
 
 from edge_ssd.coding import offset_inverse
 from edge_ssd.network import tiny_ssd
@@ -24,32 +24,32 @@ def main() -> None:
     kinds: tuple[Kind, ...] = ("scattered", "clustered")
     for number in (20, 300, 5444):
         for kind in kinds:
-            some = candidates(network, number, kind, quantized=False)
-            scores = some.probabilities[:, 1]
-            chosen = np.flatnonzero(scores >= 0.5)
-            boxes = offset_inverse(network.anchors()[chosen], some.offsets[chosen])
-            compare(boxes, scores[chosen], kind)
+            outputs = candidates(network, number, kind, quantized=False)
+            scores = outputs.probabilities[:, 1]
+            above_threshold = np.flatnonzero(scores >= 0.5)
+            boxes = offset_inverse(network.anchors()[above_threshold], outputs.offsets[above_threshold])
+            compare(boxes, scores[above_threshold], kind)
 
 
 def compare(boxes: np.ndarray, scores: np.ndarray, kind: Kind) -> None:
-    things = {"edge_ssd": lambda: nms(boxes, scores, 0.5)}
+    functions = {"edge_ssd": lambda: nms(boxes, scores, 0.5)}
     kept = {"edge_ssd": len(nms(boxes, scores, 0.5))}
     if importlib.util.find_spec("cv2"):
         import cv2
 
         xywh = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
-        things["cv2"] = lambda: cv2.dnn.NMSBoxes(xywh, scores, 0.0, 0.5)
-        kept["cv2"] = len(things["cv2"]())
+        functions["cv2"] = lambda: cv2.dnn.NMSBoxes(xywh, scores, 0.0, 0.5)
+        kept["cv2"] = len(functions["cv2"]())
     if importlib.util.find_spec("supervision"):
         import supervision
 
         predictions = np.concatenate([boxes, scores[:, None]], axis=1)
-        things["supervision"] = lambda: supervision.box_non_max_suppression(predictions, 0.5)
-        kept["supervision"] = int(things["supervision"]().sum())
-    times = interleaved(things, 30 if len(boxes) > 1000 else 300)
+        functions["supervision"] = lambda: supervision.box_non_max_suppression(predictions, 0.5)
+        kept["supervision"] = int(functions["supervision"]().sum())
+    times = time_interleaved(functions, 30 if len(boxes) > 1000 else 300)
     line = f"{len(boxes):5d} {kind:10s}"
-    for name, time in times.items():
-        line += f"  {name} {time:9.1f} us (kept {kept[name]})"
+    for name, microseconds in times.items():
+        line += f"  {name} {microseconds:9.1f} us (kept {kept[name]})"
     for name, target in TARGETS.items():
         if name in times:
             line += f"  {times['edge_ssd'] / times[name]:.3f} of {name}, target {target}"

@@ -1,8 +1,8 @@
-"""Frames a second that a board could reach, estimated from instructions counted under emulation.
+"""Frames per second of boards, estimated from instructions counted under emulation.
 
-An estimate and no measurement: none of these boards was at hand. The clocks are the boards' own; how many instructions
-a core completes in a cycle is assumed, for code of this kind: an A53 takes at most two, in order, and half as wide in
-its vector unit; an A72 up to three, an A76 up to four, out of order. Memory, heat and a second core are left out.
+Estimates, not measurements: none of these boards was available. The clock rates are those of the boards; the
+instructions per cycle are assumptions for this kind of code: a Cortex-A53 issues at most two in order, with a vector
+unit of half the width; an A72 up to three and an A76 up to four out of order. Memory, heat and other cores are ignored.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ __all__ = ["BOARDS", "Board", "frames_per_second"]
 
 
 class Board(NamedTuple):
-    """A board, and what is assumed of one of its cores."""
+    """A board, with the assumed instructions per cycle of a core."""
 
     name: str
     cpu: str
     gigahertz: float
-    per_cycle: float
+    instructions_per_cycle: float
 
     @property
     def heading(self) -> str:
-        return f"{self.name} ({self.gigahertz:g} GHz, {self.per_cycle:g} a cycle)"
+        return f"{self.name} ({self.gigahertz:g} GHz, {self.instructions_per_cycle:g} per cycle)"
 
 
 BOARDS = (
@@ -35,6 +35,6 @@ BOARDS = (
 
 
 def frames_per_second(board: Board, instructions: Mapping[str, Mapping[str, int]]) -> float:
-    """Of whole detections in frames of 640×480 with one thread; ``instructions`` are by processor and stage."""
+    """Return the rate of whole detections in frames of 640×480 with one thread; ``instructions`` by CPU and stage."""
     stages = instructions[board.cpu]
-    return board.gigahertz * 1e9 * board.per_cycle / (stages["invoke"] + stages["all but invoke"])
+    return board.gigahertz * 1e9 * board.instructions_per_cycle / (stages["invoke"] + stages["all but invoke"])

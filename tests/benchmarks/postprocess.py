@@ -1,10 +1,10 @@
-"""Post-processing in NumPy beside TFLite's C++ operator and the book's function, on the same 5444 anchors.
+"""Postprocessing in NumPy, TFLite's C++ operator, and the book's function, on the same 5444 anchors.
 
     python tests/benchmarks/postprocess.py [--rounds 400]
 
-int8 heads, score threshold 0.5, IoU threshold 0.5, 100 detections. The C++ operator is given decoded scores for
-nothing. All in one process, in turn, medians. Needs ai-edge-litert; the book's algorithm needs PyTorch and is left
-out where there is none.
+int8 heads, score threshold 0.5, IoU threshold 0.5, at most 100 detections. The dequantization and the softmax that the
+C++ operator needs are not timed. Medians of interleaved calls in one process. Needs ai-edge-litert; the book's function
+needs PyTorch and is skipped without it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import time
 import numpy as np
 from candidates import Kind, candidates
 from cpp_operator import CppOperator
-from timing import interleaved
+from timing import time_interleaved
 
 from edge_ssd.network import Network, tiny_ssd
 from edge_ssd.reference_detection import multibox_detection
@@ -27,23 +27,27 @@ BOOK_TARGET = 300
 
 
 def compare(network: Network, number: int, kind: Kind, rounds: int) -> None:
-    some = candidates(network, number, kind)
+    outputs = candidates(network, number, kind)
     postprocess, operator = Postprocess(network), CppOperator(network, 0.5, 0.5, 100)
-    operator.give(some.offsets, some.probabilities)
+    operator.set_inputs(outputs.offsets, outputs.probabilities)
 
-    def ours() -> object:
-        return postprocess(some.class_heads, some.box_heads, score_threshold=0.5, iou_threshold=0.5, max_detections=100)
+    def numpy_postprocess() -> object:
+        return postprocess(
+            outputs.class_heads, outputs.box_heads, score_threshold=0.5, iou_threshold=0.5, max_detections=100
+        )
 
-    found = postprocess(some.class_heads, some.box_heads, max_detections=100)
-    plain = multibox_detection(some.logits, some.offsets, network.anchors(), max_detections=100)
-    if not (np.array_equal(found.confidence, plain[:, 1]) and np.array_equal(found.xyxy, plain[:, 2:])):
-        raise SystemExit("not what the plain reference gives")
+    detections = postprocess(outputs.class_heads, outputs.box_heads, max_detections=100)
+    reference = multibox_detection(outputs.logits, outputs.offsets, network.anchors(), max_detections=100)
+    if not (
+        np.array_equal(detections.confidence, reference[:, 1]) and np.array_equal(detections.xyxy, reference[:, 2:])
+    ):
+        raise SystemExit("result differs from that of the reference implementation")
     operator.invoke()
-    theirs = len(operator.found()[2])
-    times = interleaved({"C++": operator.invoke, "NumPy": ours}, rounds)
+    cpp_count = len(operator.detections()[2])
+    times = time_interleaved({"C++": operator.invoke, "NumPy": numpy_postprocess}, rounds)
     ratio, target = times["NumPy"] / times["C++"], TARGETS.get((network.num_classes, number))
     print(
-        f"{network.num_classes:3d} classes {number:5d} {kind:10s} kept {len(found.confidence):3d} (C++ {theirs:3d})  "
+        f"{network.num_classes:3d} classes {number:5d} {kind:10s} kept {len(detections):3d} (C++ {cpp_count:3d})  "
         f"C++ {times['C++']:8.1f} us  NumPy {times['NumPy']:8.1f} us  ratio {ratio:5.2f}"
         + (f"  target {target}" if target else "")
     )
@@ -52,21 +56,21 @@ def compare(network: Network, number: int, kind: Kind, rounds: int) -> None:
 def compare_with_the_book(network: Network, number: int, kind: Kind) -> None:
     from book_detection import BookDetection
 
-    # Compared on float heads, since the book leaves open which of two equal scores comes first; timed on int8 ones.
-    some, real = candidates(network, number, kind), candidates(network, number, kind, quantized=False)
+    # Compared with float heads, since the book does not define the order of equal scores; timed with int8 heads.
+    outputs, float_outputs = candidates(network, number, kind), candidates(network, number, kind, quantized=False)
     postprocess, book = Postprocess(network), BookDetection(network)
-    book.give(real.offsets, real.probabilities)
-    found = postprocess(real.class_heads, real.box_heads)
-    rows = book.found(0.5)
-    if len(rows) != len(found.confidence) or not np.allclose(
-        rows[:, 1:], np.concatenate([found.confidence[:, None], found.xyxy], axis=1), atol=1e-4
+    book.set_inputs(float_outputs.offsets, float_outputs.probabilities)
+    detections = postprocess(float_outputs.class_heads, float_outputs.box_heads)
+    rows = book.detections(0.5)
+    if len(rows) != len(detections.confidence) or not np.allclose(
+        rows[:, 1:], np.concatenate([detections.confidence[:, None], detections.xyxy], axis=1), atol=1e-4
     ):
-        raise SystemExit("not what the book's function gives")
-    times = interleaved(
+        raise SystemExit("result differs from that of the book's function")
+    times = time_interleaved(
         {
             "book": book.run,
-            # Several calls, as many as still are a small part of one of the book's: one would find its caches cold.
-            "NumPy": lambda: [postprocess(some.class_heads, some.box_heads) for _ in range(20)],
+            # 20 calls, still short relative to one of the book's: a single call would have cold caches.
+            "NumPy": lambda: [postprocess(outputs.class_heads, outputs.box_heads) for _ in range(20)],
         },
         20,
         clock=time.perf_counter,
@@ -89,7 +93,7 @@ def main() -> None:
             for kind in kinds:
                 compare(network, number, kind, rounds)
     if importlib.util.find_spec("torch") is None:
-        print("the book's function: left out (no PyTorch here)")
+        print("the book's function: skipped (PyTorch is not installed)")
         return
     for number in (20, 300):
         for kind in kinds:

@@ -130,8 +130,8 @@ def seconds_to_recover(
         time.sleep(0.0 if kind is closed_socket else random.uniform(0.0, 6.0))
     back = time.monotonic()
     while time.monotonic() < back + GIVE_UP_S:
-        again = source.counts.reconnects > before or kind in (pause, corrupt)
-        if again and seen["at"] > back and (kind is not size_change or seen["width"] == server.size[0]):
+        reconnected = source.counts.reconnects > before or kind in (pause, corrupt)
+        if reconnected and seen["at"] > back and (kind is not size_change or seen["width"] == server.size[0]):
             return seen["at"] - back
         time.sleep(0.005)
     return float("inf")
@@ -169,17 +169,17 @@ def serve(pipe: Connection) -> None:
 def memory_of_reconnects() -> None:
     """Print the memory of the process after 200 and after 1000 reconnects."""
     context = multiprocessing.get_context("fork")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=serve, args=(theirs,))
+    parent, child = context.Pipe()
+    process = context.Process(target=serve, args=(child,))
     process.start()
     kilobytes = []
     timeouts = CaptureTimeouts(retry_pause=lambda attempt: 0.0)
-    with CaptureSource(partial(open_stream, ours.recv()), "separate server", timeouts=timeouts) as source:
+    with CaptureSource(partial(open_stream, parent.recv()), "separate server", timeouts=timeouts) as source:
         for reconnects in (200, 1000):
             while source.counts.reconnects < reconnects:
                 source.read(0.05)
             kilobytes.append(resources()["resident kB"])
-    ours.send("end")
+    parent.send("end")
     process.join()
     print(f"separate server: resident kB {kilobytes[0]} after 200 reconnects, {kilobytes[1]} after 1000")
 
@@ -190,15 +190,15 @@ def main() -> int:
     memory_of_reconnects()
     random.seed(5)
     recovery: dict[tuple[str, str], list[float]] = {}
-    for make in servers:
+    for server_class in servers:
         stop = threading.Event()
-        with make(fps=30) as server, open_source(server.url) as source:
+        with server_class(fps=30) as server, open_source(server.url) as source:
             seen: dict[str, float] = {"at": 0.0, "width": 0.0}
             loop = threading.Thread(target=read_frames, args=(source, stop, seen))
             loop.start()
-            half = failures // len(servers)
+            failures_per_server = failures // len(servers)
             before: dict[str, int] = {}
-            for number in range(half):
+            for number in range(failures_per_server):
                 kind = KINDS[number % len(KINDS)]
                 if number == len(KINDS):  # After each kind once, when all modules are loaded.
                     before = min_resources()
@@ -209,16 +209,16 @@ def main() -> int:
             after = min_resources()
             print(f"{server.scheme}: {source.counts}")
             for key, value in before.items():
-                print(f"  {key:12} {value} after {len(KINDS)} failures, {after[key]} after {half}")
+                print(f"  {key:12} {value} after {len(KINDS)} failures, {after[key]} after {failures_per_server}")
             stop.set()
             loop.join()
     print(f"{'failure':22}{'':6}{'times':>6}{'median':>9}{'worst':>9}")
-    for (name, scheme), seconds_each in sorted(recovery.items()):
-        worst = max(seconds_each)
-        print(f"{name:22}{scheme:6}{len(seconds_each):6}{median(seconds_each):7.2f} s{worst:7.2f} s")
-    everything = [seconds for seconds_each in recovery.values() for seconds in seconds_each]
-    late = sum(seconds > LIMIT_S for seconds in everything)
-    print(f"{len(everything)} failures: median {median(everything):.2f} s, worst {max(everything):.2f} s, {late} late")
+    for (name, scheme), times in sorted(recovery.items()):
+        worst = max(times)
+        print(f"{name:22}{scheme:6}{len(times):6}{median(times):7.2f} s{worst:7.2f} s")
+    all_times = [seconds for times in recovery.values() for seconds in times]
+    late = sum(seconds > LIMIT_S for seconds in all_times)
+    print(f"{len(all_times)} failures: median {median(all_times):.2f} s, worst {max(all_times):.2f} s, {late} late")
     return 1 if late else 0
 
 

@@ -2,9 +2,9 @@
 
     python tests/benchmarks/resizing.py [MODEL.tflite --data DIR --split test]
 
-Time: a frame of 640×480 to 256×256, one thread. With a bundle and a labelled data set that it was not trained on, the
+Time: a frame of 640×480 to 256×256, one thread. With a bundle and a labelled dataset that it was not trained on, the
 average precision too, with each image first scaled to at most 640 pixels, as from a camera: the network was trained on
-the pixels of Pillow, which other filters do not reproduce. OpenCV's ways need opencv-python.
+the pixels of Pillow, which other filters do not reproduce. The filters of OpenCV need opencv-python.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from PIL import Image
-from timing import interleaved
+from timing import time_interleaved
 
 from edge_ssd.data.load import load_dataset
 from edge_ssd.evaluation.average_precision import average_precision
@@ -47,8 +47,8 @@ def opencv(filter: int) -> Resize:
     return resize
 
 
-def ways() -> dict[str, Resize]:
-    found = {
+def resize_functions() -> dict[str, Resize]:
+    functions = {
         "Pillow bilinear (the runtime's)": pillow_resize,
         "Pillow bilinear, reducing_gap=1": pillow(Image.Resampling.BILINEAR, 1.0),
         "Pillow box": pillow(Image.Resampling.BOX),
@@ -57,18 +57,18 @@ def ways() -> dict[str, Resize]:
         import cv2
 
         for name in ("INTER_AREA", "INTER_LINEAR_EXACT", "INTER_LINEAR"):
-            found[f"cv2.{name}"] = opencv(getattr(cv2, name))
-    return found
+            functions[f"cv2.{name}"] = opencv(getattr(cv2, name))
+    return functions
 
 
-def time_them() -> None:
+def print_times() -> None:
     frame = np.random.default_rng(0).integers(0, 256, (480, 640, 3)).astype(np.uint8)
-    things = {name: lambda way=way: way(frame, (256, 256)) for name, way in ways().items()}
-    for name, taken in interleaved(things, 300).items():
-        print(f"{name:34s} {taken / 1000:6.3f} ms")
+    calls = {name: lambda resize=resize: resize(frame, (256, 256)) for name, resize in resize_functions().items()}
+    for name, microseconds in time_interleaved(calls, 300).items():
+        print(f"{name:34s} {microseconds / 1000:6.3f} ms")
 
 
-def score_them(model: str, data: str, split: str) -> None:
+def print_precisions(model: str, data: str, split: str) -> None:
     bundle = read_bundle(model)
     dataset = load_dataset(data, split=split, labels=bundle.labels)
     images = [read_image(sample.path) for sample in dataset.samples]
@@ -76,17 +76,17 @@ def score_them(model: str, data: str, split: str) -> None:
     frames = [camera_sized(image) for image in images]
     interpreter, postprocess = open_interpreter(bundle.flatbuffer), Postprocess(bundle.network)
 
-    def detections(way: Resize) -> Iterator[Detections]:
+    def detections(resize: Resize) -> Iterator[Detections]:
         for frame, transform in zip(frames, transforms, strict=True):
-            heads = interpreter.invoke(preprocess(frame, bundle.network.input, way)[0])
+            heads = interpreter.invoke(preprocess(frame, bundle.network.input, resize)[0])
             class_heads = [heads[head.output] for head in bundle.details.class_heads]
             box_heads = [heads[head.output] for head in bundle.details.box_heads]
             yield decode(postprocess, (class_heads, box_heads), transform)
 
     print(f"{bundle.name} on {data}, {split}: {len(frames)} images")
-    for name, way in ways().items():
-        found = average_precision(dataset, list(detections(way)))
-        print(f"{name:34s} AP {found.ap:.3f}  AP50 {found.ap50:.3f}  AP75 {found.ap75:.3f}")
+    for name, resize in resize_functions().items():
+        precision = average_precision(dataset, list(detections(resize)))
+        print(f"{name:34s} AP {precision.ap:.3f}  AP50 {precision.ap50:.3f}  AP75 {precision.ap75:.3f}")
 
 
 def camera_sized(image: ImageArray) -> ImageArray:
@@ -105,9 +105,9 @@ def main() -> None:
     parser.add_argument("--data")
     parser.add_argument("--split", default="test")
     args = parser.parse_args()
-    time_them()
+    print_times()
     if args.model is not None and args.data is not None:
-        score_them(args.model, args.data, args.split)
+        print_precisions(args.model, args.data, args.split)
 
 
 if __name__ == "__main__":

@@ -31,11 +31,11 @@ FPS, SIZE = 30, (640, 480)
 WARM_UP_S = 1.0  # The first images after opening are those that FFmpeg buffered while it opened.
 
 
-def serve(make: type[MjpegServer] | type[RtspServer], sent: SynchronizedArray, pipe: Connection) -> None:
+def serve(server_class: type[MjpegServer] | type[RtspServer], sent: SynchronizedArray, pipe: Connection) -> None:
     """Run a server that records when it sends each number, until the pipe closes."""
     jpegs = [jpeg_frame(number, *SIZE) for number in range(256)]
 
-    class RecordingServer(make):  # type: ignore[misc, valid-type]
+    class RecordingServer(server_class):  # type: ignore[misc, valid-type]
         def jpeg(self, number: int) -> bytes:
             sent[number % 256] = time.monotonic()
             return jpegs[number % 256]
@@ -69,26 +69,26 @@ class Ages:
         pass
 
 
-def measure(make: type[MjpegServer] | type[RtspServer], seconds: float) -> bool:
+def measure(server_class: type[MjpegServer] | type[RtspServer], seconds: float) -> bool:
     """Print the ages with one server; return whether they are within the limit."""
     context = multiprocessing.get_context("fork")
     sent = context.Array("d", 256, lock=False)
-    ours, theirs = context.Pipe()
-    process = context.Process(target=serve, args=(make, sent, theirs))
+    parent, child = context.Pipe()
+    process = context.Process(target=serve, args=(server_class, sent, child))
     process.start()
     try:
-        with Detector(default_model()) as detector, open_source(ours.recv()) as source:
+        with Detector(default_model()) as detector, open_source(parent.recv()) as source:
             ages = Ages(sent)
             report = run_loop(source, detector, [ages], duration=seconds + WARM_UP_S)
             counts = source.counts
     finally:
-        ours.send("end")
+        parent.send("end")
         process.join()
     middle, high = np.percentile(ages.sent, (50, 95))
     read, detect = (float(np.percentile(values, 95)) for values in (ages.read, ages.detect))
     limit = 1e3 / FPS + detect
-    verdict = "kept" if high <= limit else "MISSED"
-    print(f"{make.scheme}: {report.frames} results, {counts.dropped} frames dropped")
+    verdict = "met" if high <= limit else "EXCEEDED"
+    print(f"{server_class.scheme}: {report.frames} results, {counts.dropped} frames dropped")
     print(f"  age since sent   p50 {middle:5.1f} ms, p95 {high:5.1f} ms, worst {max(ages.sent):5.1f} ms")
     print(f"  age since read   p95 {read:5.1f} ms; detection p95 {detect:.1f} ms; limit {limit:.1f} ms: {verdict}")
     return high <= limit
@@ -96,8 +96,8 @@ def measure(make: type[MjpegServer] | type[RtspServer], seconds: float) -> bool:
 
 def main() -> int:
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 20.0
-    kept = [measure(make, seconds) for make in (MjpegServer, RtspServer)]
-    return 0 if all(kept) else 1
+    met = [measure(server_class, seconds) for server_class in (MjpegServer, RtspServer)]
+    return 0 if all(met) else 1
 
 
 if __name__ == "__main__":

@@ -133,8 +133,8 @@ def soak(args: argparse.Namespace) -> dict[str, float]:
     limits = [] if args.frames is None else ["--frames", str(args.frames)]
     leak = ["--leak"] if args.leak else []
     command = [sys.executable, __file__, "--child", "--seconds", str(args.seconds), *limits, *leak]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
-    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    process = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
+    rows = [json.loads(line) for line in process.stdout.splitlines()]
     measured = [row for row in rows if row["seconds"] >= args.warm_up and row["frames"] >= args.warm_up_frames]
     x = [row["seconds"] for row in measured]
     megabytes = [row["bytes"] / 1e6 for row in measured]
@@ -159,7 +159,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=1800)
     parser.add_argument("--warm-up", type=float, default=300, metavar="SECONDS")
-    parser.add_argument("--frames", type=int, help="end after this many")
+    parser.add_argument("--frames", type=int, help="maximum number of frames")
     parser.add_argument("--warm-up-frames", type=int, default=0)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--leak", action="store_true", help="leak one object per frame, to test that it is detected")

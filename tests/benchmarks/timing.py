@@ -1,4 +1,4 @@
-"""Timing two or more things fairly on a machine that also does something else."""
+"""Interleaved timing of functions on a machine with other load."""
 
 from __future__ import annotations
 
@@ -7,21 +7,25 @@ import time
 from collections.abc import Callable, Mapping
 from statistics import median
 
-__all__ = ["interleaved"]
+__all__ = ["time_interleaved"]
 
 
-def interleaved(
-    things: Mapping[str, Callable[[], object]],
+def time_interleaved(
+    functions: Mapping[str, Callable[[], object]],
     rounds: int,
     seconds: float = 20.0,
     clock: Callable[[], float] = time.thread_time,
 ) -> dict[str, float]:
-    """Median microseconds of each, called in turn, once a round, after some rounds that do not count.
+    """Return the median time of each function in microseconds, called in alternation after some uncounted rounds.
 
-    At most about ``seconds`` in all, but no fewer than five rounds. ``clock`` is by default the processor's time in
-    this thread, which other programs hardly disturb; what works in several threads needs ``time.perf_counter``.
+    Args:
+        functions: by name.
+        rounds: number of calls of each.
+        seconds: approximate limit on the total time, after at least five rounds.
+        clock: by default the CPU time of this thread, which other load hardly affects; functions that use several
+            threads need ``time.perf_counter``.
     """
-    taken: dict[str, list[float]] = {name: [] for name in things}
+    samples: dict[str, list[float]] = {name: [] for name in functions}
     gc.collect()
     gc.disable()
     try:
@@ -29,13 +33,13 @@ def interleaved(
         for i in range(-max(2, rounds // 20), rounds):
             if i >= 5 and time.perf_counter() > end:
                 break
-            for name, thing in things.items():
+            for name, function in functions.items():
                 start = clock()
-                thing()
+                function()
                 if i >= 0:
-                    taken[name].append(clock() - start)
+                    samples[name].append(clock() - start)
                 else:
-                    taken[name].clear()
+                    samples[name].clear()
     finally:
         gc.enable()
-    return {name: 1e6 * median(times) for name, times in taken.items()}
+    return {name: 1e6 * median(times) for name, times in samples.items()}

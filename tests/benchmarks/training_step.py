@@ -1,11 +1,11 @@
-"""Training speed: this project's epochs, augmentation on, against a plain float32 TensorFlow loop of the same network.
+"""Training speed with augmentation, relative to a plain float32 TensorFlow loop on the same network.
 
-    python tests/benchmarks/training_step.py [--batch-size 32] [--rounds 5] [--pictures 192]
+    python tests/benchmarks/training_step.py [--batch-size 32] [--rounds 5] [--images 192]
 
-The plain loop is what one writes first: stock Keras layers, the book's loss on targets that are already there, SGD,
-float32, compiled, one batch again and again. Ours does all that training does: pictures are taken from the cache, moved
-and recoloured, then assignment, losses, the book's metrics, AdamW, the moving average of the weights. Both take turns;
-the ratio is the median over the rounds. ``waiting`` is the share of an epoch in which the network waited for pictures.
+The plain loop: stock Keras layers, the book's loss on precomputed targets, SGD, float32, compiled, on one batch. This
+project's epochs: images from the cache, augmentation, assignment, losses, the book's metrics, AdamW and the moving
+average of the weights. Both alternate; the ratio is the median over the rounds. ``waiting`` is the share of an epoch in
+which the network waited for images.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from edge_ssd.training.trainer import Trainer
 
 
 def plain_step(network: Network, batch_size: int) -> Callable[[], None]:
-    """The network in stock Keras and a compiled SGD step on it."""
+    """Return a compiled SGD step of the network in stock Keras."""
     image = keras.Input((*network.input.size, 3))
     features = keras.layers.Rescaling(network.input.scale)(image)
     classes, boxes = [], []
 
-    def halve(tensor: keras.KerasTensor, channels: int) -> keras.KerasTensor:
+    def block(tensor: keras.KerasTensor, channels: int) -> keras.KerasTensor:
         for _ in range(2):
             tensor = keras.layers.Conv2D(channels, 3, padding="same")(tensor)
             tensor = keras.layers.ReLU()(keras.layers.BatchNormalization()(tensor))
@@ -46,11 +46,11 @@ def plain_step(network: Network, batch_size: int) -> Callable[[], None]:
     for i, level in enumerate(network.levels):
         if i == 0:
             for channels in network.base_channels:
-                features = halve(features, channels)
+                features = block(features, channels)
         elif i == len(network.levels) - 1:
             features = keras.layers.GlobalMaxPool2D(keepdims=True)(features)
         else:
-            features = halve(features, network.block_channels[i - 1])
+            features = block(features, network.block_channels[i - 1])
         count = level.anchors_per_cell
         head = keras.layers.Conv2D(count * (network.num_classes + 1), 3, padding="same")(features)
         classes.append(keras.layers.Reshape((-1, network.num_classes + 1))(head))
@@ -75,7 +75,7 @@ def plain_step(network: Network, batch_size: int) -> Callable[[], None]:
     return step
 
 
-def random_pictures(network: Network, count: int) -> ImageDataset:
+def random_images(network: Network, count: int) -> ImageDataset:
     rng = np.random.default_rng(0)
     height, width = network.input.size
     images = rng.integers(0, 256, (count, height, width, 3), np.uint8)
@@ -89,10 +89,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--pictures", type=int, default=192, help="of one of our epochs")
+    parser.add_argument("--images", type=int, default=192, help="images per epoch")
     args = parser.parse_args()
     network = tiny_ssd(["banana"])
-    pictures = random_pictures(network, args.pictures)
+    images = random_images(network, args.images)
     recipe = Recipe(batch_size=args.batch_size)
     recipes = {
         "float32": replace(recipe, precision="float32"),
@@ -101,18 +101,18 @@ def main() -> None:
         "bfloat16, no augmentation": replace(recipe, precision="mixed_bfloat16", flip=False, zoom=1.0, color=0.0),
     }
     plain = plain_step(network, args.batch_size)
-    steps = args.pictures // args.batch_size
+    steps = args.images // args.batch_size
     speeds: dict[str, list[float]] = {"plain float32 TensorFlow": [], **{name: [] for name in recipes}}
     waiting: dict[str, list[float]] = {name: [] for name in recipes}
     with tempfile.TemporaryDirectory() as folder:
         trainers = {name: Trainer(network, recipe, Path(folder) / "none") for name, recipe in recipes.items()}
-        for each in range(args.rounds + 1):  # the first compiles and is not counted
+        for number in range(args.rounds + 1):  # The first one compiles and is not counted.
             start = time.perf_counter()
             for _ in range(steps):
                 plain()
             elapsed = time.perf_counter() - start
-            results = {name: trainer.fit_epoch(pictures) for name, trainer in trainers.items()}
-            if each:
+            results = {name: trainer.fit_epoch(images) for name, trainer in trainers.items()}
+            if number:
                 speeds["plain float32 TensorFlow"].append(steps * args.batch_size / elapsed)
                 for name, result in results.items():
                     speeds[name].append(result.images_per_second)
