@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from edge_ssd.runtime.detector import Detector
     from edge_ssd.runtime.preprocess import ImageArray, Resize
 
-__all__ = ["add_detector_arguments", "make_detector", "positive_float", "positive_int"]
+__all__ = ["add_backend_argument", "add_detector_arguments", "make_detector", "positive_float", "positive_int"]
 
 
 def add_detector_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,12 +33,7 @@ def add_detector_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--threads", type=int, metavar="N", help="interpreter threads (default: one per core, at most 4)"
     )
-    group.add_argument(
-        "--backend",
-        choices=("auto", "ai-edge-litert", "tflite-runtime"),
-        default="auto",
-        help="the TFLite interpreter (default: the first that works)",
-    )
+    add_backend_argument(group)
     group.add_argument(
         "--resize",
         choices=("pillow", "opencv"),
@@ -52,6 +47,16 @@ def add_detector_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--delegate-option", action="append", metavar="KEY=VALUE", help="option of the delegate; may be repeated"
+    )
+
+
+def add_backend_argument(group: argparse._ActionsContainer) -> None:
+    """Add --backend, the TFLite interpreter."""
+    group.add_argument(
+        "--backend",
+        choices=("auto", "ai-edge-litert", "tflite-runtime"),
+        default="auto",
+        help="the TFLite interpreter (default: the first that works)",
     )
 
 

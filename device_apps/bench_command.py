@@ -7,7 +7,7 @@ import logging
 import re
 from pathlib import Path
 
-from device_apps.arguments import positive_int
+from device_apps.arguments import add_backend_argument, positive_int
 from edge_ssd.errors import SettingError
 
 __all__ = ["add_arguments", "parse_size", "run"]
@@ -40,12 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", metavar="WIDTHxHEIGHT", help="frame size (default: 640x480, or that of --source)")
     parser.add_argument("--frames", type=int, default=200, metavar="N", help="timed detections (default: 200)")
     parser.add_argument("--warm-up", type=int, default=10, metavar="N", help="untimed detections first (default: 10)")
-    parser.add_argument(
-        "--backend",
-        choices=("auto", "ai-edge-litert", "tflite-runtime"),
-        default="auto",
-        help="the TFLite interpreter (default: the first that works)",
-    )
+    add_backend_argument(parser)
     parser.add_argument(
         "--plot",
         type=Path,

@@ -54,7 +54,7 @@ def test_a_subscriber_waits_and_is_shown_that_the_server_lives() -> None:
         assert len(feed) == 0, "a subscriber that disconnects is removed"
         return first
 
-    assert run(listen()) == [b"retry: 1000\n\n", b": still here\n\n", b"event: settings\ndata: 1\n\n"]
+    assert run(listen()) == [b"retry: 1000\n\n", b": keep-alive\n\n", b"event: settings\ndata: 1\n\n"]
 
 
 def test_page_escapes_its_message() -> None:

@@ -57,9 +57,9 @@ def snapshot(**changes: object) -> StatsSnapshot:
 
 def test_format_metrics_by_hand() -> None:
     metrics = [
-        Metric.of("a_total", "counter", "How\nmany \\.", 3),
+        Metric("a_total", "counter", "How\nmany \\.", [({}, 3)]),
         Metric("b", "gauge", "Labels.", [({"x": 'say "hi"\\\n', "y": "ä"}, 0.5), ({"x": "2"}, None)]),
-        Metric.of("c", "gauge", "Left out.", None),
+        Metric("c", "gauge", "Left out.", [({}, None)]),
         Metric("d", "gauge", "Odd.", [({"n": "1"}, math.nan), ({"n": "2"}, math.inf), ({"n": "3"}, -math.inf)]),
     ]
     assert format_metrics(metrics) == (

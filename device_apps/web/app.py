@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -33,8 +33,11 @@ from device_apps.web.monitoring.stats import stats_to_dict, stats_to_metrics
 from device_apps.web.monitoring.status import Status, loop_status
 from device_apps.web.pages import Page
 from device_apps.web.request_body import read_body
-from device_apps.web.settings import SupportsConfigure, apply_settings, current_settings
+from device_apps.web.settings import apply_settings, current_settings
 from edge_ssd.errors import SettingError
+
+if TYPE_CHECKING:
+    from edge_ssd.runtime.detector import Detector
 
 __all__ = ["Preview"]
 
@@ -63,7 +66,7 @@ class Preview:
 
     about: dict[str, Any]
     encoder: FrameEncoder
-    detector: SupportsConfigure
+    detector: Detector
     stats: Stats
     events: EventFeed | None
     token: Token | None
@@ -136,7 +139,7 @@ class Preview:
         return Response(frame.jpeg, media_type="image/jpeg")
 
     async def _events(self, request: Request) -> Response:
-        recent = None if self.events is None else [event.to_dict() for event in list(self.events.recent)]
+        recent = None if self.events is None else [event.to_dict() for event in self.events.recent]
         states = {
             "about": self.about,
             "settings": current_settings(self.detector),

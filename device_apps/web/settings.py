@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from edge_ssd.errors import SettingError
 
-__all__ = ["SupportsConfigure", "apply_settings", "current_settings"]
+if TYPE_CHECKING:
+    from edge_ssd.runtime.detector import Detector
+
+__all__ = ["apply_settings", "current_settings"]
 
 _KNOWN = ("score_threshold", "classes")
 
 
-class SupportsConfigure(Protocol):
-    """The part of :class:`edge_ssd.Detector` that the preview needs."""
-
-    @property
-    def labels(self) -> Sequence[str]: ...
-    @property
-    def classes(self) -> Sequence[str]: ...
-    @property
-    def min_score_threshold(self) -> float: ...
-    @property
-    def score_thresholds(self) -> Mapping[str, float]: ...
-    def configure(self, score_threshold: Any = ..., *, classes: Any = ...) -> None: ...
-
-
-def current_settings(detector: SupportsConfigure) -> dict[str, Any]:
+def current_settings(detector: Detector) -> dict[str, Any]:
     """Return the settings as plain JSON types; ``score_threshold`` is the minimum of the per-class thresholds."""
     return {
         "score_threshold": round(detector.min_score_threshold, 4),
@@ -37,7 +25,7 @@ def current_settings(detector: SupportsConfigure) -> dict[str, Any]:
     }
 
 
-def apply_settings(detector: SupportsConfigure, body: bytes) -> None:
+def apply_settings(detector: Detector, body: bytes) -> None:
     """Apply the settings of a JSON object to the detector.
 
     Args:

@@ -13,10 +13,11 @@ import json
 from collections import deque
 from typing import Any
 
-__all__ = ["EventBroadcaster", "Subscriber", "retry_directive"]
+__all__ = ["RETRY_DIRECTIVE", "EventBroadcaster", "Subscriber"]
 
 _MAX_PENDING_EVENTS = 100
-_RECONNECT_MS = 1000
+RETRY_DIRECTIVE = b"retry: 1000\n\n"
+"""First message of a stream: browsers reconnect after a second."""
 
 
 class Subscriber:
@@ -83,11 +84,6 @@ class EventBroadcaster:
         text = _json(data)
         for subscriber in self._subscribers:
             subscriber.put_event(text)
-
-
-def retry_directive() -> bytes:
-    """Return the start of a stream: how soon a browser reconnects."""
-    return f"retry: {_RECONNECT_MS}\n\n".encode()
 
 
 def _json(data: Any) -> str:

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from device_apps.web.live.broadcaster import EventBroadcaster, retry_directive
+from device_apps.web.live.broadcaster import RETRY_DIRECTIVE, EventBroadcaster
 from device_apps.web.live.frame_encoder import FrameEncoder
 from device_apps.web.live.jpeg import PREVIEW
 
@@ -116,12 +116,12 @@ async def sse_messages(
     """Yield the event stream of a new subscriber: ``states`` first, then everything that is published."""
     subscriber = broadcaster.subscribe(**states)
     try:
-        yield retry_directive()
+        yield RETRY_DIRECTIVE
         while True:
             try:
                 yield await asyncio.wait_for(subscriber.next_messages(), keepalive_s)
             except asyncio.TimeoutError:
-                yield b": still here\n\n"
+                yield b": keep-alive\n\n"
     finally:
         broadcaster.unsubscribe(subscriber)
 

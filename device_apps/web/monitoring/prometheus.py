@@ -28,11 +28,6 @@ class Metric:
     help: str
     samples: list[tuple[Labels, Value]] = field(default_factory=list)
 
-    @classmethod
-    def of(cls, name: str, kind: Literal["counter", "gauge"], help: str, value: Value) -> Metric:
-        """Return a family of one sample without labels."""
-        return cls(name, kind, help, [({}, value)])
-
 
 def format_metrics(metrics: Iterable[Metric]) -> str:
     """Format metrics as the text that Prometheus scrapes."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from device_apps.stats import StatsSnapshot
 from device_apps.web.monitoring.prometheus import Metric
@@ -28,24 +28,26 @@ def stats_to_metrics(
         for quantile, milliseconds in (("0.5", p50), ("0.95", p95))
     ]
     throttled = None if snapshot.throttled is None else int("now" in snapshot.throttled)
-    of = Metric.of
+    values: list[tuple[str, Literal["counter", "gauge"], str, float | int | None]] = [
+        ("edge_ssd_running_seconds_total", "counter", "Time since the loop started.", snapshot.seconds),
+        ("edge_ssd_healthy", "gauge", "1 while frames arrive.", int(status.healthy)),
+        ("edge_ssd_frames_total", "counter", "Different frames that were processed.", snapshot.frames),
+        ("edge_ssd_detections_total", "counter", "Detections in these frames.", snapshot.detections),
+        ("edge_ssd_frames_per_second", "gauge", "Different frames per second, over ten seconds.", snapshot.fps),
+        ("edge_ssd_last_frame_age_seconds", "gauge", "Time since the last result.", frame_age_s),
+        ("edge_ssd_source_connected", "gauge", "1 while the source delivers frames.", int(source.connected)),
+        ("edge_ssd_source_frames_total", "counter", "Frames read, dropped ones included.", source.frames),
+        ("edge_ssd_source_dropped_total", "counter", "Frames that a newer one replaced unused.", source.dropped),
+        ("edge_ssd_source_stalls_total", "counter", "Stalls of the source.", source.stalls),
+        ("edge_ssd_source_reconnects_total", "counter", "Reconnects of the source.", source.reconnects),
+        ("edge_ssd_source_abandoned_total", "counter", "Abandoned capture threads.", source.abandoned),
+        ("edge_ssd_viewers", "gauge", "Viewers of the live image.", viewers),
+        ("edge_ssd_throttled", "gauge", "1 while the board is throttled.", throttled),
+        ("edge_ssd_temperature_celsius", "gauge", "Temperature of the processor.", snapshot.temperature_c),
+        ("process_resident_memory_bytes", "gauge", "Resident memory of the process.", snapshot.memory_bytes),
+    ]
     return [
         Metric("edge_ssd_build_info", "gauge", "What is running; always 1.", [(build, 1)]),
-        of("edge_ssd_running_seconds_total", "counter", "Time since the loop started.", snapshot.seconds),
-        of("edge_ssd_healthy", "gauge", "1 while frames come.", int(status.healthy)),
-        of("edge_ssd_frames_total", "counter", "Different frames that were processed.", snapshot.frames),
-        of("edge_ssd_detections_total", "counter", "Objects found in them.", snapshot.detections),
-        of("edge_ssd_frames_per_second", "gauge", "Different frames a second, of the last ten.", snapshot.fps),
-        of("edge_ssd_last_frame_age_seconds", "gauge", "Time since the last result.", frame_age_s),
-        Metric("edge_ssd_stage_duration_seconds", "summary", "What a stage takes, over the last 2000 frames.", times),
-        of("edge_ssd_source_connected", "gauge", "1 while the source gives frames.", int(source.connected)),
-        of("edge_ssd_source_frames_total", "counter", "Frames taken from the source, dropped ones too.", source.frames),
-        of("edge_ssd_source_dropped_total", "counter", "Frames that a newer one replaced unused.", source.dropped),
-        of("edge_ssd_source_stalls_total", "counter", "Times that the source fell silent.", source.stalls),
-        of("edge_ssd_source_reconnects_total", "counter", "Times that the source was opened again.", source.reconnects),
-        of("edge_ssd_source_abandoned_total", "counter", "Capture threads left behind, stuck.", source.abandoned),
-        of("edge_ssd_viewers", "gauge", "Viewers of the live picture.", viewers),
-        of("edge_ssd_throttled", "gauge", "1 while the board slows itself down.", throttled),
-        of("edge_ssd_temperature_celsius", "gauge", "Temperature of the processor.", snapshot.temperature_c),
-        of("process_resident_memory_bytes", "gauge", "Resident memory of the process.", snapshot.memory_bytes),
+        Metric("edge_ssd_stage_duration_seconds", "summary", "Time of a stage, over the last 2000 frames.", times),
+        *(Metric(name, kind, text, [({}, value)]) for name, kind, text, value in values),
     ]
