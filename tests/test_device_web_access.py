@@ -1,4 +1,4 @@
-"""A preview that asks for a token, as programs and browsers meet it."""
+"""Access to a preview with a token, from programs and browsers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import pytest
 from clocks import Clock, wait_until
 from web_camera import Camera
-from web_client import open_stream, parts, request
+from web_client import mjpeg_images, open_stream, request
 
 from device_apps.web.access.token import TOKEN_VARIABLE
 from edge_ssd.errors import EdgeSSDError, SettingError
@@ -66,7 +66,7 @@ def test_bearer_token_grants_access(camera: Camera) -> None:
     assert request(camera.port, "/healthz", Authorization=BEARER).body == b"ok\n"
     assert request(camera.port, "/metrics", Authorization=f"bearer  {SECRET}").status == 200
     with open_stream(camera.port, "/stream", Authorization=BEARER) as response:
-        next(parts(response))
+        next(mjpeg_images(response))
 
 
 def test_token_allows_any_host_name(camera: Camera) -> None:

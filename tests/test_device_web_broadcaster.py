@@ -17,9 +17,9 @@ def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
 
 def test_messages_are_server_sent_events() -> None:
     async def listen() -> bytes:
-        feed = EventBroadcaster()
-        subscriber = feed.subscribe(about={"source": "a\nb"})
-        feed.publish_event({"kind": "enter"})
+        broadcaster = EventBroadcaster()
+        subscriber = broadcaster.subscribe(about={"source": "a\nb"})
+        broadcaster.publish_event({"kind": "enter"})
         return await subscriber.next_messages()
 
     assert run(listen()) == b'event: about\ndata: {"source":"a\\nb"}\n\nevent: event\ndata: {"kind":"enter"}\n\n'
@@ -27,31 +27,33 @@ def test_messages_are_server_sent_events() -> None:
 
 def test_slow_subscriber_gets_newest_states_and_last_hundred_events() -> None:
     async def listen() -> tuple[list[str], bytes]:
-        feed = EventBroadcaster()
-        slow, gone = feed.subscribe(), feed.subscribe()
-        feed.unsubscribe(gone)
+        broadcaster = EventBroadcaster()
+        slow, removed = broadcaster.subscribe(), broadcaster.subscribe()
+        broadcaster.unsubscribe(removed)
         for number in range(300):
-            feed.publish_state("stats", number)
-            feed.publish_event(number)
-        assert len(feed) == 1
-        assert not gone._events
-        return (await slow.next_messages()).decode().split("\n\n"), await feed.subscribe(stats="older").next_messages()
+            broadcaster.publish_state("stats", number)
+            broadcaster.publish_event(number)
+        assert len(broadcaster) == 1
+        assert not removed._events
+        return (await slow.next_messages()).decode().split("\n\n"), await broadcaster.subscribe(
+            stats="older"
+        ).next_messages()
 
-    seen, newcomer = run(listen())
-    assert seen[0] == "event: stats\ndata: 299"
-    assert seen[1:-1] == [f"event: event\ndata: {number}" for number in range(200, 300)]
-    assert newcomer == b"event: stats\ndata: 299\n\n", "the state of now, and no event of before"
+    received, later = run(listen())
+    assert received[0] == "event: stats\ndata: 299"
+    assert received[1:-1] == [f"event: event\ndata: {number}" for number in range(200, 300)]
+    assert later == b"event: stats\ndata: 299\n\n", "the current state and no earlier event"
 
 
-def test_a_subscriber_waits_and_is_shown_that_the_server_lives() -> None:
+def test_silent_stream_sends_keep_alives() -> None:
     async def listen() -> list[bytes]:
-        feed = EventBroadcaster()
-        stream = sse_messages(feed, {}, keepalive_s=0.05)
+        broadcaster = EventBroadcaster()
+        stream = sse_messages(broadcaster, {}, keepalive_s=0.05)
         first = [await anext(stream), await anext(stream)]
-        feed.publish_state("settings", 1)
+        broadcaster.publish_state("settings", 1)
         first.append(await anext(stream))
         await stream.aclose()
-        assert len(feed) == 0, "a subscriber that disconnects is removed"
+        assert len(broadcaster) == 0, "a subscriber that disconnects is removed"
         return first
 
     assert run(listen()) == [b"retry: 1000\n\n", b": keep-alive\n\n", b"event: settings\ndata: 1\n\n"]

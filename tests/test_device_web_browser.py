@@ -39,14 +39,14 @@ FLAGS = (
     "--window-size=1280,900",
 )
 
-# A hash of the live image, and how many of its pixels have the green of the first class's boxes.
-LOOK = """
-const picture = document.getElementById("image");
-if (!picture.naturalWidth) return [0, 0];
+# A hash of the live image, and the number of its pixels in the green of the first class's boxes.
+IMAGE_STATE = """
+const image = document.getElementById("image");
+if (!image.naturalWidth) return [0, 0];
 const canvas = document.createElement("canvas");
-canvas.width = picture.naturalWidth; canvas.height = picture.naturalHeight;
+canvas.width = image.naturalWidth; canvas.height = image.naturalHeight;
 const pen = canvas.getContext("2d");
-pen.drawImage(picture, 0, 0);
+pen.drawImage(image, 0, 0);
 const bytes = pen.getImageData(0, 0, canvas.width, canvas.height).data;
 let hash = 0, green = 0;
 for (let i = 0; i < bytes.length; i += 4) {
@@ -87,8 +87,8 @@ def page(browser: webdriver.Chrome, camera: Camera) -> Iterator[webdriver.Chrome
     wait(browser, live)
     yield browser
     camera.detector.configure(score_threshold=None)
-    complaints = [entry["message"] for entry in browser.get_log("browser")]
-    assert not [line for line in complaints if "Content Security Policy" in line or "Uncaught" in line]
+    messages = [entry["message"] for entry in browser.get_log("browser")]
+    assert not [line for line in messages if "Content Security Policy" in line or "Uncaught" in line]
 
 
 def wait(browser: webdriver.Chrome, condition: Callable[[webdriver.Chrome], Any]) -> Any:
@@ -100,7 +100,7 @@ def text(browser: webdriver.Chrome, name: str) -> str:
 
 
 def lines(browser: webdriver.Chrome, selector: str) -> list[str]:
-    """The text of each element, all of the same moment."""
+    """Return the text of each element, all read at the same moment."""
     script = "return [...document.querySelectorAll(arguments[0])].map((element) => element.innerText)"
     return browser.execute_script(script, selector)
 
@@ -111,13 +111,13 @@ def live(browser: webdriver.Chrome) -> bool:
 
 def moves(browser: webdriver.Chrome) -> bool:
     """Wait for the image to change; False on timeout."""
-    first = browser.execute_script(LOOK)[0]
-    return bool(wait(browser, lambda b: b.execute_script(LOOK)[0] not in (0, first)))
+    first = browser.execute_script(IMAGE_STATE)[0]
+    return bool(wait(browser, lambda b: b.execute_script(IMAGE_STATE)[0] not in (0, first)))
 
 
 def test_live_image_moves_and_shows_boxes(page: webdriver.Chrome) -> None:
     assert moves(page)
-    wait(page, lambda b: b.execute_script(LOOK)[1] > 100)
+    wait(page, lambda b: b.execute_script(IMAGE_STATE)[1] > 100)
     assert text(page, "source") == "bananas.mp4"
     assert float(wait(page, lambda b: text(b, "fps").replace("–", ""))) > 0
     stages = [line.split() for line in lines(page, "#stages tr")]
@@ -135,14 +135,14 @@ def test_statistics_are_updated(page: webdriver.Chrome) -> None:
 def test_slider_changes_the_threshold(page: webdriver.Chrome, camera: Camera) -> None:
     slider = page.find_element(By.ID, "threshold")
     assert slider.get_attribute("value") == "50"
-    wait(page, lambda b: b.execute_script(LOOK)[1] > 100)
+    wait(page, lambda b: b.execute_script(IMAGE_STATE)[1] > 100)
     slider.send_keys(Keys.END, Keys.ARROW_LEFT)
     wait(page, lambda b: request(camera.port, "/api/settings").json["score_threshold"] == 0.99)
     assert text(page, "shown") == "99 %"
-    wait(page, lambda b: b.execute_script(LOOK)[1] == 0)
+    wait(page, lambda b: b.execute_script(IMAGE_STATE)[1] == 0)
     slider.send_keys(Keys.HOME)
     wait(page, lambda b: request(camera.port, "/api/settings").json["score_threshold"] == 0)
-    wait(page, lambda b: b.execute_script(LOOK)[1] > 1000)
+    wait(page, lambda b: b.execute_script(IMAGE_STATE)[1] > 1000)
 
 
 def test_settings_of_another_viewer_are_shown(page: webdriver.Chrome, camera: Camera) -> None:
@@ -158,7 +158,7 @@ def test_events_are_listed_newest_first_and_escaped(page: webdriver.Chrome, came
     wait(page, lambda b: len(b.find_elements(By.CSS_SELECTOR, "#recent li")) == 2)
     newest, oldest = lines(page, "#recent li")
     assert newest.startswith(f"{label} #7 left after 2.3 s")
-    assert oldest.startswith(f"{label} #7 came")
+    assert oldest.startswith(f"{label} #7 entered")
     page.refresh()
     wait(page, lambda b: len(b.find_elements(By.CSS_SELECTOR, "#recent li")) == 2)
     assert page.title == "bananas.mp4 – Edge SSD"
@@ -211,7 +211,7 @@ def test_page_reconnects_after_a_restart(browser: webdriver.Chrome) -> None:
         request(first.port, "/api/settings", "POST", b'{"score_threshold": 0.2}', Content_Type="application/json")
         wait(browser, lambda b: text(b, "shown") == "20 %")
     wait(browser, lambda b: text(b, "state") == "No connection")
-    assert browser.execute_script(LOOK)[0] != 0, "the last image stays"
+    assert browser.execute_script(IMAGE_STATE)[0] != 0, "the last image stays"
     with Camera("--web", str(first.port)) as second:
         second.source.name = "another"
         wait(browser, lambda b: live(b) and text(b, "shown") == "50 %")
@@ -246,17 +246,17 @@ def test_viewer_limit_is_shown(browser: webdriver.Chrome) -> None:
     with Camera(limits=WebLimits(max_viewers=0)) as camera:
         browser.get(camera.url)
         wait(browser, lambda b: text(b, "state") == "Waiting")
-        assert text(browser, "veil") == "The viewer limit is reached. Trying again …"
+        assert text(browser, "veil") == "The viewer limit is reached. Retrying …"
 
 
-class ColourDetector:
-    """Stand-in detector of red and blue rectangles, since the shipped model has one class."""
+class TwoClassDetector:
+    """Fake detector of two classes; the shipped model has one."""
 
     labels = ("red", "blue")
-    backend, num_threads = "colours", 1
+    backend, num_threads = "two-classes", 1
 
     class bundle:
-        path = Path("colours.tflite")
+        path = Path("two-classes.tflite")
 
     def __init__(self) -> None:
         self.classes: tuple[str, ...] = self.labels
@@ -274,21 +274,21 @@ class ColourDetector:
             self.classes = self.labels if classes is None else tuple(classes)
 
     def detect(self, image: np.ndarray) -> Detections:
-        found = [
+        objects = [
             (i, [60 + 200 * i, 60, 200 + 200 * i, 180]) for i, name in enumerate(self.labels) if name in self.classes
         ]
         return Detections(
-            np.array([box for _, box in found], np.float32).reshape(-1, 4),
-            np.full(len(found), 0.9, np.float32),
-            np.array([i for i, _ in found], np.int64),
-            [self.labels[i] for i, _ in found],
+            np.array([box for _, box in objects], np.float32).reshape(-1, 4),
+            np.full(len(objects), 0.9, np.float32),
+            np.array([i for i, _ in objects], np.int64),
+            [self.labels[i] for i, _ in objects],
             (image.shape[0], image.shape[1]),
         )
 
 
 def test_class_filter_changes_the_detections(browser: webdriver.Chrome) -> None:
     frames = [np.full((240, 480, 3), value, np.uint8) for value in (60, 70, 80)]
-    detector: Any = ColourDetector()
+    detector: Any = TwoClassDetector()
 
     def boxes() -> dict[str, Any]:
         return {box.get_attribute("value"): box for box in browser.find_elements(By.CSS_SELECTOR, "#classes input")}
@@ -297,11 +297,11 @@ def test_class_filter_changes_the_detections(browser: webdriver.Chrome) -> None:
         browser.get(camera.url)
         wait(browser, lambda b: live(b) and boxes())
         assert {name: box.is_selected() for name, box in boxes().items()} == {"red": True, "blue": True}
-        wait(browser, lambda b: b.execute_script(LOOK)[1] > 100)
+        wait(browser, lambda b: b.execute_script(IMAGE_STATE)[1] > 100)
         boxes()["red"].click()
         wait(browser, lambda b: request(camera.port, "/api/settings").json["classes"] == ["blue"])
-        wait(browser, lambda b: b.execute_script(LOOK)[1] == 0)
+        wait(browser, lambda b: b.execute_script(IMAGE_STATE)[1] == 0)
         wait(browser, lambda b: not boxes()["blue"].is_enabled())  # The last one cannot be switched off.
         browser.find_element(By.ID, "all").click()
         wait(browser, lambda b: request(camera.port, "/api/settings").json["classes"] == ["red", "blue"])
-        wait(browser, lambda b: b.execute_script(LOOK)[1] > 100)
+        wait(browser, lambda b: b.execute_script(IMAGE_STATE)[1] > 100)

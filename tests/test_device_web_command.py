@@ -1,4 +1,4 @@
-"""``edge-ssd camera --web`` as its users meet it, with the shipped model on a real stream."""
+"""``edge-ssd camera --web`` in a process of its own, with the shipped model on a real stream."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from conftest import CLIP
 from processes import run_python, start_python
 from stream_servers import MjpegServer
 from web_camera import ClipServer
-from web_client import feed, open_stream, parts, request
+from web_client import mjpeg_images, open_stream, request, server_sent_events
 
 from device_apps.web.access.address import Address, open_listener
 from device_apps.web.access.token import TOKEN_VARIABLE
@@ -29,7 +29,7 @@ def no_token_here(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def camera(source: str, *options: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """The command, and the port of its preview."""
+    """Start the command; yield its process and the port of its preview."""
     process = start_python("-m", "edge_ssd", "camera", "--source", source, "--web", "0", *options, stdout=None)
     try:
         for line in process.stderr:
@@ -48,16 +48,16 @@ def test_signal_ends_the_preview_and_frees_the_port() -> None:
     with MjpegServer(fps=30) as server:
         with camera(server.url) as (process, port):
             with open_stream(port, "/stream") as image, open_stream(port, "/events") as events:
-                jpegs, messages = parts(image), feed(events)
+                jpegs, messages = mjpeg_images(image), server_sent_events(events)
                 assert next(jpegs) != next(jpegs)
                 assert next(messages)[0] == "about"
                 assert request(port, "/healthz").body == b"ok\n"
                 start = time.monotonic()
                 process.send_signal(signal.SIGTERM)
                 assert process.wait(30) == 0
-                took = time.monotonic() - start
-                assert list(messages)[-1][0] in ("stats", "recent"), "the feed ends in order"
-            assert took < 10, "two seconds, on a machine that has nothing else to do"
+                seconds = time.monotonic() - start
+                assert list(messages)[-1][0] in ("stats", "recent"), "the event stream ends properly"
+            assert seconds < 10, "two seconds on an idle machine"
             (summary,) = process.stderr.read().splitlines()
             assert re.match(r"edge-ssd: \d+ frames; ", summary), "and nothing else was logged"
         with camera(server.url, "--web", str(port)) as (_, again):
@@ -68,15 +68,15 @@ def test_signal_ends_the_preview_and_frees_the_port() -> None:
 def test_events_reach_viewers_at_once() -> None:
     with ClipServer(fps=15) as server, camera(server.url, "--enter-after", "0.1") as (_, port):
         with open_stream(port, "/events") as response:
-            event = next(data for kind, data in feed(response) if kind == "event")
+            event = next(data for kind, data in server_sent_events(response) if kind == "event")
         assert (event["kind"], event["label"]) == ("enter", "banana")
         with open_stream(port, "/events") as response:
-            recent = next(data for kind, data in feed(response) if kind == "recent")
+            recent = next(data for kind, data in server_sent_events(response) if kind == "recent")
         assert event in recent, "later subscribers get it too"
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """The one line of an error."""
+    """Run the command, which must fail, and return its error line."""
     windows = [] if "--show" in arguments else ["--headless"]
     assert cli.main(["camera", "--source", str(CLIP), "--max-frames", "1", *windows, *arguments]) == 2
     out, err = capsys.readouterr()
@@ -87,8 +87,8 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 
 def test_port_in_use_is_one_line(capfd: pytest.CaptureFixture[str]) -> None:
-    with open_listener(Address("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    with open_listener(Address("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
         assert run(capfd, "--web", str(port)) == (
             f"edge-ssd: error: --web 127.0.0.1:{port}: the port is in use by another program; choose another port"
         )
@@ -130,7 +130,7 @@ sys.exit(cli.main(["camera", "--source", {str(CLIP)!r}, "--web", "0"]))
 def test_web_opens_no_window(capfd: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["camera", "--source", str(CLIP), "--max-frames", "1", "--web", "0"]) == 0
     lines = [line for line in capfd.readouterr().err.splitlines() if not line.startswith("INFO:")]
-    assert len(lines) == 2, "the preview and the summary, nothing of a missing display"
+    assert len(lines) == 2, "the preview and the summary, no message about a missing display"
     assert "--show: there is no display" in run(capfd, "--web", "0", "--show")
 
 

@@ -15,7 +15,7 @@ import pytest
 from clocks import wait_until
 from test_device_web_metrics import parse
 from web_camera import Camera, LoopedFrames, RecentEvents, SeenEvent, clip_frames
-from web_client import feed, open_stream, parts, picture, raw, request
+from web_client import decode_jpeg, mjpeg_images, open_stream, request, send_raw, server_sent_events
 
 from device_apps.sources.opencv import open_stream as open_opencv_stream
 from device_apps.web.limits import WebLimits
@@ -44,7 +44,7 @@ def test_page_is_self_contained(camera: Camera) -> None:
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     text = answer.body.decode()
     assert "<script src" not in text
-    assert "http" not in text.replace("http://www.w3.org/2000/svg", ""), "no foreign address"
+    assert "http" not in text.replace("http://www.w3.org/2000/svg", ""), "no external address"
     policy = dict(part.split(" ", 1) for part in answer.headers["content-security-policy"].split("; "))
     assert policy["default-src"] == policy["frame-ancestors"] == policy["base-uri"] == "'none'"
     assert policy["script-src"].startswith("'sha256-")
@@ -66,8 +66,8 @@ def test_every_response_has_security_headers(camera: Camera, path: str) -> None:
 def test_mjpeg_stream_moves_and_has_boxes(camera: Camera) -> None:
     with open_stream(camera.port, "/stream") as response:
         assert response.headers.get_content_type() == "multipart/x-mixed-replace"
-        jpegs = parts(response)
-        first, second = picture(next(jpegs)), picture(next(jpegs))
+        jpegs = mjpeg_images(response)
+        first, second = decode_jpeg(next(jpegs)), decode_jpeg(next(jpegs))
         assert first.shape == (360, 480, 3)
         assert (first != second).any()
         green = [(frame.astype(int) @ (-1, 2, -1) > 300).sum() for frame in (first, second)]
@@ -80,13 +80,13 @@ def test_mjpeg_stream_never_repeats_a_frame(camera: Camera) -> None:
     wait_until(lambda: camera.source.silent)
     try:
         with open_stream(camera.port, "/stream") as response:
-            jpegs = parts(response)
+            jpegs = mjpeg_images(response)
             first = next(jpegs)
             response.fp.raw._sock.settimeout(0.5)
             with pytest.raises(TimeoutError):
                 next(jpegs)
         with open_stream(camera.port, "/stream") as response:
-            assert next(parts(response)) == first, "new viewers get the last frame"
+            assert next(mjpeg_images(response)) == first, "new viewers get the last frame"
     finally:
         camera.source.paused.clear()
 
@@ -94,7 +94,7 @@ def test_mjpeg_stream_never_repeats_a_frame(camera: Camera) -> None:
 def test_frame_rate_is_limited() -> None:
     with Camera("--web-fps", "4", source=LoopedFrames(clip_frames(), 50)) as camera:
         with open_stream(camera.port, "/stream") as response:
-            jpegs = parts(response)
+            jpegs = mjpeg_images(response)
             next(jpegs)
             start = time.monotonic()
             for _ in range(6):
@@ -108,16 +108,16 @@ def test_snapshot_has_the_full_size() -> None:
     with Camera(source=LoopedFrames(large, 10)) as camera:
         answer = request(camera.port, "/snapshot.jpg")
         assert (answer.status, answer.headers["content-type"]) == (200, "image/jpeg")
-        assert picture(answer.body).shape == (720, 960, 3)
+        assert decode_jpeg(answer.body).shape == (720, 960, 3)
         with open_stream(camera.port, "/stream") as response:
-            assert picture(next(parts(response))).shape == (480, 640, 3), "the live image is smaller"
+            assert decode_jpeg(next(mjpeg_images(response))).shape == (480, 640, 3), "the live image is smaller"
 
 
 def test_event_stream_sends_states_and_events(camera: Camera) -> None:
     camera.events.add(SeenEvent("enter", 1, "banana", score=0.9))
     with open_stream(camera.port, "/events") as response:
         assert response.headers.get_content_type() == "text/event-stream"
-        messages = feed(response)
+        messages = server_sent_events(response)
         first = dict(next(messages) for _ in range(4))
         assert first["about"]["version"] == __version__
         assert first["about"]["model"] == "banana.tflite"
@@ -191,7 +191,7 @@ def test_unknown_paths_are_404(camera: Camera, path: str) -> None:
     assert (answer.status, answer.json) == (404, {"error": "Not Found"})
 
 
-# A name that the server was not asked to answer to: what a rebound DNS name looks like.
+# Names of other machines, as after DNS rebinding.
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "", "[::1", "192.168.1.20", "a@b"]
 )
@@ -231,10 +231,10 @@ def test_cross_origin_requests_change_nothing(camera: Camera, headers: dict[str,
 
 def test_large_bodies_are_refused(camera: Camera) -> None:
     head = b"POST /api/settings HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\n"
-    answer = raw(camera.port, head + b"Content-Length: 70000\r\n\r\n" + b" " * 70_000)
+    answer = send_raw(camera.port, head + b"Content-Length: 70000\r\n\r\n" + b" " * 70_000)
     assert answer.startswith(b"HTTP/1.1 413 ")
     chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
-    answer = raw(camera.port, head + b"Transfer-Encoding: chunked\r\n\r\n" + chunk + chunk)
+    answer = send_raw(camera.port, head + b"Transfer-Encoding: chunked\r\n\r\n" + chunk + chunk)
     assert answer.startswith(b"HTTP/1.1 413 ")
 
 
@@ -252,7 +252,7 @@ def test_large_bodies_are_refused(camera: Camera) -> None:
     ],
 )
 def test_malformed_requests_are_refused(camera: Camera, data: bytes) -> None:
-    assert raw(camera.port, data).startswith(b"HTTP/1.1 400 ")
+    assert send_raw(camera.port, data).startswith(b"HTTP/1.1 400 ")
     assert request(camera.port, "/healthz").status == 200
 
 
@@ -260,7 +260,7 @@ def test_malformed_requests_are_refused(camera: Camera, data: bytes) -> None:
 def test_endless_headers_are_cut(camera: Camera, start: bytes) -> None:
     with socket.create_connection(("127.0.0.1", camera.port), timeout=30) as connection:
         connection.sendall(start)
-        with pytest.raises((ConnectionResetError, BrokenPipeError)):  # noqa: PT012 (any of them may notice)
+        with pytest.raises((ConnectionResetError, BrokenPipeError)):  # noqa: PT012 (any send may fail)
             for _ in range(1000):
                 connection.sendall(b"x" * 65536)
     assert request(camera.port, "/healthz").status == 200
@@ -282,7 +282,7 @@ def test_viewers_are_limited(camera: Camera) -> None:
         assert (answer.status, answer.json) == (503, {"error": "32 viewers are connected; try again later"})
         assert answer.headers["retry-after"] == "5"
         with open_stream(camera.port, "/events") as events:
-            assert events.status == 200, "the feed has seats of its own"
+            assert events.status == 200, "the event stream has a limit of its own"
     wait_until(lambda: request(camera.port, "/api/stats").json["viewers"] == 0)  # Closed connections are freed.
     with open_stream(camera.port, "/stream") as response:
         assert response.status == 200
@@ -290,7 +290,7 @@ def test_viewers_are_limited(camera: Camera) -> None:
 
 def test_excess_connections_are_closed(camera: Camera) -> None:
     with open_stream(camera.port, "/stream") as response, ExitStack() as stack:
-        jpegs = parts(response)
+        jpegs = mjpeg_images(response)
         next(jpegs)
         silent = [stack.enter_context(socket.create_connection(("127.0.0.1", camera.port))) for _ in range(250)]
         silent[-1].settimeout(30)
@@ -300,10 +300,10 @@ def test_excess_connections_are_closed(camera: Camera) -> None:
         with pytest.raises(TimeoutError):
             silent[0].recv(1)
         next(jpegs)
-    wait_until(lambda: _answers(camera.port))
+    wait_until(lambda: is_answering(camera.port))
 
 
-def _answers(port: int) -> bool:
+def is_answering(port: int) -> bool:
     try:
         return request(port, "/healthz").status == 200
     except (ConnectionError, OSError):
@@ -315,18 +315,18 @@ def test_frames_are_encoded_only_for_viewers(camera: Camera, monkeypatch: pytest
     encoded = []
     monkeypatch.setattr(frame_encoder, "encode_jpeg", lambda *args: encoded.append(args) or encode_jpeg(*args))
     time.sleep(0.3)
-    encoded.clear()  # What the last viewer of another test had asked for.
+    encoded.clear()  # Requested by the last viewer of another test.
     frames = camera.stats.snapshot().frames
     wait_until(lambda: camera.stats.snapshot().frames > frames + 10)
     assert encoded == []
     with ExitStack() as stack:
-        streams = [parts(stack.enter_context(open_stream(camera.port, "/stream"))) for _ in range(5)]
+        streams = [mjpeg_images(stack.enter_context(open_stream(camera.port, "/stream"))) for _ in range(5)]
         for jpegs in streams:
             next(jpegs)
         encoded.clear()
-        pictures = [[next(jpegs) for _ in range(4)] for jpegs in streams]
-    assert len(encoded) <= 4 + len(streams), "once for all of them"
-    assert len({jpeg for viewer in pictures for jpeg in viewer}) <= len(encoded) + 1
+        images = [[next(jpegs) for _ in range(4)] for jpegs in streams]
+    assert len(encoded) <= 4 + len(streams), "each frame is encoded once for all viewers"
+    assert len({jpeg for viewer in images for jpeg in viewer}) <= len(encoded) + 1
 
 
 def test_slow_viewer_skips_frames_and_delays_no_other(camera: Camera) -> None:
@@ -334,10 +334,10 @@ def test_slow_viewer_skips_frames_and_delays_no_other(camera: Camera) -> None:
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         slow.sendall(b"GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
         with open_stream(camera.port, "/stream") as response:
-            jpegs = parts(response)
+            jpegs = mjpeg_images(response)
             for _ in range(20):
                 next(jpegs)
-        # It has stopped asking: what waits for it is what fits into the buffers of one connection.
+        # The slow viewer requests no frames any more: only the buffers of one connection hold data for it.
         wait_until(lambda: camera.sinks[0]._requested == {})  # No viewer waits for a frame.
         slow.settimeout(1)
         received = 0
@@ -352,12 +352,12 @@ def test_slow_viewer_skips_frames_and_delays_no_other(camera: Camera) -> None:
 
 def test_reset_connection_frees_the_viewer(camera: Camera) -> None:
     wait_until(lambda: request(camera.port, "/api/stats").json["viewers"] == 0)
-    vanished = socket.create_connection(("127.0.0.1", camera.port))
-    vanished.sendall(b"GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
-    assert vanished.recv(10)
+    connection = socket.create_connection(("127.0.0.1", camera.port))
+    connection.sendall(b"GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert connection.recv(10)
     assert request(camera.port, "/api/stats").json["viewers"] == 1
-    vanished.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-    vanished.close()  # With RST instead of FIN.
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    connection.close()  # With RST instead of FIN.
     wait_until(lambda: request(camera.port, "/api/stats").json["viewers"] == 0)
 
 
@@ -391,29 +391,29 @@ def test_preview_ends_quickly_with_viewers(camera: Camera) -> None:
     with ExitStack() as stack:
         with Camera() as other:
             stuck = stack.enter_context(socket.create_connection(("127.0.0.1", other.port)))
-            stuck.sendall(b"GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n")  # And never reads.
+            stuck.sendall(b"GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n")  # It never reads.
             streams = [stack.enter_context(open_stream(other.port, path)) for path in ("/stream", "/events") * 3]
             for response in streams[::2]:
-                next(parts(response))
+                next(mjpeg_images(response))
             other.stop_loop()
             start = time.monotonic()
-        took = time.monotonic() - start
+        seconds = time.monotonic() - start
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", other.port))
-    assert took < 5, "a second, on a machine that has nothing else to do"
-    # The executor that asks for the machine's state belongs to asyncio, which ends it.
+    assert seconds < 5, "one second on an idle machine"
+    # asyncio ends the executor that measures the state of the machine.
     wait_until(lambda: {t for t in threading.enumerate() if t not in threads and t.is_alive()} == set())
     assert json.dumps(other.log).count("web preview at") == len(other.log) == 1
 
 
 def test_incomplete_requests_time_out() -> None:
-    with Camera(limits=WebLimits(request_timeout_s=1.0, body_timeout_s=0.3)) as camera:
-        _check_timeouts(camera)
+    with Camera(limits=WebLimits(request_timeout_s=0.6, body_timeout_s=0.3)) as camera:
+        check_timeouts(camera)
 
 
-def _check_timeouts(camera: Camera) -> None:
-    whole = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    for first, then in ((b"", b"GET"), (whole, b"GET / HT")):  # Also on a reused connection.
+def check_timeouts(camera: Camera) -> None:
+    complete = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    for first, then in ((b"", b"GET"), (complete, b"GET / HT")):  # Also on a reused connection.
         with socket.create_connection(("127.0.0.1", camera.port), timeout=30) as slow:
             slow.sendall(first)
             answer = b""
@@ -424,9 +424,9 @@ def _check_timeouts(camera: Camera) -> None:
                 assert slow.recv(1) == b""
     with open_stream(camera.port, "/stream") as response:
         head = b"POST /api/settings HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-        assert raw(camera.port, head + b"Content-Length: 9\r\n\r\n{").startswith(b"HTTP/1.1 408 ")
-        start, jpegs = time.monotonic(), parts(response)
-        while time.monotonic() < start + 1.5:  # A stream is a complete request.
+        assert send_raw(camera.port, head + b"Content-Length: 9\r\n\r\n{").startswith(b"HTTP/1.1 408 ")
+        start, jpegs = time.monotonic(), mjpeg_images(response)
+        while time.monotonic() < start + 0.9:  # A stream is a complete request.
             next(jpegs)
 
 
@@ -440,7 +440,7 @@ def test_failing_statistics_are_logged_once(monkeypatch: pytest.MonkeyPatch) -> 
     with Camera(limits=WebLimits(stats_period_s=0.02)) as camera:
         wait_until(lambda: camera.stats.snapshot().frames > 0)
         with open_stream(camera.port, "/events") as response:
-            messages = feed(response)
+            messages = server_sent_events(response)
             next(messages)
             monkeypatch.setattr(camera.stats, "snapshot", lambda: 1 / 0)
             wait_until(lambda: len(camera.log) == 2)
@@ -456,11 +456,11 @@ def test_failing_statistics_are_logged_once(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_opencv_reads_the_mjpeg_stream(camera: Camera) -> None:
-    """FFmpeg does, through OpenCV: one preview may be the source of another program, ours included."""
-    grabber = open_opencv_stream(f"{camera.url}/stream")
+    """A preview can be the source of another program, such as ``edge-ssd camera``."""
+    reader = open_opencv_stream(f"{camera.url}/stream")
     try:
-        first, second = grabber.read(), grabber.read()
+        first, second = reader.read(), reader.read()
     finally:
-        grabber.close()
+        reader.close()
     assert first.shape == second.shape == (360, 480, 3)
     assert (first != second).any()

@@ -1,4 +1,4 @@
-"""The token, its sessions, and the limit to guessing, at times that the tests choose."""
+"""The token, its sessions and the login rate limit, with a clock that the tests set."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_only_the_token_matches() -> None:
 def test_unusable_tokens_are_refused(secret: str) -> None:
     with pytest.raises(SettingError) as error:
         Token(secret)
-    assert "web.token" in str(error.value), "says how to make one"
+    assert "web.token" in str(error.value), "the message names the command that makes one"
     assert len(secret) < 5 or secret not in str(error.value)
 
 
@@ -37,7 +37,7 @@ def test_session_expires_and_hides_the_token() -> None:
     token = Token(SECRET, clock)
     cookie = token.new_session()
     assert SECRET not in cookie
-    assert re.fullmatch(r"\d+\.[0-9a-f]{64}", cookie), "nothing that a cookie cannot hold"
+    assert re.fullmatch(r"\d+\.[0-9a-f]{64}", cookie), "only characters that are valid in a cookie"
     assert token.is_valid_session(cookie)
     assert Token(SECRET, clock).is_valid_session(cookie), "after a restart too"
     assert not Token(SECRET + "x", clock).is_valid_session(cookie)

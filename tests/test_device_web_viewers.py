@@ -1,4 +1,4 @@
-"""Twenty viewers, five of them at 1 kB/s, in another process: a short benchmark, without a target for the speed."""
+"""Twenty viewers, five of them at 1 kB/s, in another process: a short run of benchmarks/viewers.py."""
 
 from __future__ import annotations
 
@@ -26,14 +26,16 @@ def test_viewers_do_not_grow_memory_or_slow_the_loop(benchmark: dict[str, Any]) 
 
         wait_until(lambda: frames() > 20)
         with benchmark["Viewers"](camera.port):
-            pass  # Loads everything that is loaded once.
+            pass  # Loads everything that is loaded only once.
         wait_until(lambda: request(camera.port, "/api/stats").json["viewers"] == 0)
         before = benchmark["memory_mb"]()
         with benchmark["Viewers"](camera.port) as viewers:
             assert request(camera.port, "/api/stats").json["viewers"] == benchmark["VIEWERS"]
             start, at = time.monotonic(), frames()
             wait_until(lambda: frames() > at + 100 and time.monotonic() > start + 2)
-            assert request(camera.port, "/api/stats").json["viewers"] == benchmark["VIEWERS"], "slow ones stay"
+            assert request(camera.port, "/api/stats").json["viewers"] == benchmark["VIEWERS"], (
+                "slow viewers stay connected"
+            )
             assert benchmark["memory_mb"]() - before < benchmark["GROWTH_TARGET_MB"]
         assert viewers.frames >= 5, "fast viewers get many frames"
         wait_until(lambda: request(camera.port, "/api/stats").json["viewers"] == 0)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-__all__ = ["Answer", "feed", "open_stream", "parts", "picture", "raw", "request"]
+__all__ = ["Answer", "decode_jpeg", "mjpeg_images", "open_stream", "request", "send_raw", "server_sent_events"]
 
 DEADLINE_S = 30.0
 
@@ -29,7 +29,7 @@ class Answer(NamedTuple):
 
 
 def request(port: int, path: str, method: str = "GET", body: bytes | None = None, **headers: str) -> Answer:
-    """One request; underscores in the names of headers are hyphens."""
+    """Send one request and return the response; underscores in the names of headers become hyphens."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE_S)
     try:
         connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
@@ -39,9 +39,9 @@ def request(port: int, path: str, method: str = "GET", body: bytes | None = None
         connection.close()
 
 
-def raw(port: int, data: bytes, then_s: float = DEADLINE_S) -> bytes:
-    """All that is answered to these bytes until the server closes the connection."""
-    with socket.create_connection(("127.0.0.1", port), timeout=then_s) as connection:
+def send_raw(port: int, data: bytes) -> bytes:
+    """Send bytes and return everything received until the server closes the connection."""
+    with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_S) as connection:
         connection.sendall(data)
         answer = b""
         with contextlib.suppress(ConnectionResetError):
@@ -52,7 +52,7 @@ def raw(port: int, data: bytes, then_s: float = DEADLINE_S) -> bytes:
 
 @contextlib.contextmanager
 def open_stream(port: int, path: str, **headers: str) -> Iterator[http.client.HTTPResponse]:
-    """An answer that does not end."""
+    """Yield the response of a request whose body does not end."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE_S)
     try:
         connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
@@ -62,21 +62,21 @@ def open_stream(port: int, path: str, **headers: str) -> Iterator[http.client.HT
         connection.close()
 
 
-def parts(response: http.client.HTTPResponse) -> Iterator[bytes]:
-    """The JPEGs of a multipart/x-mixed-replace body, read as RFC 2046 has it."""
+def mjpeg_images(response: http.client.HTTPResponse) -> Iterator[bytes]:
+    """Yield the JPEGs of a multipart/x-mixed-replace body (RFC 2046 §5.1)."""
     boundary = response.headers.get_param("boundary")
     assert response.readline() == f"--{boundary}\r\n".encode()
     while True:
         headers = http.client.parse_headers(response)
         assert headers["Content-Type"] == "image/jpeg"
         jpeg = response.read(int(headers["Content-Length"]))
-        # The next boundary follows at once; without it browsers would lag by one frame.
+        # The next boundary follows immediately; without it browsers would lag by one frame.
         assert response.readline() + response.readline() == f"\r\n--{boundary}\r\n".encode()
         yield jpeg
 
 
-def feed(response: http.client.HTTPResponse) -> Iterator[tuple[str, Any]]:
-    """(kind, data) of each server-sent event."""
+def server_sent_events(response: http.client.HTTPResponse) -> Iterator[tuple[str, Any]]:
+    """Yield (kind, data) of each server-sent event."""
     kind = ""
     while line := response.readline():
         name, _, value = line.decode().rstrip("\n").partition(": ")
@@ -86,8 +86,8 @@ def feed(response: http.client.HTTPResponse) -> Iterator[tuple[str, Any]]:
             yield kind, json.loads(value)
 
 
-def picture(jpeg: bytes) -> np.ndarray:
-    """uint8 RGB."""
+def decode_jpeg(jpeg: bytes) -> np.ndarray:
+    """Decode a JPEG to uint8 RGB [H, W, 3]."""
     with Image.open(io.BytesIO(jpeg)) as image:
         assert image.format == "JPEG"
         return np.asarray(image.convert("RGB"))

@@ -1,4 +1,4 @@
-"""Takes the picture of the preview in docs/web.md: python tests/web_screenshot.py [--to FILE.png]
+"""Take the screenshot of the preview in docs/web.md: python tests/web_screenshot.py [--to FILE.png]
 
 The real command on a real stream of the shipped clip, in Chromium; a minute long, so that there is something to see.
 """
@@ -28,7 +28,7 @@ FPS = 15
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--to", type=Path, default=REPOSITORY / "docs" / "images" / "web.png")
-    parser.add_argument("--seconds", type=float, default=62, help="of watching before the picture is taken")
+    parser.add_argument("--seconds", type=float, default=62, help="time before the screenshot is taken")
     args = parser.parse_args()
     server = ClipServer(FPS)
     server.port = 8000
