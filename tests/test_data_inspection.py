@@ -13,9 +13,8 @@ from label_writers import WRITERS, Labelled, write_picture
 from PIL import Image
 
 from edge_ssd.cli import main
-from edge_ssd.data.inspection import duplicates
 from edge_ssd.data.inspection.contact_sheet import contact_sheet
-from edge_ssd.data.inspection.duplicates import find_duplicates, find_near_duplicates, perceptual_hash
+from edge_ssd.data.inspection.duplicates import file_digest, find_duplicates, find_near_duplicates, perceptual_hash
 from edge_ssd.data.inspection.histogram import size_histogram
 from edge_ssd.data.inspection.report import DatasetReport, inspect_dataset
 from edge_ssd.data.inspection.report_text import report_lines
@@ -149,13 +148,17 @@ def test_reencoded_image_is_a_near_duplicate(folder: Path) -> None:
     assert found_in(folder, near=False).duplicates == ()
 
 
-def test_find_duplicates_reads_only_files_of_equal_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_find_duplicates_reads_only_files_of_equal_size(tmp_path: Path) -> None:
     for name, content in (("a", b"one"), ("b", b"two"), ("c", b"one"), ("d", b"longer")):
         (tmp_path / name).write_bytes(content)
     read: list[str] = []
-    real = duplicates._digest
-    monkeypatch.setattr(duplicates, "_digest", lambda path: (read.append(path.name), real(path))[1])
-    groups = find_duplicates({"train": [tmp_path / name for name in "abd"], "val": [tmp_path / "c", tmp_path / "gone"]})
+
+    def digest(path: Path) -> bytes:
+        read.append(path.name)
+        return file_digest(path)
+
+    splits = {"train": [tmp_path / name for name in "abd"], "val": [tmp_path / "c", tmp_path / "missing"]}
+    groups = find_duplicates(splits, digest)
     assert [[path.name for _, path in group.images] for group in groups] == [["a", "c"]]
     assert sorted(read) == ["a", "b", "c"]
 

@@ -9,7 +9,10 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TextIO
 
-__all__ = ["Progress", "format_seconds"]
+__all__ = ["Progress", "ProgressCallback", "format_seconds", "no_progress"]
+
+ProgressCallback = Callable[[int, int | None], None]
+"""Function that is called with (units done, units in total or None if unknown), such as a :class:`Progress`."""
 
 _REDRAW_SECONDS = 0.1
 _LOG_SECONDS = 10.0
@@ -102,6 +105,10 @@ class Progress:
         if self._unit == "bytes":
             return f"{done / 1e6:.1f}" + (f"/{total / 1e6:.1f} MB" if total else " MB")
         return f"{done}" + (f"/{total}" if total else "") + (f" {self._unit}" if self._unit else "")
+
+
+def no_progress(done: int, total: int | None) -> None:
+    """Ignore progress: the default of functions that take a :data:`ProgressCallback`."""
 
 
 def format_seconds(seconds: float) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edge_ssd.console.progress import ProgressCallback, no_progress
 from edge_ssd.data.annotations import ImageAnnotations
 from edge_ssd.data.dataset import Problem, Sample
 from edge_ssd.data.image_header import ImageHeader, read_image_header
@@ -29,7 +30,7 @@ def validate_annotations(
     class_ids: Sequence[int | None],
     read_header: Callable[[Path], ImageHeader] = read_image_header,
     allow_missing: bool = False,
-    progress: Callable[[int, int | None], None] | None = None,
+    progress: ProgressCallback = no_progress,
 ) -> tuple[tuple[Sample, ...], tuple[Problem, ...]]:
     """Return the valid samples and the problems of annotated images.
 
@@ -47,8 +48,7 @@ def validate_annotations(
     problems: list[Problem] = []
     label_file_of: dict[Path, Path] = {}
     for number, image in enumerate(images, 1):
-        if progress is not None:
-            progress(number, len(images))
+        progress(number, len(images))
         path = _find_image(image, problems)
         if path is None:
             problems.append(_missing_image(image))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, cast
 
+from edge_ssd.console.progress import ProgressCallback, no_progress
 from edge_ssd.data.annotations import ImageAnnotations, ParsedDataset, SplitAnnotations
 from edge_ssd.data.check_annotations import validate_annotations
 from edge_ssd.data.classes import ClassMapping, parse_classes, select_classes
@@ -76,14 +77,14 @@ class DatasetFolder:
         labels: Sequence[str] | None = None,
         strict: bool = False,
         allow_missing: bool = False,
-        progress: Callable[[int, int | None], None] | None = None,
+        progress: ProgressCallback = no_progress,
     ) -> Dataset:
         """Return the samples of a split.
 
         Args:
             split: one of :attr:`splits`; None for all of them.
             labels: class names in the order of the class ids, such as a model's; they also name the classes of a
-                dataset that has bare class numbers. None for the dataset's own order.
+                dataset that has bare class ids. None for the dataset's own order.
             strict: raise on the first problem, instead of dropping what is faulty.
             allow_missing: report missing images and label files as problems, instead of raising.
             progress: called with (images read, images in total).
@@ -93,20 +94,7 @@ class DatasetFolder:
                 no usable image remains.
         """
         root = self.source.folder
-        problems: list[Problem] = []
-        notices: list[Problem] = []
-        images: list[ImageAnnotations] = []
-        for part in self._select(split):
-            if part.error and not allow_missing:
-                raise DataError(part.error)
-            problems.extend([Problem(root, part.error)] if part.error else [])
-            problems.extend(part.problems)
-            notices.extend(part.notices)
-            images.extend(part.images)
-        if self.other_formats:
-            used, *others = (f"{name} ({LABEL_FORMATS[name].TITLE})" for name in (self.format, *self.other_formats))
-            message = f"read as {used}; it could also be {', '.join(others)}: choose with --format"
-            notices.append(Problem(root, message))
+        images, problems, notices = self._select(split, allow_missing)
         if strict and problems:
             raise DataError(str(problems[0]))
         mapping = self._map_classes(labels, problems)
@@ -125,14 +113,33 @@ class DatasetFolder:
             raise DataError(f"{root}: no usable labeled image{f' in split {split!r}' if split else ''}{reason}")
         return Dataset(root, labels, samples, self.format, tuple(problems), tuple(notices))
 
-    def _select(self, split: Split | None) -> list[SplitAnnotations]:
-        root, splits = self.source.folder, self.annotations.splits
-        if split is None:
-            return list(splits.values())
+    def _select(
+        self, split: Split | None, allow_missing: bool
+    ) -> tuple[list[ImageAnnotations], list[Problem], list[Problem]]:
+        """Return the images, problems and notices of a split, or of all splits."""
+        root = self.source.folder
+        images: list[ImageAnnotations] = []
+        problems: list[Problem] = []
+        notices: list[Problem] = []
+        for part in self.annotations.splits.values() if split is None else [self._find_split(split)]:
+            if part.error and not allow_missing:
+                raise DataError(part.error)
+            problems += [Problem(root, part.error)] if part.error else []
+            problems += part.problems
+            notices += part.notices
+            images += part.images
+        if self.other_formats:
+            used, *others = (f"{name} ({LABEL_FORMATS[name].TITLE})" for name in (self.format, *self.other_formats))
+            message = f"read as {used}; it could also be {', '.join(others)}: choose with --format"
+            notices.append(Problem(root, message))
+        return images, problems, notices
+
+    def _find_split(self, split: Split) -> SplitAnnotations:
+        root = self.source.folder
         if split not in SPLITS:
             raise DataError(f"split must be one of {', '.join(SPLITS)} or None, got {split!r}")
-        if split in splits:
-            return [splits[split]]
+        if split in self.annotations.splits:
+            return self.annotations.splits[split]
         if self.splits:
             raise DataError(f"{root}: it has no split {split!r}, only {', '.join(self.splits)}: choose one of these")
         raise DataError(
@@ -141,7 +148,7 @@ class DatasetFolder:
         )
 
     def _map_classes(self, labels: Sequence[str] | None, problems: Sequence[Problem]) -> ClassMapping:
-        """Return the new name of every class of the label files; ``labels`` name bare class numbers."""
+        """Return the new name of every class of the label files; ``labels`` name bare class ids."""
         folder, names = self.source.folder, self.annotations.class_names
         if not names and labels is None:
             reason = f" (the first problem: {problems[0]})" if problems else ""

@@ -1,4 +1,4 @@
-"""The book's banana-detection set: download it (resumable), verify it, unpack it safely.
+"""Download of the book's banana-detection dataset.
 
 Source: d2l, "The Object Detection Dataset"; the address and the SHA-1 are the book's own.
 """
@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge_ssd.atomic_write import atomic_directory, is_nonempty
+from edge_ssd.console.progress import ProgressCallback, no_progress
 from edge_ssd.data.download.http import download
 from edge_ssd.data.download.unpack import unpack_zip
 from edge_ssd.errors import DataError
@@ -21,12 +21,15 @@ __all__ = ["SHA1", "URL", "DownloadResult", "fetch_bananas"]
 URL = "http://d2l-data.s3-accelerate.amazonaws.com/banana-detection.zip"
 SHA1 = "5de26c8fce5ccdea9f91267273464dc968d20d72"
 
-_TIMEOUT_SECONDS = 30.0
-
 
 @dataclass(frozen=True)
 class DownloadResult:
-    """The data set's folder, and whether it was downloaded now (False: it was there already)."""
+    """Result of :func:`fetch_bananas`.
+
+    Attributes:
+        path: folder of the dataset.
+        downloaded: False if it existed already.
+    """
 
     path: Path
     downloaded: bool
@@ -36,23 +39,25 @@ def fetch_bananas(
     folder: str | os.PathLike[str],
     url: str = URL,
     sha1: str = SHA1,
-    progress: Callable[[int, int | None], None] | None = None,
-    timeout: float = _TIMEOUT_SECONDS,
+    progress: ProgressCallback = no_progress,
+    timeout: float = 30.0,
+    retry_delay: float = 1.0,
 ) -> DownloadResult:
-    """Bring the banana set to ``folder``, which then holds ``bananas_train`` and ``bananas_val``.
+    """Download the banana dataset, verify its checksum and unpack it to ``folder``.
 
-    The download is kept beside the folder as ``<folder>.zip.part`` until it is complete, and the next call goes on
-    where it stopped. The folder appears when everything is in it and not before; if it is there, nothing happens.
+    The folder then has ``bananas_train`` and ``bananas_val``; it appears when it is complete. An incomplete download
+    is kept beside it as ``<folder>.zip.part`` and continued by the next call. An existing dataset is left unchanged.
 
     Args:
-        folder: must not exist, be empty, or hold the set.
+        folder: must be missing or empty, or have the dataset.
         url: http or https.
         sha1: of the archive, 40 hexadecimal digits.
-        progress: called with (bytes so far, bytes in all or None).
-        timeout: seconds without a byte after which the connection counts as dropped.
+        progress: called with (bytes received, bytes in total or None).
+        timeout, retry_delay: seconds, as for :func:`edge_ssd.data.download.http.download`.
 
-    Raises DataError, saying what to do next, where the server cannot be reached or answers something else, the
-    archive has another checksum, or holds anything but plain files within bounds.
+    Raises:
+        DataError: the folder has other content, the download fails, or the archive has another checksum, unsafe
+            entries or other content.
     """
     root = Path(folder)
     if _is_complete(root):
@@ -61,13 +66,13 @@ def fetch_bananas(
         raise DataError(f"{root}: is not an empty folder: remove it, or choose another folder with --to")
     root.parent.mkdir(parents=True, exist_ok=True)
     part = root.with_name(root.name + ".zip.part")
-    download(url, part, progress, timeout)
+    download(url, part, progress, timeout, retry_delay)
     actual = _sha1_of(part)
     if actual != sha1.lower():
         part.unlink()
         raise DataError(
-            f"{url}: the file that came has SHA-1 {actual}, expected {sha1.lower()}; it is removed. "
-            "Run the command again; if that does not help, the address no longer serves the book's set"
+            f"{url}: the downloaded file has SHA-1 {actual}, expected {sha1.lower()}; it is removed. "
+            "Run the command again; if that does not help, the address no longer has the book's dataset"
         )
     try:
         with atomic_directory(root) as temporary:
@@ -75,7 +80,7 @@ def fetch_bananas(
             if not _is_complete(temporary):
                 raise DataError(f"{url}: the archive has no bananas_train/label.csv and bananas_val/label.csv in it")
     except DataError:
-        # What does not unpack now will not unpack next time either.
+        # The same archive would fail again.
         part.unlink(missing_ok=True)
         raise
     part.unlink()

@@ -1,4 +1,4 @@
-"""Downloading a file over HTTP so that a dropped connection costs only what was under way."""
+"""Resumable download of a file over HTTP."""
 
 from __future__ import annotations
 
@@ -9,48 +9,49 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
 from email.message import Message
 from pathlib import Path
 from typing import IO
 
+from edge_ssd.console.progress import ProgressCallback, no_progress
 from edge_ssd.errors import DataError
 
 __all__ = ["download"]
 
-Report = Callable[[int, "int | None"], None]
-
-_ATTEMPTS = 5  # in a row without a single new byte
-_PAUSE_SECONDS = 1.0  # before the next of these
-_CHUNK = 1 << 16
-_MAX_DOWNLOAD = 512 << 20
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+_MAX_FAILURES = 5  # consecutive attempts without a new byte
+_CHUNK_BYTES = 1 << 16
+_MAX_BYTES = 512 << 20
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+_SCHEMES = ("http", "https")
 
 
-class _Dropped(Exception):
-    """The connection ended early; what came is kept."""
+class _ConnectionDropped(Exception):
+    """The connection ended early; received bytes are kept."""
 
 
-def download(url: str, part: Path, progress: Report | None = None, timeout: float = 30.0) -> None:
-    """Bring the file at ``url`` to ``part``, going on where an earlier call left it.
+def download(
+    url: str, part: Path, progress: ProgressCallback = no_progress, timeout: float = 30.0, retry_delay: float = 1.0
+) -> None:
+    """Download ``url`` to ``part``, continuing an earlier download.
 
-    A dropped connection is taken up again at once, by HTTP Range, as long as bytes keep coming. A server that does
-    not know Range sends everything again. Whether the bytes are the right ones is for the caller to verify.
+    A dropped connection is resumed at once with an HTTP range request as long as new bytes arrive. A server without
+    support for ranges sends the file from its start. The caller verifies the content.
 
     Args:
         url: http or https, also after redirects.
-        part: kept when the download fails; what is in it is taken for the file's beginning.
-        progress: called with (bytes so far, bytes in all or None).
+        part: receives the file; its content is taken for the start of the file, and kept if the download fails.
+        progress: called with (bytes received, bytes in total or None).
         timeout: seconds without a byte after which the connection counts as dropped.
+        retry_delay: seconds to wait after an attempt without a new byte.
 
-    Raises DataError, saying what to do next, where the server cannot be reached, answers with an error, or keeps
-    dropping the connection.
+    Raises:
+        DataError: the server cannot be reached, answers with an error, or drops the connection repeatedly.
     """
-    if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
-        raise DataError(f"{url}: only http and https addresses are fetched")
+    if urllib.parse.urlsplit(url).scheme not in _SCHEMES:
+        raise DataError(f"{url}: only http and https addresses can be downloaded")
     failures = 0
     while True:
-        before = _size(part)
+        size_before = _size(part)
         try:
             return _download_once(url, part, progress, timeout)
         except urllib.error.HTTPError as error:
@@ -58,66 +59,59 @@ def download(url: str, part: Path, progress: Report | None = None, timeout: floa
             raise DataError(f"{url}: the server answered {error.code} {error.reason}: check the address") from None
         except urllib.error.URLError as error:
             raise _failure(url, str(error.reason), part) from None
-        except (_Dropped, OSError, http.client.HTTPException) as error:
-            if isinstance(error, OSError) and (error.filename is not None or error.errno in _FULL):
-                raise  # the disk's fault, and no reason to knock again
-            failures = failures + 1 if _size(part) <= before else 0
-            if failures >= _ATTEMPTS:
+        except (_ConnectionDropped, OSError, http.client.HTTPException) as error:
+            if isinstance(error, OSError) and (error.filename is not None or error.errno in _DISK_FULL):
+                raise  # writing failed, not the connection
+            failures = failures + 1 if _size(part) <= size_before else 0
+            if failures >= _MAX_FAILURES:
                 raise _failure(url, str(error) or type(error).__name__, part) from None
             if failures:
-                time.sleep(_PAUSE_SECONDS)
+                time.sleep(retry_delay)
 
 
 def _failure(url: str, reason: str, part: Path) -> DataError:
-    kept = f"; {_size(part)} bytes are kept, run the command again to go on" if _size(part) else ""
+    size = _size(part)
+    advice = f"; {size} bytes are kept, run the command again to continue" if size else ": check the network, try again"
     return DataError(
-        f"{url}: the download failed ({reason}){kept or ': check the network and try again'}. "
-        "Without a network, edge-ssd data make draws a set to work with"
+        f"{url}: the download failed ({reason}){advice}. Without a network, edge-ssd data make draws a dataset"
     )
 
 
-def _download_once(url: str, part: Path, progress: Report | None, timeout: float) -> None:
-    have = _size(part)
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+def _download_once(url: str, part: Path, progress: ProgressCallback, timeout: float) -> None:
+    """Make one request for the missing bytes and append them to ``part``."""
+    size = _size(part)
+    request = urllib.request.Request(url, headers={"Range": f"bytes={size}-"} if size else {})
     try:
         response = _opener().open(request, timeout=timeout)
     except urllib.error.HTTPError as error:
-        if error.code != http.client.REQUESTED_RANGE_NOT_SATISFIABLE or not have:
+        if error.code != http.client.REQUESTED_RANGE_NOT_SATISFIABLE or not size:
             raise
-        # Nothing after what we have: it is complete, or it is no part of that file.
+        # The file has no bytes after those in part: part is complete, or of another file.
         error.close()
-        if _total_of_range(error.headers) == have:
+        if _content_range(error.headers, r"bytes \*/(\d+)") == size:
             return
         part.unlink()
-        raise _Dropped("the part kept from last time does not belong to this file") from None
+        raise _ConnectionDropped("the part kept from an earlier download is not of this file") from None
     with response:
-        resumed = response.status == http.client.PARTIAL_CONTENT and _start_of_range(response.headers) == have
-        if response.status == http.client.PARTIAL_CONTENT and not resumed:
-            part.unlink(missing_ok=True)
-            raise _Dropped("the server sent another range than was asked for")
+        resumed = response.status == http.client.PARTIAL_CONTENT
         if not resumed:
-            have = 0
+            size = 0
+        elif _content_range(response.headers, r"bytes (\d+)-\d+/(?:\d+|\*)") != size:
+            part.unlink(missing_ok=True)
+            raise _ConnectionDropped("the server sent another range than requested")
         length = response.headers.get("Content-Length", "")
-        total = have + int(length) if length.isdigit() else None
-        if total is not None and total > _MAX_DOWNLOAD:
-            raise DataError(f"{url}: {total} bytes is more than a data set should be: check the address")
+        total = size + int(length) if length.isdigit() else None
+        if total is not None and total > _MAX_BYTES:
+            raise DataError(f"{url}: {total} bytes is more than expected of a dataset: check the address")
         with part.open("ab" if resumed else "wb") as file:
-            have = _copy(response, file, have, total, progress, url)
-        if total is not None and have < total:
-            raise _Dropped(f"the connection ended after {have} of {total} bytes")
-
-
-def _copy(
-    response: http.client.HTTPResponse, file: IO[bytes], have: int, total: int | None, progress: Report | None, url: str
-) -> int:
-    while chunk := response.read(_CHUNK):
-        have += len(chunk)
-        if have > _MAX_DOWNLOAD:
-            raise DataError(f"{url}: more than {_MAX_DOWNLOAD >> 20} MB came: check the address")
-        file.write(chunk)
-        if progress is not None:
-            progress(have, total)
-    return have
+            while chunk := response.read(_CHUNK_BYTES):
+                size += len(chunk)
+                if size > _MAX_BYTES:
+                    raise DataError(f"{url}: more than {_MAX_BYTES >> 20} MB received: check the address")
+                file.write(chunk)
+                progress(size, total)
+        if total is not None and size < total:
+            raise _ConnectionDropped(f"the connection ended after {size} of {total} bytes")
 
 
 def _size(path: Path) -> int:
@@ -127,18 +121,14 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _start_of_range(headers: Message) -> int | None:
-    match = re.fullmatch(r"bytes (\d+)-\d+/(?:\d+|\*)", headers.get("Content-Range", ""))
+def _content_range(headers: Message, pattern: str) -> int | None:
+    """Return the number that ``pattern`` captures in the header Content-Range, or None."""
+    match = re.fullmatch(pattern, headers.get("Content-Range", ""))
     return int(match[1]) if match else None
 
 
-def _total_of_range(headers: Message) -> int | None:
-    match = re.fullmatch(r"bytes \*/(\d+)", headers.get("Content-Range", ""))
-    return int(match[1]) if match else None
-
-
-class _OnlyHttpRedirects(urllib.request.HTTPRedirectHandler):
-    """The standard handler would follow to ftp as well."""
+class _HttpRedirectHandler(urllib.request.HTTPRedirectHandler):
+    """Handler that follows redirects to http and https only; the standard one also follows to ftp."""
 
     def redirect_request(
         self,
@@ -149,14 +139,14 @@ class _OnlyHttpRedirects(urllib.request.HTTPRedirectHandler):
         headers: http.client.HTTPMessage,
         newurl: str,
     ) -> urllib.request.Request | None:
-        if urllib.parse.urlsplit(newurl).scheme not in ("http", "https"):
+        if urllib.parse.urlsplit(newurl).scheme not in _SCHEMES:
             fp.close()
             raise DataError(f"{req.full_url}: the server redirects to {newurl!r}, which is not http or https: refused")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def _opener() -> urllib.request.OpenerDirector:
-    """Like ``urllib.request.build_opener`` without its handlers for files, ftp and data."""
+    """Return an opener as of ``urllib.request.build_opener``, without its handlers for files, ftp and data."""
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),
@@ -164,7 +154,7 @@ def _opener() -> urllib.request.OpenerDirector:
         urllib.request.HTTPHandler(),
         urllib.request.HTTPSHandler(),
         urllib.request.HTTPDefaultErrorHandler(),
-        _OnlyHttpRedirects(),
+        _HttpRedirectHandler(),
         urllib.request.HTTPErrorProcessor(),
     ):
         opener.add_handler(handler)

@@ -1,4 +1,4 @@
-"""Unpacking a ZIP archive that a stranger may have made."""
+"""Unpacking of untrusted ZIP archives."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ from edge_ssd.errors import DataError
 
 __all__ = ["unpack_zip"]
 
-_MAX_UNPACKED = 2 << 30
+_MAX_UNPACKED_BYTES = 2 << 30
 _MAX_ENTRIES = 20_000
 
 
-def unpack_zip(archive: Path, folder: Path, max_bytes: int = _MAX_UNPACKED, max_entries: int = _MAX_ENTRIES) -> None:
-    """Unpack a ZIP into an existing folder; a folder that holds everything else in the archive is left out.
+def unpack_zip(
+    archive: Path, folder: Path, max_bytes: int = _MAX_UNPACKED_BYTES, max_entries: int = _MAX_ENTRIES
+) -> None:
+    """Unpack a ZIP archive into an existing folder. A single top-level folder is stripped from the paths.
 
-    Raises DataError, before writing anything, for names that lead outside the folder, for links, and for more
-    entries or bytes than the bounds; and for a damaged or encrypted archive.
+    Raises:
+        DataError: a path is outside the folder, an entry is a link or device, a limit is exceeded (all of these
+            before anything is written), or the archive is damaged or encrypted.
     """
     try:
         with zipfile.ZipFile(archive) as opened:
@@ -29,19 +32,15 @@ def unpack_zip(archive: Path, folder: Path, max_bytes: int = _MAX_UNPACKED, max_
                     f"{archive}: more than {max_entries} entries or {max_bytes >> 20} MB unpacked: not unpacked"
                 )
             paths = [_safe_path(entry, archive) for entry in entries]
-            tops = {path.parts[0] for path in paths if path.parts}
-            skip = (
-                1
-                if len(tops) == 1 and all(len(p.parts) > 1 or e.is_dir() for e, p in zip(entries, paths, strict=True))
-                else 0
-            )
+            single_top = len({path.parts[:1] for path in paths} - {()}) == 1
+            strip = single_top and all(len(p.parts) > 1 or e.is_dir() for e, p in zip(entries, paths, strict=True))
             for entry, path in zip(entries, paths, strict=True):
-                target = folder.joinpath(*path.parts[skip:])
+                target = folder.joinpath(*path.parts[int(strip) :])
                 if entry.is_dir():
                     target.mkdir(parents=True, exist_ok=True)
                     continue
                 target.parent.mkdir(parents=True, exist_ok=True)
-                # "x": an archive that names a file twice is refused rather than half obeyed.
+                # "x": of an archive with two files of one path, neither should be chosen silently.
                 with opened.open(entry) as source, target.open("xb") as file:
                     shutil.copyfileobj(source, file)
     except (
@@ -52,14 +51,15 @@ def unpack_zip(archive: Path, folder: Path, max_bytes: int = _MAX_UNPACKED, max_
         RuntimeError,
         FileExistsError,
     ) as error:
-        raise DataError(f"{archive}: not a ZIP archive that can be unpacked ({error}): fetch it again") from None
+        raise DataError(f"{archive}: not a ZIP archive that can be unpacked ({error}): download it again") from None
 
 
 def _safe_path(entry: zipfile.ZipInfo, archive: Path) -> PurePosixPath:
+    """Return the path of an entry; raise DataError unless it is a file or folder inside the target folder."""
     name = entry.filename
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name or "\0" in name:
-        raise DataError(f"{archive}: its entry {name!r} leads outside the folder: not unpacked")
+        raise DataError(f"{archive}: its entry {name!r} is outside the folder: not unpacked")
     mode = entry.external_attr >> 16
     if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
         raise DataError(f"{archive}: its entry {name!r} is a link or device, not a file: not unpacked")

@@ -18,7 +18,17 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["NEAR_BITS", "NEAR_SHARE", "DuplicateGroup", "find_duplicates", "find_near_duplicates", "perceptual_hash"]
+from edge_ssd.console.progress import ProgressCallback, no_progress
+
+__all__ = [
+    "NEAR_BITS",
+    "NEAR_SHARE",
+    "DuplicateGroup",
+    "file_digest",
+    "find_duplicates",
+    "find_near_duplicates",
+    "perceptual_hash",
+]
 
 NEAR_BITS = 28
 NEAR_SHARE = 0.25
@@ -28,8 +38,6 @@ bits that are set in either: on a uniform background few bits are set, so few ca
 _SIDE = 16
 _CHUNK = 1024
 _HASH_BYTES = 1 << 20
-
-Progress = Callable[[int, "int | None"], None]
 
 
 @dataclass(frozen=True)
@@ -56,8 +64,27 @@ class DuplicateGroup:
         return " = ".join(shown) + (f" and {more} more" if more > 0 else "")
 
 
-def find_duplicates(splits: Mapping[str, Sequence[Path]]) -> tuple[DuplicateGroup, ...]:
-    """Return groups of files with the same bytes; only files of equal size are read."""
+def file_digest(path: Path) -> bytes:
+    """Return a hash of a file's bytes; empty if it cannot be read."""
+    digest = hashlib.blake2b(digest_size=16)
+    try:
+        with path.open("rb") as file:
+            while block := file.read(_HASH_BYTES):
+                digest.update(block)
+    except OSError:
+        return b""
+    return digest.digest()
+
+
+def find_duplicates(
+    splits: Mapping[str, Sequence[Path]], digest: Callable[[Path], bytes] = file_digest
+) -> tuple[DuplicateGroup, ...]:
+    """Return groups of files with the same bytes.
+
+    Args:
+        splits: split → its files.
+        digest: as :func:`file_digest`; called for files of equal size only.
+    """
     by_size: dict[int, list[tuple[str, Path]]] = {}
     for split, paths in splits.items():
         for path in paths:
@@ -68,13 +95,13 @@ def find_duplicates(splits: Mapping[str, Sequence[Path]]) -> tuple[DuplicateGrou
             continue
         by_digest: dict[bytes, list[tuple[str, Path]]] = {}
         for split, path in candidates:
-            by_digest.setdefault(_digest(path), []).append((split, path))
-        groups += [_group(images, near=False) for digest, images in by_digest.items() if digest and len(images) > 1]
+            by_digest.setdefault(digest(path), []).append((split, path))
+        groups += [_group(images, near=False) for key, images in by_digest.items() if key and len(images) > 1]
     return tuple(sorted(groups, key=lambda group: group.images[0][1]))
 
 
 def find_near_duplicates(
-    splits: Mapping[str, Sequence[Path]], progress: Progress | None = None
+    splits: Mapping[str, Sequence[Path]], progress: ProgressCallback = no_progress
 ) -> tuple[DuplicateGroup, ...]:
     """Return groups of images that look the same but differ in their bytes; unreadable images are skipped."""
     images = [(split, path) for split, paths in splits.items() for path in paths]
@@ -82,8 +109,7 @@ def find_near_duplicates(
     with ThreadPoolExecutor() as pool:  # decoding releases the interpreter's lock
         for number, image_hash in enumerate(pool.map(perceptual_hash, [path for _, path in images]), 1):
             hashes.append(image_hash)
-            if progress is not None:
-                progress(number, len(images))
+            progress(number, len(images))
     images = [image for image, bits in zip(images, hashes, strict=True) if bits is not None]
     hash_bits = np.array([bits for bits in hashes if bits is not None], bool).reshape(-1, _SIDE * _SIDE)
     groups = [
@@ -91,7 +117,7 @@ def find_near_duplicates(
         for group in _connected_components(_near_pairs(hash_bits), len(hash_bits))
         if len({images[index][1] for index in group}) > 1
     ]
-    groups = [group for group in groups if len({_digest(path) for _, path in group}) > 1]
+    groups = [group for group in groups if len({file_digest(path) for _, path in group}) > 1]
     return tuple(sorted((_group(group, near=True) for group in groups), key=lambda group: group.images[0][1]))
 
 
@@ -154,15 +180,3 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return -1
-
-
-def _digest(path: Path) -> bytes:
-    """Return the hash of a file's bytes, empty if it cannot be read."""
-    digest = hashlib.blake2b(digest_size=16)
-    try:
-        with path.open("rb") as file:
-            while block := file.read(_HASH_BYTES):
-                digest.update(block)
-    except OSError:
-        return b""
-    return digest.digest()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from edge_ssd.console.progress import ProgressCallback, no_progress
 from edge_ssd.data.dataset import Sample
 from edge_ssd.data.image_header import ImageHeader, read_image_header
 from edge_ssd.data.image_index import ImageIndex
@@ -39,7 +40,7 @@ def check_files(
     labeled: Iterable[Path],
     by_stem: bool,
     read_header: Callable[[Path], ImageHeader] = read_image_header,
-    progress: Callable[[int, int | None], None] | None = None,
+    progress: ProgressCallback = no_progress,
 ) -> tuple[FileFinding, ...]:
     """Check the image files of all splits of a dataset.
 
@@ -53,8 +54,7 @@ def check_files(
     paths = sorted({sample.path for sample in samples})
     findings: list[FileFinding] = []
     for number, path in enumerate(paths, 1):
-        if progress is not None:
-            progress(number, len(paths))
+        progress(number, len(paths))
         findings.extend(_header_findings(path, read_header))
     known = {*paths, *labeled}
     for folder in sorted({path.parent for path in paths}):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+from edge_ssd.console.progress import ProgressCallback, no_progress
 from edge_ssd.data.dataset import Dataset
 from edge_ssd.data.inspection.duplicates import DuplicateGroup, find_duplicates, find_near_duplicates
 from edge_ssd.data.inspection.image_files import FileFinding, check_files
@@ -21,8 +22,7 @@ __all__ = ["ALL", "DatasetReport", "inspect_dataset"]
 ALL = "all"
 """Split name of a dataset without splits."""
 
-Progress = Callable[[int, "int | None"], None]
-Steps = Callable[[str], AbstractContextManager[Progress]]
+Steps = Callable[[str], AbstractContextManager[ProgressCallback]]
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def inspect_dataset(
     strict: bool = False,
     decode: bool = False,
     near: bool = True,
-    steps: Steps | None = None,
+    steps: Steps = lambda label: nullcontext(no_progress),
 ) -> DatasetReport:
     """Inspect a dataset.
 
@@ -79,37 +79,28 @@ def inspect_dataset(
             labels are not faults.
         decode: decode every image fully.
         near: also search for near duplicates, which takes a few milliseconds per image.
-        steps: ``steps("reading")`` returns the progress of one step.
+        steps: ``steps("reading")`` returns a context manager with the progress callback of one step.
     """
-    datasets: dict[str, Dataset] = {}
-    unusable: dict[str, str] = {}
     if split == "val":
         split = opened.evaluation_split or split
+    datasets: dict[str, Dataset] = {}
+    unusable: dict[str, str] = {}
     splits: tuple[Split | None, ...] = (split,) if split else opened.splits or (None,)
     for name in splits:
         try:
-            with _step(steps, "reading") as progress:
-                dataset = opened.load(name, strict=strict, allow_missing=not strict, progress=progress)
-            if decode:
-                with _step(steps, "decoding") as progress:
-                    broken = find_undecodable(dataset, progress)
-                if broken and strict:
-                    raise DataError(str(broken[0]))
-                dataset = dataclasses.replace(dataset, problems=dataset.problems + broken)
+            datasets[name or ALL] = _load(opened, name, strict, decode, steps)
         except DataError as error:
             if strict or len(splits) == 1:
                 raise
             unusable[name or ALL] = str(error)
-            continue
-        datasets[name or ALL] = dataset
     if not datasets:
         raise DataError("; ".join(unusable.values()))
-    with _step(steps, "headers") as progress:
+    with steps("headers") as progress:
         files = _check_files(datasets, opened, all_splits=split is None, progress=progress)
     paths = {name: [sample.path for sample in dataset.samples] for name, dataset in datasets.items()}
     duplicates = find_duplicates(paths)
     if near:
-        with _step(steps, "comparing") as progress:
+        with steps("comparing") as progress:
             duplicates += find_near_duplicates(paths, progress)
     report = DatasetReport(
         datasets,
@@ -123,8 +114,21 @@ def inspect_dataset(
     return report
 
 
+def _load(opened: DatasetFolder, split: Split | None, strict: bool, decode: bool, steps: Steps) -> Dataset:
+    """Return the samples of a split; with ``decode``, images that cannot be decoded are among its problems."""
+    with steps("reading") as progress:
+        dataset = opened.load(split, strict=strict, allow_missing=not strict, progress=progress)
+    if not decode:
+        return dataset
+    with steps("decoding") as progress:
+        undecodable = find_undecodable(dataset, progress)
+    if undecodable and strict:
+        raise DataError(str(undecodable[0]))
+    return dataclasses.replace(dataset, problems=dataset.problems + undecodable)
+
+
 def _check_files(
-    datasets: dict[str, Dataset], opened: DatasetFolder, all_splits: bool, progress: Progress
+    datasets: dict[str, Dataset], opened: DatasetFolder, all_splits: bool, progress: ProgressCallback
 ) -> tuple[FileFinding, ...]:
     samples = [sample for dataset in datasets.values() for sample in dataset.samples]
     labeled = [problem.path for dataset in datasets.values() for problem in dataset.problems]
@@ -134,23 +138,10 @@ def _check_files(
 
 
 def _raise_first_fault(report: DatasetReport) -> None:
+    """Raise DataError for the first finding that ``strict`` treats as a fault."""
     for finding in report.files:
         if finding.kind in ("mislabelled", "case", "twins"):
             raise DataError(f"{finding.path}: {finding.message}")
     for group in report.duplicates:
         if group.across and not group.near:
             raise DataError(f"{group.images[0][1]}: the same file is in two splits: {group.describe()}")
-
-
-class _NoProgress:
-    """Progress that is not displayed."""
-
-    def __enter__(self) -> Progress:
-        return lambda done, total: None
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-
-def _step(steps: Steps | None, label: str) -> AbstractContextManager[Progress]:
-    return _NoProgress() if steps is None else steps(label)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from edge_ssd.console.progress import ProgressCallback, no_progress
 from edge_ssd.data.anchor_fitting.match import AnchorMatch, match_anchors, network_boxes
 from edge_ssd.data.dataset import Dataset, Problem
 from edge_ssd.errors import ImageError
@@ -99,9 +99,7 @@ def summarize(dataset: Dataset, network: Network | None = None) -> Summary:
     )
 
 
-def find_undecodable(
-    dataset: Dataset, progress: Callable[[int, int | None], None] | None = None
-) -> tuple[Problem, ...]:
+def find_undecodable(dataset: Dataset, progress: ProgressCallback = no_progress) -> tuple[Problem, ...]:
     """Decode every image fully and return those that fail; loading a dataset reads only the headers."""
     from edge_ssd.runtime.preprocess import read_image
 
@@ -111,6 +109,5 @@ def find_undecodable(
             read_image(sample.path)
         except ImageError as error:
             problems.append(Problem(sample.path, str(error).removeprefix(f"{sample.path}: ")))
-        if progress is not None:
-            progress(number, len(dataset))
+        progress(number, len(dataset))
     return tuple(problems)
