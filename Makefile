@@ -1,6 +1,6 @@
-# Everything starts from here: `make demo` and `make test` set up what they need by themselves.
+# `make demo` and `make test` set up the environments that they need.
 
-# A Python of one's own choice: make PYTHON=/path/to/python3.12 demo
+# To choose the Python: make PYTHON=/path/to/python3.12 demo
 PYTHON ?= python3.11 python3.12 python3.13 python3.10 python3 python
 
 VENV := .venv
@@ -16,12 +16,12 @@ PIP := python -m pip --disable-pip-version-check --quiet
 	test-tflite test-arm arm-table clean distclean
 
 help:
-	@echo "make demo       convert and verify the shipped banana detector, run it over a clip, see $(DEMO)/"
+	@echo "make demo       convert and verify the shipped banana detector, run it on a clip, see $(DEMO)/"
 	@echo "make test       every check and every test"
 	@echo "make test-arm   the runtime on emulated ARM systems, part of \`make test\` (Debian 12 with qemu-user and gcc)"
-	@echo "make arm-table  count anew what a detection costs on ARM, see docs/arm.md"
+	@echo "make arm-table  count the instructions of a detection on ARM again, see docs/arm.md"
 	@echo "make check      formatting, lint, types, import rules"
-	@echo "make clean      remove what demo, tests and builds left"
+	@echo "make clean      remove the files of demo, tests and builds"
 	@echo "make distclean  clean, and remove the virtual environments"
 	@echo
 	@echo "The first run sets up $(VENV) (Python 3.11 to 3.13). PYTHON=... chooses the Python."
@@ -36,20 +36,20 @@ $(VENV)/ready-test: pyproject.toml .ci/constraints.txt .ci/setup
 	@$(SETUP) $(VENV) .ci/constraints.txt -e '.[train,camera,dev]'
 	@touch $@ $(VENV)/ready-demo
 
-# The oldest supported set: tflite-runtime (no wheel after CPython 3.11), NumPy 1 and Pillow of Debian Bookworm.
+# The oldest supported versions: tflite-runtime (no wheel after CPython 3.11), NumPy 1 and Pillow of Debian Bookworm.
 $(VENV_TFLITE)/ready: pyproject.toml .ci/constraints-tflite.txt .ci/setup
 	@OLDEST=10 NEWEST=11 $(SETUP) $(VENV_TFLITE) .ci/constraints-tflite.txt \
 		tflite-runtime numpy pillow opencv-python pytest pytest-timeout hypothesis
 	@touch $@
 
-# Installed from a wheel as a user's would be, so that what the wheel lacks is missing here too.
+# Installed from a wheel, so that a file that is missing in the wheel is missing in the tests too.
 $(VENV_TFLITE)/installed: $(VENV_TFLITE)/ready $(SOURCES) README.md
 	@rm -rf build
 	@$(VENV_TFLITE)/bin/$(PIP) install --no-deps --no-build-isolation --force-reinstall .
 	@rm -rf build
 	@touch $@
 
-# Programs of others that read our files. Each pins versions that do not fit the environments above.
+# Other programs that read our files. Each pins versions that conflict with the environments above.
 $(VENV_MEDIAPIPE)/ready: .ci/constraints-mediapipe.txt .ci/setup
 	@$(SETUP) $(VENV_MEDIAPIPE) .ci/constraints-mediapipe.txt mediapipe
 	@touch $@
@@ -58,7 +58,7 @@ $(VENV_TASKLIB)/ready: .ci/constraints-tasklib.txt .ci/setup
 	@OLDEST=10 NEWEST=11 $(SETUP) $(VENV_TASKLIB) .ci/constraints-tasklib.txt tflite-support tflite-runtime numpy
 	@touch $@
 
-# ---- what a newcomer sees ---------------------------------------------------------------------------------
+# ---- demo -------------------------------------------------------------------------------------------------
 
 demo: export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 demo: $(VENV)/ready-demo
@@ -70,12 +70,12 @@ demo: $(VENV)/ready-demo
 		--save-video $(DEMO)/bananas.mp4 --snapshot $(DEMO)/bananas.png
 	@echo
 	@echo "Done. Look at:"
-	@echo "  $(DEMO)/bananas.png     a frame of the clip with what was found in it (bananas.mp4: all of them)"
-	@echo "  $(DEMO)/report.html     the float model against the int8 one"
+	@echo "  $(DEMO)/bananas.png     an annotated frame of the clip (bananas.mp4: all frames)"
+	@echo "  $(DEMO)/report.html     comparison of the float and the int8 model"
 	@echo "  $(DEMO)/banana.tflite   the detector, one file: edge-ssd inspect $(DEMO)/banana.tflite"
 	@echo "Then with a webcam: $(VENV)/bin/edge-ssd camera --source 0"
 
-# ---- what a developer runs --------------------------------------------------------------------------------
+# ---- tests ------------------------------------------------------------------------------------------------
 
 check: $(VENV)/ready-test
 	$(VENV)/bin/ruff check .
@@ -83,8 +83,7 @@ check: $(VENV)/ready-test
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
-# Three lanes side by side, since most tests keep one core busy at most; the last two say what they did when they are
-# done.
+# Three jobs in parallel, since most tests use at most one core; the last two print their output at the end.
 test: $(VENV)/ready-test $(VENV_TFLITE)/installed $(VENV_MEDIAPIPE)/ready $(VENV_TASKLIB)/ready
 	@$(MAKE) --no-print-directory --jobs=3 test-workstation test-training.log test-board.log
 
@@ -108,14 +107,14 @@ test-training: $(VENV)/ready-test
 test-device: $(VENV)/ready-test $(VENV_TFLITE)/ready
 	$(VENV)/bin/python -m pytest tests/test_device_*.py
 
-# The runtime and what it stands on, with the old interpreter. `pytest`, not `python -m pytest`: the latter would
-# import from this folder instead of the installed wheel.
+# The runtime and its dependencies, with the old interpreter. `pytest`, not `python -m pytest`, which would import from
+# this folder instead of the installed wheel.
 TFLITE_TESTS = $(wildcard tests/test_anchors.py tests/test_atomic_write.py tests/test_boxes.py tests/test_coding.py tests/test_delegate.py \
 	tests/test_network.py tests/test_nms.py tests/test_reference_*.py tests/test_runtime_*.py)
 test-tflite: $(VENV_TFLITE)/installed
 	$(VENV_TFLITE)/bin/pytest $(TFLITE_TESTS)
 
-# Side by side, each lane with its own output; what they are: docs/arm.md. Fetched once, into .arm/.
+# Emulated systems, see docs/arm.md, in parallel, each with its own output. Downloaded once, into .arm/.
 ARM_LANES := aarch64-litert aarch64-tflite armhf-tflite
 ARM_TARGETS := test-arm-instructions $(ARM_LANES:%=test-arm-%)
 .PHONY: $(ARM_TARGETS)

@@ -37,7 +37,7 @@ def test_every_fenced_block_is_code_or_its_output() -> None:
 
 def test_the_pictures_are_those_that_the_script_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(REPOSITORY)
-    runpy.run_path("docs/examples/book_pictures.py")["main"](tmp_path)
+    runpy.run_path("docs/examples/book_figures.py")["main"](tmp_path)
     drawn = sorted(tmp_path.iterdir())
     assert [path.name for path in drawn] == ["book_detections.png", "book_losses.png"]
     for path in drawn:

@@ -1,12 +1,13 @@
-"""A detector inside a program of one's own: python embed.py MODEL.tflite PICTURE..."""
+"""Detect objects in images: python embed.py MODEL.tflite IMAGE..."""
 
 import sys
 
 from edge_ssd import Detector
 
-model, *pictures = sys.argv[1:]
+model, *images = sys.argv[1:]
 with Detector(model, score_threshold=0.5) as detector:
-    for picture in pictures:
-        for found in detector.detect(picture):
-            xmin, ymin, xmax, ymax = found.box
-            print(f"{picture}: {found.label} {found.score:.2f} at ({xmin:.0f}, {ymin:.0f}) to ({xmax:.0f}, {ymax:.0f})")
+    for image in images:
+        for detection in detector.detect(image):
+            xmin, ymin, xmax, ymax = detection.box
+            label, score = detection.label, detection.score
+            print(f"{image}: {label} {score:.2f} at ({xmin:.0f}, {ymin:.0f}) to ({xmax:.0f}, {ymax:.0f})")

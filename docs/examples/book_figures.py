@@ -1,4 +1,4 @@
-"""The pictures of docs/book.md, drawn in a clone's root folder: python docs/examples/book_pictures.py docs/images"""
+"""Draw the figures of docs/book.md, from the root of a clone: python docs/examples/book_figures.py docs/images"""
 
 import sys
 from pathlib import Path
@@ -18,13 +18,13 @@ STYLES = ("-", "--", "-.")
 
 
 def draw_losses(path: Path) -> None:
-    """Smooth L1 over the error of one offset, focal loss over the probability of the true class."""
+    """Draw smooth L1 over the error of an offset, and focal loss over the probability of the true class."""
     figure = Figure(figsize=(9, 3.2), layout="constrained")
     smooth, focal = figure.subplots(1, 2)
     x = np.linspace(-2, 2, 401, dtype=np.float32)[:, None]
     for sigma, style in zip((10, 1, 0.5), STYLES, strict=True):
         smooth.plot(x, smooth_l1_loss(x, np.zeros_like(x), sigma), style, label=f"σ = {sigma}")
-    smooth.set(title="smooth L1", xlabel="predicted − wanted offset", ylabel="loss")
+    smooth.set(title="smooth L1", xlabel="predicted − target offset", ylabel="loss")
     p = np.linspace(0.01, 0.99, 99, dtype=np.float32)
     logits = np.log(np.stack([1 - p, p], axis=-1))[None]
     for gamma, style in zip((0, 1, 5), STYLES, strict=True):
@@ -37,7 +37,7 @@ def draw_losses(path: Path) -> None:
 
 
 def draw_detections(path: Path) -> None:
-    """Boxes over the threshold before and after suppression, on the page's picture, by the page's model."""
+    """Draw the boxes above the threshold before and after NMS, on the image and with the model of the page."""
     model = load_tiny_ssd("converters/models/banana.keras")
     scene, _ = draw_scene(np.random.default_rng(20), size=256, bananas=3)
     logits, offsets = (output[0].numpy() for output in model(scene[None]))
@@ -46,17 +46,17 @@ def draw_detections(path: Path) -> None:
     image = np.asarray(Image.fromarray(scene).resize((384, 384), Image.Resampling.LANCZOS))
     figure = Figure(figsize=(8, 3), layout="constrained")
     before, after = figure.subplots(1, 2)
-    for axes, boxes, title in ((before, rows, "score ≥ 0.5"), (after, kept, "after suppression")):
+    for axes, boxes, title in ((before, rows, "score ≥ 0.5"), (after, kept, "after NMS")):
         names = ["banana"] * len(kept) if boxes is kept else []
         drawn = draw_boxes(image, boxes[:, 2:] * 384, boxes[:, 0].astype(int), names, kept[:, 1] if names else [])
-        axes.imshow(drawn[:256])  # the lower third is empty sky
+        axes.imshow(drawn[:256])  # The lower third is empty.
         axes.set_title(f"{title}: {len(boxes)} boxes")
         axes.set_axis_off()
     save(figure, path)
 
 
 def save(figure: Figure, path: Path) -> None:
-    """A PNG of 256 colours: a third of the bytes, and no difference to see."""
+    """Save a PNG with 256 colors: a third of the size without a visible difference."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
