@@ -7,7 +7,6 @@ is then one integer comparison, and only what passes is dequantized, decoded and
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["Head", "Postprocess"]
 
 _MAX_EXPONENT = 60.0  # exp of it, times an anchor, is far below the limit of float32
+_ZERO, _TWO = np.float32(0), np.float32(2)  # made once: a NumPy scalar costs as much as a small operation
 _UNREACHABLE = 2.0  # a threshold above every probability
 
 
@@ -131,17 +131,21 @@ class Postprocess:
         logits = np.concatenate([head.values for head in class_heads], axis=None)
         layout = self._cached_layout(class_heads, box_heads, logits.dtype, score_threshold, classes)
         image_size = (1, 1) if transform is None else transform.image_size
-        with contextlib.nullcontext() if layout.finite else np.errstate(over="ignore", invalid="ignore"):
-            boxes, scores, class_ids = self._detect(
-                logits, box_heads, layout, iou_threshold, max_detections, class_agnostic
-            )
+        arguments = logits, box_heads, layout, iou_threshold, max_detections, class_agnostic
+        if layout.finite:
+            boxes, scores, class_ids = self._detect(*arguments)
+        else:
+            with np.errstate(over="ignore", invalid="ignore"):
+                boxes, scores, class_ids = self._detect(*arguments)
         if not len(scores):
             return Detections.empty(image_size)
         if transform is not None:
             boxes = transform.to_pixels(boxes)
             if not keep_outside:
-                inside = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-                boxes, scores, class_ids = boxes[inside], scores[inside], class_ids[inside]
+                inside = boxes[:, 2:] > boxes[:, :2]
+                if not inside.all():
+                    kept = inside.all(axis=1)
+                    boxes, scores, class_ids = boxes[kept], scores[kept], class_ids[kept]
         labels = self._network.labels
         return Detections(boxes, scores, class_ids, [labels[i] for i in class_ids.tolist()], image_size)
 
@@ -165,7 +169,7 @@ class Postprocess:
         per_class = self._columns > 2 and not class_agnostic
         kept = nms_sorted(boxes, iou_threshold, class_ids if per_class else None, max_detections)
         planes = boxes.take(kept, axis=1)
-        np.subtract(np.float32(0), planes[:2], out=planes[:2])  # negative() would turn 0 into −0
+        np.subtract(_ZERO, planes[:2], out=planes[:2])  # negative() would turn 0 into −0
         return planes.T.copy(), scores[kept], class_ids[kept]
 
     def _score(
@@ -213,7 +217,7 @@ class Postprocess:
         pairs = offsets.reshape(2, 2, -1)  # x and y, width and height
         pairs *= size
         center += pairs[0]
-        half = np.divide(pairs[1], np.float32(2), out=pairs[1])
+        half = np.divide(pairs[1], _TWO, out=pairs[1])
         np.subtract(half, center, out=pairs[0])
         half += center
         return offsets

@@ -7,6 +7,7 @@ machine, unlike OpenCV's), values 0–255. Scaling is part of the network.
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, Union
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Union
 import numpy as np
 import numpy.typing as npt
 
-from edge_ssd.boxes import FloatArray, clip_boxes
+from edge_ssd.boxes import FloatArray
 from edge_ssd.errors import ImageError
 from edge_ssd.network import InputSpec
 
@@ -41,6 +42,7 @@ Resize = Callable[[ImageArray, tuple[int, int]], ImageArray]
 
 LETTERBOX_GREY = 114  # near the mean of photographs, so that the bars add no strong edge
 _MAX_PIXELS = 2**28  # more than any camera has; a broadcast view may claim any size
+_ZERO = np.float32(0)
 
 
 class ResizeTransform(NamedTuple):
@@ -61,23 +63,26 @@ class ResizeTransform(NamedTuple):
 
     def to_pixels(self, boxes_xyxy: npt.ArrayLike) -> FloatArray:
         """Map boxes [..., 4] in 0–1 of the input to float32 [..., 4] in pixels of the image, clipped to it."""
-        image_height, image_width = self.image_size
-        boxes = np.asarray(boxes_xyxy, np.float32)
-        factor, shift = self._affine()
-        return clip_boxes((boxes - shift) / factor, image_height, image_width)
+        factor, shift, limit = _affine(self)
+        boxes = np.asarray(boxes_xyxy, np.float32) - shift
+        boxes /= factor
+        return boxes.clip(_ZERO, limit, out=boxes)
 
     def from_pixels(self, boxes_xyxy: npt.ArrayLike) -> FloatArray:
         """Map boxes [..., 4] in pixels of the image to float32 [..., 4] in 0–1 of the input, not clipped."""
-        factor, shift = self._affine()
+        factor, shift, _ = _affine(self)
         boxes: FloatArray = np.asarray(boxes_xyxy, np.float32) * factor + shift
         return boxes
 
-    def _affine(self) -> tuple[FloatArray, FloatArray]:
-        """Return factor and shift, float32 [4], of ``input = pixels * factor + shift``."""
-        (image_height, image_width), (input_height, input_width) = self.image_size, self.input_size
-        factor = np.array([self.width / (image_width * input_width), self.height / (image_height * input_height)] * 2)
-        shift = np.array([self.left / input_width, self.top / input_height] * 2)
-        return factor.astype(np.float32), shift.astype(np.float32)
+
+@functools.lru_cache(maxsize=16)  # the frames of a stream have one size
+def _affine(transform: ResizeTransform) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return factor and shift of ``input = pixels * factor + shift``, and the limit of pixels; float32 [4] each."""
+    (image_height, image_width), (input_height, input_width) = transform.image_size, transform.input_size
+    factor = [transform.width / (image_width * input_width), transform.height / (image_height * input_height)] * 2
+    shift = [transform.left / input_width, transform.top / input_height] * 2
+    limit = [image_width, image_height] * 2
+    return np.array(factor, np.float32), np.array(shift, np.float32), np.array(limit, np.float32)
 
 
 def resize_transform(image_size: tuple[int, int], input_spec: InputSpec) -> ResizeTransform:
