@@ -1,4 +1,4 @@
-"""Boxes: conversions, area, intersection over union, clipping.
+"""Boxes: conversions, area, intersection over union, greedy matching, clipping.
 
 A box is four float32 numbers. ``xyxy`` is (xmin, ymin, xmax, ymax); ``cxcywh`` is (center x, center y,
 width, height). Units are the caller's, pixels or 0–1 of the image: nothing here depends on them. A box
@@ -20,6 +20,7 @@ __all__ = [
     "clip_boxes",
     "cxcywh_to_xyxy",
     "intersection_over_union",
+    "match_greedily",
     "xyxy_to_cxcywh",
 ]
 
@@ -76,6 +77,29 @@ def intersection_over_union(
     union = area1 + area2 - intersection
     iou: npt.NDArray[Any] = intersection / np.maximum(union, TINY)
     return iou
+
+
+def match_greedily(iou: npt.NDArray[Any], iou_threshold: float) -> list[tuple[int, int]]:
+    """Match rows to columns of an IoU matrix [N, M] one to one, highest IoU first.
+
+    Equal IoUs are matched in the order of their indices.
+
+    Args:
+        iou: as :func:`box_iou` returns it.
+        iou_threshold: minimum IoU of a pair.
+
+    Returns:
+        (row, column) of each pair, by descending IoU.
+    """
+    rows, columns = np.nonzero(iou >= iou_threshold)
+    order = np.argsort(-iou[rows, columns], kind="stable")
+    pairs: dict[int, int] = {}
+    matched_columns: set[int] = set()
+    for row, column in zip(rows[order].tolist(), columns[order].tolist(), strict=True):
+        if row not in pairs and column not in matched_columns:
+            pairs[row] = column
+            matched_columns.add(column)
+    return list(pairs.items())
 
 
 def _area(boxes: npt.NDArray[Any]) -> npt.NDArray[Any]:

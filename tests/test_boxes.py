@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from slow_iou import slow_iou
 
-from edge_ssd.boxes import box_area, box_iou, clip_boxes, cxcywh_to_xyxy, xyxy_to_cxcywh
+from edge_ssd.boxes import box_area, box_iou, clip_boxes, cxcywh_to_xyxy, match_greedily, xyxy_to_cxcywh
 
 # Whole numbers up to 2^10: sums, products and halves of them are exact in float32.
 whole_box = st.tuples(*[st.integers(0, 1024)] * 4)
@@ -47,6 +47,13 @@ def test_box_iou_equals_reference(boxes1: list[tuple[int, ...]], boxes2: list[tu
     double = box_iou(np.array(boxes1).reshape(-1, 4), np.array(boxes2).reshape(-1, 4), np.float64)
     assert double.dtype == np.float64
     assert double.ravel().tolist() == np.ravel(expected).tolist()
+
+
+def test_match_greedily_takes_the_highest_iou_first() -> None:
+    iou = np.array([[0.6, 0.8, 0.0], [0.5, 0.7, 0.4]])
+    assert match_greedily(iou, 0.5) == [(0, 1), (1, 0)]
+    assert match_greedily(iou, 0.6) == [(0, 1)]
+    assert match_greedily(np.ones((2, 2)), 1.0) == [(0, 0), (1, 1)]
 
 
 def test_clip_boxes_to_width_in_x_and_height_in_y() -> None:

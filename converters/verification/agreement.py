@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_ssd.boxes import box_iou
+from edge_ssd.boxes import box_iou, match_greedily
 from edge_ssd.runtime.detections import Detections
 
 __all__ = ["MATCH_IOU", "Agreement", "compare_detections", "detection_difference"]
@@ -54,10 +54,10 @@ def compare_detections(
     for detections in zip(float_detections, converted_detections, strict=True):
         scores = [side.confidence.tolist() for side in detections]
         is_confident = [side.confidence >= score_threshold for side in detections]
-        pairs = _match(*detections)
-        for i, j, overlap in pairs:
+        iou = _class_iou(*detections)
+        for i, j in match_greedily(iou, MATCH_IOU):
             if is_confident[0][i] and is_confident[1][j]:
-                overlaps.append(overlap)
+                overlaps.append(float(iou[i, j]))
                 drifts.append(scores[1][j] - scores[0][i])
                 is_confident[0][i] = is_confident[1][j] = False
         for side in range(2):
@@ -94,23 +94,6 @@ def detection_difference(one: Detections, other: Detections, score_threshold: fl
         scores = np.where(overlap > 0, np.abs(ours.confidence - theirs.confidence[best]), 0)
         total += float((1 - overlap).sum() + scores.sum())
     return total / 2
-
-
-def _match(one: Detections, other: Detections) -> list[tuple[int, int, float]]:
-    """Return (index in ``one``, index in ``other``, IoU) of matching detections; the largest IoU is matched first."""
-    iou = _class_iou(one, other)
-    rows, columns = np.nonzero(iou >= MATCH_IOU)
-    overlaps = iou[rows, columns]
-    used_rows: set[int] = set()
-    used_columns: set[int] = set()
-    pairs = []
-    for index in np.argsort(-overlaps, kind="stable").tolist():
-        i, j = int(rows[index]), int(columns[index])
-        if i not in used_rows and j not in used_columns:
-            used_rows.add(i)
-            used_columns.add(j)
-            pairs.append((i, j, float(overlaps[index])))
-    return pairs
 
 
 def _class_iou(one: Detections, other: Detections) -> npt.NDArray[np.floating[Any]]:

@@ -5,13 +5,12 @@ Durations are in seconds, not frames: the same settings hold at five frames per 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from edge_ssd.boxes import FloatArray, box_iou
+from edge_ssd.boxes import FloatArray, box_iou, match_greedily
 from edge_ssd.runtime.detections import Detections
 
 __all__ = ["Track", "TrackChanges", "Tracker", "associate"]
@@ -132,10 +131,8 @@ def associate(
     current_xyxy: FloatArray,
     current_class_ids: npt.NDArray[np.int64],
     iou_threshold: float,
-) -> Sequence[tuple[int, int]]:
+) -> list[tuple[int, int]]:
     """Match boxes to boxes of the same class greedily, highest IoU first.
-
-    Equal IoUs are matched in the order of their indices; pairs with an IoU below ``iou_threshold`` are not matched.
 
     Args:
         previous_xyxy: float [N, 4].
@@ -145,19 +142,8 @@ def associate(
         iou_threshold: minimum IoU of a pair.
 
     Returns:
-        (previous index, current index) of each pair; each box is in at most one.
+        (previous index, current index) of each pair, see :func:`edge_ssd.boxes.match_greedily`.
     """
     iou = box_iou(previous_xyxy, current_xyxy)  # [N, M]
     iou[previous_class_ids[:, None] != current_class_ids] = -1
-    matched_previous, matched_current = set(), set()
-    pairs = []
-    columns = iou.shape[1]
-    for flat_index in np.argsort(-iou, axis=None, kind="stable").tolist():
-        previous, current = divmod(flat_index, columns)
-        if iou[previous, current] < iou_threshold:
-            break
-        if previous not in matched_previous and current not in matched_current:
-            matched_previous.add(previous)
-            matched_current.add(current)
-            pairs.append((previous, current))
-    return pairs
+    return match_greedily(iou, iou_threshold)
