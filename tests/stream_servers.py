@@ -115,8 +115,7 @@ class _Server:
 
     def __exit__(self, *error: object) -> None:
         self._closing.set()
-        self._stop_listening()
-        self.drop_clients()
+        self.stop()
         for thread in self._threads:
             thread.join(5)
 
@@ -126,11 +125,15 @@ class _Server:
             for connection in self._open:
                 self._shut(connection)
 
+    def stop(self) -> None:
+        """Close every open connection and refuse new ones."""
+        self._stop_listening()
+        self.drop_clients()
+
     @contextlib.contextmanager
     def away(self) -> Iterator[None]:
         """Close all connections and refuse new ones; afterwards serve the same port again."""
-        self._stop_listening()
-        self.drop_clients()
+        self.stop()
         yield
         self._listen()
 

@@ -10,6 +10,7 @@ import os
 import struct
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy
@@ -38,6 +39,13 @@ def run_doctor(
     done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
     assert done.stderr == ""
     return done.returncode, {finding["name"]: finding for finding in json.loads(done.stdout)}
+
+
+@pytest.fixture
+def fake_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Function that writes a module (name, body) which precedes the installed packages in child processes."""
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    return lambda name, body: write_module(tmp_path, name, body)
 
 
 def write_module(folder: Path, name: str, body: str) -> Path:
@@ -121,9 +129,9 @@ def test_tflite_runtime_with_numpy_2_is_a_failure(tmp_path: Path) -> None:
     ],
 )
 def test_check_opencv_reports_every_state(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, level: str, text: str, remedy: str
+    fake_module: Callable[[str, str], None], body: str, level: str, text: str, remedy: str
 ) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(write_module(tmp_path, "cv2", body)))
+    fake_module("cv2", body)
     (finding,) = software.check_opencv()
     assert (finding.name, finding.level) == ("OpenCV", level), finding
     assert text in finding.text
@@ -141,18 +149,16 @@ def test_doctor_works_without_numpy(tmp_path: Path) -> None:
     assert findings["python"]["level"] in ("ok", "warning")
 
 
-def test_check_detector_reports_an_illegal_instruction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    body = "import os, signal; os.kill(os.getpid(), signal.SIGILL)"
-    monkeypatch.setenv("PYTHONPATH", str(write_module(tmp_path, "numpy", body)))
+def test_check_detector_reports_an_illegal_instruction(fake_module: Callable[[str, str], None]) -> None:
+    fake_module("numpy", "import os, signal; os.kill(os.getpid(), signal.SIGILL)")
     (finding,) = software.check_detector()
     assert (finding.level, finding.text) == ("failure", "the process was ended by SIGILL")
     assert "sudo apt install python3-numpy" in finding.remedy
 
 
-def test_check_detector_reports_a_missing_interpreter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_detector_reports_a_missing_interpreter(fake_module: Callable[[str, str], None]) -> None:
     for name in ("ai_edge_litert", "tflite_runtime"):
-        write_module(tmp_path, name, f"raise ModuleNotFoundError('none', name={name!r})")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+        fake_module(name, f"raise ModuleNotFoundError('none', name={name!r})")
     (finding,) = software.check_detector()
     assert finding.level == "failure"
     assert "not installed" in finding.text
@@ -378,11 +384,10 @@ def test_find_cameras_ignores_files_that_are_not_devices(tmp_path: Path) -> None
     ],
 )
 def test_check_csi_camera_reports_every_state(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str | None, board: str, level: str, text: str
+    fake_module: Callable[[str, str], None], tmp_path: Path, body: str | None, board: str, level: str, text: str
 ) -> None:
     if body is not None:
-        write_module(tmp_path, "picamera2", body)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+        fake_module("picamera2", body)
     (finding,) = cameras.check_csi_camera(board, tmp_path / "none")
     assert (finding.level, text in finding.text) == (level, True), finding
 

@@ -41,12 +41,20 @@ def emitter_for(*publishers: ListPublisher, clock: Callable[[], float] = lambda:
     return EventEmitter(publishers, tracker=Tracker(0.5, 2.0), clock=clock, **more)  # type: ignore[arg-type]
 
 
+def show(emitter: EventEmitter, *frames: list[tuple], start: float = 0.0) -> None:
+    """Write the objects of each frame, at ten frames per second."""
+    for i, objects in enumerate(frames):
+        emitter.write(result(start + i * 0.1, i, *objects))
+
+
+SIX_FRAMES = [[(0, A)]] * 6
+"""Enough for one object to enter."""
+
+
 def test_every_publisher_gets_one_enter_and_one_leave_per_object() -> None:
     first, second = ListPublisher(), ListPublisher()
     with emitter_for(first, second) as emitter:
-        for i in range(60):
-            present = [(0, A)] * (i < 30 and i % 3 != 0) + [(1, B)] * (i >= 20)
-            emitter.write(result(100 + i * 0.1, i, *present))
+        show(emitter, *([(0, A)] * (i < 30 and i % 3 != 0) + [(1, B)] * (i >= 20) for i in range(60)))
     expected = [("enter", 1, "banana"), ("enter", 2, "apple"), ("leave", 1, "banana"), ("leave", 2, "apple")]
     assert first.summary() == second.summary() == expected
     assert [item.number for item in first.events] == [1, 2, 3, 4]
@@ -58,8 +66,7 @@ def test_event_describes_the_last_detection() -> None:
     publisher = ListPublisher()
     with emitter_for(publisher) as emitter:
         before = datetime.now(timezone.utc)
-        for i in range(6):
-            emitter.write(result(100 + i * 0.1, i, (0, A)))
+        show(emitter, *SIX_FRAMES, start=100.0)
     enter, leave = publisher.events
     assert before <= enter.time <= leave.time <= datetime.now(timezone.utc)
     assert (enter.box, enter.score, enter.class_id, enter.source, enter.sequence) == (A, 0.75, 0, "camera 0", 5)
@@ -87,8 +94,7 @@ def test_idle_expires_objects_by_the_clock() -> None:
     now = [100.0]
     publisher = ListPublisher()
     with emitter_for(publisher, clock=lambda: now[0]) as emitter:
-        for i in range(6):
-            emitter.write(result(100 + i * 0.1, i, (0, A)))
+        show(emitter, *SIX_FRAMES, start=100.0)
         for now[0] in (101.0, 102.4):
             emitter.idle()
         assert publisher.summary() == [("enter", 1, "banana")]
@@ -124,8 +130,7 @@ def test_change_of_frame_size_keeps_the_object() -> None:
 def test_every_event_has_a_snapshot() -> None:
     publisher, snapshots = ListPublisher(), ListSnapshots()
     with emitter_for(publisher, snapshots=snapshots) as emitter:
-        for i in range(6):
-            emitter.write(result(i * 0.1, i, (0, A)))
+        show(emitter, *SIX_FRAMES)
         assert emitter.lost == {"list": 0, "snapshots": 3}
     assert [item.snapshot for item in publisher.events] == [Path("snapshots/1.jpg"), Path("snapshots/2.jpg")]
     assert [(path.name, shown.frame.sequence) for path, shown in snapshots.saved] == [("1.jpg", 5), ("2.jpg", 5)]
@@ -134,8 +139,7 @@ def test_every_event_has_a_snapshot() -> None:
 
 def test_recent_returns_the_latest_events() -> None:
     with emitter_for() as emitter:
-        for i in range(6):
-            emitter.write(result(i * 0.1, i, (0, A)))
+        show(emitter, *SIX_FRAMES)
         recent = emitter.recent
     assert [item.kind for item in recent] == ["enter"]
     assert [item.kind for item in emitter.recent] == ["enter", "leave"]
@@ -143,8 +147,7 @@ def test_recent_returns_the_latest_events() -> None:
 
 def test_recent_is_bounded() -> None:
     emitter = EventEmitter(tracker=Tracker(0.0, 0.05), clock=lambda: 0.0, max_recent=3)
-    for i in range(60):
-        emitter.write(result(i * 0.1, i, *[(0, A)] * (i % 3 < 2)))
+    show(emitter, *([(0, A)] * (i % 3 < 2) for i in range(60)))
     assert [item.number for item in emitter.recent] == [38, 39, 40]
 
 
@@ -152,8 +155,7 @@ def test_subscriber_gets_events_until_unsubscribed() -> None:
     numbers: list[int] = []
     with emitter_for() as emitter:
         unsubscribe = emitter.subscribe(lambda item: numbers.append(item.number))
-        for i in range(6):
-            emitter.write(result(i * 0.1, i, (0, A)))
+        show(emitter, *SIX_FRAMES)
         unsubscribe()
         unsubscribe()
     assert numbers == [1]
@@ -175,8 +177,7 @@ def test_objects_leave_when_the_loop_raises() -> None:
 
     def fail() -> None:
         with emitter:
-            for i in range(6):
-                emitter.write(result(i * 0.1, i, (0, A)))
+            show(emitter, *SIX_FRAMES)
             raise RuntimeError
 
     with pytest.raises(RuntimeError):

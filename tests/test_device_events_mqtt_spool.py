@@ -13,8 +13,16 @@ from device_apps.events.mqtt.spool import Message, Spool, default_spool_path
 from edge_ssd.errors import EdgeSSDError
 
 
-def spool_at(path: Path, max_messages: int = 100, max_bytes: int = 10_000) -> Spool:
-    return Spool(path, max_messages=max_messages, max_bytes=max_bytes)
+def spool_at(path: Path, messages: int = 0, *, max_messages: int = 100, max_bytes: int = 10_000) -> Spool:
+    """Open a spool, and add messages "0", "1", … of one object."""
+    spool = Spool(path, max_messages=max_messages, max_bytes=max_bytes)
+    for number in range(messages):
+        spool.add("o", b"%d" % number)
+    return spool
+
+
+def payloads(spool: Spool) -> list[bytes]:
+    return [message.payload for message in spool.after(0, 10**6)]
 
 
 def test_spool_returns_messages_first_in_first_out(tmp_path: Path) -> None:
@@ -31,13 +39,11 @@ def test_spool_returns_messages_first_in_first_out(tmp_path: Path) -> None:
 
 def test_spool_keeps_messages_when_reopened(tmp_path: Path) -> None:
     path = tmp_path / "spool.sqlite"
-    spool = spool_at(path)
-    for number in range(4):
-        spool.add("o", b"%d" % number)
+    spool = spool_at(path, 4)
     spool.remove([1, 2])
     spool.close()
     spool = spool_at(path)
-    assert [message.payload for message in spool.after(0, 9)] == [b"2", b"3"]
+    assert payloads(spool) == [b"2", b"3"]
     spool.add("o", b"4")
     assert [message.id for message in spool.after(0, 9)] == [3, 4, 5]
     spool.close()
@@ -45,15 +51,13 @@ def test_spool_keeps_messages_when_reopened(tmp_path: Path) -> None:
 
 def test_spool_drops_the_oldest_above_max_messages(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "spool.sqlite"
-    spool = spool_at(path, max_messages=3)
-    for number in range(10):
-        spool.add("o", b"%d" % number)
+    spool = spool_at(path, 10, max_messages=3)
     assert caplog.messages == [f"{path}: is full; from now on the oldest messages are dropped"]
-    assert [message.payload for message in spool.after(0, 99)] == [b"7", b"8", b"9"]
+    assert payloads(spool) == [b"7", b"8", b"9"]
     assert (len(spool), spool.dropped) == (3, 7)
     spool.close()
     smaller = spool_at(tmp_path / "spool.sqlite", max_messages=2)
-    assert ([message.payload for message in smaller.after(0, 99)], smaller.dropped) == ([b"8", b"9"], 1)
+    assert (payloads(smaller), smaller.dropped) == ([b"8", b"9"], 1)
     smaller.close()
 
 
@@ -98,8 +102,7 @@ def test_spool_is_thread_safe(tmp_path: Path) -> None:
 
 def test_spool_refuses_a_second_process(tmp_path: Path) -> None:
     path = tmp_path / "spool.sqlite"
-    spool = spool_at(path)
-    spool.add("o", b"1")
+    spool = spool_at(path, 1)
     with pytest.raises(EdgeSSDError, match="another edge-ssd uses this spool; end it, or name another file"):
         spool_at(path)
     spool.close()
@@ -118,8 +121,7 @@ def test_spool_renames_a_damaged_file(tmp_path: Path, caplog: pytest.LogCaptureF
         data[4096 : 4096 * 4] = b"\xff" * 4096 * 3
         content = bytes(data)
     path.write_bytes(content)
-    spool = spool_at(path)
-    spool.add("o", b"1")
+    spool = spool_at(path, 1)
     assert len(spool) == 1
     spool.close()
     (line,) = caplog.messages
@@ -131,10 +133,7 @@ def test_spool_renames_a_damaged_file(tmp_path: Path, caplog: pytest.LogCaptureF
 def test_spool_opens_an_existing_file_on_a_full_disk(tmp_path: Path) -> None:
     """RLIMIT_FSIZE simulates the full disk."""
     path = tmp_path / "spool.sqlite"
-    spool = spool_at(path)
-    for number in range(3):
-        spool.add("o", b"%d" % number)
-    spool.close()
+    spool_at(path, 3).close()
     script = """
 import logging, resource, sys
 from pathlib import Path
@@ -179,7 +178,7 @@ while True:
         process.wait()
         process.stdout.close()
         spool = spool_at(path, max_messages=10**6, max_bytes=10**9)
-        numbers = [int(message.payload) for message in spool.after(0, 10**6)]
+        numbers = [int(payload) for payload in payloads(spool)]
         assert numbers[: last + 1] == list(range(last + 1))
         spool.remove([message.id for message in spool.after(0, 10**6)])
         spool.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,25 +11,24 @@ from device_apps.events.rotating_file import RotatingFile
 from edge_ssd.errors import EdgeSSDError
 
 
-def rotating_file(path: Path, max_bytes: int = 10_000, backup_count: int = 2) -> RotatingFile:
-    return RotatingFile(path, max_bytes, backup_count)
+def write(path: Path, *lines: str, max_bytes: int = 10_000, backup_count: int = 2) -> None:
+    """Open a rotating file, write lines and close it."""
+    with closing(RotatingFile(path, max_bytes, backup_count)) as file:
+        for line in lines:
+            file.write(line)
 
 
 def test_rotating_file_appends_and_creates_folders(tmp_path: Path) -> None:
     path = tmp_path / "new" / "events.jsonl"
-    for text in ("one", "two", "drei ü"):
-        file = rotating_file(path)
-        file.write(text)
-        file.close()
+    for line in ("one", "two", "drei ü"):
+        write(path, line)
     assert path.read_text(encoding="utf-8") == "one\ntwo\ndrei ü\n"
 
 
 def test_rotating_file_rotates_and_deletes_the_oldest(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    file = rotating_file(path, max_bytes=20, backup_count=2)
-    for number in range(9):
-        file.write(f"line {number}")  # seven bytes: two fit
-    file.close()
+    # A line has seven bytes: two fit.
+    write(path, *(f"line {number}" for number in range(9)), max_bytes=20, backup_count=2)
     contents = {item.name: item.read_text().split("\n")[:-1] for item in tmp_path.iterdir()}
     assert contents == {
         "events.jsonl": ["line 8"],
@@ -42,38 +42,29 @@ def test_rotating_file_completes_an_interrupted_rotation(tmp_path: Path) -> None
     path = tmp_path / "events.jsonl"
     for name, text in (("", "newest"), (".2", "older"), (".3", "oldest")):
         (tmp_path / f"events.jsonl{name}").write_text(f"{text}\n")
-    file = rotating_file(path, max_bytes=8, backup_count=3)
-    file.write("next")
-    file.close()
+    write(path, "next", max_bytes=8, backup_count=3)
     contents = [(tmp_path / f"events.jsonl{name}").read_text().strip() for name in ("", ".1", ".2", ".3")]
     assert contents == ["next", "newest", "older", "oldest"]
 
 
 def test_rotating_file_without_backups_deletes_the_full_file(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    file = rotating_file(path, max_bytes=20, backup_count=0)
-    for number in range(5):
-        file.write(f"line {number}")
-    file.close()
+    write(path, *(f"line {number}" for number in range(5)), max_bytes=20, backup_count=0)
     assert [item.read_text() for item in tmp_path.iterdir()] == ["line 4\n"]
 
 
 def test_rotating_file_writes_a_line_longer_than_max_bytes(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    file = rotating_file(path, max_bytes=5, backup_count=1)
-    file.write("a long line")
-    file.write("another")
-    file.close()
+    write(path, "a long line", "another", max_bytes=5, backup_count=1)
     assert (path.read_text(), path.with_name("events.jsonl.1").read_text()) == ("another\n", "a long line\n")
 
 
 def test_rotating_file_recreates_a_deleted_file(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    file = rotating_file(path)
-    file.write("one")
-    path.unlink()
-    file.write("two")
-    file.close()
+    with closing(RotatingFile(path, 10_000, 2)) as file:
+        file.write("one")
+        path.unlink()
+        file.write("two")
     assert path.read_text() == "two\n"
 
 
@@ -84,9 +75,7 @@ def test_rotating_file_removes_an_incomplete_last_line(
 ) -> None:
     path = tmp_path / "events.jsonl"
     path.write_text(before + incomplete)
-    file = rotating_file(path, max_bytes=10**6)
-    file.write("next")
-    file.close()
+    write(path, "next", max_bytes=10**6)
     assert path.read_text() == f"{before}next\n"
     assert caplog.messages == [f"{path}: removed an incomplete last line ({len(incomplete)} bytes)"]
 
@@ -95,11 +84,11 @@ def test_rotating_file_keeps_complete_files(tmp_path: Path, caplog: pytest.LogCa
     path = tmp_path / "events.jsonl"
     for text in ("", "one\n", "one\n\n"):
         path.write_text(text)
-        rotating_file(path).close()
+        write(path)
         assert (path.read_text(), caplog.messages) == (text, [])
 
 
 def test_rotating_file_refuses_a_path_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(EdgeSSDError, match=r"cannot write to this file: .*; name another one"):
-        rotating_file(tmp_path / "file" / "events.jsonl")
+        write(tmp_path / "file" / "events.jsonl")

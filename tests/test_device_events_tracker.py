@@ -20,6 +20,12 @@ def ids(tracks: list[Track]) -> list[int]:
     return [track.object_id for track in tracks]
 
 
+def show(tracker: Tracker, frames: int, *objects: tuple[int, tuple[float, ...]]) -> None:
+    """Update a tracker with the same objects, at ten frames per second."""
+    for i in range(frames):
+        tracker.update(detections(*objects), i * 0.1)
+
+
 def boxes(*rows: tuple[float, ...]) -> np.ndarray:
     return np.array(rows, np.float32).reshape(-1, 4)
 
@@ -153,8 +159,7 @@ def test_tracker_false_positive_uses_no_id_and_ids_are_unique() -> None:
 
 def test_tracker_keeps_an_object_when_the_frame_size_changes() -> None:
     tracker = Tracker(enter_after=0.1, leave_after=1.0)
-    for i in range(5):
-        tracker.update(detections((0, A)), i * 0.1)
+    show(tracker, 5, (0, A))
     scaled = (20.0, 20.0, 60.0, 60.0)
     changes = tracker.update(detections((0, scaled), size=(200, 400)), 0.6)
     assert (changes.entered, changes.left) == ([], [])
@@ -163,8 +168,7 @@ def test_tracker_keeps_an_object_when_the_frame_size_changes() -> None:
 
 def test_tracker_expire_removes_objects_without_frames() -> None:
     tracker = Tracker(enter_after=0.1, leave_after=1.0)
-    for i in range(5):
-        tracker.update(detections((0, A), (1, B)), i * 0.1)
+    show(tracker, 5, (0, A), (1, B))
     assert tracker.expire(1.3) == []
     assert ids(tracker.expire(1.5)) == [1, 2]
     assert tracker.expire(9.0) == []
@@ -172,8 +176,7 @@ def test_tracker_expire_removes_objects_without_frames() -> None:
 
 def test_tracker_object_survives_a_gap_without_frames() -> None:
     tracker = Tracker(enter_after=0.1, leave_after=1.0)
-    for i in range(5):
-        tracker.update(detections((0, A)), i * 0.1)
+    show(tracker, 5, (0, A))
     changes = tracker.update(detections((0, A)), 60.0)
     assert (changes.entered, changes.left, ids(tracker.present)) == ([], [], [1])
 

@@ -6,14 +6,12 @@ import errno
 import os
 from itertools import pairwise
 
-import numpy as np
 import pytest
 from clocks import Clock
-from device_fake import RedDetector
+from event_factory import result
 
 from device_apps.results import FrameResult
 from device_apps.retrying_sink import RetryingSink, is_transient
-from device_apps.sources.frames import Frame
 from edge_ssd.errors import EdgeSSDError
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -38,9 +36,7 @@ class Failing:
         self.idles += 1
 
 
-def result() -> FrameResult:
-    image = np.zeros((5, 5, 3), np.uint8)
-    return FrameResult(Frame(image, 0, 0.0, "frame"), RedDetector().detect(image), {})
+RESULT = result(0.0, 0)
 
 
 Parts = tuple[Failing, Clock, pytest.LogCaptureFixture, RetryingSink]
@@ -56,7 +52,7 @@ def parts(caplog: pytest.LogCaptureFixture) -> Parts:
 
 def test_results_are_passed_on(parts: Parts) -> None:
     sink, _, log, retrying = parts
-    retrying.write(result())
+    retrying.write(RESULT)
     retrying.idle()
     assert (sink.written, sink.idles, retrying.lost, log.messages, retrying.finished) == (1, 1, 0, [], False)
     sink.finished = True
@@ -67,11 +63,11 @@ def test_failure_and_recovery_are_logged_once(parts: Parts) -> None:
     sink, clock, log, retrying = parts
     sink.error = FULL
     for clock.now in (0.0, 1.0, 9.9, 10.0, 11.0, 29.9):
-        retrying.write(result())
+        retrying.write(RESULT)
     assert sink.calls == 2, "retried at 10 and 30 s"
     sink.error = None
     for clock.now in (29.99, 30.0, 31.0):
-        retrying.write(result())
+        retrying.write(RESULT)
     assert (sink.calls, sink.written, retrying.lost) == (4, 2, 7)
     assert log.messages == [
         "seen.jsonl: No space left on device; detection goes on, retrying in 10 s, then less often",
@@ -79,15 +75,13 @@ def test_failure_and_recovery_are_logged_once(parts: Parts) -> None:
     ]
 
 
-def test_each_failure_is_logged_and_starts_with_a_short_pause(
-    parts: Parts,
-) -> None:
+def test_each_failure_is_logged_and_starts_with_a_short_pause(parts: Parts) -> None:
     sink, clock, log, retrying = parts
     for start in (0.0, 1000.0):
         sink.error, clock.now = FULL, start
-        retrying.write(result())
+        retrying.write(RESULT)
         sink.error, clock.now = None, start + 10
-        retrying.write(result())
+        retrying.write(RESULT)
     assert (len(log.messages), retrying.lost, sink.written) == (4, 2, 2)
     assert log.messages[-1].endswith("lost: 1")
 
@@ -98,7 +92,7 @@ def test_pauses_grow_to_ten_minutes(parts: Parts) -> None:
     attempts = []
     for clock.now in range(0, 7200, 10):
         before = sink.calls
-        retrying.write(result())
+        retrying.write(RESULT)
         if sink.calls > before:
             attempts.append(clock.now)
     assert attempts[:7] == [0, 10, 30, 70, 150, 310, 630]
@@ -111,7 +105,7 @@ def test_permanent_errors_are_raised(parts: Parts, error: Exception) -> None:
     sink, _, log, retrying = parts
     sink.error = error
     with pytest.raises(type(error)):
-        retrying.write(result())
+        retrying.write(RESULT)
     assert log.messages == []
 
 

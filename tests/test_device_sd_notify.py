@@ -8,14 +8,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 from clocks import Clock
-from device_fake import RedDetector
+from event_factory import result
 
-from device_apps.results import FrameResult
 from device_apps.sd_notify import SystemdNotifier, notify, watchdog_seconds
-from device_apps.sources.frames import Frame
 from device_apps.stats import Stats
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="systemd is Linux only")
@@ -41,9 +38,7 @@ def received(receiver: socket.socket) -> list[str]:
             return messages
 
 
-def result() -> FrameResult:
-    image = np.zeros((5, 5, 3), np.uint8)
-    return FrameResult(Frame(image, 0, 0.0, "frame"), RedDetector().detect(image), {})
+RESULT = result(0.0, 0)
 
 
 def test_notify_sends_a_complete_message(receiver: socket.socket) -> None:
@@ -92,9 +87,9 @@ def test_watchdog_seconds_without_watchdog_is_none(monkeypatch: pytest.MonkeyPat
 def test_notifier_is_ready_with_the_first_frame_and_stopping_at_exit(receiver: socket.socket) -> None:
     with SystemdNotifier(Stats()) as sink:
         assert received(receiver) == []
-        sink.write(result())
+        sink.write(RESULT)
         assert received(receiver) == ["READY=1", "STATUS=waiting for frames"]
-        sink.write(result())
+        sink.write(RESULT)
         assert received(receiver) == []
     assert received(receiver) == ["STOPPING=1"]
 
@@ -114,7 +109,7 @@ def test_notifier_sends_keep_alives_at_a_quarter_of_the_timeout(
     sink = SystemdNotifier(Stats(), clock)
     keep_alives = []
     for clock.now in range(0, 21):
-        sink.write(result()) if clock.now % 2 else sink.idle()
+        sink.write(RESULT) if clock.now % 2 else sink.idle()
         if "WATCHDOG=1" in received(receiver):
             keep_alives.append(clock.now)
     assert keep_alives == [0, 5, 10, 15, 20]
@@ -126,8 +121,8 @@ def test_notifier_status_has_the_frame_rate(receiver: socket.socket) -> None:
     sink = SystemdNotifier(stats, clock)
     for number in range(21):
         clock.now = number / 2
-        stats.add(result())
-        sink.write(result())
+        stats.add(RESULT)
+        sink.write(RESULT)
     assert [line for line in received(receiver) if line.startswith("STATUS=")] == [
         "STATUS=waiting for frames",
         "STATUS=2.0 frames per second",

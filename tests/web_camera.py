@@ -182,14 +182,7 @@ class Camera:
         try:
             self.log = self._stack.enter_context(LogLines()).lines
             self.sinks = open_web(
-                self.args,
-                self.source,
-                self.detector,
-                self.stats,
-                self.events,
-                self._stack,
-                self.limits,
-                self.clock,
+                self.args, self.source, self.detector, self.stats, self.events, self._stack, self.limits, self.clock
             )
         except BaseException:
             self._stack.close()

@@ -13,12 +13,11 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from device_apps.sources.capture import CaptureSource
-from device_apps.sources.frames import Frame, FrameReader, Image, Source
+from device_apps.sources.frames import Frame, Image, Source
 from device_apps.sources.image_folder import IMAGE_SUFFIXES, ImageFolderSource, list_images
 from device_apps.sources.stream_url import diagnose_stream, redact_url
 from device_apps.sources.timeouts import DEFAULT_TIMEOUTS, CaptureTimeouts
@@ -60,27 +59,24 @@ def open_source(
 
     request = CameraRequest(width, height, fps)
     path = Path(spec)
-    camera = spec == "picamera" or (spec.isascii() and spec.isdigit()) or spec.startswith(("/dev/video", "/dev/v4l/"))
-    if not camera and request != CameraRequest():
+    webcam = (spec.isascii() and spec.isdigit()) or spec.startswith(("/dev/video", "/dev/v4l/"))
+    capture = partial(CaptureSource, retries=retries, timeouts=timeouts, stop=stop)
+    if webcam:
+        return capture(partial(open_camera, spec, request, devices), f"camera {spec}")
+    if spec == "picamera":
+        return capture(partial(open_picamera, request), spec)
+    if request != CameraRequest():
         raise SettingError(f"{redact_url(spec)}: width, height and fps are options of cameras only")
-    open_reader: Callable[[], FrameReader]
-    explain: Callable[[], str] | None = None
     if re.fullmatch(r"[a-zA-Z][a-zA-Z0-9+.-]*://.*", spec):
-        name, open_reader = redact_url(spec), partial(open_stream, spec, timeouts)
         explain = partial(diagnose_stream, spec)
-    elif spec == "picamera":
-        name, open_reader = spec, partial(open_picamera, request)
-    elif camera:
-        name, open_reader = f"camera {spec}", partial(open_camera, spec, request, devices)
-    elif spec and path.is_dir():
+        return capture(partial(open_stream, spec, timeouts), redact_url(spec), explain=explain)
+    if spec and path.is_dir():
         return ImageFolderSource(list_images(path), spec, skip_unreadable=skip_unreadable)
-    elif not spec or not path.exists():
+    if not spec or not path.exists():
         raise SourceError(
             f"{spec or repr(spec)}: no such source; give an image, a folder, a video, "
             "a camera (0, /dev/video0, picamera) or a URL"
         )
-    elif path.suffix.lower() in IMAGE_SUFFIXES:
+    if path.suffix.lower() in IMAGE_SUFFIXES:
         return ImageFolderSource([path], spec, skip_unreadable=skip_unreadable)
-    else:
-        name, open_reader = spec, partial(open_video, path)
-    return CaptureSource(open_reader, name, retries=retries, timeouts=timeouts, explain=explain, stop=stop)
+    return capture(partial(open_video, path), spec)

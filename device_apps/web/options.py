@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from device_apps.arguments import positive_float
 from device_apps.sources.frames import Source
 from device_apps.web.access.address import Address, open_listener, parse_address
-from device_apps.web.access.token import CREATE_TOKEN_HINT, TOKEN_VARIABLE, read_token
+from device_apps.web.access.token import CREATE_TOKEN_HINT, TOKEN_VARIABLE, Token, read_token
 from device_apps.web.limits import WebLimits
 from edge_ssd.errors import SettingError
 from edge_ssd.version import __version__
@@ -83,13 +83,7 @@ def open_web(
         if args.web_token_file is not None:
             raise SettingError("--web-token-file has no effect without --web; add --web 8080")
         return []
-    address = parse_address(args.web)
-    token = read_token(args.web_token_file)
-    if token is None and not address.loopback:
-        raise SettingError(
-            f"--web {args.web} can be reached from other machines and needs a token: "
-            f"{CREATE_TOKEN_HINT}, or ${TOKEN_VARIABLE}"
-        )
+    address, token = _parse_access(args.web, args.web_token_file)
     # Imported here: if starlette or uvicorn is missing, the error names the extra to install.
     from device_apps.web.app import Preview
     from device_apps.web.live.frame_encoder import FrameEncoder
@@ -113,3 +107,14 @@ def open_web(
     host = socket.gethostname() if address.host in ("0.0.0.0", "::") else address.host
     _log.info("web preview at http://%s/%s", Address(host, port), " (asks for the token)" if token else "")
     return [encoder]
+
+
+def _parse_access(web: str, token_file: Path | None) -> tuple[Address, Token | None]:
+    """Return the listening address, and the access token, which every address but loopback needs."""
+    address, token = parse_address(web), read_token(token_file)
+    if token is None and not address.loopback:
+        raise SettingError(
+            f"--web {web} can be reached from other machines and needs a token: "
+            f"{CREATE_TOKEN_HINT}, or ${TOKEN_VARIABLE}"
+        )
+    return address, token

@@ -15,9 +15,9 @@ __all__ = ["Address", "open_listener", "parse_address"]
 
 _LOOPBACK = "127.0.0.1"
 
-# Send buffer of each connection. A slow viewer would otherwise get megabytes of outdated frames.
+# Send buffer of each connection: more would fill with outdated frames for a slow viewer.
 _SEND_BUFFER_BYTES = 64 * 1024
-# A connection whose peer acknowledges nothing for so long is closed.
+# Time after which a connection is closed if its peer acknowledges nothing.
 _DEAD_PEER_S = 120
 _BACKLOG = 64
 
@@ -83,19 +83,16 @@ def open_listener(address: Address) -> socket.socket:
 
 def _set_options(listener: socket.socket) -> None:
     """Set the options that accepted connections inherit; options that the system lacks are skipped."""
-    with contextlib.suppress(OSError):
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
-    with contextlib.suppress(OSError):
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in (
-        ("TCP_KEEPIDLE", _DEAD_PEER_S // 4),
-        ("TCP_KEEPINTVL", _DEAD_PEER_S // 4),
-        ("TCP_KEEPCNT", 3),
-        ("TCP_USER_TIMEOUT", _DEAD_PEER_S * 1000),
+    for level, name, value in (
+        (socket.SOL_SOCKET, "SO_SNDBUF", _SEND_BUFFER_BYTES),
+        (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
+        (socket.IPPROTO_TCP, "TCP_KEEPIDLE", _DEAD_PEER_S // 4),
+        (socket.IPPROTO_TCP, "TCP_KEEPINTVL", _DEAD_PEER_S // 4),
+        (socket.IPPROTO_TCP, "TCP_KEEPCNT", 3),
+        (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", _DEAD_PEER_S * 1000),
     ):
-        if hasattr(socket, name):
-            with contextlib.suppress(OSError):
-                listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+        with contextlib.suppress(OSError, AttributeError):
+            listener.setsockopt(level, getattr(socket, name), value)
 
 
 def _resolve(address: Address) -> list[tuple[int, tuple[Any, ...]]]:
