@@ -312,7 +312,7 @@ def test_config_file_sets_options(run: Run, clip: Path, tmp_path: Path) -> None:
 
 def test_stats_every_prints_statistics(run: Run) -> None:
     with MjpegServer(fps=30) as server:
-        options = ("camera", "--source", server.url, "--headless", "--duration", 1.2, "--stats-every", 0.3)
+        options = ("camera", "--source", server.url, "--headless", "--duration", 0.8, "--stats-every", 0.15)
         status, _, text = run(*options)
         assert status == 0
         status, _, lines = run(*options, "--stats-json")

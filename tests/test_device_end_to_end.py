@@ -86,9 +86,11 @@ def test_boxes_are_in_pixels_of_the_upright_image(
         with Image.open(path) as image:
             if change == "enlarge":
                 scale = np.array([3, 2, 3, 2])
-                image.resize((256 * 3, 256 * 2), Image.Resampling.BICUBIC).save(changed / f"{path.stem}.png")
+                image.resize((256 * 3, 256 * 2), Image.Resampling.BICUBIC).save(
+                    changed / f"{path.stem}.png", compress_level=1
+                )
             elif change == "RGBA":
-                image.convert("RGBA").save(changed / f"{path.stem}.png")
+                image.convert("RGBA").save(changed / f"{path.stem}.png", compress_level=1)
             else:
                 exif = Image.Exif()
                 exif[0x0112] = 6  # Rotate clockwise to display.

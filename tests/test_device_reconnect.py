@@ -18,9 +18,8 @@ from device_apps.sources.frames import Source
 from device_apps.sources.open_source import open_source
 from device_apps.sources.timeouts import CaptureTimeouts
 
-# stable=0: pauses do not grow from one failure to the next.
-TIMEOUTS = CaptureTimeouts(stall=0.5, stable=0.0)
-OUTAGE_S = 0.3
+TIMEOUTS = CaptureTimeouts(stall=0.4, retry_pause=lambda attempt: 0.05)
+OUTAGE_S = 0.2
 
 
 def closed(server: MjpegServer) -> None:

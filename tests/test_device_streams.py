@@ -108,7 +108,7 @@ def test_restarted_camera_may_have_another_size() -> None:
 
 @pytest.mark.parametrize("kind", SERVERS)
 def test_stalled_stream_is_reopened(kind: type[MjpegServer]) -> None:
-    with kind(fps=60) as server, open_source(server.url, timeouts=CaptureTimeouts(stall=0.5)) as source:
+    with kind(fps=60) as server, open_source(server.url, timeouts=CaptureTimeouts(stall=0.4)) as source:
         next(iter(source))
         server.mute.set()
         while source.counts.connected:
