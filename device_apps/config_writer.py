@@ -1,4 +1,4 @@
-"""Formats the TOML file that :mod:`device_apps.config_reader` reads."""
+"""Writer of the TOML file that :mod:`device_apps.config_reader` reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Logging of an operation that is retried until it works: its first failure and its recovery, not every attempt."""
+"""Logging of an operation that is retried: its first failure and its recovery, not every attempt."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["FailureLog"]
 
 
 class FailureLog:
-    """Logs the first of repeated failures as a warning and the recovery from them as information.
+    """Logger of an operation that is retried: the first failure is a warning, the recovery is information.
 
     A device runs for months: an attempt that fails every second must not fill its log.
 
@@ -26,13 +26,13 @@ class FailureLog:
         return self._cause is not None
 
     def failed(self, message: str, cause: str = "") -> None:
-        """Log ``message``, unless the attempt before failed too and for the same ``cause``."""
+        """Log ``message``, unless the previous attempt failed for the same ``cause``."""
         if cause != self._cause:
             self._cause = cause
             self._logger.warning(message)
 
     def recovered(self, message: str) -> None:
-        """Log ``message`` if the attempt before failed."""
+        """Log ``message`` if the previous attempt failed."""
         if self.failing:
             self._cause = None
             self._logger.info(message)

@@ -63,7 +63,7 @@ def run_loop(
     duration: float | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> LoopReport:
-    """Run until the source ends, ``stop`` is set, a sink is finished, or a limit is reached.
+    """Detect in every frame until the source ends, ``stop`` is set, a sink is finished, or a limit is reached.
 
     A source that fails for good, or a closed pipe, ends the loop like a last frame does: the error is in the report,
     and earlier results are kept. Other errors are raised.

@@ -1,4 +1,4 @@
-"""Description of the machine, to name beside a measurement."""
+"""Description of the machine, for measurements and the doctor."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def throttled() -> str | None:
 
 
 class Health:
-    """Reads memory, temperature and throttling; thread-safe.
+    """Reader of memory, temperature and throttling; thread-safe.
 
     Args:
         throttling_interval: minimum time between two starts of ``vcgencmd`` in seconds.

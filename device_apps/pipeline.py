@@ -70,7 +70,7 @@ class PipelineConfig:
 
 @dataclass(frozen=True)
 class PipelineResult:
-    """What a pipeline did.
+    """Result of a pipeline.
 
     Attributes:
         report: of the loop.
@@ -86,7 +86,7 @@ def run_pipeline(
     make_detector: Callable[[], Detector],
     open_sinks: Callable[[Source, Detector, Stats, ExitStack], Sequence[Sink]],
 ) -> PipelineResult | None:
-    """Run until the source ends, a limit is reached, the window is closed, or a signal arrives.
+    """Detect in the frames of a source until it ends, a limit is reached, the window is closed, or a signal arrives.
 
     Args:
         config: see :class:`PipelineConfig`.

@@ -74,7 +74,7 @@ class SystemdNotifier:
         self._notify()
 
     def waiting(self, line: str) -> None:
-        """Report that the source is not open yet and is retried: the service is ready all the same."""
+        """Report the status ``line`` while the source is not open yet; the service counts as ready."""
         self._notify(line)
 
     def __enter__(self) -> SystemdNotifier:

@@ -1,4 +1,4 @@
-"""The two files of a camera service: its systemd unit and its configuration."""
+"""Files of a camera service: its systemd unit and its configuration."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def generate_service_files(
     groups: Sequence[str],
     files: Sequence[Path],
 ) -> ServiceFiles:
-    """Return the files of a service.
+    """Return the systemd unit and the configuration of a camera service.
 
     Args:
         args: options of ``edge-ssd service``, not modified.
@@ -72,7 +72,7 @@ def program_files(model: str | None) -> list[Path]:
 
 
 def first_inaccessible_parent(files: Sequence[Path]) -> Path | None:
-    """Return a parent folder of the files, outermost first, that other users may not enter; None if there is none."""
+    """Return the outermost parent folder of the files that other users may not enter, or None."""
     for path in files:
         for folder in reversed(path.absolute().parents):
             if not folder.stat().st_mode & 0o001:

@@ -1,4 +1,4 @@
-"""Sinks that write lines of JSON or text, and images; and the checks of output files."""
+"""Sinks that write lines of JSON or text, and images; checks of output files."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ class StatsSnapshot:
     throttled: str | None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types, rounded."""
+        """Return the statistics in plain JSON types, rounded."""
         return {
             "seconds": round(self.seconds, 3),
             "frames": self.frames,

@@ -44,7 +44,7 @@ def format_stats(snapshot: StatsSnapshot, fps: float | None) -> str:
 
 
 class StatsReport:
-    """Thread that prints statistics on standard error every ``seconds`` while it is entered.
+    """Thread that prints statistics on standard error every ``seconds``; a context manager.
 
     A thread, so that they are also printed while the loop waits, and the loop never waits for the output.
 

@@ -1,4 +1,4 @@
-"""The systemd unit of a camera service: restarted when it fails or hangs, and sandboxed.
+"""Template of the systemd unit of a camera service, which is restarted when it fails or hangs, and sandboxed.
 
 Sources: systemd.service(5), systemd.exec(5), systemd.resource-control(5), of systemd 252 (Debian Bookworm).
 """
@@ -91,7 +91,7 @@ def format_unit(
     home: str,
     memory_max: str,
 ) -> str:
-    """Return the text of the unit.
+    """Return the text of the systemd unit of a camera service.
 
     Args:
         name: of the service and of its folder under /var/lib.

@@ -1,4 +1,4 @@
-"""Checks whether a machine is ready to detect, and what to do if it is not.
+"""Checks whether a machine is ready for detection, with a remedy for each problem.
 
 ========================  =====================================================
 ``checks``                the list of checks, and how they are run

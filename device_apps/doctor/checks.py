@@ -1,4 +1,4 @@
-"""The list of checks, and how they are run."""
+"""List of the checks of ``edge-ssd doctor``, and how they are run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The result of a check."""
+"""Result of a check."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Level = Literal["ok", "warning", "failure"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was checked.
+    """Result of one check, with a remedy.
 
     Attributes:
         level: "ok", "warning" (it works in part) or "failure" (it does not work).

@@ -1,4 +1,4 @@
-"""Runs Python code in a process of its own, so that a broken library can crash without ending the doctor."""
+"""Python code in a child process, so that a broken library can crash without ending the doctor."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TIMEOUT_SECONDS = 120.0  # A board that swaps is slow.
 
 
 def probe(code: str, *arguments: str) -> tuple[Any, str]:
-    """Run Python code, which can import the packages of this project whether they are installed or not.
+    """Run Python code in a child process, which can import this project even if it is not installed.
 
     Returns:
         (the JSON value in the last line of the output, ""), or (None, an error text).

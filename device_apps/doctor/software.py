@@ -48,7 +48,7 @@ _EXTRAS = {
 
 
 def check_detector(model: str | None = None) -> Iterable[Finding]:
-    """Check NumPy and the interpreter together, by the self-test of a model (None: the default model)."""
+    """Check NumPy and the TFLite interpreter by the self-test of a model (None: the default model)."""
     report, problem = probe(_DETECTOR, *([] if model is None else [model]))
     if report is None:
         yield _diagnose(problem)

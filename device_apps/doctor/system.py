@@ -70,7 +70,7 @@ def check_processor() -> Iterable[Finding]:
 
 
 def check_memory(meminfo: Path = Path("/proc/meminfo")) -> Iterable[Finding]:
-    """Check memory and swap."""
+    """Check the free memory, and report the swap."""
     try:
         lines = meminfo.read_text(encoding="ascii").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Lists V4L2 cameras with their formats and frame sizes, without opening a stream.
+"""List of V4L2 cameras with their formats and frame sizes, without opening a stream.
 
 Source: the kernel's Documentation/userspace-api/media/v4l, VIDIOC_QUERYCAP, VIDIOC_ENUM_FMT, VIDIOC_ENUM_FRAMESIZES.
 """
@@ -32,7 +32,7 @@ Ioctl = Callable[[int, int, bytearray], object]
 
 @dataclass(frozen=True)
 class Camera:
-    """A capture device.
+    """A V4L2 camera.
 
     Attributes:
         path: such as /dev/video0.

@@ -1,4 +1,4 @@
-"""A thread that writes to a disk or a network, so that the camera loop never waits for it."""
+"""Thread that writes to a disk or a network, so that the camera loop never waits for it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 
 class BackgroundWriter(Generic[_T]):
-    """Calls ``handle`` with each item, in order, in a thread of its own.
+    """Thread that calls ``handle`` with each queued item, in order.
 
     An item for which ``handle`` raises OSError (a full disk) is retried until it succeeds; the other items wait. The
     first failure and the recovery are logged. The queue is bounded: an item that finds it full is dropped and counted.
@@ -60,7 +60,7 @@ class BackgroundWriter(Generic[_T]):
         return True
 
     def close(self, deadline: float) -> bool:
-        """Let the thread write what waits, until ``deadline`` (``time.monotonic()``); further calls do nothing.
+        """Write the queued items until ``deadline`` (``time.monotonic()``) and end; further calls do nothing.
 
         A thread that is blocked in a write, as on a network disk that went away, is abandoned: it cannot be ended.
 

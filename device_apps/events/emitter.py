@@ -1,4 +1,4 @@
-"""Turns the detections of a stream into enter and leave events."""
+"""Emitter that turns the detections of a stream into enter and leave events."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class EventEmitter:
 
     @property
     def lost(self) -> dict[str, int]:
-        """Number of events that each publisher, and the snapshot store, could not keep, by its name."""
+        """Number of lost events, by the name of the publisher or snapshot store."""
         return {output.name: output.lost for output in self._outputs}
 
     def subscribe(self, callback: Callable[[Event], None]) -> Callable[[], None]:

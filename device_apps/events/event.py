@@ -1,4 +1,4 @@
-"""An event: an object entered or left the view."""
+"""Event of an object that entered or left the view, and its JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LeaveReason = Literal["unseen", "end"]
 
 @dataclass(frozen=True)
 class Event:
-    """An object entered or left.
+    """Event of an object that entered or left the view.
 
     Attributes:
         run: id of the run of the program; every start has a new one.

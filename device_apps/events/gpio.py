@@ -37,7 +37,7 @@ class PinRequest:
 
 
 def parse_pin(text: str, known_labels: Sequence[str] | None = None) -> PinRequest:
-    """Parse PIN or PIN:label,label.
+    """Parse a value of --gpio: ``PIN`` or ``PIN:label,label``.
 
     Args:
         text: value of --gpio.
@@ -85,7 +85,7 @@ class GpioOutput:
         self._device: OutputDevice | None = (open_device or _open)(request.pin, active_low)
 
     def publish(self, event: Event) -> None:
-        """Switch the pin to the state after an event."""
+        """Switch the pin on or off, as the event requires."""
         if self._labels and event.label not in self._labels:
             return
         if event.kind == "enter":

@@ -1,4 +1,4 @@
-"""Publishes events as JSON Lines, to a rotated file, a pipe, a device or standard output."""
+"""Publisher of events as JSON Lines, to a rotated file, a pipe, a device or standard output."""
 
 from __future__ import annotations
 
@@ -53,21 +53,21 @@ class JsonLinesPublisher:
 
     @property
     def failure(self) -> BrokenPipeError | None:
-        """Set when the reader closed the pipe."""
+        """The error of a pipe whose reader closed it, or None."""
         return self._writer.failure
 
     def publish(self, event: Event) -> None:
-        """Enqueue the line of an event."""
+        """Queue an event."""
         self._writer.put(json.dumps(event.to_dict(), ensure_ascii=False))
 
     def close(self, deadline: float) -> None:
-        """Write what waits, until ``deadline`` (``time.monotonic()``)."""
+        """Write the queued events until ``deadline`` (``time.monotonic()``), and close the stream."""
         if self._writer.close(deadline):  # Otherwise the abandoned thread may still write.
             self._stream.close()
 
 
 def open_json_lines(target: str, max_bytes: int, backup_count: int) -> JsonLinesPublisher:
-    """Open a publisher of JSON Lines.
+    """Return a publisher of JSON Lines to a file, pipe, device or standard output.
 
     Args:
         target: "-" for standard output, a file, or an existing pipe or device.

@@ -1,4 +1,4 @@
-"""The event options of ``edge-ssd camera``, and the emitter that they describe."""
+"""Event options of ``edge-ssd camera``, and the emitter that they describe."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _MIB = 1024 * 1024
 
 
 def add_event_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of events to a parser."""
+    """Add --events, --gpio, --mqtt and the other options of events to a parser."""
     events = parser.add_argument_group("events", "An object entered, an object left: one event each.")
     events.add_argument("--events", metavar="FILE|-", help="append one line of JSON per event; - is standard output")
     _add_number(events, "--events-max-mb", 10.0, "MB", "rotate the file at this size")
@@ -79,7 +79,7 @@ def add_event_arguments(parser: argparse.ArgumentParser) -> None:
 def open_events(
     args: argparse.Namespace, source: Source, stack: ExitStack, labels: Sequence[str] = ()
 ) -> EventEmitter | None:
-    """Open the emitter that the options describe.
+    """Return the event emitter that the options describe, with its publishers opened.
 
     Args:
         args: the options above; events are also needed if ``args.web`` exists and is set.

@@ -1,4 +1,4 @@
-"""The interface of everything that publishes events."""
+"""Interface of the event publishers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["EventPublisher"]
 
 
 class EventPublisher(Protocol):
-    """Publishes events to a file, a broker or a pin.
+    """Interface of a publisher of events, to a file, a broker or a pin.
 
     Attributes:
         name: for messages and counters.
@@ -26,7 +26,7 @@ class EventPublisher(Protocol):
     def failure(self) -> BrokenPipeError | None: ...
 
     def publish(self, event: Event) -> None:
-        """Take an event without blocking."""
+        """Publish or queue an event, without blocking."""
 
     def close(self, deadline: float) -> None:
-        """Finish by ``deadline`` (``time.monotonic()``); further calls do nothing."""
+        """Publish what is queued and close by ``deadline`` (``time.monotonic()``); further calls do nothing."""

@@ -1,4 +1,4 @@
-"""A file of lines that is rotated at a maximum size."""
+"""Text file that is rotated at a maximum size."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 
 class RotatingFile:
-    """Appends lines to a file; when it is full, NAME becomes NAME.1, NAME.1 becomes NAME.2, the oldest is deleted.
+    """File of lines; when it is full, NAME becomes NAME.1, NAME.1 becomes NAME.2, and the oldest is deleted.
 
     Each line is one ``write``, so that a reader never sees two lines mixed. If the process is killed during a write,
     the file ends in an incomplete line, which is cut off when the file is opened again. If the disk is full during a

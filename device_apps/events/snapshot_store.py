@@ -1,4 +1,4 @@
-"""Saves the annotated frame of each event, in a folder of limited size."""
+"""Folder of limited size with the annotated frame of each event."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _TEMPORARY_NAME = re.compile(rf"\.{_SNAPSHOT_NAME.pattern[:-5]}\.(?P<pid>\d+)-[0
 
 
 class SnapshotStore:
-    """Writes JPEG files atomically in a background thread, and deletes the oldest ones above a total size.
+    """Folder of event snapshots (JPEG), written atomically in a background thread; the oldest are deleted.
 
     Args:
         folder: created if it is missing.
@@ -61,11 +61,11 @@ class SnapshotStore:
         return self._folder / f"event-{stamp}-{event.run}-{event.number}-{label}-{event.kind}.jpg"
 
     def save(self, path: Path, result: FrameResult) -> None:
-        """Draw the boxes now, which other sinks share; encode and write the image in the background."""
+        """Draw the annotated frame of a result, which other sinks share; encode and write it in the background."""
         self._writer.put((path, result.annotated))
 
     def close(self, deadline: float) -> None:
-        """Write what waits, until ``deadline`` (``time.monotonic()``)."""
+        """Write the queued snapshots until ``deadline`` (``time.monotonic()``)."""
         self._writer.close(deadline)
 
     def _write(self, item: tuple[Path, Image]) -> None:

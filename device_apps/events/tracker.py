@@ -1,4 +1,4 @@
-"""IoU tracker in NumPy: matches the detections of a frame to the objects of the frames before.
+"""IoU tracker in NumPy: matches the detections of a frame to the objects of earlier frames.
 
 Durations are in seconds, not frames: the same settings hold at five frames per second and at fifty.
 """
@@ -18,7 +18,7 @@ __all__ = ["Track", "TrackChanges", "Tracker", "associate"]
 
 @dataclass
 class Track:
-    """One object over time.
+    """One tracked object.
 
     Attributes:
         class_id, label: the class of the object.
@@ -43,14 +43,14 @@ class Track:
 
 @dataclass(frozen=True)
 class TrackChanges:
-    """The objects that entered and left with one frame."""
+    """Objects that entered and left with one frame."""
 
     entered: list[Track]
     left: list[Track]
 
 
 class Tracker:
-    """Tracks the objects of a stream of detections.
+    """IoU tracker of the objects in a stream of detections.
 
     An object *enters* when two of its detections are at least ``enter_after`` seconds apart, with no gap longer than
     ``enter_after`` between them. It *leaves* when it was not detected for ``leave_after`` seconds. Detected again
@@ -76,7 +76,7 @@ class Tracker:
         return [track for track in self._tracks if track.object_id]
 
     def update(self, detections: Detections, time: float) -> TrackChanges:
-        """Match the detections of a frame.
+        """Update the objects with the detections of a frame; return those that entered and left.
 
         Args:
             detections: of the frame.

@@ -19,7 +19,7 @@ __all__ = ["CaptureSource"]
 
 
 class CaptureSource:
-    """Frames of the device or file that ``open_reader`` opens.
+    """Source of the frames of a device or file, which is read in threads of its own.
 
     Entering waits for the first frame and raises :class:`~edge_ssd.errors.SourceError` if there is none. After that, a
     live source that ends or stalls is opened again, with growing pauses. Losses and reconnects are logged.

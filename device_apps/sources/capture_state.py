@@ -27,7 +27,7 @@ __all__ = ["TRANSITIONS", "CaptureState"]
 
 
 class CaptureState(Enum):
-    """State of a capture; the table above describes them."""
+    """State of a capture, as in the table above."""
 
     OPENING = "opening"
     STREAMING = "streaming"

@@ -86,7 +86,7 @@ class CaptureWatchdog:
 
     @property
     def counts(self) -> SourceCounts:
-        """Counts so far; any thread may ask."""
+        """Counts of frames, stalls and reconnects so far; thread-safe."""
         frames, dropped = self._buffer.counts
         with self._changed:
             return SourceCounts(
@@ -99,7 +99,7 @@ class CaptureWatchdog:
             )
 
     def start(self) -> None:
-        """Open the device; frames and errors arrive in the buffer."""
+        """Start the threads, which open the device and put its frames and errors into the buffer."""
         self._thread.start()
 
     def close(self) -> None:

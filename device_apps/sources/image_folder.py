@@ -41,7 +41,7 @@ def list_images(folder: Path) -> list[Path]:
 
 
 class ImageFolderSource:
-    """Image files in order; none is dropped.
+    """Source of image files, in order; none is dropped.
 
     Args:
         paths: the files.

@@ -14,7 +14,7 @@ _POLL_SECONDS = 0.1
 
 
 class LatestFrameBuffer:
-    """Buffer of one frame, which is taken once.
+    """Thread-safe buffer of one frame; a newer frame replaces it, and each is taken at most once.
 
     Args:
         name: of the source, for its frames.
@@ -35,7 +35,7 @@ class LatestFrameBuffer:
 
     @property
     def counts(self) -> tuple[int, int]:
-        """Number of frames that were put in, and of those that a newer frame replaced before they were taken."""
+        """Number of frames that were stored, and of those that were replaced before they were taken."""
         with self._changed:
             return self._count, self._dropped
 

@@ -32,7 +32,7 @@ def open_with_retry(
     retries: int | None = None,
     pause: Callable[[int], float] = _PAUSE,
 ) -> Source | None:
-    """Make a source and enter it; retry until that succeeds. Each new reason for a failure is logged.
+    """Create and enter a source, retrying until it succeeds; each new reason for a failure is logged.
 
     Args:
         make_source: returns a new source for each attempt; may raise SourceError.

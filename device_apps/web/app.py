@@ -48,7 +48,7 @@ _COOKIE = "edge_ssd_{port}"  # Browsers share cookies between ports, and a board
 
 @dataclass
 class Preview:
-    """The web preview: its parts, and the ASGI application that serves them.
+    """Web preview: its parts, and the ASGI application that serves them.
 
     Attributes:
         about: constants for the page, JSON types: version, model, source, labels.

@@ -1,4 +1,4 @@
-"""The interface of the event tracker that the preview needs."""
+"""Interface of the events that the preview shows."""
 
 from __future__ import annotations
 
@@ -24,4 +24,4 @@ class EventFeed(Protocol):
     @property
     def recent(self) -> Iterable[SupportsToDict]: ...
     def subscribe(self, callback: Callable[[Any], None]) -> Callable[[], None]:
-        """Call ``callback`` for each event in the loop's thread; the returned function ends that."""
+        """Call ``callback`` with each new event, in the thread of the loop; return a function that unsubscribes."""

@@ -9,7 +9,7 @@ __all__ = ["WebLimits"]
 
 @dataclass(frozen=True)
 class WebLimits:
-    """Limits of the preview; ``_s`` are seconds.
+    """Limits and timeouts of the preview; names that end in ``_s`` are in seconds.
 
     Attributes:
         max_viewers: MJPEG viewers, and as many event-stream viewers.

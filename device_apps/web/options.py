@@ -67,7 +67,7 @@ def open_web(
     limits: WebLimits = WebLimits(),
     clock: Callable[[], float] = time.monotonic,
 ) -> list[Sink]:
-    """Start the preview and return its sinks; none without --web.
+    """Start the web preview and return its sinks; an empty list without --web.
 
     Args:
         stack: ends the preview when it is closed.

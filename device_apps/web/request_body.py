@@ -13,7 +13,7 @@ __all__ = ["read_body"]
 
 
 async def read_body(request: Request, limits: WebLimits) -> bytes:
-    """Return the body of a request.
+    """Return the body of a request, within the limits of size and time.
 
     Raises:
         HTTPException: 413 if it is too large, 408 if it does not arrive in time, 400 if the client disconnects.

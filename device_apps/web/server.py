@@ -1,4 +1,4 @@
-"""The web server: uvicorn in a daemon thread."""
+"""Web server: uvicorn in a daemon thread."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class _Protocol(H11Protocol):
 
 
 class WebServer:
-    """Serves a preview on a listening socket and closes it at the end; a context manager."""
+    """Server of a preview on a listening socket, which it closes on exit; a context manager."""
 
     def __init__(self, preview: Preview, listener: socket.socket) -> None:
         self._preview = preview

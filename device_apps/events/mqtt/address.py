@@ -1,4 +1,4 @@
-"""The address of an MQTT broker, and the password and TLS settings to connect to it."""
+"""Address of an MQTT broker, and the password and TLS settings to connect to it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DEFAULT_PREFIX = "edge-ssd"
 
 @dataclass(frozen=True)
 class MqttAddress:
-    """A broker and the topic prefix of everything that is published there.
+    """Address of a broker, and the prefix of all topics.
 
     Attributes:
         tls: whether the connection is encrypted.
@@ -71,7 +71,7 @@ def parse_address(url: str) -> MqttAddress:
 
 
 def read_password(file: Path | None, environment: Mapping[str, str] = os.environ) -> str | None:
-    """Return the password in ``file``, or of the environment variable if ``file`` is None; None if neither is set.
+    """Return the password from a file or, without one, from ``EDGE_SSD_MQTT_PASSWORD``; None if neither is set.
 
     Raises:
         SettingError: the file cannot be read.

@@ -1,4 +1,4 @@
-"""An MQTT client that reconnects, in a thread of its own."""
+"""MQTT client that reconnects, in a thread of its own."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 class MqttClient:
-    """Publishes the messages of a spool, and keeps retained topics at their latest value.
+    """Client thread that publishes the messages of a spool and the latest values of retained topics.
 
     A message is removed from the spool when the broker has acknowledged it, so it is delivered at least once. Only one
     message of an object is in flight at a time, so the messages of an object stay in order, whatever is lost and
@@ -55,11 +55,11 @@ class MqttClient:
         self._thread = threading.Thread(target=self._run, name=f"publisher to {options.address}", daemon=True)
 
     def start(self) -> None:
-        """Start to connect, without waiting for it."""
+        """Start the thread, which connects to the broker."""
         self._thread.start()
 
     def close(self, deadline: float) -> None:
-        """Publish what waits and go offline, until ``deadline``; what was not sent stays in the spool.
+        """Publish what is queued and go offline by ``deadline``; unsent messages stay in the spool.
 
         A thread that is blocked, for example in a DNS lookup, is abandoned.
         """
@@ -83,7 +83,7 @@ class MqttClient:
             except BrokerRefusedError as error:
                 cause = reason = str(error)
                 refused = True
-            except Exception as error:  # Of the network, the name service, TLS, or paho's about what it was sent.
+            except Exception as error:  # From the network, the name service, TLS or paho.
                 reason = _describe_error(error)
                 if isinstance(error, ssl.SSLError):
                     cause, refused = reason, True

@@ -42,7 +42,7 @@ class UnsupportedProtocolVersion(Exception):
 
 @dataclass(frozen=True)
 class MqttConnectOptions:
-    """How to connect to a broker.
+    """Address, credentials and client id of a connection to a broker.
 
     Attributes:
         address: of the broker.
@@ -64,12 +64,12 @@ class MqttConnectOptions:
 
     @property
     def events_topic(self) -> str:
-        """The topic of the spooled messages."""
+        """The topic of the events."""
         return f"{self.address.prefix}/events"
 
 
 class Connection:
-    """Publishes the spool and the outgoing queue over one connection, with a new paho client.
+    """One connection to a broker, over which a new paho client publishes the spool and the outgoing queue.
 
     Args:
         options: how to connect.
@@ -142,7 +142,7 @@ class Connection:
             self._publish_offline()
 
     def close(self) -> None:
-        """Release the client: the reference cycle of its callbacks would keep its sockets open."""
+        """Release the callbacks of the client, whose reference cycle would keep its sockets open."""
         self._client.on_connect = self._client.on_publish = self._client.on_disconnect = None
 
     def _loop_once(self) -> bool:

@@ -1,4 +1,4 @@
-"""Publishes events and the current state over MQTT.
+"""Publisher of events and of the current state over MQTT.
 
 PREFIX/events          each event as JSON; QoS 1, spooled until the broker has acknowledged it; not retained
 PREFIX/availability    online or offline; retained, offline by the last will when the process or the network dies
@@ -67,11 +67,11 @@ class MqttEventPublisher:
 
     @property
     def lost(self) -> int:
-        """Number of events that were dropped, by the queue or by the spool."""
+        """Number of events that the queue or the spool dropped because it was full."""
         return self._writer.lost + self._spool.dropped
 
     def publish(self, event: Event) -> None:
-        """Enqueue an event and update the state topics of its label."""
+        """Queue an event, and update the state topics of its label."""
         self._writer.put(event)
         if event.label not in self._topic_names:
             self._announce(event.label)
@@ -79,7 +79,7 @@ class MqttEventPublisher:
         self._publish_state(event.label)
 
     def close(self, deadline: float) -> None:
-        """Publish what waits and go offline, until ``deadline`` (``time.monotonic()``)."""
+        """Publish what is queued and go offline by ``deadline`` (``time.monotonic()``)."""
         if self._closed:
             return
         self._closed = True
@@ -117,6 +117,6 @@ class MqttEventPublisher:
 
 
 def client_id(prefix: str) -> str:
-    """Return an id that is stable for a camera on a machine; at most 23 characters, which every broker accepts."""
+    """Return the MQTT client id of a camera, the same on each start; at most 23 characters, as every broker accepts."""
     digest = hashlib.sha256(f"{socket.gethostname()}\0{prefix}".encode()).hexdigest()
     return f"edge-ssd-{digest[:14]}"

@@ -1,4 +1,4 @@
-"""MQTT discovery messages, with which a camera appears in Home Assistant by itself.
+"""MQTT discovery messages, which add a camera to Home Assistant automatically.
 
 Each label has a binary sensor (is an object present?) and a sensor (how many?), all of one device. Source: Home
 Assistant, "MQTT" integration, MQTT discovery; "MQTT binary sensor"; "MQTT sensor".
@@ -16,7 +16,7 @@ __all__ = ["discovery_messages", "topic_name", "topic_names"]
 
 
 def topic_name(text: str) -> str:
-    """Return ``text`` in the characters that discovery topics may have: a–z, 0–9, _ and -."""
+    """Return ``text`` with characters that discovery topics may not have replaced: a–z, 0–9, _ and - remain."""
     return re.sub(r"[^a-z0-9_-]+", "_", text.lower()).strip("_") or "object"
 
 
@@ -36,7 +36,7 @@ def topic_names(labels: Sequence[str]) -> dict[str, str]:
 def discovery_messages(
     label: str, name: str, *, camera: str, prefix: str, discovery_prefix: str, availability_topic: str
 ) -> dict[str, str]:
-    """Return the retained messages that announce one label: JSON payloads by topic.
+    """Return the retained messages that announce the two sensors of a label: JSON payloads by topic.
 
     Args:
         label: as shown to a person.

@@ -1,4 +1,4 @@
-"""What the program hands to the thread of the MQTT client: retained topics, wake-ups and the request to stop."""
+"""Queue from the program to the MQTT client thread: retained topics, wake-ups and the request to stop."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["OutgoingQueue"]
 
 
 class OutgoingQueue:
-    """Latest value of each retained topic, a socket that wakes the thread, and its deadline; thread-safe.
+    """Latest values of retained topics, a socket that wakes the client thread, and its deadline; thread-safe.
 
     Attributes:
         wake_socket: becomes readable when there is something to do. A socket, because the thread waits in ``select``.
@@ -29,7 +29,7 @@ class OutgoingQueue:
         self._deadline = float("inf")
 
     def set_retained(self, topic: str, payload: str) -> None:
-        """Set the value of a retained topic."""
+        """Set the value of a retained topic and wake the thread, which publishes it."""
         with self._lock:
             if self._retained.get(topic) != payload:
                 self._retained[topic] = payload
@@ -37,7 +37,7 @@ class OutgoingQueue:
         self.wake()
 
     def mark_all_changed(self) -> None:
-        """Publish every retained topic again: the broker may have lost them."""
+        """Mark every retained topic for publication: the broker may have lost them."""
         with self._lock:
             self._changed.update(self._retained)
 
@@ -53,12 +53,12 @@ class OutgoingQueue:
         return bool(self._changed)
 
     def wake(self) -> None:
-        """Wake the thread: there is something to do, here or in the spool."""
+        """Wake the thread, to publish a retained topic or a new message of the spool."""
         with contextlib.suppress(OSError):  # The buffer is full: the thread will wake up in any case.
             self._wake_sender.send(b"\0")
 
     def clear_wake_ups(self) -> None:
-        """Make :attr:`wake_socket` unreadable again."""
+        """Discard the wake-ups that :attr:`wake_socket` has received."""
         with contextlib.suppress(BlockingIOError):
             self.wake_socket.recv(4096)
 

@@ -1,4 +1,4 @@
-"""A queue of messages on disk, until the broker has acknowledged them: it survives restarts of broker and program.
+"""Queue of messages on disk until the broker acknowledges them; it survives restarts of broker and program.
 
 One SQLite file in WAL mode. Its commits survive a killed process. They are not synced to the disk one by one, which
 would wear out an SD card: a power cut may lose the last seconds, but never damages the file.
@@ -39,7 +39,7 @@ class Message(NamedTuple):
 
 
 class Spool:
-    """Bounded queue on disk, for one process; thread-safe.
+    """Bounded message queue on disk, for one process; thread-safe.
 
     When it is full, the oldest messages are dropped and counted; this is logged once until it has been empty. While
     the disk cannot be written, messages wait in memory under the same limits and are returned all the same.
@@ -88,7 +88,7 @@ class Spool:
         return len(self._sizes)
 
     def add(self, object_key: str, payload: bytes) -> None:
-        """Append a message about an object."""
+        """Append a message about the object ``object_key``."""
         with self._lock:
             message = Message(self._next_id, object_key, payload)
             self._next_id += 1
@@ -151,7 +151,7 @@ class Spool:
 
 
 def default_spool_path(broker: str, environment: Mapping[str, str] = os.environ) -> Path:
-    """Return a file for a broker and topic prefix: in systemd's state directory, or in that of the user."""
+    """Return the default spool file of a broker and topic prefix, in the state directory of systemd or of the user."""
     state_directory = environment.get("STATE_DIRECTORY", "").split(":")[0]
     user_state = environment.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     folder = Path(state_directory) if state_directory else Path(user_state) / "edge-ssd"

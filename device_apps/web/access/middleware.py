@@ -31,7 +31,7 @@ _SAFE_METHODS = frozenset({"GET", "HEAD"})
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",  # "no-referrer" would hide the origin of our own forms too.
+    "Referrer-Policy": "same-origin",  # "no-referrer" would also hide the origin of the forms of this server.
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",

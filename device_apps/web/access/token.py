@@ -36,7 +36,7 @@ _MAX_ADDRESSES = 1000
 
 
 class Token:
-    """The access token, compared in constant time. Its text never appears in ``repr``, messages or cookies.
+    """Access token, compared in constant time. Its text never appears in ``repr``, messages or cookies.
 
     Args:
         secret: 16 to 1024 printable ASCII characters without spaces.
@@ -107,7 +107,7 @@ def read_token(path: Path | None, environment: Mapping[str, str] = os.environ) -
 
 
 class LoginRateLimiter:
-    """Limits wrong tokens to five a minute from one address and a hundred in all. Sessions are not limited."""
+    """Limiter of wrong tokens: five a minute from one address, a hundred in all. Sessions are not limited."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -115,7 +115,7 @@ class LoginRateLimiter:
         self._by_address: OrderedDict[str, deque[float]] = OrderedDict()  # Last failure last.
 
     def retry_after(self, client: str) -> float:
-        """Return the seconds until this address may try again, 0 if it may now."""
+        """Return the seconds until an IP address may try a token again; 0 if it may now."""
         now = self._clock()
         own_failures = self._by_address.get(_network(client), deque())
         for times, limit in ((own_failures, _MAX_FAILURES), (self._all, _MAX_FAILURES_TOTAL)):

@@ -21,7 +21,7 @@ RETRY_DIRECTIVE = b"retry: 1000\n\n"
 
 
 class Subscriber:
-    """Messages that one subscriber has yet to be sent."""
+    """Queue of the messages that one subscriber has not been sent yet."""
 
     def __init__(self) -> None:
         self._states: dict[str, str] = {}
@@ -50,7 +50,7 @@ class Subscriber:
 
 
 class EventBroadcaster:
-    """Sends states and events to all subscribers, and the last states to new ones."""
+    """Broadcaster of states and events to all subscribers; new ones get the latest states first."""
 
     def __init__(self) -> None:
         self._subscribers: set[Subscriber] = set()
@@ -60,7 +60,7 @@ class EventBroadcaster:
         return len(self._subscribers)
 
     def subscribe(self, **states: Any) -> Subscriber:
-        """Return a new subscriber; its first messages are ``states`` and the states that were published last."""
+        """Return a new subscriber; its first messages are ``states`` and the latest published states."""
         subscriber = Subscriber()
         for kind, data in states.items():
             subscriber.put_state(kind, _json(data))
@@ -70,17 +70,17 @@ class EventBroadcaster:
         return subscriber
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
-        """Send nothing more to a subscriber."""
+        """Remove a subscriber."""
         self._subscribers.discard(subscriber)
 
     def publish_state(self, kind: str, data: Any) -> None:
-        """Send a state of which only the newest value matters."""
+        """Send a state, such as statistics; a slow subscriber gets only the newest one."""
         text = self._states[kind] = _json(data)
         for subscriber in self._subscribers:
             subscriber.put_state(kind, text)
 
     def publish_event(self, data: Any) -> None:
-        """Send an event to the present subscribers."""
+        """Send an event to the current subscribers."""
         text = _json(data)
         for subscriber in self._subscribers:
             subscriber.put_event(text)

@@ -1,4 +1,4 @@
-"""Encode the newest result as JPEG for all viewers, in one thread, and only while a viewer waits for it.
+"""Encoder of the newest result as JPEG for all viewers, in one thread, only while a viewer waits for it.
 
 The camera loop only hands over a reference to each result, which takes a microsecond. A viewer asks for a frame newer
 than the last one it was sent, so a slow viewer skips frames.
@@ -26,7 +26,7 @@ _JOIN_S = 0.5  # Far more than encoding one frame takes.
 
 
 class EncodedFrame(NamedTuple):
-    """A JPEG of a result; ``number`` counts all results from 1, encoded or not."""
+    """JPEG of a result; ``number`` counts all results from 1, encoded or not."""
 
     number: int
     jpeg: bytes

@@ -40,7 +40,7 @@ FULL = JpegProfile(None, 90)
 
 
 def render(result: FrameResult, profile: JpegProfile) -> Image:
-    """Return the frame of a result with its boxes drawn, uint8 RGB [H, W, 3], scaled as ``profile`` says.
+    """Return the frame of a result with its boxes drawn, uint8 RGB [H, W, 3], scaled to ``profile``.
 
     The result itself, which other threads may be using, is not modified.
     """

@@ -1,4 +1,4 @@
-"""Responses without an end: the MJPEG stream and the server-sent events.
+"""Endless responses: the MJPEG stream and the server-sent events.
 
 A chunk is sent only after the previous one has left this process (see :mod:`device_apps.web.server` for the buffer
 limits), so a slow viewer skips frames and nothing queues up.
@@ -32,7 +32,7 @@ _FINAL_CHUNK_TIMEOUT_S = 0.1
 
 
 class ConnectionLimiter:
-    """Limits the number of simultaneous viewers.
+    """Counter that limits the number of simultaneous viewers.
 
     Attributes:
         taken: number of viewers at present.
@@ -55,7 +55,7 @@ class ConnectionLimiter:
 
 
 class StreamingResponse(Response):
-    """A response that sends ``chunks`` until the viewer disconnects or ``closing`` is set."""
+    """Response that sends ``chunks`` until the viewer disconnects or ``closing`` is set."""
 
     def __init__(
         self, chunks: AsyncGenerator[bytes, None], media_type: str, limiter: ConnectionLimiter, closing: asyncio.Event

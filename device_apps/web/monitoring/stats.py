@@ -20,7 +20,7 @@ def stats_to_dict(snapshot: StatsSnapshot, status: Status, viewers: int) -> dict
 def stats_to_metrics(
     snapshot: StatsSnapshot, status: Status, viewers: int, frame_age_s: float | None, build: Mapping[str, str]
 ) -> list[Metric]:
-    """Return the same as metrics in Prometheus's base units, seconds and bytes."""
+    """Return statistics and status as Prometheus metrics, in the base units seconds and bytes."""
     source = snapshot.source
     times: list[tuple[Mapping[str, str], float | int | None]] = [
         ({"stage": stage, "quantile": quantile}, round(milliseconds / 1e3, 6))

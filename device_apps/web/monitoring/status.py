@@ -19,7 +19,7 @@ class Status(NamedTuple):
 
 
 def loop_status(encoder: FrameEncoder, connected: bool, max_silence_s: float, now: float | None = None) -> Status:
-    """Return the status from the times of the loop's last result and turn.
+    """Return the health of the loop, from the times of its last result and turn.
 
     Args:
         encoder: the sink that notes these times.
