@@ -46,7 +46,7 @@ def test_atomic_path_concurrent_writers_do_not_mix(tmp_path: Path) -> None:
         assert first != second
         first.write_text("first")
         second.write_text("second")
-    assert target.read_text() == "first"  # it was the last to finish
+    assert target.read_text() == "first"  # the last writer wins
     assert list(tmp_path.iterdir()) == [target]
 
 
@@ -78,7 +78,7 @@ def test_check_writable_leaves_nothing_behind(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no /proc, where nobody can write")
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no /proc, which is not writable")
 def test_check_writable_raises_for_unwritable_path() -> None:
     # Below /proc itself the emulated lanes have a writable folder of their own.
     with pytest.raises(OSError, match=r"/proc/self/a\.txt"):

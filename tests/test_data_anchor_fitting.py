@@ -1,4 +1,4 @@
-"""edge_ssd.data.anchor_fitting: against brute force, on boxes with a known answer, and on real boxes."""
+"""edge_ssd.data.anchor_fitting: against brute force, on known answers and on real datasets."""
 
 from __future__ import annotations
 
@@ -42,26 +42,26 @@ def test_shape_iou_equals_best_iou_over_all_anchors(seed: int, network: Network)
 
 
 def test_match_anchors_shares_by_level() -> None:
-    # A 16×16 cell's own anchor of size .37, the whole picture, and a speck that nothing matches.
+    # The anchor of a 16×16 cell of size .37, the whole image, and a box that is too small for any anchor.
     half = 0.37 / 2
-    centre = 8.5 / 16
-    boxes = [[centre - half, centre - half, centre + half, centre + half], [0, 0, 1, 1], [0.5, 0.5, 0.51, 0.52]]
-    found = match_anchors(boxes, BOOK.levels)
-    # The first overlaps level 0's .272 square with .54 too; the second 1×1's .961 square, and the .79 one of 4×4 that
-    # lies nearest (.79² = .62) but for what reaches out of the picture.
-    assert found.objects == 3
-    assert found.matched == pytest.approx(2 / 3)
-    assert found.matched_by_level[1] == pytest.approx(1 / 3)
-    # The first's best anchor is of 6 of its cells; the other two are seen by the finest and by the last levels.
-    assert found.seen == pytest.approx(2 / 3)
-    assert found.matched_by_level[4] == pytest.approx(1 / 3)
-    np.testing.assert_allclose(found.unmatched, [0.02], rtol=1e-5)
+    center = 8.5 / 16
+    boxes = [[center - half, center - half, center + half, center + half], [0, 0, 1, 1], [0.5, 0.5, 0.51, 0.52]]
+    match = match_anchors(boxes, BOOK.levels)
+    # The first also has IoU .54 with the .272 square of level 0; the second matches the .961 square of level 1×1 and
+    # the nearest .79 square of 4×4 (.79² = .62), less its part outside the image.
+    assert match.objects == 3
+    assert match.matched == pytest.approx(2 / 3)
+    assert match.matched_by_level[1] == pytest.approx(1 / 3)
+    # The best anchor of the first has 6 cells; the other two are in the receptive field of the first and last level.
+    assert match.seen == pytest.approx(2 / 3)
+    assert match.matched_by_level[4] == pytest.approx(1 / 3)
+    np.testing.assert_allclose(match.unmatched, [0.02], rtol=1e-5)
 
 
 def test_match_and_fit_without_boxes() -> None:
-    found = match_anchors(np.zeros((0, 4)), BOOK.levels)
-    assert (found.objects, found.matched, len(found.unmatched)) == (0, 0.0, 0)
-    assert found.to_dict()["matched"] is None
+    match = match_anchors(np.zeros((0, 4)), BOOK.levels)
+    assert (match.objects, match.matched, len(match.unmatched)) == (0, 0.0, 0)
+    assert match.to_dict()["matched"] is None
     with pytest.raises(DataError, match="there are no boxes"):
         fit_anchors(np.zeros((0, 4)), BOOK.levels)
 
@@ -71,13 +71,13 @@ def test_network_boxes_apply_the_resize_mode() -> None:
     unknown = Sample(Path("b.png"), np.array([[0, 0, 1, 1]], np.float32), np.array([0]))
     dataset = Dataset(Path("set"), ("thing",), (sample, unknown), "voc")
     assert network_boxes(dataset, InputSpec()).tolist() == [[0, 0, 0.5, 0.5]]
-    # 100×200 in 256×256 is 128 rows, from row 64 on.
+    # 100×200 in 256×256 has 128 rows, starting at row 64.
     assert network_boxes(dataset, InputSpec(resize="letterbox")).tolist() == [[0, 0.25, 0.5, 0.5]]
 
 
 @pytest.mark.parametrize(("network", "shape"), [(BOOK, (0.3, 0.08)), (WIDE, (0.2, 0.09))])
 def test_fit_anchors_finds_a_single_shape(network: Network, shape: tuple[float, float]) -> None:
-    # Nearly four times as wide as high: far from any of the book's anchors.
+    # Nearly four times as wide as high, unlike any of the book's anchors.
     rng = np.random.default_rng(0)
     corner = rng.uniform(0, 1, (200, 2)) * (1 - np.array(shape))
     boxes = np.concatenate([corner, corner + shape], axis=1)
@@ -88,7 +88,7 @@ def test_fit_anchors_finds_a_single_shape(network: Network, shape: tuple[float, 
     assert before.seen < 0.05
     assert after.seen == 1
     assert after.mean_iou > before.mean_iou
-    # Under a cell and a half high, some lie between the anchors.
+    # They are less than 1.5 cells high: some lie between the anchors.
     assert after.matched > 0.6
 
 
@@ -97,13 +97,13 @@ def test_fit_anchors_finds_a_single_shape(network: Network, shape: tuple[float, 
     [(24, 0), (50, 1), (100, 2), (200, 3)],  # of 256; 3 of the level's cells of 8, 16, 32 and 64 pixels
 )
 def test_fit_anchors_assigns_objects_by_receptive_field(pixels: int, level: int) -> None:
-    # The finest level's field of view is 52 pixels, though the book gives it anchors of 51 and 70.
+    # The receptive field of the finest level is 52 pixels, while the book's anchors have 51 and 70.
     rng = np.random.default_rng(0)
     corner = rng.uniform(0, 1 - pixels / 256, (200, 2))
     fitted = fit_anchors(np.concatenate([corner, corner + pixels / 256], axis=1), BOOK.levels)
     near = [any(abs(np.log(size * 256 / pixels)) < 0.05 for size in each.sizes) for each in fitted]
     assert near == [index == level for index in range(5)]
-    # The others keep clear of it: 2 and 2.8 cells, and the book's on the last.
+    # Levels without objects have anchors of 2 and 2.8 cells; the last keeps the book's.
     assert [each.sizes for each in fitted[:4] if each.height != fitted[level].height] == [
         (2 / each.height, 2.8 / each.height) for each in fitted[:4] if each.height != fitted[level].height
     ]

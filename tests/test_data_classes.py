@@ -1,4 +1,4 @@
-"""edge_ssd.data.classes and .source: which classes are taken, under which names, in which order."""
+"""edge_ssd.data.classes and edge_ssd.data.source: selection, names and order of classes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import REPOSITORY
-from label_writers import WRITERS, Labelled
+from label_writers import WRITERS, LabeledImage
 
 from edge_ssd.cli import main
 from edge_ssd.commands.data_options import add_data_options, data_source
@@ -32,23 +32,23 @@ NAMES = ("cup", "fork", "knife", "spoon")
         (" fork = big fork , cup", ("big fork", "cup"), ("cup", "big fork", None, None)),
     ],
 )
-def test_choices(text: str, labels: tuple[str, ...], new_names: tuple[str | None, ...]) -> None:
+def test_select_classes_order_and_names(text: str, labels: tuple[str, ...], new_names: tuple[str | None, ...]) -> None:
     chosen = select_classes(NAMES, parse_classes(text))
     assert chosen.labels == labels
     assert chosen.new_names == new_names
 
 
-def test_commas_and_equals_signs_of_a_name_are_escaped() -> None:
+def test_parse_classes_unescapes_commas_and_equals_signs() -> None:
     assert parse_classes(r"a\,b=c\=d,e") == (("a,b", "c=d"), ("e", "e"))
 
 
 @pytest.mark.parametrize("text", ["", "fork,,cup", "fork=", "=fork", "*=x", "fork,fork=x"])
-def test_texts_that_say_nothing_clear_are_refused(text: str) -> None:
+def test_parse_classes_rejects_invalid_text(text: str) -> None:
     with pytest.raises(SettingError, match="classes"):
         parse_classes(text)
 
 
-def test_a_class_that_is_not_there_is_refused() -> None:
+def test_select_classes_rejects_unknown_class() -> None:
     with pytest.raises(DataError, match="no class 'forc' in the dataset; did you mean 'fork'"):
         select_classes(NAMES, parse_classes("forc"))
     with pytest.raises(DataError, match="no class 'zebra' in the dataset; it has cup, fork, knife, spoon"):
@@ -57,23 +57,23 @@ def test_a_class_that_is_not_there_is_refused() -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    pictures = [
-        Labelled("a.png", objects=[("fork", (1, 2, 30, 20)), ("cup", (5, 5, 9, 9))]),
-        Labelled("b.png", objects=[("knife", (1, 2, 30, 20))]),
-        Labelled("c.png", objects=[("cup", (1, 2, 30, 20))]),
+    images = [
+        LabeledImage("a.png", objects=[("fork", (1, 2, 30, 20)), ("cup", (5, 5, 9, 9))]),
+        LabeledImage("b.png", objects=[("knife", (1, 2, 30, 20))]),
+        LabeledImage("c.png", objects=[("cup", (1, 2, 30, 20))]),
     ]
-    WRITERS["d2l_csv"](tmp_path, pictures, NAMES)
+    WRITERS["d2l_csv"](tmp_path, images, NAMES)
     return tmp_path
 
 
-def test_boxes_of_other_classes_are_left_out_and_their_pictures_are_background(folder: Path) -> None:
+def test_boxes_of_other_classes_are_excluded_and_their_images_are_background(folder: Path) -> None:
     dataset = load_dataset(DataSource(folder, classes="fork=cutlery,knife=cutlery"), strict=True)
     assert dataset.labels == ("cutlery",)
     assert [len(sample.class_ids) for sample in dataset.samples] == [1, 1, 0]
     assert [notice.message for notice in dataset.notices] == ["2 boxes of other classes excluded"]
 
 
-def test_new_names_are_what_a_model_s_labels_are_compared_with(folder: Path) -> None:
+def test_new_class_names_are_matched_with_the_labels_of_a_model(folder: Path) -> None:
     source = DataSource(folder, classes="fork=cutlery,knife=cutlery")
     assert load_dataset(source, labels=["plate", "cutlery"]).samples[0].class_ids.tolist() == [1]
     with pytest.raises(DataError, match=r"unknown class 'cutlery'; expected one of: fork"):
@@ -82,14 +82,14 @@ def test_new_names_are_what_a_model_s_labels_are_compared_with(folder: Path) -> 
         load_dataset(folder, labels=["fork", "knife"])
 
 
-def test_numbers_are_names_where_there_are_no_others(folder: Path) -> None:
+def test_class_ids_may_be_selected_if_there_are_no_names(folder: Path) -> None:
     (folder / "classes.txt").unlink()
     dataset = load_dataset(DataSource(folder, classes="1=fork,class_2=knife"))
     assert dataset.labels == ("fork", "knife")
     assert [sample.class_ids.tolist() for sample in dataset.samples] == [[0], [1], []]
 
 
-def test_data_options_make_a_source() -> None:
+def test_data_source_of_options_round_trips() -> None:
     parser = argparse.ArgumentParser()
     add_data_options(parser)
     source = data_source(parser.parse_args(["--data", "a b", "--classes", "x=y", "--format", "voc"]))
@@ -100,7 +100,7 @@ def test_data_options_make_a_source() -> None:
         DataSource(Path("x"), format="csv")
 
 
-def test_pictures_to_measure_and_to_calibrate_on_are_taken_from_the_source(folder: Path) -> None:
+def test_load_training_and_eval_split_apply_class_selection(folder: Path) -> None:
     source = open_dataset(DataSource(folder / "set_train", classes="knife=cutlery"))
     for dataset in (load_training_split(source, ["cutlery"]), load_eval_split(source, ["cutlery"], "train")[0]):
         assert dataset.labels == ("cutlery",)
@@ -116,7 +116,7 @@ def test_pictures_to_measure_and_to_calibrate_on_are_taken_from_the_source(folde
         "compare {float}/banana.keras --out {out}",
     ],
 )
-def test_every_command_that_reads_labels_takes_the_options(
+def test_commands_that_read_labels_accept_data_options(
     folder: Path, tmp_path: Path, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("tensorflow")

@@ -1,4 +1,4 @@
-"""edge_ssd.data.dataset: what a sample and a data set accept."""
+"""edge_ssd.data.dataset: validation of samples and datasets."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import pytest
 from edge_ssd.data.dataset import Dataset, Problem, Sample, problem_lines
 from edge_ssd.errors import DataError
 
-PICTURE = Path("a.jpg")
+IMAGE_PATH = Path("a.jpg")
 
 
-def test_a_sample_copies_its_arrays_and_freezes_them() -> None:
+def test_sample_copies_and_freezes_its_arrays() -> None:
     boxes = np.array([[1, 2, 3, 4]], np.float64)
-    sample = Sample(PICTURE, boxes, np.array([0]))
+    sample = Sample(IMAGE_PATH, boxes, np.array([0]))
     boxes[0, 0] = 99
     assert sample.boxes_xyxy.dtype == np.float32
     assert sample.class_ids.dtype == np.int64
@@ -24,8 +24,8 @@ def test_a_sample_copies_its_arrays_and_freezes_them() -> None:
         sample.boxes_xyxy[0, 0] = 5
 
 
-def test_a_picture_without_boxes_has_an_empty_array_of_the_right_shape() -> None:
-    sample = Sample(PICTURE, np.array([]), np.array([]))
+def test_sample_without_boxes_has_shape_0_4() -> None:
+    sample = Sample(IMAGE_PATH, np.array([]), np.array([]))
     assert sample.boxes_xyxy.shape == (0, 4)
     assert sample.class_ids.shape == (0,)
 
@@ -41,14 +41,14 @@ def test_a_picture_without_boxes_has_an_empty_array_of_the_right_shape() -> None
         ([[1, 2, 3, 4]], [-1], "at least 0"),
     ],
 )
-def test_a_sample_refuses_what_cannot_be(boxes: list[list[float]], class_ids: list[int], match: str) -> None:
+def test_sample_rejects_invalid_arrays(boxes: list[list[float]], class_ids: list[int], match: str) -> None:
     with pytest.raises(DataError, match=match) as caught:
-        Sample(PICTURE, np.array(boxes), np.array(class_ids))
+        Sample(IMAGE_PATH, np.array(boxes), np.array(class_ids))
     assert "a.jpg" in str(caught.value)
 
 
-def test_a_data_set_counts_and_checks_class_ids() -> None:
-    sample = Sample(PICTURE, np.array([[1, 2, 3, 4], [0, 0, 9, 9]]), np.array([0, 1]))
+def test_dataset_counts_and_checks_class_ids() -> None:
+    sample = Sample(IMAGE_PATH, np.array([[1, 2, 3, 4], [0, 0, 9, 9]]), np.array([0, 1]))
     background = Sample(Path("b.jpg"), np.zeros((0, 4)), np.zeros(0))
     dataset = Dataset(Path("set"), ("fork", "knife"), (sample, background), "voc")
     assert len(dataset) == 2
@@ -64,11 +64,11 @@ def test_a_data_set_counts_and_checks_class_ids() -> None:
             Dataset(Path("set"), labels, (background,), "voc")
 
 
-def test_a_problem_reads_as_file_and_fault() -> None:
+def test_problem_text_is_path_and_message() -> None:
     assert str(Problem(Path("x/label.csv"), "line 3: dropped")) == f"{Path('x/label.csv')}: line 3: dropped"
 
 
-def test_a_list_of_problems_is_cut() -> None:
+def test_problem_lines_are_limited() -> None:
     problems = [Problem(Path(f"{number}.png"), "odd") for number in range(5)]
     assert problem_lines(problems, "look there", limit=5) == [f"{number}.png: odd" for number in range(5)]
     assert problem_lines(problems, "look there", limit=2) == ["0.png: odd", "1.png: odd", "and 3 more (look there)"]

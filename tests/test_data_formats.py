@@ -1,4 +1,4 @@
-"""One set written in every format comes back as the same data set; odd names, line ends and numbers included."""
+"""Every label format: a written dataset is read back, and faults that all formats share are reported."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from label_writers import WRITERS, Labelled
+from label_writers import WRITERS, LabeledImage
 
 from edge_ssd.data.load import load_dataset, open_dataset
 from edge_ssd.data.source import DataSource
@@ -17,16 +17,16 @@ from edge_ssd.errors import DataError
 
 LABELS = ("knife", "fork", "pièce à main, petite")
 
-# Eighths are exact in every format, YOLO's shares of 64 and 32 included.
+# Eighths are exact in every format, also in YOLO's 0–1 of 64 and 32.
 eighths = st.integers(0, 8 * 31).map(lambda number: number / 8)
 boxes = st.tuples(eighths, eighths, eighths, eighths).map(
     lambda b: (min(b[0], b[2]), min(b[1], b[3]), max(b[0], b[2]) + 0.125, max(b[1], b[3]) + 0.125)
 )
 objects = st.lists(st.tuples(st.sampled_from(LABELS), boxes), min_size=1, max_size=4, unique=True)
 names = st.text("ab é漢_-&'", min_size=1, max_size=6).filter(lambda text: text == text.strip())
-sets = st.lists(
+datasets = st.lists(
     st.builds(
-        lambda name, split, found: (name, split, found), names, st.sampled_from(["train", "val", "test"]), objects
+        lambda name, split, objects: (name, split, objects), names, st.sampled_from(["train", "val", "test"]), objects
     ),
     min_size=1,
     max_size=4,
@@ -36,43 +36,43 @@ sets = st.lists(
 
 @pytest.mark.parametrize("format_name", WRITERS)
 @settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
-@given(rows=sets)
-def test_what_is_written_comes_back(format_name: str, rows: list[tuple[str, str, list]]) -> None:  # type: ignore[type-arg]
-    pictures = [Labelled(f"{name}.png", split, (64, 32), found) for name, split, found in rows]
+@given(rows=datasets)
+def test_written_dataset_is_read_back(format_name: str, rows: list[tuple[str, str, list]]) -> None:  # type: ignore[type-arg]
+    images = [LabeledImage(f"{name}.png", split, (64, 32), objects) for name, split, objects in rows]
     with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder) / "set"
+        root = Path(folder) / "dataset"
         root.mkdir()
-        WRITERS[format_name](root, pictures, LABELS)
-        assert set(open_dataset(root).splits) == {picture.split for picture in pictures}
+        WRITERS[format_name](root, images, LABELS)
+        assert set(open_dataset(root).splits) == {image.split for image in images}
         for split in open_dataset(root).splits:
             dataset = load_dataset(root, split, strict=True)
             assert dataset.format == format_name
             assert dataset.notices == ()
-            # Those formats that state an order have it, the others the alphabet's.
-            used = {label for picture in pictures for label, _ in picture.objects}
-            stated = format_name in ("d2l_csv", "coco", "yolo")
-            assert dataset.labels == (LABELS if stated else tuple(sorted(used)))
+            # Formats without an order of the classes sort them.
+            used = {label for image in images for label, _ in image.objects}
+            ordered = format_name in ("d2l_csv", "coco", "yolo")
+            assert dataset.labels == (LABELS if ordered else tuple(sorted(used)))
             expected = {
-                picture.name: [(label, box) for label, box in picture.objects]
-                for picture in pictures
-                if picture.split == split
+                image.name: [(label, box) for label, box in image.objects] for image in images if image.split == split
             }
-            found = {
+            loaded = {
                 sample.path.name: [
                     (dataset.labels[class_id], tuple(box))
                     for class_id, box in zip(sample.class_ids, sample.boxes_xyxy.tolist(), strict=True)
                 ]
                 for sample in dataset.samples
             }
-            assert found == expected
+            assert loaded == expected
             assert {sample.size for sample in dataset.samples} == {(32, 64)}
 
 
 @pytest.mark.parametrize("format_name", WRITERS)
-def test_windows_line_ends_and_byte_order_marks_change_nothing(tmp_path: Path, format_name: str) -> None:
-    pictures = [Labelled("a b.png", "train", objects=[("fork", (1, 2, 30, 20))]), Labelled("ü.png", "val")]
-    pictures[1] = Labelled("ü.png", "val", objects=[("knife", (5, 6, 7, 8))])
-    WRITERS[format_name](tmp_path, pictures, ("fork", "knife"))
+def test_crlf_and_byte_order_marks_are_accepted(tmp_path: Path, format_name: str) -> None:
+    images = [
+        LabeledImage("a b.png", "train", objects=[("fork", (1, 2, 30, 20))]),
+        LabeledImage("ü.png", "val", objects=[("knife", (5, 6, 7, 8))]),
+    ]
+    WRITERS[format_name](tmp_path, images, ("fork", "knife"))
     before = load_dataset(tmp_path, strict=True)
     for path in tmp_path.rglob("*"):
         if path.suffix in (".csv", ".txt", ".xml", ".json", ".yaml"):
@@ -81,23 +81,23 @@ def test_windows_line_ends_and_byte_order_marks_change_nothing(tmp_path: Path, f
             path.write_bytes((mark + text).encode("utf-8"))
     after = load_dataset(tmp_path, strict=True)
     assert after.labels == before.labels
-    for one, other in zip(before.samples, after.samples, strict=True):
-        assert one.path == other.path
-        assert np.array_equal(one.boxes_xyxy, other.boxes_xyxy)
+    for old, new in zip(before.samples, after.samples, strict=True):
+        assert old.path == new.path
+        assert np.array_equal(old.boxes_xyxy, new.boxes_xyxy)
 
 
 @pytest.mark.parametrize("format_name", WRITERS)
-def test_numbers_that_are_no_boxes_are_dropped_and_named(tmp_path: Path, format_name: str) -> None:
+def test_invalid_boxes_are_dropped_and_reported(tmp_path: Path, format_name: str) -> None:
     bad = [
         (float("nan"), 1.0, 5.0, 5.0),
         (1e300, 1.0, 2e300, 5.0),
         (9.0, 9.0, 5.0, 20.0),
         (9.0, 9.0, 9.0, 20.0),
-        (1.0, 2.0, 30.0, 20.0),  # as the good one
+        (1.0, 2.0, 30.0, 20.0),  # the same as the good one
     ]
     good = ("fork", (1.0, 2.0, 30.0, 20.0))
-    found = [good, *(("fork", box) for box in bad), ("fork", (1e1, 1.25e1, 2e1, 2.5e1))]
-    WRITERS[format_name](tmp_path, [Labelled("a.png", "train", objects=found)], ("fork",))
+    objects = [good, *(("fork", box) for box in bad), ("fork", (1e1, 1.25e1, 2e1, 2.5e1))]
+    WRITERS[format_name](tmp_path, [LabeledImage("a.png", "train", objects=objects)], ("fork",))
     dataset = load_dataset(tmp_path)
     assert dataset.samples[0].boxes_xyxy.tolist() == [[1, 2, 30, 20], [10, 12.5, 20, 25]]
     text = "\n".join(problem.message for problem in dataset.problems)
@@ -112,24 +112,24 @@ def test_numbers_that_are_no_boxes_are_dropped_and_named(tmp_path: Path, format_
     "stated",
     ["C:\\Users\\me\\set\\images\\a.png", "/home/me/set/images/a.png", "images\\a.png", "./images/a.png", "../x/a.png"],
 )
-def test_a_path_of_another_machine_leads_to_the_picture_here(tmp_path: Path, stated: str) -> None:
-    WRITERS["tf_csv"](tmp_path, [Labelled("a.png", "train", objects=[("fork", (1, 2, 30, 20))])], ("fork",))
+def test_image_path_of_another_machine_is_found(tmp_path: Path, stated: str) -> None:
+    WRITERS["tf_csv"](tmp_path, [LabeledImage("a.png", "train", objects=[("fork", (1, 2, 30, 20))])], ("fork",))
     table = tmp_path / "images" / "train_labels.csv"
     table.write_text(table.read_text(encoding="utf-8").replace("a.png", stated), encoding="utf-8")
     assert load_dataset(tmp_path, strict=True).samples[0].path == tmp_path / "images" / "train" / "a.png"
 
 
-def test_accents_are_the_same_however_they_are_stored(tmp_path: Path) -> None:
-    WRITERS["tf_csv"](tmp_path, [Labelled("e\u0301.png", "train", objects=[("fork", (1, 2, 30, 20))])], ("fork",))
+def test_image_name_matches_across_unicode_normalization(tmp_path: Path) -> None:
+    WRITERS["tf_csv"](tmp_path, [LabeledImage("e\u0301.png", "train", objects=[("fork", (1, 2, 30, 20))])], ("fork",))
     table = tmp_path / "images" / "train_labels.csv"
     table.write_text(table.read_text(encoding="utf-8").replace("e\u0301", "\u00e9"), encoding="utf-8")
     assert load_dataset(tmp_path).samples[0].path.name == "e\u0301.png"
 
 
-def test_a_folder_with_two_formats_says_so_and_takes_the_one_that_is_asked_for(tmp_path: Path) -> None:
-    pictures = [Labelled("a.png", "train", objects=[("fork", (1, 2, 30, 20))])]
-    WRITERS["voc"](tmp_path, pictures, ("fork",))
-    WRITERS["coco"](tmp_path, [*pictures, Labelled("b.png", "train")], ("fork",))
+def test_folder_with_two_formats_reports_both_and_follows_the_option(tmp_path: Path) -> None:
+    images = [LabeledImage("a.png", "train", objects=[("fork", (1, 2, 30, 20))])]
+    WRITERS["voc"](tmp_path, images, ("fork",))
+    WRITERS["coco"](tmp_path, [*images, LabeledImage("b.png", "train")], ("fork",))
     opened = open_dataset(tmp_path)
     assert (opened.format, opened.other_formats) == ("coco", ("voc",))
     dataset = load_dataset(tmp_path, strict=True)
@@ -141,9 +141,9 @@ def test_a_folder_with_two_formats_says_so_and_takes_the_one_that_is_asked_for(t
         load_dataset(DataSource(tmp_path, format="yolo"))
 
 
-def test_a_picture_labelled_twice_is_taken_once(tmp_path: Path) -> None:
-    pictures = [Labelled("a.png", "train", objects=[("fork", (1, 2, 30, 20))])]
-    WRITERS["voc"](tmp_path, pictures, ("fork",))
+def test_image_labeled_twice_is_loaded_once(tmp_path: Path) -> None:
+    images = [LabeledImage("a.png", "train", objects=[("fork", (1, 2, 30, 20))])]
+    WRITERS["voc"](tmp_path, images, ("fork",))
     (tmp_path / "ImageSets" / "Main" / "val.txt").write_text("a\n", encoding="utf-8")
     assert len(load_dataset(tmp_path, "val", strict=True)) == 1
     dataset = load_dataset(tmp_path)
@@ -152,8 +152,8 @@ def test_a_picture_labelled_twice_is_taken_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", ["60,40", ",", "0,0", "inf,nan", "unknown,", "60.0,40.0"])
-def test_a_size_that_is_not_stated_is_no_fault(tmp_path: Path, size: str) -> None:
-    WRITERS["tf_csv"](tmp_path, [Labelled("a.png", "train", objects=[("fork", (1, 2, 30, 20))])], ("fork",))
+def test_missing_image_size_is_accepted(tmp_path: Path, size: str) -> None:
+    WRITERS["tf_csv"](tmp_path, [LabeledImage("a.png", "train", objects=[("fork", (1, 2, 30, 20))])], ("fork",))
     table = tmp_path / "images" / "train_labels.csv"
     table.write_text(table.read_text(encoding="utf-8").replace("60,40", size), encoding="utf-8")
     assert load_dataset(tmp_path, strict=True).num_boxes == 1

@@ -1,4 +1,4 @@
-"""edge_ssd.data.inspection: every kind of finding, duplicates, contact sheet, histogram, command line."""
+"""edge_ssd.data.inspection: findings, duplicates, contact sheet, histogram and the command."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from label_writers import WRITERS, Labelled, write_picture
+from label_writers import WRITERS, LabeledImage, write_image
 from PIL import Image
 
 from edge_ssd.cli import main
@@ -29,62 +29,62 @@ BOX = ("fork", (1.0, 2.0, 30.0, 20.0))
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Three different pictures in two splits, as Pascal VOC."""
+    """Three different images in two splits, as Pascal VOC."""
     root = tmp_path / "cutlery"
     rows = [("a.png", "train"), ("b.png", "train"), ("c.png", "val")]
-    WRITERS["voc"](root, [Labelled(name, split, objects=[BOX]) for name, split in rows], ("fork",))
+    WRITERS["voc"](root, [LabeledImage(name, split, objects=[BOX]) for name, split in rows], ("fork",))
     for seed, (name, _) in enumerate(rows):
         scene(seed).save(root / "JPEGImages" / name)
     return root
 
 
 def scene(seed: int, size: tuple[int, int] = (60, 40)) -> Image.Image:
-    """Soft blobs: unlike noise, they look the same when they are made larger or smaller."""
+    """Return an image of soft blobs, which look the same at every scale, unlike noise."""
     pixels = np.random.default_rng(seed).integers(0, 255, (5, 7, 3), np.uint8)
     return Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC)
 
 
-def found_in(folder: Path, **options: object) -> DatasetReport:
+def inspect(folder: Path, **options: object) -> DatasetReport:
     return inspect_dataset(open_dataset(folder), **options)  # type: ignore[arg-type]
 
 
-def kinds(found: DatasetReport) -> list[tuple[str, str]]:
-    return [(finding.kind, finding.path.name) for finding in found.files]
+def kinds(report: DatasetReport) -> list[tuple[str, str]]:
+    return [(finding.kind, finding.path.name) for finding in report.files]
 
 
 def test_inspect_clean_dataset_has_no_findings(folder: Path) -> None:
-    found = found_in(folder, strict=True, decode=True)
-    assert (found.files, found.duplicates, found.unusable, report_lines(found)) == ((), (), {}, [])
-    assert list(found.summaries) == ["train", "val"]
-    assert found.summaries["train"].images_by_label == {"fork": 2}
+    report = inspect(folder, strict=True, decode=True)
+    assert (report.files, report.duplicates, report.unusable, report_lines(report)) == ((), (), {}, [])
+    assert list(report.summaries) == ["train", "val"]
+    assert report.summaries["train"].images_by_label == {"fork": 2}
 
 
 def test_image_with_wrong_suffix_is_reported(folder: Path) -> None:
     scene(1).save(folder / "JPEGImages" / "b.png", format="JPEG")
-    found = found_in(folder)
-    assert kinds(found) == [("mislabelled", "b.png")]
-    assert "is a JPEG by its content" in found.files[0].message
+    report = inspect(folder)
+    assert kinds(report) == [("mislabelled", "b.png")]
+    assert "is a JPEG by its content" in report.files[0].message
     with pytest.raises(DataError, match=r"b\.png: is a JPEG"):
-        found_in(folder, strict=True)
+        inspect(folder, strict=True)
 
 
 def test_exif_rotated_image_is_reported_but_not_a_fault(folder: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     scene(1).save(folder / "JPEGImages" / "b.png", exif=exif)
-    found = found_in(folder, strict=True)
-    assert kinds(found) == [("exif_rotated", "b.png")]
-    assert "EXIF orientation 6: its boxes must fit the upright image of 40×60" in found.files[0].message
+    report = inspect(folder, strict=True)
+    assert kinds(report) == [("exif_rotated", "b.png")]
+    assert "EXIF orientation 6: its boxes must fit the upright image of 40×60" in report.files[0].message
 
 
 def test_case_conflicts_and_shared_label_files_are_reported(folder: Path) -> None:
     scene(8).save(folder / "JPEGImages" / "A.png")
     scene(9).save(folder / "JPEGImages" / "c.jpg")
-    found = found_in(folder)
-    assert ("case", "a.png") in kinds(found)
-    assert ("twins", "c.png") in kinds(found) or ("twins", "c.jpg") in kinds(found)
+    report = inspect(folder)
+    assert ("case", "a.png") in kinds(report)
+    assert ("twins", "c.png") in kinds(report) or ("twins", "c.jpg") in kinds(report)
     with pytest.raises(DataError):
-        found_in(folder, strict=True)
+        inspect(folder, strict=True)
 
 
 def test_images_without_labels_and_labels_without_images(folder: Path) -> None:
@@ -93,59 +93,59 @@ def test_images_without_labels_and_labels_without_images(folder: Path) -> None:
     shutil.copy(folder / "Annotations" / "c.xml", folder / "Annotations" / "d.xml")
     scene(9).save(folder / "JPEGImages" / "d.png")
     (folder / "ImageSets" / "Main" / "val.txt").write_text("c\nd\n", encoding="utf-8")
-    found = found_in(folder)
-    assert kinds(found) == [("unlabelled", "new.png")]
-    assert "image 'c.png' is not in" in found.summaries["val"].problems[0].message
-    assert found.summaries["val"].images == 1
+    report = inspect(folder)
+    assert kinds(report) == [("unlabelled", "new.png")]
+    assert "image 'c.png' is not in" in report.summaries["val"].problems[0].message
+    assert report.summaries["val"].images == 1
     with pytest.raises(DataError, match=r"c\.png"):
         load_dataset(folder, "val")
-    # With one split alone, what lies beside its pictures may be the other's.
-    assert kinds(found_in(folder, split="val")) == []
+    # With one split alone, an unlabeled image may belong to the other split.
+    assert kinds(inspect(folder, split="val")) == []
 
 
 def test_missing_label_file_of_a_split_list_is_reported(folder: Path) -> None:
     (folder / "ImageSets" / "Main" / "val.txt").write_text("c\nlost\n", encoding="utf-8")
-    found = found_in(folder)
-    assert "lost.xml: listed in the split, but missing" in found.summaries["val"].problems[0].message
+    report = inspect(folder)
+    assert "lost.xml: listed in the split, but missing" in report.summaries["val"].problems[0].message
 
 
 def test_unusable_split_does_not_hide_the_others(folder: Path) -> None:
     (folder / "JPEGImages" / "c.png").write_bytes(b"nothing")
-    found = found_in(folder)
-    assert list(found.summaries) == ["train"]
-    assert "c.png" in found.unusable["val"]
-    assert report_lines(found)[0].startswith("val: cannot be used: ")
+    report = inspect(folder)
+    assert list(report.summaries) == ["train"]
+    assert "c.png" in report.unusable["val"]
+    assert report_lines(report)[0].startswith("val: cannot be used: ")
     for options in ({"split": "val"}, {"strict": True}):
         with pytest.raises(DataError, match=r"c\.png"):
-            found_in(folder, **options)
+            inspect(folder, **options)
 
 
 def test_duplicate_file_across_splits_is_reported(folder: Path) -> None:
     shutil.copy(folder / "JPEGImages" / "a.png", folder / "JPEGImages" / "c.png")
     shutil.copy(folder / "JPEGImages" / "a.png", folder / "JPEGImages" / "b.png")
-    found = found_in(folder)
-    (group,) = found.duplicates
+    report = inspect(folder)
+    (group,) = report.duplicates
     assert (group.near, group.across) == (False, True)
     assert [(split, path.name) for split, path in group.images] == [
         ("train", "a.png"),
         ("train", "b.png"),
         ("val", "c.png"),
     ]
-    assert "ACROSS SPLITS" in "\n".join(report_lines(found))
+    assert "ACROSS SPLITS" in "\n".join(report_lines(report))
     with pytest.raises(DataError, match="the same file is in two splits"):
-        found_in(folder, strict=True)
+        inspect(folder, strict=True)
 
 
 def test_reencoded_image_is_a_near_duplicate(folder: Path) -> None:
     scene(0).save(folder / "big.png")
     scene(0, (240, 160)).convert("RGB").save(folder / "JPEGImages" / "c.jpg", quality=60)
     (folder / "JPEGImages" / "c.png").unlink()
-    found = found_in(folder)
-    (group,) = found.duplicates
+    report = inspect(folder)
+    (group,) = report.duplicates
     assert (group.near, group.across) == (True, True)
     assert [path.name for _, path in group.images] == ["a.png", "c.jpg"]
-    assert "a guess by a perceptual hash" in "\n".join(report_lines(found))
-    assert found_in(folder, near=False).duplicates == ()
+    assert "a guess by a perceptual hash" in "\n".join(report_lines(report))
+    assert inspect(folder, near=False).duplicates == ()
 
 
 def test_find_duplicates_reads_only_files_of_equal_size(tmp_path: Path) -> None:
@@ -166,42 +166,42 @@ def test_find_duplicates_reads_only_files_of_equal_size(tmp_path: Path) -> None:
 def test_perceptual_hash_applies_exif_and_returns_none_if_unreadable(tmp_path: Path) -> None:
     scene(3, (240, 160)).save(tmp_path / "upright.png")
     exif = Image.Exif()
-    exif[0x0112] = 6  # shown turned a quarter to the right
-    scene(3, (240, 160)).transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.png", exif=exif)
-    upright, turned = (perceptual_hash(tmp_path / f"{name}.png") for name in ("upright", "turned"))
+    exif[0x0112] = 6  # displayed rotated by 90° clockwise
+    scene(3, (240, 160)).transpose(Image.Transpose.ROTATE_90).save(tmp_path / "rotated.png", exif=exif)
+    upright, rotated = (perceptual_hash(tmp_path / f"{name}.png") for name in ("upright", "rotated"))
     assert upright is not None
-    assert turned is not None
-    assert (upright != turned).mean() < 0.02
+    assert rotated is not None
+    assert (upright != rotated).mean() < 0.02
     (tmp_path / "text.png").write_text("text", encoding="utf-8")
     assert perceptual_hash(tmp_path / "text.png") is None
 
 
 def test_objects_on_uniform_background_are_not_near_duplicates(tmp_path: Path) -> None:
-    # White, with a dark square here and there: nearly all bits of the hashes are alike.
+    # White, with a dark square: nearly all bits of the hashes are equal.
     paths = []
     for number, (x, y) in enumerate([(10, 10), (60, 20), (30, 60), (80, 80)]):
-        picture = Image.new("RGB", (120, 120), "white")
-        picture.paste((20, 20, 20), (x, y, x + 25, y + 25))
+        image = Image.new("RGB", (120, 120), "white")
+        image.paste((20, 20, 20), (x, y, x + 25, y + 25))
         paths.append(tmp_path / f"{number}.png")
-        picture.save(paths[-1])
+        image.save(paths[-1])
     assert find_near_duplicates({"all": paths}) == ()
 
 
 def test_inspect_real_datasets(shared_data: Path) -> None:
-    """Two shots of one smear, one with another focus, lie in different splits of bccd; raccoon has copies."""
-    found = found_in(shared_data / "bccd")
-    assert [[path.stem for _, path in group.images] for group in found.duplicates if group.across] == [
+    """bccd has two photographs of one smear in different splits; raccoon has copies of files."""
+    report = inspect(shared_data / "bccd")
+    assert [[path.stem for _, path in group.images] for group in report.duplicates if group.across] == [
         ["BloodImage_00037", "BloodImage_00038"]
     ]
-    assert sum(len(summary.problems) for summary in found.summaries.values()) == 2
-    found = found_in(shared_data / "raccoon")
-    assert [[path.stem for _, path in group.images] for group in found.duplicates if not group.near] == [
+    assert sum(len(summary.problems) for summary in report.summaries.values()) == 2
+    report = inspect(shared_data / "raccoon")
+    assert [[path.stem for _, path in group.images] for group in report.duplicates if not group.near] == [
         ["raccoon-11", "raccoon-116"],
         ["raccoon-120", "raccoon-83"],
         ["raccoon-52", "raccoon-74"],
         ["raccoon-65", "raccoon-98"],
     ]
-    assert not any(group.across for group in found.duplicates)
+    assert not any(group.across for group in report.duplicates)
 
 
 def test_size_histogram_counts_every_box_once() -> None:
@@ -243,13 +243,13 @@ def test_data_inspect_compares_with_a_model_and_writes_images(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shipped = Path(__file__).parent.parent / "converters" / "models" / "banana.keras"
-    pictures = [tmp_path / "out" / name for name in ("sheet.png", "sizes.png")]
-    arguments = ["--sheet", str(pictures[0]), "--histogram", str(pictures[1]), "--anchors-of", str(shipped)]
+    images = [tmp_path / "out" / name for name in ("sheet.png", "sizes.png")]
+    arguments = ["--sheet", str(images[0]), "--histogram", str(images[1]), "--anchors-of", str(shipped)]
     assert main(["data", "inspect", str(folder), "--classes", "fork=cutlery", *arguments]) == 0
     out = capsys.readouterr().out
     assert "cutlery        2  100%, in 2 images" in out
     assert "by level 32×32" in out
-    for path in pictures:
+    for path in images:
         assert str(path) in out
         with Image.open(path) as image:
             assert image.format == "PNG"
@@ -262,8 +262,8 @@ def test_data_inspect_compares_with_a_model_and_writes_images(
 
 
 def test_ambiguous_format_is_reported_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write_picture(folder / "train" / "z.png")
-    WRITERS["coco"](folder, [Labelled("z.png", objects=[BOX])], ("fork",))
+    write_image(folder / "train" / "z.png")
+    WRITERS["coco"](folder, [LabeledImage("z.png", objects=[BOX])], ("fork",))
     shutil.rmtree(folder / "Annotations" / "nothing", ignore_errors=True)
     assert main(["data", "inspect", str(folder), "--format", "voc"]) == 0
     assert "could also be" not in capsys.readouterr().out

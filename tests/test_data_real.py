@@ -1,4 +1,4 @@
-"""The loaders on real data sets: counts as published, faults as known."""
+"""Real datasets: published counts and known faults."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from edge_ssd.data.source import DataSource
         ("fork_scissors", "d2l_csv", ("fork", "scissors"), {None: (40, 40)}),
     ],
 )
-def test_counts(
+def test_counts_of_real_datasets(
     shared_data: Path, name: str, format_name: str, labels: tuple[str, ...], counts: dict[str | None, tuple[int, int]]
 ) -> None:
-    for split, (pictures, boxes) in counts.items():
+    for split, (images, boxes) in counts.items():
         dataset = load_dataset(shared_data / name, split, strict=True)  # type: ignore[arg-type]
-        assert (len(dataset), dataset.num_boxes) == (pictures, boxes)
+        assert (len(dataset), dataset.num_boxes) == (images, boxes)
         assert dataset.labels == labels
         assert dataset.format == format_name
 
 
-def test_bccd_drops_its_two_boxes_of_no_area(shared_data: Path) -> None:
+def test_bccd_drops_its_two_boxes_without_area(shared_data: Path) -> None:
     assert open_dataset(shared_data / "bccd").splits == ("train", "val", "test")
     sizes = [len(load_dataset(shared_data / "bccd", split)) for split in open_dataset(shared_data / "bccd").splits]
     assert sizes == [205, 87, 72]
@@ -47,19 +47,19 @@ def test_bccd_drops_its_two_boxes_of_no_area(shared_data: Path) -> None:
     assert all("no area" in problem.message for problem in dataset.problems)
 
 
-def test_no_picture_is_in_two_splits(shared_data: Path) -> None:
+def test_splits_of_real_datasets_are_disjoint(shared_data: Path) -> None:
     for name in ("bananas", "playing_cards", "bccd", "raccoon"):
         splits = open_dataset(shared_data / name).splits
         paths = [sample.path for split in splits for sample in load_dataset(shared_data / name, split).samples]
         assert len(paths) == len(set(paths))
 
 
-def test_every_picture_of_the_small_sets_decodes(shared_data: Path) -> None:
+def test_images_of_small_real_datasets_decode(shared_data: Path) -> None:
     for name in ("fork_scissors", "raccoon"):
         assert find_undecodable(load_dataset(shared_data / name)) == ()
 
 
-def test_both_formats_of_a_set_say_the_same(shared_data: Path) -> None:
+def test_voc_and_tf_csv_of_one_dataset_agree(shared_data: Path) -> None:
     for name, split in (("playing_cards", "train"), ("playing_cards", "test")):
         voc, table = (
             load_dataset(DataSource(shared_data / name, format=format_name), split, strict=True)  # type: ignore[arg-type]
@@ -69,14 +69,14 @@ def test_both_formats_of_a_set_say_the_same(shared_data: Path) -> None:
         by_path = {sample.path: sample for sample in table.samples}
         assert {sample.path for sample in voc.samples} == set(by_path)
         for sample in voc.samples:
-            boxes = [sorted(map(tuple, found.boxes_xyxy.tolist())) for found in (sample, by_path[sample.path])]
+            boxes = [sorted(map(tuple, item.boxes_xyxy.tolist())) for item in (sample, by_path[sample.path])]
             assert boxes[0] == boxes[1]
 
 
-def test_columns_in_another_order_are_read_by_their_names(shared_data: Path, tmp_path: Path) -> None:
+def test_tf_csv_columns_are_read_by_name(shared_data: Path, tmp_path: Path) -> None:
     """bccd's test.csv has xmin, xmax, ymin, ymax; its XML files have the same boxes."""
     root = shared_data / "bccd"
-    # As it comes the table is not where a table's pictures are looked for.
+    # In the downloaded dataset the images are not where those of a table are searched.
     (tmp_path / "test.csv").write_bytes((root / "test.csv").read_bytes())
     (tmp_path / "images").symlink_to((root / "BCCD" / "JPEGImages").resolve())
     table = load_dataset(tmp_path)
@@ -93,22 +93,22 @@ def test_columns_in_another_order_are_read_by_their_names(shared_data: Path, tmp
         )
 
 
-def test_fork_scissors_says_the_same_in_its_label_files(shared_data: Path) -> None:
-    """label.csv has pixels and numbers that classes.txt names; the JSON file left, top, width, height in 0–1."""
+def test_fork_scissors_label_files_agree(shared_data: Path) -> None:
+    """label.csv has pixels and class ids; the JSON file has (left, top, width, height) in 0–1."""
     root = shared_data / "fork_scissors"
-    shares = json.loads((root / "regions_normalized_ltwh.json").read_text(encoding="utf-8"))
+    normalized = json.loads((root / "regions_normalized_ltwh.json").read_text(encoding="utf-8"))
     dataset = load_dataset(root, strict=True)
-    assert set(shares) == {sample.path.stem for sample in dataset.samples}
+    assert set(normalized) == {sample.path.stem for sample in dataset.samples}
     for sample in dataset.samples:
         assert sample.path.stem.startswith(dataset.labels[sample.class_ids[0]])
         assert sample.size is not None
         height, width = sample.size
-        left, top, box_width, box_height = shares[sample.path.stem]
+        left, top, box_width, box_height = normalized[sample.path.stem]
         expected = np.array([left, top, left + box_width, top + box_height]) * [width, height, width, height]
         np.testing.assert_allclose(sample.boxes_xyxy[0], expected, atol=1)
 
 
-def test_classes_of_a_real_set(shared_data: Path) -> None:
+def test_class_selection_on_a_real_dataset(shared_data: Path) -> None:
     cells = load_dataset(DataSource(shared_data / "bccd", classes="WBC=white,RBC=red"), "train")
     assert cells.labels == ("white", "red")
     assert cells.num_boxes == 214 + 2381

@@ -1,1 +1,1 @@
-"""Labelled pictures: reading label formats, inspecting a set, the book's banana set, the synthetic set."""
+"""Datasets of labeled images: label formats, loading, inspection, anchor fitting, download and synthesis."""

@@ -97,8 +97,8 @@ def shape_iou(boxes_cxcywh: FloatArray, level: Level, shapes: FloatArray) -> Flo
     to be compared with all anchors.
     """
     cells = np.array([level.width, level.height], np.float32)
-    centres = (np.clip(np.floor(boxes_cxcywh[:, :2] * cells), 0, cells - 1) + np.float32(0.5)) / cells
-    distance = np.abs(boxes_cxcywh[:, :2] - centres)
+    centers = (np.clip(np.floor(boxes_cxcywh[:, :2] * cells), 0, cells - 1) + np.float32(0.5)) / cells
+    distance = np.abs(boxes_cxcywh[:, :2] - centers)
     overlap = [  # of each axis, [N, K]
         np.clip((size[:, None] + side) / 2 - apart[:, None], 0, np.minimum(size[:, None], side))
         for size, side, apart in zip(boxes_cxcywh[:, 2:].T, shapes.T, distance.T, strict=True)

@@ -1,6 +1,4 @@
-"""edge_ssd.data.formats.yolo and its parts:
-
-arrangements with and without data.yaml, line kinds, and every fault named."""
+"""edge_ssd.data.formats.yolo and its readers: layouts, data.yaml, kinds of lines and faults."""
 
 from __future__ import annotations
 
@@ -8,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from label_writers import write_picture
+from label_writers import write_image
 
 from edge_ssd.cli import main
 from edge_ssd.data.formats import yolo
@@ -21,8 +19,8 @@ BOX = "0 0.5 0.5 0.5 0.25\n"  # of 60×40: 15, 15 to 45, 25
 PIXELS = [[15, 15, 45, 25]]
 
 
-def pair(picture: Path, labels: Path, text: str = BOX) -> None:
-    write_picture(picture)
+def pair(image: Path, labels: Path, text: str = BOX) -> None:
+    write_image(image)
     labels.parent.mkdir(parents=True, exist_ok=True)
     labels.write_text(text, encoding="utf-8")
 
@@ -45,7 +43,7 @@ def described(root: Path, text: str) -> Path:
         "path: {root}\ntrain: images/train\nval: images/val\nnames: [fork]\nroboflow:\n  url: none\n",
     ],
 )
-def test_a_description_in_any_manner(tmp_path: Path, text: str) -> None:
+def test_data_yaml_variants_are_read(tmp_path: Path, text: str) -> None:
     root = described(tmp_path / "cutlery", text.replace("{root}", str(tmp_path / "cutlery")))
     assert open_dataset(root).splits == ("train", "val")
     for split, name in (("train", "a.png"), ("val", "b.png")):
@@ -55,7 +53,7 @@ def test_a_description_in_any_manner(tmp_path: Path, text: str) -> None:
         assert (dataset.labels, dataset.format) == (("fork",), "yolo")
 
 
-def test_class_names_are_text_whatever_they_say(tmp_path: Path) -> None:
+def test_data_yaml_class_names_stay_text(tmp_path: Path) -> None:
     root = described(tmp_path, "train: images/train\nval: images/val\nnames: {3: no, 0: yes, 5: 1.10}\n")
     (root / "labels" / "train" / "a.txt").write_text("3 0.5 0.5 0.5 0.25\n5 0.5 0.5 0.1 0.1\n", encoding="utf-8")
     dataset = load_dataset(root, "train", strict=True)
@@ -63,7 +61,7 @@ def test_class_names_are_text_whatever_they_say(tmp_path: Path) -> None:
     assert dataset.samples[0].class_ids.tolist() == [1, 2]
 
 
-def test_another_count_of_classes_is_reported(tmp_path: Path) -> None:
+def test_data_yaml_wrong_class_count_is_reported(tmp_path: Path) -> None:
     root = described(tmp_path, "train: images/train\nval: images/val\nnames: [fork]\nnc: 3\n")
     assert "nc is 3, but names has 1 classes" in load_dataset(root, "train").problems[0].message
 
@@ -77,15 +75,15 @@ def test_another_count_of_classes_is_reported(tmp_path: Path) -> None:
         ("train: images/train\nnames: [[a]]\n", "names must be"),
         ("train: images/train\nnames: [a\n", "invalid YAML"),
         ("train:\nnames: [a]\n", "no images: state their folders"),
-        ("train: pictures/train\nnames: [a]\n", "its train images are in 'pictures/train', which does not exist"),
+        ("train: photos/train\nnames: [a]\n", "its train images are in 'photos/train', which does not exist"),
     ],
 )
-def test_a_description_that_cannot_be_used_is_named(tmp_path: Path, text: str, match: str) -> None:
+def test_invalid_data_yaml_raises_with_its_name(tmp_path: Path, text: str, match: str) -> None:
     with pytest.raises(DataError, match=rf"data\.yaml.*{match}"):
         load_dataset(described(tmp_path, text))
 
 
-def test_without_pyyaml_the_extra_is_named(
+def test_missing_pyyaml_names_the_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "yaml", None)
@@ -95,7 +93,7 @@ def test_without_pyyaml_the_extra_is_named(
 
 
 @pytest.mark.parametrize(
-    ("picture", "labels", "split"),
+    ("image", "labels", "split"),
     [
         ("images/train/a.png", "labels/train/a.txt", "train"),
         ("train/images/a.png", "train/labels/a.txt", "train"),
@@ -106,12 +104,12 @@ def test_without_pyyaml_the_extra_is_named(
         ("obj_train_data/a b.png", "obj_train_data/a b.txt", ""),
     ],
 )
-def test_bare_arrangements(tmp_path: Path, picture: str, labels: str, split: str) -> None:
+def test_yolo_layouts_without_data_yaml(tmp_path: Path, image: str, labels: str, split: str) -> None:
     root = tmp_path / "images of cutlery"
-    pair(root / picture, root / labels)
+    pair(root / image, root / labels)
     assert open_dataset(root).splits == ((split,) if split else ())
     dataset = load_dataset(root, strict=True)
-    assert dataset.samples[0].path == root / picture
+    assert dataset.samples[0].path == root / image
     assert dataset.samples[0].boxes_xyxy.tolist() == PIXELS
     assert dataset.labels == ("class_0",)
     assert load_dataset(root, labels=["fork"]).labels == ("fork",)
@@ -120,7 +118,7 @@ def test_bare_arrangements(tmp_path: Path, picture: str, labels: str, split: str
 
 
 @pytest.mark.parametrize("line", ["images/b.png", "./images/b.png", "data\\images\\b.png", "/home/me/set/images/b.png"])
-def test_lists_divide_a_set(tmp_path: Path, line: str) -> None:
+def test_yolo_lists_are_splits(tmp_path: Path, line: str) -> None:
     for name in "abc":
         pair(tmp_path / "images" / f"{name}.png", tmp_path / "labels" / f"{name}.txt")
     (tmp_path / "train.txt").write_text("images/a.png\r\nimages/c.png\r\n", encoding="utf-8")
@@ -142,7 +140,7 @@ def test_lists_divide_a_set(tmp_path: Path, line: str) -> None:
         ("0 .25 .25 .75 .25 .75 .75 .25 .75", [15, 10, 45, 30]),  # a rotated box, by its corners
     ],
 )
-def test_polygons_become_boxes_with_a_notice(tmp_path: Path, line: str, box: list[float]) -> None:
+def test_yolo_polygons_become_boxes_with_a_notice(tmp_path: Path, line: str, box: list[float]) -> None:
     pair(tmp_path / "images" / "a.png", tmp_path / "labels" / "a.txt", f"{line}\n{BOX}")
     dataset = load_dataset(tmp_path, strict=True)
     assert dataset.samples[0].boxes_xyxy.tolist() == [box, *PIXELS]
@@ -150,7 +148,7 @@ def test_polygons_become_boxes_with_a_notice(tmp_path: Path, line: str, box: lis
     assert dataset.notices[0].path.name == "a.txt"
 
 
-def test_keypoints_are_told_from_polygons_by_the_description(tmp_path: Path) -> None:
+def test_yolo_keypoints_are_recognized_by_data_yaml(tmp_path: Path) -> None:
     text = "train: images/train\nval: images/val\nnames: [fork]\nkpt_shape: [2, 2]\n"
     root = described(tmp_path, text)
     (root / "labels" / "train" / "a.txt").write_text("0 0.5 0.5 0.5 0.25 0.1 0.1 0.2 0.2\n", encoding="utf-8")
@@ -178,7 +176,7 @@ def test_keypoints_are_told_from_polygons_by_the_description(tmp_path: Path) -> 
         ("0 5e-1 0.5 0.5 2.5e-1", "is the same as line 1"),
     ],
 )
-def test_a_faulty_line_is_dropped_or_clipped_and_named(tmp_path: Path, line: str, word: str) -> None:
+def test_yolo_invalid_line_is_dropped_or_clipped_and_reported(tmp_path: Path, line: str, word: str) -> None:
     pair(tmp_path / "images" / "a.png", tmp_path / "labels" / "a.txt", f"{BOX}{line}\n")
     (tmp_path / "classes.txt").write_text("fork\n", encoding="utf-8")
     dataset = load_dataset(tmp_path)
@@ -189,21 +187,21 @@ def test_a_faulty_line_is_dropped_or_clipped_and_named(tmp_path: Path, line: str
         load_dataset(tmp_path, strict=True)
 
 
-def test_shares_that_are_rounded_past_the_edge_are_no_fault(tmp_path: Path) -> None:
+def test_yolo_rounding_beyond_the_image_border_is_accepted(tmp_path: Path) -> None:
     pair(tmp_path / "images" / "a.png", tmp_path / "labels" / "a.txt", "0 0.5 0.5 1.000001 1.000001\n")
     assert load_dataset(tmp_path, strict=True).samples[0].boxes_xyxy.tolist() == [[0, 0, 60, 40]]
 
 
-def test_empty_and_absent_label_files_are_background(tmp_path: Path) -> None:
+def test_yolo_empty_and_missing_label_files_are_background(tmp_path: Path) -> None:
     pair(tmp_path / "images" / "a.png", tmp_path / "labels" / "a.txt")
     pair(tmp_path / "images" / "b.png", tmp_path / "labels" / "b.txt", "\r\n")
-    write_picture(tmp_path / "images" / "c.png")
+    write_image(tmp_path / "images" / "c.png")
     dataset = load_dataset(tmp_path, strict=True)
     assert [len(sample.class_ids) for sample in dataset.samples] == [1, 0, 0]
     assert [notice.message for notice in dataset.notices] == ["1 images have no label file and are used as background"]
 
 
-def test_labels_without_a_picture_and_files_that_are_no_text_are_named(tmp_path: Path) -> None:
+def test_yolo_labels_without_image_and_binary_files_are_reported(tmp_path: Path) -> None:
     for name in "ab":
         pair(tmp_path / "images" / f"{name}.png", tmp_path / "labels" / f"{name}.txt")
     (tmp_path / "labels" / "lost.txt").write_text(BOX, encoding="utf-8")
@@ -218,17 +216,15 @@ def test_labels_without_a_picture_and_files_that_are_no_text_are_named(tmp_path:
     assert [sample.path.name for sample in dataset.samples] == ["a.png"]
 
 
-def test_a_split_without_any_label_file_is_refused(tmp_path: Path) -> None:
+def test_yolo_split_without_label_files_raises(tmp_path: Path) -> None:
     root = described(tmp_path, "train: images/train\nval: images/val\ntest: images/test\nnames: [fork]\n")
-    write_picture(root / "images" / "test" / "t.png")
+    write_image(root / "images" / "test" / "t.png")
     assert len(load_dataset(root, "val")) == 1
     with pytest.raises(DataError, match="no image has a label file"):
         load_dataset(root, "test")
 
 
-def test_a_folder_is_listed_once_however_many_pictures_it_holds(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_yolo_lists_each_folder_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(20):
         pair(tmp_path / "images" / f"{number}.png", tmp_path / "labels" / f"{number}.txt")
     listed: list[Path] = []

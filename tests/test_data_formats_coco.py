@@ -1,4 +1,4 @@
-"""edge_ssd.data.formats.coco: where files and pictures are found, ids with gaps, crowds, and every fault named."""
+"""edge_ssd.data.formats.coco: layouts, ids with gaps, crowds and faults."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from label_writers import write_picture
+from label_writers import write_image
 
 from edge_ssd.data.load import load_dataset, open_dataset
 from edge_ssd.errors import DataError
@@ -35,7 +35,7 @@ def box(bbox: object, category: object = 7, image_id: object = 1, **more: object
 
 
 @pytest.mark.parametrize(
-    ("file", "pictures", "split"),
+    ("file", "images", "split"),
     [
         ("annotations/instances_train2017.json", "train2017", "train"),
         ("annotations/instances_val2017.json", "images/val2017", "val"),
@@ -48,20 +48,20 @@ def box(bbox: object, category: object = 7, image_id: object = 1, **more: object
         ("valid/labels.json", "valid/data", "val"),
     ],
 )
-def test_files_and_pictures_are_found(tmp_path: Path, file: str, pictures: str, split: str) -> None:
+def test_coco_finds_label_files_and_images(tmp_path: Path, file: str, images: str, split: str) -> None:
     root = tmp_path / "cutlery"
-    write_picture(root / pictures / "a.png")
+    write_image(root / images / "a.png")
     coco(root / file, [image(width=60, height=40)], [box([1, 2, 29, 18])])
     opened = open_dataset(root)
     assert (opened.format, opened.splits) == ("coco", (split,) if split else ())
     dataset = load_dataset(root, strict=True)
-    assert dataset.samples[0].path == root / pictures / "a.png"
+    assert dataset.samples[0].path == root / images / "a.png"
     assert dataset.samples[0].boxes_xyxy.tolist() == [[1, 2, 30, 20]]
 
 
-def test_labels_come_in_the_order_of_ids_and_the_same_in_every_split(tmp_path: Path) -> None:
+def test_coco_labels_are_ordered_by_id_in_every_split(tmp_path: Path) -> None:
     for split, category in (("train", 7), ("val", 2)):
-        write_picture(tmp_path / split / "a.png")
+        write_image(tmp_path / split / "a.png")
         coco(tmp_path / split / "_annotations.coco.json", [image()], [box([1, 2, 3, 4], category)])
     for split, class_id in (("train", 1), ("val", 0)):
         dataset = load_dataset(tmp_path, split)  # type: ignore[arg-type]
@@ -69,8 +69,8 @@ def test_labels_come_in_the_order_of_ids_and_the_same_in_every_split(tmp_path: P
         assert dataset.samples[0].class_ids.tolist() == [class_id]
 
 
-def test_a_category_that_only_groups_others_is_no_class(tmp_path: Path) -> None:
-    write_picture(tmp_path / "a.png")
+def test_coco_unused_supercategory_is_not_a_class(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png")
     categories = [
         {"id": 0, "name": "cutlery", "supercategory": "none"},
         {"id": 1, "name": "fork", "supercategory": "cutlery"},
@@ -82,15 +82,15 @@ def test_a_category_that_only_groups_others_is_no_class(tmp_path: Path) -> None:
     assert load_dataset(tmp_path).labels == ("cutlery", "fork", "spoon")
 
 
-def test_crowds_are_left_out_with_a_notice(tmp_path: Path) -> None:
+def test_coco_crowds_are_ignored_with_a_notice(tmp_path: Path) -> None:
     for name in "abc":
-        write_picture(tmp_path / f"{name}.png")
+        write_image(tmp_path / f"{name}.png")
     images = [image(1, "a.png"), image(2, "b.png"), image(3, "c.png")]
     crowd = {"iscrowd": 1, "segmentation": {"counts": [1], "size": [1, 1]}}
     annotations = [box([1, 2, 3, 4]), box([0, 0, 60, 40], **crowd), box([0, 0, 60, 40], image_id=2, **crowd)]
     coco(tmp_path / "set.json", images, annotations)
     dataset = load_dataset(tmp_path, strict=True)
-    # b.png holds nothing but a crowd: neither an object nor background. c.png is background.
+    # b.png has only a crowd: it is dropped. c.png is background.
     assert [(sample.path.name, len(sample.class_ids)) for sample in dataset.samples] == [("a.png", 1), ("c.png", 0)]
     assert dataset.notices[0].message == "2 crowd boxes ignored, and 1 images with only crowds"
 
@@ -113,8 +113,8 @@ def test_crowds_are_left_out_with_a_notice(tmp_path: Path) -> None:
         ("text", "annotation 2: image None"),
     ],
 )
-def test_a_faulty_annotation_is_dropped_and_named(tmp_path: Path, annotation: Any, word: str) -> None:
-    write_picture(tmp_path / "a.png")
+def test_coco_invalid_annotation_is_dropped_and_reported(tmp_path: Path, annotation: Any, word: str) -> None:
+    write_image(tmp_path / "a.png")
     coco(tmp_path / "set.json", [image()], [box([1, 2, 3, 4]), annotation])
     dataset = load_dataset(tmp_path)
     assert dataset.samples[0].boxes_xyxy.tolist() == [[1, 2, 4, 6]]
@@ -131,21 +131,21 @@ def test_a_faulty_annotation_is_dropped_and_named(tmp_path: Path, annotation: An
         (image(2, "a.png"), "labels a.png, as"),
     ],
 )
-def test_a_faulty_image_entry_is_dropped_and_named(tmp_path: Path, entry: Any, word: str) -> None:
-    write_picture(tmp_path / "a.png")
+def test_coco_invalid_image_entry_is_dropped_and_reported(tmp_path: Path, entry: Any, word: str) -> None:
+    write_image(tmp_path / "a.png")
     coco(tmp_path / "set.json", [image(), entry], [box([1, 2, 3, 4])])
     dataset = load_dataset(tmp_path)
     assert len(dataset) == 1
     assert word in dataset.problems[0].message
 
 
-def test_a_stated_size_that_is_not_the_picture_s_is_reported(tmp_path: Path) -> None:
-    write_picture(tmp_path / "a.png")
+def test_coco_stated_size_of_another_image_is_reported(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png")
     coco(tmp_path / "set.json", [image(width=120, height=80)], [box([1, 2, 3, 4])])
     assert "120×80, which now is 60×40" in load_dataset(tmp_path).problems[0].message
 
 
-def test_an_absent_picture_is_fatal(tmp_path: Path) -> None:
+def test_coco_missing_image_raises(tmp_path: Path) -> None:
     coco(tmp_path / "set.json", [image(1, "lost.png")], [box([1, 2, 3, 4])])
     with pytest.raises(DataError, match=r"set\.json: image 'lost\.png' is not in"):
         load_dataset(tmp_path)
@@ -164,20 +164,20 @@ def test_an_absent_picture_is_fatal(tmp_path: Path) -> None:
         ('{"images": [], "annotations": [], "categories": []}', "its label files have no objects"),
     ],
 )
-def test_a_file_that_is_no_coco_is_fatal_and_named(tmp_path: Path, text: str, match: str) -> None:
+def test_coco_invalid_file_raises_with_its_name(tmp_path: Path, text: str, match: str) -> None:
     (tmp_path / "set.json").write_text(text, encoding="utf-8")
     with pytest.raises(DataError, match=match):
         load_dataset(tmp_path)
 
 
-def test_other_json_files_are_no_labels(tmp_path: Path) -> None:
+def test_coco_ignores_other_json_files(tmp_path: Path) -> None:
     (tmp_path / "package.json").write_text('{"images": 3, "version": [1]}', encoding="utf-8")
     with pytest.raises(DataError, match="no labels in a known format"):
         load_dataset(tmp_path)
 
 
-def test_a_long_file_is_recognised_whatever_comes_first(tmp_path: Path) -> None:
-    write_picture(tmp_path / "images" / "a.png")
+def test_coco_detects_a_large_file_in_any_key_order(tmp_path: Path) -> None:
+    write_image(tmp_path / "images" / "a.png")
     images = [image(), *({"id": number, "file_name": "a.png", "note": "x" * 90} for number in range(2, 20_000))]
     data = {"images": images, "categories": CATEGORIES, "annotations": [box([1, 2, 3, 4])] * 20_000}
     (tmp_path / "set.json").write_text(json.dumps(data, indent=1), encoding="utf-8")
@@ -187,15 +187,15 @@ def test_a_long_file_is_recognised_whatever_comes_first(tmp_path: Path) -> None:
         open_dataset(tmp_path)
 
 
-def test_captions_beside_the_instances_are_not_read(tmp_path: Path) -> None:
-    write_picture(tmp_path / "images" / "a.png")
+def test_coco_ignores_captions_beside_instances(tmp_path: Path) -> None:
+    write_image(tmp_path / "images" / "a.png")
     coco(tmp_path / "annotations" / "instances_train2017.json", [image()], [box([1, 2, 3, 4])])
     coco(tmp_path / "annotations" / "captions_train2017.json", [image()], [{"image_id": 1, "caption": "a fork"}])
     assert open_dataset(tmp_path).splits == ("train",)
     assert load_dataset(tmp_path, strict=True).num_boxes == 1
 
 
-def test_two_files_for_one_split_or_none_are_refused(tmp_path: Path) -> None:
+def test_coco_ambiguous_files_raise(tmp_path: Path) -> None:
     for name in ("train_a.json", "train_b.json"):
         coco(tmp_path / name, [image()], [])
     with pytest.raises(DataError, match=r"both train_a\.json and train_b\.json hold train labels"):

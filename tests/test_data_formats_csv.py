@@ -1,0 +1,129 @@
+"""Label tables: edge_ssd.data.formats.d2l_csv, tf_csv and what they share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from label_writers import TF_HEADER, write_d2l_split, write_image
+
+from edge_ssd.data.load import load_dataset, open_dataset
+from edge_ssd.errors import DataError
+
+
+def test_d2l_csv_reads_splits_boxes_and_the_class_banana(tmp_path: Path) -> None:
+    write_d2l_split(tmp_path / "bananas_train", ["0.png,0,1,2,30,20", "1.png,0,5,5,60,40", "0.png,0,40,1,50,9"])
+    write_d2l_split(tmp_path / "bananas_val", ["0.png,0,3,3,9,9"], ["0.png"])
+    assert open_dataset(tmp_path).splits == ("train", "val")
+    train = load_dataset(tmp_path, "train")
+    assert train.labels == ("banana",)
+    assert train.format == "d2l_csv"
+    assert train.problems == ()
+    assert [sample.path.name for sample in train.samples] == ["0.png", "1.png"]
+    assert train.samples[0].boxes_xyxy.tolist() == [[1, 2, 30, 20], [40, 1, 50, 9]]
+    assert train.samples[0].class_ids.tolist() == [0, 0]
+    assert train.samples[0].size == (40, 60)
+    assert len(load_dataset(tmp_path, "val")) == 1
+    assert len(load_dataset(tmp_path)) == 3
+    assert len(load_dataset(tmp_path / "bananas_val", "val")) == 1
+    with pytest.raises(DataError, match="no split 'test', only train, val"):
+        load_dataset(tmp_path, "test")
+
+
+def test_d2l_csv_class_ids_are_named_by_classes_txt_or_generated(tmp_path: Path) -> None:
+    folder = write_d2l_split(tmp_path / "tools", ["0.png,2,1,2,3,4", "1.png,0,1,2,3,4"])
+    assert load_dataset(folder).labels == ("class_0", "class_1", "class_2")
+    assert load_dataset(folder, labels=["saw", "axe", "awl"]).labels == ("saw", "axe", "awl")
+    assert load_dataset(folder, labels=["saw", "axe", "awl"]).samples[0].class_ids.tolist() == [2]
+    (folder / "classes.txt").write_text("hammer\nnail\npliers\n", encoding="utf-8")
+    assert load_dataset(folder).labels == ("hammer", "nail", "pliers")
+    # Named classes are matched by name with the labels of a model.
+    assert load_dataset(folder, labels=["pliers", "hammer"]).samples[0].class_ids.tolist() == [0]
+
+
+def test_d2l_csv_labels_may_be_names(tmp_path: Path) -> None:
+    folder = write_d2l_split(tmp_path / "cutlery", ["0.png,knife,1,2,3,4", "1.png,fork,1,2,3,4"])
+    dataset = load_dataset(folder)
+    assert dataset.labels == ("fork", "knife")
+    assert [sample.class_ids.tolist() for sample in dataset.samples] == [[1], [0]]
+
+
+def test_d2l_csv_single_class_of_another_dataset_is_not_banana(tmp_path: Path) -> None:
+    assert load_dataset(write_d2l_split(tmp_path / "cups", ["0.png,0,1,2,3,4"])).labels == ("class_0",)
+
+
+def test_d2l_csv_finds_columns_by_name_and_images_beside_the_table(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png")
+    text = "ymin,xmin,ymax,xmax,note,label,img_name\n2,1,20,30,x,cup,a.png\n"
+    (tmp_path / "label.csv").write_text("\ufeff" + text, encoding="utf-8")
+    dataset = load_dataset(tmp_path)
+    assert dataset.samples[0].boxes_xyxy.tolist() == [[1, 2, 30, 20]]
+    assert dataset.labels == ("cup",)
+
+
+def test_tf_csv_tables_are_splits_by_name(tmp_path: Path) -> None:
+    for split, name in (("train", "a.jpg"), ("test", "b.jpg")):
+        write_image(tmp_path / "images" / name)
+        table = tmp_path / "data" / f"{split}_labels.csv"
+        table.parent.mkdir(exist_ok=True)
+        table.write_text(f"{TF_HEADER}\n{name},60,40,cat,1,2,30,20\n", encoding="utf-8")
+    (tmp_path / "data" / "all_labels.csv").write_text(f"{TF_HEADER}\nlost.jpg,1,1,cat,0,0,1,1\n", encoding="utf-8")
+    assert open_dataset(tmp_path).splits == ("train", "test")
+    assert len(load_dataset(tmp_path)) == 2
+    assert load_dataset(tmp_path, "test").samples[0].path == tmp_path / "images" / "b.jpg"
+    assert load_dataset(tmp_path, "train").format == "tf_csv"
+    assert load_dataset(tmp_path, "train").problems == ()
+
+
+def test_tf_csv_single_table_has_no_splits(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.jpg")
+    (tmp_path / "boxes.csv").write_text(f"{TF_HEADER}\na.jpg,60,40,cat,1,2,30,20\n", encoding="utf-8")
+    assert open_dataset(tmp_path).splits == ()
+    assert len(load_dataset(tmp_path)) == 1
+    with pytest.raises(DataError, match="not divided into train and val"):
+        load_dataset(tmp_path, "train")
+
+
+def test_table_without_rows_raises(tmp_path: Path) -> None:
+    write_d2l_split(tmp_path, [])
+    with pytest.raises(DataError, match="no usable labeled image"):
+        load_dataset(tmp_path)
+
+
+def test_negative_class_id_is_dropped(tmp_path: Path) -> None:
+    write_d2l_split(tmp_path, ["0.png,-1,1,2,3,4", "1.png,0,1,2,3,4"])
+    dataset = load_dataset(tmp_path)
+    assert [sample.path.name for sample in dataset.samples] == ["1.png"]
+    assert "line 2: class id -1 is negative" in dataset.problems[0].message
+
+
+def test_too_high_class_id_raises_with_its_table(tmp_path: Path) -> None:
+    write_d2l_split(tmp_path / "s_train", ["0.png,0,1,2,3,4"])
+    write_d2l_split(tmp_path / "s_val", ["0.png,10000,1,2,3,4"])
+    with pytest.raises(DataError, match=r"s_val/label\.csv: class id 10000 exceeds 9999"):
+        load_dataset(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("header", "match"),
+    [("img_name,label,xmin,ymin,xmax", "missing: ymax"), ("a,b,c", "missing: image, label, xmin")],
+)
+def test_missing_column_raises(tmp_path: Path, header: str, match: str) -> None:
+    write_d2l_split(tmp_path / "s_train", ["0.png,0,1,2,3,4"])
+    (tmp_path / "s_train" / "label.csv").write_text(f"{header}\n0.png,0,1,2,3,4\n", encoding="utf-8")
+    with pytest.raises(DataError, match=match):
+        load_dataset(tmp_path)
+
+
+def test_table_that_is_not_text_raises(tmp_path: Path) -> None:
+    write_d2l_split(tmp_path / "s_train", ["0.png,0,1,2,3,4"])
+    (tmp_path / "s_train" / "label.csv").write_bytes(b"\xff\xfe\x00\x01")
+    with pytest.raises(DataError, match=r"label\.csv: not comma-separated UTF-8 text"):
+        load_dataset(tmp_path)
+
+
+def test_two_tables_of_one_split_raise(tmp_path: Path) -> None:
+    write_d2l_split(tmp_path / "cats_train", ["0.png,0,1,2,3,4"])
+    write_d2l_split(tmp_path / "dogs_train", ["0.png,0,1,2,3,4"])
+    with pytest.raises(DataError, match="both cats_train and dogs_train hold train labels"):
+        load_dataset(tmp_path)

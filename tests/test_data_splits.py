@@ -1,0 +1,47 @@
+"""edge_ssd.data.splits: random division of a dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_ssd.data.dataset import Dataset, Sample
+from edge_ssd.data.splits import split_dataset
+from edge_ssd.errors import DataError
+
+
+def make_dataset(count: int) -> Dataset:
+    samples = tuple(Sample(Path(f"{i}.png"), np.array([[0, 0, 1, 1]]), np.array([0])) for i in range(count))
+    return Dataset(Path("set"), ("cat",), samples, "voc")
+
+
+@given(count=st.integers(2, 60), fraction=st.floats(0.01, 0.99), seed=st.integers(0, 1000))
+def test_split_dataset_is_a_partition_in_the_original_order(count: int, fraction: float, seed: int) -> None:
+    dataset = make_dataset(count)
+    first, second = split_dataset(dataset, fraction, seed)
+    assert len(first) >= 1
+    assert len(second) >= 1
+    assert abs(len(first) - count * fraction) <= 1
+    order = {sample.path: index for index, sample in enumerate(dataset.samples)}
+    for part in (first, second):
+        places = [order[sample.path] for sample in part.samples]
+        assert places == sorted(places)
+    assert {s.path for s in first.samples} | {s.path for s in second.samples} == set(order)
+    assert len(first) + len(second) == count
+    again = split_dataset(dataset, fraction, seed)[0]
+    assert [s.path for s in again.samples] == [s.path for s in first.samples]
+
+
+def test_split_dataset_depends_on_the_seed_and_rejects_invalid_fractions() -> None:
+    dataset = make_dataset(50)
+    first, other = (split_dataset(dataset, 0.5, seed)[0] for seed in (0, 1))
+    assert [s.path for s in first.samples] != [s.path for s in other.samples]
+    for fraction in (0.0, 1.0, -1.0, float("nan")):
+        with pytest.raises(DataError, match="between 0 and 1"):
+            split_dataset(dataset, fraction, 0)
+    with pytest.raises(DataError, match="cannot be divided"):
+        split_dataset(make_dataset(1), 0.5, 0)
