@@ -66,9 +66,9 @@ def command_lines(page: str) -> list[Line]:
     """
     lines = []
     for line in (line for block in code_blocks(page) for line in typed_lines(block)):
-        before, found, after = f" {line} ".partition("edge-ssd ")
-        first = not before.strip()
-        if found and before[-1] in " /=" and (first or after.split(" ", 1)[0] in cli.COMMANDS):
+        before, program, after = f" {line} ".partition("edge-ssd ")
+        starts_line = not before.strip()
+        if program and before[-1] in " /=" and (starts_line or after.split(" ", 1)[0] in cli.COMMANDS):
             lines.append(Line(arguments_of(after), True))
     for span in re.findall(r"`([^`]+)`", prose_of(page)):
         if span.startswith("edge-ssd "):
@@ -171,9 +171,9 @@ EXAMPLE = """\
 # A page: it's `one`
 
 Run `edge-ssd convert --quantize int9
---from` and see [this](there.md#one-two), [that](https://example.org), ![a picture](images/a.png).
+--from` and see [this](there.md#one-two), [that](https://example.org), ![an image](images/a.png).
 
-    $ edge-ssd data inspect pictures --sheet sheet.png      # --not-an-option
+    $ edge-ssd data inspect images --sheet sheet.png      # --not-an-option
     edge-ssd --this-is-output
 
     edge-ssd train --data DIR --out RUN
@@ -192,7 +192,7 @@ ExecStart=/opt/edge-ssd camera --source 0 --headless > out.txt --lost
 class TestPageParser:
     def test_command_lines(self) -> None:
         assert command_lines(EXAMPLE) == [
-            Line(["data", "inspect", "pictures", "--sheet", "sheet.png"], True),
+            Line(["data", "inspect", "images", "--sheet", "sheet.png"], True),
             Line(["train", "--data", "DIR", "--out", "RUN"], True),
             Line(["detect", "--source", "photo.jpg", "--json", "--colour"], True),
             Line(["camera", "--source", "0", "--headless"], True),
@@ -206,22 +206,22 @@ class TestPageParser:
     @pytest.mark.parametrize(
         ("text", "problem"),
         [
-            ("data inspect pictures --sheet sheet.png", ""),
-            ("data inspect pictures --sheat sheet.png", "no option --sheat"),
-            ("data inspekt pictures", "invalid choice: 'inspekt'"),
+            ("data inspect images --sheet sheet.png", ""),
+            ("data inspect images --sheat sheet.png", "no option --sheat"),
+            ("data inspekt images", "invalid choice: 'inspekt'"),
             ("detekt --source photo.jpg", "there is no command 'detekt'"),
             ("train --data DIR --out RUN --epochs N", ""),
             ("train --data DIR --out RUN --epoch N", "no option --epoch"),
-            ("train --data pictures --out runs/first --epochs many", "invalid int value: 'many'"),
-            ("train --data pictures", "the following arguments are required: --out"),
+            ("train --data images --out runs/first --epochs many", "invalid int value: 'many'"),
+            ("train --data images", "the following arguments are required: --out"),
             ("--version", ""),
             ("--wersion", "no option --wersion"),
             ("detect --help", ""),
         ],
     )
     def test_problem_of_line(self, text: str, problem: str, capsys: pytest.CaptureFixture[str]) -> None:
-        found = problem_of(Line(text.split(), True), capsys)
-        assert (problem in found) if problem else not found
+        message = problem_of(Line(text.split(), True), capsys)
+        assert (problem in message) if problem else not message
 
     def test_inline_line_may_be_incomplete(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert problem_of(Line(["verify", "--budget", "0.005"], False), capsys) == ""
