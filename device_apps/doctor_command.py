@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the findings of every check; return 1 if there is a failure."""
     findings = run_checks(list_checks(args.model))
     if args.json:
-        print(json.dumps([asdict(finding) for finding in findings], indent=2, ensure_ascii=False))
+        print(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False))
     else:
         print(format_findings(findings))
     return 1 if any(finding.level == "failure" for finding in findings) else 0
