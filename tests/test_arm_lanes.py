@@ -29,7 +29,17 @@ GUEST = REPOSITORY / "tests" / "arm" / "guest_detect.py"
 
 # NumPy's side of the package, without TensorFlow. A test that starts `sys.executable` cannot run in a lane, since the
 # kernel does not know how to start a foreign program: such tests stay in other files (test_imports, test_cli).
-TESTS = ("anchors", "boxes", "coding", "detection", "errors", "files", "network", "nms", "targets")
+TESTS = (
+    "anchors",
+    "atomic_write",
+    "boxes",
+    "coding",
+    "errors",
+    "network",
+    "nms",
+    "reference_detection",
+    "reference_targets",
+)
 
 # How far int8 heads may be from x86's, in steps. The same package computes the same bits on both. tflite-runtime has
 # other kernels: against the same kernels on x86, whose integers round alike, one step is left for the versions between;
