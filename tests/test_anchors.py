@@ -24,7 +24,7 @@ def slow_prior(height: int, width: int, sizes: list[float], ratios: list[float])
     return anchors
 
 
-def test_one_cell_by_hand() -> None:
+def test_multibox_prior_one_cell_by_hand() -> None:
     # Size 0.5 square, size 0.25 square, size 0.5 four times as wide as high: 1 × 0.25.
     anchors = multibox_prior(1, 1, [0.5, 0.25], [1, 4])
     expected = [[0.25, 0.25, 0.75, 0.75], [0.375, 0.375, 0.625, 0.625], [0, 0.375, 1, 0.625]]
@@ -37,7 +37,7 @@ def test_multibox_prior_wide_map_by_hand() -> None:
     np.testing.assert_allclose(anchors, [[0.125, 0.25, 0.375, 0.75], [0.625, 0.25, 0.875, 0.75]], atol=1e-7)
 
 
-def test_rows_come_before_columns() -> None:
+def test_multibox_prior_orders_cells_by_row() -> None:
     centres = multibox_prior(2, 2, [0.1], [1])
     centres = (centres[:, :2] + centres[:, 2:]) / 2
     np.testing.assert_allclose(centres, [[0.25, 0.25], [0.75, 0.25], [0.25, 0.75], [0.75, 0.75]], atol=1e-7)
@@ -50,7 +50,7 @@ def test_rows_come_before_columns() -> None:
     st.lists(st.floats(0.1, 10), min_size=1, max_size=3),
 )
 @settings(deadline=None)
-def test_it_is_the_slow_one(height: int, width: int, sizes: list[float], ratios: list[float]) -> None:
+def test_multibox_prior_equals_reference(height: int, width: int, sizes: list[float], ratios: list[float]) -> None:
     anchors = multibox_prior(height, width, sizes, ratios)
     assert anchors.dtype == np.float32
     np.testing.assert_allclose(anchors, slow_prior(height, width, sizes, ratios), rtol=2e-6, atol=2e-6)
@@ -63,7 +63,7 @@ def test_it_is_the_slow_one(height: int, width: int, sizes: list[float], ratios:
         ("anchors_240x320", [(30, 40), (15, 20), (7, 10), (3, 5), (1, 1)]),
     ],
 )
-def test_the_books_numbers(book_vectors: Path, key: str, maps: list[tuple[int, int]]) -> None:
+def test_multibox_prior_equals_book(book_vectors: Path, key: str, maps: list[tuple[int, int]]) -> None:
     anchors = [multibox_prior(*cells, sizes, BOOK_RATIOS) for cells, sizes in zip(maps, BOOK_SIZES, strict=True)]
     with np.load(book_vectors) as vectors:
         np.testing.assert_allclose(np.concatenate(anchors), vectors[key], rtol=0, atol=2e-6)

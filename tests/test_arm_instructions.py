@@ -1,4 +1,4 @@
-"""What a detection costs on ARM, in instructions: kept in a table, and not allowed to grow."""
+"""Instructions of a detection on ARM: compared with a table, which they must not exceed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def lane(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.mark.usefixtures("lane")
 @pytest.mark.parametrize("cpu", CPUS)
-def test_no_stage_costs_more_than_the_table_says(cpu: str) -> None:
+def test_stages_do_not_exceed_table(cpu: str) -> None:
     try:
         count = count_instructions(cpu)
     except Unavailable as error:
@@ -42,27 +42,27 @@ def test_no_stage_costs_more_than_the_table_says(cpu: str) -> None:
     assert not problems, "; ".join(problems)
 
 
-def test_what_is_too_much() -> None:
+def test_excess_reports_stages_above_margin() -> None:
     ran = {"model": "a", "numpy": "2"}
-    kept = {"ran": ran, "instructions": {"cortex-a53": {"invoke": 1000, "postprocess": 100}}}
+    expected = {"ran": ran, "instructions": {"cortex-a53": {"invoke": 1000, "postprocess": 100}}}
     count = Count("cortex-a53", {"invoke": 1020, "postprocess": 90}, {}, ran)
-    assert excess(count, kept) == []
+    assert excess(count, expected) == []
     count = Count("cortex-a53", {"invoke": 1021, "postprocess": 103}, {}, ran)
-    assert excess(count, kept) == [
+    assert excess(count, expected) == [
         "invoke on cortex-a53: 1021 instructions, 2.1 % more than the table's 1000",
         "postprocess on cortex-a53: 103 instructions, 3.0 % more than the table's 100",
     ]
     count = Count("cortex-a53", {"invoke": 1, "postprocess": 1}, {}, {"model": "b", "numpy": "2"})
-    (problem,) = excess(count, kept)
-    assert problem.startswith("model is b, the table's is a: measure anew")
+    (problem,) = excess(count, expected)
+    assert problem.startswith("model is b, the table's is a: measure again")
 
 
-def test_the_table_is_of_the_model_that_ships() -> None:
+def test_table_was_measured_with_shipped_model() -> None:
     shipped = hashlib.sha256(default_model().read_bytes()).hexdigest()
-    assert table()["ran"]["model"] == shipped, "another model ships: python tests/arm/measure.py --write"
+    assert table()["ran"]["model"] == shipped, "another model is shipped; run: python tests/arm/measure.py --write"
 
 
-def test_the_page_shows_the_table() -> None:
+def test_docs_page_shows_table() -> None:
     instructions = table()["instructions"]
     assert list(instructions) == list(CPUS)
     assert all(tuple(stages) == STAGES for stages in instructions.values())
@@ -70,17 +70,17 @@ def test_the_page_shows_the_table() -> None:
     assert measure.rewrite(page, measure.markdown(instructions)) == page
 
 
-def test_a_table_is_written_by_hand_like_this(tmp_path: Path) -> None:
+def test_markdown_table_by_hand(tmp_path: Path) -> None:
     stages = {"preprocess": 2_000_000, "invoke": 100_000_000, "postprocess": 1_004_999, "all but invoke": 4_000_000}
     assert measure.markdown({"cortex-a76": stages}).splitlines()[2] == (
         "| Cortex-A76 (Pi 5) | 2.00 | 100.00 | 1.00 | 4.00 | 4.0% |"
     )
     old = measure.markdown({"cortex-a53": stages})
     assert measure.rewrite(f"before\n\n{old}\n\nafter\n", "new") == "before\n\nnew\n\nafter\n"
-    with pytest.raises(ValueError, match="holds it 0 times"):
+    with pytest.raises(ValueError, match="contains it 0 times"):
         measure.rewrite("no table", "new")
 
 
-def test_the_work_around_the_model_is_a_tenth_of_it_on_a_pi_4() -> None:
+def test_work_beside_invoke_is_at_most_a_tenth_on_pi_4() -> None:
     stages = table()["instructions"]["cortex-a72"]
     assert stages["all but invoke"] <= 0.10 * stages["invoke"]

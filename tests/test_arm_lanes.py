@@ -1,6 +1,6 @@
-"""The runtime on ARM systems, emulated: installed from the wheel, tested, and compared with this machine.
+"""Runtime on emulated ARM systems (lanes, see tests/arm/lanes.py): installed from the wheel, tested, compared with x86.
 
-What a lane is: tests/arm/lanes.py. ``make test-arm`` runs the lanes side by side.
+``make test-arm`` runs the lanes in parallel.
 """
 
 from __future__ import annotations
@@ -27,24 +27,14 @@ pytestmark = pytest.mark.timeout(900)
 
 GUEST = REPOSITORY / "tests" / "arm" / "guest_detect.py"
 
-# NumPy's side of the package, without TensorFlow. A test that starts `sys.executable` cannot run in a lane, since the
-# kernel does not know how to start a foreign program: such tests stay in other files (test_imports, test_cli).
-TESTS = (
-    "anchors",
-    "atomic_write",
-    "boxes",
-    "coding",
-    "errors",
-    "network",
-    "nms",
-    "reference_detection",
-    "reference_targets",
-)
+# Tests that need NumPy only. A test that starts `sys.executable` cannot run in a lane, since the kernel cannot execute
+# a foreign program: such tests are in other files (test_imports, test_cli).
+TESTS = ("anchors", "atomic_write", "boxes", "coding", "errors", "network", "nms", "reference_*", "runtime_*")
 
-# How far int8 heads may be from x86's, in steps. The same package computes the same bits on both. tflite-runtime has
-# other kernels: against the same kernels on x86, whose integers round alike, one step is left for the versions between;
-# against the default ones, which round each layer's sums once in float instead of twice in integers, a step a layer
-# is possible and the layers add up.
+# Maximum difference of int8 heads from x86, in quantization steps. ai-edge-litert is bit-exact. tflite-runtime has
+# other kernels: compared with the same kernels on x86, one step is allowed for the different versions; compared with
+# the default kernels, which round each layer's sums once in float instead of twice in integers, one step per layer is
+# possible, and the layers add up.
 SAME_KERNELS = 1
 OTHER_KERNELS = 10
 OTHER_KERNELS_MEAN = 2.0
@@ -57,7 +47,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module", params=LANES.values(), ids=LANES.keys())
 def lane(request: pytest.FixtureRequest, wheel: Path) -> Lane:
-    """Fetched, with this project installed."""
+    """Return a lane, downloaded, with this project installed."""
     try:
         fetch(request.param)
     except Unavailable as error:
@@ -74,87 +64,89 @@ def photo(shared_data: Path) -> Path:
 Result = tuple[dict[str, Any], Mapping[str, np.ndarray]]
 
 
-def results(output: str, path: Path) -> Result:
+def read_result(output: str, path: Path) -> Result:
     with np.load(path) as arrays:
         return json.loads(output.splitlines()[-1]), dict(arrays)
 
 
 @pytest.fixture(scope="module")
-def here(photo: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
-    """What this machine gives, with the default kernels and with the reference ones."""
-    found, path = {}, tmp_path_factory.mktemp("here") / "result.npz"
+def x86_results(photo: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
+    """Return this machine's result with the default kernels and with the reference kernels."""
+    results, path = {}, tmp_path_factory.mktemp("x86") / "result.npz"
     for kernels in ("default", "reference"):
-        done = subprocess.run(
+        completed = subprocess.run(
             [sys.executable, "-W", "error", str(GUEST), str(photo), str(path), kernels],
             capture_output=True,
             text=True,
             check=False,
             env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
         )
-        assert done.returncode == 0, done.stderr
-        found[kernels] = results(done.stdout, path)
-    return found
+        assert completed.returncode == 0, completed.stderr
+        results[kernels] = read_result(completed.stdout, path)
+    return results
 
 
 @pytest.fixture(scope="module")
-def there(lane: Lane, photo: Path, tmp_path_factory: pytest.TempPathFactory) -> Result:
-    """What the lane gives, where a warning is an error too."""
+def lane_result(lane: Lane, photo: Path, tmp_path_factory: pytest.TempPathFactory) -> Result:
+    """Return the lane's result; warnings are errors."""
     path = tmp_path_factory.mktemp(lane.name) / "result.npz"
-    done = lane.run("-W", "error", GUEST, photo, path)
-    assert done.returncode == 0, done.stderr
-    return results(done.stdout, path)
+    completed = lane.run("-W", "error", GUEST, photo, path)
+    assert completed.returncode == 0, completed.stderr
+    return read_result(completed.stdout, path)
 
 
-def test_it_is_installed_as_a_user_would(lane: Lane, there: Result) -> None:
-    about, _ = there
-    assert about["machine"] == lane.machine
-    assert about["backend"] == lane.backend
-    assert Path(about["package"]).is_relative_to(lane.project)
+def test_lane_uses_installed_wheel_and_backend(lane: Lane, lane_result: Result) -> None:
+    origin, _ = lane_result
+    assert origin["machine"] == lane.machine
+    assert origin["backend"] == lane.backend
+    assert Path(origin["package"]).is_relative_to(lane.project)
 
 
-def test_it_passes_its_selftest(there: Result) -> None:
-    selftest = there[0]["selftest"]
+def test_lane_passes_selftest(lane_result: Result) -> None:
+    selftest = lane_result[0]["selftest"]
     assert selftest["passed"], selftest["problem"]
     assert selftest["expected"] > 0
 
 
-def test_it_finds_what_this_machine_finds(lane: Lane, there: Result, here: dict[str, Result]) -> None:
-    found, expected = there[1], here["default"][1]
-    assert (found["pixels"] == expected["pixels"]).all(), "the resized photo differs"
+def test_lane_outputs_match_x86(lane: Lane, lane_result: Result, x86_results: dict[str, Result]) -> None:
+    actual, expected = lane_result[1], x86_results["default"][1]
+    assert (actual["pixels"] == expected["pixels"]).all(), "the resized photo differs"
     heads = [name for name in expected if name.startswith("head_")]
     assert len(heads) == 10
     for name in heads:
-        steps = np.abs(found[name].astype(int) - expected[name])
+        steps = np.abs(actual[name].astype(int) - expected[name])
         if lane.backend == "ai-edge-litert":
             assert steps.max() == 0, name
             continue
         assert steps.max() <= OTHER_KERNELS, name
         assert steps.mean() <= OTHER_KERNELS_MEAN, name
-        reference = here["reference"][1][name]
-        assert np.abs(found[name].astype(int) - reference).max() <= SAME_KERNELS, name
+        reference = x86_results["reference"][1][name]
+        assert np.abs(actual[name].astype(int) - reference).max() <= SAME_KERNELS, name
     assert len(expected["xyxy"]) > 0
-    assert found["class_id"].tolist() == expected["class_id"].tolist()
-    # With the same heads, what is left is the last bit of NumPy's exponential.
+    assert actual["class_id"].tolist() == expected["class_id"].tolist()
+    # With equal heads only the last bit of NumPy's exponential may differ.
     tolerance = (1e-3, 1e-6) if lane.backend == "ai-edge-litert" else (3.0, 0.05)
-    np.testing.assert_allclose(found["xyxy"], expected["xyxy"], rtol=0, atol=tolerance[0])
-    np.testing.assert_allclose(found["confidence"], expected["confidence"], rtol=0, atol=tolerance[1])
-    assert (np.diagonal(box_iou(found["xyxy"], expected["xyxy"])) >= 0.9).all()
+    np.testing.assert_allclose(actual["xyxy"], expected["xyxy"], rtol=0, atol=tolerance[0])
+    np.testing.assert_allclose(actual["confidence"], expected["confidence"], rtol=0, atol=tolerance[1])
+    assert (np.diagonal(box_iou(actual["xyxy"], expected["xyxy"])) >= 0.9).all()
 
 
-def test_its_command_detects(lane: Lane, photo: Path, there: Result) -> None:
-    done = lane.run("-W", "error", "-m", "edge_ssd", "detect", "--source", photo, "--json")
-    assert done.returncode == 0, done.stderr
-    (line,) = done.stdout.splitlines()
-    found, expected = json.loads(line)["detections"], there[1]
-    np.testing.assert_allclose([one["box"] for one in found], expected["xyxy"], atol=0.01)
-    np.testing.assert_allclose([one["score"] for one in found], expected["confidence"], atol=1e-4)
+def test_lane_detect_command_finds_same_boxes(lane: Lane, photo: Path, lane_result: Result) -> None:
+    completed = lane.run("-W", "error", "-m", "edge_ssd", "detect", "--source", photo, "--json")
+    assert completed.returncode == 0, completed.stderr
+    (line,) = completed.stdout.splitlines()
+    actual, expected = json.loads(line)["detections"], lane_result[1]
+    np.testing.assert_allclose([detection["box"] for detection in actual], expected["xyxy"], atol=0.01)
+    np.testing.assert_allclose([detection["score"] for detection in actual], expected["confidence"], atol=1e-4)
 
 
-def test_the_runtimes_tests_pass(lane: Lane) -> None:
-    files = [f"tests/test_{name}.py" for name in TESTS]
-    files += sorted(str(path.relative_to(REPOSITORY)) for path in (REPOSITORY / "tests").glob("test_runtime_*.py"))
+def test_lane_passes_runtime_tests(lane: Lane) -> None:
+    folder = REPOSITORY / "tests"
+    groups = [sorted(folder.glob(f"test_{pattern}.py")) for pattern in TESTS]
+    assert all(groups), "a pattern matches no file"
+    files = [path.relative_to(REPOSITORY) for group in groups for path in group]
     options = ["-q", "-p", "no:cacheprovider", "-p", "arm.emulated", "--timeout=600"]
-    # A lane that skipped tests would prove less than it says.
-    done = lane.run("-m", "pytest", *options, *files, timeout=840, environment={"CI": "true"})
-    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
-    assert " passed" in done.stdout.splitlines()[-1], done.stdout
+    # CI: a missing part fails instead of skipping a test.
+    completed = lane.run("-m", "pytest", *options, *files, timeout=840, environment={"CI": "true"})
+    assert completed.returncode == 0, completed.stdout[-8000:] + completed.stderr[-2000:]
+    assert " passed" in completed.stdout.splitlines()[-1], completed.stdout

@@ -70,7 +70,7 @@ def test_box_functions_accept_no_boxes() -> None:
     assert box_iou(nothing, [[0, 0, 1, 1]]).shape == (0, 1)
 
 
-def test_arguments_are_left_alone() -> None:
+def test_box_functions_do_not_modify_arguments() -> None:
     boxes = np.array([[-1, -1, 3, 3]], np.float32)
     before = boxes.copy()
     clip_boxes(boxes, 2, 2)

@@ -27,7 +27,7 @@ def test_all_lists_existing_names(name: str) -> None:
         assert export in dir(module)
 
 
-def test_what_the_package_offers() -> None:
+def test_package_exports_public_names() -> None:
     """Names that a user's program may rely on: adding one is a decision, losing one breaks somebody."""
     assert set(edge_ssd.__all__) == {
         *("Bundle", "Detection", "Detections", "Detector", "default_model", "read_bundle"),

@@ -62,19 +62,19 @@ def import_all(names: list[str]) -> str:
     return "\n".join(f"import {name}" for name in names)
 
 
-def test_the_package_needs_numpy_alone() -> None:
+def test_package_loads_numpy_only() -> None:
     assert loaded_after("import edge_ssd") == {"edge_ssd", "numpy"}
 
 
-def test_the_detector_needs_numpy_alone() -> None:
+def test_detector_loads_numpy_only() -> None:
     assert loaded_after("from edge_ssd import Detector, Detections") == {"edge_ssd", "numpy"}
 
 
-def test_the_runtime_needs_numpy_alone() -> None:
+def test_runtime_loads_numpy_only() -> None:
     assert loaded_after(import_all(modules_of("edge_ssd.runtime"))) == {"edge_ssd", "numpy"}
 
 
-def test_the_data_loaders_need_numpy_and_pillow() -> None:
+def test_data_loads_numpy_and_pillow_only() -> None:
     assert loaded_after(import_all(modules_of("edge_ssd.data"))) <= {"edge_ssd", "numpy", "PIL"}
 
 
@@ -90,7 +90,7 @@ def test_help_loads_no_command() -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_help_of_a_command_is_light(name: str) -> None:
+def test_command_help_loads_no_heavy_package(name: str) -> None:
     script = f"from edge_ssd import cli; assert cli.main([{name!r}, '--help']) == 0; "
     script += "loaded = {n for n, c in cli.COMMANDS.items() if c.module in sys.modules}; "
     # `service` takes the options of `camera`.
@@ -114,5 +114,5 @@ def test_every_exported_name_exists_and_is_listed_once() -> None:
         assert all(hasattr(module, item) for item in exported), name
 
 
-def test_the_errors_are_public() -> None:
+def test_package_exports_all_errors() -> None:
     assert set(error_names) <= set(edge_ssd.__all__)

@@ -19,7 +19,7 @@ def through_json(network: Network) -> Any:
     return json.loads(json.dumps(network.to_dict()))
 
 
-def test_the_books_network() -> None:
+def test_tiny_ssd_defaults_to_book_network() -> None:
     network = tiny_ssd(["banana"])
     assert network.input.size == (256, 256)
     assert [(level.height, level.width) for level in network.levels] == [(32, 32), (16, 16), (8, 8), (4, 4), (1, 1)]
@@ -30,7 +30,7 @@ def test_the_books_network() -> None:
 
 
 @pytest.mark.parametrize(("key", "size"), [("anchors_256", (256, 256)), ("anchors_240x320", (240, 320))])
-def test_the_books_anchors(book_vectors: Path, key: str, size: tuple[int, int]) -> None:
+def test_network_anchors_equal_book(book_vectors: Path, key: str, size: tuple[int, int]) -> None:
     anchors = tiny_ssd(["banana"], input_size=size).anchors()
     with np.load(book_vectors) as vectors:
         np.testing.assert_allclose(anchors, vectors[key], rtol=0, atol=2e-6)
@@ -116,7 +116,7 @@ def test_each_level_may_have_its_own_ratios() -> None:
     st.sampled_from(["stretch", "letterbox"]),
 )
 @settings(deadline=None, max_examples=50)
-def test_round_trip_through_json(
+def test_network_round_trip_through_json(
     labels: list[str], height: int, width: int, factor: float, scale: float, resize: Any
 ) -> None:
     network = tiny_ssd(labels, input_size=(height, width), width=factor, input_scale=scale, resize=resize)
@@ -150,7 +150,7 @@ def test_round_trip_through_json(
         (lambda: Network(("a",), (Level(9, 9, (0.1,)),)), "feature maps"),
     ],
 )
-def test_what_cannot_be_is_refused(build: Callable[[], object], message: str) -> None:
+def test_network_rejects_invalid_values(build: Callable[[], object], message: str) -> None:
     with pytest.raises(NetworkError, match=message):
         build()
 
@@ -170,7 +170,7 @@ def test_network_from_dict_rejects_invalid_description(key: str, value: object) 
         Network.from_dict(data)
 
 
-def test_read_bundle_names_missing_field() -> None:
+def test_network_from_dict_names_missing_field() -> None:
     data = through_json(tiny_ssd(["banana"]))
     del data["coding"]
     with pytest.raises(NetworkError, match="coding"):

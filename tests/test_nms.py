@@ -23,7 +23,7 @@ def slow_nms(boxes: list[tuple[int, ...]], scores: list[float], threshold: float
     return kept
 
 
-def test_by_hand() -> None:
+def test_nms_by_hand() -> None:
     boxes = [[0, 0, 10, 10], [1, 0, 11, 10], [20, 20, 30, 30]]
     assert nms(boxes, [0.8, 0.9, 0.5]).tolist() == [1, 2]
 
@@ -54,7 +54,7 @@ def test_nms_suppressed_box_suppresses_no_other() -> None:
 
 
 @pytest.mark.parametrize("most", [0, 1, 2, 3, 9])
-def test_max_detections(most: int) -> None:
+def test_nms_keeps_the_best_max_detections(most: int) -> None:
     apart = [[0, 0, 1, 1], [2, 2, 3, 3], [4, 4, 5, 5]]
     assert nms(apart, [0.3, 0.9, 0.5], max_detections=most).tolist() == [1, 2, 0][:most]
 
@@ -99,7 +99,7 @@ def test_nms_equals_reference_for_many_boxes(number: int, spread: float, thresho
             assert nms(boxes, scores, threshold, class_ids, most).tolist() == expected[:most]
 
 
-def test_arguments_are_left_alone() -> None:
+def test_nms_does_not_modify_arguments() -> None:
     boxes, scores = np.array([[0, 0, 1, 1], [3, 3, 2, 2]], np.float32), np.array([0.5, 0.6], np.float32)
     boxes.flags.writeable = scores.flags.writeable = False
     assert nms(boxes, scores).tolist() == [1, 0]
@@ -107,7 +107,7 @@ def test_arguments_are_left_alone() -> None:
 
 @given(st.lists(st.tuples(small_box, score, st.integers(0, 2)), max_size=12), st.sampled_from([0.0, 0.25, 0.5, 1.0]))
 @settings(deadline=None)
-def test_it_is_the_slow_one(rows: list[tuple[tuple[int, ...], float, int]], threshold: float) -> None:
+def test_nms_equals_reference_for_few_boxes(rows: list[tuple[tuple[int, ...], float, int]], threshold: float) -> None:
     boxes, scores, classes = [row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]
     array = np.array(boxes, np.float32).reshape(-1, 4)
     assert nms(array, scores, threshold, classes).tolist() == slow_nms(boxes, scores, threshold, classes)

@@ -34,21 +34,21 @@ def test_softmax_of_large_logits_is_finite() -> None:
     assert softmax([1000, 0, -1000]).tolist() == [1, 0, 0]
 
 
-def test_detection_by_hand() -> None:
+def test_multibox_detection_by_hand() -> None:
     # Anchors 0 and 1 are the same box of the same class: the better one stays. Anchor 2 is another class.
     scores = logits([0.2, 0.7, 0.1], [0.1, 0.8, 0.1], [0.3, 0.1, 0.6])
     rows = multibox_detection(scores, np.zeros((3, 4)), ANCHORS)
     np.testing.assert_allclose(rows, [[0, 0.8, 0, 0, 0.5, 0.5], [1, 0.6, 0.5, 0.5, 1, 1]], atol=1e-6)
 
 
-def test_offsets_are_decoded_with_the_coding() -> None:
+def test_multibox_detection_uses_coding() -> None:
     offsets = np.array([[4, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]])
     scores = logits([0.2, 0.8], [0.9, 0.1], [0.9, 0.1])
     rows = multibox_detection(scores, offsets, ANCHORS, coding=BoxCoding(xy_scale=4))
     np.testing.assert_allclose(rows, [[0, 0.8, 0.5, 0, 1, 0.5]], atol=1e-6)
 
 
-def test_detection_class_agnostic() -> None:
+def test_multibox_detection_class_agnostic() -> None:
     scores = logits([0.2, 0.7, 0.1], [0.3, 0.1, 0.6], [0.9, 0.05, 0.05])
     apart = multibox_detection(scores, np.zeros((3, 4)), ANCHORS)
     together = multibox_detection(scores, np.zeros((3, 4)), ANCHORS, class_agnostic=True)
@@ -56,24 +56,24 @@ def test_detection_class_agnostic() -> None:
     assert together[:, 0].tolist() == [0]
 
 
-def test_detection_keeps_score_equal_to_threshold() -> None:
+def test_multibox_detection_keeps_score_equal_to_threshold() -> None:
     rows = multibox_detection([[0, 0]], np.zeros((1, 4)), ANCHORS[:1], score_threshold=0.5)
     assert rows[:, 1].tolist() == [0.5]
 
 
-def test_max_detections_keeps_the_best() -> None:
+def test_multibox_detection_keeps_the_best_max_detections() -> None:
     scores = logits([0.4, 0.6], [0.9, 0.1], [0.2, 0.8])
     rows = multibox_detection(scores, np.zeros((3, 4)), ANCHORS, max_detections=1)
     np.testing.assert_allclose(rows[:, 1], [0.8], rtol=1e-6)
 
 
-def test_nothing_found() -> None:
+def test_multibox_detection_without_candidates_is_empty() -> None:
     rows = multibox_detection(logits([0.9, 0.1]), np.zeros((1, 4)), ANCHORS[:1])
     assert rows.shape == (0, 6)
     assert rows.dtype == np.float32
 
 
-def test_the_books_numbers(book_vectors: Path) -> None:
+def test_multibox_detection_equals_book(book_vectors: Path) -> None:
     with np.load(book_vectors) as vectors:
         rows = multibox_detection(
             vectors["detect_binary_logits"],
@@ -89,6 +89,6 @@ def test_the_books_numbers(book_vectors: Path) -> None:
 
 
 @pytest.mark.parametrize("threshold", [0.0, 1.0])
-def test_extreme_thresholds(threshold: float) -> None:
+def test_multibox_detection_accepts_extreme_thresholds(threshold: float) -> None:
     rows = multibox_detection([[0, 200], [200, 0], [0, 0]], np.zeros((3, 4)), ANCHORS, score_threshold=threshold)
     assert rows[:, 1].tolist() == ([1.0, 0.5] if threshold == 0 else [1.0])

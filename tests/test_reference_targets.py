@@ -35,7 +35,7 @@ def slow_assign(anchors: list[tuple[int, ...]], objects: list[tuple[int, ...]], 
     return assigned
 
 
-def test_assignment_by_hand() -> None:
+def test_assign_anchors_by_hand() -> None:
     # The first object is anchor 0 itself. The second overlaps anchor 1 by 1/16 only, but nothing overlaps it more.
     assert assign_anchors(ANCHORS, [[0, 0, 4, 4], [5, 0, 6, 1]]).tolist() == [0, 1, -1]
 
@@ -56,12 +56,14 @@ def test_assign_anchors_matches_iou_equal_to_threshold() -> None:
 
 @given(st.lists(small_box, min_size=4, max_size=8), st.lists(small_box, max_size=4), st.sampled_from([0.25, 0.5, 0.75]))
 @settings(deadline=None)
-def test_it_is_the_slow_one(anchors: list[tuple[int, ...]], objects: list[tuple[int, ...]], threshold: float) -> None:
+def test_assign_anchors_equals_reference(
+    anchors: list[tuple[int, ...]], objects: list[tuple[int, ...]], threshold: float
+) -> None:
     found = assign_anchors(anchors, np.array(objects, np.float32).reshape(-1, 4), threshold)
     assert found.tolist() == slow_assign(anchors, objects, threshold)
 
 
-def test_targets_by_hand() -> None:
+def test_multibox_target_by_hand() -> None:
     targets = multibox_target(ANCHORS, [[[3, 0, 0, 4, 4], [0, 5, 0, 7, 2], PADDING]])
     assert targets.classes.tolist() == [[4, 1, 0]]
     assert targets.masks.tolist() == [[1, 1, 0]]
@@ -75,14 +77,14 @@ def test_multibox_target_uses_coding() -> None:
     np.testing.assert_allclose(targets.offsets[0, 1], [0.25, 0, 0, 0], atol=2e-5)
 
 
-def test_targets_of_images_in_a_batch_are_independent() -> None:
+def test_multibox_target_images_are_independent() -> None:
     targets = multibox_target(ANCHORS, [[PADDING], [[0, 0, 0, 4, 4]]])
     assert targets.masks.tolist() == [[0, 0, 0], [1, 0, 0]]
     assert targets.offsets.shape == (2, 3, 4)
 
 
 @pytest.mark.parametrize("rows", [np.zeros((2, 0, 5)), np.full((2, 3, 5), -1.0)])
-def test_targets_of_images_without_objects(rows: np.ndarray) -> None:
+def test_multibox_target_of_images_without_objects(rows: np.ndarray) -> None:
     targets = multibox_target(ANCHORS, rows)
     assert not targets.masks.any()
     assert not targets.classes.any()
@@ -90,7 +92,7 @@ def test_targets_of_images_without_objects(rows: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("which", ["one", "many"])
-def test_the_books_numbers(book_vectors: Path, which: str) -> None:
+def test_multibox_target_equals_book(book_vectors: Path, which: str) -> None:
     with np.load(book_vectors) as vectors:
         targets = multibox_target(tiny_ssd(["banana"]).anchors(), vectors[f"targets_{which}_labels"])
         assert (targets.masks == vectors[f"targets_{which}_masks"]).all()

@@ -455,7 +455,7 @@ def set_at(data: Any, path: str, value: object) -> None:
         ("heads.0.anchors_per_cell", 3),
     ],
 )
-def test_each_field_is_checked(tmp_path: Path, path: str, value: object) -> None:
+def test_parse_metadata_checks_each_field(tmp_path: Path, path: str, value: object) -> None:
     bundle = with_metadata(tmp_path / "m.tflite", lambda data: set_at(data, path, value))
     refused(bundle, path.split(".")[0] if path != "network.input.height" else "feature maps")
 

@@ -85,7 +85,7 @@ def test_detector_returns_boxes_in_image_pixels(fake: FakeInterpreter, bundle: P
 
 
 @pytest.mark.usefixtures("fake")
-def test_settings(bundle: Path) -> None:
+def test_detector_applies_settings(bundle: Path) -> None:
     image = np.zeros((32, 64, 3), np.uint8)
     assert Detector(bundle, score_threshold=0.8).detect(image).names == ["fork"]
     assert Detector(bundle, max_detections=1).detect(image).names == ["fork"]
@@ -258,7 +258,7 @@ def test_detector_rejects_invalid_images(bundle: Path, image: Any) -> None:
 
 
 @pytest.mark.usefixtures("fake")
-def test_arrays_files_and_pillow_images(bundle: Path, tmp_path: Path) -> None:
+def test_detector_accepts_arrays_files_and_pillow_images(bundle: Path, tmp_path: Path) -> None:
     pil_image = Image.new("RGB", (30, 20))
     pil_image.save(tmp_path / "image.png")
     detector = Detector(bundle)
@@ -385,7 +385,9 @@ def expected(score_threshold: float = 0.5, **change: Any) -> SelfTest:
     ],
 )
 @pytest.mark.usefixtures("fake")
-def test_selftest(bundle: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], passed: bool) -> None:
+def test_selftest_compares_boxes_scores_and_classes(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], passed: bool
+) -> None:
     # The detector's own settings must not matter.
     detector = Detector(bundle, score_threshold=0.99, max_detections=1, classes=["banana"])
     monkeypatch.setattr(type(detector.bundle), "selftest", property(lambda bundle: expected(**change)))
@@ -427,7 +429,7 @@ def test_real_model_passes_selftest(real: Detector) -> None:
     assert result.expected > 0
 
 
-def test_real_model_on_images_of_any_size(real: Detector, tmp_path: Path) -> None:
+def test_real_model_accepts_images_of_any_size(real: Detector, tmp_path: Path) -> None:
     selftest = real.bundle.selftest
     wide = np.asarray(Image.fromarray(selftest.image).resize((700, 500), Image.Resampling.BICUBIC))
     Image.fromarray(wide).save(tmp_path / "wide.png")

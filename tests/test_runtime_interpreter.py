@@ -179,7 +179,7 @@ def test_open_interpreter_rejects_invalid_num_threads(threads: Any) -> None:
 
 
 @pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 2), (4, 4), (64, 4), (None, 1)])
-def test_num_threads_default(
+def test_num_threads_default_is_cores_up_to_four(
     installed: dict[str, type], monkeypatch: pytest.MonkeyPatch, cores: int | None, threads: int
 ) -> None:
     installed["ai-edge-litert"] = Fake
@@ -207,7 +207,7 @@ def test_interpreter_rejects_other_models(installed: dict[str, type], change: di
 # With a real interpreter
 
 
-def test_a_real_model() -> None:
+def test_interpreter_runs_real_model() -> None:
     bundle = read_bundle(real_model())
     found = open_interpreter(bundle.flatbuffer)
     height, width = bundle.network.input.size

@@ -97,7 +97,7 @@ def test_preprocess_resizes_with_pillow_bilinear() -> None:
     assert (preprocess(image, STRETCH)[0] == np.asarray(expected)).all()
 
 
-def test_shrinking_is_antialiased() -> None:
+def test_preprocess_antialiases_when_shrinking() -> None:
     # A checkerboard of single pixels becomes grey; picking pixels would leave it black and white.
     board = np.indices((256, 512)).sum(axis=0) % 2 * 255
     pixels, _ = preprocess(np.repeat(board[..., None], 3, axis=2).astype(np.uint8), STRETCH)
@@ -276,7 +276,7 @@ def test_read_image_of_damaged_jpeg_reads_or_raises_image_error(tmp_path: Path) 
 # What may be given as an image
 
 
-def test_arrays_images_and_paths(tmp_path: Path) -> None:
+def test_as_rgb_accepts_arrays_images_and_paths(tmp_path: Path) -> None:
     array = noise(6, 9)
     path = save(Image.fromarray(array), tmp_path / "image.png")
     assert as_rgb(array) is array
@@ -308,7 +308,7 @@ def test_as_rgb_rejects_huge_array() -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 100_000, 3), (100_000, 1, 3)])
-def test_preprocess_images_of_extreme_shape(shape: tuple[int, int, int]) -> None:
+def test_preprocess_accepts_images_of_extreme_shape(shape: tuple[int, int, int]) -> None:
     image = np.full(shape, 50, np.uint8)
     assert (preprocess(image, STRETCH)[0] == 50).all()
     pixels, transform = preprocess(image, LETTERBOX)
@@ -347,7 +347,7 @@ def test_as_rgb_returns_plain_array_of_subclass() -> None:
         ([[[0, 0, 0]]], "list"),
     ],
 )
-def test_anything_else_is_refused(image: Any, message: str) -> None:
+def test_as_rgb_rejects_other_values(image: Any, message: str) -> None:
     with pytest.raises(ImageError, match=message):
         as_rgb(image)
 

@@ -32,7 +32,7 @@ def three(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_every_shipped_model_is_found_under_its_name_and_can_be_read() -> None:
+def test_find_model_finds_every_shipped_model() -> None:
     shipped = shipped_models()
     # By name: what is installed may lie elsewhere than the working tree.
     assert set(shipped) == {path.stem for path in FOLDER.glob("*.tflite")}
@@ -96,6 +96,6 @@ def test_commands_accept_shipped_model_names(three: Path, capsys: pytest.Capture
         assert error.count("\n") == 1
 
 
-def test_a_service_is_given_the_whole_path(three: Path) -> None:
+def test_service_config_holds_full_model_path(three: Path) -> None:
     assert cli.main(["service", "--model", "nano", "--source", "0", "--user", "camera"]) == 0
     assert f'\nmodel = "{three}/banana-nano.tflite"\n' in Path("edge-ssd.toml").read_text()

@@ -1,14 +1,14 @@
-/* A plug-in for QEMU's user emulation: counts the instructions that the guest executes.
+/* Plug-in for QEMU's user emulation that counts the instructions that the guest executes.
  *
  *     gcc -shared -fPIC -O2 -o count.so count.c
  *     qemu-aarch64 -plugin count.so,out=FILE,marker=173 ...
  *
- * At each system call of number `marker` (getppid: harmless, and nothing else makes it) the count so far is written
- * to FILE, one decimal number a line: the difference of two lines is what ran between two calls. A block's
- * instructions are counted when it is entered. Counts are exact while the guest has one thread.
+ * At each system call of number `marker` (getppid: harmless and otherwise unused) the current count is written to FILE,
+ * one decimal number per line: the difference of two lines is the number of instructions between two calls. The
+ * instructions of a block are counted when it is entered. Counts are exact while the guest has one thread.
  *
- * Debian packages no header for plug-ins, so the few declarations that are used are here. Source: the documentation
- * of QEMU's TCG plug-ins, API version 1 (QEMU 4.2 to 8.2).
+ * Debian packages no header for plug-ins, so the declarations that are used are repeated here. Source: documentation of
+ * QEMU's TCG plug-ins, API version 1 (QEMU 4.2 to 8.2).
  */
 
 #include <inttypes.h>

@@ -1,4 +1,4 @@
-"""A pytest plug-in for the emulated lanes: fewer hypothesis examples, and the floating-point mode that it needs."""
+"""Pytest plug-in for the emulated lanes: fewer Hypothesis examples, and the floating-point mode that it needs."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from hypothesis import settings
 
 __all__ = ["EXAMPLES"]
 
-# Emulation is some twenty times slower, and the logic is the same on every machine: what can differ is arithmetic and
-# libraries, which a few examples go through. The full number runs natively.
+# Emulation is about twenty times slower. Only arithmetic and libraries can differ from x86, which a few examples cover;
+# the full number runs natively.
 EXAMPLES = 5
 
 _DEFAULT_ENVIRONMENT = ctypes.c_void_p(-1)  # FE_DFL_ENV of <fenv.h>, in both of Debian's ARM architectures
@@ -27,14 +27,16 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(items: list[Any]) -> None:
     for item in items:
         test = getattr(item.obj, "__func__", item.obj)
-        own = getattr(test, "_hypothesis_internal_use_settings", None)
-        if own is not None:
-            fewer = min(own.max_examples, EXAMPLES)
-            test._hypothesis_internal_use_settings = settings(own, max_examples=fewer, derandomize=True, database=None)
+        test_settings = getattr(test, "_hypothesis_internal_use_settings", None)
+        if test_settings is not None:
+            max_examples = min(test_settings.max_examples, EXAMPLES)
+            test._hypothesis_internal_use_settings = settings(
+                test_settings, max_examples=max_examples, derandomize=True, database=None
+            )
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
-    # tflite-runtime's library is compiled with -ffast-math: being loaded, it switches the thread's subnormal numbers
-    # off, and hypothesis refuses to make floats so. `guest_detect.py` leaves them off, as they are for a user.
+    # tflite-runtime is compiled with -ffast-math: loading it disables subnormal numbers in the thread, and Hypothesis
+    # then refuses to generate floats. `guest_detect.py` leaves them disabled, as for a user.
     ctypes.CDLL("libm.so.6").fesetenv(_DEFAULT_ENVIRONMENT)

@@ -1,7 +1,7 @@
-"""Fetches what a lane consists of into ``.arm/``, once.
+"""Download of the parts of a lane into ``.arm/``.
 
-Debian's packages come by way of this machine's own apt configuration, with a private state so that the system knows
-nothing of it; wheels by way of this machine's own pip. A lane is fetched again when its description changes.
+Debian packages come from this machine's apt sources, with a private apt state that leaves the system unchanged; wheels
+come from this machine's pip. A lane is downloaded again only when its description changes.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from arm.lanes import ARM, LANES, PYTHON, REPOSITORY, Lane
 __all__ = ["CPUS", "Unavailable", "cpu_root", "fetch", "install_project"]
 
 SUITE = "bookworm"  # the Debian that has Python 3.11
-_VERSION = 1  # of this recipe: raise it when a change here makes a fetched lane wrong
+_VERSION = 1  # of this module: increase it when a change here makes downloaded lanes invalid
 
-# What /proc/cpuinfo holds on the boards. ai-edge-litert chooses its kernels by it, and ends the process on x86's words.
+# Content of /proc/cpuinfo on the boards. ai-edge-litert chooses its kernels by it, and crashes on that of x86.
 _V8 = "fp asimd evtstrm crc32 cpuid"
 _V82 = "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp"
 _V7 = "half thumb fastmult vfp edsp neon vfpv3 tls vfpv4 idiva idivt vfpd32 lpae evtstrm"
@@ -37,17 +37,21 @@ _CORES = 4
 
 
 class Unavailable(Exception):
-    """This machine cannot have the lane; one line that says why."""
+    """This machine cannot run or download a lane; the message gives the reason in one line."""
 
 
 def fetch(lane: Lane) -> None:
-    """Make sure that ``lane`` is there; raises :class:`Unavailable` when this machine cannot run or fetch it."""
+    """Download ``lane`` unless it is up to date.
+
+    Raises:
+        Unavailable: this machine cannot run or download it.
+    """
     for command, remedy in ((lane.emulator, "qemu-user"), ("dpkg-deb", "dpkg"), ("apt-get", "apt")):
         if shutil.which(command) is None:
             raise Unavailable(f"{command} is not installed (Debian: sudo apt install {remedy})")
     with _locked(ARM / f"{lane.name}.lock"):
-        stamp, recipe = lane.folder / "ready", _recipe(lane)
-        if stamp.is_file() and stamp.read_text() == recipe:
+        stamp, digest = lane.folder / "ready", _digest(lane)
+        if stamp.is_file() and stamp.read_text() == digest:
             return
         shutil.rmtree(lane.folder, ignore_errors=True)
         lane.folder.mkdir(parents=True)
@@ -55,11 +59,11 @@ def fetch(lane: Lane) -> None:
         _install_wheels(lane)
         _describe_cpu(lane.root, lane.cpu)
         _compile(lane.root / "usr" / "lib", lane.site)
-        stamp.write_text(recipe)
+        stamp.write_text(digest)
 
 
 def install_project(lane: Lane, wheel: Path) -> None:
-    """Install this project's wheel in the lane, as a user would, unless the same is installed."""
+    """Install this project's wheel in the lane with pip, unless the same wheel is installed."""
     with _locked(ARM / f"{lane.name}.lock"):
         with zipfile.ZipFile(wheel) as archive:
             content = repr(sorted((info.filename, info.CRC) for info in archive.infolist()))
@@ -74,7 +78,7 @@ def install_project(lane: Lane, wheel: Path) -> None:
 
 
 def cpu_root(lane: Lane, cpu: str) -> Path:
-    """The lane's root as it is on another processor: the same files with another description of the processor."""
+    """Create a root with the files of the lane's and the description of another processor; return its path."""
     root = lane.folder / cpu
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir(parents=True)
@@ -93,14 +97,14 @@ def _describe_cpu(root: Path, cpu: str) -> None:
     (root / "proc" / "cpuinfo").write_text(
         "".join("\n".join([f"processor\t: {core}", *lines, "", ""]) for core in range(_CORES))
     )
-    # As many as a board has, whatever the machine below has: kernels are chosen by it.
+    # The boards' number of cores, not this machine's: kernels are chosen by it.
     system = root / "sys" / "devices" / "system" / "cpu"
     system.mkdir(parents=True, exist_ok=True)
     for name in ("possible", "present", "online"):
         (system / name).write_text(f"0-{_CORES - 1}\n")
 
 
-def _recipe(lane: Lane) -> str:
+def _digest(lane: Lane) -> str:
     pins = (REPOSITORY / lane.constraints).read_bytes()
     return hashlib.sha256(repr((_VERSION, lane, _CPUINFO)).encode() + pins).hexdigest()
 
@@ -122,7 +126,7 @@ def _unpack_packages(lane: Lane) -> None:
         "APT::Architectures": lane.architecture,
         "APT::Default-Release": "",
         "APT::Install-Recommends": "0",
-        "APT::Sandbox::User": "",  # the folder may be one that the _apt user cannot enter
+        "APT::Sandbox::User": "",  # the _apt user may lack permission for the folder
         "Dir::Etc::sourcelist": os.devnull,
         "Dir::Etc::sourceparts": str(sources),
         "Dir::Etc::preferences": os.devnull,
@@ -136,7 +140,7 @@ def _unpack_packages(lane: Lane) -> None:
         "DPkg::Pre-Install-Pkgs::": "",
     }
     command = ["apt-get", "-qq", *(f"-o{name}={value}" for name, value in options.items())]
-    # A mirror in the middle of its own update leaves out a list or two; what matters is whether the packages come.
+    # A mirror that is being updated may lack a list. Only the download of the packages must succeed.
     with suppress(Unavailable):
         _call([*command, "update"], "apt cannot read its lists")
     _call(
@@ -169,16 +173,16 @@ def _install_wheels(lane: Lane) -> None:
 
 
 def _pinned(lane: Lane) -> list[str]:
-    """The lane's wheels and the pure-Python ones that they stand on, as the constraints pin them."""
+    """Return the lane's wheels and their pure-Python dependencies, pinned by the constraints."""
     pins = dict(line.split("==") for line in (REPOSITORY / lane.constraints).read_text().split("\n") if "==" in line)
-    below = ("iniconfig", "packaging", "pluggy", "Pygments", "sortedcontainers")
-    return [f"{name}=={pins[name]}" for name in (*lane.wheels, *below)]
+    dependencies = ("iniconfig", "packaging", "pluggy", "Pygments", "sortedcontainers")
+    return [f"{name}=={pins[name]}" for name in (*lane.wheels, *dependencies)]
 
 
 def _compile(*folders: Path) -> None:
-    """Byte code made natively is the same, and emulated it takes a minute; another Python's would be of no use."""
+    """Compile the byte code natively, if this Python has the lane's version; under emulation that takes a minute."""
     if sys.version_info[:2] == tuple(map(int, PYTHON.split("."))):
-        # Fails on files that are meant to be broken, of Python 2 for instance: those are never imported.
+        # Fails on deliberately invalid files, such as those of Python 2, which are never imported.
         names = [str(folder) for folder in folders]
         subprocess.run([sys.executable, "-m", "compileall", "-qq", *names], check=False, capture_output=True)
 
@@ -190,15 +194,17 @@ def _pip(*arguments: str) -> None:
 
 
 def _call(command: list[str], problem: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
-    if done.returncode:
-        last = (done.stderr.strip() or done.stdout.strip() or f"exit status {done.returncode}").splitlines()[-1]
-        raise Unavailable(f"{problem}: {last}")
+    completed = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    if completed.returncode:
+        last_line = (
+            completed.stderr.strip() or completed.stdout.strip() or f"exit status {completed.returncode}"
+        ).splitlines()[-1]
+        raise Unavailable(f"{problem}: {last_line}")
 
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """One fetch at a time, also between processes."""
+    """Hold a lock on ``path``, also between processes."""
     import fcntl
 
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,10 +1,10 @@
-"""Runs in the emulated Python and, for comparison, natively: what the detector gives on one photo.
+"""Detection in one photo, run in the emulated Python and, for comparison, natively.
 
     guest_detect.py PHOTO RESULT.npz [reference]
 
-RESULT holds the network's input, its raw heads, and the detections, of the shipped model; one JSON line on stdout
-names the machine, where the package comes from, and the outcome of the self-test. With "reference", the heads are those
-of TFLite's reference kernels, which ai-edge-litert has too: plain loops in integers, the same on every machine.
+RESULT receives the input, the raw heads and the detections of the shipped model. One JSON line on stdout holds the
+machine, the path of the package, and the result of the self-test. With "reference", the heads are computed by TFLite's
+reference kernels, which ai-edge-litert contains too: integer loops, bit-exact on every machine.
 """
 
 from __future__ import annotations
@@ -23,23 +23,24 @@ from edge_ssd.runtime.shipped_models import default_model
 
 def main(photo: str, result: str, kernels: str = "default") -> None:
     with edge_ssd.Detector(default_model(), num_threads=1) as detector:
-        selftest, found = detector.selftest(), detector.detect(photo)
+        selftest, detections = detector.selftest(), detector.detect(photo)
     pixels, _ = preprocess(read_image(photo), detector.network.input)
-    make = reference_interpreter if kernels == "reference" else open_interpreter
-    heads = make(detector.bundle.flatbuffer, 1).invoke(pixels)
+    open_model = reference_interpreter if kernels == "reference" else open_interpreter
+    heads = open_model(detector.bundle.flatbuffer, 1).invoke(pixels)
     np.savez(
         result,
         pixels=pixels,
-        xyxy=found.xyxy,
-        confidence=found.confidence,
-        class_id=found.class_id,
+        xyxy=detections.xyxy,
+        confidence=detections.confidence,
+        class_id=detections.class_id,
         **{f"head_{name}": head.values for name, head in heads.items()},
     )
-    about = {"machine": platform.machine(), "backend": detector.backend, "package": edge_ssd.__file__}
-    print(json.dumps({**about, "selftest": selftest._asdict()}))
+    origin = {"machine": platform.machine(), "backend": detector.backend, "package": edge_ssd.__file__}
+    print(json.dumps({**origin, "selftest": selftest._asdict()}))
 
 
 def reference_interpreter(flatbuffer: bytes, num_threads: int) -> Interpreter:
+    """Load a model with TFLite's reference kernels."""
     from ai_edge_litert.interpreter import Interpreter as Native
     from ai_edge_litert.interpreter import OpResolverType
 

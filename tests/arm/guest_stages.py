@@ -1,8 +1,10 @@
-"""Runs in the emulated Python under the counting plug-in: each stage of a detection between two markers.
+"""Stages of a detection, each between two markers, run in the emulated Python under the counting plug-in.
 
-The model is the one that is named, or the shipped one. The frame is the picture that it carries, enlarged to 640×480:
-it holds what the model looks for, and is the same everywhere. Each stage is called a few times before it counts: the
-first calls allocate, pack weights, and import what is imported late. One JSON line on stdout says what was run.
+    guest_stages.py [MODEL]
+
+MODEL is a bundle, by default the shipped one. The frame is its embedded self-test image, enlarged to 640×480. Each
+stage is called a few times before it is counted: the first calls allocate memory, pack weights and import modules. One
+JSON line on stdout holds the model's SHA-256, the versions, and the number of calls and detections.
 """
 
 from __future__ import annotations
@@ -29,22 +31,21 @@ from edge_ssd.runtime.postprocess import Head, Postprocess
 from edge_ssd.runtime.preprocess import preprocess
 from edge_ssd.runtime.shipped_models import default_model
 
-FRAME = (640, 480)
+FRAME = (640, 480)  # width, height
 
 
 def main() -> None:
     path = Path(sys.argv[1]) if sys.argv[1:] else default_model()
     bundle = read_bundle(path)
     network, defaults = bundle.network, bundle.defaults
-    small = Image.fromarray(bundle.selftest.image)
-    frame = np.asarray(small.resize(FRAME, Image.Resampling.BICUBIC))
-    interpreter, decode = open_interpreter(bundle.flatbuffer, num_threads=1), Postprocess(network)
+    frame = np.asarray(Image.fromarray(bundle.selftest.image).resize(FRAME, Image.Resampling.BICUBIC))
+    interpreter, run_postprocess = open_interpreter(bundle.flatbuffer, num_threads=1), Postprocess(network)
     pixels, transform = preprocess(frame, network.input)
     heads = interpreter.invoke(pixels)
-    detector = around(bundle, Answered(interpreter, heads))
+    detector = detector_with(FixedInterpreter(interpreter, heads), bundle)
 
     def postprocess() -> Any:
-        return decode(
+        return run_postprocess(
             [heads[head.output] for head in bundle.details.class_heads],
             [heads[head.output] for head in bundle.details.box_heads],
             transform,
@@ -61,7 +62,7 @@ def main() -> None:
         "all but invoke": (3, 5, lambda: detector.detect(frame)),
     }
     gc.collect()
-    gc.disable()  # a collection now and then would fall into one stage or another
+    gc.disable()  # a collection would be counted in an arbitrary stage
     mark = os.getppid
     for warm_up, repeats, stage in stages.values():
         for _ in range(warm_up):
@@ -85,8 +86,8 @@ def main() -> None:
     )
 
 
-class Answered:
-    """An interpreter that has its answer already: what is left of a detection is the work around it."""
+class FixedInterpreter:
+    """Interpreter that returns fixed heads, so that only the work around it is counted."""
 
     def __init__(self, interpreter: Interpreter, heads: dict[str, Head]) -> None:
         self.__dict__.update(vars(interpreter))
@@ -96,8 +97,9 @@ class Answered:
         return self.heads
 
 
-def around(bundle: Bundle, answered: Answered) -> Detector:
-    detector_module.open_interpreter = lambda *_: answered  # type: ignore[assignment]
+def detector_with(interpreter: FixedInterpreter, bundle: Bundle) -> Detector:
+    """Return a detector that runs on ``interpreter``."""
+    detector_module.open_interpreter = lambda *_: interpreter  # type: ignore[assignment]
     return Detector(bundle)
 
 

@@ -1,7 +1,7 @@
-"""The ARM systems that the tests run on, as an emulated Python each.
+"""Emulated ARM systems that the tests run on, called lanes.
 
-A lane is a Debian Python of the foreign architecture, unpacked into a folder and never installed, with wheels of that
-architecture beside it, run by qemu's user emulation: no root file system image, no chroot, no binfmt handlers.
+A lane is a Debian Python of the foreign architecture, unpacked into a folder but not installed, and wheels of that
+architecture, run by QEMU's user emulation: no root file system image, no chroot, no binfmt handlers.
 """
 
 from __future__ import annotations
@@ -14,29 +14,28 @@ from pathlib import Path
 __all__ = ["ARM", "LANES", "PYTHON", "REPOSITORY", "Lane"]
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-ARM = REPOSITORY / ".arm"  # everything that is fetched or built; not under version control
-PYTHON = "3.11"  # Debian Bookworm's, and the last that tflite-runtime has wheels for
+ARM = REPOSITORY / ".arm"  # all downloads and builds; not under version control
+PYTHON = "3.11"  # of Debian Bookworm, and the last version with wheels of tflite-runtime
 
-# What runs the tests. Pinned by the same files as on x86.
+# Pinned by the same files as on x86.
 _TEST_TOOLS = ("hypothesis", "pytest", "pytest-timeout")
 
 
 @dataclass(frozen=True)
 class Lane:
-    """One emulated system.
+    """Emulated system.
 
     Attributes:
-        name: also of its folder.
-        backend: the interpreter that it runs the model with.
-        architecture: Debian's word.
-        machine: the wheels' word.
-        emulator: the command.
-        cpu: the processor that is emulated unless another is asked for. Never left to the emulator: its default
-            enables extensions that no such board has, and has computed wrong numbers without an error.
-        packages: from Debian, with what they depend on.
-        wheels: from the package index.
-        constraints: the file that pins the wheels.
-        libraries: folders of shared libraries, relative to the root, that the loader does not look in by itself.
+        name: name of the lane and of its folder.
+        backend: package of the TFLite interpreter.
+        architecture, machine: names of the architecture in Debian and in wheels.
+        emulator: command of the emulator.
+        cpu: emulated processor. Never the emulator's default, which enables extensions that no such board has, and has
+            computed wrong numbers without an error.
+        packages: Debian packages; their dependencies are added.
+        wheels: requirements from the package index.
+        constraints: file that pins the wheels.
+        libraries: folders of shared libraries, relative to the root, that the loader does not search by default.
     """
 
     name: str
@@ -56,12 +55,12 @@ class Lane:
 
     @property
     def root(self) -> Path:
-        """Debian's files."""
+        """Files of the Debian packages."""
         return self.folder / "root"
 
     @property
     def site(self) -> Path:
-        """The wheels, unpacked."""
+        """Unpacked wheels."""
         return self.folder / "site"
 
     @property
@@ -72,15 +71,15 @@ class Lane:
     def command(
         self, *arguments: str | Path, cpu: str | None = None, root: Path | None = None, plugin: str | None = None
     ) -> list[str]:
-        """The command line that runs ``python *arguments`` in this lane.
+        """Return the command line that runs ``python *arguments`` in this lane.
 
         Args:
-            cpu: another processor than the lane's.
-            root: the folder that stands for ``/``, if not the lane's.
-            plugin: a plug-in of the emulator with its arguments.
+            cpu: emulated processor; None for the lane's.
+            root: folder used as ``/``; None for the lane's.
+            plugin: plug-in of the emulator, with its arguments.
         """
         path = ":".join(map(str, (self.project, self.site, REPOSITORY / "tests")))
-        # Not the caller's: a user's site-packages are another machine's. One thread, so that counts repeat.
+        # The user's site-packages are of this machine's architecture. One thread, so that counts repeat.
         environment = {
             "PYTHONPATH": path,
             "PYTHONNOUSERSITE": "1",
@@ -95,7 +94,7 @@ class Lane:
             command += ["-E", f"{name}={value}"]
         if plugin is not None:
             command += ["-plugin", plugin]
-        # -P: nothing is imported from the current folder, which is the checkout.
+        # -P: import nothing from the current folder, the checkout.
         return [*command, str(self.root / "usr" / "bin" / f"python{PYTHON}"), "-P", *map(str, arguments)]
 
     def run(
@@ -107,7 +106,7 @@ class Lane:
         timeout: float = 280,
         environment: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        """Run ``python *arguments`` in this lane, from the checkout; output is captured, failure is not raised."""
+        """Run ``python *arguments`` in this lane, in the checkout, and capture its output; a failure does not raise."""
         command: Sequence[str] = self.command(*arguments, cpu=cpu, root=root, plugin=plugin)
         return subprocess.run(
             command,
@@ -123,7 +122,7 @@ class Lane:
 LANES = {
     lane.name: lane
     for lane in (
-        # A 64-bit Raspberry Pi OS, as the README tells one to install.
+        # 64-bit Raspberry Pi OS, set up as the README describes.
         Lane(
             name="aarch64-litert",
             backend="ai-edge-litert",
@@ -135,7 +134,7 @@ LANES = {
             wheels=("ai-edge-litert", "numpy", "pillow", *_TEST_TOOLS),
             constraints=".ci/constraints.txt",
         ),
-        # The same with the old interpreter, which needs NumPy 1.
+        # The same system with the old interpreter, which needs NumPy 1.
         Lane(
             name="aarch64-tflite",
             backend="tflite-runtime",
@@ -147,7 +146,7 @@ LANES = {
             wheels=("tflite-runtime", "numpy", "pillow", *_TEST_TOOLS),
             constraints=".ci/constraints-tflite.txt",
         ),
-        # A 32-bit Raspberry Pi OS: NumPy and Pillow have no wheels there and come from Debian.
+        # 32-bit Raspberry Pi OS. NumPy and Pillow have no wheels for it and come from Debian.
         Lane(
             name="armhf-tflite",
             backend="tflite-runtime",

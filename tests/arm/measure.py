@@ -1,8 +1,8 @@
-"""Measures the instruction table anew.
+"""Measure the instruction table again.
 
     python tests/arm/measure.py [--write] [CPU ...]
 
-Prints a table as in docs/arm.md; with --write, puts it there and in tests/arm/instructions.json.
+Prints the table of docs/arm.md; with --write, replaces it there and in tests/arm/instructions.json.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _BOARDS = {"cortex-a53": "Pi 3, Zero 2", "cortex-a72": "Pi 4", "cortex-a76": "Pi
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("cpus", nargs="*", metavar="CPU", help=f"of {', '.join(CPUS)}; default: all")
-    parser.add_argument("--write", action="store_true", help="keep the result (needs all CPUs)")
+    parser.add_argument("cpus", nargs="*", metavar="CPU", help=f"any of {', '.join(CPUS)}; default: all")
+    parser.add_argument("--write", action="store_true", help="write the result (needs all CPUs)")
     arguments = parser.parse_args()
     cpus = arguments.cpus or list(CPUS)
     if arguments.write and set(cpus) != set(CPUS):
@@ -44,41 +44,54 @@ def main() -> int:
         return 2
     print(markdown({count.cpu: count.stages for count in counts}))
     for count in counts:
-        print(count.cpu, {name: f"{share:.1e}" for name, share in count.spread.items()}, "between repeats")
+        print(
+            count.cpu,
+            {name: f"{spread:.1e}" for name, spread in count.spread.items()},
+            "relative spread of the repeats",
+        )
     if arguments.write:
         write(counts)
     return 0
 
 
 def prepare() -> None:
-    """Fetch the lane and install the working tree in it; raises :class:`Unavailable` where that cannot be."""
+    """Fetch the lane and install the working tree in it.
+
+    Raises:
+        Unavailable: this machine cannot run or fetch the lane.
+    """
     fetch(LANE)
     with tempfile.TemporaryDirectory() as folder:
         install_project(LANE, build_wheel(Path(folder) / "build"))
 
 
 def markdown(instructions: dict[str, dict[str, int]]) -> str:
-    """The table, millions of instructions."""
-    lines = [f"| millions of instructions | {' | '.join(STAGES)} | its share of invoke |", "|---|" + "---:|" * 5]
+    """Format the counts (CPU → stage → instructions) as a Markdown table in millions."""
+    lines = [f"| millions of instructions | {' | '.join(STAGES)} | ratio to invoke |", "|---|" + "---:|" * 5]
     for cpu, stages in instructions.items():
         numbers = " | ".join(f"{stages[name] / 1e6:.2f}" for name in STAGES)
-        share = stages["all but invoke"] / stages["invoke"]
-        lines.append(f"| {cpu.replace('cortex-a', 'Cortex-A')} ({_BOARDS[cpu]}) | {numbers} | {share:.1%} |")
+        ratio = stages["all but invoke"] / stages["invoke"]
+        lines.append(f"| {cpu.replace('cortex-a', 'Cortex-A')} ({_BOARDS[cpu]}) | {numbers} | {ratio:.1%} |")
     return "\n".join(lines)
 
 
 def rewrite(page: str, table: str) -> str:
-    """``page`` with its table replaced."""
-    new, number = re.subn(r"(?m)^\| millions of instructions .*\n(?:\|.*\n)+", lambda _: table + "\n", page)
+    """Return ``page`` with its table replaced.
+
+    Raises:
+        ValueError: ``page`` does not hold exactly one table.
+    """
+    replaced, number = re.subn(r"(?m)^\| millions of instructions .*\n(?:\|.*\n)+", lambda _: table + "\n", page)
     if number != 1:
-        raise ValueError(f"docs/arm.md must hold the table once, holds it {number} times")
-    return new
+        raise ValueError(f"docs/arm.md must contain the table once, contains it {number} times")
+    return replaced
 
 
 def write(counts: list[Count]) -> None:
+    """Write the counts of all CPUs to the JSON file and to docs/arm.md."""
     ran = counts[0].ran
     if any(count.ran != ran for count in counts):
-        raise RuntimeError(f"the processors did not run the same: {[count.ran for count in counts]}")
+        raise RuntimeError(f"the processors ran different versions: {[count.ran for count in counts]}")
     instructions = {count.cpu: count.stages for count in counts}
     TABLE.write_text(json.dumps({"ran": ran, "instructions": instructions}, indent=2) + "\n", encoding="utf-8")
     page = PAGE.read_text(encoding="utf-8")

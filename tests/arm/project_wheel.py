@@ -1,4 +1,4 @@
-"""Builds this project's wheel without leaving anything in the checkout."""
+"""Build of this project's wheel outside the checkout."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["build_wheel"]
 
 
 def build_wheel(folder: Path) -> Path:
-    """Build the wheel of the working tree, offline, in the empty ``folder``; returns its path."""
+    """Build the wheel of the working tree, offline, in the empty ``folder``; return its path."""
     source, out = folder / "source", folder / "wheel"
     source.mkdir(parents=True)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
@@ -23,8 +23,8 @@ def build_wheel(folder: Path) -> Path:
         shutil.copytree(REPOSITORY / name, source / name, ignore=ignored)
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-qq", "wheel"]
     command += ["--no-deps", "--no-build-isolation", "--wheel-dir", str(out), str(source)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"the wheel cannot be built: {done.stderr}")
+    completed = subprocess.run(command, capture_output=True, text=True, check=False)
+    if completed.returncode:
+        raise RuntimeError(f"the wheel cannot be built: {completed.stderr}")
     (wheel,) = out.glob("*.whl")
     return wheel
