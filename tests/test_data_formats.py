@@ -148,7 +148,7 @@ def test_image_labeled_twice_is_loaded_once(tmp_path: Path) -> None:
     assert len(load_dataset(tmp_path, "val", strict=True)) == 1
     dataset = load_dataset(tmp_path)
     assert len(dataset) == 1
-    assert "labels a.png, as" in dataset.problems[0].message
+    assert "repeats the labels of a.png" in dataset.problems[0].message
 
 
 @pytest.mark.parametrize("size", ["60,40", ",", "0,0", "inf,nan", "unknown,", "60.0,40.0"])

@@ -128,7 +128,7 @@ def test_coco_invalid_annotation_is_dropped_and_reported(tmp_path: Path, annotat
         ({"id": 2}, "image 2 has no id or no file_name"),
         ({"id": [2], "file_name": "a.png"}, "image 2 has no id"),
         (image(1, "b.png"), "image id 1 is repeated; 'b.png' dropped"),
-        (image(2, "a.png"), "labels a.png, as"),
+        (image(2, "a.png"), "repeats the labels of a.png"),
     ],
 )
 def test_coco_invalid_image_entry_is_dropped_and_reported(tmp_path: Path, entry: Any, word: str) -> None:
@@ -142,7 +142,7 @@ def test_coco_invalid_image_entry_is_dropped_and_reported(tmp_path: Path, entry:
 def test_coco_stated_size_of_another_image_is_reported(tmp_path: Path) -> None:
     write_image(tmp_path / "a.png")
     coco(tmp_path / "set.json", [image(width=120, height=80)], [box([1, 2, 3, 4])])
-    assert "120×80, which now is 60×40" in load_dataset(tmp_path).problems[0].message
+    assert "states 120×80 for a.png, which has 60×40" in load_dataset(tmp_path).problems[0].message
 
 
 def test_coco_missing_image_raises(tmp_path: Path) -> None:

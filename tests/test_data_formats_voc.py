@@ -94,4 +94,4 @@ def test_stated_size_of_another_image_is_reported(tmp_path: Path) -> None:
     write_voc_xml(tmp_path / "annotations" / "a.xml", "a.png", [("cat", (1, 2, 30, 20))], size)
     dataset = load_dataset(tmp_path)
     assert dataset.num_boxes == 1
-    assert "120×80, which now is 60×40" in dataset.problems[0].message
+    assert "states 120×80 for a.png, which has 60×40" in dataset.problems[0].message

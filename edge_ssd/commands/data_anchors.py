@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
         old, new = before[split], after[split]
         print(
             f"{split:5} {new.objects} boxes: {old.matched:.1%} → {new.matched:.1%} match an anchor, "
-            f"{old.seen:.1%} → {new.seen:.1%} are seen whole by its level"
+            f"{old.seen:.1%} → {new.seen:.1%} in the receptive field of its level"
         )
     return 0
 

@@ -56,9 +56,8 @@ def validate_annotations(
                 raise DataError(str(problems[-1]))
             continue
         if path in label_file_of:
-            problems.append(
-                Problem(image.label_file, f"labels {path.name}, as {label_file_of[path]} does already; dropped")
-            )
+            message = f"repeats the labels of {path.name}, which are also in {label_file_of[path]}; dropped"
+            problems.append(Problem(image.label_file, message))
             continue
         label_file_of[path] = image.label_file
         try:
@@ -131,13 +130,11 @@ def _missing_image(image: ImageAnnotations) -> Problem:
 def _check_size(image: ImageAnnotations, size: tuple[int, int], path: Path, problems: list[Problem]) -> None:
     if image.stated_size is not None and image.stated_size != size:
         height, width = image.stated_size
-        problems.append(
-            Problem(
-                image.label_file,
-                f"was made for {path.name} at {width}×{height}, which now is {size[1]}×{size[0]}: its boxes are kept "
-                "but may be misplaced; label it again",
-            )
+        message = (
+            f"states {width}×{height} for {path.name}, which has {size[1]}×{size[0]}: its boxes are kept but may be "
+            "misplaced; check them"
         )
+        problems.append(Problem(image.label_file, message))
 
 
 def _validate_box(
@@ -163,7 +160,7 @@ def _validate_box(
         return None, f"{text} {fault}; dropped"
     if max(-xmin, -ymin, xmax - width, ymax - height) < _TOLERANCE:
         return (left, top, right, bottom), ""
-    return (left, top, right, bottom), f"{text} reaches outside the image of {width}×{height}; clipped"
+    return (left, top, right, bottom), f"{text} is partly outside the image of {width}×{height}; clipped"
 
 
 def _format_box(box_xyxy: tuple[float, ...]) -> str:

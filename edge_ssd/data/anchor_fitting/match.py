@@ -91,24 +91,23 @@ def anchor_shapes(level: Level) -> FloatArray:
 
 
 def shape_iou(boxes_cxcywh: FloatArray, level: Level, shapes: FloatArray) -> FloatArray:
-    """IoU of boxes [N, 4] with the best placed anchor of each shape [K, 2] in ``level``'s cells, float32 [N, K].
+    """Return the IoU of boxes [N, 4] with the nearest anchor of each shape [K, 2] of a level, float32 [N, K].
 
-    The best placed anchor is the one of the nearest cell, since overlap only falls with distance: so no object needs
-    to be compared with all anchors.
+    The nearest anchor has the highest IoU of all anchors of its shape, since the overlap falls with the distance.
     """
     cells = np.array([level.width, level.height], np.float32)
     centers = (np.clip(np.floor(boxes_cxcywh[:, :2] * cells), 0, cells - 1) + np.float32(0.5)) / cells
-    distance = np.abs(boxes_cxcywh[:, :2] - centers)
+    offsets = np.abs(boxes_cxcywh[:, :2] - centers)
     overlap = [  # of each axis, [N, K]
-        np.clip((size[:, None] + side) / 2 - apart[:, None], 0, np.minimum(size[:, None], side))
-        for size, side, apart in zip(boxes_cxcywh[:, 2:].T, shapes.T, distance.T, strict=True)
+        np.clip((box_side[:, None] + side) / 2 - offset[:, None], 0, np.minimum(box_side[:, None], side))
+        for box_side, side, offset in zip(boxes_cxcywh[:, 2:].T, shapes.T, offsets.T, strict=True)
     ]
     areas = boxes_cxcywh[:, 2:].prod(axis=1)[:, None], shapes.prod(axis=1)
     return intersection_over_union(overlap[0] * overlap[1], *areas)
 
 
 def within_receptive_field(boxes_cxcywh: FloatArray, levels: Sequence[Level]) -> npt.NDArray[np.bool_]:
-    """Return which boxes [N, 4] each level's receptive field holds, bool [N, levels]; the two coarsest hold all."""
+    """Return which boxes [N, 4] fit the receptive field of each level, bool [N, levels]; all fit the two coarsest."""
     cells = np.array([(level.width, level.height) for level in levels], np.float32)
     longer = (boxes_cxcywh[:, None, 2:] * cells).max(axis=2)
     seen: npt.NDArray[np.bool_] = (longer <= RECEPTIVE_FIELD_CELLS) | (np.arange(len(levels)) >= len(levels) - 2)

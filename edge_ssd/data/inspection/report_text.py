@@ -33,8 +33,8 @@ def format_summary(summary: Summary, title: str) -> str:
     if summary.side_quantiles:
         low, *_, high = summary.side_quantiles.values()
         lines.append(
-            f"  longer side of a box: {low:.0%} to {high:.0%} of its image's, "
-            f"half below {summary.side_quantiles[50]:.0%}"
+            f"  longer side of a box: {low:.0%} to {high:.0%} of that of its image, "
+            f"median {summary.side_quantiles[50]:.0%}"
         )
     if summary.image_sizes:
         common = [f"{w}×{h} ({count})" for (w, h), count in list(summary.image_sizes.items())[:3]]
@@ -50,7 +50,7 @@ def format_summary(summary: Summary, title: str) -> str:
         )
         if len(summary.anchors.unmatched):
             low, high = np.percentile(summary.anchors.unmatched, (5, 95))
-            lines.append(f"    those that match none are mostly {low:.0%} to {high:.0%} of the input long")
+            lines.append(f"    boxes without a match: longer side mostly {low:.0%} to {high:.0%} of the input")
     if summary.problems:
         lines.append(f"  {len(summary.problems)} problem{'s' if len(summary.problems) > 1 else ''}:")
         lines += [f"    {line}" for line in problem_lines(summary.problems, "--json lists all")]
@@ -73,8 +73,8 @@ def report_lines(report: DatasetReport) -> list[str]:
 
 
 def _duplicate_heading(near: bool, across: bool) -> str:
-    what = "look nearly the same (a guess by a perceptual hash: look at them)" if near else "are the same file"
-    return f"groups of images that {what}, {'ACROSS SPLITS' if across else 'within a split'}"
+    kind = "near-duplicate images (by perceptual hash: check them)" if near else "identical image files"
+    return f"groups of {kind}, {'ACROSS SPLITS' if across else 'within a split'}"
 
 
 def _section(heading: str, findings: list[str]) -> list[str]:
