@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from bundle_factory import npy, write_bundle
 from real_model import real_model
 
 from device_apps.bench.benchmark import display_names, reliability_warnings
-from device_apps.bench.latency import Case, relative_drift, time_cases
+from device_apps.bench.latency import relative_drift, time_detectors
 from device_apps.bench_command import parse_size
 from device_apps.machine import cores, describe_machine, governor, processor
 from edge_ssd import cli
@@ -38,14 +39,14 @@ class Sleeper:
         self.timings = {"preprocess": 0.001, "invoke": self.seconds, "postprocess": 0.002}
 
 
-def sleepers(*seconds: float) -> tuple[list[Case], list[str]]:
+def sleepers(*seconds: float) -> tuple[list[Any], list[str]]:
     log: list[str] = []
-    return [Case(str(i), Sleeper(str(i), each, log)) for i, each in enumerate(seconds)], log  # type: ignore[arg-type]
+    return [Sleeper(str(i), each, log) for i, each in enumerate(seconds)], log
 
 
-def test_timing_ratio_is_relative_to_the_first_case() -> None:
-    cases, _ = sleepers(0.001, 0.05)
-    first, second = time_cases(cases, IMAGE, frames=8, warm_up=0)
+def test_timing_ratio_is_relative_to_the_first_detector() -> None:
+    detectors, _ = sleepers(0.001, 0.05)
+    first, second = time_detectors(detectors, IMAGE, frames=8, warm_up=0)
     assert first.ratio == 1.0
     assert second.ratio > 1.5
     assert first.stages["preprocess"] == (1.0, 1.0)
@@ -53,9 +54,9 @@ def test_timing_ratio_is_relative_to_the_first_case() -> None:
     assert second.stages["detect"].p50 >= 50.0
 
 
-def test_time_cases_alternates_blocks_and_discards_their_first_call() -> None:
-    cases, log = sleepers(0.0, 0.0)
-    timings = time_cases(cases, IMAGE, frames=12, warm_up=3)
+def test_time_detectors_alternates_blocks_and_discards_their_first_call() -> None:
+    detectors, log = sleepers(0.0, 0.0)
+    timings = time_detectors(detectors, IMAGE, frames=12, warm_up=3)
     assert "".join(log) == "000111" + "0" * 11 + "1" * 11 + "0" * 3 + "1" * 3
     assert set(timings[0].stages) == {"preprocess", "invoke", "postprocess", "detect"}
 
@@ -65,17 +66,16 @@ def test_relative_drift_compares_the_halves() -> None:
     assert relative_drift([1.0]) == 0.0
 
 
+def timing_with_drift(drift: float) -> Any:
+    return SimpleNamespace(detector=SimpleNamespace(bundle=SimpleNamespace(path=Path("a/x.tflite"))), drift=drift)
+
+
 def test_reliability_warnings_report_drift_load_throttling_and_governor() -> None:
-    timing = SimpleNamespace(case=SimpleNamespace(name="0"), drift=0.25)
-    lines = reliability_warnings(
-        [timing],  # type: ignore[list-item]
-        load=50.0,
-        throttling="under-voltage now",
-        cpu_governor="ondemand",
-    )
+    timings = [timing_with_drift(0.01), timing_with_drift(-0.25)]
+    lines = reliability_warnings(timings, load=50.0, throttling="under-voltage now", cpu_governor="ondemand")
     assert [line.split(":")[0] for line in lines] == [
         f"the machine was busy (load 50.0 on {cores()} cores)",
-        "the speed changed by +25% during the run (0)",
+        "the speed changed by -25% during the run (x.tflite)",
         "the board was throttled",
         "the CPU governor is 'ondemand'",
     ]
@@ -85,9 +85,8 @@ def test_reliability_warnings_report_drift_load_throttling_and_governor() -> Non
 def test_reliability_warnings_are_empty_on_an_idle_or_unknown_machine(
     load: float | None, throttling: str | None, cpu_governor: str | None
 ) -> None:
-    timing = SimpleNamespace(case=None, drift=0.01)
-    warnings = reliability_warnings([timing], load=load, throttling=throttling, cpu_governor=cpu_governor)  # type: ignore[list-item]
-    assert warnings == []
+    timings = [timing_with_drift(0.01)]
+    assert reliability_warnings(timings, load=load, throttling=throttling, cpu_governor=cpu_governor) == []
 
 
 def test_bench_two_models_as_json(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from device_apps.bench.latency import Case, Timing, time_cases
+from device_apps.bench.latency import Timing, time_detectors
 from device_apps.bench.startup import Startup, measure_startups
 from device_apps.machine import cores, describe_machine, governor
 from device_apps.machine_health import throttled
@@ -31,9 +31,9 @@ class Benchmark:
     """Result of a benchmark.
 
     Attributes:
-        machine: description of the machine.
+        machine: processor, system and Python version.
         frame_size: (height, width) of the image.
-        detections: number of timed detections of each case.
+        detections: number of timed detections for each timing.
         timings: one for each model and number of threads.
         startups: one for each model.
         warnings: why the times may be unreliable.
@@ -59,26 +59,19 @@ def run_benchmark(
 ) -> Benchmark:
     """Time each bundle with each number of threads in one image; startups use the first number of threads.
 
-    Args:
-        bundles: the models.
-        image: uint8 RGB [H, W, 3].
-        threads: numbers of interpreter threads.
-        backend: the TFLite interpreter.
-        detections: number of timed detections of each case.
-        warm_up: number of untimed detections before.
-        progress: called with (finished rounds, all rounds).
+    ``detections`` of each are timed, after ``warm_up`` untimed ones. ``progress`` is called with (finished rounds, all
+    rounds).
     """
-    paths = [bundle.path for bundle in bundles]
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None  # Before this benchmark adds to it.
     with ExitStack() as stack:
-        cases = [
-            Case(name, stack.enter_context(Detector(bundle, num_threads=number, backend=backend)))
-            for name, bundle in zip(display_names(paths), bundles, strict=True)
+        detectors = [
+            stack.enter_context(Detector(bundle, num_threads=number, backend=backend))
+            for bundle in bundles
             for number in threads
         ]
         frame_size = (image.shape[0], image.shape[1])
-        startups = measure_startups(paths, frame_size, threads[0], backend)
-        timings = time_cases(cases, image, detections, warm_up, progress)
+        startups = measure_startups([bundle.path for bundle in bundles], frame_size, threads[0], backend)
+        timings = time_detectors(detectors, image, detections, warm_up, progress)
     warnings = reliability_warnings(timings, load=load, throttling=throttled(), cpu_governor=governor())
     return Benchmark(describe_machine(), frame_size, detections, timings, startups, warnings)
 
@@ -86,24 +79,21 @@ def run_benchmark(
 def reliability_warnings(
     timings: Sequence[Timing], *, load: float | None, throttling: str | None, cpu_governor: str | None
 ) -> list[str]:
-    """Return why timings may be unreliable, one line each.
+    """Return why at least one timing may be unreliable, one line each.
 
-    Args:
-        timings: of at least one case.
-        load: load average before the measurement; None if unknown, as the next two.
-        throttling: see :func:`device_apps.machine_health.throttled`.
-        cpu_governor: see :func:`device_apps.machine.governor`.
+    ``load`` is the load average before the measurement. The state of the machine is None where it is unknown.
     """
     lines = []
     if load is not None and load > 0.3 * cores():
         lines.append(
             f"the machine was busy (load {load:.1f} on {cores()} cores): the times are too long; stop other programs"
         )
-    worst = max(timings, key=lambda timing: abs(timing.drift))
-    if abs(worst.drift) > _MAX_DRIFT:
-        lines.append(
-            f"the speed changed by {worst.drift:+.0%} during the run ({worst.case.name}): heat, clock or other programs"
-        )
+    names = display_names([timing.detector.bundle.path for timing in timings])
+    drift, name = max(
+        ((timing.drift, name) for timing, name in zip(timings, names, strict=True)), key=lambda x: abs(x[0])
+    )
+    if abs(drift) > _MAX_DRIFT:
+        lines.append(f"the speed changed by {drift:+.0%} during the run ({name}): heat, clock or other programs")
     if throttling:
         lines.append(f"the board was throttled: {throttling}; check its power supply and cooling")
     if cpu_governor not in (None, "performance"):
@@ -112,23 +102,23 @@ def reliability_warnings(
 
 
 def display_names(models: Sequence[Path]) -> list[str]:
-    """Return the file names of the models, or their paths if names repeat."""
-    names = [path.name for path in models]
-    return names if len(set(names)) == len(names) else [str(path) for path in models]
+    """Return the file names of models, or their paths if different models have the same name."""
+    unique = {path.name for path in models}
+    return [path.name if len(unique) == len(set(models)) else str(path) for path in models]
 
 
-def stored_precisions(bundles: Sequence[Bundle]) -> dict[str, float]:
-    """Return the average precision stored in each bundle, by display name; warn about missing and incomparable ones.
+def stored_precisions(bundles: Sequence[Bundle]) -> dict[Path, float]:
+    """Return the average precision stored in each bundle, by path; warn about missing and incomparable ones.
 
     Raises:
         SettingError: no bundle has one.
     """
-    stored: dict[str, tuple[float, str]] = {}
+    stored: dict[Path, tuple[float, str]] = {}
     missing = []
-    for name, bundle in zip(display_names([bundle.path for bundle in bundles]), bundles, strict=True):
+    for bundle, name in zip(bundles, display_names([bundle.path for bundle in bundles]), strict=True):
         try:
             accuracy = bundle.metadata["accuracy"]
-            stored[name] = float(accuracy["quantized"]["ap"]), str(accuracy["data"])
+            stored[bundle.path] = float(accuracy["quantized"]["ap"]), str(accuracy["data"])
         except (KeyError, TypeError, ValueError):
             missing.append(name)
     if not stored:
@@ -138,6 +128,7 @@ def stored_precisions(bundles: Sequence[Bundle]) -> dict[str, float]:
     for name in missing:
         _log.warning("%s: not in the plot, it has no average precision; convert it without --no-accuracy", name)
     if len({data for _, data in stored.values()}) > 1:
-        datasets = ", ".join(f"{name} on {data}" for name, (_, data) in stored.items())
+        names = zip(display_names(list(stored)), stored.values(), strict=True)
+        datasets = ", ".join(f"{name} on {data}" for name, (_, data) in names)
         _log.warning("average precisions of different images do not compare: %s", datasets)
-    return {name: precision for name, (precision, _) in stored.items()}
+    return {path: precision for path, (precision, _) in stored.items()}

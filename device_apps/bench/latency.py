@@ -1,7 +1,7 @@
 """Latency of detectors on a machine that also runs other programs.
 
-Cases alternate in short blocks, so that heat, clock changes and other programs affect all of them equally. The first
-detection of a block is not counted, because the previous case has evicted the caches.
+Detectors alternate in short blocks, so that heat, clock changes and other programs affect all of them equally. The
+first detection of a block is not counted, because the previous detector has evicted the caches.
 """
 
 from __future__ import annotations
@@ -16,65 +16,57 @@ from device_apps.stats import Quantiles, quantiles
 from edge_ssd.runtime.detector import Detector
 from edge_ssd.runtime.interleave import call_interleaved
 
-__all__ = ["Case", "Timing", "relative_drift", "time_cases"]
+__all__ = ["Timing", "relative_drift", "time_detectors"]
 
 _BLOCK_SIZE = 10
 _STAGES = ("preprocess", "invoke", "postprocess")
 
 
 @dataclass(frozen=True)
-class Case:
-    """A detector to time; ``name`` is its model's name in the table."""
-
-    name: str
-    detector: Detector
-
-
-@dataclass(frozen=True)
 class Timing:
-    """Latency of a case in milliseconds.
+    """Latency of a detector in milliseconds.
 
     Attributes:
         stages: "preprocess", "invoke", "postprocess", and "detect" for the whole call.
-        ratio: median of "detect" relative to the first case.
+        ratio: median of "detect" relative to the first detector.
         drift: relative difference between the medians of the second and the first half.
     """
 
-    case: Case
+    detector: Detector
     stages: Mapping[str, Quantiles]
     ratio: float
     drift: float
 
 
-def time_cases(
-    cases: Sequence[Case],
+def time_detectors(
+    detectors: Sequence[Detector],
     image: Image,
     frames: int,
     warm_up: int,
     progress: Callable[[int, int | None], None] = lambda done, total: None,
 ) -> list[Timing]:
-    """Time ``frames`` detections of each case in one image, after ``warm_up`` untimed detections."""
-    for case in cases:
+    """Time ``frames`` detections of each detector in one image, after ``warm_up`` untimed detections."""
+    for detector in detectors:
         for _ in range(warm_up):
-            case.detector.detect(image)
+            detector.detect(image)
 
-    def measure(case: Case) -> dict[str, float]:
+    def measure(detector: Detector) -> dict[str, float]:
         start = time.perf_counter()
-        case.detector.detect(image)
+        detector.detect(image)
         total = time.perf_counter() - start
-        return {**{stage: 1e3 * case.detector.timings[stage] for stage in _STAGES}, "detect": 1e3 * total}
+        return {**{stage: 1e3 * detector.timings[stage] for stage in _STAGES}, "detect": 1e3 * total}
 
-    samples = call_interleaved(measure, cases, frames, block_size=_BLOCK_SIZE, discard=1, progress=progress)
+    samples = call_interleaved(measure, detectors, frames, block_size=_BLOCK_SIZE, discard=1, progress=progress)
     milliseconds = [{stage: [sample[stage] for sample in values] for stage in values[0]} for values in samples]
     reference = median(milliseconds[0]["detect"])
     return [
         Timing(
-            case,
+            detector,
             {stage: quantiles(values) for stage, values in stages.items()},
             median(stages["detect"]) / reference,
             relative_drift(stages["detect"]),
         )
-        for case, stages in zip(cases, milliseconds, strict=True)
+        for detector, stages in zip(detectors, milliseconds, strict=True)
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from device_apps.bench.benchmark import Benchmark, display_names
@@ -36,9 +37,9 @@ def to_dict(benchmark: Benchmark) -> dict[str, Any]:
         "detections": benchmark.detections,
         "timings": [
             {
-                "model": str(timing.case.detector.bundle.path),
-                "backend": timing.case.detector.backend,
-                "threads": timing.case.detector.num_threads,
+                "model": str(timing.detector.bundle.path),
+                "backend": timing.detector.backend,
+                "threads": timing.detector.num_threads,
                 "ms": {
                     stage: {name: round(value, 4) for name, value in times._asdict().items()}
                     for stage, times in timing.stages.items()
@@ -62,18 +63,15 @@ def to_dict(benchmark: Benchmark) -> dict[str, Any]:
     }
 
 
-def plot_benchmark(benchmark: Benchmark, precisions: Mapping[str, float]) -> Figure:
-    """Plot average precision against latency with the first number of threads.
-
-    Args:
-        benchmark: of at least one model.
-        precisions: average precisions by the names of the cases; models without one are left out.
-    """
-    threads = benchmark.timings[0].case.detector.num_threads
+def plot_benchmark(benchmark: Benchmark, precisions: Mapping[Path, float]) -> Figure:
+    """Plot the models that have an average precision against their latency with the first number of threads."""
+    threads = benchmark.timings[0].detector.num_threads
+    timings = [timing for timing in benchmark.timings if timing.detector.num_threads == threads]
+    names = display_names([timing.detector.bundle.path for timing in timings])
     points = [
-        Point(timing.case.name, timing.stages["detect"].p50, precisions[timing.case.name])
-        for timing in benchmark.timings
-        if timing.case.name in precisions and timing.case.detector.num_threads == threads
+        Point(name, timing.stages["detect"].p50, precisions[timing.detector.bundle.path])
+        for name, timing in zip(names, timings, strict=True)
+        if timing.detector.bundle.path in precisions
     ]
     cost_label = f"ms for one detection, median, {threads} thread{'s' if threads > 1 else ''}"
     return plot_pareto_front(points, benchmark.machine, cost_label, "average precision, as measured at conversion")
@@ -81,11 +79,12 @@ def plot_benchmark(benchmark: Benchmark, precisions: Mapping[str, float]) -> Fig
 
 def _timing_table(timings: Sequence[Timing]) -> str:
     rows = [["model", "interpreter", "threads", "preprocess", "invoke", "postprocess", "total", "fps", "ratio"]]
-    for timing in timings:
-        detector, stages = timing.case.detector, timing.stages
+    names = display_names([timing.detector.bundle.path for timing in timings])
+    for name, timing in zip(names, timings, strict=True):
+        detector, stages = timing.detector, timing.stages
         times = [f"{stages[stage].p50:.2f}/{stages[stage].p95:.2f}" for stage in (*rows[0][3:6], "detect")]
         fps = f"{1e3 / stages['detect'].p50:.1f}"
-        rows.append([timing.case.name, detector.backend, str(detector.num_threads), *times, fps, f"{timing.ratio:.2f}"])
+        rows.append([name, detector.backend, str(detector.num_threads), *times, fps, f"{timing.ratio:.2f}"])
     return format_table(rows, left=2)
 
 

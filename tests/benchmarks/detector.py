@@ -16,6 +16,7 @@ from statistics import median
 import numpy as np
 
 from edge_ssd.runtime.detector import Detector
+from edge_ssd.runtime.interleave import call_interleaved
 from edge_ssd.runtime.preprocess import Resize
 
 START_TARGET, SHARE_TARGET = 1.3, 0.2
@@ -56,16 +57,11 @@ def start(model: str, shape: tuple[int, int, int], rounds: int) -> None:
         "Detector, an image of the input's size": _DETECTOR.format(model=model, shape=shape),
         "Detector, 640x480 (loads Pillow)": _DETECTOR.format(model=model, shape=wide),
     }
-    times: dict[str, list[float]] = {name: [] for name in programs}
-    for i in range(rounds + 1):
-        for name, program in programs.items():
-            value = seconds(program)
-            if i:  # The first run fills the cache of the disk.
-                times[name].append(value)
-    bare = median(times["bare interpreter"])
-    for name, values in times.items():
-        ratio = median(values) / bare
-        print(f"start  {name:42s} {1000 * median(values):6.1f} ms  {ratio:4.2f}  (target {START_TARGET})")
+    samples = call_interleaved(seconds, list(programs.values()), rounds + 1)
+    medians = [median(values[1:]) for values in samples]  # The first run fills the cache of the disk.
+    for name, value in zip(programs, medians, strict=True):
+        ratio = value / medians[0]
+        print(f"start  {name:42s} {1000 * value:6.1f} ms  {ratio:4.2f}  (target {START_TARGET})")
 
 
 def stages(model: str, frames: int, threads: int, label: str, resize: Resize | None) -> None:

@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from edge_ssd.runtime.interleave import call_interleaved
+
 MODULES = ("numpy", "edge_ssd")
 PROGRAM = "import time; start = time.perf_counter(); import {}; print(time.perf_counter() - start)"
 
@@ -22,11 +24,7 @@ def milliseconds(module: str) -> float:
 
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 40
-    minimum = dict.fromkeys(MODULES, float("inf"))
-    for _ in range(rounds):
-        for module in MODULES:
-            minimum[module] = min(minimum[module], milliseconds(module))
-    numpy, edge_ssd = minimum.values()
+    numpy, edge_ssd = map(min, call_interleaved(milliseconds, MODULES, rounds))
     print(f"numpy {numpy:.1f} ms, edge_ssd {edge_ssd:.1f} ms, ratio {edge_ssd / numpy:.2f} (minimum of {rounds})")
 
 

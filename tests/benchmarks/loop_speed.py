@@ -30,6 +30,7 @@ from device_apps.results import FrameResult
 from device_apps.sources.capture import CaptureSource
 from device_apps.sources.frames import Image
 from edge_ssd.runtime.detector import Detector
+from edge_ssd.runtime.interleave import call_interleaved
 from edge_ssd.runtime.shipped_models import default_model
 
 TARGET = 0.9
@@ -78,18 +79,18 @@ def main() -> None:
     video = Video(CLIP)
     clip = [video.read() for _ in range(75)]
     large = [np.asarray(cv2.resize(image, (640, 480), interpolation=cv2.INTER_AREA), np.uint8) for image in clip]
-    rates: dict[str, list[Rate]] = {"memory bare": [], "memory loop": [], "video bare": [], "video loop": []}
     with Detector(args.model or default_model(), num_threads=1) as detector:
         bare(detector, large, 50)
-        for _ in range(args.rounds):
-            rates["memory bare"].append(bare(detector, large, args.frames))
-            rates["memory loop"].append(loop(detector, lambda: Memory(large), args.frames))
-            rates["video bare"].append(bare(detector, clip, args.frames))
-            rates["video loop"].append(loop(detector, lambda: Video(CLIP), args.frames))
+        cases: list[Callable[[], Rate]] = [
+            lambda: bare(detector, large, args.frames),
+            lambda: loop(detector, lambda: Memory(large), args.frames),
+            lambda: bare(detector, clip, args.frames),
+            lambda: loop(detector, lambda: Video(CLIP), args.frames),
+        ]
+        rates = call_interleaved(lambda case: case(), cases, args.rounds)
         boxes = sum(len(detector.detect(image)) for image in clip) / len(clip)
     print(f"{detector.backend}, one thread; {args.rounds} rounds of {args.frames} frames, {boxes:.1f} boxes per frame")
-    for kind in ("memory", "video"):
-        bare_rates, loop_rates = rates[f"{kind} bare"], rates[f"{kind} loop"]
+    for kind, bare_rates, loop_rates in (("memory", *rates[:2]), ("video", *rates[2:])):
         ratios = [loop.clock / bare.clock for bare, loop in zip(bare_rates, loop_rates, strict=True)]
         bare_fps, loop_fps = (median(rate.clock for rate in rates) for rates in (bare_rates, loop_rates))
         processor = median(rate.processor for rate in loop_rates) / median(rate.processor for rate in bare_rates)

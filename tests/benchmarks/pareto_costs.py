@@ -13,7 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from converters.tflite.operators import read_graph
-from device_apps.bench.latency import Case, time_cases
+from device_apps.bench.latency import time_detectors
 from device_apps.bench.startup import measure_startups
 from edge_ssd.console.progress import Progress
 from edge_ssd.runtime.bundle import read_bundle
@@ -53,14 +53,10 @@ def measure_costs(bundles: Sequence[Path], arm: bool = False, detections: int = 
     instruction_counts = [cached_instructions(bundle) if arm else {} for bundle in bundles]
     startups = measure_startups(bundles, FRAME, 1, "auto")
     with ExitStack() as stack:
-        cases = [
-            Case(str(path), stack.enter_context(Detector(path, num_threads=number)))
-            for path in bundles
-            for number in THREADS
-        ]
-        image = pillow_resize(cases[0].detector.bundle.selftest.image, FRAME)
+        detectors = [stack.enter_context(Detector(path, num_threads=number)) for path in bundles for number in THREADS]
+        image = pillow_resize(detectors[0].bundle.selftest.image, FRAME)
         with Progress("timing", "rounds") as progress:
-            timings = time_cases(cases, image, detections, 10, progress)
+            timings = time_detectors(detectors, image, detections, 10, progress)
     times_by_threads = [
         {number: timings[len(THREADS) * i + j].stages["invoke"].p50 for j, number in enumerate(THREADS)}
         for i in range(len(bundles))

@@ -7,39 +7,30 @@ import time
 from collections.abc import Callable, Mapping
 from statistics import median
 
+from edge_ssd.runtime.interleave import call_interleaved
+
 __all__ = ["time_interleaved"]
 
 
 def time_interleaved(
-    functions: Mapping[str, Callable[[], object]],
-    rounds: int,
-    seconds: float = 20.0,
-    clock: Callable[[], float] = time.thread_time,
+    functions: Mapping[str, Callable[[], object]], rounds: int, clock: Callable[[], float] = time.thread_time
 ) -> dict[str, float]:
     """Return the median time of each function in microseconds, called in alternation after some uncounted rounds.
 
-    Args:
-        functions: by name.
-        rounds: number of calls of each.
-        seconds: approximate limit on the total time, after at least five rounds.
-        clock: by default the CPU time of this thread, which other load hardly affects; functions that use several
-            threads need ``time.perf_counter``.
+    ``clock`` is by default the CPU time of this thread, which other load hardly affects; functions that use several
+    threads need ``time.perf_counter``.
     """
-    samples: dict[str, list[float]] = {name: [] for name in functions}
+
+    def measure(function: Callable[[], object]) -> float:
+        start = clock()
+        function()
+        return clock() - start
+
+    warm_up = max(2, rounds // 20)
     gc.collect()
     gc.disable()
     try:
-        end = time.perf_counter() + seconds
-        for i in range(-max(2, rounds // 20), rounds):
-            if i >= 5 and time.perf_counter() > end:
-                break
-            for name, function in functions.items():
-                start = clock()
-                function()
-                if i >= 0:
-                    samples[name].append(clock() - start)
-                else:
-                    samples[name].clear()
+        samples = call_interleaved(measure, list(functions.values()), warm_up + rounds)
     finally:
         gc.enable()
-    return {name: 1e6 * median(times) for name, times in samples.items()}
+    return {name: 1e6 * median(values[warm_up:]) for name, values in zip(functions, samples, strict=True)}
