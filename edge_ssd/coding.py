@@ -21,7 +21,11 @@ __all__ = ["BoxCoding", "offset_boxes", "offset_inverse"]
 
 @dataclass(frozen=True)
 class BoxCoding:
-    """Factors of the coding; the defaults are SSD's."""
+    """Scale factors of the box coding; the defaults are SSD's.
+
+    Attributes:
+        xy_scale, wh_scale: factors of the center and size offsets.
+    """
 
     xy_scale: float = 10.0
     wh_scale: float = 5.0

@@ -83,7 +83,7 @@ class InputSpec:
 
 @dataclass(frozen=True)
 class Level:
-    """Feature map and the anchors of its cells."""
+    """Feature map of ``height`` × ``width`` cells; anchor ``sizes`` and ``ratios`` as for :func:`multibox_prior`."""
 
     height: int
     width: int
@@ -113,7 +113,7 @@ class Level:
 
 @dataclass(frozen=True)
 class Network:
-    """Complete description of a TinySSD. Build one with :func:`tiny_ssd`.
+    """Complete description of a TinySSD, built with :func:`tiny_ssd`.
 
     Attributes:
         labels: class names; class id ``i`` is ``labels[i]``. Background has no id.
@@ -220,10 +220,9 @@ def tiny_ssd(
         labels: class names.
         input_size: (height, width) in pixels.
         width: channel multiplier; 0.5 halves every layer (rounded to multiples of 8).
-        base_channels, block_channels: of each block before and after the first level, before ``width`` is applied;
-            a block more makes a level more. Without ``block_channels`` there are as many blocks, of 128 channels, as
-            ``sizes`` has levels for.
-        sizes: anchor sizes, one row per level; without them the book's, or what its rule gives for as many levels.
+        base_channels, block_channels: channels of each block before and after the first level, before ``width`` is
+            applied. Each further block adds a level. None: blocks of 128 channels, as many as ``sizes`` needs.
+        sizes: anchor sizes, one row per level. None: the book's, extended by its rule to the number of levels.
         ratios: anchor ratios, one row for all levels or one row per level.
         input_scale: factor of the pixels inside the network; 1 is the book's.
         resize: how images of another shape are resized to ``input_size``.
@@ -236,7 +235,7 @@ def tiny_ssd(
         return max(8, round(channels * width / 8) * 8) if width != 1 else channels
 
     if not base_channels:
-        raise NetworkError("base_channels must name the channels of one block at least")
+        raise NetworkError("base_channels must have at least one block")
     if block_channels is None:
         block_channels = [_BOOK_BLOCK] * (3 if sizes is None else len(sizes) - 2)
     if sizes is None:

@@ -38,9 +38,9 @@ def test_multibox_prior_wide_map_by_hand() -> None:
 
 
 def test_multibox_prior_orders_cells_by_row() -> None:
-    centres = multibox_prior(2, 2, [0.1], [1])
-    centres = (centres[:, :2] + centres[:, 2:]) / 2
-    np.testing.assert_allclose(centres, [[0.25, 0.25], [0.75, 0.25], [0.25, 0.75], [0.75, 0.75]], atol=1e-7)
+    centers = multibox_prior(2, 2, [0.1], [1])
+    centers = (centers[:, :2] + centers[:, 2:]) / 2
+    np.testing.assert_allclose(centers, [[0.25, 0.25], [0.75, 0.25], [0.25, 0.75], [0.75, 0.75]], atol=1e-7)
 
 
 @given(

@@ -13,9 +13,9 @@ def test_atomic_path_creates_complete_file(tmp_path: Path) -> None:
     with atomic_path(target) as temporary:
         assert temporary.parent == target.parent
         assert temporary.suffix == ".txt"
-        temporary.write_text("whole")
+        temporary.write_text("complete")
         assert not target.exists()
-    assert target.read_text() == "whole"
+    assert target.read_text() == "complete"
     assert list(target.parent.iterdir()) == [target]
 
 
@@ -80,6 +80,6 @@ def test_check_writable_leaves_nothing_behind(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="no /proc, which is not writable")
 def test_check_writable_raises_for_unwritable_path() -> None:
-    # Below /proc itself the emulated lanes have a writable folder of their own.
+    # Not /proc itself: the emulated ARM systems have a writable one.
     with pytest.raises(OSError, match=r"/proc/self/a\.txt"):
         check_writable("/proc/self/a.txt")

@@ -7,7 +7,7 @@ from slow_iou import slow_iou
 
 from edge_ssd.boxes import box_area, box_iou, clip_boxes, cxcywh_to_xyxy, match_greedily, xyxy_to_cxcywh
 
-# Whole numbers up to 2^10: sums, products and halves of them are exact in float32.
+# Integers up to 2^10: their sums, products and halves are exact in float32.
 whole_box = st.tuples(*[st.integers(0, 1024)] * 4)
 
 
@@ -27,7 +27,7 @@ def test_area_by_hand() -> None:
 
 
 def test_iou_by_hand() -> None:
-    # Two 2×2 squares that share one unit square; the same box; boxes that only touch.
+    # Two 2×2 squares that share a unit square; equal boxes; boxes that only touch.
     iou = box_iou([[0, 0, 2, 2]], [[1, 1, 3, 3], [0, 0, 2, 2], [2, 0, 4, 2]])
     np.testing.assert_allclose(iou, [[1 / 7, 1, 0]], rtol=1e-6)
 

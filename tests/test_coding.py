@@ -16,13 +16,13 @@ box = st.tuples(st.floats(-1, 1), st.floats(-1, 1), st.floats(0.02, 1), st.float
 
 
 def test_offset_boxes_by_hand() -> None:
-    # Anchor centre (1, 2), size 2×4; box centre (2, 2), size 2×2: half a width to the right, half as high.
+    # Anchor center (1, 2), size 2×4; box center (2, 2), size 2×2: half a width to the right, half as high.
     offsets = offset_boxes([[0, 0, 2, 4]], [[1, 1, 3, 3]])
     np.testing.assert_allclose(offsets, [[5, 0, 0, 5 * math.log(0.5)]], atol=2e-5)
 
 
 def test_offset_inverse_by_hand() -> None:
-    # A whole height down (10 tenths), twice as wide (5 ln 2).
+    # One height down (10 tenths), twice as wide (5 ln 2).
     boxes = offset_inverse([[0, 0, 2, 4]], [[0, 10, 5 * math.log(2), 0]])
     np.testing.assert_allclose(boxes, [[-1, 4, 3, 8]], rtol=1e-6)
 
@@ -38,11 +38,11 @@ def test_offset_inverse_inverts_offset_boxes(
     pairs: list[tuple[tuple[float, ...], tuple[float, ...]]], xy: float, wh: float
 ) -> None:
     anchors = np.array([anchor for anchor, _ in pairs], np.float32).reshape(-1, 4)
-    boxes = np.array([found for _, found in pairs], np.float32).reshape(-1, 4)
+    boxes = np.array([box for _, box in pairs], np.float32).reshape(-1, 4)
     coding = BoxCoding(xy, wh)
     again = offset_inverse(anchors, offset_boxes(anchors, boxes, coding), coding)
     assert again.shape == boxes.shape
-    # 1e-6 in the logarithm and float32: relative to the anchor, which may be 50 times the box.
+    # 1e-6 in the logarithm, and float32, relative to the anchor, which may be 50 times the box.
     np.testing.assert_allclose(again, boxes, atol=2e-4)
 
 

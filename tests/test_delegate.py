@@ -1,4 +1,4 @@
-"""External delegates, with a real one: compiled from ``delegate.c`` and loaded by whichever interpreter is here."""
+"""External delegates: a real one, compiled from ``delegate.c``, with each installed interpreter."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def library(built: Path, tmp_path: Path) -> Path:
-    """A copy of its own, so that its counters start from 0: a library is loaded once in a process."""
+    """Return a copy of the delegate, whose counters start at 0: a process loads each library once."""
     return Path(shutil.copy(built, tmp_path / "libdelegate.so"))
 
 
@@ -56,9 +56,9 @@ def test_detector_runs_with_delegate(backend: Any, library: Path) -> None:
     options = {"verbose": 1}
     with Detector(real_model(), 0.0, backend=backend, delegate=library, delegate_options=options) as detector:
         assert (detector.backend, detector.delegate) == (backend, str(library))
-        found = counters(library)
-        assert found == {"created": 1, "prepared": 1, "operators": found["operators"], "destroyed": 0}
-        assert found["operators"] >= 20, "it is shown the whole model"
+        counts = counters(library)
+        assert counts == {"created": 1, "prepared": 1, "operators": counts["operators"], "destroyed": 0}
+        assert counts["operators"] >= 20, "the delegate must see the complete model"
         assert detector.detect(image).to_dict() == expected.to_dict()
         assert detector.selftest().passed
     assert counters(library)["destroyed"] == 1, "closing frees it"
@@ -82,9 +82,9 @@ def test_delegate_that_fails_raises_backend_error(
     assert "\n" not in line
     assert line.startswith(f"{real_model()}: no TFLite interpreter can run this model with the delegate {library} (")
     assert line.endswith("Check that its device is present and supports this model, or omit the delegate")
-    found = counters(library)
-    assert found["created"] == found["destroyed"]
-    # The same model, and the same library, are as good as before.
+    counts = counters(library)
+    assert counts["created"] == counts["destroyed"]
+    # The same model and library still work.
     with Detector(real_model(), backend=backend, delegate=library) as detector:
         assert detector.selftest().passed
 
@@ -117,7 +117,7 @@ def test_find_delegate_rejects_other_files(tmp_path: Path) -> None:
     assert f"delegate {absent}: no such file; check the path" in refusal(delegate=absent)
     assert f"delegate {tmp_path}: is not a file" in refusal(delegate=tmp_path)
     assert f"delegate {text}: cannot be loaded ({text}: invalid ELF header)" in refusal(delegate=text)
-    # A name without a folder that is no file is for the system's loader.
+    # The system's loader looks up a bare name that is not a file.
     assert "(libabsent.so.7: cannot open shared object file" in refusal(delegate="libabsent.so.7")
     assert "libm.so.6: is not a TFLite delegate; it lacks tflite_plugin_c" in refusal(delegate="libm.so.6")
     assert "cannot be loaded (embedded null" in refusal(delegate="a\0b")

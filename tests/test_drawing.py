@@ -1,4 +1,4 @@
-"""edge_ssd.drawing: boxes and labels drawn into images."""
+"""Boxes and labels drawn into images."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_box_is_drawn_at_its_coordinates_in_its_color() -> None:
     colour = class_color(3)
     for y, x in ((120, 50), (120, 200), (180, 120), (60, 190)):
         assert tuple(drawn[y, x]) == colour, (y, x)
-    assert not changed[62:179, 52:199].any(), "the inside is left alone"
+    assert not changed[62:179, 52:199].any(), "the inside is unchanged"
     assert not changed[182:].any()
     assert not changed[:, 202:].any()
     assert changed[45:60, 50:90].any(), "the label is above the box"

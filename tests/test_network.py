@@ -51,7 +51,7 @@ def test_down_sampling_defaults_to_pool() -> None:
 
 def test_network_reads_descriptions_of_earlier_versions() -> None:
     for network in (tiny_ssd(["a"]), tiny_ssd(["a"], down_sampling="stride")):
-        # The fields of separable networks, all at the book's values.
+        # Fields of the removed separable layers, with the book's values.
         old = {**through_json(network), "block_convolutions": 2, "convolution": "plain", "head": "plain"}
         assert Network.from_dict(old) == network
         assert Network.from_dict(through_json(network)).to_dict() == network.to_dict()
@@ -163,7 +163,7 @@ def test_network_rejects_invalid_values(build: Callable[[], object], message: st
 def test_network_from_dict_rejects_invalid_description(key: str, value: object) -> None:
     data = through_json(tiny_ssd(["banana"]))
     data[key] = value
-    if value == {} and key in ("coding", "input"):  # their defaults are the book's
+    if value == {} and key in ("coding", "input"):  # all fields have defaults
         assert getattr(Network.from_dict(data), key) == {"coding": BoxCoding(), "input": InputSpec()}[key]
         return
     with pytest.raises(NetworkError):

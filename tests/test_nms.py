@@ -9,7 +9,7 @@ from slow_iou import slow_iou
 from edge_ssd.boxes import box_iou
 from edge_ssd.nms import nms
 
-# Small whole numbers: no IoU of such boxes rounds to the other side of the thresholds below.
+# Small integers, so that no IoU rounds across the thresholds below.
 small_box = st.tuples(*[st.integers(0, 6)] * 4)
 score = st.sampled_from([0.1, 0.25, 0.5, 0.75, 0.9])
 
@@ -17,8 +17,8 @@ score = st.sampled_from([0.1, 0.25, 0.5, 0.75, 0.9])
 def slow_nms(boxes: list[tuple[int, ...]], scores: list[float], threshold: float, classes: list[int]) -> list[int]:
     kept: list[int] = []
     for i in sorted(range(len(boxes)), key=lambda i: (-scores[i], i)):
-        rivals = [j for j in kept if classes[j] == classes[i]]
-        if all(slow_iou(boxes[i], boxes[j]) <= threshold for j in rivals):
+        same_class = [j for j in kept if classes[j] == classes[i]]
+        if all(slow_iou(boxes[i], boxes[j]) <= threshold for j in same_class):
             kept.append(i)
     return kept
 
@@ -29,7 +29,7 @@ def test_nms_by_hand() -> None:
 
 
 def test_nms_keeps_iou_equal_to_threshold() -> None:
-    # Unit squares in a row of two: the long box has IoU exactly 1/2 with the short one.
+    # Two unit squares side by side: the long box has IoU exactly 1/2 with the short one.
     boxes = [[0, 0, 2, 1], [0, 0, 1, 1]]
     assert nms(boxes, [0.9, 0.8], iou_threshold=0.5).tolist() == [0, 1]
     assert nms(boxes, [0.9, 0.8], iou_threshold=0.499).tolist() == [0]
@@ -48,15 +48,15 @@ def test_nms_classes_do_not_suppress_each_other() -> None:
 
 
 def test_nms_suppressed_box_suppresses_no_other() -> None:
-    # A chain: each overlaps the next; the middle one goes, and the last one is far from the first.
+    # A chain: each overlaps the next. The middle box is suppressed, and the last does not overlap the first.
     boxes = [[0, 0, 10, 1], [4, 0, 14, 1], [8, 0, 18, 1]]
     assert nms(boxes, [0.9, 0.8, 0.7], iou_threshold=0.3).tolist() == [0, 2]
 
 
-@pytest.mark.parametrize("most", [0, 1, 2, 3, 9])
-def test_nms_keeps_the_best_max_detections(most: int) -> None:
+@pytest.mark.parametrize("max_detections", [0, 1, 2, 3, 9])
+def test_nms_keeps_the_best_max_detections(max_detections: int) -> None:
     apart = [[0, 0, 1, 1], [2, 2, 3, 3], [4, 4, 5, 5]]
-    assert nms(apart, [0.3, 0.9, 0.5], max_detections=most).tolist() == [1, 2, 0][:most]
+    assert nms(apart, [0.3, 0.9, 0.5], max_detections=max_detections).tolist() == [1, 2, 0][:max_detections]
 
 
 def test_nms_of_no_boxes_is_empty() -> None:
@@ -66,37 +66,37 @@ def test_nms_of_no_boxes_is_empty() -> None:
 
 
 def plain_nms(boxes: np.ndarray, scores: np.ndarray, threshold: float, classes: np.ndarray | None) -> list[int]:
-    """One box after the other, with the library's own IoU: what the fast one is to be to the last bit."""
-    rest, kept = np.argsort(-scores, kind="stable"), []
-    while rest.size:
-        best, rest = rest[0], rest[1:]
+    """Greedy NMS, one box at a time, with the library's IoU: the bit-exact reference."""
+    remaining, kept = np.argsort(-scores, kind="stable"), []
+    while remaining.size:
+        best, remaining = remaining[0], remaining[1:]
         kept.append(int(best))
-        stays = box_iou(boxes[best], boxes[rest])[0] <= threshold
+        unsuppressed = box_iou(boxes[best], boxes[remaining])[0] <= threshold
         if classes is not None:
-            stays |= classes[rest] != classes[best]
-        rest = rest[stays]
+            unsuppressed |= classes[remaining] != classes[best]
+        remaining = remaining[unsuppressed]
     return kept
 
 
-# Around the sizes where chunks and blocks begin and end, and where a block is as long as an integer has bits.
+# Around the sizes of chunks and blocks; a block has as many boxes as an integer has bits.
 @pytest.mark.parametrize("number", [1, 2, 63, 64, 65, 127, 128, 129, 200, 700, 1500])
 @pytest.mark.parametrize("spread", [0.02, 0.2, 3.0])
 @pytest.mark.parametrize("threshold", [0.0, 0.45, 0.7, 1.0])
 def test_nms_equals_reference_for_many_boxes(number: int, spread: float, threshold: float) -> None:
     random = np.random.default_rng(number)
-    centres = random.random((5, 2))[random.integers(0, 5, number)] + random.normal(0, spread, (number, 2))
+    centers = random.random((5, 2))[random.integers(0, 5, number)] + random.normal(0, spread, (number, 2))
     sizes = random.uniform(0.1, 0.4, (number, 2))
-    boxes = np.concatenate([centres - sizes / 2, centres + sizes / 2], axis=1).astype(np.float32)
-    boxes[::7] = boxes[0]  # the same box again and again,
-    boxes[3::31, 2:] = boxes[3::31, :2]  # boxes of no area,
-    boxes[5::37, 2] = boxes[5::37, 0] - 1  # and inside out
-    scores = np.round(random.random(number), 2).astype(np.float32)  # many are equal
+    boxes = np.concatenate([centers - sizes / 2, centers + sizes / 2], axis=1).astype(np.float32)
+    boxes[::7] = boxes[0]  # duplicates
+    boxes[3::31, 2:] = boxes[3::31, :2]  # empty boxes
+    boxes[5::37, 2] = boxes[5::37, 0] - 1  # inverted boxes
+    scores = np.round(random.random(number), 2).astype(np.float32)  # many ties
     classes = random.integers(0, 3, number)
     for class_ids in (None, classes):
         expected = plain_nms(boxes, scores, threshold, class_ids)
         assert nms(boxes, scores, threshold, class_ids).tolist() == expected
-        for most in (1, 64, 100, 150):
-            assert nms(boxes, scores, threshold, class_ids, most).tolist() == expected[:most]
+        for max_detections in (1, 64, 100, 150):
+            assert nms(boxes, scores, threshold, class_ids, max_detections).tolist() == expected[:max_detections]
 
 
 def test_nms_does_not_modify_arguments() -> None:

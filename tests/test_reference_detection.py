@@ -35,7 +35,7 @@ def test_softmax_of_large_logits_is_finite() -> None:
 
 
 def test_multibox_detection_by_hand() -> None:
-    # Anchors 0 and 1 are the same box of the same class: the better one stays. Anchor 2 is another class.
+    # Anchors 0 and 1 are the same box of the same class: the better one is kept. Anchor 2 is another class.
     scores = logits([0.2, 0.7, 0.1], [0.1, 0.8, 0.1], [0.3, 0.1, 0.6])
     rows = multibox_detection(scores, np.zeros((3, 4)), ANCHORS)
     np.testing.assert_allclose(rows, [[0, 0.8, 0, 0, 0.5, 0.5], [1, 0.6, 0.5, 0.5, 1, 1]], atol=1e-6)
@@ -83,7 +83,7 @@ def test_multibox_detection_equals_book(book_vectors: Path) -> None:
             class_agnostic=True,
         )
         expected = vectors["detect_binary_detections"]
-    expected = expected[np.argsort(-expected[:, 1], kind="stable")]  # the book's are in the order of its anchors
+    expected = expected[np.argsort(-expected[:, 1], kind="stable")]  # the book's rows are in the order of its anchors
     assert len(rows) == len(expected) > 0
     np.testing.assert_allclose(rows, expected, rtol=0, atol=2e-6)
 

@@ -24,7 +24,7 @@ def slow_assign(anchors: list[tuple[int, ...]], objects: list[tuple[int, ...]], 
     if not objects:
         return assigned
     for i, anchor in enumerate(anchors):
-        overlaps = [slow_iou(anchor, thing) for thing in objects]
+        overlaps = [slow_iou(anchor, box) for box in objects]
         if max(overlaps) >= threshold:
             assigned[i] = overlaps.index(max(overlaps))
     pairs = [(i, j) for i in range(len(anchors)) for j in range(len(objects))]
@@ -36,19 +36,19 @@ def slow_assign(anchors: list[tuple[int, ...]], objects: list[tuple[int, ...]], 
 
 
 def test_assign_anchors_by_hand() -> None:
-    # The first object is anchor 0 itself. The second overlaps anchor 1 by 1/16 only, but nothing overlaps it more.
+    # The first object is anchor 0 itself. The second has IoU 1/16 with anchor 1, its maximum.
     assert assign_anchors(ANCHORS, [[0, 0, 4, 4], [5, 0, 6, 1]]).tolist() == [0, 1, -1]
 
 
 def test_assign_anchors_uses_no_anchor_twice() -> None:
-    # Both objects want anchor 0; the worse pair takes the next anchor, though it does not overlap it.
+    # Anchor 0 is the best of both objects; the worse pair gets the next anchor, although it does not overlap.
     assert assign_anchors(ANCHORS, [[0, 0, 4, 3], [0, 0, 4, 4]]).tolist() == [1, 0, -1]
 
 
 def test_assign_anchors_matches_iou_equal_to_threshold() -> None:
     objects = [[0, 0, 4, 2], [4, 0, 8, 4]]
     assert assign_anchors(ANCHORS[:2], [[0, 0, 4, 2]], 0.5).tolist() == [0, -1]
-    # Anchor 2 has IoU exactly 1/2 with the last object, which has a better anchor of its own.
+    # Anchor 2 has IoU exactly 1/2 with the last object, whose best anchor is another one.
     anchors = [[0, 0, 4, 4], [4, 0, 8, 4], [4, 0, 8, 2]]
     assert assign_anchors(anchors, objects, 0.5).tolist() == [0, 1, 1]
     assert assign_anchors(anchors, objects, 0.51).tolist() == [0, 1, -1]
@@ -59,15 +59,15 @@ def test_assign_anchors_matches_iou_equal_to_threshold() -> None:
 def test_assign_anchors_equals_reference(
     anchors: list[tuple[int, ...]], objects: list[tuple[int, ...]], threshold: float
 ) -> None:
-    found = assign_anchors(anchors, np.array(objects, np.float32).reshape(-1, 4), threshold)
-    assert found.tolist() == slow_assign(anchors, objects, threshold)
+    assigned = assign_anchors(anchors, np.array(objects, np.float32).reshape(-1, 4), threshold)
+    assert assigned.tolist() == slow_assign(anchors, objects, threshold)
 
 
 def test_multibox_target_by_hand() -> None:
     targets = multibox_target(ANCHORS, [[[3, 0, 0, 4, 4], [0, 5, 0, 7, 2], PADDING]])
     assert targets.classes.tolist() == [[4, 1, 0]]
     assert targets.masks.tolist() == [[1, 1, 0]]
-    # Object 1 has anchor 1's centre column, is half as wide and half as high, and a quarter of the anchor higher up.
+    # Object 1 has the center x of anchor 1, half its width and height, and lies a quarter of the anchor higher.
     half = 5 * np.log(0.5)
     np.testing.assert_allclose(targets.offsets, [[[0, 0, 0, 0], [0, -2.5, half, half], [0, 0, 0, 0]]], atol=2e-5)
 

@@ -30,8 +30,8 @@ from edge_ssd.runtime.selftest import delta_decode, delta_encode
 NETWORK = tiny_ssd(["banana", "Gabel – groß"], input_size=(32, 32), sizes=[(0.3, 0.4)] * 3)
 
 
-def refused(path: Path, *messages: str) -> str:
-    """The file is refused with one line that names it; the line."""
+def assert_rejected(path: Path, *messages: str) -> str:
+    """Check that reading raises one line that starts with the path and holds ``messages``; return the line."""
     with pytest.raises(BundleError) as caught:
         read_bundle(path)
     line = str(caught.value)
@@ -48,7 +48,7 @@ def with_metadata(path: Path, change: Callable[[dict[str, Any]], None]) -> Path:
     return write_bundle(path, NETWORK, replace={"edge_ssd.json": json.dumps(data).encode()})
 
 
-# A good bundle
+# Valid bundles
 
 
 def test_read_bundle_returns_every_part(tmp_path: Path) -> None:
@@ -70,10 +70,10 @@ def test_read_bundle_returns_every_part(tmp_path: Path) -> None:
 def test_read_bundle_reads_selftest(tmp_path: Path) -> None:
     image = np.arange(32 * 32 * 3, dtype=np.uint32).astype(np.uint8).reshape(32, 32, 3)
     path = write_bundle(tmp_path / "m.tflite", NETWORK, replace={"selftest.npz": selftest(NETWORK, image=image)})
-    found = read_bundle(path).selftest
-    assert (found.image == image).all()
-    assert list(found.detections) == [Detection("banana", 0.75, (10, 20, 30, 40), 0)]
-    assert (found.detections.image_size, found.score_threshold) == ((32, 32), 0.5)
+    embedded = read_bundle(path).selftest
+    assert (embedded.image == image).all()
+    assert list(embedded.detections) == [Detection("banana", 0.75, (10, 20, 30, 40), 0)]
+    assert (embedded.detections.image_size, embedded.score_threshold) == ((32, 32), 0.5)
 
 
 def test_read_bundle_accepts_heads_in_any_order(tmp_path: Path) -> None:
@@ -87,12 +87,12 @@ def test_read_bundle_ignores_unknown_fields_and_entries(tmp_path: Path) -> None:
     assert read_bundle(write_bundle(tmp_path / "m.tflite", NETWORK, replace=replace)).metadata["new"] == {"field": 1}
 
 
-# Files that are no bundle
+# Files that are not bundles
 
 
 def test_read_image_rejects_missing_files(tmp_path: Path) -> None:
-    refused(tmp_path / "absent.tflite", "no such file")
-    refused(tmp_path, "not a file")
+    assert_rejected(tmp_path / "absent.tflite", "no such file")
+    assert_rejected(tmp_path, "not a file")
     with pytest.raises(BundleError):
         read_bundle("nul\0byte")
 
@@ -101,20 +101,20 @@ def test_read_image_rejects_missing_files(tmp_path: Path) -> None:
 def test_read_bundle_rejects_other_file_types(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "other.tflite"
     path.write_bytes(content)
-    refused(path, "is not a .tflite file", "edge-ssd convert")
+    assert_rejected(path, "is not a .tflite file", "edge-ssd convert")
 
 
 def test_read_bundle_rejects_keras_file(tmp_path: Path) -> None:
     path = tmp_path / "model.keras"
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("config.json", "{}")
-    refused(path, "is not a .tflite file")
+    assert_rejected(path, "is not a .tflite file")
 
 
 def test_read_bundle_rejects_plain_tflite(tmp_path: Path) -> None:
     path = tmp_path / "plain.tflite"
     path.write_bytes(FLATBUFFER)
-    refused(path, "is a .tflite but not an Edge SSD bundle; make one with: edge-ssd convert")
+    assert_rejected(path, "is a .tflite but not an Edge SSD bundle; make one with: edge-ssd convert")
 
 
 def test_read_bundle_rejects_foreign_archive(tmp_path: Path) -> None:
@@ -122,14 +122,14 @@ def test_read_bundle_rejects_foreign_archive(tmp_path: Path) -> None:
     path.write_bytes(FLATBUFFER)
     with zipfile.ZipFile(path, "a") as file:
         file.writestr("labels.txt", "cat\n")
-    refused(path, "is a .tflite but not an Edge SSD bundle")
+    assert_rejected(path, "is a .tflite but not an Edge SSD bundle")
 
 
 def test_read_bundle_rejects_oversized_file(tmp_path: Path) -> None:
     path = tmp_path / "huge.tflite"
     path.write_bytes(FLATBUFFER)
     os.truncate(path, 300 * 2**20)  # sparse
-    refused(path, "larger than 256 MB")
+    assert_rejected(path, "larger than 256 MB")
 
 
 # Damage
@@ -137,7 +137,7 @@ def test_read_bundle_rejects_oversized_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("missing", ["anchors.npy", "labels.txt", "selftest.npz"])
 def test_read_bundle_names_missing_entry(tmp_path: Path, missing: str) -> None:
-    refused(write_bundle(tmp_path / "m.tflite", NETWORK, replace={missing: None}), missing)
+    assert_rejected(write_bundle(tmp_path / "m.tflite", NETWORK, replace={missing: None}), missing)
 
 
 def test_read_bundle_detects_changed_flatbuffer(tmp_path: Path) -> None:
@@ -145,20 +145,20 @@ def test_read_bundle_detects_changed_flatbuffer(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[100] ^= 1
     path.write_bytes(data)
-    refused(path, "SHA-256 of its flatbuffer")
+    assert_rejected(path, "SHA-256 of its flatbuffer")
 
 
 def test_read_bundle_detects_changed_anchors(tmp_path: Path) -> None:
     anchors = NETWORK.anchors()
     anchors[5, 2] += 1e-3
-    refused(
+    assert_rejected(
         write_bundle(tmp_path / "m.tflite", NETWORK, replace={"anchors.npy": npy(anchors)}), "SHA-256 of its anchors"
     )
 
 
 @pytest.mark.parametrize("change", ["shifted", "nan", "too few", "float64", "transposed", "garbage"])
 def test_read_bundle_rejects_anchors_of_another_network(tmp_path: Path, change: str) -> None:
-    """With the right digest, so that the table itself is looked at."""
+    """The digest is valid, so that the table itself is checked."""
     anchors = NETWORK.anchors()
     content = {
         "shifted": npy(anchors + np.float32(1e-4)),
@@ -171,7 +171,7 @@ def test_read_bundle_rejects_anchors_of_another_network(tmp_path: Path, change: 
     data = metadata(NETWORK)
     data["sha256"]["anchors"] = hashlib.sha256(content).hexdigest()
     replace = {"anchors.npy": content, "edge_ssd.json": json.dumps(data).encode()}
-    refused(write_bundle(tmp_path / "m.tflite", NETWORK, replace=replace), "anchors.npy")
+    assert_rejected(write_bundle(tmp_path / "m.tflite", NETWORK, replace=replace), "anchors.npy")
 
 
 def test_read_bundle_tolerates_rounding_of_anchors(tmp_path: Path) -> None:
@@ -184,17 +184,17 @@ def test_read_bundle_tolerates_rounding_of_anchors(tmp_path: Path) -> None:
 
 def test_read_bundle_rejects_labels_that_differ(tmp_path: Path) -> None:
     path = write_bundle(tmp_path / "m.tflite", NETWORK, replace={"labels.txt": b"banana\nspoon\n"})
-    refused(path, "labels.txt and edge_ssd.json name different labels")
+    assert_rejected(path, "labels.txt and edge_ssd.json name different labels")
 
 
 def test_read_archive_rejects_compressed_entries(tmp_path: Path) -> None:
-    refused(write_bundle(tmp_path / "m.tflite", NETWORK, compression=zipfile.ZIP_DEFLATED), "must be stored")
+    assert_rejected(write_bundle(tmp_path / "m.tflite", NETWORK, compression=zipfile.ZIP_DEFLATED), "must be stored")
 
 
 def test_read_bundle_rejects_trailing_bytes(tmp_path: Path) -> None:
     path = write_bundle(tmp_path / "m.tflite", NETWORK)
     path.write_bytes(path.read_bytes() + b"\0")
-    refused(path, "damaged or cut short")
+    assert_rejected(path, "damaged or cut short")
 
 
 def test_read_bundle_rejects_every_truncation(tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ def test_read_bundle_rejects_every_truncation(tmp_path: Path) -> None:
     path = tmp_path / "cut.tflite"
     for length in {*range(0, 300, 7), *range(300, len(data) - 300, 1009), *range(len(data) - 300, len(data))}:
         path.write_bytes(data[:length])
-        refused(path)
+        assert_rejected(path)
 
 
 # The archive
@@ -318,7 +318,7 @@ def test_read_array_rejects_other_headers(data: bytes) -> None:
 )
 def test_read_bundle_rejects_invalid_selftest(tmp_path: Path, replace: dict[str, np.ndarray]) -> None:
     path = write_bundle(tmp_path / "m.tflite", NETWORK, replace={"selftest.npz": selftest(NETWORK, **replace)})
-    bundle = read_bundle(path)  # the self-test is only read when it is run
+    bundle = read_bundle(path)  # the self-test is read at access
     with pytest.raises(BundleError, match=r"selftest\.npz"):
         _ = bundle.selftest
 
@@ -349,14 +349,14 @@ def test_read_bundle_reads_deflated_selftest(tmp_path: Path) -> None:
     del arrays["image.npy"]
     arrays["image_differences.npy"] = npy(delta_encode(image))
     path = write_bundle(tmp_path / "m.tflite", NETWORK, replace={"selftest.npz": packed(arrays)})
-    found = read_bundle(path).selftest
-    assert (found.image == image).all()
-    assert found.image.flags.c_contiguous
-    assert found.detections.xyxy.tolist() == [[10, 20, 30, 40]]
+    embedded = read_bundle(path).selftest
+    assert (embedded.image == image).all()
+    assert embedded.image.flags.c_contiguous
+    assert embedded.detections.xyxy.tolist() == [[10, 20, 30, 40]]
 
 
 def test_delta_encode_by_hand() -> None:
-    # Two rows of one pixel: red, then a little more of everything.
+    # Two rows of one pixel; the second is slightly larger in every channel.
     image = np.array([[[255, 0, 1]], [[255, 3, 2]]], np.uint8)
     assert delta_encode(image).tolist() == [[[255], [253]], [[0], [3]], [[1], [254]]]
     assert delta_decode(delta_encode(image)).tolist() == image.tolist()
@@ -369,7 +369,7 @@ def test_read_archive_bounds_unpacked_size(tmp_path: Path) -> None:
 
 
 def test_read_archive_rejects_entry_larger_than_stated() -> None:
-    """Only as much is unpacked as was promised, and then the checksum is wrong."""
+    """Only the stated number of bytes is unpacked, whose checksum is wrong."""
     data = bytearray(packed({"image.npy": bytes(2**26)}))
     struct.pack_into("<L", data, data.index(b"PK\x01\x02") + 24, 1000)  # the size after unpacking
     tracemalloc.start()
@@ -387,7 +387,7 @@ def test_read_archive_rejects_entry_larger_than_stated() -> None:
 @pytest.mark.parametrize("version", [2, 99, 10**30])
 def test_read_bundle_rejects_newer_format_with_upgrade_advice(tmp_path: Path, version: int) -> None:
     path = with_metadata(tmp_path / "m.tflite", lambda data: data.update(format_version=version))
-    refused(path, f"bundle format {version}", "pip install --upgrade edge-ssd")
+    assert_rejected(path, f"bundle format {version}", "pip install --upgrade edge-ssd")
 
 
 @pytest.mark.parametrize(
@@ -457,7 +457,7 @@ def set_at(data: Any, path: str, value: object) -> None:
 )
 def test_parse_metadata_checks_each_field(tmp_path: Path, path: str, value: object) -> None:
     bundle = with_metadata(tmp_path / "m.tflite", lambda data: set_at(data, path, value))
-    refused(bundle, path.split(".")[0] if path != "network.input.height" else "feature maps")
+    assert_rejected(bundle, path.split(".")[0] if path != "network.input.height" else "feature maps")
 
 
 def test_metadata_accepts_integer_for_float(tmp_path: Path) -> None:
@@ -467,7 +467,7 @@ def test_metadata_accepts_integer_for_float(tmp_path: Path) -> None:
 
 def test_error_messages_shorten_long_values(tmp_path: Path) -> None:
     path = with_metadata(tmp_path / "m.tflite", lambda data: data.update(background_index="x" * 10000))
-    assert len(refused(path)) < len(str(path)) + 200
+    assert len(assert_rejected(path)) < len(str(path)) + 200
 
 
 json_value = st.recursive(
@@ -493,7 +493,7 @@ def test_parse_metadata_accepts_or_rejects_any_json(path: str, value: Any) -> No
     try:
         details = parse_metadata(json.dumps(data).encode())
     except BundleError as error:
-        assert "\n" not in str(error)  # noqa: PT017 (either outcome is right)
+        assert "\n" not in str(error)  # noqa: PT017 (both outcomes are valid)
     else:
         assert details.network.labels == NETWORK.labels
 
@@ -502,30 +502,30 @@ def test_parse_metadata_accepts_or_rejects_any_json(path: str, value: Any) -> No
 
 
 def test_read_bundle_of_mutated_file_rejects_or_is_unchanged(tmp_path: Path) -> None:
-    """Whatever bytes are wrong: a BundleError naming the file, or a bundle whose model is bit for bit the same."""
-    good = write_bundle(tmp_path / "good.tflite", NETWORK).read_bytes()
-    path, random, refusals = tmp_path / "bad.tflite", np.random.default_rng(0), 0
-    directory = len(good) - 600  # the last entry's directory and the end record: hit them often
+    """Damage raises BundleError with the path, or leaves the model bit-exact."""
+    valid = write_bundle(tmp_path / "valid.tflite", NETWORK).read_bytes()
+    path, random, rejections = tmp_path / "damaged.tflite", np.random.default_rng(0), 0
+    directory = len(valid) - 600  # directory entry of the last file, and the end record
     for i in range(500):
-        bad = bytearray(good)
+        damaged = bytearray(valid)
         low = (0, len(FLATBUFFER), directory)[i % 3]
         for _ in range(random.integers(1, 4)):
-            bad[random.integers(low, len(bad))] = random.integers(0, 256)
-        if i % 10 == 0:  # bytes lost or doubled, too
-            cut = int(random.integers(8, len(bad)))
-            bad[cut : cut + 5] = b"" if i % 20 else bad[cut : cut + 5] * 2
-        path.write_bytes(bad)
+            damaged[random.integers(low, len(damaged))] = random.integers(0, 256)
+        if i % 10 == 0:  # lost or duplicated bytes
+            cut = int(random.integers(8, len(damaged)))
+            damaged[cut : cut + 5] = b"" if i % 20 else damaged[cut : cut + 5] * 2
+        path.write_bytes(damaged)
         try:
             bundle = read_bundle(path)
             _ = bundle.selftest
         except BundleError as error:
-            assert str(error).startswith(f"{path}: ")  # noqa: PT017 (either outcome is right)
-            refusals += 1
+            assert str(error).startswith(f"{path}: ")  # noqa: PT017 (both outcomes are valid)
+            rejections += 1
         else:
             assert bundle.flatbuffer == FLATBUFFER
             assert bundle.network.labels == NETWORK.labels
             assert (bundle.anchors == NETWORK.anchors()).all()
-    assert 300 < refusals < 500
+    assert 300 < rejections < 500
 
 
 @given(st.binary(max_size=300), st.booleans())

@@ -1,4 +1,4 @@
-"""``Detections``: literals worked out by hand, and the ``supervision`` package as an oracle for its idioms."""
+"""``Detections``: literals computed by hand, and the ``supervision`` package as reference of its idioms."""
 
 from __future__ import annotations
 

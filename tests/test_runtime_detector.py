@@ -30,7 +30,7 @@ NETWORK = tiny_ssd(["banana", "fork"], input_size=(32, 64), sizes=[(0.3, 0.4)] *
 
 
 class FakeInterpreter:
-    """Finds a banana at anchor 5 with probability 3/4 and a fork at the last with 9/10, whatever it is shown."""
+    """Interpreter with fixed heads: a banana of score 3/4 at anchor 5, a fork of 9/10 at the last anchor."""
 
     backend, num_threads, delegate, input_name = "fake", 1, None, "image"
 
@@ -47,13 +47,13 @@ class FakeInterpreter:
             self.heads[f"classes_{i}"] = Head(rows.reshape(*shape, -1))
             self.heads[f"boxes_{i}"] = Head(np.zeros((*shape, level.anchors_per_cell * 4), np.float32))
         self.output_shapes = {name: head.values.shape for name, head in self.heads.items()}
-        self.seen: list[np.ndarray] = []
+        self.images: list[np.ndarray] = []
         self.inside = 0
 
     def invoke(self, image: np.ndarray) -> dict[str, Head]:
         self.inside += 1
         assert self.inside == 1, "two threads at once"
-        self.seen.append(image)
+        self.images.append(image)
         threading.Event().wait(0.001)
         self.inside -= 1
         return self.heads
@@ -73,15 +73,15 @@ def bundle(tmp_path: Path) -> Path:
 
 def test_detector_returns_boxes_in_image_pixels(fake: FakeInterpreter, bundle: Path) -> None:
     detector = Detector(bundle)
-    found = detector.detect(np.zeros((50, 200, 3), np.uint8))
-    assert found.names == ["fork", "banana"]
-    assert found.class_id.tolist() == [1, 0]
-    np.testing.assert_allclose(found.confidence, [0.9, 0.75], rtol=1e-6)
+    detections = detector.detect(np.zeros((50, 200, 3), np.uint8))
+    assert detections.names == ["fork", "banana"]
+    assert detections.class_id.tolist() == [1, 0]
+    np.testing.assert_allclose(detections.confidence, [0.9, 0.75], rtol=1e-6)
     anchors = NETWORK.anchors()[[-1, 5]] * [200, 50, 200, 50]
-    np.testing.assert_allclose(found.xyxy, np.clip(anchors, 0, [200, 50, 200, 50]), rtol=1e-5, atol=1e-4)
-    assert found.image_size == (50, 200)
-    assert fake.seen[0].shape == (32, 64, 3)
-    assert [row.label for row in found] == ["fork", "banana"]
+    np.testing.assert_allclose(detections.xyxy, np.clip(anchors, 0, [200, 50, 200, 50]), rtol=1e-5, atol=1e-4)
+    assert detections.image_size == (50, 200)
+    assert fake.images[0].shape == (32, 64, 3)
+    assert [row.label for row in detections] == ["fork", "banana"]
 
 
 @pytest.mark.usefixtures("fake")
@@ -101,7 +101,7 @@ def test_score_threshold_per_class(bundle: Path) -> None:
     detector = Detector(bundle, score_threshold={"banana": 0.7, "fork": 0.95})
     assert detector.detect(image).names == ["banana"]
     assert (detector.min_score_threshold, detector.score_thresholds) == (0.7, {"banana": 0.7, "fork": 0.95})
-    # Left out: the bundle's 0.5.
+    # A missing label has the bundle's 0.5.
     assert Detector(bundle, score_threshold={"banana": 0.8}).score_thresholds == {"banana": 0.8, "fork": 0.5}
     assert Detector(bundle, score_threshold={"banana": 0.8}).detect(image).names == ["fork"]
     assert Detector(bundle, score_threshold={}).detect(image).names == ["fork", "banana"]
@@ -153,7 +153,7 @@ def test_detector_attributes(bundle: Path) -> None:
         ({"classes": [0]}, "no class 0"),
         ({"classes": [np.arange(2)]}, r"no class array\(\[0, 1\]\)"),
         ({"classes": 0}, "classes must be labels of the model, got 0; they are banana, fork"),
-        # NumPy's numbers are numbers, but its truth values and arrays are none.
+        # NumPy's numbers are valid, its booleans and arrays are not.
         ({"score_threshold": np.True_}, "score_threshold"),
         ({"score_threshold": np.array(True)}, "score_threshold"),
         ({"score_threshold": np.array([0.5])}, "score_threshold"),
@@ -168,13 +168,13 @@ def test_detector_rejects_invalid_settings(bundle: Path, setting: dict[str, Any]
     with pytest.raises(SettingError, match=message):
         Detector(bundle, **setting)
     detector = Detector(bundle, 0.25, 0.75, 7, ["fork"], class_agnostic=True)
-    before = described(detector)
+    before = settings_of(detector)
     with pytest.raises(SettingError, match=message):
         detector.configure(**{"score_threshold": 0.1, "max_detections": 1, "classes": None, **setting})
-    assert described(detector) == before, "nothing may change when one setting is bad"
+    assert settings_of(detector) == before, "an invalid setting must not change any"
 
 
-def described(detector: Detector) -> tuple[Any, ...]:
+def settings_of(detector: Detector) -> tuple[Any, ...]:
     names = ("score_thresholds", "iou_threshold", "max_detections", "classes", "class_agnostic")
     return tuple(getattr(detector, name) for name in names)
 
@@ -184,7 +184,7 @@ def test_settings_accept_numpy_numbers(bundle: Path) -> None:
     detector = Detector(
         bundle, np.float32(0.25), np.array(0.75), np.int16(7), np.array(["fork"]), class_agnostic=np.True_
     )
-    assert described(detector) == ({"banana": 0.25, "fork": 0.25}, 0.75, 7, ("fork",), True)
+    assert settings_of(detector) == ({"banana": 0.25, "fork": 0.25}, 0.75, 7, ("fork",), True)
     assert [type(value) for value in (detector.iou_threshold, detector.max_detections)] == [float, int]
 
 
@@ -196,20 +196,20 @@ def test_configure_changes_settings(bundle: Path) -> None:
     assert detector.configure(score_threshold=0.8) is None
     assert detector.detect(image).names == ["fork"]
     detector.configure(score_threshold={"banana": 0.7})
-    assert detector.score_thresholds == {"banana": 0.7, "fork": 0.8}, "a class that is not named keeps its threshold"
+    assert detector.score_thresholds == {"banana": 0.7, "fork": 0.8}, "missing labels keep their threshold"
     assert detector.detect(image).names == ["fork", "banana"]
     detector.configure(classes=["banana"])
     assert (detector.detect(image).names, detector.classes) == (["banana"], ("banana",))
     detector.configure(classes=None, max_detections=1)
     assert (detector.detect(image).names, detector.classes) == (["fork"], ("banana", "fork"))
     detector.configure(iou_threshold=0.25, class_agnostic=True)
-    assert described(detector) == ({"banana": 0.7, "fork": 0.8}, 0.25, 1, ("banana", "fork"), True)
+    assert settings_of(detector) == ({"banana": 0.7, "fork": 0.8}, 0.25, 1, ("banana", "fork"), True)
     detector.configure(score_threshold=None, iou_threshold=None, max_detections=None)  # the bundle's
-    assert described(detector) == ({"banana": 0.5, "fork": 0.5}, 0.5, 100, ("banana", "fork"), True)
+    assert settings_of(detector) == ({"banana": 0.5, "fork": 0.5}, 0.5, 100, ("banana", "fork"), True)
     detector.configure()
-    assert described(detector) == ({"banana": 0.5, "fork": 0.5}, 0.5, 100, ("banana", "fork"), True)
+    assert settings_of(detector) == ({"banana": 0.5, "fork": 0.5}, 0.5, 100, ("banana", "fork"), True)
     with pytest.raises(AttributeError):
-        detector.iou_threshold = 0.3  # an assignment would go past the checks
+        detector.iou_threshold = 0.3  # an assignment would bypass the validation
 
 
 def test_configure_does_not_change_running_detect(
@@ -224,14 +224,14 @@ def test_configure_does_not_change_running_detect(
         return fake.heads
 
     monkeypatch.setattr(fake, "invoke", invoke)
-    found: list[list[str]] = []
-    thread = threading.Thread(target=lambda: found.append(detector.detect(image).names))
+    results: list[list[str]] = []
+    thread = threading.Thread(target=lambda: results.append(detector.detect(image).names))
     thread.start()
     assert invoked.wait(60)
     detector.configure(score_threshold=0.8, classes=["banana"])  # does not wait for the interpreter
     configured.set()
     thread.join(timeout=60)
-    assert found == [["fork", "banana"]]
+    assert results == [["fork", "banana"]]
     assert detector.detect(image).names == []
 
 
@@ -245,7 +245,7 @@ def test_configure_from_several_threads_keeps_all_changes(bundle: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join(timeout=60)
-    assert described(detector) == ({"banana": 0.1, "fork": 0.2}, 0.3, 4, ("banana", "fork"), False)
+    assert settings_of(detector) == ({"banana": 0.1, "fork": 0.2}, 0.3, 4, ("banana", "fork"), False)
 
 
 @pytest.mark.parametrize("image", [np.zeros((4, 4), np.uint8), np.full((4, 4, 3), np.nan), None, "absent.jpg"])
@@ -254,7 +254,7 @@ def test_detector_rejects_invalid_images(bundle: Path, image: Any) -> None:
     detector = Detector(bundle)
     with pytest.raises(ImageError):
         detector.detect(image)
-    assert len(detector.detect(np.zeros((4, 4, 3), np.uint8))) == 2  # and goes on
+    assert len(detector.detect(np.zeros((4, 4, 3), np.uint8))) == 2  # still works
 
 
 @pytest.mark.usefixtures("fake")
@@ -282,7 +282,7 @@ def test_detector_uses_custom_resize(fake: FakeInterpreter, bundle: Path) -> Non
 
     detector = Detector(bundle, resize=white)
     assert detector.detect(np.zeros((50, 200, 3), np.uint8)).image_size == (50, 200)
-    assert fake.seen[0].min() == 255
+    assert fake.images[0].min() == 255
     with pytest.raises(SettingError, match="resize must be a function of an image and"):
         Detector(bundle, resize="fast")  # type: ignore[arg-type]
 
@@ -302,21 +302,21 @@ def test_detector_cannot_be_copied_or_pickled(bundle: Path) -> None:
     for action in (copy.copy, copy.deepcopy, pickle.dumps):
         with pytest.raises(TypeError, match="make another from the same bundle"):
             action(detector)
-    found = detector.detect(np.zeros((4, 4, 3), np.uint8))
-    assert pickle.loads(pickle.dumps(found)).to_dict() == found.to_dict()
+    detections = detector.detect(np.zeros((4, 4, 3), np.uint8))
+    assert pickle.loads(pickle.dumps(detections)).to_dict() == detections.to_dict()
     assert pickle.loads(pickle.dumps(detector.bundle)).flatbuffer == FLATBUFFER
 
 
 @pytest.mark.usefixtures("fake")
 def test_concurrent_detect_calls_wait(bundle: Path) -> None:
-    detector, found = Detector(bundle), []
+    detector, results = Detector(bundle), []
     image = np.zeros((4, 4, 3), np.uint8)
-    threads = [threading.Thread(target=lambda: found.append(len(detector.detect(image)))) for _ in range(12)]
+    threads = [threading.Thread(target=lambda: results.append(len(detector.detect(image)))) for _ in range(12)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(timeout=60)
-    assert found == [2] * 12
+    assert results == [2] * 12
 
 
 def test_detector_drops_boxes_outside_the_image(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -356,7 +356,7 @@ def test_detector_raises_where_no_interpreter_runs_model(bundle: Path) -> None:
     assert str(caught.value).startswith(f"{bundle}: ")
 
 
-# The self-test: what the fake finds, with one thing changed at a time
+# Self-test: the fake's detections, with one change each
 
 
 def expected(score_threshold: float = 0.5, **change: Any) -> SelfTest:
@@ -379,7 +379,7 @@ def expected(score_threshold: float = 0.5, **change: Any) -> SelfTest:
         ({"confidence": np.array([0.9, 0.69], np.float32)}, False),
         ({"class_id": np.array([1, 1])}, False),
         ({"xyxy": np.array([[0, 0, 9, 9], [0, 0, 9, 9]], np.float32)}, False),
-        # Found now but not then: an error, unless its score is close to the threshold.
+        # An unexpected detection fails, unless its score is close to the threshold.
         (vars(expected().detections[:1]), False),
         ({**vars(expected().detections[:1]), "score_threshold": 0.72}, True),
     ],
@@ -433,14 +433,14 @@ def test_real_model_accepts_images_of_any_size(real: Detector, tmp_path: Path) -
     selftest = real.bundle.selftest
     wide = np.asarray(Image.fromarray(selftest.image).resize((700, 500), Image.Resampling.BICUBIC))
     Image.fromarray(wide).save(tmp_path / "wide.png")
-    found = real.detect(tmp_path / "wide.png")
-    assert (found.xyxy >= 0).all()
-    assert (found.xyxy <= [700, 500, 700, 500]).all()
-    json.dumps(found.to_dict())
-    # The image's content is the same, so the best box is, in the larger image's pixels.
-    if real.network.input.resize == "stretch" and len(found):
+    detections = real.detect(tmp_path / "wide.png")
+    assert (detections.xyxy >= 0).all()
+    assert (detections.xyxy <= [700, 500, 700, 500]).all()
+    json.dumps(detections.to_dict())
+    # The content is the same, and so is the best box in pixels of the larger image.
+    if real.network.input.resize == "stretch" and len(detections):
         height, width = selftest.image.shape[:2]
-        scaled = found.xyxy * np.array([width / 700, height / 500] * 2, np.float32)
+        scaled = detections.xyxy * np.array([width / 700, height / 500] * 2, np.float32)
         assert box_iou(selftest.detections.xyxy, scaled).max() > 0.6
 
 
@@ -454,13 +454,13 @@ def test_real_model_is_deterministic(real: Detector) -> None:
 
 
 def test_real_model_from_several_threads(real: Detector) -> None:
-    image, found = real.bundle.selftest.image, list[Any]()
-    threads = [threading.Thread(target=lambda: found.append(real.detect(image).to_dict())) for _ in range(4)]
+    image, results = real.bundle.selftest.image, list[Any]()
+    threads = [threading.Thread(target=lambda: results.append(real.detect(image).to_dict())) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(timeout=120)
-    assert found == [real.detect(image).to_dict()] * 4
+    assert results == [real.detect(image).to_dict()] * 4
 
 
 def test_default_model_is_found_or_named_as_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,8 +26,8 @@ def tensor(index: int, shape: tuple[int, ...], dtype: type, scale: float | None 
     }
 
 
-class Fake:
-    """What both packages' interpreters have in common, as far as it is used."""
+class FakeNative:
+    """Interpreter with the methods of both packages that are used."""
 
     signature = "serving_default"
     inputs: dict = {"image": tensor(4, (1, 2, 3, 3), np.uint8)}  # noqa: RUF012
@@ -62,7 +62,7 @@ class Fake:
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> dict[str, type]:
-    """What is 'installed': package → class. Whatever is not put here is absent, whatever the machine has."""
+    """Return a mapping of package → class: packages assigned to it are importable, all others are missing."""
 
     class Finder:
         @staticmethod
@@ -88,7 +88,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> dict[str, type]:
 
 
 def failing(error: Exception) -> type:
-    class Failing(Fake):
+    class Failing(FakeNative):
         def __init__(self, **options: object) -> None:
             raise error
 
@@ -96,30 +96,30 @@ def failing(error: Exception) -> type:
 
 
 def test_interpreter_finds_tensors_by_name(installed: dict[str, type]) -> None:
-    installed["ai-edge-litert"] = Fake
-    found = open_interpreter(b"model", num_threads=3)
-    assert found.backend == "ai-edge-litert"
-    assert found.num_threads == 3
-    assert (found.input_name, found.input_shape) == ("image", (1, 2, 3, 3))
-    assert found.output_shapes == {"boxes_0": (1, 1, 1, 4), "classes_0": (1, 1, 1, 2)}
-    heads = found.invoke(np.zeros((2, 3, 3), np.uint8))
+    installed["ai-edge-litert"] = FakeNative
+    interpreter = open_interpreter(b"model", num_threads=3)
+    assert interpreter.backend == "ai-edge-litert"
+    assert interpreter.num_threads == 3
+    assert (interpreter.input_name, interpreter.input_shape) == ("image", (1, 2, 3, 3))
+    assert interpreter.output_shapes == {"boxes_0": (1, 1, 1, 4), "classes_0": (1, 1, 1, 2)}
+    heads = interpreter.invoke(np.zeros((2, 3, 3), np.uint8))
     assert heads["boxes_0"].scale is None
     assert heads["boxes_0"].values.tolist() == [[[[1, 1, 1, 1]]]]
     assert (heads["classes_0"].scale, heads["classes_0"].zero_point) == (0.5, -3)
     assert heads["classes_0"].values.tolist() == [[[[5, 5]]]]
-    assert found._native.calls == ["allocate", (4, (1, 2, 3, 3), np.uint8), "invoke"]
-    assert found._native.model_content == b"model"
+    assert interpreter._native.calls == ["allocate", (4, (1, 2, 3, 3), np.uint8), "invoke"]
+    assert interpreter._native.model_content == b"model"
 
 
 def test_auto_backend_prefers_ai_edge_litert(installed: dict[str, type]) -> None:
-    installed["ai-edge-litert"] = installed["tflite-runtime"] = Fake
+    installed["ai-edge-litert"] = installed["tflite-runtime"] = FakeNative
     assert open_interpreter(b"model").backend == "ai-edge-litert"
     assert open_interpreter(b"model", backend="tflite-runtime").backend == "tflite-runtime"
 
 
 @pytest.mark.parametrize("error", [ImportError("wrong ELF class"), RuntimeError("no op"), AttributeError("_ARRAY_API")])
 def test_auto_backend_skips_broken_ones(installed: dict[str, type], error: Exception) -> None:
-    installed["ai-edge-litert"], installed["tflite-runtime"] = failing(error), Fake
+    installed["ai-edge-litert"], installed["tflite-runtime"] = failing(error), FakeNative
     assert open_interpreter(b"model").backend == "tflite-runtime"
     with pytest.raises(BackendError, match=f"ai-edge-litert: {type(error).__name__}: {error}"):
         open_interpreter(b"model", backend="ai-edge-litert")
@@ -182,7 +182,7 @@ def test_open_interpreter_rejects_invalid_num_threads(threads: Any) -> None:
 def test_num_threads_default_is_cores_up_to_four(
     installed: dict[str, type], monkeypatch: pytest.MonkeyPatch, cores: int | None, threads: int
 ) -> None:
-    installed["ai-edge-litert"] = Fake
+    installed["ai-edge-litert"] = FakeNative
     monkeypatch.setattr(module.os, "cpu_count", lambda: cores)
     assert open_interpreter(b"model").num_threads == threads
 
@@ -199,7 +199,7 @@ def test_num_threads_default_is_cores_up_to_four(
     ],
 )
 def test_interpreter_rejects_other_models(installed: dict[str, type], change: dict[str, Any], message: str) -> None:
-    installed["ai-edge-litert"] = type("Other", (Fake,), change)
+    installed["ai-edge-litert"] = type("Other", (FakeNative,), change)
     with pytest.raises(BundleError, match=message):
         open_interpreter(b"model")
 
@@ -209,16 +209,16 @@ def test_interpreter_rejects_other_models(installed: dict[str, type], change: di
 
 def test_interpreter_runs_real_model() -> None:
     bundle = read_bundle(real_model())
-    found = open_interpreter(bundle.flatbuffer)
+    interpreter = open_interpreter(bundle.flatbuffer)
     height, width = bundle.network.input.size
-    assert found.input_shape == (1, height, width, 3)
+    assert interpreter.input_shape == (1, height, width, 3)
     image = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    first = found.invoke(image)
+    first = interpreter.invoke(image)
     assert set(first) >= {head.output for head in bundle.heads}
     kept = {name: head.values.copy() for name, head in first.items()}
-    found.invoke(255 - image)
-    for name, head in found.invoke(image).items():
-        assert head.values.shape == found.output_shapes[name]
+    interpreter.invoke(255 - image)
+    for name, head in interpreter.invoke(image).items():
+        assert head.values.shape == interpreter.output_shapes[name]
         assert (head.values == kept[name]).all()
         assert (first[name].values == kept[name]).all(), "an earlier result must not change"
 

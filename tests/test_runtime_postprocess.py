@@ -14,7 +14,7 @@ from edge_ssd.reference_detection import multibox_detection
 from edge_ssd.runtime.detections import Detections
 from edge_ssd.runtime.postprocess import Head, Postprocess
 
-# Small, so that many random heads can be tried: maps of 4, 2 and 1 cells, 84 anchors.
+# Small, for many random heads: maps of 4×4, 2×2 and 1×1 cells, 84 anchors.
 SMALL = {
     q: tiny_ssd([f"label {i}" for i in range(q)], input_size=(32, 32), sizes=[(0.3, 0.4)] * 3) for q in (1, 2, 5, 9)
 }
@@ -23,21 +23,21 @@ SMALL = {
 def heads(
     network: Network, values: np.ndarray, last: int, scale: float | None = None, zero_point: int = 0
 ) -> list[Head]:
-    """Cut rows [A, last] into one head [1, H, W, C] a level, as an interpreter gives them."""
-    found, start = [], 0
+    """Split rows [A, last] into one head [1, H, W, C] per level."""
+    split, start = [], 0
     for level in network.levels:
         rows = values[start : start + level.num_anchors]
         start += level.num_anchors
         shape = (1, level.height, level.width, level.anchors_per_cell * last)
-        found.append(Head(rows.reshape(shape), scale, zero_point))
-    return found
+        split.append(Head(rows.reshape(shape), scale, zero_point))
+    return split
 
 
 def reference(network: Network, logits: np.ndarray, offsets: np.ndarray, **options: float | bool | None) -> np.ndarray:
     return multibox_detection(logits, offsets, network.anchors(), coding=network.coding, **options)  # type: ignore[arg-type]
 
 
-def same(decoded: Detections, rows: np.ndarray) -> None:
+def assert_same(decoded: Detections, rows: np.ndarray) -> None:
     assert decoded.xyxy.dtype == decoded.confidence.dtype == np.float32
     assert decoded.class_id.dtype == np.int64
     assert decoded.class_id.tolist() == rows[:, 0].tolist()
@@ -102,7 +102,7 @@ def test_postprocess_equals_reference_on_dequantized_heads(
         quantized = random.integers(limits.min, limits.max + 1, shape).astype(dtype)
         codes = random.integers(limits.min, limits.max + 1, (shape[0], 4)).astype(dtype)
         scale = scale / 256 if dtype is np.int16 else scale
-        # Less the largest, which softmax does not notice: where two rows score the same, so must the reference's.
+        # Minus the maximum, which softmax ignores: rows of equal scores then have equal scores in the reference.
         logits = (quantized.astype(np.float32) - quantized.max(axis=1, keepdims=True)) * np.float32(scale)
         offsets = (codes.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
         parts = heads(network, quantized, q + 1, scale, zero_point), heads(network, codes, 4, scale, zero_point)
@@ -112,12 +112,12 @@ def test_postprocess_equals_reference_on_dequantized_heads(
         "max_detections": max_detections,
         "class_agnostic": class_agnostic,
     }
-    same(Postprocess(network)(*parts, **options), reference(network, logits, offsets, **options))  # type: ignore[arg-type]
+    assert_same(Postprocess(network)(*parts, **options), reference(network, logits, offsets, **options))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_postprocess_few_candidates_of_many_classes(number: int) -> None:
-    """The order in which powers are added up must not depend on how many anchors there are: a last bit would."""
+    """The order of summation must not depend on the number of anchors, or the last bit would."""
     network = tiny_ssd([str(i) for i in range(20)], input_size=(32, 32), sizes=[(0.3, 0.4)] * 3)
     for seed in range(40):
         random = np.random.default_rng(seed)
@@ -126,13 +126,13 @@ def test_postprocess_few_candidates_of_many_classes(number: int) -> None:
         codes[:number, 0], codes[:number, 7] = -40, 60
         parts = heads(network, codes, 21, 0.07), heads(network, np.zeros((len(codes), 4), np.int8), 4, 0.1)
         logits = (codes.astype(np.float32) - codes.max(axis=1, keepdims=True)) * np.float32(0.07)
-        found = Postprocess(network)(*parts, iou_threshold=1.0)
-        assert len(found.confidence) == number
-        same(found, reference(network, logits, np.zeros((len(codes), 4), np.float32), iou_threshold=1.0))
+        detections = Postprocess(network)(*parts, iou_threshold=1.0)
+        assert len(detections.confidence) == number
+        assert_same(detections, reference(network, logits, np.zeros((len(codes), 4), np.float32), iou_threshold=1.0))
 
 
 def test_postprocess_equal_probabilities_score_equal_and_keep_order() -> None:
-    """Every difference of 40 steps, wherever it lies: dequantized one by one they would differ by rounding."""
+    """Scores depend on the difference of logits only: dequantized separately, they would differ by rounding."""
     network = SMALL[1]
     logits = np.tile(np.array([127, -128], np.int8), (network.num_anchors, 1))
     rows = np.arange(3, 60)
@@ -147,7 +147,7 @@ def test_postprocess_equal_probabilities_score_equal_and_keep_order() -> None:
 @given(step=st.integers(-60, 60), zero_point=st.integers(-20, 20), scale=st.floats(0.01, 0.3))
 @settings(deadline=None)
 def test_postprocess_keeps_score_at_threshold(step: int, zero_point: int, scale: float) -> None:
-    """The threshold is the very score of an anchor: the first, integer test must let it through."""
+    """A threshold equal to an anchor's score must pass the integer comparison."""
     network = SMALL[1]
     logits = np.tile(np.array([127, -128], np.int8), (network.num_anchors, 1))
     logits[40] = [zero_point, zero_point + step]
@@ -169,7 +169,7 @@ def test_postprocess_equals_reference_on_book_network() -> None:
     decoded = Postprocess(network)(heads(network, logits, 2), heads(network, offsets, 4), score_threshold=0.6)
     rows = reference(network, logits, offsets, score_threshold=0.6)
     assert len(rows) > 50
-    same(decoded, rows)
+    assert_same(decoded, rows)
 
 
 def test_postprocess_selects_classes() -> None:
@@ -182,7 +182,7 @@ def test_postprocess_selects_classes() -> None:
     mine = np.isin(everything.class_id, [1, 3])
     assert 0 < mine.sum() < len(mine)
     assert chosen.confidence.tolist() == everything.confidence[mine].tolist()
-    # Of all classes together one box wins; classes that are not asked for neither appear nor suppress.
+    # Class-agnostic NMS keeps one box; excluded classes neither appear nor suppress.
     alone = postprocess(*parts, classes=[1], class_agnostic=True)
     assert set(alone.class_id.tolist()) == {1}
     assert len(postprocess(*parts, classes=[])) == 0
@@ -193,7 +193,7 @@ def test_score_threshold_per_class() -> None:
     logits = random.normal(0, 3, (network.num_anchors, 6)).astype(np.float32)
     parts = heads(network, logits, 6), heads(network, np.zeros((network.num_anchors, 4), np.float32), 4)
     postprocess, thresholds = Postprocess(network), [0.9, 0.3, 0.6, 1.0, 0.0]
-    # Suppression is within a class, so all classes at once are the classes one by one.
+    # NMS is per class: the result for all classes is that of each class alone.
     alone = [postprocess(*parts, score_threshold=least, classes=[i]) for i, least in enumerate(thresholds)]
     together = postprocess(*parts, score_threshold=thresholds)
     assert len(together.confidence) > len(postprocess(*parts, score_threshold=0.9).confidence)
@@ -211,42 +211,44 @@ def test_postprocess_settings_and_quantization_may_change_between_calls() -> Non
         for threshold in (0.4, 0.8):
             for classes in (None, [1]):
                 parts = heads(network, codes, 3, scale, 5), heads(network, offsets, 4, 0.1)
-                found = one(*parts, score_threshold=threshold, classes=classes)
+                detections = one(*parts, score_threshold=threshold, classes=classes)
                 fresh = Postprocess(network)(*parts, score_threshold=threshold, classes=classes)
-                assert found.confidence.tolist() == fresh.confidence.tolist()
-                assert found.class_id.tolist() == fresh.class_id.tolist()
+                assert detections.confidence.tolist() == fresh.confidence.tolist()
+                assert detections.class_id.tolist() == fresh.class_id.tolist()
 
 
 def test_postprocess_accepts_mixed_float_and_quantized_heads() -> None:
-    """A converter may leave single heads in float; each is read in its own way."""
+    """A converter may leave single heads in float."""
     network, random = SMALL[2], np.random.default_rng(7)
     codes = random.integers(-128, 128, (network.num_anchors, 3)).astype(np.int8)
     offsets = random.integers(-50, 50, (network.num_anchors, 4)).astype(np.int8)
     real, real_offsets = (codes.astype(np.float32) + 3) * np.float32(0.05), offsets.astype(np.float32) * np.float32(0.1)
     classes, boxes = heads(network, codes, 3, 0.05, -3), heads(network, offsets, 4, 0.1)
     classes[1], boxes[0] = heads(network, real, 3)[1], heads(network, real_offsets, 4)[0]
-    same(Postprocess(network)(classes, boxes), reference(network, real, real_offsets))
+    assert_same(Postprocess(network)(classes, boxes), reference(network, real, real_offsets))
 
 
 def test_postprocess_with_every_anchor_above_threshold() -> None:
     network, random = tiny_ssd(["banana"]), np.random.default_rng(8)
     logits = np.tile(np.array([-128, 127], np.int8), (network.num_anchors, 1))
     offsets = random.integers(-40, 40, (network.num_anchors, 4)).astype(np.int8)
-    found = Postprocess(network)(heads(network, logits, 2, 0.1), heads(network, offsets, 4, 0.05), max_detections=100)
+    detections = Postprocess(network)(
+        heads(network, logits, 2, 0.1), heads(network, offsets, 4, 0.05), max_detections=100
+    )
     real = logits.astype(np.float32) * np.float32(0.1), offsets.astype(np.float32) * np.float32(0.05)
-    same(found, reference(network, *real, max_detections=100))
-    assert len(found.confidence) == 100
+    assert_same(detections, reference(network, *real, max_detections=100))
+    assert len(detections.confidence) == 100
 
 
 def test_postprocess_boxes_have_no_negative_zero() -> None:
     network = SMALL[1]
     logits = np.tile(np.array([5, -5], np.float32), (network.num_anchors, 1))
     offsets = np.zeros((network.num_anchors, 4), np.float32)
-    logits[-4] = [0, 5]  # the last level is one cell: an anchor of 0.3 around the middle, made as large as the input
+    logits[-4] = [0, 5]  # the only cell of the last level: an anchor of 0.3 around the center, scaled to the input
     offsets[-4, 2:] = 5 * np.log(1 / np.float32(0.3))
-    found = Postprocess(network)(heads(network, logits, 2), heads(network, offsets, 4))
-    np.testing.assert_allclose(found.xyxy, [[0, 0, 1, 1]], atol=1e-6)
-    assert not (np.signbit(found.xyxy) & (found.xyxy == 0)).any()
+    detections = Postprocess(network)(heads(network, logits, 2), heads(network, offsets, 4))
+    np.testing.assert_allclose(detections.xyxy, [[0, 0, 1, 1]], atol=1e-6)
+    assert not (np.signbit(detections.xyxy) & (detections.xyxy == 0)).any()
 
 
 def test_postprocess_accepts_heads_without_batch_axis() -> None:
@@ -273,7 +275,7 @@ def test_postprocess_drops_boxes_that_are_not_finite(bad: float) -> None:
     offsets[0, 2] = bad
     decoded = Postprocess(network)(heads(network, logits, 2), heads(network, offsets, 4))
     assert np.isfinite(decoded.xyxy).all()
-    # −inf is the logarithm of no width at all: a box, though an empty one.
+    # −inf is the logarithm of width 0: an empty box.
     assert len(decoded.confidence) == (2 if bad == -np.inf else 1)
 
 
@@ -290,7 +292,7 @@ def test_postprocess_empty_result_has_right_shapes() -> None:
     offsets = np.zeros((network.num_anchors, 4), np.int8)
     decoded = Postprocess(network)(heads(network, logits, 3, 0.1), heads(network, offsets, 4, 0.1))
     assert decoded.xyxy.shape == (0, 4)
-    same(decoded, np.zeros((0, 6)))
+    assert_same(decoded, np.zeros((0, 6)))
 
 
 def test_postprocess_does_not_modify_heads() -> None:

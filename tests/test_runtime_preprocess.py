@@ -29,7 +29,7 @@ def save(image: Image.Image, path: Path, **options: Any) -> Path:
     return path
 
 
-# Placement
+# Resize transform
 
 
 def test_stretch_fills_the_input() -> None:
@@ -54,9 +54,9 @@ def test_letterbox_of_thin_image_has_at_least_one_pixel() -> None:
 
 def test_to_pixels_clips_boxes_to_image() -> None:
     assert resize_transform((100, 50), STRETCH).to_pixels([[-1, -1, 2, 2]]).tolist() == [[0, 0, 50, 100]]
-    # A box in the grey bar has no area left.
-    left = resize_transform((100, 100), LETTERBOX).to_pixels([[0, 0.1, 0.2, 0.5]])[0]
-    assert left[0] == left[2] == 0
+    # A box inside the grey bar is clipped to an empty one.
+    clipped = resize_transform((100, 100), LETTERBOX).to_pixels([[0, 0.1, 0.2, 0.5]])[0]
+    assert clipped[0] == clipped[2] == 0
 
 
 @given(
@@ -65,13 +65,12 @@ def test_to_pixels_clips_boxes_to_image() -> None:
     st.tuples(*[st.floats(0, 1)] * 4),
 )
 @settings(deadline=None)
-def test_to_pixels_inverts_from_pixels(size: tuple[int, int], resize: Any, shares: tuple[float, ...]) -> None:
+def test_to_pixels_inverts_from_pixels(size: tuple[int, int], resize: Any, fractions: tuple[float, ...]) -> None:
     transform = resize_transform(size, InputSpec(96, 64, resize=resize))
     height, width = size
-    box = np.array(shares, np.float32) * np.array([width, height, width, height], np.float32)
-    again = transform.to_pixels(transform.from_pixels(box))
-    # 1e-4 of the longer side: half the input's rounding of a letterbox cannot be seen in it.
-    np.testing.assert_allclose(again, box, atol=max(size) * 1e-4)
+    box = np.array(fractions, np.float32) * np.array([width, height, width, height], np.float32)
+    restored = transform.to_pixels(transform.from_pixels(box))
+    np.testing.assert_allclose(restored, box, atol=max(size) * 1e-4)
     assert (transform.from_pixels(box) >= -1e-6).all()
     assert (transform.from_pixels(box) <= 1 + 1e-6).all()
 
@@ -98,7 +97,7 @@ def test_preprocess_resizes_with_pillow_bilinear() -> None:
 
 
 def test_preprocess_antialiases_when_shrinking() -> None:
-    # A checkerboard of single pixels becomes grey; picking pixels would leave it black and white.
+    # A checkerboard of single pixels becomes grey; sampling pixels would leave it black and white.
     board = np.indices((256, 512)).sum(axis=0) % 2 * 255
     pixels, _ = preprocess(np.repeat(board[..., None], 3, axis=2).astype(np.uint8), STRETCH)
     assert pixels.min() > 120
@@ -122,10 +121,10 @@ def test_as_rgb_accepts_views(view: Any, shape: tuple[int, int]) -> None:
 
 
 def test_preprocess_uses_custom_resize() -> None:
-    asked: list[tuple[int, int]] = []
+    sizes: list[tuple[int, int]] = []
 
     def corner(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        asked.append(size)
+        sizes.append(size)
         return image[: size[0], : size[1]]
 
     image = noise(200, 300)
@@ -137,8 +136,8 @@ def test_preprocess_uses_custom_resize() -> None:
     assert (transform.left, transform.width) == (16, 96)
     assert (pixels[:, 16:112] == image[:64, :96]).all()
     assert (pixels[:, :16] == 114).all()
-    preprocess(image[:64, :128], STRETCH, corner)  # fits as it is
-    assert asked == [(64, 128), (64, 96)]
+    preprocess(image[:64, :128], STRETCH, corner)  # has the input's size
+    assert sizes == [(64, 128), (64, 96)]
 
 
 @pytest.mark.parametrize(
@@ -252,7 +251,7 @@ def test_read_image_rejects_floating_point_images(tmp_path: Path) -> None:
 
 
 def test_read_image_of_damaged_jpeg_reads_or_raises_image_error(tmp_path: Path) -> None:
-    """Whatever byte is wrong: an array or an ImageError, never another error."""
+    """A damaged byte gives an array or ImageError, no other exception."""
     exif = Image.Exif()
     exif[0x0112] = 6
     good = save(Image.fromarray(noise(32, 48)), tmp_path / "good.jpg", exif=exif).read_bytes()
@@ -273,7 +272,7 @@ def test_read_image_of_damaged_jpeg_reads_or_raises_image_error(tmp_path: Path) 
     assert 0 < refused < 200
 
 
-# What may be given as an image
+# Image types
 
 
 def test_as_rgb_accepts_arrays_images_and_paths(tmp_path: Path) -> None:
@@ -294,13 +293,13 @@ def test_as_rgb_converts_pillow_image() -> None:
     "mode", ["1", "L", "P", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "HSV", "I", "LA", "PA", "La", "RGBa", "RGBX", "I;16"]
 )
 def test_as_rgb_converts_every_pillow_mode(mode: str) -> None:
-    found = as_rgb(Image.new(mode, (3, 2)))
-    assert (found.dtype, found.shape) == (np.uint8, (2, 3, 3))
+    array = as_rgb(Image.new(mode, (3, 2)))
+    assert (array.dtype, array.shape) == (np.uint8, (2, 3, 3))
 
 
 def test_as_rgb_rejects_huge_array() -> None:
     shapes = [(1, 2**28 + 1, 3)]
-    if sys.maxsize > 2**32:  # On a 32-bit system NumPy itself refuses the larger one.
+    if sys.maxsize > 2**32:  # on a 32-bit system NumPy itself rejects the larger one
         shapes.append((2**20, 2**20, 3))
     for shape in shapes:
         with pytest.raises(ImageError, match="at most 268435456 pixels"):
@@ -353,7 +352,7 @@ def test_as_rgb_rejects_other_values(image: Any, message: str) -> None:
 
 
 def test_read_image_reads_photos(shared_data: Path) -> None:
-    """Of every dataset the first images, among them greyscale JPEGs and upper-case suffixes."""
+    """The first images of every dataset, with greyscale JPEGs and upper-case suffixes."""
     paths = [path for path in sorted(shared_data.rglob("*")) if path.suffix.lower() in (".jpg", ".png", ".jpeg")]
     for path in paths[:: max(1, len(paths) // 60)]:
         image = read_image(path)

@@ -1,4 +1,4 @@
-"""Models by name: files go first, then what is shipped, and everything that takes a model asks the same way."""
+"""Shipped models by name: an existing file takes precedence; every command resolves names alike."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ FOLDER = REPOSITORY / "edge_ssd" / "models"
 
 
 @pytest.fixture
-def three(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An installation that ships three models, all of them the banana detector; its folder."""
+def model_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the model folder of an installation with three models, all of them the banana detector."""
     folder = tmp_path / "installed" / "models"
     folder.mkdir(parents=True)
     for name in ("banana", "banana-small", "banana-nano"):
@@ -34,7 +34,7 @@ def three(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_find_model_finds_every_shipped_model() -> None:
     shipped = shipped_models()
-    # By name: what is installed may lie elsewhere than the working tree.
+    # By name: the installation may be outside the working tree.
     assert set(shipped) == {path.stem for path in FOLDER.glob("*.tflite")}
     assert shipped["banana"] == default_model()
     for name, path in shipped.items():
@@ -46,16 +46,16 @@ def test_find_model_finds_every_shipped_model() -> None:
     ("given", "name"),
     [("banana", "banana"), ("small", "banana-small"), ("banana-small", "banana-small"), ("nano", "banana-nano")],
 )
-def test_find_model_accepts_short_and_full_names(three: Path, given: str, name: str) -> None:
+def test_find_model_accepts_short_and_full_names(model_folder: Path, given: str, name: str) -> None:
     assert list(shipped_models()) == ["banana", "banana-nano", "banana-small"]
-    assert find_model(given) == three / f"{name}.tflite"
+    assert find_model(given) == model_folder / f"{name}.tflite"
     with Detector(given) as detector:
-        assert detector.bundle.path == three / f"{name}.tflite"
+        assert detector.bundle.path == model_folder / f"{name}.tflite"
 
 
-def test_find_model_prefers_existing_file(three: Path) -> None:
-    Path("small").mkdir()  # a training run, say
-    assert find_model("small") == three / "banana-small.tflite"
+def test_find_model_prefers_existing_file(model_folder: Path) -> None:
+    Path("small").mkdir()  # such as a training run
+    assert find_model("small") == model_folder / "banana-small.tflite"
     Path("nano").write_bytes(b"no model")
     assert find_model("nano") == Path("nano")
     with pytest.raises(BundleError, match=r"^nano: is not a \.tflite file"):
@@ -64,30 +64,30 @@ def test_find_model_prefers_existing_file(three: Path) -> None:
 
 
 @pytest.mark.parametrize("given", ["medium", "mine.tflite", "small.tflite", "banana-", "models/small", "", "a\0b"])
-def test_find_model_error_lists_shipped_names(three: Path, given: str) -> None:
+def test_find_model_error_lists_shipped_names(model_folder: Path, given: str) -> None:
     for find in (find_model, Detector):
         with pytest.raises(BundleError) as caught:
             find(given)
-        rest = "check the path, or name a shipped model: banana, banana-nano, banana-small"
-        assert str(caught.value) in (f"{given}: no such file; {rest}", f"{given}: is not a file; {rest}")
-    shutil.rmtree(three)
+        remedy = "check the path, or name a shipped model: banana, banana-nano, banana-small"
+        assert str(caught.value) in (f"{given}: no such file; {remedy}", f"{given}: is not a file; {remedy}")
+    shutil.rmtree(model_folder)
     with pytest.raises(BundleError, match=r"or name a shipped model: none is installed$"):
         find_model("small")
 
 
-def test_commands_accept_shipped_model_names(three: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    Image.fromarray(read_bundle(three / "banana.tflite").selftest.image).save("a.png")
-    found = []
+def test_commands_accept_shipped_model_names(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.fromarray(read_bundle(model_folder / "banana.tflite").selftest.image).save("a.png")
+    outputs = []
     for options in (["--model", "banana"], ["--model", "nano"]):
         assert cli.main(["detect", "--source", "a.png", "--json", *options]) == 0
-        found.append(json.loads(capsys.readouterr().out)["detections"])
-    assert found[0] == found[1] != []
-    # The camera's options may be in a file, and the output must not be the model.
+        outputs.append(json.loads(capsys.readouterr().out)["detections"])
+    assert outputs[0] == outputs[1] != []
+    # The camera's options may come from a file; the output must not overwrite the model.
     Path("camera.toml").write_text('model = "small"\n')
     camera = ["camera", "--config", "camera.toml", "--source", "a.png", "--headless"]
     assert cli.main([*camera, "--jsonl", "seen.jsonl"]) == 0
     assert len(Path("seen.jsonl").read_text().splitlines()) == 1
-    assert cli.main([*camera, "--jsonl", str(three / "banana-small.tflite")]) == 2
+    assert cli.main([*camera, "--jsonl", str(model_folder / "banana-small.tflite")]) == 2
     assert "--jsonl would overwrite the model" in capsys.readouterr().err
     for command in (["detect", "--source", "a.png", "--model"], ["bench"]):
         assert cli.main([*command, "medium"]) == 2
@@ -96,6 +96,6 @@ def test_commands_accept_shipped_model_names(three: Path, capsys: pytest.Capture
         assert error.count("\n") == 1
 
 
-def test_service_config_holds_full_model_path(three: Path) -> None:
+def test_service_config_holds_full_model_path(model_folder: Path) -> None:
     assert cli.main(["service", "--model", "nano", "--source", "0", "--user", "camera"]) == 0
-    assert f'\nmodel = "{three}/banana-nano.tflite"\n' in Path("edge-ssd.toml").read_text()
+    assert f'\nmodel = "{model_folder}/banana-nano.tflite"\n' in Path("edge-ssd.toml").read_text()

@@ -39,7 +39,7 @@ _NPY = re.compile(
 
 
 class Archive(NamedTuple):
-    """Start of the archive in the file, and the entries that were requested."""
+    """Archive at the end of a file: its start in bytes, and the content of the requested entries by name."""
 
     start: int
     entries: dict[str, bytes]
@@ -87,23 +87,23 @@ def _directory(data: bytes) -> Iterator[_Record]:
     """Yield the records of the central directory, which lies between the last entry and the end record."""
     if len(data) < _END.size or data[-_END.size :][:4] != b"PK\x05\x06":
         raise BundleError("it does not end with an archive")
-    _, disk, first_disk, here, entries, size, at, comment = _END.unpack(data[-_END.size :])
-    if entries > MAX_ENTRIES or here != entries or size > _MAX_DIRECTORY or comment or disk or first_disk:
+    _, disk, first_disk, disk_entries, entries, size, position, comment = _END.unpack(data[-_END.size :])
+    if entries > MAX_ENTRIES or disk_entries != entries or size > _MAX_DIRECTORY or comment or disk or first_disk:
         raise BundleError(f"its archive claims {entries} entries in a directory of {size} bytes")
-    if at + size != len(data) - _END.size:
+    if position + size != len(data) - _END.size:
         raise BundleError("its archive is damaged (the directory is not where it should be)")
-    end = at + size
+    end = position + size
     for _ in range(entries):
-        if end - at < _RECORD.size:
+        if end - position < _RECORD.size:
             raise BundleError("its archive is damaged (the directory is cut short)")
-        fields = _RECORD.unpack_from(data, at)
+        fields = _RECORD.unpack_from(data, position)
         signature, _, _, flags, method, _, crc, packed, unpacked, name, extra, comment, _, _, _, offset = fields
-        start, at = at + _RECORD.size, at + _RECORD.size + name + extra + comment
-        if signature != b"PK\x01\x02" or at > end:
+        start, position = position + _RECORD.size, position + _RECORD.size + name + extra + comment
+        if signature != b"PK\x01\x02" or position > end:
             raise BundleError("its archive is damaged (a record of the directory has a wrong signature)")
         text = data[start : start + name].decode("utf-8", "replace")
         yield _Record(text, flags, method, crc, packed, unpacked, offset)
-    if at != end:
+    if position != end:
         raise BundleError("its archive is damaged (the directory is longer than its entries)")
 
 

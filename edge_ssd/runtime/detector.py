@@ -1,4 +1,4 @@
-"""Detector: a bundle, an interpreter, preprocessing and postprocessing."""
+"""Object detector: a bundle, an interpreter, preprocessing and postprocessing."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class SelfTestResult(NamedTuple):
 
 
 class Detector:
-    """Object detector.
+    """Object detector that runs a bundle on images.
 
     Thread-safe: concurrent calls wait for each other, since an interpreter runs one image at a time. For parallel
     inference create one detector per thread, and after a fork one in the new process.
@@ -192,19 +192,19 @@ class Detector:
         selftest = self.bundle.selftest
         expected, threshold = selftest.detections, selftest.score_threshold
         settings = Settings.from_metadata(self.bundle.details).changed(self.bundle.details, score_threshold=threshold)
-        found = self._detect(selftest.image, settings)
-        iou = box_iou(expected.xyxy, found.xyxy)
-        close = np.abs(expected.confidence[:, None] - found.confidence[None, :]) <= _SELFTEST_SCORE
-        same = (iou >= _SELFTEST_IOU) & close & (expected.class_id[:, None] == found.class_id[None, :])
-        lost = ~same.any(axis=1) & (expected.confidence > threshold + _SELFTEST_SCORE)
-        extra = ~same.any(axis=0) & (found.confidence > threshold + _SELFTEST_SCORE)
+        actual = self._detect(selftest.image, settings)
+        iou = box_iou(expected.xyxy, actual.xyxy)
+        close = np.abs(expected.confidence[:, None] - actual.confidence[None, :]) <= _SELFTEST_SCORE
+        same = (iou >= _SELFTEST_IOU) & close & (expected.class_id[:, None] == actual.class_id[None, :])
+        missing = ~same.any(axis=1) & (expected.confidence > threshold + _SELFTEST_SCORE)
+        unexpected = ~same.any(axis=0) & (actual.confidence > threshold + _SELFTEST_SCORE)
         problem = ""
-        if lost.any() or extra.any():
+        if missing.any() or unexpected.any():
             problem = (
-                f"{int(lost.sum())} of {len(expected)} expected boxes not found again, "
-                f"{int(extra.sum())} unexpected, with {self.backend}"
+                f"{int(missing.sum())} of {len(expected)} expected boxes missing, "
+                f"{int(unexpected.sum())} unexpected, with {self.backend}"
             )
-        return SelfTestResult(not problem, len(expected), len(found), problem)
+        return SelfTestResult(not problem, len(expected), len(actual), problem)
 
     def close(self) -> None:
         """Free the interpreter. Closing twice is allowed; detecting afterwards raises."""

@@ -18,7 +18,14 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class HeadSpec(NamedTuple):
-    """Output of the flatbuffer: ``output`` is its name in the signature ``serving_default``."""
+    """Output of the flatbuffer for one level.
+
+    Attributes:
+        level: index of the level.
+        kind: "classes" or "boxes".
+        output: name in the signature ``serving_default``.
+        height, width, anchors_per_cell: of the level's feature map.
+    """
 
     level: int
     kind: str
@@ -155,7 +162,11 @@ def _heads(rows: list[Any], network: Network) -> tuple[tuple[HeadSpec, ...], tup
 
 
 def _get(data: Mapping[str, Any], path: str, kind: type, where: str = "") -> Any:
-    """The value at a dotted path, if it is of ``kind`` (a float may be written as a whole number)."""
+    """Return the value at a dotted path of type ``kind``; an integer is a valid float.
+
+    Raises:
+        BundleError: it is missing or of another type; the message prefixes the path with ``where``.
+    """
     value: Any = data
     for key in path.split("."):
         if not isinstance(value, dict) or key not in value:
@@ -182,6 +193,6 @@ def _is_digest(value: object) -> bool:
 
 
 def _short(value: object) -> str:
-    """One short line: a foreign file must not fill the terminal."""
+    """Return a value as one line of at most 80 characters, for messages."""
     text = value if isinstance(value, str) and value.isprintable() else repr(value)
     return text if len(text) <= 80 else text[:77] + "..."

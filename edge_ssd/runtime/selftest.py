@@ -83,8 +83,8 @@ def read_selftest(data: bytes, network: Network) -> SelfTest:
         raise BundleError("holds invalid detections")
     if not 0 <= score_threshold <= 1:
         raise BundleError(f"score_threshold is {score_threshold}, expected 0 to 1")
-    found = [network.labels[i] for i in class_id.tolist()]
-    detections = Detections(xyxy, confidence, class_id, found, (height, width))
+    labels = [network.labels[i] for i in class_id.tolist()]
+    detections = Detections(xyxy, confidence, class_id, labels, (height, width))
     return SelfTest(image, detections, score_threshold)
 
 
