@@ -16,7 +16,7 @@ from edge_ssd.data.load import load_dataset
 from edge_ssd.data.synthetic.background import draw_background
 from edge_ssd.data.synthetic.banana import random_banana, random_bunch
 from edge_ssd.data.synthetic.canvas import noise
-from edge_ssd.data.synthetic.generate import draw_clip, draw_scene, make_synthetic
+from edge_ssd.data.synthetic.generate import draw_scene, make_synthetic
 from edge_ssd.data.synthetic.sprite import Sprite, draw_bananas
 from edge_ssd.errors import DataError
 
@@ -208,16 +208,6 @@ def test_noise_fills_its_range_and_is_stretched(stretch: float) -> None:
         assert 0.7 < down / across < 1.4
     else:
         assert (down > 2 * across) == (stretch > 1)
-
-
-def test_draw_clip_is_smooth_and_loops() -> None:
-    frames = list(draw_clip(rng(1), 24, (96, 128)))
-    assert len(frames) == 24
-    assert all(frame.shape == (96, 128, 3) and frame.dtype == np.uint8 for frame in frames)
-    steps = [float(np.abs(a.astype(int) - b).mean()) for a, b in zip(frames, [*frames[1:], frames[0]], strict=True)]
-    assert min(steps) > 0
-    assert steps[-1] < 2 * np.median(steps)
-    assert [f.tobytes() for f in draw_clip(rng(1), 24, (96, 128))] == [f.tobytes() for f in frames]
 
 
 def test_random_banana_is_deterministic() -> None:

@@ -14,7 +14,7 @@ import csv
 import json
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,11 +24,11 @@ import numpy.typing as npt
 from edge_ssd.atomic_write import atomic_directory
 from edge_ssd.boxes import FloatArray
 from edge_ssd.data.synthetic.background import draw_background
-from edge_ssd.data.synthetic.banana import Banana, random_bunch
+from edge_ssd.data.synthetic.banana import random_bunch
 from edge_ssd.data.synthetic.sprite import Sprite, draw_bananas
 from edge_ssd.errors import DataError
 
-__all__ = ["SyntheticDatasetResult", "draw_clip", "draw_scene", "make_synthetic"]
+__all__ = ["SyntheticDatasetResult", "draw_scene", "make_synthetic"]
 
 ImageArray = npt.NDArray[np.uint8]
 
@@ -136,60 +136,8 @@ def draw_scene(
                 image = _paste(image, sprite)
                 boxes.append(sprite.box_xyxy)
                 break
-    return _to_bytes(image), np.array(boxes, np.float32).reshape(-1, 4)
-
-
-def draw_clip(rng: np.random.Generator, num_frames: int, size: int | tuple[int, int] = 256) -> Iterator[ImageArray]:
-    """Yield the frames of a clip: two or three bananas that move and rotate over a background that pans slowly.
-
-    Frames are uint8 [height, width, 3] RGB. The bananas stay inside the image. The last frame continues with the
-    first, so that the clip can be played in a loop.
-    """
-    height, width = (size, size) if isinstance(size, int) else size
-    amplitude = max(round(min(height, width) * 0.08), 1)
-    background = draw_background(rng, height + 2 * amplitude, width + 2 * amplitude)
-    lanes = int(rng.integers(2, 4))
-    trajectories = [_Trajectory.random(rng, lane, lanes, height, width) for lane in range(lanes)]
-    for frame in range(num_frames):
-        phase = 2 * math.pi * frame / num_frames
-        top, left = round(amplitude * (1 + math.sin(phase))), round(amplitude * (1 + math.cos(phase)))
-        image = background[top : top + height, left : left + width]
-        for trajectory in trajectories:
-            image = _paste(image, trajectory.sprite(phase))
-        yield _to_bytes(image)
-
-
-@dataclass(frozen=True)
-class _Trajectory:
-    """Elliptic trajectory of a banana in a vertical lane of the clip, so that bananas never overlap."""
-
-    bunch: tuple[Banana, ...]
-    side: float
-    center: tuple[float, float]
-    amplitude: tuple[float, float]
-    start: float
-    direction: int
-    angle: float
-
-    @classmethod
-    def random(cls, rng: np.random.Generator, lane: int, lanes: int, height: int, width: int) -> _Trajectory:
-        side = min(min(height, width) * rng.uniform(0.2, _SIDE_RANGE[1]), 0.9 * width / lanes)
-        lane_width = width / lanes
-        free = np.maximum(np.array([lane_width, height]) / 2 - side * 0.75, 0)
-        return cls(
-            bunch=random_bunch(rng, 1),
-            side=side,
-            center=((lane + 0.5) * lane_width, height / 2),
-            amplitude=(float(free[0]), float(free[1]) * rng.uniform(0.6, 1.0)),
-            start=rng.uniform(0, 2 * math.pi),
-            direction=int(rng.choice([-1, 1])),
-            angle=rng.uniform(0, 2 * math.pi),
-        )
-
-    def sprite(self, phase: float) -> Sprite:
-        x = self.center[0] + self.amplitude[0] * math.cos(phase + self.start)
-        y = self.center[1] + self.amplitude[1] * math.sin(phase + self.start)
-        return draw_bananas(self.bunch, self.side, self.angle + self.direction * phase, (x, y))
+    pixels = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
+    return pixels, np.array(boxes, np.float32).reshape(-1, 4)
 
 
 def _random_sprite(rng: np.random.Generator, height: int, width: int) -> Sprite:
@@ -219,10 +167,6 @@ def _paste(image: FloatArray, sprite: Sprite) -> FloatArray:
     region = pasted[top:bottom, left:right]
     pasted[top:bottom, left:right] = region + (rgba[..., :3] - region) * rgba[..., 3:]
     return pasted
-
-
-def _to_bytes(image: FloatArray) -> ImageArray:
-    return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
 
 
 def _read_arguments(root: Path) -> object:
