@@ -94,7 +94,19 @@ class DatasetFolder:
                 no usable image remains.
         """
         root = self.source.folder
-        images, problems, notices = self._select(split, allow_missing)
+        parts = self._select(split)
+        problems: list[Problem] = []
+        for part in parts:
+            if part.error and not allow_missing:
+                raise DataError(part.error)
+            problems += [Problem(root, part.error)] if part.error else []
+            problems += part.problems
+        images = [image for part in parts for image in part.images]
+        notices = [notice for part in parts for notice in part.notices]
+        if self.other_formats:
+            used, *others = (f"{name} ({LABEL_FORMATS[name].TITLE})" for name in (self.format, *self.other_formats))
+            message = f"read as {used}; it could also be {', '.join(others)}: choose with --format"
+            notices.append(Problem(root, message))
         if strict and problems:
             raise DataError(str(problems[0]))
         mapping = self._map_classes(labels, problems)
@@ -113,33 +125,14 @@ class DatasetFolder:
             raise DataError(f"{root}: no usable labeled image{f' in split {split!r}' if split else ''}{reason}")
         return Dataset(root, labels, samples, self.format, tuple(problems), tuple(notices))
 
-    def _select(
-        self, split: Split | None, allow_missing: bool
-    ) -> tuple[list[ImageAnnotations], list[Problem], list[Problem]]:
-        """Return the images, problems and notices of a split, or of all splits."""
-        root = self.source.folder
-        images: list[ImageAnnotations] = []
-        problems: list[Problem] = []
-        notices: list[Problem] = []
-        for part in self.annotations.splits.values() if split is None else [self._find_split(split)]:
-            if part.error and not allow_missing:
-                raise DataError(part.error)
-            problems += [Problem(root, part.error)] if part.error else []
-            problems += part.problems
-            notices += part.notices
-            images += part.images
-        if self.other_formats:
-            used, *others = (f"{name} ({LABEL_FORMATS[name].TITLE})" for name in (self.format, *self.other_formats))
-            message = f"read as {used}; it could also be {', '.join(others)}: choose with --format"
-            notices.append(Problem(root, message))
-        return images, problems, notices
-
-    def _find_split(self, split: Split) -> SplitAnnotations:
-        root = self.source.folder
+    def _select(self, split: Split | None) -> list[SplitAnnotations]:
+        root, splits = self.source.folder, self.annotations.splits
+        if split is None:
+            return list(splits.values())
         if split not in SPLITS:
             raise DataError(f"split must be one of {', '.join(SPLITS)} or None, got {split!r}")
-        if split in self.annotations.splits:
-            return self.annotations.splits[split]
+        if split in splits:
+            return [splits[split]]
         if self.splits:
             raise DataError(f"{root}: it has no split {split!r}, only {', '.join(self.splits)}: choose one of these")
         raise DataError(

@@ -43,14 +43,8 @@ def unpack_zip(
                 # "x": of an archive with two files of one path, neither should be chosen silently.
                 with opened.open(entry) as source, target.open("xb") as file:
                     shutil.copyfileobj(source, file)
-    except (
-        zipfile.BadZipFile,
-        zipfile.LargeZipFile,
-        EOFError,
-        NotImplementedError,
-        RuntimeError,
-        FileExistsError,
-    ) as error:
+    # RuntimeError: encrypted, or (NotImplementedError) of an unknown compression method.
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, RuntimeError, FileExistsError) as error:
         raise DataError(f"{archive}: not a ZIP archive that can be unpacked ({error}): download it again") from None
 
 

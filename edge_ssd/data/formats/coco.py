@@ -31,8 +31,7 @@ __all__ = ["FILES", "TITLE", "parse", "sniff"]
 TITLE = "COCO JSON"
 FILES = "*.json with images, annotations and categories"
 
-_KEYS = (b'"images"', b'"annotations"', b'"categories"')
-_LIST_START = re.compile(rb"\s{0,40}:\s{0,40}\[")
+_LISTS = [re.compile(rb'"%s"\s{0,40}:\s{0,40}\[' % key) for key in (b"images", b"annotations", b"categories")]
 
 
 def sniff(folder: Path) -> Match:
@@ -99,18 +98,9 @@ def _looks_like_coco(path: Path) -> bool:
     """Return whether the file has two of the three lists. It is searched, not parsed: it may have half a gigabyte."""
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
-            return sum(_has_list(text, key) for key in _KEYS) >= 2
+            return sum(pattern.search(text) is not None for pattern in _LISTS) >= 2
     except (OSError, ValueError):  # ValueError: the file is empty
         return False
-
-
-def _has_list(text: mmap.mmap, key: bytes) -> bool:
-    position = text.find(key)
-    while position >= 0:
-        if _LIST_START.match(text, position + len(key)):
-            return True
-        position = text.find(key, position + 1)
-    return False
 
 
 def _read(path: Path) -> _LabelFile:

@@ -14,10 +14,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge_ssd.data.annotations import ParsedDataset, SplitAnnotations
+from edge_ssd.data.annotations import ParsedDataset
 from edge_ssd.data.formats.label_format import Match
 from edge_ssd.data.image_index import ImageIndex
-from edge_ssd.data.label_files.csv_table import BOOK_TABLE, class_names, has_label_columns, read_table, table_images
+from edge_ssd.data.label_files.csv_table import BOOK_TABLE, annotate_table, class_names, has_label_columns, read_table
 from edge_ssd.data.label_files.text_lines import read_class_names
 from edge_ssd.data.split_names import split_folders, split_from_suffix, unique_splits
 
@@ -42,7 +42,7 @@ def parse(folder: Path) -> ParsedDataset:
     splits = {}
     for split, path in folders.items():
         images = path / "images" if (path / "images").is_dir() else path
-        splits[split] = SplitAnnotations(*table_images(tables[split], names, (ImageIndex(images),)))
+        splits[split] = annotate_table(tables[split], names, (ImageIndex(images),))
     return ParsedDataset(names, splits, has_names)
 
 

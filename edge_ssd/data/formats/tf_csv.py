@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge_ssd.data.annotations import ParsedDataset, SplitAnnotations
+from edge_ssd.data.annotations import ParsedDataset
 from edge_ssd.data.formats.label_format import Match
 from edge_ssd.data.image_index import ImageIndex
-from edge_ssd.data.label_files.csv_table import BOOK_TABLE, class_names, has_label_columns, read_table, table_images
+from edge_ssd.data.label_files.csv_table import BOOK_TABLE, annotate_table, class_names, has_label_columns, read_table
 from edge_ssd.data.split_names import SPLITS
 
 __all__ = ["FILES", "TITLE", "parse", "sniff"]
@@ -34,7 +34,7 @@ def parse(folder: Path) -> ParsedDataset:
     tables = {split: read_table(path) for split, path in _tables(folder).items()}
     names, has_names = class_names(tables.values())
     splits = {
-        split: SplitAnnotations(*table_images(table, names, _image_folders(folder, table.path, split)))
+        split: annotate_table(table, names, _image_folders(folder, table.path, split))
         for split, table in tables.items()
     }
     return ParsedDataset(names, splits, has_names)

@@ -125,17 +125,14 @@ def _read_files(paths: Iterable[Path]) -> tuple[list[_LabelFile], list[Problem]]
     problems: list[Problem] = []
     for path in paths:
         try:
-            file, faults = _read_file(path)
+            files.append(_read_file(path, problems))
         except (OSError, ElementTree.ParseError, ValueError, LookupError) as error:
             problems.append(Problem(path, f"not a Pascal VOC label file ({error}); its image is dropped"))
-            continue
-        files.append(file)
-        problems.extend(Problem(path, fault) for fault in faults)
     return files, problems
 
 
-def _read_file(path: Path) -> tuple[_LabelFile, list[str]]:
-    """Return the content of an XML file and its faults.
+def _read_file(path: Path, problems: list[Problem]) -> _LabelFile:
+    """Return the content of an XML file and append its faults to ``problems``.
 
     Raises:
         OSError, ParseError, LookupError, ValueError: not an annotation; LookupError for an unknown text encoding.
@@ -145,7 +142,7 @@ def _read_file(path: Path) -> tuple[_LabelFile, list[str]]:
     root = ElementTree.fromstring(path.read_bytes())
     if root.tag != "annotation":
         raise ValueError(f"its root is <{root.tag}>, not <annotation>")
-    objects, faults = [], []
+    objects = []
     for number, element in enumerate(root.findall("object"), 1):
         label = (element.findtext("name") or "").strip()
         sides = [element.findtext(f"bndbox/{side}") for side in ("xmin", "ymin", "xmax", "ymax")]
@@ -156,8 +153,8 @@ def _read_file(path: Path) -> tuple[_LabelFile, list[str]]:
         if label:
             objects.append((label, (xmin, ymin, xmax, ymax)))
         else:
-            faults.append(f"object {number} has no name or no box of four numbers; dropped")
-    return _LabelFile(path, (root.findtext("filename") or "").strip(), _stated_size(root), tuple(objects)), faults
+            problems.append(Problem(path, f"object {number} has no name or no box of four numbers; dropped"))
+    return _LabelFile(path, (root.findtext("filename") or "").strip(), _stated_size(root), tuple(objects))
 
 
 def _stated_size(root: ElementTree.Element) -> tuple[int, int] | None:

@@ -13,9 +13,9 @@ image without a label file is background. Without ``data.yaml``, classes are nam
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 
 from edge_ssd.data.annotations import BoxAnnotation, ImageAnnotations, ParsedDataset, SplitAnnotations
@@ -23,7 +23,7 @@ from edge_ssd.data.dataset import Problem
 from edge_ssd.data.formats.label_format import Match
 from edge_ssd.data.image_index import IMAGE_SUFFIXES, ImageIndex
 from edge_ssd.data.label_files.text_lines import read_class_names, read_lines
-from edge_ssd.data.label_files.yolo_labels import YoloLabels, looks_like_labels, read_labels
+from edge_ssd.data.label_files.yolo_labels import YoloBox, looks_like_labels, read_labels
 from edge_ssd.data.label_files.yolo_yaml import find_data_yaml, read_data_yaml
 from edge_ssd.data.split_names import SPLITS, split_folders, split_from_suffix
 from edge_ssd.errors import DataError
@@ -49,137 +49,107 @@ def parse(folder: Path) -> ParsedDataset:
     """Return the annotations of every split; raise DataError for an invalid ``data.yaml``, list or file of names."""
     path = find_data_yaml(folder)
     if path is None:
-        bases = (folder, folder / "labels", folder.parent)
-        stated_names = read_class_names(base / name for base in bases for name in ("classes.txt", "obj.names"))
-        names = None if stated_names is None else dict(enumerate(stated_names))
-        return _annotate({split: _collect(sources, names) for split, sources in _find_sources(folder).items()}, names)
+        return _parse_without_yaml(folder)
     description = read_data_yaml(path)
-    names = description.names
-    parsed = _annotate(
-        {split: _collect(sources, names, description.keypoints) for split, sources in description.sources.items()},
-        names,
-        description.problems,
-    )
-    missing = {
-        split: SplitAnnotations(
-            (), error=f"{path}: its {split} images are in {entry!r}, which does not exist: complete the dataset"
-        )
-        for split, entry in description.missing.items()
-        if split not in parsed.splits
+    index_of = {class_id: index for index, class_id in enumerate(description.names)}
+    splits = {
+        split: _parse_split(sources, index_of, description.keypoints) for split, sources in description.sources.items()
     }
-    if not parsed.splits and not missing:
+    for split, first in list(splits.items())[:1]:
+        splits[split] = dataclasses.replace(first, problems=description.problems + first.problems)
+    for split, entry in description.missing.items():
+        error = f"{path}: its {split} images are in {entry!r}, which does not exist: complete the dataset"
+        splits.setdefault(split, SplitAnnotations((), error=error))
+    if not splits:
         raise DataError(f"{path}: no images: state their folders as train and val")
-    return dataclasses.replace(parsed, splits={**parsed.splits, **missing})
+    return ParsedDataset(tuple(description.names.values()), splits, label_file_per_image=True)
 
 
-@dataclass(frozen=True)
-class _Image:
-    """An image and its labels.
-
-    Attributes:
-        folder: the folder it should be in.
-        name: its file name.
-        labels: content of its label file; None if it has none.
-        stated_in: its label file, else the list that names it, else the image itself; for messages.
-    """
-
-    folder: ImageIndex
-    name: str
-    labels: YoloLabels | None
-    stated_in: Path
+def _parse_without_yaml(folder: Path) -> ParsedDataset:
+    bases = (folder, folder / "labels", folder.parent)
+    names = read_class_names(base / name for base in bases for name in ("classes.txt", "obj.names"))
+    index_of = None if names is None else {class_id: class_id for class_id in range(len(names))}
+    splits = {split: _parse_split(sources, index_of) for split, sources in _find_sources(folder).items()}
+    if names is not None:
+        return ParsedDataset(tuple(names), splits, label_file_per_image=True)
+    boxes = (box for split in splits.values() for image in split.images for box in image.boxes)
+    highest = max((box.class_index for box in boxes), default=-1)
+    generated = tuple(f"class_{number}" for number in range(highest + 1))
+    return ParsedDataset(generated, splits, has_class_names=False, label_file_per_image=True)
 
 
-@dataclass(frozen=True)
-class _Split:
-    """Images of a split, the folders and lists that they are from, and problems of label files."""
-
-    sources: Sequence[Path]
-    images: Sequence[_Image]
-    problems: Sequence[Problem]
-
-
-def _collect(sources: Sequence[Path], known_ids: Collection[int] | None, keypoints: bool = False) -> _Split:
+def _parse_split(
+    sources: Sequence[Path], index_of: Mapping[int, int] | None, keypoints: bool = False
+) -> SplitAnnotations:
     """Find the images of a split and read their label files.
 
     Args:
         sources: folders and lists of images.
-        known_ids, keypoints: as for :func:`edge_ssd.data.label_files.yolo_labels.read_labels`.
+        index_of: class id → class index; None if classes are not named, then the index is the id.
+        keypoints: as for :func:`edge_ssd.data.label_files.yolo_labels.read_labels`.
     """
-    folders: dict[Path, ImageIndex] = {}
-    folder_of_labels: dict[Path, ImageIndex] = {}
-    used: set[Path] = set()
-    images: list[_Image] = []
+    list_folder = functools.cache(ImageIndex)
+    folder_of: dict[Path, ImageIndex] = {}  # label file → folder of its image
+    images: list[ImageAnnotations] = []
     problems: list[Problem] = []
+    reduced: list[Path] = []
+    existing = unlabeled = 0
     for source in sources:
         for path in _images_below(source) if source.is_dir() else _listed_images(source):
-            if path.parent not in folders:
-                folders[path.parent] = ImageIndex(path.parent)
-            folder = folders[path.parent]
-            label_file, labels = _find_label_file(path), None
+            folder = list_folder(path.parent)
+            label_file = _find_label_file(path)
+            boxes: tuple[BoxAnnotation, ...] = ()
             if label_file is not None:
-                used.add(label_file)
-                folder_of_labels.setdefault(label_file.parent, folder)
+                folder_of.setdefault(label_file, folder)
                 try:
-                    labels = read_labels(label_file, known_ids, keypoints)
+                    labels = read_labels(label_file, index_of, keypoints)
                 except (OSError, UnicodeDecodeError) as error:
                     problems.append(Problem(label_file, f"not UTF-8 text ({error}); its image is dropped"))
                     continue
-                problems.extend(labels.problems)
-            images.append(_Image(folder, path.name, labels, label_file or (path if source.is_dir() else source)))
-    for label_folder, folder in folder_of_labels.items():
-        for path in sorted(label_folder.glob("*.txt")):
-            if path not in used and path.name not in _OTHER_TEXT_FILES and not folder.find_stem(path.stem):
-                problems.append(Problem(path, "labels without an image; dropped"))
-    return _Split(sources, images, problems)
-
-
-def _annotate(
-    splits: Mapping[str, _Split], names: Mapping[int, str] | None, problems: Sequence[Problem] = ()
-) -> ParsedDataset:
-    """Return the annotations of all splits.
-
-    Args:
-        names: class id → name; None to generate names.
-        problems: problems of the whole dataset, reported with the first split.
-    """
-    has_names = names is not None
-    if names is None:
-        labels = (image.labels for split in splits.values() for image in split.images if image.labels)
-        highest = max((box.class_id for file in labels for box in file.boxes), default=-1)
-        names = {number: f"class_{number}" for number in range(highest + 1)}
-    index_of = {number: index for index, number in enumerate(names)}
-    annotations = {split: _annotate_split(content, index_of) for split, content in splits.items()}
-    if problems and annotations:
-        first = next(iter(annotations))
-        annotations[first] = dataclasses.replace(annotations[first], problems=(*problems, *annotations[first].problems))
-    return ParsedDataset(tuple(names.values()), annotations, has_names, label_file_per_image=True)
-
-
-def _annotate_split(split: _Split, index_of: Mapping[int, int]) -> SplitAnnotations:
-    existing = [image for image in split.images if image.folder.find(image.name) is not None]
-    unlabeled = sum(image.labels is None for image in existing)
-    if existing and unlabeled == len(existing):
-        sources = ", ".join(map(str, split.sources))
-        return SplitAnnotations(
-            (), error=f"{sources}: no image has a label file: put these in a folder labels beside images"
-        )
+                problems += labels.problems
+                reduced += [label_file] if labels.reduced else []
+                boxes = tuple(_annotate(box, index_of) for box in labels.boxes)
+            if folder.find(path.name) is not None:
+                existing += 1
+                unlabeled += label_file is None
+            stated_in = label_file or (path if source.is_dir() else source)
+            images.append(ImageAnnotations(stated_in, path.name, (folder,), boxes, normalized=True))
+    if existing and unlabeled == existing:
+        folders = ", ".join(map(str, sources))
+        error_text = f"{folders}: no image has a label file: put these in a folder labels beside images"
+        return SplitAnnotations((), error=error_text)
+    problems += _labels_without_image(folder_of)
     notices = []
     if unlabeled:
         message = f"{unlabeled} images have no label file and are used as background"
-        notices.append(Problem(split.sources[0], message))
-    reduced = [image.stated_in for image in split.images if image.labels is not None and image.labels.reduced]
+        notices.append(Problem(sources[0], message))
     if reduced:
         others = f"and {len(reduced) - 1} more files: " if len(reduced) > 1 else ""
         message = f"{others}polygons, rotated boxes or keypoints, reduced to bounding boxes"
         notices.append(Problem(reduced[0], message))
-    images = []
-    for image in split.images:
-        boxes = tuple(
-            BoxAnnotation(index_of[box.class_id], box.box_xyxy, f"line {box.line}")
-            for box in (image.labels.boxes if image.labels is not None else ())
-        )
-        images.append(ImageAnnotations(image.stated_in, image.name, (image.folder,), boxes, normalized=True))
-    return SplitAnnotations(tuple(images), tuple(split.problems), notices=tuple(notices))
+    return SplitAnnotations(tuple(images), tuple(problems), notices=tuple(notices))
+
+
+def _annotate(box: YoloBox, index_of: Mapping[int, int] | None) -> BoxAnnotation:
+    index = box.class_id if index_of is None else index_of[box.class_id]
+    return BoxAnnotation(index, box.box_xyxy, f"line {box.line}")
+
+
+def _labels_without_image(folder_of: Mapping[Path, ImageIndex]) -> list[Problem]:
+    """Return a problem for each unused label file beside those in use.
+
+    Args:
+        folder_of: label file in use → folder of its image.
+    """
+    image_folders: dict[Path, ImageIndex] = {}
+    for path, folder in folder_of.items():
+        image_folders.setdefault(path.parent, folder)
+    return [
+        Problem(path, "labels without an image; dropped")
+        for label_folder, folder in image_folders.items()
+        for path in sorted(label_folder.glob("*.txt"))
+        if path not in folder_of and path.name not in _OTHER_TEXT_FILES and not folder.find_stem(path.stem)
+    ]
 
 
 def _find_sources(folder: Path) -> dict[str, tuple[Path, ...]]:

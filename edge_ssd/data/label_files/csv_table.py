@@ -13,24 +13,23 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_ssd.data.annotations import BoxAnnotation, ImageAnnotations
+from edge_ssd.data.annotations import BoxAnnotation, ImageAnnotations, SplitAnnotations
 from edge_ssd.data.dataset import Problem
 from edge_ssd.data.image_index import ImageIndex
 from edge_ssd.errors import DataError
 
-__all__ = ["BOOK_TABLE", "LabelRow", "LabelTable", "class_names", "has_label_columns", "read_table", "table_images"]
+__all__ = ["BOOK_TABLE", "LabelRow", "LabelTable", "annotate_table", "class_names", "has_label_columns", "read_table"]
 
 BOOK_TABLE = "label.csv"
 """File name of the book's tables."""
 
+# Column → its names in headers.
 _COLUMNS = {
     "image": ("img_name", "filename", "file_name", "image"),
     "label": ("label", "class", "class_name", "cell_type"),
-    "xmin": ("xmin",),
-    "ymin": ("ymin",),
-    "xmax": ("xmax",),
-    "ymax": ("ymax",),
+    **{name: (name,) for name in ("xmin", "ymin", "xmax", "ymax", "width", "height")},
 }
+_OPTIONAL_COLUMNS = ("width", "height")
 _MAX_BYTES = 1 << 30
 _MAX_CLASS_ID = 9999
 
@@ -135,17 +134,12 @@ def class_names(
     return tuple(f"class_{number}" for number in range(max(highest, 0) + 1)), False
 
 
-def table_images(
-    table: LabelTable, names: Sequence[str], folders: tuple[ImageIndex, ...]
-) -> tuple[tuple[ImageAnnotations, ...], tuple[Problem, ...]]:
-    """Group the rows of a table by image, in order of first occurrence.
+def annotate_table(table: LabelTable, names: Sequence[str], folders: tuple[ImageIndex, ...]) -> SplitAnnotations:
+    """Group the rows of a table by image, in order of first occurrence; rows of negative class ids are dropped.
 
     Args:
         names: class names, indexed by class id.
         folders: folders that may have the images, most likely first.
-
-    Returns:
-        The images, and the problems of the table including those of negative class ids, which are dropped.
 
     Raises:
         DataError: a class is not in ``names``.
@@ -171,24 +165,23 @@ def table_images(
         ImageAnnotations(table.path, image, folders, tuple(annotations), stated_size=sizes[image])
         for image, annotations in boxes.items()
     )
-    return images, tuple(problems)
+    return SplitAnnotations(images, tuple(problems))
 
 
 def _positions(header: Sequence[str]) -> dict[str, int]:
     """Return the position of every known column in the header."""
     names = [name.strip().lower() for name in header]
-    positions = {
-        column: names.index(next(alias for alias in aliases if alias in names))
+    # Reversed, so that of several names of a column the first one is used.
+    return {
+        column: names.index(alias)
         for column, aliases in _COLUMNS.items()
-        if any(alias in names for alias in aliases)
+        for alias in reversed(aliases)
+        if alias in names
     }
-    if "width" in names and "height" in names:
-        positions |= {"width": names.index("width"), "height": names.index("height")}
-    return positions
 
 
 def _missing_columns(positions: dict[str, int]) -> list[str]:
-    return [column for column in _COLUMNS if column not in positions]
+    return [column for column in _COLUMNS if column not in positions and column not in _OPTIONAL_COLUMNS]
 
 
 def _parse_row(values: Sequence[str], positions: dict[str, int], line: int) -> LabelRow:
