@@ -15,7 +15,7 @@ from edge_ssd.errors import DataError
 
 __all__ = ["atomic_directory", "atomic_path", "check_writable", "is_nonempty"]
 
-# For a full disk the system names no file.
+# The system reports these errors of a full disk without a file name.
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -79,7 +79,7 @@ def atomic_directory(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def is_nonempty(folder: Path) -> bool:
-    """Return whether ``folder`` exists and is anything but an empty folder."""
+    """Return whether ``folder`` exists and is not an empty folder."""
     return (folder.exists() or folder.is_symlink()) and (not folder.is_dir() or any(folder.iterdir()))
 
 

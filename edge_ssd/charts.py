@@ -19,7 +19,7 @@ _DPI = 100
 
 
 def check_matplotlib() -> None:
-    """Raise ModuleNotFoundError if matplotlib is not installed, before the work whose chart it would draw."""
+    """Raise ModuleNotFoundError if matplotlib is not installed; call it before long work that ends in a chart."""
     if importlib.util.find_spec("matplotlib") is None:
         raise ModuleNotFoundError("No module named 'matplotlib'", name="matplotlib")
 

@@ -38,7 +38,7 @@ PROGRAM = "edge-ssd"
 
 
 class Command(NamedTuple):
-    """A subcommand: its module, imported when the command runs, and its line in the help."""
+    """Subcommand: its module, imported when it runs, and its line in the help."""
 
     module: str
     help: str
@@ -112,7 +112,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command line (default: the process's own) and return its exit status."""
+    """Run a command line (None: that of the process) and return its exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     # File names and text may contain characters that the terminal's encoding lacks.
     if isinstance(sys.stdout, io.TextIOWrapper):

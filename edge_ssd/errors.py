@@ -6,9 +6,9 @@
     ├── ModelError               not a usable Keras TinySSD
     ├── BundleError              not an Edge SSD bundle, damaged, or too new
     ├── BackendError             no working TFLite interpreter on this machine
-    ├── ImageError               not a valid image
+    ├── ImageError               an invalid image
     ├── SettingError             an invalid threshold, class name or other setting
-    └── SourceError              a camera or video that cannot be opened or stopped
+    └── SourceError              a camera or video that cannot be opened, or has ended permanently
 
 Messages name the file or value, what was expected, and what to do next.
 """
@@ -41,11 +41,11 @@ class DataError(EdgeSSDError):
 
 
 class ModelError(EdgeSSDError):
-    """Not a usable Keras TinySSD."""
+    """File that is not a usable Keras TinySSD."""
 
 
 class BundleError(EdgeSSDError):
-    """Not an Edge SSD bundle, or one that is damaged or too new."""
+    """File that is not an Edge SSD bundle, is damaged, or has a newer format."""
 
 
 class BackendError(EdgeSSDError):
@@ -53,7 +53,7 @@ class BackendError(EdgeSSDError):
 
 
 class ImageError(EdgeSSDError, ValueError):
-    """Not a valid image."""
+    """Invalid image."""
 
 
 class SettingError(EdgeSSDError, ValueError):
@@ -61,4 +61,4 @@ class SettingError(EdgeSSDError, ValueError):
 
 
 class SourceError(EdgeSSDError):
-    """Camera or video that cannot be opened, or stopped for good."""
+    """Camera or video that cannot be opened, or has ended permanently."""

@@ -165,7 +165,7 @@ class Network:
         return np.concatenate([level.anchors() for level in self.levels])
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON types, for :meth:`from_dict`."""
+        """Return the description as plain JSON types, for :meth:`from_dict`."""
         return asdict(self)
 
     @classmethod

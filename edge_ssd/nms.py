@@ -1,4 +1,4 @@
-"""Greedy non-maximum suppression: exact, vectorised, bounded.
+"""Greedy non-maximum suppression: exact, vectorized, bounded.
 
 Boxes are processed by descending score, a chunk at a time. The boxes kept so far suppress their part of a chunk; the
 remaining ones go through NMS in blocks of 64: NumPy fills the IoU matrix of 64 boxes in a dozen calls, and each of its

@@ -59,7 +59,7 @@ def multibox_target(
     iou_threshold: float = 0.5,
     coding: BoxCoding = BoxCoding(),
 ) -> MultiboxTarget:
-    """Return the targets of anchors [A, 4] for labels [B, M, 5].
+    """Return the training targets of anchors [A, 4] for labels [B, M, 5].
 
     A label row is (class id, xmin, ymin, xmax, ymax) in the anchors' units; a row of −1 is padding.
     """

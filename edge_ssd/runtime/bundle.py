@@ -59,11 +59,12 @@ _ANCHOR_TOLERANCE = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """Validated bundle. Attributes are those of :class:`~edge_ssd.runtime.metadata.Metadata`, and:
+    """Validated bundle: a TFLite model with its metadata, anchors and self-test.
 
     Attributes:
         flatbuffer: the TFLite model, whose digest has been verified.
         anchors: float32 [A, 4], xyxy in 0–1 of the input; equal to ``network.anchors()``.
+        details: the metadata, some of which is also available as properties.
     """
 
     _path: str
@@ -74,7 +75,7 @@ class Bundle:
 
     @property
     def path(self) -> Path:
-        """File that it was read from."""
+        """Path of the file."""
         from pathlib import Path  # here: its import takes a tenth of the time to the first detection
 
         return Path(self._path)

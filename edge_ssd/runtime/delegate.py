@@ -30,7 +30,7 @@ class Delegate:
 def find_delegate(
     library: str | os.PathLike[str] | None, options: Mapping[str, str | int | float] | None
 ) -> Delegate | None:
-    """Return the requested delegate, None where ``library`` is None.
+    """Find and check the library of an external delegate; return None if ``library`` is None.
 
     Args:
         library: path of the library, or a name that the system's loader finds.

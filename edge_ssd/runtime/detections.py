@@ -70,7 +70,7 @@ class Detections:
 
     @classmethod
     def empty(cls, image_size: tuple[int, int] = (0, 0)) -> Detections:
-        """Return no detections of an image of ``image_size`` (height, width)."""
+        """Return an empty result for an image of ``image_size`` (height, width)."""
         return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64), [], image_size)
 
     @classmethod
@@ -83,13 +83,13 @@ class Detections:
         sizes = {part.image_size for part in parts} - {(0, 0)}
         if len(sizes) > 1:
             raise ValueError(f"cannot merge detections of images of different sizes: {sorted(sizes)}")
-        nothing = cls.empty(*sizes)
+        empty = cls.empty(*sizes)
         return cls(
-            np.concatenate([nothing.xyxy, *(part.xyxy for part in parts)]),
-            np.concatenate([nothing.confidence, *(part.confidence for part in parts)]),
-            np.concatenate([nothing.class_id, *(part.class_id for part in parts)]),
+            np.concatenate([empty.xyxy, *(part.xyxy for part in parts)]),
+            np.concatenate([empty.confidence, *(part.confidence for part in parts)]),
+            np.concatenate([empty.class_id, *(part.class_id for part in parts)]),
             [name for part in parts for name in part.names],
-            nothing.image_size,
+            empty.image_size,
         )
 
     @property
@@ -98,7 +98,7 @@ class Detections:
         return box_area(self.xyxy)
 
     def is_empty(self) -> bool:
-        """Return whether there is no object."""
+        """Return whether there are no objects."""
         return not self.names
 
     def __len__(self) -> int:

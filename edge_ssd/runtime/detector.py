@@ -125,7 +125,7 @@ class Detector:
 
     @property
     def min_score_threshold(self) -> float:
-        """Minimum of :attr:`score_thresholds`: the threshold of all classes where they share one."""
+        """Minimum of :attr:`score_thresholds`, equal to the threshold of every class if they share one."""
         return min(self._settings.score_thresholds)
 
     @property
@@ -154,7 +154,7 @@ class Detector:
         classes: ClassesLike = ...,
         class_agnostic: FlagLike = ...,
     ) -> None:
-        """Change settings; the arguments are those of the constructor, None included.
+        """Change settings; arguments as for the constructor, where None restores the default.
 
         Arguments that are left out stay unchanged, as do the classes that a mapping of thresholds leaves out. The
         change is atomic: a :meth:`detect` in another thread finishes with the settings that it started with.

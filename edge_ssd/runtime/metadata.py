@@ -65,7 +65,7 @@ class Metadata(NamedTuple):
 
 
 def parse_metadata(text: bytes) -> Metadata:
-    """Validate ``edge_ssd.json``.
+    """Parse and validate the content of ``edge_ssd.json``.
 
     Raises:
         BundleError: the first invalid field; the message names it.

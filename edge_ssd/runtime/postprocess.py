@@ -80,7 +80,7 @@ class _OutputLayout(NamedTuple):
 
 
 class Postprocess:
-    """Decoder of the outputs of one network. May be called from several threads at once.
+    """Decoder of the output heads of one network into detections; thread-safe.
 
     Args:
         network: gives the anchors, the box coding and the labels.

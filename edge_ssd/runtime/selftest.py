@@ -59,7 +59,7 @@ def delta_decode(differences: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def read_selftest(data: bytes, network: Network) -> SelfTest:
-    """Read ``selftest.npz``.
+    """Read the embedded self-test from the content of ``selftest.npz``.
 
     Raises:
         BundleError: it is damaged or does not match ``network``; the message names the problem.

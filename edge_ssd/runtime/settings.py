@@ -23,7 +23,7 @@ FlagLike = bool | EllipsisType
 
 
 class Settings(NamedTuple):
-    """Immutable settings: one read gives a consistent set while another thread changes them.
+    """Immutable settings of a detector, so that no thread reads a partial change.
 
     Attributes:
         score_thresholds: minimum score for each class id.
@@ -39,7 +39,7 @@ class Settings(NamedTuple):
 
     @classmethod
     def from_metadata(cls, details: Metadata) -> Settings:
-        """Return a model's defaults."""
+        """Return the default settings of a model."""
         defaults = details.defaults
         return cls(
             (defaults.score_threshold,) * details.network.num_classes, defaults.iou_threshold, defaults.max_detections

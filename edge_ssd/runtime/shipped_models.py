@@ -31,7 +31,7 @@ def shipped_models() -> dict[str, Path]:
 
 
 def find_model(model: str | os.PathLike[str]) -> Path:
-    """Return the path of a model given as the path of an existing file or the name of a shipped model.
+    """Return the path of ``model``: an existing file, else the shipped model of that name.
 
     The prefix "banana-" may be left out: "small" is "banana-small".
 
