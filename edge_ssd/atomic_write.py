@@ -21,7 +21,7 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a path beside ``path`` to write to; on success it is renamed over ``path``, on any error removed.
+    """Write a file atomically: yield a temporary path, which replaces ``path`` on success and is removed on error.
 
     The temporary name keeps the suffix, which some writers need, and is unique, so that concurrent writers of one
     path do not mix: the last to finish wins. Parent folders are created.
@@ -57,7 +57,7 @@ def _naming(target: Path, temporary: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def atomic_directory(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a temporary folder beside ``path``; on success it is renamed to ``path``, on any error removed.
+    """Create a folder atomically: yield a temporary one, which is renamed to ``path`` on success and removed on error.
 
     Raises:
         DataError: ``path`` exists and is not an empty folder; nothing is overwritten.
@@ -84,7 +84,7 @@ def is_nonempty(folder: Path) -> bool:
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
-    """Check that a file can be written at ``path``, before long work; leaves nothing behind.
+    """Raise OSError unless a file can be written at ``path``; a check before long work that leaves no file.
 
     Raises:
         OSError: as writing would raise it, naming ``path`` or the file that is in the place of a folder.

@@ -11,7 +11,7 @@ __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the subcommands."""
+    """Declare the subcommands of ``edge-ssd data``."""
     parser.description = "Download, draw or inspect a dataset of labeled images, or fit anchors to it."
     parser.epilog = (
         "examples:\n"

@@ -17,7 +17,7 @@ __all__ = ["add_to", "run"]
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the subcommand."""
+    """Declare ``edge-ssd data anchors``."""
     parser = commands.add_parser(
         "anchors",
         help="fit anchor sizes and ratios to a dataset",

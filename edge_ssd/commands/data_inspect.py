@@ -26,7 +26,7 @@ _IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the subcommand."""
+    """Declare ``edge-ssd data inspect``."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "inspect",
         help="count what a dataset holds and list its faults",

@@ -37,5 +37,5 @@ def add_data_options(
 
 
 def data_source(args: argparse.Namespace) -> DataSource:
-    """Return the dataset that the options of :func:`add_data_options` name."""
+    """Return the dataset that is selected by the options of :func:`add_data_options`."""
     return DataSource(args.data, args.format, args.classes)

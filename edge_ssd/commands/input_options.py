@@ -14,7 +14,7 @@ def add_input_options(parser: argparse._ActionsContainer) -> None:
 
 
 def input_size(text: str) -> tuple[int, int]:
-    """Return (height, width) for a text such as "192x320"; raise ArgumentTypeError if it is invalid."""
+    """Parse (height, width) from a text such as "192x320"; raise ArgumentTypeError if it is invalid."""
     height, _, width = text.lower().partition("x")
     try:
         return int(height), int(width)

@@ -18,7 +18,7 @@ __all__ = ["BoxAnnotation", "ImageAnnotations", "ParsedDataset", "SplitAnnotatio
 
 @dataclass(frozen=True)
 class BoxAnnotation:
-    """One labeled object.
+    """One labeled object, as stated in a label file.
 
     Attributes:
         class_index: index of ``ParsedDataset.class_names``.
@@ -33,7 +33,7 @@ class BoxAnnotation:
 
 @dataclass(frozen=True)
 class ImageAnnotations:
-    """One labeled image.
+    """One labeled image, as stated in a label file.
 
     Attributes:
         label_file: the file that holds the labels.
@@ -56,7 +56,7 @@ class ImageAnnotations:
 
 @dataclass(frozen=True)
 class SplitAnnotations:
-    """The images of one split.
+    """The labeled images of one split.
 
     Attributes:
         images: in the order of the label files.

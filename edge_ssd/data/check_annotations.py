@@ -32,7 +32,7 @@ def validate_annotations(
     allow_missing: bool = False,
     progress: ProgressCallback = no_progress,
 ) -> tuple[tuple[Sample, ...], tuple[Problem, ...]]:
-    """Return the valid samples and the problems of annotated images.
+    """Check annotations against their image files; return the valid samples and the problems.
 
     Args:
         images: annotations of one label format.

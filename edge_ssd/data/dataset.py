@@ -20,7 +20,7 @@ IntArray = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Problem:
-    """A fault that did not stop loading: the file, and a message that also states what was done about it."""
+    """A fault that did not stop loading: its file, and a message with the fault and the action taken."""
 
     path: Path
     message: str

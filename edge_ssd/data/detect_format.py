@@ -13,7 +13,7 @@ __all__ = ["DetectedFormat", "detect_format"]
 
 
 class DetectedFormat(NamedTuple):
-    """Format of a dataset, the folder to parse, and other formats that the dataset could have."""
+    """Name of a dataset's format, the folder to parse, and the names of other formats that it could have."""
 
     name: str
     folder: Path

@@ -13,7 +13,7 @@ IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".
 
 
 class ImageIndex:
-    """File names of a folder of images; the folder is listed once, a missing folder is empty."""
+    """Lookup of the images in a folder by name. The folder is listed once; a missing folder is empty."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -28,7 +28,7 @@ class ImageIndex:
         self._by_stem = {PurePath(name).stem: name for name in reversed(names) if _is_image(name)}
 
     def find(self, name: str) -> Path | None:
-        """Return the file of exactly this name, which may include folders below :attr:`path` but none above it.
+        """Return the file of exactly this name, or None. It is never outside :attr:`path`.
 
         A path from another machine may have backslashes and start anywhere: ``C:\\data\\images\\a.jpg`` is
         ``images/a.jpg`` if that exists, else ``a.jpg``.
@@ -43,18 +43,18 @@ class ImageIndex:
         return None
 
     def find_stem(self, stem: str) -> Path | None:
-        """Return the image file of this name without its suffix."""
+        """Return the image file with this name before its suffix, or None."""
         name = self._by_stem.get(stem)
         return None if name is None else self.path / name
 
     def find_similar(self, name: str) -> Path | None:
-        """Return the file whose name differs in letter case or Unicode normalization only."""
+        """Return the file whose name differs in letter case or Unicode normalization only, or None."""
         parts = _path_parts(name)
         match = self._by_normalized_name.get(_normalize(parts[-1])) if parts else None
         return None if match is None else self.path / match
 
     def image_names(self) -> list[str]:
-        """Return the sorted names that have the suffix of an image."""
+        """Return the names that have the suffix of an image, sorted."""
         return sorted(filter(_is_image, self._names))
 
 

@@ -31,7 +31,7 @@ Split = Literal["train", "val", "test"]
 
 @dataclass(frozen=True)
 class DatasetFolder:
-    """A dataset whose label files are parsed; images are read by :meth:`load`.
+    """A dataset with parsed label files, whose samples are returned by :meth:`load`.
 
     Label files are parsed once and the header of an image is read once, however many splits are loaded from it.
 

@@ -39,15 +39,15 @@ class DataSource:
 
     @property
     def options(self) -> tuple[str, ...]:
-        """``--format`` and ``--classes`` as command-line arguments, as far as they are set."""
+        """``--format`` and ``--classes`` as command-line arguments, if they are set."""
         given = (("--format", self.format), ("--classes", self.classes))
         return tuple(argument for option, value in given if value is not None for argument in (option, value))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON types for :meth:`from_dict`."""
+        """Return a JSON-compatible dict for :meth:`from_dict`."""
         return {"folder": str(self.folder), "format": self.format, "classes": self.classes}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> DataSource:
-        """Return the source that :meth:`to_dict` described."""
+        """Return the source of a dict from :meth:`to_dict`."""
         return cls(Path(data["folder"]), data["format"], data["classes"])

@@ -39,7 +39,7 @@ def split_folders(folder: Path) -> list[tuple[str, Path]]:
 
 
 def unique_splits(folder: Path, paths: Iterable[tuple[str, Path]]) -> dict[str, Path]:
-    """Return (split, path) pairs as a mapping.
+    """Return (split, path) pairs as a mapping from split to path.
 
     Raises:
         DataError: two paths have the same split; ``folder`` is named in the message.

@@ -64,7 +64,7 @@ class _Score(NamedTuple):
 
 
 def fit_anchors(boxes_xyxy: npt.ArrayLike, levels: Sequence[Level], seed: int = 0) -> tuple[Level, ...]:
-    """Return ``levels`` with sizes and ratios fitted to boxes, as many of each as before.
+    """Fit the sizes and ratios of the anchors of every level to boxes; their numbers stay.
 
     The result is deterministic. The last level, a single cell, keeps its anchors if no object is assigned to it.
 

@@ -39,7 +39,7 @@ finest level and at most 7 on the others. It needs to include a margin around th
 
 @dataclass(frozen=True)
 class AnchorMatch:
-    """Shares of objects that match an anchor.
+    """How well anchors match the objects of a dataset.
 
     Attributes:
         objects: number of objects.
@@ -58,7 +58,7 @@ class AnchorMatch:
     unmatched: FloatArray
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON types; None for shares of no objects."""
+        """Return a JSON-compatible dict; shares are None if there are no objects."""
         if not self.objects:
             return {"objects": 0, "matched": None, "matched_by_level": None, "mean_iou": None, "seen": None}
         return {
@@ -115,7 +115,7 @@ def within_receptive_field(boxes_cxcywh: FloatArray, levels: Sequence[Level]) ->
 
 
 def match_anchors(boxes_xyxy: npt.ArrayLike, levels: Sequence[Level]) -> AnchorMatch:
-    """Match boxes [N, 4], as returned by :func:`network_boxes`, with the anchors of ``levels``."""
+    """Return how well the anchors of ``levels`` match boxes [N, 4], as returned by :func:`network_boxes`."""
     boxes = xyxy_to_cxcywh(np.asarray(boxes_xyxy, np.float32).reshape(-1, 4))
     if not len(boxes):
         return AnchorMatch(0, 0.0, (0.0,) * len(levels), 0.0, 0.0, np.zeros(0, np.float32))

@@ -32,7 +32,7 @@ class _ConnectionDropped(Exception):
 def download(
     url: str, part: Path, progress: ProgressCallback = no_progress, timeout: float = 30.0, retry_delay: float = 1.0
 ) -> None:
-    """Download ``url`` to ``part``, continuing an earlier download.
+    """Download ``url`` to the file ``part``, resuming an earlier download.
 
     A dropped connection is resumed at once with an HTTP range request as long as new bytes arrive. A server without
     support for ranges sends the file from its start. The caller verifies the content.

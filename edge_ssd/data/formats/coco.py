@@ -35,7 +35,7 @@ _LISTS = [re.compile(rb'"%s"\s{0,40}:\s{0,40}\[' % key) for key in (b"images", b
 
 
 def sniff(folder: Path) -> Match:
-    """Return whether one of the three places has a JSON file with images, annotations or categories."""
+    """Return ``SURE`` if one of the layouts above has COCO JSON files, else ``NONE``."""
     return Match.SURE if _label_files(folder) else Match.NONE
 
 

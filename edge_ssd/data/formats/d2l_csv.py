@@ -28,7 +28,7 @@ FILES = "beside a folder images"
 
 
 def sniff(folder: Path) -> Match:
-    """Return whether ``folder``, or a folder in it that is named for a split, has a ``label.csv``."""
+    """Return ``SURE`` if ``folder``, or a folder in it named for a split, has a ``label.csv``, else ``NONE``."""
     return Match.SURE if _split_folders(folder) else Match.NONE
 
 

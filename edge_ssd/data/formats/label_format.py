@@ -28,7 +28,7 @@ class Match(IntEnum):
 
 
 class LabelFormat(Protocol):
-    """Content of a module of :mod:`edge_ssd.data.formats`.
+    """What a module of :mod:`edge_ssd.data.formats` provides to read one label format.
 
     Attributes:
         TITLE: the format's name in messages.

@@ -48,7 +48,7 @@ class _Layout:
 
 
 def sniff(folder: Path) -> Match:
-    """Return whether there are XML files in one of the three layouts, and whether they are divided into splits."""
+    """Return ``SURE`` for XML files that are divided into splits, ``LIKELY`` for others, else ``NONE``."""
     splits = [split for split, paths in _find_files(folder).label_files.items() if paths]
     if not splits:
         return Match.NONE

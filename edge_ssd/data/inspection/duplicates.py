@@ -42,7 +42,7 @@ _HASH_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class DuplicateGroup:
-    """Images that are (nearly) the same.
+    """Images that are equal or look nearly the same.
 
     Attributes:
         images: (split, path) of each image, sorted by path.
@@ -54,7 +54,7 @@ class DuplicateGroup:
 
     @property
     def across(self) -> bool:
-        """Whether they are in more than one split."""
+        """Whether the images are in more than one split."""
         return len({split for split, _ in self.images}) > 1
 
     def describe(self, max_shown: int = 5) -> str:
@@ -122,7 +122,10 @@ def find_near_duplicates(
 
 
 def perceptual_hash(path: Path) -> npt.NDArray[np.bool_] | None:
-    """Return bool [256]: where the upright grayscale image at 17×16 darkens to the right; None if unreadable."""
+    """Return a hash of what an image looks like, bool [256], or None if it is unreadable.
+
+    A bit is set where the upright grayscale image at 17×16 pixels gets darker to the right.
+    """
     from PIL import Image, ImageOps
 
     try:

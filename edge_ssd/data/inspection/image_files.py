@@ -42,7 +42,7 @@ def check_files(
     read_header: Callable[[Path], ImageHeader] = read_image_header,
     progress: ProgressCallback = no_progress,
 ) -> tuple[FileFinding, ...]:
-    """Check the image files of all splits of a dataset.
+    """Return the findings about the image files of all splits of a dataset.
 
     Args:
         samples: the images in use.

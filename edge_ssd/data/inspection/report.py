@@ -44,7 +44,7 @@ class DatasetReport:
     duplicates: tuple[DuplicateGroup, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON types."""
+        """Return a JSON-compatible dict."""
         return {
             "splits": {name: summary.to_dict() for name, summary in self.summaries.items()},
             "unusable": dict(self.unusable),
@@ -69,7 +69,7 @@ def inspect_dataset(
     near: bool = True,
     steps: Steps = lambda label: nullcontext(no_progress),
 ) -> DatasetReport:
-    """Inspect a dataset.
+    """Load the splits of a dataset, count their content, check the image files and search for duplicates.
 
     Args:
         opened: the dataset's folder.

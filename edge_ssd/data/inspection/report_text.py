@@ -58,7 +58,7 @@ def format_summary(summary: Summary, title: str) -> str:
 
 
 def report_lines(report: DatasetReport) -> list[str]:
-    """Return the findings across files and splits as text, the first few of each kind."""
+    """Return the notices, file findings and duplicates of a report as text, the first few of each kind."""
     lines = [f"{split}: cannot be used: {reason}" for split, reason in report.unusable.items()]
     notices = dict.fromkeys(notice for summary in report.summaries.values() for notice in summary.notices)
     lines += [f"note: {notice}" for notice in notices]

@@ -20,7 +20,7 @@ _QUANTILES = (0, 5, 50, 95, 100)
 
 @dataclass(frozen=True)
 class Summary:
-    """Counts of a dataset split.
+    """Counts and sizes of a dataset split.
 
     Attributes:
         format: name of the label format.
@@ -49,7 +49,7 @@ class Summary:
     notices: tuple[Problem, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON types."""
+        """Return a JSON-compatible dict."""
         return {
             "format": self.format,
             "pictures": self.images,

@@ -110,7 +110,7 @@ def read_table(path: Path) -> LabelTable:
 def class_names(
     tables: Collection[LabelTable], stated_names: Sequence[str] | None = None, only_class: str | None = None
 ) -> tuple[tuple[str, ...], bool]:
-    """Return the class names of label tables, and False if they are generated for bare class ids.
+    """Return the class names of label tables, and whether the files state them (else they are generated).
 
     Args:
         tables: all tables of a dataset.
@@ -135,7 +135,7 @@ def class_names(
 
 
 def annotate_table(table: LabelTable, names: Sequence[str], folders: tuple[ImageIndex, ...]) -> SplitAnnotations:
-    """Group the rows of a table by image, in order of first occurrence; rows of negative class ids are dropped.
+    """Return the rows of a table as annotations, grouped by image; rows of negative class ids are dropped.
 
     Args:
         names: class names, indexed by class id.

@@ -32,7 +32,7 @@ class YoloBox:
 
 @dataclass(frozen=True)
 class YoloLabels:
-    """Content of a label file.
+    """Content of one YOLO label file.
 
     Attributes:
         boxes: in the order of the lines.
