@@ -11,15 +11,18 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 FAKE = REPOSITORY / "tests" / "device_fake.py"
 
 
-def run_python(*arguments: object, timeout: float = 120, **options: Any) -> subprocess.CompletedProcess[str]:
+_DEFAULTS = {"cwd": REPOSITORY, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+
+
+def run_python(
+    *arguments: object, timeout: float = 120, check: bool = False, **options: Any
+) -> subprocess.CompletedProcess[str]:
     """Run Python in the repository and return its status and output; ``options`` are those of ``subprocess``."""
     command = [sys.executable, *map(str, arguments)]
-    defaults = {"cwd": REPOSITORY, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "check": False}
-    return subprocess.run(command, timeout=timeout, **{**defaults, **options})
+    return subprocess.run(command, timeout=timeout, check=check, **{**_DEFAULTS, **options})
 
 
 def start_python(*arguments: object, **options: Any) -> subprocess.Popen[str]:
     """Start Python in the repository, with pipes for its output; ``options`` are those of ``subprocess``."""
     command = [sys.executable, *map(str, arguments)]
-    defaults = {"cwd": REPOSITORY, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, **{**defaults, **options})
+    return subprocess.Popen(command, **{**_DEFAULTS, **options})

@@ -6,8 +6,10 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from queue import SimpleQueue
+from typing import Any
 
 import numpy as np
 import pytest
@@ -114,6 +116,16 @@ def number_after(source: CaptureSource, condition: Callable[[int], bool]) -> int
     raise AssertionError("no such frame")
 
 
+@contextmanager
+def streaming(bus: Bus, *, stuck: bool = False, **options: Any) -> Iterator[CaptureSource]:
+    """Enter a source whose first opening succeeds; with ``stuck``, its reads then block."""
+    bus.answer()
+    with CaptureSource(bus, "camera 0", **options) as source:
+        if stuck:
+            bus.cameras[0].flowing.clear()
+        yield source
+
+
 @pytest.mark.parametrize("state", CaptureState)
 def test_states_can_be_closed_and_stalled_ends_only_by_a_frame(state: CaptureState) -> None:
     assert (CaptureState.CLOSED in TRANSITIONS[state]) == (state is not CaptureState.CLOSED)
@@ -123,8 +135,7 @@ def test_states_can_be_closed_and_stalled_ends_only_by_a_frame(state: CaptureSta
 def test_watchdog_abandons_a_read_that_blocks_and_reopens(bus: Bus, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     bus.answer()
-    bus.answer()
-    with CaptureSource(bus, "camera 0", timeouts=limits()) as source:
+    with streaming(bus, timeouts=limits()) as source:
         assert source.counts.connected
         bus.cameras[0].flowing.clear()
         assert number_after(source, lambda number: number > 0) == 1
@@ -142,9 +153,7 @@ def test_watchdog_abandons_a_read_that_blocks_and_reopens(bus: Bus, caplog: pyte
 
 def test_long_stall_is_counted_and_logged_once(bus: Bus, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    bus.answer()
-    with CaptureSource(bus, "camera 0", timeouts=limits()) as source:
-        bus.cameras[0].flowing.clear()
+    with streaming(bus, stuck=True, timeouts=limits()) as source:
         wait_until(lambda: source.counts.abandoned == 3)  # The read, and two openings after it.
         assert not source.counts.connected
         assert source.counts.stalls == 1
@@ -158,17 +167,14 @@ def test_long_stall_is_counted_and_logged_once(bus: Bus, caplog: pytest.LogCaptu
 
 
 def test_lost_camera_that_hangs_while_reopened_stalls_once(bus: Bus) -> None:
-    bus.answer()
-    with CaptureSource(bus, "camera 0", timeouts=limits(retry_pause=0.0)) as source:
+    with streaming(bus, timeouts=limits(retry_pause=0.0)) as source:
         bus.cameras[0].gone = True
         wait_until(lambda: source.counts.abandoned == 2)
         assert source.counts.stalls == 1
 
 
 def test_watchdog_runs_at_most_four_threads(bus: Bus) -> None:
-    bus.answer()
-    with CaptureSource(bus, "camera 0", timeouts=limits(0.05)) as source:
-        bus.cameras[0].flowing.clear()
+    with streaming(bus, stuck=True, timeouts=limits(0.05)) as source:
         wait_until(lambda: source.counts.abandoned == 4)
         time.sleep(0.5)  # Ten times the limit.
         assert bus.openings == 4, "one that reads and three that open"
@@ -181,18 +187,14 @@ def test_watchdog_retries_while_an_exclusive_camera_is_busy(bus: Bus) -> None:
     bus.answer()
     for _ in range(5):
         bus.answer(busy)
-    bus.answer()
-    with CaptureSource(bus, "camera 0", timeouts=limits(retry_pause=0.01)) as source:
-        bus.cameras[0].flowing.clear()
+    with streaming(bus, stuck=True, timeouts=limits(retry_pause=0.01)) as source:
         assert number_after(source, lambda number: number > 0) == 1
         assert bus.openings == 7
         assert source.counts.abandoned == 1
 
 
 def test_slow_opening_wins_over_later_attempts(bus: Bus) -> None:
-    bus.answer()
-    with CaptureSource(bus, "camera 0", timeouts=limits()) as source:
-        bus.cameras[0].flowing.clear()
+    with streaming(bus, stuck=True, timeouts=limits()) as source:
         wait_until(lambda: bus.openings == 3)  # The first attempt has timed out already.
         bus.answer()  # The first attempt succeeds …
         assert number_after(source, lambda number: number > 0) == 1
@@ -212,9 +214,7 @@ def test_reopening_may_take_twice_as_long_as_the_first_opening(bus: Bus) -> None
 
 
 def test_stuck_attempts_count_as_retries_and_the_last_one_has_more_time(bus: Bus) -> None:
-    bus.answer()
-    with CaptureSource(bus, "camera 0", retries=2, timeouts=limits(first_frame=0.6)) as source:
-        bus.cameras[0].flowing.clear()
+    with streaming(bus, stuck=True, retries=2, timeouts=limits(first_frame=0.6)) as source:
         start = time.monotonic()
         with pytest.raises(SourceError, match="camera 0: lost, and 2 attempts to reconnect failed"):
             list(source)
@@ -223,18 +223,14 @@ def test_stuck_attempts_count_as_retries_and_the_last_one_has_more_time(bus: Bus
 
 
 def test_waiting_for_a_free_thread_counts_as_an_attempt(bus: Bus) -> None:
-    bus.answer()
-    with CaptureSource(bus, "camera 0", retries=6, timeouts=limits(0.05, first_frame=0.1)) as source:
-        bus.cameras[0].flowing.clear()
+    with streaming(bus, stuck=True, retries=6, timeouts=limits(0.05, first_frame=0.1)) as source:
         with pytest.raises(SourceError, match="camera 0: lost, and 6 attempts to reconnect failed"):
             list(source)
         assert (bus.openings, source.counts.abandoned) == (4, 4)
 
 
 def test_image_size_may_change_after_a_stall(bus: Bus) -> None:
-    bus.answer()
-    with CaptureSource(bus, "camera 0", timeouts=limits()) as source:
-        bus.cameras[0].flowing.clear()
+    with streaming(bus, stuck=True, timeouts=limits()) as source:
         wait_until(lambda: bus.openings == 2)
         bus.answer()
         wait_until(lambda: len(bus.cameras) == 2)
@@ -262,9 +258,7 @@ def test_first_opening_that_blocks_raises_after_the_timeout(bus: Bus) -> None:
 
 
 def test_exit_waits_at_most_half_a_second_for_stuck_threads(bus: Bus) -> None:
-    bus.answer()
-    with CaptureSource(bus, "camera 0", timeouts=limits(0.05)) as source:
-        bus.cameras[0].flowing.clear()
+    with streaming(bus, stuck=True, timeouts=limits(0.05)) as source:
         wait_until(lambda: source.counts.abandoned == 4)
         start = time.monotonic()
     assert 0.4 < time.monotonic() - start < 10.0  # The stuck ones would be waited for 20 s.
@@ -272,9 +266,7 @@ def test_exit_waits_at_most_half_a_second_for_stuck_threads(bus: Bus) -> None:
 
 def test_stop_ends_a_long_read(bus: Bus) -> None:
     stop = threading.Event()
-    bus.answer()
-    with CaptureSource(bus, "camera 0", stop=stop) as source:
-        bus.cameras[0].flowing.clear()
+    with streaming(bus, stuck=True, stop=stop) as source:
         source.read(0.0)
         threading.Timer(0.1, stop.set).start()
         start = time.monotonic()
@@ -286,8 +278,7 @@ def test_stop_ends_a_long_read(bus: Bus) -> None:
 def test_error_of_the_library_counts_as_a_loss(bus: Bus, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     bus.answer()
-    bus.answer()
-    with CaptureSource(bus, "camera 0", timeouts=limits(2.0, retry_pause=0.0)) as source:
+    with streaming(bus, timeouts=limits(2.0, retry_pause=0.0)) as source:
         bus.cameras[0].failing = True
         assert number_after(source, lambda number: number > 0) == 1
         wait_until(lambda: len(caplog.messages) == 2)
@@ -295,7 +286,6 @@ def test_error_of_the_library_counts_as_a_loss(bus: Bus, caplog: pytest.LogCaptu
 
 
 def test_frame_has_the_time_of_reading_it(bus: Bus) -> None:
-    bus.answer()
-    with CaptureSource(bus, "camera 0") as source:
+    with streaming(bus) as source:
         frame = source.read(1.0)
     assert 0.005 <= frame.read_seconds < 1.0

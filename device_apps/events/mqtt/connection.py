@@ -62,11 +62,6 @@ class MqttConnectOptions:
         """The topic of "online" and "offline"."""
         return f"{self.address.prefix}/availability"
 
-    @property
-    def events_topic(self) -> str:
-        """The topic of the events."""
-        return f"{self.address.prefix}/events"
-
 
 class Connection:
     """One connection to a broker, over which a new paho client publishes the spool and the outgoing queue.
@@ -176,7 +171,7 @@ class Connection:
         for message in self._spool.after(self._last_sent_id, limit) if limit > 0 else ():
             if message.object_key in objects_in_flight:
                 break
-            packet = self._publish(self._options.events_topic, message.payload)
+            packet = self._publish(f"{self._options.address.prefix}/events", message.payload)
             self._in_flight[packet] = message.id, message.object_key
             self._last_sent_id = message.id
             objects_in_flight.add(message.object_key)

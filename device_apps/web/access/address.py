@@ -20,6 +20,11 @@ _SEND_BUFFER_BYTES = 64 * 1024
 # Time after which a connection is closed if its peer acknowledges nothing.
 _DEAD_PEER_S = 120
 _BACKLOG = 64
+_REASONS = {
+    errno.EADDRINUSE: "the port is in use by another program; choose another port",
+    errno.EACCES: "no permission for this port; choose a port of at least 1024",
+    errno.EADDRNOTAVAIL: "this machine does not have this address; give one that it has, or 0.0.0.0 for all",
+}
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,10 @@ def open_listener(address: Address) -> socket.socket:
         listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
-        raise EdgeSSDError(f"--web {address}: {_explain(error)}") from None
+        reason = _REASONS.get(
+            error.errno or 0, f"cannot listen on it: {error.strerror}; choose another address or port"
+        )
+        raise EdgeSSDError(f"--web {address}: {reason}") from None
     return listener
 
 
@@ -103,13 +111,3 @@ def _resolve(address: Address) -> list[tuple[int, tuple[Any, ...]]]:
         raise EdgeSSDError(f"--web {address}: unknown host {address.host!r}; give an address of this machine") from None
     entries.sort(key=lambda entry: entry[0] != socket.AF_INET)
     return [(family, socket_address) for family, _, _, _, socket_address in entries]
-
-
-def _explain(error: OSError) -> str:
-    if error.errno == errno.EADDRINUSE:
-        return "the port is in use by another program; choose another port"
-    if error.errno == errno.EACCES:
-        return "no permission for this port; choose a port of at least 1024"
-    if error.errno == errno.EADDRNOTAVAIL:
-        return "this machine does not have this address; give one that it has, or 0.0.0.0 for all"
-    return f"cannot listen on it: {error.strerror}; choose another address or port"
