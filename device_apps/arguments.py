@@ -14,7 +14,14 @@ if TYPE_CHECKING:
     from edge_ssd.runtime.detector import Detector
     from edge_ssd.runtime.preprocess import ImageArray, Resize
 
-__all__ = ["add_backend_argument", "add_detector_arguments", "make_detector", "positive_float", "positive_int"]
+__all__ = [
+    "add_backend_argument",
+    "add_detector_arguments",
+    "check_int",
+    "check_positive",
+    "make_detector",
+    "option_name",
+]
 
 
 def add_detector_arguments(parser: argparse.ArgumentParser) -> None:
@@ -106,15 +113,20 @@ def _delegate_options(delegate: str | None, options: list[str] | None) -> dict[s
     return {name: value for name, _, value in pairs}
 
 
-def positive_int(name: str, value: int | None) -> int | None:
-    """Return ``value`` if it is None or at least 1; otherwise raise SettingError with the name of the option."""
-    if value is not None and value < 1:
-        raise SettingError(f"{name} must be a whole number from 1, got {value}")
-    return value
+def option_name(dest: str) -> str:
+    """Return the option of an argparse destination: "--save-video" for "save_video"."""
+    return f"--{dest.replace('_', '-')}"
 
 
-def positive_float(name: str, value: float | None) -> float | None:
-    """Return ``value`` if it is None or finite and positive; otherwise raise SettingError with the option's name."""
+def check_int(args: argparse.Namespace, dest: str, minimum: int = 1) -> None:
+    """Raise SettingError unless an option is None or at least ``minimum``."""
+    value = getattr(args, dest)
+    if value is not None and value < minimum:
+        raise SettingError(f"{option_name(dest)} must be a whole number from {minimum}, got {value}")
+
+
+def check_positive(args: argparse.Namespace, dest: str) -> None:
+    """Raise SettingError unless an option is None or a finite, positive number."""
+    value = getattr(args, dest)
     if value is not None and not 0 < value < math.inf:
-        raise SettingError(f"{name} must be a number over 0, got {value}")
-    return value
+        raise SettingError(f"{option_name(dest)} must be a number over 0, got {value}")

@@ -7,7 +7,7 @@ import logging
 import re
 from pathlib import Path
 
-from device_apps.arguments import add_backend_argument, positive_int
+from device_apps.arguments import add_backend_argument, check_int
 from edge_ssd.errors import SettingError
 
 __all__ = ["add_arguments", "parse_size", "run"]
@@ -62,9 +62,8 @@ def run(args: argparse.Namespace) -> int:
     from edge_ssd.runtime.preprocess import pillow_resize, read_image
     from edge_ssd.runtime.shipped_models import default_model, find_model
 
-    positive_int("--frames", args.frames)
-    if args.warm_up < 0:
-        raise SettingError(f"--warm-up must be a whole number from 0, got {args.warm_up}")
+    check_int(args, "frames")
+    check_int(args, "warm_up", 0)
     size = None if args.size is None else parse_size(args.size)
     bundles = [read_bundle(find_model(model)) for model in args.models or [default_model()]]
     precisions = {}

@@ -9,7 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from device_apps.arguments import add_detector_arguments, make_detector, positive_float, positive_int
+from device_apps.arguments import add_detector_arguments, check_int, check_positive, make_detector, option_name
 from device_apps.events.options import EXAMPLES as EVENT_EXAMPLES
 from device_apps.events.options import add_event_arguments, open_events
 from device_apps.sources.timeouts import CaptureTimeouts
@@ -126,21 +126,19 @@ def pipeline_config(args: argparse.Namespace) -> PipelineConfig:
     from edge_ssd.runtime.shipped_models import find_model
 
     for name in ("width", "height", "max_frames"):
-        positive_int(f"--{name.replace('_', '-')}", getattr(args, name))
+        check_int(args, name)
+    check_int(args, "retries", 0)
     for name in ("fps", "duration", "stall_timeout", "stats_every"):
-        positive_float(f"--{name.replace('_', '-')}", getattr(args, name))
+        check_positive(args, name)
     if args.stats_json and args.stats_every is None:
         raise SettingError("--stats-json needs --stats-every SECONDS")
-    if args.retries is not None and args.retries < 0:
-        raise SettingError(f"--retries must be a whole number from 0, got {args.retries}")
     model = None if args.model is None else find_model(args.model)
     for name in ("save_video", "jsonl", "snapshot", "events"):
         path = getattr(args, name)
         if path is not None:
-            option = f"--{name.replace('_', '-')}"
-            refuse_overwriting(args.source, Path(path), option)
+            refuse_overwriting(args.source, Path(path), option_name(name))
             if model is not None:
-                refuse_overwriting(model, Path(path), option, "model")
+                refuse_overwriting(model, Path(path), option_name(name), "model")
     # A browser replaces the window, unless --show is given as well.
     window = True if args.show else False if args.headless or args.web is not None else None
     values = {field.name: getattr(args, field.name) for field in fields(PipelineConfig) if field.name != "window"}

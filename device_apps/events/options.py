@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from device_apps.arguments import positive_float
+from device_apps.arguments import check_int, check_positive, option_name
 from edge_ssd.errors import SettingError
 
 if TYPE_CHECKING:
@@ -164,17 +164,12 @@ def _open_mqtt(args: argparse.Namespace, labels: Sequence[str]) -> MqttEventPubl
 def _validate(args: argparse.Namespace) -> None:
     for name in ("enter_after", "leave_after"):
         if not 0 <= getattr(args, name) < math.inf:
-            raise SettingError(f"{_option(name)} must be a number of seconds from 0, got {getattr(args, name)}")
+            raise SettingError(f"{option_name(name)} must be a number of seconds from 0, got {getattr(args, name)}")
     for name in ("events_max_mb", "event_snapshots_max_mb", "mqtt_spool_max_mb"):
-        positive_float(_option(name), getattr(args, name))
-    for name, minimum in (("events_keep", 0), ("mqtt_spool_max", 1)):
-        if getattr(args, name) < minimum:
-            raise SettingError(f"{_option(name)} must be a whole number from {minimum}, got {getattr(args, name)}")
+        check_positive(args, name)
+    check_int(args, "events_keep", 0)
+    check_int(args, "mqtt_spool_max")
     if args.events == "-" and args.jsonl == "-":
         raise SettingError("--events - and --jsonl - would both write to standard output; name a file for one of them")
     if args.mqtt_password_file is not None and args.mqtt is None:
         raise SettingError("--mqtt-password-file: there is no --mqtt URL")
-
-
-def _option(name: str) -> str:
-    return f"--{name.replace('_', '-')}"

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from device_apps.arguments import positive_float
+from device_apps.arguments import check_positive
 from device_apps.sources.frames import Source
 from device_apps.web.access.address import Address, open_listener, parse_address
 from device_apps.web.access.token import CREATE_TOKEN_HINT, TOKEN_VARIABLE, Token, read_token
@@ -78,7 +78,7 @@ def open_web(
         SettingError: the options contradict each other.
         EdgeSSDError: the address cannot be listened on.
     """
-    positive_float("--web-fps", args.web_fps)
+    check_positive(args, "web_fps")
     if args.web is None:
         if args.web_token_file is not None:
             raise SettingError("--web-token-file has no effect without --web; add --web 8080")
