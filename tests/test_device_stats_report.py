@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from device_apps.sources.frames import SourceCounts
@@ -35,7 +37,8 @@ def test_all_values_are_shown() -> None:
 
 
 def test_exit_ends_the_thread(capsys: pytest.CaptureFixture[str]) -> None:
-    with StatsReport(Stats(), 3600, as_json=False) as report:
-        assert report._thread.is_alive()
-    assert not report._thread.is_alive()
+    before = threading.active_count()
+    with StatsReport(Stats(), 3600, as_json=False):
+        assert threading.active_count() == before + 1
+    assert threading.active_count() == before
     assert capsys.readouterr().err == ""

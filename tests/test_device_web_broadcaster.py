@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
+import pytest
+
 from device_apps.web.live.broadcaster import EventBroadcaster
 from device_apps.web.live.streams import sse_messages
 from device_apps.web.pages import Page
@@ -34,7 +36,8 @@ def test_slow_subscriber_gets_newest_states_and_last_hundred_events() -> None:
             broadcaster.publish_state("stats", number)
             broadcaster.publish_event(number)
         assert len(broadcaster) == 1
-        assert not removed._events
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(removed.next_messages(), 0.01)
         return (await slow.next_messages()).decode().split("\n\n"), await broadcaster.subscribe(
             stats="older"
         ).next_messages()

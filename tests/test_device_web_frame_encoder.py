@@ -161,7 +161,7 @@ def test_encoder_ends_at_once() -> None:
         encoder.write(result())
         viewer.next_frame()
         viewer.close()
-    assert not encoder._thread.is_alive()
+    assert not [thread for thread in threading.enumerate() if thread.name == "web encoder"]
 
 
 def test_loop_status_follows_results_and_turns() -> None:
