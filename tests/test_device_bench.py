@@ -12,12 +12,16 @@ from typing import Any
 import numpy as np
 import pytest
 from bundle_factory import npy, write_bundle
+from PIL import Image
 from real_model import real_model
 
-from device_apps.bench.benchmark import display_names, reliability_warnings
-from device_apps.bench.latency import relative_drift, time_detectors
+from device_apps.bench.benchmark import Benchmark, display_names, reliability_warnings, stored_precisions
+from device_apps.bench.latency import Timing, relative_drift, time_detectors
+from device_apps.bench.report import format_benchmark, to_dict
+from device_apps.bench.startup import Startup
 from device_apps.bench_command import parse_size
 from device_apps.machine import cores, describe_machine, governor, processor
+from device_apps.stats import Quantiles
 from edge_ssd import cli
 from edge_ssd.errors import SettingError
 from edge_ssd.runtime.bundle import read_bundle
@@ -89,30 +93,64 @@ def test_reliability_warnings_are_empty_on_an_idle_or_unknown_machine(
     assert reliability_warnings(timings, load=load, throttling=throttling, cpu_governor=cpu_governor) == []
 
 
+def fake_benchmark(path: Path) -> Benchmark:
+    """Return a benchmark of one model with known times."""
+    path.write_bytes(bytes(1_220_000))
+    detector: Any = SimpleNamespace(bundle=SimpleNamespace(path=path), backend="ai-edge-litert", num_threads=2)
+    milliseconds = {"preprocess": 1.84, "invoke": 5.55, "postprocess": 0.21, "detect": 8.0}
+    stages = {stage: Quantiles(value, value + 0.1) for stage, value in milliseconds.items()}
+    timing = Timing(detector, stages, ratio=1.0, drift=0.02)
+    return Benchmark("a board", (480, 640), 50, [timing], [Startup(path, 0.16, 70_000_000)], ["throttled"])
+
+
+def test_format_benchmark_shows_latencies_and_startups(tmp_path: Path) -> None:
+    assert format_benchmark(fake_benchmark(tmp_path / "a.tflite")) == (
+        "a board\n"
+        "50 detections in a frame of 640×480, interleaved; ms, p50/p95\n"
+        "\n"
+        "model     interpreter     threads  preprocess     invoke  postprocess      total    fps  ratio\n"
+        "a.tflite  ai-edge-litert        2   1.84/1.94  5.55/5.65    0.21/0.31  8.00/8.10  125.0   1.00\n"
+        "\n"
+        "model        file  time to first result  peak memory\n"
+        "a.tflite  1.22 MB                0.16 s        70 MB"
+    )
+
+
+def test_benchmark_to_dict(tmp_path: Path) -> None:
+    path = tmp_path / "a.tflite"
+    report = to_dict(fake_benchmark(path))
+    (timing,) = report.pop("timings")
+    assert timing.pop("ms")["detect"] == {"p50": 8.0, "p95": 8.1}
+    model = {"model": str(path)}
+    assert timing == model | {"backend": "ai-edge-litert", "threads": 2, "fps": 125.0, "ratio": 1.0, "drift": 0.02}
+    assert report == {
+        "machine": "a board",
+        "frame": {"width": 640, "height": 480},
+        "detections": 50,
+        "models": [model | {"bytes": 1_220_000, "start_seconds": 0.16, "peak_memory_bytes": 70_000_000}],
+        "notes": ["throttled"],
+    }
+
+
 def test_bench_two_models_as_json(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     other = tmp_path / "other.tflite"
     other.write_bytes(real_model().read_bytes())
-    options = ["--threads", "1", "--frames", "12", "--warm-up", "1", "--size", "320x240"]
-    assert cli.main(["bench", str(real_model()), str(other), *options, "--json"]) == 0
+    plot = tmp_path / "pareto.jpg"
+    options = ["--threads", "1", "--frames", "12", "--warm-up", "1", "--size", "320x240", "--plot", str(plot)]
+    assert cli.main(["bench", "nano", str(other), *options, "--json"]) == 0
+    assert plot.is_file()
     report = json.loads(capsys.readouterr().out)
     assert report["frame"] == {"width": 320, "height": 240}
     assert [timing["threads"] for timing in report["timings"]] == [1, 1]
-    assert [Path(timing["model"]) for timing in report["timings"]] == [real_model(), other]
+    assert [Path(timing["model"]) for timing in report["timings"]] == [find_model("nano"), other]
     for timing in report["timings"]:
         parts = sum(timing["ms"][stage]["p50"] for stage in ("preprocess", "invoke", "postprocess"))
         assert parts == pytest.approx(timing["ms"]["detect"]["p50"], rel=0.5)
-        assert timing["fps"] == pytest.approx(1e3 / timing["ms"]["detect"]["p50"], rel=0.01)
     assert report["timings"][0]["ratio"] == 1.0
+    assert report["models"][1]["bytes"] == other.stat().st_size
     for model in report["models"]:
-        assert model["bytes"] == other.stat().st_size
         assert 0 < model["start_seconds"] < 60
         assert 20e6 < model["peak_memory_bytes"] < 500e6, "its own memory, not that of this test's process"
-
-
-def test_bench_accepts_names_of_shipped_models(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["bench", "banana", "nano", "--frames", "2", "--warm-up", "0", "--threads", "1", "--json"]) == 0
-    report = json.loads(capsys.readouterr().out)
-    assert [row["model"] for row in report["models"]] == [str(find_model(name)) for name in ("banana", "nano")]
 
 
 def with_precision(path: Path, ap: float | None, data: str = "bananas, val") -> Path:
@@ -126,23 +164,34 @@ def with_precision(path: Path, ap: float | None, data: str = "bananas, val") -> 
     return write_bundle(path, bundle.network, bundle.flatbuffer, entries)
 
 
-def test_bench_plot_shows_models_with_measured_ap(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    from PIL import Image
-
+def test_bench_prints_tables_and_plots_models_with_measured_ap(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     good = with_precision(tmp_path / "good.tflite", 0.8)
-    poor = with_precision(tmp_path / "poor.tflite", 0.3)
     unknown = with_precision(tmp_path / "unknown.tflite", None)
-    plot = tmp_path / "new" / "pareto.png"
-    options = ["--frames", "5", "--threads", "1", "2", "--plot", str(plot)]
-    assert cli.main(["bench", str(good), str(poor), str(unknown), *options]) == 0
+    source, plot = tmp_path / "image.png", tmp_path / "new" / "pareto.png"
+    Image.new("RGB", (50, 40), "red").save(source)
+    options = ["--frames", "3", "--threads", "2", "1", "--source", str(source), "--plot", str(plot)]
+    assert cli.main(["bench", str(good), str(unknown), *options]) == 0
     captured = capsys.readouterr()
-    assert f"{plot}: average precision against time" in captured.out
+    lines = captured.out.splitlines()
+    assert lines[0] == describe_machine()
+    assert lines[1] == "3 detections in a frame of 50×40, interleaved; ms, p50/p95"
+    assert [line.split()[::2][:2] for line in lines[4:8]] == [[path.name, n] for path in (good, unknown) for n in "21"]
+    assert lines[-1] == f"{plot}: average precision against time"
     about = [line for line in captured.err.splitlines() if "unknown.tflite" in line and "speed changed" not in line]
     assert len(about) == 1
     assert "unknown.tflite: not in the plot, it has no average precision" in about[0]
     with Image.open(plot) as image:
         assert image.format == "PNG"
         assert image.size == (900, 520)
+
+
+def test_stored_precisions_warns_about_different_datasets(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    one = with_precision(tmp_path / "one.tflite", 0.8)
+    other = with_precision(tmp_path / "other.tflite", 0.7, "cards, test")
+    assert stored_precisions([read_bundle(one), read_bundle(other)]) == {one: 0.8, other: 0.7}
+    assert "do not compare: one.tflite on bananas, val, other.tflite on cards, test" in caplog.text
 
 
 def test_plot_without_matplotlib_names_the_extra(
@@ -153,17 +202,6 @@ def test_plot_without_matplotlib_names_the_extra(
     assert capsys.readouterr().err == (
         'edge-ssd: error: this command needs matplotlib, which is not installed; run: pip install "edge-ssd[plot]"\n'
     )
-
-
-def test_bench_plot_warns_about_ap_of_different_datasets(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    one = with_precision(tmp_path / "one.tflite", 0.8)
-    other = with_precision(tmp_path / "other.tflite", 0.7, "cards, test")
-    options = ["--frames", "1", "--threads", "1", "--json", "--plot", str(tmp_path / "pareto.jpg")]
-    assert cli.main(["bench", str(one), str(other), *options]) == 0
-    captured = capsys.readouterr()
-    assert "do not compare: one.tflite on bananas, val, other.tflite on cards, test" in captured.err
-    assert len(json.loads(captured.out)["timings"]) == 2
-    assert (tmp_path / "pareto.jpg").is_file()
 
 
 def test_bench_plot_without_any_ap_is_an_error(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -179,21 +217,6 @@ def test_bench_plot_never_overwrites_the_source_image(capsys: pytest.CaptureFixt
     assert cli.main(["bench", "--source", str(image), "--plot", str(image)]) == 2
     assert "--plot would overwrite the image of --source" in capsys.readouterr().err
     assert image.read_bytes() == b"a photo"
-
-
-def test_bench_prints_tables(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    from PIL import Image
-
-    source = tmp_path / "image.png"
-    Image.new("RGB", (50, 40), "red").save(source)
-    assert cli.main(["bench", "--frames", "3", "--threads", "2", "1", "--source", str(source)]) == 0
-    out = capsys.readouterr().out
-    lines = out.splitlines()
-    assert lines[0] == describe_machine()
-    assert lines[1] == "3 detections in a frame of 50×40, interleaved; ms, p50/p95"
-    assert lines[3].split()[:3] == ["model", "interpreter", "threads"]
-    assert [line.split()[2] for line in lines[4:6]] == ["2", "1"]
-    assert "time to first result" in out
 
 
 @pytest.mark.parametrize(
