@@ -49,9 +49,10 @@ def validate_annotations(
     label_file_of: dict[Path, Path] = {}
     for number, image in enumerate(images, 1):
         progress(number, len(images))
-        path = _find_image(image, problems)
+        path, fault = _find_image(image)
+        if fault:
+            problems.append(Problem(image.label_file, fault))
         if path is None:
-            problems.append(_missing_image(image))
             if not allow_missing:
                 raise DataError(str(problems[-1]))
             continue
@@ -63,9 +64,10 @@ def validate_annotations(
         try:
             size = read_header(path).size
         except (OSError, ValueError) as error:
-            problems.append(Problem(path, f"not a readable image ({_reason(error, path)}); dropped"))
+            # The problem names the path already.
+            reason = (isinstance(error, OSError) and error.strerror) or str(error).replace(str(path), path.name)
+            problems.append(Problem(path, f"not a readable image ({reason}); dropped"))
             continue
-        _check_size(image, size, path, problems)
         sample, faults = _validate_boxes(image, path, size, class_ids)
         problems.extend(faults)
         if sample is not None:
@@ -80,6 +82,12 @@ def _validate_boxes(
     height, width = size
     scale = (width, height, width, height) if image.normalized else (1, 1, 1, 1)
     problems: list[Problem] = []
+    if image.stated_size is not None and image.stated_size != size:
+        message = (
+            f"states {image.stated_size[1]}×{image.stated_size[0]} for {path.name}, which has {width}×{height}: its "
+            "boxes are kept but may be misplaced; check them"
+        )
+        problems.append(Problem(image.label_file, message))
     location_of: dict[tuple[float, ...], str] = {}
     any_selected = False
     for annotation in image.boxes:
@@ -102,39 +110,21 @@ def _validate_boxes(
     return Sample(path, table[:, 1:].astype(np.float32), table[:, 0].astype(np.int64), size), problems
 
 
-def _find_image(image: ImageAnnotations, problems: list[Problem]) -> Path | None:
-    """Return the image file of this exact name, else of a similar name, else None."""
+def _find_image(image: ImageAnnotations) -> tuple[Path | None, str]:
+    """Return the image file of this exact name, else of a similar name, else None; and a fault, or an empty string."""
     for folder in image.folders:
         path = (folder.find_stem(image.stem) if image.stem else None) or folder.find(image.file_name)
         if path is not None:
-            return path
+            return path, ""
     for folder in image.folders:
         path = folder.find_similar(image.file_name)
         if path is not None:
-            problems.append(
-                Problem(image.label_file, f"names {image.file_name!r}, which is {path.name!r} on disk; used")
-            )
-            return path
-    return None
-
-
-def _missing_image(image: ImageAnnotations) -> Problem:
+            return path, f"names {image.file_name!r}, which is {path.name!r} on disk; used"
     folders = " or ".join(str(folder.path) for folder in image.folders) or "any folder of images"
-    return Problem(
-        image.label_file,
+    return None, (
         f"image {image.file_name!r} is not in {folders}: complete the dataset (download or unpack it again), or remove "
-        "its label",
+        "its label"
     )
-
-
-def _check_size(image: ImageAnnotations, size: tuple[int, int], path: Path, problems: list[Problem]) -> None:
-    if image.stated_size is not None and image.stated_size != size:
-        height, width = image.stated_size
-        message = (
-            f"states {width}×{height} for {path.name}, which has {size[1]}×{size[0]}: its boxes are kept but may be "
-            "misplaced; check them"
-        )
-        problems.append(Problem(image.label_file, message))
 
 
 def _validate_box(
@@ -165,10 +155,3 @@ def _validate_box(
 
 def _format_box(box_xyxy: tuple[float, ...]) -> str:
     return f"box ({', '.join(f'{side:g}' for side in box_xyxy)})"
-
-
-def _reason(error: Exception, path: Path) -> str:
-    """Return the error's message without the folder of ``path``, which the problem names already."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error).replace(str(path), path.name)

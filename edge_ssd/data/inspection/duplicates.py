@@ -10,7 +10,7 @@ Idea of the hash: N. Krawetz, 2013, "Kind of Like That" (there called dHash, 8×
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,36 +89,37 @@ def find_duplicates(
     for split, paths in splits.items():
         for path in paths:
             by_size.setdefault(_size(path), []).append((split, path))
-    groups: list[DuplicateGroup] = []
+    groups: list[list[tuple[str, Path]]] = []
     for size, candidates in by_size.items():
         if size < 0 or len(candidates) < 2:
             continue
         by_digest: dict[bytes, list[tuple[str, Path]]] = {}
         for split, path in candidates:
             by_digest.setdefault(digest(path), []).append((split, path))
-        groups += [_group(images, near=False) for key, images in by_digest.items() if key and len(images) > 1]
-    return tuple(sorted(groups, key=lambda group: group.images[0][1]))
+        groups += [images for key, images in by_digest.items() if key and len(images) > 1]
+    return _sorted_groups(groups, near=False)
 
 
 def find_near_duplicates(
     splits: Mapping[str, Sequence[Path]], progress: ProgressCallback = no_progress
 ) -> tuple[DuplicateGroup, ...]:
     """Return groups of images that look the same but differ in their bytes; unreadable images are skipped."""
-    images = [(split, path) for split, paths in splits.items() for path in paths]
-    hashes: list[npt.NDArray[np.bool_] | None] = []
+    images: list[tuple[str, Path]] = []
+    hashes: list[npt.NDArray[np.bool_]] = []
+    candidates = [(split, path) for split, paths in splits.items() for path in paths]
     with ThreadPoolExecutor() as pool:  # decoding releases the interpreter's lock
-        for number, image_hash in enumerate(pool.map(perceptual_hash, [path for _, path in images]), 1):
-            hashes.append(image_hash)
-            progress(number, len(images))
-    images = [image for image, bits in zip(images, hashes, strict=True) if bits is not None]
-    hash_bits = np.array([bits for bits in hashes if bits is not None], bool).reshape(-1, _SIDE * _SIDE)
+        for number, image_hash in enumerate(pool.map(perceptual_hash, [path for _, path in candidates]), 1):
+            progress(number, len(candidates))
+            if image_hash is not None:
+                images.append(candidates[number - 1])
+                hashes.append(image_hash)
+    hash_bits = np.array(hashes, bool).reshape(-1, _SIDE * _SIDE)
     groups = [
         [images[index] for index in group]
         for group in _connected_components(_near_pairs(hash_bits), len(hash_bits))
         if len({images[index][1] for index in group}) > 1
     ]
-    groups = [group for group in groups if len({file_digest(path) for _, path in group}) > 1]
-    return tuple(sorted((_group(group, near=True) for group in groups), key=lambda group: group.images[0][1]))
+    return _sorted_groups([group for group in groups if len({file_digest(path) for _, path in group}) > 1], near=True)
 
 
 def perceptual_hash(path: Path) -> npt.NDArray[np.bool_] | None:
@@ -174,8 +175,9 @@ def _connected_components(pairs: Sequence[tuple[int, int]], count: int) -> list[
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _group(images: Sequence[tuple[str, Path]], near: bool) -> DuplicateGroup:
-    return DuplicateGroup(tuple(sorted(images, key=lambda image: image[1])), near)
+def _sorted_groups(groups: Iterable[Sequence[tuple[str, Path]]], near: bool) -> tuple[DuplicateGroup, ...]:
+    sorted_groups = (DuplicateGroup(tuple(sorted(images, key=lambda image: image[1])), near) for images in groups)
+    return tuple(sorted(sorted_groups, key=lambda group: group.images[0][1]))
 
 
 def _size(path: Path) -> int:
