@@ -49,9 +49,9 @@ def test_draw_does_not_change_its_argument() -> None:
 def test_box_is_drawn_at_its_coordinates_in_its_color() -> None:
     drawn = draw_detections(grey(240, 320), detections([[50, 60, 200, 180]], (240, 320), ids=[3]))
     changed = (drawn != 100).any(axis=2)
-    colour = class_color(3)
+    color = class_color(3)
     for y, x in ((120, 50), (120, 200), (180, 120), (60, 190)):
-        assert tuple(drawn[y, x]) == colour, (y, x)
+        assert tuple(drawn[y, x]) == color, (y, x)
     assert not changed[62:179, 52:199].any(), "the inside is unchanged"
     assert not changed[182:].any()
     assert not changed[:, 202:].any()

@@ -48,9 +48,9 @@ import json
 print(json.dumps(sorted(set(sys.modules) - before)))
 """
     completed = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=REPOSITORY
+        [sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, check=False, cwd=REPOSITORY
     )
-    assert completed.returncode == 0, completed.stderr
+    assert (completed.stderr, completed.returncode) == ("", 0)
     return {name.partition(".")[0] for name in json.loads(completed.stdout)} - set(sys.stdlib_module_names)
 
 
@@ -64,12 +64,12 @@ def import_all(names: list[str]) -> str:
     return "\n".join(f"import {name}" for name in names)
 
 
-def test_package_loads_numpy_only() -> None:
-    assert loaded_after("import edge_ssd") == {"edge_ssd", "numpy"}
-
-
-def test_detector_loads_numpy_only() -> None:
-    assert loaded_after("from edge_ssd import Detector, Detections") == {"edge_ssd", "numpy"}
+@pytest.mark.parametrize(
+    "statement",
+    ["import edge_ssd", "from edge_ssd import *", "from edge_ssd import Detector", "import edge_ssd.runtime.detector"],
+)
+def test_package_and_detector_load_numpy_only(statement: str) -> None:
+    assert loaded_after(statement) == {"edge_ssd", "numpy"}
 
 
 def test_runtime_loads_numpy_only() -> None:
@@ -105,7 +105,7 @@ def test_importing_prints_nothing_and_changes_no_environment() -> None:
     script += "import edge_ssd, edge_ssd.cli, device_apps.detect_command, device_apps.camera_command; "
     script += "assert dict(os.environ) == before; import threading; assert threading.active_count() == 1"
     completed = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=REPOSITORY
+        [sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, check=False, cwd=REPOSITORY
     )
     assert (completed.stdout, completed.stderr, completed.returncode) == ("", "", 0)
 

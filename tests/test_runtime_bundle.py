@@ -48,6 +48,13 @@ def with_metadata(path: Path, change: Callable[[dict[str, Any]], None]) -> Path:
     return write_bundle(path, NETWORK, replace={"edge_ssd.json": json.dumps(data).encode()})
 
 
+def with_anchors(path: Path, content: bytes) -> Path:
+    """Write a bundle with these bytes as anchor table, and their digest."""
+    data = metadata(NETWORK)
+    data["sha256"]["anchors"] = hashlib.sha256(content).hexdigest()
+    return write_bundle(path, NETWORK, replace={"anchors.npy": content, "edge_ssd.json": json.dumps(data).encode()})
+
+
 # Valid bundles
 
 
@@ -97,11 +104,15 @@ def test_read_image_rejects_missing_files(tmp_path: Path) -> None:
         read_bundle("nul\0byte")
 
 
-@pytest.mark.parametrize("content", [b"", b"TFL3", b"PK\x05\x06" + bytes(18), b"\x89PNG\r\n\x1a\n" + bytes(100)])
-def test_read_bundle_rejects_other_file_types(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b, "is not a .tflite file") for b in (b"", b"TFL3", b"PK\x05\x06" + bytes(18), b"\x89PNG\r\n\x1a\n" + bytes(100))]
+    + [(FLATBUFFER, "is a .tflite but not an Edge SSD bundle; make one with")],
+)
+def test_read_bundle_rejects_other_file_types(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "other.tflite"
     path.write_bytes(content)
-    assert_rejected(path, "is not a .tflite file", "edge-ssd convert")
+    assert_rejected(path, message, "edge-ssd convert")
 
 
 def test_read_bundle_rejects_keras_file(tmp_path: Path) -> None:
@@ -109,12 +120,6 @@ def test_read_bundle_rejects_keras_file(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("config.json", "{}")
     assert_rejected(path, "is not a .tflite file")
-
-
-def test_read_bundle_rejects_plain_tflite(tmp_path: Path) -> None:
-    path = tmp_path / "plain.tflite"
-    path.write_bytes(FLATBUFFER)
-    assert_rejected(path, "is a .tflite but not an Edge SSD bundle; make one with: edge-ssd convert")
 
 
 def test_read_bundle_rejects_foreign_archive(tmp_path: Path) -> None:
@@ -151,9 +156,8 @@ def test_read_bundle_detects_changed_flatbuffer(tmp_path: Path) -> None:
 def test_read_bundle_detects_changed_anchors(tmp_path: Path) -> None:
     anchors = NETWORK.anchors()
     anchors[5, 2] += 1e-3
-    assert_rejected(
-        write_bundle(tmp_path / "m.tflite", NETWORK, replace={"anchors.npy": npy(anchors)}), "SHA-256 of its anchors"
-    )
+    path = write_bundle(tmp_path / "m.tflite", NETWORK, replace={"anchors.npy": npy(anchors)})
+    assert_rejected(path, "SHA-256 of its anchors")
 
 
 @pytest.mark.parametrize("change", ["shifted", "nan", "too few", "float64", "transposed", "garbage"])
@@ -168,18 +172,11 @@ def test_read_bundle_rejects_anchors_of_another_network(tmp_path: Path, change: 
         "transposed": npy(np.asfortranarray(anchors)),
         "garbage": b"\x93NUMPY" + bytes(50),
     }[change]
-    data = metadata(NETWORK)
-    data["sha256"]["anchors"] = hashlib.sha256(content).hexdigest()
-    replace = {"anchors.npy": content, "edge_ssd.json": json.dumps(data).encode()}
-    assert_rejected(write_bundle(tmp_path / "m.tflite", NETWORK, replace=replace), "anchors.npy")
+    assert_rejected(with_anchors(tmp_path / "m.tflite", content), "anchors.npy")
 
 
 def test_read_bundle_tolerates_rounding_of_anchors(tmp_path: Path) -> None:
-    content = npy(NETWORK.anchors() + np.float32(2e-7))
-    data = metadata(NETWORK)
-    data["sha256"]["anchors"] = hashlib.sha256(content).hexdigest()
-    replace = {"anchors.npy": content, "edge_ssd.json": json.dumps(data).encode()}
-    read_bundle(write_bundle(tmp_path / "m.tflite", NETWORK, replace=replace))
+    read_bundle(with_anchors(tmp_path / "m.tflite", npy(NETWORK.anchors() + np.float32(2e-7))))
 
 
 def test_read_bundle_rejects_labels_that_differ(tmp_path: Path) -> None:

@@ -162,11 +162,7 @@ def _heads(rows: list[Any], network: Network) -> tuple[tuple[HeadSpec, ...], tup
 
 
 def _get(data: Mapping[str, Any], path: str, kind: type, where: str = "") -> Any:
-    """Return the value at a dotted path of type ``kind``; an integer is a valid float.
-
-    Raises:
-        BundleError: it is missing or of another type; the message prefixes the path with ``where``.
-    """
+    """Return the value at a dotted path, checked to be of type ``kind``; an integer is a valid float."""
     value: Any = data
     for key in path.split("."):
         if not isinstance(value, dict) or key not in value:

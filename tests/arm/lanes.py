@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 __all__ = ["ARM", "LANES", "PYTHON", "REPOSITORY", "Lane"]
@@ -119,30 +119,28 @@ class Lane:
         )
 
 
+# 64-bit Raspberry Pi OS, set up as the README describes.
+_AARCH64 = Lane(
+    name="aarch64-litert",
+    backend="ai-edge-litert",
+    architecture="arm64",
+    machine="aarch64",
+    emulator="qemu-aarch64",
+    cpu="cortex-a72",
+    packages=("python3.11", "libstdc++6"),
+    wheels=("ai-edge-litert", "numpy", "pillow", *_TEST_TOOLS),
+    constraints=".ci/constraints.txt",
+)
+
 LANES = {
     lane.name: lane
     for lane in (
-        # 64-bit Raspberry Pi OS, set up as the README describes.
-        Lane(
-            name="aarch64-litert",
-            backend="ai-edge-litert",
-            architecture="arm64",
-            machine="aarch64",
-            emulator="qemu-aarch64",
-            cpu="cortex-a72",
-            packages=("python3.11", "libstdc++6"),
-            wheels=("ai-edge-litert", "numpy", "pillow", *_TEST_TOOLS),
-            constraints=".ci/constraints.txt",
-        ),
+        _AARCH64,
         # The same system with the old interpreter, which needs NumPy 1.
-        Lane(
+        replace(
+            _AARCH64,
             name="aarch64-tflite",
             backend="tflite-runtime",
-            architecture="arm64",
-            machine="aarch64",
-            emulator="qemu-aarch64",
-            cpu="cortex-a72",
-            packages=("python3.11", "libstdc++6"),
             wheels=("tflite-runtime", "numpy", "pillow", *_TEST_TOOLS),
             constraints=".ci/constraints-tflite.txt",
         ),
