@@ -21,11 +21,7 @@ __all__ = ["BoxCoding", "offset_boxes", "offset_inverse"]
 
 @dataclass(frozen=True)
 class BoxCoding:
-    """Scale factors of the box coding; the defaults are SSD's.
-
-    Attributes:
-        xy_scale, wh_scale: factors of the center and size offsets.
-    """
+    """Scale factors of the offsets of center (xy) and size (wh); the defaults are SSD's."""
 
     xy_scale: float = 10.0
     wh_scale: float = 5.0

@@ -18,14 +18,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class HeadSpec(NamedTuple):
-    """Output of the flatbuffer for one level.
-
-    Attributes:
-        level: index of the level.
-        kind: "classes" or "boxes".
-        output: name in the signature ``serving_default``.
-        height, width, anchors_per_cell: of the level's feature map.
-    """
+    """Head of one level: its kind ("classes" or "boxes"), output name in the signature, and feature map."""
 
     level: int
     kind: str
@@ -164,14 +157,14 @@ def _heads(rows: list[Any], network: Network) -> tuple[tuple[HeadSpec, ...], tup
 def _get(data: Mapping[str, Any], path: str, kind: type, where: str = "") -> Any:
     """Return the value at a dotted path, checked to be of type ``kind``; an integer is a valid float."""
     value: Any = data
+    name = f"{where}.{path}" if where else path
     for key in path.split("."):
         if not isinstance(value, dict) or key not in value:
-            raise BundleError(f"edge_ssd.json: {where or ''}{'.' if where else ''}{path} is missing")
+            raise BundleError(f"edge_ssd.json: {name} is missing")
         value = value[key]
     if kind is float and isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**53:
         return float(value)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        name = f"{where}.{path}" if where else path
         raise BundleError(f"edge_ssd.json: {name} must be {_KINDS[kind]}, got {_short(value)}")
     return value
 
