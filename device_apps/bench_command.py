@@ -97,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """Return (height, width) of "640x480", which is width and height. Raises :class:`SettingError`."""
+    """Parse WIDTHxHEIGHT, such as "640x480"; return (height, width). Raises :class:`SettingError`."""
     match = re.fullmatch(r"([1-9]\d{0,4})[x×]([1-9]\d{0,4})", text)
     if match is None:
         raise SettingError(f"--size must be WIDTHxHEIGHT, such as 640x480, got {text!r}")

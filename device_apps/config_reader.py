@@ -23,7 +23,7 @@ _EXCLUDED = frozenset({"config", "help"})
 
 
 def add_config_options(parser: argparse.ArgumentParser, options: Sequence[str]) -> list[str]:
-    """Return ``options`` preceded by those of their ``--config`` file, or unchanged without ``--config``.
+    """Return command-line options preceded by those of their ``--config`` file, if they name one.
 
     Raises:
         SettingError: the file has an unknown option or an invalid value.
@@ -58,7 +58,7 @@ def add_config_options(parser: argparse.ArgumentParser, options: Sequence[str]) 
 
 
 def read_toml(path: Path) -> Mapping[str, Any]:
-    """Parse a TOML file.
+    """Read and parse a TOML file.
 
     Raises:
         EdgeSSDError: the file cannot be read.
@@ -78,7 +78,7 @@ def read_toml(path: Path) -> Mapping[str, Any]:
 
 
 def config_actions(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
-    """Return the options that a file may set, by name without the leading dashes."""
+    """Return the options that a configuration file may set, by name without the leading dashes."""
     return {
         option.removeprefix("--"): action
         for action in parser._actions

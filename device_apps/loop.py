@@ -45,10 +45,12 @@ class LoopReport:
 
     @property
     def frames(self) -> int:
+        """Number of frames processed."""
         return self.snapshot.frames
 
     @property
     def detections(self) -> int:
+        """Number of detections in all frames."""
         return self.snapshot.detections
 
 

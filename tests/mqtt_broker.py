@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import shutil
-import signal
 import socket
 import subprocess
 import threading
@@ -70,15 +69,9 @@ class Mosquitto:
                 time.sleep(0.01)
 
     def kill(self) -> None:
-        """End it as a power cut would; what it had in memory is lost."""
-        self._end(signal.SIGKILL)
-
-    def stop(self) -> None:
-        self._end(signal.SIGTERM)
-
-    def _end(self, number: int) -> None:
+        """End the broker as a power cut would; what it had in memory is lost."""
         if self._process is not None:
-            self._process.send_signal(number)
+            self._process.kill()
             self._process.wait(30)
             self._process = None
 

@@ -42,7 +42,7 @@ def check_webcams(cameras: Sequence[Camera] | None = None) -> Iterable[Finding]:
 
 
 def check_csi_camera(board: str | None = None, system_package: Path = _SYSTEM_PICAMERA2) -> Iterable[Finding]:
-    """Check picamera2 and its cameras.
+    """Check CSI cameras of a Raspberry Pi, which picamera2 reads.
 
     Args:
         board: name of the board, default :func:`~device_apps.machine.processor`.

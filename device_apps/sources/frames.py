@@ -36,7 +36,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class SourceCounts:
-    """Counts of a source since it was entered.
+    """Counts of the frames and outages of a source since it was entered.
 
     Attributes:
         frames: read from the device, dropped ones included.

@@ -41,7 +41,7 @@ class LatestFrameBuffer:
 
     @property
     def ended(self) -> bool:
-        """True when nothing more can be taken."""
+        """True when no frame or error is stored and none will come."""
         with self._changed:
             return self._closed and self._frame is None and self._error is None
 

@@ -63,7 +63,7 @@ class OutgoingQueue:
             self.wake_socket.recv(4096)
 
     def stop_by(self, deadline: float) -> None:
-        """Ask the thread to end by ``deadline`` (``time.monotonic()``)."""
+        """Ask the client thread to end by ``deadline`` (``time.monotonic()``)."""
         self._deadline = deadline
         self.stop.set()
         self.wake()

@@ -117,7 +117,7 @@ class Spool:
             self._save()
 
     def close(self) -> None:
-        """Save and close the file."""
+        """Save pending changes and close the file."""
         with self._lock:
             self._save()
             self._db.close()

@@ -86,7 +86,7 @@ class FrameEncoder:
     # Called in the server's thread.
 
     def attach(self, server: asyncio.AbstractEventLoop) -> None:
-        """Set the event loop in which :meth:`next_frame` is awaited."""
+        """Set the event loop of the server, in which :meth:`next_frame` is awaited."""
         self._server = server
 
     async def next_frame(self, profile: JpegProfile, after: int = 0) -> EncodedFrame:

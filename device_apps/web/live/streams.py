@@ -44,7 +44,7 @@ class ConnectionLimiter:
 
     @contextlib.contextmanager
     def take(self) -> Iterator[None]:
-        """Count one viewer while the context is entered; raises an HTTPException with status 503 at the limit."""
+        """Count a viewer while the context is entered; raise HTTPException with status 503 at the limit."""
         if self.taken >= self._limit:
             raise HTTPException(503, f"{self._limit} viewers are connected; try again later", {"Retry-After": "5"})
         self.taken += 1

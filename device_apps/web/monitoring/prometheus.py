@@ -21,7 +21,7 @@ Labels = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric family. Samples whose value is None are omitted, and the family if no sample remains."""
+    """Prometheus metric family. Samples whose value is None are omitted, and the family if no sample remains."""
 
     name: str
     kind: Literal["counter", "gauge", "summary"]
