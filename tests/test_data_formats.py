@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from label_writers import WRITERS, LabeledImage
 
+from edge_ssd.data.formats.registry import LABEL_FORMATS
 from edge_ssd.data.load import load_dataset, open_dataset
 from edge_ssd.data.source import DataSource
 from edge_ssd.errors import DataError
@@ -32,6 +33,10 @@ datasets = st.lists(
     max_size=4,
     unique_by=lambda row: row[0],
 )
+
+
+def test_every_label_format_has_a_writer() -> None:
+    assert WRITERS.keys() == LABEL_FORMATS.keys()
 
 
 @pytest.mark.parametrize("format_name", WRITERS)

@@ -19,15 +19,15 @@ BOX = "0 0.5 0.5 0.5 0.25\n"  # of 60×40: 15, 15 to 45, 25
 PIXELS = [[15, 15, 45, 25]]
 
 
-def pair(image: Path, labels: Path, text: str = BOX) -> None:
+def write_pair(image: Path, labels: Path, text: str = BOX) -> None:
     write_image(image)
     labels.parent.mkdir(parents=True, exist_ok=True)
     labels.write_text(text, encoding="utf-8")
 
 
-def described(root: Path, text: str) -> Path:
-    pair(root / "images" / "train" / "a.png", root / "labels" / "train" / "a.txt")
-    pair(root / "images" / "val" / "b.png", root / "labels" / "val" / "b.txt")
+def write_described(root: Path, text: str) -> Path:
+    write_pair(root / "images" / "train" / "a.png", root / "labels" / "train" / "a.txt")
+    write_pair(root / "images" / "val" / "b.png", root / "labels" / "val" / "b.txt")
     (root / "data.yaml").write_text(text, encoding="utf-8")
     return root
 
@@ -44,7 +44,7 @@ def described(root: Path, text: str) -> Path:
     ],
 )
 def test_data_yaml_variants_are_read(tmp_path: Path, text: str) -> None:
-    root = described(tmp_path / "cutlery", text.replace("{root}", str(tmp_path / "cutlery")))
+    root = write_described(tmp_path / "cutlery", text.replace("{root}", str(tmp_path / "cutlery")))
     assert open_dataset(root).splits == ("train", "val")
     for split, name in (("train", "a.png"), ("val", "b.png")):
         dataset = load_dataset(root, split, strict=True)  # type: ignore[arg-type]
@@ -54,7 +54,7 @@ def test_data_yaml_variants_are_read(tmp_path: Path, text: str) -> None:
 
 
 def test_data_yaml_class_names_stay_text(tmp_path: Path) -> None:
-    root = described(tmp_path, "train: images/train\nval: images/val\nnames: {3: no, 0: yes, 5: 1.10}\n")
+    root = write_described(tmp_path, "train: images/train\nval: images/val\nnames: {3: no, 0: yes, 5: 1.10}\n")
     (root / "labels" / "train" / "a.txt").write_text("3 0.5 0.5 0.5 0.25\n5 0.5 0.5 0.1 0.1\n", encoding="utf-8")
     dataset = load_dataset(root, "train", strict=True)
     assert dataset.labels == ("yes", "no", "1.10")
@@ -62,7 +62,7 @@ def test_data_yaml_class_names_stay_text(tmp_path: Path) -> None:
 
 
 def test_data_yaml_wrong_class_count_is_reported(tmp_path: Path) -> None:
-    root = described(tmp_path, "train: images/train\nval: images/val\nnames: [fork]\nnc: 3\n")
+    root = write_described(tmp_path, "train: images/train\nval: images/val\nnames: [fork]\nnc: 3\n")
     assert "nc is 3, but names has 1 classes" in load_dataset(root, "train").problems[0].message
 
 
@@ -80,14 +80,14 @@ def test_data_yaml_wrong_class_count_is_reported(tmp_path: Path) -> None:
 )
 def test_invalid_data_yaml_raises_with_its_name(tmp_path: Path, text: str, match: str) -> None:
     with pytest.raises(DataError, match=rf"data\.yaml.*{match}"):
-        load_dataset(described(tmp_path, text))
+        load_dataset(write_described(tmp_path, text))
 
 
 def test_missing_pyyaml_names_the_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "yaml", None)
-    root = described(tmp_path, "train: images/train\nval: images/val\nnames: [fork]\n")
+    root = write_described(tmp_path, "train: images/train\nval: images/val\nnames: [fork]\n")
     assert main(["data", "inspect", str(root)]) == 2
     assert 'run: pip install "edge-ssd[train]"' in capsys.readouterr().err
 
@@ -106,7 +106,7 @@ def test_missing_pyyaml_names_the_extra(
 )
 def test_yolo_layouts_without_data_yaml(tmp_path: Path, image: str, labels: str, split: str) -> None:
     root = tmp_path / "images of cutlery"
-    pair(root / image, root / labels)
+    write_pair(root / image, root / labels)
     assert open_dataset(root).splits == ((split,) if split else ())
     dataset = load_dataset(root, strict=True)
     assert dataset.samples[0].path == root / image
@@ -120,7 +120,7 @@ def test_yolo_layouts_without_data_yaml(tmp_path: Path, image: str, labels: str,
 @pytest.mark.parametrize("line", ["images/b.png", "./images/b.png", "data\\images\\b.png", "/home/me/set/images/b.png"])
 def test_yolo_lists_are_splits(tmp_path: Path, line: str) -> None:
     for name in "abc":
-        pair(tmp_path / "images" / f"{name}.png", tmp_path / "labels" / f"{name}.txt")
+        write_pair(tmp_path / "images" / f"{name}.png", tmp_path / "labels" / f"{name}.txt")
     (tmp_path / "train.txt").write_text("images/a.png\r\nimages/c.png\r\n", encoding="utf-8")
     (tmp_path / "val.txt").write_text(f"{line}\n", encoding="utf-8")
     assert open_dataset(tmp_path).splits == ("train", "val")
@@ -141,7 +141,7 @@ def test_yolo_lists_are_splits(tmp_path: Path, line: str) -> None:
     ],
 )
 def test_yolo_polygons_become_boxes_with_a_notice(tmp_path: Path, line: str, box: list[float]) -> None:
-    pair(tmp_path / "images" / "a.png", tmp_path / "labels" / "a.txt", f"{line}\n{BOX}")
+    write_pair(tmp_path / "images" / "a.png", tmp_path / "labels" / "a.txt", f"{line}\n{BOX}")
     dataset = load_dataset(tmp_path, strict=True)
     assert dataset.samples[0].boxes_xyxy.tolist() == [box, *PIXELS]
     assert "polygons, rotated boxes or keypoints, reduced to bounding boxes" in dataset.notices[0].message
@@ -150,7 +150,7 @@ def test_yolo_polygons_become_boxes_with_a_notice(tmp_path: Path, line: str, box
 
 def test_yolo_keypoints_are_recognized_by_data_yaml(tmp_path: Path) -> None:
     text = "train: images/train\nval: images/val\nnames: [fork]\nkpt_shape: [2, 2]\n"
-    root = described(tmp_path, text)
+    root = write_described(tmp_path, text)
     (root / "labels" / "train" / "a.txt").write_text("0 0.5 0.5 0.5 0.25 0.1 0.1 0.2 0.2\n", encoding="utf-8")
     assert load_dataset(root, "train").samples[0].boxes_xyxy.tolist() == PIXELS
 
@@ -177,7 +177,7 @@ def test_yolo_keypoints_are_recognized_by_data_yaml(tmp_path: Path) -> None:
     ],
 )
 def test_yolo_invalid_line_is_dropped_or_clipped_and_reported(tmp_path: Path, line: str, word: str) -> None:
-    pair(tmp_path / "images" / "a.png", tmp_path / "labels" / "a.txt", f"{BOX}{line}\n")
+    write_pair(tmp_path / "images" / "a.png", tmp_path / "labels" / "a.txt", f"{BOX}{line}\n")
     (tmp_path / "classes.txt").write_text("fork\n", encoding="utf-8")
     dataset = load_dataset(tmp_path)
     assert dataset.samples[0].boxes_xyxy.tolist()[:1] == PIXELS
@@ -188,13 +188,13 @@ def test_yolo_invalid_line_is_dropped_or_clipped_and_reported(tmp_path: Path, li
 
 
 def test_yolo_rounding_beyond_the_image_border_is_accepted(tmp_path: Path) -> None:
-    pair(tmp_path / "images" / "a.png", tmp_path / "labels" / "a.txt", "0 0.5 0.5 1.000001 1.000001\n")
+    write_pair(tmp_path / "images" / "a.png", tmp_path / "labels" / "a.txt", "0 0.5 0.5 1.000001 1.000001\n")
     assert load_dataset(tmp_path, strict=True).samples[0].boxes_xyxy.tolist() == [[0, 0, 60, 40]]
 
 
 def test_yolo_empty_and_missing_label_files_are_background(tmp_path: Path) -> None:
-    pair(tmp_path / "images" / "a.png", tmp_path / "labels" / "a.txt")
-    pair(tmp_path / "images" / "b.png", tmp_path / "labels" / "b.txt", "\r\n")
+    write_pair(tmp_path / "images" / "a.png", tmp_path / "labels" / "a.txt")
+    write_pair(tmp_path / "images" / "b.png", tmp_path / "labels" / "b.txt", "\r\n")
     write_image(tmp_path / "images" / "c.png")
     dataset = load_dataset(tmp_path, strict=True)
     assert [len(sample.class_ids) for sample in dataset.samples] == [1, 0, 0]
@@ -203,7 +203,7 @@ def test_yolo_empty_and_missing_label_files_are_background(tmp_path: Path) -> No
 
 def test_yolo_labels_without_image_and_binary_files_are_reported(tmp_path: Path) -> None:
     for name in "ab":
-        pair(tmp_path / "images" / f"{name}.png", tmp_path / "labels" / f"{name}.txt")
+        write_pair(tmp_path / "images" / f"{name}.png", tmp_path / "labels" / f"{name}.txt")
     (tmp_path / "labels" / "lost.txt").write_text(BOX, encoding="utf-8")
     (tmp_path / "labels" / "classes.txt").write_text("fork\n", encoding="utf-8")
     (tmp_path / "labels" / "b.txt").write_bytes(b"\xff\xfe0\x00")
@@ -217,7 +217,7 @@ def test_yolo_labels_without_image_and_binary_files_are_reported(tmp_path: Path)
 
 
 def test_yolo_split_without_label_files_raises(tmp_path: Path) -> None:
-    root = described(tmp_path, "train: images/train\nval: images/val\ntest: images/test\nnames: [fork]\n")
+    root = write_described(tmp_path, "train: images/train\nval: images/val\ntest: images/test\nnames: [fork]\n")
     write_image(root / "images" / "test" / "t.png")
     assert len(load_dataset(root, "val")) == 1
     with pytest.raises(DataError, match="no image has a label file"):
@@ -226,7 +226,7 @@ def test_yolo_split_without_label_files_raises(tmp_path: Path) -> None:
 
 def test_yolo_lists_each_folder_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(20):
-        pair(tmp_path / "images" / f"{number}.png", tmp_path / "labels" / f"{number}.txt")
+        write_pair(tmp_path / "images" / f"{number}.png", tmp_path / "labels" / f"{number}.txt")
     listed: list[Path] = []
     real = yolo.ImageIndex
     monkeypatch.setattr(yolo, "ImageIndex", lambda path: (listed.append(path), real(path))[1])
