@@ -159,7 +159,7 @@ def _run(common: Sequence[str], command: Sequence[str]) -> int:
     if name not in COMMANDS:
         similar = difflib.get_close_matches(name, COMMANDS, n=1)
         remedy = f"did you mean {similar[0]!r}?" if similar else f"commands: {', '.join(COMMANDS)}"
-        return _fail(f"there is no command {name!r}; {remedy}")
+        return _fail(f"unknown command {name!r}; {remedy}")
     parser = command_parser(name)
     module = importlib.import_module(COMMANDS[name].module)
     if hasattr(module, "expand"):

@@ -72,8 +72,8 @@ def test_no_command_prints_help_and_fails(capsys: pytest.CaptureFixture[str]) ->
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["detct"], "edge-ssd: error: there is no command 'detct'; did you mean 'detect'?\n"),
-        (["camra", "--web"], "edge-ssd: error: there is no command 'camra'; did you mean 'camera'?\n"),
+        (["detct"], "edge-ssd: error: unknown command 'detct'; did you mean 'detect'?\n"),
+        (["camra", "--web"], "edge-ssd: error: unknown command 'camra'; did you mean 'camera'?\n"),
         (["--wrong"], "edge-ssd: error: unrecognized arguments: --wrong (see: edge-ssd --help)\n"),
     ],
 )

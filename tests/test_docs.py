@@ -209,7 +209,7 @@ class TestPageParser:
             ("data inspect images --sheet sheet.png", ""),
             ("data inspect images --sheat sheet.png", "no option --sheat"),
             ("data inspekt images", "invalid choice: 'inspekt'"),
-            ("detekt --source photo.jpg", "there is no command 'detekt'"),
+            ("detekt --source photo.jpg", "unknown command 'detekt'"),
             ("train --data DIR --out RUN --epochs N", ""),
             ("train --data DIR --out RUN --epoch N", "no option --epoch"),
             ("train --data images --out runs/first --epochs many", "invalid int value: 'many'"),
