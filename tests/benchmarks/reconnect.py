@@ -38,47 +38,48 @@ Server = MjpegServer | RtspServer
 
 
 @contextmanager
+def while_set(event: threading.Event) -> Iterator[None]:
+    """Set an event of the server while the context is entered."""
+    event.set()
+    yield
+    event.clear()
+
+
+@contextmanager
 def closed_socket(server: Server) -> Iterator[None]:
-    """The connection is closed; the next is served."""
+    """Close the connection; serve the next one."""
     server.drop_clients()
     yield
 
 
 @contextmanager
 def restart(server: Server) -> Iterator[None]:
-    """Closed, and refused for some time."""
+    """Close the connection and refuse new ones for some time."""
     with server.away():
         yield
 
 
-@contextmanager
-def silence(server: Server) -> Iterator[None]:
-    """Silence on open connections and on those opened meanwhile, which stay silent."""
-    server.mute.set()
-    yield
-    server.mute.clear()
+def silence(server: Server) -> AbstractContextManager[None]:
+    """Send nothing on open connections, and never on those that are opened meanwhile."""
+    return while_set(server.mute)
 
 
-@contextmanager
-def pause(server: Server) -> Iterator[None]:
-    """Silence for some time, then the same connection goes on."""
-    server.paused.set()
-    yield
-    server.paused.clear()
+def pause(server: Server) -> AbstractContextManager[None]:
+    """Send nothing for some time, then continue on the same connection."""
+    return while_set(server.paused)
 
 
 @contextmanager
 def silence_on_opening(server: Server) -> Iterator[None]:
-    """Closed; new connections are accepted and never get a response."""
-    server.mute.set()
-    server.drop_clients()
-    yield
-    server.mute.clear()
+    """Close the connection; accept new ones without a response."""
+    with while_set(server.mute):
+        server.drop_clients()
+        yield
 
 
 @contextmanager
 def corrupt(server: Server) -> Iterator[None]:
-    """Images that are noise, or truncated."""
+    """Send noise or truncated images."""
     server.spoil = random.choice((noise, cut))
     yield
     server.spoil = lambda jpeg: jpeg
@@ -86,7 +87,7 @@ def corrupt(server: Server) -> Iterator[None]:
 
 @contextmanager
 def size_change(server: Server) -> Iterator[None]:
-    """Closed, and restarted with another size."""
+    """Close the connection and restart with another image size."""
     with server.away():
         server.size = (96, 64) if server.size == (160, 128) else (160, 128)
         yield
@@ -94,11 +95,10 @@ def size_change(server: Server) -> Iterator[None]:
 
 @contextmanager
 def missing(server: Server) -> Iterator[None]:
-    """Closed, and 404 for some time."""
-    server.missing.set()
-    server.drop_clients()
-    yield
-    server.missing.clear()
+    """Close the connection and respond with 404 for some time."""
+    with while_set(server.missing):
+        server.drop_clients()
+        yield
 
 
 KINDS: tuple[Callable[[Server], AbstractContextManager[None]], ...] = (
@@ -114,7 +114,7 @@ KINDS: tuple[Callable[[Server], AbstractContextManager[None]], ...] = (
 
 
 def read_frames(source: Source, stop: threading.Event, seen: dict[str, float]) -> None:
-    """The loop: take every frame and record when it was read, and its width."""
+    """Read every frame and record its time and width."""
     while not stop.is_set():
         frame = source.read(0.05)
         if frame is not None:
