@@ -7,7 +7,7 @@ FOLDER has the datasets of tests/conftest.py. Every variant is trained by ``edge
 tests/benchmarks/figures.py for the dataset and those of its network, converted, and verified on images that it was not
 trained on. All but the first can be distilled from a teacher (``--teacher``) and then trained again from the result on
 the labels alone (``--again``). Finished steps are reused: run again to continue. ``--arm`` counts instructions under
-emulation (docs/arm.md); the counts are cached beside each bundle. Times and memory are measured anew in each run,
+emulation (docs/arm.md); the counts are cached beside each bundle. Times and memory are measured in each run,
 interleaved, so that the ratios to the first variant are comparable between runs. Writes pareto.json and pareto.png to
 DIR/SET.
 """

@@ -113,16 +113,16 @@ KINDS: tuple[Callable[[Server], AbstractContextManager[None]], ...] = (
 )
 
 
-def read_frames(source: Source, stop: threading.Event, seen: dict[str, float]) -> None:
+def read_frames(source: Source, stop: threading.Event, last_frame: dict[str, float]) -> None:
     """Read every frame and record its time and width."""
     while not stop.is_set():
         frame = source.read(0.05)
         if frame is not None:
-            seen["at"], seen["width"] = frame.captured_at, frame.image.shape[1]
+            last_frame["at"], last_frame["width"] = frame.captured_at, frame.image.shape[1]
 
 
 def seconds_to_recover(
-    kind: Callable[[Server], AbstractContextManager[None]], server: Server, source: Source, seen: dict[str, float]
+    kind: Callable[[Server], AbstractContextManager[None]], server: Server, source: Source, last_frame: dict[str, float]
 ) -> float:
     """Return the time from the end of one failure to the next frame; infinite if there is none in a minute."""
     before = source.counts.reconnects
@@ -131,8 +131,12 @@ def seconds_to_recover(
     back = time.monotonic()
     while time.monotonic() < back + GIVE_UP_S:
         reconnected = source.counts.reconnects > before or kind in (pause, corrupt)
-        if reconnected and seen["at"] > back and (kind is not size_change or seen["width"] == server.size[0]):
-            return seen["at"] - back
+        if (
+            reconnected
+            and last_frame["at"] > back
+            and (kind is not size_change or last_frame["width"] == server.size[0])
+        ):
+            return last_frame["at"] - back
         time.sleep(0.005)
     return float("inf")
 
@@ -193,8 +197,8 @@ def main() -> int:
     for server_class in servers:
         stop = threading.Event()
         with server_class(fps=30) as server, open_source(server.url) as source:
-            seen: dict[str, float] = {"at": 0.0, "width": 0.0}
-            loop = threading.Thread(target=read_frames, args=(source, stop, seen))
+            last_frame: dict[str, float] = {"at": 0.0, "width": 0.0}
+            loop = threading.Thread(target=read_frames, args=(source, stop, last_frame))
             loop.start()
             failures_per_server = failures // len(servers)
             before: dict[str, int] = {}
@@ -202,7 +206,7 @@ def main() -> int:
                 kind = KINDS[number % len(KINDS)]
                 if number == len(KINDS):  # After each kind once, when all modules are loaded.
                     before = min_resources()
-                seconds = seconds_to_recover(kind, server, source, seen)
+                seconds = seconds_to_recover(kind, server, source, last_frame)
                 recovery.setdefault((kind.__name__.replace("_", " "), server.scheme), []).append(seconds)
                 print(f"{number + 1:4} {server.scheme:4} {kind.__name__:20} {seconds:6.2f} s", file=sys.stderr)
                 time.sleep(random.uniform(0.2, 1.0))

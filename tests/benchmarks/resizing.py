@@ -2,7 +2,7 @@
 
     python tests/benchmarks/resizing.py [MODEL.tflite --data DIR --split test]
 
-Time: a frame of 640×480 to 256×256, one thread. With a bundle and a labelled dataset that it was not trained on, the
+Time: a frame of 640×480 to 256×256, one thread. With a bundle and a labeled dataset that it was not trained on, the
 average precision too, with each image first scaled to at most 640 pixels, as from a camera: the network was trained on
 the pixels of Pillow, which other filters do not reproduce. The filters of OpenCV need opencv-python.
 """

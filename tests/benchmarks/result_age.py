@@ -1,6 +1,6 @@
 """Age of a result: python tests/benchmarks/result_age.py [seconds]
 
-Servers at 30 frames a second, in a process of their own, send images that encode their number. The age is the time from
+Servers at 30 frames per second, in a process of their own, send images that encode their number. The age is the time from
 the moment at which the server sends an image to its socket to the moment at which the loop has its detections, so it
 includes all delays of OpenCV and FFmpeg. The limit is one frame interval plus the time of a detection, both at p95.
 """

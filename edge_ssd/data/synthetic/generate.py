@@ -66,7 +66,7 @@ def make_synthetic(
 
     Args:
         folder: must be missing or empty, or have the dataset that these arguments make.
-        num_train, num_val: numbers of images, with one labelled object each.
+        num_train, num_val: numbers of images, with one labeled object each.
         seed: random seed.
         size: side of an image in pixels, 64 to 2048.
         progress: called with (images drawn, images in total).
