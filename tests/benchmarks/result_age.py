@@ -1,8 +1,8 @@
 """Age of a result: python tests/benchmarks/result_age.py [seconds]
 
-Servers at 30 frames per second, in a process of their own, send images that encode their number. The age is the time from
-the moment at which the server sends an image to its socket to the moment at which the loop has its detections, so it
-includes all delays of OpenCV and FFmpeg. The limit is one frame interval plus the time of a detection, both at p95.
+Servers at 30 frames per second, in a process of their own, send images that encode their number. The age is the time
+from sending an image to the socket until the loop has its detections, so it includes all delays of OpenCV and FFmpeg.
+The limit is one frame interval plus the time of a detection, both at p95.
 """
 
 from __future__ import annotations
