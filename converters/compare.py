@@ -12,7 +12,8 @@ from typing import Any
 from converters.config import ConversionConfig
 from converters.convert import convert_model
 from converters.load_model import load_model
-from converters.measure import measure_model
+from converters.measure import measure
+from converters.quantization.head_coding import equalize_box_scales
 from converters.quantization.schemes import SCHEMES, Scheme
 from converters.tflite.compatibility import CompatibilityResult, check_compatibility
 from converters.verification.latency import interleaved_latency
@@ -20,6 +21,7 @@ from edge_ssd.data.load import DatasetFolder
 from edge_ssd.data.splits import load_eval_split
 from edge_ssd.errors import SettingError
 from edge_ssd.evaluation.average_precision import AveragePrecision
+from edge_ssd.evaluation.keras_predictor import KerasPredictor
 from edge_ssd.runtime.bundle import read_bundle
 
 __all__ = ["Comparison", "SchemeRow", "compare_schemes"]
@@ -100,7 +102,8 @@ def compare_schemes(
     model = load_model(model_path)
     dataset, _ = load_eval_split(data, model.network.labels, None, config.limit)
     _log.info("measuring %s on %d images", model_path, len(dataset))
-    keras_precision = measure_model(model, dataset)
+    keras_precision = measure(KerasPredictor(model), model.network, dataset, "float").precision
+    model = equalize_box_scales(model)  # once, for all schemes
     results = [
         convert_model(
             model_path,

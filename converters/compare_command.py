@@ -7,7 +7,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from converters.options import add_conversion_options, add_json_option, add_model_argument, conversion_config
+from converters.options import add_conversion_options, conversion_config
 from converters.quantization.schemes import SCHEMES
 from edge_ssd.commands.data_options import add_data_options, data_source
 
@@ -30,7 +30,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "  edge-ssd compare run/model.keras --data bananas --out schemes\n"
         "  edge-ssd compare run/model.keras --data bananas --out schemes --schemes int8,mixed --keep 'classes_*'"
     )
-    add_model_argument(parser)
     add_data_options(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the files")
     parser.add_argument(
@@ -41,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_conversion_options(parser)
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="of the interpreter (default: %(default)s)")
-    add_json_option(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
 
 
 def run(args: argparse.Namespace) -> int:

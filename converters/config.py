@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from converters.interop.export import PROFILES, Profile
-from converters.quantization.layers import DEFAULT_KEEP
+from converters.quantization.layers import DEFAULT_KEEP, choose_layers
 from converters.quantization.schemes import SCHEMES, KeepType, Scheme
 from edge_ssd.errors import SettingError
-from edge_ssd.runtime.bundle import Defaults
+from edge_ssd.network import Network
 
-__all__ = ["DEFAULT_THRESHOLDS", "MAX_CALIBRATION_IMAGES", "ConversionConfig"]
-
-DEFAULT_THRESHOLDS = Defaults(score_threshold=0.5, iou_threshold=0.5, max_detections=100)
-"""Thresholds of a detector that is opened without others."""
+__all__ = ["MAX_CALIBRATION_IMAGES", "ConversionConfig"]
 
 MAX_CALIBRATION_IMAGES = 200
 
@@ -37,7 +32,6 @@ class ConversionConfig:
         measure: whether to measure average precision before and after conversion.
         limit: the maximum number of images to measure on; None uses all.
         selftest_image: image to embed, which is published with the file; None chooses one from the dataset.
-        thresholds: written into the file as the detector's defaults.
 
     Raises:
         SettingError: a value is invalid.
@@ -53,7 +47,6 @@ class ConversionConfig:
     measure: bool = True
     limit: int | None = None
     selftest_image: Path | None = None
-    thresholds: Defaults = DEFAULT_THRESHOLDS
 
     def __post_init__(self) -> None:
         if self.scheme not in SCHEMES:
@@ -71,19 +64,10 @@ class ConversionConfig:
         if self.limit is not None and self.limit < 1:
             raise SettingError(f"the limit must be at least 1 image, got {self.limit}")
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON types for :meth:`from_dict`."""
-        image = self.selftest_image
-        return {**asdict(self), "selftest_image": None if image is None else str(image)}
+    def kept_layers(self, network: Network) -> tuple[str, ...]:
+        """Return the names of the layers that stay out of int8, which are empty for every scheme but "mixed".
 
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> ConversionConfig:
-        """Return the configuration that :meth:`to_dict` described."""
-        image = data["selftest_image"]
-        values = {
-            **data,
-            "keep": tuple(data["keep"]),
-            "selftest_image": None if image is None else Path(image),
-            "thresholds": Defaults(**data["thresholds"]),
-        }
-        return cls(**values)
+        Raises:
+            SettingError: a pattern of ``keep`` matches no layer.
+        """
+        return choose_layers(network, self.keep) if self.scheme == "mixed" else ()

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
+import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from converters.bundle.selftest import choose_selftest, placeholder_selftest
+from converters.bundle.writer import BundleContent, bundle_bytes
 from converters.config import ConversionConfig
+from converters.interop.check import check_profile
+from converters.interop.export import Profile, profile_bytes, profile_model, profile_warnings
 from converters.load_model import load_model
-from converters.passes import FILE_PASSES, MODEL_PASSES, apply_passes
+from converters.measure import measure
+from converters.passes import NO_IMAGES, ConversionState
 from converters.quantization.calibration import Calibration, calibration_warnings, choose_calibration
-from converters.quantization.schemes import CALIBRATED_SCHEMES
-from converters.state import ConversionState
+from converters.quantization.head_coding import equalize_box_scales
+from converters.quantization.schemes import CALIBRATED_SCHEMES, Scheme
 from converters.subprocess_worker import apply_in_subprocess
 from converters.tflite.compatibility import graph_to_dict
 from converters.tflite.operators import Graph, read_graph
@@ -27,9 +35,13 @@ from edge_ssd.data.load import DatasetFolder
 from edge_ssd.data.splits import load_eval_split, load_training_split, subsample_evenly
 from edge_ssd.errors import BundleError, SettingError
 from edge_ssd.evaluation.average_precision import AveragePrecision
+from edge_ssd.evaluation.keras_predictor import KerasPredictor
+from edge_ssd.evaluation.tflite_predictor import TFLitePredictor
 from edge_ssd.network import InputSpec, Network
+from edge_ssd.runtime.bundle import Bundle, Defaults, read_bundle
 from edge_ssd.runtime.detector import Detector
 from edge_ssd.runtime.preprocess import preprocess, read_image
+from edge_ssd.version import __version__
 
 if TYPE_CHECKING:
     from edge_ssd.training.model.tiny_ssd import TinySSD
@@ -38,8 +50,12 @@ __all__ = ["ConversionResult", "convert_model"]
 
 _log = logging.getLogger(__name__)
 
+# Thresholds of a detector that is opened without others.
+_DEFAULTS = Defaults(score_threshold=0.5, iou_threshold=0.5, max_detections=100)
 # Number of validation images that the calibration images are compared with.
 _COMPARED_IMAGES = 64
+# The best of these becomes the self-test; more images take more time and are hardly better.
+_SELFTEST_CANDIDATES = 32
 
 
 @dataclass(frozen=True)
@@ -100,7 +116,10 @@ def convert_model(
     model: TinySSD | None = None,
     float_precision: AveragePrecision | None = None,
 ) -> ConversionResult:
-    """Convert a model with the passes of :mod:`converters.passes` and write the file ``out`` atomically.
+    """Convert a model and write the file ``out`` atomically.
+
+    The network of the file is the model's with equal box scales. The passes of :mod:`converters.passes` convert it in a
+    child process; the result is measured and tested as a file, opened as on the device.
 
     Args:
         model_path: a ``.keras`` file.
@@ -122,44 +141,52 @@ def convert_model(
     _check_output(out)
     if config.selftest_image is not None:
         read_image(config.selftest_image)
-    model = load_model(source) if model is None else model
-    dataset, split = _load_dataset(data, model.network, config)
-    calibration: Calibration | None = None
-    warnings: tuple[str, ...] = ()
-    if config.scheme in CALIBRATED_SCHEMES:
-        calibration, warnings = _calibrate(data, dataset, model.network, config)
-        _log.info("calibrating on %d images, converting to %s", len(calibration), config.scheme)
-    else:
-        _log.info("converting to %s", config.scheme)
-    state = ConversionState(
-        config=config,
-        model=model,
-        source=source,
+    model = equalize_box_scales(load_model(source) if model is None else model)
+    network, kept_layers = model.network, config.kept_layers(model.network)
+    dataset, split = _load_dataset(data, network, config)
+    calibration, warnings = _calibrate(data, dataset, network, config)
+    state = ConversionState(config, model, NO_IMAGES if calibration is None else calibration.images)
+    content = BundleContent(
+        name=config.name or out.stem,
+        network=network,
+        flatbuffer=apply_in_subprocess(state, source),
+        quantization=config.scheme,
+        defaults=_DEFAULTS,
+        selftest=placeholder_selftest(network, _DEFAULTS.score_threshold),
         calibration=calibration,
-        out=out,
-        dataset=dataset,
-        dataset_name=f"{data.name}, {split}",
-        float_precision=float_precision,
+        kept_layers=dict.fromkeys(kept_layers, config.keep_type),
+        tools=_tool_versions(config.scheme),
+        accuracy=None,
     )
-    state = apply_passes(state, MODEL_PASSES)
-    state = apply_in_subprocess(state)
-    state = apply_passes(state, FILE_PASSES)
+    draft = _read_draft(content)
+    before = after = None
+    if config.measure:
+        _log.info("measuring average precision on %d images, before and after", len(dataset))
+        before = float_precision or measure(KerasPredictor(model), network, dataset, "float").precision
+        after = measure(TFLitePredictor(draft), network, dataset, "converted").precision
+        accuracy = {"float": before.to_dict(), "quantized": after.to_dict(), "data": f"{data.name}, {split}"}
+        content = replace(content, accuracy=accuracy)
+    _log.info("choosing an image for the self-test")
+    candidates = [sample.path for sample in subsample_evenly(dataset, _SELFTEST_CANDIDATES).samples]
+    if config.selftest_image is not None:
+        candidates = [config.selftest_image]
+    content = replace(content, selftest=choose_selftest(draft, candidates))
+    flatbuffer, file = _build_file(content, config.profile, out)
     with atomic_path(out) as temporary:
-        temporary.write_bytes(state.file)
+        temporary.write_bytes(file)
         if config.profile is None:
             _verify_written_bundle(temporary, out)
-    assert state.selftest is not None
     return ConversionResult(
         path=out,
         config=config,
-        size=len(state.file),
-        model_size=len(state.flatbuffer),
-        graph=read_graph(state.flatbuffer),
+        size=len(file),
+        model_size=len(flatbuffer),
+        graph=read_graph(flatbuffer),
         calibrated_on=0 if calibration is None else len(calibration),
         warnings=warnings,
-        float_precision=state.float_precision,
-        quantized_precision=state.quantized_precision,
-        selftest_detections=len(state.selftest.detections),
+        float_precision=before,
+        quantized_precision=after,
+        selftest_detections=len(content.selftest.detections),
         seconds=time.perf_counter() - start,
     )
 
@@ -182,11 +209,15 @@ def _load_dataset(data: DatasetFolder, network: Network, config: ConversionConfi
 
 def _calibrate(
     data: DatasetFolder, validation: Dataset, network: Network, config: ConversionConfig
-) -> tuple[Calibration, tuple[str, ...]]:
-    """Return the calibration images, and warnings, which are also logged."""
+) -> tuple[Calibration | None, tuple[str, ...]]:
+    """Return the calibration images, if the scheme needs them, and warnings, which are also logged."""
+    if config.scheme not in CALIBRATED_SCHEMES:
+        _log.info("converting to %s", config.scheme)
+        return None, ()
     dataset = load_training_split(data, network.labels)
     calibration = choose_calibration(dataset, network.input, config.calibration_images, config.seed)
     warnings = calibration_warnings(calibration.images, _network_inputs(validation, network.input))
+    _log.info("calibrating on %d images, converting to %s", len(calibration), config.scheme)
     for warning in warnings:
         _log.warning("%s", warning)
     return calibration, warnings
@@ -198,9 +229,47 @@ def _network_inputs(dataset: Dataset, spec: InputSpec) -> npt.NDArray[np.uint8]:
     return np.stack([preprocess(read_image(sample.path), spec)[0] for sample in samples])
 
 
+def _read_draft(content: BundleContent) -> Bundle:
+    """Return a bundle as it is read from a file."""
+    with tempfile.TemporaryDirectory(prefix="edge-ssd-") as folder:
+        path = Path(folder) / "draft.tflite"
+        path.write_bytes(bundle_bytes(content))
+        return read_bundle(path)
+
+
+def _build_file(content: BundleContent, profile: Profile | None, out: Path) -> tuple[bytes, bytes]:
+    """Return the flatbuffer and the content of the file ``out``: a bundle, or a file for another runtime."""
+    if profile is None:
+        return content.flatbuffer, bundle_bytes(content)
+    for line in profile_warnings(profile, content.network):
+        _log.warning("%s", line)
+    flatbuffer = profile_model(content.flatbuffer, content.network, content.defaults)
+    check_profile(flatbuffer, content, out)
+    return flatbuffer, profile_bytes(profile, flatbuffer, content)
+
+
 def _verify_written_bundle(path: Path, out: Path) -> None:
     """Read the file back and run its self-test."""
     with Detector(path) as detector:
         result = detector.selftest()
     if not result.passed:
         raise BundleError(f"{out}: not written, because it fails its own self-test on this machine: {result.problem}")
+
+
+def _tool_versions(scheme: Scheme) -> dict[str, str]:
+    """Return name → version of the packages that influence a conversion with ``scheme``, and of Python."""
+    import keras
+    import PIL
+    import tensorflow as tf
+
+    versions = {
+        "edge-ssd": __version__,
+        "tensorflow": str(tf.__version__),
+        "keras": str(keras.__version__),
+        "numpy": np.__version__,
+        "pillow": PIL.__version__,
+        "python": ".".join(map(str, sys.version_info[:3])),
+    }
+    if scheme == "mixed":
+        versions["ai-edge-quantizer"] = version("ai-edge-quantizer")
+    return versions

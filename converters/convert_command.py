@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from converters.interop.export import PROFILES
-from converters.options import add_conversion_options, add_json_option, add_model_argument, conversion_config
+from converters.options import add_conversion_options, conversion_config
 from converters.quantization.schemes import SCHEMES
 from converters.tflite.compatibility import check_compatibility, portability_problems
 from edge_ssd.commands.data_options import add_data_options, data_source
@@ -40,7 +40,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "  edge-ssd convert run/model.keras --data bananas --quantize float16 --out banana16.tflite --no-accuracy\n"
         "  edge-ssd convert run/model.keras --data bananas --profile mediapipe --out banana_mediapipe.tflite"
     )
-    add_model_argument(parser)
     add_data_options(parser, help="a dataset to calibrate on and to measure on")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.tflite", help="the file to write")
     parser.add_argument("--quantize", choices=SCHEMES, default="int8", help="scheme (default: int8)")
@@ -54,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="IMAGE",
         help="image to embed for the self-test; it is published with the file (default: a validation image)",
     )
-    add_json_option(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
 
 
 def run(args: argparse.Namespace) -> int:

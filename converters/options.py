@@ -1,4 +1,4 @@
-"""Command-line options that several conversion commands share."""
+"""Command-line options that ``convert`` and ``compare`` share."""
 
 from __future__ import annotations
 
@@ -9,26 +9,12 @@ from typing import Any
 from converters.config import ConversionConfig
 from converters.quantization.layers import DEFAULT_KEEP
 
-__all__ = ["add_conversion_options", "add_json_option", "add_limit_option", "add_model_argument", "conversion_config"]
-
-
-def add_model_argument(parser: argparse.ArgumentParser) -> None:
-    """Declare ``MODEL.keras``."""
-    parser.add_argument("model", type=Path, metavar="MODEL.keras", help="a model that 'edge-ssd train' wrote")
-
-
-def add_limit_option(parser: argparse.ArgumentParser) -> None:
-    """Declare ``--limit``."""
-    parser.add_argument("--limit", type=int, metavar="N", help="measure on N images, spread evenly (default: all)")
-
-
-def add_json_option(parser: argparse.ArgumentParser) -> None:
-    """Declare ``--json``."""
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+__all__ = ["add_conversion_options", "conversion_config"]
 
 
 def add_conversion_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options that :func:`conversion_config` reads, with ``--limit``."""
+    """Declare the model and the options that :func:`conversion_config` reads."""
+    parser.add_argument("model", type=Path, metavar="MODEL.keras", help="a model that 'edge-ssd train' wrote")
     parser.add_argument(
         "--keep",
         metavar="LAYERS",
@@ -54,7 +40,7 @@ def add_conversion_options(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="selects the calibration images (default: %(default)s)",
     )
-    add_limit_option(parser)
+    parser.add_argument("--limit", type=int, metavar="N", help="measure on N images, spread evenly (default: all)")
 
 
 def conversion_config(args: argparse.Namespace, **settings: Any) -> ConversionConfig:

@@ -6,7 +6,6 @@ import argparse
 import logging
 from pathlib import Path
 
-from converters.options import add_json_option, add_limit_option
 from edge_ssd.commands.data_options import add_data_options, data_source
 
 __all__ = ["add_arguments", "run"]
@@ -36,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("train", "val", "test"),
         help="dataset split (default: val, or test if there is no val; all images of a dataset without splits)",
     )
-    add_limit_option(parser)
+    parser.add_argument("--limit", type=int, metavar="N", help="measure on N images, spread evenly (default: all)")
     parser.add_argument("--budget", type=float, metavar="AP", help="exit 1 when the loss of AP is larger")
     parser.add_argument(
         "--explain", action="store_true", help="find the heads that cause the loss, and recommend options"
@@ -44,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--report", type=Path, metavar="FILE.html", help="write a report with curves and images; implies --explain"
     )
-    add_json_option(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
 
 
 def run(args: argparse.Namespace) -> int:

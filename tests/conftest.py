@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import os
 from pathlib import Path
@@ -114,10 +113,7 @@ def squares_flatbuffer(squares_model: Path, squares_images: np.ndarray, squares_
 @pytest.fixture
 def fake_worker(monkeypatch, squares_flatbuffer) -> None:
     """Replace the child process of ``convert_model`` by its result, the int8 flatbuffer, for tests of the rest."""
-    monkeypatch.setattr(
-        "converters.convert.apply_in_subprocess",
-        lambda state: dataclasses.replace(state, flatbuffer=squares_flatbuffer("int8")),
-    )
+    monkeypatch.setattr("converters.convert.apply_in_subprocess", lambda *_: squares_flatbuffer("int8"))
 
 
 @pytest.fixture(scope="session")

@@ -83,18 +83,15 @@ def train_small_model(folder: Path, path: Path, steps: int = 80, **options: Any)
 def convert_network(
     model: Any, scheme: Any, images: np.ndarray | None = None, keep: tuple[str, ...] = (), keep_type: Any = "float"
 ) -> bytes:
-    """Return the flatbuffer that the network passes make of ``model``, calibrated on ``images``, in this process."""
+    """Return the flatbuffer that the passes make of ``model``, calibrated on ``images``, in this process."""
     from converters.config import ConversionConfig
-    from converters.passes import NETWORK_PASSES, apply_passes
-    from converters.quantization.calibration import Calibration
-    from converters.state import ConversionState
+    from converters.passes import NO_IMAGES, ConversionState, apply_passes
 
-    calibration = None if images is None else Calibration(images, names=(), sha256="", seed=0)
     config = ConversionConfig(scheme=scheme, keep=keep, keep_type=keep_type)
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.filterwarnings("ignore", "Statistics for quantized inputs were expected")
         warnings.filterwarnings("ignore", "(?s).*tf.lite.Interpreter is deprecated")
-        return apply_passes(ConversionState(config, model, Path(), calibration), NETWORK_PASSES).flatbuffer
+        return apply_passes(ConversionState(config, model, NO_IMAGES if images is None else images))
 
 
 def dequantize(head: Any) -> np.ndarray:

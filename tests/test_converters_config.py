@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from converters.config import ConversionConfig
 from edge_ssd.errors import SettingError
+from edge_ssd.network import tiny_ssd
 
 
-def test_config_survives_json_types():
-    config = ConversionConfig("mixed", keep=("boxes_1",), keep_type="int16", selftest_image=Path("a.png"), limit=3)
-    assert ConversionConfig.from_dict(config.to_dict()) == config
-    assert config.to_dict()["selftest_image"] == "a.png"
-    assert ConversionConfig.from_dict(ConversionConfig().to_dict()) == ConversionConfig()
+def test_only_mixed_keeps_layers():
+    network = tiny_ssd(("a",), input_size=(64, 64), width=0.25)
+    assert ConversionConfig("mixed", keep=("boxes_1",)).kept_layers(network) == ("boxes_1",)
+    assert ConversionConfig("int8", keep=("boxes_1",)).kept_layers(network) == ()
 
 
 @pytest.mark.parametrize(

@@ -295,9 +295,9 @@ def test_peers_accept_image_without_detections(tmp_path: Path) -> None:
     save_model_that_finds(tmp_path / "nothing.keras", network, [])
     flatbuffer = convert_network(load_tiny_ssd(tmp_path / "nothing.keras"), "none")
     file = write_profile(tmp_path / "nothing.tflite", "mediapipe", flatbuffer, network)
-    picture = [np.zeros((64, 64, 3), np.uint8)]
-    assert run_peer(MEDIAPIPE, "mediapipe_detect.py", file, picture) == [[]]
-    assert run_peer(TASK_LIBRARY, "task_library_detect.py", file, picture) == [[]]
+    image = [np.zeros((64, 64, 3), np.uint8)]
+    assert run_peer(MEDIAPIPE, "mediapipe_detect.py", file, image) == [[]]
+    assert run_peer(TASK_LIBRARY, "task_library_detect.py", file, image) == [[]]
 
 
 # The model, in the installed interpreter.
@@ -496,7 +496,7 @@ def test_convert_writes_requested_profile(
     profile: str, one_box_model: tuple[Path, bytes], squares: Path, tmp_path: Path, monkeypatch, capsys
 ) -> None:
     (model, flatbuffer), out = one_box_model, tmp_path / "out.tflite"
-    monkeypatch.setattr("converters.convert.apply_in_subprocess", lambda state: replace(state, flatbuffer=flatbuffer))
+    monkeypatch.setattr("converters.convert.apply_in_subprocess", lambda *_: flatbuffer)
     words = [
         "convert",
         model,

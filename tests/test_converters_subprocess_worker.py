@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from converters.config import ConversionConfig
-from converters.quantization.calibration import Calibration
-from converters.state import ConversionState
+from converters.passes import ConversionState
 from converters.subprocess_worker import apply_in_subprocess, main
 from edge_ssd.errors import ModelError, SettingError
 
 pytest.importorskip("tensorflow")
+
+SOURCE = Path("my.keras")
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def model(squares_model: Path):
 
 @pytest.fixture
 def state(model) -> ConversionState:
-    return ConversionState(ConversionConfig(scheme="float16"), model, Path("my.keras"))
+    return ConversionState(ConversionConfig(scheme="float16"), model)
 
 
 @pytest.fixture
@@ -35,7 +36,8 @@ def in_process(monkeypatch):
     """Run the child's main function in this process."""
 
     def run(command, **_):
-        return subprocess.CompletedProcess(command, main(Path(command[-1])), "")
+        main(Path(command[-1]))
+        return subprocess.CompletedProcess(command, 0, "")
 
     monkeypatch.setattr(subprocess, "run", run)
 
@@ -51,11 +53,8 @@ def test_worker_receives_model_config_and_images(in_process, model, squares_imag
     monkeypatch.setattr("converters.passes.with_metadata", lambda flatbuffer, _: flatbuffer + b" with metadata")
     monkeypatch.setattr("converters.quantization.gptq.apply_gptq", lambda model, *_: model)
     monkeypatch.setattr("converters.quantization.head_coding.subtract_background_logit", lambda model: model)
-    calibration = Calibration(squares_images, ("a.png",), "ab", seed=1)
-    state = ConversionState(ConversionConfig(scheme="int16x8"), model, Path("my.keras"), calibration)
-    result = apply_in_subprocess(state)
-    assert result.flatbuffer == b"converted with metadata"
-    assert result.calibration is calibration
+    state = ConversionState(ConversionConfig(scheme="int16x8"), model, squares_images)
+    assert apply_in_subprocess(state, SOURCE) == b"converted with metadata"
     copy, scheme, images = received
     assert (copy.name, copy.network, scheme) == (model.name, model.network, "int16x8")
     assert all(np.array_equal(a, b) for a, b in zip(copy.get_weights(), model.get_weights(), strict=True))
@@ -79,7 +78,7 @@ def test_worker_reports_errors_in_one_line(error, kind, message: str, in_process
 
     monkeypatch.setattr("converters.quantization.tflite_conversion.convert_to_tflite", fail)
     with pytest.raises(kind) as caught:
-        apply_in_subprocess(state)
+        apply_in_subprocess(state, SOURCE)
     assert str(caught.value) == message
 
 
@@ -90,7 +89,7 @@ def test_worker_that_dies_is_a_model_error(status: int, expected: str, state, mo
     process = subprocess.CompletedProcess([], status, "much\nthe last word\n")
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: process)
     with pytest.raises(ModelError, match=f"my.keras: .*{expected}"):
-        apply_in_subprocess(state)
+        apply_in_subprocess(state, SOURCE)
 
 
 def test_interrupted_worker_leaves_no_temporary_files(tmp_path: Path, state, monkeypatch):
@@ -101,5 +100,5 @@ def test_interrupted_worker_leaves_no_temporary_files(tmp_path: Path, state, mon
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(subprocess, "run", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        apply_in_subprocess(state)
+        apply_in_subprocess(state, SOURCE)
     assert list(tmp_path.iterdir()) == []

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,8 +14,8 @@ from small_model import convert_network
 
 from converters.config import ConversionConfig
 from converters.convert import convert_model
+from converters.passes import ConversionState
 from converters.quantization.schemes import SCHEMES
-from converters.state import ConversionState
 from converters.tflite.compatibility import check_compatibility, portability_problems
 from converters.tflite.operators import read_graph
 from edge_ssd.data.load import open_dataset
@@ -39,13 +38,11 @@ def bundles(tmp_path_factory, squares: Path, squares_model: Path, squares_flatbu
     pytest.importorskip("ai_edge_quantizer")
     folder, data = tmp_path_factory.mktemp("bundles"), open_dataset(squares)
 
-    def convert(state: ConversionState) -> ConversionState:
+    def convert(state: ConversionState, _: Path) -> bytes:
         config = state.config
         if config.keep_type == "float":
-            return replace(state, flatbuffer=squares_flatbuffer(config.scheme))
-        return replace(
-            state, flatbuffer=convert_network(state.model, config.scheme, squares_images, config.keep, "int16")
-        )
+            return squares_flatbuffer(config.scheme)
+        return convert_network(state.model, config.scheme, squares_images, config.keep, "int16")
 
     paths = []
     with pytest.MonkeyPatch.context() as patch:

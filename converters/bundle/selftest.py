@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from edge_ssd.network import Network
-from edge_ssd.runtime.bundle import SelfTest
+from edge_ssd.runtime.bundle import Bundle, SelfTest
 from edge_ssd.runtime.detections import Detections
 from edge_ssd.runtime.detector import Detector
 from edge_ssd.runtime.preprocess import preprocess, read_image
@@ -19,14 +19,13 @@ __all__ = ["choose_selftest", "placeholder_selftest"]
 _MARGIN = 0.1
 
 
-def choose_selftest(bundle: Path, image_paths: Sequence[Path]) -> SelfTest:
+def choose_selftest(bundle: Bundle, image_paths: Sequence[Path]) -> SelfTest:
     """Return the image with the highest score, with its detections at the bundle's thresholds.
 
     If no score clearly exceeds the score threshold (a poorly trained network), the threshold is half of the highest
     score, so that the test has at least one detection.
     """
-    with Detector(bundle) as detector:
-        default_threshold = detector.min_score_threshold
+    default_threshold = bundle.defaults.score_threshold
     with Detector(bundle, score_threshold=0.0, max_detections=1) as detector:
         images = [preprocess(read_image(path), detector.network.input)[0] for path in image_paths]
         scores = [float(detector.detect(image).confidence.max(initial=0.0)) for image in images]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["convert_to_tflite"]
 
 
-def convert_to_tflite(model: TinySSD, scheme: Scheme, images: npt.NDArray[np.uint8] | None) -> bytes:
+def convert_to_tflite(model: TinySSD, scheme: Scheme, images: npt.NDArray[np.uint8]) -> bytes:
     """Return the flatbuffer of ``model``.
 
     The input is uint8 pixels, except for "mixed", which gives a float model with float pixels 0–255. For "int8" the
@@ -27,7 +27,7 @@ def convert_to_tflite(model: TinySSD, scheme: Scheme, images: npt.NDArray[np.uin
     step; their model begins with a cast.
 
     Args:
-        images: uint8 [N, height, width, 3], calibration images of "int8" and "int16x8".
+        images: uint8 [N, height, width, 3], calibration images; only "int8" and "int16x8" use them.
     """
     import tensorflow as tf
 
@@ -38,12 +38,10 @@ def convert_to_tflite(model: TinySSD, scheme: Scheme, images: npt.NDArray[np.uin
     if scheme == "float16":
         converter.target_spec.supported_types = [tf.float16]
     if scheme == "int8":
-        assert images is not None
         converter.representative_dataset = lambda: _inputs(images, np.float32)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type, converter.inference_output_type = tf.uint8, tf.int8
     if scheme == "int16x8":
-        assert images is not None
         converter.representative_dataset = lambda: _inputs(images, np.uint8)
         converter.target_spec.supported_ops = [
             tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8,

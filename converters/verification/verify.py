@@ -12,19 +12,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from converters.config import ConversionConfig
+from converters.measure import measure
+from converters.passes import ConversionState
 from converters.quantization.head_coding import with_box_coding
-from converters.state import ConversionState
 from converters.subprocess_worker import apply_in_subprocess
 from converters.verification.agreement import compare_detections
 from converters.verification.error_analysis import analyze_errors
 from converters.verification.latency import interleaved_latency
 from converters.verification.result import Verification
-from edge_ssd.console.progress import Progress
 from edge_ssd.data.dataset import Dataset
 from edge_ssd.errors import BundleError
 from edge_ssd.evaluation.bootstrap import paired_bootstrap_ci
-from edge_ssd.evaluation.evaluate import evaluate
-from edge_ssd.evaluation.keras_predictor import KERAS_BATCH_SIZE, KerasPredictor
+from edge_ssd.evaluation.keras_predictor import KerasPredictor
 from edge_ssd.evaluation.tflite_predictor import TFLitePredictor
 from edge_ssd.runtime.bundle import Bundle
 from edge_ssd.runtime.preprocess import preprocess, read_image
@@ -58,16 +57,13 @@ def verify(
             "give the model that it was made from"
         )
     _log.info("converting the model to float, for comparison")
-    state = apply_in_subprocess(ConversionState(ConversionConfig(scheme="none"), model, model_path))
-    float_bundle = replace(bundle, flatbuffer=state.flatbuffer)
+    state = ConversionState(ConversionConfig(scheme="none"), model)
+    float_bundle = replace(bundle, flatbuffer=apply_in_subprocess(state, model_path))
     _log.info("measuring on %d images", len(dataset))
     keras, converted = KerasPredictor(model), TFLitePredictor(bundle)
-    with Progress("float", "images") as progress:
-        float_result = evaluate(keras, network, dataset, batch_size=KERAS_BATCH_SIZE, progress=progress)
-    with Progress("float .tflite", "images") as progress:
-        float_tflite_result = evaluate(TFLitePredictor(float_bundle), network, dataset, progress=progress)
-    with Progress("converted", "images") as progress:
-        quantized_result = evaluate(converted, network, dataset, progress=progress)
+    float_result = measure(keras, network, dataset, "float")
+    float_tflite_result = measure(TFLitePredictor(float_bundle), network, dataset, "float .tflite")
+    quantized_result = measure(converted, network, dataset, "converted")
     image, _ = preprocess(read_image(dataset.samples[0].path), network.input)
     threshold = bundle.defaults.score_threshold
     result = Verification(
