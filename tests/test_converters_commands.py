@@ -6,7 +6,9 @@ import json
 import re
 import shutil
 import zipfile
+from collections import Counter
 from pathlib import Path
+from pkgutil import resolve_name
 
 import numpy as np
 import pytest
@@ -42,8 +44,28 @@ def fake_verify_worker(monkeypatch, squares_flatbuffer) -> None:
     monkeypatch.setattr("converters.verification.verify.apply_in_subprocess", lambda *_: squares_flatbuffer("none"))
 
 
-def test_convert_prints_summary(convert_words, capsys):
+@pytest.fixture
+def model_reads(monkeypatch) -> Counter[str]:
+    """How often a model was loaded, and copied to recode its heads."""
+    counts: Counter[str] = Counter()
+
+    def count(path: str) -> None:
+        function, name = resolve_name(path), path.rpartition(".")[2]
+
+        def counted(*arguments):
+            counts[name] += 1
+            return function(*arguments)
+
+        monkeypatch.setattr(path, counted)
+
+    count("edge_ssd.training.model.tiny_ssd.load_tiny_ssd")
+    count("converters.quantization.head_coding.copy_model")
+    return counts
+
+
+def test_convert_prints_summary(convert_words, model_reads, capsys):
     assert command(*convert_words) == 0
+    assert model_reads == {"load_tiny_ssd": 1, "copy_model": 1}
     printed = capsys.readouterr()
     assert re.search(r"out\.tflite: 0\.\d\d MB \(int8 network", printed.out)
     assert "22 CONV_2D" in printed.out
@@ -113,10 +135,11 @@ def test_convert_of_training_images_only_requires_no_accuracy(convert_words, tmp
 
 
 def test_compare_prints_a_row_for_each_scheme(
-    fake_worker, squares_conversion, squares_model: Path, squares: Path, tmp_path: Path, capsys
+    fake_worker, model_reads, squares_conversion, squares_model: Path, squares: Path, tmp_path: Path, capsys
 ):
     words = ("compare", squares_model, "--data", squares, "--out", tmp_path, "--schemes", "none,float16")
     assert command(*words) == 0
+    assert model_reads == {"load_tiny_ssd": 1, "copy_model": 1}
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] == "4 images, 4 objects; ai-edge-litert, 1 thread(s)"
     assert printed[1].split() == ["scheme", "AP", "AP50", "AP75", "AP", "lost", "MB", "ms", "file"]
@@ -168,9 +191,10 @@ def test_verify_report_does_not_overwrite_a_model(verify_words, squares_model: P
     assert f"edge-ssd: error: {squares_model}: Not a directory" in capsys.readouterr().err
 
 
-def test_verify_exits_1_if_the_budget_is_exceeded(verify_words, fake_verify_worker, monkeypatch, capsys):
+def test_verify_exits_1_if_the_budget_is_exceeded(verify_words, fake_verify_worker, model_reads, monkeypatch, capsys):
     monkeypatch.setattr("converters.verification.result.Verification.loss", 0.02)
     assert command(*verify_words, "--budget", 0.01) == 1
+    assert model_reads == {"load_tiny_ssd": 1, "copy_model": 1}
     assert "EXCEEDS the budget: 0.0200 AP lost, 0.01 allowed" in capsys.readouterr().out
 
 
