@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from converters.bundle.selftest import choose_selftest, placeholder_selftest
 from converters.bundle.writer import BundleContent, bundle_bytes
@@ -23,7 +22,12 @@ from converters.interop.export import Profile, profile_bytes, profile_model, pro
 from converters.load_model import load_model
 from converters.measure import measure
 from converters.passes import NO_IMAGES, ConversionState
-from converters.quantization.calibration import Calibration, calibration_warnings, choose_calibration
+from converters.quantization.calibration import (
+    Calibration,
+    calibration_warnings,
+    choose_calibration,
+    read_network_inputs,
+)
 from converters.quantization.head_coding import equalize_box_scales
 from converters.quantization.schemes import CALIBRATED_SCHEMES, Scheme
 from converters.subprocess_worker import apply_in_subprocess
@@ -37,10 +41,10 @@ from edge_ssd.errors import BundleError, SettingError
 from edge_ssd.evaluation.average_precision import AveragePrecision
 from edge_ssd.evaluation.keras_predictor import KerasPredictor
 from edge_ssd.evaluation.tflite_predictor import TFLitePredictor
-from edge_ssd.network import InputSpec, Network
+from edge_ssd.network import Network
 from edge_ssd.runtime.bundle import Bundle, Defaults, read_bundle
 from edge_ssd.runtime.detector import Detector
-from edge_ssd.runtime.preprocess import preprocess, read_image
+from edge_ssd.runtime.preprocess import read_image
 from edge_ssd.version import __version__
 
 if TYPE_CHECKING:
@@ -216,17 +220,12 @@ def _calibrate(
         return None, ()
     dataset = load_training_split(data, network.labels)
     calibration = choose_calibration(dataset, network.input, config.calibration_images, config.seed)
-    warnings = calibration_warnings(calibration.images, _network_inputs(validation, network.input))
+    compared = read_network_inputs(subsample_evenly(validation, _COMPARED_IMAGES).samples, network.input)
+    warnings = calibration_warnings(calibration.images, compared)
     _log.info("calibrating on %d images, converting to %s", len(calibration), config.scheme)
     for warning in warnings:
         _log.warning("%s", warning)
     return calibration, warnings
-
-
-def _network_inputs(dataset: Dataset, spec: InputSpec) -> npt.NDArray[np.uint8]:
-    """Return some images at the network's input size, uint8 [N, height, width, 3]."""
-    samples = subsample_evenly(dataset, _COMPARED_IMAGES).samples
-    return np.stack([preprocess(read_image(sample.path), spec)[0] for sample in samples])
 
 
 def _read_draft(content: BundleContent) -> Bundle:

@@ -55,15 +55,15 @@ def postprocess_graph(flatbuffer: bytes, network: Network, defaults: Defaults) -
     editor = GraphEditor(flatbuffer)
     offsets, probabilities = _concatenated_heads(editor, network)
     anchors = editor.constant("anchors", anchors_yxhw(network))
-    results = []
+    count, results = defaults.max_detections, []
+    shapes = [(1, count, 4), (1, count), (1, count), (1,)]
     for first in range(0, network.num_classes, _CLASSES_PER_OPERATOR):
         classes = range(first, min(first + _CLASSES_PER_OPERATOR, network.num_classes))
         scores = editor.take_columns(probabilities, [1 + i for i in classes])
         inputs = [offsets, scores, anchors]
-        results.append(
-            editor.custom(POSTPROCESS_OPERATOR, inputs, _shapes(defaults), _options(network, defaults, classes))
-        )
-    outputs = results[0] if len(results) == 1 else _merge(editor, results, defaults.max_detections)
+        options = _options(network, defaults, classes)
+        results.append(editor.custom(POSTPROCESS_OPERATOR, inputs, shapes, options))
+    outputs = results[0] if len(results) == 1 else _merge(editor, results, count)
     # Names from TensorFlow 1's converter; some readers identify the outputs by them.
     for i, tensor in enumerate(outputs):
         editor.rename(tensor, f"{POSTPROCESS_OPERATOR}:{i}" if i else POSTPROCESS_OPERATOR)
@@ -104,11 +104,6 @@ def _rows(editor: GraphEditor, network: Network, heads: Sequence[int], columns: 
         editor.reshape(head, (1, level.num_anchors, columns)) for head, level in zip(heads, network.levels, strict=True)
     ]
     return editor.concatenate(rows, axis=1)
-
-
-def _shapes(defaults: Defaults) -> list[tuple[int, ...]]:
-    count = defaults.max_detections
-    return [(1, count, 4), (1, count), (1, count), (1,)]
 
 
 def _options(network: Network, defaults: Defaults, classes: Sequence[int]) -> dict[str, float | bool]:

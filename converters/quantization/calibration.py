@@ -7,6 +7,7 @@ for a quantized detector that detects nothing.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,7 @@ from edge_ssd.errors import DataError
 from edge_ssd.network import InputSpec
 from edge_ssd.runtime.preprocess import preprocess, read_image
 
-__all__ = ["Calibration", "calibration_warnings", "choose_calibration", "span_pixel_range"]
+__all__ = ["Calibration", "calibration_warnings", "choose_calibration", "read_network_inputs", "span_pixel_range"]
 
 _MIN_IMAGES = 32
 # Standard deviation of the pixels (0–255) below which an image counts as uniform.
@@ -69,11 +70,16 @@ def choose_calibration(dataset: Dataset, spec: InputSpec, count: int, seed: int 
         for name, sample in zip(names, chosen, strict=True)
     ]
     return Calibration(
-        images=np.stack([preprocess(read_image(sample.path), spec)[0] for sample in chosen]),
+        images=read_network_inputs(chosen, spec),
         names=names,
         sha256=hashlib.sha256("".join(lines).encode()).hexdigest(),
         seed=seed,
     )
+
+
+def read_network_inputs(samples: Sequence[Sample], spec: InputSpec) -> npt.NDArray[np.uint8]:
+    """Return images at the network's input size, uint8 [N, height, width, 3]."""
+    return np.stack([preprocess(read_image(sample.path), spec)[0] for sample in samples])
 
 
 def calibration_warnings(

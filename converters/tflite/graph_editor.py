@@ -76,9 +76,9 @@ class GraphEditor:
         assert math.prod(shape) == math.prod(self.shape(tensor))
         options = self._schema.ReshapeOptionsT()
         options.newShape = list(shape)
-        wanted = self.constant(f"shape_{tensor}", np.array(shape, np.int32))
+        shape_tensor = self.constant(f"shape_{tensor}", np.array(shape, np.int32))
         result = self._tensor(f"reshaped_{tensor}", shape)
-        self._operator("RESHAPE", [tensor, wanted], [result], options)
+        self._operator("RESHAPE", [tensor, shape_tensor], [result], options)
         return result
 
     def concatenate(self, tensors: Sequence[int], axis: int) -> int:
@@ -121,8 +121,8 @@ class GraphEditor:
         shape = (*self.shape(tensor)[:-1], count)
         values = self._tensor(f"top_{tensor}", shape)
         indices = self._tensor(f"places_{tensor}", shape, self._schema.TensorType.INT32)
-        wanted = self.constant(f"count_{tensor}", np.array(count, np.int32))
-        self._operator("TOPK_V2", [tensor, wanted], [values, indices], self._schema.TopKV2OptionsT())
+        count_tensor = self.constant(f"count_{tensor}", np.array(count, np.int32))
+        self._operator("TOPK_V2", [tensor, count_tensor], [values, indices], self._schema.TopKV2OptionsT())
         return values, indices
 
     def subtract(self, left: int, right: int) -> int:
@@ -219,10 +219,10 @@ class GraphEditor:
         return operator
 
     def _code(self, builtin: int, version: int, custom_code: str | None) -> int:
-        wanted = (builtin, version, custom_code)
+        key = (builtin, version, custom_code)
         for i, code in enumerate(self.model.operatorCodes):
             custom = code.customCode.decode() if isinstance(code.customCode, bytes) else code.customCode
-            if (max(code.builtinCode, code.deprecatedBuiltinCode), code.version, custom) == wanted:
+            if (max(code.builtinCode, code.deprecatedBuiltinCode), code.version, custom) == key:
                 return i
         code = self._schema.OperatorCodeT()
         # Both fields, as the converter does: older runtimes read only the deprecated one. All codes are below 127.

@@ -14,18 +14,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-
 from converters.verification.head_contribution import HeadContribution, head_contributions
 from converters.verification.head_error import HeadError, head_errors
 from converters.verification.recommendation import recommend
 from edge_ssd.data.dataset import Dataset
 from edge_ssd.data.splits import subsample_evenly
-from edge_ssd.evaluation.evaluate import HeadOutputs, Predictor, decode
+from edge_ssd.evaluation.evaluate import HeadOutputs, Predictor, decode, iter_batches
 from edge_ssd.evaluation.matching import ClassMatches, match_images, weighted_ap
 from edge_ssd.network import Network
 from edge_ssd.runtime.postprocess import Postprocess
-from edge_ssd.runtime.preprocess import ResizeTransform, preprocess, read_image
+from edge_ssd.runtime.preprocess import ResizeTransform
 
 __all__ = ["MAX_IMAGES", "ErrorAnalysis", "analyze_errors"]
 
@@ -76,7 +74,13 @@ def analyze_errors(converted: Predictor, reference: Predictor, network: Network,
         reference: the float model.
     """
     dataset = subsample_evenly(dataset, MAX_IMAGES)
-    converted_outputs, reference_outputs, transforms = _predict(converted, reference, network, dataset)
+    converted_outputs: list[HeadOutputs] = []
+    reference_outputs: list[HeadOutputs] = []
+    transforms: list[ResizeTransform] = []
+    for images, resized in iter_batches(dataset.samples, network.input, _BATCH_SIZE):
+        converted_outputs += converted(images)
+        reference_outputs += reference(images)
+        transforms += resized
     postprocess = Postprocess(network)
 
     def match(outputs: Sequence[HeadOutputs]) -> list[ClassMatches]:
@@ -87,22 +91,6 @@ def analyze_errors(converted: Predictor, reference: Predictor, network: Network,
     float_ap, converted_ap = weighted_ap(match(reference_outputs)), weighted_ap(match(converted_outputs))
     recommendation = recommend(float_ap - converted_ap, heads, contributions)
     return ErrorAnalysis(len(dataset), float_ap, converted_ap, heads, contributions, recommendation)
-
-
-def _predict(
-    converted: Predictor, reference: Predictor, network: Network, dataset: Dataset
-) -> tuple[list[HeadOutputs], list[HeadOutputs], list[ResizeTransform]]:
-    converted_outputs: list[HeadOutputs] = []
-    reference_outputs: list[HeadOutputs] = []
-    transforms: list[ResizeTransform] = []
-    for start in range(0, len(dataset), _BATCH_SIZE):
-        samples = dataset.samples[start : start + _BATCH_SIZE]
-        pairs = [preprocess(read_image(sample.path), network.input) for sample in samples]
-        images = np.stack([image for image, _ in pairs])
-        transforms += [transform for _, transform in pairs]
-        converted_outputs += converted(images)
-        reference_outputs += reference(images)
-    return converted_outputs, reference_outputs, transforms
 
 
 def _round_floats(value: Any) -> Any:

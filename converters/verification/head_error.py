@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -66,20 +65,25 @@ def head_errors(
     """
     for level in range(len(network.levels)):
         candidates = _candidates(network, [class_heads[level] for class_heads, _ in reference])
-        for kind, side in (("classes", 0), ("boxes", 1)):
-            values_of = _ClassLogits(network) if kind == "classes" else _BoxOffsets()
+        for kind, side, columns in (("classes", 0, network.num_classes + 1), ("boxes", 1, 4)):
             heads = [outputs[side][level] for outputs in converted]
-            expected = values_of(_rows([outputs[side][level] for outputs in reference], values_of.columns)[candidates])
-            stored = _rows([Head(head.values) for head in heads], values_of.columns)[candidates]
-            actual = values_of(_rows(heads, values_of.columns)[candidates])
+            reference_heads = [outputs[side][level] for outputs in reference]
+            expected, actual = (
+                _decoded_values(kind, network, _rows(each, columns)[candidates]) for each in (reference_heads, heads)
+            )
             rms = max(float(np.sqrt(np.mean(expected**2))), 1e-12)
             scale, dtype = heads[0].scale, heads[0].values.dtype
             rounding_error = clipped = 0.0
             if scale is not None:
+                stored = _rows([Head(head.values) for head in heads], columns)[candidates]
+                at_limit = (stored == np.iinfo(dtype).min) | (stored == np.iinfo(dtype).max)
+                if kind == "classes":
+                    at_limit = at_limit[:, 1:] | at_limit[:, :1]
+                # A logit is the difference of two rounded ones, unless the background logit is constant.
+                rounded = 2 if kind == "classes" and np.ptp(stored[:, 0]) != 0 else 1
                 # An error that is uniform over one step has the variance 1/12 of the squared step.
-                rounding_error = float(np.sqrt(values_of.rounding_count(stored) / 12) * scale / rms)
-                is_wrong = abs(actual - expected) > 1.5 * scale
-                clipped = float((values_of.is_saturated(stored, np.iinfo(dtype)) & is_wrong).mean())
+                rounding_error = float(np.sqrt(rounded / 12) * scale / rms)
+                clipped = float((at_limit & (abs(actual - expected) > 1.5 * scale)).mean())
             yield HeadError(
                 output=f"{kind}_{level}",
                 kind=kind,
@@ -95,37 +99,9 @@ def head_errors(
             )
 
 
-class _ClassLogits:
-    """Values of class heads as decoding uses them: relative to background, at least ``min_logit``."""
-
-    def __init__(self, network: Network) -> None:
-        self.columns, self._min_logit = network.num_classes + 1, min_logit(network)
-
-    def __call__(self, rows: Doubles) -> Doubles:
-        return np.maximum(rows[:, 1:] - rows[:, :1], self._min_logit)
-
-    def rounding_count(self, stored: Doubles) -> int:
-        """Return how many rounded logits make a value; a constant background logit adds no error."""
-        return 1 if np.ptp(stored[:, 0]) == 0 else 2
-
-    def is_saturated(self, stored: Doubles, limits: np.iinfo[Any]) -> npt.NDArray[np.bool_]:
-        at_limit = (stored == limits.min) | (stored == limits.max)
-        return at_limit[:, 1:] | at_limit[:, :1]
-
-
-class _BoxOffsets:
-    """Values of box heads, unchanged."""
-
-    columns = 4
-
-    def __call__(self, rows: Doubles) -> Doubles:
-        return rows
-
-    def rounding_count(self, stored: Doubles) -> int:
-        return 1
-
-    def is_saturated(self, stored: Doubles, limits: np.iinfo[Any]) -> npt.NDArray[np.bool_]:
-        return (stored == limits.min) | (stored == limits.max)
+def _decoded_values(kind: str, network: Network, rows: Doubles) -> Doubles:
+    """Return rows of a head as decoding uses them: logits relative to background, at least ``min_logit``."""
+    return rows if kind == "boxes" else np.maximum(rows[:, 1:] - rows[:, :1], min_logit(network))
 
 
 def _candidates(network: Network, class_heads: Sequence[Head]) -> npt.NDArray[np.bool_]:

@@ -87,7 +87,7 @@ def report_html(result: Verification, bundle: Bundle, data: str, budget: float |
 <h1>{html.escape(title)}</h1>
 <p>COCO average precision on {precision.num_images} images with {precision.num_objects} objects \
 ({html.escape(data)}). All models used the same decoding.</p>
-{_precision(result, scheme)}
+{_table(("", "Keras", "float .tflite", scheme, "difference"), [row.cells() for row in result.rows()])}
 {_loss(result, budget)}
 {_agreement(result)}
 {_cost(result, bundle)}
@@ -103,20 +103,6 @@ difference first. 0: both models detect the same; 1: only one of them detects an
 </body>
 </html>
 """
-
-
-def _precision(result: Verification, scheme: str) -> str:
-    rows = [
-        (
-            row.name,
-            f"{row.keras:.3f}",
-            f"{row.float_tflite:.3f}",
-            f"{row.converted:.3f}",
-            f"{row.converted - row.keras:+.4f}",
-        )
-        for row in result.rows()
-    ]
-    return _table(("", "Keras", "float .tflite", scheme, "difference"), rows)
 
 
 def _loss(result: Verification, budget: float | None) -> str:
@@ -183,20 +169,19 @@ def _error_analysis(analysis: ErrorAnalysis | None) -> str:
     if analysis is None:
         return ""
     contributions = {row.name: row for row in analysis.contributions}
-    rows: list[tuple[str, ...]] = []
-    for head in analysis.heads:
-        rows.append(
-            (
-                head.output,
-                head.dtype,
-                "" if head.scale is None else f"{head.scale:.5f}",
-                f"{head.low:.2f} to {head.high:.2f}",
-                f"{head.relative_rmse:.2%}",
-                f"{head.rounding_error:.2%}",
-                f"{head.clipped:.2%}",
-                *_gain(contributions[head.output]),
-            )
+    rows: list[tuple[str, ...]] = [
+        (
+            head.output,
+            head.dtype,
+            "" if head.scale is None else f"{head.scale:.5f}",
+            f"{head.low:.2f} to {head.high:.2f}",
+            f"{head.relative_rmse:.2%}",
+            f"{head.rounding_error:.2%}",
+            f"{head.clipped:.2%}",
+            *_gain(contributions[head.output]),
         )
+        for head in analysis.heads
+    ]
     rows += [(name, *[""] * 6, *_gain(contributions[name])) for name in ("all classes", "all boxes")]
     heading = ("output", "type", "scale", "float range", "error", "rounding", "clipped", "AP gain", "95 % interval")
     return (
@@ -221,13 +206,11 @@ def _pairs(result: Verification, bundle: Bundle) -> str:
         sample = result.dataset.samples[i]
         name = html.escape(sample.path.name)
         figures = []
-        for kind, found in (
-            ("float", result.float_result.predictions[i]),
-            (scheme, result.quantized_result.predictions[i]),
-        ):
-            address = image_data_url(sample.path, sample.boxes_xyxy, found[found.confidence >= threshold])
+        for kind, evaluation in (("float", result.float_result), (scheme, result.quantized_result)):
+            detections = evaluation.predictions[i]
+            url = image_data_url(sample.path, sample.boxes_xyxy, detections[detections.confidence >= threshold])
             caption = f"{name}, {html.escape(kind)}, differs by {result.differences[i]:.3f}"
-            figures.append(f'<figure><img alt="{caption}" src="{address}"><figcaption>{caption}</figcaption></figure>')
+            figures.append(f'<figure><img alt="{caption}" src="{url}"><figcaption>{caption}</figcaption></figure>')
         parts.append(f'<div class="pair">{"".join(figures)}</div>')
     return "\n".join(parts)
 

@@ -31,6 +31,11 @@ class MetricRow:
     float_tflite: float
     converted: float
 
+    def cells(self) -> tuple[str, ...]:
+        """Return the cells of a table row: the name, the three values, and the difference of the last and the first."""
+        values = (self.keras, self.float_tflite, self.converted)
+        return (self.name, *(f"{value:.3f}" for value in values), f"{self.converted - self.keras:+.4f}")
+
 
 @dataclass(frozen=True)
 class Verification:

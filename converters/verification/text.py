@@ -8,6 +8,9 @@ from edge_ssd.console.table import format_table
 
 __all__ = ["format_verification"]
 
+# The space widens the column.
+_METRICS_HEADER = ("", " Keras", "float .tflite", "converted", "difference")
+
 
 def format_verification(result: Verification, data: str, budget: float | None) -> str:
     """Return the text of ``edge-ssd verify``.
@@ -19,7 +22,7 @@ def format_verification(result: Verification, data: str, budget: float | None) -
     precision = result.float_result.precision
     lines = [
         f"{precision.num_images} images of {data}, {precision.num_objects} objects",
-        _metrics(result),
+        format_table([_METRICS_HEADER, *(row.cells() for row in result.rows())]),
         *_loss(result),
         *_agreement(result),
         *_cost(result),
@@ -30,20 +33,6 @@ def format_verification(result: Verification, data: str, budget: float | None) -
         verdict = "within" if result.within(budget) else "EXCEEDS"
         lines.append(f"{verdict} the budget: {result.loss:.4f} AP lost, {budget} allowed")
     return "\n".join(lines)
-
-
-def _metrics(result: Verification) -> str:
-    rows = [
-        (
-            row.name,
-            f"{row.keras:6.3f}",
-            f"{row.float_tflite:.3f}",
-            f"{row.converted:.3f}",
-            f"{row.converted - row.keras:+.4f}",
-        )
-        for row in result.rows()
-    ]
-    return format_table([("", "Keras", "float .tflite", "converted", "difference"), *rows])
 
 
 def _loss(result: Verification) -> list[str]:

@@ -30,6 +30,7 @@ __all__ = [
     "Progress",
     "decode",
     "evaluate",
+    "iter_batches",
 ]
 
 # AP needs the complete precision–recall curve, including detections of low scores. Below 0.01 there are hardly any true
@@ -87,7 +88,7 @@ def evaluate(
     start = time.perf_counter()
     postprocess = Postprocess(network)
     predictions: list[Detections] = []
-    for images, transforms in _batches(dataset.samples, network.input, batch_size):
+    for images, transforms in iter_batches(dataset.samples, network.input, batch_size):
         for outputs, transform in zip(predictor(images), transforms, strict=True):
             predictions.append(decode(postprocess, outputs, transform))
         if progress is not None:
@@ -110,9 +111,10 @@ def decode(postprocess: Postprocess, heads: HeadOutputs, transform: ResizeTransf
     )
 
 
-def _batches(
+def iter_batches(
     samples: Sequence[Sample], spec: InputSpec, batch_size: int
 ) -> Iterator[tuple[npt.NDArray[np.uint8], list[ResizeTransform]]]:
+    """Yield images as uint8 [B, height, width, 3] at the network's input size, and how each was resized."""
     for start in range(0, len(samples), batch_size):
         pairs = [preprocess(read_image(sample.path), spec) for sample in samples[start : start + batch_size]]
         yield np.stack([image for image, _ in pairs]), [transform for _, transform in pairs]
