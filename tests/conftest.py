@@ -78,6 +78,15 @@ def squares_model(tmp_path_factory, squares: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def squares_tiny_ssd(squares_model: Path):
+    """The model of :func:`squares_model` with equal box scales, as ``convert_model`` converts it; read-only."""
+    from converters.quantization.head_coding import equalize_box_scales
+    from edge_ssd.training.model.tiny_ssd import load_tiny_ssd
+
+    return equalize_box_scales(load_tiny_ssd(squares_model))
+
+
+@pytest.fixture(scope="session")
 def squares_conversion(tmp_path_factory, squares_model: Path, squares: Path):
     """The int8 bundle of :func:`squares_model`, calibrated on eight images: the result of ``convert_model``."""
     from converters.config import ConversionConfig
@@ -89,30 +98,27 @@ def squares_conversion(tmp_path_factory, squares_model: Path, squares: Path):
 
 
 @pytest.fixture(scope="session")
-def squares_flatbuffer(squares_model: Path, squares_images: np.ndarray, squares_conversion):
+def squares_flatbuffer(squares_tiny_ssd, squares_images: np.ndarray, squares_conversion):
     """A function scheme → flatbuffer of :func:`squares_model`, which converts to each scheme once."""
     from small_model import convert_network
 
-    from converters.quantization.head_coding import equalize_box_scales
     from converters.quantization.layers import DEFAULT_KEEP
     from converters.quantization.schemes import CALIBRATED_SCHEMES
     from edge_ssd.runtime.bundle import read_bundle
-    from edge_ssd.training.model.tiny_ssd import load_tiny_ssd
-
-    model = equalize_box_scales(load_tiny_ssd(squares_model))
 
     @functools.cache
     def convert(scheme: str) -> bytes:
         if scheme == "int8":
             return read_bundle(squares_conversion.path).flatbuffer
-        return convert_network(model, scheme, squares_images if scheme in CALIBRATED_SCHEMES else None, DEFAULT_KEEP)
+        images = squares_images if scheme in CALIBRATED_SCHEMES else None
+        return convert_network(squares_tiny_ssd, scheme, images, DEFAULT_KEEP)
 
     return convert
 
 
 @pytest.fixture
 def fake_worker(monkeypatch, squares_flatbuffer) -> None:
-    """Replace the child process of ``convert_model`` by its result, the int8 flatbuffer, for tests of the rest."""
+    """Replace the child process of ``convert_model`` by its result, the int8 flatbuffer."""
     monkeypatch.setattr("converters.convert.apply_in_subprocess", lambda *_: squares_flatbuffer("int8"))
 
 

@@ -49,7 +49,7 @@ def written(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_runtime_reads_back_what_was_written(written: Path):
+def test_runtime_reads_back_the_content(written: Path):
     bundle = read_bundle(written)
     assert (bundle.name, bundle.network, bundle.flatbuffer) == ("fruit", NETWORK, FLATBUFFER)
     assert bundle.defaults == CONTENT.defaults
@@ -67,7 +67,7 @@ def test_the_runtime_reads_back_what_was_written(written: Path):
     assert selftest.score_threshold == 0.5
 
 
-def test_the_standard_library_reads_it_too(written: Path):
+def test_standard_library_reads_the_zip(written: Path):
     with zipfile.ZipFile(written) as archive:
         assert archive.testzip() is None
         assert archive.namelist() == ["edge_ssd.json", "anchors.npy", "labels.txt", "selftest.npz"]
@@ -81,7 +81,7 @@ def test_the_standard_library_reads_it_too(written: Path):
         assert np.array_equal(np.load(io.BytesIO(archive.read("anchors.npy"))), NETWORK.anchors())
 
 
-def test_the_flatbuffer_comes_first_and_its_digest_is_stated(written: Path):
+def test_bundle_starts_with_the_flatbuffer_and_states_its_digest(written: Path):
     assert written.read_bytes().startswith(FLATBUFFER)
     with zipfile.ZipFile(written) as archive:
         data = json.loads(archive.read("edge_ssd.json"))
@@ -93,11 +93,11 @@ def test_the_flatbuffer_comes_first_and_its_digest_is_stated(written: Path):
     ]
 
 
-def test_the_same_content_gives_the_same_bytes():
+def test_same_content_gives_the_same_bytes():
     assert bundle_bytes(CONTENT) == bundle_bytes(replace(CONTENT))
 
 
-def test_what_was_not_measured_is_null(tmp_path: Path):
+def test_missing_accuracy_and_calibration_are_null(tmp_path: Path):
     path = tmp_path / "bare.tflite"
     path.write_bytes(bundle_bytes(replace(CONTENT, accuracy=None, calibration=None, kept_layers={})))
     metadata = read_bundle(path).metadata
@@ -106,6 +106,6 @@ def test_what_was_not_measured_is_null(tmp_path: Path):
     assert metadata["calibration"] is None
 
 
-def test_numbers_that_json_lacks_are_refused():
+def test_nan_is_rejected():
     with pytest.raises(ValueError, match="JSON compliant"):
         bundle_bytes(replace(CONTENT, accuracy={"float": float("nan")}))

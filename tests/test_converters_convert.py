@@ -71,10 +71,13 @@ def test_same_input_gives_the_same_bytes(squares_conversion, tmp_path: Path, squ
     assert again.path.read_bytes() == squares_conversion.path.read_bytes()
 
 
-def test_given_image_becomes_the_selftest(fake_worker, tmp_path: Path, squares_model: Path, squares: Path):
+def test_given_image_becomes_the_selftest(
+    fake_worker, tmp_path: Path, squares_model: Path, squares_tiny_ssd, squares: Path
+):
     image = squares / "squares_train" / "images" / "7.png"
     config = ConversionConfig(measure=False, selftest_image=image, name="own name")
-    result = convert_model(squares_model, open_dataset(squares), tmp_path / "own.tflite", config)
+    out = tmp_path / "own.tflite"
+    result = convert_model(squares_model, open_dataset(squares), out, config, model=squares_tiny_ssd)
     bundle = read_bundle(result.path)
     assert np.array_equal(bundle.selftest.image, read_image(image))
     assert bundle.name == "own name"
@@ -83,11 +86,12 @@ def test_given_image_becomes_the_selftest(fake_worker, tmp_path: Path, squares_m
 
 
 def test_bundle_that_fails_its_selftest_is_not_written(
-    fake_worker, squares_model: Path, squares: Path, out: Path, monkeypatch
+    fake_worker, squares_model: Path, squares_tiny_ssd, squares: Path, out: Path, monkeypatch
 ):
     monkeypatch.setattr(Detector, "selftest", lambda _: SelfTestResult(False, 1, 0, "1 of 1 not found"))
+    config = ConversionConfig(measure=False)
     with pytest.raises(BundleError, match=r"not written.*1 of 1 not found"):
-        convert_model(squares_model, open_dataset(squares), out, ConversionConfig(measure=False))
+        convert_model(squares_model, open_dataset(squares), out, config, model=squares_tiny_ssd)
     assert_kept(out)
 
 

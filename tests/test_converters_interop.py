@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from chosen_boxes import ChosenBox, save_model_that_finds
+from chosen_boxes import ChosenBox, model_with_boxes
 from conftest import REPOSITORY, skip_or_fail
 from real_model import real_model
 from small_model import convert_network, small_network
@@ -95,14 +95,10 @@ def write_profile(path: Path, profile: str, flatbuffer: bytes, network: Network)
 
 
 @pytest.fixture(scope="module")
-def chosen(tmp_path_factory) -> tuple[bytes, Network]:
+def chosen() -> tuple[bytes, Network]:
     """Flatbuffer of a float network of 64×96 that detects CHOSEN in every image."""
-    from edge_ssd.training.model.tiny_ssd import load_tiny_ssd
-
     network = tiny_ssd(("ape", "bear", "cat"), input_size=(64, 96), width=0.25)
-    path = tmp_path_factory.mktemp("chosen") / "chosen.keras"
-    save_model_that_finds(path, network, CHOSEN)
-    return convert_network(load_tiny_ssd(path), "none"), network
+    return convert_network(model_with_boxes(network, CHOSEN), "none"), network
 
 
 @pytest.fixture(scope="module")
@@ -289,11 +285,8 @@ def test_tflite_runtime_keeps_overlapping_boxes(chosen, tmp_path: Path) -> None:
 
 
 def test_peers_accept_image_without_detections(tmp_path: Path) -> None:
-    from edge_ssd.training.model.tiny_ssd import load_tiny_ssd
-
     network = tiny_ssd(("ape", "bear", "cat"), input_size=(64, 64), width=0.25)
-    save_model_that_finds(tmp_path / "nothing.keras", network, [])
-    flatbuffer = convert_network(load_tiny_ssd(tmp_path / "nothing.keras"), "none")
+    flatbuffer = convert_network(model_with_boxes(network, []), "none")
     file = write_profile(tmp_path / "nothing.tflite", "mediapipe", flatbuffer, network)
     image = [np.zeros((64, 64, 3), np.uint8)]
     assert run_peer(MEDIAPIPE, "mediapipe_detect.py", file, image) == [[]]
@@ -323,11 +316,11 @@ def outputs_of(model: bytes, image: np.ndarray, threads: int | None = None) -> D
 @pytest.mark.parametrize("threads", [1, 2, 3, 8])
 def test_profile_finds_every_class_with_any_number_of_threads(threads: int, chosen) -> None:
     flatbuffer, network = chosen
-    found = outputs_of(profile_model(flatbuffer, network, DEFAULTS), np.zeros((64, 96, 3), np.uint8), threads)
+    detections = outputs_of(profile_model(flatbuffer, network, DEFAULTS), np.zeros((64, 96, 3), np.uint8), threads)
     expected = sorted(CHOSEN, key=lambda row: -row.score)
-    assert found.class_id.tolist() == [row.class_id for row in expected]
-    np.testing.assert_allclose(found.confidence, [row.score for row in expected], rtol=1e-5)
-    np.testing.assert_allclose(found.xyxy, [row.box for row in expected], atol=1e-5)
+    assert detections.class_id.tolist() == [row.class_id for row in expected]
+    np.testing.assert_allclose(detections.confidence, [row.score for row in expected], rtol=1e-5)
+    np.testing.assert_allclose(detections.xyxy, [row.box for row in expected], atol=1e-5)
 
 
 @pytest.mark.parametrize(("scheme", "classes"), [("int8", 1), ("int8", 5), ("int16x8", 3), ("float16", 2)])
@@ -353,8 +346,8 @@ def test_profile_model_matches_postprocess_of_bundle(scheme: str, classes: int) 
         np.testing.assert_allclose(theirs.confidence, ours.confidence, rtol=1e-5)
         # The order of equal scores is the classes', then the anchors': compare as sets of rows.
         rows = [
-            np.array(sorted(map(tuple, np.column_stack([found.class_id, found.xyxy]).round(4).tolist())))
-            for found in (ours, theirs)
+            np.array(sorted(map(tuple, np.column_stack([side.class_id, side.xyxy]).round(4).tolist())))
+            for side in (ours, theirs)
         ]
         np.testing.assert_allclose(rows[0], rows[1], atol=2e-4)
 
@@ -443,12 +436,12 @@ def test_read_profile_refuses_invalid_description(change: dict, reason: str, cho
 
 def test_inspect_refuses_damaged_profile(chosen, tmp_path: Path, capsys) -> None:
     file = write_profile(tmp_path / "chosen.tflite", "postprocess", *chosen)
-    whole = file.read_bytes()
-    changed = bytearray(whole)
+    data = file.read_bytes()
+    changed = bytearray(data)
     changed[len(chosen[0]) // 2] ^= 1
     file.write_bytes(changed)
     assert "SHA-256" in refusal(file, capsys)
-    file.write_bytes(whole[:-30])
+    file.write_bytes(data[:-30])
     assert "copy or convert it again" in refusal(file, capsys)
 
 
@@ -484,11 +477,12 @@ def test_check_profile_refuses_different_detections(chosen, tmp_path: Path) -> N
 @pytest.fixture(scope="module")
 def one_box_model(tmp_path_factory) -> tuple[Path, bytes]:
     """A Keras model that detects one box in every image, and its float flatbuffer."""
-    from edge_ssd.training.model.tiny_ssd import load_tiny_ssd
+    from edge_ssd.training.model.tiny_ssd import save_tiny_ssd
 
     path = tmp_path_factory.mktemp("one_box") / "squares.keras"
-    save_model_that_finds(path, small_network(), [ChosenBox(0, 0.9, (0.2, 0.1, 0.6, 0.8))])
-    return path, convert_network(equalize_box_scales(load_tiny_ssd(path)), "none")
+    model = model_with_boxes(small_network(), [ChosenBox(0, 0.9, (0.2, 0.1, 0.6, 0.8))])
+    save_tiny_ssd(model, path)
+    return path, convert_network(equalize_box_scales(model), "none")
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -497,20 +491,8 @@ def test_convert_writes_requested_profile(
 ) -> None:
     (model, flatbuffer), out = one_box_model, tmp_path / "out.tflite"
     monkeypatch.setattr("converters.convert.apply_in_subprocess", lambda *_: flatbuffer)
-    words = [
-        "convert",
-        model,
-        "--data",
-        squares,
-        "--quantize",
-        "none",
-        "--no-accuracy",
-        "--profile",
-        profile,
-        "--out",
-        out,
-    ]
-    assert cli.main([str(word) for word in words]) == 0
+    options = ["--quantize", "none", "--no-accuracy", "--profile", profile]
+    assert cli.main(["convert", str(model), "--data", str(squares), "--out", str(out), *options]) == 0
     printed = capsys.readouterr().out
     assert f"profile     {profile}: detects the same 1 object as the bundle" in printed
     assert "1 TFLite_Detection_PostProcess" in printed
@@ -520,8 +502,8 @@ def test_convert_writes_requested_profile(
     assert description["profile"] == profile
     with zipfile.ZipFile(out) as archive:
         start = min(info.header_offset for info in archive.infolist())
-    found = outputs_of(out.read_bytes()[:start], np.zeros((64, 64, 3), np.uint8))
-    np.testing.assert_allclose(found.xyxy, [(0.2, 0.1, 0.6, 0.8)], atol=1e-5)
+    detections = outputs_of(out.read_bytes()[:start], np.zeros((64, 64, 3), np.uint8))
+    np.testing.assert_allclose(detections.xyxy, [(0.2, 0.1, 0.6, 0.8)], atol=1e-5)
 
 
 def test_profile_warnings_of_letterboxed_network_for_mediapipe() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_model import SIDE, convert_network, dequantize, train_small_model
+from small_model import SIDE, convert_network, dequantize, small_network, train_small_model
 
 from converters.config import ConversionConfig
 from converters.passes import PASSES, ConversionState
@@ -30,14 +30,6 @@ NETWORKS = {
     ),
     "six levels": tiny_ssd(("a",), input_size=(128, 128), width=0.25, sizes=[(0.2, 0.3)] * 6),
 }
-
-
-@pytest.fixture(scope="module")
-def model(squares_model: Path):
-    from converters.quantization.head_coding import equalize_box_scales
-    from edge_ssd.training.model.tiny_ssd import load_tiny_ssd
-
-    return equalize_box_scales(load_tiny_ssd(squares_model))
 
 
 @pytest.fixture(scope="module")
@@ -72,13 +64,13 @@ def test_passes_of_each_scheme(scheme, names: str):
     assert [each.apply.__name__ for each in PASSES if scheme in each.schemes] == names.split()
 
 
-def test_calibrated_scheme_requires_calibration_images(model):
+def test_calibrated_scheme_requires_calibration_images(squares_tiny_ssd):
     with pytest.raises(ValueError, match="int8 needs calibration images"):
-        ConversionState(ConversionConfig(), model)
+        ConversionState(ConversionConfig(), squares_tiny_ssd)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_every_scheme_keeps_the_outputs_of_the_model(scheme, model, squares_images, squares_flatbuffer):
+def test_every_scheme_keeps_the_outputs_of_the_model(scheme, squares_tiny_ssd, squares_images, squares_flatbuffer):
     interpreter = open_interpreter(squares_flatbuffer(scheme))
     assert interpreter.input_shape == (1, SIDE, SIDE, 3)
     # Relative RMSE of each head: rounding of int8 weights, and for int8 also of every layer's output.
@@ -86,8 +78,8 @@ def test_every_scheme_keeps_the_outputs_of_the_model(scheme, model, squares_imag
     dtype = {"int8": np.int8, "int16x8": np.int16}.get(scheme, np.float32)
     heads = interpreter.invoke(squares_images[0])
     assert all(head.values.dtype == dtype for head in heads.values())
-    assert set(heads) == {f"{kind}_{i}" for kind in ("classes", "boxes") for i in range(len(model.network.levels))}
-    assert_heads_close(model, squares_images[:1], heads, classes=allowed, boxes=allowed)
+    assert set(heads) == {f"{kind}_{i}" for kind in ("classes", "boxes") for i in range(5)}
+    assert_heads_close(squares_tiny_ssd, squares_images[:1], heads, classes=allowed, boxes=allowed)
 
 
 @pytest.mark.parametrize("scheme", ["int8", "mixed"])
@@ -141,10 +133,8 @@ def test_int8_heads_of_every_shape_keep_the_outputs_of_the_model(network: Networ
             assert np.sqrt(np.mean((actual - expected) ** 2) / np.mean(expected**2)) < 0.1
 
 
-def test_int8_bundle_has_equal_box_scales(squares_conversion, squares_model: Path):
-    from edge_ssd.training.model.tiny_ssd import load_tiny_ssd
-
-    original, network = load_tiny_ssd(squares_model).network, read_bundle(squares_conversion.path).network
+def test_int8_bundle_has_equal_box_scales(squares_conversion):
+    original, network = small_network(), read_bundle(squares_conversion.path).network
     assert (original.coding.xy_scale, original.coding.wh_scale) == (10, 5)
     assert (network.coding.xy_scale, network.coding.wh_scale) == (10, 10)
     assert replace(network, coding=original.coding) == original

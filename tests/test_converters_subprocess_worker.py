@@ -19,16 +19,9 @@ pytest.importorskip("tensorflow")
 SOURCE = Path("my.keras")
 
 
-@pytest.fixture(scope="module")
-def model(squares_model: Path):
-    from edge_ssd.training.model.tiny_ssd import load_tiny_ssd
-
-    return load_tiny_ssd(squares_model)
-
-
 @pytest.fixture
-def state(model) -> ConversionState:
-    return ConversionState(ConversionConfig(scheme="float16"), model)
+def state(squares_tiny_ssd) -> ConversionState:
+    return ConversionState(ConversionConfig(scheme="float16"), squares_tiny_ssd)
 
 
 @pytest.fixture
@@ -42,7 +35,8 @@ def in_process(monkeypatch):
     monkeypatch.setattr(subprocess, "run", run)
 
 
-def test_worker_receives_model_config_and_images(in_process, model, squares_images: np.ndarray, monkeypatch):
+def test_worker_receives_model_config_and_images(in_process, squares_tiny_ssd, squares_images: np.ndarray, monkeypatch):
+    model = squares_tiny_ssd
     received = []
 
     def convert(*arguments):

@@ -34,7 +34,9 @@ VARIANTS = [
 
 
 @pytest.fixture(scope="module")
-def bundles(tmp_path_factory, squares: Path, squares_model: Path, squares_flatbuffer, squares_images) -> list[Path]:
+def bundles(
+    tmp_path_factory, squares: Path, squares_model: Path, squares_tiny_ssd, squares_flatbuffer, squares_images
+) -> list[Path]:
     pytest.importorskip("ai_edge_quantizer")
     folder, data = tmp_path_factory.mktemp("bundles"), open_dataset(squares)
 
@@ -49,7 +51,8 @@ def bundles(tmp_path_factory, squares: Path, squares_model: Path, squares_flatbu
         patch.setattr("converters.convert.apply_in_subprocess", convert)
         for i, (scheme, settings) in enumerate(VARIANTS):
             paths.append(folder / f"{i}-{scheme}.tflite")
-            convert_model(squares_model, data, paths[-1], ConversionConfig(scheme=scheme, measure=False, **settings))
+            config = ConversionConfig(scheme=scheme, measure=False, **settings)
+            convert_model(squares_model, data, paths[-1], config, model=squares_tiny_ssd)
     return paths
 
 

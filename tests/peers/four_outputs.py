@@ -45,14 +45,14 @@ def main() -> None:
 
 def read(boxes, classes, scores, count: int, threshold: float, size) -> list:
     height, width = size
-    found = []
+    rows = []
     for i in range(count):
         if scores[i] < threshold:
             break  # such programs rely on the order, best first
         top, left, bottom, right = boxes[i]
         box = [float(left * width), float(top * height), float(right * width), float(bottom * height)]
-        found.append({"label": int(classes[i]), "score": float(scores[i]), "box": box})
-    return found
+        rows.append({"label": int(classes[i]), "score": float(scores[i]), "box": box})
+    return rows
 
 
 main()

@@ -20,7 +20,7 @@ def main() -> None:
     with vision.ObjectDetector.create_from_options(options) as detector, np.load(images) as arrays:
         for name in sorted(arrays):
             image = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=arrays[name])
-            results.append([found for detection in detector.detect(image).detections for found in as_dicts(detection)])
+            results.append([row for detection in detector.detect(image).detections for row in as_dicts(detection)])
     print(json.dumps(results))
 
 

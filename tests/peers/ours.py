@@ -18,8 +18,8 @@ def main() -> None:
     results = []
     with Detector(model, score_threshold=float(threshold)) as detector, np.load(images) as arrays:
         for name in sorted(arrays):
-            found = detector.detect(arrays[name])
-            results.append([{"label": d.label, "score": d.score, "box": list(d.box)} for d in found])
+            detections = detector.detect(arrays[name])
+            results.append([{"label": d.label, "score": d.score, "box": list(d.box)} for d in detections])
     print(json.dumps(results))
 
 
