@@ -8,8 +8,7 @@ schema.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from converters.tflite.raw_tables import TableWriter
 from converters.tflite.schema_model import read_model, set_metadata, write_model
@@ -40,7 +39,9 @@ _NORMALIZATION_OPTIONS = 1  # union ProcessUnitOptions
 def with_metadata(flatbuffer: bytes, network: Network) -> bytes:
     """Return ``flatbuffer`` (a TFLite model with a signature) with the metadata of ``network`` added."""
     model = read_model(flatbuffer)
-    set_metadata(model, METADATA_NAME, build_metadata(network, _output_names(model)))
+    names = {output.tensorIndex: output.name.decode() for output in model.signatureDefs[0].outputs}
+    outputs = [names[index] for index in model.subgraphs[0].outputs]
+    set_metadata(model, METADATA_NAME, build_metadata(network, outputs))
     return write_model(model)
 
 
@@ -78,11 +79,19 @@ def add_feature_content(writer: TableWriter) -> int:
 
 def add_image_tensor(writer: TableWriter, network: Network) -> int:
     """Add the TensorMetadata of the input: an RGB image of raw pixels, since scaling is part of the network."""
+    name = writer.text("image")
+    description = writer.text("RGB picture, pixels 0-255; the scaling is inside the network")
+    height, width = network.input.size
+    size = writer.table(width=(0, width, "Uint32"), height=(1, height, "Uint32"))
+    properties = writer.table(color_space=(0, _RGB, "Int8"), default_size=(1, size))
+    content = writer.table(kind=(0, _IMAGE_PROPERTIES, "Uint8"), value=(1, properties))
+    identity = writer.table(mean=(0, writer.vector([0.0], "Float32")), std=(1, writer.vector([1.0], "Float32")))
+    unit = writer.table(kind=(0, _NORMALIZATION_OPTIONS, "Uint8"), options=(1, identity))
     return writer.table(
-        name=(0, writer.text("image")),
-        description=(1, writer.text("RGB picture, pixels 0-255; the scaling is inside the network")),
-        content=(3, writer.table(kind=(0, _IMAGE_PROPERTIES, "Uint8"), value=(1, _image_properties(writer, network)))),
-        process_units=(4, writer.vector([_identity(writer)])),
+        name=(0, name),
+        description=(1, description),
+        content=(3, content),
+        process_units=(4, writer.vector([unit])),
         stats=(5, writer.table(max=(0, writer.vector([255.0], "Float32")), min=(1, writer.vector([0.0], "Float32")))),
     )
 
@@ -97,26 +106,7 @@ def _add_file(writer: TableWriter, name: str, description: str, kind: int) -> in
     return writer.table(name=(0, writer.text(name)), description=(1, writer.text(description)), kind=(2, kind, "Int8"))
 
 
-def _image_properties(writer: TableWriter, network: Network) -> int:
-    height, width = network.input.size
-    size = writer.table(width=(0, width, "Uint32"), height=(1, height, "Uint32"))
-    return writer.table(color_space=(0, _RGB, "Int8"), default_size=(1, size))
-
-
-def _identity(writer: TableWriter) -> int:
-    options = writer.table(mean=(0, writer.vector([0.0], "Float32")), std=(1, writer.vector([1.0], "Float32")))
-    return writer.table(kind=(0, _NORMALIZATION_OPTIONS, "Uint8"), options=(1, options))
-
-
 def _describe(output: str) -> str:
     kind, _, level = output.partition("_")
     what = "class logits, background first" if kind == "classes" else "box offsets"
     return f"{what}, of level {level}; per cell: anchors, then values"
-
-
-def _output_names(model: Any) -> list[str]:
-    """Return the output names of the signature, in the order of the graph's output tensors."""
-    by_tensor: Mapping[int, str] = {
-        output.tensorIndex: output.name.decode() for output in model.signatureDefs[0].outputs
-    }
-    return [by_tensor[int(index)] for index in model.subgraphs[0].outputs]

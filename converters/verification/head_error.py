@@ -64,7 +64,8 @@ def head_errors(
         reference: outputs of the float model for the same images.
     """
     for level in range(len(network.levels)):
-        candidates = _candidates(network, [class_heads[level] for class_heads, _ in reference])
+        logits = _rows([class_heads[level] for class_heads, _ in reference], network.num_classes + 1)
+        candidates = candidate_anchors((logits[:, 1:] - logits[:, :1]).max(axis=1))
         for kind, side, columns in (("classes", 0, network.num_classes + 1), ("boxes", 1, 4)):
             heads = [outputs[side][level] for outputs in converted]
             reference_heads = [outputs[side][level] for outputs in reference]
@@ -102,12 +103,6 @@ def head_errors(
 def _decoded_values(kind: str, network: Network, rows: Doubles) -> Doubles:
     """Return rows of a head as decoding uses them: logits relative to background, at least ``min_logit``."""
     return rows if kind == "boxes" else np.maximum(rows[:, 1:] - rows[:, :1], min_logit(network))
-
-
-def _candidates(network: Network, class_heads: Sequence[Head]) -> npt.NDArray[np.bool_]:
-    """Return a mask of the anchors of one level, in all images, that may become a detection."""
-    logits = _rows(class_heads, network.num_classes + 1)
-    return candidate_anchors((logits[:, 1:] - logits[:, :1]).max(axis=1))
 
 
 def _rows(heads: Sequence[Head], columns: int) -> Doubles:
