@@ -52,6 +52,7 @@ def _find_difference(path: Path) -> str | None:
 
 
 def _head_difference(network: Network, weights: bytes) -> str | None:
+    """Return which heads in a weights file have other channels than ``network``; None if all fit."""
     import h5py
 
     wrong = []

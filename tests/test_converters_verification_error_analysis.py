@@ -31,7 +31,7 @@ def dataset(tmp_path: Path) -> Dataset:
         pixels[0, 0, 0] = i
         Image.fromarray(pixels).save(path)
         samples.append(Sample(path, true_box(i)[None], np.array([0])))
-    return Dataset(tmp_path, ("a",), tuple(samples), "here")
+    return Dataset(tmp_path, ("a",), tuple(samples), "test")
 
 
 def true_box(i: int) -> np.ndarray:

@@ -132,6 +132,7 @@ def _image_features(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
 
 
 def _feature_warnings(calibration: npt.NDArray[np.float64], validation: npt.NDArray[np.float64]) -> list[str]:
+    """Return a warning for each of _FEATURES whose median differs; the arguments are [N, 4] and [M, 4]."""
     warnings = []
     low, medians, high = np.quantile(validation, (0.16, 0.5, 0.84), axis=0)
     spreads = np.maximum((high - low) / 2, _MIN_SPREAD)

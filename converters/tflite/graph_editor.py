@@ -130,12 +130,15 @@ class GraphEditor:
         return self._elementwise("SUB", left, right, self._schema.SubOptionsT())
 
     def multiply(self, left: int, right: int) -> int:
+        """Return the elementwise product."""
         return self._elementwise("MUL", left, right, self._schema.MulOptionsT())
 
     def add(self, left: int, right: int) -> int:
+        """Return the elementwise sum."""
         return self._elementwise("ADD", left, right, self._schema.AddOptionsT())
 
     def minimum(self, left: int, right: int) -> int:
+        """Return the elementwise minimum."""
         return self._elementwise("MINIMUM", left, right, self._schema.MaximumMinimumOptionsT())
 
     def sum_all(self, tensor: int) -> int:
@@ -177,6 +180,7 @@ class GraphEditor:
         return write_model(self.model)
 
     def _float(self, name: str, tensor: int, options: Any, versions: dict[str, int]) -> int:
+        """Add a conversion to float32; ``versions`` maps the type of ``tensor`` to the operator's version."""
         kind = self._graph.tensors[tensor].type
         key = next(key for key, value in vars(self._schema.TensorType).items() if value == kind)
         result = self._tensor(f"float_{tensor}", self.shape(tensor))
@@ -208,6 +212,7 @@ class GraphEditor:
         version: int = 1,
         custom_code: str | None = None,
     ) -> Any:
+        """Add an operator on tensors by index and return it; ``name`` is that of the BuiltinOperator."""
         operator = self._schema.OperatorT()
         operator.opcodeIndex = self._code(getattr(self._schema.BuiltinOperator, name), version, custom_code)
         operator.inputs, operator.outputs = inputs, outputs
@@ -219,6 +224,7 @@ class GraphEditor:
         return operator
 
     def _code(self, builtin: int, version: int, custom_code: str | None) -> int:
+        """Return the index of an operator code, which is added if the model lacks it."""
         key = (builtin, version, custom_code)
         for i, code in enumerate(self.model.operatorCodes):
             custom = code.customCode.decode() if isinstance(code.customCode, bytes) else code.customCode

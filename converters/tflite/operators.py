@@ -136,6 +136,8 @@ def _tensor_type(tensor: TableReader) -> str:
 
 
 def _signature(node: TableReader, types: list[str]) -> str:
+    """Return the tensor types of an operator, such as "int8, int8 → int8"."""
+
     def type_names(field: int) -> str:
         # −1 stands for an optional tensor that is left out.
         return ", ".join(types[index] for index in node.numbers(field) if index != -1)

@@ -96,10 +96,10 @@ def report_html(result: Verification, bundle: Bundle, data: str, budget: float |
 The closer the curves, the better the conversion.</p>
 <div class="charts">{_curves(result, scheme)}</div>
 {_error_analysis(result.error_analysis)}
-<h2>Where the two differ most</h2>
+<h2>Images with the largest differences</h2>
 <p>Detections with a score of at least {bundle.defaults.score_threshold:g}, labeled boxes in white; the largest \
 difference first. 0: both models detect the same; 1: only one of them detects an object.</p>
-{_pairs(result, bundle)}
+{_image_pairs(result, bundle)}
 </body>
 </html>
 """
@@ -185,7 +185,7 @@ def _error_analysis(analysis: ErrorAnalysis | None) -> str:
     rows += [(name, *[""] * 6, *_gain(contributions[name])) for name in ("all classes", "all boxes")]
     heading = ("output", "type", "scale", "float range", "error", "rounding", "clipped", "AP gain", "95 % interval")
     return (
-        "<h2>Where the loss comes from</h2>"
+        "<h2>Causes of the loss</h2>"
         f"<p>On {analysis.num_images} images: {analysis.float_ap:.4f} AP in float, {analysis.converted_ap:.4f} "
         "converted. Only anchors that may become a detection count. Error is the root mean square error over that of "
         "the float values; rounding is the part that rounding the output causes; clipped values exceed the calibrated "
@@ -199,7 +199,7 @@ def _gain(row: HeadContribution) -> tuple[str, str]:
     return f"{row.gain:+.4f}", interval
 
 
-def _pairs(result: Verification, bundle: Bundle) -> str:
+def _image_pairs(result: Verification, bundle: Bundle) -> str:
     scheme, threshold = bundle.details.quantization, bundle.defaults.score_threshold
     parts = []
     for i in result.most_different()[:_MAX_IMAGES]:
