@@ -99,10 +99,10 @@ test-%.log:
 
 test-python: $(VENV)/ready-test $(VENV_TFLITE)/ready $(VENV_MEDIAPIPE)/ready $(VENV_TASKLIB)/ready
 	$(VENV)/bin/python -m pytest --ignore-glob='tests/test_arm_*' --ignore-glob='tests/test_device_*' \
-		--ignore-glob='tests/test_training_*'
+		--ignore-glob='tests/test_training_*' --ignore=tests/test_commands_train.py
 
 test-training: $(VENV)/ready-test
-	$(VENV)/bin/python -m pytest tests/test_training_*.py
+	$(VENV)/bin/python -m pytest tests/test_training_*.py tests/test_commands_train.py
 
 test-device: $(VENV)/ready-test $(VENV_TFLITE)/ready
 	$(VENV)/bin/python -m pytest tests/test_device_*.py

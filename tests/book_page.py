@@ -1,9 +1,9 @@
-"""The code on docs/book.md: run in order in one namespace, and what it prints compared with, or written to, the page.
+"""Code blocks of docs/book.md: run in one namespace, their output compared with the page or written to it.
 
     python tests/book_page.py --write
 
-A ```python block and the ```text block after it are the code and its output, as a notebook's cell shows them. (The
-standard library's doctest would take the closing fence for output, and its prompts spoil copying.)
+A ```python block and the ```text block after it are code and output, like a notebook's cell. doctest is not used: it
+takes the closing fence for output, and its prompts cannot be copied.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PAIR = re.compile(r"^```python\n(?P<code>.*?)^```$(?:\n\n```text\n(?P<output>.*
 
 
 class Block(NamedTuple):
-    """One block of code: the line of the page on which it begins, and the output that the page shows."""
+    """A code block: its first line on the page, its code and the output that the page shows."""
 
     line: int
     code: str
@@ -32,7 +32,7 @@ class Block(NamedTuple):
 
 
 def blocks_of(page: str) -> list[Block]:
-    """The blocks of a page, in order."""
+    """Return the blocks of a page, in order."""
     return [
         Block(page.count("\n", 0, pair.start("code")) + 1, pair["code"], pair["output"] or "")
         for pair in _PAIR.finditer(page)
@@ -40,7 +40,7 @@ def blocks_of(page: str) -> list[Block]:
 
 
 def run(block: Block, namespace: dict[str, Any]) -> str:
-    """Run one block and return what it printed; a traceback names the page and the line on it."""
+    """Run a block and return its output; tracebacks have the page's file name and line."""
     code = compile("\n" * (block.line - 1) + block.code, str(PAGE), "exec")
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         exec(code, namespace)
@@ -48,14 +48,14 @@ def run(block: Block, namespace: dict[str, Any]) -> str:
 
 
 def with_outputs(page: str, outputs: list[str]) -> str:
-    """The page with other outputs, one for each block."""
-    waiting = iter(outputs)
+    """Return the page with its outputs replaced, one for each block."""
+    remaining = iter(outputs)
 
-    def replaced(pair: re.Match[str]) -> str:
-        output = next(waiting)
+    def replace(pair: re.Match[str]) -> str:
+        output = next(remaining)
         return f"```python\n{pair['code']}```" + (f"\n\n```text\n{output}```" if output else "")
 
-    return _PAIR.sub(replaced, page)
+    return _PAIR.sub(replace, page)
 
 
 if __name__ == "__main__":
@@ -63,4 +63,4 @@ if __name__ == "__main__":
     new = with_outputs(text, [run(block, names) for block in blocks_of(text)])
     if sys.argv[1:] == ["--write"]:
         PAGE.write_text(new, encoding="utf-8")
-    print(f"{PAGE.name}: {'as it prints' if new == text else 'other output than it shows'}")
+    print(f"{PAGE.name}: {'output is up to date' if new == text else 'output differs'}")

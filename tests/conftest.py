@@ -34,16 +34,16 @@ def skip_or_fail(reason: str) -> None:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The real data sets, which are not part of the repository: ``$EDGE_SSD_DATA`` or ``../shared/data``."""
+    """Folder of the real datasets, which are not in the repository: ``$EDGE_SSD_DATA`` or ``../shared/data``."""
     folder = Path(os.environ.get("EDGE_SSD_DATA", REPOSITORY.parent / "shared" / "data"))
     if not folder.is_dir():
-        skip_or_fail(f"no data sets at {folder}: set EDGE_SSD_DATA to their folder")
+        skip_or_fail(f"no datasets in {folder}: set EDGE_SSD_DATA to their folder")
     return folder
 
 
 @pytest.fixture(scope="session")
 def book_vectors(shared_data: Path) -> Path:
-    """Numbers computed by the book's own functions, beside the data sets."""
+    """Path of values computed by the book's functions, beside the datasets."""
     path = shared_data.parent / "vectors" / "d2l_vectors.npz"
     if not path.is_file():
         skip_or_fail(f"no book vectors at {path}")
@@ -151,6 +151,22 @@ def untrained_int8(untrained_model, dim_images: np.ndarray) -> bytes:
     from small_model import convert_network
 
     return convert_network(untrained_model, "int8", dim_images)
+
+
+@pytest.fixture(scope="session")
+def bananas(tmp_path_factory) -> Path:
+    """A synthetic dataset of 16 training and 6 validation images; read-only."""
+    from edge_ssd.data.synthetic.generate import make_synthetic
+
+    return make_synthetic(tmp_path_factory.mktemp("synthetic") / "bananas", num_train=16, num_val=6, seed=3).path
+
+
+@pytest.fixture(scope="session")
+def trained_run(tmp_path_factory, bananas: Path):
+    """A training run on :func:`bananas`, see :mod:`small_training`; read-only."""
+    from small_training import train_run
+
+    return train_run(bananas, tmp_path_factory.mktemp("run"))
 
 
 @pytest.fixture

@@ -1,17 +1,20 @@
-"""edge_ssd.data.splits: random division of a dataset."""
+"""edge_ssd.data.splits: random division of a dataset, and the choice of its splits."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from label_writers import write_d2l_split
 
 from edge_ssd.data.dataset import Dataset, Sample
-from edge_ssd.data.splits import split_dataset
-from edge_ssd.errors import DataError
+from edge_ssd.data.load import open_dataset
+from edge_ssd.data.splits import load_eval_split, load_training_split, split_dataset, subsample_evenly
+from edge_ssd.errors import DataError, SettingError
 
 
 def make_dataset(count: int) -> Dataset:
@@ -45,3 +48,49 @@ def test_split_dataset_depends_on_the_seed_and_rejects_invalid_fractions() -> No
             split_dataset(dataset, fraction, 0)
     with pytest.raises(DataError, match="cannot be divided"):
         split_dataset(make_dataset(1), 0.5, 0)
+
+
+def test_subsample_evenly_spreads_images() -> None:
+    dataset = make_dataset(3)
+    assert subsample_evenly(dataset, None) is dataset
+    assert subsample_evenly(dataset, 3) is dataset
+    assert [sample.path.name for sample in subsample_evenly(dataset, 2).samples] == ["0.png", "2.png"]
+    assert [sample.path.name for sample in subsample_evenly(dataset, 1).samples] == ["0.png"]
+    with pytest.raises(SettingError, match="at least 1"):
+        subsample_evenly(dataset, 0)
+
+
+def write_split(folder: Path, count: int) -> None:
+    names = [f"{i}.png" for i in range(count)]
+    write_d2l_split(folder, [f"{name},0,1,2,30,39" for name in names], names)
+
+
+def test_load_eval_split_returns_validation_split(tmp_path: Path) -> None:
+    write_split(tmp_path / "set_train", 5)
+    write_split(tmp_path / "set_val", 2)
+    images, split = load_eval_split(open_dataset(tmp_path), ("thing",))
+    assert (len(images), split) == (2, "val")
+    assert len(load_training_split(open_dataset(tmp_path), ("thing",))) == 5
+    limited, split = load_eval_split(open_dataset(tmp_path), ("thing",), "train", limit=3)
+    assert (len(limited), split) == (3, "train")
+
+
+@pytest.mark.parametrize("split", [None, "val"])
+def test_load_eval_split_uses_test_split_without_validation_split(tmp_path: Path, split: Literal["val"] | None) -> None:
+    write_split(tmp_path / "set_train", 2)
+    write_split(tmp_path / "set_test", 3)
+    dataset, used = load_eval_split(open_dataset(tmp_path), ("thing",), split)
+    assert (len(dataset), used) == (3, "test")
+
+
+def test_undivided_dataset_is_training_and_eval_split(tmp_path: Path) -> None:
+    write_split(tmp_path / "set", 4)
+    images, split = load_eval_split(open_dataset(tmp_path / "set"), ("thing",))
+    assert (len(images), split) == (4, "all")
+    assert len(load_training_split(open_dataset(tmp_path / "set"), ("thing",))) == 4
+
+
+def test_load_eval_split_rejects_training_images_only(tmp_path: Path) -> None:
+    write_split(tmp_path / "set_train", 5)
+    with pytest.raises(DataError, match="training images only"):
+        load_eval_split(open_dataset(tmp_path), ("thing",))

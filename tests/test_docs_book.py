@@ -1,4 +1,4 @@
-"""docs/book.md: its code runs, prints what the page shows, and its pictures are those that the script draws."""
+"""docs/book.md: its code prints the output that it shows, and its images equal those that the script draws."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytest.importorskip("tensorflow")
 pytest.importorskip("matplotlib")
 
 
-def test_the_page_shows_what_its_code_prints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_page_code_prints_shown_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(REPOSITORY)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     namespace: dict[str, Any] = {"__name__": "book"}
@@ -25,17 +25,17 @@ def test_the_page_shows_what_its_code_prints(tmp_path: Path, monkeypatch: pytest
     assert len(blocks) >= 15
     for block in blocks:
         printed = run(block, namespace)
-        assert printed == block.output, f"docs/book.md, line {block.line}; python tests/book_page.py --write mends it"
+        assert printed == block.output, f"docs/book.md, line {block.line}; python tests/book_page.py --write updates it"
 
 
-def test_every_fenced_block_is_code_or_its_output() -> None:
-    """Nothing on the page escapes the test above: a fence with another name would."""
+def test_page_has_only_code_and_output_blocks() -> None:
+    """A fence with another language would escape the test above."""
     page = PAGE.read_text(encoding="utf-8")
     blocks = blocks_of(page)
     assert page.count("\n```") == 2 * (len(blocks) + sum(1 for block in blocks if block.output))
 
 
-def test_the_pictures_are_those_that_the_script_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_page_images_equal_drawn_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(REPOSITORY)
     runpy.run_path("docs/examples/book_figures.py")["main"](tmp_path)
     drawn = sorted(tmp_path.iterdir())
@@ -44,7 +44,7 @@ def test_the_pictures_are_those_that_the_script_draws(tmp_path: Path, monkeypatc
         shown = REPOSITORY / "docs" / "images" / path.name
         assert shown.stat().st_size <= 60_000
         expected, actual = (np.asarray(Image.open(file).convert("RGB"), np.float32) for file in (shown, path))
-        # Another version of matplotlib sets a letter half a pixel aside; another curve or box is much more.
+        # Letters differ by half a pixel between matplotlib versions; another curve or box differs much more.
         assert expected.shape == actual.shape
         assert np.abs(expected - actual).mean() < 2
 
@@ -69,7 +69,7 @@ y = x / 0
 """
 
 
-def test_code_and_output_are_told_apart() -> None:
+def test_blocks_of_separates_code_and_output() -> None:
     blocks = blocks_of(EXAMPLE)
     assert blocks == [Block(4, 'x = 1\nprint(x, end="\\n\\n")\n', "1\n\n"), Block(16, "y = x / 0\n", "")]
     namespace: dict[str, Any] = {}
@@ -79,7 +79,7 @@ def test_code_and_output_are_told_apart() -> None:
     assert raised.traceback[-1].lineno + 1 == 16  # of the page
 
 
-def test_outputs_are_written_after_their_code() -> None:
+def test_with_outputs_writes_output_after_code() -> None:
     assert with_outputs(EXAMPLE, ["1\n\n", ""]) == EXAMPLE
     changed = with_outputs(EXAMPLE, ["", "2\n"])
     assert [block.output for block in blocks_of(changed)] == ["", "2\n"]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pycocotools_ap import pycocotools_ap
 
 from edge_ssd.data.dataset import Dataset, Sample
 from edge_ssd.errors import DataError
@@ -149,30 +148,3 @@ def random_case(rng, images: int, labels: tuple[str, ...]) -> tuple[Dataset, lis
         scores = rng.integers(1, 20, len(class_ids)) / 20
         predictions.append(found(np.concatenate([near, false]).tolist(), scores.tolist(), class_ids.tolist()))
     return dataset(*truth, labels=labels), predictions
-
-
-def pycocotools_ap(truth: Dataset, predictions: list[Detections]) -> tuple[float, float, float]:
-    coco_module = pytest.importorskip("pycocotools.coco")
-    cocoeval = pytest.importorskip("pycocotools.cocoeval")
-    annotations, results = [], []
-    for image, (sample, prediction) in enumerate(zip(truth.samples, predictions, strict=True)):
-        for (x0, y0, x1, y1), class_id in zip(sample.boxes_xyxy.tolist(), sample.class_ids.tolist(), strict=True):
-            box = [x0, y0, x1 - x0, y1 - y0]
-            row = {"image_id": image, "category_id": class_id, "bbox": box, "area": box[2] * box[3], "iscrowd": 0}
-            annotations.append({"id": len(annotations) + 1, **row})
-        for _, score, (x0, y0, x1, y1), class_id in prediction:
-            row = {"image_id": image, "category_id": class_id, "bbox": [x0, y0, x1 - x0, y1 - y0], "score": score}
-            results.append(row)
-    with contextlib.redirect_stdout(io.StringIO()):
-        coco = coco_module.COCO()
-        coco.dataset = {
-            "images": [{"id": image} for image in range(len(truth))],
-            "annotations": annotations,
-            "categories": [{"id": i, "name": label} for i, label in enumerate(truth.labels)],
-        }
-        coco.createIndex()
-        evaluator = cocoeval.COCOeval(coco, coco.loadRes(results), "bbox")
-        evaluator.evaluate()
-        evaluator.accumulate()
-        evaluator.summarize()
-    return evaluator.stats[0], evaluator.stats[1], evaluator.stats[2]

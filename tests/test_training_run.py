@@ -1,21 +1,23 @@
-"""Training end to end, small: the loop, interruption and resume, the folder that a run leaves."""
+"""edge_ssd.training.run and trainer: small runs end to end, their resume, and the files of their folder."""
 
 from __future__ import annotations
 
+import resource
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from small_training import FAST_LOSS, NETWORK, RECIPE, TrainedRun
 
 tf = pytest.importorskip("tensorflow")
 
-from edge_ssd.data.dataset import Dataset  # noqa: E402 (after the check that TensorFlow is there)
-from edge_ssd.data.load import load_dataset  # noqa: E402
-from edge_ssd.data.source import DataSource  # noqa: E402
+from edge_ssd.data.dataset import Dataset  # noqa: E402 (after the check that TensorFlow is installed)
 from edge_ssd.data.splits import split_dataset  # noqa: E402
-from edge_ssd.data.synthetic.generate import make_synthetic  # noqa: E402
-from edge_ssd.errors import DataError, ModelError  # noqa: E402
+from edge_ssd.errors import DataError, ImageError, ModelError  # noqa: E402
 from edge_ssd.evaluation.average_precision import AveragePrecision  # noqa: E402
 from edge_ssd.evaluation.keras_predictor import KerasPredictor  # noqa: E402
 from edge_ssd.network import tiny_ssd  # noqa: E402
@@ -26,40 +28,91 @@ from edge_ssd.training.input.pipeline import training_batches  # noqa: E402
 from edge_ssd.training.model.tiny_ssd import load_tiny_ssd  # noqa: E402
 from edge_ssd.training.recipe import Recipe, RecipeError, book_recipe  # noqa: E402
 from edge_ssd.training.run import train  # noqa: E402
-from edge_ssd.training.run_folder import RunConfig, load_run  # noqa: E402
+from edge_ssd.training.run_folder import load_run  # noqa: E402
 from edge_ssd.training.trainer import Trainer, evaluate_images  # noqa: E402
 
-NETWORK = tiny_ssd(["banana"], input_size=(64, 64), width=0.25)
-QUICK = Recipe(epochs=2, batch_size=4, precision="float32", warmup_epochs=0.5, zoom=1.0, color=0.0)
-CONFIG = RunConfig(NETWORK, QUICK, DataSource(Path("data")))
+
+@contextmanager
+def max_file_size(num_bytes: int) -> Iterator[None]:
+    """Limit the size of files, to simulate a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-@pytest.fixture(scope="module")
-def datasets(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, Dataset]:
-    folder = tmp_path_factory.mktemp("synthetic")
-    make_synthetic(folder, num_train=18, num_val=6, seed=3)
-    return load_dataset(folder, "train"), load_dataset(folder, "val")
+def epochs_of(folder: Path) -> list[int]:
+    return [row.epoch for row in read_history(folder / "history.csv")]
 
 
-def test_an_interrupted_run_ends_as_an_uninterrupted_one(datasets: tuple[Dataset, Dataset], tmp_path: Path) -> None:
-    training, validation = datasets
-    whole = train(CONFIG, training, validation, tmp_path / "whole")
-
-    class Interrupted(Exception):
-        pass
-
-    def interrupt(row: HistoryRow) -> None:
-        raise Interrupted
-
-    with pytest.raises(Interrupted):
-        train(CONFIG, training, validation, tmp_path / "parts", report=interrupt)
-    parts = train(CONFIG, training, validation, tmp_path / "parts", resume=True)
-    for expected, actual in zip(load_tiny_ssd(whole).weights, load_tiny_ssd(parts).weights, strict=True):
+def test_run_resumed_after_full_disk_equals_uninterrupted_run(trained_run: TrainedRun, tmp_path: Path) -> None:
+    config, datasets, finished, after_first_epoch = trained_run
+    resumed = tmp_path / "resumed"
+    shutil.copytree(after_first_epoch, resumed)
+    assert epochs_of(resumed) == [1]
+    sizes = {path.name: path.stat().st_size for path in resumed.iterdir()}
+    before = (resumed / "checkpoint.npz").read_bytes()
+    # A resume writes the model from the checkpoint, then trains, then writes history and checkpoint.
+    for name, limit in (
+        ("model.keras", 2000),
+        ("checkpoint.npz", max(sizes["model.keras"], sizes["history.png"]) + 9000),
+    ):
+        with max_file_size(limit), pytest.raises(OSError, match=name) as caught:
+            train(config, *datasets, resumed, resume=True)
+        assert caught.value.filename == str(resumed / name)
+        assert (resumed / "checkpoint.npz").read_bytes() == before
+        load_tiny_ssd(resumed / "model.keras")
+        assert {path.name for path in resumed.iterdir()} == set(sizes)
+    model = train(config, *datasets, resumed, resume=True)
+    for expected, actual in zip(
+        load_tiny_ssd(finished / "model.keras").weights, load_tiny_ssd(model).weights, strict=True
+    ):
         np.testing.assert_allclose(actual, expected, atol=1e-4, err_msg=expected.path)
-    assert [row.epoch for row in read_history(tmp_path / "parts" / "history.csv")] == [1, 2]
-    assert load_run(tmp_path / "parts") == CONFIG
+    assert epochs_of(resumed) == [1, 2]
+    assert load_run(resumed) == config
     for name in ("model.keras", "history.png", "run.json", "checkpoint.npz"):
-        assert (tmp_path / "parts" / name).stat().st_size > 100, name
+        assert (resumed / name).stat().st_size > 100, name
+
+
+def test_resume_writes_model_that_a_kill_prevented(trained_run: TrainedRun, tmp_path: Path) -> None:
+    config, datasets, finished, _ = trained_run
+    copy = shutil.copytree(finished, tmp_path / "copy")
+    (copy / "model.keras").unlink()
+    train(config, *datasets, copy, resume=True)
+    for expected, actual in zip(
+        load_tiny_ssd(finished / "model.keras").get_weights(),
+        load_tiny_ssd(copy / "model.keras").get_weights(),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(actual, expected)
+
+
+def test_image_damaged_during_training_is_named_and_run_resumes(trained_run: TrainedRun, tmp_path: Path) -> None:
+    config, (training, validation), finished, _ = trained_run
+    damaged = shutil.copy(training.samples[5].path, tmp_path)
+    samples = list(training.samples)
+    samples[5] = replace(samples[5], path=Path(damaged))
+    training, run_folder = training.with_samples(tuple(samples)), tmp_path / "run"
+    content = Path(damaged).read_bytes()
+
+    def damage(row: HistoryRow) -> None:
+        Path(damaged).write_bytes(content[:300])
+
+    with pytest.raises(ImageError) as caught:
+        train(config, training, validation, run_folder, report=damage, cache="none")
+    assert str(damaged) in str(caught.value)
+    assert "1 finished epoch is saved: continue with --resume" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert epochs_of(run_folder) == [1]
+    Path(damaged).write_bytes(content)
+    train(config, training, validation, run_folder, resume=True, cache="none")
+    rows, cached = (read_history(folder / "history.csv") for folder in (run_folder, finished))
+    assert [row.epoch for row in rows] == [1, 2]
+    # Images decoded every epoch equal those cached in memory.
+    np.testing.assert_allclose([row.loss for row in rows], [row.loss for row in cached], rtol=1e-3)
+    assert all(0 <= row.waiting <= 1 for row in rows)
 
 
 @pytest.mark.parametrize(
@@ -72,42 +125,14 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(datasets: tuple[Dataset
     ],
     ids=lambda change: ",".join(map(str, change.values())),
 )
-def test_every_recipe_learns(change: dict[str, object], datasets: tuple[Dataset, Dataset], tmp_path: Path) -> None:
-    recipe = replace(QUICK, epochs=10, learning_rate=5e-3, **change)
+def test_recipe_learns_in_one_graph(change: dict[str, object], trained_run: TrainedRun, tmp_path: Path) -> None:
+    recipe = replace(RECIPE, epochs=10, learning_rate=5e-3, **change)
     trainer = Trainer(NETWORK, recipe, tmp_path / "checkpoint.npz")
-    pictures = load_images(datasets[0], NETWORK.input)
-    losses = [trainer.fit_epoch(pictures).loss for _ in range(recipe.epochs)]
+    images = load_images(trained_run.datasets[0], NETWORK.input)
+    losses = [trainer.fit_epoch(images).loss for _ in range(recipe.epochs)]
     assert losses[-1] < 0.8 * losses[0]
-
-
-def test_the_books_recipe_learns_what_the_book_measures(datasets: tuple[Dataset, Dataset], tmp_path: Path) -> None:
-    network = tiny_ssd(["banana"], input_size=(64, 64), width=0.25, input_scale=1)
-    trainer = Trainer(network, replace(book_recipe(), batch_size=4), tmp_path / "checkpoint.npz")
-    pictures = load_images(datasets[0], network.input)
-    results = [trainer.fit_epoch(pictures) for _ in range(6)]
-    assert results[-1].class_error < results[0].class_error
-    assert results[-1].class_error < 0.1
-    assert trainer.ema_model is trainer.model
-
-
-def test_a_detector_can_learn_its_pictures_by_heart(datasets: tuple[Dataset, Dataset], tmp_path: Path) -> None:
-    """From labels to AP: an error in targets, coding, order or placement anywhere would keep AP at nothing."""
-    few, _ = split_dataset(datasets[0], 0.5, seed=0)
-    network = tiny_ssd(["banana"], input_size=(96, 96), width=0.5)
-    pictures = load_images(few, network.input)
-    recipe = replace(QUICK, epochs=60, learning_rate=4e-3, flip=False, ema_decay=0.9)
-    trainer = Trainer(network, recipe, tmp_path / "checkpoint.npz")
-    for _ in range(recipe.epochs):
-        trainer.fit_epoch(pictures)
-    assert evaluate_images(KerasPredictor(trainer.ema_model), network, few, pictures).ap50 > 0.9
-
-
-def test_target_loss_and_metrics_are_in_the_graph(datasets: tuple[Dataset, Dataset], tmp_path: Path) -> None:
-    trainer = Trainer(NETWORK, QUICK, tmp_path / "checkpoint.npz")
-    pictures = load_images(datasets[0], NETWORK.input)
-    trainer.fit_epoch(pictures)
-    images, labels = next(iter(training_batches(pictures, QUICK, 0)))
-    graph = trainer.train_step.get_concrete_function(images, labels).graph
+    # Targets, loss and metrics are in the graph.
+    graph = trainer.train_step.get_concrete_function(*next(iter(training_batches(images, recipe, 0)))).graph
     kinds = {operation.type for operation in graph.get_operations()}
     for function in graph._functions.values():
         kinds |= {node.op for node in function.cached_definition.node_def}
@@ -115,47 +140,71 @@ def test_target_loss_and_metrics_are_in_the_graph(datasets: tuple[Dataset, Datas
     assert not {kind for kind in kinds if "PyFunc" in kind}
 
 
-def test_an_epoch_shows_every_picture_once_in_an_order_of_its_own(datasets: tuple[Dataset, Dataset]) -> None:
-    pictures = load_images(datasets[0], NETWORK.input)
-    recipe = replace(QUICK, flip=False, batch_size=6)
+def test_book_recipe_reduces_class_error(trained_run: TrainedRun, tmp_path: Path) -> None:
+    network = replace(NETWORK, input=replace(NETWORK.input, scale=1))
+    trainer = Trainer(network, replace(book_recipe(), batch_size=4), tmp_path / "checkpoint.npz")
+    images = load_images(trained_run.datasets[0], network.input)
+    results = [trainer.fit_epoch(images) for _ in range(6)]
+    assert results[-1].class_error < results[0].class_error
+    assert results[-1].class_error < 0.1
+    assert trainer.ema_model is trainer.model
+
+
+def test_detector_overfits_eight_images(trained_run: TrainedRun, tmp_path: Path) -> None:
+    """From labels to AP: an error in targets, box coding, anchor order or resizing would keep AP near 0."""
+    eight, _ = split_dataset(trained_run.datasets[0], 0.5, seed=0)
+    network = tiny_ssd(["banana"], input_size=(96, 96), width=0.5)
+    # One epoch shows each image ten times: an epoch takes time apart from its steps.
+    images = load_images(eight.with_samples(eight.samples * 10), network.input)
+    recipe = replace(RECIPE, epochs=6, learning_rate=4e-3, flip=False, ema_decay=0.9)
+    trainer = Trainer(network, recipe, tmp_path / "checkpoint.npz")
+    for _ in range(recipe.epochs):
+        trainer.fit_epoch(images)
+    images = load_images(eight, network.input)
+    assert evaluate_images(KerasPredictor(trainer.ema_model), network, eight, images).ap50 > 0.9
+
+
+def test_epoch_contains_every_image_once_in_seeded_order(trained_run: TrainedRun) -> None:
+    images = load_images(trained_run.datasets[0], NETWORK.input)
+    recipe = replace(RECIPE, flip=False)
 
     def order(epoch: int) -> list[int]:
-        shown = np.concatenate([images for images, _ in training_batches(pictures, recipe, epoch)])
-        return [int(np.abs(pictures.images - image).sum(axis=(1, 2, 3)).argmin()) for image in shown]
+        epoch_images = np.concatenate([batch for batch, _ in training_batches(images, recipe, epoch)])
+        return [int(np.abs(images.images - image).sum(axis=(1, 2, 3)).argmin()) for image in epoch_images]
 
-    assert sorted(order(0)) == list(range(18))
+    assert sorted(order(0)) == list(range(16))
     assert order(0) == order(0)
     assert order(0) != order(1)
 
 
-def test_labels_lie_in_the_input_as_the_pictures_do(datasets: tuple[Dataset, Dataset]) -> None:
-    pictures = load_images(datasets[0], tiny_ssd(["banana"], input_size=(64, 96), resize="letterbox").input)
-    sample = datasets[0].samples[0]
-    # 256×256 in 64×96: scaled by a quarter, 16 pixels of grey left and right.
-    expected = (sample.boxes_xyxy / 4 + [16, 0, 16, 0]) / [96, 64, 96, 64]
-    np.testing.assert_allclose(pictures.labels[0, : len(expected), 1:], expected, atol=1e-6)
+def test_labels_are_letterboxed_like_images(trained_run: TrainedRun) -> None:
+    training = trained_run.datasets[0]
+    images = load_images(training, tiny_ssd(["banana"], input_size=(64, 96), resize="letterbox").input)
+    # 256×256 in 64×96: scaled by a quarter, 16 pixels of gray left and right.
+    expected = (training.samples[0].boxes_xyxy / 4 + [16, 0, 16, 0]) / [96, 64, 96, 64]
+    np.testing.assert_allclose(images.labels[0, : len(expected), 1:], expected, atol=1e-6)
 
 
-class TestBadInput:
-    def test_a_folder_that_holds_a_run(self, datasets: tuple[Dataset, Dataset], tmp_path: Path) -> None:
+class TestInvalidInput:
+    def test_train_rejects_folder_with_run(self, trained_run: TrainedRun, tmp_path: Path) -> None:
         (tmp_path / "run.json").write_text("{}")
         with pytest.raises(DataError, match="--resume"):
-            train(CONFIG, *datasets, tmp_path)
+            train(trained_run.config, *trained_run.datasets, tmp_path)
 
-    def test_nothing_to_resume(self, datasets: tuple[Dataset, Dataset], tmp_path: Path) -> None:
+    def test_resume_rejects_folder_without_run(self, trained_run: TrainedRun, tmp_path: Path) -> None:
         with pytest.raises(DataError, match="no training run to resume"):
-            train(CONFIG, *datasets, tmp_path, resume=True)
+            train(trained_run.config, *trained_run.datasets, tmp_path, resume=True)
 
-    def test_labels_of_another_network(self, datasets: tuple[Dataset, Dataset], tmp_path: Path) -> None:
+    def test_train_rejects_labels_of_other_network(self, trained_run: TrainedRun, tmp_path: Path) -> None:
+        config = replace(trained_run.config, network=tiny_ssd(["apple"], input_size=(64, 64)))
         with pytest.raises(DataError, match="are not the network's"):
-            train(replace(CONFIG, network=tiny_ssd(["apple"], input_size=(64, 64))), *datasets, tmp_path)
+            train(config, *trained_run.datasets, tmp_path)
 
-    def test_a_learning_rate_that_diverges(self, datasets: tuple[Dataset, Dataset], tmp_path: Path) -> None:
+    def test_fit_epoch_rejects_diverging_learning_rate(self, trained_run: TrainedRun, tmp_path: Path) -> None:
         recipe = replace(book_recipe(), learning_rate=1e9, batch_size=4)
         trainer = Trainer(NETWORK, recipe, tmp_path / "checkpoint.npz")
-        pictures = load_images(datasets[0], NETWORK.input)
         with pytest.raises(ModelError, match="lower the learning rate"):
-            trainer.fit_epoch(pictures)
+            trainer.fit_epoch(load_images(trained_run.datasets[0], NETWORK.input))
 
     @pytest.mark.parametrize(
         "change",
@@ -178,27 +227,26 @@ class TestBadInput:
             {"class_weights": "fork=1,"},
         ],
     )
-    def test_recipes_that_contradict_themselves(self, change: dict[str, object]) -> None:
+    def test_recipe_rejects_invalid_values(self, change: dict[str, object]) -> None:
         with pytest.raises(RecipeError, match=next(iter(change)).split("_")[0]):
             Recipe(**change)
 
 
-def test_fine_tuning_starts_from_the_given_weights(datasets: tuple[Dataset, Dataset], tmp_path: Path) -> None:
-    first = train(replace(CONFIG, recipe=replace(QUICK, epochs=1)), *datasets, tmp_path / "first")
-    relabelled = [replace(dataset, labels=("fruit", "other")) for dataset in datasets]
-    network = tiny_ssd(["fruit", "other"], input_size=(64, 64), width=0.25)
-    still = replace(QUICK, epochs=1, learning_rate=1e-12, weight_decay=0.0)
-    second = train(
-        RunConfig(network, still, DataSource(Path("data"))), *relabelled, tmp_path / "second", start_from=first
-    )
+def test_train_starts_from_weights_of_another_model(trained_run: TrainedRun, tmp_path: Path) -> None:
+    first = trained_run.folder / "model.keras"
+    relabeled: list[Dataset] = [replace(dataset, labels=("fruit", "other")) for dataset in trained_run.datasets]
+    network = replace(NETWORK, labels=("fruit", "other"))
+    recipe = replace(RECIPE, epochs=1, learning_rate=1e-12, weight_decay=0.0, **FAST_LOSS)
+    config = replace(trained_run.config, network=network, recipe=recipe)
+    second = train(config, *relabeled, tmp_path / "second", start_from=first)
     before, after = load_tiny_ssd(first), load_tiny_ssd(second)
     np.testing.assert_allclose(after.blocks[0].weights[0], before.blocks[0].weights[0], atol=1e-6)
     np.testing.assert_allclose(after.bbox_predictors[0].kernel, before.bbox_predictors[0].kernel, atol=1e-6)
     assert after.cls_predictors[0].kernel.shape[-1] == 12
 
 
-def test_early_stopping_keeps_the_best_epochs_model(
-    datasets: tuple[Dataset, Dataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_early_stopping_keeps_model_of_best_epoch(
+    trained_run: TrainedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured = iter([0.5, 0.6, 0.4, 0.6, 0.9])
 
@@ -207,25 +255,15 @@ def test_early_stopping_keeps_the_best_epochs_model(
         return AveragePrecision(ap, ap, ap, {"banana": ap}, 6, 6)
 
     monkeypatch.setattr(run, "evaluate_images", measure)
-    config = replace(CONFIG, recipe=replace(QUICK, epochs=9, patience=2))
-    kept: list[bytes] = []
-    train(config, *datasets, tmp_path, report=lambda row: kept.append((tmp_path / "model.keras").read_bytes()))
-    # The second epoch was the best, and the two after it were no better.
-    assert [row.epoch for row in read_history(tmp_path / "history.csv")] == [1, 2, 3, 4]
-    assert kept[0] != kept[1]
-    assert kept[1] == kept[2] == kept[3]
-    # A run that stopped early has nothing left to do.
-    train(config, *datasets, tmp_path, resume=True)
+    config = replace(trained_run.config, recipe=replace(RECIPE, epochs=9, patience=2, **FAST_LOSS))
+    models: list[bytes] = []
+    model = tmp_path / "model.keras"
+    train(config, *trained_run.datasets, tmp_path, report=lambda row: models.append(model.read_bytes()))
+    # The second epoch was the best, and the next two were not better.
+    assert epochs_of(tmp_path) == [1, 2, 3, 4]
+    assert models[0] != models[1]
+    assert models[1] == models[2] == models[3]
+    # A resume of a run that stopped early trains nothing.
+    train(config, *trained_run.datasets, tmp_path, resume=True)
     assert len(read_history(tmp_path / "history.csv")) == 4
-    assert (tmp_path / "model.keras").read_bytes() == kept[1]
-
-
-def test_a_run_that_died_before_its_model_was_written_makes_it_anew(
-    datasets: tuple[Dataset, Dataset], tmp_path: Path
-) -> None:
-    model = train(replace(CONFIG, recipe=replace(QUICK, epochs=1)), *datasets, tmp_path)
-    before = load_tiny_ssd(model).get_weights()
-    model.unlink()
-    train(replace(CONFIG, recipe=replace(QUICK, epochs=1)), *datasets, tmp_path, resume=True)
-    for expected, actual in zip(before, load_tiny_ssd(model).get_weights(), strict=True):
-        np.testing.assert_array_equal(actual, expected)
+    assert model.read_bytes() == models[1]

@@ -1,4 +1,4 @@
-"""TensorBoard's event files hold the history, once."""
+"""edge_ssd.training.tensorboard: event files contain every value of the history once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 tf = pytest.importorskip("tensorflow")
 
-from edge_ssd.errors import DataError  # noqa: E402 (after the check that TensorFlow is there)
+from edge_ssd.errors import DataError  # noqa: E402 (after the check that TensorFlow is installed)
 from edge_ssd.training.history import HistoryRow  # noqa: E402
 from edge_ssd.training.tensorboard import TensorBoardWriter  # noqa: E402
 
@@ -18,7 +18,7 @@ def row_of(epoch: int) -> HistoryRow:
 
 
 def read_events(folder: Path) -> dict[tuple[str, int], float]:
-    """(curve, epoch) → value; each once."""
+    """Return the values by (tag, epoch); assert that each is written once."""
     values: dict[tuple[str, int], float] = {}
     for path in sorted(folder.iterdir()):
         for record in tf.data.TFRecordDataset(str(path)):
@@ -30,10 +30,10 @@ def read_events(folder: Path) -> dict[tuple[str, int], float]:
     return values
 
 
-def test_every_column_of_every_epoch(tmp_path: Path) -> None:
-    log = TensorBoardWriter(tmp_path / "tensorboard", [])
+def test_writer_writes_every_column_of_every_epoch(tmp_path: Path) -> None:
+    writer = TensorBoardWriter(tmp_path / "tensorboard", [])
     for epoch in (1, 2):
-        log.add(row_of(epoch))
+        writer.add(row_of(epoch))
     values = read_events(tmp_path / "tensorboard")
     assert {epoch for _, epoch in values} == {1, 2}
     assert values["ap", 2] == pytest.approx(0.2)
@@ -42,16 +42,16 @@ def test_every_column_of_every_epoch(tmp_path: Path) -> None:
     assert len(values) == 2 * 9
 
 
-def test_a_resumed_run_begins_from_its_history(tmp_path: Path) -> None:
+def test_resumed_writer_starts_from_history(tmp_path: Path) -> None:
     first = TensorBoardWriter(tmp_path / "tensorboard", [])
-    for epoch in (1, 2, 3):  # the third was never finished
+    for epoch in (1, 2, 3):  # the third was not finished
         first.add(row_of(epoch))
     TensorBoardWriter(tmp_path / "tensorboard", [row_of(1), row_of(2)]).add(row_of(3))
     values = read_events(tmp_path / "tensorboard")
     assert sorted(epoch for name, epoch in values if name == "ap") == [1, 2, 3]
 
 
-def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
+def test_writer_rejects_unwritable_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="TensorBoard's log cannot be written"):
         TensorBoardWriter(tmp_path / "file" / "tensorboard", [row_of(1)])

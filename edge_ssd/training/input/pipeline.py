@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+
 import numpy as np
 import tensorflow as tf
 
@@ -57,14 +60,20 @@ def augment_batch(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Augment a batch as ``recipe`` describes; the random numbers depend on its seed, ``epoch`` and ``step``."""
     seed = tf.stack([tf.cast(recipe.seed * 100_003 + epoch, tf.int32), tf.cast(step, tf.int32)])
-    return augment(
-        images,
-        labels,
-        seed,
-        horizontal=recipe.flip,
-        vertical=recipe.vertical_flip,
-        zoom_factor=recipe.zoom,
-        color=recipe.color,
-        crop=recipe.crop,
-        expand_factor=recipe.expand,
+    return _augment_function(recipe)(images, labels, seed)
+
+
+@functools.cache
+def _augment_function(recipe: Recipe) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+    """Return :func:`augment` with the recipe's values as a graph function, traced once for all epochs."""
+    return tf.function(
+        functools.partial(
+            augment,
+            horizontal=recipe.flip,
+            vertical=recipe.vertical_flip,
+            zoom_factor=recipe.zoom,
+            color=recipe.color,
+            crop=recipe.crop,
+            expand_factor=recipe.expand,
+        )
     )

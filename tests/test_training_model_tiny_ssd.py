@@ -1,4 +1,4 @@
-"""The book's network, part by part with the shapes that the book prints, and its files."""
+"""edge_ssd.training.model: the book's network, its parts with the shapes that the book prints, and its files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from conftest import REPOSITORY
 
 tf = pytest.importorskip("tensorflow")
-import keras  # noqa: E402 (after the check that TensorFlow is there)
+import keras  # noqa: E402 (after the check that TensorFlow is installed)
 
 from edge_ssd.errors import ModelError  # noqa: E402
 from edge_ssd.network import Network, tiny_ssd  # noqa: E402
@@ -34,7 +34,7 @@ from edge_ssd.training.model.tiny_ssd import (  # noqa: E402
 SMALL = tiny_ssd(["fork", "scissors"], input_size=(64, 64), width=0.25)
 
 
-def test_heads_and_concatenation_have_the_books_shapes() -> None:
+def test_heads_and_concatenation_have_book_shapes() -> None:
     first = cls_predictor(5, 10)(np.zeros((2, 20, 20, 8), np.float32))
     second = cls_predictor(3, 10)(np.zeros((2, 10, 10, 16), np.float32))
     assert first.shape == (2, 20, 20, 55)
@@ -43,18 +43,18 @@ def test_heads_and_concatenation_have_the_books_shapes() -> None:
     assert bbox_predictor(5)(np.zeros((2, 20, 20, 8), np.float32)).shape == (2, 20, 20, 20)
 
 
-def test_blocks_have_the_books_shapes() -> None:
+def test_blocks_have_book_shapes() -> None:
     assert down_sample_blk(10)(np.zeros((2, 20, 20, 3), np.float32)).shape == (2, 10, 10, 10)
     assert base_net()(np.zeros((2, 256, 256, 3), np.float32)).shape == (2, 32, 32, 64)
 
 
-def test_a_flattened_head_is_in_the_anchors_order() -> None:
+def test_flatten_pred_keeps_anchor_order() -> None:
     # Channels fastest, then columns, then rows.
     pred = np.arange(2 * 2 * 3 * 4).reshape(2, 2, 3, 4)
     np.testing.assert_array_equal(flatten_pred(pred), pred.reshape(2, 24))
 
 
-def test_the_default_is_the_books_network() -> None:
+def test_default_network_is_the_book_network() -> None:
     model = TinySSD(tiny_ssd(["banana"]))
     logits, offsets = model(np.zeros((2, 256, 256, 3), np.uint8))
     assert logits.shape == (2, 5444, 2)
@@ -65,22 +65,22 @@ def test_the_default_is_the_books_network() -> None:
     assert [tuple(level.shape[1:]) for level in box_maps] == [(side, side, 16) for side in (32, 16, 8, 4, 1)]
 
 
-def test_rectangular_input_and_other_class_counts() -> None:
+def test_tiny_ssd_of_rectangular_input_and_seven_classes() -> None:
     network = tiny_ssd([f"class {i}" for i in range(7)], input_size=(240, 320), width=0.25)
     logits, offsets = TinySSD(network)(np.zeros((1, 240, 320, 3), np.uint8))
     assert logits.shape == (1, 6344, 8)
     assert offsets.shape == (1, 6344, 4)
 
 
-def test_a_stride_halves_the_map_at_the_beginning() -> None:
-    picture = np.zeros((2, 20, 20, 8), np.float32)
+def test_stride_halves_map_in_first_convolution() -> None:
+    image = np.zeros((2, 20, 20, 8), np.float32)
     strided = down_sample_blk(10, down_sampling="stride")
-    assert strided(picture).shape == (2, 10, 10, 10)
-    assert strided.layers[0](picture).shape == (2, 10, 10, 10)
+    assert strided(image).shape == (2, 10, 10, 10)
+    assert strided.layers[0](image).shape == (2, 10, 10, 10)
 
 
 @pytest.mark.parametrize("size", [(64, 64), (70, 99)])
-def test_strided_blocks_fill_their_levels(size: tuple[int, int]) -> None:
+def test_strided_blocks_have_level_sizes(size: tuple[int, int]) -> None:
     network = tiny_ssd(["a", "b"], input_size=size, width=0.25, down_sampling="stride")
     class_maps, box_maps = TinySSD(network).head_maps(np.zeros((1, *size, 3), np.uint8))
     for classes, boxes, level in zip(class_maps, box_maps, network.levels, strict=True):
@@ -88,7 +88,7 @@ def test_strided_blocks_fill_their_levels(size: tuple[int, int]) -> None:
         assert boxes.shape == (1, level.height, level.width, 16)
 
 
-def test_every_block_has_two_convolutions() -> None:
+def test_block_has_two_convolutions() -> None:
     network = tiny_ssd(["a"], input_size=(64, 64), base_channels=(8, 8), block_channels=(8,))
     model = TinySSD(network)
     kernels = [weight for weight in model.trainable_weights if weight.path.endswith("kernel")]
@@ -96,27 +96,27 @@ def test_every_block_has_two_convolutions() -> None:
     assert model(np.zeros((1, 64, 64, 3), np.uint8))[0].shape == (1, network.num_anchors, 2)
 
 
-def test_scaling_is_part_of_the_model() -> None:
-    picture = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3)).astype(np.uint8)
+def test_model_scales_pixels() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3)).astype(np.uint8)
     model = TinySSD(SMALL)
-    np.testing.assert_allclose(model.scaling(picture), picture / 255, atol=1e-6)
+    np.testing.assert_allclose(model.scaling(image), image / 255, atol=1e-6)
 
 
-def test_a_saved_model_comes_back_whole(tmp_path: Path) -> None:
+def test_saved_model_loads_with_equal_outputs(tmp_path: Path) -> None:
     model = TinySSD(SMALL)
     for weight in model.weights:
         weight.assign(np.random.default_rng(len(weight.shape)).uniform(0.1, 0.5, weight.shape))
     save_tiny_ssd(model, tmp_path / "model.keras")
     again = load_tiny_ssd(tmp_path / "model.keras")
     assert again.network == SMALL
-    picture = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3)).astype(np.uint8)
-    for expected, actual in zip(model(picture), again(picture), strict=True):
+    image = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3)).astype(np.uint8)
+    for expected, actual in zip(model(image), again(image), strict=True):
         np.testing.assert_array_equal(expected, actual)
     assert [path.name for path in tmp_path.iterdir()] == ["model.keras"]
 
 
 @pytest.mark.parametrize("name", ["banana", "banana-small", "banana-nano"])
-def test_shipped_keras_files_load(name: str) -> None:
+def test_shipped_model_loads(name: str) -> None:
     path = REPOSITORY / "converters" / "models" / f"{name}.keras"
     with zipfile.ZipFile(path) as file:
         description = json.loads(file.read("config.json"))["config"]["network"]
@@ -132,7 +132,7 @@ def test_shipped_keras_files_load(name: str) -> None:
     assert model.network == replace(bundle.network, coding=model.network.coding)
 
 
-def test_a_model_trained_in_lower_precision_is_saved_in_full(tmp_path: Path) -> None:
+def test_bfloat16_model_is_saved_in_float32(tmp_path: Path) -> None:
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         model = TinySSD(SMALL)
@@ -145,7 +145,7 @@ def test_a_model_trained_in_lower_precision_is_saved_in_full(tmp_path: Path) -> 
     assert again.blocks[0].compute_dtype == "float32"
 
 
-def test_fused_normalization_is_keras_own() -> None:
+def test_fused_batch_norm_equals_keras() -> None:
     """Same output, gradient and moving statistics; the fused kernel counts n − 1 in the moving variance."""
     inputs = tf.constant(np.random.default_rng(0).normal(3, 2, (4, 8, 8, 5)), tf.float32)
     outputs, gradients, statistics = [], [], []
@@ -161,39 +161,39 @@ def test_fused_normalization_is_keras_own() -> None:
         gradients.append(tape.gradient(loss, [inputs, layer.gamma.value, layer.beta.value]))
         statistics.append((layer.moving_mean.numpy(), layer.moving_variance.numpy(), layer(inputs, training=False)))
     np.testing.assert_allclose(outputs[0], outputs[1], atol=2e-5)
-    for ours, theirs in zip(*gradients, strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=2e-3)
+    for expected, actual in zip(*gradients, strict=True):
+        np.testing.assert_allclose(expected, actual, rtol=1e-3, atol=2e-3)
     np.testing.assert_allclose(statistics[0][0], statistics[1][0], rtol=1e-5)
     count = 4 * 8 * 8
-    expected = 0.99 + (statistics[0][1] - 0.99) * count / (count - 1)
-    np.testing.assert_allclose(statistics[1][1], expected, rtol=1e-5)
+    variance = 0.99 + (statistics[0][1] - 0.99) * count / (count - 1)
+    np.testing.assert_allclose(statistics[1][1], variance, rtol=1e-5)
     np.testing.assert_allclose(statistics[0][2], statistics[1][2], rtol=1e-3, atol=1e-3)
 
 
-class TestForeignFiles:
-    def test_missing(self, tmp_path: Path) -> None:
+class TestInvalidFiles:
+    def test_load_rejects_missing_file(self, tmp_path: Path) -> None:
         with pytest.raises(ModelError, match=r"nothing\.keras: no such file"):
             load_tiny_ssd(tmp_path / "nothing.keras")
 
-    def test_not_a_keras_file(self, tmp_path: Path) -> None:
+    def test_load_rejects_text_file(self, tmp_path: Path) -> None:
         (tmp_path / "text.keras").write_text("hello")
         with pytest.raises(ModelError, match=r"text\.keras: not a \.keras file"):
             load_tiny_ssd(tmp_path / "text.keras")
 
-    def test_another_network(self, tmp_path: Path) -> None:
+    def test_load_rejects_other_keras_model(self, tmp_path: Path) -> None:
         other = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
         other.save(tmp_path / "other.keras")
         with pytest.raises(ModelError, match="holds a Sequential, not a TinySSD"):
             load_tiny_ssd(tmp_path / "other.keras")
 
-    def test_cut_short(self, tmp_path: Path) -> None:
+    def test_load_rejects_truncated_file(self, tmp_path: Path) -> None:
         save_tiny_ssd(TinySSD(SMALL), tmp_path / "whole.keras")
         data = (tmp_path / "whole.keras").read_bytes()
         (tmp_path / "cut.keras").write_bytes(data[: len(data) // 2])
         with pytest.raises(ModelError, match=r"cut\.keras: "):
             load_tiny_ssd(tmp_path / "cut.keras")
 
-    def test_a_network_that_cannot_be(self, tmp_path: Path) -> None:
+    def test_load_rejects_invalid_network(self, tmp_path: Path) -> None:
         save_tiny_ssd(TinySSD(SMALL), tmp_path / "whole.keras")
         with zipfile.ZipFile(tmp_path / "whole.keras") as whole, zipfile.ZipFile(tmp_path / "odd.keras", "w") as odd:
             for name in whole.namelist():
@@ -201,7 +201,7 @@ class TestForeignFiles:
         with pytest.raises(ModelError, match=r"odd\.keras: .*63×64 is too small"):
             load_tiny_ssd(tmp_path / "odd.keras")
 
-    def test_weights_that_are_not_numbers(self, tmp_path: Path) -> None:
+    def test_load_rejects_weights_that_are_not_finite(self, tmp_path: Path) -> None:
         model = TinySSD(SMALL)
         model.cls_predictors[0].bias.assign(np.full(model.cls_predictors[0].bias.shape, np.nan))
         save_tiny_ssd(model, tmp_path / "nan.keras")

@@ -1,4 +1,4 @@
-"""Class weights: where they come from, and what they do to the loss."""
+"""edge_ssd.training.loss.class_weights, and the effect of class weights on the loss."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 tf = pytest.importorskip("tensorflow")
 
-from edge_ssd.data.dataset import Dataset, Sample  # noqa: E402 (after the check that TensorFlow is there)
+from edge_ssd.data.dataset import Dataset, Sample  # noqa: E402 (after the check that TensorFlow is installed)
 from edge_ssd.network import tiny_ssd  # noqa: E402
 from edge_ssd.training.loss.class_weights import class_weights  # noqa: E402
 from edge_ssd.training.loss.detection_loss import DetectionLoss  # noqa: E402
@@ -24,20 +24,20 @@ def dataset_of(*class_ids: int) -> Dataset:
     return Dataset(Path("cutlery"), LABELS, samples, "test")
 
 
-def test_balanced_weights_by_hand() -> None:
+def test_balanced_class_weights_equal_hand_calculation() -> None:
     # 8 objects of 3 classes: 8/(3·4), 8/(3·3), 8/(3·1); no ladle.
     weights = class_weights(Recipe(class_weights="balanced"), dataset_of(0, 0, 0, 0, 1, 1, 1, 2))
     np.testing.assert_allclose(weights, [2 / 3, 8 / 9, 8 / 3, 1], rtol=1e-6)
     assert (4 * weights[0] + 3 * weights[1] + weights[2]) / 8 == pytest.approx(1)
 
 
-def test_named_weights() -> None:
+def test_named_class_weights_are_applied() -> None:
     recipe = Recipe(class_weights="fork=2, ladle=0.5")
     np.testing.assert_array_equal(class_weights(recipe, dataset_of(0)), [2, 1, 1, 0.5])
     assert class_weights(Recipe(), dataset_of(0)) is None
 
 
-def test_a_class_that_is_not_there_is_named() -> None:
+def test_class_weights_reject_unknown_class() -> None:
     with pytest.raises(RecipeError, match="name spork, but the classes are fork, knife"):
         class_weights(Recipe(class_weights="spork=2"), dataset_of(0))
 
@@ -52,32 +52,32 @@ def test_a_class_that_is_not_there_is_named() -> None:
     ],
     ids=lambda recipe: recipe.class_loss,
 )
-class TestTheLoss:
+class TestDetectionLoss:
     NETWORK = tiny_ssd(["fork", "knife"], input_size=(64, 64), width=0.25)
 
     def loss(self, recipe: Recipe, weights: list[float] | None) -> float:
-        """Of a picture with a fork and a knife, where the network takes both for forks and the rest for background."""
+        """Return the loss of an image with a fork and a knife if the network predicts a fork for both."""
         boxes = np.array([[0.1, 0.1, 0.4, 0.4], [0.6, 0.6, 0.9, 0.9]], np.float32)
-        centres = (self.NETWORK.anchors()[:, :2] + self.NETWORK.anchors()[:, 2:]) / 2
-        on_an_object = ((centres[:, None] > boxes[:, :2]) & (centres[:, None] < boxes[:, 2:])).all(axis=2).any(axis=1)
-        logits = np.where(on_an_object[:, None], [0.0, 5.0, 0.0], [9.0, 0.0, 0.0]).astype(np.float32)[None]
+        centers = (self.NETWORK.anchors()[:, :2] + self.NETWORK.anchors()[:, 2:]) / 2
+        in_object = ((centers[:, None] > boxes[:, :2]) & (centers[:, None] < boxes[:, 2:])).all(axis=2).any(axis=1)
+        logits = np.where(in_object[:, None], [0.0, 5.0, 0.0], [9.0, 0.0, 0.0]).astype(np.float32)[None]
         labels = tf.constant([[[0, *boxes[0]], [1, *boxes[1]]]], tf.float32)
-        objective = DetectionLoss(
+        detection_loss = DetectionLoss(
             self.NETWORK,
-            replace(recipe, box_weight=1e-6),  # nothing but the classes
+            replace(recipe, box_weight=1e-6),  # the class loss only
             None if weights is None else np.array(weights, np.float32),
         )
-        return float(objective(tf.constant(logits), tf.zeros((1, self.NETWORK.num_anchors, 4)), labels)[0])
+        return float(detection_loss(tf.constant(logits), tf.zeros((1, self.NETWORK.num_anchors, 4)), labels)[0])
 
-    def test_weights_of_one_change_nothing(self, recipe: Recipe) -> None:
+    def test_class_weights_of_one_keep_loss(self, recipe: Recipe) -> None:
         assert self.loss(recipe, [1, 1]) == pytest.approx(self.loss(recipe, None), rel=1e-6)
 
-    def test_a_heavier_class_counts_more(self, recipe: Recipe) -> None:
-        # The forks are right and the knives are wrong.
+    def test_class_weight_scales_loss_of_its_class(self, recipe: Recipe) -> None:
+        # The fork is predicted correctly, the knife is not.
         assert self.loss(recipe, [9, 1]) < self.loss(recipe, [1, 9])
 
 
-def test_the_weights_reach_the_training(tmp_path: Path) -> None:
+def test_trainer_uses_class_weights(tmp_path: Path) -> None:
     from edge_ssd.training.trainer import Trainer
 
     network = tiny_ssd(LABELS[:2], input_size=(64, 64), width=0.25)

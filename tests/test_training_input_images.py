@@ -1,4 +1,4 @@
-"""Decoded pictures in memory, on disk and nowhere: the same pixels, and room that is looked for first."""
+"""edge_ssd.training.input.images and cache: equal pixels from every cache, and the choice of the cache."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SPEC = InputSpec(32, 48)
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Dataset:
-    """Pictures of different sizes and kinds."""
+    """Images of different sizes and formats."""
     rng = np.random.default_rng(0)
     samples = []
     for i, (height, width) in enumerate([(40, 60), (32, 48), (90, 30), (33, 47), (64, 64)]):
@@ -30,26 +30,26 @@ def dataset(tmp_path: Path) -> Dataset:
 
 
 @pytest.mark.parametrize("cache", ["disk", "none"])
-def test_every_cache_holds_the_same(cache: str, dataset: Dataset, tmp_path: Path) -> None:
+def test_cache_returns_images_decoded_in_memory(cache: str, dataset: Dataset, tmp_path: Path) -> None:
     expected = load_images(dataset, SPEC)
     before = set(tmp_path.iterdir())
-    pictures = load_images(dataset, SPEC, cache=cache, folder=tmp_path / "a run to be")
-    assert pictures.images.shape == (5, 32, 48, 3)
-    assert len(pictures) == 5
+    cached = load_images(dataset, SPEC, cache=cache, folder=tmp_path / "run")
+    assert cached.images.shape == (5, 32, 48, 3)
+    assert len(cached) == 5
     for chosen in (np.array([3, 0, 3]), slice(1, 4), slice(None)):
-        np.testing.assert_array_equal(pictures.images[chosen], expected.images[chosen])
-    np.testing.assert_array_equal(pictures.labels, expected.labels)
-    assert pictures.transforms == expected.transforms
-    # The file on disk has no name: nothing is left behind, however the process ends.
+        np.testing.assert_array_equal(cached.images[chosen], expected.images[chosen])
+    np.testing.assert_array_equal(cached.labels, expected.labels)
+    assert cached.transforms == expected.transforms
+    # The file on disk is unlinked at once, so that no process leaves it behind.
     assert set(tmp_path.iterdir()) == before
 
 
-def test_a_size_that_the_labels_do_not_tell_is_read(dataset: Dataset) -> None:
+def test_load_images_reads_sizes_that_labels_lack(dataset: Dataset) -> None:
     without = dataset.with_samples(tuple(Sample(s.path, s.boxes_xyxy, s.class_ids) for s in dataset.samples))
     assert load_images(without, SPEC, cache="none").transforms == load_images(dataset, SPEC).transforms
 
 
-def test_a_picture_that_was_spoilt_or_swapped_is_named(dataset: Dataset) -> None:
+def test_on_demand_images_name_damaged_or_replaced_file(dataset: Dataset) -> None:
     images = load_images(dataset, SPEC, cache="none").images
     assert isinstance(images, OnDemandImages)
     path = dataset.samples[2].path
@@ -62,15 +62,15 @@ def test_a_picture_that_was_spoilt_or_swapped_is_named(dataset: Dataset) -> None
         images[np.array([0, 2])]
 
 
-class TestTheChoice:
-    def test_what_is_asked_for_is_taken(self, tmp_path: Path) -> None:
-        assert [choose_cache(asked, 10**18, tmp_path) for asked in ("memory", "disk", "none")] == [
+class TestChooseCache:
+    def test_requested_cache_is_used(self, tmp_path: Path) -> None:
+        assert [choose_cache(name, 10**18, tmp_path) for name in ("memory", "disk", "none")] == [
             "memory",
             "disk",
             "none",
         ]
 
-    def test_memory_then_disk_then_none(self, tmp_path: Path) -> None:
+    def test_auto_prefers_memory_then_disk_then_none(self, tmp_path: Path) -> None:
         def choose(size: int) -> str:
             return choose_cache(
                 "auto", size, tmp_path / "new", memory=lambda: 1000, disk=lambda folder: 2 * 10**9 + 5000
@@ -83,7 +83,7 @@ class TestTheChoice:
             "none",
         ]
 
-    def test_the_container_limits_too(self, tmp_path: Path) -> None:
+    def test_available_memory_respects_cgroup_limit(self, tmp_path: Path) -> None:
         (tmp_path / "proc").mkdir()
         (tmp_path / "proc" / "meminfo").write_text("MemTotal: 9000 kB\nMemAvailable:    4000 kB\n")
         assert available_memory(tmp_path) == 4_096_000
@@ -97,7 +97,7 @@ class TestTheChoice:
         (group / "memory.max").write_text("100\n")
         assert available_memory(tmp_path) == 0
 
-    def test_here(self, tmp_path: Path) -> None:
+    def test_available_memory_of_this_machine(self, tmp_path: Path) -> None:
         assert 2**24 < available_memory() < 2**50
         assert existing_folder(tmp_path / "a" / "b") == tmp_path
         assert decoded_bytes(1000, InputSpec(256, 256)) == 196_608_000

@@ -1,4 +1,4 @@
-"""edge_ssd.commands.data_inspect: the sheet of augmented pictures."""
+"""edge_ssd.training.input.augmented_sheet, and the option ``--augmented`` of ``edge-ssd data inspect``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_column_for_each_change_and_three_for_all(
+def test_augmented_sheet_has_column_for_each_augmentation_and_three_for_all(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sheet = tmp_path / "sheet.png"
@@ -34,7 +34,7 @@ def test_a_column_for_each_change_and_three_for_all(
     assert "6 images" in out
     assert f"{sheet}: augmented training images of {data}" in out
     with Image.open(sheet) as image:
-        # As it is, expand, crop, zoom, colour and three of all together; six pictures with their captions.
+        # Unchanged, expand, crop, zoom, color and three of all together; six images with their captions.
         assert image.size == (8 * 204 + 4, 4 + 6 * (200 + 16 + 4))
         columns = [image.crop((4 + 204 * i, 4, 204 + 204 * i, 204)).tobytes() for i in range(8)]
     assert len(set(columns)) > 5
@@ -42,13 +42,13 @@ def test_a_column_for_each_change_and_three_for_all(
     json.loads(capsys.readouterr().out)
 
 
-def test_a_recipe_without_augmentation_shows_the_pictures_alone(data: Path) -> None:
+def test_augmented_sheet_without_augmentation_has_unchanged_images(data: Path) -> None:
     sheet = augmented_sheet(load_dataset(data, "train"), InputSpec(), Recipe(flip=False, zoom=1.0, color=0.0))
     assert sheet.width == 4 + 260
-    # The first picture, with its box drawn in.
+    # The first image, with its box.
     with Image.open(sorted((data / "bananas_train" / "images").iterdir())[0]) as first:
-        same = np.asarray(sheet)[4:260, 4:260] == np.asarray(first.convert("RGB"))
-    assert same.all(axis=2).mean() > 0.9
+        equal = np.asarray(sheet)[4:260, 4:260] == np.asarray(first.convert("RGB"))
+    assert equal.all(axis=2).mean() > 0.9
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_a_recipe_without_augmentation_shows_the_pictures_alone(data: Path) -> N
         (["--augmented=sheet.png", "--zoom=9"], "zoom must be in 1–4"),
     ],
 )
-def test_what_cannot_be_drawn(
+def test_augmented_sheet_rejects_invalid_options(
     data: Path,
     options: list[str],
     message: str,

@@ -1,0 +1,184 @@
+"""edge_ssd.commands.train: the options, output and error messages of ``edge-ssd train``."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from small_training import FAST_OPTIONS, NETWORK, TrainedRun
+
+pytest.importorskip("tensorflow")
+
+from edge_ssd.cli import main
+from edge_ssd.network import NETWORKS, tiny_ssd
+from edge_ssd.training.model.tiny_ssd import load_tiny_ssd
+from edge_ssd.training.run_folder import load_run
+
+
+def error_line(capsys: pytest.CaptureFixture[str]) -> str:
+    """Return the error message; before it there are only log lines."""
+    *log, line = capsys.readouterr().err.splitlines()
+    assert all(message.startswith("edge-ssd: ") and not message.startswith("edge-ssd: error") for message in log)
+    assert line.startswith("edge-ssd: error: ")
+    return line
+
+
+def test_train_writes_run_that_resumes(bananas: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "run"
+    options = ["--epochs=1", "--zoom=1.1", "--average-decay=0.9", *FAST_OPTIONS]  # --ema-decay in its earlier spelling
+    assert main(["train", f"--data={bananas}", f"--out={run}", *options]) == 0
+    out, err = capsys.readouterr()
+    assert "16 training and 6 validation images" in err
+    assert "epoch 1/1" in out
+    assert f"edge-ssd convert {run / 'model.keras'}" in out
+    config = load_run(run)
+    assert (config.recipe.zoom, config.recipe.ema_decay) == (1.1, 0.9)
+    assert config.network.input.size == (64, 64)
+    assert load_tiny_ssd(run / "model.keras").network == config.network
+    # Files of earlier versions are read; a finished run that is resumed trains nothing and prints the model's path.
+    values = json.loads((run / "run.json").read_text())
+    values["recipe"]["average_decay"] = values["recipe"].pop("ema_decay")
+    values["network"] |= {"convolution": "plain", "head": "plain", "block_convolutions": 2}
+    (run / "run.json").write_text(json.dumps(values))
+    assert main(["train", f"--out={run}", "--resume"]) == 0
+    assert "model.keras" in capsys.readouterr().out
+    assert load_run(run) == config
+    assert main(["train", f"--out={run}", "--resume", "--network=book", "--width=1"]) == 2
+    assert "a resumed run keeps its network: leave out --network, --width, or start a new run" in error_line(capsys)
+
+
+def test_named_network_with_overrides_and_book_recipe(bananas: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    options = ["--recipe=book", "--network=nano", "--down-sampling=pool", "--input-size=64x64", "--width=0.25"]
+    options += ["--batch-size=4", "--precision=float32", "--epochs=1", "--tensorboard", "--cache=disk"]
+    assert main(["train", f"--data={bananas}", f"--out={run}", *options]) == 0
+    expected = {**NETWORKS["nano"], "down_sampling": "pool", "input_size": (64, 64), "width": 0.25, "input_scale": 1}
+    config = load_run(run)
+    assert load_tiny_ssd(run / "model.keras").network == config.network == tiny_ssd(["banana"], **expected)
+    assert (config.recipe.optimizer, config.recipe.learning_rate) == ("sgd", 0.2)
+    (events,) = (run / "tensorboard").iterdir()
+    assert events.stat().st_size > 300
+
+
+def test_help_lists_options_of_named_networks(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--help"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["book", "as", "in", "the", "book"] in lines
+    for name in ("small", "nano"):
+        (line,) = [line for line in lines if line[:1] == [name]]
+        assert line[1:] == [
+            word for option, value in NETWORKS[name].items() for word in (f"--{option.replace('_', '-')}", str(value))
+        ]
+
+
+def test_classes_fitted_anchors_and_held_out_images_are_kept_by_resume(
+    shared_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, folder = tmp_path / "run", shared_data / "fork_scissors"
+    options = ["--classes=scissors=cutter", "--anchors=fit", "--epochs=1", *FAST_OPTIONS, "--input-size=96x96"]
+    assert main(["train", f"--data={folder}", f"--out={run}", *options]) == 0
+    out, err = capsys.readouterr()
+    assert "no validation split: 15%" in err
+    assert "anchors fitted: " in err
+    assert "boxes of other classes left out" in err
+    assert f"--data {folder} --classes scissors=cutter --out" in out
+    assert json.loads((run / "run.json").read_text())["validation_split"] == 0.15
+    (sizes,) = [line for line in err.splitlines() if "34 training and 6 validation images" in line]
+    network = load_tiny_ssd(run / "model.keras").network
+    assert network == load_run(run).network
+    assert network.labels == ("cutter",)
+    channels = {"base_channels": (8, 8), "block_channels": (8,)}
+    assert network.levels != tiny_ssd(["cutter"], input_size=(96, 96), **channels).levels
+    # A resumed run and an evaluation select the same classes, none of which has a name of the dataset.
+    assert main(["train", f"--out={run}", "--resume"]) == 0
+    assert sizes in capsys.readouterr().err
+    model = str(run / "model.keras")
+    assert main(["evaluate", model, f"--data={folder}", "--classes=scissors=cutter", "--limit=4", "--json"]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", model, f"--data={folder}", "--limit=4"]) == 2
+    assert "unknown class 'fork'; expected one of: cutter" in error_line(capsys)
+
+
+def test_base_channels_rejects_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--data=data", f"--out={tmp_path / 'run'}", "--base-channels=16,b"]) == 2
+    assert "expected numbers such as 16,32,64, got '16,b'" in capsys.readouterr().err
+
+
+def test_teacher_gives_its_anchors_and_is_saved(
+    bananas: Path, trained_run: TrainedRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, teacher, moved = tmp_path / "run", tmp_path / "teacher.keras", tmp_path / "moved.keras"
+    shutil.copy(trained_run.folder / "model.keras", teacher)
+    options = [f"--teacher={teacher}", "--network=nano", "--epochs=1", *FAST_OPTIONS]
+    assert main(["train", f"--data={bananas}", f"--out={run}", *options]) == 0
+    assert load_run(run).teacher == teacher
+    assert load_run(run).network.levels == NETWORK.levels
+    teacher.rename(moved)
+    capsys.readouterr()
+    assert main(["train", f"--out={run}", "--resume"]) == 2
+    assert "teacher.keras: no such file" in error_line(capsys)
+    assert main(["train", f"--out={run}", "--resume", f"--teacher={moved}"]) == 0
+    capsys.readouterr()
+    assert main(["train", f"--out={trained_run.folder}", "--resume", f"--teacher={moved}"]) == 2
+    assert "is trained without a teacher" in error_line(capsys)
+    other = ["train", f"--data={bananas}", f"--out={tmp_path / 'other'}", f"--teacher={moved}", "--input-size=96x96"]
+    assert main(other) == 2
+    assert "its feature maps are [(" in error_line(capsys)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data=nowhere"], "nowhere"),
+        ([], "--data is missing"),
+        (["--data={bananas}", "--epochs=0"], "epochs must be an integer"),
+        (["--data={bananas}", "--validation-split=1.5"], "between 0 and 1"),
+        (["--data={bananas}", "--input-size=20x20"], "20×20 is too small for 6 halvings"),
+        (["--data={bananas}", "--width=-1"], "width must be positive"),
+        (["--data={bananas}", "--seed=-1"], "seed must be an integer"),
+        (["--data={bananas}", "--input-scale=0"], "input scale"),
+        (["--data={bananas}", "--assignment=fixed"], "'quality' needs assignment 'dynamic'"),
+        (["--data={bananas}", "--from=nothing.keras"], "nothing.keras: no such file"),
+        (["--data={bananas}", "--teacher=nothing.keras"], "nothing.keras: no such file"),
+        (["--data={bananas}", "--teacher=nothing.keras", "--anchors=fit"], "the anchors are the teacher's"),
+        (["--data={bananas}", "--teacher-weight=0"], "teacher_weight must be a positive number"),
+        (["--data={bananas}", "--block-channels=8,8,8,8,8,8"], "too small"),
+        (["--resume"], "no training run to resume"),
+        (["--resume", "--network=small"], "leave out --network"),
+        (["--resume", "--epochs=5"], "leave out --epochs"),
+        (["--resume", "--classes=banana"], "leave out --classes and --format"),
+        (["--data={bananas}", "--classes=bananna"], "no class 'bananna' in the dataset; did you mean 'banana'?"),
+        (["--data={bananas}", "--format=voc"], "no labels of Pascal VOC in it"),
+        (["--data={bananas}", "--patience=-1"], "patience must be an integer"),
+        (["--data={bananas}", "--class-weights=apple=2"], "class_weights name apple, but the classes are banana"),
+        (["--data={bananas}", "--expand=0.5"], "expand must be in 1–8"),
+    ],
+)
+def test_invalid_options_give_one_line_and_no_folder(
+    arguments: list[str], message: str, bananas: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    assert main(["train", f"--out={run}", *(argument.format(bananas=bananas) for argument in arguments)]) == 2
+    assert message in error_line(capsys)
+    assert not run.exists()
+
+
+def test_unreadable_image_is_named(bananas: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    copy = shutil.copytree(bananas, tmp_path / "copy")
+    image = sorted((copy / "bananas_train" / "images").iterdir())[2]
+    image.write_bytes(image.read_bytes()[:2000])
+    assert main(["train", f"--data={copy}", f"--out={tmp_path / 'run'}", "--epochs=1", *FAST_OPTIONS]) == 2
+    assert image.name in error_line(capsys)
+    assert not (tmp_path / "run").exists()
+
+
+def test_multiworker_needs_tf_config(
+    bananas: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    assert (
+        main(["train", f"--data={bananas}", f"--out={tmp_path / 'run'}", "--strategy=multiworker", *FAST_OPTIONS]) == 2
+    )
+    assert "needs TF_CONFIG in the environment" in error_line(capsys)
