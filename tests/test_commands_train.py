@@ -82,7 +82,7 @@ def test_classes_fitted_anchors_and_held_out_images_are_kept_by_resume(
     out, err = capsys.readouterr()
     assert "no validation split: 15%" in err
     assert "anchors fitted: " in err
-    assert "boxes of other classes left out" in err
+    assert "boxes of other classes excluded" in err
     assert f"--data {folder} --classes scissors=cutter --out" in out
     assert json.loads((run / "run.json").read_text())["validation_split"] == 0.15
     (sizes,) = [line for line in err.splitlines() if "34 training and 6 validation images" in line]
