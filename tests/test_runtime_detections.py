@@ -18,7 +18,7 @@ def three() -> Detections:
     return Detections(
         xyxy=np.array([[1, 2, 3.456, 4], [0, 0, 10, 20], [5, 5, 5, 9]], np.float32),
         confidence=np.array([0.75, 0.5, 0.25], np.float32),
-        class_id=np.array([1, 0, 1]),
+        class_id=np.array([1, 0, 1], np.int64),
         names=["fork", "banana", "fork"],
         image_size=(20, 10),
     )
