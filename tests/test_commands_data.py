@@ -11,7 +11,6 @@ from PIL import Image
 
 from edge_ssd.cli import main
 from edge_ssd.data.download import bananas
-from edge_ssd.data.download.bananas import DownloadResult
 from edge_ssd.data.load import load_dataset
 
 
@@ -75,7 +74,7 @@ def test_data_fetch_reports_the_result(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = iter([True, False])
-    monkeypatch.setattr(bananas, "fetch_bananas", lambda folder, progress: DownloadResult(folder, next(answers)))
+    monkeypatch.setattr(bananas, "fetch_bananas", lambda folder, progress: next(answers))
     for word in ("fetched and verified", "already there"):
         assert main(["data", "fetch", "bananas", "--to", str(tmp_path / "b")]) == 0
         assert word in capsys.readouterr().out

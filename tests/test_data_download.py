@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from edge_ssd.data.download.bananas import DownloadResult, fetch_bananas
+from edge_ssd.data.download.bananas import fetch_bananas
 from edge_ssd.data.download.unpack import unpack_zip
 from edge_ssd.errors import DataError
 
@@ -67,7 +67,7 @@ class Server:
     def sha1(self) -> str:
         return hashlib.sha1(self.payload).hexdigest()
 
-    def fetch(self, folder: Path, **options: Any) -> DownloadResult:
+    def fetch(self, folder: Path, **options: Any) -> bool:
         return fetch_bananas(folder, self.url, **{"sha1": self.sha1, "retry_delay": 0, **options})
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
@@ -134,9 +134,7 @@ def assert_empty(folder: Path) -> None:
 
 def test_download_is_complete_and_reports_progress(server: Server, tmp_path: Path) -> None:
     seen: list[tuple[int, int | None]] = []
-    fetched = server.fetch(tmp_path / "b", progress=lambda done, total: seen.append((done, total)))
-    assert fetched.downloaded
-    assert fetched.path == tmp_path / "b"
+    assert server.fetch(tmp_path / "b", progress=lambda done, total: seen.append((done, total)))
     assert_complete(tmp_path / "b")
     assert server.requests == [None]
     size = len(server.payload)
@@ -146,7 +144,7 @@ def test_download_is_complete_and_reports_progress(server: Server, tmp_path: Pat
 
 def test_existing_dataset_is_not_downloaded_again(server: Server, tmp_path: Path) -> None:
     server.fetch(tmp_path / "b")
-    assert not server.fetch(tmp_path / "b").downloaded
+    assert not server.fetch(tmp_path / "b")
     assert len(server.requests) == 1
 
 

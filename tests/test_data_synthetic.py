@@ -34,7 +34,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def test_make_synthetic_writes_the_book_format(tmp_path: Path) -> None:
-    assert make_synthetic(tmp_path / "set", num_train=6, num_val=2, seed=3).drawn
+    assert make_synthetic(tmp_path / "set", num_train=6, num_val=2, seed=3)
     for split, count in (("train", 6), ("val", 2)):
         dataset = load_dataset(tmp_path / "set", split, strict=True)  # type: ignore[arg-type]
         assert len(dataset) == dataset.num_boxes == count
@@ -72,7 +72,7 @@ def test_make_synthetic_is_deterministic_and_extends(tmp_path: Path) -> None:
 def test_make_synthetic_reuses_and_never_overwrites(tmp_path: Path) -> None:
     make_synthetic(tmp_path / "set", 2, 1, size=64)
     before = digests(tmp_path / "set")
-    assert not make_synthetic(tmp_path / "set", 2, 1, size=64).drawn
+    assert not make_synthetic(tmp_path / "set", 2, 1, size=64)
     with pytest.raises(DataError, match="is not an empty folder"):
         make_synthetic(tmp_path / "set", 3, 1, size=64)
     assert digests(tmp_path / "set") == before

@@ -65,8 +65,8 @@ def _fetch(args: argparse.Namespace) -> int:
     from edge_ssd.data.download.bananas import fetch_bananas
 
     with Progress("downloading bananas", "bytes") as progress:
-        result = fetch_bananas(args.to, progress=progress)
-    print(f"{result.path}: {'fetched and verified' if result.downloaded else 'already there, nothing to do'}")
+        downloaded = fetch_bananas(args.to, progress=progress)
+    print(f"{args.to}: {'fetched and verified' if downloaded else 'already there, nothing to do'}")
     return 0
 
 
@@ -85,7 +85,6 @@ def _make(args: argparse.Namespace) -> int:
             "or download a dataset with: edge-ssd data fetch bananas"
         ) from None
     with Progress("drawing", "images") as progress:
-        result = make_synthetic(args.to, args.train, args.val, args.seed, args.size, progress)
-    outcome = f"{args.train} + {args.val} images drawn" if result.drawn else "already there, nothing to do"
-    print(f"{result.path}: {outcome}")
+        drawn = make_synthetic(args.to, args.train, args.val, args.seed, args.size, progress)
+    print(f"{args.to}: {f'{args.train} + {args.val} images drawn' if drawn else 'already there, nothing to do'}")
     return 0

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from edge_ssd.atomic_write import atomic_directory, is_nonempty
@@ -16,23 +15,10 @@ from edge_ssd.data.download.http import download
 from edge_ssd.data.download.unpack import unpack_zip
 from edge_ssd.errors import DataError
 
-__all__ = ["SHA1", "URL", "DownloadResult", "fetch_bananas"]
+__all__ = ["SHA1", "URL", "fetch_bananas"]
 
 URL = "http://d2l-data.s3-accelerate.amazonaws.com/banana-detection.zip"
 SHA1 = "5de26c8fce5ccdea9f91267273464dc968d20d72"
-
-
-@dataclass(frozen=True)
-class DownloadResult:
-    """Result of :func:`fetch_bananas`.
-
-    Attributes:
-        path: folder of the dataset.
-        downloaded: False if it existed already.
-    """
-
-    path: Path
-    downloaded: bool
 
 
 def fetch_bananas(
@@ -42,18 +28,19 @@ def fetch_bananas(
     progress: ProgressCallback = no_progress,
     timeout: float = 30.0,
     retry_delay: float = 1.0,
-) -> DownloadResult:
+) -> bool:
     """Download the banana dataset, verify its checksum and unpack it to ``folder``.
 
     The folder then has ``bananas_train`` and ``bananas_val``; it appears when it is complete. An incomplete download
-    is kept beside it as ``<folder>.zip.part`` and continued by the next call. An existing dataset is left unchanged.
+    is kept beside it as ``<folder>.zip.part`` and continued by the next call.
 
     Args:
         folder: must be missing or empty, or have the dataset.
-        url: http or https.
         sha1: of the archive, 40 hexadecimal digits.
-        progress: called with (bytes received, bytes in total or None).
-        timeout, retry_delay: seconds, as for :func:`edge_ssd.data.download.http.download`.
+        url, progress, timeout, retry_delay: as for :func:`edge_ssd.data.download.http.download`.
+
+    Returns:
+        False if the dataset exists already, and was left unchanged.
 
     Raises:
         DataError: the folder has other content, the download fails, or the archive has another checksum, unsafe
@@ -61,7 +48,7 @@ def fetch_bananas(
     """
     root = Path(folder)
     if _is_complete(root):
-        return DownloadResult(root, downloaded=False)
+        return False
     if is_nonempty(root):
         raise DataError(f"{root}: is not an empty folder: remove it, or choose another folder with --to")
     root.parent.mkdir(parents=True, exist_ok=True)
@@ -84,7 +71,7 @@ def fetch_bananas(
         part.unlink(missing_ok=True)
         raise
     part.unlink()
-    return DownloadResult(root, downloaded=True)
+    return True
 
 
 def _is_complete(root: Path) -> bool:

@@ -1,8 +1,4 @@
-"""Backgrounds drawn from noise: landscapes, skies, foliage, wood, fabric, towns, blurred lights, plain surfaces.
-
-They need not look real. Together they have what a detector must learn to ignore: edges, gradients, fine texture,
-saturated colors and yellow objects.
-"""
+"""Backgrounds drawn from noise: landscapes, skies, foliage, wood, fabric, towns, blurred lights, plain surfaces."""
 
 from __future__ import annotations
 
@@ -11,10 +7,26 @@ import math
 import numpy as np
 
 from edge_ssd.boxes import FloatArray
-from edge_ssd.data.synthetic.canvas import blend, coordinates, noise, random_color, random_color_between, rgb, to_bytes
+from edge_ssd.data.synthetic.canvas import (
+    Range,
+    blend,
+    coordinates,
+    noise,
+    random_color,
+    random_color_between,
+    rgb,
+    to_bytes,
+)
 from edge_ssd.data.synthetic.distractors import add_distractors
 
 __all__ = ["draw_background"]
+
+# Ranges of hue, saturation and value, from the top of a sky to the horizon.
+_SKIES: dict[str, list[tuple[Range, Range, Range]]] = {
+    "day": [((195, 225), (0.3, 0.9), (0.6, 1)), ((185, 225), (0.05, 0.4), (0.8, 1))],
+    "dusk": [(hue, (0.3, 0.9), (0.4, 1)) for hue in ((220, 300), (300, 370), (10, 50))],
+    "night": [((190, 300), (0.3, 1), (0.02, 0.3)), ((170, 330), (0.3, 0.9), (0.1, 0.5))],
+}
 
 
 def draw_background(rng: np.random.Generator, height: int, width: int) -> FloatArray:
@@ -42,20 +54,9 @@ def _gradient(rng: np.random.Generator, height: int, width: int, colors: list[Fl
 
 def _sky(rng: np.random.Generator, height: int, width: int) -> FloatArray:
     """Return a clear or cloudy sky, by day, at dusk, or at night with stars."""
-    daytime = rng.choice(["day", "dusk", "night"])
-    if daytime == "day":
-        colors = [
-            random_color_between(rng, (195, 225), (0.3, 0.9), (0.6, 1)),
-            random_color_between(rng, (185, 225), (0.05, 0.4), (0.8, 1)),
-        ]
-    elif daytime == "dusk":
-        hues = [(220, 300), (300, 370), (10, 50)]
-        colors = [random_color_between(rng, hue, (0.3, 0.9), (0.4, 1)) for hue in hues[int(rng.integers(0, 2)) :]]
-    else:
-        colors = [
-            random_color_between(rng, (190, 300), (0.3, 1), (0.02, 0.3)),
-            random_color_between(rng, (170, 330), (0.3, 0.9), (0.1, 0.5)),
-        ]
+    daytime = str(rng.choice(list(_SKIES)))
+    first = int(rng.integers(0, 2)) if daytime == "dusk" else 0
+    colors = [random_color_between(rng, *ranges) for ranges in _SKIES[daytime][first:]]
     image = _gradient(rng, height, width, colors)
     clouds = noise(rng, height, width, width / rng.uniform(1.5, 5), 6, stretch=rng.uniform(1, 4), gain=0.55)
     threshold = rng.uniform(0.3, 0.75)
@@ -95,7 +96,7 @@ def _landscape(rng: np.random.Generator, height: int, width: int) -> FloatArray:
         shore = rng.uniform(0.6, 0.85)
         ripples = noise(rng, height, width, 12, 4, stretch=6, gain=0.7)
         water = image[::-1] * np.float32(0.7) * (0.6 + 0.8 * ripples[..., None])
-        image = blend(image, water.astype(np.float32), np.clip((ys - shore) * height, 0, 1) + 0 * ripples)
+        image = blend(image, water.astype(np.float32), np.clip((ys - shore) * height, 0, 1))
     return np.clip(image, 0, 1)
 
 
@@ -158,18 +159,13 @@ def _town(rng: np.random.Generator, height: int, width: int) -> FloatArray:
         wall = np.clip(tint * rng.uniform(0.3, 1.0) + rng.normal(0, 0.06, 3), 0, 1).astype(np.float32)
         right = min(left + house_width, width)
         left = max(left, 0)
-        if right <= left:
-            continue
         house = np.broadcast_to(wall, (height - top, right - left, 3)).copy()
         spacing = int(rng.integers(4, 9))
-        window_color = (
-            random_color_between(rng, (35, 60), (0.2, 0.9), (0.6, 1)) if rng.random() < 0.6 else wall * np.float32(0.5)
-        )
+        dark = wall * np.float32(0.5)
+        window_color = random_color_between(rng, (35, 60), (0.2, 0.9), (0.6, 1)) if rng.random() < 0.6 else dark
         windows = rng.random((house.shape[0] // spacing + 1, house.shape[1] // spacing + 1)) < rng.uniform(0.2, 0.9)
-        grid = (
-            np.kron(windows, np.pad(np.ones((spacing // 2, spacing // 2)), ((1, spacing - spacing // 2 - 1),) * 2)) > 0
-        )
-        house[grid[: house.shape[0], : house.shape[1]]] = window_color
+        window = np.pad(np.ones((spacing // 2, spacing // 2)), ((1, spacing - spacing // 2 - 1),) * 2)
+        house[(np.kron(windows, window) > 0)[: house.shape[0], : house.shape[1]]] = window_color
         image[top:, left:right] = house * np.linspace(1.1, 0.7, house.shape[0], dtype=np.float32)[:, None, None]
     return np.clip(image, 0, 1)
 
@@ -205,9 +201,7 @@ def _shapes(rng: np.random.Generator, height: int, width: int) -> FloatArray:
     for _ in range(int(rng.integers(6, 30))):
         center, radius = rng.random(2) * (width, height), rng.uniform(0.05, 0.4) * width
         angles = np.sort(rng.uniform(0, 2 * math.pi, int(rng.integers(3, 8))))
-        points = [
-            (float(center[0] + radius * math.cos(a)), float(center[1] + radius * math.sin(a))) for a in angles.tolist()
-        ]
+        points = [(center[0] + radius * math.cos(angle), center[1] + radius * math.sin(angle)) for angle in angles]
         draw.polygon(points, fill=to_bytes(random_color(rng)))
     canvas = canvas.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.5, 8))))
     image = np.asarray(canvas, np.float32) / 255

@@ -3,70 +3,54 @@
 from __future__ import annotations
 
 import colorsys
-import dataclasses
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 __all__ = ["Banana", "random_banana", "random_bunch"]
 
+Color = tuple[float, float, float]
+
 
 @dataclass(frozen=True)
 class Banana:
-    """Appearance of a banana, without size and position. Colors are RGB in 0–1, angles are in radians.
+    """Appearance of a banana, without size and position.
 
-    Attributes:
-        half_angle: half of the angle of the arc.
-        thickness: maximum half-width relative to the length of the arc.
-        stem_bend: deviation of the stem from the arc, relative to the length.
-        bulge: extra bulge of the outer side.
-        stem_length: length of the stem, relative to the usual one.
-        light_angle, light_height: direction of the light in the image plane and above it.
-        ambient: brightness without light, 0–1.
-        shadow, body, highlight, end_green, end_brown: colors.
-        green: extent of the green from the ends, 0–1.
-        tip: darkness of the tip, 0–1.
-        facets: 0 for a round cross-section to 1 for a pentagonal one.
-        ridge: darkness of the edges between the facets.
-        outline, outline_width: strength, and width in pixels, of a dark outline, as of drawings and rough cut-outs.
-        specks: (t, u, size, darkness) rows; see :mod:`edge_ssd.data.synthetic.sprite` for t and u.
-        sticker: (t, u) of a label, or None.
-        rotation: relative to the first banana of a bunch.
-        texture_seed: seed of the streaks in the skin.
+    Colors are RGB in 0–1, angles are in radians, lengths are relative to the arc's. (t, u) is a position on the skin,
+    see :mod:`edge_ssd.data.synthetic.sprite`.
     """
 
-    half_angle: float
-    thickness: float
-    stem_bend: float
-    bulge: float
-    stem_length: float
-    light_angle: float
-    light_height: float
-    ambient: float
-    shadow: tuple[float, float, float]
-    body: tuple[float, float, float]
-    highlight: tuple[float, float, float]
-    end_green: tuple[float, float, float]
-    end_brown: tuple[float, float, float]
-    green: float
-    tip: float
-    facets: float
-    ridge: float
-    outline: float
-    outline_width: float
-    specks: tuple[tuple[float, float, float, float], ...]
-    sticker: tuple[float, float] | None
-    rotation: float
-    texture_seed: int
+    half_angle: float  # of the arc
+    thickness: float  # maximum half-width
+    stem_bend: float  # deviation of the stem from the arc
+    bulge: float  # of the outer side, relative to the half-width
+    stem_length: float  # relative to the usual one
+    light_angle: float  # direction of the light in the image plane
+    light_height: float  # and above it
+    ambient: float  # brightness without light, 0–1
+    shadow: Color
+    body: Color
+    highlight: Color
+    end_green: Color
+    end_brown: Color
+    green: float  # extent of the green from the ends, 0–1
+    tip: float  # darkness of the tip, 0–1
+    facets: float  # 0 for a round cross-section to 1 for a pentagonal one
+    ridge: float  # darkness of the edges between the facets
+    outline: float  # strength of a dark outline, as of drawings and rough cut-outs
+    outline_width: float  # in pixels
+    specks: tuple[tuple[float, float, float, float], ...]  # (t, u, size, darkness)
+    sticker: tuple[float, float] | None  # (t, u) of a label
+    rotation: float  # relative to the first banana of a bunch
+    texture_seed: int  # of the streaks in the skin
 
 
 def random_banana(rng: np.random.Generator) -> Banana:
     """Return a random banana: ripe, pale or golden as in photographs, or drawn with an outline."""
     style = rng.choice(["ripe", "pale", "golden", "drawn"], p=[0.45, 0.2, 0.2, 0.15])
     drawn = style == "drawn"
-    hue = {"ripe": (49, 57), "pale": (42, 50), "golden": (44, 50), "drawn": (49, 56)}[str(style)]
-    degrees = rng.uniform(*hue)
+    degrees = rng.uniform(*{"ripe": (49, 57), "pale": (42, 50), "golden": (44, 50), "drawn": (49, 56)}[str(style)])
     saturation = rng.uniform(0.55, 0.76) if style == "pale" else rng.uniform(0.8, 1.0)
     value = rng.uniform(0.88, 1.0)
     body = _hsv(degrees, saturation, value)
@@ -106,27 +90,22 @@ def random_banana(rng: np.random.Generator) -> Banana:
 
 
 def random_bunch(rng: np.random.Generator, count: int) -> tuple[Banana, ...]:
-    """Return ``count`` similar bananas that are joined at the stem."""
+    """Return one banana, or two similar ones that are joined at the stem."""
     first = random_banana(rng)
-    bunch = [first]
-    for _ in range(count - 1):
-        other = random_banana(rng)
-        angle = (
-            rng.uniform(0.22, 0.42) * rng.choice([-1, 1]) if len(bunch) == 1 else math.copysign(0.3, bunch[-1].rotation)
-        )
-        bunch.append(
-            dataclasses.replace(
-                first,
-                half_angle=first.half_angle * rng.uniform(0.85, 1.1),
-                thickness=first.thickness * rng.uniform(0.9, 1.1),
-                specks=other.specks,
-                sticker=None,
-                rotation=bunch[-1].rotation + angle,
-                texture_seed=other.texture_seed,
-            )
-        )
-    return tuple(bunch)
+    if count == 1:
+        return (first,)
+    other = random_banana(rng)
+    second = replace(
+        first,
+        rotation=rng.uniform(0.22, 0.42) * rng.choice([-1, 1]),
+        half_angle=first.half_angle * rng.uniform(0.85, 1.1),
+        thickness=first.thickness * rng.uniform(0.9, 1.1),
+        specks=other.specks,
+        sticker=None,
+        texture_seed=other.texture_seed,
+    )
+    return first, second
 
 
-def _hsv(degrees: float, saturation: float, value: float) -> tuple[float, float, float]:
+def _hsv(degrees: float, saturation: float, value: float) -> Color:
     return colorsys.hsv_to_rgb((degrees % 360) / 360, min(max(saturation, 0), 1), min(max(value, 0), 1))

@@ -27,10 +27,7 @@ def noise(
     """Return fractal value noise, float32 [height, width], scaled to exactly 0–1.
 
     Args:
-        rng: source of the values.
-        height, width: in pixels.
         cell: pixels between the values of the coarsest octave; halved for each further octave.
-        octaves: number of octaves.
         stretch: above 1 stretches the noise horizontally, below 1 vertically.
         gain: amplitude of an octave relative to the previous one.
     """

@@ -33,22 +33,18 @@ def add_distractors(rng: np.random.Generator, image: FloatArray) -> FloatArray:
                 draw.ellipse((x - radius * 0.6, y - radius * 0.6, x + radius * 0.6, y + radius * 0.6), fill=0)
         else:
             rotation = rng.uniform(0, 2 * math.pi)
+            cos, sin = math.cos(rotation), math.sin(rotation)
+            flatness = 0.25 if kind == "bar" else 1.0
             num_corners = {"box": 4, "bar": 4, "triangle": 3, "star": 10}[str(kind)]
             points = []
             for corner in range(num_corners):
                 direction = 2 * math.pi * (corner + 0.5) / num_corners
                 corner_radius = radius * (0.45 if kind == "star" and corner % 2 else 1.0)
-                px, py = (
-                    corner_radius * math.cos(direction),
-                    corner_radius * math.sin(direction) * (0.25 if kind == "bar" else 1.0),
-                )
-                cos, sin = math.cos(rotation), math.sin(rotation)
+                px, py = corner_radius * math.cos(direction), corner_radius * math.sin(direction) * flatness
                 points.append((x + px * cos - py * sin, y + px * sin + py * cos))
             draw.polygon(points, fill=255)
-        mask = mask.resize((width, height), Image.Resampling.BOX).filter(
-            ImageFilter.GaussianBlur(float(rng.uniform(0, 1.2)))
-        )
-        alpha = np.asarray(mask, np.float32) / 255
+        blur = ImageFilter.GaussianBlur(float(rng.uniform(0, 1.2)))
+        alpha = np.asarray(mask.resize((width, height), Image.Resampling.BOX).filter(blur), np.float32) / 255
         ys, xs = coordinates(height, width)
         slope = rng.uniform(-1, 1, 2)
         brightness = 1 + slope[0] * (xs - x / (width * scale)) * 4 + slope[1] * (ys - y / (height * scale)) * 4

@@ -14,8 +14,6 @@ import csv
 import json
 import math
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,12 +21,13 @@ import numpy.typing as npt
 
 from edge_ssd.atomic_write import atomic_directory
 from edge_ssd.boxes import FloatArray
+from edge_ssd.console.progress import ProgressCallback, no_progress
 from edge_ssd.data.synthetic.background import draw_background
 from edge_ssd.data.synthetic.banana import random_bunch
 from edge_ssd.data.synthetic.sprite import Sprite, draw_bananas
 from edge_ssd.errors import DataError
 
-__all__ = ["SyntheticDatasetResult", "draw_scene", "make_synthetic"]
+__all__ = ["draw_scene", "make_synthetic"]
 
 ImageArray = npt.NDArray[np.uint8]
 
@@ -41,35 +40,24 @@ _ARGUMENTS_FILE = "synthetic.json"
 _VERSION = 1  # Increase it when the same seed draws other images.
 
 
-@dataclass(frozen=True)
-class SyntheticDatasetResult:
-    """Result of :func:`make_synthetic`.
-
-    Attributes:
-        path: folder of the dataset.
-        drawn: False if it existed already, made with the same arguments.
-    """
-
-    path: Path
-    drawn: bool
-
-
 def make_synthetic(
     folder: str | os.PathLike[str],
     num_train: int = 1000,
     num_val: int = 100,
     seed: int = 0,
     size: int = 256,
-    progress: Callable[[int, int | None], None] | None = None,
-) -> SyntheticDatasetResult:
+    progress: ProgressCallback = no_progress,
+) -> bool:
     """Draw a dataset into ``folder``, which is created when it is complete.
 
     Args:
         folder: must be missing or empty, or have the dataset that these arguments make.
         num_train, num_val: numbers of images, with one labeled object each.
-        seed: random seed.
         size: side of an image in pixels, 64 to 2048.
         progress: called with (images drawn, images in total).
+
+    Returns:
+        False if the dataset exists already, and was left unchanged.
 
     Raises:
         DataError: an argument is out of range, or the folder has other content.
@@ -87,29 +75,27 @@ def make_synthetic(
     root = Path(folder)
     arguments = {"version": _VERSION, "train": num_train, "val": num_val, "seed": seed, "size": size}
     if _read_arguments(root) == arguments:
-        return SyntheticDatasetResult(root, drawn=False)
+        return False
     total = num_train + num_val
     drawn = 0
     with atomic_directory(root) as temporary:
-        for split, count in enumerate((num_train, num_val)):
+        for split, (name, count) in enumerate((("bananas_train", num_train), ("bananas_val", num_val))):
             if not count:
                 continue
-            split_folder = temporary / ("bananas_train", "bananas_val")[split]
-            (split_folder / "images").mkdir(parents=True)
-            with (split_folder / "label.csv").open("w", encoding="utf-8", newline="") as file:
+            images = temporary / name / "images"
+            images.mkdir(parents=True)
+            with (temporary / name / "label.csv").open("w", encoding="utf-8", newline="") as file:
                 rows = csv.writer(file, lineterminator="\n")
                 rows.writerow(["img_name", "label", "xmin", "ymin", "xmax", "ymax"])
                 for number in range(count):
                     # A random stream for each image, so that a larger dataset starts with the smaller one.
-                    rng = np.random.default_rng([seed, split, number])
-                    image, boxes = draw_scene(rng, size)
-                    Image.fromarray(image).save(split_folder / "images" / f"{number}.jpg", quality=_JPEG_QUALITY)
-                    rows.writerow([f"{number}.jpg", 0, *(int(side) for side in boxes[0])])
+                    image, boxes = draw_scene(np.random.default_rng([seed, split, number]), size)
+                    Image.fromarray(image).save(images / f"{number}.jpg", quality=_JPEG_QUALITY)
+                    rows.writerow([f"{number}.jpg", 0, *boxes[0].astype(int)])
                     drawn += 1
-                    if progress is not None:
-                        progress(drawn, total)
+                    progress(drawn, total)
         (temporary / _ARGUMENTS_FILE).write_text(json.dumps(arguments) + "\n", encoding="utf-8")
-    return SyntheticDatasetResult(root, drawn=True)
+    return True
 
 
 def draw_scene(
@@ -118,7 +104,6 @@ def draw_scene(
     """Draw bananas on a background.
 
     Args:
-        rng: source of every random choice.
         size: side of a square image in pixels, or (height, width).
         bananas: number of bananas; fewer are drawn if there is no space for more.
 
@@ -133,7 +118,7 @@ def draw_scene(
         for _attempt in range(50):
             sprite = _random_sprite(rng, height, width)
             if not any(_overlap(sprite.box_xyxy, box) for box in boxes):
-                image = _paste(image, sprite)
+                _paste(image, sprite)
                 boxes.append(sprite.box_xyxy)
                 break
     pixels = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
@@ -155,18 +140,13 @@ def _overlap(first: tuple[int, int, int, int], second: tuple[int, int, int, int]
     return first[0] < second[2] and second[0] < first[2] and first[1] < second[3] and second[1] < first[3]
 
 
-def _paste(image: FloatArray, sprite: Sprite) -> FloatArray:
-    """Return a copy of ``image`` (float32 0–1) with the sprite pasted and cropped to the image."""
-    height, width = image.shape[:2]
-    pasted = image.copy()
+def _paste(image: FloatArray, sprite: Sprite) -> None:
+    """Paste a sprite into ``image`` (float32 0–1) in place, cropped to the image."""
     top, left = max(sprite.y, 0), max(sprite.x, 0)
-    bottom, right = min(sprite.y + sprite.rgba.shape[0], height), min(sprite.x + sprite.rgba.shape[1], width)
-    if bottom <= top or right <= left:
-        return pasted
-    rgba = sprite.rgba[top - sprite.y : bottom - sprite.y, left - sprite.x : right - sprite.x].astype(np.float32) / 255
-    region = pasted[top:bottom, left:right]
-    pasted[top:bottom, left:right] = region + (rgba[..., :3] - region) * rgba[..., 3:]
-    return pasted
+    region = image[top : sprite.y + sprite.rgba.shape[0], left : sprite.x + sprite.rgba.shape[1]]
+    cropped = sprite.rgba[top - sprite.y :, left - sprite.x :][: region.shape[0], : region.shape[1]]
+    rgba = cropped.astype(np.float32) / 255
+    region += (rgba[..., :3] - region) * rgba[..., 3:]
 
 
 def _read_arguments(root: Path) -> object:

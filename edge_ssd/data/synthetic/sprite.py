@@ -47,23 +47,17 @@ class Sprite:
         columns, rows = np.flatnonzero(opaque.any(axis=0)), np.flatnonzero(opaque.any(axis=1))
         if not len(columns):
             return self.x, self.y, self.x, self.y
-        return (
-            self.x + int(columns[0]),
-            self.y + int(rows[0]),
-            self.x + int(columns[-1]) + 1,
-            self.y + int(rows[-1]) + 1,
-        )
+        left, right, top, bottom = (int(index) for index in (*columns[[0, -1]], *rows[[0, -1]]))
+        return self.x + left, self.y + top, self.x + right + 1, self.y + bottom + 1
 
 
 def draw_bananas(
     bunch: Sequence[Banana], side: float, angle: float, center: tuple[float, float] = (0.0, 0.0)
 ) -> Sprite:
-    """Draw a bunch of bananas.
+    """Draw a bunch of bananas, rotated by ``angle`` radians.
 
     Args:
-        bunch: the bananas.
         side: longer side of the bounding box in pixels; that of the result differs by less than a pixel.
-        angle: rotation in radians.
         center: center (x, y) of the bounding box in pixels.
     """
     outlines = [_outline(banana, angle + banana.rotation) for banana in bunch]
@@ -86,8 +80,7 @@ def draw_bananas(
     blocks = (height, _SUPERSAMPLE, width, _SUPERSAMPLE, -1)
     color = color.reshape(blocks).mean(axis=(1, 3))
     alpha = alpha.reshape(blocks).mean(axis=(1, 3))
-    rgb = color / np.maximum(alpha, 1e-6)
-    rgba = np.concatenate([rgb, alpha], axis=-1)
+    rgba = np.concatenate([color / np.maximum(alpha, 1e-6), alpha], axis=-1)
     return Sprite(np.rint(np.clip(rgba, 0, 1) * 255).astype(np.uint8), x0, y0)
 
 
@@ -106,9 +99,8 @@ def _shape_tables(banana: Banana) -> tuple[FloatArray, FloatArray]:
     return width.astype(np.float32), spine.astype(np.float32)
 
 
-def _stem_end(banana: Banana) -> tuple[float, float]:
+def _stem_end(banana: Banana, spine: FloatArray) -> tuple[float, float]:
     """Return (x, y) of the end of the stem relative to the center of the arc."""
-    _, spine = _shape_tables(banana)
     return float(spine[-1]) * math.cos(banana.half_angle), float(spine[-1]) * math.sin(banana.half_angle)
 
 
@@ -117,8 +109,8 @@ def _outline(banana: Banana, angle: float) -> npt.NDArray[np.float64]:
     width, spine = _shape_tables(banana)
     theta = np.linspace(-banana.half_angle, banana.half_angle, _TABLE_SIZE)
     radius = np.concatenate([spine - width, spine + width]).astype(np.float64)
-    theta = np.concatenate([theta, theta])
-    stem_x, stem_y = _stem_end(banana)
+    theta = np.tile(theta, 2)
+    stem_x, stem_y = _stem_end(banana, spine)
     x, y = radius * np.cos(theta) - stem_x, radius * np.sin(theta) - stem_y
     cos, sin = math.cos(angle), math.sin(angle)
     return np.stack([cos * x - sin * y, sin * x + cos * y], axis=-1)
@@ -127,7 +119,7 @@ def _outline(banana: Banana, angle: float) -> npt.NDArray[np.float64]:
 def _shade(banana: Banana, px: FloatArray, py: FloatArray, angle: float, scale: float) -> tuple[FloatArray, FloatArray]:
     """Return color [h, w, 3] and coverage [h, w, 1] in 0–1, at points in arc radii relative to the end of the stem."""
     width_table, spine_table = _shape_tables(banana)
-    stem_x, stem_y = _stem_end(banana)
+    stem_x, stem_y = _stem_end(banana, spine_table)
     cos, sin = math.cos(angle), math.sin(angle)
     x, y = cos * px + sin * py + stem_x, -sin * px + cos * py + stem_y
     radius, theta = np.hypot(x, y), np.arctan2(y, x)
