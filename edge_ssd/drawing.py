@@ -83,14 +83,9 @@ def draw_boxes(
 def _draw_outline(canvas: Image, box: tuple[int, int, int, int], line_width: int, color: Color) -> None:
     """Paint the outline of a box inwards; its corners are the outermost pixels."""
     left, top, right, bottom = box
-    lower, inner = max(top, bottom + 1 - line_width), max(left, right + 1 - line_width)
-    for rows, columns in (
-        (slice(top, min(top + line_width, bottom + 1)), slice(left, right + 1)),
-        (slice(lower, bottom + 1), slice(left, right + 1)),
-        (slice(top, bottom + 1), slice(left, min(left + line_width, right + 1))),
-        (slice(top, bottom + 1), slice(inner, right + 1)),
-    ):
-        canvas[rows, columns] = color
+    inside = canvas[top : bottom + 1, left : right + 1]
+    inside[:line_width] = inside[-line_width:] = color
+    inside[:, :line_width] = inside[:, -line_width:] = color
 
 
 def _paste_label(canvas: Image, label: Image, left: int, top: int) -> None:

@@ -39,7 +39,6 @@ def _add_fetch(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="download a public dataset",
         description="Download a dataset, verify its checksum and unpack it. An interrupted download is resumed.",
         epilog="example:\n  edge-ssd data fetch bananas --to data/bananas\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     fetch.add_argument("set", choices=["bananas"], help="bananas: the book's banana-detection dataset")
     fetch.add_argument("--to", metavar="DIR", type=Path, default=Path("data/bananas"), help="default: %(default)s")
@@ -51,7 +50,6 @@ def _add_make(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         help="draw a synthetic dataset of bananas (needs a checkout)",
         description="Draw bananas on drawn backgrounds, in the book's folders. The same seed draws the same images.",
         epilog="example:\n  edge-ssd data make --to data/drawn --train 1000 --val 100 --seed 0\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     make.add_argument("--to", metavar="DIR", type=Path, default=Path("data/synthetic"), help="default: %(default)s")
     make.add_argument("--train", metavar="N", type=int, default=1000, help="training images (default: %(default)s)")

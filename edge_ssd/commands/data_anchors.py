@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from edge_ssd.commands.data_options import add_data_options, data_source
-from edge_ssd.commands.input_options import add_input_options
+from edge_ssd.commands.network_options import add_input_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,6 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
             "  edge-ssd data anchors data/cells\n"
             "  edge-ssd data anchors data/cells --input-size 192x320 --resize letterbox --json\n"
         ),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_data_options(parser, "data", help="a dataset in any supported format")
     add_input_options(parser)

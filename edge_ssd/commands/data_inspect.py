@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_ssd.commands.data_options import add_data_options, data_source
-from edge_ssd.commands.input_options import add_input_options
-from edge_ssd.commands.recipe_options import AUGMENTATION_FLAGS, add_recipe_options, given_recipe, option_names
+from edge_ssd.commands.network_options import add_input_options
+from edge_ssd.commands.recipe_options import add_recipe_options, given_recipe, option_names
 from edge_ssd.errors import DataError, SettingError
+from edge_ssd.training.recipe import AUGMENTATION_FIELDS
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -42,7 +43,6 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
             "  edge-ssd data inspect data/cells --anchors-of runs/cells/model.keras\n"
             "  edge-ssd data inspect data/cells --augmented sheet.png --crop --expand 2\n"
         ),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_data_options(parser, "data", help="a dataset in any supported format")
     parser.add_argument("--split", choices=["train", "val", "test"], help="this split only (default: every split)")
@@ -66,7 +66,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         help="write a contact sheet of augmented training images: each augmentation by itself, then all together",
     )
     add_input_options(group)
-    add_recipe_options(group, ("seed", *AUGMENTATION_FLAGS))
+    add_recipe_options(group, ("seed", *AUGMENTATION_FIELDS))
 
 
 def run(args: argparse.Namespace) -> int:

@@ -5,20 +5,18 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from edge_ssd.commands.input_options import add_input_options
 from edge_ssd.commands.recipe_options import option_names
 from edge_ssd.network import NETWORKS
 
-__all__ = ["add_network_options", "given_network", "network_table"]
+__all__ = ["add_input_options", "add_network_options", "given_network", "network_table"]
 
-_OPTIONS = (
-    "input_size",
-    "resize",
-    "width",
-    "base_channels",
-    "block_channels",
-    "down_sampling",
-)
+_OPTIONS = ("input_size", "resize", "width", "base_channels", "block_channels", "down_sampling")
+
+
+def add_input_options(parser: argparse._ActionsContainer) -> None:
+    """Declare ``--input-size`` and ``--resize``."""
+    parser.add_argument("--input-size", type=_input_size, default=(256, 256), metavar="HxW", help="default 256x256")
+    parser.add_argument("--resize", choices=("stretch", "letterbox"), default="stretch", help="default stretch")
 
 
 def add_network_options(parser: argparse.ArgumentParser, group: argparse._ArgumentGroup) -> None:
@@ -58,6 +56,14 @@ def network_table() -> str:
         given = (f"{option_names([option])} {_text(option, value)}" for option, value in options.items())
         lines.append(f"  {name:7}{' '.join(given) or 'as in the book'}")
     return "\n".join(lines)
+
+
+def _input_size(text: str) -> tuple[int, int]:
+    height, _, width = text.lower().partition("x")
+    try:
+        return int(height), int(width)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected HEIGHTxWIDTH such as 256x256, got {text!r}") from None
 
 
 def _text(option: str, value: object) -> str:

@@ -23,7 +23,7 @@ from edge_ssd.data.dataset import Problem
 from edge_ssd.data.formats.label_format import Match
 from edge_ssd.data.image_index import IMAGE_SUFFIXES, ImageIndex
 from edge_ssd.data.label_files.text_lines import read_class_names, read_lines
-from edge_ssd.data.label_files.yolo_labels import YoloBox, looks_like_labels, read_labels
+from edge_ssd.data.label_files.yolo_labels import looks_like_labels, read_labels
 from edge_ssd.data.label_files.yolo_yaml import find_data_yaml, read_data_yaml
 from edge_ssd.data.split_names import SPLITS, split_folders, split_from_suffix
 from edge_ssd.errors import DataError
@@ -72,21 +72,17 @@ def _parse_without_yaml(folder: Path) -> ParsedDataset:
     splits = {split: _parse_split(sources, index_of) for split, sources in _find_sources(folder).items()}
     if names is not None:
         return ParsedDataset(tuple(names), splits, label_file_per_image=True)
-    boxes = (box for split in splits.values() for image in split.images for box in image.boxes)
-    highest = max((box.class_index for box in boxes), default=-1)
-    generated = tuple(f"class_{number}" for number in range(highest + 1))
+    ids = (box.class_index for split in splits.values() for image in split.images for box in image.boxes)
+    generated = tuple(f"class_{number}" for number in range(max(ids, default=-1) + 1))
     return ParsedDataset(generated, splits, has_class_names=False, label_file_per_image=True)
 
 
 def _parse_split(
     sources: Sequence[Path], index_of: Mapping[int, int] | None, keypoints: bool = False
 ) -> SplitAnnotations:
-    """Find the images of a split and read their label files.
+    """Find the images of a split, in folders and lists of images, and read their label files.
 
-    Args:
-        sources: folders and lists of images.
-        index_of: class id → class index; None if classes are not named, then the index is the id.
-        keypoints: as for :func:`edge_ssd.data.label_files.yolo_labels.read_labels`.
+    ``index_of`` and ``keypoints`` are those of :func:`~edge_ssd.data.label_files.yolo_labels.read_labels`.
     """
     list_folder = functools.cache(ImageIndex)
     folder_of: dict[Path, ImageIndex] = {}  # label file → folder of its image
@@ -108,7 +104,7 @@ def _parse_split(
                     continue
                 problems += labels.problems
                 reduced += [label_file] if labels.reduced else []
-                boxes = tuple(_annotate(box, index_of) for box in labels.boxes)
+                boxes = labels.boxes
             if folder.find(path.name) is not None:
                 existing += 1
                 unlabeled += label_file is None
@@ -116,13 +112,13 @@ def _parse_split(
             images.append(ImageAnnotations(stated_in, path.name, (folder,), boxes, normalized=True))
     if existing and unlabeled == existing:
         folders = ", ".join(map(str, sources))
-        error_text = f"{folders}: no image has a label file: put these in a folder labels beside images"
-        return SplitAnnotations((), error=error_text)
+        return SplitAnnotations(
+            (), error=f"{folders}: no image has a label file: put these in a folder labels beside images"
+        )
     problems += _labels_without_image(folder_of)
     notices = []
     if unlabeled:
-        message = f"{unlabeled} images have no label file and are used as background"
-        notices.append(Problem(sources[0], message))
+        notices.append(Problem(sources[0], f"{unlabeled} images have no label file and are used as background"))
     if reduced:
         others = f"and {len(reduced) - 1} more files: " if len(reduced) > 1 else ""
         message = f"{others}polygons, rotated boxes or keypoints, reduced to bounding boxes"
@@ -130,17 +126,8 @@ def _parse_split(
     return SplitAnnotations(tuple(images), tuple(problems), notices=tuple(notices))
 
 
-def _annotate(box: YoloBox, index_of: Mapping[int, int] | None) -> BoxAnnotation:
-    index = box.class_id if index_of is None else index_of[box.class_id]
-    return BoxAnnotation(index, box.box_xyxy, f"line {box.line}")
-
-
 def _labels_without_image(folder_of: Mapping[Path, ImageIndex]) -> list[Problem]:
-    """Return a problem for each unused label file beside those in use.
-
-    Args:
-        folder_of: label file in use → folder of its image.
-    """
+    """Return a problem for each unused label file beside those in ``folder_of``."""
     image_folders: dict[Path, ImageIndex] = {}
     for path, folder in folder_of.items():
         image_folders.setdefault(path.parent, folder)
@@ -190,13 +177,11 @@ def _has_labels(folder: Path) -> bool:
 
 def _lists_labeled_images(path: Path) -> bool:
     """Return whether ``path`` is a list whose first image has a label file."""
-    if not path.is_file():
-        return False
     try:
-        first = next(iter(_listed_images(path)), None)
+        images = _listed_images(path) if path.is_file() else []
     except DataError:
         return False
-    return first is not None and first.suffix.lower() in IMAGE_SUFFIXES and _find_label_file(first) is not None
+    return bool(images) and images[0].suffix.lower() in IMAGE_SUFFIXES and _find_label_file(images[0]) is not None
 
 
 def _images_below(folder: Path) -> list[Path]:

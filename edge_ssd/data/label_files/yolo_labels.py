@@ -10,24 +10,16 @@ Rotated boxes and polygons are reduced to axis-aligned bounding boxes.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_ssd.data.annotations import BoxAnnotation
 from edge_ssd.data.dataset import Problem
 
-__all__ = ["YoloBox", "YoloLabels", "looks_like_labels", "read_labels"]
+__all__ = ["YoloLabels", "looks_like_labels", "read_labels"]
 
 _MAX_CLASS_ID = 9999
-
-
-@dataclass(frozen=True)
-class YoloBox:
-    """The bounding box of one line; ``box_xyxy`` is in 0–1 of the image, ``line`` counts from 1."""
-
-    class_id: int
-    box_xyxy: tuple[float, float, float, float]
-    line: int
 
 
 @dataclass(frozen=True)
@@ -35,28 +27,28 @@ class YoloLabels:
     """Content of one YOLO label file.
 
     Attributes:
-        boxes: in the order of the lines.
+        boxes: in the order of the lines, in 0–1 of the image.
         problems: lines that were dropped.
         reduced: number of polygons, rotated boxes and boxes with keypoints.
     """
 
-    boxes: tuple[YoloBox, ...]
+    boxes: tuple[BoxAnnotation, ...]
     problems: tuple[Problem, ...]
     reduced: int
 
 
-def read_labels(path: Path, known_ids: Collection[int] | None = None, keypoints: bool = False) -> YoloLabels:
+def read_labels(path: Path, index_of: Mapping[int, int] | None = None, keypoints: bool = False) -> YoloLabels:
     """Read a label file; an empty one is valid. Invalid lines are dropped and reported.
 
     Args:
-        known_ids: valid class ids; None for any.
+        index_of: class id → class index; None if classes are not named, then the index is the id.
         keypoints: whether keypoints follow a box. Without this, such a line is read as a polygon.
 
     Raises:
         OSError: the file cannot be read.
         UnicodeDecodeError: it is not UTF-8 text.
     """
-    boxes: list[YoloBox] = []
+    boxes: list[BoxAnnotation] = []
     problems: list[Problem] = []
     reduced = 0
     for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
@@ -64,12 +56,12 @@ def read_labels(path: Path, known_ids: Collection[int] | None = None, keypoints:
             continue
         try:
             class_id, numbers = _parse_line(line)
-            box = YoloBox(_check_class_id(class_id, known_ids), _bounding_box(numbers, keypoints), number)
+            index = _class_index(class_id, index_of)
+            boxes.append(BoxAnnotation(index, _bounding_box(numbers, keypoints), f"line {number}"))
         except ValueError as error:
             problems.append(Problem(path, f"line {number}: {error}: {line.strip()[:80]!r}; dropped"))
-            continue
-        boxes.append(box)
-        reduced += len(numbers) > 4
+        else:
+            reduced += len(numbers) > 4
     return YoloLabels(tuple(boxes), tuple(problems), reduced)
 
 
@@ -95,13 +87,15 @@ def _parse_line(line: str) -> tuple[float, list[float]]:
     return class_id, numbers
 
 
-def _check_class_id(class_id: float, known_ids: Collection[int] | None) -> int:
-    """Return the class id as an integer; raise ValueError if it is invalid."""
+def _class_index(class_id: float, index_of: Mapping[int, int] | None) -> int:
+    """Return the index of a class; raise ValueError if its id is invalid."""
     if class_id != int(class_id) or not 0 <= class_id <= _MAX_CLASS_ID:
         raise ValueError(f"{class_id:g} is not a class id")
-    if known_ids is not None and class_id not in known_ids:
-        raise ValueError(f"class id {int(class_id)} has no name, only {_format_ids(known_ids)} have")
-    return int(class_id)
+    if index_of is None:
+        return int(class_id)
+    if class_id not in index_of:
+        raise ValueError(f"class id {int(class_id)} has no name, only {_format_ids(index_of)} have")
+    return index_of[int(class_id)]
 
 
 def _bounding_box(numbers: list[float], keypoints: bool) -> tuple[float, float, float, float]:
