@@ -81,7 +81,7 @@ class Health:
         self._throttled: str | None = None
 
     def read(self) -> tuple[int | None, float | None, str | None]:
-        """Return memory in bytes, temperature in °C and throttling."""
+        """Return the three readings: :func:`memory_bytes`, :func:`temperature_c` and :func:`throttled`."""
         with self._lock:
             now = time.monotonic()
             if self._throttling_read_at is None or now - self._throttling_read_at >= self._throttling_interval:

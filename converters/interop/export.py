@@ -47,10 +47,11 @@ FORMAT_VERSION = 1
 
 
 def profile_model(flatbuffer: bytes, network: Network, defaults: Defaults) -> bytes:
-    """Return the model of a profile.
+    """Return the flatbuffer of a bundle with decoding and suppression appended, for another runtime.
 
     Args:
         flatbuffer: the model of a bundle, in any quantization.
+        network: its description: anchors, box coding, labels.
         defaults: IoU threshold and maximum number of detections, which become part of the model.
     """
     from converters.interop.graph import postprocess_graph

@@ -64,7 +64,10 @@ class GraphEditor:
         return self._float("DEQUANTIZE", tensor, self._schema.DequantizeOptionsT(), _DEQUANTIZE_VERSIONS)
 
     def cast(self, tensor: int) -> int:
-        """Cast the stored integers to float32; return a float32 tensor unchanged."""
+        """Append a cast of the stored integers, not dequantized, to float32; return the index of the new tensor.
+
+        A float32 tensor is returned unchanged.
+        """
         if self.scale(tensor) is None:
             return tensor
         options = self._schema.CastOptionsT()

@@ -97,7 +97,7 @@ def add_image_tensor(writer: TableWriter, network: Network) -> int:
 
 
 def add_label_file(writer: TableWriter) -> int:
-    """Add the AssociatedFile with one label per line, for a tensor of class ids."""
+    """Add the AssociatedFile with one label per line, for a tensor of class ids; return its position in the buffer."""
     return _add_file(writer, ENTRY_LABELS, "class names, one per line", _TENSOR_VALUE_LABELS)
 
 

@@ -65,7 +65,7 @@ class Verification:
         return self.float_result.precision.ap - self.quantized_result.precision.ap
 
     def within(self, budget: float) -> bool:
-        """Return whether the loss is at most ``budget``."""
+        """Return whether the conversion lost at most ``budget`` average precision (0–1)."""
         # Rounded as it is shown: a loss of 0.005 is within a budget of 0.005.
         return round(self.loss, 6) <= budget
 

@@ -27,7 +27,7 @@ __all__ = ["TRANSITIONS", "CaptureState"]
 
 
 class CaptureState(Enum):
-    """State of a capture, as in the table above."""
+    """State of a capture; the docstring of :mod:`device_apps.sources.capture_state` lists the transitions."""
 
     OPENING = "opening"
     STREAMING = "streaming"

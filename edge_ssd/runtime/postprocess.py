@@ -21,7 +21,7 @@ from edge_ssd.runtime.detections import Detections
 from edge_ssd.runtime.scores import (
     ScoreLookupTable,
     accumulator_dtype,
-    candidate_anchors,
+    anchors_above_threshold,
     float_scores,
     logit_margin,
     min_quantized_margin,
@@ -180,7 +180,7 @@ class Postprocess:
             margins = logit_margin(logits, self._columns)
             anchors = (margins >= layout.min_margins).nonzero()[0]
         else:
-            anchors = candidate_anchors(logits, self._columns, layout.min_margins, layout.lowest_margin)
+            anchors = anchors_above_threshold(logits, self._columns, layout.min_margins, layout.lowest_margin)
         if not len(anchors):
             return anchors, np.zeros(0, np.float32), np.zeros(0, np.int64)
         if layout.lookup is not None:

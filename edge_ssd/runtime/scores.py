@@ -20,7 +20,7 @@ from edge_ssd.reference_detection import softmax
 __all__ = [
     "ScoreLookupTable",
     "accumulator_dtype",
-    "candidate_anchors",
+    "anchors_above_threshold",
     "float_scores",
     "logit_margin",
     "min_quantized_margin",
@@ -37,7 +37,7 @@ _BYTE_BITS = np.int16(8)
 _MAX_BYTE_DIFFERENCE = 255
 
 
-def candidate_anchors(
+def anchors_above_threshold(
     logits: npt.NDArray[Any], columns: int, min_margins: npt.NDArray[Any], lowest_margin: np.number[Any]
 ) -> npt.NDArray[np.intp]:
     """Return the anchors whose logit margin is at least ``min_margins`` [A]: all that may reach the score threshold.
