@@ -94,8 +94,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def expand(parser: argparse.ArgumentParser, options: Sequence[str]) -> list[str]:
-    """Return the options with those of the --config file; see :mod:`device_apps.config_reader`."""
-    from device_apps.config_reader import add_config_options
+    """Return the options with those of the --config file; see :mod:`device_apps.config_file`."""
+    from device_apps.config_file import add_config_options
 
     return add_config_options(parser, options)
 

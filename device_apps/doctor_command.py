@@ -9,13 +9,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 
-from device_apps.doctor.checks import list_checks, run_checks
-from device_apps.doctor.finding import Finding
+from device_apps.doctor import cameras, software, system
+from device_apps.doctor.finding import Finding, warning
 
-__all__ = ["add_arguments", "format_findings", "run"]
+__all__ = ["add_arguments", "format_findings", "run", "run_checks"]
+
+Check = Callable[[], Iterable[Finding]]
 
 _EXAMPLES = """\
 examples:
@@ -40,12 +42,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the findings of every check; return 1 if there is a failure."""
-    findings = run_checks(list_checks(args.model))
+    findings = run_checks(_checks(args.model))
     if args.json:
         print(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False))
     else:
         print(format_findings(findings))
     return 1 if any(finding.level == "failure" for finding in findings) else 0
+
+
+def _checks(model: str | None) -> list[tuple[str, Check]]:
+    """Return the name and the function of every check, in the order of the report."""
+    return [
+        ("python", system.check_python),
+        ("processor", system.check_processor),
+        ("interpreter", lambda: software.check_detector(model)),
+        ("OpenCV", software.check_opencv),
+        ("webcam", cameras.check_webcams),
+        ("CSI camera", cameras.check_csi_camera),
+        ("access", system.check_permissions),
+        ("memory", system.check_memory),
+        ("disk", system.check_disk),
+        ("heat", system.check_heat),
+        ("clock", system.check_clock),
+        ("extras", software.check_extras),
+    ]
+
+
+def run_checks(checks: Sequence[tuple[str, Check]]) -> list[Finding]:
+    """Return the findings of all checks; a check that raises is a warning."""
+    findings: list[Finding] = []
+    for name, check in checks:
+        try:
+            findings += check()
+        except Exception as error:
+            text = f"this check failed: {type(error).__name__}: {error}"
+            findings.append(warning(name, text, "report it with the output of: edge-ssd doctor --json"))
+    return findings
 
 
 def format_findings(findings: Sequence[Finding]) -> str:

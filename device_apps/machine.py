@@ -1,17 +1,40 @@
-"""Description of the machine, for measurements and the doctor."""
+"""Processor, memory, temperature and throttling of this machine.
+
+A value is None where the machine does not report it. Sources: proc(5) for ``statm``; the kernel's
+Documentation/driver-api/thermal/sysfs-api.rst; Raspberry Pi's documentation of ``vcgencmd get_throttled``.
+"""
 
 from __future__ import annotations
 
 import os
 import platform
 import re
+import shutil
+import subprocess
+import threading
+import time
 from pathlib import Path
 
-__all__ = ["cores", "describe_machine", "governor", "processor"]
+__all__ = [
+    "Health",
+    "cores",
+    "describe_machine",
+    "governor",
+    "memory_bytes",
+    "processor",
+    "temperature_c",
+    "throttled",
+]
 
 _BOARD = Path("/proc/device-tree/model")  # Raspberry Pi and other boards with a device tree.
 _CPUINFO = Path("/proc/cpuinfo")
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+_THERMAL_FOLDER = Path("/sys/class/thermal")
+# Names of the processor's thermal zone: Raspberry Pi and most ARM boards, then x86.
+_PROCESSOR_ZONES = ("cpu-thermal", "cpu_thermal", "soc-thermal", "x86_pkg_temp")
+# Bits of get_throttled; sixteen bits higher the same for the time since the start of the system.
+_THROTTLED = ("under-voltage", "frequency capped", "throttled", "near the temperature limit")
+_SINCE_START = 16
 
 
 def cores() -> int:
@@ -49,3 +72,68 @@ def describe_machine() -> str:
         f"{processor()}, {number} core{'' if number == 1 else 's'}, {platform.machine()}, {platform.system()} "
         f"{platform.release()}, Python {platform.python_version()}"
     )
+
+
+def memory_bytes() -> int | None:
+    """Return the resident memory of this process."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def temperature_c(folder: Path = _THERMAL_FOLDER) -> float | None:
+    """Return the temperature of the processor in °C, or else that of the first thermal zone."""
+    zones: dict[str, float] = {}
+    for zone in sorted(folder.glob("thermal_zone*")):
+        try:
+            kind = (zone / "type").read_text(encoding="utf-8").strip()
+            zones.setdefault(kind, int((zone / "temp").read_text(encoding="ascii")) / 1000)
+        except (OSError, ValueError):  # A zone that is switched off cannot be read.
+            continue
+    for kind in _PROCESSOR_ZONES:
+        if kind in zones:
+            return zones[kind]
+    return next(iter(zones.values()), None)
+
+
+def throttled() -> str | None:
+    """Return how a Raspberry Pi is throttled; "" if it is not, None without ``vcgencmd``."""
+    program = shutil.which("vcgencmd")
+    if program is None:
+        return None
+    try:
+        process = subprocess.run([program, "get_throttled"], capture_output=True, text=True, timeout=1, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    match = re.search(r"throttled=0x([0-9a-fA-F]+)", process.stdout)
+    if match is None:
+        return None
+    bits = int(match[1], 16)
+    now = [f"{what} now" for bit, what in enumerate(_THROTTLED) if bits >> bit & 1]
+    before = [f"{what} since the start" for bit, what in enumerate(_THROTTLED) if bits >> (bit + _SINCE_START) & 1]
+    return ", ".join(now + before)
+
+
+class Health:
+    """Reader of memory, temperature and throttling; thread-safe.
+
+    Args:
+        throttling_interval: minimum time between two starts of ``vcgencmd`` in seconds.
+    """
+
+    def __init__(self, throttling_interval: float = 10.0) -> None:
+        self._throttling_interval = throttling_interval
+        self._lock = threading.Lock()
+        self._throttling_read_at: float | None = None
+        self._throttled: str | None = None
+
+    def read(self) -> tuple[int | None, float | None, str | None]:
+        """Return the three readings: :func:`memory_bytes`, :func:`temperature_c` and :func:`throttled`."""
+        with self._lock:
+            now = time.monotonic()
+            if self._throttling_read_at is None or now - self._throttling_read_at >= self._throttling_interval:
+                self._throttled = throttled()
+                self._throttling_read_at = now
+            return memory_bytes(), temperature_c(), self._throttled

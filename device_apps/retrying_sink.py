@@ -12,9 +12,8 @@ import logging
 import time
 from collections.abc import Callable
 
-from device_apps.failure_log import FailureLog
 from device_apps.results import FrameResult, Sink
-from device_apps.sources.backoff import backoff
+from device_apps.retry import FailureLog, backoff
 from edge_ssd.errors import EdgeSSDError
 
 __all__ = ["RetryingSink", "is_transient"]

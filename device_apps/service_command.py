@@ -65,10 +65,12 @@ def run(
     files = program_files(args.model)
     private_folder = find_inaccessible(files) if args.user is None else None
     user = args.user if private_folder is None else private_folder.owner()
-    texts = generate_service_files(args, command_parser("camera"), user=user, groups=_device_groups(), files=files)
+    config_text, unit_text = generate_service_files(
+        args, command_parser("camera"), user=user, groups=_device_groups(), files=files
+    )
     config, unit = args.to / f"{args.name}.toml", args.to / f"{args.name}.service"
     # The configuration may hold a password.
-    _write_files({config: (texts.config, 0o600), unit: (texts.unit, 0o644)}, overwrite=args.overwrite)
+    _write_files({config: (config_text, 0o600), unit: (unit_text, 0o644)}, overwrite=args.overwrite)
     if private_folder is not None:
         _log.info("runs as %s: other users cannot enter %s, which has the program or its model", user, private_folder)
     print(

@@ -1,28 +1,93 @@
-"""Files of a camera service: its systemd unit and its configuration."""
+"""Files of a camera service: its configuration, and its systemd unit, sandboxed and restarted when it fails or hangs.
+
+Sources: systemd.service(5), systemd.exec(5), systemd.resource-control(5), of systemd 252 (Debian Bookworm).
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from device_apps.config_writer import format_config
-from device_apps.systemd_unit import format_unit
+from device_apps.config_file import format_config
 
-__all__ = ["ServiceFiles", "first_inaccessible_parent", "generate_service_files", "program_files"]
+__all__ = ["first_inaccessible_parent", "format_unit", "generate_service_files", "program_files"]
 
 # Camera options that name a file with a secret, which systemd passes to the service as a credential.
 _SECRET_OPTIONS = ("mqtt_password_file", "mqtt_ca", "web_token_file")
 
 
-@dataclass(frozen=True)
-class ServiceFiles:
-    """Texts of the configuration (TOML) and of the systemd unit."""
+_UNIT = """\
+# {name}.service: edge-ssd camera, kept running by systemd. Written by: edge-ssd service
 
-    config: str
-    unit: str
+[Unit]
+Description=Edge SSD object detection ({name})
+Wants=network-online.target
+After=network-online.target time-sync.target
+# No limit on restarts.
+StartLimitIntervalSec=0
+
+[Service]
+Type=notify
+NotifyAccess=main
+ExecStart={program} -m edge_ssd camera --config ${{CREDENTIALS_DIRECTORY}}/config.toml
+# systemd reads these files as root, so that files with passwords need to be readable for root only.
+{credentials}
+Restart=on-failure
+RestartSec=5
+# The camera loop sends keep-alives; a loop that hangs is restarted.
+WatchdogSec=60
+TimeoutStartSec=120
+TimeoutStopSec=15
+
+# A user of its own, and one writable folder: videos, events, snapshots and the spool are in /var/lib/{name}.
+{user}
+StateDirectory={name}
+StateDirectoryMode=0750
+WorkingDirectory=%S/{name}
+UMask=0027
+SupplementaryGroups={groups}
+
+# Only cameras, their shared image memory, GPIO pins and the throttling state (vcio).
+DevicePolicy=closed
+DeviceAllow=char-video4linux rw
+DeviceAllow=char-media rw
+DeviceAllow=char-dma_heap rw
+DeviceAllow=char-gpiochip rw
+DeviceAllow=/dev/gpiomem rw
+DeviceAllow=/dev/vcio rw
+
+# The rest of the system is read-only or inaccessible.
+ProtectSystem=strict
+ProtectHome={home}
+PrivateTmp=yes
+ProtectProc=invisible
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+NoNewPrivileges=yes
+CapabilityBoundingSet=
+AmbientCapabilities=
+RemoveIPC=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallErrorNumber=EPERM
+
+# A memory leak ends this service before it affects the machine.
+MemoryMax={memory_max}
+
+[Install]
+WantedBy=multi-user.target
+"""
 
 
 def generate_service_files(
@@ -32,8 +97,8 @@ def generate_service_files(
     user: str | None,
     groups: Sequence[str],
     files: Sequence[Path],
-) -> ServiceFiles:
-    """Return the systemd unit and the configuration of a camera service.
+) -> tuple[str, str]:
+    """Return the configuration (TOML) and the systemd unit of a camera service.
 
     Args:
         args: options of ``edge-ssd service``, not modified.
@@ -62,7 +127,39 @@ def generate_service_files(
         home="read-only" if in_home else "yes",
         memory_max=args.memory_max,
     )
-    return ServiceFiles(config, unit)
+    return config, unit
+
+
+def format_unit(
+    name: str,
+    program: str,
+    credentials: Mapping[str, str],
+    *,
+    user: str | None,
+    groups: Sequence[str],
+    home: str,
+    memory_max: str,
+) -> str:
+    """Return the text of the systemd unit of a camera service.
+
+    Args:
+        name: of the service and of its folder under /var/lib.
+        program: absolute path of the Python interpreter that has edge_ssd.
+        credentials: paths on the device by credential name, including "config.toml".
+        user: of the service; None for a dynamic user (DynamicUser).
+        groups: supplementary groups for cameras and pins.
+        home: ProtectHome: "yes" hides the home folders, "read-only" if the program is in one.
+        memory_max: MemoryMax, such as "512M".
+    """
+    return _UNIT.format(
+        name=name,
+        program=_quote(program),
+        credentials="\n".join(f"LoadCredential={name}:{path.replace('%', '%%')}" for name, path in credentials.items()),
+        user="DynamicUser=yes" if user is None else f"User={user}",
+        groups=" ".join(groups),
+        home=home,
+        memory_max=memory_max,
+    )
 
 
 def program_files(model: str | None) -> list[Path]:
@@ -78,3 +175,9 @@ def first_inaccessible_parent(files: Sequence[Path]) -> Path | None:
             if not folder.stat().st_mode & 0o001:
                 return folder
     return None
+
+
+def _quote(word: str) -> str:
+    """Return a word of a command line in the syntax of systemd.service(5), "Command lines"."""
+    escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    return escaped if escaped == word and not set(word) & set(" \t'") else f'"{escaped}"'

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from device_apps.machine_health import Health
+from device_apps.machine import Health
 from device_apps.sources.frames import Source, SourceCounts
 
 if TYPE_CHECKING:

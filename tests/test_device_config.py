@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from device_apps.config_reader import add_config_options, config_actions
+from device_apps.config_file import add_config_options, config_actions
 from edge_ssd.cli import command_parser
 from edge_ssd.errors import EdgeSSDError, SettingError
 

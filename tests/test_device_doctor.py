@@ -19,10 +19,10 @@ from conftest import REPOSITORY, skip_or_fail
 from real_model import real_model
 
 from device_apps.doctor import cameras, software, system, v4l2
-from device_apps.doctor.checks import run_checks
 from device_apps.doctor.finding import ok
 from device_apps.doctor.probe import probe
 from device_apps.doctor.v4l2 import Camera, find_cameras
+from device_apps.doctor_command import run_checks
 from edge_ssd import cli
 
 OLD_PYTHON = REPOSITORY / ".venv-tflite" / "bin" / "python"

@@ -28,8 +28,7 @@ from processes import FAKE, start_python
 from stream_servers import MjpegServer
 
 from device_apps import service_command
-from device_apps.service_files import first_inaccessible_parent, generate_service_files, program_files
-from device_apps.systemd_unit import format_unit
+from device_apps.service_files import first_inaccessible_parent, format_unit, generate_service_files, program_files
 from edge_ssd import cli
 from edge_ssd.cli import command_parser
 
@@ -72,7 +71,7 @@ def test_configuration_reproduces_the_options(tmp_path: Path, capsys: pytest.Cap
     out = capsys.readouterr().out
     assert f"sudo install -m 600 {tmp_path}/edge-ssd.toml /etc/edge-ssd.toml" in out
     parser = command_parser("camera")
-    from device_apps.config_reader import add_config_options
+    from device_apps.config_file import add_config_options
 
     config = tmp_path / "edge-ssd.toml"
     actual = parser.parse_args(add_config_options(parser, ["--config", str(config)]))
@@ -200,10 +199,10 @@ def test_files_with_secrets_become_credentials(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     args = command_parser("service").parse_args(["--name", "porch", "--mqtt-password-file", "secret"])
     camera = command_parser("camera")
-    files = generate_service_files(args, camera, user=None, groups=["video"], files=program_files(None))
-    assert f"LoadCredential=mqtt_password_file:{tmp_path}/secret\n" in files.unit
-    assert "web_token_file" not in files.unit
-    assert '\nmqtt-password-file = "/run/credentials/porch.service/mqtt_password_file"\n' in files.config
+    config, unit = generate_service_files(args, camera, user=None, groups=["video"], files=program_files(None))
+    assert f"LoadCredential=mqtt_password_file:{tmp_path}/secret\n" in unit
+    assert "web_token_file" not in unit
+    assert '\nmqtt-password-file = "/run/credentials/porch.service/mqtt_password_file"\n' in config
     assert args.mqtt_password_file == Path("secret")
 
 

@@ -16,7 +16,7 @@ from device_apps.sources.frames import Frame
 from device_apps.web.live import frame_encoder
 from device_apps.web.live.frame_encoder import EncodedFrame, FrameEncoder
 from device_apps.web.live.jpeg import FULL, PREVIEW, JpegProfile, encode_jpeg, render
-from device_apps.web.monitoring.status import Status, loop_status
+from device_apps.web.monitoring import Status, loop_status
 from edge_ssd.runtime.detections import Detections
 
 

@@ -7,9 +7,8 @@ import re
 
 from device_apps.sources.frames import SourceCounts
 from device_apps.stats import Quantiles, StatsSnapshot
-from device_apps.web.monitoring.prometheus import Metric, format_metrics
-from device_apps.web.monitoring.stats import stats_to_dict, stats_to_metrics
-from device_apps.web.monitoring.status import Status
+from device_apps.web.monitoring import Status, stats_to_dict, stats_to_metrics
+from device_apps.web.prometheus import Metric, format_metrics
 
 # One sample: name, labels with escaped values, a number.
 SAMPLE = re.compile(r'([a-z_:]+)(?:\{((?:[a-z_]+="(?:[^"\\\n]|\\["\\n])*",?)*)\})? (\S+)')

@@ -11,8 +11,7 @@ from pathlib import Path
 
 from device_apps.bench.latency import Timing, time_detectors
 from device_apps.bench.startup import Startup, measure_startups
-from device_apps.machine import cores, describe_machine, governor
-from device_apps.machine_health import throttled
+from device_apps.machine import cores, describe_machine, governor, throttled
 from device_apps.sources.frames import Image
 from edge_ssd.errors import SettingError
 from edge_ssd.runtime.bundle import Bundle

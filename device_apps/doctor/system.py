@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from device_apps.doctor.finding import Finding, failed, ok, warning
-from device_apps.machine import cores, processor
-from device_apps.machine_health import temperature_c, throttled
+from device_apps.machine import cores, processor, temperature_c, throttled
 
 __all__ = [
     "check_clock",
@@ -105,7 +104,7 @@ def check_heat(
     """Check temperature and throttling.
 
     Args:
-        read_temperature, read_throttling: see :mod:`device_apps.machine_health`.
+        read_temperature, read_throttling: see :mod:`device_apps.machine`.
     """
     degrees, throttling = read_temperature(), read_throttling()
     text = "no thermometer" if degrees is None else f"{degrees:.0f} °C"

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from device_apps.failure_log import FailureLog
+from device_apps.retry import FailureLog
 
 __all__ = ["BackgroundWriter"]
 

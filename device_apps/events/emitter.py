@@ -10,8 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 
-from device_apps.events.event import Event, EventKind, LeaveReason
-from device_apps.events.publisher import EventPublisher
+from device_apps.events.event import Event, EventKind, EventPublisher, LeaveReason
 from device_apps.events.snapshot_store import SnapshotStore
 from device_apps.events.tracker import Track, Tracker
 from device_apps.results import FrameResult

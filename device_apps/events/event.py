@@ -1,13 +1,13 @@
-"""Event of an object that entered or left the view, and its JSON."""
+"""Event of an object that entered or left the view, and the interface of the event publishers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
-__all__ = ["Event", "EventKind", "LeaveReason"]
+__all__ = ["Event", "EventKind", "EventPublisher", "LeaveReason"]
 
 EventKind = Literal["enter", "leave"]
 LeaveReason = Literal["unseen", "end"]
@@ -72,3 +72,26 @@ class Event:
             "sequence": self.sequence,
             **{name: value for name, value in optional.items() if value is not None},
         }
+
+
+class EventPublisher(Protocol):
+    """Interface of a publisher of events, to a file, a broker or a pin.
+
+    Attributes:
+        name: for messages and counters.
+        lost: number of events that could not be kept.
+        failure: the error that should end the loop, or None.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def lost(self) -> int: ...
+    @property
+    def failure(self) -> BrokenPipeError | None: ...
+
+    def publish(self, event: Event) -> None:
+        """Publish or queue an event, without blocking."""
+
+    def close(self, deadline: float) -> None:
+        """Publish what is queued and close by ``deadline`` (``time.monotonic()``); further calls do nothing."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from device_apps.events.event import Event
-from device_apps.failure_log import FailureLog
+from device_apps.retry import FailureLog
 from edge_ssd.errors import EdgeSSDError, SettingError
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from edge_ssd.errors import SettingError
 
 if TYPE_CHECKING:
     from device_apps.events.emitter import EventEmitter
+    from device_apps.events.event import EventPublisher
     from device_apps.events.mqtt.event_publisher import MqttEventPublisher
-    from device_apps.events.publisher import EventPublisher
     from device_apps.sources.frames import Source
 
 __all__ = ["EXAMPLES", "add_event_arguments", "open_events"]

@@ -9,8 +9,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 
-from device_apps.failure_log import FailureLog
-from device_apps.sources.backoff import backoff
+from device_apps.retry import FailureLog, backoff
 from device_apps.sources.frames import Source
 from edge_ssd.errors import SourceError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from device_apps.sources.backoff import backoff
+from device_apps.retry import backoff
 
 __all__ = ["DEFAULT_TIMEOUTS", "CaptureTimeouts"]
 

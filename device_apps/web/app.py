@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -17,21 +17,19 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from device_apps.failure_log import FailureLog
+from device_apps.retry import FailureLog
 from device_apps.stats import Stats, StatsSnapshot
 from device_apps.web.access.login import Login
 from device_apps.web.access.middleware import LOGIN_PATH, AuthMiddleware, error_response
 from device_apps.web.access.token import LoginRateLimiter, Token
-from device_apps.web.event_feed import EventFeed, SupportsToDict
 from device_apps.web.limits import WebLimits
 from device_apps.web.live.broadcaster import EventBroadcaster
 from device_apps.web.live.frame_encoder import FrameEncoder
 from device_apps.web.live.jpeg import FULL
 from device_apps.web.live.streams import MJPEG, SSE, ConnectionLimiter, StreamingResponse, mjpeg_parts, sse_messages
-from device_apps.web.monitoring.prometheus import CONTENT_TYPE, format_metrics
-from device_apps.web.monitoring.stats import stats_to_dict, stats_to_metrics
-from device_apps.web.monitoring.status import Status, loop_status
+from device_apps.web.monitoring import Status, loop_status, stats_to_dict, stats_to_metrics
 from device_apps.web.pages import Page
+from device_apps.web.prometheus import CONTENT_TYPE, format_metrics
 from device_apps.web.request_body import read_body
 from device_apps.web.settings import apply_settings, current_settings
 from edge_ssd.errors import SettingError
@@ -39,11 +37,20 @@ from edge_ssd.errors import SettingError
 if TYPE_CHECKING:
     from edge_ssd.runtime.detector import Detector
 
-__all__ = ["Preview"]
+__all__ = ["EventFeed", "Preview"]
 
 _log = logging.getLogger(__name__)
 
 _COOKIE = "edge_ssd_{port}"  # Browsers share cookies between ports, and a board may run two cameras.
+
+
+class EventFeed(Protocol):
+    """Recent events, newest last, and a subscription to new ones; ``to_dict()`` of an event returns JSON types."""
+
+    @property
+    def recent(self) -> Iterable[Any]: ...
+    def subscribe(self, callback: Callable[[Any], None]) -> Callable[[], None]:
+        """Call ``callback`` with each new event, in the thread of the loop; return a function that unsubscribes."""
 
 
 @dataclass
@@ -122,7 +129,7 @@ class Preview:
                     warn(f"web: statistics failed: {type(error).__name__}: {error}")
                 await asyncio.sleep(self.limits.stats_period_s)
 
-    def _publish(self, event: SupportsToDict) -> None:
+    def _publish(self, event: Any) -> None:
         self.broadcaster.publish_event(event.to_dict())
 
     async def _show_page(self, request: Request) -> Response:

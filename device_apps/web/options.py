@@ -22,7 +22,7 @@ from edge_ssd.version import __version__
 if TYPE_CHECKING:
     from device_apps.results import Sink
     from device_apps.stats import Stats
-    from device_apps.web.event_feed import EventFeed
+    from device_apps.web.app import EventFeed
     from edge_ssd.runtime.detector import Detector
 
 __all__ = ["add_web_arguments", "open_web"]

@@ -31,7 +31,7 @@ from device_apps.events.jsonl import open_json_lines
 from device_apps.events.snapshot_store import SnapshotStore
 from device_apps.events.tracker import Tracker
 from device_apps.loop import run_loop
-from device_apps.machine_health import memory_bytes
+from device_apps.machine import memory_bytes
 from device_apps.results import FrameResult, Sink
 from device_apps.sinks import JsonLinesSink, open_for_append
 from device_apps.sources.capture import CaptureSource

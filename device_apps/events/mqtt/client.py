@@ -17,8 +17,7 @@ from device_apps.events.mqtt.connection import (
 )
 from device_apps.events.mqtt.outgoing_queue import OutgoingQueue
 from device_apps.events.mqtt.spool import Spool
-from device_apps.failure_log import FailureLog
-from device_apps.sources.backoff import backoff
+from device_apps.retry import FailureLog, backoff
 
 __all__ = ["RETRY_SECONDS", "MqttClient"]
 

@@ -16,7 +16,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from device_apps.failure_log import FailureLog
+from device_apps.retry import FailureLog
 from edge_ssd.errors import EdgeSSDError
 
 __all__ = ["Message", "Spool", "default_spool_path"]

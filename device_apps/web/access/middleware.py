@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from device_apps.failure_log import FailureLog
+from device_apps.retry import FailureLog
 from device_apps.web.access.token import LoginRateLimiter, Token
 
 __all__ = ["LOGIN_PATH", "AuthMiddleware", "error_response"]

@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from device_apps.failure_log import FailureLog
 from device_apps.results import FrameResult
+from device_apps.retry import FailureLog
 from device_apps.web.live.jpeg import JpegProfile, encode_jpeg, render
 
 __all__ = ["EncodedFrame", "FrameEncoder"]

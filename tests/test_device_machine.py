@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from device_apps.machine_health import Health, memory_bytes, temperature_c, throttled
+from device_apps.machine import Health, memory_bytes, temperature_c, throttled
 
 
 def make_zone(folder: Path, number: int, kind: str, temperature: str) -> None:
