@@ -71,7 +71,7 @@ def test_relative_drift_compares_the_halves() -> None:
 
 
 def timing_with_drift(drift: float) -> Any:
-    return SimpleNamespace(detector=SimpleNamespace(bundle=SimpleNamespace(path=Path("a/x.tflite"))), drift=drift)
+    return SimpleNamespace(model=Path("a/x.tflite"), drift=drift)
 
 
 def test_reliability_warnings_report_drift_load_throttling_and_governor() -> None:
@@ -249,8 +249,9 @@ def test_parse_size_returns_height_and_width() -> None:
 
 
 def test_display_names_use_paths_if_file_names_repeat() -> None:
-    assert display_names([Path("a/x.tflite"), Path("b/y.tflite")]) == ["x.tflite", "y.tflite"]
-    assert display_names([Path("a/x.tflite"), Path("b/x.tflite")]) == ["a/x.tflite", "b/x.tflite"]
+    first, other, same_name = Path("a/x.tflite"), Path("b/y.tflite"), Path("b/x.tflite")
+    assert display_names([first, other, first]) == {first: "x.tflite", other: "y.tflite"}
+    assert display_names([first, same_name]) == {first: "a/x.tflite", same_name: "b/x.tflite"}
 
 
 def test_processor_and_governor_names(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from device_apps.bench.latency import Timing, time_detectors
 from device_apps.bench.startup import Startup, measure_startups
 from device_apps.machine import cores, describe_machine, governor, throttled
 from device_apps.sources.frames import Image
+from edge_ssd.console.progress import ProgressCallback, no_progress
 from edge_ssd.errors import SettingError
 from edge_ssd.runtime.bundle import Bundle
 from edge_ssd.runtime.detector import Detector
@@ -27,14 +28,12 @@ _MAX_DRIFT = 0.1
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Result of a benchmark.
+    """Result of a benchmark: one timing for each model and number of threads, one startup for each model.
 
     Attributes:
         machine: processor, system and Python version.
         frame_size: (height, width) of the image.
         detections: number of timed detections for each timing.
-        timings: one for each model and number of threads.
-        startups: one for each model.
         warnings: why the times may be unreliable.
     """
 
@@ -54,12 +53,11 @@ def run_benchmark(
     backend: Backend,
     detections: int,
     warm_up: int,
-    progress: Callable[[int, int | None], None] = lambda done, total: None,
+    progress: ProgressCallback = no_progress,
 ) -> Benchmark:
     """Time each bundle with each number of threads in one image; startups use the first number of threads.
 
-    ``detections`` of each are timed, after ``warm_up`` untimed ones. ``progress`` is called with (finished rounds, all
-    rounds).
+    ``detections`` of each are timed, after ``warm_up`` untimed ones. ``progress`` is called with (rounds, all rounds).
     """
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None  # Before this benchmark adds to it.
     with ExitStack() as stack:
@@ -78,21 +76,19 @@ def run_benchmark(
 def reliability_warnings(
     timings: Sequence[Timing], *, load: float | None, throttling: str | None, cpu_governor: str | None
 ) -> list[str]:
-    """Return why at least one timing may be unreliable, one line each.
+    """Return why at least one timing may be unreliable, one line each; None stands for an unknown state.
 
-    ``load`` is the load average before the measurement. The state of the machine is None where it is unknown.
+    ``load`` is the load average before the measurement.
     """
     lines = []
     if load is not None and load > 0.3 * cores():
         lines.append(
             f"the machine was busy (load {load:.1f} on {cores()} cores): the times are too long; stop other programs"
         )
-    names = display_names([timing.detector.bundle.path for timing in timings])
-    drift, name = max(
-        ((timing.drift, name) for timing, name in zip(timings, names, strict=True)), key=lambda x: abs(x[0])
-    )
-    if abs(drift) > _MAX_DRIFT:
-        lines.append(f"the speed changed by {drift:+.0%} during the run ({name}): heat, clock or other programs")
+    worst = max(timings, key=lambda timing: abs(timing.drift))
+    if abs(worst.drift) > _MAX_DRIFT:
+        name = display_names(timing.model for timing in timings)[worst.model]
+        lines.append(f"the speed changed by {worst.drift:+.0%} during the run ({name}): heat, clock or other programs")
     if throttling:
         lines.append(f"the board was throttled: {throttling}; check its power supply and cooling")
     if cpu_governor not in (None, "performance"):
@@ -100,10 +96,11 @@ def reliability_warnings(
     return lines
 
 
-def display_names(models: Sequence[Path]) -> list[str]:
-    """Return the file names of models, or their paths if different models have the same name."""
-    unique = {path.name for path in models}
-    return [path.name if len(unique) == len(set(models)) else str(path) for path in models]
+def display_names(models: Iterable[Path]) -> dict[Path, str]:
+    """Return the file name of each model, or its path if different models have the same name."""
+    paths = set(models)
+    names = {path.name for path in paths}
+    return {path: path.name if len(names) == len(paths) else str(path) for path in paths}
 
 
 def stored_precisions(bundles: Sequence[Bundle]) -> dict[Path, float]:
@@ -114,12 +111,13 @@ def stored_precisions(bundles: Sequence[Bundle]) -> dict[Path, float]:
     """
     stored: dict[Path, tuple[float, str]] = {}
     missing = []
-    for bundle, name in zip(bundles, display_names([bundle.path for bundle in bundles]), strict=True):
+    names = display_names(bundle.path for bundle in bundles)
+    for bundle in bundles:
         try:
             accuracy = bundle.metadata["accuracy"]
             stored[bundle.path] = float(accuracy["quantized"]["ap"]), str(accuracy["data"])
         except (KeyError, TypeError, ValueError):
-            missing.append(name)
+            missing.append(names[bundle.path])
     if not stored:
         raise SettingError(
             f"--plot: {', '.join(missing)}: no average precision was measured; convert without --no-accuracy"
@@ -127,7 +125,7 @@ def stored_precisions(bundles: Sequence[Bundle]) -> dict[Path, float]:
     for name in missing:
         _log.warning("%s: not in the plot, it has no average precision; convert it without --no-accuracy", name)
     if len({data for _, data in stored.values()}) > 1:
-        names = zip(display_names(list(stored)), stored.values(), strict=True)
-        datasets = ", ".join(f"{name} on {data}" for name, (_, data) in names)
+        names = display_names(stored)
+        datasets = ", ".join(f"{names[path]} on {data}" for path, (_, data) in stored.items())
         _log.warning("average precisions of different images do not compare: %s", datasets)
     return {path: precision for path, (precision, _) in stored.items()}

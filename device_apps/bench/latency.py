@@ -7,12 +7,14 @@ first detection of a block is not counted, because the previous detector has evi
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 
 from device_apps.sources.frames import Image
 from device_apps.stats import Quantiles, quantiles
+from edge_ssd.console.progress import ProgressCallback, no_progress
 from edge_ssd.runtime.detector import Detector
 from edge_ssd.runtime.interleave import call_interleaved
 
@@ -37,13 +39,18 @@ class Timing:
     ratio: float
     drift: float
 
+    @property
+    def model(self) -> Path:
+        """Path of the detector's model."""
+        return self.detector.bundle.path
+
 
 def time_detectors(
     detectors: Sequence[Detector],
     image: Image,
     frames: int,
     warm_up: int,
-    progress: Callable[[int, int | None], None] = lambda done, total: None,
+    progress: ProgressCallback = no_progress,
 ) -> list[Timing]:
     """Time ``frames`` detections of each detector in one image, after ``warm_up`` untimed detections."""
     for detector in detectors:

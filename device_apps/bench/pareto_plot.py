@@ -47,21 +47,20 @@ def plot_pareto_front(points: Sequence[Point], title: str, cost_label: str, accu
     margin = max(0.2 * (max(accuracies) - min(accuracies)), 0.01)
     max_cost = 1.15 * max(point.cost for point in points)
     low, high = min(accuracies) - margin, max(accuracies) + margin
-    axes.set(xlim=(0, max_cost), ylim=(low, high))
-    labels: list[tuple[Point, str]] = []
+    axes.set(xlim=(0, max_cost), ylim=(low, high), xlabel=cost_label, ylabel=accuracy_label)
+
+    def overlap(first: Point, second: Point) -> bool:
+        near_cost = abs(first.cost - second.cost) < _OVERLAP * max_cost
+        return near_cost and abs(first.accuracy - second.accuracy) < _OVERLAP * (high - low)
+
+    names_at: dict[Point, list[str]] = {}
     for point in points:
-        for i, (other, text) in enumerate(labels):
-            near_cost = abs(point.cost - other.cost) < _OVERLAP * max_cost
-            near_accuracy = abs(point.accuracy - other.accuracy) < _OVERLAP * (high - low)
-            if near_cost and near_accuracy:
-                labels[i] = other, f"{text}\n{point.name}"
-                break
-        else:
-            labels.append((point, point.name))
-    for point, text in labels:
+        labeled = next((other for other in names_at if overlap(point, other)), point)
+        names_at.setdefault(labeled, []).append(point.name)
+    for point, names in names_at.items():
         right_half = point.cost > max_cost / 2
         axes.annotate(
-            text,
+            "\n".join(names),
             (point.cost, point.accuracy),
             xytext=(-8 if right_half else 8, -8),
             textcoords="offset points",
@@ -69,6 +68,4 @@ def plot_pareto_front(points: Sequence[Point], title: str, cost_label: str, accu
             va="top",
         )
     axes.set_title(title, loc="left")
-    axes.set_xlabel(cost_label)
-    axes.set_ylabel(accuracy_label)
     return figure

@@ -37,7 +37,7 @@ def to_dict(benchmark: Benchmark) -> dict[str, Any]:
         "detections": benchmark.detections,
         "timings": [
             {
-                "model": str(timing.detector.bundle.path),
+                "model": str(timing.model),
                 "backend": timing.detector.backend,
                 "threads": timing.detector.num_threads,
                 "ms": {
@@ -66,12 +66,11 @@ def to_dict(benchmark: Benchmark) -> dict[str, Any]:
 def plot_benchmark(benchmark: Benchmark, precisions: Mapping[Path, float]) -> Figure:
     """Plot the models that have an average precision against their latency with the first number of threads."""
     threads = benchmark.timings[0].detector.num_threads
-    timings = [timing for timing in benchmark.timings if timing.detector.num_threads == threads]
-    names = display_names([timing.detector.bundle.path for timing in timings])
+    names = display_names(timing.model for timing in benchmark.timings)
     points = [
-        Point(name, timing.stages["detect"].p50, precisions[timing.detector.bundle.path])
-        for name, timing in zip(names, timings, strict=True)
-        if timing.detector.bundle.path in precisions
+        Point(names[timing.model], timing.stages["detect"].p50, precisions[timing.model])
+        for timing in benchmark.timings
+        if timing.detector.num_threads == threads and timing.model in precisions
     ]
     cost_label = f"ms for one detection, median, {threads} thread{'s' if threads > 1 else ''}"
     return plot_pareto_front(points, benchmark.machine, cost_label, "average precision, as measured at conversion")
@@ -79,9 +78,9 @@ def plot_benchmark(benchmark: Benchmark, precisions: Mapping[Path, float]) -> Fi
 
 def _timing_table(timings: Sequence[Timing]) -> str:
     rows = [["model", "interpreter", "threads", "preprocess", "invoke", "postprocess", "total", "fps", "ratio"]]
-    names = display_names([timing.detector.bundle.path for timing in timings])
-    for name, timing in zip(names, timings, strict=True):
-        detector, stages = timing.detector, timing.stages
+    names = display_names(timing.model for timing in timings)
+    for timing in timings:
+        name, detector, stages = names[timing.model], timing.detector, timing.stages
         times = [f"{stages[stage].p50:.2f}/{stages[stage].p95:.2f}" for stage in (*rows[0][3:6], "detect")]
         fps = f"{1e3 / stages['detect'].p50:.1f}"
         rows.append([name, detector.backend, str(detector.num_threads), *times, fps, f"{timing.ratio:.2f}"])
@@ -90,8 +89,9 @@ def _timing_table(timings: Sequence[Timing]) -> str:
 
 def _startup_table(startups: Sequence[Startup]) -> str:
     rows = [["model", "file", "time to first result", "peak memory"]]
-    for name, startup in zip(display_names([startup.model for startup in startups]), startups, strict=True):
+    names = display_names(startup.model for startup in startups)
+    for startup in startups:
         memory = "unknown" if startup.peak_bytes is None else f"{startup.peak_bytes / 1e6:.0f} MB"
         size = startup.model.stat().st_size / 1e6
-        rows.append([name, f"{size:.2f} MB", f"{startup.seconds:.2f} s", memory])
+        rows.append([names[startup.model], f"{size:.2f} MB", f"{startup.seconds:.2f} s", memory])
     return format_table(rows, left=1)

@@ -8,10 +8,12 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 
 from edge_ssd.errors import EdgeSSDError
+from edge_ssd.runtime.interleave import call_interleaved
 
 __all__ = ["Startup", "measure_startups"]
 
@@ -60,15 +62,11 @@ def measure_startups(
 
     The first round fills the disk's cache and is not counted. ``frame_size`` is (height, width) in pixels.
     """
-    samples: list[list[tuple[float, int]]] = [[] for _ in models]
-    for number in range(rounds + 1):
-        for model, values in zip(models, samples, strict=True):
-            sample = _measure_startup(model, frame_size, threads, backend)
-            if number:
-                values.append(sample)
+    measure = partial(_measure_startup, frame_size=frame_size, threads=threads, backend=backend)
+    samples = call_interleaved(measure, models, rounds + 1)
     return [
         Startup(model, median(seconds for seconds, _ in values), max(peak for _, peak in values) or None)
-        for model, values in zip(models, samples, strict=True)
+        for model, (_, *values) in zip(models, samples, strict=True)
     ]
 
 
