@@ -95,8 +95,8 @@ def test_images_without_labels_and_labels_without_images(folder: Path) -> None:
     (folder / "ImageSets" / "Main" / "val.txt").write_text("c\nd\n", encoding="utf-8")
     report = inspect(folder)
     assert kinds(report) == [("unlabelled", "new.png")]
-    assert "image 'c.png' is not in" in report.summaries["val"].problems[0].message
-    assert report.summaries["val"].images == 1
+    assert "image 'c.png' is not in" in report.summaries["val"].dataset.problems[0].message
+    assert len(report.summaries["val"].dataset) == 1
     with pytest.raises(DataError, match=r"c\.png"):
         load_dataset(folder, "val")
     # With one split alone, an unlabeled image may belong to the other split.
@@ -106,7 +106,7 @@ def test_images_without_labels_and_labels_without_images(folder: Path) -> None:
 def test_missing_label_file_of_a_split_list_is_reported(folder: Path) -> None:
     (folder / "ImageSets" / "Main" / "val.txt").write_text("c\nlost\n", encoding="utf-8")
     report = inspect(folder)
-    assert "lost.xml: listed in the split, but missing" in report.summaries["val"].problems[0].message
+    assert "lost.xml: listed in the split, but missing" in report.summaries["val"].dataset.problems[0].message
 
 
 def test_unusable_split_does_not_hide_the_others(folder: Path) -> None:
@@ -193,7 +193,7 @@ def test_inspect_real_datasets(shared_data: Path) -> None:
     assert [[path.stem for _, path in group.images] for group in report.duplicates if group.across] == [
         ["BloodImage_00037", "BloodImage_00038"]
     ]
-    assert sum(len(summary.problems) for summary in report.summaries.values()) == 2
+    assert sum(len(summary.dataset.problems) for summary in report.summaries.values()) == 2
     report = inspect(shared_data / "raccoon")
     assert [[path.stem for _, path in group.images] for group in report.duplicates if not group.near] == [
         ["raccoon-11", "raccoon-116"],

@@ -27,14 +27,14 @@ def folder(tmp_path: Path) -> Path:
 
 def test_summary_counts(folder: Path) -> None:
     summary = summarize(load_dataset(folder))
-    assert (summary.images, summary.boxes, summary.backgrounds) == (3, 3, 0)
+    assert (len(summary.dataset), summary.dataset.num_boxes, summary.backgrounds) == (3, 3, 0)
     assert summary.boxes_by_label == {"fork": 2, "knife": 1}
     assert summary.image_sizes == {(100, 50): 3}
     # Longer sides 20, 50 and 70 of 100.
     assert summary.side_quantiles[0] == pytest.approx(0.2)
     assert summary.side_quantiles[50] == pytest.approx(0.5)
     assert summary.side_quantiles[100] == pytest.approx(0.7)
-    assert len(summary.problems) == 1
+    assert len(summary.dataset.problems) == 1
     text = format_summary(summary, "cutlery")
     assert text.startswith("cutlery: 3 images, 3 boxes (d2l_csv)")
     assert "20% to 70%" in text

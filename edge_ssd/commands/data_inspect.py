@@ -13,10 +13,12 @@ from edge_ssd.errors import DataError, SettingError
 from edge_ssd.training.recipe import AUGMENTATION_FIELDS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from PIL.Image import Image
 
     from edge_ssd.charts import Figure
-    from edge_ssd.data.inspection.report import DatasetReport
+    from edge_ssd.data.dataset import Dataset
     from edge_ssd.data.load import DatasetFolder
     from edge_ssd.network import Network
     from edge_ssd.training.recipe import Recipe
@@ -104,13 +106,14 @@ def run(args: argparse.Namespace) -> int:
         print_json({"folder": str(args.data), **report.to_dict()})
     else:
         blocks = [format_summary(summary, f"{args.data} {name}") for name, summary in report.summaries.items()]
-        print("\n\n".join([*blocks, *(["\n".join(lines)] if (lines := report_lines(report)) else [])]))
+        print("\n\n".join(filter(None, [*blocks, "\n".join(report_lines(report))])))
+    datasets = {name: summary.dataset for name, summary in report.summaries.items()}
     written: list[tuple[Path, str]] = []
     if args.sheet is not None:
-        _save(_contact_sheet(report), args.sheet)
+        _save(_contact_sheet(list(datasets.values())), args.sheet)
         written.append((args.sheet, "contact sheet"))
     if args.histogram is not None:
-        save_figure(_size_histogram(report, network, folder.name), args.histogram)
+        save_figure(_size_histogram(datasets, network, folder.name), args.histogram)
         written.append((args.histogram, "box sizes"))
     if args.augmented is not None:
         _save(_augmented_sheet(folder, recipe, args), args.augmented)
@@ -120,24 +123,22 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _contact_sheet(report: DatasetReport) -> Image:
+def _contact_sheet(datasets: Sequence[Dataset]) -> Image:
     from edge_ssd.data.inspection.contact_sheet import contact_sheet
 
-    first = next(iter(report.datasets.values()))
-    samples = tuple(sample for dataset in report.datasets.values() for sample in dataset.samples)
-    return contact_sheet(first.with_samples(samples))
+    return contact_sheet(datasets[0].with_samples(tuple(sample for dataset in datasets for sample in dataset.samples)))
 
 
-def _size_histogram(report: DatasetReport, network: Network | None, name: str) -> Figure:
+def _size_histogram(datasets: Mapping[str, Dataset], network: Network | None, name: str) -> Figure:
     import numpy as np
 
     from edge_ssd.data.anchor_fitting.match import network_boxes
     from edge_ssd.data.inspection.histogram import size_histogram
     from edge_ssd.network import tiny_ssd
 
-    network = network or tiny_ssd(next(iter(report.datasets.values())).labels)
-    boxes = np.concatenate([network_boxes(dataset, network.input) for dataset in report.datasets.values()])
-    return size_histogram(boxes, network.levels, f"{name}: {len(boxes)} boxes ({', '.join(report.datasets)})")
+    network = network or tiny_ssd(next(iter(datasets.values())).labels)
+    boxes = np.concatenate([network_boxes(dataset, network.input) for dataset in datasets.values()])
+    return size_histogram(boxes, network.levels, f"{name}: {len(boxes)} boxes ({', '.join(datasets)})")
 
 
 def _augmented_sheet(folder: DatasetFolder, recipe: Recipe, args: argparse.Namespace) -> Image:

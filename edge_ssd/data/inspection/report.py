@@ -30,14 +30,12 @@ class DatasetReport:
     """Findings of :func:`inspect_dataset`.
 
     Attributes:
-        datasets: split (or :data:`ALL`) → its samples.
-        summaries: split → its counts.
+        summaries: split (or :data:`ALL`) → its samples and their counts.
         unusable: split → error that prevents loading it.
         files: findings about the image files of all splits.
         duplicates: groups of identical or similar images.
     """
 
-    datasets: dict[str, Dataset]
     summaries: dict[str, Summary]
     unusable: dict[str, str]
     files: tuple[FileFinding, ...]
@@ -72,12 +70,10 @@ def inspect_dataset(
     """Load the splits of a dataset, count their content, check the image files and search for duplicates.
 
     Args:
-        opened: the dataset's folder.
         network: network whose anchors are compared with the boxes; None for the book's.
         split: the only split to inspect; None for every split.
         strict: raise DataError on the first fault. Duplicates within a split, EXIF-rotated images and images without
             labels are not faults.
-        decode: decode every image fully.
         near: also search for near duplicates, which takes a few milliseconds per image.
         steps: ``steps("reading")`` returns a context manager with the progress callback of one step.
     """
@@ -102,13 +98,8 @@ def inspect_dataset(
     if near:
         with steps("comparing") as progress:
             duplicates += find_near_duplicates(paths, progress)
-    report = DatasetReport(
-        datasets,
-        {name: summarize(dataset, network) for name, dataset in datasets.items()},
-        unusable,
-        files,
-        duplicates,
-    )
+    summaries = {name: summarize(dataset, network) for name, dataset in datasets.items()}
+    report = DatasetReport(summaries, unusable, files, duplicates)
     if strict:
         _raise_first_fault(report)
     return report

@@ -23,12 +23,13 @@ _MAX_SHOWN = 5
 
 def format_summary(summary: Summary, title: str) -> str:
     """Return a summary as text, with the first problems."""
-    lines = [f"{title}: {summary.images} images, {summary.boxes} boxes ({summary.format})"]
+    dataset, num_boxes = summary.dataset, summary.dataset.num_boxes
+    lines = [f"{title}: {len(dataset)} images, {num_boxes} boxes ({dataset.format})"]
     if summary.backgrounds:
         lines[0] += f", {summary.backgrounds} images without a box"
     width = max((len(label) for label in summary.boxes_by_label), default=0)
     for label, count in summary.boxes_by_label.items():
-        share = f"  {count / summary.boxes:4.0%}, in {summary.images_by_label[label]} images" if summary.boxes else ""
+        share = f"  {count / num_boxes:4.0%}, in {summary.images_by_label[label]} images" if num_boxes else ""
         lines.append(f"  {label:<{width}}  {count:>7}{share}")
     if summary.side_quantiles:
         low, *_, high = summary.side_quantiles.values()
@@ -51,16 +52,16 @@ def format_summary(summary: Summary, title: str) -> str:
         if len(summary.anchors.unmatched):
             low, high = np.percentile(summary.anchors.unmatched, (5, 95))
             lines.append(f"    boxes without a match: longer side mostly {low:.0%} to {high:.0%} of the input")
-    if summary.problems:
-        lines.append(f"  {len(summary.problems)} problem{'s' if len(summary.problems) > 1 else ''}:")
-        lines += [f"    {line}" for line in problem_lines(summary.problems, "--json lists all")]
+    if dataset.problems:
+        lines.append(f"  {len(dataset.problems)} problem{'s' if len(dataset.problems) > 1 else ''}:")
+        lines += [f"    {line}" for line in problem_lines(dataset.problems, "--json lists all")]
     return "\n".join(lines)
 
 
 def report_lines(report: DatasetReport) -> list[str]:
     """Return the notices, file findings and duplicates of a report as text, the first few of each kind."""
     lines = [f"{split}: cannot be used: {reason}" for split, reason in report.unusable.items()]
-    notices = dict.fromkeys(notice for summary in report.summaries.values() for notice in summary.notices)
+    notices = dict.fromkeys(notice for summary in report.summaries.values() for notice in summary.dataset.notices)
     lines += [f"note: {notice}" for notice in notices]
     for kind, heading in _HEADINGS.items():
         findings = [f"{finding.path}: {finding.message}" for finding in report.files if finding.kind == kind]

@@ -23,38 +23,31 @@ class Summary:
     """Counts and sizes of a dataset split.
 
     Attributes:
-        format: name of the label format.
-        images, backgrounds: number of images, and of those without a box.
-        boxes: number of boxes.
+        backgrounds: number of images without a box.
         boxes_by_label: label → boxes, in the order of the class ids.
         images_by_label: label → images with at least one box of it.
         side_quantiles: quantile in percent → longer side of a box relative to its image's longer side.
         image_sizes: (width, height) → images, most frequent first.
         anchors: how the boxes match a network's anchors.
         map_sizes: "height×width" of that network's levels.
-        problems, notices: as reported by the loader.
     """
 
-    format: str
-    images: int
+    dataset: Dataset
     backgrounds: int
-    boxes: int
     boxes_by_label: dict[str, int]
     images_by_label: dict[str, int]
     side_quantiles: dict[int, float]
     image_sizes: dict[tuple[int, int], int]
     anchors: AnchorMatch
     map_sizes: tuple[str, ...]
-    problems: tuple[Problem, ...]
-    notices: tuple[Problem, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-compatible dict."""
         return {
-            "format": self.format,
-            "pictures": self.images,
+            "format": self.dataset.format,
+            "pictures": len(self.dataset),
             "backgrounds": self.backgrounds,
-            "boxes": self.boxes,
+            "boxes": self.dataset.num_boxes,
             "boxes_by_label": dict(self.boxes_by_label),
             "pictures_by_label": dict(self.images_by_label),
             "side_quantiles": {str(key): round(value, 4) for key, value in self.side_quantiles.items()},
@@ -63,8 +56,8 @@ class Summary:
                 for (width, height), count in self.image_sizes.items()
             ],
             "anchors": {**self.anchors.to_dict(), "levels": list(self.map_sizes)},
-            "problems": [{"file": str(problem.path), "message": problem.message} for problem in self.problems],
-            "notices": [{"file": str(notice.path), "message": notice.message} for notice in self.notices],
+            "problems": [{"file": str(problem.path), "message": problem.message} for problem in self.dataset.problems],
+            "notices": [{"file": str(notice.path), "message": notice.message} for notice in self.dataset.notices],
         }
 
 
@@ -84,18 +77,14 @@ def summarize(dataset: Dataset, network: Network | None = None) -> Summary:
             shares.extend((sides / max(height, width)).tolist())
     quantiles = {q: float(np.percentile(shares, q)) for q in _QUANTILES} if shares else {}
     return Summary(
-        format=dataset.format,
-        images=len(dataset),
+        dataset=dataset,
         backgrounds=sum(not len(sample.class_ids) for sample in dataset.samples),
-        boxes=dataset.num_boxes,
-        boxes_by_label={label: int(count) for label, count in zip(dataset.labels, box_counts, strict=True)},
-        images_by_label={label: int(count) for label, count in zip(dataset.labels, image_counts, strict=True)},
+        boxes_by_label=dict(zip(dataset.labels, box_counts.tolist(), strict=True)),
+        images_by_label=dict(zip(dataset.labels, image_counts.tolist(), strict=True)),
         side_quantiles=quantiles,
         image_sizes=dict(sorted(sizes.items(), key=lambda item: (-item[1], item[0]))),
         anchors=match_anchors(network_boxes(dataset, network.input), network.levels),
         map_sizes=tuple(f"{level.height}×{level.width}" for level in network.levels),
-        problems=dataset.problems,
-        notices=dataset.notices,
     )
 
 
