@@ -36,10 +36,8 @@ class ImageAnnotations:
     """One labeled image, as stated in a label file.
 
     Attributes:
-        label_file: the file that holds the labels.
-        file_name: the image's file name or path, as stated there.
+        file_name: the image's file name or path, as stated.
         folders: where the image may be, most likely first.
-        boxes: as stated, unchecked.
         stem: the image's name without its suffix, for a format that matches by stem first.
         stated_size: (height, width) as stated, or None.
         normalized: whether boxes are in 0–1 of the image instead of pixels.
@@ -59,7 +57,6 @@ class SplitAnnotations:
     """The labeled images of one split.
 
     Attributes:
-        images: in the order of the label files.
         problems: faults of the label files.
         error: why this split cannot be used at all, or None.
         notices: facts that are no faults, such as polygons converted to boxes.

@@ -35,7 +35,6 @@ def validate_annotations(
     """Check annotations against their image files; return the valid samples and the problems.
 
     Args:
-        images: annotations of one label format.
         class_ids: class id for each ``BoxAnnotation.class_index``; None for a class that is excluded.
         read_header: as :func:`~edge_ssd.data.image_header.read_image_header`.
         allow_missing: report missing images as problems, instead of raising.

@@ -34,7 +34,6 @@ class Sample:
     """One image and its boxes; an image without boxes is a background image.
 
     Attributes:
-        path: the image file.
         boxes_xyxy: float32 [N, 4] in pixels of the image after rotation by its EXIF orientation, with
             ``xmin < xmax`` and ``ymin < ymax``. A read-only copy.
         class_ids: int64 [N], indices of ``Dataset.labels``. A read-only copy.
@@ -75,10 +74,8 @@ class Dataset:
     """Samples with their class names.
 
     Attributes:
-        root: the folder it was read from.
         labels: distinct class names, indexed by the class ids.
-        samples: at least one.
-        format: the label format, a key of :data:`edge_ssd.data.formats.registry.LABEL_FORMATS`.
+        format: a key of :data:`edge_ssd.data.formats.registry.LABEL_FORMATS`.
         problems: faults that were dropped, clipped or worked around.
         notices: facts that are no faults, such as polygons converted to boxes, excluded classes, a second format.
 
@@ -99,13 +96,11 @@ class Dataset:
         if not self.labels or len(set(self.labels)) != len(self.labels):
             raise DataError(f"{self.root}: labels must be different names, at least one; got {list(self.labels)!r}")
         for sample in self.samples:
-            if (sample.class_ids >= len(self.labels)).any():
-                raise DataError(
-                    f"{sample.path}: class id {int(sample.class_ids.max())} with only {len(self.labels)} labels"
-                )
+            highest = sample.class_ids.max(initial=-1)
+            if highest >= len(self.labels):
+                raise DataError(f"{sample.path}: class id {highest} with only {len(self.labels)} labels")
 
     def __len__(self) -> int:
-        """Return the number of samples."""
         return len(self.samples)
 
     @property

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
 
 from edge_ssd.data.formats.registry import LABEL_FORMATS
 from edge_ssd.data.source import DataSource
 from edge_ssd.errors import DataError
 
-__all__ = ["DetectedFormat", "detect_format"]
+__all__ = ["detect_format"]
 
 
-class DetectedFormat(NamedTuple):
-    """Name of a dataset's format, the folder to parse, and the names of other formats that it could have."""
+def detect_format(source: DataSource) -> tuple[str, Path, tuple[str, ...]]:
+    """Detect the label format of a dataset, which is in ``source.folder`` or in the only folder within it.
 
-    name: str
-    folder: Path
-    other_formats: tuple[str, ...]
-
-
-def detect_format(source: DataSource) -> DetectedFormat:
-    """Return the label format of a dataset, which is in ``source.folder`` or in the only folder within it.
+    Returns:
+        Name of the format, the folder to parse, and the names of other formats that it could have.
 
     Raises:
         DataError: the folder is missing, empty, unreadable, or has no labels in a known (or the requested) format.
@@ -49,7 +43,7 @@ def detect_format(source: DataSource) -> DetectedFormat:
     if matches:
         matches.sort(key=lambda found: found[0], reverse=True)  # stable: formats of equal match keep their order
         _, name, folder = matches[0]
-        return DetectedFormat(name, folder, tuple(dict.fromkeys(other for _, other, _ in matches if other != name)))
+        return name, folder, tuple(dict.fromkeys(other for _, other, _ in matches if other != name))
     if source.format is not None:
         title = LABEL_FORMATS[source.format].TITLE
         raise DataError(f"{root}: no labels of {title} in it: omit --format to detect the format")

@@ -36,9 +36,7 @@ class DatasetFolder:
     Label files are parsed once and the header of an image is read once, however many splits are loaded from it.
 
     Attributes:
-        source: the folder, its format and the classes to use.
         format: the format that was parsed, a key of :data:`edge_ssd.data.formats.registry.LABEL_FORMATS`.
-        annotations: content of the label files.
         other_formats: other formats that the folder could be parsed as.
         read_header: returns the header of an image file from a cache.
     """
@@ -94,15 +92,17 @@ class DatasetFolder:
                 no usable image remains.
         """
         root = self.source.folder
-        parts = self._select(split)
+        images: list[ImageAnnotations] = []
         problems: list[Problem] = []
-        for part in parts:
-            if part.error and not allow_missing:
-                raise DataError(part.error)
-            problems += [Problem(root, part.error)] if part.error else []
+        notices: list[Problem] = []
+        for part in self._select(split):
+            if part.error:
+                if not allow_missing:
+                    raise DataError(part.error)
+                problems.append(Problem(root, part.error))
+            images += part.images
             problems += part.problems
-        images = [image for part in parts for image in part.images]
-        notices = [notice for part in parts for notice in part.notices]
+            notices += part.notices
         if self.other_formats:
             used, *others = (f"{name} ({LABEL_FORMATS[name].TITLE})" for name in (self.format, *self.other_formats))
             message = f"read as {used}; it could also be {', '.join(others)}: choose with --format"
@@ -180,8 +180,7 @@ def load_dataset(
 ) -> Dataset:
     """Return the samples of a split of the dataset in a folder; images are not decoded.
 
-    It is :func:`open_dataset` and :meth:`DatasetFolder.load` in one call, with their arguments and errors. To load
-    several splits, open the dataset once.
+    It is :func:`open_dataset` and :meth:`DatasetFolder.load` in one call, with their arguments and errors.
     """
     return open_dataset(source).load(split, labels, strict)
 

@@ -41,11 +41,8 @@ def choose_validation_fraction(folder: DatasetFolder, requested: float | None = 
         return requested
     if "train" in folder.splits and folder.evaluation_split is not None:
         return None
-    _log.info(
-        "%s has no validation split: %.0f%% of its training images are held out",
-        folder.source.folder,
-        100 * _DEFAULT_VALIDATION_FRACTION,
-    )
+    share = f"{_DEFAULT_VALIDATION_FRACTION:.0%}"
+    _log.info("%s has no validation split: %s of its training images are held out", folder.source.folder, share)
     return _DEFAULT_VALIDATION_FRACTION
 
 
@@ -57,10 +54,7 @@ def load_train_and_validation(
     Args:
         validation_fraction: as of :func:`choose_validation_fraction`.
         seed: of the random choice of the images that are held out.
-        labels: class names in the order of the class ids; None for the dataset's own.
-
-    Raises:
-        DataError: as :meth:`DatasetFolder.load`.
+        labels: as of :meth:`DatasetFolder.load`, whose errors are raised.
     """
     training = load_training_split(folder, labels)
     if validation_fraction is None:
@@ -87,7 +81,7 @@ def load_eval_split(
         labels: the model's class names, in the order of its class ids.
         split: None for the validation split, or for all images of an undivided dataset. The test split takes the
             place of a missing validation split.
-        limit: the maximum number of images, see :func:`subsample_evenly`.
+        limit: as of :func:`subsample_evenly`.
         alternative: advice for the error message if there are only training images.
 
     Raises:
@@ -117,7 +111,6 @@ def split_dataset(dataset: Dataset, fraction: float, seed: int) -> tuple[Dataset
 
     Args:
         fraction: share of the samples in the first dataset, in (0, 1); each dataset has at least one sample.
-        seed: the same seed gives the same division.
 
     Returns:
         The two datasets; ``problems`` and ``notices`` are those of the first.

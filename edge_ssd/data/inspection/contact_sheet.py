@@ -29,7 +29,6 @@ class Thumbnail:
     """Content of one cell of a contact sheet.
 
     Attributes:
-        caption: text below the image.
         pixels: uint8 RGB [H, W, 3] of any size; None leaves the cell empty.
         boxes_xyxy: [N, 4] in pixels of ``pixels``.
         class_ids: [N].
@@ -61,9 +60,6 @@ def draw_contact_sheet(
     """Draw ``count`` thumbnails in a grid, with a legend of the class colors if there are several classes.
 
     Args:
-        thumbnails: consumed one at a time.
-        count: number of thumbnails.
-        labels: class names, for the legend.
         columns: maximum cells in a row.
         cell: width and height of a cell in pixels.
     """
@@ -73,9 +69,8 @@ def draw_contact_sheet(
     width = columns * (cell + _GAP) + _GAP
     legend = _layout_legend(labels, width)
     header_height = _GAP + _TEXT_HEIGHT * len(legend)
-    sheet = Image.new(
-        "RGB", (width, header_height + math.ceil(count / columns) * (cell + _TEXT_HEIGHT + _GAP)), _BACKGROUND
-    )
+    row_height = cell + _TEXT_HEIGHT + _GAP
+    sheet = Image.new("RGB", (width, header_height + math.ceil(count / columns) * row_height), _BACKGROUND)
     draw = ImageDraw.Draw(sheet)
     for line, entries in enumerate(legend):
         for left, class_id, label in entries:
@@ -84,7 +79,7 @@ def draw_contact_sheet(
             draw.text((left + 15, top + 2), label, fill=_TEXT_COLOR, font=font(12))
     for index, thumbnail in enumerate(thumbnails):
         row, column = divmod(index, columns)
-        left, top = _GAP + column * (cell + _GAP), header_height + row * (cell + _TEXT_HEIGHT + _GAP)
+        left, top = _GAP + column * (cell + _GAP), header_height + row * row_height
         if thumbnail.pixels is not None:
             image = _fit_cell(thumbnail.pixels, thumbnail.boxes_xyxy, thumbnail.class_ids, cell)
             sheet.paste(image, (left + (cell - image.width) // 2, top + (cell - image.height) // 2))

@@ -1,10 +1,7 @@
 """Duplicate and near-duplicate images of a dataset.
 
-An image in both the training and the validation split inflates every metric. Duplicates have the same bytes. Near
-duplicates are guessed by a small perceptual hash: the sign of the brightness change between neighbors on a 16×16 grid.
-It finds frames of one video, and two photographs of one scene.
-
-Idea of the hash: N. Krawetz, 2013, "Kind of Like That" (there called dHash, 8×8).
+Duplicates have the same bytes. Near duplicates are guessed by a small perceptual hash: the sign of the brightness
+change between neighbors on a 16×16 grid (N. Krawetz, 2013, "Kind of Like That"; there called dHash, 8×8).
 """
 
 from __future__ import annotations
@@ -20,20 +17,13 @@ import numpy.typing as npt
 
 from edge_ssd.console.progress import ProgressCallback, no_progress
 
-__all__ = [
-    "NEAR_BITS",
-    "NEAR_SHARE",
-    "DuplicateGroup",
-    "file_digest",
-    "find_duplicates",
-    "find_near_duplicates",
-    "perceptual_hash",
-]
+__all__ = ["DuplicateGroup", "file_digest", "find_duplicates", "find_near_duplicates", "perceptual_hash"]
 
-NEAR_BITS = 28
-NEAR_SHARE = 0.25
-"""Near duplicates differ in at most ``NEAR_BITS`` of the 256 bits of their hashes, and in at most this share of the
-bits that are set in either: on a uniform background few bits are set, so few can differ."""
+# Near duplicates differ in at most this number of the 256 bits of their hashes, and in at most this share of the bits
+# that are set in either: on a uniform background few bits are set, so few can differ.
+_NEAR_BITS, _NEAR_SHARE = 28, 0.25
+
+_Image = tuple[str, Path]  # split and path
 
 _SIDE = 16
 _CHUNK = 1024
@@ -49,7 +39,7 @@ class DuplicateGroup:
         near: whether they were found by their perceptual hash; False if their bytes are equal.
     """
 
-    images: tuple[tuple[str, Path], ...]
+    images: tuple[_Image, ...]
     near: bool
 
     @property
@@ -64,39 +54,24 @@ class DuplicateGroup:
         return " = ".join(shown) + (f" and {more} more" if more > 0 else "")
 
 
-def file_digest(path: Path) -> bytes:
-    """Return a hash of a file's bytes; empty if it cannot be read."""
+def file_digest(path: Path) -> bytes | None:
+    """Return a hash of a file's bytes; None if it cannot be read."""
     digest = hashlib.blake2b(digest_size=16)
     try:
         with path.open("rb") as file:
             while block := file.read(_HASH_BYTES):
                 digest.update(block)
     except OSError:
-        return b""
+        return None
     return digest.digest()
 
 
 def find_duplicates(
-    splits: Mapping[str, Sequence[Path]], digest: Callable[[Path], bytes] = file_digest
+    splits: Mapping[str, Sequence[Path]], digest: Callable[[Path], bytes | None] = file_digest
 ) -> tuple[DuplicateGroup, ...]:
-    """Return groups of files with the same bytes.
-
-    Args:
-        splits: split → its files.
-        digest: as :func:`file_digest`; called for files of equal size only.
-    """
-    by_size: dict[int, list[tuple[str, Path]]] = {}
-    for split, paths in splits.items():
-        for path in paths:
-            by_size.setdefault(_size(path), []).append((split, path))
-    groups: list[list[tuple[str, Path]]] = []
-    for size, candidates in by_size.items():
-        if size < 0 or len(candidates) < 2:
-            continue
-        by_digest: dict[bytes, list[tuple[str, Path]]] = {}
-        for split, path in candidates:
-            by_digest.setdefault(digest(path), []).append((split, path))
-        groups += [images for key, images in by_digest.items() if key and len(images) > 1]
+    """Return groups of files with the same bytes; ``digest`` is called for files of equal size only."""
+    images = [(split, path) for split, paths in splits.items() for path in paths]
+    groups = [identical for same_size in _group_by(images, _size) for identical in _group_by(same_size, digest)]
     return _sorted_groups(groups, near=False)
 
 
@@ -104,7 +79,7 @@ def find_near_duplicates(
     splits: Mapping[str, Sequence[Path]], progress: ProgressCallback = no_progress
 ) -> tuple[DuplicateGroup, ...]:
     """Return groups of images that look the same but differ in their bytes; unreadable images are skipped."""
-    images: list[tuple[str, Path]] = []
+    images: list[_Image] = []
     hashes: list[npt.NDArray[np.bool_]] = []
     candidates = [(split, path) for split, paths in splits.items() for path in paths]
     with ThreadPoolExecutor() as pool:  # decoding releases the interpreter's lock
@@ -151,7 +126,7 @@ def _near_pairs(bits: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
         both = rows[start : start + _CHUNK] @ rows[start:].T
         either = count[start : start + _CHUNK, None] + count[None, start:] - both
         informative_bits = np.minimum(either, bits.shape[1] - both)
-        near = (either - both <= NEAR_BITS) & (either - both <= NEAR_SHARE * informative_bits)
+        near = (either - both <= _NEAR_BITS) & (either - both <= _NEAR_SHARE * informative_bits)
         first, second = np.nonzero(np.triu(near, 1))
         pairs += zip((first + start).tolist(), (second + start).tolist(), strict=True)
     return pairs
@@ -175,13 +150,21 @@ def _connected_components(pairs: Sequence[tuple[int, int]], count: int) -> list[
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _sorted_groups(groups: Iterable[Sequence[tuple[str, Path]]], near: bool) -> tuple[DuplicateGroup, ...]:
+def _sorted_groups(groups: Iterable[Sequence[_Image]], near: bool) -> tuple[DuplicateGroup, ...]:
     sorted_groups = (DuplicateGroup(tuple(sorted(images, key=lambda image: image[1])), near) for images in groups)
     return tuple(sorted(sorted_groups, key=lambda group: group.images[0][1]))
 
 
-def _size(path: Path) -> int:
+def _group_by(images: Iterable[_Image], key: Callable[[Path], object]) -> list[list[_Image]]:
+    """Return the images whose keys are equal, in groups of at least two, without those whose key is None."""
+    groups: dict[object, list[_Image]] = {}
+    for split, path in images:
+        groups.setdefault(key(path), []).append((split, path))
+    return [group for value, group in groups.items() if value is not None and len(group) > 1]
+
+
+def _size(path: Path) -> int | None:
     try:
         return path.stat().st_size
     except OSError:
-        return -1
+        return None

@@ -25,10 +25,7 @@ _TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 def size_histogram(boxes_xyxy: npt.ArrayLike, levels: Sequence[Level], title: str) -> Figure:
     """Plot the distribution of box sizes, with and without a matching anchor, above the anchor sizes of each level.
 
-    Args:
-        boxes_xyxy: [N, 4] in 0–1 of the network's input. The size of a box is the square root of its area.
-        levels: levels whose anchors are shown.
-        title: title of the chart.
+    Boxes [N, 4] are in 0–1 of the network's input. The size of a box is the square root of its area.
     """
     boxes = xyxy_to_cxcywh(np.asarray(boxes_xyxy, np.float32).reshape(-1, 4))
     sizes = np.clip(np.sqrt(boxes[:, 2] * boxes[:, 3]), _MIN_SIZE, 1)
@@ -59,11 +56,9 @@ def size_histogram(boxes_xyxy: npt.ArrayLike, levels: Sequence[Level], title: st
     shares = [f": {share:.0%}" if match.objects else "" for share in match.matched_by_level]
     names = [f"{level.height}×{level.width}{share}" for level, share in zip(levels, shares, strict=True)]
     anchors.set_yticks(range(len(levels)), names)
-    anchors.set_ylim(len(levels) - 0.5, -0.5)
-    anchors.set_ylabel("anchors: boxes\nmatched by level")
+    anchors.set(ylim=(len(levels) - 0.5, -0.5), ylabel="anchors: boxes\nmatched by level")
     anchors.set_xscale("log")
-    anchors.set_xlim(_MIN_SIZE, 1)
     anchors.set_xticks(_TICKS, [f"{tick:.0%}" for tick in _TICKS])
     anchors.set_xticks([], minor=True)
-    anchors.set_xlabel("box size: square root of the area, relative to the network's input")
+    anchors.set(xlim=(_MIN_SIZE, 1), xlabel="box size: square root of the area, relative to the network's input")
     return figure

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from edge_ssd.console.progress import ProgressCallback, no_progress
 from edge_ssd.data.dataset import Sample
@@ -14,16 +14,9 @@ from edge_ssd.data.image_index import ImageIndex
 __all__ = ["FileFinding", "check_files"]
 
 # Pillow's name of a format → its suffixes. MPO is a JPEG of a phone with a second image in it.
-_JPEG = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
-_SUFFIXES = {
-    "JPEG": _JPEG,
-    "MPO": _JPEG,
-    "PNG": frozenset({".png"}),
-    "BMP": frozenset({".bmp"}),
-    "WEBP": frozenset({".webp"}),
-    "GIF": frozenset({".gif"}),
-    "TIFF": frozenset({".tif", ".tiff"}),
-}
+_JPEG = (".jpg", ".jpeg", ".jpe", ".jfif")
+_SUFFIXES = {"JPEG": _JPEG, "MPO": _JPEG, "TIFF": (".tif", ".tiff")}
+_SUFFIXES |= {name: (f".{name.lower()}",) for name in ("PNG", "BMP", "WEBP", "GIF")}
 
 
 @dataclass(frozen=True)
@@ -83,20 +76,19 @@ def _header_findings(path: Path, read_header: Callable[[Path], ImageHeader]) -> 
 
 
 def _folder_findings(folder: Path, known: set[Path], by_stem: bool) -> list[FileFinding]:
-    names = ImageIndex(folder).image_names()
     findings = []
     first_of: dict[str, str] = {}
     first_stem: dict[str, str] = {}
-    for name in names:
+    for name in ImageIndex(folder).image_names():
         path = folder / name
         other = first_of.setdefault(name.casefold(), name)
-        stem = PurePath(name).stem
-        twin = first_stem.setdefault(stem, name)
+        twin = first_stem.setdefault(path.stem, name)
         if other != name:
             message = f"differs from {other} in upper and lower case only: on Windows and macOS one would overwrite it"
             findings.append(FileFinding("case", path, message))
         elif twin != name and by_stem:
-            findings.append(FileFinding("twins", path, f"shares the label file {stem}.* with {twin}: rename one"))
+            message = f"shares the label file {path.stem}.* with {twin}: rename one"
+            findings.append(FileFinding("twins", path, message))
         if path not in known:
             findings.append(FileFinding("unlabelled", path, "is in no label file or list: not used"))
     return findings

@@ -1,8 +1,6 @@
 """Label tables: CSV files with one object per row, whose columns are identified by the header.
 
-The two kinds in use name the same columns differently: the book's ``label.csv`` has
-``img_name,label,xmin,ymin,xmax,ymax``, TensorFlow's Object Detection tutorials have
-``filename,width,height,class,xmin,ymin,xmax,ymax``. The order of columns is free; other columns are ignored.
+The order of columns is free; other columns are ignored.
 """
 
 from __future__ import annotations
@@ -113,7 +111,6 @@ def class_names(
     """Return the class names of label tables, and whether the files state them (else they are generated).
 
     Args:
-        tables: all tables of a dataset.
         stated_names: names of the class ids from a ``classes.txt``, or None.
         only_class: name of class 0 if there is no other class and no name is stated; None for "class_0".
 
@@ -136,10 +133,6 @@ def class_names(
 
 def annotate_table(table: LabelTable, names: Sequence[str], folders: tuple[ImageIndex, ...]) -> SplitAnnotations:
     """Return the rows of a table as annotations, grouped by image; rows of negative class ids are dropped.
-
-    Args:
-        names: class names, indexed by class id.
-        folders: folders that may have the images, most likely first.
 
     Raises:
         DataError: a class is not in ``names``.
