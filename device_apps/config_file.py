@@ -26,9 +26,7 @@ _EXCLUDED = frozenset({"config", "help"})
 def add_config_options(parser: argparse.ArgumentParser, options: Sequence[str]) -> list[str]:
     """Return command-line options preceded by those of their ``--config`` file, if they name one.
 
-    Raises:
-        SettingError: the file has an unknown option or an invalid value.
-        EdgeSSDError: the file cannot be read.
+    Raises EdgeSSDError if the file cannot be read, SettingError if it has an unknown option or an invalid value.
     """
     config_parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     config_parser.add_argument("--config", type=Path)
@@ -59,12 +57,7 @@ def add_config_options(parser: argparse.ArgumentParser, options: Sequence[str]) 
 
 
 def read_toml(path: Path) -> Mapping[str, Any]:
-    """Read and parse a TOML file.
-
-    Raises:
-        EdgeSSDError: the file cannot be read.
-        SettingError: it is not valid TOML.
-    """
+    """Parse a TOML file. Raises EdgeSSDError if it cannot be read, SettingError if it is not valid TOML."""
     if sys.version_info >= (3, 11):
         import tomllib
     else:
@@ -91,10 +84,7 @@ def config_actions(parser: argparse.ArgumentParser) -> dict[str, argparse.Action
 def format_config(parser: argparse.ArgumentParser, args: argparse.Namespace, exclude: Collection[str] = ()) -> str:
     """Return every option of a parser with its help: set if it differs from its default, otherwise as a comment.
 
-    Args:
-        parser: defines the options.
-        args: their values.
-        exclude: dests that are omitted.
+    ``args`` has the values; options whose dest is in ``exclude`` are omitted.
     """
     lines = []
     # An option with two names (--track, --no-track) is written once, under the first.

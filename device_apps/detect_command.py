@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from device_apps.arguments import add_detector_arguments, make_detector
 
 if TYPE_CHECKING:
-    from device_apps.loop import LoopReport
     from device_apps.results import Sink
     from device_apps.sources.frames import Source
+    from device_apps.stats import StatsSnapshot
 
 __all__ = ["add_arguments", "run"]
 
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
         report = run_loop(source, detector, sinks, stop=stop)
         interrupted = stop.is_set()
     unreadable = source.unreadable if isinstance(source, ImageFolderSource) else 0
-    _log.info("%s", _summary(report, unit, unreadable, args.save))
+    _log.info("%s", _summary(report.snapshot, unit, unreadable, args.save))
     if report.failure is not None:
         raise report.failure
     if unreadable:
@@ -88,12 +88,12 @@ def _open_annotated(args: argparse.Namespace, source: Source, stack: ExitStack) 
     return stack.enter_context(VideoWriter(path, source.fps, live=source.live))
 
 
-def _summary(report: LoopReport, unit: str, unreadable: int, saved_in: Path | None) -> str:
-    parts = [f"{report.frames} {unit}{'' if report.frames == 1 else 's'}", f"{report.detections} detections"]
-    if report.frames:
-        parts.append(f"{report.snapshot.stages['detect'].p50:.1f} ms each (median)")
+def _summary(snapshot: StatsSnapshot, unit: str, unreadable: int, saved_in: Path | None) -> str:
+    parts = [f"{snapshot.frames} {unit}{'' if snapshot.frames == 1 else 's'}", f"{snapshot.detections} detections"]
+    if snapshot.frames:
+        parts.append(f"{snapshot.stages['detect'].p50:.1f} ms each (median)")
     if unreadable:
         parts.append(f"{unreadable} unreadable")
-    if saved_in is not None and report.frames:
+    if saved_in is not None and snapshot.frames:
         parts.append(f"saved in {saved_in}")
     return ", ".join(parts)

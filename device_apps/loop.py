@@ -4,29 +4,21 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from device_apps.results import FrameResult, Sink
-from device_apps.sources.frames import Frame, Image, Source
+from device_apps.sources.frames import Frame, Source
 from device_apps.stats import Stats, StatsSnapshot
 from edge_ssd.errors import SourceError
-from edge_ssd.runtime.detections import Detections
 
-__all__ = ["LoopReport", "SupportsDetect", "run_loop"]
+if TYPE_CHECKING:
+    from edge_ssd.runtime.detector import Detector
+
+__all__ = ["LoopReport", "run_loop"]
 
 _READ_TIMEOUT_S = 0.05  # Maximum wait for a frame, so that windows and signals are handled in time.
-
-
-class SupportsDetect(Protocol):
-    """The part of :class:`edge_ssd.Detector` that the loop uses."""
-
-    @property
-    def timings(self) -> Mapping[str, float]:
-        """Seconds of each stage of the last ``detect``."""
-
-    def detect(self, image: Image) -> Detections: ...
 
 
 @dataclass(frozen=True)
@@ -43,20 +35,10 @@ class LoopReport:
     fps: float | None
     failure: SourceError | BrokenPipeError | None = None
 
-    @property
-    def frames(self) -> int:
-        """Number of frames processed."""
-        return self.snapshot.frames
-
-    @property
-    def detections(self) -> int:
-        """Number of detections in all frames."""
-        return self.snapshot.detections
-
 
 def run_loop(
     source: Source,
-    detector: SupportsDetect,
+    detector: Detector,
     sinks: Sequence[Sink],
     *,
     stats: Stats | None = None,
@@ -72,13 +54,9 @@ def run_loop(
 
     Args:
         source: an entered source.
-        detector: see :class:`SupportsDetect`.
         sinks: receive every result, in order.
         stats: counts every result; other threads may read it meanwhile. None creates one for the report.
-        stop: checked before each frame and while waiting for one.
-        max_frames: maximum number of frames.
-        duration: maximum time in seconds.
-        clock: monotonic time in seconds, for ``duration``.
+        duration: maximum time in seconds, by ``clock``.
     """
     stats = Stats(source) if stats is None else stats
     failure: SourceError | BrokenPipeError | None = None
@@ -103,7 +81,7 @@ def run_loop(
     return LoopReport(stats.snapshot(), stats.mean_fps, failure)
 
 
-def _process(frame: Frame, detector: SupportsDetect, sinks: Sequence[Sink]) -> FrameResult:
+def _process(frame: Frame, detector: Detector, sinks: Sequence[Sink]) -> FrameResult:
     start = time.perf_counter()
     detections = detector.detect(frame.image)
     milliseconds = {name: seconds * 1e3 for name, seconds in detector.timings.items()}

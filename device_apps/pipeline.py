@@ -41,13 +41,10 @@ class PipelineConfig:
     Attributes:
         source, width, height, fps, retries, stall_timeout: see :func:`~device_apps.sources.open_source.open_source`.
         wait: retry a source that cannot be opened at the start.
-        save_video: file of the annotated video.
+        save_video, snapshot: files of the annotated video and of the last annotated frame.
         jsonl: file for one line of JSON per frame; "-" for standard output.
-        snapshot: file of the last annotated frame.
         window: open a window; None for only if there is a display.
-        stats_every: seconds between two reports of statistics on standard error.
-        stats_json: report them as JSON.
-        max_frames: maximum number of frames.
+        stats_every, stats_json: seconds between two reports of statistics on standard error, and whether as JSON.
         duration: maximum time in seconds.
     """
 
@@ -70,12 +67,7 @@ class PipelineConfig:
 
 @dataclass(frozen=True)
 class PipelineResult:
-    """Result of a pipeline.
-
-    Attributes:
-        report: of the loop.
-        complete: False when an image could not be read or a result could not be written.
-    """
+    """Report of the loop; ``complete`` is False when an image could not be read or a result could not be written."""
 
     report: LoopReport
     complete: bool
@@ -88,16 +80,8 @@ def run_pipeline(
 ) -> PipelineResult | None:
     """Detect in the frames of a source until it ends, a limit is reached, the window is closed, or a signal arrives.
 
-    Args:
-        config: see :class:`PipelineConfig`.
-        make_detector: returns the detector, a context manager.
-        open_sinks: returns further sinks, which the ``ExitStack`` closes.
-
-    Returns:
-        None when a signal arrived before the source was open.
-
-    Raises:
-        EdgeSSDError: the source, the detector or an output cannot be opened.
+    ``open_sinks`` returns further sinks, which the ``ExitStack`` closes. The result is None when a signal arrived
+    before the source was open. Raises EdgeSSDError if the source, the detector or an output cannot be opened.
     """
     with stop_on_signals() as stop, ExitStack() as stack:
         notifier = stack.enter_context(SystemdNotifier())

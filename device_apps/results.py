@@ -18,7 +18,6 @@ class FrameResult:
     """One frame and its detections.
 
     Args:
-        frame: the frame.
         detections: boxes in pixels of the frame.
         milliseconds: time of each stage so far, see :mod:`device_apps.stats`.
         draw: returns a copy of an image with detections drawn.

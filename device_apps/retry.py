@@ -20,12 +20,8 @@ def backoff(
 
     Args:
         attempt: number of attempts that have failed, from 0.
-        base: longest pause before attempt 0, in seconds.
-        maximum: longest pause, in seconds.
+        base, maximum: longest pauses, before attempt 0 and of all, in seconds.
         draw: returns a number in [0, 1).
-
-    Returns:
-        Seconds, from half the longest pause of this attempt to all of it.
     """
     longest = min(base * 2.0 ** min(attempt, 30), maximum)
     return longest * (1.0 - 0.5 * draw())
@@ -35,9 +31,6 @@ class FailureLog:
     """Logger of an operation that is retried: the first failure is a warning, the recovery is information.
 
     A device runs for months: an attempt that fails every second must not fill its log.
-
-    Args:
-        logger: the logger of the module that retries.
     """
 
     def __init__(self, logger: logging.Logger) -> None:

@@ -1,9 +1,4 @@
-"""Sink that retries another sink after transient I/O errors.
-
-On a device that runs for months a disk fills up, a memory card becomes read-only, or a folder is removed. Detection and
-the other sinks go on meanwhile: a transient error is logged once, the results that are not written are counted, and the
-sink is retried. Other errors end the loop.
-"""
+"""Sink that retries another sink after transient I/O errors: a full disk, a read-only card, a removed folder."""
 
 from __future__ import annotations
 
@@ -35,14 +30,10 @@ def is_transient(error: BaseException) -> bool:
 
 
 class RetryingSink:
-    """Sink that passes results to another one and retries it after transient errors.
+    """Sink that passes results to another one and retries it after transient errors; other errors end the loop.
 
-    Pauses between attempts are 10, 20, 40, … up to 600 seconds. The first error and the recovery are logged.
-
-    Args:
-        sink: receives the results.
-        name: for messages, such as the path of its file.
-        clock: monotonic time in seconds.
+    Pauses between attempts are 10, 20, 40, … up to 600 seconds; detection and the other sinks go on. The first error
+    and the recovery are logged, with ``name``, such as the path of the file.
 
     Attributes:
         lost: number of results that were not written.

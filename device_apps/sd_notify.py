@@ -52,9 +52,8 @@ class SystemdNotifier:
     loop hangs, in the network or in a sink. The loop also runs while a lost source is reopened, so an unplugged camera
     causes no restart.
 
-    Args:
+    Attributes:
         stats: source of the frame rate; may be set later.
-        clock: monotonic time in seconds.
     """
 
     finished = False

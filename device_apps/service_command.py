@@ -51,12 +51,7 @@ expand = camera_command.expand  # The options of a --config file precede those o
 def run(
     args: argparse.Namespace, find_inaccessible: Callable[[Sequence[Path]], Path | None] = first_inaccessible_parent
 ) -> int:
-    """Write the files and print how to install them; return 0.
-
-    Args:
-        args: the options.
-        find_inaccessible: returns a parent folder of files that other users may not enter.
-    """
+    """Write the files and print how to install them; return 0."""
     from edge_ssd.cli import command_parser
 
     _validate(args)

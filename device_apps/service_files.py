@@ -101,10 +101,8 @@ def generate_service_files(
     """Return the configuration (TOML) and the systemd unit of a camera service.
 
     Args:
-        args: options of ``edge-ssd service``, not modified.
-        camera_parser: defines the options of the camera.
-        user: of the service; None for a dynamic user.
-        groups: that may use cameras and pins.
+        args: options of ``edge-ssd service``, not modified; ``camera_parser`` defines those of the camera.
+        user, groups: see :func:`format_unit`.
         files: the program, see :func:`program_files`.
     """
     in_home = any(path.is_relative_to(folder) for path in files for folder in ("/home", "/root"))
@@ -143,13 +141,11 @@ def format_unit(
     """Return the text of the systemd unit of a camera service.
 
     Args:
-        name: of the service and of its folder under /var/lib.
         program: absolute path of the Python interpreter that has edge_ssd.
         credentials: paths on the device by credential name, including "config.toml".
         user: of the service; None for a dynamic user (DynamicUser).
         groups: supplementary groups for cameras and pins.
         home: ProtectHome: "yes" hides the home folders, "read-only" if the program is in one.
-        memory_max: MemoryMax, such as "512M".
     """
     return _UNIT.format(
         name=name,

@@ -135,14 +135,8 @@ def save_image(path: Path, image: Image) -> None:
 def prepare_output_file(path: Path, suffixes: Collection[str], kind: str) -> None:
     """Create the parent folder of an output file and check that it can be written, before long work.
 
-    Args:
-        path: of the file.
-        suffixes: the supported ones, in lower case.
-        kind: of the file, such as "image", for messages.
-
-    Raises:
-        SettingError: the suffix is not supported, or the path is a folder.
-        EdgeSSDError: its folder cannot be written to.
+    Raises SettingError if the path is a folder or its suffix is not in ``suffixes`` (in lower case), the formats of
+    ``kind``, such as "image"; EdgeSSDError if the parent folder cannot be written to.
     """
     if path.suffix.lower() not in suffixes:
         raise SettingError(f"{path}: unsupported {kind} format; use {', '.join(sorted(suffixes))}")

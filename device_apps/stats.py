@@ -55,14 +55,10 @@ class StatsSnapshot:
 
     Attributes:
         seconds: time since the start.
-        frames: number of frames processed.
         detections: number of detections in all frames.
         fps: frames per second over the last ten seconds; None before the second frame.
         stages: milliseconds over the last 2000 frames, for each of :data:`STAGES` that was measured.
-        source: counts of the source.
-        memory_bytes: resident memory of this process; None if unknown.
-        temperature_c: temperature of the processor; None if unknown.
-        throttled: throttling of a Raspberry Pi, "" for none; None without ``vcgencmd``.
+        memory_bytes, temperature_c, throttled: see :mod:`device_apps.machine`.
     """
 
     seconds: float
@@ -98,7 +94,6 @@ class Stats:
 
     Args:
         source: its counts are part of each snapshot.
-        clock: monotonic time in seconds.
         max_samples: times kept of each stage.
         max_timestamps: frames kept for ``fps``; with more in ten seconds, ``fps`` is over a shorter window.
     """

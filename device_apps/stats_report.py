@@ -17,9 +17,7 @@ _log = logging.getLogger(__name__)
 def format_stats(snapshot: StatsSnapshot, fps: float | None) -> str:
     """Format a snapshot as one line, without counts that are zero and values that are unknown.
 
-    Args:
-        snapshot: counts and times.
-        fps: frames per second, of the snapshot or of the whole run; None for unknown.
+    ``fps`` is that of the snapshot or of the whole run; None for unknown.
     """
     source = snapshot.source
     parts = [f"{snapshot.frames} frames"]
@@ -44,14 +42,9 @@ def format_stats(snapshot: StatsSnapshot, fps: float | None) -> str:
 
 
 class StatsReport:
-    """Thread that prints statistics on standard error every ``seconds``; a context manager.
+    """Thread that logs statistics every ``seconds``, or prints them as lines of JSON on stderr; a context manager.
 
     A thread, so that they are also printed while the loop waits, and the loop never waits for the output.
-
-    Args:
-        stats: read at each report.
-        seconds: interval.
-        as_json: print :meth:`~device_apps.stats.StatsSnapshot.to_dict` as lines of JSON, instead of logging text.
     """
 
     def __init__(self, stats: Stats, seconds: float, *, as_json: bool) -> None:

@@ -59,8 +59,7 @@ class VideoWriter:
     Args:
         path: ends in .mp4, .avi or .mkv.
         fps: frames per second of the video; None for 15.
-        live: place frames by their capture times.
-        free_bytes: returns how much a file of some size in a folder can grow, see :func:`available_bytes`.
+        free_bytes: see :func:`available_bytes`.
     """
 
     finished = False

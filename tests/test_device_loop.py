@@ -75,12 +75,17 @@ def test_every_sink_receives_every_result_in_order() -> None:
         assert [result.frame.sequence for result in sink.results] == [0, 1, 2]
         assert sink.idles == 1
     assert first.results[0].detections.xyxy.tolist() == [[5, 5, 10, 10]]
-    assert (report.frames, report.detections, report.snapshot.source.dropped, report.failure) == (3, 3, 7, None)
+    assert (report.snapshot.frames, report.snapshot.detections, report.snapshot.source.dropped, report.failure) == (
+        3,
+        3,
+        7,
+        None,
+    )
 
 
 def test_empty_source_gives_an_empty_report() -> None:
     report = run_loop(ListSource([]), RedDetector(), [])
-    assert (report.frames, report.fps, report.snapshot.stages) == (0, None, {})
+    assert (report.snapshot.frames, report.fps, report.snapshot.stages) == (0, None, {})
 
 
 def test_frames_are_annotated_only_on_demand_and_once() -> None:
@@ -97,17 +102,17 @@ def test_stop_ends_the_loop_before_the_next_frame() -> None:
     sink = ListSink()
     sink.write = lambda result: stop.set()  # type: ignore[method-assign]
     source = ListSource([0, 1, 2])
-    assert run_loop(source, RedDetector(), [sink], stop=stop).frames == 1
+    assert run_loop(source, RedDetector(), [sink], stop=stop).snapshot.frames == 1
     assert source.items == [1, 2]
 
 
 def test_finished_sink_ends_the_loop() -> None:
-    assert run_loop(ListSource(range(9)), RedDetector(), [ListSink(), ListSink(finish_after=4)]).frames == 4
+    assert run_loop(ListSource(range(9)), RedDetector(), [ListSink(), ListSink(finish_after=4)]).snapshot.frames == 4
 
 
 def test_max_frames_ends_the_loop() -> None:
     source = ListSource(range(9))
-    assert run_loop(source, RedDetector(), [], max_frames=3).frames == 3
+    assert run_loop(source, RedDetector(), [], max_frames=3).snapshot.frames == 3
     assert len(source.items) == 6, "no frame is read and discarded"
 
 
@@ -115,7 +120,7 @@ def test_duration_includes_waiting() -> None:
     now = iter([0.0, 1.0, 2.0, 3.0])
     source = ListSource([0, None, None, None, None])
     report = run_loop(source, RedDetector(), [], duration=2.5, clock=lambda: next(now))
-    assert report.frames == 1
+    assert report.snapshot.frames == 1
     assert len(source.items) == 3
 
 

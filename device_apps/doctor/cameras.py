@@ -24,11 +24,7 @@ print(json.dumps([str(camera.get("Model", "unknown")) for camera in Picamera2.gl
 
 
 def check_webcams(cameras: Sequence[Camera] | None = None) -> Iterable[Finding]:
-    """Check the cameras under /dev/video*.
-
-    Args:
-        cameras: default :func:`~device_apps.doctor.v4l2.find_cameras`.
-    """
+    """Check the cameras under /dev/video*."""
     cameras = find_cameras() if cameras is None else cameras
     if not cameras:
         yield warning(
@@ -42,12 +38,7 @@ def check_webcams(cameras: Sequence[Camera] | None = None) -> Iterable[Finding]:
 
 
 def check_csi_camera(board: str | None = None, system_package: Path = _SYSTEM_PICAMERA2) -> Iterable[Finding]:
-    """Check CSI cameras of a Raspberry Pi, which picamera2 reads.
-
-    Args:
-        board: name of the board, default :func:`~device_apps.machine.processor`.
-        system_package: where Raspberry Pi OS installs picamera2.
-    """
+    """Check CSI cameras of a Raspberry Pi, which picamera2 reads; Raspberry Pi OS installs it in ``system_package``."""
     board = processor() if board is None else board
     names, problem = probe(_PICAMERA)
     if names:

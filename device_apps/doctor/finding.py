@@ -15,7 +15,6 @@ class Finding:
     """Result of one check, with a remedy.
 
     Attributes:
-        level: "ok", "warning" (it works in part) or "failure" (it does not work).
         name: the thing that was checked.
         text: what was found.
         remedy: what to do about it; "" for an ok.

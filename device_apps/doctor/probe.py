@@ -19,8 +19,7 @@ _TIMEOUT_SECONDS = 120.0  # A board that swaps is slow.
 def probe(code: str, *arguments: str) -> tuple[Any, str]:
     """Run Python code in a child process, which can import this project even if it is not installed.
 
-    Returns:
-        (the JSON value in the last line of the output, ""), or (None, an error text).
+    Returns (the JSON value in the last line of the output, ""), or (None, an error text).
     """
     paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     try:

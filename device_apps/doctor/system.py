@@ -101,11 +101,7 @@ def check_disk(folder: Path = Path()) -> Iterable[Finding]:
 def check_heat(
     read_temperature: Callable[[], float | None] = temperature_c, read_throttling: Callable[[], str | None] = throttled
 ) -> Iterable[Finding]:
-    """Check temperature and throttling.
-
-    Args:
-        read_temperature, read_throttling: see :mod:`device_apps.machine`.
-    """
+    """Check temperature and throttling."""
     degrees, throttling = read_temperature(), read_throttling()
     text = "no thermometer" if degrees is None else f"{degrees:.0f} °C"
     text += ", no vcgencmd (only on a Raspberry Pi)" if throttling is None else f", {throttling or 'not throttled'}"
@@ -128,11 +124,7 @@ def read_clock_state() -> int | None:
 
 
 def check_clock(read_state: Callable[[], int | None] = read_clock_state) -> Iterable[Finding]:
-    """Check the time, which TLS and events need: a board has no battery-backed clock.
-
-    Args:
-        read_state: returns the clock state of the kernel.
-    """
+    """Check the time, which TLS and events need: a board has no battery-backed clock."""
     now = time.strftime("%Y-%m-%d %H:%M:%S %Z")
     if time.time() < _RELEASE_TIME:
         yield failed("clock", f"{now} is wrong", "connect it to the network, then: sudo timedatectl set-ntp true")

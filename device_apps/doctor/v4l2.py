@@ -36,7 +36,6 @@ class Camera:
 
     Attributes:
         path: such as /dev/video0.
-        name, driver: as reported by the driver.
         csi: whether it is a CSI sensor.
         formats: frame sizes (width, height) by pixel format; empty for a range of sizes.
     """

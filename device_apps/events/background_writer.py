@@ -26,9 +26,7 @@ class BackgroundWriter(Generic[_T]):
 
     Args:
         name: of the destination, for messages.
-        handle: writes one item.
         capacity: maximum number of items that wait.
-        retry_seconds: pause before an item is retried.
 
     Attributes:
         lost: number of items that were dropped, or still waited when the writer was closed.
@@ -62,10 +60,8 @@ class BackgroundWriter(Generic[_T]):
     def close(self, deadline: float) -> bool:
         """Write the queued items until ``deadline`` (``time.monotonic()``) and end; further calls do nothing.
 
-        A thread that is blocked in a write, as on a network disk that went away, is abandoned: it cannot be ended.
-
-        Returns:
-            Whether the thread has ended.
+        Return whether the thread has ended. One that is blocked in a write, as on a network disk that went away, is
+        abandoned.
         """
         if self._closing.is_set():
             return False

@@ -29,11 +29,9 @@ class EventEmitter:
 
     Args:
         publishers: get each event, and are closed on exit, in this order.
-        tracker: default ``Tracker()``.
         snapshots: saves the annotated frame of each event; None saves none. Closed last.
         fps: frames per second of a recording; None for a live source.
         clock: seconds, the clock of ``Frame.captured_at``.
-        max_recent: number of events that :attr:`recent` keeps.
     """
 
     finished = False
@@ -75,10 +73,9 @@ class EventEmitter:
         return {output.name: output.lost for output in self._outputs}
 
     def subscribe(self, callback: Callable[[Event], None]) -> Callable[[], None]:
-        """Call ``callback`` with each event from now on, in the thread of the loop; it must not block.
+        """Call ``callback`` with each event, in the thread of the loop; return a function that unsubscribes.
 
-        Returns:
-            A function that ends the subscription.
+        The callback must not block.
         """
         with self._lock:
             self._callbacks.append(callback)

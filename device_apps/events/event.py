@@ -20,13 +20,10 @@ class Event:
     Attributes:
         run: id of the run of the program; every start has a new one.
         number: count of the event in the run, from 1.
-        kind: "enter" or "leave".
         object_id: count of the object in the run, from 1; the same in both events of an object.
-        label, class_id: the class of the object.
         score, box: of the last detection of the object; the box is (xmin, ymin, xmax, ymax) in pixels of that frame.
         time: when the event was decided, UTC.
-        source: name of the latest frame.
-        sequence: sequence number of the latest frame.
+        source, sequence: of the latest frame.
         duration_s: of a "leave": seconds from the first to the last detection; otherwise None.
         reason: of a "leave": "unseen", or "end" when the program ended first; otherwise None.
         snapshot: the file that the annotated frame is saved to, or None.

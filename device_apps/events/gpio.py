@@ -25,12 +25,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PinRequest:
-    """A pin and the labels that switch it on.
-
-    Attributes:
-        pin: GPIO number, or a name that gpiozero knows, such as BOARD11.
-        labels: empty for every label.
-    """
+    """A pin (GPIO number, or a name such as BOARD11) and the labels that switch it on; no labels for all."""
 
     pin: str
     labels: tuple[str, ...] = ()
@@ -39,12 +34,7 @@ class PinRequest:
 def parse_pin(text: str, known_labels: Sequence[str] | None = None) -> PinRequest:
     """Parse a value of --gpio: ``PIN`` or ``PIN:label,label``.
 
-    Args:
-        text: value of --gpio.
-        known_labels: labels of the detector; None accepts any label.
-
-    Raises:
-        SettingError: the text is invalid, or a label is unknown.
+    Raises SettingError if the text is invalid or a label is not in ``known_labels``; None accepts any label.
     """
     pin, colon, label_list = text.partition(":")
     labels = tuple(label.strip() for label in label_list.split(",")) if colon else ()
@@ -64,12 +54,8 @@ class GpioOutput:
     describes a resistor that does.
 
     Args:
-        request: the pin and its labels.
         active_low: on is 0 V instead of 3.3 V, as many relay boards need.
-        open_device: opens a pin, given its name and ``active_low``.
-
-    Raises:
-        EdgeSSDError: the pin does not exist or is in use.
+        open_device: opens a pin, given its name and ``active_low``; raises EdgeSSDError if it is unknown or in use.
     """
 
     failure = None

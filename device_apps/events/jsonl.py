@@ -34,12 +34,7 @@ class _DescriptorStream:
 
 
 class JsonLinesPublisher:
-    """Publisher that writes each event as one line of JSON, in a background thread.
-
-    Args:
-        name: of the destination, for messages.
-        stream: where the lines are written; closed with the publisher.
-    """
+    """Publisher that writes each event as one line of JSON to a stream, which it closes, in a background thread."""
 
     def __init__(self, name: str, stream: RotatingFile | _DescriptorStream) -> None:
         self.name = name
@@ -67,14 +62,9 @@ class JsonLinesPublisher:
 
 
 def open_json_lines(target: str, max_bytes: int, backup_count: int) -> JsonLinesPublisher:
-    """Return a publisher of JSON Lines to a file, pipe, device or standard output.
+    """Return a publisher of JSON Lines to standard output ("-"), an existing pipe or device, or a RotatingFile.
 
-    Args:
-        target: "-" for standard output, a file, or an existing pipe or device.
-        max_bytes, backup_count: of a file, see :class:`RotatingFile`.
-
-    Raises:
-        EdgeSSDError: the target cannot be written.
+    Raises EdgeSSDError if the target cannot be written.
     """
     if target == "-":
         return JsonLinesPublisher("standard output", _DescriptorStream(os.dup(sys.stdout.fileno())))

@@ -79,16 +79,12 @@ def add_event_arguments(parser: argparse.ArgumentParser) -> None:
 def open_events(
     args: argparse.Namespace, source: Source, stack: ExitStack, labels: Sequence[str] = ()
 ) -> EventEmitter | None:
-    """Return the event emitter that the options describe, with its publishers opened.
+    """Return the event emitter that the options describe, or None if no option, --web included, asks for events.
 
     Args:
-        args: the options above; events are also needed if ``args.web`` exists and is set.
         source: provides the time of the events.
         stack: closes what is opened.
         labels: of the detector, for Home Assistant and to validate the options; () if unknown.
-
-    Returns:
-        None if no option asks for events.
 
     Raises:
         EdgeSSDError: an option is invalid, or a destination cannot be opened.

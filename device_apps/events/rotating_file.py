@@ -23,12 +23,9 @@ class RotatingFile:
     write, the incomplete line is removed at once.
 
     Args:
-        path: of the newest lines; missing parent folders are created.
+        path: of the newest lines; missing parent folders are created. Raises EdgeSSDError if it cannot be written.
         max_bytes: size at which the file is rotated.
         backup_count: number of older files that are kept.
-
-    Raises:
-        EdgeSSDError: the file cannot be written.
     """
 
     def __init__(self, path: Path, max_bytes: int, backup_count: int) -> None:
@@ -45,11 +42,7 @@ class RotatingFile:
             _log.warning("%s: removed an incomplete last line (%d bytes)", path, removed)
 
     def write(self, line: str) -> None:
-        """Append a line.
-
-        Raises:
-            OSError: it cannot be written; nothing of it is in the file.
-        """
+        """Append a line. Raises OSError if it cannot be written; nothing of it is in the file then."""
         data = f"{line}\n".encode()
         status = os.fstat(self._descriptor)
         size = status.st_size

@@ -28,14 +28,10 @@ _TEMPORARY_NAME = re.compile(rf"\.{_SNAPSHOT_NAME.pattern[:-5]}\.(?P<pid>\d+)-[0
 
 
 class SnapshotStore:
-    """Folder of event snapshots (JPEG), written atomically in a background thread; the oldest are deleted.
+    """Folder of event snapshots (JPEG), written atomically in a background thread.
 
-    Args:
-        folder: created if it is missing.
-        max_bytes: total size of the snapshots.
-
-    Raises:
-        EdgeSSDError: the folder cannot be written.
+    The folder is created if it is missing; raises EdgeSSDError if it cannot be written. The oldest snapshots are
+    deleted when all together exceed ``max_bytes``.
     """
 
     def __init__(self, folder: Path, max_bytes: int) -> None:

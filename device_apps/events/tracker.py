@@ -21,9 +21,7 @@ class Track:
     """One tracked object.
 
     Attributes:
-        class_id, label: the class of the object.
-        score: of its last detection.
-        box: (xmin, ymin, xmax, ymax) of its last detection, in pixels of that frame.
+        score, box: of its last detection; the box is (xmin, ymin, xmax, ymax) in pixels of that frame.
         relative_box: the same box, 0–1 of the frame, float32 [4]; comparable between frames of different sizes.
         first_seen, last_seen: times of its first and last detection, in seconds.
         hits: number of frames in which it was detected.
@@ -78,9 +76,7 @@ class Tracker:
     def update(self, detections: Detections, time: float) -> TrackChanges:
         """Update the objects with the detections of a frame; return those that entered and left.
 
-        Args:
-            detections: of the frame.
-            time: of the frame in seconds, not before that of the last one.
+        ``time`` is that of the frame in seconds, not before that of the last one.
         """
         height, width = detections.image_size
         boxes: FloatArray = np.divide(detections.xyxy, (width, height, width, height), dtype=np.float32)
@@ -132,17 +128,9 @@ def associate(
     current_class_ids: npt.NDArray[np.int64],
     iou_threshold: float,
 ) -> list[tuple[int, int]]:
-    """Match boxes to boxes of the same class greedily, highest IoU first.
+    """Match N boxes to M boxes of the same class greedily, highest IoU first and at least ``iou_threshold``.
 
-    Args:
-        previous_xyxy: float [N, 4].
-        previous_class_ids: int64 [N].
-        current_xyxy: float [M, 4].
-        current_class_ids: int64 [M].
-        iou_threshold: minimum IoU of a pair.
-
-    Returns:
-        (previous index, current index) of each pair, see :func:`edge_ssd.boxes.match_greedily`.
+    Returns (previous index, current index) of each pair, see :func:`edge_ssd.boxes.match_greedily`.
     """
     iou = box_iou(previous_xyxy, current_xyxy)  # [N, M]
     iou[previous_class_ids[:, None] != current_class_ids] = -1

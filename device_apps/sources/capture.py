@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from device_apps.sources.capture_threads import CaptureWatchdog
 from device_apps.sources.frames import Frame, FrameReader, SourceCounts, iterate
 from device_apps.sources.latest_frame import LatestFrameBuffer
-from device_apps.sources.timeouts import DEFAULT_TIMEOUTS, CaptureTimeouts
+from device_apps.sources.timeouts import CaptureTimeouts
 
 __all__ = ["CaptureSource"]
 
@@ -26,9 +26,7 @@ class CaptureSource:
 
     Args:
         open_reader: opens the device; called in a capture thread. Raises SourceError when it cannot.
-        name: of the source, for messages.
         retries: attempts in a row to reconnect before giving up; None for no limit.
-        timeouts: times and limits.
         explain: returns why the first opening failed, if that takes longer than a reconnect should.
         stop: when set, entering and waiting end.
     """
@@ -39,7 +37,7 @@ class CaptureSource:
         name: str,
         *,
         retries: int | None = None,
-        timeouts: CaptureTimeouts = DEFAULT_TIMEOUTS,
+        timeouts: CaptureTimeouts = CaptureTimeouts(),
         explain: Callable[[], str] | None = None,
         stop: threading.Event | None = None,
     ) -> None:

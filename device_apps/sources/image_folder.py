@@ -23,11 +23,7 @@ IMAGE_SUFFIXES = frozenset(
 
 
 def list_images(folder: Path) -> list[Path]:
-    """Return the image files directly in a folder, by name, without hidden files.
-
-    Raises:
-        SourceError: the folder cannot be read or contains no images.
-    """
+    """Return the image files directly in a folder, by name, without hidden files. Raises SourceError if it has none."""
     try:
         entries = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     except OSError as error:
@@ -43,11 +39,8 @@ def list_images(folder: Path) -> list[Path]:
 class ImageFolderSource:
     """Source of image files, in order; none is dropped.
 
-    Args:
-        paths: the files.
-        name: of the source, for messages.
-        skip_unreadable: log and count files that cannot be read, instead of raising
-            :class:`~edge_ssd.errors.ImageError`.
+    Files that cannot be read raise :class:`~edge_ssd.errors.ImageError`; with ``skip_unreadable`` they are logged and
+    counted.
 
     Attributes:
         unreadable: number of files that could not be read so far.

@@ -20,7 +20,7 @@ from device_apps.sources.capture import CaptureSource
 from device_apps.sources.frames import Frame, Image, Source
 from device_apps.sources.image_folder import IMAGE_SUFFIXES, ImageFolderSource, list_images
 from device_apps.sources.stream_url import diagnose_stream, redact_url
-from device_apps.sources.timeouts import DEFAULT_TIMEOUTS, CaptureTimeouts
+from device_apps.sources.timeouts import CaptureTimeouts
 from edge_ssd.errors import SettingError, SourceError
 
 __all__ = ["Frame", "Image", "Source", "open_source"]
@@ -33,7 +33,7 @@ def open_source(
     height: int | None = None,
     fps: float | None = None,
     retries: int | None = None,
-    timeouts: CaptureTimeouts = DEFAULT_TIMEOUTS,
+    timeouts: CaptureTimeouts = CaptureTimeouts(),
     stop: threading.Event | None = None,
     skip_unreadable: bool = False,
     devices: Path = Path("/dev"),
@@ -43,11 +43,8 @@ def open_source(
     Args:
         spec: see the table above.
         width, height, fps: requested from a camera.
-        retries: attempts in a row to reconnect a camera or stream; None for no limit.
-        timeouts: of cameras and streams.
-        stop: entering and waiting end soon after this is set.
-        skip_unreadable: log and count images that cannot be read, instead of raising
-            :class:`~edge_ssd.errors.ImageError`.
+        retries, timeouts, stop: of a camera or stream, see :class:`~device_apps.sources.capture.CaptureSource`.
+        skip_unreadable: of images, see :class:`~device_apps.sources.image_folder.ImageFolderSource`.
         devices: folder of the devices of webcams that are given by index.
 
     Raises:

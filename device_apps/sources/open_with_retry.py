@@ -35,7 +35,6 @@ def open_with_retry(
 
     Args:
         make_source: returns a new source for each attempt; may raise SourceError.
-        stack: closes the source.
         stop: when set, waiting ends soon and the result is None.
         on_wait: called with a status text ten times a second while waiting.
         retries: attempts after the first one; None for no limit.

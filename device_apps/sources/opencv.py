@@ -15,7 +15,7 @@ import numpy as np
 
 from device_apps.sources.frames import Image
 from device_apps.sources.stream_url import redact_url
-from device_apps.sources.timeouts import DEFAULT_TIMEOUTS, CaptureTimeouts
+from device_apps.sources.timeouts import CaptureTimeouts
 from device_apps.sources.video_file import truncation_error
 from edge_ssd.errors import EdgeSSDError, SourceError
 
@@ -45,10 +45,7 @@ def load_opencv() -> ModuleType:
 
     Set ``OPENCV_LOG_LEVEL`` and ``OPENCV_FFMPEG_LOGLEVEL`` to see them; OpenCV reads both once, at its first use.
     ``OPENCV_FFMPEG_IS_THREAD_SAFE`` is set because FFmpeg is thread-safe since 4.0: without it, one stream that hangs
-    while it is opened would block the opening of all others.
-
-    Raises:
-        EdgeSSDError: OpenCV is not installed or does not load.
+    while it is opened would block the opening of all others. Raises EdgeSSDError if OpenCV does not load.
     """
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -80,9 +77,7 @@ def open_camera(device: str, request: CameraRequest, devices: Path = Path("/dev"
     """Open a webcam and request the given settings; a setting that the camera does not accept is logged.
 
     Args:
-        device: index ("0") or device path ("/dev/video0").
-        request: settings of the camera.
-        devices: folder of the devices that an index stands for.
+        device: path ("/dev/video0"), or index ("0") in the folder ``devices``.
 
     Raises:
         SourceError: there is no such camera, no permission to use it, or it cannot be opened.
@@ -115,15 +110,12 @@ def open_camera(device: str, request: CameraRequest, devices: Path = Path("/dev"
     return _OpenCVReader(cv2, capture, f"camera {device}", live=True)
 
 
-def open_stream(url: str, timeouts: CaptureTimeouts = DEFAULT_TIMEOUTS) -> _OpenCVReader:
+def open_stream(url: str, timeouts: CaptureTimeouts = CaptureTimeouts()) -> _OpenCVReader:
     """Open an HTTP (MJPEG or a video file) or RTSP URL.
 
     RTSP is requested over TCP first, OpenCV's default, because lost UDP packets damage the images. One thread decodes
     the stream unless ``OPENCV_FFMPEG_THREADS`` is set: each further thread delays H.264 and MPEG-4 by one frame
-    (measured with MPEG-4: 33 ms each at 30 frames a second).
-
-    Raises:
-        SourceError: OpenCV cannot open the stream.
+    (measured with MPEG-4: 33 ms each at 30 frames a second). Raises SourceError if OpenCV cannot open the stream.
     """
     cv2 = load_opencv()
     options = {

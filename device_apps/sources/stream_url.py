@@ -25,9 +25,7 @@ def redact_url(url: str) -> str:
 def diagnose_stream(url: str, timeout: float = 3.0) -> str:
     """Return why a stream cannot be opened, from one HTTP or RTSP request without user and password.
 
-    Args:
-        url: of the stream.
-        timeout: seconds to wait for the connection, and again for the response.
+    ``timeout`` is in seconds, for the connection and again for the response.
     """
     try:
         parts = urlsplit(url)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from device_apps.retry import backoff
 
-__all__ = ["DEFAULT_TIMEOUTS", "CaptureTimeouts"]
+__all__ = ["CaptureTimeouts"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,3 @@ class CaptureTimeouts:
     stream_open: float = 7.0
     max_threads: int = 4
     retry_pause: Callable[[int], float] = backoff
-
-
-DEFAULT_TIMEOUTS = CaptureTimeouts()

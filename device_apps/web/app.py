@@ -61,13 +61,10 @@ class Preview:
         about: constants for the page, JSON types: version, model, source, labels.
         encoder: the sink that the camera loop writes its results to.
         detector: the detector that viewers configure.
-        stats: statistics of the camera loop.
         events: enter and leave events, or None if objects are not tracked.
         token: the access token, or None if none is required.
         host, port: the listening address.
-        limits: numbers of viewers, sizes and timeouts.
         clock: monotonic seconds, for the rate limit of logins.
-        broadcaster: the subscribers of the event stream.
         closing: ends every stream when set, in the server's thread.
     """
 

@@ -22,13 +22,11 @@ class Status(NamedTuple):
 
 
 def loop_status(encoder: FrameEncoder, connected: bool, max_silence_s: float, now: float | None = None) -> Status:
-    """Return the health of the loop, from the times of its last result and turn.
+    """Return the health of the loop, from the times of its last result and turn, which the encoder notes.
 
     Args:
-        encoder: the sink that notes these times.
         connected: whether the source delivers frames.
         max_silence_s: seconds without a frame or a turn after which the loop is not healthy.
-        now: ``time.monotonic()`` by default.
     """
     now = time.monotonic() if now is None else now
     turn_at, result_at = encoder.last_turn_at, encoder.last_result_at

@@ -67,16 +67,9 @@ def open_web(
     limits: WebLimits = WebLimits(),
     clock: Callable[[], float] = time.monotonic,
 ) -> list[Sink]:
-    """Start the web preview and return its sinks; an empty list without --web.
+    """Start the web preview, which ends with ``stack``, and return its sinks; an empty list without --web.
 
-    Args:
-        stack: ends the preview when it is closed.
-        limits: numbers of viewers, sizes and timeouts.
-        clock: monotonic seconds, for the rate limit of logins.
-
-    Raises:
-        SettingError: the options contradict each other.
-        EdgeSSDError: the address cannot be listened on.
+    Raises SettingError if the options contradict each other, EdgeSSDError if the address cannot be listened on.
     """
     check_positive(args, "web_fps")
     if args.web is None:

@@ -13,10 +13,9 @@ __all__ = ["read_body"]
 
 
 async def read_body(request: Request, limits: WebLimits) -> bytes:
-    """Return the body of a request, within the limits of size and time.
+    """Return the body of a request.
 
-    Raises:
-        HTTPException: 413 if it is too large, 408 if it does not arrive in time, 400 if the client disconnects.
+    Raises HTTPException: 413 if it is too large, 408 if it does not arrive in time, 400 if the client disconnects.
     """
     try:
         return await asyncio.wait_for(_read(request, limits.max_body_bytes), limits.body_timeout_s)

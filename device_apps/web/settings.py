@@ -28,12 +28,8 @@ def current_settings(detector: Detector) -> dict[str, Any]:
 def apply_settings(detector: Detector, body: bytes) -> None:
     """Apply the settings of a JSON object to the detector.
 
-    Args:
-        body: JSON with ``score_threshold`` (0–1, for all classes; null for the model's own) or ``classes`` (a list of
-            labels; null for all), or both.
-
-    Raises:
-        SettingError: anything in ``body`` is not valid; nothing is changed then.
+    ``score_threshold`` is 0–1, for all classes, or null for the model's own; ``classes`` is a list of labels, or null
+    for all. Raises SettingError if anything in ``body`` is not valid; nothing is changed then.
     """
     try:
         settings = json.loads(body)

@@ -88,7 +88,7 @@ def measure(server_class: type[MjpegServer] | type[RtspServer], seconds: float) 
     read, detect = (float(np.percentile(values, 95)) for values in (ages.read, ages.detect))
     limit = 1e3 / FPS + detect
     verdict = "met" if high <= limit else "EXCEEDED"
-    print(f"{server_class.scheme}: {report.frames} results, {counts.dropped} frames dropped")
+    print(f"{server_class.scheme}: {report.snapshot.frames} results, {counts.dropped} frames dropped")
     print(f"  age since sent   p50 {middle:5.1f} ms, p95 {high:5.1f} ms, worst {max(ages.sent):5.1f} ms")
     print(f"  age since read   p95 {read:5.1f} ms; detection p95 {detect:.1f} ms; limit {limit:.1f} ms: {verdict}")
     return high <= limit

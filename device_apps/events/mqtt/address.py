@@ -26,8 +26,6 @@ class MqttAddress:
 
     Attributes:
         tls: whether the connection is encrypted.
-        host, port: of the broker.
-        user: user name, or None.
         prefix: of all topics, without a slash at either end.
     """
 
@@ -44,11 +42,7 @@ class MqttAddress:
 
 
 def parse_address(url: str) -> MqttAddress:
-    """Parse ``mqtt[s]://[user@]host[:port][/prefix]``.
-
-    Raises:
-        SettingError: the URL is invalid, or has a password.
-    """
+    """Parse ``mqtt[s]://[user@]host[:port][/prefix]``. Raises SettingError if it is invalid or has a password."""
     expected = "expected mqtt://[user@]host[:port][/prefix], or mqtts://… for TLS"
     try:
         parts = urlsplit(url)
@@ -73,8 +67,7 @@ def parse_address(url: str) -> MqttAddress:
 def read_password(file: Path | None, environment: Mapping[str, str] = os.environ) -> str | None:
     """Return the password from a file or, without one, from ``EDGE_SSD_MQTT_PASSWORD``; None if neither is set.
 
-    Raises:
-        SettingError: the file cannot be read.
+    Raises SettingError if the file cannot be read.
     """
     if file is None:
         return environment.get(PASSWORD_VARIABLE)
@@ -89,11 +82,7 @@ def read_password(file: Path | None, environment: Mapping[str, str] = os.environ
 def create_tls_context(ca_file: Path | None) -> ssl.SSLContext:
     """Return a TLS context that checks the broker's certificate and host name.
 
-    Args:
-        ca_file: PEM file of trusted certificates; None trusts those of the system.
-
-    Raises:
-        SettingError: the file is not usable.
+    Trusts the certificates of a PEM file, or of the system for None. Raises SettingError if the file is not usable.
     """
     try:
         return ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))

@@ -35,7 +35,6 @@ class MqttClient:
     resent. Retained topics are published again on each connection, because the broker may have lost them.
 
     Args:
-        options: how to connect.
         spool: not closed by the client.
         retry_seconds: first and maximum pause before a reconnect; the maximum at once if the broker refused.
 

@@ -45,8 +45,6 @@ class MqttConnectOptions:
     """Address, credentials and client id of a connection to a broker.
 
     Attributes:
-        address: of the broker.
-        password: or None.
         context: for TLS; None if the address is not encrypted.
         client_id: the same on each start of this camera: the broker then ends a connection that a power cut left
             open. With another id it would detect that one later and publish "offline" while the camera is online.
@@ -67,9 +65,7 @@ class Connection:
     """One connection to a broker, over which a new paho client publishes the spool and the outgoing queue.
 
     Args:
-        options: how to connect.
         protocol: MQTT 5 or 3.1.1.
-        outgoing, spool: what to publish.
         on_accepted: called when the broker has accepted the connection.
 
     Attributes:

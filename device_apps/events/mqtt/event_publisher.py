@@ -33,7 +33,6 @@ class MqttEventPublisher:
     """Publisher that sends events to an MQTT broker.
 
     Args:
-        options: how to connect.
         spool: closed with the publisher.
         labels: announced at once; other labels are announced with their first event.
         discovery_prefix: topic prefix of Home Assistant discovery; None announces nothing.

@@ -39,7 +39,6 @@ def discovery_messages(
     """Return the retained messages that announce the two sensors of a label: JSON payloads by topic.
 
     Args:
-        label: as shown to a person.
         name: of the label in topics, see :func:`topic_names`.
         camera: name of the device.
         prefix: of the state topics.

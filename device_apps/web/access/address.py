@@ -38,8 +38,7 @@ class Address:
     def loopback(self) -> bool:
         """True if every IP address of the host is a loopback address, so that only this machine can connect.
 
-        Raises:
-            EdgeSSDError: the host name cannot be resolved.
+        Raises EdgeSSDError if the host name cannot be resolved.
         """
         return all(ipaddress.ip_address(address[0]).is_loopback for _, address in _resolve(self))
 
@@ -48,11 +47,7 @@ class Address:
 
 
 def parse_address(text: str) -> Address:
-    """Parse ``8080``, ``0.0.0.0:8080``, ``camera.local:8080`` or ``[::1]:8080``.
-
-    Raises:
-        SettingError: anything else.
-    """
+    """Parse ``8080``, ``0.0.0.0:8080``, ``camera.local:8080`` or ``[::1]:8080``; raise SettingError otherwise."""
     host, colon, port = text.rpartition(":")
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
@@ -66,11 +61,7 @@ def parse_address(text: str) -> Address:
 
 
 def open_listener(address: Address) -> socket.socket:
-    """Return a socket that listens on ``address``.
-
-    Raises:
-        EdgeSSDError: the host is unknown, the port is in use or not permitted.
-    """
+    """Return a socket that listens. Raises EdgeSSDError if the host is unknown or the port in use or not permitted."""
     family, socket_address = _resolve(address)[0]
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:

@@ -54,7 +54,6 @@ class AuthMiddleware:
         token: the access token, or None if none is required.
         host: the host name that the server listens on.
         cookie: name of the session cookie.
-        rate_limiter: counts wrong tokens.
     """
 
     def __init__(

@@ -38,12 +38,8 @@ _MAX_ADDRESSES = 1000
 class Token:
     """Access token, compared in constant time. Its text never appears in ``repr``, messages or cookies.
 
-    Args:
-        secret: 16 to 1024 printable ASCII characters without spaces.
-        clock: seconds since the epoch.
-
-    Raises:
-        SettingError: the secret is too short, too long or cannot be sent in a header.
+    Raises SettingError unless ``secret`` has 16 to 1024 printable ASCII characters without spaces. ``clock`` returns
+    seconds since the epoch.
     """
 
     def __init__(self, secret: str, clock: Callable[[], float] = time.time) -> None:
@@ -85,10 +81,7 @@ class Token:
 def read_token(path: Path | None, environment: Mapping[str, str] = os.environ) -> Token | None:
     """Read the token from ``path``, else from ``$EDGE_SSD_WEB_TOKEN``; None if neither is given.
 
-    Logs a warning if other users can read the file.
-
-    Raises:
-        SettingError: the file cannot be read, or the token is not valid.
+    Logs a warning if other users can read the file. Raises SettingError if it is unreadable or the token is not valid.
     """
     if path is None:
         secret = environment.get(TOKEN_VARIABLE)

@@ -24,12 +24,7 @@ __all__ = ["FULL", "PREVIEW", "JpegProfile", "encode_jpeg", "render"]
 
 
 class JpegProfile(NamedTuple):
-    """Size and quality of the JPEGs for one purpose.
-
-    Attributes:
-        max_side: maximum of height and width in pixels; larger images are scaled down. None keeps the size.
-        quality: JPEG quality, 1–100.
-    """
+    """Quality (1–100) of JPEGs, and the maximum of height and width in pixels; None keeps the size."""
 
     max_side: int | None
     quality: int

@@ -32,11 +32,7 @@ _FINAL_CHUNK_TIMEOUT_S = 0.1
 
 
 class ConnectionLimiter:
-    """Counter that limits the number of simultaneous viewers.
-
-    Attributes:
-        taken: number of viewers at present.
-    """
+    """Counter that limits the number of simultaneous viewers; ``taken`` is their number at present."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
