@@ -92,9 +92,6 @@ _REMEDIES = {
     errno.EROFS: "choose another path",
 }
 
-_VERBOSE = frozenset({"-v", "--verbose"})
-_QUIET = frozenset({"-q", "--quiet"})
-
 _INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 _BROKEN_PIPE = 141  # 128 + SIGPIPE
 
@@ -120,10 +117,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     common = list(itertools.takewhile(lambda argument: argument.startswith("-"), arguments))
     # These are valid on both sides of the command's name, and needed before the command is imported.
     debug = "--debug" in arguments
-    verbose = not _VERBOSE.isdisjoint(arguments)
-    quiet = not _QUIET.isdisjoint(arguments)
+    level = verbosity_level("-v" in arguments or "--verbose" in arguments, "-q" in arguments or "--quiet" in arguments)
     try:
-        with log_to_stderr(verbosity_level(verbose, quiet)):
+        with log_to_stderr(level):
             status = _run(common, arguments[len(common) :])
         sys.stdout.flush()
     except SystemExit as stop:  # argparse, after --help, --version or bad usage

@@ -45,8 +45,8 @@ def draw_boxes(
 ) -> Image:
     """Return a copy of an image with boxes drawn into it, the first box on top.
 
-    Line width and text size are proportional to the image. A label is placed above its box, or inside if there is no
-    space above. If the image is too narrow for the label, only the score is drawn, or no text.
+    Line width and text size are proportional to the image. If it is too narrow for a label, only the score is drawn,
+    or no text.
 
     Args:
         image: uint8 RGB [H, W, 3].

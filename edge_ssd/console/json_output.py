@@ -10,11 +10,7 @@ __all__ = ["print_json"]
 
 
 def print_json(value: Any, stream: TextIO | None = None) -> None:
-    """Write ``value`` as one line of JSON and flush it, so that a reader of a pipe gets it at once.
-
-    Args:
-        value: plain JSON types.
-        stream: default standard output.
+    """Write plain JSON types as one line and flush it, so that a reader of a pipe gets it at once.
 
     Raises:
         ValueError: a number is NaN or infinite, which JSON cannot express.

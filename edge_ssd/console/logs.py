@@ -31,11 +31,7 @@ def verbosity_level(verbose: bool, quiet: bool) -> int:
 
 @contextlib.contextmanager
 def log_to_stderr(level: int) -> Iterator[None]:
-    """Write the log messages of this project's packages to standard error while the context is entered.
-
-    Args:
-        level: the lowest level that is written, such as ``logging.INFO``.
-    """
+    """Write this project's log messages of at least ``level`` to standard error while the context is entered."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Formatter())
     loggers = [logging.getLogger(name) for name in PACKAGES]

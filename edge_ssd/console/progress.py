@@ -30,15 +30,10 @@ class Progress:
         label: the activity ("drawing").
         unit: what is counted ("images"); "bytes" are shown as MB.
         stream: default standard error.
-        clock: monotonic time in seconds.
     """
 
     def __init__(
-        self,
-        label: str,
-        unit: str = "",
-        stream: TextIO | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        self, label: str, unit: str = "", stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._label = label
         self._unit = unit

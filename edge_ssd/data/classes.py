@@ -26,11 +26,9 @@ _COMMA, _EQUALS = re.compile(r"(?<!\\),"), re.compile(r"(?<!\\)=")
 
 @dataclass(frozen=True)
 class ClassMapping:
-    """Old class names of a dataset mapped to new ones.
+    """New name of each class of a dataset, None if it is excluded; and the labels, which are the different new names.
 
-    Attributes:
-        new_names: the new name of each class of the dataset, in the dataset's order; None if it is excluded.
-        labels: the new names without repetition, in the order of the class ids.
+    ``new_names`` are in the dataset's order, ``labels`` in the order of the class ids.
     """
 
     new_names: tuple[str | None, ...]
@@ -59,11 +57,7 @@ def parse_classes(text: str) -> tuple[tuple[str, str], ...]:
 def select_classes(names: Sequence[str], pairs: Sequence[tuple[str, str]], numbers: bool = False) -> ClassMapping:
     """Apply the pairs of :func:`parse_classes` to the class names of a dataset.
 
-    Args:
-        numbers: whether a class may also be named by its id ("0", "1").
-
-    Raises:
-        DataError: the dataset has no class of that name.
+    With ``numbers``, a class may also be named by its id ("0", "1"). Raises DataError for an unknown class.
     """
     index_of = {str(index): index for index in range(len(names))} if numbers else {}
     index_of |= {name: index for index, name in enumerate(names)}

@@ -44,11 +44,10 @@ _MIN_SIZE, _MAX_SIZE, _MAX_RATIO = 0.01, 2.0, 20.0
 
 @dataclass(frozen=True)
 class _Shapes:
-    """Shapes of the objects in the units of one level.
+    """Shapes of the objects in the units of one level, [N] each.
 
-    Attributes:
-        size, ratio: logarithms of the ``multibox_prior`` arguments that give the object's shape, float32 [N].
-        offered: whether the object may be assigned to the level, bool [N].
+    ``size`` and ``ratio`` are logarithms of the ``multibox_prior`` arguments that give the object's shape; ``offered``
+    is whether the object may be assigned to the level.
     """
 
     size: FloatArray
@@ -71,7 +70,7 @@ def fit_anchors(boxes_xyxy: npt.ArrayLike, levels: Sequence[Level], seed: int = 
     Args:
         boxes_xyxy: [N, 4] in 0–1 of the input, see :func:`edge_ssd.data.anchor_fitting.match.network_boxes`.
         levels: from fine to coarse; their sizes and ratios are only the initial values.
-        seed: for the random starts of k-means, and for the subset of more than 10,000 objects.
+        seed: of the random starts of k-means, and of the subset of more than 10,000 objects.
 
     Raises:
         DataError: there are no boxes.
@@ -103,11 +102,8 @@ def _initial_levels(levels: Sequence[Level]) -> tuple[Level, ...]:
     """Return ``levels`` with sizes within their receptive field, spaced between the two of ``_INITIAL_CELLS``."""
     initial = []
     for level in levels[:-1]:
-        cells = (
-            np.geomspace(*_INITIAL_CELLS, len(level.sizes))
-            if len(level.sizes) > 1
-            else [np.sqrt(np.prod(_INITIAL_CELLS))]
-        )
+        count = len(level.sizes)
+        cells = np.geomspace(*_INITIAL_CELLS, count) if count > 1 else [np.sqrt(np.prod(_INITIAL_CELLS))]
         initial.append(_level(level, [float(cell) / level.height for cell in cells], level.ratios))
     return *initial, levels[-1]
 

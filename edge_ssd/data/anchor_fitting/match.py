@@ -42,7 +42,6 @@ class AnchorMatch:
     """How well anchors match the objects of a dataset.
 
     Attributes:
-        objects: number of objects.
         matched: share of objects with an anchor of IoU ≥ ``MATCH_IOU``.
         matched_by_level: the same for the anchors of each level.
         mean_iou: mean best IoU of the objects.
@@ -59,15 +58,13 @@ class AnchorMatch:
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-compatible dict; shares are None if there are no objects."""
-        if not self.objects:
-            return {"objects": 0, "matched": None, "matched_by_level": None, "mean_iou": None, "seen": None}
-        return {
-            "objects": self.objects,
+        shares = {
             "matched": round(self.matched, 4),
             "matched_by_level": [round(share, 4) for share in self.matched_by_level],
             "mean_iou": round(self.mean_iou, 4),
             "seen": round(self.seen, 4),
         }
+        return {"objects": self.objects, **(shares if self.objects else dict.fromkeys(shares))}
 
 
 def network_boxes(dataset: Dataset, spec: InputSpec) -> FloatArray:
@@ -85,9 +82,8 @@ def network_boxes(dataset: Dataset, spec: InputSpec) -> FloatArray:
 
 def anchor_shapes(level: Level) -> FloatArray:
     """Return (width, height) of the anchors of a cell, float32 [anchors per cell, 2], in 0–1 of the input."""
-    return xyxy_to_cxcywh(multibox_prior(level.height, level.width, level.sizes, level.ratios))[
-        : level.anchors_per_cell, 2:
-    ]
+    anchors = multibox_prior(level.height, level.width, level.sizes, level.ratios)
+    return xyxy_to_cxcywh(anchors)[: level.anchors_per_cell, 2:]
 
 
 def shape_iou(boxes_cxcywh: FloatArray, level: Level, shapes: FloatArray) -> FloatArray:

@@ -12,6 +12,7 @@ import urllib.request
 from email.message import Message
 from pathlib import Path
 from typing import IO
+from urllib.request import Request
 
 from edge_ssd.console.progress import ProgressCallback, no_progress
 from edge_ssd.errors import DataError
@@ -34,8 +35,8 @@ def download(
 ) -> None:
     """Download ``url`` to the file ``part``, resuming an earlier download.
 
-    A dropped connection is resumed at once with an HTTP range request as long as new bytes arrive. A server without
-    support for ranges sends the file from its start. The caller verifies the content.
+    A dropped connection is resumed at once with an HTTP range request as long as new bytes arrive. The caller verifies
+    the content.
 
     Args:
         url: http or https, also after redirects.
@@ -80,7 +81,7 @@ def _failure(url: str, reason: str, part: Path) -> DataError:
 def _download_once(url: str, part: Path, progress: ProgressCallback, timeout: float) -> None:
     """Make one request for the missing bytes and append them to ``part``."""
     size = _size(part)
-    request = urllib.request.Request(url, headers={"Range": f"bytes={size}-"} if size else {})
+    request = Request(url, headers={"Range": f"bytes={size}-"} if size else {})
     try:
         response = _opener().open(request, timeout=timeout)
     except urllib.error.HTTPError as error:
@@ -131,14 +132,8 @@ class _HttpRedirectHandler(urllib.request.HTTPRedirectHandler):
     """Handler that follows redirects to http and https only; the standard one also follows to ftp."""
 
     def redirect_request(
-        self,
-        req: urllib.request.Request,
-        fp: IO[bytes],
-        code: int,
-        msg: str,
-        headers: http.client.HTTPMessage,
-        newurl: str,
-    ) -> urllib.request.Request | None:
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: http.client.HTTPMessage, newurl: str
+    ) -> Request | None:
         if urllib.parse.urlsplit(newurl).scheme not in _SCHEMES:
             fp.close()
             raise DataError(f"{req.full_url}: the server redirects to {newurl!r}, which is not http or https: refused")

@@ -63,7 +63,7 @@ class _LabelFile:
 def _label_files(folder: Path) -> dict[str, Path]:
     """Return the label files by split; raise DataError if several have the same split."""
     for place in (folder, folder / "annotations"):
-        paths = [path for path in sorted(place.glob("*.json")) if _looks_like_coco(path)]
+        paths = _coco_files(place)
         # COCO has files with captions and keypoints of the same images beside those with boxes.
         paths = [path for path in paths if path.name.startswith("instances_")] or paths
         if len(paths) == 1 and not split_from_words(paths[0].stem):
@@ -71,14 +71,12 @@ def _label_files(folder: Path) -> dict[str, Path]:
         if paths:
             return _by_split(folder, paths)
     return unique_splits(
-        folder,
-        (
-            (split, path)
-            for split, place in split_folders(folder)
-            for path in sorted(place.glob("*.json"))
-            if _looks_like_coco(path)
-        ),
+        folder, ((split, path) for split, place in split_folders(folder) for path in _coco_files(place))
     )
+
+
+def _coco_files(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.glob("*.json")) if _looks_like_coco(path)]
 
 
 def _by_split(folder: Path, paths: Iterable[Path]) -> dict[str, Path]:
@@ -134,9 +132,8 @@ def _class_names(files: Iterable[_LabelFile]) -> list[str]:
     for file in files:
         used_ids = {category_id for item in file.annotations if _is_id(category_id := _get(item, "category_id"))}
         # Ids may be numbers or texts, which cannot be compared with each other.
-        for category_id, (name, group) in sorted(
-            file.categories.items(), key=lambda item: (str(type(item[0])), item[0])
-        ):
+        for category_id in sorted(file.categories, key=lambda category_id: (str(type(category_id)), category_id)):
+            name, group = file.categories[category_id]
             names[name] = None
             used |= {name} if category_id in used_ids else set()
             groups |= {group} if group != name else set()

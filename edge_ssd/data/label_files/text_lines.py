@@ -13,11 +13,8 @@ __all__ = ["read_class_names", "read_lines"]
 def read_lines(path: Path, content: str) -> list[str]:
     """Return the lines of a UTF-8 file, stripped, without empty ones.
 
-    Args:
-        content: what a line holds, for the error message.
-
     Raises:
-        DataError: the file cannot be read or is not UTF-8 text.
+        DataError: the file cannot be read or is not UTF-8 text; it names the expected ``content`` of a line.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
