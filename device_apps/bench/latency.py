@@ -26,10 +26,10 @@ _STAGES = ("preprocess", "invoke", "postprocess")
 
 @dataclass(frozen=True)
 class Timing:
-    """Latency of a detector in milliseconds.
+    """Latency of a detector.
 
     Attributes:
-        stages: "preprocess", "invoke", "postprocess", and "detect" for the whole call.
+        stages: milliseconds of "preprocess", "invoke", "postprocess", and "detect" for the whole call.
         ratio: median of "detect" relative to the first detector.
         drift: relative difference between the medians of the second and the first half.
     """

@@ -45,7 +45,6 @@ class Startup:
     """Startup of a fresh process with a model.
 
     Attributes:
-        model: path of the model.
         seconds: time to the first result.
         peak_bytes: peak resident memory; None if the system does not report it.
     """

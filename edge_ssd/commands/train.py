@@ -115,15 +115,10 @@ def run(args: argparse.Namespace) -> int:
 
     setup = _setup(args)
     config, recipe = setup.config, setup.config.recipe
-    _log.info(
-        "%d training and %d validation images, %d class%s, %d anchors, %d epochs",
-        len(setup.training),
-        len(setup.validation),
-        config.network.num_classes,
-        "" if config.network.num_classes == 1 else "es",
-        config.network.num_anchors,
-        recipe.epochs,
-    )
+    num_classes = config.network.num_classes
+    classes = "1 class" if num_classes == 1 else f"{num_classes} classes"
+    images = f"{len(setup.training)} training and {len(setup.validation)} validation images"
+    _log.info("%s, %s, %d anchors, %d epochs", images, classes, config.network.num_anchors, recipe.epochs)
 
     def report(row: HistoryRow) -> None:
         remaining = format_seconds((recipe.epochs - row.epoch) * row.seconds)

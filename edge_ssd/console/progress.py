@@ -6,7 +6,6 @@ import logging
 import sys
 import time
 from collections.abc import Callable
-from types import TracebackType
 from typing import TextIO
 
 __all__ = ["Progress", "ProgressCallback", "format_seconds", "no_progress"]
@@ -62,9 +61,7 @@ class Progress:
     def __enter__(self) -> Progress:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         if self._on_terminal and self._state is not None:
             self._show(self._clock())
             self._stream.write("\n")

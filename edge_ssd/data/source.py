@@ -19,7 +19,6 @@ class DataSource:
     """A folder of labeled images, its label format and the classes to use.
 
     Attributes:
-        folder: root of the dataset.
         format: a key of :data:`~edge_ssd.data.formats.registry.LABEL_FORMATS`; None to detect it.
         classes: a class list as in :mod:`edge_ssd.data.classes`; None for all classes under their own names.
 

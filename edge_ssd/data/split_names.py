@@ -8,16 +8,16 @@ from pathlib import Path
 
 from edge_ssd.errors import DataError
 
-__all__ = ["SPLITS", "split_folders", "split_from_suffix", "split_from_words", "unique_splits"]
+__all__ = ["SPLITS", "SPLIT_OF_WORD", "split_folders", "split_from_suffix", "split_from_words", "unique_splits"]
 
 SPLITS = ("train", "val", "test")
-_SPLIT_OF_WORD = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+SPLIT_OF_WORD = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
 
 def split_from_suffix(name: str) -> str:
     """Return the split that a folder or file name ends in ("bananas_train" → "train"), or ""."""
     lower = name.lower()
-    for word, split in _SPLIT_OF_WORD.items():
+    for word, split in SPLIT_OF_WORD.items():
         # A whole word: "_train", "-train" or just "train", but not "constrain".
         if lower == word or (lower.endswith(word) and not lower[-len(word) - 1].isalnum()):
             return split
@@ -26,10 +26,8 @@ def split_from_suffix(name: str) -> str:
 
 def split_from_words(name: str) -> str:
     """Return the first split among the words of a file name ("instances_train2017" → "train"), or ""."""
-    for word in re.split(r"[^a-z]+", name.lower()):
-        if word in _SPLIT_OF_WORD:
-            return _SPLIT_OF_WORD[word]
-    return ""
+    words = re.split(r"[^a-z]+", name.lower())
+    return next((SPLIT_OF_WORD[word] for word in words if word in SPLIT_OF_WORD), "")
 
 
 def split_folders(folder: Path) -> list[tuple[str, Path]]:

@@ -87,18 +87,14 @@ def load_eval_split(
     Raises:
         DataError: as :meth:`DatasetFolder.load`; or only training images exist and ``split`` does not select them.
     """
-    if split == "val":
+    if split in (None, "val"):
         split = folder.evaluation_split or split
-    if split is None:
-        if not folder.splits:
-            return subsample_evenly(folder.load(None, labels), limit), "all"
-        split = folder.evaluation_split
-        if split is None:
-            raise DataError(
-                f"{folder.source.folder}: it has training images only, which give no fair measurement; add a "
-                f"validation split, or {alternative}"
-            )
-    return subsample_evenly(folder.load(split, labels), limit), split
+    if split is None and folder.splits:
+        raise DataError(
+            f"{folder.source.folder}: it has training images only, which give no fair measurement; add a "
+            f"validation split, or {alternative}"
+        )
+    return subsample_evenly(folder.load(split, labels), limit), split or "all"
 
 
 def load_training_split(folder: DatasetFolder, labels: Sequence[str] | None = None) -> Dataset:

@@ -12,19 +12,12 @@ __all__ = ["LabelFormat", "Match"]
 
 
 class Match(IntEnum):
-    """How certainly a folder has a label format; the format with the highest match is parsed.
-
-    Attributes:
-        NONE: it has no labels of this format.
-        WEAK: it has text files that may be labels.
-        LIKELY: it has label files, but no splits.
-        SURE: it has a label table, a description of the dataset, or label files divided into splits.
-    """
+    """How certainly a folder has a label format; the format with the highest match is parsed."""
 
     NONE = 0
-    WEAK = 1
-    LIKELY = 2
-    SURE = 3
+    WEAK = 1  # text files that may be labels
+    LIKELY = 2  # label files, but no splits
+    SURE = 3  # a label table, a description of the dataset, or label files divided into splits
 
 
 class LabelFormat(Protocol):

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
@@ -163,16 +164,9 @@ def _find_sources(folder: Path) -> dict[str, tuple[Path, ...]]:
 
 def _has_labels(folder: Path) -> bool:
     """Return whether ``folder``, or a folder in it, has text files like labels; only a few files are opened."""
-    opened = 0
-    for pattern in ("*.txt", "*/*.txt"):
-        for path in folder.glob(pattern):
-            if path.name not in _OTHER_TEXT_FILES:
-                if looks_like_labels(path):
-                    return True
-                opened += 1
-                if opened == _MAX_SNIFFED_FILES:
-                    return False
-    return False
+    text_files = itertools.chain(folder.glob("*.txt"), folder.glob("*/*.txt"))
+    candidates = (path for path in text_files if path.name not in _OTHER_TEXT_FILES)
+    return any(looks_like_labels(path) for path in itertools.islice(candidates, _MAX_SNIFFED_FILES))
 
 
 def _lists_labeled_images(path: Path) -> bool:

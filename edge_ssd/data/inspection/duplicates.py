@@ -32,12 +32,7 @@ _HASH_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class DuplicateGroup:
-    """Images that are equal or look nearly the same.
-
-    Attributes:
-        images: (split, path) of each image, sorted by path.
-        near: whether they were found by their perceptual hash; False if their bytes are equal.
-    """
+    """Images, sorted by path, whose bytes are equal or (``near``) whose perceptual hashes are similar."""
 
     images: tuple[_Image, ...]
     near: bool

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,28 +55,25 @@ def check_files(
     return tuple(findings)
 
 
-def _header_findings(path: Path, read_header: Callable[[Path], ImageHeader]) -> list[FileFinding]:
+def _header_findings(path: Path, read_header: Callable[[Path], ImageHeader]) -> Iterator[FileFinding]:
     try:
         header = read_header(path)
     except (OSError, ValueError):
-        return []  # gone since it was loaded
-    findings = []
+        return  # gone since it was loaded
     expected = _SUFFIXES.get(header.format)
     if expected is not None and path.suffix.lower() not in expected:
         message = f"is a {header.format} by its content, which its suffix does not match: rename it"
-        findings.append(FileFinding("mislabelled", path, message))
+        yield FileFinding("mislabelled", path, message)
     if header.orientation not in (0, 1):
         height, width = header.size
         message = (
             f"is rotated by EXIF orientation {header.orientation}: its boxes must fit the upright image of "
             f"{width}×{height}, as most label tools show it"
         )
-        findings.append(FileFinding("exif_rotated", path, message))
-    return findings
+        yield FileFinding("exif_rotated", path, message)
 
 
-def _folder_findings(folder: Path, known: set[Path], by_stem: bool) -> list[FileFinding]:
-    findings = []
+def _folder_findings(folder: Path, known: set[Path], by_stem: bool) -> Iterator[FileFinding]:
     first_of: dict[str, str] = {}
     first_stem: dict[str, str] = {}
     for name in ImageIndex(folder).image_names():
@@ -85,10 +82,9 @@ def _folder_findings(folder: Path, known: set[Path], by_stem: bool) -> list[File
         twin = first_stem.setdefault(path.stem, name)
         if other != name:
             message = f"differs from {other} in upper and lower case only: on Windows and macOS one would overwrite it"
-            findings.append(FileFinding("case", path, message))
+            yield FileFinding("case", path, message)
         elif twin != name and by_stem:
             message = f"shares the label file {path.stem}.* with {twin}: rename one"
-            findings.append(FileFinding("twins", path, message))
+            yield FileFinding("twins", path, message)
         if path not in known:
-            findings.append(FileFinding("unlabelled", path, "is in no label file or list: not used"))
-    return findings
+            yield FileFinding("unlabelled", path, "is in no label file or list: not used")

@@ -33,24 +33,19 @@ def format_summary(summary: Summary, title: str) -> str:
         lines.append(f"  {label:<{width}}  {count:>7}{share}")
     if summary.side_quantiles:
         low, *_, high = summary.side_quantiles.values()
-        lines.append(
-            f"  longer side of a box: {low:.0%} to {high:.0%} of that of its image, "
-            f"median {summary.side_quantiles[50]:.0%}"
-        )
+        median = summary.side_quantiles[50]
+        lines.append(f"  longer side of a box: {low:.0%} to {high:.0%} of that of its image, median {median:.0%}")
     if summary.image_sizes:
         common = [f"{w}×{h} ({count})" for (w, h), count in list(summary.image_sizes.items())[:3]]
         more = len(summary.image_sizes) - len(common)
         lines.append(f"  image sizes: {', '.join(common)}{f' and {more} more' if more else ''}")
-    if summary.anchors.objects:
-        levels = ", ".join(
-            f"{size} {share:.0%}"
-            for size, share in zip(summary.map_sizes, summary.anchors.matched_by_level, strict=True)
-        )
-        lines.append(
-            f"  anchors: {summary.anchors.matched:.1%} of the boxes match one (IoU ≥ {MATCH_IOU}); by level {levels}"
-        )
-        if len(summary.anchors.unmatched):
-            low, high = np.percentile(summary.anchors.unmatched, (5, 95))
+    anchors = summary.anchors
+    if anchors.objects:
+        shares = zip(summary.map_sizes, anchors.matched_by_level, strict=True)
+        levels = ", ".join(f"{size} {share:.0%}" for size, share in shares)
+        lines.append(f"  anchors: {anchors.matched:.1%} of the boxes match one (IoU ≥ {MATCH_IOU}); by level {levels}")
+        if len(anchors.unmatched):
+            low, high = np.percentile(anchors.unmatched, (5, 95))
             lines.append(f"    boxes without a match: longer side mostly {low:.0%} to {high:.0%} of the input")
     if dataset.problems:
         lines.append(f"  {len(dataset.problems)} problem{'s' if len(dataset.problems) > 1 else ''}:")

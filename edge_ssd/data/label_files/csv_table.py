@@ -34,21 +34,13 @@ _MAX_CLASS_ID = 9999
 
 @dataclass(frozen=True)
 class LabelRow:
-    """One row of a label table.
+    """One row of a label table, as stated and unchecked."""
 
-    Attributes:
-        image: file name or path of the image, as stated.
-        label: class name or class id, as stated.
-        box_xyxy: unchecked corners in pixels.
-        size: (height, width) of the image as stated, or None.
-        line: line number; the header is line 1.
-    """
-
-    image: str
-    label: str
-    box_xyxy: tuple[float, float, float, float]
-    size: tuple[int, int] | None
-    line: int
+    image: str  # file name or path
+    label: str  # class name or class id
+    box_xyxy: tuple[float, float, float, float]  # in pixels
+    size: tuple[int, int] | None  # (height, width) of the image, if stated
+    line: int  # the header is line 1
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,6 @@ class YoloLabels:
 
     Attributes:
         boxes: in the order of the lines, in 0–1 of the image.
-        problems: lines that were dropped.
         reduced: number of polygons, rotated boxes and boxes with keypoints.
     """
 

@@ -17,11 +17,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from edge_ssd.data.dataset import Problem
+from edge_ssd.data.split_names import SPLIT_OF_WORD
 from edge_ssd.errors import DataError
 
 __all__ = ["DataYaml", "find_data_yaml", "read_data_yaml"]
 
-_SPLIT_KEYS = (("train", "train"), ("val", "val"), ("valid", "val"), ("validation", "val"), ("test", "test"))
 _NAMES_KEY = re.compile(r"^names\s*:", re.MULTILINE)
 _SPLIT_KEY = re.compile(r"^(train|val|valid|test)\s*:", re.MULTILINE)
 _MAX_BYTES = 16 << 20
@@ -82,7 +82,7 @@ def read_data_yaml(path: Path) -> DataYaml:
     names = _parse_names(path, data.get("names"))
     sources: dict[str, tuple[Path, ...]] = {}
     missing: dict[str, str] = {}
-    for key, split in _SPLIT_KEYS:
+    for key, split in SPLIT_OF_WORD.items():
         stated = data.get(key)
         for entry in stated if isinstance(stated, list) else [stated]:
             if not isinstance(entry, str) or not entry:
