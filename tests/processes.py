@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -26,3 +28,13 @@ def start_python(*arguments: object, **options: Any) -> subprocess.Popen[str]:
     """Start Python in the repository, with pipes for its output; ``options`` are those of ``subprocess``."""
     command = [sys.executable, *map(str, arguments)]
     return subprocess.Popen(command, **{**_DEFAULTS, **options})
+
+
+def stop(process: subprocess.Popen[str], number: int = signal.SIGTERM, within_s: float = 2.0) -> tuple[str, str]:
+    """Send a signal to a process, which must end in time with status 0; return the rest of its output."""
+    start = time.monotonic()
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 0, err
+    assert time.monotonic() - start < within_s
+    return out, err

@@ -12,12 +12,15 @@ import numpy as np
 import picamera2_stand_in
 import pytest
 from picamera2_stand_in import Picamera2
+from source_errors import assert_enter_fails
 
 from device_apps.sources import picamera
 from device_apps.sources.open_source import open_source
 from device_apps.sources.opencv import CameraRequest, open_camera
 from device_apps.sources.timeouts import CaptureTimeouts
 from edge_ssd.errors import SourceError
+
+linux_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="device paths are Linux's")
 
 
 class FakeCapture:
@@ -118,20 +121,14 @@ def test_error_of_webcam_that_does_not_open_lists_the_others(webcam: type[FakeCa
         open_camera("0", CameraRequest(), devices)
 
 
+@linux_only
 @pytest.mark.parametrize("spec", ["97", "/dev/video97"])
 def test_missing_webcam_is_an_error(spec: str) -> None:
-    if not sys.platform.startswith("linux"):
-        pytest.skip("device paths are Linux's")
-    with (
-        pytest.raises(SourceError, match=r"no camera at /dev/video97 \(available: .*\); connect it"),
-        open_source(spec),
-    ):
-        pytest.fail("entered")
+    assert_enter_fails(r"no camera at /dev/video97 \(available: .*\); connect it", open_source, spec)
 
 
+@linux_only
 def test_device_that_is_not_a_camera_is_an_error() -> None:
-    if not sys.platform.startswith("linux"):
-        pytest.skip("device paths are Linux's")
     with pytest.raises(SourceError, match=r"camera /dev/null: .* cannot be opened; .* or it is not a camera"):
         open_camera("/dev/null", CameraRequest())
 
@@ -195,8 +192,4 @@ def test_csi_camera_that_does_not_start_is_closed(picamera2: type[Picamera2], mo
 
 def test_missing_picamera2_names_the_apt_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "picamera2", None)
-    with (
-        pytest.raises(SourceError, match=r"sudo apt install python3-picamera2.*--system-site-packages"),
-        open_source("picamera"),
-    ):
-        pytest.fail("entered")
+    assert_enter_fails(r"sudo apt install python3-picamera2.*--system-site-packages", open_source, "picamera")

@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from clocks import wait_until
+from source_errors import assert_enter_fails
 
 from device_apps.sources.capture import CaptureSource
 from device_apps.sources.frames import Frame, Image, SourceCounts
@@ -134,16 +135,13 @@ def test_exit_abandons_a_read_that_blocks() -> None:
 
 
 def test_enter_raises_the_error_of_opening() -> None:
-    source = CaptureSource(opener(SourceError("no camera at /dev/video9")), "camera 9")
-    with pytest.raises(SourceError, match=r"^no camera at /dev/video9$"), source:
-        pytest.fail("entered")
+    missing = SourceError("no camera at /dev/video9")
+    assert_enter_fails(r"^no camera at /dev/video9$", CaptureSource, opener(missing), "camera 9")
 
 
 def test_enter_raises_without_a_first_frame() -> None:
     device = Device([], live=True)
-    source = CaptureSource(opener(device), "camera 9")
-    with pytest.raises(SourceError, match="camera 9: it opens, but delivers no frame"), source:
-        pytest.fail("entered")
+    assert_enter_fails("camera 9: it opens, but delivers no frame", CaptureSource, opener(device), "camera 9")
     assert device.closed_by is not None
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from clocks import wait_until
+from source_errors import assert_enter_fails
 
 from device_apps.sources.capture import CaptureSource
 from device_apps.sources.capture_state import TRANSITIONS, CaptureState
@@ -252,9 +253,8 @@ def test_recording_has_no_time_limit(bus: Bus) -> None:
 
 
 def test_first_opening_that_blocks_raises_after_the_timeout(bus: Bus) -> None:
-    source = CaptureSource(bus, "camera 0", timeouts=limits(first_frame=0.2))
-    with pytest.raises(SourceError, match=r"camera 0: no frame within 0\.2 s; is another program using it"), source:
-        pytest.fail("entered")
+    expected = r"camera 0: no frame within 0\.2 s; is another program using it"
+    assert_enter_fails(expected, CaptureSource, bus, "camera 0", timeouts=limits(first_frame=0.2))
 
 
 def test_exit_waits_at_most_half_a_second_for_stuck_threads(bus: Bus) -> None:

@@ -26,6 +26,19 @@ from device_apps.doctor_command import run_checks
 from edge_ssd import cli
 
 OLD_PYTHON = REPOSITORY / ".venv-tflite" / "bin" / "python"
+NO_LIBGL = "libGL.so.1: cannot open shared object file: No such file or directory"
+ILLEGAL_INSTRUCTION = "import os, signal; os.kill(os.getpid(), signal.SIGILL)"
+
+
+def fake_opencv(gui: str, ffmpeg: str) -> str:
+    """Return a module cv2 that was built with these parts."""
+    build = f"  GUI:        {gui}\n    FFMPEG:      {ffmpeg}\n    v4l/v4l2:  YES (linux/videodev2.h)\n"
+    return f'__version__ = "4.11"\ndef getBuildInformation():\n    return {build!r}'
+
+
+def fake_picamera2(cameras: list[dict[str, object]]) -> str:
+    """Return a module picamera2 that finds these cameras."""
+    return f"class Picamera2:\n    global_camera_info = staticmethod(lambda: {cameras})"
 
 
 def run_doctor(
@@ -99,29 +112,12 @@ def test_tflite_runtime_with_numpy_2_is_a_failure(tmp_path: Path) -> None:
     ("body", "level", "text", "remedy"),
     [
         ("raise ModuleNotFoundError(\"No module named 'cv2'\")", "warning", "not installed", "edge-ssd[camera]"),
-        (
-            'raise ImportError("libGL.so.1: cannot open shared object file: No such file or directory")',
-            "failure",
-            "libGL.so.1",
-            "sudo apt install libgl1 libglib2.0-0",
-        ),
+        (f"raise ImportError({NO_LIBGL!r})", "failure", "libGL.so.1", "sudo apt install libgl1 libglib2.0-0"),
         ('raise ImportError("numpy.core.multiarray failed")', "failure", "multiarray", "--force-reinstall"),
+        (ILLEGAL_INSTRUCTION, "failure", "the process was ended by SIGILL", "--force-reinstall"),
+        (fake_opencv("NONE", "YES"), "ok", "4.11, headless: no --show", ""),
         (
-            "import os, signal; os.kill(os.getpid(), signal.SIGILL)",
-            "failure",
-            "the process was ended by SIGILL",
-            "--force-reinstall",
-        ),
-        (
-            '__version__ = "4.11"\ndef getBuildInformation():\n'
-            '    return "  GUI:                           NONE\\n    FFMPEG:   YES\\n    v4l/v4l2:  YES (linux)\\n"',
-            "ok",
-            "4.11, headless: no --show",
-            "",
-        ),
-        (
-            '__version__ = "4.11"\ndef getBuildInformation():\n'
-            '    return "  GUI:      QT5\\n    FFMPEG:    NO\\n    v4l/v4l2:      YES (linux/videodev2.h)\\n"',
+            fake_opencv("QT5", "NO"),
             "warning",
             "4.11, with windows; built without FFMPEG",
             "pip install --force-reinstall opencv-python",
@@ -150,7 +146,7 @@ def test_doctor_works_without_numpy(tmp_path: Path) -> None:
 
 
 def test_check_detector_reports_an_illegal_instruction(fake_module: Callable[[str, str], None]) -> None:
-    fake_module("numpy", "import os, signal; os.kill(os.getpid(), signal.SIGILL)")
+    fake_module("numpy", ILLEGAL_INSTRUCTION)
     (finding,) = software.check_detector()
     assert (finding.level, finding.text) == ("failure", "the process was ended by SIGILL")
     assert "sudo apt install python3-numpy" in finding.remedy
@@ -192,10 +188,8 @@ def test_probe_returns_the_result_or_the_error() -> None:
     assert probe("raise ValueError('bad')") == (None, "ValueError: bad")
     assert probe("import sys; sys.exit(3)") == (None, "exit status 3")
     assert probe("print('no JSON')")[0] is None
-    assert probe("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)") == (
-        None,
-        "the process was ended by SIGSEGV",
-    )
+    crash = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
+    assert probe(crash) == (None, "the process was ended by SIGSEGV")
 
 
 # ---- the machine ----
@@ -301,19 +295,16 @@ class FakeIoctl:
     def __call__(self, device: int, request: int, buffer: bytearray) -> None:
         if request == v4l2._QUERYCAP:
             assert len(buffer) == 104
-            name = b"HD Webcam \xe2\x9c\x93"
-            buffer[:] = struct.pack(
-                "16s32s32sIII12x", self.driver.encode(), name, b"usb", 0x60600, 0x84A00001, self.flags
-            )
+            driver, name = self.driver.encode(), b"HD Webcam \xe2\x9c\x93"
+            buffer[:] = struct.pack("16s32s32sIII12x", driver, name, b"usb", 0x60600, 0x84A00001, self.flags)
         elif request == v4l2._ENUM_FMT:
             assert len(buffer) == 64
             index, kind = struct.unpack_from("II", buffer)
             assert kind == (1 if self.flags & 1 else 9)
             if index >= len(self.formats):
                 raise OSError(22, "Invalid argument")
-            buffer[:] = struct.pack(
-                "III32s4sI12x", index, kind, 0, b"Motion-JPEG", list(self.formats)[index].encode(), 0
-            )
+            code = list(self.formats)[index].encode()
+            buffer[:] = struct.pack("III32s4sI12x", index, kind, 0, b"Motion-JPEG", code, 0)
         else:
             assert request == v4l2._ENUM_FRAMESIZES
             assert len(buffer) == 44
@@ -329,13 +320,8 @@ def test_find_cameras_lists_formats_and_sizes(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     formats = {"MJPG": [(640, 480), (1920, 1080)], "YUYV": [(640, 480)]}
     first, second = find_cameras(tmp_path, FakeIoctl("uvcvideo", 0x04200001, formats))
-    assert first == Camera(
-        str(tmp_path / "video2"),
-        "HD Webcam ✓",
-        "uvcvideo",
-        False,
-        {"MJPG": ((640, 480), (1920, 1080)), "YUYV": ((640, 480),)},
-    )
+    expected_formats = {"MJPG": ((640, 480), (1920, 1080)), "YUYV": ((640, 480),)}
+    assert first == Camera(str(tmp_path / "video2"), "HD Webcam ✓", "uvcvideo", False, expected_formats)
     assert second.path.endswith("video10"), "sorted by number"
 
 
@@ -369,18 +355,8 @@ def test_find_cameras_ignores_files_that_are_not_devices(tmp_path: Path) -> None
         (None, "Desktop", "ok", "no picamera2"),
         (None, "Raspberry Pi 5 Model B Rev 1.0", "warning", "picamera2 is not installed"),
         ("import libcamera_that_is_missing", "Raspberry Pi 4", "warning", "picamera2 does not load"),
-        (
-            "class Picamera2:\n    global_camera_info = staticmethod(lambda: [])",
-            "Raspberry Pi 4",
-            "warning",
-            "no camera",
-        ),
-        (
-            "class Picamera2:\n    global_camera_info = staticmethod(lambda: [{'Model': 'imx708', 'Num': 0}])",
-            "Raspberry Pi 4",
-            "ok",
-            "imx708; use --source picamera",
-        ),
+        (fake_picamera2([]), "Raspberry Pi 4", "warning", "no camera"),
+        (fake_picamera2([{"Model": "imx708", "Num": 0}]), "Raspberry Pi 4", "ok", "imx708; use --source picamera"),
     ],
 )
 def test_check_csi_camera_reports_every_state(

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from conftest import REPOSITORY, skip_or_fail
 from PIL import Image
-from processes import run_python, start_python
+from processes import run_python, start_python, stop
 from stream_servers import MjpegServer
 
 from edge_ssd import cli
@@ -84,17 +84,17 @@ def test_boxes_are_in_pixels_of_the_upright_image(
     scale = np.ones(4)
     for path in images.iterdir():
         with Image.open(path) as image:
-            if change == "enlarge":
-                scale = np.array([3, 2, 3, 2])
-                image.resize((256 * 3, 256 * 2), Image.Resampling.BICUBIC).save(
-                    changed / f"{path.stem}.png", compress_level=1
-                )
-            elif change == "RGBA":
-                image.convert("RGBA").save(changed / f"{path.stem}.png", compress_level=1)
-            else:
+            if change == "rotate by EXIF":
                 exif = Image.Exif()
                 exif[0x0112] = 6  # Rotate clockwise to display.
                 image.transpose(Image.Transpose.ROTATE_90).save(changed / path.name, exif=exif, quality=95)
+                continue
+            if change == "enlarge":
+                scale = np.array([3, 2, 3, 2])
+                image = image.resize((256 * 3, 256 * 2), Image.Resampling.BICUBIC)
+            else:
+                image = image.convert("RGBA")
+            image.save(changed / f"{path.stem}.png", compress_level=1)
     original, transformed = detect(capsys, "--source", images), detect(capsys, "--source", changed)
     confident = [i for i, line in enumerate(original) if line["detections"] and line["detections"][0]["score"] > 0.7]
     assert len(confident) >= IMAGES // 2
@@ -166,9 +166,7 @@ def test_camera_on_a_stream_ends_on_ctrl_c() -> None:
     with MjpegServer(fps=30, size=(320, 240)) as server:
         process = start_python("-m", "edge_ssd", "camera", "--source", server.url, "--headless", "--jsonl", "-")
         lines = [json.loads(process.stdout.readline()) for _ in range(10)]
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=10)
-    assert process.returncode == 0, err
+        _, err = stop(process, signal.SIGINT, within_s=10)
     assert (lines[0]["width"], lines[0]["height"]) == (320, 240)
     sequences = [line["sequence"] for line in lines]
     assert sequences == sorted(set(sequences))

@@ -47,6 +47,11 @@ def show(emitter: EventEmitter, *frames: list[tuple], start: float = 0.0) -> Non
         emitter.write(result(start + i * 0.1, i, *objects))
 
 
+@pytest.fixture
+def publisher() -> ListPublisher:
+    return ListPublisher()
+
+
 SIX_FRAMES = [[(0, A)]] * 6
 """Enough for one object to enter."""
 
@@ -62,8 +67,7 @@ def test_every_publisher_gets_one_enter_and_one_leave_per_object() -> None:
     assert len({item.id for item in first.events}) == 4
 
 
-def test_event_describes_the_last_detection() -> None:
-    publisher = ListPublisher()
+def test_event_describes_the_last_detection(publisher: ListPublisher) -> None:
     with emitter_for(publisher) as emitter:
         before = datetime.now(timezone.utc)
         show(emitter, *SIX_FRAMES, start=100.0)
@@ -90,9 +94,8 @@ def test_event_to_dict_has_plain_json_types() -> None:
     assert (more["duration_s"], more["reason"], more["snapshot"]) == (1.235, "end", str(Path("a/b.jpg")))
 
 
-def test_idle_expires_objects_by_the_clock() -> None:
+def test_idle_expires_objects_by_the_clock(publisher: ListPublisher) -> None:
     now = [100.0]
-    publisher = ListPublisher()
     with emitter_for(publisher, clock=lambda: now[0]) as emitter:
         show(emitter, *SIX_FRAMES, start=100.0)
         for now[0] in (101.0, 102.4):
@@ -104,9 +107,8 @@ def test_idle_expires_objects_by_the_clock() -> None:
     assert len(publisher.events) == 2
 
 
-def test_recording_is_timed_by_its_frame_rate() -> None:
+def test_recording_is_timed_by_its_frame_rate(publisher: ListPublisher) -> None:
     """At 10 frames per second, 0.5 s are five frames, at whatever speed and with whatever pauses they are read."""
-    publisher = ListPublisher()
     with emitter_for(publisher, clock=lambda: 1e9, fps=10.0) as emitter:
         for i in range(40):
             emitter.write(result(time.monotonic(), i, *[(0, A)] * (i < 10)))
@@ -116,8 +118,7 @@ def test_recording_is_timed_by_its_frame_rate() -> None:
     assert leave.duration_s == pytest.approx(0.9)
 
 
-def test_change_of_frame_size_keeps_the_object() -> None:
-    publisher = ListPublisher()
+def test_change_of_frame_size_keeps_the_object(publisher: ListPublisher) -> None:
     with emitter_for(publisher) as emitter:
         for i in range(20):
             big = i >= 10
@@ -127,8 +128,8 @@ def test_change_of_frame_size_keeps_the_object() -> None:
     assert publisher.events[1].box == (20.0, 20.0, 60.0, 60.0)
 
 
-def test_every_event_has_a_snapshot() -> None:
-    publisher, snapshots = ListPublisher(), ListSnapshots()
+def test_every_event_has_a_snapshot(publisher: ListPublisher) -> None:
+    snapshots = ListSnapshots()
     with emitter_for(publisher, snapshots=snapshots) as emitter:
         show(emitter, *SIX_FRAMES)
         assert emitter.lost == {"list": 0, "snapshots": 3}
@@ -161,8 +162,7 @@ def test_subscriber_gets_events_until_unsubscribed() -> None:
     assert numbers == [1]
 
 
-def test_failure_of_a_publisher_is_raised() -> None:
-    publisher = ListPublisher()
+def test_failure_of_a_publisher_is_raised(publisher: ListPublisher) -> None:
     emitter = emitter_for(publisher)
     emitter.idle()
     publisher.failure = BrokenPipeError()
@@ -171,8 +171,7 @@ def test_failure_of_a_publisher_is_raised() -> None:
             step()
 
 
-def test_objects_leave_when_the_loop_raises() -> None:
-    publisher = ListPublisher()
+def test_objects_leave_when_the_loop_raises(publisher: ListPublisher) -> None:
     emitter = emitter_for(publisher)
 
     def fail() -> None:

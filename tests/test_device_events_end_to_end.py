@@ -14,7 +14,7 @@ from clocks import wait_until
 from conftest import CLIP
 from mqtt_broker import Mosquitto, Observer, create_certificates, create_password_file, require_programs
 from PIL import Image
-from processes import FAKE, run_python, start_python
+from processes import FAKE, run_python, start_python, stop
 from real_model import real_model
 from stream_servers import MjpegServer
 
@@ -82,9 +82,7 @@ def test_killed_camera_goes_offline_and_comes_back_online(broker: Mosquitto, tmp
         process = start(*options)
         wait_until(lambda: observer.latest()["cam/availability"] == "online")
         wait_until(lambda: len({json.loads(text)["id"] for text in observer.of("cam/events")}) == 2)
-        process.terminate()
-        _, err = process.communicate(timeout=30)
-        assert process.returncode == 0, err
+        stop(process, within_s=30)
         wait_until(lambda: observer.latest()["cam/availability"] == "offline")
         wait_until(lambda: observer.latest()["cam/red/present"] == "OFF")
         # Killed before it received an acknowledgement, it sends the same event again.
@@ -103,9 +101,7 @@ def test_objects_leave_while_the_camera_is_lost() -> None:
         assert (left["kind"], left["object_id"], left["reason"]) == ("leave", 1, "unseen")
         entered = json.loads(process.stdout.readline())
         assert (entered["kind"], entered["object_id"]) == ("enter", 2)
-        process.terminate()
-        out, err = process.communicate(timeout=30)
-    assert process.returncode == 0, err
+        out, _ = stop(process, within_s=30)
     assert json.loads(out)["reason"] == "end"
 
 

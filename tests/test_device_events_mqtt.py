@@ -187,8 +187,13 @@ def test_refused_topic_loses_no_event(tmp_path: Path, caplog: pytest.LogCaptureF
 
 
 # After a failed handshake paho-mqtt drops its socket without closing it, which Python reports.
-@pytest.mark.filterwarnings("ignore:Exception ignored in. <ssl.SSLSocket:pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
+failed_handshake = pytest.mark.filterwarnings(
+    "ignore:Exception ignored in. <ssl.SSLSocket:pytest.PytestUnraisableExceptionWarning",
+    "ignore:unclosed <ssl.SSLSocket:ResourceWarning",
+)
+
+
+@failed_handshake
 def test_tls_checks_the_certificate(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     require_programs("mosquitto", "mosquitto_passwd", "openssl")
     ca, lines = create_certificates(tmp_path)
@@ -218,8 +223,7 @@ def test_tls_checks_the_certificate(tmp_path: Path, caplog: pytest.LogCaptureFix
             assert "check --mqtt-ca and the host name" in caplog.messages[0]
 
 
-@pytest.mark.filterwarnings("ignore:Exception ignored in. <ssl.SSLSocket:pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
+@failed_handshake
 def test_tls_to_a_port_without_tls_is_logged(
     broker: Mosquitto, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

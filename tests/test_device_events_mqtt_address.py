@@ -29,17 +29,7 @@ def test_address_str_omits_user_and_prefix() -> None:
 
 
 @pytest.mark.parametrize(
-    "url",
-    [
-        "",
-        "broker",
-        "http://broker",
-        "mqtt://",
-        "mqtt://broker:port",
-        "mqtt://broker:99999",
-        "mqtt://b?x=1",
-        "mqtt://b#x",
-    ],
+    "url", ["", "broker", "http://broker", "mqtt://", "mqtt://b:port", "mqtt://b:99999", "mqtt://b?x=1", "mqtt://b#x"]
 )
 def test_parse_address_refuses_invalid_urls(url: str) -> None:
     with pytest.raises(SettingError, match=r"^--mqtt.*expected mqtt://\[user@\]host"):

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import re
 
-import pytest
-
 from device_apps.events.mqtt.home_assistant import discovery_messages, topic_name, topic_names
 
 # Home Assistant, "MQTT" (discovery messages), "MQTT binary sensor", "MQTT sensor": the options of each that are used
@@ -66,18 +64,9 @@ def test_discovery_messages_share_a_device_and_have_unique_ids() -> None:
     assert len({json.dumps(payload["device"]["identifiers"]) for payload in payloads}) == 2
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("banana", "banana"),
-        ("Ripe Banana", "ripe_banana"),
-        ("Äpfel / 2", "pfel_2"),
-        ("日本", "object"),
-        ("a-b_c", "a-b_c"),
-    ],
-)
-def test_topic_name_replaces_invalid_characters(text: str, expected: str) -> None:
-    assert topic_name(text) == expected
+def test_topic_name_replaces_invalid_characters() -> None:
+    texts = ["banana", "Ripe Banana", "Äpfel / 2", "日本", "a-b_c"]
+    assert [topic_name(text) for text in texts] == ["banana", "ripe_banana", "pfel_2", "object", "a-b_c"]
 
 
 def test_topic_names_are_unique() -> None:

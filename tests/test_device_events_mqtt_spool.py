@@ -13,6 +13,11 @@ from device_apps.events.mqtt.spool import Message, Spool, default_spool_path
 from edge_ssd.errors import EdgeSSDError
 
 
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "spool.sqlite"
+
+
 def spool_at(path: Path, messages: int = 0, *, max_messages: int = 100, max_bytes: int = 10_000) -> Spool:
     """Open a spool, and add messages "0", "1", … of one object."""
     spool = Spool(path, max_messages=max_messages, max_bytes=max_bytes)
@@ -37,8 +42,7 @@ def test_spool_returns_messages_first_in_first_out(tmp_path: Path) -> None:
     spool.close()
 
 
-def test_spool_keeps_messages_when_reopened(tmp_path: Path) -> None:
-    path = tmp_path / "spool.sqlite"
+def test_spool_keeps_messages_when_reopened(path: Path) -> None:
     spool = spool_at(path, 4)
     spool.remove([1, 2])
     spool.close()
@@ -49,20 +53,19 @@ def test_spool_keeps_messages_when_reopened(tmp_path: Path) -> None:
     spool.close()
 
 
-def test_spool_drops_the_oldest_above_max_messages(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    path = tmp_path / "spool.sqlite"
+def test_spool_drops_the_oldest_above_max_messages(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     spool = spool_at(path, 10, max_messages=3)
     assert caplog.messages == [f"{path}: is full; from now on the oldest messages are dropped"]
     assert payloads(spool) == [b"7", b"8", b"9"]
     assert (len(spool), spool.dropped) == (3, 7)
     spool.close()
-    smaller = spool_at(tmp_path / "spool.sqlite", max_messages=2)
+    smaller = spool_at(path, max_messages=2)
     assert (payloads(smaller), smaller.dropped) == ([b"8", b"9"], 1)
     smaller.close()
 
 
-def test_spool_drops_the_oldest_above_max_bytes(tmp_path: Path) -> None:
-    spool = spool_at(tmp_path / "spool.sqlite", max_bytes=1000)
+def test_spool_drops_the_oldest_above_max_bytes(path: Path) -> None:
+    spool = spool_at(path, max_bytes=1000)
     for number in range(10):
         spool.add("o", b"%d" % number * 300)
     assert [message.payload[:1] for message in spool.after(0, 99)] == [b"7", b"8", b"9"]
@@ -71,8 +74,8 @@ def test_spool_drops_the_oldest_above_max_bytes(tmp_path: Path) -> None:
     spool.close()
 
 
-def test_spool_file_does_not_grow_with_removed_messages(tmp_path: Path) -> None:
-    spool = spool_at(tmp_path / "spool.sqlite", max_messages=1000)
+def test_spool_file_does_not_grow_with_removed_messages(tmp_path: Path, path: Path) -> None:
+    spool = spool_at(path, max_messages=1000)
     for number in range(3000):
         spool.add("o", b"x" * 500)
         spool.remove([number + 1])
@@ -80,8 +83,8 @@ def test_spool_file_does_not_grow_with_removed_messages(tmp_path: Path) -> None:
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 100_000
 
 
-def test_spool_is_thread_safe(tmp_path: Path) -> None:
-    spool = spool_at(tmp_path / "spool.sqlite", max_messages=10_000, max_bytes=10**6)
+def test_spool_is_thread_safe(path: Path) -> None:
+    spool = spool_at(path, max_messages=10_000, max_bytes=10**6)
     seen: list[bytes] = []
 
     def take() -> None:
@@ -100,8 +103,7 @@ def test_spool_is_thread_safe(tmp_path: Path) -> None:
     spool.close()
 
 
-def test_spool_refuses_a_second_process(tmp_path: Path) -> None:
-    path = tmp_path / "spool.sqlite"
+def test_spool_refuses_a_second_process(path: Path) -> None:
     spool = spool_at(path, 1)
     with pytest.raises(EdgeSSDError, match="another edge-ssd uses this spool; end it, or name another file"):
         spool_at(path)
@@ -110,8 +112,7 @@ def test_spool_refuses_a_second_process(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"this is text and not a database" * 50, None])
-def test_spool_renames_a_damaged_file(tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes | None) -> None:
-    path = tmp_path / "spool.sqlite"
+def test_spool_renames_a_damaged_file(path: Path, caplog: pytest.LogCaptureFixture, content: bytes | None) -> None:
     if content is None:
         spool = spool_at(path, max_messages=1000, max_bytes=10**6)
         for _ in range(300):
@@ -130,9 +131,8 @@ def test_spool_renames_a_damaged_file(tmp_path: Path, caplog: pytest.LogCaptureF
     assert path.with_name("spool.sqlite.damaged").read_bytes() == content
 
 
-def test_spool_opens_an_existing_file_on_a_full_disk(tmp_path: Path) -> None:
+def test_spool_opens_an_existing_file_on_a_full_disk(path: Path) -> None:
     """RLIMIT_FSIZE simulates the full disk."""
-    path = tmp_path / "spool.sqlite"
     spool_at(path, 3).close()
     script = """
 import logging, resource, sys
@@ -157,7 +157,7 @@ def test_spool_refuses_a_path_that_cannot_be_written(tmp_path: Path) -> None:
             spool_at(path)
 
 
-def test_spool_keeps_messages_of_a_killed_process(tmp_path: Path) -> None:
+def test_spool_keeps_messages_of_a_killed_process(path: Path) -> None:
     script = """
 import sys
 from pathlib import Path
@@ -169,7 +169,6 @@ while True:
     print(number, flush=True)
     number += 1
 """
-    path = tmp_path / "spool.sqlite"
     for _ in range(3):
         process = start_python("-c", script, path, stderr=None)
         for _ in range(200):

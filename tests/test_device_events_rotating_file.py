@@ -11,6 +11,11 @@ from device_apps.events.rotating_file import RotatingFile
 from edge_ssd.errors import EdgeSSDError
 
 
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "events.jsonl"
+
+
 def write(path: Path, *lines: str, max_bytes: int = 10_000, backup_count: int = 2) -> None:
     """Open a rotating file, write lines and close it."""
     with closing(RotatingFile(path, max_bytes, backup_count)) as file:
@@ -25,8 +30,7 @@ def test_rotating_file_appends_and_creates_folders(tmp_path: Path) -> None:
     assert path.read_text(encoding="utf-8") == "one\ntwo\ndrei ü\n"
 
 
-def test_rotating_file_rotates_and_deletes_the_oldest(tmp_path: Path) -> None:
-    path = tmp_path / "events.jsonl"
+def test_rotating_file_rotates_and_deletes_the_oldest(tmp_path: Path, path: Path) -> None:
     # A line has seven bytes: two fit.
     write(path, *(f"line {number}" for number in range(9)), max_bytes=20, backup_count=2)
     contents = {item.name: item.read_text().split("\n")[:-1] for item in tmp_path.iterdir()}
@@ -37,9 +41,8 @@ def test_rotating_file_rotates_and_deletes_the_oldest(tmp_path: Path) -> None:
     }
 
 
-def test_rotating_file_completes_an_interrupted_rotation(tmp_path: Path) -> None:
+def test_rotating_file_completes_an_interrupted_rotation(tmp_path: Path, path: Path) -> None:
     """The kill came after NAME.1 became NAME.2 and before NAME became NAME.1."""
-    path = tmp_path / "events.jsonl"
     for name, text in (("", "newest"), (".2", "older"), (".3", "oldest")):
         (tmp_path / f"events.jsonl{name}").write_text(f"{text}\n")
     write(path, "next", max_bytes=8, backup_count=3)
@@ -47,20 +50,17 @@ def test_rotating_file_completes_an_interrupted_rotation(tmp_path: Path) -> None
     assert contents == ["next", "newest", "older", "oldest"]
 
 
-def test_rotating_file_without_backups_deletes_the_full_file(tmp_path: Path) -> None:
-    path = tmp_path / "events.jsonl"
+def test_rotating_file_without_backups_deletes_the_full_file(tmp_path: Path, path: Path) -> None:
     write(path, *(f"line {number}" for number in range(5)), max_bytes=20, backup_count=0)
     assert [item.read_text() for item in tmp_path.iterdir()] == ["line 4\n"]
 
 
-def test_rotating_file_writes_a_line_longer_than_max_bytes(tmp_path: Path) -> None:
-    path = tmp_path / "events.jsonl"
+def test_rotating_file_writes_a_line_longer_than_max_bytes(path: Path) -> None:
     write(path, "a long line", "another", max_bytes=5, backup_count=1)
     assert (path.read_text(), path.with_name("events.jsonl.1").read_text()) == ("another\n", "a long line\n")
 
 
-def test_rotating_file_recreates_a_deleted_file(tmp_path: Path) -> None:
-    path = tmp_path / "events.jsonl"
+def test_rotating_file_recreates_a_deleted_file(path: Path) -> None:
     with closing(RotatingFile(path, 10_000, 2)) as file:
         file.write("one")
         path.unlink()
@@ -71,17 +71,15 @@ def test_rotating_file_recreates_a_deleted_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("incomplete", ['{"id": "r1-2", "ki', "x" * 10_000])
 @pytest.mark.parametrize("before", ["", '{"id": "r1-1"}\n', '{"id": "r1-0"}\n' * 1000])
 def test_rotating_file_removes_an_incomplete_last_line(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, before: str, incomplete: str
+    path: Path, caplog: pytest.LogCaptureFixture, before: str, incomplete: str
 ) -> None:
-    path = tmp_path / "events.jsonl"
     path.write_text(before + incomplete)
     write(path, "next", max_bytes=10**6)
     assert path.read_text() == f"{before}next\n"
     assert caplog.messages == [f"{path}: removed an incomplete last line ({len(incomplete)} bytes)"]
 
 
-def test_rotating_file_keeps_complete_files(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    path = tmp_path / "events.jsonl"
+def test_rotating_file_keeps_complete_files(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     for text in ("", "one\n", "one\n\n"):
         path.write_text(text)
         write(path)

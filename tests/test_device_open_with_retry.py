@@ -14,16 +14,16 @@ from edge_ssd.errors import SettingError, SourceError
 
 
 class Unavailable:
-    """Returns a source after raising each of the given errors."""
+    """Returns a source after raising an error for each of the given reasons."""
 
-    def __init__(self, *errors: str) -> None:
-        self.errors = list(errors)
+    def __init__(self, *reasons: str, error: type[Exception] = SourceError) -> None:
+        self.errors = [error(reason) for reason in reasons]
         self.made = 0
 
     def __call__(self) -> Source:
         self.made += 1
         if self.errors:
-            raise SourceError(self.errors.pop(0))
+            raise self.errors.pop(0)
         return ImageFolderSource([], "available")
 
 
@@ -61,12 +61,8 @@ def test_last_error_is_raised_after_the_retries() -> None:
 
 
 def test_other_errors_are_raised_immediately() -> None:
-    class Wrong(Unavailable):
-        def __call__(self) -> Source:
-            raise SettingError("only cameras have a width")
-
     with pytest.raises(SettingError):
-        enter(Wrong())
+        enter(Unavailable("only cameras have a width", error=SettingError))
 
 
 def test_stop_ends_the_wait() -> None:
@@ -75,6 +71,6 @@ def test_stop_ends_the_wait() -> None:
     class Stopping(Unavailable):
         def __call__(self) -> Source:
             stop.set()
-            raise SourceError("no camera")
+            return super().__call__()
 
-    assert enter(Stopping(), stop=stop) is None
+    assert enter(Stopping("no camera"), stop=stop) is None

@@ -67,21 +67,23 @@ def test_notify_without_a_receiver_returns_false(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize(
     ("usec", "pid", "seconds"),
-    [("60000000", None, 60.0), ("500000", "own", 0.5), ("60000000", "1", None), ("0", None, None), ("x", None, None)],
+    [
+        ("60000000", None, 60.0),
+        ("500000", os.getpid(), 0.5),
+        ("60000000", 1, None),
+        ("0", None, None),
+        ("x", None, None),
+        (None, None, None),
+    ],
 )
 def test_watchdog_seconds_reads_the_environment(
-    monkeypatch: pytest.MonkeyPatch, usec: str, pid: str | None, seconds: float
+    monkeypatch: pytest.MonkeyPatch, usec: str | None, pid: int | None, seconds: float | None
 ) -> None:
-    monkeypatch.setenv("WATCHDOG_USEC", usec)
-    monkeypatch.delenv("WATCHDOG_PID", raising=False)
-    if pid is not None:
-        monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()) if pid == "own" else pid)
+    for name, value in (("WATCHDOG_USEC", usec), ("WATCHDOG_PID", pid)):
+        monkeypatch.delenv(name, raising=False)
+        if value is not None:
+            monkeypatch.setenv(name, str(value))
     assert watchdog_seconds() == seconds
-
-
-def test_watchdog_seconds_without_watchdog_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("WATCHDOG_USEC", raising=False)
-    assert watchdog_seconds() is None
 
 
 def test_notifier_is_ready_with_the_first_frame_and_stopping_at_exit(receiver: socket.socket) -> None:

@@ -9,7 +9,6 @@ import json
 import logging
 import os
 import shutil
-import signal
 import socket
 import sqlite3
 import subprocess
@@ -24,7 +23,7 @@ import cv2
 import pytest
 from clocks import wait_until
 from conftest import REPOSITORY, skip_or_fail
-from processes import FAKE, start_python
+from processes import FAKE, start_python, stop
 from stream_servers import MjpegServer
 
 from device_apps import service_command
@@ -182,15 +181,8 @@ def test_first_inaccessible_parent_is_the_outermost(tmp_path: Path) -> None:
 
 
 def test_unit_quotes_special_characters() -> None:
-    text = format_unit(
-        "x",
-        '/opt/a b/100%/$x/"q"',
-        {"config.toml": "/etc/10%.toml"},
-        user=None,
-        groups=["video"],
-        home="yes",
-        memory_max="1G",
-    )
+    program, credentials = '/opt/a b/100%/$x/"q"', {"config.toml": "/etc/10%.toml"}
+    text = format_unit("x", program, credentials, user=None, groups=["video"], home="yes", memory_max="1G")
     assert 'ExecStart="/opt/a b/100%%/$$x/\\"q\\"" -m edge_ssd camera' in text
     assert "LoadCredential=config.toml:/etc/10%%.toml\n" in text
 
@@ -290,16 +282,6 @@ def has_lines(path: Path, number: int = 1) -> bool:
     return path.exists() and len(path.read_text().splitlines()) >= number
 
 
-def terminate(process: subprocess.Popen[str]) -> list[str]:
-    """Send SIGTERM and return the lines of stderr; the process must end within two seconds."""
-    start = time.monotonic()
-    process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=20)
-    assert time.monotonic() - start < 2.0
-    assert process.returncode == 0, err
-    return err.splitlines()
-
-
 def test_camera_reports_ready_watchdog_and_stopping(tmp_path: Path, manager: ServiceManager) -> None:
     with MjpegServer(fps=30) as server:
         process = start_camera(tmp_path, f'source = "{server.url}"\nheadless = true\njsonl = "seen.jsonl"\n')
@@ -311,7 +293,7 @@ def test_camera_reports_ready_watchdog_and_stopping(tmp_path: Path, manager: Ser
             manager.wait_for("WATCHDOG=1")
         server.paused.clear()
         manager.wait_for("WATCHDOG=1")
-        terminate(process)
+        stop(process)
     manager.wait_for("STOPPING=1")
     assert manager.messages.count("READY=1") == 1
     assert (tmp_path / "seen.jsonl").exists()
@@ -327,16 +309,16 @@ def test_camera_waits_for_a_source_that_is_not_available_yet(tmp_path: Path, man
             manager.wait_for("WATCHDOG=1")
             assert process.poll() is None
         wait_until(lambda: has_lines(tmp_path / "seen.jsonl"))
-        lines = terminate(process)
+        _, err = stop(process)
     assert manager.messages[0] == "READY=1"
-    assert "no response from 127.0.0.1" in lines[0]
-    assert lines[0].endswith("; retrying until it is available")
+    assert "no response from 127.0.0.1" in err.splitlines()[0]
+    assert err.splitlines()[0].endswith("; retrying until it is available")
 
 
 def test_sigterm_ends_the_wait_for_a_source(tmp_path: Path, manager: ServiceManager) -> None:
     process = start_camera(tmp_path, 'source = "/dev/video97"\nheadless = true\nwait = true\n')
     manager.wait_for("READY=1")
-    (line,) = terminate(process)
+    (line,) = stop(process)[1].splitlines()
     assert line.startswith("edge-ssd: warning: no camera at /dev/video97")
     manager.wait_for("STOPPING=1")
 
@@ -360,8 +342,8 @@ def test_sigterm_completes_all_files_within_two_seconds(tmp_path: Path, manager:
         wait_until(lambda: has_lines(tmp_path / "events.jsonl"))
         server.stop()
         wait_until(lambda: process.stderr.readline().startswith(f"edge-ssd: warning: lost {server.url}"))
-        lines = terminate(process)
-    assert lines[-1].startswith("edge-ssd: ")
+        _, err = stop(process)
+    assert err.splitlines()[-1].startswith("edge-ssd: ")
     events = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
     assert [event["kind"] for event in events][:1] == ["enter"]
     assert all(json.loads(line) for line in (tmp_path / "seen.jsonl").read_text().splitlines())

@@ -21,6 +21,11 @@ def clock() -> Clock:
     return Clock(100.0)
 
 
+@pytest.fixture
+def stats(clock: Clock) -> Stats:
+    return Stats(clock=clock)
+
+
 def result(**milliseconds: float) -> FrameResult:
     image = np.zeros((20, 30, 3), np.uint8)
     image[5:10, 5:10, 0] = 255
@@ -37,8 +42,7 @@ def test_quantiles_match_hand_computed_values() -> None:
     assert quantiles([7.0]) == Quantiles(7.0, 7.0)
 
 
-def test_snapshot_without_results(clock: Clock) -> None:
-    stats = Stats(clock=clock)
+def test_snapshot_without_results(stats: Stats, clock: Clock) -> None:
     clock.now = 103.0
     seen = stats.snapshot()
     assert (seen.seconds, seen.frames, seen.detections, seen.fps, seen.stages) == (3.0, 0, 0, None, {})
@@ -46,8 +50,7 @@ def test_snapshot_without_results(clock: Clock) -> None:
     assert stats.mean_fps is None
 
 
-def test_frames_and_detections_are_counted(clock: Clock) -> None:
-    stats = Stats(clock=clock)
+def test_frames_and_detections_are_counted(stats: Stats, clock: Clock) -> None:
     add_at(stats, clock, 100.5, 100.6)
     assert (stats.snapshot().frames, stats.snapshot().detections) == (2, 2)
 
@@ -57,8 +60,7 @@ def test_snapshot_has_the_counts_of_the_source() -> None:
     assert Stats(source).snapshot().source == source.counts
 
 
-def test_fps_counts_intervals_before_the_window_is_full(clock: Clock) -> None:
-    stats = Stats(clock=clock)
+def test_fps_counts_intervals_before_the_window_is_full(stats: Stats, clock: Clock) -> None:
     add_at(stats, clock, 101.0)
     assert stats.snapshot().fps is None, "one frame has no rate"
     add_at(stats, clock, 101.5, 102.0)
@@ -66,8 +68,7 @@ def test_fps_counts_intervals_before_the_window_is_full(clock: Clock) -> None:
     assert stats.mean_fps == 2.0
 
 
-def test_fps_covers_the_last_ten_seconds(clock: Clock) -> None:
-    stats = Stats(clock=clock)
+def test_fps_covers_the_last_ten_seconds(stats: Stats, clock: Clock) -> None:
     add_at(stats, clock, *np.arange(100, 110, 0.1), *np.arange(110, 120, 0.5))  # 10 fps, then 2 fps.
     clock.now = 120.0
     # (110, 120]: 110.5 … 119.5 are 19 frames.
@@ -75,8 +76,7 @@ def test_fps_covers_the_last_ten_seconds(clock: Clock) -> None:
     assert stats.snapshot().fps == pytest.approx(1.9), "a snapshot changes nothing"
 
 
-def test_fps_decreases_to_zero_without_frames(clock: Clock) -> None:
-    stats = Stats(clock=clock)
+def test_fps_decreases_to_zero_without_frames(stats: Stats, clock: Clock) -> None:
     add_at(stats, clock, 100.0, 100.5, 101.0)
     clock.now = 105.0
     assert stats.snapshot().fps == pytest.approx(2 / 5)
@@ -91,15 +91,13 @@ def test_fps_with_more_frames_than_timestamps_are_kept(clock: Clock) -> None:
     assert stats.snapshot().fps == 4.0
 
 
-def test_stages_are_ordered_with_unknown_ones_last() -> None:
-    stats = Stats()
+def test_stages_are_ordered_with_unknown_ones_last(stats: Stats) -> None:
     stats.add(result(age=9.0, other=1.0, invoke=2.0, capture=3.0))
     assert list(stats.snapshot().stages) == ["capture", "invoke", "age", "other"]
     assert STAGES == ("capture", "preprocess", "invoke", "postprocess", "draw", "publish", "detect", "age")
 
 
-def test_each_stage_has_its_own_number_of_times() -> None:
-    stats = Stats()
+def test_each_stage_has_its_own_number_of_times(stats: Stats) -> None:
     stats.add(result(invoke=2.0))
     stats.add(result(invoke=4.0, draw=1.0))
     stats.record("draw", 3.0)
@@ -115,8 +113,7 @@ def test_only_the_last_times_are_kept() -> None:
     assert stats.snapshot().frames == 5
 
 
-def test_snapshot_is_json(clock: Clock) -> None:
-    stats = Stats(clock=clock)
+def test_snapshot_is_json(stats: Stats, clock: Clock) -> None:
     stats.add(result(invoke=1.23456))
     clock.now = 100.5
     stats.add(result(invoke=1.23456))
@@ -134,8 +131,7 @@ def test_snapshot_is_json(clock: Clock) -> None:
     }
 
 
-def test_stats_are_thread_safe() -> None:
-    stats = Stats()
+def test_stats_are_thread_safe(stats: Stats) -> None:
     shared = result(invoke=1.0)
     failures: list[BaseException] = []
 

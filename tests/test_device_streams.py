@@ -15,6 +15,7 @@ from pathlib import Path
 import cv2
 import pytest
 from clocks import wait_until
+from source_errors import assert_enter_fails
 from stream_servers import MjpegServer, RtspServer, jpeg_frame, number_of, numbered_frame
 from test_device_video_file import make_video
 
@@ -132,9 +133,8 @@ def test_stream_ends_after_its_retries() -> None:
 def test_stream_without_frames_is_an_error(kind: type[MjpegServer]) -> None:
     with kind() as server:
         server.paused.set()
-        source = open_source(server.url, timeouts=CaptureTimeouts(stall=0.1, stream_open=0.5))
-        with pytest.raises(SourceError, match=r"sends no video|delivers no frame"), source:
-            pytest.fail("entered")
+        timeouts = CaptureTimeouts(stall=0.1, stream_open=0.5)
+        assert_enter_fails(r"sends no video|delivers no frame", open_source, server.url, timeouts=timeouts)
 
 
 class _Files(http.server.SimpleHTTPRequestHandler):
@@ -181,18 +181,15 @@ def test_image_at_url_is_not_requested_forever(web: str, tmp_path: Path) -> None
 def test_wrong_path_is_reported_with_the_response() -> None:
     with MjpegServer() as server:
         url = server.url.replace("/stream", "/nothing")
-        with pytest.raises(SourceError, match="the server responds 404 Not Found; check the path"), open_source(url):
-            pytest.fail("entered")
+        assert_enter_fails("the server responds 404 Not Found; check the path", open_source, url)
 
 
 def test_unreachable_stream_is_reported_without_its_password() -> None:
     with MjpegServer() as server:
         port = server.port
-    url = f"rtsp://user:secret@127.0.0.1:{port}/stream"
-    with pytest.raises(SourceError) as caught, open_source(url):
-        pytest.fail("entered")
-    assert "secret" not in str(caught.value)
-    assert f"rtsp://user:***@127.0.0.1:{port}/stream: no response from 127.0.0.1:{port}" in str(caught.value)
+    error = assert_enter_fails("no response", open_source, f"rtsp://user:secret@127.0.0.1:{port}/stream")
+    assert "secret" not in error
+    assert f"rtsp://user:***@127.0.0.1:{port}/stream: no response from 127.0.0.1:{port}" in error
 
 
 def test_rtsp_requests_tcp_first() -> None:
@@ -247,10 +244,9 @@ def test_wrong_password_is_reported_and_redacted(kind: type[MjpegServer]) -> Non
         with open_source(url.format("right")) as source:
             assert source.read(5.0) is not None
             assert source.name == url.format("***")
-        with pytest.raises(SourceError) as caught, open_source(url.format("hunter2")):
-            pytest.fail("entered")
-    assert f"{url.format('***')}: the server responds 401 Unauthorized; check user and password" in str(caught.value)
-    assert "hunter2" not in str(caught.value)
+        error = assert_enter_fails("check user and password", open_source, url.format("hunter2"))
+    assert f"{url.format('***')}: the server responds 401 Unauthorized; check user and password" in error
+    assert "hunter2" not in error
 
 
 def test_capture_options_of_the_environment_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -262,5 +258,4 @@ def test_capture_options_of_the_environment_are_kept(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:99999/x", "foo://127.0.0.1/x", "http:///x", "rtsp://[::1/x"])
 def test_invalid_url_is_refused(url: str) -> None:
-    with pytest.raises(SourceError), open_source(url):
-        pytest.fail("entered")
+    assert_enter_fails("give http://, https:// or rtsp:// with a host", open_source, url)

@@ -9,6 +9,7 @@ import cv2
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from source_errors import assert_enter_fails
 from stream_servers import number_of, numbered_frame
 
 from device_apps.sources.open_source import open_source
@@ -117,8 +118,7 @@ def test_truncation_error_accepts_any_bytes(tmp_path_factory: pytest.TempPathFac
 def test_file_that_is_not_a_video_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "text.mp4"
     path.write_bytes(content)
-    with pytest.raises(SourceError, match=r"text\.mp4: not a usable video: .*; copy it again"), open_source(str(path)):
-        pytest.fail("entered")
+    assert_enter_fails(r"text\.mp4: not a usable video: .*; copy it again", open_source, str(path))
 
 
 @pytest.mark.parametrize("name", ["a:b.avi", "-y.avi", "frame_%03d.avi", "ümläut 文.avi", "noname"])

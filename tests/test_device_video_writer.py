@@ -75,23 +75,14 @@ def test_odd_sizes_are_cropped_to_even(tmp_path: Path, size: tuple[int, int]) ->
     assert frames[0].shape == (max(2, size[0] // 2 * 2), max(2, size[1] // 2 * 2), 3)
 
 
-def write_and_fail(path: Path) -> None:
-    with contextlib.suppress(RuntimeError), VideoWriter(path, 25, live=False) as sink:
+@pytest.mark.parametrize("previous", [{}, {"out.mp4": b"an earlier video"}])
+def test_error_leaves_no_video_and_keeps_the_previous_one(tmp_path: Path, previous: dict[str, bytes]) -> None:
+    for name, data in previous.items():
+        (tmp_path / name).write_bytes(data)
+    with contextlib.suppress(RuntimeError), VideoWriter(tmp_path / "out.mp4", 25, live=False) as sink:
         sink.write(result())
         raise RuntimeError
-
-
-def test_error_leaves_no_video(tmp_path: Path) -> None:
-    path = tmp_path / "out.mp4"
-    write_and_fail(path)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_error_keeps_the_previous_video(tmp_path: Path) -> None:
-    path = tmp_path / "out.mp4"
-    path.write_bytes(b"an earlier video")
-    write_and_fail(path)
-    assert path.read_bytes() == b"an earlier video"
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == previous
 
 
 def test_no_video_is_written_without_frames(tmp_path: Path) -> None:

@@ -10,22 +10,18 @@ from urllib.parse import urlencode
 import pytest
 from clocks import Clock, wait_until
 from web_camera import Camera
-from web_client import mjpeg_images, open_stream, request
+from web_client import SECRET, mjpeg_images, open_stream, request, write_token
 
 from device_apps.web.access.token import TOKEN_VARIABLE
 from edge_ssd.errors import EdgeSSDError, SettingError
 
-SECRET = "correct-horse-battery-staple"
 BEARER = f"Bearer {SECRET}"
 PATHS = ["/", "/stream", "/snapshot.jpg", "/events", "/api/settings", "/api/stats", "/healthz", "/metrics", "/nothing"]
 
 
 @pytest.fixture(scope="module")
 def token_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("token") / "web.token"
-    path.write_text(SECRET)
-    path.chmod(0o600)
-    return path
+    return write_token(tmp_path_factory.mktemp("token"))
 
 
 @pytest.fixture(scope="module")

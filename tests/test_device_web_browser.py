@@ -18,14 +18,13 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 from web_camera import Camera, LoopedFrames, RecentEvents, SeenEvent
-from web_client import request
+from web_client import SECRET, request, write_token
 
 from device_apps.web.limits import WebLimits
 from edge_ssd.errors import SettingError
 from edge_ssd.runtime.detections import Detections
 
 DEADLINE_S = 60.0
-SECRET = "correct-horse-battery-staple"
 
 FLAGS = (
     "--headless=new",
@@ -220,10 +219,7 @@ def test_page_reconnects_after_a_restart(browser: webdriver.Chrome) -> None:
 
 
 def test_login_page_accepts_the_token(browser: webdriver.Chrome, tmp_path: Path) -> None:
-    path = tmp_path / "web.token"
-    path.write_text(SECRET)
-    path.chmod(0o600)
-    with Camera("--web-token-file", str(path)) as camera:
+    with Camera("--web-token-file", str(write_token(tmp_path))) as camera:
         browser.get(camera.url)
         assert browser.current_url == f"{camera.url}/login"
         browser.find_element(By.ID, "token").send_keys("not the token at all", Keys.ENTER)

@@ -6,6 +6,7 @@ import asyncio
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -61,55 +62,54 @@ def test_render_does_not_modify_the_result() -> None:
 
 
 class Viewer:
-    """Requests frames in an event loop, as the server does."""
+    """Requests frames of an encoder, which it runs, in an event loop, as the server does; a context manager."""
 
-    def __init__(self, encoder: FrameEncoder) -> None:
-        self._encoder = encoder
+    def __init__(self, fps: float = 1000, *record: Callable[[str, float], None]) -> None:
+        self.encoder = FrameEncoder(fps, *record)
         self._loop = asyncio.new_event_loop()
-        encoder.attach(self._loop)
+        self.encoder.attach(self._loop)
 
     def next_frame(self, after: int = 0, profile: JpegProfile = PREVIEW, timeout: float = 30.0) -> EncodedFrame:
-        return self._loop.run_until_complete(asyncio.wait_for(self._encoder.next_frame(profile, after), timeout))
+        return self._loop.run_until_complete(asyncio.wait_for(self.encoder.next_frame(profile, after), timeout))
 
-    def close(self) -> None:
+    def __enter__(self) -> Viewer:
+        self.encoder.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
         self._loop.close()
+        self.encoder.__exit__(*error)
 
 
 def test_next_frame_returns_the_newest_result_once() -> None:
     drawn: list[str] = []
-    with FrameEncoder(1000, lambda stage, milliseconds: drawn.append(stage)) as encoder:
-        viewer = Viewer(encoder)
-        encoder.write(result(grey=50))
-        encoder.write(result(grey=200))
+    with Viewer(1000, lambda stage, milliseconds: drawn.append(stage)) as viewer:
+        viewer.encoder.write(result(grey=50))
+        viewer.encoder.write(result(grey=200))
         first = viewer.next_frame()
         assert first.number == 2
         assert decode_jpeg(first.jpeg)[0, 0].tolist() == [200, 200, 200]
         with pytest.raises(asyncio.TimeoutError):
             viewer.next_frame(first.number, timeout=0.2)
         assert viewer.next_frame() == first, "later viewers get it too"
-        encoder.write(result(grey=50))
+        viewer.encoder.write(result(grey=50))
         assert viewer.next_frame(first.number).number == 3
         assert drawn == ["draw", "draw"]
-        viewer.close()
 
 
 def test_next_frame_waits_for_the_first_result() -> None:
-    with FrameEncoder(1000) as encoder:
-        viewer = Viewer(encoder)
-        threading.Timer(0.1, encoder.write, (result(),)).start()
+    with Viewer() as viewer:
+        threading.Timer(0.1, viewer.encoder.write, (result(),)).start()
         assert viewer.next_frame().number == 1
-        viewer.close()
 
 
 def test_profiles_are_encoded_independently() -> None:
-    with FrameEncoder(1000) as encoder:
-        viewer = Viewer(encoder)
-        encoder.write(result(1280, 960))
+    with Viewer() as viewer:
+        viewer.encoder.write(result(1280, 960))
         preview = viewer.next_frame()
         assert decode_jpeg(viewer.next_frame(profile=FULL).jpeg).shape == (960, 1280, 3)
         with pytest.raises(asyncio.TimeoutError):
             viewer.next_frame(preview.number, timeout=0.1)
-        viewer.close()
 
 
 def test_nothing_is_encoded_without_viewers() -> None:
@@ -142,25 +142,21 @@ def test_encoding_errors_are_logged_once(monkeypatch: pytest.MonkeyPatch, caplog
         return b"jpeg"
 
     monkeypatch.setattr(frame_encoder, "encode_jpeg", encode_or_fail)
-    with FrameEncoder(1000) as encoder:
-        viewer = Viewer(encoder)
+    with Viewer() as viewer:
         for _ in range(3):
-            encoder.write(result())
+            viewer.encoder.write(result())
             with pytest.raises(asyncio.TimeoutError):
                 viewer.next_frame(timeout=0.1)
         assert caplog.messages == ["web: a frame cannot be encoded: ValueError: no"]
         broken = False
-        encoder.write(result())
+        viewer.encoder.write(result())
         assert viewer.next_frame().jpeg == b"jpeg"
-        viewer.close()
 
 
 def test_encoder_ends_at_once() -> None:
-    with FrameEncoder(0.001) as encoder:  # One frame in a thousand seconds.
-        viewer = Viewer(encoder)
-        encoder.write(result())
+    with Viewer(0.001) as viewer:  # One frame in a thousand seconds.
+        viewer.encoder.write(result())
         viewer.next_frame()
-        viewer.close()
     assert not [thread for thread in threading.enumerate() if thread.name == "web encoder"]
 
 

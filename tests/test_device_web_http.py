@@ -408,26 +408,22 @@ def test_preview_ends_quickly_with_viewers(camera: Camera) -> None:
 
 def test_incomplete_requests_time_out() -> None:
     with Camera(limits=WebLimits(request_timeout_s=0.6, body_timeout_s=0.3)) as camera:
-        check_timeouts(camera)
-
-
-def check_timeouts(camera: Camera) -> None:
-    complete = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    for first, then in ((b"", b"GET"), (complete, b"GET / HT")):  # Also on a reused connection.
-        with socket.create_connection(("127.0.0.1", camera.port), timeout=30) as slow:
-            slow.sendall(first)
-            answer = b""
-            while first and not answer.endswith(b"\r\n\r\nok\n"):
-                answer += slow.recv(1)
-            slow.sendall(then)
-            with contextlib.suppress(ConnectionResetError):
-                assert slow.recv(1) == b""
-    with open_stream(camera.port, "/stream") as response:
-        head = b"POST /api/settings HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-        assert send_raw(camera.port, head + b"Content-Length: 9\r\n\r\n{").startswith(b"HTTP/1.1 408 ")
-        start, jpegs = time.monotonic(), mjpeg_images(response)
-        while time.monotonic() < start + 0.9:  # A stream is a complete request.
-            next(jpegs)
+        complete = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        for first, then in ((b"", b"GET"), (complete, b"GET / HT")):  # Also on a reused connection.
+            with socket.create_connection(("127.0.0.1", camera.port), timeout=30) as slow:
+                slow.sendall(first)
+                answer = b""
+                while first and not answer.endswith(b"\r\n\r\nok\n"):
+                    answer += slow.recv(1)
+                slow.sendall(then)
+                with contextlib.suppress(ConnectionResetError):
+                    assert slow.recv(1) == b""
+        with open_stream(camera.port, "/stream") as response:
+            head = b"POST /api/settings HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            assert send_raw(camera.port, head + b"Content-Length: 9\r\n\r\n{").startswith(b"HTTP/1.1 408 ")
+            start, jpegs = time.monotonic(), mjpeg_images(response)
+            while time.monotonic() < start + 0.9:  # A stream is a complete request.
+                next(jpegs)
 
 
 def test_server_that_cannot_start_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

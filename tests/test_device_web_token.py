@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 from clocks import Clock
+from web_client import SECRET, write_token
 
 from device_apps.web.access.token import CREATE_TOKEN_HINT, TOKEN_VARIABLE, LoginRateLimiter, Token, read_token
 from edge_ssd.errors import SettingError
-
-SECRET = "correct-horse-battery-staple"
 
 
 def test_only_the_token_matches() -> None:
@@ -49,25 +48,13 @@ def test_forged_sessions_are_refused() -> None:
     clock = Clock()
     token = Token(SECRET, clock)
     end, signature = token.new_session().split(".")
-    later = str(int(end) + 1)
-    for forged in (
-        "",
-        ".",
-        end,
-        f"{later}.{signature}",
-        f"{end}.{signature[:-1]}",
-        f"{end}.",
-        f".{signature}",
-        "a.b.c",
-        "ä.ö",
-    ):
+    altered = (f"{int(end) + 1}.{signature}", f"{end}.{signature[:-1]}", f"{end}.", f".{signature}")
+    for forged in ("", ".", "a.b.c", "ä.ö", end, *altered):
         assert not token.is_valid_session(forged)
 
 
 def test_read_token_from_a_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    path = tmp_path / "web.token"
-    path.write_text(f"{SECRET}\n")
-    path.chmod(0o600)
+    path = write_token(tmp_path, f"{SECRET}\n".encode())
     token = read_token(path, {TOKEN_VARIABLE: "another-one-that-is-not-used"})
     assert token.matches(SECRET)
     assert caplog.messages == []
@@ -86,12 +73,10 @@ def test_read_token_from_the_environment() -> None:
 
 @pytest.mark.parametrize("content", [None, b"", b"\n", b"\xff" * 40, b"two lines\nof sixteen", b"x" * 5000])
 def test_read_token_refuses_invalid_files(tmp_path: Path, content: bytes | None) -> None:
-    path = tmp_path / "web.token"
     if content is not None:
-        path.write_bytes(content)
-        path.chmod(0o600)
+        write_token(tmp_path, content)
     with pytest.raises(SettingError) as error:
-        read_token(path)
+        read_token(tmp_path / "web.token")
     assert "make one with (umask 077; " in str(error.value)
     assert "\n" not in str(error.value)
 

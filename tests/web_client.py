@@ -8,14 +8,26 @@ import io
 import json
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
-__all__ = ["Answer", "decode_jpeg", "mjpeg_images", "open_stream", "request", "send_raw", "server_sent_events"]
+__all__ = [
+    "SECRET",
+    "Answer",
+    "decode_jpeg",
+    "mjpeg_images",
+    "open_stream",
+    "request",
+    "send_raw",
+    "server_sent_events",
+    "write_token",
+]
 
 DEADLINE_S = 30.0
+SECRET = "correct-horse-battery-staple"
 
 
 class Answer(NamedTuple):
@@ -91,3 +103,11 @@ def decode_jpeg(jpeg: bytes) -> np.ndarray:
     with Image.open(io.BytesIO(jpeg)) as image:
         assert image.format == "JPEG"
         return np.asarray(image.convert("RGB"))
+
+
+def write_token(folder: Path, content: bytes = SECRET.encode()) -> Path:
+    """Write a token file that only its owner can read, and return its path."""
+    path = folder / "web.token"
+    path.write_bytes(content)
+    path.chmod(0o600)
+    return path
