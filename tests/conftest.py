@@ -158,7 +158,9 @@ def bananas(tmp_path_factory) -> Path:
     """A synthetic dataset of 16 training and 6 validation images; read-only."""
     from edge_ssd.data.synthetic.generate import make_synthetic
 
-    return make_synthetic(tmp_path_factory.mktemp("synthetic") / "bananas", num_train=16, num_val=6, seed=3).path
+    folder = tmp_path_factory.mktemp("synthetic") / "bananas"
+    make_synthetic(folder, num_train=16, num_val=6, seed=3)
+    return folder
 
 
 @pytest.fixture(scope="session")
