@@ -19,11 +19,7 @@ ROWS = {
     "+ bfloat16": ["--precision=mixed_bfloat16"],
     "+ pixels scaled to 0–1": ["--input-scale=0.00392156862745098"],
     "+ AdamW, warm-up, cosine, batch 16": [
-        "--optimizer=adamw",
-        "--learning-rate=0.002",
-        "--weight-decay=0.05",
-        "--warmup-epochs=2",
-        "--cosine",
+        *("--optimizer=adamw", "--learning-rate=0.002", "--weight-decay=0.05", "--warmup-epochs=2", "--cosine"),
         "--batch-size=16",
     ],
     "+ horizontal flip": ["--flip"],

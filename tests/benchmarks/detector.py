@@ -14,6 +14,7 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+from resizing import opencv
 
 from edge_ssd.runtime.detector import Detector
 from edge_ssd.runtime.interleave import call_interleaved
@@ -78,13 +79,6 @@ def stages(model: str, frames: int, threads: int, label: str, resize: Resize | N
     print(f"       all but invoke: {overhead / milliseconds['invoke']:.2f} of invoke (target {SHARE_TARGET})")
 
 
-def opencv() -> Resize:
-    import cv2
-
-    cv2.setNumThreads(1)
-    return lambda image, size: cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR_EXACT)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
@@ -98,7 +92,9 @@ def main() -> None:
     start(model, (height, width, 3), args.rounds)
     stages(model, args.frames, args.threads, "Pillow", None)
     if importlib.util.find_spec("cv2"):
-        stages(model, args.frames, args.threads, "OpenCV's exact bilinear filter", opencv())
+        import cv2
+
+        stages(model, args.frames, args.threads, "OpenCV's exact bilinear filter", opencv(cv2.INTER_LINEAR_EXACT))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Readers that always have the next frame ready, for benchmarks at full speed."""
+"""Readers that always have the next frame ready, and a sink that never ends the loop."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from device_apps.sources.frames import Image
 
-__all__ = ["CLIP", "Memory", "Video"]
+__all__ = ["CLIP", "Memory", "PassiveSink", "Video"]
 
 CLIP = Path(__file__).resolve().parents[2] / "device_apps" / "clips" / "bananas.mp4"
 
@@ -49,3 +49,12 @@ class Video:
 
     def close(self) -> None:
         self._capture.release()
+
+
+class PassiveSink:
+    """Base of sinks that do nothing between frames."""
+
+    finished = False
+
+    def idle(self) -> None:
+        pass

@@ -59,16 +59,8 @@ def sources(image: np.ndarray, folder: Path) -> tuple[Path, Path]:
 
 def peak_bytes(python: str, model: Path, source: Path) -> int:
     """Return VmHWM of the loop, polled until it ends. (getrusage of a child includes the memory of its parent.)"""
-    command = [
-        python,
-        "-m",
-        "edge_ssd",
-        "camera",
-        "--headless",
-        "--threads=1",
-        f"--model={model}",
-        f"--source={source}",
-    ]
+    options = ["--headless", "--threads=1", f"--model={model}", f"--source={source}"]
+    command = [python, "-m", "edge_ssd", "camera", *options]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         peak = 0
         while process.poll() is None:

@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from endless import CLIP, Memory, Video
+from endless import CLIP, Memory, PassiveSink, Video
 
 from device_apps.loop import run_loop
 from device_apps.results import FrameResult
@@ -36,16 +36,11 @@ from edge_ssd.runtime.shipped_models import default_model
 TARGET = 0.9
 
 
-class AnnotatingSink:
+class AnnotatingSink(PassiveSink):
     """Sink that annotates every frame."""
-
-    finished = False
 
     def write(self, result: FrameResult) -> None:
         assert result.annotated.flags.writeable
-
-    def idle(self) -> None:
-        pass
 
 
 class Rate(NamedTuple):

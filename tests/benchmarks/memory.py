@@ -21,9 +21,7 @@ def resident():
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 """
 
-_BARE = (
-    _RESIDENT
-    + """
+_BARE = """
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 with open({model!r}, "rb") as file:
@@ -39,11 +37,8 @@ for i in range(1000):
     [interpreter.get_tensor(index) for index in outputs]
 print(resident())
 """
-)
 
-_DETECTOR = (
-    _RESIDENT
-    + """
+_DETECTOR = """
 import numpy as np
 from edge_ssd import Detector
 frames = np.random.default_rng(0).integers(0, 256, (8, 480, 640, 3)).astype(np.uint8)
@@ -54,12 +49,12 @@ with Detector({model!r}, num_threads=1, backend="ai-edge-litert", score_threshol
             first = resident()
     print(first, resident())
 """
-)
 
 
 def megabytes(program: str) -> list[float]:
     root = Path(__file__).resolve().parents[2]
-    process = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd=root)
+    command = [sys.executable, "-c", _RESIDENT + program]
+    process = subprocess.run(command, check=True, capture_output=True, text=True, cwd=root)
     return [float(number) for number in process.stdout.split()]
 
 

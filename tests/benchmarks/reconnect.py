@@ -23,7 +23,6 @@ from pathlib import Path
 from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from stream_servers import MjpegServer, RtspServer, cut, noise
 
@@ -35,6 +34,7 @@ from device_apps.sources.timeouts import CaptureTimeouts
 LIMIT_S = 3.0
 GIVE_UP_S = 60.0
 Server = MjpegServer | RtspServer
+Failure = Callable[[Server], AbstractContextManager[None]]
 
 
 @contextmanager
@@ -101,16 +101,7 @@ def missing(server: Server) -> Iterator[None]:
         yield
 
 
-KINDS: tuple[Callable[[Server], AbstractContextManager[None]], ...] = (
-    closed_socket,
-    restart,
-    silence,
-    pause,
-    silence_on_opening,
-    corrupt,
-    size_change,
-    missing,
-)
+KINDS: list[Failure] = [closed_socket, restart, silence, pause, silence_on_opening, corrupt, size_change, missing]
 
 
 def read_frames(source: Source, stop: threading.Event, last_frame: dict[str, float]) -> None:
@@ -121,9 +112,7 @@ def read_frames(source: Source, stop: threading.Event, last_frame: dict[str, flo
             last_frame["at"], last_frame["width"] = frame.captured_at, frame.image.shape[1]
 
 
-def seconds_to_recover(
-    kind: Callable[[Server], AbstractContextManager[None]], server: Server, source: Source, last_frame: dict[str, float]
-) -> float:
+def seconds_to_recover(kind: Failure, server: Server, source: Source, last_frame: dict[str, float]) -> float:
     """Return the time from the end of one failure to the next frame; infinite if there is none in a minute."""
     before = source.counts.reconnects
     with kind(server):
@@ -131,11 +120,8 @@ def seconds_to_recover(
     back = time.monotonic()
     while time.monotonic() < back + GIVE_UP_S:
         reconnected = source.counts.reconnects > before or kind in (pause, corrupt)
-        if (
-            reconnected
-            and last_frame["at"] > back
-            and (kind is not size_change or last_frame["width"] == server.size[0])
-        ):
+        resized = kind is not size_change or last_frame["width"] == server.size[0]
+        if reconnected and resized and last_frame["at"] > back:
             return last_frame["at"] - back
         time.sleep(0.005)
     return float("inf")

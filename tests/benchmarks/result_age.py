@@ -15,9 +15,9 @@ from multiprocessing.sharedctypes import SynchronizedArray
 from pathlib import Path
 
 import numpy as np
+from endless import PassiveSink
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from stream_servers import MjpegServer, RtspServer, jpeg_frame, number_of
 
@@ -45,10 +45,8 @@ def serve(server_class: type[MjpegServer] | type[RtspServer], sent: Synchronized
         pipe.poll(None)
 
 
-class Ages:
+class Ages(PassiveSink):
     """Sink that records the age of each result and the time of its detection, in milliseconds."""
-
-    finished = False
 
     def __init__(self, sent: SynchronizedArray) -> None:
         self.start = time.monotonic()
@@ -64,9 +62,6 @@ class Ages:
         self.sent.append(1e3 * (now - self._sent[number_of(result.frame.image)]))
         self.read.append(1e3 * (now - result.frame.captured_at))
         self.detect.append(result.milliseconds["detect"])
-
-    def idle(self) -> None:
-        pass
 
 
 def measure(server_class: type[MjpegServer] | type[RtspServer], seconds: float) -> bool:

@@ -24,7 +24,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
-from endless import Video
+from endless import PassiveSink, Video
 
 from device_apps.events.emitter import EventEmitter
 from device_apps.events.jsonl import open_json_lines
@@ -44,10 +44,8 @@ from edge_ssd.runtime.shipped_models import default_model
 TARGET = 1.0  # MB per hour
 
 
-class Sampler:
+class Sampler(PassiveSink):
     """Sink that annotates every frame and prints a sample of the process once a second."""
-
-    finished = False
 
     def __init__(self, stats: Stats) -> None:
         self._stats = stats
@@ -74,23 +72,15 @@ class Sampler:
         }
         print(json.dumps(sample), flush=True)
 
-    def idle(self) -> None:
-        pass
 
-
-class Leak:
+class Leak(PassiveSink):
     """Sink that leaks one object per frame, to test that it is detected."""
-
-    finished = False
 
     def __init__(self) -> None:
         self._leaked: list[object] = []
 
     def write(self, result: FrameResult) -> None:
         self._leaked.append(object())
-
-    def idle(self) -> None:
-        pass
 
 
 def event_sinks(folder: str, stack: ExitStack) -> list[Sink]:
