@@ -82,9 +82,5 @@ def test_data_fetch_reports_the_result(
 
 @pytest.mark.parametrize("command", [[], ["fetch"], ["make"], ["inspect"]])
 def test_data_help_shows_examples(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    try:
-        status = main(["data", *command, "--help"])
-    except SystemExit as exit_:
-        status = exit_.code
-    assert status == 0
+    assert main(["data", *command, "--help"]) == 0
     assert "example" in capsys.readouterr().out

@@ -9,7 +9,6 @@ import pytest
 
 from edge_ssd.console.json_output import print_json
 from edge_ssd.console.logs import PACKAGES, log_to_stderr, verbosity_level
-from edge_ssd.console.progress import Progress
 from edge_ssd.console.table import format_table
 
 
@@ -70,17 +69,6 @@ def test_loggers_of_other_libraries_are_untouched(capsys: pytest.CaptureFixture[
         assert [(list(logger.handlers), logger.level) for logger in others] == before
         logging.getLogger("PIL.Image").warning("not this project's")
     assert "edge-ssd:" not in capsys.readouterr().err
-
-
-def test_quiet_shows_no_progress() -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
-    stream = Terminal()
-    with log_to_stderr(logging.WARNING), Progress("drawing", stream=stream, clock=lambda: 0.0) as progress:
-        progress(1, 2)
-    assert stream.getvalue() == ""
 
 
 def test_table_aligns_columns() -> None:

@@ -56,22 +56,18 @@ def test_image_with_invalid_boxes_only_is_not_background(tmp_path: Path) -> None
     assert [problem.path.name for problem in dataset.problems] == ["label.csv", "1.png"]
 
 
-def test_dataset_without_valid_boxes_raises(tmp_path: Path) -> None:
-    write_d2l_split(tmp_path, ["0.png,0,5,5,5,5"], ["0.png"])
-    with pytest.raises(DataError, match=r"no usable labeled image; the first of 2 problems: .*no area"):
-        load_dataset(tmp_path)
-
-
-def test_missing_image_raises_with_its_name(tmp_path: Path) -> None:
-    write_d2l_split(tmp_path, ["0.png,0,1,2,3,4", "7.png,0,1,2,3,4"])
-    with pytest.raises(DataError, match=r"label\.csv: image '7\.png' is not in .*complete the dataset"):
-        load_dataset(tmp_path)
-
-
-def test_image_outside_the_dataset_is_not_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("rows", "match"),
+    [
+        (["0.png,0,5,5,5,5"], r"no usable labeled image; the first of 2 problems: .*no area"),
+        (["0.png,0,1,2,3,4", "7.png,0,1,2,3,4"], r"label\.csv: image '7\.png' is not in .*complete the dataset"),
+        (["../../secret.png,0,1,2,3,4"], "is not in"),  # outside the dataset
+    ],
+)
+def test_unusable_dataset_raises(tmp_path: Path, rows: list[str], match: str) -> None:
     write_image(tmp_path / "secret.png")
-    write_d2l_split(tmp_path / "set", ["../../secret.png,0,1,2,3,4"], ["0.png"])
-    with pytest.raises(DataError, match="is not in"):
+    write_d2l_split(tmp_path / "set", rows, ["0.png"])
+    with pytest.raises(DataError, match=match):
         load_dataset(tmp_path / "set")
 
 

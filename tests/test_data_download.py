@@ -10,7 +10,7 @@ import socket
 import stat
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -22,15 +22,20 @@ from edge_ssd.data.download.unpack import unpack_zip
 from edge_ssd.errors import DataError
 
 
-def archive(extra: dict[str, bytes] | None = None, top: str = "banana-detection/") -> bytes:
+def zip_of(files: Mapping[str, bytes], compression: int = zipfile.ZIP_STORED) -> bytes:
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as file:
-        for split in ("bananas_train", "bananas_val"):
-            file.writestr(f"{top}{split}/label.csv", "img_name,label,xmin,ymin,xmax,ymax\n")
-            file.writestr(f"{top}{split}/images/0.png", random.Random(split).randbytes(200_000))
-        for name, content in (extra or {}).items():
-            file.writestr(name, content)
+    with zipfile.ZipFile(buffer, "w", compression) as archive_file:
+        for name, content in files.items():
+            archive_file.writestr(name, content)
     return buffer.getvalue()
+
+
+def archive(extra: Mapping[str, bytes] | None = None) -> bytes:
+    files: dict[str, bytes] = {}
+    for split in ("bananas_train", "bananas_val"):
+        files[f"banana-detection/{split}/label.csv"] = b"img_name,label,xmin,ymin,xmax,ymax\n"
+        files[f"banana-detection/{split}/images/0.png"] = random.Random(split).randbytes(200_000)
+    return zip_of({**files, **(extra or {})})
 
 
 class Server:
@@ -113,9 +118,13 @@ class Server:
         self._http.server_close()
 
 
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
     instance = Server()
     yield instance
     instance.close()
@@ -163,11 +172,23 @@ def test_empty_folder_is_filled(server: Server, tmp_path: Path) -> None:
     assert_complete(tmp_path / "b")
 
 
-def test_dropped_connection_is_resumed(server: Server, tmp_path: Path) -> None:
-    server.drop_after = [100_000, 50_000]
-    server.fetch(tmp_path / "b")
+@pytest.mark.parametrize(
+    ("server_settings", "requests"),
+    [
+        ({"drop_after": [100_000, 50_000]}, [None, "bytes=100000-", "bytes=150000-"]),
+        ({"drop_after": [100_000], "supports_range": False}, [None, "bytes=100000-"]),  # sends it from the start
+        ({"drop_after": [100_000], "wrong_range": True}, [None, "bytes=100000-", None]),  # is asked for it anew
+    ],
+)
+def test_dropped_connection_is_resumed(
+    server: Server, tmp_path: Path, server_settings: dict[str, Any], requests: list[str | None]
+) -> None:
+    vars(server).update(server_settings)
+    seen: list[tuple[int, int | None]] = []
+    server.fetch(tmp_path / "b", progress=lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (len(server.payload), len(server.payload))
     assert_complete(tmp_path / "b")
-    assert server.requests == [None, "bytes=100000-", "bytes=150000-"]
+    assert server.requests == requests
 
 
 def test_interrupted_download_continues_in_the_next_call(server: Server, tmp_path: Path) -> None:
@@ -193,36 +214,12 @@ def test_repeated_drops_fail_and_keep_the_part(server: Server, tmp_path: Path) -
     assert len(server.requests) < 10
 
 
-def test_server_without_range_support_sends_from_the_start(server: Server, tmp_path: Path) -> None:
-    server.supports_range = False
-    server.drop_after = [100_000]
-    seen: list[tuple[int, int | None]] = []
-    server.fetch(tmp_path / "b", progress=lambda done, total: seen.append((done, total)))
-    assert seen[-1] == (len(server.payload), len(server.payload))
-    assert_complete(tmp_path / "b")
-    assert server.requests == [None, "bytes=100000-"]
-
-
-def test_wrong_content_range_restarts_the_download(server: Server, tmp_path: Path) -> None:
-    server.wrong_range = True
-    server.drop_after = [100_000]
+@pytest.mark.parametrize("more", [b"", b"more"])
+def test_complete_part_is_unpacked_and_a_longer_one_is_discarded(server: Server, tmp_path: Path, more: bytes) -> None:
+    (tmp_path / "b.zip.part").write_bytes(server.payload + more)
     server.fetch(tmp_path / "b")
     assert_complete(tmp_path / "b")
-    assert server.requests == [None, "bytes=100000-", None]
-
-
-def test_complete_part_is_verified_and_unpacked(server: Server, tmp_path: Path) -> None:
-    (tmp_path / "b.zip.part").write_bytes(server.payload)
-    server.fetch(tmp_path / "b")
-    assert_complete(tmp_path / "b")
-    assert server.requests == [f"bytes={len(server.payload)}-"]
-
-
-def test_part_longer_than_the_file_is_discarded(server: Server, tmp_path: Path) -> None:
-    (tmp_path / "b.zip.part").write_bytes(server.payload + b"more")
-    server.fetch(tmp_path / "b")
-    assert_complete(tmp_path / "b")
-    assert server.requests[-1] is None
+    assert server.requests == [f"bytes={len(server.payload + more)}-", *([None] if more else [])]
 
 
 def test_part_of_another_file_fails_the_checksum_and_is_removed(server: Server, tmp_path: Path) -> None:
@@ -264,9 +261,7 @@ def test_symlink_entries_are_refused(tmp_path: Path) -> None:
 
 def test_unpack_limits_entries_and_bytes(tmp_path: Path) -> None:
     path = tmp_path / "x.zip"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
-        for number in range(4):
-            file.writestr(f"data/{number}", b"\0" * 1000)
+    path.write_bytes(zip_of({f"data/{number}": bytes(1000) for number in range(4)}, zipfile.ZIP_DEFLATED))
     for bounds in ({"max_bytes": 3999}, {"max_entries": 3}):
         (tmp_path / "out").mkdir(exist_ok=True)
         with pytest.raises(DataError, match="more than"):
@@ -279,9 +274,7 @@ def test_unpack_limits_entries_and_bytes(tmp_path: Path) -> None:
 def test_unpack_strips_a_single_top_folder(tmp_path: Path) -> None:
     for number, names in enumerate((["a/x", "a/y/z"], ["a/x", "b"], ["a"])):
         path = tmp_path / f"{number}.zip"
-        with zipfile.ZipFile(path, "w") as file:
-            for name in names:
-                file.writestr(name, "text")
+        path.write_bytes(zip_of(dict.fromkeys(names, b"text")))
         (tmp_path / str(number)).mkdir()
         unpack_zip(path, tmp_path / str(number))
     unpacked = [
@@ -291,28 +284,24 @@ def test_unpack_strips_a_single_top_folder(tmp_path: Path) -> None:
     assert unpacked == [["x", "y/z"], ["a/x", "b"], ["a"]]
 
 
-def test_invalid_archive_leaves_no_files(server: Server, tmp_path: Path) -> None:
-    server.payload = b"<html>log in to continue</html>"
-    with pytest.raises(DataError, match="not a ZIP archive"):
-        server.fetch(tmp_path / "b")
-    assert_empty(tmp_path / "b")
+def damaged_archive() -> bytes:
+    content = bytearray(archive())
+    content[100_000] ^= 0xFF
+    return bytes(content)
 
 
-def test_damaged_entry_leaves_no_files(server: Server, tmp_path: Path) -> None:
-    damaged = bytearray(server.payload)
-    damaged[100_000] ^= 0xFF
-    server.payload = bytes(damaged)
-    with pytest.raises(DataError, match="CRC"):
-        server.fetch(tmp_path / "b")
-    assert_empty(tmp_path / "b")
-
-
-def test_archive_of_other_content_leaves_no_files(server: Server, tmp_path: Path) -> None:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as file:
-        file.writestr("data/readme.txt", "other content")
-    server.payload = buffer.getvalue()
-    with pytest.raises(DataError, match=r"no bananas_train/label\.csv"):
+@pytest.mark.parametrize(
+    ("payload", "match"),
+    [
+        (b"<html>log in to continue</html>", "not a ZIP archive"),
+        (damaged_archive(), "CRC"),
+        (zip_of({"data/readme.txt": b"other content"}), r"no bananas_train/label\.csv"),
+    ],
+    ids=["html", "damaged", "other content"],
+)
+def test_invalid_archive_leaves_no_files(server: Server, tmp_path: Path, payload: bytes, match: str) -> None:
+    server.payload = payload
+    with pytest.raises(DataError, match=match):
         server.fetch(tmp_path / "b")
     assert_empty(tmp_path / "b")
 
@@ -325,8 +314,7 @@ def test_http_error_status_is_reported(server: Server, tmp_path: Path, status: i
     assert_empty(tmp_path / "b")
 
 
-def test_refused_connection_is_reported_with_an_alternative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
+def test_refused_connection_is_reported_with_an_alternative(tmp_path: Path) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         # Bound but not listening: connections are refused.
@@ -336,8 +324,7 @@ def test_refused_connection_is_reported_with_an_alternative(tmp_path: Path, monk
     assert_empty(tmp_path / "b")
 
 
-def test_silent_server_times_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
+def test_silent_server_times_out(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/x.zip"
         with pytest.raises(DataError, match="timed out"):

@@ -17,6 +17,7 @@ from edge_ssd.data.source import DataSource
 from edge_ssd.errors import DataError
 
 LABELS = ("knife", "fork", "pièce à main, petite")
+FORK = ("fork", (1.0, 2.0, 30.0, 20.0))
 
 # Eighths are exact in every format, also in YOLO's 0–1 of 64 and 32.
 eighths = st.integers(0, 8 * 31).map(lambda number: number / 8)
@@ -57,9 +58,7 @@ def test_written_dataset_is_read_back(format_name: str, rows: list[tuple[str, st
             used = {label for image in images for label, _ in image.objects}
             ordered = format_name in ("d2l_csv", "coco", "yolo")
             assert dataset.labels == (LABELS if ordered else tuple(sorted(used)))
-            expected = {
-                image.name: [(label, box) for label, box in image.objects] for image in images if image.split == split
-            }
+            expected = {image.name: image.objects for image in images if image.split == split}
             loaded = {
                 sample.path.name: [
                     (dataset.labels[class_id], tuple(box))
@@ -73,10 +72,8 @@ def test_written_dataset_is_read_back(format_name: str, rows: list[tuple[str, st
 
 @pytest.mark.parametrize("format_name", WRITERS)
 def test_crlf_and_byte_order_marks_are_accepted(tmp_path: Path, format_name: str) -> None:
-    images = [
-        LabeledImage("a b.png", "train", objects=[("fork", (1, 2, 30, 20))]),
-        LabeledImage("ü.png", "val", objects=[("knife", (5, 6, 7, 8))]),
-    ]
+    knife = ("knife", (5.0, 6.0, 7.0, 8.0))
+    images = [LabeledImage("a b.png", "train", objects=[FORK]), LabeledImage("ü.png", "val", objects=[knife])]
     WRITERS[format_name](tmp_path, images, ("fork", "knife"))
     before = load_dataset(tmp_path, strict=True)
     for path in tmp_path.rglob("*"):
@@ -100,8 +97,7 @@ def test_invalid_boxes_are_dropped_and_reported(tmp_path: Path, format_name: str
         (9.0, 9.0, 9.0, 20.0),
         (1.0, 2.0, 30.0, 20.0),  # the same as the good one
     ]
-    good = ("fork", (1.0, 2.0, 30.0, 20.0))
-    objects = [good, *(("fork", box) for box in bad), ("fork", (1e1, 1.25e1, 2e1, 2.5e1))]
+    objects = [FORK, *(("fork", box) for box in bad), ("fork", (1e1, 1.25e1, 2e1, 2.5e1))]
     WRITERS[format_name](tmp_path, [LabeledImage("a.png", "train", objects=objects)], ("fork",))
     dataset = load_dataset(tmp_path)
     assert dataset.samples[0].boxes_xyxy.tolist() == [[1, 2, 30, 20], [10, 12.5, 20, 25]]
@@ -113,26 +109,29 @@ def test_invalid_boxes_are_dropped_and_reported(tmp_path: Path, format_name: str
         load_dataset(tmp_path, strict=True)
 
 
+def write_tf_csv(root: Path, image_name: str, old: str, new: str) -> None:
+    """Write a dataset of one image, and replace a text in its table."""
+    WRITERS["tf_csv"](root, [LabeledImage(image_name, objects=[FORK])], ("fork",))
+    table = root / "images" / "train_labels.csv"
+    table.write_text(table.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     "stated",
     ["C:\\Users\\me\\set\\images\\a.png", "/home/me/set/images/a.png", "images\\a.png", "./images/a.png", "../x/a.png"],
 )
 def test_image_path_of_another_machine_is_found(tmp_path: Path, stated: str) -> None:
-    WRITERS["tf_csv"](tmp_path, [LabeledImage("a.png", "train", objects=[("fork", (1, 2, 30, 20))])], ("fork",))
-    table = tmp_path / "images" / "train_labels.csv"
-    table.write_text(table.read_text(encoding="utf-8").replace("a.png", stated), encoding="utf-8")
+    write_tf_csv(tmp_path, "a.png", "a.png", stated)
     assert load_dataset(tmp_path, strict=True).samples[0].path == tmp_path / "images" / "train" / "a.png"
 
 
 def test_image_name_matches_across_unicode_normalization(tmp_path: Path) -> None:
-    WRITERS["tf_csv"](tmp_path, [LabeledImage("e\u0301.png", "train", objects=[("fork", (1, 2, 30, 20))])], ("fork",))
-    table = tmp_path / "images" / "train_labels.csv"
-    table.write_text(table.read_text(encoding="utf-8").replace("e\u0301", "\u00e9"), encoding="utf-8")
+    write_tf_csv(tmp_path, "e\u0301.png", "e\u0301", "\u00e9")
     assert load_dataset(tmp_path).samples[0].path.name == "e\u0301.png"
 
 
 def test_folder_with_two_formats_reports_both_and_follows_the_option(tmp_path: Path) -> None:
-    images = [LabeledImage("a.png", "train", objects=[("fork", (1, 2, 30, 20))])]
+    images = [LabeledImage("a.png", objects=[FORK])]
     WRITERS["voc"](tmp_path, images, ("fork",))
     WRITERS["coco"](tmp_path, [*images, LabeledImage("b.png", "train")], ("fork",))
     opened = open_dataset(tmp_path)
@@ -147,7 +146,7 @@ def test_folder_with_two_formats_reports_both_and_follows_the_option(tmp_path: P
 
 
 def test_image_labeled_twice_is_loaded_once(tmp_path: Path) -> None:
-    images = [LabeledImage("a.png", "train", objects=[("fork", (1, 2, 30, 20))])]
+    images = [LabeledImage("a.png", objects=[FORK])]
     WRITERS["voc"](tmp_path, images, ("fork",))
     (tmp_path / "ImageSets" / "Main" / "val.txt").write_text("a\n", encoding="utf-8")
     assert len(load_dataset(tmp_path, "val", strict=True)) == 1
@@ -158,7 +157,5 @@ def test_image_labeled_twice_is_loaded_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", ["60,40", ",", "0,0", "inf,nan", "unknown,", "60.0,40.0"])
 def test_missing_image_size_is_accepted(tmp_path: Path, size: str) -> None:
-    WRITERS["tf_csv"](tmp_path, [LabeledImage("a.png", "train", objects=[("fork", (1, 2, 30, 20))])], ("fork",))
-    table = tmp_path / "images" / "train_labels.csv"
-    table.write_text(table.read_text(encoding="utf-8").replace("60,40", size), encoding="utf-8")
+    write_tf_csv(tmp_path, "a.png", "60,40", size)
     assert load_dataset(tmp_path, strict=True).num_boxes == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from label_writers import TF_HEADER, write_d2l_split, write_image
+from label_writers import D2L_HEADER, TF_HEADER, write_d2l_split, write_image
 
 from edge_ssd.data.load import load_dataset, open_dataset
 from edge_ssd.errors import DataError
@@ -84,12 +84,6 @@ def test_tf_csv_single_table_has_no_splits(tmp_path: Path) -> None:
         load_dataset(tmp_path, "train")
 
 
-def test_table_without_rows_raises(tmp_path: Path) -> None:
-    write_d2l_split(tmp_path, [])
-    with pytest.raises(DataError, match="no usable labeled image"):
-        load_dataset(tmp_path)
-
-
 def test_negative_class_id_is_dropped(tmp_path: Path) -> None:
     write_d2l_split(tmp_path, ["0.png,-1,1,2,3,4", "1.png,0,1,2,3,4"])
     dataset = load_dataset(tmp_path)
@@ -97,33 +91,30 @@ def test_negative_class_id_is_dropped(tmp_path: Path) -> None:
     assert "line 2: class id -1 is negative" in dataset.problems[0].message
 
 
-def test_too_high_class_id_raises_with_its_table(tmp_path: Path) -> None:
-    write_d2l_split(tmp_path / "s_train", ["0.png,0,1,2,3,4"])
-    write_d2l_split(tmp_path / "s_val", ["0.png,10000,1,2,3,4"])
-    with pytest.raises(DataError, match=r"s_val/label\.csv: class id 10000 exceeds 9999"):
-        load_dataset(tmp_path)
+ROW = "0.png,0,1,2,3,4"
 
 
 @pytest.mark.parametrize(
-    ("header", "match"),
-    [("img_name,label,xmin,ymin,xmax", "missing: ymax"), ("a,b,c", "missing: image, label, xmin")],
+    ("tables", "match"),
+    [
+        ({".": D2L_HEADER}, "no usable labeled image"),
+        (
+            {"s_train": f"{D2L_HEADER}\n{ROW}", "s_val": f"{D2L_HEADER}\n0.png,10000,1,2,3,4"},
+            r"s_val/label\.csv: class id 10000 exceeds 9999",
+        ),
+        ({"s_train": f"img_name,label,xmin,ymin,xmax\n{ROW}"}, "missing: ymax"),
+        ({"s_train": f"a,b,c\n{ROW}"}, "missing: image, label, xmin"),
+        ({"s_train": "\udcff\udcfe\x00\x01"}, r"label\.csv: not comma-separated UTF-8 text"),
+        (
+            dict.fromkeys(("cats_train", "dogs_train"), f"{D2L_HEADER}\n{ROW}"),
+            "both cats_train and dogs_train hold train labels",
+        ),
+    ],
+    ids=["no rows", "high class id", "missing column", "other columns", "not text", "two tables of a split"],
 )
-def test_missing_column_raises(tmp_path: Path, header: str, match: str) -> None:
-    write_d2l_split(tmp_path / "s_train", ["0.png,0,1,2,3,4"])
-    (tmp_path / "s_train" / "label.csv").write_text(f"{header}\n0.png,0,1,2,3,4\n", encoding="utf-8")
+def test_invalid_table_raises(tmp_path: Path, tables: dict[str, str], match: str) -> None:
+    for folder, text in tables.items():
+        write_d2l_split(tmp_path / folder, [])
+        (tmp_path / folder / "label.csv").write_text(f"{text}\n", encoding="utf-8", errors="surrogateescape")
     with pytest.raises(DataError, match=match):
-        load_dataset(tmp_path)
-
-
-def test_table_that_is_not_text_raises(tmp_path: Path) -> None:
-    write_d2l_split(tmp_path / "s_train", ["0.png,0,1,2,3,4"])
-    (tmp_path / "s_train" / "label.csv").write_bytes(b"\xff\xfe\x00\x01")
-    with pytest.raises(DataError, match=r"label\.csv: not comma-separated UTF-8 text"):
-        load_dataset(tmp_path)
-
-
-def test_two_tables_of_one_split_raise(tmp_path: Path) -> None:
-    write_d2l_split(tmp_path / "cats_train", ["0.png,0,1,2,3,4"])
-    write_d2l_split(tmp_path / "dogs_train", ["0.png,0,1,2,3,4"])
-    with pytest.raises(DataError, match="both cats_train and dogs_train hold train labels"):
         load_dataset(tmp_path)

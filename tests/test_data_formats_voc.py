@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from label_writers import write_image, write_voc_xml
+from label_writers import Box, write_image, write_voc_xml
 
 from edge_ssd.data.load import load_dataset, open_dataset
 from edge_ssd.errors import DataError
+
+CAT = ("cat", (1, 2, 30, 20))
+
+
+def write_pair(root: Path, stem: str, objects: Iterable[tuple[str, Box]] = (CAT,), size: str = "") -> None:
+    write_image(root / "images" / f"{stem}.png")
+    write_voc_xml(root / "annotations" / f"{stem}.xml", f"{stem}.png", objects, size)
 
 
 def test_voc_split_lists_select_images(tmp_path: Path) -> None:
@@ -48,9 +56,8 @@ def test_voc_prefers_the_image_named_like_the_label_file(tmp_path: Path) -> None
 
 
 def test_voc_file_without_objects_is_background(tmp_path: Path) -> None:
-    for stem, objects in (("a", [("cat", (1, 2, 30, 20))]), ("b", [])):
-        write_image(tmp_path / "images" / f"{stem}.png")
-        write_voc_xml(tmp_path / "annotations" / f"{stem}.xml", f"{stem}.png", objects)
+    write_pair(tmp_path, "a")
+    write_pair(tmp_path, "b", objects=[])
     dataset = load_dataset(tmp_path)
     assert [len(sample.class_ids) for sample in dataset.samples] == [1, 0]
     assert dataset.problems == ()
@@ -60,9 +67,8 @@ def test_voc_file_without_objects_is_background(tmp_path: Path) -> None:
     "text", ["", "<annotation>", "<html></html>", "\x00\x01", "<?xml version='1.0' encoding='none'?><a/>"]
 )
 def test_invalid_xml_file_is_dropped_and_reported(tmp_path: Path, text: str) -> None:
-    for stem in "ab":
-        write_image(tmp_path / "images" / f"{stem}.png")
-        write_voc_xml(tmp_path / "annotations" / f"{stem}.xml", f"{stem}.png", [("cat", (1, 2, 30, 20))])
+    write_pair(tmp_path, "a")
+    write_pair(tmp_path, "b")
     (tmp_path / "annotations" / "b.xml").write_text(text, encoding="utf-8")
     dataset = load_dataset(tmp_path)
     assert len(dataset) == 1
@@ -73,25 +79,21 @@ def test_invalid_xml_file_is_dropped_and_reported(tmp_path: Path, text: str) -> 
 
 
 def test_invalid_xml_file_alone_raises_with_its_name(tmp_path: Path) -> None:
-    write_image(tmp_path / "images" / "a.png")
-    write_voc_xml(tmp_path / "annotations" / "a.xml", "a.png", [])
+    write_pair(tmp_path, "a")
     (tmp_path / "annotations" / "a.xml").write_text("<annotation>", encoding="utf-8")
     with pytest.raises(DataError, match=r"have no objects.*the first problem: .*a\.xml"):
         load_dataset(tmp_path)
 
 
 def test_object_without_a_name_is_dropped(tmp_path: Path) -> None:
-    write_image(tmp_path / "images" / "a.png")
-    write_voc_xml(tmp_path / "annotations" / "a.xml", "a.png", [("cat", (1, 2, 30, 20)), ("", (1, 1, 2, 2))])
+    write_pair(tmp_path, "a", [CAT, ("", (1, 1, 2, 2))])
     dataset = load_dataset(tmp_path)
     assert dataset.num_boxes == 1
     assert "object 2 has no name" in dataset.problems[0].message
 
 
 def test_stated_size_of_another_image_is_reported(tmp_path: Path) -> None:
-    write_image(tmp_path / "images" / "a.png")
-    size = "<size><width>120</width><height>80</height></size>"
-    write_voc_xml(tmp_path / "annotations" / "a.xml", "a.png", [("cat", (1, 2, 30, 20))], size)
+    write_pair(tmp_path, "a", size="<size><width>120</width><height>80</height></size>")
     dataset = load_dataset(tmp_path)
     assert dataset.num_boxes == 1
     assert "states 120×80 for a.png, which has 60×40" in dataset.problems[0].message

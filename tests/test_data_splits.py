@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 from label_writers import write_d2l_split
 
 from edge_ssd.data.dataset import Dataset, Sample
-from edge_ssd.data.load import open_dataset
+from edge_ssd.data.load import Split, open_dataset
 from edge_ssd.data.splits import load_eval_split, load_training_split, split_dataset, subsample_evenly
 from edge_ssd.errors import DataError, SettingError
 
@@ -65,29 +64,26 @@ def write_split(folder: Path, count: int) -> None:
     write_d2l_split(folder, [f"{name},0,1,2,30,39" for name in names], names)
 
 
-def test_load_eval_split_returns_validation_split(tmp_path: Path) -> None:
-    write_split(tmp_path / "set_train", 5)
-    write_split(tmp_path / "set_val", 2)
-    images, split = load_eval_split(open_dataset(tmp_path), ("thing",))
-    assert (len(images), split) == (2, "val")
-    assert len(load_training_split(open_dataset(tmp_path), ("thing",))) == 5
-    limited, split = load_eval_split(open_dataset(tmp_path), ("thing",), "train", limit=3)
-    assert (len(limited), split) == (3, "train")
-
-
-@pytest.mark.parametrize("split", [None, "val"])
-def test_load_eval_split_uses_test_split_without_validation_split(tmp_path: Path, split: Literal["val"] | None) -> None:
-    write_split(tmp_path / "set_train", 2)
-    write_split(tmp_path / "set_test", 3)
-    dataset, used = load_eval_split(open_dataset(tmp_path), ("thing",), split)
-    assert (len(dataset), used) == (3, "test")
-
-
-def test_undivided_dataset_is_training_and_eval_split(tmp_path: Path) -> None:
-    write_split(tmp_path / "set", 4)
-    images, split = load_eval_split(open_dataset(tmp_path / "set"), ("thing",))
-    assert (len(images), split) == (4, "all")
-    assert len(load_training_split(open_dataset(tmp_path / "set"), ("thing",))) == 4
+@pytest.mark.parametrize(
+    ("counts", "split", "expected"),
+    [
+        ({"_train": 5, "_val": 2}, None, (2, "val")),
+        ({"_train": 5, "_val": 2}, "train", (5, "train")),
+        ({"_train": 5, "_test": 3}, None, (3, "test")),
+        ({"_train": 5, "_test": 3}, "val", (3, "test")),
+        ({"": 5}, None, (5, "all")),
+    ],
+)
+def test_eval_split_is_val_else_test_else_all_of_an_undivided_dataset(
+    tmp_path: Path, counts: dict[str, int], split: Split | None, expected: tuple[int, str]
+) -> None:
+    for suffix, count in counts.items():
+        write_split(tmp_path / f"set{suffix}", count)
+    folder = open_dataset(tmp_path)
+    for limit, size in ((None, expected[0]), (1, 1)):
+        images, name = load_eval_split(folder, ("thing",), split, limit=limit)
+        assert (len(images), name) == (size, expected[1])
+    assert len(load_training_split(folder, ("thing",))) == 5
 
 
 def test_load_eval_split_rejects_training_images_only(tmp_path: Path) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import logging
 
 import pytest
 from clocks import Clock
 
+from edge_ssd.console.logs import log_to_stderr
 from edge_ssd.console.progress import Progress, format_seconds
 
 
@@ -84,4 +86,11 @@ def test_progress_ends_line_on_error_and_shows_nothing_without_work() -> None:
     stream = Terminal()
     with Progress("drawing", stream=stream):
         pass
+    assert stream.getvalue() == ""
+
+
+def test_quiet_shows_no_progress() -> None:
+    stream = Terminal()
+    with log_to_stderr(logging.WARNING), Progress("drawing", stream=stream, clock=Clock()) as progress:
+        progress(1, 2)
     assert stream.getvalue() == ""
