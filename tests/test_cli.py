@@ -117,17 +117,12 @@ def test_options_are_not_abbreviated(command: AddCommand, capsys: pytest.Capture
         ("raise OSError(0, 'Odd', 'file')", "file: Odd"),
         ("raise OSError('the disk is full')", "the disk is full"),
         ("raise OSError", "OSError"),
-        (
-            "raise ModuleNotFoundError('', name='tensorflow.keras')",
-            'this command needs tensorflow.keras, which is not installed; run: pip install "edge-ssd[train]"',
-        ),
-        (
-            "raise ModuleNotFoundError('', name='cv2')",
-            'this command needs cv2, which is not installed; run: pip install "edge-ssd[camera]"',
-        ),
-        (
-            "raise ModuleNotFoundError('', name='ai_edge_litert')",
-            'this command needs ai_edge_litert, which is not installed; run: pip install "edge-ssd[device]"',
+        *(
+            (
+                f"raise ModuleNotFoundError('', name='{name}')",
+                f'this command needs {name}, which is not installed; run: pip install "edge-ssd[{extra}]"',
+            )
+            for name, extra in (("tensorflow.keras", "train"), ("cv2", "camera"), ("ai_edge_litert", "device"))
         ),
     ],
 )

@@ -291,25 +291,19 @@ def damaged_archive() -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("payload", "match"),
+    ("server_settings", "match"),
     [
-        (b"<html>log in to continue</html>", "not a ZIP archive"),
-        (damaged_archive(), "CRC"),
-        (zip_of({"data/readme.txt": b"other content"}), r"no bananas_train/label\.csv"),
+        ({"payload": b"<html>log in to continue</html>"}, "not a ZIP archive"),
+        ({"payload": damaged_archive()}, "CRC"),
+        ({"payload": zip_of({"data/readme.txt": b"other content"})}, r"no bananas_train/label\.csv"),
+        *(({"status": status}, f"the server answered {status}") for status in (403, 404, 500, 503)),
     ],
-    ids=["html", "damaged", "other content"],
 )
-def test_invalid_archive_leaves_no_files(server: Server, tmp_path: Path, payload: bytes, match: str) -> None:
-    server.payload = payload
+def test_failed_download_leaves_no_files(
+    server: Server, tmp_path: Path, server_settings: dict[str, Any], match: str
+) -> None:
+    vars(server).update(server_settings)
     with pytest.raises(DataError, match=match):
-        server.fetch(tmp_path / "b")
-    assert_empty(tmp_path / "b")
-
-
-@pytest.mark.parametrize("status", [403, 404, 500, 503])
-def test_http_error_status_is_reported(server: Server, tmp_path: Path, status: int) -> None:
-    server.status = status
-    with pytest.raises(DataError, match=f"the server answered {status}"):
         server.fetch(tmp_path / "b")
     assert_empty(tmp_path / "b")
 

@@ -15,14 +15,9 @@ from edge_ssd.errors import DataError
 CATEGORIES = [{"id": 7, "name": "fork"}, {"id": 2, "name": "knife"}]
 
 
-def coco(path: Path, images: list[Any], annotations: list[Any], categories: list[Any] | None = None) -> None:
+def coco(path: Path, images: list[Any], annotations: list[Any], categories: list[Any] = CATEGORIES) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    data = {
-        "info": {},
-        "images": images,
-        "annotations": annotations,
-        "categories": CATEGORIES if categories is None else categories,
-    }
+    data = {"info": {}, "images": images, "annotations": annotations, "categories": categories}
     path.write_text(json.dumps(data), encoding="utf-8")
 
 

@@ -8,32 +8,32 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge_ssd.data.dataset import Sample
 from edge_ssd.data.inspection.summary import find_undecodable
 from edge_ssd.data.load import load_dataset, open_dataset
 from edge_ssd.data.source import DataSource
 
 
+def sorted_boxes(sample: Sample) -> list[list[float]]:
+    return sorted(sample.boxes_xyxy.tolist())
+
+
 @pytest.mark.parametrize(
     ("name", "format_name", "labels", "counts"),
     [
-        ("bananas", "d2l_csv", ("banana",), {"train": (1000, 1000), "val": (100, 100)}),
-        (
-            "playing_cards",
-            "voc",
-            ("ace", "jack", "king", "nine", "queen", "ten"),
-            {"train": (296, 527), "test": (67, 143)},
-        ),
-        ("raccoon", "tf_csv", ("raccoon",), {"train": (160, 173), "test": (40, 44)}),
-        ("fork_scissors", "d2l_csv", ("fork", "scissors"), {None: (40, 40)}),
+        ("bananas", "d2l_csv", "banana", {"train": (1000, 1000), "val": (100, 100)}),
+        ("playing_cards", "voc", "ace jack king nine queen ten", {"train": (296, 527), "test": (67, 143)}),
+        ("raccoon", "tf_csv", "raccoon", {"train": (160, 173), "test": (40, 44)}),
+        ("fork_scissors", "d2l_csv", "fork scissors", {None: (40, 40)}),
     ],
 )
 def test_counts_of_real_datasets(
-    shared_data: Path, name: str, format_name: str, labels: tuple[str, ...], counts: dict[str | None, tuple[int, int]]
+    shared_data: Path, name: str, format_name: str, labels: str, counts: dict[str | None, tuple[int, int]]
 ) -> None:
     for split, (images, boxes) in counts.items():
         dataset = load_dataset(shared_data / name, split, strict=True)  # type: ignore[arg-type]
         assert (len(dataset), dataset.num_boxes) == (images, boxes)
-        assert dataset.labels == labels
+        assert dataset.labels == tuple(labels.split())
         assert dataset.format == format_name
 
 
@@ -60,17 +60,12 @@ def test_images_of_small_real_datasets_decode(shared_data: Path) -> None:
 
 
 def test_voc_and_tf_csv_of_one_dataset_agree(shared_data: Path) -> None:
-    for name, split in (("playing_cards", "train"), ("playing_cards", "test")):
-        voc, table = (
-            load_dataset(DataSource(shared_data / name, format=format_name), split, strict=True)  # type: ignore[arg-type]
-            for format_name in ("voc", "tf_csv")
-        )
+    sources = [DataSource(shared_data / "playing_cards", format=name) for name in ("voc", "tf_csv")]
+    for split in ("train", "test"):
+        voc, table = (load_dataset(source, split, strict=True) for source in sources)  # type: ignore[arg-type]
         assert voc.labels == table.labels
-        by_path = {sample.path: sample for sample in table.samples}
-        assert {sample.path for sample in voc.samples} == set(by_path)
-        for sample in voc.samples:
-            boxes = [sorted(map(tuple, item.boxes_xyxy.tolist())) for item in (sample, by_path[sample.path])]
-            assert boxes[0] == boxes[1]
+        voc_boxes, table_boxes = ({s.path: sorted_boxes(s) for s in dataset.samples} for dataset in (voc, table))
+        assert voc_boxes == table_boxes
 
 
 def test_tf_csv_columns_are_read_by_name(shared_data: Path, tmp_path: Path) -> None:
@@ -88,9 +83,7 @@ def test_tf_csv_columns_are_read_by_name(shared_data: Path, tmp_path: Path) -> N
     listed = {sample.path.name: sample for sample in load_dataset(root).samples}
     assert len(table) > 60
     for sample in table.samples:
-        assert sorted(map(tuple, sample.boxes_xyxy.tolist())) == sorted(
-            map(tuple, listed[sample.path.name].boxes_xyxy.tolist())
-        )
+        assert sorted_boxes(sample) == sorted_boxes(listed[sample.path.name])
 
 
 def test_fork_scissors_label_files_agree(shared_data: Path) -> None:

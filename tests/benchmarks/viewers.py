@@ -144,9 +144,7 @@ def watch(port: int) -> None:
     streams = []
     for i in range(VIEWERS):
         for path in ("/stream", "/events"):
-            connection = http.client.HTTPConnection("127.0.0.1", port)
-            connection.request("GET", path)
-            response = connection.getresponse()
+            response = get(port, path)
             assert response.status == 200, response.status
             streams.append((path == "/stream" and i < SLOW_VIEWERS, response.fp.raw._sock))
     received = [0] * len(streams)
@@ -167,10 +165,14 @@ def read(connection, slow: bool, received: list[int], number: int) -> None:  # t
                 time.sleep(len(data) / SLOW_BYTES_PER_SECOND)
 
 
-def read_frame(port: int) -> bytes:
+def get(port: int, path: str) -> http.client.HTTPResponse:
     connection = http.client.HTTPConnection("127.0.0.1", port)
-    connection.request("GET", "/stream")
-    response = connection.getresponse()
+    connection.request("GET", path)
+    return connection.getresponse()
+
+
+def read_frame(port: int) -> bytes:
+    response = get(port, "/stream")
     response.readline()
     return response.read(int(http.client.parse_headers(response)["Content-Length"]))
 
