@@ -178,7 +178,6 @@ def test_multiworker_needs_tf_config(
     bananas: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("TF_CONFIG", raising=False)
-    assert (
-        main(["train", f"--data={bananas}", f"--out={tmp_path / 'run'}", "--strategy=multiworker", *FAST_OPTIONS]) == 2
-    )
+    options = ["--strategy=multiworker", *FAST_OPTIONS]
+    assert main(["train", f"--data={bananas}", f"--out={tmp_path / 'run'}", *options]) == 2
     assert "needs TF_CONFIG in the environment" in error_line(capsys)

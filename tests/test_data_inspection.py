@@ -126,11 +126,8 @@ def test_duplicate_file_across_splits_is_reported(folder: Path) -> None:
     report = inspect(folder)
     (group,) = report.duplicates
     assert (group.near, group.across) == (False, True)
-    assert [(split, path.name) for split, path in group.images] == [
-        ("train", "a.png"),
-        ("train", "b.png"),
-        ("val", "c.png"),
-    ]
+    images = [(split, path.name) for split, path in group.images]
+    assert images == [("train", "a.png"), ("train", "b.png"), ("val", "c.png")]
     assert "ACROSS SPLITS" in "\n".join(report_lines(report))
     with pytest.raises(DataError, match="the same file is in two splits"):
         inspect(folder, strict=True)
@@ -190,17 +187,13 @@ def test_objects_on_uniform_background_are_not_near_duplicates(tmp_path: Path) -
 def test_inspect_real_datasets(shared_data: Path) -> None:
     """bccd has two photographs of one smear in different splits; raccoon has copies of files."""
     report = inspect(shared_data / "bccd")
-    assert [[path.stem for _, path in group.images] for group in report.duplicates if group.across] == [
-        ["BloodImage_00037", "BloodImage_00038"]
-    ]
+    across = [[path.stem for _, path in group.images] for group in report.duplicates if group.across]
+    assert across == [["BloodImage_00037", "BloodImage_00038"]]
     assert sum(len(summary.dataset.problems) for summary in report.summaries.values()) == 2
     report = inspect(shared_data / "raccoon")
-    assert [[path.stem for _, path in group.images] for group in report.duplicates if not group.near] == [
-        ["raccoon-11", "raccoon-116"],
-        ["raccoon-120", "raccoon-83"],
-        ["raccoon-52", "raccoon-74"],
-        ["raccoon-65", "raccoon-98"],
-    ]
+    identical = [[path.stem for _, path in group.images] for group in report.duplicates if not group.near]
+    pairs = [(11, 116), (120, 83), (52, 74), (65, 98)]
+    assert identical == [[f"raccoon-{first}", f"raccoon-{second}"] for first, second in pairs]
     assert not any(group.across for group in report.duplicates)
 
 
