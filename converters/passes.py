@@ -1,7 +1,8 @@
 """The passes of a conversion, in order: from a Keras model to a TFLite model.
 
 A pass is a function from :class:`ConversionState` to a changed copy of it, and the schemes for which it runs. To add
-one, write the function and add an entry to :data:`PASSES`.
+one, write the function and add an entry to :data:`PASSES`. What it needs from the caller is part of the job that
+:mod:`converters.subprocess_worker` sends to the child process.
 """
 
 from __future__ import annotations

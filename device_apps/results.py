@@ -61,4 +61,4 @@ class Sink(Protocol):
     def write(self, result: FrameResult) -> None: ...
 
     def idle(self) -> None:
-        """Called between frames, at least every 0.1 s."""
+        """Called when no frame has arrived for 0.05 s."""

@@ -146,7 +146,7 @@ def prepare_output_file(path: Path, suffixes: Collection[str], kind: str) -> Non
 
 
 def refuse_overwriting(source: str | Path, path: Path, option: str, what: str = "source") -> None:
-    """Raise :class:`SettingError` if ``path`` is the same file as ``source``, called ``what`` in the message."""
+    """Raise :class:`SettingError` if ``path``, the output of ``option``, is the input ``source`` (named ``what``)."""
     if path.exists() and Path(source).exists() and path.samefile(source):
         raise SettingError(f"{path}: {option} would overwrite the {what}; name another place")
 

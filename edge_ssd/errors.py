@@ -5,10 +5,12 @@
     ├── DataError                an unusable dataset, label file or image
     ├── ModelError               not a usable Keras TinySSD
     ├── BundleError              not an Edge SSD bundle, damaged, or too new
-    ├── BackendError             no working TFLite interpreter on this machine
+    ├── BackendError             no usable interpreter or delegate, or a detector that is closed
     ├── ImageError               an invalid image
     ├── SettingError             an invalid threshold, class name or other setting
     └── SourceError              a camera or video that cannot be opened, or has ended permanently
+
+Training adds RecipeError (an invalid hyperparameter) and WorkersError (distributed training), both EdgeSSDErrors.
 
 Messages name the file or value, what was expected, and what to do next.
 """
@@ -49,7 +51,7 @@ class BundleError(EdgeSSDError):
 
 
 class BackendError(EdgeSSDError):
-    """No TFLite interpreter works on this machine."""
+    """No usable TFLite interpreter or delegate, or a detector that is closed."""
 
 
 class ImageError(EdgeSSDError, ValueError):

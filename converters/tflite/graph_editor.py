@@ -113,7 +113,7 @@ class GraphEditor:
         return result
 
     def take_rows(self, tensor: int, indices: int) -> int:
-        """Gather the indices of the first axis in the int32 tensor ``indices``."""
+        """Append a GATHER of the rows of ``tensor`` that the int32 tensor ``indices`` names; return the new tensor."""
         options = self._schema.GatherOptionsT()
         result = self._tensor(f"taken_{tensor}", (*self.shape(indices), *self.shape(tensor)[1:]))
         self._operator("GATHER", [tensor, indices], [result], options)

@@ -40,7 +40,7 @@ class HeadContribution:
 
     @property
     def is_significant(self) -> bool:
-        """Whether the gain matters and cannot be chance."""
+        """Whether the gain is at least 0.002 AP and its confidence interval, if measured, is above 0."""
         return self.gain >= _MIN_SIGNIFICANT_AP and (self.interval is None or self.interval.low > 0)
 
 

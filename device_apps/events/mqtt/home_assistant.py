@@ -16,7 +16,7 @@ __all__ = ["discovery_messages", "topic_name", "topic_names"]
 
 
 def topic_name(text: str) -> str:
-    """Return ``text`` with characters that discovery topics may not have replaced: a–z, 0–9, _ and - remain."""
+    """Return ``text`` as a part of a discovery topic: lower case, all but a–z, 0–9, _ and - replaced by _."""
     return re.sub(r"[^a-z0-9_-]+", "_", text.lower()).strip("_") or "object"
 
 

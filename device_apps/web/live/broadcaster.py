@@ -50,7 +50,11 @@ class Subscriber:
 
 
 class EventBroadcaster:
-    """Broadcaster of states and events to all subscribers; new ones get the latest states first."""
+    """Broadcaster of messages to all subscribers.
+
+    A state (statistics, settings) replaces the previous one and is sent first to a new subscriber; an event is sent
+    once.
+    """
 
     def __init__(self) -> None:
         self._subscribers: set[Subscriber] = set()

@@ -32,7 +32,7 @@ _CHUNK = 64
 
 
 class ImageStore(Protocol):
-    """Images by index, as a NumPy array [N, height, width, 3] gives them."""
+    """Images of one size, in memory or on disk: indexed as a uint8 array [N, height, width, 3]."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
