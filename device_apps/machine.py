@@ -15,16 +15,7 @@ import threading
 import time
 from pathlib import Path
 
-__all__ = [
-    "Health",
-    "cores",
-    "describe_machine",
-    "governor",
-    "memory_bytes",
-    "processor",
-    "temperature_c",
-    "throttled",
-]
+__all__ = ["Health", "cores", "describe_machine", "governor", "memory_bytes", "processor", "temperature_c", "throttled"]
 
 _BOARD = Path("/proc/device-tree/model")  # Raspberry Pi and other boards with a device tree.
 _CPUINFO = Path("/proc/cpuinfo")

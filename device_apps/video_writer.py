@@ -65,12 +65,7 @@ class VideoWriter:
     finished = False
 
     def __init__(
-        self,
-        path: Path,
-        fps: float | None,
-        *,
-        live: bool,
-        free_bytes: Callable[[Path, int], int] = available_bytes,
+        self, path: Path, fps: float | None, *, live: bool, free_bytes: Callable[[Path, int], int] = available_bytes
     ) -> None:
         prepare_output_file(path, _CODECS, "video")
         self._cv2 = load_opencv()

@@ -24,10 +24,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Write a file atomically: yield a temporary path, which replaces ``path`` on success and is removed on error.
 
     The temporary name keeps the suffix, which some writers need, and is unique, so that concurrent writers of one
-    path do not mix: the last to finish wins. Parent folders are created.
-
-    Raises:
-        OSError: as the system raises it, but naming ``path``.
+    path do not mix: the last to finish wins. Parent folders are created. An OSError names ``path``.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -59,8 +56,7 @@ def _naming(target: Path, temporary: Path) -> Iterator[None]:
 def atomic_directory(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Create a folder atomically: yield a temporary one, which is renamed to ``path`` on success and removed on error.
 
-    Raises:
-        DataError: ``path`` exists and is not an empty folder; nothing is overwritten.
+    Raises DataError if ``path`` exists and is not an empty folder.
     """
     target = Path(path)
     if is_nonempty(target):
@@ -84,11 +80,7 @@ def is_nonempty(folder: Path) -> bool:
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
-    """Raise OSError unless a file can be written at ``path``; a check before long work that leaves no file.
-
-    Raises:
-        OSError: as writing would raise it, naming ``path`` or the file that is in the place of a folder.
-    """
+    """Raise OSError, as writing would, unless a file can be written at ``path``; a check before long work."""
     target = Path(path)
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(target))

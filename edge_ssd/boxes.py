@@ -53,14 +53,9 @@ def box_area(boxes_xyxy: npt.ArrayLike) -> FloatArray:
 def box_iou(
     boxes1_xyxy: npt.ArrayLike, boxes2_xyxy: npt.ArrayLike, dtype: npt.DTypeLike = np.float32
 ) -> npt.NDArray[Any]:
-    """Return the pairwise intersection over union of boxes [N, 4] and [M, 4].
+    """Return the pairwise intersection over union, [N, M], of boxes [N, 4] and [M, 4] in the same units.
 
-    Args:
-        boxes1_xyxy, boxes2_xyxy: xyxy in the same units.
-        dtype: precision of the computation; COCO's evaluators use float64.
-
-    Returns:
-        ``dtype`` [N, M] in 0–1. Two empty boxes have IoU 0, not NaN.
+    It is computed in ``dtype``; COCO's evaluators use float64. Two empty boxes have IoU 0, not NaN.
     """
     boxes1 = np.asarray(boxes1_xyxy, dtype).reshape(-1, 4)
     boxes2 = np.asarray(boxes2_xyxy, dtype).reshape(-1, 4)
@@ -80,16 +75,9 @@ def intersection_over_union(
 
 
 def match_greedily(iou: npt.NDArray[Any], iou_threshold: float) -> list[tuple[int, int]]:
-    """Match rows to columns of an IoU matrix [N, M] one to one, highest IoU first.
+    """Match rows to columns of an IoU matrix [N, M] one to one, highest IoU first; return the (row, column) pairs.
 
-    Equal IoUs are matched in the order of their indices.
-
-    Args:
-        iou: as :func:`box_iou` returns it.
-        iou_threshold: minimum IoU of a pair.
-
-    Returns:
-        (row, column) of each pair, by descending IoU.
+    A pair has an IoU of at least ``iou_threshold``. Equal IoUs are matched in the order of their indices.
     """
     rows, columns = np.nonzero(iou >= iou_threshold)
     order = np.argsort(-iou[rows, columns], kind="stable")

@@ -132,10 +132,7 @@ def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 
 def printable(text: str) -> str:
-    """Return ``text`` with characters that :func:`font` cannot draw replaced by question marks.
-
-    Only the bitmap font is limited, to Latin-1.
-    """
+    """Return ``text`` with question marks for characters that :func:`font` lacks: the bitmap font has Latin-1 only."""
     from PIL import ImageFont
 
     if isinstance(font(12), ImageFont.FreeTypeFont):

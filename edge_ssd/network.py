@@ -170,11 +170,7 @@ class Network:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Network:
-        """Build a network from the result of :meth:`to_dict`, also of earlier versions.
-
-        Raises:
-            NetworkError: an invalid description.
-        """
+        """Build a network from a result of :meth:`to_dict`, also of earlier versions; raise NetworkError if invalid."""
         try:
             network = cls(
                 labels=_listed(data["labels"]),
@@ -217,7 +213,6 @@ def tiny_ssd(
     """Describe a TinySSD; the defaults are the book's network (with its input scaled to 0–1).
 
     Args:
-        labels: class names.
         input_size: (height, width) in pixels.
         width: channel multiplier; 0.5 halves every layer (rounded to multiples of 8).
         base_channels, block_channels: channels of each block before and after the first level, before ``width`` is

@@ -103,14 +103,7 @@ def nms_sorted(
 
 
 class _Boxes(NamedTuple):
-    """Boxes as planes.
-
-    Attributes:
-        planes: float32 [4, N], see :func:`nms_sorted`.
-        areas: float32 [N].
-        class_ids: [N], or None.
-        may_be_empty: whether a box may have area 0.
-    """
+    """Boxes as planes [4, N], see :func:`nms_sorted`; their areas and class ids [N]; whether an area may be 0."""
 
     planes: FloatArray
     areas: FloatArray

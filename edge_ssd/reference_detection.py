@@ -42,10 +42,8 @@ def multibox_detection(
         offsets: [A, 4], encoded boxes.
         anchors_xyxy: [A, 4].
         score_threshold: minimum probability of a detection.
-        iou_threshold: see :func:`edge_ssd.nms.nms`.
-        max_detections: maximum number, the best are returned; None returns all.
+        iou_threshold, max_detections: see :func:`edge_ssd.nms.nms`.
         class_agnostic: suppress across classes, as the book's function of this name does.
-        coding: the factors that the offsets were encoded with.
 
     Returns:
         float32 [K, 6], best first; a row is (class id, score, xmin, ymin, xmax, ymax). Class ids are 0-based

@@ -54,10 +54,7 @@ def assign_anchors(
 
 
 def multibox_target(
-    anchors_xyxy: npt.ArrayLike,
-    labels: npt.ArrayLike,
-    iou_threshold: float = 0.5,
-    coding: BoxCoding = BoxCoding(),
+    anchors_xyxy: npt.ArrayLike, labels: npt.ArrayLike, iou_threshold: float = 0.5, coding: BoxCoding = BoxCoding()
 ) -> MultiboxTarget:
     """Return the training targets of anchors [A, 4] for labels [B, M, 5].
 

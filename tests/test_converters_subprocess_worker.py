@@ -58,11 +58,7 @@ def test_worker_receives_model_config_and_images(in_process, squares_tiny_ssd, s
 @pytest.mark.parametrize(
     ("error", "kind", "message"),
     [
-        (
-            RuntimeError("first line\nsecond line"),
-            ModelError,
-            "my.keras: cannot be converted to float16: first line",
-        ),
+        (RuntimeError("first line\nsecond line"), ModelError, "my.keras: cannot be converted to float16: first line"),
         (SettingError("a setting"), SettingError, "a setting"),
     ],
 )

@@ -152,10 +152,7 @@ def test_coco_missing_image_raises(tmp_path: Path) -> None:
         ('{"images": [], "annotations": [}', r"set\.json: invalid JSON"),
         ('{"images": [], "annotations": []}', "expected the lists images, annotations and categories"),
         ('{"images": [], "categories": [{"id": 1}]}', "a category needs an id and a name"),
-        (
-            '{"images": [], "categories": [{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]}',
-            "category id 1 is repeated",
-        ),
+        ('{"images": [], "categories": [{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]}', "category id 1 is repeated"),
         ('{"images": [], "annotations": [], "categories": []}', "its label files have no objects"),
     ],
 )

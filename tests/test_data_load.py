@@ -22,11 +22,7 @@ from edge_ssd.errors import DataError
     ],
 )
 def test_validation_split_is_val_else_test_with_a_log_line(
-    tmp_path: Path,
-    splits: Sequence[str],
-    expected: str | None,
-    logged: list[str],
-    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path, splits: Sequence[str], expected: str | None, logged: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     for folder in [tmp_path / f"set_{split}" for split in splits] or [tmp_path]:
         write_d2l_split(folder, ["0.png,0,1,2,3,4"], ["0.png"])

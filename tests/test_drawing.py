@@ -109,11 +109,7 @@ def test_colors_of_neighboring_classes_differ() -> None:
 
 
 @settings(deadline=None)
-@given(
-    st.integers(1, 90),
-    st.integers(1, 90),
-    st.lists(st.tuples(*[st.floats(0, 1, width=32)] * 4), max_size=4),
-)
+@given(st.integers(1, 90), st.integers(1, 90), st.lists(st.tuples(*[st.floats(0, 1, width=32)] * 4), max_size=4))
 def test_any_box_in_any_image(height: int, width: int, corners: list[tuple[float, ...]]) -> None:
     scale = np.array([width, height, width, height], np.float32)
     boxes = [(np.array([min(a, c), min(b, d), max(a, c), max(b, d)]) * scale).tolist() for a, b, c, d in corners]

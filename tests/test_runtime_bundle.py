@@ -260,10 +260,7 @@ def test_read_archive_rejects_empty_archive() -> None:
 # Arrays
 
 
-@given(
-    st.sampled_from(["<f4", "<f8", "<i8", "|u1"]),
-    st.lists(st.integers(0, 4), max_size=4),
-)
+@given(st.sampled_from(["<f4", "<f8", "<i8", "|u1"]), st.lists(st.integers(0, 4), max_size=4))
 @settings(deadline=None)
 def test_read_array_round_trip(dtype: str, shape: list[int]) -> None:
     array = np.arange(int(np.prod(shape))).astype(dtype).reshape(shape)

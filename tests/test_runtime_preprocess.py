@@ -144,10 +144,7 @@ def test_preprocess_uses_custom_resize() -> None:
     ("wrong", "message"),
     [
         (None, "returned NoneType of shape None"),
-        (
-            np.zeros((128, 64, 3), np.uint8),
-            r"shape \(64, 128, 3\), returned uint8 of shape \(128, 64, 3\)",
-        ),
+        (np.zeros((128, 64, 3), np.uint8), r"shape \(64, 128, 3\), returned uint8 of shape \(128, 64, 3\)"),
         (np.zeros((64, 128), np.uint8), r"returned uint8 of shape \(64, 128\)"),
         (np.zeros((64, 128, 3), np.float32), "returned float32 of shape"),
     ],

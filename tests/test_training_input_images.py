@@ -76,12 +76,7 @@ class TestChooseCache:
                 "auto", size, tmp_path / "new", memory=lambda: 1000, disk=lambda folder: 2 * 10**9 + 5000
             )
 
-        assert [choose(size) for size in (500, 501, 5000, 5001)] == [
-            "memory",
-            "disk",
-            "disk",
-            "none",
-        ]
+        assert [choose(size) for size in (500, 501, 5000, 5001)] == ["memory", "disk", "disk", "none"]
 
     def test_available_memory_respects_cgroup_limit(self, tmp_path: Path) -> None:
         (tmp_path / "proc").mkdir()

@@ -46,11 +46,7 @@ class Timing:
 
 
 def time_detectors(
-    detectors: Sequence[Detector],
-    image: Image,
-    frames: int,
-    warm_up: int,
-    progress: ProgressCallback = no_progress,
+    detectors: Sequence[Detector], image: Image, frames: int, warm_up: int, progress: ProgressCallback = no_progress
 ) -> list[Timing]:
     """Time ``frames`` detections of each detector in one image, after ``warm_up`` untimed detections."""
     for detector in detectors:

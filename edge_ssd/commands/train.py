@@ -149,7 +149,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _connect(strategy: str) -> Workers:
-    """Return the workers of ``strategy``, connected."""
     from edge_ssd.training.workers import SINGLE_WORKER, connect_workers
 
     return connect_workers() if strategy == "multiworker" else SINGLE_WORKER

@@ -36,12 +36,8 @@ def validate_annotations(
 
     Args:
         class_ids: class id for each ``BoxAnnotation.class_index``; None for a class that is excluded.
-        read_header: as :func:`~edge_ssd.data.image_header.read_image_header`.
-        allow_missing: report missing images as problems, instead of raising.
+        allow_missing: report missing images as problems, instead of raising DataError.
         progress: called with (images read, images in total).
-
-    Raises:
-        DataError: an image is missing.
     """
     samples: list[Sample] = []
     problems: list[Problem] = []

@@ -38,8 +38,7 @@ class ClassMapping:
 def parse_classes(text: str) -> tuple[tuple[str, str], ...]:
     """Return the (old name, new name) pairs of a class list; (``*``, ``*``) stands for all other classes.
 
-    Raises:
-        SettingError: an item is empty, a class is named twice, or ``*`` is renamed.
+    Raises SettingError if an item is empty, a class is named twice, or ``*`` is renamed.
     """
     pairs: list[tuple[str, str]] = []
     for item in _COMMA.split(text):

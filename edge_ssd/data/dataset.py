@@ -105,7 +105,6 @@ class Dataset:
 
     @property
     def num_boxes(self) -> int:
-        """Number of boxes of all samples."""
         return sum(len(sample.boxes_xyxy) for sample in self.samples)
 
     def with_samples(self, samples: tuple[Sample, ...]) -> Dataset:

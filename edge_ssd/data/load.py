@@ -178,10 +178,7 @@ def load_dataset(
     labels: Sequence[str] | None = None,
     strict: bool = False,
 ) -> Dataset:
-    """Return the samples of a split of the dataset in a folder; images are not decoded.
-
-    It is :func:`open_dataset` and :meth:`DatasetFolder.load` in one call, with their arguments and errors.
-    """
+    """Return the samples of a split: :func:`open_dataset` and :meth:`DatasetFolder.load` in one call."""
     return open_dataset(source).load(split, labels, strict)
 
 

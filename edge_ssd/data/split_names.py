@@ -37,11 +37,7 @@ def split_folders(folder: Path) -> list[tuple[str, Path]]:
 
 
 def unique_splits(folder: Path, paths: Iterable[tuple[str, Path]]) -> dict[str, Path]:
-    """Return (split, path) pairs as a mapping from split to path.
-
-    Raises:
-        DataError: two paths have the same split; ``folder`` is named in the message.
-    """
+    """Return (split, path) pairs as a mapping; raise DataError, which names ``folder``, if a split occurs twice."""
     path_of: dict[str, Path] = {}
     for split, path in paths:
         other = path_of.setdefault(split, path)

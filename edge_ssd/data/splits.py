@@ -30,10 +30,7 @@ def choose_validation_fraction(folder: DatasetFolder, requested: float | None = 
 
     Args:
         requested: the user's fraction, which also replaces an existing split; None holds out 15 % of a dataset
-            without one, which is logged.
-
-    Raises:
-        SettingError: ``requested`` is not between 0 and 1.
+            without one, which is logged. Other values than between 0 and 1 raise SettingError.
     """
     if requested is not None:
         if not 0 < requested < 1:
@@ -52,7 +49,6 @@ def load_train_and_validation(
     """Return the training and the validation images; their notices and problems are logged.
 
     Args:
-        validation_fraction: as of :func:`choose_validation_fraction`.
         seed: of the random choice of the images that are held out.
         labels: as of :meth:`DatasetFolder.load`, whose errors are raised.
     """
@@ -81,7 +77,6 @@ def load_eval_split(
         labels: the model's class names, in the order of its class ids.
         split: None for the validation split, or for all images of an undivided dataset. The test split takes the
             place of a missing validation split.
-        limit: as of :func:`subsample_evenly`.
         alternative: advice for the error message if there are only training images.
 
     Raises:
@@ -103,16 +98,9 @@ def load_training_split(folder: DatasetFolder, labels: Sequence[str] | None = No
 
 
 def split_dataset(dataset: Dataset, fraction: float, seed: int) -> tuple[Dataset, Dataset]:
-    """Divide a dataset at random into two that keep the original order of samples.
+    """Divide a dataset at random into two that keep the order of samples; raise DataError for a single sample.
 
-    Args:
-        fraction: share of the samples in the first dataset, in (0, 1); each dataset has at least one sample.
-
-    Returns:
-        The two datasets; ``problems`` and ``notices`` are those of the first.
-
-    Raises:
-        DataError: the fraction is not in (0, 1), or there is only one sample.
+    The first has ``fraction`` of the samples, in (0, 1), and the problems and notices; each has at least one sample.
     """
     if not 0 < fraction < 1:
         raise DataError(f"the fraction of a split must be between 0 and 1, got {fraction!r}")

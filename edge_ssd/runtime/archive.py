@@ -61,7 +61,6 @@ def read_archive(data: bytes, limits: Mapping[str, int], *, deflated: bool = Fal
     """Read entries of the archive at the end of ``data``.
 
     Args:
-        data: the file.
         limits: name → maximum unpacked bytes of the entries to read. Missing entries are missing in the result.
         deflated: accept deflated entries too; otherwise all must be stored.
 
@@ -134,16 +133,9 @@ def _content(data: bytes, record: _Record) -> bytes:
 
 
 def read_array(data: bytes, name: str, dtype: str, shape: tuple[int | None, ...]) -> npt.NDArray[Any]:
-    """Read a ``.npy`` file as a read-only array.
+    """Read a ``.npy`` file as a read-only array of a dtype such as ``"<f4"`` and a shape, in which None is any length.
 
-    Args:
-        data: the file.
-        name: what it is, for messages.
-        dtype: expected type, such as ``"<f4"``.
-        shape: expected shape; None is any length.
-
-    Raises:
-        BundleError: anything else.
+    Anything else raises BundleError, with ``name`` in its message.
     """
     match = _NPY.match(data[:256])
     if match is None or match.end() != 10 + int.from_bytes(match[1], "little"):

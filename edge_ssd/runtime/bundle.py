@@ -75,7 +75,6 @@ class Bundle:
 
     @property
     def path(self) -> Path:
-        """Path of the file."""
         from pathlib import Path  # here: its import takes a tenth of the time to the first detection
 
         return Path(self._path)
@@ -109,11 +108,7 @@ class Bundle:
 
     @property
     def selftest(self) -> SelfTest:
-        """The embedded image and its detections, read at each access.
-
-        Raises:
-            BundleError: the entry is damaged.
-        """
+        """The embedded image and its detections, read at each access; raises BundleError if the entry is damaged."""
         try:
             return read_selftest(self._selftest, self.network)
         except BundleError as error:
@@ -121,11 +116,7 @@ class Bundle:
 
 
 def read_bundle(path: str | os.PathLike[str]) -> Bundle:
-    """Read and validate a bundle.
-
-    Raises:
-        BundleError: it is missing, damaged or not a bundle; the message names the file and the problem.
-    """
+    """Read and validate a bundle; raise BundleError if it is missing, damaged or not a bundle."""
     name = os.fsdecode(path)
     try:
         return _parse(name, _read_file(name))

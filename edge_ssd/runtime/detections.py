@@ -77,8 +77,7 @@ class Detections:
     def merge(cls, parts: Sequence[Detections]) -> Detections:
         """Concatenate detections of one image, in the order given; no parts give :meth:`empty`.
 
-        Raises:
-            ValueError: the image sizes differ. The size (0, 0) of :meth:`empty` matches every other.
+        Different image sizes raise ValueError; the size (0, 0) of :meth:`empty` matches every other.
         """
         sizes = {part.image_size for part in parts} - {(0, 0)}
         if len(sizes) > 1:
@@ -136,11 +135,7 @@ class Detections:
     def to_supervision(self) -> supervision.Detections:
         """Convert to the ``supervision`` package's type, for its trackers, annotators and zones.
 
-        Returns:
-            Copies of the arrays; labels are in ``data["class_name"]``, where its annotators look for them.
-
-        Raises:
-            SettingError: the package is not installed.
+        Labels are in ``data["class_name"]``, where its annotators look for them. Raises SettingError if it is missing.
         """
         try:
             from supervision import Detections as SupervisionDetections

@@ -157,10 +157,8 @@ class Detector:
         """Change settings; arguments as for the constructor, where None restores the default.
 
         Arguments that are left out stay unchanged, as do the classes that a mapping of thresholds leaves out. The
-        change is atomic: a :meth:`detect` in another thread finishes with the settings that it started with.
-
-        Raises:
-            SettingError: an invalid value; nothing is changed.
+        change is atomic: a :meth:`detect` in another thread finishes with the settings that it started with. An invalid
+        value raises SettingError and changes nothing.
         """
         with self._settings_lock:
             self._settings = self._settings.changed(

@@ -23,7 +23,6 @@ def call_interleaved(
     """Measure each case ``repeats`` times in alternating blocks, so that drift of the machine affects all equally.
 
     Args:
-        measure: measures one case once.
         block_size: number of consecutive measurements of a case.
         discard: measurements at the start of each block that are ignored, since the case before has filled the caches.
         progress: called with (finished rounds, all rounds); a round is one block of each case.

@@ -44,11 +44,7 @@ class Interpreter:
     """
 
     def __init__(self, native: Any, backend: str, num_threads: int, delegate: str | None = None) -> None:
-        """Find the tensors of the signature by name; use :func:`open_interpreter`.
-
-        Raises:
-            BundleError: the signature is not as expected.
-        """
+        """Find the tensors of the signature by name; raise BundleError if it is not as expected."""
         self.backend = backend
         self.delegate = delegate
         self.num_threads = num_threads
@@ -92,10 +88,7 @@ def open_interpreter(
 
     Args:
         flatbuffer: the model's bytes, already validated.
-        num_threads: None for one per core, at most four.
-        backend: a package, or "auto" for the first that works, ai-edge-litert before tflite-runtime.
-        delegate: the library of an external delegate; if it cannot be used, no backend works.
-        delegate_options: for the delegate; values are passed as text.
+        num_threads, backend, delegate, delegate_options: see :class:`~edge_ssd.runtime.detector.Detector`.
 
     Raises:
         BackendError: no backend works; the message gives the reason for each, and a remedy.
@@ -164,7 +157,6 @@ def _reason(error: Exception) -> str:
 
 
 def _remedy(reasons: list[str], backend: str, *, with_delegate: bool) -> str:
-    """Return advice for this machine."""
     tflite = next((reason for reason in reasons if reason.startswith("tflite-runtime")), "")
     if tflite and "not installed" not in tflite and int(np.__version__.split(".")[0]) >= 2:
         return 'tflite-runtime needs NumPy 1: pip install "numpy<2"'

@@ -58,11 +58,7 @@ class Metadata(NamedTuple):
 
 
 def parse_metadata(text: bytes) -> Metadata:
-    """Parse and validate the content of ``edge_ssd.json``.
-
-    Raises:
-        BundleError: the first invalid field; the message names it.
-    """
+    """Parse and validate the content of ``edge_ssd.json``; raise BundleError, which names the first invalid field."""
     import json
 
     def reject(constant: str) -> None:
@@ -131,14 +127,8 @@ def _heads(rows: list[Any], network: Network) -> tuple[tuple[HeadSpec, ...], tup
         level, kind = _get(row, "level", int, where), _get(row, "kind", str, where)
         _require(kind in ("classes", "boxes"), f"{where}.kind", kind, "classes or boxes")
         _require(0 <= level < len(network.levels), f"{where}.level", level, f"0 to {len(network.levels) - 1}")
-        head = HeadSpec(
-            level,
-            kind,
-            _get(row, "output", str, where),
-            _get(row, "height", int, where),
-            _get(row, "width", int, where),
-            _get(row, "anchors_per_cell", int, where),
-        )
+        sizes = (_get(row, name, int, where) for name in ("height", "width", "anchors_per_cell"))
+        head = HeadSpec(level, kind, _get(row, "output", str, where), *sizes)
         own = network.levels[level]
         shape = (head.height, head.width, head.anchors_per_cell)
         expected = (own.height, own.width, own.anchors_per_cell)

@@ -13,11 +13,7 @@ __all__ = ["read_network"]
 
 
 def read_network(path: Path) -> Network:
-    """Return the network of a ``.keras`` model of this project or a ``.tflite`` bundle, without TensorFlow.
-
-    Raises:
-        ModelError, BundleError: the file is missing or of another kind.
-    """
+    """Return the network of a ``.keras`` model or ``.tflite`` bundle; raise ModelError or BundleError without one."""
     if path.suffix == ".tflite":
         from edge_ssd.runtime.bundle import read_bundle
 

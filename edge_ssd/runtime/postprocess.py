@@ -61,7 +61,6 @@ class _OutputLayout(NamedTuple):
     Attributes:
         key: the quantization and settings that it was computed for.
         min_margins: [A], minimum logit margin that may reach the threshold, in quantization steps of the anchor's head.
-        lowest_margin: minimum of ``min_margins``.
         thresholds: float32 [], or [classes] where they differ.
         lookup: scores of a network with one class and 8-bit class heads, else None.
         class_table: float32 [2, A], zero point and scale of the anchor's class head.
@@ -80,11 +79,7 @@ class _OutputLayout(NamedTuple):
 
 
 class Postprocess:
-    """Decoder of the output heads of one network into detections; thread-safe.
-
-    Args:
-        network: gives the anchors, the box coding and the labels.
-    """
+    """Decoder of the output heads of one network into detections; thread-safe."""
 
     def __init__(self, network: Network) -> None:
         self._network = network
@@ -115,8 +110,7 @@ class Postprocess:
             transform: where the image lies in the input, as ``preprocess`` returns it: boxes are mapped to its pixels
                 and clipped. None leaves them in 0–1 of the input, not clipped; ``image_size`` is then (1, 1).
             score_threshold: minimum score, one number or one per class.
-            iou_threshold: see :func:`edge_ssd.nms.nms`.
-            max_detections: maximum number, the best are kept; None for all.
+            iou_threshold, max_detections: see :func:`edge_ssd.nms.nms`.
             classes: class ids to detect; None for all. Others neither appear nor suppress.
             class_agnostic: suppress across classes.
             keep_outside: keep boxes that are empty after clipping: average precision counts them as false positives.

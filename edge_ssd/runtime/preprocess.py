@@ -49,8 +49,7 @@ class ResizeTransform(NamedTuple):
     """Mapping between the pixels of an image and the network's input.
 
     Attributes:
-        image_size: (height, width) of the image.
-        input_size: (height, width) of the input.
+        image_size, input_size: (height, width) in pixels.
         left, top, width, height: rectangle of the input that the image fills, in pixels.
     """
 
@@ -112,7 +111,6 @@ def preprocess(
 
     Args:
         image_rgb: uint8 [H, W, 3], as :func:`as_rgb` returns it.
-        input_spec: the network's input.
         resize: called where the size differs.
 
     Returns:
@@ -142,10 +140,7 @@ def read_image(path: str | os.PathLike[str]) -> ImageArray:
     """Read an image file as uint8 RGB [H, W, 3].
 
     The EXIF orientation is applied. Greyscale, palette, CMYK and 16-bit images are converted, transparency becomes
-    white, and an animation gives its first frame.
-
-    Raises:
-        ImageError: the file is missing or cannot be decoded; the message names it.
+    white, and an animation gives its first frame. A file that cannot be decoded raises ImageError.
     """
     from PIL import Image
 
@@ -169,9 +164,7 @@ def as_rgb(image: ImageLike) -> ImageArray:
     """Convert an array, a Pillow image or a path to uint8 RGB [H, W, 3].
 
     Arrays are used unchanged and must be uint8 RGB [H, W, 3]. OpenCV's frames are BGR: pass ``frame[..., ::-1]``.
-
-    Raises:
-        ImageError: anything else; the message says what was expected.
+    Anything else raises ImageError.
     """
     if isinstance(image, np.ndarray):
         return _check_array(image)

@@ -40,16 +40,11 @@ _MAX_BYTE_DIFFERENCE = 255
 def anchors_above_threshold(
     logits: npt.NDArray[Any], columns: int, min_margins: npt.NDArray[Any], lowest_margin: np.number[Any]
 ) -> npt.NDArray[np.intp]:
-    """Return the anchors whose logit margin is at least ``min_margins`` [A]: all that may reach the score threshold.
+    """Return the anchors, ascending, whose logit margin is at least ``min_margins``: all that may reach the threshold.
 
     Args:
-        logits: [A · columns].
-        columns: classes + 1.
-        min_margins: [A], see :func:`min_quantized_margin`.
-        lowest_margin: minimum of ``min_margins``.
-
-    Returns:
-        intp [K], ascending.
+        logits: [A · columns], with ``columns`` = classes + 1.
+        min_margins: [A], see :func:`min_quantized_margin`; ``lowest_margin`` is their minimum.
     """
     if columns < _MIN_COLUMNS_TO_GROUP or logits.dtype.kind == "f":  # a NaN would hide the others of its group
         return (logit_margin(logits, columns) >= min_margins).nonzero()[0]
@@ -93,15 +88,8 @@ def accumulator_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
 def min_quantized_margin(score_threshold: float, scale: float | None) -> float:
     """Return the minimum logit margin that may reach a score threshold.
 
-    A class's probability is at most sigmoid(class − background), and equal to it with one class. So the logit of the
-    threshold is a lower bound of the margin.
-
-    Args:
-        score_threshold: 0–1.
-        scale: quantization scale of the head; None for a float head.
-
-    Returns:
-        The margin in quantization steps, an integer; in logits for a float head.
+    It is an integer number of quantization steps of ``scale``, or in logits for a float head (None). A class's
+    probability is at most sigmoid(class − background), so the logit of the threshold is a lower bound of the margin.
     """
     threshold = min(score_threshold, 1.0) - _SCORE_SLACK
     if threshold <= 0:
@@ -137,12 +125,7 @@ class ScoreLookupTable(NamedTuple):
     def sort(
         self, anchors: npt.NDArray[np.intp], margins: npt.NDArray[np.int16]
     ) -> tuple[npt.NDArray[np.intp], FloatArray]:
-        """Return ``anchors`` [K] by descending score, and their scores; equal scores keep their order.
-
-        Args:
-            anchors: indices of the candidates.
-            margins: int16 [A], the logit margins of all anchors.
-        """
+        """Return ``anchors`` [K] by descending score and their scores, from all margins [A]; ties keep their order."""
         ranks = self.ranks.take(self.offsets.take(anchors) + margins.take(anchors))
         order = ranks.argsort(kind="stable")
         return anchors.take(order), self.scores.take(ranks.take(order))

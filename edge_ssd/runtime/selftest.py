@@ -1,9 +1,8 @@
 """Self-test of a bundle: an image, and the detections in it on the converter's machine.
 
 It is the entry ``selftest.npz``, a ZIP of arrays that ``numpy.load`` reads too; its entries may be deflated. The image
-is stored unchanged as ``image``, or, as the converter writes it, delta-encoded as ``image_differences``, which deflates
-to half the size of ``image``: uint8 [3, height, width], planes R − G, G and B − G, each row minus the row above, modulo
-256.
+is stored unchanged as ``image``, or delta-encoded as ``image_differences``, which deflates to half the size: uint8
+[3, height, width], planes R − G, G and B − G, each row minus the row above, modulo 256.
 """
 
 from __future__ import annotations
@@ -59,11 +58,7 @@ def delta_decode(differences: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def read_selftest(data: bytes, network: Network) -> SelfTest:
-    """Read the embedded self-test from the content of ``selftest.npz``.
-
-    Raises:
-        BundleError: it is damaged or does not match ``network``; the message names the problem.
-    """
+    """Read the content of ``selftest.npz``; raise BundleError if it is damaged or does not match ``network``."""
     height, width = network.input.size
     max_image = min(height * width * 3 + _HEADER, _MAX_IMAGE)
     names = ("xyxy", "confidence", "class_id", "score_threshold")

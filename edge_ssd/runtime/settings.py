@@ -54,11 +54,7 @@ class Settings(NamedTuple):
         classes: ClassesLike = ...,
         class_agnostic: FlagLike = ...,
     ) -> Settings:
-        """Return these settings with the given values replaced.
-
-        Raises:
-            SettingError: the first invalid value; the message names it.
-        """
+        """Return these settings with the given values replaced; raise SettingError for the first invalid one."""
         labels, defaults = details.network.labels, details.defaults
         change: dict[str, Any] = {}
         if score_threshold is not ...:

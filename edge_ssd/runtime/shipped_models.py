@@ -13,11 +13,7 @@ _DEFAULT = "banana"
 
 
 def default_model() -> Path:
-    """Return the path of the shipped banana detector.
-
-    Raises:
-        BundleError: the installation lacks it.
-    """
+    """Return the path of the shipped banana detector; raise BundleError if the installation lacks it."""
     path = _folder() / f"{_DEFAULT}.tflite"
     if not path.is_file():
         raise BundleError(f"{path}: the shipped model is missing; install edge-ssd again, or name a model")
@@ -33,10 +29,7 @@ def shipped_models() -> dict[str, Path]:
 def find_model(model: str | os.PathLike[str]) -> Path:
     """Return the path of ``model``: an existing file, else the shipped model of that name.
 
-    The prefix "banana-" may be left out: "small" is "banana-small".
-
-    Raises:
-        BundleError: neither exists; the message lists the names.
+    The prefix "banana-" may be left out: "small" is "banana-small". Raises BundleError if neither exists.
     """
     path, name, shipped = Path(model), os.fsdecode(model), shipped_models()
     if os.path.isfile(path):  # noqa: PTH113 (where a NUL byte in the name is no error)

@@ -68,10 +68,7 @@ class AnchorMatch:
 
 
 def network_boxes(dataset: Dataset, spec: InputSpec) -> FloatArray:
-    """Return all boxes of a dataset after the network's resizing: float32 [N, 4], xyxy in 0–1 of the input.
-
-    Samples of unknown size are skipped.
-    """
+    """Return the boxes of all samples of known size after the network's resizing: float32 [N, 4], xyxy in 0–1."""
     boxes = [
         resize_transform(sample.size, spec).from_pixels(sample.boxes_xyxy)
         for sample in dataset.samples

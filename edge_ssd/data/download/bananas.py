@@ -32,15 +32,12 @@ def fetch_bananas(
     """Download the banana dataset, verify its checksum and unpack it to ``folder``.
 
     The folder then has ``bananas_train`` and ``bananas_val``; it appears when it is complete. An incomplete download
-    is kept beside it as ``<folder>.zip.part`` and continued by the next call.
+    is kept beside it as ``<folder>.zip.part`` and continued by the next call. Returns False for an existing dataset.
 
     Args:
         folder: must be missing or empty, or have the dataset.
         sha1: of the archive, 40 hexadecimal digits.
         url, progress, timeout, retry_delay: as for :func:`edge_ssd.data.download.http.download`.
-
-    Returns:
-        False if the dataset exists already, and was left unchanged.
 
     Raises:
         DataError: the folder has other content, the download fails, or the archive has another checksum, unsafe

@@ -37,9 +37,6 @@ class LabelFormat(Protocol):
     def parse(self, folder: Path) -> ParsedDataset:
         """Return the annotations of every split.
 
-        Faulty label files and objects are reported as problems of their split. Images are neither opened nor required
-        to exist.
-
-        Raises:
-            DataError: the labels cannot be used at all.
+        Faulty label files and objects are reported as problems of their split, unusable labels raise DataError. Images
+        are neither opened nor required to exist.
         """

@@ -132,11 +132,7 @@ def _read_files(paths: Iterable[Path]) -> tuple[list[_LabelFile], list[Problem]]
 
 
 def _read_file(path: Path, problems: list[Problem]) -> _LabelFile:
-    """Return the content of an XML file and append its faults to ``problems``.
-
-    Raises:
-        OSError, ParseError, LookupError, ValueError: not an annotation; LookupError for an unknown text encoding.
-    """
+    """Return the content of an XML file and append its faults to ``problems``; raise if it is not an annotation."""
     if path.stat().st_size > _MAX_XML_BYTES:
         raise ValueError(f"larger than {_MAX_XML_BYTES >> 20} MB")
     root = ElementTree.fromstring(path.read_bytes())

@@ -41,8 +41,6 @@ def check_files(
         samples: the images in use.
         labeled: images with labels that are not in use because of a fault.
         by_stem: whether labels name their image without its suffix.
-        read_header: as :func:`~edge_ssd.data.image_header.read_image_header`.
-        progress: called with (headers read, total).
     """
     paths = sorted({sample.path for sample in samples})
     findings: list[FileFinding] = []

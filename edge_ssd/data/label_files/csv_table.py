@@ -63,10 +63,9 @@ def has_label_columns(path: Path) -> bool:
 
 
 def read_table(path: Path) -> LabelTable:
-    """Read a label table. Rows that are too short, or whose box is not four numbers, are dropped and reported.
+    """Read a label table; raise DataError if that fails or a column is missing.
 
-    Raises:
-        DataError: the file cannot be read, or a column is missing.
+    Rows that are too short, or whose box is not four numbers, are dropped and reported.
     """
     rows: list[LabelRow] = []
     problems: list[Problem] = []
@@ -103,11 +102,8 @@ def class_names(
     """Return the class names of label tables, and whether the files state them (else they are generated).
 
     Args:
-        stated_names: names of the class ids from a ``classes.txt``, or None.
+        stated_names: names of the class ids from a ``classes.txt``, or None. Too high ids raise DataError.
         only_class: name of class 0 if there is no other class and no name is stated; None for "class_0".
-
-    Raises:
-        DataError: a class id is too high.
     """
     labels = {row.label for table in tables for row in table.rows}
     if stated_names is not None:
@@ -124,11 +120,7 @@ def class_names(
 
 
 def annotate_table(table: LabelTable, names: Sequence[str], folders: tuple[ImageIndex, ...]) -> SplitAnnotations:
-    """Return the rows of a table as annotations, grouped by image; rows of negative class ids are dropped.
-
-    Raises:
-        DataError: a class is not in ``names``.
-    """
+    """Return the rows of a table by image, without negative class ids; raise DataError for a class not in ``names``."""
     has_class_ids = all(_is_class_id(row.label) for row in table.rows)
     index_of = {name: index for index, name in enumerate(names)}
     boxes: dict[str, list[BoxAnnotation]] = {}

@@ -11,11 +11,7 @@ __all__ = ["read_class_names", "read_lines"]
 
 
 def read_lines(path: Path, content: str) -> list[str]:
-    """Return the lines of a UTF-8 file, stripped, without empty ones.
-
-    Raises:
-        DataError: the file cannot be read or is not UTF-8 text; it names the expected ``content`` of a line.
-    """
+    """Return the non-empty lines of a UTF-8 file, stripped; raise DataError, naming the ``content`` of a line."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -24,11 +20,7 @@ def read_lines(path: Path, content: str) -> list[str]:
 
 
 def read_class_names(paths: Iterable[Path]) -> list[str] | None:
-    """Return the class names in the first of ``paths`` that exists, indexed by class id; None if no file exists.
-
-    Raises:
-        DataError: the file has no names or repeats one.
-    """
+    """Return the class names, by id, in the first existing file, or None; raise DataError unless they are distinct."""
     for path in paths:
         if path.is_file():
             names = read_lines(path, "class name")

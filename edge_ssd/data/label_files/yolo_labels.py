@@ -43,9 +43,7 @@ def read_labels(path: Path, index_of: Mapping[int, int] | None = None, keypoints
         index_of: class id → class index; None if classes are not named, then the index is the id.
         keypoints: whether keypoints follow a box. Without this, such a line is read as a polygon.
 
-    Raises:
-        OSError: the file cannot be read.
-        UnicodeDecodeError: it is not UTF-8 text.
+    Raises OSError, or UnicodeDecodeError if the file is not UTF-8 text.
     """
     boxes: list[BoxAnnotation] = []
     problems: list[Problem] = []

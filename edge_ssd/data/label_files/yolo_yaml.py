@@ -63,12 +63,7 @@ def find_data_yaml(folder: Path) -> Path | None:
 
 
 def read_data_yaml(path: Path) -> DataYaml:
-    """Read a ``data.yaml``.
-
-    Raises:
-        DataError: the file is not YAML or has no valid class names.
-        ModuleNotFoundError: PyYAML is not installed.
-    """
+    """Read a ``data.yaml``; raise DataError if it is not YAML or has no valid class names."""
     import yaml
 
     try:
