@@ -31,14 +31,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SchemeRow:
-    """The bundle of one scheme.
-
-    Attributes:
-        precision: on the validation images.
-        size: bytes of the file.
-        milliseconds: median latency of one inference.
-        targets: whether known runtimes run it.
-    """
+    """The bundle of one scheme: AP on the validation images, size in bytes, median latency of one inference."""
 
     scheme: Scheme
     precision: AveragePrecision
@@ -89,11 +82,8 @@ def compare_schemes(
 ) -> Comparison:
     """Convert a model with each scheme and measure the files ``NAME-SCHEME.tflite`` in the folder ``out``.
 
-    Args:
-        config: settings of every conversion; its scheme is ignored.
-        threads: of the interpreter, for the latency.
-
-    Raises the errors of :func:`~converters.convert.convert_model`.
+    The scheme of ``config`` is ignored; ``threads`` are the interpreter's. Raises the errors of
+    :func:`~converters.convert.convert_model`.
     """
     model_path, out = Path(model_path), Path(out)
     config = ConversionConfig() if config is None else config

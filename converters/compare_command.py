@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from converters.options import add_conversion_options, conversion_config
-from converters.quantization.schemes import SCHEMES
+from converters.quantization.schemes import SCHEMES, Scheme
 from edge_ssd.commands.data_options import add_data_options, data_source
 
 if TYPE_CHECKING:
     from converters.compare import Comparison
-    from converters.quantization.schemes import Scheme
 
 __all__ = ["add_arguments", "format_comparison", "run"]
 

@@ -21,7 +21,6 @@ class ConversionConfig:
     """Settings that select and parameterize the passes of :mod:`converters.passes`.
 
     Attributes:
-        scheme: the quantization scheme.
         keep: for "mixed", patterns of the layers that stay out of int8, see
             :func:`converters.quantization.layers.choose_layers`. Other schemes ignore it.
         keep_type: for "mixed", the type of these layers' activations.

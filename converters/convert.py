@@ -54,7 +54,6 @@ __all__ = ["ConversionResult", "convert_model"]
 
 _log = logging.getLogger(__name__)
 
-# Thresholds of a detector that is opened without others.
 _DEFAULTS = Defaults(score_threshold=0.5, iou_threshold=0.5, max_detections=100)
 # Number of validation images that the calibration images are compared with.
 _COMPARED_IMAGES = 64
@@ -67,16 +66,12 @@ class ConversionResult:
     """A written file.
 
     Attributes:
-        path: the file.
-        config: settings of the conversion.
         size: bytes of the file.
         model_size: bytes of the flatbuffer in it.
         graph: operators of the flatbuffer.
         calibrated_on: number of calibration images, 0 for a scheme that needs none.
         warnings: reasons why the calibration may be unsuitable, one line each.
         float_precision, quantized_precision: before and after conversion; None if not measured.
-        selftest_detections: number of detections in the embedded image.
-        seconds: duration of the conversion.
     """
 
     path: Path
@@ -129,7 +124,6 @@ def convert_model(
         model_path: a ``.keras`` file.
         data: the training split calibrates, the validation split measures; an undivided dataset does both.
         out: a path that ends in ``.tflite``; an existing file is kept if the conversion fails.
-        config: settings; None for the defaults.
         model: content of ``model_path``, if it is loaded already.
         float_precision: average precision of the model on the same images, if it is measured already.
 
@@ -196,7 +190,6 @@ def convert_model(
 
 
 def _check_output(out: Path) -> None:
-    """Raise before a conversion whose result could not be written."""
     if out.suffix != ".tflite":
         raise SettingError(f"{out}: the name of the output must end in .tflite")
     if out.is_dir():
@@ -248,7 +241,6 @@ def _build_file(content: BundleContent, profile: Profile | None, out: Path) -> t
 
 
 def _verify_written_bundle(path: Path, out: Path) -> None:
-    """Read the file back and run its self-test."""
     with Detector(path) as detector:
         result = detector.selftest()
     if not result.passed:

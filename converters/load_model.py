@@ -57,10 +57,8 @@ def _head_difference(network: Network, weights: bytes) -> str | None:
 
     wrong = []
     with h5py.File(io.BytesIO(weights)) as file:
-        for kind, group, columns in (
-            ("classes", "cls_predictors", network.num_classes + 1),
-            ("boxes", "bbox_predictors", 4),
-        ):
+        heads = (("classes", "cls_predictors", network.num_classes + 1), ("boxes", "bbox_predictors", 4))
+        for kind, group, columns in heads:
             for i, level in enumerate(network.levels):
                 layer = "conv2d" if i == 0 else f"conv2d_{i}"
                 channels = int(file[f"{group}/{layer}/vars/1"].shape[0])

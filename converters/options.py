@@ -44,11 +44,7 @@ def add_conversion_options(parser: argparse.ArgumentParser) -> None:
 
 
 def conversion_config(args: argparse.Namespace, **settings: Any) -> ConversionConfig:
-    """Return the configuration of the options above and further ``settings``.
-
-    Raises:
-        SettingError: a value is invalid.
-    """
+    """Return the configuration of the options above and further ``settings``; raise SettingError for invalid ones."""
     return ConversionConfig(
         keep=DEFAULT_KEEP if args.keep is None else tuple(args.keep.split(",")),
         keep_type=args.keep_type or ConversionConfig.keep_type,

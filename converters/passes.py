@@ -37,11 +37,9 @@ class ConversionState:
     """A network between two passes.
 
     Attributes:
-        config: settings of the conversion.
         model: the Keras model, as changed by the passes so far.
         images: uint8 [N, height, width, 3], calibration images; :data:`NO_IMAGES` for a scheme that needs none.
         ranges: range of each output by name.
-        flatbuffer: the TFLite model.
 
     Raises:
         ValueError: the scheme needs calibration images and there are none.

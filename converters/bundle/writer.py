@@ -1,7 +1,6 @@
 """Write a bundle: the TFLite model, followed by a ZIP archive with the data needed to use it.
 
-The same content gives the same bytes: nothing depends on the time or the machine. Entries are stored uncompressed,
-because some readers of TFLite metadata reject compressed ones; only the arrays inside the self-test entry are deflated.
+The same content gives the same bytes: nothing depends on the time or the machine.
 :mod:`edge_ssd.runtime.bundle` describes the format and reads it.
 """
 
@@ -40,9 +39,7 @@ class BundleContent:
     """Content of a bundle.
 
     Attributes:
-        name: display name of the model.
         flatbuffer: the TFLite model with its metadata.
-        quantization: the quantization scheme.
         calibration: the calibration images; None for a scheme that needs none.
         kept_layers: layer → "float" or "int16", for the layers that are not int8.
         tools: tool → version.
@@ -74,6 +71,7 @@ def bundle_bytes(content: BundleContent) -> bytes:
 
 
 def _metadata(content: BundleContent, anchors: bytes) -> bytes:
+    calibration = content.calibration
     data = {
         "format_version": FORMAT_VERSION,
         "name": content.name,
@@ -86,21 +84,15 @@ def _metadata(content: BundleContent, anchors: bytes) -> bytes:
         "sha256": {
             "flatbuffer": hashlib.sha256(content.flatbuffer).hexdigest(),
             "anchors": hashlib.sha256(anchors).hexdigest(),
-            "calibration": None if content.calibration is None else content.calibration.sha256,
+            "calibration": None if calibration is None else calibration.sha256,
         },
         "quantization": content.quantization,
         "kept_layers": dict(content.kept_layers),
-        "calibration": _calibration(content.calibration),
+        "calibration": None if calibration is None else {"seed": calibration.seed, "images": list(calibration.names)},
         "tools": dict(content.tools),
         "accuracy": None if content.accuracy is None else dict(content.accuracy),
     }
     return (json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
-
-
-def _calibration(calibration: Calibration | None) -> dict[str, Any] | None:
-    if calibration is None:
-        return None
-    return {"seed": calibration.seed, "images": list(calibration.names)}
 
 
 def _selftest(selftest: SelfTest) -> bytes:

@@ -22,15 +22,10 @@ _MIN_UNIQUE_CLASS_SCORE = 0.5
 
 
 def check_profile(model: bytes, content: BundleContent, out: Path) -> None:
-    """Compare the detections of ``model`` in the self-test's image with those of the bundle.
-
-    Args:
-        model: flatbuffer of the profile.
-        content: of the bundle, with its self-test.
-        out: the file to be written, for the message.
+    """Compare the detections of a profile's flatbuffer with those of the bundle, in the image of its self-test.
 
     Raises:
-        BundleError: the detections differ.
+        BundleError: the detections differ, so that ``out`` is not written.
     """
     selftest, expected = content.selftest, content.selftest.detections
     outputs = open_interpreter(model).invoke(selftest.image)

@@ -49,10 +49,7 @@ FORMAT_VERSION = 1
 def profile_model(flatbuffer: bytes, network: Network, defaults: Defaults) -> bytes:
     """Return the flatbuffer of a bundle with decoding and suppression appended, for another runtime.
 
-    Args:
-        flatbuffer: the model of a bundle, in any quantization.
-        network: its description: anchors, box coding, labels.
-        defaults: IoU threshold and maximum number of detections, which become part of the model.
+    The IoU threshold and the maximum number of detections of ``defaults`` become part of the model.
     """
     from converters.interop.graph import postprocess_graph
     from converters.interop.metadata import postprocess_metadata
@@ -65,12 +62,7 @@ def profile_model(flatbuffer: bytes, network: Network, defaults: Defaults) -> by
 
 
 def profile_bytes(profile: Profile, model: bytes, content: BundleContent) -> bytes:
-    """Return the file: the model and the ZIP. The same arguments give the same bytes.
-
-    Args:
-        model: the result of :func:`profile_model`.
-        content: of the bundle that the model was made from.
-    """
+    """Return the file: ``model``, from :func:`profile_model`, and the ZIP. The same arguments give the same bytes."""
     network = content.network
     description = {
         "format_version": FORMAT_VERSION,

@@ -49,7 +49,6 @@ def postprocess_graph(flatbuffer: bytes, network: Network, defaults: Defaults) -
     output_0, the names of TensorFlow 2's detection models, which some readers expect.
 
     Args:
-        flatbuffer: model of a bundle of ``network``, in any quantization.
         defaults: D and the IoU threshold. The score threshold is not used, see :data:`POSTPROCESS_SCORE`.
     """
     editor = GraphEditor(flatbuffer)

@@ -38,7 +38,6 @@ class Calibration:
         images: uint8 [N, height, width, 3] at the network's input size.
         names: paths relative to the dataset's folder.
         sha256: digest of the names and the files' content.
-        seed: the seed that selected them.
     """
 
     images: npt.NDArray[np.uint8]
@@ -47,7 +46,6 @@ class Calibration:
     seed: int
 
     def __len__(self) -> int:
-        """Return the number of images."""
         return len(self.images)
 
 

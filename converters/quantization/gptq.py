@@ -172,7 +172,6 @@ def _fold_batch_norm(layer: _ConvLayer) -> tuple[Floats, Floats]:
 
 
 def _reset_batch_norm(norm: Any) -> None:
-    """Make ``norm`` the identity."""
     for weight, value in zip(_norm_weights(norm), (np.sqrt(1 + norm.epsilon), 0, 0, 1), strict=True):
         weight.assign(np.full(weight.shape, value, np.float32))
 

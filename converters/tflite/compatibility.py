@@ -78,7 +78,6 @@ def graph_to_dict(graph: Graph) -> dict[str, Any]:
 
 
 def _missing(graph: Graph, runtime: str) -> tuple[str, ...]:
-    """Return descriptions of the operators that ``runtime`` lacks."""
     missing = []
     for operator in graph.operator_counts():
         newest = max_version(operator.name, runtime)

@@ -21,8 +21,7 @@ _CAST_VERSIONS = {"UINT8": 1, "INT8": 3, "INT16": 2}
 class GraphEditor:
     """Editor of a model with one subgraph. Tensors are identified by their index, and each operator returns its output.
 
-    Attributes:
-        model: the ``ModelT`` that :meth:`finish` writes.
+    ``model`` is the ``ModelT`` that :meth:`finish` writes.
     """
 
     def __init__(self, flatbuffer: bytes) -> None:
@@ -64,10 +63,7 @@ class GraphEditor:
         return self._float("DEQUANTIZE", tensor, self._schema.DequantizeOptionsT(), _DEQUANTIZE_VERSIONS)
 
     def cast(self, tensor: int) -> int:
-        """Append a cast of the stored integers, not dequantized, to float32; return the index of the new tensor.
-
-        A float32 tensor is returned unchanged.
-        """
+        """Cast the stored integers, not dequantized, to float32; return a float32 tensor unchanged."""
         if self.scale(tensor) is None:
             return tensor
         options = self._schema.CastOptionsT()
@@ -80,9 +76,7 @@ class GraphEditor:
         options = self._schema.ReshapeOptionsT()
         options.newShape = list(shape)
         shape_tensor = self.constant(f"shape_{tensor}", np.array(shape, np.int32))
-        result = self._tensor(f"reshaped_{tensor}", shape)
-        self._operator("RESHAPE", [tensor, shape_tensor], [result], options)
-        return result
+        return self._append("RESHAPE", [tensor, shape_tensor], self._tensor(f"reshaped_{tensor}", shape), options)
 
     def concatenate(self, tensors: Sequence[int], axis: int) -> int:
         """Concatenate along ``axis``."""
@@ -90,17 +84,13 @@ class GraphEditor:
         options.axis = axis
         shape = list(self.shape(tensors[0]))
         shape[axis] = sum(self.shape(tensor)[axis] for tensor in tensors)
-        result = self._tensor(f"joined_{tensors[0]}", shape)
-        self._operator("CONCATENATION", list(tensors), [result], options)
-        return result
+        return self._append("CONCATENATION", list(tensors), self._tensor(f"joined_{tensors[0]}", shape), options)
 
     def softmax(self, tensor: int) -> int:
         """Softmax over the last axis."""
         options = self._schema.SoftmaxOptionsT()
         options.beta = 1.0
-        result = self._tensor(f"softmax_{tensor}", self.shape(tensor))
-        self._operator("SOFTMAX", [tensor], [result], options)
-        return result
+        return self._append("SOFTMAX", [tensor], self._tensor(f"softmax_{tensor}", self.shape(tensor)), options)
 
     def take_columns(self, tensor: int, columns: Sequence[int]) -> int:
         """Gather indices of the last axis."""
@@ -109,15 +99,12 @@ class GraphEditor:
         options.axis = len(shape) - 1
         indices = self.constant(f"columns_{tensor}", np.array(columns, np.int32))
         result = self._tensor(f"taken_{tensor}", (*shape[:-1], len(columns)))
-        self._operator("GATHER", [tensor, indices], [result], options)
-        return result
+        return self._append("GATHER", [tensor, indices], result, options)
 
     def take_rows(self, tensor: int, indices: int) -> int:
         """Append a GATHER of the rows of ``tensor`` that the int32 tensor ``indices`` names; return the new tensor."""
-        options = self._schema.GatherOptionsT()
         result = self._tensor(f"taken_{tensor}", (*self.shape(indices), *self.shape(tensor)[1:]))
-        self._operator("GATHER", [tensor, indices], [result], options)
-        return result
+        return self._append("GATHER", [tensor, indices], result, self._schema.GatherOptionsT())
 
     def top_k(self, tensor: int, count: int) -> tuple[int, int]:
         """Return the ``count`` largest values of the last axis in descending order, and their indices."""
@@ -149,8 +136,8 @@ class GraphEditor:
         options = self._schema.ReducerOptionsT()
         options.keepDims = True
         result = self._tensor(f"sum_{tensor}", (1,))
-        self._operator("SUM", [tensor, self.constant(f"axis_{tensor}", np.array([0], np.int32))], [result], options)
-        return result
+        axis = self.constant(f"axis_{tensor}", np.array([0], np.int32))
+        return self._append("SUM", [tensor, axis], result, options)
 
     def custom(
         self, code: str, inputs: Sequence[int], outputs: Sequence[tuple[int, ...]], options: dict[str, Any]
@@ -187,16 +174,13 @@ class GraphEditor:
         kind = self._graph.tensors[tensor].type
         key = next(key for key, value in vars(self._schema.TensorType).items() if value == kind)
         result = self._tensor(f"float_{tensor}", self.shape(tensor))
-        self._operator(name, [tensor], [result], options, versions[key])
-        return result
+        return self._append(name, [tensor], result, options, versions[key])
 
     def _elementwise(self, name: str, left: int, right: int, options: Any) -> int:
         """Add an elementwise operator; the result has the shape of ``left``."""
         assert self.shape(left)[:-1] == self.shape(right)[:-1]
         assert self.shape(right)[-1] in (1, self.shape(left)[-1])
-        result = self._tensor(f"{name.lower()}_{left}", self.shape(left))
-        self._operator(name, [left, right], [result], options)
-        return result
+        return self._append(name, [left, right], self._tensor(f"{name.lower()}_{left}", self.shape(left)), options)
 
     def _tensor(self, name: str, shape: Sequence[int], kind: int = 0, buffer: int = 0) -> int:
         """Add a tensor; by default float32 (type 0) and without constant data (buffer 0)."""
@@ -205,6 +189,11 @@ class GraphEditor:
         tensor.hasRank = True
         self._graph.tensors.append(tensor)
         return len(self._graph.tensors) - 1
+
+    def _append(self, name: str, inputs: list[int], result: int, options: Any, version: int = 1) -> int:
+        """Add an operator whose only output is the tensor ``result``, and return it."""
+        self._operator(name, inputs, [result], options, version)
+        return result
 
     def _operator(
         self,

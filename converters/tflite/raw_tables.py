@@ -73,8 +73,7 @@ class TableReader:
     def _read(self, layout: str, position: int) -> int:
         if position < 0:
             raise IndexError(f"position {position} is before the beginning")
-        value: int = struct.unpack_from(layout, self._data, position)[0]
-        return value
+        return int(struct.unpack_from(layout, self._data, position)[0])
 
 
 class TableWriter:
@@ -96,21 +95,18 @@ class TableWriter:
                 self._builder.PrependUOffsetTRelativeSlot(field[0], field[1], 0)
             else:
                 getattr(self._builder, f"Prepend{field[2]}Slot")(field[0], field[1], 0)
-        reference: int = self._builder.EndObject()
-        return reference
+        return int(self._builder.EndObject())
 
     def text(self, value: str) -> int:
         """Add a string."""
-        reference: int = self._builder.CreateString(value)
-        return reference
+        return int(self._builder.CreateString(value))
 
     def vector(self, values: Sequence[float], number_type: str = "UOffsetTRelative") -> int:
         """Add a vector of references, or of four-byte numbers of a type of ``flatbuffers``, such as "Float32"."""
         self._builder.StartVector(4, len(values), 4)
         for value in reversed(values):
             getattr(self._builder, f"Prepend{number_type}")(value)
-        reference: int = self._builder.EndVector()
-        return reference
+        return int(self._builder.EndVector())
 
     def finish(self, root: int, identifier: bytes) -> bytes:
         """Return the complete flatbuffer with the root table ``root`` and a four-byte file identifier."""

@@ -38,9 +38,7 @@ class ErrorAnalysis:
     """Result of :func:`analyze_errors`.
 
     Attributes:
-        num_images: number of images that were used.
         float_ap, converted_ap: average precision of the two models on these images.
-        heads: error of each head.
         contributions: of each head, then of "all classes" and "all boxes".
         recommendation: one line for the user.
     """
@@ -67,12 +65,7 @@ class ErrorAnalysis:
 
 
 def analyze_errors(converted: Predictor, reference: Predictor, network: Network, dataset: Dataset) -> ErrorAnalysis:
-    """Compare two models of ``network`` on at most :data:`MAX_IMAGES` images, spread evenly over ``dataset``.
-
-    Args:
-        converted: the converted model.
-        reference: the float model.
-    """
+    """Compare a model with the float ``reference`` on at most :data:`MAX_IMAGES` images, spread over ``dataset``."""
     dataset = subsample_evenly(dataset, MAX_IMAGES)
     converted_outputs: list[HeadOutputs] = []
     reference_outputs: list[HeadOutputs] = []

@@ -53,8 +53,7 @@ def head_contributions(
     """Return the contribution of each head, then of all class heads and of all box heads.
 
     Args:
-        converted: outputs of the converted model, one entry per image.
-        reference: outputs of the float model for the same images.
+        converted, reference: outputs of the converted and the float model, one entry per image.
         match: decodes outputs and matches the detections with the labels.
     """
     names = [f"{kind}_{level}" for level in range(len(network.levels)) for kind in ("classes", "boxes")]

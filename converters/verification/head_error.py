@@ -25,9 +25,7 @@ class HeadError:
     Class logits are compared as decoding uses them: relative to background and clipped where the score is negligible.
 
     Attributes:
-        output: name of the model's output.
         kind: "classes" or "boxes".
-        level: index of the feature map.
         dtype: of the output, such as "int8".
         scale, zero_point: quantization parameters; ``scale`` is None for a float head.
         low, high: minimum and maximum of the float model's values.
@@ -57,12 +55,7 @@ class HeadError:
 def head_errors(
     network: Network, converted: Sequence[HeadOutputs], reference: Sequence[HeadOutputs]
 ) -> Iterator[HeadError]:
-    """Yield the error of the class head and the box head of each level.
-
-    Args:
-        converted: outputs of the converted model, one entry per image.
-        reference: outputs of the float model for the same images.
-    """
+    """Yield the error of each level's class head and box head against the float ``reference``, on the same images."""
     for level in range(len(network.levels)):
         logits = _rows([class_heads[level] for class_heads, _ in reference], network.num_classes + 1)
         candidates = candidate_anchors((logits[:, 1:] - logits[:, :1]).max(axis=1))

@@ -16,11 +16,7 @@ _MAX_CLIPPED = 0.001
 
 
 def recommend(loss: float, heads: Sequence[HeadError], contributions: Sequence[HeadContribution]) -> str:
-    """Return one line: the probable cause of the loss and which options of ``edge-ssd convert`` to try.
-
-    Args:
-        loss: average precision that the conversion lost.
-    """
+    """Return one line: the probable cause of the ``loss`` of AP and which options of ``edge-ssd convert`` to try."""
     if loss <= _NEGLIGIBLE_LOSS:
         return f"AP loss is negligible ({max(loss, 0):.4f}). No layer needs higher precision."
     clipped = [head for head in heads if head.clipped > _MAX_CLIPPED]

@@ -14,10 +14,8 @@ from converters.tflite.compatibility import check_compatibility, portability_pro
 from converters.tflite.operators import read_graph
 from converters.verification.error_analysis import ErrorAnalysis
 from converters.verification.head_contribution import HeadContribution
-from converters.verification.pr_curve import CURVE_IOUS, mean_precision
-from converters.verification.report_curves import curve_chart
-from converters.verification.report_images import image_data_url
-from converters.verification.result import Verification
+from converters.verification.report_figures import curve_chart, image_data_url
+from converters.verification.result import CURVE_IOUS, Verification, mean_precision
 from edge_ssd.atomic_write import atomic_path, check_writable
 from edge_ssd.errors import SettingError
 from edge_ssd.runtime.bundle import Bundle
@@ -66,12 +64,7 @@ def write_report(path: Path, result: Verification, bundle: Bundle, data: str, bu
 
 
 def report_html(result: Verification, bundle: Bundle, data: str, budget: float | None) -> str:
-    """Return the report.
-
-    Args:
-        data: describes the dataset.
-        budget: maximum allowed loss of AP, or None.
-    """
+    """Return the report; ``data`` describes the dataset, ``budget`` is the maximum allowed loss of AP."""
     scheme = bundle.details.quantization
     title = f"{bundle.name}: float and {scheme}"
     precision = result.float_result.precision

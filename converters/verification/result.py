@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from converters.verification.agreement import Agreement, detection_difference
 from converters.verification.error_analysis import ErrorAnalysis
 from converters.verification.latency import Latency
-from converters.verification.pr_curve import CURVE_IOUS, mean_precision
 from edge_ssd.data.dataset import Dataset
 from edge_ssd.evaluation.bootstrap import Interval
 from edge_ssd.evaluation.evaluate import Evaluation
-from edge_ssd.evaluation.matching import ClassMatches, match_images
+from edge_ssd.evaluation.matching import IOU_THRESHOLDS, ClassMatches, match_images, precision_at_recalls
 
-__all__ = ["MetricRow", "Verification"]
+__all__ = ["CURVE_IOUS", "MetricRow", "Verification", "mean_precision"]
+
+CURVE_IOUS: tuple[float, ...] = (0.5, 0.75)
+"""IoU thresholds of the precision–recall curves: those of AP50 and AP75."""
 
 _METRICS = {"AP": "ap", "AP50": "ap50", "AP75": "ap75"}
 
@@ -138,7 +142,15 @@ class Verification:
         }
 
 
+def mean_precision(classes: Sequence[ClassMatches], iou: float) -> npt.NDArray[np.float64] | None:
+    """Return precision [101] at recalls 0, 0.01, … 1, averaged over the classes with objects; None without objects."""
+    row = int(np.argmin(np.abs(np.array(IOU_THRESHOLDS) - iou)))
+    tables = [precision_at_recalls(matches) for matches in classes]
+    rows = [table[row] for table in tables if table is not None]
+    mean: npt.NDArray[np.float64] | None = np.mean(rows, axis=0) if rows else None
+    return mean
+
+
 def _curves(matches: list[ClassMatches]) -> dict[str, list[float] | None]:
-    """Return the precision at recalls 0, 0.01, … 1 for each IoU threshold."""
     curves = {f"{iou:g}": mean_precision(matches, iou) for iou in CURVE_IOUS}
     return {iou: None if curve is None else curve.round(4).tolist() for iou, curve in curves.items()}

@@ -13,12 +13,7 @@ _METRICS_HEADER = ("", " Keras", "float .tflite", "converted", "difference")
 
 
 def format_verification(result: Verification, data: str, budget: float | None) -> str:
-    """Return the text of ``edge-ssd verify``.
-
-    Args:
-        data: describes the dataset.
-        budget: maximum allowed loss of AP, or None.
-    """
+    """Return the text; ``data`` describes the dataset, ``budget`` is the maximum allowed loss of AP."""
     precision = result.float_result.precision
     lines = [
         f"{precision.num_images} images of {data}, {precision.num_objects} objects",

@@ -94,8 +94,7 @@ def _ground_truth(dataset: Dataset) -> dict[str, Any]:
     """Return the dataset in COCO's format, whose ids start at 1."""
     annotations: list[dict[str, Any]] = []
     for image_id, sample in enumerate(dataset.samples, 1):
-        boxes = _xywh(sample.boxes_xyxy)
-        for box, class_id in zip(boxes, sample.class_ids.tolist(), strict=True):
+        for box, class_id in zip(_xywh(sample.boxes_xyxy), sample.class_ids.tolist(), strict=True):
             annotations.append(
                 {
                     "id": len(annotations) + 1,
@@ -130,7 +129,7 @@ def _evaluate(ground_truth: dict[str, Any], results: list[dict[str, Any]]) -> np
 
     with _quiet():
         coco = COCO(ground_truth)
-        evaluator = COCOeval_faster(coco, coco.loadRes(results), iouType="bbox", print_function=_discard)
+        evaluator = COCOeval_faster(coco, coco.loadRes(results), iouType="bbox", print_function=lambda *_: None)
         evaluator.params.areaRng, evaluator.params.areaRngLbl = [[0, 1e10]], ["all"]
         evaluator.params.maxDets = [MAX_DETECTIONS]
         evaluator.evaluate()
@@ -148,10 +147,6 @@ def _xywh(boxes_xyxy: npt.ArrayLike) -> list[list[float]]:
     boxes = np.asarray(boxes_xyxy, np.float64).reshape(-1, 4)
     result: list[list[float]] = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1).tolist()
     return result
-
-
-def _discard(*_: object) -> None:
-    """Replace the evaluator's print function."""
 
 
 @contextlib.contextmanager

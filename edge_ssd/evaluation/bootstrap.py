@@ -32,15 +32,9 @@ class Interval:
 def paired_bootstrap_ci(
     one: Sequence[ClassMatches], other: Sequence[ClassMatches], *, resamples: int = RESAMPLES, seed: int = 0
 ) -> Interval | None:
-    """Return the 95 % interval of AP(one) − AP(other), both matched on the same images.
+    """Return the 95 % interval of AP(one) − AP(other), both matched on the same images; the same for the same seed.
 
-    Args:
-        one, other: the matches per class, as :func:`~edge_ssd.evaluation.matching.match_images` returns them.
-        resamples: number of bootstrap samples.
-        seed: of the random generator; the result is deterministic.
-
-    Returns:
-        None for fewer than two images, or where no resample has an object.
+    It is None for fewer than two images, or where no resample has an object.
     """
     num_images = len(one[0].objects) if one else 0
     if num_images < 2:
@@ -50,7 +44,6 @@ def paired_bootstrap_ci(
     for _ in range(resamples):
         weights = np.bincount(rng.integers(0, num_images, num_images), minlength=num_images).astype(np.float32)
         differences.append(weighted_ap(one, weights) - weighted_ap(other, weights))
-    # A resample may have no object.
     measured = np.array(differences)[np.isfinite(differences)]
     if not measured.size:
         return None

@@ -60,21 +60,9 @@ class Evaluation:
 
 
 def evaluate(
-    predictor: Predictor,
-    network: Network,
-    dataset: Dataset,
-    *,
-    batch_size: int = 1,
-    progress: Progress | None = None,
+    predictor: Predictor, network: Network, dataset: Dataset, *, batch_size: int = 1, progress: Progress | None = None
 ) -> Evaluation:
-    """Detect in every image of ``dataset`` and return the average precision.
-
-    Args:
-        predictor: the model.
-        network: its description.
-        dataset: loaded with ``labels=network.labels``.
-        batch_size: images per call of ``predictor``.
-        progress: called after every batch.
+    """Detect in every image of ``dataset``, ``batch_size`` at a time, and return the average precision.
 
     Raises:
         DataError: the dataset has no objects, or its labels are not the network's.

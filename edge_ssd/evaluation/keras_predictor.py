@@ -20,13 +20,10 @@ KERAS_BATCH_SIZE = 16
 
 
 class KerasPredictor:
-    """Call with images uint8 [B, height, width, 3] to get the float32 heads of each.
+    """Call with images uint8 [B, height, width, 3] to get a TinySSD's float32 heads of each.
 
     The inference pass is compiled once, for any batch size. The weights are read at every call, so the outputs are
     those of the current weights of a model in training.
-
-    Args:
-        model: a ``TinySSD``.
     """
 
     def __init__(self, model: keras.Model) -> None:

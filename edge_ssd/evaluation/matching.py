@@ -58,7 +58,6 @@ def precision_at_recalls(matches: ClassMatches, weights: FloatArray | None = Non
     """Return precision [10, 101] at each IoU threshold and recall; None for a class without objects.
 
     Args:
-        matches: of one class.
         weights: [P], weight of each image. Integers are equivalent to that many copies of the image (equal scores in
             different images keep the images' order).
     """

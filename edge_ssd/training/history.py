@@ -79,10 +79,7 @@ def read_history(path: str | os.PathLike[str]) -> list[HistoryRow]:
 
 
 def draw_history(rows: Sequence[HistoryRow], path: str | os.PathLike[str]) -> None:
-    """Draw the curve as PNG: class error and box MAE, as the book does, and AP, which is what counts.
-
-    At least one row must be there.
-    """
+    """Draw class error and box MAE, as the book does, and AP as a PNG; ``rows`` must not be empty."""
     figure = new_figure(1000, 400)
     epochs = [row.epoch for row in rows]
     marker = "o" if len(rows) < 3 else None

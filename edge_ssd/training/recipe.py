@@ -90,9 +90,9 @@ class Recipe:
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise RecipeError(f"{name} must be one of {', '.join(choices)}; got {getattr(self, name)!r}")
-        for name in ("epochs", "batch_size"):
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
-                raise RecipeError(f"{name} must be an integer of at least 1, got {getattr(self, name)!r}")
+        for name, minimum in (("epochs", 1), ("batch_size", 1), ("patience", 0)):
+            if not isinstance(getattr(self, name), int) or getattr(self, name) < minimum:
+                raise RecipeError(f"{name} must be an integer of at least {minimum}, got {getattr(self, name)!r}")
         for name in ("learning_rate", "sigma", "box_weight", "teacher_weight"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise RecipeError(f"{name} must be a positive number, got {getattr(self, name)!r}")
@@ -101,8 +101,6 @@ class Recipe:
                 raise RecipeError(f"{name} must be a number of at least 0, got {getattr(self, name)!r}")
         if not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:
             raise RecipeError(f"seed must be an integer from 0 to 2**32 - 1, got {self.seed!r}")
-        if not isinstance(self.patience, int) or self.patience < 0:
-            raise RecipeError(f"patience must be an integer of at least 0, got {self.patience!r}")
         named_weights(self.class_weights)
         if not 0 <= self.ema_decay < 1:
             raise RecipeError(f"ema_decay must be in 0–1, got {self.ema_decay!r}")

@@ -15,16 +15,8 @@ from edge_ssd.atomic_write import check_writable
 from edge_ssd.console.progress import Progress
 from edge_ssd.data.dataset import Dataset
 from edge_ssd.errors import DataError, ImageError, ModelError
-from edge_ssd.evaluation.average_precision import AveragePrecision
 from edge_ssd.evaluation.keras_predictor import KerasPredictor
-from edge_ssd.training.history import (
-    HistoryRow,
-    best_row,
-    draw_history,
-    read_history,
-    should_stop_early,
-    write_history,
-)
+from edge_ssd.training.history import HistoryRow, best_row, draw_history, read_history, should_stop_early, write_history
 from edge_ssd.training.input.cache import Cache, choose_cache, decoded_bytes
 from edge_ssd.training.input.images import ImageDataset, load_images
 from edge_ssd.training.loss.class_weights import class_weights
@@ -41,7 +33,7 @@ from edge_ssd.training.run_folder import (
     save_run,
 )
 from edge_ssd.training.tensorboard import TensorBoardWriter
-from edge_ssd.training.trainer import EpochResult, Trainer, evaluate_images
+from edge_ssd.training.trainer import Trainer, evaluate_images
 from edge_ssd.training.workers import SINGLE_WORKER, Workers, lost_worker_error
 
 __all__ = ["train"]
@@ -67,10 +59,7 @@ def train(
     recipe's ``patience``) the schedule is cut off, so the best epoch's model is kept; report its AP on other images.
 
     Args:
-        config: network, recipe and data.
-        training, validation: datasets with the network's labels.
         folder: folder of the run, see :mod:`edge_ssd.training.run_folder`.
-        resume: continue from the checkpoint in ``folder``.
         start_from: model whose weights initialize all layers of equal shape.
         report: called after each epoch; with several workers, on the chief only.
         cache: where decoded images are kept, see :mod:`edge_ssd.training.input.cache`.
@@ -129,7 +118,7 @@ def train(
                 if val_images is None:
                     continue
                 precision = evaluate_images(predictor, network, validation, val_images)
-                row = _history_row(result, precision)
+                row = HistoryRow(**vars(result), ap=precision.ap, ap50=precision.ap50, ap75=precision.ap75)
                 history.append(row)
                 # History before checkpoint: a run killed in between trains and writes the epoch again. Model after
                 # checkpoint: a resume writes the model from the checkpoint.
@@ -147,21 +136,6 @@ def train(
             raise
         raise lost_worker_error(error, _saved_epochs(trainer)) from None
     return folder / MODEL
-
-
-def _history_row(result: EpochResult, precision: AveragePrecision) -> HistoryRow:
-    return HistoryRow(
-        result.epoch,
-        result.loss,
-        result.class_error,
-        result.box_mae,
-        precision.ap,
-        precision.ap50,
-        precision.ap75,
-        result.seconds,
-        result.images_per_second,
-        result.waiting,
-    )
 
 
 def _saved_epochs(trainer: Trainer) -> str:

@@ -57,11 +57,8 @@ class Trainer:
     after every epoch. Only the chief reads and writes the checkpoint.
 
     Args:
-        network: the network to train.
-        recipe: the hyperparameters.
         checkpoint: file that :meth:`save` writes and :meth:`restore` reads.
         class_weights: float32 [q], loss weight of each class; None for equal weights.
-        workers: the workers that train together.
         teacher: trained model for distillation, see :mod:`edge_ssd.training.loss.distillation`.
 
     Attributes:
@@ -69,8 +66,6 @@ class Trainer:
         ema_model: the model that is evaluated and saved: the EMA of all weights of ``model``, batch-norm statistics
             included, because averaged weights do not fit the newest statistics. It is ``model`` itself without EMA.
         recipe: the recipe with the measured precision.
-        finished_epochs: number of epochs trained.
-        loss: the loss function.
     """
 
     def __init__(
@@ -261,7 +256,6 @@ def evaluate_images(predictor: Predictor, network: Network, dataset: Dataset, im
     Args:
         predictor: the model, such as a :class:`~edge_ssd.evaluation.keras_predictor.KerasPredictor`; reuse it for all
             epochs, since creating it compiles the model.
-        dataset: the ground truth.
         images: the images of ``dataset``, from :func:`~edge_ssd.training.input.images.load_images`.
     """
     postprocess = Postprocess(network)

@@ -31,8 +31,7 @@ def existing_folder(folder: Path) -> Path:
 def available_memory(root: Path = Path("/")) -> int:
     """Return the bytes that this process can allocate without swapping, within the limit of its container.
 
-    Args:
-        root: folder that contains ``proc`` and ``sys``.
+    They are read from ``proc`` and ``sys`` in the folder ``root``.
     """
     sizes = [_system_memory(root)]
     cgroup = root / "sys" / "fs" / "cgroup"
@@ -61,10 +60,8 @@ def choose_cache(
 ) -> Literal["memory", "disk", "none"]:
     """Return ``requested``, or for "auto" the first of memory, disk and none that has room for ``num_bytes``.
 
-    Half of the available memory may be used, and 2 GB stay free on the disk of ``folder``.
-
-    Args:
-        memory, disk: return the free bytes.
+    Half of the available memory may be used, and 2 GB stay free on the disk of ``folder``. ``memory`` and ``disk``
+    return the free bytes.
     """
     if requested != "auto":
         return requested

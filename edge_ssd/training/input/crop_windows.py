@@ -56,15 +56,10 @@ def iou_crop_windows(seed: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
 
 
 def select_windows(trials: tf.Tensor, labels: tf.Tensor, min_iou: tf.Tensor) -> tf.Tensor:
-    """Return the first suitable window of each image's ``trials``, [B, 4]; the full image where none is suitable.
+    """Return the first suitable window of each image's ``trials`` [B, T, 4]; the full image where none is suitable.
 
     A window is suitable if its aspect ratio is at most 2:1 and it contains the center of an object with an IoU of at
-    least ``min_iou``.
-
-    Args:
-        trials: float32 [B, T, 4].
-        labels: float32 [B, M, 5].
-        min_iou: float32 [B].
+    least ``min_iou`` [B].
     """
     sides = trials[..., 2:] - trials[..., :2]
     boxes, windows = labels[:, None, :, 1:], trials[:, :, None]  # [B, 1, M, 4], [B, T, 1, 4]
@@ -89,8 +84,6 @@ def transform_boxes(
     """Return ``labels`` relative to ``windows``, clipped to them; rejected objects become padding.
 
     Args:
-        windows: float32 [B, 4].
-        labels: float32 [B, M, 5].
         min_visible: minimum fraction of an object's area inside the window; at least some area must be.
         require_center: reject objects whose center is outside the window.
     """

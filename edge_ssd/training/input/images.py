@@ -104,7 +104,6 @@ def load_images(
     """Return the images and boxes of ``dataset`` at the network's input size.
 
     Args:
-        spec: the network's input.
         progress: called with (images decoded, images in total).
         cache: "memory" keeps the decoded images in memory, "disk" in a file without a name, which the system removes
             with the process; "none" decodes an image at every access.

@@ -3,7 +3,7 @@
 ``multibox_target`` follows the rules of :mod:`edge_ssd.reference_targets`, the readable reference, for a whole batch.
 ``task_aligned_target`` depends on the predictions, so the assignment changes at every step.
 
-Shapes: B images, M label rows (class id, xyxy in 0–1; −1 is padding), A anchors.
+Anchors are float32 [A, 4], xyxy in 0–1; labels float32 [B, M, 5], rows (class id, xyxy in 0–1), −1 for padding.
 """
 
 from __future__ import annotations
@@ -31,10 +31,7 @@ class AnchorTargets(NamedTuple):
 def multibox_target(anchors: tf.Tensor, labels: tf.Tensor, iou_threshold: float = 0.5) -> AnchorTargets:
     """Return the book's fixed assignment by IoU.
 
-    Args:
-        anchors: float32 [A, 4], xyxy in 0–1.
-        labels: float32 [B, M, 5].
-        iou_threshold: minimum IoU of an anchor and its object; every object also gets its best anchor.
+    The IoU of an anchor and its object is at least ``iou_threshold``; every object also gets its best anchor.
     """
     num_anchors, num_rows = tf.shape(anchors)[0], tf.shape(labels)[1]
     real = labels[..., 0] >= 0
@@ -75,8 +72,6 @@ def task_aligned_target(
     each object is its maximum IoU: the score then predicts how well the box fits.
 
     Args:
-        anchors: float32 [A, 4], xyxy in 0–1.
-        labels: float32 [B, M, 5].
         scores: float32 [B, A, q], predicted probabilities without background.
         boxes: float32 [B, A, 4], predicted boxes, xyxy.
     """

@@ -53,10 +53,7 @@ def l1_loss(offsets: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
 
 
 def smooth_l1_loss(offsets: tf.Tensor, target: tf.Tensor, sigma: float = 1.0) -> tf.Tensor:
-    """Return the book's smooth L1, summed over the four offsets, [B, A].
-
-    It is (σx)²/2 for |x| < 1/σ², else |x| − 0.5/σ².
-    """
+    """Return the book's smooth L1, (σx)²/2 for |x| < 1/σ², else |x| − 0.5/σ², summed over the four offsets, [B, A]."""
     difference = tf.abs(offsets - target)
     square = tf.square(sigma * difference) / 2
     return tf.reduce_sum(tf.where(difference < 1 / sigma**2, square, difference - 0.5 / sigma**2), axis=-1)

@@ -43,11 +43,7 @@ class DetectionLoss:
     With several workers each computes its share of the global batch: loss and metrics are then parts whose sum over
     the workers is that of the global batch. The loss is therefore normalized by the objects of all shares.
 
-    Args:
-        network: the network in training.
-        recipe: selects the assignment and the losses.
-        class_weights: float32 [q], the weight of an object of each class; None for 1. Background has weight 1.
-        workers: the workers that share a batch.
+    ``class_weights`` are float32 [q], the weight of an object of each class; None for 1. Background has weight 1.
     """
 
     def __init__(

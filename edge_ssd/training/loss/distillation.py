@@ -29,11 +29,7 @@ class TeacherOutputs(NamedTuple):
 
 
 class Teacher:
-    """Trained model that computes distillation targets, in Keras's current dtype policy.
-
-    Args:
-        model: the teacher.
-        student: the network in training.
+    """Trained model that computes distillation targets for a ``student``, in Keras's current dtype policy.
 
     Raises:
         ModelError: labels, input or anchors of the two networks differ.
