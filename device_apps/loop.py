@@ -53,7 +53,6 @@ def run_loop(
     and earlier results are kept. Other errors are raised.
 
     Args:
-        source: an entered source.
         sinks: receive every result, in order.
         stats: counts every result; other threads may read it meanwhile. None creates one for the report.
         duration: maximum time in seconds, by ``clock``.

@@ -108,11 +108,7 @@ def throttled() -> str | None:
 
 
 class Health:
-    """Reader of memory, temperature and throttling; thread-safe.
-
-    Args:
-        throttling_interval: minimum time between two starts of ``vcgencmd`` in seconds.
-    """
+    """Thread-safe reader that starts ``vcgencmd`` at most once in ``throttling_interval`` seconds."""
 
     def __init__(self, throttling_interval: float = 10.0) -> None:
         self._throttling_interval = throttling_interval

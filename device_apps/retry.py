@@ -16,12 +16,8 @@ def backoff(
 ) -> float:
     """Return the pause before an attempt: ``base`` seconds, doubled each time up to ``maximum``, less up to half.
 
-    The random part (jitter) keeps devices that lost the same server from reconnecting all at once.
-
-    Args:
-        attempt: number of attempts that have failed, from 0.
-        base, maximum: longest pauses, before attempt 0 and of all, in seconds.
-        draw: returns a number in [0, 1).
+    The random part (jitter) keeps devices that lost the same server from reconnecting all at once. Attempts are counted
+    from 0; ``draw`` returns a number in [0, 1).
     """
     longest = min(base * 2.0 ** min(attempt, 30), maximum)
     return longest * (1.0 - 0.5 * draw())

@@ -50,10 +50,7 @@ class SystemdNotifier:
 
     The loop itself sends the keep-alives, through :meth:`write` and :meth:`idle`: systemd restarts a process whose
     loop hangs, in the network or in a sink. The loop also runs while a lost source is reopened, so an unplugged camera
-    causes no restart.
-
-    Attributes:
-        stats: source of the frame rate; may be set later.
+    causes no restart. The frame rate is that of ``stats``, which may be set later.
     """
 
     finished = False

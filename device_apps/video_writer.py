@@ -59,7 +59,6 @@ class VideoWriter:
     Args:
         path: ends in .mp4, .avi or .mkv.
         fps: frames per second of the video; None for 15.
-        free_bytes: see :func:`available_bytes`.
     """
 
     finished = False

@@ -44,9 +44,8 @@ class Window:
     """
 
     def __init__(self, title: str, fps: float | None = None) -> None:
-        os.environ.setdefault(
-            "QT_LOGGING_RULES", "*.warning=false"
-        )  # Qt warns about missing fonts, which are not used.
+        # Qt warns about missing fonts, which are not used.
+        os.environ.setdefault("QT_LOGGING_RULES", "*.warning=false")
         self._cv2 = load_opencv()
         self._title = title
         self._period = 1 / fps if fps else 0.0

@@ -76,10 +76,7 @@ def run_benchmark(
 def reliability_warnings(
     timings: Sequence[Timing], *, load: float | None, throttling: str | None, cpu_governor: str | None
 ) -> list[str]:
-    """Return why at least one timing may be unreliable, one line each; None stands for an unknown state.
-
-    ``load`` is the load average before the measurement.
-    """
+    """Return why a timing may be unreliable, one line each; ``load`` is that before it, and None is unknown."""
     lines = []
     if load is not None and load > 0.3 * cores():
         lines.append(
@@ -104,10 +101,9 @@ def display_names(models: Iterable[Path]) -> dict[Path, str]:
 
 
 def stored_precisions(bundles: Sequence[Bundle]) -> dict[Path, float]:
-    """Return the average precision stored in each bundle, by path; warn about missing and incomparable ones.
+    """Return the average precision stored in each bundle, by path; raise SettingError if no bundle has one.
 
-    Raises:
-        SettingError: no bundle has one.
+    Missing and incomparable ones are logged.
     """
     stored: dict[Path, tuple[float, str]] = {}
     missing = []

@@ -41,7 +41,6 @@ class Timing:
 
     @property
     def model(self) -> Path:
-        """Path of the detector's model."""
         return self.detector.bundle.path
 
 

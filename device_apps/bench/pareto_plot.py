@@ -24,10 +24,7 @@ class Point(NamedTuple):
 
 
 def pareto_front(points: Sequence[Point]) -> list[Point]:
-    """Return the points more accurate than every point of the same or lower cost, by increasing cost.
-
-    Of equal points the first is taken.
-    """
+    """Return the points more accurate than all of the same or lower cost, by increasing cost; the first of equals."""
     front: list[Point] = []
     for point in sorted(points, key=lambda point: (point.cost, -point.accuracy)):
         if not front or point.accuracy > front[-1].accuracy:

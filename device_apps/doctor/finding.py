@@ -12,13 +12,7 @@ Level = Literal["ok", "warning", "failure"]
 
 @dataclass(frozen=True)
 class Finding:
-    """Result of one check, with a remedy.
-
-    Attributes:
-        name: the thing that was checked.
-        text: what was found.
-        remedy: what to do about it; "" for an ok.
-    """
+    """Result of one check, with a remedy unless it is ok."""
 
     level: Level
     name: str

@@ -24,10 +24,6 @@ class BackgroundWriter(Generic[_T]):
     An item for which ``handle`` raises OSError (a full disk) is retried until it succeeds; the other items wait. The
     first failure and the recovery are logged. The queue is bounded: an item that finds it full is dropped and counted.
 
-    Args:
-        name: of the destination, for messages.
-        capacity: maximum number of items that wait.
-
     Attributes:
         lost: number of items that were dropped, or still waited when the writer was closed.
         failure: set when the reader closed the pipe; the thread has then ended.

@@ -73,10 +73,7 @@ class EventEmitter:
         return {output.name: output.lost for output in self._outputs}
 
     def subscribe(self, callback: Callable[[Event], None]) -> Callable[[], None]:
-        """Call ``callback`` with each event, in the thread of the loop; return a function that unsubscribes.
-
-        The callback must not block.
-        """
+        """Call ``callback``, which must not block, with each event in the loop's thread; return its unsubscription."""
         with self._lock:
             self._callbacks.append(callback)
 

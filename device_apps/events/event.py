@@ -75,7 +75,6 @@ class EventPublisher(Protocol):
     """Interface of a publisher of events, to a file, a broker or a pin.
 
     Attributes:
-        name: for messages and counters.
         lost: number of events that could not be kept.
         failure: the error that should end the loop, or None.
     """

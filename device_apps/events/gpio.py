@@ -32,10 +32,7 @@ class PinRequest:
 
 
 def parse_pin(text: str, known_labels: Sequence[str] | None = None) -> PinRequest:
-    """Parse a value of --gpio: ``PIN`` or ``PIN:label,label``.
-
-    Raises SettingError if the text is invalid or a label is not in ``known_labels``; None accepts any label.
-    """
+    """Parse ``PIN`` or ``PIN:label,label``; raise SettingError if invalid, or for a label not in ``known_labels``."""
     pin, colon, label_list = text.partition(":")
     labels = tuple(label.strip() for label in label_list.split(",")) if colon else ()
     if not pin.strip() or not all(labels):

@@ -43,16 +43,13 @@ class JsonLinesPublisher:
 
     @property
     def lost(self) -> int:
-        """Number of events that were dropped."""
         return self._writer.lost
 
     @property
     def failure(self) -> BrokenPipeError | None:
-        """The error of a pipe whose reader closed it, or None."""
         return self._writer.failure
 
     def publish(self, event: Event) -> None:
-        """Queue an event."""
         self._writer.put(json.dumps(event.to_dict(), ensure_ascii=False))
 
     def close(self, deadline: float) -> None:

@@ -58,7 +58,6 @@ class RotatingFile:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
 
     def close(self) -> None:
-        """Close the file."""
         os.close(self._descriptor)
 
     def _open(self) -> int:

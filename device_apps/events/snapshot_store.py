@@ -46,7 +46,6 @@ class SnapshotStore:
 
     @property
     def lost(self) -> int:
-        """Number of snapshots that were dropped."""
         return self._writer.lost
 
     def path_for(self, event: Event) -> Path:

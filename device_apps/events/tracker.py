@@ -55,8 +55,7 @@ class Tracker:
     before that, it is the same object: a detection that flickers is one object that enters once and leaves once.
 
     Args:
-        enter_after: seconds, at least 0.
-        leave_after: seconds, at least 0.
+        enter_after, leave_after: seconds, at least 0.
         iou_threshold: minimum IoU of two boxes of the same object. Low, because at a few frames per second an object
             moves far between two frames; boxes of other classes do not compete.
     """

@@ -64,7 +64,6 @@ class CaptureSource:
         return self._watchdog.counts
 
     def read(self, timeout: float) -> Frame | None:
-        """See :class:`~device_apps.sources.frames.Source`."""
         return self._buffer.take(timeout)
 
     def __enter__(self) -> CaptureSource:

@@ -175,9 +175,7 @@ class CaptureWatchdog:
         """Wait until the device is lost and enter the next state. No other function declares a device lost.
 
         It is lost when its thread has ended or, if it is live, when no frame came for ``timeouts.stall`` seconds.
-
-        Returns:
-            The thread that was active, or None when the capture was closed.
+        Return the thread that was active, or None when the capture was closed.
         """
         with self._changed:
             active = self._active
@@ -199,17 +197,10 @@ class CaptureWatchdog:
             return active
 
     def _reconnect(self, attempts: int, *, stuck: bool) -> int:
-        """Open the device until the state is STREAMING or CLOSED.
+        """Open the device until the state is STREAMING or CLOSED; raise SourceError when no attempts are left.
 
-        Args:
-            attempts: made before.
-            stuck: whether the last thread is stuck. Then the time limit has just passed, and there is no pause.
-
-        Returns:
-            The number of attempts made, those before included.
-
-        Raises:
-            SourceError: no attempts are left.
+        If the last thread is ``stuck``, the time limit has just passed, and there is no pause. Return the number of
+        attempts made, those before included.
         """
         while self._in_outage():
             if attempts == self._retries:

@@ -69,11 +69,7 @@ class FrameReader(Protocol):
     def fps(self) -> float | None: ...
 
     def read(self) -> Image | None:
-        """Return the next frame, or None when a recording has ended or a device is gone.
-
-        Raises:
-            SourceError: a recording is truncated.
-        """
+        """Return the next frame, or None at the end; raise SourceError at the end of a truncated recording."""
 
     def close(self) -> None: ...
 
@@ -103,10 +99,7 @@ class Source(Protocol):
     def read(self, timeout: float) -> Frame | None:
         """Return the next frame, or None when there is none within ``timeout`` seconds or the source has ended.
 
-        No frame is returned twice.
-
-        Raises:
-            SourceError: the source failed for good and has ended; raised once.
+        No frame is returned twice. Raises SourceError, once, if the source failed for good and has ended.
         """
 
     def __enter__(self) -> Source: ...

@@ -73,8 +73,7 @@ class LatestFrameBuffer:
     def wait(self, timeout: float | None = None) -> None:
         """Wait until a frame is stored, none will come, ``stop`` is set, or ``timeout`` seconds have passed.
 
-        Raises:
-            SourceError: the error that the source ended with; once, after the last frame was taken.
+        Raises the SourceError that the source ended with, once, after the last frame was taken.
         """
         end = None if timeout is None else time.monotonic() + timeout
         with self._changed:

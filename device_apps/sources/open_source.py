@@ -41,7 +41,6 @@ def open_source(
     """Return the source of a ``--source`` value. Entering it with ``with`` opens the device, stream or video.
 
     Args:
-        spec: see the table above.
         width, height, fps: requested from a camera.
         retries, timeouts, stop: of a camera or stream, see :class:`~device_apps.sources.capture.CaptureSource`.
         skip_unreadable: of images, see :class:`~device_apps.sources.image_folder.ImageFolderSource`.

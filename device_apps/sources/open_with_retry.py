@@ -33,15 +33,14 @@ def open_with_retry(
 ) -> Source | None:
     """Create and enter a source, retrying until it succeeds; each new reason for a failure is logged.
 
+    Raises the SourceError of the last attempt.
+
     Args:
         make_source: returns a new source for each attempt; may raise SourceError.
         stop: when set, waiting ends soon and the result is None.
         on_wait: called with a status text ten times a second while waiting.
         retries: attempts after the first one; None for no limit.
         pause: returns the seconds to wait after attempt 0, 1, 2, …
-
-    Raises:
-        SourceError: the error of the last attempt.
     """
     failures, attempts = FailureLog(_log), 0
     while not stop.is_set():

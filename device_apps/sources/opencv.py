@@ -76,11 +76,8 @@ def open_video(path: Path) -> _OpenCVReader:
 def open_camera(device: str, request: CameraRequest, devices: Path = Path("/dev")) -> _OpenCVReader:
     """Open a webcam and request the given settings; a setting that the camera does not accept is logged.
 
-    Args:
-        device: path ("/dev/video0"), or index ("0") in the folder ``devices``.
-
-    Raises:
-        SourceError: there is no such camera, no permission to use it, or it cannot be opened.
+    ``device`` is a path ("/dev/video0"), or an index ("0") in the folder ``devices``. Raises SourceError if there is no
+    such camera, no permission to use it, or it cannot be opened.
     """
     cv2 = load_opencv()
     path = devices / f"video{device}" if device.isdigit() else Path(device)

@@ -60,7 +60,6 @@ class Preview:
     Attributes:
         about: constants for the page, JSON types: version, model, source, labels.
         encoder: the sink that the camera loop writes its results to.
-        detector: the detector that viewers configure.
         events: enter and leave events, or None if objects are not tracked.
         token: the access token, or None if none is required.
         host, port: the listening address.

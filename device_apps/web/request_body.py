@@ -13,10 +13,7 @@ __all__ = ["read_body"]
 
 
 async def read_body(request: Request, limits: WebLimits) -> bytes:
-    """Return the body of a request.
-
-    Raises HTTPException: 413 if it is too large, 408 if it does not arrive in time, 400 if the client disconnects.
-    """
+    """Return the body of a request; raise HTTPException 413 if it is too large, 408 if too slow, 400 if incomplete."""
     try:
         return await asyncio.wait_for(_read(request, limits.max_body_bytes), limits.body_timeout_s)
     except asyncio.TimeoutError:

@@ -22,12 +22,7 @@ _DEFAULT_PREFIX = "edge-ssd"
 
 @dataclass(frozen=True)
 class MqttAddress:
-    """Address of a broker, and the prefix of all topics.
-
-    Attributes:
-        tls: whether the connection is encrypted.
-        prefix: of all topics, without a slash at either end.
-    """
+    """Address of a broker, and the prefix of all topics, without a slash at either end."""
 
     tls: bool
     host: str
@@ -65,10 +60,7 @@ def parse_address(url: str) -> MqttAddress:
 
 
 def read_password(file: Path | None, environment: Mapping[str, str] = os.environ) -> str | None:
-    """Return the password from a file or, without one, from ``EDGE_SSD_MQTT_PASSWORD``; None if neither is set.
-
-    Raises SettingError if the file cannot be read.
-    """
+    """Return the password from a file (SettingError if unreadable), else from ``EDGE_SSD_MQTT_PASSWORD``, or None."""
     if file is None:
         return environment.get(PASSWORD_VARIABLE)
     try:

@@ -108,10 +108,7 @@ class Connection:
     def run(self) -> None:
         """Connect and publish until the connection is lost or ``outgoing.stop`` is set.
 
-        Raises:
-            BrokerRefusedError: the broker refused the connection or a publication.
-            UnsupportedProtocolVersion: the broker does not support MQTT 5.
-            OSError: the connection failed.
+        Raises BrokerRefusedError, UnsupportedProtocolVersion, or OSError if the connection failed.
         """
         address, stop = self._options.address, self._outgoing.stop
         self._client.connect(address.host, address.port, keepalive=_KEEPALIVE_SECONDS)

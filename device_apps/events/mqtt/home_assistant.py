@@ -41,9 +41,7 @@ def discovery_messages(
     Args:
         name: of the label in topics, see :func:`topic_names`.
         camera: name of the device.
-        prefix: of the state topics.
         discovery_prefix: topic prefix of discovery; Home Assistant's default is "homeassistant".
-        availability_topic: topic of "online" and "offline".
     """
     node = topic_name(prefix)
     common = {

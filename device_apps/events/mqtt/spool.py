@@ -42,17 +42,12 @@ class Spool:
     """Bounded message queue on disk, for one process; thread-safe.
 
     When it is full, the oldest messages are dropped and counted; this is logged once until it has been empty. While
-    the disk cannot be written, messages wait in memory under the same limits and are returned all the same.
+    the disk cannot be written, messages wait in memory under the same limits and are returned all the same. Raises
+    EdgeSSDError if the file cannot be used, or another process uses it.
 
     Args:
         path: of the file; missing parent folders are created.
         max_messages, max_bytes: limits; bytes are those of the payloads.
-
-    Attributes:
-        dropped: number of messages that were dropped.
-
-    Raises:
-        EdgeSSDError: the file cannot be used, or another process uses it.
     """
 
     def __init__(self, path: Path, *, max_messages: int, max_bytes: int) -> None:

@@ -36,10 +36,7 @@ class Address:
 
     @property
     def loopback(self) -> bool:
-        """True if every IP address of the host is a loopback address, so that only this machine can connect.
-
-        Raises EdgeSSDError if the host name cannot be resolved.
-        """
+        """Whether only this machine can connect: all its IP addresses are loopback. EdgeSSDError if there are none."""
         return all(ipaddress.ip_address(address[0]).is_loopback for _, address in _resolve(self))
 
     def __str__(self) -> str:

@@ -53,7 +53,6 @@ class AuthMiddleware:
         app: the wrapped application. Its ``/login`` needs no token.
         token: the access token, or None if none is required.
         host: the host name that the server listens on.
-        cookie: name of the session cookie.
     """
 
     def __init__(

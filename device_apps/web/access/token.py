@@ -57,7 +57,6 @@ class Token:
         self._clock = clock
 
     def matches(self, candidate: str) -> bool:
-        """Return True if ``candidate`` is the token."""
         # Digests have equal lengths, so that the comparison time does not reveal the token's length.
         digest = hashlib.sha256(candidate.encode("utf-8", "surrogateescape")).digest()
         return hmac.compare_digest(digest, hashlib.sha256(self._secret).digest())

@@ -74,7 +74,6 @@ class EventBroadcaster:
         return subscriber
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
-        """Remove a subscriber."""
         self._subscribers.discard(subscriber)
 
     def publish_state(self, kind: str, data: Any) -> None:
