@@ -34,8 +34,7 @@ def inspect_bundle(bundle: Bundle) -> dict[str, Any]:
 def inspect_tflite(path: Path) -> dict[str, Any] | None:
     """Return the operators of a TFLite model that is no bundle, and where they run.
 
-    Returns:
-        None for any other file, valid or damaged: :func:`edge_ssd.runtime.bundle.read_bundle` reads it or raises.
+    For any other file, valid or damaged, it is None: :func:`edge_ssd.runtime.bundle.read_bundle` reads it or raises.
     """
     if not path.is_file() or path.stat().st_size > _MAX_FILE_BYTES:
         return None

@@ -23,8 +23,7 @@ __all__ = ["apply_in_subprocess", "main"]
 def apply_in_subprocess(state: ConversionState, source: Path) -> bytes:
     """Return what :func:`converters.passes.apply_passes` returns; the same input gives the same bytes.
 
-    Args:
-        source: the file of the model, for error messages.
+    ``source`` is the file of the model, for error messages.
 
     Raises:
         ModelError: the model cannot be converted, with the reason in one line.

@@ -48,8 +48,7 @@ def postprocess_graph(flatbuffer: bytes, network: Network, defaults: Defaults) -
     have score 0. Boxes of different classes do not suppress each other. In the signature the outputs are output_3 …
     output_0, the names of TensorFlow 2's detection models, which some readers expect.
 
-    Args:
-        defaults: D and the IoU threshold. The score threshold is not used, see :data:`POSTPROCESS_SCORE`.
+    D and the IoU threshold are those of ``defaults``; its score threshold is not used, see :data:`POSTPROCESS_SCORE`.
     """
     editor = GraphEditor(flatbuffer)
     offsets, probabilities = _concatenated_heads(editor, network)

@@ -20,10 +20,7 @@ _MAX_FILE_BYTES, _MAX_ENTRY_BYTES = 256 * 2**20, 2**20
 
 
 def read_profile(path: str | os.PathLike[str]) -> dict[str, Any] | None:
-    """Return the description of the profile at ``path``, with its "file" and "bytes".
-
-    Returns:
-        None if the file is no profile: :func:`edge_ssd.runtime.bundle.read_bundle` reads it or raises.
+    """Return the description of the profile at ``path``, with its "file" and "bytes"; None for another file.
 
     Raises:
         BundleError: the profile is damaged or written by a newer version.

@@ -85,9 +85,7 @@ def calibration_warnings(
 ) -> tuple[str, ...]:
     """Return reasons why ranges from ``images`` may be wrong, one line each; empty if there are none.
 
-    Args:
-        images: uint8 [N, height, width, 3], calibration images.
-        validation: uint8 [M, height, width, 3], images like those on the device.
+    ``validation`` are images like those on the device; both are uint8 [N, height, width, 3].
     """
     warnings = []
     if len(images) < _MIN_IMAGES:

@@ -27,8 +27,7 @@ _MODEL_NAME = "functional_28"
 def build_inference_model(model: TinySSD, input_dtype: Literal["uint8", "float32"]) -> keras.Model:
     """Return ``model`` as a functional model on one image [1, height, width, 3] of pixels 0–255.
 
-    Args:
-        input_dtype: "uint8" adds a cast; with "float32" full-integer quantization can make the input uint8 without one.
+    "uint8" adds a cast; with "float32" full-integer quantization can make the input uint8 without one.
     """
     import keras
 

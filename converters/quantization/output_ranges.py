@@ -98,8 +98,7 @@ def candidate_anchors(best_logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray
     These are the anchors that may reach :data:`~edge_ssd.evaluation.evaluate.SCORE_THRESHOLD`, since a logit bounds
     the score, but at least the 200 with the highest logits.
 
-    Args:
-        best_logits: [A], the maximum class logit of each anchor of a level, relative to the background logit.
+    ``best_logits`` [A] are the maximum class logits of a level's anchors, relative to the background logit.
     """
     threshold = math.log(SCORE_THRESHOLD / (1 - SCORE_THRESHOLD))
     count = min(_MIN_CANDIDATES, len(best_logits))

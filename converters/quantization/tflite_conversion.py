@@ -48,8 +48,7 @@ def convert_to_tflite(model: TinySSD, scheme: Scheme, images: npt.NDArray[np.uin
             tf.lite.OpsSet.TFLITE_BUILTINS,  # the cast of the input has no int16 kernel
         ]
         converter.inference_output_type = tf.int16
-    result: bytes = converter.convert()
-    return result
+    return bytes(converter.convert())
 
 
 def _inputs(images: npt.NDArray[np.uint8], dtype: type) -> Iterator[dict[str, npt.NDArray[np.generic]]]:

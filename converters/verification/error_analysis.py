@@ -60,8 +60,7 @@ class ErrorAnalysis:
             "attributions": [asdict(row) for row in self.contributions],
             "recommendation": self.recommendation,
         }
-        rounded: dict[str, Any] = _round_floats(facts)
-        return rounded
+        return {name: _round_floats(value) for name, value in facts.items()}
 
 
 def analyze_errors(converted: Predictor, reference: Predictor, network: Network, dataset: Dataset) -> ErrorAnalysis:

@@ -29,13 +29,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def curve_chart(title: str, before: Floats, after: Floats, names: tuple[str, str]) -> str:
-    """Return an HTML image of precision over recall.
-
-    Args:
-        before: precision [101] of the float model, drawn solid.
-        after: precision [101] of the converted model, drawn dashed over it.
-        names: names of the two models.
-    """
+    """Return an HTML image of the precision [101] of two models over recall: ``before`` solid, ``after`` dashed."""
     figure = new_figure(300, 310)
     axes = figure.subplots()
     axes.plot(RECALLS, before, color=FLOAT_COLOR, linewidth=3)

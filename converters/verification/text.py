@@ -18,22 +18,16 @@ def format_verification(result: Verification, data: str, budget: float | None) -
     lines = [
         f"{precision.num_images} images of {data}, {precision.num_objects} objects",
         format_table([_METRICS_HEADER, *(row.cells() for row in result.rows())]),
-        *_loss(result),
-        *_agreement(result),
-        *_cost(result),
     ]
+    if (interval := result.interval) is not None:
+        lines.append(f"AP lost: {result.loss:.4f}, 95 % interval {interval.low:.4f} to {interval.high:.4f}")
+    lines += [*_agreement(result), *_cost(result)]
     if result.error_analysis is not None:
         lines += _error_analysis(result.error_analysis)
     if budget is not None:
         verdict = "within" if result.within(budget) else "EXCEEDS"
         lines.append(f"{verdict} the budget: {result.loss:.4f} AP lost, {budget} allowed")
     return "\n".join(lines)
-
-
-def _loss(result: Verification) -> list[str]:
-    if result.interval is None:
-        return []
-    return [f"AP lost: {result.loss:.4f}, 95 % interval {result.interval.low:.4f} to {result.interval.high:.4f}"]
 
 
 def _agreement(result: Verification) -> list[str]:

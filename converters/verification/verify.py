@@ -39,11 +39,7 @@ _log = logging.getLogger(__name__)
 def verify(
     bundle: Bundle, model: TinySSD, model_path: Path, dataset: Dataset, *, explain: bool = False
 ) -> Verification:
-    """Evaluate the model, its float ``.tflite`` and the bundle on ``dataset``.
-
-    Args:
-        model: the Keras model at ``model_path``.
-        explain: also analyze which heads cause the loss.
+    """Evaluate the model, its float ``.tflite`` and the bundle; ``explain`` also finds the heads that cause the loss.
 
     Raises:
         BundleError: the bundle and the model are different networks.

@@ -30,10 +30,7 @@ def save_checkpoint(path: Path, finished_epochs: int, variables: Mapping[str, Se
 
 
 def load_checkpoint(path: Path, variables: Mapping[str, Sequence[Any]]) -> int:
-    """Assign the arrays that :func:`save_checkpoint` wrote to the same groups of variables.
-
-    Returns:
-        The number of finished epochs.
+    """Assign the arrays of :func:`save_checkpoint` to the same variables; return the number of finished epochs.
 
     Raises:
         DataError: the file is damaged or belongs to other variables; nothing is assigned.

@@ -31,7 +31,6 @@ class RunConfig:
     """Configuration of a training run.
 
     Attributes:
-        data: the dataset folder, and how to read it.
         validation_split: fraction of the training images that was held out; None if the dataset has a split for it.
         teacher: file of the trained model for distillation.
     """

@@ -22,11 +22,7 @@ def quiet_tensorflow(setup: Callable[[], _T] | None = None) -> _T | None:
     The environment variable alone is not enough: TensorFlow 2.21 logs before its logger is set up, and again when it
     looks for a GPU at the first operation. If the user has set TF_CPP_MIN_LOG_LEVEL, nothing is suppressed.
 
-    Args:
-        setup: called after the import and before TensorFlow's first operation, with standard error captured.
-
-    Returns:
-        The result of ``setup``.
+    ``setup`` is called after the import and before TensorFlow's first operation; its result is returned.
     """
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     if "tensorflow" in sys.modules or "TF_CPP_MIN_LOG_LEVEL" in os.environ:

@@ -38,10 +38,7 @@ def augment(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Flip, crop, resize and change colors at random, as the arguments select.
 
-    Args:
-        horizontal, vertical: flip half of the images left to right, or top to bottom.
-        zoom_factor, crop, expand_factor: see :func:`expand_crop_zoom`.
-        color: strength of :func:`color_jitter`; 0 for none.
+    The arguments are those of :func:`random_flip`, :func:`expand_crop_zoom` and :func:`color_jitter`.
     """
     seeds = tf.random.split(seed, 4)
     images = tf.cast(images, tf.float32)

@@ -69,7 +69,6 @@ class DetectionLoss:
             class_logits: float32 [B, A, q+1].
             offsets: float32 [B, A, 4].
             labels: float32 [B, M, 5], rows (class id, xyxy in 0–1), −1 for padding.
-            teacher: a teacher's predictions for the same images.
         """
         fixed = multibox_target(self._anchors, labels)
         fixed_offsets = encode_boxes(self._anchors, fixed.boxes, self._coding)
