@@ -58,17 +58,19 @@ def metadata(network: Network, flatbuffer: bytes = FLATBUFFER) -> dict[str, Any]
     }
 
 
-def selftest(network: Network, **replace: np.ndarray) -> bytes:
-    arrays: dict[str, np.ndarray] = {
+def selftest_arrays(network: Network) -> dict[str, np.ndarray]:
+    return {
         "image": np.zeros((*network.input.size, 3), np.uint8),
         "xyxy": np.array([[10, 20, 30, 40]], np.float32),
         "confidence": np.array([0.75], np.float32),
         "class_id": np.array([0], np.int64),
         "score_threshold": np.array(0.5, np.float64),
     }
-    arrays.update(replace)
+
+
+def selftest(network: Network, **replace: np.ndarray) -> bytes:
     buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
+    np.savez(buffer, **{**selftest_arrays(network), **replace})
     return buffer.getvalue()
 
 

@@ -15,11 +15,10 @@ import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from bundle_factory import FLATBUFFER, entries, metadata, npy
+from bundle_factory import FLATBUFFER, entries, metadata, npy, selftest_arrays
 
 from edge_ssd.errors import BundleError
 from edge_ssd.network import tiny_ssd
@@ -40,13 +39,8 @@ def archive(content: dict[str, bytes], start: bytes = b"", method: int = zipfile
 
 def unpacked_selftest() -> dict[str, bytes]:
     image = np.random.default_rng(0).integers(0, 256, (32, 32, 3)).astype(np.uint8)
-    arrays = {
-        "image_differences": delta_encode(image),
-        "xyxy": np.array([[10, 20, 30, 40]], np.float32),
-        "confidence": np.array([0.75], np.float32),
-        "class_id": np.array([0], np.int64),
-        "score_threshold": np.array(0.5, np.float64),
-    }
+    arrays = {"image_differences": delta_encode(image), **selftest_arrays(NETWORK)}
+    del arrays["image"]
     return {f"{name}.npy": npy(array) for name, array in arrays.items()}
 
 
@@ -116,13 +110,7 @@ def in_the_description(random: np.random.Generator) -> bytes:
     return archive({**PARTS, "edge_ssd.json": changed}, FLATBUFFER)
 
 
-KINDS: tuple[Callable[[np.random.Generator], bytes], ...] = (
-    anywhere,
-    in_the_directory,
-    in_an_entry,
-    in_the_selftest,
-    in_the_description,
-)
+KINDS = (anywhere, in_the_directory, in_an_entry, in_the_selftest, in_the_description)
 
 
 def main(files: int = 10_000, seed: int = 0) -> None:

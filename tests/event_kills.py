@@ -35,8 +35,6 @@ class Delivery:
         received: ids in the order of arrival, including duplicates.
         lost: published and never received.
         out_of_order: number of events that arrived after a later event of the same object.
-        kills: number of times that the broker was killed.
-        seconds: duration.
     """
 
     published: list[str]
@@ -55,7 +53,6 @@ class KilledWriters:
     """The files that killed processes left behind.
 
     Attributes:
-        kills: number of processes that were killed.
         lines: complete lines in all files; bad_lines: not JSON, or after a gap.
         incomplete_lines: kills that left an incomplete last line. The next start removes it: otherwise other lines
             would follow and it would count as bad.

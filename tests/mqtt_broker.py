@@ -15,8 +15,6 @@ from conftest import skip_or_fail
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-__all__ = ["Mosquitto", "Observer", "create_certificates", "free_port", "require_programs"]
-
 
 def require_programs(*programs: str) -> None:
     """Skip the test (in CI: fail) if a program is not installed."""
@@ -34,7 +32,6 @@ class Mosquitto:
     """A broker on a loopback port that can be killed and restarted; a context manager.
 
     Args:
-        folder: for its configuration and log.
         settings: further lines of mosquitto.conf(5); by default anonymous clients are allowed.
     """
 

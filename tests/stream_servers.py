@@ -19,8 +19,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-__all__ = ["MjpegServer", "RtspServer", "cut", "jpeg_frame", "noise", "number_of", "numbered_frame"]
-
 _BITS = 8
 
 
@@ -127,7 +125,8 @@ class _Server:
 
     def stop(self) -> None:
         """Close every open connection and refuse new ones."""
-        self._stop_listening()
+        self._shut(self._listener)  # Wakes the thread that accepts; closing alone does not.
+        self._listener.close()
         self.drop_clients()
 
     @contextlib.contextmanager
@@ -195,10 +194,6 @@ class _Server:
         self._listener = socket.create_server(("127.0.0.1", self.port))
         self.port = self._listener.getsockname()[1]
         self._start(self._accept, self._listener)
-
-    def _stop_listening(self) -> None:
-        self._shut(self._listener)  # Wakes the thread that accepts; closing alone does not.
-        self._listener.close()
 
     @staticmethod
     def _shut(connection: socket.socket) -> None:

@@ -38,6 +38,13 @@ def archive(extra: Mapping[str, bytes] | None = None) -> bytes:
     return zip_of({**files, **(extra or {})})
 
 
+def send_head(handler: BaseHTTPRequestHandler, status: int, headers: Mapping[str, object]) -> None:
+    handler.send_response(status)
+    for name, value in headers.items():
+        handler.send_header(name, str(value))
+    handler.end_headers()
+
+
 class Server:
     """HTTP server of ``payload``.
 
@@ -79,32 +86,23 @@ class Server:
         requested = handler.headers.get("Range")
         self.requests.append(requested)
         if self.location and handler.path != "/moved":
-            handler.send_response(302)
-            handler.send_header("Location", self.location)
-            handler.send_header("Content-Length", "0")
-            handler.end_headers()
+            send_head(handler, 302, {"Location": self.location, "Content-Length": 0})
             return
         if self.status is not None:
             handler.send_error(self.status)
             return
-        start = 0
+        start, status, size = 0, 200, len(self.payload)
+        headers: dict[str, object] = {}
         match = re.fullmatch(r"bytes=(\d+)-", requested or "")
         if match and self.supports_range:
             start = int(match[1])
-            if start >= len(self.payload):
-                handler.send_response(416)
-                handler.send_header("Content-Range", f"bytes */{len(self.payload)}")
-                handler.send_header("Content-Length", "0")
-                handler.end_headers()
+            if start >= size:
+                send_head(handler, 416, {"Content-Range": f"bytes */{size}", "Content-Length": 0})
                 return
-            handler.send_response(206)
             stated = 0 if self.wrong_range else start
-            handler.send_header("Content-Range", f"bytes {stated}-{len(self.payload) - 1}/{len(self.payload)}")
-        else:
-            handler.send_response(200)
+            status, headers = 206, {"Content-Range": f"bytes {stated}-{size - 1}/{size}"}
         body = self.payload[start:]
-        handler.send_header("Content-Length", str(len(body)))
-        handler.end_headers()
+        send_head(handler, status, {**headers, "Content-Length": len(body)})
         if self.drop_after:
             handler.wfile.write(body[: self.drop_after.pop(0)])
             handler.wfile.flush()

@@ -70,9 +70,7 @@ def test_data_yaml_wrong_class_count_is_reported(tmp_path: Path) -> None:
     ("text", "match"),
     [
         ("train: images/train\nnames: []\n", "names must be a list of different class names"),
-        ("train: images/train\nnames: [a, a]\n", "names must be"),
-        ("train: images/train\nnames: {a: b}\n", "names must be"),
-        ("train: images/train\nnames: [[a]]\n", "names must be"),
+        *((f"train: images/train\nnames: {names}\n", "names must be") for names in ("[a, a]", "{a: b}", "[[a]]")),
         ("train: images/train\nnames: [a\n", "invalid YAML"),
         ("train:\nnames: [a]\n", "no images: state their folders"),
         ("train: photos/train\nnames: [a]\n", "its train images are in 'photos/train', which does not exist"),

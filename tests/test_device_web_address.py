@@ -34,15 +34,10 @@ def test_parse_address_accepts_host_and_port(text: str, host: str, port: int, lo
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("", "expected [HOST:]PORT"),
-        ("web", "expected [HOST:]PORT"),
-        ("localhost:", "expected [HOST:]PORT"),
-        ("65536", "a port from 0 to 65535"),
-        ("-1", "a port from 0 to 65535"),
-        ("٨٠٨٠", "a port from 0 to 65535"),
+        *((text, "expected [HOST:]PORT") for text in ("", "web", "localhost:")),
+        *((text, "a port from 0 to 65535") for text in ("65536", "-1", "٨٠٨٠", "localhost:8080/")),
         (":8080", "give 8080 for this machine only"),
         ("::1:8080", "write an IPv6 address in brackets"),
-        ("localhost:8080/", "a port from 0 to 65535"),
     ],
 )
 def test_parse_address_refuses_invalid_text(text: str, problem: str) -> None:

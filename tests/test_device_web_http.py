@@ -213,13 +213,11 @@ def test_loopback_host_names_are_accepted(camera: Camera, host: str) -> None:
         ({}, 200),
         ({"Origin": "http://localhost:7000"}, 200),
         ({"Sec_Fetch_Site": "same-origin"}, 200),
-        ({"Origin": "http://localhost"}, 403),
-        ({"Origin": "http://localhost:7001"}, 403),
-        ({"Origin": "http://evil.example"}, 403),
-        ({"Origin": "null"}, 403),
-        ({"Origin": ""}, 403),
-        ({"Sec_Fetch_Site": "cross-site"}, 403),
-        ({"Sec_Fetch_Site": "same-site"}, 403),
+        *(
+            ({"Origin": origin}, 403)
+            for origin in ("http://localhost", "http://localhost:7001", "http://evil.example", "null", "")
+        ),
+        *(({"Sec_Fetch_Site": site}, 403) for site in ("cross-site", "same-site")),
     ],
 )
 def test_cross_origin_requests_change_nothing(camera: Camera, headers: dict[str, str], status: int) -> None:

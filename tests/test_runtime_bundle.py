@@ -404,50 +404,38 @@ def set_at(data: Any, path: str, value: object) -> None:
         data[last] = value
 
 
+# Field → values that are invalid there; KeyError removes the field.
+INVALID_FIELDS = {
+    "format_version": (KeyError, True, 0, "1"),
+    "name": (KeyError, 7),
+    "network": (KeyError, []),
+    "network.levels": ([],),
+    "network.input.height": (64,),
+    "input": (KeyError, None),
+    "input.name": (KeyError,),
+    "input.dtype": ("float32",),
+    "background_index": (KeyError, 1, False),
+    "labels": (KeyError, ["banana"], ["Gabel – groß", "banana"], "banana"),
+    "quantization": (KeyError,),
+    "defaults": (KeyError,),
+    "defaults.score_threshold": (-0.1, "0.5"),
+    "defaults.iou_threshold": (1.5, True),
+    "defaults.max_detections": (0, 10.5),
+    "sha256": (KeyError,),
+    "sha256.flatbuffer": ("abc", "A" * 64),
+    "sha256.anchors": (None,),
+    "sha256.calibration": (5,),
+    "heads": (KeyError, [], [None]),
+    "heads.0.level": (3, -1, 1),
+    "heads.0.kind": ("scores", "boxes"),
+    "heads.0.output": (KeyError, "boxes_0", 0),
+    "heads.0.height": (5,),
+    "heads.0.anchors_per_cell": (3,),
+}
+
+
 @pytest.mark.parametrize(
-    ("path", "value"),
-    [
-        *[(path, KeyError) for path in ("format_version", "name", "network", "input", "heads", "labels", "sha256")],
-        *[
-            (path, KeyError)
-            for path in ("background_index", "defaults", "quantization", "input.name", "heads.0.output")
-        ],
-        ("format_version", True),
-        ("format_version", 0),
-        ("format_version", "1"),
-        ("name", 7),
-        ("network", []),
-        ("network.levels", []),
-        ("network.input.height", 64),
-        ("input.dtype", "float32"),
-        ("input", None),
-        ("background_index", 1),
-        ("background_index", False),
-        ("labels", ["banana"]),
-        ("labels", ["Gabel – groß", "banana"]),
-        ("labels", "banana"),
-        ("defaults.score_threshold", -0.1),
-        ("defaults.score_threshold", "0.5"),
-        ("defaults.iou_threshold", 1.5),
-        ("defaults.iou_threshold", True),
-        ("defaults.max_detections", 0),
-        ("defaults.max_detections", 10.5),
-        ("sha256.flatbuffer", "abc"),
-        ("sha256.anchors", None),
-        ("sha256.flatbuffer", "A" * 64),
-        ("sha256.calibration", 5),
-        ("heads", []),
-        ("heads", [None]),
-        ("heads.0.level", 3),
-        ("heads.0.level", -1),
-        ("heads.0.level", 1),
-        ("heads.0.kind", "scores"),
-        ("heads.0.kind", "boxes"),
-        ("heads.0.output", "boxes_0"),
-        ("heads.0.output", 0),
-        ("heads.0.height", 5),
-        ("heads.0.anchors_per_cell", 3),
-    ],
+    ("path", "value"), [(path, value) for path, values in INVALID_FIELDS.items() for value in values]
 )
 def test_parse_metadata_checks_each_field(tmp_path: Path, path: str, value: object) -> None:
     bundle = with_metadata(tmp_path / "m.tflite", lambda data: set_at(data, path, value))

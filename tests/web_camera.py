@@ -69,10 +69,6 @@ class LoopedFrames:
     def counts(self) -> SourceCounts:
         return SourceCounts(frames=self._count, connected=not self.lost)
 
-    @property
-    def dropped(self) -> int:
-        return 0
-
     def read(self, timeout: float) -> Frame | None:
         self.silent = self.paused.is_set()
         if self.silent:

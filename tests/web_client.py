@@ -14,18 +14,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-__all__ = [
-    "SECRET",
-    "Answer",
-    "decode_jpeg",
-    "mjpeg_images",
-    "open_stream",
-    "request",
-    "send_raw",
-    "server_sent_events",
-    "write_token",
-]
-
 DEADLINE_S = 30.0
 SECRET = "correct-horse-battery-staple"
 
@@ -42,13 +30,8 @@ class Answer(NamedTuple):
 
 def request(port: int, path: str, method: str = "GET", body: bytes | None = None, **headers: str) -> Answer:
     """Send one request and return the response; underscores in the names of headers become hyphens."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE_S)
-    try:
-        connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
-        response = connection.getresponse()
+    with open_stream(port, path, method, body, **headers) as response:
         return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
-    finally:
-        connection.close()
 
 
 def send_raw(port: int, data: bytes) -> bytes:
@@ -63,11 +46,13 @@ def send_raw(port: int, data: bytes) -> bytes:
 
 
 @contextlib.contextmanager
-def open_stream(port: int, path: str, **headers: str) -> Iterator[http.client.HTTPResponse]:
-    """Yield the response of a request whose body does not end."""
+def open_stream(
+    port: int, path: str, method: str = "GET", body: bytes | None = None, **headers: str
+) -> Iterator[http.client.HTTPResponse]:
+    """Yield the response to a request, to read its body as it comes."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE_S)
     try:
-        connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
         with connection.getresponse() as response:
             yield response
     finally:
