@@ -73,7 +73,7 @@ class EventEmitter:
         return {output.name: output.lost for output in self._outputs}
 
     def subscribe(self, callback: Callable[[Event], None]) -> Callable[[], None]:
-        """Call ``callback``, which must not block, with each event in the loop's thread; return its unsubscription."""
+        """Call ``callback``, which must not block, with each event in the loop's thread; return how to unsubscribe."""
         with self._lock:
             self._callbacks.append(callback)
 

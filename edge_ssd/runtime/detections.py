@@ -49,11 +49,8 @@ class Detections:
         xyxy: float32 [N, 4], boxes in pixels of the image, clipped to it.
         confidence: float32 [N], scores in 0–1.
         class_id: int64 [N], 0-based; background has no id.
-        names: the label of each object, of length N.
+        names: the label of each object, of length N; other lengths raise ValueError.
         image_size: (height, width) of the image in pixels.
-
-    Raises:
-        ValueError: the lengths differ.
     """
 
     xyxy: FloatArray

@@ -106,7 +106,7 @@ class Postprocess:
         """Return the detections of one image, best first.
 
         Args:
-            class_heads, box_heads: one :class:`Head` per level, in the network's order.
+            class_heads, box_heads: one :class:`Head` per level, in the network's order; others raise NetworkError.
             transform: where the image lies in the input, as ``preprocess`` returns it: boxes are mapped to its pixels
                 and clipped. None leaves them in 0–1 of the input, not clipped; ``image_size`` is then (1, 1).
             score_threshold: minimum score, one number or one per class.
@@ -114,9 +114,6 @@ class Postprocess:
             classes: class ids to detect; None for all. Others neither appear nor suppress.
             class_agnostic: suppress across classes.
             keep_outside: keep boxes that are empty after clipping: average precision counts them as false positives.
-
-        Raises:
-            NetworkError: the heads are not this network's.
 
         A box that decodes to infinity or NaN (a float network gone wrong) is dropped: it would suppress valid ones.
         """

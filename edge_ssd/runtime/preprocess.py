@@ -111,13 +111,10 @@ def preprocess(
 
     Args:
         image_rgb: uint8 [H, W, 3], as :func:`as_rgb` returns it.
-        resize: called where the size differs.
+        resize: called where the size differs; another shape or dtype of its result raises ImageError.
 
     Returns:
         uint8 [height, width, 3] (the argument itself if it already fits), and the transform between the two.
-
-    Raises:
-        ImageError: ``resize`` returned another shape or dtype.
     """
     transform = resize_transform(image_rgb.shape[:2], input_spec)
     content, size = image_rgb, (transform.height, transform.width)

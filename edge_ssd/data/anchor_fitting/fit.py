@@ -68,12 +68,9 @@ def fit_anchors(boxes_xyxy: npt.ArrayLike, levels: Sequence[Level], seed: int = 
     The result is deterministic. The last level, a single cell, keeps its anchors if no object is assigned to it.
 
     Args:
-        boxes_xyxy: [N, 4] in 0–1 of the input, see :func:`edge_ssd.data.anchor_fitting.match.network_boxes`.
+        boxes_xyxy: [N, 4] in 0–1 of the input, as returned by ``network_boxes``; no boxes raise DataError.
         levels: from fine to coarse; their sizes and ratios are only the initial values.
         seed: of the random starts of k-means, and of the subset of more than 10,000 objects.
-
-    Raises:
-        DataError: there are no boxes.
     """
     boxes = xyxy_to_cxcywh(np.asarray(boxes_xyxy, np.float32).reshape(-1, 4))
     if not len(boxes):
