@@ -118,6 +118,5 @@ def apply_passes(state: ConversionState) -> bytes:
     """Return the TFLite model that the passes of the state's scheme make, in this process."""
     for each in PASSES:
         if state.config.scheme in each.schemes:
-            _log.debug("pass %s", each.apply.__name__)
             state = each.apply(state)
     return state.flatbuffer

@@ -20,7 +20,7 @@ from edge_ssd.errors import EdgeSSDError, SettingError
 
 __all__ = ["add_config_options", "config_actions", "format_config", "format_toml_value", "read_toml"]
 
-_EXCLUDED = frozenset({"config", "help"})
+_EXCLUDED = frozenset({"config", "help", "quiet", "verbose"})
 
 
 def add_config_options(parser: argparse.ArgumentParser, options: Sequence[str]) -> list[str]:

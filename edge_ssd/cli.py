@@ -92,6 +92,8 @@ _REMEDIES = {
     errno.EROFS: "choose another path",
 }
 
+_VERBOSE, _QUIET = {"-v", "-vv", "--verbose"}, {"-q", "-qq", "--quiet"}
+
 _INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 _BROKEN_PIPE = 141  # 128 + SIGPIPE
 
@@ -116,7 +118,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     common = list(itertools.takewhile(lambda argument: argument.startswith("-"), arguments))
     # These are valid on both sides of the command's name, and needed before the command is imported.
     debug = "--debug" in arguments
-    level = verbosity_level("-v" in arguments or "--verbose" in arguments, "-q" in arguments or "--quiet" in arguments)
+    level = verbosity_level(*(not options.isdisjoint(arguments) for options in (_VERBOSE, _QUIET)))
     try:
         with log_to_stderr(level):
             status = _run(common, arguments[len(common) :])
@@ -176,6 +178,10 @@ def _add_common_options(parser: argparse.ArgumentParser) -> None:
     verbosity.add_argument("-v", "--verbose", action="store_true", help="also log details")
     verbosity.add_argument("-q", "--quiet", action="store_true", help="log only warnings and errors, show no progress")
     parser.add_argument("--debug", action="store_true", help="on an error, show its traceback")
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for subcommand in action.choices.values():
+                _add_common_options(subcommand)
 
 
 def _top_parser() -> argparse.ArgumentParser:

@@ -212,6 +212,13 @@ def test_verbose_and_quiet_at_once_is_a_usage_error(
     assert "argument -q/--quiet: not allowed with argument -v/--verbose" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("subcommand", ["fetch", "make", "inspect", "anchors"])
+def test_subcommands_of_data_have_the_common_options(subcommand: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["data", subcommand, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert all(option in text for option in ("--verbose", "--quiet", "--debug"))
+
+
 @pytest.mark.parametrize("body", ["return 0", "raise KeyboardInterrupt", "raise OSError('failed')"])
 def test_log_handler_is_removed_when_the_command_ends(body: str, command: AddCommand) -> None:
     command(body)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 
 import pytest
@@ -92,6 +93,14 @@ def test_json_is_one_line_of_text_as_it_is(capsys: pytest.CaptureFixture[str]) -
     stream = io.StringIO()
     print_json([], stream)
     assert (stream.getvalue(), capsys.readouterr().out) == ("[]\n", "")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+def test_json_stays_valid_in_other_encodings_than_utf8(encoding: str) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding, errors="backslashreplace")
+    print_json("32×32 Gabel – groß 日本", stream)
+    stream.seek(0)
+    assert json.loads(stream.read()) == "32×32 Gabel – groß 日本"
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -101,6 +101,7 @@ def test_config_with_exclusive_settings_is_refused(tmp_path: Path, capsys: pytes
         ("xyzzy = 5", "play.toml: there is no setting 'xyzzy'; see: edge-ssd play --help"),
         ("config = 'a.toml'", "play.toml: there is no setting 'config'; "),
         ("help = true", "play.toml: there is no setting 'help'; "),
+        ("quiet = true", "play.toml: there is no setting 'quiet'; "),
         ("[width]\na = 1", "play.toml: width must be a whole number, got {'a': 1}"),
         ("width = 'wide'", "play.toml: width must be a whole number, got 'wide'"),
         ("width = 1.5", "play.toml: width must be a whole number, got 1.5"),

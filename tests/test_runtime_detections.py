@@ -86,7 +86,8 @@ def test_index_selects_objects(index: Any, expected: list[float]) -> None:
 
 
 @pytest.mark.parametrize(
-    "index", [3, -4, [0, 3], np.array([True]), None, True, 0.5, "names", (0, 1), [[0]], np.zeros((3, 1), int)]
+    "index",
+    [3, -4, [0, 3], np.array([True]), None, True, 0.5, "names", (0, 1), (0,), (), ..., [[0]], np.zeros((3, 1), int)],
 )
 def test_invalid_index_raises(index: Any) -> None:
     with pytest.raises(IndexError):
@@ -107,7 +108,7 @@ def test_area_is_width_times_height() -> None:
 
 
 def test_merge_keeps_the_order_of_its_parts() -> None:
-    merged = Detections.merge([three()[1], three()[[2, 0]], Detections.empty(), Detections.empty((20, 10))])
+    merged = Detections.merge(iter([three()[1], three()[[2, 0]], Detections.empty(), Detections.empty((20, 10))]))
     assert_same(merged, three()[[1, 2, 0]])
     supervision = pytest.importorskip("supervision")
     theirs = supervision.Detections.merge([part.to_supervision() for part in (three()[1], three()[[2, 0]])])

@@ -312,6 +312,7 @@ class CaptureWatchdog:
     def _enter(self, state: CaptureState) -> None:
         """Change the state. The lock is held."""
         assert state in TRANSITIONS[self._state], f"{self._state} to {state}"
+        _log.debug("%s: %s, was %s", self._name, state.value, self._state.value)
         self._state = state
         self._stalls += state is CaptureState.STALLED
         self._changed.notify()

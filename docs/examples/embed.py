@@ -4,6 +4,8 @@ import sys
 
 from edge_ssd import Detector
 
+if len(sys.argv) < 3:
+    sys.exit(__doc__)
 model, *images = sys.argv[1:]
 with Detector(model, score_threshold=0.5) as detector:
     for image in images:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from edge_ssd.data.formats.registry import LABEL_FORMATS
@@ -9,6 +10,8 @@ from edge_ssd.data.source import DataSource
 from edge_ssd.errors import DataError
 
 __all__ = ["detect_format"]
+
+_log = logging.getLogger(__name__)
 
 
 def detect_format(source: DataSource) -> tuple[str, Path, tuple[str, ...]]:
@@ -43,6 +46,7 @@ def detect_format(source: DataSource) -> tuple[str, Path, tuple[str, ...]]:
     if matches:
         matches.sort(key=lambda found: found[0], reverse=True)  # stable: formats of equal match keep their order
         _, name, folder = matches[0]
+        _log.debug("%s: labels of %s", folder, LABEL_FORMATS[name].TITLE)
         return name, folder, tuple(dict.fromkeys(other for _, other, _ in matches if other != name))
     if source.format is not None:
         title = LABEL_FORMATS[source.format].TITLE

@@ -5,8 +5,9 @@ Names and idioms are those of the ``supervision`` package: ``detections[detectio
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from types import EllipsisType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -71,11 +72,12 @@ class Detections:
         return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64), [], image_size)
 
     @classmethod
-    def merge(cls, parts: Sequence[Detections]) -> Detections:
+    def merge(cls, parts: Iterable[Detections]) -> Detections:
         """Concatenate detections of one image, in the order given; no parts give :meth:`empty`.
 
         Different image sizes raise ValueError; the size (0, 0) of :meth:`empty` matches every other.
         """
+        parts = list(parts)
         sizes = {part.image_size for part in parts} - {(0, 0)}
         if len(sizes) > 1:
             raise ValueError(f"cannot merge detections of images of different sizes: {sorted(sizes)}")
@@ -107,7 +109,7 @@ class Detections:
 
     def __getitem__(self, index: int | slice | Sequence[int] | Sequence[bool] | npt.NDArray[Any]) -> Detections:
         chosen: npt.NDArray[np.intp] = np.atleast_1d(np.arange(len(self))[index])
-        if chosen.ndim > 1:
+        if chosen.ndim > 1 or isinstance(index, (tuple, EllipsisType)):
             raise IndexError(f"an index must be an int, a slice, or a mask or integers [N], got {index!r}")
         names = [self.names[i] for i in chosen.tolist()]
         return Detections(self.xyxy[chosen], self.confidence[chosen], self.class_id[chosen], names, self.image_size)

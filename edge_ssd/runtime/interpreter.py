@@ -9,6 +9,7 @@ bundle's digest detects damage, not forgery: open only models from sources that 
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Mapping
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from edge_ssd.runtime.delegate import Delegate
 
 __all__ = ["Backend", "Interpreter", "open_interpreter"]
+
+_log = logging.getLogger(__name__)
 
 Backend = Literal["auto", "ai-edge-litert", "tflite-runtime"]
 
@@ -112,7 +115,9 @@ def open_interpreter(
         # Missing package, incompatible library, NumPy's ABI, unsupported operator: each raises its own exception.
         except Exception as error:
             reasons.append(f"{name}: {_reason(error)}")
+            _log.debug("interpreter %s", reasons[-1])
         else:
+            _log.debug("interpreter %s with %d threads%s", name, threads, f", {external.library}" if external else "")
             return Interpreter(native, name, threads, None if external is None else external.library)
     suffix = "" if external is None else f" with the delegate {external.library}"
     remedy = _remedy(reasons, backend, with_delegate=external is not None)
