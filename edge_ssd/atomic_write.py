@@ -75,12 +75,12 @@ def atomic_directory(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def is_nonempty(folder: Path) -> bool:
-    """Return whether ``folder`` exists and is not an empty folder."""
+    """Return whether ``folder`` exists and is not an empty folder; True also for a file or a broken link."""
     return (folder.exists() or folder.is_symlink()) and (not folder.is_dir() or any(folder.iterdir()))
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
-    """Raise OSError, as writing would, unless a file can be written at ``path``; a check before long work."""
+    """Raise OSError if a file cannot be written at ``path``; create nothing, so that it can precede long work."""
     target = Path(path)
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(target))

@@ -31,21 +31,21 @@ TINY = np.float32(2.0**-126)
 
 
 def xyxy_to_cxcywh(boxes_xyxy: npt.ArrayLike) -> FloatArray:
-    """Convert boxes [..., 4] from corner to center form (the book's ``box_corner_to_center``)."""
+    """Convert boxes [..., 4] from (xmin, ymin, xmax, ymax) to float32 (center x, center y, width, height)."""
     boxes = np.asarray(boxes_xyxy, np.float32)
     minimum, maximum = boxes[..., :2], boxes[..., 2:]
     return np.concatenate([(minimum + maximum) / 2, maximum - minimum], axis=-1)
 
 
 def cxcywh_to_xyxy(boxes_cxcywh: npt.ArrayLike) -> FloatArray:
-    """Convert boxes [..., 4] from center to corner form (the book's ``box_center_to_corner``)."""
+    """Convert boxes [..., 4] from (center x, center y, width, height) to float32 (xmin, ymin, xmax, ymax)."""
     boxes = np.asarray(boxes_cxcywh, np.float32)
     center, half = boxes[..., :2], boxes[..., 2:] / 2
     return np.concatenate([center - half, center + half], axis=-1)
 
 
 def box_area(boxes_xyxy: npt.ArrayLike) -> FloatArray:
-    """Return the areas [...] of boxes [..., 4]; empty boxes have area 0."""
+    """Return the areas, float32 [...] in square units, of boxes [..., 4]; 0 if xmax < xmin or ymax < ymin."""
     area: FloatArray = _area(np.asarray(boxes_xyxy, np.float32))
     return area
 
@@ -68,7 +68,7 @@ def box_iou(
 def intersection_over_union(
     intersection: npt.NDArray[Any], area1: npt.NDArray[Any], area2: npt.NDArray[Any]
 ) -> npt.NDArray[Any]:
-    """Return the IoU of boxes with these areas (arrays that broadcast); 0 where the union is empty."""
+    """Return ``intersection / (area1 + area2 - intersection)`` for areas that broadcast; 0 where the union is empty."""
     union = area1 + area2 - intersection
     iou: npt.NDArray[Any] = intersection / np.maximum(union, TINY)
     return iou

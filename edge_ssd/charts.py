@@ -36,14 +36,14 @@ def new_figure(width: int, height: int) -> Figure:
 
 
 def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Write a figure in the format of the file name's suffix, with a light grid behind the data."""
+    """Write a figure to ``path``, in the format of its suffix, with a light grid behind the data."""
     _add_grid(figure)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=_DPI)
 
 
 def svg(figure: Figure) -> str:
-    """Return a figure as an SVG document."""
+    """Return a figure as the text of an SVG document, with a light grid behind the data."""
     import matplotlib
 
     _add_grid(figure)

@@ -38,7 +38,7 @@ PROGRAM = "edge-ssd"
 
 
 class Command(NamedTuple):
-    """Subcommand: its module, imported when it runs, and its line in the help."""
+    """Subcommand: the name of its module, which is imported when it runs, and its line in the help."""
 
     module: str
     help: str
@@ -110,7 +110,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command line (None: that of the process) and return its exit status."""
+    """Run a command line without the program's name (None: ``sys.argv[1:]``) and return its exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     # File names and text may contain characters that the terminal's encoding lacks.
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -166,7 +166,7 @@ def _run(common: Sequence[str], command: Sequence[str]) -> int:
 
 
 def command_parser(name: str) -> argparse.ArgumentParser:
-    """Return the parser of one command of :data:`COMMANDS`; imports that command's module."""
+    """Import the module of the command ``name``, a key of :data:`COMMANDS`, and return its argument parser."""
     parser = _Parser(prog=f"{PROGRAM} {name}")
     importlib.import_module(COMMANDS[name].module).add_arguments(parser)
     _add_common_options(parser)

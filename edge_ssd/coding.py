@@ -21,7 +21,7 @@ __all__ = ["BoxCoding", "offset_boxes", "offset_inverse"]
 
 @dataclass(frozen=True)
 class BoxCoding:
-    """Scale factors of the offsets of center (xy) and size (wh); the defaults are SSD's."""
+    """Factors that multiply the offsets of a box's center (xy) and of its log size (wh); the defaults are SSD's."""
 
     xy_scale: float = 10.0
     wh_scale: float = 5.0
@@ -37,7 +37,7 @@ _EPSILON = np.float32(1e-6)
 
 
 def offset_boxes(anchors_xyxy: npt.ArrayLike, boxes_xyxy: npt.ArrayLike, coding: BoxCoding = BoxCoding()) -> FloatArray:
-    """Encode boxes [..., 4] as offsets float32 [..., 4] from anchors [..., 4], both xyxy in the same units."""
+    """Encode boxes [..., 4] as offsets (x, y, w, h), float32 [..., 4], from anchors [..., 4] in the same units."""
     anchors, boxes = xyxy_to_cxcywh(anchors_xyxy), xyxy_to_cxcywh(boxes_xyxy)
     xy = (boxes[..., :2] - anchors[..., :2]) / anchors[..., 2:] * np.float32(coding.xy_scale)
     wh = np.log(_EPSILON + boxes[..., 2:] / anchors[..., 2:]) * np.float32(coding.wh_scale)
@@ -45,7 +45,7 @@ def offset_boxes(anchors_xyxy: npt.ArrayLike, boxes_xyxy: npt.ArrayLike, coding:
 
 
 def offset_inverse(anchors_xyxy: npt.ArrayLike, offsets: npt.ArrayLike, coding: BoxCoding = BoxCoding()) -> FloatArray:
-    """Decode offsets [..., 4] from anchors [..., 4] into boxes float32 [..., 4], xyxy in the anchors' units."""
+    """Decode offsets (x, y, w, h) [..., 4] from anchors [..., 4] into xyxy boxes float32 [..., 4] in the same units."""
     anchors, codes = xyxy_to_cxcywh(anchors_xyxy), np.asarray(offsets, np.float32)
     xy = codes[..., :2] / np.float32(coding.xy_scale) * anchors[..., 2:] + anchors[..., :2]
     wh = np.exp(codes[..., 2:] / np.float32(coding.wh_scale)) * anchors[..., 2:]

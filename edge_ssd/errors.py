@@ -24,7 +24,7 @@ class EdgeSSDError(Exception):
 
 
 class NetworkError(EdgeSSDError, ValueError):
-    """Invalid network description."""
+    """Invalid network description, or outputs that do not match it."""
 
 
 class DataError(EdgeSSDError):
@@ -44,7 +44,7 @@ class BackendError(EdgeSSDError):
 
 
 class ImageError(EdgeSSDError, ValueError):
-    """Invalid image."""
+    """Image that cannot be read, or array that is not uint8 RGB [H, W, 3]."""
 
 
 class SettingError(EdgeSSDError, ValueError):

@@ -56,7 +56,10 @@ _MAX_LABELS = 10_000
 
 @dataclass(frozen=True)
 class InputSpec:
-    """Input of the network: an RGB image of a fixed size, scaled to ``pixel * scale + offset``."""
+    """Input of the network: an RGB image of ``height`` × ``width`` pixels, scaled to ``pixel * scale + offset``.
+
+    ``resize`` is "stretch", or "letterbox", which keeps an image's aspect ratio and fills the rest with gray.
+    """
 
     height: int = 256
     width: int = 256
@@ -213,15 +216,15 @@ def tiny_ssd(
     """Describe a TinySSD; the defaults are the book's network (with its input scaled to 0–1).
 
     Args:
+        labels: class names, in the order of the class ids.
         input_size: (height, width) in pixels.
         width: channel multiplier; 0.5 halves every layer (rounded to multiples of 8).
         base_channels, block_channels: channels of each block before and after the first level, before ``width`` is
             applied. Each further block adds a level. None: blocks of 128 channels, as many as ``sizes`` needs.
-        sizes: anchor sizes, one row per level. None: the book's, extended by its rule to the number of levels.
-        ratios: anchor ratios, one row for all levels or one row per level.
+        sizes: anchor sizes (0.2 is a fifth of the input), a row per level. None: the book's, extended to all levels.
+        ratios: width / height of the anchors, one row for all levels or one row per level.
         input_scale: factor of the pixels inside the network; 1 is the book's.
-        resize: how images of another shape are resized to ``input_size``.
-        down_sampling: see :class:`Network`.
+        resize, down_sampling: see :class:`InputSpec` and :class:`Network`.
     """
     if not width > 0:
         raise NetworkError(f"width must be positive, got {width!r}")

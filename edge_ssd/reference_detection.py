@@ -38,8 +38,8 @@ def multibox_detection(
     """Decode, threshold and suppress the output for one image.
 
     Args:
-        class_logits: [A, q+1] before softmax; column 0 is background.
-        offsets: [A, 4], encoded boxes.
+        class_logits: [A, classes + 1] of A anchors, before softmax; column 0 is background.
+        offsets: [A, 4], boxes encoded by :func:`edge_ssd.coding.offset_boxes` with ``coding``.
         anchors_xyxy: [A, 4].
         score_threshold: minimum probability of a detection.
         iou_threshold, max_detections: see :func:`edge_ssd.nms.nms`.

@@ -17,7 +17,7 @@ __all__ = ["add_to", "run"]
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare ``edge-ssd data anchors``."""
+    """Add the parser of ``edge-ssd data anchors`` to ``commands``, the subcommands of ``edge-ssd data``."""
     parser = commands.add_parser(
         "anchors",
         help="fit anchor sizes and ratios to a dataset",

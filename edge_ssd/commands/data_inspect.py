@@ -29,7 +29,7 @@ _IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare ``edge-ssd data inspect``."""
+    """Add the parser of ``edge-ssd data inspect`` to ``commands``, the subcommands of ``edge-ssd data``."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "inspect",
         help="count what a dataset holds and list its faults",

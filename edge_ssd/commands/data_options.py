@@ -18,7 +18,7 @@ def add_data_options(
     help: str = "a dataset; its format is detected",
     required: bool = True,
 ) -> None:
-    """Declare the dataset's folder, ``--format`` and ``--classes``; the name "data" makes the folder positional."""
+    """Declare ``--format``, ``--classes`` and the dataset's folder as ``name``, which is positional without a dash."""
     option: dict[str, Any] = {"required": required} if name.startswith("-") else {}
     parser.add_argument(name, type=Path, metavar="DIR", help=help, **option)
     parser.add_argument(

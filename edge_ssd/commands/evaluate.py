@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure and print the result; return 0."""
+    """Measure the model's average precision and print it; return 0."""
     from edge_ssd.console.json_output import print_json
     from edge_ssd.console.progress import Progress
     from edge_ssd.console.table import format_table

@@ -20,7 +20,7 @@ def add_input_options(parser: argparse._ActionsContainer) -> None:
 
 
 def add_network_options(parser: argparse.ArgumentParser, group: argparse._ArgumentGroup) -> None:
-    """Declare ``--network`` and the options that override it, which are None by default."""
+    """Declare, in ``group`` of ``parser``, ``--network`` and the options that override it; None by default."""
     group.add_argument("--network", choices=tuple(NETWORKS), help="network to train (default book)")
     add_input_options(group)
     group.add_argument("--width", type=float, metavar="FACTOR", help="channel multiplier, default 1")

@@ -66,7 +66,7 @@ _EARLIER_SPELLINGS = {"ema_decay": ("--average-decay",)}
 
 
 def add_recipe_options(group: argparse._ArgumentGroup, fields: Iterable[str] = tuple(_OPTIONS)) -> None:
-    """Declare the options of ``fields``; the help of each contains its default and the book's value."""
+    """Declare the options of a recipe's ``fields``; the help of each contains its default and the book's value."""
     default, book = Recipe(), book_recipe()
     for field in fields:
         values = f"(default {getattr(default, field)}; book {getattr(book, field)})"
@@ -81,5 +81,5 @@ def given_recipe(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def option_names(fields: Iterable[str]) -> str:
-    """Return the options of ``fields`` for a message."""
+    """Return the options of fields as text: ``["seed", "ema_decay"]`` gives "--seed, --ema-decay"."""
     return ", ".join("--" + field.replace("_", "-") for field in fields)

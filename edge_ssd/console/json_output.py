@@ -11,7 +11,7 @@ __all__ = ["print_json"]
 
 
 def print_json(value: Any, stream: TextIO | None = None) -> None:
-    """Write plain JSON types as one line and flush it, so that a reader of a pipe gets it at once.
+    """Write plain JSON types as one line to ``stream`` (None: standard output) and flush it, for readers of a pipe.
 
     Characters beyond ASCII are escaped unless the stream is in UTF-8.
 

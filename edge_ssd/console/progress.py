@@ -28,7 +28,7 @@ class Progress:
     Args:
         label: the activity ("drawing").
         unit: what is counted ("images"); "bytes" are shown as MB.
-        stream: default standard error.
+        stream, clock: where to draw (None: standard error), and a function that returns seconds.
     """
 
     def __init__(

@@ -36,7 +36,7 @@ class ClassMapping:
 
 
 def parse_classes(text: str) -> tuple[tuple[str, str], ...]:
-    """Return the (old name, new name) pairs of a class list; (``*``, ``*``) stands for all other classes.
+    """Return the (old name, new name) pairs of a list like "fork,knife=cutlery"; (``*``, ``*``) is all other classes.
 
     Raises SettingError if an item is empty, a class is named twice, or ``*`` is renamed.
     """

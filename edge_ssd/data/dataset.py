@@ -108,7 +108,7 @@ class Dataset:
         return sum(len(sample.boxes_xyxy) for sample in self.samples)
 
     def with_samples(self, samples: tuple[Sample, ...]) -> Dataset:
-        """Return a copy with other samples."""
+        """Return a copy with ``samples`` in place of its own."""
         return dataclasses.replace(self, samples=samples)
 
 

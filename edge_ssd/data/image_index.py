@@ -48,7 +48,7 @@ class ImageIndex:
         return None if name is None else self.path / name
 
     def find_similar(self, name: str) -> Path | None:
-        """Return the file whose name differs in letter case or Unicode normalization only, or None."""
+        """Return the file whose name is the last part of ``name`` up to letter case and Unicode form, or None."""
         parts = _path_parts(name)
         match = self._by_normalized_name.get(_normalize(parts[-1])) if parts else None
         return None if match is None else self.path / match

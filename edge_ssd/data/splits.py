@@ -49,6 +49,7 @@ def load_train_and_validation(
     """Return the training and the validation images; their notices and problems are logged.
 
     Args:
+        validation_fraction: share of the training images to hold out; None to use the dataset's validation split.
         seed: of the random choice of the images that are held out.
         labels: as of :meth:`DatasetFolder.load`, whose errors are raised.
     """
@@ -77,6 +78,7 @@ def load_eval_split(
         labels: the model's class names, in the order of its class ids.
         split: None for the validation split, or for all images of an undivided dataset. The test split takes the
             place of a missing validation split.
+        limit: maximum number of images, at equal distances; None for all.
         alternative: advice for the error message if there are only training images.
 
     Raises:
@@ -93,7 +95,7 @@ def load_eval_split(
 
 
 def load_training_split(folder: DatasetFolder, labels: Sequence[str] | None = None) -> Dataset:
-    """Return the training images, which are all images if there is no training split."""
+    """Return the training split, or all images without one; ``labels`` as for :meth:`DatasetFolder.load`."""
     return folder.load("train" if "train" in folder.splits else None, labels)
 
 
@@ -115,7 +117,7 @@ def split_dataset(dataset: Dataset, fraction: float, seed: int) -> tuple[Dataset
 
 
 def subsample_evenly(dataset: Dataset, limit: int | None) -> Dataset:
-    """Return at most ``limit`` samples at equal distances, so that a folder sorted by class is covered."""
+    """Return at most ``limit`` samples (None: all) at equal distances, so that a folder sorted by class is covered."""
     if limit is None or limit >= len(dataset):
         return dataset
     if limit < 1:

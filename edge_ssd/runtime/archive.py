@@ -39,7 +39,7 @@ _NPY = re.compile(
 
 
 class Archive(NamedTuple):
-    """Archive at the end of a file: its start in bytes, and the content of the requested entries by name."""
+    """Archive at the end of a file: the offset of its first byte, and the content of the requested entries by name."""
 
     start: int
     entries: dict[str, bytes]
@@ -58,7 +58,7 @@ class _Record(NamedTuple):
 
 
 def read_archive(data: bytes, limits: Mapping[str, int], *, deflated: bool = False) -> Archive:
-    """Read entries of the archive at the end of ``data``.
+    """Read entries of the ZIP archive at the end of ``data``, the bytes of a file.
 
     Args:
         limits: name → maximum unpacked bytes of the entries to read. Missing entries are missing in the result.
@@ -133,9 +133,9 @@ def _content(data: bytes, record: _Record) -> bytes:
 
 
 def read_array(data: bytes, name: str, dtype: str, shape: tuple[int | None, ...]) -> npt.NDArray[Any]:
-    """Read a ``.npy`` file as a read-only array of a dtype such as ``"<f4"`` and a shape, in which None is any length.
+    """Return the bytes of a ``.npy`` file as a read-only array; ``name`` stands in the message of an error.
 
-    Anything else raises BundleError, with ``name`` in its message.
+    Another dtype than ``dtype`` ("<f4") or another shape than ``shape``, where None is any length, raises BundleError.
     """
     match = _NPY.match(data[:256])
     if match is None or match.end() != 10 + int.from_bytes(match[1], "little"):

@@ -63,7 +63,7 @@ class Bundle:
 
     Attributes:
         flatbuffer: the TFLite model, whose digest has been verified.
-        anchors: float32 [A, 4], xyxy in 0–1 of the input; equal to ``network.anchors()``.
+        anchors: float32 [A, 4], xyxy in 0–1 of the input; equal to ``network.anchors()`` within 1e-6.
         details: the metadata, some of which is also available as properties.
     """
 
@@ -93,7 +93,7 @@ class Bundle:
 
     @property
     def heads(self) -> tuple[HeadSpec, ...]:
-        """All outputs, ordered by level, classes before boxes."""
+        """Descriptions of all outputs, level by level, the class head before the box head."""
         pairs = zip(self.details.class_heads, self.details.box_heads, strict=True)
         return tuple(head for pair in pairs for head in pair)
 
@@ -103,7 +103,7 @@ class Bundle:
 
     @property
     def metadata(self) -> Mapping[str, Any]:
-        """Content of ``edge_ssd.json``."""
+        """Content of the bundle's ``edge_ssd.json``, plain JSON types."""
         return self.details.raw
 
     @property

@@ -21,7 +21,7 @@ _FUNCTIONS = ("tflite_plugin_create_delegate", "tflite_plugin_destroy_delegate")
 
 @dataclass(frozen=True)
 class Delegate:
-    """Loadable delegate library, and the options to pass to it."""
+    """External TFLite delegate: its library, a path or a name that the system's loader finds, and its options."""
 
     library: str
     options: dict[str, str]

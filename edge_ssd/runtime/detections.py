@@ -115,7 +115,7 @@ class Detections:
         return Detections(self.xyxy[chosen], self.confidence[chosen], self.class_id[chosen], names, self.image_size)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON types: the image's size, and per object label, class id, score and box (rounded)."""
+        """Return JSON types: image size, and each label, class id, score (4 decimals) and box (pixels, 2 decimals)."""
         height, width = self.image_size
         return {
             "width": width,
@@ -132,9 +132,9 @@ class Detections:
         }
 
     def to_supervision(self) -> supervision.Detections:
-        """Convert to the ``supervision`` package's type, for its trackers, annotators and zones.
+        """Convert to the type of the package ``supervision``, for its trackers, annotators and zones.
 
-        Labels are in ``data["class_name"]``, where its annotators look for them. Raises SettingError if it is missing.
+        Labels are in ``data["class_name"]``, where the annotators look. Raises SettingError without the package.
         """
         try:
             from supervision import Detections as SupervisionDetections

@@ -29,7 +29,7 @@ _SELFTEST_SCORE = 0.05
 
 
 class SelfTestResult(NamedTuple):
-    """Comparison of this machine's detections in the embedded image with the converter's."""
+    """Result of :meth:`Detector.selftest`; ``expected`` and ``found`` are numbers of detections."""
 
     passed: bool
     expected: int
@@ -72,7 +72,7 @@ class Detector:
                 a shipped one ("banana", "small", "nano").
             score_threshold: minimum score, 0–1, or a mapping of labels to minimum scores; missing labels have the
                 bundle's. None: the bundle's.
-            iou_threshold: NMS IoU threshold. None: the bundle's.
+            iou_threshold: a box is dropped if its IoU with a better one is greater, 0–1. None: the bundle's.
             max_detections: maximum number per image, the best are kept. None: the bundle's.
             classes: labels to detect. None: all.
             num_threads: of the interpreter. None: one per core, at most four.
@@ -184,8 +184,8 @@ class Detector:
     def selftest(self) -> SelfTestResult:
         """Detect in the embedded image and compare with the embedded detections.
 
-        Every box must be found with IoU ≥ 0.9 and a score within 0.05, and no other; boxes whose score is within 0.05
-        of the threshold may be missing. The bundle's own settings are used.
+        Every box must be found with its class, IoU ≥ 0.9 and a score within 0.05, and no other; boxes that score at
+        most 0.05 above the self-test's threshold are exempt. Settings are the bundle's, not those of :meth:`configure`.
         """
         selftest = self.bundle.selftest
         expected, threshold = selftest.detections, selftest.score_threshold
@@ -205,7 +205,7 @@ class Detector:
         return SelfTestResult(not problem, len(expected), len(actual), problem)
 
     def close(self) -> None:
-        """Free the interpreter. Closing twice is allowed; detecting afterwards raises."""
+        """Free the interpreter. Closing twice is allowed; detecting afterwards raises BackendError."""
         with self._lock:
             self._interpreter = None
 

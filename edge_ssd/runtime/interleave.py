@@ -20,11 +20,11 @@ def call_interleaved(
     discard: int = 0,
     progress: Callable[[int, int | None], None] = lambda done, total: None,
 ) -> list[list[Sample]]:
-    """Measure each case ``repeats`` times in alternating blocks, so that drift of the machine affects all equally.
+    """Call ``measure`` on each case ``repeats`` times in alternating blocks, so that drift affects all cases equally.
 
     Args:
         block_size: number of consecutive measurements of a case.
-        discard: measurements at the start of each block that are ignored, since the case before has filled the caches.
+        discard: extra measurements at the start of each block, ignored, since the case before has filled the caches.
         progress: called with (finished rounds, all rounds); a round is one block of each case.
 
     Returns:

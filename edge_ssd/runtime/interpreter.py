@@ -43,11 +43,11 @@ class Interpreter:
         backend: name of the interpreter's package.
         delegate: library of the delegate, or None.
         input_shape: [1, H, W, 3] of the input.
-        output_shapes: name → shape.
+        output_shapes: output name → shape.
     """
 
     def __init__(self, native: Any, backend: str, num_threads: int, delegate: str | None = None) -> None:
-        """Find the tensors of the signature by name; raise BundleError if it is not as expected."""
+        """Wrap a package's interpreter; raise BundleError if its signature "serving_default" lacks one uint8 input."""
         self.backend = backend
         self.delegate = delegate
         self.num_threads = num_threads
@@ -70,7 +70,7 @@ class Interpreter:
         self._outputs = [(name, output["index"], *_quantization(name, output)) for name, output in outputs.items()]
 
     def invoke(self, image: npt.NDArray[np.uint8]) -> dict[str, Head]:
-        """Run the model on one image, uint8 [H, W, 3] of its input size; the returned arrays are copies."""
+        """Run the model on one image, uint8 [H, W, 3] of its input size; return copies of its outputs by name."""
         self._native.set_tensor(self._input, image[None])
         self._native.invoke()
         # get_tensor copies: a view that is still referenced would make the next invoke fail.

@@ -18,7 +18,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class HeadSpec(NamedTuple):
-    """Head of one level: its kind ("classes" or "boxes"), output name in the signature, and feature map."""
+    """Output for the level of index ``level``: its kind ("classes" or "boxes"), name, and feature map in cells."""
 
     level: int
     kind: str
@@ -30,7 +30,7 @@ class HeadSpec(NamedTuple):
 
 @dataclass(frozen=True)
 class Defaults:
-    """Default settings of a detector."""
+    """Default settings of a detector: arguments of :class:`~edge_ssd.runtime.detector.Detector`."""
 
     score_threshold: float
     iou_threshold: float
@@ -41,6 +41,7 @@ class Metadata(NamedTuple):
     """Validated content of ``edge_ssd.json``.
 
     Attributes:
+        input_name, quantization: name of the model's input, and of its quantization scheme.
         class_heads, box_heads: one per level, in the network's order.
         sha256: hex digests of "flatbuffer" and "anchors" (the bytes of the entry), and perhaps of "calibration".
         raw: the complete JSON value, with informative fields (tools, accuracy).

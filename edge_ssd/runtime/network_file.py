@@ -13,7 +13,7 @@ __all__ = ["read_network"]
 
 
 def read_network(path: Path) -> Network:
-    """Return the network of a ``.keras`` model or ``.tflite`` bundle; raise ModelError or BundleError without one."""
+    """Return the network of a ``.keras`` model or ``.tflite`` bundle; raise ModelError or BundleError for others."""
     if path.suffix == ".tflite":
         from edge_ssd.runtime.bundle import read_bundle
 

@@ -97,7 +97,7 @@ def resize_transform(image_size: tuple[int, int], input_spec: InputSpec) -> Resi
 
 
 def pillow_resize(image_rgb: ImageArray, size: tuple[int, int]) -> ImageArray:
-    """Resize with Pillow's antialiased bilinear filter, as in training; bit-exact on every machine."""
+    """Resize uint8 RGB [H, W, 3] to ``size`` (height, width) with Pillow's antialiased bilinear filter, bit-exactly."""
     from PIL import Image  # here, since frames of the input's size need no Pillow
 
     height, width = size
@@ -114,7 +114,7 @@ def preprocess(
         resize: called where the size differs; another shape or dtype of its result raises ImageError.
 
     Returns:
-        uint8 [height, width, 3] (the argument itself if it already fits), and the transform between the two.
+        uint8 [height, width, 3] (the argument itself if it already fits), and the mapping of image to input.
     """
     transform = resize_transform(image_rgb.shape[:2], input_spec)
     content, size = image_rgb, (transform.height, transform.width)

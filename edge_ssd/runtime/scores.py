@@ -40,7 +40,7 @@ _MAX_BYTE_DIFFERENCE = 255
 def anchors_above_threshold(
     logits: npt.NDArray[Any], columns: int, min_margins: npt.NDArray[Any], lowest_margin: np.number[Any]
 ) -> npt.NDArray[np.intp]:
-    """Return the anchors, ascending, whose logit margin is at least ``min_margins``: all that may reach the threshold.
+    """Return the indices, ascending, of the anchors whose :func:`logit_margin` is at least ``min_margins``.
 
     Args:
         logits: [A · columns], with ``columns`` = classes + 1.
@@ -64,7 +64,7 @@ def anchors_above_threshold(
 
 
 def logit_margin(logits: npt.NDArray[Any], columns: int) -> npt.NDArray[Any]:
-    """Return the highest class logit minus the background's, [A], for logits [A · columns] in quantization steps."""
+    """Return the highest class logit minus the background's, [A], of logits [A · columns], columns = classes + 1."""
     if columns == 2 and logits.dtype == np.int8:
         # Read both bytes of an anchor as one int16 and separate them by shifts, which are vectorized over all
         # anchors; strided access to every second byte is not.
@@ -86,9 +86,9 @@ def accumulator_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def min_quantized_margin(score_threshold: float, scale: float | None) -> float:
-    """Return the minimum logit margin that may reach a score threshold.
+    """Return the minimum :func:`logit_margin` of an anchor that may reach a score threshold.
 
-    It is an integer number of quantization steps of ``scale``, or in logits for a float head (None). A class's
+    It is a whole number of quantization steps of ``scale``, or in logits for a float head (None). A class's
     probability is at most sigmoid(class − background), so the logit of the threshold is a lower bound of the margin.
     """
     threshold = min(score_threshold, 1.0) - _SCORE_SLACK
@@ -99,7 +99,7 @@ def min_quantized_margin(score_threshold: float, scale: float | None) -> float:
 
 
 class ScoreLookupTable(NamedTuple):
-    """Precomputed scores of a network with one class and 8-bit class heads, which have 511 possible margins each.
+    """Precomputed scores of a network with one class and 8-bit heads, for the 511 values of :func:`logit_margin`.
 
     Attributes:
         offsets: intp [A], index into ``ranks`` of the margin 0 of the anchor's head.
@@ -113,7 +113,7 @@ class ScoreLookupTable(NamedTuple):
 
     @classmethod
     def from_scales(cls, scales: Sequence[float], sizes: Sequence[int]) -> ScoreLookupTable:
-        """Build the table for heads with these quantization scales and numbers of anchors."""
+        """Build the table for heads with quantization ``scales``, whose numbers of anchors are ``sizes``."""
         steps = np.arange(-_MAX_BYTE_DIFFERENCE, _MAX_BYTE_DIFFERENCE + 1, dtype=np.float32)
         logits = np.multiply.outer(np.array(scales, np.float32), steps)
         scores = softmax(np.stack([np.zeros_like(logits), logits], axis=-1))[..., 1]
@@ -125,14 +125,14 @@ class ScoreLookupTable(NamedTuple):
     def sort(
         self, anchors: npt.NDArray[np.intp], margins: npt.NDArray[np.int16]
     ) -> tuple[npt.NDArray[np.intp], FloatArray]:
-        """Return ``anchors`` [K] by descending score and their scores, from all margins [A]; ties keep their order."""
+        """Return anchor indices [K] by descending score, and the scores, from all margins [A]; ties stay in order."""
         ranks = self.ranks.take(self.offsets.take(anchors) + margins.take(anchors))
         order = ranks.argsort(kind="stable")
         return anchors.take(order), self.scores.take(ranks.take(order))
 
 
 def quantized_softmax(rows: npt.NDArray[Any], scales: FloatArray) -> tuple[FloatArray, npt.NDArray[np.int64]]:
-    """Return scores [N] and class ids [N] of quantized logits [N, classes + 1] with scales [N], equal to softmax's."""
+    """Return softmax score and id [N] of the best foreground class of logits [N, classes + 1] with scales [N]."""
     columns = rows.T.copy()  # one row per class, see logit_margin()
     # Steps below the highest logit, unsigned: the subtraction may wrap around, but its bits are right.
     below = (np.maximum.reduce(columns, axis=0) - columns).view(f"u{columns.itemsize}")
@@ -153,6 +153,6 @@ def quantized_softmax(rows: npt.NDArray[Any], scales: FloatArray) -> tuple[Float
 
 
 def float_scores(logits: FloatArray) -> tuple[FloatArray, npt.NDArray[np.int64]]:
-    """Return scores [N] and class ids [N] of float32 logits [N, classes + 1]."""
+    """Return softmax score and id [N] of the best foreground class of float32 logits [N, classes + 1]."""
     class_ids = logits[:, 1:].argmax(axis=1).astype(np.int64, copy=False)
     return softmax(logits)[np.arange(len(logits)), class_ids + 1], class_ids

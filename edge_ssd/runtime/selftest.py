@@ -32,7 +32,7 @@ class SelfTest:
     Attributes:
         image: uint8 [height, width, 3], RGB.
         detections: all classes, with the bundle's own IoU threshold and number of detections.
-        score_threshold: the score threshold that they were made with.
+        score_threshold: minimum score of ``detections``.
     """
 
     image: npt.NDArray[np.uint8]

@@ -54,7 +54,7 @@ class Settings(NamedTuple):
         classes: ClassesLike = ...,
         class_agnostic: FlagLike = ...,
     ) -> Settings:
-        """Return these settings with the given values replaced; raise SettingError for the first invalid one."""
+        """Return changed settings: ``...`` keeps a value, None restores the default; raise SettingError if invalid."""
         labels, defaults = details.network.labels, details.defaults
         change: dict[str, Any] = {}
         if score_threshold is not ...:

@@ -63,7 +63,7 @@ class _Score(NamedTuple):
 
 
 def fit_anchors(boxes_xyxy: npt.ArrayLike, levels: Sequence[Level], seed: int = 0) -> tuple[Level, ...]:
-    """Fit the sizes and ratios of the anchors of every level to boxes; their numbers stay.
+    """Fit the anchor sizes and ratios of every level to boxes; a level keeps its numbers of sizes and ratios.
 
     The result is deterministic. The last level, a single cell, keeps its anchors if no object is assigned to it.
 

@@ -39,7 +39,7 @@ finest level and at most 7 on the others. It needs to include a margin around th
 
 @dataclass(frozen=True)
 class AnchorMatch:
-    """How well anchors match the objects of a dataset.
+    """How well anchors match the objects of a dataset, of which there are ``objects``.
 
     Attributes:
         matched: share of objects with an anchor of IoU ≥ ``MATCH_IOU``.
@@ -57,7 +57,7 @@ class AnchorMatch:
     unmatched: FloatArray
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a JSON-compatible dict; shares are None if there are no objects."""
+        """Return a JSON-compatible dict without ``unmatched``; all but ``objects`` is None if there are no objects."""
         shares = {
             "matched": round(self.matched, 4),
             "matched_by_level": [round(share, 4) for share in self.matched_by_level],
@@ -68,7 +68,7 @@ class AnchorMatch:
 
 
 def network_boxes(dataset: Dataset, spec: InputSpec) -> FloatArray:
-    """Return the boxes of all samples of known size after the network's resizing: float32 [N, 4], xyxy in 0–1."""
+    """Return the boxes of all samples of known size, resized as in ``spec``: float32 [N, 4] xyxy, 0–1 of the input."""
     boxes = [
         resize_transform(sample.size, spec).from_pixels(sample.boxes_xyxy)
         for sample in dataset.samples
@@ -86,7 +86,7 @@ def anchor_shapes(level: Level) -> FloatArray:
 def shape_iou(boxes_cxcywh: FloatArray, level: Level, shapes: FloatArray) -> FloatArray:
     """Return the IoU of boxes [N, 4] with the nearest anchor of each shape [K, 2] of a level, float32 [N, K].
 
-    The nearest anchor has the highest IoU of all anchors of its shape, since the overlap falls with the distance.
+    A shape is (width, height); units are 0–1 of the input. No other anchor of a shape has a higher IoU.
     """
     cells = np.array([level.width, level.height], np.float32)
     centers = (np.clip(np.floor(boxes_cxcywh[:, :2] * cells), 0, cells - 1) + np.float32(0.5)) / cells
@@ -100,7 +100,10 @@ def shape_iou(boxes_cxcywh: FloatArray, level: Level, shapes: FloatArray) -> Flo
 
 
 def within_receptive_field(boxes_cxcywh: FloatArray, levels: Sequence[Level]) -> npt.NDArray[np.bool_]:
-    """Return which boxes [N, 4] fit the receptive field of each level, bool [N, levels]; all fit the two coarsest."""
+    """Return which boxes span at most ``RECEPTIVE_FIELD_CELLS`` cells of each level, as all do on the last two levels.
+
+    Boxes [N, 4] are in 0–1 of the input; the result is bool [N, levels].
+    """
     cells = np.array([(level.width, level.height) for level in levels], np.float32)
     longer = (boxes_cxcywh[:, None, 2:] * cells).max(axis=2)
     seen: npt.NDArray[np.bool_] = (longer <= RECEPTIVE_FIELD_CELLS) | (np.arange(len(levels)) >= len(levels) - 2)

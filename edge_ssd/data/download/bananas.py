@@ -32,7 +32,7 @@ def fetch_bananas(
     """Download the banana dataset, verify its checksum and unpack it to ``folder``.
 
     The folder then has ``bananas_train`` and ``bananas_val``; it appears when it is complete. An incomplete download
-    is kept beside it as ``<folder>.zip.part`` and continued by the next call. Returns False for an existing dataset.
+    is kept beside it as ``<folder>.zip.part`` and continued by the next call. Returns False for a complete dataset.
 
     Args:
         folder: must be missing or empty, or have the dataset.

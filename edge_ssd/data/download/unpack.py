@@ -21,8 +21,8 @@ def unpack_zip(
     """Unpack a ZIP archive into an existing folder. A single top-level folder is stripped from the paths.
 
     Raises:
-        DataError: a path is outside the folder, an entry is a link or device, a limit is exceeded (all of these
-            before anything is written), or the archive is damaged or encrypted.
+        DataError: a path is outside the folder, an entry is a link or device, there are more than ``max_entries`` or
+            unpacked ``max_bytes`` (all of these before anything is written), or the archive is damaged or encrypted.
     """
     try:
         with zipfile.ZipFile(archive) as opened:

@@ -35,7 +35,7 @@ _LISTS = [re.compile(rb'"%s"\s{0,40}:\s{0,40}\[' % key) for key in (b"images", b
 
 
 def sniff(folder: Path) -> Match:
-    """Return ``SURE`` if one of the layouts above has COCO JSON files, else ``NONE``."""
+    """Return ``SURE`` if ``folder``, its ``annotations`` or a split's folder in it has COCO JSON, else ``NONE``."""
     return Match.SURE if _label_files(folder) else Match.NONE
 
 

@@ -25,7 +25,7 @@ _FOLDERS = ("", "data", "images", "annotations", "labels")
 
 
 def sniff(folder: Path) -> Match:
-    """Return ``SURE`` if there are tables named for splits, or exactly one table, else ``NONE``."""
+    """Return ``SURE`` if ``folder`` has CSV label tables named for splits, or exactly one table, else ``NONE``."""
     return Match.SURE if _tables(folder) else Match.NONE
 
 

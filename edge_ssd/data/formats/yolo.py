@@ -40,7 +40,7 @@ _MAX_SNIFFED_FILES = 50
 
 
 def sniff(folder: Path) -> Match:
-    """Return ``SURE`` for a ``data.yaml``, ``WEAK`` for text files like labels in one of the layouts, else ``NONE``."""
+    """Return ``SURE`` for a ``data.yaml``, ``WEAK`` for text files that look like YOLO labels, else ``NONE``."""
     if find_data_yaml(folder) is not None:
         return Match.SURE
     return Match.WEAK if _find_sources(folder) else Match.NONE

@@ -41,9 +41,9 @@ class Thumbnail:
 
 
 def contact_sheet(dataset: Dataset, columns: int = 6, rows: int = 4, cell: int = 200) -> Image.Image:
-    """Draw a contact sheet of images evenly spaced over the dataset.
+    """Draw up to ``columns`` × ``rows`` images, evenly spaced over the dataset, in cells of ``cell`` × ``cell`` pixels.
 
-    The cell of an image that cannot be decoded stays empty. Raises DataError for a sheet without cells.
+    The cell of an image that cannot be decoded stays empty. Raises DataError for no cells, or a ``cell`` below 16.
     """
     if columns < 1 or rows < 1 or cell < 16:
         raise DataError(
@@ -57,7 +57,7 @@ def contact_sheet(dataset: Dataset, columns: int = 6, rows: int = 4, cell: int =
 def draw_contact_sheet(
     thumbnails: Iterable[Thumbnail], count: int, labels: Sequence[str], columns: int = 6, cell: int = 200
 ) -> Image.Image:
-    """Draw ``count`` thumbnails in a grid, with a legend of the class colors if there are several classes.
+    """Draw ``count`` thumbnails in a grid, with a legend of the class ``labels`` in color if there are several.
 
     Args:
         columns: maximum cells in a row.

@@ -32,7 +32,7 @@ _HASH_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class DuplicateGroup:
-    """Images, sorted by path, whose bytes are equal or (``near``) whose perceptual hashes are similar."""
+    """(split, path) of images, sorted by path, with equal bytes or (``near``) with similar perceptual hashes."""
 
     images: tuple[_Image, ...]
     near: bool
@@ -43,14 +43,14 @@ class DuplicateGroup:
         return len({split for split, _ in self.images}) > 1
 
     def describe(self, max_shown: int = 5) -> str:
-        """Return the paths as text, with their splits if these differ."""
+        """Return the first ``max_shown`` paths and the number of others as text, with their splits if these differ."""
         shown = [f"{path} ({split})" if self.across else str(path) for split, path in self.images[:max_shown]]
         more = len(self.images) - max_shown
         return " = ".join(shown) + (f" and {more} more" if more > 0 else "")
 
 
 def file_digest(path: Path) -> bytes | None:
-    """Return a hash of a file's bytes; None if it cannot be read."""
+    """Return a hash, 16 bytes, of a file's content; None if it cannot be read."""
     digest = hashlib.blake2b(digest_size=16)
     try:
         with path.open("rb") as file:
@@ -64,7 +64,7 @@ def file_digest(path: Path) -> bytes | None:
 def find_duplicates(
     splits: Mapping[str, Sequence[Path]], digest: Callable[[Path], bytes | None] = file_digest
 ) -> tuple[DuplicateGroup, ...]:
-    """Return groups of files with the same bytes; ``digest`` is called for files of equal size only."""
+    """Return groups of files with the same bytes, by ``digest``, which is called for files of equal size only."""
     images = [(split, path) for split, paths in splits.items() for path in paths]
     groups = [identical for same_size in _group_by(images, _size) for identical in _group_by(same_size, digest)]
     return _sorted_groups(groups, near=False)
@@ -73,7 +73,10 @@ def find_duplicates(
 def find_near_duplicates(
     splits: Mapping[str, Sequence[Path]], progress: ProgressCallback = no_progress
 ) -> tuple[DuplicateGroup, ...]:
-    """Return groups of images that look the same but differ in their bytes; unreadable images are skipped."""
+    """Return groups of images that differ in their bytes but in at most 28 of the 256 bits of their perceptual hashes.
+
+    Images with little structure have to agree in more bits. Unreadable images are skipped.
+    """
     images: list[_Image] = []
     hashes: list[npt.NDArray[np.bool_]] = []
     candidates = [(split, path) for split, paths in splits.items() for path in paths]

@@ -25,7 +25,7 @@ _TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 def size_histogram(boxes_xyxy: npt.ArrayLike, levels: Sequence[Level], title: str) -> Figure:
     """Plot the distribution of box sizes, with and without a matching anchor, above the anchor sizes of each level.
 
-    Boxes [N, 4] are in 0–1 of the network's input. The size of a box is the square root of its area.
+    Boxes [N, 4] are in 0–1 of the input; they match from IoU 0.5. The size of a box is the square root of its area.
     """
     boxes = xyxy_to_cxcywh(np.asarray(boxes_xyxy, np.float32).reshape(-1, 4))
     sizes = np.clip(np.sqrt(boxes[:, 2] * boxes[:, 3]), _MIN_SIZE, 1)

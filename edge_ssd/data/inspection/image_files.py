@@ -21,7 +21,11 @@ _SUFFIXES |= {name: (f".{name.lower()}",) for name in ("PNG", "BMP", "WEBP", "GI
 
 @dataclass(frozen=True)
 class FileFinding:
-    """A finding about a file; ``kind`` is one of "mislabelled", "exif_rotated", "case", "twins", "unlabelled"."""
+    """A finding about an image file.
+
+    ``kind`` is "mislabelled" (its suffix is of another format), "exif_rotated", "case" (another name differs in letter
+    case only), "twins" (two images share a label file) or "unlabelled" (in no label file or list).
+    """
 
     kind: str
     path: Path

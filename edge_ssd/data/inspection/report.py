@@ -74,7 +74,7 @@ def inspect_dataset(
         split: the only split to inspect; None for every split.
         strict: raise DataError on the first fault. Duplicates within a split, EXIF-rotated images and images without
             labels are not faults.
-        near: also search for near duplicates, which takes a few milliseconds per image.
+        decode, near: also decode every image, and search for near duplicates (some milliseconds per image).
         steps: ``steps("reading")`` returns a context manager with the progress callback of one step.
     """
     if split == "val":

@@ -22,7 +22,7 @@ _MAX_SHOWN = 5
 
 
 def format_summary(summary: Summary, title: str) -> str:
-    """Return a summary as text, with the first problems."""
+    """Return a summary under ``title`` as text of several lines, with the first 20 problems."""
     dataset, num_boxes = summary.dataset, summary.dataset.num_boxes
     lines = [f"{title}: {len(dataset)} images, {num_boxes} boxes ({dataset.format})"]
     if summary.backgrounds:
@@ -54,7 +54,7 @@ def format_summary(summary: Summary, title: str) -> str:
 
 
 def report_lines(report: DatasetReport) -> list[str]:
-    """Return the notices, file findings and duplicates of a report as text, the first few of each kind."""
+    """Return a report's unusable splits and notices, and five file findings and duplicates of each kind, as lines."""
     lines = [f"{split}: cannot be used: {reason}" for split, reason in report.unusable.items()]
     notices = dict.fromkeys(notice for summary in report.summaries.values() for notice in summary.dataset.notices)
     lines += [f"note: {notice}" for notice in notices]

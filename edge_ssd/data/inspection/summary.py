@@ -24,12 +24,12 @@ class Summary:
 
     Attributes:
         backgrounds: number of images without a box.
-        boxes_by_label: label → boxes, in the order of the class ids.
-        images_by_label: label → images with at least one box of it.
+        boxes_by_label: label → number of boxes, in the order of the class ids.
+        images_by_label: label → number of images with at least one box of it.
         side_quantiles: quantile in percent → longer side of a box relative to its image's longer side.
-        image_sizes: (width, height) → images, most frequent first.
+        image_sizes: (width, height) in pixels → number of images, most frequent first.
         anchors: how the boxes match a network's anchors.
-        map_sizes: "height×width" of that network's levels.
+        map_sizes: "height×width" in cells of the levels of the network of ``anchors``.
     """
 
     dataset: Dataset
@@ -89,7 +89,7 @@ def summarize(dataset: Dataset, network: Network | None = None) -> Summary:
 
 
 def find_undecodable(dataset: Dataset, progress: ProgressCallback = no_progress) -> tuple[Problem, ...]:
-    """Decode every image fully and return those that fail; loading a dataset reads only the headers."""
+    """Decode every image fully and return a problem for each failure; loading a dataset reads only the headers."""
     from edge_ssd.runtime.preprocess import read_image
 
     problems = []

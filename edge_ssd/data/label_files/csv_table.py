@@ -53,7 +53,7 @@ class LabelTable:
 
 
 def has_label_columns(path: Path) -> bool:
-    """Return whether the first line of a file names the columns of a label table."""
+    """Return whether the first line of a CSV file names columns for image, label, xmin, ymin, xmax and ymax."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             header = next(csv.reader([file.readline(4096)]), [])
@@ -63,7 +63,7 @@ def has_label_columns(path: Path) -> bool:
 
 
 def read_table(path: Path) -> LabelTable:
-    """Read a label table; raise DataError if that fails or a column is missing.
+    """Read a label table; raise DataError if it cannot be read or lacks a column.
 
     Rows that are too short, or whose box is not four numbers, are dropped and reported.
     """
@@ -120,7 +120,7 @@ def class_names(
 
 
 def annotate_table(table: LabelTable, names: Sequence[str], folders: tuple[ImageIndex, ...]) -> SplitAnnotations:
-    """Return the rows of a table by image, without negative class ids; raise DataError for a class not in ``names``."""
+    """Group a table's rows by image, to be found in one of ``folders``; a class not in ``names`` raises DataError."""
     has_class_ids = all(_is_class_id(row.label) for row in table.rows)
     index_of = {name: index for index, name in enumerate(names)}
     boxes: dict[str, list[BoxAnnotation]] = {}

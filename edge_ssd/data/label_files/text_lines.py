@@ -11,7 +11,7 @@ __all__ = ["read_class_names", "read_lines"]
 
 
 def read_lines(path: Path, content: str) -> list[str]:
-    """Return the non-empty lines of a UTF-8 file, stripped; raise DataError, naming the ``content`` of a line."""
+    """Return the stripped non-empty lines of UTF-8 text; a DataError says that ``content`` ("path") is expected."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:

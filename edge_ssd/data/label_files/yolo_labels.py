@@ -63,7 +63,7 @@ def read_labels(path: Path, index_of: Mapping[int, int] | None = None, keypoints
 
 
 def looks_like_labels(path: Path) -> bool:
-    """Return whether the first line of a file is an object in this format."""
+    """Return whether the first line of a file is a YOLO object: a class id with a box or a polygon."""
     try:
         with path.open(encoding="utf-8-sig") as file:
             class_id, numbers = _parse_line(file.readline(65536))

@@ -90,7 +90,7 @@ def random_banana(rng: np.random.Generator) -> Banana:
 
 
 def random_bunch(rng: np.random.Generator, count: int) -> tuple[Banana, ...]:
-    """Return one banana, or two similar ones that are joined at the stem."""
+    """Return one banana, or for a ``count`` of 2 two similar ones that are joined at the stem."""
     first = random_banana(rng)
     if count == 1:
         return (first,)

@@ -54,12 +54,12 @@ def rgb(color: npt.ArrayLike) -> FloatArray:
 
 
 def random_color_between(rng: np.random.Generator, hue: Range, saturation: Range, value: Range) -> FloatArray:
-    """Return a random color from ranges of hue in degrees, and of saturation and value in 0–1."""
+    """Return a random color, RGB in 0–1, from ranges of hue in degrees, and of saturation and value in 0–1."""
     return rgb(colorsys.hsv_to_rgb((rng.uniform(*hue) % 360) / 360, rng.uniform(*saturation), rng.uniform(*value)))
 
 
 def random_color(rng: np.random.Generator) -> FloatArray:
-    """Return a random color of any hue, neither black nor fully saturated."""
+    """Return a random color, RGB in 0–1, of any hue, neither black nor fully saturated."""
     return random_color_between(rng, (0, 360), (0.0, 0.95), (0.1, 1.0))
 
 
@@ -82,6 +82,6 @@ def smooth_step(start: float, end: float, value: FloatArray) -> FloatArray:
 
 
 def to_bytes(color: FloatArray) -> tuple[int, int, int]:
-    """Return a color in Pillow's format."""
+    """Return a color, RGB in 0–1, as integers from 0 to 255."""
     red, green, blue = (int(channel) for channel in np.rint(np.clip(color, 0, 1) * 255))
     return red, green, blue

@@ -13,7 +13,7 @@ __all__ = ["add_distractors"]
 
 
 def add_distractors(rng: np.random.Generator, image: FloatArray) -> FloatArray:
-    """Return an image with up to four random shapes drawn on it."""
+    """Return an image, float32 [height, width, 3] RGB in 0–1, with up to four random shapes drawn on it."""
     from PIL import Image, ImageDraw, ImageFilter
 
     height, width = image.shape[:2]

@@ -57,7 +57,7 @@ def make_synthetic(
         progress: called with (images drawn, images in total).
 
     Returns:
-        False if the dataset exists already, and was left unchanged.
+        True if images were drawn, False if the dataset exists already and was left unchanged.
 
     Raises:
         DataError: an argument is out of range, or the folder has other content.

@@ -57,7 +57,7 @@ def draw_bananas(
     """Draw a bunch of bananas, rotated by ``angle`` radians.
 
     Args:
-        side: longer side of the bounding box in pixels; that of the result differs by less than a pixel.
+        side: longer side of the bounding box in pixels; the drawn side differs by less than a pixel.
         center: center (x, y) of the bounding box in pixels.
     """
     outlines = [_outline(banana, angle + banana.rotation) for banana in bunch]
