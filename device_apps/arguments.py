@@ -25,7 +25,7 @@ __all__ = [
 
 
 def add_detector_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add --model and the options of :class:`edge_ssd.Detector`."""
+    """Add --model and the options of :class:`edge_ssd.Detector`, such as --threads, to a parser."""
     from edge_ssd.runtime.shipped_models import shipped_models
 
     group = parser.add_argument_group("detector")
@@ -58,7 +58,7 @@ def add_detector_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_backend_argument(group: argparse._ActionsContainer) -> None:
-    """Add --backend, the TFLite interpreter."""
+    """Add --backend, which selects the TFLite interpreter, to a parser or an argument group."""
     group.add_argument(
         "--backend",
         choices=("auto", "ai-edge-litert", "tflite-runtime"),
@@ -68,7 +68,7 @@ def add_backend_argument(group: argparse._ActionsContainer) -> None:
 
 
 def make_detector(args: argparse.Namespace) -> Detector:
-    """Return the detector that the options describe. Raises the errors of :class:`edge_ssd.Detector`."""
+    """Return the detector for the parsed options. Raises the errors of :class:`edge_ssd.Detector`."""
     from edge_ssd.runtime.detector import Detector
     from edge_ssd.runtime.shipped_models import default_model
 
@@ -119,14 +119,14 @@ def option_name(dest: str) -> str:
 
 
 def check_int(args: argparse.Namespace, dest: str, minimum: int = 1) -> None:
-    """Raise SettingError unless an option is None or at least ``minimum``."""
+    """Raise SettingError unless the option stored in ``args`` as ``dest`` is None or at least ``minimum``."""
     value = getattr(args, dest)
     if value is not None and value < minimum:
         raise SettingError(f"{option_name(dest)} must be a whole number from {minimum}, got {value}")
 
 
 def check_positive(args: argparse.Namespace, dest: str) -> None:
-    """Raise SettingError unless an option is None or a finite, positive number."""
+    """Raise SettingError unless the option stored in ``args`` as ``dest`` is None or a finite, positive number."""
     value = getattr(args, dest)
     if value is not None and not 0 < value < math.inf:
         raise SettingError(f"{option_name(dest)} must be a number over 0, got {value}")

@@ -29,7 +29,7 @@ resized to 640×480 as a camera frame would be. Startup time and memory are thos
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Define the options."""
+    """Define the options of ``edge-ssd bench``."""
     parser.description = "Time models on this machine, stage by stage and side by side."
     parser.epilog = _EXAMPLES
     parser.add_argument("models", nargs="*", metavar="MODEL", help="files, or shipped models by name (default: banana)")
@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure and print; return 0."""
+    """Run ``edge-ssd bench``: measure and print; return the exit status 0."""
     from device_apps.bench.benchmark import run_benchmark, stored_precisions
     from device_apps.bench.report import format_benchmark, plot_benchmark, to_dict
     from device_apps.machine import cores

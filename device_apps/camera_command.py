@@ -50,7 +50,7 @@ override it. Relative paths are relative to the working directory in both.
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Define the options."""
+    """Define the options of ``edge-ssd camera``."""
     parser.description = "Find objects in a live camera, a stream, or a recording."
     parser.epilog = f"{_EXAMPLES}\n{EVENT_EXAMPLES}"
     source = parser.add_argument_group("source")
@@ -94,14 +94,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def expand(parser: argparse.ArgumentParser, options: Sequence[str]) -> list[str]:
-    """Return the options with those of the --config file; see :mod:`device_apps.config_file`."""
+    """Return ``options`` preceded by those of the file that --config names; see :mod:`device_apps.config_file`."""
     from device_apps.config_file import add_config_options
 
     return add_config_options(parser, options)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the command; return 0, or 2 when something could not be read or written."""
+    """Run ``edge-ssd camera``; return the exit status: 0, or 2 when something could not be read or written."""
     from device_apps.pipeline import run_pipeline
     from device_apps.stats_report import format_stats
 
@@ -120,7 +120,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def pipeline_config(args: argparse.Namespace) -> PipelineConfig:
-    """Return the pipeline that the options describe; raise SettingError for values that argparse accepts."""
+    """Return the pipeline configuration of the parsed options; raise SettingError for an invalid value."""
     from device_apps.pipeline import PipelineConfig
     from device_apps.sinks import refuse_overwriting
     from edge_ssd.runtime.shipped_models import find_model

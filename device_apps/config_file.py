@@ -24,7 +24,7 @@ _EXCLUDED = frozenset({"config", "help", "quiet", "verbose"})
 
 
 def add_config_options(parser: argparse.ArgumentParser, options: Sequence[str]) -> list[str]:
-    """Return command-line options preceded by those of their ``--config`` file, if they name one.
+    """Return ``options`` preceded by those of their ``--config`` file, if they name one; ``parser`` defines them all.
 
     Raises EdgeSSDError if the file cannot be read, SettingError if it has an unknown option or an invalid value.
     """
@@ -72,7 +72,7 @@ def read_toml(path: Path) -> Mapping[str, Any]:
 
 
 def config_actions(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
-    """Return the options that a configuration file may set, by name without the leading dashes."""
+    """Return the actions of the options that a configuration file may set, by option name without leading dashes."""
     return {
         option.removeprefix("--"): action
         for action in parser._actions
@@ -82,9 +82,9 @@ def config_actions(parser: argparse.ArgumentParser) -> dict[str, argparse.Action
 
 
 def format_config(parser: argparse.ArgumentParser, args: argparse.Namespace, exclude: Collection[str] = ()) -> str:
-    """Return every option of a parser with its help: set if it differs from its default, otherwise as a comment.
+    """Return every option of a parser as TOML, with its help; commented out if its value is None or the default.
 
-    ``args`` has the values; options whose dest is in ``exclude`` are omitted.
+    ``args`` has the values; ``exclude`` has the argparse destinations of options that are omitted.
     """
     lines = []
     # An option with two names (--track, --no-track) is written once, under the first.
@@ -102,7 +102,7 @@ def format_config(parser: argparse.ArgumentParser, args: argparse.Namespace, exc
 
 
 def format_toml_value(value: Any) -> str:
-    """Return a value in TOML. Strings are formatted as in JSON, which escapes all of TOML's but U+007F."""
+    """Return a bool, number, string, path or list as TOML. Strings are escaped as in JSON, and U+007F as well."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (int, float)):

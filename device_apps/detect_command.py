@@ -35,7 +35,7 @@ image that cannot be read is reported on standard error, the others are processe
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Define the options."""
+    """Define the options of ``edge-ssd detect``."""
     parser.description = "Find objects in an image, a folder of images, or a video."
     parser.epilog = _EXAMPLES
     parser.add_argument("--source", required=True, metavar="IMAGE|DIR|VIDEO", help="the images or the video")
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the command; return 0, 2 when an image could not be read, or 130 when interrupted."""
+    """Run ``edge-ssd detect``; return the exit status: 0, 2 when an image could not be read, 130 when interrupted."""
     from device_apps.loop import run_loop
     from device_apps.signals import stop_on_signals
     from device_apps.sinks import JsonLinesSink, TextLinesSink, refuse_overwriting

@@ -31,7 +31,7 @@ exit status is 1 if there is a failure. Where NumPy does not load, run python -m
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Define the options."""
+    """Define the options of ``edge-ssd doctor``."""
     parser.description = "Check whether this machine is ready to detect, and what to do if it is not."
     parser.epilog = _EXAMPLES
     parser.add_argument(
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the findings of every check; return 1 if there is a failure."""
+    """Print the findings of every check; return the exit status: 1 if there is a failure, else 0."""
     findings = run_checks(_checks(args.model))
     if args.json:
         print(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False))
@@ -69,7 +69,7 @@ def _checks(model: str | None) -> list[tuple[str, Check]]:
 
 
 def run_checks(checks: Sequence[tuple[str, Check]]) -> list[Finding]:
-    """Return the findings of all checks; a check that raises is a warning."""
+    """Return the findings of all (name, function) checks; an exception in a check becomes a warning."""
     findings: list[Finding] = []
     for name, check in checks:
         try:
@@ -91,7 +91,7 @@ def format_findings(findings: Sequence[Finding]) -> str:
 
 
 def main() -> int:
-    """Run the command without ``edge-ssd``, which cannot start without NumPy."""
+    """Run ``python -m device_apps.doctor_command``, which works where NumPy does not load; return the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m device_apps.doctor_command", formatter_class=argparse.RawDescriptionHelpFormatter
     )

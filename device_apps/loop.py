@@ -55,7 +55,7 @@ def run_loop(
     Args:
         sinks: receive every result, in order.
         stats: counts every result; other threads may read it meanwhile. None creates one for the report.
-        duration: maximum time in seconds, by ``clock``.
+        max_frames, duration: limits, the duration in seconds by ``clock``; None for no limit.
     """
     stats = Stats(source) if stats is None else stats
     failure: SourceError | BrokenPipeError | None = None

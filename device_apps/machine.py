@@ -36,7 +36,7 @@ def cores() -> int:
 
 
 def processor(board: Path = _BOARD, cpuinfo: Path = _CPUINFO) -> str:
-    """Return the name of the board, else that of the processor, else its architecture."""
+    """Return the name of the board in file ``board``, else of the processor in ``cpuinfo``, else the architecture."""
     try:
         return board.read_bytes().rstrip(b"\0\n").decode("utf-8", "replace")
     except OSError:
@@ -49,7 +49,7 @@ def processor(board: Path = _BOARD, cpuinfo: Path = _CPUINFO) -> str:
 
 
 def governor(path: Path = _GOVERNOR) -> str | None:
-    """Return the frequency governor of the first core, such as "ondemand"; None if the kernel has none."""
+    """Return the frequency governor of the first core, such as "ondemand", from the file ``path``; None without one."""
     try:
         return path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
@@ -66,7 +66,7 @@ def describe_machine() -> str:
 
 
 def memory_bytes() -> int | None:
-    """Return the resident memory of this process."""
+    """Return the resident memory of this process in bytes; None if it is unknown."""
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
@@ -75,7 +75,7 @@ def memory_bytes() -> int | None:
 
 
 def temperature_c(folder: Path = _THERMAL_FOLDER) -> float | None:
-    """Return the temperature of the processor in °C, or else that of the first thermal zone."""
+    """Return the temperature in °C of the processor, else of the first thermal zone in ``folder``; None without one."""
     zones: dict[str, float] = {}
     for zone in sorted(folder.glob("thermal_zone*")):
         try:
@@ -90,7 +90,7 @@ def temperature_c(folder: Path = _THERMAL_FOLDER) -> float | None:
 
 
 def throttled() -> str | None:
-    """Return how a Raspberry Pi is throttled; "" if it is not, None without ``vcgencmd``."""
+    """Return how a Raspberry Pi is throttled, such as "under-voltage now"; "" if it is not, None if it is unknown."""
     program = shutil.which("vcgencmd")
     if program is None:
         return None
@@ -108,7 +108,7 @@ def throttled() -> str | None:
 
 
 class Health:
-    """Thread-safe reader that starts ``vcgencmd`` at most once in ``throttling_interval`` seconds."""
+    """Thread-safe reader of three values; runs ``vcgencmd`` at most once in ``throttling_interval`` seconds."""
 
     def __init__(self, throttling_interval: float = 10.0) -> None:
         self._throttling_interval = throttling_interval

@@ -39,13 +39,14 @@ class PipelineConfig:
     """Source, outputs and limits of a pipeline.
 
     Attributes:
-        source, width, height, fps, retries, stall_timeout: see :func:`~device_apps.sources.open_source.open_source`.
+        source, width, height, fps, retries: see :func:`~device_apps.sources.open_source.open_source`.
+        stall_timeout: seconds without a frame after which a camera or stream is opened again.
         wait: retry a source that cannot be opened at the start.
         save_video, snapshot: files of the annotated video and of the last annotated frame.
         jsonl: file for one line of JSON per frame; "-" for standard output.
-        window: open a window; None for only if there is a display.
+        window: whether to open a window; None opens it if there is a display.
         stats_every, stats_json: seconds between two reports of statistics on standard error, and whether as JSON.
-        duration: maximum time in seconds.
+        max_frames, duration: limits, the duration in seconds; None for no limit.
     """
 
     source: str

@@ -19,7 +19,7 @@ class FrameResult:
 
     Args:
         detections: boxes in pixels of the frame.
-        milliseconds: time of each stage so far, see :mod:`device_apps.stats`.
+        milliseconds: time of each stage so far, by its name ("invoke"); see :mod:`device_apps.stats`.
         draw: returns a copy of an image with detections drawn.
     """
 
@@ -61,4 +61,4 @@ class Sink(Protocol):
     def write(self, result: FrameResult) -> None: ...
 
     def idle(self) -> None:
-        """Called when no frame has arrived for 0.05 s."""
+        """Do periodic work; called whenever no frame has arrived for 0.05 s."""

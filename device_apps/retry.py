@@ -14,7 +14,7 @@ _BASE_S, _MAX_S = 0.25, 1.5  # Together with the time to open it, a camera is ba
 def backoff(
     attempt: int, *, base: float = _BASE_S, maximum: float = _MAX_S, draw: Callable[[], float] = random.random
 ) -> float:
-    """Return the pause before an attempt: ``base`` seconds, doubled each time up to ``maximum``, less up to half.
+    """Return the seconds to wait before ``attempt``: ``base``, doubled each time up to ``maximum``, less up to half.
 
     The random part (jitter) keeps devices that lost the same server from reconnecting all at once. Attempts are counted
     from 0; ``draw`` returns a number in [0, 1).

@@ -20,7 +20,7 @@ _STATUS_INTERVAL = 10.0  # seconds
 
 
 def notify(message: str) -> bool:
-    """Send lines such as "READY=1"; return False without a service manager, or if it does not receive them."""
+    """Send lines such as "READY=1" to systemd; return False without a service manager, or if sending fails."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address.startswith(("/", "@")):
         return False

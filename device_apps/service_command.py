@@ -29,7 +29,7 @@ Relative paths of outputs are in /var/lib/NAME; paths of the model and of a reco
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Define the options: those of the camera command, and those of the service."""
+    """Define the options of ``edge-ssd service``, which include those of ``edge-ssd camera``."""
     service = parser.add_argument_group("service")
     service.add_argument("--name", default="edge-ssd", metavar="NAME", help="name of the service (default: edge-ssd)")
     service.add_argument("--to", type=Path, default=Path(), metavar="DIR", help="folder for the files (default: .)")
@@ -51,7 +51,7 @@ expand = camera_command.expand  # The options of a --config file precede those o
 def run(
     args: argparse.Namespace, find_inaccessible: Callable[[Sequence[Path]], Path | None] = first_inaccessible_parent
 ) -> int:
-    """Write the files and print how to install them; return 0."""
+    """Write the files of the service and print how to install them; return the exit status 0."""
     from edge_ssd.cli import command_parser
 
     _validate(args)

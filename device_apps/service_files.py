@@ -141,11 +141,12 @@ def format_unit(
     """Return the text of the systemd unit of a camera service.
 
     Args:
+        name, memory_max: name of the service without ".service", and its MemoryMax, such as "512M".
         program: absolute path of the Python interpreter that has edge_ssd.
         credentials: paths on the device by credential name, including "config.toml".
-        user: of the service; None for a dynamic user (DynamicUser).
+        user: user that the service runs as; None for a dynamic user (DynamicUser).
         groups: supplementary groups for cameras and pins.
-        home: ProtectHome: "yes" hides the home folders, "read-only" if the program is in one.
+        home: value of ProtectHome: "yes" hides the home folders; "read-only" if the program is in one.
     """
     return _UNIT.format(
         name=name,
@@ -159,7 +160,7 @@ def format_unit(
 
 
 def program_files(model: str | None) -> list[Path]:
-    """Return the files that the service must be able to read; the first one is the Python interpreter."""
+    """Return the files that the service must read, ``model`` included if given; the first is the Python interpreter."""
     python = Path(sys.executable).absolute()  # Of the virtual environment; it links to that of the system.
     return [python, python.resolve(), Path(__file__).resolve(), *([Path(model)] if model else [])]
 

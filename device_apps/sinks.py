@@ -65,7 +65,7 @@ class JsonLinesSink(_Sink):
 
 
 class TextLinesSink(_Sink):
-    """Sink that writes one line of text per frame: name, size, time, and label, score and box of each detection."""
+    """Sink that writes a line per frame: name, number if ``numbered``, size, time; label, score, box per detection."""
 
     def __init__(self, stream: TextIO, *, numbered: bool) -> None:
         self._stream = stream
@@ -105,7 +105,7 @@ class AnnotatedImageSink(_Sink):
 
 
 class LastFrameSink(_Sink):
-    """Sink that keeps the last result, to save its annotated image at the end."""
+    """Sink that keeps the last result, whose annotated image :meth:`save` writes to ``path``."""
 
     def __init__(self, path: Path) -> None:
         prepare_output_file(path, _WRITABLE_SUFFIXES, "image")
@@ -116,7 +116,7 @@ class LastFrameSink(_Sink):
         self._last = result
 
     def save(self) -> None:
-        """Save the last image, if there was one."""
+        """Save the annotated image of the last result, if there was one."""
         if self._last is not None:
             save_image(self._path, self._last.annotated)
 
@@ -146,7 +146,7 @@ def prepare_output_file(path: Path, suffixes: Collection[str], kind: str) -> Non
 
 
 def refuse_overwriting(source: str | Path, path: Path, option: str, what: str = "source") -> None:
-    """Raise :class:`SettingError` if ``path``, the output of ``option``, is the input ``source`` (named ``what``)."""
+    """Raise SettingError, naming the input ``what``, if ``path``, the output of ``option``, is the input ``source``."""
     if path.exists() and Path(source).exists() and path.samefile(source):
         raise SettingError(f"{path}: {option} would overwrite the {what}; name another place")
 

@@ -57,7 +57,7 @@ class StatsSnapshot:
         seconds: time since the start.
         detections: number of detections in all frames.
         fps: frames per second over the last ten seconds; None before the second frame.
-        stages: milliseconds over the last 2000 frames, for each of :data:`STAGES` that was measured.
+        stages: milliseconds over the last 2000 frames, by name, for each of :data:`STAGES` that was measured.
         memory_bytes, temperature_c, throttled: see :mod:`device_apps.machine`.
     """
 
@@ -94,8 +94,8 @@ class Stats:
 
     Args:
         source: its counts are part of each snapshot.
-        max_samples: times kept of each stage.
-        max_timestamps: frames kept for ``fps``; with more in ten seconds, ``fps`` is over a shorter window.
+        max_samples: number of times that are kept for each stage.
+        max_timestamps: number of frames kept for ``fps``; with more in ten seconds, ``fps`` is over a shorter window.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class Stats:
         self._stages: dict[str, _RingBuffer] = {}
 
     def add(self, result: FrameResult) -> None:
-        """Add one result."""
+        """Count a result: its detections, and the time of each of its stages."""
         now = self._clock()
         # An atomic copy: the thread of a viewer may add its drawing time meanwhile.
         milliseconds = list(result.milliseconds.items())
@@ -134,7 +134,7 @@ class Stats:
                 self._ring(stage).append(value)
 
     def record(self, stage: str, milliseconds: float) -> None:
-        """Add the time of a stage outside the loop, such as drawing in the thread of a viewer."""
+        """Add the time of one of :data:`STAGES` outside the loop, such as "draw" in the thread of a viewer."""
         with self._lock:
             self._ring(stage).append(milliseconds)
 

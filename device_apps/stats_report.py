@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 def format_stats(snapshot: StatsSnapshot, fps: float | None) -> str:
     """Format a snapshot as one line, without counts that are zero and values that are unknown.
 
-    ``fps`` is that of the snapshot or of the whole run; None for unknown.
+    ``fps`` is the frame rate to show, that of the snapshot or of the whole run; None shows none.
     """
     source = snapshot.source
     parts = [f"{snapshot.frames} frames"]
@@ -42,7 +42,7 @@ def format_stats(snapshot: StatsSnapshot, fps: float | None) -> str:
 
 
 class StatsReport:
-    """Thread that logs statistics every ``seconds``, or prints them as lines of JSON on stderr; a context manager.
+    """Thread that logs ``stats`` every ``seconds``, or prints them as JSON on stderr (``as_json``); a context manager.
 
     A thread, so that they are also printed while the loop waits, and the loop never waits for the output.
     """

@@ -40,7 +40,7 @@ _INDEX_BYTES = 64  # Per frame; the maximum of the containers.
 
 
 def available_bytes(folder: Path, size: int) -> int:
-    """Return how much a file of ``size`` bytes in a folder can grow: free disk space, limited by RLIMIT_FSIZE."""
+    """Return how many bytes a file of ``size`` bytes in ``folder`` can grow: free space, limited by RLIMIT_FSIZE."""
     free = shutil.disk_usage(folder).free
     limit = -1 if resource is None else resource.getrlimit(resource.RLIMIT_FSIZE)[0]
     return free if limit < 0 else min(free, limit - size)
@@ -59,6 +59,8 @@ class VideoWriter:
     Args:
         path: ends in .mp4, .avi or .mkv.
         fps: frames per second of the video; None for 15.
+        live: whether the source is live; of a recording each frame is written once.
+        free_bytes: function such as :func:`available_bytes`.
     """
 
     finished = False
@@ -206,6 +208,6 @@ def _unused_path(path: Path) -> Path:
 
 
 def video_name(source: str) -> str:
-    """Return the file name for the annotated video of a source: its own, with .mp4 appended if it cannot be written."""
+    """Return the file name for the annotated video of ``source``, a path: its own, plus .mp4 if not writable."""
     name = Path(source).name
     return name if Path(name).suffix.lower() in _CODECS else f"{name}.mp4"

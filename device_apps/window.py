@@ -40,7 +40,7 @@ def window_error() -> str | None:
 class Window:
     """Sink that shows each result; a context manager. Must be used in the main thread.
 
-    ``fps`` is the maximum rate, for recordings, which can be read faster than real time; None for no limit.
+    ``fps`` is the maximum number shown per second, for recordings, which can be read faster; None for no limit.
     """
 
     def __init__(self, title: str, fps: float | None = None) -> None:

@@ -55,9 +55,9 @@ def run_benchmark(
     warm_up: int,
     progress: ProgressCallback = no_progress,
 ) -> Benchmark:
-    """Time each bundle with each number of threads in one image; startups use the first number of threads.
+    """Time detection in ``image`` with each bundle and number of threads; startups use the first number of threads.
 
-    ``detections`` of each are timed, after ``warm_up`` untimed ones. ``progress`` is called with (rounds, all rounds).
+    Each pair is timed ``detections`` times, after ``warm_up`` untimed ones. ``progress`` gets (finished, all) rounds.
     """
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None  # Before this benchmark adds to it.
     with ExitStack() as stack:
@@ -76,7 +76,10 @@ def run_benchmark(
 def reliability_warnings(
     timings: Sequence[Timing], *, load: float | None, throttling: str | None, cpu_governor: str | None
 ) -> list[str]:
-    """Return why a timing may be unreliable, one line each; ``load`` is that before it, and None is unknown."""
+    """Return why the timings may be unreliable, one text for each reason.
+
+    ``load`` is the 1-minute load average before timing; the others come from :mod:`device_apps.machine`. None: unknown.
+    """
     lines = []
     if load is not None and load > 0.3 * cores():
         lines.append(
@@ -101,9 +104,9 @@ def display_names(models: Iterable[Path]) -> dict[Path, str]:
 
 
 def stored_precisions(bundles: Sequence[Bundle]) -> dict[Path, float]:
-    """Return the average precision stored in each bundle, by path; raise SettingError if no bundle has one.
+    """Return the average precision (0–1) stored in each bundle, by model path; raise SettingError if no bundle has one.
 
-    Missing and incomparable ones are logged.
+    Bundles without one, and precisions that were measured on different images, are logged.
     """
     stored: dict[Path, tuple[float, str]] = {}
     missing = []

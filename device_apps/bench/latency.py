@@ -29,9 +29,9 @@ class Timing:
     """Latency of a detector.
 
     Attributes:
-        stages: milliseconds of "preprocess", "invoke", "postprocess", and "detect" for the whole call.
-        ratio: median of "detect" relative to the first detector.
-        drift: relative difference between the medians of the second and the first half.
+        stages: median and p95 in ms of "preprocess", "invoke", "postprocess", and "detect", the whole call.
+        ratio: median of "detect" divided by the same median of the first detector.
+        drift: median of "detect" in the second half of the run divided by the median in the first half, minus 1.
     """
 
     detector: Detector
@@ -47,7 +47,7 @@ class Timing:
 def time_detectors(
     detectors: Sequence[Detector], image: Image, frames: int, warm_up: int, progress: ProgressCallback = no_progress
 ) -> list[Timing]:
-    """Time ``frames`` detections of each detector in one image, after ``warm_up`` untimed detections."""
+    """Time ``frames`` detections in ``image`` by each detector, after ``warm_up`` untimed detections by each."""
     for detector in detectors:
         for _ in range(warm_up):
             detector.detect(image)
@@ -73,6 +73,6 @@ def time_detectors(
 
 
 def relative_drift(values: Sequence[float]) -> float:
-    """Return the median of the second half relative to that of the first, minus 1; 0 for fewer than two values."""
+    """Return the median of the second half divided by that of the first, minus 1; 0 for fewer than two values."""
     half = len(values) // 2
     return median(values[half:]) / median(values[:half]) - 1 if half else 0.0

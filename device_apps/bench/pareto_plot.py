@@ -24,7 +24,7 @@ class Point(NamedTuple):
 
 
 def pareto_front(points: Sequence[Point]) -> list[Point]:
-    """Return the points more accurate than all of the same or lower cost, by increasing cost; the first of equals."""
+    """Return the points more accurate than any other at the same or lower cost, cheapest first, equal points once."""
     front: list[Point] = []
     for point in sorted(points, key=lambda point: (point.cost, -point.accuracy)):
         if not front or point.accuracy > front[-1].accuracy:
@@ -33,7 +33,7 @@ def pareto_front(points: Sequence[Point]) -> list[Point]:
 
 
 def plot_pareto_front(points: Sequence[Point], title: str, cost_label: str, accuracy_label: str) -> Figure:
-    """Plot at least one point with its name; a line joins the points of the Pareto front."""
+    """Plot one or more points with their names, accuracy over cost; a line joins those of the Pareto front."""
     figure = new_figure(900, 520)
     axes = figure.subplots()
     front = pareto_front(points)

@@ -19,7 +19,7 @@ __all__ = ["format_benchmark", "plot_benchmark", "to_dict"]
 
 
 def format_benchmark(benchmark: Benchmark) -> str:
-    """Return the machine, the table of latencies and the table of startups."""
+    """Return a benchmark as text: the machine, a table of latencies and a table of startups."""
     height, width = benchmark.frame_size
     return (
         f"{benchmark.machine}\n"
@@ -64,7 +64,7 @@ def to_dict(benchmark: Benchmark) -> dict[str, Any]:
 
 
 def plot_benchmark(benchmark: Benchmark, precisions: Mapping[Path, float]) -> Figure:
-    """Plot the models that have an average precision against their latency with the first number of threads."""
+    """Plot ``precisions``, by model path, over median latency with the first number of threads; omit other models."""
     threads = benchmark.timings[0].detector.num_threads
     names = display_names(timing.model for timing in benchmark.timings)
     points = [

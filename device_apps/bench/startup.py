@@ -45,7 +45,7 @@ class Startup:
     """Startup of a fresh process with a model.
 
     Attributes:
-        seconds: time to the first result.
+        seconds: time from the start of the process to its first result.
         peak_bytes: peak resident memory; None if the system does not report it.
     """
 
@@ -59,7 +59,7 @@ def measure_startups(
 ) -> list[Startup]:
     """Start a process for each model, ``rounds`` times in alternation, and return median time and maximum memory.
 
-    The first round fills the disk's cache and is not counted. ``frame_size`` is (height, width) in pixels.
+    An extra first round fills the disk's cache and is not counted. ``frame_size`` is (height, width) in pixels.
     """
     measure = partial(_measure_startup, frame_size=frame_size, threads=threads, backend=backend)
     samples = call_interleaved(measure, models, rounds + 1)

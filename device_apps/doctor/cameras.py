@@ -24,7 +24,7 @@ print(json.dumps([str(camera.get("Model", "unknown")) for camera in Picamera2.gl
 
 
 def check_webcams(cameras: Sequence[Camera] | None = None) -> Iterable[Finding]:
-    """Check the cameras under /dev/video*."""
+    """Check webcams: report each of ``cameras`` (None: those under /dev/video*), or warn that there is none."""
     cameras = find_cameras() if cameras is None else cameras
     if not cameras:
         yield warning(
@@ -38,7 +38,7 @@ def check_webcams(cameras: Sequence[Camera] | None = None) -> Iterable[Finding]:
 
 
 def check_csi_camera(board: str | None = None, system_package: Path = _SYSTEM_PICAMERA2) -> Iterable[Finding]:
-    """Check CSI cameras of a Raspberry Pi, which picamera2 reads; Raspberry Pi OS installs it in ``system_package``."""
+    """Check CSI cameras of the named board (None: this one); Raspberry Pi OS has picamera2 in ``system_package``."""
     board = processor() if board is None else board
     names, problem = probe(_PICAMERA)
     if names:

@@ -12,7 +12,7 @@ Level = Literal["ok", "warning", "failure"]
 
 @dataclass(frozen=True)
 class Finding:
-    """Result of one check, with a remedy unless it is ok."""
+    """Result of the check ``name``: ``text`` is what was found, ``remedy`` what to do unless ``level`` is "ok"."""
 
     level: Level
     name: str

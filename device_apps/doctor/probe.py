@@ -17,7 +17,7 @@ _TIMEOUT_SECONDS = 120.0  # A board that swaps is slow.
 
 
 def probe(code: str, *arguments: str) -> tuple[Any, str]:
-    """Run Python code in a child process, which can import this project even if it is not installed.
+    """Run ``code`` with ``arguments`` as ``sys.argv[1:]`` in a child Python process that can import this project.
 
     Returns (the JSON value in the last line of the output, ""), or (None, an error text).
     """

@@ -69,7 +69,7 @@ def check_processor() -> Iterable[Finding]:
 
 
 def check_memory(meminfo: Path = Path("/proc/meminfo")) -> Iterable[Finding]:
-    """Check the free memory, and report the swap."""
+    """Report free memory and swap; warn below 200 MB of free memory. ``meminfo`` has the format of /proc/meminfo."""
     try:
         lines = meminfo.read_text(encoding="ascii").splitlines()
     except OSError:
@@ -86,7 +86,7 @@ def check_memory(meminfo: Path = Path("/proc/meminfo")) -> Iterable[Finding]:
 
 
 def check_disk(folder: Path = Path()) -> Iterable[Finding]:
-    """Check the free space where files would be written."""
+    """Check the free disk space of ``folder``: a warning below 1 GB, a failure below 100 MB."""
     free = shutil.disk_usage(folder).free
     text = f"{free / 1e9:.1f} GB free in {folder.resolve()}"
     remedy = "make room: sudo apt clean, journalctl --vacuum-size=100M, or a larger card"
@@ -101,7 +101,7 @@ def check_disk(folder: Path = Path()) -> Iterable[Finding]:
 def check_heat(
     read_temperature: Callable[[], float | None] = temperature_c, read_throttling: Callable[[], str | None] = throttled
 ) -> Iterable[Finding]:
-    """Check temperature and throttling."""
+    """Check the heat: warn from 75 °C (``read_temperature``), or if ``read_throttling`` returns a non-empty text."""
     degrees, throttling = read_temperature(), read_throttling()
     text = "no thermometer" if degrees is None else f"{degrees:.0f} °C"
     text += ", no vcgencmd (only on a Raspberry Pi)" if throttling is None else f", {throttling or 'not throttled'}"
@@ -114,7 +114,7 @@ def check_heat(
 
 
 def read_clock_state() -> int | None:
-    """Return the clock state of the kernel, adjtimex(2) without changes; None if the call does not exist."""
+    """Return the state of the kernel's clock from adjtimex(2): 5 if it is not synchronized; None if it is unknown."""
     try:
         library = ctypes.CDLL(None, use_errno=True)
         state = library.adjtimex(ctypes.create_string_buffer(512))  # struct timex has about 200 bytes.
@@ -124,7 +124,7 @@ def read_clock_state() -> int | None:
 
 
 def check_clock(read_state: Callable[[], int | None] = read_clock_state) -> Iterable[Finding]:
-    """Check the time, which TLS and events need: a board has no battery-backed clock."""
+    """Check that the date is plausible and, by ``read_state`` (:func:`read_clock_state`), that it is synchronized."""
     now = time.strftime("%Y-%m-%d %H:%M:%S %Z")
     if time.time() < _RELEASE_TIME:
         yield failed("clock", f"{now} is wrong", "connect it to the network, then: sudo timedatectl set-ntp true")
@@ -139,7 +139,7 @@ def check_clock(read_state: Callable[[], int | None] = read_clock_state) -> Iter
 
 
 def check_permissions(devices: Path = Path("/dev")) -> Iterable[Finding]:
-    """Check whether this user may use cameras and GPIO pins."""
+    """Check whether this user may use the cameras and GPIO pins in the folder ``devices``."""
     for name, patterns in (("cameras", ("video*",)), ("pins", ("gpiochip*", "gpiomem*"))):
         paths = sorted(path for pattern in patterns for path in devices.glob(pattern))
         denied = [path for path in paths if not os.access(path, os.R_OK | os.W_OK)]

@@ -37,7 +37,7 @@ class Camera:
     Attributes:
         path: such as /dev/video0.
         csi: whether it is a CSI sensor.
-        formats: frame sizes (width, height) by pixel format; empty for a range of sizes.
+        formats: frame sizes (width, height) in pixels, by pixel format such as "MJPG"; empty for a range of sizes.
     """
 
     path: str
@@ -48,7 +48,7 @@ class Camera:
 
 
 def find_cameras(folder: Path = Path("/dev"), ioctl: Ioctl | None = None) -> list[Camera]:
-    """Return the cameras under ``folder`` by number, without devices that cannot be opened."""
+    """Return the V4L2 cameras in ``folder`` that can be opened, by device number; ``ioctl`` None is ``fcntl.ioctl``."""
     if ioctl is None:
         import fcntl
 

@@ -21,8 +21,8 @@ _log = logging.getLogger(__name__)
 class BackgroundWriter(Generic[_T]):
     """Thread that calls ``handle`` with each queued item, in order.
 
-    An item for which ``handle`` raises OSError (a full disk) is retried until it succeeds; the other items wait. The
-    first failure and the recovery are logged. The queue is bounded: an item that finds it full is dropped and counted.
+    An item for which ``handle`` raises OSError (a full disk) is retried every ``retry_seconds``; the other items wait.
+    The first failure and the recovery are logged. An item is dropped and counted when ``capacity`` items are queued.
 
     Attributes:
         lost: number of items that were dropped, or still waited when the writer was closed.
@@ -56,8 +56,8 @@ class BackgroundWriter(Generic[_T]):
     def close(self, deadline: float) -> bool:
         """Write the queued items until ``deadline`` (``time.monotonic()``) and end; further calls do nothing.
 
-        Return whether the thread has ended. One that is blocked in a write, as on a network disk that went away, is
-        abandoned.
+        Return whether the thread has ended. A thread that is blocked in a write, as on a network disk that went away,
+        is abandoned.
         """
         if self._closing.is_set():
             return False

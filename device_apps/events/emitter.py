@@ -63,7 +63,7 @@ class EventEmitter:
 
     @property
     def recent(self) -> deque[Event]:
-        """A copy of the latest events, oldest first; thread-safe."""
+        """A copy of the latest ``max_recent`` events, oldest first; thread-safe."""
         with self._lock:
             return self._recent.copy()
 
@@ -73,7 +73,7 @@ class EventEmitter:
         return {output.name: output.lost for output in self._outputs}
 
     def subscribe(self, callback: Callable[[Event], None]) -> Callable[[], None]:
-        """Call ``callback``, which must not block, with each event in the loop's thread; return how to unsubscribe."""
+        """Call ``callback`` (it must not block) with each event, in the loop's thread; return a function to stop it."""
         with self._lock:
             self._callbacks.append(callback)
 
@@ -85,7 +85,7 @@ class EventEmitter:
         return unsubscribe
 
     def write(self, result: FrameResult) -> None:
-        """Track the detections of a frame and publish the events that follow."""
+        """Track the detections of a frame and publish the "enter" and "leave" events that follow."""
         self._raise_failure()
         self._last_result = result
         changes = self._tracker.update(result.detections, self._frame_time(result.frame))
@@ -95,7 +95,7 @@ class EventEmitter:
             self._publish("enter", track)
 
     def idle(self) -> None:
-        """Publish the objects that left while no frame arrived."""
+        """Publish the "leave" events of objects that left while no frame arrived from a live source."""
         self._raise_failure()
         if self._fps is None:  # The time of a recording stands still while no frame is read.
             for track in self._tracker.expire(self._clock()):

@@ -23,7 +23,7 @@ class Event:
         object_id: count of the object in the run, from 1; the same in both events of an object.
         score, box: of the last detection of the object; the box is (xmin, ymin, xmax, ymax) in pixels of that frame.
         time: when the event was decided, UTC.
-        source, sequence: of the latest frame.
+        source, sequence: name of the source, and sequence number of the latest frame.
         duration_s: of a "leave": seconds from the first to the last detection; otherwise None.
         reason: of a "leave": "unseen", or "end" when the program ended first; otherwise None.
         snapshot: the file that the annotated frame is saved to, or None.

@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PinRequest:
-    """A pin (GPIO number, or a name such as BOARD11) and the labels that switch it on; no labels for all."""
+    """A pin (GPIO number, or a name such as BOARD11) and the object labels that switch it on; () for all labels."""
 
     pin: str
     labels: tuple[str, ...] = ()
@@ -68,7 +68,7 @@ class GpioOutput:
         self._device: OutputDevice | None = (open_device or _open)(request.pin, active_low)
 
     def publish(self, event: Event) -> None:
-        """Switch the pin on or off, as the event requires."""
+        """Switch the pin on if an object with one of its labels is present after the event, else off."""
         if self._labels and event.label not in self._labels:
             return
         if event.kind == "enter":
@@ -78,7 +78,7 @@ class GpioOutput:
         self._switch(bool(self._present))
 
     def close(self, deadline: float) -> None:
-        """Switch the pin off and release it."""
+        """Switch the pin off and release it at once; ``deadline`` is ignored."""
         if self._device is not None:
             self._switch(False)
             self._device.close()

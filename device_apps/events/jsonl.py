@@ -59,9 +59,9 @@ class JsonLinesPublisher:
 
 
 def open_json_lines(target: str, max_bytes: int, backup_count: int) -> JsonLinesPublisher:
-    """Return a publisher of JSON Lines to standard output ("-"), an existing pipe or device, or a RotatingFile.
+    """Return a publisher of JSON Lines to ``target``: "-" (standard output), a pipe or device, or else a RotatingFile.
 
-    Raises EdgeSSDError if the target cannot be written.
+    A file is rotated at ``max_bytes``, and ``backup_count`` older ones are kept. Raises EdgeSSDError if not writable.
     """
     if target == "-":
         return JsonLinesPublisher("standard output", _DescriptorStream(os.dup(sys.stdout.fileno())))

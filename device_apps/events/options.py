@@ -81,8 +81,8 @@ def open_events(
 ) -> EventEmitter | None:
     """Return the event emitter that the options describe, or None if no option, --web included, asks for events.
 
-    ``labels`` are those of the detector, for Home Assistant and to validate the options; () if unknown. Raises
-    EdgeSSDError if an option is invalid, or a destination cannot be opened.
+    ``stack`` closes it. ``labels`` are those of the detector, for Home Assistant and to validate the options; () if
+    unknown. Raises EdgeSSDError if an option is invalid, or a destination cannot be opened.
     """
     _validate(args)
     destinations = (args.events, args.event_snapshots, args.gpio, args.mqtt, getattr(args, "web", None))

@@ -42,7 +42,7 @@ class RotatingFile:
             _log.warning("%s: removed an incomplete last line (%d bytes)", path, removed)
 
     def write(self, line: str) -> None:
-        """Append a line. Raises OSError if it cannot be written; nothing of it is in the file then."""
+        """Append ``line`` and a newline. Raises OSError if that fails; nothing of the line is in the file then."""
         data = f"{line}\n".encode()
         status = os.fstat(self._descriptor)
         size = status.st_size

@@ -56,7 +56,7 @@ class SnapshotStore:
         return self._folder / f"event-{stamp}-{event.run}-{event.number}-{label}-{event.kind}.jpg"
 
     def save(self, path: Path, result: FrameResult) -> None:
-        """Draw the annotated frame of a result, which other sinks share; encode and write it in the background."""
+        """Draw the annotated frame, which other sinks share; encode and write it to ``path`` in the background."""
         self._writer.put((path, result.annotated))
 
     def close(self, deadline: float) -> None:

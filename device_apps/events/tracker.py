@@ -75,7 +75,7 @@ class Tracker:
     def update(self, detections: Detections, time: float) -> TrackChanges:
         """Update the objects with the detections of a frame; return those that entered and left.
 
-        ``time`` is that of the frame in seconds, not before that of the last one.
+        ``time`` is the time of the frame in seconds; it never decreases from one call to the next.
         """
         height, width = detections.image_size
         boxes: FloatArray = np.divide(detections.xyxy, (width, height, width, height), dtype=np.float32)
@@ -95,7 +95,7 @@ class Tracker:
         return TrackChanges(self._confirm(), left)
 
     def expire(self, time: float) -> list[Track]:
-        """Remove the objects that have left by ``time`` and return them; also works without a new frame."""
+        """Remove and return the objects that have left by ``time`` (seconds, as in :meth:`update`); needs no frame."""
 
         def expired(track: Track) -> bool:
             unseen = time - track.last_seen
@@ -127,9 +127,9 @@ def associate(
     current_class_ids: npt.NDArray[np.int64],
     iou_threshold: float,
 ) -> list[tuple[int, int]]:
-    """Match N boxes to M boxes of the same class greedily, highest IoU first and at least ``iou_threshold``.
+    """Match boxes [N, 4] to boxes [M, 4] of the same class greedily, highest IoU first and at least ``iou_threshold``.
 
-    Returns (previous index, current index) of each pair, see :func:`edge_ssd.boxes.match_greedily`.
+    Class ids are [N] and [M]. Returns (previous index, current index) of each pair of boxes.
     """
     iou = box_iou(previous_xyxy, current_xyxy)  # [N, M]
     iou[previous_class_ids[:, None] != current_class_ids] = -1

@@ -27,7 +27,7 @@ class CaptureSource:
     Args:
         open_reader: opens the device; called in a capture thread. Raises SourceError when it cannot.
         retries: attempts in a row to reconnect before giving up; None for no limit.
-        explain: returns why the first opening failed, if that takes longer than a reconnect should.
+        explain: returns why the first opening failed; not called for reconnects, because it may be slow.
         stop: when set, entering and waiting end.
     """
 

@@ -52,8 +52,8 @@ class CaptureWatchdog:
         others: see :class:`~device_apps.sources.capture.CaptureSource`.
 
     Attributes:
-        live: of the device at its first opening.
-        fps: of the device at its last opening.
+        live: whether the device is live rather than a recording, known from its first opening.
+        fps: frames per second that the device announced at its last opening, or None.
     """
 
     def __init__(

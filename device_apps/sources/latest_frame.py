@@ -46,7 +46,7 @@ class LatestFrameBuffer:
             return self._closed and self._frame is None and self._error is None
 
     def put(self, image: Image, captured_at: float, read_seconds: float, *, blocking: bool) -> None:
-        """Store a frame. A frame that was not taken yet is replaced or, with ``blocking``, waited for."""
+        """Store a :class:`Frame` of these values; one not taken yet is replaced or, with ``blocking``, waited for."""
         with self._changed:
             while blocking and self._frame is not None and not self._closed:
                 self._changed.wait()
@@ -58,7 +58,7 @@ class LatestFrameBuffer:
             self._changed.notify_all()
 
     def end(self, error: SourceError | None) -> None:
-        """Accept no more frames. The stored frame can still be taken, then the error is raised."""
+        """Accept no more frames. The stored frame can still be taken, then ``error`` is raised if it is not None."""
         with self._changed:
             if not self._closed:
                 self._closed, self._error = True, error

@@ -31,7 +31,7 @@ def open_with_retry(
     retries: int | None = None,
     pause: Callable[[int], float] = _PAUSE,
 ) -> Source | None:
-    """Create and enter a source, retrying until it succeeds; each new reason for a failure is logged.
+    """Create a source and enter it in ``stack``, retrying until it succeeds; each new reason for a failure is logged.
 
     Raises the SourceError of the last attempt.
 

@@ -33,7 +33,7 @@ _MAX_UNDECODABLE = 30  # Frames in a row that cannot be decoded before a camera 
 
 @dataclass(frozen=True)
 class CameraRequest:
-    """Settings requested from a camera, sizes in pixels; None keeps the camera's default."""
+    """Settings requested from a camera, in pixels and frames per second; None keeps the camera's default."""
 
     width: int | None = None
     height: int | None = None
@@ -108,7 +108,7 @@ def open_camera(device: str, request: CameraRequest, devices: Path = Path("/dev"
 
 
 def open_stream(url: str, timeouts: CaptureTimeouts = CaptureTimeouts()) -> _OpenCVReader:
-    """Open an HTTP (MJPEG or a video file) or RTSP URL.
+    """Open an HTTP (MJPEG or a video file) or RTSP URL; ``stream_open`` and ``stall`` of ``timeouts`` limit the time.
 
     RTSP is requested over TCP first, OpenCV's default, because lost UDP packets damage the images. One thread decodes
     the stream unless ``OPENCV_FFMPEG_THREADS`` is set: each further thread delays H.264 and MPEG-4 by one frame

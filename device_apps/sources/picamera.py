@@ -16,7 +16,7 @@ _DEFAULT_SIZE = (640, 480)  # (width, height), as in picamera2.
 
 
 def open_picamera(request: CameraRequest) -> _PicameraReader:
-    """Start the first CSI camera. Raises SourceError if picamera2 is not installed or no camera can be started."""
+    """Start the first CSI camera with these settings. Raises SourceError if picamera2 or the camera does not start."""
     try:
         from picamera2 import Picamera2  # type: ignore[import-not-found, unused-ignore]
     except ImportError as error:

@@ -58,7 +58,7 @@ class Preview:
     """Web preview: its parts, and the ASGI application that serves them.
 
     Attributes:
-        about: constants for the page, JSON types: version, model, source, labels.
+        about: constants for the page, JSON types: version, model, backend, threads, source, live, login.
         encoder: the sink that the camera loop writes its results to.
         events: enter and leave events, or None if objects are not tracked.
         token: the access token, or None if none is required.

@@ -14,7 +14,7 @@ __all__ = ["Status", "loop_status", "stats_to_dict", "stats_to_metrics"]
 
 
 class Status(NamedTuple):
-    """Health of the loop; ``healthy`` while frames arrive, else ``reason`` explains why not."""
+    """State of the camera loop, and whether it is healthy; ``reason`` explains every state but "live"."""
 
     state: Literal["live", "starting", "reconnecting", "stalled"]
     healthy: bool
@@ -22,11 +22,11 @@ class Status(NamedTuple):
 
 
 def loop_status(encoder: FrameEncoder, connected: bool, max_silence_s: float, now: float | None = None) -> Status:
-    """Return the health of the loop, from the times of its last result and turn, which the encoder notes.
+    """Return the health of the loop at ``now`` (``time.monotonic()``), from the last result and turn in ``encoder``.
 
     Args:
         connected: whether the source delivers frames.
-        max_silence_s: seconds without a frame or a turn after which the loop is not healthy.
+        max_silence_s: seconds without a frame, or without a turn of the loop, after which the loop is not healthy.
     """
     now = time.monotonic() if now is None else now
     turn_at, result_at = encoder.last_turn_at, encoder.last_result_at
@@ -51,7 +51,7 @@ def stats_to_dict(snapshot: StatsSnapshot, status: Status, viewers: int) -> dict
 def stats_to_metrics(
     snapshot: StatsSnapshot, status: Status, viewers: int, frame_age_s: float | None, build: Mapping[str, str]
 ) -> list[Metric]:
-    """Return statistics and status as Prometheus metrics, in the base units seconds and bytes."""
+    """Return Prometheus metrics; ``frame_age_s``: seconds since the last result, ``build``: labels of build info."""
     source = snapshot.source
     times: list[tuple[Mapping[str, str], float | int | None]] = [
         ({"stage": stage, "quantile": quantile}, round(milliseconds / 1e3, 6))

@@ -20,7 +20,7 @@ _POLICY = (
 
 
 class Page:
-    """HTML page of this package, with its Content-Security-Policy.
+    """HTML page in the file ``name`` of this package, with its Content-Security-Policy.
 
     The Content-Security-Policy allows its inline style and script by their hashes
     (https://www.w3.org/TR/CSP3/#match-element-to-source-list), so that nothing else runs, whatever a label contains.
@@ -31,7 +31,7 @@ class Page:
         self._policy = _POLICY.format(script=_hashes("script", self._text), style=_hashes("style", self._text))
 
     def response(self, status: int = 200, message: str = "", headers: dict[str, str] | None = None) -> HTMLResponse:
-        """Return the page as a response, with the escaped ``message`` at its placeholder."""
+        """Return the page with HTTP ``status``, extra ``headers``, and the escaped ``message`` at its placeholder."""
         text = self._text.replace(_MESSAGE, html.escape(message))
         return HTMLResponse(text, status, {"Content-Security-Policy": self._policy, **(headers or {})})
 

@@ -21,7 +21,7 @@ Labels = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Metric:
-    """Prometheus metric family. Samples whose value is None are omitted, and the family if no sample remains."""
+    """Prometheus metric family of (labels, value) samples. Values of None are omitted, and a family without values."""
 
     name: str
     kind: Literal["counter", "gauge", "summary"]

@@ -74,7 +74,7 @@ def read_password(file: Path | None, environment: Mapping[str, str] = os.environ
 def create_tls_context(ca_file: Path | None) -> ssl.SSLContext:
     """Return a TLS context that checks the broker's certificate and host name.
 
-    Trusts the certificates of a PEM file, or of the system for None. Raises SettingError if the file is not usable.
+    Trusts the certificates in ``ca_file`` (PEM), or for None the system's. Raises SettingError if it is not usable.
     """
     try:
         return ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))

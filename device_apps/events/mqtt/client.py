@@ -35,8 +35,8 @@ class MqttClient:
     resent. Retained topics are published again on each connection, because the broker may have lost them.
 
     Args:
-        spool: not closed by the client.
-        retry_seconds: first and maximum pause before a reconnect; the maximum at once if the broker refused.
+        spool: queue of unsent messages on disk; not closed by the client.
+        retry_seconds: (first, maximum) pause before a reconnect; the maximum at once if the broker refused.
 
     Attributes:
         outgoing: the retained topics, which are published when connected; wakes the client for new messages.
@@ -57,7 +57,7 @@ class MqttClient:
         self._thread.start()
 
     def close(self, deadline: float) -> None:
-        """Publish what is queued and go offline by ``deadline``; unsent messages stay in the spool.
+        """Publish what is queued and go offline by ``deadline`` (``time.monotonic()``); the spool keeps the rest.
 
         A thread that is blocked, for example in a DNS lookup, is abandoned.
         """

@@ -57,12 +57,12 @@ class MqttConnectOptions:
 
     @property
     def availability_topic(self) -> str:
-        """The topic of "online" and "offline"."""
+        """The topic of the availability of this camera, "online" or "offline"."""
         return f"{self.address.prefix}/availability"
 
 
 class Connection:
-    """One connection to a broker, over which a new paho client publishes the spool and the outgoing queue.
+    """One connection to a broker, over which a new paho client publishes the messages of ``spool`` and ``outgoing``.
 
     Args:
         protocol: MQTT 5 or 3.1.1.

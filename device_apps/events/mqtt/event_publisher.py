@@ -33,8 +33,8 @@ class MqttEventPublisher:
     """Publisher that sends events to an MQTT broker.
 
     Args:
-        spool: closed with the publisher.
-        labels: announced at once; other labels are announced with their first event.
+        spool: queue of unsent events on disk; closed with the publisher.
+        labels: get their state topics at once; other labels get them with their first event.
         discovery_prefix: topic prefix of Home Assistant discovery; None announces nothing.
         retry_seconds: see :class:`~device_apps.events.mqtt.client.MqttClient`.
     """
@@ -70,7 +70,7 @@ class MqttEventPublisher:
         return self._writer.lost + self._spool.dropped
 
     def publish(self, event: Event) -> None:
-        """Queue an event, and update the state topics of its label."""
+        """Queue an event, and update the state topics ("present" and "count") of its label."""
         self._writer.put(event)
         if event.label not in self._topic_names:
             self._announce(event.label)
@@ -116,6 +116,6 @@ class MqttEventPublisher:
 
 
 def client_id(prefix: str) -> str:
-    """Return the MQTT client id of a camera, the same on each start; at most 23 characters, as every broker accepts."""
+    """Return the MQTT client id for a topic prefix on this host: the same on each start, 23 characters."""
     digest = hashlib.sha256(f"{socket.gethostname()}\0{prefix}".encode()).hexdigest()
     return f"edge-ssd-{digest[:14]}"

@@ -40,7 +40,8 @@ def discovery_messages(
 
     Args:
         name: of the label in topics, see :func:`topic_names`.
-        camera: name of the device.
+        camera: name of the device in Home Assistant.
+        prefix: topic prefix of the states; the value of ``availability_topic`` is "online" or "offline".
         discovery_prefix: topic prefix of discovery; Home Assistant's default is "homeassistant".
     """
     node = topic_name(prefix)

@@ -11,7 +11,7 @@ __all__ = ["OutgoingQueue"]
 
 
 class OutgoingQueue:
-    """Latest values of retained topics, a socket that wakes the client thread, and its deadline; thread-safe.
+    """Latest values of retained topics, a socket that wakes the client thread, and when to stop it; thread-safe.
 
     Attributes:
         wake_socket: becomes readable when there is something to do. A socket, because the thread waits in ``select``.
@@ -29,7 +29,7 @@ class OutgoingQueue:
         self._deadline = float("inf")
 
     def set_retained(self, topic: str, payload: str) -> None:
-        """Set the value of a retained topic and wake the thread, which publishes it."""
+        """Set the value of a retained topic to ``payload`` and wake the client thread, which publishes it."""
         with self._lock:
             if self._retained.get(topic) != payload:
                 self._retained[topic] = payload
@@ -53,7 +53,7 @@ class OutgoingQueue:
         return bool(self._changed)
 
     def wake(self) -> None:
-        """Wake the thread, to publish a retained topic or a new message of the spool."""
+        """Wake the client thread, to publish a retained topic or a new message of the spool."""
         with contextlib.suppress(OSError):  # The buffer is full: the thread will wake up in any case.
             self._wake_sender.send(b"\0")
 
@@ -69,7 +69,7 @@ class OutgoingQueue:
         self.wake()
 
     def remaining_seconds(self) -> float:
-        """Return the time until the deadline."""
+        """Return the seconds until the deadline of :meth:`stop_by`; infinity before that call."""
         return self._deadline - time.monotonic()
 
     def close(self) -> None:

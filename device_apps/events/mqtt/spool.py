@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 
 class Message(NamedTuple):
-    """A message of the spool; ids increase, ``object_key`` identifies the object that it is about."""
+    """A message of the spool; later messages have higher ids. ``object_key`` identifies the object that it is about."""
 
     id: int
     object_key: str
@@ -83,7 +83,7 @@ class Spool:
         return len(self._sizes)
 
     def add(self, object_key: str, payload: bytes) -> None:
-        """Append a message about the object ``object_key``."""
+        """Append a message; ``object_key`` identifies the object that it is about."""
         with self._lock:
             message = Message(self._next_id, object_key, payload)
             self._next_id += 1
@@ -105,7 +105,7 @@ class Spool:
             return messages[:limit]
 
     def remove(self, ids: Collection[int]) -> None:
-        """Remove messages; unknown ids are ignored."""
+        """Remove the messages with these ids; unknown ids are ignored."""
         with self._lock:
             self._forget([message_id for message_id in ids if message_id in self._sizes])
             self._overflow_logged = self._overflow_logged and bool(self._sizes)
@@ -146,7 +146,7 @@ class Spool:
 
 
 def default_spool_path(broker: str, environment: Mapping[str, str] = os.environ) -> Path:
-    """Return the default spool file of a broker and topic prefix, in the state directory of systemd or of the user."""
+    """Return the default spool file of ``broker`` (URL/PREFIX), in the state directory of systemd or of the user."""
     state_directory = environment.get("STATE_DIRECTORY", "").split(":")[0]
     user_state = environment.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     folder = Path(state_directory) if state_directory else Path(user_state) / "edge-ssd"

@@ -36,7 +36,7 @@ class Address:
 
     @property
     def loopback(self) -> bool:
-        """Whether only this machine can connect: all its IP addresses are loopback. EdgeSSDError if there are none."""
+        """Whether all IP addresses of ``host`` are loopback: only this machine can connect. EdgeSSDError if none."""
         return all(ipaddress.ip_address(address[0]).is_loopback for _, address in _resolve(self))
 
     def __str__(self) -> str:

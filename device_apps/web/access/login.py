@@ -16,7 +16,7 @@ __all__ = ["Login"]
 
 
 class Login:
-    """Endpoints ``/login`` and ``/logout``; the arguments are those of ``AuthMiddleware``."""
+    """Endpoints ``/login`` and ``/logout``; ``cookie`` is the session cookie's name, ``limits`` are for bodies."""
 
     def __init__(self, token: Token, cookie: str, rate_limiter: LoginRateLimiter, limits: WebLimits) -> None:
         self._token = token

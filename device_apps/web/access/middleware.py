@@ -40,7 +40,7 @@ _DENY_ALL_POLICY = "default-src 'none'; frame-ancestors 'none'"
 
 
 def error_response(status: int, reason: str, headers: dict[str, str] | None = None) -> Response:
-    """Return the JSON response ``{"error": reason}``."""
+    """Return a response with HTTP ``status``, extra ``headers`` and the JSON body ``{"error": reason}``."""
     return JSONResponse({"error": reason}, status, headers)
 
 
@@ -53,6 +53,7 @@ class AuthMiddleware:
         app: the wrapped application. Its ``/login`` needs no token.
         token: the access token, or None if none is required.
         host: the host name that the server listens on.
+        cookie: the name of the session cookie.
     """
 
     def __init__(

@@ -107,7 +107,7 @@ class LoginRateLimiter:
         self._by_address: OrderedDict[str, deque[float]] = OrderedDict()  # Last failure last.
 
     def retry_after(self, client: str) -> float:
-        """Return the seconds until an IP address may try a token again; 0 if it may now."""
+        """Return the seconds until the IP address ``client`` may try a token again; 0 if it may now."""
         now = self._clock()
         own_failures = self._by_address.get(_network(client), deque())
         for times, limit in ((own_failures, _MAX_FAILURES), (self._all, _MAX_FAILURES_TOTAL)):
@@ -118,7 +118,7 @@ class LoginRateLimiter:
         return 0.0
 
     def record_failure(self, client: str) -> None:
-        """Count a wrong token from an IP address."""
+        """Count a wrong token from the IP address ``client``."""
         now, network = self._clock(), _network(client)
         self._by_address.setdefault(network, deque(maxlen=_MAX_FAILURES)).append(now)
         self._by_address.move_to_end(network)

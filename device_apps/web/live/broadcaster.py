@@ -29,17 +29,17 @@ class Subscriber:
         self._pending = asyncio.Event()
 
     def put_state(self, kind: str, data: str) -> None:
-        """Queue a state; it replaces an unsent state of the same kind."""
+        """Queue a state (JSON) in a message named ``kind``; it replaces an unsent state of the same kind."""
         self._states[kind] = data
         self._pending.set()
 
     def put_event(self, data: str) -> None:
-        """Queue an event; the oldest unsent event is dropped if there are too many."""
+        """Queue an event (JSON); of more than 100 unsent events the oldest is dropped."""
         self._events.append(data)
         self._pending.set()
 
     async def next_messages(self) -> bytes:
-        """Wait for messages and return all that are pending."""
+        """Wait for messages and return all that are pending, in the format of server-sent events."""
         await self._pending.wait()
         self._pending.clear()
         messages = [_message(kind, data) for kind, data in self._states.items()]
@@ -64,7 +64,7 @@ class EventBroadcaster:
         return len(self._subscribers)
 
     def subscribe(self, **states: Any) -> Subscriber:
-        """Return a new subscriber; its first messages are ``states`` and the latest published states."""
+        """Return a new subscriber; its first messages are ``states``, by kind, and the latest published states."""
         subscriber = Subscriber()
         for kind, data in states.items():
             subscriber.put_state(kind, _json(data))
@@ -77,13 +77,13 @@ class EventBroadcaster:
         self._subscribers.discard(subscriber)
 
     def publish_state(self, kind: str, data: Any) -> None:
-        """Send a state, such as statistics; a slow subscriber gets only the newest one."""
+        """Send ``data`` as JSON in a message named ``kind``; a slow subscriber gets only the newest of a kind."""
         text = self._states[kind] = _json(data)
         for subscriber in self._subscribers:
             subscriber.put_state(kind, text)
 
     def publish_event(self, data: Any) -> None:
-        """Send an event to the current subscribers."""
+        """Send ``data`` as JSON in a message named "event" to the current subscribers."""
         text = _json(data)
         for subscriber in self._subscribers:
             subscriber.put_event(text)

@@ -26,7 +26,7 @@ _JOIN_S = 0.5  # Far more than encoding one frame takes.
 
 
 class EncodedFrame(NamedTuple):
-    """JPEG of a result; ``number`` counts all results from 1, encoded or not."""
+    """JPEG of a result; ``number`` is the position of the result among all results, encoded or not, from 1."""
 
     number: int
     jpeg: bytes
@@ -71,7 +71,7 @@ class FrameEncoder:
     # Called by the camera loop.
 
     def write(self, result: FrameResult) -> None:
-        """Replace the result to be encoded."""
+        """Make ``result`` the one that is encoded next; an older one that waits is skipped."""
         with self._changed:
             self._result = result
             self._number += 1
@@ -90,7 +90,7 @@ class FrameEncoder:
         self._server = server
 
     async def next_frame(self, profile: JpegProfile, after: int = 0) -> EncodedFrame:
-        """Wait for a result with a number greater than ``after`` and return the newest one."""
+        """Wait for a result numbered above ``after``; return the newest, at the size and quality of ``profile``."""
         frame = self._last.get(profile, _NO_FRAME)
         if frame.number > after and frame.number == self._number:
             return frame

@@ -24,7 +24,7 @@ __all__ = ["FULL", "PREVIEW", "JpegProfile", "encode_jpeg", "render"]
 
 
 class JpegProfile(NamedTuple):
-    """Quality (1–100) of JPEGs, and the maximum of height and width in pixels; None keeps the size."""
+    """Settings of a JPEG: quality (1–100), and the maximum of height and width in pixels; None keeps the size."""
 
     max_side: int | None
     quality: int
@@ -35,7 +35,7 @@ FULL = JpegProfile(None, 90)
 
 
 def render(result: FrameResult, profile: JpegProfile) -> Image:
-    """Return the frame of a result with its boxes drawn, uint8 RGB [H, W, 3], scaled to ``profile``.
+    """Return the frame of a result with its boxes drawn, uint8 RGB [H, W, 3], reduced to ``profile.max_side``.
 
     The result itself, which other threads may be using, is not modified.
     """
@@ -50,7 +50,7 @@ def render(result: FrameResult, profile: JpegProfile) -> Image:
 
 
 def encode_jpeg(image: Image, quality: int) -> bytes:
-    """Encode a uint8 RGB image [H, W, 3] as a baseline JPEG."""
+    """Encode a uint8 RGB image [H, W, 3] as a baseline JPEG of ``quality`` 1–100."""
     cv2 = sys.modules.get("cv2")
     if cv2 is not None:
         succeeded, data = cv2.imencode(

@@ -32,7 +32,7 @@ _FINAL_CHUNK_TIMEOUT_S = 0.1
 
 
 class ConnectionLimiter:
-    """Counter that limits the number of simultaneous viewers; ``taken`` is their number at present."""
+    """Counter that admits ``limit`` simultaneous viewers; ``taken`` is their number at present."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -51,7 +51,7 @@ class ConnectionLimiter:
 
 
 class StreamingResponse(Response):
-    """Response that sends ``chunks`` until the viewer disconnects or ``closing`` is set."""
+    """Response that sends ``chunks`` until the viewer (counted by ``limiter``) disconnects or ``closing`` is set."""
 
     def __init__(
         self, chunks: AsyncGenerator[bytes, None], media_type: str, limiter: ConnectionLimiter, closing: asyncio.Event
@@ -95,7 +95,7 @@ class StreamingResponse(Response):
 
 
 async def mjpeg_parts(encoder: FrameEncoder) -> AsyncGenerator[bytes, None]:
-    """Yield the parts of a ``multipart/x-mixed-replace`` body (RFC 2046 §5.1), each with the newest frame."""
+    """Yield the parts of a ``multipart/x-mixed-replace`` body (RFC 2046 §5.1), each a JPEG of the newest frame."""
     number = 0
     separator = f"--{_BOUNDARY}\r\n".encode()
     yield separator
@@ -109,7 +109,7 @@ async def mjpeg_parts(encoder: FrameEncoder) -> AsyncGenerator[bytes, None]:
 async def sse_messages(
     broadcaster: EventBroadcaster, states: Mapping[str, Any], keepalive_s: float = KEEPALIVE_S
 ) -> AsyncGenerator[bytes, None]:
-    """Yield the event stream of a new subscriber: ``states`` first, then everything that is published."""
+    """Yield server-sent events: ``states`` by kind, then published ones; a comment after ``keepalive_s`` of silence."""
     subscriber = broadcaster.subscribe(**states)
     try:
         yield RETRY_DIRECTIVE
