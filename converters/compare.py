@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SchemeRow:
-    """The bundle of one scheme: AP on the validation images, size in bytes, median latency of one inference."""
+    """The bundle of one scheme: AP on validation images, bytes, median inference latency, and which runtimes run it."""
 
     scheme: Scheme
     precision: AveragePrecision
@@ -41,7 +41,7 @@ class SchemeRow:
     path: Path
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON types."""
+        """Return the values as a dictionary of plain JSON types."""
         return {
             "scheme": self.scheme,
             **self.precision.to_dict(),
@@ -54,7 +54,7 @@ class SchemeRow:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Average precision of the Keras model, a row for each scheme, and the interpreter that measured the latency."""
+    """AP of the Keras model, a row per scheme, and the interpreter and number of threads that measured the latency."""
 
     keras: AveragePrecision
     rows: tuple[SchemeRow, ...]
@@ -62,7 +62,7 @@ class Comparison:
     threads: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON types."""
+        """Return the values as a dictionary of plain JSON types."""
         return {
             "keras": self.keras.to_dict(),
             "schemes": [row.to_dict() for row in self.rows],
@@ -80,10 +80,10 @@ def compare_schemes(
     schemes: Sequence[Scheme] = SCHEMES,
     threads: int = 1,
 ) -> Comparison:
-    """Convert a model with each scheme and measure the files ``NAME-SCHEME.tflite`` in the folder ``out``.
+    """Convert a ``.keras`` model with each of ``schemes`` to a measured ``NAME-SCHEME.tflite`` in the folder ``out``.
 
-    The scheme of ``config`` is ignored; ``threads`` are the interpreter's. Raises the errors of
-    :func:`~converters.convert.convert_model`.
+    ``data`` has the images for calibration and measurement. The scheme of ``config`` is ignored; ``threads`` is the
+    number of the interpreter's threads. Raises the errors of :func:`~converters.convert.convert_model`.
     """
     model_path, out = Path(model_path), Path(out)
     config = ConversionConfig() if config is None else config

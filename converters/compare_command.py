@@ -79,7 +79,7 @@ def _parse_schemes(text: str) -> list[Scheme]:
 
 
 def format_comparison(result: Comparison) -> str:
-    """Return a table with a row for each scheme, and the runtimes that lack operators."""
+    """Return text: a table with a row for each scheme, and the runtimes that lack operators of a scheme's model."""
     from edge_ssd.console.table import format_table
 
     keras = result.keras

@@ -24,7 +24,7 @@ class ConversionConfig:
         keep: for "mixed", patterns of the layers that stay out of int8, see
             :func:`converters.quantization.layers.choose_layers`. Other schemes ignore it.
         keep_type: for "mixed", the type of these layers' activations.
-        profile: write a file for another runtime; None writes a bundle.
+        profile: write a file for another runtime, such as "mediapipe"; None writes a bundle.
         calibration_images: number of calibration images, 1–200. Ranges hardly change after about a hundred.
         seed: selects the calibration images; at least 0.
         name: display name of the model; None uses the name of the output file.
@@ -64,7 +64,7 @@ class ConversionConfig:
             raise SettingError(f"the limit must be at least 1 image, got {self.limit}")
 
     def kept_layers(self, network: Network) -> tuple[str, ...]:
-        """Return the names of the layers that stay out of int8, which are empty for every scheme but "mixed".
+        """Return the names of the layers of ``network`` that stay out of int8; none unless the scheme is "mixed".
 
         Raises:
             SettingError: a pattern of ``keep`` matches no layer.

@@ -63,7 +63,7 @@ _SELFTEST_CANDIDATES = 32
 
 @dataclass(frozen=True)
 class ConversionResult:
-    """A written file.
+    """The written file ``path``, with ``selftest_detections`` objects in its self-test image, made in ``seconds``.
 
     Attributes:
         size: bytes of the file.
@@ -71,7 +71,7 @@ class ConversionResult:
         graph: operators of the flatbuffer.
         calibrated_on: number of calibration images, 0 for a scheme that needs none.
         warnings: reasons why the calibration may be unsuitable, one line each.
-        float_precision, quantized_precision: before and after conversion; None if not measured.
+        float_precision, quantized_precision: AP before and after conversion; None if not measured.
     """
 
     path: Path
@@ -87,7 +87,7 @@ class ConversionResult:
     seconds: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON types."""
+        """Return a summary as a dictionary of plain JSON types."""
         accuracy = None
         if self.float_precision is not None and self.quantized_precision is not None:
             accuracy = {"float": self.float_precision.to_dict(), "quantized": self.quantized_precision.to_dict()}
@@ -117,12 +117,12 @@ def convert_model(
 ) -> ConversionResult:
     """Convert a model and write the file ``out`` atomically.
 
-    The network of the file is the model's with equal box scales. The passes of :mod:`converters.passes` convert it in a
-    child process; the result is measured and tested as a file, opened as on the device.
+    The file's network is the model's, with the scale of box centers also for box sizes. The conversion runs in a child
+    process; its result is measured and tested as a file, opened as on the device.
 
     Args:
         model_path: a ``.keras`` file.
-        data: the training split calibrates, the validation split measures; an undivided dataset does both.
+        data: its training split is for calibration, its validation split for measurement; an undivided one is for both.
         out: a path that ends in ``.tflite``; an existing file is kept if the conversion fails.
         model: content of ``model_path``, if it is loaded already.
         float_precision: average precision of the model on the same images, if it is measured already.

@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def format_bundle(bundle: Bundle, facts: Mapping[str, Any]) -> str:
-    """Return the text of :func:`converters.inspection.inspect_bundle`, with the self-test's result if it is present."""
+    """Return text for ``facts``: :func:`~converters.inspection.inspect_bundle`, to which "selftest" may be added."""
     spec, defaults, network = bundle.network.input, bundle.defaults, bundle.network
     maps = ", ".join(f"{level.height}×{level.width}" for level in network.levels)
     embedded = facts["embedded_selftest"]
@@ -108,7 +108,7 @@ def format_bundle(bundle: Bundle, facts: Mapping[str, Any]) -> str:
 
 
 def format_tflite(facts: Mapping[str, Any]) -> str:
-    """Return the text of :func:`converters.inspection.inspect_tflite`."""
+    """Return text of several lines that shows ``facts``, a result of :func:`converters.inspection.inspect_tflite`."""
     title = f"{facts['file']}: {facts['bytes'] / 1e6:.2f} MB, a TFLite model but no Edge SSD bundle"
     return f"{title}\n{format_table(_graph(facts), left=2, indent='  ')}"
 

@@ -16,7 +16,7 @@ _MAX_FILE_BYTES = 256 * 2**20
 
 
 def inspect_bundle(bundle: Bundle) -> dict[str, Any]:
-    """Return the content of a bundle except its arrays, the operators of its model and where they run."""
+    """Return a bundle's path, size, description and self-test (without arrays), its operators, and where they run."""
     selftest = bundle.selftest
     return {
         "file": str(bundle.path),
@@ -32,7 +32,7 @@ def inspect_bundle(bundle: Bundle) -> dict[str, Any]:
 
 
 def inspect_tflite(path: Path) -> dict[str, Any] | None:
-    """Return the operators of a TFLite model that is no bundle, and where they run.
+    """Return the operators of the TFLite model at ``path``, which is no bundle, and the runtimes that support them.
 
     For any other file, valid or damaged, it is None: :func:`edge_ssd.runtime.bundle.read_bundle` reads it or raises.
     """

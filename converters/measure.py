@@ -13,7 +13,7 @@ __all__ = ["measure"]
 
 
 def measure(predictor: KerasPredictor | TFLitePredictor, network: Network, dataset: Dataset, label: str) -> Evaluation:
-    """Evaluate a model on a dataset; ``label`` names it in the progress bar."""
+    """Evaluate ``predictor``, a model of ``network``, on ``dataset``; ``label`` names it in the progress bar."""
     batch_size = KERAS_BATCH_SIZE if isinstance(predictor, KerasPredictor) else 1
     with Progress(label, "images") as progress:
         return evaluate(predictor, network, dataset, batch_size=batch_size, progress=progress)

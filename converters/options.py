@@ -13,7 +13,7 @@ __all__ = ["add_conversion_options", "conversion_config"]
 
 
 def add_conversion_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the model and the options that :func:`conversion_config` reads."""
+    """Add the argument for the ``.keras`` file and the options that :func:`conversion_config` reads to ``parser``."""
     parser.add_argument("model", type=Path, metavar="MODEL.keras", help="a model that 'edge-ssd train' wrote")
     parser.add_argument(
         "--keep",
@@ -44,7 +44,7 @@ def add_conversion_options(parser: argparse.ArgumentParser) -> None:
 
 
 def conversion_config(args: argparse.Namespace, **settings: Any) -> ConversionConfig:
-    """Return the configuration of the options above and further ``settings``; raise SettingError for invalid ones."""
+    """Return the configuration of parsed ``args`` and further fields ``settings``; raise SettingError if invalid."""
     return ConversionConfig(
         keep=DEFAULT_KEEP if args.keep is None else tuple(args.keep.split(",")),
         keep_type=args.keep_type or ConversionConfig.keep_type,

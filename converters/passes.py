@@ -34,12 +34,12 @@ NO_IMAGES: npt.NDArray[np.uint8] = np.empty((0, 0, 0, 3), np.uint8)
 
 @dataclass(frozen=True, eq=False)
 class ConversionState:
-    """A network between two passes.
+    """A network between two passes; ``flatbuffer`` is its TFLite model, empty before the conversion.
 
     Attributes:
         model: the Keras model, as changed by the passes so far.
         images: uint8 [N, height, width, 3], calibration images; :data:`NO_IMAGES` for a scheme that needs none.
-        ranges: range of each output by name.
+        ranges: name of a head's output → (lowest, highest) value for int8; empty before calibration.
 
     Raises:
         ValueError: the scheme needs calibration images and there are none.
@@ -64,42 +64,42 @@ class Pass(NamedTuple):
 
 
 def subtract_background_logit(state: ConversionState) -> ConversionState:
-    """Make class logits relative to the background logit."""
+    """Change the Keras model so that its class logits are relative to the background logit."""
     return replace(state, model=head_coding.subtract_background_logit(state.model))
 
 
 def calibrate_output_ranges(state: ConversionState) -> ConversionState:
-    """Choose the int8 ranges of the heads from their candidate anchors."""
+    """Choose the int8 ranges of the heads from the anchors that may become a detection in the calibration images."""
     return replace(state, ranges=output_ranges.calibrate_ranges(state.model, state.images))
 
 
 def apply_gptq(state: ConversionState) -> ConversionState:
-    """Round the weights to int8 steps, except those of layers that stay float."""
+    """Round the Keras model's weights to int8 steps, except those of layers that stay float."""
     keep = state.config.kept_layers(state.model.network) if state.config.keep_type == "float" else ()
     return replace(state, model=gptq.apply_gptq(state.model, state.images, keep))
 
 
 def convert_to_tflite(state: ConversionState) -> ConversionState:
-    """Convert the Keras model to a TFLite model."""
+    """Convert the Keras model to the TFLite model ``flatbuffer``."""
     scheme = state.config.scheme
     images = span_pixel_range(state.images) if scheme in INT8_SCHEMES else state.images
     return replace(state, flatbuffer=tflite_conversion.convert_to_tflite(state.model, scheme, images))
 
 
 def quantize_mixed(state: ConversionState) -> ConversionState:
-    """Quantize a float TFLite model to int8, except the layers to keep."""
+    """Quantize the float TFLite model to int8, except the layers that the configuration keeps."""
     config, network = state.config, state.model.network
     images, keep = span_pixel_range(state.images), config.kept_layers(network)
     return replace(state, flatbuffer=mixed.quantize_mixed(state.flatbuffer, network, images, keep, config.keep_type))
 
 
 def set_output_quantization(state: ConversionState) -> ConversionState:
-    """Set the scales of int8 outputs to the chosen ranges."""
+    """Set scale and zero point of the TFLite model's int8 outputs so that they cover ``state.ranges``."""
     return replace(state, flatbuffer=output_ranges.set_output_quantization(state.flatbuffer, state.ranges))
 
 
 def add_metadata(state: ConversionState) -> ConversionState:
-    """Add the standard TFLite metadata."""
+    """Add the standard TFLite metadata (input, outputs, label file) to the TFLite model."""
     return replace(state, flatbuffer=with_metadata(state.flatbuffer, state.model.network))
 
 
@@ -115,7 +115,7 @@ PASSES = (
 
 
 def apply_passes(state: ConversionState) -> bytes:
-    """Return the TFLite model that the passes of the state's scheme make, in this process."""
+    """Run the passes of the state's scheme in this process, and return the TFLite model."""
     for each in PASSES:
         if state.config.scheme in each.schemes:
             state = each.apply(state)

@@ -24,9 +24,9 @@ _log = logging.getLogger(__name__)
 
 
 def apply_in_subprocess(state: ConversionState, source: Path) -> bytes:
-    """Return what :func:`converters.passes.apply_passes` returns; the same input gives the same bytes.
+    """Run :func:`converters.passes.apply_passes` in a child process and return its result, the TFLite model.
 
-    ``source`` is the file of the model, for error messages.
+    The same input gives the same bytes. ``source`` is the file of the model, for error messages.
 
     Raises:
         ModelError: the model cannot be converted, with the reason in one line.
@@ -55,7 +55,7 @@ def apply_in_subprocess(state: ConversionState, source: Path) -> bytes:
 
 
 def main(folder: Path) -> None:
-    """Run the job in ``folder`` and write its result."""
+    """Convert the model in ``job.pickle`` of ``folder`` and write the result or exception to ``result.pickle``."""
     from edge_ssd.training.model.tiny_ssd import TinySSD
 
     source, config, images, network, name, weights = pickle.loads((folder / "job.pickle").read_bytes())

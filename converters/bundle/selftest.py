@@ -20,10 +20,10 @@ _MARGIN = 0.1
 
 
 def choose_selftest(bundle: Bundle, image_paths: Sequence[Path]) -> SelfTest:
-    """Return the image with the highest score, with its detections at the bundle's thresholds.
+    """Return, of the images at ``image_paths``, the one with the highest score, and the bundle's detections in it.
 
-    If no score clearly exceeds the score threshold (a poorly trained network), the threshold is half of the highest
-    score, so that the test has at least one detection.
+    The score threshold is the bundle's. If the highest score is less than 0.1 above that (a poorly trained network), it
+    is half of the highest score, so that the test has at least one detection.
     """
     default_threshold = bundle.defaults.score_threshold
     with Detector(bundle, score_threshold=0.0, max_detections=1) as detector:
@@ -36,6 +36,6 @@ def choose_selftest(bundle: Bundle, image_paths: Sequence[Path]) -> SelfTest:
 
 
 def placeholder_selftest(network: Network, score_threshold: float) -> SelfTest:
-    """Return a black image without detections, for a bundle that is not complete."""
+    """Return a black image without detections above ``score_threshold``, for a bundle that is not complete."""
     size = network.input.size
     return SelfTest(np.zeros((*size, 3), np.uint8), Detections.empty(size), score_threshold)

@@ -15,7 +15,7 @@ _READABLE = 0o100644 << 16
 
 
 def stored_zip(entries: Mapping[str, bytes], start: int = 0, deflated: bool = False) -> bytes:
-    """Return a ZIP archive of ``entries`` in their order.
+    """Return a ZIP archive of ``entries``, file name → content, in their order.
 
     Args:
         start: byte of the file at which the archive is placed; the offsets in its directory include it.

@@ -36,14 +36,14 @@ __all__ = ["BundleContent", "bundle_bytes"]
 
 @dataclass(frozen=True, eq=False)
 class BundleContent:
-    """Content of a bundle.
+    """Content of a bundle with the display name ``name`` and the scheme ``quantization``, such as "int8".
 
     Attributes:
         flatbuffer: the TFLite model with its metadata.
         calibration: the calibration images; None for a scheme that needs none.
-        kept_layers: layer → "float" or "int16", for the layers that are not int8.
-        tools: tool → version.
-        accuracy: {"float": …, "quantized": …, "data": …}; None if not measured.
+        kept_layers: name of a layer → "float" or "int16", for the layers that are not int8.
+        tools: name of a software package → the version that made the bundle.
+        accuracy: average precision {"float": …, "quantized": …, "data": name of the dataset}; None if not measured.
     """
 
     name: str
@@ -59,7 +59,7 @@ class BundleContent:
 
 
 def bundle_bytes(content: BundleContent) -> bytes:
-    """Return the content of the file."""
+    """Return the bytes of the bundle's file: the flatbuffer, followed by a ZIP archive of the other content."""
     anchors = _npy(content.network.anchors().astype("<f4"))
     entries = {
         ENTRY_METADATA: _metadata(content, anchors),

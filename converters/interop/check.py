@@ -22,10 +22,11 @@ _MIN_UNIQUE_CLASS_SCORE = 0.5
 
 
 def check_profile(model: bytes, content: BundleContent, out: Path) -> None:
-    """Compare the detections of a profile's flatbuffer with those of the bundle, in the image of its self-test.
+    """Check that ``model``, a profile's flatbuffer, detects what the bundle ``content`` does in its self-test's image.
 
     Raises:
-        BundleError: the detections differ, so that ``out`` is not written.
+        BundleError: a detection above the score threshold (with several classes, also above 0.5) has no counterpart of
+            its class with IoU ≥ 0.99 and a score within 0.001. The message says that the file ``out`` is not written.
     """
     selftest, expected = content.selftest, content.selftest.detections
     outputs = open_interpreter(model).invoke(selftest.image)

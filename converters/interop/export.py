@@ -47,7 +47,7 @@ FORMAT_VERSION = 1
 
 
 def profile_model(flatbuffer: bytes, network: Network, defaults: Defaults) -> bytes:
-    """Return the flatbuffer of a bundle with decoding and suppression appended, for another runtime.
+    """Return a bundle's ``flatbuffer`` with box decoding and non-maximum suppression appended, for another runtime.
 
     The IoU threshold and the maximum number of detections of ``defaults`` become part of the model.
     """
@@ -62,7 +62,7 @@ def profile_model(flatbuffer: bytes, network: Network, defaults: Defaults) -> by
 
 
 def profile_bytes(profile: Profile, model: bytes, content: BundleContent) -> bytes:
-    """Return the file: ``model``, from :func:`profile_model`, and the ZIP. The same arguments give the same bytes."""
+    """Return the file: ``model`` from :func:`profile_model`, then a ZIP of labels and description from ``content``."""
     network = content.network
     description = {
         "format_version": FORMAT_VERSION,
@@ -85,7 +85,7 @@ def profile_bytes(profile: Profile, model: bytes, content: BundleContent) -> byt
 
 
 def profile_warnings(profile: Profile, network: Network) -> list[str]:
-    """Return what the other runtime does differently with this network, one line each."""
+    """Return what the runtime of ``profile`` does with ``network`` that Edge SSD's does not, one line each."""
     if profile == "mediapipe" and network.input.resize == "letterbox":
         return [
             "MediaPipe stretches images to the input's shape, but this network was trained on letterboxed ones: "

@@ -36,12 +36,12 @@ _CLASSES_PER_OPERATOR = 2
 
 
 def anchors_yxhw(network: Network) -> npt.NDArray[np.float32]:
-    """Return the anchors as float32 [A, 4]: center y, center x, height, width, 0–1 of the input."""
+    """Return the A anchors of ``network``, float32 [A, 4]: center y, center x, height, width, 0–1 of the input."""
     return np.ascontiguousarray(xyxy_to_cxcywh(network.anchors())[:, _YXHW]).astype(np.float32)
 
 
 def postprocess_graph(flatbuffer: bytes, network: Network, defaults: Defaults) -> GraphEditor:
-    """Return the graph with the four outputs boxes, classes, scores and count, in this order.
+    """Return a bundle's ``flatbuffer`` as a graph with four outputs: boxes, classes, scores and count, in this order.
 
     With at most D detections: boxes [1, D, 4] as ymin, xmin, ymax, xmax in 0–1 of the input, not clipped; classes
     [1, D], 0-based without background; scores [1, D], best first; count [1]. All are float32; entries beyond the count

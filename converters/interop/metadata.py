@@ -21,7 +21,7 @@ _XYXY_INDICES = (1, 0, 3, 2)  # positions of left, top, right, bottom in ymin, x
 
 
 def postprocess_metadata(network: Network) -> bytes:
-    """Return the metadata flatbuffer for the four outputs of :func:`converters.interop.graph.postprocess_graph`."""
+    """Return TFLite metadata for the input and the outputs of :func:`converters.interop.graph.postprocess_graph`."""
     writer = TableWriter()
     outputs = [
         _add_boxes(writer, "ymin, xmin, ymax, xmax of the detected boxes, as shares of the input"),

@@ -20,7 +20,7 @@ _MAX_FILE_BYTES, _MAX_ENTRY_BYTES = 256 * 2**20, 2**20
 
 
 def read_profile(path: str | os.PathLike[str]) -> dict[str, Any] | None:
-    """Return the description of the profile at ``path``, with its "file" and "bytes"; None for another file.
+    """Return the description in a profile file, with its path as "file" and size as "bytes"; None for another file.
 
     Raises:
         BundleError: the profile is damaged or written by a newer version.
@@ -54,7 +54,7 @@ def read_profile(path: str | os.PathLike[str]) -> dict[str, Any] | None:
 
 
 def format_profile(profile: dict[str, Any]) -> str:
-    """Return the text of what :func:`read_profile` returned."""
+    """Return text of several lines that shows ``profile``, a result of :func:`read_profile`."""
     size, tools = profile["input"], profile["tools"]
     rows = [
         ("profile", f"{profile['profile']}: for other runtimes; 'edge-ssd detect' needs a file without --profile"),

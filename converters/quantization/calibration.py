@@ -32,11 +32,11 @@ _FEATURES = ("brightness", "redness", "blueness", "contrast")
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """The calibration images of a conversion.
+    """The N calibration images of a conversion, which were drawn with the random ``seed``.
 
     Attributes:
         images: uint8 [N, height, width, 3] at the network's input size.
-        names: paths relative to the dataset's folder.
+        names: the images' paths relative to the dataset's folder.
         sha256: digest of the names and the files' content.
     """
 
@@ -50,7 +50,7 @@ class Calibration:
 
 
 def choose_calibration(dataset: Dataset, spec: InputSpec, count: int, seed: int = 0) -> Calibration:
-    """Return ``count`` images drawn at random, or all if there are fewer; the same seed gives the same images.
+    """Draw ``count`` images at random, all if ``dataset`` has fewer, resized for ``spec``; ``seed`` fixes the draw.
 
     Raises:
         DataError: the dataset is empty.
@@ -76,14 +76,14 @@ def choose_calibration(dataset: Dataset, spec: InputSpec, count: int, seed: int 
 
 
 def read_network_inputs(samples: Sequence[Sample], spec: InputSpec) -> npt.NDArray[np.uint8]:
-    """Return images at the network's input size, uint8 [N, height, width, 3]."""
+    """Return the images of ``samples`` at the network's input size, uint8 [N, height, width, 3]."""
     return np.stack([preprocess(read_image(sample.path), spec)[0] for sample in samples])
 
 
 def calibration_warnings(
     images: npt.NDArray[np.uint8], validation: npt.NDArray[np.uint8] | None = None
 ) -> tuple[str, ...]:
-    """Return reasons why ranges from ``images`` may be wrong, one line each; empty if there are none.
+    """Return reasons why activation ranges measured on ``images`` may be wrong, one line each; empty if there are none.
 
     ``validation`` are images like those on the device; both are uint8 [N, height, width, 3].
     """

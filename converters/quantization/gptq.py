@@ -67,14 +67,14 @@ def apply_gptq(model: TinySSD, images: npt.NDArray[np.uint8], keep: Collection[s
 
 
 def gptq_quantize(weights: Floats, hessian: Floats) -> Floats:
-    """Round weights to 255 steps per output channel.
+    """Round weights to 255 steps per output channel, multiples of a scale: the largest absolute weight / 127.
 
     Args:
         weights: [K, channels], one row per input of the kernel window.
         hessian: [K, K], X^T X of the inputs X [positions, K].
 
     Returns:
-        Multiples [K, channels] of the channels' scales that minimize the error of X times the weights.
+        Rounded weights [K, channels] with a small squared error of X times the weights.
     """
     scales = np.abs(weights).max(axis=0) / _QMAX
     scales[scales == 0] = 1
@@ -104,7 +104,7 @@ def gptq_quantize(weights: Floats, hessian: Floats) -> Floats:
 
 
 def iter_conv_inputs(model: TinySSD, images: npt.NDArray[np.uint8] | None) -> Iterator[tuple[_ConvLayer, Any]]:
-    """Yield each convolution in order of computation, and its input feature map (None without ``images``)."""
+    """Yield each convolution in order of computation, and its input map [N, H, W, C] (None without ``images``)."""
     from keras import layers
 
     names = iter(layer_names(model.network))
@@ -123,7 +123,7 @@ def iter_conv_inputs(model: TinySSD, images: npt.NDArray[np.uint8] | None) -> It
 
 
 def accumulate_hessians(model: TinySSD, images: npt.NDArray[np.uint8]) -> list[Floats]:
-    """Return the Hessian [K, K] of each convolution, summed over batches of images."""
+    """Return the Hessian X^T X [K, K] of each convolution, from inputs X [positions, K] sampled on ``images``."""
     rng = np.random.default_rng(0)
     hessians: list[Floats] = []
     images = images[:: -(-len(images) // _MAX_IMAGES)]

@@ -25,7 +25,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def copy_model(model: TinySSD, network: Network | None = None) -> TinySSD:
-    """Return a model with the weights of ``model``, described by ``network`` (default: that of ``model``)."""
+    """Return a new model with the weights of ``model``, described by ``network`` or, if None, by ``model.network``."""
     from edge_ssd.training.model.tiny_ssd import TinySSD
 
     copy = TinySSD(model.network if network is None else network, name=model.name)
@@ -44,7 +44,7 @@ def equalize_box_scales(model: TinySSD) -> TinySSD:
 
 
 def with_box_coding(model: TinySSD, coding: BoxCoding) -> TinySSD:
-    """Return ``model`` if it has this box coding, else a copy that has it and gives the same boxes and scores."""
+    """Return ``model`` if its box coding is ``coding``, else a recoded copy that gives the same boxes and scores."""
     current = model.network.coding
     if coding == current:
         return model

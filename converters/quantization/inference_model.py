@@ -25,7 +25,7 @@ _MODEL_NAME = "functional_28"
 
 
 def build_inference_model(model: TinySSD, input_dtype: Literal["uint8", "float32"]) -> keras.Model:
-    """Return ``model`` as a functional model on one image [1, height, width, 3] of pixels 0–255.
+    """Return a functional model of ``model``: one image [1, height, width, 3] of pixels 0–255 → an output per head.
 
     "uint8" adds a cast; with "float32" full-integer quantization can make the input uint8 without one.
     """
@@ -39,7 +39,7 @@ def build_inference_model(model: TinySSD, input_dtype: Literal["uint8", "float32
 
 
 def describe_heads(network: Network) -> list[dict[str, int | str]]:
-    """Return the outputs of the inference model as the bundle's description lists them."""
+    """Return level, kind, output name, map size and anchors per cell of each head, for the bundle's description."""
     return [
         {
             "level": i,

@@ -16,7 +16,7 @@ DEFAULT_KEEP = ("classes_*", "boxes_*")
 
 
 def layer_names(network: Network) -> tuple[str, ...]:
-    """Return the names of the body's convolutions in order of computation, then the heads' output names by level."""
+    """Return the names of the convolutions: first all but the heads, in order of computation, then the heads."""
     base = [f"base_net/block_{i}/conv_{j}" for i in range(len(network.base_channels)) for j in range(2)]
     blocks = [f"down_sample_{i}/conv_{j}" for i in range(1, len(network.block_channels) + 1) for j in range(2)]
     heads = [f"{kind}_{i}" for i in range(len(network.levels)) for kind in ("classes", "boxes")]
@@ -24,7 +24,7 @@ def layer_names(network: Network) -> tuple[str, ...]:
 
 
 def choose_layers(network: Network, patterns: Sequence[str]) -> tuple[str, ...]:
-    """Return the names that match at least one pattern (``*`` and ``?`` as in file names), in the order above.
+    """Return the :func:`layer_names` that match a pattern (``*`` and ``?`` as in file names), in their order.
 
     Raises:
         SettingError: a pattern matches no layer.

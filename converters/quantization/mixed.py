@@ -31,7 +31,7 @@ _SIGNATURE = "serving_default"
 def quantize_mixed(
     flatbuffer: bytes, network: Network, images: npt.NDArray[np.uint8], keep: Sequence[str], keep_type: KeepType
 ) -> bytes:
-    """Quantize a float model with float pixels 0–255 to one that takes uint8 pixels.
+    """Quantize a float TFLite model of float pixels 0–255 to int8, except the layers ``keep``; the result takes uint8.
 
     Args:
         images: uint8 [N, height, width, 3], calibration images.

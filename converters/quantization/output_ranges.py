@@ -37,10 +37,10 @@ _BATCH = 16
 
 
 def calibrate_ranges(model: TinySSD, images: npt.NDArray[np.uint8]) -> dict[str, Range]:
-    """Return the range of each head by the name of its output.
+    """Return name of the output → range (lowest, highest value) for each head, with a margin of up to 10 %.
 
     The classes of all levels have the same range, from :func:`min_logit` to the highest logit, because any level may
-    show an object that no calibration image shows there. The boxes of a level have the range of its candidates.
+    show an object that no calibration image shows there. Boxes have the range of a level's :func:`candidate_anchors`.
 
     Args:
         model: a model whose background logits are 0, as
@@ -68,9 +68,9 @@ def calibrate_ranges(model: TinySSD, images: npt.NDArray[np.uint8]) -> dict[str,
 
 
 def set_output_quantization(flatbuffer: bytes, ranges: Mapping[str, Range]) -> bytes:
-    """Return ``flatbuffer`` with scale and zero point of each int8 output set to its range; other outputs are kept.
+    """Return ``flatbuffer`` with each int8 output's scale and zero point set to its range (lowest, highest value).
 
-    No other value depends on them: weights and bias of a convolution use the scale of its input.
+    Other outputs are kept. No other value changes: weights and bias of a convolution use the scale of its input.
     """
     from tensorflow.lite.python import schema_py_generated as schema
 
@@ -88,12 +88,12 @@ def set_output_quantization(flatbuffer: bytes, ranges: Mapping[str, Range]) -> b
 
 
 def min_logit(network: Network) -> float:
-    """Return the class logit, relative to the background logit, below which logits need not be distinguished."""
+    """Return the class logit, relative to the background logit, below which the score, under 0.001, is negligible."""
     return math.log(_MIN_SCORE / network.num_classes)
 
 
 def candidate_anchors(best_logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.bool_]:
-    """Return a mask of the anchors that may become a detection.
+    """Return a mask, bool [A], of the anchors that may become a detection.
 
     These are the anchors that may reach :data:`~edge_ssd.evaluation.evaluate.SCORE_THRESHOLD`, since a logit bounds
     the score, but at least the 200 with the highest logits.

@@ -18,7 +18,7 @@ __all__ = ["convert_to_tflite"]
 
 
 def convert_to_tflite(model: TinySSD, scheme: Scheme, images: npt.NDArray[np.uint8]) -> bytes:
-    """Return the flatbuffer of ``model``.
+    """Return the TFLite model into which TensorFlow's converter turns ``model`` for ``scheme``.
 
     The input is uint8 pixels, except for "mixed", which gives a float model with float pixels 0–255. For "int8" the
     converter makes the float input uint8 with scale 1 and zero point 0: the model's factor 1/255 becomes part of the

@@ -32,19 +32,19 @@ class CompatibilityResult:
 
     @property
     def runs(self) -> bool:
-        """Whether the runtime runs the model."""
+        """Whether the runtime has every operator of the model."""
         return not self.missing
 
     def __str__(self) -> str:
         return f"{self.runtime}: {'yes' if self.runs else 'NO, it lacks ' + ', '.join(self.missing)}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON types."""
+        """Return the values as a dictionary of plain JSON types."""
         return {"runtime": self.runtime, "runs": self.runs, "missing": list(self.missing)}
 
 
 def check_compatibility(graph: Graph) -> tuple[CompatibilityResult, ...]:
-    """Return one result for each of :data:`~converters.tflite.op_versions.RUNTIMES`, in that order."""
+    """Return what each of :data:`~converters.tflite.op_versions.RUNTIMES` lacks for ``graph``, in that order."""
     return tuple(CompatibilityResult(runtime, _missing(graph, runtime)) for runtime in RUNTIMES)
 
 
@@ -69,7 +69,7 @@ def portability_problems(graph: Graph) -> tuple[str, ...]:
 
 
 def graph_to_dict(graph: Graph) -> dict[str, Any]:
-    """Return the operators of a model, its compatibility and its problems as plain JSON types."""
+    """Return a model's operators, the runtimes that lack some, and its portability problems as plain JSON types."""
     return {
         "operators": [use.to_dict() for use in graph.uses],
         "targets": [result.to_dict() for result in check_compatibility(graph)],

@@ -19,9 +19,9 @@ _CAST_VERSIONS = {"UINT8": 1, "INT8": 3, "INT16": 2}
 
 
 class GraphEditor:
-    """Editor of a model with one subgraph. Tensors are identified by their index, and each operator returns its output.
+    """Editor of a TFLite model with one subgraph. An ``int`` tensor is its index in the subgraph's list of tensors.
 
-    ``model`` is the ``ModelT`` that :meth:`finish` writes.
+    Methods that append an operator return its output. ``model`` is the ``ModelT`` that :meth:`finish` writes.
     """
 
     def __init__(self, flatbuffer: bytes) -> None:
@@ -33,16 +33,16 @@ class GraphEditor:
         (self._signature,) = self.model.signatureDefs
 
     def output(self, name: str) -> int:
-        """Return the tensor of the signature's output ``name``."""
+        """Return the index of the tensor that the signature calls ``name`` in its outputs."""
         (index,) = (int(entry.tensorIndex) for entry in self._signature.outputs if entry.name.decode() == name)
         return index
 
     def shape(self, tensor: int) -> tuple[int, ...]:
-        """Return the shape of ``tensor``."""
+        """Return the shape of the tensor with the index ``tensor``."""
         return tuple(int(size) for size in self._graph.tensors[tensor].shape)
 
     def constant(self, name: str, values: npt.NDArray[Any]) -> int:
-        """Add a constant, float32 or int32."""
+        """Add a constant tensor ``name`` with float32 or int32 ``values``; return its index."""
         buffer = self._schema.BufferT()
         buffer.data = np.ascontiguousarray(values.astype(values.dtype.newbyteorder("<"))).tobytes()
         self.model.buffers.append(buffer)
@@ -50,20 +50,20 @@ class GraphEditor:
         return self._tensor(name, values.shape, kind, len(self.model.buffers) - 1)
 
     def scale(self, tensor: int) -> float | None:
-        """Return the quantization scale of ``tensor``; None if it is float32."""
+        """Return the quantization scale of the tensor with the index ``tensor``; None if it is float32."""
         if self._graph.tensors[tensor].type == self._schema.TensorType.FLOAT32:
             return None
         (scale,) = self._graph.tensors[tensor].quantization.scale
         return float(scale)
 
     def dequantize(self, tensor: int) -> int:
-        """Dequantize to float32; return a float32 tensor unchanged."""
+        """Append a DEQUANTIZE of ``tensor`` to float32; return its output's index, or ``tensor`` if that is float32."""
         if self.scale(tensor) is None:
             return tensor
         return self._float("DEQUANTIZE", tensor, self._schema.DequantizeOptionsT(), _DEQUANTIZE_VERSIONS)
 
     def cast(self, tensor: int) -> int:
-        """Cast the stored integers, not dequantized, to float32; return a float32 tensor unchanged."""
+        """Append a CAST of the stored integers to float32; return its index, or ``tensor`` if that is float32."""
         if self.scale(tensor) is None:
             return tensor
         options = self._schema.CastOptionsT()
@@ -71,7 +71,7 @@ class GraphEditor:
         return self._float("CAST", tensor, options, _CAST_VERSIONS)
 
     def reshape(self, tensor: int, shape: Sequence[int]) -> int:
-        """Reshape to ``shape``, which has the same number of elements."""
+        """Append a RESHAPE to ``shape``, which has the same number of elements; return the output tensor's index."""
         assert math.prod(shape) == math.prod(self.shape(tensor))
         options = self._schema.ReshapeOptionsT()
         options.newShape = list(shape)
@@ -79,7 +79,7 @@ class GraphEditor:
         return self._append("RESHAPE", [tensor, shape_tensor], self._tensor(f"reshaped_{tensor}", shape), options)
 
     def concatenate(self, tensors: Sequence[int], axis: int) -> int:
-        """Concatenate along ``axis``."""
+        """Append a concatenation of ``tensors`` along ``axis``; return the output tensor's index."""
         options = self._schema.ConcatenationOptionsT()
         options.axis = axis
         shape = list(self.shape(tensors[0]))
@@ -87,13 +87,13 @@ class GraphEditor:
         return self._append("CONCATENATION", list(tensors), self._tensor(f"joined_{tensors[0]}", shape), options)
 
     def softmax(self, tensor: int) -> int:
-        """Softmax over the last axis."""
+        """Append a softmax over the last axis of ``tensor``; return the output tensor's index."""
         options = self._schema.SoftmaxOptionsT()
         options.beta = 1.0
         return self._append("SOFTMAX", [tensor], self._tensor(f"softmax_{tensor}", self.shape(tensor)), options)
 
     def take_columns(self, tensor: int, columns: Sequence[int]) -> int:
-        """Gather indices of the last axis."""
+        """Append a GATHER of the positions ``columns`` on the last axis of ``tensor``; return the output's index."""
         options = self._schema.GatherOptionsT()
         shape = self.shape(tensor)
         options.axis = len(shape) - 1
@@ -102,12 +102,12 @@ class GraphEditor:
         return self._append("GATHER", [tensor, indices], result, options)
 
     def take_rows(self, tensor: int, indices: int) -> int:
-        """Append a GATHER of the rows of ``tensor`` that the int32 tensor ``indices`` names; return the new tensor."""
+        """Append a GATHER of rows of ``tensor`` by the int32 tensor ``indices``; return the output tensor's index."""
         result = self._tensor(f"taken_{tensor}", (*self.shape(indices), *self.shape(tensor)[1:]))
         return self._append("GATHER", [tensor, indices], result, self._schema.GatherOptionsT())
 
     def top_k(self, tensor: int, count: int) -> tuple[int, int]:
-        """Return the ``count`` largest values of the last axis in descending order, and their indices."""
+        """Append a TOPK_V2 of ``count`` on the last axis; return the tensors of descending values and of positions."""
         shape = (*self.shape(tensor)[:-1], count)
         values = self._tensor(f"top_{tensor}", shape)
         indices = self._tensor(f"places_{tensor}", shape, self._schema.TensorType.INT32)
@@ -116,23 +116,23 @@ class GraphEditor:
         return values, indices
 
     def subtract(self, left: int, right: int) -> int:
-        """Return left − right; ``right`` may be broadcast along its last axis, here and in the other operators."""
+        """Append ``left`` − ``right``; return the output's index. A last axis 1 of ``right`` is broadcast."""
         return self._elementwise("SUB", left, right, self._schema.SubOptionsT())
 
     def multiply(self, left: int, right: int) -> int:
-        """Return the elementwise product."""
+        """Append the elementwise product, broadcast as in :meth:`subtract`; return the output tensor's index."""
         return self._elementwise("MUL", left, right, self._schema.MulOptionsT())
 
     def add(self, left: int, right: int) -> int:
-        """Return the elementwise sum."""
+        """Append the elementwise sum, broadcast as in :meth:`subtract`; return the output tensor's index."""
         return self._elementwise("ADD", left, right, self._schema.AddOptionsT())
 
     def minimum(self, left: int, right: int) -> int:
-        """Return the elementwise minimum."""
+        """Append the elementwise minimum, broadcast as in :meth:`subtract`; return the output tensor's index."""
         return self._elementwise("MINIMUM", left, right, self._schema.MaximumMinimumOptionsT())
 
     def sum_all(self, tensor: int) -> int:
-        """Sum over a tensor [n] to [1]."""
+        """Append the sum over ``tensor`` of shape [n]; return the index of the output, of shape [1]."""
         options = self._schema.ReducerOptionsT()
         options.keepDims = True
         result = self._tensor(f"sum_{tensor}", (1,))
@@ -142,7 +142,7 @@ class GraphEditor:
     def custom(
         self, code: str, inputs: Sequence[int], outputs: Sequence[tuple[int, ...]], options: dict[str, Any]
     ) -> list[int]:
-        """Add a custom operator with outputs of the given shapes; its options are written as a FlexBuffer map."""
+        """Append the custom operator ``code`` with ``options`` and outputs of these shapes; return their indices."""
         from flatbuffers import flexbuffers
 
         results = [self._tensor(f"{code}_{len(self._graph.tensors)}", shape) for shape in outputs]
@@ -152,11 +152,11 @@ class GraphEditor:
         return results
 
     def rename(self, tensor: int, name: str) -> None:
-        """Change the name of a tensor in the graph."""
+        """Change the name of ``tensor`` in the graph to ``name``; names in the signature stay."""
         self._graph.tensors[tensor].name = name
 
     def set_outputs(self, tensors: Sequence[int], names: Sequence[str]) -> None:
-        """Make ``tensors`` the outputs, in this order, with ``names`` in the signature."""
+        """Make ``tensors`` the model's outputs, in this order, called ``names`` in the signature."""
         self._graph.outputs = list(tensors)
         self._signature.outputs = []
         # In alphabetical order, as the converter writes them.
@@ -166,7 +166,7 @@ class GraphEditor:
             self._signature.outputs.append(entry)
 
     def finish(self) -> bytes:
-        """Return the flatbuffer."""
+        """Return the flatbuffer of the edited model."""
         return write_model(self.model)
 
     def _float(self, name: str, tensor: int, options: Any, versions: dict[str, int]) -> int:

@@ -73,12 +73,12 @@ def build_metadata(network: Network, outputs: Sequence[str]) -> bytes:
 
 
 def add_feature_content(writer: TableWriter) -> int:
-    """Add the Content of an output tensor that is no image."""
+    """Add the table Content of an output tensor that is no image; return its reference for ``writer``."""
     return writer.table(kind=(0, _FEATURE_PROPERTIES, "Uint8"), value=(1, writer.table()))
 
 
 def add_image_tensor(writer: TableWriter, network: Network) -> int:
-    """Add the TensorMetadata of the input: an RGB image of raw pixels, since scaling is part of the network."""
+    """Add the table TensorMetadata of the input, an RGB image of raw pixels; return its reference for ``writer``."""
     name = writer.text("image")
     description = writer.text("RGB picture, pixels 0-255; the scaling is inside the network")
     height, width = network.input.size
@@ -97,7 +97,7 @@ def add_image_tensor(writer: TableWriter, network: Network) -> int:
 
 
 def add_label_file(writer: TableWriter) -> int:
-    """Add the AssociatedFile with one label per line, for a tensor of class ids; return its position in the buffer."""
+    """Add the table AssociatedFile of the file of labels, for a tensor of class ids; return its reference."""
     return _add_file(writer, ENTRY_LABELS, "class names, one per line", _TENSOR_VALUE_LABELS)
 
 

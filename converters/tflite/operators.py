@@ -51,7 +51,7 @@ class OperatorUse:
     count: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON types."""
+        """Return the values as a dictionary of plain JSON types."""
         return {**self.operator._asdict(), "types": self.types, "count": self.count}
 
 
@@ -60,9 +60,9 @@ class Graph:
     """Summary of the operators of a TFLite model.
 
     Attributes:
-        uses: most frequent first.
+        uses: number of uses of each operator on the same tensor types, most frequent first.
         dynamic_tensors: names of tensors whose shape is only known at run time.
-        multiply_adds: of all convolutions for one image, including those on padding.
+        multiply_adds: number of multiply-adds of all convolutions for one image, including those on padding.
     """
 
     uses: tuple[OperatorUse, ...]
@@ -70,7 +70,7 @@ class Graph:
     multiply_adds: int = 0
 
     def operator_counts(self) -> dict[Operator, int]:
-        """Return the number of uses of each operator on any types, most frequent first."""
+        """Return the number of uses of each operator, summed over tensor types, most frequent first."""
         counts: Counter[Operator] = Counter()
         for use in self.uses:
             counts[use.operator] += use.count

@@ -14,7 +14,7 @@ __all__ = ["TableReader", "TableWriter"]
 
 
 class TableReader:
-    """One table of a flatbuffer, read field by field.
+    """The table at byte ``position`` of the flatbuffer ``data``; a field number is a position in the schema, from 0.
 
     The bytes may be malformed: a position outside them raises ``IndexError`` or ``struct.error``, invalid UTF-8
     ``UnicodeDecodeError``. Callers turn these into an error of their own.
@@ -27,26 +27,26 @@ class TableReader:
 
     @classmethod
     def root(cls, data: bytes) -> TableReader:
-        """Return the root table."""
+        """Return the root table of the flatbuffer ``data``."""
         return cls(data, struct.unpack_from("<I", data)[0])
 
     def number(self, field: int, layout: str, default: int = 0) -> int:
-        """Return a scalar field; ``layout`` is a format of :mod:`struct`, such as ``"<i"``."""
+        """Return the scalar in a field, or ``default``; ``layout`` is its :mod:`struct` format, such as ``"<i"``."""
         position = self._field_position(field)
         return default if position is None else self._read(layout, position)
 
     def text(self, field: int) -> str:
-        """Return a string field; "" if it is missing."""
+        """Return the string in the field number ``field``; "" if it is missing."""
         start, length = self._vector(field)
         return self._data[start : start + length].decode()
 
     def numbers(self, field: int) -> list[int]:
-        """Return a vector of int32; empty if it is missing."""
+        """Return the vector of int32 in the field number ``field``; empty if it is missing."""
         start, length = self._checked_vector(field)
         return list(struct.unpack_from(f"<{length}i", self._data, start))
 
     def tables(self, field: int) -> list[TableReader]:
-        """Return a vector of tables; empty if it is missing."""
+        """Return the vector of tables in the field number ``field``; empty if it is missing."""
         start, length = self._checked_vector(field)
         positions = range(start, start + 4 * length, 4)
         return [TableReader(self._data, position + self._read("<I", position)) for position in positions]
@@ -77,7 +77,7 @@ class TableReader:
 
 
 class TableWriter:
-    """Builder of a flatbuffer. Each method returns a reference, which tables and vectors that are added later hold."""
+    """Builder of a flatbuffer. What is added gets an ``int`` reference, for tables and vectors that are added later."""
 
     def __init__(self) -> None:
         import flatbuffers
@@ -87,7 +87,7 @@ class TableWriter:
     def table(self, **fields: tuple[int, int] | tuple[int, float, str]) -> int:
         """Add a table with fields ``name=(field number, reference)`` or ``name=(field number, value, number type)``.
 
-        The names document the call and are not written. A number type is one of ``flatbuffers``, such as "Int8".
+        Return the table's reference. The names are not written. A number type is one of ``flatbuffers``, as "Int8".
         """
         self._builder.StartObject(1 + max((field[0] for field in fields.values()), default=-1))
         for field in fields.values():
@@ -98,17 +98,17 @@ class TableWriter:
         return int(self._builder.EndObject())
 
     def text(self, value: str) -> int:
-        """Add a string."""
+        """Add the string ``value``; return its reference."""
         return int(self._builder.CreateString(value))
 
     def vector(self, values: Sequence[float], number_type: str = "UOffsetTRelative") -> int:
-        """Add a vector of references, or of four-byte numbers of a type of ``flatbuffers``, such as "Float32"."""
+        """Add a vector of references, or of four-byte numbers with a type such as "Float32"; return its reference."""
         self._builder.StartVector(4, len(values), 4)
         for value in reversed(values):
             getattr(self._builder, f"Prepend{number_type}")(value)
         return int(self._builder.EndVector())
 
     def finish(self, root: int, identifier: bytes) -> bytes:
-        """Return the complete flatbuffer with the root table ``root`` and a four-byte file identifier."""
+        """Return the flatbuffer; ``root`` refers to the root table, ``identifier`` is the schema's, four bytes."""
         self._builder.Finish(root, identifier)
         return bytes(self._builder.Output())

@@ -15,7 +15,7 @@ _BUFFER_ALIGNMENT = 16
 
 
 def read_model(flatbuffer: bytes) -> Any:
-    """Return the model as a ``ModelT`` object.
+    """Return the TFLite model as a ``ModelT`` object of TensorFlow's schema classes.
 
     Buffers that are stored behind the tables, at an offset into the file, are copied into the tables, because data
     behind the tables is lost when the model is written.

@@ -40,14 +40,14 @@ class Agreement:
     high_score_drift: float | None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON types, rounded to six digits."""
+        """Return the values as a dictionary of plain JSON types, rounded to six digits."""
         return {name: round(value, 6) if isinstance(value, float) else value for name, value in asdict(self).items()}
 
 
 def compare_detections(
     float_detections: Sequence[Detections], converted_detections: Sequence[Detections], score_threshold: float
 ) -> Agreement:
-    """Compare the detections of the float model with those of the converted one, both one entry per image."""
+    """Compare two models' detections, one entry per image, that score at least ``score_threshold`` in either model."""
     overlaps: list[float] = []
     drifts: list[float] = []
     unmatched = [0, 0]

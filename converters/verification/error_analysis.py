@@ -35,12 +35,12 @@ _BATCH_SIZE = 16
 
 @dataclass(frozen=True)
 class ErrorAnalysis:
-    """Result of :func:`analyze_errors`.
+    """Errors of a converted model's heads on ``num_images`` images, and the average precision that each of them costs.
 
     Attributes:
         float_ap, converted_ap: average precision of the two models on these images.
-        contributions: of each head, then of "all classes" and "all boxes".
-        recommendation: one line for the user.
+        contributions: AP gained with the float model's head, for each head, then "all classes" and "all boxes".
+        recommendation: one line: the probable cause of the loss, and which options to try.
     """
 
     num_images: int
@@ -51,7 +51,7 @@ class ErrorAnalysis:
     recommendation: str
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON types, rounded to six digits."""
+        """Return the values as a dictionary of plain JSON types, rounded to six digits."""
         facts = {
             "pictures": self.num_images,
             "float_ap": self.float_ap,
@@ -64,7 +64,7 @@ class ErrorAnalysis:
 
 
 def analyze_errors(converted: Predictor, reference: Predictor, network: Network, dataset: Dataset) -> ErrorAnalysis:
-    """Compare a model with the float ``reference`` on at most :data:`MAX_IMAGES` images, spread over ``dataset``."""
+    """Compare ``converted`` with the float ``reference`` head by head, on up to 200 images spread over ``dataset``."""
     dataset = subsample_evenly(dataset, MAX_IMAGES)
     converted_outputs: list[HeadOutputs] = []
     reference_outputs: list[HeadOutputs] = []

@@ -54,7 +54,7 @@ def head_contributions(
 
     Args:
         converted, reference: outputs of the converted and the float model, one entry per image.
-        match: decodes outputs and matches the detections with the labels.
+        match: decodes the outputs for all images and matches the detections with the labels, class by class.
     """
     names = [f"{kind}_{level}" for level in range(len(network.levels)) for kind in ("classes", "boxes")]
     groups: dict[str, tuple[str, ...]] = {name: (name,) for name in names}

@@ -20,13 +20,13 @@ Doubles = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class HeadError:
-    """Error and quantization of one converted head.
+    """Quantization of one converted head, and its error on the anchors that may become a detection.
 
     Class logits are compared as decoding uses them: relative to background and clipped where the score is negligible.
 
     Attributes:
         kind: "classes" or "boxes".
-        dtype: of the output, such as "int8".
+        dtype: type of the output, such as "int8".
         scale, zero_point: quantization parameters; ``scale`` is None for a float head.
         low, high: minimum and maximum of the float model's values.
         relative_rmse: root mean square error over the root mean square of the float values.
@@ -55,7 +55,7 @@ class HeadError:
 def head_errors(
     network: Network, converted: Sequence[HeadOutputs], reference: Sequence[HeadOutputs]
 ) -> Iterator[HeadError]:
-    """Yield the error of each level's class head and box head against the float ``reference``, on the same images."""
+    """Yield the error of each class and box head against the float ``reference``; both have one entry per image."""
     for level in range(len(network.levels)):
         logits = _rows([class_heads[level] for class_heads, _ in reference], network.num_classes + 1)
         candidates = candidate_anchors((logits[:, 1:] - logits[:, :1]).max(axis=1))

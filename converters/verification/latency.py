@@ -19,7 +19,7 @@ _ROUNDS = 40
 
 @dataclass(frozen=True)
 class Latency:
-    """Median latency of each model in milliseconds, measured in one interleaved run."""
+    """Median latency of each model, measured in turns by the interpreter ``backend`` with ``threads`` threads."""
 
     milliseconds: tuple[float, ...]
     backend: str
@@ -27,7 +27,7 @@ class Latency:
 
 
 def interleaved_latency(flatbuffers: list[bytes], image: npt.NDArray[np.uint8], threads: int = 1) -> Latency:
-    """Return the median latency of one inference of each model on ``image``, uint8 [height, width, 3]."""
+    """Return each TFLite model's median latency of one inference on ``image``, uint8 [height, width, 3], in turns."""
     interpreters = [open_interpreter(flatbuffer, threads) for flatbuffer in flatbuffers]
 
     def seconds(interpreter: Interpreter) -> float:

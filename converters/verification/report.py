@@ -45,7 +45,7 @@ figure { margin: 0; } img { width: 100%; height: auto; } figcaption { font-size:
 
 
 def check_report(path: Path) -> None:
-    """Check that the report can be written and does not overwrite a model or image.
+    """Check that a report can be written to ``path``, with a suffix that no model or image has.
 
     Raises:
         SettingError: the name does not end in .html or .htm.
@@ -57,14 +57,14 @@ def check_report(path: Path) -> None:
 
 
 def write_report(path: Path, result: Verification, bundle: Bundle, data: str, budget: float | None) -> None:
-    """Write the report to ``path`` atomically."""
+    """Write the result of :func:`report_html`, called with the other arguments, to ``path`` atomically."""
     text = report_html(result, bundle, data, budget)
     with atomic_path(path) as temporary:
         temporary.write_text(text, "utf-8")
 
 
 def report_html(result: Verification, bundle: Bundle, data: str, budget: float | None) -> str:
-    """Return the report; ``data`` describes the dataset, ``budget`` is the maximum allowed loss of AP."""
+    """Return the report as HTML; ``data`` describes the dataset, ``budget`` is the maximum allowed loss of AP (0–1)."""
     scheme = bundle.details.quantization
     title = f"{bundle.name}: float and {scheme}"
     precision = result.float_result.precision

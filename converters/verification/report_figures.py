@@ -29,7 +29,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def curve_chart(title: str, before: Floats, after: Floats, names: tuple[str, str]) -> str:
-    """Return an HTML image of the precision [101] of two models over recall: ``before`` solid, ``after`` dashed."""
+    """Return HTML: precision [101] of two models, called ``names``, over recall; ``before`` solid, ``after`` dashed."""
     figure = new_figure(300, 310)
     axes = figure.subplots()
     axes.plot(RECALLS, before, color=FLOAT_COLOR, linewidth=3)
@@ -41,7 +41,7 @@ def curve_chart(title: str, before: Floats, after: Floats, names: tuple[str, str
 
 
 def image_data_url(path: Path, ground_truth: FloatArray, detections: Detections) -> str:
-    """Return an image with its labeled boxes (white) and detections as a JPEG ``data:`` URL.
+    """Return the image at ``path`` with its labeled boxes (white) and ``detections``, as a JPEG ``data:`` URL.
 
     ``ground_truth`` is float32 [N, 4], xyxy in pixels of the image.
     """

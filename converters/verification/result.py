@@ -28,7 +28,7 @@ _METRICS = {"AP": "ap", "AP50": "ap50", "AP75": "ap75"}
 
 @dataclass(frozen=True)
 class MetricRow:
-    """One metric of the three models, 0–1."""
+    """The metric ``name``, 0–1, of three models: Keras, its float ``.tflite``, and the converted one."""
 
     name: str
     keras: float
@@ -36,20 +36,20 @@ class MetricRow:
     converted: float
 
     def cells(self) -> tuple[str, ...]:
-        """Return the cells of a table row: the name, the three values, and the difference of the last and the first."""
+        """Return the texts of a table row: name, three values, and the converted model's value minus Keras's."""
         values = (self.keras, self.float_tflite, self.converted)
         return (self.name, *(f"{value:.3f}" for value in values), f"{self.converted - self.keras:+.4f}")
 
 
 @dataclass(frozen=True)
 class Verification:
-    """Evaluations of three models on the samples of ``dataset``.
+    """Evaluations of three models on the samples of ``dataset``; ``agreement`` compares the first and the last.
 
     Attributes:
         float_result, float_tflite_result, quantized_result: of the Keras model, its float ``.tflite`` and the bundle.
         interval: 95 % confidence interval of ``loss``; None for fewer than two images.
         sizes: bytes of the float and the converted flatbuffer.
-        latency: of the float and the converted flatbuffer, interleaved, on one thread.
+        latency: median of the float and the converted flatbuffer, measured in turns, on one thread.
         error_analysis: None if it was not requested.
     """
 
@@ -65,7 +65,7 @@ class Verification:
 
     @property
     def loss(self) -> float:
-        """AP that the conversion lost; negative for a gain."""
+        """AP (0–1) that the conversion lost: Keras model minus bundle; negative for a gain."""
         return self.float_result.precision.ap - self.quantized_result.precision.ap
 
     def within(self, budget: float) -> bool:
@@ -80,7 +80,7 @@ class Verification:
 
     @property
     def size_ratio(self) -> float:
-        """Size of the float flatbuffer divided by that of the bundle's."""
+        """Size of the float ``.tflite`` divided by the size of the bundle's flatbuffer."""
         return self.sizes[0] / self.sizes[1]
 
     @property
@@ -89,17 +89,17 @@ class Verification:
 
     @cached_property
     def matches(self) -> tuple[list[ClassMatches], ...]:
-        """Matches of each model's detections with the labels, in the order of the three evaluations."""
+        """Matches of detections with labels: a list with an entry per class for Keras, float ``.tflite`` and bundle."""
         return tuple(match_images(self.dataset, evaluation.predictions) for evaluation in self._evaluations)
 
     @cached_property
     def differences(self) -> tuple[float, ...]:
-        """:func:`~converters.verification.agreement.detection_difference` of each image."""
+        """:func:`~converters.verification.agreement.detection_difference` of Keras model and bundle in each image."""
         pairs = zip(self.float_result.predictions, self.quantized_result.predictions, strict=True)
         return tuple(detection_difference(*pair, self.agreement.score_threshold) for pair in pairs)
 
     def most_different(self) -> list[int]:
-        """Return the indices of the samples, the largest difference between the two models first."""
+        """Return the indices of the dataset's samples in descending order of :attr:`differences`."""
         order: list[int] = np.argsort(-np.array(self.differences), kind="stable").tolist()
         return order
 
@@ -115,7 +115,7 @@ class Verification:
         return rows
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON types, rounded."""
+        """Return the numbers of the report as a dictionary of plain JSON types, rounded."""
         samples, interval, analysis = self.dataset.samples, self.interval, self.error_analysis
         float_ms, quantized_ms = self.latency.milliseconds
         return {
@@ -143,7 +143,7 @@ class Verification:
 
 
 def mean_precision(classes: Sequence[ClassMatches], iou: float) -> npt.NDArray[np.float64] | None:
-    """Return precision [101] at recalls 0, 0.01, … 1, averaged over the classes with objects; None without objects."""
+    """Return precision [101] at recalls 0, 0.01, … 1 and IoU ≥ ``iou``, the mean of classes with objects; else None."""
     row = int(np.argmin(np.abs(np.array(IOU_THRESHOLDS) - iou)))
     tables = [precision_at_recalls(matches) for matches in classes]
     rows = [table[row] for table in tables if table is not None]

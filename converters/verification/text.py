@@ -13,7 +13,7 @@ _METRICS_HEADER = ("", " Keras", "float .tflite", "converted", "difference")
 
 
 def format_verification(result: Verification, data: str, budget: float | None) -> str:
-    """Return the text; ``data`` describes the dataset, ``budget`` is the maximum allowed loss of AP."""
+    """Return the result as text; ``data`` describes the dataset, ``budget`` is the maximum allowed loss of AP (0–1)."""
     precision = result.float_result.precision
     lines = [
         f"{precision.num_images} images of {data}, {precision.num_objects} objects",

@@ -42,7 +42,7 @@ def verify(
     """Evaluate the model, its float ``.tflite`` and the bundle; ``explain`` also finds the heads that cause the loss.
 
     Raises:
-        BundleError: the bundle and the model are different networks.
+        BundleError: the bundle and the model, from the file ``model_path``, are different networks.
     """
     # The box coding of a bundle may differ from its model's; decoded boxes are the same.
     model = with_box_coding(model, bundle.network.coding)

@@ -46,7 +46,7 @@ class AveragePrecision:
     num_objects: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON types, rounded to six digits."""
+        """Return the values as a dictionary of plain JSON types, rounded to six digits."""
         return {
             "ap": round(self.ap, 6),
             "ap50": round(self.ap50, 6),

@@ -23,7 +23,7 @@ _CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Interval:
-    """Ends of a 95 % interval."""
+    """Ends of a 95 % confidence interval."""
 
     low: float
     high: float
@@ -32,9 +32,10 @@ class Interval:
 def paired_bootstrap_ci(
     one: Sequence[ClassMatches], other: Sequence[ClassMatches], *, resamples: int = RESAMPLES, seed: int = 0
 ) -> Interval | None:
-    """Return the 95 % interval of AP(one) − AP(other), both matched on the same images; the same for the same seed.
+    """Return the 95 % confidence interval of AP(one) − AP(other), both matched on the same images.
 
-    It is None for fewer than two images, or where no resample has an object.
+    It comes from ``resamples`` draws of the images, the same ones for the same ``seed``. It is None for fewer than two
+    images, or where no resample has an object.
     """
     num_images = len(one[0].objects) if one else 0
     if num_images < 2:

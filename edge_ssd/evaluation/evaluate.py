@@ -52,7 +52,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Average precision, and the detections of each sample in the dataset's order."""
+    """Average precision, the detections of each sample in the dataset's order, and the duration."""
 
     precision: AveragePrecision
     predictions: tuple[Detections, ...]
@@ -62,7 +62,9 @@ class Evaluation:
 def evaluate(
     predictor: Predictor, network: Network, dataset: Dataset, *, batch_size: int = 1, progress: Progress | None = None
 ) -> Evaluation:
-    """Detect in every image of ``dataset``, ``batch_size`` at a time, and return the average precision.
+    """Detect in every image of ``dataset``, ``batch_size`` at a time, and measure the average precision.
+
+    ``predictor`` is a model of ``network``; ``progress`` is called with (images done, images in total).
 
     Raises:
         DataError: the dataset has no objects, or its labels are not the network's.
@@ -85,9 +87,9 @@ def evaluate(
 
 
 def decode(postprocess: Postprocess, heads: HeadOutputs, transform: ResizeTransform) -> Detections:
-    """Return one image's detections with the settings of every average precision of this project.
+    """Return the detections that ``heads`` give in one image: score ≥ 0.01, NMS with IoU 0.5, at most 100.
 
-    Boxes outside the image stay, unlike a detector's: the model predicted them, so each is a false positive.
+    ``transform`` says how the image was resized. Boxes outside it stay, unlike a detector's: each is a false positive.
     """
     return postprocess(
         *heads,

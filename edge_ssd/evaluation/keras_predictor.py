@@ -20,7 +20,7 @@ KERAS_BATCH_SIZE = 16
 
 
 class KerasPredictor:
-    """Call with images uint8 [B, height, width, 3] to get a TinySSD's float32 heads of each.
+    """Call with images uint8 [B, height, width, 3] to get a TinySSD's class and box heads of each, float32.
 
     The inference pass is compiled once, for any batch size. The weights are read at every call, so the outputs are
     those of the current weights of a model in training.

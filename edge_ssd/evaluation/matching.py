@@ -34,11 +34,11 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class ClassMatches:
-    """Detections of one class in all images, best score first.
+    """The D detections of one class in all P images, best score first.
 
     Attributes:
         scores: float64 [D].
-        true_positive: bool [10, D], at each of :data:`IOU_THRESHOLDS`.
+        true_positive: bool [10, D], whether it matches an object at each of :data:`IOU_THRESHOLDS`.
         images: int64 [D], index of the detection's image.
         objects: int64 [P], number of objects of the class in each image.
     """
@@ -50,12 +50,12 @@ class ClassMatches:
 
 
 def match_images(dataset: Dataset, predictions: Sequence[Detections]) -> list[ClassMatches]:
-    """Match ``predictions``, one per sample of ``dataset``, with its objects; returns one value per label."""
+    """Match ``predictions``, one per sample of ``dataset``, with the samples' objects; return one value per label."""
     return [_match_class(dataset, predictions, class_id) for class_id in range(len(dataset.labels))]
 
 
 def precision_at_recalls(matches: ClassMatches, weights: FloatArray | None = None) -> Floats | None:
-    """Return precision [10, 101] at each IoU threshold and recall; None for a class without objects.
+    """Return precision [10, 101] at the IoUs 0.5, 0.55, … 0.95 and recalls 0, 0.01, … 1; None without objects.
 
     Args:
         weights: [P], weight of each image. Integers are equivalent to that many copies of the image (equal scores in
@@ -85,7 +85,7 @@ def precision_at_recalls(matches: ClassMatches, weights: FloatArray | None = Non
 
 
 def weighted_ap(classes: Sequence[ClassMatches], weights: FloatArray | None = None) -> float:
-    """Return the mean AP over all classes with objects and all IoU thresholds; NaN where no class has objects."""
+    """Return the mean AP over classes with objects and IoU thresholds, images weighted by ``weights`` [P]; else NaN."""
     tables = [precision_at_recalls(matches, weights) for matches in classes]
     means = [float(table.mean()) for table in tables if table is not None]
     return float(np.mean(means)) if means else float("nan")

@@ -14,7 +14,7 @@ __all__ = ["TFLitePredictor"]
 
 
 class TFLitePredictor:
-    """Call with images uint8 [B, height, width, 3] to get the heads of each, quantized as the model outputs them.
+    """Call with images uint8 [B, height, width, 3] to get class and box heads of each, quantized as in the model.
 
     Raises:
         BackendError: no interpreter on this machine can run the model.

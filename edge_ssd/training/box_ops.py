@@ -25,20 +25,20 @@ def box_iou(boxes1: tf.Tensor, boxes2: tf.Tensor) -> tf.Tensor:
 
 
 def center_inside(boxes: tf.Tensor, regions: tf.Tensor) -> tf.Tensor:
-    """Return whether the centers of ``boxes`` [..., 4] lie strictly inside ``regions`` [..., 4], both xyxy."""
+    """Return the mask [...] of ``boxes`` [..., 4] whose center is strictly inside ``regions`` [..., 4], both xyxy."""
     center = (boxes[..., :2] + boxes[..., 2:]) / 2
     return tf.reduce_all((center > regions[..., :2]) & (center < regions[..., 2:]), axis=-1)
 
 
 def encode_boxes(anchors: tf.Tensor, boxes: tf.Tensor, coding: BoxCoding) -> tf.Tensor:
-    """Return the offsets [..., A, 4] of ``boxes`` to ``anchors``, as :func:`edge_ssd.coding.offset_boxes` does."""
+    """Return the offsets of ``boxes`` [..., A, 4] to ``anchors`` [A, 4], as :func:`edge_ssd.coding.offset_boxes`."""
     (anchor_center, anchor_size), (center, size) = _center_size(anchors), _center_size(boxes)
     xy = (center - anchor_center) / anchor_size * coding.xy_scale
     return tf.concat([xy, tf.math.log(_EPSILON + size / anchor_size) * coding.wh_scale], axis=-1)
 
 
 def decode_offsets(anchors: tf.Tensor, offsets: tf.Tensor, coding: BoxCoding) -> tf.Tensor:
-    """Return the boxes [..., A, 4], xyxy, of ``offsets``, as :func:`edge_ssd.coding.offset_inverse` does."""
+    """Return boxes [..., A, 4], xyxy, from offsets to ``anchors`` [A, 4], by :func:`edge_ssd.coding.offset_inverse`."""
     anchor_center, anchor_size = _center_size(anchors)
     center = offsets[..., :2] / coding.xy_scale * anchor_size + anchor_center
     # An untrained network may predict any size; e⁶ anchors exceeds every image and is far from overflow.

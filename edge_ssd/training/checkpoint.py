@@ -22,7 +22,7 @@ _EPOCHS = "finished_epochs"
 
 
 def save_checkpoint(path: Path, finished_epochs: int, variables: Mapping[str, Sequence[Any]]) -> None:
-    """Write ``variables``, ordered groups of objects that have ``numpy()`` and ``shape``, to ``path``."""
+    """Write the number of epochs and ``variables``, lists of objects with ``numpy()`` and ``shape``, to ``path``."""
     arrays: dict[str, Any] = {_EPOCHS: np.int64(finished_epochs)}
     arrays |= {name: variable.numpy() for name, variable in _by_name(variables).items()}
     with atomic_path(path) as temporary, temporary.open("wb") as file:
@@ -30,7 +30,7 @@ def save_checkpoint(path: Path, finished_epochs: int, variables: Mapping[str, Se
 
 
 def load_checkpoint(path: Path, variables: Mapping[str, Sequence[Any]]) -> int:
-    """Assign the arrays of :func:`save_checkpoint` to the same variables; return the number of finished epochs.
+    """Assign what :func:`save_checkpoint` wrote to ``path`` to ``variables``; return the number of finished epochs.
 
     Raises:
         DataError: the file is damaged or belongs to other variables; nothing is assigned.

@@ -17,7 +17,7 @@ __all__ = ["HistoryRow", "best_row", "draw_history", "read_history", "should_sto
 
 @dataclass(frozen=True)
 class HistoryRow:
-    """Metrics of an epoch: means over the training batches, and AP on the validation split."""
+    """Row of an epoch: training means (``class_error`` 0–1, ``box_mae`` of offsets), AP on validation split, speed."""
 
     epoch: int
     loss: float
@@ -40,7 +40,7 @@ def best_row(rows: Sequence[HistoryRow]) -> HistoryRow:
     """Return the row with the highest AP, the earliest of equal ones; ``rows`` must not be empty.
 
     Its AP is biased upwards, as the maximum of many noisy measurements on one split. Report the AP of a model that
-    was selected by it on other images.
+    was selected this way on other images.
     """
     return max(rows, key=lambda row: row.ap)
 
@@ -79,7 +79,7 @@ def read_history(path: str | os.PathLike[str]) -> list[HistoryRow]:
 
 
 def draw_history(rows: Sequence[HistoryRow], path: str | os.PathLike[str]) -> None:
-    """Draw class error and box MAE, as the book does, and AP as a PNG; ``rows`` must not be empty."""
+    """Draw class error, box MAE and AP over the epochs to the PNG ``path``; ``rows`` must not be empty."""
     figure = new_figure(1000, 400)
     epochs = [row.epoch for row in rows]
     marker = "o" if len(rows) < 3 else None

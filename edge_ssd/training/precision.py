@@ -19,7 +19,7 @@ def resolve_precision(recipe: Recipe) -> Recipe:
 
 
 def fastest_precision(rounds: int = 5) -> Literal["float32", "mixed_bfloat16"]:
-    """Time a convolution like the network's and its gradients in both precisions; takes about a second.
+    """Return the faster precision for a convolution with gradients, timed ``rounds`` times in each: about a second.
 
     bfloat16 is faster where the processor or GPU has instructions for it, and much slower elsewhere.
     """

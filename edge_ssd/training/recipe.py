@@ -51,7 +51,7 @@ class Recipe:
         expand: maximum factor by which half of the images are shrunk onto gray (SSD's zoom-out); 1 disables it.
         crop: SSD's IoU-bounded crop, for six of seven images.
         zoom: maximum factor by which images are enlarged or shrunk; 1 disables it.
-        color: strength of random brightness, contrast and saturation; 0 disables it.
+        color: maximum relative change of brightness, contrast and saturation, such as 0.2; 0 disables it.
         ema_decay: decay of the exponential moving average of the weights, which is evaluated and saved; 0 disables it.
         precision: computation dtype; weights are always float32. "auto" measures which is faster.
         sync_norm: compute batch-norm statistics over the global batch of all workers, not each share; slower.
@@ -112,7 +112,7 @@ class Recipe:
             raise RecipeError("class_loss 'quality' needs assignment 'dynamic': the fixed assignment has no quality")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON types, for :meth:`from_dict`."""
+        """Return the hyperparameters as a dictionary of plain JSON types, for :meth:`from_dict`."""
         return asdict(self)
 
     @classmethod
@@ -125,7 +125,7 @@ class Recipe:
 
 
 def named_weights(class_weights: str) -> dict[str, float]:
-    """Return the weights by class name of :attr:`Recipe.class_weights`; empty for "none" and "balanced"."""
+    """Return class name → weight of a text like :attr:`Recipe.class_weights`; empty for "none" and "balanced"."""
     if class_weights in ("none", "balanced"):
         return {}
     weights: dict[str, float] = {}

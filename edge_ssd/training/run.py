@@ -61,7 +61,7 @@ def train(
     Args:
         folder: folder of the run, see :mod:`edge_ssd.training.run_folder`.
         start_from: model whose weights initialize all layers of equal shape.
-        report: called after each epoch; with several workers, on the chief only.
+        report: called after each epoch; with several workers, on the chief (worker 0) only.
         cache: where decoded images are kept, see :mod:`edge_ssd.training.input.cache`.
         tensorboard: also write TensorBoard event files.
         workers: the workers that train together, all called with the same arguments. Only the chief evaluates and

@@ -42,7 +42,7 @@ class RunConfig:
     teacher: Path | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON types."""
+        """Return the configuration as a dictionary of plain JSON types."""
         return {
             "network": self.network.to_dict(),
             "recipe": self.recipe.to_dict(),
@@ -53,7 +53,7 @@ class RunConfig:
 
 
 def save_run(config: RunConfig, folder: Path) -> None:
-    """Write ``config`` to the run's folder."""
+    """Write ``config`` to the file ``run.json`` in ``folder``."""
     with atomic_path(folder / CONFIG) as temporary:
         temporary.write_text(json.dumps(config.to_dict(), indent=1) + "\n", encoding="utf-8")
 

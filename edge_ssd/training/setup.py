@@ -49,7 +49,8 @@ def new_run(
         network_options: arguments of :func:`edge_ssd.network.tiny_ssd`, without the labels.
         validation_split: fraction of the training images to hold out; None for the dataset's own split, or 0.15 if it
             has none.
-        fitted_anchors: fit the anchors to the training boxes; not used with a teacher, whose anchors are taken.
+        fitted_anchors: fit the anchors to the training boxes; ignored with a ``teacher``, a model file whose anchors
+            are taken.
 
     Raises:
         SettingError: ``validation_split`` is not between 0 and 1, or the teacher's feature maps differ.
@@ -66,7 +67,7 @@ def new_run(
 
 
 def resumed_run(folder: Path, data: Path | None = None, teacher: Path | None = None) -> RunSetup:
-    """Return the setup of the run in ``folder``; ``data`` and ``teacher`` replace their locations, if they moved.
+    """Return the setup of the run in ``folder``; ``data`` and ``teacher`` are their new paths, if they moved.
 
     Raises:
         DataError: there is no run, or it is damaged.

@@ -37,7 +37,7 @@ class TensorBoardWriter:
             self.add(row)
 
     def add(self, row: HistoryRow) -> None:
-        """Write one epoch and flush it to disk."""
+        """Write the metrics of one epoch, ``row``, and flush them to disk."""
         # As tf.summary.scalar does, which would import TensorBoard.
         metadata = tf.compat.v1.SummaryMetadata(
             plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars"), data_class="DATA_CLASS_SCALAR"

@@ -38,7 +38,7 @@ __all__ = ["EpochResult", "Trainer", "evaluate_images"]
 
 @dataclass(frozen=True)
 class EpochResult:
-    """Result of one epoch; metrics are means over its batches."""
+    """Result of one epoch: means over its batches (``class_error`` 0–1, ``box_mae`` of offsets), and speed."""
 
     epoch: int
     loss: float
@@ -54,7 +54,7 @@ class Trainer:
     """Trainer of one network with one recipe.
 
     With several workers each has a trainer, and all must call the same methods in the same order; the models are equal
-    after every epoch. Only the chief reads and writes the checkpoint.
+    after every epoch. Only the chief (worker 0) reads and writes the checkpoint.
 
     Args:
         checkpoint: file that :meth:`save` writes and :meth:`restore` reads.
@@ -151,7 +151,7 @@ class Trainer:
         )
 
     def save(self) -> None:
-        """Replace the checkpoint, on the chief only."""
+        """Write the checkpoint file, which replaces an earlier one; on other workers than worker 0, do nothing."""
         if self._workers.is_chief:
             save_checkpoint(self._checkpoint, self.finished_epochs, self._state())
 
@@ -166,7 +166,7 @@ class Trainer:
         return True
 
     def broadcast_state(self, dataset: ImageDataset) -> None:
-        """Copy the chief's state to all workers; does nothing for a single worker."""
+        """Copy worker 0's weights, optimizer and epoch to all workers; ``dataset`` is that of :meth:`fit_epoch`."""
         if self._workers.count == 1:
             return
         self._build_optimizer(self._steps_per_epoch(dataset))

@@ -29,7 +29,7 @@ class WorkersError(EdgeSSDError):
 
 
 class Workers:
-    """This process as worker ``index`` of ``count``. Worker 0 is the chief: it alone writes files."""
+    """This process as worker ``index`` of ``count``; alone without ``strategy``. Worker 0, the chief, writes files."""
 
     def __init__(self, strategy: tf.distribute.Strategy | None = None, index: int = 0) -> None:
         self._strategy = strategy
@@ -43,7 +43,7 @@ class Workers:
         return self.index == 0
 
     def run(self, step: Callable[..., Any], *args: Any) -> Any:
-        """Call ``step`` so that :meth:`replica_sum` works in it; all workers must do so at the same time."""
+        """Return ``step(*args)``, in which :meth:`replica_sum` works; all workers must call this at the same time."""
         return step(*args) if self._strategy is None else self._strategy.run(step, args)
 
     def replica_sum(self, values: Any) -> Any:
@@ -69,17 +69,17 @@ class Workers:
         return sums
 
     def broadcast(self, values: Sequence[Any]) -> list[Any]:
-        """Return the chief's arrays on every worker; of the other workers' ``values`` only shape and dtype matter."""
+        """Return worker 0's ``values`` on every worker; of the other workers' only shape and dtype matter."""
         if self._strategy is None or self.is_chief:
             return self.all_reduce_sum(values)
         return self.all_reduce_sum([tf.zeros_like(value) for value in values])
 
     def broadcast_bool(self, value: bool) -> bool:
-        """Return the chief's ``value`` on every worker; blocks until all workers call it."""
+        """Return worker 0's ``value`` on every worker; blocks until all workers call it."""
         return bool(self.broadcast([np.int32(value)])[0])
 
     def check_equal(self, fingerprint: int, what: str) -> None:
-        """Raise :class:`WorkersError` on all workers if a ``fingerprint`` (32 bits) differs from the chief's."""
+        """Raise WorkersError, which names ``what``, on all workers if a ``fingerprint`` (32 bits) is not worker 0's."""
         (chief_fingerprint,) = self.broadcast([np.int64(fingerprint)])
         (num_different,) = self.all_reduce_sum([np.int32(int(chief_fingerprint) != fingerprint)])
         if int(num_different):

@@ -38,7 +38,9 @@ def augment(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Flip, crop, resize and change colors at random, as the arguments select.
 
-    The arguments are those of :func:`random_flip`, :func:`expand_crop_zoom` and :func:`color_jitter`.
+    Images are uint8 [B, H, W, 3], in the result float32 in 0–255; labels float32 [B, M, 5], rows (class id, xyxy in
+    0–1), −1 for padding; the seed int32 [2]. ``horizontal`` and ``vertical`` enable :func:`random_flip`, ``color`` is
+    the strength of :func:`color_jitter`, and the others are arguments of :func:`expand_crop_zoom`.
     """
     seeds = tf.random.split(seed, 4)
     images = tf.cast(images, tf.float32)
@@ -56,7 +58,7 @@ def augment(
 
 
 def random_flip(images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, axis: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Mirror half of the images; ``axis`` 2 is left to right, 1 is top to bottom."""
+    """Mirror each image and its labels with probability 1/2; ``axis`` 2 is left to right, 1 is top to bottom."""
     selected = tf.random.stateless_uniform((tf.shape(images)[0],), seed) < 0.5
     images = tf.where(selected[:, None, None, None], tf.reverse(images, [axis]), images)
     class_id, xmin, ymin, xmax, ymax = tf.split(labels, 5, axis=-1)
@@ -76,10 +78,10 @@ def expand_crop_zoom(
     crop: bool = False,
     expand_factor: float = 1.0,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Apply SSD's zoom-out, its crop, and a zoom as nested windows that are resampled once.
+    """Shrink half of the images up to ``expand_factor`` times, ``crop`` as SSD does, zoom up to ``zoom_factor`` times.
 
-    The area outside an image is gray. An object becomes padding if a crop excludes its center, or if a zoom leaves too
-    little of its area.
+    The area outside an image is gray. An object becomes padding if a crop excludes its center, or if a zoom leaves less
+    than 40 % of its area.
     """
     count = tf.shape(images)[0]
     windows = tf.tile(tf.constant([[0.0, 0.0, 1.0, 1.0]]), (count, 1))
@@ -96,7 +98,7 @@ def expand_crop_zoom(
 
 
 def color_jitter(images: tf.Tensor, seed: tf.Tensor, strength: float) -> tf.Tensor:
-    """Change brightness, contrast and saturation of each image, each by a random factor of 1 ± ``strength``."""
+    """Multiply brightness, contrast and saturation of images with pixels 0–255, each by a random 1 ± ``strength``."""
     factors = tf.random.stateless_uniform((3, tf.shape(images)[0], 1, 1, 1), seed, 1 - strength, 1 + strength)
     brightness, contrast, saturation = tf.unstack(factors)
     gray = tf.reduce_mean(images, axis=3, keepdims=True)

@@ -71,7 +71,7 @@ def choose_cache(
 
 
 def decoded_bytes(num_images: int, spec: InputSpec) -> int:
-    """Return the bytes of ``num_images`` uint8 images at the network's input size."""
+    """Return the size in bytes of ``num_images`` uint8 RGB images at the network's input size."""
     return num_images * spec.height * spec.width * 3
 
 

@@ -15,7 +15,7 @@ __all__ = ["crop_and_resize", "resampling_weights"]
 
 
 def crop_and_resize(images: tf.Tensor, windows_xyxy: tf.Tensor) -> tf.Tensor:
-    """Return the windows [B, 4] of ``images`` [B, H, W, 3], resized to [B, H, W, 3].
+    """Return the windows [B, 4], xyxy in 0–1, of ``images`` [B, H, W, 3], each resized to [H, W, 3]; gray outside.
 
     The full image, (0, 0, 1, 1), is returned bit for bit.
     """
@@ -30,7 +30,7 @@ def crop_and_resize(images: tf.Tensor, windows_xyxy: tf.Tensor) -> tf.Tensor:
 
 
 def resampling_weights(start: tf.Tensor, end: tf.Tensor, size: int) -> tf.Tensor:
-    """Return the weight [B, S, S] of each of ``size`` input pixels in each output pixel from ``start`` to ``end`` [B].
+    """Return weights [B, S, S]: S output pixels, from ``start`` to ``end`` [B] in 0–1, by S = ``size`` input pixels.
 
     A row sums to the fraction of its output pixel that lies inside the image.
     """

@@ -22,7 +22,7 @@ _FULL_IMAGE = (0.0, 0.0, 1.0, 1.0)
 
 
 def zoom_windows(seed: tf.Tensor, count: int, factor: float) -> tf.Tensor:
-    """Return windows of 1/``factor`` to ``factor`` times the image size, slightly stretched, at random positions."""
+    """Return ``count`` random windows, xyxy in 0–1, of about 1/``factor`` to ``factor`` times the image's size."""
     seeds = tf.random.split(seed, 3)
     side = tf.exp(tf.random.stateless_uniform((count, 1), seeds[0], -1.0, 1.0) * tf.math.log(factor))
     stretch = tf.exp(tf.random.stateless_uniform((count, 1), seeds[1], -0.1, 0.1))
@@ -32,7 +32,7 @@ def zoom_windows(seed: tf.Tensor, count: int, factor: float) -> tf.Tensor:
 
 
 def expand_windows(seed: tf.Tensor, count: int, factor: float) -> tf.Tensor:
-    """Return SSD's zoom-out: half of the windows are up to ``factor`` times as large as the image and contain it."""
+    """Return ``count`` windows, xyxy in 0–1: half contain the image and are up to ``factor`` times as wide and high."""
     seeds = tf.random.split(seed, 3)
     side = tf.random.stateless_uniform((count, 1), seeds[0], 1.0, factor)
     side = tf.where(tf.random.stateless_uniform((count, 1), seeds[1]) < 0.5, side, 1.0)
@@ -41,9 +41,10 @@ def expand_windows(seed: tf.Tensor, count: int, factor: float) -> tf.Tensor:
 
 
 def iou_crop_windows(seed: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-    """Return SSD's IoU-bounded crops, which contain the center of an object and have a drawn minimum IoU with it.
+    """Return random crops [B, 4], xyxy in 0–1, that contain an object's center and have a random minimum IoU with it.
 
-    The window is the full image for one image in seven, and where no trial is suitable.
+    ``labels`` are [B, M, 5], rows (class id, xyxy in 0–1), −1 for padding. One image in seven keeps the full image, as
+    does one for which 50 random windows are unsuitable.
     """
     count = tf.shape(labels)[0]
     seeds = tf.random.split(seed, 4)
@@ -56,7 +57,7 @@ def iou_crop_windows(seed: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
 
 
 def select_windows(trials: tf.Tensor, labels: tf.Tensor, min_iou: tf.Tensor) -> tf.Tensor:
-    """Return the first suitable window of each image's ``trials`` [B, T, 4]; the full image where none is suitable.
+    """Return the first suitable window of each image's ``trials`` [B, T, 4], xyxy in 0–1; the full image if none is.
 
     A window is suitable if its aspect ratio is at most 2:1 and it contains the center of an object with an IoU of at
     least ``min_iou`` [B].
@@ -73,7 +74,7 @@ def select_windows(trials: tf.Tensor, labels: tf.Tensor, min_iou: tf.Tensor) -> 
 
 
 def compose_windows(outer: tf.Tensor, inner: tf.Tensor) -> tf.Tensor:
-    """Return ``inner``, given relative to ``outer``, relative to the image."""
+    """Return the windows ``inner``, xyxy in 0–1 of the windows ``outer``, as xyxy in 0–1 of the image; all [B, 4]."""
     corner, extent = outer[:, :2], outer[:, 2:] - outer[:, :2]
     return tf.tile(corner, (1, 2)) + inner * tf.tile(extent, (1, 2))
 
@@ -81,7 +82,7 @@ def compose_windows(outer: tf.Tensor, inner: tf.Tensor) -> tf.Tensor:
 def transform_boxes(
     windows: tf.Tensor, labels: tf.Tensor, *, min_visible: float = 0.0, require_center: bool = False
 ) -> tf.Tensor:
-    """Return ``labels`` relative to ``windows``, clipped to them; rejected objects become padding.
+    """Return ``labels`` [B, M, 5] relative to ``windows`` [B, 4], clipped to them; rejected objects become padding, −1.
 
     Args:
         min_visible: minimum fraction of an object's area inside the window; at least some area must be.

@@ -47,7 +47,7 @@ class ImageDataset:
     Attributes:
         images: uint8 [N, height, width, 3].
         labels: float32 [N, M, 5], rows (class id, xyxy in 0–1 of the input), −1 for padding.
-        transforms: position of each image in its input.
+        transforms: how each image was resized and placed in the network's input.
     """
 
     images: ImageStore
@@ -107,7 +107,7 @@ def load_images(
         progress: called with (images decoded, images in total).
         cache: "memory" keeps the decoded images in memory, "disk" in a file without a name, which the system removes
             with the process; "none" decodes an image at every access.
-        folder: the file's disk; default is the working directory's.
+        folder: for "disk", the folder of the file, or its nearest parent that exists; None for the working directory.
 
     Raises:
         ImageError: an image cannot be read; with "none" it is raised at the access.

@@ -58,7 +58,7 @@ def training_batches(
 def augment_batch(
     images: tf.Tensor, labels: tf.Tensor, recipe: Recipe, epoch: int, step: tf.Tensor | int
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Augment a batch as ``recipe`` describes; the random numbers depend on its seed, ``epoch`` and ``step``."""
+    """Augment a batch as ``recipe`` says; random numbers depend on its seed, ``epoch`` and batch number ``step``."""
     seed = tf.stack([tf.cast(recipe.seed * 100_003 + epoch, tf.int32), tf.cast(step, tf.int32)])
     return _augment_function(recipe)(images, labels, seed)
 

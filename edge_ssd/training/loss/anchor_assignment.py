@@ -18,7 +18,7 @@ __all__ = ["AnchorTargets", "multibox_target", "task_aligned_target"]
 
 
 class AnchorTargets(NamedTuple):
-    """Targets of the anchors of a batch."""
+    """Targets of the A anchors in each of the B images of a batch."""
 
     classes: tf.Tensor
     """int32 [B, A], 0 for background, else class id + 1."""
@@ -31,7 +31,8 @@ class AnchorTargets(NamedTuple):
 def multibox_target(anchors: tf.Tensor, labels: tf.Tensor, iou_threshold: float = 0.5) -> AnchorTargets:
     """Return the book's fixed assignment by IoU.
 
-    The IoU of an anchor and its object is at least ``iou_threshold``; every object also gets its best anchor.
+    The IoU of an anchor and its object is at least ``iou_threshold``; every object also gets its best anchor. Anchors
+    are [A, 4], xyxy in 0–1; labels [B, M, 5], rows (class id, xyxy in 0–1), −1 for padding.
     """
     num_anchors, num_rows = tf.shape(anchors)[0], tf.shape(labels)[1]
     real = labels[..., 0] >= 0
@@ -72,6 +73,7 @@ def task_aligned_target(
     each object is its maximum IoU: the score then predicts how well the box fits.
 
     Args:
+        anchors, labels: as in :func:`multibox_target`.
         scores: float32 [B, A, q], predicted probabilities without background.
         boxes: float32 [B, A, 4], predicted boxes, xyxy.
     """

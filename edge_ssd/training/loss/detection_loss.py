@@ -30,7 +30,7 @@ class BookMetrics(NamedTuple):
 def book_metrics(
     class_logits: tf.Tensor, offsets: tf.Tensor, target: AnchorTargets, target_offsets: tf.Tensor
 ) -> BookMetrics:
-    """Return the book's ``cls_eval`` and ``bbox_eval`` as means."""
+    """Return the share of anchors with a wrong class, and the mean absolute error of ``offsets`` to their targets."""
     wrong = tf.argmax(class_logits, axis=-1, output_type=tf.int32) != target.classes
     positive = tf.cast(target.classes > 0, tf.float32)
     error = tf.abs(offsets - target_offsets) * positive[..., None]

@@ -63,8 +63,8 @@ def distillation_loss(
 ) -> tf.Tensor:
     """Return the distance [B, A] of class logits [B, A, q+1] and boxes [B, A, 4] to the teacher's.
 
-    It is the Kullback–Leibler divergence of the classes plus the GIoU loss of the boxes, weighted by the teacher's
-    probability of an object.
+    It is the Kullback–Leibler divergence of the classes plus 2 · ``box_weight`` times the GIoU loss of the boxes, which
+    is weighted by the teacher's probability of an object.
     """
     target = teacher.probabilities
     cross_entropy = -tf.reduce_sum(target * tf.nn.log_softmax(class_logits), axis=-1)

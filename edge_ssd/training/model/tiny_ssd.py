@@ -39,12 +39,12 @@ _NORM_MOMENTUM = 0.9
 
 
 def cls_predictor(num_anchors: int, num_classes: int, **options: Any) -> layers.Layer:
-    """Return the class head of a level: [B, H, W, C] → logits [B, H, W, num_anchors · (num_classes + 1)]."""
+    """Return a level's class head: [B, H, W, C] → [B, H, W, num_anchors · (num_classes + 1)], logits of each cell."""
     return layers.Conv2D(num_anchors * (num_classes + 1), 3, padding="same", **options)
 
 
 def bbox_predictor(num_anchors: int, **options: Any) -> layers.Layer:
-    """Return the box head of a level: [B, H, W, C] → offsets [B, H, W, num_anchors · 4]."""
+    """Return a level's box head: [B, H, W, C] → [B, H, W, num_anchors · 4], offsets of each cell."""
     return layers.Conv2D(num_anchors * 4, 3, padding="same", **options)
 
 
@@ -54,12 +54,12 @@ def flatten_pred(pred: Any) -> Any:
 
 
 def concat_preds(preds: Sequence[Any]) -> Any:
-    """Concatenate the heads of all levels to one tensor [B, total]."""
+    """Flatten ``preds``, each level's head [B, H, W, C], and concatenate them to one tensor [B, total]."""
     return ops.concatenate([flatten_pred(pred) for pred in preds], axis=1)
 
 
 def down_sample_blk(num_channels: int, down_sampling: DownSampling = "pool", **options: Any) -> keras.Sequential:
-    """Return a block that halves the map: two 3×3 convolutions with batch norm and ReLU, then 2×2 max pooling.
+    """Return a block that halves the map: two 3×3 convolutions to ``num_channels``, batch norm, ReLU; 2×2 max pooling.
 
     With ``down_sampling`` "stride" the first convolution has stride 2 and there is no pooling.
     """
@@ -85,7 +85,7 @@ def base_net(
 
 
 def get_blk(i: int, network: Network) -> layers.Layer:
-    """Return block ``i`` of the pyramid: the base net, then down-sampling blocks, then a global max pool."""
+    """Return block ``i``, from 0, of ``network``: the base net, then down-sampling blocks, then a global max pool."""
     if i == 0:
         return base_net(network.base_channels, network.down_sampling, name="base_net")
     if i == len(network.levels) - 1:
@@ -117,7 +117,7 @@ class TinySSD(keras.Model):
         self(np.zeros((1, *network.input.size, 3), np.float32))
 
     def head_maps(self, images: Any, training: bool = False) -> tuple[list[Any], list[Any]]:
-        """Return class maps [B, h, w, a·(q+1)] and box maps [B, h, w, 4a], float32, one of each per level."""
+        """Return each level's class map [B, h, w, a·(q+1)] and box map [B, h, w, 4a], float32; a: anchors per cell."""
         features = self.scaling(images)
         class_maps, box_maps = [], []
         for block, classes, boxes in zip(self.blocks, self.cls_predictors, self.bbox_predictors, strict=True):
