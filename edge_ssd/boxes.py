@@ -1,8 +1,8 @@
 """Boxes: conversions, area, intersection over union, greedy matching, clipping.
 
-A box is four float32 numbers. ``xyxy`` is (xmin, ymin, xmax, ymax); ``cxcywh`` is (center x, center y,
-width, height). Units are the caller's, pixels or 0–1 of the image: nothing here depends on them. A box
-with ``xmax < xmin`` or ``ymax < ymin`` is empty and has area 0.
+A box is four float32 numbers. ``xyxy`` is (xmin, ymin, xmax, ymax), the book's "corner"; ``cxcywh`` is (center x,
+center y, width, height), its "center": ``box_corner_to_center`` is :func:`xyxy_to_cxcywh`. Units are the caller's,
+pixels or 0–1 of the image. A box with ``xmax < xmin`` or ``ymax < ymin`` is empty and has area 0.
 """
 
 from __future__ import annotations
