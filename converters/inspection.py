@@ -32,9 +32,9 @@ def inspect_bundle(bundle: Bundle) -> dict[str, Any]:
 
 
 def inspect_tflite(path: Path) -> dict[str, Any] | None:
-    """Return the operators of the TFLite model at ``path``, which is no bundle, and the runtimes that support them.
+    """Return plain JSON types, the operators and the supporting runtimes, of a TFLite model that is not a bundle.
 
-    For any other file, valid or damaged, it is None: :func:`edge_ssd.runtime.bundle.read_bundle` reads it or raises.
+    Return None for a bundle and for a damaged file: :func:`edge_ssd.runtime.bundle.read_bundle` reads it or raises.
     """
     if not path.is_file() or path.stat().st_size > _MAX_FILE_BYTES:
         return None

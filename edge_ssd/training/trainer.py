@@ -58,14 +58,14 @@ class Trainer:
 
     Args:
         checkpoint: file that :meth:`save` writes and :meth:`restore` reads.
-        class_weights: float32 [q], loss weight of each class; None for equal weights.
+        class_weights: float32 [number of classes], loss weights without background; None for equal ones.
         teacher: trained model for distillation, see :mod:`edge_ssd.training.loss.distillation`.
 
     Attributes:
         model: the model that the gradients update.
         ema_model: the model that is evaluated and saved: the EMA of all weights of ``model``, batch-norm statistics
             included, because averaged weights do not fit the newest statistics. It is ``model`` itself without EMA.
-        recipe: the recipe with the measured precision.
+        recipe: the recipe; precision "auto" is replaced by the floating-point type that is faster here.
     """
 
     def __init__(

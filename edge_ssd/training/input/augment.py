@@ -78,10 +78,10 @@ def expand_crop_zoom(
     crop: bool = False,
     expand_factor: float = 1.0,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Shrink half of the images up to ``expand_factor`` times, ``crop`` as SSD does, zoom up to ``zoom_factor`` times.
+    """Shrink images, each with probability 0.5, up to ``expand_factor`` times, ``crop`` as SSD does, and zoom.
 
-    The area outside an image is gray. An object becomes padding if a crop excludes its center, or if a zoom leaves less
-    than 40 % of its area.
+    Labels [B, M, 5] are (class id, xyxy in 0–1), −1 for padding. The area outside an image is gray. An object becomes
+    padding if a crop excludes its center, or if a zoom leaves less than 40 % of its area.
     """
     count = tf.shape(images)[0]
     windows = tf.tile(tf.constant([[0.0, 0.0, 1.0, 1.0]]), (count, 1))

@@ -58,7 +58,7 @@ def training_batches(
 def augment_batch(
     images: tf.Tensor, labels: tf.Tensor, recipe: Recipe, epoch: int, step: tf.Tensor | int
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Augment a batch as ``recipe`` says; random numbers depend on its seed, ``epoch`` and batch number ``step``."""
+    """Augment images [B, H, W, 3] and labels [B, M, 5]; the recipe's seed, ``epoch`` and ``step`` fix the result."""
     seed = tf.stack([tf.cast(recipe.seed * 100_003 + epoch, tf.int32), tf.cast(step, tf.int32)])
     return _augment_function(recipe)(images, labels, seed)
 
