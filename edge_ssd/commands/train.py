@@ -17,7 +17,7 @@ from edge_ssd.network import NETWORKS
 from edge_ssd.training.recipe import Recipe, book_recipe
 
 if TYPE_CHECKING:
-    from edge_ssd.training.setup import RunSetup
+    from edge_ssd.training.run_setup import RunSetup
     from edge_ssd.training.workers import Workers
 
 __all__ = ["add_arguments", "run"]
@@ -156,7 +156,7 @@ def _connect(strategy: str) -> Workers:
 
 def _setup(args: argparse.Namespace) -> RunSetup:
     """Return the setup of the run that the options describe; raise SettingError for contradictory options."""
-    from edge_ssd.training.setup import new_run, resumed_run
+    from edge_ssd.training.run_setup import new_run, resumed_run
 
     changes, options = given_recipe(args), given_network(args)
     if args.resume:
