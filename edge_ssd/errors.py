@@ -1,7 +1,16 @@
 """Exceptions of this project.
 
-A command prints an EdgeSSDError as one line and exits with status 2. Messages name the file or value, what was
-expected, and what to do next. Training adds RecipeError and WorkersError.
+    EdgeSSDError                 base class; a command prints it as one line and exits with status 2
+    ├── NetworkError             an invalid network description
+    ├── DataError                an unusable dataset, label file or image
+    ├── ModelError               not a usable Keras TinySSD
+    ├── BundleError              not an Edge SSD bundle, damaged, or too new
+    ├── BackendError             no usable interpreter or delegate, or a detector that is closed
+    ├── ImageError               an invalid image
+    ├── SettingError             an invalid threshold, class name or other setting
+    └── SourceError              a camera or video that cannot be opened, or has ended permanently
+
+Training adds RecipeError and WorkersError. Messages name the file or value, what was expected, and what to do next.
 """
 
 from __future__ import annotations
