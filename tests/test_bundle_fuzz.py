@@ -17,7 +17,7 @@ def test_read_bundle_of_ten_thousand_damaged_files() -> None:
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert result["files"] == 10_000
-    # Most damage is seen; some hits what nobody reads, such as a date in the archive.
+    # Most damage is seen; some hits bytes that no code reads, such as a date in the archive.
     assert 9_000 < result["refused"] < 10_000
     assert result["grown_mb"] < 50
     assert result["slowest_s"] < 1
