@@ -83,6 +83,12 @@ def test_doctor_prints_json() -> None:
     assert status == int(any(finding["level"] == "failure" for finding in findings.values()))
 
 
+def test_doctor_json_is_valid_in_other_encodings_than_utf8(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
+    _, findings = run_doctor("--model", real_model(), path=Path("/größe"))
+    assert "/größe" in findings["PYTHONPATH"]["text"]
+
+
 def test_tflite_runtime_with_numpy_2_is_a_failure(tmp_path: Path) -> None:
     """They can be imported together but do not work, in the real environment of the old interpreter."""
     if not OLD_PYTHON.exists():
