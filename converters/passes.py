@@ -7,7 +7,6 @@ one, write the function and add an entry to :data:`PASSES`. What it needs from t
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -24,9 +23,7 @@ from converters.tflite.metadata import with_metadata
 if TYPE_CHECKING:
     from edge_ssd.training.model.tiny_ssd import TinySSD
 
-__all__ = ["NO_IMAGES", "PASSES", "ConversionState", "Pass", "apply_passes"]
-
-_log = logging.getLogger(__name__)
+__all__ = ["NO_IMAGES", "PASSES", "ConversionState", "Pass", "apply_passes", "select_passes"]
 
 NO_IMAGES: npt.NDArray[np.uint8] = np.empty((0, 0, 0, 3), np.uint8)
 """Calibration images of a scheme that needs none."""
@@ -114,9 +111,13 @@ PASSES = (
 )
 
 
+def select_passes(scheme: Scheme) -> list[Pass]:
+    """Return the passes that run for a scheme, in order."""
+    return [each for each in PASSES if scheme in each.schemes]
+
+
 def apply_passes(state: ConversionState) -> bytes:
     """Run the passes of the state's scheme in this process, and return the TFLite model."""
-    for each in PASSES:
-        if state.config.scheme in each.schemes:
-            state = each.apply(state)
+    for each in select_passes(state.config.scheme):
+        state = each.apply(state)
     return state.flatbuffer

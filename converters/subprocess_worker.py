@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from converters.passes import PASSES, ConversionState, apply_passes
+from converters.passes import ConversionState, apply_passes, select_passes
 from edge_ssd.errors import EdgeSSDError, ModelError
 
 __all__ = ["apply_in_subprocess", "main"]
@@ -31,8 +31,8 @@ def apply_in_subprocess(state: ConversionState, source: Path) -> bytes:
     Raises:
         ModelError: the model cannot be converted, with the reason in one line.
     """
-    passes = [each.apply.__name__ for each in PASSES if state.config.scheme in each.schemes]
-    _log.debug("passes in a child process: %s", ", ".join(passes))
+    names = (each.apply.__name__ for each in select_passes(state.config.scheme))
+    _log.debug("passes in a child process: %s", ", ".join(names))
     model = state.model
     job = (source, state.config, state.images, model.network, model.name, model.get_weights())
     with tempfile.TemporaryDirectory(prefix="edge-ssd-") as folder:

@@ -150,7 +150,7 @@ def _augmented_sheet(folder: DatasetFolder, recipe: Recipe, args: argparse.Names
     from edge_ssd.training.input.augmented_sheet import augmented_sheet
 
     height, width = args.input_size
-    split = folder.evaluation_split if args.split == "val" else args.split
+    split = folder.resolve_split(args.split)
     dataset = load_training_split(folder) if split is None else folder.load(split)
     return augmented_sheet(dataset, InputSpec(height, width, resize=args.resize), recipe)
 

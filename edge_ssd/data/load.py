@@ -69,6 +69,10 @@ class DatasetFolder:
         _log.info("%s: no validation split; using the test split", self.source.folder)
         return "test"
 
+    def resolve_split(self, split: Split | None) -> Split | None:
+        """Return ``split``, or :attr:`evaluation_split` in place of "val" if there is one."""
+        return self.evaluation_split or split if split == "val" else split
+
     def load(
         self,
         split: Split | None = None,

@@ -77,8 +77,7 @@ def inspect_dataset(
         decode, near: also decode every image, and search for near duplicates (some milliseconds per image).
         steps: ``steps("reading")`` returns a context manager with the progress callback of one step.
     """
-    if split == "val":
-        split = opened.evaluation_split or split
+    split = opened.resolve_split(split)
     datasets: dict[str, Dataset] = {}
     unusable: dict[str, str] = {}
     splits: tuple[Split | None, ...] = (split,) if split else opened.splits or (None,)
