@@ -1,7 +1,7 @@
-"""Content of label files, before it is validated against the images.
+"""Content of label files, before the images are found and the boxes are checked.
 
-A label format's ``parse`` returns a :class:`ParsedDataset`. Finding the images and checking the boxes is common to all
-formats, see :mod:`edge_ssd.data.check_annotations`.
+A label format's ``parse`` returns a :class:`ParsedDataset`. Finding the images (:mod:`edge_ssd.data.locate_images`) and
+checking the boxes (:mod:`edge_ssd.data.check_annotations`) is common to all formats.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge_ssd.data.dataset import Problem
-from edge_ssd.data.image_index import ImageIndex
 
-__all__ = ["BoxAnnotation", "ImageAnnotations", "ParsedDataset", "SplitAnnotations"]
+__all__ = ["BoxAnnotation", "ImageAnnotations", "ParsedDataset"]
 
 
 @dataclass(frozen=True)
@@ -24,11 +23,13 @@ class BoxAnnotation:
         class_index: index of ``ParsedDataset.class_names``.
         box_xyxy: unchecked corners in pixels, or in 0–1 of the image with ``ImageAnnotations.normalized``.
         location: where in the label file, such as "line 12".
+        enclosing: whether the object was labeled as a polygon, a mask or a rotated box, which the box encloses.
     """
 
     class_index: int
     box_xyxy: tuple[float, float, float, float]
     location: str
+    enclosing: bool = False
 
 
 @dataclass(frozen=True)
@@ -36,36 +37,25 @@ class ImageAnnotations:
     """One labeled image, as stated in a label file.
 
     Attributes:
-        file_name: the image's file name or path, as stated.
-        folders: where the image may be, most likely first.
+        file_name: the image's file name or path, as stated; any suffix fits if it has none.
+        split: "train", "val" or "test" as stated by a label file or list; "" if at most the folders state it.
+        path: the image file, where the format knows it; else it is found by the other attributes.
         stem: the image's name without its suffix, for a format that matches by stem first.
         stated_size: (height, width) as stated, or None.
         normalized: whether boxes are in 0–1 of the image instead of pixels.
+        fault: why the image cannot be used, such as an object that cannot be read: without it, the image would be
+            trained on as background. "" if there is no fault.
     """
 
     label_file: Path
     file_name: str
-    folders: tuple[ImageIndex, ...]
-    boxes: tuple[BoxAnnotation, ...]
+    boxes: tuple[BoxAnnotation, ...] = ()
+    split: str = ""
+    path: Path | None = None
     stem: str | None = None
     stated_size: tuple[int, int] | None = None
     normalized: bool = False
-
-
-@dataclass(frozen=True)
-class SplitAnnotations:
-    """The labeled images of one split.
-
-    Attributes:
-        problems: faults of the label files.
-        error: why this split cannot be used at all, or None.
-        notices: facts that are no faults, such as polygons converted to boxes.
-    """
-
-    images: tuple[ImageAnnotations, ...]
-    problems: tuple[Problem, ...] = ()
-    error: str | None = None
-    notices: tuple[Problem, ...] = ()
+    fault: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,12 +64,18 @@ class ParsedDataset:
 
     Attributes:
         class_names: indexed by ``BoxAnnotation.class_index``.
-        splits: annotations by split ("train", "val", "test"); an undivided dataset has the single key "".
+        images: the labeled images of all splits.
+        problems: faults of the label files beyond those of single images.
+        notices: facts that are no faults, such as polygons converted to boxes.
+        unusable: split → why it cannot be used at all.
         has_class_names: False if the files hold bare class ids, for which ``class_names`` is generated.
         label_file_per_image: whether every image has a label file of the same name, up to the suffix.
     """
 
     class_names: tuple[str, ...]
-    splits: Mapping[str, SplitAnnotations] = field(default_factory=dict)
+    images: tuple[ImageAnnotations, ...]
+    problems: tuple[Problem, ...] = ()
+    notices: tuple[Problem, ...] = ()
+    unusable: Mapping[str, str] = field(default_factory=dict)
     has_class_names: bool = True
     label_file_per_image: bool = False

@@ -2,7 +2,8 @@
 
 Dropped or corrected, and reported as a :class:`~edge_ssd.data.dataset.Problem`: a box that has no area, is reversed,
 not finite, outside its image (partly outside: clipped) or repeated; an image that is unreadable or labeled twice; an
-image without a valid box left, since it would be trained on as background. A missing image is an error.
+image without a valid box left, since it would be trained on as background; a missing image, unless most are missing,
+which is an error.
 """
 
 from __future__ import annotations
@@ -36,26 +37,27 @@ def validate_annotations(
 
     Args:
         class_ids: class id for each ``BoxAnnotation.class_index``; None for a class that is excluded.
-        allow_missing: report missing images as problems, instead of raising DataError.
+        allow_missing: report missing images as problems even if most are missing, instead of raising DataError.
         progress: called with (images read, images in total).
     """
     samples: list[Sample] = []
     problems: list[Problem] = []
+    missing: list[ImageAnnotations] = []
     label_file_of: dict[Path, Path] = {}
     for number, image in enumerate(images, 1):
         progress(number, len(images))
-        path, fault = _find_image(image)
-        if fault:
-            problems.append(Problem(image.label_file, fault))
+        path = image.path
         if path is None:
-            if not allow_missing:
-                raise DataError(str(problems[-1]))
+            missing.append(image)
             continue
         if path in label_file_of:
             message = f"repeats the labels of {path.name}, which are also in {label_file_of[path]}; dropped"
             problems.append(Problem(image.label_file, message))
             continue
         label_file_of[path] = image.label_file
+        if image.fault:
+            problems.append(Problem(image.label_file, f"{image.fault}; {path.name} is dropped"))
+            continue
         try:
             size = read_header(path).size
         except (OSError, ValueError) as error:
@@ -67,6 +69,7 @@ def validate_annotations(
         problems.extend(faults)
         if sample is not None:
             samples.append(sample)
+    problems += _report_missing(missing, len(images), allow_missing)
     return tuple(samples), tuple(problems)
 
 
@@ -105,21 +108,19 @@ def _validate_boxes(
     return Sample(path, table[:, 1:].astype(np.float32), table[:, 0].astype(np.int64), size), problems
 
 
-def _find_image(image: ImageAnnotations) -> tuple[Path | None, str]:
-    """Return the image file of this exact name, else of a similar name, else None; and a fault, or an empty string."""
-    for folder in image.folders:
-        path = (folder.find_stem(image.stem) if image.stem else None) or folder.find(image.file_name)
-        if path is not None:
-            return path, ""
-    for folder in image.folders:
-        path = folder.find_similar(image.file_name)
-        if path is not None:
-            return path, f"names {image.file_name!r}, which is {path.name!r} on disk; used"
-    folders = " or ".join(str(folder.path) for folder in image.folders) or "any folder of images"
-    return None, (
-        f"image {image.file_name!r} is not in {folders}: complete the dataset (download or unpack it again), or remove "
-        "its label"
-    )
+def _report_missing(missing: Sequence[ImageAnnotations], total: int, allow_missing: bool) -> list[Problem]:
+    """Return a problem for each missing image; raise DataError if they are the greater part, unless allowed."""
+    advice = "complete the dataset (download or unpack it again), or remove its label"
+    if len(missing) > total / 2 and not allow_missing:
+        first = missing[0]
+        raise DataError(
+            f"{first.label_file}: {len(missing)} of {total} labeled images do not exist, the first is "
+            f"{first.file_name!r}: {advice}"
+        )
+    return [
+        Problem(image.label_file, f"{image.fault or f'image {image.file_name!r} does not exist: {advice}'}; dropped")
+        for image in missing
+    ]
 
 
 def _validate_box(

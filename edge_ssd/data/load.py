@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Literal, cast
 
 from edge_ssd.console.progress import ProgressCallback, no_progress
-from edge_ssd.data.annotations import ImageAnnotations, ParsedDataset, SplitAnnotations
+from edge_ssd.data.annotations import ImageAnnotations, ParsedDataset
 from edge_ssd.data.check_annotations import validate_annotations
 from edge_ssd.data.classes import ClassMapping, parse_classes, select_classes
 from edge_ssd.data.dataset import Dataset, Problem
-from edge_ssd.data.detect_format import detect_format
+from edge_ssd.data.detect_format import detect_format, list_files
+from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.formats.registry import LABEL_FORMATS
 from edge_ssd.data.image_header import ImageHeader, read_image_header
+from edge_ssd.data.locate_images import LocatedImages, locate_images
 from edge_ssd.data.source import DataSource
 from edge_ssd.data.split_names import SPLITS
 from edge_ssd.errors import DataError
@@ -37,13 +39,18 @@ class DatasetFolder:
 
     Attributes:
         format: the format that was parsed, a key of :data:`edge_ssd.data.formats.registry.LABEL_FORMATS`.
+        tree: the files of the folder.
+        annotations: content of the label files.
+        located: the annotations by split, with their image files.
         other_formats: other formats that the folder could be parsed as.
         read_header: returns the header of an image file from a cache.
     """
 
     source: DataSource
     format: str
+    tree: FileTree
     annotations: ParsedDataset
+    located: LocatedImages
     other_formats: tuple[str, ...] = ()
     read_header: Callable[[Path], ImageHeader] = field(
         default_factory=lambda: functools.cache(read_image_header), repr=False, compare=False
@@ -57,7 +64,19 @@ class DatasetFolder:
     @property
     def splits(self) -> tuple[Split, ...]:
         """The splits that exist, of "train", "val" and "test"; empty for an undivided dataset."""
-        return tuple(cast(Split, split) for split in SPLITS if split in self.annotations.splits)
+        known = {*self.located.splits, *self.annotations.unusable}
+        return tuple(cast(Split, split) for split in SPLITS if split in known)
+
+    def describe(self) -> str:
+        """Return what was found in one line: "Pascal VOC: 164 label files in annots, images in images"."""
+        images = [image for split in self.located.splits.values() for image in split]
+        label_files = dict.fromkeys(image.label_file for image in images if image.label_file != image.path)
+        paths = [image.path for image in images if image.path is not None]
+        names = self.tree.describe_folders(label_files)
+        count = f"{len(label_files)} label file{'s' if len(label_files) > 1 else ''} in {names}"
+        if len(label_files) == 1:
+            count = self.tree.relative(next(iter(label_files)))
+        return f"{LABEL_FORMATS[self.format].TITLE}: {count}, images in {self.tree.describe_folders(paths)}"
 
     @functools.cached_property
     def evaluation_split(self) -> Split | None:
@@ -96,17 +115,10 @@ class DatasetFolder:
                 no usable image remains.
         """
         root = self.source.folder
-        images: list[ImageAnnotations] = []
-        problems: list[Problem] = []
-        notices: list[Problem] = []
-        for part in self._select(split):
-            if part.error:
-                if not allow_missing:
-                    raise DataError(part.error)
-                problems.append(Problem(root, part.error))
-            images += part.images
-            problems += part.problems
-            notices += part.notices
+        images = self._select(split, allow_missing)
+        problems = [*self.annotations.problems, *self.located.problems]
+        problems += [Problem(root, error) for name, error in self.annotations.unusable.items() if split in (None, name)]
+        notices = [*self.annotations.notices, *self.located.notices, *_enclosing_notice(root, images)]
         if self.other_formats:
             used, *others = (f"{name} ({LABEL_FORMATS[name].TITLE})" for name in (self.format, *self.other_formats))
             message = f"read as {used}; it could also be {', '.join(others)}: choose with --format"
@@ -129,19 +141,22 @@ class DatasetFolder:
             raise DataError(f"{root}: no usable labeled image{f' in split {split!r}' if split else ''}{reason}")
         return Dataset(root, labels, samples, self.format, tuple(problems), tuple(notices))
 
-    def _select(self, split: Split | None) -> list[SplitAnnotations]:
-        root, splits = self.source.folder, self.annotations.splits
-        if split is None:
-            return list(splits.values())
-        if split not in SPLITS:
+    def _select(self, split: Split | None, allow_missing: bool) -> list[ImageAnnotations]:
+        root, splits = self.source.folder, self.located.splits
+        if split is not None and split not in SPLITS:
             raise DataError(f"split must be one of {', '.join(SPLITS)} or None, got {split!r}")
-        if split in splits:
-            return [splits[split]]
+        for name, error in self.annotations.unusable.items():
+            if split in (None, name) and not allow_missing:
+                raise DataError(error)
+        if split is None:
+            return [image for images in splits.values() for image in images]
+        if split in self.splits:
+            return list(splits.get(split, ()))
         if self.splits:
             raise DataError(f"{root}: it has no split {split!r}, only {', '.join(self.splits)}: choose one of these")
         raise DataError(
-            f"{root}: it is not divided into train and val: move its label.csv and images into folders named "
-            "…_train and …_val, or use all of it (no split)"
+            f"{root}: it is not divided into train and val: divide it with edge-ssd data split, or use all of it (no "
+            "split)"
         )
 
     def _map_classes(self, labels: Sequence[str] | None, problems: Sequence[Problem]) -> ClassMapping:
@@ -164,7 +179,7 @@ def open_dataset(source: str | os.PathLike[str] | DataSource) -> DatasetFolder:
     """Detect the label format of a dataset and parse its label files; images are not read yet.
 
     Args:
-        source: the dataset's folder, or a folder that holds nothing else; a :class:`DataSource` also selects the
+        source: the dataset's folder, or one that contains it; a :class:`DataSource` also selects the
             format and the classes.
 
     Raises:
@@ -172,8 +187,12 @@ def open_dataset(source: str | os.PathLike[str] | DataSource) -> DatasetFolder:
     """
     if not isinstance(source, DataSource):
         source = DataSource(Path(source))
-    name, folder, other_formats = detect_format(source)
-    return DatasetFolder(source, name, LABEL_FORMATS[name].parse(folder), other_formats)
+    tree = list_files(source)
+    name, other_formats = detect_format(source, tree)
+    annotations = LABEL_FORMATS[name].parse(tree)
+    folder = DatasetFolder(source, name, tree, annotations, locate_images(tree, annotations), other_formats)
+    _log.info("%s: %s", source.folder, folder.describe())
+    return folder
 
 
 def load_dataset(
@@ -184,6 +203,15 @@ def load_dataset(
 ) -> Dataset:
     """Return the samples of a split: :func:`open_dataset` and :meth:`DatasetFolder.load` in one call."""
     return open_dataset(source).load(split, labels, strict)
+
+
+def _enclosing_notice(root: Path, images: Sequence[ImageAnnotations]) -> list[Problem]:
+    count = sum(box.enclosing for image in images for box in image.boxes)
+    if not count:
+        return []
+    total = sum(len(image.boxes) for image in images)
+    message = f"{count} of {total} objects are polygons, masks or rotated boxes: the boxes that enclose them are used"
+    return [Problem(root, message)]
 
 
 def _check_classes(images: Sequence[ImageAnnotations], mapping: ClassMapping, labels: Sequence[str]) -> None:

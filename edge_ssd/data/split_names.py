@@ -4,46 +4,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from pathlib import Path
 
-from edge_ssd.errors import DataError
-
-__all__ = ["SPLITS", "SPLIT_OF_WORD", "split_folders", "split_from_suffix", "split_from_words", "unique_splits"]
+__all__ = ["SPLITS", "SPLIT_OF_WORD", "split_from_folders", "split_from_words"]
 
 SPLITS = ("train", "val", "test")
-SPLIT_OF_WORD = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-
-
-def split_from_suffix(name: str) -> str:
-    """Return the split that a folder or file name ends in ("bananas_train" → "train"), or ""."""
-    lower = name.lower()
-    for word, split in SPLIT_OF_WORD.items():
-        # A whole word: "_train", "-train" or just "train", but not "constrain".
-        if lower == word or (lower.endswith(word) and not lower[-len(word) - 1].isalnum()):
-            return split
-    return ""
+SPLIT_OF_WORD = {
+    **dict.fromkeys(("train", "training", "trainval"), "train"),
+    **dict.fromkeys(("val", "valid", "validate", "validation", "dev", "eval"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+"""Word in the name of a folder or file, in lower case → split."""
 
 
 def split_from_words(name: str) -> str:
-    """Return the first split among the words of a file name ("instances_train2017" → "train"), or ""."""
-    words = re.split(r"[^a-z]+", name.lower())
-    return next((SPLIT_OF_WORD[word] for word in words if word in SPLIT_OF_WORD), "")
+    """Return the split that the words of a name state ("instances_train2017" → "train"), or "".
+
+    Words are separated by anything but letters: "constrain" states nothing. A name with "train" and "val" is that of
+    the images to train with, as VOC's "trainval"; any other name with two splits states nothing.
+    """
+    splits = {SPLIT_OF_WORD[word] for word in re.split(r"[^a-z]+", name.lower()) if word in SPLIT_OF_WORD}
+    if splits == {"train", "val"}:
+        return "train"
+    return splits.pop() if len(splits) == 1 else ""
 
 
-def split_folders(folder: Path) -> list[tuple[str, Path]]:
-    """Return (split, path) of the folders in ``folder`` whose names end in a split, sorted by path."""
-    paths = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
-    return [(split, path) for path in paths if (split := split_from_suffix(path.name))]
-
-
-def unique_splits(folder: Path, paths: Iterable[tuple[str, Path]]) -> dict[str, Path]:
-    """Return (split, path) pairs as a mapping; raise DataError, which names ``folder``, if a split occurs twice."""
-    path_of: dict[str, Path] = {}
-    for split, path in paths:
-        other = path_of.setdefault(split, path)
-        if other != path:
-            raise DataError(
-                f"{folder}: both {other.name} and {path.name} hold {split} labels: "
-                "give each dataset a folder of its own"
-            )
-    return path_of
+def split_from_folders(names: Iterable[str]) -> str:
+    """Return the split that the names of nested folders state, the innermost first, or ""."""
+    return next(filter(None, map(split_from_words, reversed(tuple(names)))), "")

@@ -15,11 +15,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge_ssd.data.annotations import ParsedDataset
+from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.formats.label_format import Match
-from edge_ssd.data.image_index import ImageIndex
 from edge_ssd.data.label_files.csv_table import BOOK_TABLE, annotate_table, class_names, has_label_columns, read_table
+from edge_ssd.data.label_files.select_files import select_label_files
 from edge_ssd.data.label_files.text_lines import read_class_names
-from edge_ssd.data.split_names import split_folders, split_from_suffix, unique_splits
 
 __all__ = ["FILES", "TITLE", "parse", "sniff"]
 
@@ -27,29 +27,28 @@ TITLE = "the book's label.csv"
 FILES = "beside a folder images"
 
 
-def sniff(folder: Path) -> Match:
-    """Return ``SURE`` if ``folder``, or a folder in it named for a split, has a ``label.csv``, else ``NONE``."""
-    return Match.SURE if _split_folders(folder) else Match.NONE
+def sniff(tree: FileTree) -> Match:
+    """Return ``SURE`` for a ``label.csv`` with the columns of labels, ``LIKELY`` for another one, else ``NONE``."""
+    tables = _tables(tree)
+    if any(map(has_label_columns, tables)):
+        return Match.SURE
+    return Match.LIKELY if tables else Match.NONE
 
 
-def parse(folder: Path) -> ParsedDataset:
+def parse(tree: FileTree) -> ParsedDataset:
     """Return the annotations of every split; raise DataError for an invalid ``label.csv`` or ``classes.txt``."""
-    folders = _split_folders(folder)
-    tables = {split: read_table(path / BOOK_TABLE) for split, path in folders.items()}
-    is_banana_dataset = any(path.name.lower().startswith("banana") for path in (folder, *folders.values()))
-    stated_names = read_class_names(path / "classes.txt" for path in (folder, *folders.values(), folder.parent))
-    names, has_names = class_names(tables.values(), stated_names, "banana" if is_banana_dataset else None)
-    splits = {}
-    for split, path in folders.items():
-        images = path / "images" if (path / "images").is_dir() else path
-        splits[split] = annotate_table(tables[split], names, (ImageIndex(images),))
-    return ParsedDataset(names, splits, has_names)
+    pairs, notices = select_label_files(tree, _tables(tree))
+    folders = [path.parent for _, path in pairs]
+    tables = [read_table(path) for _, path in pairs]
+    is_banana_dataset = any(path.name.lower().startswith("banana") for path in (tree.root, *folders))
+    stated_names = read_class_names(path / "classes.txt" for path in (tree.root, *folders, tree.root.parent))
+    names, has_names = class_names(tables, stated_names, "banana" if is_banana_dataset else None)
+    images = [
+        image for (split, _), table in zip(pairs, tables, strict=True) for image in annotate_table(table, names, split)
+    ]
+    problems = tuple(problem for table in tables for problem in table.problems)
+    return ParsedDataset(names, tuple(images), problems, tuple(notices), has_class_names=has_names)
 
 
-def _split_folders(folder: Path) -> dict[str, Path]:
-    """Return the folders that have a ``label.csv``, by split."""
-    if (folder / BOOK_TABLE).is_file() and has_label_columns(folder / BOOK_TABLE):
-        return {split_from_suffix(folder.resolve().name): folder}
-    return unique_splits(
-        folder, ((split, path) for split, path in split_folders(folder) if (path / BOOK_TABLE).is_file())
-    )
+def _tables(tree: FileTree) -> list[Path]:
+    return [path for path in tree.files(".csv") if path.name.lower() == BOOK_TABLE]

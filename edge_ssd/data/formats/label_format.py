@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from pathlib import Path
 from typing import Protocol
 
 from edge_ssd.data.annotations import ParsedDataset
+from edge_ssd.data.file_tree import FileTree
 
 __all__ = ["LabelFormat", "Match"]
 
@@ -31,12 +31,13 @@ class LabelFormat(Protocol):
     TITLE: str
     FILES: str
 
-    def sniff(self, folder: Path) -> Match:
-        """Return how certainly ``folder`` has this format, without parsing all of its label files."""
+    def sniff(self, tree: FileTree) -> Match:
+        """Return how certainly a folder has this format, without parsing all of its label files."""
 
-    def parse(self, folder: Path) -> ParsedDataset:
-        """Return the annotations of every split.
+    def parse(self, tree: FileTree) -> ParsedDataset:
+        """Return the annotations of all images.
 
-        Faulty label files and objects are reported as problems of their split, unusable labels raise DataError. Images
-        are neither opened nor required to exist.
+        Label files are recognized by their content, whatever their folder is called. An image with a label file or an
+        object that cannot be read is returned with ``fault``. Unusable labels as a whole raise DataError. Images are
+        neither opened nor required to exist.
         """

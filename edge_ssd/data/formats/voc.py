@@ -1,156 +1,136 @@
-"""Pascal VOC: one XML file for each image, in any of three layouts.
+"""Pascal VOC: one XML file for each image, in any folders.
 
     Annotations/*.xml, JPEGImages/, ImageSets/Main/{train,val,test}.txt      the original
     {,images/}{train,val,test}/*.xml, each beside its image                  written by label tools
-    annotations/*.xml, images/                                               a dataset without splits
+    annots/*.xml, images/                                                    a dataset without splits
 
 Source: The PASCAL Visual Object Classes Challenge 2012 Development Kit, section 4. Box sides are used as stated: the
-kit counts pixels from 1, most tools count from 0, and no file states which.
+kit counts pixels from 1, most tools count from 0, and no file states which. An image is found by the name of its label
+file, then by the name in it.
 """
 
 from __future__ import annotations
 
+import itertools
+import math
 import re
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from edge_ssd.data.annotations import BoxAnnotation, ImageAnnotations, ParsedDataset, SplitAnnotations
-from edge_ssd.data.dataset import Problem
+from edge_ssd.data.annotations import BoxAnnotation, ImageAnnotations, ParsedDataset
+from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.formats.label_format import Match
-from edge_ssd.data.image_index import ImageIndex
-from edge_ssd.data.label_files.text_lines import read_lines
-from edge_ssd.data.split_names import SPLITS, split_folders, split_from_suffix
-from edge_ssd.errors import DataError
+from edge_ssd.data.label_files.shapes import Box, enclose_points, enclose_rotated_box
+from edge_ssd.data.split_names import SPLIT_OF_WORD, split_from_folders
 
 __all__ = ["FILES", "TITLE", "parse", "sniff"]
 
 TITLE = "Pascal VOC"
-FILES = "*.xml"
+FILES = "*.xml with <annotation>"
 
 _MAX_XML_BYTES = 16 << 20
+_MAX_SNIFFED_FILES = 50
+_ROOT_TAG = re.compile(rb"<annotation[\s>/]")
 
 
-@dataclass(frozen=True)
-class _Layout:
-    """Files of a dataset.
-
-    Attributes:
-        label_files: split → its XML files.
-        images: split → its folder of images.
-        missing: split → the first XML file that its list names but that does not exist.
-    """
-
-    label_files: dict[str, list[Path]]
-    images: dict[str, Path]
-    missing: dict[str, Path] = field(default_factory=dict)
-
-
-def sniff(folder: Path) -> Match:
-    """Return ``SURE`` for XML files that are divided into splits, ``LIKELY`` for others, else ``NONE``."""
-    splits = [split for split, paths in _find_files(folder).label_files.items() if paths]
-    if not splits:
+def sniff(tree: FileTree) -> Match:
+    """Return ``SURE`` for annotations that are divided into splits, ``LIKELY`` for others, else ``NONE``."""
+    paths = tree.files(".xml")
+    if not any(map(_is_annotation, itertools.islice(paths, _MAX_SNIFFED_FILES))):
         return Match.NONE
-    return Match.SURE if any(splits) else Match.LIKELY
+    listed = any(path.stem.lower() in SPLIT_OF_WORD for path in tree.files(".txt"))
+    return Match.SURE if listed or any(split_from_folders(tree.folder_parts(path)) for path in paths) else Match.LIKELY
 
 
-def parse(folder: Path) -> ParsedDataset:
-    """Return the annotations of every split. The classes are those of all splits, in alphabetical order."""
-    layout = _find_files(folder)
-    if not layout.label_files:
-        raise DataError(f"{folder}: no Pascal VOC label files (*.xml) in it: give the folder that holds them")
-    read = {split: _read_files(paths) for split, paths in layout.label_files.items()}
-    names = sorted({label for files, _ in read.values() for file in files for label, _ in file.objects})
+def parse(tree: FileTree) -> ParsedDataset:
+    """Return the annotations of every image. The classes are in alphabetical order."""
+    files: list[tuple[Path, ElementTree.Element | str]] = [(path, _read(path)) for path in tree.files(".xml")]
+    # XML files of other programs are in other folders.
+    folders = {path.parent for path, content in files if not isinstance(content, str)}
+    files = [(path, content) for path, content in files if not folders or path.parent in folders]
+    names = sorted(
+        {
+            name
+            for _, content in files
+            if not isinstance(content, str)
+            for element in content.findall("object")
+            if (name := _object_name(element))
+        }
+    )
     index_of = {name: index for index, name in enumerate(names)}
-    splits = {}
-    for split, (files, problems) in read.items():
-        folders = (ImageIndex(layout.images[split]),)
-        missing = layout.missing.get(split)
-        splits[split] = SplitAnnotations(
-            tuple(_annotate(file, index_of, folders) for file in files),
-            tuple(problems),
-            None if missing is None else f"{missing}: listed in the split, but missing: complete the dataset",
-        )
-    return ParsedDataset(tuple(names), splits, label_file_per_image=True)
+    images = tuple(_annotate(path, content, index_of) for path, content in files)
+    return ParsedDataset(tuple(names), images, label_file_per_image=True)
 
 
-@dataclass(frozen=True)
-class _LabelFile:
-    """Content of an XML file; ``objects`` are (class name, xyxy in pixels)."""
-
-    path: Path
-    image_name: str
-    size: tuple[int, int] | None
-    objects: tuple[tuple[str, tuple[float, float, float, float]], ...]
+def _is_annotation(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return _ROOT_TAG.search(file.read(4096)) is not None
+    except OSError:
+        return False
 
 
-def _find_files(folder: Path) -> _Layout:
-    for labels, images in (("Annotations", "JPEGImages"), ("annotations", "images"), ("Annotations", "images")):
-        if (folder / labels).is_dir() and (folder / images).is_dir():
-            return _find_listed_files(folder, folder / labels, folder / images)
-    folders: dict[str, Path] = {}
-    for parent in (folder, folder / "images"):
-        for split, path in split_folders(parent):
-            if any(path.glob("*.xml")):
-                folders.setdefault(split, path)
-    if not folders and any(folder.glob("*.xml")):
-        folders = {split_from_suffix(folder.resolve().name): folder}
-    return _Layout({split: sorted(path.glob("*.xml")) for split, path in folders.items()}, folders)
+def _read(path: Path) -> ElementTree.Element | str:
+    """Return the root of an annotation, or why the file is none."""
+    try:
+        if path.stat().st_size > _MAX_XML_BYTES:
+            return f"larger than {_MAX_XML_BYTES >> 20} MB"
+        root = ElementTree.fromstring(path.read_bytes())
+    except (OSError, ElementTree.ParseError, ValueError, LookupError) as error:
+        return str(error)
+    return root if root.tag == "annotation" else f"its root is <{root.tag}>, not <annotation>"
 
 
-def _find_listed_files(folder: Path, labels: Path, images: Path) -> _Layout:
-    """Return the XML files in ``labels`` by split, as listed in ``ImageSets/Main``; without lists, all of them."""
-    path_of = {path.stem: path for path in sorted(labels.glob("*.xml"))}
-    label_files: dict[str, list[Path]] = {}
-    missing: dict[str, Path] = {}
-    for split in SPLITS:
-        path = folder / "ImageSets" / "Main" / f"{split}.txt"
-        if not path.is_file():
-            continue
-        # Lists for one class have a second column, 1, 0 or -1; a name may itself have spaces.
-        lines = read_lines(path, "image name")
-        stems = [line if line in path_of else re.sub(r"\s+-?[01]$", "", line) for line in lines]
-        label_files[split] = [path_of[stem] for stem in stems if stem in path_of]
-        for stem in stems:
-            if stem not in path_of:
-                missing.setdefault(split, labels / f"{stem}.xml")
-    if not label_files:
-        return _Layout({"": list(path_of.values())}, {"": images})
-    return _Layout(label_files, dict.fromkeys(label_files, images), missing)
-
-
-def _read_files(paths: Iterable[Path]) -> tuple[list[_LabelFile], list[Problem]]:
-    files: list[_LabelFile] = []
-    problems: list[Problem] = []
-    for path in paths:
+def _annotate(path: Path, content: ElementTree.Element | str, index_of: dict[str, int]) -> ImageAnnotations:
+    if isinstance(content, str):
+        fault = f"not a Pascal VOC label file ({content})"
+        return ImageAnnotations(path, path.stem, stem=path.stem, fault=fault)
+    boxes = []
+    fault = ""
+    for number, element in enumerate(content.findall("object"), 1):
+        name = _object_name(element)
         try:
-            files.append(_read_file(path, problems))
-        except (OSError, ElementTree.ParseError, ValueError, LookupError) as error:
-            problems.append(Problem(path, f"not a Pascal VOC label file ({error}); its image is dropped"))
-    return files, problems
-
-
-def _read_file(path: Path, problems: list[Problem]) -> _LabelFile:
-    """Return the content of an XML file and append its faults to ``problems``; raise if it is not an annotation."""
-    if path.stat().st_size > _MAX_XML_BYTES:
-        raise ValueError(f"larger than {_MAX_XML_BYTES >> 20} MB")
-    root = ElementTree.fromstring(path.read_bytes())
-    if root.tag != "annotation":
-        raise ValueError(f"its root is <{root.tag}>, not <annotation>")
-    objects = []
-    for number, element in enumerate(root.findall("object"), 1):
-        label = (element.findtext("name") or "").strip()
-        sides = [element.findtext(f"bndbox/{side}") for side in ("xmin", "ymin", "xmax", "ymax")]
-        try:
-            xmin, ymin, xmax, ymax = (float(side or "") for side in sides)
+            box, enclosing = _bounding_box(element)
         except ValueError:
-            label = ""
-        if label:
-            objects.append((label, (xmin, ymin, xmax, ymax)))
+            fault = fault or f"object {number} has no box of four numbers"
+            continue
+        if name:
+            boxes.append(BoxAnnotation(index_of[name], box, f"object {number} ({name})", enclosing))
         else:
-            problems.append(Problem(path, f"object {number} has no name or no box of four numbers; dropped"))
-    return _LabelFile(path, (root.findtext("filename") or "").strip(), _stated_size(root), tuple(objects))
+            fault = fault or f"object {number} has no name"
+    # An image is often renamed together with its label file, while the name inside the file stays.
+    file_name = (content.findtext("filename") or "").strip() or path.stem
+    return ImageAnnotations(
+        path, file_name, tuple(boxes), stem=path.stem, stated_size=_stated_size(content), fault=fault
+    )
+
+
+def _object_name(element: ElementTree.Element) -> str:
+    return (element.findtext("name") or "").strip()
+
+
+def _bounding_box(element: ElementTree.Element) -> tuple[Box, bool]:
+    """Return an object's box, xyxy, and whether it encloses another shape; raise ValueError if it has no shape."""
+    if element.find("bndbox") is not None:
+        xmin, ymin, xmax, ymax = (_number(element, f"bndbox/{side}") for side in ("xmin", "ymin", "xmax", "ymax"))
+        return (xmin, ymin, xmax, ymax), False
+    if element.find("robndbox") is not None:  # as written by roLabelImg, the angle in radians
+        x, y, width, height, angle = (_number(element, f"robndbox/{key}") for key in ("cx", "cy", "w", "h", "angle"))
+        box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+        return enclose_rotated_box(box, math.degrees(angle)), True
+    polygon = element.find("polygon")
+    if polygon is None:
+        raise ValueError("no shape")
+    # <x1>, <y1>, <x2> … or a <pt> with <x> and <y> for each point
+    sides: dict[str, list[float]] = {"x": [], "y": []}
+    for side in polygon.iter():
+        if re.fullmatch(r"[xy]\d*", side.tag):
+            sides[side.tag[0]].append(float(side.text or ""))
+    return enclose_points(zip(sides["x"], sides["y"], strict=True)), True
+
+
+def _number(element: ElementTree.Element, path: str) -> float:
+    return float(element.findtext(path) or "")
 
 
 def _stated_size(root: ElementTree.Element) -> tuple[int, int] | None:
@@ -160,13 +140,3 @@ def _stated_size(root: ElementTree.Element) -> tuple[int, int] | None:
     except ValueError:
         return None
     return (height, width) if height > 0 and width > 0 else None
-
-
-def _annotate(file: _LabelFile, index_of: dict[str, int], folders: tuple[ImageIndex, ...]) -> ImageAnnotations:
-    boxes = tuple(
-        BoxAnnotation(index_of[label], box, f"object {number} ({label})")
-        for number, (label, box) in enumerate(file.objects, 1)
-    )
-    # An image is often renamed together with its label file, while the name inside the file stays.
-    stem = file.path.stem
-    return ImageAnnotations(file.path, file.image_name or stem, folders, boxes, stem, file.size)

@@ -5,195 +5,214 @@
     images/, labels/                              without splits, or with lists train.txt, val.txt, test.txt
     a.jpg, a.txt, b.jpg, b.txt                    labels beside the images (also in folders train, val, test)
 
-The label file of an image is in the folder "labels" instead of the last "images" of its path, or beside the image. An
-image without a label file is background. Without ``data.yaml``, classes are named by ``classes.txt`` or ``obj.names``
-(one name per line), else they are "class_0", "class_1" …
+The label file of an image is in the folder "labels" instead of the last "images" of its path, or beside the image, or
+the one of its name in the most similar folder. An image without a label file is background: those that ``data.yaml``
+names, or that are in a folder of labeled images. Without ``data.yaml``, classes are named by ``classes.txt`` or a file
+``*.names`` (one name per line), else they are "class_0", "class_1" …
 """
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import itertools
-import os
-from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePath
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
-from edge_ssd.data.annotations import BoxAnnotation, ImageAnnotations, ParsedDataset, SplitAnnotations
+from edge_ssd.data.annotations import ImageAnnotations, ParsedDataset
 from edge_ssd.data.dataset import Problem
+from edge_ssd.data.file_index import FileIndex
+from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.formats.label_format import Match
-from edge_ssd.data.image_index import IMAGE_SUFFIXES, ImageIndex
 from edge_ssd.data.label_files.text_lines import read_class_names, read_lines
 from edge_ssd.data.label_files.yolo_labels import looks_like_labels, read_labels
 from edge_ssd.data.label_files.yolo_yaml import find_data_yaml, read_data_yaml
-from edge_ssd.data.split_names import SPLITS, split_folders, split_from_suffix
+from edge_ssd.data.split_names import SPLIT_OF_WORD
 from edge_ssd.errors import DataError
 
 __all__ = ["FILES", "TITLE", "parse", "sniff"]
 
 TITLE = "YOLO"
-FILES = "data.yaml, or folders images and labels"
+FILES = "data.yaml, or a text file of numbers for each image"
 
-# Text files among label files that have no labels.
-_OTHER_TEXT_FILES = frozenset({"classes.txt", "train.txt", "val.txt", "valid.txt", "test.txt"})
+_CLASS_FILES = frozenset({"classes.txt", "labels.txt"})
+# Names of text files without labels, before the suffix.
+_OTHER_TEXT_FILES = frozenset({"classes", "labels", "names", "readme", "license", "requirements", *SPLIT_OF_WORD})
 _MAX_SNIFFED_FILES = 50
 
 
-def sniff(folder: Path) -> Match:
+def sniff(tree: FileTree) -> Match:
     """Return ``SURE`` for a ``data.yaml``, ``WEAK`` for text files that look like YOLO labels, else ``NONE``."""
-    if find_data_yaml(folder) is not None:
+    if find_data_yaml(tree) is not None:
         return Match.SURE
-    return Match.WEAK if _find_sources(folder) else Match.NONE
+    paths = itertools.islice(_label_files(tree), _MAX_SNIFFED_FILES)
+    return Match.WEAK if any(map(looks_like_labels, paths)) else Match.NONE
 
 
-def parse(folder: Path) -> ParsedDataset:
+def parse(tree: FileTree) -> ParsedDataset:
     """Return the annotations of every split; raise DataError for an invalid ``data.yaml``, list or file of names."""
-    path = find_data_yaml(folder)
-    if path is None:
-        return _parse_without_yaml(folder)
+    path = find_data_yaml(tree)
+    return _parse_folders(tree) if path is None else _parse_described(tree, path)
+
+
+def _parse_described(tree: FileTree, path: Path) -> ParsedDataset:
     description = read_data_yaml(path)
-    index_of = {class_id: index for index, class_id in enumerate(description.names)}
-    splits = {
-        split: _parse_split(sources, index_of, description.keypoints) for split, sources in description.sources.items()
+    labels = _Labels(tree, description.keypoints)
+    unusable = {
+        split: f"{path}: its {split} images are in {entry!r}, which does not exist: complete the dataset"
+        for split, entry in description.missing.items()
+        if split not in description.sources
     }
-    for split, first in list(splits.items())[:1]:
-        splits[split] = dataclasses.replace(first, problems=description.problems + first.problems)
-    for split, entry in description.missing.items():
-        error = f"{path}: its {split} images are in {entry!r}, which does not exist: complete the dataset"
-        splits.setdefault(split, SplitAnnotations((), error=error))
-    if not splits:
+    if not description.sources and not unusable:
         raise DataError(f"{path}: no images: state their folders as train and val")
-    return ParsedDataset(tuple(description.names.values()), splits, label_file_per_image=True)
+    splits: dict[str, list[Path]] = {}
+    for split, sources in description.sources.items():
+        paths = _find_images(tree, sources)
+        if paths and not any(map(labels.find, paths)):
+            folders = ", ".join(map(str, sources))
+            unusable[split] = f"{folders}: no image has a label file: put these in a folder labels beside images"
+        else:
+            splits[split] = paths
+    splits, notices = _merge_equal(path, splits)
+    images = [labels.read(image, split) for split, paths in splits.items() for image in paths]
+    notices += _background_notice(tree.root, images)
+    images += labels.read_unused(next(iter(splits), ""))
+    images, problems = _name_classes(path, images, description.names)
+    names = tuple(description.names.values())
+    problems = (*description.problems, *problems)
+    return ParsedDataset(names, tuple(images), problems, tuple(notices), unusable, label_file_per_image=True)
 
 
-def _parse_without_yaml(folder: Path) -> ParsedDataset:
-    bases = (folder, folder / "labels", folder.parent)
-    names = read_class_names(base / name for base in bases for name in ("classes.txt", "obj.names"))
-    index_of = None if names is None else {class_id: class_id for class_id in range(len(names))}
-    splits = {split: _parse_split(sources, index_of) for split, sources in _find_sources(folder).items()}
+def _parse_folders(tree: FileTree) -> ParsedDataset:
+    """Return the annotations of a dataset without ``data.yaml``."""
+    class_files = [*tree.files(".names"), *(path for path in tree.files(".txt") if path.name.lower() in _CLASS_FILES)]
+    if not class_files:  # the root may be the folder of one split
+        class_files = [tree.root.parent / "classes.txt", tree.root.parent / "obj.names"]
+    names = read_class_names(sorted(class_files, key=lambda path: len(path.parts)))
+    labels = _Labels(tree)
+    labeled_folders = {path.parent for path in tree.images() if labels.find(path)}
+    images = [labels.read(path) for path in tree.images() if path.parent in labeled_folders]
+    notices = tuple(_background_notice(tree.root, images))
+    images += labels.read_unused()
     if names is not None:
-        return ParsedDataset(tuple(names), splits, label_file_per_image=True)
-    ids = (box.class_index for split in splits.values() for image in split.images for box in image.boxes)
+        images, problems = _name_classes(tree.root, images, dict(enumerate(names)))
+        return ParsedDataset(tuple(names), tuple(images), problems, notices, label_file_per_image=True)
+    ids = (box.class_index for image in images for box in image.boxes)
     generated = tuple(f"class_{number}" for number in range(max(ids, default=-1) + 1))
-    return ParsedDataset(generated, splits, has_class_names=False, label_file_per_image=True)
+    return ParsedDataset(generated, tuple(images), notices=notices, has_class_names=False, label_file_per_image=True)
 
 
-def _parse_split(
-    sources: Sequence[Path], index_of: Mapping[int, int] | None, keypoints: bool = False
-) -> SplitAnnotations:
-    """Find the images of a split, in folders and lists of images, and read their label files.
+class _Labels:
+    """The label files of a dataset. The boxes that are read have class ids in place of class indices.
 
-    ``index_of`` and ``keypoints`` are those of :func:`~edge_ssd.data.label_files.yolo_labels.read_labels`.
+    ``keypoints`` is that of :func:`~edge_ssd.data.label_files.yolo_labels.read_labels`.
     """
-    list_folder = functools.cache(ImageIndex)
-    folder_of: dict[Path, ImageIndex] = {}  # label file → folder of its image
-    images: list[ImageAnnotations] = []
-    problems: list[Problem] = []
-    reduced: list[Path] = []
-    existing = unlabeled = 0
+
+    def __init__(self, tree: FileTree, keypoints: bool = False) -> None:
+        self._paths = list(_label_files(tree))
+        self._index = FileIndex(tree, self._paths)
+        self._keypoints = keypoints
+        self._used: dict[Path, Path | None] = {}  # image → its label file
+
+    def find(self, image: Path) -> Path | None:
+        """Return the label file of an image, or None."""
+        if image not in self._used:
+            self._used[image] = _find_in_usual_folders(image) or self._index.find_stem(image.stem, "", image).path
+        return self._used[image]
+
+    def read(self, image: Path, split: str = "") -> ImageAnnotations:
+        """Return an image with the boxes of its label file, or with none if it has no label file."""
+        label_file = self.find(image)
+        path = image if image.is_file() else None  # a list may name an image that does not exist
+        if label_file is None:
+            return ImageAnnotations(image, image.name, split=split, path=path)
+        return self._read(label_file, image.name, path, split)
+
+    def read_unused(self, split: str = "") -> list[ImageAnnotations]:
+        """Return the content of the label files without an image, which is then reported as missing."""
+        used = set(self._used.values())
+        folders = {path.parent for path in used if path is not None}
+        return [
+            self._read(path, path.stem, None, split)
+            for path in self._paths
+            if path not in used and path.parent in folders
+        ]
+
+    def _read(self, label_file: Path, name: str, path: Path | None, split: str) -> ImageAnnotations:
+        try:
+            labels = read_labels(label_file, self._keypoints)
+        except (OSError, UnicodeDecodeError) as error:
+            return ImageAnnotations(label_file, name, split=split, path=path, fault=f"not UTF-8 text ({error})")
+        return ImageAnnotations(label_file, name, labels.boxes, split, path, normalized=True, fault=labels.fault)
+
+
+def _name_classes(
+    path: Path, images: Sequence[ImageAnnotations], names: Mapping[int, str]
+) -> tuple[list[ImageAnnotations], tuple[Problem, ...]]:
+    """Return the images with class indices in place of class ids; ids from 1 to the number of names are shifted.
+
+    Args:
+        path: the file or folder to report a shift for.
+        names: class id → name.
+    """
+    index_of = {class_id: index for index, class_id in enumerate(names)}
+    ids = {box.class_index for image in images for box in image.boxes}
+    problems: tuple[Problem, ...] = ()
+    if ids and min(ids) == 1 and max(ids) == len(names) and list(names) == list(range(len(names))):
+        index_of = {class_id + 1: index for class_id, index in index_of.items()}
+        message = f"class ids are 1 to {len(names)}, names are for 0 to {len(names) - 1}: read as counted from 1"
+        problems = (Problem(path, f"{message}, id 1 is {names[0]!r}; correct the labels or add a name for id 0"),)
+    return [_name_boxes(image, index_of) for image in images], problems
+
+
+def _name_boxes(image: ImageAnnotations, index_of: Mapping[int, int]) -> ImageAnnotations:
+    unknown = [box for box in image.boxes if box.class_index not in index_of]
+    boxes = tuple(
+        dataclasses.replace(box, class_index=index_of[box.class_index])
+        for box in image.boxes
+        if box.class_index in index_of
+    )
+    fault = image.fault
+    if unknown and not fault:
+        ids = sorted(index_of)
+        named = f"{ids[0]} to {ids[-1]}" if ids == list(range(ids[0], ids[-1] + 1)) else ", ".join(map(str, ids))
+        fault = f"{unknown[0].location}: class id {unknown[0].class_index} has no name, only {named} have"
+    return dataclasses.replace(image, boxes=boxes, fault=fault)
+
+
+def _label_files(tree: FileTree) -> Iterator[Path]:
+    return (path for path in tree.files(".txt") if path.stem.lower() not in _OTHER_TEXT_FILES)
+
+
+def _find_images(tree: FileTree, sources: Sequence[Path]) -> list[Path]:
+    """Return the images in folders and lists of images."""
+    index: FileIndex | None = None
+    images: dict[Path, None] = {}
     for source in sources:
-        for path in _images_below(source) if source.is_dir() else _listed_images(source):
-            folder = list_folder(path.parent)
-            label_file = _find_label_file(path)
-            boxes: tuple[BoxAnnotation, ...] = ()
-            if label_file is not None:
-                folder_of.setdefault(label_file, folder)
-                try:
-                    labels = read_labels(label_file, index_of, keypoints)
-                except (OSError, UnicodeDecodeError) as error:
-                    problems.append(Problem(label_file, f"not UTF-8 text ({error}); its image is dropped"))
-                    continue
-                problems += labels.problems
-                reduced += [label_file] if labels.reduced else []
-                boxes = labels.boxes
-            if folder.find(path.name) is not None:
-                existing += 1
-                unlabeled += label_file is None
-            stated_in = label_file or (path if source.is_dir() else source)
-            images.append(ImageAnnotations(stated_in, path.name, (folder,), boxes, normalized=True))
-    if existing and unlabeled == existing:
-        folders = ", ".join(map(str, sources))
-        return SplitAnnotations(
-            (), error=f"{folders}: no image has a label file: put these in a folder labels beside images"
-        )
-    problems += _labels_without_image(folder_of)
-    notices = []
-    if unlabeled:
-        notices.append(Problem(sources[0], f"{unlabeled} images have no label file and are used as background"))
-    if reduced:
-        others = f"and {len(reduced) - 1} more files: " if len(reduced) > 1 else ""
-        message = f"{others}polygons, rotated boxes or keypoints, reduced to bounding boxes"
-        notices.append(Problem(reduced[0], message))
-    return SplitAnnotations(tuple(images), tuple(problems), notices=tuple(notices))
+        if source.is_dir():
+            inside = tree if source.is_relative_to(tree.root) else FileTree(source)
+            images |= dict.fromkeys(path for path in inside.images() if path.is_relative_to(source))
+            continue
+        index = index or FileIndex(tree, tree.images())
+        for line in read_lines(source, "image path"):
+            images[index.find(line, source).path or source.parent / line] = None
+    return list(images)
 
 
-def _labels_without_image(folder_of: Mapping[Path, ImageIndex]) -> list[Problem]:
-    """Return a problem for each unused label file beside those in ``folder_of``."""
-    image_folders: dict[Path, ImageIndex] = {}
-    for path, folder in folder_of.items():
-        image_folders.setdefault(path.parent, folder)
-    return [
-        Problem(path, "labels without an image; dropped")
-        for label_folder, folder in image_folders.items()
-        for path in sorted(label_folder.glob("*.txt"))
-        if path not in folder_of and path.name not in _OTHER_TEXT_FILES and not folder.find_stem(path.stem)
-    ]
+def _merge_equal(path: Path, splits: dict[str, list[Path]]) -> tuple[dict[str, list[Path]], list[Problem]]:
+    """Return the splits, with train and val as one undivided set if they are the same images, and a notice of it."""
+    if "train" not in splits or splits["train"] != splits.get("val"):
+        return splits, []
+    merged = {split: paths for split, paths in splits.items() if split not in ("train", "val")}
+    merged["train" if merged else ""] = splits["train"]
+    return merged, [Problem(path, "train and val are the same images: read as one set without a validation split")]
 
 
-def _find_sources(folder: Path) -> dict[str, tuple[Path, ...]]:
-    """Return folders or lists of images by split, for a dataset without ``data.yaml``."""
-    lists: dict[str, tuple[Path, ...]] = {
-        split: (path,) for split in SPLITS if _lists_labeled_images(path := folder / f"{split}.txt")
-    }
-    if lists:
-        return lists
-    images = folder / "images"
-    separate_labels = images.is_dir() and _has_labels(folder / "labels")
-    sources: dict[str, tuple[Path, ...]] = {}
-    for split, path in split_folders(images if separate_labels else folder):
-        if separate_labels:
-            sources[split] = (path,)
-        elif (path / "images").is_dir() and _has_labels(path / "labels"):
-            sources[split] = (path / "images",)
-        elif _has_labels(path):
-            sources[split] = (path,)
-    if not sources and (separate_labels or _has_labels(folder)):
-        sources[split_from_suffix(folder.resolve().name)] = (images if separate_labels else folder,)
-    return sources
+def _background_notice(root: Path, images: Sequence[ImageAnnotations]) -> list[Problem]:
+    count = sum(image.label_file == image.path for image in images)
+    return [Problem(root, f"{count} images have no label file and are used as background")] if count else []
 
 
-def _has_labels(folder: Path) -> bool:
-    """Return whether ``folder``, or a folder in it, has text files like labels; only a few files are opened."""
-    text_files = itertools.chain(folder.glob("*.txt"), folder.glob("*/*.txt"))
-    candidates = (path for path in text_files if path.name not in _OTHER_TEXT_FILES)
-    return any(looks_like_labels(path) for path in itertools.islice(candidates, _MAX_SNIFFED_FILES))
-
-
-def _lists_labeled_images(path: Path) -> bool:
-    """Return whether ``path`` is a list whose first image has a label file."""
-    try:
-        images = _listed_images(path) if path.is_file() else []
-    except DataError:
-        return False
-    return bool(images) and images[0].suffix.lower() in IMAGE_SUFFIXES and _find_label_file(images[0]) is not None
-
-
-def _images_below(folder: Path) -> list[Path]:
-    """Return the image files in ``folder`` and all folders below it, sorted within each folder."""
-    images = []
-    for base, folders, files in os.walk(folder):
-        folders.sort()
-        images += [Path(base, name) for name in sorted(files) if PurePath(name).suffix.lower() in IMAGE_SUFFIXES]
-    return images
-
-
-def _listed_images(path: Path) -> list[Path]:
-    """Return the images that a list names, one path per line, relative to the list."""
-    folder = ImageIndex(path.parent)
-    return [folder.find(line) or path.parent / line for line in read_lines(path, "image path")]
-
-
-def _find_label_file(image: Path) -> Path | None:
+def _find_in_usual_folders(image: Path) -> Path | None:
     """Return the label file in "labels" instead of the last "images" of the path, else the one beside the image."""
     parts = image.parent.parts
     beside = image.with_suffix(".txt")

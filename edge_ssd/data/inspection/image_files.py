@@ -8,8 +8,8 @@ from pathlib import Path
 
 from edge_ssd.console.progress import ProgressCallback, no_progress
 from edge_ssd.data.dataset import Sample
+from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.image_header import ImageHeader, read_image_header
-from edge_ssd.data.image_index import ImageIndex
 
 __all__ = ["FileFinding", "check_files"]
 
@@ -33,6 +33,7 @@ class FileFinding:
 
 
 def check_files(
+    tree: FileTree,
     samples: Iterable[Sample],
     labeled: Iterable[Path],
     by_stem: bool,
@@ -42,6 +43,7 @@ def check_files(
     """Return the findings about the image files of all splits of a dataset.
 
     Args:
+        tree: the dataset's files.
         samples: the images in use.
         labeled: images with labels that are not in use because of a fault.
         by_stem: whether labels name their image without its suffix.
@@ -52,8 +54,12 @@ def check_files(
         progress(number, len(paths))
         findings.extend(_header_findings(path, read_header))
     known = {*paths, *labeled}
-    for folder in sorted({path.parent for path in paths}):
-        findings.extend(_folder_findings(folder, known, by_stem))
+    images_of: dict[Path, list[Path]] = {path.parent: [] for path in paths}
+    for path in tree.images():
+        if path.parent in images_of:
+            images_of[path.parent].append(path)
+    for images in images_of.values():
+        findings.extend(_folder_findings(images, known, by_stem))
     return tuple(findings)
 
 
@@ -75,11 +81,11 @@ def _header_findings(path: Path, read_header: Callable[[Path], ImageHeader]) -> 
         yield FileFinding("exif_rotated", path, message)
 
 
-def _folder_findings(folder: Path, known: set[Path], by_stem: bool) -> Iterator[FileFinding]:
+def _folder_findings(images: Iterable[Path], known: set[Path], by_stem: bool) -> Iterator[FileFinding]:
     first_of: dict[str, str] = {}
     first_stem: dict[str, str] = {}
-    for name in ImageIndex(folder).image_names():
-        path = folder / name
+    for path in images:
+        name = path.name
         other = first_of.setdefault(name.casefold(), name)
         twin = first_stem.setdefault(path.stem, name)
         if other != name:

@@ -121,8 +121,9 @@ def _check_files(
     datasets: dict[str, Dataset], opened: DatasetFolder, all_splits: bool, progress: ProgressCallback
 ) -> tuple[FileFinding, ...]:
     samples = [sample for dataset in datasets.values() for sample in dataset.samples]
-    labeled = [problem.path for dataset in datasets.values() for problem in dataset.problems]
-    findings = check_files(samples, labeled, opened.annotations.label_file_per_image, opened.read_header, progress)
+    labeled = [image.path for images in opened.located.splits.values() for image in images if image.path is not None]
+    by_stem = opened.annotations.label_file_per_image
+    findings = check_files(opened.tree, samples, labeled, by_stem, opened.read_header, progress)
     # An image beside those of one split may belong to another split.
     return tuple(finding for finding in findings if all_splits or finding.kind != "unlabelled")
 

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_ssd.data.annotations import BoxAnnotation, ImageAnnotations, SplitAnnotations
+from edge_ssd.data.annotations import BoxAnnotation, ImageAnnotations
 from edge_ssd.data.dataset import Problem
-from edge_ssd.data.image_index import ImageIndex
 from edge_ssd.errors import DataError
 
 __all__ = ["BOOK_TABLE", "LabelRow", "LabelTable", "annotate_table", "class_names", "has_label_columns", "read_table"]
@@ -45,10 +44,19 @@ class LabelRow:
 
 @dataclass(frozen=True)
 class LabelTable:
-    """The valid rows of a label table, and the problems of the others."""
+    """Content of a label table.
+
+    Attributes:
+        rows: the valid rows with a box.
+        backgrounds: image of each row without a label and a box → line.
+        faults: image of each other row → why it cannot be used.
+        problems: the rows that name no image.
+    """
 
     path: Path
     rows: tuple[LabelRow, ...]
+    backgrounds: Mapping[str, int]
+    faults: Mapping[str, str]
     problems: tuple[Problem, ...]
 
 
@@ -65,9 +73,11 @@ def has_label_columns(path: Path) -> bool:
 def read_table(path: Path) -> LabelTable:
     """Read a label table; raise DataError if it cannot be read or lacks a column.
 
-    Rows that are too short, or whose box is not four numbers, are dropped and reported.
+    A row with an image and nothing else states a background image.
     """
     rows: list[LabelRow] = []
+    backgrounds: dict[str, int] = {}
+    faults: dict[str, str] = {}
     problems: list[Problem] = []
     try:
         if path.stat().st_size > _MAX_BYTES:
@@ -81,19 +91,26 @@ def read_table(path: Path) -> LabelTable:
                     f"(or filename and class); missing: {', '.join(missing)}"
                 )
             for values in reader:
-                if not values:
+                if not any(map(str.strip, values)):
+                    continue
+                image = values[positions["image"]].strip() if len(values) > positions["image"] else ""
+                if image and _states_nothing(values, positions):
+                    backgrounds[image] = reader.line_num
                     continue
                 try:
                     rows.append(_parse_row(values, positions, reader.line_num))
                 except (IndexError, ValueError):
                     text = ",".join(values)[:80]
-                    message = f"line {reader.line_num}: expected an image, a label and a box, got {text!r}; dropped"
-                    problems.append(Problem(path, message))
+                    fault = f"line {reader.line_num}: expected an image, a label and a box, got {text!r}"
+                    if image:
+                        faults.setdefault(image, fault)
+                    else:
+                        problems.append(Problem(path, f"{fault}; dropped"))
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error}): check its permissions") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: not comma-separated UTF-8 text ({error}): export the labels again") from None
-    return LabelTable(path, tuple(rows), tuple(problems))
+    return LabelTable(path, tuple(rows), backgrounds, faults, tuple(problems))
 
 
 def class_names(
@@ -119,30 +136,43 @@ def class_names(
     return tuple(f"class_{number}" for number in range(max(highest, 0) + 1)), False
 
 
-def annotate_table(table: LabelTable, names: Sequence[str], folders: tuple[ImageIndex, ...]) -> SplitAnnotations:
-    """Group a table's rows by image, to be found in one of ``folders``; a class not in ``names`` raises DataError."""
+def annotate_table(table: LabelTable, names: Sequence[str], split: str = "") -> list[ImageAnnotations]:
+    """Group a table's rows by image; a class that is not in ``names`` raises DataError."""
     has_class_ids = all(_is_class_id(row.label) for row in table.rows)
     index_of = {name: index for index, name in enumerate(names)}
     boxes: dict[str, list[BoxAnnotation]] = {}
     sizes: dict[str, tuple[int, int] | None] = {}
-    problems = list(table.problems)
+    faults = dict(table.faults)
     for row in table.rows:
         index = int(row.label) if has_class_ids else index_of.get(row.label, len(names))
+        own = boxes.setdefault(row.image, [])
+        sizes.setdefault(row.image, row.size)
         if index < 0:
-            problems.append(Problem(table.path, f"line {row.line}: class id {row.label} is negative; dropped"))
-            continue
-        if index >= len(names):
+            faults.setdefault(row.image, f"line {row.line}: class id {row.label} is negative")
+        elif index < len(names):
+            own.append(BoxAnnotation(index, row.box_xyxy, f"line {row.line}"))
+        else:
             raise DataError(
                 f"{table.path}: line {row.line}: unknown class {row.label!r}; expected one of: "
                 f"{', '.join(names)}: correct the row or add the class to classes.txt"
             )
-        boxes.setdefault(row.image, []).append(BoxAnnotation(index, row.box_xyxy, f"line {row.line}"))
-        sizes.setdefault(row.image, row.size)
-    images = tuple(
-        ImageAnnotations(table.path, image, folders, tuple(annotations), stated_size=sizes[image])
-        for image, annotations in boxes.items()
-    )
-    return SplitAnnotations(images, tuple(problems))
+    return [
+        ImageAnnotations(
+            table.path,
+            image,
+            tuple(boxes.get(image, ())),
+            split,
+            stated_size=sizes.get(image),
+            fault=faults.get(image, ""),
+        )
+        for image in dict.fromkeys((*boxes, *table.backgrounds, *faults))
+    ]
+
+
+def _states_nothing(values: Sequence[str], positions: dict[str, int]) -> bool:
+    """Return whether a row has neither a label nor a side of a box."""
+    columns = ("label", "xmin", "ymin", "xmax", "ymax")
+    return not any(values[positions[column]].strip() for column in columns if positions[column] < len(values))
 
 
 def _positions(header: Sequence[str]) -> dict[str, int]:

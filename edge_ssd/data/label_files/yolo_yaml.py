@@ -17,13 +17,15 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from edge_ssd.data.dataset import Problem
+from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.split_names import SPLIT_OF_WORD
 from edge_ssd.errors import DataError
 
 __all__ = ["DataYaml", "find_data_yaml", "read_data_yaml"]
 
-_NAMES_KEY = re.compile(r"^names\s*:", re.MULTILINE)
-_SPLIT_KEY = re.compile(r"^(train|val|valid|test)\s*:", re.MULTILINE)
+# Searched as bytes, with or without a byte-order mark: a file in another encoding is still this dataset's description.
+_NAMES_KEY = re.compile(rb"^(\xef\xbb\xbf)?names\s*:", re.MULTILINE)
+_SPLIT_KEY = re.compile(rb"^(\xef\xbb\xbf)?(train|val|valid|validation|test)\s*:", re.MULTILINE)
 _MAX_BYTES = 16 << 20
 
 
@@ -46,20 +48,24 @@ class DataYaml:
     problems: tuple[Problem, ...]
 
 
-def find_data_yaml(folder: Path) -> Path | None:
-    """Return the YAML file in ``folder`` that has class names and a split, or None."""
-    if not folder.is_dir():
-        return None
-    paths = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in (".yaml", ".yml")]
-    # data.yaml first: training tools write their settings beside it.
-    for path in sorted(paths, key=lambda path: path.stem.lower() not in ("data", "dataset")):
-        try:
-            text = path.read_bytes()[:_MAX_BYTES].decode("utf-8-sig")
-        except (OSError, UnicodeDecodeError):
-            continue
-        if _NAMES_KEY.search(text) and _SPLIT_KEY.search(text):
-            return path
-    return None
+def find_data_yaml(tree: FileTree) -> Path | None:
+    """Return the YAML file that has class names and a split, or None; raise DataError for several of them."""
+    paths = [path for path in tree.files(".yaml", ".yml") if _describes_dataset(path)]
+    # A training tool writes its settings beside data.yaml, or copies it into the folder of a run.
+    paths.sort(key=lambda path: (len(path.parts), path.stem.lower() not in ("data", "dataset")))
+    if len(paths) > 1 and paths[0].parent != paths[1].parent and len(paths[0].parts) == len(paths[1].parts):
+        names = " and ".join(map(tree.relative, paths[:2]))
+        raise DataError(f"{tree.root}: {names} describe a dataset each: give the folder of one of them")
+    return paths[0] if paths else None
+
+
+def _describes_dataset(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            text = file.read(_MAX_BYTES)
+    except OSError:
+        return False
+    return _NAMES_KEY.search(text) is not None and _SPLIT_KEY.search(text) is not None
 
 
 def read_data_yaml(path: Path) -> DataYaml:
@@ -69,7 +75,9 @@ def read_data_yaml(path: Path) -> DataYaml:
     try:
         # The base loader keeps all values as text: a class called "no" does not become False.
         data = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=yaml.BaseLoader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: not UTF-8 text, so its class names cannot be read: save it as UTF-8") from None
+    except (OSError, yaml.YAMLError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{path}: invalid YAML ({reason}): correct it, or export the dataset again") from None
     if not isinstance(data, dict):

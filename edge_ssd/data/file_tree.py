@@ -1,0 +1,105 @@
+"""Listing of a dataset's files: once, without hidden files and without what is no file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path, PurePath
+
+from edge_ssd.errors import DataError
+
+__all__ = ["IMAGE_SUFFIXES", "FileTree"]
+
+_SUFFIXES = """
+    .apng .avif .avifs .bmp .dib .gif .heic .heif .j2k .jfif .jp2 .jpe .jpeg .jpg .jpx .pbm .pgm .png .pnm .ppm .tif
+    .tiff .webp
+"""
+IMAGE_SUFFIXES = frozenset(_SUFFIXES.split())
+"""Suffixes of image files, in lower case."""
+
+# Folders that systems and label tools make beside the files of their user. Names with a leading dot are left out too.
+_SYSTEM_FOLDERS = frozenset({"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "__pycache__"})
+_MAX_FILES = 5_000_000
+
+
+class FileTree:
+    """The files below a folder, by suffix.
+
+    Hidden files and folders (``.ipynb_checkpoints``, macOS's ``._name``) are left out; links are followed.
+
+    Attributes:
+        root: the folder.
+        special: paths that are neither files nor folders, such as named pipes and devices: reading one may never end.
+
+    Raises:
+        DataError: the folder cannot be listed, or has more than 5 million files.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.special: list[Path] = []
+        self._by_suffix: dict[str, list[Path]] = {}
+        self._folders: list[Path] = []
+        self._count = 0
+        self._walk(root, set())
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no file that is not hidden."""
+        return not self._by_suffix
+
+    def files(self, *suffixes: str) -> list[Path]:
+        """Return the files with one of these suffixes (".xml"; any case), folder by folder, sorted by name."""
+        lists = [self._by_suffix[suffix] for suffix in suffixes if suffix in self._by_suffix]
+        return list(lists[0]) if len(lists) == 1 else sorted(path for paths in lists for path in paths)
+
+    def images(self) -> list[Path]:
+        """Return the files with the suffix of an image."""
+        return self.files(*sorted(IMAGE_SUFFIXES))
+
+    def folders(self) -> list[Path]:
+        """Return the root and all folders below it, each before those in it."""
+        return self._folders
+
+    def folder_parts(self, path: Path) -> tuple[str, ...]:
+        """Return the names of the folders from the root to a file, without both."""
+        return path.parent.parts[len(self.root.parts) :]
+
+    def relative(self, path: Path) -> str:
+        """Return a path below the root, or the name of the root itself, for messages."""
+        return path.relative_to(self.root).as_posix() if path != self.root else "."
+
+    def describe_folders(self, paths: Iterable[Path]) -> str:
+        """Return the different folders of files, relative to the root, for messages: "train/images and val/images"."""
+        names = list(dict.fromkeys(self.relative(path.parent) for path in paths))
+        if len(names) > 3:
+            names = [*names[:2], f"{len(names) - 2} other folders"]
+        return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
+
+    def _walk(self, folder: Path, parents: set[tuple[int, int]]) -> None:
+        try:
+            status = folder.stat()
+            with os.scandir(folder) as listing:
+                entries = sorted(listing, key=lambda entry: entry.name)
+        except OSError as error:
+            raise DataError(f"{folder}: cannot be read ({error.strerror or error}): check its permissions") from None
+        identity = (status.st_dev, status.st_ino)
+        if identity in parents:  # a link to a folder that contains it
+            return
+        self._folders.append(folder)
+        subfolders = []
+        for entry in entries:
+            if entry.name.startswith(".") or entry.name in _SYSTEM_FOLDERS:
+                continue
+            path = folder / entry.name
+            if entry.is_file():
+                self._by_suffix.setdefault(PurePath(entry.name).suffix.lower(), []).append(path)
+                self._count += 1
+            elif entry.is_dir():
+                subfolders.append(path)
+            elif not entry.is_symlink():  # a broken link is a missing file
+                self.special.append(path)
+        if self._count > _MAX_FILES:
+            raise DataError(f"{self.root}: over {_MAX_FILES} files: give the folder of one dataset")
+        for path in subfolders:
+            self._walk(path, parents | {identity})

@@ -1,0 +1,129 @@
+"""Search for the image files of parsed annotations, and the split of each image."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_ssd.data.annotations import ImageAnnotations, ParsedDataset
+from edge_ssd.data.dataset import Problem
+from edge_ssd.data.file_index import FileIndex, Found
+from edge_ssd.data.file_tree import FileTree
+from edge_ssd.data.label_files.split_lists import read_split_lists
+from edge_ssd.data.split_names import SPLITS, split_from_folders, split_from_words
+
+__all__ = ["LocatedImages", "locate_images"]
+
+# How an image's name differs from the stated one → message with the number of images, a stated name and its file.
+_DIFFERENCES = {
+    "case": "{count} images are named in other upper and lower case in the label files ({stated!r} is {name!r}); used",
+    "suffix": "{count} images have another suffix in the label files ({stated!r} is {name!r} here); used",
+    "upload": "{count} images are named by upload paths in the label files ({stated!r} is taken for {name!r}); used",
+}
+
+
+@dataclass(frozen=True)
+class LocatedImages:
+    """Annotations by split.
+
+    Attributes:
+        splits: split → its images, with ``path`` where the file exists; an undivided dataset has the single key "".
+        notices: where a name was guessed or an image is in no split.
+        problems: faults of lists of images.
+    """
+
+    splits: Mapping[str, tuple[ImageAnnotations, ...]]
+    notices: tuple[Problem, ...]
+    problems: tuple[Problem, ...]
+
+
+def locate_images(tree: FileTree, parsed: ParsedDataset) -> LocatedImages:
+    """Find the image file and the split of all annotations.
+
+    The split of an image is, in this order: stated with its labels; that of the list (``train.txt``) that names it;
+    stated by the name of a label file for many images; stated by the folders of the label file or the image.
+    """
+    index = FileIndex(tree, tree.images())
+    lists = read_split_lists(tree, index)
+    splits: dict[str, list[ImageAnnotations]] = {}
+    differences: dict[str, list[tuple[ImageAnnotations, Path]]] = {}
+    unlisted = 0
+    for image in parsed.images:
+        split = image.split or _split_of_label_file(tree, image.label_file, parsed.label_file_per_image)
+        found = Found(image.path) if image.path else _find(index, image, split)
+        if found.path is not None and found.how != "exact":
+            differences.setdefault(found.how, []).append((image, found.path))
+        if not image.split:
+            listed = lists.split_of(found.path, image.stem or image.file_name)
+            split = listed or split or split_from_folders(tree.folder_parts(found.path) if found.path else ())
+            if lists and not listed and (split or "train") in lists.splits:
+                unlisted += 1
+                continue
+        fault = image.fault
+        if found.equal:
+            names = ", ".join(tree.relative(path) for path in found.equal[:3])
+            fault = fault or f"image {image.file_name!r} may be any of {names}: state its folder"
+        located = dataclasses.replace(image, path=found.path or (found.equal or (None,))[0], split=split, fault=fault)
+        splits.setdefault(split, []).append(located)
+    notices = [
+        Problem(
+            entries[0][0].label_file,
+            _DIFFERENCES[how].format(count=len(entries), stated=entries[0][0].file_name, name=entries[0][1].name),
+        )
+        for how, entries in differences.items()
+    ]
+    if unlisted:
+        notices.append(Problem(tree.root, f"{unlisted} labeled images are in none of {lists.describe(tree)}; not used"))
+    notices += _assign_undivided(tree, splits, set(parsed.unusable))
+    problems = [*lists.problems, *_separate(tree, splits)]
+    order = [split for split in (*SPLITS, "") if split in splits]
+    return LocatedImages({split: tuple(splits[split]) for split in order}, tuple(notices), tuple(problems))
+
+
+def _find(index: FileIndex, image: ImageAnnotations, split: str) -> Found:
+    if image.stem is not None:
+        found = index.find_stem(image.stem, image.file_name, image.label_file, split)
+        if found.path is not None or found.equal:
+            return found
+    return index.find(image.file_name, image.label_file, split)
+
+
+def _split_of_label_file(tree: FileTree, path: Path, per_image: bool) -> str:
+    """Return the split that the name of a label file (unless it is named as an image) and its folders state, or ""."""
+    return ("" if per_image else split_from_words(path.stem)) or split_from_folders(tree.folder_parts(path))
+
+
+def _assign_undivided(tree: FileTree, splits: dict[str, list[ImageAnnotations]], others: set[str]) -> list[Problem]:
+    """Give the images of no split to the split that the root's name states, or else to "train" beside other splits."""
+    if "" not in splits:
+        return []
+    if not others | set(splits) - {""}:
+        # Only the last word of the root's name counts: "bananas_val" is a split, "test_bench" is not.
+        last_word = re.split(r"[^a-z]+", tree.root.resolve().name.lower().rstrip("0123456789"))[-1]
+        if split := split_from_words(last_word):
+            splits[split] = splits.pop("")
+        return []
+    undivided = splits.pop("")
+    had_train = "train" in splits
+    splits["train"] = splits.get("train", []) + undivided
+    advice = "" if had_train else ": no other images are for training"
+    return [Problem(tree.root, f"{len(undivided)} images are in no split's folder; used in train{advice}")]
+
+
+def _separate(tree: FileTree, splits: dict[str, list[ImageAnnotations]]) -> list[Problem]:
+    """Drop an image that is labeled in several splits from all but one, so that none is trained on and measured on."""
+    problems = []
+    taken: dict[Path, str] = {}
+    for split in reversed([split for split in SPLITS if split in splits]):
+        common = [image for image in splits[split] if image.path in taken]
+        if common:
+            path = common[0].path
+            assert path is not None
+            message = f"{len(common)} images of {split} are also in {taken[path]}, such as {tree.relative(path)}"
+            problems.append(Problem(common[0].label_file, f"{message}: not used in {split}"))
+            splits[split] = [image for image in splits[split] if image.path not in taken]
+        taken.update({image.path: split for image in splits[split] if image.path is not None})
+    return problems
