@@ -25,8 +25,6 @@ from edge_ssd.errors import DataError
         ("-9,-9,0,0", None, "outside"),
         ("-5,-6,10,12", [0, 0, 10, 12], "clipped"),
         ("50,30,61,41", [50, 30, 60, 40], "clipped"),
-        ("x,1,2,3", None, "line 3"),
-        ("1,2,3", None, "line 3"),
     ],
 )
 def test_invalid_box_is_dropped_or_clipped_and_reported(
@@ -60,8 +58,10 @@ def test_image_with_invalid_boxes_only_is_not_background(tmp_path: Path) -> None
     ("rows", "match"),
     [
         (["0.png,0,5,5,5,5"], r"no usable labeled image; the first of 2 problems: .*no area"),
-        (["0.png,0,1,2,3,4", "7.png,0,1,2,3,4"], r"label\.csv: image '7\.png' is not in .*complete the dataset"),
-        (["../../secret.png,0,1,2,3,4"], "is not in"),  # outside the dataset
+        (["7.png,0,1,2,3,4"], r"label\.csv: 1 of 1 .*do not exist, the first is '7\.png': complete the dataset"),
+        (["../../secret.png,0,1,2,3,4"], "do not exist"),  # outside the dataset
+        (["0.png,0,x,1,2,3"], r"label\.csv: line 2: expected an image, a label and a box.*0\.png is dropped"),
+        (["0.png,0,1,2,3"], r"label\.csv: line 2: expected an image, a label and a box.*0\.png is dropped"),
     ],
 )
 def test_unusable_dataset_raises(tmp_path: Path, rows: list[str], match: str) -> None:
@@ -77,11 +77,11 @@ def test_image_in_a_subfolder_is_found(tmp_path: Path) -> None:
     assert load_dataset(tmp_path).samples[0].path == tmp_path / "images" / "day" / "a.png"
 
 
-def test_image_name_of_another_case_is_found_and_reported(tmp_path: Path) -> None:
+def test_image_name_of_another_case_is_found_with_a_notice(tmp_path: Path) -> None:
     write_d2l_split(tmp_path, ["IMG.jpg,0,1,2,3,4"], ["IMG.JPG"])
     dataset = load_dataset(tmp_path)
     assert dataset.samples[0].path.name == "IMG.JPG"
-    assert "names 'IMG.jpg', which is 'IMG.JPG' on disk" in dataset.problems[0].message
+    assert "other upper and lower case in the label files ('IMG.jpg' is 'IMG.JPG')" in dataset.notices[0].message
 
 
 @pytest.mark.parametrize("content", [b"", b"not an image", b"\x89PNG\r\n\x1a\n" + b"\0" * 20])

@@ -94,12 +94,6 @@ def test_coco_crowds_are_ignored_with_a_notice(tmp_path: Path) -> None:
     ("annotation", "word"),
     [
         (box([1, 2, 3, 4], image_id=9), "annotation 50: image 9 is not in the file"),
-        (box([1, 2, 3, 4], category=1), "category 1 is not in the file"),
-        (box([1, 2, 3, 4], category=None), "category None"),
-        *(
-            (box(bbox), "bbox is not four numbers")
-            for bbox in ([1, 2, 3], ["1", 2, 3, 4], [True, 2, 3, 4], None, [10**400, 2, 3, 4])
-        ),
         (box([1, 2, 0, 4]), "no area"),
         (box([9, 2, -4, 4]), "reversed"),
         (box([float("nan"), 2, 3, 4]), "not finite"),
@@ -107,13 +101,45 @@ def test_coco_crowds_are_ignored_with_a_notice(tmp_path: Path) -> None:
         ("text", "annotation 2: image None"),
     ],
 )
-def test_coco_invalid_annotation_is_dropped_and_reported(tmp_path: Path, annotation: Any, word: str) -> None:
+def test_coco_invalid_box_is_dropped_and_reported(tmp_path: Path, annotation: Any, word: str) -> None:
     write_image(tmp_path / "a.png")
     coco(tmp_path / "set.json", [image()], [box([1, 2, 3, 4]), annotation])
     dataset = load_dataset(tmp_path)
     assert dataset.samples[0].boxes_xyxy.tolist() == [[1, 2, 4, 6]]
     assert [word in problem.message for problem in dataset.problems] == [True], dataset.problems
     assert dataset.problems[0].path == tmp_path / "set.json"
+
+
+@pytest.mark.parametrize(
+    ("annotation", "word"),
+    [
+        (box([1, 2, 3, 4], category=1), "category 1 is not in the file"),
+        (box([1, 2, 3, 4], category=None), "category None"),
+        *(
+            (box(bbox), "bbox is not four numbers")
+            for bbox in ([1, 2, 3], ["1", 2, 3, 4], [True, 2, 3, 4], None, [10**400, 2, 3, 4])
+        ),
+    ],
+)
+def test_coco_unreadable_annotation_drops_its_image(tmp_path: Path, annotation: Any, word: str) -> None:
+    write_image(tmp_path / "a.png")
+    write_image(tmp_path / "b.png")
+    coco(tmp_path / "set.json", [image(), image(2, "b.png")], [box([1, 2, 3, 4]), annotation])
+    dataset = load_dataset(tmp_path)
+    assert [sample.path.name for sample in dataset.samples] == ["b.png"]
+    assert [word in problem.message for problem in dataset.problems] == [True], dataset.problems
+    assert "a.png is dropped" in dataset.problems[0].message
+
+
+@pytest.mark.parametrize(("category", "image_id"), [("0", 1), (0, "1"), ("0", "1")])
+def test_coco_id_as_text_is_the_same_id(tmp_path: Path, category: Any, image_id: Any) -> None:
+    write_image(tmp_path / "a.png")
+    annotation = box([1, 2, 3, 4], image_id=image_id, category=category)
+    coco(tmp_path / "set.json", [image()], [annotation])
+    categories = [{"id": 0, "name": "fork"}]
+    data = json.loads((tmp_path / "set.json").read_text(encoding="utf-8")) | {"categories": categories}
+    (tmp_path / "set.json").write_text(json.dumps(data), encoding="utf-8")
+    assert load_dataset(tmp_path, strict=True).num_boxes == 1
 
 
 @pytest.mark.parametrize(
@@ -139,9 +165,9 @@ def test_coco_stated_size_of_another_image_is_reported(tmp_path: Path) -> None:
     assert "states 120×80 for a.png, which has 60×40" in load_dataset(tmp_path).problems[0].message
 
 
-def test_coco_missing_image_raises(tmp_path: Path) -> None:
+def test_coco_missing_images_raise(tmp_path: Path) -> None:
     coco(tmp_path / "set.json", [image(1, "lost.png")], [box([1, 2, 3, 4])])
-    with pytest.raises(DataError, match=r"set\.json: image 'lost\.png' is not in"):
+    with pytest.raises(DataError, match=r"set\.json: 1 of 1 labeled images do not exist, the first is 'lost\.png'"):
         load_dataset(tmp_path)
 
 
@@ -189,9 +215,9 @@ def test_coco_ignores_captions_beside_instances(tmp_path: Path) -> None:
 def test_coco_ambiguous_files_raise(tmp_path: Path) -> None:
     for name in ("train_a.json", "train_b.json"):
         coco(tmp_path / name, [image()], [])
-    with pytest.raises(DataError, match=r"both train_a\.json and train_b\.json hold train labels"):
+    with pytest.raises(DataError, match=r"train_a\.json and train_b\.json both hold train labels"):
         load_dataset(tmp_path)
     for name in ("train_a.json", "train_b.json"):
         (tmp_path / name).rename(tmp_path / name.removeprefix("train_"))
-    with pytest.raises(DataError, match="none is named for a split"):
+    with pytest.raises(DataError, match=r"a\.json and b\.json are both for all splits: name them train and val"):
         load_dataset(tmp_path)

@@ -107,7 +107,7 @@ ROW = "0.png,0,1,2,3,4"
         ({"s_train": "\udcff\udcfe\x00\x01"}, r"label\.csv: not comma-separated UTF-8 text"),
         (
             dict.fromkeys(("cats_train", "dogs_train"), f"{D2L_HEADER}\n{ROW}"),
-            "both cats_train and dogs_train hold train labels",
+            r"cats_train/label\.csv and dogs_train/label\.csv both hold train labels",
         ),
     ],
     ids=["no rows", "high class id", "missing column", "other columns", "not text", "two tables of a split"],

@@ -34,8 +34,7 @@ def test_voc_split_lists_select_images(tmp_path: Path) -> None:
     assert [sample.path.stem for sample in load_dataset(tmp_path, "train").samples] == ["one", "two"]
     (lists / "val.txt").write_text("three\nfour\n", encoding="utf-8")
     assert len(load_dataset(tmp_path, "train")) == 2
-    with pytest.raises(DataError, match=r"four\.xml: .* missing"):
-        load_dataset(tmp_path, "val")
+    assert "1 listed images do not exist, such as 'four'" in load_dataset(tmp_path, "val").problems[0].message
 
 
 def test_voc_files_beside_images_in_a_nested_folder(tmp_path: Path) -> None:
@@ -85,11 +84,61 @@ def test_invalid_xml_file_alone_raises_with_its_name(tmp_path: Path) -> None:
         load_dataset(tmp_path)
 
 
-def test_object_without_a_name_is_dropped(tmp_path: Path) -> None:
-    write_pair(tmp_path, "a", [CAT, ("", (1, 1, 2, 2))])
+@pytest.mark.parametrize(
+    ("element", "fault"),
+    [
+        ("<object><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox></object>", "has no name"),
+        ("<object><name>cat</name></object>", "has no box"),
+        ("<object><name>cat</name><bndbox><xmin>1</xmin><ymin>x</ymin></bndbox></object>", "has no box"),
+        ("<object><name>cat</name><polygon><x1>1</x1><y1>2</y1></polygon></object>", "has no box"),
+    ],
+)
+def test_unreadable_object_drops_its_image(tmp_path: Path, element: str, fault: str) -> None:
+    write_pair(tmp_path, "a")
+    write_pair(tmp_path, "b")
+    path = tmp_path / "annotations" / "a.xml"
+    path.write_text(path.read_text(encoding="utf-8").replace("</annotation>", f"{element}</annotation>"))
     dataset = load_dataset(tmp_path)
-    assert dataset.num_boxes == 1
-    assert "object 2 has no name" in dataset.problems[0].message
+    assert [sample.path.name for sample in dataset.samples] == ["b.png"]
+    assert f"object 2 {fault}" in dataset.problems[0].message
+    assert "a.png is dropped" in dataset.problems[0].message
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        "<polygon><x1>1</x1><y1>2</y1><x2>30</x2><y2>5</y2><x3>9</x3><y3>20</y3></polygon>",
+        "<polygon><pt><x>1</x><y>20</y></pt><pt><x>30</x><y>2</y></pt></polygon>",
+        "<robndbox><cx>15.5</cx><cy>11</cy><w>18</w><h>29</h><angle>1.5707963267948966</angle></robndbox>",
+    ],
+)
+def test_other_shapes_become_their_enclosing_box(tmp_path: Path, shape: str) -> None:
+    write_image(tmp_path / "a.png")
+    text = f"<annotation><filename>a.png</filename><object><name>cat</name>{shape}</object></annotation>"
+    (tmp_path / "a.xml").write_text(text, encoding="utf-8")
+    dataset = load_dataset(tmp_path, strict=True)
+    assert dataset.samples[0].boxes_xyxy.tolist() == [pytest.approx([1, 2, 30, 20])]
+    assert "1 of 1 objects are polygons, masks or rotated boxes" in dataset.notices[0].message
+
+
+@pytest.mark.parametrize(
+    ("label_file", "image", "split"),
+    [
+        ("annots/a.xml", "images/a.jpg", ""),
+        ("Valid/xml/a.XML", "Valid/pics/a.JPG", "val"),
+        ("labels/test/a.xml", "images/test/a.png", "test"),
+        ("VOCdevkit/VOC2012/Annotations/a.xml", "VOCdevkit/VOC2012/JPEGImages/a.jpg", ""),
+        ("a.xml", "a.jpeg", ""),
+    ],
+)
+def test_voc_files_are_found_in_any_folder(tmp_path: Path, label_file: str, image: str, split: str) -> None:
+    write_image(tmp_path / image)
+    write_voc_xml(tmp_path / label_file, "a.jpg", [CAT])
+    (tmp_path / "settings.xml").write_text("<project/>", encoding="utf-8")
+    opened = open_dataset(tmp_path)
+    assert (opened.format, opened.splits) == ("voc", (split,) if split else ())
+    (sample,) = [sample for sample in opened.load(strict=True).samples if len(sample.class_ids)]
+    assert sample.path == tmp_path / image
 
 
 def test_stated_size_of_another_image_is_reported(tmp_path: Path) -> None:

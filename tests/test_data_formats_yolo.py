@@ -9,7 +9,6 @@ import pytest
 from label_writers import write_image
 
 from edge_ssd.cli import main
-from edge_ssd.data.formats import yolo
 from edge_ssd.data.load import load_dataset, open_dataset
 from edge_ssd.errors import DataError
 
@@ -99,7 +98,7 @@ def test_missing_pyyaml_names_the_extra(
         ("images/a.png", "labels/a.txt", ""),
         ("a.png", "a.txt", ""),
         ("a.b.png", "a.b.txt", ""),
-        ("obj_train_data/a b.png", "obj_train_data/a b.txt", ""),
+        ("obj_train_data/a b.png", "obj_train_data/a b.txt", "train"),
     ],
 )
 def test_yolo_layouts_without_data_yaml(tmp_path: Path, image: str, labels: str, split: str) -> None:
@@ -127,7 +126,7 @@ def test_yolo_lists_are_splits(tmp_path: Path, line: str) -> None:
     (tmp_path / "data.yaml").write_text("train: train.txt\nval: [val.txt]\nnames: [fork]\n", encoding="utf-8")
     assert [sample.path.name for sample in load_dataset(tmp_path, "train").samples] == ["a.png", "c.png"]
     (tmp_path / "val.txt").write_text("images/lost.png\n", encoding="utf-8")
-    with pytest.raises(DataError, match=r"val\.txt: image 'lost\.png' is not in"):
+    with pytest.raises(DataError, match=r"val\.txt: 1 of 1 labeled images do not exist, the first is 'lost\.png'"):
         load_dataset(tmp_path, "val")
 
 
@@ -142,8 +141,7 @@ def test_yolo_polygons_become_boxes_with_a_notice(tmp_path: Path, line: str, box
     write_pair(tmp_path / "images" / "a.png", tmp_path / "labels" / "a.txt", f"{line}\n{BOX}")
     dataset = load_dataset(tmp_path, strict=True)
     assert dataset.samples[0].boxes_xyxy.tolist() == [box, *PIXELS]
-    assert "polygons, rotated boxes or keypoints, reduced to bounding boxes" in dataset.notices[0].message
-    assert dataset.notices[0].path.name == "a.txt"
+    assert "1 of 2 objects are polygons, masks or rotated boxes" in dataset.notices[0].message
 
 
 def test_yolo_keypoints_are_recognized_by_data_yaml(tmp_path: Path) -> None:
@@ -163,8 +161,26 @@ def test_yolo_keypoints_are_recognized_by_data_yaml(tmp_path: Path) -> None:
         ("nan 0.5 0.5 0.1 0.1", "line 2: no class id"),
         ("fork 0.5 0.5 0.1 0.1", "expected a class id and numbers"),
         ("0 0.5 0.5 0.1", "line 2: 3 numbers after the class id"),
-        ("0 0.5 0.5 0.1 0.1 0.9", "line 2: 5 numbers after the class id"),
-        ("0 0.1 0.1 0.2 0.2 0.3 nan", "a corner is not finite"),
+        ("0 0.5 0.5 0.1 0.1 0.9 0.9 0.9", "line 2: 7 numbers after the class id"),
+        ("0 0.1 0.1 0.2 0.2 0.3 nan", "two points or more with finite coordinates"),
+    ],
+)
+def test_yolo_unreadable_line_drops_its_image(tmp_path: Path, line: str, word: str) -> None:
+    write_pair(tmp_path / "images" / "a.png", tmp_path / "labels" / "a.txt", f"{BOX}{line}\n")
+    write_pair(tmp_path / "images" / "b.png", tmp_path / "labels" / "b.txt")
+    (tmp_path / "classes.txt").write_text("fork\n", encoding="utf-8")
+    dataset = load_dataset(tmp_path)
+    assert [sample.path.name for sample in dataset.samples] == ["b.png"]
+    assert [word in problem.message for problem in dataset.problems] == [True], dataset.problems
+    assert dataset.problems[0].path == tmp_path / "labels" / "a.txt"
+    assert "a.png is dropped" in dataset.problems[0].message
+    with pytest.raises(DataError):
+        load_dataset(tmp_path, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
         ("0 0.5 0.5 nan 0.1", "not finite"),
         ("0 0.5 0.5 0 0.1", "no area"),
         ("0 0.5 0.5 -0.1 0.1", "reversed"),
@@ -174,15 +190,30 @@ def test_yolo_keypoints_are_recognized_by_data_yaml(tmp_path: Path) -> None:
         ("0 5e-1 0.5 0.5 2.5e-1", "is the same as line 1"),
     ],
 )
-def test_yolo_invalid_line_is_dropped_or_clipped_and_reported(tmp_path: Path, line: str, word: str) -> None:
+def test_yolo_invalid_box_is_dropped_or_clipped_and_reported(tmp_path: Path, line: str, word: str) -> None:
     write_pair(tmp_path / "images" / "a.png", tmp_path / "labels" / "a.txt", f"{BOX}{line}\n")
-    (tmp_path / "classes.txt").write_text("fork\n", encoding="utf-8")
     dataset = load_dataset(tmp_path)
     assert dataset.samples[0].boxes_xyxy.tolist()[:1] == PIXELS
     assert [word in problem.message for problem in dataset.problems] == [True], dataset.problems
     assert dataset.problems[0].path == tmp_path / "labels" / "a.txt"
     with pytest.raises(DataError):
         load_dataset(tmp_path, strict=True)
+
+
+def test_yolo_confidence_after_a_box_is_read_over(tmp_path: Path) -> None:
+    write_pair(tmp_path / "images" / "a.png", tmp_path / "labels" / "a.txt", BOX.replace("\n", " 0.91\n"))
+    assert load_dataset(tmp_path, strict=True).samples[0].boxes_xyxy.tolist() == PIXELS
+
+
+def test_yolo_class_ids_counted_from_one_are_shifted_and_reported(tmp_path: Path) -> None:
+    for name, class_id in (("a", 1), ("b", 2)):
+        write_pair(tmp_path / f"{name}.png", tmp_path / f"{name}.txt", BOX.replace("0", str(class_id), 1))
+    (tmp_path / "classes.txt").write_text("fork\nknife\n", encoding="utf-8")
+    dataset = load_dataset(tmp_path)
+    assert [sample.class_ids.tolist() for sample in dataset.samples] == [[0], [1]]
+    assert "class ids are 1 to 2, names are for 0 to 1: read as counted from 1" in dataset.problems[0].message
+    write_pair(tmp_path / "c.png", tmp_path / "c.txt")  # id 0
+    assert [sample.path.name for sample in load_dataset(tmp_path).samples] == ["a.png", "c.png"]
 
 
 def test_yolo_rounding_beyond_the_image_border_is_accepted(tmp_path: Path) -> None:
@@ -208,7 +239,7 @@ def test_yolo_labels_without_image_and_binary_files_are_reported(tmp_path: Path)
     dataset = load_dataset(tmp_path)
     assert dataset.labels == ("fork",)
     problems = [(problem.path.name, problem.message.split()[0]) for problem in dataset.problems]
-    assert problems == [("b.txt", "not"), ("lost.txt", "labels")]
+    assert problems == [("b.txt", "not"), ("lost.txt", "image")]
     assert [sample.path.name for sample in dataset.samples] == ["a.png"]
 
 
@@ -220,11 +251,23 @@ def test_yolo_split_without_label_files_raises(tmp_path: Path) -> None:
         load_dataset(root, "test")
 
 
-def test_yolo_lists_each_folder_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for number in range(20):
-        write_pair(tmp_path / "images" / f"{number}.png", tmp_path / "labels" / f"{number}.txt")
-    listed: list[Path] = []
-    real = yolo.ImageIndex
-    monkeypatch.setattr(yolo, "ImageIndex", lambda path: (listed.append(path), real(path))[1])
-    assert len(load_dataset(tmp_path)) == 20
-    assert listed == [tmp_path / "images"]
+def test_yolo_label_folder_may_have_any_name(tmp_path: Path) -> None:
+    for split in ("Train", "VAL"):
+        write_pair(tmp_path / "Pictures" / split / "a.png", tmp_path / "TXT" / split / "a.txt")
+    opened = open_dataset(tmp_path)
+    assert opened.splits == ("train", "val")
+    assert opened.load("val", strict=True).samples[0].path == tmp_path / "Pictures" / "VAL" / "a.png"
+
+
+def test_data_yaml_in_another_encoding_raises(tmp_path: Path) -> None:
+    root = write_described(tmp_path, "")
+    (root / "data.yaml").write_bytes("train: images/train\nval: images/val\nnames: [螺栓]\n".encode("gbk"))
+    with pytest.raises(DataError, match=r"data\.yaml: not UTF-8 text.*save it as UTF-8"):
+        load_dataset(root)
+
+
+def test_data_yaml_with_the_same_images_for_train_and_val_is_undivided(tmp_path: Path) -> None:
+    write_pair(tmp_path / "images" / "a.png", tmp_path / "labels" / "a.txt")
+    (tmp_path / "data.yaml").write_text("train: images\nval: images\nnames: [fork]\n", encoding="utf-8")
+    assert open_dataset(tmp_path).splits == ()
+    assert "train and val are the same images" in load_dataset(tmp_path, strict=True).notices[0].message

@@ -15,6 +15,11 @@ from edge_ssd.data.split_names import split_from_folders
 
 __all__ = ["FileIndex", "Found", "path_parts"]
 
+# Names that folders of images usually have, in lower case.
+_IMAGE_FOLDERS = frozenset(
+    {"images", "image", "jpegimages", "img", "imgs", "image_2", "data", "frames", "photos", "pictures"}
+)
+
 How = Literal["exact", "case", "suffix", "upload"]
 
 
@@ -37,7 +42,8 @@ class FileIndex:
     """Files by name, wherever they are below a dataset's root.
 
     Of several files with the stated name, the one is found that also has the stated folders, that is in a folder of the
-    label file's split, whose folders are most like those of the label file, and that is least deep, in this order.
+    label file's split, whose folders are most like those of the label file or usual for images, and that is least deep, in
+    this order.
     """
 
     def __init__(self, tree: FileTree, paths: Iterable[Path]) -> None:
@@ -126,11 +132,13 @@ class FileIndex:
         names, own = self._folders[path.parent]
         return own in ("", split) or (len(parts) > 1 and names[-1:] == tuple(parts[-2:-1]))
 
-    def _rank(self, path: Path, parts: Sequence[str], near: Sequence[str], split: str) -> tuple[int, bool, int, int]:
+    def _rank(
+        self, path: Path, parts: Sequence[str], near: Sequence[str], split: str
+    ) -> tuple[int, bool, int, int, int]:
         names, own = self._folders[path.parent]
         stated = _common_prefix(parts[-2::-1], names[::-1])
-        alike = _common_prefix(near, names) + _common_prefix(near[::-1], names[::-1])
-        return stated, bool(split) and own == split, alike, -len(names)
+        other = sum(name not in near and name.lower() not in _IMAGE_FOLDERS for name in names)
+        return stated, bool(split) and own == split, len(set(near) & set(names)), -other, -len(names)
 
 
 def path_parts(name: str) -> tuple[str, ...]:

@@ -163,7 +163,9 @@ class DatasetFolder:
         """Return the new name of every class of the label files; ``labels`` name bare class ids."""
         folder, names = self.source.folder, self.annotations.class_names
         if not names and labels is None:
-            reason = f" (the first problem: {problems[0]})" if problems else ""
+            faults = (Problem(image.label_file, image.fault) for image in self.annotations.images if image.fault)
+            first = next(iter((*problems, *faults)), None)
+            reason = f" (the first problem: {first})" if first else ""
             raise DataError(f"{folder}: its label files have no objects: label some images first{reason}")
         if self.source.classes is not None:
             try:

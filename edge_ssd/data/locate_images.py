@@ -12,7 +12,7 @@ from edge_ssd.data.annotations import ImageAnnotations, ParsedDataset
 from edge_ssd.data.dataset import Problem
 from edge_ssd.data.file_index import FileIndex, Found
 from edge_ssd.data.file_tree import FileTree
-from edge_ssd.data.label_files.split_lists import read_split_lists
+from edge_ssd.data.label_files.split_lists import SplitLists, read_split_lists
 from edge_ssd.data.split_names import SPLITS, split_from_folders, split_from_words
 
 __all__ = ["LocatedImages", "locate_images"]
@@ -47,7 +47,8 @@ def locate_images(tree: FileTree, parsed: ParsedDataset) -> LocatedImages:
     stated by the name of a label file for many images; stated by the folders of the label file or the image.
     """
     index = FileIndex(tree, tree.images())
-    lists = read_split_lists(tree, index)
+    undecided = any(not image.split for image in parsed.images)
+    lists = read_split_lists(tree, index) if undecided else SplitLists()
     splits: dict[str, list[ImageAnnotations]] = {}
     differences: dict[str, list[tuple[ImageAnnotations, Path]]] = {}
     unlisted = 0
@@ -77,6 +78,14 @@ def locate_images(tree: FileTree, parsed: ParsedDataset) -> LocatedImages:
     ]
     if unlisted:
         notices.append(Problem(tree.root, f"{unlisted} labeled images are in none of {lists.describe(tree)}; not used"))
+    labeled = {image.path for images in splits.values() for image in images}
+    unlabeled = [path for path in lists.by_path if path not in labeled]
+    if unlabeled:
+        example = tree.relative(unlabeled[0])
+        message = (
+            f"{len(unlabeled)} images are in {lists.describe(tree)} but have no labels, such as {example}; not used"
+        )
+        notices.append(Problem(tree.root, message))
     notices += _assign_undivided(tree, splits, set(parsed.unusable))
     problems = [*lists.problems, *_separate(tree, splits)]
     order = [split for split in (*SPLITS, "") if split in splits]

@@ -45,9 +45,9 @@ def sniff(tree: FileTree) -> Match:
 def parse(tree: FileTree) -> ParsedDataset:
     """Return the annotations of every image. The classes are in alphabetical order."""
     files: list[tuple[Path, ElementTree.Element | str]] = [(path, _read(path)) for path in tree.files(".xml")]
-    # XML files of other programs are in other folders.
-    folders = {path.parent for path, content in files if not isinstance(content, str)}
-    files = [(path, content) for path, content in files if not folders or path.parent in folders]
+    # An XML file that is no annotation may be of another program, unless it is named like an image.
+    stems = {path.stem for path in tree.images()}
+    files = [(path, content) for path, content in files if not isinstance(content, str) or path.stem in stems]
     names = sorted(
         {
             name

@@ -64,16 +64,18 @@ def _parse_described(tree: FileTree, path: Path) -> ParsedDataset:
     }
     if not description.sources and not unusable:
         raise DataError(f"{path}: no images: state their folders as train and val")
-    splits: dict[str, list[Path]] = {}
+    splits: dict[str, dict[Path, Path]] = {}
     for split, sources in description.sources.items():
         paths = _find_images(tree, sources)
-        if paths and not any(map(labels.find, paths)):
+        if not any(map(labels.find, paths)) and any(path.is_file() for path in paths):
             folders = ", ".join(map(str, sources))
             unusable[split] = f"{folders}: no image has a label file: put these in a folder labels beside images"
         else:
             splits[split] = paths
     splits, notices = _merge_equal(path, splits)
-    images = [labels.read(image, split) for split, paths in splits.items() for image in paths]
+    images = [
+        labels.read(image, split, named_in) for split, paths in splits.items() for image, named_in in paths.items()
+    ]
     notices += _background_notice(tree.root, images)
     images += labels.read_unused(next(iter(splits), ""))
     images, problems = _name_classes(path, images, description.names)
@@ -119,12 +121,15 @@ class _Labels:
             self._used[image] = _find_in_usual_folders(image) or self._index.find_stem(image.stem, "", image).path
         return self._used[image]
 
-    def read(self, image: Path, split: str = "") -> ImageAnnotations:
-        """Return an image with the boxes of its label file, or with none if it has no label file."""
+    def read(self, image: Path, split: str = "", named_in: Path | None = None) -> ImageAnnotations:
+        """Return an image with the boxes of its label file, or with none if it has no label file.
+
+        ``named_in`` is the list that names the image, which may not exist then.
+        """
         label_file = self.find(image)
-        path = image if image.is_file() else None  # a list may name an image that does not exist
+        path = image if image.is_file() else None
         if label_file is None:
-            return ImageAnnotations(image, image.name, split=split, path=path)
+            return ImageAnnotations(path or named_in or image, image.name, split=split, path=path)
         return self._read(label_file, image.name, path, split)
 
     def read_unused(self, split: str = "") -> list[ImageAnnotations]:
@@ -183,24 +188,24 @@ def _label_files(tree: FileTree) -> Iterator[Path]:
     return (path for path in tree.files(".txt") if path.stem.lower() not in _OTHER_TEXT_FILES)
 
 
-def _find_images(tree: FileTree, sources: Sequence[Path]) -> list[Path]:
-    """Return the images in folders and lists of images."""
+def _find_images(tree: FileTree, sources: Sequence[Path]) -> dict[Path, Path]:
+    """Return the images in folders and lists of images, each with the folder or list."""
     index: FileIndex | None = None
-    images: dict[Path, None] = {}
+    images: dict[Path, Path] = {}
     for source in sources:
         if source.is_dir():
             inside = tree if source.is_relative_to(tree.root) else FileTree(source)
-            images |= dict.fromkeys(path for path in inside.images() if path.is_relative_to(source))
+            images |= {path: source for path in inside.images() if path.is_relative_to(source)}
             continue
         index = index or FileIndex(tree, tree.images())
         for line in read_lines(source, "image path"):
-            images[index.find(line, source).path or source.parent / line] = None
-    return list(images)
+            images[index.find(line, source).path or source.parent / line] = source
+    return images
 
 
-def _merge_equal(path: Path, splits: dict[str, list[Path]]) -> tuple[dict[str, list[Path]], list[Problem]]:
+def _merge_equal(path: Path, splits: dict[str, dict[Path, Path]]) -> tuple[dict[str, dict[Path, Path]], list[Problem]]:
     """Return the splits, with train and val as one undivided set if they are the same images, and a notice of it."""
-    if "train" not in splits or splits["train"] != splits.get("val"):
+    if "train" not in splits or splits["train"].keys() != splits.get("val", {}).keys():
         return splits, []
     merged = {split: paths for split, paths in splits.items() if split not in ("train", "val")}
     merged["train" if merged else ""] = splits["train"]

@@ -1,0 +1,206 @@
+"""edge_ssd.data.file_tree, file_index and locate_images: which image file and which split a label belongs to."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from label_writers import LabeledImage, write_d2l_split, write_image, write_voc, write_voc_xml
+
+from edge_ssd.data.file_index import FileIndex
+from edge_ssd.data.file_tree import FileTree
+from edge_ssd.data.load import load_dataset, open_dataset
+from edge_ssd.data.split_names import split_from_words
+from edge_ssd.errors import DataError
+
+CAT = ("cat", (1.0, 2.0, 30.0, 20.0))
+
+
+def write_files(root: Path, *names: str) -> FileTree:
+    for name in names:
+        write_image(root / name)
+    return FileTree(root)
+
+
+def find(root: Path, stated: str, label_file: str = "labels.csv", split: str = "") -> str | None:
+    tree = FileTree(root)
+    found = FileIndex(tree, tree.images()).find(stated, root / label_file, split)
+    return None if found.path is None else tree.relative(found.path)
+
+
+def test_hidden_files_and_what_is_no_file_are_left_out(tmp_path: Path) -> None:
+    write_files(tmp_path, "a.png", "._a.png", ".ipynb_checkpoints/a-checkpoint.png", "__MACOSX/a.png", "b/c.PNG")
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "b" / "loop").symlink_to(tmp_path)
+    (tmp_path / "lost.png").symlink_to(tmp_path / "nowhere.png")
+    tree = FileTree(tmp_path)
+    assert [tree.relative(path) for path in tree.images()] == ["a.png", "b/c.PNG"]
+    assert tree.special == [tmp_path / "pipe.png"]
+
+
+def test_unreadable_folder_raises_with_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "scandir", refuse)  # root may list every folder
+    with pytest.raises(DataError, match=r"cannot be read \(Permission denied\): check its permissions"):
+        FileTree(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("stated", "expected"),
+    [
+        ("a.png", "images/a.png"),
+        ("images/a.png", "images/a.png"),
+        ("C:\\Users\\me\\images\\a.png", "images/a.png"),
+        ("https://example.com/set/a.png?token=b.png", "images/a.png"),
+        ("/data/upload/3/0f3a9bcd-a.png", "images/a.png"),
+        ("/data/local-files/?d=set/images/a.png", "images/a.png"),
+        ("my%20photo.png", "my photo.png"),
+        ("A.PNG", "images/a.png"),
+        ("a.jpg", "images/a.png"),
+        ("a", "images/a.png"),
+        ("img.2024.05", "img.2024.05.jpg"),
+        ("b.png", None),
+        ("", None),
+        ("../..", None),
+    ],
+)
+def test_stated_name_finds_its_image(tmp_path: Path, stated: str, expected: str | None) -> None:
+    write_files(tmp_path, "images/a.png", "my photo.png", "img.2024.05.jpg")
+    assert find(tmp_path, stated) == expected
+
+
+@pytest.mark.parametrize(
+    ("stated", "label_file", "split", "expected"),
+    [
+        ("0.png", "one/labels.json", "", "one/images/0.png"),  # the folder of the label file
+        ("0.png", "labels/two/0.xml", "", "two/images/0.png"),  # the same folder name elsewhere
+        ("two/images/0.png", "one/labels.json", "", "two/images/0.png"),  # the stated folder
+        ("0.png", "labels.json", "", None),  # may be either
+        ("0.png", "val.json", "val", None),  # the only one of another split, which has a folder of its own
+        ("1.png", "val.json", "val", "val/1.png"),
+        ("1.png", "labels/train.json", "train", "train/1.png"),
+        ("2.png", "val.json", "val", None),
+        ("train/2.png", "val.json", "val", "train/2.png"),
+        ("2.png", "test.json", "test", "train/2.png"),  # no folder states "test"
+    ],
+)
+def test_images_of_the_same_name_are_distinguished(
+    tmp_path: Path, stated: str, label_file: str, split: str, expected: str | None
+) -> None:
+    write_files(tmp_path, "one/images/0.png", "two/images/0.png", "train/1.png", "val/1.png", "train/2.png")
+    assert find(tmp_path, stated, label_file, split) == expected
+
+
+def test_image_that_may_be_either_is_dropped_with_both_names(tmp_path: Path) -> None:
+    write_files(tmp_path, "one/0.png", "two/0.png", "two/1.png")
+    for name in ("0", "1"):
+        write_voc_xml(tmp_path / "xml" / f"{name}.xml", f"{name}.png", [CAT])
+    dataset = load_dataset(tmp_path)
+    assert [sample.path.name for sample in dataset.samples] == ["1.png"]
+    assert "may be any of one/0.png, two/0.png: state its folder" in dataset.problems[0].message
+
+
+def test_guessed_names_are_said_once_with_their_number(tmp_path: Path) -> None:
+    for name in "abc":
+        write_image(tmp_path / f"{name}.png")
+    rows = [f"/data/upload/1/0123abcd-{name}.png,cat,1,2,3,4" for name in "ab"]
+    write_d2l_split(tmp_path, [*rows, "C.PNG,cat,1,2,3,4"], [])
+    messages = [notice.message for notice in load_dataset(tmp_path, strict=True).notices]
+    assert messages == [
+        "2 images are named by upload paths in the label files ('/data/upload/1/0123abcd-a.png' is taken for 'a.png'); "
+        "used",
+        "1 images are named in other upper and lower case in the label files ('C.PNG' is 'c.png'); used",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [
+        ("train", "train"),
+        ("Valid", "val"),
+        ("instances_train2017", "train"),
+        ("bananas-test", "test"),
+        ("VOC2012_trainval", "train"),
+        ("train_val", "train"),
+        ("constrain", ""),
+        ("train_test_split", ""),
+        ("images", ""),
+    ],
+)
+def test_words_of_a_name_state_a_split(name: str, split: str) -> None:
+    assert split_from_words(name) == split
+
+
+@pytest.mark.parametrize(("name", "split"), [("bananas_val", "val"), ("test", "test"), ("test_bench", ""), ("set", "")])
+def test_last_word_of_the_root_states_the_split_of_an_undivided_set(tmp_path: Path, name: str, split: str) -> None:
+    write_d2l_split(tmp_path / name, ["0.png,cat,1,2,3,4"], ["0.png"])
+    assert open_dataset(tmp_path / name).splits == ((split,) if split else ())
+
+
+def test_folders_of_images_state_splits_of_a_single_label_file(tmp_path: Path) -> None:
+    write_files(tmp_path, "train/a.png", "Validation/b.png", "test/c.png")
+    rows = "".join(f"{name},cat,1,2,3,4\n" for name in ("train/a.png", "b.png", "c.png"))
+    (tmp_path / "boxes.csv").write_text(f"filename,class,xmin,ymin,xmax,ymax\n{rows}", encoding="utf-8")
+    assert open_dataset(tmp_path).splits == ("train", "val", "test")
+    assert [sample.path.name for sample in load_dataset(tmp_path, "val", strict=True).samples] == ["b.png"]
+
+
+def test_images_beside_the_folders_of_splits_are_for_training(tmp_path: Path) -> None:
+    write_voc_xml(write_files(tmp_path, "images/a.png").root / "images" / "a.xml", "a.png", [CAT])
+    write_voc_xml(write_files(tmp_path, "images/test/b.png").root / "images" / "test" / "b.xml", "b.png", [CAT])
+    opened = open_dataset(tmp_path)
+    assert opened.splits == ("train", "test")
+    assert len(opened.load("train")) == 1
+    assert "1 images are in no split's folder; used in train" in opened.load("train").notices[0].message
+
+
+def test_lists_divide_every_format_and_name_what_they_leave_out(tmp_path: Path) -> None:
+    names = [f"{number}.png" for number in range(5)]
+    write_voc(tmp_path, [LabeledImage(name, objects=[CAT]) for name in names], ["cat"])
+    for path in (tmp_path / "ImageSets" / "Main").iterdir():
+        path.unlink()
+    (tmp_path / "TrainVal.txt").write_text("0\n1\n2\n", encoding="utf-8")
+    (tmp_path / "VALID.txt").write_text("x/y/2.png\n3.png 1\nlost.png\n", encoding="utf-8")
+    opened = open_dataset(tmp_path)
+    assert opened.splits == ("train", "val")
+    stems = {split: [sample.path.stem for sample in opened.load(split).samples] for split in opened.splits}
+    assert stems == {"train": ["0", "1"], "val": ["2", "3"]}
+    dataset = opened.load("val")
+    assert "1 listed images do not exist, such as 'lost.png'" in dataset.problems[0].message
+    assert "1 labeled images are in none of VALID.txt, TrainVal.txt; not used" in dataset.notices[0].message
+
+
+def test_image_in_two_splits_is_not_trained_on(tmp_path: Path) -> None:
+    write_files(tmp_path, "a.png", "b.png")
+    header = "filename,class,xmin,ymin,xmax,ymax\n"
+    for split, names in (("train", "ab"), ("val", "b")):
+        rows = "".join(f"{name}.png,cat,1,2,3,4\n" for name in names)
+        (tmp_path / f"{split}.csv").write_text(header + rows, encoding="utf-8")
+    opened = open_dataset(tmp_path)
+    assert [sample.path.name for sample in opened.load("train").samples] == ["a.png"]
+    assert [sample.path.name for sample in opened.load("val").samples] == ["b.png"]
+    assert "1 images of train are also in val, such as b.png: not used in train" in opened.load().problems[0].message
+
+
+def test_what_was_found_is_logged_in_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("a", "b"):
+        write_image(tmp_path / "images" / f"{name}.png")
+        write_voc_xml(tmp_path / "annots" / f"{name}.xml", f"{name}.png", [CAT])
+    with caplog.at_level("INFO"):
+        open_dataset(tmp_path)
+    assert caplog.messages == [f"{tmp_path}: Pascal VOC: 2 label files in annots, images in images"]
+
+
+def test_most_images_missing_raises_and_a_few_are_dropped(tmp_path: Path) -> None:
+    write_d2l_split(tmp_path, [f"{number}.png,cat,1,2,3,4" for number in range(4)], ["0.png", "1.png"])
+    dataset = load_dataset(tmp_path)
+    assert len(dataset) == 2
+    assert "image '2.png' does not exist: complete the dataset" in dataset.problems[0].message
+    with pytest.raises(DataError, match="does not exist"):
+        load_dataset(tmp_path, strict=True)
+    (tmp_path / "images" / "1.png").unlink()
+    with pytest.raises(DataError, match=r"3 of 4 labeled images do not exist, the first is '1\.png'"):
+        load_dataset(tmp_path)
