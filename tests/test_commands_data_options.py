@@ -22,9 +22,9 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Counter[Path]:
     counts: Counter[Path] = Counter()
     parse, read_image_header = d2l_csv.parse, load.read_image_header
 
-    def count_parse(folder):
-        counts[folder] += 1
-        return parse(folder)
+    def count_parse(tree):
+        counts[tree.root] += 1
+        return parse(tree)
 
     def count_header(path):
         counts[path] += 1
