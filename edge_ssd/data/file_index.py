@@ -42,8 +42,8 @@ class FileIndex:
     """Files by name, wherever they are below a dataset's root.
 
     Of several files with the stated name, the one is found that also has the stated folders, that is in a folder of the
-    label file's split, whose folders are most like those of the label file or usual for images, and that is least deep, in
-    this order.
+    label file's split, whose folders are most like those of the label file or usual for images, and that is least
+    deep, in this order.
     """
 
     def __init__(self, tree: FileTree, paths: Iterable[Path]) -> None:
