@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from edge_ssd.data.formats import coco, d2l_csv, tf_csv, voc, yolo
+from edge_ssd.data.formats import (
+    coco,
+    createml,
+    d2l_csv,
+    datumaro,
+    label_studio,
+    labelme,
+    tf_csv,
+    via,
+    voc,
+    yolo,
+)
 from edge_ssd.data.formats.label_format import LabelFormat
 
 __all__ = ["LABEL_FORMATS"]
@@ -13,5 +24,10 @@ LABEL_FORMATS: dict[str, LabelFormat] = {
     "yolo": yolo,
     "voc": voc,
     "tf_csv": tf_csv,
+    "createml": createml,
+    "datumaro": datumaro,
+    "label_studio": label_studio,
+    "via": via,
+    "labelme": labelme,
 }
 """Value of ``--format`` → module. Of formats that match a folder equally well, the first one is parsed."""

@@ -1,0 +1,141 @@
+"""Label Studio JSON and JSON-MIN: a list of tasks.
+
+    project-1-at-2024-05-01-10-00.json, images/    a dataset without splits
+    train.json, val.json …                         a file for each split
+
+Regions are in per cent of the image; a rotated one is turned around its top left corner. Tasks that nobody has
+submitted an annotation for are not used; predictions are not either. A submitted annotation without regions is
+background. Of several exports of an image, the last by name is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from edge_ssd.data.annotations import ImageAnnotations, ParsedDataset
+from edge_ssd.data.dataset import Problem
+from edge_ssd.data.file_tree import FileTree
+from edge_ssd.data.formats.label_format import Match
+from edge_ssd.data.label_files.json_kind import json_files
+from edge_ssd.data.label_files.json_values import (
+    get,
+    load_json,
+    stated_size,
+    to_name,
+    to_number,
+    to_points,
+    xywh_to_xyxy,
+)
+from edge_ssd.data.label_files.label_studio_tasks import LabelStudioRegion, read_task
+from edge_ssd.data.label_files.merge_files import drop_repeated_images
+from edge_ssd.data.label_files.object_reader import NotAnObject, ObjectReader, Shape
+from edge_ssd.data.label_files.select_files import select_label_files
+from edge_ssd.data.label_files.shapes import Box, enclose_ellipse, enclose_points, enclose_rotated_box
+from edge_ssd.errors import DataError
+
+__all__ = ["FILES", "TITLE", "parse", "sniff"]
+
+TITLE = "Label Studio JSON"
+FILES = "*.json with a list of tasks"
+
+
+def sniff(tree: FileTree) -> Match:
+    """Return ``SURE`` if there is an export of Label Studio, else ``NONE``."""
+    return Match.SURE if json_files(tree, "label_studio") else Match.NONE
+
+
+def parse(tree: FileTree) -> ParsedDataset:
+    """Return the annotations of every labeled task; raise DataError for an invalid file or if no task is labeled."""
+    paths = sorted(json_files(tree, "label_studio"), reverse=True)
+    pairs, notices = select_label_files(tree, paths, several=True)
+    reader = ObjectReader()
+    problems: list[Problem] = []
+    images, repeated = drop_repeated_images(
+        image for split, path in pairs for image in _annotate(path, split, reader, problems, notices)
+    )
+    if not images and not problems:
+        raise DataError(
+            f"{paths[0]}: no task has a submitted annotation: label the images in Label Studio, then export again"
+        )
+    return reader.dataset(tree.root, images, problems, [*notices, *repeated])
+
+
+def _annotate(
+    path: Path, split: str, reader: ObjectReader, problems: list[Problem], notices: list[Problem]
+) -> Iterator[ImageAnnotations]:
+    tasks = load_json(path)
+    if not isinstance(tasks, list):
+        raise DataError(f"{path}: not Label Studio's JSON: expected a list of tasks")
+    annotations: dict[str, ImageAnnotations] = {}
+    total = unlabeled = 0
+    for number, task in enumerate(tasks, 1):
+        images = read_task(task)
+        if not images:
+            problems.append(Problem(path, f"task {get(task, 'id') or number} names no image; dropped"))
+        for image in images:
+            total += 1
+            if image.regions is None:
+                unlabeled += 1
+                continue
+            boxes, fault = reader.read(image.regions, _parse_region, f"task {get(task, 'id') or number}, region")
+            sizes = [stated_size(*region.original_size[::-1]) for region in image.regions]
+            # JSON-MIN has an entry for each annotation of a task: the last one is used.
+            annotations[image.name] = ImageAnnotations(
+                path, image.name, boxes, split, stated_size=(sizes or [None])[0], normalized=True, fault=fault
+            )
+    if unlabeled:
+        notices.append(Problem(path, f"{unlabeled} of {total} images have no submitted annotation; not used"))
+    yield from annotations.values()
+
+
+def _parse_region(region: LabelStudioRegion) -> Shape:
+    value = region.value
+    if "sequence" in value:
+        raise ValueError("a region of a video cannot be read: export images")
+    if "rle" in value or get(value, "format") == "rle":
+        raise ValueError("a brush mask cannot be read: export the project as COCO, or label boxes")
+    if "vertices" in value:
+        raise NotAnObject("vector")
+    if not any(key in value for key in ("points", "height", "radiusX")):
+        raise NotAnObject("keypoint")
+    label = to_name(region.label)
+    degrees = to_number(get(value, "rotation") or 0) % 360
+    if "points" in value:
+        return Shape(label, _to_fractions(enclose_points(to_points(value["points"]))), enclosing=True)
+    if "radiusX" in value:
+        box = _enclose_ellipse(region, degrees)
+        return Shape(label, box, enclosing=True)
+    percent = [to_number(get(value, key)) for key in ("x", "y", "width", "height")]
+    if not degrees:
+        return Shape(label, _to_fractions(xywh_to_xyxy(percent)))
+    # Width and height are scaled differently: an angle is one in pixels only.
+    width, height = _pixels(region)
+    box = xywh_to_xyxy([side * size / 100 for side, size in zip(percent, (width, height) * 2, strict=True)])
+    return Shape(label, _divide(enclose_rotated_box(box, degrees, box[:2]), width, height), enclosing=True)
+
+
+def _enclose_ellipse(region: LabelStudioRegion, degrees: float) -> Box:
+    center_and_radii = [to_number(get(region.value, key)) for key in ("x", "y", "radiusX", "radiusY")]
+    if not degrees:
+        return _to_fractions(enclose_ellipse(*center_and_radii))
+    width, height = _pixels(region)
+    x, y, radius_x, radius_y = (
+        side * size / 100 for side, size in zip(center_and_radii, (width, height) * 2, strict=True)
+    )
+    return _divide(enclose_ellipse(x, y, radius_x, radius_y, degrees), width, height)
+
+
+def _pixels(region: LabelStudioRegion) -> tuple[float, float]:
+    width, height = map(to_number, region.original_size)
+    if not width > 0 or not height > 0:
+        raise ValueError("a rotated region needs original_width and original_height")
+    return width, height
+
+
+def _to_fractions(percent: Box) -> Box:
+    return _divide(percent, 100, 100)
+
+
+def _divide(box: Box, width: float, height: float) -> Box:
+    return box[0] / width, box[1] / height, box[2] / width, box[3] / height

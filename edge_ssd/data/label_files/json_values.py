@@ -1,0 +1,116 @@
+"""Reading of JSON files, and of the values in them, which may be anything.
+
+The functions that return a value raise ValueError, with what was expected, for a value of another kind.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from edge_ssd.data.label_files.shapes import Box, enclose_rotated_box
+from edge_ssd.errors import DataError
+
+__all__ = [
+    "get",
+    "load_json",
+    "parse_json",
+    "rotate_box",
+    "stated_size",
+    "to_name",
+    "to_number",
+    "to_numbers",
+    "to_points",
+    "xywh_to_xyxy",
+]
+
+
+def load_json(path: Path) -> Any:
+    """Return the content of a JSON file; raise DataError if it cannot be read or is invalid."""
+    try:
+        return parse_json(path.read_bytes())
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error}): check its permissions") from None
+    except ValueError as error:
+        raise DataError(f"{path}: invalid JSON ({error}): export the labels again") from None
+
+
+def parse_json(content: bytes) -> Any:
+    """Return the content of JSON in UTF-8 or UTF-16; raise ValueError if it is invalid."""
+    try:
+        return json.loads(content)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def get(item: object, *keys: str) -> Any:
+    """Return the value of the first of some keys that a JSON object has with a value, or None."""
+    if isinstance(item, dict):
+        for key in keys:
+            if item.get(key) is not None:
+                return item[key]
+    return None
+
+
+def to_number(value: object) -> float:
+    """Return a number, which may be infinite or not a number, as Python's JSON allows."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        try:
+            return float(value)
+        except OverflowError:
+            pass
+    raise ValueError(f"expected a number, got {value!r:.40}")
+
+
+def to_numbers(value: object, count: int | None = None) -> list[float]:
+    """Return a list of ``count`` numbers, or of any count."""
+    if not isinstance(value, list) or count not in (None, len(value)):
+        raise ValueError(f"expected a list of {'' if count is None else f'{count} '}numbers, got {value!r:.40}")
+    return [to_number(number) for number in value]
+
+
+def to_points(value: object) -> list[tuple[float, float]]:
+    """Return points from a list of pairs, or from the flat list of their coordinates."""
+    if not isinstance(value, list) or not value:
+        raise ValueError(f"expected a list of points, got {value!r:.40}")
+    if isinstance(value[0], list):
+        pairs = [to_numbers(point, 2) for point in value]
+    else:
+        numbers = to_numbers(value)
+        if len(numbers) % 2:
+            raise ValueError(f"expected pairs of coordinates, got {len(numbers)} numbers")
+        pairs = [numbers[i : i + 2] for i in range(0, len(numbers), 2)]
+    return [(x, y) for x, y in pairs]
+
+
+def to_name(value: object) -> str:
+    """Return the name of a class, which some tools write as a number."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("no label" if value in (None, "") else f"expected a label, got {value!r:.40}")
+    return value.strip()
+
+
+def xywh_to_xyxy(numbers: list[float]) -> Box:
+    """Return the corners of a box of (xmin, ymin, width, height)."""
+    xmin, ymin, width, height = numbers
+    return xmin, ymin, xmin + width, ymin + height
+
+
+def rotate_box(box_xyxy: Box, degrees: object) -> tuple[Box, bool]:
+    """Return the box around a box that is rotated clockwise around its center, and whether it is rotated at all.
+
+    Args:
+        degrees: the angle; None for an upright box.
+    """
+    angle = 0.0 if degrees is None else float(degrees) if isinstance(degrees, str) else to_number(degrees)
+    return (enclose_rotated_box(box_xyxy, angle), True) if angle % 360 else (box_xyxy, False)
+
+
+def stated_size(height: object, width: object) -> tuple[int, int] | None:
+    """Return the (height, width) that a file states for an image, or None: some tools omit them or write 0."""
+    if isinstance(height, int) and isinstance(width, int) and height > 0 and width > 0:
+        return height, width
+    return None

@@ -1,0 +1,123 @@
+"""Tasks of a Label Studio export, as JSON or as JSON-MIN, brought to one form.
+
+    [{"id": 1, "data": {"image": …}, "annotations": [{"result": [{"type": …, "value": {…}, …}]}]}, …]      JSON
+    [{"id": 1, "image": …, "label": [{"x": …, "rectanglelabels": […], …}], "annotation_id": 7, …}, …]      JSON-MIN
+
+Source: https://labelstud.io/guide/task_format.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+from edge_ssd.data.file_tree import IMAGE_SUFFIXES
+from edge_ssd.data.label_files.json_values import get
+
+__all__ = ["LabelStudioImage", "LabelStudioRegion", "read_task"]
+
+_IMAGE_KEYS = ("image", "img", "images", "image_url", "url", "photo", "file", "path")
+_GEOMETRY = ("x", "y", "width", "height", "radiusX", "radiusY", "rotation", "points", "vertices", "rle")
+
+
+@dataclass(frozen=True)
+class LabelStudioRegion:
+    """A labeled region: its class name, which may be missing, and its values in per cent of the image, unchecked."""
+
+    label: object
+    value: Any
+    original_size: tuple[object, object]  # width, height in pixels
+
+
+@dataclass(frozen=True)
+class LabelStudioImage:
+    """An image of a task; ``regions`` is None if nobody has labeled it yet."""
+
+    name: str
+    regions: list[LabelStudioRegion] | None
+
+
+def read_task(task: object) -> list[LabelStudioImage]:
+    """Return the images of a task: one, or its pages; none if the task names no image.
+
+    Of several annotations of a task, the last one is used that is not canceled.
+    """
+    if isinstance(get(task, "data"), dict):
+        results = _last_result(get(task, "annotations", "completions"))
+        names = _image_names(get(task, "data"))
+    else:
+        results = list(_results_of_min(task))
+        names = _image_names(task)
+    if results is None:
+        return [LabelStudioImage(name, None) for name in names]
+    if len(names) == 1:
+        return [LabelStudioImage(names[0], _regions(results))]
+    return [
+        LabelStudioImage(name, _regions(result for result in results if (get(result, "item_index") or 0) == index))
+        for index, name in enumerate(names)
+    ]
+
+
+def _last_result(annotations: object) -> list[Any] | None:
+    for annotation in reversed(annotations) if isinstance(annotations, list) else ():
+        if not get(annotation, "was_cancelled", "skipped"):
+            result = get(annotation, "result")
+            return result if isinstance(result, list) else []
+    return None
+
+
+def _results_of_min(task: object) -> Iterator[dict[str, Any]]:
+    """Return the regions of a JSON-MIN task, which are in one list for each control of the labeling interface."""
+    for values in task.values() if isinstance(task, dict) else ():
+        for value in values if isinstance(values, list) else ():
+            if isinstance(value, dict):
+                yield {"value": value, **value}
+
+
+def _regions(results: Iterable[Any]) -> list[LabelStudioRegion]:
+    """Return the regions of a result. One that is repeated without a class only adds other properties to it."""
+    regions: list[LabelStudioRegion] = []
+    unlabeled: list[LabelStudioRegion] = []
+    for result in results:
+        value = get(result, "value")
+        if not isinstance(value, dict) or not any(key in value for key in (*_GEOMETRY, "sequence")):
+            continue  # such as a choice for the whole image, or a relation of two regions
+        size = get(result, "original_width"), get(result, "original_height")
+        labels = [labels for key, labels in value.items() if key.endswith("labels") and isinstance(labels, list)]
+        regions += [LabelStudioRegion(label, value, size) for own in labels for label in own]
+        if not any(labels):
+            unlabeled.append(LabelStudioRegion(None, value, size))
+    geometries = [_geometry(region) for region in regions]
+    for region in unlabeled:
+        if _geometry(region) not in geometries:
+            regions.append(region)
+            geometries.append(_geometry(region))
+    return regions
+
+
+def _geometry(region: LabelStudioRegion) -> list[object]:
+    return [region.value.get(key) for key in _GEOMETRY]
+
+
+def _image_names(data: Any) -> list[str]:
+    """Return the image of a task's data, which may have other texts too; or its images, if it has a list of them."""
+    texts = (
+        {
+            key: value if isinstance(value, list) else [value]
+            for key, value in data.items()
+            if isinstance(value, str)
+            or (isinstance(value, list) and value and all(isinstance(one, str) for one in value))
+        }
+        if isinstance(data, dict)
+        else {}
+    )
+    keys = sorted(texts, key=lambda key: _IMAGE_KEYS.index(key) if key in _IMAGE_KEYS else len(_IMAGE_KEYS))
+    named = [key for key in keys if _is_image(texts[key][0])] or [key for key in keys if key in _IMAGE_KEYS]
+    return [name.strip() for name in texts[named[0]]] if named else []
+
+
+def _is_image(name: str) -> bool:
+    return any(PurePath(part).suffix.lower() in IMAGE_SUFFIXES for part in re.split(r"[?#&]", name.strip()))

@@ -1,0 +1,163 @@
+"""Files of the VGG Image Annotator (VIA), all brought to the form of its annotations JSON.
+
+    {"_via_img_metadata": {"a.jpg123": {"filename": …, "regions": […]}, …}, …}    project of VIA 2
+    {"a.jpg123": {"filename": "a.jpg", "regions": […]}, …}    annotations; VIA 1 has a dict of regions
+    filename,…,region_shape_attributes,region_attributes      the same as CSV, a row for each region
+    {"project": …, "attribute": …, "file": …, "metadata": …, "view": …}           project of VIA 3
+
+Source: https://www.robots.ox.ac.uk/~vgg/software/via.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edge_ssd.data.label_files.json_values import get, load_json
+from edge_ssd.errors import DataError
+
+__all__ = ["ViaFile", "ViaImage", "has_via_columns", "read_via_csv", "read_via_json"]
+
+_COLUMNS = ("filename", "region_shape_attributes", "region_attributes")
+# Number of a shape in VIA 3 → its name and attributes in VIA 2.
+_SHAPES_OF_VIA_3 = {
+    1: ("point", "cx", "cy"),
+    2: ("rect", "x", "y", "width", "height"),
+    3: ("circle", "cx", "cy", "r"),
+    4: ("ellipse", "cx", "cy", "rx", "ry"),
+    5: ("line",),
+    6: ("polyline",),
+    7: ("polygon",),
+    8: ("rect", "x", "y", "width", "height"),
+    9: ("circle", "cx", "cy", "r"),
+}
+
+
+@dataclass(frozen=True)
+class ViaImage:
+    """An image and its regions, each a JSON object with ``shape_attributes`` and ``region_attributes``, unchecked."""
+
+    name: str
+    regions: list[Any] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class ViaFile:
+    """Content of a file; ``options`` maps an attribute of regions to its stated values (id → description)."""
+
+    path: Path
+    images: list[ViaImage]
+    options: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+def has_via_columns(path: Path) -> bool:
+    """Return whether the first line of a CSV file has VIA's columns."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            header = next(csv.reader([file.readline(4096)]), [])
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return False
+    return all(column in _normalize(header) for column in _COLUMNS)
+
+
+def read_via_csv(path: Path) -> ViaFile:
+    """Read a CSV file; a region that cannot be read is returned as its text. Raise DataError for an invalid file."""
+    images: dict[str, ViaImage] = {}
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file)
+            positions = [_normalize(next(reader, [])).index(column) for column in _COLUMNS]
+            for values in reader:
+                if not any(map(str.strip, values)):
+                    continue
+                name, *texts = (values[position] if position < len(values) else "" for position in positions)
+                image = images.setdefault(name.strip(), ViaImage(name.strip()))
+                shape, attributes = map(_parse_cell, texts)
+                if shape != {}:  # an image without regions has an empty one
+                    image.regions.append({"shape_attributes": shape, "region_attributes": attributes})
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error}): check its permissions") from None
+    except (ValueError, csv.Error) as error:
+        raise DataError(f"{path}: not VIA's CSV in UTF-8 ({error}): export the annotations again") from None
+    return ViaFile(path, list(images.values()))
+
+
+def read_via_json(path: Path) -> ViaFile:
+    """Read a project or an annotations file; raise DataError if it is invalid."""
+    data = load_json(path)
+    if isinstance(get(data, "metadata"), dict) and isinstance(get(data, "file"), dict):
+        return ViaFile(path, list(_images_of_via_3(data)), _options(get(data, "attribute"), "aname"))
+    entries = get(data, "_via_img_metadata") or data
+    if not isinstance(entries, dict):
+        raise DataError(f"{path}: not VIA's JSON: expected an object with an entry for each image")
+    images = []
+    for key, entry in entries.items():
+        if key.startswith("_via_"):
+            continue
+        name, regions = get(entry, "filename"), get(entry, "regions")
+        regions = list(regions.values()) if isinstance(regions, dict) else regions or []
+        if isinstance(name, str) and isinstance(regions, list):
+            images.append(ViaImage(name, regions))
+        else:
+            raise DataError(
+                f"{path}: entry {key!r} has no filename or no list of regions: export the annotations again"
+            )
+    attributes = get(get(data, "_via_attributes"), "region")
+    return ViaFile(path, images, _options(attributes))
+
+
+def _normalize(header: list[str]) -> list[str]:
+    return [name.strip().lstrip("#").lower() for name in header]  # VIA 1 writes "#filename"
+
+
+def _parse_cell(text: str) -> Any:
+    try:
+        return json.loads(text) if text.strip() else {}
+    except (ValueError, RecursionError):
+        return text
+
+
+def _options(attributes: object, name_key: str = "") -> dict[str, dict[str, str]]:
+    """Return the stated values of every attribute, by its key or by its value of ``name_key``."""
+    stated: dict[str, dict[str, str]] = {}
+    for key, attribute in attributes.items() if isinstance(attributes, dict) else ():
+        options = get(attribute, "options")
+        if isinstance(options, dict) and options:
+            name = str(get(attribute, name_key)) if name_key else key
+            stated[name] = {str(option): str(text) for option, text in options.items()}
+    return stated
+
+
+def _images_of_via_3(data: dict[str, Any]) -> Iterator[ViaImage]:
+    """Return the images of VIA 3. A region belongs to a view, which shows a file, and names attributes by their ids."""
+    attribute_names = {key: str(get(value, "aname")) for key, value in (get(data, "attribute") or {}).items()}
+    regions: dict[str, list[Any]] = {}
+    for entry in data["metadata"].values():
+        if (region := _region_of_via_3(entry, attribute_names)) is not None:
+            regions.setdefault(str(get(entry, "vid")), []).append(region)
+    for view_id, view in (get(data, "view") or {}).items():
+        for file_id in (get(view, "fid_list") or [])[:1]:
+            file = get(data["file"], str(file_id))
+            name = get(file, "fname") or get(file, "src")
+            if isinstance(name, str):
+                yield ViaImage(name, regions.get(view_id, []))
+
+
+def _region_of_via_3(entry: object, attribute_names: dict[str, str]) -> dict[str, Any] | None:
+    """Return a region, or None for metadata of a whole file."""
+    numbers, values = get(entry, "xy"), get(entry, "av")
+    if not numbers:
+        return None
+    values = values if isinstance(values, dict) else {}
+    attributes = {attribute_names.get(key, key): value for key, value in values.items()}
+    shape: Any = numbers
+    if isinstance(numbers, list) and (form := _SHAPES_OF_VIA_3.get(numbers[0])):
+        name, *keys = form
+        shape = {"name": name, **dict(zip(keys, numbers[1:], strict=False))}
+        if not keys:
+            shape |= {"all_points_x": numbers[1::2], "all_points_y": numbers[2::2]}
+    return {"shape_attributes": shape, "region_attributes": attributes}
