@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.formats.registry import LABEL_FORMATS
+from edge_ssd.data.label_files.json_kind import describe_unsupported, json_files
+from edge_ssd.data.label_files.json_values import load_json
 from edge_ssd.data.source import DataSource
 from edge_ssd.errors import DataError
 
@@ -44,5 +46,9 @@ def detect_format(source: DataSource, tree: FileTree) -> tuple[str, tuple[str, .
     if source.format is not None:
         title = LABEL_FORMATS[source.format].TITLE
         raise DataError(f"{tree.root}: no labels of {title} in it: omit --format to detect the format")
+    for path in json_files(tree, "coco_incomplete"):
+        load_json(path)  # it may lack a list because it is damaged
+    if unsupported := describe_unsupported(tree):
+        raise DataError(f"{tree.root}: no labels in a known format: {unsupported}")
     expected = ", ".join(f"{label_format.TITLE} ({label_format.FILES})" for label_format in LABEL_FORMATS.values())
     raise DataError(f"{tree.root}: no labels in a known format: expected one of {expected}")

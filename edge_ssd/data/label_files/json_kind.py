@@ -33,6 +33,7 @@ JsonKind = Literal[
 
 # Kinds that are no labels this package reads → what they are, for a message.
 _UNSUPPORTED: dict[JsonKind, str] = {
+    "coco_incomplete": "is not COCO JSON: expected the lists images, annotations and categories",
     "coco_results": "is a list of COCO results, which names no images and categories: give the label file of the set",
     "scalabel": "has labels of Scalabel or BDD100K: convert them to COCO JSON",
 }
@@ -58,8 +59,9 @@ def json_files(tree: FileTree, *kinds: JsonKind) -> list[Path]:
 
 def describe_unsupported(tree: FileTree) -> str:
     """Return what the first file of a known but unsupported kind is, or ""."""
-    for path in json_files(tree, *_UNSUPPORTED):
-        return f"{tree.relative(path)} {_UNSUPPORTED[_classify(path)]}"
+    for kind, message in _UNSUPPORTED.items():
+        for path in json_files(tree, kind):
+            return f"{tree.relative(path)} {message}"
     return ""
 
 
@@ -69,11 +71,14 @@ def _classify(path: Path) -> JsonKind:
             head = b""
             for size in _HEAD_BYTES:
                 head += file.read(size - len(head))
-                kind = _classify_head(_to_utf8(head))
-                if kind not in ("other", "coco_incomplete") or len(head) < size:
+                text = _to_utf8(head)
+                kind = _classify_head(text)
+                if kind != "other":
                     return kind
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
-                return _classify_coco(text)
+                if len(head) < size:
+                    return _classify_coco(text)
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                return _classify_coco(content)
     except (OSError, ValueError):
         return "invalid"
 
@@ -108,7 +113,7 @@ _DATUMARO = _key("dm_format_version")
 _DATUMARO_CATEGORIES = (_key("categories", "{"), _key("label", "{"))
 _SHAPES, _LABELME = _key("shapes", "["), _key("shape_type|imagePath|points|version")
 _IMAGE_DATA = _key("imageData")
-_SUPERVISELY = (_key("objects", "["), _key("classTitle|size"))
+_SUPERVISELY = (_key("objects", "["), _key("size", "{"))
 _COCO_LISTS = tuple(_key(name, "[") for name in ("categories", "images", "annotations"))
 
 
@@ -137,11 +142,13 @@ def _classify_object(text: bytes) -> JsonKind:
         return "labelme"
     if _has(text, *_SUPERVISELY):
         return "supervisely"
-    return _classify_coco(text)
+    return "other"
 
 
 def _classify_coco(text: bytes | mmap.mmap) -> JsonKind:
+    """Return the kind of a whole file of no other format. One that ends too early is damaged, whatever it lacks."""
     found = [pattern.search(text) is not None for pattern in _COCO_LISTS]
     if sum(found) < 2:
         return "other"
-    return "coco" if found[0] else "coco_incomplete"
+    is_complete = text[-100:].rstrip().endswith(b"}")
+    return "coco_incomplete" if is_complete and not found[0] else "coco"
