@@ -70,7 +70,8 @@ def read_via_csv(path: Path) -> ViaFile:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file)
-            positions = [_normalize(next(reader, [])).index(column) for column in _COLUMNS]
+            header = _normalize(next(reader, []))
+            positions = [header.index(column) for column in _COLUMNS]
             for values in reader:
                 if not any(map(str.strip, values)):
                     continue
