@@ -33,7 +33,9 @@ def test_createml_keys_of_every_version_are_read(tmp_path: Path, image_key: str,
 def test_createml_image_without_annotations_is_background(tmp_path: Path) -> None:
     for name in "ab":
         write_image(tmp_path / f"{name}.png")
-    createml(tmp_path / "labels.json", [{"image": "a.png", "annotations": []}, {"image": "b.png", "annotations": [FORK]}])
+    createml(
+        tmp_path / "labels.json", [{"image": "a.png", "annotations": []}, {"image": "b.png", "annotations": [FORK]}]
+    )
     assert [len(sample.class_ids) for sample in load_dataset(tmp_path, strict=True).samples] == [0, 1]
 
 

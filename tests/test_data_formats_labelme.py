@@ -135,7 +135,9 @@ def test_labelme_image_is_found(tmp_path: Path, image: str, label_file: str, sta
     assert load_dataset(tmp_path).samples[0].path == tmp_path / image
 
 
-@pytest.mark.parametrize("keys", [("version", "shapes", "imagePath", "imageData"), ("imageData", "imagePath", "shapes")])
+@pytest.mark.parametrize(
+    "keys", [("version", "shapes", "imagePath", "imageData"), ("imageData", "imagePath", "shapes")]
+)
 def test_labelme_embedded_image_hides_nothing(tmp_path: Path, keys: tuple[str, ...]) -> None:
     write_image(tmp_path / "a.png")
     values = {"version": "5.0.1", "shapes": [RECTANGLE], "imagePath": "a.png", "imageData": "iVBOR" * 200_000}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,11 @@ def via(path: Path, regions: dict[str, Any], project: bool = True, attributes: A
         ({"name": "polygon", "all_points_x": [10, 30, 1], "all_points_y": [2, 10, 20]}, [1, 2, 30, 20], True),
         ({"name": "circle", "cx": 20, "cy": 20, "r": 5}, [15, 15, 25, 25], True),
         ({"name": "ellipse", "cx": 20, "cy": 20, "rx": 5, "ry": 10}, [15, 10, 25, 30], True),
-        ({"name": "ellipse", "cx": 20, "cy": 20, "rx": 5, "ry": 10, "theta": 1.5707963267948966}, [10, 15, 30, 25], True),
+        (
+            {"name": "ellipse", "cx": 20, "cy": 20, "rx": 5, "ry": 10, "theta": math.pi / 2},
+            [10, 15, 30, 25],
+            True,
+        ),
     ],
 )
 def test_via_shape_gives_its_box(tmp_path: Path, shape: Any, box: list[float], enclosing: bool) -> None:
@@ -53,7 +58,9 @@ def test_via_shape_gives_its_box(tmp_path: Path, shape: Any, box: list[float], e
 
 
 def test_via_annotations_are_read_with_regions_as_list_or_dict(tmp_path: Path) -> None:
-    via(tmp_path / "via_region_data.json", {"a.png": [region(type="fork")], "b.png": {"0": region(type="knife")}}, False)
+    via(
+        tmp_path / "via_region_data.json", {"a.png": [region(type="fork")], "b.png": {"0": region(type="knife")}}, False
+    )
     dataset = load_dataset(tmp_path, strict=True)
     assert (dataset.labels, dataset.num_boxes) == (("fork", "knife"), 2)
 
@@ -185,8 +192,11 @@ def test_via_unreadable_object_drops_its_image(tmp_path: Path, bad: Any, word: s
     ("text", "match"),
     [
         ('{"_via_settings": {}, "_via_img_metadata": {"a.png1": {"filename"', r"via\.json: invalid JSON"),
-        ('{"_via_img_metadata": {"a.png1": {"filename": "a.png", "regions": 3}}}', "'a.png1' has no filename or no list"),
-        ('{"_via_img_metadata": {"a.png1": {"regions": []}}}', "'a.png1' has no filename or no list"),
+        (
+            '{"_via_img_metadata": {"a.png1": {"filename": "a.png", "regions": 3}}}',
+            "'a.png1' has no filename or no",
+        ),
+        ('{"_via_img_metadata": {"a.png1": {"regions": []}}}', "'a.png1' has no filename or no"),
         ('{"_via_img_metadata": [1]}', "expected an object with an entry for each image"),
     ],
 )
