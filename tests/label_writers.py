@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+import xml.etree.ElementTree as ElementTree
 import xml.sax.saxutils
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from PIL import Image
+from tfrecord_writer import Values, write_records
 
-__all__ = ["D2L_HEADER", "TF_HEADER", "WRITERS", "LabeledImage", "write_d2l_split", "write_image", "write_voc_xml"]
+__all__ = [
+    "D2L_HEADER",
+    "TF_HEADER",
+    "WRITERS",
+    "LabeledImage",
+    "record_features",
+    "write_d2l_split",
+    "write_image",
+    "write_voc_xml",
+]
 
 D2L_HEADER = "img_name,label,xmin,ymin,xmax,ymax"
 TF_HEADER = "filename,width,height,class,xmin,ymin,xmax,ymax"
@@ -205,6 +217,92 @@ def write_via(root: Path, images: Sequence[LabeledImage], labels: Sequence[str])
         _write_json(root / f"via_{split}.json", data)
 
 
+def write_open_images(root: Path, images: Sequence[LabeledImage], labels: Sequence[str]) -> None:
+    header = "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,IsTruncated,IsGroupOf,IsDepiction"
+    for split, own in _by_split(images).items():
+        for image in own:
+            write_image(root / split / image.name, image.size)
+        rows = []
+        for image in own:
+            width, height = image.size
+            for label, (xmin, ymin, xmax, ymax) in image.objects:
+                sides = (xmin / width, xmax / width, ymin / height, ymax / height)
+                stem = PurePath(image.name).stem
+                rows.append([stem, "xclick", f"/m/0{labels.index(label)}", 1, *sides, 0, 0, 0, 0])
+        name = {"val": "validation"}.get(split, split)
+        _write_csv(root / f"{name}-annotations-bbox.csv", header, rows)
+    descriptions = [[f"/m/0{number}", label] for number, label in enumerate(labels)]
+    _write_csv(root / "class-descriptions-boxable.csv", "LabelName,DisplayName", descriptions)
+
+
+def write_cvat(root: Path, images: Sequence[LabeledImage], labels: Sequence[str]) -> None:
+    annotations = ElementTree.Element("annotations")
+    ElementTree.SubElement(annotations, "version").text = "1.1"
+    stated = ElementTree.SubElement(ElementTree.SubElement(annotations, "meta"), "task")
+    for label in labels:
+        ElementTree.SubElement(ElementTree.SubElement(stated, "label"), "name").text = label
+    for number, image in enumerate(images):
+        write_image(root / "images" / image.split / image.name, image.size)
+        width, height = map(str, image.size)
+        subset = {"train": "Train", "val": "Validation", "test": "Test"}[image.split]
+        stated_image = {"id": str(number), "name": image.name, "subset": subset, "width": width, "height": height}
+        element = ElementTree.SubElement(annotations, "image", stated_image)
+        for label, box in image.objects:
+            sides = dict(zip(("xtl", "ytl", "xbr", "ybr"), map(str, box), strict=True))
+            ElementTree.SubElement(element, "box", {"label": label, "occluded": "0", **sides})
+    _write(root / "annotations.xml", ElementTree.tostring(annotations, encoding="unicode"))
+
+
+def write_kitti(root: Path, images: Sequence[LabeledImage], labels: Sequence[str]) -> None:
+    for image in images:
+        write_image(root / image.split / "image_2" / image.name, image.size)
+        lines = [
+            f"{label} 0.00 0 -1.57 {' '.join(map(repr, box))} 1.5 1.6 3.7 0.1 1.7 25.0 -1.6\n"
+            for label, box in image.objects
+        ]
+        _write(root / image.split / "label_2" / f"{PurePath(image.name).stem}.txt", "".join(lines))
+
+
+def write_dota(root: Path, images: Sequence[LabeledImage], labels: Sequence[str]) -> None:
+    for image in images:
+        write_image(root / image.split / "images" / image.name, image.size)
+        lines = ["imagesource:GoogleEarth\n", "gsd:0.146\n"]
+        for label, (xmin, ymin, xmax, ymax) in image.objects:
+            lines.append(f"{xmin!r} {ymin!r} {xmax!r} {ymin!r} {xmax!r} {ymax!r} {xmin!r} {ymax!r} {label} 0\n")
+        _write(root / image.split / "labelTxt" / f"{PurePath(image.name).stem}.txt", "".join(lines))
+
+
+def write_tfrecord(root: Path, images: Sequence[LabeledImage], labels: Sequence[str]) -> None:
+    for split, own in _by_split(images).items():
+        write_records(root / f"{split}.record", [record_features(image, labels) for image in own])
+    items = "".join(
+        f"item {{\n  id: {number}\n  name: {json.dumps(label, ensure_ascii=False)}\n}}\n"
+        for number, label in enumerate(labels, 1)
+    )
+    _write(root / "label_map.pbtxt", items)
+
+
+def record_features(image: LabeledImage, labels: Sequence[str]) -> dict[str, Values]:
+    """Return the features of a record of TensorFlow's object detection API, with a uniform image."""
+    width, height = image.size
+    encoded = io.BytesIO()
+    Image.new("RGB", image.size, (200, 180, 40)).save(encoded, "PNG")
+    boxes = [box for _, box in image.objects]
+    return {
+        "image/height": [height],
+        "image/width": [width],
+        "image/filename": [image.name.encode()],
+        "image/encoded": [encoded.getvalue()],
+        "image/format": [b"png"],
+        "image/object/bbox/xmin": [box[0] / width for box in boxes],
+        "image/object/bbox/xmax": [box[2] / width for box in boxes],
+        "image/object/bbox/ymin": [box[1] / height for box in boxes],
+        "image/object/bbox/ymax": [box[3] / height for box in boxes],
+        "image/object/class/text": [label.encode() for label, _ in image.objects],
+        "image/object/class/label": [labels.index(label) + 1 for label, _ in image.objects],
+    }
+
+
 WRITERS = {
     "d2l_csv": write_d2l,
     "tf_csv": write_tf_csv,
@@ -216,6 +314,11 @@ WRITERS = {
     "label_studio": write_label_studio,
     "labelme": write_labelme,
     "via": write_via,
+    "open_images": write_open_images,
+    "cvat": write_cvat,
+    "kitti": write_kitti,
+    "dota": write_dota,
+    "tfrecord": write_tfrecord,
 }
 
 

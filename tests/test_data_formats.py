@@ -50,7 +50,7 @@ def test_written_dataset_is_read_back(format_name: str, rows: list[tuple[str, st
             assert dataset.notices == ()
             # Formats without an order of the classes sort them.
             used = {label for image in images for label, _ in image.objects}
-            ordered = format_name in ("d2l_csv", "coco", "yolo", "datumaro", "via")
+            ordered = format_name in ("d2l_csv", "coco", "yolo", "datumaro", "via", "cvat", "tfrecord")
             assert dataset.labels == (LABELS if ordered else tuple(sorted(used)))
             expected = {image.name: image.objects for image in images if image.split == split}
             loaded = {
@@ -82,7 +82,8 @@ def test_crlf_and_byte_order_marks_are_accepted(tmp_path: Path, format_name: str
         assert np.array_equal(old.boxes_xyxy, new.boxes_xyxy)
 
 
-@pytest.mark.parametrize("format_name", WRITERS)
+# The corners of DOTA are enclosed, so none is reversed.
+@pytest.mark.parametrize("format_name", WRITERS.keys() - {"dota"})
 def test_invalid_boxes_are_dropped_and_reported(tmp_path: Path, format_name: str) -> None:
     bad = [
         (float("nan"), 1.0, 5.0, 5.0),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path, PurePath
 
@@ -53,6 +54,10 @@ class FileTree:
         lists = [self._by_suffix[suffix] for suffix in suffixes if suffix in self._by_suffix]
         return list(lists[0]) if len(lists) == 1 else sorted(path for paths in lists for path in paths)
 
+    def matching(self, pattern: re.Pattern[str]) -> list[Path]:
+        """Return the files in whose name a pattern is found, folder by folder, sorted by name."""
+        return sorted(path for paths in self._by_suffix.values() for path in paths if pattern.search(path.name))
+
     def images(self) -> list[Path]:
         """Return the files with the suffix of an image."""
         return self.files(*sorted(IMAGE_SUFFIXES))
@@ -62,12 +67,13 @@ class FileTree:
         return self._folders
 
     def folder_parts(self, path: Path) -> tuple[str, ...]:
-        """Return the names of the folders from the root to a file, without both."""
-        return path.parent.parts[len(self.root.parts) :]
+        """Return the names of the folders from the root to a file, without both; none for a file elsewhere."""
+        root = self.root.parts
+        return path.parent.parts[len(root) :] if path.parts[: len(root)] == root else ()
 
     def relative(self, path: Path) -> str:
-        """Return a path below the root, or the name of the root itself, for messages."""
-        return path.relative_to(self.root).as_posix() if path != self.root else "."
+        """Return a path relative to the root, "." for the root itself, for messages; a path elsewhere as it is."""
+        return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.as_posix()
 
     def describe_folders(self, paths: Iterable[Path]) -> str:
         """Return the different folders of files, relative to the root, for messages: "train/images and val/images"."""

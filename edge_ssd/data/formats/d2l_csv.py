@@ -47,6 +47,7 @@ def parse(tree: FileTree) -> ParsedDataset:
         image for (split, _), table in zip(pairs, tables, strict=True) for image in annotate_table(table, names, split)
     ]
     problems = tuple(problem for table in tables for problem in table.problems)
+    notices += [notice for table in tables for notice in table.notices]
     return ParsedDataset(names, tuple(images), problems, tuple(notices), has_class_names=has_names)
 
 

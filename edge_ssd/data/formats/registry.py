@@ -5,11 +5,16 @@ from __future__ import annotations
 from edge_ssd.data.formats import (
     coco,
     createml,
+    cvat,
     d2l_csv,
     datumaro,
+    dota,
+    kitti,
     label_studio,
     labelme,
+    open_images,
     tf_csv,
+    tfrecord,
     via,
     voc,
     yolo,
@@ -29,5 +34,10 @@ LABEL_FORMATS: dict[str, LabelFormat] = {
     "label_studio": label_studio,
     "via": via,
     "labelme": labelme,
+    "open_images": open_images,
+    "cvat": cvat,
+    "kitti": kitti,
+    "dota": dota,
+    "tfrecord": tfrecord,
 }
 """Value of ``--format`` → module. Of formats that match a folder equally well, the first one is parsed."""

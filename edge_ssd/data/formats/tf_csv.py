@@ -1,7 +1,9 @@
-"""Label tables of TensorFlow's Object Detection tutorials: ``train_labels.csv``, ``test_labels.csv``.
+"""Label tables of any tool: CSV, TSV or text, one object per row.
 
-Columns ``filename,width,height,class,xmin,ymin,xmax,ymax``, in any order. A table whose name or folder states a split
-has that split's labels; without such tables, a single table is a dataset without splits.
+Such as ``train_labels.csv`` of TensorFlow's Object Detection tutorials, ``_annotations.csv`` of Roboflow, tables of
+keras-retinanet and Google's AutoML, and those of spreadsheets: see :mod:`edge_ssd.data.label_files.table_columns`. A
+column "split", or else the table's name or folder, states the split; without such tables, a single table is a dataset
+without splits.
 """
 
 from __future__ import annotations
@@ -10,32 +12,52 @@ from pathlib import Path
 
 from edge_ssd.data.annotations import ParsedDataset
 from edge_ssd.data.file_tree import FileTree
+from edge_ssd.data.formats import open_images
 from edge_ssd.data.formats.label_format import Match
-from edge_ssd.data.label_files.csv_table import BOOK_TABLE, annotate_table, class_names, has_label_columns, read_table
+from edge_ssd.data.label_files.csv_table import (
+    BOOK_TABLE,
+    annotate_table,
+    class_names,
+    has_class_ids,
+    has_label_columns,
+    read_table,
+    table_files,
+)
 from edge_ssd.data.label_files.select_files import select_label_files
+from edge_ssd.data.label_files.text_lines import read_class_names
 
 __all__ = ["FILES", "TITLE", "parse", "sniff"]
 
-TITLE = "TensorFlow's CSV"
-FILES = "train_labels.csv with a column filename"
+TITLE = "a table of labels"
+FILES = "*.csv with the columns filename, class, xmin, ymin, xmax, ymax"
 
 
 def sniff(tree: FileTree) -> Match:
-    """Return ``SURE`` if there is a CSV file with the columns of labels, else ``NONE``."""
-    return Match.SURE if _tables(tree) else Match.NONE
+    """Return ``SURE`` for a table with the columns of labels, ``WEAK`` for one that lacks some, else ``NONE``."""
+    if _tables(tree):
+        return Match.SURE
+    return Match.WEAK if _tables(tree, unclear=True) else Match.NONE
 
 
 def parse(tree: FileTree) -> ParsedDataset:
     """Return the annotations of every split; raise DataError for an invalid table."""
-    pairs, notices = select_label_files(tree, _tables(tree))
+    pairs, notices = select_label_files(tree, _tables(tree) or _tables(tree, unclear=True))
     tables = [read_table(path) for _, path in pairs]
-    names, has_names = class_names(tables)
+    stated_names = None
+    if has_class_ids(tables):
+        stated_names = read_class_names(folder / "classes.txt" for folder in (tree.root, *(p.parent for _, p in pairs)))
+    names, has_names = class_names(tables, stated_names)
     images = [
         image for (split, _), table in zip(pairs, tables, strict=True) for image in annotate_table(table, names, split)
     ]
     problems = tuple(problem for table in tables for problem in table.problems)
+    notices += [notice for table in tables for notice in table.notices]
     return ParsedDataset(names, tuple(images), problems, tuple(notices), has_class_names=has_names)
 
 
-def _tables(tree: FileTree) -> list[Path]:
-    return [path for path in tree.files(".csv") if path.name.lower() != BOOK_TABLE and has_label_columns(path)]
+def _tables(tree: FileTree, unclear: bool = False) -> list[Path]:
+    return [
+        path
+        for path in table_files(tree)
+        if path.name.lower() != BOOK_TABLE and has_label_columns(path, unclear) and not open_images.is_table(path)
+    ]

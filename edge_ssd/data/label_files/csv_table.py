@@ -1,34 +1,48 @@
-"""Label tables: CSV files with one object per row, whose columns are identified by the header.
+"""Label tables: text tables with one object per row.
 
-The order of columns is free; other columns are ignored.
+The columns are those of :mod:`edge_ssd.data.label_files.table_columns`, in any order; others are ignored. A row with an
+image and nothing else states a background image.
 """
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge_ssd.data.annotations import BoxAnnotation, ImageAnnotations
 from edge_ssd.data.dataset import Problem
+from edge_ssd.data.file_tree import FileTree
+from edge_ssd.data.label_files.shapes import Box
+from edge_ssd.data.label_files.table_columns import Columns, UnclearColumns, find_columns
+from edge_ssd.data.label_files.text_table import TextTable, parse_number, sniff_rows
+from edge_ssd.data.split_names import SPLIT_OF_WORD
 from edge_ssd.errors import DataError
 
-__all__ = ["BOOK_TABLE", "LabelRow", "LabelTable", "annotate_table", "class_names", "has_label_columns", "read_table"]
+__all__ = [
+    "BOOK_TABLE",
+    "LabelRow",
+    "LabelTable",
+    "annotate_table",
+    "class_names",
+    "has_class_ids",
+    "has_label_columns",
+    "read_table",
+    "table_files",
+]
 
 BOOK_TABLE = "label.csv"
 """File name of the book's tables."""
 
-# Column → its names in headers.
-_COLUMNS = {
-    "image": ("img_name", "filename", "file_name", "image"),
-    "label": ("label", "class", "class_name", "cell_type"),
-    **{name: (name,) for name in ("xmin", "ymin", "xmax", "ymax", "width", "height")},
-}
-_OPTIONAL_COLUMNS = ("width", "height")
-_MAX_BYTES = 1 << 30
 _MAX_CLASS_ID = 9999
+# A folder with more text files than this has one for each image.
+_MAX_TEXT_FILES = 20
+# Labels of images without an object, which their tools write with an empty box.
+_BACKGROUND_LABELS = frozenset(
+    {"", "background", "none", "negative", "no finding", "no_finding", "no object", "nothing"}
+)
+_EMPTY_CELLS = frozenset({"", "nan", "null", "none", "[]"})
 
 
 @dataclass(frozen=True)
@@ -37,7 +51,7 @@ class LabelRow:
 
     image: str  # file name or path
     label: str  # class name or class id
-    box_xyxy: tuple[float, float, float, float]  # in pixels
+    box_xyxy: Box  # in pixels, or in 0–1 with LabelTable.normalized
     size: tuple[int, int] | None  # (height, width) of the image, if stated
     line: int  # the header is line 1
 
@@ -50,67 +64,80 @@ class LabelTable:
         rows: the valid rows with a box.
         backgrounds: image of each row without a label and a box → line.
         faults: image of each other row → why it cannot be used.
+        splits: image → split that its rows state.
         problems: the rows that name no image.
+        notices: how the columns were read, where the table does not state it.
+        normalized: whether boxes are in 0–1 of the image.
     """
 
     path: Path
     rows: tuple[LabelRow, ...]
     backgrounds: Mapping[str, int]
     faults: Mapping[str, str]
+    splits: Mapping[str, str]
     problems: tuple[Problem, ...]
+    notices: tuple[Problem, ...]
+    normalized: bool
 
 
-def has_label_columns(path: Path) -> bool:
-    """Return whether the first line of a CSV file names columns for image, label, xmin, ymin, xmax and ymax."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            header = next(csv.reader([file.readline(4096)]), [])
-    except (OSError, UnicodeDecodeError, csv.Error):
-        return False
-    return not _missing_columns(_positions(header))
+def table_files(tree: FileTree) -> list[Path]:
+    """Return the files that may be tables. Text files of a folder that has one for each image are none."""
+    texts: dict[Path, list[Path]] = {}
+    for path in tree.files(".txt"):
+        texts.setdefault(path.parent, []).append(path)
+    few = (path for paths in texts.values() if len(paths) <= _MAX_TEXT_FILES for path in paths)
+    return sorted([*tree.files(".csv", ".tsv"), *few])
+
+
+def has_label_columns(path: Path, unclear: bool = False) -> bool:
+    """Return whether a file is a table with columns for an image, its class and the sides of a box.
+
+    Args:
+        unclear: return instead whether it is a table of labels that lacks one of these, or a header.
+    """
+    columns = find_columns(sniff_rows(path))
+    return isinstance(columns, UnclearColumns) and columns.like_labels if unclear else isinstance(columns, Columns)
 
 
 def read_table(path: Path) -> LabelTable:
-    """Read a label table; raise DataError if it cannot be read or lacks a column.
-
-    A row with an image and nothing else states a background image.
-    """
+    """Read a label table; raise DataError if it cannot be read or lacks a column."""
+    table = TextTable(path)
+    columns = find_columns(table.head)
+    if isinstance(columns, UnclearColumns):
+        for _ in table.rows():  # text that cannot be decoded is the better explanation
+            pass
+        raise DataError(f"{path}: {columns.reason}")
     rows: list[LabelRow] = []
     backgrounds: dict[str, int] = {}
     faults: dict[str, str] = {}
+    splits: dict[str, str] = {}
     problems: list[Problem] = []
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise DataError(f"{path}: larger than {_MAX_BYTES >> 20} MB: not a label table")
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
-            positions = _positions(next(reader, []))
-            if missing := _missing_columns(positions):
-                raise DataError(
-                    f"{path}: its first line must name the columns img_name,label,xmin,ymin,xmax,ymax "
-                    f"(or filename and class); missing: {', '.join(missing)}"
-                )
-            for values in reader:
-                if not any(map(str.strip, values)):
-                    continue
-                image = values[positions["image"]].strip() if len(values) > positions["image"] else ""
-                if image and _states_nothing(values, positions):
-                    backgrounds[image] = reader.line_num
-                    continue
-                try:
-                    rows.append(_parse_row(values, positions, reader.line_num))
-                except (IndexError, ValueError):
-                    text = ",".join(values)[:80]
-                    fault = f"line {reader.line_num}: expected an image, a label and a box, got {text!r}"
-                    if image:
-                        faults.setdefault(image, fault)
-                    else:
-                        problems.append(Problem(path, f"{fault}; dropped"))
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error}): check its permissions") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: not comma-separated UTF-8 text ({error}): export the labels again") from None
-    return LabelTable(path, tuple(rows), backgrounds, faults, tuple(problems))
+    decimal_comma = table.separator != ","
+    lines = table.rows()
+    if columns.has_header:
+        next(lines, None)
+    for line, cells in lines:
+        image = _cell(cells, columns.image)
+        if image and columns.split is not None:
+            split = SPLIT_OF_WORD.get(_cell(cells, columns.split).lower(), "")
+            if splits.setdefault(image, split) != split:
+                faults.setdefault(image, f"line {line}: another split than in an earlier row of this image")
+        if image and _states_nothing(cells, columns):
+            backgrounds[image] = line
+            continue
+        try:
+            rows.append(_parse_row(cells, columns, line, decimal_comma))
+        except (IndexError, ValueError):
+            text = table.separator.join(cells)[:80]
+            fault = f"line {line}: expected an image, a label and a box, got {text!r}"
+            if image:
+                faults.setdefault(image, fault)
+            else:
+                problems.append(Problem(path, f"{fault}; dropped"))
+    notices = (Problem(path, columns.notice),) if columns.notice else ()
+    return LabelTable(
+        path, tuple(rows), backgrounds, faults, splits, tuple(problems), notices, normalized=columns.normalized
+    )
 
 
 def class_names(
@@ -136,15 +163,24 @@ def class_names(
     return tuple(f"class_{number}" for number in range(max(highest, 0) + 1)), False
 
 
+def has_class_ids(tables: Iterable[LabelTable]) -> bool:
+    """Return whether all labels are class ids."""
+    return all(_is_class_id(row.label) for table in tables for row in table.rows)
+
+
 def annotate_table(table: LabelTable, names: Sequence[str], split: str = "") -> list[ImageAnnotations]:
-    """Group a table's rows by image; a class that is not in ``names`` raises DataError."""
-    has_class_ids = all(_is_class_id(row.label) for row in table.rows)
+    """Group a table's rows by image; a class that is not in ``names`` raises DataError.
+
+    Args:
+        split: of the images whose rows state none.
+    """
+    bare_ids = has_class_ids([table])
     index_of = {name: index for index, name in enumerate(names)}
     boxes: dict[str, list[BoxAnnotation]] = {}
     sizes: dict[str, tuple[int, int] | None] = {}
     faults = dict(table.faults)
     for row in table.rows:
-        index = int(row.label) if has_class_ids else index_of.get(row.label, len(names))
+        index = int(row.label) if bare_ids else index_of.get(row.label, len(names))
         own = boxes.setdefault(row.image, [])
         sizes.setdefault(row.image, row.size)
         if index < 0:
@@ -161,50 +197,53 @@ def annotate_table(table: LabelTable, names: Sequence[str], split: str = "") -> 
             table.path,
             image,
             tuple(boxes.get(image, ())),
-            split,
+            table.splits.get(image) or split,
             stated_size=sizes.get(image),
+            normalized=table.normalized,
             fault=faults.get(image, ""),
         )
         for image in dict.fromkeys((*boxes, *table.backgrounds, *faults))
     ]
 
 
-def _states_nothing(values: Sequence[str], positions: dict[str, int]) -> bool:
-    """Return whether a row has neither a label nor a side of a box."""
-    columns = ("label", "xmin", "ymin", "xmax", "ymax")
-    return not any(values[positions[column]].strip() for column in columns if positions[column] < len(values))
+def _cell(cells: Sequence[str], position: int) -> str:
+    return cells[position] if position < len(cells) else ""
 
 
-def _positions(header: Sequence[str]) -> dict[str, int]:
-    """Return the position of every known column in the header."""
-    names = [name.strip().lower() for name in header]
-    # Reversed, so that of several names of a column the first one is used.
-    return {
-        column: names.index(alias)
-        for column, aliases in _COLUMNS.items()
-        for alias in reversed(aliases)
-        if alias in names
-    }
+def _states_nothing(cells: Sequence[str], columns: Columns) -> bool:
+    """Return whether a row has no box, and no label or that of images without objects."""
+    return (
+        all(_cell(cells, position).lower() in _EMPTY_CELLS for position in columns.box)
+        and _cell(cells, columns.label).lower().replace("_", " ") in _BACKGROUND_LABELS
+    )
 
 
-def _missing_columns(positions: dict[str, int]) -> list[str]:
-    return [column for column in _COLUMNS if column not in positions and column not in _OPTIONAL_COLUMNS]
-
-
-def _parse_row(values: Sequence[str], positions: dict[str, int], line: int) -> LabelRow:
+def _parse_row(cells: Sequence[str], columns: Columns, line: int, decimal_comma: bool) -> LabelRow:
     """Return a row; raise IndexError or ValueError if it is invalid."""
-    image, label = values[positions["image"]].strip(), values[positions["label"]].strip()
+    image, label = cells[columns.image], cells[columns.label]
     if not image or not label:
         raise ValueError("empty")
-    xmin, ymin, xmax, ymax = (float(values[positions[side]]) for side in ("xmin", "ymin", "xmax", "ymax"))
-    return LabelRow(image, label, (xmin, ymin, xmax, ymax), _stated_size(values, positions), line)
+    texts = [cells[position] for position in columns.box]
+    if len(texts) == 1:  # a cell such as "[1, 2, 3, 4]"
+        texts, decimal_comma = re.split(r"[\s,;]+", texts[0].strip("[](){} ")), False
+    first, second, third, fourth = (parse_number(text, decimal_comma) for text in texts)
+    if columns.kind == "corners":
+        box = (first, second, third, fourth)
+    elif columns.kind == "corner and size":
+        box = (first, second, first + third, second + fourth)
+    else:
+        box = (first - third / 2, second - fourth / 2, first + third / 2, second + fourth / 2)
+    # Class ids become "1.0" in programs that store a column with gaps as decimals.
+    return LabelRow(image, re.sub(r"(?<=\d)\.0+$", "", label), box, _stated_size(cells, columns), line)
 
 
-def _stated_size(values: Sequence[str], positions: dict[str, int]) -> tuple[int, int] | None:
+def _stated_size(cells: Sequence[str], columns: Columns) -> tuple[int, int] | None:
     """Return (height, width), or None: some tables have no such columns or leave them empty."""
+    if columns.size is None:
+        return None
     try:
-        height, width = (int(float(values[positions[side]])) for side in ("height", "width"))
-    except (KeyError, IndexError, ValueError, OverflowError):
+        height, width = (int(float(cells[position])) for position in columns.size)
+    except (IndexError, ValueError, OverflowError):
         return None
     return (height, width) if height > 0 and width > 0 else None
 
