@@ -104,13 +104,14 @@ ROW = "0.png,0,1,2,3,4"
         ),
         ({"s_train": f"img_name,label,xmin,ymin,xmax\n{ROW}"}, "missing: ymax"),
         ({"s_train": f"a,b,c\n{ROW}"}, "missing: image, label, xmin"),
-        ({"s_train": "\udcff\udcfe\x00\x01"}, r"label\.csv: not comma-separated UTF-8 text"),
+        ({"s_train": "\udcff\udcfe\x00\x01"}, r"label\.csv: not UTF-8 text .*save it in UTF-8"),
+        ({"s_train": f"{D2L_HEADER}\n0.png,caf\udce9,1,2,3,4"}, r"label\.csv: not UTF-8 text .*CSV UTF-8"),
         (
             dict.fromkeys(("cats_train", "dogs_train"), f"{D2L_HEADER}\n{ROW}"),
             r"cats_train/label\.csv and dogs_train/label\.csv both hold train labels",
         ),
     ],
-    ids=["no rows", "high class id", "missing column", "other columns", "not text", "two tables of a split"],
+    ids=["no rows", "high class id", "missing column", "other columns", "not text", "Latin-1", "two tables of a split"],
 )
 def test_invalid_table_raises(tmp_path: Path, tables: dict[str, str], match: str) -> None:
     for folder, text in tables.items():

@@ -38,7 +38,8 @@ def _feature(values: Values, packed: bool) -> bytes:
     if isinstance(values[0], bytes):
         return _field(1, b"".join(_field(1, value) for value in values if isinstance(value, bytes)))
     is_float = isinstance(values[0], float)
-    parts = [np.float32(value).tobytes() if is_float else _varint(int(value) % 2**64) for value in values]
+    with np.errstate(over="ignore"):  # 1e300 becomes infinite
+        parts = [np.float32(value).tobytes() if is_float else _varint(int(value) % 2**64) for value in values]
     if packed:
         return _field(2 if is_float else 3, _field(1, b"".join(parts)))
     key = bytes([1 << 3 | (5 if is_float else 0)])

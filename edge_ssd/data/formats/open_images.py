@@ -20,6 +20,7 @@ from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.formats.label_format import Match
 from edge_ssd.data.label_files.select_files import select_label_files
 from edge_ssd.data.label_files.text_table import TextTable, parse_number, sniff_rows
+from edge_ssd.errors import DataError
 
 __all__ = ["FILES", "TITLE", "is_table", "parse", "sniff"]
 
@@ -51,10 +52,13 @@ def parse(tree: FileTree) -> ParsedDataset:
     names = sorted({label for table in tables for label in table.labels})
     index_of = {name: index for index, name in enumerate(names)}
     images = [image for table in tables for image in table.annotate(index_of)]
-    if images:
-        notices += [notice for table in tables for notice in table.notices()]
-    else:
-        images = [image for table in tables for image in table.annotate_absent()]
+    absent = set().union(*(table.absent for table in tables))
+    if absent and not images:
+        raise DataError(
+            f"{tables[0].path}: none of its {len(absent)} images is in {tree.root}, such as {min(absent)}: put the "
+            "images into this folder"
+        )
+    notices += [notice for table in tables for notice in table.notices()]
     unnamed = sorted({label for table in tables for label in table.unnamed})
     if unnamed:
         message = f"no file of class descriptions names {', '.join(unnamed[:3])}"
@@ -66,7 +70,7 @@ def parse(tree: FileTree) -> ParsedDataset:
 
 
 class _Table:
-    """The rows of a table whose images exist."""
+    """Content of a table for the images that exist."""
 
     def __init__(self, path: Path, split: str, stems: set[str], descriptions: Mapping[str, str]) -> None:
         self.path = path
@@ -95,10 +99,6 @@ class _Table:
             for image, boxes in self._boxes.items()
             if boxes or image in self._faults
         ]
-
-    def annotate_absent(self) -> list[ImageAnnotations]:
-        """Return the images that do not exist, without boxes."""
-        return [ImageAnnotations(self.path, image, split=self._split, stem=image) for image in sorted(self.absent)]
 
     def notices(self) -> list[Problem]:
         """Return what is not used of the table."""
