@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from label_writers import write_image
 
@@ -221,3 +222,96 @@ def test_coco_ambiguous_files_raise(tmp_path: Path) -> None:
         (tmp_path / name).rename(tmp_path / name.removeprefix("train_"))
     with pytest.raises(DataError, match=r"a\.json and b\.json are both for all splits: name them train and val"):
         load_dataset(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "expected"),
+    [
+        # CVAT: a quarter turn around the center exchanges width and height.
+        (box([10, 10, 20, 10], attributes={"occluded": False, "rotation": 90.0}), [15, 5, 25, 25]),
+        (box(None, segmentation=[[10, 2, 30, 10, 1, 20]]), [1, 2, 30, 20]),
+        (box([], segmentation=[[1, 2, 5, 2, 3, 9], [20, 12, 30, 12, 25, 20]]), [1, 2, 30, 20]),
+        (box([0, 0, 0, 0], segmentation=[[10, 2, 30, 10, 1, 20]]), [1, 2, 30, 20]),
+        (box(None, segmentation={"counts": [85, 4, 36, 4], "size": [40, 60]}), [2, 5, 4, 9]),
+        (box(None, segmentation={"counts": "e24T1", "size": [40, 60]}), [2, 5, 3, 9]),
+    ],
+)
+def test_coco_shape_gives_its_box(tmp_path: Path, annotation: Any, expected: list[float]) -> None:
+    write_image(tmp_path / "a.png")
+    coco(tmp_path / "set.json", [image()], [annotation])
+    dataset = load_dataset(tmp_path, strict=True)
+    np.testing.assert_allclose(dataset.samples[0].boxes_xyxy, [expected], atol=1e-4)
+    assert "1 of 1 objects are polygons, masks or rotated boxes" in dataset.notices[0].message
+
+
+def test_coco_stated_box_is_used_before_the_polygon(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png")
+    polygon = box([1, 2, 29, 18], segmentation=[[10, 2, 30, 10, 1, 20]], attributes={"rotation": 0.0})
+    coco(tmp_path / "set.json", [image()], [polygon])
+    dataset = load_dataset(tmp_path, strict=True)
+    assert (dataset.samples[0].boxes_xyxy.tolist(), dataset.notices) == ([[1, 2, 30, 20]], ())
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        box(None, segmentation=[]),
+        box(None, segmentation=[[1, 2]]),
+        box(None, segmentation=[[1, 2, 3]]),
+        box(None, segmentation={"counts": [2400], "size": [40, 60]}),
+        box([1, 2, 3, 4], attributes={"rotation": "far"}),
+        box([1, 2, 3, 4], attributes={"rotation": float("inf")}),
+    ],
+)
+def test_coco_unreadable_shape_drops_its_image(tmp_path: Path, annotation: Any) -> None:
+    for name in "ab":
+        write_image(tmp_path / f"{name}.png")
+    coco(tmp_path / "set.json", [image(), image(2, "b.png")], [annotation, box([1, 2, 3, 4], image_id=2)])
+    dataset = load_dataset(tmp_path)
+    assert [sample.path.name for sample in dataset.samples] == ["b.png"]
+    assert "annotation 50" in dataset.problems[0].message
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"id": 1, "coco_url": "http://images.cocodataset.org/val2017/a.png"},
+        {"id": 1, "file_name": "", "path": "/datasets/set/a.png"},
+        {"id": 1, "file_name": None, "path": "a.png", "coco_url": ""},
+        {"id": 1, "file_name": "https://bucket.example.com/a.png?token=1"},
+    ],
+)
+def test_coco_image_is_named_by_path_or_address(tmp_path: Path, entry: Any) -> None:
+    write_image(tmp_path / "images" / "a.png")
+    coco(tmp_path / "set.json", [entry], [box([1, 2, 3, 4])])
+    assert load_dataset(tmp_path, strict=True).num_boxes == 1
+
+
+def test_coco_folders_in_file_names_state_the_splits(tmp_path: Path) -> None:
+    names = ("train/a.png", "train/b.png", "val/a.png")
+    for name in names:
+        write_image(tmp_path / "images" / name)
+    images = [image(number, name) for number, name in enumerate(names)]
+    coco(tmp_path / "instances.json", images, [box([1, 2, 3, 4], image_id=number) for number in range(3)])
+    assert open_dataset(tmp_path).splits == ("train", "val")
+    assert [len(load_dataset(tmp_path, split, strict=True)) for split in ("train", "val")] == [2, 1]
+
+
+def test_coco_list_of_images_without_annotations_is_not_background(tmp_path: Path) -> None:
+    for name in "ab":
+        write_image(tmp_path / f"{name}.png")
+    listed = {"images": [image(2, "b.png")], "categories": CATEGORIES}
+    (tmp_path / "test.json").write_text(json.dumps(listed), encoding="utf-8")
+    with pytest.raises(DataError, match=r"test\.json: it lists images without annotations"):
+        open_dataset(tmp_path)
+    coco(tmp_path / "train.json", [image()], [box([1, 2, 3, 4])])
+    dataset = load_dataset(tmp_path, strict=True)
+    assert [sample.path.name for sample in dataset.samples] == ["a.png"]
+    assert dataset.notices[0].message == "not used: it lists images without annotations"
+
+
+def test_coco_keypoints_beside_boxes_are_not_read(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png")
+    coco(tmp_path / "train.json", [image()], [box([1, 2, 3, 4])])
+    coco(tmp_path / "person_keypoints_train.json", [image()], [box([1, 2, 3, 4], keypoints=[1, 2, 2])])
+    assert load_dataset(tmp_path, strict=True).num_boxes == 1
