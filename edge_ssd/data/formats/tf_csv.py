@@ -28,7 +28,7 @@ from edge_ssd.data.label_files.text_lines import read_class_names
 
 __all__ = ["FILES", "TITLE", "parse", "sniff"]
 
-TITLE = "a table of labels"
+TITLE = "label table"
 FILES = "*.csv with the columns filename, class, xmin, ymin, xmax, ymax"
 
 
