@@ -13,8 +13,9 @@ from label_writers import WRITERS, LabeledImage, write_image
 from PIL import Image
 
 from edge_ssd.cli import main
+from edge_ssd.data.file_digest import file_digest
 from edge_ssd.data.inspection.contact_sheet import contact_sheet
-from edge_ssd.data.inspection.duplicates import file_digest, find_duplicates, find_near_duplicates, perceptual_hash
+from edge_ssd.data.inspection.duplicates import find_duplicates, find_near_duplicates, perceptual_hash
 from edge_ssd.data.inspection.histogram import size_histogram
 from edge_ssd.data.inspection.report import DatasetReport, inspect_dataset
 from edge_ssd.data.inspection.report_text import report_lines

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from edge_ssd.data.box_layouts import LAYOUTS, UNITS
 from edge_ssd.data.formats.registry import LABEL_FORMATS
 from edge_ssd.data.source import DataSource
 
@@ -18,7 +19,7 @@ def add_data_options(
     help: str = "a dataset; its format is detected",
     required: bool = True,
 ) -> None:
-    """Declare ``--format``, ``--classes`` and the dataset's folder as ``name``, which is positional without a dash."""
+    """Declare the dataset's folder as ``name``, positional without a dash, and the options on how to read it."""
     option: dict[str, Any] = {"required": required} if name.startswith("-") else {}
     parser.add_argument(name, type=Path, metavar="DIR", help=help, **option)
     parser.add_argument(
@@ -29,8 +30,12 @@ def add_data_options(
         metavar="LIST",
         help="use these classes only, separated by commas; OLD=NEW renames, * is all others (default: all)",
     )
+    parser.add_argument(
+        "--boxes", choices=tuple(LAYOUTS), help="what the four numbers of a box are (default: as the format says)"
+    )
+    parser.add_argument("--box-units", choices=tuple(UNITS), help="their units (default: as the format says)")
 
 
 def data_source(args: argparse.Namespace) -> DataSource:
     """Return the dataset that is selected by the options of :func:`add_data_options`."""
-    return DataSource(args.data, args.format, args.classes)
+    return DataSource(args.data, args.format, args.classes, args.boxes, args.box_units)

@@ -168,8 +168,9 @@ def _setup(args: argparse.Namespace) -> RunSetup:
         if options or args.network:
             given = option_names([*(["network"] if args.network else []), *options])
             raise SettingError(f"a resumed run keeps its network: leave out {given}, or start a new run")
-        if args.classes or args.format:
-            raise SettingError("a resumed run keeps its classes and format: leave out --classes and --format")
+        reading = [name for name in ("classes", "format", "boxes", "box_units") if getattr(args, name)]
+        if reading:
+            raise SettingError(f"a resumed run reads its data as before: leave out {option_names(reading)}")
         return resumed_run(args.out, args.data, args.teacher)
     if args.data is None:
         raise SettingError("--data is missing: name the folder of labeled images to train on")

@@ -70,6 +70,8 @@ class ParsedDataset:
         unusable: split → why it cannot be used at all.
         has_class_names: False if the files hold bare class ids, for which ``class_names`` is generated.
         label_file_per_image: whether every image has a label file of the same name, up to the suffix.
+        box_layout: what the four numbers of a box are in the label files, a key of
+            :data:`edge_ssd.data.box_layouts.LAYOUTS`.
     """
 
     class_names: tuple[str, ...]
@@ -79,3 +81,4 @@ class ParsedDataset:
     unusable: Mapping[str, str] = field(default_factory=dict)
     has_class_names: bool = True
     label_file_per_image: bool = False
+    box_layout: str = "xyxy"

@@ -52,18 +52,18 @@ def validate_annotations(
             continue
         if path in label_file_of:
             message = f"repeats the labels of {path.name}, which are also in {label_file_of[path]}; dropped"
-            problems.append(Problem(image.label_file, message))
+            problems.append(Problem(image.label_file, message, "repeated labels of an image"))
             continue
         label_file_of[path] = image.label_file
         if image.fault:
-            problems.append(Problem(image.label_file, f"{image.fault}; {path.name} is dropped"))
+            problems.append(Problem(image.label_file, f"{image.fault}; {path.name} is dropped", "dropped images"))
             continue
         try:
             size = read_header(path).size
         except (OSError, ValueError) as error:
             # The problem names the path already.
             reason = (isinstance(error, OSError) and error.strerror) or str(error).replace(str(path), path.name)
-            problems.append(Problem(path, f"not a readable image ({reason}); dropped"))
+            problems.append(Problem(path, f"not a readable image ({reason}); dropped", "unreadable images"))
             continue
         sample, faults = _validate_boxes(image, path, size, class_ids)
         problems.extend(faults)
@@ -85,7 +85,7 @@ def _validate_boxes(
             f"states {image.stated_size[1]}×{image.stated_size[0]} for {path.name}, which has {width}×{height}: its "
             "boxes are kept but may be misplaced; check them"
         )
-        problems.append(Problem(image.label_file, message))
+        problems.append(Problem(image.label_file, message, "images of another size than stated"))
     location_of: dict[tuple[float, ...], str] = {}
     any_selected = False
     for annotation in image.boxes:
@@ -94,15 +94,15 @@ def _validate_boxes(
             continue
         any_selected = True
         pixels = tuple(side * factor for side, factor in zip(annotation.box_xyxy, scale, strict=True))
-        box, fault = _validate_box(pixels, height, width)
+        box, fault, kind = _validate_box(pixels, height, width)
         if box is not None and (row := (class_id, *box)) not in location_of:
             location_of[row] = annotation.location
         elif box is not None:
-            fault = f"{_format_box(pixels)} is the same as {location_of[row]}; dropped"
+            fault, kind = f"{_format_box(pixels)} is the same as {location_of[row]}; dropped", "repeated boxes"
         if fault:
-            problems.append(Problem(image.label_file, f"{annotation.location}, {path.name}: {fault}"))
+            problems.append(Problem(image.label_file, f"{annotation.location}, {path.name}: {fault}", kind))
     if any_selected and not location_of:
-        problems.append(Problem(path, "none of its boxes is valid; image dropped"))
+        problems.append(Problem(path, "none of its boxes is valid; image dropped", "images without a valid box"))
         return None, problems
     table = np.array(list(location_of), np.float64).reshape(-1, 5)
     return Sample(path, table[:, 1:].astype(np.float32), table[:, 0].astype(np.int64), size), problems
@@ -118,23 +118,28 @@ def _report_missing(missing: Sequence[ImageAnnotations], total: int, allow_missi
             f"{first.file_name!r}: {advice}"
         )
     return [
-        Problem(image.label_file, f"{image.fault or f'image {image.file_name!r} does not exist: {advice}'}; dropped")
+        Problem(
+            image.label_file,
+            f"{image.fault or f'image {image.file_name!r} does not exist: {advice}'}; dropped",
+            "missing images",
+        )
         for image in missing
     ]
 
 
 def _validate_box(
     box_xyxy: tuple[float, ...], height: int, width: int
-) -> tuple[tuple[float, float, float, float] | None, str]:
-    """Return the box, clipped to the image, or None if it is invalid; and its fault, or an empty string."""
+) -> tuple[tuple[float, float, float, float] | None, str, str]:
+    """Return the box, clipped to the image, or None if it is invalid; its fault and the kind of that, or ""."""
     text = _format_box(box_xyxy)
     if not all(math.isfinite(side) for side in box_xyxy):
-        return None, f"{text} is not finite; dropped"
+        return None, f"{text} is not finite; dropped", "boxes that are not finite"
     xmin, ymin, xmax, ymax = box_xyxy
     if xmax < xmin or ymax < ymin:
-        return None, f"{text} is reversed (xmin {xmin:g} to xmax {xmax:g}, ymin {ymin:g} to ymax {ymax:g}); dropped"
+        fault = f"{text} is reversed (xmin {xmin:g} to xmax {xmax:g}, ymin {ymin:g} to ymax {ymax:g}); dropped"
+        return None, fault, "reversed boxes"
     if xmax == xmin or ymax == ymin:
-        return None, f"{text} has no area; dropped"
+        return None, f"{text} has no area; dropped", "boxes without area"
     # Clip before rounding to float32: label files hold numbers that overflow there.
     limits = (width, height, width, height)
     left, top, right, bottom = (
@@ -143,10 +148,11 @@ def _validate_box(
     if right <= left or bottom <= top:
         inside = min(xmin, ymin) >= 0 and xmax <= width and ymax <= height
         fault = "has no area" if inside else f"is outside the image of {width}×{height}"
-        return None, f"{text} {fault}; dropped"
+        return None, f"{text} {fault}; dropped", "boxes without area" if inside else "boxes outside their image"
     if max(-xmin, -ymin, xmax - width, ymax - height) < _TOLERANCE:
-        return (left, top, right, bottom), ""
-    return (left, top, right, bottom), f"{text} is partly outside the image of {width}×{height}; clipped"
+        return (left, top, right, bottom), "", ""
+    fault = f"{text} is partly outside the image of {width}×{height}; clipped"
+    return (left, top, right, bottom), fault, "boxes partly outside their image"
 
 
 def _format_box(box_xyxy: tuple[float, ...]) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +18,23 @@ __all__ = ["Dataset", "Problem", "Sample", "problem_lines"]
 
 IntArray = npt.NDArray[np.int64]
 
+# More problems of a kind than this many are counted, and only so many of them shown.
+_MAX_OF_KIND, _SHOWN_OF_KIND = 5, 2
+
 
 @dataclass(frozen=True)
 class Problem:
-    """A fault that did not stop loading: its file, and a message with the fault and the action taken."""
+    """A fault that did not stop loading.
+
+    Attributes:
+        path: the file that has it.
+        message: the fault and the action taken.
+        kind: what it has in common with other problems, as a noun in the plural ("reversed boxes"), or "".
+    """
 
     path: Path
     message: str
+    kind: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         return f"{self.path}: {self.message}"
@@ -115,8 +126,23 @@ class Dataset:
 def problem_lines(
     problems: Sequence[Problem], hint: str = "'edge-ssd data inspect' with --json lists all", limit: int = 20
 ) -> list[str]:
-    """Return one line for each of the first ``limit`` problems, and one with the number of the others and ``hint``."""
-    lines = [str(problem) for problem in problems[:limit]]
-    if len(problems) > limit:
-        lines.append(f"and {len(problems) - limit} more ({hint})")
+    """Return at most ``limit`` problems, one line each, and lines with the numbers of the others and ``hint``.
+
+    Of more than five problems of a kind, two are shown.
+    """
+    total = Counter(problem.kind for problem in problems if problem.kind)
+    shown: Counter[str] = Counter()
+    selected: list[Problem] = []
+    counted: dict[str, int] = {}  # kind → problems that its line stands for
+    for problem in problems:
+        kind = problem.kind
+        if total[kind] > _MAX_OF_KIND and shown[kind] == _SHOWN_OF_KIND:
+            counted[kind] = counted.get(kind, 0) + 1
+        else:
+            selected.append(problem)
+            shown[kind] += 1
+    lines = [str(problem) for problem in selected[:limit]]
+    lines += [f"and {count} more {kind} ({hint})" for kind, count in counted.items()]
+    if len(selected) > limit:
+        lines.append(f"and {len(selected) - limit} more{' of other kinds' if counted else ''} ({hint})")
     return lines

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,10 @@ from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.formats.registry import LABEL_FORMATS
 from edge_ssd.data.image_header import ImageHeader, read_image_header
 from edge_ssd.data.locate_images import LocatedImages, locate_images
+from edge_ssd.data.plausibility.box_reading import BoxReader, choose_box_reader
+from edge_ssd.data.plausibility.class_names import check_classes
+from edge_ssd.data.plausibility.file_copies import check_copies
+from edge_ssd.data.plausibility.stated_sizes import SizeAdjuster, choose_size_adjuster
 from edge_ssd.data.source import DataSource
 from edge_ssd.data.split_names import SPLITS
 from edge_ssd.errors import DataError
@@ -69,7 +74,7 @@ class DatasetFolder:
 
     def describe(self) -> str:
         """Return what was found in one line: "Pascal VOC: 164 label files in annots, images in images"."""
-        images = [image for split in self.located.splits.values() for image in split]
+        images = self._images
         label_files = dict.fromkeys(image.label_file for image in images if image.label_file != image.path)
         paths = [image.path for image in images if image.path is not None]
         names = self.tree.describe_folders(label_files)
@@ -91,6 +96,37 @@ class DatasetFolder:
     def resolve_split(self, split: Split | None) -> Split | None:
         """Return ``split``, or :attr:`evaluation_split` in place of "val" if there is one."""
         return self.evaluation_split or split if split == "val" else split
+
+    @functools.cached_property
+    def copies(self) -> tuple[Problem, ...]:
+        """Problems with images of which several splits have a copy. Files of equal size are read."""
+        paths = {
+            split: [image.path for image in images if image.path is not None]
+            for split, images in self.located.splits.items()
+        }
+        return tuple(check_copies(self.source.folder, paths))
+
+    @property
+    def _images(self) -> list[ImageAnnotations]:
+        """The annotations of all splits."""
+        return [image for images in self.located.splits.values() for image in images]
+
+    @functools.cached_property
+    def _box_reader(self) -> BoxReader:
+        source, layout = self.source, self.annotations.box_layout
+        return choose_box_reader(source.folder, self._images, layout, self.read_header, source.boxes, source.box_units)
+
+    @functools.cached_property
+    def _size_adjuster(self) -> SizeAdjuster:
+        return choose_size_adjuster(self.source.folder, self._box_reader.apply(self._images), self.read_header)
+
+    @functools.cached_property
+    def _box_counts(self) -> dict[str, Counter[int]]:
+        """Split → class index → number of boxes."""
+        return {
+            split: Counter(box.class_index for image in images for box in image.boxes)
+            for split, images in self.located.splits.items()
+        }
 
     def load(
         self,
@@ -115,8 +151,10 @@ class DatasetFolder:
                 no usable image remains.
         """
         root = self.source.folder
-        images = self._select(split, allow_missing)
-        problems = [*self.annotations.problems, *self.located.problems]
+        images = self._box_reader.apply(self._select(split, allow_missing))
+        images = self._size_adjuster.apply(images, self.read_header)
+        problems = [problem for problem in (self._box_reader.problem, self._size_adjuster.problem) if problem]
+        problems += [*self.annotations.problems, *self.located.problems]
         problems += [Problem(root, error) for name, error in self.annotations.unusable.items() if split in (None, name)]
         notices = [*self.annotations.notices, *self.located.notices, *_enclosing_notice(root, images)]
         if self.other_formats:
@@ -126,14 +164,18 @@ class DatasetFolder:
         if strict and problems:
             raise DataError(str(problems[0]))
         mapping = self._map_classes(labels, problems)
-        labels = mapping.labels if labels is None else tuple(labels)
+        labels, is_own = (mapping.labels, True) if labels is None else (tuple(labels), False)
+        if is_own:
+            faults, facts = check_classes(root, self.annotations, mapping, self._box_counts, self.source.classes)
+            problems += faults
+            notices += facts
         _check_classes(images, mapping, labels)
         excluded = sum(mapping.new_names[box.class_index] is None for image in images for box in image.boxes)
         if excluded:
             notices.append(Problem(root, f"{excluded} boxes of other classes excluded"))
         class_ids = [labels.index(name) if name in labels else None for name in mapping.new_names]
-        samples, faults = validate_annotations(images, class_ids, self.read_header, allow_missing, progress)
-        problems.extend(faults)
+        samples, invalid = validate_annotations(images, class_ids, self.read_header, allow_missing, progress)
+        problems.extend(invalid)
         if strict and problems:
             raise DataError(str(problems[0]))
         if not samples:
@@ -149,7 +191,7 @@ class DatasetFolder:
             if split in (None, name) and not allow_missing:
                 raise DataError(error)
         if split is None:
-            return [image for images in splits.values() for image in images]
+            return self._images
         if split in self.splits:
             return list(splits.get(split, ()))
         if self.splits:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Sequence
 
@@ -60,7 +61,7 @@ def load_train_and_validation(
         training, validation = split_dataset(training, 1 - validation_fraction, seed)
     for notice in dict.fromkeys((*training.notices, *validation.notices)):
         _log.info("%s", notice)
-    for line in problem_lines(tuple(dict.fromkeys((*training.problems, *validation.problems)))):
+    for line in problem_lines(tuple(dict.fromkeys((*folder.copies, *training.problems, *validation.problems)))):
         _log.warning("%s", line)
     return training, validation
 
@@ -91,7 +92,9 @@ def load_eval_split(
             f"{folder.source.folder}: it has training images only, which give no fair measurement; add a "
             f"validation split, or {alternative}"
         )
-    return subsample_evenly(folder.load(split, labels), limit), split or "all"
+    dataset = folder.load(split, labels)
+    dataset = dataclasses.replace(dataset, problems=(*folder.copies, *dataset.problems))
+    return subsample_evenly(dataset, limit), split or "all"
 
 
 def load_training_split(folder: DatasetFolder, labels: Sequence[str] | None = None) -> Dataset:

@@ -54,7 +54,7 @@ def parse(tree: FileTree) -> ParsedDataset:
     problems: list[Problem] = []
     for split, file in files:
         images += _annotate(file, index_of, split, problems, notices)
-    return ParsedDataset(tuple(names), tuple(images), tuple(problems), tuple(notices))
+    return ParsedDataset(tuple(names), tuple(images), tuple(problems), tuple(notices), box_layout="xywh")
 
 
 def _prefer_detection_files(paths: Sequence[Path]) -> Sequence[Path]:

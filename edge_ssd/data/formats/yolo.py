@@ -81,7 +81,9 @@ def _parse_described(tree: FileTree, path: Path) -> ParsedDataset:
     images, problems = _name_classes(path, images, description.names)
     names = tuple(description.names.values())
     problems = (*description.problems, *problems)
-    return ParsedDataset(names, tuple(images), problems, tuple(notices), unusable, label_file_per_image=True)
+    return ParsedDataset(
+        names, tuple(images), problems, tuple(notices), unusable, label_file_per_image=True, box_layout="cxcywh"
+    )
 
 
 def _parse_folders(tree: FileTree) -> ParsedDataset:
@@ -97,10 +99,14 @@ def _parse_folders(tree: FileTree) -> ParsedDataset:
     images += labels.read_unused()
     if names is not None:
         images, problems = _name_classes(tree.root, images, dict(enumerate(names)))
-        return ParsedDataset(tuple(names), tuple(images), problems, notices, label_file_per_image=True)
+        return ParsedDataset(
+            tuple(names), tuple(images), problems, notices, label_file_per_image=True, box_layout="cxcywh"
+        )
     ids = (box.class_index for image in images for box in image.boxes)
     generated = tuple(f"class_{number}" for number in range(max(ids, default=-1) + 1))
-    return ParsedDataset(generated, tuple(images), notices=notices, has_class_names=False, label_file_per_image=True)
+    return ParsedDataset(
+        generated, tuple(images), notices=notices, has_class_names=False, label_file_per_image=True, box_layout="cxcywh"
+    )
 
 
 class _Labels:

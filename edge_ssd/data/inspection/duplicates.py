@@ -6,7 +6,6 @@ change between neighbors on a 16×16 grid (N. Krawetz, 2013, "Kind of Like That"
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ssd.console.progress import ProgressCallback, no_progress
+from edge_ssd.data.file_digest import file_digest
 
-__all__ = ["DuplicateGroup", "file_digest", "find_duplicates", "find_near_duplicates", "perceptual_hash"]
+__all__ = ["DuplicateGroup", "find_duplicates", "find_near_duplicates", "perceptual_hash"]
 
 # Near duplicates differ in at most this number of the 256 bits of their hashes, and in at most this share of the bits
 # that are set in either: on a uniform background few bits are set, so few can differ.
@@ -27,7 +27,6 @@ _Image = tuple[str, Path]  # split and path
 
 _SIDE = 16
 _CHUNK = 1024
-_HASH_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -47,18 +46,6 @@ class DuplicateGroup:
         shown = [f"{path} ({split})" if self.across else str(path) for split, path in self.images[:max_shown]]
         more = len(self.images) - max_shown
         return " = ".join(shown) + (f" and {more} more" if more > 0 else "")
-
-
-def file_digest(path: Path) -> bytes | None:
-    """Return a hash, 16 bytes, of a file's content; None if it cannot be read."""
-    digest = hashlib.blake2b(digest_size=16)
-    try:
-        with path.open("rb") as file:
-            while block := file.read(_HASH_BYTES):
-                digest.update(block)
-    except OSError:
-        return None
-    return digest.digest()
 
 
 def find_duplicates(

@@ -89,7 +89,7 @@ def inspect_dataset(
                 raise
             unusable[name or ALL] = str(error)
     if not datasets:
-        raise DataError("; ".join(unusable.values()))
+        raise DataError("; ".join(dict.fromkeys(unusable.values())))
     with steps("headers") as progress:
         files = _check_files(datasets, opened, all_splits=split is None, progress=progress)
     paths = {name: [sample.path for sample in dataset.samples] for name, dataset in datasets.items()}

@@ -1,0 +1,193 @@
+"""Whether the boxes of a dataset are stated in another way than its format says.
+
+A format defines what its four numbers are, and label tools and scripts write other ones: 0–1 instead of pixels, widths
+instead of corners, x and y exchanged. Each such reading is tried on all boxes. Another reading is concluded only if the
+format's own fails for many boxes and the other one fails for next to none.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_ssd.data.annotations import BoxAnnotation, ImageAnnotations
+from edge_ssd.data.box_layouts import LAYOUTS, UNITS, BoxReading, Numbers, from_xyxy, to_xyxy
+from edge_ssd.data.dataset import Problem
+from edge_ssd.data.plausibility.evidence import ReadHeader, common_file, fits_inside, iter_headers, same_shape
+from edge_ssd.errors import DataError
+
+__all__ = ["BoxReader", "choose_box_reader"]
+
+# Different boxes that are needed to conclude anything about their units, and that have to fail for another layout.
+_MIN_BOXES, _MIN_FAILING = 3, 5
+# Share of the boxes that fail in a wrong reading at least, and in the right one at most.
+_WRONG_SHARE, _RIGHT_SHARE = 0.1, 0.02
+# Largest number of a box in 0–1 or in percent, with a tolerance for rounding.
+_NORMALIZED_MAX, _PERCENT_MAX = 1.01, 101
+# Pixels of the shorter side of an image from which boxes in 0–1 can be no boxes in pixels.
+_MIN_SIDE = 8
+_NO_BOXES = np.empty((0, 4)), np.empty((0, 2))
+
+
+@dataclasses.dataclass(frozen=True)
+class BoxReader:
+    """Converts annotations from their format's reading of boxes to another one.
+
+    Attributes:
+        layout: layout in which the format states its boxes.
+        reading: the reading to use, whose units are "" for those of each image; None for that of the format.
+        problem: why ``reading`` was chosen, unless the user stated it.
+    """
+
+    layout: str
+    reading: BoxReading | None = None
+    problem: Problem | None = None
+
+    def apply(self, images: Iterable[ImageAnnotations]) -> list[ImageAnnotations]:
+        """Return the annotations with their boxes in this reading.
+
+        The layout of boxes that enclose polygons or rotated boxes stays: they are not stated by four numbers.
+        """
+        return [self._convert(image) if self.reading is not None else image for image in images]
+
+    def _convert(self, image: ImageAnnotations) -> ImageAnnotations:
+        assert self.reading is not None
+        if not image.boxes:
+            return image
+        stated = np.array([box.box_xyxy for box in image.boxes])
+        read = to_xyxy(from_xyxy(stated, self.layout), self.reading.layout)
+        enclosing = np.array([box.enclosing for box in image.boxes])
+        rows = np.where(enclosing[:, None], stated, read)
+        if self.reading.units == "percent":
+            rows /= 100
+        boxes = tuple(_with_corners(box, row) for box, row in zip(image.boxes, rows.tolist(), strict=True))
+        normalized = self.reading.units != "pixels" if self.reading.units else image.normalized
+        return dataclasses.replace(image, boxes=boxes, normalized=normalized)
+
+
+def choose_box_reader(
+    root: Path,
+    images: Sequence[ImageAnnotations],
+    layout: str,
+    read_header: ReadHeader,
+    stated_layout: str | None = None,
+    stated_units: str | None = None,
+) -> BoxReader:
+    """Return how to read the boxes of a dataset.
+
+    Args:
+        images: the annotations of all splits.
+        layout: layout in which the format states its boxes.
+        stated_layout, stated_units: what the user states, which is not questioned; None to conclude it.
+
+    Raises:
+        DataError: the boxes are in another layout than the format's, or in one of several others.
+    """
+    normalized = {image.normalized for image in images if image.boxes}
+    if len(normalized) != 1:  # no boxes, or each image in its own units
+        reading = BoxReading(stated_layout or layout, stated_units or "")
+        return BoxReader(layout, reading if stated_layout or stated_units else None)
+    own = BoxReading(layout, "normalized" if normalized.pop() else "pixels")
+    assumed = BoxReading(stated_layout or own.layout, stated_units or own.units)
+    layouts = (stated_layout,) if stated_layout else tuple(LAYOUTS)
+    boxes, sizes = _different_boxes(images, read_header) if not (stated_layout and stated_units) else _NO_BOXES
+    if len(boxes) < _MIN_BOXES:
+        return BoxReader(layout, None if assumed == own else assumed)
+    numbers = from_xyxy(boxes, layout)
+    units = (stated_units,) if stated_units else _possible_units(numbers, sizes, own.units)
+    path = common_file(root, images)
+    reading, message = _conclude(path, numbers, sizes, assumed, [BoxReading(a, b) for b in units for a in layouts])
+    return BoxReader(layout, None if reading == own else reading, Problem(path, message) if message else None)
+
+
+def _different_boxes(images: Sequence[ImageAnnotations], read_header: ReadHeader) -> tuple[Numbers, Numbers]:
+    """Return the different finite boxes, xyxy [N, 4], with the (height, width) of their images, [N, 2]."""
+    rows: list[tuple[float, ...]] = []
+    for image, header in iter_headers(images, read_header):
+        size, stated = header.size, image.stated_size
+        if stated is not None and same_shape(size, stated):  # the boxes may be those of a resized copy
+            size = max(size, stated)
+        rows += [(*box.box_xyxy, *size) for box in image.boxes if not box.enclosing]
+    table = np.array(rows, np.float64).reshape(-1, 6)
+    table = np.unique(table[np.isfinite(table).all(axis=1)], axis=0)
+    return table[:, :4], table[:, 4:]
+
+
+def _conclude(
+    path: Path, numbers: Numbers, sizes: Numbers, own: BoxReading, readings: Sequence[BoxReading]
+) -> tuple[BoxReading, str]:
+    """Return the right one of ``readings`` for numbers [N, 4], and a message if it is not ``own``.
+
+    Raises DataError in doubt, and for another layout.
+    """
+    failing = {reading: _count_failing(numbers, sizes, reading) for reading in readings}
+    right = sorted((r for r in readings if failing[r] <= _RIGHT_SHARE * len(numbers)), key=failing.__getitem__)
+    if own in readings:
+        if own in right or not right or failing[own] < max(_MIN_FAILING, _WRONG_SHARE * len(numbers)):
+            return own, ""
+        fact = f"{failing[own]} of {len(numbers)} boxes leave their image or have no area"
+        keep = f"; --boxes {own.layout} reads them as now"
+        raise DataError(f"{path}: read as {_describe(own)}, {fact}: {_advise(own, right)}{keep}")
+    # Numbers in 0–1 are so in every layout: that of the format is right if it fits. Pixels fit other layouts by chance.
+    other = BoxReading(own.layout, readings[0].units)
+    if other in right and (other.units == "normalized" or len(right) == 1):
+        message = (
+            f"the boxes are in {UNITS[other.units]}, not in {UNITS[own.units]} as the format says, and are read so; "
+            f"state it with --box-units {other.units}, or correct the labels"
+        )
+        return other, message
+    fact = f"the numbers of the boxes are {numbers.min():g} to {numbers.max():g}, not in {UNITS[own.units]}"
+    raise DataError(f"{path}: {fact} as the format says: {_advise(own, right or [other])}")
+
+
+def _possible_units(numbers: Numbers, sizes: Numbers, own: str) -> tuple[str, ...]:
+    """Return the units that the magnitude of the numbers allows; the format's own unless nearly all contradict it."""
+    if own == "pixels":
+        tiny = (np.abs(numbers) <= _NORMALIZED_MAX).all(axis=1) & (sizes.min(axis=1) >= _MIN_SIDE)
+        return ("normalized",) if tiny.mean() >= 1 - _RIGHT_SHARE else ("pixels",)
+    if (numbers > 2).any(axis=1).mean() < 1 - _WRONG_SHARE:
+        return (own,)
+    return ("pixels", "percent") if numbers.max() <= _PERCENT_MAX else ("pixels",)
+
+
+def _count_failing(numbers: Numbers, sizes: Numbers, reading: BoxReading) -> int:
+    with np.errstate(over="ignore", invalid="ignore"):
+        boxes = to_xyxy(numbers, reading.layout) * _pixels_per_unit(sizes, reading.units)
+        return int((~fits_inside(boxes, sizes)).sum())
+
+
+def _pixels_per_unit(sizes: Numbers, units: str) -> npt.NDArray[np.float64] | float:
+    """Return the factor from units to pixels, [N, 4], or 1."""
+    if units == "pixels":
+        return 1.0
+    pixels = sizes[:, [1, 0, 1, 0]]
+    return pixels / 100 if units == "percent" else pixels
+
+
+def _describe(reading: BoxReading) -> str:
+    return f"{LAYOUTS[reading.layout]} in {UNITS[reading.units]}"
+
+
+def _options(reading: BoxReading, own: BoxReading) -> str:
+    layout = f"--boxes {reading.layout}" if reading.layout != own.layout else ""
+    units = f"--box-units {reading.units}" if reading.units != own.units else ""
+    return " ".join(filter(None, (layout, units)))
+
+
+def _advise(own: BoxReading, right: Sequence[BoxReading]) -> str:
+    """Return what the other readings are, and the options that select them or the format's own."""
+    if len(right) == 1:
+        read = f"read them as {_describe(right[0])} with {_options(right[0], own)}"
+    else:
+        choices = ", ".join(f"{_options(reading, own)} ({_describe(reading)})" for reading in right)
+        read = f"choose how to read them: {choices}"
+    return f"{read}, or correct the labels"
+
+
+def _with_corners(box: BoxAnnotation, row: Sequence[float]) -> BoxAnnotation:
+    xmin, ymin, xmax, ymax = row
+    return dataclasses.replace(box, box_xyxy=(xmin, ymin, xmax, ymax))

@@ -1,0 +1,113 @@
+"""Whether most images have another size than their labels state, such as those of a resized copy of the images."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from edge_ssd.data.annotations import ImageAnnotations
+from edge_ssd.data.box_layouts import Numbers
+from edge_ssd.data.dataset import Problem
+from edge_ssd.data.plausibility.evidence import ReadHeader, common_file, fits_inside, iter_headers, same_shape
+
+__all__ = ["SizeAdjuster", "choose_size_adjuster"]
+
+_MIN_IMAGES = 3
+# Boxes that are needed to conclude from their being inside a smaller size that they are meant for it.
+_MIN_BOXES = 8
+_RIGHT_SHARE = 0.02
+
+_Size = tuple[int, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class SizeAdjuster:
+    """Adapts annotations whose stated sizes are not those of the images.
+
+    Attributes:
+        problem: what the difference is and what is done about it; None if each image is judged by itself.
+        scale: whether boxes are scaled from the stated to the actual size.
+    """
+
+    problem: Problem | None = None
+    scale: bool = False
+
+    def apply(self, images: Iterable[ImageAnnotations], read_header: ReadHeader) -> list[ImageAnnotations]:
+        """Return the annotations, those with a differing size without it, and with scaled boxes if :attr:`scale`."""
+        return [self._adjust(image, read_header) if self.problem else image for image in images]
+
+    def _adjust(self, image: ImageAnnotations, read_header: ReadHeader) -> ImageAnnotations:
+        if image.path is None or image.fault or image.stated_size is None or image.normalized:
+            return image
+        try:
+            header = read_header(image.path)
+        except (OSError, ValueError):
+            return image  # reported when its boxes are checked
+        if image.stated_size == header.size or header.orientation not in (0, 1):
+            return image
+        if not self.scale:
+            return dataclasses.replace(image, stated_size=None)
+        if not same_shape(image.stated_size, header.size):
+            return image
+        y, x = (real / stated for real, stated in zip(header.size, image.stated_size, strict=True))
+        boxes = []
+        for box in image.boxes:
+            xmin, ymin, xmax, ymax = box.box_xyxy
+            boxes.append(dataclasses.replace(box, box_xyxy=(xmin * x, ymin * y, xmax * x, ymax * y)))
+        return dataclasses.replace(image, boxes=tuple(boxes), stated_size=None)
+
+
+def choose_size_adjuster(root: Path, images: Sequence[ImageAnnotations], read_header: ReadHeader) -> SizeAdjuster:
+    """Return what to do about stated sizes; ``images`` are those of all splits, with their boxes in final units.
+
+    Boxes are scaled if nearly all of them fit the stated sizes, which have the shape of the images, and do not fit the
+    actual ones or are too many to be inside smaller ones by chance.
+    """
+    stating = [
+        (image, image.stated_size, header.size)
+        for image, header in iter_headers(images, read_header)
+        if image.stated_size is not None and not image.normalized
+    ]
+    differing = [(image, stated, real) for image, stated, real in stating if stated != real]
+    if len(differing) < max(_MIN_IMAGES, len(stating) / 2):
+        return SizeAdjuster()
+    image, stated, real = differing[0]
+    assert image.path is not None
+    fact = (
+        f"{len(differing)} of {len(stating)} images have another size than the labels state (such as {image.path.name}"
+        f" with {real[1]}×{real[0]}, not {stated[1]}×{stated[0]})"
+    )
+    boxes, stated_sizes, real_sizes = _boxes(differing)
+    fits_stated = _fits(boxes, stated_sizes)
+    fits_real = _fits(boxes, real_sizes)
+    scale = False
+    if (
+        all(same_shape(stated, real) for _, stated, real in differing)
+        and fits_stated
+        and (not fits_real or (len(boxes) >= _MIN_BOXES and (stated_sizes < real_sizes).all()))
+    ):
+        scale = True
+        action = "of the same shape, which their boxes fit: the boxes are scaled to the images"
+    elif fits_real:
+        action = "which their boxes fit: the boxes are used as they are"
+        if all(stated == real[::-1] for _, stated, real in differing):
+            action = f"with width and height exchanged; {action}"
+    else:
+        action = "and boxes leave them: the boxes are used as they are and may be misplaced; check them"
+    return SizeAdjuster(Problem(common_file(root, images), f"{fact}, {action}"), scale)
+
+
+def _boxes(images: Sequence[tuple[ImageAnnotations, _Size, _Size]]) -> tuple[Numbers, Numbers, Numbers]:
+    """Return the finite boxes, xyxy [N, 4], with the stated and the actual (height, width) of their images, [N, 2]."""
+    rows = [(*box.box_xyxy, *stated, *real) for image, stated, real in images for box in image.boxes]
+    table = np.array(rows, np.float64).reshape(-1, 8)
+    table = table[np.isfinite(table).all(axis=1)]
+    return table[:, :4], table[:, 4:6], table[:, 6:]
+
+
+def _fits(boxes_xyxy: Numbers, sizes: Numbers) -> bool:
+    outside = int((~fits_inside(boxes_xyxy, sizes)).sum())
+    return outside <= _RIGHT_SHARE * len(boxes_xyxy)
