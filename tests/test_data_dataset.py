@@ -73,3 +73,16 @@ def test_problem_lines_are_limited() -> None:
     assert problem_lines(problems, "look there", limit=5) == [f"{number}.png: odd" for number in range(5)]
     assert problem_lines(problems, "look there", limit=2) == ["0.png: odd", "1.png: odd", "and 3 more (look there)"]
     assert problem_lines(()) == []
+
+
+def test_many_problems_of_a_kind_are_counted() -> None:
+    other = Problem(Path("x.csv"), "odd")
+    reversed_boxes = [Problem(Path(f"{number}.png"), "reversed", "reversed boxes") for number in range(1000)]
+    few = [Problem(Path(f"{number}.png"), "outside", "boxes outside their image") for number in range(5)]
+    assert problem_lines([*reversed_boxes, other, *few], "look there") == [
+        "0.png: reversed",
+        "1.png: reversed",
+        "x.csv: odd",
+        *(f"{number}.png: outside" for number in range(5)),
+        "and 998 more reversed boxes (look there)",
+    ]
