@@ -225,6 +225,7 @@ def test_yolo_empty_and_missing_label_files_are_background(tmp_path: Path) -> No
     write_pair(tmp_path / "images" / "a.png", tmp_path / "labels" / "a.txt")
     write_pair(tmp_path / "images" / "b.png", tmp_path / "labels" / "b.txt", "\r\n")
     write_image(tmp_path / "images" / "c.png")
+    (tmp_path / "classes.txt").write_text("fork\n", encoding="utf-8")
     dataset = load_dataset(tmp_path, strict=True)
     assert [len(sample.class_ids) for sample in dataset.samples] == [1, 0, 0]
     assert [notice.message for notice in dataset.notices] == ["1 images have no label file and are used as background"]

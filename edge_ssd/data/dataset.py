@@ -126,7 +126,7 @@ class Dataset:
 def problem_lines(
     problems: Sequence[Problem], hint: str = "'edge-ssd data inspect' with --json lists all", limit: int = 20
 ) -> list[str]:
-    """Return at most ``limit`` problems, one line each, and lines with the numbers of the others and ``hint``.
+    """Return at most ``limit`` problems, one line each, and lines with the numbers of the others; ``hint`` ends the last.
 
     Of more than five problems of a kind, two are shown.
     """
@@ -142,7 +142,9 @@ def problem_lines(
             selected.append(problem)
             shown[kind] += 1
     lines = [str(problem) for problem in selected[:limit]]
-    lines += [f"and {count} more {kind} ({hint})" for kind, count in counted.items()]
+    others = [f"and {count} more {kind}" for kind, count in counted.items()]
     if len(selected) > limit:
-        lines.append(f"and {len(selected) - limit} more{' of other kinds' if counted else ''} ({hint})")
-    return lines
+        others.append(f"and {len(selected) - limit} more{' of other kinds' if counted else ''}")
+    if others:
+        others[-1] += f" ({hint})"
+    return lines + others
