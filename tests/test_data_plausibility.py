@@ -10,7 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from label_writers import LabeledImage, write_coco, write_d2l_split, write_image, write_tf_csv, write_voc, write_yolo
+from label_writers import (
+    WRITERS,
+    LabeledImage,
+    write_coco,
+    write_d2l_split,
+    write_image,
+    write_tf_csv,
+    write_voc,
+    write_yolo,
+)
 
 from edge_ssd.data.box_layouts import LAYOUTS, from_xyxy, to_xyxy
 from edge_ssd.data.dataset import Dataset
@@ -98,7 +107,7 @@ def test_yolo_boxes_in_another_layout_stop_with_the_option(tmp_path: Path, other
     assert_boxes(load_dataset(DataSource(tmp_path, boxes=other), strict=True), images)
 
 
-@pytest.mark.parametrize("write", [write_voc, write_tf_csv, write_coco, write_yolo])
+@pytest.mark.parametrize("write", WRITERS.values())
 @pytest.mark.parametrize("seed", range(3))
 def test_well_formed_set_has_no_alarm(tmp_path: Path, write: Write, seed: int) -> None:
     images = make_images(20, seed)

@@ -72,6 +72,8 @@ class ParsedDataset:
         label_file_per_image: whether every image has a label file of the same name, up to the suffix.
         box_layout: what the four numbers of a box are in the label files, a key of
             :data:`edge_ssd.data.box_layouts.LAYOUTS`.
+        percent: whether the numbers in the label files are in percent of the image, of which ``normalized`` boxes were
+            made.
     """
 
     class_names: tuple[str, ...]
@@ -82,3 +84,4 @@ class ParsedDataset:
     has_class_names: bool = True
     label_file_per_image: bool = False
     box_layout: str = "xyxy"
+    percent: bool = False

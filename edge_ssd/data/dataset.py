@@ -126,7 +126,7 @@ class Dataset:
 def problem_lines(
     problems: Sequence[Problem], hint: str = "'edge-ssd data inspect' with --json lists all", limit: int = 20
 ) -> list[str]:
-    """Return at most ``limit`` problems, one line each, and lines with the numbers of the others; ``hint`` ends the last.
+    """Return at most ``limit`` problems, one line each, and the numbers of the others; ``hint`` ends the last line.
 
     Of more than five problems of a kind, two are shown.
     """

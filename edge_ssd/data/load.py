@@ -113,8 +113,7 @@ class DatasetFolder:
 
     @functools.cached_property
     def _box_reader(self) -> BoxReader:
-        source, layout = self.source, self.annotations.box_layout
-        return choose_box_reader(source.folder, self._images, layout, self.read_header, source.boxes, source.box_units)
+        return choose_box_reader(self.source, self.annotations, self._images, self.read_header)
 
     @functools.cached_property
     def _size_adjuster(self) -> SizeAdjuster:

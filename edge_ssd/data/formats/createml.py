@@ -42,7 +42,7 @@ def parse(tree: FileTree) -> ParsedDataset:
     images, repeated = drop_repeated_images(
         image for split, path in pairs for image in _annotate(path, split, reader, problems)
     )
-    return reader.dataset(tree.root, images, problems, [*notices, *repeated])
+    return reader.dataset(tree.root, images, problems, [*notices, *repeated], box_layout="cxcywh")
 
 
 def _annotate(path: Path, split: str, reader: ObjectReader, problems: list[Problem]) -> Iterator[ImageAnnotations]:

@@ -61,7 +61,7 @@ def parse(tree: FileTree) -> ParsedDataset:
         for (split, path, data), own in zip(files, names, strict=True)
         for image in _annotate(path, split, data, own, reader, problems)
     )
-    return reader.dataset(tree.root, images, problems, [*notices, *repeated])
+    return reader.dataset(tree.root, images, problems, [*notices, *repeated], box_layout="xywh")
 
 
 def _class_names(path: Path, data: object) -> list[str]:

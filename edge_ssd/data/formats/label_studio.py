@@ -58,7 +58,7 @@ def parse(tree: FileTree) -> ParsedDataset:
         raise DataError(
             f"{paths[0]}: no task has a submitted annotation: label the images in Label Studio, then export again"
         )
-    return reader.dataset(tree.root, images, problems, [*notices, *repeated])
+    return reader.dataset(tree.root, images, problems, [*notices, *repeated], box_layout="xywh", percent=True)
 
 
 def _annotate(

@@ -65,7 +65,7 @@ def parse(tree: FileTree) -> ParsedDataset:
     if unlabeled:
         notices.append(Problem(tree.root, f"{unlabeled} images have no regions and are used as background"))
     notices += repeated
-    return reader.dataset(tree.root, images, (), notices, has_class_names=attribute is not None)
+    return reader.dataset(tree.root, images, (), notices, has_class_names=attribute is not None, box_layout="xywh")
 
 
 def _label_files(tree: FileTree) -> list[Path]:

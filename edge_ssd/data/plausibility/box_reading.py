@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edge_ssd.data.annotations import BoxAnnotation, ImageAnnotations
+from edge_ssd.data.annotations import BoxAnnotation, ImageAnnotations, ParsedDataset
 from edge_ssd.data.box_layouts import LAYOUTS, UNITS, BoxReading, Numbers, from_xyxy, to_xyxy
 from edge_ssd.data.dataset import Problem
 from edge_ssd.data.plausibility.evidence import ReadHeader, common_file, fits_inside, iter_headers, same_shape
+from edge_ssd.data.source import DataSource
 from edge_ssd.errors import DataError
 
 __all__ = ["BoxReader", "choose_box_reader"]
@@ -26,11 +27,12 @@ __all__ = ["BoxReader", "choose_box_reader"]
 _MIN_BOXES, _MIN_FAILING = 3, 5
 # Share of the boxes that fail in a wrong reading at least, and in the right one at most.
 _WRONG_SHARE, _RIGHT_SHARE = 0.1, 0.02
+# Share of the boxes that exceed 100 % if they are in pixels.
+_PIXELS_SHARE = 0.3
 # Largest number of a box in 0–1 or in percent, with a tolerance for rounding.
 _NORMALIZED_MAX, _PERCENT_MAX = 1.01, 101
 # Pixels of the shorter side of an image from which boxes in 0–1 can be no boxes in pixels.
 _MIN_SIDE = 8
-_NO_BOXES = np.empty((0, 4)), np.empty((0, 2))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,11 +41,13 @@ class BoxReader:
 
     Attributes:
         layout: layout in which the format states its boxes.
+        percent: whether it states them in percent.
         reading: the reading to use, whose units are "" for those of each image; None for that of the format.
         problem: why ``reading`` was chosen, unless the user stated it.
     """
 
     layout: str
+    percent: bool = False
     reading: BoxReading | None = None
     problem: Problem | None = None
 
@@ -62,46 +66,42 @@ class BoxReader:
         read = to_xyxy(from_xyxy(stated, self.layout), self.reading.layout)
         enclosing = np.array([box.enclosing for box in image.boxes])
         rows = np.where(enclosing[:, None], stated, read)
-        if self.reading.units == "percent":
-            rows /= 100
+        units = self.reading.units or ("normalized" if image.normalized else "pixels")
+        rows *= (100 if self.percent and image.normalized else 1) / (100 if units == "percent" else 1)
         boxes = tuple(_with_corners(box, row) for box, row in zip(image.boxes, rows.tolist(), strict=True))
-        normalized = self.reading.units != "pixels" if self.reading.units else image.normalized
-        return dataclasses.replace(image, boxes=boxes, normalized=normalized)
+        return dataclasses.replace(image, boxes=boxes, normalized=units != "pixels")
 
 
 def choose_box_reader(
-    root: Path,
-    images: Sequence[ImageAnnotations],
-    layout: str,
-    read_header: ReadHeader,
-    stated_layout: str | None = None,
-    stated_units: str | None = None,
+    source: DataSource, parsed: ParsedDataset, images: Sequence[ImageAnnotations], read_header: ReadHeader
 ) -> BoxReader:
-    """Return how to read the boxes of a dataset.
+    """Return how to read the boxes of a dataset: as ``source`` states it, which is not questioned, or as concluded.
 
     Args:
-        images: the annotations of all splits.
-        layout: layout in which the format states its boxes.
-        stated_layout, stated_units: what the user states, which is not questioned; None to conclude it.
+        images: the located annotations of all splits of ``parsed``.
 
     Raises:
         DataError: the boxes are in another layout than the format's, or in one of several others.
     """
+    layout = parsed.box_layout
     normalized = {image.normalized for image in images if image.boxes}
     if len(normalized) != 1:  # no boxes, or each image in its own units
-        reading = BoxReading(stated_layout or layout, stated_units or "")
-        return BoxReader(layout, reading if stated_layout or stated_units else None)
-    own = BoxReading(layout, "normalized" if normalized.pop() else "pixels")
-    assumed = BoxReading(stated_layout or own.layout, stated_units or own.units)
-    layouts = (stated_layout,) if stated_layout else tuple(LAYOUTS)
-    boxes, sizes = _different_boxes(images, read_header) if not (stated_layout and stated_units) else _NO_BOXES
+        reading = BoxReading(source.boxes or layout, source.box_units or "")
+        return BoxReader(layout, parsed.percent, reading if source.boxes or source.box_units else None)
+    own = BoxReading(layout, "pixels" if not normalized.pop() else "percent" if parsed.percent else "normalized")
+    assumed = BoxReading(source.boxes or own.layout, source.box_units or own.units)
+    if source.boxes and source.box_units:
+        return BoxReader(layout, parsed.percent, None if assumed == own else assumed)
+    boxes, sizes = _different_boxes(images, read_header)
     if len(boxes) < _MIN_BOXES:
-        return BoxReader(layout, None if assumed == own else assumed)
-    numbers = from_xyxy(boxes, layout)
-    units = (stated_units,) if stated_units else _possible_units(numbers, sizes, own.units)
-    path = common_file(root, images)
+        return BoxReader(layout, parsed.percent, None if assumed == own else assumed)
+    numbers = from_xyxy(boxes * (100 if parsed.percent else 1), layout)
+    units = (source.box_units,) if source.box_units else _possible_units(numbers, sizes, own.units)
+    layouts = (source.boxes,) if source.boxes else tuple(LAYOUTS)
+    path = common_file(source.folder, images)
     reading, message = _conclude(path, numbers, sizes, assumed, [BoxReading(a, b) for b in units for a in layouts])
-    return BoxReader(layout, None if reading == own else reading, Problem(path, message) if message else None)
+    problem = Problem(path, message) if message else None
+    return BoxReader(layout, parsed.percent, None if reading == own else reading, problem)
 
 
 def _different_boxes(images: Sequence[ImageAnnotations], read_header: ReadHeader) -> tuple[Numbers, Numbers]:
@@ -146,10 +146,13 @@ def _conclude(
 
 def _possible_units(numbers: Numbers, sizes: Numbers, own: str) -> tuple[str, ...]:
     """Return the units that the magnitude of the numbers allows; the format's own unless nearly all contradict it."""
-    if own == "pixels":
-        tiny = (np.abs(numbers) <= _NORMALIZED_MAX).all(axis=1) & (sizes.min(axis=1) >= _MIN_SIDE)
-        return ("normalized",) if tiny.mean() >= 1 - _RIGHT_SHARE else ("pixels",)
-    if (numbers > 2).any(axis=1).mean() < 1 - _WRONG_SHARE:
+    tiny = (np.abs(numbers) <= _NORMALIZED_MAX).all(axis=1) & (sizes.min(axis=1) >= _MIN_SIDE)
+    if own != "normalized":
+        if tiny.mean() >= 1 - _RIGHT_SHARE:
+            return ("normalized",)
+        exceeding = (numbers > _PERCENT_MAX).any(axis=1).mean()
+        return ("pixels",) if own == "percent" and exceeding >= _PIXELS_SHARE else (own,)
+    if (numbers > 2 * _NORMALIZED_MAX).any(axis=1).mean() < 1 - _WRONG_SHARE:
         return (own,)
     return ("pixels", "percent") if numbers.max() <= _PERCENT_MAX else ("pixels",)
 
