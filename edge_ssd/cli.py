@@ -45,7 +45,7 @@ class Command(NamedTuple):
 
 
 COMMANDS: dict[str, Command] = {
-    "data": Command("edge_ssd.commands.data", "fetch, make or inspect a dataset"),
+    "data": Command("edge_ssd.commands.data", "fetch, make, inspect, convert, divide or merge a dataset"),
     "train": Command("edge_ssd.commands.train", "train a TinySSD on labeled images"),
     "evaluate": Command("edge_ssd.commands.evaluate", "measure the average precision of a .keras or .tflite model"),
     "convert": Command("converters.convert_command", "quantize a .keras model into one self-describing .tflite"),

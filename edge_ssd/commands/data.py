@@ -1,35 +1,51 @@
-"""``edge-ssd data``: download, draw or inspect a dataset, or fit anchors to it."""
+"""``edge-ssd data``: download, draw, inspect, convert, divide or merge datasets, or fit anchors to one."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from edge_ssd.commands import data_anchors, data_inspect
+from edge_ssd.commands import data_anchors, data_convert, data_inspect, data_merge, data_split
 
 __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the subcommands of ``edge-ssd data``."""
-    parser.description = "Download, draw or inspect a dataset of labeled images, or fit anchors to it."
+    parser.description = (
+        "Download, draw, inspect, convert, divide or merge datasets of labeled images, or fit anchors to one."
+    )
     parser.epilog = (
         "examples:\n"
         "  edge-ssd data fetch bananas                        the book's dataset, to data/bananas\n"
         "  edge-ssd data make --to data/drawn                 1000 + 100 drawn images, no download\n"
         "  edge-ssd data inspect data/drawn --sheet sheet.png\n"
         "  edge-ssd data anchors data/drawn\n"
+        "  edge-ssd data split photos                         lists train.txt and val.txt, by share of each class\n"
+        "  edge-ssd data convert data/bananas bananas-yolo --to yolo\n"
+        "  edge-ssd data merge monday tuesday all --to coco\n"
     )
     commands = parser.add_subparsers(dest="data_command", required=True, metavar="COMMAND")
     _add_fetch(commands)
     _add_make(commands)
     data_inspect.add_to(commands)
     data_anchors.add_to(commands)
+    data_convert.add_to(commands)
+    data_split.add_to(commands)
+    data_merge.add_to(commands)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the selected subcommand and return its exit status."""
-    subcommands = {"fetch": _fetch, "make": _make, "inspect": data_inspect.run, "anchors": data_anchors.run}
+    subcommands = {
+        "fetch": _fetch,
+        "make": _make,
+        "inspect": data_inspect.run,
+        "anchors": data_anchors.run,
+        "convert": data_convert.run,
+        "split": data_split.run,
+        "merge": data_merge.run,
+    }
     return subcommands[args.data_command](args)
 
 

@@ -10,7 +10,7 @@ from edge_ssd.data.box_layouts import LAYOUTS, UNITS
 from edge_ssd.data.formats.registry import LABEL_FORMATS
 from edge_ssd.data.source import DataSource
 
-__all__ = ["add_data_options", "data_source"]
+__all__ = ["add_data_options", "add_label_options", "data_source"]
 
 
 def add_data_options(
@@ -22,6 +22,11 @@ def add_data_options(
     """Declare the dataset's folder as ``name``, positional without a dash, and the options on how to read it."""
     option: dict[str, Any] = {"required": required} if name.startswith("-") else {}
     parser.add_argument(name, type=Path, metavar="DIR", help=help, **option)
+    add_label_options(parser)
+
+
+def add_label_options(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--format`` and ``--classes``."""
     parser.add_argument(
         "--format", choices=tuple(LABEL_FORMATS), help="of the labels, if a folder has several (default: detected)"
     )

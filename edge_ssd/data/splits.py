@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from edge_ssd.console.progress import ProgressCallback, no_progress
 from edge_ssd.data.dataset import Dataset, problem_lines
 from edge_ssd.data.load import DatasetFolder, Split
 from edge_ssd.errors import DataError, SettingError
 
 __all__ = [
     "choose_validation_fraction",
+    "combine_splits",
     "load_eval_split",
+    "load_every_split",
     "load_train_and_validation",
     "load_training_split",
     "split_dataset",
@@ -95,6 +98,43 @@ def load_eval_split(
     dataset = folder.load(split, labels)
     dataset = dataclasses.replace(dataset, problems=(*folder.copies, *dataset.problems))
     return subsample_evenly(dataset, limit), split or "all"
+
+
+def load_every_split(
+    folder: DatasetFolder,
+    labels: Sequence[str] | None = None,
+    strict: bool = False,
+    progress: ProgressCallback = no_progress,
+) -> dict[str, Dataset]:
+    """Return split → its samples, the only key "" for an undivided dataset; notices and problems are logged.
+
+    A split that cannot be used is left out with a warning if another one can. Arguments and errors are those of
+    :meth:`DatasetFolder.load`.
+    """
+    splits: dict[str, Dataset] = {}
+    errors: dict[str, DataError] = {}
+    for split in folder.splits or (None,):
+        try:
+            splits[split or ""] = folder.load(split, labels, strict, progress=progress)
+        except DataError as error:
+            errors[split or ""] = error
+            if strict:
+                raise
+    if not splits:
+        raise next(iter(errors.values()))
+    for notice in dict.fromkeys(notice for dataset in splits.values() for notice in dataset.notices):
+        _log.info("%s", notice)
+    for line in problem_lines(tuple(dict.fromkeys(p for dataset in splits.values() for p in dataset.problems))):
+        _log.warning("%s", line)
+    for name, reason in errors.items():
+        _log.warning("%s is left out: %s", name, reason)
+    return splits
+
+
+def combine_splits(splits: Mapping[str, Dataset]) -> Dataset:
+    """Return all samples of :func:`load_every_split` as one dataset."""
+    samples = tuple(sample for dataset in splits.values() for sample in dataset.samples)
+    return next(iter(splits.values())).with_samples(samples)
 
 
 def load_training_split(folder: DatasetFolder, labels: Sequence[str] | None = None) -> Dataset:

@@ -1,0 +1,165 @@
+"""Merging of several datasets into one: their classes by name, their splits by name, identical images once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from edge_ssd.console.progress import ProgressCallback, no_progress
+from edge_ssd.data.classes import ClassMapping, parse_classes, select_classes
+from edge_ssd.data.dataset import Dataset, Problem, Sample, problem_lines
+from edge_ssd.data.inspection.duplicates import find_duplicates
+from edge_ssd.data.load import DatasetFolder
+from edge_ssd.data.split_names import SPLITS
+from edge_ssd.data.splits import load_every_split
+from edge_ssd.errors import DataError
+
+__all__ = ["merge_datasets", "union_classes"]
+
+_log = logging.getLogger(__name__)
+
+# Sides of the same box in two label formats differ by rounding, by at most this many pixels.
+_TOLERANCE = 0.5
+
+_Entry = tuple[str, Sample]  # split and sample
+
+
+def merge_datasets(
+    folders: Sequence[DatasetFolder],
+    classes: str | None = None,
+    strict: bool = False,
+    progress: ProgressCallback = no_progress,
+) -> dict[str, Dataset]:
+    """Merge datasets, of any formats, into one.
+
+    Classes with the same name are the same class. Images of an undivided dataset are for training if another one is
+    divided. Of identical files the first is kept, also if their labels differ, which is logged as a warning.
+
+    Args:
+        folders: the datasets, in the order in which classes and images are taken.
+        classes: a class list as in :mod:`edge_ssd.data.classes`, for the classes of all datasets.
+        strict: raise DataError for the first fault, and for identical files with different labels.
+        progress: called with (images read, images in total) for each split of each dataset.
+
+    Returns:
+        Split → its samples; the only key is "" if no dataset is divided.
+
+    Raises:
+        DataError: as :meth:`DatasetFolder.load`, or some datasets have bare class numbers and others names.
+    """
+    union = union_classes(folders)
+    mapping = ClassMapping(union, union)
+    if classes is not None:
+        numbers = not any(folder.annotations.has_class_names for folder in folders)
+        mapping = select_classes(union, parse_classes(classes), numbers)
+    parts = [(folder, load_every_split(folder, union, strict, progress)) for folder in folders]
+    is_divided = any("" not in splits for _, splits in parts)
+    entries: list[_Entry] = []
+    for folder, splits in parts:
+        if is_divided and "" in splits:
+            _log.info("%s: not divided, beside divided datasets: its images are for training", folder.source.folder)
+        for split, dataset in splits.items():
+            entries += ((split or ("train" if is_divided else ""), sample) for sample in dataset.samples)
+    by_split: dict[str, list[Sample]] = {}
+    for split, sample in _without_copies(entries, strict):
+        by_split.setdefault(split, []).append(_select(sample, mapping))
+    root, name = folders[0].source.folder, folders[0].format
+    return {
+        split: Dataset(root, mapping.labels, tuple(by_split[split]), name)
+        for split in (*SPLITS, "")
+        if split in by_split
+    }
+
+
+def union_classes(folders: Sequence[DatasetFolder]) -> tuple[str, ...]:
+    """Return the class names of all datasets in the order of their first appearance; differences are logged.
+
+    Raises DataError if some datasets have bare class numbers and others names.
+    """
+    bare = [folder for folder in folders if not folder.annotations.has_class_names]
+    if bare and len(bare) < len(folders):
+        raise DataError(
+            f"{bare[0].source.folder}: its labels have class numbers, those of other datasets have names: name the "
+            "classes in a file classes.txt in it, one name per line"
+        )
+    union = tuple(dict.fromkeys(name for folder in folders for name in folder.annotations.class_names))
+    for folder in folders:
+        names, path = folder.annotations.class_names, folder.source.folder
+        places = [union.index(name) for name in names]
+        if places != sorted(places):
+            _log.info("%s: its classes have another order (%s): they are matched by name", path, ", ".join(names))
+        if missing := [name for name in union if name not in names]:
+            _log.info("%s: it has no class %s", path, ", ".join(missing))
+    spellings: dict[str, str] = {}
+    for name in union:
+        other = spellings.setdefault(name.casefold(), name)
+        if other != name:
+            pair = (other, name, name, other)
+            _log.info("classes %s and %s differ in letter case only: --classes '*,%s=%s' merges them", *pair)
+    return union
+
+
+def _without_copies(entries: Sequence[_Entry], strict: bool) -> list[_Entry]:
+    """Return the first of all samples with the same bytes, and the samples without such copies."""
+    indices: dict[Path, list[int]] = {}
+    for index, (_, sample) in enumerate(entries):
+        indices.setdefault(sample.path, []).append(index)
+    # A dataset may be inside another one: the same path is an identical file.
+    groups = [list(own) for own in indices.values() if len(own) > 1]
+    groups += [
+        sorted(index for _, path in group.images for index in indices[path])
+        for group in find_duplicates({"": list(indices)})
+    ]
+    dropped: set[int] = set()
+    across = 0
+    conflicts: list[Problem] = []
+    for first, *others in groups:
+        split, kept = entries[first]
+        for index in others:
+            other_split, copy = entries[index]
+            if index in dropped:
+                continue
+            dropped.add(index)
+            across += split != other_split
+            if not _same_labels(kept, copy):
+                message = f"the same image as {kept.path} with other labels; those of the first are used"
+                conflicts.append(Problem(copy.path, message))
+    if conflicts and strict:
+        raise DataError(str(conflicts[0]).replace("; those of the first are used", ": correct one of them"))
+    for line in problem_lines(conflicts, "correct the labels"):
+        _log.warning("%s", line)
+    if dropped:
+        where = f"; {across} of them are in different splits, and stay in that of the first" if across else ""
+        _log.info("%d images are identical to another one and left out%s", len(dropped), where)
+    return [entry for index, entry in enumerate(entries) if index not in dropped]
+
+
+def _same_labels(first: Sample, second: Sample) -> bool:
+    """Return whether two samples have the same boxes up to rounding, in any order."""
+    if sorted(first.class_ids.tolist()) != sorted(second.class_ids.tolist()):
+        return False
+    remaining = list(zip(second.class_ids.tolist(), second.boxes_xyxy, strict=True))
+    for class_id, box in zip(first.class_ids.tolist(), first.boxes_xyxy, strict=True):
+        match = next(
+            (
+                index
+                for index, (other_id, other) in enumerate(remaining)
+                if other_id == class_id and np.abs(other - box).max() <= _TOLERANCE
+            ),
+            None,
+        )
+        if match is None:
+            return False
+        del remaining[match]
+    return True
+
+
+def _select(sample: Sample, mapping: ClassMapping) -> Sample:
+    """Return a sample with the class ids of ``mapping.labels``, without the boxes of excluded classes."""
+    new_ids = [None if name is None else mapping.labels.index(name) for name in mapping.new_names]
+    kept = [index for index, class_id in enumerate(sample.class_ids) if new_ids[class_id] is not None]
+    class_ids = [new_ids[sample.class_ids[index]] for index in kept]
+    return Sample(sample.path, sample.boxes_xyxy[kept], np.array(class_ids, np.int64), sample.size)

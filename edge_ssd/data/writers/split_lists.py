@@ -1,0 +1,71 @@
+"""Writing of lists of images (``train.txt``, ``val.txt``, ``test.txt``), which divide a dataset where it is."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from edge_ssd.atomic_write import atomic_path, check_writable
+from edge_ssd.data.dataset import Dataset
+from edge_ssd.data.file_index import FileIndex
+from edge_ssd.data.label_files.split_lists import read_split_lists
+from edge_ssd.data.load import DatasetFolder, open_dataset
+from edge_ssd.data.split_names import SPLIT_OF_WORD, SPLITS
+from edge_ssd.errors import DataError
+
+__all__ = ["check_listable", "write_split_lists"]
+
+_ADVICE = "give a second folder for a divided copy: edge-ssd data split IN OUT"
+
+
+def check_listable(folder: DatasetFolder) -> None:
+    """Raise DataError or OSError if lists cannot divide a dataset: they exist, or label files state the splits."""
+    tree = folder.tree
+    in_root = [path for path in tree.files(".txt") if path.parent == tree.root and path.stem.lower() in SPLIT_OF_WORD]
+    lists = (*in_root, *read_split_lists(tree, FileIndex(tree, tree.images())).files)
+    if lists:
+        raise DataError(f"{lists[0]}: this list exists, and is not overwritten: remove it, or {_ADVICE}")
+    for image in folder.annotations.images:
+        if image.split:
+            raise DataError(f"{image.label_file}: it states a split, which lists of images cannot change: {_ADVICE}")
+    check_writable(tree.root / "val.txt")
+
+
+def write_split_lists(folder: DatasetFolder, splits: Mapping[str, Dataset]) -> list[Path]:
+    """Write a list for each split into a dataset's folder, and return them.
+
+    The dataset is opened again: if it is not divided as ``splits``, the lists are removed.
+
+    Raises:
+        DataError: as :func:`check_listable`, an image is not below the folder, or the lists do not divide it.
+    """
+    check_listable(folder)
+    root = folder.tree.root
+    for dataset in splits.values():
+        for sample in dataset.samples:
+            if not sample.path.is_relative_to(root) or len(str(sample.path).splitlines()) > 1:
+                raise DataError(f"{sample.path}: a list in {root} cannot name this image: {_ADVICE}")
+    written: list[Path] = []
+    try:
+        # The training list is last: without it, all images that the others do not name are for training.
+        for split in reversed([split for split in SPLITS if split in splits]):
+            lines = (f"./{sample.path.relative_to(root).as_posix()}\n" for sample in splits[split].samples)
+            with atomic_path(root / f"{split}.txt") as temporary:
+                temporary.write_bytes("".join(lines).encode("utf-8", "surrogateescape"))
+            written.append(root / f"{split}.txt")
+        _check_division(folder, splits)
+    except BaseException:
+        for path in written:
+            with contextlib.suppress(OSError):
+                path.unlink()
+        raise
+    return written[::-1]
+
+
+def _check_division(folder: DatasetFolder, splits: Mapping[str, Dataset]) -> None:
+    located = open_dataset(folder.source).located.splits
+    for split, dataset in splits.items():
+        found = {image.path for image in located.get(split, ())}
+        if any(sample.path not in found for sample in dataset.samples):
+            raise DataError(f"{folder.source.folder}: lists do not divide this dataset: {_ADVICE}")
