@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_ssd.data.writers.place_image import IMAGE_MODES
+from edge_ssd.data.writers.place_image import IMAGE_MODES, ImageMode
 from edge_ssd.data.writers.registry import DATASET_WRITERS
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def write(
     from edge_ssd.data.writers.write import write_dataset
 
     with Progress("writing", "images") as progress:
-        mode = args.images or "copy"
+        mode: ImageMode = args.images or "copy"
         write_dataset(out, splits, to, roots, mode, read_header or read_image_header, progress)
     images = sum(map(len, splits.values()))
     boxes = sum(dataset.num_boxes for dataset in splits.values())
