@@ -191,7 +191,7 @@ def test_yolo_has_the_layout_of_ultralytics(tmp_path: Path) -> None:
         assert all(len(row) == 5 and min(row[1:]) >= 0 and max(row[1:]) <= 1 for row in rows)
     assert lines == []
     first = (out / "labels" / "train" / "a.txt").read_text().splitlines()[0]
-    assert first == "0 0.25833333 0.27500000 0.48333333 0.45000000"
+    assert first == "0 0.2583333333 0.2750000000 0.4833333333 0.4500000000"
 
 
 def test_undivided_yolo_names_the_same_images_twice(tmp_path: Path) -> None:
