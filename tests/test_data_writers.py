@@ -302,6 +302,10 @@ def test_images_are_copied_linked_or_left_out(tmp_path: Path, monkeypatch: pytes
     assert not link.is_symlink()
     assert [path.name for path in (tmp_path / "none").iterdir()] == ["annotations"]
 
+    outside = tmp_path / "outside"
+    write_dataset(outside, splits, "coco", [tmp_path / "other"], images="link")
+    assert not (outside / "images" / "a.png").samefile(source)
+
     def no_hard_links(*arguments: object) -> None:
         raise OSError(errno.EXDEV, "another file system")
 

@@ -20,7 +20,11 @@ _ADVICE = "give a second folder for a divided copy: edge-ssd data split IN OUT"
 
 
 def check_listable(folder: DatasetFolder) -> None:
-    """Raise DataError or OSError if lists cannot divide a dataset: they exist, or label files state the splits."""
+    """Raise DataError or OSError if lists cannot divide a dataset.
+
+    That is so if there are lists already, if label files state the splits, if an image is not in the dataset's folder,
+    or if the folder is not writable.
+    """
     tree = folder.tree
     in_root = [path for path in tree.files(".txt") if path.parent == tree.root and path.stem.lower() in SPLIT_OF_WORD]
     lists = (*in_root, *read_split_lists(tree, FileIndex(tree, tree.images())).files)
@@ -29,6 +33,9 @@ def check_listable(folder: DatasetFolder) -> None:
     for image in folder.annotations.images:
         if image.split:
             raise DataError(f"{image.label_file}: it states a split, which lists of images cannot change: {_ADVICE}")
+    for path in (image.path for images in folder.located.splits.values() for image in images if image.path):
+        if not path.is_relative_to(tree.root) or len(str(path).splitlines()) > 1:
+            raise DataError(f"{path}: a list in {tree.root} cannot name this image: {_ADVICE}")
     check_writable(tree.root / "val.txt")
 
 
@@ -38,14 +45,10 @@ def write_split_lists(folder: DatasetFolder, splits: Mapping[str, Dataset]) -> l
     The dataset is opened again: if it is not divided as ``splits``, the lists are removed.
 
     Raises:
-        DataError: as :func:`check_listable`, an image is not below the folder, or the lists do not divide it.
+        DataError: as :func:`check_listable`, or the lists do not divide the dataset.
     """
     check_listable(folder)
     root = folder.tree.root
-    for dataset in splits.values():
-        for sample in dataset.samples:
-            if not sample.path.is_relative_to(root) or len(str(sample.path).splitlines()) > 1:
-                raise DataError(f"{sample.path}: a list in {root} cannot name this image: {_ADVICE}")
     written: list[Path] = []
     try:
         # The training list is last: without it, all images that the others do not name are for training.

@@ -61,7 +61,7 @@ def write_dataset(
         splits: split → its samples, with equal ``labels``; the only key of an undivided dataset is "".
         format: a key of :data:`~edge_ssd.data.writers.registry.DATASET_WRITERS`.
         roots: folders of the datasets that the samples are from.
-        images: copy them, link them, or write label files only.
+        images: copy them, link those that are in one of the ``roots``, or write label files only.
         read_header: returns the header of an image file.
         progress: called with (images written, images in total).
 
@@ -89,7 +89,10 @@ def write_dataset(
             if images != "none":
                 folder.mkdir(parents=True, exist_ok=True)
             for image in samples:
-                place_image(image.sample.path, folder / image.name, images)
+                path = image.sample.path
+                # What is not in the dataset's folder, as an image unpacked from a TFRecord, may be removed one day.
+                inside = any(path.is_relative_to(root) for root in roots)
+                place_image(path, folder / image.name, "copy" if images == "link" and not inside else images)
                 done += 1
                 progress(done, total)
 
