@@ -58,6 +58,12 @@ def test_images_that_were_not_downloaded_are_counted(tmp_path: Path) -> None:
     assert open_dataset(tmp_path).splits == ("train",)
 
 
+@pytest.mark.parametrize("stated", ["a.jpg", "sub/a", "sub/a.jpg"])
+def test_image_ids_of_other_tools_are_paths(tmp_path: Path, stated: str) -> None:
+    write_table(tmp_path, row(stated), row("b"))
+    assert [sample.path.name for sample in load_dataset(tmp_path, strict=True).samples] == ["a.jpg", "b.jpg"]
+
+
 def test_table_without_any_of_its_images_raises(tmp_path: Path) -> None:
     write_table(tmp_path, row("x"), row("y"))
     with pytest.raises(DataError, match=r"annotations-bbox\.csv: none of its 2 images is in .*, such as x: put"):

@@ -185,6 +185,34 @@ def test_class_ids_stored_as_decimals_are_named_by_classes_txt(tmp_path: Path) -
     assert (dataset.labels, dataset.samples[0].class_ids.tolist()) == (("cat", "dog"), [1])
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["dog,0\ncat,1\n", "class,id\ndog,0\ncat,1\n", "id;name\n1;cat\n0;dog\n"],
+    ids=["bare", "header", "id first"],
+)
+@pytest.mark.parametrize("label", ["1", "cat"])
+def test_table_of_classes_states_their_names_and_order(tmp_path: Path, text: str, label: str) -> None:
+    write_table(tmp_path, f"{TF_HEADER}\na.jpg,60,40,{label},1,2,30,20\n")
+    (tmp_path / "_classes.csv").write_text(text, encoding="utf-8")
+    dataset = load_dataset(tmp_path, strict=True)
+    assert (dataset.labels, dataset.samples[0].class_ids.tolist()) == (("dog", "cat"), [1])
+
+
+def test_spreadsheet_is_named(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.jpg")
+    (tmp_path / "labels.xlsx").write_bytes(b"PK")
+    with pytest.raises(DataError, match=r"labels\.xlsx: labels in a spreadsheet cannot be read: save it as CSV"):
+        load_dataset(tmp_path)
+
+
+def test_table_that_lacks_a_column_is_no_other_format(tmp_path: Path) -> None:
+    write_table(tmp_path, COMMA)
+    (tmp_path / "label.csv").write_text("img_name,label,xmin,ymin,xmax,ymax\na.jpg,0,1,2,30,20\n")
+    (tmp_path / "labels.csv").write_text("filename,xmin,ymin,xmax,ymax,score\na.jpg,1,2,30,20,0.9\n")
+    opened = open_dataset(tmp_path)
+    assert (opened.format, opened.other_formats) == ("d2l_csv", ())
+
+
 def test_unrelated_tables_are_ignored(tmp_path: Path) -> None:
     write_table(tmp_path, COMMA)
     for name, text in {

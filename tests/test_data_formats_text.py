@@ -90,6 +90,12 @@ def test_dota_corners_give_their_enclosing_box(tmp_path: Path, line: str, box: l
     assert bool(dataset.notices) == enclosing
 
 
+def test_text_without_labels_beside_label_files_is_ignored(tmp_path: Path) -> None:
+    write_labels(tmp_path / "labels", tmp_path / "images", CAR, "")
+    (tmp_path / "labels" / "readme.txt").write_text("Cars, by Ann.\n")
+    assert len(load_dataset(tmp_path, strict=True)) == 2
+
+
 def test_dota_line_that_cannot_be_read_drops_its_image(tmp_path: Path) -> None:
     write_labels(tmp_path / "labelTxt", tmp_path / "images", PLANE, f"{PLANE}\n1 2 30 2 30 20 1 plane 0")
     dataset = load_dataset(tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -69,6 +70,17 @@ def test_record_files_of_any_name_are_read(tmp_path: Path, name: str, packed: bo
     assert dataset.format == "tfrecord"
     assert [sample.path.name for sample in dataset.samples] == ["a.png", "b.png", "c.png"]
     assert dataset.samples[0].boxes_xyxy.tolist() == [pytest.approx(BOX, abs=1e-5)]
+
+
+def test_compressed_records_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "train.record.gz"
+    write_records(path, features())
+    data = gzip.compress(path.read_bytes())
+    path.write_bytes(data)
+    assert len(load_dataset(tmp_path, strict=True)) == 3
+    path.write_bytes(data[:-100])
+    with pytest.raises(DataError, match="no labels in a known format"):
+        load_dataset(tmp_path)
 
 
 def test_shards_state_their_split(tmp_path: Path) -> None:

@@ -15,9 +15,10 @@ class Match(IntEnum):
     """How certainly a folder has a label format; the format with the highest match is parsed."""
 
     NONE = 0
-    WEAK = 1  # text files that may be labels
-    LIKELY = 2  # label files, but no splits
-    SURE = 3  # a label table, a description of the dataset, or label files divided into splits
+    UNCLEAR = 1  # label files that cannot be read as they are: parsing them explains why
+    WEAK = 2  # text files that may be labels
+    LIKELY = 3  # label files, but no splits
+    SURE = 4  # a label table, a description of the dataset, or label files divided into splits
 
 
 class LabelFormat(Protocol):

@@ -12,7 +12,7 @@ images that are not in the folder are not used, and counted.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from edge_ssd.data.annotations import BoxAnnotation, ImageAnnotations, ParsedDataset
 from edge_ssd.data.dataset import Problem
@@ -47,8 +47,8 @@ def parse(tree: FileTree) -> ParsedDataset:
     paths = [path for path in tree.files(".csv") if is_table(path)]
     pairs, notices = select_label_files(tree, paths, several=True)
     descriptions = _read_descriptions(tree)
-    stems = {path.stem for path in tree.images()}
-    tables = [_Table(path, split, stems, descriptions) for split, path in pairs]
+    images_here = {name for path in tree.images() for name in (path.stem, path.name)}
+    tables = [_Table(path, split, images_here, descriptions) for split, path in pairs]
     names = sorted({label for table in tables for label in table.labels})
     index_of = {name: index for index, name in enumerate(names)}
     images = [image for table in tables for image in table.annotate(index_of)]
@@ -72,7 +72,7 @@ def parse(tree: FileTree) -> ParsedDataset:
 class _Table:
     """Content of a table for the images that exist."""
 
-    def __init__(self, path: Path, split: str, stems: set[str], descriptions: Mapping[str, str]) -> None:
+    def __init__(self, path: Path, split: str, images_here: set[str], descriptions: Mapping[str, str]) -> None:
         self.path = path
         self.labels: set[str] = set()
         self.unnamed: set[str] = set()
@@ -82,7 +82,7 @@ class _Table:
         self._boxes: dict[str, list[tuple[str, BoxAnnotation]]] = {}
         self._faults: dict[str, str] = {}
         self._groups = 0
-        self._read(TextTable(path), stems, descriptions)
+        self._read(TextTable(path), images_here, descriptions)
 
     def annotate(self, index_of: Mapping[str, int]) -> list[ImageAnnotations]:
         """Return the images with their boxes, without those that have only groups."""
@@ -92,7 +92,6 @@ class _Table:
                 image,
                 tuple(BoxAnnotation(index_of[label], box.box_xyxy, box.location) for label, box in boxes),
                 self._split,
-                stem=image,
                 normalized=True,
                 fault=self._faults.get(image, ""),
             )
@@ -113,14 +112,14 @@ class _Table:
             notices.append(Problem(self.path, f"{self._groups} boxes of groups ignored{images}"))
         return notices
 
-    def _read(self, table: TextTable, stems: set[str], descriptions: Mapping[str, str]) -> None:
+    def _read(self, table: TextTable, images_here: set[str], descriptions: Mapping[str, str]) -> None:
         lines = table.rows()
         _, header = next(lines)
         position = {name: header.index(name) for name in (*_COLUMNS, "IsGroupOf", "ClassName") if name in header}
         image_column = position["ImageID"]
         for line, cells in lines:
             image = cells[image_column] if image_column < len(cells) else ""
-            if image in stems:
+            if image in images_here or PurePosixPath(image).name in images_here:  # other tools write a path
                 row = {name: cells[column] for name, column in position.items() if column < len(cells)}
                 self._add(image, row, line, descriptions)
             elif image:

@@ -8,14 +8,17 @@ without splits.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from edge_ssd.data.annotations import ParsedDataset
 from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.formats import open_images
 from edge_ssd.data.formats.label_format import Match
+from edge_ssd.data.label_files.class_tables import read_class_table
 from edge_ssd.data.label_files.csv_table import (
     BOOK_TABLE,
+    LabelTable,
     annotate_table,
     class_names,
     has_class_ids,
@@ -33,26 +36,33 @@ FILES = "*.csv with the columns filename, class, xmin, ymin, xmax, ymax"
 
 
 def sniff(tree: FileTree) -> Match:
-    """Return ``SURE`` for a table with the columns of labels, ``WEAK`` for one that lacks some, else ``NONE``."""
+    """Return ``SURE`` for a table with the columns of labels, ``UNCLEAR`` for one that lacks some, else ``NONE``."""
     if _tables(tree):
         return Match.SURE
-    return Match.WEAK if _tables(tree, unclear=True) else Match.NONE
+    return Match.UNCLEAR if _tables(tree, unclear=True) else Match.NONE
 
 
 def parse(tree: FileTree) -> ParsedDataset:
     """Return the annotations of every split; raise DataError for an invalid table."""
     pairs, notices = select_label_files(tree, _tables(tree) or _tables(tree, unclear=True))
     tables = [read_table(path) for _, path in pairs]
-    stated_names = None
-    if has_class_ids(tables):
-        stated_names = read_class_names(folder / "classes.txt" for folder in (tree.root, *(p.parent for _, p in pairs)))
-    names, has_names = class_names(tables, stated_names)
+    names, has_names = class_names(tables, _stated_names(tree, tables))
     images = [
         image for (split, _), table in zip(pairs, tables, strict=True) for image in annotate_table(table, names, split)
     ]
     problems = tuple(problem for table in tables for problem in table.problems)
     notices += [notice for table in tables for notice in table.notices]
     return ParsedDataset(names, tuple(images), problems, tuple(notices), has_class_names=has_names)
+
+
+def _stated_names(tree: FileTree, tables: Sequence[LabelTable]) -> Sequence[str] | None:
+    """Return the names of the class ids, or the order of the class names, if a file beside the tables states it."""
+    names = read_class_table(tree.files(".csv"))
+    if has_class_ids(tables):
+        folders = dict.fromkeys((tree.root, *(table.path.parent for table in tables)))
+        return names or read_class_names(folder / "classes.txt" for folder in folders)
+    used = {row.label for table in tables for row in table.rows}
+    return names if names is not None and used <= set(names) else None
 
 
 def _tables(tree: FileTree, unclear: bool = False) -> list[Path]:

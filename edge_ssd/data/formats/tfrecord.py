@@ -36,7 +36,7 @@ __all__ = ["FILES", "TITLE", "parse", "sniff"]
 TITLE = "TFRecord"
 FILES = "*.record or *.tfrecord with image/object/bbox/xmin"
 
-_FILE_NAME = re.compile(r"\.(tf_?)?rec(ords?)?(-\d+-of-\d+)?$|-\d+-of-\d+$", re.IGNORECASE)
+_FILE_NAME = re.compile(r"\.(tf_?)?rec(ords?)?(-\d+-of-\d+)?(\.gz)?$|-\d+-of-\d+$", re.IGNORECASE)
 _SIDES = tuple(f"image/object/bbox/{side}" for side in ("xmin", "ymin", "xmax", "ymax"))
 _MAX_SNIFFED_RECORDS = 3
 _SUFFIX_OF_MAGIC = {b"\xff\xd8": ".jpg", b"\x89PNG": ".png", b"GIF8": ".gif", b"BM": ".bmp", b"RIFF": ".webp"}

@@ -57,12 +57,15 @@ def annotate_texts(
     Returns:
         The class names in alphabetical order, the images without those that have only ignored regions, and notices.
     """
-    contents = [_read(path, parse_line) for path in paths]
-    names = sorted({item.class_name for objects, _ in contents for _, item in objects if not item.ignored})
+    stems = {path.stem for path in tree.images()}
+    contents = {path: _read(path, parse_line) for path in paths}
+    # A text without any object, and not named as an image, is a readme or the like.
+    contents = {path: content for path, content in contents.items() if content[0] or path.stem in stems}
+    names = sorted({item.class_name for objects, _ in contents.values() for _, item in objects if not item.ignored})
     index_of = {name: index for index, name in enumerate(names)}
     images = []
     ignored = only_ignored = 0
-    for path, (objects, fault) in zip(paths, contents, strict=True):
+    for path, (objects, fault) in contents.items():
         boxes = tuple(
             BoxAnnotation(index_of[item.class_name], item.box_xyxy, f"line {number}", item.enclosing)
             for number, item in objects

@@ -7,8 +7,10 @@ damage is found; that of its data is not: it would take longer than everything e
 
 from __future__ import annotations
 
+import gzip
 import mmap
 import struct
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -39,7 +41,8 @@ _CRC_TABLE = _crc_table()
 def read_examples(path: Path) -> Iterator[Example | str]:
     """Yield the features of every record, or for a damaged one what is wrong.
 
-    The file is mapped into memory: bytes that are not used are not read. Nothing follows damage of the framing.
+    The file is mapped into memory: bytes that are not used are not read, unless the file is compressed. Nothing follows
+    damage of the framing.
 
     Raises:
         DataError: the file cannot be read.
@@ -50,6 +53,11 @@ def read_examples(path: Path) -> Iterator[Example | str]:
                 return
             # Closed with the last view of it, which the caller may hold.
             view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+            if bytes(view[:2]) == b"\x1f\x8b":
+                view = memoryview(gzip.decompress(view))
+    except (EOFError, zlib.error) as error:
+        yield f"damaged compression ({error})"
+        return
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error}): check its permissions") from None
     position = number = 0
