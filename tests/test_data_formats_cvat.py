@@ -104,7 +104,7 @@ def test_object_that_cannot_be_read_drops_its_image(tmp_path: Path, shape: str, 
         ("<annotations><version>1.1</version><image name=", r"annotations\.xml: invalid XML \(.*line 1"),
         (
             '<annotations><version>1.1</version><track id="0" label="cat"><box frame="0"/></track></annotations>',
-            'frames of a video: export the task as "CVAT for images 1.1"',
+            r'annotations\.xml: it labels frames of a video, which .* "CVAT for images 1.1"',
         ),
     ],
 )
@@ -121,3 +121,55 @@ def test_other_xml_files_are_ignored(tmp_path: Path) -> None:
     (tmp_path / "project.xml").write_text("<project/>")
     dataset = load_dataset(tmp_path, strict=True)
     assert (dataset.format, len(dataset), dataset.notices) == ("cvat", 1, ())
+
+
+def write_video(root: Path, tracks: str, frames: int = 4) -> None:
+    for number in range(frames):
+        write_image(root / "images" / f"frame_{number:06d}.PNG")
+    root.mkdir(exist_ok=True)
+    text = (
+        f"<annotations><version>1.1</version><meta><task><mode>interpolation</mode></task></meta>{tracks}</annotations>"
+    )
+    (root / "annotations.xml").write_text(text)
+
+
+def box_in_frame(frame: int, xtl: int, outside: int = 0) -> str:
+    return f'<box frame="{frame}" outside="{outside}" keyframe="1" xtl="{xtl}" ytl="2" xbr="{xtl + 10}" ybr="20"/>'
+
+
+def test_tracks_give_boxes_in_the_frames_of_a_video(tmp_path: Path) -> None:
+    track = box_in_frame(0, 1) + box_in_frame(2, 5) + box_in_frame(3, 5, outside=1)
+    other = box_in_frame(2, 30)
+    write_video(tmp_path, f'<track id="0" label="cat">{track}</track><track id="1" label="dog">{other}</track>')
+    dataset = load_dataset(tmp_path, strict=True)
+    assert dataset.labels == ("cat", "dog")
+    assert [sample.boxes_xyxy.tolist() for sample in dataset.samples] == [
+        [[1, 2, 11, 20]],
+        [[3, 2, 13, 20]],
+        [[5, 2, 15, 20], [30, 2, 40, 20]],
+        [],
+    ]
+
+
+def test_frames_that_are_missing_or_cannot_be_read_are_reported(tmp_path: Path) -> None:
+    shapes = box_in_frame(0, 1) + box_in_frame(1, 1).replace('"2"', '"x"') + box_in_frame(9, 1)
+    write_video(tmp_path, f'<track id="7" label="cat">{shapes}</track>', frames=2)
+    dataset = load_dataset(tmp_path)
+    assert len(dataset) == 1
+    assert "track 7 (cat) has no box that can be read in frame 1; frame_000001.PNG is dropped" in str(dataset.problems)
+    assert "1 labeled frames are not in the folder, such as frame_000009; not used" in str(dataset.notices)
+
+
+def test_frames_with_points_only_are_no_background(tmp_path: Path) -> None:
+    points = '<points frame="1" outside="0" points="1,2"/>'
+    track = f'<track id="0" label="cat">{box_in_frame(0, 1)}</track><track id="1" label="eye">{points}</track>'
+    write_video(tmp_path, track, frames=2)
+    assert [sample.path.name for sample in load_dataset(tmp_path, strict=True).samples] == ["frame_000000.PNG"]
+
+
+def test_repeated_export_is_read_once(tmp_path: Path) -> None:
+    write_cvat(tmp_path, BOX)
+    (tmp_path / "annotations (1).xml").write_bytes((tmp_path / "annotations.xml").read_bytes())
+    dataset = load_dataset(tmp_path, strict=True)
+    assert (len(dataset), dataset.num_boxes) == (1, 1)
+    assert "remove one of the files" in dataset.notices[0].message

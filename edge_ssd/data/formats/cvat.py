@@ -1,19 +1,20 @@
-"""CVAT's own XML, "CVAT for images 1.1": one file for all images of a task.
+"""CVAT's own XML, "CVAT for images 1.1" and "CVAT for video 1.1": one file for all images of a task.
 
-    annotations.xml, images/a.jpg            also with a folder for each subset: images/Train/a.jpg
-    train/annotations.xml, train/a.jpg …     exports of several tasks
+    annotations.xml, images/a.jpg               also with a folder for each subset: images/Train/a.jpg
+    annotations.xml, images/frame_000000.png    frames of a video
+    train/annotations.xml, train/a.jpg …        exports of several tasks
 
 Source: https://docs.cvat.ai/docs/dataset_management/formats/format-cvat/. Rotated boxes, ellipses, polygons, masks and
 cuboids are enclosed by a box; points, lines and skeletons are not, and an image that has nothing else is left out.
-The classes are in the order of the task's labels. "CVAT for video" describes frames of a video, which are not images.
+The classes are in the order of the task's labels. The frames of a video must lie in the folder, as CVAT exports them.
 """
 
 from __future__ import annotations
 
-import math
+import dataclasses
+import mmap
 import re
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,33 +22,42 @@ from edge_ssd.data.annotations import BoxAnnotation, ImageAnnotations, ParsedDat
 from edge_ssd.data.dataset import Problem
 from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.formats.label_format import Match
+from edge_ssd.data.label_files.cvat_shapes import SHAPES_WITHOUT_AREA, bounding_box
+from edge_ssd.data.label_files.cvat_tracks import FRAME, Tracks
+from edge_ssd.data.label_files.merge_files import drop_repeated_images
 from edge_ssd.data.label_files.select_files import select_label_files
-from edge_ssd.data.label_files.shapes import Box, enclose_points, enclose_rotated_box
 from edge_ssd.data.split_names import split_from_words
 from edge_ssd.errors import DataError
 
 __all__ = ["FILES", "TITLE", "parse", "sniff"]
 
-TITLE = "CVAT for images"
-FILES = "*.xml with <annotations> of <image>"
+TITLE = "CVAT XML"
+FILES = "annotations.xml with <image> or <track>"
 
 _ROOT_TAG = re.compile(rb"<annotations[\s>]")
 _KNOWN_TAG = re.compile(rb"<(image|track|meta|version)[\s>/]")
 # Of an image, but not its objects.
 _NO_SHAPES = frozenset({"tag", "attribute"})
-_SHAPES_WITHOUT_AREA = frozenset({"points", "polyline", "skeleton"})
-_TYPES_WITHOUT_AREA = frozenset({"tag", *_SHAPES_WITHOUT_AREA})
+_TYPES_WITHOUT_AREA = frozenset({"tag", *SHAPES_WITHOUT_AREA})
 
 
 def sniff(tree: FileTree) -> Match:
-    """Return ``SURE`` if there is an XML file of CVAT, else ``NONE``."""
-    return Match.SURE if any(map(_is_cvat, tree.files(".xml"))) else Match.NONE
+    """Return ``SURE`` if there is an XML file of CVAT, ``UNCLEAR`` if the frames of a video lack, else ``NONE``."""
+    paths = list(filter(_is_cvat, tree.files(".xml")))
+    if not paths:
+        return Match.NONE
+    usable = any(FRAME.fullmatch(path.stem) for path in tree.images()) or not all(map(_is_video, paths))
+    return Match.SURE if usable else Match.UNCLEAR
 
 
 def parse(tree: FileTree) -> ParsedDataset:
-    """Return the annotations of every image; raise DataError for invalid XML, or annotations of a video."""
+    """Return the annotations of every image; raise DataError for invalid XML, or a video without frames."""
     pairs, notices = select_label_files(tree, list(filter(_is_cvat, tree.files(".xml"))), several=True)
     files = [_read(path, split) for split, path in pairs]
+    for file in files:
+        if file.tracks:
+            file.images += file.tracks.annotate(tree, file.path)
+            notices += file.tracks.notices
     used = sorted({name for file in files for _, boxes in file.images for name, _ in boxes})
     stated = [name for file in files for name, is_class in file.labels.items() if is_class or name in used]
     names = tuple(dict.fromkeys((*stated, *used)))
@@ -56,16 +66,13 @@ def parse(tree: FileTree) -> ParsedDataset:
     for file in files:
         for image, boxes in file.images:
             own = tuple(BoxAnnotation(index_of[name], box.box_xyxy, box.location, box.enclosing) for name, box in boxes)
-            images.append(
-                ImageAnnotations(
-                    file.path, image.file_name, own, image.split, stated_size=image.stated_size, fault=image.fault
-                )
-            )
+            images.append(dataclasses.replace(image, boxes=own))
         if file.ignored:
             left_out = f", and {file.only_ignored} images with only such shapes" if file.only_ignored else ""
             message = f"{file.ignored} points, lines and skeletons ignored, which have no box{left_out}"
             notices.append(Problem(file.path, message))
-    return ParsedDataset(names, tuple(images), notices=tuple(notices))
+    images, repeated = drop_repeated_images(images)
+    return ParsedDataset(names, tuple(images), notices=(*notices, *repeated))
 
 
 @dataclass
@@ -75,12 +82,14 @@ class _LabelFile:
     Attributes:
         labels: name of each label → whether its shapes have boxes.
         images: each image without its boxes, and its (class name, box).
+        tracks: objects in a video.
         ignored: number of shapes without a box; ``only_ignored``: of images with only these.
     """
 
     path: Path
     labels: dict[str, bool] = field(default_factory=dict)
     images: list[tuple[ImageAnnotations, list[tuple[str, BoxAnnotation]]]] = field(default_factory=list)
+    tracks: Tracks = field(default_factory=Tracks)
     ignored: int = 0
     only_ignored: int = 0
 
@@ -95,6 +104,14 @@ def _is_cvat(path: Path) -> bool:
     return root is not None and _KNOWN_TAG.search(text, root.end()) is not None
 
 
+def _is_video(path: Path) -> bool:
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+            return text.find(b"<track ") >= 0
+    except (OSError, ValueError):
+        return False
+
+
 def _read(path: Path, split: str) -> _LabelFile:
     file = _LabelFile(path)
     try:
@@ -107,10 +124,8 @@ def _read(path: Path, split: str) -> _LabelFile:
                 if element.tag == "label":
                     _add_label(file, element)
                 elif element.tag == "track":
-                    raise DataError(
-                        f'{path}: it labels frames of a video: export the task as "CVAT for images 1.1" with '
-                        '"Save images"'
-                    )
+                    file.ignored += file.tracks.add(element)
+                    element.clear()
                 elif element.tag == "image":
                     _add_image(file, element, split)
                     root.clear()  # else a large file takes many times its size in memory
@@ -133,12 +148,12 @@ def _add_image(file: _LabelFile, element: ElementTree.Element, split: str) -> No
     fault = ""
     ignored = 0
     for number, shape in enumerate((child for child in element if child.tag not in _NO_SHAPES), 1):
-        if shape.tag in _SHAPES_WITHOUT_AREA:
+        if shape.tag in SHAPES_WITHOUT_AREA:
             ignored += 1
             continue
         name = (shape.get("label") or "").strip()
         try:
-            box, enclosing = _bounding_box(shape)
+            box, enclosing = bounding_box(shape)
         except ValueError:
             fault = fault or f"shape {number} (<{shape.tag}>) has no box that can be read"
             continue
@@ -154,35 +169,6 @@ def _add_image(file: _LabelFile, element: ElementTree.Element, split: str) -> No
     split = split_from_words(element.get("subset") or "") or split
     image = ImageAnnotations(file.path, name, split=split, stated_size=_stated_size(element), fault=fault)
     file.images.append((image, boxes))
-
-
-def _bounding_box(shape: ElementTree.Element) -> tuple[Box, bool]:
-    """Return the box, xyxy, of a shape, and whether it encloses another one; raise ValueError if it cannot be read."""
-    degrees = float(shape.get("rotation") or 0)
-    if shape.tag == "box":
-        xmin, ymin, xmax, ymax = _numbers(shape, ("xtl", "ytl", "xbr", "ybr"))
-        box = (xmin, ymin, xmax, ymax)
-        return (enclose_rotated_box(box, degrees), True) if degrees else (box, False)
-    if shape.tag == "ellipse":
-        x, y, rx, ry = _numbers(shape, ("cx", "cy", "rx", "ry"))
-        cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-        width, height = math.hypot(rx * cosine, ry * sine), math.hypot(rx * sine, ry * cosine)
-        return (x - width, y - height, x + width, y + height), True
-    if shape.tag == "mask":
-        left, top, width, height = _numbers(shape, ("left", "top", "width", "height"))
-        return (left, top, left + width, top + height), True
-    if shape.tag == "polygon":
-        points = [tuple(map(float, point.split(","))) for point in (shape.get("points") or "").split(";")]
-        return enclose_points((x, y) for x, y in points), True
-    if shape.tag == "cuboid":
-        corners = [key[1:] for key in shape.attrib if re.fullmatch(r"x[tb][lr]\d", key)]
-        xs, ys = (_numbers(shape, [axis + corner for corner in corners]) for axis in "xy")
-        return enclose_points(zip(xs, ys, strict=True)), True
-    raise ValueError("unknown shape")
-
-
-def _numbers(element: ElementTree.Element, keys: Iterable[str]) -> list[float]:
-    return [float(element.get(key) or "") for key in keys]
 
 
 def _stated_size(image: ElementTree.Element) -> tuple[int, int] | None:
