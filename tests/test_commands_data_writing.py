@@ -76,7 +76,7 @@ def test_data_split_writes_lists_or_a_divided_copy(
     ]
     assert open_dataset(folder).splits == ("train", "val")
     for arguments, words in (
-        ([], "it is divided into train and val: --again divides all of its images"),
+        ([], "it is divided into train, val: --again divides all of its images"),
         (["--again"], "train.txt: this list exists, and is not overwritten"),
         (["--to", "yolo"], "--to and --images are for a divided copy"),
         (["--val", "1"], "--val must be between 0 and 1"),
@@ -109,6 +109,17 @@ def test_data_split_takes_validation_images_from_training_images(
     assert (len(names["train"]), len(names["val"])) == (6, 2)
 
 
+def test_data_split_replaces_a_split_without_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    images = [LabeledImage(f"{n}.png", size=(60 + n, 40), objects=[("nut", BOX)]) for n in range(8)]
+    WRITERS["yolo"](tmp_path / "in", images, ("nut",))
+    with (tmp_path / "in" / "data.yaml").open("a") as file:
+        file.write("\nval: ../valid/images\n")
+    out = tmp_path / "out"
+    assert main(["data", "split", str(tmp_path / "in"), str(out), "--val", "0.25", "--no-near", "--to", "yolo"]) == 0
+    assert "edge-ssd: warning: val is left out: " in capsys.readouterr().err
+    assert {split: len(load_dataset(out, split)) for split in ("train", "val")} == {"train": 6, "val": 2}  # type: ignore[arg-type]
+
+
 def test_data_merge_writes_one_dataset(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_image(tmp_path / "more" / "0.png", (99, 40))
     write_voc_xml(tmp_path / "more" / "0.xml", "0.png", [("nut", BOX)])
@@ -116,7 +127,7 @@ def test_data_merge_writes_one_dataset(folder: Path, tmp_path: Path, capsys: pyt
     assert main(["data", "merge", *roots, out, "--to", "yolo", "--images", "link"]) == 0
     printed = capsys.readouterr()
     assert f"{out}: YOLO, 13 images, 13 boxes" in printed.out
-    assert "more: it has no class bolt, washer" in printed.err
+    assert "more: no object of it can be bolt or washer: it has no such class" in printed.err
     names = {sample.path.name for sample in load_dataset(out, strict=True).samples}
     assert {"photos_0.png", "more_0.png", "1.png"} <= names
     assert main(["data", "merge", *roots, "--to", "yolo"]) == 2

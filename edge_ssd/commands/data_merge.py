@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     if args.classes is not None:
         parse_classes(args.classes)
     check_new_folder(out, roots)
-    folders = [open_dataset(DataSource(root, args.format)) for root in roots]
+    folders = [open_dataset(DataSource(root, args.format, None, args.boxes, args.box_units)) for root in roots]
     with Progress("reading", "images") as progress:
         splits = merge_datasets(folders, args.classes, args.strict, progress)
     write(args, out, splits, roots, args.to)

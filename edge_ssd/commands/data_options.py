@@ -26,7 +26,7 @@ def add_data_options(
 
 
 def add_label_options(parser: argparse.ArgumentParser) -> None:
-    """Declare ``--format`` and ``--classes``."""
+    """Declare the options on how labels are read: ``--format``, ``--classes``, ``--boxes`` and ``--box-units``."""
     parser.add_argument(
         "--format", choices=tuple(LABEL_FORMATS), help="of the labels, if a folder has several (default: detected)"
     )

@@ -83,12 +83,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check_undivided(folder: DatasetFolder, args: argparse.Namespace) -> None:
-    if args.again or not folder.splits:
+    # A split may be stated without its images, as in an export whose folder "valid" was not unpacked.
+    splits = [split for split in folder.splits if folder.located.splits.get(split)]
+    if args.again or not splits:
         return
-    names = " and ".join(folder.splits)
-    if "val" in folder.splits or "train" not in folder.splits:
-        raise DataError(f"{args.data}: it is divided into {names}: --again divides all of its images")
-    if "test" in folder.splits and args.test:
+    if "val" in splits or "train" not in splits:
+        raise DataError(f"{args.data}: it is divided into {', '.join(splits)}: --again divides all of its images")
+    if "test" in splits and args.test:
         raise DataError(f"{args.data}: it has a test split: omit --test to keep it, or divide all images with --again")
 
 
@@ -106,7 +107,8 @@ def _divide(folder: DatasetFolder, shares: Mapping[str, float], args: argparse.N
         similar = find_similar(dataset, not args.no_near, progress)
     if similar:
         count = sum(map(len, similar))
-        _log.info("%d images are similar to others: %d groups of them stay together", count, len(similar))
+        groups = f"{len(similar)} groups of them stay" if len(similar) > 1 else "they stay"
+        _log.info("%d images are identical or similar to others: %s together", count, groups)
     divided = {**divide_dataset(dataset, shares, similar, args.seed), **kept}
     for split, share in shares.items():
         if abs(len(divided[split]) - share * len(dataset)) > max(0.05 * len(dataset), 2):

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from edge_ssd.console.progress import ProgressCallback, no_progress
+from edge_ssd.data.annotations import ParsedDataset
 from edge_ssd.data.classes import ClassMapping, parse_classes, select_classes
 from edge_ssd.data.dataset import Dataset, Problem, Sample, problem_lines
 from edge_ssd.data.inspection.duplicates import find_duplicates
 from edge_ssd.data.load import DatasetFolder
+from edge_ssd.data.plausibility.class_names import check_classes
 from edge_ssd.data.split_names import SPLITS
 from edge_ssd.data.splits import load_every_split
 from edge_ssd.errors import DataError
@@ -51,10 +54,10 @@ def merge_datasets(
         DataError: as :meth:`DatasetFolder.load`, or some datasets have bare class numbers and others names.
     """
     union = union_classes(folders)
+    has_names = any(folder.annotations.has_class_names for folder in folders)
     mapping = ClassMapping(union, union)
     if classes is not None:
-        numbers = not any(folder.annotations.has_class_names for folder in folders)
-        mapping = select_classes(union, parse_classes(classes), numbers)
+        mapping = select_classes(union, parse_classes(classes), not has_names)
     parts = [(folder, load_every_split(folder, union, strict, progress)) for folder in folders]
     is_divided = any("" not in splits for _, splits in parts)
     entries: list[_Entry] = []
@@ -63,10 +66,20 @@ def merge_datasets(
             _log.info("%s: not divided, beside divided datasets: its images are for training", folder.source.folder)
         for split, dataset in splits.items():
             entries += ((split or ("train" if is_divided else ""), sample) for sample in dataset.samples)
+    entries = _without_copies(entries, strict)
+    new_ids = [None if new is None else mapping.labels.index(new) for new in mapping.new_names]
+    counts: dict[str, Counter[int]] = {}
     by_split: dict[str, list[Sample]] = {}
-    for split, sample in _without_copies(entries, strict):
-        by_split.setdefault(split, []).append(_select(sample, mapping))
+    for split, sample in entries:
+        counts.setdefault(split, Counter()).update(sample.class_ids.tolist())
+        by_split.setdefault(split, []).append(_select(sample, new_ids))
     root, name = folders[0].source.folder, folders[0].format
+    merged = ParsedDataset(union, (), has_class_names=has_names)
+    problems, notices = check_classes(root, merged, mapping, counts, classes)
+    for problem in problems:
+        _log.warning("%s", problem.message)
+    for notice in notices:
+        _log.info("%s", notice.message)
     return {
         split: Dataset(root, mapping.labels, tuple(by_split[split]), name)
         for split in (*SPLITS, "")
@@ -87,18 +100,12 @@ def union_classes(folders: Sequence[DatasetFolder]) -> tuple[str, ...]:
         )
     union = tuple(dict.fromkeys(name for folder in folders for name in folder.annotations.class_names))
     for folder in folders:
-        names, path = folder.annotations.class_names, folder.source.folder
+        path, names = folder.source.folder, folder.annotations.class_names
         places = [union.index(name) for name in names]
         if places != sorted(places):
             _log.info("%s: its classes have another order (%s): they are matched by name", path, ", ".join(names))
         if missing := [name for name in union if name not in names]:
-            _log.info("%s: it has no class %s", path, ", ".join(missing))
-    spellings: dict[str, str] = {}
-    for name in union:
-        other = spellings.setdefault(name.casefold(), name)
-        if other != name:
-            pair = (other, name, name, other)
-            _log.info("classes %s and %s differ in letter case only: --classes '*,%s=%s' merges them", *pair)
+            _log.info("%s: no object of it can be %s: it has no such class", path, " or ".join(missing))
     return union
 
 
@@ -157,9 +164,8 @@ def _same_labels(first: Sample, second: Sample) -> bool:
     return True
 
 
-def _select(sample: Sample, mapping: ClassMapping) -> Sample:
-    """Return a sample with the class ids of ``mapping.labels``, without the boxes of excluded classes."""
-    new_ids = [None if name is None else mapping.labels.index(name) for name in mapping.new_names]
+def _select(sample: Sample, new_ids: Sequence[int | None]) -> Sample:
+    """Return a sample with new class ids, without the boxes of excluded classes (None)."""
     kept = [index for index, class_id in enumerate(sample.class_ids) if new_ids[class_id] is not None]
     class_ids = [new_ids[sample.class_ids[index]] for index in kept]
     return Sample(sample.path, sample.boxes_xyxy[kept], np.array(class_ids, np.int64), sample.size)
