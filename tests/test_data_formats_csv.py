@@ -119,3 +119,17 @@ def test_invalid_table_raises(tmp_path: Path, tables: dict[str, str], match: str
         (tmp_path / folder / "label.csv").write_text(f"{text}\n", encoding="utf-8", errors="surrogateescape")
     with pytest.raises(DataError, match=match):
         load_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["label.csv", "labels.csv"])
+def test_class_ids_from_one_are_shifted_to_the_stated_names(tmp_path: Path, name: str) -> None:
+    rows = ["0.png,1,1,2,30,20", "1.png,2,1,2,30,20"]
+    write_d2l_split(tmp_path, rows).joinpath("label.csv").rename(tmp_path / name)
+    (tmp_path / "classes.txt").write_text("fork\nknife\n", encoding="utf-8")
+    dataset = load_dataset(tmp_path)
+    assert dataset.labels == ("fork", "knife")
+    assert [sample.class_ids.tolist() for sample in dataset.samples] == [[0], [1]]
+    (problem,) = dataset.problems
+    assert "class ids are 1 to 2, names are for 0 to 1: read as counted from 1, id 1 is 'fork'" in problem.message
+    with pytest.raises(DataError, match="counted from 1"):
+        load_dataset(tmp_path, strict=True)

@@ -297,10 +297,13 @@ def test_class_in_one_split_only_is_reported(tmp_path: Path) -> None:
     (notice,) = dataset.notices
     assert "no object in val, but in train, of class 'nut' (12 boxes)" in notice.message
     # Few objects need not have all classes.
-    write_voc(tmp_path / "few", [*train[:3], *relabel(val[:3], "nut", "washer")], ())
+    write_voc(tmp_path / "few", [*train[:4], *relabel(val[:1], "nut", "washer")], ())
     few = load_dataset(tmp_path / "few", strict=True)
     assert few.notices == ()
     load_dataset(DataSource(tmp_path / "val", classes="bolt"), strict=True)
+    # One image of two boxes may lack a class by chance.
+    write_voc(tmp_path / "single", [*train, *relabel(val[:1], "nut", "bolt")], ())
+    assert load_dataset(tmp_path / "single", strict=True).notices == ()
 
 
 def write_copies(folder: Path) -> None:

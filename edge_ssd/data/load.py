@@ -119,6 +119,10 @@ class DatasetFolder:
     def _size_adjuster(self) -> SizeAdjuster:
         return choose_size_adjuster(self.source.folder, self._box_reader.apply(self._images), self.read_header)
 
+    @property
+    def _num_images(self) -> dict[str, int]:
+        return {split: len(images) for split, images in self.located.splits.items()}
+
     @functools.cached_property
     def _box_counts(self) -> dict[str, Counter[int]]:
         """Split → class index → number of boxes."""
@@ -165,7 +169,9 @@ class DatasetFolder:
         mapping = self._map_classes(labels, problems)
         labels, is_own = (mapping.labels, True) if labels is None else (tuple(labels), False)
         if is_own:
-            faults, facts = check_classes(root, self.annotations, mapping, self._box_counts, self.source.classes)
+            faults, facts = check_classes(
+                root, self.annotations, mapping, self._box_counts, self._num_images, self.source.classes
+            )
             problems += faults
             notices += facts
         _check_classes(images, mapping, labels)

@@ -17,7 +17,7 @@ from pathlib import Path
 from edge_ssd.data.annotations import ParsedDataset
 from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.formats.label_format import Match
-from edge_ssd.data.label_files.csv_table import BOOK_TABLE, annotate_table, class_names, has_label_columns, read_table
+from edge_ssd.data.label_files.csv_table import BOOK_TABLE, has_label_columns, parse_tables, read_table
 from edge_ssd.data.label_files.select_files import select_label_files
 from edge_ssd.data.label_files.text_lines import read_class_names
 
@@ -39,16 +39,10 @@ def parse(tree: FileTree) -> ParsedDataset:
     """Return the annotations of every split; raise DataError for an invalid ``label.csv`` or ``classes.txt``."""
     pairs, notices = select_label_files(tree, _tables(tree))
     folders = [path.parent for _, path in pairs]
-    tables = [read_table(path) for _, path in pairs]
+    tables = [(split, read_table(path)) for split, path in pairs]
     is_banana_dataset = any(path.name.lower().startswith("banana") for path in (tree.root, *folders))
     stated_names = read_class_names(path / "classes.txt" for path in (tree.root, *folders, tree.root.parent))
-    names, has_names = class_names(tables, stated_names, "banana" if is_banana_dataset else None)
-    images = [
-        image for (split, _), table in zip(pairs, tables, strict=True) for image in annotate_table(table, names, split)
-    ]
-    problems = tuple(problem for table in tables for problem in table.problems)
-    notices += [notice for table in tables for notice in table.notices]
-    return ParsedDataset(names, tuple(images), problems, tuple(notices), has_class_names=has_names)
+    return parse_tables(tree.root, tables, stated_names, "banana" if is_banana_dataset else None, notices)
 
 
 def _tables(tree: FileTree) -> list[Path]:

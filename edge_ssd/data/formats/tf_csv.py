@@ -19,10 +19,9 @@ from edge_ssd.data.label_files.class_tables import read_class_table
 from edge_ssd.data.label_files.csv_table import (
     BOOK_TABLE,
     LabelTable,
-    annotate_table,
-    class_names,
     has_class_ids,
     has_label_columns,
+    parse_tables,
     read_table,
     table_files,
 )
@@ -45,14 +44,9 @@ def sniff(tree: FileTree) -> Match:
 def parse(tree: FileTree) -> ParsedDataset:
     """Return the annotations of every split; raise DataError for an invalid table."""
     pairs, notices = select_label_files(tree, _tables(tree) or _tables(tree, unclear=True))
-    tables = [read_table(path) for _, path in pairs]
-    names, has_names = class_names(tables, _stated_names(tree, tables))
-    images = [
-        image for (split, _), table in zip(pairs, tables, strict=True) for image in annotate_table(table, names, split)
-    ]
-    problems = tuple(problem for table in tables for problem in table.problems)
-    notices += [notice for table in tables for notice in table.notices]
-    return ParsedDataset(names, tuple(images), problems, tuple(notices), has_class_names=has_names)
+    tables = [(split, read_table(path)) for split, path in pairs]
+    stated_names = _stated_names(tree, [table for _, table in tables])
+    return parse_tables(tree.root, tables, stated_names, notices=notices)
 
 
 def _stated_names(tree: FileTree, tables: Sequence[LabelTable]) -> Sequence[str] | None:

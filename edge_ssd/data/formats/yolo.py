@@ -23,6 +23,7 @@ from edge_ssd.data.dataset import Problem
 from edge_ssd.data.file_index import FileIndex
 from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.formats.label_format import Match
+from edge_ssd.data.label_files.class_ids import count_from_one
 from edge_ssd.data.label_files.text_lines import read_class_names, read_lines
 from edge_ssd.data.label_files.yolo_labels import looks_like_labels, read_labels
 from edge_ssd.data.label_files.yolo_yaml import find_data_yaml, read_data_yaml
@@ -168,10 +169,9 @@ def _name_classes(
     index_of = {class_id: index for index, class_id in enumerate(names)}
     ids = {box.class_index for image in images for box in image.boxes}
     problems: tuple[Problem, ...] = ()
-    if ids and min(ids) == 1 and max(ids) == len(names) and list(names) == list(range(len(names))):
+    if list(names) == list(range(len(names))) and (message := count_from_one(ids, list(names.values()))):
         index_of = {class_id + 1: index for class_id, index in index_of.items()}
-        message = f"class ids are 1 to {len(names)}, names are for 0 to {len(names) - 1}: read as counted from 1"
-        problems = (Problem(path, f"{message}, id 1 is {names[0]!r}; correct the labels or add a name for id 0"),)
+        problems = (Problem(path, message),)
     return [_name_boxes(image, index_of) for image in images], problems
 
 

@@ -11,11 +11,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_ssd.data.annotations import BoxAnnotation, ImageAnnotations
+from edge_ssd.data.annotations import BoxAnnotation, ImageAnnotations, ParsedDataset
 from edge_ssd.data.dataset import Problem
 from edge_ssd.data.file_tree import FileTree
+from edge_ssd.data.label_files.class_ids import count_from_one
 from edge_ssd.data.label_files.shapes import Box
-from edge_ssd.data.label_files.table_columns import Columns, UnclearColumns, find_columns
+from edge_ssd.data.label_files.table_columns import BoxKind, Columns, UnclearColumns, find_columns
 from edge_ssd.data.label_files.text_table import TextTable, parse_number, sniff_rows
 from edge_ssd.data.split_names import SPLIT_OF_WORD
 from edge_ssd.errors import DataError
@@ -24,10 +25,9 @@ __all__ = [
     "BOOK_TABLE",
     "LabelRow",
     "LabelTable",
-    "annotate_table",
-    "class_names",
     "has_class_ids",
     "has_label_columns",
+    "parse_tables",
     "read_table",
     "table_files",
 ]
@@ -36,6 +36,7 @@ BOOK_TABLE = "label.csv"
 """File name of the book's tables."""
 
 _MAX_CLASS_ID = 9999
+_LAYOUTS: dict[BoxKind, str] = {"corners": "xyxy", "corner and size": "xywh", "center and size": "cxcywh"}
 # A folder with more text files than this has one for each image.
 _MAX_TEXT_FILES = 20
 # Labels of images without an object, which their tools write with an empty box.
@@ -67,6 +68,7 @@ class LabelTable:
         splits: image → split that its rows state.
         problems: the rows that name no image.
         notices: how the columns were read, where the table does not state it.
+        kind: what the four numbers of a box are.
         normalized: whether boxes are in 0–1 of the image.
     """
 
@@ -77,6 +79,7 @@ class LabelTable:
     splits: Mapping[str, str]
     problems: tuple[Problem, ...]
     notices: tuple[Problem, ...]
+    kind: BoxKind
     normalized: bool
 
 
@@ -136,19 +139,47 @@ def read_table(path: Path) -> LabelTable:
                 problems.append(Problem(path, f"{fault}; dropped"))
     notices = (Problem(path, columns.notice),) if columns.notice else ()
     return LabelTable(
-        path, tuple(rows), backgrounds, faults, splits, tuple(problems), notices, normalized=columns.normalized
+        path, tuple(rows), backgrounds, faults, splits, tuple(problems), notices, columns.kind, columns.normalized
     )
 
 
-def class_names(
-    tables: Collection[LabelTable], stated_names: Sequence[str] | None = None, only_class: str | None = None
-) -> tuple[tuple[str, ...], bool]:
-    """Return the class names of label tables, and whether the files state them (else they are generated).
+def parse_tables(
+    root: Path,
+    pairs: Sequence[tuple[str, LabelTable]],
+    stated_names: Sequence[str] | None = None,
+    only_class: str | None = None,
+    notices: Iterable[Problem] = (),
+) -> ParsedDataset:
+    """Return the annotations of tables, each with the split of the images whose rows state none.
 
     Args:
-        stated_names: names of the class ids from a ``classes.txt``, or None. Too high ids raise DataError.
+        stated_names: names of the class ids from a ``classes.txt``, or None.
         only_class: name of class 0 if there is no other class and no name is stated; None for "class_0".
+        notices: facts about the choice of the tables.
+
+    Raises:
+        DataError: a class is not in ``stated_names``.
     """
+    tables = [table for _, table in pairs]
+    names, has_names = _class_names(tables, stated_names, only_class)
+    problems = [problem for table in tables for problem in table.problems]
+    message = ""
+    if stated_names is not None and has_class_ids(tables):
+        message = count_from_one({int(row.label) for table in tables for row in table.rows}, names)
+        problems += [Problem(tables[0].path if len(tables) == 1 else root, message)] if message else []
+    images = [image for split, table in pairs for image in _annotate(table, names, split, first_id=bool(message))]
+    notices = [*notices, *(notice for table in tables for notice in table.notices)]
+    kinds = {table.kind for table in tables}
+    layout = _LAYOUTS[kinds.pop()] if len(kinds) == 1 else "xyxy"
+    return ParsedDataset(
+        names, tuple(images), tuple(problems), tuple(notices), has_class_names=has_names, box_layout=layout
+    )
+
+
+def _class_names(
+    tables: Collection[LabelTable], stated_names: Sequence[str] | None, only_class: str | None
+) -> tuple[tuple[str, ...], bool]:
+    """Return the class names of label tables, and whether the files state them (else they are generated)."""
     labels = {row.label for table in tables for row in table.rows}
     if stated_names is not None:
         return tuple(stated_names), True
@@ -168,11 +199,12 @@ def has_class_ids(tables: Iterable[LabelTable]) -> bool:
     return all(_is_class_id(row.label) for table in tables for row in table.rows)
 
 
-def annotate_table(table: LabelTable, names: Sequence[str], split: str = "") -> list[ImageAnnotations]:
+def _annotate(table: LabelTable, names: Sequence[str], split: str, first_id: int) -> list[ImageAnnotations]:
     """Group a table's rows by image; a class that is not in ``names`` raises DataError.
 
     Args:
         split: of the images whose rows state none.
+        first_id: class id of the first name.
     """
     bare_ids = has_class_ids([table])
     index_of = {name: index for index, name in enumerate(names)}
@@ -180,7 +212,7 @@ def annotate_table(table: LabelTable, names: Sequence[str], split: str = "") -> 
     sizes: dict[str, tuple[int, int] | None] = {}
     faults = dict(table.faults)
     for row in table.rows:
-        index = int(row.label) if bare_ids else index_of.get(row.label, len(names))
+        index = int(row.label) - first_id if bare_ids else index_of.get(row.label, len(names))
         own = boxes.setdefault(row.image, [])
         sizes.setdefault(row.image, row.size)
         if index < 0:

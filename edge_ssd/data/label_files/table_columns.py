@@ -25,7 +25,7 @@ from edge_ssd.data.file_tree import IMAGE_SUFFIXES
 from edge_ssd.data.label_files.text_table import parse_number
 from edge_ssd.data.split_names import SPLIT_OF_WORD
 
-__all__ = ["Columns", "UnclearColumns", "find_columns", "header_key"]
+__all__ = ["BoxKind", "Columns", "UnclearColumns", "find_columns", "header_key"]
 
 BoxKind = Literal["corners", "corner and size", "center and size"]
 

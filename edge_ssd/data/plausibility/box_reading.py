@@ -23,8 +23,8 @@ from edge_ssd.errors import DataError
 
 __all__ = ["BoxReader", "choose_box_reader"]
 
-# Different boxes that are needed to conclude anything about their units, and that have to fail for another layout.
-_MIN_BOXES, _MIN_FAILING = 3, 5
+# Different boxes that are needed to conclude their units, and to conclude another layout; of these, so many must fail.
+_MIN_BOXES, _MIN_BOXES_LAYOUT, _MIN_FAILING = 3, 8, 3
 # Share of the boxes that fail in a wrong reading at least, and in the right one at most.
 _WRONG_SHARE, _RIGHT_SHARE = 0.1, 0.02
 # Share of the boxes that exceed 100 % if they are in pixels.
@@ -127,7 +127,8 @@ def _conclude(
     failing = {reading: _count_failing(numbers, sizes, reading) for reading in readings}
     right = sorted((r for r in readings if failing[r] <= _RIGHT_SHARE * len(numbers)), key=failing.__getitem__)
     if own in readings:
-        if own in right or not right or failing[own] < max(_MIN_FAILING, _WRONG_SHARE * len(numbers)):
+        few = len(numbers) < _MIN_BOXES_LAYOUT or failing[own] < max(_MIN_FAILING, _WRONG_SHARE * len(numbers))
+        if own in right or not right or few:
             return own, ""
         fact = f"{failing[own]} of {len(numbers)} boxes leave their image or have no area"
         keep = f"; --boxes {own.layout} reads them as now"

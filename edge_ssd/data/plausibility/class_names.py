@@ -15,8 +15,8 @@ from edge_ssd.data.dataset import Problem
 
 __all__ = ["check_classes"]
 
-# Boxes that a split has to have before a class without any in it is worth a line.
-_MIN_BOXES = 20
+# Images that a split has to have, or boxes of a class that it should have, before a class that it lacks is reported.
+_MIN_IMAGES, _MIN_EXPECTED = 5, 2
 _MAX_NAMED = 5
 
 
@@ -25,6 +25,7 @@ def check_classes(
     parsed: ParsedDataset,
     mapping: ClassMapping,
     counts_of: Mapping[str, Mapping[int, int]],
+    num_images: Mapping[str, int],
     classes: str | None,
 ) -> tuple[list[Problem], list[Problem]]:
     """Return the problems and the notices about class names, each with the option that mends it.
@@ -32,6 +33,7 @@ def check_classes(
     Args:
         mapping: the new name of each class.
         counts_of: split → class index → number of boxes, of all splits.
+        num_images: split → number of images.
         classes: the value of ``--classes`` that gave ``mapping``, or None.
     """
     renamed: dict[str, Counter[str]] = {}
@@ -41,11 +43,10 @@ def check_classes(
             name = mapping.new_names[index]
             if name is not None:
                 own[name] += count
-    problems, notices = _check_splits(root, renamed)
+    problems, notices = _check_splits(root, renamed, num_images)
     if parsed.has_class_names or classes is not None:
-        return _check_spelling(
-            root, parsed.class_names, mapping, sum(renamed.values(), Counter()), classes
-        ) + problems, notices
+        total = sum(renamed.values(), Counter())
+        return _check_spelling(root, parsed.class_names, mapping, total, classes) + problems, notices
     ids = sorted({index for counts in counts_of.values() for index, count in counts.items() if count})
     more_problems, more_notices = _check_ids(root, parsed.class_names, ids)
     return more_problems + problems, more_notices + notices
@@ -98,10 +99,12 @@ def _check_ids(root: Path, names: Sequence[str], ids: Sequence[int]) -> tuple[li
     return [], [Problem(root, f"{made_up}: {advice}")]
 
 
-def _check_splits(root: Path, counts: Mapping[str, Counter[str]]) -> tuple[list[Problem], list[Problem]]:
+def _check_splits(
+    root: Path, counts: Mapping[str, Counter[str]], num_images: Mapping[str, int]
+) -> tuple[list[Problem], list[Problem]]:
     """Return the problems and the notices about classes that only some splits have."""
     train = counts.get("train", Counter())
-    if train.total() < _MIN_BOXES:
+    if num_images.get("train", 0) < _MIN_IMAGES or not train.total():
         return [], []
     problems, notices = [], []
     for split, own in counts.items():
@@ -113,8 +116,10 @@ def _check_splits(root: Path, counts: Mapping[str, Counter[str]]) -> tuple[list[
             option = f"--classes {shlex.quote(kept)}" if len(kept) <= 200 else "--classes"
             message = f"no object in train, but in {split}, of class {_list(untrained, own)}: it cannot be learned"
             problems.append(Problem(root, f"{message}; label it in train, or leave it out with {option}"))
-        unmeasured = [name for name in train if train[name] and not own[name]]
-        if unmeasured and own.total() >= _MIN_BOXES:
+        share = own.total() / train.total()
+        min_boxes = 0 if num_images[split] >= _MIN_IMAGES else _MIN_EXPECTED
+        unmeasured = [name for name in train if train[name] and not own[name] and train[name] * share >= min_boxes]
+        if unmeasured and share:
             message = f"no object in {split}, but in train, of class {_list(unmeasured, train)}"
             notices.append(Problem(root, f"{message}: its AP is not measured there"))
     return problems, notices
