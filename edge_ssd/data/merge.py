@@ -75,7 +75,8 @@ def merge_datasets(
         by_split.setdefault(split, []).append(_select(sample, new_ids))
     root, name = folders[0].source.folder, folders[0].format
     merged = ParsedDataset(union, (), has_class_names=has_names)
-    problems, notices = check_classes(root, merged, mapping, counts, classes)
+    num_images = {split: len(samples) for split, samples in by_split.items()}
+    problems, notices = check_classes(root, merged, mapping, counts, num_images, classes)
     for problem in problems:
         _log.warning("%s", problem.message)
     for notice in notices:
