@@ -111,6 +111,5 @@ def test_class_selection_on_a_real_dataset(shared_data: Path) -> None:
 def test_fruit_photos_of_labelme_are_read(shared_data: Path) -> None:
     dataset = load_dataset(shared_data / "fruit_photos")
     assert (dataset.format, dataset.labels) == ("labelme", ("apple", "banana", "orange"))
-    # The second class of a photo of several fruits is in its labels, not in its name.
     assert (len(dataset), dataset.num_boxes) == (240, 465)
     assert all("partly outside" in problem.message for problem in dataset.problems), dataset.problems

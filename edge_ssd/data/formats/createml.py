@@ -17,7 +17,7 @@ from edge_ssd.data.dataset import Problem
 from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.formats.label_format import Match
 from edge_ssd.data.label_files.json_kind import json_files
-from edge_ssd.data.label_files.json_values import get, load_json, to_name, to_number
+from edge_ssd.data.label_files.json_values import get, get_text, load_json, to_name, to_number
 from edge_ssd.data.label_files.merge_files import drop_repeated_images
 from edge_ssd.data.label_files.object_reader import ObjectReader, Shape
 from edge_ssd.data.label_files.select_files import select_label_files
@@ -50,16 +50,16 @@ def _annotate(path: Path, split: str, reader: ObjectReader, problems: list[Probl
     if not isinstance(entries, list):
         raise DataError(f"{path}: not CreateML JSON: expected a list of images")
     for number, entry in enumerate(entries, 1):
-        name = get(entry, "image", "imagefilename", "imageURL")
-        if not isinstance(name, str) or not name.strip():
+        name = get_text(entry, "image", "imagefilename", "imageURL")
+        if not name:
             problems.append(Problem(path, f"image {number} has no name; dropped"))
             continue
-        objects = get(entry, "annotations", "annotation") or []
-        if isinstance(objects, list):
-            boxes, fault = reader.read(objects, _parse_annotation, f"image {number}, annotation")
+        objects = get(entry, "annotations", "annotation")
+        if isinstance(objects, (list, type(None))):
+            boxes, fault = reader.read(objects or [], _parse_annotation, f"image {number}, annotation")
         else:
             boxes, fault = (), f"image {number}: its annotations are not a list"
-        yield ImageAnnotations(path, name.strip(), boxes, split, fault=fault)
+        yield ImageAnnotations(path, name, boxes, split, fault=fault)
 
 
 def _parse_annotation(annotation: object) -> Shape:

@@ -20,6 +20,7 @@ from edge_ssd.data.formats.label_format import Match
 from edge_ssd.data.label_files.json_kind import json_files
 from edge_ssd.data.label_files.json_values import (
     get,
+    get_text,
     load_json,
     rotate_box,
     stated_size,
@@ -79,12 +80,14 @@ def _annotate(
 ) -> Iterator[ImageAnnotations]:
     for number, item in enumerate(data["items"], 1):
         image = get(item, "image", "media", "video_frame")
-        name, annotations = get(image, "path") or get(item, "id"), get(item, "annotations") or []
+        name, annotations = get(image, "path") or get(item, "id"), get(item, "annotations")
         if not isinstance(name, (str, int)) or not str(name).strip():
             problems.append(Problem(path, f"item {number} has no image.path and no id; dropped"))
             continue
-        if isinstance(annotations, list):
-            objects = [annotation for annotation in annotations if get(annotation, "type") not in _OF_WHOLE_IMAGES]
+        if isinstance(annotations, (list, type(None))):
+            objects = [
+                annotation for annotation in annotations or () if get_text(annotation, "type") not in _OF_WHOLE_IMAGES
+            ]
             boxes, fault = reader.read(objects, _parser(names), f"item {number}, annotation")
         else:
             boxes, fault = (), f"item {number}: its annotations are not a list"
@@ -95,7 +98,7 @@ def _annotate(
 
 def _parser(names: Sequence[str]) -> Callable[[Any], Shape]:
     def parse_annotation(annotation: object) -> Shape:
-        kind, label_id = get(annotation, "type"), get(annotation, "label_id")
+        kind, label_id = get_text(annotation, "type"), get(annotation, "label_id")
         if kind in _NOT_OBJECTS:
             raise NotAnObject(kind)
         if not isinstance(label_id, int) or not 0 <= label_id < len(names):

@@ -79,6 +79,7 @@ def _annotate(
                 unlabeled += 1
                 continue
             boxes, fault = reader.read(image.regions, _parse_region, f"task {get(task, 'id') or number}, region")
+            fault = fault or image.fault
             sizes = [stated_size(*region.original_size[::-1]) for region in image.regions]
             # JSON-MIN has an entry for each annotation of a task: the last one is used.
             annotations[image.name] = ImageAnnotations(
@@ -90,22 +91,21 @@ def _annotate(
 
 
 def _parse_region(region: LabelStudioRegion) -> Shape:
-    value = region.value
-    if "sequence" in value:
+    value, kind = region.value, region.kind
+    if "sequence" in value or kind.startswith("video"):
         raise ValueError("a region of a video cannot be read: export images")
-    if "rle" in value or get(value, "format") == "rle":
+    if "rle" in value or kind.startswith(("brush", "bitmask")):
         raise ValueError("a brush mask cannot be read: export the project as COCO, or label boxes")
-    if "vertices" in value:
+    if "vertices" in value or kind.startswith("vector"):
         raise NotAnObject("vector")
-    if not any(key in value for key in ("points", "height", "radiusX")):
+    if kind.startswith("keypoint"):
         raise NotAnObject("keypoint")
     label = to_name(region.label)
     degrees = to_number(get(value, "rotation") or 0) % 360
     if "points" in value:
         return Shape(label, _to_fractions(enclose_points(to_points(value["points"]))), enclosing=True)
     if "radiusX" in value:
-        box = _enclose_ellipse(region, degrees)
-        return Shape(label, box, enclosing=True)
+        return Shape(label, _enclose_ellipse(region, degrees), enclosing=True)
     percent = [to_number(get(value, key)) for key in ("x", "y", "width", "height")]
     if not degrees:
         return Shape(label, _to_fractions(xywh_to_xyxy(percent)))

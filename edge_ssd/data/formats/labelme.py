@@ -20,7 +20,7 @@ from edge_ssd.data.annotations import ImageAnnotations, ParsedDataset
 from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.formats.label_format import Match
 from edge_ssd.data.label_files.json_kind import json_files
-from edge_ssd.data.label_files.json_values import get, parse_json, stated_size, to_name, to_points
+from edge_ssd.data.label_files.json_values import get, get_text, parse_json, stated_size, to_name, to_points
 from edge_ssd.data.label_files.object_reader import NotAnObject, ObjectReader, Shape
 from edge_ssd.data.label_files.shapes import Box, enclose_points
 from edge_ssd.data.split_names import SPLIT_OF_WORD, split_from_folders
@@ -64,9 +64,8 @@ def _annotate(path: Path, reader: ObjectReader) -> ImageAnnotations:
     except (OSError, ValueError) as error:
         return ImageAnnotations(path, path.stem, stem=path.stem, fault=f"not a LabelMe file ({error})")
     boxes, fault = reader.read(_group(shapes), _parse_object, "shape")
-    name = get(data, "imagePath")
     # An image is often renamed together with its label file, while the name inside the file stays.
-    file_name = name.strip() if isinstance(name, str) and name.strip() else path.stem
+    file_name = get_text(data, "imagePath") or path.stem
     size = stated_size(get(data, "imageHeight"), get(data, "imageWidth"))
     return ImageAnnotations(path, file_name, boxes, stem=path.stem, stated_size=size, fault=fault)
 
@@ -76,7 +75,7 @@ def _group(shapes: Iterable[Any]) -> list[list[Any]]:
     objects: dict[object, list[Any]] = {}
     for number, shape in enumerate(shapes):
         group = get(shape, "group_id")
-        is_part = isinstance(group, (int, str)) and get(shape, "shape_type") in ("polygon", "mask")
+        is_part = isinstance(group, (int, str)) and get_text(shape, "shape_type") in ("polygon", "mask")
         key = (str(get(shape, "label")), group) if is_part else number
         objects.setdefault(key, []).append(shape)
     return list(objects.values())
@@ -91,7 +90,7 @@ def _parse_object(shapes: list[Any]) -> Shape:
 
 
 def _parse_shape(shape: object) -> Shape:
-    kind = get(shape, "shape_type") or "polygon"  # older files have polygons only
+    kind = get_text(shape, "shape_type") or "polygon"  # older files have polygons only
     label = to_name(get(shape, "label"))
     if kind in _NOT_OBJECTS:
         raise NotAnObject(re.sub(r"s$", "", kind))

@@ -20,7 +20,7 @@ from edge_ssd.data.dataset import Problem
 from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.formats.label_format import Match
 from edge_ssd.data.label_files.json_kind import json_files
-from edge_ssd.data.label_files.json_values import get, to_name, to_number, to_numbers, xywh_to_xyxy
+from edge_ssd.data.label_files.json_values import get, get_text, to_name, to_number, to_numbers, xywh_to_xyxy
 from edge_ssd.data.label_files.merge_files import drop_repeated_images
 from edge_ssd.data.label_files.object_reader import NotAnObject, ObjectReader, Shape
 from edge_ssd.data.label_files.select_files import select_label_files
@@ -100,7 +100,7 @@ def _annotate(
 def _region_parser(attribute: str | None, names: dict[str, str]) -> Callable[[Any], Shape]:
     def parse_region(region: object) -> Shape:
         shape, attributes = get(region, "shape_attributes"), get(region, "region_attributes")
-        kind = get(shape, "name")
+        kind = get_text(shape, "name")
         if kind in _NOT_OBJECTS:
             raise NotAnObject(kind)
         label = _ONLY_CLASS if attribute is None else _class_name(get(attributes, attribute), names)
@@ -119,7 +119,7 @@ def _class_name(value: object, names: dict[str, str]) -> str:
     return names.get(name, name)
 
 
-def _enclose(shape: Any, kind: object) -> Box:
+def _enclose(shape: Any, kind: str) -> Box:
     if kind == "rect":
         return xywh_to_xyxy([to_number(get(shape, key)) for key in ("x", "y", "width", "height")])
     if kind == "polygon":

@@ -11,7 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_ssd.data.label_files.json_values import get, load_json, rotate_box, to_numbers, to_points, xywh_to_xyxy
+from edge_ssd.data.label_files.json_values import (
+    get,
+    get_text,
+    load_json,
+    rotate_box,
+    to_numbers,
+    to_points,
+    xywh_to_xyxy,
+)
 from edge_ssd.data.label_files.rle import enclose_rle
 from edge_ssd.data.label_files.shapes import Box, enclose_points
 from edge_ssd.errors import DataError
@@ -61,8 +69,7 @@ def get_id(item: object, key: str) -> int | str | None:
 
 def image_name(image: object) -> str:
     """Return the file name or path of an image, or "": some tools write only a path or an address."""
-    texts = (get(image, key) for key in ("file_name", "path", "coco_url", "flickr_url"))
-    return next((text.strip() for text in texts if isinstance(text, str) and text.strip()), "")
+    return get_text(image, "file_name", "path", "coco_url", "flickr_url")
 
 
 def enclose_object(annotation: object) -> tuple[Box, bool]:

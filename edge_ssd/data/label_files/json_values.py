@@ -14,6 +14,7 @@ from edge_ssd.errors import DataError
 
 __all__ = [
     "get",
+    "get_text",
     "load_json",
     "parse_json",
     "rotate_box",
@@ -24,6 +25,8 @@ __all__ = [
     "to_points",
     "xywh_to_xyxy",
 ]
+
+_MAX_SIDE = 1 << 20  # of an image, in pixels
 
 
 def load_json(path: Path) -> Any:
@@ -51,6 +54,12 @@ def get(item: object, *keys: str) -> Any:
             if item.get(key) is not None:
                 return item[key]
     return None
+
+
+def get_text(item: object, *keys: str) -> str:
+    """Return the first stripped text that is not empty under some keys of a JSON object, or ""."""
+    texts = (get(item, key) for key in keys)
+    return next((text.strip() for text in texts if isinstance(text, str) and text.strip()), "")
 
 
 def to_number(value: object) -> float:
@@ -111,6 +120,6 @@ def rotate_box(box_xyxy: Box, degrees: object) -> tuple[Box, bool]:
 
 def stated_size(height: object, width: object) -> tuple[int, int] | None:
     """Return the (height, width) that a file states for an image, or None: some tools omit them or write 0."""
-    if isinstance(height, int) and isinstance(width, int) and height > 0 and width > 0:
+    if isinstance(height, int) and isinstance(width, int) and 0 < height < _MAX_SIDE and 0 < width < _MAX_SIDE:
         return height, width
     return None

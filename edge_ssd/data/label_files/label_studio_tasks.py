@@ -15,29 +15,39 @@ from pathlib import PurePath
 from typing import Any
 
 from edge_ssd.data.file_tree import IMAGE_SUFFIXES
-from edge_ssd.data.label_files.json_values import get
+from edge_ssd.data.label_files.json_values import get, get_text
 
 __all__ = ["LabelStudioImage", "LabelStudioRegion", "read_task"]
 
 _IMAGE_KEYS = ("image", "img", "images", "image_url", "url", "photo", "file", "path")
-_GEOMETRY = ("x", "y", "width", "height", "radiusX", "radiusY", "rotation", "points", "vertices", "rle")
+# Results of these types are regions. Others are properties of a region or an image, such as "choices", or relations.
+_REGION_TYPES = ("rectangle", "ellipse", "polygon", "brush", "bitmask", "keypoint", "vector", "video")
+_GEOMETRY = ("x", "y", "width", "height", "radiusX", "radiusY", "rotation", "points", "vertices", "rle", "sequence")
 
 
 @dataclass(frozen=True)
 class LabelStudioRegion:
-    """A labeled region: its class name, which may be missing, and its values in per cent of the image, unchecked."""
+    """A labeled region: its class name, which may be missing, and its values in per cent of the image, unchecked.
 
+    ``kind`` is its type, such as "rectanglelabels".
+    """
+
+    kind: str
     label: object
-    value: Any
+    value: dict[str, Any]
     original_size: tuple[object, object]  # width, height in pixels
 
 
 @dataclass(frozen=True)
 class LabelStudioImage:
-    """An image of a task; ``regions`` is None if nobody has labeled it yet."""
+    """An image of a task; ``regions`` is None if there is no annotation yet.
+
+    ``fault`` is why an annotation cannot be read, or "".
+    """
 
     name: str
     regions: list[LabelStudioRegion] | None
+    fault: str = ""
 
 
 def read_task(task: object) -> list[LabelStudioImage]:
@@ -45,7 +55,7 @@ def read_task(task: object) -> list[LabelStudioImage]:
 
     Of several annotations of a task, the last one is used that is not canceled.
     """
-    if isinstance(get(task, "data"), dict):
+    if isinstance(task, dict) and not task.keys().isdisjoint(("data", "annotations", "completions")):
         results = _last_result(get(task, "annotations", "completions"))
         names = _image_names(get(task, "data"))
     else:
@@ -53,6 +63,8 @@ def read_task(task: object) -> list[LabelStudioImage]:
         names = _image_names(task)
     if results is None:
         return [LabelStudioImage(name, None) for name in names]
+    if not isinstance(results, list):
+        return [LabelStudioImage(name, [], "the result of its annotation is not a list") for name in names]
     if len(names) == 1:
         return [LabelStudioImage(names[0], _regions(results))]
     return [
@@ -61,11 +73,11 @@ def read_task(task: object) -> list[LabelStudioImage]:
     ]
 
 
-def _last_result(annotations: object) -> list[Any] | None:
+def _last_result(annotations: object) -> Any:
+    """Return the result of the last annotation that is not canceled, or None if there is no such annotation."""
     for annotation in reversed(annotations) if isinstance(annotations, list) else ():
         if not get(annotation, "was_cancelled", "skipped"):
-            result = get(annotation, "result")
-            return result if isinstance(result, list) else []
+            return annotation.get("result", "") if isinstance(annotation, dict) else annotation
     return None
 
 
@@ -82,14 +94,16 @@ def _regions(results: Iterable[Any]) -> list[LabelStudioRegion]:
     regions: list[LabelStudioRegion] = []
     unlabeled: list[LabelStudioRegion] = []
     for result in results:
-        value = get(result, "value")
-        if not isinstance(value, dict) or not any(key in value for key in (*_GEOMETRY, "sequence")):
-            continue  # such as a choice for the whole image, or a relation of two regions
+        kind, value = get_text(result, "type"), get(result, "value")
+        value = value if isinstance(value, dict) else {}
+        is_region = kind.startswith(_REGION_TYPES) or any(key in value for key in _GEOMETRY)
+        if isinstance(result, dict) and not is_region:
+            continue
         size = get(result, "original_width"), get(result, "original_height")
-        labels = [labels for key, labels in value.items() if key.endswith("labels") and isinstance(labels, list)]
-        regions += [LabelStudioRegion(label, value, size) for own in labels for label in own]
-        if not any(labels):
-            unlabeled.append(LabelStudioRegion(None, value, size))
+        labels = {key: own for key, own in value.items() if key.endswith("labels") and isinstance(own, list)}
+        regions += [LabelStudioRegion(kind or key, one, value, size) for key, own in labels.items() for one in own]
+        if not any(labels.values()):
+            unlabeled.append(LabelStudioRegion(kind, None, value, size))
     geometries = [_geometry(region) for region in regions]
     for region in unlabeled:
         if _geometry(region) not in geometries:
@@ -102,22 +116,18 @@ def _geometry(region: LabelStudioRegion) -> list[object]:
     return [region.value.get(key) for key in _GEOMETRY]
 
 
-def _image_names(data: Any) -> list[str]:
+def _image_names(data: object) -> list[str]:
     """Return the image of a task's data, which may have other texts too; or its images, if it has a list of them."""
-    texts = (
-        {
-            key: value if isinstance(value, list) else [value]
-            for key, value in data.items()
-            if isinstance(value, str)
-            or (isinstance(value, list) and value and all(isinstance(one, str) for one in value))
-        }
-        if isinstance(data, dict)
-        else {}
-    )
-    keys = sorted(texts, key=lambda key: _IMAGE_KEYS.index(key) if key in _IMAGE_KEYS else len(_IMAGE_KEYS))
-    named = [key for key in keys if _is_image(texts[key][0])] or [key for key in keys if key in _IMAGE_KEYS]
-    return [name.strip() for name in texts[named[0]]] if named else []
+    names: dict[str, list[str]] = {}
+    for key, value in data.items() if isinstance(data, dict) else ():
+        values = value if isinstance(value, list) else [value]
+        texts = [text.strip() for text in values if isinstance(text, str) and text.strip()]
+        if texts and len(texts) == len(values):
+            names[key] = texts
+    keys = sorted(names, key=lambda key: _IMAGE_KEYS.index(key) if key in _IMAGE_KEYS else len(_IMAGE_KEYS))
+    best = [key for key in keys if _is_image(names[key][0])] or [key for key in keys if key in _IMAGE_KEYS]
+    return names[best[0]] if best else []
 
 
 def _is_image(name: str) -> bool:
-    return any(PurePath(part).suffix.lower() in IMAGE_SUFFIXES for part in re.split(r"[?#&]", name.strip()))
+    return any(PurePath(part).suffix.lower() in IMAGE_SUFFIXES for part in re.split(r"[?#&]", name))

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edge_ssd.data.label_files.json_values import get, load_json
+from edge_ssd.data.label_files.json_values import get, get_text, load_json
 from edge_ssd.errors import DataError
 
 __all__ = ["ViaFile", "ViaImage", "has_via_columns", "read_via_csv", "read_via_json"]
@@ -100,7 +100,7 @@ def read_via_json(path: Path) -> ViaFile:
         if key.startswith("_via_"):
             continue
         name, regions = get(entry, "filename"), get(entry, "regions")
-        regions = list(regions.values()) if isinstance(regions, dict) else regions or []
+        regions = list(regions.values()) if isinstance(regions, dict) else regions
         if isinstance(name, str) and isinstance(regions, list):
             images.append(ViaImage(name, regions))
         else:
@@ -143,8 +143,8 @@ def _images_of_via_3(data: dict[str, Any]) -> Iterator[ViaImage]:
     for view_id, view in (get(data, "view") or {}).items():
         for file_id in (get(view, "fid_list") or [])[:1]:
             file = get(data["file"], str(file_id))
-            name = get(file, "fname") or get(file, "src")
-            if isinstance(name, str):
+            name = get_text(file, "fname", "src")
+            if name:
                 yield ViaImage(name, regions.get(view_id, []))
 
 
@@ -156,7 +156,7 @@ def _region_of_via_3(entry: object, attribute_names: dict[str, str]) -> dict[str
     values = values if isinstance(values, dict) else {}
     attributes = {attribute_names.get(key, key): value for key, value in values.items()}
     shape: Any = numbers
-    if isinstance(numbers, list) and (form := _SHAPES_OF_VIA_3.get(numbers[0])):
+    if isinstance(numbers, list) and isinstance(numbers[0], int) and (form := _SHAPES_OF_VIA_3.get(numbers[0])):
         name, *keys = form
         shape = {"name": name, **dict(zip(keys, numbers[1:], strict=False))}
         if not keys:
