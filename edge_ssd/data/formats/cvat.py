@@ -42,7 +42,7 @@ _TYPES_WITHOUT_AREA = frozenset({"tag", *SHAPES_WITHOUT_AREA})
 
 
 def sniff(tree: FileTree) -> Match:
-    """Return ``SURE`` if there is an XML file of CVAT, ``UNCLEAR`` if the frames of a video lack, else ``NONE``."""
+    """Return ``SURE`` if there is an XML file of CVAT, ``UNCLEAR`` without the frames of its video, else ``NONE``."""
     paths = list(filter(_is_cvat, tree.files(".xml")))
     if not paths:
         return Match.NONE
