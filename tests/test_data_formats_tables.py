@@ -35,12 +35,14 @@ COMMA = f"{TF_HEADER}\na.jpg,60,40,cat,1,2,30,20\na.jpg,60,40,dog,5,6,7,8\n"
         (COMMA.replace(",", "\t"), "labels.csv", "utf-16-le"),
         ("sep=;\r\n" + COMMA.replace(",", ";").replace("\n", "\r\n"), "labels.csv", "utf-8"),
         (COMMA.replace("a.jpg", '"a.jpg"').replace("30", '"30"'), "Labels.CSV", "utf-8"),
+        (COMMA.replace(",", "|"), "labels.csv", "utf-8"),
+        (COMMA.replace(",", "  "), "labels.txt", "utf-8"),
         (COMMA.replace(",", " , "), "labels.csv", "utf-8"),
         ("\n\n" + COMMA.replace("\n", "\n\n"), "labels.csv", "utf-8"),
     ],
     ids=[
         *("commas", "semicolons", "decimal commas", "tabs", "Excel's Unicode text", "UTF-16", "sep", "quotes"),
-        *("spaces", "empty lines"),
+        *("bars", "spaces", "spaces around commas", "empty lines"),
     ],
 )
 def test_table_is_read_in_every_separator_and_encoding(tmp_path: Path, text: str, name: str, encoding: str) -> None:
@@ -121,10 +123,10 @@ def test_table_without_header_is_read_where_columns_leave_no_doubt(
     ("text", "match"),
     [
         ("a.jpg,1,30,2,20,cat", "has no header, and its columns are not clear"),  # xmin, xmax, ymin, ymax
-        ("a.jpg,1,2,30,20", "has no header, and its columns are not clear"),
+        ("a.jpg,1,2,30,20", "no column states the class: add a column called class"),
         ("a.jpg,0,2,30,40,50", "has no header, and its columns are not clear"),
-        ("filename,xmin,ymin,xmax,ymax\na.jpg,1,2,30,20", "missing: label"),
-        ("image_id,width,height,bbox,source\na,60,40,\"[1, 2, 3, 4]\",usask", "missing: label"),
+        ("filename,xmin,ymin,xmax,ymax\na.jpg,1,2,30,20", "no column states the class"),
+        ("image_id,width,height,bbox,source\na,60,40,\"[1, 2, 3, 4]\",usask", "no column states the class"),
         ("class,xmin,ymin,xmax,ymax\ncat,1,2,30,20", "missing: image"),
     ],
 )  # fmt: skip

@@ -20,12 +20,13 @@ from edge_ssd.data.label_files.csv_table import (
     BOOK_TABLE,
     LabelTable,
     has_class_ids,
-    has_label_columns,
+    label_columns,
     parse_tables,
     read_table,
     table_files,
 )
 from edge_ssd.data.label_files.select_files import select_label_files
+from edge_ssd.data.label_files.table_columns import UnclearColumns
 from edge_ssd.data.label_files.text_lines import read_class_names
 
 __all__ = ["FILES", "TITLE", "parse", "sniff"]
@@ -36,14 +37,14 @@ FILES = "*.csv with the columns filename, class, xmin, ymin, xmax, ymax"
 
 def sniff(tree: FileTree) -> Match:
     """Return ``SURE`` for a table with the columns of labels, ``UNCLEAR`` for one that lacks some, else ``NONE``."""
-    if _tables(tree):
-        return Match.SURE
-    return Match.UNCLEAR if _tables(tree, unclear=True) else Match.NONE
+    clear, unclear = _tables(tree)
+    return Match.SURE if clear else Match.UNCLEAR if unclear else Match.NONE
 
 
 def parse(tree: FileTree) -> ParsedDataset:
     """Return the annotations of every split; raise DataError for an invalid table."""
-    pairs, notices = select_label_files(tree, _tables(tree) or _tables(tree, unclear=True))
+    clear, unclear = _tables(tree)
+    pairs, notices = select_label_files(tree, clear or unclear)
     tables = [(split, read_table(path)) for split, path in pairs]
     stated_names = _stated_names(tree, [table for _, table in tables])
     return parse_tables(tree.root, tables, stated_names, notices=notices)
@@ -59,9 +60,16 @@ def _stated_names(tree: FileTree, tables: Sequence[LabelTable]) -> Sequence[str]
     return names if names is not None and used <= set(names) else None
 
 
-def _tables(tree: FileTree, unclear: bool = False) -> list[Path]:
-    return [
-        path
-        for path in table_files(tree)
-        if path.name.lower() != BOOK_TABLE and has_label_columns(path, unclear) and not open_images.is_table(path)
-    ]
+def _tables(tree: FileTree) -> tuple[list[Path], list[Path]]:
+    """Return the tables with all columns of labels, and those that lack some."""
+    clear: list[Path] = []
+    unclear: list[Path] = []
+    for path in table_files(tree):
+        if path.name.lower() == BOOK_TABLE:
+            continue
+        columns = label_columns(path)
+        if isinstance(columns, UnclearColumns):
+            unclear += [path] if columns.like_labels else []
+        elif not open_images.is_table(path):
+            clear.append(path)
+    return clear, unclear

@@ -27,6 +27,7 @@ __all__ = [
     "LabelTable",
     "has_class_ids",
     "has_label_columns",
+    "label_columns",
     "parse_tables",
     "read_table",
     "table_files",
@@ -37,8 +38,8 @@ BOOK_TABLE = "label.csv"
 
 _MAX_CLASS_ID = 9999
 _LAYOUTS: dict[BoxKind, str] = {"corners": "xyxy", "corner and size": "xywh", "center and size": "cxcywh"}
-# A folder with more text files than this has one for each image.
-_MAX_TEXT_FILES = 20
+# A folder with more files than this has one for each image.
+_MAX_FILES = {".txt": 20, ".csv": 500, ".tsv": 500}
 # Labels of images without an object, which their tools write with an empty box.
 _BACKGROUND_LABELS = frozenset(
     {"", "background", "none", "negative", "no finding", "no_finding", "no object", "nothing"}
@@ -84,22 +85,21 @@ class LabelTable:
 
 
 def table_files(tree: FileTree) -> list[Path]:
-    """Return the files that may be tables. Text files of a folder that has one for each image are none."""
-    texts: dict[Path, list[Path]] = {}
-    for path in tree.files(".txt"):
-        texts.setdefault(path.parent, []).append(path)
-    few = (path for paths in texts.values() if len(paths) <= _MAX_TEXT_FILES for path in paths)
-    return sorted([*tree.files(".csv", ".tsv"), *few])
+    """Return the files that may be tables. Those of a folder that has one for each image are none."""
+    folders: dict[tuple[Path, str], list[Path]] = {}
+    for path in tree.files(*_MAX_FILES):
+        folders.setdefault((path.parent, path.suffix.lower()), []).append(path)
+    return [path for (_, suffix), paths in folders.items() if len(paths) <= _MAX_FILES[suffix] for path in paths]
 
 
-def has_label_columns(path: Path, unclear: bool = False) -> bool:
-    """Return whether a file is a table with columns for an image, its class and the sides of a box.
+def label_columns(path: Path) -> Columns | UnclearColumns:
+    """Return the columns for an image, its class and the sides of a box, by the first rows of a file."""
+    return find_columns(sniff_rows(path))
 
-    Args:
-        unclear: return instead whether it is a table of labels that lacks one of these, or a header.
-    """
-    columns = find_columns(sniff_rows(path))
-    return isinstance(columns, UnclearColumns) and columns.like_labels if unclear else isinstance(columns, Columns)
+
+def has_label_columns(path: Path) -> bool:
+    """Return whether a file is a table with all of these columns."""
+    return isinstance(label_columns(path), Columns)
 
 
 def read_table(path: Path) -> LabelTable:

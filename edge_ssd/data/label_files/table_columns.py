@@ -76,6 +76,7 @@ _BOX_CELLS: dict[str, BoxKind] = {
     **dict.fromkeys(("bbox", "boundingbox", "box", "bboxxywh"), "corner and size"),
     "bboxxyxy": "corners",
 }
+_NO_CLASS = "no column states the class: add a column called class (for a single class, with its name in every row)"
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 # A header is needed unless so many of the boxes have the second corner below and right of the first.
 _MIN_VALID = 0.9
@@ -135,6 +136,8 @@ def _find_in_header(names: list[str]) -> Columns | UnclearColumns:
     image = _first(names, _IMAGE, used=(*box, label))
     if image is None and label is not None and names[label] == "name":
         image, label = label, None
+    if image is not None and label is None and not missing:
+        return UnclearColumns(_NO_CLASS, like_labels=True)
     if image is None or label is None or missing:
         lacking = [*(["image"] if image is None else []), *(["label"] if label is None else []), *missing]
         reason = (
@@ -185,6 +188,8 @@ def _find_without_header(rows: Sequence[Sequence[str]]) -> Columns | UnclearColu
     numbered = [columns for columns in _NUMBERED_LAYOUTS if kinds == "innnnn" and _fits(rows, columns)]
     if len(numbered) == 1:
         return numbered[0]
+    if kinds == "innnn":
+        return UnclearColumns(_NO_CLASS, like_labels=True)
     reason = (
         "it has no header, and its columns are not clear without one: add a first line such as "
         "filename,xmin,ymin,xmax,ymax,class"

@@ -1,7 +1,8 @@
 """Rows of a text table: CSV as spreadsheets and tools write it.
 
-Cells are separated by commas, semicolons, tabs or vertical bars, and may be quoted. The text is UTF-8, with or without
-a byte-order mark, or UTF-16 (the "Unicode text" of Excel). A first line ``sep=;`` states the separator, as in Excel.
+Cells are separated by commas, semicolons, tabs or vertical bars, or else by spaces, and may be quoted. The text is
+UTF-8, with or without a byte-order mark, or UTF-16 (the "Unicode text" of Excel). A first line ``sep=;`` states the
+separator, as in Excel.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class TextTable:
             with self.path.open(encoding=self._encoding, newline="") as file:
                 for _ in range(self._skipped_lines):
                     file.readline()
-                reader = csv.reader(file, delimiter=self.separator)
+                reader = csv.reader(file, delimiter=self.separator, skipinitialspace=True)
                 for values in reader:
                     cells = [value.strip() for value in values]
                     if any(cells):
@@ -115,13 +116,15 @@ def _find_separator(lines: Sequence[str]) -> tuple[str, int]:
     if lines and (stated := _STATED_SEPARATOR.match(lines[0].strip("\r\n"))):
         return stated[1], 1
     first = next((line for line in lines if line.strip()), "")
-    return max(_SEPARATORS, key=lambda separator: max(map(len, _parse_lines([first], separator)), default=0)), 0
+    counts = {separator: max(map(len, _parse_lines([first], separator)), default=0) for separator in _SEPARATORS}
+    separator = max(counts, key=lambda separator: counts[separator])
+    return (separator if counts[separator] > 1 else " "), 0
 
 
 def _parse_lines(lines: Sequence[str], separator: str) -> list[list[str]]:
     rows = []
     try:
-        for values in csv.reader(lines, delimiter=separator):
+        for values in csv.reader(lines, delimiter=separator, skipinitialspace=True):
             cells = [value.strip() for value in values]
             if any(cells):
                 rows.append(cells)
