@@ -100,6 +100,21 @@ def test_data_source_of_options_round_trips() -> None:
         DataSource(Path("x"), format="csv")
 
 
+def test_layout_and_units_of_boxes_round_trip() -> None:
+    parser = argparse.ArgumentParser()
+    add_data_options(parser)
+    source = data_source(parser.parse_args(["--data", "a", "--boxes", "xywh", "--box-units", "normalized"]))
+    assert source == DataSource(Path("a"), boxes="xywh", box_units="normalized")
+    assert source.options == ("--boxes", "xywh", "--box-units", "normalized")
+    assert DataSource.from_dict(source.to_dict()) == source
+    earlier = {"folder": "a", "format": None, "classes": None}
+    assert DataSource.from_dict(earlier) == DataSource(Path("a"))
+    with pytest.raises(SettingError, match="unknown boxes 'xy': choose from xyxy, xywh"):
+        DataSource(Path("x"), boxes="xy")
+    with pytest.raises(SettingError, match="unknown box units '%': choose from pixels"):
+        DataSource(Path("x"), box_units="%")
+
+
 def test_load_training_and_eval_split_apply_class_selection(folder: Path) -> None:
     source = open_dataset(DataSource(folder / "set_train", classes="knife=cutlery"))
     for dataset in (load_training_split(source, ["cutlery"]), load_eval_split(source, ["cutlery"], "train")[0]):

@@ -21,6 +21,7 @@ from label_writers import (
     write_yolo,
 )
 
+from edge_ssd.cli import main
 from edge_ssd.data.box_layouts import LAYOUTS, from_xyxy, to_xyxy
 from edge_ssd.data.dataset import Dataset
 from edge_ssd.data.load import load_dataset, open_dataset
@@ -341,3 +342,18 @@ def test_string_ids_and_gaps_of_coco_are_no_made_up_names(tmp_path: Path) -> Non
     data = json.loads(path.read_text(encoding="utf-8"))
     assert {category["id"] for category in data["categories"]} == {1, 4}
     assert load_dataset(tmp_path, strict=True).notices == ()
+
+
+def test_inspect_stops_in_one_line_or_reads_as_the_options_say(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = [*make_images(20), *make_images(20, 1, "val", "v")]
+    write_voc(tmp_path, restate(images, "xyxy", "xywh"), LABELS)
+    assert main(["data", "inspect", str(tmp_path), "--no-near"]) == 2
+    errors = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
+    assert len(errors) == 1
+    assert errors[0].count("--boxes xywh") == 1
+    assert main(["data", "inspect", str(tmp_path), "--no-near", "--boxes", "xywh"]) == 0
+    output = capsys.readouterr().out
+    assert output.count("20 images, 40 boxes") == 2
+    assert "problem" not in output
