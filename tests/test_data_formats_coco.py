@@ -132,8 +132,8 @@ def test_coco_unreadable_annotation_drops_its_image(tmp_path: Path, annotation: 
     assert "a.png is dropped" in dataset.problems[0].message
 
 
-@pytest.mark.parametrize(("category", "image_id"), [("0", 1), (0, "1"), ("0", "1")])
-def test_coco_id_as_text_is_the_same_id(tmp_path: Path, category: Any, image_id: Any) -> None:
+@pytest.mark.parametrize(("category", "image_id"), [("0", 1), (0, "1"), ("0", "1"), (0.0, 1.0)])
+def test_coco_id_as_text_or_float_is_the_same_id(tmp_path: Path, category: Any, image_id: Any) -> None:
     write_image(tmp_path / "a.png")
     annotation = box([1, 2, 3, 4], image_id=image_id, category=category)
     coco(tmp_path / "set.json", [image()], [annotation])

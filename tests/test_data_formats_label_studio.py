@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -145,6 +146,26 @@ def test_label_studio_min_is_read(tmp_path: Path) -> None:
     assert dataset.labels == ("fork", "knife")
     np.testing.assert_allclose(dataset.samples[0].boxes_xyxy, [BOX, BOX], atol=1e-4)
     assert len(dataset.samples[1].class_ids) == 0
+
+
+@pytest.mark.parametrize(("name", "separator"), [("project.csv", ","), ("project.tsv", "\t"), ("excel.csv", ";")])
+def test_label_studio_table_is_read(tmp_path: Path, name: str, separator: str) -> None:
+    size = {"original_width": 60, "original_height": 40}
+    cell = json.dumps([{**PERCENT, "rectanglelabels": ["fork"], **size}])
+    rows = [
+        ["annotation_id", "annotator", "created_at", "id", "image", "label", "lead_time"],
+        [1, 1, "2024-05-01", 1, "/data/upload/1/ab12cd34-a.png", cell, 3.5],
+        [2, 1, "2024-05-01", 2, "b.png", "", 3.5],
+        [3, 1, "2024-05-01", 3, "c.png", cell[:30], 3.5],
+    ]
+    with (tmp_path / name).open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, delimiter=separator).writerows(rows)
+    for image in ("a.png", "b.png", "c.png"):
+        write_image(tmp_path / image)
+    dataset = load_dataset(tmp_path)
+    assert (dataset.format, dataset.labels) == ("label_studio", ("fork",))
+    assert [len(sample.class_ids) for sample in dataset.samples] == [1, 0]
+    assert "task 3, region 1: expected a list of points, got '[{" in dataset.problems[0].message
 
 
 def test_label_studio_properties_of_a_region_are_no_objects(tmp_path: Path) -> None:

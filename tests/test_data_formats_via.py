@@ -128,6 +128,8 @@ def test_via_3_project_is_read(tmp_path: Path) -> None:
         ([{"size": "big", "tool": "fork"}, {"tool": "knife"}], ("fork", "knife")),
         ([{"note": "", "kind": {"fork": True}}, {"kind": {"fork": False, "knife": True}}], ("fork", "knife")),
         ([{"kind": 1}, {"kind": "2"}], ("1", "2")),
+        # The attributes of VIA's demonstration, of which the first is not filled in.
+        ([{"name": "not_defined", "type": "fork"}, {"name": "not_defined", "type": "knife"}], ("fork", "knife")),
     ],
 )
 def test_via_attribute_of_the_class_is_found(tmp_path: Path, attributes: list[Any], labels: tuple[str, ...]) -> None:

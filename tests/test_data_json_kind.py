@@ -32,6 +32,9 @@ CASES: dict[str, tuple[str, Any]] = {
     "via_empty_regions": ("via", {"a.png1": {"filename": "a.png", "regions": []}}),
     "via3": ("via3", {"project": {"vid_list": []}, "metadata": {}, "file": {}}),
     "scalabel": ("scalabel", [{"name": "a.png", "labels": [{"category": "fork", "box2d": {"x1": 1}}]}]),
+    "supervisely": ("supervisely", {"description": "", "tags": [], "size": {"height": 4, "width": 6}, "objects": []}),
+    "darwin": ("darwin", {"version": "2.0", "item": {"name": "a.png"}, "annotations": [{"name": "fork"}]}),
+    "labelbox": ("labelbox", [{"data_row": {"id": "c", "external_id": "a.png"}, "projects": {"p": {"labels": []}}}]),
     "package": ("other", {"name": "x", "version": "1", "files": [], "images": 3}),
     "settings": ("other", {"annotations": {"color": "red"}, "categories": ["a"]}),
     "geojson": ("other", {"type": "FeatureCollection", "features": [{"type": "Feature", "properties": {}}]}),
@@ -79,7 +82,10 @@ def test_coco_file_that_is_cut_short_is_one_of_coco(tmp_path: Path) -> None:
     [
         ("results", r"x\.json is a list of COCO results, which names no images and categories: give the label file"),
         ("scalabel", r"x\.json has labels of Scalabel or BDD100K: convert them"),
-        ("captions", r"x\.json is not COCO JSON: expected the lists images, annotations and categories"),
+        ("supervisely", r"x\.json has labels of Supervisely: export them as COCO JSON"),
+        ("darwin", r"x\.json has labels of V7 Darwin: export"),
+        ("labelbox", r"x\.json has labels of Labelbox: export"),
+        ("captions", r"x\.json: not COCO JSON: expected the lists images, annotations and categories"),
     ],
 )
 def test_unsupported_kind_is_named(tmp_path: Path, name: str, match: str) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.formats.label_format import Match
 from edge_ssd.data.formats.registry import LABEL_FORMATS
-from edge_ssd.data.label_files.json_kind import describe_unsupported, json_files
-from edge_ssd.data.label_files.json_values import load_json
+from edge_ssd.data.label_files.json_kind import describe_unsupported
 from edge_ssd.data.source import DataSource
 from edge_ssd.errors import DataError
 
@@ -47,8 +46,6 @@ def detect_format(source: DataSource, tree: FileTree) -> tuple[str, tuple[str, .
     if source.format is not None:
         title = LABEL_FORMATS[source.format].TITLE
         raise DataError(f"{tree.root}: no labels of {title} in it: omit --format to detect the format")
-    for path in json_files(tree, "coco_incomplete"):
-        load_json(path)  # it may lack a list because it is damaged
     for path in tree.files(".xlsx", ".xls", ".ods", ".numbers"):
         raise DataError(f"{path}: labels in a spreadsheet cannot be read: save it as CSV (Excel: Save As, CSV UTF-8)")
     if unsupported := describe_unsupported(tree):

@@ -35,13 +35,16 @@ _OTHER_FILES = ("captions_", "image_info_", "panoptic_", "person_keypoints_", "s
 
 
 def sniff(tree: FileTree) -> Match:
-    """Return ``SURE`` if there is a COCO JSON file, else ``NONE``."""
-    return Match.SURE if json_files(tree, "coco") else Match.NONE
+    """Return ``SURE`` if there is a COCO JSON file, ``UNCLEAR`` for one that lacks a list, else ``NONE``."""
+    if json_files(tree, "coco"):
+        return Match.SURE
+    return Match.UNCLEAR if json_files(tree, "coco_incomplete") else Match.NONE
 
 
 def parse(tree: FileTree) -> ParsedDataset:
     """Return the annotations of every split; raise DataError for a file that is not COCO JSON."""
-    pairs, notices = select_label_files(tree, _prefer_detection_files(json_files(tree, "coco")))
+    paths = json_files(tree, "coco") or json_files(tree, "coco_incomplete")
+    pairs, notices = select_label_files(tree, _prefer_detection_files(paths))
     files = [(split, read_coco(path)) for split, path in pairs]
     unlabeled = [file.path for _, file in files if file.annotations is None]
     files = [(split, file) for split, file in files if file.annotations is not None]

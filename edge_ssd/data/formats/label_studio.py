@@ -1,4 +1,4 @@
-"""Label Studio JSON and JSON-MIN: a list of tasks.
+"""Label Studio JSON, JSON-MIN and CSV: a list of tasks.
 
     project-1-at-2024-05-01-10-00.json, images/    a dataset without splits
     train.json, val.json …                         a file for each split
@@ -20,14 +20,18 @@ from edge_ssd.data.formats.label_format import Match
 from edge_ssd.data.label_files.json_kind import json_files
 from edge_ssd.data.label_files.json_values import (
     get,
-    load_json,
     stated_size,
     to_name,
     to_number,
     to_points,
     xywh_to_xyxy,
 )
-from edge_ssd.data.label_files.label_studio_tasks import LabelStudioRegion, read_task
+from edge_ssd.data.label_files.label_studio_tasks import (
+    LabelStudioRegion,
+    has_label_studio_columns,
+    read_task,
+    read_tasks,
+)
 from edge_ssd.data.label_files.merge_files import drop_repeated_images
 from edge_ssd.data.label_files.object_reader import NotAnObject, ObjectReader, Shape
 from edge_ssd.data.label_files.select_files import select_label_files
@@ -36,18 +40,18 @@ from edge_ssd.errors import DataError
 
 __all__ = ["FILES", "TITLE", "parse", "sniff"]
 
-TITLE = "Label Studio JSON"
-FILES = "*.json with a list of tasks"
+TITLE = "Label Studio"
+FILES = "*.json or *.csv with a list of tasks"
 
 
 def sniff(tree: FileTree) -> Match:
     """Return ``SURE`` if there is an export of Label Studio, else ``NONE``."""
-    return Match.SURE if json_files(tree, "label_studio") else Match.NONE
+    return Match.SURE if _label_files(tree) else Match.NONE
 
 
 def parse(tree: FileTree) -> ParsedDataset:
     """Return the annotations of every labeled task; raise DataError for an invalid file or if no task is labeled."""
-    paths = sorted(json_files(tree, "label_studio"), reverse=True)
+    paths = _label_files(tree)
     pairs, notices = select_label_files(tree, paths, several=True)
     reader = ObjectReader()
     problems: list[Problem] = []
@@ -61,12 +65,16 @@ def parse(tree: FileTree) -> ParsedDataset:
     return reader.dataset(tree.root, images, problems, [*notices, *repeated], box_layout="xywh", percent=True)
 
 
+def _label_files(tree: FileTree) -> list[Path]:
+    """Return the label files, those that state most and the last exports first: the first file of an image is used."""
+    tables = [path for path in tree.files(".csv", ".tsv") if has_label_studio_columns(path)]
+    return [*sorted(json_files(tree, "label_studio"), reverse=True), *sorted(tables, reverse=True)]
+
+
 def _annotate(
     path: Path, split: str, reader: ObjectReader, problems: list[Problem], notices: list[Problem]
 ) -> Iterator[ImageAnnotations]:
-    tasks = load_json(path)
-    if not isinstance(tasks, list):
-        raise DataError(f"{path}: not Label Studio's JSON: expected a list of tasks")
+    tasks = read_tasks(path)
     annotations: dict[str, ImageAnnotations] = {}
     total = unlabeled = 0
     for number, task in enumerate(tasks, 1):

@@ -10,7 +10,6 @@ one that all regions have. The classes are in the order of that attribute's opti
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,7 @@ FILES = "*.json or *.csv with region_attributes"
 
 # Names of the attribute that holds the class, the most likely first.
 _CLASS_ATTRIBUTES = ("label", "class", "classname", "category", "name", "type", "object", "species")
+_DEFAULT_VALUES = ("not_defined", "unknown", "undefined")
 _NOT_OBJECTS = frozenset({"point", "line", "polyline"})
 _ONLY_CLASS = "class_0"
 
@@ -75,18 +75,22 @@ def _label_files(tree: FileTree) -> list[Path]:
 
 def _class_attribute(files: Sequence[ViaFile]) -> tuple[str | None, list[str]]:
     """Return the attribute that names the class, or None if no region has one; and the other attributes."""
-    counts: Counter[str] = Counter()
+    values: dict[str, list[object]] = {}
     regions = [region for file in files for image in file.images for region in image.regions]
     for region in regions:
         attributes = get(region, "region_attributes")
-        counts.update(key for key, value in attributes.items() if value) if isinstance(attributes, dict) else None
-    if not counts:
+        for key, value in attributes.items() if isinstance(attributes, dict) else ():
+            if value not in (None, "", {}):
+                values.setdefault(key, []).append(value)
+    # VIA's demonstration has attributes with these values, which are often left as they are.
+    stated = [key for key, own in values.items() if any(value not in _DEFAULT_VALUES for value in own)] or list(values)
+    if not stated:
         return None, []
-    by_name = {name.lower().replace("_", "").replace(" ", ""): name for name in counts}
+    by_name = {name.lower().replace("_", "").replace(" ", ""): name for name in stated}
     named = [by_name[name] for name in _CLASS_ATTRIBUTES if name in by_name]
-    everywhere = [name for name, count in counts.items() if count == len(regions)]
-    chosen = (named or everywhere or [counts.most_common(1)[0][0]])[0]
-    return chosen, [name for name in counts if name != chosen]
+    everywhere = [name for name in stated if len(values[name]) == len(regions)]
+    chosen = (named or everywhere or [max(stated, key=lambda name: len(values[name]))])[0]
+    return chosen, [name for name in stated if name != chosen]
 
 
 def _annotate(

@@ -16,6 +16,7 @@ from edge_ssd.data.label_files.json_values import (
     get_text,
     load_json,
     rotate_box,
+    to_name,
     to_numbers,
     to_points,
     xywh_to_xyxy,
@@ -50,20 +51,25 @@ def read_coco(path: Path) -> CocoFile:
         raise DataError(f"{path}: not COCO JSON: expected the lists images, annotations and categories")
     names: dict[object, tuple[str, str]] = {}
     for category in categories:
-        category_id, name, group = get_id(category, "id"), get(category, "name"), get(category, "supercategory")
-        if category_id is None or not isinstance(name, str) or not name.strip():
+        try:
+            category_id, name = get_id(category, "id"), to_name(get(category, "name"))
+        except ValueError:
+            category_id, name = None, ""
+        if category_id is None:
             raise DataError(f"{path}: a category needs an id and a name, got {category!r:.80}")
         if category_id in names:
             raise DataError(f"{path}: category id {category_id!r} is repeated: export the labels again")
-        names[category_id] = (name.strip(), group.strip() if isinstance(group, str) else "")
+        names[category_id] = name, get_text(category, "supercategory")
     return CocoFile(path, images, annotations, names)
 
 
 def get_id(item: object, key: str) -> int | str | None:
-    """Return an id, or None. Some tools write the same id as a number in one list and as a text in another."""
+    """Return an id, or None. Some tools write the same id as a number in one list and as a text or 1.0 in another."""
     value = get(item, key)
     if isinstance(value, str):
         return int(value) if re.fullmatch(r"\d{1,18}", value) else value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 

@@ -20,9 +20,11 @@ JsonKind = Literal[
     "coco_incomplete",
     "coco_results",
     "createml",
+    "darwin",
     "datumaro",
     "invalid",
     "label_studio",
+    "labelbox",
     "labelme",
     "other",
     "scalabel",
@@ -33,9 +35,11 @@ JsonKind = Literal[
 
 # Kinds that are no labels this package reads → what they are, for a message.
 _UNSUPPORTED: dict[JsonKind, str] = {
-    "coco_incomplete": "is not COCO JSON: expected the lists images, annotations and categories",
     "coco_results": "is a list of COCO results, which names no images and categories: give the label file of the set",
+    "darwin": "has labels of V7 Darwin: export them as COCO JSON",
+    "labelbox": "has labels of Labelbox: export them as COCO JSON",
     "scalabel": "has labels of Scalabel or BDD100K: convert them to COCO JSON",
+    "supervisely": "has labels of Supervisely: export them as COCO JSON",
 }
 
 # The keys of a COCO file may be anywhere in it, those of other formats are in its first bytes.
@@ -113,6 +117,9 @@ _DATUMARO = _key("dm_format_version")
 _DATUMARO_CATEGORIES = (_key("categories", "{"), _key("label", "{"))
 _SHAPES, _LABELME = _key("shapes", "["), _key("shape_type|imagePath|points|version")
 _IMAGE_DATA = _key("imageData")
+_DARWIN = (_key("item", "{"), _key("annotations", "["))
+_LABELBOX = (_key("data_row", "{"), _key("projects", "{"))
+_LABELBOX_LEGACY = (_key("Labeled Data"), _key("Label"))
 _SUPERVISELY = (_key("objects", "["), _key("size", "{"))
 _COCO_LISTS = tuple(_key(name, "[") for name in ("categories", "images", "annotations"))
 
@@ -126,6 +133,8 @@ def _classify_list(text: bytes) -> JsonKind:
         return "label_studio"
     if _has(text, *_SCALABEL):
         return "scalabel"
+    if _has(text, *_LABELBOX) or _has(text, *_LABELBOX_LEGACY):
+        return "labelbox"
     if _has(text, *_CREATEML):
         return "createml"
     return "coco_results" if _has(text, *_IMAGE_AND_CATEGORY) else "other"
@@ -142,6 +151,8 @@ def _classify_object(text: bytes) -> JsonKind:
         return "labelme"
     if _has(text, *_SUPERVISELY):
         return "supervisely"
+    if _has(text, *_DARWIN):
+        return "darwin"
     return "other"
 
 

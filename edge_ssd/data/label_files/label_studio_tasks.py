@@ -1,24 +1,29 @@
-"""Tasks of a Label Studio export, as JSON or as JSON-MIN, brought to one form.
+"""Tasks of a Label Studio export, as JSON, JSON-MIN or CSV, brought to one form.
 
-    [{"id": 1, "data": {"image": …}, "annotations": [{"result": [{"type": …, "value": {…}, …}]}]}, …]      JSON
+    [{"id": 1, "data": {"image": …}, "annotations": [{"result": [{"value": {…}, …}]}]}, …]                 JSON
     [{"id": 1, "image": …, "label": [{"x": …, "rectanglelabels": […], …}], "annotation_id": 7, …}, …]      JSON-MIN
+    image,id,label,annotator,annotation_id …                                                               JSON-MIN as CSV or TSV
 
 Source: https://labelstud.io/guide/task_format.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 from edge_ssd.data.file_tree import IMAGE_SUFFIXES
-from edge_ssd.data.label_files.json_values import get, get_text
+from edge_ssd.data.label_files.json_values import get, get_text, load_json
+from edge_ssd.data.label_files.text_table import TextTable, sniff_rows
+from edge_ssd.errors import DataError
 
-__all__ = ["LabelStudioImage", "LabelStudioRegion", "read_task"]
+__all__ = ["LabelStudioImage", "LabelStudioRegion", "has_label_studio_columns", "read_task", "read_tasks"]
 
+_COLUMNS = ("annotation_id", "annotator", "id")
 _IMAGE_KEYS = ("image", "img", "images", "image_url", "url", "photo", "file", "path")
 # Results of these types are regions. Others are properties of a region or an image, such as "choices", or relations.
 _REGION_TYPES = ("rectangle", "ellipse", "polygon", "brush", "bitmask", "keypoint", "vector", "video")
@@ -48,6 +53,23 @@ class LabelStudioImage:
     name: str
     regions: list[LabelStudioRegion] | None
     fault: str = ""
+
+
+def has_label_studio_columns(path: Path) -> bool:
+    """Return whether the first line of a table has the columns of an export."""
+    rows = sniff_rows(path)
+    return bool(rows) and set(_COLUMNS) <= set(rows[0])
+
+
+def read_tasks(path: Path) -> list[Any]:
+    """Return the tasks of a JSON file or a table; raise DataError if it is invalid."""
+    if path.suffix.lower() == ".json":
+        tasks = load_json(path)
+        if not isinstance(tasks, list):
+            raise DataError(f"{path}: not Label Studio's JSON: expected a list of tasks")
+        return tasks
+    (_, header), *rows = TextTable(path).rows()
+    return [dict(zip(header, map(_parse_cell, cells), strict=False)) for _, cells in rows]
 
 
 def read_task(task: object) -> list[LabelStudioImage]:
@@ -87,6 +109,17 @@ def _results_of_min(task: object) -> Iterator[dict[str, Any]]:
         for value in values if isinstance(values, list) else ():
             if isinstance(value, dict):
                 yield {"value": value, **value}
+
+
+def _parse_cell(text: str) -> Any:
+    """Return the content of a cell: regions as JSON, or a text."""
+    if not text.startswith("[{"):
+        return text
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        # A region that cannot be read, so that the image is not taken for background.
+        return [{"points": text, "polygonlabels": ["damaged"]}]
 
 
 def _regions(results: Iterable[Any]) -> list[LabelStudioRegion]:

@@ -10,7 +10,6 @@ Source: https://www.robots.ox.ac.uk/~vgg/software/via.
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_ssd.data.label_files.json_values import get, get_text, load_json
+from edge_ssd.data.label_files.text_table import TextTable, sniff_rows
 from edge_ssd.errors import DataError
 
 __all__ = ["ViaFile", "ViaImage", "has_via_columns", "read_via_csv", "read_via_json"]
@@ -55,35 +55,25 @@ class ViaFile:
 
 
 def has_via_columns(path: Path) -> bool:
-    """Return whether the first line of a CSV file has VIA's columns."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            header = next(csv.reader([file.readline(4096)]), [])
-    except (OSError, UnicodeDecodeError, csv.Error):
-        return False
-    return all(column in _normalize(header) for column in _COLUMNS)
+    """Return whether the first line of a table has VIA's columns."""
+    rows = sniff_rows(path)
+    return bool(rows) and set(_COLUMNS) <= set(_normalize(rows[0]))
 
 
 def read_via_csv(path: Path) -> ViaFile:
-    """Read a CSV file; a region that cannot be read is returned as its text. Raise DataError for an invalid file."""
+    """Read a table; a region that cannot be read is returned as its text. Raise DataError for an invalid file."""
     images: dict[str, ViaImage] = {}
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
-            header = _normalize(next(reader, []))
+    positions: list[int] = []
+    for _, cells in TextTable(path).rows():
+        if not positions:
+            header = _normalize(cells)
             positions = [header.index(column) for column in _COLUMNS]
-            for values in reader:
-                if not any(map(str.strip, values)):
-                    continue
-                name, *texts = (values[position] if position < len(values) else "" for position in positions)
-                image = images.setdefault(name.strip(), ViaImage(name.strip()))
-                shape, attributes = map(_parse_cell, texts)
-                if shape != {}:  # an image without regions has an empty one
-                    image.regions.append({"shape_attributes": shape, "region_attributes": attributes})
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error}): check its permissions") from None
-    except (ValueError, csv.Error) as error:
-        raise DataError(f"{path}: not VIA's CSV in UTF-8 ({error}): export the annotations again") from None
+            continue
+        name, *texts = (cells[position] if position < len(cells) else "" for position in positions)
+        image = images.setdefault(name, ViaImage(name))
+        shape, attributes = map(_parse_cell, texts)
+        if shape != {}:  # an image without regions has an empty one
+            image.regions.append({"shape_attributes": shape, "region_attributes": attributes})
     return ViaFile(path, list(images.values()))
 
 
