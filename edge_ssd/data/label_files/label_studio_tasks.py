@@ -2,7 +2,7 @@
 
     [{"id": 1, "data": {"image": …}, "annotations": [{"result": [{"value": {…}, …}]}]}, …]                 JSON
     [{"id": 1, "image": …, "label": [{"x": …, "rectanglelabels": […], …}], "annotation_id": 7, …}, …]      JSON-MIN
-    image,id,label,annotator,annotation_id …                                                               JSON-MIN as CSV or TSV
+    image,id,label,annotator,annotation_id …                                                               CSV, TSV
 
 Source: https://labelstud.io/guide/task_format.
 """
