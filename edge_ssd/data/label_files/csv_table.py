@@ -41,9 +41,7 @@ _LAYOUTS: dict[BoxKind, str] = {"corners": "xyxy", "corner and size": "xywh", "c
 # A folder with more files than this has one for each image.
 _MAX_FILES = {".txt": 20, ".csv": 500, ".tsv": 500}
 # Labels of images without an object, which their tools write with an empty box.
-_BACKGROUND_LABELS = frozenset(
-    {"", "background", "none", "negative", "no finding", "no_finding", "no object", "nothing"}
-)
+_BACKGROUND_LABELS = frozenset({"", "background", "none", "negative", "no finding", "no object", "nothing"})
 _EMPTY_CELLS = frozenset({"", "nan", "null", "none", "[]"})
 
 
