@@ -35,6 +35,8 @@ COMMA = f"{TF_HEADER}\na.jpg,60,40,cat,1,2,30,20\na.jpg,60,40,dog,5,6,7,8\n"
         (COMMA.replace(",", "\t"), "labels.csv", "utf-16-le"),
         ("sep=;\r\n" + COMMA.replace(",", ";").replace("\n", "\r\n"), "labels.csv", "utf-8"),
         (COMMA.replace("a.jpg", '"a.jpg"').replace("30", '"30"'), "Labels.CSV", "utf-8"),
+        ("# two images\n" + COMMA, "labels.csv", "utf-8"),
+        ("Labels of Ann,,,,,,,\n,,,,,,,\n" + COMMA, "labels.csv", "utf-8"),
         (COMMA.replace(",", "|"), "labels.csv", "utf-8"),
         (COMMA.replace(",", "  "), "labels.txt", "utf-8"),
         (COMMA.replace(",", " , "), "labels.csv", "utf-8"),
@@ -42,7 +44,7 @@ COMMA = f"{TF_HEADER}\na.jpg,60,40,cat,1,2,30,20\na.jpg,60,40,dog,5,6,7,8\n"
     ],
     ids=[
         *("commas", "semicolons", "decimal commas", "tabs", "Excel's Unicode text", "UTF-16", "sep", "quotes"),
-        *("bars", "spaces", "spaces around commas", "empty lines"),
+        *("comment", "title", "bars", "spaces", "spaces around commas", "empty lines"),
     ],
 )
 def test_table_is_read_in_every_separator_and_encoding(tmp_path: Path, text: str, name: str, encoding: str) -> None:
@@ -72,6 +74,7 @@ def test_table_is_read_in_every_separator_and_encoding(tmp_path: Path, text: str
         ("image,class,x_center,y_center,width,height", "a.jpg,cat,15.5,11,29,18"),
         ("Filename;Annotation tag;Upper left corner X;Upper left corner Y;Lower right corner X;Lower right corner Y",
          "sub/a.jpg;cat;1;2;30;20"),
+        ("class,class_name,filename,xmin,ymin,xmax,ymax", "3,cat,a.jpg,1,2,30,20"),
         ("class,class_id,filename,xmin,ymin,xmax,ymax", "cat,3,a.jpg,1,2,30,20"),
     ],
 )  # fmt: skip

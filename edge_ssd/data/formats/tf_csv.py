@@ -44,7 +44,9 @@ def sniff(tree: FileTree) -> Match:
 def parse(tree: FileTree) -> ParsedDataset:
     """Return the annotations of every split; raise DataError for an invalid table."""
     clear, unclear = _tables(tree)
-    pairs, notices = select_label_files(tree, clear or unclear)
+    for path in () if clear else unclear:
+        read_table(path)  # raises why it is unclear
+    pairs, notices = select_label_files(tree, clear)
     tables = [(split, read_table(path)) for split, path in pairs]
     stated_names = _stated_names(tree, [table for _, table in tables])
     return parse_tables(tree.root, tables, stated_names, notices=notices)

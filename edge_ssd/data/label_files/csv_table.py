@@ -6,6 +6,7 @@ image and nothing else states a background image.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -114,9 +115,7 @@ def read_table(path: Path) -> LabelTable:
     splits: dict[str, str] = {}
     problems: list[Problem] = []
     decimal_comma = table.separator != ","
-    lines = table.rows()
-    if columns.has_header:
-        next(lines, None)
+    lines = itertools.islice(table.rows(), columns.header_rows, None)
     for line, cells in lines:
         image = _cell(cells, columns.image)
         if image and columns.split is not None:

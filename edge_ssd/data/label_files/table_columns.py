@@ -15,6 +15,7 @@ Without a header:
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ _IMAGE_NAMES = """
     imageid imgid imageuri imageurl uri url frame name
 """
 _LABEL_NAMES = """
-    label class classname category categoryname labelname objectname objectclass classlabel name object celltype species
+    classname labelname categoryname objectname label class category objectclass classlabel name object celltype species
     annotationtag tag cls target classid categoryid labelid
 """
 _IMAGE = _IMAGE_NAMES.split()
@@ -78,6 +79,7 @@ _BOX_CELLS: dict[str, BoxKind] = {
 }
 _NO_CLASS = "no column states the class: add a column called class (for a single class, with its name in every row)"
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
+_MAX_HEADER_ROWS = 4
 # A header is needed unless so many of the boxes have the second corner below and right of the first.
 _MIN_VALID = 0.9
 
@@ -92,7 +94,7 @@ class Columns:
         size: positions of the image's height and width, if there are such columns.
         split: position of the split, if there is such a column.
         normalized: whether boxes are in 0–1 of the image.
-        has_header: whether the first row is a header.
+        header_rows: number of rows before the first object: a header, perhaps after a title, or none.
         notice: how the columns were read, if the header does not state all of it.
     """
 
@@ -103,7 +105,7 @@ class Columns:
     size: tuple[int, int] | None = None
     split: int | None = None
     normalized: bool = False
-    has_header: bool = True
+    header_rows: int = 1
     notice: str = ""
 
 
@@ -124,9 +126,19 @@ def find_columns(rows: Sequence[Sequence[str]]) -> Columns | UnclearColumns:
     """Return the columns of a table by its first rows, without empty ones."""
     if not rows:
         return UnclearColumns("the table is empty", like_labels=False)
-    if any(_is_number(cell) or _is_image(cell) for cell in rows[0]):
-        return _find_without_header(rows)
-    return _find_in_header([header_key(name) for name in rows[0]])
+    reasons = []
+    for count, row in enumerate(rows[:_MAX_HEADER_ROWS], 1):
+        if any(_is_number(cell) or _is_image(cell) for cell in row):
+            break
+        found = _find_in_header([header_key(name) for name in row])
+        if isinstance(found, Columns):
+            return dataclasses.replace(found, header_rows=count)
+        reasons.append(found)
+    return (
+        next((reason for reason in reasons if reason.like_labels), reasons[0])
+        if reasons
+        else _find_without_header(rows)
+    )
 
 
 def _find_in_header(names: list[str]) -> Columns | UnclearColumns:
@@ -203,11 +215,11 @@ _NO_HEADER = "it has no header; its columns are read as "
 _LAYOUTS = [
     (
         re.compile("innnn[te]"),
-        Columns(0, 5, (1, 2, 3, 4), has_header=False, notice=f"{_NO_HEADER}image, xmin, ymin, xmax, ymax, class"),
+        Columns(0, 5, (1, 2, 3, 4), header_rows=0, notice=f"{_NO_HEADER}image, xmin, ymin, xmax, ymax, class"),
     ),
     (
         re.compile("itnnnn"),
-        Columns(0, 1, (2, 3, 4, 5), has_header=False, notice=f"{_NO_HEADER}image, class, xmin, ymin, xmax, ymax"),
+        Columns(0, 1, (2, 3, 4, 5), header_rows=0, notice=f"{_NO_HEADER}image, class, xmin, ymin, xmax, ymax"),
     ),
     (
         re.compile("inntnnnn"),
@@ -216,7 +228,7 @@ _LAYOUTS = [
             3,
             (4, 5, 6, 7),
             size=(2, 1),
-            has_header=False,
+            header_rows=0,
             notice=f"{_NO_HEADER}image, width, height, class, xmin, ymin, xmax, ymax",
         ),
     ),
@@ -228,17 +240,17 @@ _LAYOUTS = [
             (1, 2, 3, 4),
             "corner and size",
             size=(7, 6),
-            has_header=False,
+            header_rows=0,
             notice=f"{_NO_HEADER}class, x, y, width, height, image, image width, image height",
         ),
     ),
     (
         re.compile("ti[tn]nn(ee|nn)nn(ee|nn)?"),
-        Columns(1, 2, (3, 4, 7, 8), split=0, normalized=True, has_header=False, notice=_AUTOML),
+        Columns(1, 2, (3, 4, 7, 8), split=0, normalized=True, header_rows=0, notice=_AUTOML),
     ),
     (
         re.compile("i[tn]nn(ee|nn)nn(ee|nn)?"),
-        Columns(0, 1, (2, 3, 6, 7), normalized=True, has_header=False, notice=_AUTOML),
+        Columns(0, 1, (2, 3, 6, 7), normalized=True, header_rows=0, notice=_AUTOML),
     ),
 ]
 # With class ids, the place of the class is not clear from the cells, but from the corners.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,6 +21,8 @@ __all__ = ["TextTable", "parse_number", "sniff_rows"]
 _SEPARATORS = ",;\t|"
 _STATED_SEPARATOR = re.compile(r'"?sep=(.)"?\s*$')
 _MAX_BYTES = 4 << 30
+# Lines without a separator, such as a title, before one that has it.
+_MAX_TITLE_LINES = 4
 _SNIFFED_BYTES = 1 << 16
 
 
@@ -115,10 +118,12 @@ def _find_separator(lines: Sequence[str]) -> tuple[str, int]:
     """Return the separator, and the number of lines before the table."""
     if lines and (stated := _STATED_SEPARATOR.match(lines[0].strip("\r\n"))):
         return stated[1], 1
-    first = next((line for line in lines if line.strip()), "")
-    counts = {separator: max(map(len, _parse_lines([first], separator)), default=0) for separator in _SEPARATORS}
-    separator = max(counts, key=lambda separator: counts[separator])
-    return (separator if counts[separator] > 1 else " "), 0
+    for line in itertools.islice(filter(str.strip, lines), _MAX_TITLE_LINES):
+        counts = {separator: max(map(len, _parse_lines([line], separator)), default=0) for separator in _SEPARATORS}
+        separator = max(counts, key=lambda separator: counts[separator])
+        if counts[separator] > 1:
+            return separator, 0
+    return " ", 0
 
 
 def _parse_lines(lines: Sequence[str], separator: str) -> list[list[str]]:
