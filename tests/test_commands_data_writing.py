@@ -113,7 +113,7 @@ def test_data_split_replaces_a_split_without_images(tmp_path: Path, capsys: pyte
     images = [LabeledImage(f"{n}.png", size=(60 + n, 40), objects=[("nut", BOX)]) for n in range(8)]
     WRITERS["yolo"](tmp_path / "in", images, ("nut",))
     with (tmp_path / "in" / "data.yaml").open("a") as file:
-        file.write("\nval: ../valid/images\n")
+        file.write("\nval: images/valid\n")
     out = tmp_path / "out"
     assert main(["data", "split", str(tmp_path / "in"), str(out), "--val", "0.25", "--no-near", "--to", "yolo"]) == 0
     assert "edge-ssd: warning: val is left out: " in capsys.readouterr().err
