@@ -190,12 +190,12 @@ def test_full_disk_is_one_line_and_leaves_nothing(folder: Path, tmp_path: Path) 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_interrupted_process_leaves_the_whole_dataset_or_nothing(tmp_path: Path, number: int) -> None:
-    images = [LabeledImage(f"{n}.png", "val" if n % 4 else "train", (60, 40), [("nut", BOX)]) for n in range(400)]
+    images = [LabeledImage(f"{n}.png", "val" if n % 4 else "train", (60, 40), [("nut", BOX)]) for n in range(200)]
     WRITERS["yolo"](tmp_path / "in", images, ("nut",))
     out = tmp_path / "out"
     arguments = ["-m", "edge_ssd", "data", "convert", tmp_path / "in", out, "--to", "voc", "-q"]
     interrupted = 0
-    for attempt in range(6):
+    for attempt in range(4):
         process = start_python(*arguments)
         while not list(tmp_path.glob(".out.*")) and process.poll() is None:  # until it begins to write
             time.sleep(0.002)
@@ -205,8 +205,8 @@ def test_interrupted_process_leaves_the_whole_dataset_or_nothing(tmp_path: Path,
         assert "Traceback" not in error
         if out.exists():
             assert {split: len(load_dataset(out, split, strict=True)) for split in ("train", "val")} == {  # type: ignore[arg-type]
-                "train": 100,
-                "val": 300,
+                "train": 50,
+                "val": 150,
             }
             break
         interrupted += 1
@@ -218,4 +218,4 @@ def test_interrupted_process_leaves_the_whole_dataset_or_nothing(tmp_path: Path,
     assert interrupted
     if not out.exists():
         assert run_python(*arguments).returncode == 0
-        assert len(load_dataset(out, strict=True)) == 400
+        assert len(load_dataset(out, strict=True)) == 200

@@ -40,11 +40,11 @@ def write_labels(root: Path, labels: Sequence[str], splits: Mapping[str, Sequenc
             image_id += 1
             height, width = image.size
             listed.append({"id": image_id, "file_name": image.name, "width": width, "height": height})
-            for box, class_id in zip(image.sample.boxes_xyxy, image.sample.class_ids, strict=True):
+            for box, class_id in zip(image.sample.boxes_xyxy.tolist(), image.sample.class_ids.tolist(), strict=True):
                 annotation_id += 1
                 xmin, ymin, xmax, ymax = box
                 bbox = [plain_number(xmin), plain_number(ymin), difference(xmax, xmin), difference(ymax, ymin)]
-                annotation = {"id": annotation_id, "image_id": image_id, "category_id": int(class_id) + 1, "bbox": bbox}
+                annotation = {"id": annotation_id, "image_id": image_id, "category_id": class_id + 1, "bbox": bbox}
                 annotations.append({**annotation, "area": bbox[2] * bbox[3], "iscrowd": 0, "segmentation": []})
         content = {
             "info": {},

@@ -41,7 +41,9 @@ def write_labels(root: Path, labels: Sequence[str], splits: Mapping[str, Sequenc
     for label in labels:
         if _INVALID.search(label):
             raise DataError(f"class {label!r}: Pascal VOC cannot hold this name: rename it with --classes")
-    used = {labels[index] for images in splits.values() for image in images for index in image.sample.class_ids}
+    used = {
+        labels[index] for images in splits.values() for image in images for index in image.sample.class_ids.tolist()
+    }
     if (order := sorted(used)) != list(labels):
         _log.info("Pascal VOC states no order of the classes: they will be read as %s", ", ".join(order) or "none")
     folder = root / "Annotations"
@@ -66,7 +68,7 @@ def _annotation(image: NamedSample, labels: Sequence[str]) -> str:
             for side, number in zip(("xmin", "ymin", "xmax", "ymax"), box, strict=True)
         )
         + "</bndbox>\n  </object>\n"
-        for box, class_id in zip(image.sample.boxes_xyxy, image.sample.class_ids, strict=True)
+        for box, class_id in zip(image.sample.boxes_xyxy.tolist(), image.sample.class_ids.tolist(), strict=True)
     )
     return (
         f"<annotation>\n  <folder>{_IMAGE_FOLDER}</folder>\n  <filename>{_text(image.name)}</filename>\n"

@@ -13,12 +13,10 @@ from __future__ import annotations
 
 import logging
 import re
+import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 
-import numpy as np
-
-from edge_ssd.boxes import FloatArray
 from edge_ssd.data.writers.dataset_writer import NamedSample
 
 __all__ = ["LABELS_BY_STEM", "image_folder", "write_labels"]
@@ -44,7 +42,7 @@ def write_labels(root: Path, labels: Sequence[str], splits: Mapping[str, Sequenc
         for image in images:
             lines = [
                 f"{class_id} {_normalize(box, image.size)}\n"
-                for box, class_id in zip(image.sample.boxes_xyxy, image.sample.class_ids.tolist(), strict=True)
+                for box, class_id in zip(image.sample.boxes_xyxy.tolist(), image.sample.class_ids.tolist(), strict=True)
             ]
             (folder / f"{PurePath(image.name).stem}.txt").write_text("".join(lines), encoding="utf-8")
     # Ultralytics requires train and val. The same folder for both is an undivided dataset to this project's reader.
@@ -57,17 +55,18 @@ def write_labels(root: Path, labels: Sequence[str], splits: Mapping[str, Sequenc
     (root / "data.yaml").write_text(f"{text}nc: {len(labels)}\nnames:\n{names}", encoding="utf-8")
 
 
-def _normalize(box_xyxy: FloatArray, size: tuple[int, int]) -> str:
+def _normalize(box_xyxy: Sequence[float], size: tuple[int, int]) -> str:
     """Return center, width and height in 0–1 with as many digits as reading the same float32 corners needs."""
-    scale = np.array((size[1], size[0]), np.float64)
-    low, high = box_xyxy[:2].astype(np.float64) / scale, box_xyxy[2:].astype(np.float64) / scale
-    sides = (*((low + high) / 2), *(high - low))
+    height, width = size
+    xmin, ymin, xmax, ymax = box_xyxy
+    sides = ((xmin + xmax) / 2 / width, (ymin + ymax) / 2 / height, (xmax - xmin) / width, (ymax - ymin) / height)
+    expected = struct.pack("4f", *box_xyxy)
     for digits in _DIGITS:
-        text = " ".join(f"{side:.{digits}f}" for side in sides)
-        numbers = np.array(text.split(), np.float64)
-        corners = np.concatenate((numbers[:2] - numbers[2:] / 2, numbers[:2] + numbers[2:] / 2))
-        pixels = np.clip(corners, 0, 1) * np.tile(scale, 2)
-        if (pixels.astype(np.float32) == box_xyxy).all():
+        text = " ".join([f"{side:.{digits}f}" for side in sides])
+        x, y, w, h = map(float, text.split())
+        corners = ((x - w / 2, width), (y - h / 2, height), (x + w / 2, width), (y + h / 2, height))
+        # As the reader does it; the sum makes 0 of -0.
+        if struct.pack("4f", *[min(max(side * limit, 0), limit) + 0.0 for side, limit in corners]) == expected:
             break
     return text
 
