@@ -53,6 +53,8 @@ def run(args: argparse.Namespace) -> int:
     from edge_ssd.data.load import open_dataset
 
     data = open_dataset(data_source(args))
+    for problem in data.common_problems:
+        _log.warning("%s", problem)
     result = compare_schemes(args.model, data, args.out, config, schemes=schemes, threads=args.threads)
     if args.json:
         print_json(result.to_dict())

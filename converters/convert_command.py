@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from converters.convert import ConversionResult
 
 __all__ = ["add_arguments", "format_result", "run"]
+
+_log = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -75,7 +78,10 @@ def run(args: argparse.Namespace) -> int:
         measure=not args.no_accuracy,
         selftest_image=args.self_test,
     )
-    result = convert_model(args.model, open_dataset(data_source(args)), args.out, config)
+    data = open_dataset(data_source(args))
+    for problem in data.common_problems:
+        _log.warning("%s", problem)
+    result = convert_model(args.model, data, args.out, config)
     if args.json:
         print_json(result.to_dict())
     else:

@@ -357,3 +357,23 @@ def test_inspect_stops_in_one_line_or_reads_as_the_options_say(
     output = capsys.readouterr().out
     assert output.count("20 images, 40 boxes") == 2
     assert "problem" not in output
+
+
+@pytest.mark.parametrize("reading", [{}, {"boxes": "xywh"}, {"boxes": "cxcywh", "box_units": "percent"}])
+def test_numbers_beyond_any_image_are_dropped_as_usual(tmp_path: Path, reading: dict[str, str]) -> None:
+    huge = [(1e308, -1e308, 1.7e308, 1e308), (float("nan"), 0.0, 1.0, 1.0), (0.0, 0.0, float("inf"), 5.0)]
+    bad = LabeledImage("bad.png", "train", (WIDTH, HEIGHT), [("bolt", box) for box in huge])
+    images = [*make_images(8), bad]
+    write_tf_csv(tmp_path, images, LABELS)
+    dataset = load_dataset(DataSource(tmp_path, **reading))  # type: ignore[arg-type]
+    assert "bad.png" not in {sample.path.name for sample in dataset.samples}
+
+
+def test_anchors_and_inspect_log_what_was_concluded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    images = make_images(6)
+    write_tf_csv(tmp_path, restate(images, "xyxy", "xyxy", (1 / WIDTH, 1 / HEIGHT) * 2), LABELS)
+    assert main(["data", "anchors", str(tmp_path)]) == 0
+    assert capsys.readouterr().err.count("warning: ") == 1
+    assert main(["data", "inspect", str(tmp_path), "--no-near", "--json"]) == 0
+    (problem,) = json.loads(capsys.readouterr().out)["splits"]["train"]["problems"]
+    assert "--box-units normalized" in problem["message"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from typing import TYPE_CHECKING, Any
 
 from edge_ssd.commands.data_options import add_data_options, data_source
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from edge_ssd.network import Level
 
 __all__ = ["add_to", "run"]
+
+_log = logging.getLogger(__name__)
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -42,6 +45,7 @@ def run(args: argparse.Namespace) -> int:
     from edge_ssd.console.json_output import print_json
     from edge_ssd.data.anchor_fitting.fit import fit_anchors
     from edge_ssd.data.anchor_fitting.match import match_anchors, network_boxes
+    from edge_ssd.data.dataset import problem_lines
     from edge_ssd.data.load import open_dataset
     from edge_ssd.data.splits import load_training_split
     from edge_ssd.network import tiny_ssd
@@ -50,6 +54,9 @@ def run(args: argparse.Namespace) -> int:
     datasets = {"train": load_training_split(folder)}
     if "train" in folder.splits and folder.evaluation_split is not None:
         datasets["val"] = folder.load(folder.evaluation_split)
+    problems = dict.fromkeys(problem for dataset in datasets.values() for problem in dataset.problems)
+    for line in problem_lines(tuple(problems)):
+        _log.warning("%s", line)
     network = tiny_ssd(datasets["train"].labels, input_size=args.input_size, resize=args.resize)
     boxes = {split: network_boxes(dataset, network.input) for split, dataset in datasets.items()}
     fitted = fit_anchors(boxes["train"], network.levels, args.seed)

@@ -34,22 +34,24 @@ class BoxReading:
 def to_xyxy(numbers: Numbers, layout: str) -> Numbers:
     """Return corners [N, 4] of boxes that are stated in a layout; units stay."""
     a, b, c, d = np.asarray(numbers, np.float64).T
-    corners = {
-        "xyxy": (a, b, c, d),
-        "xywh": (a, b, a + c, b + d),
-        "cxcywh": (a - c / 2, b - d / 2, a + c / 2, b + d / 2),
-        "yxyx": (b, a, d, c),
-    }
+    with np.errstate(over="ignore", invalid="ignore"):  # label files hold any number
+        corners = {
+            "xyxy": (a, b, c, d),
+            "xywh": (a, b, a + c, b + d),
+            "cxcywh": (a - c / 2, b - d / 2, a + c / 2, b + d / 2),
+            "yxyx": (b, a, d, c),
+        }
     return np.stack(corners[layout], axis=1)
 
 
 def from_xyxy(boxes_xyxy: Numbers, layout: str) -> Numbers:
     """Return the numbers [N, 4] that state boxes in a layout: the inverse of :func:`to_xyxy`."""
     xmin, ymin, xmax, ymax = np.asarray(boxes_xyxy, np.float64).T
-    numbers = {
-        "xyxy": (xmin, ymin, xmax, ymax),
-        "xywh": (xmin, ymin, xmax - xmin, ymax - ymin),
-        "cxcywh": ((xmin + xmax) / 2, (ymin + ymax) / 2, xmax - xmin, ymax - ymin),
-        "yxyx": (ymin, xmin, ymax, xmax),
-    }
+    with np.errstate(over="ignore", invalid="ignore"):
+        numbers = {
+            "xyxy": (xmin, ymin, xmax, ymax),
+            "xywh": (xmin, ymin, xmax - xmin, ymax - ymin),
+            "cxcywh": ((xmin + xmax) / 2, (ymin + ymax) / 2, xmax - xmin, ymax - ymin),
+            "yxyx": (ymin, xmin, ymax, xmax),
+        }
     return np.stack(numbers[layout], axis=1)

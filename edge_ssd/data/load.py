@@ -107,6 +107,14 @@ class DatasetFolder:
         return tuple(check_copies(self.source.folder, paths))
 
     @property
+    def common_problems(self) -> tuple[Problem, ...]:
+        """Problems of the boxes or sizes of all images, which are among the problems of every split.
+
+        Raises DataError if the boxes cannot be read as the format says, as :meth:`load` does.
+        """
+        return tuple(problem for problem in (self._box_reader.problem, self._size_adjuster.problem) if problem)
+
+    @property
     def _images(self) -> list[ImageAnnotations]:
         """The annotations of all splits."""
         return [image for images in self.located.splits.values() for image in images]
@@ -156,8 +164,7 @@ class DatasetFolder:
         root = self.source.folder
         images = self._box_reader.apply(self._select(split, allow_missing))
         images = self._size_adjuster.apply(images, self.read_header)
-        problems = [problem for problem in (self._box_reader.problem, self._size_adjuster.problem) if problem]
-        problems += [*self.annotations.problems, *self.located.problems]
+        problems = [*self.common_problems, *self.annotations.problems, *self.located.problems]
         problems += [Problem(root, error) for name, error in self.annotations.unusable.items() if split in (None, name)]
         notices = [*self.annotations.notices, *self.located.notices, *_enclosing_notice(root, images)]
         if self.other_formats:

@@ -67,7 +67,8 @@ class BoxReader:
         enclosing = np.array([box.enclosing for box in image.boxes])
         rows = np.where(enclosing[:, None], stated, read)
         units = self.reading.units or ("normalized" if image.normalized else "pixels")
-        rows *= (100 if self.percent and image.normalized else 1) / (100 if units == "percent" else 1)
+        with np.errstate(over="ignore"):
+            rows *= (100 if self.percent and image.normalized else 1) / (100 if units == "percent" else 1)
         boxes = tuple(_with_corners(box, row) for box, row in zip(image.boxes, rows.tolist(), strict=True))
         return dataclasses.replace(image, boxes=boxes, normalized=units != "pixels")
 
@@ -95,7 +96,7 @@ def choose_box_reader(
     boxes, sizes = _different_boxes(images, read_header)
     if len(boxes) < _MIN_BOXES:
         return BoxReader(layout, parsed.percent, None if assumed == own else assumed)
-    numbers = from_xyxy(boxes * (100 if parsed.percent else 1), layout)
+    numbers = from_xyxy(boxes, layout) * (100 if parsed.percent else 1)
     units = (source.box_units,) if source.box_units else _possible_units(numbers, sizes, own.units)
     layouts = (source.boxes,) if source.boxes else tuple(LAYOUTS)
     path = common_file(source.folder, images)
