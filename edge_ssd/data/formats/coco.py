@@ -125,7 +125,8 @@ def _add_boxes(
     """Append the boxes of a label file to ``boxes`` by image id; return the image id of each crowd."""
     crowds: list[object] = []
     for number, item in enumerate(file.annotations or (), 1):
-        annotation_id, image_id, category_id = (get_id(item, key) for key in ("id", "image_id", "category_id"))
+        annotation_id, image_id = get_id(item, "id"), get_id(item, "image_id")
+        category_id = get_id(item, "category_id")
         location = f"annotation {number if annotation_id is None else annotation_id}"
         if image_id is None or image_id not in boxes:
             message = f"{location}: image {get(item, 'image_id')!r} is not in the file; dropped"

@@ -66,11 +66,13 @@ def read_coco(path: Path) -> CocoFile:
 def get_id(item: object, key: str) -> int | str | None:
     """Return an id, or None. Some tools write the same id as a number in one list and as a text or 1.0 in another."""
     value = get(item, key)
+    if type(value) is int:
+        return value
     if isinstance(value, str):
         return int(value) if re.fullmatch(r"\d{1,18}", value) else value
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return None
 
 
 def image_name(image: object) -> str:

@@ -47,13 +47,15 @@ def parse_json(content: bytes) -> Any:
         raise ValueError("nested too deeply") from None
 
 
-def get(item: object, *keys: str) -> Any:
-    """Return the value of the first of some keys that a JSON object has with a value, or None."""
-    if isinstance(item, dict):
-        for key in keys:
-            if item.get(key) is not None:
-                return item[key]
-    return None
+def get(item: object, key: str, *others: str) -> Any:
+    """Return the value of a key of a JSON object, or of the first of other keys that has one, or None."""
+    if not isinstance(item, dict):
+        return None
+    value = item.get(key)
+    for other in others:
+        if value is None:
+            value = item.get(other)
+    return value
 
 
 def get_text(item: object, *keys: str) -> str:
@@ -76,7 +78,7 @@ def to_numbers(value: object, count: int | None = None) -> list[float]:
     """Return a list of ``count`` numbers, or of any count."""
     if not isinstance(value, list) or count not in (None, len(value)):
         raise ValueError(f"expected a list of {'' if count is None else f'{count} '}numbers, got {value!r:.40}")
-    return [to_number(number) for number in value]
+    return [number if type(number) is float else to_number(number) for number in value]
 
 
 def to_points(value: object) -> list[tuple[float, float]]:
