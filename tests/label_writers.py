@@ -303,6 +303,17 @@ def record_features(image: LabeledImage, labels: Sequence[str]) -> dict[str, Val
     }
 
 
+def write_yolo_keras(root: Path, images: Sequence[LabeledImage], labels: Sequence[str]) -> None:
+    for split, own in _by_split(images).items():
+        lines = []
+        for image in own:
+            write_image(root / split / image.name, image.size)
+            boxes = (" " + ",".join(map(repr, (*box, labels.index(label)))) for label, box in image.objects)
+            lines.append(f"{image.name}{''.join(boxes)}\n")
+        _write(root / split / "_annotations.txt", "".join(lines))
+        _write(root / split / "_classes.txt", "\n".join(labels) + "\n")
+
+
 WRITERS = {
     "d2l_csv": write_d2l,
     "tf_csv": write_tf_csv,
@@ -319,6 +330,7 @@ WRITERS = {
     "kitti": write_kitti,
     "dota": write_dota,
     "tfrecord": write_tfrecord,
+    "yolo_keras": write_yolo_keras,
 }
 
 

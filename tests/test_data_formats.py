@@ -50,7 +50,7 @@ def test_written_dataset_is_read_back(format_name: str, rows: list[tuple[str, st
             assert dataset.notices == ()
             # Formats without an order of the classes sort them.
             used = {label for image in images for label, _ in image.objects}
-            ordered = format_name in ("d2l_csv", "coco", "yolo", "datumaro", "via", "cvat", "tfrecord")
+            ordered = format_name in ("d2l_csv", "coco", "yolo", "datumaro", "via", "cvat", "tfrecord", "yolo_keras")
             assert dataset.labels == (LABELS if ordered else tuple(sorted(used)))
             expected = {image.name: image.objects for image in images if image.split == split}
             loaded = {

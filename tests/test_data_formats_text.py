@@ -109,3 +109,39 @@ def test_text_files_of_each_format_are_told_apart(tmp_path: Path, line: str, nam
     (tmp_path / "readme.txt").write_text("Some cars, by Ann.\n")
     opened = open_dataset(tmp_path)
     assert (opened.format, opened.other_formats) == (name, ())
+
+
+@pytest.mark.parametrize("name", ["train.txt", "train/_annotations.txt", "annotation/train.txt"])
+@pytest.mark.parametrize("box", ["1,2,30,20,1", "1.0,2.0,30.0,20.0,1"])
+def test_keras_yolo_line_is_an_image_with_its_boxes(tmp_path: Path, name: str, box: str) -> None:
+    for image in ("a b.png", "c.png", "d.png"):
+        write_image(tmp_path / "train" / image)
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"/home/me/train/a b.png {box} 5,6,7,8,0\ntrain/c.png {box}\ntrain/d.png\n")
+    (path.parent / "_classes.txt").write_text("nut\nbolt\n")
+    dataset = load_dataset(tmp_path, "train", strict=True)
+    assert (dataset.format, dataset.labels, dataset.notices) == ("yolo_keras", ("nut", "bolt"), ())
+    assert [sample.boxes_xyxy.tolist() for sample in dataset.samples] == [
+        [[1, 2, 30, 20], [5, 6, 7, 8]],
+        [[1, 2, 30, 20]],
+        [],
+    ]
+    assert dataset.samples[0].class_ids.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("box", ["1,2,30,20", "1,2,30,x,0", "1,2,30,20,2", "1,2,30,20,0.5", "1, 2,30,20,0"])
+def test_keras_yolo_box_that_cannot_be_read_drops_its_image(tmp_path: Path, box: str) -> None:
+    for image in ("a.png", "b.png"):
+        write_image(tmp_path / image)
+    (tmp_path / "boxes.txt").write_text(f"a.png 1,2,30,20,1\nb.png 1,2,30,20,1 {box}\n")
+    (tmp_path / "classes.txt").write_text("nut\nbolt\n")
+    dataset = load_dataset(tmp_path)
+    assert [sample.path.name for sample in dataset.samples] == ["a.png"]
+    assert "boxes.txt: line 2: box 2" in str(dataset.problems[0])
+
+
+def test_keras_yolo_classes_without_names_are_numbered(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png")
+    (tmp_path / "boxes.txt").write_text("a.png 1,2,30,20,1\n")
+    assert load_dataset(tmp_path).labels == ("class_0", "class_1")

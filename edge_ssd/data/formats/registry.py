@@ -18,6 +18,7 @@ from edge_ssd.data.formats import (
     via,
     voc,
     yolo,
+    yolo_keras,
 )
 from edge_ssd.data.formats.label_format import LabelFormat
 
@@ -39,5 +40,6 @@ LABEL_FORMATS: dict[str, LabelFormat] = {
     "kitti": kitti,
     "dota": dota,
     "tfrecord": tfrecord,
+    "yolo_keras": yolo_keras,
 }
 """Value of ``--format`` → module. Of formats that match a folder equally well, the first one is parsed."""

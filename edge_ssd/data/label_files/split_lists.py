@@ -22,6 +22,8 @@ __all__ = ["SplitLists", "read_split_lists"]
 
 # VOC has lists for other tasks beside those for detection.
 _PREFERRED_FOLDER = "main"
+# Boxes after an image in the label files of keras-yolo3, which are called as lists are.
+_BOXES = re.compile(r"(\s+[^\s,]+(,[^\s,]+){4})+$")
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def _read_folder(paths: list[Path], index: FileIndex) -> SplitLists:
 
 def _find_listed(index: FileIndex, line: str, path: Path) -> Path | None:
     """Return the image of a line. A name may itself have spaces, so the line as a whole comes first."""
-    for name in dict.fromkeys((line, re.sub(r"\s+-?[01]$", "", line))):
+    for name in dict.fromkeys((line, re.sub(r"\s+-?[01]$", "", line), _BOXES.sub("", line))):
         found = index.find(name, path)
         if found.path is not None:
             return found.path
