@@ -202,6 +202,15 @@ def test_undivided_yolo_names_the_same_images_twice(tmp_path: Path) -> None:
     assert "train: images\nval: images\n" in (tmp_path / "out" / "data.yaml").read_text()
 
 
+def test_images_that_ultralytics_skips_are_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("a.gif", "b.PNG"):
+        write_image(tmp_path / "in" / name)
+        write_voc_xml(tmp_path / "in" / f"{name[0]}.xml", name, [("fork", (1, 2, 30, 20))])
+    with caplog.at_level("INFO"):
+        assert len(write_and_read(tmp_path / "out", read(tmp_path / "in"), "yolo", tmp_path / "in")[""]) == 2
+    assert "Ultralytics skips 1 of 2 images, as it does not know .gif" in caplog.text
+
+
 def test_missing_validation_split_is_logged_for_yolo(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     WRITERS["coco"](tmp_path / "in", [LabeledImage("a.png", objects=[("fork", (1, 2, 30, 20))])], ("fork",))
     with caplog.at_level("INFO"):

@@ -28,7 +28,7 @@ def add_output_options(parser: argparse.ArgumentParser, default: str | None = No
     parser.add_argument(
         "--images",
         choices=IMAGE_MODES,
-        help="copy the images, link them to save space, or write labels only (default: copy)",
+        help="copy the images, link them (a change of one then changes the original), or labels only (default: copy)",
     )
 
 

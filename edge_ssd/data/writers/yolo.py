@@ -28,6 +28,11 @@ LABELS_BY_STEM = True
 # Digits after the point. Six are usual; more are written where a box needs them.
 _DIGITS = (6, 8, 10, 12, 15, 17)
 
+# Other images are skipped by Ultralytics. Source: IMG_FORMATS in its data/utils.py.
+_ULTRALYTICS_SUFFIXES = frozenset(
+    {f".{name}" for name in ("bmp", "dng", "heic", "jpeg", "jpg", "mpo", "pfm", "png", "tif", "tiff", "webp")}
+)
+
 
 def image_folder(split: str) -> str:
     """Return "images/train", or "images" for an undivided dataset."""
@@ -45,6 +50,7 @@ def write_labels(root: Path, labels: Sequence[str], splits: Mapping[str, Sequenc
                 for box, class_id in zip(image.sample.boxes_xyxy.tolist(), image.sample.class_ids.tolist(), strict=True)
             ]
             (folder / f"{PurePath(image.name).stem}.txt").write_text("".join(lines), encoding="utf-8")
+    _log_skipped([image.name for images in splits.values() for image in images])
     # Ultralytics requires train and val. The same folder for both is an undivided dataset to this project's reader.
     folders = {split: image_folder(split) for split in splits if split} or dict.fromkeys(("train", "val"), "images")
     missing = [split for split in ("train", "val") if split not in folders]
@@ -53,6 +59,14 @@ def write_labels(root: Path, labels: Sequence[str], splits: Mapping[str, Sequenc
     text = "".join(f"{split}: {folder}\n" for split, folder in folders.items())
     names = "".join(f"  {number}: {_quote(label)}\n" for number, label in enumerate(labels))
     (root / "data.yaml").write_text(f"{text}nc: {len(labels)}\nnames:\n{names}", encoding="utf-8")
+
+
+def _log_skipped(names: Sequence[str]) -> None:
+    suffixes = [PurePath(name).suffix.lower() for name in names]
+    skipped = [suffix for suffix in suffixes if suffix not in _ULTRALYTICS_SUFFIXES]
+    if skipped:
+        different = ", ".join(sorted(set(skipped)))
+        _log.info("Ultralytics skips %d of %d images, as it does not know %s", len(skipped), len(names), different)
 
 
 def _normalize(box_xyxy: Sequence[float], size: tuple[int, int]) -> str:
