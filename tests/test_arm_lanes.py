@@ -27,9 +27,11 @@ pytestmark = pytest.mark.timeout(900)
 
 GUEST = REPOSITORY / "tests" / "arm" / "guest_detect.py"
 
-# Tests that need NumPy only. A test that starts `sys.executable` cannot run in a lane, since the kernel cannot execute
-# a foreign program: such tests are in other files (test_imports, test_cli).
-TESTS = ("anchors", "atomic_write", "boxes", "coding", "errors", "network", "nms", "reference_*", "runtime_*")
+# Tests of arithmetic, of NumPy's and Pillow's code and of the interpreter. Those of plain Python logic are in other
+# files or have the marker `machine_independent`. A test that starts `sys.executable` cannot run in a lane, since the
+# kernel cannot execute a foreign program: such tests are in other files too (test_imports, test_cli).
+TESTS = ("anchors", "boxes", "coding", "nms", "reference_*", "runtime_bundle", "runtime_detect*", "runtime_interpreter")
+TESTS += ("runtime_postprocess", "runtime_preprocess")
 
 # Maximum difference of int8 heads from x86, in quantization steps. ai-edge-litert is bit-exact. tflite-runtime has
 # other kernels: compared with the same kernels on x86, one step is allowed for the different versions; compared with

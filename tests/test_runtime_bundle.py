@@ -83,11 +83,13 @@ def test_read_bundle_reads_selftest(tmp_path: Path) -> None:
     assert (embedded.detections.image_size, embedded.score_threshold) == ((32, 32), 0.5)
 
 
+@pytest.mark.machine_independent
 def test_read_bundle_accepts_heads_in_any_order(tmp_path: Path) -> None:
     path = with_metadata(tmp_path / "m.tflite", lambda data: data["heads"].reverse())
     assert [head.output for head in read_bundle(path).details.class_heads] == ["classes_0", "classes_1", "classes_2"]
 
 
+@pytest.mark.machine_independent
 def test_read_bundle_ignores_unknown_fields_and_entries(tmp_path: Path) -> None:
     data = {**metadata(NETWORK), "new": {"field": 1}}
     replace = {"edge_ssd.json": json.dumps(data).encode(), "extra.bin": b"x" * 100}
@@ -97,6 +99,7 @@ def test_read_bundle_ignores_unknown_fields_and_entries(tmp_path: Path) -> None:
 # Files that are not bundles
 
 
+@pytest.mark.machine_independent
 def test_read_image_rejects_missing_files(tmp_path: Path) -> None:
     assert_rejected(tmp_path / "absent.tflite", "no such file")
     assert_rejected(tmp_path, "not a file")
@@ -104,6 +107,7 @@ def test_read_image_rejects_missing_files(tmp_path: Path) -> None:
         read_bundle("nul\0byte")
 
 
+@pytest.mark.machine_independent
 @pytest.mark.parametrize(
     ("content", "message"),
     [(b, "is not a .tflite file") for b in (b"", b"TFL3", b"PK\x05\x06" + bytes(18), b"\x89PNG\r\n\x1a\n" + bytes(100))]
@@ -115,6 +119,7 @@ def test_read_bundle_rejects_other_file_types(tmp_path: Path, content: bytes, me
     assert_rejected(path, message, "edge-ssd convert")
 
 
+@pytest.mark.machine_independent
 def test_read_bundle_rejects_keras_file(tmp_path: Path) -> None:
     path = tmp_path / "model.keras"
     with zipfile.ZipFile(path, "w") as file:
@@ -122,6 +127,7 @@ def test_read_bundle_rejects_keras_file(tmp_path: Path) -> None:
     assert_rejected(path, "is not a .tflite file")
 
 
+@pytest.mark.machine_independent
 def test_read_bundle_rejects_foreign_archive(tmp_path: Path) -> None:
     path = tmp_path / "task.tflite"
     path.write_bytes(FLATBUFFER)
@@ -140,6 +146,7 @@ def test_read_bundle_rejects_oversized_file(tmp_path: Path) -> None:
 # Damage
 
 
+@pytest.mark.machine_independent
 @pytest.mark.parametrize("missing", ["anchors.npy", "labels.txt", "selftest.npz"])
 def test_read_bundle_names_missing_entry(tmp_path: Path, missing: str) -> None:
     assert_rejected(write_bundle(tmp_path / "m.tflite", NETWORK, replace={missing: None}), missing)
@@ -179,21 +186,25 @@ def test_read_bundle_tolerates_rounding_of_anchors(tmp_path: Path) -> None:
     read_bundle(with_anchors(tmp_path / "m.tflite", npy(NETWORK.anchors() + np.float32(2e-7))))
 
 
+@pytest.mark.machine_independent
 def test_read_bundle_rejects_labels_that_differ(tmp_path: Path) -> None:
     path = write_bundle(tmp_path / "m.tflite", NETWORK, replace={"labels.txt": b"banana\nspoon\n"})
     assert_rejected(path, "labels.txt and edge_ssd.json name different labels")
 
 
+@pytest.mark.machine_independent
 def test_read_archive_rejects_compressed_entries(tmp_path: Path) -> None:
     assert_rejected(write_bundle(tmp_path / "m.tflite", NETWORK, compression=zipfile.ZIP_DEFLATED), "must be stored")
 
 
+@pytest.mark.machine_independent
 def test_read_bundle_rejects_trailing_bytes(tmp_path: Path) -> None:
     path = write_bundle(tmp_path / "m.tflite", NETWORK)
     path.write_bytes(path.read_bytes() + b"\0")
     assert_rejected(path, "damaged or cut short")
 
 
+@pytest.mark.machine_independent
 def test_read_bundle_rejects_every_truncation(tmp_path: Path) -> None:
     data = write_bundle(tmp_path / "m.tflite", NETWORK).read_bytes()
     path = tmp_path / "cut.tflite"
@@ -209,6 +220,7 @@ def bytes_of(path: Path) -> bytes:
     return write_bundle(path / "m.tflite", NETWORK).read_bytes()
 
 
+@pytest.mark.machine_independent
 def test_read_archive_bounds_entry_size(tmp_path: Path) -> None:
     data = bytes_of(tmp_path)
     assert read_archive(data, {"labels.txt": 100}).entries.keys() == {"labels.txt"}
@@ -220,6 +232,7 @@ def test_read_archive_start_is_end_of_flatbuffer(tmp_path: Path) -> None:
     assert read_archive(bytes_of(tmp_path), {}).start == len(FLATBUFFER)
 
 
+@pytest.mark.machine_independent
 @pytest.mark.parametrize(
     ("offset", "form", "value"),
     [(8, "<H", 60000), (10, "<H", 60000), (12, "<L", 2**31), (16, "<L", 2**31), (20, "<H", 9)],
@@ -231,6 +244,7 @@ def test_read_archive_rejects_inconsistent_end_record(tmp_path: Path, offset: in
         read_archive(bytes(data), {"labels.txt": 100})
 
 
+@pytest.mark.machine_independent
 def test_read_archive_rejects_too_many_entries() -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as file:
@@ -240,6 +254,7 @@ def test_read_archive_rejects_too_many_entries() -> None:
         read_archive(buffer.getvalue(), {})
 
 
+@pytest.mark.machine_independent
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_read_archive_rejects_duplicate_entry() -> None:
     buffer = io.BytesIO()
@@ -250,6 +265,7 @@ def test_read_archive_rejects_duplicate_entry() -> None:
         read_archive(buffer.getvalue(), {"a": 10})
 
 
+@pytest.mark.machine_independent
 def test_read_archive_rejects_empty_archive() -> None:
     buffer = io.BytesIO()
     zipfile.ZipFile(buffer, "w").close()
@@ -271,6 +287,7 @@ def test_read_array_round_trip(dtype: str, shape: list[int]) -> None:
     assert read_array(npy(array), "x", dtype, (None,) * len(shape)).shape == array.shape
 
 
+@pytest.mark.machine_independent
 @pytest.mark.parametrize(
     "data",
     [
@@ -317,6 +334,7 @@ def test_read_bundle_rejects_invalid_selftest(tmp_path: Path, replace: dict[str,
         _ = bundle.selftest
 
 
+@pytest.mark.machine_independent
 @pytest.mark.parametrize("content", [b"", b"PK", npy(np.zeros(3))])
 def test_read_bundle_rejects_selftest_that_is_no_archive(tmp_path: Path, content: bytes) -> None:
     bundle = read_bundle(write_bundle(tmp_path / "m.tflite", NETWORK, replace={"selftest.npz": content}))
@@ -378,12 +396,14 @@ def test_read_archive_rejects_entry_larger_than_stated() -> None:
 # The metadata
 
 
+@pytest.mark.machine_independent
 @pytest.mark.parametrize("version", [2, 99, 10**30])
 def test_read_bundle_rejects_newer_format_with_upgrade_advice(tmp_path: Path, version: int) -> None:
     path = with_metadata(tmp_path / "m.tflite", lambda data: data.update(format_version=version))
     assert_rejected(path, f"bundle format {version}", "pip install --upgrade edge-ssd")
 
 
+@pytest.mark.machine_independent
 @pytest.mark.parametrize(
     "content",
     [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"format_version": NaN}', b"[" * 100000, b'{"format_version": 1}'],
@@ -434,6 +454,7 @@ INVALID_FIELDS = {
 }
 
 
+@pytest.mark.machine_independent
 @pytest.mark.parametrize(
     ("path", "value"), [(path, value) for path, values in INVALID_FIELDS.items() for value in values]
 )
@@ -442,11 +463,13 @@ def test_parse_metadata_checks_each_field(tmp_path: Path, path: str, value: obje
     assert_rejected(bundle, path.split(".")[0] if path != "network.input.height" else "feature maps")
 
 
+@pytest.mark.machine_independent
 def test_metadata_accepts_integer_for_float(tmp_path: Path) -> None:
     path = with_metadata(tmp_path / "m.tflite", lambda data: data["defaults"].update(score_threshold=1))
     assert read_bundle(path).defaults.score_threshold == 1.0
 
 
+@pytest.mark.machine_independent
 def test_error_messages_shorten_long_values(tmp_path: Path) -> None:
     path = with_metadata(tmp_path / "m.tflite", lambda data: data.update(background_index="x" * 10000))
     assert len(assert_rejected(path)) < len(str(path)) + 200
@@ -467,6 +490,7 @@ PATHS = [
 ]
 
 
+@pytest.mark.machine_independent
 @given(st.sampled_from(PATHS), json_value)
 @settings(deadline=None, max_examples=300)
 def test_parse_metadata_accepts_or_rejects_any_json(path: str, value: Any) -> None:
@@ -483,6 +507,7 @@ def test_parse_metadata_accepts_or_rejects_any_json(path: str, value: Any) -> No
 # Mutations
 
 
+@pytest.mark.machine_independent
 def test_read_bundle_of_mutated_file_rejects_or_is_unchanged(tmp_path: Path) -> None:
     """Damage raises BundleError with the path, or leaves the model bit-exact."""
     valid = write_bundle(tmp_path / "valid.tflite", NETWORK).read_bytes()
@@ -510,6 +535,7 @@ def test_read_bundle_of_mutated_file_rejects_or_is_unchanged(tmp_path: Path) -> 
     assert 300 < rejections < 500
 
 
+@pytest.mark.machine_independent
 @given(st.binary(max_size=300), st.booleans())
 @settings(deadline=None)
 def test_read_archive_rejects_any_bytes(content: bytes, flatbuffer: bool) -> None:
@@ -517,5 +543,6 @@ def test_read_archive_rejects_any_bytes(content: bytes, flatbuffer: bool) -> Non
         read_archive(FLATBUFFER + content if flatbuffer else content, {"edge_ssd.json": 1000})
 
 
+@pytest.mark.machine_independent
 def test_bundle_factory_writes_documented_entries() -> None:
     assert set(entries(NETWORK)) == {"edge_ssd.json", "anchors.npy", "labels.txt", "selftest.npz"}

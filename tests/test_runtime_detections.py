@@ -85,6 +85,7 @@ def test_index_selects_objects(index: Any, expected: list[float]) -> None:
     assert theirs["class_name"].tolist() == chosen.names
 
 
+@pytest.mark.machine_independent
 @pytest.mark.parametrize(
     "index",
     [3, -4, [0, 3], np.array([True]), None, True, 0.5, "names", (0, 1), (0,), (), ..., [[0]], np.zeros((3, 1), int)],
@@ -121,6 +122,7 @@ def test_merge_of_nothing_is_empty() -> None:
     assert_same(Detections.merge([Detections.empty((4, 6)), Detections.empty()]), Detections.empty((4, 6)))
 
 
+@pytest.mark.machine_independent
 def test_merge_of_different_images_raises() -> None:
     with pytest.raises(ValueError, match=r"different sizes: \[\(4, 6\), \(20, 10\)\]"):
         Detections.merge([three(), Detections.empty((4, 6))])
@@ -138,10 +140,12 @@ def test_empty_has_the_shapes_of_no_objects() -> None:
     assert not three().is_empty()
 
 
+@pytest.mark.machine_independent
 def test_detections_can_be_pickled() -> None:
     assert_same(pickle.loads(pickle.dumps(three())), three())
 
 
+@pytest.mark.machine_independent
 def test_parts_of_different_lengths_are_rejected() -> None:
     one = np.zeros((1, 4), np.float32), np.zeros(1, np.float32), np.zeros(1, np.int64)
     Detections(*one, ["a"], (4, 6))

@@ -149,6 +149,7 @@ INVALID_SETTINGS = {
 }
 
 
+@pytest.mark.machine_independent
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
@@ -293,6 +294,7 @@ def test_closed_detector_raises(bundle: Path) -> None:
     detector.close()
 
 
+@pytest.mark.machine_independent
 @pytest.mark.usefixtures("fake")
 def test_detector_cannot_be_copied_or_pickled(bundle: Path) -> None:
     detector = Detector(bundle)
@@ -324,6 +326,7 @@ def test_detector_drops_boxes_outside_the_image(monkeypatch: pytest.MonkeyPatch,
     assert (upright.xyxy[:, 2:] > upright.xyxy[:, :2]).all()
 
 
+@pytest.mark.machine_independent
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -447,6 +450,7 @@ def test_real_model_from_several_threads(real: Detector) -> None:
     assert results == [real.detect(image).to_dict()] * 4
 
 
+@pytest.mark.machine_independent
 def test_default_model_is_found_or_named_as_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from edge_ssd.runtime import shipped_models
 

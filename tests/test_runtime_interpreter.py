@@ -111,12 +111,14 @@ def test_interpreter_finds_tensors_by_name(installed: dict[str, type]) -> None:
     assert interpreter._native.model_content == b"model"
 
 
+@pytest.mark.machine_independent
 def test_auto_backend_prefers_ai_edge_litert(installed: dict[str, type]) -> None:
     installed["ai-edge-litert"] = installed["tflite-runtime"] = FakeNative
     assert open_interpreter(b"model").backend == "ai-edge-litert"
     assert open_interpreter(b"model", backend="tflite-runtime").backend == "tflite-runtime"
 
 
+@pytest.mark.machine_independent
 @pytest.mark.parametrize("error", [ImportError("wrong ELF class"), RuntimeError("no op"), AttributeError("_ARRAY_API")])
 def test_auto_backend_skips_broken_ones(installed: dict[str, type], error: Exception) -> None:
     installed["ai-edge-litert"], installed["tflite-runtime"] = failing(error), FakeNative
@@ -132,6 +134,7 @@ def refusal(backend: Any = "auto") -> str:
     return str(caught.value)
 
 
+@pytest.mark.machine_independent
 @pytest.mark.usefixtures("installed")
 def test_remedy_where_no_interpreter_is_installed() -> None:
     line = refusal()
@@ -140,6 +143,7 @@ def test_remedy_where_no_interpreter_is_installed() -> None:
     assert "pip install tflite-runtime" in refusal("tflite-runtime")
 
 
+@pytest.mark.machine_independent
 @pytest.mark.usefixtures("installed")
 def test_remedy_for_32_bit_python_3_12(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module.sys, "maxsize", 2**31 - 1)
@@ -149,6 +153,7 @@ def test_remedy_for_32_bit_python_3_12(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 'pip install "edge-ssd[device]"' in refusal()
 
 
+@pytest.mark.machine_independent
 @pytest.mark.parametrize(("version", "numpy_1"), [("2.4.0", True), ("1.26.4", False)])
 def test_remedy_for_tflite_runtime_with_numpy_2(
     installed: dict[str, type], monkeypatch: pytest.MonkeyPatch, version: str, numpy_1: bool
@@ -160,24 +165,28 @@ def test_remedy_for_tflite_runtime_with_numpy_2(
     assert ('pip install "numpy<2"' in line) is numpy_1
 
 
+@pytest.mark.machine_independent
 def test_open_interpreter_names_reason_of_each_backend(installed: dict[str, type]) -> None:
     installed["ai-edge-litert"] = installed["tflite-runtime"] = failing(RuntimeError("op too new"))
     assert refusal().count("RuntimeError: op too new") == 2
     assert "upgrade" in refusal("ai-edge-litert")
 
 
+@pytest.mark.machine_independent
 @pytest.mark.parametrize("backend", ["tflite", "", None, "AUTO"])
 def test_open_interpreter_rejects_unknown_backend(backend: Any) -> None:
     with pytest.raises(SettingError, match="auto, ai-edge-litert, tflite-runtime"):
         open_interpreter(b"model", backend=backend)
 
 
+@pytest.mark.machine_independent
 @pytest.mark.parametrize("threads", [0, -1, 1.5, "2", True, 1000])
 def test_open_interpreter_rejects_invalid_num_threads(threads: Any) -> None:
     with pytest.raises(SettingError, match="num_threads"):
         open_interpreter(b"model", threads)
 
 
+@pytest.mark.machine_independent
 @pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 2), (4, 4), (64, 4), (None, 1)])
 def test_num_threads_default_is_cores_up_to_four(
     installed: dict[str, type], monkeypatch: pytest.MonkeyPatch, cores: int | None, threads: int
@@ -187,6 +196,7 @@ def test_num_threads_default_is_cores_up_to_four(
     assert open_interpreter(b"model").num_threads == threads
 
 
+@pytest.mark.machine_independent
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -140,6 +140,7 @@ def test_preprocess_uses_custom_resize() -> None:
     assert sizes == [(64, 128), (64, 96)]
 
 
+@pytest.mark.machine_independent
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
@@ -232,6 +233,7 @@ def test_read_image_rejects_other_files(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.machine_independent
 def test_read_image_rejects_missing_files(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="no such image"):
         read_image(tmp_path / "absent.jpg")
@@ -324,6 +326,7 @@ def test_as_rgb_returns_plain_array_of_subclass() -> None:
         assert (preprocess(as_rgb(other), STRETCH)[0] == preprocess(image, STRETCH)[0]).all()
 
 
+@pytest.mark.machine_independent
 @pytest.mark.parametrize(
     ("image", "message"),
     [
@@ -348,6 +351,7 @@ def test_as_rgb_rejects_other_values(image: Any, message: str) -> None:
         as_rgb(image)
 
 
+@pytest.mark.machine_independent
 def test_read_image_reads_photos(shared_data: Path) -> None:
     """The first images of every dataset, with greyscale JPEGs and upper-case suffixes."""
     paths = [path for path in sorted(shared_data.rglob("*")) if path.suffix.lower() in (".jpg", ".png", ".jpeg")]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import time
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -37,6 +39,9 @@ from edge_ssd.training.trainer import Trainer, evaluate_images
 from edge_ssd.training.workers import SINGLE_WORKER, Workers, lost_worker_error
 
 __all__ = ["train"]
+
+# Seconds between two drawings of the history: one takes half a second, as long as a short epoch.
+_CURVE_SECONDS = 30.0
 
 
 def train(
@@ -90,6 +95,7 @@ def train(
     workers.check_equal(_fingerprint(config, train_images, resume), "images, labels, teacher or options")
     trainer = Trainer(network, config.recipe, folder / CHECKPOINT, weights, workers, teacher)
     history: list[HistoryRow] = []
+    drawn_at = -math.inf
     try:
         if resume:
             if trainer.restore(train_images) and workers.is_chief:
@@ -110,10 +116,11 @@ def train(
                 if workers.is_chief:
                     progress(trainer.finished_epochs * steps + step, config.recipe.epochs * steps)
 
-            while workers.broadcast_bool(
-                trainer.finished_epochs < config.recipe.epochs
-                and not should_stop_early(history, config.recipe.patience)
-            ):
+            def is_finished() -> bool:
+                recipe = config.recipe
+                return trainer.finished_epochs >= recipe.epochs or should_stop_early(history, recipe.patience)
+
+            while workers.broadcast_bool(not is_finished()):
                 result = trainer.fit_epoch(train_images, on_batch)
                 if val_images is None:
                     continue
@@ -123,7 +130,9 @@ def train(
                 # History before checkpoint: a run killed in between trains and writes the epoch again. Model after
                 # checkpoint: a resume writes the model from the checkpoint.
                 write_history(history, folder / HISTORY)
-                draw_history(history, folder / CURVE)
+                if is_finished() or time.monotonic() - drawn_at >= _CURVE_SECONDS:
+                    draw_history(history, folder / CURVE)
+                    drawn_at = time.monotonic()
                 trainer.save()
                 _save_model(trainer, history, folder)
                 if events is not None:

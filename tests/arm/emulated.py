@@ -1,4 +1,4 @@
-"""Pytest plug-in for the emulated lanes: fewer Hypothesis examples, and the floating-point mode that it needs."""
+"""Pytest plug-in for the emulated lanes: fewer tests and Hypothesis examples, and the floating-point mode it needs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ def pytest_configure() -> None:
     settings.load_profile("emulated")
 
 
-def pytest_collection_modifyitems(items: list[Any]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[Any]) -> None:
+    independent = [item for item in items if item.get_closest_marker("machine_independent")]
+    config.hook.pytest_deselected(items=independent)
+    items[:] = [item for item in items if item not in independent]
     for item in items:
         test = getattr(item.obj, "__func__", item.obj)
         test_settings = getattr(test, "_hypothesis_internal_use_settings", None)
