@@ -130,6 +130,12 @@ def fake_worker(monkeypatch, squares_flatbuffer) -> None:
     monkeypatch.setattr("converters.convert.apply_in_subprocess", lambda *_: squares_flatbuffer("int8"))
 
 
+@pytest.fixture
+def fake_verify_worker(monkeypatch, squares_flatbuffer) -> None:
+    """Replace the child process of ``verify`` by its result."""
+    monkeypatch.setattr("converters.verification.verify.apply_in_subprocess", lambda *_: squares_flatbuffer("none"))
+
+
 @pytest.fixture(scope="session")
 def untrained_model():
     """A TinySSD with two classes and random weights, batch norm included; read-only."""

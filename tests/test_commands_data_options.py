@@ -6,7 +6,6 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY
 
 pytest.importorskip("tensorflow")
 pytest.importorskip("ai_edge_litert")
@@ -39,24 +38,21 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Counter[Path]:
     "command",
     [
         "train --data={data} --out={out} --epochs=1 --input-size=64x64 --width=0.25",
-        "evaluate {models}/banana.tflite --data={data} --limit=1",
-        "convert {float}/banana.keras --data={data} --out={out}/a.tflite --quantize=float16 --no-accuracy",
-        "verify {models}/banana.tflite --against={float}/banana.keras --data={data} --limit=1",
-        "compare {float}/banana.keras --data={data} --out={out} --schemes=float16 --limit=1",
+        "evaluate {bundle} --data={data} --limit=1",
+        "convert {model} --data={data} --out={out}/a.tflite --no-accuracy",
+        "verify {bundle} --against={model} --data={data} --limit=1",
+        "compare {model} --data={data} --out={out} --schemes=int8 --limit=1",
         "data inspect {data} --augmented={out}/augmented.png --sheet={out}/boxes.png",
         "data anchors {data}",
     ],
 )
+@pytest.mark.usefixtures("fake_worker", "fake_verify_worker")
 def test_command_parses_labels_once_and_reads_each_header_once(
-    command: str, squares: Path, tmp_path: Path, reads: Counter[Path]
+    command: str, squares: Path, squares_model: Path, squares_conversion, tmp_path: Path, reads: Counter[Path]
 ) -> None:
-    paths = {
-        "data": squares,
-        "out": tmp_path / "out",
-        "models": REPOSITORY / "edge_ssd" / "models",
-        "float": REPOSITORY / "converters" / "models",
-    }
-    assert main([*(word.format(**paths) for word in command.split()), "--classes=square=banana"]) == 0
+    reads.clear()  # of the fixtures
+    paths = {"data": squares, "out": tmp_path / "out", "model": squares_model, "bundle": squares_conversion.path}
+    assert main([*(word.format(**paths) for word in command.split()), "--classes=square"]) == 0
     assert reads[squares] == 1
     assert set(reads.values()) == {1}
     assert sum(path.suffix == ".png" for path in reads) in (4, 16)

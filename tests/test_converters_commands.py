@@ -39,12 +39,6 @@ def verify_words(squares_conversion, squares_model: Path, squares: Path) -> tupl
 
 
 @pytest.fixture
-def fake_verify_worker(monkeypatch, squares_flatbuffer) -> None:
-    """Replace the child process of ``verify`` by its result."""
-    monkeypatch.setattr("converters.verification.verify.apply_in_subprocess", lambda *_: squares_flatbuffer("none"))
-
-
-@pytest.fixture
 def model_reads(monkeypatch) -> Counter[str]:
     """How often a model was loaded, and copied to recode its heads."""
     counts: Counter[str] = Counter()
