@@ -12,7 +12,7 @@ SETUP := PYTHONS="$(PYTHON)" sh .ci/setup
 SOURCES := $(shell find edge_ssd converters device_apps -type f ! -path '*/__pycache__/*' ! -name '*.keras')
 PIP := python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test check test-workstation test-board test-python test-training test-device \
+.PHONY: help demo test check test-workstation test-python test-converters test-training test-device \
 	test-tflite test-arm arm-table clean distclean
 
 help:
@@ -83,14 +83,16 @@ check: $(VENV)/ready-test
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
-# Three jobs in parallel, since most tests use at most one core; the last two print their output at the end.
+# Three jobs at once, since most tests use at most one core, in this order: the long ones first, so that no core idles at
+# the end. All but the first print their output when they end.
+ARM_LANES := aarch64-litert aarch64-tflite armhf-tflite
+ARM_TARGETS := test-arm-instructions $(ARM_LANES:%=test-arm-%)
+LANES := test-training test-converters test-device $(ARM_TARGETS) test-tflite
 test: $(VENV)/ready-test $(VENV_TFLITE)/installed $(VENV_MEDIAPIPE)/ready $(VENV_TASKLIB)/ready
-	@$(MAKE) --no-print-directory --jobs=3 test-workstation test-training.log test-board.log
+	@$(MAKE) --no-print-directory --jobs=3 test-workstation $(LANES:%=%.log)
 
 test-workstation: check
 	@$(MAKE) --no-print-directory test-python
-
-test-board: test-device test-tflite test-arm
 
 test-%.log:
 	@mkdir -p build-tests
@@ -99,7 +101,11 @@ test-%.log:
 
 test-python: $(VENV)/ready-test $(VENV_TFLITE)/ready $(VENV_MEDIAPIPE)/ready $(VENV_TASKLIB)/ready
 	$(VENV)/bin/python -m pytest --ignore-glob='tests/test_arm_*' --ignore-glob='tests/test_device_*' \
-		--ignore-glob='tests/test_training_*' --ignore=tests/test_commands_train.py
+		--ignore-glob='tests/test_training_*' --ignore=tests/test_commands_train.py \
+		--ignore-glob='tests/test_converters_*' --ignore=tests/test_commands_data_options.py
+
+test-converters: $(VENV)/ready-test $(VENV_TFLITE)/ready $(VENV_MEDIAPIPE)/ready $(VENV_TASKLIB)/ready
+	$(VENV)/bin/python -m pytest tests/test_converters_*.py tests/test_commands_data_options.py
 
 test-training: $(VENV)/ready-test
 	$(VENV)/bin/python -m pytest tests/test_training_*.py tests/test_commands_train.py
@@ -115,8 +121,6 @@ test-tflite: $(VENV_TFLITE)/installed
 	$(VENV_TFLITE)/bin/pytest $(TFLITE_TESTS)
 
 # Emulated systems, see docs/arm.md, in parallel, each with its own output. Downloaded once, into .arm/.
-ARM_LANES := aarch64-litert aarch64-tflite armhf-tflite
-ARM_TARGETS := test-arm-instructions $(ARM_LANES:%=test-arm-%)
 .PHONY: $(ARM_TARGETS)
 test-arm: $(VENV)/ready-test
 	@$(MAKE) --no-print-directory --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) $(ARM_TARGETS)

@@ -136,6 +136,7 @@ def test_read_bundle_rejects_foreign_archive(tmp_path: Path) -> None:
     assert_rejected(path, "is a .tflite but not an Edge SSD bundle")
 
 
+@pytest.mark.machine_independent
 def test_read_bundle_rejects_oversized_file(tmp_path: Path) -> None:
     path = tmp_path / "huge.tflite"
     path.write_bytes(FLATBUFFER)
@@ -374,12 +375,14 @@ def test_delta_encode_by_hand() -> None:
     assert delta_decode(delta_encode(image)).tolist() == image.tolist()
 
 
+@pytest.mark.machine_independent
 def test_read_archive_bounds_unpacked_size(tmp_path: Path) -> None:
     arrays = {**unpacked(), "image.npy": bytes(2**26)}
     with pytest.raises(BundleError, match=r"image\.npy.* more than 3328"):
         _ = read_bundle(write_bundle(tmp_path / "m.tflite", NETWORK, replace={"selftest.npz": packed(arrays)})).selftest
 
 
+@pytest.mark.machine_independent
 def test_read_archive_rejects_entry_larger_than_stated() -> None:
     """Only the stated number of bytes is unpacked, whose checksum is wrong."""
     data = bytearray(packed({"image.npy": bytes(2**26)}))
