@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,12 +41,12 @@ class TrainedRun(NamedTuple):
 
 
 def train_run(data: Path, folder: Path) -> TrainedRun:
-    """Train NETWORK with RECIPE on ``data`` in ``folder``."""
+    """Train NETWORK with RECIPE and FAST_LOSS on ``data`` in ``folder``."""
     from edge_ssd.training.run import train
 
     finished = folder / "finished"
     result = TrainedRun(
-        RunConfig(NETWORK, RECIPE, DataSource(data)),
+        RunConfig(NETWORK, replace(RECIPE, **FAST_LOSS), DataSource(data)),
         (load_dataset(data, "train"), load_dataset(data, "val")),
         finished,
         folder / "after_first_epoch",

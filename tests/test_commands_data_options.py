@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from small_training import FAST_OPTIONS
 
 pytest.importorskip("tensorflow")
 pytest.importorskip("ai_edge_litert")
@@ -37,7 +38,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Counter[Path]:
 @pytest.mark.parametrize(
     "command",
     [
-        "train --data={data} --out={out} --epochs=1 --input-size=64x64 --width=0.25",
+        f"train --data={{data}} --out={{out}} --epochs=1 {' '.join(FAST_OPTIONS)}",
         "evaluate {bundle} --data={data} --limit=1",
         "convert {model} --data={data} --out={out}/a.tflite --no-accuracy",
         "verify {bundle} --against={model} --data={data} --limit=1",

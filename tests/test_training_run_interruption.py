@@ -23,7 +23,7 @@ def test_run_killed_at_random_moments_resumes(bananas: Path, tmp_path: Path) -> 
     seed = random.randrange(10**6)
     print(f"moments drawn from seed {seed}")
     moments = random.Random(seed)
-    run, epochs = tmp_path / "run", 14
+    run, epochs = tmp_path / "run", 12
 
     def start(*arguments: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "edge_ssd", "train", f"--out={run}", *arguments]

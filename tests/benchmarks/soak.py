@@ -39,7 +39,6 @@ from device_apps.stats import Stats, quantiles
 from edge_ssd.drawing import draw_detections
 from edge_ssd.runtime.detections import Detections
 from edge_ssd.runtime.detector import Detector
-from edge_ssd.runtime.shipped_models import default_model
 
 TARGET = 1.0  # MB per hour
 
@@ -100,11 +99,11 @@ def fill_label_cache() -> None:
         draw_detections(np.zeros((height, width, 3), np.uint8), label)
 
 
-def child(seconds: float, frames: int | None, leak: bool) -> None:
+def child(seconds: float, frames: int | None, model: str, leak: bool) -> None:
     fill_label_cache()
     quantiles([0.0, 1.0])  # Imports modules that NumPy imports lazily.
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        detector = stack.enter_context(Detector(default_model()))
+        detector = stack.enter_context(Detector(model))
         source = stack.enter_context(CaptureSource(Video, "clip"))
         stats = Stats(source)
         sinks: list[Sink] = [JsonLinesSink(stack.enter_context(open_for_append(Path(folder) / "seen.jsonl")))]
@@ -122,7 +121,15 @@ def soak(args: argparse.Namespace) -> dict[str, float]:
     """Run a child process; return figures of the time after the warm-up."""
     limits = [] if args.frames is None else ["--frames", str(args.frames)]
     leak = ["--leak"] if args.leak else []
-    command = [sys.executable, __file__, "--child", "--seconds", str(args.seconds), *limits, *leak]
+    command = [
+        sys.executable,
+        __file__,
+        "--child",
+        f"--seconds={args.seconds}",
+        f"--model={args.model}",
+        *limits,
+        *leak,
+    ]
     process = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
     rows = [json.loads(line) for line in process.stdout.splitlines()]
     measured = [row for row in rows if row["seconds"] >= args.warm_up and row["frames"] >= args.warm_up_frames]
@@ -151,12 +158,13 @@ def main() -> None:
     parser.add_argument("--warm-up", type=float, default=300, metavar="SECONDS")
     parser.add_argument("--frames", type=int, help="maximum number of frames")
     parser.add_argument("--warm-up-frames", type=int, default=0)
+    parser.add_argument("--model", default="banana", help="path or name of a shipped model")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--leak", action="store_true", help="leak one object per frame, to test that it is detected")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.child:
-        child(args.seconds, args.frames, args.leak)
+        child(args.seconds, args.frames, args.model, args.leak)
         return
     figures = soak(args)
     if args.json:
