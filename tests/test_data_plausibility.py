@@ -257,6 +257,28 @@ def test_spellings_of_a_class_give_the_option_that_merges_them(tmp_path: Path) -
     load_dataset(DataSource(tmp_path, classes="bolt"), strict=True)
 
 
+def test_rare_name_like_a_frequent_one_is_a_notice(tmp_path: Path) -> None:
+    box = (1.0, 2.0, 30.0, 20.0)
+    labels = ["banana"] * 100 + ["bananna", "cherry", "card 1"] + ["card 2"] * 60
+    images = [LabeledImage(f"{n}.png", size=(40, 40), objects=[(label, box)]) for n, label in enumerate(labels)]
+    write_voc(tmp_path, images, ())
+    dataset = load_dataset(tmp_path, strict=True)
+    (notice,) = dataset.notices
+    assert "'banana' (100 boxes) and 'bananna' (1 box)" in notice.message
+    assert notice.message.endswith("--classes '*,bananna=banana'")
+    assert load_dataset(DataSource(tmp_path, classes="*,bananna=banana"), strict=True).notices == ()
+
+
+def test_names_that_the_user_states_are_meant_as_they_are(tmp_path: Path) -> None:
+    images = [
+        LabeledImage(f"{n}.png", objects=[(label, (1.0, 2.0, 30.0, 20.0))]) for n, label in enumerate(["bolt", "BOLT"])
+    ]
+    write_voc(tmp_path, images, ())
+    with pytest.raises(DataError, match="BOLT=bolt"):
+        load_dataset(tmp_path, strict=True)
+    assert load_dataset(DataSource(tmp_path, classes="bolt,BOLT"), strict=True).labels == ("bolt", "BOLT")
+
+
 def test_different_names_are_no_spellings(tmp_path: Path) -> None:
     labels = ("10", "1.0", "c", "c++", "bolt", "bolts", "é", "e", "class 1", "class 2")
     images = [LabeledImage(f"{n}.png", objects=[(label, (1.0, 2.0, 30.0, 20.0))]) for n, label in enumerate(labels)]

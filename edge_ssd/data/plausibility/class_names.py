@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import shlex
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from edge_ssd.data.annotations import ParsedDataset
@@ -18,6 +20,9 @@ __all__ = ["check_classes"]
 # Images that a split has to have, or boxes of a class that it should have, before a class that it lacks is reported.
 _MIN_IMAGES, _MIN_EXPECTED = 5, 2
 _MAX_NAMED = 5
+# A misspelled class has few boxes, and its name is similar to that of a class with many times as many.
+_RARE, _FREQUENT, _MIN_LETTERS, _SIMILARITY = 5, 50, 5, 0.85
+_MAX_NAMES = 1000
 
 
 def check_classes(
@@ -45,42 +50,72 @@ def check_classes(
                 own[name] += count
     problems, notices = _check_splits(root, renamed, num_images)
     if parsed.has_class_names or classes is not None:
-        total = sum(renamed.values(), Counter())
-        return _check_spelling(root, parsed.class_names, mapping, total, classes) + problems, notices
+        spelling = _Spelling(root, parsed.class_names, mapping, sum(renamed.values(), Counter()), classes)
+        return spelling.problems() + problems, spelling.notices() + notices
     ids = sorted({index for counts in counts_of.values() for index, count in counts.items() if count})
     more_problems, more_notices = _check_ids(root, parsed.class_names, ids)
     return more_problems + problems, more_notices + notices
 
 
-def _check_spelling(
-    root: Path, names: Sequence[str], mapping: ClassMapping, count_of: Mapping[str, int], classes: str | None
-) -> list[Problem]:
-    """Return a problem if names differ in case, spaces or punctuation only, with the option that merges them.
+@dataclass(frozen=True)
+class _Spelling:
+    """Class names that may be meant as one.
 
-    Args:
-        names: the dataset's own class names.
+    Attributes:
+        names, mapping, classes: the dataset's own names, and as of :func:`check_classes`.
         count_of: new name → number of boxes.
     """
-    spellings: dict[str, list[str]] = {}
-    for name in sorted(count_of, key=lambda name: (-count_of[name], name != name.lower(), name)):
-        spellings.setdefault(_spelling_key(name), []).append(name)
-    several = [group for key, group in spellings.items() if key and len(group) > 1]
-    if not several:
-        return []
-    target_of = {name: group[0] for group in several for name in group[1:]}
-    stated = {} if classes is None else dict(parse_classes(classes))
-    merges = [
-        f"{_escape(name)}={_escape(target_of[new_name])}"
-        for name, new_name in zip(names, mapping.new_names, strict=True)
-        if new_name in target_of and name not in stated
-    ]
-    groups = [" and ".join(f"{name!r} ({_count(count_of[name])})" for name in group) for group in several[:_MAX_NAMED]]
-    more = f" and {len(several) - _MAX_NAMED} more" if len(several) > _MAX_NAMED else ""
-    message = f"class names differ in case, spaces or punctuation only: {', '.join(groups)}{more}"
-    if merges and (classes is None or ALL_OTHERS in stated):
-        option = shlex.quote(",".join((classes or ALL_OTHERS, *merges)))
-        return [Problem(root, f"{message}; merge them with --classes {option}")]
-    return [Problem(root, f"{message}; merge them with --classes OLD=NEW")]
+
+    root: Path
+    names: Sequence[str]
+    mapping: ClassMapping
+    count_of: Mapping[str, int]
+    classes: str | None
+
+    def problems(self) -> list[Problem]:
+        """Return a problem if names differ in case, spaces or punctuation only, unless the user named each of them."""
+        spellings: dict[str, list[str]] = {}
+        for name in sorted(self.count_of, key=lambda name: (-self.count_of[name], name != name.lower(), name)):
+            spellings.setdefault(_spelling_key(name), []).append(name)
+        several = [group for key, group in spellings.items() if key and len(group) > 1]
+        fact = "class names differ in case, spaces or punctuation only"
+        return self._report(fact, {name: group[0] for group in several for name in group[1:]})
+
+    def notices(self) -> list[Problem]:
+        """Return a notice if a rare class is named nearly as a frequent one."""
+        rare = [name for name, count in self.count_of.items() if count <= _RARE and len(name) >= _MIN_LETTERS]
+        target_of: dict[str, str] = {}
+        for name in rare if len(self.count_of) <= _MAX_NAMES else ():
+            frequent = [
+                other
+                for other, count in self.count_of.items()
+                if count >= _FREQUENT * self.count_of[name] and re.sub(r"\D", "", other) == re.sub(r"\D", "", name)
+            ]
+            similar = difflib.get_close_matches(name, frequent, n=1, cutoff=_SIMILARITY)
+            if similar and _spelling_key(similar[0]) != _spelling_key(name):
+                target_of[name] = similar[0]
+        return self._report("rare classes may be misspelled", target_of)
+
+    def _report(self, fact: str, target_of: Mapping[str, str]) -> list[Problem]:
+        """Return a line about names and those that they may be meant as, with the option that merges them."""
+        stated = {} if self.classes is None else dict(parse_classes(self.classes))
+        merges = [
+            f"{_escape(name)}={_escape(target_of[new_name])}"
+            for name, new_name in zip(self.names, self.mapping.new_names, strict=True)
+            if new_name is not None and new_name in target_of and name not in stated
+        ]
+        if not merges:
+            return []
+        groups: dict[str, list[str]] = {}
+        for name, target in target_of.items():
+            groups.setdefault(target, [target]).append(name)
+        shown = [" and ".join(map(self._describe, group)) for group in list(groups.values())[:_MAX_NAMED]]
+        more = f" and {len(groups) - _MAX_NAMED} more" if len(groups) > _MAX_NAMED else ""
+        option = shlex.quote(",".join((self.classes or ALL_OTHERS, *merges)))
+        return [Problem(self.root, f"{fact}: {', '.join(shown)}{more}; merge them with --classes {option}")]
+
+    def _describe(self, name: str) -> str:
+        return f"{name!r} ({_count(self.count_of[name])})"
 
 
 def _check_ids(root: Path, names: Sequence[str], ids: Sequence[int]) -> tuple[list[Problem], list[Problem]]:
