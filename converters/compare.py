@@ -17,8 +17,8 @@ from converters.quantization.head_coding import equalize_box_scales
 from converters.quantization.schemes import SCHEMES, Scheme
 from converters.tflite.compatibility import CompatibilityResult, check_compatibility
 from converters.verification.latency import interleaved_latency
+from edge_ssd.data.eval_split import load_eval_split
 from edge_ssd.data.load import DatasetFolder
-from edge_ssd.data.splits import load_eval_split
 from edge_ssd.errors import SettingError
 from edge_ssd.evaluation.average_precision import AveragePrecision
 from edge_ssd.evaluation.keras_predictor import KerasPredictor
@@ -90,7 +90,8 @@ def compare_schemes(
     if out.exists() and not out.is_dir():
         raise SettingError(f"{out}: is not a folder; give a folder for the files")
     model = load_model(model_path)
-    dataset, _ = load_eval_split(data, model.network.labels, None, config.limit)
+    eval_split = load_eval_split(data, model.network.labels, None, config.limit, held_out=model.held_out)
+    dataset, _ = eval_split
     _log.info("measuring %s on %d images", model_path, len(dataset))
     keras_precision = measure(KerasPredictor(model), model.network, dataset, "float").precision
     model = equalize_box_scales(model)  # once, for all schemes
@@ -101,6 +102,7 @@ def compare_schemes(
             out / f"{model_path.stem}-{scheme}.tflite",
             replace(config, scheme=scheme),
             model=model,
+            eval_split=eval_split,
             float_precision=keras_precision,
         )
         for scheme in schemes

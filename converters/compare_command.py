@@ -49,13 +49,14 @@ def run(args: argparse.Namespace) -> int:
     config = conversion_config(args)
     quiet_tensorflow()
     from converters.compare import compare_schemes
+    from converters.load_model import find_float_model
     from edge_ssd.console.json_output import print_json
     from edge_ssd.data.load import open_dataset
 
-    data = open_dataset(data_source(args))
+    model, data = find_float_model(args.model), open_dataset(data_source(args))
     for problem in data.common_problems:
         _log.warning("%s", problem)
-    result = compare_schemes(args.model, data, args.out, config, schemes=schemes, threads=args.threads)
+    result = compare_schemes(model, data, args.out, config, schemes=schemes, threads=args.threads)
     if args.json:
         print_json(result.to_dict())
     else:
@@ -87,7 +88,7 @@ def format_comparison(result: Comparison) -> str:
     keras = result.keras
     width = max(len(str(row.path)) for row in result.rows)  # padded, because the column is aligned left
     table: list[tuple[str, ...]] = [
-        ("scheme", "AP", "AP50", "AP75", "AP lost", "MB", "ms", "file".ljust(width)),
+        ("scheme", "AP", "AP50", "AP75", "difference", "MB", "ms", "file".ljust(width)),
         ("Keras", f"{keras.ap:.3f}", f"{keras.ap50:.3f}", f"{keras.ap75:.3f}", "", "", "", ""),
     ]
     incompatible = []
@@ -97,7 +98,7 @@ def format_comparison(result: Comparison) -> str:
             (
                 row.scheme,
                 *(f"{value:.3f}" for value in (precision.ap, precision.ap50, precision.ap75)),
-                f"{keras.ap - precision.ap:+.4f}",
+                f"{precision.ap - keras.ap:+.4f}",
                 f"{row.size / 1e6:.2f}",
                 f"{row.milliseconds:.2f}",
                 str(row.path).ljust(width),

@@ -7,6 +7,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -15,33 +16,30 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from converters.bundle.selftest import choose_selftest, placeholder_selftest
-from converters.bundle.writer import BundleContent, bundle_bytes
+from converters.bundle.writer import BundleContent, bundle_bytes, embeddable_held_out
 from converters.config import ConversionConfig
 from converters.interop.check import check_profile
 from converters.interop.export import Profile, profile_bytes, profile_model, profile_warnings
 from converters.load_model import load_model
 from converters.measure import measure
+from converters.model_warnings import calibration_domain_warnings, precision_warnings
 from converters.passes import NO_IMAGES, ConversionState
-from converters.quantization.calibration import (
-    Calibration,
-    calibration_warnings,
-    choose_calibration,
-    read_network_inputs,
-)
+from converters.quantization.calibration import Calibration, choose_calibration, read_network_inputs
 from converters.quantization.head_coding import equalize_box_scales
+from converters.quantization.image_warnings import calibration_warnings
 from converters.quantization.schemes import CALIBRATED_SCHEMES, Scheme
 from converters.subprocess_worker import apply_in_subprocess
 from converters.tflite.compatibility import graph_to_dict
 from converters.tflite.operators import Graph, read_graph
 from edge_ssd.atomic_write import atomic_path, check_writable
 from edge_ssd.data.dataset import Dataset
+from edge_ssd.data.eval_split import load_calibration_split, load_eval_split
 from edge_ssd.data.load import DatasetFolder
-from edge_ssd.data.splits import load_eval_split, load_training_split, subsample_evenly
+from edge_ssd.data.splits import load_training_split, subsample_evenly
 from edge_ssd.errors import BundleError, SettingError
 from edge_ssd.evaluation.average_precision import AveragePrecision
 from edge_ssd.evaluation.keras_predictor import KerasPredictor
 from edge_ssd.evaluation.tflite_predictor import TFLitePredictor
-from edge_ssd.network import Network
 from edge_ssd.runtime.bundle import Bundle, Defaults, read_bundle
 from edge_ssd.runtime.detector import Detector
 from edge_ssd.runtime.preprocess import read_image
@@ -70,7 +68,7 @@ class ConversionResult:
         model_size: bytes of the flatbuffer in it.
         graph: operators of the flatbuffer.
         calibrated_on: number of calibration images, 0 for a scheme that needs none.
-        warnings: reasons why the calibration may be unsuitable, one line each.
+        warnings: reasons to doubt the calibration or the models, one line each.
         float_precision, quantized_precision: AP before and after conversion; None if not measured.
     """
 
@@ -113,6 +111,7 @@ def convert_model(
     config: ConversionConfig | None = None,
     *,
     model: TinySSD | None = None,
+    eval_split: tuple[Dataset, str] | None = None,
     float_precision: AveragePrecision | None = None,
 ) -> ConversionResult:
     """Convert a model and write the file ``out`` atomically.
@@ -122,10 +121,12 @@ def convert_model(
 
     Args:
         model_path: a ``.keras`` file.
-        data: its training split is for calibration, its validation split for measurement; an undivided one is for both.
+        data: its training split is for calibration, its validation split for measurement. An undivided one is for
+            both, up to the images that the model's training held out, which are for measurement only.
         out: a path that ends in ``.tflite``; an existing file is kept if the conversion fails.
         model: content of ``model_path``, if it is loaded already.
-        float_precision: average precision of the model on the same images, if it is measured already.
+        eval_split: the images to measure on and the name of their split, if they are loaded already.
+        float_precision: average precision of the model on these images, if it is measured already.
 
     Raises:
         ModelError: the model cannot be loaded or converted.
@@ -141,8 +142,8 @@ def convert_model(
         read_image(config.selftest_image)
     model = equalize_box_scales(load_model(source) if model is None else model)
     network, kept_layers = model.network, config.kept_layers(model.network)
-    dataset, split = _load_dataset(data, network, config)
-    calibration, warnings = _calibrate(data, dataset, network, config)
+    dataset, split = _load_dataset(data, model, config) if eval_split is None else eval_split
+    calibration, warnings = _calibrate(data, dataset, model, config)
     state = ConversionState(config, model, NO_IMAGES if calibration is None else calibration.images)
     content = BundleContent(
         name=config.name or out.stem,
@@ -155,6 +156,7 @@ def convert_model(
         kept_layers=dict.fromkeys(kept_layers, config.keep_type),
         tools=_tool_versions(config.scheme),
         accuracy=None,
+        held_out=embeddable_held_out(model.held_out),
     )
     draft = _read_draft(content)
     before = after = None
@@ -164,6 +166,7 @@ def convert_model(
         after = measure(TFLitePredictor(draft), network, dataset, "converted").precision
         accuracy = {"float": before.to_dict(), "quantized": after.to_dict(), "data": f"{data.name}, {split}"}
         content = replace(content, accuracy=accuracy)
+        warnings += _log_warnings(precision_warnings(before, after))
     _log.info("choosing an image for the self-test")
     candidates = [sample.path for sample in subsample_evenly(dataset, _SELFTEST_CANDIDATES).samples]
     if config.selftest_image is not None:
@@ -197,28 +200,45 @@ def _check_output(out: Path) -> None:
     check_writable(out)
 
 
-def _load_dataset(data: DatasetFolder, network: Network, config: ConversionConfig) -> tuple[Dataset, str]:
+def _load_dataset(data: DatasetFolder, model: TinySSD, config: ConversionConfig) -> tuple[Dataset, str]:
     """Return the images to measure on and to choose the self-test from, and the name of their split."""
+    labels = model.network.labels
     if config.measure or data.splits != ("train",):
-        return load_eval_split(data, network.labels, None, config.limit, "skip the measurement with --no-accuracy")
-    return subsample_evenly(load_training_split(data, network.labels), config.limit), "train"
+        return load_eval_split(
+            data,
+            labels,
+            None,
+            config.limit,
+            "skip the measurement with --no-accuracy",
+            held_out=model.held_out,
+            needs_objects=config.measure,
+        )
+    return subsample_evenly(load_training_split(data, labels), config.limit), "train"
 
 
 def _calibrate(
-    data: DatasetFolder, validation: Dataset, network: Network, config: ConversionConfig
+    data: DatasetFolder, validation: Dataset, model: TinySSD, config: ConversionConfig
 ) -> tuple[Calibration | None, tuple[str, ...]]:
     """Return the calibration images, if the scheme needs them, and warnings, which are also logged."""
     if config.scheme not in CALIBRATED_SCHEMES:
         _log.info("converting to %s", config.scheme)
         return None, ()
-    dataset = load_training_split(data, network.labels)
+    network = model.network
+    dataset = load_calibration_split(data, network.labels, model.held_out)
     calibration = choose_calibration(dataset, network.input, config.calibration_images, config.seed)
     compared = read_network_inputs(subsample_evenly(validation, _COMPARED_IMAGES).samples, network.input)
-    warnings = calibration_warnings(calibration.images, compared)
     _log.info("calibrating on %d images, converting to %s", len(calibration), config.scheme)
+    warnings = [
+        *calibration_warnings(calibration.images, compared),
+        *calibration_domain_warnings(model, calibration, _DEFAULTS.score_threshold),
+    ]
+    return calibration, _log_warnings(warnings)
+
+
+def _log_warnings(warnings: Sequence[str]) -> tuple[str, ...]:
     for warning in warnings:
         _log.warning("%s", warning)
-    return calibration, warnings
+    return tuple(warnings)
 
 
 def _read_draft(content: BundleContent) -> Bundle:

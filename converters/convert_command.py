@@ -64,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
     quiet_tensorflow()
     from converters.convert import convert_model
+    from converters.load_model import find_float_model
     from edge_ssd.console.json_output import print_json
     from edge_ssd.data.load import open_dataset
     from edge_ssd.errors import SettingError
@@ -78,10 +79,10 @@ def run(args: argparse.Namespace) -> int:
         measure=not args.no_accuracy,
         selftest_image=args.self_test,
     )
-    data = open_dataset(data_source(args))
+    model, data = find_float_model(args.model), open_dataset(data_source(args))
     for problem in data.common_problems:
         _log.warning("%s", problem)
-    result = convert_model(args.model, data, args.out, config)
+    result = convert_model(model, data, args.out, config)
     if args.json:
         print_json(result.to_dict())
     else:

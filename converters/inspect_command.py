@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from converters.tflite.compatibility import CompatibilityResult
 from edge_ssd.console.table import format_table
+from edge_ssd.data.held_out import HeldOut
+from edge_ssd.data.held_out_images import parse_held_out
 
 if TYPE_CHECKING:
     from edge_ssd.runtime.bundle import Bundle
 
-__all__ = ["add_arguments", "format_bundle", "format_tflite", "run"]
+__all__ = ["add_arguments", "format_bundle", "format_graph", "format_tflite", "run"]
 
 Rows = list[tuple[str, str]]
 
@@ -23,8 +24,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Check a .tflite that 'edge-ssd convert' wrote and show its content. Of any other TFLite model it shows the\n"
         "operators, and which runtimes support them."
     )
-    parser.epilog = "examples:\n  edge-ssd inspect banana.tflite\n  edge-ssd inspect banana.tflite --selftest"
-    parser.add_argument("model", type=Path, metavar="FILE.tflite")
+    parser.epilog = (
+        "examples:\n"
+        "  edge-ssd inspect banana.tflite\n"
+        "  edge-ssd inspect banana.tflite --selftest\n"
+        "  edge-ssd inspect nano"
+    )
+    parser.add_argument("model", metavar="FILE.tflite", help="a file, or a shipped model by name, such as nano")
     parser.add_argument(
         "--selftest", action="store_true", help="also detect in the embedded image; exit 1 if the result differs"
     )
@@ -32,27 +38,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from converters.inspection import inspect_bundle, inspect_tflite
+    from converters.inspection import inspect_bundle, inspect_graph, inspect_tflite
     from converters.interop.read import format_profile, read_profile
     from edge_ssd.console.json_output import print_json
     from edge_ssd.errors import BundleError, SettingError
     from edge_ssd.runtime.bundle import read_bundle
     from edge_ssd.runtime.detector import Detector
+    from edge_ssd.runtime.shipped_models import find_model
 
     exit_status = 0
-    if (facts := read_profile(args.model)) is not None:
+    path = find_model(args.model)
+    if (facts := read_profile(path)) is not None:
         if args.selftest:
             raise SettingError(
-                f"{args.model}: is a profile for other runtimes ({facts['profile']}), which carries no self-test; "
+                f"{path}: is a profile for other runtimes ({facts['profile']}), which carries no self-test; "
                 "convert without --profile for a file that does"
             )
-        text = format_profile(facts)
-    elif (facts := inspect_tflite(args.model)) is not None:
+        facts |= inspect_graph(path)
+        text = f"{format_profile(facts)}\n{format_graph(facts)}"
+    elif (facts := inspect_tflite(path)) is not None:
         if args.selftest:
             raise BundleError(facts["bundle"])
         text = format_tflite(facts)
     else:
-        bundle = read_bundle(args.model)
+        bundle = read_bundle(path)
         facts = inspect_bundle(bundle)
         if args.selftest:
             with Detector(bundle) as detector:
@@ -85,6 +94,7 @@ def format_bundle(bundle: Bundle, facts: Mapping[str, Any]) -> str:
         ),
         ("AP", _accuracy(facts.get("accuracy"))),
         *_calibration(facts.get("calibration"), bundle.details.sha256.get("calibration")),
+        *_held_out(parse_held_out(facts)),
         (
             "image",
             f"embedded for the self-test, {embedded['objects']} objects with a score of "
@@ -110,7 +120,12 @@ def format_bundle(bundle: Bundle, facts: Mapping[str, Any]) -> str:
 def format_tflite(facts: Mapping[str, Any]) -> str:
     """Return text of several lines that shows ``facts``, a result of :func:`converters.inspection.inspect_tflite`."""
     title = f"{facts['file']}: {facts['bytes'] / 1e6:.2f} MB, a TFLite model but no Edge SSD bundle"
-    return f"{title}\n{format_table(_graph(facts), left=2, indent='  ')}"
+    return f"{title}\n{format_graph(facts)}"
+
+
+def format_graph(facts: Mapping[str, Any]) -> str:
+    """Return text of several lines: operators, the runtimes that run them, and portability problems."""
+    return format_table(_graph(facts), left=2, indent="  ")
 
 
 def _graph(facts: Mapping[str, Any]) -> Rows:
@@ -136,6 +151,12 @@ def _kept_layers(layers: Any) -> Rows:
     if not isinstance(layers, dict) or not layers:
         return []
     return [("kept", ", ".join(f"{name} {kind}" for name, kind in layers.items()))]
+
+
+def _held_out(held_out: HeldOut | None) -> Rows:
+    if held_out is None or not held_out.names:
+        return []
+    return [("held out", f"{len(held_out.names)} images of the training set, to measure on")]
 
 
 def _calibration(calibration: Any, sha256: str | None) -> Rows:

@@ -10,7 +10,7 @@ from converters.tflite.operators import read_graph
 from edge_ssd.errors import BundleError
 from edge_ssd.runtime.bundle import ENTRY_METADATA, FLATBUFFER_IDENTIFIER, Bundle, read_bundle
 
-__all__ = ["inspect_bundle", "inspect_tflite"]
+__all__ = ["inspect_bundle", "inspect_graph", "inspect_tflite"]
 
 _MAX_FILE_BYTES = 256 * 2**20
 
@@ -29,6 +29,11 @@ def inspect_bundle(bundle: Bundle) -> dict[str, Any]:
         },
         **graph_to_dict(read_graph(bundle.flatbuffer)),
     }
+
+
+def inspect_graph(path: Path) -> dict[str, Any]:
+    """Return the operators of a file that has been checked, and where they run, as plain JSON types."""
+    return graph_to_dict(read_graph(path.read_bytes()))
 
 
 def inspect_tflite(path: Path) -> dict[str, Any] | None:

@@ -10,13 +10,40 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_ssd.errors import ModelError
+from edge_ssd.errors import BundleError, ModelError
 from edge_ssd.network import Network
+from edge_ssd.runtime.shipped_models import find_model
 
 if TYPE_CHECKING:
     from edge_ssd.training.model.tiny_ssd import TinySSD
 
-__all__ = ["load_model"]
+__all__ = ["find_float_model", "load_model"]
+
+_SHIPPED = Path(__file__).resolve().parent / "models"
+
+
+def find_float_model(model: str | os.PathLike[str]) -> Path:
+    """Return the path of ``model``: a file, else the float model of the shipped model of that name.
+
+    The names are those of :func:`edge_ssd.runtime.shipped_models.find_model`. The float models are in a checkout only.
+    A path that has the suffix of a file or a folder is returned as it is, for :func:`load_model` to check.
+
+    Raises:
+        ModelError: there is neither such a file nor such a shipped model, or its float model is not installed.
+    """
+    path, name = Path(model), os.fsdecode(model)
+    if path.suffix or path.name != name or path.exists():
+        return path
+    try:
+        shipped = find_model(name).with_suffix(".keras").name
+    except BundleError as error:
+        raise ModelError(str(error)) from None
+    if not (_SHIPPED / shipped).is_file():
+        raise ModelError(
+            f"{name}: the float model of this shipped model is not installed; it is converters/models/{shipped} of a "
+            "checkout of Edge SSD: give its path"
+        )
+    return _SHIPPED / shipped
 
 
 def load_model(path: str | os.PathLike[str]) -> TinySSD:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from converters.config import ConversionConfig
@@ -14,7 +13,11 @@ __all__ = ["add_conversion_options", "conversion_config"]
 
 def add_conversion_options(parser: argparse.ArgumentParser) -> None:
     """Add the argument for the ``.keras`` file and the options that :func:`conversion_config` reads to ``parser``."""
-    parser.add_argument("model", type=Path, metavar="MODEL.keras", help="a model that 'edge-ssd train' wrote")
+    parser.add_argument(
+        "model",
+        metavar="MODEL.keras",
+        help="a model that 'edge-ssd train' wrote; in a checkout, also a shipped model by name",
+    )
     parser.add_argument(
         "--keep",
         metavar="LAYERS",

@@ -6,18 +6,22 @@ import argparse
 import logging
 from pathlib import Path
 
-from edge_ssd.commands.data_options import add_data_options, data_source
+from converters.measure import MIN_USEFUL_AP
+from edge_ssd.commands.data_options import add_data_options, add_eval_split_option, data_source
 
 __all__ = ["add_arguments", "run"]
 
 _log = logging.getLogger(__name__)
+
+# Number of images that are checked for color and copies.
+_CHECKED_IMAGES = 64
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Compare a .tflite with the float model that it was made from, on the same images with the same decoding:\n"
         "average precision and its difference with a 95 % interval, changes of boxes and scores, size and latency.\n"
-        "The exit status is 1 when the loss exceeds --budget."
+        "The exit status is 1 when the loss exceeds --budget, or the AP of the .tflite is less than --min-ap."
     )
     parser.epilog = (
         "examples:\n"
@@ -25,18 +29,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "  edge-ssd verify banana.tflite --against run/model.keras --data bananas --explain\n"
         "  edge-ssd verify banana.tflite --against run/model.keras --data bananas --report report.html"
     )
-    parser.add_argument("model", type=Path, metavar="FILE.tflite", help="a bundle that 'edge-ssd convert' wrote")
     parser.add_argument(
-        "--against", type=Path, required=True, metavar="MODEL.keras", help="the model that it was made from"
+        "model", metavar="FILE.tflite", help="a bundle that 'edge-ssd convert' wrote, or a shipped model by name"
+    )
+    parser.add_argument(
+        "--against",
+        required=True,
+        metavar="MODEL.keras",
+        help="the model that it was made from; of a shipped model, its name (in a checkout)",
     )
     add_data_options(parser)
-    parser.add_argument(
-        "--split",
-        choices=("train", "val", "test"),
-        help="dataset split (default: val, or test if there is no val; all images of a dataset without splits)",
-    )
+    add_eval_split_option(parser)
     parser.add_argument("--limit", type=int, metavar="N", help="measure on N images, spread evenly (default: all)")
     parser.add_argument("--budget", type=float, metavar="AP", help="exit 1 when the loss of AP is larger")
+    parser.add_argument(
+        "--min-ap",
+        type=float,
+        default=MIN_USEFUL_AP,
+        metavar="AP",
+        help="exit 1 when the .tflite has a lower AP: it finds hardly anything, however little it lost "
+        "(default: %(default)s; 0 to turn off)",
+    )
     parser.add_argument(
         "--explain", action="store_true", help="find the heads that cause the loss, and recommend options"
     )
@@ -50,34 +63,46 @@ def run(args: argparse.Namespace) -> int:
     from edge_ssd.training.tensorflow_logs import quiet_tensorflow
 
     quiet_tensorflow()
-    from converters.load_model import load_model
+    from converters.load_model import find_float_model, load_model
+    from converters.quantization.calibration import read_network_inputs
+    from converters.quantization.image_warnings import image_warnings
+    from converters.verification.limits import Limits
     from converters.verification.report import check_report, write_report
     from converters.verification.text import format_verification
     from converters.verification.verify import verify
     from edge_ssd.console.json_output import print_json
     from edge_ssd.data.dataset import problem_lines
+    from edge_ssd.data.eval_split import load_eval_split
+    from edge_ssd.data.held_out_images import parse_held_out
     from edge_ssd.data.load import open_dataset
-    from edge_ssd.data.splits import load_eval_split
-    from edge_ssd.errors import SettingError
+    from edge_ssd.data.splits import subsample_evenly
     from edge_ssd.runtime.bundle import read_bundle
+    from edge_ssd.runtime.shipped_models import find_model
 
-    if args.budget is not None and not 0 <= args.budget <= 1:
-        raise SettingError(f"--budget must be a loss of AP from 0 to 1, got {args.budget}")
+    limits = Limits(args.budget, args.min_ap)
     if args.report is not None:
         check_report(args.report)
-    bundle, model = read_bundle(args.model), load_model(args.against)
-    dataset, split = load_eval_split(open_dataset(data_source(args)), bundle.labels, args.split, args.limit)
-    for line in problem_lines(dataset.problems):
+    model_path = find_float_model(args.against)
+    bundle, model = read_bundle(find_model(args.model)), load_model(model_path)
+    dataset, split = load_eval_split(
+        open_dataset(data_source(args)),
+        bundle.labels,
+        args.split,
+        args.limit,
+        held_out=model.held_out or parse_held_out(bundle.metadata),
+    )
+    images = read_network_inputs(subsample_evenly(dataset, _CHECKED_IMAGES).samples, bundle.network.input)
+    for line in (*problem_lines(dataset.problems), *image_warnings(images, "evaluation")):
         _log.warning("%s", line)
-    result = verify(bundle, model, args.against, dataset, explain=args.explain or args.report is not None)
-    passed = args.budget is None or result.within(args.budget)
+    result = verify(bundle, model, model_path, dataset, explain=args.explain or args.report is not None)
+    passed = limits.passed(result)
     if args.report is not None:
-        write_report(args.report, result, bundle, f"{args.data.resolve().name}, {split}", args.budget)
+        write_report(args.report, result, bundle, f"{args.data.resolve().name}, {split}", limits)
         _log.info("report: %s", args.report)
     if args.json:
-        facts = {"model": str(args.model), "against": str(args.against), "data": str(args.data), "split": split}
-        print_json({**facts, **result.to_dict(), "budget": args.budget, "passed": passed})
+        facts = {"model": args.model, "against": args.against, "data": str(args.data), "split": split}
+        print_json({**facts, **result.to_dict(), "budget": args.budget, "min_ap": args.min_ap, "passed": passed})
     else:
         print(f"{args.model} against {args.against}")
-        print(format_verification(result, f"{args.data} ({split})", args.budget))
+        print(format_verification(result, f"{args.data} ({split})", limits))
     return 0 if passed else 1

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from converters.quantization.calibration import calibration_warnings, choose_calibration, span_pixel_range
+from converters.quantization.calibration import choose_calibration, span_pixel_range
+from converters.quantization.image_warnings import calibration_warnings
 from edge_ssd.data.dataset import Dataset, Sample
 from edge_ssd.errors import ImageError
 from edge_ssd.network import InputSpec

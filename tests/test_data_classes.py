@@ -12,9 +12,10 @@ from label_writers import WRITERS, LabeledImage
 from edge_ssd.cli import main
 from edge_ssd.commands.data_options import add_data_options, data_source
 from edge_ssd.data.classes import parse_classes, select_classes
+from edge_ssd.data.eval_split import load_eval_split
 from edge_ssd.data.load import load_dataset, open_dataset
 from edge_ssd.data.source import DataSource
-from edge_ssd.data.splits import load_eval_split, load_training_split
+from edge_ssd.data.splits import load_training_split
 from edge_ssd.errors import DataError, SettingError
 
 NAMES = ("cup", "fork", "knife", "spoon")

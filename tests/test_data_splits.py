@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from label_writers import write_d2l_split
 
 from edge_ssd.data.dataset import Dataset, Sample
+from edge_ssd.data.eval_split import load_eval_split
 from edge_ssd.data.load import Split, open_dataset
-from edge_ssd.data.splits import load_eval_split, load_training_split, split_dataset, subsample_evenly
+from edge_ssd.data.splits import load_training_split, split_dataset, subsample_evenly
 from edge_ssd.errors import DataError, SettingError
 
 

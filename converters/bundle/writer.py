@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -19,6 +20,7 @@ import numpy.typing as npt
 from converters.bundle.stored_zip import stored_zip
 from converters.quantization.calibration import Calibration
 from converters.quantization.inference_model import INPUT_NAME, describe_heads
+from edge_ssd.data.held_out import HeldOut
 from edge_ssd.network import Network
 from edge_ssd.runtime.bundle import (
     ENTRY_ANCHORS,
@@ -31,7 +33,12 @@ from edge_ssd.runtime.bundle import (
 )
 from edge_ssd.runtime.selftest import delta_encode
 
-__all__ = ["BundleContent", "bundle_bytes"]
+__all__ = ["BundleContent", "bundle_bytes", "embeddable_held_out"]
+
+_log = logging.getLogger(__name__)
+
+# A device reads the description at every start, and refuses one of more than 1 MiB.
+_MAX_HELD_OUT_BYTES = 256 * 2**10
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +51,7 @@ class BundleContent:
         kept_layers: name of a layer → "float" or "int16", for the layers that are not int8.
         tools: name of a software package → the version that made the bundle.
         accuracy: average precision {"float": …, "quantized": …, "data": name of the dataset}; None if not measured.
+        held_out: the images that training did not train on; None if unknown.
     """
 
     name: str
@@ -56,6 +64,23 @@ class BundleContent:
     kept_layers: Mapping[str, str]
     tools: Mapping[str, str]
     accuracy: Mapping[str, Any] | None
+    held_out: HeldOut | None = None
+
+
+def embeddable_held_out(held_out: HeldOut | None) -> HeldOut | None:
+    """Return ``held_out``, or None (which is logged) if its names are too long for a bundle."""
+    if held_out is None:
+        return None
+    size = len(json.dumps(held_out.to_dict(), ensure_ascii=False).encode())
+    if size <= _MAX_HELD_OUT_BYTES:
+        return held_out
+    _log.warning(
+        "the names of the %d held-out images take %.1f MB: not in the file; 'edge-ssd verify' reads them from the "
+        ".keras model",
+        len(held_out.names),
+        size / 1e6,
+    )
+    return None
 
 
 def bundle_bytes(content: BundleContent) -> bytes:
@@ -91,6 +116,7 @@ def _metadata(content: BundleContent, anchors: bytes) -> bytes:
         "calibration": None if calibration is None else {"seed": calibration.seed, "images": list(calibration.names)},
         "tools": dict(content.tools),
         "accuracy": None if content.accuracy is None else dict(content.accuracy),
+        **({} if content.held_out is None else {"held_out": content.held_out.to_dict()}),
     }
     return (json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
 

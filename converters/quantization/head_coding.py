@@ -25,11 +25,12 @@ Floats = npt.NDArray[np.float64]
 
 
 def copy_model(model: TinySSD, network: Network | None = None) -> TinySSD:
-    """Return a new model with the weights of ``model``, described by ``network`` or, if None, by ``model.network``."""
+    """Return a copy of ``model``, described by ``network`` or, if None, by ``model.network``."""
     from edge_ssd.training.model.tiny_ssd import TinySSD
 
     copy = TinySSD(model.network if network is None else network, name=model.name)
     copy.set_weights(model.get_weights())
+    copy.held_out = model.held_out
     return copy
 
 

@@ -81,7 +81,7 @@ def analyze_errors(converted: Predictor, reference: Predictor, network: Network,
     heads = tuple(head_errors(network, converted_outputs, reference_outputs))
     contributions = tuple(head_contributions(network, converted_outputs, reference_outputs, match))
     float_ap, converted_ap = weighted_ap(match(reference_outputs)), weighted_ap(match(converted_outputs))
-    recommendation = recommend(float_ap - converted_ap, heads, contributions)
+    recommendation = recommend(float_ap, float_ap - converted_ap, heads, contributions)
     return ErrorAnalysis(len(dataset), float_ap, converted_ap, heads, contributions, recommendation)
 
 

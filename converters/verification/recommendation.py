@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from converters.measure import MIN_USEFUL_AP
 from converters.verification.head_contribution import HeadContribution
 from converters.verification.head_error import HeadError
 
@@ -15,8 +16,15 @@ _NEGLIGIBLE_LOSS = 0.003
 _MAX_CLIPPED = 0.001
 
 
-def recommend(loss: float, heads: Sequence[HeadError], contributions: Sequence[HeadContribution]) -> str:
-    """Return one line: the probable cause of the ``loss`` of AP and which options of ``edge-ssd convert`` to try."""
+def recommend(
+    float_ap: float, loss: float, heads: Sequence[HeadError], contributions: Sequence[HeadContribution]
+) -> str:
+    """Return one line: the probable cause of the ``loss`` of ``float_ap``, and what to try."""
+    if float_ap < MIN_USEFUL_AP:
+        return (
+            f"The float model finds hardly anything in these images (AP {float_ap:.3f}), which no conversion changes: "
+            "train it longer, or measure on images like those it was trained on."
+        )
     if loss <= _NEGLIGIBLE_LOSS:
         return f"AP loss is negligible ({max(loss, 0):.4f}). No layer needs higher precision."
     clipped = [head for head in heads if head.clipped > _MAX_CLIPPED]

@@ -14,8 +14,9 @@ from converters.tflite.compatibility import check_compatibility, portability_pro
 from converters.tflite.operators import read_graph
 from converters.verification.error_analysis import ErrorAnalysis
 from converters.verification.head_contribution import HeadContribution
+from converters.verification.limits import Limits
 from converters.verification.report_figures import curve_chart, image_data_url
-from converters.verification.result import CURVE_IOUS, Verification, mean_precision
+from converters.verification.result import CURVE_IOUS, Verification, describe_change, describe_ratio, mean_precision
 from edge_ssd.atomic_write import atomic_path, check_writable
 from edge_ssd.errors import SettingError
 from edge_ssd.runtime.bundle import Bundle
@@ -56,15 +57,15 @@ def check_report(path: Path) -> None:
     check_writable(path)
 
 
-def write_report(path: Path, result: Verification, bundle: Bundle, data: str, budget: float | None) -> None:
+def write_report(path: Path, result: Verification, bundle: Bundle, data: str, limits: Limits) -> None:
     """Write the result of :func:`report_html`, called with the other arguments, to ``path`` atomically."""
-    text = report_html(result, bundle, data, budget)
+    text = report_html(result, bundle, data, limits)
     with atomic_path(path) as temporary:
         temporary.write_text(text, "utf-8")
 
 
-def report_html(result: Verification, bundle: Bundle, data: str, budget: float | None) -> str:
-    """Return the report as HTML; ``data`` describes the dataset, ``budget`` is the maximum allowed loss of AP (0–1)."""
+def report_html(result: Verification, bundle: Bundle, data: str, limits: Limits) -> str:
+    """Return the report as HTML; ``data`` describes the dataset."""
     scheme = bundle.details.quantization
     title = f"{bundle.name}: float and {scheme}"
     precision = result.float_result.precision
@@ -81,7 +82,7 @@ def report_html(result: Verification, bundle: Bundle, data: str, budget: float |
 <p>COCO average precision on {precision.num_images} images with {precision.num_objects} objects \
 ({html.escape(data)}). All models used the same decoding.</p>
 {_table(("", "Keras", "float .tflite", scheme, "difference"), [row.cells() for row in result.rows()])}
-{_loss(result, budget)}
+{_change(result, limits)}
 {_agreement(result)}
 {_cost(result, bundle)}
 <h2>Precision and recall</h2>
@@ -98,20 +99,16 @@ difference first. 0: both models detect the same; 1: only one of them detects an
 """
 
 
-def _loss(result: Verification, budget: float | None) -> str:
-    parts = [
-        f"{result.loss:.4f} AP lost (a negative loss is a gain)" if result.loss < 0 else f"{result.loss:.4f} AP lost"
-    ]
+def _change(result: Verification, limits: Limits) -> str:
+    text = describe_change(result.difference)
     if result.interval is not None:
-        parts.append(
-            f", with 95 % confidence between {result.interval.low:.4f} and {result.interval.high:.4f} "
-            "(paired bootstrap over the images)"
+        text += (
+            f": a difference of {result.difference:+.4f}, with 95 % confidence between {result.interval.low:+.4f} and "
+            f"{result.interval.high:+.4f} (paired bootstrap over the images)"
         )
-    kind = ""
-    if budget is not None:
-        kind, word = ("pass", "within") if result.within(budget) else ("fail", "exceeds")
-        parts.append(f": {word} the budget of {budget:g}")
-    return f'<p class="{kind}">{"".join(parts)}.</p>'
+    kind = "pass" if limits.passed(result) else "fail"
+    verdicts = "".join(f'<p class="{kind}">{html.escape(line)}.</p>' for line in limits.verdicts(result))
+    return f"<p>{text}.</p>{verdicts}"
 
 
 def _agreement(result: Verification) -> str:
@@ -131,13 +128,15 @@ def _agreement(result: Verification) -> str:
 
 def _cost(result: Verification, bundle: Bundle) -> str:
     float_ms, converted_ms = result.latency.milliseconds
+    smaller = describe_ratio(*result.sizes, less="smaller", more="larger")
+    faster = describe_ratio(float_ms, converted_ms, less="faster", more="slower")
     graph = read_graph(bundle.flatbuffer)
     targets = "; ".join(html.escape(str(target)) for target in check_compatibility(graph))
     problems = "".join(f'<p class="fail">{html.escape(problem)}</p>' for problem in portability_problems(graph))
     return (
         f"<p>The model takes {result.sizes[1] / 1e6:.2f} MB where float takes {result.sizes[0] / 1e6:.2f} "
-        f"({result.size_ratio:.1f} times smaller), and {converted_ms:.2f} ms where float takes {float_ms:.2f} "
-        f"({result.speed_up:.1f} times faster; {result.latency.backend}, {result.latency.threads} thread, interleaved, "
+        f"({smaller}), and {converted_ms:.2f} ms where float takes {float_ms:.2f} "
+        f"({faster}; {result.latency.backend}, {result.latency.threads} thread, interleaved, "
         f"on the machine that wrote this report).</p><p>Its operators run on: {targets}.</p>{problems}"
     )
 

@@ -18,7 +18,7 @@ from edge_ssd.evaluation.bootstrap import Interval
 from edge_ssd.evaluation.evaluate import Evaluation
 from edge_ssd.evaluation.matching import IOU_THRESHOLDS, ClassMatches, match_images, precision_at_recalls
 
-__all__ = ["CURVE_IOUS", "MetricRow", "Verification", "mean_precision"]
+__all__ = ["CURVE_IOUS", "MetricRow", "Verification", "describe_change", "describe_ratio", "mean_precision"]
 
 CURVE_IOUS: tuple[float, ...] = (0.5, 0.75)
 """IoU thresholds of the precision–recall curves: those of AP50 and AP75."""
@@ -47,7 +47,7 @@ class Verification:
 
     Attributes:
         float_result, float_tflite_result, quantized_result: of the Keras model, its float ``.tflite`` and the bundle.
-        interval: 95 % confidence interval of ``loss``; None for fewer than two images.
+        interval: 95 % confidence interval of ``difference``; None for fewer than two images.
         sizes: bytes of the float and the converted flatbuffer.
         latency: median of the float and the converted flatbuffer, measured in turns, on one thread.
         error_analysis: None if it was not requested.
@@ -64,14 +64,9 @@ class Verification:
     error_analysis: ErrorAnalysis | None = None
 
     @property
-    def loss(self) -> float:
-        """AP (0–1) that the conversion lost: Keras model minus bundle; negative for a gain."""
-        return self.float_result.precision.ap - self.quantized_result.precision.ap
-
-    def within(self, budget: float) -> bool:
-        """Return whether the conversion lost at most ``budget`` average precision (0–1)."""
-        # Rounded as it is shown: a loss of 0.005 is within a budget of 0.005.
-        return round(self.loss, 6) <= budget
+    def difference(self) -> float:
+        """AP (0–1) of the bundle minus that of the Keras model: negative for a loss."""
+        return self.quantized_result.precision.ap - self.float_result.precision.ap
 
     @property
     def speed_up(self) -> float:
@@ -122,8 +117,11 @@ class Verification:
             "float": self.float_result.precision.to_dict(),
             "float_tflite": self.float_tflite_result.precision.to_dict(),
             "quantized": self.quantized_result.precision.to_dict(),
-            "loss": round(self.loss, 6),
-            "loss_interval": None if interval is None else [round(interval.low, 6), round(interval.high, 6)],
+            "difference": round(self.difference, 6),
+            "difference_interval": None if interval is None else [round(interval.low, 6), round(interval.high, 6)],
+            # As in earlier versions.
+            "loss": round(-self.difference, 6) + 0.0,
+            "loss_interval": None if interval is None else [round(-interval.high, 6), round(-interval.low, 6)],
             "agreement": self.agreement.to_dict(),
             "size": {"float": self.sizes[0], "quantized": self.sizes[1], "ratio": round(self.size_ratio, 3)},
             "latency": {
@@ -140,6 +138,18 @@ class Verification:
             "curves": {"float": _curves(self.matches[0]), "quantized": _curves(self.matches[2])},
             "diagnosis": None if analysis is None else analysis.to_dict(),
         }
+
+
+def describe_change(difference: float) -> str:
+    """Return a difference of AP, converted − float, in words: "0.0028 AP lost", "0.0014 AP gained"."""
+    return f"{abs(difference):.4f} AP {'gained' if difference > 0 else 'lost'}"
+
+
+def describe_ratio(before: float, after: float, less: str, more: str) -> str:
+    """Return how many times less (``less``: "faster") or ``more`` ("slower") ``after`` is than ``before``."""
+    if f"{max(before, after) / min(before, after):.3g}" == "1":
+        return f"not {less}"
+    return f"{before / after:.3g} times {less}" if after < before else f"{after / before:.3g} times {more}"
 
 
 def mean_precision(classes: Sequence[ClassMatches], iou: float) -> npt.NDArray[np.float64] | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from converters.verification.error_analysis import ErrorAnalysis
-from converters.verification.result import Verification
+from converters.verification.limits import Limits
+from converters.verification.result import Verification, describe_ratio
 from edge_ssd.console.table import format_table
 
 __all__ = ["format_verification"]
@@ -12,21 +13,21 @@ __all__ = ["format_verification"]
 _METRICS_HEADER = ("", " Keras", "float .tflite", "converted", "difference")
 
 
-def format_verification(result: Verification, data: str, budget: float | None) -> str:
-    """Return the result as text; ``data`` describes the dataset, ``budget`` is the maximum allowed loss of AP (0–1)."""
+def format_verification(result: Verification, data: str, limits: Limits) -> str:
+    """Return the result as text; ``data`` describes the dataset."""
     precision = result.float_result.precision
     lines = [
         f"{precision.num_images} images of {data}, {precision.num_objects} objects",
         format_table([_METRICS_HEADER, *(row.cells() for row in result.rows())]),
     ]
     if (interval := result.interval) is not None:
-        lines.append(f"AP lost: {result.loss:.4f}, 95 % interval {interval.low:.4f} to {interval.high:.4f}")
+        lines.append(
+            f"AP difference: {result.difference:+.4f}, 95 % interval {interval.low:+.4f} to {interval.high:+.4f}"
+        )
     lines += [*_agreement(result), *_cost(result)]
     if result.error_analysis is not None:
         lines += _error_analysis(result.error_analysis)
-    if budget is not None:
-        verdict = "within" if result.within(budget) else "EXCEEDS"
-        lines.append(f"{verdict} the budget: {result.loss:.4f} AP lost, {budget} allowed")
+    lines += limits.verdicts(result)
     return "\n".join(lines)
 
 
@@ -49,9 +50,11 @@ def _agreement(result: Verification) -> list[str]:
 
 def _cost(result: Verification) -> list[str]:
     float_ms, converted_ms = result.latency.milliseconds
+    smaller = describe_ratio(*result.sizes, less="smaller", more="larger")
+    faster = describe_ratio(float_ms, converted_ms, less="faster", more="slower")
     return [
-        f"size: {result.sizes[0] / 1e6:.2f} → {result.sizes[1] / 1e6:.2f} MB ({result.size_ratio:.1f} times smaller)",
-        f"latency: {float_ms:.2f} → {converted_ms:.2f} ms ({result.speed_up:.1f} times faster; "
+        f"size: {result.sizes[0] / 1e6:.2f} → {result.sizes[1] / 1e6:.2f} MB ({smaller})",
+        f"latency: {float_ms:.2f} → {converted_ms:.2f} ms ({faster}; "
         f"{result.latency.backend}, {result.latency.threads} thread, interleaved)",
     ]
 

@@ -73,7 +73,7 @@ def verify(
         latency=interleaved_latency([float_bundle.flatbuffer, bundle.flatbuffer], image),
         error_analysis=analyze_errors(converted, keras, network, dataset) if explain else None,
     )
-    return replace(result, interval=paired_bootstrap_ci(result.matches[0], result.matches[2]))
+    return replace(result, interval=paired_bootstrap_ci(result.matches[2], result.matches[0]))
 
 
 def _network_difference(bundle: Bundle, model: TinySSD) -> str:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from edge_ssd.data.box_layouts import LAYOUTS, UNITS
+from edge_ssd.data.eval_split import EVAL_SPLITS
 from edge_ssd.data.formats.registry import LABEL_FORMATS
 from edge_ssd.data.source import DataSource
 
-__all__ = ["add_data_options", "add_label_options", "data_source"]
+__all__ = ["add_data_options", "add_eval_split_option", "add_label_options", "data_source"]
 
 
 def add_data_options(
@@ -39,6 +40,16 @@ def add_label_options(parser: argparse.ArgumentParser) -> None:
         "--boxes", choices=tuple(LAYOUTS), help="what the four numbers of a box are (default: as the format says)"
     )
     parser.add_argument("--box-units", choices=tuple(UNITS), help="their units (default: as the format says)")
+
+
+def add_eval_split_option(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--split``, for :func:`edge_ssd.data.eval_split.load_eval_split`."""
+    parser.add_argument(
+        "--split",
+        choices=EVAL_SPLITS,
+        help="images to measure on (default: val, or test if there is no val; of an undivided dataset those that the "
+        "model's training held out, or all if none of them is there)",
+    )
 
 
 def data_source(args: argparse.Namespace) -> DataSource:

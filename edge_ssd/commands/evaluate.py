@@ -9,7 +9,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from edge_ssd.commands.data_options import add_data_options, data_source
+from edge_ssd.commands.data_options import add_data_options, add_eval_split_option, data_source
 from edge_ssd.errors import ModelError
 
 __all__ = ["add_arguments", "run"]
@@ -23,15 +23,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "examples:\n"
         "  edge-ssd evaluate run/model.keras --data bananas\n"
-        "  edge-ssd evaluate banana.tflite --data bananas --split test --json"
+        "  edge-ssd evaluate banana.tflite --data bananas --split test --json\n"
+        "  edge-ssd evaluate nano --data bananas"
     )
-    parser.add_argument("model", type=Path, metavar="MODEL", help="a .keras model or a .tflite bundle")
-    add_data_options(parser)
     parser.add_argument(
-        "--split",
-        choices=("train", "val", "test"),
-        help="dataset split (default: val, or test if there is no val; all images of an undivided dataset)",
+        "model", metavar="MODEL", help="a .keras model, a .tflite bundle, or a shipped bundle by name, such as nano"
     )
+    add_data_options(parser)
+    add_eval_split_option(parser)
     parser.add_argument("--limit", type=int, metavar="N", help="measure on N images, spread evenly (default: all)")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
 
@@ -42,36 +41,43 @@ def run(args: argparse.Namespace) -> int:
     from edge_ssd.console.progress import Progress
     from edge_ssd.console.table import format_table
     from edge_ssd.data.dataset import problem_lines
+    from edge_ssd.data.eval_split import load_eval_split
     from edge_ssd.data.load import open_dataset
-    from edge_ssd.data.splits import load_eval_split
     from edge_ssd.evaluation.evaluate import Predictor, evaluate
 
     predictor: Predictor
-    if args.model.suffix == ".keras":
+    path = Path(args.model)
+    if path.suffix == ".keras":
         from edge_ssd.training.tensorflow_logs import quiet_tensorflow
 
         quiet_tensorflow()
         from edge_ssd.evaluation.keras_predictor import KERAS_BATCH_SIZE, KerasPredictor
         from edge_ssd.training.model.tiny_ssd import load_tiny_ssd
 
-        model = load_tiny_ssd(args.model)
+        model = load_tiny_ssd(path)
         predictor, network, batch_size = KerasPredictor(model), model.network, KERAS_BATCH_SIZE
-    elif args.model.suffix == ".tflite":
+        held_out = model.held_out
+    elif path.is_file() and path.suffix != ".tflite":
+        raise ModelError(f"{args.model}: expected a model that ends in .keras or .tflite")
+    else:
+        from edge_ssd.data.held_out_images import parse_held_out
         from edge_ssd.evaluation.tflite_predictor import TFLitePredictor
         from edge_ssd.runtime.bundle import read_bundle
+        from edge_ssd.runtime.shipped_models import find_model
 
-        bundle = read_bundle(args.model)
+        bundle = read_bundle(find_model(args.model))
         predictor, network, batch_size = TFLitePredictor(bundle), bundle.network, 1
-    else:
-        raise ModelError(f"{args.model}: expected a model that ends in .keras or .tflite")
-    dataset, split = load_eval_split(open_dataset(data_source(args)), network.labels, args.split, args.limit)
+        held_out = parse_held_out(bundle.metadata)
+    dataset, split = load_eval_split(
+        open_dataset(data_source(args)), network.labels, args.split, args.limit, held_out=held_out
+    )
     for line in problem_lines(dataset.problems):
         _log.warning("%s", line)
     with Progress("evaluate", "images") as progress:
         result = evaluate(predictor, network, dataset, batch_size=batch_size, progress=progress)
     precision = result.precision
     if args.json:
-        print_json({"model": str(args.model), "data": str(args.data), "split": split, **precision.to_dict()})
+        print_json({"model": args.model, "data": str(args.data), "split": split, **precision.to_dict()})
         return 0
     print(f"{args.model} on {precision.num_images} images of {args.data} ({split}), {precision.num_objects} objects")
     print(f"AP {precision.ap:.3f}   AP50 {precision.ap50:.3f}   AP75 {precision.ap75:.3f}")

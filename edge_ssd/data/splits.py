@@ -1,4 +1,4 @@
-"""Which images of a dataset a model is trained, validated, calibrated and measured on."""
+"""Which images of a dataset a model is trained and validated on, and the division of a dataset."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ import numpy as np
 
 from edge_ssd.console.progress import ProgressCallback, no_progress
 from edge_ssd.data.dataset import Dataset, problem_lines
-from edge_ssd.data.load import DatasetFolder, Split
+from edge_ssd.data.load import DatasetFolder
 from edge_ssd.errors import DataError, SettingError
 
 __all__ = [
     "choose_validation_fraction",
     "combine_splits",
-    "load_eval_split",
     "load_every_split",
     "load_train_and_validation",
     "load_training_split",
@@ -67,37 +66,6 @@ def load_train_and_validation(
     for line in problem_lines(tuple(dict.fromkeys((*folder.copies, *training.problems, *validation.problems)))):
         _log.warning("%s", line)
     return training, validation
-
-
-def load_eval_split(
-    folder: DatasetFolder,
-    labels: Sequence[str],
-    split: Split | None = None,
-    limit: int | None = None,
-    alternative: str = "use --split train",
-) -> tuple[Dataset, str]:
-    """Return the images to measure a model on, and the name of their split.
-
-    Args:
-        labels: the model's class names, in the order of its class ids.
-        split: None for the validation split, or for all images of an undivided dataset. The test split takes the
-            place of a missing validation split.
-        limit: maximum number of images, at equal distances; None for all.
-        alternative: advice for the error message if there are only training images.
-
-    Raises:
-        DataError: as :meth:`DatasetFolder.load`; or only training images exist and ``split`` does not select them.
-    """
-    if split in (None, "val"):
-        split = folder.evaluation_split or split
-    if split is None and folder.splits:
-        raise DataError(
-            f"{folder.source.folder}: it has training images only, which give no fair measurement; add a "
-            f"validation split, or {alternative}"
-        )
-    dataset = folder.load(split, labels)
-    dataset = dataclasses.replace(dataset, problems=(*folder.copies, *dataset.problems))
-    return subsample_evenly(dataset, limit), split or "all"
 
 
 def load_every_split(

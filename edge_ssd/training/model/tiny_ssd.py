@@ -17,6 +17,8 @@ import numpy as np
 from keras import layers, ops
 
 from edge_ssd.atomic_write import atomic_path
+from edge_ssd.data.held_out import HeldOut
+from edge_ssd.data.held_out_images import parse_held_out
 from edge_ssd.errors import EdgeSSDError, ModelError
 from edge_ssd.network import DownSampling, Network
 from edge_ssd.training.model.normalization import FusedBatchNormalization
@@ -99,11 +101,15 @@ class TinySSD(keras.Model):
 
     Call it with images [B, H, W, 3] (pixels 0–255, any numeric dtype) to get class logits [B, A, q+1] and offsets
     [B, A, 4], both float32.
+
+    Attributes:
+        held_out: the images that training did not train on, which are stored in the ``.keras`` file; None if unknown.
     """
 
     def __init__(self, network: Network, **options: Any) -> None:
         super().__init__(**options)
         self.network = network
+        self.held_out: HeldOut | None = None
         self.scaling = layers.Rescaling(network.input.scale, network.input.offset, name="scaling")
         self.blocks = [get_blk(i, network) for i in range(len(network.levels))]
         self.cls_predictors = [
@@ -133,11 +139,15 @@ class TinySSD(keras.Model):
         return class_logits, ops.reshape(concat_preds(box_maps), (-1, anchors, 4))
 
     def get_config(self) -> dict[str, Any]:
-        return {"network": self.network.to_dict(), "name": self.name}
+        config = {"network": self.network.to_dict(), "name": self.name}
+        # Earlier versions ignore the entry, and their files lack it.
+        return config if self.held_out is None else {**config, "held_out": self.held_out.to_dict()}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: object = None) -> TinySSD:
-        return cls(Network.from_dict(config["network"]), name=config.get("name"))
+        model = cls(Network.from_dict(config["network"]), name=config.get("name"))
+        model.held_out = parse_held_out(config)
+        return model
 
 
 def save_tiny_ssd(model: TinySSD, path: str | os.PathLike[str]) -> None:

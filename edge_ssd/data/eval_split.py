@@ -1,0 +1,139 @@
+"""Which images of a dataset a trained model is measured on, apart from those it was trained and is calibrated on."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Collection, Sequence
+from typing import Literal
+
+from edge_ssd.data.dataset import Dataset
+from edge_ssd.data.held_out import HeldOut
+from edge_ssd.data.held_out_images import find_held_out, is_same_dataset
+from edge_ssd.data.load import DatasetFolder
+from edge_ssd.data.splits import load_training_split, subsample_evenly
+from edge_ssd.errors import DataError
+
+__all__ = ["EVAL_SPLITS", "EvalSplit", "load_calibration_split", "load_eval_split"]
+
+_log = logging.getLogger(__name__)
+
+EvalSplit = Literal["train", "val", "test", "all"]
+EVAL_SPLITS: tuple[EvalSplit, ...] = ("train", "val", "test", "all")
+
+
+def load_eval_split(
+    folder: DatasetFolder,
+    labels: Sequence[str],
+    split: EvalSplit | None = None,
+    limit: int | None = None,
+    alternative: str = "use --split train",
+    *,
+    held_out: HeldOut | None = None,
+    needs_objects: bool = True,
+) -> tuple[Dataset, str]:
+    """Return the images to measure a model on, and the name of their split.
+
+    Without a usable validation split these are the images that the model's training held out ("held-out"). If none of
+    them is there, all images of an undivided dataset are used, and a log line says so.
+
+    Args:
+        labels: the model's class names, in the order of its class ids.
+        split: None for the validation split; "all" for all images. The test split takes the place of a missing
+            validation split.
+        limit: maximum number of images, at equal distances; None for all.
+        alternative: advice for the error message if there are only training images.
+        held_out: the images that the model's training held out; None if the model does not state them.
+        needs_objects: whether images without any object are an error, as average precision is then undefined.
+
+    Raises:
+        DataError: as :meth:`DatasetFolder.load`; or only training images exist and ``split`` does not select them; or
+            no image has an object.
+    """
+    if split == "all":
+        dataset, name = folder.load(None, labels), "all"
+    elif split is None or split == "val":
+        dataset, name = _load_validation(folder, labels, split, alternative, held_out)
+    else:
+        dataset, name = folder.load(split, labels), split
+    dataset = dataclasses.replace(dataset, problems=(*folder.copies, *dataset.problems))
+    dataset = subsample_evenly(dataset, limit)
+    if needs_objects and not dataset.num_boxes:
+        raise DataError(
+            f"{dataset.root}: none of the {len(dataset)} images to measure on ({name}) has an object, so average "
+            "precision is undefined; use images with labels"
+        )
+    return dataset, name
+
+
+def load_calibration_split(folder: DatasetFolder, labels: Sequence[str], held_out: HeldOut | None) -> Dataset:
+    """Return the training images, or all of an undivided dataset, without those that training held out.
+
+    All are returned if no others would remain. Raises the errors of :meth:`DatasetFolder.load`.
+    """
+    dataset = load_training_split(folder, labels)
+    indices = _find(dataset, held_out)
+    if held_out is None or len(indices) == len(dataset) or not is_same_dataset(len(indices), held_out, len(dataset)):
+        return dataset
+    return _take(dataset, [index for index in range(len(dataset)) if index not in indices])
+
+
+def _load_validation(
+    folder: DatasetFolder,
+    labels: Sequence[str],
+    split: Literal["val"] | None,
+    alternative: str,
+    held_out: HeldOut | None,
+) -> tuple[Dataset, str]:
+    """Return the images and the name of :func:`load_eval_split` for the ``split`` "val" or None."""
+    root, unusable = folder.source.folder, folder.annotations.unusable
+    validation = folder.evaluation_split
+    if validation is not None and validation not in unusable:
+        return folder.load(validation, labels), validation
+    fault = unusable.get("val") or unusable.get("test")
+    if not folder.splits or "train" in folder.splits:
+        dataset = load_training_split(folder, labels)
+        indices = _find(dataset, held_out)
+        if held_out is not None and is_same_dataset(len(indices), held_out, len(dataset)):
+            if fault is not None:
+                _log.warning("%s", fault)
+            missing = len(held_out.names) - len(indices)
+            note = f"; {missing} more are missing" if missing > 0 else ""
+            _log.info(
+                "%s: measuring on the %d of %d images that training held out%s", root, len(indices), len(dataset), note
+            )
+            return _take(dataset, indices), "held-out"
+        if not folder.splits and split is None:
+            _log_use_of_all(dataset, held_out, len(indices))
+            return dataset, "all"
+    if fault is not None:
+        raise DataError(f"{fault}, or {alternative}")
+    if folder.splits:
+        raise DataError(
+            f"{root}: it has training images only, which give no fair measurement; add a validation split, or "
+            f"{alternative}"
+        )
+    return folder.load(split, labels), "val"  # raises
+
+
+def _log_use_of_all(dataset: Dataset, held_out: HeldOut | None, found: int) -> None:
+    every = f"{dataset.root}: not divided into train and val; measuring on all {len(dataset)} images"
+    trained = "the score may include images that the model was trained on"
+    if held_out is None:
+        _log.warning("%s. The model does not state which images its training held out: %s", every, trained)
+    elif not held_out.names:
+        _log.warning("%s. The model was trained on a dataset with splits: if it contains these, %s", every, trained)
+    elif not found:
+        _log.info("%s: none of the %d images that training held out is among them", every, len(held_out.names))
+    else:
+        _log.warning(
+            "%s: only %d of the %d images that training held out are among them", every, found, len(held_out.names)
+        )
+
+
+def _find(dataset: Dataset, held_out: HeldOut | None) -> frozenset[int]:
+    return frozenset() if held_out is None else find_held_out(dataset, held_out)
+
+
+def _take(dataset: Dataset, indices: Collection[int]) -> Dataset:
+    return dataset.with_samples(tuple(dataset.samples[index] for index in sorted(indices)))
