@@ -36,8 +36,8 @@ def calibration_domain_warnings(model: TinySSD, calibration: Calibration, score_
         return []
     return [
         f"the float model detects something in only {detected} of {len(images)} calibration images, of which "
-        f"{calibration.num_labeled} have labeled objects (score {score_threshold:g}): they are unlike the images it was "
-        "trained on, or it needs more training; ranges calibrated on them do not fit"
+        f"{calibration.num_labeled} have labeled objects (score {score_threshold:g}): they are unlike the images it "
+        "was trained on, or it needs more training; ranges calibrated on them do not fit"
     ]
 
 

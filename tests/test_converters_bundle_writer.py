@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from converters.bundle.writer import BundleContent, bundle_bytes
+from converters.bundle.writer import BundleContent, bundle_bytes, embeddable_held_out
 from converters.quantization.calibration import Calibration
+from edge_ssd.data.held_out import HeldOut
+from edge_ssd.data.held_out_images import parse_held_out
 from edge_ssd.network import tiny_ssd
 from edge_ssd.runtime.bundle import Defaults, SelfTest, read_bundle
 from edge_ssd.runtime.detections import Detections
@@ -104,6 +106,18 @@ def test_missing_accuracy_and_calibration_are_null(tmp_path: Path):
     assert metadata["accuracy"] is None
     assert metadata["sha256"]["calibration"] is None
     assert metadata["calibration"] is None
+
+
+def test_held_out_names_are_read_back_if_they_are_short(tmp_path: Path, caplog):
+    held_out = HeldOut(("a.png", "ü.png"))
+    path = tmp_path / "fruit.tflite"
+    path.write_bytes(bundle_bytes(replace(CONTENT, held_out=embeddable_held_out(held_out))))
+    assert parse_held_out(read_bundle(path).metadata) == held_out
+    assert embeddable_held_out(None) is None
+    assert caplog.text == ""
+    many = HeldOut(tuple(f"images/{i:06}.jpg" for i in range(20_000)))
+    assert embeddable_held_out(many) is None
+    assert "the names of the 20000 held-out images take 0.4 MB: not in the file" in caplog.text
 
 
 def test_nan_is_rejected():

@@ -12,8 +12,10 @@ from pkgutil import resolve_name
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from edge_ssd import cli
+from edge_ssd.data.held_out import HeldOut
 from edge_ssd.network import tiny_ssd
 from edge_ssd.runtime.bundle import read_bundle
 from edge_ssd.runtime.detector import Detector, SelfTestResult
@@ -98,9 +100,7 @@ def test_convert_rejects_foreign_keras_file(tmp_path: Path, squares: Path, capsy
     with zipfile.ZipFile(foreign, "w") as archive:
         archive.writestr("metadata.json", "{}")
     assert command("convert", foreign, "--data", squares, "--out", tmp_path / "out.tflite") == 2
-    error = capsys.readouterr().err
-    assert error.startswith(f"edge-ssd: error: {foreign}:")
-    assert error.count("\n") == 1
+    assert capsys.readouterr().err.splitlines()[-1].startswith(f"edge-ssd: error: {foreign}:")
 
 
 def test_convert_rejects_weights_that_are_not_finite(squares_model: Path, squares: Path, tmp_path: Path, capsys):
@@ -136,7 +136,7 @@ def test_compare_prints_a_row_for_each_scheme(
     assert model_reads == {"load_tiny_ssd": 1, "copy_model": 1}
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] == "4 images, 4 objects; ai-edge-litert, 1 thread(s)"
-    assert printed[1].split() == ["scheme", "AP", "AP50", "AP75", "AP", "lost", "MB", "ms", "file"]
+    assert printed[1].split() == ["scheme", "AP", "AP50", "AP75", "difference", "MB", "ms", "file"]
     precision = squares_conversion.float_precision
     assert printed[2].split() == ["Keras", *(f"{v:.3f}" for v in (precision.ap, precision.ap50, precision.ap75))]
     for line, scheme in zip(printed[3:5], ("float16", "none"), strict=True):
@@ -161,8 +161,10 @@ def test_verify_compares_models_and_checks_the_budget(
     assert command(*verify_words, "--budget", 0.5, "--report", report) == 0
     printed = capsys.readouterr().out
     assert re.search(r"^AP +\d\.\d{3} +\d\.\d{3} +\d\.\d{3} +[+-]\d\.\d{4}$", printed, re.MULTILINE)
-    assert re.search(r"^AP lost: -?\d\.\d{4}, 95 % interval -?\d\.\d{4} to -?\d\.\d{4}$", printed, re.MULTILINE)
-    assert "times faster; ai-edge-litert, 1 thread" in printed
+    assert re.search(
+        r"^AP difference: [+-]\d\.\d{4}, 95 % interval [+-]\d\.\d{4} to [+-]\d\.\d{4}$", printed, re.MULTILINE
+    )
+    assert re.search(r" ms \(([\d.]+ times (faster|slower)|not faster); ai-edge-litert, 1 thread", printed)
     assert len(re.findall(r"^  (?:classes|boxes)_\d +int8 ", printed, re.MULTILINE)) == 10
     assert "within the budget" in printed
     text = report.read_text("utf-8")
@@ -173,7 +175,8 @@ def test_verify_compares_models_and_checks_the_budget(
     result = json.loads(capsys.readouterr().out)
     assert result["float"] == squares_conversion.float_precision.to_dict()
     assert result["quantized"] == squares_conversion.quantized_precision.to_dict()
-    assert result["passed"] is True
+    assert (result["passed"], result["min_ap"]) == (True, 0.01)
+    assert result["difference"] == -result["loss"]
 
 
 def test_verify_report_does_not_overwrite_a_model(verify_words, squares_model: Path, capsys):
@@ -186,10 +189,117 @@ def test_verify_report_does_not_overwrite_a_model(verify_words, squares_model: P
 
 
 def test_verify_exits_1_if_the_budget_is_exceeded(verify_words, fake_verify_worker, model_reads, monkeypatch, capsys):
-    monkeypatch.setattr("converters.verification.result.Verification.loss", 0.02)
+    monkeypatch.setattr("converters.verification.result.Verification.difference", -0.02)
     assert command(*verify_words, "--budget", 0.01) == 1
     assert model_reads == {"load_tiny_ssd": 1, "copy_model": 1}
     assert "EXCEEDS the budget: 0.0200 AP lost, 0.01 allowed" in capsys.readouterr().out
+
+
+def test_verify_fails_for_a_model_that_finds_nothing(
+    verify_words, fake_verify_worker, squares: Path, tmp_path: Path, capsys
+):
+    blank = write_blank_copy(squares, tmp_path / "blank")
+    words = (*verify_words, "--data", blank, "--budget", 0.005)
+    assert command(*words, "--report", tmp_path / "report.html") == 1
+    printed = capsys.readouterr()
+    assert (
+        "within the budget: 0.0000 AP lost, 0.005 allowed\nBELOW the minimum: AP 0.000 converted, 0.01" in printed.out
+    )
+    assert "the float model does not reach it either" in printed.out
+    assert "The float model finds hardly anything in these images (AP 0.000)" in printed.out
+    assert "4 of 4 evaluation images have a single color" in printed.err
+    assert '<p class="fail">BELOW the minimum' in (tmp_path / "report.html").read_text("utf-8")
+    assert command(*words, "--min-ap", 0, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["passed"] is True
+    assert command(*words, "--min-ap", 1.5) == 2
+    assert "--min-ap must be an AP from 0 to 1" in capsys.readouterr().err
+
+
+def test_convert_warns_of_a_model_that_finds_nothing(convert_words, squares: Path, tmp_path: Path, capsys):
+    blank = write_blank_copy(squares, tmp_path / "blank")
+    assert command(*convert_words, "--data", blank, "--json") == 0
+    printed = capsys.readouterr()
+    warnings = json.loads(printed.out)["warnings"]
+    assert "detects something in only 0 of 4 calibration images, of which 4 have labeled objects" in warnings[-2]
+    assert "the float model finds hardly anything in these 4 images (AP 0.000)" in warnings[-1]
+    assert all(f"edge-ssd: warning: {warning}\n" in printed.err for warning in warnings)
+
+
+def write_blank_copy(data: Path, copy: Path) -> Path:
+    """Copy a dataset; all its images become one color."""
+    shutil.copytree(data, copy)
+    for path in copy.glob("*/images/*"):
+        Image.new("RGB", (64, 64), (90, 120, 60)).save(path)
+    return copy
+
+
+@pytest.mark.parametrize("name", ["convert", "compare", "verify", "evaluate"])
+def test_images_without_objects_are_reported_before_the_work(
+    name: str, squares_conversion, squares_model: Path, squares: Path, tmp_path: Path, capsys
+):
+    data = shutil.copytree(squares, tmp_path / "data")
+    (data / "squares_val" / "label.csv").write_text("img_name,label,xmin,ymin,xmax,ymax\n")
+    words = {
+        "convert": (squares_model, "--out", tmp_path / "out.tflite"),
+        "compare": (squares_model, "--out", tmp_path / "out"),
+        "verify": (squares_conversion.path, "--against", squares_model),
+        "evaluate": (squares_model,),
+    }[name]
+    assert command(name, *words, "--data", data) == 2
+    *notices, error = capsys.readouterr().err.splitlines()
+    assert "none of the 4 images to measure on (val) has an object" in error
+    assert not [line for line in notices if "measuring" in line or "calibrating" in line]
+
+
+@pytest.fixture
+def held_out_model(squares_model: Path, tmp_path: Path) -> Path:
+    """The model of the squares as if two images of an undivided dataset had been held out."""
+    from edge_ssd.training.model.tiny_ssd import load_tiny_ssd, save_tiny_ssd
+
+    model = load_tiny_ssd(squares_model)
+    model.held_out = HeldOut(("images/3.png", "images/8.png"))
+    save_tiny_ssd(model, tmp_path / "held_out.keras")
+    return tmp_path / "held_out.keras"
+
+
+@pytest.fixture
+def undivided(squares: Path, tmp_path: Path) -> Path:
+    """The training images of the squares, without a split."""
+    folder = shutil.copytree(squares / "squares_train", tmp_path / "things")
+    shutil.copy(squares / "classes.txt", folder)
+    return folder
+
+
+def test_undivided_dataset_is_measured_on_held_out_images_and_calibrated_on_others(
+    fake_worker, fake_verify_worker, held_out_model: Path, undivided: Path, tmp_path: Path, capsys
+):
+    out = tmp_path / "out.tflite"
+    assert command("convert", held_out_model, "--data", undivided, "--out", out) == 0
+    assert "measuring on the 2 of 12 images that training held out" in capsys.readouterr().err
+    bundle = read_bundle(out)
+    assert bundle.metadata["held_out"] == {"names": ["images/3.png", "images/8.png"]}
+    assert bundle.metadata["accuracy"]["data"] == "things, held-out"
+    assert bundle.metadata["accuracy"]["float"]["num_images"] == 2
+    calibrated_on = bundle.metadata["calibration"]["images"]
+    assert len(calibrated_on) == 10
+    assert not {"images/3.png", "images/8.png"} & set(calibrated_on)
+    for model in (held_out_model, out):
+        assert command("evaluate", model, "--data", undivided, "--json") == 0
+        result = json.loads(capsys.readouterr().out)
+        assert (result["num_images"], result["split"]) == (2, "held-out")
+    assert command("verify", out, "--against", held_out_model, "--data", undivided) == 0
+    assert f"2 images of {undivided} (held-out), 2 objects" in capsys.readouterr().out
+    assert command("inspect", out) == 0
+    assert "held out    2 images of the training set" in capsys.readouterr().out
+
+
+def test_undivided_dataset_is_measured_completely_for_a_model_of_an_earlier_version(
+    squares_model: Path, undivided: Path, capsys
+):
+    assert command("evaluate", squares_model, "--data", undivided, "--json") == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["num_images"] == 12
+    assert "the score may include images that the model was trained on" in printed.err
 
 
 def test_verify_rejects_another_model(verify_words, tmp_path: Path, capsys):
@@ -212,6 +322,34 @@ def test_evaluate_gives_the_precision_of_the_conversion(squares_conversion, squa
         assert result["split"] == "val"
     assert command("evaluate", squares_model, "--data", squares, "--split", "train", "--limit", 3) == 0
     assert re.search(r"on 3 images .* \(train\), 3 objects\nAP \d\.\d{3}", capsys.readouterr().out)
+
+
+def test_shipped_models_are_found_by_name(squares: Path, bananas: Path, tmp_path: Path, capsys):
+    assert command("inspect", "nano") == 0
+    assert re.search(r"banana-nano\.tflite: .*\n  labels +banana\n", capsys.readouterr().out)
+    assert command("evaluate", "nano", "--data", bananas, "--limit", 1, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["model"] == "nano"
+    for words in (("convert", "--out", tmp_path / "out.tflite"), ("compare", "--out", tmp_path / "out")):
+        assert command(words[0], "nano", "--data", squares, *words[1:]) == 2
+        assert "unknown class 'square'; expected one of: banana" in capsys.readouterr().err
+    assert command("verify", "nano", "--against", "nano", "--data", squares) == 2
+    assert "unknown class 'square'; expected one of: banana" in capsys.readouterr().err
+    for name in ("inspect", "evaluate", "convert"):
+        options = {"inspect": (), "evaluate": ("--data", squares)}.get(
+            name, ("--data", squares, "--out", tmp_path / "o.tflite")
+        )
+        assert command(name, "nanoo", *options) == 2
+        assert "nanoo: no such file; check the path, or name a shipped model: banana, " in capsys.readouterr().err
+
+
+def test_float_model_that_is_not_installed_is_reported_with_its_place(
+    squares: Path, tmp_path: Path, monkeypatch, capsys
+):
+    monkeypatch.setattr("converters.load_model._SHIPPED", tmp_path)
+    assert command("convert", "nano", "--data", squares, "--out", tmp_path / "out.tflite") == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert "nano: the float model of this shipped model is not installed" in error
+    assert "converters/models/banana-nano.keras" in error
 
 
 def test_evaluate_rejects_other_files(tmp_path: Path, squares: Path, capsys):

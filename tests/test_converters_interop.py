@@ -389,7 +389,8 @@ def test_inspect_shows_profile(profile: str, chosen, tmp_path: Path, capsys) -> 
     file = write_profile(tmp_path / "chosen.tflite", profile, *chosen)
     assert cli.main(["inspect", str(file)]) == 0
     printed = capsys.readouterr().out
-    for part in (f"profile     {profile}: for other runtimes", "labels      ape, bear, cat", "64×96 RGB", "IoU 0.5"):
+    parts = (f"profile     {profile}: for other runtimes", "labels      ape, bear, cat", "64×96 RGB", "IoU 0.5")
+    for part in (*parts, "TFLite_Detection_PostProcess", "runs on     tflite-runtime 2.14: yes"):
         assert part in printed
     assert cli.main(["inspect", str(file), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)

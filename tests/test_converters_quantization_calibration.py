@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from converters.quantization.calibration import choose_calibration, span_pixel_range
-from converters.quantization.image_warnings import calibration_warnings
+from converters.quantization.image_warnings import calibration_warnings, image_warnings
 from edge_ssd.data.dataset import Dataset, Sample
 from edge_ssd.errors import ImageError
 from edge_ssd.network import InputSpec
@@ -96,6 +96,21 @@ def test_warning_for_uniform_images():
     gray = np.repeat(np.arange(64, dtype=np.uint8), 32 * 48 * 3).reshape(64, 32, 48, 3)
     (warning,) = calibration_warnings(gray)
     assert warning.startswith("64 of 64 calibration images have a single color")
+    red = gray.copy()
+    red[..., 0] = 250
+    (warning,) = calibration_warnings(red)
+    assert warning.startswith("64 of 64 calibration images have a single color")
+
+
+def test_warning_for_gray_images():
+    images = noise(40)
+    images[:30] = images[:30, ..., :1]
+    (warning,) = calibration_warnings(images)
+    assert warning.startswith("30 of 40 calibration images are gray")
+    images[:30, ..., 0] ^= 1  # as compression does
+    assert image_warnings(images, "evaluation")[0].startswith("30 of 40 evaluation images are gray")
+    assert image_warnings(images[15:], "evaluation")[0].startswith("15 of 25")
+    assert image_warnings(images[20:], "evaluation") == []
 
 
 def test_warning_for_copies_of_one_image():

@@ -1,4 +1,4 @@
-"""edge_ssd.data.splits: random division of a dataset, and the choice of its splits."""
+"""edge_ssd.data.splits: random division of a dataset."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from label_writers import write_d2l_split
 
 from edge_ssd.data.dataset import Dataset, Sample
-from edge_ssd.data.eval_split import load_eval_split
-from edge_ssd.data.load import Split, open_dataset
-from edge_ssd.data.splits import load_training_split, split_dataset, subsample_evenly
+from edge_ssd.data.splits import split_dataset, subsample_evenly
 from edge_ssd.errors import DataError, SettingError
 
 
@@ -58,36 +55,3 @@ def test_subsample_evenly_spreads_images() -> None:
     assert [sample.path.name for sample in subsample_evenly(dataset, 1).samples] == ["0.png"]
     with pytest.raises(SettingError, match="at least 1"):
         subsample_evenly(dataset, 0)
-
-
-def write_split(folder: Path, count: int) -> None:
-    names = [f"{i}.png" for i in range(count)]
-    write_d2l_split(folder, [f"{name},0,1,2,30,39" for name in names], names)
-
-
-@pytest.mark.parametrize(
-    ("counts", "split", "expected"),
-    [
-        ({"_train": 5, "_val": 2}, None, (2, "val")),
-        ({"_train": 5, "_val": 2}, "train", (5, "train")),
-        ({"_train": 5, "_test": 3}, None, (3, "test")),
-        ({"_train": 5, "_test": 3}, "val", (3, "test")),
-        ({"": 5}, None, (5, "all")),
-    ],
-)
-def test_eval_split_is_val_else_test_else_all_of_an_undivided_dataset(
-    tmp_path: Path, counts: dict[str, int], split: Split | None, expected: tuple[int, str]
-) -> None:
-    for suffix, count in counts.items():
-        write_split(tmp_path / f"set{suffix}", count)
-    folder = open_dataset(tmp_path)
-    for limit, size in ((None, expected[0]), (1, 1)):
-        images, name = load_eval_split(folder, ("thing",), split, limit=limit)
-        assert (len(images), name) == (size, expected[1])
-    assert len(load_training_split(folder, ("thing",))) == 5
-
-
-def test_load_eval_split_rejects_training_images_only(tmp_path: Path) -> None:
-    write_split(tmp_path / "set_train", 5)
-    with pytest.raises(DataError, match="training images only"):
-        load_eval_split(open_dataset(tmp_path), ("thing",))

@@ -14,6 +14,7 @@ from conftest import REPOSITORY
 tf = pytest.importorskip("tensorflow")
 import keras  # noqa: E402 (after the check that TensorFlow is installed)
 
+from edge_ssd.data.held_out import HeldOut  # noqa: E402
 from edge_ssd.errors import ModelError  # noqa: E402
 from edge_ssd.network import Network, tiny_ssd  # noqa: E402
 from edge_ssd.runtime.bundle import read_bundle  # noqa: E402
@@ -113,6 +114,20 @@ def test_saved_model_loads_with_equal_outputs(tmp_path: Path) -> None:
     for expected, actual in zip(model(image), again(image), strict=True):
         np.testing.assert_array_equal(expected, actual)
     assert [path.name for path in tmp_path.iterdir()] == ["model.keras"]
+
+
+def test_held_out_images_are_stored_in_the_file(tmp_path: Path) -> None:
+    model = TinySSD(SMALL)
+    assert model.held_out is None
+    save_tiny_ssd(model, tmp_path / "older.keras")
+    assert load_tiny_ssd(tmp_path / "older.keras").held_out is None
+    model.held_out = HeldOut(("a/1.jpg", "ü.png"))
+    save_tiny_ssd(model, tmp_path / "model.keras")
+    assert load_tiny_ssd(tmp_path / "model.keras").held_out == model.held_out
+    # As earlier versions read it.
+    with zipfile.ZipFile(tmp_path / "model.keras") as archive:
+        config = json.loads(archive.read("config.json"))["config"]
+    assert (Network.from_dict(config["network"]), config["held_out"]) == (SMALL, {"names": ["a/1.jpg", "ü.png"]})
 
 
 @pytest.mark.parametrize("name", ["banana", "banana-small", "banana-nano"])

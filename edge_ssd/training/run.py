@@ -16,6 +16,7 @@ import tensorflow as tf
 from edge_ssd.atomic_write import check_writable
 from edge_ssd.console.progress import Progress
 from edge_ssd.data.dataset import Dataset
+from edge_ssd.data.held_out import HeldOut
 from edge_ssd.errors import DataError, ImageError, ModelError
 from edge_ssd.evaluation.keras_predictor import KerasPredictor
 from edge_ssd.training.history import HistoryRow, best_row, draw_history, read_history, should_stop_early, write_history
@@ -94,6 +95,8 @@ def train(
     val_images = load_images(validation, network.input, None, store, folder) if workers.is_chief else None
     workers.check_equal(_fingerprint(config, train_images, resume), "images, labels, teacher or options")
     trainer = Trainer(network, config.recipe, folder / CHECKPOINT, weights, workers, teacher)
+    # The model that is saved names the images that it can be measured on.
+    trainer.ema_model.held_out = HeldOut() if config.validation_split is None else HeldOut.of(validation)
     history: list[HistoryRow] = []
     drawn_at = -math.inf
     try:

@@ -1,0 +1,145 @@
+"""edge_ssd.data.eval_split: which images a model is measured and calibrated on."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+from label_writers import write_d2l_split, write_image
+
+from edge_ssd.data.eval_split import EvalSplit, load_calibration_split, load_eval_split
+from edge_ssd.data.held_out import HeldOut
+from edge_ssd.data.load import open_dataset
+from edge_ssd.errors import DataError
+
+LABELS = ("thing",)
+HELD_OUT = HeldOut(("images/2.png", "images/5.png"))
+
+
+def write_split(folder: Path, count: int, boxes: bool = True) -> None:
+    names = [f"{i}.png" for i in range(count)]
+    write_d2l_split(folder, [f"{name},0,1,2,30,39" if boxes else f"{name},,,,," for name in names], names)
+
+
+def names_of(dataset) -> list[str]:
+    return [sample.path.name for sample in dataset.samples]
+
+
+@pytest.mark.parametrize(
+    ("counts", "split", "expected"),
+    [
+        ({"_train": 5, "_val": 2}, None, (2, "val")),
+        ({"_train": 5, "_val": 2}, "train", (5, "train")),
+        ({"_train": 5, "_val": 2}, "all", (7, "all")),
+        ({"_train": 5, "_test": 3}, None, (3, "test")),
+        ({"_train": 5, "_test": 3}, "val", (3, "test")),
+        ({"": 5}, None, (5, "all")),
+        ({"": 5}, "all", (5, "all")),
+    ],
+)
+def test_eval_split_is_val_else_test_else_all_of_an_undivided_dataset(
+    tmp_path: Path, counts: dict[str, int], split: EvalSplit | None, expected: tuple[int, str]
+) -> None:
+    for suffix, count in counts.items():
+        write_split(tmp_path / f"set{suffix}", count)
+    folder = open_dataset(tmp_path)
+    for limit, size in ((None, expected[0]), (1, 1)):
+        images, name = load_eval_split(folder, LABELS, split, limit=limit)
+        assert (len(images), name) == (size, expected[1])
+    assert len(load_calibration_split(folder, LABELS, None)) == 5
+
+
+@pytest.mark.parametrize("split", [None, "val"])
+@pytest.mark.parametrize("name", ["set", "set_train"])
+def test_held_out_images_take_the_place_of_a_validation_split(
+    name: str, split: EvalSplit | None, tmp_path: Path, caplog
+) -> None:
+    caplog.set_level(logging.INFO, "edge_ssd")
+    write_split(tmp_path / name, 6)
+    folder = open_dataset(tmp_path / name)
+    images, measured_on = load_eval_split(folder, LABELS, split, held_out=HELD_OUT)
+    assert (names_of(images), measured_on) == (["2.png", "5.png"], "held-out")
+    assert "measuring on the 2 of 6 images that training held out" in caplog.text
+    assert names_of(load_calibration_split(folder, LABELS, HELD_OUT)) == ["0.png", "1.png", "3.png", "4.png"]
+    assert names_of(load_eval_split(folder, LABELS, split, limit=1, held_out=HELD_OUT)[0]) == ["2.png"]
+
+
+def test_held_out_images_do_not_replace_a_validation_split(tmp_path: Path) -> None:
+    write_split(tmp_path / "set_train", 6)
+    write_split(tmp_path / "set_val", 3)
+    folder = open_dataset(tmp_path)
+    held_out = HeldOut(("set_train/images/2.png",))
+    images, name = load_eval_split(folder, LABELS, held_out=held_out)
+    assert (len(images), name) == (3, "val")
+    assert len(load_calibration_split(folder, LABELS, held_out)) == 5
+
+
+@pytest.mark.parametrize(
+    ("held_out", "line", "level"),
+    [
+        (None, "does not state which images its training held out", "WARNING"),
+        (HeldOut(), "was trained on a dataset with splits", "WARNING"),
+        (HeldOut(("images/a.png", "images/b.png")), "none of the 2 images that training held out", "INFO"),
+        (HeldOut(("images/2.png", "b.png", "c.png")), "only 1 of the 3 images that training held out", "WARNING"),
+    ],
+)
+def test_all_images_of_another_undivided_dataset_are_used_and_the_log_says_why(
+    held_out: HeldOut | None, line: str, level: str, tmp_path: Path, caplog
+) -> None:
+    write_split(tmp_path / "set", 6)
+    folder = open_dataset(tmp_path / "set")
+    caplog.set_level(logging.INFO, "edge_ssd")
+    images, name = load_eval_split(folder, LABELS, held_out=held_out)
+    assert (len(images), name) == (6, "all")
+    (record,) = caplog.records
+    assert (line in record.getMessage(), record.levelname) == (True, level)
+    assert "measuring on all 6 images" in record.getMessage()
+    assert len(load_calibration_split(folder, LABELS, held_out)) == 6
+
+
+def test_calibration_uses_held_out_images_if_there_are_no_others(tmp_path: Path) -> None:
+    write_split(tmp_path / "set", 2)
+    folder = open_dataset(tmp_path / "set")
+    assert len(load_calibration_split(folder, LABELS, HeldOut(("images/0.png", "images/1.png")))) == 2
+
+
+def test_training_images_only_are_an_error(tmp_path: Path) -> None:
+    write_split(tmp_path / "set_train", 5)
+    folder = open_dataset(tmp_path)
+    for split in (None, "val"):
+        with pytest.raises(DataError, match="training images only"):
+            load_eval_split(folder, LABELS, split)
+    write_split(tmp_path / "undivided" / "set", 2)
+    undivided = open_dataset(tmp_path / "undivided" / "set")
+    with pytest.raises(DataError, match="not divided into train and val"):
+        load_eval_split(undivided, LABELS, "val")
+
+
+@pytest.mark.parametrize("limit", [None, 2])
+def test_images_without_objects_are_an_error_unless_they_are_not_measured_on(limit: int | None, tmp_path: Path) -> None:
+    write_split(tmp_path / "set_train", 5)
+    write_split(tmp_path / "set_val", 3, boxes=False)
+    folder = open_dataset(tmp_path)
+    with pytest.raises(DataError, match=rf"none of the {limit or 3} images to measure on \(val\) has an object"):
+        load_eval_split(folder, LABELS, limit=limit)
+    assert len(load_eval_split(folder, LABELS, limit=limit, needs_objects=False)[0]) == (limit or 3)
+
+
+@pytest.mark.parametrize("split", [None, "val"])
+def test_unusable_validation_split_is_one_line_or_replaced_by_held_out_images(
+    split: EvalSplit | None, tmp_path: Path, caplog
+) -> None:
+    for i in range(4):
+        write_image(tmp_path / "images" / "train" / f"{i}.png")
+        label = tmp_path / "labels" / "train" / f"{i}.txt"
+        label.parent.mkdir(parents=True, exist_ok=True)
+        label.write_text("0 0.5 0.5 0.2 0.2\n")
+    (tmp_path / "data.yaml").write_text("train: images/train\nval: images/val\nnames: [thing]\n")
+    folder = open_dataset(tmp_path)
+    with pytest.raises(DataError, match=r"data\.yaml: its val images .*, or use --split train$"):
+        load_eval_split(folder, LABELS, split)
+    held_out = HeldOut(("images/train/1.png",))
+    images, name = load_eval_split(folder, LABELS, split, held_out=held_out)
+    assert (names_of(images), name) == (["1.png"], "held-out")
+    assert "does not exist" in caplog.text
