@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Compare a .tflite with the float model that it was made from, on the same images with the same decoding:\n"
         "average precision and its difference with a 95 % interval, changes of boxes and scores, size and latency.\n"
-        "The exit status is 1 when the loss exceeds --budget, or the AP of the .tflite is less than --min-ap."
+        "The exit status is 1 when the loss exceeds --budget, or the .tflite finds hardly anything (--min-ap)."
     )
     parser.epilog = (
         "examples:\n"
@@ -47,8 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=MIN_USEFUL_AP,
         metavar="AP",
-        help="exit 1 when the .tflite has a lower AP: it finds hardly anything, however little it lost "
-        "(default: %(default)s; 0 to turn off)",
+        help="exit 1 when the .tflite has a lower AP or detects nothing, however little it lost (default: %(default)s; "
+        "0 to turn off)",
     )
     parser.add_argument(
         "--explain", action="store_true", help="find the heads that cause the loss, and recommend options"

@@ -34,8 +34,8 @@ class Limits:
             raise SettingError(f"--min-ap must be an AP from 0 to 1, got {self.min_ap}")
 
     def reached_floor(self, result: Verification) -> bool:
-        """Return whether the converted model has at least ``min_ap``."""
-        return round(result.quantized_result.precision.ap, 6) >= self.min_ap
+        """Return whether the converted model has at least ``min_ap`` and, unless that is 0, detects anything."""
+        return self._floor_verdict(result) is None
 
     def within_budget(self, result: Verification) -> bool:
         """Return whether the conversion lost at most ``budget``."""
@@ -52,19 +52,22 @@ class Limits:
         if self.budget is not None:
             verdict = "within" if self.within_budget(result) else "EXCEEDS"
             lines.append(f"{verdict} the budget: {describe_change(result.difference)}, {self.budget:g} allowed")
-        if not self.reached_floor(result):
-            before, after = result.float_result.precision.ap, result.quantized_result.precision.ap
-            lines.append(
-                f"BELOW the minimum: AP {after:.3f} converted, {self.min_ap:g} required (--min-ap): "
-                f"{_cause(before, self.min_ap)}"
-            )
-        return lines
+        floor = self._floor_verdict(result)
+        return lines if floor is None else [*lines, floor]
 
-
-def _cause(float_ap: float, min_ap: float) -> str:
-    if float_ap < min_ap:
-        return (
-            f"the float model does not reach it either ({float_ap:.3f}): train it longer, or measure on images like "
-            "those it was trained on"
-        )
-    return f"the conversion lost it (float {float_ap:.3f}): see --explain"
+    def _floor_verdict(self, result: Verification) -> str | None:
+        before, after = result.float_result.precision, result.quantized_result.precision
+        agreement = result.agreement
+        # In few images, boxes of the lowest scores may meet objects by chance.
+        if self.min_ap and not agreement.matched + agreement.only_converted:
+            verdict = f"no detection with a score of {agreement.score_threshold:g} in {after.num_images} image{'' if after.num_images == 1 else 's'}"
+            float_fails = not agreement.only_float
+        elif round(after.ap, 6) < self.min_ap:
+            verdict = f"AP {after.ap:.3f}, {self.min_ap:g} required"
+            float_fails = before.ap < self.min_ap
+        else:
+            return None
+        cause = "the float model is no better: train it longer, or measure on images like those it was trained on"
+        if not float_fails:
+            cause = "the conversion lost what the float model finds: see --explain"
+        return f"BELOW the minimum (--min-ap): {verdict}; {cause}"
