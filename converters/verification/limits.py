@@ -60,7 +60,8 @@ class Limits:
         agreement = result.agreement
         # In few images, boxes of the lowest scores may meet objects by chance.
         if self.min_ap and not agreement.matched + agreement.only_converted:
-            verdict = f"no detection with a score of {agreement.score_threshold:g} in {after.num_images} image{'' if after.num_images == 1 else 's'}"
+            images = f"{after.num_images} image{'' if after.num_images == 1 else 's'}"
+            verdict = f"no detection with a score of {agreement.score_threshold:g} in {images}"
             float_fails = not agreement.only_float
         elif round(after.ap, 6) < self.min_ap:
             verdict = f"AP {after.ap:.3f}, {self.min_ap:g} required"
