@@ -95,8 +95,9 @@ def test_classes_fitted_anchors_and_held_out_images_are_kept_by_resume(
     assert main(["train", f"--out={run}", "--resume"]) == 0
     assert sizes in capsys.readouterr().err
     model = str(run / "model.keras")
-    assert main(["evaluate", model, f"--data={folder}", "--classes=scissors=cutter", "--limit=4", "--json"]) == 0
-    capsys.readouterr()
+    assert main(["evaluate", model, f"--data={folder}", "--classes=scissors=cutter", "--json"]) == 0
+    measured = json.loads(capsys.readouterr().out)
+    assert (measured["num_images"], measured["split"]) == (6, "held-out")
     assert main(["evaluate", model, f"--data={folder}", "--limit=4"]) == 2
     assert "unknown class 'fork'; expected one of: cutter" in error_line(capsys)
 

@@ -16,6 +16,7 @@ from small_training import FAST_LOSS, NETWORK, RECIPE, TrainedRun
 tf = pytest.importorskip("tensorflow")
 
 from edge_ssd.data.dataset import Dataset  # noqa: E402 (after the check that TensorFlow is installed)
+from edge_ssd.data.held_out import HeldOut  # noqa: E402
 from edge_ssd.data.splits import split_dataset  # noqa: E402
 from edge_ssd.errors import DataError, ImageError, ModelError  # noqa: E402
 from edge_ssd.evaluation.average_precision import AveragePrecision  # noqa: E402
@@ -74,6 +75,10 @@ def test_run_resumed_after_full_disk_equals_uninterrupted_run(trained_run: Train
     assert load_run(resumed) == config
     for name in ("model.keras", "history.png", "run.json", "checkpoint.npz"):
         assert (resumed / name).stat().st_size > 100, name
+
+
+def test_model_of_a_dataset_with_splits_holds_out_nothing(trained_run: TrainedRun) -> None:
+    assert load_tiny_ssd(trained_run.folder / "model.keras").held_out == HeldOut()
 
 
 def test_resume_writes_model_that_a_kill_prevented(trained_run: TrainedRun, tmp_path: Path) -> None:

@@ -34,13 +34,13 @@ def load_eval_split(
 ) -> tuple[Dataset, str]:
     """Return the images to measure a model on, and the name of their split.
 
-    Without a usable validation split these are the images that the model's training held out ("held-out"). If none of
-    them is there, all images of an undivided dataset are used, and a log line says so.
+    These are the images that the model's training held out ("held-out"), where it names them: the training may have
+    used any others. Else they are the validation split, or all images of an undivided dataset, and a log line says so.
 
     Args:
         labels: the model's class names, in the order of its class ids.
-        split: None for the validation split; "all" for all images. The test split takes the place of a missing
-            validation split.
+        split: None for the images above; "all" for all images. For "val" the validation split precedes the held-out
+            images. The test split takes the place of a missing validation split.
         limit: maximum number of images, at equal distances; None for all.
         alternative: advice for the error message if there are only training images.
         held_out: the images that the model's training held out; None if the model does not state them.
@@ -72,8 +72,10 @@ def load_calibration_split(folder: DatasetFolder, labels: Sequence[str], held_ou
     All are returned if no others would remain. Raises the errors of :meth:`DatasetFolder.load`.
     """
     dataset = load_training_split(folder, labels)
-    indices = _find(dataset, held_out)
-    if held_out is None or len(indices) == len(dataset) or not is_same_dataset(len(indices), held_out, len(dataset)):
+    if held_out is None:
+        return dataset
+    indices = find_held_out(dataset, held_out)
+    if len(indices) == len(dataset):
         return dataset
     return _take(dataset, [index for index in range(len(dataset)) if index not in indices])
 
@@ -87,33 +89,46 @@ def _load_validation(
 ) -> tuple[Dataset, str]:
     """Return the images and the name of :func:`load_eval_split` for the ``split`` "val" or None."""
     root, unusable = folder.source.folder, folder.annotations.unusable
+    found: frozenset[int] = frozenset()
+    is_val = split == "val" and "val" in folder.splits and "val" not in unusable
+    # A dataset with other splits only is not the one that was trained on.
+    has_training_images = not folder.splits or "train" in folder.splits
+    if held_out is not None and held_out.names and has_training_images and not is_val:
+        dataset = _load_usable_splits(folder, labels)
+        found = find_held_out(dataset, held_out)
+        if is_same_dataset(len(found), held_out, len(dataset)):
+            missing = len(held_out.names) - len(found)
+            note = f"; {missing} more are missing" if missing else ""
+            _log.info(
+                "%s: measuring on the %d of %d images that training held out%s", root, len(found), len(dataset), note
+            )
+            return _take(dataset, found), "held-out"
     validation = folder.evaluation_split
     if validation is not None and validation not in unusable:
         return folder.load(validation, labels), validation
-    fault = unusable.get("val") or unusable.get("test")
-    if not folder.splits or "train" in folder.splits:
-        dataset = load_training_split(folder, labels)
-        indices = _find(dataset, held_out)
-        if held_out is not None and is_same_dataset(len(indices), held_out, len(dataset)):
-            if fault is not None:
-                _log.warning("%s", fault)
-            missing = len(held_out.names) - len(indices)
-            note = f"; {missing} more are missing" if missing > 0 else ""
-            _log.info(
-                "%s: measuring on the %d of %d images that training held out%s", root, len(indices), len(dataset), note
-            )
-            return _take(dataset, indices), "held-out"
-        if not folder.splits and split is None:
-            _log_use_of_all(dataset, held_out, len(indices))
-            return dataset, "all"
-    if fault is not None:
+    if fault := unusable.get("val") or unusable.get("test"):
         raise DataError(f"{fault}, or {alternative}")
     if folder.splits:
         raise DataError(
             f"{root}: it has training images only, which give no fair measurement; add a validation split, or "
             f"{alternative}"
         )
-    return folder.load(split, labels), "val"  # raises
+    dataset = folder.load(split, labels)  # raises for "val": the dataset has no splits
+    _log_use_of_all(dataset, held_out, len(found))
+    return dataset, "all"
+
+
+def _load_usable_splits(folder: DatasetFolder, labels: Sequence[str]) -> Dataset:
+    """Return the images of all splits that can be loaded; raise DataError if none can."""
+    datasets, errors = [], []
+    for split in folder.splits or (None,):
+        try:
+            datasets.append(folder.load(split, labels))
+        except DataError as error:
+            errors.append(error)
+    if not datasets:
+        raise errors[0]
+    return datasets[0].with_samples(tuple(sample for dataset in datasets for sample in dataset.samples))
 
 
 def _log_use_of_all(dataset: Dataset, held_out: HeldOut | None, found: int) -> None:
@@ -129,10 +144,6 @@ def _log_use_of_all(dataset: Dataset, held_out: HeldOut | None, found: int) -> N
         _log.warning(
             "%s: only %d of the %d images that training held out are among them", every, found, len(held_out.names)
         )
-
-
-def _find(dataset: Dataset, held_out: HeldOut | None) -> frozenset[int]:
-    return frozenset() if held_out is None else find_held_out(dataset, held_out)
 
 
 def _take(dataset: Dataset, indices: Collection[int]) -> Dataset:
