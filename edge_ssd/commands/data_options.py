@@ -47,8 +47,8 @@ def add_eval_split_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--split",
         choices=EVAL_SPLITS,
-        help="images to measure on (default: val, or test if there is no val; of an undivided dataset those that the "
-        "model's training held out, or all if none of them is there)",
+        help="images to measure on (default: those that the model's training held out at random; else val, or test if "
+        "there is no val; else all of an undivided dataset)",
     )
 
 
