@@ -14,7 +14,7 @@ from edge_ssd.data.held_out_images import parse_held_out
 if TYPE_CHECKING:
     from edge_ssd.runtime.bundle import Bundle
 
-__all__ = ["add_arguments", "format_bundle", "format_graph", "format_tflite", "run"]
+__all__ = ["add_arguments", "format_bundle", "format_tflite", "run"]
 
 Rows = list[tuple[str, str]]
 
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
                 "convert without --profile for a file that does"
             )
         facts |= inspect_graph(path)
-        text = f"{format_profile(facts)}\n{format_graph(facts)}"
+        text = format_profile(facts, _graph(facts))
     elif (facts := inspect_tflite(path)) is not None:
         if args.selftest:
             raise BundleError(facts["bundle"])
@@ -120,12 +120,7 @@ def format_bundle(bundle: Bundle, facts: Mapping[str, Any]) -> str:
 def format_tflite(facts: Mapping[str, Any]) -> str:
     """Return text of several lines that shows ``facts``, a result of :func:`converters.inspection.inspect_tflite`."""
     title = f"{facts['file']}: {facts['bytes'] / 1e6:.2f} MB, a TFLite model but no Edge SSD bundle"
-    return f"{title}\n{format_graph(facts)}"
-
-
-def format_graph(facts: Mapping[str, Any]) -> str:
-    """Return text of several lines: operators, the runtimes that run them, and portability problems."""
-    return format_table(_graph(facts), left=2, indent="  ")
+    return f"{title}\n{format_table(_graph(facts), left=2, indent='  ')}"
 
 
 def _graph(facts: Mapping[str, Any]) -> Rows:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +54,11 @@ def read_profile(path: str | os.PathLike[str]) -> dict[str, Any] | None:
     return profile
 
 
-def format_profile(profile: dict[str, Any]) -> str:
-    """Return text of several lines that shows ``profile``, a result of :func:`read_profile`."""
+def format_profile(profile: dict[str, Any], graph: Sequence[tuple[str, str]] = ()) -> str:
+    """Return text of several lines that shows ``profile``, a result of :func:`read_profile`.
+
+    ``graph`` are further rows: the operators and where they run.
+    """
     size, tools = profile["input"], profile["tools"]
     rows = [
         ("profile", f"{profile['profile']}: for other runtimes; 'edge-ssd detect' needs a file without --profile"),
@@ -62,6 +66,7 @@ def format_profile(profile: dict[str, Any]) -> str:
         ("input", f"{size['height']}×{size['width']} RGB, uint8, {size['resize']}"),
         ("network", f"{profile['quantization']}, {profile['anchors']} anchors"),
         ("thresholds", f"IoU {profile['iou_threshold']:g}, at most {profile['max_detections']} detections"),
+        *graph,
         ("sha256", profile["sha256"]["flatbuffer"]),
         ("made with", ", ".join(f"{name} {version}" for name, version in tools.items())),
     ]
