@@ -128,7 +128,9 @@ def _load_usable_splits(folder: DatasetFolder, labels: Sequence[str]) -> Dataset
             errors.append(error)
     if not datasets:
         raise errors[0]
-    return datasets[0].with_samples(tuple(sample for dataset in datasets for sample in dataset.samples))
+    samples = tuple(sample for dataset in datasets for sample in dataset.samples)
+    problems = tuple(dict.fromkeys(problem for dataset in datasets for problem in dataset.problems))
+    return dataclasses.replace(datasets[0], samples=samples, problems=problems)
 
 
 def _log_use_of_all(dataset: Dataset, held_out: HeldOut | None, found: int) -> None:
