@@ -24,9 +24,10 @@ from label_writers import (
 from edge_ssd.cli import main
 from edge_ssd.data.box_layouts import LAYOUTS, from_xyxy, to_xyxy
 from edge_ssd.data.dataset import Dataset
+from edge_ssd.data.eval_split import load_eval_split
 from edge_ssd.data.load import load_dataset, open_dataset
 from edge_ssd.data.source import DataSource
-from edge_ssd.data.splits import load_eval_split, load_train_and_validation
+from edge_ssd.data.splits import load_train_and_validation
 from edge_ssd.errors import DataError
 
 LABELS = ("bolt", "nut")
