@@ -17,6 +17,7 @@ from converters.quantization.head_coding import equalize_box_scales
 from converters.quantization.schemes import SCHEMES, Scheme
 from converters.tflite.compatibility import CompatibilityResult, check_compatibility
 from converters.verification.latency import interleaved_latency
+from edge_ssd.data.dataset import problem_lines
 from edge_ssd.data.eval_split import load_eval_split
 from edge_ssd.data.load import DatasetFolder
 from edge_ssd.errors import SettingError
@@ -92,6 +93,8 @@ def compare_schemes(
     model = load_model(model_path)
     eval_split = load_eval_split(data, model.network.labels, None, config.limit, held_out=model.held_out)
     dataset, _ = eval_split
+    for line in problem_lines(dataset.problems):
+        _log.warning("%s", line)
     _log.info("measuring %s on %d images", model_path, len(dataset))
     keras_precision = measure(KerasPredictor(model), model.network, dataset, "float").precision
     model = equalize_box_scales(model)  # once, for all schemes

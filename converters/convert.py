@@ -32,7 +32,7 @@ from converters.subprocess_worker import apply_in_subprocess
 from converters.tflite.compatibility import graph_to_dict
 from converters.tflite.operators import Graph, read_graph
 from edge_ssd.atomic_write import atomic_path, check_writable
-from edge_ssd.data.dataset import Dataset
+from edge_ssd.data.dataset import Dataset, problem_lines
 from edge_ssd.data.eval_split import load_calibration_split, load_eval_split
 from edge_ssd.data.load import DatasetFolder
 from edge_ssd.data.splits import load_training_split, subsample_evenly
@@ -143,6 +143,9 @@ def convert_model(
     model = equalize_box_scales(load_model(source) if model is None else model)
     network, kept_layers = model.network, config.kept_layers(model.network)
     dataset, split = _load_dataset(data, model, config) if eval_split is None else eval_split
+    if eval_split is None:  # else the caller reported them
+        for line in problem_lines(dataset.problems):
+            _log.warning("%s", line)
     calibration, warnings = _calibrate(data, dataset, model, config)
     state = ConversionState(config, model, NO_IMAGES if calibration is None else calibration.images)
     content = BundleContent(
@@ -213,7 +216,7 @@ def _load_dataset(data: DatasetFolder, model: TinySSD, config: ConversionConfig)
             held_out=model.held_out,
             needs_objects=config.measure,
         )
-    return subsample_evenly(load_training_split(data, labels), config.limit), "train"
+    return data.drop_damaged(subsample_evenly(load_training_split(data, labels), config.limit)), "train"
 
 
 def _calibrate(
@@ -225,7 +228,7 @@ def _calibrate(
         return None, ()
     network = model.network
     dataset = load_calibration_split(data, network.labels, model.held_out)
-    calibration = choose_calibration(dataset, network.input, config.calibration_images, config.seed)
+    calibration = choose_calibration(dataset, network.input, config.calibration_images, config.seed, data.source.strict)
     compared = read_network_inputs(subsample_evenly(validation, _COMPARED_IMAGES).samples, network.input)
     _log.info("calibrating on %d images, converting to %s", len(calibration), config.scheme)
     warnings = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import struct
 import xml.etree.ElementTree as ElementTree
 import xml.sax.saxutils
 from collections.abc import Iterable, Sequence
@@ -19,6 +20,7 @@ __all__ = [
     "TF_HEADER",
     "WRITERS",
     "LabeledImage",
+    "orientation_exif",
     "record_features",
     "write_d2l_split",
     "write_image",
@@ -41,12 +43,15 @@ class LabeledImage:
     objects: Sequence[tuple[str, Box]] = ()
 
 
+def orientation_exif(value: int) -> bytes:
+    """Return EXIF with an orientation as a 32-bit number, which may be impossible."""
+    return b"Exif\0\0" + struct.pack("<2sHIHHHIII", b"II", 42, 8, 1, 0x0112, 4, 1, value, 0)
+
+
 def write_image(path: Path, size: tuple[int, int] = (60, 40), orientation: int | None = None) -> None:
     """Write a uniform image of (width, height) pixels before rotation by the EXIF orientation."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    exif = Image.Exif()
-    if orientation is not None:
-        exif[0x0112] = orientation
+    exif = b"" if orientation is None else orientation_exif(orientation)
     Image.new("RGB", size, (200, 180, 40)).save(path, exif=exif)
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from converters.quantization.calibration import choose_calibration, span_pixel_range
 from converters.quantization.image_warnings import calibration_warnings, image_warnings
 from edge_ssd.data.dataset import Dataset, Sample
-from edge_ssd.errors import ImageError
+from edge_ssd.errors import DataError
 from edge_ssd.network import InputSpec
 from edge_ssd.runtime.preprocess import preprocess, read_image
 
@@ -64,9 +64,17 @@ def test_calibration_uses_all_images_of_a_small_dataset(dataset: Dataset):
     assert calibration.names == tuple(f"images/{i}.png" for i in range(10))
 
 
-def test_calibration_names_unreadable_image(dataset: Dataset):
-    dataset.samples[0].path.write_bytes(b"")
-    with pytest.raises(ImageError, match=r"0\.png"):
+def test_calibration_replaces_damaged_images(dataset: Dataset, caplog: pytest.LogCaptureFixture):
+    first = choose_calibration(dataset, SPEC, 4).names[0]
+    (dataset.root / first).write_bytes(b"")
+    calibration = choose_calibration(dataset, SPEC, 4)
+    assert len(set(calibration.names) - {first}) == len(calibration) == 4
+    assert f"{first}: cannot be decoded (the file is empty); dropped" in caplog.text
+    with pytest.raises(DataError, match=first):
+        choose_calibration(dataset, SPEC, 10, strict=True)
+    for sample in dataset.samples:
+        sample.path.write_bytes(b"")
+    with pytest.raises(DataError, match="cannot be decoded"):
         choose_calibration(dataset, SPEC, 10)
 
 

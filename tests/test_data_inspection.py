@@ -13,9 +13,10 @@ from label_writers import WRITERS, LabeledImage, write_image
 from PIL import Image
 
 from edge_ssd.cli import main
+from edge_ssd.data.check_images import check_image
 from edge_ssd.data.file_digest import file_digest
 from edge_ssd.data.inspection.contact_sheet import contact_sheet
-from edge_ssd.data.inspection.duplicates import find_duplicates, find_near_duplicates, perceptual_hash
+from edge_ssd.data.inspection.duplicates import find_duplicates, find_near_duplicates, perceptual_hashes
 from edge_ssd.data.inspection.histogram import size_histogram
 from edge_ssd.data.inspection.report import DatasetReport, inspect_dataset
 from edge_ssd.data.inspection.report_text import report_lines
@@ -75,7 +76,7 @@ def test_exif_rotated_image_is_reported_but_not_a_fault(folder: Path) -> None:
     scene(1).save(folder / "JPEGImages" / "b.png", exif=exif)
     report = inspect(folder, strict=True)
     assert kinds(report) == [("exif_rotated", "b.png")]
-    assert "EXIF orientation 6: its boxes must fit the upright image of 40×60" in report.files[0].message
+    assert "EXIF orientation 6 to 40×60: --sheet shows whether its boxes fit" in report.files[0].message
 
 
 def test_case_conflicts_and_shared_label_files_are_reported(folder: Path) -> None:
@@ -166,17 +167,14 @@ def test_find_duplicates_reads_only_files_of_equal_size(tmp_path: Path) -> None:
     assert sorted(read) == ["a", "b", "c"]
 
 
-def test_perceptual_hash_applies_exif_and_returns_none_if_unreadable(tmp_path: Path) -> None:
+def test_perceptual_hash_applies_exif(tmp_path: Path) -> None:
     scene(3, (240, 160)).save(tmp_path / "upright.png")
     exif = Image.Exif()
     exif[0x0112] = 6  # displayed rotated by 90° clockwise
     scene(3, (240, 160)).transpose(Image.Transpose.ROTATE_90).save(tmp_path / "rotated.png", exif=exif)
-    upright, rotated = (perceptual_hash(tmp_path / f"{name}.png") for name in ("upright", "rotated"))
-    assert upright is not None
-    assert rotated is not None
+    thumbnails = [check_image(tmp_path / f"{name}.png").thumbnail for name in ("upright", "rotated")]
+    upright, rotated = perceptual_hashes(thumbnails)
     assert (upright != rotated).mean() < 0.02
-    (tmp_path / "text.png").write_text("text", encoding="utf-8")
-    assert perceptual_hash(tmp_path / "text.png") is None
 
 
 def test_objects_on_uniform_background_are_not_near_duplicates(tmp_path: Path) -> None:
@@ -187,7 +185,22 @@ def test_objects_on_uniform_background_are_not_near_duplicates(tmp_path: Path) -
         image.paste((20, 20, 20), (x, y, x + 25, y + 25))
         paths.append(tmp_path / f"{number}.png")
         image.save(paths[-1])
-    assert find_near_duplicates({"all": paths}) == ()
+    assert find_near_duplicates({"all": paths}, {path: check_image(path).thumbnail for path in paths}) == ()
+
+
+def test_many_near_duplicates_are_one_group(tmp_path: Path) -> None:
+    """A group may be longer than the rows that are compared at once, and its ends may differ in many bits."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 255, (16, 17), np.uint8)
+    thumbnails: dict[Path, bytes] = {}
+    for number in range(400):
+        pixels = pixels.copy()
+        pixels[number % 16, rng.integers(17)] = rng.integers(0, 255)
+        thumbnails[tmp_path / f"{number:03}.png"] = pixels.tobytes()
+        (tmp_path / f"{number:03}.png").write_bytes(pixels.tobytes())
+    others = {tmp_path / f"other{number}.png": rng.integers(0, 255, 272, np.uint8).tobytes() for number in range(50)}
+    (group,) = find_near_duplicates({"all": [*thumbnails, *others]}, thumbnails | others)
+    assert [path for _, path in group.images] == list(thumbnails)
 
 
 def test_inspect_real_datasets(shared_data: Path) -> None:

@@ -1,18 +1,16 @@
-"""edge_ssd.data.inspection.summary and contact_sheet: counts, undecodable images, drawn boxes."""
+"""edge_ssd.data.inspection.summary and contact_sheet: counts, drawn boxes."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 from label_writers import write_d2l_split
-from PIL import Image
 
 from edge_ssd.data.inspection.contact_sheet import contact_sheet
 from edge_ssd.data.inspection.report_text import format_summary
-from edge_ssd.data.inspection.summary import find_undecodable, summarize
+from edge_ssd.data.inspection.summary import summarize
 from edge_ssd.data.load import load_dataset
 from edge_ssd.drawing import class_color
 from edge_ssd.errors import DataError
@@ -46,16 +44,6 @@ def test_summary_counts(folder: Path) -> None:
 def test_side_quantiles_are_relative_to_the_longer_side_of_the_image(folder: Path) -> None:
     write_d2l_split(folder, ["c.png,0,10,20,30,120"], ["c.png"], (50, 200))
     assert set(summarize(load_dataset(folder)).side_quantiles.values()) == {0.5}
-
-
-def test_find_undecodable_reports_truncated_images(folder: Path) -> None:
-    path = folder / "images" / "b.png"
-    Image.fromarray(np.random.default_rng(0).integers(0, 255, (50, 100, 3), np.uint8)).save(path)
-    data = path.read_bytes()
-    path.write_bytes(data[: len(data) // 2])
-    dataset = load_dataset(folder)
-    assert len(dataset) == 3, "the header is fine"
-    assert [problem.path.name for problem in find_undecodable(dataset)] == ["b.png"]
 
 
 def test_contact_sheet_draws_images_with_boxes(folder: Path) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge_ssd.data.check_images import ImageChecks, drop_damaged
 from edge_ssd.data.dataset import Sample
-from edge_ssd.data.inspection.summary import find_undecodable
 from edge_ssd.data.load import load_dataset, open_dataset
 from edge_ssd.data.source import DataSource
 
@@ -56,7 +56,9 @@ def test_splits_of_real_datasets_are_disjoint(shared_data: Path) -> None:
 
 def test_images_of_small_real_datasets_decode(shared_data: Path) -> None:
     for name in ("fork_scissors", "raccoon"):
-        assert find_undecodable(load_dataset(shared_data / name)) == ()
+        dataset = load_dataset(shared_data / name)
+        usable = drop_damaged(dataset, ImageChecks(), strict=True)
+        assert (usable.samples, usable.notices) == (dataset.samples, dataset.notices)
 
 
 def test_voc_and_tf_csv_of_one_dataset_agree(shared_data: Path) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from label_writers import orientation_exif
 from PIL import Image
 
 from edge_ssd.errors import ImageError
@@ -243,10 +244,48 @@ def test_read_image_rejects_missing_files(tmp_path: Path) -> None:
         read_image("nul\0byte.jpg")
 
 
-def test_read_image_rejects_floating_point_images(tmp_path: Path) -> None:
-    path = save(Image.new("F", (4, 4), 0.5), tmp_path / "float.tiff")
+@pytest.mark.parametrize("value", [-1.0, 300.5, 70000.0, float("nan"), float("inf")])
+def test_read_image_rejects_floating_point_values_without_a_range(tmp_path: Path, value: float) -> None:
+    path = save(Image.new("F", (4, 4), value), tmp_path / "float.tiff")
     with pytest.raises(ImageError, match=r"float\.tiff.*convert it to 8 bits"):
         read_image(path)
+
+
+@pytest.mark.parametrize(
+    ("mode", "values", "expected"),
+    [
+        ("F", (0.0, 0.5, 1.0), (0, 128, 255)),
+        ("F", (0.0, 100.4, 255.0), (0, 100, 255)),
+        ("F", (0.0, 2048.0, 4095.0), (0, 128, 255)),
+        ("I", (0, 100, 255), (0, 100, 255)),
+        ("I", (0, 512, 1023), (0, 128, 255)),
+        ("I", (0, 32896, 65535), (0, 128, 255)),
+        ("I", (-5, 1000, 2**20), (0, 3, 255)),
+        ("I;16", (0, 7, 255), (0, 7, 255)),
+        ("I;16", (100, 512, 1023), (25, 128, 255)),
+        ("I;16", (0, 2048, 4095), (0, 128, 255)),
+        ("I;16", (0, 257, 4112), (0, 1, 16)),  # more than 12 bits: all 16 are in use
+    ],
+)
+def test_read_image_scales_values_by_their_bits(
+    tmp_path: Path, mode: str, values: tuple[float, ...], expected: tuple[int, ...]
+) -> None:
+    dtype = {"F": np.float32, "I": np.int32, "I;16": np.uint16}[mode]
+    path = save(Image.fromarray(np.array([values], dtype)), tmp_path / "deep.tiff")
+    assert read_image(path)[0, :, 0].tolist() == list(expected)
+
+
+@pytest.mark.parametrize("value", [0, 9, 65537])
+def test_read_image_ignores_impossible_orientations(tmp_path: Path, value: int) -> None:
+    for name in ("a.jpg", "a.png", "a.webp"):
+        path = save(Image.new("RGB", (8, 4)), tmp_path / name, exif=orientation_exif(value))
+        assert read_image(path).shape == (4, 8, 3)
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+def test_read_image_ignores_damaged_exif(tmp_path: Path) -> None:
+    for damaged in (b"Exif\0\0", b"Exif\0\0II*\0\xff\xff\xff\x7f", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff"):
+        assert read_image(save(Image.new("RGB", (8, 4)), tmp_path / "a.jpg", exif=damaged)).shape == (4, 8, 3)
 
 
 def test_read_image_of_damaged_jpeg_reads_or_raises_image_error(tmp_path: Path) -> None:

@@ -7,18 +7,23 @@ for a quantized detector that detects nothing.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from edge_ssd.data.dataset import Dataset, Sample
+from edge_ssd.data.check_images import DAMAGED, ImageCheck, read_checked_image, unreadable_problems
+from edge_ssd.data.dataset import Dataset, Sample, problem_lines
 from edge_ssd.errors import DataError
 from edge_ssd.network import InputSpec
 from edge_ssd.runtime.preprocess import preprocess, read_image
 
 __all__ = ["Calibration", "choose_calibration", "read_network_inputs", "span_pixel_range"]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,26 +47,45 @@ class Calibration:
         return len(self.images)
 
 
-def choose_calibration(dataset: Dataset, spec: InputSpec, count: int, seed: int = 0) -> Calibration:
+def choose_calibration(
+    dataset: Dataset, spec: InputSpec, count: int, seed: int = 0, strict: bool = False
+) -> Calibration:
     """Draw ``count`` images at random, all if ``dataset`` has fewer, resized for ``spec``; ``seed`` fixes the draw.
 
+    Further images take the place of damaged ones, which are logged; with ``strict`` the first one raises.
+
     Raises:
-        DataError: the dataset is empty.
-        ImageError: an image cannot be read.
+        DataError: the dataset is empty, no image can be decoded, or one cannot be and ``strict`` is set.
     """
     if not dataset.samples:
         raise DataError(f"{dataset.root}: it has no images to calibrate on; use a folder with images")
     # Sorted, so that the result does not depend on the order of the dataset.
     samples = sorted(dataset.samples, key=lambda sample: _name(dataset, sample))
-    indices = np.random.default_rng(seed).permutation(len(samples))[:count]
-    chosen = [samples[i] for i in sorted(indices)]
+    images: dict[int, npt.NDArray[np.uint8]] = {}
+    damaged: list[tuple[Path, str]] = []
+    for index in np.random.default_rng(seed).permutation(len(samples)).tolist():
+        if len(images) == count:
+            break
+        result = read_checked_image(samples[index].path)
+        if isinstance(result, ImageCheck):
+            damaged.append((samples[index].path, result.error))
+            if strict:
+                break
+        else:
+            images[index] = preprocess(result[0], spec)[0]
+    problems = unreadable_problems(damaged, *DAMAGED)
+    if problems and (strict or not images):
+        raise DataError(str(problems[0]))
+    for line in problem_lines(problems):
+        _log.warning("%s", line)
+    chosen = [samples[index] for index in sorted(images)]
     names = tuple(_name(dataset, sample) for sample in chosen)
     lines = [
         f"{name} {hashlib.sha256(sample.path.read_bytes()).hexdigest()}\n"
         for name, sample in zip(names, chosen, strict=True)
     ]
     return Calibration(
-        images=read_network_inputs(chosen, spec),
+        images=np.stack([images[index] for index in sorted(images)]),
         names=names,
         sha256=hashlib.sha256("".join(lines).encode()).hexdigest(),
         seed=seed,

@@ -9,17 +9,12 @@ from pathlib import Path
 
 from device_apps.sources.frames import Frame, SourceCounts, iterate
 from edge_ssd.errors import ImageError, SourceError
+from edge_ssd.runtime.image_file import IMAGE_SUFFIXES
 from edge_ssd.runtime.preprocess import read_image
 
-__all__ = ["IMAGE_SUFFIXES", "ImageFolderSource", "list_images"]
+__all__ = ["ImageFolderSource", "list_images"]
 
 _log = logging.getLogger(__name__)
-
-# Includes formats that Pillow may have no decoder for: such images are reported as unreadable, not ignored.
-IMAGE_SUFFIXES = frozenset(
-    {".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpeg", ".jpg", ".jxl", ".pbm", ".pgm", ".png"}
-    | {".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"}
-)
 
 
 def list_images(folder: Path) -> list[Path]:

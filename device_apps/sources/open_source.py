@@ -18,10 +18,11 @@ from pathlib import Path
 
 from device_apps.sources.capture import CaptureSource
 from device_apps.sources.frames import Frame, Image, Source
-from device_apps.sources.image_folder import IMAGE_SUFFIXES, ImageFolderSource, list_images
+from device_apps.sources.image_folder import ImageFolderSource, list_images
 from device_apps.sources.stream_url import diagnose_stream, redact_url
 from device_apps.sources.timeouts import CaptureTimeouts
 from edge_ssd.errors import SettingError, SourceError
+from edge_ssd.runtime.image_file import IMAGE_SUFFIXES
 
 __all__ = ["Frame", "Image", "Source", "open_source"]
 

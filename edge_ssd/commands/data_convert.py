@@ -29,7 +29,6 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     add_data_options(parser, "data", help="a dataset in any supported format")
     parser.add_argument("out", metavar="OUT", type=Path, help="new folder for the converted dataset")
     add_output_options(parser)
-    parser.add_argument("--strict", action="store_true", help="stop at the first fault, with exit status 2")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -41,7 +41,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
             "examples:\n"
             "  edge-ssd data inspect data/bananas\n"
             "  edge-ssd data inspect data/bananas --split val --sheet sheet.png --histogram sizes.png\n"
-            "  edge-ssd data inspect data/cells --classes '*,WBC=white,RBC=red' --decode --json\n"
+            "  edge-ssd data inspect data/cells --classes '*,WBC=white,RBC=red' --strict --json\n"
             "  edge-ssd data inspect data/cells --anchors-of runs/cells/model.keras\n"
             "  edge-ssd data inspect data/cells --augmented sheet.png --crop --expand 2\n"
         ),
@@ -54,9 +54,14 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         type=Path,
         help="compare with this .keras or .tflite model (default: the book's)",
     )
-    parser.add_argument("--decode", action="store_true", help="also decode every image, not just its header")
+    parser.add_argument(
+        "--decode",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="decode every image, as a training does (default), or read only headers, which finds no damaged images "
+        "and no near duplicates",
+    )
     parser.add_argument("--no-near", action="store_true", help="do not search for near-duplicate images")
-    parser.add_argument("--strict", action="store_true", help="stop at the first fault, with exit status 2")
     parser.add_argument("--sheet", metavar="FILE.png", type=Path, help="write a contact sheet with the boxes drawn in")
     parser.add_argument("--histogram", metavar="FILE.png", type=Path, help="write a plot of the box sizes")
     parser.add_argument("--json", action="store_true", help="print JSON")

@@ -24,6 +24,11 @@ def add_data_options(
     option: dict[str, Any] = {"required": required} if name.startswith("-") else {}
     parser.add_argument(name, type=Path, metavar="DIR", help=help, **option)
     add_label_options(parser)
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="stop at the first faulty label or damaged image, with exit status 2 (default: drop and report it)",
+    )
 
 
 def add_label_options(parser: argparse.ArgumentParser) -> None:
@@ -54,4 +59,4 @@ def add_eval_split_option(parser: argparse.ArgumentParser) -> None:
 
 def data_source(args: argparse.Namespace) -> DataSource:
     """Return the dataset that is selected by the options of :func:`add_data_options`."""
-    return DataSource(args.data, args.format, args.classes, args.boxes, args.box_units)
+    return DataSource(args.data, args.format, args.classes, args.boxes, args.box_units, args.strict)

@@ -50,7 +50,6 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument("--seed", metavar="S", type=int, default=0, help="random seed (default: %(default)s)")
     parser.add_argument("--again", action="store_true", help="divide all images of a dataset that is divided")
     parser.add_argument("--no-near", action="store_true", help="do not keep similar images together, only identical")
-    parser.add_argument("--strict", action="store_true", help="stop at the first fault, with exit status 2")
     add_output_options(parser, default="coco")
 
 

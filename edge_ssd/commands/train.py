@@ -171,7 +171,7 @@ def _setup(args: argparse.Namespace) -> RunSetup:
         reading = [name for name in ("classes", "format", "boxes", "box_units") if getattr(args, name)]
         if reading:
             raise SettingError(f"a resumed run reads its data as before: leave out {option_names(reading)}")
-        return resumed_run(args.out, args.data, args.teacher)
+        return resumed_run(args.out, args.data, args.teacher, args.strict)
     if args.data is None:
         raise SettingError("--data is missing: name the folder of labeled images to train on")
     if args.teacher is not None and args.anchors:

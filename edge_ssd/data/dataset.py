@@ -75,7 +75,8 @@ class Sample:
         if (class_ids < 0).any():
             raise DataError(f"{self.path}: class ids must be at least 0, got {class_ids.tolist()}")
         boxes.flags.writeable = class_ids.flags.writeable = False
-        object.__setattr__(self, "path", Path(self.path))
+        if not isinstance(self.path, Path):
+            object.__setattr__(self, "path", Path(self.path))
         object.__setattr__(self, "boxes_xyxy", boxes)
         object.__setattr__(self, "class_ids", class_ids)
 

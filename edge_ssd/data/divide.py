@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ssd.console.progress import ProgressCallback, no_progress
+from edge_ssd.data.check_images import ImageChecks
 from edge_ssd.data.dataset import Dataset
 from edge_ssd.data.inspection.duplicates import find_duplicates, find_near_duplicates
 from edge_ssd.data.split_names import SPLITS
@@ -45,12 +46,14 @@ def find_similar(
 
     Args:
         near: whether images that look alike belong together, as frames of a video; else identical files only.
-        progress: called with (images compared, images in total).
+        progress: called with (images decoded, images in total).
     """
     paths = {"": [sample.path for sample in dataset.samples]}
+    checks = ImageChecks().check(paths[""], progress) if near else []
+    thumbnails = {path: check.thumbnail for path, check in zip(paths[""], checks, strict=False)}
     index_of = {path: index for index, path in enumerate(paths[""])}
     # Identical files look alike, so that they are in the same group of near duplicates, or in none.
-    found = (*(find_near_duplicates(paths, progress) if near else ()), *find_duplicates(paths))
+    found = (*find_near_duplicates(paths, thumbnails), *find_duplicates(paths))
     groups: list[tuple[int, ...]] = []
     grouped: set[Path] = set()
     for group in found:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Collection, Sequence
 from typing import Literal
 
+from edge_ssd.console.progress import Progress
 from edge_ssd.data.dataset import Dataset
 from edge_ssd.data.held_out import HeldOut
 from edge_ssd.data.held_out_images import find_held_out, is_same_dataset
@@ -47,8 +48,8 @@ def load_eval_split(
         needs_objects: whether images without any object are an error, as average precision is then undefined.
 
     Raises:
-        DataError: as :meth:`DatasetFolder.load`; or only training images exist and ``split`` does not select them; or
-            no image has an object.
+        DataError: as :meth:`DatasetFolder.load` and :meth:`DatasetFolder.drop_damaged`; or only training images exist
+            and ``split`` does not select them; or no image has an object.
     """
     if split == "all":
         dataset, name = folder.load(None, labels), "all"
@@ -57,7 +58,8 @@ def load_eval_split(
     else:
         dataset, name = folder.load(split, labels), split
     dataset = dataclasses.replace(dataset, problems=(*folder.copies, *dataset.problems))
-    dataset = subsample_evenly(dataset, limit)
+    with Progress("checking", "images") as progress:
+        dataset = folder.drop_damaged(subsample_evenly(dataset, limit), progress)
     if needs_objects and not dataset.num_boxes:
         raise DataError(
             f"{dataset.root}: none of the {len(dataset)} images to measure on ({name}) has an object, so average "

@@ -8,15 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path, PurePath
 
 from edge_ssd.errors import DataError
+from edge_ssd.runtime.image_file import IMAGE_SUFFIXES
 
-__all__ = ["IMAGE_SUFFIXES", "FileTree"]
-
-_SUFFIXES = """
-    .apng .avif .avifs .bmp .dib .gif .heic .heif .j2k .jfif .jp2 .jpe .jpeg .jpg .jpx .pbm .pgm .png .pnm .ppm .tif
-    .tiff .webp
-"""
-IMAGE_SUFFIXES = frozenset(_SUFFIXES.split())
-"""Suffixes of image files, in lower case."""
+__all__ = ["FileTree"]
 
 # Folders that systems and label tools make beside the files of their user. Names with a leading dot are left out too.
 _SYSTEM_FOLDERS = frozenset({"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "__pycache__"})
@@ -103,7 +97,7 @@ class FileTree:
                 self._count += 1
             elif entry.is_dir():
                 subfolders.append(path)
-            elif not entry.is_symlink():  # a broken link is a missing file
+            elif path.exists():  # a broken link is a missing file
                 self.special.append(path)
         if self._count > _MAX_FILES:
             raise DataError(f"{self.root}: over {_MAX_FILES} files: give the folder of one dataset")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["ImageHeader", "read_image_header"]
+from edge_ssd.errors import ImageError
+from edge_ssd.runtime.image_file import SWAPS_SIDES, exif_orientation, open_image
 
-_EXIF_ORIENTATION = 0x0112
-_PNG_EXIF = frozenset({"exif", "Raw profile type exif", "XML:com.adobe.xmp"})
-_ROTATED_BY_90 = frozenset({5, 6, 7, 8})
+__all__ = ["ImageHeader", "read_image_header"]
 
 
 @dataclass(frozen=True)
@@ -20,34 +18,42 @@ class ImageHeader:
     Attributes:
         size: (height, width) in pixels, after rotation by the EXIF orientation.
         format: Pillow's name of the file format, such as "JPEG".
-        orientation: EXIF orientation, 1 to 8; 1 if the file has none.
+        orientation: EXIF orientation, 1 to 8; 1 if the file has none or an impossible one.
     """
 
     size: tuple[int, int]
     format: str
     orientation: int
 
+    @property
+    def unrotated_size(self) -> tuple[int, int]:
+        """(height, width) before the rotation by the EXIF orientation."""
+        height, width = self.size
+        return (width, height) if self.orientation in SWAPS_SIDES else (height, width)
+
 
 def read_image_header(path: Path) -> ImageHeader:
     """Read the header of an image file.
 
+    The caller silences Pillow's warnings, which cannot be done for one thread.
+
     Raises:
-        OSError: the file cannot be read or is not an image.
-        ValueError: the header is damaged, or the image exceeds Pillow's limit of pixels.
+        OSError: the file cannot be read.
+        ValueError: not an image, its header is damaged, or it exceeds Pillow's limit of pixels.
     """
     from PIL import Image
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        try:
-            with Image.open(path) as image:
-                width, height = image.size
-                # getexif() decodes every pixel of a PNG that has no EXIF before its image data: skip these.
-                has_exif = image.format != "PNG" or not _PNG_EXIF.isdisjoint(image.info)
-                orientation = image.getexif().get(_EXIF_ORIENTATION) if has_exif else None
-                name = image.format or ""
-        # Some of Pillow's readers raise SyntaxError for a damaged header.
-        except (Image.DecompressionBombError, Image.DecompressionBombWarning, SyntaxError) as error:
-            raise ValueError(str(error)) from None
-    size = (width, height) if orientation in _ROTATED_BY_90 else (height, width)
-    return ImageHeader(size, name, orientation if isinstance(orientation, int) else 1)
+    try:
+        with open_image(path) as image:
+            width, height = image.size
+            if Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS:
+                raise ImageError(f"{width}×{height} pixels are over the limit of {Image.MAX_IMAGE_PIXELS} pixels")
+            orientation = exif_orientation(image)
+            name = image.format or ""
+    except (OSError, ValueError):
+        raise
+    # Pillow's readers raise SyntaxError, struct.error and others for a damaged header.
+    except Exception as error:
+        raise ValueError(str(error) or type(error).__name__) from None
+    size = (width, height) if orientation in SWAPS_SIDES else (height, width)
+    return ImageHeader(size, name, orientation)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Literal, cast
 
 from edge_ssd.console.progress import ProgressCallback, no_progress
 from edge_ssd.data.annotations import ImageAnnotations, ParsedDataset
 from edge_ssd.data.check_annotations import validate_annotations
+from edge_ssd.data.check_images import ImageChecks, drop_damaged
 from edge_ssd.data.classes import ClassMapping, parse_classes, select_classes
 from edge_ssd.data.dataset import Dataset, Problem
 from edge_ssd.data.detect_format import detect_format, list_files
@@ -49,6 +51,7 @@ class DatasetFolder:
         located: the annotations by split, with their image files.
         other_formats: other formats that the folder could be parsed as.
         read_header: returns the header of an image file from a cache.
+        image_checks: results of decoding images.
     """
 
     source: DataSource
@@ -60,6 +63,7 @@ class DatasetFolder:
     read_header: Callable[[Path], ImageHeader] = field(
         default_factory=lambda: functools.cache(read_image_header), repr=False, compare=False
     )
+    image_checks: ImageChecks = field(default_factory=ImageChecks, repr=False, compare=False)
 
     @property
     def name(self) -> str:
@@ -153,7 +157,7 @@ class DatasetFolder:
             split: one of :attr:`splits`; None for all of them.
             labels: class names in the order of the class ids, such as a model's; they also name the classes of a
                 dataset that has bare class ids. None for the dataset's own order.
-            strict: raise on the first problem, instead of dropping what is faulty.
+            strict: raise on the first problem, instead of dropping what is faulty; also set by the source.
             allow_missing: report missing images and label files as problems, instead of raising.
             progress: called with (images read, images in total).
 
@@ -164,7 +168,9 @@ class DatasetFolder:
         root = self.source.folder
         images = self._box_reader.apply(self._select(split, allow_missing))
         images = self._size_adjuster.apply(images, self.read_header)
-        problems = [*self.common_problems, *self.annotations.problems, *self.located.problems]
+        strict = strict or self.source.strict
+        problems = [*self.common_problems, *_special_files(self.tree)]
+        problems += [*self.annotations.problems, *self.located.problems]
         problems += [Problem(root, error) for name, error in self.annotations.unusable.items() if split in (None, name)]
         notices = [*self.annotations.notices, *self.located.notices, *_enclosing_notice(root, images)]
         if self.other_formats:
@@ -186,14 +192,26 @@ class DatasetFolder:
         if excluded:
             notices.append(Problem(root, f"{excluded} boxes of other classes excluded"))
         class_ids = [labels.index(name) if name in labels else None for name in mapping.new_names]
-        samples, invalid = validate_annotations(images, class_ids, self.read_header, allow_missing, progress)
+        rest = [image for name, part in self.located.splits.items() if name != split for image in part]
+        samples, invalid, rotated = validate_annotations(
+            images, class_ids, self.read_header, allow_missing, progress, rest if split else ()
+        )
         problems.extend(invalid)
+        notices.extend(rotated)
         if strict and problems:
             raise DataError(str(problems[0]))
         if not samples:
             reason = f"; the first of {len(problems)} problems: {problems[0]}" if problems else ": no labels in it"
             raise DataError(f"{root}: no usable labeled image{f' in split {split!r}' if split else ''}{reason}")
         return Dataset(root, labels, samples, self.format, tuple(problems), tuple(notices))
+
+    def drop_damaged(self, dataset: Dataset, progress: ProgressCallback = no_progress) -> Dataset:
+        """Return images of this folder without those that cannot be decoded: see :mod:`edge_ssd.data.check_images`.
+
+        Raises:
+            DataError: no image is left, or one is damaged and the source is strict.
+        """
+        return drop_damaged(dataset, self.image_checks, self.source.strict, progress)
 
     def _select(self, split: Split | None, allow_missing: bool) -> list[ImageAnnotations]:
         root, splits = self.source.folder, self.located.splits
@@ -203,15 +221,25 @@ class DatasetFolder:
             if split in (None, name) and not allow_missing:
                 raise DataError(error)
         if split is None:
-            return self._images
+            return self._name_special(self._images)
         if split in self.splits:
-            return list(splits.get(split, ()))
+            return self._name_special(splits.get(split, ()))
         if self.splits:
             raise DataError(f"{root}: it has no split {split!r}, only {', '.join(self.splits)}: choose one of these")
         raise DataError(
             f"{root}: it is not divided into train and val: divide it with edge-ssd data split, or use all of it (no "
             "split)"
         )
+
+    def _name_special(self, images: Sequence[ImageAnnotations]) -> list[ImageAnnotations]:
+        """Return the images; one that is missing because it is no regular file gets a fault that states it."""
+        names = {path.name for path in self.tree.special}
+        return [
+            dataclasses.replace(image, fault=f"image {image.file_name!r} is no regular file")
+            if image.path is None and names and PurePath(image.file_name).name in names
+            else image
+            for image in images
+        ]
 
     def _map_classes(self, labels: Sequence[str] | None, problems: Sequence[Problem]) -> ClassMapping:
         """Return the new name of every class of the label files; ``labels`` name bare class ids."""
@@ -259,6 +287,14 @@ def load_dataset(
 ) -> Dataset:
     """Return the samples of a split: :func:`open_dataset` and :meth:`DatasetFolder.load` in one call."""
     return open_dataset(source).load(split, labels, strict)
+
+
+def _special_files(tree: FileTree) -> list[Problem]:
+    if not tree.special:
+        return []
+    count, example = len(tree.special), tree.special[0]
+    kind = "are named pipes, sockets or devices" if count > 1 else "is a named pipe, socket or device"
+    return [Problem(example, f"{count} {'entries' if count > 1 else 'entry'} of the folder {kind}: not read")]
 
 
 def _enclosing_notice(root: Path, images: Sequence[ImageAnnotations]) -> list[Problem]:

@@ -25,6 +25,7 @@ class DataSource:
         boxes: what the four numbers of a box are, a key of :data:`~edge_ssd.data.box_layouts.LAYOUTS`; None for what
             the format says.
         box_units: their units, a key of :data:`~edge_ssd.data.box_layouts.UNITS`; None for those of the format.
+        strict: raise on the first fault of the labels or images, instead of dropping what is faulty.
 
     Raises:
         SettingError: the format, the layout or the units are unknown, or the class list is invalid.
@@ -35,6 +36,7 @@ class DataSource:
     classes: str | None = None
     boxes: str | None = None
     box_units: str | None = None
+    strict: bool = False
 
     def __post_init__(self) -> None:
         if self.format is not None and self.format not in LABEL_FORMATS:
@@ -60,10 +62,12 @@ class DataSource:
             "classes": self.classes,
             "boxes": self.boxes,
             "box_units": self.box_units,
+            "strict": self.strict,
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> DataSource:
         """Return the source of a dict from :meth:`to_dict`."""
-        # Earlier versions wrote no layout and units of boxes.
-        return cls(Path(data["folder"]), data["format"], data["classes"], data.get("boxes"), data.get("box_units"))
+        # Earlier versions wrote no layout and units of boxes, and were never strict.
+        boxes, box_units, strict = data.get("boxes"), data.get("box_units"), data.get("strict", False)
+        return cls(Path(data["folder"]), data["format"], data["classes"], boxes, box_units, strict)

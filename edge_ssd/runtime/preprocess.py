@@ -18,6 +18,8 @@ import numpy.typing as npt
 from edge_ssd.boxes import FloatArray
 from edge_ssd.errors import ImageError
 from edge_ssd.network import InputSpec
+from edge_ssd.runtime.image_file import open_image
+from edge_ssd.runtime.pixel_values import to_rgb
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
@@ -136,25 +138,16 @@ def preprocess(
 def read_image(path: str | os.PathLike[str]) -> ImageArray:
     """Read an image file as uint8 RGB [H, W, 3].
 
-    The EXIF orientation is applied. Greyscale, palette, CMYK and 16-bit images are converted, transparency becomes
-    white, and an animation gives its first frame. A file that cannot be decoded raises ImageError.
+    The EXIF orientation is applied; an impossible or damaged one is ignored. Greyscale, palette, CMYK and 16-bit images
+    are converted, transparency becomes white, and an animation gives its first frame. Values of 8, 10 or 12 bits in a
+    file of 16 or 32 bits are scaled to 8 bits. A file that cannot be decoded raises ImageError.
     """
-    from PIL import Image
-
     name = os.fspath(path)
     try:
-        with Image.open(name) as image:
-            image.load()
-            return _convert(image)
-    except FileNotFoundError:
-        raise ImageError(f"{name}: no such image; check the path") from None
-    except IsADirectoryError:
-        raise ImageError(f"{name}: is a folder; give one image file") from None
-    except ImageError as error:
-        raise ImageError(f"{name}: {error}") from None
-    # Pillow's decoders raise nearly anything on damaged files (struct.error, SyntaxError, IndexError …).
-    except Exception as error:
-        raise ImageError(f"{name}: cannot be read as an image ({error}); save it again as JPEG or PNG") from None
+        with open_image(name) as image:
+            return to_rgb(image)[0]
+    except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
+        raise ImageError(f"{name}: {_describe_error(error)}") from None
 
 
 def as_rgb(image: ImageLike) -> ImageArray:
@@ -169,7 +162,7 @@ def as_rgb(image: ImageLike) -> ImageArray:
         return read_image(image)
     if _is_pillow(image):
         try:
-            return _convert(image)
+            return to_rgb(image)[0]
         except ImageError:
             raise
         except Exception as error:  # a lazily opened file is decoded here, see read_image
@@ -204,24 +197,13 @@ def _is_pillow(image: object) -> bool:
     return module is not None and isinstance(image, module.Image)
 
 
-def _convert(image: PILImage) -> ImageArray:
-    from PIL import Image, ImageOps
-
-    try:
-        image = ImageOps.exif_transpose(image)
-    except Exception:  # damaged EXIF has no orientation: use the image unrotated
-        image = image.copy()
-    if 0 in image.size:
-        raise ImageError(f"an image must not be empty, got {image.width}×{image.height}")
-    if image.mode.startswith("I"):  # 16-bit greyscale: Pillow's own conversion clips instead of scaling
-        grey = np.clip(np.asarray(image).astype(np.int64), 0, 65535) // 257
-        return np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
-    if image.mode == "F":
-        raise ImageError("an image of floating-point values has no standard range; convert it to 8 bits first")
-    if image.mode == "La":  # Pillow converts La to LA only
-        image = image.convert("LA")
-    if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa"):
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
-        image = Image.alpha_composite(white, image)
-    return np.asarray(image.convert("RGB"))
+def _describe_error(error: Exception) -> str:
+    """Return why an image file could not be read, for a message that starts with its name."""
+    if isinstance(error, ImageError):
+        return str(error)
+    if isinstance(error, FileNotFoundError):
+        return "no such image; check the path"
+    if isinstance(error, IsADirectoryError):
+        return "is a folder; give one image file"
+    reason = (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
+    return f"cannot be read as an image ({reason}); save it again as JPEG or PNG"

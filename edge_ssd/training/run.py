@@ -91,8 +91,11 @@ def train(
     num_images = len(training) + (len(validation) if workers.is_chief else 0)
     store = choose_cache(cache, decoded_bytes(num_images, network.input), folder)
     with Progress("reading", "images") as progress:
-        train_images = load_images(training, network.input, progress, store, folder)
-    val_images = load_images(validation, network.input, None, store, folder) if workers.is_chief else None
+        train_images = load_images(training, network.input, progress, store, folder, config.data.strict)
+    val_images = None
+    if workers.is_chief:
+        with Progress("reading", "validation images") as progress:
+            val_images = load_images(validation, network.input, progress, store, folder, config.data.strict)
     workers.check_equal(_fingerprint(config, train_images, resume), "images, labels, teacher or options")
     trainer = Trainer(network, config.recipe, folder / CHECKPOINT, weights, workers, teacher)
     # The model that is saved names the images that it can be measured on.
@@ -127,7 +130,7 @@ def train(
                 result = trainer.fit_epoch(train_images, on_batch)
                 if val_images is None:
                     continue
-                precision = evaluate_images(predictor, network, validation, val_images)
+                precision = evaluate_images(predictor, network, val_images.dataset, val_images)
                 row = HistoryRow(**vars(result), ap=precision.ap, ap50=precision.ap50, ap75=precision.ap75)
                 history.append(row)
                 # History before checkpoint: a run killed in between trains and writes the epoch again. Model after

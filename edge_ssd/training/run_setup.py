@@ -66,8 +66,10 @@ def new_run(
     return RunSetup(RunConfig(network, recipe, source, validation_split, teacher), training, validation)
 
 
-def resumed_run(folder: Path, data: Path | None = None, teacher: Path | None = None) -> RunSetup:
+def resumed_run(folder: Path, data: Path | None = None, teacher: Path | None = None, strict: bool = False) -> RunSetup:
     """Return the setup of the run in ``folder``; ``data`` and ``teacher`` are their new paths, if they moved.
+
+    ``strict`` also stops at the first faulty label or image, as :class:`~edge_ssd.data.source.DataSource` does.
 
     Raises:
         DataError: there is no run, or it is damaged.
@@ -76,6 +78,8 @@ def resumed_run(folder: Path, data: Path | None = None, teacher: Path | None = N
     config = load_run(folder)
     if data is not None:
         config = replace(config, data=replace(config.data, folder=data))
+    if strict:
+        config = replace(config, data=replace(config.data, strict=True))
     if teacher is not None:
         if config.teacher is None:
             raise SettingError(f"{folder} is trained without a teacher: leave out --teacher, or start a new run")

@@ -25,6 +25,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from edge_ssd.data.dataset import Dataset, Sample
 from edge_ssd.network import Network, tiny_ssd
 from edge_ssd.training.input.images import ImageDataset
 from edge_ssd.training.recipe import Recipe
@@ -82,7 +83,8 @@ def random_images(network: Network, count: int) -> ImageDataset:
     labels = np.zeros((count, 1, 5), np.float32)
     labels[..., 1:3] = rng.uniform(0, 0.7, (count, 1, 2))
     labels[..., 3:5] = labels[..., 1:3] + rng.uniform(0.15, 0.3, (count, 1, 2))
-    return ImageDataset(images, labels, ())
+    samples = tuple(Sample(Path(f"{number}.png"), [], []) for number in range(count))
+    return ImageDataset(images, labels, (), Dataset(Path(), network.labels, samples, "random"))
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ from pathlib import Path, PurePath
 from edge_ssd.data.annotations import BoxAnnotation, ImageAnnotations, ParsedDataset
 from edge_ssd.data.dataset import Problem
 from edge_ssd.data.file_index import path_parts
-from edge_ssd.data.file_tree import IMAGE_SUFFIXES, FileTree
+from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.formats.label_format import Match
 from edge_ssd.data.label_files.label_map import read_label_map
 from edge_ssd.data.label_files.select_files import select_label_files
@@ -30,6 +30,7 @@ from edge_ssd.data.label_files.shapes import Box
 from edge_ssd.data.label_files.tfrecord_file import Example, read_examples
 from edge_ssd.data.label_files.unpacked_images import unpack_images
 from edge_ssd.errors import DataError
+from edge_ssd.runtime.image_file import IMAGE_SUFFIXES
 
 __all__ = ["FILES", "TITLE", "parse", "sniff"]
 

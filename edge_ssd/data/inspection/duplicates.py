@@ -7,7 +7,6 @@ change between neighbors on a 16×16 grid (N. Krawetz, 2013, "Kind of Like That"
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ssd.console.progress import ProgressCallback, no_progress
+from edge_ssd.data.check_images import THUMBNAIL_SIZE
 from edge_ssd.data.file_digest import file_digest
 
-__all__ = ["DuplicateGroup", "find_duplicates", "find_near_duplicates", "perceptual_hash"]
+__all__ = ["DuplicateGroup", "find_duplicates", "find_near_duplicates", "perceptual_hashes"]
 
 # Near duplicates differ in at most this number of the 256 bits of their hashes, and in at most this share of the bits
 # that are set in either: on a uniform background few bits are set, so few can differ.
@@ -25,8 +25,7 @@ _NEAR_BITS, _NEAR_SHARE = 28, 0.25
 
 _Image = tuple[str, Path]  # split and path
 
-_SIDE = 16
-_CHUNK = 1024
+_CHUNK = 256  # rows that are compared with all others at once
 
 
 @dataclass(frozen=True)
@@ -58,81 +57,70 @@ def find_duplicates(
 
 
 def find_near_duplicates(
-    splits: Mapping[str, Sequence[Path]], progress: ProgressCallback = no_progress
+    splits: Mapping[str, Sequence[Path]],
+    thumbnails: Mapping[Path, bytes],
+    progress: ProgressCallback = no_progress,
 ) -> tuple[DuplicateGroup, ...]:
     """Return groups of images that differ in their bytes but in at most 28 of the 256 bits of their perceptual hashes.
 
-    Images with little structure have to agree in more bits. Unreadable images are skipped.
+    Images with little structure have to agree in more bits. Images without a thumbnail are skipped.
+
+    Args:
+        thumbnails: path → grayscale pixels, from :func:`edge_ssd.data.check_images.check_image`.
+        progress: called with (images compared, images in total).
     """
-    images: list[_Image] = []
-    hashes: list[npt.NDArray[np.bool_]] = []
-    candidates = [(split, path) for split, paths in splits.items() for path in paths]
-    with ThreadPoolExecutor() as pool:  # decoding releases the interpreter's lock
-        for number, image_hash in enumerate(pool.map(perceptual_hash, [path for _, path in candidates]), 1):
-            progress(number, len(candidates))
-            if image_hash is not None:
-                images.append(candidates[number - 1])
-                hashes.append(image_hash)
-    hash_bits = np.array(hashes, bool).reshape(-1, _SIDE * _SIDE)
-    groups = [
-        [images[index] for index in group]
-        for group in _connected_components(_near_pairs(hash_bits), len(hash_bits))
-        if len({images[index][1] for index in group}) > 1
-    ]
-    return _sorted_groups([group for group in groups if len({file_digest(path) for _, path in group}) > 1], near=True)
+    images = [(split, path) for split, paths in splits.items() for path in paths if thumbnails.get(path)]
+    bits = perceptual_hashes([thumbnails[path] for _, path in images])
+    # Equal hashes are one row: copies would give a number of pairs that is the square of theirs.
+    rows, row_of = np.unique(bits, axis=0, return_inverse=True)
+    components = _near_components(rows, progress)[row_of.reshape(-1)]
+    members: dict[int, list[_Image]] = {}
+    for image, component in zip(images, components.tolist(), strict=True):
+        members.setdefault(component, []).append(image)
+    groups = [group for group in members.values() if len({path for _, path in group}) > 1]
+    return _sorted_groups([group for group in groups if not _identical(group)], near=True)
 
 
-def perceptual_hash(path: Path) -> npt.NDArray[np.bool_] | None:
-    """Return a hash of what an image looks like, bool [256], or None if it is unreadable.
-
-    A bit is set where the upright grayscale image at 17×16 pixels gets darker to the right.
-    """
-    from PIL import Image, ImageOps
-
-    try:
-        with Image.open(path) as image:
-            # A JPEG is decoded at an eighth of its size where that is enough.
-            image.draft("L", (8 * _SIDE, 8 * _SIDE))
-            small = ImageOps.exif_transpose(image.convert("L"))
-            pixels = np.asarray(small.resize((_SIDE + 1, _SIDE), Image.Resampling.BOX), np.int16)
-    # Pillow's decoders raise nearly anything on damaged files, and decompression bombs warn.
-    except Exception:
-        return None
-    falls: npt.NDArray[np.bool_] = (pixels[:, 1:] < pixels[:, :-1]).reshape(-1)
+def perceptual_hashes(thumbnails: Sequence[bytes]) -> npt.NDArray[np.bool_]:
+    """Return what images look like, bool [N, 256]: a bit is set where a thumbnail gets darker to the right."""
+    pixels = np.frombuffer(b"".join(thumbnails), np.uint8).reshape(-1, *THUMBNAIL_SIZE)
+    falls: npt.NDArray[np.bool_] = (pixels[:, :, 1:] < pixels[:, :, :-1]).reshape(len(pixels), 256)
     return falls
 
 
-def _near_pairs(bits: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Return index pairs (i < j) of rows that are near duplicates."""
+def _near_components(bits: npt.NDArray[np.bool_], progress: ProgressCallback) -> npt.NDArray[np.int64]:
+    """Return the connected component of each row, where rows that are near duplicates are connected."""
     rows = bits.astype(np.float32)
     count = rows.sum(axis=1)
-    pairs: list[tuple[int, int]] = []
+    # One matrix product of these gives the number of different bits: count_i + count_j - 2 · common bits.
+    left = np.column_stack([rows, count, np.ones_like(count)])
+    right = np.column_stack([-2 * rows, np.ones_like(count), count]).T.copy()
+    component = np.arange(len(rows))
     for start in range(0, len(rows), _CHUNK):
-        both = rows[start : start + _CHUNK] @ rows[start:].T
-        either = count[start : start + _CHUNK, None] + count[None, start:] - both
-        informative_bits = np.minimum(either, bits.shape[1] - both)
-        near = (either - both <= _NEAR_BITS) & (either - both <= _NEAR_SHARE * informative_bits)
-        first, second = np.nonzero(np.triu(near, 1))
-        pairs += zip((first + start).tolist(), (second + start).tolist(), strict=True)
-    return pairs
+        stop = min(start + _CHUNK, len(rows))
+        different = left[start:stop] @ right[:, start:]
+        first, second = np.nonzero(different <= _NEAR_BITS)
+        distance = different[first, second]
+        first, second = first + start, second + start
+        either = (count[first] + count[second] + distance) / 2
+        informative_bits = np.minimum(either, bits.shape[1] - (either - distance))
+        near = (first < second) & (distance <= _NEAR_SHARE * informative_bits)
+        _connect(component, first[near], second[near])
+        progress(stop, len(rows))
+    return component
 
 
-def _connected_components(pairs: Sequence[tuple[int, int]], count: int) -> list[list[int]]:
-    """Return the connected components with at least two indices, each sorted (union-find)."""
-    parent = list(range(count))
-
-    def root(index: int) -> int:
-        while parent[index] != index:
-            parent[index] = parent[parent[index]]
-            index = parent[index]
-        return index
-
-    for first, second in pairs:
-        parent[root(second)] = root(first)
-    groups: dict[int, list[int]] = {}
-    for index in range(count):
-        groups.setdefault(root(index), []).append(index)
-    return [group for group in groups.values() if len(group) > 1]
+def _connect(component: npt.NDArray[np.int64], first: npt.NDArray[np.intp], second: npt.NDArray[np.intp]) -> None:
+    """Merge the components of each pair (first, second) in place; the lowest index names a component."""
+    while True:
+        one, other = component[first], component[second]
+        apart = one != other
+        if not apart.any():
+            return
+        low, high = np.minimum(one, other)[apart], np.maximum(one, other)[apart]
+        target = np.arange(len(component))
+        np.minimum.at(target, high, low)
+        component[:] = target[component]
 
 
 def _sorted_groups(groups: Iterable[Sequence[_Image]], near: bool) -> tuple[DuplicateGroup, ...]:
@@ -146,6 +134,11 @@ def _group_by(images: Iterable[_Image], key: Callable[[Path], object]) -> list[l
     for split, path in images:
         groups.setdefault(key(path), []).append((split, path))
     return [group for value, group in groups.items() if value is not None and len(group) > 1]
+
+
+def _identical(group: Sequence[_Image]) -> bool:
+    """Return whether all files of a group have the same bytes; files are read only if their sizes are equal."""
+    return len({_size(path) for _, path in group}) == 1 and len({file_digest(path) for _, path in group}) == 1
 
 
 def _size(path: Path) -> int | None:

@@ -1,12 +1,13 @@
-"""Findings about a dataset's image files beyond those of the loader, from headers and folders without decoding."""
+"""Findings about a dataset's image files beyond those of the loader: from headers, folders and decoding."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
-from edge_ssd.console.progress import ProgressCallback, no_progress
+from edge_ssd.data.check_images import ImageCheck
 from edge_ssd.data.dataset import Sample
 from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.image_header import ImageHeader, read_image_header
@@ -14,9 +15,10 @@ from edge_ssd.data.image_header import ImageHeader, read_image_header
 __all__ = ["FileFinding", "check_files"]
 
 # Pillow's name of a format → its suffixes. MPO is a JPEG of a phone with a second image in it.
-_JPEG = (".jpg", ".jpeg", ".jpe", ".jfif")
+_JPEG = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo")
 _SUFFIXES = {"JPEG": _JPEG, "MPO": _JPEG, "TIFF": (".tif", ".tiff")}
-_SUFFIXES |= {name: (f".{name.lower()}",) for name in ("PNG", "BMP", "WEBP", "GIF")}
+_SUFFIXES |= {name: (f".{name.lower()}",) for name in ("WEBP", "GIF")}
+_SUFFIXES |= {"PNG": (".png", ".apng"), "BMP": (".bmp", ".dib")}
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,8 @@ class FileFinding:
     """A finding about an image file.
 
     ``kind`` is "mislabelled" (its suffix is of another format), "exif_rotated", "case" (another name differs in letter
-    case only), "twins" (two images share a label file) or "unlabelled" (in no label file or list).
+    case only), "twins" (two images share a label file), "unlabelled" (in no label file or list), "uniform" (nearly of
+    one color) or "depth" (its values of more than 8 bits were scaled by their range).
     """
 
     kind: str
@@ -38,7 +41,7 @@ def check_files(
     labeled: Iterable[Path],
     by_stem: bool,
     read_header: Callable[[Path], ImageHeader] = read_image_header,
-    progress: ProgressCallback = no_progress,
+    checks: Mapping[Path, ImageCheck] = MappingProxyType({}),
 ) -> tuple[FileFinding, ...]:
     """Return the findings about the image files of all splits of a dataset.
 
@@ -47,12 +50,13 @@ def check_files(
         samples: the images in use.
         labeled: images with labels that are not in use because of a fault.
         by_stem: whether labels name their image without its suffix.
+        checks: results of decoding the images.
     """
     paths = sorted({sample.path for sample in samples})
     findings: list[FileFinding] = []
-    for number, path in enumerate(paths, 1):
-        progress(number, len(paths))
+    for path in paths:
         findings.extend(_header_findings(path, read_header))
+        findings.extend(_pixel_findings(path, checks.get(path, ImageCheck())))
     known = {*paths, *labeled}
     images_of: dict[Path, list[Path]] = {path.parent: [] for path in paths}
     for path in tree.images():
@@ -72,13 +76,17 @@ def _header_findings(path: Path, read_header: Callable[[Path], ImageHeader]) -> 
     if expected is not None and path.suffix.lower() not in expected:
         message = f"is a {header.format} by its content, which its suffix does not match: rename it"
         yield FileFinding("mislabelled", path, message)
-    if header.orientation not in (0, 1):
+    if header.orientation != 1:
         height, width = header.size
-        message = (
-            f"is rotated by EXIF orientation {header.orientation}: its boxes must fit the upright image of "
-            f"{width}×{height}, as most label tools show it"
-        )
-        yield FileFinding("exif_rotated", path, message)
+        rotation = f"is rotated by EXIF orientation {header.orientation} to {width}×{height}"
+        yield FileFinding("exif_rotated", path, f"{rotation}: --sheet shows whether its boxes fit")
+
+
+def _pixel_findings(path: Path, check: ImageCheck) -> Iterator[FileFinding]:
+    if check.scaling:
+        yield FileFinding("depth", path, f"has {check.scaling}: scaled to 8 bits")
+    if check.uniform:
+        yield FileFinding("uniform", path, "is nearly of one color: check that it shows what its labels state")
 
 
 def _folder_findings(images: Iterable[Path], known: set[Path], by_stem: bool) -> Iterator[FileFinding]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from edge_ssd.console.progress import ProgressCallback, no_progress
+from edge_ssd.data.check_images import ImageCheck, apply_checks
 from edge_ssd.data.dataset import Dataset
 from edge_ssd.data.inspection.duplicates import DuplicateGroup, find_duplicates, find_near_duplicates
 from edge_ssd.data.inspection.image_files import FileFinding, check_files
-from edge_ssd.data.inspection.summary import Summary, find_undecodable, summarize
+from edge_ssd.data.inspection.summary import Summary, summarize
 from edge_ssd.data.load import DatasetFolder, Split
 from edge_ssd.errors import DataError
 from edge_ssd.network import Network
@@ -63,7 +65,7 @@ def inspect_dataset(
     network: Network | None = None,
     split: Split | None = None,
     strict: bool = False,
-    decode: bool = False,
+    decode: bool = True,
     near: bool = True,
     steps: Steps = lambda label: nullcontext(no_progress),
 ) -> DatasetReport:
@@ -72,9 +74,10 @@ def inspect_dataset(
     Args:
         network: network whose anchors are compared with the boxes; None for the book's.
         split: the only split to inspect; None for every split.
-        strict: raise DataError on the first fault. Duplicates within a split, EXIF-rotated images and images without
-            labels are not faults.
-        decode, near: also decode every image, and search for near duplicates (some milliseconds per image).
+        strict: raise DataError on the first fault. Duplicates within a split, EXIF-rotated images, images of one color
+            and images without labels are not faults.
+        decode: decode every image, as a training would; else only headers are read.
+        near: search for near duplicates among the decoded images.
         steps: ``steps("reading")`` returns a context manager with the progress callback of one step.
     """
     split = opened.resolve_split(split)
@@ -83,20 +86,33 @@ def inspect_dataset(
     splits: tuple[Split | None, ...] = (split,) if split else opened.splits or (None,)
     for name in splits:
         try:
-            datasets[name or ALL] = _load(opened, name, strict, decode, steps)
+            with steps("reading") as progress:
+                datasets[name or ALL] = opened.load(name, strict=strict, allow_missing=not strict, progress=progress)
         except DataError as error:
             if strict or len(splits) == 1:
                 raise
             unusable[name or ALL] = str(error)
+    checks: dict[Path, ImageCheck] = {}
+    if decode:
+        with steps("decoding") as progress:
+            checks = _decode(opened, datasets, progress)
+        for name_of_split, dataset in list(datasets.items()):
+            try:
+                datasets[name_of_split] = _without_damaged(dataset, checks, strict)
+            except DataError as error:
+                if strict or len(splits) == 1:
+                    raise
+                unusable[name_of_split] = str(error)
+                del datasets[name_of_split]
     if not datasets:
         raise DataError("; ".join(dict.fromkeys(unusable.values())))
-    with steps("headers") as progress:
-        files = _check_files(datasets, opened, all_splits=split is None, progress=progress)
+    files = _check_files(datasets, opened, checks, all_splits=split is None)
     paths = {name: [sample.path for sample in dataset.samples] for name, dataset in datasets.items()}
     duplicates = find_duplicates(paths)
-    if near:
+    if near and decode:
         with steps("comparing") as progress:
-            duplicates += find_near_duplicates(paths, progress)
+            thumbnails = {path: check.thumbnail for path, check in checks.items()}
+            duplicates += find_near_duplicates(paths, thumbnails, progress)
     summaries = {name: summarize(dataset, network) for name, dataset in datasets.items()}
     report = DatasetReport(summaries, unusable, files, duplicates)
     if strict:
@@ -104,26 +120,26 @@ def inspect_dataset(
     return report
 
 
-def _load(opened: DatasetFolder, split: Split | None, strict: bool, decode: bool, steps: Steps) -> Dataset:
-    """Return the samples of a split; with ``decode``, images that cannot be decoded are among its problems."""
-    with steps("reading") as progress:
-        dataset = opened.load(split, strict=strict, allow_missing=not strict, progress=progress)
-    if not decode:
-        return dataset
-    with steps("decoding") as progress:
-        undecodable = find_undecodable(dataset, progress)
-    if undecodable and strict:
-        raise DataError(str(undecodable[0]))
-    return dataclasses.replace(dataset, problems=dataset.problems + undecodable)
+def _decode(
+    opened: DatasetFolder, datasets: Mapping[str, Dataset], progress: ProgressCallback
+) -> dict[Path, ImageCheck]:
+    paths = [sample.path for dataset in datasets.values() for sample in dataset.samples]
+    return dict(zip(paths, opened.image_checks.check(paths, progress), strict=True))
+
+
+def _without_damaged(dataset: Dataset, checks: Mapping[Path, ImageCheck], strict: bool) -> Dataset:
+    """Return the images that can be decoded; what else decoding found is listed by :func:`check_files`."""
+    usable = apply_checks(dataset, [checks[sample.path] for sample in dataset.samples], strict)
+    return dataclasses.replace(usable, notices=dataset.notices)
 
 
 def _check_files(
-    datasets: dict[str, Dataset], opened: DatasetFolder, all_splits: bool, progress: ProgressCallback
+    datasets: dict[str, Dataset], opened: DatasetFolder, checks: Mapping[Path, ImageCheck], all_splits: bool
 ) -> tuple[FileFinding, ...]:
     samples = [sample for dataset in datasets.values() for sample in dataset.samples]
     labeled = [image.path for images in opened.located.splits.values() for image in images if image.path is not None]
     by_stem = opened.annotations.label_file_per_image
-    findings = check_files(opened.tree, samples, labeled, by_stem, opened.read_header, progress)
+    findings = check_files(opened.tree, samples, labeled, by_stem, opened.read_header, checks)
     # An image beside those of one split may belong to another split.
     return tuple(finding for finding in findings if all_splits or finding.kind != "unlabelled")
 

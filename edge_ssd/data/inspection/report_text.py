@@ -14,6 +14,8 @@ __all__ = ["format_summary", "report_lines"]
 _HEADINGS = {
     "mislabelled": "files whose suffix does not match their format",
     "exif_rotated": "images rotated by EXIF",
+    "depth": "images of more than 8 bits whose values were scaled",
+    "uniform": "images nearly of one color",
     "case": "names that differ in upper and lower case only",
     "twins": "images that share a label file",
     "unlabelled": "images without labels, not used",

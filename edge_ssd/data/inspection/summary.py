@@ -7,13 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from edge_ssd.console.progress import ProgressCallback, no_progress
 from edge_ssd.data.anchor_fitting.match import AnchorMatch, match_anchors, network_boxes
-from edge_ssd.data.dataset import Dataset, Problem
-from edge_ssd.errors import ImageError
+from edge_ssd.data.dataset import Dataset
 from edge_ssd.network import Network, tiny_ssd
 
-__all__ = ["Summary", "find_undecodable", "summarize"]
+__all__ = ["Summary", "summarize"]
 
 _QUANTILES = (0, 5, 50, 95, 100)
 
@@ -86,17 +84,3 @@ def summarize(dataset: Dataset, network: Network | None = None) -> Summary:
         anchors=match_anchors(network_boxes(dataset, network.input), network.levels),
         map_sizes=tuple(f"{level.height}×{level.width}" for level in network.levels),
     )
-
-
-def find_undecodable(dataset: Dataset, progress: ProgressCallback = no_progress) -> tuple[Problem, ...]:
-    """Decode every image fully and return a problem for each failure; loading a dataset reads only the headers."""
-    from edge_ssd.runtime.preprocess import read_image
-
-    problems = []
-    for number, sample in enumerate(dataset.samples, 1):
-        try:
-            read_image(sample.path)
-        except ImageError as error:
-            problems.append(Problem(sample.path, str(error).removeprefix(f"{sample.path}: ")))
-        progress(number, len(dataset))
-    return tuple(problems)

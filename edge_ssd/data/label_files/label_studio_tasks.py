@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
-from edge_ssd.data.file_tree import IMAGE_SUFFIXES
 from edge_ssd.data.label_files.json_values import get, get_text, load_json
 from edge_ssd.data.label_files.text_table import TextTable, sniff_rows
 from edge_ssd.errors import DataError
+from edge_ssd.runtime.image_file import IMAGE_SUFFIXES
 
 __all__ = ["LabelStudioImage", "LabelStudioRegion", "has_label_studio_columns", "read_task", "read_tasks"]
 

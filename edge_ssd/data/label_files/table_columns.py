@@ -22,9 +22,9 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
-from edge_ssd.data.file_tree import IMAGE_SUFFIXES
 from edge_ssd.data.label_files.text_table import parse_number
 from edge_ssd.data.split_names import SPLIT_OF_WORD
+from edge_ssd.runtime.image_file import IMAGE_SUFFIXES
 
 __all__ = ["BoxKind", "Columns", "UnclearColumns", "find_columns", "header_key"]
 

@@ -5,9 +5,10 @@ Images are always decoded and resized by the runtime's code, so that the network
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,16 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ssd.boxes import FloatArray
-from edge_ssd.data.dataset import Dataset, Sample
+from edge_ssd.console.progress import ProgressCallback, no_progress
+from edge_ssd.data.check_images import (
+    ImageCheck,
+    ImageChecks,
+    apply_checks,
+    drop_damaged,
+    ignore_pillow_warnings,
+    read_checked_image,
+)
+from edge_ssd.data.dataset import Dataset, Sample, problem_lines
 from edge_ssd.errors import ImageError
 from edge_ssd.network import InputSpec
 from edge_ssd.runtime.preprocess import ImageArray, ResizeTransform, preprocess, read_image, resize_transform
@@ -25,7 +35,8 @@ from edge_ssd.training.input.cache import existing_folder
 
 __all__ = ["ImageDataset", "ImageStore", "OnDemandImages", "load_images"]
 
-Progress = Callable[[int, int], None]
+_log = logging.getLogger(__name__)
+
 
 # Images that are decoded in parallel before the first is stored; bounds the memory of decoded images.
 _CHUNK = 64
@@ -48,11 +59,13 @@ class ImageDataset:
         images: uint8 [N, height, width, 3].
         labels: float32 [N, M, 5], rows (class id, xyxy in 0–1 of the input), −1 for padding.
         transforms: how each image was resized and placed in the network's input.
+        dataset: the images with their boxes in pixels, without those that cannot be decoded.
     """
 
     images: ImageStore
     labels: FloatArray
     transforms: tuple[ResizeTransform, ...]
+    dataset: Dataset
 
     def __len__(self) -> int:
         return len(self.images)
@@ -97,52 +110,84 @@ class OnDemandImages:
 def load_images(
     dataset: Dataset,
     spec: InputSpec,
-    progress: Progress | None = None,
+    progress: ProgressCallback = no_progress,
     cache: Literal["memory", "disk", "none"] = "memory",
     folder: Path | None = None,
+    strict: bool = False,
 ) -> ImageDataset:
     """Return the images and boxes of ``dataset`` at the network's input size.
+
+    Damaged images are dropped. They, images that are nearly of one color and scaled values are logged.
 
     Args:
         progress: called with (images decoded, images in total).
         cache: "memory" keeps the decoded images in memory, "disk" in a file without a name, which the system removes
             with the process; "none" decodes an image at every access.
         folder: for "disk", the folder of the file, or its nearest parent that exists; None for the working directory.
+        strict: raise for a damaged image.
 
     Raises:
-        ImageError: an image cannot be read; with "none" it is raised at the access.
+        DataError: no image can be decoded, or one cannot be and ``strict`` is set.
+        ImageError: with "none", an image cannot be read at the access.
     """
-    shape = (len(dataset), *spec.size, 3)
     transforms: list[ResizeTransform] = []
+    checks: list[ImageCheck] = []
     if cache == "none":
+        usable = drop_damaged(dataset, ImageChecks(), strict, progress)
+        _log_findings(dataset, usable)
         transforms += (
-            resize_transform(sample.size or read_image(sample.path).shape[:2], spec) for sample in dataset.samples
+            resize_transform(sample.size or read_image(sample.path).shape[:2], spec) for sample in usable.samples
         )
-        images: ImageStore = OnDemandImages(dataset.samples, spec, transforms)
-        return ImageDataset(images, _labels(dataset, transforms), tuple(transforms))
+        images: ImageStore = OnDemandImages(usable.samples, spec, transforms)
+        return ImageDataset(images, _labels(usable, transforms), tuple(transforms), usable)
+
+    def decode(sample: Sample) -> tuple[ImageArray, ResizeTransform, ImageCheck] | ImageCheck:
+        result = read_checked_image(sample.path)
+        return result if isinstance(result, ImageCheck) else (*preprocess(result[0], spec), result[1])
 
     def decoded() -> Iterator[ImageArray]:
-        with ThreadPoolExecutor() as pool:  # decoding releases the GIL
+        with ignore_pillow_warnings(), ThreadPoolExecutor() as pool:  # decoding releases the GIL
             for start in range(0, len(dataset), _CHUNK):
-                chunk = dataset.samples[start : start + _CHUNK]
-                for image, transform in pool.map(lambda sample: preprocess(read_image(sample.path), spec), chunk):
+                for result in pool.map(decode, dataset.samples[start : start + _CHUNK]):
+                    if isinstance(result, ImageCheck):
+                        checks.append(result)
+                        if strict:
+                            apply_checks(dataset.with_samples(dataset.samples[: len(checks)]), checks, strict)
+                        continue
+                    image, transform, check = result
                     transforms.append(transform)
+                    checks.append(check)
                     yield image
-                    if progress is not None:
-                        progress(len(transforms), len(dataset))
+                    progress(len(checks), len(dataset))
 
     if cache == "memory":
-        images = np.empty(shape, np.uint8)
+        array = np.empty((len(dataset), *spec.size, 3), np.uint8)
         for i, image in enumerate(decoded()):
-            images[i] = image
+            array[i] = image
+        images = array[: len(transforms)]
     else:
         # Written, not mapped: a full disk then raises here and does not kill the process later.
         with tempfile.TemporaryFile(dir=existing_folder(folder or Path.cwd())) as file:
             for image in decoded():
                 file.write(image.tobytes())
             file.flush()
-            images = np.memmap(file, np.uint8, "r", shape=shape)
-    return ImageDataset(images, _labels(dataset, transforms), tuple(transforms))
+            # A file without a byte cannot be mapped; apply_checks() raises for it.
+            if transforms:
+                images = np.memmap(file, np.uint8, "r", shape=(len(transforms), *spec.size, 3))
+    usable = apply_checks(dataset, checks, strict)
+    _log_findings(dataset, usable)
+    return ImageDataset(images, _labels(usable, transforms), tuple(transforms), usable)
+
+
+def _log_findings(dataset: Dataset, usable: Dataset) -> None:
+    """Log what decoding found: the problems and notices of ``usable`` that ``dataset`` does not have."""
+    for notice in usable.notices[len(dataset.notices) :]:
+        _log.info("%s", notice)
+    dropped = len(dataset) - len(usable)
+    if dropped:
+        _log.warning("%d of %d images cannot be decoded; dropped", dropped, len(dataset))
+    for line in problem_lines(usable.problems[len(dataset.problems) :]):
+        _log.warning("%s", line)
 
 
 def _labels(dataset: Dataset, transforms: Sequence[ResizeTransform]) -> FloatArray:

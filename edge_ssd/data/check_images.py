@@ -1,0 +1,243 @@
+"""Decoding of all images of a dataset, in parallel, to find what a training would meet.
+
+Loading a dataset reads the headers of its images only; a file that is cut off, or whose values do not fit 8 bits, shows
+when it is decoded. :class:`ImageChecks` decodes an image once, however many steps ask for the result.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_ssd.console.progress import ProgressCallback, no_progress
+from edge_ssd.data.dataset import Dataset, Problem
+from edge_ssd.errors import DataError
+from edge_ssd.runtime.image_file import MISSING_HEIF, SWAPS_SIDES, exif_orientation, open_image, rotate_upright
+from edge_ssd.runtime.pixel_values import to_rgb
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PILImage
+
+__all__ = [
+    "DAMAGED",
+    "THUMBNAIL_SIZE",
+    "ImageCheck",
+    "ImageChecks",
+    "apply_checks",
+    "check_image",
+    "drop_damaged",
+    "ignore_pillow_warnings",
+    "image_notices",
+    "read_checked_image",
+    "read_error",
+    "unreadable_problems",
+]
+
+THUMBNAIL_SIZE = (16, 17)
+"""(height, width) of the grayscale thumbnails in pixels."""
+
+DAMAGED = ("cannot be decoded", "damaged images")
+"""Fault and kind of the problems of :func:`unreadable_problems` with images whose headers are right."""
+
+# Standard deviation of every channel (0–255) below which an image counts as nearly of one color.
+_UNIFORM_STD = 4.0
+_SAMPLED_SIDE = 32  # of a grid of pixels that are compared, without averaging
+_SAMPLES_PER_CELL = 8  # side of the grid of pixels whose mean is a pixel of the thumbnail; all pixels would take longer
+_BATCH = 16  # images that a thread takes at once
+
+
+@dataclass(frozen=True)
+class ImageCheck:
+    """Result of decoding an image.
+
+    Attributes:
+        error: why it cannot be decoded; "" if it can.
+        uniform: whether it is nearly of one color.
+        scaling: what its values were taken for if they have more than 8 bits, as of
+            :func:`~edge_ssd.runtime.pixel_values.to_rgb`.
+        thumbnail: the upright image in grayscale at :data:`THUMBNAIL_SIZE`; empty without one.
+    """
+
+    error: str = ""
+    uniform: bool = False
+    scaling: str = ""
+    thumbnail: bytes = b""
+
+
+class ImageChecks:
+    """Results of :func:`check_image` by path, each from one decoding."""
+
+    def __init__(self) -> None:
+        self._results: dict[Path, ImageCheck] = {}
+
+    def check(self, paths: Sequence[Path], progress: ProgressCallback = no_progress) -> list[ImageCheck]:
+        """Return the result of each image; those that are not known yet are decoded on all cores.
+
+        ``progress`` is called with (images decoded, images in total).
+        """
+        missing = [path for path in dict.fromkeys(paths) if path not in self._results]
+        batches = [missing[start : start + _BATCH] for start in range(0, len(missing), _BATCH)]
+        with ignore_pillow_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding releases the GIL
+            done = 0
+            for batch, results in zip(batches, pool.map(_check_batch, batches), strict=True):
+                self._results.update(zip(batch, results, strict=True))
+                done += len(batch)
+                progress(done, len(missing))
+        return [self._results[path] for path in paths]
+
+
+def check_image(path: Path) -> ImageCheck:
+    """Decode an image completely and return what was found, also for a file that is not an image."""
+    from PIL import Image
+
+    try:
+        with open_image(path) as image:
+            image.load()
+            if image.mode in ("RGB", "L") and "transparency" not in image.info:
+                return _check_decoded(image, exif_orientation(image), "")
+            pixels, scaling = to_rgb(image)
+        return _check_decoded(Image.fromarray(pixels), 1, scaling)
+    except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
+        return ImageCheck(read_error(error))
+
+
+def read_checked_image(path: Path) -> tuple[npt.NDArray[np.uint8], ImageCheck] | ImageCheck:
+    """Return an image as uint8 RGB [H, W, 3] and its result, which has no thumbnail; or the result alone of a failure.
+
+    The pixels are those of :func:`edge_ssd.runtime.preprocess.read_image`.
+    """
+    try:
+        with open_image(path) as image:
+            pixels, scaling = to_rgb(image)
+    except Exception as error:  # as in check_image()
+        return ImageCheck(read_error(error))
+    rows, columns = (
+        np.linspace(0, side - 1, min(side, _SAMPLED_SIDE)).round().astype(int) for side in pixels.shape[:2]
+    )
+    return pixels, ImageCheck(uniform=_is_uniform(pixels[rows][:, columns]), scaling=scaling)
+
+
+def drop_damaged(
+    dataset: Dataset, checks: ImageChecks, strict: bool = False, progress: ProgressCallback = no_progress
+) -> Dataset:
+    """Return a dataset without the images that cannot be decoded, which are among its problems then.
+
+    Its notices name images that are nearly of one color or whose values were scaled.
+
+    Raises:
+        DataError: no image is left, or one is damaged and ``strict`` is set.
+    """
+    results = checks.check([sample.path for sample in dataset.samples], progress)
+    return apply_checks(dataset, results, strict)
+
+
+def apply_checks(dataset: Dataset, results: Sequence[ImageCheck], strict: bool = False) -> Dataset:
+    """Do what :func:`drop_damaged` does, with the result of each sample."""
+    pairs = list(zip((sample.path for sample in dataset.samples), results, strict=True))
+    problems = unreadable_problems(((path, check.error) for path, check in pairs if check.error), *DAMAGED)
+    if strict and problems:
+        raise DataError(str(problems[0]))
+    notices = image_notices(dataset.root, pairs)
+    samples = tuple(sample for sample, check in zip(dataset.samples, results, strict=True) if not check.error)
+    if not samples:
+        raise DataError(f"{dataset.root}: none of its {len(dataset)} images can be decoded; the first: {problems[0]}")
+    return dataclasses.replace(
+        dataset,
+        samples=samples,
+        problems=(*dataset.problems, *problems),
+        notices=(*dataset.notices, *notices),
+    )
+
+
+def unreadable_problems(failures: Iterable[tuple[Path, str]], fault: str, kind: str) -> list[Problem]:
+    """Return a problem for each (path, reason) of a dropped image, and one for all that need a missing package."""
+    problems: list[Problem] = []
+    without_package: list[Path] = []
+    for path, reason in failures:
+        if reason == MISSING_HEIF:
+            without_package.append(path)
+        else:
+            problems.append(Problem(path, f"{fault} ({reason}); dropped", kind))
+    if without_package:
+        count = len(without_package)
+        many = f"{count} images, of which this is the first, are dropped" if count > 1 else "dropped"
+        problems.insert(0, Problem(without_package[0], f"{MISSING_HEIF}; {many}", kind))
+    return problems
+
+
+def image_notices(root: Path, pairs: Iterable[tuple[Path, ImageCheck]]) -> list[Problem]:
+    """Return one line for images that are nearly of one color, and one for each way in which values were scaled."""
+    uniform: list[Path] = []
+    scaled: dict[str, list[Path]] = {}
+    for path, check in pairs:
+        if check.uniform:
+            uniform.append(path)
+        if check.scaling:
+            scaled.setdefault(check.scaling, []).append(path)
+    notices = []
+    for what, paths in scaled.items():
+        verb = "have" if len(paths) > 1 else "has"
+        message = f"{_count(paths)} {verb} {what} ({_names(paths)}): scaled to 8 bits"
+        notices.append(Problem(root, message))
+    if uniform:
+        verb = "are" if len(uniform) > 1 else "is"
+        notices.append(Problem(root, f"{_count(uniform)} {verb} nearly of one color: {_names(uniform)}"))
+    return notices
+
+
+def read_error(error: Exception) -> str:
+    """Return the reason in an exception of Pillow or the system, without the path."""
+    return (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
+
+
+@contextmanager
+def ignore_pillow_warnings() -> Iterator[None]:
+    """Silence Pillow's warnings about damaged metadata and large images. Enter it before starting threads."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _check_batch(paths: Sequence[Path]) -> list[ImageCheck]:
+    return [check_image(path) for path in paths]
+
+
+def _check_decoded(image: PILImage, orientation: int, scaling: str) -> ImageCheck:
+    from PIL.Image import Resampling
+
+    height, width = THUMBNAIL_SIZE[::-1] if orientation in SWAPS_SIDES else THUMBNAIL_SIZE
+    sample = image.resize((width * _SAMPLES_PER_CELL, height * _SAMPLES_PER_CELL), Resampling.NEAREST)
+    thumbnail = sample.convert("L").resize((width, height), Resampling.BOX)
+    return ImageCheck(
+        uniform=_is_uniform(np.asarray(sample.resize((_SAMPLED_SIDE, _SAMPLED_SIDE), Resampling.NEAREST))),
+        scaling=scaling,
+        thumbnail=rotate_upright(thumbnail, orientation).tobytes(),
+    )
+
+
+def _is_uniform(pixels: npt.NDArray[np.uint8]) -> bool:
+    """Return whether no channel of a sample, [H, W] or [H, W, 3], varies by more than the noise of a camera."""
+    values = pixels.reshape(pixels.shape[0] * pixels.shape[1], -1).astype(np.float32)
+    means = values.mean(axis=0)
+    # Faster than std(), which takes as long as decoding a small image.
+    variances = np.einsum("ij,ij->j", values, values) / len(values) - means * means
+    return bool((variances < _UNIFORM_STD**2).all())
+
+
+def _count(paths: Sequence[Path]) -> str:
+    return f"{len(paths)} images" if len(paths) > 1 else "1 image"
+
+
+def _names(paths: Sequence[Path], limit: int = 3) -> str:
+    more = f" and {len(paths) - limit} more" if len(paths) > limit else ""
+    return ", ".join(path.name for path in paths[:limit]) + more

@@ -1,0 +1,171 @@
+"""Opening of image files: common formats and regular files only, and the EXIF orientation.
+
+Pillow knows many other formats, such as PostScript, for which it runs a program: they are not opened. Nor are named
+pipes and devices: reading one may never end.
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import os
+import stat
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge_ssd.errors import ImageError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PILImage
+
+__all__ = ["IMAGE_SUFFIXES", "MISSING_HEIF", "SWAPS_SIDES", "exif_orientation", "open_image", "rotate_upright"]
+
+# Pillow's name of a format → its suffixes.
+_SUFFIXES = {
+    "JPEG": ".jpg .jpeg .jpe .jfif .mpo",  # MPO: a JPEG of a phone with a second image in it
+    "PNG": ".png .apng",
+    "WEBP": ".webp",
+    "BMP": ".bmp .dib",
+    "TIFF": ".tif .tiff",
+    "GIF": ".gif",
+    "PPM": ".pbm .pgm .ppm .pnm .pfm",
+    "AVIF": ".avif .avifs",
+    "JPEG2000": ".jp2 .j2k .jpc .jpf .jpx .j2c",
+    "HEIF": ".heic .heif .heics .heifs .hif",
+    "TGA": ".tga .icb .vda .vst",
+}
+_FORMAT_OF_SUFFIX: Mapping[str, str] = {
+    suffix: name for name, suffixes in _SUFFIXES.items() for suffix in suffixes.split()
+}
+# TGA files cannot be recognized by their content: only the suffix selects this format.
+_FORMATS = tuple(name for name in (*_SUFFIXES, "DIB") if name != "TGA")
+
+# Pillow has no decoder for JPEG XL: such images are reported as unreadable, not ignored.
+IMAGE_SUFFIXES = frozenset({*_FORMAT_OF_SUFFIX, ".jxl"})
+"""Suffixes of image files, in lower case."""
+
+MISSING_HEIF = "HEIC images need the package pillow-heif: pip install pillow-heif"
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+
+_KINDS = ((stat.S_ISFIFO, "named pipe"), (stat.S_ISSOCK, "socket"))
+
+_ORIENTATION = 0x0112
+# Where Pillow keeps what states an orientation; the tags of a TIFF are not in ``info``.
+_EXIF_KEYS = ("exif", "Raw profile type exif", "XML:com.adobe.xmp", "xmp")
+SWAPS_SIDES = frozenset({5, 6, 7, 8})
+"""The EXIF orientations that exchange width and height."""
+
+
+def open_image(path: str | os.PathLike[str]) -> PILImage:
+    """Open an image file without decoding its pixels. Use the image as a context manager, which closes the file.
+
+    Raises:
+        ImageError: not a regular file, HEIC without pillow-heif, or not an image of a known format.
+        OSError, ValueError, SyntaxError and others: the file cannot be read, or its header is damaged.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    path = Path(path)
+    _require_regular_file(path)
+    expected = _FORMAT_OF_SUFFIX.get(path.suffix.lower())
+    # The format that the suffix states is tried first: Pillow then imports no other decoder.
+    if expected is not None and (expected in Image.OPEN or expected not in ("HEIF", "AVIF")):
+        try:
+            return Image.open(path, formats=(expected,))
+        except UnidentifiedImageError:
+            pass
+    try:
+        return Image.open(path, formats=_available_formats())
+    except UnidentifiedImageError:
+        with path.open("rb") as file:
+            start = file.read(12)
+        if start[4:8] == b"ftyp" and start[8:12] in _HEIF_BRANDS and "HEIF" not in Image.OPEN:
+            raise ImageError(MISSING_HEIF) from None
+        if start[4:8] == b"ftyp" and start[8:11] == b"avi" and "AVIF" not in Image.OPEN:
+            raise ImageError("AVIF images need a newer Pillow: pip install --upgrade pillow") from None
+        reason = "not an image of a known format; save it again as JPEG or PNG" if start else "the file is empty"
+        raise ImageError(reason) from None
+
+
+def exif_orientation(image: PILImage) -> int:
+    """Return the EXIF orientation of an open image, 1 to 8; 1 if it has none, an impossible one or damaged EXIF.
+
+    A PNG whose orientation follows its pixels is decoded.
+    """
+    if getattr(image, "tag_v2", None) is None and not any(key in image.info for key in _EXIF_KEYS):
+        if getattr(image, "format", None) != "PNG" or not _has_late_exif(image):
+            return 1
+        image.load()
+    try:
+        orientation = image.getexif().get(_ORIENTATION)
+    except Exception:  # Pillow raises nearly anything on damaged EXIF
+        return 1
+    return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
+
+
+def rotate_upright(image: PILImage, orientation: int) -> PILImage:
+    """Return the image as the EXIF ``orientation`` (1 to 8) says that it is seen; with 1, the image itself."""
+    from PIL.Image import Transpose
+
+    if orientation == 1:
+        return image
+    methods = (
+        Transpose.FLIP_LEFT_RIGHT,
+        Transpose.ROTATE_180,
+        Transpose.FLIP_TOP_BOTTOM,
+        Transpose.TRANSPOSE,
+        Transpose.ROTATE_270,
+        Transpose.TRANSVERSE,
+        Transpose.ROTATE_90,
+    )
+    return image.transpose(methods[orientation - 2])
+
+
+@functools.cache
+def _available_formats() -> tuple[str, ...]:
+    """Return the known formats that are installed; imports their decoders."""
+    from PIL import Image
+
+    Image.init()
+    try:
+        import pillow_heif
+    except ImportError:
+        pass
+    else:
+        pillow_heif.register_heif_opener()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
+
+
+def _require_regular_file(path: Path) -> None:
+    mode = path.stat().st_mode
+    if stat.S_ISREG(mode):
+        return
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    kind = next((kind for is_kind, kind in _KINDS if is_kind(mode)), "device")
+    raise ImageError(f"is a {kind}, not a file")
+
+
+def _has_late_exif(image: PILImage) -> bool:
+    """Return whether a PNG file that was not decoded yet has EXIF or XMP behind its pixels."""
+    name = getattr(image, "filename", "")
+    if not name or getattr(image, "fp", None) is None:
+        return False
+    try:
+        with Path(name).open("rb") as file:
+            position, end = 8, os.fstat(file.fileno()).st_size
+            while position + 12 <= end:
+                file.seek(position)
+                length, kind = struct.unpack(">I4s", file.read(8))
+                if kind == b"eXIf" or (kind in (b"iTXt", b"zTXt", b"tEXt") and _names_exif(file.read(24))):
+                    return True
+                position += 12 + length
+    except (OSError, struct.error):
+        pass
+    return False
+
+
+def _names_exif(text: bytes) -> bool:
+    return text.startswith((b"Raw profile type exif\0", b"XML:com.adobe.xmp\0"))
