@@ -49,9 +49,9 @@ class DataSource:
 
     @property
     def options(self) -> tuple[str, ...]:
-        """The options beside the folder as command-line arguments, if they are set."""
+        """The options on how labels are read as command-line arguments, if they are set."""
         values = self.to_dict()
-        given = {f"--{name.replace('_', '-')}": values[name] for name in values if name != "folder"}
+        given = {f"--{name.replace('_', '-')}": values[name] for name in values if name not in ("folder", "strict")}
         return tuple(argument for option, value in given.items() if value is not None for argument in (option, value))
 
     def to_dict(self) -> dict[str, Any]:

@@ -17,11 +17,12 @@ from pathlib import Path
 
 from edge_ssd.data.annotations import BoxAnnotation, ImageAnnotations, ParsedDataset
 from edge_ssd.data.dataset import Problem
-from edge_ssd.data.file_tree import IMAGE_SUFFIXES, FileTree
+from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.formats.label_format import Match
 from edge_ssd.data.label_files.csv_table import table_files
 from edge_ssd.data.label_files.select_files import select_label_files
 from edge_ssd.data.label_files.text_lines import read_class_names, read_numbered_lines
+from edge_ssd.runtime.image_file import IMAGE_SUFFIXES
 
 __all__ = ["FILES", "TITLE", "parse", "sniff"]
 
