@@ -149,7 +149,7 @@ def test_teacher_gives_its_anchors_and_is_saved(
         (["--resume"], "no training run to resume"),
         (["--resume", "--network=small"], "leave out --network"),
         (["--resume", "--epochs=5"], "leave out --epochs"),
-        (["--resume", "--classes=banana"], "leave out --classes and --format"),
+        (["--resume", "--classes=banana"], "reads its data as before: leave out --classes"),
         (["--data={bananas}", "--classes=bananna"], "no class 'bananna' in the dataset; did you mean 'banana'?"),
         (["--data={bananas}", "--format=voc"], "no labels of Pascal VOC in it"),
         (["--data={bananas}", "--patience=-1"], "patience must be an integer"),
@@ -166,13 +166,20 @@ def test_invalid_options_give_one_line_and_no_folder(
     assert not run.exists()
 
 
-def test_unreadable_image_is_named(bananas: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_damaged_image_is_dropped_and_strict_refuses_it(
+    bananas: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     copy = shutil.copytree(bananas, tmp_path / "copy")
     image = sorted((copy / "bananas_train" / "images").iterdir())[2]
     image.write_bytes(image.read_bytes()[:2000])
-    assert main(["train", f"--data={copy}", f"--out={tmp_path / 'run'}", "--epochs=1", *FAST_OPTIONS]) == 2
-    assert image.name in error_line(capsys)
+    options = [f"--data={copy}", f"--out={tmp_path / 'run'}", "--epochs=1", *FAST_OPTIONS]
+    assert main(["train", *options, "--strict"]) == 2
+    assert f"{image.name}: cannot be decoded" in error_line(capsys)
     assert not (tmp_path / "run").exists()
+    assert main(["train", *options]) == 0
+    err = capsys.readouterr().err
+    assert "warning: 1 of 16 images cannot be decoded; dropped" in err
+    assert f"{image.name}: cannot be decoded (image file is truncated" in err
 
 
 def test_multiworker_needs_tf_config(
