@@ -104,9 +104,32 @@ class _Parser(argparse.ArgumentParser):
     def __init__(self, **options: Any) -> None:
         defaults = {"formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False}
         super().__init__(**{**defaults, **options})
+        self._arguments: list[str] = []
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        self._arguments = list(sys.argv[1:] if args is None else args)
+        return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
+        # A misspelled required option is reported as missing: name what was given in its place too.
+        message = "; ".join([message, *self._describe_unknown(message)])
         self.exit(2, f"{self.prog}: error: {_one_line(message)} (see: {self.prog} --help)\n")
+
+    def _describe_unknown(self, message: str) -> list[str]:
+        """Return a similar option for each unknown one, and those unknown ones that the message does not name."""
+        options = set(self._option_string_actions)
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                for name in set(self._arguments) & set(action.choices):
+                    options |= set(action.choices[name]._option_string_actions)
+        given = itertools.takewhile(lambda argument: argument != "--", self._arguments)
+        lines = []
+        for name in dict.fromkeys(argument.partition("=")[0] for argument in given if argument.startswith("--")):
+            similar = difflib.get_close_matches(name, sorted(options), n=1, cutoff=0.7)
+            if name not in options and (similar or name not in message):
+                hint = f": did you mean {similar[0]}?" if similar else ""
+                lines.append(f"{'' if name in message else 'unknown option '}{name}{hint}")
+        return lines
 
 
 def main(argv: Sequence[str] | None = None) -> int:

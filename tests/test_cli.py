@@ -105,6 +105,19 @@ def test_options_are_not_abbreviated(command: AddCommand, capsys: pytest.Capture
     assert "unrecognized arguments: --cou" in capsys.readouterr().err
 
 
+def test_misspelled_option_is_named_with_a_similar_one(command: AddCommand, capsys: pytest.CaptureFixture[str]) -> None:
+    command("return 0")
+    assert cli.main(["play", "--cuont=1"]) == 2
+    assert "unrecognized arguments: --cuont=1; --cuont: did you mean --count?" in capsys.readouterr().err
+    # A missing required option does not hide it.
+    assert cli.main(["train", "--ouput", "run", "--zzz"]) == 2
+    expected = "required: --out; unknown option --ouput: did you mean --out?; unknown option --zzz (see"
+    assert expected in capsys.readouterr().err
+    # The options of a subcommand are known, also to the parser of its command.
+    assert cli.main(["data", "inspect", "images", "--splt=val", "--split=val"]) == 2
+    assert "error: unrecognized arguments: --splt=val; --splt: did you mean --split? (see" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("body", "line"),
     [
