@@ -76,6 +76,12 @@ class DatasetFolder:
         known = {*self.located.splits, *self.annotations.unusable}
         return tuple(cast(Split, split) for split in SPLITS if split in known)
 
+    @property
+    def usable_splits(self) -> tuple[Split, ...]:
+        """The :attr:`splits` that have images and no fault that prevents their use."""
+        unusable = self.annotations.unusable
+        return tuple(split for split in self.splits if self.located.splits.get(split) and split not in unusable)
+
     def describe(self) -> str:
         """Return what was found in one line: "Pascal VOC: 164 label files in annots, images in images"."""
         images = self._images
@@ -89,12 +95,16 @@ class DatasetFolder:
 
     @functools.cached_property
     def evaluation_split(self) -> Split | None:
-        """The split to measure on: "val", or "test" (which is logged) if there is no "val", or None."""
-        if "val" in self.splits:
+        """The split to measure on: "val", or "test" (which is logged) if "val" is missing or unusable, or None."""
+        if "val" in self.usable_splits:
             return "val"
-        if "test" not in self.splits:
+        if "test" not in self.usable_splits:
             return None
-        _log.info("%s: no validation split; using the test split", self.source.folder)
+        reason = self.annotations.unusable.get("val")
+        if reason is None:
+            _log.info("%s: no validation split; using the test split", self.source.folder)
+        else:
+            _log.warning("%s; using the test split", reason)
         return "test"
 
     def resolve_split(self, split: Split | None) -> Split | None:

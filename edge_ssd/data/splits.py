@@ -1,4 +1,4 @@
-"""Which images of a dataset a model is trained and validated on, and the division of a dataset."""
+"""Random division of a dataset, and several or some of its images as one."""
 
 from __future__ import annotations
 
@@ -13,58 +13,14 @@ from edge_ssd.data.load import DatasetFolder
 from edge_ssd.errors import DataError, SettingError
 
 __all__ = [
-    "choose_validation_fraction",
     "combine_splits",
     "load_every_split",
-    "load_train_and_validation",
     "load_training_split",
     "split_dataset",
     "subsample_evenly",
 ]
 
 _log = logging.getLogger(__name__)
-
-_DEFAULT_VALIDATION_FRACTION = 0.15
-
-
-def choose_validation_fraction(folder: DatasetFolder, requested: float | None = None) -> float | None:
-    """Return the fraction of the training images to hold out for validation; None if the dataset has a split for it.
-
-    Args:
-        requested: the user's fraction, which also replaces an existing split; None holds out 15 % of a dataset
-            without one, which is logged. Other values than between 0 and 1 raise SettingError.
-    """
-    if requested is not None:
-        if not 0 < requested < 1:
-            raise SettingError(f"--validation-split must be between 0 and 1, got {requested}")
-        return requested
-    if "train" in folder.splits and folder.evaluation_split is not None:
-        return None
-    share = f"{_DEFAULT_VALIDATION_FRACTION:.0%}"
-    _log.info("%s has no validation split: %s of its training images are held out", folder.source.folder, share)
-    return _DEFAULT_VALIDATION_FRACTION
-
-
-def load_train_and_validation(
-    folder: DatasetFolder, validation_fraction: float | None, seed: int, labels: Sequence[str] | None = None
-) -> tuple[Dataset, Dataset]:
-    """Return the training and the validation images; their notices and problems are logged.
-
-    Args:
-        validation_fraction: share of the training images to hold out; None to use the dataset's validation split.
-        seed: of the random choice of the images that are held out.
-        labels: as of :meth:`DatasetFolder.load`, whose errors are raised.
-    """
-    training = load_training_split(folder, labels)
-    if validation_fraction is None:
-        validation = folder.load(folder.evaluation_split or "val", training.labels)
-    else:
-        training, validation = split_dataset(training, 1 - validation_fraction, seed)
-    for notice in dict.fromkeys((*training.notices, *validation.notices)):
-        _log.info("%s", notice)
-    for line in problem_lines(tuple(dict.fromkeys((*folder.copies, *training.problems, *validation.problems)))):
-        _log.warning("%s", line)
-    return training, validation
 
 
 def load_every_split(
@@ -105,14 +61,22 @@ def combine_splits(splits: Mapping[str, Dataset]) -> Dataset:
 
 
 def load_training_split(folder: DatasetFolder, labels: Sequence[str] | None = None) -> Dataset:
-    """Return the training split, or all images without one; ``labels`` as for :meth:`DatasetFolder.load`."""
-    return folder.load("train" if "train" in folder.splits else None, labels)
+    """Return the images to calibrate or fit anchors on: the training split, or all images without one (logged).
+
+    To train on, :func:`edge_ssd.data.training_images.load_training_images` chooses more strictly. ``labels`` as for
+    :meth:`DatasetFolder.load`.
+    """
+    if "train" in folder.splits or not folder.splits:
+        return folder.load("train" if folder.splits else None, labels)
+    _log.info("%s: no training split; using %s", folder.source.folder, " and ".join(folder.splits))
+    return folder.load(None, labels)
 
 
 def split_dataset(dataset: Dataset, fraction: float, seed: int) -> tuple[Dataset, Dataset]:
     """Divide a dataset at random into two that keep the order of samples; raise DataError for a single sample.
 
     The first has ``fraction`` of the samples, in (0, 1), and the problems and notices; each has at least one sample.
+    Each has an image with objects, if two images have some.
     """
     if not 0 < fraction < 1:
         raise DataError(f"the fraction of a split must be between 0 and 1, got {fraction!r}")
@@ -120,7 +84,16 @@ def split_dataset(dataset: Dataset, fraction: float, seed: int) -> tuple[Dataset
     if total < 2:
         raise DataError(f"{dataset.root}: a single image cannot be divided into two splits: label more images")
     count = min(max(round(total * fraction), 1), total - 1)
-    chosen = {int(index) for index in np.random.default_rng(seed).permutation(total)[:count]}
+    order: list[int] = np.random.default_rng(seed).permutation(total).tolist()
+    parts = [order[:count], order[count:]]
+    for part, other in (parts, reversed(parts)):
+        in_part, in_other = (
+            [position for position, index in enumerate(indices) if len(dataset.samples[index].boxes_xyxy)]
+            for indices in (part, other)
+        )
+        if not in_part and len(in_other) > 1:
+            part[-1], other[in_other[-1]] = other[in_other[-1]], part[-1]
+    chosen = set(parts[0])
     first = tuple(sample for index, sample in enumerate(dataset.samples) if index in chosen)
     second = tuple(sample for index, sample in enumerate(dataset.samples) if index not in chosen)
     return dataset.with_samples(first), Dataset(dataset.root, dataset.labels, second, dataset.format)
