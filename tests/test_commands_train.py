@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from label_writers import write_d2l_split, write_image
 from small_training import FAST_OPTIONS, NETWORK, TrainedRun
 
 pytest.importorskip("tensorflow")
@@ -43,7 +44,9 @@ def test_train_writes_run_that_resumes(bananas: Path, tmp_path: Path, capsys: py
     values["network"] |= {"convolution": "plain", "head": "plain", "block_convolutions": 2}
     (run / "run.json").write_text(json.dumps(values))
     assert main(["train", f"--out={run}", "--resume"]) == 0
-    assert "model.keras" in capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert "model.keras" in out
+    assert "this run is finished after 1 epoch, nothing is left to train; to train longer, start a new run with " in err
     assert load_run(run) == config
     assert main(["train", f"--out={run}", "--resume", "--network=book", "--width=1"]) == 2
     assert "a resumed run keeps its network: leave out --network, --width, or start a new run" in error_line(capsys)
@@ -80,11 +83,12 @@ def test_classes_fitted_anchors_and_held_out_images_are_kept_by_resume(
     options = ["--classes=scissors=cutter", "--anchors=fit", "--epochs=1", *FAST_OPTIONS, "--input-size=96x96"]
     assert main(["train", f"--data={folder}", f"--out={run}", *options]) == 0
     out, err = capsys.readouterr()
-    assert "no validation split: 15%" in err
+    assert "no validation split: 6 of 40 training images (15%) are held out at random" in err
     assert "anchors fitted: " in err
     assert "boxes of other classes excluded" in err
     assert f"--data {folder} --classes scissors=cutter --out" in out
     assert json.loads((run / "run.json").read_text())["validation_split"] == 0.15
+    assert len(json.loads((run / "held_out.json").read_text())["names"]) == 6
     (sizes,) = [line for line in err.splitlines() if "34 training and 6 validation images" in line]
     network = load_tiny_ssd(run / "model.keras").network
     assert network == load_run(run).network
@@ -100,6 +104,50 @@ def test_classes_fitted_anchors_and_held_out_images_are_kept_by_resume(
     assert (measured["num_images"], measured["split"]) == (6, "held-out")
     assert main(["evaluate", model, f"--data={folder}", "--limit=4"]) == 2
     assert "unknown class 'fork'; expected one of: cutter" in error_line(capsys)
+
+
+def test_resume_holds_out_the_same_images_and_reports_changes_of_the_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, run, names = tmp_path / "data", tmp_path / "run", [f"{i}.png" for i in range(8)]
+    write_d2l_split(data, [f"{name},0,1,2,30,39" for name in names], names)
+    options = ["--validation-split=0.25", "--epochs=1", *FAST_OPTIONS]
+    assert main(["train", f"--data={data}", f"--out={run}", *options]) == 0
+    held_out = json.loads((run / "held_out.json").read_text())["names"]
+    assert len(held_out) == 2
+    trained = [name for name in names if f"images/{name}" not in held_out]
+    kept = ["new.png", *(name for name in names if name != trained[0])]
+    rows = [f"{name},0,1,2,30,{20 if name == trained[1] else 39}" for name in kept]
+    write_d2l_split(data, rows, kept)
+    capsys.readouterr()
+    assert main(["train", f"--out={run}", "--resume"]) == 0
+    err = capsys.readouterr().err
+    assert "since the run was last trained: 1 image added: used for training (images/new.png)" in err
+    assert f"since the run was last trained: 1 image removed (images/{trained[0]})" in err
+    assert f"1 image with other labels or another size (images/{trained[1]})" in err
+    assert "6 training and 2 validation images" in err
+    assert json.loads((run / "held_out.json").read_text())["names"] == held_out
+    assert set(json.loads((run / "images.json").read_text())["validation"]) == set(held_out)
+
+
+def test_dataset_that_cannot_be_validated_is_refused_before_the_first_step(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_d2l_split(tmp_path / "data" / "set_val", ["a.png,0,1,2,30,39"], ["a.png"])
+    assert main(["train", f"--data={tmp_path / 'data'}", f"--out={tmp_path / 'run'}"]) == 2
+    assert "val (1 image) and no train split. To train on these, name them: --train-on val" in error_line(capsys)
+    for split, rows in (("train", "[0.5, 0.5, 0.2, 0.2]"), ("val", "")):
+        write_image(tmp_path / "yolo" / split / "images" / f"{split}.png")
+        write_image(tmp_path / "yolo" / split / "images" / f"{split}2.png")
+        labels = tmp_path / "yolo" / split / "labels"
+        labels.mkdir()
+        for suffix in ("", "2"):
+            (labels / f"{split}{suffix}.txt").write_text("0 0.5 0.5 0.2 0.2\n" if rows else "")
+    assert main(["train", f"--data={tmp_path / 'yolo'}", f"--out={tmp_path / 'run'}"]) == 2
+    line = error_line(capsys)
+    assert "none of the 2 validation images (split val) has an object" in line
+    assert "--validation-split 0.15" in line
+    assert not (tmp_path / "run").exists()
 
 
 def test_base_channels_rejects_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -149,6 +197,9 @@ def test_teacher_gives_its_anchors_and_is_saved(
         (["--resume"], "no training run to resume"),
         (["--resume", "--network=small"], "leave out --network"),
         (["--resume", "--epochs=5"], "leave out --epochs"),
+        (["--resume", "--validation-split=0.2", "--recipe=book"], "leave out --validation-split, --recipe"),
+        (["--data={bananas}", "--train-on=tests"], "expected splits such as train,val, or all; got 'tests'"),
+        (["--data={bananas}", "--train-on=test"], "it has no test split, only train (16 images) and val (6 images)"),
         (["--resume", "--classes=banana"], "reads its data as before: leave out --classes"),
         (["--data={bananas}", "--classes=bananna"], "no class 'bananna' in the dataset; did you mean 'banana'?"),
         (["--data={bananas}", "--format=voc"], "no labels of Pascal VOC in it"),

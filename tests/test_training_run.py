@@ -205,12 +205,6 @@ class TestInvalidInput:
         with pytest.raises(DataError, match="are not the network's"):
             train(config, *trained_run.datasets, tmp_path)
 
-    def test_fit_epoch_rejects_diverging_learning_rate(self, trained_run: TrainedRun, tmp_path: Path) -> None:
-        recipe = replace(book_recipe(), learning_rate=1e9, batch_size=4)
-        trainer = Trainer(NETWORK, recipe, tmp_path / "checkpoint.npz")
-        with pytest.raises(ModelError, match="lower the learning rate"):
-            trainer.fit_epoch(load_images(trained_run.datasets[0], NETWORK.input))
-
     @pytest.mark.parametrize(
         "change",
         [
@@ -248,6 +242,84 @@ def test_train_starts_from_weights_of_another_model(trained_run: TrainedRun, tmp
     np.testing.assert_allclose(after.blocks[0].weights[0], before.blocks[0].weights[0], atol=1e-6)
     np.testing.assert_allclose(after.bbox_predictors[0].kernel, before.bbox_predictors[0].kernel, atol=1e-6)
     assert after.cls_predictors[0].kernel.shape[-1] == 12
+
+
+def test_run_from_another_model_that_is_interrupted_resumes_from_its_weights(
+    trained_run: TrainedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = trained_run.folder / "model.keras"
+    recipe = replace(RECIPE, epochs=1, learning_rate=1e-12, weight_decay=0.0, **FAST_LOSS)
+    config = replace(trained_run.config, recipe=recipe)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "fit_epoch", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            train(config, *trained_run.datasets, tmp_path, start_from=first)
+    assert "0 finished epochs are saved: continue with --resume" in caplog.text
+    assert f"edge-ssd train --out {tmp_path} --resume" in caplog.text
+    assert not (tmp_path / "model.keras").exists()
+    model = load_tiny_ssd(train(config, *trained_run.datasets, tmp_path, resume=True))
+    for before, after in zip(load_tiny_ssd(first).trainable_weights, model.trainable_weights, strict=True):
+        np.testing.assert_allclose(after, before, atol=1e-6)
+
+
+def test_absurd_learning_rate_stops_and_keeps_the_last_good_model(trained_run: TrainedRun, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(trained_run.after_first_epoch, folder)
+    good = load_tiny_ssd(folder / "model.keras").get_weights()
+    checkpoint = (folder / "checkpoint.npz").read_bytes()
+    config = replace(trained_run.config, recipe=replace(RECIPE, epochs=9, learning_rate=1e6))
+    with pytest.raises(ModelError, match=r"diverged in epoch \d") as caught:
+        train(config, *trained_run.datasets, folder, resume=True)
+    assert "--learning-rate 1e+05" in str(caught.value)
+    assert f"{folder / 'model.keras'} is the best model before that (epoch 1, AP" in str(caught.value)
+    for expected, actual in zip(good, load_tiny_ssd(folder / "model.keras").get_weights(), strict=True):
+        np.testing.assert_allclose(actual, expected, atol=1e-6)
+    assert (folder / "checkpoint.npz").read_bytes() == checkpoint
+
+
+def test_training_that_diverges_at_once_names_a_lower_learning_rate(trained_run: TrainedRun, tmp_path: Path) -> None:
+    recipe = replace(book_recipe(), learning_rate=1e9, batch_size=4)
+    with pytest.raises(
+        ModelError, match=r"diverged in epoch 1: the loss is .* --learning-rate 1e\+08, in another --out"
+    ):
+        train(replace(trained_run.config, recipe=recipe), *trained_run.datasets, tmp_path)
+    assert not (tmp_path / "model.keras").exists()
+
+
+def test_exploding_loss_keeps_checkpoint_before_it_and_model_of_best_epoch(
+    trained_run: TrainedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses, precisions = iter([5.0, 3.0, 90.0, 4.0, 90.0, 90.0, 90.0]), iter([0.1, 0.5, 0.4, 0.3, 0.2, 0.1])
+    fit_epoch, models, checkpoints = Trainer.fit_epoch, [], []
+
+    def explode(trainer: Trainer, *arguments: object) -> object:
+        return replace(fit_epoch(trainer, *arguments), loss=next(losses))
+
+    def measure(*_: object) -> AveragePrecision:
+        ap = next(precisions)
+        return AveragePrecision(ap, ap, ap, {"banana": ap}, 6, 6)
+
+    def keep(_: HistoryRow) -> None:
+        models.append((tmp_path / "model.keras").read_bytes())
+        checkpoints.append((tmp_path / "checkpoint.npz").read_bytes())
+
+    monkeypatch.setattr(Trainer, "fit_epoch", explode)
+    monkeypatch.setattr(run, "evaluate_images", measure)
+    config = replace(trained_run.config, recipe=replace(RECIPE, epochs=9, **FAST_LOSS))
+    with pytest.raises(ModelError, match=r"epoch 7: the loss is 90, its lowest was 3; .* \(epoch 2, AP 0\.500\)"):
+        train(config, *trained_run.datasets, tmp_path, report=keep)
+    # The third epoch is not saved, but the fourth is normal again.
+    assert [models[i] == models[i - 1] for i in range(1, 6)] == [False, True, False, True, True]
+    assert [checkpoints[i] == checkpoints[i - 1] for i in range(1, 6)] == [False, True, False, True, True]
+    (tmp_path / "second.keras").write_bytes(models[1])
+    weights = (load_tiny_ssd(tmp_path / name).get_weights() for name in ("second.keras", "model.keras"))
+    for expected, actual in zip(*weights, strict=True):
+        np.testing.assert_array_equal(actual, expected)
+    assert (tmp_path / "checkpoint.npz").read_bytes() == checkpoints[3]
 
 
 def test_early_stopping_keeps_model_of_best_epoch(

@@ -13,13 +13,12 @@ from edge_ssd.errors import DataError, SettingError
 from edge_ssd.training.recipe import AUGMENTATION_FIELDS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from PIL.Image import Image
 
     from edge_ssd.charts import Figure
     from edge_ssd.data.dataset import Dataset
-    from edge_ssd.data.load import DatasetFolder
     from edge_ssd.network import Network
     from edge_ssd.training.recipe import Recipe
 
@@ -81,9 +80,11 @@ def run(args: argparse.Namespace) -> int:
     from edge_ssd.charts import check_matplotlib, save_figure
     from edge_ssd.console.json_output import print_json
     from edge_ssd.console.progress import Progress
+    from edge_ssd.data.inspection.contact_sheet import contact_sheet
     from edge_ssd.data.inspection.report import inspect_dataset
     from edge_ssd.data.inspection.report_text import format_summary, report_lines
     from edge_ssd.data.load import open_dataset
+    from edge_ssd.data.splits import combine_splits
     from edge_ssd.runtime.network_file import read_network
     from edge_ssd.training.recipe import Recipe
 
@@ -115,23 +116,17 @@ def run(args: argparse.Namespace) -> int:
     datasets = {name: summary.dataset for name, summary in report.summaries.items()}
     written: list[tuple[Path, str]] = []
     if args.sheet is not None:
-        _save(_contact_sheet(list(datasets.values())), args.sheet)
+        _save(contact_sheet(combine_splits(datasets)), args.sheet)
         written.append((args.sheet, "contact sheet"))
     if args.histogram is not None:
         save_figure(_size_histogram(datasets, network, folder.name), args.histogram)
         written.append((args.histogram, "box sizes"))
     if args.augmented is not None:
-        _save(_augmented_sheet(folder, recipe, args), args.augmented)
+        _save(_augmented_sheet(datasets, recipe, args), args.augmented)
         written.append((args.augmented, "augmented training images"))
     if not args.json:
         print("".join(f"\n{path}: {content} of {args.data}\n" for path, content in written), end="")
     return 0
-
-
-def _contact_sheet(datasets: Sequence[Dataset]) -> Image:
-    from edge_ssd.data.inspection.contact_sheet import contact_sheet
-
-    return contact_sheet(datasets[0].with_samples(tuple(sample for dataset in datasets for sample in dataset.samples)))
 
 
 def _size_histogram(datasets: Mapping[str, Dataset], network: Network | None, name: str) -> Figure:
@@ -146,17 +141,17 @@ def _size_histogram(datasets: Mapping[str, Dataset], network: Network | None, na
     return size_histogram(boxes, network.levels, f"{name}: {len(boxes)} boxes ({', '.join(datasets)})")
 
 
-def _augmented_sheet(folder: DatasetFolder, recipe: Recipe, args: argparse.Namespace) -> Image:
+def _augmented_sheet(datasets: Mapping[str, Dataset], recipe: Recipe, args: argparse.Namespace) -> Image:
+    """Return the sheet of the training images, or of all images if none are for training."""
     from edge_ssd.training.tensorflow_logs import quiet_tensorflow
 
     quiet_tensorflow()
-    from edge_ssd.data.splits import load_training_split
+    from edge_ssd.data.splits import combine_splits
     from edge_ssd.network import InputSpec
     from edge_ssd.training.input.augmented_sheet import augmented_sheet
 
     height, width = args.input_size
-    split = folder.resolve_split(args.split)
-    dataset = load_training_split(folder) if split is None else folder.load(split)
+    dataset = datasets["train"] if "train" in datasets else combine_splits(datasets)
     return augmented_sheet(dataset, InputSpec(height, width, resize=args.resize), recipe)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from edge_ssd.commands.data_options import add_data_options, data_source
 from edge_ssd.commands.network_options import add_network_options, given_network, network_table
 from edge_ssd.commands.recipe_options import add_recipe_options, given_recipe, option_names
+from edge_ssd.data.training_images import DEFAULT_TRAIN_ON
 from edge_ssd.errors import SettingError
 from edge_ssd.network import NETWORKS
 from edge_ssd.training.recipe import Recipe, book_recipe
@@ -58,6 +59,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "new location)",
     )
     parser.add_argument(
+        "--train-on",
+        metavar="SPLIT,…",
+        help="train on these splits, such as val or train,val, or on all of them, instead of train; they are then not "
+        "used for validation",
+    )
+    parser.add_argument(
         "--validation-split",
         type=float,
         metavar="SHARE",
@@ -97,9 +104,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
     recipe = parser.add_argument_group("recipe")
-    recipe.add_argument(
-        "--recipe", choices=("default", "book"), default="default", help="default values of the options below"
-    )
+    recipe.add_argument("--recipe", choices=("default", "book"), help="default values of the options below")
     add_recipe_options(recipe)
 
 
@@ -171,6 +176,9 @@ def _setup(args: argparse.Namespace) -> RunSetup:
         reading = [name for name in ("classes", "format", "boxes", "box_units") if getattr(args, name)]
         if reading:
             raise SettingError(f"a resumed run reads its data as before: leave out {option_names(reading)}")
+        kept = ("train_on", "validation_split", "anchors", "input_scale", "recipe")
+        if given := option_names(name for name in kept if getattr(args, name) is not None):
+            raise SettingError(f"a resumed run keeps its images, network and recipe: leave out {given}")
         return resumed_run(args.out, args.data, args.teacher, args.strict)
     if args.data is None:
         raise SettingError("--data is missing: name the folder of labeled images to train on")
@@ -182,6 +190,7 @@ def _setup(args: argparse.Namespace) -> RunSetup:
         data_source(args),
         replace(book_recipe() if is_book else Recipe(), **changes),
         {"input_scale": scale, **NETWORKS[args.network or "book"], **options},
+        train_on=args.train_on or DEFAULT_TRAIN_ON,
         validation_split=args.validation_split,
         fitted_anchors=(args.anchors or ("book" if is_book else "fit")) == "fit",
         teacher=args.teacher,

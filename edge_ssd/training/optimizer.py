@@ -11,7 +11,7 @@ __all__ = ["make_optimizer"]
 
 def make_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Optimizer:
     """Return the recipe's optimizer with its learning-rate schedule; ``steps_per_epoch`` is the batches of an epoch."""
-    rate: float | keras.optimizers.schedules.LearningRateSchedule = recipe.learning_rate
+    rate: float | keras.optimizers.schedules.LearningRateSchedule = float(recipe.learning_rate)
     if recipe.cosine:
         warmup_steps = round(min(recipe.warmup_epochs, recipe.epochs / 2) * steps_per_epoch)
         rate = keras.optimizers.schedules.CosineDecay(

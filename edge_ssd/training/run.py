@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import time
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import tensorflow as tf
 
@@ -17,9 +17,13 @@ from edge_ssd.atomic_write import check_writable
 from edge_ssd.console.progress import Progress
 from edge_ssd.data.dataset import Dataset
 from edge_ssd.data.held_out import HeldOut
+from edge_ssd.data.manifest import Manifest
 from edge_ssd.errors import DataError, ImageError, ModelError
 from edge_ssd.evaluation.keras_predictor import KerasPredictor
+from edge_ssd.training.best_model import BestModel
+from edge_ssd.training.divergence import has_diverged, is_suspect
 from edge_ssd.training.history import HistoryRow, best_row, draw_history, read_history, should_stop_early, write_history
+from edge_ssd.training.initial_weights import copy_weights, load_initial_model
 from edge_ssd.training.input.cache import Cache, choose_cache, decoded_bytes
 from edge_ssd.training.input.images import ImageDataset, load_images
 from edge_ssd.training.loss.class_weights import class_weights
@@ -40,6 +44,8 @@ from edge_ssd.training.trainer import Trainer, evaluate_images
 from edge_ssd.training.workers import SINGLE_WORKER, Workers, lost_worker_error
 
 __all__ = ["train"]
+
+_log = logging.getLogger(__name__)
 
 # Seconds between two drawings of the history: one takes half a second, as long as a short epoch.
 _CURVE_SECONDS = 30.0
@@ -66,7 +72,7 @@ def train(
 
     Args:
         folder: folder of the run, see :mod:`edge_ssd.training.run_folder`.
-        start_from: model whose weights initialize all layers of equal shape.
+        start_from: model whose weights initialize the network, see :mod:`edge_ssd.training.initial_weights`.
         report: called after each epoch; with several workers, on the chief (worker 0) only.
         cache: where decoded images are kept, see :mod:`edge_ssd.training.input.cache`.
         tensorboard: also write TensorBoard event files.
@@ -75,6 +81,8 @@ def train(
 
     Raises:
         DataError: ``folder`` contains a run (without ``resume``) or no run (with it).
+        ModelError: the training diverged, or ``start_from`` does not fit. After a divergence, the model is that of the
+            best epoch.
     """
     if resume:
         load_run(folder)
@@ -86,6 +94,7 @@ def train(
     for dataset in (training, validation):
         if dataset.labels != network.labels:
             raise DataError(f"{dataset.root}: its labels {dataset.labels} are not the network's {network.labels}")
+    initial = None if start_from is None else load_initial_model(start_from, network)
     teacher = None if config.teacher is None else load_tiny_ssd(config.teacher)
     weights = class_weights(config.recipe, training)
     num_images = len(training) + (len(validation) if workers.is_chief else 0)
@@ -108,12 +117,22 @@ def train(
                 history = [row for row in read_history(folder / HISTORY) if row.epoch <= trainer.finished_epochs]
                 # The run may have been killed after it wrote the checkpoint and before the model.
                 _save_model(trainer, history, folder)
-        elif start_from is not None:
-            _copy_matching_weights(start_from, trainer)
+        elif initial is not None:
+            copy_weights(initial, trainer.model, start_from)
+            if trainer.ema_model is not trainer.model:
+                copy_weights(initial, trainer.ema_model)
         trainer.broadcast_state(train_images)
         if workers.is_chief:
             # With the measured precision, which a resume on another machine keeps.
-            save_run(replace(config, recipe=trainer.recipe), folder)
+            save_run(replace(config, recipe=trainer.recipe), Manifest.of(training, validation), folder)
+            if initial is not None:  # a resume of the first epoch must start from the same weights
+                trainer.build(train_images)
+                trainer.save()
+        if resume and workers.is_chief and _is_finished(trainer, history):
+            count = f"{trainer.finished_epochs} epoch{'s' if trainer.finished_epochs > 1 else ''}"
+            advice = f"to train longer, start a new run with --from {folder / MODEL}"
+            _log.info("%s: this run is finished after %s, nothing is left to train; %s", folder, count, advice)
+        best = BestModel(trainer.ema_model, history)
         events = TensorBoardWriter(folder / EVENTS, history) if tensorboard and workers.is_chief else None
         predictor = KerasPredictor(trainer.ema_model)
         with Progress("training", "steps") as progress:
@@ -122,12 +141,13 @@ def train(
                 if workers.is_chief:
                     progress(trainer.finished_epochs * steps + step, config.recipe.epochs * steps)
 
-            def is_finished() -> bool:
-                recipe = config.recipe
-                return trainer.finished_epochs >= recipe.epochs or should_stop_early(history, recipe.patience)
-
-            while workers.broadcast_bool(not is_finished()):
+            while workers.broadcast_bool(not _is_finished(trainer, history)):
                 result = trainer.fit_epoch(train_images, on_batch)
+                losses = [*(row.loss for row in history), result.loss if trainer.is_finite() else math.nan]
+                is_last = trainer.finished_epochs == config.recipe.epochs
+                suspect = is_suspect(losses, config.recipe)
+                if workers.broadcast_bool(has_diverged(losses, config.recipe) or (suspect and is_last)):
+                    raise _stop_diverged(losses, trainer, best, folder)
                 if val_images is None:
                     continue
                 precision = evaluate_images(predictor, network, val_images.dataset, val_images)
@@ -136,14 +156,20 @@ def train(
                 # History before checkpoint: a run killed in between trains and writes the epoch again. Model after
                 # checkpoint: a resume writes the model from the checkpoint.
                 write_history(history, folder / HISTORY)
-                if is_finished() or time.monotonic() - drawn_at >= _CURVE_SECONDS:
+                if _is_finished(trainer, history) or time.monotonic() - drawn_at >= _CURVE_SECONDS:
                     draw_history(history, folder / CURVE)
                     drawn_at = time.monotonic()
-                trainer.save()
-                _save_model(trainer, history, folder)
+                if not suspect:
+                    trainer.save()
+                    _save_model(trainer, history, folder)
+                    best.update(row)
                 if events is not None:
                     events.add(row)
                 report(row)
+    except KeyboardInterrupt:
+        if workers.is_chief:
+            _log.warning("interrupted; %s, as in 'edge-ssd train --out %s --resume'", _saved_epochs(trainer), folder)
+        raise
     except ImageError as error:
         raise ImageError(f"{error}; {_saved_epochs(trainer)}") from None
     except tf.errors.OpError as error:
@@ -153,9 +179,29 @@ def train(
     return folder / MODEL
 
 
+def _is_finished(trainer: Trainer, history: Sequence[HistoryRow]) -> bool:
+    recipe = trainer.recipe
+    return trainer.finished_epochs >= recipe.epochs or should_stop_early(history, recipe.patience)
+
+
+def _stop_diverged(losses: Sequence[float], trainer: Trainer, best: BestModel, folder: Path) -> ModelError:
+    """Leave the best model in ``folder`` and return the error that describes it and what to try."""
+    model, rate = folder / MODEL, trainer.recipe.learning_rate
+    message = f"the training diverged in epoch {trainer.finished_epochs}: the loss is {losses[-1]:.3g}"
+    if len(losses) > 1:
+        message += f", its lowest was {min(losses):.3g}"
+    advice = f"start a new run with a lower learning rate, such as --learning-rate {rate / 10:.1g}"
+    if best.row is None:
+        return ModelError(f"{message}; {advice}, in another --out")
+    if not trainer.recipe.patience:  # with early stopping the file is that of the best epoch already
+        best.save(model)
+    kept = f"{model} is the best model before that (epoch {best.row.epoch}, AP {best.row.ap:.3f})"
+    return ModelError(f"{message}; {kept}; {advice}, in another --out, with --from {model} to continue from it")
+
+
 def _saved_epochs(trainer: Trainer) -> str:
-    """Return the end of an error message: what was saved, and how to continue."""
-    count = trainer.finished_epochs
+    """Return the end of a message: what was saved, and how to continue."""
+    count = trainer.saved_epochs
     return f"{count} finished epoch{' is' if count == 1 else 's are'} saved: continue with --resume"
 
 
@@ -168,23 +214,7 @@ def _fingerprint(config: RunConfig, images: ImageDataset, resume: bool) -> int:
 
 def _save_model(trainer: Trainer, history: Sequence[HistoryRow], folder: Path) -> None:
     """Write the newest epoch's model; with early stopping, only if it is the best so far."""
-    if not trainer.recipe.patience or not history or best_row(history).epoch == trainer.finished_epochs:
+    if trainer.finished_epochs and (
+        not trainer.recipe.patience or not history or best_row(history).epoch == trainer.finished_epochs
+    ):
         save_tiny_ssd(trainer.ema_model, folder / MODEL)
-
-
-def _copy_matching_weights(path: Path, trainer: Trainer) -> None:
-    """Copy every weight of the model at ``path`` that has the same layer path and shape in ``trainer``'s models."""
-    source = {_layer_path(weight): weight for weight in load_tiny_ssd(path).weights}
-    copied = 0
-    for weight in [*trainer.model.weights, *trainer.ema_model.weights]:
-        match = source.get(_layer_path(weight))
-        if match is not None and match.shape == weight.shape:
-            weight.assign(match)
-            copied += 1
-    if not copied:
-        raise ModelError(f"{path}: none of its layers matches this network; start without --from")
-
-
-def _layer_path(weight: Any) -> str:
-    """Return the path of a weight without the model's name, which differs between instances."""
-    return str(weight.path).partition("/")[2]

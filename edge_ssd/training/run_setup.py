@@ -12,13 +12,15 @@ from edge_ssd.data.anchor_fitting.fit import fit_anchors
 from edge_ssd.data.anchor_fitting.match import match_anchors, network_boxes
 from edge_ssd.data.dataset import Dataset
 from edge_ssd.data.load import open_dataset
+from edge_ssd.data.manifest import Manifest
 from edge_ssd.data.source import DataSource
-from edge_ssd.data.splits import choose_validation_fraction, load_train_and_validation
+from edge_ssd.data.training_images import DEFAULT_TRAIN_ON, load_training_images, reload_training_images
 from edge_ssd.errors import SettingError
 from edge_ssd.network import Network, tiny_ssd
+from edge_ssd.training.check_datasets import check_datasets
 from edge_ssd.training.model.tiny_ssd import load_tiny_ssd
 from edge_ssd.training.recipe import Recipe
-from edge_ssd.training.run_folder import RunConfig, load_run
+from edge_ssd.training.run_folder import RunConfig, load_manifest, load_run
 
 __all__ = ["RunSetup", "new_run", "resumed_run"]
 
@@ -39,6 +41,7 @@ def new_run(
     recipe: Recipe,
     network_options: Mapping[str, Any],
     *,
+    train_on: str = DEFAULT_TRAIN_ON,
     validation_split: float | None = None,
     fitted_anchors: bool = True,
     teacher: Path | None = None,
@@ -47,32 +50,37 @@ def new_run(
 
     Args:
         network_options: arguments of :func:`edge_ssd.network.tiny_ssd`, without the labels.
+        train_on: splits to train on, see :func:`~edge_ssd.data.training_images.load_training_images`.
         validation_split: fraction of the training images to hold out; None for the dataset's own split, or 0.15 if it
             has none.
         fitted_anchors: fit the anchors to the training boxes; ignored with a ``teacher``, a model file whose anchors
             are taken.
 
     Raises:
-        SettingError: ``validation_split`` is not between 0 and 1, or the teacher's feature maps differ.
+        DataError: the dataset cannot be trained on or validated on.
+        SettingError: ``validation_split`` or ``train_on`` is invalid, or the teacher's feature maps differ.
     """
-    folder = open_dataset(source)
-    validation_split = choose_validation_fraction(folder, validation_split)
-    training, validation = load_train_and_validation(folder, validation_split, recipe.seed)
+    images = load_training_images(open_dataset(source), train_on, validation_split, recipe.seed)
+    check_datasets(images)
+    training, validation = images.training, images.validation
     network = tiny_ssd(training.labels, **network_options)
     if teacher is not None:
         network = _with_teacher_anchors(network, teacher)
     elif fitted_anchors:
         network = _with_fitted_anchors(network, training, validation, recipe.seed)
-    return RunSetup(RunConfig(network, recipe, source, validation_split, teacher), training, validation)
+    config = RunConfig(network, recipe, source, images.validation_fraction, teacher, train_on, images.held_out)
+    return RunSetup(config, training, validation)
 
 
 def resumed_run(folder: Path, data: Path | None = None, teacher: Path | None = None, strict: bool = False) -> RunSetup:
-    """Return the setup of the run in ``folder``; ``data`` and ``teacher`` are their new paths, if they moved.
+    """Return the setup of the run in ``folder``; log what changed in its dataset since it was last trained.
 
-    ``strict`` also stops at the first faulty label or image, as :class:`~edge_ssd.data.source.DataSource` does.
+    Args:
+        data, teacher: their new paths, if they moved.
+        strict: also stop at the first faulty label or image, as :class:`~edge_ssd.data.source.DataSource` does.
 
     Raises:
-        DataError: there is no run, or it is damaged.
+        DataError: there is no run, or it is damaged, or its validation images are gone.
         SettingError: ``teacher`` is given for a run without a teacher.
     """
     config = load_run(folder)
@@ -84,9 +92,20 @@ def resumed_run(folder: Path, data: Path | None = None, teacher: Path | None = N
         if config.teacher is None:
             raise SettingError(f"{folder} is trained without a teacher: leave out --teacher, or start a new run")
         config = replace(config, teacher=teacher)
-    opened = open_dataset(config.data)
-    datasets = load_train_and_validation(opened, config.validation_split, config.recipe.seed, config.network.labels)
-    return RunSetup(config, *datasets)
+    images = reload_training_images(
+        open_dataset(config.data),
+        config.network.labels,
+        config.held_out,
+        config.train_on,
+        config.validation_split,
+        config.recipe.seed,
+    )
+    manifest = load_manifest(folder)
+    if manifest is not None:
+        for change in manifest.changes(Manifest.of(images.training, images.validation)):
+            _log.warning("since the run was last trained: %s", change)
+    check_datasets(images)
+    return RunSetup(replace(config, held_out=images.held_out), images.training, images.validation)
 
 
 def _with_teacher_anchors(network: Network, teacher: Path) -> Network:

@@ -15,7 +15,6 @@ import tensorflow as tf
 
 from edge_ssd.boxes import FloatArray
 from edge_ssd.data.dataset import Dataset
-from edge_ssd.errors import ModelError
 from edge_ssd.evaluation.average_precision import AveragePrecision, average_precision
 from edge_ssd.evaluation.evaluate import Predictor, decode
 from edge_ssd.evaluation.keras_predictor import KERAS_BATCH_SIZE
@@ -38,7 +37,10 @@ __all__ = ["EpochResult", "Trainer", "evaluate_images"]
 
 @dataclass(frozen=True)
 class EpochResult:
-    """Result of one epoch: means over its batches (``class_error`` 0–1, ``box_mae`` of offsets), and speed."""
+    """Result of one epoch: means over its batches (``class_error`` 0–1, ``box_mae`` of offsets), and speed.
+
+    ``loss`` may be infinite or NaN.
+    """
 
     epoch: int
     loss: float
@@ -66,6 +68,7 @@ class Trainer:
         ema_model: the model that is evaluated and saved: the EMA of all weights of ``model``, batch-norm statistics
             included, because averaged weights do not fit the newest statistics. It is ``model`` itself without EMA.
         recipe: the recipe; precision "auto" is replaced by the floating-point type that is faster here.
+        finished_epochs, saved_epochs: number of trained epochs, and of those that the checkpoint contains.
     """
 
     def __init__(
@@ -94,7 +97,7 @@ class Trainer:
                     layer.synchronized = True
         self.ema_model = TinySSD(network) if recipe.ema_decay else self.model
         self.recipe = recipe
-        self.finished_epochs = 0
+        self.finished_epochs = self.saved_epochs = 0
         self.loss = DetectionLoss(network, recipe, class_weights, workers)
         self._steps = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._workers = workers
@@ -108,7 +111,6 @@ class Trainer:
 
         Raises:
             ImageError: an image that is decoded on demand cannot be read.
-            ModelError: the loss is not finite.
         """
         batches = training_batches(dataset, self.recipe, self.finished_epochs, self._workers)
         num_batches = int(batches.cardinality())
@@ -133,11 +135,6 @@ class Trainer:
             raise failure from None
         loss, class_error, box_mae, num_images = sums.numpy()  # the only transfer to Python in an epoch
         seconds = time.perf_counter() - start
-        if not np.isfinite(loss):
-            raise ModelError(
-                f"the loss became {loss / num_batches} in epoch {self.finished_epochs + 1}; lower the learning rate "
-                "and start again in another folder"
-            )
         self._average_statistics()
         self.finished_epochs += 1
         return EpochResult(
@@ -154,22 +151,33 @@ class Trainer:
         """Write the checkpoint file, which replaces an earlier one; on other workers than worker 0, do nothing."""
         if self._workers.is_chief:
             save_checkpoint(self._checkpoint, self.finished_epochs, self._state())
+        self.saved_epochs = self.finished_epochs
 
     def restore(self, dataset: ImageDataset) -> bool:
         """Load the checkpoint to continue training on ``dataset``; return False if there is no checkpoint."""
         if not self._workers.broadcast_bool(self._checkpoint.is_file()):
             return False
-        self._build_optimizer(self._steps_per_epoch(dataset))
+        self.build(dataset)
         if self._workers.is_chief:
             self.finished_epochs = load_checkpoint(self._checkpoint, self._state())
         self.broadcast_state(dataset)
+        self.saved_epochs = self.finished_epochs
         return True
+
+    def build(self, dataset: ImageDataset) -> None:
+        """Create the optimizer's variables, so that :meth:`save` works before the first epoch."""
+        self._build_optimizer(self._steps_per_epoch(dataset))
+
+    def is_finite(self) -> bool:
+        """Return whether all weights are finite numbers."""
+        weights = {id(weight): weight for model in (self.model, self.ema_model) for weight in model.weights}
+        return all(np.isfinite(weight.numpy()).all() for weight in weights.values())
 
     def broadcast_state(self, dataset: ImageDataset) -> None:
         """Copy worker 0's weights, optimizer and epoch to all workers; ``dataset`` is that of :meth:`fit_epoch`."""
         if self._workers.count == 1:
             return
-        self._build_optimizer(self._steps_per_epoch(dataset))
+        self.build(dataset)
         variables = [variable for group in self._state().values() for variable in group]
         finished_epochs, *values = self._workers.broadcast([np.int64(self.finished_epochs), *variables])
         self.finished_epochs = int(finished_epochs)
