@@ -27,7 +27,7 @@ from edge_ssd.data.dataset import Dataset
 from edge_ssd.data.eval_split import load_eval_split
 from edge_ssd.data.load import load_dataset, open_dataset
 from edge_ssd.data.source import DataSource
-from edge_ssd.data.splits import load_train_and_validation
+from edge_ssd.data.training_images import load_training_images
 from edge_ssd.errors import DataError
 
 LABELS = ("bolt", "nut")
@@ -345,7 +345,7 @@ def test_copies_across_splits_are_reported_once(tmp_path: Path, caplog: pytest.L
     (problem,) = folder.copies
     assert problem.message.startswith("2 images of val are copies of images of train, such as images/val/v0.png of ")
     with caplog.at_level("WARNING"):
-        load_train_and_validation(folder, None, 0)
+        load_training_images(folder)
     assert [record.message for record in caplog.records].count(str(problem)) == 1
     dataset, _ = load_eval_split(folder, LABELS)
     assert dataset.problems == (problem,)

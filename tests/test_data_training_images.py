@@ -162,6 +162,8 @@ def test_validation_split_that_is_named_but_missing_is_replaced_with_a_warning(
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert any("val split cannot be used for validation" in line and "does not exist" in line for line in warnings)
     assert ("held out at random" in caplog.text) is (validation == "train")
+    again = reload_training_images(folder, ("bolt",), images.held_out, validation_fraction=images.validation_fraction)
+    assert names(again.validation) == names(images.validation)
 
 
 def test_validation_split_without_its_images_is_replaced(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -202,6 +204,11 @@ class TestReload:
         held_out = HeldOut(("images/other.png",))
         with pytest.raises(DataError, match=r"none of the 1 images that the run held out .*images/other\.png"):
             reload_training_images(folder, ("0",), held_out, validation_fraction=0.15)
+
+    def test_validation_split_that_is_gone_is_refused(self, tmp_path: Path) -> None:
+        folder = open_dataset(write_dataset(tmp_path, train=6))
+        with pytest.raises(DataError, match="it has no validation split, which the run was started with"):
+            reload_training_images(folder, ("0",), HeldOut())
 
     def test_run_of_earlier_version_is_divided_by_its_seed(self, tmp_path: Path) -> None:
         folder = open_dataset(write_dataset(tmp_path, undivided=20))

@@ -68,23 +68,18 @@ def load_training_images(
     splits = _choose_splits(folder, train_on)
     training = _load_splits(folder, splits)
     candidates = _validation_candidates(folder, splits)
-    warnings: list[str] = []
-    for split in candidates if validation_fraction is None else ():
-        try:
-            validation = folder.load(split, training.labels)
-        except DataError as error:
-            warnings.append(f"the {split} split cannot be used for validation: {error}")
-            continue
-        _log_findings(folder, training, validation)
-        _log_all(logging.WARNING, warnings)
+    split, validation, errors = _load_first(folder, candidates if validation_fraction is None else (), training.labels)
+    _log_findings(folder, training, *filter(None, [validation]))
+    for name, error in errors.items():
+        _log.warning("the %s split cannot be used for validation: %s", name, error)
+    if validation is not None:
         if split != "val":
             what = f"validation: on the {split} split ({len(validation)} images), since there is no other"
             _log.info("%s; the final AP on it is then no measurement on new images", what)
-        by_default = train_on == DEFAULT_TRAIN_ON and split == folder.evaluation_split
+        usable = [name for name in ("val", "test") if name in folder.usable_splits]
+        by_default = train_on == DEFAULT_TRAIN_ON and split == usable[0]
         held_out = HeldOut() if by_default else HeldOut.of(validation)
         return TrainingImages(training, validation, f"split {split}", None, held_out)
-    _log_findings(folder, training)
-    _log_all(logging.WARNING, warnings)
     fraction = _DEFAULT_VALIDATION_FRACTION if validation_fraction is None else validation_fraction
     total = len(training)
     training, validation = split_dataset(training, 1 - fraction, seed)
@@ -117,8 +112,10 @@ def reload_training_images(
     splits = _choose_splits(folder, train_on)
     training = _load_splits(folder, splits, labels)
     if validation_fraction is None:
-        split = next(iter(_validation_candidates(folder, splits)), "val")
-        validation = folder.load(cast(Split, split), labels)
+        split, validation, errors = _load_first(folder, _validation_candidates(folder, splits), labels)
+        if validation is None:
+            reason = "; ".join(map(str, errors.values())) or f"{folder.source.folder}: it has no validation split"
+            raise DataError(f"{reason}, which the run was started with: complete the dataset, or start a new run")
         _log_findings(folder, training, validation)
         return TrainingImages(training, validation, f"split {split}", None, held_out or HeldOut())
     _log_findings(folder, training)
@@ -179,6 +176,19 @@ def _validation_candidates(folder: DatasetFolder, splits: Sequence[Split | None]
     """Return the splits to validate on, the preferred one first; unusable ones are included."""
     candidates = cast("tuple[Split, ...]", ("val", "test"))
     return tuple(split for split in candidates if split in folder.splits and split not in splits)
+
+
+def _load_first(
+    folder: DatasetFolder, candidates: Sequence[Split], labels: Sequence[str]
+) -> tuple[Split | None, Dataset | None, dict[str, DataError]]:
+    """Return the first split that can be loaded and its images, and the errors of those before it."""
+    errors: dict[str, DataError] = {}
+    for split in candidates:
+        try:
+            return split, folder.load(split, labels), errors
+        except DataError as error:
+            errors[split] = error
+    return None, None, errors
 
 
 def _load_splits(folder: DatasetFolder, splits: Sequence[Split | None], labels: Sequence[str] | None = None) -> Dataset:
