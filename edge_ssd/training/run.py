@@ -108,7 +108,8 @@ def train(
     workers.check_equal(_fingerprint(config, train_images, resume), "images, labels, teacher or options")
     trainer = Trainer(network, config.recipe, folder / CHECKPOINT, weights, workers, teacher)
     # The model that is saved names the images that it can be measured on.
-    trainer.ema_model.held_out = HeldOut() if config.validation_split is None else HeldOut.of(validation)
+    own_split = HeldOut() if config.validation_split is None else HeldOut.of(validation)
+    trainer.ema_model.held_out = own_split if config.held_out is None else config.held_out
     history: list[HistoryRow] = []
     drawn_at = -math.inf
     try:
