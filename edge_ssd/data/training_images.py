@@ -187,6 +187,8 @@ def _load_first(
         try:
             return split, folder.load(split, labels), errors
         except DataError as error:
+            if folder.source.strict:
+                raise
             errors[split] = error
     return None, None, errors
 

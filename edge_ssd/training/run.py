@@ -105,6 +105,8 @@ def train(
     if workers.is_chief:
         with Progress("reading", "validation images") as progress:
             val_images = load_images(validation, network.input, progress, store, folder, config.data.strict)
+        if not val_images.dataset.num_boxes:
+            raise DataError(f"{validation.root}: no validation image with an object can be decoded: replace some")
     workers.check_equal(_fingerprint(config, train_images, resume), "images, labels, teacher or options")
     trainer = Trainer(network, config.recipe, folder / CHECKPOINT, weights, workers, teacher)
     # The model that is saved names the images that it can be measured on.
