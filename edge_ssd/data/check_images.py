@@ -7,9 +7,10 @@ when it is decoded. :class:`ImageChecks` decodes an image once, however many ste
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,8 +22,9 @@ import numpy.typing as npt
 
 from edge_ssd.console.progress import ProgressCallback, no_progress
 from edge_ssd.data.dataset import Dataset, Problem
+from edge_ssd.data.image_header import ImageHeader, header_of_image, read_image_header
 from edge_ssd.errors import DataError
-from edge_ssd.runtime.image_file import MISSING_HEIF, SWAPS_SIDES, exif_orientation, open_image, rotate_upright
+from edge_ssd.runtime.image_file import MISSING_HEIF, SWAPS_SIDES, open_image, rotate_upright
 from edge_ssd.runtime.pixel_values import to_rgb
 
 if TYPE_CHECKING:
@@ -52,7 +54,7 @@ DAMAGED = ("cannot be decoded", "damaged images")
 # Standard deviation of every channel (0–255) below which an image counts as nearly of one color.
 _UNIFORM_STD = 4.0
 _SAMPLED_SIDE = 32  # of a grid of pixels that are compared, without averaging
-_SAMPLES_PER_CELL = 8  # side of the grid of pixels whose mean is a pixel of the thumbnail; all pixels would take longer
+_SAMPLES_PER_CELL = 6  # side of the grid of pixels whose mean is a pixel of the thumbnail; all pixels would take longer
 _BATCH = 16  # images that a thread takes at once
 
 
@@ -66,19 +68,31 @@ class ImageCheck:
         scaling: what its values were taken for if they have more than 8 bits, as of
             :func:`~edge_ssd.runtime.pixel_values.to_rgb`.
         thumbnail: the upright image in grayscale at :data:`THUMBNAIL_SIZE`; empty without one.
+        header: size, format and orientation; None without them.
     """
 
     error: str = ""
     uniform: bool = False
     scaling: str = ""
     thumbnail: bytes = b""
+    header: ImageHeader | None = None
 
 
 class ImageChecks:
-    """Results of :func:`check_image` by path, each from one decoding."""
+    """Headers and results of :func:`check_image` by path, each from one reading or decoding.
 
-    def __init__(self) -> None:
+    Args:
+        read_header: returns the header of an image that was not decoded.
+    """
+
+    def __init__(self, read_header: Callable[[Path], ImageHeader] = read_image_header) -> None:
         self._results: dict[Path, ImageCheck] = {}
+        self._read_header = functools.cache(read_header)
+
+    def read_header(self, path: Path) -> ImageHeader:
+        """Return the header of an image; raise the errors of :func:`~edge_ssd.data.image_header.read_image_header`."""
+        check = self._results.get(path)
+        return check.header if check is not None and check.header is not None else self._read_header(path)
 
     def check(self, paths: Sequence[Path], progress: ProgressCallback = no_progress) -> list[ImageCheck]:
         """Return the result of each image; those that are not known yet are decoded on all cores.
@@ -102,11 +116,12 @@ def check_image(path: Path) -> ImageCheck:
 
     try:
         with open_image(path) as image:
+            header = header_of_image(image)
             image.load()
             if image.mode in ("RGB", "L") and "transparency" not in image.info:
-                return _check_decoded(image, exif_orientation(image), "")
+                return _check_decoded(image, header, header.orientation, "")
             pixels, scaling = to_rgb(image)
-        return _check_decoded(Image.fromarray(pixels), 1, scaling)
+        return _check_decoded(Image.fromarray(pixels), header, 1, scaling)
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
         return ImageCheck(read_error(error))
 
@@ -212,16 +227,21 @@ def _check_batch(paths: Sequence[Path]) -> list[ImageCheck]:
     return [check_image(path) for path in paths]
 
 
-def _check_decoded(image: PILImage, orientation: int, scaling: str) -> ImageCheck:
+def _check_decoded(image: PILImage, header: ImageHeader, orientation: int, scaling: str) -> ImageCheck:
     from PIL.Image import Resampling
 
     height, width = THUMBNAIL_SIZE[::-1] if orientation in SWAPS_SIDES else THUMBNAIL_SIZE
     sample = image.resize((width * _SAMPLES_PER_CELL, height * _SAMPLES_PER_CELL), Resampling.NEAREST)
     thumbnail = sample.convert("L").resize((width, height), Resampling.BOX)
+    # Gray means vary at most as much as the pixels of the channel that varies most: they rule out most images quickly.
+    uniform = bool(np.asarray(thumbnail).std() < _UNIFORM_STD) and _is_uniform(
+        np.asarray(sample.resize((_SAMPLED_SIDE, _SAMPLED_SIDE), Resampling.NEAREST))
+    )
     return ImageCheck(
-        uniform=_is_uniform(np.asarray(sample.resize((_SAMPLED_SIDE, _SAMPLED_SIDE), Resampling.NEAREST))),
+        uniform=uniform,
         scaling=scaling,
         thumbnail=rotate_upright(thumbnail, orientation).tobytes(),
+        header=header,
     )
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edge_ssd.errors import ImageError
 from edge_ssd.runtime.image_file import SWAPS_SIDES, exif_orientation, open_image
 
-__all__ = ["ImageHeader", "read_image_header"]
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+__all__ = ["ImageHeader", "header_of_image", "read_image_header"]
 
 
 @dataclass(frozen=True)
@@ -41,19 +45,23 @@ def read_image_header(path: Path) -> ImageHeader:
         OSError: the file cannot be read.
         ValueError: not an image, its header is damaged, or it exceeds Pillow's limit of pixels.
     """
-    from PIL import Image
-
     try:
         with open_image(path) as image:
-            width, height = image.size
-            if Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS:
-                raise ImageError(f"{width}×{height} pixels are over the limit of {Image.MAX_IMAGE_PIXELS} pixels")
-            orientation = exif_orientation(image)
-            name = image.format or ""
+            return header_of_image(image)
     except (OSError, ValueError):
         raise
     # Pillow's readers raise SyntaxError, struct.error and others for a damaged header.
     except Exception as error:
         raise ValueError(str(error) or type(error).__name__) from None
+
+
+def header_of_image(image: Image) -> ImageHeader:
+    """Return the header of an open image; raise ValueError if it exceeds Pillow's limit of pixels."""
+    from PIL.Image import MAX_IMAGE_PIXELS
+
+    width, height = image.size
+    if MAX_IMAGE_PIXELS is not None and width * height > MAX_IMAGE_PIXELS:
+        raise ImageError(f"{width}×{height} pixels are over the limit of {MAX_IMAGE_PIXELS} pixels")
+    orientation = exif_orientation(image)
     size = (width, height) if orientation in SWAPS_SIDES else (height, width)
-    return ImageHeader(size, name, orientation)
+    return ImageHeader(size, getattr(image, "format", None) or "", orientation)

@@ -50,8 +50,7 @@ class DatasetFolder:
         annotations: content of the label files.
         located: the annotations by split, with their image files.
         other_formats: other formats that the folder could be parsed as.
-        read_header: returns the header of an image file from a cache.
-        image_checks: results of decoding images.
+        image_checks: headers of images, and results of decoding them.
     """
 
     source: DataSource
@@ -60,10 +59,12 @@ class DatasetFolder:
     annotations: ParsedDataset
     located: LocatedImages
     other_formats: tuple[str, ...] = ()
-    read_header: Callable[[Path], ImageHeader] = field(
-        default_factory=lambda: functools.cache(read_image_header), repr=False, compare=False
-    )
-    image_checks: ImageChecks = field(default_factory=ImageChecks, repr=False, compare=False)
+    image_checks: ImageChecks = field(default_factory=lambda: ImageChecks(read_image_header), repr=False, compare=False)
+
+    @property
+    def read_header(self) -> Callable[[Path], ImageHeader]:
+        """Function that returns the header of an image file, from a cache."""
+        return self.image_checks.read_header
 
     @property
     def name(self) -> str:

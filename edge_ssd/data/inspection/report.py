@@ -81,6 +81,9 @@ def inspect_dataset(
         steps: ``steps("reading")`` returns a context manager with the progress callback of one step.
     """
     split = opened.resolve_split(split)
+    if decode:  # first, since it also gives the headers that loading needs
+        with steps("decoding") as progress:
+            opened.image_checks.check(_image_paths(opened, split), progress)
     datasets: dict[str, Dataset] = {}
     unusable: dict[str, str] = {}
     splits: tuple[Split | None, ...] = (split,) if split else opened.splits or (None,)
@@ -94,8 +97,7 @@ def inspect_dataset(
             unusable[name or ALL] = str(error)
     checks: dict[Path, ImageCheck] = {}
     if decode:
-        with steps("decoding") as progress:
-            checks = _decode(opened, datasets, progress)
+        checks = _checks_of(opened, datasets)
         for name_of_split, dataset in list(datasets.items()):
             try:
                 datasets[name_of_split] = _without_damaged(dataset, checks, strict)
@@ -120,11 +122,15 @@ def inspect_dataset(
     return report
 
 
-def _decode(
-    opened: DatasetFolder, datasets: Mapping[str, Dataset], progress: ProgressCallback
-) -> dict[Path, ImageCheck]:
+def _image_paths(opened: DatasetFolder, split: Split | None) -> list[Path]:
+    """Return the images of a split or of all, without those that cannot be used whatever they show."""
+    splits = [images for name, images in opened.located.splits.items() if split in (None, name)]
+    return [image.path for images in splits for image in images if image.path is not None and not image.fault]
+
+
+def _checks_of(opened: DatasetFolder, datasets: Mapping[str, Dataset]) -> dict[Path, ImageCheck]:
     paths = [sample.path for dataset in datasets.values() for sample in dataset.samples]
-    return dict(zip(paths, opened.image_checks.check(paths, progress), strict=True))
+    return dict(zip(paths, opened.image_checks.check(paths), strict=True))
 
 
 def _without_damaged(dataset: Dataset, checks: Mapping[Path, ImageCheck], strict: bool) -> Dataset:
