@@ -121,6 +121,14 @@ def test_other_shapes_become_their_enclosing_box(tmp_path: Path, shape: str) -> 
     assert "1 of 1 objects are polygons, masks or rotated boxes" in dataset.notices[0].message
 
 
+def test_enclosing_box_that_exceeds_its_image_is_clipped_without_a_problem(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png")
+    shape = "<polygon><x1>-9</x1><y1>2</y1><x2>30</x2><y2>50</y2></polygon>"
+    text = f"<annotation><filename>a.png</filename><object><name>cat</name>{shape}</object></annotation>"
+    (tmp_path / "a.xml").write_text(text, encoding="utf-8")
+    assert load_dataset(tmp_path, strict=True).samples[0].boxes_xyxy.tolist() == [[0, 2, 30, 40]]
+
+
 @pytest.mark.parametrize(
     ("label_file", "image", "split"),
     [

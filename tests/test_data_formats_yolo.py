@@ -272,3 +272,12 @@ def test_data_yaml_with_the_same_images_for_train_and_val_is_undivided(tmp_path:
     (tmp_path / "data.yaml").write_text("train: images\nval: images\nnames: [fork]\n", encoding="utf-8")
     assert open_dataset(tmp_path).splits == ()
     assert "train and val are the same images" in load_dataset(tmp_path, strict=True).notices[0].message
+
+
+def test_data_yaml_missing_split_is_not_taken_for_the_images_of_all_splits(tmp_path: Path) -> None:
+    write_pair(tmp_path / "images" / "a.png", tmp_path / "labels" / "a.txt")
+    text = "train: images\nval: ../valid/images\nnames: [fork]\n"
+    (tmp_path / "data.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=r"its val images are in '\.\./valid/images', which does not exist"):
+        load_dataset(tmp_path, "val")
+    assert len(load_dataset(tmp_path, "train", strict=False)) == 1

@@ -32,6 +32,8 @@ _TOLERANCE = 0.5
 _SURE_SIDE = 0.05
 _FLOAT32 = struct.Struct("4f")  # rounds four numbers in a fraction of the time that NumPy needs
 
+_PARTLY_OUTSIDE = "boxes partly outside their image"
+
 
 def validate_annotations(
     images: Sequence[ImageAnnotations],
@@ -152,7 +154,8 @@ def _validate_boxes(
             location_of[row] = annotation.location
         elif box is not None:
             fault, kind = f"{_format_box(pixels)} is the same as {location_of[row]}; dropped", "repeated boxes"
-        if fault:
+        # The box around a rotated object may well exceed the image: that is no fault of the label.
+        if fault and not (box is not None and kind == _PARTLY_OUTSIDE and annotation.enclosing):
             problems.append(Problem(image.label_file, f"{annotation.location}, {path.name}: {fault}", kind))
     if any_selected and not location_of:
         problems.append(Problem(path, "none of its boxes is valid; image dropped", "images without a valid box"))
@@ -207,7 +210,7 @@ def _validate_box(
     if max(-xmin, -ymin, xmax - width, ymax - height) < _TOLERANCE:
         return (left, top, right, bottom), "", ""
     fault = f"{text} is partly outside the image of {width}×{height}; clipped"
-    return (left, top, right, bottom), fault, "boxes partly outside their image"
+    return (left, top, right, bottom), fault, _PARTLY_OUTSIDE
 
 
 def _format_box(box_xyxy: tuple[float, ...]) -> str:

@@ -55,5 +55,9 @@ class HeldOut:
 
 
 def image_name(path: Path, root: Path) -> str:
-    """Return the path of an image relative to the root of its dataset, with slashes: "images/003.jpg"."""
-    return PurePath(os.path.relpath(path, root)).as_posix()
+    """Return the path of an image relative to the root of its dataset, with slashes: "images/003.jpg".
+
+    Of an image outside the root, such as one that is unpacked into a cache, the last folder and the name.
+    """
+    relative = PurePath(os.path.relpath(path, root))
+    return PurePath(*relative.parts[-2:] if ".." in relative.parts else relative.parts).as_posix()

@@ -85,14 +85,14 @@ class DatasetFolder:
 
     def describe(self) -> str:
         """Return what was found in one line: "Pascal VOC: 164 label files in annots, images in images"."""
-        images = self._images
+        title, images = LABEL_FORMATS[self.format].TITLE, self._images
         label_files = dict.fromkeys(image.label_file for image in images if image.label_file != image.path)
         paths = [image.path for image in images if image.path is not None]
         names = self.tree.describe_folders(label_files)
         count = f"{len(label_files)} label file{'s' if len(label_files) > 1 else ''} in {names}"
         if len(label_files) == 1:
             count = self.tree.relative(next(iter(label_files)))
-        return f"{LABEL_FORMATS[self.format].TITLE}: {count}, images in {self.tree.describe_folders(paths)}"
+        return f"{title}: {count}, images in {self.tree.describe_folders(paths)}" if paths else f"{title}: no images"
 
     @functools.cached_property
     def evaluation_split(self) -> Split | None:

@@ -18,7 +18,7 @@ from typing import Any
 
 from edge_ssd.data.dataset import Problem
 from edge_ssd.data.file_tree import FileTree
-from edge_ssd.data.split_names import SPLIT_OF_WORD
+from edge_ssd.data.split_names import SPLIT_OF_WORD, split_from_folders
 from edge_ssd.errors import DataError
 
 __all__ = ["DataYaml", "find_data_yaml", "read_data_yaml"]
@@ -124,5 +124,8 @@ def _resolve(folder: Path, base: Any, entry: str) -> Path | None:
         candidates.insert(0, folder / base.strip().replace("\\", "/") / entry)
     # Roboflow writes ../train/images for train/images; other tools write a path on the machine of the export.
     parts = [part for part in PurePosixPath(entry).parts if part not in ("/", "..", ".")]
-    candidates += [folder.joinpath(*parts[start:]) for start in range(len(parts))]
+    # Without the name of its split, "valid/images" would be the images of all splits.
+    split = split_from_folders(parts)
+    shorter = (parts[start:] for start in range(len(parts)))
+    candidates += [folder.joinpath(*rest) for rest in shorter if split_from_folders(rest) == split]
     return next((path for path in candidates if path.exists()), None)
