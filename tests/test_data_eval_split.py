@@ -151,3 +151,14 @@ def test_unusable_validation_split_is_one_line_or_replaced_by_held_out_images(
     held_out = HeldOut(("images/train/1.png",))
     images, name = load_eval_split(folder, LABELS, split, held_out=held_out)
     assert (names_of(images), name) == (["1.png"], "held-out")
+
+
+def test_training_on_a_validation_split_leaves_its_held_out_images_to_measure_on(tmp_path: Path) -> None:
+    write_split(tmp_path / "set_val", 8)
+    folder = open_dataset(tmp_path)
+    held_out = HeldOut(("set_val/images/2.png", "set_val/images/5.png"))
+    images, name = load_eval_split(folder, LABELS, held_out=held_out)
+    assert (names_of(images), name) == (["2.png", "5.png"], "held-out")
+    # A dataset that lacks one of them is another one.
+    images, name = load_eval_split(folder, LABELS, held_out=HeldOut((*held_out.names, "set_val/images/9.png")))
+    assert (len(images), name) == (8, "val")

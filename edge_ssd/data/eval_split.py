@@ -93,12 +93,14 @@ def _load_validation(
     root, unusable = folder.source.folder, folder.annotations.unusable
     found: frozenset[int] = frozenset()
     is_val = split == "val" and "val" in folder.splits and "val" not in unusable
-    # A dataset with other splits only is not the one that was trained on.
     has_training_images = not folder.splits or "train" in folder.splits
-    if held_out is not None and held_out.names and has_training_images and not is_val:
+    if held_out is not None and held_out.names and not is_val:
         dataset = _load_usable_splits(folder, labels)
         found = find_held_out(dataset, held_out)
-        if is_same_dataset(len(found), held_out, len(dataset)):
+        # A dataset with other splits only is another one than was trained on, unless it has all of the images
+        # (train --train-on val).
+        has_all = len(found) == len(held_out.names)
+        if is_same_dataset(len(found), held_out, len(dataset)) and (has_training_images or has_all):
             missing = len(held_out.names) - len(found)
             note = f"; {missing} more are missing" if missing else ""
             _log.info(
