@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 from label_writers import write_d2l_split, write_image
+from PIL import Image
 
+from edge_ssd.data import image_header
 from edge_ssd.data.image_header import read_image_header
 from edge_ssd.data.load import load_dataset
 from edge_ssd.errors import DataError
@@ -109,3 +111,13 @@ def test_boxes_are_checked_after_exif_rotation(tmp_path: Path) -> None:
     write_d2l_split(tmp_path, ["a.jpg,0,1,1,40,60"], [])
     write_image(tmp_path / "images" / "a.jpg", orientation=6)
     assert load_dataset(tmp_path, strict=True).samples[0].size == (60, 40)
+
+
+def test_header_of_a_plain_jpeg_is_that_of_pillow(tmp_path: Path) -> None:
+    for number, options in enumerate(({}, {"progressive": True}, {"quality": 95, "subsampling": 0}, {"comment": b"x"})):
+        for mode in ("RGB", "L", "CMYK"):
+            path = tmp_path / f"{number}{mode}.jpg"
+            Image.new(mode, (61, 37)).save(path, **options)
+            with Image.open(path) as image:
+                expected = image_header.header_of_image(image)
+            assert read_image_header(path) == expected

@@ -71,7 +71,7 @@ class FileTree:
 
     def describe_folders(self, paths: Iterable[Path]) -> str:
         """Return the different folders of files, relative to the root, for messages: "train/images and val/images"."""
-        names = list(dict.fromkeys(self.relative(path.parent) for path in paths))
+        names = [self.relative(folder) for folder in dict.fromkeys(path.parent for path in paths)]
         if len(names) > 3:
             names = [*names[:2], f"{len(names) - 2} other folders"]
         return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))

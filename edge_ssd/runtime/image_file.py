@@ -20,7 +20,15 @@ from edge_ssd.errors import ImageError
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
 
-__all__ = ["IMAGE_SUFFIXES", "MISSING_HEIF", "SWAPS_SIDES", "exif_orientation", "open_image", "rotate_upright"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "MISSING_HEIF",
+    "SWAPS_SIDES",
+    "exif_orientation",
+    "open_image",
+    "require_regular_file",
+    "rotate_upright",
+]
 
 # Pillow's name of a format → its suffixes.
 _SUFFIXES = {
@@ -68,7 +76,7 @@ def open_image(path: str | os.PathLike[str]) -> PILImage:
     from PIL import Image, UnidentifiedImageError
 
     path = Path(path)
-    _require_regular_file(path)
+    require_regular_file(path)
     expected = _FORMAT_OF_SUFFIX.get(path.suffix.lower())
     # The format that the suffix states is tried first: Pillow then imports no other decoder.
     if expected is not None and (expected in Image.OPEN or expected not in ("HEIF", "AVIF")):
@@ -138,7 +146,8 @@ def _available_formats() -> tuple[str, ...]:
     return tuple(name for name in _FORMATS if name in Image.OPEN)
 
 
-def _require_regular_file(path: Path) -> None:
+def require_regular_file(path: Path) -> None:
+    """Raise ImageError for a named pipe, socket or device, and OSError for a folder or a missing file."""
     mode = path.stat().st_mode
     if stat.S_ISREG(mode):
         return

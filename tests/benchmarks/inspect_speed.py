@@ -18,7 +18,6 @@ import logging
 import os
 import platform
 import random
-import resource
 import statistics
 import subprocess
 import sys
@@ -105,7 +104,9 @@ def main() -> None:
     args = parser.parse_args()
     if args.peak is not None:
         inspect(args.peak)
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+        # ru_maxrss would count the memory that the parent had when it started this process.
+        (peak,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+        print(int(peak.split()[1]) // 1024)
         return
     logging.getLogger("edge_ssd").setLevel(logging.ERROR)
     photos = sorted(path for path in args.photos.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg"))[:60]
