@@ -192,15 +192,17 @@ def test_folder_without_images_is_reported_in_one_line(
     assert_kept(out)
 
 
-def test_unreadable_calibration_image_is_named(
+def test_damaged_calibration_image_is_dropped_with_a_warning_and_refused_by_strict(
     fake_worker, squares_model: Path, squares: Path, tmp_path: Path, out: Path, capsys
 ):
     data = shutil.copytree(squares, tmp_path / "data")
     damaged = data / "squares_train" / "images" / "3.png"
     damaged.write_bytes(damaged.read_bytes()[:60])
-    assert convert(squares_model, data, out, "--quantize", "int8") == 2
+    assert convert(squares_model, data, out, "--quantize", "int8", "--strict") == 2
     assert capsys.readouterr().err.splitlines()[-1].startswith(f"edge-ssd: error: {damaged}")
     assert_kept(out)
+    assert convert(squares_model, data, out, "--quantize", "int8") == 0
+    assert f"edge-ssd: warning: {damaged}: cannot be decoded" in capsys.readouterr().err
 
 
 def test_unsuitable_calibration_images_are_logged_as_warnings(
