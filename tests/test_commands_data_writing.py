@@ -50,7 +50,7 @@ def test_data_convert_writes_a_dataset(folder: Path, tmp_path: Path, capsys: pyt
     assert load_dataset(out, strict=True).labels == ("nut", "screw")
     assert files(folder) == before
     assert main(arguments) == 2
-    assert "is not an empty folder: remove it, or choose another" in capsys.readouterr().err
+    assert "is not an empty folder: choose another" in capsys.readouterr().err
 
 
 def test_data_split_writes_lists_or_a_divided_copy(

@@ -28,14 +28,16 @@ def check_new_folder(out: Path, roots: Sequence[Path]) -> None:
     Args:
         roots: the datasets that are read: a new one in them would be read with them.
     """
-    if is_nonempty(out):
-        raise DataError(f"{out}: is not an empty folder: remove it, or choose another")
     resolved = out.resolve()
     if resolved == Path.cwd().resolve():
         raise DataError(f"{out}: is the current folder: choose a new folder for the dataset")
     for root in roots:
+        if resolved == root.resolve():
+            raise DataError(f"{out}: is a dataset that is read: name a new folder for the result")
         if resolved.is_relative_to(root.resolve()):
             raise DataError(f"{out}: is inside the dataset {root}: choose a folder outside of it")
+    if is_nonempty(out):
+        raise DataError(f"{out}: is not an empty folder: choose another")
     try:
         check_writable(resolved.with_name(f".{resolved.name}.new"))
     except OSError as error:
