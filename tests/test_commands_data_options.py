@@ -56,4 +56,5 @@ def test_command_parses_labels_once_and_reads_each_header_once(
     assert main([*(word.format(**paths) for word in command.split()), "--classes=square"]) == 0
     assert reads[squares] == 1
     assert set(reads.values()) == {1}
-    assert sum(path.suffix == ".png" for path in reads) in (4, 16)
+    # `data inspect` decodes every image, which gives the header too.
+    assert sum(path.suffix == ".png" for path in reads) in ((0,) if "inspect" in command else (4, 16))

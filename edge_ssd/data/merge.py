@@ -58,6 +58,11 @@ def merge_datasets(
     mapping = ClassMapping(union, union)
     if classes is not None:
         mapping = select_classes(union, parse_classes(classes), not has_names)
+    new_name_of = dict(zip(union, mapping.new_names, strict=True))
+    for folder in folders:
+        own = {new_name_of[name] for name in folder.annotations.class_names}
+        if missing := [label for label in mapping.labels if label not in own]:
+            _log.info("%s: it has no class %s", folder.source.folder, " or ".join(missing))
     parts = [(folder, load_every_split(folder, union, strict, progress)) for folder in folders]
     is_divided = any("" not in splits for _, splits in parts)
     entries: list[_Entry] = []
@@ -67,6 +72,12 @@ def merge_datasets(
         for split, dataset in splits.items():
             entries += ((split or ("train" if is_divided else ""), sample) for sample in dataset.samples)
     entries = _without_copies(entries, strict)
+    excluded = Counter(
+        name for _, sample in entries for name in (union[i] for i in sample.class_ids) if new_name_of[name] is None
+    )
+    if excluded:
+        names = ", ".join(f"{name} ({count} boxes)" for name, count in excluded.items())
+        _log.warning("excluded by --classes: %s; images with no other box are background", names)
     new_ids = [None if new is None else mapping.labels.index(new) for new in mapping.new_names]
     counts: dict[str, Counter[int]] = {}
     by_split: dict[str, list[Sample]] = {}
@@ -105,8 +116,6 @@ def union_classes(folders: Sequence[DatasetFolder]) -> tuple[str, ...]:
         places = [union.index(name) for name in names]
         if places != sorted(places):
             _log.info("%s: its classes have another order (%s): they are matched by name", path, ", ".join(names))
-        if missing := [name for name in union if name not in names]:
-            _log.info("%s: no object of it can be %s: it has no such class", path, " or ".join(missing))
     return union
 
 
