@@ -77,7 +77,7 @@ def merge_datasets(
     )
     if excluded:
         names = ", ".join(f"{name} ({count} boxes)" for name, count in excluded.items())
-        _log.warning("excluded by --classes: %s; images with no other box are background", names)
+        _log.info("excluded by --classes: %s; images with no other box are background", names)
     new_ids = [None if new is None else mapping.labels.index(new) for new in mapping.new_names]
     counts: dict[str, Counter[int]] = {}
     by_split: dict[str, list[Sample]] = {}
