@@ -21,8 +21,6 @@ from edge_ssd.errors import DataError
         ("10,20,30,20", None, "no area"),
         ("30,10,20,20", None, "reversed"),
         ("10,30,20,20", None, "reversed"),
-        ("nan,1,5,5", None, "not finite"),
-        ("1,1,inf,5", None, "not finite"),
         ("70,1,80,5", None, "outside"),
         ("-9,-9,0,0", None, "outside"),
         ("-5,-6,10,12", [0, 0, 10, 12], "clipped"),
@@ -42,6 +40,15 @@ def test_invalid_box_is_dropped_or_clipped_and_reported(
     assert "line 3" in dataset.problems[0].message
     with pytest.raises(DataError, match=word):
         load_dataset(tmp_path, strict=True)
+
+
+@pytest.mark.parametrize("box", ["nan,1,5,5", "1,1,inf,5"])
+def test_image_with_a_box_that_is_not_finite_is_dropped(tmp_path: Path, box: str) -> None:
+    write_d2l_split(tmp_path, ["0.png,0,1,2,30,20", f"0.png,0,{box}", "1.png,0,1,2,30,20"])
+    dataset = load_dataset(tmp_path)
+    assert [sample.path.name for sample in dataset.samples] == ["1.png"]
+    assert [str(problem).split(": ", 1)[1].split()[:2] for problem in dataset.problems] == [["line", "3:"]]
+    assert "is not finite; 0.png is dropped" in dataset.problems[0].message
 
 
 def test_box_up_to_the_image_border_is_valid(tmp_path: Path) -> None:

@@ -82,20 +82,33 @@ def test_crlf_and_byte_order_marks_are_accepted(tmp_path: Path, format_name: str
         assert np.array_equal(old.boxes_xyxy, new.boxes_xyxy)
 
 
+@pytest.mark.parametrize("format_name", list(WRITERS))
+def test_image_with_a_number_that_is_not_finite_is_dropped(tmp_path: Path, format_name: str) -> None:
+    images = [
+        LabeledImage("a.png", "train", objects=[FORK]),
+        LabeledImage("b.png", "train", objects=[FORK, ("fork", (float("nan"), 1.0, 5.0, 5.0))]),
+    ]
+    WRITERS[format_name](tmp_path, images, ("fork",))
+    dataset = load_dataset(tmp_path)
+    assert [(sample.path.name, len(sample.class_ids)) for sample in dataset.samples] == [("a.png", 1)]
+    assert ["b.png is dropped" in problem.message for problem in dataset.problems] == [True]
+
+
 # The corners of DOTA are enclosed, so none is reversed.
 @pytest.mark.parametrize("format_name", [name for name in WRITERS if name != "dota"])
 def test_invalid_boxes_are_dropped_and_reported(tmp_path: Path, format_name: str) -> None:
     bad = [
-        (float("nan"), 1.0, 5.0, 5.0),
         (1e300, 1.0, 2e300, 5.0),
         (9.0, 9.0, 5.0, 20.0),
         (9.0, 9.0, 9.0, 20.0),
         (1.0, 2.0, 30.0, 20.0),  # the same as the good one
     ]
-    words = ["not finite", "reversed", "no area", "the same as"]
+    words = ["reversed", "no area", "the same as"]
     if format_name == "labelme":  # it states two opposite corners, whichever they are
         bad.remove((9.0, 9.0, 5.0, 20.0))
         words.remove("reversed")
+    if format_name == "tfrecord":  # it has float32, where the larger ones are infinite
+        bad[0] = (1e30, 1.0, 2e30, 5.0)
     objects = [FORK, *(("fork", box) for box in bad), ("fork", (1e1, 1.25e1, 2e1, 2.5e1))]
     WRITERS[format_name](tmp_path, [LabeledImage("a.png", "train", objects=objects)], ("fork",))
     dataset = load_dataset(tmp_path)

@@ -97,7 +97,6 @@ def test_coco_crowds_are_ignored_with_a_notice(tmp_path: Path) -> None:
         (box([1, 2, 3, 4], image_id=9), "annotation 50: image 9 is not in the file"),
         (box([1, 2, 0, 4]), "no area"),
         (box([9, 2, -4, 4]), "reversed"),
-        (box([float("nan"), 2, 3, 4]), "not finite"),
         (box([100, 2, 3, 4]), "outside"),
         ("text", "annotation 2: image None"),
     ],
@@ -115,6 +114,7 @@ def test_coco_invalid_box_is_dropped_and_reported(tmp_path: Path, annotation: An
     ("annotation", "word"),
     [
         (box([1, 2, 3, 4], category=1), "category 1 is not in the file"),
+        (box([float("nan"), 2, 3, 4]), "not finite"),
         (box([1, 2, 3, 4], category=None), "category None"),
         *(
             (box(bbox), "bbox is not four numbers")
@@ -149,7 +149,6 @@ def test_coco_id_as_text_or_float_is_the_same_id(tmp_path: Path, category: Any, 
         ({"id": 2}, "image 2 has no id or no file_name"),
         ({"id": [2], "file_name": "a.png"}, "image 2 has no id"),
         (image(1, "b.png"), "image id 1 is repeated; 'b.png' dropped"),
-        (image(2, "a.png"), "repeats the labels of a.png"),
     ],
 )
 def test_coco_invalid_image_entry_is_dropped_and_reported(tmp_path: Path, entry: Any, word: str) -> None:
@@ -158,6 +157,31 @@ def test_coco_invalid_image_entry_is_dropped_and_reported(tmp_path: Path, entry:
     dataset = load_dataset(tmp_path)
     assert len(dataset) == 1
     assert word in dataset.problems[0].message
+
+
+def test_coco_entries_of_one_image_are_read_together(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png")
+    coco(tmp_path / "set.json", [image(), image(2)], [box([1, 2, 3, 4]), box([9, 8, 7, 6], image_id=2)])
+    dataset = load_dataset(tmp_path)
+    assert dataset.samples[0].boxes_xyxy.tolist() == [[1, 2, 4, 6], [9, 8, 16, 14]]
+    assert [problem.message.split(":")[0] for problem in dataset.problems] == ["image 'a.png' is listed 2 times"]
+
+
+@pytest.mark.parametrize("stated", ["day/a.png", "a.png", "a"])
+def test_coco_image_id_may_be_the_name_of_the_image(tmp_path: Path, stated: str) -> None:
+    write_image(tmp_path / "day" / "a.png")
+    coco(tmp_path / "set.json", [image(1, "day/a.png")], [box([1, 2, 3, 4], image_id=stated)])
+    assert load_dataset(tmp_path, strict=True).num_boxes == 1
+
+
+def test_coco_annotations_of_unknown_images_leave_no_background(tmp_path: Path) -> None:
+    for name in "abc":
+        write_image(tmp_path / f"{name}.png")
+    images = [image(), image(2, "b.png"), image(3, "c.png")]
+    coco(tmp_path / "set.json", images, [box([1, 2, 3, 4]), box([1, 2, 3, 4], image_id=99)])
+    dataset = load_dataset(tmp_path)
+    assert [sample.path.name for sample in dataset.samples] == ["a.png"]
+    assert "2 images without annotations are not used as background" in dataset.problems[1].message
 
 
 def test_coco_stated_size_of_another_image_is_reported(tmp_path: Path) -> None:

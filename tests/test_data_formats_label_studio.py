@@ -108,6 +108,27 @@ def test_label_studio_last_annotation_that_is_not_canceled_is_used(tmp_path: Pat
     np.testing.assert_allclose(load_dataset(tmp_path).samples[0].boxes_xyxy, [BOX], atol=1e-5)
 
 
+def test_label_studio_empty_annotation_does_not_make_background_of_a_labeled_image(tmp_path: Path) -> None:
+    tasks = [task([region(PERCENT)], []), task([], image="b.png"), task([], [], image="c.png")]
+    label_studio(tmp_path / "project.json", tasks, ("a.png", "b.png", "c.png"))
+    dataset = load_dataset(tmp_path, strict=True)
+    assert [(sample.path.name, len(sample.class_ids)) for sample in dataset.samples] == [
+        *(("a.png", 1), ("b.png", 0), ("c.png", 0))
+    ]
+    assert [notice.message.split(":")[0] for notice in dataset.notices] == [
+        "1 images have several annotations that differ, such as a.png"
+    ]
+
+
+def test_label_studio_min_with_an_empty_annotation_keeps_the_other(tmp_path: Path) -> None:
+    rectangle = {**PERCENT, "rectanglelabels": ["fork"], "original_width": 60, "original_height": 40}
+    tasks = [{"id": 1, "image": "a.png", "label": label, "annotation_id": 7} for label in ([rectangle], [])]
+    label_studio(tmp_path / "project.json", tasks)
+    dataset = load_dataset(tmp_path, strict=True)
+    assert dataset.num_boxes == 1
+    assert "1 images have several annotations that differ" in dataset.notices[0].message
+
+
 def test_label_studio_unlabeled_tasks_are_left_out(tmp_path: Path) -> None:
     canceled = task([region(PERCENT)], image="c.png")
     canceled["annotations"][0]["was_cancelled"] = True

@@ -84,7 +84,8 @@ def test_header_names_columns_in_any_order(tmp_path: Path, header: str, row: str
     assert dataset.labels == ("cat",)
     assert [sample.path.name for sample in dataset.samples] == ["a.jpg"]
     assert dataset.samples[0].boxes_xyxy.tolist() == [[1, 2, 30, 20]]
-    assert dataset.notices == ()
+    corner_and_size = any(name in header for name in ("x,y,w", "bbox_x"))
+    assert ["read as the top left corner" in notice.message for notice in dataset.notices] == [True] * corner_and_size
 
 
 @pytest.mark.parametrize("cell", ['"[1, 2, 29, 18]"', '"1.0,2.0,29.0,18.0"', "[1 2 29 18]", '"(1, 2, 29, 18)"'])
@@ -164,7 +165,7 @@ def test_image_whose_rows_state_two_splits_is_dropped(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "row", ["b.jpg,60,40,,,,,", "b.jpg", "b.jpg,60,40,No finding,,,,", "b.jpg,60,40,,nan,nan,nan,nan"]
+    "row", ["b.jpg,60,40,,,,,", "b.jpg,,,,,,,", "b.jpg,60,40,No finding,,,,", "b.jpg,60,40,,nan,nan,nan,nan"]
 )
 def test_image_without_a_box_is_background(tmp_path: Path, row: str) -> None:
     write_table(tmp_path, f"{TF_HEADER}\na.jpg,60,40,cat,1,2,30,20\n{row}\n")
@@ -174,7 +175,16 @@ def test_image_without_a_box_is_background(tmp_path: Path, row: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "row", ["b.jpg,60,40,cat,,,,", "b.jpg,60,40,cat,1,2,3", "b.jpg,60,40,cat,1,2,3,x", "b.jpg,60,40,,1,2,3,4"]
+    "row",
+    [
+        "b.jpg,60,40,cat,,,,",
+        "b.jpg,60,40,cat,1,2,3",
+        "b.jpg,60,40,cat,1,2,3,x",
+        "b.jpg,60,40,,1,2,3,4",
+        "b.jpg",
+        "b.jpg,60",
+        "b.jpg,60,40,,,,",
+    ],
 )
 def test_row_that_cannot_be_read_drops_its_image(tmp_path: Path, row: str) -> None:
     write_table(tmp_path, f"{TF_HEADER}\na.jpg,60,40,cat,1,2,30,20\n{row}\nb.jpg,60,40,cat,1,2,30,20\n")
@@ -231,3 +241,25 @@ def test_unrelated_tables_are_ignored(tmp_path: Path) -> None:
     (tmp_path / "binary.csv").write_bytes(bytes(range(256)))
     dataset = load_dataset(tmp_path, strict=True)
     assert (len(dataset), dataset.notices) == (1, ())
+
+
+@pytest.mark.parametrize(
+    ("header", "column"),
+    [
+        ("filename,class,xmin,ymin,xmax,ymax,class2,xmin2,ymin2,xmax2,ymax2", "xmin2"),
+        ("filename,class,xmin,ymin,xmax,ymax,class,xmin,ymin,xmax,ymax", "xmin"),
+        ("filename,class,x1,y1,x2,y2,x3,y3,x4,y4,count", "x3"),
+    ],
+)
+def test_several_boxes_in_a_row_raise(tmp_path: Path, header: str, column: str) -> None:
+    write_table(tmp_path, f"{header}\na.jpg,cat,1,2,30,20,5,6,7,8,9\n")
+    with pytest.raises(DataError, match=f"more than one box in a row .column '{column}'.: write a row for each object"):
+        load_dataset(tmp_path)
+
+
+def test_class_is_not_taken_from_a_column_that_only_says_object(tmp_path: Path) -> None:
+    rows = [f"{image}.jpg,object,{name},1,2,30,20" for image in "ab" for name in ("cat", "dog")]
+    write_table(tmp_path, "\n".join(["filename,label,class,xmin,ymin,xmax,ymax", *rows]))
+    dataset = load_dataset(tmp_path)
+    assert dataset.labels == ("cat", "dog")
+    assert "its classes are those of column 'class'" in dataset.notices[0].message

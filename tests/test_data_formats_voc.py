@@ -54,6 +54,15 @@ def test_voc_prefers_the_image_named_like_the_label_file(tmp_path: Path) -> None
     assert load_dataset(tmp_path).samples[0].path.name == "renamed.png"
 
 
+def test_voc_copy_of_a_label_file_does_not_replace_it(tmp_path: Path) -> None:
+    write_pair(tmp_path, "a")
+    write_voc_xml(tmp_path / "annotations" / "a (1).xml", "a.png", [("cat", (5, 6, 7, 8))])
+    dataset = load_dataset(tmp_path)
+    assert dataset.samples[0].boxes_xyxy.tolist() == [[1, 2, 30, 20]]
+    assert dataset.problems[0].path.name == "a (1).xml"
+    assert "repeats the labels of a.png" in dataset.problems[0].message
+
+
 def test_voc_file_without_objects_is_background(tmp_path: Path) -> None:
     write_pair(tmp_path, "a")
     write_pair(tmp_path, "b", objects=[])

@@ -163,6 +163,7 @@ def test_yolo_keypoints_are_recognized_by_data_yaml(tmp_path: Path) -> None:
         ("0 0.5 0.5 0.1", "line 2: 3 numbers after the class id"),
         ("0 0.5 0.5 0.1 0.1 0.9 0.9 0.9", "line 2: 7 numbers after the class id"),
         ("0 0.1 0.1 0.2 0.2 0.3 nan", "two points or more with finite coordinates"),
+        ("0 0.5 0.5 nan 0.1", "not finite"),
     ],
 )
 def test_yolo_unreadable_line_drops_its_image(tmp_path: Path, line: str, word: str) -> None:
@@ -181,7 +182,6 @@ def test_yolo_unreadable_line_drops_its_image(tmp_path: Path, line: str, word: s
 @pytest.mark.parametrize(
     ("line", "word"),
     [
-        ("0 0.5 0.5 nan 0.1", "not finite"),
         ("0 0.5 0.5 0 0.1", "no area"),
         ("0 0.5 0.5 -0.1 0.1", "reversed"),
         ("0 320 240 100 80", "outside the image of 60×40"),
@@ -242,6 +242,85 @@ def test_yolo_labels_without_image_and_binary_files_are_reported(tmp_path: Path)
     problems = [(problem.path.name, problem.message.split()[0]) for problem in dataset.problems]
     assert problems == [("b.txt", "not"), ("lost.txt", "image")]
     assert [sample.path.name for sample in dataset.samples] == ["a.png"]
+
+
+def test_yolo_image_is_no_background_while_a_label_file_has_no_image(tmp_path: Path) -> None:
+    for name in ("p1", "p2"):
+        write_pair(tmp_path / "images" / f"{name}.png", tmp_path / "labels" / f"{name}.txt")
+    (tmp_path / "labels" / "p2.txt").rename(tmp_path / "labels" / "p02.txt")
+    dataset = load_dataset(tmp_path)
+    assert [sample.path.name for sample in dataset.samples] == ["p1.png"]
+    assert any("1 images without a label file, such as p2.png, are not" in str(one) for one in dataset.problems)
+
+
+@pytest.mark.parametrize("folder", ["labels", "images"])
+def test_yolo_label_file_may_be_named_after_the_whole_image_name(tmp_path: Path, folder: str) -> None:
+    write_pair(tmp_path / "images" / "a.png", tmp_path / folder / "a.png.txt")
+    assert load_dataset(tmp_path, strict=True).num_boxes == 1
+
+
+def test_yolo_label_that_is_no_file_drops_its_image(tmp_path: Path) -> None:
+    for name in "abc":
+        write_pair(tmp_path / "images" / f"{name}.png", tmp_path / "labels" / f"{name}.txt")
+    (tmp_path / "labels" / "b.txt").unlink()
+    (tmp_path / "labels" / "b.txt").mkdir()
+    (tmp_path / "labels" / "c.txt").unlink()
+    (tmp_path / "labels" / "c.txt").symlink_to("lost.txt")
+    dataset = load_dataset(tmp_path)
+    assert [sample.path.name for sample in dataset.samples] == ["a.png"]
+    assert [problem.message for problem in dataset.problems] == [
+        f"no regular file; {name}.png is dropped" for name in "bc"
+    ]
+
+
+def test_yolo_label_file_that_only_another_folder_has_is_not_used(tmp_path: Path) -> None:
+    for name in "ab":
+        write_pair(tmp_path / "images" / f"{name}.png", tmp_path / "labels" / f"{name}.txt")
+        write_pair(tmp_path / "images" / f"{name}.png", tmp_path / "labels_old" / f"{name}.txt", "0 0.1 0.1 0.1 0.1")
+    (tmp_path / "labels" / "b.txt").unlink()
+    dataset = load_dataset(tmp_path)
+    assert [sample.path.name for sample in dataset.samples] == ["a.png"]
+    assert dataset.samples[0].boxes_xyxy.tolist() == PIXELS
+    assert "not used, since the labels are in labels" in dataset.problems[0].message
+
+
+def test_yolo_label_file_of_another_split_is_not_used(tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        write_pair(tmp_path / split / "images" / "1.png", tmp_path / split / "labels" / "1.txt")
+    write_pair(tmp_path / "val" / "images" / "2.png", tmp_path / "val" / "labels" / "2.txt")
+    write_image(tmp_path / "train" / "images" / "2.png")
+    train = load_dataset(tmp_path, "train", strict=True)
+    assert {sample.path.name: len(sample.class_ids) for sample in train.samples} == {"1.png": 1, "2.png": 0}
+
+
+def test_yolo_files_of_class_names_that_contradict_raise(tmp_path: Path) -> None:
+    for split, names in (("train", "fork\nknife\n"), ("val", "knife\nfork\n")):
+        write_pair(tmp_path / split / "images" / "a.png", tmp_path / split / "labels" / "a.txt")
+        (tmp_path / split / "labels" / "classes.txt").write_text(names, encoding="utf-8")
+    with pytest.raises(DataError, match=r"class 0 is 'fork' in train/labels/classes\.txt, but 'knife' in val/labels/"):
+        load_dataset(tmp_path)
+    (tmp_path / "val" / "labels" / "classes.txt").write_text("fork\n", encoding="utf-8")
+    assert load_dataset(tmp_path).labels == ("fork", "knife")
+
+
+def test_yolo_descriptions_that_contradict_raise_unless_one_has_the_usual_name(tmp_path: Path) -> None:
+    write_described(tmp_path, "train: images/train\nval: images/val\nnames: [fork, knife]\n")
+    other = "train: images/train\nval: images/val\nnames: [knife, fork]\n"
+    (tmp_path / "args.yaml").write_text(other, encoding="utf-8")
+    dataset = load_dataset(tmp_path, "train")
+    assert dataset.labels == ("fork", "knife")
+    assert "class 0 is 'fork' in data.yaml, but 'knife' in args.yaml, which is not used" in str(dataset.notices[0])
+    (tmp_path / "data.yaml").rename(tmp_path / "cutlery.yaml")
+    with pytest.raises(DataError, match=r"class 0 is 'knife' in args\.yaml, but 'fork' in cutlery\.yaml: remove"):
+        load_dataset(tmp_path, "train")
+
+
+@pytest.mark.parametrize("extra", ["0.91 7", "0.4 0.4 2.0 0.6 0.6 2.0"])
+def test_yolo_numbers_after_a_box_that_are_no_points_are_not_used(tmp_path: Path, extra: str) -> None:
+    write_pair(tmp_path / "images" / "a.png", tmp_path / "labels" / "a.txt", BOX.replace("\n", f" {extra}\n"))
+    dataset = load_dataset(tmp_path, strict=True)
+    assert dataset.samples[0].boxes_xyxy.tolist() == PIXELS
+    assert f"{len(extra.split())} numbers follow each box" in dataset.notices[0].message
 
 
 def test_yolo_split_without_label_files_raises(tmp_path: Path) -> None:

@@ -400,3 +400,32 @@ def test_anchors_and_inspect_log_what_was_concluded(tmp_path: Path, capsys: pyte
     assert main(["data", "inspect", str(tmp_path), "--no-near", "--json"]) == 0
     (problem,) = json.loads(capsys.readouterr().out)["splits"]["train"]["problems"]
     assert "--box-units normalized" in problem["message"]
+
+
+@pytest.mark.parametrize("write", [write_voc, write_tf_csv, write_coco])
+def test_boxes_of_larger_images_stop(tmp_path: Path, write: Write) -> None:
+    images = make_images()
+    write(tmp_path, restate(images, "xyxy", "xyxy", [2, 2, 2, 2]), LABELS)
+    with pytest.raises(DataError, match=r"of 24 boxes exceed their images, by up to ×[12]\.?\d*: they") as error:
+        load_dataset(tmp_path)
+    option = re.search(r"--boxes (\w+) reads them as now", str(error.value))
+    assert option is not None
+    assert len(load_dataset(DataSource(tmp_path, boxes=option[1]))) > 0
+
+
+@pytest.mark.parametrize("write", [write_voc, write_tf_csv])
+def test_boxes_in_percent_of_large_images_stop(tmp_path: Path, write: Write) -> None:
+    images = [
+        LabeledImage(image.name, image.split, (320, 240), [(label, box) for label, box in image.objects])
+        for image in make_images()
+    ]
+    expected = restate(images, "xyxy", "xyxy", [2, 2, 2, 2])
+    write(tmp_path, restate(images, "xyxy", "xyxy", [100 / WIDTH, 100 / HEIGHT] * 2), LABELS)
+    with pytest.raises(DataError, match=r"no number of 24 boxes exceeds .* with --box-units percent, or as now with"):
+        load_dataset(tmp_path)
+    dataset = load_dataset(DataSource(tmp_path, box_units="percent"))
+    assert dataset.num_boxes == 24
+    boxes = {image.name: [box for _, box in image.objects] for image in expected}
+    for sample in dataset.samples:
+        np.testing.assert_allclose(sample.boxes_xyxy, boxes[sample.path.name], atol=1)
+    assert load_dataset(DataSource(tmp_path, box_units="pixels")).num_boxes == 24

@@ -1,9 +1,9 @@
 """Validation of parsed annotations against the image files.
 
 Dropped or corrected, and reported as a :class:`~edge_ssd.data.dataset.Problem`: a box that has no area, is reversed,
-not finite, outside its image (partly outside: clipped) or repeated; an image that is unreadable or labeled twice; an
-image without a valid box left, since it would be trained on as background; a missing image, unless most are missing,
-which is an error.
+outside its image (partly outside: clipped) or repeated; an image that is unreadable or labeled twice; an image with a
+box that is not finite, or without a valid box left, since an object would be trained on as background; a missing image,
+unless most are missing, which is an error.
 """
 
 from __future__ import annotations
@@ -126,7 +126,10 @@ def _rotation_notice(rotated: Sequence[ImageAnnotations]) -> list[Problem]:
 def _validate_boxes(
     image: ImageAnnotations, header: ImageHeader, predates_rotation: bool, class_ids: Sequence[int | None]
 ) -> tuple[Sample | None, list[Problem]]:
-    """Return the valid boxes as a sample, or None if all are invalid, and the problems of the others."""
+    """Return the valid boxes as a sample, and the problems of the others.
+
+    None in place of the sample if all boxes are invalid, or one is not finite.
+    """
     path = image.path
     assert path is not None
     height, width = size = header.size
@@ -145,6 +148,9 @@ def _validate_boxes(
             continue
         any_selected = True
         pixels = annotation.box_xyxy
+        if not all(map(math.isfinite, pixels)):  # nobody knows where the object is
+            message = f"{annotation.location}: {_format_box(pixels)} is not finite; {path.name} is dropped"
+            return None, [Problem(image.label_file, message, "dropped images")]
         if predates_rotation:
             pixels = rotate_box(pixels, header.orientation, (1, 1) if image.normalized else header.unrotated_size)
         if image.normalized:

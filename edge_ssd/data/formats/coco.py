@@ -18,9 +18,10 @@ from edge_ssd.data.annotations import BoxAnnotation, ImageAnnotations, ParsedDat
 from edge_ssd.data.dataset import Problem
 from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.formats.label_format import Match
-from edge_ssd.data.label_files.coco_file import CocoFile, enclose_object, get_id, image_name, read_coco
+from edge_ssd.data.label_files.coco_file import CocoFile, enclose_object, get_id, read_coco
+from edge_ssd.data.label_files.coco_images import CocoImages
 from edge_ssd.data.label_files.json_kind import json_files
-from edge_ssd.data.label_files.json_values import get, stated_size
+from edge_ssd.data.label_files.json_values import get
 from edge_ssd.data.label_files.select_files import select_label_files
 from edge_ssd.errors import DataError
 
@@ -88,49 +89,55 @@ def _annotate(
     file: CocoFile, index_of: dict[str, int], split: str, problems: list[Problem], notices: list[Problem]
 ) -> list[ImageAnnotations]:
     """Return the images of a label file with their boxes, and append its other faults and facts to the lists."""
-    boxes: dict[object, list[BoxAnnotation]] = {}
-    images: list[tuple[object, str, tuple[int, int] | None]] = []
-    for number, image in enumerate(file.images, 1):
-        image_id, name = get_id(image, "id"), image_name(image)
-        if image_id is None or not name:
-            problems.append(Problem(file.path, f"image {number} has no id or no file_name; dropped"))
-        elif image_id in boxes:
-            problems.append(Problem(file.path, f"image id {image_id!r} is repeated; {name!r} dropped"))
-        else:
-            boxes[image_id] = []
-            images.append((image_id, name, stated_size(get(image, "height"), get(image, "width"))))
+    images = CocoImages(file, problems)
+    boxes: dict[object, list[BoxAnnotation]] = {image_id: [] for image_id in images.stated}
     faults: dict[object, str] = {}
-    crowds = _add_boxes(file, index_of, boxes, faults, problems)
+    crowds, lost = _add_boxes(file, images, index_of, boxes, faults)
+    problems += lost
+    empty = {image_id for image_id, own in boxes.items() if not own and image_id not in faults}
     # An image that has only crowds is neither background nor an example of an object.
-    crowds_only = {image_id for image_id in crowds if not boxes[image_id] and image_id not in faults}
+    crowds_only = empty.intersection(crowds)
     if crowds:
         images_ignored = f", and {len(crowds_only)} images with only crowds" if crowds_only else ""
         notices.append(Problem(file.path, f"{len(crowds)} crowd boxes ignored{images_ignored}"))
+    # The annotations of unknown images may be theirs.
+    unsure = empty - crowds_only if lost else set()
+    if unsure:
+        message = (
+            f"{len(unsure)} images without annotations are not used as background, since {len(lost)} annotations are "
+            "of unknown images: correct their image_id"
+        )
+        problems.append(Problem(file.path, message))
     return [
         ImageAnnotations(
             file.path, name, tuple(boxes[image_id]), split, stated_size=size, fault=faults.get(image_id, "")
         )
-        for image_id, name, size in images
-        if image_id not in crowds_only
+        for image_id, (name, size) in images.stated.items()
+        if image_id not in crowds_only | unsure
     ]
 
 
 def _add_boxes(
     file: CocoFile,
+    images: CocoImages,
     index_of: dict[str, int],
     boxes: dict[object, list[BoxAnnotation]],
     faults: dict[object, str],
-    problems: list[Problem],
-) -> list[object]:
-    """Append the boxes of a label file to ``boxes`` by image id; return the image id of each crowd."""
+) -> tuple[list[object], list[Problem]]:
+    """Append the boxes of a label file to ``boxes`` by image id.
+
+    Returns:
+        The image id of each crowd, and a problem for each annotation of an unknown image.
+    """
     crowds: list[object] = []
+    lost: list[Problem] = []
     for number, item in enumerate(file.annotations or (), 1):
-        annotation_id, image_id = get_id(item, "id"), get_id(item, "image_id")
+        annotation_id, image_id = get_id(item, "id"), images.find(item)
         category_id = get_id(item, "category_id")
         location = f"annotation {number if annotation_id is None else annotation_id}"
-        if image_id is None or image_id not in boxes:
+        if image_id is None:
             message = f"{location}: image {get(item, 'image_id')!r} is not in the file; dropped"
-            problems.append(Problem(file.path, message))
+            lost.append(Problem(file.path, message))
         elif get(item, "iscrowd") == 1:
             crowds.append(image_id)
         elif category_id is None or category_id not in file.categories:
@@ -143,4 +150,4 @@ def _add_boxes(
                 continue
             name = file.categories[category_id][0]
             boxes[image_id].append(BoxAnnotation(index_of[name], box, f"{location} ({name})", enclosing))
-    return crowds
+    return crowds, lost

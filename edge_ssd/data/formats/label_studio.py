@@ -5,7 +5,8 @@
 
 Regions are in per cent of the image; a rotated one is turned around its top left corner. Tasks that nobody has
 submitted an annotation for are not used; predictions are not either. A submitted annotation without regions is
-background. Of several exports of an image, the last by name is used.
+background, unless another one of the same image has regions. Of several annotations of an image, the last with regions
+is used; of several exports of an image, the last by name.
 """
 
 from __future__ import annotations
@@ -76,6 +77,7 @@ def _annotate(
 ) -> Iterator[ImageAnnotations]:
     tasks = read_tasks(path)
     annotations: dict[str, ImageAnnotations] = {}
+    differing: set[str] = set()
     total = unlabeled = 0
     for number, task in enumerate(tasks, 1):
         images = read_task(task)
@@ -89,13 +91,26 @@ def _annotate(
             boxes, fault = reader.read(image.regions, _parse_region, f"task {get(task, 'id') or number}, region")
             fault = fault or image.fault
             sizes = [stated_size(*region.original_size[::-1]) for region in image.regions]
-            # JSON-MIN has an entry for each annotation of a task: the last one is used.
-            annotations[image.name] = ImageAnnotations(
+            annotation = ImageAnnotations(
                 path, image.name, boxes, split, stated_size=(sizes or [None])[0], normalized=True, fault=fault
             )
+            # JSON-MIN has an entry for each annotation of a task: the last one with regions is used.
+            earlier = annotations.setdefault(image.name, annotation)
+            if image.differs or _content(earlier) != _content(annotation):
+                differing.add(image.name)
+            if boxes or fault:
+                annotations[image.name] = annotation
+    if differing:
+        fact = f"{len(differing)} images have several annotations that differ, such as {min(differing)}"
+        notices.append(Problem(path, f"{fact}: of each, the last annotation with regions is used"))
     if unlabeled:
         notices.append(Problem(path, f"{unlabeled} of {total} images have no submitted annotation; not used"))
     yield from annotations.values()
+
+
+def _content(image: ImageAnnotations) -> object:
+    """Return the classes and boxes of an image, to compare it with another annotation of the same image."""
+    return sorted((box.class_index, box.box_xyxy) for box in image.boxes), image.fault
 
 
 def _parse_region(region: LabelStudioRegion) -> Shape:

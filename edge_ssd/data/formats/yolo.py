@@ -7,15 +7,16 @@
 
 The label file of an image is in the folder "labels" instead of the last "images" of its path, or beside the image, or
 the one of its name in the most similar folder. An image without a label file is background: those that ``data.yaml``
-names, or that are in a folder of labeled images. Without ``data.yaml``, classes are named by ``classes.txt`` or a file
-``*.names`` (one name per line), else they are "class_0", "class_1" …
+names, or that are in a folder of labeled images; but none while there are label files without an image. Without
+``data.yaml``, classes are named by ``classes.txt`` or a file ``*.names`` (one name per line), else they are "class_0",
+"class_1" …
 """
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edge_ssd.data.annotations import ImageAnnotations, ParsedDataset
@@ -25,9 +26,9 @@ from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.formats.label_format import Match
 from edge_ssd.data.label_files.class_ids import count_from_one
 from edge_ssd.data.label_files.text_lines import read_class_names, read_lines
-from edge_ssd.data.label_files.yolo_labels import looks_like_labels, read_labels
+from edge_ssd.data.label_files.yolo_label_files import YoloLabelFiles, possible_label_files
+from edge_ssd.data.label_files.yolo_labels import looks_like_labels
 from edge_ssd.data.label_files.yolo_yaml import find_data_yaml, read_data_yaml
-from edge_ssd.data.split_names import SPLIT_OF_WORD
 from edge_ssd.errors import DataError
 
 __all__ = ["FILES", "TITLE", "parse", "sniff"]
@@ -36,8 +37,8 @@ TITLE = "YOLO"
 FILES = "data.yaml, or a text file of numbers for each image"
 
 _CLASS_FILES = frozenset({"classes.txt", "labels.txt"})
-# Names of text files without labels, before the suffix.
-_OTHER_TEXT_FILES = frozenset({"classes", "labels", "names", "readme", "license", "requirements", *SPLIT_OF_WORD})
+# Usual names of the file that describes a dataset, before the suffix.
+_DATA_YAML = frozenset({"data", "dataset"})
 _MAX_SNIFFED_FILES = 50
 
 
@@ -45,7 +46,7 @@ def sniff(tree: FileTree) -> Match:
     """Return ``SURE`` for a ``data.yaml``, ``WEAK`` for text files that look like YOLO labels, else ``NONE``."""
     if find_data_yaml(tree) is not None:
         return Match.SURE
-    paths = itertools.islice(_label_files(tree), _MAX_SNIFFED_FILES)
+    paths = itertools.islice(possible_label_files(tree), _MAX_SNIFFED_FILES)
     return Match.WEAK if any(map(looks_like_labels, paths)) else Match.NONE
 
 
@@ -57,7 +58,8 @@ def parse(tree: FileTree) -> ParsedDataset:
 
 def _parse_described(tree: FileTree, path: Path) -> ParsedDataset:
     description = read_data_yaml(path)
-    labels = _Labels(tree, description.keypoints)
+    notices = _check_other_yaml(tree, path, description.names)
+    labels = YoloLabelFiles(tree, description.keypoints)
     unusable = {
         split: f"{path}: its {split} images are in {entry!r}, which does not exist: complete the dataset"
         for split, entry in description.missing.items()
@@ -73,15 +75,16 @@ def _parse_described(tree: FileTree, path: Path) -> ParsedDataset:
             unusable[split] = f"{folders}: no image has a label file: put these in a folder labels beside images"
         else:
             splits[split] = paths
-    splits, notices = _merge_equal(path, splits)
+    splits, merged = _merge_equal(path, splits)
+    notices += merged
     images = [
         labels.read(image, split, named_in) for split, paths in splits.items() for image, named_in in paths.items()
     ]
-    notices += _background_notice(tree.root, images)
-    images += labels.read_unused(next(iter(splits), ""))
+    images, faults, facts = _check_unlabeled(tree, images, labels.read_unused(next(iter(splits), "")))
     images, problems = _name_classes(path, images, description.names)
     names = tuple(description.names.values())
-    problems = (*description.problems, *problems)
+    problems = (*description.problems, *faults, *problems)
+    notices += [*labels.notices, *facts]
     return ParsedDataset(
         names, tuple(images), problems, tuple(notices), unusable, label_file_per_image=True, box_layout="cxcywh"
     )
@@ -92,69 +95,72 @@ def _parse_folders(tree: FileTree) -> ParsedDataset:
     class_files = [*tree.files(".names"), *(path for path in tree.files(".txt") if path.name.lower() in _CLASS_FILES)]
     if not class_files:  # the root may be the folder of one split
         class_files = [tree.root.parent / "classes.txt", tree.root.parent / "obj.names"]
-    names = read_class_names(sorted(class_files, key=lambda path: len(path.parts)))
-    labels = _Labels(tree)
+    class_files.sort(key=lambda path: len(path.parts))
+    names = read_class_names(class_files)
+    _check_class_files(tree, class_files)
+    labels = YoloLabelFiles(tree)
     labeled_folders = {path.parent for path in tree.images() if labels.find(path)}
     images = [labels.read(path) for path in tree.images() if path.parent in labeled_folders]
-    notices = tuple(_background_notice(tree.root, images))
-    images += labels.read_unused()
+    images, faults, facts = _check_unlabeled(tree, images, labels.read_unused())
+    problems, notices = tuple(faults), (*labels.notices, *facts)
     if names is not None:
-        images, problems = _name_classes(tree.root, images, dict(enumerate(names)))
+        images, shifted = _name_classes(tree.root, images, dict(enumerate(names)))
         return ParsedDataset(
-            tuple(names), tuple(images), problems, notices, label_file_per_image=True, box_layout="cxcywh"
+            tuple(names), tuple(images), problems + shifted, notices, label_file_per_image=True, box_layout="cxcywh"
         )
     ids = (box.class_index for image in images for box in image.boxes)
     generated = tuple(f"class_{number}" for number in range(max(ids, default=-1) + 1))
     return ParsedDataset(
-        generated, tuple(images), notices=notices, has_class_names=False, label_file_per_image=True, box_layout="cxcywh"
+        generated,
+        tuple(images),
+        problems,
+        notices,
+        has_class_names=False,
+        label_file_per_image=True,
+        box_layout="cxcywh",
     )
 
 
-class _Labels:
-    """The label files of a dataset. The boxes that are read have class ids in place of class indices.
+def _check_other_yaml(tree: FileTree, path: Path, names: Mapping[int, str]) -> list[Problem]:
+    """Return a notice for a second ``data.yaml`` in the folder that names a class otherwise.
 
-    ``keypoints`` is that of :func:`~edge_ssd.data.label_files.yolo_labels.read_labels`.
+    Raises DataError if neither has the usual name, which decides between them.
     """
-
-    def __init__(self, tree: FileTree, keypoints: bool = False) -> None:
-        self._paths = list(_label_files(tree))
-        self._index = FileIndex(tree, self._paths)
-        self._keypoints = keypoints
-        self._used: dict[Path, Path | None] = {}  # image → its label file
-
-    def find(self, image: Path) -> Path | None:
-        """Return the label file of an image, or None."""
-        if image not in self._used:
-            self._used[image] = _find_in_usual_folders(image) or self._index.find_stem(image.stem, "", image).path
-        return self._used[image]
-
-    def read(self, image: Path, split: str = "", named_in: Path | None = None) -> ImageAnnotations:
-        """Return an image with the boxes of its label file, or with none if it has no label file.
-
-        ``named_in`` is the list that names the image, which may not exist then.
-        """
-        label_file = self.find(image)
-        path = image if image.is_file() else None
-        if label_file is None:
-            return ImageAnnotations(path or named_in or image, image.name, split=split, path=path)
-        return self._read(label_file, image.name, path, split)
-
-    def read_unused(self, split: str = "") -> list[ImageAnnotations]:
-        """Return the content of the label files without an image, which is then reported as missing."""
-        used = set(self._used.values())
-        folders = {path.parent for path in used if path is not None}
-        return [
-            self._read(path, path.stem, None, split)
-            for path in self._paths
-            if path not in used and path.parent in folders
-        ]
-
-    def _read(self, label_file: Path, name: str, path: Path | None, split: str) -> ImageAnnotations:
+    notices = []
+    for other in tree.files(".yaml", ".yml"):
+        if other == path or other.parent != path.parent:
+            continue
         try:
-            labels = read_labels(label_file, self._keypoints)
-        except (OSError, UnicodeDecodeError) as error:
-            return ImageAnnotations(label_file, name, split=split, path=path, fault=f"not UTF-8 text ({error})")
-        return ImageAnnotations(label_file, name, labels.boxes, split, path, normalized=True, fault=labels.fault)
+            description = read_data_yaml(other)
+        except DataError:  # of another program
+            continue
+        common = sorted(names.keys() & description.names.keys()) if description.sources else []
+        differing = next((number for number in common if names[number] != description.names[number]), None)
+        if differing is None:
+            continue
+        fact = f"class {differing} is {names[differing]!r} in {path.name}, but {description.names[differing]!r} in "
+        if path.stem.lower() not in _DATA_YAML:
+            raise DataError(f"{path.parent}: {fact}{other.name}: remove the wrong one of them")
+        notices.append(Problem(path, f"{fact}{other.name}, which is not used"))
+    return notices
+
+
+def _check_class_files(tree: FileTree, paths: Sequence[Path]) -> None:
+    """Raise DataError if two files name a class id differently; one may name more classes than the other."""
+    read: list[tuple[Path, list[str]]] = []
+    for path in paths:
+        try:
+            names = read_class_names([path])
+        except DataError:  # not class names: only the first file must be valid
+            continue
+        for other, others in read if names else ():
+            for class_id, pair in enumerate(zip(others, names or (), strict=False)):
+                if len(set(pair)) > 1:
+                    raise DataError(
+                        f"{tree.root}: class {class_id} is {pair[0]!r} in {tree.relative(other)}, but {pair[1]!r} in "
+                        f"{tree.relative(path)}: keep one of the files, and correct the class ids of the other's labels"
+                    )
+        read += [(path, names)] if names else []
 
 
 def _name_classes(
@@ -190,10 +196,6 @@ def _name_boxes(image: ImageAnnotations, index_of: Mapping[int, int]) -> ImageAn
     return dataclasses.replace(image, boxes=boxes, fault=fault)
 
 
-def _label_files(tree: FileTree) -> Iterator[Path]:
-    return (path for path in tree.files(".txt") if path.stem.lower() not in _OTHER_TEXT_FILES)
-
-
 def _find_images(tree: FileTree, sources: Sequence[Path]) -> dict[Path, Path]:
     """Return the images in folders and lists of images, each with the folder or list."""
     index: FileIndex | None = None
@@ -218,18 +220,25 @@ def _merge_equal(path: Path, splits: dict[str, dict[Path, Path]]) -> tuple[dict[
     return merged, [Problem(path, "train and val are the same images: read as one set without a validation split")]
 
 
-def _background_notice(root: Path, images: Sequence[ImageAnnotations]) -> list[Problem]:
-    count = sum(image.label_file == image.path for image in images)
-    return [Problem(root, f"{count} images have no label file and are used as background")] if count else []
+def _check_unlabeled(
+    tree: FileTree, images: list[ImageAnnotations], unused: Sequence[ImageAnnotations]
+) -> tuple[list[ImageAnnotations], list[Problem], list[Problem]]:
+    """Return the images, those of ``unused`` label files too, and the problems and notices of those without labels.
 
-
-def _find_in_usual_folders(image: Path) -> Path | None:
-    """Return the label file in "labels" instead of the last "images" of the path, else the one beside the image."""
-    parts = image.parent.parts
-    beside = image.with_suffix(".txt")
-    if "images" in parts:
-        last = len(parts) - 1 - parts[::-1].index("images")
-        in_labels = Path(*parts[:last], "labels", *parts[last + 1 :], beside.name)
-        if in_labels.is_file():
-            return in_labels
-    return beside if beside.is_file() else None
+    An image without a label file is background, unless there are label files that have no image: one may be its own,
+    under another name.
+    """
+    unlabeled = [image for image in images if image.label_file == image.path]
+    names = {name for path in tree.images() for name in (path.stem, path.name)}
+    lost = [image for image in unused if image.boxes and image.file_name not in names]
+    if not unlabeled:
+        return [*images, *unused], [], []
+    if not lost:
+        message = f"{len(unlabeled)} images have no label file and are used as background"
+        return [*images, *unused], [], [Problem(tree.root, message)]
+    message = (
+        f"{len(unlabeled)} images without a label file, such as {unlabeled[0].file_name}, are not used as background, "
+        f"since {len(lost)} label files have no image, such as {lost[0].label_file.name}: name them alike"
+    )
+    labeled = [image for image in images if image.label_file != image.path]
+    return [*labeled, *unused], [Problem(tree.root, message)], []

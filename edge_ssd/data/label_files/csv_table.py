@@ -1,7 +1,7 @@
 """Label tables: text tables with one object per row.
 
 The columns are those of :mod:`edge_ssd.data.label_files.table_columns`, in any order; others are ignored. A row with an
-image and nothing else states a background image.
+image and empty cells states a background image. A row that ends before them is cut off.
 """
 
 from __future__ import annotations
@@ -240,9 +240,14 @@ def _cell(cells: Sequence[str], position: int) -> str:
 
 
 def _states_nothing(cells: Sequence[str], columns: Columns) -> bool:
-    """Return whether a row has no box, and no label or that of images without objects."""
+    """Return whether a row has no box, and no label or that of images without objects.
+
+    Without a header, the image alone is enough, as Google's AutoML writes it.
+    """
+    complete = len(cells) > max(*columns.box, columns.label) or not columns.header_rows
     return (
-        all(_cell(cells, position).lower() in _EMPTY_CELLS for position in columns.box)
+        complete
+        and all(_cell(cells, position).lower() in _EMPTY_CELLS for position in columns.box)
         and _cell(cells, columns.label).lower().replace("_", " ") in _BACKGROUND_LABELS
     )
 

@@ -47,12 +47,14 @@ class LabelStudioRegion:
 class LabelStudioImage:
     """An image of a task; ``regions`` is None if there is no annotation yet.
 
-    ``fault`` is why an annotation cannot be read, or "".
+    ``fault`` is why an annotation cannot be read, or "". ``differs`` is whether the task has other annotations that
+    contradict these regions.
     """
 
     name: str
     regions: list[LabelStudioRegion] | None
     fault: str = ""
+    differs: bool = False
 
 
 def has_label_studio_columns(path: Path) -> bool:
@@ -75,10 +77,15 @@ def read_tasks(path: Path) -> list[Any]:
 def read_task(task: object) -> list[LabelStudioImage]:
     """Return the images of a task: one, or its pages; none if the task names no image.
 
-    Of several annotations of a task, the last one is used that is not canceled.
+    Of several annotations of a task, the last one is used that is not canceled and has regions: an empty one does not
+    make background of what another annotator labeled.
     """
+    differs = False
     if isinstance(task, dict) and not task.keys().isdisjoint(("data", "annotations", "completions")):
-        results = _last_result(get(task, "annotations", "completions"))
+        submitted = _results(get(task, "annotations", "completions"))
+        labeled = [result for result in submitted if not isinstance(result, list) or _regions(result)]
+        results = (labeled or submitted or [None])[-1]
+        differs = len(submitted) > 1 and len({str(_content(result)) for result in submitted}) > 1
         names = _image_names(get(task, "data"))
     else:
         results = list(_results_of_min(task))
@@ -88,19 +95,25 @@ def read_task(task: object) -> list[LabelStudioImage]:
     if not isinstance(results, list):
         return [LabelStudioImage(name, [], "the result of its annotation is not a list") for name in names]
     if len(names) == 1:
-        return [LabelStudioImage(names[0], _regions(results))]
+        return [LabelStudioImage(names[0], _regions(results), differs=differs)]
+    pages = [[result for result in results if (get(result, "item_index") or 0) == index] for index in range(len(names))]
+    return [LabelStudioImage(name, _regions(page), differs=differs) for name, page in zip(names, pages, strict=True)]
+
+
+def _results(annotations: object) -> list[Any]:
+    """Return the results of the annotations that are not canceled."""
     return [
-        LabelStudioImage(name, _regions(result for result in results if (get(result, "item_index") or 0) == index))
-        for index, name in enumerate(names)
+        annotation.get("result", "") if isinstance(annotation, dict) else annotation
+        for annotation in (annotations if isinstance(annotations, list) else ())
+        if not get(annotation, "was_cancelled", "skipped")
     ]
 
 
-def _last_result(annotations: object) -> Any:
-    """Return the result of the last annotation that is not canceled, or None if there is no such annotation."""
-    for annotation in reversed(annotations) if isinstance(annotations, list) else ():
-        if not get(annotation, "was_cancelled", "skipped"):
-            return annotation.get("result", "") if isinstance(annotation, dict) else annotation
-    return None
+def _content(result: object) -> object:
+    """Return the classes and shapes of a result, to compare it with another; the result itself if it is no list."""
+    if not isinstance(result, list):
+        return result
+    return sorted(str((region.label, _geometry(region))) for region in _regions(result))
 
 
 def _results_of_min(task: object) -> Iterator[dict[str, Any]]:

@@ -22,7 +22,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
-from edge_ssd.data.label_files.text_table import parse_number
+from edge_ssd.data.label_files.table_header import find_further_box, find_varied_column
+from edge_ssd.data.label_files.text_table import is_number
 from edge_ssd.data.split_names import SPLIT_OF_WORD
 from edge_ssd.runtime.image_file import IMAGE_SUFFIXES
 
@@ -128,11 +129,11 @@ def find_columns(rows: Sequence[Sequence[str]]) -> Columns | UnclearColumns:
         return UnclearColumns("the table is empty", like_labels=False)
     reasons = []
     for count, row in enumerate(rows[:_MAX_HEADER_ROWS], 1):
-        if any(_is_number(cell) or _is_image(cell) for cell in row):
+        if any(is_number(cell) or _is_image(cell) for cell in row):
             break
         found = _find_in_header([header_key(name) for name in row])
         if isinstance(found, Columns):
-            return dataclasses.replace(found, header_rows=count)
+            return _prefer_varied_classes(dataclasses.replace(found, header_rows=count), row, rows[count:])
         reasons.append(found)
     return (
         next((reason for reason in reasons if reason.like_labels), reasons[0])
@@ -157,13 +158,31 @@ def _find_in_header(names: list[str]) -> Columns | UnclearColumns:
             f"missing: {', '.join(lacking)}"
         )
         return UnclearColumns(reason, like_labels=not missing and not (image is None and label is None))
+    if unread := find_further_box(names, box):
+        reason = f"it has more than one box in a row (column {unread!r}): write a row for each object"
+        return UnclearColumns(reason, like_labels=True)
     width, height = _first(names, _WIDTH, used=box), _first(names, _HEIGHT, used=box)
     notice = ""
     if len(box) == 1 and names[box[0]] not in ("bboxxywh", "bboxxyxy"):
         notice = f"its boxes are read as x, y, width, height (column {names[box[0]]!r}, in the order of COCO)"
+    elif kind == "corner and size" and names[box[0]].endswith("x"):
+        corner = " and ".join(repr(names[position]) for position in box[:2])
+        notice = f"columns {corner} are read as the top left corner of a box (if they are its center: --boxes cxcywh)"
     size = (height, width) if height is not None and width is not None else None
     split = _first(names, _SPLIT, used=(*box, label, image))
     return Columns(image, label, box, kind, size, split, notice=notice)
+
+
+def _prefer_varied_classes(columns: Columns, header: Sequence[str], rows: Sequence[Sequence[str]]) -> Columns:
+    """Return the columns, with the class from another column of classes if the chosen one only says "object"."""
+    names = [header_key(name) for name in header]
+    used = {columns.image, columns.split, *columns.box, *(columns.size or ())}
+    others = [names.index(name) for name in _LABEL if name in names]
+    other = find_varied_column(rows, columns.label, [position for position in others if position not in used])
+    if other is None:
+        return columns
+    notice = f"its classes are those of column {header[other]!r}: column {header[columns.label]!r} has only one"
+    return dataclasses.replace(columns, label=other, notice="; ".join(filter(None, (columns.notice, notice))))
 
 
 def _find_box(names: list[str]) -> tuple[BoxKind, tuple[int, ...], list[str]]:
@@ -261,7 +280,7 @@ def _kind_of_column(cells: Sequence[str]) -> str:
     filled = [cell for cell in cells if cell]
     if not filled:
         return "e"
-    if all(map(_is_number, filled)):
+    if all(map(is_number, filled)):
         return "n"
     return "i" if len(filled) == len(cells) and all(map(_is_image, filled)) else "t"
 
@@ -280,16 +299,8 @@ def _fits(rows: Sequence[Sequence[str]], columns: Columns) -> bool:
         ordered = columns.kind != "corners" or (first_x < second_x and first_y < second_y)
         in_range = not columns.normalized or 0 <= min(first_x, first_y) <= max(second_x, second_y) <= 1.01
         label = row[columns.label]
-        valid += ordered and in_range and (not _is_number(label) or label.isdecimal())
+        valid += ordered and in_range and (not is_number(label) or label.isdecimal())
     return total > 0 and valid >= _MIN_VALID * total
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        parse_number(cell, decimal_comma=True)
-    except ValueError:
-        return False
-    return True
 
 
 def _is_image(cell: str) -> bool:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from edge_ssd.errors import DataError
 
-__all__ = ["TextTable", "parse_number", "sniff_rows"]
+__all__ = ["TextTable", "is_number", "parse_number", "sniff_rows"]
 
 _SEPARATORS = ",;\t|"
 _STATED_SEPARATOR = re.compile(r'"?sep=(.)"?\s*$')
@@ -92,6 +92,15 @@ def parse_number(text: str, decimal_comma: bool = False) -> float:
         if not decimal_comma or text.count(",") != 1:
             raise
         return float(text.replace(",", "."))
+
+
+def is_number(cell: str) -> bool:
+    """Return whether a cell holds a number, also one with a decimal comma."""
+    try:
+        parse_number(cell, decimal_comma=True)
+    except ValueError:
+        return False
+    return True
 
 
 def _encoding(data: bytes) -> str:

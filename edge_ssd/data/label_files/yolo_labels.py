@@ -4,22 +4,30 @@
     0 0.5 0.5 0.2 0.3 0.91               the same with a confidence, as detectors write it
     0 0.1 0.1 0.3 0.1 0.3 0.4 0.1 0.4    class id and four corners: a rotated box
     0 0.1 0.1 0.2 0.05 0.3 0.3 …         class id and at least three points: a polygon
+    0 0.5 0.5 0.2 0.3 0.91 7             confidence and number of a track after a box, in every line of a dataset
+    0 0.5 0.5 0.2 0.3 0.4 0.4 2 …        keypoints (x, y, visibility) after a box, in every line of a dataset
 
 Rotated boxes and polygons are reduced to axis-aligned bounding boxes.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge_ssd.data.annotations import BoxAnnotation
 from edge_ssd.data.label_files.shapes import Box, enclose_points
 
-__all__ = ["YoloLabels", "looks_like_labels", "read_labels"]
+__all__ = ["YoloLabels", "count_extra_numbers", "looks_like_labels", "read_labels"]
 
 _MAX_CLASS_ID = 9999
+# Files and bytes that are read to find out whether other numbers follow the boxes.
+_MAX_SURVEYED_FILES, _MAX_SURVEYED_BYTES = 200, 65536
+# Largest coordinate of a point in 0–1, with a tolerance for rounding.
+_MAX_COORDINATE = 1.01
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,27 @@ def looks_like_labels(path: Path) -> bool:
     except (OSError, ValueError):
         return False
     return class_id == int(class_id)
+
+
+def count_extra_numbers(paths: Iterable[Path]) -> int:
+    """Return how many numbers follow the box in every line, such as a track's or keypoints; 0 if they are points.
+
+    They are no points if all lines have the same count of them, the first four numbers are a box in 0–1, and later ones
+    exceed 1.
+    """
+    counts: set[int] = set()
+    exceeds = False
+    for path in itertools.islice(paths, _MAX_SURVEYED_FILES):
+        try:
+            with path.open(encoding="utf-8-sig") as file:
+                lines = [_parse_line(line)[1] for line in file.readlines(_MAX_SURVEYED_BYTES) if line.strip()]
+        except (OSError, ValueError):  # reported where it is read
+            continue
+        counts.update(map(len, lines))
+        if len(counts) > 1 or any(not all(0 <= number <= _MAX_COORDINATE for number in line[:4]) for line in lines):
+            return 0
+        exceeds = exceeds or any(number > _MAX_COORDINATE for line in lines for number in line[4:])
+    return max(counts) - 4 if exceeds and min(counts) >= 6 else 0
 
 
 def _parse_line(line: str) -> tuple[float, list[float]]:

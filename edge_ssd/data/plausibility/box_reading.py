@@ -31,6 +31,12 @@ _WRONG_SHARE, _RIGHT_SHARE = 0.1, 0.02
 _PIXELS_SHARE = 0.3
 # Largest number of a box in 0–1 or in percent, with a tolerance for rounding.
 _NORMALIZED_MAX, _PERCENT_MAX = 1.01, 101
+# Pixels of the shorter side of an image that boxes of at most 100 pixels would hardly use.
+_MIN_LARGE_SIDE = 200
+# Largest number of a set of boxes in percent at least: some object is beyond the middle of its image.
+_MIN_PERCENT_MAX = 50
+# Sides of an image to which a box extends that is not just drawn carelessly.
+_MAX_EXTENT = 1.1
 # Pixels of the shorter side of an image from which boxes in 0–1 can be no boxes in pixels.
 _MIN_SIDE = 8
 
@@ -97,10 +103,18 @@ def choose_box_reader(
     if len(boxes) < _MIN_BOXES:
         return BoxReader(layout, parsed.percent, None if assumed == own else assumed)
     numbers = from_xyxy(boxes, layout) * (100 if parsed.percent else 1)
+    path = common_file(source.folder, images)
+    if not source.box_units and own.units == "pixels" and _seem_percent(boxes, numbers, sizes, assumed.layout):
+        raise DataError(
+            f"{path}: no number of {len(boxes)} boxes exceeds {numbers.max():g}, while the images have "
+            f"{_MIN_LARGE_SIDE} pixels and more a side: read them as percent of the image with --box-units percent, or "
+            "as now with --box-units pixels"
+        )
     units = (source.box_units,) if source.box_units else _possible_units(numbers, sizes, own.units)
     layouts = (source.boxes,) if source.boxes else tuple(LAYOUTS)
-    path = common_file(source.folder, images)
-    reading, message = _conclude(path, numbers, sizes, assumed, [BoxReading(a, b) for b in units for a in layouts])
+    readings = [BoxReading(a, b) for b in units for a in layouts]
+    stated = bool(source.boxes or source.box_units)
+    reading, message = _conclude(path, numbers, sizes, assumed, readings, stated)
     problem = Problem(path, message) if message else None
     return BoxReader(layout, parsed.percent, None if reading == own else reading, problem)
 
@@ -119,9 +133,16 @@ def _different_boxes(images: Sequence[ImageAnnotations], read_header: ReadHeader
 
 
 def _conclude(
-    path: Path, numbers: Numbers, sizes: Numbers, own: BoxReading, readings: Sequence[BoxReading]
+    path: Path,
+    numbers: Numbers,
+    sizes: Numbers,
+    own: BoxReading,
+    readings: Sequence[BoxReading],
+    stated: bool,
 ) -> tuple[BoxReading, str]:
     """Return the right one of ``readings`` for numbers [N, 4], and a message if it is not ``own``.
+
+    ``stated`` is whether the user states a part of ``own``.
 
     Raises DataError in doubt, and for another layout.
     """
@@ -129,7 +150,11 @@ def _conclude(
     right = sorted((r for r in readings if failing[r] <= _RIGHT_SHARE * len(numbers)), key=failing.__getitem__)
     if own in readings:
         few = len(numbers) < _MIN_BOXES_LAYOUT or failing[own] < max(_MIN_FAILING, _WRONG_SHARE * len(numbers))
-        if own in right or not right or few:
+        if own in right or few:
+            return own, ""
+        if not right:
+            if not stated:
+                _check_extent(path, numbers, sizes, own)
             return own, ""
         fact = f"{failing[own]} of {len(numbers)} boxes leave their image or have no area"
         keep = f"; --boxes {own.layout} reads them as now"
@@ -144,6 +169,29 @@ def _conclude(
         return other, message
     fact = f"the numbers of the boxes are {numbers.min():g} to {numbers.max():g}, not in {UNITS[own.units]}"
     raise DataError(f"{path}: {fact} as the format says: {_advise(own, right or [other])}")
+
+
+def _seem_percent(boxes: Numbers, numbers: Numbers, sizes: Numbers, layout: str) -> bool:
+    """Return whether boxes of a format with pixels use only what would be the first 100 pixels of large images."""
+    if len(boxes) < _MIN_BOXES_LAYOUT or sizes.min() < _MIN_LARGE_SIDE or numbers.min() < 0:
+        return False
+    low, high = boxes[:, 2:].max(axis=0).min(), numbers.max()
+    fits = _count_failing(numbers, sizes, BoxReading(layout, "percent")) <= _RIGHT_SHARE * len(numbers)
+    return bool(fits and low > _MIN_PERCENT_MAX and high <= _PERCENT_MAX)
+
+
+def _check_extent(path: Path, numbers: Numbers, sizes: Numbers, own: BoxReading) -> None:
+    """Raise DataError if many boxes extend far beyond their images."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        boxes = to_xyxy(numbers, own.layout) * _pixels_per_unit(sizes, own.units)
+        extents = (boxes[:, 2:] / sizes[:, ::-1]).max(axis=1)
+    count = int((extents > _MAX_EXTENT).sum())
+    if count >= max(_MIN_FAILING, _WRONG_SHARE * len(numbers)):
+        raise DataError(
+            f"{path}: {count} of {len(numbers)} boxes exceed their images, by up to ×{extents.max():.3g}: they were "
+            "made for images of another size, or are in other units, as 0–1000: scale them, or use the images they "
+            f"were made for; --boxes {own.layout} reads them as now"
+        )
 
 
 def _possible_units(numbers: Numbers, sizes: Numbers, own: str) -> tuple[str, ...]:

@@ -1,0 +1,138 @@
+"""The label files of a YOLO dataset, and which one is an image's."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from edge_ssd.data.annotations import ImageAnnotations
+from edge_ssd.data.dataset import Problem
+from edge_ssd.data.file_index import FileIndex
+from edge_ssd.data.file_tree import FileTree
+from edge_ssd.data.label_files.yolo_labels import count_extra_numbers, read_labels
+from edge_ssd.data.split_names import SPLIT_OF_WORD, split_from_folders
+
+__all__ = ["YoloLabelFiles", "possible_label_files"]
+
+# Names of text files without labels, before the suffix.
+_OTHER_TEXT_FILES = frozenset({"classes", "labels", "names", "readme", "license", "requirements", *SPLIT_OF_WORD})
+
+
+def possible_label_files(tree: FileTree) -> Iterator[Path]:
+    """Return the text files whose names are not those of other files."""
+    return (path for path in tree.files(".txt") if path.stem.lower() not in _OTHER_TEXT_FILES)
+
+
+class YoloLabelFiles:
+    """The label files of a dataset. The boxes that are read have class ids in place of class indices.
+
+    ``keypoints`` is that of :func:`~edge_ssd.data.label_files.yolo_labels.read_labels`.
+
+    Attributes:
+        notices: how the lines are read, where that is not sure.
+    """
+
+    def __init__(self, tree: FileTree, keypoints: bool = False) -> None:
+        self._tree = tree
+        self._paths = list(possible_label_files(tree))
+        self._index = FileIndex(tree, self._paths)
+        extra = 0 if keypoints else count_extra_numbers(self._paths)
+        self._keypoints = keypoints or extra > 0
+        self.notices: list[Problem] = []
+        if extra:
+            message = f"{extra} numbers follow each box, which are no points of a polygon: not used"
+            self.notices.append(Problem(tree.root, message))
+        self._used: dict[Path, Path | None] = {}  # image → its label file
+        self._searched: set[Path] = set()  # images whose label files are in no usual place
+        self._folders: dict[Path, set[Path]] = {}  # folder of images → the usual folders of their label files
+        self._names: dict[Path, set[str]] = {}  # folder → the names of its label files
+
+    def find(self, image: Path) -> Path | None:
+        """Return the label file of an image, "a.txt" or "a.jpg.txt" for "a.jpg", or None."""
+        if image not in self._used:
+            self._used[image] = _find_in_usual_folders(image)
+            if self._used[image] is None:
+                self._used[image] = self._search(image)
+                self._searched.add(image)
+        return self._used[image]
+
+    def read(self, image: Path, split: str = "", named_in: Path | None = None) -> ImageAnnotations:
+        """Return an image with the boxes of its label file, or with none if it has no label file.
+
+        ``named_in`` is the list that names the image, which may not exist then.
+        """
+        label_file = self.find(image)
+        path = image if image.is_file() else None
+        if label_file is None:
+            return ImageAnnotations(path or named_in or image, image.name, split=split, path=path)
+        if image in self._searched and (usual := self._replaced_by(image, label_file)):
+            self._used[image] = None
+            fault = f"not used, since the labels are in {self._tree.relative(usual)}, which has no file of this name"
+            return ImageAnnotations(label_file, image.name, split=split, path=path, fault=fault)
+        return self._read(label_file, image.name, path, split)
+
+    def read_unused(self, split: str = "") -> list[ImageAnnotations]:
+        """Return the content of the label files without an image, which is then reported as missing."""
+        used = set(self._used.values())
+        folders = {path.parent for path in used if path is not None}
+        return [
+            self._read(path, path.stem, None, split)
+            for path in self._paths
+            if path not in used and path.parent in folders
+        ]
+
+    def _search(self, image: Path) -> Path | None:
+        split = split_from_folders(self._tree.folder_parts(image))
+        found = (self._index.find_stem(name, "", image, split).path for name in (image.stem, image.name))
+        return next((path for path in found if path is not None), None)
+
+    def _replaced_by(self, image: Path, label_file: Path) -> Path | None:
+        """Return the folder with the label files of the other images, if it has those of ``label_file``'s folder too.
+
+        A file that is only in the other folder may be one that was removed on purpose.
+        """
+        folders = self._usual_folders(image.parent)
+        if label_file.parent in folders:
+            return None
+        if folders and not self._names:
+            for path in self._paths:
+                self._names.setdefault(path.parent, set()).add(path.name)
+        other = self._names.get(label_file.parent, set())
+        return next((folder for folder in sorted(folders) if other & self._names.get(folder, set())), None)
+
+    def _usual_folders(self, folder: Path) -> set[Path]:
+        if not self._folders:
+            for image in self._tree.images():
+                usual = _find_in_usual_folders(image)
+                self._folders.setdefault(image.parent, set()).update({usual.parent} if usual else ())
+        return self._folders.get(folder, set())
+
+    def _read(self, label_file: Path, name: str, path: Path | None, split: str) -> ImageAnnotations:
+        fault = ""
+        try:
+            if not label_file.is_file():  # reading a named pipe may never end
+                fault = "no regular file"
+            else:
+                labels = read_labels(label_file, self._keypoints)
+        except OSError as error:
+            fault = f"cannot be read ({error.strerror or error})"
+        except UnicodeDecodeError as error:
+            fault = f"not UTF-8 text ({error})"
+        if fault:
+            return ImageAnnotations(label_file, name, split=split, path=path, fault=fault)
+        return ImageAnnotations(label_file, name, labels.boxes, split, path, normalized=True, fault=labels.fault)
+
+
+def _find_in_usual_folders(image: Path) -> Path | None:
+    """Return the label file in "labels" instead of the last "images" of the path, else the one beside the image.
+
+    A folder or a broken link of this name is returned too: the image is not background.
+    """
+    parts = image.parent.parts
+    folders = [image.parent]
+    if "images" in parts:
+        last = len(parts) - 1 - parts[::-1].index("images")
+        folders.insert(0, Path(*parts[:last], "labels", *parts[last + 1 :]))
+    paths = (folder / name for folder in folders for name in (f"{image.stem}.txt", f"{image.name}.txt"))
+    return next((path for path in paths if os.path.lexists(path)), None)
