@@ -318,9 +318,12 @@ def test_yolo_descriptions_that_contradict_raise_unless_one_has_the_usual_name(t
 @pytest.mark.parametrize("extra", ["0.91 7", "0.4 0.4 2.0 0.6 0.6 2.0"])
 def test_yolo_numbers_after_a_box_that_are_no_points_are_not_used(tmp_path: Path, extra: str) -> None:
     write_pair(tmp_path / "images" / "a.png", tmp_path / "labels" / "a.txt", BOX.replace("\n", f" {extra}\n"))
+    (tmp_path / "classes.txt").write_text("fork\n", encoding="utf-8")
     dataset = load_dataset(tmp_path, strict=True)
     assert dataset.samples[0].boxes_xyxy.tolist() == PIXELS
-    assert f"{len(extra.split())} numbers follow each box" in dataset.notices[0].message
+    assert [notice.message for notice in dataset.notices] == [
+        f"{len(extra.split())} numbers follow each box, which are no points of a polygon: not used"
+    ]
 
 
 def test_yolo_split_without_label_files_raises(tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ def _bounding_box(numbers: list[float], keypoints: bool) -> tuple[Box, bool]:
     """Return the box, xyxy, and whether it encloses another shape; raise ValueError for numbers that are no shape."""
     if len(numbers) in (4, 5) or (keypoints and len(numbers) > 4):
         x, y, width, height = numbers[:4]
-        return (x - width / 2, y - height / 2, x + width / 2, y + height / 2), keypoints
+        return (x - width / 2, y - height / 2, x + width / 2, y + height / 2), False
     if len(numbers) < 6 or len(numbers) % 2:
         raise ValueError(f"{len(numbers)} numbers after the class id, expected 4 (a box) or pairs (a polygon)")
     return enclose_points(zip(numbers[::2], numbers[1::2], strict=True)), True

@@ -189,8 +189,8 @@ def _check_extent(path: Path, numbers: Numbers, sizes: Numbers, own: BoxReading)
     if count >= max(_MIN_FAILING, _WRONG_SHARE * len(numbers)):
         raise DataError(
             f"{path}: {count} of {len(numbers)} boxes exceed their images, by up to ×{extents.max():.3g}: they were "
-            "made for images of another size, or are in other units, as 0–1000: scale them, or use the images they "
-            f"were made for; --boxes {own.layout} reads them as now"
+            "made for images of another size, or are in other units, such as 0–1000: scale them, or use those images; "
+            f"--boxes {own.layout} reads them as now"
         )
 
 
