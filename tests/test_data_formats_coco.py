@@ -321,6 +321,16 @@ def test_coco_folders_in_file_names_state_the_splits(tmp_path: Path) -> None:
     assert [len(load_dataset(tmp_path, split, strict=True)) for split in ("train", "val")] == [2, 1]
 
 
+def test_coco_image_entries_state_their_split(tmp_path: Path) -> None:
+    for name in "abc":
+        write_image(tmp_path / f"{name}.png")
+    splits = {"a": "train", "b": "train", "c": "val"}
+    images = [image(number, f"{name}.png", split=split) for number, (name, split) in enumerate(splits.items())]
+    coco(tmp_path / "set.json", images, [box([1, 2, 3, 4], image_id=number) for number in range(3)])
+    assert open_dataset(tmp_path).splits == ("train", "val")
+    assert [len(load_dataset(tmp_path, split, strict=True)) for split in ("train", "val")] == [2, 1]
+
+
 def test_coco_list_of_images_without_annotations_is_not_background(tmp_path: Path) -> None:
     for name in "ab":
         write_image(tmp_path / f"{name}.png")

@@ -156,6 +156,53 @@ def test_rows_state_the_split(tmp_path: Path, column: str) -> None:
     assert load_dataset(tmp_path, "val", strict=True).samples[0].path.name == "b.jpg"
 
 
+@pytest.mark.parametrize(
+    ("column", "train", "val"),
+    [
+        ("split", "Training", "Validation set"),
+        ("dataset", "train", "val"),
+        ("type", "train", "valid"),
+        ("is_valid", "False", "True"),
+        ("is_val", "0", "1"),
+        ("is_train", "1", "0"),
+        ("part of the data", "train", "val"),
+    ],
+)
+def test_other_columns_state_the_split(tmp_path: Path, column: str, train: str, val: str) -> None:
+    rows = [f"a.jpg,cat,1,2,30,20,{train}", f"a.jpg,cat,5,6,7,8,{train}", f"b.jpg,cat,1,2,30,20,{val}"]
+    write_table(tmp_path, "\n".join([f"image,class,xmin,ymin,xmax,ymax,{column}", *rows]))
+    opened = open_dataset(tmp_path)
+    assert opened.splits == ("train", "val")
+    assert opened.load("val", strict=True).samples[0].path.name == "b.jpg"
+
+
+def test_unknown_split_of_a_row_drops_its_image(tmp_path: Path) -> None:
+    rows = ["a.jpg,cat,1,2,30,20,train", "b.jpg,cat,1,2,30,20,holdout"]
+    write_table(tmp_path, "\n".join(["image,class,xmin,ymin,xmax,ymax,split", *rows]))
+    dataset = load_dataset(tmp_path)
+    assert [sample.path.name for sample in dataset.samples] == ["a.jpg"]
+    assert "line 3: split 'holdout' is none of train, val and test" in dataset.problems[0].message
+
+
+@pytest.mark.parametrize(
+    ("column", "cells", "word"),
+    [
+        ("fold", "01", "'fold' is not read"),
+        ("set", ("A", "B"), "'set' states no split"),
+        ("is_valid", ("True", "True"), "'isvalid', which is true in most rows"),
+        ("type", ("box", "box"), ""),
+    ],
+)
+def test_column_that_states_no_split_is_named(tmp_path: Path, column: str, cells: tuple[str, str], word: str) -> None:
+    rows = [f"{name}.jpg,cat,1,2,30,20,{cell}" for name, cell in zip("ab", cells, strict=True)]
+    write_table(tmp_path, "\n".join([f"image,class,xmin,ymin,xmax,ymax,{column}", *rows]))
+    opened = open_dataset(tmp_path)
+    assert opened.splits == ()
+    notices = [notice.message for notice in opened.load().notices]
+    assert len(notices) == bool(word)
+    assert word in "".join(notices)
+
+
 def test_image_whose_rows_state_two_splits_is_dropped(tmp_path: Path) -> None:
     rows = ["a.jpg,cat,1,2,30,20,train", "a.jpg,cat,5,6,7,8,test", "b.jpg,cat,1,2,30,20,train"]
     write_table(tmp_path, "\n".join(["image,class,xmin,ymin,xmax,ymax,split", *rows]))

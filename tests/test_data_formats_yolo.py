@@ -52,6 +52,22 @@ def test_data_yaml_variants_are_read(tmp_path: Path, text: str) -> None:
         assert (dataset.labels, dataset.format) == (("fork",), "yolo")
 
 
+def test_data_yaml_part_of_a_split_that_is_missing_is_reported(tmp_path: Path) -> None:
+    root = write_described(tmp_path, "train: [images/train, images/more]\nval: images/val\nnames: [fork]\n")
+    dataset = load_dataset(root, "train")
+    assert len(dataset) == 1
+    assert "some of its train images are in 'images/more', which does not exist" in dataset.problems[0].message
+
+
+def test_list_beside_label_files_is_none_of_them(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_pair(tmp_path / f"{name}.png", tmp_path / f"{name}.txt")
+    (tmp_path / "train_list.txt").write_text("a.png\n", encoding="utf-8")
+    (tmp_path / "val_list.txt").write_text("b.png\n", encoding="utf-8")
+    assert open_dataset(tmp_path).splits == ("train", "val")
+    assert load_dataset(tmp_path, "val", strict=True).samples[0].path.name == "b.png"
+
+
 def test_data_yaml_class_names_stay_text(tmp_path: Path) -> None:
     root = write_described(tmp_path, "train: images/train\nval: images/val\nnames: {3: no, 0: yes, 5: 1.10}\n")
     (root / "labels" / "train" / "a.txt").write_text("3 0.5 0.5 0.5 0.25\n5 0.5 0.5 0.1 0.1\n", encoding="utf-8")

@@ -127,6 +127,14 @@ def test_guessed_names_are_said_once_with_their_number(tmp_path: Path) -> None:
         ("train_val", "train"),
         ("constrain", ""),
         ("train_test_split", ""),
+        ("trainset", "train"),
+        ("valset", "val"),
+        ("TrainImages", "train"),
+        ("testData", "test"),
+        ("Validierung", "val"),
+        ("Trainingsdaten", "train"),
+        ("contest", ""),
+        ("dataset", ""),
         ("images", ""),
     ],
 )
@@ -171,6 +179,92 @@ def test_lists_divide_every_format_and_name_what_they_leave_out(tmp_path: Path) 
     dataset = opened.load("val")
     assert "1 listed images do not exist, such as 'lost.png'" in dataset.problems[0].message
     assert "1 labeled images are in none of VALID.txt, TrainVal.txt; not used" in dataset.notices[0].message
+
+
+def write_voc_files(root: Path, count: int = 4) -> None:
+    for number in range(count):
+        write_image(root / "images" / f"{number}.png")
+        write_voc_xml(root / "xml" / f"{number}.xml", f"{number}.png", [CAT])
+
+
+def write_text(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("train", "val", "line"),
+    [
+        ("train_list.txt", "val_list.txt", "images/{0}.png xml/{0}.xml\n"),
+        ("splits/train_ids.txt", "splits/val_ids.txt", "{0}\n"),
+        ("splits/train_ids.csv", "splits/val_ids.csv", "{0}.png\n"),
+        ("trainset.csv", "valset.csv", "images/{0}.png,xml/{0}.xml\n"),
+        ("ImageSets/Main/cat_train.txt", "ImageSets/Main/cat_val.txt", "{0}  -1\n"),
+    ],
+)
+def test_lists_are_named_by_words(tmp_path: Path, train: str, val: str, line: str) -> None:
+    write_voc_files(tmp_path)
+    write_text(tmp_path / "test_scores.txt", "0\n1\n1\n0\n1\n")  # numbers, not names of images
+    write_text(tmp_path / "train_log.txt", "epoch 0\nepoch 1\n")
+    header = "image\n" if train.startswith("splits") and train.endswith(".csv") else ""
+    for name, numbers in ((train, "012"), (val, "3")):
+        write_text(tmp_path / name, header + "".join(map(line.format, numbers)))
+    opened = open_dataset(tmp_path)
+    stems = {split: [sample.path.stem for sample in opened.load(split, strict=True).samples] for split in opened.splits}
+    assert stems == {"train": ["0", "1", "2"], "val": ["3"]}
+    assert "the splits are those of " in opened.load("train").notices[0].message
+
+
+def test_lists_of_classes_are_read_only_without_those_of_all_classes(tmp_path: Path) -> None:
+    write_voc_files(tmp_path, 3)
+    folder = tmp_path / "ImageSets" / "Main"
+    write_text(folder / "train.txt", "0\n")
+    write_text(folder / "val.txt", "1\n2\n")
+    write_text(folder / "cat_train.txt", "0 1\n1 1\n2 1\n")
+    opened = open_dataset(tmp_path)
+    assert [sample.path.stem for sample in opened.load("val").samples] == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("split.csv", "filename,split\n0.png,train\n1.png,train\n2.png,train\n3.png,val\n"),
+        ("images.csv", "id,file,dataset\n9,0,Training\n8,1,Training\n7,2,Training\n6,3,Validation\n"),
+        ("meta.csv", "images/0.png,train\nimages/1.png,train\nimages/2.png,train\nimages/3.png,val\n"),
+        ("splits.json", '{"train": ["0.png", "1.png", "2.png"], "val": ["3.png"]}'),
+    ],
+)
+def test_table_of_images_states_their_splits(tmp_path: Path, name: str, text: str) -> None:
+    write_voc_files(tmp_path)
+    write_text(tmp_path / name, text)
+    opened = open_dataset(tmp_path)
+    stems = {split: [sample.path.stem for sample in opened.load(split, strict=True).samples] for split in opened.splits}
+    assert stems == {"train": ["0", "1", "2"], "val": ["3"]}
+
+
+def test_word_among_others_that_states_the_only_split_is_named(tmp_path: Path) -> None:
+    header = "filename,class,xmin,ymin,xmax,ymax\n"
+    for folder in ("test_rig", "test", "dev_board", "both"):
+        write_image(tmp_path / folder / "images" / "a.png")
+    write_text(tmp_path / "test_rig" / "test_rig_export.csv", f"{header}a.png,cat,1,2,3,4\n")
+    opened = open_dataset(tmp_path / "test_rig")
+    assert opened.splits == ("test",)
+    notice = "1 images are the test split, by the name 'test_rig_export': rename it if they are not"
+    assert [problem.message for problem in opened.load("test").notices] == [notice]
+    write_text(tmp_path / "test" / "test.csv", f"{header}a.png,cat,1,2,3,4\n")
+    assert open_dataset(tmp_path / "test").load("test").notices == ()
+    write_text(tmp_path / "dev_board" / "dev_board.csv", f"{header}a.png,cat,1,2,3,4\n")
+    assert open_dataset(tmp_path / "dev_board").splits == ()
+    write_image(tmp_path / "both" / "images" / "b.png")
+    write_text(tmp_path / "both" / "dev.csv", f"{header}a.png,cat,1,2,3,4\n")
+    write_text(tmp_path / "both" / "train.csv", f"{header}b.png,cat,1,2,3,4\n")
+    assert open_dataset(tmp_path / "both").splits == ("train", "val")
+
+
+def test_folder_of_a_dev_board_is_no_validation_split(tmp_path: Path) -> None:
+    write_image(tmp_path / "dev_board" / "a.png")
+    write_voc_xml(tmp_path / "dev_board" / "a.xml", "a.png", [CAT])
+    assert open_dataset(tmp_path).splits == ()
 
 
 def test_image_in_two_splits_is_not_trained_on(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from edge_ssd.data.dataset import Problem
 from edge_ssd.data.file_index import FileIndex, Found
 from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.label_files.split_lists import SplitLists, read_split_lists
-from edge_ssd.data.split_names import SPLITS, split_from_folders, split_from_words
+from edge_ssd.data.label_files.split_table import read_split_table
+from edge_ssd.data.split_names import SPLIT_OF_WORD, SPLITS, split_from_folders, split_from_words
 
 __all__ = ["LocatedImages", "locate_images"]
 
@@ -48,7 +49,7 @@ def locate_images(tree: FileTree, parsed: ParsedDataset) -> LocatedImages:
     """
     index = FileIndex(tree, tree.images())
     undecided = any(not image.split for image in parsed.images)
-    lists = read_split_lists(tree, index) if undecided else SplitLists()
+    lists = (read_split_lists(tree, index) or read_split_table(tree, index)) if undecided else SplitLists()
     splits: dict[str, list[ImageAnnotations]] = {}
     differences: dict[str, list[tuple[ImageAnnotations, Path]]] = {}
     unlisted = 0
@@ -88,6 +89,10 @@ def locate_images(tree: FileTree, parsed: ParsedDataset) -> LocatedImages:
             f"{len(unlabeled)} images are in {lists.describe(tree)} but have no labels, such as {example}; not used"
         )
         notices.append(Problem(tree.root, message))
+    if lists.by_words:
+        notices.append(Problem(tree.root, f"the splits are those of {lists.describe(tree)}"))
+    if not lists and not parsed.unusable:
+        notices += _check_sole_split(tree, splits, parsed)
     notices += _assign_undivided(tree, splits, set(parsed.unusable))
     problems = [*lists.problems, *_separate(tree, splits)]
     order = [split for split in (*SPLITS, "") if split in splits]
@@ -112,6 +117,36 @@ def _split_of_label_file(tree: FileTree, path: Path, per_image: bool) -> str:
     return ("" if per_image else split_from_words(path.stem)) or split_from_folders(tree.folder_parts(path))
 
 
+def _check_sole_split(tree: FileTree, splits: dict[str, list[ImageAnnotations]], parsed: ParsedDataset) -> list[Problem]:
+    """Return a notice if a word among others states the only split, which is not "train", such as "test_rig.json".
+
+    Images of a split that only "dev" or "eval" states are taken to be in no split, such as those of a "dev_board".
+    """
+    named = set(splits) - {""}
+    if len(named) != 1 or "train" in named:
+        return []
+    split = named.pop()
+    names = {_stating_name(tree, image, parsed.label_file_per_image) for image in splits[split]} - {""}
+    if not names:  # stated by the content of the label files
+        return []
+    if not any(image.split for image in parsed.images) and not any(split_from_words(name, False) for name in names):
+        splits[""] = splits.get("", []) + splits.pop(split)
+        return []
+    unclear = sorted(name for name in names if re.sub(r"[^a-z]+$", "", name.lower()) not in SPLIT_OF_WORD)
+    if not unclear:
+        return []
+    message = f"{len(splits[split])} images are the {split} split, by the name {unclear[0]!r}: rename it if they are not"
+    return [Problem(tree.root, message)]
+
+
+def _stating_name(tree: FileTree, image: ImageAnnotations, per_image: bool) -> str:
+    """Return the name that states the split of an image, as :func:`locate_images` looks for it, or ""."""
+    names = [] if per_image else [image.label_file.stem]
+    for path in (image.label_file, image.path):
+        names += reversed(tree.folder_parts(path) if path is not None else ())
+    return next(filter(split_from_words, names), "")
+
+
 def _assign_undivided(tree: FileTree, splits: dict[str, list[ImageAnnotations]], others: set[str]) -> list[Problem]:
     """Give the images of no split to the split that the root's name states, or else to "train" beside other splits."""
     if "" not in splits:
@@ -119,7 +154,7 @@ def _assign_undivided(tree: FileTree, splits: dict[str, list[ImageAnnotations]],
     if not others | set(splits) - {""}:
         # Only the last word of the root's name counts: "bananas_val" is a split, "test_bench" is not.
         last_word = re.split(r"[^a-z]+", tree.root.resolve().name.lower().rstrip("0123456789"))[-1]
-        if split := split_from_words(last_word):
+        if split := split_from_words(last_word, uncertain=False):
             splits[split] = splits.pop("")
         return []
     undivided = splits.pop("")

@@ -11,6 +11,7 @@ on COCO itself.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -18,11 +19,12 @@ from edge_ssd.data.annotations import BoxAnnotation, ImageAnnotations, ParsedDat
 from edge_ssd.data.dataset import Problem
 from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.formats.label_format import Match
-from edge_ssd.data.label_files.coco_file import CocoFile, enclose_object, get_id, read_coco
+from edge_ssd.data.label_files.coco_file import CocoFile, enclose_object, get_id, image_name, read_coco
 from edge_ssd.data.label_files.coco_images import CocoImages
 from edge_ssd.data.label_files.json_kind import json_files
-from edge_ssd.data.label_files.json_values import get
+from edge_ssd.data.label_files.json_values import get, get_text
 from edge_ssd.data.label_files.select_files import select_label_files
+from edge_ssd.data.split_names import split_from_words
 from edge_ssd.errors import DataError
 
 __all__ = ["FILES", "TITLE", "parse", "sniff"]
@@ -57,7 +59,11 @@ def parse(tree: FileTree) -> ParsedDataset:
     images: list[ImageAnnotations] = []
     problems: list[Problem] = []
     for split, file in files:
-        images += _annotate(file, index_of, split, problems, notices)
+        own = {image_name(image): split_from_words(get_text(image, "split", "subset")) for image in file.images}
+        images += [
+            dataclasses.replace(image, split=own.get(image.file_name) or split)
+            for image in _annotate(file, index_of, split, problems, notices)
+        ]
     return ParsedDataset(tuple(names), tuple(images), tuple(problems), tuple(notices), box_layout="xywh")
 
 

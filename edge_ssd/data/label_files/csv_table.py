@@ -19,7 +19,6 @@ from edge_ssd.data.label_files.class_ids import count_from_one
 from edge_ssd.data.label_files.shapes import Box
 from edge_ssd.data.label_files.table_columns import BoxKind, Columns, UnclearColumns, find_columns
 from edge_ssd.data.label_files.text_table import TextTable, parse_number, sniff_rows
-from edge_ssd.data.split_names import SPLIT_OF_WORD
 from edge_ssd.errors import DataError
 
 __all__ = [
@@ -119,9 +118,12 @@ def read_table(path: Path) -> LabelTable:
     for line, cells in lines:
         image = _cell(cells, columns.image)
         if image and columns.split is not None:
-            split = SPLIT_OF_WORD.get(_cell(cells, columns.split).lower(), "")
-            if splits.setdefault(image, split) != split:
-                faults.setdefault(image, f"line {line}: another split than in an earlier row of this image")
+            try:
+                split = columns.split.split_of(cells)
+                if splits.setdefault(image, split) != split:
+                    raise ValueError("another split than in an earlier row of this image")
+            except ValueError as error:
+                faults.setdefault(image, f"line {line}: {error}")
         if image and _states_nothing(cells, columns):
             backgrounds[image] = line
             continue

@@ -27,7 +27,9 @@ def select_label_files(
     Raises:
         DataError: a split has several files, and ``several`` is false.
     """
-    pairs = [(split_from_words(path.stem) or split_from_folders(tree.folder_parts(path)), path) for path in paths]
+    pairs = _state_splits(tree, paths, uncertain=True)
+    if not any(split == "train" for split, _ in pairs):  # "dev_board.json" alone is no validation split
+        pairs = _state_splits(tree, paths, uncertain=False)
     notices = []
     if any(split for split, _ in pairs):
         unused = [path for split, path in pairs if not split]
@@ -45,3 +47,10 @@ def select_label_files(
                 else f"{tree.root}: {names} are both for all splits: name them train and val, {advice}"
             )
     return pairs, notices
+
+
+def _state_splits(tree: FileTree, paths: Sequence[Path], uncertain: bool) -> list[tuple[str, Path]]:
+    return [
+        (split_from_words(path.stem, uncertain) or split_from_folders(tree.folder_parts(path), uncertain), path)
+        for path in paths
+    ]

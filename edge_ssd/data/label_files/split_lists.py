@@ -1,7 +1,11 @@
 """Lists of the images of each split: ``train.txt``, ``val.txt`` … with one name or path per line.
 
 ImageSets/Main/trainval.txt      of Pascal VOC: names without a suffix, perhaps followed by 1, 0 or -1
+ImageSets/Main/cat_train.txt     the same images for each class; read where the lists of all classes are missing
 train.txt, valid.txt             of YOLO: paths of images
+train_list.txt, val_list.txt     of PaddleX: paths of images, each followed by that of its label file
+splits/train_ids.csv             a table's column of names, perhaps below a header
+split.csv                        a table of names and splits, see label_files.split_table
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from edge_ssd.data.dataset import Problem
 from edge_ssd.data.file_index import FileIndex, path_parts
 from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.label_files.text_lines import read_lines
-from edge_ssd.data.split_names import SPLIT_OF_WORD, SPLITS
+from edge_ssd.data.split_names import SPLIT_OF_WORD, SPLITS, split_from_words
 from edge_ssd.errors import DataError
 
 __all__ = ["SplitLists", "read_split_lists"]
@@ -24,6 +28,9 @@ __all__ = ["SplitLists", "read_split_lists"]
 _PREFERRED_FOLDER = "main"
 # Boxes after an image in the label files of keras-yolo3, which are called as lists are.
 _BOXES = re.compile(r"(\s+[^\s,]+(,[^\s,]+){4})+$")
+# What may follow an image: a flag, or the path of its label file.
+_MAX_AFTER_NAME = 2
+_AFTER_NAME = re.compile(r"-?[01]?|[\"']?[^,;\t]*\.(xml|txt|json|png|bmp|jpe?g)[\"']?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,7 @@ class SplitLists:
         splits: the splits that have a list.
         by_path, by_stem: image file or stem → split.
         problems: listed images that do not exist, or are in two lists.
+        by_words: whether words in the names of the lists state the splits, or rows of a table.
     """
 
     files: tuple[Path, ...] = ()
@@ -42,6 +50,7 @@ class SplitLists:
     by_path: Mapping[Path, str] = field(default_factory=dict)
     by_stem: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
+    by_words: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.files)
@@ -59,35 +68,42 @@ class SplitLists:
 
 
 def read_split_lists(tree: FileTree, index: FileIndex) -> SplitLists:
-    """Read the lists of a dataset whose images are in ``index``; text files without any name of an image are none."""
-    by_folder: dict[Path, list[Path]] = {}
-    for path in tree.files(".txt"):
-        if path.stem.lower() in SPLIT_OF_WORD:
-            by_folder.setdefault(path.parent, []).append(path)
-    folders = sorted(by_folder, key=lambda folder: (folder.name.lower() != _PREFERRED_FOLDER, len(folder.parts)))
-    for folder in folders:
-        lists = _read_folder(by_folder[folder], index)
+    """Read the lists of a dataset whose images are in ``index``; files without any name of an image are none."""
+    stems = {path.stem for path in tree.images()}
+    groups: dict[tuple[bool, bool, Path], list[Path]] = {}
+    for path in tree.files(".txt", ".csv", ".tsv", ".lst"):
+        exact = path.suffix.lower() == ".txt" and path.stem.lower() in SPLIT_OF_WORD
+        # The label file of the image "test_1.jpg" is no list.
+        if exact or (path.stem not in stems and split_from_words(path.stem)):
+            groups.setdefault((path.parent.name.lower() != _PREFERRED_FOLDER, not exact, path.parent), []).append(path)
+    for other_folder, other_name, folder in sorted(groups, key=lambda key: (*key[:2], len(key[2].parts))):
+        lists = _read_group(groups[other_folder, other_name, folder], index, by_words=other_name)
         if lists:
             return lists
     return SplitLists()
 
 
-def _read_folder(paths: list[Path], index: FileIndex) -> SplitLists:
-    # An image in two lists is not trained on. "trainval" comes last: what it shares with "train" and "val" is theirs.
-    words = sorted(SPLIT_OF_WORD, key=lambda word: (word == "trainval", -SPLITS.index(SPLIT_OF_WORD[word])))
+def _read_group(paths: list[Path], index: FileIndex, by_words: bool) -> SplitLists:
+    """Read the lists of a folder.
+
+    Args:
+        by_words: whether their names are no proof that they are lists. Most of their different lines must name images.
+    """
     files: list[Path] = []
     by_path: dict[Path, str] = {}
     by_stem: dict[str, str] = {}
     problems: list[Problem] = []
-    for path in sorted(paths, key=lambda path: words.index(path.stem.lower())):
+    # An image in two lists is not trained on. "trainval" comes last: what it shares with "train" and "val" is theirs.
+    for path in sorted(paths, key=lambda path: (_is_trainval(path), -SPLITS.index(split_from_words(path.stem)))):
         try:
             lines = read_lines(path, "image name")
         except DataError:
             continue
-        split = SPLIT_OF_WORD[path.stem.lower()]
+        split = split_from_words(path.stem)
+        lines = _first_columns(lines, index, path) if by_words else lines
         images = {line: _find_listed(index, line, path) for line in lines}
         found = [image for image in images.values() if image is not None]
-        if not found:
+        if not found or (by_words and not len(lines) * 0.9 <= len(images) <= 2 * len(found)):
             continue
         files.append(path)
         missing = [line for line, image in images.items() if image is None]
@@ -95,14 +111,39 @@ def _read_folder(paths: list[Path], index: FileIndex) -> SplitLists:
             problems.append(Problem(path, f"{len(missing)} listed images do not exist, such as {missing[0]!r}"))
         by_stem |= {_stem(line): split for line in missing if _stem(line) not in by_stem}
         repeated = [image for image in found if by_path.get(image, split) != split]
-        if repeated and path.stem.lower() != "trainval":
+        if repeated and not _is_trainval(path):
             other = by_path[repeated[0]]
             message = f"{len(repeated)} images are in the lists of {other} and {split}, such as {repeated[0].name}"
             problems.append(Problem(path, f"{message}: used in {other} only; correct the lists"))
         for image in found:
             by_path.setdefault(image, split)
     splits = frozenset(split for split in SPLITS if split in {*by_path.values(), *by_stem.values()})
-    return SplitLists(tuple(files), splits, by_path, by_stem, tuple(problems))
+    return SplitLists(tuple(files), splits, by_path, by_stem, tuple(problems), by_words)
+
+
+def _is_trainval(path: Path) -> bool:
+    return re.search(r"train[^a-z]?val", path.stem.lower()) is not None
+
+
+def _first_columns(lines: list[str], index: FileIndex, path: Path) -> list[str]:
+    """Return the name of an image in each line, after which at most two flags or names follow; none if one has more.
+
+    A header, which names no image, is left out.
+    """
+    names = []
+    for number, line in enumerate(lines):
+        first, *others = re.split(r"[,;\t]\s*" if re.search(r"[,;\t]", line) else r"\s+", line)
+        first = first.strip("\"'")
+        whole = index.find(line, path)
+        if not others or (whole.path is not None and whole.how == "exact"):
+            names.append(first if not others else line)
+        elif len(others) <= _MAX_AFTER_NAME and all(map(_AFTER_NAME.fullmatch, others)):
+            names.append(first if index.find(first, path).path is not None or whole.path is None else line)
+        elif number or path.suffix.lower() == ".txt":
+            return []
+    if len(names) > 1 and path.suffix.lower() != ".txt" and index.find(names[0], path).path is None:
+        del names[0]
+    return names
 
 
 def _find_listed(index: FileIndex, line: str, path: Path) -> Path | None:

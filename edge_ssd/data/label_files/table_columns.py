@@ -22,9 +22,9 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
+from edge_ssd.data.label_files.split_columns import SplitColumns, find_split_columns
 from edge_ssd.data.label_files.table_header import find_further_box, find_varied_column
 from edge_ssd.data.label_files.text_table import is_number
-from edge_ssd.data.split_names import SPLIT_OF_WORD
 from edge_ssd.runtime.image_file import IMAGE_SUFFIXES
 
 __all__ = ["BoxKind", "Columns", "UnclearColumns", "find_columns", "header_key"]
@@ -42,7 +42,6 @@ _LABEL_NAMES = """
 """
 _IMAGE = _IMAGE_NAMES.split()
 _LABEL = _LABEL_NAMES.split()
-_SPLIT = ("split", "set", "subset", "usage", "partition", "mluse", "datasplit")
 _WIDTH = ("imagewidth", "imgwidth", "originalwidth", "width")
 _HEIGHT = ("imageheight", "imgheight", "originalheight", "height")
 _PREFIXES = ("", "bbox", "box", "boundingbox", "bb", "roi", "rect")
@@ -93,7 +92,7 @@ class Columns:
         box: positions of four numbers, or of a single cell that holds them.
         kind: what the four numbers are.
         size: positions of the image's height and width, if there are such columns.
-        split: position of the split, if there is such a column.
+        split: the columns that state the split, if there are any.
         normalized: whether boxes are in 0–1 of the image.
         header_rows: number of rows before the first object: a header, perhaps after a title, or none.
         notice: how the columns were read, if the header does not state all of it.
@@ -104,7 +103,7 @@ class Columns:
     box: tuple[int, ...]
     kind: BoxKind = "corners"
     size: tuple[int, int] | None = None
-    split: int | None = None
+    split: SplitColumns | None = None
     normalized: bool = False
     header_rows: int = 1
     notice: str = ""
@@ -131,9 +130,14 @@ def find_columns(rows: Sequence[Sequence[str]]) -> Columns | UnclearColumns:
     for count, row in enumerate(rows[:_MAX_HEADER_ROWS], 1):
         if any(is_number(cell) or _is_image(cell) for cell in row):
             break
-        found = _find_in_header([header_key(name) for name in row])
+        names = [header_key(name) for name in row]
+        found = _find_in_header(names)
         if isinstance(found, Columns):
-            return _prefer_varied_classes(dataclasses.replace(found, header_rows=count), row, rows[count:])
+            found = _prefer_varied_classes(found, row, rows[count:])
+            used = (found.image, found.label, *found.box, *(found.size or ()))
+            split, notice = find_split_columns(names, rows[count:], used)
+            notice = "; ".join(filter(None, (found.notice, notice)))
+            return dataclasses.replace(found, split=split, header_rows=count, notice=notice)
         reasons.append(found)
     return (
         next((reason for reason in reasons if reason.like_labels), reasons[0])
@@ -169,14 +173,13 @@ def _find_in_header(names: list[str]) -> Columns | UnclearColumns:
         corner = " and ".join(repr(names[position]) for position in box[:2])
         notice = f"columns {corner} are read as the top left corner of a box (if they are its center: --boxes cxcywh)"
     size = (height, width) if height is not None and width is not None else None
-    split = _first(names, _SPLIT, used=(*box, label, image))
-    return Columns(image, label, box, kind, size, split, notice=notice)
+    return Columns(image, label, box, kind, size, notice=notice)
 
 
 def _prefer_varied_classes(columns: Columns, header: Sequence[str], rows: Sequence[Sequence[str]]) -> Columns:
     """Return the columns, with the class from another column of classes if the chosen one only says "object"."""
     names = [header_key(name) for name in header]
-    used = {columns.image, columns.split, *columns.box, *(columns.size or ())}
+    used = {columns.image, *columns.box, *(columns.size or ())}
     others = [names.index(name) for name in _LABEL if name in names]
     other = find_varied_column(rows, columns.label, [position for position in others if position not in used])
     if other is None:
@@ -265,7 +268,7 @@ _LAYOUTS = [
     ),
     (
         re.compile("ti[tn]nn(ee|nn)nn(ee|nn)?"),
-        Columns(1, 2, (3, 4, 7, 8), split=0, normalized=True, header_rows=0, notice=_AUTOML),
+        Columns(1, 2, (3, 4, 7, 8), split=SplitColumns(0), normalized=True, header_rows=0, notice=_AUTOML),
     ),
     (
         re.compile("i[tn]nn(ee|nn)nn(ee|nn)?"),
@@ -289,7 +292,10 @@ def _fits(rows: Sequence[Sequence[str]], columns: Columns) -> bool:
     """Return whether the cells agree with the columns in most rows: order of corners, 0–1, class ids, splits."""
     valid = total = 0
     for row in rows:
-        if columns.split is not None and row[columns.split].lower() not in {*SPLIT_OF_WORD, "unassigned", ""}:
+        try:
+            if columns.split is not None:
+                columns.split.split_of(row)
+        except ValueError:
             return False
         try:
             first_x, first_y, second_x, second_y = (float(row[position].replace(",", ".")) for position in columns.box)

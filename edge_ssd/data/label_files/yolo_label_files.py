@@ -10,8 +10,8 @@ from edge_ssd.data.annotations import ImageAnnotations
 from edge_ssd.data.dataset import Problem
 from edge_ssd.data.file_index import FileIndex
 from edge_ssd.data.file_tree import FileTree
-from edge_ssd.data.label_files.yolo_labels import count_extra_numbers, read_labels
-from edge_ssd.data.split_names import SPLIT_OF_WORD, split_from_folders
+from edge_ssd.data.label_files.yolo_labels import count_extra_numbers, looks_like_labels, read_labels
+from edge_ssd.data.split_names import SPLIT_OF_WORD, split_from_folders, split_from_words
 
 __all__ = ["YoloLabelFiles", "possible_label_files"]
 
@@ -79,7 +79,7 @@ class YoloLabelFiles:
         return [
             self._read(path, path.stem, None, split)
             for path in self._paths
-            if path not in used and path.parent in folders
+            if path not in used and path.parent in folders and not _may_be_list(path)
         ]
 
     def _search(self, image: Path) -> Path | None:
@@ -122,6 +122,11 @@ class YoloLabelFiles:
         if fault:
             return ImageAnnotations(label_file, name, split=split, path=path, fault=fault)
         return ImageAnnotations(label_file, name, labels.boxes, split, path, normalized=True, fault=labels.fault)
+
+
+def _may_be_list(path: Path) -> bool:
+    """Return whether a text file may list the images of a split, such as "train_list.txt"."""
+    return split_from_words(path.stem) != "" and not looks_like_labels(path)
 
 
 def _find_in_usual_folders(image: Path) -> Path | None:

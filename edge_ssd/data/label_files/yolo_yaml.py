@@ -36,9 +36,9 @@ class DataYaml:
     Attributes:
         names: class id → name, in ascending order of the ids.
         sources: split → existing folders of images and lists of images.
-        missing: split → a stated path that does not exist.
+        missing: split → the first stated path that does not exist.
         keypoints: whether keypoints follow the boxes in label files.
-        problems: contradictions in the file.
+        problems: contradictions in the file, and splits of which a part is missing.
     """
 
     names: dict[int, str]
@@ -95,11 +95,15 @@ def read_data_yaml(path: Path) -> DataYaml:
                 missing.setdefault(split, entry)
             else:
                 sources[split] = (*sources.get(split, ()), source)
-    problems: tuple[Problem, ...] = ()
+    problems = [
+        Problem(path, f"some of its {split} images are in {entry!r}, which does not exist: complete the dataset")
+        for split, entry in missing.items()
+        if split in sources
+    ]
     count = data.get("nc")
     if count is not None and str(count).strip() != str(len(names)):
-        problems = (Problem(path, f"nc is {count}, but names has {len(names)} classes; names is used"),)
-    return DataYaml(names, sources, missing, "kpt_shape" in data, problems)
+        problems.append(Problem(path, f"nc is {count}, but names has {len(names)} classes; names is used"))
+    return DataYaml(names, sources, missing, "kpt_shape" in data, tuple(problems))
 
 
 def _parse_names(path: Path, stated: Any) -> dict[int, str]:
