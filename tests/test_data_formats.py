@@ -151,10 +151,14 @@ def test_folder_with_two_formats_reports_both_and_follows_the_option(tmp_path: P
     dataset = load_dataset(tmp_path, strict=True)
     assert len(dataset) == 2
     assert "could also be voc (Pascal VOC): choose with --format" in dataset.notices[0].message
+    assert "more images" not in dataset.notices[0].message
     chosen = load_dataset(DataSource(tmp_path, format="voc"))
     assert (chosen.format, len(chosen), chosen.notices) == ("voc", 1, ())
     with pytest.raises(DataError, match=r"no labels of YOLO in it: omit --format"):
         load_dataset(DataSource(tmp_path, format="yolo"))
+    WRITERS["voc"](tmp_path, [LabeledImage("c.png", objects=[FORK])], ("fork",))
+    message = load_dataset(tmp_path).notices[0].message
+    assert message.endswith("choose with --format (voc has labels of 1 more images)")
 
 
 def test_image_labeled_twice_is_loaded_once(tmp_path: Path) -> None:

@@ -86,6 +86,14 @@ def test_invalid_xml_file_is_dropped_and_reported(tmp_path: Path, text: str) -> 
         load_dataset(tmp_path, strict=True)
 
 
+def test_declared_encoding_of_chinese_text_is_read(tmp_path: Path) -> None:
+    write_pair(tmp_path, "a")
+    path = tmp_path / "annotations" / "a.xml"
+    text = path.read_text(encoding="utf-8").replace(">cat<", ">猫<")
+    path.write_bytes(f'<?xml version="1.0" encoding="gb2312"?>\n{text}'.encode("gb2312"))
+    assert load_dataset(tmp_path, strict=True).labels == ("猫",)
+
+
 def test_invalid_xml_file_alone_raises_with_its_name(tmp_path: Path) -> None:
     write_pair(tmp_path, "a")
     (tmp_path / "annotations" / "a.xml").write_text("<annotation>", encoding="utf-8")

@@ -52,6 +52,17 @@ def test_data_yaml_variants_are_read(tmp_path: Path, text: str) -> None:
         assert (dataset.labels, dataset.format) == (("fork",), "yolo")
 
 
+def test_data_yaml_in_a_folder_of_its_own_is_read(tmp_path: Path) -> None:
+    root = write_described(tmp_path, "")
+    (root / "data.yaml").unlink()
+    (root / "cfg").mkdir()
+    text = "train: D:\\ds\\images\\train\nval: images/val/*.png\nnames: [fork]\n"
+    (root / "cfg" / "forks.yml").write_text(text, encoding="utf-8")
+    for split, name in (("train", "a.png"), ("val", "b.png")):
+        dataset = load_dataset(root, split, strict=True)  # type: ignore[arg-type]
+        assert [sample.path.name for sample in dataset.samples] == [name]
+
+
 def test_data_yaml_part_of_a_split_that_is_missing_is_reported(tmp_path: Path) -> None:
     root = write_described(tmp_path, "train: [images/train, images/more]\nval: images/val\nnames: [fork]\n")
     dataset = load_dataset(root, "train")
@@ -252,7 +263,7 @@ def test_yolo_labels_without_image_and_binary_files_are_reported(tmp_path: Path)
         write_pair(tmp_path / "images" / f"{name}.png", tmp_path / "labels" / f"{name}.txt")
     (tmp_path / "labels" / "lost.txt").write_text(BOX, encoding="utf-8")
     (tmp_path / "labels" / "classes.txt").write_text("fork\n", encoding="utf-8")
-    (tmp_path / "labels" / "b.txt").write_bytes(b"\xff\xfe0\x00")
+    (tmp_path / "labels" / "b.txt").write_bytes(b"\xff0\x80\x00")
     dataset = load_dataset(tmp_path)
     assert dataset.labels == ("fork",)
     problems = [(problem.path.name, problem.message.split()[0]) for problem in dataset.problems]
@@ -348,6 +359,47 @@ def test_yolo_split_without_label_files_raises(tmp_path: Path) -> None:
     assert len(load_dataset(root, "val")) == 1
     with pytest.raises(DataError, match="no image has a label file"):
         load_dataset(root, "test")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("classes.txt", "0: bolt\n1: nut\n"),
+        ("labels/class_names.txt", "bolt\nnut\n"),
+        ("train/_darknet.labels", "bolt\nnut\n"),
+        ("notes.json", '{"categories": [{"id": 1, "name": "nut"}, {"id": 0, "name": "bolt"}], "info": {}}'),
+    ],
+)
+def test_yolo_class_names_of_other_tools_are_read(tmp_path: Path, name: str, text: str) -> None:
+    write_pair(tmp_path / "images" / "a.png", tmp_path / "labels" / "a.txt", "1 0.5 0.5 0.5 0.25\n")
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    assert load_dataset(tmp_path, strict=True).labels == ("bolt", "nut")
+
+
+def test_yolo_label_files_named_by_uploads_are_found(tmp_path: Path) -> None:
+    for number, name in enumerate("ab"):
+        write_pair(tmp_path / "images" / f"{name}.png", tmp_path / "labels" / f"a1b2c3d{number}-{name}.txt")
+    dataset = load_dataset(tmp_path, strict=True)
+    assert [len(sample.boxes_xyxy) for sample in dataset.samples] == [1, 1]
+    assert "named by uploads, such as 'a1b2c3d0-a.txt' for 'a.png': used" in dataset.notices[0].message
+
+
+def test_yolo_files_in_utf_16_are_read(tmp_path: Path) -> None:
+    root = write_described(tmp_path, "")
+    (root / "data.yaml").write_text("train: images/train\nval: images/val\nnames: [größe]\n", encoding="utf-16")
+    (root / "labels" / "val" / "b.txt").write_text(BOX, encoding="utf-16")
+    dataset = load_dataset(root, "val", strict=True)
+    assert dataset.labels == ("größe",)
+    assert dataset.samples[0].boxes_xyxy.tolist() == PIXELS
+
+
+def test_corners_and_a_name_in_a_described_dataset_name_the_format(tmp_path: Path) -> None:
+    root = write_described(tmp_path, "train: images/train\nval: images/val\nnames: [bolt]\n")
+    for name in ("train/a", "val/b"):
+        (root / "labels" / f"{name}.txt").write_text("1 2 30 2 30 20 1 20 bolt 0\n", encoding="utf-8")
+    with pytest.raises(DataError, match="--format dota"):
+        load_dataset(root, "train")
 
 
 def test_yolo_label_folder_may_have_any_name(tmp_path: Path) -> None:

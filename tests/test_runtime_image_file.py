@@ -58,6 +58,13 @@ def test_open_image_refuses_other_formats_under_any_suffix(tmp_path: Path, name:
         open_image(tmp_path / f"a{suffix}")
 
 
+def test_pointer_of_git_lfs_names_the_command(tmp_path: Path) -> None:
+    text = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 12\n"
+    (tmp_path / "a.jpg").write_text(text, encoding="utf-8")
+    with pytest.raises(ImageError, match="git lfs pull"):
+        open_image(tmp_path / "a.jpg")
+
+
 def test_pipes_sockets_and_devices_are_not_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
     with pytest.raises(ImageError, match=r"pipe\.jpg: is a named pipe, not a file"):

@@ -142,6 +142,21 @@ class DatasetFolder:
     def _size_adjuster(self) -> SizeAdjuster:
         return choose_size_adjuster(self.source.folder, self._box_reader.apply(self._images), self.read_header)
 
+    @functools.cached_property
+    def _only_in_others(self) -> str:
+        """How many images have objects in another format alone, as of a folder whose format changed halfway; or ""."""
+        own = {image.path for image in self._images}
+        facts = []
+        for name in self.other_formats:
+            try:
+                located = locate_images(self.tree, LABEL_FORMATS[name].parse(self.tree))
+            except DataError:
+                continue
+            images = (image for images in located.splits.values() for image in images)
+            count = len({image.path for image in images if image.path is not None and image.boxes} - own)
+            facts += [f"{name} has labels of {count} more images"] if count else []
+        return f" ({', '.join(facts)})" if facts else ""
+
     @property
     def _num_images(self) -> dict[str, int]:
         return {split: len(images) for split, images in self.located.splits.items()}
@@ -186,7 +201,7 @@ class DatasetFolder:
         notices = [*self.annotations.notices, *self.located.notices, *_enclosing_notice(root, images)]
         if self.other_formats:
             used, *others = (f"{name} ({LABEL_FORMATS[name].TITLE})" for name in (self.format, *self.other_formats))
-            message = f"read as {used}; it could also be {', '.join(others)}: choose with --format"
+            message = f"read as {used}; it could also be {', '.join(others)}: choose with --format{self._only_in_others}"
             notices.append(Problem(root, message))
         if strict and problems:
             raise DataError(str(problems[0]))

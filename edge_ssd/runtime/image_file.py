@@ -57,6 +57,8 @@ IMAGE_SUFFIXES = frozenset({*_FORMAT_OF_SUFFIX, ".jxl"})
 MISSING_HEIF = "HEIC images need the package pillow-heif: pip install pillow-heif"
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
+_LFS_POINTER = b"version https://git-lfs"
+_SNIFFED_BYTES = 64
 _KINDS = ((stat.S_ISFIFO, "named pipe"), (stat.S_ISSOCK, "socket"))
 
 _ORIENTATION = 0x0112
@@ -88,7 +90,9 @@ def open_image(path: str | os.PathLike[str]) -> PILImage:
         return Image.open(path, formats=_available_formats())
     except UnidentifiedImageError:
         with path.open("rb") as file:
-            start = file.read(12)
+            start = file.read(_SNIFFED_BYTES)
+        if start.startswith(_LFS_POINTER):
+            raise ImageError("a pointer of Git LFS in place of the image: get the images with: git lfs pull") from None
         if start[4:8] == b"ftyp" and start[8:12] in _HEIF_BRANDS and "HEIF" not in Image.OPEN:
             raise ImageError(MISSING_HEIF) from None
         if start[4:8] == b"ftyp" and start[8:11] == b"avi" and "AVIF" not in Image.OPEN:

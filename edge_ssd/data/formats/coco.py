@@ -147,7 +147,9 @@ def _add_boxes(
         elif get(item, "iscrowd") == 1:
             crowds.append(image_id)
         elif category_id is None or category_id not in file.categories:
-            faults.setdefault(image_id, f"{location}: category {get(item, 'category_id')!r} is not in the file")
+            known = ", ".join(map(repr, list(file.categories)[:3])) + (" …" if len(file.categories) > 3 else "")
+            message = f"category {get(item, 'category_id')!r} is not in the file, whose ids are {known}"
+            faults.setdefault(image_id, f"{location}: {message}")
         else:
             try:
                 box, enclosing = enclose_object(item)

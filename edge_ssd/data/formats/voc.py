@@ -30,6 +30,7 @@ FILES = "*.xml with <annotation>"
 
 _MAX_XML_BYTES = 16 << 20
 _MAX_SNIFFED_FILES = 50
+_DECLARATION = re.compile(rb"\s*<\?xml[^>]*?encoding=[\"']([A-Za-z0-9._-]+)[\"'][^>]*\?>")
 _ROOT_TAG = re.compile(rb"<annotation[\s>/]")
 
 
@@ -75,10 +76,18 @@ def _read(path: Path) -> ElementTree.Element | str:
     try:
         if path.stat().st_size > _MAX_XML_BYTES:
             return f"larger than {_MAX_XML_BYTES >> 20} MB"
-        root = ElementTree.fromstring(path.read_bytes())
+        root = _parse_xml(path.read_bytes())
     except (OSError, ElementTree.ParseError, ValueError, LookupError) as error:
         return str(error)
     return root if root.tag == "annotation" else f"its root is <{root.tag}>, not <annotation>"
+
+
+def _parse_xml(content: bytes) -> ElementTree.Element:
+    declaration = _DECLARATION.match(content)
+    if declaration is None or declaration[1].lower() in (b"utf-8", b"utf-16", b"us-ascii"):
+        return ElementTree.fromstring(content)
+    # The parser knows few encodings, and none of Chinese or Japanese.
+    return ElementTree.fromstring(content[declaration.end() :].decode(declaration[1].decode("ascii")))
 
 
 def _annotate(path: Path, content: ElementTree.Element | str, index_of: dict[str, int]) -> ImageAnnotations:

@@ -36,7 +36,7 @@ __all__ = ["FILES", "TITLE", "parse", "sniff"]
 TITLE = "YOLO"
 FILES = "data.yaml, or a text file of numbers for each image"
 
-_CLASS_FILES = frozenset({"classes.txt", "labels.txt"})
+_CLASS_FILES = frozenset({"classes.txt", "labels.txt", "class_names.txt", "classnames.txt", "_darknet.labels"})
 # Usual names of the file that describes a dataset, before the suffix.
 _DATA_YAML = frozenset({"data", "dataset"})
 _MAX_SNIFFED_FILES = 50
@@ -57,7 +57,7 @@ def parse(tree: FileTree) -> ParsedDataset:
 
 
 def _parse_described(tree: FileTree, path: Path) -> ParsedDataset:
-    description = read_data_yaml(path)
+    description = read_data_yaml(path, tree.root)
     notices = _check_other_yaml(tree, path, description.names)
     labels = YoloLabelFiles(tree, description.keypoints)
     unusable = {
@@ -92,7 +92,11 @@ def _parse_described(tree: FileTree, path: Path) -> ParsedDataset:
 
 def _parse_folders(tree: FileTree) -> ParsedDataset:
     """Return the annotations of a dataset without ``data.yaml``."""
-    class_files = [*tree.files(".names"), *(path for path in tree.files(".txt") if path.name.lower() in _CLASS_FILES)]
+    class_files = [
+        *tree.files(".names"),
+        *(path for path in tree.files(".txt", ".labels") if path.name.lower() in _CLASS_FILES),
+    ]
+    class_files = class_files or [path for path in tree.files(".json") if path.name.lower() == "notes.json"]
     if not class_files:  # the root may be the folder of one split
         class_files = [tree.root.parent / "classes.txt", tree.root.parent / "obj.names"]
     class_files.sort(key=lambda path: len(path.parts))
@@ -131,7 +135,7 @@ def _check_other_yaml(tree: FileTree, path: Path, names: Mapping[int, str]) -> l
         if other == path or other.parent != path.parent:
             continue
         try:
-            description = read_data_yaml(other)
+            description = read_data_yaml(other, tree.root)
         except DataError:  # of another program
             continue
         common = sorted(names.keys() & description.names.keys()) if description.sources else []

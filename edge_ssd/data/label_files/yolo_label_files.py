@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from edge_ssd.data.annotations import ImageAnnotations
@@ -16,7 +17,12 @@ from edge_ssd.data.split_names import SPLIT_OF_WORD, split_from_folders, split_f
 __all__ = ["YoloLabelFiles", "possible_label_files"]
 
 # Names of text files without labels, before the suffix.
-_OTHER_TEXT_FILES = frozenset({"classes", "labels", "names", "readme", "license", "requirements", *SPLIT_OF_WORD})
+_OTHER_TEXT_FILES = frozenset(
+    {
+        *("classes", "labels", "names", "class_names", "classnames", "readme", "license", "requirements"),
+        *SPLIT_OF_WORD,
+    }
+)
 
 
 def possible_label_files(tree: FileTree) -> Iterator[Path]:
@@ -43,6 +49,8 @@ class YoloLabelFiles:
         if extra:
             message = f"{extra} numbers follow each box, which are no points of a polygon: not used"
             self.notices.append(Problem(tree.root, message))
+        self._uploaded = _uploaded_labels(tree, self._paths)
+        self._upload_named = False  # whether a notice names one that is used
         self._used: dict[Path, Path | None] = {}  # image → its label file
         self._searched: set[Path] = set()  # images whose label files are in no usual place
         self._folders: dict[Path, set[Path]] = {}  # folder of images → the usual folders of their label files
@@ -85,7 +93,12 @@ class YoloLabelFiles:
     def _search(self, image: Path) -> Path | None:
         split = split_from_folders(self._tree.folder_parts(image))
         found = (self._index.find_stem(name, "", image, split).path for name in (image.stem, image.name))
-        return next((path for path in found if path is not None), None)
+        path = next((path for path in found if path is not None), None)
+        if path is None and (path := self._uploaded.get(image.stem)) and not self._upload_named:
+            self._upload_named = True
+            message = f"label files are named by uploads, such as {path.name!r} for {image.name!r}: used"
+            self.notices.append(Problem(path.parent, message))
+        return path
 
     def _replaced_by(self, image: Path, label_file: Path) -> Path | None:
         """Return the folder with the label files of the other images, if it has those of ``label_file``'s folder too.
@@ -122,6 +135,16 @@ class YoloLabelFiles:
         if fault:
             return ImageAnnotations(label_file, name, split=split, path=path, fault=fault)
         return ImageAnnotations(label_file, name, labels.boxes, split, path, normalized=True, fault=labels.fault)
+
+
+def _uploaded_labels(tree: FileTree, paths: Sequence[Path]) -> dict[str, Path]:
+    """Return the label files without an image by the name of an image without the hash that Label Studio adds."""
+    stems = {path.stem for path in tree.images()}
+    found: dict[str, list[Path]] = {}
+    for path in paths:
+        if path.stem not in stems and (match := re.fullmatch(r"[0-9a-f]{8}[-_](.+)", path.stem)):
+            found.setdefault(match[1], []).append(path)
+    return {stem: same[0] for stem, same in found.items() if len(same) == 1}
 
 
 def _may_be_list(path: Path) -> bool:

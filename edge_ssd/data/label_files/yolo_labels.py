@@ -14,12 +14,14 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge_ssd.data.annotations import BoxAnnotation
 from edge_ssd.data.label_files.shapes import Box, enclose_points
+from edge_ssd.data.label_files.text_lines import decode_text
 
 __all__ = ["YoloLabels", "count_extra_numbers", "looks_like_labels", "read_labels"]
 
@@ -28,6 +30,7 @@ _MAX_CLASS_ID = 9999
 _MAX_SURVEYED_FILES, _MAX_SURVEYED_BYTES = 200, 65536
 # Largest coordinate of a point in 0–1, with a tolerance for rounding.
 _MAX_COORDINATE = 1.01
+_DOTA = re.compile(r"(\S*\d\S*\s+){8}\D\S*(\s+[012])?\s*")
 
 
 @dataclass(frozen=True)
@@ -49,11 +52,11 @@ def read_labels(path: Path, keypoints: bool = False) -> YoloLabels:
     Args:
         keypoints: whether keypoints follow a box. Without this, such a line is read as a polygon.
 
-    Raises OSError, or UnicodeDecodeError if the file is not UTF-8 text.
+    Raises OSError, or UnicodeDecodeError if the file is not UTF-8 text (or UTF-16 with a byte-order mark).
     """
     boxes: list[BoxAnnotation] = []
     fault = ""
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+    for number, line in enumerate(decode_text(path.read_bytes()).splitlines(), 1):
         if not line.strip():
             continue
         try:
@@ -68,8 +71,9 @@ def read_labels(path: Path, keypoints: bool = False) -> YoloLabels:
 def looks_like_labels(path: Path) -> bool:
     """Return whether the first line of a file is a YOLO object: a class id with a box or a polygon."""
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            class_id, numbers = _parse_line(file.readline(65536))
+        with path.open("rb") as file:
+            text = decode_text(file.read(_MAX_SURVEYED_BYTES))
+        class_id, numbers = _parse_line(text.splitlines()[0] if text else "")
         _bounding_box(numbers, keypoints=False)
     except (OSError, ValueError):
         return False
@@ -102,7 +106,8 @@ def _parse_line(line: str) -> tuple[float, list[float]]:
     try:
         class_id, *numbers = map(float, line.split())
     except ValueError:
-        raise ValueError("expected a class id and numbers") from None
+        advice = ": corners and a name are read with --format dota" if _DOTA.fullmatch(line) else ""
+        raise ValueError(f"expected a class id and numbers{advice}") from None
     if not math.isfinite(class_id):
         raise ValueError("no class id")
     return class_id, numbers

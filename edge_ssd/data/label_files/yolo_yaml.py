@@ -5,12 +5,14 @@
     val: images/val
     names: [fork, knife]        # or {0: fork, 1: knife}
 
-Source: https://docs.ultralytics.com/datasets/detect/. A path is searched as stated, then beside ``data.yaml``.
+Source: https://docs.ultralytics.com/datasets/detect/. A path is searched as stated, then beside ``data.yaml``
+and in the folders above it.
 Reading the file needs PyYAML (in the extra ``train``); finding it does not.
 """
 
 from __future__ import annotations
 
+import codecs
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -18,6 +20,7 @@ from typing import Any
 
 from edge_ssd.data.dataset import Problem
 from edge_ssd.data.file_tree import FileTree
+from edge_ssd.data.label_files.text_lines import decode_text
 from edge_ssd.data.split_names import SPLIT_OF_WORD, split_from_folders
 from edge_ssd.errors import DataError
 
@@ -63,18 +66,20 @@ def _describes_dataset(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             text = file.read(_MAX_BYTES)
-    except OSError:
+        if text.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            text = decode_text(text).encode()
+    except (OSError, UnicodeDecodeError):
         return False
     return _NAMES_KEY.search(text) is not None and _SPLIT_KEY.search(text) is not None
 
 
-def read_data_yaml(path: Path) -> DataYaml:
-    """Read a ``data.yaml``; raise DataError if it is not YAML or has no valid class names."""
+def read_data_yaml(path: Path, root: Path) -> DataYaml:
+    """Read a ``data.yaml`` below the root of a dataset; raise DataError if it is not YAML or has no valid class names."""
     import yaml
 
     try:
         # The base loader keeps all values as text: a class called "no" does not become False.
-        data = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=yaml.BaseLoader)
+        data = yaml.load(decode_text(path.read_bytes()), Loader=yaml.BaseLoader)
     except UnicodeDecodeError:
         raise DataError(f"{path}: not UTF-8 text, so its class names cannot be read: save it as UTF-8") from None
     except (OSError, yaml.YAMLError, RecursionError) as error:
@@ -90,7 +95,9 @@ def read_data_yaml(path: Path) -> DataYaml:
         for entry in stated if isinstance(stated, list) else [stated]:
             if not isinstance(entry, str) or not entry:
                 continue
-            source = _resolve(path.parent, data.get("path"), entry)
+            folders = [folder for folder in (path.parent, *path.parent.parents) if folder.is_relative_to(root)]
+            found = (_resolve(folder, data.get("path"), entry) for folder in folders or [path.parent])
+            source = next(filter(None, found), None)
             if source is None:
                 missing.setdefault(split, entry)
             else:
@@ -122,7 +129,7 @@ def _parse_names(path: Path, stated: Any) -> dict[int, str]:
 
 def _resolve(folder: Path, base: Any, entry: str) -> Path | None:
     """Return the path that ``entry`` states, relative to ``base`` or ``folder``; None if it does not exist."""
-    entry = entry.strip().replace("\\", "/")
+    entry = re.sub(r"(/\*[^/]*)+$", "", entry.strip().replace("\\", "/"))  # images/*.jpg: its folder
     candidates = [folder / entry]
     if isinstance(base, str) and base.strip():
         candidates.insert(0, folder / base.strip().replace("\\", "/") / entry)
