@@ -201,7 +201,9 @@ class DatasetFolder:
         notices = [*self.annotations.notices, *self.located.notices, *_enclosing_notice(root, images)]
         if self.other_formats:
             used, *others = (f"{name} ({LABEL_FORMATS[name].TITLE})" for name in (self.format, *self.other_formats))
-            message = f"read as {used}; it could also be {', '.join(others)}: choose with --format{self._only_in_others}"
+            message = (
+                f"read as {used}; it could also be {', '.join(others)}: choose with --format{self._only_in_others}"
+            )
             notices.append(Problem(root, message))
         if strict and problems:
             raise DataError(str(problems[0]))

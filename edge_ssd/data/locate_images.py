@@ -14,7 +14,7 @@ from edge_ssd.data.file_index import FileIndex, Found
 from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.label_files.split_lists import SplitLists, read_split_lists
 from edge_ssd.data.label_files.split_table import read_split_table
-from edge_ssd.data.split_names import SPLIT_OF_WORD, SPLITS, split_from_folders, split_from_words
+from edge_ssd.data.split_names import SPLITS, split_from_folders, split_from_words
 
 __all__ = ["LocatedImages", "locate_images"]
 
@@ -24,6 +24,10 @@ _DIFFERENCES = {
     "suffix": "{count} images have another suffix in the label files ({stated!r} is {name!r} here); used",
     "upload": "{count} images are named by upload paths in the label files ({stated!r} is taken for {name!r}); used",
 }
+# The last word of a name, apart from what label files and folders are usually called: "val" of "set_val_labels2".
+_LAST_WORD = re.compile(
+    r".*?([a-z]+)([^a-z]+(annotations?|coco|data|dataset|images?|labels?|set))*[^a-z]*$", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,9 @@ def _split_of_label_file(tree: FileTree, path: Path, per_image: bool) -> str:
     return ("" if per_image else split_from_words(path.stem)) or split_from_folders(tree.folder_parts(path))
 
 
-def _check_sole_split(tree: FileTree, splits: dict[str, list[ImageAnnotations]], parsed: ParsedDataset) -> list[Problem]:
+def _check_sole_split(
+    tree: FileTree, splits: dict[str, list[ImageAnnotations]], parsed: ParsedDataset
+) -> list[Problem]:
     """Return a notice if a word among others states the only split, which is not "train", such as "test_rig.json".
 
     Images of a split that only "dev" or "eval" states are taken to be in no split, such as those of a "dev_board".
@@ -132,10 +138,12 @@ def _check_sole_split(tree: FileTree, splits: dict[str, list[ImageAnnotations]],
     if not any(image.split for image in parsed.images) and not any(split_from_words(name, False) for name in names):
         splits[""] = splits.get("", []) + splits.pop(split)
         return []
-    unclear = sorted(name for name in names if re.sub(r"[^a-z]+$", "", name.lower()) not in SPLIT_OF_WORD)
+    unclear = sorted(name for name in names if not split_from_words(_LAST_WORD.sub(r"\1", name)))
     if not unclear:
         return []
-    message = f"{len(splits[split])} images are the {split} split, by the name {unclear[0]!r}: rename it if they are not"
+    message = (
+        f"{len(splits[split])} images are the {split} split, by the name {unclear[0]!r}: rename it if they are not"
+    )
     return [Problem(tree.root, message)]
 
 

@@ -1,7 +1,7 @@
 """Columns of a table that state the split of each row.
 
-    split, set, dataset, type …      a word: train, Validation set, TEST
-    is_valid, is_test …              true or false
+split, set, dataset, type …      a word: train, Validation set, TEST
+is_valid, is_test …              true or false
 """
 
 from __future__ import annotations
@@ -15,7 +15,18 @@ __all__ = ["SplitColumns", "find_split_columns"]
 
 # Names in headers, as of table_columns.header_key. Those of the second line also mean other things.
 _NAMES = ("split", "set", "subset", "usage", "partition", "mluse", "datasplit", "splitname", "datasetsplit", "imageset")
-_POSSIBLE_NAMES = ("dataset", "type", "datatype", "datasettype", "settype", "phase", "purpose", "stage", "role", "group")
+_POSSIBLE_NAMES = (
+    "dataset",
+    "type",
+    "datatype",
+    "datasettype",
+    "settype",
+    "phase",
+    "purpose",
+    "stage",
+    "role",
+    "group",
+)
 _FLAGS = {
     **dict.fromkeys(("istrain", "istraining"), "train"),
     **dict.fromkeys(("isval", "isvalid", "isvalidation"), "val"),
@@ -48,7 +59,9 @@ class SplitColumns:
             if not split and text.lower() not in _NO_SPLIT:
                 raise ValueError(f"split {text!r} is none of train, val and test")
             return split
-        stated = [split for position, split in self.flags if cells[position : position + 1] and _is_true(cells[position])]
+        stated = [
+            split for position, split in self.flags if cells[position : position + 1] and _is_true(cells[position])
+        ]
         if len(stated) > 1:
             raise ValueError(f"it is marked as {' and as '.join(stated)}")
         # A row that is not for training is held out; one that is not held out is for training.
@@ -91,7 +104,10 @@ def find_split_columns(
     for position, split in flags:
         # In most rows, "is_valid" then says that the row may be used.
         if split == "val" and sum(map(_is_true, cells[position])) * 2 > len(cells[position]):
-            return None, f"its column {names[position]!r}, which is true in most rows, is not read as the validation split"
+            return (
+                None,
+                f"its column {names[position]!r}, which is true in most rows, is not read as the validation split",
+            )
     if flags:
         return SplitColumns(flags=tuple(flags)), ""
     folds = [names[position] for position in cells if names[position] in _FOLDS]

@@ -1,7 +1,7 @@
 """A table of images and their splits beside label files that state none.
 
-    split.csv      filename,split / a.jpg,train / b.jpg,val
-    splits.json    {"train": ["a.jpg"], "val": ["b.jpg"]}
+split.csv      filename,split / a.jpg,train / b.jpg,val
+splits.json    {"train": ["a.jpg"], "val": ["b.jpg"]}
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ def _describes_dataset(path: Path) -> bool:
 
 
 def read_data_yaml(path: Path, root: Path) -> DataYaml:
-    """Read a ``data.yaml`` below the root of a dataset; raise DataError if it is not YAML or has no valid class names."""
+    """Read a ``data.yaml`` below a root; raise DataError if it is not YAML or has no valid class names."""
     import yaml
 
     try:
