@@ -145,7 +145,7 @@ class DatasetFolder:
     @functools.cached_property
     def _only_in_others(self) -> str:
         """How many images have objects in another format alone, as of a folder whose format changed halfway; or ""."""
-        own = {image.path for image in self._images}
+        own = {image.path.name for image in self._images if image.path is not None}
         facts = []
         for name in self.other_formats:
             try:
@@ -153,7 +153,7 @@ class DatasetFolder:
             except DataError:
                 continue
             images = (image for images in located.splits.values() for image in images)
-            count = len({image.path for image in images if image.path is not None and image.boxes} - own)
+            count = len({image.path.name for image in images if image.path is not None and image.boxes} - own)
             facts += [f"{name} has labels of {count} more images"] if count else []
         return f" ({', '.join(facts)})" if facts else ""
 

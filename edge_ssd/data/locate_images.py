@@ -26,7 +26,7 @@ _DIFFERENCES = {
 }
 # The last word of a name, apart from what label files and folders are usually called: "val" of "set_val_labels2".
 _LAST_WORD = re.compile(
-    r".*?([a-z]+)([^a-z]+(annotations?|coco|data|dataset|images?|labels?|set))*[^a-z]*$", re.IGNORECASE
+    r".*?([a-z]+)([^a-z]+(annotations?|bbox|boxes|coco|data|dataset|images?|labels?|set))*[^a-z]*$", re.IGNORECASE
 )
 
 
