@@ -377,6 +377,14 @@ def test_yolo_class_names_of_other_tools_are_read(tmp_path: Path, name: str, tex
     assert load_dataset(tmp_path, strict=True).labels == ("bolt", "nut")
 
 
+def test_yolo_label_files_of_two_folders_that_fit_equally_well_are_named(tmp_path: Path) -> None:
+    for name in "ab":
+        for folder in ("labels_v1", "labels_v2"):
+            write_pair(tmp_path / "images" / f"{name}.png", tmp_path / folder / f"{name}.txt")
+    with pytest.raises(DataError, match=r"labels_v1/a\.txt and labels_v2/a\.txt may both be its labels: keep one"):
+        load_dataset(tmp_path)
+
+
 def test_yolo_label_files_named_by_uploads_are_found(tmp_path: Path) -> None:
     for number, name in enumerate("ab"):
         write_pair(tmp_path / "images" / f"{name}.png", tmp_path / "labels" / f"a1b2c3d{number}-{name}.txt")

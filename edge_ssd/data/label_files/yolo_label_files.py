@@ -52,6 +52,7 @@ class YoloLabelFiles:
         self._uploaded = _uploaded_labels(tree, self._paths)
         self._upload_named = False  # whether a notice names one that is used
         self._used: dict[Path, Path | None] = {}  # image → its label file
+        self._ambiguous: dict[Path, tuple[Path, ...]] = {}  # image → label files that fit equally well
         self._searched: set[Path] = set()  # images whose label files are in no usual place
         self._folders: dict[Path, set[Path]] = {}  # folder of images → the usual folders of their label files
         self._names: dict[Path, set[str]] = {}  # folder → the names of its label files
@@ -74,6 +75,10 @@ class YoloLabelFiles:
         path = image if image.is_file() else None
         if label_file is None:
             return ImageAnnotations(path or named_in or image, image.name, split=split, path=path)
+        if image in self._ambiguous:
+            names = " and ".join(self._tree.relative(path) for path in self._ambiguous[image][:2])
+            fault = f"{names} may both be its labels: keep one, or call the folder of the right one labels"
+            return ImageAnnotations(label_file, image.name, split=split, path=path, fault=fault)
         if image in self._searched and (usual := self._replaced_by(image, label_file)):
             self._used[image] = None
             fault = f"not used, since the labels are in {self._tree.relative(usual)}, which has no file of this name"
@@ -92,8 +97,11 @@ class YoloLabelFiles:
 
     def _search(self, image: Path) -> Path | None:
         split = split_from_folders(self._tree.folder_parts(image))
-        found = (self._index.find_stem(name, "", image, split).path for name in (image.stem, image.name))
-        path = next((path for path in found if path is not None), None)
+        found = [self._index.find_stem(name, "", image, split) for name in (image.stem, image.name)]
+        path = next((match.path for match in found if match.path is not None), None)
+        if path is None and (equal := next((match.equal for match in found if match.equal), ())):
+            self._ambiguous[image] = equal
+            return equal[0]
         if path is None and (path := self._uploaded.get(image.stem)) and not self._upload_named:
             self._upload_named = True
             message = f"label files are named by uploads, such as {path.name!r} for {image.name!r}: used"
