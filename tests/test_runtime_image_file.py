@@ -15,7 +15,7 @@ from edge_ssd.errors import ImageError
 from edge_ssd.runtime.image_file import IMAGE_SUFFIXES, exif_orientation, open_image, rotate_upright
 from edge_ssd.runtime.preprocess import read_image
 
-# Formats that Pillow decodes and that nobody labels, or whose files run a program or hold other things than images.
+# Formats that Pillow decodes and that are not labeled, or whose files run a program or hold other things than images.
 OTHER_FORMATS = {
     *("BLP", "BUFR", "CUR", "DCX", "DDS", "EPS", "FITS", "FLI", "FTEX", "GBR", "GRIB", "HDF5", "ICNS", "ICO", "IM"),
     *("IPTC", "MPEG", "MSP", "PALM", "PCD", "PCX", "PDF", "PIXAR", "PSD", "QOI", "SGI", "SPIDER", "SUN", "WMF", "XBM"),

@@ -148,7 +148,7 @@ def _validate_boxes(
             continue
         any_selected = True
         pixels = annotation.box_xyxy
-        if not all(map(math.isfinite, pixels)):  # nobody knows where the object is
+        if not all(map(math.isfinite, pixels)):  # the place of the object is unknown
             message = f"{annotation.location}: {_format_box(pixels)} is not finite; {path.name} is dropped"
             return None, [Problem(image.label_file, message, "dropped images")]
         if predates_rotation:

@@ -24,6 +24,7 @@ from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.formats.label_format import Match
 from edge_ssd.data.label_files.cvat_shapes import SHAPES_WITHOUT_AREA, bounding_box
 from edge_ssd.data.label_files.cvat_tracks import FRAME, Tracks
+from edge_ssd.data.label_files.image_size import parse_image_size
 from edge_ssd.data.label_files.merge_files import drop_repeated_images
 from edge_ssd.data.label_files.select_files import select_label_files
 from edge_ssd.data.split_names import split_from_words
@@ -167,14 +168,11 @@ def _add_image(file: _LabelFile, element: ElementTree.Element, split: str) -> No
         return
     name = (element.get("name") or "").strip()
     split = split_from_words(element.get("subset") or "") or split
-    image = ImageAnnotations(file.path, name, split=split, stated_size=_stated_size(element), fault=fault)
+    image = ImageAnnotations(
+        file.path,
+        name,
+        split=split,
+        stated_size=parse_image_size(element.get("height"), element.get("width")),
+        fault=fault,
+    )
     file.images.append((image, boxes))
-
-
-def _stated_size(image: ElementTree.Element) -> tuple[int, int] | None:
-    """Return (height, width), or None if it is not stated."""
-    try:
-        height, width = int(image.get("height") or 0), int(image.get("width") or 0)
-    except ValueError:
-        return None
-    return (height, width) if height > 0 and width > 0 else None

@@ -3,10 +3,10 @@
     project-1-at-2024-05-01-10-00.json, images/    a dataset without splits
     train.json, val.json …                         a file for each split
 
-Regions are in per cent of the image; a rotated one is turned around its top left corner. Tasks that nobody has
-submitted an annotation for are not used; predictions are not either. A submitted annotation without regions is
-background, unless another one of the same image has regions. Of several annotations of an image, the last with regions
-is used; of several exports of an image, the last by name.
+Regions are in per cent of the image; a rotated one is turned around its top left corner. Tasks without a submitted
+annotation are not used, and predictions are not read. A submitted annotation without regions is background, unless
+another one of the same image has regions. Of several annotations of an image, the last with regions is used; of several
+exports of an image, the last by name.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from pathlib import Path
 from edge_ssd.data.annotations import BoxAnnotation, ImageAnnotations, ParsedDataset
 from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.formats.label_format import Match
+from edge_ssd.data.label_files.image_size import parse_image_size
 from edge_ssd.data.label_files.shapes import Box, enclose_points, enclose_rotated_box
 from edge_ssd.data.split_names import SPLIT_OF_WORD, split_from_folders
 
@@ -110,7 +111,12 @@ def _annotate(path: Path, content: ElementTree.Element | str, index_of: dict[str
     # An image is often renamed together with its label file, while the name inside the file stays.
     file_name = (content.findtext("filename") or "").strip() or path.stem
     return ImageAnnotations(
-        path, file_name, tuple(boxes), stem=path.stem, stated_size=_stated_size(content), fault=fault
+        path,
+        file_name,
+        tuple(boxes),
+        stem=path.stem,
+        stated_size=parse_image_size(content.findtext("size/height"), content.findtext("size/width")),
+        fault=fault,
     )
 
 
@@ -140,12 +146,3 @@ def _bounding_box(element: ElementTree.Element) -> tuple[Box, bool]:
 
 def _number(element: ElementTree.Element, path: str) -> float:
     return float(element.findtext(path) or "")
-
-
-def _stated_size(root: ElementTree.Element) -> tuple[int, int] | None:
-    """Return (height, width), or None: some tools omit it or write 0."""
-    try:
-        height, width = int(root.findtext("size/height") or 0), int(root.findtext("size/width") or 0)
-    except ValueError:
-        return None
-    return (height, width) if height > 0 and width > 0 else None
