@@ -13,7 +13,7 @@ from label_writers import WRITERS, LabeledImage, write_image
 from PIL import Image
 
 from edge_ssd.cli import main
-from edge_ssd.data.check_images import check_image
+from edge_ssd.data.check_images import THUMBNAIL_SIZE, check_image
 from edge_ssd.data.file_digest import file_digest
 from edge_ssd.data.inspection.contact_sheet import contact_sheet
 from edge_ssd.data.inspection.duplicates import find_duplicates, find_near_duplicates, perceptual_hashes
@@ -173,7 +173,8 @@ def test_perceptual_hash_applies_exif(tmp_path: Path) -> None:
     exif[0x0112] = 6  # displayed rotated by 90° clockwise
     scene(3, (240, 160)).transpose(Image.Transpose.ROTATE_90).save(tmp_path / "rotated.png", exif=exif)
     thumbnails = [check_image(tmp_path / f"{name}.png").thumbnail for name in ("upright", "rotated")]
-    upright, rotated = perceptual_hashes(thumbnails)
+    pixels = np.frombuffer(b"".join(thumbnails), np.uint8).reshape(-1, *THUMBNAIL_SIZE)
+    upright, rotated = perceptual_hashes(pixels)
     assert (upright != rotated).mean() < 0.02
 
 
@@ -186,6 +187,19 @@ def test_objects_on_uniform_background_are_not_near_duplicates(tmp_path: Path) -
         paths.append(tmp_path / f"{number}.png")
         image.save(paths[-1])
     assert find_near_duplicates({"all": paths}, {path: check_image(path).thumbnail for path in paths}) == ()
+
+
+def test_light_gradient_hides_no_near_duplicate(tmp_path: Path) -> None:
+    """Under light from one side nearly all bits are set, whatever lies there."""
+    light = np.linspace(230, 130, 160).astype(np.uint8)[None, :, None].repeat(120, 0).repeat(3, 2)
+    thumbnails: dict[Path, bytes] = {}
+    for name, (x, y) in {"same": (40, 50), "again": (41, 50), "elsewhere": (90, 70)}.items():
+        pixels = light.copy()
+        pixels[y : y + 12, x : x + 40] = 60
+        Image.fromarray(pixels).save(tmp_path / f"{name}.jpg", quality=90)
+        thumbnails[tmp_path / f"{name}.jpg"] = check_image(tmp_path / f"{name}.jpg").thumbnail
+    (group,) = find_near_duplicates({"all": list(thumbnails)}, thumbnails)
+    assert [path.stem for _, path in group.images] == ["again", "same"]
 
 
 def test_many_near_duplicates_are_one_group(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from edge_ssd.data.dataset import Problem
 __all__ = ["BoxAnnotation", "ImageAnnotations", "ParsedDataset"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class BoxAnnotation:
     """One labeled object, as stated in a label file.
 
@@ -32,7 +32,7 @@ class BoxAnnotation:
     enclosing: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ImageAnnotations:
     """One labeled image, as stated in a label file.
 

@@ -54,7 +54,9 @@ DAMAGED = ("cannot be decoded", "damaged images")
 # Standard deviation of every channel (0–255) below which an image counts as nearly of one color.
 _UNIFORM_STD = 4.0
 _SAMPLED_SIDE = 32  # of a grid of pixels that are compared, without averaging
-_SAMPLES_PER_CELL = 6  # side of the grid of pixels whose mean is a pixel of the thumbnail; all pixels would take longer
+# JPEG images are decoded to 1/2, 1/4 or 1/8 of their sides where at least this (width, height) remains: libjpeg reads
+# every bit then as well, so damage shows, and leaves out only the high frequencies.
+_DRAFT_SIZE = (2 * THUMBNAIL_SIZE[1], 2 * THUMBNAIL_SIZE[1])
 _BATCH = 16  # images that a thread takes at once
 
 
@@ -117,13 +119,19 @@ def check_image(path: Path) -> ImageCheck:
     try:
         with open_image(path) as image:
             header = header_of_image(image)
+            image.draft(None, _DRAFT_SIZE)
             image.load()
-            if image.mode in ("RGB", "L") and "transparency" not in image.info:
-                return _check_decoded(image, header, header.orientation, "")
-            pixels, scaling = to_rgb(image)
-        return _check_decoded(Image.fromarray(pixels), header, 1, scaling)
+            scaling = ""
+            orientation = header.orientation
+            if image.mode not in ("RGB", "L") or "transparency" in image.info:
+                pixels, scaling = to_rgb(image)
+                image, orientation = Image.fromarray(pixels), 1
+            thumbnail = _thumbnail(image, orientation)
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
         return ImageCheck(read_error(error))
+    # Means vary at most as much as the pixels of the channel that varies most: they rule out most images quickly.
+    uniform = bool(np.asarray(thumbnail).std() < _UNIFORM_STD) and _is_uniform_file(path)
+    return ImageCheck(uniform=uniform, scaling=scaling, thumbnail=thumbnail.tobytes(), header=header)
 
 
 def read_checked_image(path: Path) -> tuple[npt.NDArray[np.uint8], ImageCheck] | ImageCheck:
@@ -227,22 +235,17 @@ def _check_batch(paths: Sequence[Path]) -> list[ImageCheck]:
     return [check_image(path) for path in paths]
 
 
-def _check_decoded(image: PILImage, header: ImageHeader, orientation: int, scaling: str) -> ImageCheck:
+def _thumbnail(image: PILImage, orientation: int) -> PILImage:
+    """Return the means of the areas of an image in grayscale, rotated by its EXIF ``orientation``."""
     from PIL.Image import Resampling
 
     height, width = THUMBNAIL_SIZE[::-1] if orientation in SWAPS_SIDES else THUMBNAIL_SIZE
-    sample = image.resize((width * _SAMPLES_PER_CELL, height * _SAMPLES_PER_CELL), Resampling.NEAREST)
-    thumbnail = sample.convert("L").resize((width, height), Resampling.BOX)
-    # Gray means vary at most as much as the pixels of the channel that varies most: they rule out most images quickly.
-    uniform = bool(np.asarray(thumbnail).std() < _UNIFORM_STD) and _is_uniform(
-        np.asarray(sample.resize((_SAMPLED_SIDE, _SAMPLED_SIDE), Resampling.NEAREST))
-    )
-    return ImageCheck(
-        uniform=uniform,
-        scaling=scaling,
-        thumbnail=rotate_upright(thumbnail, orientation).tobytes(),
-        header=header,
-    )
+    return rotate_upright(image.convert("L").resize((width, height), Resampling.BOX), orientation)
+
+
+def _is_uniform_file(path: Path) -> bool:
+    checked = read_checked_image(path)
+    return isinstance(checked, tuple) and checked[1].uniform
 
 
 def _is_uniform(pixels: npt.NDArray[np.uint8]) -> bool:

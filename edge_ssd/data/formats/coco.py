@@ -81,7 +81,8 @@ def _class_names(files: Iterable[CocoFile]) -> list[str]:
     groups: set[str] = set()
     used: set[str] = set()
     for file in files:
-        used_ids = {get_id(item, "category_id") for item in file.annotations or ()}
+        has_groups = any(group not in ("", name) for name, group in file.categories.values())
+        used_ids = {get_id(item, "category_id") for item in file.annotations or ()} if has_groups else set()
         # Ids may be numbers or texts, which cannot be compared with each other.
         for category_id in sorted(file.categories, key=lambda category_id: (str(type(category_id)), category_id)):
             name, group = file.categories[category_id]

@@ -52,6 +52,8 @@ def get(item: object, key: str, *others: str) -> Any:
     if not isinstance(item, dict):
         return None
     value = item.get(key)
+    if not others:
+        return value
     for other in others:
         if value is None:
             value = item.get(other)
