@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,8 @@ def test_coco_crowds_are_ignored_with_a_notice(tmp_path: Path) -> None:
     dataset = load_dataset(tmp_path, strict=True)
     # b.png has only a crowd: it is dropped. c.png is background.
     assert [(sample.path.name, len(sample.class_ids)) for sample in dataset.samples] == [("a.png", 1), ("c.png", 0)]
-    assert dataset.notices[0].message == "2 crowd boxes ignored, and 1 images with only crowds"
+    message = "2 regions that are marked to be ignored (2 × crowd) are not used, and 1 images with only such regions"
+    assert dataset.notices[0].message == message
 
 
 @pytest.mark.parametrize(
@@ -349,3 +351,31 @@ def test_coco_keypoints_beside_boxes_are_not_read(tmp_path: Path) -> None:
     coco(tmp_path / "train.json", [image()], [box([1, 2, 3, 4])])
     coco(tmp_path / "person_keypoints_train.json", [image()], [box([1, 2, 3, 4], keypoints=[1, 2, 2])])
     assert load_dataset(tmp_path, strict=True).num_boxes == 1
+
+
+@pytest.mark.parametrize(
+    ("categories", "used", "message"),
+    [
+        ([1, 2], [0, 1], r"category 0 is not in the file, whose ids are 1, 2: .* count from 0, the categories from 1"),
+        ([0, 1], [1, 2], r"category 2 is not in the file, whose ids are 0, 1: .* count from 1, the categories from 0"),
+        ([1, 2, 5], [0, 1], r"count from 0"),
+        ([1, 5], [0, 1], r"category 0 is not in the file, whose ids are 1, 5: add the category"),
+        ([1, 2], [0, 1, 7], r"whose ids are 1, 2; 2 ids of annotations are missing there: 0, 7: add the category"),
+        (["a", "b"], ["a", "c"], r"category 'c' is not in the file, whose ids are 'a', 'b': add the category"),
+    ],
+)
+def test_coco_cause_of_unknown_categories_is_what_all_ids_show(
+    tmp_path: Path, categories: list[Any], used: list[Any], message: str
+) -> None:
+    images = [{"id": number, "file_name": f"{number}.png"} for number in range(len(used) + 1)]
+    for image in images:
+        write_image(tmp_path / str(image["file_name"]))
+    boxes = [
+        {"id": number, "image_id": number, "category_id": key, "bbox": [1, 2, 3, 4]} for number, key in enumerate(used)
+    ]
+    names = [{"id": key, "name": f"class {key}"} for key in categories]
+    text = json.dumps({"images": images, "annotations": boxes, "categories": names})
+    (tmp_path / "labels.json").write_text(text, encoding="utf-8")
+    problems = load_dataset(tmp_path).problems
+    assert re.search(message, problems[0].message)
+    assert any("count from" in problem.message for problem in problems) == ("count from" in message)

@@ -50,14 +50,17 @@ def test_shape_gives_its_enclosing_box(tmp_path: Path, shape: str, box: list[flo
 def test_points_and_lines_are_ignored_and_never_make_background(tmp_path: Path) -> None:
     points = '<points label="eye" points="1,2"/><polyline label="edge" points="1,2;3,4"/>'
     write_cvat(tmp_path, BOX + points, points, '<tag label="blurred"/>', "")
-    dataset = load_dataset(tmp_path, strict=True)
+    dataset = load_dataset(tmp_path)
     assert {sample.path.name: len(sample.class_ids) for sample in dataset.samples} == {
         "0.png": 1,
         "2.png": 0,
         "3.png": 0,
     }
-    message = "4 points, lines and skeletons ignored, which have no box, and 1 images with only such shapes"
-    assert [notice.message for notice in dataset.notices] == [message]
+    assert [notice.message for notice in dataset.notices] == ["labels without a box ignored: 2 × points, 2 × polyline"]
+    message = "labeled only with what has no box (polyline); 1.png is dropped"
+    assert [problem.message for problem in dataset.problems] == [message]
+    with pytest.raises(DataError, match=r"1\.png is dropped"):
+        load_dataset(tmp_path, strict=True)
 
 
 def test_classes_are_in_the_order_of_the_labels(tmp_path: Path) -> None:
@@ -84,11 +87,11 @@ def test_exports_of_two_tasks_are_read_together(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        ('<box label="cat" xtl="1" ytl="2" xbr="30"/>', r"shape 1 (<box>) has no box that can be read"),
-        ('<box label="cat" xtl="1" ytl="2" xbr="3o" ybr="20"/>', r"shape 1 (<box>) has no box that can be read"),
-        ('<polygon label="cat" points="1,2;x,4"/>', r"shape 1 (<polygon>) has no box that can be read"),
-        ('<hexagon label="cat"/>', r"shape 1 (<hexagon>) has no box that can be read"),
-        ('<box label="" xtl="1" ytl="2" xbr="30" ybr="20"/>', r"shape 1 (<box>) has no label"),
+        ('<box label="cat" xtl="1" ytl="2" xbr="30"/>', r"shape 1: <box> has no box that can be read"),
+        ('<box label="cat" xtl="1" ytl="2" xbr="3o" ybr="20"/>', r"shape 1: <box> has no box that can be read"),
+        ('<polygon label="cat" points="1,2;x,4"/>', r"shape 1: <polygon> has no box that can be read"),
+        ('<hexagon label="cat"/>', r"shape 1: <hexagon> has no box that can be read"),
+        ('<box label="" xtl="1" ytl="2" xbr="30" ybr="20"/>', r"shape 1: <box> has no label"),
     ],
 )
 def test_object_that_cannot_be_read_drops_its_image(tmp_path: Path, shape: str, message: str) -> None:
@@ -164,7 +167,9 @@ def test_frames_with_points_only_are_no_background(tmp_path: Path) -> None:
     points = '<points frame="1" outside="0" points="1,2"/>'
     track = f'<track id="0" label="cat">{box_in_frame(0, 1)}</track><track id="1" label="eye">{points}</track>'
     write_video(tmp_path, track, frames=2)
-    assert [sample.path.name for sample in load_dataset(tmp_path, strict=True).samples] == ["frame_000000.PNG"]
+    dataset = load_dataset(tmp_path)
+    assert [sample.path.name for sample in dataset.samples] == ["frame_000000.PNG"]
+    assert "frame_000001.PNG is dropped" in dataset.problems[0].message
 
 
 def test_repeated_export_is_read_once(tmp_path: Path) -> None:

@@ -247,6 +247,19 @@ def test_class_ids_stored_as_decimals_are_named_by_classes_txt(tmp_path: Path) -
     assert (dataset.labels, dataset.samples[0].class_ids.tolist()) == (("cat", "dog"), [1])
 
 
+def test_class_that_classes_txt_lacks_drops_its_images_unless_most_are_lacking(tmp_path: Path) -> None:
+    rows = "a.jpg,60,40,1,1,2,30,20\na.jpg,60,40,0,1,2,30,20\nb.jpg,60,40,2,1,2,30,20\n"
+    write_table(tmp_path, f"{TF_HEADER}\n{rows}")
+    (tmp_path / "classes.txt").write_text("cat\ndog\n", encoding="utf-8")
+    dataset = load_dataset(tmp_path)
+    assert [sample.path.name for sample in dataset.samples] == ["a.jpg"]
+    assert "line 4: unknown class '2'; expected one of: cat, dog" in dataset.problems[0].message
+    assert "b.jpg is dropped" in dataset.problems[0].message
+    (tmp_path / "classes.txt").write_text("cat\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"labels\.csv: line 2: unknown class '1'; expected one of: cat"):
+        load_dataset(tmp_path)
+
+
 @pytest.mark.parametrize(
     "text",
     ["dog,0\ncat,1\n", "class,id\ndog,0\ncat,1\n", "id;name\n1;cat\n0;dog\n"],

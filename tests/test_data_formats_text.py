@@ -46,7 +46,7 @@ def test_kitti_dont_care_regions_are_ignored_and_never_make_background(tmp_path:
     dataset = load_dataset(tmp_path, strict=True)
     assert dataset.labels == ("Car",)
     assert {sample.path.name: len(sample.class_ids) for sample in dataset.samples} == {"0.png": 1, "2.png": 0}
-    message = "2 regions that are marked to be ignored are not used, and 1 images with only such regions"
+    message = "2 regions that are marked to be ignored (2 × DontCare) are not used, and 1 images with only such regions"
     assert [notice.message for notice in dataset.notices] == [message]
 
 
@@ -88,6 +88,22 @@ def test_dota_corners_give_their_enclosing_box(tmp_path: Path, line: str, box: l
     assert dataset.format == "dota"
     assert dataset.samples[0].boxes_xyxy.tolist() == [box]
     assert bool(dataset.notices) == enclosing
+
+
+@pytest.mark.parametrize(
+    ("names", "labels"), [("[nut, bolt, screw]", ("nut", "bolt", "screw")), ("[nut]", ("bolt", "nut"))]
+)
+def test_dota_beside_data_yaml_is_read_with_its_classes(tmp_path: Path, names: str, labels: tuple[str, ...]) -> None:
+    pytest.importorskip("yaml")
+    for split in ("train", "valid"):
+        lines = PLANE.replace("plane", "bolt"), PLANE.replace("plane", "nut")
+        write_labels(tmp_path / split / "labelTxt", tmp_path / split / "images", *lines)
+    (tmp_path / "README.roboflow.txt").write_text("Exported by a tool.\n")
+    (tmp_path / "data.yaml").write_text(f"train: ../train/images\nval: ../valid/images\nnc: 2\nnames: {names}\n")
+    opened = open_dataset(tmp_path)
+    assert (opened.format, opened.other_formats, opened.splits) == ("dota", (), ("train", "val"))
+    dataset = opened.load("train")
+    assert (dataset.labels, dataset.num_boxes, dataset.problems) == (labels, 2, ())
 
 
 def test_text_without_labels_beside_label_files_is_ignored(tmp_path: Path) -> None:

@@ -177,7 +177,9 @@ def test_crowds_are_ignored_and_never_make_background(tmp_path: Path) -> None:
     write_records(tmp_path / "train.record", [*examples, *empty])
     dataset = load_dataset(tmp_path, strict=True)
     assert {sample.path.name: len(sample.class_ids) for sample in dataset.samples} == {"a.png": 1, "empty.png": 0}
-    assert "1 crowd boxes ignored, and 1 images with only crowds" in str(dataset.notices)
+    assert "regions that are marked to be ignored (1 × crowd) are not used, and 1 images" in str(
+        dataset.notices
+    )
 
 
 @pytest.mark.parametrize(
@@ -187,7 +189,7 @@ def test_object_that_cannot_be_read_drops_its_image(tmp_path: Path, replaced: di
     write_records(tmp_path / "train.record", [*features(IMAGES[:1]), *features(IMAGES[1:2], **replaced)])
     dataset = load_dataset(tmp_path)
     assert [sample.path.name for sample in dataset.samples] == ["a.png"]
-    assert "record 2: " in dataset.problems[0].message
+    assert dataset.problems[0].message.startswith(("record 2: ", "record 2, object 1: no class"))
 
 
 def test_records_of_something_else_are_ignored(tmp_path: Path) -> None:

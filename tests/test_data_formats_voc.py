@@ -171,3 +171,22 @@ def test_stated_size_of_another_image_is_reported(tmp_path: Path) -> None:
     dataset = load_dataset(tmp_path)
     assert dataset.num_boxes == 1
     assert "states 120×80 for a.png, which has 60×40" in dataset.problems[0].message
+
+
+@pytest.mark.parametrize(
+    ("text", "labels", "notices"),
+    [
+        ("dog\ncat\n", ("dog", "cat"), []),
+        ("dog\ncat\ncow\n", ("cat", "dog"), ["it is not used for the order of the classes: 'cow' is in no label file"]),
+        ("dog\n", ("cat", "dog"), ["it is not used for the order of the classes: 'cat' is in the label files only"]),
+    ],
+)
+def test_voc_classes_are_in_the_order_of_a_file_that_names_exactly_them(
+    tmp_path: Path, text: str, labels: tuple[str, ...], notices: list[str]
+) -> None:
+    write_pair(tmp_path, "a")
+    write_pair(tmp_path, "b", [("dog", (1, 2, 30, 20))])
+    (tmp_path / "labels.txt").write_text(text, encoding="utf-8")
+    dataset = load_dataset(tmp_path)
+    assert (dataset.format, dataset.labels) == ("voc", labels)
+    assert [notice.message for notice in dataset.notices] == notices

@@ -10,6 +10,7 @@ from label_writers import write_image
 
 from edge_ssd.cli import main
 from edge_ssd.data.load import load_dataset, open_dataset
+from edge_ssd.data.source import DataSource
 from edge_ssd.errors import DataError
 
 pytest.importorskip("yaml")
@@ -353,6 +354,46 @@ def test_yolo_numbers_after_a_box_that_are_no_points_are_not_used(tmp_path: Path
     ]
 
 
+LINES = {  # eight boxes all over the image, with the corners of a triangle in each
+    f"{x} {y}": f"{x} {y} 0.2 0.1"
+    for x, y in ((0.2, 0.2), (0.8, 0.3), (0.3, 0.8), (0.5, 0.5), (0.9, 0.9), (0.15, 0.6), (0.6, 0.15), (0.7, 0.7))
+}
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        *("0.91 1", "1 0.91", "0.5 0.5 0"),  # confidence and track; a point with its visibility
+        "{x} {y} 1 {x} {y} 0",  # keypoints with their visibility, and without
+        "{x} {y} {left} {y}",
+    ],
+)
+def test_yolo_numbers_up_to_one_after_a_box_are_recognized_by_the_whole_set(tmp_path: Path, extra: str) -> None:
+    for number, (center, box) in enumerate(LINES.items()):
+        x, y = map(float, center.split())
+        text = f"0 {box} {extra.format(x=x, y=y, left=x - 0.08)}\n"
+        write_pair(tmp_path / "images" / f"{number}.png", tmp_path / "labels" / f"{number}.txt", text)
+    (tmp_path / "classes.txt").write_text("fork\n", encoding="utf-8")
+    dataset = load_dataset(tmp_path)
+    assert dataset.samples[1].boxes_xyxy[0].tolist() == pytest.approx([42, 10, 54, 14], abs=1e-3)
+    assert len(dataset) == len(LINES)
+    assert "numbers follow each box" in dataset.notices[0].message
+
+
+@pytest.mark.parametrize("corners", [3, 4, 5])
+def test_yolo_polygons_of_equally_many_corners_stay_polygons(tmp_path: Path, corners: int) -> None:
+    pairs = [(-0.06, -0.05), (0.07, -0.06), (0.06, 0.07), (-0.05, 0.06), (-0.07, 0.01)][:corners]
+    for number, center in enumerate(LINES):
+        x, y = map(float, center.split())
+        text = "0 " + " ".join(f"{x / 2 + a:.4f} {y / 2 + b:.4f}" for a, b in pairs)
+        write_pair(tmp_path / "images" / f"{number}.png", tmp_path / "labels" / f"{number}.txt", text)
+    (tmp_path / "classes.txt").write_text("fork\n", encoding="utf-8")
+    dataset = load_dataset(tmp_path, strict=True)
+    assert [notice.message.split(":")[0] for notice in dataset.notices] == [
+        "8 of 8 objects are polygons, masks or rotated boxes"
+    ]
+
+
 def test_yolo_split_without_label_files_raises(tmp_path: Path) -> None:
     root = write_described(tmp_path, "train: images/train\nval: images/val\ntest: images/test\nnames: [fork]\n")
     write_image(root / "images" / "test" / "t.png")
@@ -402,12 +443,13 @@ def test_yolo_files_in_utf_16_are_read(tmp_path: Path) -> None:
     assert dataset.samples[0].boxes_xyxy.tolist() == PIXELS
 
 
-def test_corners_and_a_name_in_a_described_dataset_name_the_format(tmp_path: Path) -> None:
+def test_corners_and_a_name_in_a_dataset_that_is_read_as_yolo_name_the_format(tmp_path: Path) -> None:
     root = write_described(tmp_path, "train: images/train\nval: images/val\nnames: [bolt]\n")
     for name in ("train/a", "val/b"):
         (root / "labels" / f"{name}.txt").write_text("1 2 30 2 30 20 1 20 bolt 0\n", encoding="utf-8")
+    assert load_dataset(root, "train").format == "dota"
     with pytest.raises(DataError, match="--format dota"):
-        load_dataset(root, "train")
+        load_dataset(DataSource(root, format="yolo"), "train")
 
 
 def test_yolo_label_folder_may_have_any_name(tmp_path: Path) -> None:

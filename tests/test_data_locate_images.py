@@ -215,6 +215,19 @@ def test_lists_are_named_by_words(tmp_path: Path, train: str, val: str, line: st
     assert "the splits are those of " in opened.load("train").notices[0].message
 
 
+@pytest.mark.parametrize("other", ["", "spare"])
+def test_lists_in_a_folder_for_each_split_are_taken_together(tmp_path: Path, other: str) -> None:
+    for number in range(4):
+        write_image(tmp_path / "images" / f"{number}.png")
+        write_voc_xml(tmp_path / "xml" / f"{number}.xml", f"{number}.png", [("cat", (1, 2, 30, 20))])
+    lists = {"a/train.txt": "0\n1\n", "b/val.txt": "2\n3\n"} | ({f"x/{other}/train.txt": "2\n3\n"} if other else {})
+    for name, text in lists.items():
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    opened = open_dataset(tmp_path)
+    assert {split: len(images) for split, images in opened.located.splits.items()} == {"train": 2, "val": 2}
+
+
 def test_lists_of_classes_are_read_only_without_those_of_all_classes(tmp_path: Path) -> None:
     write_voc_files(tmp_path, 3)
     folder = tmp_path / "ImageSets" / "Main"

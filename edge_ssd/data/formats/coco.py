@@ -19,8 +19,10 @@ from edge_ssd.data.annotations import BoxAnnotation, ImageAnnotations, ParsedDat
 from edge_ssd.data.dataset import Problem
 from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.formats.label_format import Match
+from edge_ssd.data.label_files.coco_categories import explain_unknown_category
 from edge_ssd.data.label_files.coco_file import CocoFile, enclose_object, get_id, image_name, read_coco
 from edge_ssd.data.label_files.coco_images import CocoImages
+from edge_ssd.data.label_files.ignored_regions import report_ignored_regions
 from edge_ssd.data.label_files.json_kind import json_files
 from edge_ssd.data.label_files.json_values import get, get_text
 from edge_ssd.data.label_files.select_files import select_label_files
@@ -104,9 +106,7 @@ def _annotate(
     empty = {image_id for image_id, own in boxes.items() if not own and image_id not in faults}
     # An image that has only crowds is neither background nor an example of an object.
     crowds_only = empty.intersection(crowds)
-    if crowds:
-        images_ignored = f", and {len(crowds_only)} images with only crowds" if crowds_only else ""
-        notices.append(Problem(file.path, f"{len(crowds)} crowd boxes ignored{images_ignored}"))
+    notices += report_ignored_regions(file.path, {"crowd": len(crowds)}, len(crowds_only))
     # The annotations of unknown images may be theirs.
     unsure = empty - crowds_only if lost else set()
     if unsure:
@@ -138,6 +138,7 @@ def _add_boxes(
     """
     crowds: list[object] = []
     lost: list[Problem] = []
+    unknown = ""
     for number, item in enumerate(file.annotations or (), 1):
         annotation_id, image_id = get_id(item, "id"), images.find(item)
         category_id = get_id(item, "category_id")
@@ -148,9 +149,8 @@ def _add_boxes(
         elif get(item, "iscrowd") == 1:
             crowds.append(image_id)
         elif category_id is None or category_id not in file.categories:
-            known = ", ".join(map(repr, list(file.categories)[:3])) + (" …" if len(file.categories) > 3 else "")
-            message = f"category {get(item, 'category_id')!r} is not in the file, whose ids are {known}"
-            faults.setdefault(image_id, f"{location}: {message}")
+            unknown = unknown or explain_unknown_category(file)
+            faults.setdefault(image_id, f"{location}: category {get(item, 'category_id')!r} {unknown}")
         else:
             try:
                 box, enclosing = enclose_object(item)

@@ -16,7 +16,8 @@ from pathlib import Path
 from edge_ssd.data.annotations import ParsedDataset
 from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.formats.label_format import Match
-from edge_ssd.data.label_files.text_annotations import TextObject, annotate_texts, find_label_files
+from edge_ssd.data.label_files.object_reader import IgnoredRegion, Shape
+from edge_ssd.data.label_files.text_annotations import annotate_texts, find_label_files
 
 __all__ = ["FILES", "TITLE", "parse", "sniff"]
 
@@ -41,11 +42,10 @@ def parse(tree: FileTree) -> ParsedDataset:
         images = re.sub("labels?", lambda word: word[0].replace("label", "image"), folder.name)
         return image_of.get((folder.with_name(images), label_file.stem))
 
-    names, images, notices = annotate_texts(tree, find_label_files(tree, _parse_line), _parse_line, find_image)
-    return ParsedDataset(names, tuple(images), notices=tuple(notices), label_file_per_image=True)
+    return annotate_texts(tree, find_label_files(tree, _parse_line), _parse_line, find_image)
 
 
-def _parse_line(line: str) -> TextObject:
+def _parse_line(line: str) -> Shape:
     words = line.split()
     count = 0
     while count < len(words) and _is_number(words[-1 - count]):
@@ -56,7 +56,9 @@ def _parse_line(line: str) -> TextObject:
         raise ValueError(f"expected a class name and {_NUMBERS} numbers")
     name = " ".join(words[:-count])
     xmin, ymin, xmax, ymax = map(float, words[-count:][3:7])
-    return TextObject(name, (xmin, ymin, xmax, ymax), ignored=name.lower() == _IGNORED_CLASS)
+    if name.lower() == _IGNORED_CLASS:
+        raise IgnoredRegion(name)
+    return Shape(name, (xmin, ymin, xmax, ymax))
 
 
 def _is_number(word: str) -> bool:

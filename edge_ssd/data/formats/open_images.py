@@ -18,6 +18,7 @@ from edge_ssd.data.annotations import BoxAnnotation, ImageAnnotations, ParsedDat
 from edge_ssd.data.dataset import Problem
 from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.formats.label_format import Match
+from edge_ssd.data.label_files.ignored_regions import report_ignored_regions
 from edge_ssd.data.label_files.select_files import select_label_files
 from edge_ssd.data.label_files.text_table import TextTable, parse_number, sniff_rows
 from edge_ssd.errors import DataError
@@ -106,11 +107,8 @@ class _Table:
             total = len(self.absent) + len(self._boxes)
             message = f"{len(self.absent)} of its {total} images are not in the folder; their boxes are not used"
             notices.append(Problem(self.path, message))
-        if self._groups:
-            only = sum(not boxes for image, boxes in self._boxes.items() if image not in self._faults)
-            images = f", and {only} images with only groups" if only else ""
-            notices.append(Problem(self.path, f"{self._groups} boxes of groups ignored{images}"))
-        return notices
+        only_ignored = sum(not boxes for image, boxes in self._boxes.items() if image not in self._faults)
+        return notices + report_ignored_regions(self.path, {"group": self._groups}, only_ignored)
 
     def _read(self, table: TextTable, images_here: set[str], descriptions: Mapping[str, str]) -> None:
         lines = table.rows()

@@ -25,8 +25,8 @@ from edge_ssd.data.file_index import path_parts
 from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.formats.label_format import Match
 from edge_ssd.data.label_files.label_map import read_label_map
+from edge_ssd.data.label_files.object_reader import ONLY_IGNORED, IgnoredRegion, ObjectReader, Shape
 from edge_ssd.data.label_files.select_files import select_label_files
-from edge_ssd.data.label_files.shapes import Box
 from edge_ssd.data.label_files.tfrecord_file import Example, read_examples
 from edge_ssd.data.label_files.unpacked_images import unpack_images
 from edge_ssd.errors import DataError
@@ -55,27 +55,22 @@ def parse(tree: FileTree) -> ParsedDataset:
     label_map: dict[int, tuple[str, str]] = {}
     for path in tree.files(".pbtxt"):
         label_map = read_label_map(path) | label_map
-    files = [_LabelFile(path, split, label_map) for split, path in pairs]
-    used = {name for file in files for image in file.images for name, _ in image.boxes}
-    names = tuple(dict.fromkeys([*(name for _, name in label_map.values()), *sorted(used)]))
-    index_of = {name: index for index, name in enumerate(names)}
-    images = [image for file in files for image in file.annotate(index_of)]
+    reader = ObjectReader(name for _, name in label_map.values())
+    files = [_LabelFile(path, split, label_map, reader) for split, path in pairs]
+    images = [image for file in files for image in file.annotate()]
     if any(file.has_bare_ids for file in files):
         message = "classes without a name are called class_1, class_2 … by their ids: add label_map.pbtxt"
         notices.append(Problem(tree.root, message))
-    notices += [notice for file in files for notice in file.notices]
-    return ParsedDataset(
-        names, tuple(images), tuple(problem for file in files for problem in file.problems), tuple(notices)
-    )
+    return reader.dataset(tree.root, images, [problem for file in files for problem in file.problems], notices)
 
 
 @dataclass(frozen=True)
 class _Image:
-    """One record; boxes are (class name, box)."""
+    """One record."""
 
     file_name: str
     content: memoryview | None
-    boxes: list[tuple[str, BoxAnnotation]]
+    boxes: tuple[BoxAnnotation, ...]
     stated_size: tuple[int, int] | None
     fault: str
 
@@ -83,27 +78,23 @@ class _Image:
 class _LabelFile:
     """Content of a TFRecord file."""
 
-    def __init__(self, path: Path, split: str, label_map: Mapping[int, tuple[str, str]]) -> None:
+    def __init__(self, path: Path, split: str, label_map: Mapping[int, tuple[str, str]], reader: ObjectReader) -> None:
         self.images: list[_Image] = []
         self.problems: list[Problem] = []
-        self.notices: list[Problem] = []
         self.has_bare_ids = False
         self._path = path
         self._split = split
         self._label_map = label_map
         self._display_names = dict(label_map.values())
-        self._crowds = self._only_crowds = 0
+        self._reader = reader
         for number, example in enumerate(read_examples(path), 1):
             if isinstance(example, str):
                 used = f"{len(self.images)} other records of it are used"
                 self.problems.append(Problem(path, f"{example}: {used}; copy the file again"))
             else:
                 self._add(number, example)
-        if self._crowds:
-            left_out = f", and {self._only_crowds} images with only crowds" if self._only_crowds else ""
-            self.notices.append(Problem(path, f"{self._crowds} crowd boxes ignored{left_out}"))
 
-    def annotate(self, index_of: Mapping[str, int]) -> list[ImageAnnotations]:
+    def annotate(self) -> list[ImageAnnotations]:
         """Unpack the images, and return them with their boxes."""
         contents = [image.content for image in self.images if image.content is not None]
         names = _distinct_names([image for image in self.images if image.content is not None])
@@ -112,7 +103,7 @@ class _LabelFile:
             ImageAnnotations(
                 self._path,
                 image.file_name,
-                tuple(BoxAnnotation(index_of[name], box.box_xyxy, box.location) for name, box in image.boxes),
+                image.boxes,
                 self._split,
                 path=next(paths) if image.content is not None else None,
                 stated_size=image.stated_size,
@@ -127,28 +118,22 @@ class _LabelFile:
         texts, ids = _texts(example, "image/object/class/text"), _numbers(example, "image/object/class/label")
         ignored = [*_numbers(example, "image/object/is_crowd"), *_numbers(example, "image/object/group_of")]
         count = len(sides[0])
-        fault = ""
-        if any(len(values) != count for values in sides) or max(len(texts), len(ids)) != count:
-            fault = f"record {number}: xmin, ymin, xmax, ymax and class do not have the same length"
-            count = 0
-        boxes = []
-        crowds = 0
-        for index in range(count):
+        unequal = any(len(values) != count for values in sides) or max(len(texts), len(ids)) != count
+
+        def parse(index: int) -> Shape:
             if index < len(ignored) and ignored[index] == 1:
-                crowds += 1
-                continue
-            name = self._class_name(
-                texts[index] if index < len(texts) else "", ids[index] if index < len(ids) else None
-            )
+                raise IgnoredRegion("crowd")
+            text, class_id = texts[index : index + 1], ids[index : index + 1]
+            name = self._class_name(text[0] if text else "", class_id[0] if class_id else None)
+            if not name:
+                raise ValueError("no class")
             xmin, ymin, xmax, ymax = (values[index] for values in sides)
-            box: Box = (xmin, ymin, xmax, ymax)
-            if name:
-                boxes.append((name, BoxAnnotation(0, box, f"record {number} object {index + 1} ({name})")))
-            else:
-                fault = fault or f"record {number}: object {index + 1} has no class"
-        self._crowds += crowds
-        if crowds and not boxes and not fault:
-            self._only_crowds += 1
+            return Shape(name, (xmin, ymin, xmax, ymax))
+
+        boxes, fault = self._reader.read(range(0 if unequal else count), parse, f"record {number}, object")
+        if unequal:
+            fault = f"record {number}: xmin, ymin, xmax, ymax and class do not have the same length"
+        if fault == ONLY_IGNORED:  # before its image is unpacked
             return
         encoded = example.get("image/encoded", [])
         content = encoded[0] if encoded and isinstance(encoded[0], memoryview) and len(encoded[0]) else None

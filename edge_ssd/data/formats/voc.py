@@ -6,7 +6,7 @@
 
 Source: The PASCAL Visual Object Classes Challenge 2012 Development Kit, section 4. Box sides are used as stated: the
 kit counts pixels from 1, most tools count from 0, and no file states which. An image is found by the name of its label
-file, then by the name in it.
+file, then by the name in it. The classes are in alphabetical order, or in that of PaddleX's ``labels.txt``.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 from edge_ssd.data.annotations import BoxAnnotation, ImageAnnotations, ParsedDataset
 from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.formats.label_format import Match
+from edge_ssd.data.label_files.class_order import order_classes
 from edge_ssd.data.label_files.image_size import parse_image_size
 from edge_ssd.data.label_files.shapes import Box, enclose_points, enclose_rotated_box
 from edge_ssd.data.split_names import SPLIT_OF_WORD, split_from_folders
@@ -45,7 +46,7 @@ def sniff(tree: FileTree) -> Match:
 
 
 def parse(tree: FileTree) -> ParsedDataset:
-    """Return the annotations of every image. The classes are in alphabetical order."""
+    """Return the annotations of every image."""
     files: list[tuple[Path, ElementTree.Element | str]] = [(path, _read(path)) for path in tree.files(".xml")]
     # An XML file that is no annotation may be of another program, unless it is named like an image.
     stems = {path.stem for path in tree.images()}
@@ -59,9 +60,10 @@ def parse(tree: FileTree) -> ParsedDataset:
             if (name := _object_name(element))
         }
     )
+    names, notices = order_classes(tree, names)
     index_of = {name: index for index, name in enumerate(names)}
     images = tuple(_annotate(path, content, index_of) for path, content in files)
-    return ParsedDataset(tuple(names), images, label_file_per_image=True)
+    return ParsedDataset(tuple(names), images, notices=tuple(notices), label_file_per_image=True)
 
 
 def _is_annotation(path: Path) -> bool:

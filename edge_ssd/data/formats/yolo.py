@@ -27,7 +27,7 @@ from edge_ssd.data.formats.label_format import Match
 from edge_ssd.data.label_files.class_ids import count_from_one
 from edge_ssd.data.label_files.text_lines import read_class_names, read_lines
 from edge_ssd.data.label_files.yolo_label_files import YoloLabelFiles, possible_label_files
-from edge_ssd.data.label_files.yolo_labels import looks_like_labels
+from edge_ssd.data.label_files.yolo_labels import looks_like_dota, looks_like_labels
 from edge_ssd.data.label_files.yolo_yaml import find_data_yaml, read_data_yaml
 from edge_ssd.errors import DataError
 
@@ -43,11 +43,15 @@ _MAX_SNIFFED_FILES = 50
 
 
 def sniff(tree: FileTree) -> Match:
-    """Return ``SURE`` for a ``data.yaml``, ``WEAK`` for text files that look like YOLO labels, else ``NONE``."""
+    """Return ``SURE`` for a ``data.yaml``, ``WEAK`` for text files that look like YOLO labels, else ``NONE``.
+
+    ``UNCLEAR`` for a ``data.yaml`` beside text files of corners and class names, as Roboflow exports DOTA.
+    """
+    paths = list(itertools.islice(possible_label_files(tree), _MAX_SNIFFED_FILES))
+    labels = any(map(looks_like_labels, paths))
     if find_data_yaml(tree) is not None:
-        return Match.SURE
-    paths = itertools.islice(possible_label_files(tree), _MAX_SNIFFED_FILES)
-    return Match.WEAK if any(map(looks_like_labels, paths)) else Match.NONE
+        return Match.SURE if labels or not any(map(looks_like_dota, paths)) else Match.UNCLEAR
+    return Match.WEAK if labels else Match.NONE
 
 
 def parse(tree: FileTree) -> ParsedDataset:

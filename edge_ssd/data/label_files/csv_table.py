@@ -37,6 +37,7 @@ BOOK_TABLE = "label.csv"
 """File name of the book's tables."""
 
 _MAX_CLASS_ID = 9999
+_MAX_NAMES = 20  # in a message
 _LAYOUTS: dict[BoxKind, str] = {"corners": "xyxy", "corner and size": "xywh", "center and size": "cxcywh"}
 # A folder with more files than this has one for each image.
 _MAX_FILES = {".txt": 20, ".csv": 500, ".tsv": 500}
@@ -157,7 +158,7 @@ def parse_tables(
         notices: facts about the choice of the tables.
 
     Raises:
-        DataError: a class is not in ``stated_names``.
+        DataError: most classes of a table are not in ``stated_names``.
     """
     tables = [table for _, table in pairs]
     names, has_names = _class_names(tables, stated_names, only_class)
@@ -199,17 +200,21 @@ def has_class_ids(tables: Iterable[LabelTable]) -> bool:
 
 
 def _annotate(table: LabelTable, names: Sequence[str], split: str, first_id: int) -> list[ImageAnnotations]:
-    """Group a table's rows by image; a class that is not in ``names`` raises DataError.
+    """Group a table's rows by image; an image with a class that is not in ``names`` gets a fault.
 
     Args:
         split: of the images whose rows state none.
         first_id: class id of the first name.
+
+    Raises:
+        DataError: most rows have such a class: the names are those of another dataset.
     """
     bare_ids = has_class_ids([table])
     index_of = {name: index for index, name in enumerate(names)}
     boxes: dict[str, list[BoxAnnotation]] = {}
     sizes: dict[str, tuple[int, int] | None] = {}
     faults = dict(table.faults)
+    unknown: list[str] = []
     for row in table.rows:
         index = int(row.label) - first_id if bare_ids else index_of.get(row.label, len(names))
         own = boxes.setdefault(row.image, [])
@@ -219,10 +224,14 @@ def _annotate(table: LabelTable, names: Sequence[str], split: str, first_id: int
         elif index < len(names):
             own.append(BoxAnnotation(index, row.box_xyxy, f"line {row.line}"))
         else:
-            raise DataError(
-                f"{table.path}: line {row.line}: unknown class {row.label!r}; expected one of: "
-                f"{', '.join(names)}: correct the row or add the class to classes.txt"
+            expected = f"{', '.join(names[:_MAX_NAMES])}{' …' if len(names) > _MAX_NAMES else ''}"
+            unknown.append(
+                f"line {row.line}: unknown class {row.label!r}; expected one of: {expected}: correct the row or add "
+                "the class to classes.txt"
             )
+            faults.setdefault(row.image, unknown[-1])
+    if len(unknown) > len(table.rows) / 2:
+        raise DataError(f"{table.path}: {unknown[0]}")
     return [
         ImageAnnotations(
             table.path,

@@ -5,6 +5,7 @@ ImageSets/Main/cat_train.txt     the same images for each class; read where the 
 train.txt, valid.txt             of YOLO: paths of images
 train_list.txt, val_list.txt     of PaddleX: paths of images, each followed by that of its label file
 splits/train_ids.csv             a table's column of names, perhaps below a header
+train/train.txt, val/val.txt     each list in a folder of its own
 split.csv                        a table of names and splits, see label_files.split_table
 """
 
@@ -76,15 +77,22 @@ def read_split_lists(tree: FileTree, index: FileIndex) -> SplitLists:
         # The label file of the image "test_1.jpg" is no list.
         if exact or (path.stem not in stems and split_from_words(path.stem)):
             groups.setdefault((path.parent.name.lower() != _PREFERRED_FOLDER, not exact, path.parent), []).append(path)
-    for other_folder, other_name, folder in sorted(groups, key=lambda key: (*key[:2], len(key[2].parts))):
-        lists = _read_group(groups[other_folder, other_name, folder], index, by_words=other_name)
-        if lists:
-            return lists
+    for place in ((False, False), (False, True), (True, False), (True, True)):
+        paths: list[Path] = []
+        splits: frozenset[str] = frozenset()
+        for folder in sorted((key[2] for key in groups if key[:2] == place), key=lambda folder: len(folder.parts)):
+            lists = _read_group(groups[(*place, folder)], index, by_words=place[1])
+            # Each split's list may be in a folder of its own. One more list of a split is another division.
+            if lists and splits.isdisjoint(lists.splits):
+                paths += lists.files
+                splits |= lists.splits
+        if paths:
+            return _read_group(paths, index, by_words=place[1])
     return SplitLists()
 
 
 def _read_group(paths: list[Path], index: FileIndex, by_words: bool) -> SplitLists:
-    """Read the lists of a folder.
+    """Read lists that divide a dataset.
 
     Args:
         by_words: whether their names are no proof that they are lists. Most of their different lines must name images.

@@ -11,7 +11,8 @@ from edge_ssd.data.annotations import ImageAnnotations
 from edge_ssd.data.dataset import Problem
 from edge_ssd.data.file_index import FileIndex
 from edge_ssd.data.file_tree import FileTree
-from edge_ssd.data.label_files.yolo_labels import count_extra_numbers, looks_like_labels, read_labels
+from edge_ssd.data.label_files.yolo_extra_numbers import count_extra_numbers
+from edge_ssd.data.label_files.yolo_labels import looks_like_labels, read_labels
 from edge_ssd.data.split_names import SPLIT_OF_WORD, split_from_folders, split_from_words
 
 __all__ = ["YoloLabelFiles", "possible_label_files"]

@@ -12,10 +12,8 @@ Rotated boxes and polygons are reduced to axis-aligned bounding boxes.
 
 from __future__ import annotations
 
-import itertools
 import math
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,13 +21,10 @@ from edge_ssd.data.annotations import BoxAnnotation
 from edge_ssd.data.label_files.shapes import Box, enclose_points
 from edge_ssd.data.label_files.text_lines import decode_text
 
-__all__ = ["YoloLabels", "count_extra_numbers", "looks_like_labels", "read_labels"]
+__all__ = ["YoloLabels", "looks_like_dota", "looks_like_labels", "parse_line", "read_labels"]
 
 _MAX_CLASS_ID = 9999
-# Files and bytes that are read to find out whether other numbers follow the boxes.
-_MAX_SURVEYED_FILES, _MAX_SURVEYED_BYTES = 200, 65536
-# Largest coordinate of a point in 0–1, with a tolerance for rounding.
-_MAX_COORDINATE = 1.01
+_MAX_FIRST_LINE = 65536  # bytes
 _DOTA = re.compile(r"(\S*\d\S*\s+){8}\D\S*(\s+[012])?\s*")
 
 
@@ -60,7 +55,7 @@ def read_labels(path: Path, keypoints: bool = False) -> YoloLabels:
         if not line.strip():
             continue
         try:
-            class_id, numbers = _parse_line(line)
+            class_id, numbers = parse_line(line)
             box, enclosing = _bounding_box(numbers, keypoints)
             boxes.append(BoxAnnotation(_check_class_id(class_id), box, f"line {number}", enclosing))
         except ValueError as error:
@@ -71,37 +66,34 @@ def read_labels(path: Path, keypoints: bool = False) -> YoloLabels:
 def looks_like_labels(path: Path) -> bool:
     """Return whether the first line of a file is a YOLO object: a class id with a box or a polygon."""
     try:
-        with path.open("rb") as file:
-            text = decode_text(file.read(_MAX_SURVEYED_BYTES))
-        class_id, numbers = _parse_line(text.splitlines()[0] if text else "")
-        _bounding_box(numbers, keypoints=False)
+        class_id, numbers = parse_line(_first_line(path))
+        if not _has_visible_points(numbers):
+            _bounding_box(numbers, keypoints=False)
     except (OSError, ValueError):
         return False
     return class_id == int(class_id)
 
 
-def count_extra_numbers(paths: Iterable[Path]) -> int:
-    """Return how many numbers follow the box in every line, such as a track's or keypoints; 0 if they are points.
-
-    They are no points if all lines have the same count of them, the first four numbers are a box in 0–1, and later ones
-    exceed 1.
-    """
-    counts: set[int] = set()
-    exceeds = False
-    for path in itertools.islice(paths, _MAX_SURVEYED_FILES):
-        try:
-            with path.open(encoding="utf-8-sig") as file:
-                lines = [_parse_line(line)[1] for line in file.readlines(_MAX_SURVEYED_BYTES) if line.strip()]
-        except (OSError, ValueError):  # reported where it is read
-            continue
-        counts.update(map(len, lines))
-        if len(counts) > 1 or any(not all(0 <= number <= _MAX_COORDINATE for number in line[:4]) for line in lines):
-            return 0
-        exceeds = exceeds or any(number > _MAX_COORDINATE for line in lines for number in line[4:])
-    return max(counts) - 4 if exceeds and min(counts) >= 6 else 0
+def looks_like_dota(path: Path) -> bool:
+    """Return whether the first line of a file is four corners and a class name."""
+    try:
+        return _DOTA.fullmatch(_first_line(path)) is not None
+    except (OSError, ValueError):
+        return False
 
 
-def _parse_line(line: str) -> tuple[float, list[float]]:
+def _first_line(path: Path) -> str:
+    with path.open("rb") as file:
+        text = decode_text(file.read(_MAX_FIRST_LINE))
+    return next(iter(text.splitlines()), "")
+
+
+def _has_visible_points(numbers: list[float]) -> bool:
+    """Return whether keypoints (x, y, visibility) seem to follow a box."""
+    return len(numbers) > 4 and len(numbers) % 3 == 1 and {*numbers[6::3]} <= {0.0, 1.0, 2.0}
+
+
+def parse_line(line: str) -> tuple[float, list[float]]:
     """Return the class id and the numbers after it; raise ValueError if the line has anything but numbers."""
     try:
         class_id, *numbers = map(float, line.split())

@@ -1,0 +1,31 @@
+"""Regions that label files mark to be ignored: crowds, groups, and KITTI's "DontCare".
+
+Their objects are not labeled one by one. So an image that has nothing else is neither background nor an example of an
+object: it is left out, which is a fact and no fault of the labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from edge_ssd.data.dataset import Problem
+
+__all__ = ["report_ignored_regions"]
+
+
+def report_ignored_regions(path: Path, count_of: Mapping[str, int], only_ignored: int) -> list[Problem]:
+    """Return a notice about ignored regions, or none if there are none.
+
+    Args:
+        path: the label file or dataset that has them.
+        count_of: kind → number of regions.
+        only_ignored: number of images that have nothing else.
+    """
+    total = sum(count_of.values())
+    if not total:
+        return []
+    kinds = ", ".join(f"{count} × {kind}" for kind, count in sorted(count_of.items()))
+    fact = f"{total} regions that are marked to be ignored ({kinds}) are not used"
+    left_out = f", and {only_ignored} images with only such regions" if only_ignored else ""
+    return [Problem(path, f"{fact}{left_out}")]
