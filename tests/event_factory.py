@@ -28,10 +28,16 @@ def detections(*objects: tuple[int, Box], size: tuple[int, int] = (100, 200)) ->
     )
 
 
-def result(at: float, sequence: int, *objects: tuple[int, Box], size: tuple[int, int] = (100, 200)) -> FrameResult:
+def result(
+    at: float,
+    sequence: int,
+    *objects: tuple[int, Box],
+    size: tuple[int, int] = (100, 200),
+    media_time: float | None = None,
+) -> FrameResult:
     """The result of a grey frame that was captured ``at`` a time, with these detections."""
     image = np.full((*size, 3), 90, np.uint8)
-    return FrameResult(Frame(image, sequence, at, "camera 0"), detections(*objects, size=size), {})
+    return FrameResult(Frame(image, sequence, at, "camera 0", time=media_time), detections(*objects, size=size), {})
 
 
 def event(number: int, kind: str = "enter", object_id: int = 1, label: str = "banana", **more: Any) -> Event:

@@ -25,6 +25,7 @@ class Device:
 
     def __init__(self, frames: Iterable[int | Exception | None], *, live: bool, fps: float | None = None) -> None:
         self.live = live
+        self.time = None
         self.fps = fps
         self.closed_by: threading.Thread | None = None
         self._frames = iter(frames)

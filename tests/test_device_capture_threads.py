@@ -39,6 +39,7 @@ class Camera:
     def __init__(self, number: int, live: bool) -> None:
         self.number = number
         self.live = live
+        self.time = None
         self.failing = False
         self.size = 1
         self.flowing = threading.Event()

@@ -94,9 +94,9 @@ def test_event_to_dict_has_plain_json_types() -> None:
     assert (more["duration_s"], more["reason"], more["snapshot"]) == (1.235, "end", str(Path("a/b.jpg")))
 
 
-def test_idle_expires_objects_by_the_clock(publisher: ListPublisher) -> None:
+def test_idle_expires_objects_of_a_lost_camera_by_the_clock(publisher: ListPublisher) -> None:
     now = [100.0]
-    with emitter_for(publisher, clock=lambda: now[0]) as emitter:
+    with emitter_for(publisher, clock=lambda: now[0], connected=lambda: False) as emitter:
         show(emitter, *SIX_FRAMES, start=100.0)
         for now[0] in (101.0, 102.4):
             emitter.idle()
@@ -107,11 +107,37 @@ def test_idle_expires_objects_by_the_clock(publisher: ListPublisher) -> None:
     assert len(publisher.events) == 2
 
 
-def test_recording_is_timed_by_its_frame_rate(publisher: ListPublisher) -> None:
+@pytest.mark.parametrize("interval", [1.0, 3.0, 10.0])
+def test_slow_camera_has_events_of_its_frames_alone(publisher: ListPublisher, interval: float) -> None:
+    """Between two frames the loop is idle for longer than both delays; the object flickers in one frame."""
+    now = [0.0]
+    with emitter_for(publisher, clock=lambda: now[0]) as emitter:
+        for i in range(12):
+            emitter.write(result(now[0], i, *[(0, A)] * (i < 8 and i != 4)))
+            for _ in range(10):
+                now[0] += interval / 10
+                emitter.idle()
+    assert publisher.summary() == [("enter", 1, "banana"), ("leave", 1, "banana")]
+    assert [item.sequence for item in publisher.events] == [1, 9]
+    assert publisher.events[1].duration_s == pytest.approx(7 * interval)
+
+
+def test_slow_camera_that_is_lost_keeps_its_objects_for_two_frames(publisher: ListPublisher) -> None:
+    now = [0.0]
+    with emitter_for(publisher, clock=lambda: now[0], connected=lambda: False) as emitter:
+        for i in range(4):
+            emitter.write(result(3.0 * i, i, (0, A)))
+        for now[0] in (14.0, 14.9, 15.1):
+            assert publisher.summary() == [("enter", 1, "banana")]
+            emitter.idle()
+        assert publisher.summary()[1:] == [("leave", 1, "banana")]
+
+
+def test_recording_is_timed_by_its_frames(publisher: ListPublisher) -> None:
     """At 10 frames per second, 0.5 s are five frames, at whatever speed and with whatever pauses they are read."""
-    with emitter_for(publisher, clock=lambda: 1e9, fps=10.0) as emitter:
+    with emitter_for(publisher, clock=lambda: 1e9) as emitter:
         for i in range(40):
-            emitter.write(result(time.monotonic(), i, *[(0, A)] * (i < 10)))
+            emitter.write(result(time.monotonic(), i, *[(0, A)] * (i < 10), media_time=i / 10))
             emitter.idle()
     enter, leave = publisher.events
     assert (enter.sequence, leave.sequence) == (5, 29)
@@ -147,7 +173,7 @@ def test_recent_returns_the_latest_events() -> None:
 
 
 def test_recent_is_bounded() -> None:
-    emitter = EventEmitter(tracker=Tracker(0.0, 0.05), clock=lambda: 0.0, max_recent=3)
+    emitter = EventEmitter(tracker=Tracker(0.0, 0.0), clock=lambda: 0.0, max_recent=3)
     show(emitter, *([(0, A)] * (i % 3 < 2) for i in range(60)))
     assert [item.number for item in emitter.recent] == [38, 39, 40]
 

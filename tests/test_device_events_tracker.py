@@ -10,6 +10,7 @@ from event_factory import detections
 from hypothesis import given
 from hypothesis import strategies as st
 
+from device_apps.events.delay import Delay
 from device_apps.events.tracker import Track, Tracker, associate
 from edge_ssd.boxes import box_iou
 
@@ -117,6 +118,48 @@ def test_tracker_is_independent_of_the_frame_rate(fps: int) -> None:
     last_seen = (4 * fps - 1) / fps
     assert 0.5 <= entered_at <= 0.5 + 1 / fps
     assert last_seen + 2.0 <= left_at <= last_seen + 2.0 + 1 / fps
+
+
+@pytest.mark.parametrize("fps", [0.1, 0.3, 1, 10, 23.976, 30, 120])
+@pytest.mark.parametrize("start", [0.0, 3.7])
+@pytest.mark.parametrize("rounded", [False, True])
+def test_tracker_delays_are_exact_by_time_stamps(fps: float, start: float, rounded: bool) -> None:
+    """The frame at which a delay is over decides, also with time stamps in whole milliseconds."""
+    frames = max(round(2 * fps), 1)
+    tracker = Tracker(enter_after=frames / fps, leave_after=frames / fps)
+    entered, left = [], []
+    for i in range(5 * frames + 5):
+        at = start + i / fps
+        visible = [(0, A)] * (i <= 2 * frames)
+        changes = tracker.update(detections(*visible), round(at, 3) if rounded else at)
+        entered += [i] * len(changes.entered)
+        left += [i] * len(changes.left)
+    assert (entered, left) == ([frames], [3 * frames])
+
+
+@pytest.mark.parametrize("seconds", [0.01, 1.0, 30.0])
+def test_tracker_delays_in_frames_hold_at_any_rate(seconds: float) -> None:
+    tracker = Tracker(Delay(0, 3), Delay(0, 4))
+    visible = [False, True, False, True, True, True, False, False, False, True, False, False, False, False]
+    entered, left = [], []
+    for i, shown in enumerate(visible):
+        changes = tracker.update(detections(*[(0, A)] * shown), i * seconds)
+        entered += [i] * len(changes.entered)
+        left += [i] * len(changes.left)
+    assert (entered, left) == ([4], [13])
+
+
+def test_tracker_one_frame_can_be_enough() -> None:
+    tracker = Tracker(Delay(0, 1), Delay(0, 1))
+    assert ids(tracker.update(detections((0, A)), 1.0).entered) == [1]
+    assert ids(tracker.update(detections(), 1.0).left) == [1]
+
+
+def test_tracker_detection_that_flickers_at_a_slow_rate_is_one_object() -> None:
+    tracker = Tracker(enter_after=0.5, leave_after=2.0)
+    changes = [tracker.update(detections(*[(0, A)] * (i < 2 or i % 2)), i * 5.0) for i in range(20)]
+    assert [ids(change.entered) for change in changes if change.entered] == [[1]]
+    assert not any(change.left for change in changes)
 
 
 def test_tracker_flickering_detection_is_one_object() -> None:

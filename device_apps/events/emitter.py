@@ -24,13 +24,14 @@ _FLUSH_SECONDS = 1.0  # For all publishers together: a service must end within t
 class EventEmitter:
     """Sink that tracks objects and publishes their events; a context manager, on whose exit every object leaves.
 
-    Live sources are timed by the capture times of their frames, and by the clock while no frame arrives. A recording
-    is timed by its frame rate, so that its events do not depend on how fast it is read.
+    Live sources are timed by the capture times of their frames, and by the clock while they are lost: as long as a
+    camera is connected, only its frames decide, however slowly they come. A recording is timed by the times of its
+    frames, so that its events do not depend on how fast it is read.
 
     Args:
         publishers: get each event, and are closed on exit, in this order.
         snapshots: saves the annotated frame of each event; None saves none. Closed last.
-        fps: frames per second of a recording; None for a live source.
+        connected: returns whether the source delivers frames, however slowly; True for a recording.
         clock: seconds, the clock of ``Frame.captured_at``.
     """
 
@@ -42,7 +43,7 @@ class EventEmitter:
         *,
         tracker: Tracker | None = None,
         snapshots: SnapshotStore | None = None,
-        fps: float | None = None,
+        connected: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.monotonic,
         max_recent: int = 100,
     ) -> None:
@@ -53,7 +54,7 @@ class EventEmitter:
         self._outputs: tuple[EventPublisher | SnapshotStore, ...] = (
             self._publishers if snapshots is None else (*self._publishers, snapshots)
         )
-        self._fps = fps
+        self._connected = connected
         self._clock = clock
         self._number = 0
         self._last_result: FrameResult | None = None
@@ -88,16 +89,16 @@ class EventEmitter:
         """Track the detections of a frame and publish the "enter" and "leave" events that follow."""
         self._raise_failure()
         self._last_result = result
-        changes = self._tracker.update(result.detections, self._frame_time(result.frame))
+        changes = self._tracker.update(result.detections, _frame_time(result.frame))
         for track in changes.left:
             self._publish("leave", track, "unseen")
         for track in changes.entered:
             self._publish("enter", track)
 
     def idle(self) -> None:
-        """Publish the "leave" events of objects that left while no frame arrived from a live source."""
+        """Publish the "leave" events of objects that left while a live source is lost."""
         self._raise_failure()
-        if self._fps is None:  # The time of a recording stands still while no frame is read.
+        if not self._connected():
             for track in self._tracker.expire(self._clock()):
                 self._publish("leave", track, "unseen")
 
@@ -110,9 +111,6 @@ class EventEmitter:
             self._publish("leave", track, "end")
         for output in self._outputs:
             output.close(deadline)
-
-    def _frame_time(self, frame: Frame) -> float:
-        return frame.captured_at if self._fps is None else frame.sequence / self._fps
 
     def _raise_failure(self) -> None:
         for publisher in self._publishers:
@@ -148,3 +146,7 @@ class EventEmitter:
             publisher.publish(event)
         for callback in callbacks:
             callback(event)
+
+
+def _frame_time(frame: Frame) -> float:
+    return frame.captured_at if frame.time is None else frame.time

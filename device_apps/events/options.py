@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from device_apps.arguments import check_int, check_positive, option_name
+from device_apps.arguments import check_int, check_positive
+from device_apps.events.delay import enter_delay, leave_delay, number_or_text
 from edge_ssd.errors import SettingError
 
 if TYPE_CHECKING:
@@ -37,10 +37,8 @@ def add_event_arguments(parser: argparse.ArgumentParser) -> None:
     events.add_argument("--events", metavar="FILE|-", help="append one line of JSON per event; - is standard output")
     _add_number(events, "--events-max-mb", 10.0, "MB", "rotate the file at this size")
     _add_number(events, "--events-keep", 5, "N", "number of older files to keep: FILE.1, …")
-    _add_number(
-        events, "--enter-after", 0.5, "SECONDS", "an object enters after this time in view, in at least two frames"
-    )
-    _add_number(events, "--leave-after", 2.0, "SECONDS", "an object leaves after this time out of view")
+    _add_delay(events, "--enter-after", 0.5, "an object enters after this time in view, in at least two frames")
+    _add_delay(events, "--leave-after", 2.0, "an object leaves after this time out of view")
     events.add_argument(
         "--event-snapshots", type=Path, metavar="DIR", help="save the annotated frame of each event as JPEG"
     )
@@ -100,15 +98,31 @@ def open_events(
     if args.event_snapshots is not None:
         snapshots = SnapshotStore(args.event_snapshots, round(args.event_snapshots_max_mb * _MIB))
         stack.callback(snapshots.close, 0.0)
-    tracker = Tracker(args.enter_after, args.leave_after)
-    fps = None if source.live else source.fps
-    return stack.enter_context(EventEmitter(publishers, tracker=tracker, snapshots=snapshots, fps=fps))
+    return stack.enter_context(
+        EventEmitter(
+            publishers,
+            tracker=Tracker(enter_delay(args.enter_after), leave_delay(args.leave_after)),
+            snapshots=snapshots,
+            connected=lambda: source.counts.connected,
+        )
+    )
 
 
 def _add_number(group: argparse._ArgumentGroup, option: str, default: float, metavar: str, text: str) -> None:
     """Add a numeric option; its help names the default, whose type is that of the option."""
     group.add_argument(
         option, type=type(default), default=default, metavar=metavar, help=f"{text} (default: {default:g})"
+    )
+
+
+def _add_delay(group: argparse._ArgumentGroup, option: str, default: float, text: str) -> None:
+    """Add an option that takes a number of seconds, or of frames: 0.5, 3f."""
+    group.add_argument(
+        option,
+        type=number_or_text,
+        default=default,
+        metavar="SECONDS|Nf",
+        help=f"{text}; or after so many frames, such as 3f (default: {default:g})",
     )
 
 
@@ -153,9 +167,8 @@ def _open_mqtt(args: argparse.Namespace, labels: Sequence[str]) -> MqttEventPubl
 
 
 def _validate(args: argparse.Namespace) -> None:
-    for name in ("enter_after", "leave_after"):
-        if not 0 <= getattr(args, name) < math.inf:
-            raise SettingError(f"{option_name(name)} must be a number of seconds from 0, got {getattr(args, name)}")
+    enter_delay(args.enter_after)
+    leave_delay(args.leave_after)
     for name in ("events_max_mb", "event_snapshots_max_mb", "mqtt_spool_max_mb"):
         check_positive(args, name)
     check_int(args, "events_keep", 0)

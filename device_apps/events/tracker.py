@@ -1,19 +1,28 @@
 """IoU tracker in NumPy: matches the detections of a frame to the objects of earlier frames.
 
-Durations are in seconds, not frames: the same settings hold at five frames per second and at fifty.
+An object is judged by frames and by their times, never by the time that passes between two frames: the same settings
+hold with a frame every ten seconds and with 120 frames per second.
 """
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 import numpy.typing as npt
 
+from device_apps.events.delay import Delay, enter_delay, leave_delay
 from edge_ssd.boxes import FloatArray, box_iou, match_greedily
 from edge_ssd.runtime.detections import Detections
 
 __all__ = ["Track", "TrackChanges", "Tracker", "associate"]
+
+# Time stamps of recordings are rounded, in Matroska to milliseconds: a delay is over up to this much earlier.
+_TOLERANCE_S = 0.002
+_NUM_INTERVALS = 9  # Latest times between frames, whose median is the frame interval.
 
 
 @dataclass
@@ -25,6 +34,7 @@ class Track:
         relative_box: the same box, 0–1 of the frame, float32 [4]; comparable between frames of different sizes.
         first_seen, last_seen: times of its first and last detection, in seconds.
         hits: number of frames in which it was detected.
+        misses: number of frames since its last detection.
         object_id: unique in a tracker, from 1; 0 until the object has entered.
     """
 
@@ -36,6 +46,7 @@ class Track:
     first_seen: float
     last_seen: float
     hits: int = 1
+    misses: int = 0
     object_id: int = 0
 
 
@@ -50,20 +61,26 @@ class TrackChanges:
 class Tracker:
     """IoU tracker of the objects in a stream of detections.
 
-    An object *enters* when two of its detections are at least ``enter_after`` seconds apart, with no gap longer than
-    ``enter_after`` between them. It *leaves* when it was not detected for ``leave_after`` seconds. Detected again
-    before that, it is the same object: a detection that flickers is one object that enters once and leaves once.
+    An object *enters* when it was detected in ``enter_after.frames`` frames, the first and the last at least
+    ``enter_after.seconds`` apart, without a longer gap between them. It *leaves* when it was missing for
+    ``leave_after.seconds``, and in ``leave_after.frames`` frames if these come more slowly than that. Detected again before that, it is the same object: a
+    detection that flickers is one object that enters once and leaves once.
 
     Args:
-        enter_after, leave_after: seconds, at least 0.
+        enter_after, leave_after: delays, or seconds as in ``--enter-after`` and ``--leave-after``.
         iou_threshold: minimum IoU of two boxes of the same object. Low, because at a few frames per second an object
             moves far between two frames; boxes of other classes do not compete.
     """
 
-    def __init__(self, enter_after: float = 0.5, leave_after: float = 2.0, iou_threshold: float = 0.2) -> None:
-        self.enter_after = enter_after
-        self.leave_after = leave_after
+    def __init__(
+        self, enter_after: Delay | float = 0.5, leave_after: Delay | float = 2.0, iou_threshold: float = 0.2
+    ) -> None:
+        self.enter_after = enter_after if isinstance(enter_after, Delay) else enter_delay(enter_after)
+        self.leave_after = leave_after if isinstance(leave_after, Delay) else leave_delay(leave_after)
         self.iou_threshold = iou_threshold
+        self._last_time: float | None = None
+        self._intervals: deque[float] = deque(maxlen=_NUM_INTERVALS)
+        self._interval = 0.0  # The usual time between two frames.
         self._tracks: list[Track] = []  # oldest first
         self._last_object_id = 0
 
@@ -83,37 +100,69 @@ class Tracker:
         track_class_ids = np.array([track.class_id for track in self._tracks], np.int64)
         pairs = associate(track_boxes, track_class_ids, boxes, detections.class_id, self.iou_threshold)
         matched = {i: self._tracks[track_index] for track_index, i in pairs}
+        self._count_frame(time)
         for i, detection in enumerate(detections):
             score, box = detection.score, detection.box
             if i in matched:
                 track = matched[i]
                 track.score, track.box, track.relative_box, track.last_seen = score, box, boxes[i], time
                 track.hits += 1
+                track.misses = 0
             else:
                 self._tracks.append(Track(detection.class_id, detection.label, score, box, boxes[i], time, time))
-        left = self.expire(time)
+        left = self._remove(lambda track: self._is_missing(track, time))
         return TrackChanges(self._confirm(), left)
 
     def expire(self, time: float) -> list[Track]:
-        """Remove and return the objects that have left by ``time`` (seconds, as in :meth:`update`); needs no frame."""
+        """Remove and return the objects that left by ``time`` (seconds, as in :meth:`update`) while no frames come.
+
+        Call it only when the camera is lost: until then, the next frame decides. A frame that does not come counts
+        after the usual time between two frames.
+        """
 
         def expired(track: Track) -> bool:
-            unseen = time - track.last_seen
-            return unseen > 0 and (unseen >= self.leave_after if track.object_id else unseen > self.enter_after)
+            delay = self.leave_after if track.object_id else self.enter_after
+            return time - track.last_seen >= max(delay.seconds, delay.frames * self._interval) - _TOLERANCE_S
 
-        left = [track for track in self.present if expired(track)]
-        self._tracks = [track for track in self._tracks if not expired(track)]
-        return left
+        return self._remove(expired)
 
     def clear(self) -> list[Track]:
         """Remove every object and return those that were present."""
         left, self._tracks = self.present, []
         return left
 
+    def _count_frame(self, time: float) -> None:
+        """Count a frame as one without each object, which a detection in it then corrects."""
+        for track in self._tracks:
+            track.misses += 1
+        if self._last_time is not None:
+            self._intervals.append(time - self._last_time)
+            self._interval = median(self._intervals)
+        self._last_time = time
+
+    def _is_missing(self, track: Track, time: float) -> bool:
+        """Return whether an object has left, or one that has not entered is given up, with the frame at ``time``."""
+        unseen = time - track.last_seen
+        if track.object_id:
+            delay = self.leave_after
+            # One frame decides where several come in this time.
+            frames = delay.frames if self._interval > delay.seconds else 1
+            return track.misses >= frames and unseen >= delay.seconds - _TOLERANCE_S
+        delay = self.enter_after
+        return track.misses >= max(1, delay.frames - 1) and unseen > delay.seconds + _TOLERANCE_S
+
+    def _remove(self, expired: Callable[[Track], bool]) -> list[Track]:
+        """Remove expired tracks; return those of objects that had entered."""
+        gone = {id(track): track for track in self._tracks if expired(track)}
+        self._tracks = [track for track in self._tracks if id(track) not in gone]
+        return [track for track in gone.values() if track.object_id]
+
     def _confirm(self) -> list[Track]:
         entered = []
+        delay = self.enter_after
         for track in self._tracks:
-            if not track.object_id and track.hits > 1 and track.last_seen - track.first_seen >= self.enter_after:
+            seconds = track.last_seen - track.first_seen
+            if not track.object_id and track.hits >= delay.frames and seconds >= delay.seconds - _TOLERANCE_S:
                 self._last_object_id += 1
                 track.object_id = self._last_object_id
                 entered.append(track)

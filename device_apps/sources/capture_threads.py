@@ -273,11 +273,13 @@ class CaptureWatchdog:
                 if image is None:
                     break
                 now = time.monotonic()
-                wanted = self._deliver(thread, image, now, now - start)
+                wanted = self._deliver(thread, image, now, now - start, reader.time)
         finally:
             reader.close()
 
-    def _deliver(self, thread: _CaptureThread, image: Image, captured_at: float, read_seconds: float) -> bool:
+    def _deliver(
+        self, thread: _CaptureThread, image: Image, captured_at: float, read_seconds: float, media_time: float | None
+    ) -> bool:
         """Put a frame into the buffer, unless it is not wanted; return whether it was."""
         with self._changed:
             if not self._is_wanted(thread):
@@ -292,7 +294,7 @@ class CaptureWatchdog:
             if self.live:  # Under the lock: after a thread was discarded, no frame of it gets through.
                 self._buffer.put(image, captured_at, read_seconds, blocking=False)
                 return True
-        self._buffer.put(image, captured_at, read_seconds, blocking=True)
+        self._buffer.put(image, captured_at, read_seconds, media_time, blocking=True)
         return True
 
     # In any thread.

@@ -25,6 +25,7 @@ class Frame:
         captured_at: ``time.monotonic()`` after it was read, in seconds.
         name: path of its file, or name of the source.
         read_seconds: time for reading and decoding, waiting for the device included.
+        time: of a recording, its own time at this frame in seconds, never decreasing; None for a live source.
     """
 
     image: Image
@@ -32,6 +33,7 @@ class Frame:
     captured_at: float
     name: str
     read_seconds: float = 0.0
+    time: float | None = None
 
 
 @dataclass(frozen=True)
@@ -61,12 +63,15 @@ class FrameReader(Protocol):
     Attributes:
         live: True for a camera or stream, False for a recording.
         fps: frames per second that it announces, or None.
+        time: :attr:`Frame.time` of the frame that was read last.
     """
 
     @property
     def live(self) -> bool: ...
     @property
     def fps(self) -> float | None: ...
+    @property
+    def time(self) -> float | None: ...
 
     def read(self) -> Image | None:
         """Return the next frame, or None at the end; raise SourceError at the end of a truncated recording."""

@@ -16,6 +16,8 @@ __all__ = ["ImageFolderSource", "list_images"]
 
 _log = logging.getLogger(__name__)
 
+_IMAGE_SECONDS = 1.0  # Files have no time of their own: events then depend on their number, not on reading speed.
+
 
 def list_images(folder: Path) -> list[Path]:
     """Return the image files directly in a folder, by name, without hidden files. Raises SourceError if it has none."""
@@ -77,7 +79,7 @@ class ImageFolderSource:
             return None
         self._frames += 1
         end = time.monotonic()
-        return Frame(image, sequence, end, str(path), end - start)
+        return Frame(image, sequence, end, str(path), end - start, sequence * _IMAGE_SECONDS)
 
     def __enter__(self) -> ImageFolderSource:
         return self

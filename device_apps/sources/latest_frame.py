@@ -45,7 +45,9 @@ class LatestFrameBuffer:
         with self._changed:
             return self._closed and self._frame is None and self._error is None
 
-    def put(self, image: Image, captured_at: float, read_seconds: float, *, blocking: bool) -> None:
+    def put(
+        self, image: Image, captured_at: float, read_seconds: float, time: float | None = None, *, blocking: bool
+    ) -> None:
         """Store a :class:`Frame` of these values; one not taken yet is replaced or, with ``blocking``, waited for."""
         with self._changed:
             while blocking and self._frame is not None and not self._closed:
@@ -53,7 +55,7 @@ class LatestFrameBuffer:
             if self._closed:
                 return
             self._dropped += self._frame is not None
-            self._frame = Frame(image, self._count, captured_at, self._name, read_seconds)
+            self._frame = Frame(image, self._count, captured_at, self._name, read_seconds, time)
             self._count += 1
             self._changed.notify_all()
 

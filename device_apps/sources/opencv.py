@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from device_apps.sources.frames import Image
+from device_apps.sources.media_clock import MediaClock
 from device_apps.sources.stream_url import redact_url
 from device_apps.sources.timeouts import CaptureTimeouts
 from device_apps.sources.video_file import truncation_error
@@ -143,10 +144,17 @@ class _OpenCVReader:
         self._name = name
         self._damage = damage
         self._count = 0
+        self._clock = MediaClock(self.fps)
+
+    @property
+    def time(self) -> float | None:
+        return None if self.live else self._clock.seconds
 
     def read(self) -> Image | None:
         undecodable = 0
         while self._capture.grab():
+            if not self.live:
+                self._clock.advance(self._capture.get(self._cv2.CAP_PROP_POS_MSEC) / 1000)
             image = self._retrieve()
             if image is not None:
                 self._count += 1

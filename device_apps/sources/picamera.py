@@ -36,6 +36,7 @@ class _PicameraReader:
     """An opened ``Picamera2``."""
 
     live = True
+    time = None
 
     def __init__(self, camera: Any, request: CameraRequest) -> None:
         self.fps = request.fps
