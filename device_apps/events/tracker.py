@@ -63,8 +63,8 @@ class Tracker:
 
     An object *enters* when it was detected in ``enter_after.frames`` frames, the first and the last at least
     ``enter_after.seconds`` apart, without a longer gap between them. It *leaves* when it was missing for
-    ``leave_after.seconds``, and in ``leave_after.frames`` frames if these come more slowly than that. Detected again before that, it is the same object: a
-    detection that flickers is one object that enters once and leaves once.
+    ``leave_after.seconds``, and in ``leave_after.frames`` frames if these come more slowly than that. Detected again
+    before that, it is the same object: a detection that flickers is one object that enters once and leaves once.
 
     Args:
         enter_after, leave_after: delays, or seconds as in ``--enter-after`` and ``--leave-after``.
