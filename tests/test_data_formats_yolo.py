@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -321,14 +322,37 @@ def test_yolo_label_file_of_another_split_is_not_used(tmp_path: Path) -> None:
     assert {sample.path.name: len(sample.class_ids) for sample in train.samples} == {"1.png": 1, "2.png": 0}
 
 
-def test_yolo_files_of_class_names_that_contradict_raise(tmp_path: Path) -> None:
-    for split, names in (("train", "fork\nknife\n"), ("val", "knife\nfork\n")):
+@pytest.mark.parametrize("folder", ["{}/labels", "{}"])
+def test_yolo_labels_have_the_classes_of_the_nearest_file(tmp_path: Path, folder: str) -> None:
+    for split, names in (("train", "fork\nknife\n"), ("val", "knife\nfork\nspoon\n")):
         write_pair(tmp_path / split / "images" / "a.png", tmp_path / split / "labels" / "a.txt")
-        (tmp_path / split / "labels" / "classes.txt").write_text(names, encoding="utf-8")
-    with pytest.raises(DataError, match=r"class 0 is 'fork' in train/labels/classes\.txt, but 'knife' in val/labels/"):
-        load_dataset(tmp_path)
-    (tmp_path / "val" / "labels" / "classes.txt").write_text("fork\n", encoding="utf-8")
+        write_image(tmp_path / split / "images" / "empty.png")
+        (tmp_path / folder.format(split) / "classes.txt").write_text(names, encoding="utf-8")
+    opened = open_dataset(tmp_path)
+    for split, name in (("train", "fork"), ("val", "knife")):
+        dataset = opened.load(split)  # type: ignore[arg-type]
+        assert [dataset.labels[i] for sample in dataset.samples for i in sample.class_ids] == [name]
+        assert {*dataset.labels} == {"fork", "knife", "spoon"}
+        assert re.search(r"class 0 is 'fork' in train/.*, but 'knife' in val/.*: each is used", str(dataset.notices))
+    # Of files that agree, the one that names more classes is used.
+    (tmp_path / folder.format("val") / "classes.txt").write_text("fork\n", encoding="utf-8")
     assert load_dataset(tmp_path).labels == ("fork", "knife")
+
+
+@pytest.mark.parametrize(
+    ("places", "match"),
+    [
+        (("labels/classes.txt", "labels/obj.names"), "remove the wrong one"),
+        (("old/classes.txt", "new/classes.txt"), r"neither is in a folder of labels/a\.txt: keep one"),
+    ],
+)
+def test_yolo_files_of_class_names_that_contradict_raise(tmp_path: Path, places: tuple[str, str], match: str) -> None:
+    write_pair(tmp_path / "images" / "a.png", tmp_path / "labels" / "a.txt")
+    for place, names in zip(places, ("fork\nknife\n", "knife\nfork\n"), strict=True):
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        (tmp_path / place).write_text(names, encoding="utf-8")
+    with pytest.raises(DataError, match=rf"class 0 is '\w+' in .*, but '\w+' in .*{match}"):
+        load_dataset(tmp_path)
 
 
 def test_yolo_descriptions_that_contradict_raise_unless_one_has_the_usual_name(tmp_path: Path) -> None:

@@ -413,19 +413,53 @@ def test_boxes_of_larger_images_stop(tmp_path: Path, write: Write) -> None:
     assert len(load_dataset(DataSource(tmp_path, boxes=option[1]))) > 0
 
 
-@pytest.mark.parametrize("write", [write_voc, write_tf_csv])
-def test_boxes_in_percent_of_large_images_stop(tmp_path: Path, write: Write) -> None:
-    images = [
-        LabeledImage(image.name, image.split, (320, 240), [(label, box) for label, box in image.objects])
-        for image in make_images()
-    ]
-    expected = restate(images, "xyxy", "xyxy", [2, 2, 2, 2])
-    write(tmp_path, restate(images, "xyxy", "xyxy", [100 / WIDTH, 100 / HEIGHT] * 2), LABELS)
-    with pytest.raises(DataError, match=r"no number of 24 boxes exceeds .* with --box-units percent, or as now with"):
+def resized(images: Sequence[LabeledImage], width: int, height: int) -> list[LabeledImage]:
+    """Return the images in another size, with the boxes scaled."""
+    scaled = restate(images, "xyxy", "xyxy", [width / WIDTH, height / HEIGHT] * 2)
+    return [LabeledImage(image.name, image.split, (width, height), image.objects) for image in scaled]
+
+
+def in_percent(images: Sequence[LabeledImage]) -> list[LabeledImage]:
+    """Return images whose boxes are written in percent by a writer of pixels."""
+    width, height = images[0].size
+    return restate(images, "xyxy", "xyxy", [100 / width, 100 / height] * 2)
+
+
+@pytest.mark.parametrize("write", [write_voc, write_tf_csv, write_coco])
+@pytest.mark.parametrize("size", [(320, 240), (160, 120), (150, 110), (72, 54), (48, 160)])
+def test_boxes_in_percent_stop_with_the_option(tmp_path: Path, write: Write, size: tuple[int, int]) -> None:
+    images = resized(make_images(), *size)
+    percent = [LabeledImage(i.name, i.split, size, i.objects) for i in in_percent(images)]
+    write(tmp_path, percent, LABELS)
+    with pytest.raises(DataError, match=r"--box-units percent.* pixels") as error:
         load_dataset(tmp_path)
-    dataset = load_dataset(DataSource(tmp_path, box_units="percent"))
-    assert dataset.num_boxes == 24
-    boxes = {image.name: [box for _, box in image.objects] for image in expected}
+    assert "--boxes" not in str(error.value)
+    dataset = load_dataset(DataSource(tmp_path, box_units="percent"), strict=True)
+    boxes = {image.name: [box for _, box in image.objects] for image in images}
     for sample in dataset.samples:
-        np.testing.assert_allclose(sample.boxes_xyxy, boxes[sample.path.name], atol=1)
-    assert load_dataset(DataSource(tmp_path, box_units="pixels")).num_boxes == 24
+        np.testing.assert_allclose(sample.boxes_xyxy, boxes[sample.path.name], atol=0.6)
+    assert load_dataset(DataSource(tmp_path, box_units="pixels")).num_boxes > 0
+
+
+def test_few_boxes_that_may_be_in_percent_are_read_as_pixels_with_a_notice(tmp_path: Path) -> None:
+    boxes = [(10.0, 10.0, 90.0, 95.0), (60.0, 20.0, 98.0, 60.0), (5.0, 50.0, 40.0, 99.0), (20.0, 5.0, 70.0, 60.0)]
+    images = [LabeledImage(f"{i}.png", "train", (160, 140), [("bolt", box)]) for i, box in enumerate(boxes)]
+    write_tf_csv(tmp_path, images, LABELS)
+    dataset = load_dataset(tmp_path)
+    assert_boxes(dataset, images)
+    (notice,) = [notice.message for notice in dataset.notices if "--box-units percent" in notice.message]
+    assert notice.startswith("no number of 4 boxes exceeds 99: read as pixels")
+    (dataset,) = [load_dataset(DataSource(tmp_path, box_units="pixels"))]
+    assert "percent" not in str(dataset.notices)
+
+
+@pytest.mark.parametrize("size", [(100, 100), (96, 96), (120, 90), (640, 480)])
+@pytest.mark.parametrize("count", [2, 12, 40])
+def test_boxes_in_pixels_anywhere_in_their_images_are_not_taken_for_percent(
+    tmp_path: Path, size: tuple[int, int], count: int
+) -> None:
+    images = resized(make_images(count), *size)
+    write_tf_csv(tmp_path, images, LABELS)
+    dataset = load_dataset(tmp_path, strict=True)
+    assert_boxes(dataset, images)
+    assert "percent" not in str(dataset.notices)

@@ -199,6 +199,7 @@ class DatasetFolder:
         problems += [*self.annotations.problems, *self.located.problems]
         problems += [Problem(root, error) for name, error in self.annotations.unusable.items() if split in (None, name)]
         notices = [*self.annotations.notices, *self.located.notices, *_enclosing_notice(root, images)]
+        notices += [self._box_reader.notice] if self._box_reader.notice else []
         if self.other_formats:
             used, *others = (f"{name} ({LABEL_FORMATS[name].TITLE})" for name in (self.format, *self.other_formats))
             message = (

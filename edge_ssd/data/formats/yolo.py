@@ -8,8 +8,8 @@
 The label file of an image is in the folder "labels" instead of the last "images" of its path, or beside the image, or
 the one of its name in the most similar folder. An image without a label file is background: those that ``data.yaml``
 names, or that are in a folder of labeled images; but none while there are label files without an image. Without
-``data.yaml``, classes are named by ``classes.txt`` or a file ``*.names`` (one name per line), else they are "class_0",
-"class_1" …
+``data.yaml``, classes are named by ``classes.txt`` or a file ``*.names`` (one name per line; each folder may have its
+own), else they are "class_0", "class_1" …
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from edge_ssd.data.file_index import FileIndex
 from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.formats.label_format import Match
 from edge_ssd.data.label_files.class_ids import count_from_one
-from edge_ssd.data.label_files.text_lines import read_class_names, read_lines
+from edge_ssd.data.label_files.text_lines import read_lines
+from edge_ssd.data.label_files.yolo_class_files import YoloClassFiles
 from edge_ssd.data.label_files.yolo_label_files import YoloLabelFiles, possible_label_files
 from edge_ssd.data.label_files.yolo_labels import looks_like_dota, looks_like_labels
 from edge_ssd.data.label_files.yolo_yaml import find_data_yaml, read_data_yaml
@@ -36,7 +37,6 @@ __all__ = ["FILES", "TITLE", "parse", "sniff"]
 TITLE = "YOLO"
 FILES = "data.yaml, or a text file of numbers for each image"
 
-_CLASS_FILES = frozenset({"classes.txt", "labels.txt", "class_names.txt", "classnames.txt", "_darknet.labels"})
 # Usual names of the file that describes a dataset, before the suffix.
 _DATA_YAML = frozenset({"data", "dataset"})
 _MAX_SNIFFED_FILES = 50
@@ -96,25 +96,21 @@ def _parse_described(tree: FileTree, path: Path) -> ParsedDataset:
 
 def _parse_folders(tree: FileTree) -> ParsedDataset:
     """Return the annotations of a dataset without ``data.yaml``."""
-    class_files = [
-        *tree.files(".names"),
-        *(path for path in tree.files(".txt", ".labels") if path.name.lower() in _CLASS_FILES),
-    ]
-    class_files = class_files or [path for path in tree.files(".json") if path.name.lower() == "notes.json"]
-    if not class_files:  # the root may be the folder of one split
-        class_files = [tree.root.parent / "classes.txt", tree.root.parent / "obj.names"]
-    class_files.sort(key=lambda path: len(path.parts))
-    names = read_class_names(class_files)
-    _check_class_files(tree, class_files)
+    class_files = YoloClassFiles(tree)
     labels = YoloLabelFiles(tree)
     labeled_folders = {path.parent for path in tree.images() if labels.find(path)}
     images = [labels.read(path) for path in tree.images() if path.parent in labeled_folders]
     images, faults, facts = _check_unlabeled(tree, images, labels.read_unused())
     problems, notices = tuple(faults), (*labels.notices, *facts)
-    if names is not None:
-        images, shifted = _name_classes(tree.root, images, dict(enumerate(names)))
+    if class_files.names:
+        images, shifted = _name_by_files(tree, images, class_files)
         return ParsedDataset(
-            tuple(names), tuple(images), problems + shifted, notices, label_file_per_image=True, box_layout="cxcywh"
+            tuple(class_files.names),
+            tuple(images),
+            problems + shifted,
+            (*class_files.notices, *notices),
+            label_file_per_image=True,
+            box_layout="cxcywh",
         )
     ids = (box.class_index for image in images for box in image.boxes)
     generated = tuple(f"class_{number}" for number in range(max(ids, default=-1) + 1))
@@ -153,22 +149,28 @@ def _check_other_yaml(tree: FileTree, path: Path, names: Mapping[int, str]) -> l
     return notices
 
 
-def _check_class_files(tree: FileTree, paths: Sequence[Path]) -> None:
-    """Raise DataError if two files name a class id differently; one may name more classes than the other."""
-    read: list[tuple[Path, list[str]]] = []
-    for path in paths:
-        try:
-            names = read_class_names([path])
-        except DataError:  # not class names: only the first file must be valid
-            continue
-        for other, others in read if names else ():
-            for class_id, pair in enumerate(zip(others, names or (), strict=False)):
-                if len(set(pair)) > 1:
-                    raise DataError(
-                        f"{tree.root}: class {class_id} is {pair[0]!r} in {tree.relative(other)}, but {pair[1]!r} in "
-                        f"{tree.relative(path)}: keep one of the files, and correct the class ids of the other's labels"
-                    )
-        read += [(path, names)] if names else []
+def _name_by_files(
+    tree: FileTree, images: Sequence[ImageAnnotations], class_files: YoloClassFiles
+) -> tuple[list[ImageAnnotations], tuple[Problem, ...]]:
+    """Return the images with indices of ``class_files.names`` in place of class ids, and the problems."""
+    groups: dict[tuple[str, ...], list[ImageAnnotations]] = {}
+    for image in images:
+        names = class_files.names_of(image.label_file) if image.boxes else {}
+        groups.setdefault(tuple(names.values()), []).append(image)
+    named: list[ImageAnnotations] = []
+    problems: tuple[Problem, ...] = ()
+    for own_names, group in groups.items():
+        path = tree.root if len(groups) == 1 else group[0].label_file.parent
+        own, shifted = _name_classes(path, group, dict(enumerate(own_names)))
+        new_index = [class_files.names.index(name) for name in own_names]
+        named += [_renumber(image, new_index) for image in own]
+        problems += shifted
+    return named, problems
+
+
+def _renumber(image: ImageAnnotations, new_index: Sequence[int]) -> ImageAnnotations:
+    boxes = tuple(dataclasses.replace(box, class_index=new_index[box.class_index]) for box in image.boxes)
+    return dataclasses.replace(image, boxes=boxes)
 
 
 def _name_classes(

@@ -18,6 +18,7 @@ from edge_ssd.data.annotations import BoxAnnotation, ImageAnnotations, ParsedDat
 from edge_ssd.data.box_layouts import LAYOUTS, UNITS, BoxReading, Numbers, from_xyxy, to_xyxy
 from edge_ssd.data.dataset import Problem
 from edge_ssd.data.plausibility.evidence import ReadHeader, common_file, fits_inside, iter_headers, same_shape
+from edge_ssd.data.plausibility.percent import PERCENT_MAX, judge_percent
 from edge_ssd.data.source import DataSource
 from edge_ssd.errors import DataError
 
@@ -29,12 +30,8 @@ _MIN_BOXES, _MIN_BOXES_LAYOUT, _MIN_FAILING = 3, 8, 3
 _WRONG_SHARE, _RIGHT_SHARE = 0.1, 0.02
 # Share of the boxes that exceed 100 % if they are in pixels.
 _PIXELS_SHARE = 0.3
-# Largest number of a box in 0–1 or in percent, with a tolerance for rounding.
-_NORMALIZED_MAX, _PERCENT_MAX = 1.01, 101
-# Pixels of the shorter side of an image that boxes of at most 100 pixels would hardly use.
-_MIN_LARGE_SIDE = 200
-# Largest number of a set of boxes in percent at least: some object is beyond the middle of its image.
-_MIN_PERCENT_MAX = 50
+# Largest number of a box in 0–1, with a tolerance for rounding.
+_NORMALIZED_MAX = 1.01
 # Sides of an image to which a box extends that is not just drawn carelessly.
 _MAX_EXTENT = 1.1
 # Pixels of the shorter side of an image from which boxes in 0–1 can be no boxes in pixels.
@@ -50,12 +47,14 @@ class BoxReader:
         percent: whether it states them in percent.
         reading: the reading to use, whose units are "" for those of each image; None for that of the format.
         problem: why ``reading`` was chosen, unless the user stated it.
+        notice: another reading that fits as well.
     """
 
     layout: str
     percent: bool = False
     reading: BoxReading | None = None
     problem: Problem | None = None
+    notice: Problem | None = None
 
     def apply(self, images: Iterable[ImageAnnotations]) -> list[ImageAnnotations]:
         """Return the annotations with their boxes in this reading.
@@ -104,19 +103,27 @@ def choose_box_reader(
         return BoxReader(layout, parsed.percent, None if assumed == own else assumed)
     numbers = from_xyxy(boxes, layout) * (100 if parsed.percent else 1)
     path = common_file(source.folder, images)
-    if not source.box_units and own.units == "pixels" and _seem_percent(boxes, numbers, sizes, assumed.layout):
+    may_be_percent = own.units == "pixels" and not source.box_units
+    percent = judge_percent(numbers, sizes, assumed.layout) if may_be_percent else "no"
+    fact = f"no number of {len(boxes)} boxes exceeds {numbers.max():g}, while the images are larger"
+    if percent == "probable":
         raise DataError(
-            f"{path}: no number of {len(boxes)} boxes exceeds {numbers.max():g}, while the images have "
-            f"{_MIN_LARGE_SIDE} pixels and more a side: read them as percent of the image with --box-units percent, or "
-            "as now with --box-units pixels"
+            f"{path}: {fact}: read them as percent of the image with --box-units percent, or as pixels with "
+            "--box-units pixels"
         )
     units = (source.box_units,) if source.box_units else _possible_units(numbers, sizes, own.units)
     layouts = (source.boxes,) if source.boxes else tuple(LAYOUTS)
     readings = [BoxReading(a, b) for b in units for a in layouts]
+    if may_be_percent and numbers.max() <= PERCENT_MAX and not any(_is_right(numbers, sizes, r) for r in readings):
+        readings.append(BoxReading(assumed.layout, "percent"))
     stated = bool(source.boxes or source.box_units)
     reading, message = _conclude(path, numbers, sizes, assumed, readings, stated)
     problem = Problem(path, message) if message else None
-    return BoxReader(layout, parsed.percent, None if reading == own else reading, problem)
+    notice = None
+    if percent == "possible" and reading.units == "pixels":
+        advice = "if they are percent of the image, state it with --box-units percent"
+        notice = Problem(path, f"no number of {len(boxes)} boxes exceeds {numbers.max():g}: read as pixels; {advice}")
+    return BoxReader(layout, parsed.percent, None if reading == own else reading, problem, notice)
 
 
 def _different_boxes(images: Sequence[ImageAnnotations], read_header: ReadHeader) -> tuple[Numbers, Numbers]:
@@ -157,8 +164,9 @@ def _conclude(
                 _check_extent(path, numbers, sizes, own)
             return own, ""
         fact = f"{failing[own]} of {len(numbers)} boxes leave their image or have no area"
-        keep = f"; --boxes {own.layout} reads them as now"
-        raise DataError(f"{path}: read as {_describe(own)}, {fact}: {_advise(own, right)}{keep}")
+        same_layout = all(reading.layout == own.layout for reading in right)
+        keep = f"--box-units {own.units}" if same_layout else f"--boxes {own.layout}"
+        raise DataError(f"{path}: read as {_describe(own)}, {fact}: {_advise(own, right)}; {keep} reads them as now")
     # Numbers in 0–1 are so in every layout: that of the format is right if it fits. Pixels fit other layouts by chance.
     other = BoxReading(own.layout, readings[0].units)
     if other in right and (other.units == "normalized" or len(right) == 1):
@@ -169,15 +177,6 @@ def _conclude(
         return other, message
     fact = f"the numbers of the boxes are {numbers.min():g} to {numbers.max():g}, not in {UNITS[own.units]}"
     raise DataError(f"{path}: {fact} as the format says: {_advise(own, right or [other])}")
-
-
-def _seem_percent(boxes: Numbers, numbers: Numbers, sizes: Numbers, layout: str) -> bool:
-    """Return whether boxes of a format with pixels use only what would be the first 100 pixels of large images."""
-    if len(boxes) < _MIN_BOXES_LAYOUT or sizes.min() < _MIN_LARGE_SIDE or numbers.min() < 0:
-        return False
-    low, high = boxes[:, 2:].max(axis=0).min(), numbers.max()
-    fits = _count_failing(numbers, sizes, BoxReading(layout, "percent")) <= _RIGHT_SHARE * len(numbers)
-    return bool(fits and low > _MIN_PERCENT_MAX and high <= _PERCENT_MAX)
 
 
 def _check_extent(path: Path, numbers: Numbers, sizes: Numbers, own: BoxReading) -> None:
@@ -200,17 +199,21 @@ def _possible_units(numbers: Numbers, sizes: Numbers, own: str) -> tuple[str, ..
     if own != "normalized":
         if tiny.mean() >= 1 - _RIGHT_SHARE:
             return ("normalized",)
-        exceeding = (numbers > _PERCENT_MAX).any(axis=1).mean()
+        exceeding = (numbers > PERCENT_MAX).any(axis=1).mean()
         return ("pixels",) if own == "percent" and exceeding >= _PIXELS_SHARE else (own,)
     if (numbers > 2 * _NORMALIZED_MAX).any(axis=1).mean() < 1 - _WRONG_SHARE:
         return (own,)
-    return ("pixels", "percent") if numbers.max() <= _PERCENT_MAX else ("pixels",)
+    return ("pixels", "percent") if numbers.max() <= PERCENT_MAX else ("pixels",)
 
 
 def _count_failing(numbers: Numbers, sizes: Numbers, reading: BoxReading) -> int:
     with np.errstate(over="ignore", invalid="ignore"):
         boxes = to_xyxy(numbers, reading.layout) * _pixels_per_unit(sizes, reading.units)
         return int((~fits_inside(boxes, sizes)).sum())
+
+
+def _is_right(numbers: Numbers, sizes: Numbers, reading: BoxReading) -> bool:
+    return _count_failing(numbers, sizes, reading) <= _RIGHT_SHARE * len(numbers)
 
 
 def _pixels_per_unit(sizes: Numbers, units: str) -> npt.NDArray[np.float64] | float:
