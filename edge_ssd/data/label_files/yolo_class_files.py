@@ -52,9 +52,9 @@ class YoloClassFiles:
         if not self._contradiction:
             return dict(enumerate(self.names))
         for folder in label_file.parents:
-            own: list[list[str]] = [names for path, names in self._names_of.items() if path.parent == folder]
+            own = sorted((names for path, names in self._names_of.items() if path.parent == folder), key=len)
             if own:
-                return dict(enumerate(max(own, key=len)))
+                return dict(enumerate(own[-1]))
             if folder == self._tree.root:
                 break
         raise DataError(
