@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from device_apps.sources.open_with_retry import open_with_retry
 from device_apps.sources.timeouts import CaptureTimeouts
 from device_apps.stats import Stats
 from device_apps.stats_report import StatsReport
+from device_apps.thread_errors import stop_on_thread_errors
 from edge_ssd.errors import EdgeSSDError
 
 if TYPE_CHECKING:
@@ -82,9 +84,11 @@ def run_pipeline(
     """Detect in the frames of a source until it ends, a limit is reached, the window is closed, or a signal arrives.
 
     ``open_sinks`` returns further sinks, which the ``ExitStack`` closes. The result is None when a signal arrived
-    before the source was open. Raises EdgeSSDError if the source, the detector or an output cannot be opened.
+    before the source was open. Raises EdgeSSDError if the source, the detector or an output cannot be opened, or a
+    thread fails.
     """
-    with stop_on_signals() as stop, ExitStack() as stack:
+    with stop_on_signals() as stop, stop_on_thread_errors(stop), ExitStack() as stack:
+        start = time.monotonic()
         notifier = stack.enter_context(SystemdNotifier())
         detector = stack.enter_context(make_detector())
         make_source = partial(
@@ -99,7 +103,10 @@ def run_pipeline(
             skip_unreadable=True,
         )
         retries = config.retries if config.wait else 0
-        source = open_with_retry(make_source, stack, stop=stop, on_wait=notifier.waiting, retries=retries)
+        deadline = None if config.duration is None or not config.wait else start + config.duration
+        source = open_with_retry(
+            make_source, stack, stop=stop, on_wait=notifier.waiting, retries=retries, deadline=deadline
+        )
         if source is None or stop.is_set():
             return None
         stats = notifier.stats = Stats(source)
@@ -107,8 +114,9 @@ def run_pipeline(
         sinks = [*outputs, *open_sinks(source, detector, stats, stack), notifier]
         if config.stats_every is not None:
             stack.enter_context(StatsReport(stats, config.stats_every, as_json=config.stats_json))
+        duration = config.duration if deadline is None else deadline - time.monotonic()
         report = run_loop(
-            source, detector, sinks, stats=stats, stop=stop, max_frames=config.max_frames, duration=config.duration
+            source, detector, sinks, stats=stats, stop=stop, max_frames=config.max_frames, duration=duration
         )
         complete = not any(output.lost for output in outputs)
         if last_frame is not None:

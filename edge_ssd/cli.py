@@ -18,6 +18,7 @@ Exit statuses: 0 success, 1 a check failed (an exceeded budget), 2 invalid input
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
 import errno
 import importlib
@@ -25,6 +26,7 @@ import io
 import itertools
 import os
 import sys
+import threading
 from collections.abc import Sequence
 from typing import Any, NamedTuple, NoReturn
 
@@ -133,8 +135,22 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command line without the program's name (None: ``sys.argv[1:]``) and return its exit status."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    """Run a command line without the program's name and return its exit status.
+
+    For None, the program's own (``sys.argv[1:]``), the process ends here if a thread hangs in a library.
+    """
+    status = _main(sys.argv[1:] if argv is None else argv)
+    if argv is None and any(getattr(thread, "may_hang", False) for thread in threading.enumerate()):
+        # The library would be torn down while the thread runs in it: "terminate called", status 134.
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                stream.flush()
+        os._exit(status)
+    return status
+
+
+def _main(argv: Sequence[str]) -> int:
+    arguments = list(argv)
     # File names and text may contain characters that the terminal's encoding lacks.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")

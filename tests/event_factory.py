@@ -10,6 +10,7 @@ import numpy as np
 from device_apps.events.event import Event
 from device_apps.results import FrameResult
 from device_apps.sources.frames import Frame
+from edge_ssd.errors import EdgeSSDError
 from edge_ssd.runtime.detections import Detections
 
 Box = tuple[float, float, float, float]
@@ -65,7 +66,7 @@ class ListPublisher:
 
     def __init__(self) -> None:
         self.events: list[Event] = []
-        self.failure: BrokenPipeError | None = None
+        self.failure: BrokenPipeError | EdgeSSDError | None = None
         self.close_deadline: float | None = None
 
     def publish(self, event: Event) -> None:

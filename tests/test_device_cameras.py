@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Container
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from source_errors import assert_enter_fails
 from device_apps.sources import picamera
 from device_apps.sources.open_source import open_source
 from device_apps.sources.opencv import CameraRequest, open_camera
-from device_apps.sources.timeouts import CaptureTimeouts
 from edge_ssd.errors import SourceError
 
 linux_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="device paths are Linux's")
@@ -145,33 +143,30 @@ def picamera2(monkeypatch: pytest.MonkeyPatch) -> type[Picamera2]:
 
 
 def test_csi_camera_is_configured_read_and_closed(picamera2: type[Picamera2]) -> None:
-    with open_source("picamera", width=800, height=600, fps=20) as source:
-        frame = next(iter(source))
-        assert frame.image.shape == (600, 800, 3)
-        assert frame.image[0, 0].tolist() == [250, 120, 10], "RGB"
-        assert (source.name, source.live, source.fps) == ("picamera", True, 20)
+    reader = picamera.open_picamera(CameraRequest(800, 600, 20))
+    image = reader.read()
+    assert image is not None
+    assert image.shape == (600, 800, 3)
+    assert image[0, 0].tolist() == [250, 120, 10], "RGB"
+    assert (reader.live, reader.fps) == (True, 20)
+    reader.close()
     (camera,) = picamera2.made
     assert camera.configuration["controls"]["FrameRate"] == 20
     assert (camera.started, camera.closed) == (False, True)
 
 
-def test_stuck_csi_camera_is_reopened_when_it_is_released(picamera2: type[Picamera2]) -> None:
-    with open_source("picamera", timeouts=CaptureTimeouts(stall=0.2)) as source:
-        assert source.read(5.0) is not None
-        picamera2.flowing.clear()
-        end = time.monotonic() + 20
-        while source.counts.connected and time.monotonic() < end:
-            source.read(0.1)
-        time.sleep(0.5)  # The stuck thread uses the camera: attempts fail.
-        assert not source.counts.connected
-        picamera2.flowing.set()
-        while not source.counts.connected and time.monotonic() < end:
-            source.read(0.1)
-        counts = source.counts
-        assert source.read(5.0) is not None
-    assert (counts.stalls, counts.reconnects, counts.abandoned, counts.connected) == (1, 1, 1, True)
-    assert len(picamera2.made) == 2
-    assert all(camera.closed for camera in picamera2.made)
+@linux_only
+def test_csi_camera_is_read_in_a_process_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "picamera2.py").write_text(
+        "from picamera2_stand_in import Picamera2\nPicamera2.flowing.set()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with open_source("picamera", width=80, height=60, fps=20) as source:
+        frame = next(iter(source))
+        assert frame.image.shape == (60, 80, 3)
+        assert frame.image[0, 0].tolist() == [250, 120, 10], "RGB"
+        assert (source.name, source.live, source.fps) == ("picamera", True, 20)
+    assert "picamera2" not in sys.modules
 
 
 def test_missing_csi_camera_is_an_error(picamera2: type[Picamera2], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,4 +187,10 @@ def test_csi_camera_that_does_not_start_is_closed(picamera2: type[Picamera2], mo
 
 def test_missing_picamera2_names_the_apt_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "picamera2", None)
-    assert_enter_fails(r"sudo apt install python3-picamera2.*--system-site-packages", open_source, "picamera")
+    with pytest.raises(SourceError, match=r"sudo apt install python3-picamera2.*--system-site-packages"):
+        picamera.open_picamera(CameraRequest())
+
+
+@linux_only
+def test_csi_camera_that_is_missing_is_an_error() -> None:
+    assert_enter_fails(r"picamera: .*sudo apt install python3-picamera2", open_source, "picamera")

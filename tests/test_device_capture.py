@@ -175,7 +175,7 @@ def test_reconnected_camera_continues_its_sequence(caplog: pytest.LogCaptureFixt
     assert [(frame.sequence, int(frame.image[0, 0, 0])) for frame in frames] == [(0, 1), (1, 2)]
     assert "camera 0: lost, and 3 attempts to reconnect failed; check its power" in str(error)
     lost = "lost camera 0; reconnecting"
-    assert caplog.messages == [lost, "camera 0: reconnected", lost]
+    assert caplog.messages == [lost, "camera 0: is back, reconnected", lost]
     assert first.closed_by is not None
     assert second.closed_by is not None
 

@@ -149,7 +149,7 @@ def test_watchdog_abandons_a_read_that_blocks_and_reopens(bus: Bus, caplog: pyte
         counts = source.counts
         wait_until(lambda: len(caplog.messages) == 2)
     assert (counts.stalls, counts.reconnects, counts.abandoned, counts.connected) == (1, 1, 1, True)
-    assert caplog.messages == ["camera 0: no frame for 0.15 s; reconnecting", "camera 0: reconnected"]
+    assert caplog.messages == ["camera 0: no frame for 0.15 s; reconnecting", "camera 0: is back, reconnected"]
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
 
 
@@ -182,6 +182,22 @@ def test_watchdog_runs_at_most_four_threads(bus: Bus) -> None:
         assert bus.openings == 4, "one that reads and three that open"
         bus.answer(SourceError("one of them returns at last"))
         wait_until(lambda: bus.openings == 5)
+
+
+def test_capture_ends_when_every_thread_hangs(bus: Bus) -> None:
+    with streaming(bus, stuck=True, timeouts=limits(0.05, stuck=0.4)) as source:
+        with pytest.raises(SourceError, match="4 attempts to read it hang in its driver or library; restart the program"):
+            list(source)
+        assert (bus.openings, source.counts.abandoned) == (4, 4)
+
+
+def test_capture_goes_on_when_a_thread_returns_in_time(bus: Bus) -> None:
+    with streaming(bus, stuck=True, timeouts=limits(0.05, stuck=0.4, retry_pause=0.0)) as source:
+        for number in range(5, 9):
+            time.sleep(0.2)
+            bus.answer(SourceError("one of them returns"))
+            wait_until(lambda number=number: bus.openings >= number)
+        assert not source.ended
 
 
 def test_watchdog_retries_while_an_exclusive_camera_is_busy(bus: Bus) -> None:
@@ -283,7 +299,7 @@ def test_error_of_the_library_counts_as_a_loss(bus: Bus, caplog: pytest.LogCaptu
         bus.cameras[0].failing = True
         assert number_after(source, lambda number: number > 0) == 1
         wait_until(lambda: len(caplog.messages) == 2)
-    assert caplog.messages == ["lost camera 0 (ZeroDivisionError); reconnecting", "camera 0: reconnected"]
+    assert caplog.messages == ["lost camera 0 (ZeroDivisionError); reconnecting", "camera 0: is back, reconnected"]
 
 
 def test_frame_has_the_time_of_reading_it(bus: Bus) -> None:

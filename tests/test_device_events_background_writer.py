@@ -111,3 +111,20 @@ def test_background_writer_keeps_the_error_of_a_closed_pipe() -> None:
     wait_until(lambda: writer.failure is not None)
     writer.close(in_30_seconds())
     assert isinstance(writer.failure, BrokenPipeError)
+
+
+def test_other_errors_drop_their_item_and_end_the_program() -> None:
+    written: list[int] = []
+
+    def handle(item: int) -> None:
+        if item in (1, 3):
+            raise ValueError(f"item {item}")
+        written.append(item)
+
+    writer = BackgroundWriter("file", handle, 10)
+    for i in range(5):
+        writer.put(i)
+    writer.close(in_30_seconds())
+    assert written == [0, 2, 4]
+    assert writer.lost == 2
+    assert str(writer.failure) == "file: cannot be written: ValueError: item 1; --debug shows where"

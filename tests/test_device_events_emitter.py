@@ -15,6 +15,7 @@ from device_apps.events.emitter import EventEmitter
 from device_apps.events.event import Event
 from device_apps.events.tracker import Tracker
 from device_apps.results import FrameResult
+from edge_ssd.errors import EdgeSSDError
 
 A, B = (10.0, 10.0, 30.0, 30.0), (100.0, 10.0, 120.0, 30.0)
 
@@ -22,6 +23,7 @@ A, B = (10.0, 10.0, 30.0, 30.0), (100.0, 10.0, 120.0, 30.0)
 class ListSnapshots:
     name = "snapshots"
     lost = 3
+    failure = None
 
     def __init__(self) -> None:
         self.saved: list[tuple[Path, FrameResult]] = []
@@ -195,6 +197,23 @@ def test_failure_of_a_publisher_is_raised(publisher: ListPublisher) -> None:
     for step in (emitter.idle, lambda: emitter.write(result(0, 0))):
         with pytest.raises(BrokenPipeError):
             step()
+
+
+def test_failure_during_the_last_writes_is_raised_at_the_end(publisher: ListPublisher) -> None:
+    second = ListPublisher()
+    emitter = emitter_for(publisher, second)
+
+    def run(failure: Exception) -> None:
+        with emitter:
+            show(emitter, *SIX_FRAMES)
+            publisher.failure = failure
+
+    with pytest.raises(EdgeSSDError, match="the spool"):
+        run(EdgeSSDError("the spool"))
+    assert second.close_deadline is not None
+    run_quietly = emitter_for(publisher)
+    with run_quietly:
+        publisher.failure = BrokenPipeError()
 
 
 def test_objects_leave_when_the_loop_raises(publisher: ListPublisher) -> None:

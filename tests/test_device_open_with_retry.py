@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
+from processes import FAKE, run_python
 
 from device_apps.sources.frames import Source
 from device_apps.sources.image_folder import ImageFolderSource
@@ -74,3 +77,21 @@ def test_stop_ends_the_wait() -> None:
             return super().__call__()
 
     assert enter(Stopping("no camera"), stop=stop) is None
+
+
+def test_waiting_ends_at_the_deadline_with_the_reason() -> None:
+    start = time.monotonic()
+
+    def fail() -> Source:
+        raise SourceError("no camera at /dev/video0")
+
+    with ExitStack() as stack, pytest.raises(SourceError, match="no camera at /dev/video0"):
+        open_with_retry(fail, stack, stop=threading.Event(), on_wait=lambda line: None, deadline=start + 0.3)
+    assert time.monotonic() - start >= 0.3
+
+
+def test_camera_that_waits_ends_after_its_duration(tmp_path: Path) -> None:
+    missing = tmp_path / "clip.mp4"
+    done = run_python(FAKE, "camera", "--headless", "--wait", "--duration", "0.5", "--source", missing, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith(f"edge-ssd: error: {missing}: no such source")

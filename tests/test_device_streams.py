@@ -72,7 +72,7 @@ def test_closed_stream_is_reconnected(kind: type[MjpegServer], caplog: pytest.Lo
         while server.connections < 2 or not caplog.messages or not caplog.messages[-1].endswith("reconnected"):
             after = next(reader)
         assert after.sequence > before.sequence
-        assert caplog.messages == [f"lost {server.url}; reconnecting", f"{server.url}: reconnected"]
+        assert caplog.messages == [f"lost {server.url}; reconnecting", f"{server.url}: is back, reconnected"]
 
 
 def test_broken_log_does_not_end_the_source(caplog: pytest.LogCaptureFixture) -> None:

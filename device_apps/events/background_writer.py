@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from device_apps.retry import FailureLog
+from edge_ssd.errors import EdgeSSDError
 
 __all__ = ["BackgroundWriter"]
 
@@ -22,16 +23,18 @@ class BackgroundWriter(Generic[_T]):
     """Thread that calls ``handle`` with each queued item, in order.
 
     An item for which ``handle`` raises OSError (a full disk) is retried every ``retry_seconds``; the other items wait.
-    The first failure and the recovery are logged. An item is dropped and counted when ``capacity`` items are queued.
+    The first failure and the recovery are logged. An item is dropped and counted when ``capacity`` items are queued, or
+    when ``handle`` raises another exception, which ends the program; the other items are still written.
 
     Attributes:
         lost: number of items that were dropped, or still waited when the writer was closed.
-        failure: set when the reader closed the pipe; the thread has then ended.
+        failure: the error that should end the program: the reader closed the pipe, and the thread has ended; or what
+            ``handle`` raised.
     """
 
     def __init__(self, name: str, handle: Callable[[_T], None], capacity: int, retry_seconds: float = 1.0) -> None:
         self.lost = 0
-        self.failure: BrokenPipeError | None = None
+        self.failure: BrokenPipeError | EdgeSSDError | None = None
         self._name = name
         self._handle = handle
         self._retry_seconds = retry_seconds
@@ -97,6 +100,14 @@ class BackgroundWriter(Generic[_T]):
                 if self._closing.wait(self._retry_seconds):
                     self.lost += 1
                     return
+            except Exception as error:
+                self.lost += 1
+                if self.failure is None:
+                    self.failure = EdgeSSDError(
+                        f"{self._name}: cannot be written: {type(error).__name__}: {error}; --debug shows where"
+                    )
+                    self.failure.__cause__ = error
+                return
             else:
                 dropped = f"; {self.lost} were dropped" if self.lost else ""
                 self._failures.recovered(f"{self._name}: can be written again{dropped}")

@@ -111,11 +111,14 @@ class EventEmitter:
             self._publish("leave", track, "end")
         for output in self._outputs:
             output.close(deadline)
+        if error[0] is None:
+            self._raise_failure(closed=True)
 
-    def _raise_failure(self) -> None:
-        for publisher in self._publishers:
-            if publisher.failure is not None:
-                raise publisher.failure
+    def _raise_failure(self, *, closed: bool = False) -> None:
+        """Raise the error of an output; of a ``closed`` one without that of a pipe, whose reader may end first."""
+        for output in self._outputs:
+            if output.failure is not None and not (closed and isinstance(output.failure, BrokenPipeError)):
+                raise output.failure
 
     def _publish(self, kind: EventKind, track: Track, reason: LeaveReason | None = None) -> None:
         assert self._last_result is not None

@@ -7,6 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from edge_ssd.errors import EdgeSSDError
+
 __all__ = ["Event", "EventKind", "EventPublisher", "LeaveReason"]
 
 EventKind = Literal["enter", "leave"]
@@ -84,7 +86,7 @@ class EventPublisher(Protocol):
     @property
     def lost(self) -> int: ...
     @property
-    def failure(self) -> BrokenPipeError | None: ...
+    def failure(self) -> BrokenPipeError | EdgeSSDError | None: ...
 
     def publish(self, event: Event) -> None:
         """Publish or queue an event, without blocking."""

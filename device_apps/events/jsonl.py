@@ -46,7 +46,7 @@ class JsonLinesPublisher:
         return self._writer.lost
 
     @property
-    def failure(self) -> BrokenPipeError | None:
+    def failure(self) -> BrokenPipeError | EdgeSSDError | None:
         return self._writer.failure
 
     def publish(self, event: Event) -> None:

@@ -15,6 +15,7 @@ from device_apps.results import FrameResult
 from device_apps.sinks import make_folder
 from device_apps.sources.frames import Image
 from edge_ssd.atomic_write import atomic_path
+from edge_ssd.errors import EdgeSSDError
 
 __all__ = ["SnapshotStore"]
 
@@ -47,6 +48,11 @@ class SnapshotStore:
     @property
     def lost(self) -> int:
         return self._writer.lost
+
+    @property
+    def failure(self) -> BrokenPipeError | EdgeSSDError | None:
+        """The error that should end the program, or None."""
+        return self._writer.failure
 
     def path_for(self, event: Event) -> Path:
         """Return the path of the snapshot of an event; names sort by time."""

@@ -27,15 +27,20 @@ __all__ = ["CaptureWatchdog"]
 
 _log = logging.getLogger(__name__)
 
+_STUCK_STALLS = 5  # Libraries with time limits of their own return before this many stall timeouts.
+
 
 class _CaptureThread(threading.Thread):
     """Thread of one opening of the device.
 
     Attributes:
+        may_hang: the program must end without waiting for it; see :func:`edge_ssd.cli.main`.
         discarded: True when its frames are no longer used.
         finished: True when its device is closed.
         error: what ended it, or None.
     """
+
+    may_hang = True
 
     def __init__(self, capture: Callable[[_CaptureThread], None], name: str) -> None:
         super().__init__(target=capture, args=(self,), name=name, daemon=True)
@@ -83,6 +88,7 @@ class CaptureWatchdog:
         self._active: _CaptureThread | None = None  # Set while STREAMING.
         self._frame_at = 0.0
         self._connections = self._stalls = self._abandoned = 0
+        self._blocked_at: float | None = None  # Since when no further thread may be started.
 
     @property
     def counts(self) -> SourceCounts:
@@ -150,7 +156,7 @@ class CaptureWatchdog:
             attempts = self._reconnect(attempts, stuck=not lost.finished)
             if self._state is CaptureState.CLOSED:
                 return
-            _log.info("%s: reconnected", self._name)
+            _log.info("%s: is back, reconnected", self._name)
 
     def _open_first(self) -> None:
         """Wait for the first frame. Raises why there is none."""
@@ -222,7 +228,9 @@ class CaptureWatchdog:
             if not self._changed.wait_for(
                 lambda: not self._in_outage() or len(self._threads) < self._timeouts.max_threads, limit
             ):
+                self._check_stuck()
                 return True
+            self._blocked_at = None
             if not self._in_outage():
                 return False
             thread = self._start_thread()
@@ -232,6 +240,16 @@ class CaptureWatchdog:
             if self._state is CaptureState.RECONNECTING:
                 self._enter(CaptureState.STALLED)
             return True
+
+    def _check_stuck(self) -> None:
+        """Raise SourceError when no capture thread has returned for too long: only a new process can help."""
+        now = time.monotonic()
+        self._blocked_at = self._blocked_at or now
+        if now - self._blocked_at >= max(self._timeouts.stuck, _STUCK_STALLS * self._timeouts.stall):
+            raise SourceError(
+                f"{self._name}: lost, and {len(self._threads)} attempts to read it hang in its driver or library; "
+                "restart the program (as a service it is restarted), or reconnect the camera's power"
+            )
 
     def _start_thread(self) -> _CaptureThread:
         """Start a capture thread. The lock is held: the thread needs it to end, and is listed before that."""

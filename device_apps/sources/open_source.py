@@ -26,6 +26,8 @@ from edge_ssd.runtime.image_file import IMAGE_SUFFIXES
 
 __all__ = ["Frame", "Image", "Source", "open_source"]
 
+_CSI_RETRIES = 20
+
 
 def open_source(
     spec: str,
@@ -52,7 +54,7 @@ def open_source(
         SourceError: the source does not exist.
     """
     from device_apps.sources.opencv import CameraRequest, open_camera, open_stream, open_video
-    from device_apps.sources.picamera import open_picamera
+    from device_apps.sources.picamera import open_picamera_process
 
     request = CameraRequest(width, height, fps)
     path = Path(spec)
@@ -61,7 +63,9 @@ def open_source(
     if webcam:
         return capture(partial(open_camera, spec, request, devices), f"camera {spec}")
     if spec == "picamera":
-        return capture(partial(open_picamera, request), spec)
+        # Another attempt is another process: when many have failed, only a restart of the whole may help.
+        retries = _CSI_RETRIES if retries is None else retries
+        return capture(partial(open_picamera_process, request, timeouts), spec, retries=retries)
     if request != CameraRequest():
         raise SettingError(f"{redact_url(spec)}: width, height and fps are options of cameras only")
     if re.fullmatch(r"[a-zA-Z][a-zA-Z0-9+.-]*://.*", spec):

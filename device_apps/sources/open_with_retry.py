@@ -29,6 +29,7 @@ def open_with_retry(
     stop: threading.Event,
     on_wait: Callable[[str], None],
     retries: int | None = None,
+    deadline: float | None = None,
     pause: Callable[[int], float] = _PAUSE,
 ) -> Source | None:
     """Create a source and enter it in ``stack``, retrying until it succeeds; each new reason for a failure is logged.
@@ -40,6 +41,7 @@ def open_with_retry(
         stop: when set, waiting ends soon and the result is None.
         on_wait: called with a status text ten times a second while waiting.
         retries: attempts after the first one; None for no limit.
+        deadline: end of the attempts, a time of ``time.monotonic()``; None for no limit.
         pause: returns the seconds to wait after attempt 0, 1, 2, …
     """
     failures, attempts = FailureLog(_log), 0
@@ -47,10 +49,11 @@ def open_with_retry(
         try:
             return stack.enter_context(make_source())
         except SourceError as error:
-            if attempts == retries:
+            if attempts == retries or (deadline is not None and time.monotonic() >= deadline):
                 raise
             failures.failed(f"{error}; retrying until it is available", cause=str(error))
         end = time.monotonic() + pause(attempts)
+        end = end if deadline is None else min(end, deadline)
         # The event is polled: waiting for it would deadlock with the signal handler that sets it in this thread.
         while not stop.is_set() and (remaining := end - time.monotonic()) > 0:
             on_wait("waiting for the source")

@@ -1,18 +1,36 @@
-"""CSI cameras of a Raspberry Pi, read with picamera2, which is imported when a camera is opened."""
+"""CSI cameras of a Raspberry Pi, read with picamera2, which is imported when a camera is opened.
+
+``capture_array()`` of picamera2 has no time limit, and a camera that hangs in it is free only when its process has
+ended: so the camera is read in a child process.
+"""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from device_apps.sources.frames import Image
+from device_apps.sources.capture_process import ProcessReader
+from device_apps.sources.frames import FrameReader, Image
 from device_apps.sources.opencv import CameraRequest
+from device_apps.sources.timeouts import CaptureTimeouts
 from edge_ssd.errors import SourceError
 
-__all__ = ["open_picamera"]
+__all__ = ["open_picamera", "open_picamera_process"]
 
+_STALL_MARGIN_S = 0.25  # The watchdog notices a stall first, and logs it.
 _DEFAULT_SIZE = (640, 480)  # (width, height), as in picamera2.
+
+
+def open_picamera_process(request: CameraRequest, timeouts: CaptureTimeouts) -> FrameReader:
+    """Start the first CSI camera in a child process; see :func:`open_picamera`. It is ended when the camera hangs."""
+    return ProcessReader(
+        partial(open_picamera, request),
+        "picamera",
+        open_seconds=timeouts.first_frame,
+        read_seconds=timeouts.stall + _STALL_MARGIN_S,
+    )
 
 
 def open_picamera(request: CameraRequest) -> _PicameraReader:
@@ -26,7 +44,7 @@ def open_picamera(request: CameraRequest) -> _PicameraReader:
         ) from None
     try:
         return _PicameraReader(Picamera2(), request)
-    except (RuntimeError, IndexError, OSError) as error:
+    except (RuntimeError, IndexError, OSError, ValueError) as error:
         raise SourceError(
             f"picamera: no camera can be started ({error}); check its cable, and run rpicam-hello --list-cameras"
         ) from None

@@ -23,6 +23,7 @@ class CaptureTimeouts:
         close: time that closing waits for the threads. Longer than between two frames of any camera.
         stream_open: minimum time that FFmpeg may take to open a stream.
         max_threads: capture threads at once; when all are stuck, one must return before the next is started.
+        stuck: minimum time without such a return after which the capture ends with an error.
         retry_pause: returns the pause before attempt 0, 1, 2, …
     """
 
@@ -32,4 +33,5 @@ class CaptureTimeouts:
     close: float = 0.5
     stream_open: float = 7.0
     max_threads: int = 4
+    stuck: float = 30.0
     retry_pause: Callable[[int], float] = backoff

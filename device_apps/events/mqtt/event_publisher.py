@@ -21,6 +21,7 @@ from device_apps.events.mqtt.client import RETRY_SECONDS, MqttClient
 from device_apps.events.mqtt.connection import MqttConnectOptions
 from device_apps.events.mqtt.home_assistant import discovery_messages, topic_names
 from device_apps.events.mqtt.spool import Spool
+from edge_ssd.errors import EdgeSSDError
 
 __all__ = ["MqttEventPublisher", "client_id"]
 
@@ -38,8 +39,6 @@ class MqttEventPublisher:
         discovery_prefix: topic prefix of Home Assistant discovery; None announces nothing.
         retry_seconds: see :class:`~device_apps.events.mqtt.client.MqttClient`.
     """
-
-    failure = None
 
     def __init__(
         self,
@@ -68,6 +67,11 @@ class MqttEventPublisher:
     def lost(self) -> int:
         """Number of events that the queue or the spool dropped because it was full."""
         return self._writer.lost + self._spool.dropped
+
+    @property
+    def failure(self) -> BrokenPipeError | EdgeSSDError | None:
+        """The error of the spool that should end the program, or None."""
+        return self._writer.failure
 
     def publish(self, event: Event) -> None:
         """Queue an event, and update the state topics ("present" and "count") of its label."""
