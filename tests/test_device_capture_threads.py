@@ -186,7 +186,7 @@ def test_watchdog_runs_at_most_four_threads(bus: Bus) -> None:
 
 def test_capture_ends_when_every_thread_hangs(bus: Bus) -> None:
     with streaming(bus, stuck=True, timeouts=limits(0.05, stuck=0.4)) as source:
-        with pytest.raises(SourceError, match="4 attempts to read it hang in its driver or library; restart the program"):
+        with pytest.raises(SourceError, match="4 attempts to read it hang in its driver or library; restart"):
             list(source)
         assert (bus.openings, source.counts.abandoned) == (4, 4)
 
