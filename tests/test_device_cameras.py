@@ -157,9 +157,7 @@ def test_csi_camera_is_configured_read_and_closed(picamera2: type[Picamera2]) ->
 
 @linux_only
 def test_csi_camera_is_read_in_a_process_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "picamera2.py").write_text(
-        "from picamera2_stand_in import Picamera2\nPicamera2.flowing.set()\n"
-    )
+    (tmp_path / "picamera2.py").write_text("from picamera2_stand_in import Picamera2\nPicamera2.flowing.set()\n")
     monkeypatch.syspath_prepend(tmp_path)
     with open_source("picamera", width=80, height=60, fps=20) as source:
         frame = next(iter(source))

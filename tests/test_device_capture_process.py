@@ -85,9 +85,7 @@ def test_library_that_hangs_while_it_is_closed_is_ended() -> None:
 
 def test_camera_that_hangs_again_and_again_comes_back_each_time() -> None:
     timeouts = CaptureTimeouts(stall=0.3, retry_pause=lambda attempt: 0.05)
-    opened = partial(
-        ProcessReader, partial(FailingCamera, "hang", 5), "camera 7", open_seconds=30.0, read_seconds=0.35
-    )
+    opened = partial(ProcessReader, partial(FailingCamera, "hang", 5), "camera 7", open_seconds=30.0, read_seconds=0.35)
     with CaptureSource(opened, "camera 7", timeouts=timeouts) as source:
         end = time.monotonic() + 60
         while source.counts.reconnects < 3 and time.monotonic() < end:

@@ -187,4 +187,3 @@ def _receive(requests: queue.SimpleQueue[bytes]) -> None:
     requests.put(b"")
     time.sleep(_ORPHAN_SECONDS)
     os._exit(0)
-
