@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
+import platform
+import re
 import secrets
 import shutil
 import tempfile
@@ -56,13 +59,16 @@ def _naming(target: Path, temporary: Path) -> Iterator[None]:
 def atomic_directory(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Create a folder atomically: yield a temporary one, which is renamed to ``path`` on success and removed on error.
 
+    What a killed process of this machine left of the same folder is removed first.
+
     Raises DataError if ``path`` exists and is not an empty folder.
     """
     target = Path(path)
     if is_nonempty(target):
         raise DataError(f"{target}: is not an empty folder: remove it, or choose another with --to")
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.parent / f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}"
+    _remove_leftovers(target)
+    temporary = target.parent / f".{target.name}.{_machine()}-{os.getpid()}-{secrets.token_hex(4)}"
     with _naming(target, temporary):
         temporary.mkdir()
         try:
@@ -72,6 +78,37 @@ def atomic_directory(path: str | os.PathLike[str]) -> Iterator[Path]:
             temporary.rename(target)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _remove_leftovers(target: Path) -> None:
+    """Remove the temporary folders of ``target`` whose process does not exist any more."""
+    if os.name != "posix":  # elsewhere, a signal cannot ask whether a process exists
+        return
+    # The process of another machine, which writes to the same disk, cannot be asked either.
+    name = re.compile(rf"\.{re.escape(target.name)}\.{_machine()}-(\d+)-[0-9a-f]{{8}}")
+    try:
+        paths = list(target.parent.iterdir())
+    except OSError:  # a folder that may be written and not listed
+        return
+    for path in paths:
+        match = name.fullmatch(path.name)
+        if match is not None and path.is_dir() and not _is_running(int(match[1])):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _machine() -> str:
+    """Return eight digits that differ between machines and containers."""
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+
+
+def _is_running(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # of another user
+        return True
+    return True
 
 
 def is_nonempty(folder: Path) -> bool:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import errno
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from edge_ssd.atomic_write import atomic_path, check_writable
+from edge_ssd.atomic_write import atomic_directory, atomic_path, check_writable
 
 
 def test_atomic_path_creates_complete_file(tmp_path: Path) -> None:
@@ -64,6 +67,43 @@ def test_atomic_path_error_names_target(tmp_path: Path) -> None:
         with pytest.raises(OSError, match="full") as full:
             fill(about)
         assert full.value.filename == named
+
+
+_WRITE_FOREVER = """
+import sys, time
+from edge_ssd.atomic_write import atomic_directory
+with atomic_directory(sys.argv[1]) as temporary:
+    (temporary / "half").write_text("half")
+    print("writing", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+def test_atomic_directory_removes_what_a_killed_process_left_and_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "set"
+    processes = []
+    for _ in range(2):
+        process = subprocess.Popen([sys.executable, "-c", _WRITE_FOREVER, str(target)], stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"writing\n"
+        processes.append(process)
+    killed, running = processes
+    try:
+        killed.kill()
+        killed.wait()
+        (tmp_path / ".set.backup").mkdir()
+        assert len(list(tmp_path.iterdir())) == 3
+        with atomic_directory(target) as temporary:
+            (temporary / "whole").write_text("whole")
+        left = {path.name for path in tmp_path.iterdir()} - {"set", ".set.backup"}
+        assert len(left) == 1
+        assert f"-{running.pid}-" in left.pop()
+        assert (target / "whole").is_file()
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
 
 
 def test_check_writable_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -148,8 +148,11 @@ def test_folder_with_two_formats_reports_both_and_follows_the_option(tmp_path: P
     WRITERS["coco"](tmp_path, [*images, LabeledImage("b.png", "train")], ("fork",))
     opened = open_dataset(tmp_path)
     assert (opened.format, opened.other_formats) == ("coco", ("voc",))
-    dataset = load_dataset(tmp_path, strict=True)
-    assert len(dataset) == 2
+    dataset = load_dataset(tmp_path)
+    assert (len(dataset), dataset.problems) == (2, ())
+    with pytest.raises(DataError, match="could also be voc"):
+        load_dataset(tmp_path, strict=True)
+    assert len(load_dataset(DataSource(tmp_path, format="coco"), strict=True)) == 2
     assert "could also be voc (Pascal VOC): choose with --format" in dataset.notices[0].message
     assert "more images" not in dataset.notices[0].message
     chosen = load_dataset(DataSource(tmp_path, format="voc"))

@@ -9,6 +9,7 @@ from label_writers import TF_HEADER, write_image
 
 from edge_ssd.data.label_files.table_columns import Columns, UnclearColumns, find_columns
 from edge_ssd.data.load import load_dataset, open_dataset
+from edge_ssd.data.source import DataSource
 from edge_ssd.errors import DataError
 
 A = [[1.0, 2.0, 30.0, 20.0], [5.0, 6.0, 7.0, 8.0]]
@@ -80,8 +81,8 @@ def test_table_is_read_in_every_separator_and_encoding(tmp_path: Path, text: str
 )  # fmt: skip
 def test_header_names_columns_in_any_order(tmp_path: Path, header: str, row: str) -> None:
     write_table(tmp_path, f"{header}\n{row}\n")
-    dataset = load_dataset(tmp_path, strict=True)
-    assert dataset.labels == ("cat",)
+    dataset = load_dataset(tmp_path)
+    assert (dataset.labels, dataset.problems) == (("cat",), ())
     assert [sample.path.name for sample in dataset.samples] == ["a.jpg"]
     assert dataset.samples[0].boxes_xyxy.tolist() == [[1, 2, 30, 20]]
     corner_and_size = any(name in header for name in ("x,y,w", "bbox_x"))
@@ -91,9 +92,11 @@ def test_header_names_columns_in_any_order(tmp_path: Path, header: str, row: str
 @pytest.mark.parametrize("cell", ['"[1, 2, 29, 18]"', '"1.0,2.0,29.0,18.0"', "[1 2 29 18]", '"(1, 2, 29, 18)"'])
 def test_box_in_one_cell_is_read_in_the_order_of_coco_with_a_notice(tmp_path: Path, cell: str) -> None:
     write_table(tmp_path, f"image_id,width,height,bbox,source\na,60,40,{cell},cat\n".replace("source", "class"))
-    dataset = load_dataset(tmp_path, strict=True)
+    dataset = load_dataset(DataSource(tmp_path, boxes="xywh"), strict=True)
     assert dataset.samples[0].boxes_xyxy.tolist() == [[1, 2, 30, 20]]
-    assert "read as x, y, width, height (column 'bbox'" in dataset.notices[0].message
+    assert "read as x, y, width, height as in COCO (column 'bbox'" in dataset.notices[0].message
+    with pytest.raises(DataError, match=r"labels\.csv: its boxes are read as x, y, width, height .* --boxes"):
+        load_dataset(tmp_path, strict=True)
 
 
 @pytest.mark.parametrize(

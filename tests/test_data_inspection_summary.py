@@ -9,9 +9,10 @@ import pytest
 from label_writers import write_d2l_split
 
 from edge_ssd.data.inspection.contact_sheet import contact_sheet
-from edge_ssd.data.inspection.report_text import format_summary
+from edge_ssd.data.inspection.report import inspect_dataset
+from edge_ssd.data.inspection.report_text import format_report, format_summary
 from edge_ssd.data.inspection.summary import summarize
-from edge_ssd.data.load import load_dataset
+from edge_ssd.data.load import load_dataset, open_dataset
 from edge_ssd.drawing import class_color
 from edge_ssd.errors import DataError
 
@@ -21,6 +22,16 @@ def folder(tmp_path: Path) -> Path:
     """Three images of 100×50: two forks, a knife, and a box without area."""
     rows = ["a.png,fork,10,10,30,20", "b.png,fork,0,0,50,50", "c.png,knife,20,20,90,30", "c.png,knife,5,5,5,9"]
     return write_d2l_split(tmp_path / "cutlery", rows, ("a.png", "b.png", "c.png"), (100, 50))
+
+
+def test_problem_of_all_splits_is_listed_once(tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        rows = [f"{label}.png,{label},1,2,30,20" for label in ("fork", "FORK")]
+        write_d2l_split(tmp_path / f"set_{split}", [*rows, "fork.png,fork,5,5,5,5"], ["fork.png", "FORK.png"])
+    text = format_report(inspect_dataset(open_dataset(tmp_path), near=False), "cutlery")
+    assert text.count("differ in case, spaces or punctuation only") == 1
+    assert "problems of several splits: 1\n  " in text
+    assert text.count("\n  1 problem:\n") == 2  # the box without area of each split
 
 
 def test_summary_counts(folder: Path) -> None:

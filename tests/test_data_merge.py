@@ -38,6 +38,20 @@ def names(splits: dict[str, Dataset]) -> dict[str, list[tuple[str, list[str]]]]:
     }
 
 
+def test_merge_reports_spellings_of_a_class_once_and_strictly_stops(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number, label in enumerate(("bolt", "BOLT")):
+        image = LabeledImage(f"{number}.png", size=(60 + number, 40), objects=[(label, (1.0, 2.0, 30.0, 20.0))])
+        WRITERS["voc"](tmp_path / str(number), [image], (label,))
+    folders = [open_dataset(tmp_path / name) for name in ("0", "1")]
+    merge_datasets(folders)
+    assert sum("class names differ in case" in message for message in caplog.messages) == 1
+    with pytest.raises(DataError, match=r"'bolt' \(1 box\) and 'BOLT' \(1 box\); merge them with --classes"):
+        merge_datasets(folders, strict=True)
+    assert merge_datasets(folders, "*,BOLT=bolt", strict=True)["train"].labels == ("bolt",)
+
+
 def test_classes_and_splits_are_matched_by_name(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     one = batch(tmp_path / "one", {"train/a.png": ["fork"], "val/b.png": ["knife"]}, ("fork", "knife"))
     two = batch(tmp_path / "two", {"train/c.png": ["fork", "spoon"]}, ("knife", "spoon", "fork"), "yolo", width=80)

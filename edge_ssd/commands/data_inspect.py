@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     from edge_ssd.console.progress import Progress
     from edge_ssd.data.inspection.contact_sheet import contact_sheet
     from edge_ssd.data.inspection.report import inspect_dataset
-    from edge_ssd.data.inspection.report_text import format_summary, report_lines
+    from edge_ssd.data.inspection.report_text import format_report
     from edge_ssd.data.load import open_dataset
     from edge_ssd.data.splits import combine_splits
     from edge_ssd.runtime.network_file import read_network
@@ -111,8 +111,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json({"folder": str(args.data), **report.to_dict()})
     else:
-        blocks = [format_summary(summary, f"{args.data} {name}") for name, summary in report.summaries.items()]
-        print("\n\n".join(filter(None, [*blocks, "\n".join(report_lines(report))])))
+        print(format_report(report, str(args.data)))
     datasets = {name: summary.dataset for name, summary in report.summaries.items()}
     written: list[tuple[Path, str]] = []
     if args.sheet is not None:

@@ -32,7 +32,10 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     add_label_options(parser)
     add_output_options(parser)
     parser.add_argument(
-        "--strict", action="store_true", help="stop at the first fault, or identical images with different labels"
+        "--strict",
+        action="store_true",
+        help="stop at the first fault, where it is open how labels are read, and at identical images with different "
+        "labels",
     )
 
 

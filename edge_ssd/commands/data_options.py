@@ -27,7 +27,9 @@ def add_data_options(
     parser.add_argument(
         "--strict",
         action="store_true",
-        help="stop at the first faulty label or damaged image, with exit status 2 (default: drop and report it)",
+        help="stop with exit status 2 at the first faulty label or damaged image, and where it is open how the labels "
+        "are read: two formats, boxes that may be stated otherwise, contradicting class names, a split that is guessed "
+        "(default: drop and report it)",
     )
 
 

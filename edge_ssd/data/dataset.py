@@ -30,11 +30,14 @@ class Problem:
         path: the file that has it.
         message: the fault and the action taken.
         kind: what it has in common with other problems, as a noun in the plural ("reversed boxes"), or "".
+        doubt: of a notice that says how labels are read where they leave it open: the field of
+            :class:`~edge_ssd.data.source.DataSource` that settles it, or "files" if only other files do; else "".
     """
 
     path: Path
     message: str
     kind: str = field(default="", compare=False)
+    doubt: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         return f"{self.path}: {self.message}"

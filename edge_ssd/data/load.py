@@ -147,7 +147,9 @@ class DatasetFolder:
         """How many images have objects in another format alone, as of a folder whose format changed halfway; or ""."""
         own = {image.path.name for image in self._images if image.path is not None}
         facts = []
-        for name in self.other_formats:
+        # Parsing another format takes as long as parsing this one, and tells nothing of images that have labels.
+        has_more = not own.issuperset(path.name for path in self.tree.images())
+        for name in self.other_formats if has_more else ():
             try:
                 located = locate_images(self.tree, LABEL_FORMATS[name].parse(self.tree))
             except DataError:
@@ -183,7 +185,8 @@ class DatasetFolder:
             split: one of :attr:`splits`; None for all of them.
             labels: class names in the order of the class ids, such as a model's; they also name the classes of a
                 dataset that has bare class ids. None for the dataset's own order.
-            strict: raise on the first problem, instead of dropping what is faulty; also set by the source.
+            strict: raise on the first problem, instead of dropping what is faulty, and on the first notice about labels
+                that leave open how they are read; also set by the source.
             allow_missing: report missing images and label files as problems, instead of raising.
             progress: called with (images read, images in total).
 
@@ -205,9 +208,10 @@ class DatasetFolder:
             message = (
                 f"read as {used}; it could also be {', '.join(others)}: choose with --format{self._only_in_others}"
             )
-            notices.append(Problem(root, message))
-        if strict and problems:
-            raise DataError(str(problems[0]))
+            notices.append(Problem(root, message, doubt="format"))
+        doubts = [notice for notice in notices if notice.doubt and not self.source.settles(notice.doubt)]
+        if strict and (problems or doubts):
+            raise DataError(str((problems or doubts)[0]))
         mapping = self._map_classes(labels, problems)
         labels, is_own = (mapping.labels, True) if labels is None else (tuple(labels), False)
         if is_own:

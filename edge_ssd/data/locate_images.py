@@ -144,7 +144,7 @@ def _check_sole_split(
     message = (
         f"{len(splits[split])} images are the {split} split, by the name {unclear[0]!r}: rename it if they are not"
     )
-    return [Problem(tree.root, message)]
+    return [Problem(tree.root, message, doubt="files")]
 
 
 def _stating_name(tree: FileTree, image: ImageAnnotations, per_image: bool) -> str:
@@ -169,7 +169,8 @@ def _assign_undivided(tree: FileTree, splits: dict[str, list[ImageAnnotations]],
     had_train = "train" in splits
     splits["train"] = splits.get("train", []) + undivided
     advice = "" if had_train else ": no other images are for training"
-    return [Problem(tree.root, f"{len(undivided)} images are in no split's folder; used in train{advice}")]
+    message = f"{len(undivided)} images are in no split's folder; used in train{advice}"
+    return [Problem(tree.root, message, doubt="files")]
 
 
 def _separate(tree: FileTree, splits: dict[str, list[ImageAnnotations]]) -> list[Problem]:

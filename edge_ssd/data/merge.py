@@ -88,6 +88,8 @@ def merge_datasets(
     merged = ParsedDataset(union, (), has_class_names=has_names)
     num_images = {split: len(samples) for split, samples in by_split.items()}
     problems, notices = check_classes(root, merged, mapping, counts, num_images, classes)
+    if strict and problems:
+        raise DataError(problems[0].message)
     for problem in problems:
         _log.warning("%s", problem.message)
     for notice in notices:

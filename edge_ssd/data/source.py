@@ -25,7 +25,8 @@ class DataSource:
         boxes: what the four numbers of a box are, a key of :data:`~edge_ssd.data.box_layouts.LAYOUTS`; None for what
             the format says.
         box_units: their units, a key of :data:`~edge_ssd.data.box_layouts.UNITS`; None for those of the format.
-        strict: raise on the first fault of the labels or images, instead of dropping what is faulty.
+        strict: raise on the first fault of the labels or images, instead of dropping what is faulty, and where labels
+            leave open how they are read.
 
     Raises:
         SettingError: the format, the layout or the units are unknown, or the class list is invalid.
@@ -46,6 +47,10 @@ class DataSource:
         for name, value, known in (("boxes", self.boxes, LAYOUTS), ("box units", self.box_units, UNITS)):
             if value is not None and value not in known:
                 raise SettingError(f"unknown {name} {value!r}: choose from {', '.join(known)}")
+
+    def settles(self, doubt: str) -> bool:
+        """Return whether an option decides how labels are read that leave it open, see ``Problem.doubt``."""
+        return doubt in ("format", "boxes", "box_units") and self.to_dict()[doubt] is not None
 
     @property
     def options(self) -> tuple[str, ...]:

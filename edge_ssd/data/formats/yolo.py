@@ -145,7 +145,7 @@ def _check_other_yaml(tree: FileTree, path: Path, names: Mapping[int, str]) -> l
         fact = f"class {differing} is {names[differing]!r} in {path.name}, but {description.names[differing]!r} in "
         if path.stem.lower() not in _DATA_YAML:
             raise DataError(f"{path.parent}: {fact}{other.name}: remove the wrong one of them")
-        notices.append(Problem(path, f"{fact}{other.name}, which is not used"))
+        notices.append(Problem(path, f"{fact}{other.name}, which is not used", doubt="files"))
     return notices
 
 

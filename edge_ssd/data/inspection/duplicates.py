@@ -117,7 +117,7 @@ def _without_gradient(thumbnails: npt.NDArray[np.uint8]) -> npt.NDArray[np.float
     """Return thumbnails [N, 16, 17] less their best linear gradient as unit vectors [N, 272]; zero for one color."""
     rows, columns = np.indices(THUMBNAIL_SIZE)
     gradients, _ = np.linalg.qr(np.column_stack([np.ones(rows.size), rows.ravel(), columns.ravel()]))
-    pixels = thumbnails.reshape(len(thumbnails), -1).astype(np.float32)
+    pixels = thumbnails.reshape(-1, rows.size).astype(np.float32)
     gradients = gradients.astype(np.float32)
     pixels -= (pixels @ gradients) @ gradients.T
     length = np.maximum(np.linalg.norm(pixels, axis=1, keepdims=True), 1e-6)

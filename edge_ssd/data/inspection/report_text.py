@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+
 import numpy as np
 
 from edge_ssd.data.anchor_fitting.match import MATCH_IOU
-from edge_ssd.data.dataset import problem_lines
+from edge_ssd.data.dataset import Problem, problem_lines
 from edge_ssd.data.inspection.report import DatasetReport
 from edge_ssd.data.inspection.summary import Summary
 
-__all__ = ["format_summary", "report_lines"]
+__all__ = ["format_report", "format_summary", "report_lines"]
 
 _HEADINGS = {
     "mislabelled": "files whose suffix does not match their format",
@@ -23,8 +26,18 @@ _HEADINGS = {
 _MAX_SHOWN = 5
 
 
-def format_summary(summary: Summary, title: str) -> str:
-    """Return a summary under ``title`` as text of several lines, with the first 20 problems."""
+def format_report(report: DatasetReport, title: str) -> str:
+    """Return a report as text: the summary of each split under ``title`` and its name, then what concerns all."""
+    counts = Counter(problem for summary in report.summaries.values() for problem in set(summary.dataset.problems))
+    common = {problem: None for problem in _problems(report) if counts[problem] > 1}
+    blocks = [format_summary(summary, f"{title} {name}", common) for name, summary in report.summaries.items()]
+    lines = [f"problems of several splits: {len(common)}", *(f"  {line}" for line in _shown(common))] if common else []
+    lines += report_lines(report)
+    return "\n\n".join(filter(None, [*blocks, "\n".join(lines)]))
+
+
+def format_summary(summary: Summary, title: str, left_out: Collection[Problem] = ()) -> str:
+    """Return a summary under ``title`` as text of several lines, with the first 20 problems that are not left out."""
     dataset, num_boxes = summary.dataset, summary.dataset.num_boxes
     lines = [f"{title}: {len(dataset)} images, {num_boxes} boxes ({dataset.format})"]
     if summary.backgrounds:
@@ -49,9 +62,10 @@ def format_summary(summary: Summary, title: str) -> str:
         if len(anchors.unmatched):
             low, high = np.percentile(anchors.unmatched, (5, 95))
             lines.append(f"    boxes without a match: longer side mostly {low:.0%} to {high:.0%} of the input")
-    if dataset.problems:
-        lines.append(f"  {len(dataset.problems)} problem{'s' if len(dataset.problems) > 1 else ''}:")
-        lines += [f"    {line}" for line in problem_lines(dataset.problems, "--json lists all")]
+    problems = [problem for problem in dataset.problems if problem not in left_out]
+    if problems:
+        lines.append(f"  {len(problems)} problem{'s' if len(problems) > 1 else ''}:")
+        lines += [f"    {line}" for line in _shown(problems)]
     return "\n".join(lines)
 
 
@@ -68,6 +82,15 @@ def report_lines(report: DatasetReport) -> list[str]:
             groups = [group for group in report.duplicates if (group.near, group.across) == (near, across)]
             lines += _section(_duplicate_heading(near, across), [group.describe(_MAX_SHOWN) for group in groups])
     return lines
+
+
+def _problems(report: DatasetReport) -> Iterator[Problem]:
+    for summary in report.summaries.values():
+        yield from summary.dataset.problems
+
+
+def _shown(problems: Iterable[Problem]) -> list[str]:
+    return problem_lines(tuple(problems), "--json lists all")
 
 
 def _duplicate_heading(near: bool, across: bool) -> str:

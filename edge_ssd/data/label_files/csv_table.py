@@ -137,7 +137,8 @@ def read_table(path: Path) -> LabelTable:
                 faults.setdefault(image, fault)
             else:
                 problems.append(Problem(path, f"{fault}; dropped"))
-    notices = (Problem(path, columns.notice),) if columns.notice else ()
+    doubt = "boxes" if columns.doubtful_box else ""
+    notices = (Problem(path, columns.notice, doubt=doubt),) if columns.notice else ()
     return LabelTable(
         path, tuple(rows), backgrounds, faults, splits, tuple(problems), notices, columns.kind, columns.normalized
     )

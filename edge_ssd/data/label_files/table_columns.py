@@ -96,6 +96,7 @@ class Columns:
         normalized: whether boxes are in 0–1 of the image.
         header_rows: number of rows before the first object: a header, perhaps after a title, or none.
         notice: how the columns were read, if the header does not state all of it.
+        doubtful_box: whether the header leaves open what the numbers of a box are.
     """
 
     image: int
@@ -107,6 +108,7 @@ class Columns:
     normalized: bool = False
     header_rows: int = 1
     notice: str = ""
+    doubtful_box: bool = False
 
 
 @dataclass(frozen=True)
@@ -168,12 +170,12 @@ def _find_in_header(names: list[str]) -> Columns | UnclearColumns:
     width, height = _first(names, _WIDTH, used=box), _first(names, _HEIGHT, used=box)
     notice = ""
     if len(box) == 1 and names[box[0]] not in ("bboxxywh", "bboxxyxy"):
-        notice = f"its boxes are read as x, y, width, height (column {names[box[0]]!r}, in the order of COCO)"
+        notice = f"its boxes are read as x, y, width, height as in COCO (column {names[box[0]]!r}; else state --boxes)"
     elif kind == "corner and size" and names[box[0]].endswith("x"):
         corner = " and ".join(repr(names[position]) for position in box[:2])
         notice = f"columns {corner} are read as the top left corner of a box (if they are its center: --boxes cxcywh)"
     size = (height, width) if height is not None and width is not None else None
-    return Columns(image, label, box, kind, size, notice=notice)
+    return Columns(image, label, box, kind, size, notice=notice, doubtful_box=bool(notice))
 
 
 def _prefer_varied_classes(columns: Columns, header: Sequence[str], rows: Sequence[Sequence[str]]) -> Columns:

@@ -42,7 +42,8 @@ class YoloClassFiles:
         self.names = list(dict.fromkeys(itertools.chain.from_iterable(lists)))
         self.notices: list[Problem] = []
         if self._contradiction:
-            self.notices.append(Problem(tree.root, f"{self._contradiction}: each is used for the labels beside it"))
+            message = f"{self._contradiction}: each is used for the labels beside it"
+            self.notices.append(Problem(tree.root, message, doubt="files"))
 
     def names_of(self, label_file: Path) -> Mapping[int, str]:
         """Return class id → name for the boxes of a label file.

@@ -119,10 +119,11 @@ def choose_box_reader(
     stated = bool(source.boxes or source.box_units)
     reading, message = _conclude(path, numbers, sizes, assumed, readings, stated)
     problem = Problem(path, message) if message else None
-    notice = None
+    notice: Problem | None = None
     if percent == "possible" and reading.units == "pixels":
         advice = "if they are percent of the image, state it with --box-units percent"
-        notice = Problem(path, f"no number of {len(boxes)} boxes exceeds {numbers.max():g}: read as pixels; {advice}")
+        message = f"no number of {len(boxes)} boxes exceeds {numbers.max():g}: read as pixels; {advice}"
+        notice = Problem(path, message, doubt="box_units")
     return BoxReader(layout, parsed.percent, None if reading == own else reading, problem, notice)
 
 
