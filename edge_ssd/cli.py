@@ -25,12 +25,14 @@ import importlib
 import io
 import itertools
 import os
+import re
 import sys
 import threading
 from collections.abc import Sequence
 from typing import Any, NamedTuple, NoReturn
 
 from edge_ssd.console.logs import log_to_stderr, verbosity_level
+from edge_ssd.console.suggestions import did_you_mean, missing_path_hint
 from edge_ssd.errors import EdgeSSDError
 from edge_ssd.version import __version__
 
@@ -94,6 +96,9 @@ _REMEDIES = {
     errno.EROFS: "choose another path",
 }
 
+# A number is the value of an option, and "-v" is short.
+_OPTION = re.compile(r"--?[A-Za-z_][\w-]+")
+
 _VERBOSE, _QUIET = {"-v", "-vv", "--verbose"}, {"-q", "-qq", "--quiet"}
 
 _INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
@@ -112,6 +117,28 @@ class _Parser(argparse.ArgumentParser):
         self._arguments = list(sys.argv[1:] if args is None else args)
         return super().parse_known_args(args, namespace)
 
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        namespace, unknown = self.parse_known_args(args, namespace)
+        if unknown:  # the subcommand that they were given to knows similar options, and its help has them
+            self._selected(namespace).error(f"unrecognized arguments: {' '.join(unknown)}")
+        return namespace
+
+    def _selected(self, namespace: argparse.Namespace) -> argparse.ArgumentParser:
+        """Return the parser of the subcommand that is selected, or this one if there is none."""
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                selected = action.choices.get(getattr(namespace, action.dest, None) or "")
+                if isinstance(selected, _Parser):
+                    return selected
+        return self
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as error:
+            error.message += did_you_mean(str(value), map(str, action.choices or ()))
+            raise
+
     def error(self, message: str) -> NoReturn:
         # A misspelled required option is reported as missing: name what was given in its place too.
         message = "; ".join([message, *self._describe_unknown(message)])
@@ -120,14 +147,11 @@ class _Parser(argparse.ArgumentParser):
     def _describe_unknown(self, message: str) -> list[str]:
         """Return a similar option for each unknown one, and those unknown ones that the message does not name."""
         options = set(self._option_string_actions)
-        for action in self._actions:
-            if isinstance(action, argparse._SubParsersAction):
-                for name in set(self._arguments) & set(action.choices):
-                    options |= set(action.choices[name]._option_string_actions)
         given = itertools.takewhile(lambda argument: argument != "--", self._arguments)
         lines = []
-        for name in dict.fromkeys(argument.partition("=")[0] for argument in given if argument.startswith("--")):
-            similar = difflib.get_close_matches(name, sorted(options), n=1, cutoff=0.7)
+        for name in dict.fromkeys(argument.partition("=")[0] for argument in given if _OPTION.match(argument)):
+            spelled = f"--{name.lstrip('-').lower().replace('_', '-')}"
+            similar = difflib.get_close_matches(spelled, sorted(options), n=1, cutoff=0.7)
             if name not in options and (similar or name not in message):
                 hint = f": did you mean {similar[0]}?" if similar else ""
                 lines.append(f"{'' if name in message else 'unknown option '}{name}{hint}")
@@ -246,7 +270,9 @@ def _describe(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         name = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
         remedy = _REMEDIES.get(error.errno or 0)
-        return _one_line(f"{name}{error.strerror}{f'; {remedy}' if remedy else ''}")
+        is_missing = error.errno == errno.ENOENT and error.filename is not None
+        hint = missing_path_hint(os.fsdecode(error.filename)) if is_missing else ""
+        return _one_line(f"{name}{error.strerror}{hint}{f'; {remedy}' if remedy else ''}")
     return _one_line(str(error) or type(error).__name__)
 
 

@@ -113,9 +113,31 @@ def test_misspelled_option_is_named_with_a_similar_one(command: AddCommand, caps
     assert cli.main(["train", "--ouput", "run", "--zzz"]) == 2
     expected = "required: --out; unknown option --ouput: did you mean --out?; unknown option --zzz (see"
     assert expected in capsys.readouterr().err
-    # The options of a subcommand are known, also to the parser of its command.
+    # It is the subcommand whose options and help are named.
     assert cli.main(["data", "inspect", "images", "--splt=val", "--split=val"]) == 2
-    assert "error: unrecognized arguments: --splt=val; --splt: did you mean --split? (see" in capsys.readouterr().err
+    expected = "--splt=val; --splt: did you mean --split? (see: edge-ssd data inspect --help)"
+    assert f"edge-ssd data inspect: error: unrecognized arguments: {expected}" in capsys.readouterr().err
+    assert cli.main(["data", "split", "images", "again", "-no-near", "--keep_all"]) == 2
+    assert "-no-near: did you mean --no-near? (see: edge-ssd data split --help)" in capsys.readouterr().err
+
+
+def test_misspelled_choice_is_named_with_a_similar_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["data", "inspcet", "images"]) == 2
+    assert "invalid choice: 'inspcet'" in (error := capsys.readouterr().err)
+    assert error.endswith("(did you mean inspect?) (see: edge-ssd data --help)\n")
+    assert cli.main(["data", "inspect", "images", "--format", "yollo"]) == 2
+    assert "(did you mean yolo?) (see: edge-ssd data inspect --help)" in capsys.readouterr().err
+
+
+def test_missing_file_is_named_with_a_similar_one(
+    command: AddCommand, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("camera.toml").touch()
+    command("open('camrea.toml')")
+    assert cli.main(["play"]) == 2
+    expected = "camrea.toml: No such file or directory (did you mean camera.toml?); check the path"
+    assert expected in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -340,7 +340,7 @@ def test_shipped_models_are_found_by_name(squares: Path, bananas: Path, tmp_path
             name, ("--data", squares, "--out", tmp_path / "o.tflite")
         )
         assert command(name, "nanoo", *options) == 2
-        assert "nanoo: no such file; check the path, or name a shipped model: banana, " in capsys.readouterr().err
+        assert "nanoo: no such file (did you mean nano?); check the path, or name a shipped model: banana, " in capsys.readouterr().err
 
 
 def test_float_model_that_is_not_installed_is_reported_with_its_place(

@@ -28,21 +28,52 @@ def test_format_seconds(seconds: float, text: str) -> None:
 def test_progress_redraws_one_line_with_remaining_time() -> None:
     stream, clock = Terminal(), Clock()
     with Progress("drawing", "images", stream, clock) as progress:
-        progress(0, 40)
-        clock.now = 10.0
-        progress(10, 40)
+        for done in range(11):
+            clock.now = float(done)
+            progress(done, 40)
         clock.now = 10.01
         progress(11, 40)  # too soon to redraw
         clock.now = 40.0
         progress(40, 40)
     shown = stream.getvalue().split("\r")
-    assert shown[1] == "drawing  25% [######..................] 10/40 images, 30 s left"
+    assert shown[10].rstrip() == "drawing  25% [######..................] 10/40 images, 30 s left"
     assert "11/40" not in stream.getvalue()
     assert shown[-1].endswith("\n")
     assert shown[-1].startswith("drawing 100% [########################] 40/40 images, 40 s")
     # A shorter line is padded so that nothing of a longer one before it stays.
     lengths = [len(line.rstrip("\n")) for line in shown[1:]]
-    assert len("drawing 100% [########################] 40/40 images, 40 s") < lengths[0] == lengths[1]
+    assert len("drawing 100% [########################] 40/40 images, 40 s") < lengths[-3] == lengths[-2]
+
+
+def test_remaining_time_needs_three_steps_and_two_seconds_after_the_first() -> None:
+    stream, clock = Terminal(), Clock()
+    with Progress("training", "steps", stream, clock) as progress:
+        # The first step compiles the network: it takes a minute, the others a second.
+        for done, seconds in ((0, 0.0), (1, 60.0), (2, 61.0), (3, 62.0), (4, 63.0), (5, 64.0)):
+            clock.now = seconds
+            progress(done, 100)
+    shown = stream.getvalue().split("\r")
+    assert not any("left" in line for line in shown if "1/100" in line or "2/100" in line or "3/100" in line)
+    assert "4/100 steps, 1 min 36 s left" in shown[4]
+    assert "5/100 steps, 1 min 35 s left" in shown[5]
+    stream, clock = Terminal(), Clock()
+    with Progress("reading", "images", stream, clock) as progress:
+        for done in range(20):  # many steps, in less than two seconds
+            clock.now = done * 0.1
+            progress(done, 1000)
+    assert "left" not in stream.getvalue()
+
+
+def test_remaining_time_starts_again_with_another_part_of_the_work() -> None:
+    stream, clock = Terminal(), Clock()
+    with Progress("reading", "images", stream, clock) as progress:
+        for second in range(10):
+            clock.now = float(second)
+            progress(100 * second, 900)
+        for second in range(5):  # the second folder is read ten times slower
+            clock.now = 10.0 + second
+            progress(10 * second, 100)
+    assert "40/100 images, 6 s left" in stream.getvalue()
 
 
 def test_progress_without_terminal_writes_a_line_every_ten_seconds() -> None:
@@ -61,9 +92,9 @@ def test_progress_without_terminal_writes_a_line_every_ten_seconds() -> None:
 def test_progress_of_resumed_work_and_unknown_total() -> None:
     stream, clock = Terminal(), Clock()
     with Progress("fetching", "bytes", stream, clock) as progress:
-        progress(80_000_000, 100_000_000)
-        clock.now = 10.0
-        progress(90_000_000, 100_000_000)
+        for second in range(11):
+            clock.now = float(second)
+            progress(80_000_000 + second * 1_000_000, 100_000_000)
     assert "90% [#####################...] 90.0/100.0 MB, 10 s left" in stream.getvalue()
     stream = Terminal()
     with Progress("fetching", "bytes", stream, clock) as progress:

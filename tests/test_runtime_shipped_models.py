@@ -69,7 +69,8 @@ def test_find_model_error_lists_shipped_names(model_folder: Path, given: str) ->
         with pytest.raises(BundleError) as caught:
             find(given)
         remedy = "check the path, or name a shipped model: banana, banana-nano, banana-small"
-        assert str(caught.value) in (f"{given}: no such file; {remedy}", f"{given}: is not a file; {remedy}")
+        hint = " (did you mean banana?)" if given == "banana-" else ""
+        assert str(caught.value) in (f"{given}: no such file{hint}; {remedy}", f"{given}: is not a file; {remedy}")
     shutil.rmtree(model_folder)
     with pytest.raises(BundleError, match=r"or name a shipped model: none is installed$"):
         find_model("small")

@@ -16,6 +16,8 @@ ProgressCallback = Callable[[int, int | None], None]
 _REDRAW_SECONDS = 0.1
 _LOG_SECONDS = 10.0
 _BAR_CELLS = 24
+# The remaining time is unknown before this many updates and seconds; a few fast or slow steps say nothing.
+_MIN_UPDATES, _MIN_SECONDS = 3, 2.0
 
 
 class Progress:
@@ -24,6 +26,9 @@ class Progress:
     On a terminal one line is redrawn at most ten times a second. Elsewhere (a log file, a pipe) a line is written
     every ten seconds, so that short work writes nothing. Nothing is shown while the logger ``edge_ssd`` is set to
     WARNING or higher, as ``--quiet`` does. Use it as a context manager, which ends the line also after an exception.
+
+    The remaining time follows from the speed since the first step has ended, which is slow where it compiles a model or
+    fills a cache. It is shown after three further steps and two seconds.
 
     Args:
         label: the activity ("drawing").
@@ -41,6 +46,8 @@ class Progress:
         self._on_terminal = self._stream.isatty()
         self._started = self._last_shown = clock()
         self._first_done: int | None = None
+        self._measured_from: tuple[int, float] | None = None  # units done and time when the first step had ended
+        self._updates = 0  # since then
         self._state: tuple[int, int | None] | None = None
         self._width = 0
         self._quiet = logging.getLogger("edge_ssd").level > logging.INFO
@@ -50,9 +57,15 @@ class Progress:
         if self._quiet:
             return
         now = self._clock()
-        if self._first_done is None:
-            # Resumed work does not start at 0: the speed is that of this run.
+        if self._first_done is None or (self._state is not None and done < self._state[0]):
+            # Resumed work does not start at 0: the speed is that of this run. Another part of the work may start at 0.
             self._first_done, self._started = done, now
+            self._measured_from, self._updates = None, 0
+        elif self._measured_from is None:
+            if done > self._first_done:
+                self._measured_from = (done, now)
+        elif done > self._measured_from[0]:
+            self._updates += 1
         self._state = (done, total)
         if now - self._last_shown >= (_REDRAW_SECONDS if self._on_terminal else _LOG_SECONDS):
             self._last_shown = now
@@ -70,7 +83,7 @@ class Progress:
     def _show(self, now: float) -> None:
         assert self._state is not None
         done, total = self._state
-        line = self._line(done, total, now - self._started)
+        line = self._line(done, total, now)
         if self._on_terminal:
             # Pad with spaces to overwrite a longer previous line.
             self._stream.write("\r" + line.ljust(self._width))
@@ -79,18 +92,19 @@ class Progress:
             self._stream.write(line + "\n")
         self._stream.flush()
 
-    def _line(self, done: int, total: int | None, seconds: float) -> str:
+    def _line(self, done: int, total: int | None, now: float) -> str:
         bar = ""
         duration = ""
         if total:
             fraction = min(max(done / total, 0.0), 1.0)
             filled = int(fraction * _BAR_CELLS)
             bar = f" {fraction:4.0%} [{'#' * filled}{'.' * (_BAR_CELLS - filled)}]"
-            own_done = done - (self._first_done or 0)
             if done >= total:
-                duration = f", {format_seconds(seconds)}"
-            elif own_done > 0 and seconds > 0:
-                duration = f", {format_seconds(seconds * (total - done) / own_done)} left"
+                duration = f", {format_seconds(now - self._started)}"
+            elif self._measured_from is not None and self._updates >= _MIN_UPDATES:
+                first, start = self._measured_from
+                if now - start >= _MIN_SECONDS:
+                    duration = f", {format_seconds((now - start) * (total - done) / (done - first))} left"
         return f"{self._label}{bar} {self._amount(done, total)}{duration}"
 
     def _amount(self, done: int, total: int | None) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from edge_ssd.console.suggestions import missing_path_hint
 from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.formats.label_format import Match
 from edge_ssd.data.formats.registry import LABEL_FORMATS
@@ -11,18 +14,27 @@ from edge_ssd.errors import DataError
 
 __all__ = ["detect_format", "list_files"]
 
+# Folders of the examples, which exist once their dataset is downloaded or drawn.
+_DRAWN_DATASETS = ("bananas", "synthetic", "drawn")
+
 
 def list_files(source: DataSource) -> FileTree:
     """List the files of a dataset; raise DataError if its folder is missing, empty or unreadable."""
     root = source.folder
     if not root.exists():
-        raise DataError(f"{root}: no such folder: check the path, or make one with: edge-ssd data make --to {root}")
+        raise DataError(f"{root}: no such folder{missing_path_hint(root)}: {_missing_folder_advice(root)}")
     if not root.is_dir():
         raise DataError(f"{root}: a dataset is a folder, this is a file: give the folder that holds it")
     tree = FileTree(root)
     if tree.is_empty:
         raise DataError(f"{root}: the folder is empty: give a folder of labeled images")
     return tree
+
+
+def _missing_folder_advice(root: Path) -> str:
+    if root.name not in _DRAWN_DATASETS:
+        return "check the path"
+    return f"download it with: edge-ssd data fetch bananas --to {root}, or draw one with: edge-ssd data make --to {root}"
 
 
 def detect_format(source: DataSource, tree: FileTree) -> tuple[str, tuple[str, ...]]:

@@ -127,7 +127,7 @@ def read_bundle(path: str | os.PathLike[str]) -> Bundle:
 def _read_file(path: str) -> bytes:
     try:
         if not os.path.isfile(path):  # noqa: PTH113 (os: see Bundle.path)
-            raise BundleError("is not a file" if os.path.exists(path) else "no such file; check the path")  # noqa: PTH110
+            raise BundleError(_why_no_file(path))
         with open(path, "rb") as file:  # noqa: PTH123
             data = file.read(_MAX_FILE + 1)
     except (OSError, ValueError) as error:  # ValueError: a NUL byte in the name
@@ -137,6 +137,14 @@ def _read_file(path: str) -> bytes:
     if data[4:8] != FLATBUFFER_IDENTIFIER:
         raise BundleError("is not a .tflite file; expected a bundle made with: edge-ssd convert")
     return data
+
+
+def _why_no_file(path: str) -> str:
+    if os.path.exists(path):  # noqa: PTH110
+        return "is not a file"
+    from edge_ssd.console.suggestions import missing_path_hint  # here: needed for this message only
+
+    return f"no such file{missing_path_hint(path)}; check the path"
 
 
 def _parse(path: str, data: bytes) -> Bundle:

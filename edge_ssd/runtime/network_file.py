@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edge_ssd.errors import EdgeSSDError, ModelError
 from edge_ssd.network import Network
+from edge_ssd.runtime.model_file import find_keras_file
 
 __all__ = ["read_network"]
 
@@ -18,8 +19,7 @@ def read_network(path: Path) -> Network:
         from edge_ssd.runtime.bundle import read_bundle
 
         return read_bundle(path).network
-    if not path.is_file():
-        raise ModelError(f"{path}: no such file; expected a model that ends in .keras or .tflite")
+    path = find_keras_file(path)
     try:
         # A .keras file is a ZIP, and the model's own get_config() is in its config.json.
         with zipfile.ZipFile(path) as archive:

@@ -37,7 +37,12 @@ def find_model(model: str | os.PathLike[str]) -> Path:
     for known in (name, f"{_DEFAULT}-{name}"):
         if known in shipped:
             return shipped[known]
-    what = "is not a file" if os.path.exists(path) else "no such file"  # noqa: PTH110
+    from edge_ssd.console.suggestions import did_you_mean, missing_path_hint  # here: needed for this message only
+
+    short = (known.removeprefix(f"{_DEFAULT}-") for known in shipped)
+    what = "is not a file"
+    if not os.path.exists(path):  # noqa: PTH110
+        what = f"no such file{missing_path_hint(path) or did_you_mean(name, (*shipped, *short))}"
     names = ", ".join(shipped) or "none is installed"
     raise BundleError(f"{name}: {what}; check the path, or name a shipped model: {names}")
 

@@ -21,6 +21,7 @@ from edge_ssd.data.held_out import HeldOut
 from edge_ssd.data.held_out_images import parse_held_out
 from edge_ssd.errors import EdgeSSDError, ModelError
 from edge_ssd.network import DownSampling, Network
+from edge_ssd.runtime.model_file import find_keras_file
 from edge_ssd.training.model.normalization import FusedBatchNormalization
 
 __all__ = [
@@ -157,14 +158,12 @@ def save_tiny_ssd(model: TinySSD, path: str | os.PathLike[str]) -> None:
 
 
 def load_tiny_ssd(path: str | os.PathLike[str]) -> TinySSD:
-    """Read a ``.keras`` file that :func:`save_tiny_ssd` wrote; the model computes in float32.
+    """Read a ``.keras`` file that :func:`save_tiny_ssd` wrote, or that of a run's folder; the model computes in float32.
 
     Raises:
         ModelError: the file is missing, damaged or not a TinySSD, or a weight is not finite.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise ModelError(f"{path}: no such file; expected a .keras model that 'edge-ssd train' wrote")
+    path = find_keras_file(path)
     if not zipfile.is_zipfile(path):
         raise ModelError(f"{path}: not a .keras file (or cut short); expected a model that 'edge-ssd train' wrote")
     if path.suffix != ".keras":
