@@ -17,15 +17,17 @@ from converters.quantization.head_coding import equalize_box_scales
 from converters.quantization.schemes import SCHEMES, Scheme
 from converters.tflite.compatibility import CompatibilityResult, check_compatibility
 from converters.verification.latency import interleaved_latency
+from edge_ssd.atomic_write import check_writable
 from edge_ssd.data.dataset import problem_lines
 from edge_ssd.data.eval_split import load_eval_split
+from edge_ssd.data.held_out_images import where_listed
 from edge_ssd.data.load import DatasetFolder
 from edge_ssd.errors import SettingError
 from edge_ssd.evaluation.average_precision import AveragePrecision
 from edge_ssd.evaluation.keras_predictor import KerasPredictor
 from edge_ssd.runtime.bundle import read_bundle
 
-__all__ = ["Comparison", "SchemeRow", "compare_schemes"]
+__all__ = ["Comparison", "SchemeRow", "check_folder", "compare_schemes"]
 
 _log = logging.getLogger(__name__)
 
@@ -72,6 +74,13 @@ class Comparison:
         }
 
 
+def check_folder(out: Path) -> None:
+    """Raise SettingError or OSError if no files can be written to the folder ``out``, which may be missing."""
+    if out.exists() and not out.is_dir():
+        raise SettingError(f"{out}: is not a folder; give a folder for the files")
+    check_writable(out / ".new")
+
+
 def compare_schemes(
     model_path: str | os.PathLike[str],
     data: DatasetFolder,
@@ -88,10 +97,11 @@ def compare_schemes(
     """
     model_path, out = Path(model_path), Path(out)
     config = ConversionConfig() if config is None else config
-    if out.exists() and not out.is_dir():
-        raise SettingError(f"{out}: is not a folder; give a folder for the files")
+    check_folder(out)
     model = load_model(model_path)
-    eval_split = load_eval_split(data, model.network.labels, None, config.limit, held_out=model.held_out)
+    eval_split = load_eval_split(
+        data, model.network.labels, None, config.limit, held_out=model.held_out, listed_in=where_listed(model_path)
+    )
     dataset, _ = eval_split
     for line in problem_lines(dataset.problems):
         _log.warning("%s", line)

@@ -48,11 +48,12 @@ def run(args: argparse.Namespace) -> int:
     schemes = _parse_schemes(args.schemes)
     config = conversion_config(args)
     quiet_tensorflow()
-    from converters.compare import compare_schemes
+    from converters.compare import check_folder, compare_schemes
     from converters.load_model import find_float_model
     from edge_ssd.console.json_output import print_json
     from edge_ssd.data.load import open_dataset
 
+    check_folder(args.out)
     model, data = find_float_model(args.model), open_dataset(data_source(args))
     for problem in data.common_problems:
         _log.warning("%s", problem)

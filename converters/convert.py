@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from converters.bundle.selftest import choose_selftest, placeholder_selftest
+from converters.bundle.weights_digest import weights_sha256
 from converters.bundle.writer import BundleContent, bundle_bytes, embeddable_held_out
 from converters.config import ConversionConfig
 from converters.interop.check import check_profile
@@ -34,6 +35,7 @@ from converters.tflite.operators import Graph, read_graph
 from edge_ssd.atomic_write import atomic_path, check_writable
 from edge_ssd.data.dataset import Dataset, problem_lines
 from edge_ssd.data.eval_split import load_calibration_split, load_eval_split
+from edge_ssd.data.held_out_images import where_listed
 from edge_ssd.data.load import DatasetFolder
 from edge_ssd.data.splits import load_training_split, subsample_evenly
 from edge_ssd.errors import BundleError, SettingError
@@ -48,7 +50,7 @@ from edge_ssd.version import __version__
 if TYPE_CHECKING:
     from edge_ssd.training.model.tiny_ssd import TinySSD
 
-__all__ = ["ConversionResult", "convert_model"]
+__all__ = ["ConversionResult", "check_arguments", "convert_model"]
 
 _log = logging.getLogger(__name__)
 
@@ -61,7 +63,7 @@ _SELFTEST_CANDIDATES = 32
 
 @dataclass(frozen=True)
 class ConversionResult:
-    """The written file ``path``, with ``selftest_detections`` objects in its self-test image, made in ``seconds``.
+    """The written file ``path``, made in ``seconds``.
 
     Attributes:
         size: bytes of the file.
@@ -70,6 +72,7 @@ class ConversionResult:
         calibrated_on: number of calibration images, 0 for a scheme that needs none.
         warnings: reasons to doubt the calibration or the models, one line each.
         float_precision, quantized_precision: AP before and after conversion; None if not measured.
+        selftest_detections: number of objects in the self-test image with a score of at least ``selftest_threshold``.
     """
 
     path: Path
@@ -82,6 +85,7 @@ class ConversionResult:
     float_precision: AveragePrecision | None
     quantized_precision: AveragePrecision | None
     selftest_detections: int
+    selftest_threshold: float
     seconds: float
 
     def to_dict(self) -> dict[str, Any]:
@@ -137,12 +141,10 @@ def convert_model(
     """
     start, source, out = time.perf_counter(), Path(model_path), Path(out)
     config = ConversionConfig() if config is None else config
-    _check_output(out)
-    if config.selftest_image is not None:
-        read_image(config.selftest_image)
+    check_arguments(out, config)
     model = equalize_box_scales(load_model(source) if model is None else model)
     network, kept_layers = model.network, config.kept_layers(model.network)
-    dataset, split = _load_dataset(data, model, config) if eval_split is None else eval_split
+    dataset, split = _load_dataset(data, model, source, config) if eval_split is None else eval_split
     if eval_split is None:  # else the caller reported them
         for line in problem_lines(dataset.problems):
             _log.warning("%s", line)
@@ -160,6 +162,7 @@ def convert_model(
         tools=_tool_versions(config.scheme),
         accuracy=None,
         held_out=embeddable_held_out(model.held_out),
+        weights_sha256=weights_sha256(model),
     )
     draft = _read_draft(content)
     before = after = None
@@ -191,19 +194,23 @@ def convert_model(
         float_precision=before,
         quantized_precision=after,
         selftest_detections=len(content.selftest.detections),
+        selftest_threshold=content.selftest.score_threshold,
         seconds=time.perf_counter() - start,
     )
 
 
-def _check_output(out: Path) -> None:
+def check_arguments(out: Path, config: ConversionConfig) -> None:
+    """Raise SettingError, ImageError or OSError if ``out`` cannot be written or the image of the self-test not read."""
     if out.suffix != ".tflite":
         raise SettingError(f"{out}: the name of the output must end in .tflite")
     if out.is_dir():
         raise SettingError(f"{out}: is a folder; give the name of the file to write")
     check_writable(out)
+    if config.selftest_image is not None:
+        read_image(config.selftest_image)
 
 
-def _load_dataset(data: DatasetFolder, model: TinySSD, config: ConversionConfig) -> tuple[Dataset, str]:
+def _load_dataset(data: DatasetFolder, model: TinySSD, source: Path, config: ConversionConfig) -> tuple[Dataset, str]:
     """Return the images to measure on and to choose the self-test from, and the name of their split."""
     labels = model.network.labels
     if config.measure or data.splits != ("train",):
@@ -214,7 +221,8 @@ def _load_dataset(data: DatasetFolder, model: TinySSD, config: ConversionConfig)
             config.limit,
             "skip the measurement with --no-accuracy",
             held_out=model.held_out,
-            needs_objects=config.measure,
+            listed_in=where_listed(source),
+            to_measure=config.measure,
         )
     return data.drop_damaged(subsample_evenly(load_training_split(data, labels), config.limit)), "train"
 

@@ -12,6 +12,7 @@ from converters.options import add_conversion_options, conversion_config
 from converters.quantization.schemes import SCHEMES
 from converters.tflite.compatibility import check_compatibility, portability_problems
 from edge_ssd.commands.data_options import add_data_options, data_source
+from edge_ssd.console.counts import count
 
 if TYPE_CHECKING:
     from converters.convert import ConversionResult
@@ -63,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     from edge_ssd.training.tensorflow_logs import quiet_tensorflow
 
     quiet_tensorflow()
-    from converters.convert import convert_model
+    from converters.convert import check_arguments, convert_model
     from converters.load_model import find_float_model
     from edge_ssd.console.json_output import print_json
     from edge_ssd.data.load import open_dataset
@@ -79,6 +80,7 @@ def run(args: argparse.Namespace) -> int:
         measure=not args.no_accuracy,
         selftest_image=args.self_test,
     )
+    check_arguments(args.out, config)
     model, data = find_float_model(args.model), open_dataset(data_source(args))
     for problem in data.common_problems:
         _log.warning("%s", problem)
@@ -108,11 +110,10 @@ def format_result(result: ConversionResult) -> str:
             f"  AP          {before.ap:.3f} float → {after.ap:.3f} converted ({after.ap - before.ap:+.4f}), "
             f"on {after.num_images} images"
         )
-    count = result.selftest_detections
-    objects = f"{count} object{'' if count == 1 else 's'}"
+    objects = f"{count(result.selftest_detections, 'object')} with a score of at least {result.selftest_threshold:.2g}"
     if profile is None:
         lines.append(f"  self-test   {objects} in the embedded image")
     else:
-        lines.append(f"  profile     {profile}: detects the same {objects} as the bundle in the self-test image")
+        lines.append(f"  profile     {profile}: detects the same as the bundle in the self-test image: {objects}")
     lines.append(f"  took        {result.seconds:.0f} s")
     return "\n".join(lines)

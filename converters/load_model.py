@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge_ssd.errors import BundleError, ModelError
 from edge_ssd.network import Network
+from edge_ssd.runtime.model_file import MODEL_NAME, find_keras_file
 from edge_ssd.runtime.shipped_models import find_model
 
 if TYPE_CHECKING:
@@ -23,20 +24,24 @@ _SHIPPED = Path(__file__).resolve().parent / "models"
 
 
 def find_float_model(model: str | os.PathLike[str]) -> Path:
-    """Return the path of ``model``: a file, else the float model of the shipped model of that name.
+    """Return the path of ``model``: a file, that of a run's folder, else the float model of the shipped model's name.
 
     The names are those of :func:`edge_ssd.runtime.shipped_models.find_model`. The float models are in a checkout only.
-    A path that has the suffix of a file or a folder is returned as it is, for :func:`load_model` to check.
 
     Raises:
-        ModelError: there is neither such a file nor such a shipped model, or its float model is not installed.
+        ModelError: there is neither such a file nor such a shipped model, or its float model is not installed, or the
+            file is a converted model.
     """
     path, name = Path(model), os.fsdecode(model)
-    if path.suffix or path.name != name or path.exists():
-        return path
+    if path.suffix.lower() == ".tflite":
+        raise ModelError(f"{name}: is a converted model: give the .keras model that it was made from")
+    if path.suffix or path.name != name or path.is_file() or (path / MODEL_NAME).is_file():
+        return find_keras_file(path)
     try:
         shipped = find_model(name).with_suffix(".keras").name
     except BundleError as error:
+        if path.is_dir():
+            return find_keras_file(path)  # its error names the models in the folder
         raise ModelError(str(error)) from None
     if not (_SHIPPED / shipped).is_file():
         raise ModelError(

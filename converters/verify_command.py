@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     from edge_ssd.console.json_output import print_json
     from edge_ssd.data.dataset import problem_lines
     from edge_ssd.data.eval_split import load_eval_split
-    from edge_ssd.data.held_out_images import parse_held_out
+    from edge_ssd.data.held_out_images import parse_held_out, where_listed
     from edge_ssd.data.load import open_dataset
     from edge_ssd.data.splits import subsample_evenly
     from edge_ssd.runtime.bundle import read_bundle
@@ -90,6 +90,7 @@ def run(args: argparse.Namespace) -> int:
         args.split,
         args.limit,
         held_out=model.held_out or parse_held_out(bundle.metadata),
+        listed_in=where_listed(model_path if model.held_out else bundle.path),
     )
     images = read_network_inputs(subsample_evenly(dataset, _CHECKED_IMAGES).samples, bundle.network.input)
     for line in (*problem_lines(dataset.problems), *image_warnings(images, "evaluation")):

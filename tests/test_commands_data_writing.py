@@ -77,7 +77,6 @@ def test_data_split_writes_lists_or_a_divided_copy(
     assert open_dataset(folder).splits == ("train", "val")
     for arguments, words in (
         ([], "it is divided into train, val: --again divides all of its images"),
-        (["--again"], "train.txt: this list exists, and is not overwritten"),
         (["--to", "yolo"], "--to and --images are for a divided copy"),
         (["--val", "1"], "--val must be between 0 and 1"),
         (["--seed", "-1"], "--seed must be at least 0"),
@@ -90,6 +89,32 @@ def test_data_split_writes_lists_or_a_divided_copy(
     assert main(["data", "split", str(folder), str(again), "--again", "--no-near", "--to", "voc", "--seed", "9"]) == 0
     before, after = ({s.path.name for s in load_dataset(root, "val").samples} for root in (folder, again))
     assert before != after
+
+
+def test_data_split_again_replaces_its_own_lists_only(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    split = ["data", "split", str(folder), "--no-near"]
+    assert main([*split, "--val", "0.25", "--test", "0.25"]) == 0
+    write_image(folder / "new.png", (99, 40))
+    write_voc_xml(folder / "new.xml", "new.png", [("nut", BOX)])
+    assert main([*split, "--again", "--seed", "3"]) == 0
+    captured = capsys.readouterr()
+    earlier = "train.txt (6 images), val.txt (3 images), test.txt (3 images)"
+    assert f"{folder}: replaced the lists of an earlier division: {earlier}" in captured.err
+    # The image that was added since is divided too, and no list remains of the split that is not asked for any more.
+    assert sorted(path.name for path in folder.glob("*.txt")) == ["train.txt", "val.txt"]
+    assert len(load_dataset(folder).samples) == 13
+    assert open_dataset(folder).splits == ("train", "val")
+    # A list that a user changed is his: it is not lost.
+    (folder / "val.txt").write_text((folder / "val.txt").read_text().replace("./", ""))
+    before = files(folder)
+    assert main([*split, "--again"]) == 2
+    assert "val.txt: this list was not written by data split, or was changed" in capsys.readouterr().err
+    assert files(folder) == before
+    out = tmp_path / "out"
+    assert main([*split[:3], str(out), "--again", "--no-near"]) == 0  # as the message advises
+    assert len(load_dataset(out).samples) == 13
 
 
 def test_data_split_takes_validation_images_from_training_images(

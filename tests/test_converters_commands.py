@@ -276,7 +276,8 @@ def test_undivided_dataset_is_measured_on_held_out_images_and_calibrated_on_othe
 ):
     out = tmp_path / "out.tflite"
     assert command("convert", held_out_model, "--data", undivided, "--out", out) == 0
-    assert "measuring on the 2 of 12 images that training held out" in capsys.readouterr().err
+    names = f"(images/3.png, images/8.png); all are listed in config.json in {held_out_model}, which is a ZIP archive"
+    assert f"measuring on the 2 of 12 images that training held out {names}" in capsys.readouterr().err
     bundle = read_bundle(out)
     assert bundle.metadata["held_out"] == {"names": ["images/3.png", "images/8.png"]}
     assert bundle.metadata["accuracy"]["data"] == "things, held-out"
@@ -286,8 +287,15 @@ def test_undivided_dataset_is_measured_on_held_out_images_and_calibrated_on_othe
     assert not {"images/3.png", "images/8.png"} & set(calibrated_on)
     for model in (held_out_model, out):
         assert command("evaluate", model, "--data", undivided, "--json") == 0
-        result = json.loads(capsys.readouterr().out)
+        printed = capsys.readouterr()
+        result = json.loads(printed.out)
         assert (result["num_images"], result["split"]) == (2, "held-out")
+    assert f"all are listed in the output of: edge-ssd inspect {out} --json" in printed.err
+    for model in (held_out_model, out):
+        assert command("data", "inspect", undivided, "--anchors-of", model, "--no-near") == 0
+        assert f"held out by the training of {model}: 2 images: images/3.png, images/8.png" in capsys.readouterr().out
+    assert command("data", "inspect", undivided, "--anchors-of", out, "--no-near", "--json", "--split", "all") == 0
+    assert json.loads(capsys.readouterr().out)["held_out"] == ["images/3.png", "images/8.png"]
     assert command("verify", out, "--against", held_out_model, "--data", undivided) == 0
     assert f"2 images of {undivided} (held-out), 2 objects" in capsys.readouterr().out
     assert command("inspect", out) == 0
@@ -310,6 +318,67 @@ def test_verify_rejects_another_model(verify_words, tmp_path: Path, capsys):
     save_tiny_ssd(TinySSD(tiny_ssd(("square",), input_size=(64, 64), width=0.5)), other)
     assert command(*verify_words, "--against", other) == 2
     assert "the networks differ in base_channels, block_channels" in capsys.readouterr().err
+
+
+def test_verify_warns_of_the_model_of_another_run(
+    verify_words, fake_verify_worker, squares_model: Path, tmp_path: Path, capsys
+):
+    from converters.load_model import load_model
+    from edge_ssd.training.model.tiny_ssd import save_tiny_ssd
+
+    assert command(*verify_words, "--json") == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["made_from_model"] is True
+    assert "was not made from" not in printed.err
+    model = load_model(squares_model)
+    model.cls_predictors[0].bias.assign_add(np.full(model.cls_predictors[0].bias.shape, 1e-4, np.float32))
+    other = tmp_path / "other" / "model.keras"
+    save_tiny_ssd(model, other)
+    assert command(*verify_words, "--against", other.parent, "--json") == 0  # the folder of a run
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["made_from_model"] is False
+    assert f"was not made from {other}: its weights are those of another run" in printed.err
+
+
+def test_models_of_run_folders_and_misspelled_paths_are_found(
+    convert_words, squares_model: Path, squares: Path, tmp_path: Path, capsys
+):
+    run = tmp_path / "runs" / "first"
+    run.mkdir(parents=True)
+    words = ("--data", squares, "--out", tmp_path / "out.tflite")
+    for command_name in ("convert", "evaluate"):
+        options = words if command_name == "convert" else words[:2]
+        assert command(command_name, run, *options) == 2
+        error = capsys.readouterr().err
+        assert "is a folder without model.keras" in error or f"{run}: is not a file" in error
+    shutil.copy(squares_model, run / "model.keras")
+    assert command(convert_words[0], run, *convert_words[2:], "--no-accuracy") == 0
+    capsys.readouterr()
+    assert command("evaluate", run, "--data", squares, "--json") == 0
+    capsys.readouterr()
+    for given in (tmp_path / "rusn" / "first" / "model.keras", run / "modle.keras"):
+        for command_name in ("convert", "evaluate"):
+            options = words if command_name == "convert" else words[:2]
+            assert command(command_name, given, *options) == 2
+            assert f"no such file (did you mean {run / 'model.keras'}?)" in capsys.readouterr().err
+    assert command("convert", tmp_path / "out.tflite", *words) == 2
+    assert "is a converted model: give the .keras model" in capsys.readouterr().err
+    assert command("evaluate", tmp_path / "otu.tflite", "--data", squares) == 2
+    assert f"no such file (did you mean {tmp_path / 'out.tflite'}?)" in capsys.readouterr().err
+
+
+def test_output_path_is_checked_before_the_data_is_read(convert_words, squares: Path, tmp_path: Path, capsys):
+    (tmp_path / "file").touch()
+    absent = tmp_path / "absent"
+    for words in (
+        (*convert_words, "--out", tmp_path / "file" / "a.tflite"),
+        ("compare", *convert_words[1:6], "--out", tmp_path / "file"),
+        ("data", "inspect", absent, "--sheet", tmp_path / "file" / "sheet.png"),
+    ):
+        assert command(*words, *(() if words[0] == "data" else ("--data", absent))) == 2
+        error = capsys.readouterr().err
+        assert str(tmp_path / "file") in error
+        assert "absent" not in error
 
 
 def test_evaluate_gives_the_precision_of_the_conversion(squares_conversion, squares_model: Path, squares: Path, capsys):
@@ -340,7 +409,10 @@ def test_shipped_models_are_found_by_name(squares: Path, bananas: Path, tmp_path
             name, ("--data", squares, "--out", tmp_path / "o.tflite")
         )
         assert command(name, "nanoo", *options) == 2
-        assert "nanoo: no such file (did you mean nano?); check the path, or name a shipped model: banana, " in capsys.readouterr().err
+        assert (
+            "nanoo: no such file (did you mean nano?); check the path, or name a shipped model: banana, "
+            in capsys.readouterr().err
+        )
 
 
 def test_float_model_that_is_not_installed_is_reported_with_its_place(

@@ -58,9 +58,16 @@ def test_held_out_images_take_the_place_of_a_validation_split(
     caplog.set_level(logging.INFO, "edge_ssd")
     write_split(tmp_path / name, 6)
     folder = open_dataset(tmp_path / name)
-    images, measured_on = load_eval_split(folder, LABELS, split, held_out=HELD_OUT)
+    images, measured_on = load_eval_split(folder, LABELS, split, held_out=HELD_OUT, listed_in="run/held_out.json")
     assert (names_of(images), measured_on) == (["2.png", "5.png"], "held-out")
-    assert "measuring on the 2 of 6 images that training held out" in caplog.text
+    assert (
+        "measuring on the 2 of 6 images that training held out (images/2.png, images/5.png); all are listed in run"
+        in caplog.text
+    )
+    caplog.clear()
+    load_eval_split(folder, LABELS, split, held_out=HELD_OUT, to_measure=False)
+    assert "choosing the self-test from the 2 of 6 images" in caplog.text
+    assert "measuring" not in caplog.text
     assert names_of(load_calibration_split(folder, LABELS, HELD_OUT)) == ["0.png", "1.png", "3.png", "4.png"]
     assert names_of(load_eval_split(folder, LABELS, split, limit=1, held_out=HELD_OUT)[0]) == ["2.png"]
 
@@ -132,7 +139,7 @@ def test_images_without_objects_are_an_error_unless_they_are_not_measured_on(lim
     folder = open_dataset(tmp_path)
     with pytest.raises(DataError, match=rf"none of the {limit or 3} images to measure on \(val\) has an object"):
         load_eval_split(folder, LABELS, limit=limit)
-    assert len(load_eval_split(folder, LABELS, limit=limit, needs_objects=False)[0]) == (limit or 3)
+    assert len(load_eval_split(folder, LABELS, limit=limit, to_measure=False)[0]) == (limit or 3)
 
 
 @pytest.mark.parametrize("split", [None, "val"])

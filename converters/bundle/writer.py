@@ -52,6 +52,8 @@ class BundleContent:
         tools: name of a software package → the version that made the bundle.
         accuracy: average precision {"float": …, "quantized": …, "data": name of the dataset}; None if not measured.
         held_out: the images that training did not train on; None if unknown.
+        weights_sha256: digest of the float model's weights, see :mod:`converters.bundle.weights_digest`; None if
+            unknown.
     """
 
     name: str
@@ -65,6 +67,7 @@ class BundleContent:
     tools: Mapping[str, str]
     accuracy: Mapping[str, Any] | None
     held_out: HeldOut | None = None
+    weights_sha256: str | None = None
 
 
 def embeddable_held_out(held_out: HeldOut | None) -> HeldOut | None:
@@ -110,6 +113,7 @@ def _metadata(content: BundleContent, anchors: bytes) -> bytes:
             "flatbuffer": hashlib.sha256(content.flatbuffer).hexdigest(),
             "anchors": hashlib.sha256(anchors).hexdigest(),
             "calibration": None if calibration is None else calibration.sha256,
+            "weights": content.weights_sha256,
         },
         "quantization": content.quantization,
         "kept_layers": dict(content.kept_layers),

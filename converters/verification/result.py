@@ -51,6 +51,7 @@ class Verification:
         sizes: bytes of the float and the converted flatbuffer.
         latency: median of the float and the converted flatbuffer, measured in turns, on one thread.
         error_analysis: None if it was not requested.
+        made_from_model: whether the bundle was converted from the Keras model; None if it does not state that.
     """
 
     dataset: Dataset
@@ -62,6 +63,7 @@ class Verification:
     sizes: tuple[int, int]
     latency: Latency
     error_analysis: ErrorAnalysis | None = None
+    made_from_model: bool | None = None
 
     @property
     def difference(self) -> float:
@@ -114,6 +116,7 @@ class Verification:
         samples, interval, analysis = self.dataset.samples, self.interval, self.error_analysis
         float_ms, quantized_ms = self.latency.milliseconds
         return {
+            "made_from_model": self.made_from_model,
             "float": self.float_result.precision.to_dict(),
             "float_tflite": self.float_tflite_result.precision.to_dict(),
             "quantized": self.quantized_result.precision.to_dict(),

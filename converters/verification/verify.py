@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from converters.bundle.weights_digest import is_made_from
 from converters.config import ConversionConfig
 from converters.measure import measure
 from converters.passes import ConversionState
@@ -52,6 +53,14 @@ def verify(
             f"{bundle.path}: was not made from {model_path}: {_network_difference(bundle, model)}; "
             "give the model that it was made from"
         )
+    made_from_model = is_made_from(bundle, model)
+    if made_from_model is False:
+        _log.warning(
+            "%s was not made from %s: its weights are those of another run, or of another epoch of it; the differences "
+            "below are not those of the conversion. Give the model that it was made from, or convert this one again",
+            bundle.path,
+            model_path,
+        )
     _log.info("converting the model to float, for comparison")
     state = ConversionState(ConversionConfig(scheme="none"), model)
     float_bundle = replace(bundle, flatbuffer=apply_in_subprocess(state, model_path))
@@ -72,6 +81,7 @@ def verify(
         sizes=(len(float_bundle.flatbuffer), len(bundle.flatbuffer)),
         latency=interleaved_latency([float_bundle.flatbuffer, bundle.flatbuffer], image),
         error_analysis=analyze_errors(converted, keras, network, dataset) if explain else None,
+        made_from_model=made_from_model,
     )
     return replace(result, interval=paired_bootstrap_ci(result.matches[2], result.matches[0]))
 

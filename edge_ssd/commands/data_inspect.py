@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edge_ssd.commands.data_options import add_data_options, data_source
 from edge_ssd.commands.network_options import add_input_options
 from edge_ssd.commands.recipe_options import add_recipe_options, given_recipe, option_names
+from edge_ssd.data.eval_split import EVAL_SPLITS
 from edge_ssd.errors import DataError, SettingError
 from edge_ssd.training.recipe import AUGMENTATION_FIELDS
 
@@ -46,12 +47,13 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         ),
     )
     add_data_options(parser, "data", help="a dataset in any supported format")
-    parser.add_argument("--split", choices=["train", "val", "test"], help="this split only (default: every split)")
+    parser.add_argument("--split", choices=EVAL_SPLITS, help="this split only (default: all)")
     parser.add_argument(
         "--anchors-of",
         metavar="MODEL",
         type=Path,
-        help="compare with this .keras or .tflite model (default: the book's)",
+        help="compare with this .keras or .tflite model (default: the book's), and name the images that its training "
+        "held out",
     )
     parser.add_argument(
         "--decode",
@@ -77,15 +79,18 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def run(args: argparse.Namespace) -> int:
     """Inspect the dataset, print the report, write the requested images; return 0."""
+    from edge_ssd.atomic_write import check_writable
     from edge_ssd.charts import check_matplotlib, save_figure
+    from edge_ssd.console.counts import count
     from edge_ssd.console.json_output import print_json
     from edge_ssd.console.progress import Progress
+    from edge_ssd.data.held_out_images import name_some, where_listed
     from edge_ssd.data.inspection.contact_sheet import contact_sheet
     from edge_ssd.data.inspection.report import inspect_dataset
     from edge_ssd.data.inspection.report_text import format_report
     from edge_ssd.data.load import open_dataset
     from edge_ssd.data.splits import combine_splits
-    from edge_ssd.runtime.network_file import read_network
+    from edge_ssd.runtime.network_file import read_description
     from edge_ssd.training.recipe import Recipe
 
     recipe_options = given_recipe(args)
@@ -97,22 +102,29 @@ def run(args: argparse.Namespace) -> int:
             raise DataError(f"{path}: an image is written here: give it a name that ends in .png or .jpg")
     if args.histogram is not None:
         check_matplotlib()
-    network = None if args.anchors_of is None else read_network(args.anchors_of)
+    for path in filter(None, (args.augmented, args.sheet, args.histogram)):
+        check_writable(path)
+    network, description = (None, {}) if args.anchors_of is None else read_description(args.anchors_of)
     folder = open_dataset(data_source(args))
     report = inspect_dataset(
         folder,
         network,
-        args.split,
+        None if args.split == "all" else args.split,
         strict=args.strict,
         decode=args.decode,
         near=not args.no_near,
         steps=lambda label: Progress(label, "images"),
     )
+    datasets = {name: summary.dataset for name, summary in report.summaries.items()}
+    held_out = _held_out_names(combine_splits(datasets), description)
     if args.json:
-        print_json({"folder": str(args.data), **report.to_dict()})
+        facts = {} if held_out is None else {"held_out": held_out}
+        print_json({"folder": str(args.data), **report.to_dict(), **facts})
     else:
         print(format_report(report, str(args.data)))
-    datasets = {name: summary.dataset for name, summary in report.summaries.items()}
+        if held_out:
+            names = f"{name_some(held_out)}; all are listed in {where_listed(args.anchors_of)}"
+            print(f"held out by the training of {args.anchors_of}: {count(len(held_out), 'image')}: {names}")
     written: list[tuple[Path, str]] = []
     if args.sheet is not None:
         _save(contact_sheet(combine_splits(datasets)), args.sheet)
@@ -126,6 +138,17 @@ def run(args: argparse.Namespace) -> int:
     if not args.json:
         print("".join(f"\n{path}: {content} of {args.data}\n" for path, content in written), end="")
     return 0
+
+
+def _held_out_names(dataset: Dataset, description: Mapping[str, Any]) -> list[str] | None:
+    """Return the names of the images that the training of a model held out; None if its description has no names."""
+    from edge_ssd.data.held_out import image_name
+    from edge_ssd.data.held_out_images import find_held_out, parse_held_out
+
+    held_out = parse_held_out(description)
+    if held_out is None or not held_out.names:
+        return None
+    return [image_name(dataset.samples[i].path, dataset.root) for i in sorted(find_held_out(dataset, held_out))]
 
 
 def _size_histogram(datasets: Mapping[str, Dataset], network: Network | None, name: str) -> Figure:

@@ -48,16 +48,21 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "--test", metavar="SHARE", type=float, default=0.0, help="of the images, for testing (default: none)"
     )
     parser.add_argument("--seed", metavar="S", type=int, default=0, help="random seed (default: %(default)s)")
-    parser.add_argument("--again", action="store_true", help="divide all images of a dataset that is divided")
+    parser.add_argument(
+        "--again",
+        action="store_true",
+        help="divide all images of a dataset that is divided; lists of an earlier 'data split' are replaced",
+    )
     parser.add_argument("--no-near", action="store_true", help="do not keep similar images together, only identical")
     add_output_options(parser, default="coco")
 
 
 def run(args: argparse.Namespace) -> int:
     """Divide the dataset and print the counts of each split; return 0."""
+    from edge_ssd.console.counts import count
     from edge_ssd.data.divide import split_shares
     from edge_ssd.data.load import open_dataset
-    from edge_ssd.data.writers.split_lists import check_listable, write_split_lists
+    from edge_ssd.data.writers.split_lists import check_listable, find_own_lists, write_split_lists
     from edge_ssd.data.writers.write import check_new_folder
 
     shares = split_shares(args.val, args.test)
@@ -67,7 +72,8 @@ def run(args: argparse.Namespace) -> int:
         raise SettingError(f"--seed must be at least 0, got {args.seed}")
     if args.out is not None:
         check_new_folder(args.out, [args.data])
-    folder = open_dataset(data_source(args))
+    replaced = find_own_lists(args.data) if args.again else {}
+    folder = open_dataset(data_source(args), without=replaced)
     _check_undivided(folder, args)
     if args.out is None:
         check_listable(folder)
@@ -75,7 +81,10 @@ def run(args: argparse.Namespace) -> int:
     if args.out is not None:
         write(args, args.out, splits, [args.data], args.to or "coco", folder.read_header)
         return 0
-    lists = write_split_lists(folder, splits)
+    lists = write_split_lists(folder, splits, replaced)
+    if replaced:
+        earlier = ", ".join(f"{path.name} ({count(number, 'image')})" for path, number in replaced.items())
+        _log.info("%s: replaced the lists of an earlier division: %s", args.data, earlier)
     print(f"{args.data}: divided by {', '.join(path.name for path in lists)}; delete these to undo it")
     print(split_table(splits))
     return 0

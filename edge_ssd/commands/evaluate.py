@@ -27,7 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "  edge-ssd evaluate nano --data bananas"
     )
     parser.add_argument(
-        "model", metavar="MODEL", help="a .keras model, a .tflite bundle, or a shipped bundle by name, such as nano"
+        "model",
+        metavar="MODEL",
+        help="a .keras model, the folder of its run, a .tflite bundle, or a shipped bundle by name, such as nano",
     )
     add_data_options(parser)
     add_eval_split_option(parser)
@@ -42,12 +44,15 @@ def run(args: argparse.Namespace) -> int:
     from edge_ssd.console.table import format_table
     from edge_ssd.data.dataset import problem_lines
     from edge_ssd.data.eval_split import load_eval_split
+    from edge_ssd.data.held_out_images import parse_held_out, where_listed
     from edge_ssd.data.load import open_dataset
     from edge_ssd.evaluation.evaluate import Predictor, evaluate
+    from edge_ssd.runtime.model_file import MODEL_NAME, find_keras_file
 
     predictor: Predictor
     path = Path(args.model)
-    if path.suffix == ".keras":
+    if path.suffix == ".keras" or (path / MODEL_NAME).is_file():
+        path = find_keras_file(path)
         from edge_ssd.training.tensorflow_logs import quiet_tensorflow
 
         quiet_tensorflow()
@@ -60,16 +65,21 @@ def run(args: argparse.Namespace) -> int:
     elif path.is_file() and path.suffix != ".tflite":
         raise ModelError(f"{args.model}: expected a model that ends in .keras or .tflite")
     else:
-        from edge_ssd.data.held_out_images import parse_held_out
         from edge_ssd.evaluation.tflite_predictor import TFLitePredictor
         from edge_ssd.runtime.bundle import read_bundle
         from edge_ssd.runtime.shipped_models import find_model
 
-        bundle = read_bundle(find_model(args.model))
+        path = find_model(args.model)
+        bundle = read_bundle(path)
         predictor, network, batch_size = TFLitePredictor(bundle), bundle.network, 1
         held_out = parse_held_out(bundle.metadata)
     dataset, split = load_eval_split(
-        open_dataset(data_source(args)), network.labels, args.split, args.limit, held_out=held_out
+        open_dataset(data_source(args)),
+        network.labels,
+        args.split,
+        args.limit,
+        held_out=held_out,
+        listed_in=where_listed(path),
     )
     for line in problem_lines(dataset.problems):
         _log.warning("%s", line)

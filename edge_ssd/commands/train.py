@@ -115,9 +115,16 @@ def run(args: argparse.Namespace) -> int:
     workers = quiet_tensorflow(lambda: _connect(args.strategy))
     assert workers is not None
     from edge_ssd.console.progress import format_seconds
+    from edge_ssd.runtime.model_file import find_keras_file
     from edge_ssd.training.history import HistoryRow
     from edge_ssd.training.run import train
+    from edge_ssd.training.run_folder import check_new_run
 
+    for name in ("start_from", "teacher"):
+        if getattr(args, name) is not None:
+            setattr(args, name, find_keras_file(getattr(args, name)))
+    if workers.is_chief and not args.resume:
+        check_new_run(args.out)
     setup = _setup(args)
     config, recipe = setup.config, setup.config.recipe
     num_classes = config.network.num_classes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from edge_ssd.console.suggestions import missing_path_hint
@@ -18,14 +19,14 @@ __all__ = ["detect_format", "list_files"]
 _DRAWN_DATASETS = ("bananas", "synthetic", "drawn")
 
 
-def list_files(source: DataSource) -> FileTree:
-    """List the files of a dataset; raise DataError if its folder is missing, empty or unreadable."""
+def list_files(source: DataSource, without: Collection[Path] = ()) -> FileTree:
+    """List the files of a dataset, but not those ``without``; raise DataError if it is missing, empty or unreadable."""
     root = source.folder
     if not root.exists():
         raise DataError(f"{root}: no such folder{missing_path_hint(root)}: {_missing_folder_advice(root)}")
     if not root.is_dir():
         raise DataError(f"{root}: a dataset is a folder, this is a file: give the folder that holds it")
-    tree = FileTree(root)
+    tree = FileTree(root, without)
     if tree.is_empty:
         raise DataError(f"{root}: the folder is empty: give a folder of labeled images")
     return tree
@@ -34,7 +35,9 @@ def list_files(source: DataSource) -> FileTree:
 def _missing_folder_advice(root: Path) -> str:
     if root.name not in _DRAWN_DATASETS:
         return "check the path"
-    return f"download it with: edge-ssd data fetch bananas --to {root}, or draw one with: edge-ssd data make --to {root}"
+    return (
+        f"download it with: edge-ssd data fetch bananas --to {root}, or draw one with: edge-ssd data make --to {root}"
+    )
 
 
 def detect_format(source: DataSource, tree: FileTree) -> tuple[str, tuple[str, ...]]:

@@ -7,10 +7,11 @@ import logging
 from collections.abc import Collection, Sequence
 from typing import Literal
 
+from edge_ssd.console.counts import count
 from edge_ssd.console.progress import Progress
 from edge_ssd.data.dataset import Dataset
-from edge_ssd.data.held_out import HeldOut
-from edge_ssd.data.held_out_images import find_held_out, is_same_dataset
+from edge_ssd.data.held_out import HeldOut, image_name
+from edge_ssd.data.held_out_images import find_held_out, is_same_dataset, name_some
 from edge_ssd.data.load import DatasetFolder
 from edge_ssd.data.splits import load_training_split, subsample_evenly
 from edge_ssd.errors import DataError
@@ -31,7 +32,8 @@ def load_eval_split(
     alternative: str = "use --split train",
     *,
     held_out: HeldOut | None = None,
-    needs_objects: bool = True,
+    listed_in: str = "",
+    to_measure: bool = True,
 ) -> tuple[Dataset, str]:
     """Return the images to measure a model on, and the name of their split.
 
@@ -45,7 +47,9 @@ def load_eval_split(
         limit: maximum number of images, at equal distances; None for all.
         alternative: advice for the error message if there are only training images.
         held_out: the images that the model's training held out; None if the model does not state them.
-        needs_objects: whether images without any object are an error, as average precision is then undefined.
+        listed_in: where the names of the held-out images are listed, for the log.
+        to_measure: whether average precision is measured: images without any object are then an error, since it is
+            undefined. Else the images are only used to choose a self-test from.
 
     Raises:
         DataError: as :meth:`DatasetFolder.load` and :meth:`DatasetFolder.drop_damaged`; or only training images exist
@@ -54,13 +58,13 @@ def load_eval_split(
     if split == "all":
         dataset, name = folder.load(None, labels), "all"
     elif split is None or split == "val":
-        dataset, name = _load_validation(folder, labels, split, alternative, held_out)
+        dataset, name = _load_validation(folder, labels, split, alternative, held_out, listed_in, to_measure)
     else:
         dataset, name = folder.load(split, labels), split
     dataset = dataclasses.replace(dataset, problems=(*folder.copies, *dataset.problems))
     with Progress("checking", "images") as progress:
         dataset = folder.drop_damaged(subsample_evenly(dataset, limit), progress)
-    if needs_objects and not dataset.num_boxes:
+    if to_measure and not dataset.num_boxes:
         raise DataError(
             f"{dataset.root}: none of the {len(dataset)} images to measure on ({name}) has an object, so average "
             "precision is undefined; use images with labels"
@@ -88,6 +92,8 @@ def _load_validation(
     split: Literal["val"] | None,
     alternative: str,
     held_out: HeldOut | None,
+    listed_in: str,
+    to_measure: bool,
 ) -> tuple[Dataset, str]:
     """Return the images and the name of :func:`load_eval_split` for the ``split`` "val" or None."""
     root, unusable = folder.source.folder, folder.annotations.unusable
@@ -101,12 +107,20 @@ def _load_validation(
         # (train --train-on val).
         has_all = len(found) == len(held_out.names)
         if is_same_dataset(len(found), held_out, len(dataset)) and (has_training_images or has_all):
+            chosen = _take(dataset, found)
+            names = name_some([image_name(sample.path, dataset.root) for sample in chosen.samples])
             missing = len(held_out.names) - len(found)
-            note = f"; {missing} more are missing" if missing else ""
+            notes = (f"; all are listed in {listed_in}" if listed_in else "", f"; {missing} more are missing")
             _log.info(
-                "%s: measuring on the %d of %d images that training held out%s", root, len(found), len(dataset), note
+                "%s: %s the %d of %s that training held out (%s)%s",
+                root,
+                "measuring on" if to_measure else "choosing the self-test from",
+                len(found),
+                count(len(dataset), "image"),
+                names,
+                "".join(notes if missing else notes[:1]),
             )
-            return _take(dataset, found), "held-out"
+            return chosen, "held-out"
     validation = folder.evaluation_split
     if validation is not None and validation not in unusable:
         return folder.load(validation, labels), validation
@@ -118,7 +132,8 @@ def _load_validation(
             f"{alternative}"
         )
     dataset = folder.load(split, labels)  # raises for "val": the dataset has no splits
-    _log_use_of_all(dataset, held_out, len(found))
+    if to_measure:
+        _log_use_of_all(dataset, held_out, len(found))
     return dataset, "all"
 
 
@@ -138,7 +153,7 @@ def _load_usable_splits(folder: DatasetFolder, labels: Sequence[str]) -> Dataset
 
 
 def _log_use_of_all(dataset: Dataset, held_out: HeldOut | None, found: int) -> None:
-    every = f"{dataset.root}: not divided into train and val; measuring on all {len(dataset)} images"
+    every = f"{dataset.root}: not divided into train and val; measuring on all {count(len(dataset), 'image')}"
     trained = "the score may include images that the model was trained on"
     if held_out is None:
         _log.warning("%s. The model does not state which images its training held out: %s", every, trained)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path, PurePath
 
 from edge_ssd.errors import DataError
@@ -20,7 +20,8 @@ _MAX_FILES = 5_000_000
 class FileTree:
     """The files below a folder, by suffix.
 
-    Hidden files and folders (``.ipynb_checkpoints``, macOS's ``._name``) are left out; links are followed.
+    Hidden files and folders (``.ipynb_checkpoints``, macOS's ``._name``) are left out, and the paths ``without``; links
+    are followed.
 
     Attributes:
         root: the folder.
@@ -30,8 +31,9 @@ class FileTree:
         DataError: the folder cannot be listed, or has more than 5 million files.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, without: Collection[Path] = ()) -> None:
         self.root = root
+        self._without = frozenset(without)
         self.special: list[Path] = []
         self._by_suffix: dict[str, list[Path]] = {}
         self._folders: list[Path] = []
@@ -92,6 +94,8 @@ class FileTree:
             if entry.name.startswith(".") or entry.name in _SYSTEM_FOLDERS:
                 continue
             path = folder / entry.name
+            if path in self._without:
+                continue
             if entry.is_file():
                 self._by_suffix.setdefault(PurePath(entry.name).suffix.lower(), []).append(path)
                 self._count += 1

@@ -15,7 +15,10 @@ from typing import Any
 
 from edge_ssd.data.dataset import Dataset, Sample
 
-__all__ = ["HeldOut", "image_name"]
+__all__ = ["HELD_OUT_FILE", "HeldOut", "image_name"]
+
+HELD_OUT_FILE = "held_out.json"
+"""Name of the file in the folder of a training run."""
 
 
 @dataclass(frozen=True)

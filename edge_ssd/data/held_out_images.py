@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from edge_ssd.data.dataset import Dataset
-from edge_ssd.data.held_out import HeldOut, image_name
+from edge_ssd.data.held_out import HELD_OUT_FILE, HeldOut, image_name
 
-__all__ = ["find_held_out", "is_same_dataset", "parse_held_out"]
+__all__ = ["find_held_out", "is_same_dataset", "name_some", "parse_held_out", "where_listed"]
+
+# Names in a message.
+_NAMED = 3
 
 # Another dataset may share a few common names, such as 1.jpg. A part of the dataset lacks most of the held-out images,
 # but about as large a share of its images is held out as of the whole.
@@ -23,6 +28,20 @@ def parse_held_out(description: Mapping[str, Any]) -> HeldOut | None:
         return HeldOut.from_dict(description["held_out"])
     except (KeyError, ValueError):
         return None
+
+
+def name_some(names: Sequence[str]) -> str:
+    """Return the first three names and the number of the others: "a.jpg, b.jpg, c.jpg and 4 more"."""
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def where_listed(model: Path) -> str:
+    """Return where all names of the images are that the training of a ``.keras`` or ``.tflite`` model held out."""
+    if model.suffix == ".tflite":
+        return f"the output of: edge-ssd inspect {shlex.quote(str(model))} --json"
+    beside = model.with_name(HELD_OUT_FILE)
+    return str(beside) if beside.is_file() else f"config.json in {model}, which is a ZIP archive"
 
 
 def find_held_out(dataset: Dataset, held_out: HeldOut) -> frozenset[int]:

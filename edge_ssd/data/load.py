@@ -7,7 +7,7 @@ import functools
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Literal, cast
@@ -260,8 +260,8 @@ class DatasetFolder:
         if self.splits:
             raise DataError(f"{root}: it has no split {split!r}, only {', '.join(self.splits)}: choose one of these")
         raise DataError(
-            f"{root}: it is not divided into train and val: divide it with edge-ssd data split, or use all of it (no "
-            "split)"
+            f"{root}: it is not divided into train and val: divide it with edge-ssd data split, or use all of it with "
+            "--split all"
         )
 
     def _name_special(self, images: Sequence[ImageAnnotations]) -> list[ImageAnnotations]:
@@ -292,19 +292,20 @@ class DatasetFolder:
         return ClassMapping(names, names)
 
 
-def open_dataset(source: str | os.PathLike[str] | DataSource) -> DatasetFolder:
+def open_dataset(source: str | os.PathLike[str] | DataSource, without: Collection[Path] = ()) -> DatasetFolder:
     """Detect the label format of a dataset and parse its label files; images are not read yet.
 
     Args:
         source: the dataset's folder, or one that contains it; a :class:`DataSource` also selects the
             format and the classes.
+        without: files that are not read, such as lists that are to be replaced.
 
     Raises:
         DataError: the folder is missing, empty or has no known format, or a label file cannot be parsed.
     """
     if not isinstance(source, DataSource):
         source = DataSource(Path(source))
-    tree = list_files(source)
+    tree = list_files(source, without)
     name, other_formats = detect_format(source, tree)
     annotations = LABEL_FORMATS[name].parse(tree)
     folder = DatasetFolder(source, name, tree, annotations, locate_images(tree, annotations), other_formats)

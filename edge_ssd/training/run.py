@@ -36,6 +36,7 @@ from edge_ssd.training.run_folder import (
     HISTORY,
     MODEL,
     RunConfig,
+    check_new_run,
     load_run,
     save_run,
 )
@@ -86,8 +87,8 @@ def train(
     """
     if resume:
         load_run(folder)
-    elif workers.is_chief and (folder / CONFIG).exists():
-        raise DataError(f"{folder}: contains a training run; add --resume to continue it, or choose another --out")
+    elif workers.is_chief:
+        check_new_run(folder)
     if workers.is_chief:
         check_writable(folder / CONFIG)
     network = config.network

@@ -17,13 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_ssd.atomic_write import atomic_path
-from edge_ssd.data.held_out import HeldOut
+from edge_ssd.atomic_write import atomic_path, check_writable
+from edge_ssd.data.held_out import HELD_OUT_FILE, HeldOut
 from edge_ssd.data.manifest import Manifest
 from edge_ssd.data.source import DataSource
 from edge_ssd.data.training_images import DEFAULT_TRAIN_ON
 from edge_ssd.errors import DataError
 from edge_ssd.network import Network
+from edge_ssd.runtime.model_file import MODEL_NAME
 from edge_ssd.training.recipe import Recipe
 
 __all__ = [
@@ -36,13 +37,14 @@ __all__ = [
     "IMAGES",
     "MODEL",
     "RunConfig",
+    "check_new_run",
     "load_manifest",
     "load_run",
     "save_run",
 ]
 
-MODEL, HISTORY, CURVE, CHECKPOINT = "model.keras", "history.csv", "history.png", "checkpoint.npz"
-EVENTS, CONFIG, HELD_OUT, IMAGES = "tensorboard", "run.json", "held_out.json", "images.json"
+MODEL, HISTORY, CURVE, CHECKPOINT = MODEL_NAME, "history.csv", "history.png", "checkpoint.npz"
+EVENTS, CONFIG, HELD_OUT, IMAGES = "tensorboard", "run.json", HELD_OUT_FILE, "images.json"
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,13 @@ def save_run(config: RunConfig, manifest: Manifest, folder: Path) -> None:
     if config.held_out is not None:
         _write_json(config.held_out.to_dict(), folder / HELD_OUT)
     _write_json(config.to_dict(), folder / CONFIG)
+
+
+def check_new_run(folder: Path) -> None:
+    """Raise DataError or OSError if no new run can be written to ``folder``; create nothing."""
+    if (folder / CONFIG).exists():
+        raise DataError(f"{folder}: contains a training run; add --resume to continue it, or choose another --out")
+    check_writable(folder / CONFIG)
 
 
 def load_run(folder: Path) -> RunConfig:
