@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_ssd.training.divergence import has_diverged, is_suspect
+from edge_ssd.training.divergence import has_collapsed, has_diverged, is_low, is_suspect
 from edge_ssd.training.recipe import Recipe, book_recipe
 
 RECIPE = Recipe()
@@ -50,6 +50,44 @@ def test_normal_losses_do_not_stop(losses: list[float]) -> None:
 def test_exploded_losses_stop(losses: list[float], epoch: int) -> None:
     assert stopped_after(losses) == epoch
     assert is_suspect(losses[:epoch], RECIPE)
+
+
+@pytest.mark.parametrize(
+    ("losses", "epoch"),
+    [
+        ([5000.0, 4900.0, 4800.0], 3),  # huge from the start
+        ([5000.0, 900.0, 850.0, 800.0, 760.0], 4),  # it fell, and is stuck
+        ([5000.0, 2000.0, 900.0, 400.0, 180.0, 80.0], None),  # it still falls
+        ([50.0, 49.0, 48.0, 47.0], None),  # as high as that of an untrained network: no learning, but no divergence
+    ],
+)
+def test_huge_losses_that_do_not_fall_stop(losses: list[float], epoch: int | None) -> None:
+    assert stopped_after(losses) == epoch
+
+
+@pytest.mark.parametrize(
+    ("precisions", "epoch"),
+    [
+        ([0.3, 0.5, 0.6, 0.0, 0.0, 0.0], 6),
+        ([0.3, 0.5, 0.6, 0.0, 0.0, 0.4, 0.0, 0.005, 0.0], 9),  # it recovered once
+        ([0.3, 0.5, 0.6, 0.0, 0.0], None),
+        ([0.0, 0.02, 0.05, 0.0, 0.0, 0.0, 0.0], None),  # never good
+        ([0.0, 0.3, 0.0, 0.0, 0.0, 0.0, 0.0], None),  # good by chance, in one epoch
+        ([0.0, 0.0, 0.0, 0.0], None),
+        ([0.3, 0.5, 0.6, 0.1, 0.1, 0.1], None),
+        ([], None),
+    ],
+)
+def test_precision_that_stays_near_zero_after_good_epochs_stops(precisions: list[float], epoch: int | None) -> None:
+    counts = range(len(precisions) + 1)
+    assert next((n for n in counts if has_collapsed(precisions[:n], is_finished=False)), None) == epoch
+
+
+def test_last_epoch_must_not_be_low() -> None:
+    assert is_low([0.3, 0.5, 0.6, 0.0])
+    assert has_collapsed([0.3, 0.5, 0.6, 0.0], is_finished=True)
+    assert not has_collapsed([0.3, 0.5, 0.6, 0.5], is_finished=True)
+    assert not has_collapsed([0.0], is_finished=True)
 
 
 def test_bound_grows_with_the_weights_of_the_loss() -> None:

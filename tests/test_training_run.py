@@ -322,6 +322,34 @@ def test_exploding_loss_keeps_checkpoint_before_it_and_model_of_best_epoch(
     assert (tmp_path / "checkpoint.npz").read_bytes() == checkpoints[3]
 
 
+def test_precision_that_falls_to_zero_stops_and_keeps_model_of_best_epoch(
+    trained_run: TrainedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    precisions, models = iter([0.3, 0.5, 0.4, 0.0, 0.0, 0.0]), []
+
+    def measure(*_: object) -> AveragePrecision:
+        ap = next(precisions)
+        return AveragePrecision(ap, ap, ap, {"banana": ap}, 6, 6)
+
+    monkeypatch.setattr(run, "evaluate_images", measure)
+    config = replace(trained_run.config, recipe=replace(RECIPE, epochs=9, **FAST_LOSS))
+    words = (
+        r"diverged in epoch 6: the average precision fell to 0\.000, its highest was 0\.500; .* \(epoch 2, AP 0\.500\)"
+    )
+    with pytest.raises(ModelError, match=words):
+        train(
+            config,
+            *trained_run.datasets,
+            tmp_path,
+            report=lambda row: models.append((tmp_path / "model.keras").read_bytes()),
+        )
+    assert [models[i] == models[i - 1] for i in range(1, 6)] == [False, False, True, True, True]
+    (tmp_path / "second.keras").write_bytes(models[1])
+    weights = (load_tiny_ssd(tmp_path / name).get_weights() for name in ("second.keras", "model.keras"))
+    for expected, actual in zip(*weights, strict=True):
+        np.testing.assert_array_equal(actual, expected)
+
+
 def test_early_stopping_keeps_model_of_best_epoch(
     trained_run: TrainedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import logging
 import shlex
+import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +20,7 @@ from edge_ssd.network import NETWORKS
 from edge_ssd.training.recipe import Recipe, book_recipe
 
 if TYPE_CHECKING:
+    from edge_ssd.training.history import HistoryRow
     from edge_ssd.training.run_setup import RunSetup
     from edge_ssd.training.workers import Workers
 
@@ -40,6 +43,9 @@ examples:
 """
 
 _log = logging.getLogger(__name__)
+
+# An AP below this is hardly more than that of an untrained network.
+_USEFUL_AP = 0.02
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -114,30 +120,38 @@ def run(args: argparse.Namespace) -> int:
 
     workers = quiet_tensorflow(lambda: _connect(args.strategy))
     assert workers is not None
+    from edge_ssd.console.counts import count
     from edge_ssd.console.progress import format_seconds
-    from edge_ssd.runtime.model_file import find_keras_file
-    from edge_ssd.training.history import HistoryRow
+    from edge_ssd.data.held_out_images import name_some
+    from edge_ssd.training.history import read_history
     from edge_ssd.training.run import train
-    from edge_ssd.training.run_folder import check_new_run
+    from edge_ssd.training.run_folder import HELD_OUT, HISTORY
 
-    for name in ("start_from", "teacher"):
-        if getattr(args, name) is not None:
-            setattr(args, name, find_keras_file(getattr(args, name)))
-    if workers.is_chief and not args.resume:
-        check_new_run(args.out)
-    setup = _setup(args)
+    setup = _setup(args, workers)
     config, recipe = setup.config, setup.config.recipe
-    num_classes = config.network.num_classes
-    classes = "1 class" if num_classes == 1 else f"{num_classes} classes"
-    images = f"{len(setup.training)} training and {len(setup.validation)} validation images"
-    _log.info("%s, %s, %d anchors, %d epochs", images, classes, config.network.num_anchors, recipe.epochs)
+    facts = (
+        f"{len(setup.training)} training and {count(len(setup.validation), 'validation image')}",
+        count(config.network.num_classes, "class"),
+        count(config.network.num_anchors, "anchor"),
+        count(recipe.epochs, "epoch"),
+    )
+    _log.info("%s", ", ".join(facts))
+    if config.validation_split is not None and config.held_out is not None:
+        names = name_some(config.held_out.names)
+        _log.info("held out for validation: %s; all are listed in %s", names, args.out / HELD_OUT)
+    reports: list[tuple[int, float]] = []
 
     def report(row: HistoryRow) -> None:
-        remaining = format_seconds((recipe.epochs - row.epoch) * row.seconds)
+        # The first epoch compiles the network, so that it says nothing about the others.
+        reports.append((row.epoch, time.monotonic()))
+        remaining = ""
+        if len(reports) > 1 and row.epoch < recipe.epochs:
+            (first, start), (last, end) = reports[0], reports[-1]
+            remaining = f", {format_seconds((recipe.epochs - last) * (end - start) / (last - first))} left"
         print(
             f"epoch {row.epoch}/{recipe.epochs}: loss {row.loss:.3f}, class error {row.class_error:.2e}, "
             f"box MAE {row.box_mae:.2e}, AP {row.ap:.3f}, AP50 {row.ap50:.3f}, AP75 {row.ap75:.3f}, "
-            f"{row.images_per_second:.0f} images/s, {remaining} left",
+            f"{row.images_per_second:.0f} images/s{remaining}",
             flush=True,
         )
 
@@ -154,6 +168,7 @@ def run(args: argparse.Namespace) -> int:
         workers=workers,
     )
     if workers.is_chief:
+        _warn_if_useless(read_history(args.out / HISTORY), config.data.folder)
         data = ["--data", str(config.data.folder), *config.data.options]
         convert = ["edge-ssd", "convert", str(model), *data, "--out", f"{args.out.name}.tflite"]
         print(f"model: {model}{_best_epoch(args.out, recipe)}\nnext:  {shlex.join(convert)}")
@@ -166,8 +181,10 @@ def _connect(strategy: str) -> Workers:
     return connect_workers() if strategy == "multiworker" else SINGLE_WORKER
 
 
-def _setup(args: argparse.Namespace) -> RunSetup:
+def _setup(args: argparse.Namespace, workers: Workers) -> RunSetup:
     """Return the setup of the run that the options describe; raise SettingError for contradictory options."""
+    from edge_ssd.runtime.model_file import find_keras_file
+    from edge_ssd.training.run_folder import check_new_run
     from edge_ssd.training.run_setup import new_run, resumed_run
 
     changes, options = given_recipe(args), given_network(args)
@@ -186,11 +203,16 @@ def _setup(args: argparse.Namespace) -> RunSetup:
         kept = ("train_on", "validation_split", "anchors", "input_scale", "recipe")
         if given := option_names(name for name in kept if getattr(args, name) is not None):
             raise SettingError(f"a resumed run keeps its images, network and recipe: leave out {given}")
-        return resumed_run(args.out, args.data, args.teacher, args.strict)
+        teacher = None if args.teacher is None else find_keras_file(args.teacher)
+        return resumed_run(args.out, args.data, teacher, args.strict)
     if args.data is None:
         raise SettingError("--data is missing: name the folder of labeled images to train on")
     if args.teacher is not None and args.anchors:
         raise SettingError("the anchors are the teacher's: leave out --anchors, or --teacher")
+    if workers.is_chief:
+        check_new_run(args.out)
+    if args.start_from is not None:
+        args.start_from = find_keras_file(args.start_from)
     is_book = args.recipe == "book"
     scale = (1.0 if is_book else 1 / 255) if args.input_scale is None else args.input_scale
     return new_run(
@@ -200,7 +222,28 @@ def _setup(args: argparse.Namespace) -> RunSetup:
         train_on=args.train_on or DEFAULT_TRAIN_ON,
         validation_split=args.validation_split,
         fitted_anchors=(args.anchors or ("book" if is_book else "fit")) == "fit",
-        teacher=args.teacher,
+        teacher=None if args.teacher is None else find_keras_file(args.teacher),
+    )
+
+
+def _warn_if_useless(history: Sequence[HistoryRow], data: Path) -> None:
+    """Warn if the model of a finished training finds hardly anything, and log what to check."""
+    from edge_ssd.console.counts import count
+    from edge_ssd.training.history import best_row
+
+    if not history or (best := best_row(history).ap) >= _USEFUL_AP:
+        return
+    losses = [row.loss for row in history]
+    longer = "train longer (--epochs; the loss is still falling)"
+    if len(losses) > 2 and losses[-1] > 0.97 * losses[-2]:
+        longer = "train with another --learning-rate, or longer (--epochs)"
+    _log.warning(
+        "the model finds hardly anything: the best AP of %s is %.3f. Check boxes and class names in "
+        "'edge-ssd data inspect %s --sheet sheet.png'; if they are right, %s",
+        count(len(history), "epoch"),
+        best,
+        shlex.quote(str(data)),
+        longer,
     )
 
 

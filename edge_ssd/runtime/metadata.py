@@ -43,8 +43,8 @@ class Metadata(NamedTuple):
     Attributes:
         input_name, quantization: name of the model's input, and of its quantization scheme.
         class_heads, box_heads: one per level, in the network's order.
-        sha256: hex digests of "flatbuffer" and "anchors" (the bytes of the entry), and perhaps of "calibration" (the images)
-            and "weights" (those of the float model).
+        sha256: hex digests of "flatbuffer" and "anchors" (the bytes of the entry), and perhaps of "calibration" (the
+            images) and "weights" (those of the float model).
         raw: the complete JSON value, with informative fields (tools, accuracy).
     """
 

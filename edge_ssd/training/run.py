@@ -14,6 +14,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from edge_ssd.atomic_write import check_writable
+from edge_ssd.console.counts import count
 from edge_ssd.console.progress import Progress
 from edge_ssd.data.dataset import Dataset
 from edge_ssd.data.held_out import HeldOut
@@ -21,7 +22,7 @@ from edge_ssd.data.manifest import Manifest
 from edge_ssd.errors import DataError, ImageError, ModelError
 from edge_ssd.evaluation.keras_predictor import KerasPredictor
 from edge_ssd.training.best_model import BestModel
-from edge_ssd.training.divergence import has_diverged, is_suspect
+from edge_ssd.training.divergence import has_collapsed, has_diverged, is_low, is_suspect
 from edge_ssd.training.history import HistoryRow, best_row, draw_history, read_history, should_stop_early, write_history
 from edge_ssd.training.initial_weights import copy_weights, load_initial_model
 from edge_ssd.training.input.cache import Cache, choose_cache, decoded_bytes
@@ -133,9 +134,9 @@ def train(
                 trainer.build(train_images)
                 trainer.save()
         if resume and workers.is_chief and _is_finished(trainer, history):
-            count = f"{trainer.finished_epochs} epoch{'s' if trainer.finished_epochs > 1 else ''}"
+            epochs = count(trainer.finished_epochs, "epoch")
             advice = f"to train longer, start a new run with --from {folder / MODEL}"
-            _log.info("%s: this run is finished after %s, nothing is left to train; %s", folder, count, advice)
+            _log.info("%s: this run is finished after %s, nothing is left to train; %s", folder, epochs, advice)
         best = BestModel(trainer.ema_model, history)
         events = TensorBoardWriter(folder / EVENTS, history) if tensorboard and workers.is_chief else None
         predictor = KerasPredictor(trainer.ema_model)
@@ -145,18 +146,24 @@ def train(
                 if workers.is_chief:
                     progress(trainer.finished_epochs * steps + step, config.recipe.epochs * steps)
 
-            while workers.broadcast_bool(not _is_finished(trainer, history)):
+            while True:
+                is_finished, precisions = _is_finished(trainer, history), [row.ap for row in history]
+                if workers.broadcast_bool(has_collapsed(precisions, is_finished)):
+                    raise _stop_diverged(_describe_collapse(history), trainer, best, folder)
+                if not workers.broadcast_bool(not is_finished):
+                    break
                 result = trainer.fit_epoch(train_images, on_batch)
                 losses = [*(row.loss for row in history), result.loss if trainer.is_finite() else math.nan]
                 is_last = trainer.finished_epochs == config.recipe.epochs
                 suspect = is_suspect(losses, config.recipe)
                 if workers.broadcast_bool(has_diverged(losses, config.recipe) or (suspect and is_last)):
-                    raise _stop_diverged(losses, trainer, best, folder)
+                    raise _stop_diverged(_describe_divergence(losses), trainer, best, folder)
                 if val_images is None:
                     continue
                 precision = evaluate_images(predictor, network, val_images.dataset, val_images)
                 row = HistoryRow(**vars(result), ap=precision.ap, ap50=precision.ap50, ap75=precision.ap75)
                 history.append(row)
+                suspect = suspect or is_low([row.ap for row in history])
                 # History before checkpoint: a run killed in between trains and writes the epoch again. Model after
                 # checkpoint: a resume writes the model from the checkpoint.
                 write_history(history, folder / HISTORY)
@@ -188,12 +195,19 @@ def _is_finished(trainer: Trainer, history: Sequence[HistoryRow]) -> bool:
     return trainer.finished_epochs >= recipe.epochs or should_stop_early(history, recipe.patience)
 
 
-def _stop_diverged(losses: Sequence[float], trainer: Trainer, best: BestModel, folder: Path) -> ModelError:
+def _describe_divergence(losses: Sequence[float]) -> str:
+    lowest = f", its lowest was {min(losses):.3g}" if len(losses) > 1 else ""
+    return f"the loss is {losses[-1]:.3g}{lowest}"
+
+
+def _describe_collapse(history: Sequence[HistoryRow]) -> str:
+    return f"the average precision fell to {history[-1].ap:.3f}, its highest was {best_row(history).ap:.3f}"
+
+
+def _stop_diverged(reason: str, trainer: Trainer, best: BestModel, folder: Path) -> ModelError:
     """Leave the best model in ``folder`` and return the error that describes it and what to try."""
     model, rate = folder / MODEL, trainer.recipe.learning_rate
-    message = f"the training diverged in epoch {trainer.finished_epochs}: the loss is {losses[-1]:.3g}"
-    if len(losses) > 1:
-        message += f", its lowest was {min(losses):.3g}"
+    message = f"the training diverged in epoch {trainer.finished_epochs}: {reason}"
     advice = f"start a new run with a lower learning rate, such as --learning-rate {rate / 10:.1g}"
     if best.row is None:
         return ModelError(f"{message}; {advice}, in another --out")
@@ -205,8 +219,8 @@ def _stop_diverged(losses: Sequence[float], trainer: Trainer, best: BestModel, f
 
 def _saved_epochs(trainer: Trainer) -> str:
     """Return the end of a message: what was saved, and how to continue."""
-    count = trainer.saved_epochs
-    return f"{count} finished epoch{' is' if count == 1 else 's are'} saved: continue with --resume"
+    epochs = trainer.saved_epochs
+    return f"{count(epochs, 'finished epoch')} {'is' if epochs == 1 else 'are'} saved: continue with --resume"
 
 
 def _fingerprint(config: RunConfig, images: ImageDataset, resume: bool) -> int:

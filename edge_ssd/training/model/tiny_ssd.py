@@ -157,7 +157,7 @@ def save_tiny_ssd(model: TinySSD, path: str | os.PathLike[str]) -> None:
 
 
 def load_tiny_ssd(path: str | os.PathLike[str]) -> TinySSD:
-    """Read a ``.keras`` file that :func:`save_tiny_ssd` wrote, or that of a run's folder; the model computes in float32.
+    """Read a ``.keras`` file that :func:`save_tiny_ssd` wrote, or that of a run's folder; it computes in float32.
 
     Raises:
         ModelError: the file is missing, damaged or not a TinySSD, or a weight is not finite.
