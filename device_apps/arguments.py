@@ -6,13 +6,11 @@ import argparse
 import math
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from edge_ssd.errors import EdgeSSDError, SettingError
 
 if TYPE_CHECKING:
     from edge_ssd.runtime.detector import Detector
-    from edge_ssd.runtime.preprocess import ImageArray, Resize
+    from edge_ssd.runtime.preprocess import Resize
 
 __all__ = [
     "add_backend_argument",
@@ -43,9 +41,9 @@ def add_detector_arguments(parser: argparse.ArgumentParser) -> None:
     add_backend_argument(group)
     group.add_argument(
         "--resize",
-        choices=("pillow", "opencv"),
-        default="pillow",
-        help="resize images as in training, or with OpenCV: faster, with slightly different pixels",
+        choices=("auto", "opencv", "numpy"),
+        default="auto",
+        help="what resizes images, to the same pixels (default: OpenCV if it is installed, else NumPy)",
     )
     group.add_argument(
         "--delegate",
@@ -82,23 +80,23 @@ def make_detector(args: argparse.Namespace) -> Detector:
         backend=args.backend,
         delegate=args.delegate,
         delegate_options=_delegate_options(args.delegate, args.delegate_option),
-        resize=_opencv_resize() if args.resize == "opencv" else None,
+        resize=_resize_function(args.resize),
     )
 
 
-def _opencv_resize() -> Resize:
+def _resize_function(name: str) -> Resize | None:
+    """Return the function of a --resize value; None for "auto"."""
+    from edge_ssd.runtime.resize import numpy_resize, opencv_resize
+
+    if name != "opencv":
+        return numpy_resize if name == "numpy" else None
     from device_apps.sources.opencv import load_opencv  # Its settings are fixed when it is first imported.
 
     try:
-        cv2 = load_opencv()
+        load_opencv()
     except EdgeSSDError as error:
         raise SettingError(f"--resize opencv needs OpenCV: {error}") from None
-
-    def resize(image: ImageArray, size: tuple[int, int]) -> ImageArray:
-        # The bilinear filter of OpenCV whose results are bit-exact on every machine.
-        return np.asarray(cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR_EXACT), np.uint8)
-
-    return resize
+    return opencv_resize
 
 
 def _delegate_options(delegate: str | None, options: list[str] | None) -> dict[str, str] | None:

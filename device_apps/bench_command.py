@@ -59,7 +59,8 @@ def run(args: argparse.Namespace) -> int:
     from edge_ssd.console.json_output import print_json
     from edge_ssd.console.progress import Progress
     from edge_ssd.runtime.bundle import read_bundle
-    from edge_ssd.runtime.preprocess import pillow_resize, read_image
+    from edge_ssd.runtime.preprocess import read_image
+    from edge_ssd.runtime.resize import halve_bilinear
     from edge_ssd.runtime.shipped_models import default_model, find_model
 
     check_int(args, "frames")
@@ -72,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
         precisions = stored_precisions(bundles)
     image = bundles[0].selftest.image if args.source is None else read_image(args.source)
     if size is not None or args.source is None:
-        image = pillow_resize(image, size or (480, 640))
+        image = halve_bilinear(image, size or (480, 640))
     with Progress("timing", "rounds") as progress:
         benchmark = run_benchmark(
             bundles,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 
@@ -26,11 +26,13 @@ __all__ = [
     "InputSpec",
     "Level",
     "Network",
+    "Resampling",
     "ResizeMode",
     "tiny_ssd",
 ]
 
 ResizeMode = Literal["stretch", "letterbox"]
+Resampling = Literal["halve-bilinear", "pillow-bilinear"]
 DownSampling = Literal["pool", "stride"]
 
 # d2l, "Single Shot Multibox Detection": one row per level.
@@ -46,6 +48,7 @@ NETWORKS: Mapping[str, Mapping[str, Any]] = {
 """Named networks as options of :func:`tiny_ssd`, the slowest first."""
 
 _DOWN_SAMPLING = ("pool", "stride")  # the first is the book's
+_EARLIER_INPUT = {"resampling": "pillow-bilinear"}  # of descriptions that lack the field
 # Fields of earlier descriptions, with the only values that are still supported: the book's.
 _REMOVED_FIELDS = {"convolution": "plain", "head": "plain", "block_convolutions": 2}
 
@@ -59,6 +62,7 @@ class InputSpec:
     """Input of the network: an RGB image of ``height`` × ``width`` pixels, scaled to ``pixel * scale + offset``.
 
     ``resize`` is "stretch", or "letterbox", which keeps an image's aspect ratio and fills the rest with gray.
+    ``resampling`` is the method that computes the pixels, see :mod:`edge_ssd.runtime.resize`.
     """
 
     height: int = 256
@@ -66,6 +70,7 @@ class InputSpec:
     scale: float = 1 / 255
     offset: float = 0.0
     resize: ResizeMode = "stretch"
+    resampling: Resampling = "halve-bilinear"
 
     def __post_init__(self) -> None:
         for name, value in (("height", self.height), ("width", self.width)):
@@ -77,6 +82,9 @@ class InputSpec:
             )
         if self.resize not in ("stretch", "letterbox"):
             raise NetworkError(f"resize mode must be 'stretch' or 'letterbox', got {self.resize!r}")
+        if self.resampling not in get_args(Resampling):
+            known = ", ".join(get_args(Resampling))
+            raise NetworkError(f"resampling must be one of {known}; got {self.resampling!r}: upgrade edge-ssd")
 
     @property
     def size(self) -> tuple[int, int]:
@@ -181,7 +189,7 @@ class Network:
                     Level(row["height"], row["width"], _floats(row["sizes"]), _floats(row["ratios"]))
                     for row in data["levels"]
                 ),
-                input=InputSpec(**data["input"]),
+                input=InputSpec(**{**_EARLIER_INPUT, **data["input"]}),
                 coding=BoxCoding(**data["coding"]),
                 base_channels=_listed(data["base_channels"]),
                 block_channels=_listed(data["block_channels"]),

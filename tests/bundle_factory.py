@@ -28,7 +28,7 @@ def npy(array: np.ndarray) -> bytes:
 
 def metadata(network: Network, flatbuffer: bytes = FLATBUFFER) -> dict[str, Any]:
     return {
-        "format_version": 1,
+        "format_version": 2,
         "name": "test",
         "network": json.loads(json.dumps(network.to_dict())),
         "input": {"name": "image", "dtype": "uint8"},

@@ -144,6 +144,7 @@ def test_network_round_trip_through_json(
         (lambda: tiny_ssd(["a"], down_sampling="none"), "down_sampling must be one of pool, stride"),
         (lambda: tiny_ssd(["a"], down_sampling=["pool"]), "down_sampling must be one of pool, stride"),
         (lambda: InputSpec(resize="crop"), "crop"),  # type: ignore[arg-type]
+        (lambda: InputSpec(resampling="nearest"), "got 'nearest'"),  # type: ignore[arg-type]
         (lambda: Level(0, 1, (0.1,)), "height"),
         (lambda: Level(1, 1, ()), "sizes"),
         (lambda: Level(1, 1, (0.1,), (0.0,)), "ratios"),
@@ -164,7 +165,13 @@ def test_network_from_dict_rejects_invalid_description(key: str, value: object) 
     data = through_json(tiny_ssd(["banana"]))
     data[key] = value
     if value == {} and key in ("coding", "input"):  # all fields have defaults
-        assert getattr(Network.from_dict(data), key) == {"coding": BoxCoding(), "input": InputSpec()}[key]
+        assert (
+            getattr(Network.from_dict(data), key)
+            == {
+                "coding": BoxCoding(),
+                "input": InputSpec(resampling="pillow-bilinear"),  # that of descriptions that lack it
+            }[key]
+        )
         return
     with pytest.raises(NetworkError):
         Network.from_dict(data)

@@ -400,7 +400,23 @@ def test_read_archive_rejects_entry_larger_than_stated() -> None:
 
 
 @pytest.mark.machine_independent
-@pytest.mark.parametrize("version", [2, 99, 10**30])
+def test_read_bundle_of_version_1_keeps_the_resampling_of_its_time(tmp_path: Path) -> None:
+    def as_version_1(data: dict[str, Any]) -> None:
+        data["format_version"] = 1
+        del data["network"]["input"]["resampling"]
+
+    path = with_metadata(tmp_path / "m.tflite", as_version_1)
+    assert read_bundle(path).network.input.resampling == "pillow-bilinear"
+
+
+@pytest.mark.machine_independent
+def test_read_bundle_rejects_unknown_resampling(tmp_path: Path) -> None:
+    path = with_metadata(tmp_path / "m.tflite", lambda data: data["network"]["input"].update(resampling="nearest"))
+    assert_rejected(path, "must be one of halve-bilinear, pillow-bilinear; got 'nearest'", "upgrade edge-ssd")
+
+
+@pytest.mark.machine_independent
+@pytest.mark.parametrize("version", [3, 99, 10**30])
 def test_read_bundle_rejects_newer_format_with_upgrade_advice(tmp_path: Path, version: int) -> None:
     path = with_metadata(tmp_path / "m.tflite", lambda data: data.update(format_version=version))
     assert_rejected(path, f"bundle format {version}", "pip install --upgrade edge-ssd")

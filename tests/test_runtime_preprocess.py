@@ -91,10 +91,12 @@ def test_preprocess_returns_image_of_input_size_unchanged() -> None:
         assert (preprocess(image, spec)[0] == image).all()
 
 
-def test_preprocess_resizes_with_pillow_bilinear() -> None:
+def test_preprocess_of_earlier_models_resizes_with_pillow_bilinear() -> None:
     image = noise(200, 300)
     expected = Image.fromarray(image).resize((128, 64), Image.Resampling.BILINEAR)
-    assert (preprocess(image, STRETCH)[0] == np.asarray(expected)).all()
+    spec = InputSpec(64, 128, resampling="pillow-bilinear")
+    assert (preprocess(image, spec)[0] == np.asarray(expected)).all()
+    assert (preprocess(image, STRETCH)[0] != np.asarray(expected)).any()
 
 
 def test_preprocess_antialiases_when_shrinking() -> None:

@@ -1,4 +1,4 @@
-"""edge_ssd.training.input.crop_and_resize, against literals, Pillow's filter and the device's preprocessing."""
+"""edge_ssd.training.input.crop_and_resize, against literals, Pillow (where it enlarges) and the device's resize."""
 
 from __future__ import annotations
 
@@ -39,10 +39,15 @@ class TestResamplingWeights:
         # The left half, twice as large: the first center lies a quarter of a pixel left of the ramp's first one.
         np.testing.assert_allclose(resample_row((0, 0.5)), [0, 2.5, 7.5, 12.5, 17.5, 22.5, 27.5, 32.5], atol=1e-4)
 
-    def test_window_of_double_size_shrinks(self) -> None:
-        # Four pixels of the image and two outside it on each side; a triangle four pixels wide, cut at the edge: the
-        # weights of the first are 3, 3, 1 of 7, further in 1, 3, 3, 1 of 8.
-        np.testing.assert_allclose(resample_row((-0.5, 1.5)), [0, 0, 50 / 7, 25, 45, 70 - 50 / 7, 0, 0], atol=1e-3)
+    def test_window_of_double_size_takes_means_of_two(self) -> None:
+        # Four pixels of the image and two outside it on each side.
+        np.testing.assert_allclose(resample_row((-0.5, 1.5)), [0, 0, 5, 25, 45, 65, 0, 0], atol=1e-3)
+
+    def test_window_of_triple_size_interpolates_means_of_two(self) -> None:
+        # Centers of the outputs inside the image: 1.5 (−1.5 + 3), 4.5; of the means 5, 25, 45, 65: 1, 3, 5, 7. The
+        # third output lies half outside.
+        expected = [10, 40, 65 * 2 / 3]
+        np.testing.assert_allclose(resample_row((-9 / 8, 15 / 8))[3:6], expected, atol=1e-3)
 
     def test_weight_of_half_pixel_is_half(self) -> None:
         weights = resampling_weights(tf.constant([-0.5 / 8]), tf.constant([7.5 / 8]), 8)
@@ -71,7 +76,7 @@ def test_crop_and_resize_onto_gray_equals_preprocess() -> None:
     # A window of twice the size: an image of half the size, which starts at pixels 16, 8.
     actual = crop_and_resize(tf.constant(image[None], tf.float32), tf.constant([[-0.5, -0.25, 1.5, 1.75]]))[0].numpy()
     small, _ = preprocess(image, InputSpec(32, 32))
-    np.testing.assert_allclose(actual[8:40, 16:48], small, atol=1.01)  # preprocess rounds to integers twice
+    np.testing.assert_allclose(actual[8:40, 16:48], small, atol=0.51)  # preprocess rounds to integers
     outside = np.ones((64, 64), bool)
     outside[8:40, 16:48] = False
     np.testing.assert_allclose(actual[outside], 114, atol=1e-3)

@@ -18,7 +18,7 @@ from edge_ssd.runtime.bundle import Bundle, read_bundle
 from edge_ssd.runtime.detections import Detections
 from edge_ssd.runtime.interpreter import Backend, Interpreter, open_interpreter
 from edge_ssd.runtime.postprocess import Postprocess
-from edge_ssd.runtime.preprocess import ImageArray, ImageLike, Resize, as_rgb, pillow_resize, preprocess
+from edge_ssd.runtime.preprocess import ImageArray, ImageLike, Resize, as_rgb, preprocess
 from edge_ssd.runtime.settings import ClassesLike, CountLike, FlagLike, FractionLike, Settings, ThresholdLike
 
 __all__ = ["Detector", "SelfTestResult"]
@@ -83,7 +83,7 @@ class Detector:
                 it cannot be used at all, loading fails.
             delegate_options: options of the delegate, see its documentation.
             resize: called with a uint8 image [H, W, 3] and the target (height, width), returns the resized image.
-                Default: Pillow's antialiased bilinear filter, which the network was trained with.
+                None: the method that the network was trained with, see :mod:`edge_ssd.runtime.resize`.
 
         Raises:
             BundleError: the file is missing, damaged, or not a bundle.
@@ -93,7 +93,7 @@ class Detector:
         self.bundle = model if isinstance(model, Bundle) else _read(model)
         if resize is not None and not callable(resize):
             raise SettingError(f"resize must be a function of an image and (height, width), got {resize!r}")
-        self._resize = pillow_resize if resize is None else resize
+        self._resize = resize
         self._settings = Settings.from_metadata(self.bundle.details)
         self._settings_lock = threading.Lock()
         self.configure(score_threshold, iou_threshold, max_detections, classes, class_agnostic)
@@ -220,7 +220,7 @@ class Detector:
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Detector cannot be copied or pickled; make another from the same bundle where it is needed")
 
-    def _detect(self, image: ImageArray, settings: Settings, resize: Resize = pillow_resize) -> Detections:
+    def _detect(self, image: ImageArray, settings: Settings, resize: Resize | None = None) -> Detections:
         start = time.perf_counter()
         pixels, transform = preprocess(image, self.network.input, resize)
         prepared = time.perf_counter()

@@ -12,7 +12,8 @@ from edge_ssd.network import Network
 
 __all__ = ["FORMAT_VERSION", "Defaults", "HeadSpec", "Metadata", "parse_metadata"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Version 1 does not name the resampling: it is "pillow-bilinear"."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -78,7 +79,7 @@ def parse_metadata(text: bytes) -> Metadata:
             f"it has bundle format {version} and this edge-ssd reads up to {FORMAT_VERSION}; "
             "upgrade with: pip install --upgrade edge-ssd"
         )
-    _require(version == FORMAT_VERSION, "format_version", version, FORMAT_VERSION)
+    _require(version >= 1, "format_version", version, f"1 to {FORMAT_VERSION}")
     try:
         network = Network.from_dict(_get(data, "network", dict))
     except NetworkError as error:

@@ -1,15 +1,14 @@
 """Preprocessing: decode and resize an image to the network's input, and map boxes back to the image.
 
 Training, calibration, evaluation and the device all use :func:`preprocess`, so that the network sees the same pixels
-everywhere. The contract: RGB, uint8, upright, resized by Pillow's antialiased bilinear filter (bit-exact on every
-machine, unlike OpenCV's), values 0–255. Scaling is part of the network.
+everywhere. The contract: RGB, uint8, upright, resized by the network's method (:mod:`edge_ssd.runtime.resize`,
+bit-exact on every machine), values 0–255. Scaling is part of the network.
 """
 
 from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 import numpy as np
@@ -20,6 +19,7 @@ from edge_ssd.errors import ImageError
 from edge_ssd.network import InputSpec
 from edge_ssd.runtime.image_file import open_image
 from edge_ssd.runtime.pixel_values import to_rgb
+from edge_ssd.runtime.resize import ImageArray, Resize, resize_with
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
@@ -30,17 +30,12 @@ __all__ = [
     "Resize",
     "ResizeTransform",
     "as_rgb",
-    "pillow_resize",
     "preprocess",
     "read_image",
     "resize_transform",
 ]
 
-ImageArray = npt.NDArray[np.uint8]
 ImageLike = Union[ImageArray, "PILImage", str, "os.PathLike[str]"]
-
-Resize = Callable[[ImageArray, tuple[int, int]], ImageArray]
-"""An image, uint8 RGB [H, W, 3], and the target (height, width) → uint8 [height, width, 3]."""
 
 LETTERBOX_GREY = 114  # near the mean of photographs, so that the bars add no strong edge
 _MAX_PIXELS = 2**28  # more than any camera has; a broadcast view may claim any size
@@ -98,22 +93,15 @@ def resize_transform(image_size: tuple[int, int], input_spec: InputSpec) -> Resi
     return ResizeTransform(image_size, input_spec.size, left, top, width, height)
 
 
-def pillow_resize(image_rgb: ImageArray, size: tuple[int, int]) -> ImageArray:
-    """Resize uint8 RGB [H, W, 3] to ``size`` (height, width) with Pillow's antialiased bilinear filter, bit-exactly."""
-    from PIL import Image  # here, since frames of the input's size need no Pillow
-
-    height, width = size
-    return np.asarray(Image.fromarray(image_rgb).resize((width, height), Image.Resampling.BILINEAR))
-
-
 def preprocess(
-    image_rgb: ImageArray, input_spec: InputSpec, resize: Resize = pillow_resize
+    image_rgb: ImageArray, input_spec: InputSpec, resize: Resize | None = None
 ) -> tuple[ImageArray, ResizeTransform]:
     """Resize an image to the network's input.
 
     Args:
         image_rgb: uint8 [H, W, 3], as :func:`as_rgb` returns it.
-        resize: called where the size differs; another shape or dtype of its result raises ImageError.
+        resize: called where the size differs; another shape or dtype of its result raises ImageError. None: the
+            method of ``input_spec``.
 
     Returns:
         uint8 [height, width, 3] (the argument itself if it already fits), and the mapping of image to input.
@@ -121,7 +109,7 @@ def preprocess(
     transform = resize_transform(image_rgb.shape[:2], input_spec)
     content, size = image_rgb, (transform.height, transform.width)
     if image_rgb.shape[:2] != size:
-        content = resize(image_rgb, size)
+        content = (resize or resize_with(input_spec.resampling))(image_rgb, size)
         kind, shape = getattr(content, "dtype", type(content).__name__), getattr(content, "shape", None)
         if kind != np.uint8 or shape != (*size, 3):
             raise ImageError(

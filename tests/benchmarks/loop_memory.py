@@ -23,7 +23,7 @@ import numpy as np
 from PIL import Image
 
 from edge_ssd.runtime.bundle import read_bundle
-from edge_ssd.runtime.preprocess import pillow_resize
+from edge_ssd.runtime.resize import numpy_resize
 from edge_ssd.runtime.shipped_models import find_model
 
 _FRAME, _FRAMES, _FPS = (480, 640), 200, 30.0
@@ -45,7 +45,7 @@ def main() -> None:
 
 def sources(image: np.ndarray, folder: Path) -> tuple[Path, Path]:
     """Write an image that moves, as files and as a video; return both paths."""
-    frame = pillow_resize(image, _FRAME)
+    frame = numpy_resize(image, _FRAME)
     images, video = folder / "images", folder / "video.avi"
     images.mkdir()
     writer = cv2.VideoWriter(str(video), cv2.VideoWriter.fourcc(*"MJPG"), _FPS, _FRAME[::-1])

@@ -18,7 +18,7 @@ from device_apps.bench.startup import measure_startups
 from edge_ssd.console.progress import Progress
 from edge_ssd.runtime.bundle import read_bundle
 from edge_ssd.runtime.detector import Detector
-from edge_ssd.runtime.preprocess import pillow_resize
+from edge_ssd.runtime.resize import numpy_resize
 
 __all__ = ["FRAME", "THREADS", "Costs", "Instructions", "cached_instructions", "measure_costs"]
 
@@ -54,7 +54,7 @@ def measure_costs(bundles: Sequence[Path], arm: bool = False, detections: int = 
     startups = measure_startups(bundles, FRAME, 1, "auto")
     with ExitStack() as stack:
         detectors = [stack.enter_context(Detector(path, num_threads=number)) for path in bundles for number in THREADS]
-        image = pillow_resize(detectors[0].bundle.selftest.image, FRAME)
+        image = numpy_resize(detectors[0].bundle.selftest.image, FRAME)
         with Progress("timing", "rounds") as progress:
             timings = time_detectors(detectors, image, detections, 10, progress)
     times_by_threads = [

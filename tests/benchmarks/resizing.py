@@ -1,10 +1,10 @@
-"""Speed and average precision of other resize filters than Pillow's bilinear filter.
+"""Speed and average precision of the runtime's resize and of other filters.
 
     python tests/benchmarks/resizing.py [MODEL.tflite --data DIR --split test]
 
 Time: a frame of 640×480 to 256×256, one thread. With a bundle and a labeled dataset that it was not trained on, the
 average precision too, with each image first scaled to at most 640 pixels, as from a camera: the network was trained on
-the pixels of Pillow, which other filters do not reproduce. The filters of OpenCV need opencv-python.
+the pixels of one of them. The filters of OpenCV need opencv-python.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from edge_ssd.runtime.bundle import read_bundle
 from edge_ssd.runtime.detections import Detections
 from edge_ssd.runtime.interpreter import open_interpreter
 from edge_ssd.runtime.postprocess import Postprocess
-from edge_ssd.runtime.preprocess import ImageArray, Resize, pillow_resize, preprocess, read_image, resize_transform
+from edge_ssd.runtime.preprocess import preprocess, read_image, resize_transform
+from edge_ssd.runtime.resize import ImageArray, Resize, numpy_resize, opencv_resize, pillow_bilinear
 
 LONGEST = 640
 
@@ -49,13 +50,15 @@ def opencv(filter: int) -> Resize:
 
 def resize_functions() -> dict[str, Resize]:
     functions = {
-        "Pillow bilinear (the runtime's)": pillow_resize,
+        "Pillow bilinear": pillow_bilinear,
+        "halvings, bilinear: NumPy": numpy_resize,
         "Pillow bilinear, reducing_gap=1": pillow(Image.Resampling.BILINEAR, 1.0),
         "Pillow box": pillow(Image.Resampling.BOX),
     }
     if importlib.util.find_spec("cv2"):
         import cv2
 
+        functions["halvings, bilinear: OpenCV"] = opencv_resize
         for name in ("INTER_AREA", "INTER_LINEAR_EXACT", "INTER_LINEAR"):
             functions[f"cv2.{name}"] = opencv(getattr(cv2, name))
     return functions

@@ -1,11 +1,13 @@
-"""Antialiased crop-and-resize of a batch in the graph, with one window for each image.
+"""Crop-and-resize of a batch in the graph, with one window for each image.
 
 A window is xyxy in 0–1 of its image; the parts outside the image are gray. The filter is that of
-:func:`edge_ssd.runtime.preprocess.preprocess` (Pillow's antialiased bilinear filter), so that an image shrunk here
-looks like one shrunk on the device. The filter is separable: two matrix products for each image.
+:mod:`edge_ssd.runtime.resize` without its rounding, halvings by areas and then bilinear interpolation, so that an image
+shrunk here looks like one shrunk on the device. The filter is separable: two matrix products for each image.
 """
 
 from __future__ import annotations
+
+import math
 
 import tensorflow as tf
 
@@ -38,10 +40,12 @@ def resampling_weights(start: tf.Tensor, end: tf.Tensor, size: int) -> tf.Tensor
     first = (start * size)[:, None]  # [B, 1], in input pixels
     step = (end - start)[:, None]  # input pixels per output pixel
     left = first + pixel * step  # [B, S], left edge of each output pixel
-    # A triangle around the center of the output pixel, at least two input pixels wide.
-    radius = tf.maximum(step, 1.0)[..., None]
-    distance = tf.abs(left[..., None] + step[..., None] / 2 - (pixel + 0.5))  # [B, S, S]
-    weights = tf.nn.relu(1 - distance / radius)
+    # Halved while the halves have at least 7/8 of the target's pixels: then a pixel has the weight of its area, a cell
+    # of 2ⁿ pixels, in the interpolation between the cells' centers.
+    cell = tf.maximum(2.0 ** tf.floor(tf.math.log(step * 8 / 7) / math.log(2)), 1.0)  # [B, 1], in input pixels
+    cell_center = (tf.floor(pixel / cell) + 0.5) * cell  # [B, S]
+    distance = tf.abs((left + step / 2)[..., None] - cell_center[:, None])  # [B, S, S]
+    weights = tf.nn.relu(1 - distance / cell[..., None])
     inside = tf.minimum(left + step, float(size)) - tf.maximum(left, 0.0)
     coverage = tf.clip_by_value(inside / step, 0.0, 1.0)
     return weights / tf.maximum(tf.reduce_sum(weights, axis=2, keepdims=True), 1e-6) * coverage[..., None]

@@ -1,0 +1,160 @@
+"""edge_ssd.runtime.resize: NumPy against a plain restatement of the definition, and OpenCV against NumPy."""
+
+from __future__ import annotations
+
+import builtins
+import fractions
+import functools
+import itertools
+import math
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge_ssd.runtime import resize as resize_module
+from edge_ssd.runtime.resize import Plan, halve_bilinear, numpy_resize, opencv_resize, plan
+
+SIDE = st.integers(1, 90)
+
+
+def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def restated(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return the definition's result, pixel by pixel, with exact fractions as coordinates."""
+    steps = plan(image.shape[:2], size)
+    pixels = steps.crop(image).astype(int)
+    factors = [(2, 2)] * steps.both + [(2, 1)] * steps.rows + [(1, 2)] * steps.columns
+    for rows, columns in factors:
+        height, width, channels = pixels.shape
+        sums = pixels.reshape(height // rows, rows, width // columns, columns, channels).sum((1, 3))
+        pixels = (sums + rows * columns // 2) // (rows * columns)
+    weights = [weight_matrix(source, target) for source, target in zip(pixels.shape, size, strict=False)]
+    sums = np.einsum("ys,xt,stc->yxc", *weights, pixels)
+    return ((sums + 2**15) // 2**16).astype(np.uint8)
+
+
+def weight_matrix(source: int, target: int) -> np.ndarray:
+    weights = np.zeros((target, source), int)
+    for i in range(target):
+        position = (i + fractions.Fraction(1, 2)) * source / target - fractions.Fraction(1, 2)
+        first = math.floor(position)
+        weight = round((position - first) * 256)  # ties to even
+        for pixel, part in ((first, 256 - weight), (first + 1, weight)):
+            weights[i, min(max(pixel, 0), source - 1)] += part
+    return weights
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "expected"),
+    [
+        ((256, 256), (256, 256), Plan(0, 0, 0)),
+        ((480, 640), (256, 256), Plan(1, 0, 0)),  # 240 is 15/16 of 256
+        ((446, 640), (256, 256), Plan(0, 0, 1)),  # 223 is less than 7/8
+        ((720, 1280), (256, 256), Plan(1, 0, 1)),
+        ((1080, 1920), (256, 256), Plan(2, 0, 0)),
+        ((2048, 256), (256, 256), Plan(0, 3, 0)),
+        ((100, 100), (256, 256), Plan(0, 0, 0)),
+    ],
+)
+def test_plan_of_halvings(source: tuple[int, int], target: tuple[int, int], expected: Plan) -> None:
+    assert plan(source, target) == expected
+
+
+def test_crop_is_centered() -> None:
+    image = noise(13, 22)
+    assert np.array_equal(Plan(1, 1, 2).crop(image), image[:12, 3:19])
+
+
+@given(SIDE, SIDE, SIDE, SIDE, st.integers(0, 9))
+@settings(deadline=None, max_examples=150)
+def test_numpy_resize_follows_definition(height: int, width: int, rows: int, columns: int, seed: int) -> None:
+    image = noise(height, width, seed)
+    actual = numpy_resize(image, (rows, columns))
+    assert actual.flags.c_contiguous
+    # A tie of a weight may be broken by the rounding of a coordinate, which moves a pixel by at most one level.
+    difference = np.abs(actual.astype(int) - restated(image, (rows, columns)))
+    assert difference.max() <= 1
+    assert (difference > 0).mean() <= 0.02
+
+
+def test_means_round_halves_up() -> None:
+    image = np.array([[[0, 0, 1]] * 2, [[1, 1, 1], [1, 0, 1]]], np.uint8)
+    assert numpy_resize(image, (1, 1)).tolist() == [[[1, 0, 1]]]
+    assert numpy_resize(image[1:], (1, 1)).tolist() == [[[1, 1, 1]]]
+
+
+@pytest.mark.parametrize("value", [0, 1, 127, 254, 255])
+def test_uniform_image_stays_uniform(value: int) -> None:
+    for source, target in itertools.product(((7, 9), (480, 640), (333, 57)), ((40, 50), (64, 64), (256, 256))):
+        assert (numpy_resize(np.full((*source, 3), value, np.uint8), target) == value).all()
+
+
+@given(st.integers(1, 700), st.integers(1, 700), st.integers(1, 300), st.integers(1, 300), st.integers(0, 9))
+@settings(deadline=None, max_examples=300)
+def test_opencv_gives_the_pixels_of_numpy(height: int, width: int, rows: int, columns: int, seed: int) -> None:
+    pytest.importorskip("cv2")
+    image = noise(height, width, seed)
+    assert np.array_equal(opencv_resize(image, (rows, columns)), numpy_resize(image, (rows, columns)))
+
+
+@pytest.mark.parametrize("view", [np.s_[::-1], np.s_[:, ::-1], np.s_[..., ::-1], np.s_[::2, 5:]], ids=str)
+def test_opencv_accepts_views(view: Any) -> None:
+    pytest.importorskip("cv2")
+    image = noise(300, 401)[view]
+    for size in ((64, 80), (310, 64), (300, 401)):
+        actual = opencv_resize(image, size)
+        assert actual.flags.c_contiguous
+        assert np.array_equal(actual, numpy_resize(image, size))
+
+
+def test_image_longer_than_opencv_allows_is_resized() -> None:
+    image = noise(2, 40_000)
+    assert np.array_equal(halve_bilinear(image, (2, 100)), numpy_resize(image, (2, 100)))
+
+
+class TestChoiceOfOpenCV:
+    @pytest.fixture(autouse=True)
+    def fresh(self, monkeypatch: pytest.MonkeyPatch) -> Any:
+        monkeypatch.setattr(resize_module, "_calls", itertools.count())
+        resize_module._usable_opencv.cache_clear()
+        yield
+        resize_module._usable_opencv.cache_clear()
+
+    def test_used_at_once_if_loaded(self) -> None:
+        cv2 = pytest.importorskip("cv2")
+        assert resize_module._opencv() is cv2
+
+    def test_loaded_after_some_calls(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        cv2 = pytest.importorskip("cv2")
+        monkeypatch.delitem(sys.modules, "cv2")
+        monkeypatch.setattr(resize_module, "_usable_opencv", functools.cache(lambda: cv2))
+        used = [resize_module._opencv() is cv2 for _ in range(12)]
+        assert used == [False] * 10 + [True] * 2
+
+    def test_not_used_if_it_does_not_load(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        pytest.importorskip("cv2")
+        monkeypatch.delitem(sys.modules, "cv2")
+        importing = builtins.__import__
+
+        def fail(name: str, *arguments: Any, **keywords: Any) -> Any:
+            if name == "cv2":
+                raise ImportError("libGL.so.1: cannot open shared object file")
+            return importing(name, *arguments, **keywords)
+
+        monkeypatch.setattr(builtins, "__import__", fail)
+        assert resize_module._usable_opencv() is None
+
+    def test_not_used_if_its_pixels_differ(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        cv2 = pytest.importorskip("cv2")
+        resize = cv2.resize
+        monkeypatch.setattr(cv2, "resize", lambda *a, **k: resize(*a, **{**k, "interpolation": cv2.INTER_LINEAR}))
+        assert resize_module._usable_opencv() is None
+        assert "resizes differently; images are resized with NumPy" in caplog.text
