@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from label_writers import TF_HEADER, write_image
 
-from edge_ssd.data.label_files.table_columns import Columns, UnclearColumns, find_columns
+from edge_ssd.data.label_files.label_columns import Columns, UnclearColumns
+from edge_ssd.data.label_files.table_columns import find_columns
 from edge_ssd.data.load import load_dataset, open_dataset
 from edge_ssd.data.source import DataSource
 from edge_ssd.errors import DataError

@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Literal, cast
 
 from edge_ssd.console.progress import ProgressCallback, no_progress
 from edge_ssd.data.annotations import ImageAnnotations, ParsedDataset
 from edge_ssd.data.check_annotations import validate_annotations
 from edge_ssd.data.check_images import ImageChecks, drop_damaged
-from edge_ssd.data.classes import ClassMapping, parse_classes, select_classes
+from edge_ssd.data.class_selection import map_classes, refuse_unknown_classes
 from edge_ssd.data.dataset import Dataset, Problem
 from edge_ssd.data.detect_format import detect_format, list_files
 from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.formats.registry import LABEL_FORMATS
 from edge_ssd.data.image_header import ImageHeader, read_image_header
 from edge_ssd.data.locate_images import LocatedImages, locate_images
+from edge_ssd.data.other_formats import report_other_formats
 from edge_ssd.data.plausibility.box_reading import BoxReader, choose_box_reader
 from edge_ssd.data.plausibility.class_names import check_classes
 from edge_ssd.data.plausibility.file_copies import check_copies
 from edge_ssd.data.plausibility.stated_sizes import SizeAdjuster, choose_size_adjuster
 from edge_ssd.data.source import DataSource
+from edge_ssd.data.special_files import mark_special_files, report_special_files
 from edge_ssd.data.split_names import SPLITS
 from edge_ssd.errors import DataError
 
@@ -143,21 +144,8 @@ class DatasetFolder:
         return choose_size_adjuster(self.source.folder, self._box_reader.apply(self._images), self.read_header)
 
     @functools.cached_property
-    def _only_in_others(self) -> str:
-        """How many images have objects in another format alone, as of a folder whose format changed halfway; or ""."""
-        own = {image.path.name for image in self._images if image.path is not None}
-        facts = []
-        # Parsing another format takes as long as parsing this one, and tells nothing of images that have labels.
-        has_more = not own.issuperset(path.name for path in self.tree.images())
-        for name in self.other_formats if has_more else ():
-            try:
-                located = locate_images(self.tree, LABEL_FORMATS[name].parse(self.tree))
-            except DataError:
-                continue
-            images = (image for images in located.splits.values() for image in images)
-            count = len({image.path.name for image in images if image.path is not None and image.boxes} - own)
-            facts += [f"{name} has labels of {count} more images"] if count else []
-        return f" ({', '.join(facts)})" if facts else ""
+    def _other_formats(self) -> list[Problem]:
+        return report_other_formats(self.tree, self.format, self.other_formats, self._images)
 
     @property
     def _num_images(self) -> dict[str, int]:
@@ -198,21 +186,16 @@ class DatasetFolder:
         images = self._box_reader.apply(self._select(split, allow_missing))
         images = self._size_adjuster.apply(images, self.read_header)
         strict = strict or self.source.strict
-        problems = [*self.common_problems, *_special_files(self.tree)]
+        problems = [*self.common_problems, *report_special_files(self.tree)]
         problems += [*self.annotations.problems, *self.located.problems]
         problems += [Problem(root, error) for name, error in self.annotations.unusable.items() if split in (None, name)]
         notices = [*self.annotations.notices, *self.located.notices, *_enclosing_notice(root, images)]
         notices += [self._box_reader.notice] if self._box_reader.notice else []
-        if self.other_formats:
-            used, *others = (f"{name} ({LABEL_FORMATS[name].TITLE})" for name in (self.format, *self.other_formats))
-            message = (
-                f"read as {used}; it could also be {', '.join(others)}: choose with --format{self._only_in_others}"
-            )
-            notices.append(Problem(root, message, doubt="format"))
+        notices += self._other_formats
         doubts = [notice for notice in notices if notice.doubt and not self.source.settles(notice.doubt)]
         if strict and (problems or doubts):
             raise DataError(str((problems or doubts)[0]))
-        mapping = self._map_classes(labels, problems)
+        mapping = map_classes(self.source, self.annotations, labels, problems)
         labels, is_own = (mapping.labels, True) if labels is None else (tuple(labels), False)
         if is_own:
             faults, facts = check_classes(
@@ -220,7 +203,7 @@ class DatasetFolder:
             )
             problems += faults
             notices += facts
-        _check_classes(images, mapping, labels)
+        refuse_unknown_classes(images, mapping, labels)
         excluded = sum(mapping.new_names[box.class_index] is None for image in images for box in image.boxes)
         if excluded:
             notices.append(Problem(root, f"{excluded} boxes of other classes excluded"))
@@ -254,42 +237,15 @@ class DatasetFolder:
             if split in (None, name) and not allow_missing:
                 raise DataError(error)
         if split is None:
-            return self._name_special(self._images)
+            return mark_special_files(self.tree, self._images)
         if split in self.splits:
-            return self._name_special(splits.get(split, ()))
+            return mark_special_files(self.tree, splits.get(split, ()))
         if self.splits:
             raise DataError(f"{root}: it has no split {split!r}, only {', '.join(self.splits)}: choose one of these")
         raise DataError(
             f"{root}: it is not divided into train and val: divide it with edge-ssd data split, or use all of it with "
             "--split all"
         )
-
-    def _name_special(self, images: Sequence[ImageAnnotations]) -> list[ImageAnnotations]:
-        """Return the images; one that is missing because it is no regular file gets a fault that states it."""
-        names = {path.name for path in self.tree.special}
-        return [
-            dataclasses.replace(image, fault=f"image {image.file_name!r} is no regular file")
-            if image.path is None and names and PurePath(image.file_name).name in names
-            else image
-            for image in images
-        ]
-
-    def _map_classes(self, labels: Sequence[str] | None, problems: Sequence[Problem]) -> ClassMapping:
-        """Return the new name of every class of the label files; ``labels`` name bare class ids."""
-        folder, names = self.source.folder, self.annotations.class_names
-        if not names and labels is None:
-            faults = (Problem(image.label_file, image.fault) for image in self.annotations.images if image.fault)
-            first = next(iter((*problems, *faults)), None)
-            reason = f" (the first problem: {first})" if first else ""
-            raise DataError(f"{folder}: its label files have no objects: label some images first{reason}")
-        if self.source.classes is not None:
-            try:
-                return select_classes(names, parse_classes(self.source.classes), not self.annotations.has_class_names)
-            except DataError as error:
-                raise DataError(f"{folder}: {error}") from None
-        if labels is not None and not self.annotations.has_class_names:
-            return ClassMapping((*labels[: len(names)], *names[len(labels) :]), tuple(labels))
-        return ClassMapping(names, names)
 
 
 def open_dataset(source: str | os.PathLike[str] | DataSource, without: Collection[Path] = ()) -> DatasetFolder:
@@ -323,14 +279,6 @@ def load_dataset(
     return open_dataset(source).load(split, labels, strict)
 
 
-def _special_files(tree: FileTree) -> list[Problem]:
-    if not tree.special:
-        return []
-    count, example = len(tree.special), tree.special[0]
-    kind = "are named pipes, sockets or devices" if count > 1 else "is a named pipe, socket or device"
-    return [Problem(example, f"{count} {'entries' if count > 1 else 'entry'} of the folder {kind}: not read")]
-
-
 def _enclosing_notice(root: Path, images: Sequence[ImageAnnotations]) -> list[Problem]:
     count = sum(box.enclosing for image in images for box in image.boxes)
     if not count:
@@ -338,16 +286,3 @@ def _enclosing_notice(root: Path, images: Sequence[ImageAnnotations]) -> list[Pr
     total = sum(len(image.boxes) for image in images)
     message = f"{count} of {total} objects are polygons, masks or rotated boxes: the boxes that enclose them are used"
     return [Problem(root, message)]
-
-
-def _check_classes(images: Sequence[ImageAnnotations], mapping: ClassMapping, labels: Sequence[str]) -> None:
-    """Raise DataError for a box whose class is not in ``labels``; unknown classes of other splits do not matter."""
-    unknown = {index: name for index, name in enumerate(mapping.new_names) if name is not None and name not in labels}
-    for image in images if unknown else ():
-        for box in image.boxes:
-            if box.class_index in unknown:
-                raise DataError(
-                    f"{image.label_file}: {box.location}: unknown class {unknown[box.class_index]!r}; expected one of: "
-                    f"{', '.join(labels)}. Correct the label, use a model trained with this class, or select classes "
-                    "with --classes"
-                )

@@ -25,8 +25,8 @@ from edge_ssd.data.label_files.csv_table import (
     read_table,
     table_files,
 )
+from edge_ssd.data.label_files.label_columns import UnclearColumns
 from edge_ssd.data.label_files.select_files import select_label_files
-from edge_ssd.data.label_files.table_columns import UnclearColumns
 from edge_ssd.data.label_files.text_lines import read_class_names
 
 __all__ = ["FILES", "TITLE", "parse", "sniff"]

@@ -16,8 +16,9 @@ from edge_ssd.data.annotations import BoxAnnotation, ImageAnnotations, ParsedDat
 from edge_ssd.data.dataset import Problem
 from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.label_files.class_ids import count_from_one
+from edge_ssd.data.label_files.label_columns import BoxKind, Columns, UnclearColumns
 from edge_ssd.data.label_files.shapes import Box
-from edge_ssd.data.label_files.table_columns import BoxKind, Columns, UnclearColumns, find_columns
+from edge_ssd.data.label_files.table_columns import find_columns
 from edge_ssd.data.label_files.text_table import TextTable, parse_number, sniff_rows
 from edge_ssd.errors import DataError
 

@@ -13,7 +13,7 @@ from edge_ssd.data.split_names import split_from_words
 
 __all__ = ["SplitColumns", "find_split_columns"]
 
-# Names in headers, as of table_columns.header_key. Those of the second line also mean other things.
+# Names in headers, as of label_columns.header_key. Those of the second line also mean other things.
 _NAMES = ("split", "set", "subset", "usage", "partition", "mluse", "datasplit", "splitname", "datasetsplit", "imageset")
 _POSSIBLE_NAMES = (
     "dataset",

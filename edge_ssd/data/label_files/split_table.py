@@ -15,9 +15,10 @@ from edge_ssd.data.file_index import FileIndex, path_parts
 from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.label_files.csv_table import table_files
 from edge_ssd.data.label_files.json_values import load_json
+from edge_ssd.data.label_files.label_columns import Columns, header_key
 from edge_ssd.data.label_files.split_columns import find_split_columns
 from edge_ssd.data.label_files.split_lists import SplitLists
-from edge_ssd.data.label_files.table_columns import Columns, find_columns, header_key
+from edge_ssd.data.label_files.table_columns import find_columns
 from edge_ssd.data.label_files.text_table import TextTable, sniff_rows
 from edge_ssd.data.split_names import SPLITS, split_from_words
 from edge_ssd.errors import DataError
