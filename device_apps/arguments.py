@@ -6,6 +6,7 @@ import argparse
 import math
 from typing import TYPE_CHECKING
 
+from edge_ssd.console.text import argument_text
 from edge_ssd.errors import EdgeSSDError, SettingError
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ __all__ = [
     "add_detector_arguments",
     "check_int",
     "check_positive",
+    "class_labels",
     "make_detector",
     "option_name",
 ]
@@ -75,13 +77,18 @@ def make_detector(args: argparse.Namespace) -> Detector:
         score_threshold=args.score_threshold,
         iou_threshold=args.iou_threshold,
         max_detections=args.max_detections,
-        classes=args.classes,
+        classes=class_labels(args),
         num_threads=args.threads,
         backend=args.backend,
         delegate=args.delegate,
         delegate_options=_delegate_options(args.delegate, args.delegate_option),
         resize=_resize_function(args.resize),
     )
+
+
+def class_labels(args: argparse.Namespace) -> list[str] | None:
+    """Return the labels of --classes as text, or None."""
+    return None if args.classes is None else [argument_text(label) for label in args.classes]
 
 
 def _resize_function(name: str) -> Resize | None:

@@ -26,6 +26,7 @@ from device_apps.sources.timeouts import CaptureTimeouts
 from device_apps.stats import Stats
 from device_apps.stats_report import StatsReport
 from device_apps.thread_errors import stop_on_thread_errors
+from edge_ssd.console.text import utf8_text
 from edge_ssd.errors import EdgeSSDError
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ def _open_outputs(
     if _can_open_window(config.window):
         from device_apps.window import Window
 
-        window = Window(f"edge-ssd: {source.name}", None if source.live else source.fps)
+        window = Window(utf8_text(f"edge-ssd: {source.name}"), None if source.live else source.fps)
         sinks.append(RetryingSink(stack.enter_context(window), "window"))
     return sinks, last_frame
 

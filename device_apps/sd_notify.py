@@ -30,7 +30,7 @@ def notify(message: str) -> bool:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
             sender.settimeout(1.0)
             sender.connect(address)
-            sender.sendall(message.encode())
+            sender.sendall(message.encode("utf-8", "replace"))
     except OSError:
         return False
     return True

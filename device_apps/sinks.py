@@ -15,6 +15,7 @@ from typing import TextIO
 from device_apps.results import FrameResult
 from device_apps.sources.frames import Image
 from edge_ssd.atomic_write import atomic_path
+from edge_ssd.console.text import utf8_text
 from edge_ssd.errors import EdgeSSDError, SettingError
 
 __all__ = [
@@ -56,7 +57,7 @@ class JsonLinesSink(_Sink):
         captured = time.time() - (time.monotonic() - frame.captured_at)
         line = {
             "sequence": frame.sequence,
-            "source": frame.name,
+            "source": utf8_text(frame.name),
             "time": datetime.fromtimestamp(captured, timezone.utc).isoformat(timespec="milliseconds"),
             **result.detections.to_dict(),
             "ms": {stage: round(value, 3) for stage, value in list(result.milliseconds.items())},
@@ -74,7 +75,8 @@ class TextLinesSink(_Sink):
     def write(self, result: FrameResult) -> None:
         frame = result.frame
         height, width = frame.image.shape[:2]
-        name = f"{frame.name} #{frame.sequence}" if self._numbered else frame.name
+        name = utf8_text(frame.name)
+        name = f"{name} #{frame.sequence}" if self._numbered else name
         detections = [
             f"{label} {score:.0%} ({', '.join(f'{value:.0f}' for value in box)})"
             for label, score, box, _ in result.detections

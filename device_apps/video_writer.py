@@ -18,6 +18,7 @@ from device_apps.results import FrameResult
 from device_apps.sinks import prepare_output_file
 from device_apps.sources.frames import Image
 from device_apps.sources.opencv import load_opencv
+from device_apps.sources.utf8_path import utf8_path
 from device_apps.sources.video_file import truncation_error
 from edge_ssd.atomic_write import atomic_path
 from edge_ssd.errors import EdgeSSDError
@@ -146,7 +147,8 @@ class _Video:
         self.size = (max(2, image.shape[1] // 2 * 2), max(2, image.shape[0] // 2 * 2))
         self.temporary = self._stack.enter_context(atomic_path(path))
         codec = cv2.VideoWriter.fourcc(*_CODECS[path.suffix.lower()])
-        self._writer = cv2.VideoWriter(str(self.temporary), codec, fps, self.size)
+        with utf8_path(self.temporary) as name:
+            self._writer = cv2.VideoWriter(name, codec, fps, self.size)
         if not self._writer.isOpened():
             self.finish(RuntimeError())
             raise EdgeSSDError(f"{path}: OpenCV cannot write this video format here; try a name ending in .avi")
@@ -187,7 +189,8 @@ class _Video:
 
     def _check(self) -> None:
         """Raise EdgeSSDError unless the file opens and is complete: OpenCV's writer reports no error on a full disk."""
-        capture = self._cv2.VideoCapture(str(self.temporary))
+        with utf8_path(self.temporary) as name:
+            capture = self._cv2.VideoCapture(name)
         try:
             readable = capture.isOpened() and capture.grab()
             # The count in the container, from the index that is written last; some round it from seconds.

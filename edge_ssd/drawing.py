@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
-    from PIL import ImageFont
+from edge_ssd.fonts import font_for
 
+if TYPE_CHECKING:
     from edge_ssd.runtime.detections import Detections
 
-__all__ = ["Color", "Image", "class_color", "draw_boxes", "draw_detections", "font", "printable"]
+__all__ = ["Color", "Image", "class_color", "draw_boxes", "draw_detections"]
 
 Color = tuple[int, int, int]
 Image = npt.NDArray[np.uint8]
@@ -110,31 +110,11 @@ def _render_label(text: str, color: Color, size: int) -> Image:
     from PIL import ImageDraw
 
     padding = 2
-    text = printable(text)
-    left, top, right, bottom = (round(value) for value in font(size).getbbox(text))
+    text, font = font_for(text, size)
+    left, top, right, bottom = (round(value) for value in font.getbbox(text))
     label = PillowImage.new("RGB", (right - left + 2 * padding, bottom - top + 2 * padding), color)
     luma = 0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2]  # ITU-R BT.601
     text_color = _BLACK if luma > 128 else _WHITE
-    ImageDraw.Draw(label).text((padding - left, padding - top), text, fill=text_color, font=font(size))
+    ImageDraw.Draw(label).text((padding - left, padding - top), text, fill=text_color, font=font)
     pixels: Image = np.asarray(label)
     return pixels
-
-
-@lru_cache(maxsize=16)
-def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Return Pillow's own font at ``size`` pixels, or its fixed-size bitmap font (Pillow < 10.1, or no FreeType)."""
-    from PIL import ImageFont
-
-    try:
-        return ImageFont.load_default(size)
-    except (ImportError, TypeError):
-        return ImageFont.load_default()
-
-
-def printable(text: str) -> str:
-    """Return ``text`` with question marks for characters that :func:`font` lacks: the bitmap font has Latin-1 only."""
-    from PIL import ImageFont
-
-    if isinstance(font(12), ImageFont.FreeTypeFont):
-        return text
-    return text.encode("latin-1", "replace").decode("latin-1")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
+
+import pytest
 
 from device_apps.events.mqtt.home_assistant import discovery_messages, topic_name, topic_names
 
@@ -65,15 +68,31 @@ def test_discovery_messages_share_a_device_and_have_unique_ids() -> None:
 
 
 def test_topic_name_replaces_invalid_characters() -> None:
-    texts = ["banana", "Ripe Banana", "Äpfel / 2", "日本", "a-b_c"]
-    assert [topic_name(text) for text in texts] == ["banana", "ripe_banana", "pfel_2", "object", "a-b_c"]
+    texts = ["banana", "Ripe Banana", "Äpfel / 2", "Straße", "Łódź", "a-b_c"]
+    assert [topic_name(text) for text in texts] == ["banana", "ripe_banana", "apfel_2", "strasse", "lodz", "a-b_c"]
 
 
-def test_topic_names_are_unique() -> None:
-    assert topic_names(["日本", "中国", "object", "Object!"]) == {
-        "日本": "object",
-        "中国": "object_2",
-        "object": "object_3",
-        "Object!": "object_4",
-    }
-    assert topic_names(["a", "A", "a 2"]) == {"a": "a", "A": "a_2", "a 2": "a_2_2"}
+@pytest.mark.parametrize("text", ["日本", "банан", "дом/дверь", "🍌", "!", "", "Tür 日本"])
+def test_topic_name_of_another_script_is_valid_and_its_own(text: str) -> None:
+    name = topic_name(text)
+    assert re.fullmatch(r"(object|tur)_[0-9a-f]{8}", name)
+    assert topic_name(text) == name != topic_name(f"{text}國")
+
+
+def test_topic_name_does_not_depend_on_the_form_of_its_accents() -> None:
+    for text in ("café", "банан й"):
+        assert topic_name(unicodedata.normalize("NFD", text)) == topic_name(text)
+
+
+def test_topic_names_are_unique_and_do_not_depend_on_later_labels() -> None:
+    labels = ["日本", "中国", "banana", "Banana", "bañana", "BANANA"]
+    names = topic_names(labels)
+    assert len(set(names.values())) == 6
+    assert names["banana"] == "banana"
+    assert all(re.fullmatch(r"banana_[0-9a-f]{8}", names[label]) for label in labels[3:])
+    for number in range(len(labels)):
+        assert topic_names(labels[:number]) == dict(list(names.items())[:number])
+
+
+def test_topic_names_of_other_scripts_do_not_depend_on_earlier_labels() -> None:
+    assert topic_names(["банан"])["банан"] == topic_names(["яблоко", "banana", "банан"])["банан"]

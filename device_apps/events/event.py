@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from edge_ssd.console.text import utf8_text
 from edge_ssd.errors import EdgeSSDError
 
 __all__ = ["Event", "EventKind", "EventPublisher", "LeaveReason"]
@@ -56,7 +57,7 @@ class Event:
         optional = {
             "duration_s": None if self.duration_s is None else round(self.duration_s, 3),
             "reason": self.reason,
-            "snapshot": None if self.snapshot is None else str(self.snapshot),
+            "snapshot": None if self.snapshot is None else utf8_text(str(self.snapshot)),
         }
         return {
             "id": self.id,
@@ -67,7 +68,7 @@ class Event:
             "score": round(self.score, 4),
             "box": [round(value, 2) for value in self.box],
             "time": self.time.isoformat(timespec="milliseconds"),
-            "source": self.source,
+            "source": utf8_text(self.source),
             "sequence": self.sequence,
             **{name: value for name, value in optional.items() if value is not None},
         }

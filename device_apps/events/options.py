@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from device_apps.arguments import check_int, check_positive
+from device_apps.arguments import check_int, check_positive, class_labels
 from device_apps.events.delay import enter_delay, leave_delay, number_or_text
 from edge_ssd.errors import SettingError
 
@@ -137,7 +137,7 @@ def _open_publishers(args: argparse.Namespace, labels: Sequence[str]) -> Iterato
 
         yield open_json_lines(args.events, round(args.events_max_mb * _MIB), args.events_keep)
     if args.mqtt is not None:
-        yield _open_mqtt(args, args.classes or labels)
+        yield _open_mqtt(args, labels)
 
 
 def _open_mqtt(args: argparse.Namespace, labels: Sequence[str]) -> MqttEventPublisher:
@@ -162,6 +162,7 @@ def _open_mqtt(args: argparse.Namespace, labels: Sequence[str]) -> MqttEventPubl
         MqttConnectOptions(address, password, context, client_id(address.prefix)),
         spool,
         labels=labels,
+        announced=class_labels(args) or labels,
         discovery_prefix=None if args.mqtt_discovery == "none" else args.mqtt_discovery,
     )
 

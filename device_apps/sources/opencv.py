@@ -17,6 +17,7 @@ from device_apps.sources.frames import Image
 from device_apps.sources.media_clock import MediaClock
 from device_apps.sources.stream_url import redact_url
 from device_apps.sources.timeouts import CaptureTimeouts
+from device_apps.sources.utf8_path import utf8_path
 from device_apps.sources.video_file import truncation_error
 from edge_ssd.errors import EdgeSSDError, SourceError
 
@@ -67,7 +68,8 @@ def open_video(path: Path) -> _OpenCVReader:
     except OSError as error:
         raise SourceError(f"{path}: cannot read this file: {error.strerror}") from None
     # The absolute path keeps FFmpeg from reading "a:b.mp4" as a protocol and "-x.mp4" as an option.
-    capture = cv2.VideoCapture(str(path.resolve()), _file_backend(cv2))
+    with utf8_path(path.resolve()) as name:
+        capture = cv2.VideoCapture(name, _file_backend(cv2))
     if not capture.isOpened():
         reason = damage or "OpenCV cannot read it as a video"
         raise SourceError(f"{path}: not a usable video: {reason}; copy it again or convert it to .mp4")

@@ -16,6 +16,7 @@ from device_apps.sources.frames import Source
 from device_apps.web.access.address import Address, open_listener, parse_address
 from device_apps.web.access.token import CREATE_TOKEN_HINT, TOKEN_VARIABLE, Token, read_token
 from device_apps.web.limits import WebLimits
+from edge_ssd.console.text import utf8_text
 from edge_ssd.errors import SettingError
 from edge_ssd.version import __version__
 
@@ -87,10 +88,10 @@ def open_web(
     encoder = stack.enter_context(FrameEncoder(args.web_fps, stats.record))
     about = {
         "version": __version__,
-        "model": detector.bundle.path.name,
+        "model": utf8_text(detector.bundle.path.name),
         "backend": detector.backend,
         "threads": detector.num_threads,
-        "source": source.name,
+        "source": utf8_text(source.name),
         "live": source.live,
         "login": token is not None,
     }

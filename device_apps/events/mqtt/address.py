@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from edge_ssd.console.text import argument_text
 from edge_ssd.errors import SettingError
 
 __all__ = ["PASSWORD_VARIABLE", "MqttAddress", "create_tls_context", "parse_address", "read_password"]
@@ -40,7 +41,7 @@ def parse_address(url: str) -> MqttAddress:
     """Parse ``mqtt[s]://[user@]host[:port][/prefix]``. Raises SettingError if it is invalid or has a password."""
     expected = "expected mqtt://[user@]host[:port][/prefix], or mqtts://… for TLS"
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(argument_text(url))
         port = parts.port
     except ValueError as error:
         raise SettingError(f"--mqtt: {error}; {expected}") from None

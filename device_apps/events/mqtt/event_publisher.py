@@ -35,7 +35,8 @@ class MqttEventPublisher:
 
     Args:
         spool: queue of unsent events on disk; closed with the publisher.
-        labels: get their state topics at once; other labels get them with their first event.
+        labels: of the detector, all of them: they determine the names in topics, whatever is announced.
+        announced: get their state topics at once; other labels get them with their first event.
         discovery_prefix: topic prefix of Home Assistant discovery; None announces nothing.
         retry_seconds: see :class:`~device_apps.events.mqtt.client.MqttClient`.
     """
@@ -46,6 +47,7 @@ class MqttEventPublisher:
         spool: Spool,
         *,
         labels: Sequence[str],
+        announced: Sequence[str] | None = None,
         discovery_prefix: str | None,
         retry_seconds: tuple[float, float] = RETRY_SECONDS,
     ) -> None:
@@ -55,11 +57,12 @@ class MqttEventPublisher:
         self._discovery_prefix = discovery_prefix
         self._spool = spool
         self._counts: Counter[str] = Counter()
-        self._topic_names: dict[str, str] = {}  # by label
+        self._topic_names = topic_names(labels)  # by label
+        self._announced: set[str] = set()  # labels
         self._client = MqttClient(options, spool, retry_seconds)
         self._writer = BackgroundWriter(str(spool.path), self._add_to_spool, _QUEUE_CAPACITY)
         self._closed = False
-        for label in labels:
+        for label in labels if announced is None else announced:
             self._announce(label)
         self._client.start()
 
@@ -76,7 +79,7 @@ class MqttEventPublisher:
     def publish(self, event: Event) -> None:
         """Queue an event, and update the state topics ("present" and "count") of its label."""
         self._writer.put(event)
-        if event.label not in self._topic_names:
+        if event.label not in self._announced:
             self._announce(event.label)
         self._counts[event.label] += 1 if event.kind == "enter" else -1
         self._publish_state(event.label)
@@ -98,7 +101,9 @@ class MqttEventPublisher:
         self._client.outgoing.wake()
 
     def _announce(self, label: str) -> None:
-        self._topic_names = topic_names([*self._topic_names, label])
+        self._announced.add(label)
+        if label not in self._topic_names:
+            self._topic_names = topic_names([*self._topic_names, label])
         if self._discovery_prefix is not None:
             messages = discovery_messages(
                 label,

@@ -6,31 +6,51 @@ Assistant, "MQTT" integration, MQTT discovery; "MQTT binary sensor"; "MQTT senso
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+import unicodedata
 from collections.abc import Sequence
 
 from edge_ssd.version import __version__
 
 __all__ = ["discovery_messages", "topic_name", "topic_names"]
 
+# Latin letters that have no accent to remove.
+_LATIN = str.maketrans({"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ð": "d", "ł": "l", "þ": "th", "ı": "i"})
+
 
 def topic_name(text: str) -> str:
-    """Return ``text`` as a part of a discovery topic: lower case, all but a–z, 0–9, _ and - replaced by _."""
-    return re.sub(r"[^a-z0-9_-]+", "_", text.lower()).strip("_") or "object"
+    """Return ``text`` as a part of a discovery topic: a–z, 0–9, _ and -, the same for the same text at any time.
+
+    Letters are in lower case, without accents (é is e); other characters are replaced by _. If these are beyond ASCII,
+    as letters of other scripts are, a hash of the text follows, so that two such texts differ.
+    """
+    text = unicodedata.normalize("NFC", text)
+    latin = unicodedata.normalize("NFKD", text.lower().translate(_LATIN))
+    letters = "".join(char for char in latin if not unicodedata.combining(char))
+    name = re.sub(r"[^a-z0-9_-]+", "_", letters).strip("_")
+    if name and letters.isascii():
+        return name
+    return f"{name or 'object'}_{_digest(text)}"
 
 
 def topic_names(labels: Sequence[str]) -> dict[str, str]:
-    """Return a unique topic name for each label; appending labels does not change the names of the first ones."""
+    """Return a unique topic name for each label; appending labels does not change the names of the first ones.
+
+    A name that an earlier label has is followed by a hash of the label.
+    """
     names: dict[str, str] = {}
-    for label in labels:
-        name = stem = topic_name(label)
-        number = 1
-        while name in names.values():
-            number += 1
-            name = f"{stem}_{number}"
-        names[label] = name
+    used: set[str] = set()
+    for label in dict.fromkeys(labels):
+        name = topic_name(label)
+        names[label] = f"{name}_{_digest(label)}" if name in used else name
+        used.add(names[label])
     return names
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(unicodedata.normalize("NFC", text).encode()).hexdigest()[:8]
 
 
 def discovery_messages(

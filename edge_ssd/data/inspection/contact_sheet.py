@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from edge_ssd.boxes import FloatArray
 from edge_ssd.data.dataset import Dataset, IntArray, Sample
-from edge_ssd.drawing import class_color, draw_boxes, font, printable
+from edge_ssd.drawing import class_color, draw_boxes
+from edge_ssd.fonts import font_for
 from edge_ssd.errors import DataError, ImageError
 
 if TYPE_CHECKING:
@@ -76,14 +77,16 @@ def draw_contact_sheet(
         for left, class_id, label in entries:
             top = line * _TEXT_HEIGHT
             draw.rectangle((left, top + 5, left + 10, top + 15), fill=class_color(class_id))
-            draw.text((left + 15, top + 2), label, fill=_TEXT_COLOR, font=font(12))
+            label, font = font_for(label, 12)
+            draw.text((left + 15, top + 2), label, fill=_TEXT_COLOR, font=font)
     for index, thumbnail in enumerate(thumbnails):
         row, column = divmod(index, columns)
         left, top = _GAP + column * (cell + _GAP), header_height + row * row_height
         if thumbnail.pixels is not None:
             image = _fit_cell(thumbnail.pixels, thumbnail.boxes_xyxy, thumbnail.class_ids, cell)
             sheet.paste(image, (left + (cell - image.width) // 2, top + (cell - image.height) // 2))
-        draw.text((left, top + cell), _shorten(thumbnail.caption, cell), fill=_TEXT_COLOR, font=font(11))
+        caption, font = font_for(_shorten(thumbnail.caption, cell), 11)
+        draw.text((left, top + cell), caption, fill=_TEXT_COLOR, font=font)
     return sheet
 
 
@@ -115,7 +118,7 @@ def _layout_legend(labels: Sequence[str], width: int) -> list[list[tuple[int, in
     left = _GAP
     for class_id, label in enumerate(labels):
         label = _shorten(label, width - 40)
-        entry_width = 15 + round(font(12).getlength(label)) + 15
+        entry_width = 15 + round(_length(label, 12)) + 15
         if left + entry_width > width and lines[-1]:
             lines.append([])
             left = _GAP
@@ -126,9 +129,15 @@ def _layout_legend(labels: Sequence[str], width: int) -> list[list[tuple[int, in
 
 def _shorten(text: str, width: int) -> str:
     """Replace the middle of a text by dots if it is wider than ``width`` pixels."""
-    text = shortened = printable(text)
+    shortened = text
     for kept in range(len(text) - 1, 1, -1):
-        if font(11).getlength(shortened) <= width:
+        if _length(shortened, 11) <= width:
             break
         shortened = f"{text[: kept // 2]}..{text[len(text) - (kept - kept // 2) :]}"
     return shortened
+
+
+def _length(text: str, size: int) -> float:
+    """Return the width of a text in pixels."""
+    text, font = font_for(text, size)
+    return font.getlength(text)
