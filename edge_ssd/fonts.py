@@ -5,6 +5,7 @@ Pillow is imported when the first text is drawn.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import logging
 import os
@@ -21,9 +22,9 @@ __all__ = ["font", "font_for"]
 
 _log = logging.getLogger(__name__)
 
-# Where Linux, macOS and Windows keep fonts. ~ is left out when there is no home folder.
-_FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "~/.local/share/fonts", "~/.fonts")
-_FOLDERS += ("/System/Library/Fonts", "/Library/Fonts", "~/Library/Fonts", "C:/Windows/Fonts")
+# Where Linux, macOS and Windows keep fonts.
+_FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "/System/Library/Fonts", "/Library/Fonts", "C:/Windows/Fonts")
+_HOME_FOLDERS = (".local/share/fonts", ".fonts", "Library/Fonts")
 _SUFFIXES = (".ttf", ".otf", ".ttc")
 _PREFERRED = ("dejavusans.", "notosans-regular", "notosans", "freesans", "arial", "helvetica")
 _STYLES = ("bold", "italic", "oblique", "mono", "condensed", "light", "serif", "math", "black")  # Last choice.
@@ -106,14 +107,14 @@ def _font_files() -> tuple[Path, ...]:
 
 
 def _walk() -> Iterator[Path]:
-    folders = [Path(os.path.expanduser(folder)) for folder in _FOLDERS]
+    folders = [Path(folder) for folder in _FOLDERS]
+    with contextlib.suppress(RuntimeError):  # There is no home folder.
+        folders += [Path.home() / folder for folder in _HOME_FOLDERS]
     matplotlib = importlib.util.find_spec("matplotlib")
     if matplotlib is not None and matplotlib.origin is not None:
         folders.append(Path(matplotlib.origin).parent / "mpl-data" / "fonts")
     count = 0
     for folder in folders:
-        if not folder.is_absolute():  # ~ without a home folder.
-            continue
         for parent, _, names in os.walk(folder):
             for name in names:
                 if name.lower().endswith(_SUFFIXES) and not name.lower().startswith(_PLACEHOLDERS):

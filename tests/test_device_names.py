@@ -61,22 +61,20 @@ def test_utf8_path_of_another_name_is_a_link_to_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize("environment", [{}, ASCII_LOCALE])
 @pytest.mark.parametrize("name", [b"k\xe4fer", "käfer 日".encode()])
 def test_camera_reads_and_writes_files_of_any_name(tmp_path: Path, name: bytes, environment: dict[str, str]) -> None:
-    folder = os.fsencode(tmp_path)
-    clip, video = os.path.join(folder, name + b".mp4"), os.path.join(folder, name + b"-seen.mp4")
-    shutil.copy(CLIP, os.fsdecode(clip))
-    shots = os.path.join(folder, name + b"-shots")
-    options = ["--source", clip, "--save-video", video, "--snapshot", os.path.join(folder, name + b".jpg")]
-    options += ["--events", os.path.join(folder, name + b".events"), "--event-snapshots", shots, "--jsonl", "-"]
-    arguments = [os.fsdecode(option) for option in options]
-    done = run_python(FAKE, "camera", "--headless", *arguments, env={**os.environ, **environment})
+    def named(suffix: str) -> Path:
+        return tmp_path / (os.fsdecode(name) + suffix)
+
+    shutil.copy(CLIP, named(".mp4"))
+    options = ["--source", named(".mp4"), "--save-video", named("-seen.mp4"), "--snapshot", named(".jpg")]
+    options += ["--events", named(".events"), "--event-snapshots", named("-shots"), "--jsonl", "-"]
+    done = run_python(FAKE, "camera", "--headless", *options, env={**os.environ, **environment})
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     assert len(done.stdout.splitlines()) == 105
-    expected = utf8_text(os.fsdecode(clip))
+    expected = utf8_text(str(named(".mp4")))
     assert json.loads(done.stdout.splitlines()[0])["source"] == expected
-    assert os.path.getsize(video) > 10_000
-    with open(os.path.join(folder, name + b".events"), encoding="utf-8") as file:
-        assert all(json.loads(line)["source"] == expected for line in file)
+    assert named("-seen.mp4").stat().st_size > 10_000
+    assert all(json.loads(line)["source"] == expected for line in named(".events").read_text("utf-8").splitlines())
 
 
 @linux_only

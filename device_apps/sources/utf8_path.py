@@ -18,7 +18,7 @@ def utf8_path(path: Path) -> Iterator[str]:
     OpenCV ends the process (SIGSEGV) for other names, as old cameras and other languages' systems write them. The file
     may be missing, to be created under this name.
     """
-    raw = os.fsencode(os.path.abspath(path))
+    raw = os.fsencode(path.absolute())
     try:
         yield raw.decode("utf-8")
         return
@@ -26,6 +26,6 @@ def utf8_path(path: Path) -> Iterator[str]:
         pass
     with tempfile.TemporaryDirectory(prefix="edge-ssd-") as folder:
         # The suffix names the format.
-        link = os.path.join(folder, "video" + os.fsencode(path.suffix).decode("ascii", "ignore"))
-        os.symlink(raw, os.fsencode(link))
-        yield link
+        link = Path(folder, "video" + os.fsencode(path.suffix).decode("ascii", "ignore"))
+        link.symlink_to(path.absolute())
+        yield str(link)

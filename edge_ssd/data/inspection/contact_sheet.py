@@ -13,8 +13,8 @@ import numpy.typing as npt
 from edge_ssd.boxes import FloatArray
 from edge_ssd.data.dataset import Dataset, IntArray, Sample
 from edge_ssd.drawing import class_color, draw_boxes
-from edge_ssd.fonts import font_for
 from edge_ssd.errors import DataError, ImageError
+from edge_ssd.fonts import font_for
 
 if TYPE_CHECKING:
     from PIL import Image
