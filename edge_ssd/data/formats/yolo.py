@@ -155,8 +155,8 @@ def _name_by_files(
     """Return the images with indices of ``class_files.names`` in place of class ids, and the problems."""
     groups: dict[tuple[str, ...], list[ImageAnnotations]] = {}
     for image in images:
-        names = class_files.names_of(image.label_file) if image.boxes else {}
-        groups.setdefault(tuple(names.values()), []).append(image)
+        names = class_files.names_of(image.label_file) if image.boxes else ()
+        groups.setdefault(names, []).append(image)
     named: list[ImageAnnotations] = []
     problems: tuple[Problem, ...] = ()
     for own_names, group in groups.items():

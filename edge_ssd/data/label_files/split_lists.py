@@ -78,16 +78,17 @@ def read_split_lists(tree: FileTree, index: FileIndex) -> SplitLists:
         if exact or (path.stem not in stems and split_from_words(path.stem)):
             groups.setdefault((path.parent.name.lower() != _PREFERRED_FOLDER, not exact, path.parent), []).append(path)
     for place in ((False, False), (False, True), (True, False), (True, True)):
-        paths: list[Path] = []
+        found: list[SplitLists] = []
         splits: frozenset[str] = frozenset()
         for folder in sorted((key[2] for key in groups if key[:2] == place), key=lambda folder: len(folder.parts)):
             lists = _read_group(groups[(*place, folder)], index, by_words=place[1])
             # Each split's list may be in a folder of its own. One more list of a split is another division.
             if lists and splits.isdisjoint(lists.splits):
-                paths += lists.files
+                found.append(lists)
                 splits |= lists.splits
-        if paths:
-            return _read_group(paths, index, by_words=place[1])
+        if found:
+            paths = [path for lists in found for path in lists.files]
+            return found[0] if len(found) == 1 else _read_group(paths, index, by_words=place[1])
     return SplitLists()
 
 

@@ -6,6 +6,7 @@ may number the classes differently: then the ids of a label file are those of th
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,29 +34,28 @@ class YoloClassFiles:
 
     def __init__(self, tree: FileTree) -> None:
         self._tree = tree
-        self._names_of: dict[Path, list[str]] = {}  # file → names by id
-        self._read(_find_files(tree))
-        self._contradiction = _find_contradiction(tree, self._names_of)
-        lists = list(self._names_of.values())
-        if not self._contradiction:  # one of the files may name more classes than the others
-            lists = [max(lists, key=len, default=[])]
-        self.names = list(dict.fromkeys(itertools.chain.from_iterable(lists)))
+        # Folder → names by id, and their file: of files that agree, the longest.
+        self._file_in: dict[Path, tuple[tuple[str, ...], Path]] = {}
+        lists = self._read(_find_files(tree))
+        self._contradiction = _find_contradiction(tree, lists)
+        longest = max(lists, key=len, default=())
+        self._common = () if self._contradiction else longest
+        self.names = list(dict.fromkeys(itertools.chain.from_iterable(lists if self._contradiction else [longest])))
         self.notices: list[Problem] = []
         if self._contradiction:
             message = f"{self._contradiction}: each is used for the labels beside it"
             self.notices.append(Problem(tree.root, message, doubt="files"))
 
-    def names_of(self, label_file: Path) -> Mapping[int, str]:
-        """Return class id → name for the boxes of a label file.
+    def names_of(self, label_file: Path) -> tuple[str, ...]:
+        """Return the class names by id for the boxes of a label file.
 
         Raises DataError if files contradict each other and none of them is in its folder or above it.
         """
         if not self._contradiction:
-            return dict(enumerate(self.names))
+            return self._common
         for folder in label_file.parents:
-            own = sorted((names for path, names in self._names_of.items() if path.parent == folder), key=len)
-            if own:
-                return dict(enumerate(own[-1]))
+            if folder in self._file_in:
+                return self._file_in[folder][0]
             if folder == self._tree.root:
                 break
         raise DataError(
@@ -63,14 +63,22 @@ class YoloClassFiles:
             f"{self._tree.relative(label_file)}: keep one of the files, and correct the class ids of the other's labels"
         )
 
-    def _read(self, paths: list[Path]) -> None:
+    def _read(self, paths: list[Path]) -> dict[tuple[str, ...], Path]:
+        """Read the files; return each different list of names with the first file that has it."""
+        lists: dict[tuple[str, ...], Path] = {}
         for path in paths:
             try:
-                self._names_of[path] = read_class_names([path]) or []
+                names = tuple(read_class_names([path]) or ())
             except DataError:
                 if path == paths[0]:
                     raise
-                # Another file of this name may be something else.
+                continue  # another file of this name may be something else
+            lists.setdefault(names, path)
+            other = self._file_in.get(path.parent, ((), path))
+            if fact := _differ(self._tree, other, (names, path)):
+                raise DataError(f"{self._tree.root}: {fact}: remove the wrong one of the files")
+            self._file_in[path.parent] = other if len(other[0]) > len(names) else (names, path)
+        return lists
 
 
 def _find_files(tree: FileTree) -> list[Path]:
@@ -86,19 +94,16 @@ def _find_files(tree: FileTree) -> list[Path]:
     return sorted(paths, key=lambda path: len(path.parts))
 
 
-def _find_contradiction(tree: FileTree, names_of: Mapping[Path, list[str]]) -> str:
-    """Return which two files name a class id differently, or ""; one may name more classes than the other.
+def _find_contradiction(tree: FileTree, lists: Mapping[tuple[str, ...], Path]) -> str:
+    """Return the first two of the files that name a class id differently, or ""."""
+    pairs = itertools.combinations(lists.items(), 2)
+    return next(filter(None, itertools.starmap(functools.partial(_differ, tree), pairs)), "")
 
-    Raises DataError if they are in one folder.
-    """
-    found = ""
-    for (path, names), (other, others) in itertools.combinations(names_of.items(), 2):
-        for class_id, pair in enumerate(zip(names, others, strict=False)):
-            if len(set(pair)) > 1:
-                places = (f"{pair[0]!r} in {tree.relative(path)}", f"{pair[1]!r} in {tree.relative(other)}")
-                fact = f"class {class_id} is {places[0]}, but {places[1]}"
-                if path.parent == other.parent:
-                    raise DataError(f"{tree.root}: {fact}: remove the wrong one of the files")
-                found = found or fact
-                break
-    return found
+
+def _differ(tree: FileTree, first: tuple[tuple[str, ...], Path], second: tuple[tuple[str, ...], Path]) -> str:
+    """Return which class id two files name differently, or ""; one may name more classes than the other."""
+    for class_id, (name, other) in enumerate(zip(first[0], second[0], strict=False)):
+        if name != other:
+            places = f"{name!r} in {tree.relative(first[1])}, but {other!r} in {tree.relative(second[1])}"
+            return f"class {class_id} is {places}"
+    return ""
