@@ -87,10 +87,15 @@ def test_exports_of_two_tasks_are_read_together(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        ('<box label="cat" xtl="1" ytl="2" xbr="30"/>', r"shape 1: <box> has no box that can be read"),
-        ('<box label="cat" xtl="1" ytl="2" xbr="3o" ybr="20"/>', r"shape 1: <box> has no box that can be read"),
-        ('<polygon label="cat" points="1,2;x,4"/>', r"shape 1: <polygon> has no box that can be read"),
-        ('<hexagon label="cat"/>', r"shape 1: <hexagon> has no box that can be read"),
+        ('<box label="cat" xtl="1" ytl="2" xbr="30"/>', r"shape 1: <box> has no box that can be read (ybr is missing)"),
+        (
+            '<box label="cat" xtl="1" ytl="2" xbr="3o" ybr="20"/>',
+            r"shape 1: <box> has no box that can be read (xbr is '3o')",
+        ),
+        ('<polygon label="cat" points="1,2;x,4"/>', r"shape 1: <polygon> has no box that can be read (points is 'x')"),
+        ('<polygon label="cat" points="1,2;34"/>', "shape 1: <polygon> has no box that can be read (points: expected x,y, got '34')"),
+        (f'<box label="cat" rotation="{"9x" * 50}"/>', f"shape 1: <box> has no box that can be read (rotation is '{'9x' * 20}…')"),
+        ('<hexagon label="cat"/>', "shape 1: <hexagon> has no box that can be read (unknown shape)"),
         ('<box label="" xtl="1" ytl="2" xbr="30" ybr="20"/>', r"shape 1: <box> has no label"),
     ],
 )
@@ -159,7 +164,9 @@ def test_frames_that_are_missing_or_cannot_be_read_are_reported(tmp_path: Path) 
     write_video(tmp_path, f'<track id="7" label="cat">{shapes}</track>', frames=2)
     dataset = load_dataset(tmp_path)
     assert len(dataset) == 1
-    assert "track 7 (cat) has no box that can be read in frame 1; frame_000001.PNG is dropped" in str(dataset.problems)
+    assert "track 7 (cat) has no box that can be read in frame 1 (ytl is 'x'); frame_000001.PNG is dropped" in str(
+        dataset.problems
+    )
     assert "1 labeled frames are not in the folder, such as frame_000009; not used" in str(dataset.notices)
 
 

@@ -46,6 +46,8 @@ _log = logging.getLogger(__name__)
 
 # An AP below this is hardly more than that of an untrained network.
 _USEFUL_AP = 0.02
+# A loss that falls to this share of its value in two epochs.
+_FALLING = 0.95
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -234,9 +236,9 @@ def _warn_if_useless(history: Sequence[HistoryRow], data: Path) -> None:
     if not history or (best := best_row(history).ap) >= _USEFUL_AP:
         return
     losses = [row.loss for row in history]
-    longer = "train longer (--epochs; the loss is still falling)"
-    if len(losses) > 2 and losses[-1] > 0.97 * losses[-2]:
-        longer = "train with another --learning-rate, or longer (--epochs)"
+    is_falling = len(losses) > 2 and losses[-1] < _FALLING * losses[-3]
+    longer = "train longer (--epochs)"
+    longer += ": the loss is still falling" if is_falling else ", or with another --learning-rate"
     _log.warning(
         "the model finds hardly anything: the best AP of %s is %.3f. Check boxes and class names in "
         "'edge-ssd data inspect %s --sheet sheet.png'; if they are right, %s",

@@ -148,8 +148,8 @@ def _parse_shape(shape: ElementTree.Element) -> Shape:
         raise NotAnObject(shape.tag)
     try:
         box, enclosing = bounding_box(shape)
-    except ValueError:
-        raise ValueError(f"<{shape.tag}> has no box that can be read") from None
+    except ValueError as error:
+        raise ValueError(f"<{shape.tag}> has no box that can be read ({error})") from None
     name = (shape.get("label") or "").strip()
     if not name:
         raise ValueError(f"<{shape.tag}> has no label")

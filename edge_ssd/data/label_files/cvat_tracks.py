@@ -62,9 +62,9 @@ class Tracks:
                 continue
             try:
                 shape = Shape(name, *bounding_box(element), location)
-            except ValueError:
-                error = ValueError(f"{location} has no box that can be read in frame {frame}")
-                self._shapes[frame].append(error)
+            except ValueError as error:
+                reason = f"{location} has no box that can be read in frame {frame} ({error})"
+                self._shapes[frame].append(ValueError(reason))
                 last = None
                 continue
             if last is not None and frame > last[0] + 1:

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ssd.boxes import FloatArray
+from edge_ssd.console.counts import count
 from edge_ssd.console.progress import ProgressCallback, no_progress
 from edge_ssd.data.check_images import (
     ImageCheck,
@@ -184,8 +185,8 @@ def _log_findings(dataset: Dataset, usable: Dataset) -> None:
     for notice in usable.notices[len(dataset.notices) :]:
         _log.info("%s", notice)
     dropped = len(dataset) - len(usable)
-    if dropped:
-        _log.warning("%d of %d images cannot be decoded; dropped", dropped, len(dataset))
+    if dropped > 1:  # else the line of the image says it
+        _log.warning("%d of %s cannot be decoded and are dropped:", dropped, count(len(dataset), "image"))
     for line in problem_lines(usable.problems[len(dataset.problems) :]):
         _log.warning("%s", line)
 
