@@ -18,6 +18,7 @@ from converters.quantization.schemes import SCHEMES, Scheme
 from converters.tflite.compatibility import CompatibilityResult, check_compatibility
 from converters.verification.latency import interleaved_latency
 from edge_ssd.atomic_write import check_writable
+from edge_ssd.console.counts import count
 from edge_ssd.data.dataset import problem_lines
 from edge_ssd.data.eval_split import load_eval_split
 from edge_ssd.data.held_out_images import where_listed
@@ -105,7 +106,7 @@ def compare_schemes(
     dataset, _ = eval_split
     for line in problem_lines(dataset.problems):
         _log.warning("%s", line)
-    _log.info("measuring %s on %d images", model_path, len(dataset))
+    _log.info("measuring %s on %s", model_path, count(len(dataset), "image"))
     keras_precision = measure(KerasPredictor(model), model.network, dataset, "float").precision
     model = equalize_box_scales(model)  # once, for all schemes
     results = [

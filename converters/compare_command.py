@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from converters.options import add_conversion_options, conversion_config
 from converters.quantization.schemes import SCHEMES, Scheme
 from edge_ssd.commands.data_options import add_data_options, data_source
+from edge_ssd.console.counts import count
 
 if TYPE_CHECKING:
     from converters.compare import Comparison
@@ -106,10 +107,11 @@ def format_comparison(result: Comparison) -> str:
             )
         )
         incompatible += [f"  {row.scheme}: {target}" for target in row.targets if not target.runs]
+    runs_on = f"{result.backend}, {count(result.threads, 'thread')}"
     runtimes = ", ".join(target.runtime for target in result.rows[0].targets)
     return "\n".join(
         [
-            f"{keras.num_images} images, {keras.num_objects} objects; {result.backend}, {result.threads} thread(s)",
+            f"{count(keras.num_images, 'image')}, {count(keras.num_objects, 'object')}; {runs_on}",
             format_table(table),
             f"run on {runtimes}, except:" if incompatible else f"all run on {runtimes}",
             *incompatible,

@@ -33,6 +33,7 @@ from converters.subprocess_worker import apply_in_subprocess
 from converters.tflite.compatibility import graph_to_dict
 from converters.tflite.operators import Graph, read_graph
 from edge_ssd.atomic_write import atomic_path, check_writable
+from edge_ssd.console.counts import count
 from edge_ssd.data.dataset import Dataset, problem_lines
 from edge_ssd.data.eval_split import load_calibration_split, load_eval_split
 from edge_ssd.data.held_out_images import where_listed
@@ -167,7 +168,7 @@ def convert_model(
     draft = _read_draft(content)
     before = after = None
     if config.measure:
-        _log.info("measuring average precision on %d images, before and after", len(dataset))
+        _log.info("measuring average precision on %s, before and after", count(len(dataset), "image"))
         before = float_precision or measure(KerasPredictor(model), network, dataset, "float").precision
         after = measure(TFLitePredictor(draft), network, dataset, "converted").precision
         accuracy = {"float": before.to_dict(), "quantized": after.to_dict(), "data": f"{data.name}, {split}"}
@@ -238,7 +239,7 @@ def _calibrate(
     dataset = load_calibration_split(data, network.labels, model.held_out)
     calibration = choose_calibration(dataset, network.input, config.calibration_images, config.seed, data.source.strict)
     compared = read_network_inputs(subsample_evenly(validation, _COMPARED_IMAGES).samples, network.input)
-    _log.info("calibrating on %d images, converting to %s", len(calibration), config.scheme)
+    _log.info("calibrating on %s, converting to %s", count(len(calibration), "image"), config.scheme)
     warnings = [
         *calibration_warnings(calibration.images, compared),
         *calibration_domain_warnings(model, calibration, _DEFAULTS.score_threshold),

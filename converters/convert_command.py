@@ -103,12 +103,12 @@ def format_result(result: ConversionResult) -> str:
         *(f"  PROBLEM     {problem}" for problem in portability_problems(result.graph)),
     ]
     if result.calibrated_on:
-        lines.append(f"  calibrated  on {result.calibrated_on} images")
+        lines.append(f"  calibrated  on {count(result.calibrated_on, 'image')}")
     before, after = result.float_precision, result.quantized_precision
     if before is not None and after is not None:
         lines.append(
             f"  AP          {before.ap:.3f} float → {after.ap:.3f} converted ({after.ap - before.ap:+.4f}), "
-            f"on {after.num_images} images"
+            f"on {count(after.num_images, 'image')}"
         )
     objects = f"{count(result.selftest_detections, 'object')} with a score of at least {result.selftest_threshold:.2g}"
     if profile is None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from converters.tflite.compatibility import CompatibilityResult
+from edge_ssd.console.counts import count
 from edge_ssd.console.table import format_table
 from edge_ssd.data.held_out import HeldOut
 from edge_ssd.data.held_out_images import parse_held_out
@@ -85,19 +86,19 @@ def format_bundle(bundle: Bundle, facts: Mapping[str, Any]) -> str:
     rows = [
         ("labels", ", ".join(bundle.labels)),
         ("input", f"{spec.height}×{spec.width} RGB, uint8, {spec.resize}; {scaling}"),
-        ("network", f"{bundle.details.quantization}, maps {maps}, {network.num_anchors} anchors"),
+        ("network", f"{bundle.details.quantization}, maps {maps}, {count(network.num_anchors, 'anchor')}"),
         *_kept_layers(facts.get("kept_layers")),
         (
             "thresholds",
             f"score {defaults.score_threshold:g}, IoU {defaults.iou_threshold:g}, "
-            f"at most {defaults.max_detections} detections",
+            f"at most {count(defaults.max_detections, 'detection')}",
         ),
         ("AP", _accuracy(facts.get("accuracy"))),
         *_calibration(facts.get("calibration"), bundle.details.sha256.get("calibration")),
         *_held_out(parse_held_out(facts)),
         (
             "image",
-            f"embedded for the self-test, {embedded['objects']} objects with a score of "
+            f"embedded for the self-test, {count(embedded['objects'], 'object')} with a score of "
             f"{embedded['score_threshold']:.2g}",
         ),
         *_graph(facts),
@@ -109,7 +110,7 @@ def format_bundle(bundle: Bundle, facts: Mapping[str, Any]) -> str:
     if "selftest" in facts:
         result = facts["selftest"]
         outcome = "passed" if result["passed"] else f"FAILED: {result['problem']}"
-        rows.append(("self-test", f"{outcome} ({result['expected']} objects expected, {result['backend']})"))
+        rows.append(("self-test", f"{outcome} ({count(result['expected'], 'object')} expected, {result['backend']})"))
     title = (
         f"{bundle.path}: {bundle.name}, {facts['bytes'] / 1e6:.2f} MB "
         f"(network {len(bundle.flatbuffer) / 1e6:.2f}), format {facts['format_version']}"
@@ -151,11 +152,11 @@ def _kept_layers(layers: Any) -> Rows:
 def _held_out(held_out: HeldOut | None) -> Rows:
     if held_out is None or not held_out.names:
         return []
-    return [("held out", f"{len(held_out.names)} images of the training set, to measure on")]
+    return [("held out", f"{count(len(held_out.names), 'image')} of the training set, to measure on")]
 
 
 def _calibration(calibration: Any, sha256: str | None) -> Rows:
     if not isinstance(calibration, dict) or not isinstance(calibration.get("images"), list):
         return []
-    count, seed = len(calibration["images"]), calibration.get("seed")
-    return [("calibrated", f"on {count} images, seed {seed}, sha256 {(sha256 or 'unknown')[:12]}…")]
+    images, seed = count(len(calibration["images"]), "image"), calibration.get("seed")
+    return [("calibrated", f"on {images}, seed {seed}, sha256 {(sha256 or 'unknown')[:12]}…")]

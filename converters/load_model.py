@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge_ssd.console.counts import count
 from edge_ssd.errors import BundleError, ModelError
 from edge_ssd.network import Network
 from edge_ssd.runtime.model_file import MODEL_NAME, find_keras_file
@@ -96,12 +97,12 @@ def _head_difference(network: Network, weights: bytes) -> str | None:
                 channels = int(file[f"{group}/{layer}/vars/1"].shape[0])
                 expected = level.anchors_per_cell * columns
                 if channels != expected:
-                    wrong.append(f"{kind}_{i} has {channels} channels, expected {expected}")
+                    wrong.append(f"{kind}_{i} has {count(channels, 'channel')}, expected {expected}")
     if not wrong:
         return None
     labels = ", ".join(network.labels[:5]) + (", …" if network.num_classes > 5 else "")
     return (
-        f"its heads do not fit its own description ({network.num_classes} labels: {labels}): {wrong[0]}"
+        f"its heads do not fit its own description ({count(network.num_classes, 'label')}: {labels}): {wrong[0]}"
         f"{f' (and {len(wrong) - 1} more)' if len(wrong) > 1 else ''}"
     )
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from converters.measure import MIN_USEFUL_AP
 from converters.quantization.calibration import Calibration
+from edge_ssd.console.counts import count
 from edge_ssd.evaluation.average_precision import AveragePrecision
 from edge_ssd.network import Network
 
@@ -35,7 +36,7 @@ def calibration_domain_warnings(model: TinySSD, calibration: Calibration, score_
     if detected >= _MIN_DETECTED * calibration.num_labeled:
         return []
     return [
-        f"the float model detects something in only {detected} of {len(images)} calibration images, of which "
+        f"the float model detects something in only {detected} of {count(len(images), 'calibration image')}, of which "
         f"{calibration.num_labeled} have labeled objects (score {score_threshold:g}): they are unlike the images it "
         "was trained on, or it needs more training; ranges calibrated on them do not fit"
     ]
@@ -45,8 +46,8 @@ def precision_warnings(before: AveragePrecision, after: AveragePrecision) -> lis
     """Return a line if the model finds hardly anything before or after its conversion, else none."""
     if before.ap < MIN_USEFUL_AP:
         return [
-            f"the float model finds hardly anything in these {before.num_images} images (AP {before.ap:.3f}), and so "
-            "does the converted one: train it longer, or measure on images like those it was trained on"
+            f"the float model finds hardly anything in {count(before.num_images, 'image')} (AP {before.ap:.3f}), and "
+            "so does the converted one: train it longer, or measure on images like those it was trained on"
         ]
     if after.ap < MIN_USEFUL_AP:
         return [

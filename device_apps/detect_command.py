@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from device_apps.arguments import add_detector_arguments, make_detector
+from edge_ssd.console.counts import count
 
 if TYPE_CHECKING:
     from device_apps.results import Sink
@@ -89,7 +90,7 @@ def _open_annotated(args: argparse.Namespace, source: Source, stack: ExitStack) 
 
 
 def _summary(snapshot: StatsSnapshot, unit: str, unreadable: int, saved_in: Path | None) -> str:
-    parts = [f"{snapshot.frames} {unit}{'' if snapshot.frames == 1 else 's'}", f"{snapshot.detections} detections"]
+    parts = [count(snapshot.frames, unit), count(snapshot.detections, "detection")]
     if snapshot.frames:
         parts.append(f"{snapshot.stages['detect'].p50:.1f} ms each (median)")
     if unreadable:

@@ -7,6 +7,7 @@ import sys
 import threading
 
 from device_apps.stats import Stats, StatsSnapshot
+from edge_ssd.console.counts import count
 from edge_ssd.console.json_output import print_json
 
 __all__ = ["StatsReport", "format_stats"]
@@ -20,15 +21,15 @@ def format_stats(snapshot: StatsSnapshot, fps: float | None) -> str:
     ``fps`` is the frame rate to show, that of the snapshot or of the whole run; None shows none.
     """
     source = snapshot.source
-    parts = [f"{snapshot.frames} frames"]
+    parts = [count(snapshot.frames, "frame")]
     if fps is not None:
         parts.append(f"{fps:.1f} fps")
     parts.append(f"{source.dropped} dropped")
-    counts = (("stalls", source.stalls), ("reconnects", source.reconnects), ("abandoned threads", source.abandoned))
-    parts += [f"{number} {name}" for name, number in counts if number]
+    counts = (("stall", source.stalls), ("reconnect", source.reconnects), ("abandoned thread", source.abandoned))
+    parts += [count(number, name) for name, number in counts if number]
     if not source.connected:
         parts.append("not connected")
-    parts.append(f"{snapshot.detections} detections")
+    parts.append(count(snapshot.detections, "detection"))
     if snapshot.stages:
         times = [f"{stage} {quantiles.p50:.1f}/{quantiles.p95:.1f}" for stage, quantiles in snapshot.stages.items()]
         parts.append(f"ms p50/p95: {', '.join(times)}")

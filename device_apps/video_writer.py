@@ -21,6 +21,7 @@ from device_apps.sources.opencv import load_opencv
 from device_apps.sources.utf8_path import utf8_path
 from device_apps.sources.video_file import truncation_error
 from edge_ssd.atomic_write import atomic_path
+from edge_ssd.console.counts import count
 from edge_ssd.errors import EdgeSSDError
 
 try:
@@ -126,7 +127,7 @@ class VideoWriter:
         self._finish(None)
         self._next_path, self._frames_due = _unused_path(self._path), 0.0
         raise EdgeSSDError(
-            f"{path}: the disk is nearly full, so this video ends after {frames} frames"
+            f"{path}: the disk is nearly full, so this video ends after {count(frames, 'frame')}"
         ) from _disk_full()
 
     def _finish(self, error: BaseException | None) -> None:

@@ -88,7 +88,7 @@ def test_another_seed_divides_otherwise() -> None:
 
 
 def test_too_few_images_cannot_be_divided() -> None:
-    with pytest.raises(DataError, match=r"1 images cannot be divided into train and val$"):
+    with pytest.raises(DataError, match=r"1 image cannot be divided into train and val$"):
         divide_dataset(dataset_of([[0]]), split_shares(0.5))
     with pytest.raises(DataError, match="as many of the 4 look alike"):
         divide_dataset(dataset_of([[0]] * 4), split_shares(0.5), [(0, 1, 2, 3)])
@@ -163,12 +163,12 @@ def test_lists_divide_every_format_or_are_refused(tmp_path: Path, format_name: s
 def test_existing_lists_are_kept(tmp_path: Path) -> None:
     undivided(tmp_path)
     (tmp_path / "Valid.txt").write_text("nothing\n")
-    with pytest.raises(DataError, match=r"Valid\.txt: this list exists, and is not overwritten"):
+    with pytest.raises(DataError, match=r"Valid\.txt: this list was not written by data split, or was changed, and is not overwritten"):
         check_listable(open_dataset(tmp_path))
     (tmp_path / "Valid.txt").unlink()
     (tmp_path / "ImageSets" / "Main").mkdir(parents=True)
     (tmp_path / "ImageSets" / "Main" / "train.txt").write_text("0\n")
-    with pytest.raises(DataError, match="this list exists"):
+    with pytest.raises(DataError, match="this list was not written by data split"):
         check_listable(open_dataset(tmp_path))
     assert not (tmp_path / "val.txt").exists()
 

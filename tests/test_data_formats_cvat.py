@@ -93,8 +93,14 @@ def test_exports_of_two_tasks_are_read_together(tmp_path: Path) -> None:
             r"shape 1: <box> has no box that can be read (xbr is '3o')",
         ),
         ('<polygon label="cat" points="1,2;x,4"/>', r"shape 1: <polygon> has no box that can be read (points is 'x')"),
-        ('<polygon label="cat" points="1,2;34"/>', "shape 1: <polygon> has no box that can be read (points: expected x,y, got '34')"),
-        (f'<box label="cat" rotation="{"9x" * 50}"/>', f"shape 1: <box> has no box that can be read (rotation is '{'9x' * 20}…')"),
+        (
+            '<polygon label="cat" points="1,2;34"/>',
+            "shape 1: <polygon> has no box that can be read (points: expected x,y, got '34')",
+        ),
+        (
+            f'<box label="cat" rotation="{"9x" * 50}"/>',
+            f"shape 1: <box> has no box that can be read (rotation is '{'9x' * 20}…')",
+        ),
         ('<hexagon label="cat"/>', "shape 1: <hexagon> has no box that can be read (unknown shape)"),
         ('<box label="" xtl="1" ytl="2" xbr="30" ybr="20"/>', r"shape 1: <box> has no label"),
     ],

@@ -113,7 +113,7 @@ def test_list_that_names_what_is_missing_is_reported(folder: Path) -> None:
     assert "1 listed images do not exist, such as 'lost'" in report.summaries["val"].dataset.problems[0].message
     scene(9).save(folder / "JPEGImages" / "lost.png")
     notice = inspect(folder).summaries["val"].dataset.notices[0].message
-    assert "1 images are in ImageSets/Main/val.txt, ImageSets/Main/train.txt but have no labels" in notice
+    assert "1 image is in ImageSets/Main/val.txt, ImageSets/Main/train.txt, but without labels" in notice
 
 
 def test_unusable_split_does_not_hide_the_others(folder: Path) -> None:

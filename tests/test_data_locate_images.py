@@ -112,7 +112,7 @@ def test_guessed_names_are_said_once_with_their_number(tmp_path: Path) -> None:
     assert messages == [
         "2 images are named by upload paths in the label files ('/data/upload/1/0123abcd-a.png' is taken for 'a.png'); "
         "used",
-        "1 images are named in other upper and lower case in the label files ('C.PNG' is 'c.png'); used",
+        "1 image is named in other upper and lower case in the label files ('C.PNG' is 'c.png'); used",
     ]
 
 
@@ -162,7 +162,7 @@ def test_images_beside_the_folders_of_splits_are_for_training(tmp_path: Path) ->
     opened = open_dataset(tmp_path)
     assert opened.splits == ("train", "test")
     assert len(opened.load("train")) == 1
-    assert "1 images are in no split's folder; used in train" in opened.load("train").notices[0].message
+    assert "1 image is in no split's folder; used in train" in opened.load("train").notices[0].message
 
 
 def test_lists_divide_every_format_and_name_what_they_leave_out(tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_lists_divide_every_format_and_name_what_they_leave_out(tmp_path: Path) 
     assert stems == {"train": ["0", "1"], "val": ["2", "3"]}
     dataset = opened.load("val")
     assert "1 listed images do not exist, such as 'lost.png'" in dataset.problems[0].message
-    assert "1 labeled images are in none of VALID.txt, TrainVal.txt; not used" in dataset.notices[0].message
+    assert "1 labeled image is in none of VALID.txt, TrainVal.txt; not used" in dataset.notices[0].message
 
 
 def write_voc_files(root: Path, count: int = 4) -> None:
@@ -262,7 +262,7 @@ def test_word_among_others_that_states_the_only_split_is_named(tmp_path: Path) -
     write_text(tmp_path / "test_rig" / "test_rig_export.csv", f"{header}a.png,cat,1,2,3,4\n")
     opened = open_dataset(tmp_path / "test_rig")
     assert opened.splits == ("test",)
-    notice = "1 images are the test split, by the name 'test_rig_export': rename it if they are not"
+    notice = "1 image is the test split, by the name 'test_rig_export': rename it if they are not"
     assert [problem.message for problem in opened.load("test").notices] == [notice]
     write_text(tmp_path / "test" / "test.csv", f"{header}a.png,cat,1,2,3,4\n")
     assert open_dataset(tmp_path / "test").load("test").notices == ()
@@ -289,7 +289,7 @@ def test_image_in_two_splits_is_not_trained_on(tmp_path: Path) -> None:
     opened = open_dataset(tmp_path)
     assert [sample.path.name for sample in opened.load("train").samples] == ["a.png"]
     assert [sample.path.name for sample in opened.load("val").samples] == ["b.png"]
-    assert "1 images of train are also in val, such as b.png: not used in train" in opened.load().problems[0].message
+    assert "1 image is in train and also in val, such as b.png: not used in train" in opened.load().problems[0].message
 
 
 def test_what_was_found_is_logged_in_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -202,7 +202,7 @@ class TestReload:
     def test_folder_without_the_held_out_images_is_refused(self, tmp_path: Path) -> None:
         folder = open_dataset(write_dataset(tmp_path, undivided=6))
         held_out = HeldOut(("images/other.png",))
-        with pytest.raises(DataError, match=r"none of the 1 images that the run held out .*images/other\.png"):
+        with pytest.raises(DataError, match=r"none of the 1 image that the run held out .*images/other\.png"):
             reload_training_images(folder, ("0",), held_out, validation_fraction=0.15)
 
     def test_validation_split_that_is_gone_is_refused(self, tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def test_ap_counts_false_positives_in_images_without_objects():
 
 
 def test_ap_without_objects_raises():
-    with pytest.raises(DataError, match="none of its 1 images has an object"):
+    with pytest.raises(DataError, match="none of its 1 image has an object"):
         average_precision(dataset(([], [])), [found([], [], [])])
 
 

@@ -58,10 +58,10 @@ def test_classes_that_cannot_be_learned_or_measured_are_named(caplog: pytest.Log
             [[0]],
             [[]],
             0.15,
-            ["1 validation images (held-out images)", "larger share with --validation-split"],
+            ["1 validation image (held-out images)", "larger share with --validation-split"],
         ),
-        ([[]], [[0]], None, ["none of the 1 training images has an object", "--classes"]),
-        ([[]], [[]], None, ["none of the 1 training images", "none of the 1 validation images"]),
+        ([[]], [[0]], None, ["none of the 1 training image has an object", "--classes"]),
+        ([[]], [[]], None, ["none of the 1 training image", "none of the 1 validation image"]),
     ],
 )
 def test_datasets_without_objects_are_refused(

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from converters.bundle.stored_zip import stored_zip
 from converters.quantization.calibration import Calibration
 from converters.quantization.inference_model import INPUT_NAME, describe_heads
+from edge_ssd.console.counts import count
 from edge_ssd.data.held_out import HeldOut
 from edge_ssd.network import Network
 from edge_ssd.runtime.bundle import (
@@ -78,9 +79,8 @@ def embeddable_held_out(held_out: HeldOut | None) -> HeldOut | None:
     if size <= _MAX_HELD_OUT_BYTES:
         return held_out
     _log.warning(
-        "the names of the %d held-out images take %.1f MB: not in the file; 'edge-ssd verify' reads them from the "
-        ".keras model",
-        len(held_out.names),
+        "the names of the %s take %.1f MB: not in the file; 'edge-ssd verify' reads them from the .keras model",
+        count(len(held_out.names), "held-out image"),
         size / 1e6,
     )
     return None

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from converters.interop.export import ENTRY_PROFILE, FORMAT_VERSION, PROFILES
+from edge_ssd.console.counts import count
 from edge_ssd.console.table import format_table
 from edge_ssd.errors import BundleError
 from edge_ssd.runtime.archive import read_archive
@@ -64,8 +65,8 @@ def format_profile(profile: dict[str, Any], graph: Sequence[tuple[str, str]] = (
         ("profile", f"{profile['profile']}: for other runtimes; 'edge-ssd detect' needs a file without --profile"),
         ("labels", ", ".join(profile["labels"])),
         ("input", f"{size['height']}×{size['width']} RGB, uint8, {size['resize']}"),
-        ("network", f"{profile['quantization']}, {profile['anchors']} anchors"),
-        ("thresholds", f"IoU {profile['iou_threshold']:g}, at most {profile['max_detections']} detections"),
+        ("network", f"{profile['quantization']}, {count(profile['anchors'], 'anchor')}"),
+        ("thresholds", f"IoU {profile['iou_threshold']:g}, at most {count(profile['max_detections'], 'detection')}"),
         *graph,
         ("sha256", profile["sha256"]["flatbuffer"]),
         ("made with", ", ".join(f"{name} {version}" for name, version in tools.items())),

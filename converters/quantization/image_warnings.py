@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from edge_ssd.console.counts import count
+
 __all__ = ["calibration_warnings", "image_warnings"]
 
 Images = npt.NDArray[np.uint8]
@@ -29,8 +31,8 @@ def calibration_warnings(images: Images, validation: Images | None = None) -> tu
     warnings = []
     if len(images) < _MIN_IMAGES:
         warnings.append(
-            f"only {len(images)} calibration images: too few to cover the ranges of activations, and values outside a "
-            f"range are clipped; use {_MIN_IMAGES} or more"
+            f"only {count(len(images), 'calibration image')}: too few to cover the ranges of activations, and values "
+            f"outside a range are clipped; use {_MIN_IMAGES} or more"
         )
     warnings += image_warnings(images, "calibration")
     if validation is not None and len(validation):

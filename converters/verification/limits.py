@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from converters.measure import MIN_USEFUL_AP
 from converters.verification.result import Verification, describe_change
+from edge_ssd.console.counts import count
 from edge_ssd.errors import SettingError
 
 __all__ = ["Limits"]
@@ -60,7 +61,7 @@ class Limits:
         agreement = result.agreement
         # In few images, boxes of the lowest scores may meet objects by chance.
         if self.min_ap and not agreement.matched + agreement.only_converted:
-            images = f"{after.num_images} image{'' if after.num_images == 1 else 's'}"
+            images = f"{count(after.num_images, 'image')}"
             verdict = f"no detection with a score of {agreement.score_threshold:g} in {images}"
             float_fails = not agreement.only_float
         elif round(after.ap, 6) < self.min_ap:

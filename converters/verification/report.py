@@ -18,6 +18,7 @@ from converters.verification.limits import Limits
 from converters.verification.report_figures import curve_chart, image_data_url
 from converters.verification.result import CURVE_IOUS, Verification, describe_change, describe_ratio, mean_precision
 from edge_ssd.atomic_write import atomic_path, check_writable
+from edge_ssd.console.counts import count
 from edge_ssd.errors import SettingError
 from edge_ssd.runtime.bundle import Bundle
 
@@ -79,7 +80,7 @@ def report_html(result: Verification, bundle: Bundle, data: str, limits: Limits)
 </head>
 <body>
 <h1>{html.escape(title)}</h1>
-<p>COCO average precision on {precision.num_images} images with {precision.num_objects} objects \
+<p>COCO average precision on {count(precision.num_images, "image")} with {count(precision.num_objects, "object")} \
 ({html.escape(data)}). All models used the same decoding.</p>
 {_table(("", "Keras", "float .tflite", scheme, "difference"), [row.cells() for row in result.rows()])}
 {_change(result, limits)}
@@ -113,8 +114,9 @@ def _change(result: Verification, limits: Limits) -> str:
 
 def _agreement(result: Verification) -> str:
     agreement = result.agreement
+    in_both = count(agreement.matched, "detection", "is", "are")
     text = (
-        f"With a score of at least {agreement.score_threshold:g}, {agreement.matched} detections are in both, "
+        f"With a score of at least {agreement.score_threshold:g}, {in_both} in both, "
         f"{agreement.only_float} in the float model only, {agreement.only_converted} in the converted one only."
     )
     if agreement.mean_iou is not None:
@@ -178,8 +180,9 @@ def _error_analysis(analysis: ErrorAnalysis | None) -> str:
     heading = ("output", "type", "scale", "float range", "error", "rounding", "clipped", "AP gain", "95 % interval")
     return (
         "<h2>Causes of the loss</h2>"
-        f"<p>On {analysis.num_images} images: {analysis.float_ap:.4f} AP in float, {analysis.converted_ap:.4f} "
-        "converted. Only anchors that may become a detection count. Error is the root mean square error over that of "
+        f"<p>On {count(analysis.num_images, 'image')}: {analysis.float_ap:.4f} AP in float, "
+        f"{analysis.converted_ap:.4f} converted. Only anchors that may become a detection count. "
+        "Error is the root mean square error over that of "
         "the float values; rounding is the part that rounding the output causes; clipped values exceed the calibrated "
         "range. The last columns show the gain of AP when the float model's values replace this head.</p>"
         f'{_table(heading, rows)}<p class="advice">{html.escape(analysis.recommendation)}</p>'

@@ -5,6 +5,7 @@ from __future__ import annotations
 from converters.verification.error_analysis import ErrorAnalysis
 from converters.verification.limits import Limits
 from converters.verification.result import Verification, describe_ratio
+from edge_ssd.console.counts import count
 from edge_ssd.console.table import format_table
 
 __all__ = ["format_verification"]
@@ -17,7 +18,7 @@ def format_verification(result: Verification, data: str, limits: Limits) -> str:
     """Return the result as text; ``data`` describes the dataset."""
     precision = result.float_result.precision
     lines = [
-        f"{precision.num_images} images of {data}, {precision.num_objects} objects",
+        f"{count(precision.num_images, 'image')} of {data}, {count(precision.num_objects, 'object')}",
         format_table([_METRICS_HEADER, *(row.cells() for row in result.rows())]),
     ]
     if (interval := result.interval) is not None:
@@ -37,7 +38,7 @@ def _agreement(result: Verification) -> list[str]:
     if not total:
         return [f"neither model detects anything with a score of {agreement.score_threshold:g}"]
     lines = [
-        f"of {total} detections with a score of {agreement.score_threshold:g}: {agreement.matched} in both, "
+        f"of {count(total, 'detection')} with a score of {agreement.score_threshold:g}: {agreement.matched} in both, "
         f"{agreement.only_float} only float, {agreement.only_converted} only converted"
     ]
     if agreement.mean_iou is not None:
@@ -77,7 +78,8 @@ def _error_analysis(analysis: ErrorAnalysis) -> list[str]:
     header = ("output", "type", "scale", "float range", "error", "rounding", "clipped", "AP gain")
     rows += [(name, *[""] * 6, gains[name]) for name in ("all classes", "all boxes")]
     return [
-        f"head by head, on {analysis.num_images} images; AP gain when the float model's values replace the head:",
+        f"head by head, on {count(analysis.num_images, 'image')}; AP gain when the float model's values replace the "
+        "head:",
         format_table([header, *rows], left=3, indent="  "),
         analysis.recommendation,
     ]

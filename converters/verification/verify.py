@@ -21,6 +21,7 @@ from converters.verification.agreement import compare_detections
 from converters.verification.error_analysis import analyze_errors
 from converters.verification.latency import interleaved_latency
 from converters.verification.result import Verification
+from edge_ssd.console.counts import count
 from edge_ssd.data.dataset import Dataset
 from edge_ssd.errors import BundleError
 from edge_ssd.evaluation.bootstrap import paired_bootstrap_ci
@@ -64,7 +65,7 @@ def verify(
     _log.info("converting the model to float, for comparison")
     state = ConversionState(ConversionConfig(scheme="none"), model)
     float_bundle = replace(bundle, flatbuffer=apply_in_subprocess(state, model_path))
-    _log.info("measuring on %d images", len(dataset))
+    _log.info("measuring on %s", count(len(dataset), "image"))
     keras, converted = KerasPredictor(model), TFLitePredictor(bundle)
     float_result = measure(keras, network, dataset, "float")
     float_tflite_result = measure(TFLitePredictor(float_bundle), network, dataset, "float .tflite")

@@ -10,6 +10,7 @@ from device_apps.bench.benchmark import Benchmark, display_names
 from device_apps.bench.latency import Timing
 from device_apps.bench.pareto_plot import Point, plot_pareto_front
 from device_apps.bench.startup import Startup
+from edge_ssd.console.counts import count
 from edge_ssd.console.table import format_table
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def format_benchmark(benchmark: Benchmark) -> str:
     height, width = benchmark.frame_size
     return (
         f"{benchmark.machine}\n"
-        f"{benchmark.detections} detections in a frame of {width}×{height}, interleaved; ms, p50/p95\n\n"
+        f"{count(benchmark.detections, 'detection')} in a frame of {width}×{height}, interleaved; ms, p50/p95\n\n"
         f"{_timing_table(benchmark.timings)}\n\n{_startup_table(benchmark.startups)}"
     )
 
@@ -72,7 +73,7 @@ def plot_benchmark(benchmark: Benchmark, precisions: Mapping[Path, float]) -> Fi
         for timing in benchmark.timings
         if timing.detector.num_threads == threads and timing.model in precisions
     ]
-    cost_label = f"ms for one detection, median, {threads} thread{'s' if threads > 1 else ''}"
+    cost_label = f"ms for one detection, median, {count(threads, 'thread')}"
     return plot_pareto_front(points, benchmark.machine, cost_label, "average precision, as measured at conversion")
 
 

@@ -69,7 +69,9 @@ def check_detector(model: str | None = None) -> Iterable[Finding]:
     else:
         yield ok("interpreter", text)
     if report["passed"]:
-        yield ok("model", f"{report['model']}: self-test passed, {report['found']} objects found again")
+        # Not by edge_ssd.console.counts, since the doctor also runs without NumPy.
+        objects = "1 object" if report["found"] == 1 else f"{report['found']} objects"
+        yield ok("model", f"{report['model']}: self-test passed, {objects} found again")
     else:
         yield failed(
             "model",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from edge_ssd.commands.data_options import add_data_options, data_source
 from edge_ssd.commands.network_options import add_input_options
 from edge_ssd.commands.recipe_options import add_recipe_options, given_recipe, option_names
+from edge_ssd.console.counts import count
 from edge_ssd.data.eval_split import EVAL_SPLITS
 from edge_ssd.errors import DataError, SettingError
 from edge_ssd.training.recipe import AUGMENTATION_FIELDS
@@ -81,7 +82,6 @@ def run(args: argparse.Namespace) -> int:
     """Inspect the dataset, print the report, write the requested images; return 0."""
     from edge_ssd.atomic_write import check_writable
     from edge_ssd.charts import check_matplotlib, save_figure
-    from edge_ssd.console.counts import count
     from edge_ssd.console.json_output import print_json
     from edge_ssd.console.progress import Progress
     from edge_ssd.data.held_out_images import name_some, where_listed
@@ -160,7 +160,7 @@ def _size_histogram(datasets: Mapping[str, Dataset], network: Network | None, na
 
     network = network or tiny_ssd(next(iter(datasets.values())).labels)
     boxes = np.concatenate([network_boxes(dataset, network.input) for dataset in datasets.values()])
-    return size_histogram(boxes, network.levels, f"{name}: {len(boxes)} boxes ({', '.join(datasets)})")
+    return size_histogram(boxes, network.levels, f"{name}: {count(len(boxes), 'box')} ({', '.join(datasets)})")
 
 
 def _augmented_sheet(datasets: Mapping[str, Dataset], recipe: Recipe, args: argparse.Namespace) -> Image:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge_ssd.console.counts import count
 from edge_ssd.data.writers.place_image import IMAGE_MODES, ImageMode
 from edge_ssd.data.writers.registry import DATASET_WRITERS
 
@@ -56,7 +57,7 @@ def write(
         write_dataset(out, splits, to, roots, mode, read_header or read_image_header, progress)
     images = sum(map(len, splits.values()))
     boxes = sum(dataset.num_boxes for dataset in splits.values())
-    print(f"{out}: {LABEL_FORMATS[to].TITLE}, {images} images, {boxes} boxes")
+    print(f"{out}: {LABEL_FORMATS[to].TITLE}, {count(images, 'image')}, {count(boxes, 'box')}")
     print(split_table(splits))
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from edge_ssd.commands.data_options import add_data_options, data_source
 from edge_ssd.commands.data_output import add_output_options, split_table, write
+from edge_ssd.console.counts import count
 from edge_ssd.errors import DataError, SettingError
 
 if TYPE_CHECKING:
@@ -59,7 +60,6 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def run(args: argparse.Namespace) -> int:
     """Divide the dataset and print the counts of each split; return 0."""
-    from edge_ssd.console.counts import count
     from edge_ssd.data.divide import split_shares
     from edge_ssd.data.load import open_dataset
     from edge_ssd.data.writers.split_lists import check_listable, find_own_lists, write_split_lists
@@ -114,13 +114,13 @@ def _divide(folder: DatasetFolder, shares: Mapping[str, float], args: argparse.N
     with Progress("comparing", "images") as progress:
         similar = find_similar(dataset, not args.no_near, progress)
     if similar:
-        count = sum(map(len, similar))
         groups = f"{len(similar)} groups of them stay" if len(similar) > 1 else "they stay"
-        _log.info("%d images are identical or similar to others: %s together", count, groups)
+        images = count(sum(map(len, similar)), "image", "is", "are")
+        _log.info("%s identical or similar to others: %s together", images, groups)
     divided = {**divide_dataset(dataset, shares, similar, args.seed), **kept}
     for split, share in shares.items():
         if abs(len(divided[split]) - share * len(dataset)) > max(0.05 * len(dataset), 2):
-            found = f"{len(divided[split])} of {len(dataset)} images"
+            found = f"{len(divided[split])} of {count(len(dataset), 'image')}"
             _log.warning(
                 "%s has %s, not %.0f%%, as rare classes and similar images allow; --no-near ignores similarity",
                 split,

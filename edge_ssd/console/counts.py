@@ -7,8 +7,14 @@ __all__ = ["count"]
 _PLURALS = {"box": "boxes", "class": "classes", "entry": "entries"}
 
 
-def count(number: int, noun: str) -> str:
-    """Return a number with its noun: ``count(1, "image")`` gives "1 image", ``count(2, "new box")`` "2 new boxes"."""
+def count(number: int, noun: str, singular: str = "", plural: str = "") -> str:
+    """Return a number with its noun, and a verb where its two forms are given.
+
+    ``count(1, "image")`` gives "1 image", ``count(2, "new box")`` "2 new boxes" and ``count(1, "image", "is", "are")``
+    "1 image is".
+    """
     *adjectives, last = noun.split(" ")
-    plural = " ".join([*adjectives, _PLURALS.get(last, f"{last}s")])
-    return f"{number} {noun if number == 1 else plural}"
+    if number == 1:
+        return f"{number} {noun} {singular}".rstrip()
+    nouns = " ".join([*adjectives, _PLURALS.get(last, f"{last}s")])
+    return f"{number} {nouns} {plural}".rstrip()

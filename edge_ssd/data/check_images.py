@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from edge_ssd.console.counts import count
 from edge_ssd.console.progress import ProgressCallback, no_progress
 from edge_ssd.data.dataset import Dataset, Problem
 from edge_ssd.data.image_header import ImageHeader, header_of_image, read_image_header
@@ -173,7 +174,8 @@ def apply_checks(dataset: Dataset, results: Sequence[ImageCheck], strict: bool =
     notices = image_notices(dataset.root, pairs)
     samples = tuple(sample for sample, check in zip(dataset.samples, results, strict=True) if not check.error)
     if not samples:
-        raise DataError(f"{dataset.root}: none of its {len(dataset)} images can be decoded; the first: {problems[0]}")
+        images = count(len(dataset), "image")
+        raise DataError(f"{dataset.root}: none of its {images} can be decoded; the first: {problems[0]}")
     return dataclasses.replace(
         dataset,
         samples=samples,

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ssd.boxes import FloatArray
+from edge_ssd.console.counts import count
 from edge_ssd.errors import DataError
 
 __all__ = ["Dataset", "Problem", "Sample", "problem_lines"]
@@ -113,7 +114,7 @@ class Dataset:
         for sample in self.samples:
             highest = sample.class_ids.max(initial=-1)
             if highest >= len(self.labels):
-                raise DataError(f"{sample.path}: class id {highest} with only {len(self.labels)} labels")
+                raise DataError(f"{sample.path}: class id {highest} with only {count(len(self.labels), 'label')}")
 
     def __len__(self) -> int:
         return len(self.samples)

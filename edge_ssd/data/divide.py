@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from edge_ssd.console.counts import count
 from edge_ssd.console.progress import ProgressCallback, no_progress
 from edge_ssd.data.check_images import ImageChecks
 from edge_ssd.data.dataset import Dataset
@@ -84,7 +85,8 @@ def divide_dataset(
     if len(groups.members) < len(shares):
         reason = f", as many of the {len(dataset)} look alike (see --no-near)" if similar else ""
         raise DataError(
-            f"{dataset.root}: {len(groups.members)} images cannot be divided into {' and '.join(shares)}{reason}"
+            f"{dataset.root}: {count(len(groups.members), 'image')} cannot be divided into "
+            f"{' and '.join(shares)}{reason}"
         )
     split_of_group = _stratify(groups, list(shares.values()), np.random.default_rng(seed))
     names = list(shares)

@@ -66,8 +66,8 @@ def load_eval_split(
         dataset = folder.drop_damaged(subsample_evenly(dataset, limit), progress)
     if to_measure and not dataset.num_boxes:
         raise DataError(
-            f"{dataset.root}: none of the {len(dataset)} images to measure on ({name}) has an object, so average "
-            "precision is undefined; use images with labels"
+            f"{dataset.root}: none of the {count(len(dataset), 'image')} to measure on ({name}) has an object, so "
+            "average precision is undefined; use images with labels"
         )
     return dataset, name
 
@@ -110,7 +110,10 @@ def _load_validation(
             chosen = _take(dataset, found)
             names = name_some([image_name(sample.path, dataset.root) for sample in chosen.samples])
             missing = len(held_out.names) - len(found)
-            notes = (f"; all are listed in {listed_in}" if listed_in else "", f"; {missing} more are missing")
+            notes = (
+                f"; all are listed in {listed_in}" if listed_in else "",
+                f"; {missing} more {'is' if missing == 1 else 'are'} missing",
+            )
             _log.info(
                 "%s: %s the %d of %s that training held out (%s)%s",
                 root,
@@ -160,10 +163,13 @@ def _log_use_of_all(dataset: Dataset, held_out: HeldOut | None, found: int) -> N
     elif not held_out.names:
         _log.warning("%s. The model was trained on a dataset with splits: if it contains these, %s", every, trained)
     elif not found:
-        _log.info("%s: none of the %d images that training held out is among them", every, len(held_out.names))
+        _log.info("%s: none of the %s that training held out is among them", every, count(len(held_out.names), "image"))
     else:
         _log.warning(
-            "%s: only %d of the %d images that training held out are among them", every, found, len(held_out.names)
+            "%s: only %d of the %s that training held out are among them",
+            every,
+            found,
+            count(len(held_out.names), "image"),
         )
 
 

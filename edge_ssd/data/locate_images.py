@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_ssd.console.counts import count
 from edge_ssd.data.annotations import ImageAnnotations, ParsedDataset
 from edge_ssd.data.dataset import Problem
 from edge_ssd.data.file_index import FileIndex, Found
@@ -20,9 +21,9 @@ __all__ = ["LocatedImages", "locate_images"]
 
 # How an image's name differs from the stated one → message with the number of images, a stated name and its file.
 _DIFFERENCES = {
-    "case": "{count} images are named in other upper and lower case in the label files ({stated!r} is {name!r}); used",
-    "suffix": "{count} images have another suffix in the label files ({stated!r} is {name!r} here); used",
-    "upload": "{count} images are named by upload paths in the label files ({stated!r} is taken for {name!r}); used",
+    "case": "{images} named in other upper and lower case in the label files ({stated!r} is {name!r}); used",
+    "suffix": "{images} named with another suffix in the label files ({stated!r} is {name!r} here); used",
+    "upload": "{images} named by upload paths in the label files ({stated!r} is taken for {name!r}); used",
 }
 # The last word of a name, apart from what label files and folders are usually called: "val" of "set_val_labels2".
 _LAST_WORD = re.compile(
@@ -79,19 +80,24 @@ def locate_images(tree: FileTree, parsed: ParsedDataset) -> LocatedImages:
     notices = [
         Problem(
             entries[0][0].label_file,
-            _DIFFERENCES[how].format(count=len(entries), stated=entries[0][0].file_name, name=entries[0][1].name),
+            _DIFFERENCES[how].format(
+                images=_images(len(entries)), stated=entries[0][0].file_name, name=entries[0][1].name
+            ),
         )
         for how, entries in differences.items()
     ]
     if unlisted:
-        notices.append(Problem(tree.root, f"{unlisted} labeled images are in none of {lists.describe(tree)}; not used"))
+        notices.append(
+            Problem(
+                tree.root,
+                f"{count(unlisted, 'labeled image', 'is', 'are')} in none of {lists.describe(tree)}; not used",
+            )
+        )
     labeled = {image.path for images in splits.values() for image in images}
     unlabeled = [path for path in lists.by_path if path not in labeled]
     if unlabeled:
         example = tree.relative(unlabeled[0])
-        message = (
-            f"{len(unlabeled)} images are in {lists.describe(tree)} but have no labels, such as {example}; not used"
-        )
+        message = f"{_images(len(unlabeled))} in {lists.describe(tree)}, but without labels, such as {example}; not used"
         notices.append(Problem(tree.root, message))
     if lists.by_words:
         notices.append(Problem(tree.root, f"the splits are those of {lists.describe(tree)}"))
@@ -141,9 +147,7 @@ def _check_sole_split(
     unclear = sorted(name for name in names if not split_from_words(_LAST_WORD.sub(r"\1", name)))
     if not unclear:
         return []
-    message = (
-        f"{len(splits[split])} images are the {split} split, by the name {unclear[0]!r}: rename it if they are not"
-    )
+    message = f"{_images(len(splits[split]))} the {split} split, by the name {unclear[0]!r}: rename it if they are not"
     return [Problem(tree.root, message, doubt="files")]
 
 
@@ -169,8 +173,12 @@ def _assign_undivided(tree: FileTree, splits: dict[str, list[ImageAnnotations]],
     had_train = "train" in splits
     splits["train"] = splits.get("train", []) + undivided
     advice = "" if had_train else ": no other images are for training"
-    message = f"{len(undivided)} images are in no split's folder; used in train{advice}"
+    message = f"{_images(len(undivided))} in no split's folder; used in train{advice}"
     return [Problem(tree.root, message, doubt="files")]
+
+
+def _images(number: int) -> str:
+    return count(number, "image", "is", "are")
 
 
 def _separate(tree: FileTree, splits: dict[str, list[ImageAnnotations]]) -> list[Problem]:
@@ -182,7 +190,7 @@ def _separate(tree: FileTree, splits: dict[str, list[ImageAnnotations]]) -> list
         if common:
             path = common[0].path
             assert path is not None
-            message = f"{len(common)} images of {split} are also in {taken[path]}, such as {tree.relative(path)}"
+            message = f"{_images(len(common))} in {split} and also in {taken[path]}, such as {tree.relative(path)}"
             problems.append(Problem(common[0].label_file, f"{message}: not used in {split}"))
             splits[split] = [image for image in splits[split] if image.path not in taken]
         taken.update({image.path: split for image in splits[split] if image.path is not None})

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from edge_ssd.console.counts import count
 from edge_ssd.data.dataset import Dataset, Sample
 from edge_ssd.data.held_out import image_name
 
@@ -71,7 +72,7 @@ def _fingerprint(sample: Sample) -> int:
 
 
 def _count(names: Sequence[str]) -> str:
-    return f"{len(names)} image{'s' if len(names) > 1 else ''}"
+    return count(len(names), "image")
 
 
 def _first(names: Sequence[str]) -> str:

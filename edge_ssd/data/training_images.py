@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
+from edge_ssd.console.counts import count
 from edge_ssd.data.dataset import Dataset, problem_lines
 from edge_ssd.data.held_out import HeldOut
 from edge_ssd.data.load import DatasetFolder, Split
@@ -74,7 +75,7 @@ def load_training_images(
         _log.warning("the %s split cannot be used for validation: %s", name, error)
     if validation is not None:
         if split != "val":
-            what = f"validation: on the {split} split ({len(validation)} images), since there is no other"
+            what = f"validation: on the {split} split ({count(len(validation), 'image')}), since there is no other"
             _log.info("%s; the final AP on it is then no measurement on new images", what)
         usable = [name for name in ("val", "test") if name in folder.usable_splits]
         by_default = train_on == DEFAULT_TRAIN_ON and split == usable[0]
@@ -83,7 +84,8 @@ def load_training_images(
     fraction = _DEFAULT_VALIDATION_FRACTION if validation_fraction is None else validation_fraction
     total = len(training)
     training, validation = split_dataset(training, 1 - fraction, seed)
-    chosen = f"{len(validation)} of {total} training images ({len(validation) / total:.0%}) are held out at random"
+    are_held_out = f"{'is' if len(validation) == 1 else 'are'} held out at random"
+    chosen = f"{len(validation)} of {count(total, 'training image')} ({len(validation) / total:.0%}) {are_held_out}"
     if validation_fraction is None:
         _log.info("no validation split: %s; --validation-split sets the share", chosen)
     else:
@@ -124,9 +126,9 @@ def reload_training_images(
         return TrainingImages(training, validation, "held-out images", validation_fraction, HeldOut.of(validation))
     others, held = held_out.divide(training)
     if not held or not others:
-        count = f"none of the {len(held_out.names)} images" if not held else "nothing but images"
+        what = f"none of the {count(len(held_out.names), 'image')}" if not held else "nothing but images"
         raise DataError(
-            f"{training.root}: it has {count} that the run held out for validation (such as {held_out.names[0]!r}): "
+            f"{training.root}: it has {what} that the run held out for validation (such as {held_out.names[0]!r}): "
             "name the folder that the run was started with, or start a new run"
         )
     validation = dataclasses.replace(training, samples=held, problems=(), notices=())
@@ -159,7 +161,7 @@ def _choose_splits(folder: DatasetFolder, train_on: str) -> tuple[Split | None, 
 
 def _no_split_message(folder: DatasetFolder, split: str) -> str:
     counts = {name: len(folder.located.splits[name]) for name in folder.usable_splits}
-    found = " and ".join(f"{name} ({count} image{'s' if count > 1 else ''})" for name, count in counts.items())
+    found = " and ".join(f"{name} ({count(number, 'image')})" for name, number in counts.items())
     if not found:
         return f"it has no images in the {split} split: complete the dataset"
     if split != "train":

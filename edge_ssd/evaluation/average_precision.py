@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edge_ssd.console.counts import count
 from edge_ssd.data.dataset import Dataset
 from edge_ssd.errors import DataError
 from edge_ssd.runtime.detections import Detections
@@ -73,7 +74,7 @@ def average_precision(dataset: Dataset, predictions: Sequence[Detections]) -> Av
     num_objects = sum(len(sample.class_ids) for sample in dataset.samples)
     if num_objects == 0:
         raise DataError(
-            f"{dataset.root}: none of its {len(dataset.samples)} images has an object, so average precision "
+            f"{dataset.root}: none of its {count(len(dataset.samples), 'image')} has an object, so average precision "
             "is undefined; use images with labels"
         )
     precision = _evaluate(_ground_truth(dataset), _results(predictions))  # [10 IoUs, 101 recalls, classes]

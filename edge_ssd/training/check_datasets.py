@@ -7,6 +7,7 @@ import logging
 import numpy as np
 import numpy.typing as npt
 
+from edge_ssd.console.counts import count
 from edge_ssd.data.dataset import Dataset
 from edge_ssd.data.training_images import TrainingImages
 from edge_ssd.errors import DataError
@@ -29,8 +30,8 @@ def check_datasets(images: TrainingImages) -> None:
     errors = []
     if not trained.any():
         errors.append(
-            f"{training.root}: none of the {len(training)} training images has an object, so there is nothing to "
-            "learn: label some objects, and check --classes"
+            f"{training.root}: none of the {count(len(training), 'training image')} has an object, so there is nothing "
+            "to learn: label some objects, and check --classes"
         )
     if not measured.any():
         errors.append(_no_validation_object(images))
@@ -46,8 +47,8 @@ def check_datasets(images: TrainingImages) -> None:
 
 
 def _no_validation_object(images: TrainingImages) -> str:
-    count = len(images.validation)
-    start = f"{images.validation.root}: none of the {count} validation images ({images.validation_name}) has an object"
+    validation = count(len(images.validation), "validation image")
+    start = f"{images.validation.root}: none of the {validation} ({images.validation_name}) has an object"
     if images.validation_fraction is None:
         advice = "hold out training images with --validation-split 0.15, or add labeled images to that split"
     else:
@@ -64,5 +65,5 @@ def _count_boxes(dataset: Dataset) -> npt.NDArray[np.int64]:
 def _names(dataset: Dataset, selected: npt.NDArray[np.bool_]) -> str:
     """Return the names of the selected classes [number of classes] as text, the first ten if there are more."""
     names = [repr(name) for name, chosen in zip(dataset.labels, selected, strict=True) if chosen]
-    others = f" and {len(names) - _NAMED} other classes" if len(names) > _NAMED else ""
+    others = f" and {count(len(names) - _NAMED, 'other class')}" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + others

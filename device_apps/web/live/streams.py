@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from device_apps.web.live.broadcaster import RETRY_DIRECTIVE, EventBroadcaster
 from device_apps.web.live.frame_encoder import FrameEncoder
 from device_apps.web.live.jpeg import PREVIEW
+from edge_ssd.console.counts import count
 
 __all__ = ["MJPEG", "SSE", "ConnectionLimiter", "StreamingResponse", "mjpeg_parts", "sse_messages"]
 
@@ -42,7 +43,8 @@ class ConnectionLimiter:
     def take(self) -> Iterator[None]:
         """Count a viewer while the context is entered; raise HTTPException with status 503 at the limit."""
         if self.taken >= self._limit:
-            raise HTTPException(503, f"{self._limit} viewers are connected; try again later", {"Retry-After": "5"})
+            viewers = count(self._limit, "viewer", "is", "are")
+            raise HTTPException(503, f"{viewers} connected; try again later", {"Retry-After": "5"})
         self.taken += 1
         try:
             yield

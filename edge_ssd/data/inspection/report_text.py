@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 import numpy as np
 
+from edge_ssd.console.counts import count
 from edge_ssd.data.anchor_fitting.match import MATCH_IOU
 from edge_ssd.data.dataset import Problem, problem_lines
 from edge_ssd.data.inspection.report import DatasetReport
@@ -39,13 +40,13 @@ def format_report(report: DatasetReport, title: str) -> str:
 def format_summary(summary: Summary, title: str, left_out: Collection[Problem] = ()) -> str:
     """Return a summary under ``title`` as text of several lines, with the first 20 problems that are not left out."""
     dataset, num_boxes = summary.dataset, summary.dataset.num_boxes
-    lines = [f"{title}: {len(dataset)} images, {num_boxes} boxes ({dataset.format})"]
+    lines = [f"{title}: {count(len(dataset), 'image')}, {count(num_boxes, 'box')} ({dataset.format})"]
     if summary.backgrounds:
-        lines[0] += f", {summary.backgrounds} images without a box"
+        lines[0] += f", {count(summary.backgrounds, 'image')} without a box"
     width = max((len(label) for label in summary.boxes_by_label), default=0)
-    for label, count in summary.boxes_by_label.items():
-        share = f"  {count / num_boxes:4.0%}, in {summary.images_by_label[label]} images" if num_boxes else ""
-        lines.append(f"  {label:<{width}}  {count:>7}{share}")
+    for label, boxes in summary.boxes_by_label.items():
+        share = f"  {boxes / num_boxes:4.0%}, in {count(summary.images_by_label[label], 'image')}" if num_boxes else ""
+        lines.append(f"  {label:<{width}}  {boxes:>7}{share}")
     if summary.side_quantiles:
         low, *_, high = summary.side_quantiles.values()
         median = summary.side_quantiles[50]

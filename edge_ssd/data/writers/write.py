@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from edge_ssd.atomic_write import atomic_directory, check_writable, is_nonempty
+from edge_ssd.console.counts import count
 from edge_ssd.console.progress import ProgressCallback, no_progress
 from edge_ssd.data.dataset import Dataset, Sample
 from edge_ssd.data.image_header import ImageHeader, read_image_header
@@ -112,15 +113,15 @@ def _name_images(splits: Mapping[str, Dataset], writer: DatasetWriter, roots: Se
     if renamed:
         path, name = renamed[0]
         reason = "as several have the same name, or one that label files cannot state"
-        _log.info("%d images renamed, %s; %s is %s", len(renamed), reason, path, name)
+        _log.info("%s renamed, %s; %s is %s", count(len(renamed), "image"), reason, path, name)
     return names
 
 
 def _log_rotated(headers: Mapping[Sample, ImageHeader]) -> None:
-    count = sum(header.orientation in range(2, 9) for header in headers.values())
-    if count:
+    rotated = sum(header.orientation in range(2, 9) for header in headers.values())
+    if rotated:
         _log.info(
-            "%d images are rotated by EXIF: their boxes fit the upright images, as OpenCV and Ultralytics read them; "
-            "torchvision and TensorFlow ignore EXIF",
-            count,
+            "%s rotated by EXIF: boxes fit the upright images, as OpenCV and Ultralytics read them; torchvision and "
+            "TensorFlow ignore EXIF",
+            count(rotated, "image", "is", "are"),
         )

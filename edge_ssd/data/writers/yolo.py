@@ -17,6 +17,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 
+from edge_ssd.console.counts import count
 from edge_ssd.data.writers.dataset_writer import NamedSample
 
 __all__ = ["LABELS_BY_STEM", "image_folder", "write_labels"]
@@ -66,7 +67,8 @@ def _log_skipped(names: Sequence[str]) -> None:
     skipped = [suffix for suffix in suffixes if suffix not in _ULTRALYTICS_SUFFIXES]
     if skipped:
         different = ", ".join(sorted(set(skipped)))
-        _log.info("Ultralytics skips %d of %d images, as it does not know %s", len(skipped), len(names), different)
+        skips = f"{len(skipped)} of {count(len(names), 'image')}"
+        _log.info("Ultralytics skips %s, as it does not know %s", skips, different)
 
 
 def _normalize(box_xyxy: Sequence[float], size: tuple[int, int]) -> str:

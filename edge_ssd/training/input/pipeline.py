@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from edge_ssd.boxes import FloatArray
+from edge_ssd.console.counts import count
 from edge_ssd.errors import SettingError
 from edge_ssd.runtime.preprocess import ImageArray
 from edge_ssd.training.input.augment import augment
@@ -34,8 +35,8 @@ def training_batches(
     order = np.random.default_rng([recipe.seed, epoch]).permutation(len(dataset))
     if recipe.batch_size % workers.count or len(order) < workers.count:
         raise SettingError(
-            f"{workers.count} workers cannot share batches of {recipe.batch_size} of {len(order)} images evenly; "
-            f"set --batch-size to a multiple of {workers.count}"
+            f"{workers.count} workers cannot share batches of {recipe.batch_size} of {count(len(order), 'image')} "
+            f"evenly; set --batch-size to a multiple of {workers.count}"
         )
     batch_size = min(recipe.batch_size, len(order) // workers.count * workers.count)
     share = batch_size // workers.count
