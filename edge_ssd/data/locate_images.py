@@ -97,7 +97,8 @@ def locate_images(tree: FileTree, parsed: ParsedDataset) -> LocatedImages:
     unlabeled = [path for path in lists.by_path if path not in labeled]
     if unlabeled:
         example = tree.relative(unlabeled[0])
-        message = f"{_images(len(unlabeled))} in {lists.describe(tree)}, but without labels, such as {example}; not used"
+        listed = f"{_images(len(unlabeled))} in {lists.describe(tree)}"
+        message = f"{listed}, but without labels, such as {example}; not used"
         notices.append(Problem(tree.root, message))
     if lists.by_words:
         notices.append(Problem(tree.root, f"the splits are those of {lists.describe(tree)}"))
