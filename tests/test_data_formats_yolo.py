@@ -418,6 +418,19 @@ def test_yolo_polygons_of_equally_many_corners_stay_polygons(tmp_path: Path, cor
     ]
 
 
+def test_yolo_polygons_in_one_place_that_may_be_keypoints_are_named(tmp_path: Path) -> None:
+    for number in range(10):
+        # A camera that never moves: the second corner is as near to the corners of every other line.
+        x, y = 0.3 + number % 3 / 300, 0.3 + number % 4 / 300
+        text = f"0 {x:.4f} {y:.4f} {0.36 - x / 9:.4f} {0.4 - y / 7:.4f} {x + 0.1:.4f} {y:.4f}\n"
+        write_pair(tmp_path / "images" / f"{number}.png", tmp_path / "labels" / f"{number}.txt", text)
+    (tmp_path / "classes.txt").write_text("fork\n", encoding="utf-8")
+    dataset = load_dataset(tmp_path)
+    assert "10 of 10 objects are polygons" in str(dataset.notices)
+    with pytest.raises(DataError, match="if they are boxes with keypoints, state these"):
+        load_dataset(tmp_path, strict=True)
+
+
 def test_yolo_split_without_label_files_raises(tmp_path: Path) -> None:
     root = write_described(tmp_path, "train: images/train\nval: images/val\ntest: images/test\nnames: [fork]\n")
     write_image(root / "images" / "test" / "t.png")

@@ -11,7 +11,7 @@ from edge_ssd.data.annotations import ImageAnnotations
 from edge_ssd.data.dataset import Problem
 from edge_ssd.data.file_index import FileIndex
 from edge_ssd.data.file_tree import FileTree
-from edge_ssd.data.label_files.yolo_extra_numbers import count_extra_numbers
+from edge_ssd.data.label_files.yolo_extra_numbers import ExtraNumbers, find_extra_numbers
 from edge_ssd.data.label_files.yolo_labels import looks_like_labels, read_labels
 from edge_ssd.data.split_names import SPLIT_OF_WORD, split_from_folders, split_from_words
 
@@ -44,12 +44,18 @@ class YoloLabelFiles:
         self._tree = tree
         self._paths = list(possible_label_files(tree))
         self._index = FileIndex(tree, self._paths)
-        extra = 0 if keypoints else count_extra_numbers(self._paths)
-        self._keypoints = keypoints or extra > 0
+        extra = ExtraNumbers() if keypoints else find_extra_numbers(self._paths)
+        self._keypoints = keypoints or extra.length > 0
         self.notices: list[Problem] = []
-        if extra:
-            message = f"{extra} numbers follow each box, which are no points of a polygon: not used"
+        if extra.length:
+            message = f"{extra.length} numbers follow each box, which are no points of a polygon: not used"
             self.notices.append(Problem(tree.root, message))
+        if extra.doubtful:
+            message = (
+                "its lines are read as polygons of equally many corners: if they are boxes with keypoints, state these "
+                "in data.yaml, such as kpt_shape: [2, 2]"
+            )
+            self.notices.append(Problem(tree.root, message, doubt="files"))
         self._uploaded = _uploaded_labels(tree, self._paths)
         self._upload_named = False  # whether a notice names one that is used
         self._used: dict[Path, Path | None] = {}  # image → its label file
