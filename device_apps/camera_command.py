@@ -78,6 +78,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     window.add_argument("--show", action="store_true", help="always open a window (default: if there is a display)")
     window.add_argument("--headless", action="store_true", help="open no window")
     output.add_argument("--save-video", type=Path, metavar="FILE", help="annotated video: .mp4, .avi or .mkv")
+    output.add_argument(
+        "--save-video-width",
+        type=int,
+        default=1920,
+        metavar="PIXELS",
+        help="scale the video of a camera or stream down to this width (default: 1920)",
+    )
     output.add_argument("--jsonl", metavar="FILE|-", help="append one line of JSON per frame; - is standard output")
     output.add_argument("--snapshot", type=Path, metavar="FILE", help="save the last annotated frame: .jpg or .png")
     running = parser.add_argument_group("running")
@@ -125,7 +132,7 @@ def pipeline_config(args: argparse.Namespace) -> PipelineConfig:
     from device_apps.sinks import refuse_overwriting
     from edge_ssd.runtime.shipped_models import find_model
 
-    for name in ("width", "height", "max_frames"):
+    for name in ("width", "height", "max_frames", "save_video_width"):
         check_int(args, name)
     check_int(args, "retries", 0)
     for name in ("fps", "duration", "stall_timeout", "stats_every"):

@@ -84,8 +84,10 @@ class _Index:
         frames = sum(count for count, _ in struct.iter_unpack(">II", body[8:]))
         if frames != len(self._milliseconds):
             raise ValueError(f"it has {frames} frames, not {len(self._milliseconds)}")
-        runs = [(duration, sum(1 for _ in group)) for duration, group in itertools.groupby(self._milliseconds)]
-        return struct.pack(">II", 0, len(runs)) + b"".join(struct.pack(">II", count, value) for value, count in runs)
+        runs = bytearray()
+        for duration, group in itertools.groupby(self._milliseconds):
+            runs += struct.pack(">II", sum(1 for _ in group), duration)
+        return struct.pack(">II", 0, len(runs) // 8) + runs
 
     def _with_duration(self, kind: bytes, body: bytes) -> bytes:
         """Return a box with the new duration; that of "mdhd" is in the units of the frames, others in the movie's."""

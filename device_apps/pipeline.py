@@ -30,6 +30,7 @@ from edge_ssd.console.text import utf8_text
 from edge_ssd.errors import EdgeSSDError
 
 if TYPE_CHECKING:
+    from device_apps.video_thread import VideoThread
     from edge_ssd.runtime.detector import Detector
 
 __all__ = ["PipelineConfig", "PipelineResult", "run_pipeline"]
@@ -46,6 +47,7 @@ class PipelineConfig:
         stall_timeout: seconds without a frame after which a camera or stream is opened again.
         wait: retry a source that cannot be opened at the start.
         save_video, snapshot: files of the annotated video and of the last annotated frame.
+        save_video_width: maximum width of the video of a camera or stream, in pixels.
         jsonl: file for one line of JSON per frame; "-" for standard output.
         window: whether to open a window; None opens it if there is a display.
         stats_every, stats_json: seconds between two reports of statistics on standard error, and whether as JSON.
@@ -60,6 +62,7 @@ class PipelineConfig:
     stall_timeout: float
     wait: bool
     save_video: Path | None
+    save_video_width: int
     jsonl: str | None
     snapshot: Path | None
     window: bool | None
@@ -139,17 +142,23 @@ def _save(last_frame: LastFrameSink) -> bool:
 
 def _open_outputs(
     config: PipelineConfig, source: Source, stack: ExitStack
-) -> tuple[list[RetryingSink], LastFrameSink | None]:
-    sinks: list[RetryingSink] = []
+) -> tuple[list[RetryingSink | VideoThread], LastFrameSink | None]:
+    sinks: list[RetryingSink | VideoThread] = []
     last_frame = None
     if config.snapshot is not None:
         last_frame = LastFrameSink(config.snapshot)
         sinks.append(RetryingSink(last_frame, str(config.snapshot)))
     if config.save_video is not None:
+        from device_apps.video_thread import VideoThread
         from device_apps.video_writer import VideoWriter
 
         video = stack.enter_context(VideoWriter(config.save_video, source.fps, live=source.live))
-        sinks.append(RetryingSink(video, str(config.save_video)))
+        sink = RetryingSink(video, str(config.save_video))
+        # A recording waits for the encoder, and has every frame.
+        if source.live:
+            sinks.append(stack.enter_context(VideoThread(sink, str(config.save_video), config.save_video_width)))
+        else:
+            sinks.append(sink)
     if config.jsonl is not None:
         stdout = config.jsonl == "-"
         stream = sys.stdout if stdout else stack.enter_context(open_for_append(Path(config.jsonl)))

@@ -7,6 +7,7 @@ import itertools
 import logging
 import os
 import shutil
+from array import array
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,6 +15,7 @@ from types import ModuleType, TracebackType
 
 import numpy as np
 
+from device_apps.mp4_times import set_frame_durations
 from device_apps.results import FrameResult
 from device_apps.sinks import prepare_output_file
 from device_apps.sources.frames import Image
@@ -36,6 +38,7 @@ _log = logging.getLogger(__name__)
 _CODECS = {".mp4": "mp4v", ".avi": "MJPG", ".mkv": "mp4v"}
 _LIVE_FPS = 15.0
 _MAX_PAUSE_S = 2.0
+_ROUNDING_MS = 2  # Time stamps of a recording are rounded.
 # Space kept free to finish the file: frames not written yet, and the index, which is written last.
 _RESERVED_FRAMES = 8
 _INDEX_BYTES = 64  # Per frame; the maximum of the containers.
@@ -51,9 +54,10 @@ def available_bytes(folder: Path, size: int) -> int:
 class VideoWriter:
     """Sink that writes each annotated frame to a video; a context manager, which finishes the file.
 
-    The first frame sets the size; frames of another size are scaled to fit. Frames of a live source are repeated or
-    dropped according to their capture times, so that the video plays in real time; pauses are cut to two seconds. After
-    an exception no file remains.
+    The first frame sets the size; frames of another size are scaled to fit. An MP4 file has each frame once, with its
+    time: that of a live source plays in real time, that of a recording as fast as this. In other files, which OpenCV
+    writes at a constant rate, frames of a live source are repeated or dropped according to their capture times. Pauses
+    of a live source are cut to two seconds. After an exception no file remains.
 
     Before the disk is full the video is finished, while there is space for it, and :class:`EdgeSSDError` is raised.
     Later frames go to another video, "name-2.mp4" and so on, when there is space again; until then each write raises.
@@ -79,17 +83,22 @@ class VideoWriter:
         self._free_bytes = free_bytes
         self._video: _Video | None = None
         self._size_logged = False
+        self._timed = path.suffix.lower() == ".mp4"
         self._last_at = 0.0
         self._frames_due = 0.0  # Frames that the capture times require and that are not written yet.
 
     def write(self, result: FrameResult) -> None:
-        image, at = result.annotated, result.frame.captured_at
+        image, frame = result.annotated, result.frame
         self._check_space(image)
         copies = 1
+        at = frame.captured_at if self._live or frame.time is None else frame.time
+        seconds = max(0.0, at - self._last_at)
         if self._video is None:
             self._video = _Video(self._cv2, self._next_path, self._fps, image)
+        elif self._timed and (self._live or frame.time is not None):
+            self._video.add_time(min(seconds, _MAX_PAUSE_S) if self._live else seconds)
         elif self._live:
-            self._frames_due += min(at - self._last_at, _MAX_PAUSE_S) * self._fps
+            self._frames_due += min(seconds, _MAX_PAUSE_S) * self._fps
             copies = max(0, round(self._frames_due))
             self._frames_due -= copies
         self._last_at = at
@@ -137,13 +146,23 @@ class VideoWriter:
 
 
 class _Video:
-    """One video file that is being written."""
+    """One video file that is being written.
+
+    Attributes:
+        written: number of frames.
+        size: (width, height).
+        temporary: path of the file until it is complete.
+    """
 
     def __init__(self, cv2: ModuleType, path: Path, fps: float, image: Image) -> None:
         self._cv2 = cv2
         self._path = path
+        self._fps = fps
         self._stack = ExitStack()
         self.written = 0
+        self._milliseconds = array("I")  # For which each frame but the last is shown; empty for the constant rate.
+        self._seconds, self._shown_ms = 0.0, 0  # Their sum, exact and rounded.
+        self._constant = True
         # (width, height), as in OpenCV; even, because the codecs store color at half the resolution.
         self.size = (max(2, image.shape[1] // 2 * 2), max(2, image.shape[0] // 2 * 2))
         self.temporary = self._stack.enter_context(atomic_path(path))
@@ -163,16 +182,35 @@ class _Video:
         self.written += copies
         return scaled
 
+    def add_time(self, seconds: float) -> None:
+        """Set the time between the last frame that was written and the next one."""
+        self._seconds += seconds
+        duration = max(1, round(1000 * self._seconds) - self._shown_ms)
+        self._shown_ms += duration
+        self._milliseconds.append(duration)
+        self._constant &= abs(self._shown_ms - 1000 * self.written / self._fps) <= _ROUNDING_MS
+
     def finish(self, error: BaseException | None) -> None:
         """Close and rename the file, or remove it after an error or if it is incomplete."""
         try:
             self._writer.release()
             if error is None:
                 self._check()
+                self._set_times()
         except BaseException as failure:
             self._stack.__exit__(type(failure), failure, failure.__traceback__)
             raise
         self._stack.__exit__(None if error is None else type(error), error, None)
+
+    def _set_times(self) -> None:
+        """Replace the constant rate of an MP4 file by the times of its frames, unless they agree."""
+        if self._constant or len(self._milliseconds) != self.written - 1:
+            return
+        milliseconds = self._milliseconds + self._milliseconds[-1:]  # The last frame as long as the one before.
+        try:
+            set_frame_durations(self.temporary, milliseconds)
+        except ValueError as error:
+            _log.warning("%s: plays at %g frames per second, not in real time: %s", self._path, self._fps, error)
 
     def _fit(self, image: Image) -> tuple[Image, bool]:
         """Return the image at the size of the video, cropped by a row or column, or scaled with bars; and if scaled."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -49,6 +50,43 @@ def test_video_of_a_live_source_plays_in_real_time(tmp_path: Path) -> None:
     grays = [round(frame[88, 100].mean() / 40) for frame in frames_of(path)]
     # 0.02 s are too short for a frame of 0.1 s; 0.3 s are three frames; a pause of 54.5 s is cut to 2 s.
     assert grays == [0, 1, 3, 3, 3, 4, *[5] * 20]
+
+
+def times_of(path: Path) -> list[float]:
+    capture, times = cv2.VideoCapture(str(path)), []
+    while capture.grab():
+        times.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
+    return times
+
+
+def test_mp4_of_a_live_source_has_each_frame_once_with_its_time(tmp_path: Path) -> None:
+    path = tmp_path / "out.mp4"
+    with VideoWriter(path, 30.0, live=True) as sink:
+        for number, at in enumerate((5.0, 5.1, 5.12, 5.4, 5.5, 60.0)):
+            sink.write(result(at=at, gray=40 * number))
+    assert [round(frame[88, 100].mean() / 40) for frame in frames_of(path)] == list(range(6))
+    # A pause of 54.5 s is cut to 2 s.
+    assert times_of(path) == pytest.approx([0.0, 0.1, 0.12, 0.4, 0.5, 2.5], abs=1e-6)
+
+
+def test_mp4_of_a_recording_of_varying_rate_has_its_times(tmp_path: Path) -> None:
+    path = tmp_path / "out.mp4"
+    times = [0.0, 1.0, 9.0, 9.033, 9.5]
+    with VideoWriter(path, 10.0, live=False) as sink:
+        for time in times:
+            plain = result()
+            sink.write(FrameResult(replace(plain.frame, time=time), plain.detections, {}))
+    assert times_of(path) == pytest.approx(times, abs=1e-6)
+
+
+def test_mp4_of_a_recording_of_constant_rate_keeps_it(tmp_path: Path) -> None:
+    path = tmp_path / "out.mp4"
+    with VideoWriter(path, 30000 / 1001, live=False) as sink:
+        for number in range(40):
+            plain = result()
+            stamp = round(number * 1.001 / 30, 3)  # As Matroska rounds it.
+            sink.write(FrameResult(replace(plain.frame, time=stamp), plain.detections, {}))
+    assert cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FPS) == pytest.approx(29.97, abs=1e-4)
 
 
 def test_frames_of_another_size_are_scaled_and_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

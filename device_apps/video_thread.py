@@ -1,0 +1,141 @@
+"""Sink that writes the video of a live source in a thread, so that the loop does not wait for the encoder."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from dataclasses import replace
+
+import numpy as np
+
+from device_apps.results import FrameResult
+from device_apps.retrying_sink import RetryingSink
+from device_apps.sources.opencv import load_opencv
+from edge_ssd.errors import EdgeSSDError
+from edge_ssd.runtime.detections import Detections
+
+__all__ = ["VideoThread"]
+
+_log = logging.getLogger(__name__)
+
+_MAX_BYTES = 64 * 1024 * 1024  # Of the waiting frames, before they are scaled: two of 3840×2160.
+_MIN_FRAMES, _MAX_FRAMES = 2, 30
+_FLUSH_SECONDS = 1.0  # A service must end within two seconds after SIGTERM.
+_ABANDON_SECONDS = 5.0
+
+
+class VideoThread:
+    """Sink that passes results to another sink in a thread; a context manager, which writes what waits.
+
+    A frame that finds the queue full is dropped: the encoder is slower than the loop. It is counted, and logged at the
+    first one and at the end. Frames keep their times, so the video plays in real time all the same.
+
+    Frames wider than ``max_width`` pixels are scaled down, which is logged: an encoder needs as much memory and time as
+    the rest of the program for frames of 3840×2160.
+
+    Attributes:
+        lost: number of results that could not be written, as of the sink. Dropped frames are not among them.
+        dropped: number of dropped frames.
+    """
+
+    def __init__(self, sink: RetryingSink, name: str, max_width: int) -> None:
+        self.dropped = 0
+        self._cv2 = load_opencv()
+        self._max_width = max_width
+        self._scaling_logged = False
+        self._sink = sink
+        self._name = name
+        self._failure: BaseException | None = None
+        self._changed = threading.Condition()  # Guards everything below.
+        self._waiting: deque[FrameResult] = deque()
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name=f"writer of {name}", daemon=True)
+        self._thread.start()
+
+    @property
+    def lost(self) -> int:
+        return self._sink.lost
+
+    @property
+    def finished(self) -> bool:
+        return self._sink.finished
+
+    def write(self, result: FrameResult) -> None:
+        self._raise_failure()
+        capacity = min(max(_MAX_BYTES // result.frame.image.nbytes, _MIN_FRAMES), _MAX_FRAMES)
+        with self._changed:
+            if len(self._waiting) < capacity:
+                self._waiting.append(self._limit_size(result))
+                self._changed.notify()
+                return
+        self.dropped += 1
+        if self.dropped == 1:
+            _log.warning(
+                "%s: frames come faster than they can be encoded; some are dropped from the video "
+                "(a smaller --width and --height, or a smaller stream, needs less)",
+                self._name,
+            )
+
+    def idle(self) -> None:
+        self._raise_failure()
+
+    def __enter__(self) -> VideoThread:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        deadline = time.monotonic() + _FLUSH_SECONDS
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+            self._changed.wait_for(lambda: not self._waiting, _FLUSH_SECONDS)
+            self.dropped += len(self._waiting)
+            self._waiting.clear()
+        self._thread.join(max(0.0, deadline - time.monotonic()) + _ABANDON_SECONDS)
+        if self.dropped:
+            _log.warning("%s: frames dropped from the video: %d", self._name, self.dropped)
+        if self._thread.is_alive():
+            raise EdgeSSDError(f"{self._name}: the video is not finished: its disk does not respond")
+        if error[0] is None:
+            self._raise_failure()
+
+    def _limit_size(self, result: FrameResult) -> FrameResult:
+        height, width = result.frame.image.shape[:2]
+        if width <= self._max_width:
+            return result
+        size = (max(1, round(height * self._max_width / width)), self._max_width)
+        if not self._scaling_logged:
+            self._scaling_logged = True
+            _log.info(
+                "%s: frames of %d×%d are recorded at %d×%d; --save-video-width %d keeps their size",
+                self._name, width, height, size[1], size[0], width,
+            )  # fmt: skip
+        image = self._cv2.resize(result.frame.image, size[::-1], interpolation=self._cv2.INTER_AREA)
+        found = result.detections
+        boxes = found.xyxy * np.float32(self._max_width / width)
+        scaled = Detections(boxes, found.confidence, found.class_id, found.names, size)
+        return FrameResult(replace(result.frame, image=np.asarray(image, np.uint8)), scaled, {})
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+
+    def _run(self) -> None:
+        while (result := self._next()) is not None:
+            try:
+                self._sink.write(result)
+            except Exception as error:  # Raised in the loop, which ends.
+                self._failure = error
+                return
+
+    def _next(self) -> FrameResult | None:
+        """Return the next result, and None at the end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._closing)
+            if not self._waiting:
+                return None
+            result = self._waiting.popleft()
+            self._changed.notify()
+            return result
