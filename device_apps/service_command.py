@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import re
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -68,10 +69,11 @@ def run(
     _write_files({config: (config_text, 0o600), unit: (unit_text, 0o644)}, overwrite=args.overwrite)
     if private_folder is not None:
         _log.info("runs as %s: other users cannot enter %s, which has the program or its model", user, private_folder)
+    written, unit_file = shlex.quote(str(config)), shlex.quote(str(unit))
     print(
         f"{config}\n{unit}\n\nReview them, then on the device:\n"
-        f"  sudo install -m 600 {config} /etc/{args.name}.toml\n"
-        f"  sudo install -m 644 {unit} /etc/systemd/system/{args.name}.service\n"
+        f"  sudo install -m 600 {written} /etc/{args.name}.toml\n"
+        f"  sudo install -m 644 {unit_file} /etc/systemd/system/{args.name}.service\n"
         f"  sudo systemctl daemon-reload\n"
         f"  sudo systemctl enable --now {args.name}\n"
         f"  systemctl status {args.name}; journalctl -fu {args.name}"

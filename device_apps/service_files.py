@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from device_apps.config_file import format_config
+from edge_ssd.errors import SettingError
 
 __all__ = ["first_inaccessible_parent", "format_unit", "generate_service_files", "program_files"]
 
@@ -147,7 +149,12 @@ def format_unit(
         user: user that the service runs as; None for a dynamic user (DynamicUser).
         groups: supplementary groups for cameras and pins.
         home: value of ProtectHome: "yes" hides the home folders; "read-only" if the program is in one.
+
+    Raises:
+        SettingError: a path has a control character, or ends with a backslash: its rest would be a line of the unit.
     """
+    for value in (program, *credentials.values()):
+        _refuse_line_ends(value)
     return _UNIT.format(
         name=name,
         program=_quote(program),
@@ -172,6 +179,11 @@ def first_inaccessible_parent(files: Sequence[Path]) -> Path | None:
             if not folder.stat().st_mode & 0o001:
                 return folder
     return None
+
+
+def _refuse_line_ends(path: str) -> None:
+    if any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in path) or path.endswith("\\"):
+        raise SettingError(f"{path!r}: systemd cannot be given this path: rename it, without control characters")
 
 
 def _quote(word: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shlex
 import shutil
 import socket
 import sqlite3
@@ -30,6 +31,7 @@ from device_apps import service_command
 from device_apps.service_files import first_inaccessible_parent, format_unit, generate_service_files, program_files
 from edge_ssd import cli
 from edge_ssd.cli import command_parser
+from edge_ssd.errors import SettingError
 
 # A detector that hangs after 20 frames, as a driver or a native library may.
 HANGING_CAMERA = """
@@ -185,6 +187,22 @@ def test_unit_quotes_special_characters() -> None:
     text = format_unit("x", program, credentials, user=None, groups=["video"], home="yes", memory_max="1G")
     assert 'ExecStart="/opt/a b/100%%/$$x/\\"q\\"" -m edge_ssd camera' in text
     assert "LoadCredential=config.toml:/etc/10%%.toml\n" in text
+
+
+@pytest.mark.parametrize("path", ["/tmp/x\nExecStartPre=+/bin/evil", "/tmp/a\rb", "/tmp/a\u2028b", "/tmp/ends with\\"])
+def test_paths_add_no_lines_to_the_unit(path: str) -> None:
+    options = {"user": None, "groups": ["video"], "home": "yes", "memory_max": "1G"}
+    for program, credentials in ((path, {}), ("/usr/bin/python3", {"web_token_file": path})):
+        with pytest.raises(SettingError, match="systemd cannot be given this path: rename it"):
+            format_unit("x", program, credentials, **options)
+
+
+def test_printed_commands_quote_the_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "two words; rm x"
+    assert run_service("--to", folder) == 0
+    commands = [line.split() and shlex.split(line) for line in capsys.readouterr().out.splitlines()]
+    (config,) = [words for words in commands if words[:4] == ["sudo", "install", "-m", "600"]]
+    assert config[4:] == [f"{folder}/edge-ssd.toml", "/etc/edge-ssd.toml"]
 
 
 def test_files_with_secrets_become_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
