@@ -98,10 +98,12 @@ def test_data_split_again_replaces_its_own_lists_only(
     assert main([*split, "--val", "0.25", "--test", "0.25"]) == 0
     write_image(folder / "new.png", (99, 40))
     write_voc_xml(folder / "new.xml", "new.png", [("nut", BOX)])
+    capsys.readouterr()
     assert main([*split, "--again", "--seed", "3"]) == 0
     captured = capsys.readouterr()
     earlier = "train.txt (6 images), val.txt (3 images), test.txt (3 images)"
     assert f"{folder}: replaced the lists of an earlier division: {earlier}" in captured.err
+    assert captured.err.count("Pascal VOC: ") == 1
     # The image that was added since is divided too, and no list remains of the split that is not asked for any more.
     assert sorted(path.name for path in folder.glob("*.txt")) == ["train.txt", "val.txt"]
     assert len(load_dataset(folder).samples) == 13
@@ -156,7 +158,10 @@ def test_data_merge_writes_one_dataset(folder: Path, tmp_path: Path, capsys: pyt
     names = {sample.path.name for sample in load_dataset(out, strict=True).samples}
     assert {"photos_0.png", "more_0.png", "1.png"} <= names
     assert main(["data", "merge", *roots, "--to", "yolo"]) == 2
-    assert "needs two datasets or more, and last the new folder" in capsys.readouterr().err
+    usage = f"edge-ssd data merge {' '.join(roots)} OUT --to yolo"
+    assert f"needs two datasets or more, and last the new folder, as in: {usage}" in capsys.readouterr().err
+    assert main(["data", "merge", *roots, out, "--to", "yolo"]) == 2
+    assert f"{out}: is not an empty folder: the last path is the new folder, as in: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

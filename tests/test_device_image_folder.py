@@ -112,3 +112,11 @@ def test_missing_source_is_an_error(spec: str, tmp_path: Path, monkeypatch: pyte
     save(tmp_path / "a.jpg")  # An empty name, from an unset shell variable, must not mean this folder.
     with pytest.raises(SourceError, match="no such source; give an image, a folder, a video, a camera"):
         open_source(spec)
+
+
+def test_misspelled_source_is_named_with_a_similar_one(tmp_path: Path) -> None:
+    save(tmp_path / "photos" / "first.jpg")
+    for spec in ("photso", "photso/first.jpg", "photos/frist.jpg"):
+        meant = tmp_path / "photos" / ("first.jpg" if "/" in spec else "")
+        with pytest.raises(SourceError, match=f"no such source \\(did you mean {meant}\\?\\); give"):
+            open_source(str(tmp_path / spec))

@@ -21,6 +21,7 @@ from device_apps.sources.frames import Frame, Image, Source
 from device_apps.sources.image_folder import ImageFolderSource, list_images
 from device_apps.sources.stream_url import diagnose_stream, redact_url
 from device_apps.sources.timeouts import CaptureTimeouts
+from edge_ssd.console.suggestions import missing_path_hint
 from edge_ssd.errors import SettingError, SourceError
 from edge_ssd.runtime.image_file import IMAGE_SUFFIXES
 
@@ -74,8 +75,9 @@ def open_source(
     if spec and path.is_dir():
         return ImageFolderSource(list_images(path), spec, skip_unreadable=skip_unreadable)
     if not spec or not path.exists():
+        hint = missing_path_hint(spec) if spec else ""
         raise SourceError(
-            f"{spec or repr(spec)}: no such source; give an image, a folder, a video, "
+            f"{spec or repr(spec)}: no such source{hint}; give an image, a folder, a video, "
             "a camera (0, /dev/video0, picamera) or a URL"
         )
     if path.suffix.lower() in IMAGE_SUFFIXES:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 
 from edge_ssd.commands.data_options import add_label_options
@@ -41,6 +42,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def run(args: argparse.Namespace) -> int:
     """Merge the datasets and print what was written; return 0."""
+    from edge_ssd.atomic_write import is_nonempty
     from edge_ssd.console.progress import Progress
     from edge_ssd.data.classes import parse_classes
     from edge_ssd.data.load import open_dataset
@@ -49,8 +51,11 @@ def run(args: argparse.Namespace) -> int:
     from edge_ssd.data.writers.write import check_new_folder
 
     *roots, out = args.data
+    usage = shlex.join(["edge-ssd", "data", "merge", *map(str, args.data), "OUT", "--to", args.to])
     if len(roots) < 2:
-        raise SettingError("data merge needs two datasets or more, and last the new folder")
+        raise SettingError(f"data merge needs two datasets or more, and last the new folder, as in: {usage}")
+    if out not in roots and is_nonempty(out):
+        raise SettingError(f"{out}: is not an empty folder: the last path is the new folder, as in: {usage}")
     if args.classes is not None:
         parse_classes(args.classes)
     check_new_folder(out, roots)

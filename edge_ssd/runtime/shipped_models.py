@@ -37,11 +37,15 @@ def find_model(model: str | os.PathLike[str]) -> Path:
     for known in (name, f"{_DEFAULT}-{name}"):
         if known in shipped:
             return shipped[known]
-    from edge_ssd.console.suggestions import did_you_mean, missing_path_hint  # here: needed for this message only
+    # Here: needed for this message only.
+    from edge_ssd.console.suggestions import did_you_mean, missing_path_hint
+    from edge_ssd.runtime.model_file import MODEL_NAME
 
     short = (known.removeprefix(f"{_DEFAULT}-") for known in shipped)
     what = "is not a file"
-    if not os.path.exists(path):  # noqa: PTH110
+    if os.path.isfile(path / MODEL_NAME):  # noqa: PTH113
+        what = "is a training run: convert its model with edge-ssd convert"
+    elif not os.path.exists(path):  # noqa: PTH110
         what = f"no such file{missing_path_hint(path) or did_you_mean(name, (*shipped, *short))}"
     names = ", ".join(shipped) or "none is installed"
     raise BundleError(f"{name}: {what}; check the path, or name a shipped model: {names}")

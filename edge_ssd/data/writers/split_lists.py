@@ -8,9 +8,12 @@ from pathlib import Path
 
 from edge_ssd.atomic_write import atomic_path, check_writable
 from edge_ssd.data.dataset import Dataset
+from edge_ssd.data.detect_format import list_files
 from edge_ssd.data.file_index import FileIndex
+from edge_ssd.data.formats.registry import LABEL_FORMATS
 from edge_ssd.data.label_files.split_lists import read_split_lists
-from edge_ssd.data.load import DatasetFolder, open_dataset
+from edge_ssd.data.load import DatasetFolder
+from edge_ssd.data.locate_images import locate_images
 from edge_ssd.data.split_names import SPLIT_OF_WORD, SPLITS
 from edge_ssd.errors import DataError
 
@@ -76,7 +79,7 @@ def write_split_lists(
 ) -> list[Path]:
     """Write a list for each split into a dataset's folder, and return them.
 
-    The dataset is opened again: if it is not divided as ``splits``, the lists are removed.
+    The dataset is read again: if it is not divided as ``splits``, the lists are removed.
 
     Args:
         folder: the dataset, opened without the lists ``replaced``.
@@ -111,7 +114,8 @@ def write_split_lists(
 
 
 def _check_division(folder: DatasetFolder, splits: Mapping[str, Dataset]) -> None:
-    located = open_dataset(folder.source).located.splits
+    tree = list_files(folder.source)
+    located = locate_images(tree, LABEL_FORMATS[folder.format].parse(tree)).splits
     for split, dataset in splits.items():
         found = {image.path for image in located.get(split, ())}
         if any(sample.path not in found for sample in dataset.samples):
