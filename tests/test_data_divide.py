@@ -176,7 +176,7 @@ def test_existing_lists_are_kept(tmp_path: Path) -> None:
 def test_lists_that_do_not_divide_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     undivided(tmp_path)
     folder = open_dataset(tmp_path)
-    monkeypatch.setattr(split_lists, "open_dataset", lambda source: folder)  # as if the lists were not read
+    monkeypatch.setattr(split_lists, "list_files", lambda source: folder.tree)  # as if the lists were not read
     with pytest.raises(DataError, match="lists do not divide this dataset: give a second folder"):
         divide_folder(tmp_path)
     assert not list(tmp_path.glob("*.txt"))
