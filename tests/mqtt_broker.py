@@ -124,19 +124,23 @@ class Observer:
         self._client.loop_stop()
 
 
-def create_certificates(folder: Path) -> tuple[Path, list[str]]:
-    """Return a CA certificate, and the settings of Mosquitto for a server certificate that it signed."""
+def create_certificates(folder: Path, names: str = "IP:127.0.0.1,DNS:localhost") -> tuple[Path, list[str]]:
+    """Return a CA certificate, and the settings of Mosquitto for a server certificate that it signed for ``names``.
+
+    A client certificate is in client.pem, its key in client.key.
+    """
 
     def openssl(*arguments: str) -> None:
         subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True, timeout=60)
 
-    (folder / "names").write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
+    (folder / "names").write_text(f"subjectAltName={names}\n")
     key = ("-newkey", "rsa:2048", "-nodes")
     usage = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")
     openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=test CA", *usage)
-    openssl("req", *key, "-keyout", "broker.key", "-out", "broker.csr", "-subj", "/CN=broker")
     signed = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names")
-    openssl("x509", "-req", "-in", "broker.csr", "-out", "broker.pem", *signed)
+    for name in ("broker", "client"):
+        openssl("req", *key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
+        openssl("x509", "-req", "-in", f"{name}.csr", "-out", f"{name}.pem", *signed)
     return folder / "ca.pem", [f"certfile {folder / 'broker.pem'}", f"keyfile {folder / 'broker.key'}"]
 
 

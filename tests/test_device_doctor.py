@@ -379,3 +379,10 @@ def test_check_csi_camera_reports_a_hidden_system_package(tmp_path: Path, monkey
     (finding,) = cameras.check_csi_camera(system_package=tmp_path)
     assert "this virtual environment hides it" in finding.text
     assert "--system-site-packages" in finding.remedy
+
+
+def test_paho_1_of_debian_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    version = software._version
+    monkeypatch.setattr(software, "_version", lambda name: "1.6.1" if name == "paho-mqtt" else version(name))
+    (finding,) = [finding for finding in software.check_extras() if finding.name == "--mqtt"]
+    assert (finding.level, finding.remedy) == ("warning", 'pip install "paho-mqtt>=2.1"')

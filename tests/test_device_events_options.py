@@ -55,6 +55,12 @@ BAD = {
     "--mqtt mqtt://broker --mqtt-password-file file": "a password needs a user; write mqtt://USER@broker:1883",
     "--mqtt mqtt://me@broker --mqtt-password-file none": "--mqtt-password-file none: cannot be read",
     "--mqtt-password-file file": "--mqtt-password-file: there is no --mqtt URL",
+    "--mqtt-ca file": "--mqtt-ca: there is no --mqtt URL",
+    "--mqtt mqtt://broker --mqtt-cert c": "--mqtt-cert: mqtt://broker:1883 is not encrypted; write mqtts:// for TLS",
+    "--mqtt mqtts://broker --mqtt-key file": "--mqtt-key needs --mqtt-cert FILE",
+    "--mqtt mqtts://broker --mqtt-cert file": "--mqtt-cert file: cannot be used: it is not a PEM file",
+    "--mqtt mqtt://broker --mqtt-discovery a/#": "--mqtt-discovery: 'a/#' is not a valid topic prefix",
+    "--mqtt mqtt://broker --mqtt-discovery homeassistant/": "'homeassistant/' is not a valid topic prefix",
     "--mqtt mqtt://127.0.0.1:9 --mqtt-spool file/spool": "file/spool: cannot keep messages here: ",
 }
 
@@ -133,3 +139,9 @@ def test_events_page_documents_every_option_and_valid_events() -> None:
     for example in examples:
         leave_fields = {"duration_s", "reason"} if example["kind"] == "leave" else set()
         assert set(example) == set(event(1).to_dict()) | leave_fields
+
+
+def test_paho_1_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("paho.mqtt.__version__", "1.6.1")
+    assert cli.main(["camera", "--headless", "--source", str(CLIP), "--mqtt", "mqtt://broker"]) == 2
+    assert 'paho-mqtt 2, and 1.6.1 is installed: pip install "paho-mqtt>=2.1"' in capsys.readouterr().err

@@ -115,6 +115,10 @@ def check_extras() -> Iterable[Finding]:
     """Check the packages that optional features need; a missing one is not a failure."""
     for option, (extra, modules) in _EXTRAS.items():
         missing = [name for name in modules if not _installed(name)]
+        version = _version("paho-mqtt") if option == "--mqtt" else ""
+        if version.startswith("1."):
+            yield warning(option, f"paho-mqtt {version} is too old", 'pip install "paho-mqtt>=2.1"')
+            continue
         if missing:
             yield ok(
                 option, f'{", ".join(missing)} not installed; only {option} needs it: pip install "edge-ssd[{extra}]"'

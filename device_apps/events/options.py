@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from device_apps.arguments import check_int, check_positive, class_labels
+from device_apps.arguments import check_int, check_positive, class_labels, option_name
 from device_apps.events.delay import enter_delay, leave_delay, number_or_text
 from edge_ssd.errors import SettingError
 
@@ -58,6 +58,8 @@ def add_event_arguments(parser: argparse.ArgumentParser) -> None:
         "--mqtt-password-file", type=Path, metavar="FILE", help="file with the password (or set EDGE_SSD_MQTT_PASSWORD)"
     )
     mqtt.add_argument("--mqtt-ca", type=Path, metavar="FILE", help="certificates to trust, PEM (default: the system's)")
+    mqtt.add_argument("--mqtt-cert", type=Path, metavar="FILE", help="client certificate, PEM, if the broker needs one")
+    mqtt.add_argument("--mqtt-key", type=Path, metavar="FILE", help="its private key, PEM (default: in --mqtt-cert)")
     mqtt.add_argument(
         "--mqtt-discovery",
         default="homeassistant",
@@ -141,30 +143,45 @@ def _open_publishers(args: argparse.Namespace, labels: Sequence[str]) -> Iterato
 
 
 def _open_mqtt(args: argparse.Namespace, labels: Sequence[str]) -> MqttEventPublisher:
-    from device_apps.events.mqtt.address import create_tls_context, parse_address, read_password
+    _check_paho()
+    from device_apps.events.mqtt.address import check_topic_prefix, create_tls_context, parse_address, read_password
     from device_apps.events.mqtt.connection import MqttConnectOptions
     from device_apps.events.mqtt.event_publisher import MqttEventPublisher, client_id
     from device_apps.events.mqtt.spool import Spool, default_spool_path
 
     address = parse_address(args.mqtt)
-    if args.mqtt_ca is not None and not address.tls:
-        raise SettingError(f"--mqtt-ca: {address} is not encrypted; write mqtts:// for TLS")
+    for name in ("mqtt_ca", "mqtt_cert", "mqtt_key"):
+        if getattr(args, name) is not None and not address.tls:
+            raise SettingError(f"{option_name(name)}: {address} is not encrypted; write mqtts:// for TLS")
+    if args.mqtt_key is not None and args.mqtt_cert is None:
+        raise SettingError("--mqtt-key needs --mqtt-cert FILE, the certificate of the key")
+    if args.mqtt_discovery != "none":
+        check_topic_prefix(args.mqtt_discovery, "--mqtt-discovery")
     password = read_password(args.mqtt_password_file)
     if password is not None and address.user is None:
         raise SettingError(f"--mqtt: a password needs a user; write {address}".replace("://", "://USER@", 1))
-    context = create_tls_context(args.mqtt_ca) if address.tls else None
+    context = create_tls_context(args.mqtt_ca, args.mqtt_cert, args.mqtt_key) if address.tls else None
     spool = Spool(
         args.mqtt_spool or default_spool_path(f"{address}/{address.prefix}"),
         max_messages=args.mqtt_spool_max,
         max_bytes=round(args.mqtt_spool_max_mb * _MIB),
     )
     return MqttEventPublisher(
-        MqttConnectOptions(address, password, context, client_id(address.prefix)),
+        MqttConnectOptions(address, password, context, client_id(address.prefix), args.mqtt_cert is not None),
         spool,
         labels=labels,
         announced=class_labels(args) or labels,
         discovery_prefix=None if args.mqtt_discovery == "none" else args.mqtt_discovery,
     )
+
+
+def _check_paho() -> None:
+    """Raise SettingError for paho-mqtt 1, which Debian 12 has and whose interface differs."""
+    import paho.mqtt
+
+    version = getattr(paho.mqtt, "__version__", "2")
+    if version.startswith("1."):
+        raise SettingError(f'--mqtt needs paho-mqtt 2, and {version} is installed: pip install "paho-mqtt>=2.1"')
 
 
 def _validate(args: argparse.Namespace) -> None:
@@ -178,3 +195,6 @@ def _validate(args: argparse.Namespace) -> None:
         raise SettingError("--events - and --jsonl - would both write to standard output; name a file for one of them")
     if args.mqtt_password_file is not None and args.mqtt is None:
         raise SettingError("--mqtt-password-file: there is no --mqtt URL")
+    for name in ("mqtt_ca", "mqtt_cert", "mqtt_key"):
+        if getattr(args, name) is not None and args.mqtt is None:
+            raise SettingError(f"{option_name(name)}: there is no --mqtt URL")

@@ -13,7 +13,14 @@ from urllib.parse import unquote, urlsplit
 from edge_ssd.console.text import argument_text
 from edge_ssd.errors import SettingError
 
-__all__ = ["PASSWORD_VARIABLE", "MqttAddress", "create_tls_context", "parse_address", "read_password"]
+__all__ = [
+    "PASSWORD_VARIABLE",
+    "MqttAddress",
+    "check_topic_prefix",
+    "create_tls_context",
+    "parse_address",
+    "read_password",
+]
 
 PASSWORD_VARIABLE = "EDGE_SSD_MQTT_PASSWORD"
 
@@ -53,11 +60,16 @@ def parse_address(url: str) -> MqttAddress:
     if parts.scheme not in _PORTS or not parts.hostname or parts.query or parts.fragment:
         raise SettingError(f"--mqtt {url}: {expected}")
     prefix = unquote(parts.path).strip("/") or _DEFAULT_PREFIX
-    # MQTT 5.0 §4.7: a topic name has no wildcards and no null character; names that start with $ are the broker's own.
-    if re.search(r"[+#\x00-\x1f\x7f]|//", prefix) or prefix.startswith("$"):
-        raise SettingError(f"--mqtt {url}: {prefix!r} is not a valid topic prefix")
+    check_topic_prefix(prefix, f"--mqtt {url}")
     user = unquote(parts.username) if parts.username else None
     return MqttAddress(parts.scheme == "mqtts", parts.hostname, port or _PORTS[parts.scheme], user, prefix)
+
+
+def check_topic_prefix(prefix: str, option: str) -> None:
+    """Raise SettingError, beginning with ``option``, unless ``prefix`` can be the beginning of a topic name."""
+    # MQTT 5.0 §4.7: a topic name has no wildcards and no null character; names that start with $ are the broker's own.
+    if re.search(r"[+#\x00-\x1f\x7f]|//", prefix) or prefix.startswith("$") or prefix.strip("/") != prefix or not prefix:
+        raise SettingError(f"{option}: {prefix!r} is not a valid topic prefix")
 
 
 def read_password(file: Path | None, environment: Mapping[str, str] = os.environ) -> str | None:
@@ -72,13 +84,48 @@ def read_password(file: Path | None, environment: Mapping[str, str] = os.environ
     return password.removesuffix("\n").removesuffix("\r")
 
 
-def create_tls_context(ca_file: Path | None) -> ssl.SSLContext:
+def create_tls_context(
+    ca_file: Path | None, cert_file: Path | None = None, key_file: Path | None = None
+) -> ssl.SSLContext:
     """Return a TLS context that checks the broker's certificate and host name.
 
-    Trusts the certificates in ``ca_file`` (PEM), or for None the system's. Raises SettingError if it is not usable.
+    Args:
+        ca_file: certificates to trust (PEM); None for the system's.
+        cert_file, key_file: client certificate and its private key (PEM); without ``key_file`` both are in one file.
+
+    Raises:
+        SettingError: a file is not usable.
     """
     try:
-        return ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
+        context = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
     except (OSError, ssl.SSLError) as error:
         reason = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
         raise SettingError(f"--mqtt-ca {ca_file}: cannot be used: {reason}; name a PEM file") from None
+    if cert_file is not None:
+        _load_client_certificate(context, cert_file, key_file)
+    return context
+
+
+def _load_client_certificate(context: ssl.SSLContext, cert_file: Path, key_file: Path | None) -> None:
+    option = f"--mqtt-cert {cert_file}"
+    for name, path in (("--mqtt-cert", cert_file), ("--mqtt-key", key_file)):
+        try:
+            if path is not None:
+                path.open("rb").close()
+        except OSError as error:
+            raise SettingError(f"{name} {path}: cannot be read: {error.strerror}; check the file") from None
+    encrypted = False
+
+    def no_password() -> str:  # Otherwise OpenSSL would ask on the terminal.
+        nonlocal encrypted
+        encrypted = True
+        return ""
+
+    try:
+        context.load_cert_chain(cert_file, key_file, no_password)
+    except (OSError, ValueError) as error:
+        if encrypted:
+            raise SettingError(f"{option}: its key has a password; remove it: openssl pkey -in KEY -out KEY") from None
+        mismatch = "MISMATCH" in str(getattr(error, "reason", ""))
+        reason = "the key is another one's" if mismatch else "it is not a PEM file with a certificate and its key"
+        raise SettingError(f"{option}: cannot be used: {reason}; check --mqtt-cert and --mqtt-key") from None

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import ssl
 import threading
 import time
+from dataclasses import replace
 
 from paho.mqtt.enums import MQTTProtocolVersion
 
+from device_apps.events.mqtt.causes import closed_before_answer, describe_error, describe_takeover
 from device_apps.events.mqtt.connection import (
     BrokerRefusedError,
     Connection,
     MqttConnectOptions,
+    RetainUnavailableError,
+    SessionTakenOverError,
+    TopicRefusedError,
     UnsupportedProtocolVersion,
 )
 from device_apps.events.mqtt.outgoing_queue import OutgoingQueue
@@ -23,6 +29,9 @@ __all__ = ["RETRY_SECONDS", "MqttClient"]
 
 RETRY_SECONDS = 0.5, 30.0
 _UNREACHABLE = "unreachable"  # One cause for all network errors, which alternate while a broker restarts.
+
+# Connections that end so soon, one after another: another program takes them over.
+_BRIEF_SECONDS, _MAX_BRIEF_CONNECTIONS = 5.0, 4
 
 _log = logging.getLogger(__name__)
 
@@ -37,19 +46,29 @@ class MqttClient:
     Args:
         spool: queue of unsent messages on disk; not closed by the client.
         retry_seconds: (first, maximum) pause before a reconnect; the maximum at once if the broker refused.
+        protocol: of the first connection; 3.1.1 follows if the broker supports no other.
 
     Attributes:
         outgoing: the retained topics, which are published when connected; wakes the client for new messages.
     """
 
     def __init__(
-        self, options: MqttConnectOptions, spool: Spool, retry_seconds: tuple[float, float] = RETRY_SECONDS
+        self,
+        options: MqttConnectOptions,
+        spool: Spool,
+        retry_seconds: tuple[float, float] = RETRY_SECONDS,
+        protocol: MQTTProtocolVersion = MQTTProtocolVersion.MQTTv5,
     ) -> None:
         self._options = options
         self._spool = spool
         self._retry_seconds = retry_seconds
         self.outgoing = OutgoingQueue()
         self._failures = FailureLog(_log)
+        self._protocol = protocol
+        self._retain = True
+        self._brief_connections = 0  # In a row, each made at the first attempt.
+        self._id_taken = False  # By another program.
+        self._refused: set[str] = set()  # Kinds of topics, see Connection.kind_of.
         self._thread = threading.Thread(target=self._run, name=f"publisher to {options.address}", daemon=True)
 
     def start(self) -> None:
@@ -69,22 +88,55 @@ class MqttClient:
     def _run(self) -> None:
         first_pause, max_pause = self._retry_seconds
         attempt = 0
-        protocol = MQTTProtocolVersion.MQTTv5
         while not self.outgoing.stop.is_set():
-            connection = Connection(self._options, protocol, self.outgoing, self._spool, self._on_accepted)
+            start = time.monotonic()
+            connection = Connection(
+                self._options,
+                self._protocol,
+                self.outgoing,
+                self._spool,
+                retain=self._retain,
+                on_accepted=self._on_accepted,
+                refused=self._refused,
+            )
             cause, reason, refused = _UNREACHABLE, "the connection was lost", False
             try:
                 connection.run()
+                if not connection.answered:
+                    tls, own_certificate = self._options.address.tls, self._options.own_certificate
+                    reason = closed_before_answer(tls=tls, own_certificate=own_certificate)
             except UnsupportedProtocolVersion:
-                protocol = MQTTProtocolVersion.MQTTv311
+                self._protocol = MQTTProtocolVersion.MQTTv311
+                continue
+            except RetainUnavailableError:
+                self._retain = False
+                _log.warning(
+                    "%s: the broker keeps no retained messages: after its restart, or that of Home Assistant, states "
+                    "are unknown until they change; allow them (Mosquitto: retain_available true)",
+                    self._options.address,
+                )
+                continue
+            except TopicRefusedError as error:
+                kind = connection.kind_of(error.topic)
+                self._refused.add(kind)
+                _log.warning(
+                    "%s: the broker refuses %s: %s; allow this user to write it in the broker's access rules%s",
+                    self._options.address, error.topic, error.reason,
+                    ", or announce nothing: --mqtt-discovery none" if kind == "discovery" else "",
+                )  # fmt: skip
+                continue
+            except SessionTakenOverError:
+                self._take_another_id()
                 continue
             except BrokerRefusedError as error:
                 cause = reason = str(error)
                 refused = True
             except Exception as error:  # From the network, the name service, TLS or paho.
-                reason = _describe_error(error)
+                reason = describe_error(error)
                 if isinstance(error, ssl.SSLError):
                     cause, refused = reason, True
+                elif isinstance(error, ConnectionResetError) and self._options.address.tls:
+                    reason = closed_before_answer(tls=True, own_certificate=self._options.own_certificate)
             finally:
                 connection.close()
             if self.outgoing.stop.is_set():
@@ -93,19 +145,24 @@ class MqttClient:
             self._failures.failed(message, cause)
             if connection.accepted:
                 attempt = 0
+            # With MQTT 3.1.1 the broker gives no reason.
+            brief = connection.accepted and not refused and time.monotonic() - start < _BRIEF_SECONDS
+            self._brief_connections = self._brief_connections + 1 if brief else 0
+            if self._brief_connections == _MAX_BRIEF_CONNECTIONS and not self._id_taken:
+                self._take_another_id()
             pause = backoff(attempt, base=max_pause if refused else first_pause, maximum=max_pause)
             self.outgoing.stop.wait(pause)
             attempt += 1
 
+    def _take_another_id(self) -> None:
+        """Go on under another client id, and log why: otherwise two programs would end each other's connections."""
+        _log.warning(
+            "%s: %s", self._options.address, describe_takeover(self._options.client_id, self._options.address.prefix)
+        )
+        self._brief_connections = 0
+        self._id_taken = True
+        suffix = secrets.token_hex(3)
+        self._options = replace(self._options, client_id=f"{self._options.client_id[:16]}-{suffix}")
+
     def _on_accepted(self) -> None:
         self._failures.recovered(f"{self._options.address}: connected again")
-
-
-def _describe_error(error: Exception) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted: {error.verify_message}; check --mqtt-ca and the host name"
-    if isinstance(error, ssl.SSLError):
-        return "the TLS handshake failed; check the port"
-    if isinstance(error, OSError):
-        return f"cannot be reached: {error.strerror or error}"
-    return str(error) or type(error).__name__

@@ -10,7 +10,7 @@ import contextlib
 import select
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,10 +18,19 @@ from paho.mqtt.client import Client, MQTTMessageInfo
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 
 from device_apps.events.mqtt.address import MqttAddress
+from device_apps.events.mqtt.causes import describe_refusal
 from device_apps.events.mqtt.outgoing_queue import OutgoingQueue
 from device_apps.events.mqtt.spool import Spool
 
-__all__ = ["BrokerRefusedError", "Connection", "MqttConnectOptions", "UnsupportedProtocolVersion"]
+__all__ = [
+    "BrokerRefusedError",
+    "Connection",
+    "MqttConnectOptions",
+    "RetainUnavailableError",
+    "SessionTakenOverError",
+    "TopicRefusedError",
+    "UnsupportedProtocolVersion",
+]
 
 _KEEPALIVE_SECONDS = 30
 _CONNECT_TIMEOUT = 5.0
@@ -40,6 +49,27 @@ class UnsupportedProtocolVersion(Exception):
     """The broker does not support MQTT 5."""
 
 
+class RetainUnavailableError(Exception):
+    """The broker does not support retained messages."""
+
+
+class SessionTakenOverError(Exception):
+    """Another program connected under the same client id."""
+
+
+class TopicRefusedError(Exception):
+    """The broker refuses a retained topic.
+
+    Attributes:
+        topic, reason: the topic, and the name of its reason code.
+    """
+
+    def __init__(self, topic: str, reason: str) -> None:
+        super().__init__(topic, reason)
+        self.topic = topic
+        self.reason = reason
+
+
 @dataclass(frozen=True)
 class MqttConnectOptions:
     """Address, credentials and client id of a connection to a broker.
@@ -48,12 +78,14 @@ class MqttConnectOptions:
         context: for TLS; None if the address is not encrypted.
         client_id: the same on each start of this camera: the broker then ends a connection that a power cut left
             open. With another id it would detect that one later and publish "offline" while the camera is online.
+        own_certificate: whether ``context`` has a client certificate.
     """
 
     address: MqttAddress
     password: str | None = field(repr=False)
     context: ssl.SSLContext | None
     client_id: str
+    own_certificate: bool = False
 
     @property
     def availability_topic(self) -> str:
@@ -66,9 +98,12 @@ class Connection:
 
     Args:
         protocol: MQTT 5 or 3.1.1.
+        retain: whether to retain the messages of ``outgoing`` in the broker.
         on_accepted: called when the broker has accepted the connection.
+        refused: kinds of topics of ``outgoing`` that are not published, see :meth:`kind_of`.
 
     Attributes:
+        answered: whether the broker answered at all.
         accepted: whether the broker accepted the connection and acknowledged "online".
     """
 
@@ -78,20 +113,28 @@ class Connection:
         protocol: MQTTProtocolVersion,
         outgoing: OutgoingQueue,
         spool: Spool,
+        *,
+        retain: bool,
         on_accepted: Callable[[], None],
+        refused: Collection[str],
     ) -> None:
-        self.accepted = False
+        self.answered = self.accepted = False
         self._options = options
         self._protocol = protocol
         self._outgoing = outgoing
         self._spool = spool
+        self._retain = retain
         self._on_accepted = on_accepted
+        self._refused = refused
+        self._allowed: set[str] = set()  # kinds of topics that the broker has acknowledged
+        self._pending: dict[str, str] = {}  # payloads of retained topics that are not published yet
+        self._first_of_kind: int | None = None  # packet id
         self._connected = False
         self._online_packet: int | None = None  # packet id of "online"
         self._error: Exception | None = None
         self._last_sent_id = 0  # of the spool's messages
         self._in_flight: dict[int, tuple[int, str]] = {}  # packet id → (message id, object key)
-        self._retained_in_flight: set[int] = set()  # packet ids
+        self._retained_in_flight: dict[int, str] = {}  # packet id → topic
         self._acknowledged: list[int] = []  # message ids
         client = Client(CallbackAPIVersion.VERSION2, client_id=options.client_id, protocol=protocol)
         client.connect_timeout = _CONNECT_TIMEOUT
@@ -99,7 +142,7 @@ class Connection:
             client.username_pw_set(options.address.user, options.password)
         if options.context is not None:
             client.tls_set_context(options.context)
-        client.will_set(options.availability_topic, "offline", qos=1, retain=True)
+        client.will_set(options.availability_topic, "offline", qos=1, retain=retain)
         client.on_connect = self._on_connect
         client.on_publish = self._on_publish
         client.on_disconnect = self._on_disconnect
@@ -108,7 +151,7 @@ class Connection:
     def run(self) -> None:
         """Connect and publish until the connection is lost or ``outgoing.stop`` is set.
 
-        Raises BrokerRefusedError, UnsupportedProtocolVersion, or OSError if the connection failed.
+        Raises BrokerRefusedError or another exception of this module, or OSError if the connection failed.
         """
         address, stop = self._options.address, self._outgoing.stop
         self._client.connect(address.host, address.port, keepalive=_KEEPALIVE_SECONDS)
@@ -121,9 +164,9 @@ class Connection:
                 # connection, and a refusal that arrives during a write would never be read.
                 self._online_packet = self._publish(self._options.availability_topic, "online", retain=True)
             if self.accepted:
-                for topic, payload in self._outgoing.take_changed().items():
-                    self._retained_in_flight.add(self._publish(topic, payload, retain=True))
-                self._publish_spool()
+                self._publish_retained()
+                if self._first_of_kind is None:
+                    self._publish_spool()
             if not self._loop_once():
                 return
         if self.accepted:
@@ -157,6 +200,30 @@ class Connection:
         select.select([connection, self._outgoing.wake_socket], writers, [], timeout)
         self._outgoing.clear_wake_ups()
 
+    def kind_of(self, topic: str) -> str:
+        """Return the kind of a retained topic: "state" of this camera, or "discovery"."""
+        return "state" if topic.startswith(f"{self._options.address.prefix}/") else "discovery"
+
+    def _publish_retained(self) -> None:
+        """Publish the retained topics that have changed.
+
+        The first of each kind is published alone: some brokers close the connection after a topic that they refuse,
+        and a refusal that arrives during a write would never be read.
+        """
+        self._pending |= self._outgoing.take_changed()
+        for topic, payload in list(self._pending.items()):
+            kind = self.kind_of(topic)
+            if kind in self._refused:
+                del self._pending[topic]
+                continue
+            if self._first_of_kind is not None or (kind not in self._allowed and self._in_flight):
+                return
+            del self._pending[topic]
+            packet = self._publish(topic, payload, retain=True)
+            self._retained_in_flight[packet] = topic
+            if kind not in self._allowed:
+                self._first_of_kind = packet
+
     def _publish_spool(self) -> None:
         """Publish the next messages of the spool, at most one of each object at a time."""
         limit = _MAX_IN_FLIGHT - len(self._in_flight)
@@ -171,7 +238,7 @@ class Connection:
 
     def _publish(self, topic: str, payload: str | bytes, *, retain: bool = False) -> int:
         """Publish with QoS 1 and return the packet id."""
-        info: MQTTMessageInfo = self._client.publish(topic, payload, qos=1, retain=retain)
+        info: MQTTMessageInfo = self._client.publish(topic, payload, qos=1, retain=retain and self._retain)
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise ConnectionError("the connection was lost")
         return info.mid
@@ -181,42 +248,63 @@ class Connection:
         if self._outgoing.remaining_seconds() <= _OFFLINE_SECONDS:
             return True
         waiting = (
-            self._in_flight or self._retained_in_flight or self._outgoing or self._spool.after(self._last_sent_id, 1)
+            self._in_flight
+            or self._retained_in_flight
+            or self._pending
+            or self._outgoing
+            or self._spool.after(self._last_sent_id, 1)
         )
         return self.accepted and not waiting
 
     def _publish_offline(self) -> None:
         """Publish "offline" before DISCONNECT, after which the broker does not send the last will."""
-        packet = self._publish(self._options.availability_topic, "offline", retain=True)
-        self._retained_in_flight.add(packet)
+        topic = self._options.availability_topic
+        packet = self._publish(topic, "offline", retain=True)
+        self._retained_in_flight[packet] = topic
         while packet in self._retained_in_flight and self._outgoing.remaining_seconds() > 0 and self._loop_once():
             pass
         self._client.disconnect()
 
     def _on_connect(self, client: Client, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
+        self.answered = True
         if not reason.is_failure:
             self._connected = True
+        elif reason == "Retain not supported" and self._retain:
+            self._error = RetainUnavailableError()
         elif reason == "Unsupported protocol version" and self._protocol == MQTTProtocolVersion.MQTTv5:
             self._error = UnsupportedProtocolVersion()
         else:
-            self._error = BrokerRefusedError(
-                f"the broker refuses the connection: {reason}; check user name and password"
-            )
+            self._error = BrokerRefusedError(describe_refusal(str(reason)))
 
     def _on_publish(self, client: Client, userdata: Any, packet: int, reason: Any, properties: Any) -> None:
-        if reason.is_failure:  # Only MQTT 5 reports it. Continuing would lose events without a message.
+        topic = self._retained_in_flight.pop(packet, None)
+        if reason.is_failure:  # Only MQTT 5 reports it.
+            if topic is not None:
+                self._error = TopicRefusedError(topic, str(reason))
+                return
+            # Continuing would lose events without a message.
             prefix = self._options.address.prefix
-            self._error = BrokerRefusedError(f"the broker refuses what is published under {prefix}/: {reason}")
+            self._error = BrokerRefusedError(
+                f"the broker refuses what is published under {prefix}/: {reason}; allow this user to write {prefix}/# "
+                "in its access rules"
+            )
             return
         if packet == self._online_packet:
             self.accepted = True
             self._outgoing.mark_all_changed()
             self._on_accepted()
-        self._retained_in_flight.discard(packet)
+        if topic is not None:
+            self._allowed.add(self.kind_of(topic))
+        if packet == self._first_of_kind:
+            self._first_of_kind = None
         message = self._in_flight.pop(packet, None)
         if message is not None:
             self._acknowledged.append(message[0])
 
     def _on_disconnect(self, client: Client, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
-        if flags.is_disconnect_packet_from_server and self._error is None:
+        if not flags.is_disconnect_packet_from_server or self._error is not None:
+            return
+        if reason == "Session taken over":
+            self._error = SessionTakenOverError()
+        else:
             self._error = BrokerRefusedError(f"the broker ended the connection: {reason}")

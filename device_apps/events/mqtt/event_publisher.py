@@ -15,6 +15,8 @@ import socket
 from collections import Counter
 from collections.abc import Sequence
 
+from paho.mqtt.enums import MQTTProtocolVersion
+
 from device_apps.events.background_writer import BackgroundWriter
 from device_apps.events.event import Event
 from device_apps.events.mqtt.client import RETRY_SECONDS, MqttClient
@@ -38,7 +40,7 @@ class MqttEventPublisher:
         labels: of the detector, all of them: they determine the names in topics, whatever is announced.
         announced: get their state topics at once; other labels get them with their first event.
         discovery_prefix: topic prefix of Home Assistant discovery; None announces nothing.
-        retry_seconds: see :class:`~device_apps.events.mqtt.client.MqttClient`.
+        retry_seconds, protocol: see :class:`~device_apps.events.mqtt.client.MqttClient`.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class MqttEventPublisher:
         announced: Sequence[str] | None = None,
         discovery_prefix: str | None,
         retry_seconds: tuple[float, float] = RETRY_SECONDS,
+        protocol: MQTTProtocolVersion = MQTTProtocolVersion.MQTTv5,
     ) -> None:
         self.name = str(options.address)
         self._options = options
@@ -59,7 +62,7 @@ class MqttEventPublisher:
         self._counts: Counter[str] = Counter()
         self._topic_names = topic_names(labels)  # by label
         self._announced: set[str] = set()  # labels
-        self._client = MqttClient(options, spool, retry_seconds)
+        self._client = MqttClient(options, spool, retry_seconds, protocol)
         self._writer = BackgroundWriter(str(spool.path), self._add_to_spool, _QUEUE_CAPACITY)
         self._closed = False
         for label in labels if announced is None else announced:
