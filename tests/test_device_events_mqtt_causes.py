@@ -100,7 +100,8 @@ def test_refused_discovery_does_not_hold_up_events(tmp_path: Path, caplog: pytes
         wait_until(lambda: observer.of("mine/events"))
         wait_until(lambda: caplog.messages)
     (message,) = caplog.messages
-    assert "the broker refuses homeassistant/binary_sensor/edge_ssd_mine/banana_present/config: Not authorized" in message
+    topic = "homeassistant/binary_sensor/edge_ssd_mine/banana_present/config"
+    assert f"the broker refuses {topic}: Not authorized" in message
     assert message.endswith("access rules, or announce nothing: --mqtt-discovery none")
 
 

@@ -68,7 +68,7 @@ def parse_address(url: str) -> MqttAddress:
 def check_topic_prefix(prefix: str, option: str) -> None:
     """Raise SettingError, beginning with ``option``, unless ``prefix`` can be the beginning of a topic name."""
     # MQTT 5.0 §4.7: a topic name has no wildcards and no null character; names that start with $ are the broker's own.
-    if re.search(r"[+#\x00-\x1f\x7f]|//", prefix) or prefix.startswith("$") or prefix.strip("/") != prefix or not prefix:
+    if re.search(r"[+#\x00-\x1f\x7f]|//|^[$/]|/$|^$", prefix):
         raise SettingError(f"{option}: {prefix!r} is not a valid topic prefix")
 
 
