@@ -55,7 +55,7 @@ def test_dataset_counts_and_checks_class_ids() -> None:
     assert dataset.num_boxes == 2
     assert len(dataset.with_samples((background,))) == 1
     assert len(dataset) == 2
-    with pytest.raises(DataError, match=r"a\.jpg: class id 1 with only 1 labels"):
+    with pytest.raises(DataError, match=r"a\.jpg: class id 1 with only 1 label$"):
         Dataset(Path("set"), ("fork",), (sample,), "voc")
     with pytest.raises(DataError, match="no usable image"):
         Dataset(Path("set"), ("fork",), (), "voc")

@@ -161,7 +161,7 @@ def test_folder_with_two_formats_reports_both_and_follows_the_option(tmp_path: P
         load_dataset(DataSource(tmp_path, format="yolo"))
     WRITERS["voc"](tmp_path, [LabeledImage("c.png", objects=[FORK])], ("fork",))
     message = load_dataset(tmp_path).notices[0].message
-    assert message.endswith("choose with --format (voc has labels of 1 more images)")
+    assert message.endswith("choose with --format (voc has labels of 1 more image)")
 
 
 def test_image_labeled_twice_is_loaded_once(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def test_coco_crowds_are_ignored_with_a_notice(tmp_path: Path) -> None:
     dataset = load_dataset(tmp_path, strict=True)
     # b.png has only a crowd: it is dropped. c.png is background.
     assert [(sample.path.name, len(sample.class_ids)) for sample in dataset.samples] == [("a.png", 1), ("c.png", 0)]
-    message = "2 regions that are marked to be ignored (2 × crowd) are not used, and 1 images with only such regions"
+    message = "2 regions marked to be ignored (2 × crowd): not used, nor 1 image with only such regions"
     assert dataset.notices[0].message == message
 
 

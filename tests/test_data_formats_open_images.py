@@ -46,9 +46,7 @@ def test_groups_are_ignored_and_never_make_background(tmp_path: Path) -> None:
     write_table(tmp_path, row("a"), row("a", group=1), row("b", group=1))
     dataset = load_dataset(tmp_path, strict=True)
     assert [(sample.path.name, len(sample.class_ids)) for sample in dataset.samples] == [("a.jpg", 1)]
-    assert "regions that are marked to be ignored (2 × group) are not used, and 1 images with only such" in str(
-        dataset.notices
-    )
+    assert "regions marked to be ignored (2 × group): not used, nor 1 image with only such" in str(dataset.notices)
 
 
 def test_images_that_were_not_downloaded_are_counted(tmp_path: Path) -> None:

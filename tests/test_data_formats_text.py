@@ -46,7 +46,7 @@ def test_kitti_dont_care_regions_are_ignored_and_never_make_background(tmp_path:
     dataset = load_dataset(tmp_path, strict=True)
     assert dataset.labels == ("Car",)
     assert {sample.path.name: len(sample.class_ids) for sample in dataset.samples} == {"0.png": 1, "2.png": 0}
-    message = "2 regions that are marked to be ignored (2 × DontCare) are not used, and 1 images with only such regions"
+    message = "2 regions marked to be ignored (2 × DontCare): not used, nor 1 image with only such regions"
     assert [notice.message for notice in dataset.notices] == [message]
 
 

@@ -177,7 +177,7 @@ def test_crowds_are_ignored_and_never_make_background(tmp_path: Path) -> None:
     write_records(tmp_path / "train.record", [*examples, *empty])
     dataset = load_dataset(tmp_path, strict=True)
     assert {sample.path.name: len(sample.class_ids) for sample in dataset.samples} == {"a.png": 1, "empty.png": 0}
-    assert "regions that are marked to be ignored (1 × crowd) are not used, and 1 images" in str(dataset.notices)
+    assert "1 region marked to be ignored (1 × crowd): not used, nor 1 image" in str(dataset.notices)
 
 
 @pytest.mark.parametrize(

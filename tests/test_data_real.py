@@ -12,6 +12,7 @@ from edge_ssd.data.check_images import ImageChecks, drop_damaged
 from edge_ssd.data.dataset import Sample
 from edge_ssd.data.load import load_dataset, open_dataset
 from edge_ssd.data.source import DataSource
+from edge_ssd.errors import DataError
 
 
 def sorted_boxes(sample: Sample) -> list[list[float]]:
@@ -30,8 +31,15 @@ def sorted_boxes(sample: Sample) -> list[list[float]]:
 def test_counts_of_real_datasets(
     shared_data: Path, name: str, format_name: str, labels: str, counts: dict[str | None, tuple[int, int]]
 ) -> None:
+    opened = open_dataset(shared_data / name)
+    assert opened.format == format_name
     for split, (images, boxes) in counts.items():
-        dataset = load_dataset(shared_data / name, split, strict=True)  # type: ignore[arg-type]
+        # Two of them have the same labels in a second format too.
+        source = DataSource(shared_data / name, format=format_name)
+        dataset = load_dataset(source, split, strict=True)  # type: ignore[arg-type]
+        if opened.other_formats:
+            with pytest.raises(DataError, match="choose with --format"):
+                opened.load(split, strict=True)  # type: ignore[arg-type]
         assert (len(dataset), dataset.num_boxes) == (images, boxes)
         assert dataset.labels == tuple(labels.split())
         assert dataset.format == format_name

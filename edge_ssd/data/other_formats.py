@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from edge_ssd.console.counts import count
 from edge_ssd.data.annotations import ImageAnnotations
 from edge_ssd.data.dataset import Problem
 from edge_ssd.data.file_tree import FileTree
@@ -31,8 +32,8 @@ def report_other_formats(
     # Parsing another format takes as long as parsing this one, and tells nothing of images that have labels.
     has_more = not own.issuperset(path.name for path in tree.images())
     for name in others if has_more else ():
-        count = len(_labeled_images(tree, name) - own)
-        facts += [f"{name} has labels of {count} more images"] if count else []
+        number = len(_labeled_images(tree, name) - own)
+        facts += [f"{name} has labels of {count(number, 'more image')}"] if number else []
     more = f" ({', '.join(facts)})" if facts else ""
     message = f"read as {read}; it could also be {', '.join(possible)}: choose with --format{more}"
     return [Problem(tree.root, message, doubt="format")]

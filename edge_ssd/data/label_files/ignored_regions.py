@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from edge_ssd.console.counts import count
 from edge_ssd.data.dataset import Problem
 
 __all__ = ["report_ignored_regions"]
@@ -25,7 +26,7 @@ def report_ignored_regions(path: Path, count_of: Mapping[str, int], only_ignored
     total = sum(count_of.values())
     if not total:
         return []
-    kinds = ", ".join(f"{count} × {kind}" for kind, count in sorted(count_of.items()))
-    fact = f"{total} regions that are marked to be ignored ({kinds}) are not used"
-    left_out = f", and {only_ignored} images with only such regions" if only_ignored else ""
+    kinds = ", ".join(f"{number} × {kind}" for kind, number in sorted(count_of.items()))
+    fact = f"{count(total, 'region')} marked to be ignored ({kinds}): not used"
+    left_out = f", nor {count(only_ignored, 'image')} with only such regions" if only_ignored else ""
     return [Problem(path, f"{fact}{left_out}")]
