@@ -68,9 +68,9 @@ def box_iou(
 def intersection_over_union(
     intersection: npt.NDArray[Any], area1: npt.NDArray[Any], area2: npt.NDArray[Any]
 ) -> npt.NDArray[Any]:
-    """Return ``intersection / (area1 + area2 - intersection)`` for areas that broadcast; 0 where the union is empty."""
-    union = area1 + area2 - intersection
-    iou: npt.NDArray[Any] = intersection / np.maximum(union, TINY)
+    """Return ``intersection / (area1 + area2 - intersection)`` for areas that broadcast; 0 if both are empty."""
+    union = np.maximum(area1, TINY) + np.maximum(area2, TINY) - intersection
+    iou: npt.NDArray[Any] = intersection / union
     return iou
 
 

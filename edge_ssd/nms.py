@@ -1,14 +1,14 @@
 """Greedy non-maximum suppression: exact, vectorized, bounded.
 
-Boxes are processed by descending score, a chunk at a time. The boxes kept so far suppress their part of a chunk; the
-remaining ones go through NMS in blocks of 64: NumPy fills the IoU matrix of 64 boxes in a dozen calls, and each of its
-rows is one 64-bit integer. So the search ends as soon as enough boxes are kept, and memory does not grow with their
-number.
+Boxes are processed by descending score, a chunk at a time. NumPy compares the best boxes of a chunk with all of it, in a
+dozen calls; each row of the result is one 64-bit integer, which decides which of the best boxes are kept, and their rows
+suppress the rest of the chunk. A later chunk is first compared with the boxes kept so far. So the search ends as soon as
+enough boxes are kept, and memory does not grow with their number.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from itertools import compress
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,10 @@ from edge_ssd.boxes import TINY, FloatArray
 __all__ = ["argsort_descending", "nms", "nms_sorted"]
 
 _BLOCK = 64  # bits of an integer
-_LONG_CHUNK, _FEW_KEPT = 128, 16  # a chunk longer than this is compared with this many kept boxes at a time
-_MAX_CHUNK = 2048  # _FEW_KEPT rows of it stay in a processor's second-level cache
+_MAX_PAIRS = 16384  # pairs of boxes compared at a time; their corners stay in a processor's second-level cache
+_FIRST_CHUNK, _MAX_CHUNK = 320, 4096
+_FEW = 32
+_PAIRS = np.array(np.tril_indices(_FEW, -1))  # the pairs of the first boxes come first
 _SPARE = 8  # more boxes than estimated, to avoid a small chunk at the end
 
 
@@ -45,8 +47,11 @@ def nms(
     """
     boxes = np.asarray(boxes_xyxy, np.float32).reshape(-1, 4)
     order = argsort_descending(np.asarray(scores, np.float32).reshape(-1))
-    classes = None if class_ids is None else np.asarray(class_ids).reshape(-1)[order]
-    kept = nms_sorted(_negated_minmax_planes(boxes[order]), iou_threshold, classes, max_detections)
+    classes = None
+    if class_ids is not None:
+        classes = np.unique(np.asarray(class_ids).reshape(-1), return_inverse=True)[1].take(order)
+    planes = _negated_minmax_planes(boxes.T.take(order, axis=1))
+    kept = nms_sorted(planes, iou_threshold, classes, max_detections)
     best: npt.NDArray[np.intp] = order[kept]
     return best
 
@@ -67,106 +72,138 @@ def nms_sorted(
     Args:
         planes: float32 [4, N], rows −xmin, −ymin, xmax, ymax, with xmin ≤ xmax and ymin ≤ ymax. In this layout the
             corners of an intersection are one minimum, and its width and height one sum.
-        iou_threshold, class_ids, max_detections: as for :func:`nms`.
+        iou_threshold, max_detections: as for :func:`nms`.
+        class_ids: as for :func:`nms`, 0 to 2**24: they are compared as float32.
 
     Returns:
         intp [K], ascending indices into the columns of ``planes``.
     """
     number = planes.shape[1]
     max_kept = number if max_detections is None else min(max_detections, number)
-    threshold = np.float32(iou_threshold)
+    boxes, threshold = _box_table(planes, class_ids), np.float32(iou_threshold)
+    if number <= _FEW or max_kept == 0:
+        return np.array(_nms_few(boxes, threshold)[:max_kept], np.intp)
+    kept: list[int] = []
+    start, stop, kept_before = 0, min(number, _FIRST_CHUNK), 0
+    index, chunk = np.arange(stop), boxes[:, :stop]
+    while True:
+        while len(index) > _FEW:
+            rows = min(_BLOCK, max(_MAX_PAIRS // 2 // len(index), 1))
+            hits = _exceeds_threshold(chunk[:, :rows, None], chunk[:, None], threshold)  # [rows, boxes of the chunk]
+            best = _nms_block(hits)
+            kept += index.take(best).tolist()
+            missing = max_kept - len(kept)
+            if rows >= len(index) or missing <= 0:
+                break
+            remaining = _columns_without_hit(hits.take(best, axis=0), rows)
+            needed = _boxes_needed(missing, len(best), rows)
+            if needed < len(remaining):  # the others are left to the next chunk
+                stop = int(index[remaining[needed]])
+                remaining = remaining[:needed]
+            index, chunk = index.take(remaining), chunk.take(remaining, axis=1)
+        else:
+            kept += index.take(_nms_few(chunk, threshold)).tolist()
+        if stop == number or len(kept) >= max_kept:
+            return np.array(kept[:max_kept], np.intp)
+        # A chunk that gives one block: many boxes of a chunk are compared with all of it.
+        needed = _boxes_needed(min(_BLOCK, max_kept - len(kept)), len(kept) - kept_before, stop - start)
+        start, stop, kept_before = stop, min(number, stop + min(_MAX_CHUNK, needed)), len(kept)
+        index = _unsuppressed(kept, boxes, start, stop, threshold)
+        chunk = boxes.take(index, axis=1)
+
+
+# Rows of a table of boxes: four planes, see nms_sorted(), the area and, if classes differ, the class id.
+_AREA, _CLASS_ID = 4, 5
+
+
+def _box_table(planes: FloatArray, class_ids: npt.NDArray[np.integer] | None) -> FloatArray:
+    """Return everything that is compared as one table, float32 [5 or 6, N], which one call can select from."""
+    table = np.empty((5 if class_ids is None else 6, planes.shape[1]), np.float32)
+    table[:4] = planes
     width, height = planes[:2] + planes[2:]
-    areas = np.multiply(width, height, out=width)
-    boxes = _Boxes(planes, areas, class_ids, bool(np.minimum.reduce(areas, initial=1) < TINY))
-    stop = min(number, _BLOCK)
-    kept = np.array(_nms_block(boxes.slice(0, stop), threshold), np.intp)
-    while stop < number and len(kept) < max_kept:
-        # Estimate how many boxes give the missing ones, at most a block, from the fraction kept so far; plus a
-        # quarter, since NMS keeps fewer of the later boxes.
-        wanted = min(_BLOCK, max_kept - len(kept)) * stop * 5 // (len(kept) * 4)
-        start, stop = stop, min(number, stop + min(_MAX_CHUNK, wanted + _SPARE))
-        remaining, i = np.arange(start, stop), 0
-        while i < len(kept) and len(remaining):
-            # The best boxes suppress the most: a few of them shorten a long chunk for the others.
-            step = _FEW_KEPT if len(remaining) > _LONG_CHUNK else _BLOCK
-            others = boxes.take(remaining) if i else boxes.slice(start, stop)
-            remaining = remaining.take(_unsuppressed(boxes.take(kept[i : i + step]), others, threshold))
-            i += step
-        while len(remaining) and len(kept) < max_kept:
-            block, remaining = remaining[:_BLOCK], remaining[_BLOCK:]
-            block_boxes = boxes.take(block)
-            best = _nms_block(block_boxes, threshold)
-            kept = np.concatenate([kept, block.take(best)])
-            if len(remaining):
-                remaining = remaining.take(_unsuppressed(block_boxes.take(best), boxes.take(remaining), threshold))
-    return kept[:max_kept]
+    # 0 / tiny: two empty boxes have IoU 0
+    np.maximum(np.multiply(width, height, out=width), TINY, out=table[_AREA])
+    if class_ids is not None:
+        table[_CLASS_ID] = class_ids
+    return table
 
 
-class _Boxes(NamedTuple):
-    """Boxes as planes [4, N], see :func:`nms_sorted`; their areas and class ids [N]; whether an area may be 0."""
-
-    planes: FloatArray
-    areas: FloatArray
-    class_ids: npt.NDArray[np.integer] | None
-    may_be_empty: bool
-
-    def take(self, index: npt.NDArray[np.intp] | list[int]) -> _Boxes:
-        """Return a copy of the boxes at ``index``."""
-        class_ids = None if self.class_ids is None else self.class_ids.take(index)
-        # take() returns contiguous rows, indexing [:, index] does not.
-        return _Boxes(self.planes.take(index, axis=1), self.areas.take(index), class_ids, self.may_be_empty)
-
-    def slice(self, start: int, stop: int) -> _Boxes:
-        """Return a view of the boxes from ``start`` to before ``stop``."""
-        class_ids = None if self.class_ids is None else self.class_ids[start:stop]
-        return _Boxes(self.planes[:, start:stop], self.areas[start:stop], class_ids, self.may_be_empty)
+def _negated_minmax_planes(corners: FloatArray) -> FloatArray:
+    """Convert corners [4, N], in place, to the planes of :func:`nms_sorted`; inverted boxes become empty ones."""
+    np.maximum(corners[:2], corners[2:], out=corners[2:])
+    np.negative(corners[:2], out=corners[:2])
+    return corners
 
 
-def _negated_minmax_planes(boxes_xyxy: FloatArray) -> FloatArray:
-    """Return boxes [N, 4] as the planes [4, N] of :func:`nms_sorted`; inverted boxes become empty ones."""
-    planes = boxes_xyxy.T.copy()
-    np.maximum(planes[:2], planes[2:], out=planes[2:])
-    np.negative(planes[:2], out=planes[:2])
-    return planes
+def _boxes_needed(missing: int, kept: int, number: int) -> int:
+    """Estimate how many boxes give the ``missing`` ones, if ``kept`` of the ``number`` before were kept."""
+    # A quarter more, since NMS keeps fewer of the later boxes.
+    return missing * number * 5 // (max(kept, 1) * 4) + _SPARE
 
 
-def _exceeds_threshold(
-    boxes: _Boxes, others: _Boxes, iou_threshold: np.float32, out: npt.NDArray[np.bool_] | None = None
-) -> npt.NDArray[np.bool_]:
-    """Return which pairs have an IoU above the threshold, bool [boxes, others].
+def _exceeds_threshold(boxes: FloatArray, others: FloatArray, iou_threshold: np.float32) -> npt.NDArray[np.bool_]:
+    """Return which boxes of two tables [5 or 6, ...], which broadcast, have an IoU above the threshold, bool [...].
 
     :func:`edge_ssd.boxes.box_iou` fused with the comparison, in place on the planes of ``_negated_minmax_planes``: the
-    same operations in the same order, so equal to the last bit, without intermediate arrays [boxes, others, 2].
+    same operations in the same order, so equal to the last bit, without intermediate arrays [..., 2].
     """
-    corners = np.minimum(boxes.planes[:, :, None], others.planes[:, None, :])  # [4, boxes, others]
+    corners = np.minimum(boxes[:4], others[:4])
     width, height = np.add(corners[:2], corners[2:], out=corners[:2])
     # An array of zeros: NumPy's maximum with a scalar is several times slower. Only the width is clamped: the product
     # of a width ≥ 0 and a negative height is not positive, so it is no intersection either.
     np.maximum(width, np.zeros(width.shape, np.float32), out=width)
     intersection = np.multiply(width, height, out=width)
-    union = np.add(boxes.areas[:, None], others.areas, out=corners[2])
+    union = np.add(boxes[_AREA], others[_AREA], out=height)
     union -= intersection
-    if boxes.may_be_empty:  # 0 / tiny: two empty boxes have IoU 0
-        np.maximum(union, TINY, out=union)
-    hits: npt.NDArray[np.bool_] = np.greater(np.divide(intersection, union, out=union), iou_threshold, out=out)
-    if boxes.class_ids is not None and others.class_ids is not None:
-        hits &= boxes.class_ids[:, None] == others.class_ids
+    hits: npt.NDArray[np.bool_] = np.divide(intersection, union, out=union) > iou_threshold
+    if len(boxes) > _CLASS_ID:
+        hits &= boxes[_CLASS_ID] == others[_CLASS_ID]
     return hits
 
 
-def _unsuppressed(kept: _Boxes, others: _Boxes, iou_threshold: np.float32) -> npt.NDArray[np.intp]:
-    """Return the indices of the ``others`` that no box of ``kept`` suppresses."""
-    suppressed = np.logical_or.reduce(_exceeds_threshold(kept, others, iou_threshold), axis=0)
+def _columns_without_hit(hits: npt.NDArray[np.bool_], start: int = 0) -> npt.NDArray[np.intp]:
+    """Return the columns from ``start`` that have no True, ascending."""
+    suppressed = np.logical_or.reduce(hits, axis=0)
+    suppressed[:start] = True
     remaining: npt.NDArray[np.intp] = np.logical_not(suppressed, out=suppressed).nonzero()[0]
     return remaining
 
 
-def _nms_block(block: _Boxes, iou_threshold: np.float32) -> list[int]:
-    """Return the indices of the boxes that greedy suppression keeps among up to 64."""
-    number = len(block.areas)
-    hits = np.zeros((number, _BLOCK), np.bool_)
-    _exceeds_threshold(block, block, iou_threshold, hits[:, :number])
-    rows = np.packbits(hits, bitorder="little").view("<u8").tolist()  # one integer per row
+def _unsuppressed(
+    kept: list[int], boxes: FloatArray, start: int, stop: int, iou_threshold: np.float32
+) -> npt.NDArray[np.intp]:
+    """Return the indices, from ``start`` to before ``stop``, of the boxes that no ``kept`` one suppresses."""
+    index, others, i = np.arange(start, stop), boxes[:, start:stop], 0
+    while i < len(kept) and len(index):
+        # The best boxes suppress the most: a few of them shorten a long chunk for the others.
+        step = min(_BLOCK, max(_MAX_PAIRS // len(index), 1))
+        suppressing = boxes.take(kept[i : i + step], axis=1)
+        hits = _exceeds_threshold(suppressing[:, :, None], others[:, None], iou_threshold)  # [step, others]
+        remaining = _columns_without_hit(hits)
+        index, others = index.take(remaining), others.take(remaining, axis=1)
+        i += step
+    return index
+
+
+def _nms_few(boxes: FloatArray, iou_threshold: np.float32) -> list[int]:
+    """Return which of at most ``_FEW`` boxes greedy suppression keeps, from each pair once."""
+    number = boxes.shape[1]
+    later, earlier = _PAIRS[:, : number * (number - 1) // 2]
+    hits = _exceeds_threshold(boxes.take(earlier, axis=1), boxes.take(later, axis=1), iou_threshold).nonzero()[0]
+    kept = [True] * number
+    for i, j in zip(earlier.take(hits).tolist(), later.take(hits).tolist(), strict=True):
+        if kept[i]:
+            kept[j] = False
+    return list(compress(range(number), kept))
+
+
+def _nms_block(hits: npt.NDArray[np.bool_]) -> list[int]:
+    """Return which of the up to 64 best boxes greedy suppression keeps; ``hits`` are their pairs with all boxes."""
+    bits = hits[:, :_BLOCK]
+    if bits.shape[1] < _BLOCK:
+        bits = np.zeros((len(hits), _BLOCK), np.bool_)
+        bits[:, : hits.shape[1]] = hits
+    rows = np.packbits(bits, bitorder="little").view("<u8").tolist()  # one integer per row
     kept, suppressed = [], 0
     for index, row in enumerate(rows):
         if not suppressed >> index & 1:
