@@ -21,6 +21,7 @@ _BLOCK = 64  # bits of an integer
 _MAX_PAIRS = 16384  # pairs of boxes compared at a time; their corners stay in a processor's second-level cache
 _FIRST_CHUNK, _MAX_CHUNK = 320, 4096
 _FEW = 32
+_MANY = 512
 _PAIRS = np.array(np.tril_indices(_FEW, -1))  # the pairs of the first boxes come first
 _SPARE = 8  # more boxes than estimated, to avoid a small chunk at the end
 
@@ -58,7 +59,16 @@ def nms(
 
 def argsort_descending(scores: FloatArray) -> npt.NDArray[np.intp]:
     """Return the indices that sort scores [N] in descending order; equal scores keep their order, NaN comes last."""
-    return (-scores).argsort(kind="stable")
+    if len(scores) < _MANY or not np.minimum.reduce(scores) > 0:
+        return (-scores).argsort(kind="stable")
+    # NumPy sorts integers several times faster. The bits of positive floats are in the order of their values; those of
+    # each score, negated, are the upper half of its key, and its index is the lower half.
+    keys = scores.view(np.int32).astype(np.int64)
+    np.multiply(keys, -(2**32), out=keys)
+    keys += np.arange(len(keys))
+    keys.sort()
+    keys &= 2**32 - 1
+    return keys.astype(np.intp, copy=False)
 
 
 def nms_sorted(

@@ -22,8 +22,8 @@ from edge_ssd.runtime.scores import (
     ScoreLookupTable,
     accumulator_dtype,
     anchors_above_threshold,
+    byte_logit_margin,
     float_scores,
-    logit_margin,
     min_quantized_margin,
     quantized_softmax,
 )
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["Head", "Postprocess"]
 
 _MAX_EXPONENT = 60.0  # exp of it, times an anchor, is far below the limit of float32
-_ZERO, _TWO = np.float32(0), np.float32(2)  # made once: a NumPy scalar costs as much as a small operation
+_ZERO = np.float32(0)  # made once: a NumPy scalar costs as much as a small operation
 _UNREACHABLE = 2.0  # a threshold above every probability
 
 
@@ -61,10 +61,11 @@ class _OutputLayout(NamedTuple):
     Attributes:
         key: the quantization and settings that it was computed for.
         min_margins: [A], minimum logit margin that may reach the threshold, in quantization steps of the anchor's head.
-        thresholds: float32 [], or [classes] where they differ.
+        thresholds: float32 [classes].
+        threshold: the threshold of all classes, None where they differ.
         lookup: scores of a network with one class and 8-bit class heads, else None.
         class_table: float32 [2, A], zero point and scale of the anchor's class head.
-        box_table: float32 [6, A], the anchor in center form, and zero point and scale of its box head.
+        box_table: float32 [8, A], the anchor's center, size and half size, and zero point and scale of its box head.
         finite: all heads are quantized, and no value of theirs decodes to infinity.
     """
 
@@ -72,6 +73,7 @@ class _OutputLayout(NamedTuple):
     min_margins: npt.NDArray[Any]
     lowest_margin: np.number[Any]
     thresholds: FloatArray
+    threshold: float | None
     lookup: ScoreLookupTable | None
     class_table: FloatArray
     box_table: FloatArray
@@ -85,7 +87,8 @@ class Postprocess:
         self._network = network
         self._columns = network.num_classes + 1
         self._sizes = [level.num_anchors for level in network.levels]
-        self._anchors = np.ascontiguousarray(xyxy_to_cxcywh(network.anchors()).T)  # [4, A]
+        anchors = xyxy_to_cxcywh(network.anchors()).T
+        self._anchors = np.concatenate([anchors, anchors[2:] / 2])  # [6, A]
         coding = network.coding
         self._scales = np.array([[coding.xy_scale]] * 2 + [[coding.wh_scale]] * 2, np.float32)  # [4, 1]
         self._layout: _OutputLayout | None = None
@@ -119,7 +122,7 @@ class Postprocess:
         """
         self._check(class_heads, box_heads)
         # Joining a few thousand bytes is several times cheaper than a Python loop over the heads.
-        logits = np.concatenate([head.values for head in class_heads], axis=None)
+        logits = np.concatenate([head.values.ravel() for head in class_heads])
         layout = self._cached_layout(class_heads, box_heads, logits.dtype, score_threshold, classes)
         image_size = (1, 1) if transform is None else transform.image_size
         arguments = logits, box_heads, layout, iou_threshold, max_detections, class_agnostic
@@ -153,7 +156,7 @@ class Postprocess:
         anchors, scores, class_ids = self._score(logits, layout)
         if not len(anchors):
             return np.zeros((0, 4), np.float32), scores, class_ids
-        boxes = self._decode(np.concatenate([head.values for head in box_heads], axis=None), anchors, layout)
+        boxes = self._decode(np.concatenate([head.values.ravel() for head in box_heads]), anchors, layout)
         if not layout.finite:
             finite = np.isfinite(boxes).all(axis=0)
             boxes, scores, class_ids = boxes[:, finite], scores[finite], class_ids[finite]
@@ -168,28 +171,28 @@ class Postprocess:
     ) -> tuple[npt.NDArray[np.intp], FloatArray, npt.NDArray[np.int64]]:
         """Return the anchors that reach the threshold, best first, with their scores and class ids."""
         if layout.lookup is not None:
-            margins = logit_margin(logits, self._columns)
+            margins = byte_logit_margin(logits)
             anchors = (margins >= layout.min_margins).nonzero()[0]
         else:
-            anchors = anchors_above_threshold(logits, self._columns, layout.min_margins, layout.lowest_margin)
+            anchors, logits = anchors_above_threshold(
+                logits, self._columns, layout.min_margins, layout.lowest_margin
+            )
         if not len(anchors):
             return anchors, np.zeros(0, np.float32), np.zeros(0, np.int64)
         if layout.lookup is not None:
             anchors, scores = layout.lookup.sort(anchors, margins)
             class_ids = np.zeros(len(anchors), np.int64)
         else:
-            rows = logits.reshape(-1, self._columns).take(anchors, axis=0)
             zero, scale = layout.class_table.take(anchors, axis=1)
             if logits.dtype.kind == "f":
-                scores, class_ids = float_scores((rows - zero[:, None]) * scale[:, None])
+                scores, class_ids = float_scores((logits - zero) * scale)
             else:
-                scores, class_ids = quantized_softmax(rows, scale)
+                scores, class_ids = quantized_softmax(logits, scale)
             order = argsort_descending(scores)
             anchors, scores, class_ids = anchors.take(order), scores.take(order), class_ids.take(order)
-        thresholds = layout.thresholds if layout.thresholds.ndim == 0 else layout.thresholds[class_ids]
         # Scores descend: with one threshold, all pass if the last does.
-        if thresholds.ndim or not scores[-1] >= thresholds:
-            passed = scores >= thresholds
+        if layout.threshold is None or not scores.item(-1) >= layout.threshold:
+            passed = scores >= layout.thresholds.take(class_ids)
             anchors, scores, class_ids = anchors[passed], scores[passed], class_ids[passed]
         return anchors, scores, class_ids
 
@@ -199,17 +202,16 @@ class Postprocess:
         Same arithmetic as :func:`edge_ssd.coding.offset_inverse`; −xmin is half − center.
         """
         table = layout.box_table.take(anchors, axis=1)
-        center, size, zero, scale = table[:2], table[2:4], table[4], table[5]
+        center, sizes, zero, scale = table[:2], table[2:6], table[6], table[7]
         offsets = codes.reshape(-1, 4).take(anchors, axis=0).T.astype(np.float32, order="C")
         offsets -= zero
         offsets *= scale
         offsets /= self._scales
-        np.exp(offsets[2:], out=offsets[2:])
-        pairs = offsets.reshape(2, 2, -1)  # x and y, width and height
-        pairs *= size
-        center += pairs[0]
-        half = np.divide(pairs[1], _TWO, out=pairs[1])
-        np.subtract(half, center, out=pairs[0])
+        half = offsets[2:]
+        np.exp(half, out=half)
+        offsets *= sizes
+        center += offsets[:2]
+        np.subtract(half, center, out=offsets[:2])
         half += center
         return offsets
 
@@ -262,7 +264,8 @@ class Postprocess:
             key,
             np.repeat(min_margins, self._sizes),
             min_margins.min(),
-            np.array(thresholds[0]) if uniform else thresholds,
+            thresholds,
+            float(thresholds[0]) if uniform else None,
             lookup,
             class_table,
             np.concatenate([self._anchors, box_table]),

@@ -21,6 +21,7 @@ __all__ = [
     "ScoreLookupTable",
     "accumulator_dtype",
     "anchors_above_threshold",
+    "byte_logit_margin",
     "float_scores",
     "logit_margin",
     "min_quantized_margin",
@@ -34,50 +35,59 @@ _STEP_SLACK = 0.05
 _MIN_COLUMNS_TO_GROUP = 8  # with fewer classes the second pass costs more than the first saves
 _GROUP = np.arange(4)[:, None]
 _BYTE_BITS = np.int16(8)
+_SIGN_BIT = np.uint8(128)
 _MAX_BYTE_DIFFERENCE = 255
 
 
 def anchors_above_threshold(
     logits: npt.NDArray[Any], columns: int, min_margins: npt.NDArray[Any], lowest_margin: np.number[Any]
-) -> npt.NDArray[np.intp]:
-    """Return the indices, ascending, of the anchors whose :func:`logit_margin` is at least ``min_margins``.
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[Any]]:
+    """Return the anchors [K] whose :func:`logit_margin` is at least ``min_margins``, ascending, and their logits.
 
     Args:
         logits: [A · columns], with ``columns`` = classes + 1.
         min_margins: [A], see :func:`min_quantized_margin`; ``lowest_margin`` is their minimum.
+
+    Returns:
+        intp [K] and [columns, K]: one row per class, since NumPy reduces along a short last axis one element at a time.
     """
+    rows = logits.reshape(-1, columns)
     if columns < _MIN_COLUMNS_TO_GROUP or logits.dtype.kind == "f":  # a NaN would hide the others of its group
-        return (logit_margin(logits, columns) >= min_margins).nonzero()[0]
+        anchors = (logit_margin(rows.T.copy()) >= min_margins).nonzero()[0]
+        return anchors, rows.take(anchors, axis=0).T.copy()
     # Many classes: first test groups of four anchors, by the highest logit of each class and the lowest of the
     # background. The members are a quarter of the table apart, so that NumPy reduces long contiguous runs.
-    rows = logits.reshape(-1, columns)
     quarter = len(rows) // 4
     grouped = rows[: 4 * quarter]
     highest = np.maximum.reduce(grouped.reshape(4, -1), axis=0).reshape(-1, columns)
     highest[:, 0] = np.minimum.reduce(grouped[:, 0].reshape(4, -1), axis=0)
-    groups = (logit_margin(highest, columns) >= lowest_margin).nonzero()[0]
+    groups = (logit_margin(highest.T.copy()) >= lowest_margin).nonzero()[0]
     anchors = (groups + quarter * _GROUP).reshape(-1)
     if 4 * quarter < len(rows):
         anchors = np.concatenate([anchors, np.arange(4 * quarter, len(rows))])
-    passed: npt.NDArray[np.bool_] = logit_margin(rows.take(anchors, axis=0), columns) >= min_margins[anchors]
-    return anchors[passed]
+    candidates = rows.take(anchors, axis=0).T.copy()
+    passed = (logit_margin(candidates) >= min_margins.take(anchors)).nonzero()[0]
+    return anchors.take(passed), candidates.take(passed, axis=1)
 
 
-def logit_margin(logits: npt.NDArray[Any], columns: int) -> npt.NDArray[Any]:
-    """Return the highest class logit minus the background's, [A], of logits [A · columns], columns = classes + 1."""
-    if columns == 2 and logits.dtype == np.int8:
-        # Read both bytes of an anchor as one int16 and separate them by shifts, which are vectorized over all
-        # anchors; strided access to every second byte is not.
-        pairs = logits.view("<i2")
-        classes, background = pairs >> _BYTE_BITS, pairs << _BYTE_BITS
-        background >>= _BYTE_BITS
-        classes -= background
-        return classes
-    # One row per class: NumPy reduces along a short last axis one element at a time.
-    rows = logits.reshape(-1, columns).T.copy()
-    best = rows[1] if columns == 2 else np.maximum.reduce(rows[1:], axis=0)
-    difference: npt.NDArray[Any] = np.subtract(best, rows[0], dtype=accumulator_dtype(logits.dtype))
+def logit_margin(logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the highest class logit minus the background's, [A], of logits [classes + 1, A]."""
+    best = logits[1] if len(logits) == 2 else np.maximum.reduce(logits[1:], axis=0)
+    difference: npt.NDArray[Any] = np.subtract(best, logits[0], dtype=accumulator_dtype(logits.dtype))
     return difference
+
+
+def byte_logit_margin(logits: npt.NDArray[np.int8 | np.uint8]) -> npt.NDArray[np.int16]:
+    """Return the :func:`logit_margin` of 8-bit logits of one class, int16 [A], of logits [A · 2]."""
+    if logits.dtype == np.uint8:
+        logits = (logits ^ _SIGN_BIT).view(np.int8)  # all values minus 128: the differences stay
+    # Read both bytes of an anchor as one int16 and separate them by shifts, which are vectorized over all anchors;
+    # strided access to every second byte is not.
+    pairs = logits.view("<i2")
+    classes, background = pairs >> _BYTE_BITS, pairs << _BYTE_BITS
+    background >>= _BYTE_BITS
+    classes -= background
+    return classes
 
 
 def accumulator_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -131,28 +141,29 @@ class ScoreLookupTable(NamedTuple):
         return anchors.take(order), self.scores.take(ranks.take(order))
 
 
-def quantized_softmax(rows: npt.NDArray[Any], scales: FloatArray) -> tuple[FloatArray, npt.NDArray[np.int64]]:
-    """Return softmax score and id [N] of the best foreground class of logits [N, classes + 1] with scales [N]."""
-    columns = rows.T.copy()  # one row per class, see logit_margin()
+def quantized_softmax(logits: npt.NDArray[Any], scales: FloatArray) -> tuple[FloatArray, npt.NDArray[np.int64]]:
+    """Return softmax score and id [K] of the best foreground class of logits [classes + 1, K] with scales [K]."""
     # Steps below the highest logit, unsigned: the subtraction may wrap around, but its bits are right.
-    below = (np.maximum.reduce(columns, axis=0) - columns).view(f"u{columns.itemsize}")
+    below = (np.maximum.reduce(logits, axis=0) - logits).view(f"u{logits.itemsize}")
     negative_scales = -scales
     powers = below.astype(np.float32)
     powers *= negative_scales
     np.exp(powers, out=powers)
     # Summed class by class, as softmax() does. NumPy sums a single column in another order.
-    total = np.add.reduce(powers, axis=0) if len(rows) > 1 else np.add.accumulate(powers, axis=0)[-1]
+    total = np.add.reduce(powers, axis=0) if len(scales) > 1 else np.add.accumulate(powers, axis=0)[-1]
     # One pass finds the best class: each key holds the class id in its lowest bits. Equal logits: the lowest id.
-    num_classes = len(columns) - 1
+    num_classes = len(logits) - 1
     bits = num_classes.bit_length()
-    keys = below[1:].astype(np.int32) << bits
-    keys |= np.arange(num_classes, dtype=np.int32)[:, None]
+    key_dtype = np.min_scalar_type((np.iinfo(below.dtype).max << bits) | num_classes)
+    keys = below[1:].astype(key_dtype) << key_dtype.type(bits)
+    keys |= np.arange(num_classes, dtype=key_dtype)[:, None]
     best = np.minimum.reduce(keys, axis=0)
-    scores: FloatArray = np.exp((best >> bits).astype(np.float32) * negative_scales) / total
-    return scores, (best & ((1 << bits) - 1)).astype(np.int64)
+    scores: FloatArray = np.exp((best >> key_dtype.type(bits)).astype(np.float32) * negative_scales) / total
+    return scores, (best & key_dtype.type((1 << bits) - 1)).astype(np.int64)
 
 
 def float_scores(logits: FloatArray) -> tuple[FloatArray, npt.NDArray[np.int64]]:
-    """Return softmax score and id [N] of the best foreground class of float32 logits [N, classes + 1]."""
-    class_ids = logits[:, 1:].argmax(axis=1).astype(np.int64, copy=False)
-    return softmax(logits)[np.arange(len(logits)), class_ids + 1], class_ids
+    """Return softmax score and id [K] of the best foreground class of float32 logits [classes + 1, K]."""
+    rows = logits.T.copy()  # softmax() adds in another order along other axes
+    class_ids = rows[:, 1:].argmax(axis=1).astype(np.int64, copy=False)
+    return softmax(rows)[np.arange(len(rows)), class_ids + 1], class_ids
