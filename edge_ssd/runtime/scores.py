@@ -66,8 +66,11 @@ def anchors_above_threshold(
     if 4 * quarter < len(rows):
         anchors = np.concatenate([anchors, np.arange(4 * quarter, len(rows))])
     candidates = rows.take(anchors, axis=0).T.copy()
-    passed = (logit_margin(candidates) >= min_margins.take(anchors)).nonzero()[0]
-    return anchors.take(passed), candidates.take(passed, axis=1)
+    passed = logit_margin(candidates) >= min_margins.take(anchors)
+    if passed.all():  # the members of a group are often neighbors
+        return anchors, candidates
+    index = passed.nonzero()[0]
+    return anchors.take(index), candidates.take(index, axis=1)
 
 
 def logit_margin(logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
