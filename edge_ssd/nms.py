@@ -1,9 +1,9 @@
 """Greedy non-maximum suppression: exact, vectorized, bounded.
 
-Boxes are processed by descending score, a chunk at a time. NumPy compares the best boxes of a chunk with all of it, in a
-dozen calls; each row of the result is one 64-bit integer, which decides which of the best boxes are kept, and their rows
-suppress the rest of the chunk. A later chunk is first compared with the boxes kept so far. So the search ends as soon as
-enough boxes are kept, and memory does not grow with their number.
+Boxes are processed by descending score, a chunk at a time. NumPy compares the best boxes of a chunk with all of it, in
+a dozen calls; each row of the result is one integer, whose bits decide which of the best boxes are kept, and their rows
+suppress the rest of the chunk. A later chunk is first compared with the boxes kept so far. So the search ends as soon
+as enough boxes are kept, and memory does not grow with their number.
 """
 
 from __future__ import annotations
@@ -15,13 +15,18 @@ from edge_ssd.boxes import TINY, FloatArray
 
 __all__ = ["argsort_descending", "nms", "nms_sorted"]
 
-_MAX_PAIRS = 16384  # boxes compared at a time; their float32 corners stay in a processor's second-level cache
+# With fewer boxes at a time, the calls cost more than the comparisons; with more, their float32 corners do not fit in a
+# processor's second-level cache.
+_MAX_PAIRS = 16384
 _FIRST_CHUNK, _MAX_CHUNK = 320, 4096
-_BLOCK = 128  # boxes that are all compared with each other, at once
-_FEW = 32
-_MANY = 512
-_PAIRS = np.array(np.tril_indices(_FEW, -1))  # the pairs of the first boxes come first
 _SPARE = 4  # more boxes than estimated, to avoid a small chunk at the end
+_BLOCK = 128  # up to as many boxes are all compared with each other at once
+_FEW = 32  # up to as many boxes are compared pair by pair
+_PAIRS = np.array(np.tril_indices(_FEW, -1))  # [2, pairs], later box and earlier box; the first boxes' pairs first
+_MANY = 512  # from so many boxes, preparations pay that save a part of the work per box
+
+# Rows of a table of boxes: four planes, see nms_sorted(), the area and, if classes differ, the class id.
+_AREA, _CLASS_ID = 4, 5
 
 
 def nms(
@@ -88,22 +93,20 @@ def nms_sorted(
     """
     number = planes.shape[1]
     max_kept = number if max_detections is None else min(max_detections, number)
-    boxes, threshold = _box_table(planes, class_ids), np.float32(iou_threshold)
+    boxes, threshold = _box_table(planes, class_ids), float(iou_threshold)
     if number <= _FEW or max_kept == 0:
         return _nms_few(boxes, threshold)[:max_kept]
     if class_ids is None or number < _MANY:
         return _nms_in_chunks(boxes, threshold, max_kept)
     best, index = _best_of_classes(boxes, threshold)
     others = index.take(_nms_in_chunks(boxes.take(index, axis=1), threshold, max_kept))
-    kept = np.concatenate([best, others])
-    kept.sort()
-    return kept[:max_kept]
+    return np.sort(np.concatenate([best, others]))[:max_kept]
 
 
-def _best_of_classes(
-    boxes: FloatArray, iou_threshold: np.float32
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Keep the best box of each class, and then again of the boxes that these do not suppress, while that is fast.
+def _best_of_classes(boxes: FloatArray, iou_threshold: float) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Keep the best box of each class, then the best of those that these do not suppress, and so on, while it is fast.
+
+    A round compares each box with one other, of its class, where chunks compare boxes of all classes.
 
     Returns:
         The indices of the boxes kept, in any order, and of the boxes that none of them suppresses, ascending.
@@ -111,55 +114,63 @@ def _best_of_classes(
     class_ids = boxes[_CLASS_ID].astype(np.min_scalar_type(int(boxes[_CLASS_ID].max())))  # NumPy sorts bytes fastest
     index = class_ids.argsort(kind="stable")  # by class, then by score
     kept, number = [], 2 * len(index)
-    # While a round suppresses a quarter of the boxes: it compares each with one other, not with all that are kept.
-    while _FIRST_CHUNK < len(index) <= number * 3 // 4:
+    while _FIRST_CHUNK < len(index) <= number * 3 // 4:  # the last round suppressed at least a quarter
         number = len(index)
         sorted_boxes = boxes.take(index, axis=1)
         classes = sorted_boxes[_CLASS_ID]
         edges = np.concatenate([[True], classes[1:] != classes[:-1], [True]]).nonzero()[0]
         first, counts = edges[:-1], edges[1:] - edges[:-1]
         best = sorted_boxes.take(first, axis=1).repeat(counts, axis=1)
-        hits = _exceeds_threshold(best, sorted_boxes, iou_threshold)
-        hits[first] = True
+        suppressed = _exceeds_threshold(best, sorted_boxes, iou_threshold)
+        suppressed[first] = True
         kept.append(index.take(first))
-        index = index.take(np.logical_not(hits, out=hits).nonzero()[0])
+        index = index.take(np.logical_not(suppressed, out=suppressed).nonzero()[0])
     return np.concatenate(kept), np.sort(index)
 
 
-def _nms_in_chunks(boxes: FloatArray, threshold: np.float32, max_kept: int) -> npt.NDArray[np.intp]:
-    """Return the first ``max_kept`` boxes, sorted by descending score, that greedy suppression keeps, ascending."""
+def _nms_in_chunks(boxes: FloatArray, iou_threshold: float, max_kept: int) -> npt.NDArray[np.intp]:
+    """Return the best ``max_kept`` boxes that greedy suppression keeps among boxes sorted by descending score."""
     number = boxes.shape[1]
     kept = np.zeros(0, np.intp)
-    start, stop, kept_before = 0, min(number, _FIRST_CHUNK), 0
-    index, chunk = np.arange(stop), boxes[:, :stop]
+    start, stop = 0, min(number, _FIRST_CHUNK)
+    index = np.arange(stop)
     while True:
-        while len(index) > _FEW:
-            rows = len(index) if len(index) <= _BLOCK else max(_MAX_PAIRS // 2 // len(index), 1)
-            hits = _exceeds_threshold(chunk[:, :rows, None], chunk[:, None], threshold)  # [rows, boxes of the chunk]
-            best = _nms_block(hits)
-            kept = np.concatenate([kept, index.take(best)])
-            missing = max_kept - len(kept)
-            if rows == len(index) or missing <= 0:
-                break
-            remaining = _columns_without_hit(hits.take(best, axis=0), rows)
-            needed = _boxes_needed(missing, len(best), rows)
-            if needed < len(remaining):  # the others are left to the next chunk
-                stop = int(index[remaining[needed]])
-                remaining = remaining[:needed]
-            index, chunk = index.take(remaining), chunk.take(remaining, axis=1)
-        else:
-            kept = np.concatenate([kept, index.take(_nms_few(chunk, threshold))])
+        new, stop = _nms_chunk(boxes, index, stop, iou_threshold, max_kept - len(kept))
+        kept = np.concatenate([kept, new])
         if stop == number or len(kept) >= max_kept:
             return kept[:max_kept]
-        # A chunk that gives one block: many boxes of a chunk are compared with all of it.
-        needed = _boxes_needed(min(_BLOCK, max_kept - len(kept)), len(kept) - kept_before, stop - start)
-        start, stop, kept_before = stop, min(number, stop + min(_MAX_CHUNK, needed)), len(kept)
-        index = _unsuppressed(kept, boxes, start, stop, threshold)
-        chunk = boxes.take(index, axis=1)
+        # Where many boxes are kept, several small chunks take fewer comparisons than a large one.
+        needed = _boxes_needed(min(_BLOCK // 2, max_kept - len(kept)), len(new), stop - start)
+        start, stop = stop, min(number, stop + min(_MAX_CHUNK, needed))
+        index = _unsuppressed(kept, boxes, start, stop, iou_threshold)
 
 
-# Rows of a table of boxes: four planes, see nms_sorted(), the area and, if classes differ, the class id.
-_AREA, _CLASS_ID = 4, 5
+def _nms_chunk(
+    boxes: FloatArray, index: npt.NDArray[np.intp], stop: int, iou_threshold: float, max_kept: int
+) -> tuple[npt.NDArray[np.intp], int]:
+    """Return which boxes of ``index``, all before ``stop``, greedy suppression keeps, and where it stopped.
+
+    That is earlier than ``stop`` if fewer boxes seem to give ``max_kept``: the others are left out.
+    """
+    kept = []
+    chunk = boxes[:, :stop] if len(index) == stop else boxes.take(index, axis=1)
+    while len(index) > _FEW:
+        rows = len(index) if len(index) <= _BLOCK else max(_MAX_PAIRS // 2 // len(index), 1)
+        hits = _exceeds_threshold(chunk[:, :rows, None], chunk[:, None], iou_threshold)  # [rows, chunk]
+        best = _nms_block(hits)
+        kept.append(index.take(best))
+        max_kept -= len(best)
+        if rows == len(index) or max_kept <= 0:
+            break
+        remaining = _columns_without_hit(hits.take(best, axis=0), rows)
+        needed = _boxes_needed(max_kept, len(best), rows)
+        if needed < len(remaining):
+            stop = int(index[remaining[needed]])
+            remaining = remaining[:needed]
+        index, chunk = index.take(remaining), chunk.take(remaining, axis=1)
+    else:
+        kept.append(index.take(_nms_few(chunk, iou_threshold)))
+    return np.concatenate(kept), stop
 
 
 def _box_table(planes: FloatArray, class_ids: npt.NDArray[np.integer] | None) -> FloatArray:
@@ -187,7 +198,7 @@ def _boxes_needed(missing: int, kept: int, number: int) -> int:
     return missing * number * 9 // (max(kept, 1) * 8) + _SPARE
 
 
-def _exceeds_threshold(boxes: FloatArray, others: FloatArray, iou_threshold: np.float32) -> npt.NDArray[np.bool_]:
+def _exceeds_threshold(boxes: FloatArray, others: FloatArray, iou_threshold: float) -> npt.NDArray[np.bool_]:
     """Return which boxes of two tables [5 or 6, ...], which broadcast, have an IoU above the threshold, bool [...].
 
     :func:`edge_ssd.boxes.box_iou` fused with the comparison, in place on the planes of ``_negated_minmax_planes``: the
@@ -216,7 +227,7 @@ def _columns_without_hit(hits: npt.NDArray[np.bool_], start: int = 0) -> npt.NDA
 
 
 def _unsuppressed(
-    kept: npt.NDArray[np.intp], boxes: FloatArray, start: int, stop: int, iou_threshold: np.float32
+    kept: npt.NDArray[np.intp], boxes: FloatArray, start: int, stop: int, iou_threshold: float
 ) -> npt.NDArray[np.intp]:
     """Return the indices, from ``start`` to before ``stop``, of the boxes that no ``kept`` one suppresses."""
     index, others, i = np.arange(start, stop), boxes[:, start:stop], 0
@@ -231,20 +242,20 @@ def _unsuppressed(
     return index
 
 
-def _nms_few(boxes: FloatArray, iou_threshold: np.float32) -> npt.NDArray[np.intp]:
-    """Return which of at most ``_FEW`` boxes greedy suppression keeps, from each pair once."""
+def _nms_few(boxes: FloatArray, iou_threshold: float) -> npt.NDArray[np.intp]:
+    """Return which of at most ``_FEW`` boxes greedy suppression keeps; each pair is compared once."""
     number = boxes.shape[1]
     later, earlier = _PAIRS[:, : number * (number - 1) // 2]
     hits = _exceeds_threshold(boxes.take(earlier, axis=1), boxes.take(later, axis=1), iou_threshold).nonzero()[0]
     kept = [True] * number
-    for i, j in zip(earlier.take(hits).tolist(), later.take(hits).tolist(), strict=True):
-        if kept[i]:
-            kept[j] = False
+    for i, j in zip(*_PAIRS.take(hits, axis=1).tolist(), strict=True):
+        if kept[j]:
+            kept[i] = False
     return np.array(kept, np.bool_).nonzero()[0]
 
 
 def _nms_block(hits: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
-    """Return which of the best boxes greedy suppression keeps; ``hits`` [rows, others] are their pairs with all boxes."""
+    """Return which of the best boxes greedy suppression keeps, from their ``hits`` [best boxes, all boxes]."""
     packed = np.packbits(hits[:, : len(hits)], axis=1, bitorder="little")
     kept, suppressed = [], 0
     for index, row in enumerate(packed.view(f"V{packed.shape[1]}").ravel().tolist()):  # one bytes object per row

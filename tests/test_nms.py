@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from slow_iou import slow_iou
 
 from edge_ssd.boxes import box_iou
-from edge_ssd.nms import nms
+from edge_ssd.nms import argsort_descending, nms
 
 # Small integers, so that no IoU rounds across the thresholds below.
 small_box = st.tuples(*[st.integers(0, 6)] * 4)
@@ -86,8 +86,8 @@ def on_x86(*values: float) -> list[Any]:
     return [pytest.param(value, marks=pytest.mark.machine_independent) for value in values]
 
 
-# Around the sizes of chunks and blocks; a block has as many boxes as an integer has bits.
-@pytest.mark.parametrize("number", [1, 2, 63, 64, 65, 127, 128, 129, *on_x86(200, 700, 1500)])
+# Around the numbers of boxes from which pairs, blocks, chunks and rounds of classes are used.
+@pytest.mark.parametrize("number", [1, 2, 31, 32, 33, 127, 128, 129, *on_x86(320, 321, 511, 512, 700, 1500)])
 @pytest.mark.parametrize("spread", [0.2, *on_x86(0.02, 3.0)])
 def test_nms_equals_reference_for_many_boxes(number: int, spread: float) -> None:
     random = np.random.default_rng(number)
@@ -104,6 +104,38 @@ def test_nms_equals_reference_for_many_boxes(number: int, spread: float) -> None
         assert nms(boxes, scores, threshold, class_ids).tolist() == expected
         for max_detections in (1, 64, 100, 150):
             assert nms(boxes, scores, threshold, class_ids, max_detections).tolist() == expected[:max_detections]
+
+
+@pytest.mark.parametrize("classes", [1, 5, 300])
+def test_nms_equals_reference_for_clusters_of_many_classes(classes: int) -> None:
+    random = np.random.default_rng(classes)
+    number = 900
+    class_ids = random.integers(0, classes, number)
+    centers = random.random((classes, 2))[class_ids] + random.normal(0, 0.02, (number, 2))
+    sizes = random.uniform(0.2, 0.4, (number, 2))
+    boxes = np.concatenate([centers - sizes / 2, centers + sizes / 2], axis=1).astype(np.float32)
+    scores = np.round(random.random(number), 3).astype(np.float32)
+    expected = plain_nms(boxes, scores, 0.5, class_ids)
+    for max_detections in (None, 1, 20, 400):
+        assert nms(boxes, scores, 0.5, class_ids, max_detections).tolist() == expected[:max_detections]
+
+
+def test_nms_tells_large_class_ids_apart() -> None:
+    same = [[0, 0, 1, 1]] * 3
+    assert nms(same, [0.9, 0.8, 0.7], class_ids=[10**9, 10**9 + 1, 10**9]).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("special", [[], [0.0, -0.0], [-1.0, np.inf], [np.nan, -np.nan]])
+@pytest.mark.parametrize("number", [0, 3, 2000])
+def test_argsort_descending_is_stable(number: int, special: list[float]) -> None:
+    random = np.random.default_rng(number)
+    scores = np.concatenate([np.round(random.random(number), 2) + 0.01, special]).astype(np.float32)
+    random.shuffle(scores)
+    numbers, nans = np.flatnonzero(~np.isnan(scores)).tolist(), np.flatnonzero(np.isnan(scores)).tolist()
+    expected = sorted(numbers, key=lambda i: -float(scores[i])) + nans
+    order = argsort_descending(scores)
+    assert order.dtype == np.intp
+    assert order.tolist() == expected
 
 
 def test_nms_does_not_modify_arguments() -> None:

@@ -174,9 +174,7 @@ class Postprocess:
             margins = byte_logit_margin(logits)
             anchors = (margins >= layout.min_margins).nonzero()[0]
         else:
-            anchors, logits = anchors_above_threshold(
-                logits, self._columns, layout.min_margins, layout.lowest_margin
-            )
+            anchors, logits = anchors_above_threshold(logits, self._columns, layout.min_margins, layout.lowest_margin)
         if not len(anchors):
             return anchors, np.zeros(0, np.float32), np.zeros(0, np.int64)
         if layout.lookup is not None:
