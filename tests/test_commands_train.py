@@ -13,7 +13,9 @@ from small_training import FAST_OPTIONS, NETWORK, TrainedRun
 pytest.importorskip("tensorflow")
 
 from edge_ssd.cli import main
+from edge_ssd.commands.train import _warn_if_useless
 from edge_ssd.network import NETWORKS, tiny_ssd
+from edge_ssd.training.history import HistoryRow
 from edge_ssd.training.model.tiny_ssd import load_tiny_ssd
 from edge_ssd.training.run_folder import load_run
 
@@ -240,3 +242,28 @@ def test_multiworker_needs_tf_config(
     options = ["--strategy=multiworker", *FAST_OPTIONS]
     assert main(["train", f"--data={bananas}", f"--out={tmp_path / 'run'}", *options]) == 2
     assert "needs TF_CONFIG in the environment" in error_line(capsys)
+
+
+@pytest.mark.parametrize(
+    ("losses", "precisions", "words"),
+    [
+        (
+            [3.0, 2.0, 1.0],
+            [0.0, 0.0, 0.01],
+            "the best AP of 3 epochs is 0.010. Check boxes and class names in 'edge-ssd",
+        ),
+        ([3.0, 2.0, 1.0], [0.0, 0.0, 0.01], "train longer (--epochs): the loss is still falling"),
+        ([3.0, 3.0, 3.0], [0.0, 0.0, 0.0], "train longer (--epochs), or with another --learning-rate"),
+        ([3.0], [0.0], "the best AP of 1 epoch is 0.000"),
+        ([3.0, 2.0, 1.0], [0.0, 0.3, 0.0], ""),
+        ([], [], ""),
+    ],
+)
+def test_model_that_finds_hardly_anything_is_reported_with_what_to_check(
+    losses: list[float], precisions: list[float], words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    pairs = enumerate(zip(losses, precisions, strict=True), 1)
+    rows = [HistoryRow(epoch, loss, 0.1, 0.1, ap, ap, ap, 1.0, 1.0) for epoch, (loss, ap) in pairs]
+    _warn_if_useless(rows, Path("photos"))
+    assert words in caplog.text
+    assert bool(caplog.records) is bool(words)

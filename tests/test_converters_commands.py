@@ -135,7 +135,7 @@ def test_compare_prints_a_row_for_each_scheme(
     assert command(*words) == 0
     assert model_reads == {"load_tiny_ssd": 1, "copy_model": 1}
     printed = capsys.readouterr().out.splitlines()
-    assert printed[0] == "4 images, 4 objects; ai-edge-litert, 1 thread(s)"
+    assert printed[0] == "4 images, 4 objects; ai-edge-litert, 1 thread"
     assert printed[1].split() == ["scheme", "AP", "AP50", "AP75", "difference", "MB", "ms", "file"]
     precision = squares_conversion.float_precision
     assert printed[2].split() == ["Keras", *(f"{v:.3f}" for v in (precision.ap, precision.ap50, precision.ap75))]
@@ -219,7 +219,7 @@ def test_convert_warns_of_a_model_that_finds_nothing(convert_words, squares: Pat
     printed = capsys.readouterr()
     warnings = json.loads(printed.out)["warnings"]
     assert "detects something in only 0 of 4 calibration images, of which 4 have labeled objects" in warnings[-2]
-    assert "the float model finds hardly anything in these 4 images (AP 0.000)" in warnings[-1]
+    assert "the float model finds hardly anything in 4 images (AP 0.000)" in warnings[-1]
     assert all(f"edge-ssd: warning: {warning}\n" in printed.err for warning in warnings)
 
 

@@ -108,7 +108,10 @@ def _change(result: Verification, limits: Limits) -> str:
             f"{result.interval.high:+.4f} (paired bootstrap over the images)"
         )
     kind = "pass" if limits.passed(result) else "fail"
-    verdicts = "".join(f'<p class="{kind}">{html.escape(line)}.</p>' for line in limits.verdicts(result))
+    source = ""
+    if result.made_from_model is False:
+        source = '<p class="fail">The converted model was not made from this Keras model: other weights.</p>'
+    verdicts = source + "".join(f'<p class="{kind}">{html.escape(line)}.</p>' for line in limits.verdicts(result))
     return f"<p>{text}.</p>{verdicts}"
 
 
