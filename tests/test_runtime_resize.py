@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import concurrent.futures
 import fractions
 import functools
 import itertools
@@ -16,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_ssd.runtime import resize as resize_module
-from edge_ssd.runtime.resize import Plan, halve_bilinear, numpy_resize, opencv_resize, plan
+from edge_ssd.runtime.resize import halve_bilinear, numpy_resize, opencv_resize, uses_opencv
+from edge_ssd.runtime.resize_plan import Plan, plan
 
 SIDE = st.integers(1, 90)
 
@@ -29,8 +31,7 @@ def restated(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Return the definition's result, pixel by pixel, with exact fractions as coordinates."""
     steps = plan(image.shape[:2], size)
     pixels = steps.crop(image).astype(int)
-    factors = [(2, 2)] * steps.both + [(2, 1)] * steps.rows + [(1, 2)] * steps.columns
-    for rows, columns in factors:
+    for rows, columns in steps.halvings:
         height, width, channels = pixels.shape
         sums = pixels.reshape(height // rows, rows, width // columns, columns, channels).sum((1, 3))
         pixels = (sums + rows * columns // 2) // (rows * columns)
@@ -113,6 +114,24 @@ def test_opencv_accepts_views(view: Any) -> None:
         assert np.array_equal(actual, numpy_resize(image, size))
 
 
+@pytest.mark.parametrize("source", [(480, 640), (40, 50), (300, 256), (64, 80), (128, 160)], ids=str)
+def test_result_is_written_to_out(source: tuple[int, int]) -> None:
+    image = noise(*source)
+    for resize in (numpy_resize, halve_bilinear):
+        out = np.zeros((64, 80, 3), np.uint8)
+        assert np.shares_memory(resize(image, (64, 80), out), out)
+        assert np.array_equal(out, numpy_resize(image, (64, 80)))
+
+
+def test_threads_do_not_share_intermediate_arrays() -> None:
+    images = [noise(300 + 7 * i, 400 + 9 * i, i) for i in range(8)]
+    expected = [numpy_resize(image, (64, 64)) for image in images]
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        for _ in range(10):
+            actual = list(pool.map(lambda image: numpy_resize(image, (64, 64)), images))
+            assert all(np.array_equal(a, b) for a, b in zip(actual, expected, strict=True))
+
+
 def test_image_longer_than_opencv_allows_is_resized() -> None:
     image = noise(2, 40_000)
     assert np.array_equal(halve_bilinear(image, (2, 100)), numpy_resize(image, (2, 100)))
@@ -122,20 +141,18 @@ class TestChoiceOfOpenCV:
     @pytest.fixture(autouse=True)
     def fresh(self, monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setattr(resize_module, "_calls", itertools.count())
-        resize_module._usable_opencv.cache_clear()
+        resize_module._is_opencv_usable.cache_clear()
         yield
-        resize_module._usable_opencv.cache_clear()
+        resize_module._is_opencv_usable.cache_clear()
 
     def test_used_at_once_if_loaded(self) -> None:
-        cv2 = pytest.importorskip("cv2")
-        assert resize_module._opencv() is cv2
+        pytest.importorskip("cv2")
+        assert uses_opencv()
 
     def test_loaded_after_some_calls(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        cv2 = pytest.importorskip("cv2")
-        monkeypatch.delitem(sys.modules, "cv2")
-        monkeypatch.setattr(resize_module, "_usable_opencv", functools.cache(lambda: cv2))
-        used = [resize_module._opencv() is cv2 for _ in range(12)]
-        assert used == [False] * 10 + [True] * 2
+        monkeypatch.delitem(sys.modules, "cv2", raising=False)
+        monkeypatch.setattr(resize_module, "_is_opencv_usable", functools.cache(lambda: True))
+        assert [uses_opencv() for _ in range(12)] == [False] * 10 + [True] * 2
 
     def test_not_used_if_it_does_not_load(self, monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.importorskip("cv2")
@@ -148,7 +165,7 @@ class TestChoiceOfOpenCV:
             return importing(name, *arguments, **keywords)
 
         monkeypatch.setattr(builtins, "__import__", fail)
-        assert resize_module._usable_opencv() is None
+        assert not resize_module._is_opencv_usable()
 
     def test_not_used_if_its_pixels_differ(
         self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -156,5 +173,5 @@ class TestChoiceOfOpenCV:
         cv2 = pytest.importorskip("cv2")
         resize = cv2.resize
         monkeypatch.setattr(cv2, "resize", lambda *a, **k: resize(*a, **{**k, "interpolation": cv2.INTER_LINEAR}))
-        assert resize_module._usable_opencv() is None
-        assert "resizes differently; images are resized with NumPy" in caplog.text
+        assert not resize_module._is_opencv_usable()
+        assert "images are resized with NumPy" in caplog.text

@@ -1,0 +1,42 @@
+"""The method "halve-bilinear" with OpenCV; see :mod:`edge_ssd.runtime.resize_plan`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_ssd.runtime.resize_plan import plan
+from edge_ssd.runtime.workspace import Workspace
+
+__all__ = ["opencv_resize"]
+
+Bytes = npt.NDArray[np.uint8]
+
+_workspace = Workspace()
+
+
+def opencv_resize(image: Bytes, size: tuple[int, int], out: Bytes | None = None) -> Bytes:
+    """Resize uint8 [H, W, 3] to ``size`` (height, width); into ``out``, contiguous, if it is given.
+
+    Raises ImportError if OpenCV does not load.
+    """
+    import cv2
+
+    if image.strides[2] < 0:  # BGR seen as RGB: the channels of the small image are exchanged instead
+        small = opencv_resize(image[..., ::-1], size, _workspace.array("reversed", (*size, 3)))
+        return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2RGB, dst=out), np.uint8)
+    steps = plan(image.shape[:2], size)
+    result: Any = steps.crop(image)
+    if result.strides[1:] != (3, 1) or result.strides[0] < 0:
+        result = np.ascontiguousarray(result)
+    for number, (rows, columns) in enumerate(steps.halvings):
+        height, width = result.shape[0] // rows, result.shape[1] // columns
+        # INTER_AREA rounds the mean of two pixels to even, INTER_LINEAR_EXACT rounds it up.
+        how = cv2.INTER_AREA if rows == columns else cv2.INTER_LINEAR_EXACT
+        halved = out if (height, width) == size else _workspace.array(f"halved {number % 2}", (height, width, 3))
+        result = cv2.resize(result, (width, height), dst=halved, interpolation=how)
+    if result.shape[:2] != size or not steps.halvings:
+        result = cv2.resize(result, size[::-1], dst=out, interpolation=cv2.INTER_LINEAR_EXACT)
+    return np.asarray(result, np.uint8)

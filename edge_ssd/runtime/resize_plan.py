@@ -1,0 +1,69 @@
+"""Definition of the method "halve-bilinear", which shrinks by areas first and interpolates the rest.
+
+All steps are integer arithmetic, so that NumPy and OpenCV give the same pixels on every machine:
+
+1. *Plan.* Both sides are halved while each half has at least 7/8 of the pixels of its target. Then one side is halved
+   while its half has at least the pixels of its target. 480×640 → 256×256 is halved to 240×320; 720×1280 to 360×640 and
+   then to 360×320.
+2. *Crop.* What halving would leave over, less than one pixel of the halved image, is cut off: half of it on the left
+   (top), rounded down, and the rest on the right (bottom).
+3. *Halve.* Both sides: the mean of 2×2 pixels, ``(a + b + c + d + 2) // 4``. One side: ``(a + b + 1) // 2``.
+4. *Interpolate.* Bilinear between pixel centers, clamped at the edges, with weights rounded to 1/256 (ties to even) and
+   the weighted sum, in units of 1/65536, rounded once, halves up: OpenCV's ``INTER_LINEAR_EXACT``.
+
+Source of step 4: OpenCV, modules/imgproc/src/resize.cpp and fixedpoint.inl.hpp.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Plan", "plan", "taps"]
+
+
+class Plan(NamedTuple):
+    """Halvings before the interpolation: ``both`` of both sides, then ``rows`` or ``columns`` of one side."""
+
+    both: int
+    rows: int
+    columns: int
+
+    @property
+    def halvings(self) -> list[tuple[int, int]]:
+        """Each halving in order, as (rows, columns) of the pixels whose mean is taken."""
+        return [(2, 2)] * self.both + [(2, 1)] * self.rows + [(1, 2)] * self.columns
+
+    def crop(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """Return the view of an image [H, W, …] whose sides can be halved without a remainder."""
+        height, width = image.shape[:2]
+        extra_rows, extra_columns = height % 2 ** (self.both + self.rows), width % 2 ** (self.both + self.columns)
+        top, left = extra_rows // 2, extra_columns // 2
+        return image[top : top + height - extra_rows, left : left + width - extra_columns]
+
+
+@functools.lru_cache(maxsize=64)
+def plan(source: tuple[int, int], target: tuple[int, int]) -> Plan:
+    """Return the halvings that resize ``source`` (height, width) towards ``target``."""
+    (height, width), (target_height, target_width) = source, target
+    both = rows = columns = 0
+    while 8 * (height // 2) >= 7 * target_height and 8 * (width // 2) >= 7 * target_width:
+        height, width, both = height // 2, width // 2, both + 1
+    while height // 2 >= target_height:
+        height, rows = height // 2, rows + 1
+    while width // 2 >= target_width:
+        width, columns = width // 2, columns + 1
+    return Plan(both, rows, columns)
+
+
+@functools.lru_cache(maxsize=64)
+def taps(source: int, target: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.uint16]]:
+    """Return for each of ``target`` pixels its two pixels of ``source``, and the second's weight in units of 1/256."""
+    position = (np.arange(target) + 0.5) * (1 / (target / source)) - 0.5  # in the order of OpenCV, for its rounding
+    first = np.floor(position).astype(np.intp)
+    weight = np.rint((position - first) * 256).astype(np.uint16)
+    weight[(first < 0) | (first >= source - 1)] = 0
+    return first.clip(0, source - 1), (first + 1).clip(0, source - 1), weight
