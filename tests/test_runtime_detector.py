@@ -6,6 +6,7 @@ import json
 import pickle
 import sys
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,7 @@ from edge_ssd.runtime.bundle import SelfTest, read_bundle
 from edge_ssd.runtime.detections import Detections
 from edge_ssd.runtime.detector import Detector
 from edge_ssd.runtime.postprocess import Head
+from edge_ssd.runtime.resize import Resize, numpy_resize, opencv_resize
 from edge_ssd.runtime.shipped_models import default_model
 
 NETWORK = tiny_ssd(["banana", "fork"], input_size=(32, 64), sizes=[(0.3, 0.4)] * 3)
@@ -441,6 +443,28 @@ def test_real_model_is_deterministic(real: Detector) -> None:
     again = real.detect(image)
     assert first.xyxy.tolist() == again.xyxy.tolist()
     assert first.confidence.tolist() == again.confidence.tolist()
+
+
+@pytest.mark.parametrize("resize", [numpy_resize, opencv_resize, None], ids=["numpy", "opencv", "auto"])
+@pytest.mark.parametrize("size", [(480, 640), (720, 1280)], ids=str)
+def test_detect_allocates_no_large_array_after_the_first_frames(
+    real: Detector, resize: Resize | None, size: tuple[int, int]
+) -> None:
+    if resize is opencv_resize:
+        pytest.importorskip("cv2")
+    frame = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    with Detector(real.bundle, resize=resize, num_threads=1) as detector:
+        for _ in range(12):
+            detector.detect(frame)
+        tracemalloc.start()
+        try:
+            for _ in range(3):
+                tracemalloc.reset_peak()
+                before = tracemalloc.get_traced_memory()[0]
+                detector.detect(frame)
+                assert tracemalloc.get_traced_memory()[1] - before < 2**16  # all arrays of a frame together
+        finally:
+            tracemalloc.stop()
 
 
 def test_real_model_from_several_threads(real: Detector) -> None:

@@ -20,6 +20,7 @@ from edge_ssd.runtime.interpreter import Backend, Interpreter, open_interpreter
 from edge_ssd.runtime.postprocess import Postprocess
 from edge_ssd.runtime.preprocess import ImageArray, ImageLike, Resize, as_rgb, preprocess
 from edge_ssd.runtime.settings import ClassesLike, CountLike, FlagLike, FractionLike, Settings, ThresholdLike
+from edge_ssd.runtime.workspace import Workspace
 
 __all__ = ["Detector", "SelfTestResult"]
 
@@ -99,6 +100,7 @@ class Detector:
         self.configure(score_threshold, iou_threshold, max_detections, classes, class_agnostic)
         self.timings: dict[str, float] = {}
         self._postprocess = Postprocess(self.network)
+        self._buffers = Workspace()
         self._lock = threading.Lock()  # of the interpreter
         try:
             interpreter = open_interpreter(self.bundle.flatbuffer, num_threads, backend, delegate, delegate_options)
@@ -222,7 +224,8 @@ class Detector:
 
     def _detect(self, image: ImageArray, settings: Settings, resize: Resize | None = None) -> Detections:
         start = time.perf_counter()
-        pixels, transform = preprocess(image, self.network.input, resize)
+        spec = self.network.input
+        pixels, transform = preprocess(image, spec, resize, self._buffers.array("input", (*spec.size, 3)))
         prepared = time.perf_counter()
         with self._lock:
             if self._interpreter is None:

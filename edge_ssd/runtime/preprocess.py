@@ -19,7 +19,8 @@ from edge_ssd.errors import ImageError
 from edge_ssd.network import InputSpec
 from edge_ssd.runtime.image_file import open_image
 from edge_ssd.runtime.pixel_values import to_rgb
-from edge_ssd.runtime.resize import ImageArray, Resize, resize_with
+from edge_ssd.runtime.resize import ImageArray, Resize, halve_bilinear, numpy_resize, opencv_resize, resize_with
+from edge_ssd.runtime.workspace import Workspace
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
@@ -40,6 +41,9 @@ ImageLike = Union[ImageArray, "PILImage", str, "os.PathLike[str]"]
 LETTERBOX_GREY = 114  # near the mean of photographs, so that the bars add no strong edge
 _MAX_PIXELS = 2**28  # more than any camera has; a broadcast view may claim any size
 _ZERO = np.float32(0)
+_WRITES_TO_OUT = (halve_bilinear, numpy_resize, opencv_resize)
+
+_workspace = Workspace()
 
 
 class ResizeTransform(NamedTuple):
@@ -94,7 +98,7 @@ def resize_transform(image_size: tuple[int, int], input_spec: InputSpec) -> Resi
 
 
 def preprocess(
-    image_rgb: ImageArray, input_spec: InputSpec, resize: Resize | None = None
+    image_rgb: ImageArray, input_spec: InputSpec, resize: Resize | None = None, out: ImageArray | None = None
 ) -> tuple[ImageArray, ResizeTransform]:
     """Resize an image to the network's input.
 
@@ -102,25 +106,36 @@ def preprocess(
         image_rgb: uint8 [H, W, 3], as :func:`as_rgb` returns it.
         resize: called where the size differs; another shape or dtype of its result raises ImageError. None: the
             method of ``input_spec``.
+        out: uint8 [height, width, 3], contiguous, for the result, so that no array is allocated for each frame.
 
     Returns:
         uint8 [height, width, 3] (the argument itself if it already fits), and the mapping of image to input.
     """
     transform = resize_transform(image_rgb.shape[:2], input_spec)
-    content, size = image_rgb, (transform.height, transform.width)
-    if image_rgb.shape[:2] != size:
-        content = (resize or resize_with(input_spec.resampling))(image_rgb, size)
-        kind, shape = getattr(content, "dtype", type(content).__name__), getattr(content, "shape", None)
-        if kind != np.uint8 or shape != (*size, 3):
-            raise ImageError(
-                f"resize must return a uint8 array of shape {(*size, 3)}, returned {kind} of shape {shape}"
-            )
-    if size == input_spec.size:
+    size = (transform.height, transform.width)
+    fills_input = size == input_spec.size
+    if image_rgb.shape[:2] == size:
+        content = image_rgb
+    else:
+        target = out if fills_input or out is None else _workspace.array("content", (*size, 3))
+        content = _resize(image_rgb, size, resize or resize_with(input_spec.resampling), target)
+    if fills_input:
         return np.ascontiguousarray(content), transform
-    canvas = np.full((*input_spec.size, 3), LETTERBOX_GREY, np.uint8)
+    canvas = np.empty((*input_spec.size, 3), np.uint8) if out is None else out
+    canvas.fill(LETTERBOX_GREY)
     bottom, right = transform.top + transform.height, transform.left + transform.width
     canvas[transform.top : bottom, transform.left : right] = content
     return canvas, transform
+
+
+def _resize(image: ImageArray, size: tuple[int, int], resize: Resize, out: ImageArray | None) -> ImageArray:
+    if resize in _WRITES_TO_OUT:
+        return resize(image, size, out)
+    content = resize(image, size)
+    kind, shape = getattr(content, "dtype", type(content).__name__), getattr(content, "shape", None)
+    if kind != np.uint8 or shape != (*size, 3):
+        raise ImageError(f"resize must return a uint8 array of shape {(*size, 3)}, returned {kind} of shape {shape}")
+    return content
 
 
 def read_image(path: str | os.PathLike[str]) -> ImageArray:

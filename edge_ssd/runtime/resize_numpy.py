@@ -18,6 +18,7 @@ __all__ = ["numpy_resize"]
 
 Bytes = npt.NDArray[np.uint8]
 
+# "first", "second" and "third" hold several arrays in turn: each is used up when the next one takes its place.
 _workspace = Workspace()
 _BAND_BYTES = 2**20  # of intermediate sums, so that they stay in the processor's cache
 
@@ -52,7 +53,7 @@ def _halve(pixels: Bytes, rows: int, columns: int, name: str) -> Bytes:
     for start in range(0, height, band):
         part = pixels[rows * start : rows * (start + band)]
         length = len(part) // rows
-        totals = _workspace.array("column sums", (length, part.shape[1], channels), np.uint16)
+        totals = _workspace.array("first", (length, part.shape[1], channels), np.uint16)
         if rows == 2:
             np.add(part[0::2], part[1::2], out=totals, dtype=np.uint16)
         else:
@@ -69,7 +70,7 @@ def _add_columns(totals: npt.NDArray[np.uint16], columns: int) -> npt.NDArray[np
     height, width, channels = totals.shape
     if columns == 1 and channels == 4:
         return totals
-    sums = _workspace.array("sums", (height, width // columns, 4), np.uint16)
+    sums = _workspace.array("second", (height, width // columns, 4), np.uint16)
     if channels == 4:  # four channels at once, since no sum needs more than 16 bits
         wide = totals.view(np.uint64)
         np.add(wide[:, 0::2], wide[:, 1::2], out=sums.view(np.uint64))
@@ -90,25 +91,25 @@ def _interpolate(pixels: Bytes, size: tuple[int, int]) -> Bytes:
     (source_height, source_width), (height, width) = pixels.shape[:2], size
     left, right, left_weight, right_weight = _column_taps(source_width, width)
     top, bottom, top_weight, bottom_weight, parts = _row_taps(source_height, height, width)
-    gathered = _workspace.array("gathered", (source_height, width), np.uint32)
+    gathered = _workspace.array("third", (source_height, width), np.uint32)
     channels = gathered.view(np.uint8)
     whole = pixels.view(np.uint32)[..., 0]
-    rows = _workspace.array("rows", channels.shape, np.uint16)
-    product = _workspace.array("product", channels.shape, np.uint16)
+    rows = _workspace.array("second", channels.shape, np.uint16)
+    product = _workspace.array("first", channels.shape, np.uint16)
     np.multiply(whole.take(left, axis=1, out=gathered, mode="clip").view(np.uint8), left_weight, out=rows)
     np.multiply(whole.take(right, axis=1, out=gathered, mode="clip").view(np.uint8), right_weight, out=product)
     rows += product
     rows += 128  # becomes the half that rounds
-    values = _workspace.array("values", (source_height * parts, 4 * width // parts), np.float32)
+    values = _workspace.array("first", (source_height * parts, 4 * width // parts), np.float32)
     np.copyto(values.reshape(rows.shape), rows)
-    result = _workspace.array("result", (height * parts, values.shape[1]), np.float32)
-    other = _workspace.array("other", result.shape, np.float32)
+    result = _workspace.array("second", (height * parts, values.shape[1]), np.float32)
+    other = _workspace.array("third", result.shape, np.float32)
     values.take(top, axis=0, out=result, mode="clip")
     values.take(bottom, axis=0, out=other, mode="clip")
     result *= top_weight
     other *= bottom_weight
     result += other
-    image: Bytes = _workspace.array("interpolated", (height, width, 4))
+    image: Bytes = _workspace.array("first", (height, width, 4))
     np.copyto(image.reshape(result.shape), result, casting="unsafe")  # rounds down
     return image
 

@@ -3,14 +3,16 @@
     guest_stages.py [MODEL]
 
 MODEL is a bundle, by default the shipped one. The frame is its embedded self-test image, enlarged to 640×480. Each
-stage is called a few times before it is counted: the first calls allocate memory, pack weights and import modules. One
-JSON line on stdout holds the model's SHA-256, the versions, and the number of calls and detections.
+stage is called a few times before it is counted: the first calls allocate memory, pack weights and import modules.
+OpenCV resizes if it is on the path. One JSON line on stdout holds the model's SHA-256, the versions, and the number of
+calls and detections.
 """
 
 from __future__ import annotations
 
 import gc
 import hashlib
+import importlib.util
 import json
 import os
 import platform
@@ -36,6 +38,10 @@ FRAME = (640, 480)  # width, height
 
 def main() -> None:
     path = Path(sys.argv[1]) if sys.argv[1:] else default_model()
+    if opencv := importlib.util.find_spec("cv2"):
+        import cv2
+
+        cv2.setNumThreads(1)
     bundle = read_bundle(path)
     network, defaults = bundle.network, bundle.defaults
     frame = np.asarray(Image.fromarray(bundle.selftest.image).resize(FRAME, Image.Resampling.BICUBIC))
@@ -80,6 +86,7 @@ def main() -> None:
                 "python": platform.python_version(),
                 "numpy": version("numpy"),
                 "pillow": version("pillow"),
+                "opencv": opencv and cv2.__version__,
                 "detections": len(detector.detect(frame)),
             }
         )
