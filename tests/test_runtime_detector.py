@@ -268,6 +268,17 @@ def test_detector_accepts_arrays_files_and_pillow_images(bundle: Path, tmp_path:
 
 
 @pytest.mark.usefixtures("fake")
+def test_boxes_of_reduced_image_are_in_pixels_of_the_full_one(bundle: Path, tmp_path: Path) -> None:
+    image = Image.new("RGB", (640, 320), "red")
+    image.save(tmp_path / "image.jpg")
+    detector = Detector(bundle)
+    expected = detector.detect(np.asarray(image)).to_dict()
+    assert detector.detect(np.asarray(image.reduce(4)), image_size=(320, 640)).to_dict() == expected
+    assert detector.detect(tmp_path / "image.jpg").to_dict() == expected
+    assert detector.detect((tmp_path / "image.jpg").read_bytes()).to_dict() == expected
+
+
+@pytest.mark.usefixtures("fake")
 def test_frames_need_no_pillow(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "PIL", None)
     detector = Detector(bundle)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from edge_ssd.errors import ImageError
 from edge_ssd.network import InputSpec
-from edge_ssd.runtime.preprocess import as_rgb, preprocess, read_image, resize_transform
+from edge_ssd.runtime.preprocess import as_rgb, preprocess, read_image, read_input, read_reduced, resize_transform
 
 STRETCH = InputSpec(64, 128)
 LETTERBOX = InputSpec(64, 128, resize="letterbox")
@@ -401,3 +401,76 @@ def test_read_image_reads_photos(shared_data: Path) -> None:
         with Image.open(path) as pil_image:
             assert sorted(image.shape[:2]) == sorted(pil_image.size)
         assert preprocess(image, InputSpec())[0].shape == (256, 256, 3)
+
+
+# Files at the size that a network needs
+
+
+def photo(height: int, width: int) -> Image.Image:
+    """Return a smooth image, which JPEG keeps well."""
+    y, x = np.mgrid[:height, :width] / max(height, width)
+    waves = [np.sin(9 * x + 5 * y + channel) * np.cos(7 * y - channel) for channel in range(3)]
+    return Image.fromarray((127 + 120 * np.stack(waves, axis=-1)).astype(np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((240, 320), (60, 80)),
+        ((243, 327), (60, 81)),
+        ((120, 256), (60, 128)),
+        ((100, 200), (100, 200)),
+        ((1200, 1600), (150, 200)),
+    ],
+)
+def test_jpeg_is_decoded_as_small_as_it_would_be_halved(
+    tmp_path: Path, size: tuple[int, int], expected: tuple[int, int]
+) -> None:
+    image, path = photo(*size), tmp_path / "a.jpg"
+    image.save(path, quality=95)
+    reduced = read_reduced(path, STRETCH)
+    assert reduced.size == size
+    assert reduced.pixels.shape == (*expected, 3)
+    pixels, transform = read_input(path, STRETCH)
+    full, full_transform = preprocess(read_image(path), STRETCH)
+    assert transform == full_transform
+    difference = np.abs(pixels.astype(int) - full)
+    assert difference.mean() < 0.8
+    assert difference.max() <= 8
+    assert np.array_equal(read_reduced(path.read_bytes(), STRETCH).pixels, reduced.pixels)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp"])
+def test_other_formats_are_decoded_in_full(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    photo(240, 320).save(path)
+    assert read_reduced(path, STRETCH).pixels.shape == (240, 320, 3)
+    assert np.array_equal(read_input(path, STRETCH)[0], preprocess(read_image(path), STRETCH)[0])
+
+
+def test_jpeg_is_decoded_in_full_for_earlier_models(tmp_path: Path) -> None:
+    photo(240, 320).save(tmp_path / "a.jpg")
+    spec = InputSpec(64, 128, resampling="pillow-bilinear")
+    assert read_reduced(tmp_path / "a.jpg", spec).pixels.shape == (240, 320, 3)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("spec", [STRETCH, LETTERBOX], ids=["stretch", "letterbox"])
+def test_reduced_jpeg_is_upright(tmp_path: Path, orientation: int, spec: InputSpec) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / "a.jpg"
+    photo(250, 330).save(path, quality=95, exif=exif)
+    pixels, transform = read_input(path, spec)
+    full, full_transform = preprocess(read_image(path), spec)
+    assert transform == full_transform
+    assert np.abs(pixels.astype(int) - full).mean() < 1.0
+
+
+def test_read_reduced_names_what_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match=r"none\.jpg: no such image"):
+        read_reduced(tmp_path / "none.jpg", STRETCH)
+    with pytest.raises(ImageError, match="image data: .*not an image of a known format"):
+        read_reduced(b"not an image", STRETCH)
+    with pytest.raises(ImageError, match="image data: .*the file is empty"):
+        read_image(b"")

@@ -11,7 +11,7 @@ from edge_ssd.network import Network
 from edge_ssd.runtime.bundle import Bundle, SelfTest
 from edge_ssd.runtime.detections import Detections
 from edge_ssd.runtime.detector import Detector
-from edge_ssd.runtime.preprocess import preprocess, read_image
+from edge_ssd.runtime.preprocess import read_input
 
 __all__ = ["choose_selftest", "placeholder_selftest"]
 
@@ -27,7 +27,7 @@ def choose_selftest(bundle: Bundle, image_paths: Sequence[Path]) -> SelfTest:
     """
     default_threshold = bundle.defaults.score_threshold
     with Detector(bundle, score_threshold=0.0, max_detections=1) as detector:
-        images = [preprocess(read_image(path), detector.network.input)[0] for path in image_paths]
+        images = [read_input(path, detector.network.input)[0] for path in image_paths]
         scores = [float(detector.detect(image).confidence.max(initial=0.0)) for image in images]
     best = int(np.argmax(scores))
     threshold = default_threshold if scores[best] >= min(default_threshold + _MARGIN, 1.0) else scores[best] / 2

@@ -19,7 +19,7 @@ from edge_ssd.data.check_images import DAMAGED, ImageCheck, read_checked_image, 
 from edge_ssd.data.dataset import Dataset, Sample, problem_lines
 from edge_ssd.errors import DataError
 from edge_ssd.network import InputSpec
-from edge_ssd.runtime.preprocess import preprocess, read_image
+from edge_ssd.runtime.preprocess import preprocess, read_input
 
 __all__ = ["Calibration", "choose_calibration", "read_network_inputs", "span_pixel_range"]
 
@@ -66,13 +66,14 @@ def choose_calibration(
     for index in np.random.default_rng(seed).permutation(len(samples)).tolist():
         if len(images) == count:
             break
-        result = read_checked_image(samples[index].path)
+        result = read_checked_image(samples[index].path, spec)
         if isinstance(result, ImageCheck):
             damaged.append((samples[index].path, result.error))
             if strict:
                 break
         else:
-            images[index] = preprocess(result[0], spec)[0]
+            (pixels, size), _ = result
+            images[index] = preprocess(pixels, spec, image_size=size)[0]
     problems = unreadable_problems(damaged, *DAMAGED)
     if problems and (strict or not images):
         raise DataError(str(problems[0]))
@@ -95,7 +96,7 @@ def choose_calibration(
 
 def read_network_inputs(samples: Sequence[Sample], spec: InputSpec) -> npt.NDArray[np.uint8]:
     """Return the images of ``samples`` at the network's input size, uint8 [N, height, width, 3]."""
-    return np.stack([preprocess(read_image(sample.path), spec)[0] for sample in samples])
+    return np.stack([read_input(sample.path, spec)[0] for sample in samples])
 
 
 def span_pixel_range(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

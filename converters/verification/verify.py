@@ -28,7 +28,7 @@ from edge_ssd.evaluation.bootstrap import paired_bootstrap_ci
 from edge_ssd.evaluation.keras_predictor import KerasPredictor
 from edge_ssd.evaluation.tflite_predictor import TFLitePredictor
 from edge_ssd.runtime.bundle import Bundle
-from edge_ssd.runtime.preprocess import preprocess, read_image
+from edge_ssd.runtime.preprocess import read_input
 
 if TYPE_CHECKING:
     from edge_ssd.training.model.tiny_ssd import TinySSD
@@ -70,7 +70,7 @@ def verify(
     float_result = measure(keras, network, dataset, "float")
     float_tflite_result = measure(TFLitePredictor(float_bundle), network, dataset, "float .tflite")
     quantized_result = measure(converted, network, dataset, "converted")
-    image, _ = preprocess(read_image(dataset.samples[0].path), network.input)
+    image, _ = read_input(dataset.samples[0].path, network.input)
     threshold = bundle.defaults.score_threshold
     result = Verification(
         dataset=dataset,

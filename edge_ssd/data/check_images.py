@@ -25,8 +25,10 @@ from edge_ssd.console.progress import ProgressCallback, no_progress
 from edge_ssd.data.dataset import Dataset, Problem
 from edge_ssd.data.image_header import ImageHeader, header_of_image, read_image_header
 from edge_ssd.errors import DataError
+from edge_ssd.network import InputSpec
 from edge_ssd.runtime.image_file import MISSING_HEIF, SWAPS_SIDES, open_image, rotate_upright
 from edge_ssd.runtime.pixel_values import to_rgb
+from edge_ssd.runtime.preprocess import ReducedImage, to_reduced
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
@@ -135,20 +137,24 @@ def check_image(path: Path) -> ImageCheck:
     return ImageCheck(uniform=uniform, scaling=scaling, thumbnail=thumbnail.tobytes(), header=header)
 
 
-def read_checked_image(path: Path) -> tuple[npt.NDArray[np.uint8], ImageCheck] | ImageCheck:
+def read_checked_image(path: Path, spec: InputSpec | None = None) -> tuple[ReducedImage, ImageCheck] | ImageCheck:
     """Return an image as uint8 RGB [H, W, 3] and its result, which has no thumbnail; or the result alone of a failure.
 
-    The pixels are those of :func:`edge_ssd.runtime.preprocess.read_image`.
+    The pixels are those of :func:`edge_ssd.runtime.preprocess.read_image`, or of its ``read_reduced`` for ``spec``.
     """
     try:
         with open_image(path) as image:
-            pixels, scaling = to_rgb(image)
+            if spec is None:
+                pixels, scaling = to_rgb(image)
+                reduced = ReducedImage(pixels, pixels.shape[:2])
+            else:
+                reduced, scaling = to_reduced(image, spec)
     except Exception as error:  # as in check_image()
         return ImageCheck(read_error(error))
     rows, columns = (
-        np.linspace(0, side - 1, min(side, _SAMPLED_SIDE)).round().astype(int) for side in pixels.shape[:2]
+        np.linspace(0, side - 1, min(side, _SAMPLED_SIDE)).round().astype(int) for side in reduced.pixels.shape[:2]
     )
-    return pixels, ImageCheck(uniform=_is_uniform(pixels[rows][:, columns]), scaling=scaling)
+    return reduced, ImageCheck(uniform=_is_uniform(reduced.pixels[rows][:, columns]), scaling=scaling)
 
 
 def drop_damaged(

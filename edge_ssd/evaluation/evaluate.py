@@ -1,6 +1,6 @@
 """Average precision of a model on a dataset.
 
-Float and quantized models share the steps of the device: the runtime's ``preprocess``, the model's heads, the runtime's
+Float and quantized models share the steps of the device: the runtime's ``read_input``, the model's heads, the runtime's
 ``Postprocess``. So a difference in AP is a difference of the models.
 """
 
@@ -19,7 +19,7 @@ from edge_ssd.evaluation.average_precision import MAX_DETECTIONS, AveragePrecisi
 from edge_ssd.network import InputSpec, Network
 from edge_ssd.runtime.detections import Detections
 from edge_ssd.runtime.postprocess import Head, Postprocess
-from edge_ssd.runtime.preprocess import ResizeTransform, preprocess, read_image
+from edge_ssd.runtime.preprocess import ResizeTransform, read_input
 
 __all__ = [
     "IOU_THRESHOLD",
@@ -106,7 +106,7 @@ def iter_batches(
 ) -> Iterator[tuple[npt.NDArray[np.uint8], list[ResizeTransform]]]:
     """Yield images as uint8 [B, height, width, 3] at the network's input size, and how each was resized."""
     for start in range(0, len(samples), batch_size):
-        pairs = [preprocess(read_image(sample.path), spec) for sample in samples[start : start + batch_size]]
+        pairs = [read_input(sample.path, spec) for sample in samples[start : start + batch_size]]
         yield np.stack([image for image, _ in pairs]), [transform for _, transform in pairs]
 
 

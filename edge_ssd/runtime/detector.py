@@ -18,7 +18,8 @@ from edge_ssd.runtime.bundle import Bundle, read_bundle
 from edge_ssd.runtime.detections import Detections
 from edge_ssd.runtime.interpreter import Backend, Interpreter, open_interpreter
 from edge_ssd.runtime.postprocess import Postprocess
-from edge_ssd.runtime.preprocess import ImageArray, ImageLike, Resize, as_rgb, preprocess
+from edge_ssd.runtime.preprocess import ImageArray, ImageLike, Resize, as_rgb, preprocess, read_reduced
+from edge_ssd.runtime.resize import HALVE_BILINEAR
 from edge_ssd.runtime.settings import ClassesLike, CountLike, FlagLike, FractionLike, Settings, ThresholdLike
 from edge_ssd.runtime.workspace import Workspace
 
@@ -167,21 +168,25 @@ class Detector:
                 self.bundle.details, score_threshold, iou_threshold, max_detections, classes, class_agnostic
             )
 
-    def detect(self, image: ImageLike) -> Detections:
+    def detect(self, image: ImageLike, image_size: tuple[int, int] | None = None) -> Detections:
         """Detect objects in one image.
 
         Args:
-            image: a uint8 RGB array [H, W, 3] of any size, a Pillow image, or the path of an image file.
+            image: a uint8 RGB array [H, W, 3] of any size, a Pillow image, the path of an image file or its content.
+            image_size: (height, width) of the image that an array was reduced from, as cameras and decoders do: boxes
+                are in its pixels. None: the size of ``image``.
 
         Returns:
             Boxes in pixels of the image, clipped to it, best first. The EXIF orientation of a file or Pillow image is
-            applied first.
+            applied first. JPEG files are decoded at the size that the network needs.
 
         Raises:
             ImageError: not a valid image.
             BackendError: after :meth:`close`.
         """
-        return self._detect(as_rgb(image), self._settings, self._resize)
+        if isinstance(image, (str, os.PathLike, bytes)) and (self._resize is None or self._resize in HALVE_BILINEAR):
+            image, image_size = read_reduced(image, self.network.input)
+        return self._detect(as_rgb(image), self._settings, self._resize, image_size)
 
     def selftest(self) -> SelfTestResult:
         """Detect in the embedded image and compare with the embedded detections.
@@ -222,10 +227,17 @@ class Detector:
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Detector cannot be copied or pickled; make another from the same bundle where it is needed")
 
-    def _detect(self, image: ImageArray, settings: Settings, resize: Resize | None = None) -> Detections:
+    def _detect(
+        self,
+        image: ImageArray,
+        settings: Settings,
+        resize: Resize | None = None,
+        image_size: tuple[int, int] | None = None,
+    ) -> Detections:
         start = time.perf_counter()
         spec = self.network.input
-        pixels, transform = preprocess(image, spec, resize, self._buffers.array("input", (*spec.size, 3)))
+        buffer = self._buffers.array("input", (*spec.size, 3))
+        pixels, transform = preprocess(image, spec, resize, buffer, image_size)
         prepared = time.perf_counter()
         with self._lock:
             if self._interpreter is None:

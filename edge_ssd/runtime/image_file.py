@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import io
 import os
 import stat
 import struct
@@ -68,8 +69,10 @@ SWAPS_SIDES = frozenset({5, 6, 7, 8})
 """The EXIF orientations that exchange width and height."""
 
 
-def open_image(path: str | os.PathLike[str]) -> PILImage:
+def open_image(path: str | os.PathLike[str] | bytes) -> PILImage:
     """Open an image file without decoding its pixels. Use the image as a context manager, which closes the file.
+
+    ``path`` may be the content of the file instead.
 
     Raises:
         ImageError: not a regular file, HEIC without pillow-heif, or not an image of a known format.
@@ -77,6 +80,11 @@ def open_image(path: str | os.PathLike[str]) -> PILImage:
     """
     from PIL import Image, UnidentifiedImageError
 
+    if isinstance(path, bytes):
+        try:
+            return Image.open(io.BytesIO(path), formats=_available_formats())
+        except UnidentifiedImageError:
+            raise ImageError(_unknown_format(path[:_SNIFFED_BYTES])) from None
     path = Path(path)
     require_regular_file(path)
     expected = _FORMAT_OF_SUFFIX.get(path.suffix.lower())
@@ -91,14 +99,20 @@ def open_image(path: str | os.PathLike[str]) -> PILImage:
     except UnidentifiedImageError:
         with path.open("rb") as file:
             start = file.read(_SNIFFED_BYTES)
-        if start.startswith(_LFS_POINTER):
-            raise ImageError("a pointer of Git LFS in place of the image: get the images with: git lfs pull") from None
-        if start[4:8] == b"ftyp" and start[8:12] in _HEIF_BRANDS and "HEIF" not in Image.OPEN:
-            raise ImageError(MISSING_HEIF) from None
-        if start[4:8] == b"ftyp" and start[8:11] == b"avi" and "AVIF" not in Image.OPEN:
-            raise ImageError("AVIF images need a newer Pillow: pip install --upgrade pillow") from None
-        reason = "not an image of a known format; save it again as JPEG or PNG" if start else "the file is empty"
-        raise ImageError(reason) from None
+        raise ImageError(_unknown_format(start)) from None
+
+
+def _unknown_format(start: bytes) -> str:
+    """Return why an image file with the bytes ``start`` cannot be opened, and what to do."""
+    from PIL import Image
+
+    if start.startswith(_LFS_POINTER):
+        return "a pointer of Git LFS in place of the image: get the images with: git lfs pull"
+    if start[4:8] == b"ftyp" and start[8:12] in _HEIF_BRANDS and "HEIF" not in Image.OPEN:
+        return MISSING_HEIF
+    if start[4:8] == b"ftyp" and start[8:11] == b"avi" and "AVIF" not in Image.OPEN:
+        return "AVIF images need a newer Pillow: pip install --upgrade pillow"
+    return "not an image of a known format; save it again as JPEG or PNG" if start else "the file is empty"
 
 
 def exif_orientation(image: PILImage) -> int:

@@ -17,9 +17,10 @@ import numpy.typing as npt
 from edge_ssd.boxes import FloatArray
 from edge_ssd.errors import ImageError
 from edge_ssd.network import InputSpec
-from edge_ssd.runtime.image_file import open_image
+from edge_ssd.runtime.image_file import SWAPS_SIDES, exif_orientation, open_image
 from edge_ssd.runtime.pixel_values import to_rgb
-from edge_ssd.runtime.resize import ImageArray, Resize, halve_bilinear, numpy_resize, opencv_resize, resize_with
+from edge_ssd.runtime.resize import HALVE_BILINEAR, ImageArray, Resize, resize_with
+from edge_ssd.runtime.resize_plan import plan
 from edge_ssd.runtime.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -28,20 +29,24 @@ if TYPE_CHECKING:
 __all__ = [
     "ImageArray",
     "ImageLike",
+    "ReducedImage",
     "Resize",
     "ResizeTransform",
     "as_rgb",
     "preprocess",
     "read_image",
+    "read_input",
+    "read_reduced",
     "resize_transform",
+    "to_reduced",
 ]
 
-ImageLike = Union[ImageArray, "PILImage", str, "os.PathLike[str]"]
+ImageLike = Union[ImageArray, "PILImage", str, "os.PathLike[str]", bytes]
 
 LETTERBOX_GREY = 114  # near the mean of photographs, so that the bars add no strong edge
 _MAX_PIXELS = 2**28  # more than any camera has; a broadcast view may claim any size
+_MAX_JPEG_HALVINGS = 3  # libjpeg decodes at 1/2, 1/4 and 1/8
 _ZERO = np.float32(0)
-_WRITES_TO_OUT = (halve_bilinear, numpy_resize, opencv_resize)
 
 _workspace = Workspace()
 
@@ -98,7 +103,11 @@ def resize_transform(image_size: tuple[int, int], input_spec: InputSpec) -> Resi
 
 
 def preprocess(
-    image_rgb: ImageArray, input_spec: InputSpec, resize: Resize | None = None, out: ImageArray | None = None
+    image_rgb: ImageArray,
+    input_spec: InputSpec,
+    resize: Resize | None = None,
+    out: ImageArray | None = None,
+    image_size: tuple[int, int] | None = None,
 ) -> tuple[ImageArray, ResizeTransform]:
     """Resize an image to the network's input.
 
@@ -107,11 +116,12 @@ def preprocess(
         resize: called where the size differs; another shape or dtype of its result raises ImageError. None: the
             method of ``input_spec``.
         out: uint8 [height, width, 3], contiguous, for the result, so that no array is allocated for each frame.
+        image_size: (height, width) of the image that ``image_rgb`` was reduced from. None: it was not reduced.
 
     Returns:
         uint8 [height, width, 3] (the argument itself if it already fits), and the mapping of image to input.
     """
-    transform = resize_transform(image_rgb.shape[:2], input_spec)
+    transform = resize_transform(image_size or image_rgb.shape[:2], input_spec)
     size = (transform.height, transform.width)
     fills_input = size == input_spec.size
     if image_rgb.shape[:2] == size:
@@ -129,7 +139,7 @@ def preprocess(
 
 
 def _resize(image: ImageArray, size: tuple[int, int], resize: Resize, out: ImageArray | None) -> ImageArray:
-    if resize in _WRITES_TO_OUT:
+    if resize in HALVE_BILINEAR:
         return resize(image, size, out)
     content = resize(image, size)
     kind, shape = getattr(content, "dtype", type(content).__name__), getattr(content, "shape", None)
@@ -138,16 +148,61 @@ def _resize(image: ImageArray, size: tuple[int, int], resize: Resize, out: Image
     return content
 
 
-def read_image(path: str | os.PathLike[str]) -> ImageArray:
-    """Read an image file as uint8 RGB [H, W, 3].
+class ReducedImage(NamedTuple):
+    """``pixels``, uint8 RGB [H, W, 3], of an image that has ``size`` (height, width) in full."""
+
+    pixels: ImageArray
+    size: tuple[int, int]
+
+
+def read_reduced(source: str | os.PathLike[str] | bytes, input_spec: InputSpec) -> ReducedImage:
+    """Read an image for a network: a JPEG at 1/2, 1/4 or 1/8 of its size where it would be halved as often.
+
+    The decoder then computes the means, from the same coefficients and several times faster; its pixels differ from
+    those of :mod:`edge_ssd.runtime.resize_plan` by the rounding and by the interpolation of colors. ``source`` is a
+    path, or the content of an image file. Otherwise as :func:`read_image`.
+    """
+    name = "image data" if isinstance(source, bytes) else os.fspath(source)
+    try:
+        with open_image(source) as image:
+            return to_reduced(image, input_spec)[0]
+    except Exception as error:  # as in read_image()
+        raise ImageError(f"{name}: {_describe_error(error)}") from None
+
+
+def to_reduced(image: PILImage, input_spec: InputSpec) -> tuple[ReducedImage, str]:
+    """Return an image that is not decoded yet as :func:`read_reduced` does, and the text of ``to_rgb``."""
+    width, height = image.size
+    upright = (width, height) if exif_orientation(image) in SWAPS_SIDES else (height, width)
+    halvings = 0
+    if image.format in ("JPEG", "MPO") and input_spec.resampling == "halve-bilinear":
+        transform = resize_transform(upright, input_spec)
+        halvings = min(plan(upright, (transform.height, transform.width)).both, _MAX_JPEG_HALVINGS)
+        image.draft(None, (width >> halvings, height >> halvings))
+    reduced = image.size != (width, height)
+    pixels, scaling = to_rgb(image)
+    if reduced:  # its last row and column may stand for a part of the pixels only
+        pixels = pixels[: upright[0] >> halvings, : upright[1] >> halvings]
+        return ReducedImage(pixels, upright), scaling
+    return ReducedImage(pixels, pixels.shape[:2]), scaling
+
+
+def read_input(path: str | os.PathLike[str], input_spec: InputSpec) -> tuple[ImageArray, ResizeTransform]:
+    """Read an image file and resize it to the network's input, as :meth:`Detector.detect` does; see `preprocess`."""
+    pixels, size = read_reduced(path, input_spec)
+    return preprocess(pixels, input_spec, image_size=size)
+
+
+def read_image(path: str | os.PathLike[str] | bytes) -> ImageArray:
+    """Read an image file, or the content of one, as uint8 RGB [H, W, 3].
 
     The EXIF orientation is applied; an impossible or damaged one is ignored. Greyscale, palette, CMYK and 16-bit images
     are converted, transparency becomes white, and an animation gives its first frame. Values of 8, 10 or 12 bits in a
     file of 16 or 32 bits are scaled to 8 bits. A file that cannot be decoded raises ImageError.
     """
-    name = os.fspath(path)
+    name = "image data" if isinstance(path, bytes) else os.fspath(path)
     try:
-        with open_image(name) as image:
+        with open_image(path) as image:
             return to_rgb(image)[0]
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
         raise ImageError(f"{name}: {_describe_error(error)}") from None
@@ -161,7 +216,7 @@ def as_rgb(image: ImageLike) -> ImageArray:
     """
     if isinstance(image, np.ndarray):
         return _check_array(image)
-    if isinstance(image, (str, os.PathLike)):
+    if isinstance(image, (str, os.PathLike, bytes)):
         return read_image(image)
     if _is_pillow(image):
         try:
@@ -171,7 +226,9 @@ def as_rgb(image: ImageLike) -> ImageArray:
         except Exception as error:  # a lazily opened file is decoded here, see read_image
             raise ImageError(f"the Pillow image cannot be decoded ({error}); save it again as JPEG or PNG") from None
     kind = type(image).__name__
-    raise ImageError(f"an image must be a uint8 RGB array [H, W, 3], a Pillow image or a path, got {kind}")
+    raise ImageError(
+        f"an image must be a uint8 RGB array [H, W, 3], a Pillow image, a path or the bytes of a file, got {kind}"
+    )
 
 
 def _check_array(image: npt.NDArray[Any]) -> ImageArray:

@@ -21,6 +21,7 @@ from edge_ssd.runtime.resize_numpy import numpy_resize
 from edge_ssd.runtime.resize_opencv import opencv_resize
 
 __all__ = [
+    "HALVE_BILINEAR",
     "ImageArray",
     "Resize",
     "halve_bilinear",
@@ -64,6 +65,9 @@ def resize_with(resampling: Resampling) -> Resize:
     """Return the function that resizes with the given method."""
     return pillow_bilinear if resampling == "pillow-bilinear" else halve_bilinear
 
+
+HALVE_BILINEAR = (halve_bilinear, numpy_resize, opencv_resize)
+"""The functions of the method "halve-bilinear": they give the same pixels, and write them to an argument ``out``."""
 
 _calls = itertools.count()
 

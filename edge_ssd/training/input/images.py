@@ -31,7 +31,14 @@ from edge_ssd.data.check_images import (
 from edge_ssd.data.dataset import Dataset, Sample, problem_lines
 from edge_ssd.errors import ImageError
 from edge_ssd.network import InputSpec
-from edge_ssd.runtime.preprocess import ImageArray, ResizeTransform, preprocess, read_image, resize_transform
+from edge_ssd.runtime.preprocess import (
+    ImageArray,
+    ResizeTransform,
+    preprocess,
+    read_image,
+    read_input,
+    resize_transform,
+)
 from edge_ssd.training.input.cache import existing_folder
 
 __all__ = ["ImageDataset", "ImageStore", "OnDemandImages", "load_images"]
@@ -99,7 +106,7 @@ class OnDemandImages:
             raise
 
     def _decode(self, index: int) -> ImageArray:
-        image, transform = preprocess(read_image(self._samples[index].path), self._spec)
+        image, transform = read_input(self._samples[index].path, self._spec)
         if transform != self._transforms[index]:
             raise ImageError(
                 f"{self._samples[index].path}: its size is {transform.image_size}, but it was "
@@ -143,8 +150,11 @@ def load_images(
         return ImageDataset(images, _labels(usable, transforms), tuple(transforms), usable)
 
     def decode(sample: Sample) -> tuple[ImageArray, ResizeTransform, ImageCheck] | ImageCheck:
-        result = read_checked_image(sample.path)
-        return result if isinstance(result, ImageCheck) else (*preprocess(result[0], spec), result[1])
+        result = read_checked_image(sample.path, spec)
+        if isinstance(result, ImageCheck):
+            return result
+        (pixels, size), check = result
+        return *preprocess(pixels, spec, image_size=size), check
 
     def decoded() -> Iterator[ImageArray]:
         with ignore_pillow_warnings(), ThreadPoolExecutor() as pool:  # decoding releases the GIL
