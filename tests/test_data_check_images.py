@@ -106,7 +106,7 @@ def test_checks_agree_with_what_training_reads(folder: Path) -> None:
     for path in sorted(images.iterdir()):
         result = read_checked_image(path)
         assert isinstance(result, tuple)
-        assert np.array_equal(result[0], read_image(path))
+        assert np.array_equal(result[0].pixels, read_image(path))
         check = check_image(path)
         assert (check.uniform, check.scaling) == (result[1].uniform, result[1].scaling)
         assert len(check.thumbnail) == 16 * 17

@@ -382,7 +382,7 @@ def test_as_rgb_returns_plain_array_of_subclass() -> None:
         (np.zeros((4, 4, 3), np.uint16), "uint16"),
         (np.array(["a"]), "uint8"),
         (None, "NoneType"),
-        (b"bytes", "bytes"),
+        (b"bytes", "image data: not an image of a known format"),
         (7, "int"),
         ([[[0, 0, 0]]], "list"),
     ],
@@ -409,7 +409,7 @@ def test_read_image_reads_photos(shared_data: Path) -> None:
 def photo(height: int, width: int) -> Image.Image:
     """Return a smooth image, which JPEG keeps well."""
     y, x = np.mgrid[:height, :width] / max(height, width)
-    waves = [np.sin(9 * x + 5 * y + channel) * np.cos(7 * y - channel) for channel in range(3)]
+    waves = [np.sin(9 * x + 5 * y) * np.cos(7 * y), np.sin(4 * x), np.cos(3 * y)]
     return Image.fromarray((127 + 120 * np.stack(waves, axis=-1)).astype(np.uint8))
 
 
@@ -435,8 +435,10 @@ def test_jpeg_is_decoded_as_small_as_it_would_be_halved(
     full, full_transform = preprocess(read_image(path), STRETCH)
     assert transform == full_transform
     difference = np.abs(pixels.astype(int) - full)
-    assert difference.mean() < 0.8
-    assert difference.max() <= 8
+    # A size that cannot be halved without a remainder is cut off on both sides, a reduced JPEG only on one.
+    whole = all(length % (length // small) == 0 for length, small in zip(size, expected, strict=True))
+    assert difference.mean() < (0.4 if whole else 1)
+    assert difference.max() <= (3 if whole else 6)
     assert np.array_equal(read_reduced(path.read_bytes(), STRETCH).pixels, reduced.pixels)
 
 
@@ -460,7 +462,7 @@ def test_reduced_jpeg_is_upright(tmp_path: Path, orientation: int, spec: InputSp
     exif = Image.Exif()
     exif[0x0112] = orientation
     path = tmp_path / "a.jpg"
-    photo(250, 330).save(path, quality=95, exif=exif)
+    photo(251, 330).save(path, quality=95, exif=exif)
     pixels, transform = read_input(path, spec)
     full, full_transform = preprocess(read_image(path), spec)
     assert transform == full_transform
@@ -470,7 +472,7 @@ def test_reduced_jpeg_is_upright(tmp_path: Path, orientation: int, spec: InputSp
 def test_read_reduced_names_what_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r"none\.jpg: no such image"):
         read_reduced(tmp_path / "none.jpg", STRETCH)
-    with pytest.raises(ImageError, match="image data: .*not an image of a known format"):
+    with pytest.raises(ImageError, match=r"image data: .*not an image of a known format"):
         read_reduced(b"not an image", STRETCH)
-    with pytest.raises(ImageError, match="image data: .*the file is empty"):
+    with pytest.raises(ImageError, match=r"image data: .*the file is empty"):
         read_image(b"")
