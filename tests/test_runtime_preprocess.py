@@ -416,8 +416,8 @@ def photo(height: int, width: int) -> Image.Image:
 @pytest.mark.parametrize(
     ("size", "expected"),
     [
-        ((240, 320), (60, 80)),
-        ((243, 327), (60, 81)),
+        ((240, 320), (120, 160)),  # 80 columns would be less than 7/8 of 128
+        ((243, 527), (60, 131)),
         ((120, 256), (60, 128)),
         ((100, 200), (100, 200)),
         ((1200, 1600), (150, 200)),
@@ -466,7 +466,7 @@ def test_reduced_jpeg_is_upright(tmp_path: Path, orientation: int, spec: InputSp
     pixels, transform = read_input(path, spec)
     full, full_transform = preprocess(read_image(path), spec)
     assert transform == full_transform
-    assert np.abs(pixels.astype(int) - full).mean() < 1.0
+    assert np.abs(pixels.astype(int) - full).mean() < 2  # up to 3/4 of a pixel is cut off on the other side
 
 
 def test_read_reduced_names_what_cannot_be_read(tmp_path: Path) -> None:

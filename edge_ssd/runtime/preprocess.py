@@ -174,17 +174,14 @@ def to_reduced(image: PILImage, input_spec: InputSpec) -> tuple[ReducedImage, st
     """Return an image that is not decoded yet as :func:`read_reduced` does, and the text of ``to_rgb``."""
     width, height = image.size
     upright = (width, height) if exif_orientation(image) in SWAPS_SIDES else (height, width)
-    halvings = 0
     if image.format in ("JPEG", "MPO") and input_spec.resampling == "halve-bilinear":
         transform = resize_transform(upright, input_spec)
         halvings = min(plan(upright, (transform.height, transform.width)).both, _MAX_JPEG_HALVINGS)
-        image.draft(None, (width >> halvings, height >> halvings))
-    reduced = image.size != (width, height)
+        whole = (width >> halvings, height >> halvings)
+        if image.draft(None, whole) is not None and image.size != whole:
+            image = image.crop((0, 0, *whole))  # the last row and column stand for a part of the pixels only
     pixels, scaling = to_rgb(image)
-    if reduced:  # its last row and column may stand for a part of the pixels only
-        pixels = pixels[: upright[0] >> halvings, : upright[1] >> halvings]
-        return ReducedImage(pixels, upright), scaling
-    return ReducedImage(pixels, pixels.shape[:2]), scaling
+    return ReducedImage(pixels, upright), scaling
 
 
 def read_input(path: str | os.PathLike[str], input_spec: InputSpec) -> tuple[ImageArray, ResizeTransform]:
