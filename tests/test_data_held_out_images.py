@@ -9,7 +9,7 @@ import pytest
 
 from edge_ssd.data.dataset import Dataset, Sample
 from edge_ssd.data.held_out import HeldOut
-from edge_ssd.data.held_out_images import find_held_out, is_same_dataset, parse_held_out
+from edge_ssd.data.held_out_images import find_held_out, is_same_dataset, name_some, parse_held_out, where_listed
 
 
 def found(paths: list[str], held_out: list[str], root: str = "set") -> list[str]:
@@ -72,3 +72,17 @@ def test_dataset_is_the_same_if_enough_images_are_found(count: int, names: int, 
 def test_parse_held_out_of_older_and_damaged_descriptions_is_none(description: dict, names: tuple | None) -> None:
     held_out = parse_held_out(description)
     assert (None if held_out is None else held_out.names) == names
+
+
+def test_names_are_listed_beside_a_model_or_in_it(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    assert where_listed(run) == f"config.json in {run / 'model.keras'}, which is a ZIP archive"
+    (run / "held_out.json").touch()
+    assert where_listed(run) == where_listed(run / "model.keras") == str(run / "held_out.json")
+    assert where_listed(Path("my model.tflite")) == "the output of: edge-ssd inspect 'my model.tflite' --json"
+
+
+def test_some_names_are_in_a_message() -> None:
+    assert name_some(["a", "b", "c"]) == "a, b, c"
+    assert name_some(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"

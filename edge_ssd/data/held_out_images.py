@@ -10,6 +10,7 @@ from typing import Any
 
 from edge_ssd.data.dataset import Dataset
 from edge_ssd.data.held_out import HELD_OUT_FILE, HeldOut, image_name
+from edge_ssd.runtime.model_file import MODEL_NAME
 
 __all__ = ["find_held_out", "is_same_dataset", "name_some", "parse_held_out", "where_listed"]
 
@@ -37,8 +38,14 @@ def name_some(names: Sequence[str]) -> str:
 
 
 def where_listed(model: Path) -> str:
-    """Return where all names of the images are that the training of a ``.keras`` or ``.tflite`` model held out."""
-    if model.suffix == ".tflite":
+    """Return where the names of the images that training held out are listed.
+
+    Args:
+        model: a ``.keras`` or ``.tflite`` file, or the folder of a training run.
+    """
+    if model.is_dir():
+        model = model / MODEL_NAME
+    if model.suffix != ".keras":
         return f"the output of: edge-ssd inspect {shlex.quote(str(model))} --json"
     beside = model.with_name(HELD_OUT_FILE)
     return str(beside) if beside.is_file() else f"config.json in {model}, which is a ZIP archive"
