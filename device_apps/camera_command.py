@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--source",
         default="0",
         metavar="SOURCE",
-        help="0 (webcam), /dev/videoN, picamera, http:// or rtsp:// URL, video, image or folder (default: 0)",
+        help="0 (webcam), /dev/videoN, picamera, http:// or rtsp:// URL, video, image, folder, or - (default: 0)",
     )
     source.add_argument("--width", type=int, metavar="PIXELS", help="request this width from the camera")
     source.add_argument("--height", type=int, metavar="PIXELS", help="request this height from the camera")

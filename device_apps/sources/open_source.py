@@ -6,7 +6,9 @@ picamera                   CSI camera of a Raspberry Pi  live
 http://…, rtsp://…         stream                        live (a video file behind http://: every frame)
 folder                     its images, by name           every image
 image                                                    this image
+animated GIF, WebP, PNG                                  every frame, in order
 any other file             video                         every frame, in order
+-, /dev/stdin, named pipe  video                         every frame, in order
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ import re
 import threading
 from functools import partial
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
+from device_apps.sources.animation import AnimationReader, is_animation
 from device_apps.sources.capture import CaptureSource
 from device_apps.sources.frames import Frame, Image, Source
 from device_apps.sources.image_folder import ImageFolderSource, list_images
@@ -28,6 +32,7 @@ from edge_ssd.runtime.image_file import IMAGE_SUFFIXES
 __all__ = ["Frame", "Image", "Source", "open_source"]
 
 _CSI_RETRIES = 20
+_URL = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*)://.*")
 
 
 def open_source(
@@ -58,6 +63,7 @@ def open_source(
     from device_apps.sources.picamera import open_picamera_process
 
     request = CameraRequest(width, height, fps)
+    spec = _normalize(spec)
     path = Path(spec)
     webcam = (spec.isascii() and spec.isdigit()) or spec.startswith(("/dev/video", "/dev/v4l/"))
     capture = partial(CaptureSource, retries=retries, timeouts=timeouts, stop=stop)
@@ -69,7 +75,7 @@ def open_source(
         return capture(partial(open_picamera_process, request, timeouts), spec, retries=retries)
     if request != CameraRequest():
         raise SettingError(f"{redact_url(spec)}: width, height and fps are options of cameras only")
-    if re.fullmatch(r"[a-zA-Z][a-zA-Z0-9+.-]*://.*", spec):
+    if _URL.fullmatch(spec):
         explain = partial(diagnose_stream, spec)
         return capture(partial(open_stream, spec, timeouts), redact_url(spec), explain=explain)
     if spec and path.is_dir():
@@ -80,6 +86,19 @@ def open_source(
             f"{spec or repr(spec)}: no such source{hint}; give an image, a folder, a video, "
             "a camera (0, /dev/video0, picamera) or a URL"
         )
-    if path.suffix.lower() in IMAGE_SUFFIXES:
+    if is_animation(path):
+        return capture(partial(AnimationReader, path), spec)
+    if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
         return ImageFolderSource([path], spec, skip_unreadable=skip_unreadable)
     return capture(partial(open_video, path), spec)
+
+
+def _normalize(spec: str) -> str:
+    """Return the path of standard input for "-", that of a file:// URL, and other URLs with their scheme in lower case."""
+    match = _URL.fullmatch(spec)
+    if match is None:
+        return "/dev/stdin" if spec == "-" else spec
+    scheme = match["scheme"].lower()
+    if scheme == "file":
+        return unquote(urlsplit(spec).path)
+    return scheme + spec[len(scheme) :]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import stat
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,10 @@ _ENVIRONMENT = {"OPENCV_LOG_LEVEL": "SILENT", "OPENCV_FFMPEG_LOGLEVEL": "-8", "O
 # have passed, so that one of the four capture threads that may run at once is always about to end.
 _OPEN_STALLS, _READ_MARGIN_S = 3.5, 1.0
 _BGR_TO_RGB = (0, 2, 1, 1, 2, 0)  # Channel pairs of mixChannels: from, to, from, to, …
+_PIPE_FORMATS = (
+    "no video can be read from this pipe; use a format that is read as it comes: Matroska, MPEG-TS, MJPEG, H.264, or "
+    "MP4 with its index in front (ffmpeg -movflags +faststart)"
+)
 _MAX_UNDECODABLE = 30  # Frames in a row that cannot be decoded before a camera counts as lost.
 
 
@@ -61,19 +66,27 @@ def load_opencv() -> ModuleType:
 
 
 def open_video(path: Path) -> _OpenCVReader:
-    """Open a video file for reading every frame, in order. Raises :class:`SourceError` if it is not a video."""
+    """Open a video file, or a pipe, for reading every frame, in order.
+
+    Raises:
+        SourceError: it cannot be read, or is not a video.
+    """
     cv2 = load_opencv()
+    pipe = _is_pipe(path)
     try:
-        damage = truncation_error(path)
+        damage = None if pipe else truncation_error(path)
     except OSError as error:
         raise SourceError(f"{path}: cannot read this file: {error.strerror}") from None
-    # The absolute path keeps FFmpeg from reading "a:b.mp4" as a protocol and "-x.mp4" as an option.
-    with utf8_path(path.resolve()) as name:
+    # The absolute path keeps FFmpeg from reading "a:b.mp4" as a protocol and "-x.mp4" as an option. Links of /proc to
+    # pipes are names that do not exist.
+    with utf8_path(path.absolute() if pipe else path.resolve()) as name:
         capture = cv2.VideoCapture(name, _file_backend(cv2))
     if not capture.isOpened():
+        if pipe:
+            raise SourceError(f"{path}: {_PIPE_FORMATS}")
         reason = damage or "OpenCV cannot read it as a video"
         raise SourceError(f"{path}: not a usable video: {reason}; copy it again or convert it to .mp4")
-    return _OpenCVReader(cv2, capture, str(path), live=False, damage=damage)
+    return _OpenCVReader(cv2, capture, str(path), live=False, damage=damage, pipe=pipe)
 
 
 def open_camera(device: str, request: CameraRequest, devices: Path = Path("/dev")) -> _OpenCVReader:
@@ -137,7 +150,9 @@ def open_stream(url: str, timeouts: CaptureTimeouts = CaptureTimeouts()) -> _Ope
 class _OpenCVReader:
     """An opened ``cv2.VideoCapture``."""
 
-    def __init__(self, cv2: ModuleType, capture: Any, name: str, *, live: bool, damage: str | None = None) -> None:
+    def __init__(
+        self, cv2: ModuleType, capture: Any, name: str, *, live: bool, damage: str | None = None, pipe: bool = False
+    ) -> None:
         self.live = live
         fps = float(capture.get(cv2.CAP_PROP_FPS))
         self.fps = fps if math.isfinite(fps) and 0 < fps <= 1000 else None
@@ -145,6 +160,7 @@ class _OpenCVReader:
         self._capture = capture
         self._name = name
         self._damage = damage
+        self._pipe = pipe
         self._count = 0
         self._clock = MediaClock(self.fps)
 
@@ -164,9 +180,19 @@ class _OpenCVReader:
             undecodable += 1
             if not self.live or undecodable == _MAX_UNDECODABLE:
                 break
+        if not self.live and self._count == 0 and self._damage is None:
+            convert = "convert it: ffmpeg -i FILE -c:v libx264 -pix_fmt yuv420p NEW.mp4"
+            reason = f"none of its frames can be decoded{self._codec()}; {convert}"
+            raise SourceError(f"{self._name}: {_PIPE_FORMATS if self._pipe else reason}")
         if self._damage is not None:
             raise SourceError(f"{self._name}: {self._damage}; frames used: {self._count}; copy the file again")
         return None
+
+    def _codec(self) -> str:
+        """Return the four-character code of the codec in parentheses; "" if it is unknown."""
+        code = int(self._capture.get(self._cv2.CAP_PROP_FOURCC)) & 0xFFFFFFFF
+        text = code.to_bytes(4, "little").decode("ascii", "replace").strip("\0 ")
+        return f" (codec {text}, for which this OpenCV has no decoder)" if text.isalnum() else ""
 
     def _retrieve(self) -> Image | None:
         """Return the grabbed frame as RGB, or None if it cannot be decoded."""
@@ -193,6 +219,18 @@ class _OpenCVReader:
 
     def close(self) -> None:
         self._capture.release()
+
+
+def _is_pipe(path: Path) -> bool:
+    """Return whether a path is a pipe, or a device such as a terminal. Raises SourceError for a socket or block device."""
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise SourceError(f"{path}: cannot read this file: {error.strerror}") from None
+    if stat.S_ISSOCK(mode) or stat.S_ISBLK(mode):
+        kind = "socket" if stat.S_ISSOCK(mode) else "block device"
+        raise SourceError(f"{path}: is a {kind}, not a video; give a file, a pipe or a URL")
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
 
 
 def _file_backend(cv2: ModuleType) -> int:
