@@ -134,13 +134,13 @@ def test_socket_is_not_a_video(tmp_path: Path) -> None:
 def test_codec_without_a_decoder_is_named(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     path.write_bytes(base64.b64decode(_AV1))
-    try:
-        with open_source(str(path)) as source:
-            assert len(list(source)) == 4, "this OpenCV decodes AV1"
-    except SourceError as error:
-        expected = f"{path}: none of its frames can be decoded (codec AV01, for which this OpenCV has no decoder)"
-        assert str(error).startswith(expected)
-        assert "convert it: ffmpeg -i FILE -c:v libx264" in str(error)
+    capture = cv2.VideoCapture(str(path))
+    if capture.grab():
+        pytest.skip("this OpenCV decodes AV1")
+    with pytest.raises(SourceError) as caught, open_source(str(path)):
+        pass
+    expected = f"{path}: none of its frames can be decoded (codec AV01, for which this OpenCV has no decoder)"
+    assert str(caught.value).startswith(f"{expected}; convert it: ffmpeg -i FILE -c:v libx264")
 
 
 @pytest.mark.parametrize("suffix", ["gif", "webp", "png", "apng", "avif"])

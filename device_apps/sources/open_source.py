@@ -94,7 +94,7 @@ def open_source(
 
 
 def _normalize(spec: str) -> str:
-    """Return the path of standard input for "-", that of a file:// URL, and other URLs with their scheme in lower case."""
+    """Return the path for "-" (standard input) or a file:// URL, and another URL with its scheme in lower case."""
     match = _URL.fullmatch(spec)
     if match is None:
         return "/dev/stdin" if spec == "-" else spec

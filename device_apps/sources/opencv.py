@@ -222,7 +222,7 @@ class _OpenCVReader:
 
 
 def _is_pipe(path: Path) -> bool:
-    """Return whether a path is a pipe, or a device such as a terminal. Raises SourceError for a socket or block device."""
+    """Return whether a path is a pipe or a terminal. Raises SourceError for a socket or block device."""
     try:
         mode = path.stat().st_mode
     except OSError as error:
