@@ -15,7 +15,17 @@ import threading
 import time
 from pathlib import Path
 
-__all__ = ["Health", "cores", "describe_machine", "governor", "memory_bytes", "processor", "temperature_c", "throttled"]
+__all__ = [
+    "Health",
+    "address_space_limit",
+    "cores",
+    "describe_machine",
+    "governor",
+    "memory_bytes",
+    "processor",
+    "temperature_c",
+    "throttled",
+]
 
 _BOARD = Path("/proc/device-tree/model")  # Raspberry Pi and other boards with a device tree.
 _CPUINFO = Path("/proc/cpuinfo")
@@ -26,6 +36,16 @@ _PROCESSOR_ZONES = ("cpu-thermal", "cpu_thermal", "soc-thermal", "x86_pkg_temp")
 # Bits of get_throttled; sixteen bits higher the same for the time since the start of the system.
 _THROTTLED = ("under-voltage", "frequency capped", "throttled", "near the temperature limit")
 _SINCE_START = 16
+
+
+def address_space_limit() -> int | None:
+    """Return the maximum address space of this process in bytes (``ulimit -v``); None if it is not limited."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return None if limit == resource.RLIM_INFINITY else limit
 
 
 def cores() -> int:

@@ -60,7 +60,7 @@ def run(
     camera_command.pipeline_config(args)
     files = program_files(args.model)
     private_folder = find_inaccessible(files) if args.user is None else None
-    user = args.user if private_folder is None else private_folder.owner()
+    user = args.user if private_folder is None else _owner(private_folder)
     config_text, unit_text = generate_service_files(
         args, command_parser("camera"), user=user, groups=_device_groups(), files=files
     )
@@ -79,6 +79,14 @@ def run(
         f"  systemctl status {args.name}; journalctl -fu {args.name}"
     )
     return 0
+
+
+def _owner(folder: Path) -> str:
+    """Return the user that owns a folder, by number if it has no name."""
+    try:
+        return folder.owner()
+    except KeyError:
+        return str(folder.stat().st_uid)
 
 
 def _validate(args: argparse.Namespace) -> None:

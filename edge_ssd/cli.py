@@ -201,6 +201,10 @@ def _main(argv: Sequence[str]) -> int:
         if debug:
             raise
         return _fail(_describe(error))
+    except MemoryError:
+        if debug:
+            raise
+        return _fail("out of memory; stop other programs, or raise the limit that this process runs under (ulimit -v)")
     except ModuleNotFoundError as error:
         extra = _EXTRAS.get((error.name or "").partition(".")[0])
         if debug or extra is None:

@@ -21,7 +21,7 @@ from device_apps.sources.capture_state import TRANSITIONS, CaptureState
 from device_apps.sources.frames import FrameReader, Image, SourceCounts
 from device_apps.sources.latest_frame import LatestFrameBuffer
 from device_apps.sources.timeouts import CaptureTimeouts
-from edge_ssd.errors import SourceError
+from edge_ssd.errors import EdgeSSDError, SourceError
 
 __all__ = ["CaptureWatchdog"]
 
@@ -126,6 +126,8 @@ class CaptureWatchdog:
             self._watch()
         except SourceError as reason:
             error = reason
+        except EdgeSSDError as reason:  # A missing library.
+            error = SourceError(f"{self._name}: {reason}")
         except Exception as reason:
             error = SourceError(f"{self._name}: reading failed: {type(reason).__name__}: {reason}")
         finally:

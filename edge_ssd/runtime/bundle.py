@@ -129,7 +129,8 @@ def _read_file(path: str) -> bytes:
         if not os.path.isfile(path):  # noqa: PTH113 (os: see Bundle.path)
             raise BundleError(_why_no_file(path))
         with open(path, "rb") as file:  # noqa: PTH123
-            data = file.read(_MAX_FILE + 1)
+            # Python reserves the memory of the size that it is asked for.
+            data = file.read(min(os.fstat(file.fileno()).st_size, _MAX_FILE) + 1)
     except (OSError, ValueError) as error:  # ValueError: a NUL byte in the name
         raise BundleError(f"cannot be read ({error})") from None
     if len(data) > _MAX_FILE:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from device_apps.retry import FailureLog
-from edge_ssd.errors import EdgeSSDError
+from edge_ssd.errors import EdgeSSDError, SettingError
 
 __all__ = ["Message", "Spool", "default_spool_path"]
 
@@ -146,10 +146,20 @@ class Spool:
 
 
 def default_spool_path(broker: str, environment: Mapping[str, str] = os.environ) -> Path:
-    """Return the default spool file of ``broker`` (URL/PREFIX), in the state directory of systemd or of the user."""
+    """Return the default spool file of ``broker`` (URL/PREFIX), in the state directory of systemd or of the user.
+
+    Raises SettingError if there is neither.
+    """
     state_directory = environment.get("STATE_DIRECTORY", "").split(":")[0]
-    user_state = environment.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    folder = Path(state_directory) if state_directory else Path(user_state) / "edge-ssd"
+    user_state = environment.get("XDG_STATE_HOME")
+    if not state_directory and not user_state:
+        try:
+            user_state = str(Path.home() / ".local" / "state")
+        except RuntimeError:
+            raise SettingError(
+                "--mqtt: this user has no home folder to keep events in; name a file with --mqtt-spool, or set HOME"
+            ) from None
+    folder = Path(state_directory) if state_directory else Path(user_state or "") / "edge-ssd"
     return folder / f"mqtt-{hashlib.sha256(broker.encode()).hexdigest()[:12]}.sqlite"
 
 

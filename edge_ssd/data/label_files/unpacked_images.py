@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import tempfile
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -31,7 +32,13 @@ def unpacked_folder(path: Path) -> Path:
     key = hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()[:20]
     cache = os.environ.get("XDG_CACHE_HOME") or ""
     # A relative path is invalid by the XDG specification.
-    base = Path(cache) if os.path.isabs(cache) else Path.home() / ".cache"  # noqa: PTH117 - "" is no path
+    if os.path.isabs(cache):  # noqa: PTH117 - "" is no path
+        base = Path(cache)
+    else:
+        try:
+            base = Path.home() / ".cache"
+        except RuntimeError:  # The user has no home folder.
+            base = Path(tempfile.gettempdir())
     return base / "edge-ssd" / "tfrecord" / key
 
 
