@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import tempfile
 import shutil
+import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
