@@ -59,6 +59,8 @@ def run(args: argparse.Namespace) -> int:
             refuse_overwriting(path if path.is_dir() else path.parent, args.save, "--save")
         source = open_source(args.source, stop=stop, skip_unreadable=True)
         detector = stack.enter_context(make_detector(args))
+        if isinstance(source, ImageFolderSource):
+            source.reduce_for(detector.network.input)
         stack.enter_context(source)
         unit = "image" if isinstance(source, ImageFolderSource) else "frame"
         sinks: list[Sink] = [] if args.save is None else [_open_annotated(args, source, stack)]

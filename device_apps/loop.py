@@ -82,7 +82,9 @@ def run_loop(
 
 def _process(frame: Frame, detector: Detector, sinks: Sequence[Sink]) -> FrameResult:
     start = time.perf_counter()
-    detections = detector.detect(frame.image)
+    pixels = frame.pixels
+    reduced = pixels.shape[:2] != frame.size
+    detections = detector.detect(pixels, frame.size) if reduced else detector.detect(pixels)
     milliseconds = {name: seconds * 1e3 for name, seconds in detector.timings.items()}
     if frame.read_seconds:
         milliseconds["capture"] = frame.read_seconds * 1e3

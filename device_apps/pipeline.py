@@ -113,6 +113,8 @@ def run_pipeline(
         )
         if source is None or stop.is_set():
             return None
+        if isinstance(source, ImageFolderSource):
+            source.reduce_for(detector.network.input)
         stats = notifier.stats = Stats(source)
         outputs, last_frame = _open_outputs(config, source, stack)
         sinks = [*outputs, *open_sinks(source, detector, stats, stack), notifier]

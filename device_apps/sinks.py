@@ -74,7 +74,7 @@ class TextLinesSink(_Sink):
 
     def write(self, result: FrameResult) -> None:
         frame = result.frame
-        height, width = frame.image.shape[:2]
+        height, width = frame.size
         name = utf8_text(frame.name)
         name = f"{name} #{frame.sequence}" if self._numbered else name
         detections = [

@@ -101,7 +101,7 @@ class VideoThread:
             self._raise_failure()
 
     def _limit_size(self, result: FrameResult) -> FrameResult:
-        height, width = result.frame.image.shape[:2]
+        height, width = result.frame.size
         if width <= self._max_width:
             return result
         size = (max(1, round(height * self._max_width / width)), self._max_width)
@@ -115,7 +115,7 @@ class VideoThread:
         found = result.detections
         boxes = found.xyxy * np.float32(self._max_width / width)
         scaled = Detections(boxes, found.confidence, found.class_id, found.names, size)
-        return FrameResult(replace(result.frame, image=np.asarray(image, np.uint8)), scaled, {})
+        return FrameResult(replace(result.frame, captured=np.asarray(image, np.uint8)), scaled, {})
 
     def _raise_failure(self) -> None:
         if self._failure is not None:

@@ -12,6 +12,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from edge_ssd.network import tiny_ssd
 from edge_ssd.runtime.detections import Detections
 
 
@@ -19,11 +20,12 @@ class RedDetector:
     """Fake detector that finds the bounding box of all red pixels."""
 
     labels = ("red",)
+    network = tiny_ssd(labels)
 
     def __init__(self) -> None:
         self.timings: dict[str, float] = {}
 
-    def detect(self, image: np.ndarray) -> Detections:
+    def detect(self, image: np.ndarray, image_size: tuple[int, int] | None = None) -> Detections:
         assert image.dtype == np.uint8
         assert image.shape[2:] == (3,)
         values = image.astype(np.int16)
@@ -33,13 +35,15 @@ class RedDetector:
         boxes = np.zeros((0, 4), np.float32)
         if rows.size:
             boxes = np.array([[columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]], np.float32)
+        height, width = image_size or image.shape[:2]
+        boxes *= np.array([width / image.shape[1], height / image.shape[0]] * 2, np.float32)
         number = len(boxes)
         return Detections(
             boxes,
             np.full(number, 0.875, np.float32),
             np.zeros(number, np.int64),
             ["red"] * number,
-            (image.shape[0], image.shape[1]),
+            (height, width),
         )
 
     def __enter__(self) -> RedDetector:

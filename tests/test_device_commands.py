@@ -277,11 +277,11 @@ def test_camera_finishes_its_video_when_the_snapshot_cannot_be_saved(
     run: Run, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class FolderReplacer(RedDetector):
-        def detect(self, image: np.ndarray) -> Detections:
+        def detect(self, image: np.ndarray, image_size: tuple[int, int] | None = None) -> Detections:
             if snapshot.parent.is_dir():
                 shutil.rmtree(snapshot.parent)
                 snapshot.parent.touch()
-            return super().detect(image)
+            return super().detect(image, image_size)
 
     monkeypatch.setattr(camera_command, "make_detector", lambda args: FolderReplacer())
     video, snapshot = tmp_path / "seen.avi", tmp_path / "removed" / "last.png"
@@ -332,11 +332,11 @@ def test_error_of_the_detector_leaves_no_partial_file(
     class Failing(RedDetector):
         count = 0
 
-        def detect(self, image: np.ndarray) -> Detections:
+        def detect(self, image: np.ndarray, image_size: tuple[int, int] | None = None) -> Detections:
             self.count += 1
             if self.count == 5:
                 raise OSError("the accelerator was unplugged")
-            return super().detect(image)
+            return super().detect(image, image_size)
 
     monkeypatch.setattr(camera_command, "make_detector", lambda args: Failing())
     video = tmp_path / "v.mp4"

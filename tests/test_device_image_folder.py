@@ -12,6 +12,7 @@ from device_apps.sources.frames import SourceCounts
 from device_apps.sources.image_folder import ImageFolderSource, list_images
 from device_apps.sources.open_source import open_source
 from edge_ssd.errors import ImageError, SourceError
+from edge_ssd.network import InputSpec
 
 
 def save(path: Path, size: tuple[int, int] = (40, 30), color: str = "red") -> Path:
@@ -120,3 +121,17 @@ def test_misspelled_source_is_named_with_a_similar_one(tmp_path: Path) -> None:
         meant = tmp_path / "photos" / ("first.jpg" if "/" in spec else "")
         with pytest.raises(SourceError, match=f"no such source \\(did you mean {meant}\\?\\); give"):
             open_source(str(tmp_path / spec))
+
+
+def test_jpeg_is_reduced_for_the_network_and_loaded_in_full_when_shown(tmp_path: Path) -> None:
+    image = Image.new("RGB", (800, 600), "teal")
+    image.save(tmp_path / "a.jpg")
+    image.save(tmp_path / "b.png")
+    source = ImageFolderSource(list_images(tmp_path), "folder")
+    source.reduce_for(InputSpec(128, 160))
+    jpeg, png = list(source)
+    assert (jpeg.size, jpeg.pixels.shape) == ((600, 800), (150, 200, 3))
+    assert jpeg.image.shape == (600, 800, 3)
+    assert jpeg.image is jpeg.image
+    assert (png.size, png.pixels.shape) == ((600, 800), (600, 800, 3))
+    assert png.image is png.pixels

@@ -127,3 +127,15 @@ def test_unusual_file_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vid
     monkeypatch.chdir(tmp_path)
     with open_source(name) as source:
         assert len(list(source)) == FRAMES
+
+
+def test_frames_of_a_recording_are_captured_into_the_same_arrays(videos: Path) -> None:
+    addresses = set()
+    with open_source(str(videos / "clip.avi")) as source:
+        for frame in source:
+            addresses.add(frame.pixels.__array_interface__["data"][0])
+            assert np.array_equal(frame.pixels, frame.image)
+            assert frame.image.flags.c_contiguous
+            assert frame.size == frame.image.shape[:2]
+            count = frame.sequence + 1
+    assert count > 2 * len(addresses)

@@ -27,7 +27,8 @@ from typing import Any
 
 import numpy as np
 
-from device_apps.sources.frames import FrameReader, Image
+from device_apps.sources.deferred_image import DeferredImage, Image
+from device_apps.sources.frames import FrameReader
 from edge_ssd.errors import EdgeSSDError, SourceError
 
 __all__ = ["ProcessReader"]
@@ -165,7 +166,8 @@ def serve(memory: int) -> None:
             answer(fps=reader.fps)
             shared = None
             while requests.get():
-                image = reader.read()
+                captured = reader.read()
+                image = captured.image if isinstance(captured, DeferredImage) else captured
                 if image is not None and (shared is None or len(shared) < image.nbytes):
                     os.ftruncate(memory, image.nbytes)
                     shared = mmap.mmap(memory, image.nbytes)

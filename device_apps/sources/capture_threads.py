@@ -18,7 +18,8 @@ import time
 from collections.abc import Callable
 
 from device_apps.sources.capture_state import TRANSITIONS, CaptureState
-from device_apps.sources.frames import FrameReader, Image, SourceCounts
+from device_apps.sources.deferred_image import DeferredImage, Image
+from device_apps.sources.frames import FrameReader, SourceCounts
 from device_apps.sources.latest_frame import LatestFrameBuffer
 from device_apps.sources.timeouts import CaptureTimeouts
 from edge_ssd.errors import EdgeSSDError, SourceError
@@ -298,7 +299,12 @@ class CaptureWatchdog:
             reader.close()
 
     def _deliver(
-        self, thread: _CaptureThread, image: Image, captured_at: float, read_seconds: float, media_time: float | None
+        self,
+        thread: _CaptureThread,
+        image: Image | DeferredImage,
+        captured_at: float,
+        read_seconds: float,
+        media_time: float | None,
     ) -> bool:
         """Put a frame into the buffer, unless it is not wanted; return whether it was."""
         with self._changed:

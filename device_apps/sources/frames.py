@@ -6,13 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
+from device_apps.sources.deferred_image import DeferredImage, Image
 
 __all__ = ["Frame", "FrameReader", "Image", "Source", "SourceCounts", "iterate"]
-
-Image = npt.NDArray[np.uint8]
-"""uint8 [height, width, 3], RGB."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +16,8 @@ class Frame:
     """One image from a source.
 
     Attributes:
-        image: uint8 [height, width, 3], RGB. Sizes may differ from frame to frame.
+        captured: uint8 [height, width, 3], RGB, or an image that is not complete yet. Sizes may differ from frame to
+            frame.
         sequence: counted by the source from 0; a gap means that frames were dropped.
         captured_at: ``time.monotonic()`` after it was read, in seconds.
         name: path of its file, or name of the source.
@@ -28,12 +25,30 @@ class Frame:
         time: of a recording, its own time at this frame in seconds, never decreasing; None for a live source.
     """
 
-    image: Image
+    captured: Image | DeferredImage
     sequence: int
     captured_at: float
     name: str
     read_seconds: float = 0.0
     time: float | None = None
+
+    @property
+    def image(self) -> Image:
+        """uint8 [height, width, 3], RGB; a deferred one is decoded or converted at the first access."""
+        return self.captured.image if isinstance(self.captured, DeferredImage) else self.captured
+
+    @property
+    def pixels(self) -> Image:
+        """What the detector needs: the image, or a smaller one."""
+        return self.captured.pixels if isinstance(self.captured, DeferredImage) else self.captured
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the image."""
+        if isinstance(self.captured, DeferredImage):
+            return self.captured.size
+        height, width = self.captured.shape[:2]
+        return height, width
 
 
 @dataclass(frozen=True)
@@ -73,7 +88,7 @@ class FrameReader(Protocol):
     @property
     def time(self) -> float | None: ...
 
-    def read(self) -> Image | None:
+    def read(self) -> Image | DeferredImage | None:
         """Return the next frame, or None at the end; raise SourceError at the end of a truncated recording."""
 
     def close(self) -> None: ...

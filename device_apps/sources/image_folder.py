@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
+from device_apps.sources.deferred_image import DeferredImage, Image
 from device_apps.sources.frames import Frame, SourceCounts, iterate
 from edge_ssd.errors import ImageError, SourceError
+from edge_ssd.network import InputSpec
 from edge_ssd.runtime.image_file import IMAGE_SUFFIXES
-from edge_ssd.runtime.preprocess import read_image
+from edge_ssd.runtime.preprocess import read_image, read_reduced
 
 __all__ = ["ImageFolderSource", "list_images"]
 
@@ -53,6 +56,11 @@ class ImageFolderSource:
         self._skip_unreadable = skip_unreadable
         self._next = 0
         self._frames = 0
+        self._input_spec: InputSpec | None = None
+
+    def reduce_for(self, spec: InputSpec) -> None:
+        """Decode JPEG files at the size that a network needs, as training and evaluation do."""
+        self._input_spec = spec
 
     @property
     def counts(self) -> SourceCounts:
@@ -70,7 +78,7 @@ class ImageFolderSource:
         self._next += 1
         start = time.monotonic()
         try:
-            image = read_image(path)
+            image = self._read(path)
         except ImageError as error:
             if not self._skip_unreadable:
                 raise
@@ -80,6 +88,12 @@ class ImageFolderSource:
         self._frames += 1
         end = time.monotonic()
         return Frame(image, sequence, end, str(path), end - start, sequence * _IMAGE_SECONDS)
+
+    def _read(self, path: Path) -> Image | DeferredImage:
+        if self._input_spec is None:
+            return read_image(path)
+        pixels, size = read_reduced(path, self._input_spec)
+        return pixels if pixels.shape[:2] == size else DeferredImage(pixels, size, partial(read_image, path))
 
     def __enter__(self) -> ImageFolderSource:
         return self

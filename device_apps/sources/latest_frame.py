@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 
-from device_apps.sources.frames import Frame, Image
+from device_apps.sources.deferred_image import DeferredImage, Image
+from device_apps.sources.frames import Frame
 from edge_ssd.errors import SourceError
 
 __all__ = ["LatestFrameBuffer"]
@@ -46,7 +47,13 @@ class LatestFrameBuffer:
             return self._closed and self._frame is None and self._error is None
 
     def put(
-        self, image: Image, captured_at: float, read_seconds: float, time: float | None = None, *, blocking: bool
+        self,
+        image: Image | DeferredImage,
+        captured_at: float,
+        read_seconds: float,
+        time: float | None = None,
+        *,
+        blocking: bool,
     ) -> None:
         """Store a :class:`Frame` of these values; one not taken yet is replaced or, with ``blocking``, waited for."""
         with self._changed:

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from device_apps.sources.frames import Image
+from device_apps.sources.deferred_image import DeferredImage, Image
+from device_apps.sources.frame_buffers import FrameBuffers
 from device_apps.sources.media_clock import MediaClock
 from device_apps.sources.stream_url import redact_url
 from device_apps.sources.timeouts import CaptureTimeouts
@@ -30,7 +31,6 @@ _ENVIRONMENT = {"OPENCV_LOG_LEVEL": "SILENT", "OPENCV_FFMPEG_LOGLEVEL": "-8", "O
 # FFmpeg ends a connection that hangs by itself: after the watchdog has abandoned it, and before four stall timeouts
 # have passed, so that one of the four capture threads that may run at once is always about to end.
 _OPEN_STALLS, _READ_MARGIN_S = 3.5, 1.0
-_BGR_TO_RGB = (0, 2, 1, 1, 2, 0)  # Channel pairs of mixChannels: from, to, from, to, …
 _PIPE_FORMATS = (
     "no video can be read from this pipe; use a format that is read as it comes: Matroska, MPEG-TS, MJPEG, H.264, or "
     "MP4 with its index in front (ffmpeg -movflags +faststart)"
@@ -162,13 +162,14 @@ class _OpenCVReader:
         self._damage = damage
         self._pipe = pipe
         self._count = 0
+        self._buffers = FrameBuffers()
         self._clock = MediaClock(self.fps)
 
     @property
     def time(self) -> float | None:
         return None if self.live else self._clock.seconds
 
-    def read(self) -> Image | None:
+    def read(self) -> DeferredImage | None:
         undecodable = 0
         while self._capture.grab():
             if not self.live:
@@ -194,28 +195,30 @@ class _OpenCVReader:
         text = code.to_bytes(4, "little").decode("ascii", "replace").strip("\0 ")
         return f" (codec {text}, for which this OpenCV has no decoder)" if text.isalnum() else ""
 
-    def _retrieve(self) -> Image | None:
-        """Return the grabbed frame as RGB, or None if it cannot be decoded."""
+    def _retrieve(self) -> DeferredImage | None:
+        """Return the grabbed frame, or None if it cannot be decoded."""
         try:
-            decoded, image = self._capture.retrieve()
-            return self._to_rgb(image) if decoded and image is not None and image.size else None
+            decoded, image = self._capture.retrieve(self._buffers.free())
+            if not decoded or image is None or not image.size:
+                return None
+            self._buffers.keep(image)
+            return self._deferred(image)
         except self._cv2.error:
             return None
 
-    def _to_rgb(self, image: Image) -> Image:
-        """Convert a frame of OpenCV, BGR or gray, to RGB.
+    def _deferred(self, image: Image) -> DeferredImage:
+        """Return a frame of OpenCV, BGR or gray. The detector gets a view: the network's small input is converted.
 
-        ``cvtColor`` leaks some kilobytes for each thread that calls it (OpenCV 4.11 and 5.0), and each reconnect is a
-        new thread. So it converts recordings only, which one thread reads; live frames take ``mixChannels``, 0.2 ms
-        for 640×480 instead of 0.02.
+        The rest is converted in the thread that shows or saves it, never in a capture thread: ``cvtColor`` leaks some
+        kilobytes for each thread that calls it (OpenCV 4.11 and 5.0), and each reconnect is a new thread.
         """
         if image.ndim == 2:
             image = self._cv2.merge((image, image, image))
-        if not self.live:
+
+        def to_rgb() -> Image:
             return np.asarray(self._cv2.cvtColor(image, self._cv2.COLOR_BGR2RGB), np.uint8)
-        rgb = np.empty_like(image)
-        self._cv2.mixChannels([image], [rgb], _BGR_TO_RGB)
-        return rgb
+
+        return DeferredImage(image[..., ::-1], image.shape[:2], to_rgb)
 
     def close(self) -> None:
         self._capture.release()

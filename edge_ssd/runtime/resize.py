@@ -57,6 +57,8 @@ def pillow_bilinear(image: ImageArray, size: tuple[int, int]) -> ImageArray:
     """Resize uint8 RGB [H, W, 3] to ``size`` (height, width) with Pillow's antialiased bilinear filter."""
     from PIL import Image  # here, since other models need no Pillow
 
+    if image.strides[2] < 0:  # BGR seen as RGB, which Pillow would have to copy
+        return np.ascontiguousarray(pillow_bilinear(image[..., ::-1], size)[..., ::-1])
     height, width = size
     return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
 
