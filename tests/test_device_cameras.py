@@ -54,10 +54,13 @@ class FakeCapture:
         self.grabbed += 1
         return self.grabbed not in self.gone
 
-    def retrieve(self) -> tuple[bool, np.ndarray | None]:
+    def retrieve(self, image: np.ndarray | None = None) -> tuple[bool, np.ndarray | None]:
         if self.grabbed in self.undecodable:
             return False, None
-        return True, self.image
+        if image is None or image.shape != self.image.shape:
+            return True, self.image.copy()
+        image[:] = self.image
+        return True, image
 
     def release(self) -> None:
         self.released = True
