@@ -94,8 +94,10 @@ def test_webcam_delivers_rgb_and_logs_rejected_settings(devices: Path, caplog: p
 
 def test_gray_webcam_delivers_rgb(webcam: type[FakeCapture], devices: Path) -> None:
     webcam.image = np.full((480, 640), 90, np.uint8)
-    image = open_camera("0", CameraRequest(), devices).read()
-    assert image.shape == (480, 640, 3)
+    captured = open_camera("0", CameraRequest(), devices).read()
+    assert captured is not None
+    image = captured.image
+    assert image.shape == captured.pixels.shape == (480, 640, 3)
     assert (image == 90).all()
 
 
