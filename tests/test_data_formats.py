@@ -170,7 +170,7 @@ def test_image_labeled_twice_is_loaded_once(tmp_path: Path) -> None:
     (tmp_path / "ImageSets" / "Main" / "val.txt").write_text("a\n", encoding="utf-8")
     dataset = load_dataset(tmp_path)
     assert len(dataset) == len(load_dataset(tmp_path, "val")) == 1
-    assert "1 images are in the lists of val and train, such as a.png: used in val only" in dataset.problems[0].message
+    assert "1 image is in the lists of val and train, such as a.png: used in val only" in dataset.problems[0].message
 
 
 @pytest.mark.parametrize("size", ["60,40", ",", "0,0", "inf,nan", "unknown,", "60.0,40.0"])

@@ -183,7 +183,7 @@ def test_coco_annotations_of_unknown_images_leave_no_background(tmp_path: Path) 
     coco(tmp_path / "set.json", images, [box([1, 2, 3, 4]), box([1, 2, 3, 4], image_id=99)])
     dataset = load_dataset(tmp_path)
     assert [sample.path.name for sample in dataset.samples] == ["a.png"]
-    assert "2 images without annotations are not used as background" in dataset.problems[1].message
+    assert "not used as background: 2 images without annotations" in dataset.problems[1].message
 
 
 def test_coco_stated_size_of_another_image_is_reported(tmp_path: Path) -> None:

@@ -190,4 +190,4 @@ def test_repeated_export_is_read_once(tmp_path: Path) -> None:
     (tmp_path / "annotations (1).xml").write_bytes((tmp_path / "annotations.xml").read_bytes())
     dataset = load_dataset(tmp_path, strict=True)
     assert (len(dataset), dataset.num_boxes) == (1, 1)
-    assert "remove one of the files" in dataset.notices[0].message
+    assert "remove one file" in dataset.notices[0].message

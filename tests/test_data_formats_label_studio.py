@@ -116,7 +116,7 @@ def test_label_studio_empty_annotation_does_not_make_background_of_a_labeled_ima
         *(("a.png", 1), ("b.png", 0), ("c.png", 0))
     ]
     assert [notice.message.split(":")[0] for notice in dataset.notices] == [
-        "1 images have several annotations that differ, such as a.png"
+        "1 image has several annotations that differ, such as a.png"
     ]
 
 
@@ -126,7 +126,7 @@ def test_label_studio_min_with_an_empty_annotation_keeps_the_other(tmp_path: Pat
     label_studio(tmp_path / "project.json", tasks)
     dataset = load_dataset(tmp_path, strict=True)
     assert dataset.num_boxes == 1
-    assert "1 images have several annotations that differ" in dataset.notices[0].message
+    assert "1 image has several annotations that differ" in dataset.notices[0].message
 
 
 def test_label_studio_unlabeled_tasks_are_left_out(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def test_via_csv_beside_the_project_is_not_read_twice(tmp_path: Path) -> None:
     write_csv(tmp_path / "via_export.csv", [("a.png", json.dumps(RECT), '{"type":"fork"}')])
     dataset = load_dataset(tmp_path, strict=True)
     assert dataset.num_boxes == 1
-    assert "the labels of 1 images that via_project.json labels too are not used" in dataset.notices[0].message
+    assert "the labels of 1 image that via_project.json labels too are not used" in dataset.notices[0].message
 
 
 def test_via_3_project_is_read(tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_via_points_and_lines_are_ignored_with_a_count(tmp_path: Path) -> None:
     assert [(sample.path.name, len(sample.class_ids)) for sample in dataset.samples] == [("a.png", 1), ("c.png", 0)]
     messages = [notice.message for notice in dataset.notices]
     assert "labels without a box ignored: 2 × point, 2 × polyline" in messages
-    assert "1 images have no regions and are used as background" in messages
+    assert "1 image without regions: used as background" in messages
     assert "b.png is dropped" in dataset.problems[0].message
 
 

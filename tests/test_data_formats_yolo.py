@@ -257,7 +257,7 @@ def test_yolo_empty_and_missing_label_files_are_background(tmp_path: Path) -> No
     (tmp_path / "classes.txt").write_text("fork\n", encoding="utf-8")
     dataset = load_dataset(tmp_path, strict=True)
     assert [len(sample.class_ids) for sample in dataset.samples] == [1, 0, 0]
-    assert [notice.message for notice in dataset.notices] == ["1 images have no label file and are used as background"]
+    assert [notice.message for notice in dataset.notices] == ["1 image without a label file: used as background"]
 
 
 def test_yolo_labels_without_image_and_binary_files_are_reported(tmp_path: Path) -> None:
@@ -279,7 +279,8 @@ def test_yolo_image_is_no_background_while_a_label_file_has_no_image(tmp_path: P
     (tmp_path / "labels" / "p2.txt").rename(tmp_path / "labels" / "p02.txt")
     dataset = load_dataset(tmp_path)
     assert [sample.path.name for sample in dataset.samples] == ["p1.png"]
-    assert any("1 images without a label file, such as p2.png, are not" in str(one) for one in dataset.problems)
+    expected = "not used as background: 1 image without a label file, such as p2.png"
+    assert any(expected in str(one) for one in dataset.problems)
 
 
 @pytest.mark.parametrize("folder", ["labels", "images"])

@@ -343,7 +343,7 @@ def test_copies_across_splits_are_reported_once(tmp_path: Path, caplog: pytest.L
     write_copies(tmp_path)
     folder = open_dataset(tmp_path)
     (problem,) = folder.copies
-    assert problem.message.startswith("2 images of val are copies of images of train, such as images/val/v0.png of ")
+    assert problem.message.startswith("2 images of val: copies of images of train, such as images/val/v0.png of ")
     with caplog.at_level("WARNING"):
         load_training_images(folder)
     assert [record.message for record in caplog.records].count(str(problem)) == 1

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edge_ssd.console.counts import count
 from edge_ssd.console.progress import ProgressCallback, no_progress
 from edge_ssd.data.annotations import ImageAnnotations
 from edge_ssd.data.check_images import ignore_pillow_warnings, read_error, unreadable_problems
@@ -115,10 +116,9 @@ def _box_origin(
 def _rotation_notice(rotated: Sequence[ImageAnnotations]) -> list[Problem]:
     if not rotated:
         return []
-    count = f"{len(rotated)} images were" if len(rotated) > 1 else "1 image was"
     message = (
-        f"{count} labeled before the rotation by EXIF, as stated sizes or boxes show, such as "
-        f"{rotated[0].path and rotated[0].path.name}: the boxes are rotated too"
+        f"{count(len(rotated), 'image', 'was', 'were')} labeled before the rotation by EXIF, as stated sizes or boxes "
+        f"show, such as {rotated[0].path and rotated[0].path.name}: the boxes are rotated too"
     )
     return [Problem(rotated[0].label_file, message)]
 

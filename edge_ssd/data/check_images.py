@@ -200,8 +200,8 @@ def unreadable_problems(failures: Iterable[tuple[Path, str]], fault: str, kind: 
         else:
             problems.append(Problem(path, f"{fault} ({reason}); dropped", kind))
     if without_package:
-        count = len(without_package)
-        many = f"{count} images, of which this is the first, are dropped" if count > 1 else "dropped"
+        number = len(without_package)
+        many = f"{number} images, of which this is the first, are dropped" if number > 1 else "dropped"
         problems.insert(0, Problem(without_package[0], f"{MISSING_HEIF}; {many}", kind))
     return problems
 
@@ -217,12 +217,12 @@ def image_notices(root: Path, pairs: Iterable[tuple[Path, ImageCheck]]) -> list[
             scaled.setdefault(check.scaling, []).append(path)
     notices = []
     for what, paths in scaled.items():
-        verb = "have" if len(paths) > 1 else "has"
-        message = f"{_count(paths)} {verb} {what} ({_names(paths)}): scaled to 8 bits"
+        message = f"{count(len(paths), 'image', 'has', 'have')} {what} ({_names(paths)}): scaled to 8 bits"
         notices.append(Problem(root, message))
     if uniform:
-        verb = "are" if len(uniform) > 1 else "is"
-        notices.append(Problem(root, f"{_count(uniform)} {verb} nearly of one color: {_names(uniform)}"))
+        notices.append(
+            Problem(root, f"{count(len(uniform), 'image', 'is', 'are')} nearly of one color: {_names(uniform)}")
+        )
     return notices
 
 
@@ -263,10 +263,6 @@ def _is_uniform(pixels: npt.NDArray[np.uint8]) -> bool:
     # Faster than std(), which takes as long as decoding a small image.
     variances = np.einsum("ij,ij->j", values, values) / len(values) - means * means
     return bool((variances < _UNIFORM_STD**2).all())
-
-
-def _count(paths: Sequence[Path]) -> str:
-    return f"{len(paths)} images" if len(paths) > 1 else "1 image"
 
 
 def _names(paths: Sequence[Path], limit: int = 3) -> str:

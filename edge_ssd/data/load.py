@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, cast
 
+from edge_ssd.console.counts import count
 from edge_ssd.console.progress import ProgressCallback, no_progress
 from edge_ssd.data.annotations import ImageAnnotations, ParsedDataset
 from edge_ssd.data.check_annotations import validate_annotations
@@ -206,7 +207,7 @@ class DatasetFolder:
         refuse_unknown_classes(images, mapping, labels)
         excluded = sum(mapping.new_names[box.class_index] is None for image in images for box in image.boxes)
         if excluded:
-            notices.append(Problem(root, f"{excluded} boxes of other classes excluded"))
+            notices.append(Problem(root, f"{count(excluded, 'box')} of other classes excluded"))
         class_ids = [labels.index(name) if name in labels else None for name in mapping.new_names]
         rest = [image for name, part in self.located.splits.items() if name != split for image in part]
         samples, invalid, rotated = validate_annotations(
@@ -280,9 +281,9 @@ def load_dataset(
 
 
 def _enclosing_notice(root: Path, images: Sequence[ImageAnnotations]) -> list[Problem]:
-    count = sum(box.enclosing for image in images for box in image.boxes)
-    if not count:
+    enclosing = sum(box.enclosing for image in images for box in image.boxes)
+    if not enclosing:
         return []
     total = sum(len(image.boxes) for image in images)
-    message = f"{count} of {total} objects are polygons, masks or rotated boxes: the boxes that enclose them are used"
-    return [Problem(root, message)]
+    fact = f"{enclosing} of {total} objects are polygons, masks or rotated boxes"
+    return [Problem(root, f"{fact}: the boxes that enclose them are used")]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edge_ssd.console.counts import count
 from edge_ssd.console.progress import ProgressCallback, no_progress
 from edge_ssd.data.annotations import ParsedDataset
 from edge_ssd.data.classes import ClassMapping, parse_classes, select_classes
@@ -76,7 +77,7 @@ def merge_datasets(
         name for _, sample in entries for name in (union[i] for i in sample.class_ids) if new_name_of[name] is None
     )
     if excluded:
-        names = ", ".join(f"{name} ({count} boxes)" for name, count in excluded.items())
+        names = ", ".join(f"{name} ({count(boxes, 'box')})" for name, boxes in excluded.items())
         _log.info("excluded by --classes: %s; images with no other box are background", names)
     new_ids = [None if new is None else mapping.labels.index(new) for new in mapping.new_names]
     counts: dict[str, Counter[int]] = {}

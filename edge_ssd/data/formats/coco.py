@@ -15,6 +15,7 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from edge_ssd.console.counts import count
 from edge_ssd.data.annotations import BoxAnnotation, ImageAnnotations, ParsedDataset
 from edge_ssd.data.dataset import Problem
 from edge_ssd.data.file_tree import FileTree
@@ -111,8 +112,8 @@ def _annotate(
     unsure = empty - crowds_only if lost else set()
     if unsure:
         message = (
-            f"{len(unsure)} images without annotations are not used as background, since {len(lost)} annotations are "
-            "of unknown images: correct their image_id"
+            f"not used as background: {count(len(unsure), 'image')} without annotations, since "
+            f"{count(len(lost), 'annotation', 'is', 'are')} of unknown images: correct the image_id"
         )
         problems.append(Problem(file.path, message))
     return [

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from edge_ssd.console.counts import count
 from edge_ssd.data.annotations import ImageAnnotations, ParsedDataset
 from edge_ssd.data.dataset import Problem
 from edge_ssd.data.file_tree import FileTree
@@ -101,7 +102,9 @@ def _annotate(
             if boxes or fault:
                 annotations[image.name] = annotation
     if differing:
-        fact = f"{len(differing)} images have several annotations that differ, such as {min(differing)}"
+        fact = (
+            f"{count(len(differing), 'image', 'has', 'have')} several annotations that differ, such as {min(differing)}"
+        )
         notices.append(Problem(path, f"{fact}: of each, the last annotation with regions is used"))
     if unlabeled:
         notices.append(Problem(path, f"{unlabeled} of {total} images have no submitted annotation; not used"))

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from edge_ssd.console.counts import count
 from edge_ssd.data.annotations import ImageAnnotations, ParsedDataset
 from edge_ssd.data.dataset import Problem
 from edge_ssd.data.file_tree import FileTree
@@ -63,7 +64,7 @@ def parse(tree: FileTree) -> ParsedDataset:
         notices.append(Problem(tree.root, message))
     unlabeled = sum(not image.boxes and not image.fault for image in images)
     if unlabeled:
-        notices.append(Problem(tree.root, f"{unlabeled} images have no regions and are used as background"))
+        notices.append(Problem(tree.root, f"{count(unlabeled, 'image')} without regions: used as background"))
     notices += repeated
     return reader.dataset(tree.root, images, (), notices, has_class_names=attribute is not None, box_layout="xywh")
 

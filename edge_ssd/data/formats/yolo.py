@@ -19,6 +19,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from edge_ssd.console.counts import count
 from edge_ssd.data.annotations import ImageAnnotations, ParsedDataset
 from edge_ssd.data.dataset import Problem
 from edge_ssd.data.file_index import FileIndex
@@ -244,11 +245,12 @@ def _check_unlabeled(
     if not unlabeled:
         return [*images, *unused], [], []
     if not lost:
-        message = f"{len(unlabeled)} images have no label file and are used as background"
+        message = f"{count(len(unlabeled), 'image')} without a label file: used as background"
         return [*images, *unused], [], [Problem(tree.root, message)]
     message = (
-        f"{len(unlabeled)} images without a label file, such as {unlabeled[0].file_name}, are not used as background, "
-        f"since {len(lost)} label files have no image, such as {lost[0].label_file.name}: name them alike"
+        f"not used as background: {count(len(unlabeled), 'image')} without a label file, such as "
+        f"{unlabeled[0].file_name}, since {count(len(lost), 'label file', 'has', 'have')} no image, such as "
+        f"{lost[0].label_file.name}: name them alike"
     )
     labeled = [image for image in images if image.label_file != image.path]
     return [*labeled, *unused], [Problem(tree.root, message)], []

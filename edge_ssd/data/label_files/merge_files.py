@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from edge_ssd.console.counts import count
 from edge_ssd.data.annotations import ImageAnnotations
 from edge_ssd.data.dataset import Problem
 
@@ -28,8 +29,9 @@ def drop_repeated_images(images: Iterable[ImageAnnotations]) -> tuple[list[Image
             repeated[image.label_file, path] += 1
     notices = [
         Problem(
-            path, f"the labels of {count} images that {other.name} labels too are not used: remove one of the files"
+            path,
+            f"the labels of {count(number, 'image')} that {other.name} labels too are not used: remove one file",
         )
-        for (path, other), count in repeated.items()
+        for (path, other), number in repeated.items()
     ]
     return kept, notices

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
+from edge_ssd.console.counts import count
 from edge_ssd.data.dataset import Problem
 from edge_ssd.data.file_index import FileIndex, path_parts
 from edge_ssd.data.file_tree import FileTree
@@ -122,7 +123,8 @@ def _read_group(paths: list[Path], index: FileIndex, by_words: bool) -> SplitLis
         repeated = [image for image in found if by_path.get(image, split) != split]
         if repeated and not _is_trainval(path):
             other = by_path[repeated[0]]
-            message = f"{len(repeated)} images are in the lists of {other} and {split}, such as {repeated[0].name}"
+            both = f"in the lists of {other} and {split}, such as {repeated[0].name}"
+            message = f"{count(len(repeated), 'image', 'is', 'are')} {both}"
             problems.append(Problem(path, f"{message}: used in {other} only; correct the lists"))
         for image in found:
             by_path.setdefault(image, split)

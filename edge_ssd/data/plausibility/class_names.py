@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_ssd.console.counts import count
 from edge_ssd.data.annotations import ParsedDataset
 from edge_ssd.data.classes import ALL_OTHERS, ClassMapping, parse_classes
 from edge_ssd.data.dataset import Problem
@@ -44,15 +45,15 @@ def check_classes(
     renamed: dict[str, Counter[str]] = {}
     for split, counts in counts_of.items():
         own = renamed.setdefault(split, Counter())
-        for index, count in counts.items():
+        for index, boxes in counts.items():
             name = mapping.new_names[index]
             if name is not None:
-                own[name] += count
+                own[name] += boxes
     problems, notices = _check_splits(root, renamed, num_images)
     if parsed.has_class_names or classes is not None:
         spelling = _Spelling(root, parsed.class_names, mapping, sum(renamed.values(), Counter()), classes)
         return spelling.problems() + problems, spelling.notices() + notices
-    ids = sorted({index for counts in counts_of.values() for index, count in counts.items() if count})
+    ids = sorted({index for counts in counts_of.values() for index, boxes in counts.items() if boxes})
     more_problems, more_notices = _check_ids(root, parsed.class_names, ids)
     return more_problems + problems, more_notices + notices
 
@@ -115,7 +116,7 @@ class _Spelling:
         return [Problem(self.root, f"{fact}: {', '.join(shown)}{more}; merge them with --classes {option}")]
 
     def _describe(self, name: str) -> str:
-        return f"{name!r} ({_count(self.count_of[name])})"
+        return f"{name!r} ({count(self.count_of[name], 'box')})"
 
 
 def _check_ids(root: Path, names: Sequence[str], ids: Sequence[int]) -> tuple[list[Problem], list[Problem]]:
@@ -171,10 +172,6 @@ def _escape(name: str) -> str:
 
 
 def _list(names: Sequence[str], counts: Mapping[str, int]) -> str:
-    shown = [f"{name!r} ({_count(counts[name])})" for name in names[:_MAX_NAMED]]
+    shown = [f"{name!r} ({count(counts[name], 'box')})" for name in names[:_MAX_NAMED]]
     more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
     return ", ".join(shown) + more
-
-
-def _count(boxes: int) -> str:
-    return "1 box" if boxes == 1 else f"{boxes} boxes"

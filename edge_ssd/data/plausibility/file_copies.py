@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from edge_ssd.console.counts import count
 from edge_ssd.data.dataset import Problem
 from edge_ssd.data.file_digest import file_digest
 
@@ -37,7 +38,7 @@ def check_copies(root: Path, splits: Mapping[str, Sequence[Path]]) -> list[Probl
     return [
         Problem(
             root,
-            f"{len(copies)} images of {split} are copies of images of {first_split}, such as "
+            f"{count(len(copies), 'image')} of {split}: copies of images of {first_split}, such as "
             f"{_relative(copies[0][1], root)} of {_relative(copies[0][0], root)}: results on them are too high; remove "
             "them from one split",
         )
