@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 __all__ = [
     "add_backend_argument",
     "add_detector_arguments",
+    "add_resize_argument",
     "check_int",
     "check_positive",
     "class_labels",
     "make_detector",
     "option_name",
+    "resize_function",
 ]
 
 
@@ -46,12 +48,7 @@ def add_detector_arguments(parser: argparse.ArgumentParser) -> None:
         "--threads", type=int, metavar="N", help="interpreter threads (default: one per core, at most 4)"
     )
     add_backend_argument(group)
-    group.add_argument(
-        "--resize",
-        choices=("auto", "opencv", "numpy"),
-        default="auto",
-        help="what resizes images, to the same pixels (default: OpenCV if it is installed, else NumPy)",
-    )
+    add_resize_argument(group)
     group.add_argument(
         "--delegate",
         metavar="LIBRARY",
@@ -72,6 +69,16 @@ def add_backend_argument(group: argparse._ActionsContainer) -> None:
     )
 
 
+def add_resize_argument(group: argparse._ActionsContainer) -> None:
+    """Add --resize, which selects what resizes images, to a parser or an argument group."""
+    group.add_argument(
+        "--resize",
+        choices=("auto", "opencv", "numpy"),
+        default="auto",
+        help="what resizes images, to the same pixels (default: OpenCV if it is installed, else NumPy)",
+    )
+
+
 def make_detector(args: argparse.Namespace) -> Detector:
     """Return the detector for the parsed options. Raises the errors of :class:`edge_ssd.Detector`."""
     from edge_ssd.runtime.detector import Detector
@@ -88,7 +95,7 @@ def make_detector(args: argparse.Namespace) -> Detector:
         backend=args.backend,
         delegate=args.delegate,
         delegate_options=_delegate_options(args.delegate, args.delegate_option),
-        resize=_resize_function(args.resize),
+        resize=resize_function(args.resize),
     )
 
 
@@ -108,7 +115,7 @@ def class_labels(args: argparse.Namespace) -> list[str] | None:
     return None if args.classes is None else [argument_text(label) for label in args.classes]
 
 
-def _resize_function(name: str) -> Resize | None:
+def resize_function(name: str) -> Resize | None:
     """Return the function of a --resize value; None for "auto"."""
     from edge_ssd.runtime.resize import numpy_resize, opencv_resize
 

@@ -7,7 +7,7 @@ import logging
 import re
 from pathlib import Path
 
-from device_apps.arguments import add_backend_argument, check_int
+from device_apps.arguments import add_backend_argument, add_resize_argument, check_int, resize_function
 from edge_ssd.errors import SettingError
 
 __all__ = ["add_arguments", "parse_size", "run"]
@@ -20,6 +20,7 @@ examples:
   edge-ssd bench banana nano                      two shipped models by their names
   edge-ssd bench float.tflite int8.tflite         side by side, with ratios to the first
   edge-ssd bench mine.tflite --source photo.jpg --threads 4 --json
+  edge-ssd bench nano --source recording.mp4      its frames in turn, and the time of decoding them
   edge-ssd bench small.tflite large.tflite --plot pareto.png
 
 Models alternate in short blocks, so that other load on the machine affects all of them equally. Times are the median
@@ -36,11 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threads", type=int, nargs="+", metavar="N", help="default: 1, 2 and so on up to 4 or the cores"
     )
-    parser.add_argument("--source", metavar="IMAGE", help="image to detect in, at its own size")
+    parser.add_argument("--source", metavar="IMAGE|DIR|VIDEO", help="images to detect in, at their own size")
     parser.add_argument("--size", metavar="WIDTHxHEIGHT", help="frame size (default: 640x480, or that of --source)")
     parser.add_argument("--frames", type=int, default=200, metavar="N", help="timed detections (default: 200)")
     parser.add_argument("--warm-up", type=int, default=10, metavar="N", help="untimed detections first (default: 10)")
     add_backend_argument(parser)
+    add_resize_argument(parser)
     parser.add_argument(
         "--plot",
         type=Path,
@@ -53,14 +55,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run ``edge-ssd bench``: measure and print; return the exit status 0."""
     from device_apps.bench.benchmark import run_benchmark, stored_precisions
+    from device_apps.bench.frames import BenchmarkFrames, read_frames
     from device_apps.bench.report import format_benchmark, plot_benchmark, to_dict
     from device_apps.machine import cores
+    from device_apps.sources.frames import Frame
     from edge_ssd.charts import save_figure
     from edge_ssd.console.json_output import print_json
     from edge_ssd.console.progress import Progress
     from edge_ssd.runtime.bundle import read_bundle
-    from edge_ssd.runtime.preprocess import read_image
-    from edge_ssd.runtime.resize import halve_bilinear
+    from edge_ssd.runtime.resize import numpy_resize
     from edge_ssd.runtime.shipped_models import default_model, find_model
 
     check_int(args, "frames")
@@ -71,17 +74,21 @@ def run(args: argparse.Namespace) -> int:
     if args.plot is not None:
         _check_plot(args.plot, args.source)
         precisions = stored_precisions(bundles)
-    image = bundles[0].selftest.image if args.source is None else read_image(args.source)
-    if size is not None or args.source is None:
-        image = halve_bilinear(image, size or (480, 640))
+    if args.source is not None and size is None:
+        specs = {bundle.network.input for bundle in bundles}
+        source = read_frames(args.source, specs.pop() if len(specs) == 1 else None)
+    else:
+        image = bundles[0].selftest.image if args.source is None else read_frames(args.source, None).frames[0].image
+        source = BenchmarkFrames([Frame(numpy_resize(image, size or (480, 640)), 0, 0.0, "")], None)
     with Progress("timing", "rounds") as progress:
         benchmark = run_benchmark(
             bundles,
-            image,
+            source,
             threads=args.threads or range(1, min(4, cores()) + 1),
             backend=args.backend,
             detections=args.frames,
             warm_up=args.warm_up,
+            resize=resize_function(args.resize),
             progress=progress,
         )
     if args.plot is not None:

@@ -14,9 +14,10 @@ from device_apps.stats import Stats, StatsSnapshot
 from edge_ssd.errors import SourceError
 
 if TYPE_CHECKING:
+    from edge_ssd.runtime.detections import Detections
     from edge_ssd.runtime.detector import Detector
 
-__all__ = ["LoopReport", "run_loop"]
+__all__ = ["LoopReport", "detect_frame", "run_loop"]
 
 _READ_TIMEOUT_S = 0.05  # Maximum wait for a frame, so that windows and signals are handled in time.
 
@@ -80,11 +81,15 @@ def run_loop(
     return LoopReport(stats.snapshot(), stats.mean_fps, failure)
 
 
+def detect_frame(detector: Detector, frame: Frame) -> Detections:
+    """Return the detections in a frame, in pixels of its image."""
+    reduced = frame.pixels.shape[:2] != frame.size
+    return detector.detect(frame.pixels, frame.size) if reduced else detector.detect(frame.pixels)
+
+
 def _process(frame: Frame, detector: Detector, sinks: Sequence[Sink]) -> FrameResult:
     start = time.perf_counter()
-    pixels = frame.pixels
-    reduced = pixels.shape[:2] != frame.size
-    detections = detector.detect(pixels, frame.size) if reduced else detector.detect(pixels)
+    detections = detect_frame(detector, frame)
     milliseconds = {name: seconds * 1e3 for name, seconds in detector.timings.items()}
     if frame.read_seconds:
         milliseconds["capture"] = frame.read_seconds * 1e3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from pathlib import Path
@@ -15,19 +16,23 @@ from bundle_factory import npy, write_bundle
 from PIL import Image
 from real_model import real_model
 
+from device_apps.bench.advice import time_advice
 from device_apps.bench.benchmark import Benchmark, display_names, reliability_warnings, stored_precisions
+from device_apps.bench.frames import read_frames
 from device_apps.bench.latency import Timing, relative_drift, time_detectors
 from device_apps.bench.report import format_benchmark, to_dict
 from device_apps.bench.startup import Startup
 from device_apps.bench_command import parse_size
 from device_apps.machine import cores, describe_machine, governor, processor
+from device_apps.sources.frames import Frame
 from device_apps.stats import Quantiles
 from edge_ssd import cli
 from edge_ssd.errors import SettingError
+from edge_ssd.network import InputSpec
 from edge_ssd.runtime.bundle import read_bundle
 from edge_ssd.runtime.shipped_models import find_model
 
-IMAGE = np.zeros((4, 4, 3), np.uint8)
+FRAMES = [Frame(np.zeros((4, 4, 3), np.uint8), number, 0.0, "x") for number in range(3)]
 
 
 class Sleeper:
@@ -50,7 +55,7 @@ def sleepers(*seconds: float) -> tuple[list[Any], list[str]]:
 
 def test_timing_ratio_is_relative_to_the_first_detector() -> None:
     detectors, _ = sleepers(0.001, 0.05)
-    first, second = time_detectors(detectors, IMAGE, frames=8, warm_up=0)
+    first, second = time_detectors(detectors, FRAMES, frames=8, warm_up=0)
     assert first.ratio == 1.0
     assert second.ratio > 1.5
     assert first.stages["preprocess"] == (1.0, 1.0)
@@ -60,7 +65,7 @@ def test_timing_ratio_is_relative_to_the_first_detector() -> None:
 
 def test_time_detectors_alternates_blocks_and_discards_their_first_call() -> None:
     detectors, log = sleepers(0.0, 0.0)
-    timings = time_detectors(detectors, IMAGE, frames=12, warm_up=3)
+    timings = time_detectors(detectors, FRAMES, frames=12, warm_up=3)
     assert "".join(log) == "000111" + "0" * 11 + "1" * 11 + "0" * 3 + "1" * 3
     assert set(timings[0].stages) == {"preprocess", "invoke", "postprocess", "detect"}
 
@@ -96,11 +101,35 @@ def test_reliability_warnings_are_empty_on_an_idle_or_unknown_machine(
 def fake_benchmark(path: Path) -> Benchmark:
     """Return a benchmark of one model with known times."""
     path.write_bytes(bytes(1_220_000))
-    detector: Any = SimpleNamespace(bundle=SimpleNamespace(path=path), backend="ai-edge-litert", num_threads=2)
+    detector: Any = SimpleNamespace(
+        bundle=SimpleNamespace(path=path),
+        backend="ai-edge-litert",
+        num_threads=2,
+        network=SimpleNamespace(input=InputSpec()),
+    )
     milliseconds = {"preprocess": 1.84, "invoke": 5.55, "postprocess": 0.21, "detect": 8.0}
     stages = {stage: Quantiles(value, value + 0.1) for stage, value in milliseconds.items()}
     timing = Timing(detector, stages, ratio=1.0, drift=0.02)
     return Benchmark("a board", (480, 640), 50, [timing], [Startup(path, 0.16, 70_000_000)], ["throttled"])
+
+
+@pytest.mark.parametrize(
+    ("stage", "spec", "opencv", "remedy"),
+    [
+        ("preprocess", InputSpec(), False, "install opencv-python-headless"),
+        ("preprocess", InputSpec(), True, "capture frames that are nearer to the network's 256×256"),
+        ("preprocess", InputSpec(resampling="pillow-bilinear"), True, "train the model again"),
+        ("invoke", InputSpec(), False, "try more --threads or a smaller network"),
+        ("postprocess", InputSpec(), False, "use a higher --score-threshold"),
+        ("capture", InputSpec(), False, "use smaller images or a stream of lower resolution"),
+    ],
+)
+def test_advice_names_the_largest_stage(stage: str, spec: InputSpec, opencv: bool, remedy: str) -> None:
+    milliseconds = {"preprocess": 1.0, "invoke": 2.0, "postprocess": 0.5, "capture": 1.5} | {stage: 15.0}
+    text = time_advice(milliseconds, spec, 1, opencv=opencv)
+    shares, _, advice = text.partition(": ")
+    assert re.findall(r"\d+%", shares) == sorted(re.findall(r"\d+%", shares), key=lambda share: -int(share[:-1]))
+    assert advice.startswith(remedy)
 
 
 def test_format_benchmark_shows_latencies_and_startups(tmp_path: Path) -> None:
@@ -112,7 +141,10 @@ def test_format_benchmark_shows_latencies_and_startups(tmp_path: Path) -> None:
         "a.tflite  ai-edge-litert        2   1.84/1.94  5.55/5.65    0.21/0.31  8.00/8.10  125.0   1.00\n"
         "\n"
         "model        file  time to first result  peak memory\n"
-        "a.tflite  1.22 MB                0.16 s        70 MB"
+        "a.tflite  1.22 MB                0.16 s        70 MB\n"
+        "\n"
+        "a.tflite: the network 73%, resizing 24%, postprocessing 3%: "
+        "try a smaller network (--model small or nano; edge-ssd train --network)"
     )
 
 
@@ -128,6 +160,9 @@ def test_benchmark_to_dict(tmp_path: Path) -> None:
         "frame": {"width": 640, "height": 480},
         "detections": 50,
         "models": [model | {"bytes": 1_220_000, "start_seconds": 0.16, "peak_memory_bytes": 70_000_000}],
+        "capture_ms": None,
+        "opencv_resize": False,
+        "advice": fake_benchmark(path).advice,
         "notes": ["throttled"],
     }
 
@@ -228,7 +263,8 @@ def test_bench_plot_never_overwrites_the_source_image(capsys: pytest.CaptureFixt
         (["--threads", "0"], "num_threads must be a whole number from 1"),
         (["--size", "big"], "--size must be WIDTHxHEIGHT, such as 640x480, got 'big'"),
         (["--plot", "pareto.txt"], "pareto.txt: unsupported image format; use .jpeg, .jpg, .png"),
-        (["--source", "none.jpg"], "none.jpg: no such image"),
+        (["--source", "none.jpg"], "none.jpg: no such source"),
+        (["--source", "picamera"], "--source picamera: give an image, a folder or a video"),
     ],
 )
 def test_bench_invalid_options_give_one_line(
@@ -263,3 +299,29 @@ def test_processor_and_governor_names(tmp_path: Path) -> None:
     (tmp_path / "governor").write_text("ondemand\n")
     assert governor(tmp_path / "governor") == "ondemand"
     assert governor(tmp_path / "none") is None
+
+
+def test_bench_times_the_frames_of_a_folder_and_of_a_recording(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    cv2 = pytest.importorskip("cv2")
+    folder, video = tmp_path / "images", tmp_path / "clip.avi"
+    folder.mkdir()
+    writer = cv2.VideoWriter(str(video), cv2.VideoWriter.fourcc(*"MJPG"), 25, (320, 240))
+    for number in range(4):
+        image = np.full((240, 320, 3), 40 * number, np.uint8)
+        Image.fromarray(image).resize((1280, 960)).save(folder / f"{number}.jpg")
+        writer.write(image)
+    writer.release()
+    assert read_frames(str(folder), find_network("nano")).frames[0].pixels.shape == (240, 320, 3)
+    options = ["--threads", "1", "--frames", "8", "--warm-up", "1"]
+    for source, size in ((folder, "1280×960"), (video, "320×240")):
+        assert cli.main(["bench", "nano", "--source", str(source), *options, "--resize", "numpy"]) == 0
+        out = capsys.readouterr().out
+        assert f"8 detections in a frame of {size}" in out
+        assert "reading and decoding a frame: " in out
+        assert re.search(r"^banana-nano\.tflite: .*(decoding|resizing|the network) \d+%, .*: \w", out, re.MULTILINE)
+
+
+def find_network(name: str) -> InputSpec:
+    return read_bundle(find_model(name)).network.input

@@ -9,15 +9,18 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from device_apps.bench.latency import Timing, time_detectors
+from device_apps.bench.advice import time_advice
+from device_apps.bench.frames import BenchmarkFrames
+from device_apps.bench.latency import STAGES, Timing, time_detectors
 from device_apps.bench.startup import Startup, measure_startups
 from device_apps.machine import cores, describe_machine, governor, throttled
-from device_apps.sources.frames import Image
+from device_apps.stats import Quantiles
 from edge_ssd.console.progress import ProgressCallback, no_progress
 from edge_ssd.errors import SettingError
 from edge_ssd.runtime.bundle import Bundle
 from edge_ssd.runtime.detector import Detector
 from edge_ssd.runtime.interpreter import Backend
+from edge_ssd.runtime.resize import Resize, opencv_resize, uses_opencv
 
 __all__ = ["Benchmark", "display_names", "reliability_warnings", "run_benchmark", "stored_precisions"]
 
@@ -32,9 +35,11 @@ class Benchmark:
 
     Attributes:
         machine: processor, system and Python version.
-        frame_size: (height, width) of the image.
+        frame_size: (height, width) of the first image.
         detections: number of timed detections for each timing.
         warnings: why the times may be unreliable.
+        capture: ms of reading and decoding a frame of a source; None if none was read.
+        opencv: whether OpenCV resized.
     """
 
     machine: str
@@ -43,34 +48,52 @@ class Benchmark:
     timings: Sequence[Timing]
     startups: Sequence[Startup]
     warnings: Sequence[str]
+    capture: Quantiles | None = None
+    opencv: bool = False
+
+    @property
+    def advice(self) -> list[str]:
+        """A line for each model with the shares of its stages, and what reduces the largest."""
+        names = display_names(timing.model for timing in self.timings)
+        lines: dict[Path, str] = {}
+        for timing in self.timings:
+            milliseconds = {stage: timing.stages[stage].p50 for stage in STAGES}
+            if self.capture is not None:
+                milliseconds["capture"] = self.capture.p50
+            threads = timing.detector.num_threads
+            text = time_advice(milliseconds, timing.detector.network.input, threads, opencv=self.opencv)
+            lines.setdefault(timing.model, f"{names[timing.model]}: {text}")
+        return list(lines.values())
 
 
 def run_benchmark(
     bundles: Sequence[Bundle],
-    image: Image,
+    source: BenchmarkFrames,
     *,
     threads: Sequence[int],
     backend: Backend,
     detections: int,
     warm_up: int,
+    resize: Resize | None = None,
     progress: ProgressCallback = no_progress,
 ) -> Benchmark:
-    """Time detection in ``image`` with each bundle and number of threads; startups use the first number of threads.
+    """Time detection in ``source`` with each bundle and number of threads; startups use the first number of threads.
 
     Each pair is timed ``detections`` times, after ``warm_up`` untimed ones. ``progress`` gets (finished, all) rounds.
     """
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None  # Before this benchmark adds to it.
     with ExitStack() as stack:
         detectors = [
-            stack.enter_context(Detector(bundle, num_threads=number, backend=backend))
+            stack.enter_context(Detector(bundle, num_threads=number, backend=backend, resize=resize))
             for bundle in bundles
             for number in threads
         ]
-        frame_size = (image.shape[0], image.shape[1])
+        frame_size = source.frames[0].size
         startups = measure_startups([bundle.path for bundle in bundles], frame_size, threads[0], backend)
-        timings = time_detectors(detectors, image, detections, warm_up, progress)
+        timings = time_detectors(detectors, source.frames, detections, warm_up, progress)
     warnings = reliability_warnings(timings, load=load, throttling=throttled(), cpu_governor=governor())
-    return Benchmark(describe_machine(), frame_size, detections, timings, startups, warnings)
+    opencv = resize is opencv_resize or (resize is None and uses_opencv())
+    return Benchmark(describe_machine(), frame_size, detections, timings, startups, warnings, source.capture, opencv)
 
 
 def reliability_warnings(

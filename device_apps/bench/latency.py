@@ -6,22 +6,24 @@ first detection of a block is not counted, because the previous detector has evi
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from device_apps.sources.frames import Image
+from device_apps.loop import detect_frame
+from device_apps.sources.frames import Frame
 from device_apps.stats import Quantiles, quantiles
 from edge_ssd.console.progress import ProgressCallback, no_progress
 from edge_ssd.runtime.detector import Detector
 from edge_ssd.runtime.interleave import call_interleaved
 
-__all__ = ["Timing", "relative_drift", "time_detectors"]
+__all__ = ["STAGES", "Timing", "relative_drift", "time_detectors"]
 
 _BLOCK_SIZE = 10
-_STAGES = ("preprocess", "invoke", "postprocess")
+STAGES = ("preprocess", "invoke", "postprocess")
 
 
 @dataclass(frozen=True)
@@ -45,18 +47,24 @@ class Timing:
 
 
 def time_detectors(
-    detectors: Sequence[Detector], image: Image, frames: int, warm_up: int, progress: ProgressCallback = no_progress
+    detectors: Sequence[Detector],
+    images: Sequence[Frame],
+    frames: int,
+    warm_up: int,
+    progress: ProgressCallback = no_progress,
 ) -> list[Timing]:
-    """Time ``frames`` detections in ``image`` by each detector, after ``warm_up`` untimed detections by each."""
+    """Time ``frames`` detections in ``images``, in turn, by each detector, after ``warm_up`` untimed ones by each."""
     for detector in detectors:
-        for _ in range(warm_up):
-            detector.detect(image)
+        for _, image in zip(range(warm_up), itertools.cycle(images), strict=False):
+            detect_frame(detector, image)
+    turns = {id(detector): itertools.cycle(images) for detector in detectors}
 
     def measure(detector: Detector) -> dict[str, float]:
+        image = next(turns[id(detector)])
         start = time.perf_counter()
-        detector.detect(image)
+        detect_frame(detector, image)
         total = time.perf_counter() - start
-        return {**{stage: 1e3 * detector.timings[stage] for stage in _STAGES}, "detect": 1e3 * total}
+        return {**{stage: 1e3 * detector.timings[stage] for stage in STAGES}, "detect": 1e3 * total}
 
     samples = call_interleaved(measure, detectors, frames, block_size=_BLOCK_SIZE, discard=1, progress=progress)
     milliseconds = [{stage: [sample[stage] for sample in values] for stage in values[0]} for values in samples]

@@ -25,8 +25,15 @@ def format_benchmark(benchmark: Benchmark) -> str:
     return (
         f"{benchmark.machine}\n"
         f"{count(benchmark.detections, 'detection')} in a frame of {width}×{height}, interleaved; ms, p50/p95\n\n"
-        f"{_timing_table(benchmark.timings)}\n\n{_startup_table(benchmark.startups)}"
-    )
+        f"{_timing_table(benchmark.timings)}\n\n{_startup_table(benchmark.startups)}\n\n"
+        f"{_capture_line(benchmark)}"
+    ) + "\n".join(benchmark.advice)
+
+
+def _capture_line(benchmark: Benchmark) -> str:
+    if benchmark.capture is None:
+        return ""
+    return f"reading and decoding a frame: {benchmark.capture.p50:.2f}/{benchmark.capture.p95:.2f}\n"
 
 
 def to_dict(benchmark: Benchmark) -> dict[str, Any]:
@@ -60,6 +67,9 @@ def to_dict(benchmark: Benchmark) -> dict[str, Any]:
             }
             for startup in benchmark.startups
         ],
+        "capture_ms": None if benchmark.capture is None else benchmark.capture._asdict(),
+        "opencv_resize": benchmark.opencv,
+        "advice": benchmark.advice,
         "notes": list(benchmark.warnings),
     }
 
