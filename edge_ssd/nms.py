@@ -98,9 +98,12 @@ def nms_sorted(
         return _nms_few(boxes, threshold)[:max_kept]
     if class_ids is None or number < _MANY:
         return _nms_in_chunks(boxes, threshold, max_kept)
-    best, index = _best_of_classes(boxes, threshold)
-    others = index.take(_nms_in_chunks(boxes.take(index, axis=1), threshold, max_kept))
-    return np.sort(np.concatenate([best, others]))[:max_kept]
+    kept = _nms_in_chunks(boxes[:, :_FIRST_CHUNK], threshold, max_kept)
+    if len(kept) < max_kept:
+        best, index = _best_of_classes(boxes, threshold)
+        others = index.take(_nms_in_chunks(boxes.take(index, axis=1), threshold, max_kept))
+        kept = np.sort(np.concatenate([best, others]))[:max_kept]
+    return kept
 
 
 def _best_of_classes(boxes: FloatArray, iou_threshold: float) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
