@@ -93,17 +93,19 @@ def nms_sorted(
     """
     number = planes.shape[1]
     max_kept = number if max_detections is None else min(max_detections, number)
-    boxes, threshold = _box_table(planes, class_ids), float(iou_threshold)
-    if number <= _FEW or max_kept == 0:
-        return _nms_few(boxes, threshold)[:max_kept]
+    threshold = float(iou_threshold)
+    first = _box_table(planes[:, :_FIRST_CHUNK], None if class_ids is None else class_ids[:_FIRST_CHUNK])
+    if number <= _FEW:
+        return _nms_few(first, threshold)[:max_kept]
+    kept, stop = _nms_chunk(first, np.arange(first.shape[1]), first.shape[1], threshold, max_kept)
+    if stop == number or len(kept) >= max_kept:
+        return kept[:max_kept]
+    boxes = _box_table(planes, class_ids)
     if class_ids is None or number < _MANY:
-        return _nms_in_chunks(boxes, threshold, max_kept)
-    kept = _nms_in_chunks(boxes[:, :_FIRST_CHUNK], threshold, max_kept)
-    if len(kept) < max_kept:
-        best, index = _best_of_classes(boxes, threshold)
-        others = index.take(_nms_in_chunks(boxes.take(index, axis=1), threshold, max_kept))
-        kept = np.sort(np.concatenate([best, others]))[:max_kept]
-    return kept
+        return _nms_from(stop, kept, boxes, threshold, max_kept)
+    best, index = _best_of_classes(boxes, threshold)
+    others = index.take(_nms_from(0, np.zeros(0, np.intp), boxes.take(index, axis=1), threshold, max_kept))
+    return np.sort(np.concatenate([best, others]))[:max_kept]
 
 
 def _best_of_classes(boxes: FloatArray, iou_threshold: float) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
@@ -131,21 +133,22 @@ def _best_of_classes(boxes: FloatArray, iou_threshold: float) -> tuple[npt.NDArr
     return np.concatenate(kept), np.sort(index)
 
 
-def _nms_in_chunks(boxes: FloatArray, iou_threshold: float, max_kept: int) -> npt.NDArray[np.intp]:
-    """Return the best ``max_kept`` boxes that greedy suppression keeps among boxes sorted by descending score."""
+def _nms_from(
+    start: int, kept: npt.NDArray[np.intp], boxes: FloatArray, iou_threshold: float, max_kept: int
+) -> npt.NDArray[np.intp]:
+    """Return the best ``max_kept`` boxes that greedy suppression keeps; ``kept`` are those before ``start``."""
     number = boxes.shape[1]
-    kept = np.zeros(0, np.intp)
-    start, stop = 0, min(number, _FIRST_CHUNK)
-    index = np.arange(stop)
-    while True:
+    last_kept, last_size = len(kept), start
+    while start < number and len(kept) < max_kept:
+        # Where many boxes are kept, several small chunks take fewer comparisons than a large one.
+        wanted = min(_BLOCK // 2, max_kept - len(kept))
+        size = min(_MAX_CHUNK, _boxes_needed(wanted, last_kept, last_size)) if start else _FIRST_CHUNK
+        stop = min(number, start + size)
+        index = _unsuppressed(kept, boxes, start, stop, iou_threshold)
         new, stop = _nms_chunk(boxes, index, stop, iou_threshold, max_kept - len(kept))
         kept = np.concatenate([kept, new])
-        if stop == number or len(kept) >= max_kept:
-            return kept[:max_kept]
-        # Where many boxes are kept, several small chunks take fewer comparisons than a large one.
-        needed = _boxes_needed(min(_BLOCK // 2, max_kept - len(kept)), len(new), stop - start)
-        start, stop = stop, min(number, stop + min(_MAX_CHUNK, needed))
-        index = _unsuppressed(kept, boxes, start, stop, iou_threshold)
+        start, last_kept, last_size = stop, len(new), stop - start
+    return kept[:max_kept]
 
 
 def _nms_chunk(
