@@ -94,6 +94,7 @@ def nms_sorted(
     number = planes.shape[1]
     max_kept = number if max_detections is None else min(max_detections, number)
     threshold = float(iou_threshold)
+    # The first chunk often gives enough boxes: the others are not even copied.
     first = _box_table(planes[:, :_FIRST_CHUNK], None if class_ids is None else class_ids[:_FIRST_CHUNK])
     if number <= _FEW:
         return _nms_few(first, threshold)[:max_kept]
