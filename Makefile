@@ -86,7 +86,7 @@ check: $(VENV)/ready-test
 # Three jobs at once, since most tests use at most one core, in this order: the long ones first, so that no core idles at
 # the end. All but the first print their output when they end.
 ARM_LANES := aarch64-litert aarch64-tflite armhf-tflite
-ARM_TARGETS := test-arm-instructions $(ARM_LANES:%=test-arm-%)
+ARM_TARGETS := test-arm-instructions test-arm-bookworm $(ARM_LANES:%=test-arm-%)
 LANES := test-training test-converters test-device $(ARM_TARGETS) test-tflite
 test: $(VENV)/ready-test $(VENV_TFLITE)/installed $(VENV_MEDIAPIPE)/ready $(VENV_TASKLIB)/ready
 	@$(MAKE) --no-print-directory --jobs=3 test-workstation $(LANES:%=%.log)
@@ -126,6 +126,9 @@ test-tflite: $(VENV_TFLITE)/installed
 .PHONY: $(ARM_TARGETS)
 test-arm: $(VENV)/ready-test
 	@$(MAKE) --no-print-directory --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) $(ARM_TARGETS)
+
+test-arm-bookworm:
+	$(VENV)/bin/python -m pytest tests/test_arm_bookworm.py
 
 test-arm-instructions:
 	$(VENV)/bin/python -m pytest tests/test_arm_instructions.py

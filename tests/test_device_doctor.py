@@ -23,10 +23,12 @@ from device_apps.doctor.finding import ok
 from device_apps.doctor.probe import probe
 from device_apps.doctor.v4l2 import Camera, find_cameras
 from device_apps.doctor_command import run_checks
+from device_apps.numpy_conflict import numpy_remedy
 from edge_ssd import cli
 
 OLD_PYTHON = REPOSITORY / ".venv-tflite" / "bin" / "python"
 NO_LIBGL = "libGL.so.1: cannot open shared object file: No such file or directory"
+NUMPY_CONFLICT = "raise ValueError('numpy.dtype size changed, may indicate binary incompatibility')"
 ILLEGAL_INSTRUCTION = "import os, signal; os.kill(os.getpid(), signal.SIGILL)"
 
 
@@ -361,6 +363,7 @@ def test_find_cameras_ignores_files_that_are_not_devices(tmp_path: Path) -> None
         (None, "Desktop", "ok", "no picamera2"),
         (None, "Raspberry Pi 5 Model B Rev 1.0", "warning", "picamera2 is not installed"),
         ("import libcamera_that_is_missing", "Raspberry Pi 4", "warning", "picamera2 does not load"),
+        (NUMPY_CONFLICT, "Raspberry Pi 4", "failure", "hides the older one of the system, with which picamera2 was built"),
         (fake_picamera2([]), "Raspberry Pi 4", "warning", "no camera"),
         (fake_picamera2([{"Model": "imx708", "Num": 0}]), "Raspberry Pi 4", "ok", "imx708; use --source picamera"),
     ],
@@ -386,3 +389,17 @@ def test_paho_1_of_debian_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(software, "_version", lambda name: "1.6.1" if name == "paho-mqtt" else version(name))
     (finding,) = [finding for finding in software.check_extras() if finding.name == "--mqtt"]
     assert (finding.level, finding.remedy) == ("warning", 'pip install "paho-mqtt>=2.1"')
+
+
+def test_opencv_of_the_system_with_another_numpy_is_named(fake_module: Callable[[str, str], None]) -> None:
+    fake_module("cv2", "raise ImportError('numpy.core.multiarray failed to import')")
+    (finding,) = software.check_opencv()
+    assert finding.level == "failure"
+    assert "hides the older one of the system, with which OpenCV was built" in finding.text
+    assert finding.remedy.startswith('pip install "numpy<2"')
+
+
+def test_numpy_remedy_holds_back_packages_that_need_numpy_2() -> None:
+    installed = {"opencv-python": "5.0.0", "numpy": "2.4.6"}
+    assert numpy_remedy(installed.get) == 'pip install "numpy<2" "opencv-python<4.12"'
+    assert numpy_remedy({}.get) == 'pip install "numpy<2"'

@@ -6,10 +6,11 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from device_apps.doctor.finding import Finding, ok, warning
+from device_apps.doctor.finding import Finding, failed, ok, warning
 from device_apps.doctor.probe import probe
 from device_apps.doctor.v4l2 import Camera, find_cameras
 from device_apps.machine import processor
+from device_apps.numpy_conflict import is_numpy_conflict, numpy_cause, numpy_remedy
 
 __all__ = ["check_csi_camera", "check_webcams"]
 
@@ -47,9 +48,11 @@ def check_csi_camera(board: str | None = None, system_package: Path = _SYSTEM_PI
         yield warning(
             "CSI camera", "picamera2 works, but finds no camera", "check its cable, then: rpicam-hello --list-cameras"
         )
+    elif is_numpy_conflict(problem):
+        yield failed("CSI camera", f"{numpy_cause('picamera2')}: {problem}", numpy_remedy())
     elif "No module named 'picamera2'" not in problem:
         yield warning(
-            "CSI camera", f"picamera2 does not load: {problem}", f"use the NumPy of the system: {_NEW_ENVIRONMENT}"
+            "CSI camera", f"picamera2 does not load: {problem}", "sudo apt install --reinstall python3-picamera2"
         )
     elif system_package.exists() and sys.prefix != sys.base_prefix:
         yield warning("CSI camera", "picamera2 is installed, but this virtual environment hides it", _NEW_ENVIRONMENT)

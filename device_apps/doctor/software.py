@@ -11,6 +11,7 @@ from importlib import metadata
 
 from device_apps.doctor.finding import Finding, failed, ok, warning
 from device_apps.doctor.probe import probe
+from device_apps.numpy_conflict import is_numpy_conflict, numpy_cause, numpy_remedy
 
 __all__ = ["check_detector", "check_extras", "check_opencv"]
 
@@ -87,6 +88,8 @@ def check_opencv() -> Iterable[Finding]:
     if report is None:
         if "No module named 'cv2'" in problem:
             yield warning("OpenCV", "not installed: no webcams, streams, videos", 'pip install "edge-ssd[camera]"')
+        elif is_numpy_conflict(problem):
+            yield failed("OpenCV", f"{numpy_cause('OpenCV')}: {problem}", numpy_remedy())
         elif ".so" in problem:
             yield failed("OpenCV", f"does not load: {problem}", "sudo apt install libgl1 libglib2.0-0")
         else:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from device_apps.numpy_conflict import is_numpy_conflict, numpy_cause, numpy_remedy
 from device_apps.sources.deferred_image import DeferredImage, Image
 from device_apps.sources.frame_buffers import FrameBuffers
 from device_apps.sources.media_clock import MediaClock
@@ -59,6 +60,8 @@ def load_opencv() -> ModuleType:
     try:
         import cv2
     except ImportError as error:
+        if is_numpy_conflict(str(error)):
+            raise EdgeSSDError(f"{numpy_cause('OpenCV')} ({error}): {numpy_remedy()}") from None
         raise EdgeSSDError(
             f"cameras and videos need OpenCV, which does not load ({error}): pip install 'edge-ssd[camera]'"
         ) from None
@@ -135,7 +138,8 @@ def open_stream(url: str, timeouts: CaptureTimeouts = CaptureTimeouts()) -> _Ope
         cv2.CAP_PROP_OPEN_TIMEOUT_MSEC: round(1000 * max(timeouts.stream_open, _OPEN_STALLS * timeouts.stall)),
         cv2.CAP_PROP_READ_TIMEOUT_MSEC: round(1000 * (timeouts.stall + _READ_MARGIN_S)),
     }
-    if "OPENCV_FFMPEG_THREADS" not in os.environ:
+    # Debian 12 has OpenCV 4.6, without this property.
+    if "OPENCV_FFMPEG_THREADS" not in os.environ and hasattr(cv2, "CAP_PROP_N_THREADS"):
         options[cv2.CAP_PROP_N_THREADS] = 1
     parameters = [number for pair in options.items() for number in pair]
     capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, parameters)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from device_apps.numpy_conflict import is_numpy_conflict, numpy_cause, numpy_remedy
 from device_apps.sources.capture_process import ProcessReader
 from device_apps.sources.frames import FrameReader, Image
 from device_apps.sources.opencv import CameraRequest
@@ -37,7 +38,9 @@ def open_picamera(request: CameraRequest) -> _PicameraReader:
     """Start the first CSI camera with these settings. Raises SourceError if picamera2 or the camera does not start."""
     try:
         from picamera2 import Picamera2  # type: ignore[import-not-found, unused-ignore]
-    except ImportError as error:
+    except (ImportError, ValueError) as error:
+        if is_numpy_conflict(str(error)):
+            raise SourceError(f"picamera: {numpy_cause('picamera2')} ({error}): {numpy_remedy()}") from None
         raise SourceError(
             f"picamera: picamera2 does not load ({error}): sudo apt install python3-picamera2, and make the "
             "virtual environment with --system-site-packages"

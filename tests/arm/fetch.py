@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -22,7 +22,7 @@ if __package__ in (None, ""):
 
 from arm.lanes import ARM, LANES, PYTHON, REPOSITORY, Lane
 
-__all__ = ["CPUS", "Unavailable", "cpu_root", "fetch", "install_project"]
+__all__ = ["CPUS", "Unavailable", "cpu_root", "fetch", "fetch_packages", "install_project", "locked"]
 
 SUITE = "bookworm"  # the Debian that has Python 3.11
 _VERSION = 1  # of this module: increase it when a change here makes downloaded lanes invalid
@@ -49,7 +49,7 @@ def fetch(lane: Lane) -> None:
     for command, remedy in ((lane.emulator, "qemu-user"), ("dpkg-deb", "dpkg"), ("apt-get", "apt")):
         if shutil.which(command) is None:
             raise Unavailable(f"{command} is not installed (Debian: sudo apt install {remedy})")
-    with _locked(ARM / f"{lane.name}.lock"):
+    with locked(ARM / f"{lane.name}.lock"):
         stamp, digest = lane.folder / "ready", _digest(lane)
         if stamp.is_file() and stamp.read_text() == digest:
             return
@@ -64,7 +64,7 @@ def fetch(lane: Lane) -> None:
 
 def install_project(lane: Lane, wheel: Path) -> None:
     """Install this project's wheel in the lane with pip, unless the same wheel is installed."""
-    with _locked(ARM / f"{lane.name}.lock"):
+    with locked(ARM / f"{lane.name}.lock"):
         with zipfile.ZipFile(wheel) as archive:
             content = repr(sorted((info.filename, info.CRC) for info in archive.infolist()))
         stamp = lane.folder / "installed"
@@ -110,7 +110,18 @@ def _digest(lane: Lane) -> str:
 
 
 def _unpack_packages(lane: Lane) -> None:
-    apt = lane.folder / "apt"
+    for package in fetch_packages(lane.folder / "apt", lane.architecture, lane.packages):
+        lane.root.mkdir(exist_ok=True)
+        _call(["dpkg-deb", "-x", str(package), str(lane.root)], f"{package.name} cannot be unpacked")
+    shutil.rmtree(lane.folder / "apt")
+
+
+def fetch_packages(apt: Path, architecture: str, packages: Sequence[str]) -> list[Path]:
+    """Download Debian packages and their dependencies into the new folder ``apt``; return their files.
+
+    Raises:
+        Unavailable: this machine cannot download them.
+    """
     sources = apt / "sources"
     sources.mkdir(parents=True)
     for path in (Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))):
@@ -122,8 +133,8 @@ def _unpack_packages(lane: Lane) -> None:
         (apt / folder).mkdir(parents=True)
     (apt / "status").touch()
     options = {
-        "APT::Architecture": lane.architecture,
-        "APT::Architectures": lane.architecture,
+        "APT::Architecture": architecture,
+        "APT::Architectures": architecture,
         "APT::Default-Release": "",
         "APT::Install-Recommends": "0",
         "APT::Sandbox::User": "",  # the _apt user may lack permission for the folder
@@ -144,13 +155,10 @@ def _unpack_packages(lane: Lane) -> None:
     with suppress(Unavailable):
         _call([*command, "update"], "apt cannot read its lists")
     _call(
-        [*command, "--yes", "--download-only", "--no-install-recommends", "install", *lane.packages],
-        f"apt cannot fetch {' '.join(lane.packages)} for {lane.architecture}",
+        [*command, "--yes", "--download-only", "--no-install-recommends", "install", *packages],
+        f"apt cannot fetch {' '.join(packages)} for {architecture}",
     )
-    lane.root.mkdir()
-    for package in sorted((apt / "cache" / "archives").glob("*.deb")):
-        _call(["dpkg-deb", "-x", str(package), str(lane.root)], f"{package.name} cannot be unpacked")
-    shutil.rmtree(apt)
+    return sorted((apt / "cache" / "archives").glob("*.deb"))
 
 
 def _is_of_suite(sources: str) -> bool:
@@ -203,7 +211,7 @@ def _call(command: list[str], problem: str) -> None:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     """Hold a lock on ``path``, also between processes."""
     import fcntl
 
