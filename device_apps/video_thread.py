@@ -20,8 +20,8 @@ __all__ = ["VideoThread"]
 
 _log = logging.getLogger(__name__)
 
-_MAX_BYTES = 64 * 1024 * 1024  # Of the waiting frames, before they are scaled: two of 3840×2160.
-_MIN_FRAMES, _MAX_FRAMES = 2, 30
+_MAX_BYTES = 32 * 1024 * 1024  # Of the waiting frames, before they are scaled: one of 3840×2160.
+_MAX_FRAMES = 30
 _FLUSH_SECONDS = 1.0  # A service must end within two seconds after SIGTERM.
 _ABANDON_SECONDS = 5.0
 
@@ -64,10 +64,13 @@ class VideoThread:
 
     def write(self, result: FrameResult) -> None:
         self._raise_failure()
-        capacity = min(max(_MAX_BYTES // result.frame.image.nbytes, _MIN_FRAMES), _MAX_FRAMES)
+        height, width = result.frame.size
+        capacity = min(max(_MAX_BYTES // (3 * height * width), 1), _MAX_FRAMES)
         with self._changed:
             if len(self._waiting) < capacity:
-                self._waiting.append(self._limit_size(result))
+                # Scaled here, a large frame is free for the next one; if it must be decoded first, that is for the thread.
+                scale_now = result.frame.pixels.shape[1] >= self._max_width
+                self._waiting.append(self._limit_size(result) if scale_now else result)
                 self._changed.notify()
                 return
         self.dropped += 1
@@ -111,11 +114,17 @@ class VideoThread:
                 "%s: frames of %d×%d are recorded at %d×%d; --save-video-width %d keeps their size",
                 self._name, width, height, size[1], size[0], width,
             )  # fmt: skip
-        image = self._cv2.resize(result.frame.image, size[::-1], interpolation=self._cv2.INTER_AREA)
+        pixels = result.frame.pixels  # For the detector: as large as the video, or smaller.
+        if pixels.shape[1] < self._max_width:
+            pixels = result.frame.image
+        # The view of a BGR frame is not converted, only its small image.
+        flip = slice(None, None, 1 if pixels.flags.c_contiguous else -1)
+        image = self._cv2.resize(pixels[..., flip], size[::-1], interpolation=self._cv2.INTER_AREA)
+        image = np.ascontiguousarray(image[..., flip], np.uint8)
         found = result.detections
         boxes = found.xyxy * np.float32(self._max_width / width)
         scaled = Detections(boxes, found.confidence, found.class_id, found.names, size)
-        return FrameResult(replace(result.frame, captured=np.asarray(image, np.uint8)), scaled, {})
+        return FrameResult(replace(result.frame, captured=image), scaled, {})
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
@@ -125,7 +134,7 @@ class VideoThread:
     def _run(self) -> None:
         while (result := self._next()) is not None:
             try:
-                self._sink.write(result)
+                self._sink.write(self._limit_size(result))
             except Exception as error:  # Raised in the loop, which ends.
                 self._failure = error
                 return

@@ -9,12 +9,14 @@ import cv2
 import numpy as np
 import pytest
 from clocks import wait_until
-from event_factory import result
+from event_factory import detections, result
 from processes import FAKE, run_python
 from stream_servers import MjpegServer
 
 from device_apps.results import FrameResult
 from device_apps.retrying_sink import RetryingSink
+from device_apps.sources.deferred_image import DeferredImage
+from device_apps.sources.frames import Frame
 from device_apps.video_thread import VideoThread
 from edge_ssd.errors import EdgeSSDError
 
@@ -100,6 +102,20 @@ def test_wide_frames_are_scaled_with_their_boxes(caplog: pytest.LogCaptureFixtur
     assert caplog.messages == [
         "seen.mp4: frames of 200×100 are recorded at 100×50; --save-video-width 200 keeps their size"
     ]
+
+
+@pytest.mark.parametrize("width", [60, 200])
+def test_deferred_frames_keep_their_colors(width: int) -> None:
+    """The pixels for the detector are a view of a BGR frame, or too small for the video."""
+    bgr = np.full((100, 200, 3), (10, 20, 250), np.uint8)
+    pixels = bgr[: width // 2, :width, ::-1]
+    frame = Frame(DeferredImage(pixels, (100, 200), lambda: bgr[..., ::-1].copy()), 0, 0.0, "camera")
+    encoder = Encoder()
+    with thread_to(encoder, 80) as sink:
+        sink.write(FrameResult(frame, detections(size=(100, 200)), {}))
+    image = encoder.results[0].frame.image
+    assert image.shape == (40, 80, 3)
+    assert (image == (250, 20, 10)).all()
 
 
 def test_error_of_the_encoder_is_raised_in_the_loop() -> None:

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 __all__ = ["FrameBuffers"]
 
-_MAX_BUFFERS = 8  # frames that are shown, encoded or waiting at a time; further ones are not kept
+# Frames that are shown, encoded or waiting at a time; further ones are not kept. Of 3840×2160 three.
+_MAX_BUFFERS, _MAX_BYTES = 8, 80_000_000
 
 
 def _references(arrays: Sequence[npt.NDArray[Any]]) -> list[int]:
@@ -41,5 +42,5 @@ class FrameBuffers:
             return
         if self._arrays and self._arrays[0].shape != array.shape:
             self._arrays.clear()
-        if len(self._arrays) < _MAX_BUFFERS:
+        if len(self._arrays) < _MAX_BUFFERS and (len(self._arrays) + 1) * array.nbytes <= _MAX_BYTES:
             self._arrays.append(array)
