@@ -68,7 +68,7 @@ class VideoThread:
         capacity = min(max(_MAX_BYTES // (3 * height * width), 1), _MAX_FRAMES)
         with self._changed:
             if len(self._waiting) < capacity:
-                # Scaled here, a large frame is free for the next one; if it must be decoded first, that is for the thread.
+                # Scaled here, a large frame is free for the next one. Decoding it first is left to the thread.
                 scale_now = result.frame.pixels.shape[1] >= self._max_width
                 self._waiting.append(self._limit_size(result) if scale_now else result)
                 self._changed.notify()

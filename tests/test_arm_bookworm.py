@@ -92,11 +92,9 @@ def test_numpy_2_of_pip_is_named_with_its_cure(wheel: Path, picamera2: Path, tmp
         assert "pip's NumPy 2" in line
         assert f"hides the older one of the system, with which {package} was built: " in line
         assert line.endswith('→ pip install "numpy<2"')
+    script = "import sys; from device_apps.sources.open_source import open_source; open_source(sys.argv[1]).__enter__()"
     for source in ("picamera", CLIP):
-        camera = environment.run(
-            "-c", "from device_apps.sources.open_source import open_source; import sys\nopen_source(sys.argv[1]).__enter__()",
-            source, path=picamera2,
-        )  # fmt: skip
+        camera = environment.run("-c", script, source, path=picamera2)
         assert 'pip install "numpy<2"' in camera.stderr
     environment.install("numpy<2")
     cured = environment.run("-c", "import cv2, sep, numpy; print(numpy.__version__)")

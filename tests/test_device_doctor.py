@@ -363,7 +363,7 @@ def test_find_cameras_ignores_files_that_are_not_devices(tmp_path: Path) -> None
         (None, "Desktop", "ok", "no picamera2"),
         (None, "Raspberry Pi 5 Model B Rev 1.0", "warning", "picamera2 is not installed"),
         ("import libcamera_that_is_missing", "Raspberry Pi 4", "warning", "picamera2 does not load"),
-        (NUMPY_CONFLICT, "Raspberry Pi 4", "failure", "hides the older one of the system, with which picamera2 was built"),
+        (NUMPY_CONFLICT, "Raspberry Pi 4", "failure", "hides the older one of the system, with which picamera2"),
         (fake_picamera2([]), "Raspberry Pi 4", "warning", "no camera"),
         (fake_picamera2([{"Model": "imx708", "Num": 0}]), "Raspberry Pi 4", "ok", "imx708; use --source picamera"),
     ],

@@ -1,4 +1,4 @@
-"""Lane with the packages of Debian Bookworm, on which Raspberry Pi OS Bookworm is based, as a virtual environment sees them.
+"""Lane with the packages of Debian Bookworm, on which Raspberry Pi OS Bookworm is based, behind a virtual environment.
 
 It has Debian's own NumPy 1.24, OpenCV 4.6 and Pillow 9.4, and ``sep``, an extension that was built with this NumPy as
 simplejpeg of picamera2 was. The packages are unpacked, not installed, for this machine's architecture; virtual
@@ -75,8 +75,8 @@ class Environment:
 
     def install(self, *requirements: str) -> None:
         """Install with pip, as in a README."""
-        command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-qq", "--python", self.python, "install"]
-        done = subprocess.run([*command, *requirements], capture_output=True, text=True, check=False)
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-qq", "--python", self.python]
+        done = subprocess.run([*pip, "install", *requirements], capture_output=True, text=True, check=False)
         if done.returncode:
             raise Unavailable(f"pip cannot install {' '.join(requirements)}: {done.stderr.strip()[-300:]}")
 
