@@ -10,7 +10,9 @@ import pytest
 from label_writers import write_d2l_split, write_image, write_voc_xml
 from PIL import Image
 
+from edge_ssd.data.check_images import check_image
 from edge_ssd.data.exif_rotation import rotate_box
+from edge_ssd.data.image_header import read_image_header
 from edge_ssd.data.load import load_dataset
 from edge_ssd.runtime.image_file import rotate_upright
 
@@ -93,3 +95,14 @@ def test_impossible_orientation_is_none(tmp_path: Path, value: int) -> None:
     write_set(tmp_path, [("a", value, STORED, BOX)])
     assert boxes(tmp_path) == [list(BOX)]
     assert load_dataset(tmp_path, strict=True).samples[0].size == (40, 60)
+
+
+@pytest.mark.parametrize("suffix", ["tif", "png"])
+def test_sizes_of_all_file_formats_are_after_the_rotation(tmp_path: Path, suffix: str) -> None:
+    """Pillow states the size of a TIFF after the rotation, that of a PNG before it."""
+    path = tmp_path / f"a.{suffix}"
+    write_image(path, orientation=6)
+    assert (read_image_header(path).size, check_image(path).header) == ((60, 40), read_image_header(path))
+    write_voc_xml(tmp_path / "a.xml", path.name, [("bolt", BOX)], SEEN)
+    dataset = load_dataset(tmp_path, strict=True)
+    assert (dataset.samples[0].boxes_xyxy.tolist(), dataset.notices) == ([list(BOX)], ())

@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 from edge_ssd.errors import ImageError
-from edge_ssd.runtime.image_file import IMAGE_SUFFIXES, exif_orientation, open_image, rotate_upright
-from edge_ssd.runtime.preprocess import read_image
+from edge_ssd.network import InputSpec
+from edge_ssd.runtime.image_file import IMAGE_SUFFIXES, exif_orientation, open_image, rotate_upright, upright_size
+from edge_ssd.runtime.preprocess import read_image, read_reduced
 
 # Formats that Pillow decodes and that are not labeled, or whose files run a program or hold other things than images.
 OTHER_FORMATS = {
@@ -102,6 +103,23 @@ def test_rotate_upright_is_what_pillow_does(orientation: int) -> None:
     expected = ImageOps.exif_transpose(image)
     assert rotate_upright(image, orientation).tobytes() == expected.tobytes()
     assert rotate_upright(image, orientation).size == expected.size
+
+
+@pytest.mark.parametrize("suffix", ["tif", "png", "jpg"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_upright_size_is_that_of_the_decoded_image(tmp_path: Path, suffix: str, orientation: int) -> None:
+    """Pillow states the size of a rotated TIFF as it is seen, that of other files as it is stored."""
+    path = tmp_path / f"a.{suffix}"
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.new("RGB", (64, 48), (200, 10, 10)).save(path, exif=exif)
+    expected = (48, 64) if orientation < 5 else (64, 48)
+    with open_image(path) as image:
+        assert upright_size(image) == expected
+        image.load()
+        assert upright_size(image) == expected
+    assert read_image(path).shape[:2] == expected
+    assert read_reduced(path, InputSpec(32, 32)).size == expected
 
 
 def test_exif_behind_the_pixels_of_a_png_counts(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from edge_ssd.data.dataset import Dataset, Problem
 from edge_ssd.data.image_header import ImageHeader, header_of_image, read_image_header
 from edge_ssd.errors import DataError
 from edge_ssd.network import InputSpec
-from edge_ssd.runtime.image_file import MISSING_HEIF, SWAPS_SIDES, open_image, rotate_upright
+from edge_ssd.runtime.image_file import MISSING_HEIF, SWAPS_SIDES, exif_orientation, open_image, rotate_upright
 from edge_ssd.runtime.pixel_values import to_rgb
 from edge_ssd.runtime.preprocess import ReducedImage, to_reduced
 
@@ -125,7 +125,7 @@ def check_image(path: Path) -> ImageCheck:
             image.draft(None, _DRAFT_SIZE)
             image.load()
             scaling = ""
-            orientation = header.orientation
+            orientation = exif_orientation(image)  # 1 for a TIFF, which Pillow rotates itself when it decodes it
             if image.mode not in ("RGB", "L") or "transparency" in image.info:
                 pixels, scaling = to_rgb(image)
                 image, orientation = Image.fromarray(pixels), 1

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_ssd.errors import ImageError
-from edge_ssd.runtime.image_file import SWAPS_SIDES, exif_orientation, open_image, require_regular_file
+from edge_ssd.runtime.image_file import SWAPS_SIDES, exif_orientation, open_image, require_regular_file, upright_size
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -70,9 +70,7 @@ def header_of_image(image: Image) -> ImageHeader:
     width, height = image.size
     if MAX_IMAGE_PIXELS is not None and width * height > MAX_IMAGE_PIXELS:
         raise ImageError(f"{width}×{height} pixels are over the limit of {MAX_IMAGE_PIXELS} pixels")
-    orientation = exif_orientation(image)
-    size = (width, height) if orientation in SWAPS_SIDES else (height, width)
-    return ImageHeader(size, getattr(image, "format", None) or "", orientation)
+    return ImageHeader(upright_size(image), getattr(image, "format", None) or "", exif_orientation(image))
 
 
 def _plain_jpeg_size(path: Path) -> tuple[int, int] | None:

@@ -29,6 +29,7 @@ __all__ = [
     "open_image",
     "require_regular_file",
     "rotate_upright",
+    "upright_size",
 ]
 
 # Pillow's name of a format → its suffixes.
@@ -63,6 +64,7 @@ _SNIFFED_BYTES = 64
 _KINDS = ((stat.S_ISFIFO, "named pipe"), (stat.S_ISSOCK, "socket"))
 
 _ORIENTATION = 0x0112
+_IMAGE_WIDTH, _IMAGE_LENGTH = 256, 257  # tags of TIFF
 # Where Pillow keeps what states an orientation; the tags of a TIFF are not in ``info``.
 _EXIF_KEYS = ("exif", "Raw profile type exif", "XML:com.adobe.xmp", "xmp")
 SWAPS_SIDES = frozenset({5, 6, 7, 8})
@@ -129,6 +131,16 @@ def exif_orientation(image: PILImage) -> int:
     except Exception:  # Pillow raises nearly anything on damaged EXIF
         return 1
     return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
+
+
+def upright_size(image: PILImage) -> tuple[int, int]:
+    """Return the (height, width) of an open image after the rotation by its EXIF orientation, decoded or not."""
+    width, height = image.size
+    if exif_orientation(image) not in SWAPS_SIDES:
+        return height, width
+    # Newer versions of Pillow state the upright size of a TIFF already before they decode it; its tags do not.
+    tags = getattr(image, "tag_v2", {})
+    return tags.get(_IMAGE_WIDTH, width), tags.get(_IMAGE_LENGTH, height)
 
 
 def rotate_upright(image: PILImage, orientation: int) -> PILImage:

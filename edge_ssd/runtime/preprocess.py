@@ -17,7 +17,7 @@ import numpy.typing as npt
 from edge_ssd.boxes import FloatArray
 from edge_ssd.errors import ImageError
 from edge_ssd.network import InputSpec
-from edge_ssd.runtime.image_file import SWAPS_SIDES, exif_orientation, open_image
+from edge_ssd.runtime.image_file import open_image, upright_size
 from edge_ssd.runtime.pixel_values import to_rgb
 from edge_ssd.runtime.resize import HALVE_BILINEAR, ImageArray, Resize, resize_with
 from edge_ssd.runtime.resize_plan import plan
@@ -173,7 +173,7 @@ def read_reduced(source: str | os.PathLike[str] | bytes, input_spec: InputSpec) 
 def to_reduced(image: PILImage, input_spec: InputSpec) -> tuple[ReducedImage, str]:
     """Return an image that is not decoded yet as :func:`read_reduced` does, and the text of ``to_rgb``."""
     width, height = image.size
-    upright = (width, height) if exif_orientation(image) in SWAPS_SIDES else (height, width)
+    upright = upright_size(image)
     if image.format in ("JPEG", "MPO") and input_spec.resampling == "halve-bilinear":
         transform = resize_transform(upright, input_spec)
         halvings = min(plan(upright, (transform.height, transform.width)).both, _MAX_JPEG_HALVINGS)
