@@ -184,6 +184,30 @@ def test_watchdog_runs_at_most_four_threads(bus: Bus) -> None:
         wait_until(lambda: bus.openings == 5)
 
 
+def test_camera_that_is_slower_than_the_stall_timeout_is_named_once(caplog: pytest.LogCaptureFixture) -> None:
+    class SlowCamera:
+        """One image, then none for longer than the stall timeout."""
+
+        live, fps, time = True, None, None
+
+        def __init__(self) -> None:
+            self.count = 0
+
+        def read(self) -> np.ndarray:
+            if self.count:
+                time.sleep(0.15)
+            self.count += 1
+            return np.zeros((1, 1, 3), np.uint8)
+
+        def close(self) -> None:
+            pass
+
+    with CaptureSource(SlowCamera, "camera 0", timeouts=limits(0.05)) as source:
+        wait_until(lambda: source.counts.reconnects >= 8)
+    (advice,) = [line for line in caplog.messages if "one frame in each connection" in line]
+    assert "give --stall-timeout SECONDS, three times the time between two frames" in advice
+
+
 def test_capture_ends_when_every_thread_hangs(bus: Bus) -> None:
     with streaming(bus, stuck=True, timeouts=limits(0.05, stuck=0.4)) as source:
         with pytest.raises(SourceError, match="4 attempts to read it hang in its driver or library; restart"):

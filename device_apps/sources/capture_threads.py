@@ -28,6 +28,7 @@ __all__ = ["CaptureWatchdog"]
 
 _log = logging.getLogger(__name__)
 
+_MAX_SINGLE_FRAMES = 3
 _STUCK_STALLS = 5  # Libraries with time limits of their own return before this many stall timeouts.
 
 
@@ -89,6 +90,7 @@ class CaptureWatchdog:
         self._active: _CaptureThread | None = None  # Set while STREAMING.
         self._frame_at = 0.0
         self._connections = self._stalls = self._abandoned = 0
+        self._frames_of_connection = self._single_frames = 0  # Connections with one frame, in a row.
         self._blocked_at: float | None = None  # Since when no further thread may be started.
 
     @property
@@ -154,12 +156,29 @@ class CaptureWatchdog:
             if not lost.finished:
                 _log.warning("%s: no frame for %g s; reconnecting", self._name, self._timeouts.stall)
             else:
-                reason = "" if lost.error is None else f" ({type(lost.error).__name__})"
-                _log.warning("lost %s%s; reconnecting", self._name, reason)
+                _log.warning("lost %s%s; reconnecting", self._name, self._reason(lost.error))
+            self._advise_slow_camera()
             attempts = self._reconnect(attempts, stuck=not lost.finished)
             if self._state is CaptureState.CLOSED:
                 return
             _log.info("%s: is back, reconnected", self._name)
+
+    def _reason(self, error: Exception | None) -> str:
+        """Return why a connection ended, in parentheses; "" if it is unknown."""
+        if error is None:
+            return ""
+        known = isinstance(error, EdgeSSDError)
+        return f" ({str(error).removeprefix(f'{self._name}: ') if known else type(error).__name__})"
+
+    def _advise_slow_camera(self) -> None:
+        """Log, once, that a camera may be slower than the stall timeout: each connection had one frame only."""
+        self._single_frames = self._single_frames + 1 if self._frames_of_connection == 1 else 0
+        if self._single_frames == _MAX_SINGLE_FRAMES:
+            _log.warning(
+                "%s: one frame in each connection; if it has so few frames, give --stall-timeout SECONDS, three times "
+                "the time between two frames",
+                self._name,
+            )
 
     def _open_first(self) -> None:
         """Wait for the first frame. Raises why there is none."""
@@ -316,6 +335,8 @@ class CaptureWatchdog:
                     other.discarded = other is not thread
                 self._enter(CaptureState.STREAMING)
                 self._connections += 1
+                self._frames_of_connection = 0
+            self._frames_of_connection += 1
             self._frame_at = captured_at
             if self.live:  # Under the lock: after a thread was discarded, no frame of it gets through.
                 self._buffer.put(image, captured_at, read_seconds, blocking=False)
