@@ -1,26 +1,34 @@
 """Overhead of the detector relative to the interpreter: python tests/benchmarks/detector.py MODEL.tflite
 
-Start: new processes, interleaved, from the start of the script to the first result. Stages: medians over many frames of
-640×480 with one detector, resized by Pillow and, if it is installed, by OpenCV. One thread by default, ai-edge-litert.
+Start: new processes, interleaved, from the start of the script to the first result. Stages: everything but the network,
+for frames of several sizes, resized by NumPy and, if it is installed, by OpenCV, and from the bytes of JPEG images;
+medians of interleaved calls in CPU time of one thread, relative to the network in the same run.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
+import io
 import subprocess
 import sys
 from pathlib import Path
 from statistics import median
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
-from resizing import opencv
+from PIL import Image
+from timing import time_interleaved
 
 from edge_ssd.runtime.detector import Detector
 from edge_ssd.runtime.interleave import call_interleaved
-from edge_ssd.runtime.preprocess import Resize
+from edge_ssd.runtime.preprocess import preprocess
+from edge_ssd.runtime.resize import numpy_resize, opencv_resize
 
-START_TARGET, SHARE_TARGET = 1.3, 0.2
+START_TARGET = 1.3
+TARGETS = {"NumPy": 1.2, "OpenCV": 0.6}  # all but invoke of a 640×480 frame, relative to nano's invoke
+SIZES = ((640, 480), (1280, 720), (1920, 1080))
 
 _BARE = """
 import time; start = time.perf_counter()
@@ -56,7 +64,7 @@ def start(model: str, shape: tuple[int, int, int], rounds: int) -> None:
     programs = {
         "bare interpreter": _BARE.format(model=model),
         "Detector, an image of the input's size": _DETECTOR.format(model=model, shape=shape),
-        "Detector, 640x480 (loads Pillow)": _DETECTOR.format(model=model, shape=wide),
+        "Detector, 640x480": _DETECTOR.format(model=model, shape=wide),
     }
     samples = call_interleaved(seconds, list(programs.values()), rounds + 1)
     medians = [median(values[1:]) for values in samples]  # The first run fills the cache of the disk.
@@ -65,36 +73,50 @@ def start(model: str, shape: tuple[int, int, int], rounds: int) -> None:
         print(f"start  {name:42s} {1000 * value:6.1f} ms  {ratio:4.2f}  (target {START_TARGET})")
 
 
-def stages(model: str, frames: int, threads: int, label: str, resize: Resize | None) -> None:
-    frame = np.random.default_rng(0).integers(0, 256, (480, 640, 3)).astype(np.uint8)
-    times: dict[str, list[float]] = {}
-    with Detector(model, num_threads=threads, backend="ai-edge-litert", resize=resize) as detector:
-        for i in range(frames + 5):
-            detector.detect(frame)
-            for name, value in detector.timings.items() if i >= 5 else ():
-                times.setdefault(name, []).append(value)
-    milliseconds = {name: 1000 * median(values) for name, values in times.items()}
-    overhead = milliseconds["preprocess"] + milliseconds["postprocess"]
-    print(f"stages, {label}: " + "  ".join(f"{name} {value:.3f} ms" for name, value in milliseconds.items()))
-    print(f"       all but invoke: {overhead / milliseconds['invoke']:.2f} of invoke (target {SHARE_TARGET})")
+def stages(model: str, rounds: int) -> None:
+    """Print the time of all but the network, which returns the outputs of the self-test image."""
+    resizes = {"NumPy": numpy_resize}
+    if importlib.util.find_spec("cv2"):
+        import cv2
+
+        cv2.setNumThreads(1)
+        resizes["OpenCV"] = opencv_resize
+    functions: dict[str, Any] = {}
+    detector = Detector(model, num_threads=1, backend="ai-edge-litert")
+    image, interpreter = detector.bundle.selftest.image, detector._interpreter
+    assert interpreter is not None
+    heads = interpreter.invoke(image)
+    functions["invoke"] = lambda: interpreter.invoke(image)
+    for name, resize in resizes.items():
+        fixed = Detector(detector.bundle, num_threads=1, resize=resize)
+        fixed._interpreter = SimpleNamespace(invoke=lambda _: heads)  # type: ignore[assignment]
+        for size in SIZES:
+            photo = Image.fromarray(image).resize(size, Image.Resampling.LANCZOS)
+            frame, spec = np.asarray(photo), detector.network.input
+            out = np.empty((*spec.size, 3), np.uint8)
+            label = f"{name} {size[0]}x{size[1]}"
+            functions[f"preprocess {label}"] = lambda f=frame, r=resize, s=spec, o=out: preprocess(f, s, r, o)
+            functions[f"all but invoke {label}"] = lambda f=frame, d=fixed: d.detect(f)
+            file = io.BytesIO()
+            photo.save(file, "JPEG", quality=85)
+            functions[f"JPEG, all but invoke {label}"] = lambda data=file.getvalue(), d=fixed: d.detect(data)
+    times = time_interleaved(functions, rounds)
+    for name, microseconds in times.items():
+        target = next((f"  (target {t})" for key, t in TARGETS.items() if name == f"all but invoke {key} 640x480"), "")
+        print(f"{name:42s} {microseconds / 1000:7.3f} ms  {microseconds / times['invoke']:5.2f} of invoke{target}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
     parser.add_argument("--rounds", type=int, default=10, help="processes of each program")
-    parser.add_argument("--frames", type=int, default=300)
-    parser.add_argument("--threads", type=int, default=1, help="of the interpreter, for the stages")
+    parser.add_argument("--frames", type=int, default=300, help="calls of each stage")
     args = parser.parse_args()
     model = str(Path(args.model).resolve())
     with Detector(model) as detector:
         height, width = detector.network.input.size
     start(model, (height, width, 3), args.rounds)
-    stages(model, args.frames, args.threads, "Pillow", None)
-    if importlib.util.find_spec("cv2"):
-        import cv2
-
-        stages(model, args.frames, args.threads, "OpenCV's exact bilinear filter", opencv(cv2.INTER_LINEAR_EXACT))
+    stages(model, args.frames)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ CLIP = Path(__file__).resolve().parents[2] / "device_apps" / "clips" / "bananas.
 class Memory:
     """Reader of frames in memory; not live, so that the loop processes every frame."""
 
-    live, fps = False, None
+    live, fps, time = False, None, None
 
     def __init__(self, images: list[Image]) -> None:
         self._images = cycle(images)
@@ -33,7 +33,7 @@ class Memory:
 class Video:
     """Reader that decodes a clip repeatedly."""
 
-    live, fps = False, None
+    live, fps, time = False, None, None
 
     def __init__(self, path: Path = CLIP) -> None:
         self._path = str(path)
