@@ -117,12 +117,12 @@ def class_labels(args: argparse.Namespace) -> list[str] | None:
 
 def resize_function(name: str) -> Resize | None:
     """Return the function of a --resize value; None for "auto"."""
+    from device_apps.sources.opencv import load_opencv, set_opencv_environment
     from edge_ssd.runtime.resize import numpy_resize, opencv_resize
 
+    set_opencv_environment()  # before the resize imports OpenCV
     if name != "opencv":
         return numpy_resize if name == "numpy" else None
-    from device_apps.sources.opencv import load_opencv  # Its settings are fixed when it is first imported.
-
     try:
         load_opencv()
     except EdgeSSDError as error:

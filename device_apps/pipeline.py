@@ -28,6 +28,7 @@ from device_apps.stats_report import StatsReport
 from device_apps.thread_errors import stop_on_thread_errors
 from edge_ssd.console.text import utf8_text
 from edge_ssd.errors import EdgeSSDError
+from edge_ssd.runtime.resize import prepare_resize
 
 if TYPE_CHECKING:
     from device_apps.video_thread import VideoThread
@@ -95,6 +96,7 @@ def run_pipeline(
         start = time.monotonic()
         notifier = stack.enter_context(SystemdNotifier())
         detector = stack.enter_context(make_detector())
+        prepare_resize()
         make_source = partial(
             open_source,
             config.source,

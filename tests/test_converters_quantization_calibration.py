@@ -13,7 +13,7 @@ from converters.quantization.image_warnings import calibration_warnings, image_w
 from edge_ssd.data.dataset import Dataset, Sample
 from edge_ssd.errors import DataError
 from edge_ssd.network import InputSpec
-from edge_ssd.runtime.preprocess import preprocess, read_image
+from edge_ssd.runtime.preprocess import read_input
 
 SPEC = InputSpec(32, 48, resize="letterbox")
 
@@ -35,7 +35,7 @@ def test_calibration_images_are_preprocessed_as_on_the_device(dataset: Dataset):
     assert calibration.images.shape == (4, 32, 48, 3)
     assert calibration.images.dtype == np.uint8
     for name, image in zip(calibration.names, calibration.images, strict=True):
-        assert np.array_equal(image, preprocess(read_image(dataset.root / name), SPEC)[0])
+        assert np.array_equal(image, read_input(dataset.root / name, SPEC)[0])
 
 
 def test_calibration_depends_on_seed_and_not_on_order(dataset: Dataset):

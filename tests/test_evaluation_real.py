@@ -12,7 +12,7 @@ from edge_ssd.data.load import load_dataset
 from edge_ssd.evaluation.average_precision import average_precision
 from edge_ssd.network import InputSpec
 from edge_ssd.runtime.detections import Detections
-from edge_ssd.runtime.preprocess import preprocess, read_image
+from edge_ssd.runtime.preprocess import read_input
 
 
 @pytest.mark.parametrize(("name", "split", "classes"), [("bccd", "val", 3), ("playing_cards", "test", 6)])
@@ -46,4 +46,4 @@ def test_calibration_on_images_of_many_sizes(shared_data: Path, resize):
     for name, image in zip(calibration.names, calibration.images, strict=True):
         path = dataset.root / name
         assert path in paths
-        assert np.array_equal(image, preprocess(read_image(path), spec)[0])
+        assert np.array_equal(image, read_input(path, spec)[0])

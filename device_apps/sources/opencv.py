@@ -24,7 +24,7 @@ from device_apps.sources.utf8_path import utf8_path
 from device_apps.sources.video_file import truncation_error
 from edge_ssd.errors import EdgeSSDError, SourceError
 
-__all__ = ["CameraRequest", "load_opencv", "open_camera", "open_stream", "open_video"]
+__all__ = ["CameraRequest", "load_opencv", "open_camera", "open_stream", "open_video", "set_opencv_environment"]
 
 _log = logging.getLogger(__name__)
 
@@ -55,8 +55,7 @@ def load_opencv() -> ModuleType:
     ``OPENCV_FFMPEG_IS_THREAD_SAFE`` is set because FFmpeg is thread-safe since 4.0: without it, one stream that hangs
     while it is opened would block the opening of all others. Raises EdgeSSDError if OpenCV does not load.
     """
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+    set_opencv_environment()
     try:
         import cv2
     except ImportError as error:
@@ -66,6 +65,12 @@ def load_opencv() -> ModuleType:
             f"cameras and videos need OpenCV, which does not load ({error}): pip install 'edge-ssd[camera]'"
         ) from None
     return cv2
+
+
+def set_opencv_environment() -> None:
+    """Set what OpenCV reads once, at its first use; see :func:`load_opencv`."""
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
 
 
 def open_video(path: Path) -> _OpenCVReader:

@@ -28,6 +28,7 @@ __all__ = [
     "numpy_resize",
     "opencv_resize",
     "pillow_bilinear",
+    "prepare_resize",
     "resize_with",
     "uses_opencv",
 ]
@@ -79,6 +80,11 @@ def uses_opencv() -> bool:
     if "cv2" not in sys.modules and next(_calls) < _CALLS_BEFORE_OPENCV:
         return False
     return _is_opencv_usable()
+
+
+def prepare_resize() -> None:
+    """Import OpenCV now, if it is installed: for a program that resizes many images and must not pause later."""
+    _is_opencv_usable()
 
 
 @functools.cache

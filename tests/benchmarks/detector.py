@@ -99,7 +99,8 @@ def stages(model: str, rounds: int) -> None:
             functions[f"all but invoke {label}"] = lambda f=frame, d=fixed: d.detect(f)
             file = io.BytesIO()
             photo.save(file, "JPEG", quality=85)
-            functions[f"JPEG, all but invoke {label}"] = lambda data=file.getvalue(), d=fixed: d.detect(data)
+            data = file.getvalue()
+            functions[f"JPEG, all but invoke {label}"] = lambda data=data, d=fixed: d.detect(data)
     times = time_interleaved(functions, rounds)
     for name, microseconds in times.items():
         target = next((f"  (target {t})" for key, t in TARGETS.items() if name == f"all but invoke {key} 640x480"), "")
