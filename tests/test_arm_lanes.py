@@ -30,7 +30,17 @@ GUEST = REPOSITORY / "tests" / "arm" / "guest_detect.py"
 # Tests of arithmetic, of NumPy's and Pillow's code and of the interpreter. Those of plain Python logic are in other
 # files or have the marker `machine_independent`. A test that starts `sys.executable` cannot run in a lane, since the
 # kernel cannot execute a foreign program: such tests are in other files too (test_imports, test_cli).
-TESTS = ("anchors", "boxes", "coding", "nms", "reference_*", "runtime_bundle", "runtime_detect*", "runtime_interpreter")
+TESTS = (
+    "anchors",
+    "boxes",
+    "coding",
+    "nms",
+    "reference_*",
+    "runtime_bundle",
+    "runtime_detect*",
+    "runtime_interpreter",
+    "runtime_resize",
+)
 TESTS += ("runtime_postprocess", "runtime_preprocess")
 
 # Maximum difference of int8 heads from x86, in quantization steps. ai-edge-litert is bit-exact. tflite-runtime has
