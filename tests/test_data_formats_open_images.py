@@ -83,3 +83,11 @@ def test_table_of_image_labels_is_ignored(tmp_path: Path) -> None:
     text = "ImageID,Source,LabelName,Confidence\na,verification,/m/01yrx,1\n"
     (tmp_path / "train-annotations-human-imagelabels.csv").write_text(text)
     assert len(load_dataset(tmp_path, strict=True)) == 1
+
+
+@pytest.mark.parametrize("bad", [row("b") + ",1", row("")])
+def test_row_with_more_cells_or_without_an_image_drops_the_image(tmp_path: Path, bad: str) -> None:
+    write_table(tmp_path, row("a"), row("b"), bad)
+    dataset = load_dataset(tmp_path)
+    assert [sample.path.name for sample in dataset.samples] == ["a.jpg"]
+    assert len(dataset.problems) == 1

@@ -327,3 +327,53 @@ def test_class_is_not_taken_from_a_column_that_only_says_object(tmp_path: Path) 
     dataset = load_dataset(tmp_path)
     assert dataset.labels == ("cat", "dog")
     assert "its classes are those of column 'class'" in dataset.notices[0].message
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (COMMA.replace("dog", '"dog'), 3),  # to the end of the file
+        (COMMA.replace("a.jpg,60,40,cat", 'a.jpg,60,40,"cat') + 'b.jpg,60,40,"dog",5,6,7,8\n', 2),
+        (COMMA.replace("a.jpg,60,40,cat", 'a.jpg,60,40,"cat') + 'b.jpg,60,40,dog,5,6,7,8"\n', 2),
+        (COMMA.replace("cat", '"cat').replace("dog", '"dog'), 2),
+    ],
+)
+def test_table_with_a_quote_that_is_not_closed_is_refused(tmp_path: Path, text: str, line: int) -> None:
+    write_table(tmp_path, text)
+    with pytest.raises(DataError, match=f"line {line}: a quote is not closed"):
+        load_dataset(tmp_path)
+
+
+def test_table_may_have_line_breaks_in_a_cell(tmp_path: Path) -> None:
+    header, *rows = COMMA.splitlines()
+    write_table(tmp_path, f'{header},note,{{}}\n{rows[0]},"one,\ntwo, three",\n{rows[1]},"{{""a"": [1,\n2, 3]}}",x\n')
+    assert load_dataset(tmp_path, strict=True).samples[0].boxes_xyxy.tolist() == A
+
+
+def test_row_with_more_cells_than_the_header_drops_its_image(tmp_path: Path) -> None:
+    write_table(tmp_path, COMMA + "b.jpg,60,40,dog,big,5,6,7,8\n")
+    dataset = load_dataset(tmp_path)
+    assert [sample.path.name for sample in dataset.samples] == ["a.jpg"]
+    assert "line 4: 9 cells, but the header has 8" in str(dataset.problems[0])
+
+
+@pytest.mark.parametrize("image", ["", '""""', "-||-", "〃"])
+def test_box_without_an_image_drops_the_image_above(tmp_path: Path, image: str) -> None:
+    write_table(tmp_path, f"{COMMA}b.jpg,60,40,dog,5,6,7,8\n{image},,,dog,5,6,9,9\n")
+    dataset = load_dataset(tmp_path)
+    assert [sample.path.name for sample in dataset.samples] == ["a.jpg"]
+    assert "line 5: a row without an image: fill down merged cells; b.jpg is dropped" in str(dataset.problems[0])
+
+
+@pytest.mark.parametrize(("separator", "mark"), [(";", "."), (";", ","), (",", ","), (";", "\u202f"), (",", " ")])
+def test_numbers_with_separators_of_thousands_are_refused(tmp_path: Path, separator: str, mark: str) -> None:
+    rows = [["img", "label", "xmin", "ymin", "xmax", "ymax"]]
+    rows += [["a.jpg", "cat", "1", "2", f'"1{mark}030"', f'"2{mark}000"']] * 2
+    write_table(tmp_path, "\n".join(map(separator.join, rows)))
+    with pytest.raises(DataError, match=r"separators of thousands, such as .* write them as 1030"):
+        load_dataset(tmp_path)
+
+
+def test_numbers_with_three_decimals_are_no_thousands(tmp_path: Path) -> None:
+    write_table(tmp_path, COMMA.replace("1,2,30,20", "1.000,2.000,30.000,20.000"))
+    assert load_dataset(tmp_path).samples[0].boxes_xyxy.tolist() == A

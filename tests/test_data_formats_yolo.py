@@ -519,3 +519,33 @@ def test_data_yaml_missing_split_is_not_taken_for_the_images_of_all_splits(tmp_p
     with pytest.raises(DataError, match=r"its val images are in '\.\./valid/images', which does not exist"):
         load_dataset(tmp_path, "val")
     assert len(load_dataset(tmp_path, "train", strict=False)) == 1
+
+
+@pytest.mark.parametrize(
+    ("longer", "fact"),
+    [
+        ("0.91 7", "2 numbers follow each box"),
+        ("0.3 0.3 2 0.4 0.4 2", "6 numbers follow each box"),
+        (
+            "0.3 0.3 0.4 0.4",
+            "8 numbers after the class id in 1 line, 4 in the others: read as polygons (0.txt, line 1)",
+        ),
+        ("1.7", "the fifth number after the class id is no confidence (1.7 in 0.txt, line 1)"),
+    ],
+)
+def test_yolo_numbers_after_the_box_in_one_line_are_named(tmp_path: Path, longer: str, fact: str) -> None:
+    for number, box in enumerate(LINES.values()):
+        text = f"0 {box} {longer if not number else ''}\n"
+        write_pair(tmp_path / "images" / f"{number}.png", tmp_path / "labels" / f"{number}.txt", text)
+    (tmp_path / "classes.txt").write_text("fork\n", encoding="utf-8")
+    assert fact in str(load_dataset(tmp_path).notices[0])
+
+
+def test_yolo_polygon_with_a_number_that_is_no_coordinate_drops_its_image(tmp_path: Path) -> None:
+    texts = ["0 0.1 0.1 0.2 0.2 0.1 0.3\n", "0 0.1 0.1 0.2 0.2 0.1 0.3 0.5 0.4\n", "0 0.1 0.1 0.2 0.2 0.91 7\n"]
+    for number, text in enumerate(texts):
+        write_pair(tmp_path / "images" / f"{number}.png", tmp_path / "labels" / f"{number}.txt", text)
+    (tmp_path / "classes.txt").write_text("fork\n", encoding="utf-8")
+    dataset = load_dataset(tmp_path)
+    assert len(dataset) == 2
+    assert "no polygon in 0 to 1, with the number 7" in str(dataset.problems[0])

@@ -115,15 +115,23 @@ class _Table:
         _, header = next(lines)
         position = {name: header.index(name) for name in (*_COLUMNS, "IsGroupOf", "ClassName") if name in header}
         image_column = position["ImageID"]
+        previous = ""
         for line, cells in lines:
             image = cells[image_column] if image_column < len(cells) else ""
             if image in images_here or PurePosixPath(image).name in images_here:  # other tools write a path
                 row = {name: cells[column] for name, column in position.items() if column < len(cells)}
-                self._add(image, row, line, descriptions)
+                if surplus := table.surplus(cells, header_rows=1):
+                    self._boxes.setdefault(image, [])
+                    self._faults.setdefault(image, f"line {line}: {surplus}")
+                else:
+                    self._add(image, row, line, descriptions)
             elif image:
                 self.absent.add(image)
+            elif previous in self._boxes:  # its box may be one of the image above
+                self._faults.setdefault(previous, f"line {line}: a row without an image: fill down merged cells")
             else:
                 self.problems.append(Problem(self.path, f"line {line}: no ImageID; dropped"))
+            previous = image or previous
 
     def _add(self, image: str, row: Mapping[str, str], line: int, descriptions: Mapping[str, str]) -> None:
         boxes = self._boxes.setdefault(image, [])

@@ -17,14 +17,19 @@ from edge_ssd.data.dataset import Problem
 from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.label_files.class_ids import count_from_one
 from edge_ssd.data.label_files.label_columns import BoxKind, Columns, UnclearColumns
-from edge_ssd.data.label_files.shapes import Box
+from edge_ssd.data.label_files.label_rows import (
+    LabelRow,
+    find_grouped_number,
+    image_of_row,
+    parse_row,
+    states_nothing,
+)
 from edge_ssd.data.label_files.table_columns import find_columns
-from edge_ssd.data.label_files.text_table import TextTable, parse_number, sniff_rows
+from edge_ssd.data.label_files.text_table import TextTable, sniff_rows
 from edge_ssd.errors import DataError
 
 __all__ = [
     "BOOK_TABLE",
-    "LabelRow",
     "LabelTable",
     "has_class_ids",
     "has_label_columns",
@@ -42,20 +47,6 @@ _MAX_NAMES = 20  # in a message
 _LAYOUTS: dict[BoxKind, str] = {"corners": "xyxy", "corner and size": "xywh", "center and size": "cxcywh"}
 # A folder with more files than this has one for each image.
 _MAX_FILES = {".txt": 20, ".csv": 500, ".tsv": 500}
-# Labels of images without an object, which their tools write with an empty box.
-_BACKGROUND_LABELS = frozenset({"", "background", "none", "negative", "no finding", "no object", "nothing"})
-_EMPTY_CELLS = frozenset({"", "nan", "null", "none", "[]"})
-
-
-@dataclass(frozen=True)
-class LabelRow:
-    """One row of a label table, as stated and unchecked."""
-
-    image: str  # file name or path
-    label: str  # class name or class id
-    box_xyxy: Box  # in pixels, or in 0–1 with LabelTable.normalized
-    size: tuple[int, int] | None  # (height, width) of the image, if stated
-    line: int  # the header is line 1
 
 
 @dataclass(frozen=True)
@@ -110,6 +101,9 @@ def read_table(path: Path) -> LabelTable:
         for _ in table.rows():  # text that cannot be decoded is the better explanation
             pass
         raise DataError(f"{path}: {columns.reason}")
+    if number := find_grouped_number(table.head, columns):
+        digits = re.sub(r"\D", "", number)
+        raise DataError(f"{path}: numbers with separators of thousands, such as {number!r}: write them as {digits}")
     rows: list[LabelRow] = []
     backgrounds: dict[str, int] = {}
     faults: dict[str, str] = {}
@@ -117,8 +111,13 @@ def read_table(path: Path) -> LabelTable:
     problems: list[Problem] = []
     decimal_comma = table.separator != ","
     lines = itertools.islice(table.rows(), columns.header_rows, None)
+    previous = ""
     for line, cells in lines:
-        image = _cell(cells, columns.image)
+        image = image_of_row(cells, columns)
+        if not image and previous:  # its box may be one of the image above
+            faults.setdefault(previous, f"line {line}: a row without an image: fill down merged cells")
+            continue
+        previous = image
         if image and columns.split is not None:
             try:
                 split = columns.split.split_of(cells)
@@ -126,14 +125,15 @@ def read_table(path: Path) -> LabelTable:
                     raise ValueError("another split than in an earlier row of this image")
             except ValueError as error:
                 faults.setdefault(image, f"line {line}: {error}")
-        if image and _states_nothing(cells, columns):
+        if image and states_nothing(cells, columns):
             backgrounds[image] = line
             continue
+        surplus = table.surplus(cells, columns.header_rows)
         try:
-            rows.append(_parse_row(cells, columns, line, decimal_comma))
+            rows.append(parse_row([] if surplus else cells, columns, line, decimal_comma))
         except (IndexError, ValueError):
             text = table.separator.join(cells)[:80]
-            fault = f"line {line}: expected an image, a label and a box, got {text!r}"
+            fault = f"line {line}: {surplus or 'expected an image, a label and a box'}, got {text!r}"
             if image:
                 faults.setdefault(image, fault)
             else:
@@ -246,53 +246,6 @@ def _annotate(table: LabelTable, names: Sequence[str], split: str, first_id: int
         )
         for image in dict.fromkeys((*boxes, *table.backgrounds, *faults))
     ]
-
-
-def _cell(cells: Sequence[str], position: int) -> str:
-    return cells[position] if position < len(cells) else ""
-
-
-def _states_nothing(cells: Sequence[str], columns: Columns) -> bool:
-    """Return whether a row has no box, and no label or that of images without objects.
-
-    Without a header, the image alone is enough, as Google's AutoML writes it.
-    """
-    complete = len(cells) > max(*columns.box, columns.label) or not columns.header_rows
-    return (
-        complete
-        and all(_cell(cells, position).lower() in _EMPTY_CELLS for position in columns.box)
-        and _cell(cells, columns.label).lower().replace("_", " ") in _BACKGROUND_LABELS
-    )
-
-
-def _parse_row(cells: Sequence[str], columns: Columns, line: int, decimal_comma: bool) -> LabelRow:
-    """Return a row; raise IndexError or ValueError if it is invalid."""
-    image, label = cells[columns.image], cells[columns.label]
-    if not image or not label:
-        raise ValueError("empty")
-    texts = [cells[position] for position in columns.box]
-    if len(texts) == 1:  # a cell such as "[1, 2, 3, 4]"
-        texts, decimal_comma = re.split(r"[\s,;]+", texts[0].strip("[](){} ")), False
-    first, second, third, fourth = (parse_number(text, decimal_comma) for text in texts)
-    if columns.kind == "corners":
-        box = (first, second, third, fourth)
-    elif columns.kind == "corner and size":
-        box = (first, second, first + third, second + fourth)
-    else:
-        box = (first - third / 2, second - fourth / 2, first + third / 2, second + fourth / 2)
-    # Class ids become "1.0" in programs that store a column with gaps as decimals.
-    return LabelRow(image, re.sub(r"(?<=\d)\.0+$", "", label), box, _stated_size(cells, columns), line)
-
-
-def _stated_size(cells: Sequence[str], columns: Columns) -> tuple[int, int] | None:
-    """Return (height, width), or None: some tables have no such columns or leave them empty."""
-    if columns.size is None:
-        return None
-    try:
-        height, width = (int(float(cells[position])) for position in columns.size)
-    except (IndexError, ValueError, OverflowError):
-        return None
-    return (height, width) if height > 0 and width > 0 else None
 
 
 def _is_class_id(label: str) -> bool:

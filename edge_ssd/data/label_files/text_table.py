@@ -24,6 +24,8 @@ _MAX_BYTES = 4 << 30
 # Lines without a separator, such as a title, before one that has it.
 _MAX_TITLE_LINES = 4
 _SNIFFED_BYTES = 1 << 16
+_END = "\0end"
+_MIN_ROW_WIDTH = 4
 
 
 class TextTable:
@@ -38,6 +40,7 @@ class TextTable:
     def __init__(self, path: Path) -> None:
         """Read the first rows; raise DataError if the file cannot be read."""
         self.path = path
+        self._width: int | None = None
         try:
             with path.open("rb") as file:
                 data = file.read(_SNIFFED_BYTES)
@@ -59,11 +62,19 @@ class TextTable:
             with self.path.open(encoding=self._encoding, newline="") as file:
                 for _ in range(self._skipped_lines):
                     file.readline()
-                reader = csv.reader(file, delimiter=self.separator, skipinitialspace=True)
+                # A row after the last one shows whether that one ends: else it is in its quotes.
+                lines = itertools.chain(file, [_END])
+                reader = csv.reader(lines, delimiter=self.separator, skipinitialspace=True)
+                start = 1
                 for values in reader:
+                    end = reader.line_num
+                    if end > start and self._swallows_rows(values):
+                        message = f"line {start + self._skipped_lines}: a quote is not closed, so that rows after it"
+                        raise DataError(f"{self.path}: {message} would be lost: close or remove the quote")
+                    start = end + 1
                     cells = [value.strip() for value in values]
-                    if any(cells):
-                        yield reader.line_num + self._skipped_lines, cells
+                    if any(cells) and values != [_END]:
+                        yield end + self._skipped_lines, cells
         except OSError as error:
             raise _unreadable(self.path, error) from None
         except UnicodeError as error:
@@ -72,6 +83,32 @@ class TextTable:
             ) from None
         except csv.Error as error:
             raise DataError(f"{self.path}: not a table ({error}): export the labels again") from None
+
+    def surplus(self, cells: Sequence[str], header_rows: int) -> str:
+        """Return why a row is not to be read if it has more cells than the header, or else ""."""
+        if self._width is None:
+            widths = [len(row) for row in self.head]
+            self._width = widths[header_rows - 1] if header_rows else max(widths, key=widths.count)
+        if not any(cells[self._width :]):
+            return ""
+        return f"{len(cells)} cells, but the header has {self._width}: quote a cell with {self.separator!r} in it"
+
+    def _swallows_rows(self, values: Sequence[str]) -> bool:
+        """Return whether a cell with line breaks has rows of the table in it, as after a quote that is not closed."""
+        width = len(self.head[0]) if self.head else 0
+        for position, value in enumerate(values):
+            lines = value.splitlines()
+            if lines and lines[-1].endswith(_END):
+                return True
+            if len(lines) < 2 or width < _MIN_ROW_WIDTH or "{" in value:  # JSON has commas of its own
+                continue
+            counts = [line.count(self.separator) for line in lines]
+            before, after = position, len(values) - 1 - position
+            row_starts = counts[0] > 1 and before + counts[0] + 1 == width
+            row_ends = counts[-1] > 0 and counts[-1] + 1 + after == width
+            if row_starts or row_ends or width - 1 in counts[1:-1]:
+                return True
+        return False
 
 
 def sniff_rows(path: Path) -> list[list[str]]:

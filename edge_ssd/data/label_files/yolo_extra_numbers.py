@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from edge_ssd.console.counts import count
 from edge_ssd.data.box_layouts import Numbers, to_xyxy
 from edge_ssd.data.label_files.yolo_labels import parse_line
 
@@ -33,38 +34,81 @@ _MIN_OUTLYING = 2.0
 # (centers with less than this standard deviation, in 0–1), that shows nothing.
 _MIN_DISTANCE, _MIN_SPREAD = 0.8, 0.08
 _MAX_LINES = 1000  # that are compared with each other
+_MAY_BE_KEYPOINTS = (
+    "its lines are read as polygons of equally many corners: if they are boxes with keypoints, state these in "
+    "data.yaml, such as kpt_shape: [2, 2]"
+)
 
 
 class ExtraNumbers(NamedTuple):
-    """Numbers after the box in every line of a dataset.
+    """Numbers after the box in lines of a dataset.
 
     Attributes:
         length: how many they are; 0 if the lines are boxes alone, or polygons.
-        doubtful: whether the lines are read as polygons, and may be boxes with keypoints.
+        doubt: why the numbers may be something else than they are read as; "" if that is sure.
     """
 
     length: int = 0
-    doubtful: bool = False
+    doubt: str = ""
+
+
+class _Line(NamedTuple):
+    """Numbers after the class id, and where they are."""
+
+    numbers: list[float]
+    location: str
 
 
 def find_extra_numbers(paths: Iterable[Path]) -> ExtraNumbers:
-    """Return which numbers follow the box in every line of the label files, as far as they are no points of a polygon.
+    """Return which numbers follow the box in lines of the label files, as far as they are no points of a polygon.
 
-    They are no points if all lines have the same count of them, the first four numbers are a box in 0–1, and later ones
-    exceed 1, or are flags in every line, or the points are in their box and would be an improbable polygon.
+    They are no points if all lines with more than a box have the same count of them, the first four numbers are a box
+    in 0–1, and later ones exceed 1, or are flags in every line, or the points are in their box and would be an
+    improbable polygon.
     """
-    lines: list[list[float]] = []
+    boxes: list[_Line] = []
+    longer: list[_Line] = []
+    for line in _read_lines(paths):
+        (boxes if len(line.numbers) < 6 else longer).append(line)
+    if not longer:
+        return ExtraNumbers(doubt=_doubt_fifth_number(boxes))
+    if len({len(line.numbers) for line in longer}) > 1:
+        return ExtraNumbers()
+    extra = _judge_lines(np.array([line.numbers for line in longer], np.float64))
+    if extra.length or len(longer) >= min(len(boxes), _MIN_LINES_POINTS):
+        return extra
+    read = f"{len(longer[0].numbers)} numbers after the class id in {count(len(longer), 'line')}, 4 in the others"
+    return ExtraNumbers(
+        doubt=f"{read}: read as polygons ({longer[0].location}); correct "
+        "them if they are two joined lines, or boxes with other numbers behind"
+    )
+
+
+def _read_lines(paths: Iterable[Path]) -> list[_Line]:
+    lines = []
     for path in itertools.islice(paths, _MAX_FILES):
         try:
             with path.open(encoding="utf-8-sig") as file:
-                lines += [parse_line(line)[1] for line in file.readlines(_MAX_BYTES) if line.strip()]
+                texts = enumerate(file.readlines(_MAX_BYTES), 1)
+                lines += [
+                    _Line(parse_line(text)[1], f"{path.name}, line {number}") for number, text in texts if text.strip()
+                ]
         except (OSError, ValueError):  # reported where it is read
             continue
-        if len({len(line) for line in lines}) > 1:
-            return ExtraNumbers()
-    if not lines or len(lines[0]) < 6:
-        return ExtraNumbers()
-    table = np.array(lines, np.float64)
+    return lines
+
+
+def _doubt_fifth_number(lines: Iterable[_Line]) -> str:
+    """Return what the numbers after a box may be if they are no confidences, or ""."""
+    for numbers, location in lines:
+        if len(numbers) == 5 and not 0 <= numbers[4] <= _MAX_COORDINATE:
+            number = f"the fifth number after the class id is no confidence ({numbers[4]:g} in {location})"
+            return f"{number}: not used; if it is the angle of a rotated box, export corners or boxes without an angle"
+    return ""
+
+
+def _judge_lines(table: Numbers) -> ExtraNumbers:
+    """Return what follows the first four numbers in lines [N, K] with equally many numbers, at least six."""
     if not np.isfinite(table).all() or table[:, :4].min() < 0 or table[:, :4].max() > _MAX_COORDINATE:
         return ExtraNumbers()
     extra = table[:, 4:]
@@ -96,8 +140,10 @@ def _has_flags(extra: Numbers) -> bool:
 
 def _judge_points(table: Numbers) -> ExtraNumbers:
     """Return whether pairs of numbers after a box are points in it, rather than further corners of a polygon."""
-    if len(table) < _MIN_LINES_POINTS or table.shape[1] % 2:
+    if table.shape[1] % 2:
         return ExtraNumbers()
+    if len(table) < _MIN_LINES_POINTS:
+        return ExtraNumbers(doubt=_MAY_BE_KEYPOINTS)
     points = table[:, 4:].reshape(len(table), -1, 2)
     center, size = table[:, :2], table[:, 2:4]
     if not (np.abs(points - center[:, None]) <= (0.5 + _MARGIN) * size[:, None]).all():
@@ -113,4 +159,4 @@ def _judge_points(table: Numbers) -> ExtraNumbers:
     independent = own >= _MIN_DISTANCE * among_others
     if np.median(outside / extent) >= _MIN_OUTLYING or (independent and center.std(axis=0).max() >= _MIN_SPREAD):
         return ExtraNumbers(table.shape[1] - 4)
-    return ExtraNumbers(doubtful=bool(independent))
+    return ExtraNumbers(doubt=_MAY_BE_KEYPOINTS if independent else "")

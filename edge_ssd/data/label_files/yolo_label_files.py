@@ -45,17 +45,14 @@ class YoloLabelFiles:
         self._paths = list(possible_label_files(tree))
         self._index = FileIndex(tree, self._paths)
         extra = ExtraNumbers() if keypoints else find_extra_numbers(self._paths)
-        self._keypoints = keypoints or extra.length > 0
+        self._keypoints = keypoints
+        self._extra_numbers = extra.length
         self.notices: list[Problem] = []
         if extra.length:
             message = f"{extra.length} numbers follow each box, which are no points of a polygon: not used"
             self.notices.append(Problem(tree.root, message))
-        if extra.doubtful:
-            message = (
-                "its lines are read as polygons of equally many corners: if they are boxes with keypoints, state these "
-                "in data.yaml, such as kpt_shape: [2, 2]"
-            )
-            self.notices.append(Problem(tree.root, message, doubt="files"))
+        if extra.doubt:
+            self.notices.append(Problem(tree.root, extra.doubt, doubt="files"))
         self._uploaded = _uploaded_labels(tree, self._paths)
         self._upload_named = False  # whether a notice names one that is used
         self._used: dict[Path, Path | None] = {}  # image → its label file
@@ -142,7 +139,7 @@ class YoloLabelFiles:
             if not label_file.is_file():  # reading a named pipe may never end
                 fault = "no regular file"
             else:
-                labels = read_labels(label_file, self._keypoints)
+                labels = read_labels(label_file, self._keypoints, self._extra_numbers)
         except OSError as error:
             fault = f"cannot be read ({error.strerror or error})"
         except UnicodeDecodeError as error:

@@ -25,6 +25,7 @@ __all__ = ["YoloLabels", "looks_like_dota", "looks_like_labels", "parse_line", "
 
 _MAX_CLASS_ID = 9999
 _MAX_FIRST_LINE = 65536  # bytes
+_TOLERANCE = 0.01  # of coordinates in 0–1
 _DOTA = re.compile(r"(\S*\d\S*\s+){8}\D\S*(\s+[012])?\s*")
 
 
@@ -41,11 +42,12 @@ class YoloLabels:
     fault: str
 
 
-def read_labels(path: Path, keypoints: bool = False) -> YoloLabels:
+def read_labels(path: Path, keypoints: bool = False, extra_numbers: int = 0) -> YoloLabels:
     """Read a label file; an empty one is valid.
 
     Args:
         keypoints: whether keypoints follow a box. Without this, such a line is read as a polygon.
+        extra_numbers: how many other numbers follow a box; lines of another length are not changed by it. 0 for none.
 
     Raises OSError, or UnicodeDecodeError if the file is not UTF-8 text (or UTF-16 with a byte-order mark).
     """
@@ -56,7 +58,10 @@ def read_labels(path: Path, keypoints: bool = False) -> YoloLabels:
             continue
         try:
             class_id, numbers = parse_line(line)
-            box, enclosing = _bounding_box(numbers, keypoints)
+            is_box = keypoints or (extra_numbers > 0 and len(numbers) == 4 + extra_numbers)
+            box, enclosing = _bounding_box(numbers, is_box)
+            if enclosing:
+                _check_polygon(numbers)
             boxes.append(BoxAnnotation(_check_class_id(class_id), box, f"line {number}", enclosing))
         except ValueError as error:
             fault = fault or f"line {number}: {error}: {line.strip()[:80]!r}"
@@ -119,3 +124,10 @@ def _bounding_box(numbers: list[float], keypoints: bool) -> tuple[Box, bool]:
     if len(numbers) < 6 or len(numbers) % 2:
         raise ValueError(f"{len(numbers)} numbers after the class id, expected 4 (a box) or pairs (a polygon)")
     return enclose_points(zip(numbers[::2], numbers[1::2], strict=True)), True
+
+
+def _check_polygon(numbers: list[float]) -> None:
+    """Raise ValueError for numbers of which some are no coordinates in 0–1, such as those behind a box."""
+    outside = [number for number in numbers if number < -_TOLERANCE or number > 1 + _TOLERANCE]
+    if 0 < len(outside) <= len(numbers) / 2:  # more of them are a polygon in pixels, which --box-units states
+        raise ValueError(f"no polygon in 0 to 1, with the number {outside[0]:g}")
