@@ -83,7 +83,8 @@ class VideoWriter:
         self._free_bytes = free_bytes
         self._video: _Video | None = None
         self._size_logged = False
-        self._timed = path.suffix.lower() == ".mp4"
+        # Images of a folder have no frame rate, and no times for a video.
+        self._timed = path.suffix.lower() == ".mp4" and (live or fps is not None)
         self._last_at = 0.0
         self._frames_due = 0.0  # Frames that the capture times require and that are not written yet.
 

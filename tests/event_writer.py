@@ -47,8 +47,8 @@ def main(folder: Path, url: str, pause: float) -> None:
     )
     jsonl = open_json_lines(str(folder / "events.jsonl"), FILE_BYTES, 10**4)
     snapshots = SnapshotStore(folder / "snapshots", 10**9)
-    # At ten frames per second, one frame without a detection is enough to leave.
-    emitter = EventEmitter([jsonl, mqtt], tracker=Tracker(0.0, 0.05), snapshots=snapshots, fps=10.0)
+    # One frame without a detection is enough to leave.
+    emitter = EventEmitter([jsonl, mqtt], tracker=Tracker(0.0, 0.0), snapshots=snapshots)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     frame = 0
@@ -57,12 +57,12 @@ def main(folder: Path, url: str, pause: float) -> None:
             # Object k is present for three frames of every five, each at another time.
             present = [k for k in range(OBJECTS) if (frame + k) % 5 < 3]
             objects = [(k % 2, (10.0 + 35 * k, 20.0, 40.0 + 35 * k, 80.0)) for k in present]
-            emitter.write(result(0.0, frame, *objects, size=SIZE))
+            emitter.write(result(0.0, frame, *objects, size=SIZE, media_time=frame / 10))
             if frame == 0:
                 print("running", flush=True)
             frame += 1
             time.sleep(pause)
-        emitter.write(result(0.0, frame, size=SIZE))  # Every object leaves.
+        emitter.write(result(0.0, frame, size=SIZE, media_time=frame / 10))  # Every object leaves.
         for publisher in (jsonl, mqtt):
             publisher.close(time.monotonic() + 60)
 

@@ -79,6 +79,15 @@ def test_mp4_of_a_recording_of_varying_rate_has_its_times(tmp_path: Path) -> Non
     assert times_of(path) == pytest.approx(times, abs=1e-6)
 
 
+def test_mp4_of_a_folder_of_images_has_fifteen_a_second(tmp_path: Path) -> None:
+    path = tmp_path / "out.mp4"
+    with VideoWriter(path, None, live=False) as sink:
+        for number in range(5):
+            plain = result()
+            sink.write(FrameResult(replace(plain.frame, time=float(number)), plain.detections, {}))
+    assert times_of(path) == pytest.approx([number / 15 for number in range(5)], abs=1e-3)
+
+
 def test_mp4_of_a_recording_of_constant_rate_keeps_it(tmp_path: Path) -> None:
     path = tmp_path / "out.mp4"
     with VideoWriter(path, 30000 / 1001, live=False) as sink:
