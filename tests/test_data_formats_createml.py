@@ -74,7 +74,7 @@ def test_createml_repeated_export_is_read_once(tmp_path: Path) -> None:
         createml(tmp_path / name, [{"image": "a.png", "annotations": [FORK]}])
     dataset = load_dataset(tmp_path, strict=True)
     assert len(dataset) == 1
-    assert "the labels of 1 image that labels (1).json labels too are not used" in dataset.notices[0].message
+    assert "the labels of 1 image are the same in several label files" in dataset.notices[0].message
 
 
 def test_createml_damaged_file_raises_with_its_name(tmp_path: Path) -> None:

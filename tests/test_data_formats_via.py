@@ -91,7 +91,7 @@ def test_via_csv_beside_the_project_is_not_read_twice(tmp_path: Path) -> None:
     write_csv(tmp_path / "via_export.csv", [("a.png", json.dumps(RECT), '{"type":"fork"}')])
     dataset = load_dataset(tmp_path, strict=True)
     assert dataset.num_boxes == 1
-    assert "the labels of 1 image that via_project.json labels too are not used" in dataset.notices[0].message
+    assert "the labels of 1 image are the same in several label files" in dataset.notices[0].message
 
 
 def test_via_3_project_is_read(tmp_path: Path) -> None:

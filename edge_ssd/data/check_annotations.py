@@ -1,9 +1,9 @@
 """Validation of parsed annotations against the image files.
 
 Dropped or corrected, and reported as a :class:`~edge_ssd.data.dataset.Problem`: a box that has no area, is reversed,
-outside its image (partly outside: clipped) or repeated; an image that is unreadable or labeled twice; an image with a
-box that is not finite, or without a valid box left, since an object would be trained on as background; a missing image,
-unless most are missing, which is an error.
+outside its image (partly outside: clipped) or repeated; an image that is unreadable; an image with a box that is not
+finite, or without a valid box left, since an object would be trained on as background; a missing image, unless most are
+missing, which is an error.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ def validate_annotations(
     """Check annotations against their image files; return the valid samples, the problems, and notices.
 
     Args:
+        images: at most one entry for each image file.
         class_ids: class id for each ``BoxAnnotation.class_index``; None for a class that is excluded.
         allow_missing: report missing images as problems even if most are missing, instead of raising DataError.
         progress: called with (images read, images in total).
@@ -56,23 +57,15 @@ def validate_annotations(
     missing: list[ImageAnnotations] = []
     unreadable: list[tuple[Path, str]] = []
     readable: list[tuple[ImageAnnotations, ImageHeader]] = []
-    label_file_of: dict[Path, Path] = {}
     with ignore_pillow_warnings():
         for number, image in enumerate(images, 1):
             progress(number, len(images))
             path = image.path
             if path is None:
                 missing.append(image)
-            elif path in label_file_of:
-                message = f"repeats the labels of {path.name}, which are also in {label_file_of[path]}; dropped"
-                problems.append(Problem(image.label_file, message, "repeated labels of an image"))
+            elif image.fault:
+                problems.append(Problem(image.label_file, f"{image.fault}; {path.name} is dropped", "dropped images"))
             else:
-                label_file_of[path] = image.label_file
-                if image.fault:
-                    problems.append(
-                        Problem(image.label_file, f"{image.fault}; {path.name} is dropped", "dropped images")
-                    )
-                    continue
                 try:
                     readable.append((image, read_header(path)))
                 except (OSError, ValueError) as error:

@@ -28,6 +28,7 @@ from edge_ssd.data.plausibility.box_reading import BoxReader, choose_box_reader
 from edge_ssd.data.plausibility.class_names import check_classes
 from edge_ssd.data.plausibility.file_copies import check_copies
 from edge_ssd.data.plausibility.stated_sizes import SizeAdjuster, choose_size_adjuster
+from edge_ssd.data.repeated_labels import join_repeated_labels
 from edge_ssd.data.source import DataSource
 from edge_ssd.data.special_files import mark_special_files, report_special_files
 from edge_ssd.data.split_names import SPLITS
@@ -185,12 +186,14 @@ class DatasetFolder:
         """
         root = self.source.folder
         images = self._box_reader.apply(self._select(split, allow_missing))
-        images = self._size_adjuster.apply(images, self.read_header)
+        joined = join_repeated_labels(self.tree, self._size_adjuster.apply(images, self.read_header))
+        images = joined.images
         strict = strict or self.source.strict
         problems = [*self.common_problems, *report_special_files(self.tree)]
-        problems += [*self.annotations.problems, *self.located.problems]
+        problems += [*self.annotations.problems, *self.located.problems, *joined.problems]
         problems += [Problem(root, error) for name, error in self.annotations.unusable.items() if split in (None, name)]
-        notices = [*self.annotations.notices, *self.located.notices, *_enclosing_notice(root, images)]
+        notices = [*self.annotations.notices, *self.located.notices, *joined.notices]
+        notices += _enclosing_notice(root, images)
         notices += [self._box_reader.notice] if self._box_reader.notice else []
         notices += self._other_formats
         doubts = [notice for notice in notices if notice.doubt and not self.source.settles(notice.doubt)]

@@ -75,8 +75,6 @@ def locate_images(tree: FileTree, parsed: ParsedDataset) -> LocatedImages:
             fault = fault or f"image {image.file_name!r} may be any of {names}: state its folder"
         located = dataclasses.replace(image, path=found.path or (found.equal or (None,))[0], split=split, fault=fault)
         splits.setdefault(split, []).append(located)
-    for images in splits.values():  # of several label files of an image, the first is used
-        images.sort(key=_is_named_otherwise)
     notices = [
         Problem(
             entries[0][0].label_file,
@@ -116,11 +114,6 @@ def _find(index: FileIndex, image: ImageAnnotations, split: str) -> Found:
         if found.path is not None or found.equal:
             return found
     return index.find(image.file_name, image.label_file, split)
-
-
-def _is_named_otherwise(image: ImageAnnotations) -> bool:
-    """Return whether a label file has another name than the image it states, such as a copy "a (1).xml" for a.jpg."""
-    return image.path is not None and image.stem not in (None, image.path.stem)
 
 
 def _split_of_label_file(tree: FileTree, path: Path, per_image: bool) -> str:

@@ -18,7 +18,6 @@ from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.formats.label_format import Match
 from edge_ssd.data.label_files.json_kind import json_files
 from edge_ssd.data.label_files.json_values import get, get_text, load_json, to_name, to_number
-from edge_ssd.data.label_files.merge_files import drop_repeated_images
 from edge_ssd.data.label_files.object_reader import ObjectReader, Shape
 from edge_ssd.data.label_files.select_files import select_label_files
 from edge_ssd.errors import DataError
@@ -39,10 +38,8 @@ def parse(tree: FileTree) -> ParsedDataset:
     pairs, notices = select_label_files(tree, json_files(tree, "createml"), several=True)
     reader = ObjectReader()
     problems: list[Problem] = []
-    images, repeated = drop_repeated_images(
-        image for split, path in pairs for image in _annotate(path, split, reader, problems)
-    )
-    return reader.dataset(tree.root, images, problems, [*notices, *repeated], box_layout="cxcywh")
+    images = [image for split, path in pairs for image in _annotate(path, split, reader, problems)]
+    return reader.dataset(tree.root, images, problems, notices, box_layout="cxcywh")
 
 
 def _annotate(path: Path, split: str, reader: ObjectReader, problems: list[Problem]) -> Iterator[ImageAnnotations]:

@@ -23,7 +23,6 @@ from edge_ssd.data.formats.label_format import Match
 from edge_ssd.data.label_files.cvat_shapes import SHAPES_WITHOUT_AREA, bounding_box
 from edge_ssd.data.label_files.cvat_tracks import FRAME, Tracks
 from edge_ssd.data.label_files.image_size import parse_image_size
-from edge_ssd.data.label_files.merge_files import drop_repeated_images
 from edge_ssd.data.label_files.object_reader import NotAnObject, ObjectReader, Shape
 from edge_ssd.data.label_files.select_files import select_label_files
 from edge_ssd.data.split_names import split_from_words
@@ -61,8 +60,7 @@ def parse(tree: FileTree) -> ParsedDataset:
             notices += file.tracks.notices
     labels = [label for file in files for label in file.labels.items()]
     reader.state_classes(name for name, is_class in labels if is_class or name in reader.used_classes)
-    images, repeated = drop_repeated_images(image for file in files for image in file.images)
-    return reader.dataset(tree.root, images, notices=[*notices, *repeated])
+    return reader.dataset(tree.root, [image for file in files for image in file.images], notices=notices)
 
 
 @dataclass

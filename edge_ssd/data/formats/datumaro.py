@@ -29,7 +29,6 @@ from edge_ssd.data.label_files.json_values import (
     to_points,
     xywh_to_xyxy,
 )
-from edge_ssd.data.label_files.merge_files import drop_repeated_images
 from edge_ssd.data.label_files.object_reader import NotAnObject, ObjectReader, Shape
 from edge_ssd.data.label_files.rle import enclose_rle
 from edge_ssd.data.label_files.select_files import select_label_files
@@ -57,12 +56,12 @@ def parse(tree: FileTree) -> ParsedDataset:
     names = [_class_names(path, data) for _, path, data in files]
     reader = ObjectReader(name for own in names for name in own)
     problems: list[Problem] = []
-    images, repeated = drop_repeated_images(
+    images = [
         image
         for (split, path, data), own in zip(files, names, strict=True)
         for image in _annotate(path, split, data, own, reader, problems)
-    )
-    return reader.dataset(tree.root, images, problems, [*notices, *repeated], box_layout="xywh")
+    ]
+    return reader.dataset(tree.root, images, problems, notices, box_layout="xywh")
 
 
 def _class_names(path: Path, data: object) -> list[str]:

@@ -34,7 +34,7 @@ from edge_ssd.data.label_files.label_studio_tasks import (
     read_task,
     read_tasks,
 )
-from edge_ssd.data.label_files.merge_files import drop_repeated_images
+from edge_ssd.data.label_files.older_exports import drop_older_exports
 from edge_ssd.data.label_files.object_reader import NotAnObject, ObjectReader, Shape
 from edge_ssd.data.label_files.select_files import select_label_files
 from edge_ssd.data.label_files.shapes import Box, enclose_ellipse, enclose_points, enclose_rotated_box
@@ -57,7 +57,7 @@ def parse(tree: FileTree) -> ParsedDataset:
     pairs, notices = select_label_files(tree, paths, several=True)
     reader = ObjectReader()
     problems: list[Problem] = []
-    images, repeated = drop_repeated_images(
+    images, repeated = drop_older_exports(
         image for split, path in pairs for image in _annotate(path, split, reader, problems, notices)
     )
     if not images and not problems:
@@ -68,7 +68,7 @@ def parse(tree: FileTree) -> ParsedDataset:
 
 
 def _label_files(tree: FileTree) -> list[Path]:
-    """Return the label files, those that state most and the last exports first: the first file of an image is used."""
+    """Return the label files, those that state most and the last exports first."""
     tables = [path for path in tree.files(".csv", ".tsv") if has_label_studio_columns(path)]
     return [*sorted(json_files(tree, "label_studio"), reverse=True), *sorted(tables, reverse=True)]
 

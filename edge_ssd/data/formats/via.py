@@ -21,7 +21,6 @@ from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.formats.label_format import Match
 from edge_ssd.data.label_files.json_kind import json_files
 from edge_ssd.data.label_files.json_values import get, get_text, to_name, to_number, to_numbers, xywh_to_xyxy
-from edge_ssd.data.label_files.merge_files import drop_repeated_images
 from edge_ssd.data.label_files.object_reader import NotAnObject, ObjectReader, Shape
 from edge_ssd.data.label_files.select_files import select_label_files
 from edge_ssd.data.label_files.shapes import Box, enclose_ellipse, enclose_points
@@ -56,21 +55,19 @@ def parse(tree: FileTree) -> ParsedDataset:
     names = {key: text.strip() if key.isdigit() and text.strip() else key for key, text in options.items()}
     reader = ObjectReader(names.values())
     parse_region = _region_parser(attribute, names)
-    images, repeated = drop_repeated_images(
-        image for split, file in files for image in _annotate(file, split, reader, parse_region)
-    )
+    images = [image for split, file in files for image in _annotate(file, split, reader, parse_region)]
     if others:
         message = f"the classes are the values of the attribute {attribute!r}, not of {', '.join(map(repr, others))}"
         notices.append(Problem(tree.root, message))
-    unlabeled = sum(not image.boxes and not image.fault for image in images)
+    labeled = {image.file_name for image in images if image.boxes or image.fault}
+    unlabeled = len({image.file_name for image in images} - labeled)
     if unlabeled:
         notices.append(Problem(tree.root, f"{count(unlabeled, 'image')} without regions: used as background"))
-    notices += repeated
     return reader.dataset(tree.root, images, (), notices, has_class_names=attribute is not None, box_layout="xywh")
 
 
 def _label_files(tree: FileTree) -> list[Path]:
-    """Return the label files. Those that state most come first, as the first file that labels an image is used."""
+    """Return the label files, those that state most first."""
     return [*json_files(tree, "via", "via3"), *(path for path in tree.files(".csv") if has_via_columns(path))]
 
 
