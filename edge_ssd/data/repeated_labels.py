@@ -65,9 +65,7 @@ def join_repeated_labels(tree: FileTree, images: Sequence[ImageAnnotations]) -> 
     return JoinedLabels(joined, problems, list(_describe(tree, examples)))
 
 
-def _join(
-    tree: FileTree, group: Sequence[ImageAnnotations], problems: list[Problem]
-) -> tuple[ImageAnnotations, str]:
+def _join(tree: FileTree, group: Sequence[ImageAnnotations], problems: list[Problem]) -> tuple[ImageAnnotations, str]:
     """Return the joined labels of one image, and a key of ``_NOTICES`` or ""."""
     of_file: dict[Path, list[ImageAnnotations]] = {}
     for image in group:

@@ -34,8 +34,8 @@ from edge_ssd.data.label_files.label_studio_tasks import (
     read_task,
     read_tasks,
 )
-from edge_ssd.data.label_files.older_exports import drop_older_exports
 from edge_ssd.data.label_files.object_reader import NotAnObject, ObjectReader, Shape
+from edge_ssd.data.label_files.older_exports import drop_older_exports
 from edge_ssd.data.label_files.select_files import select_label_files
 from edge_ssd.data.label_files.shapes import Box, enclose_ellipse, enclose_points, enclose_rotated_box
 from edge_ssd.errors import DataError
