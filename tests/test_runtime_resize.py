@@ -74,7 +74,7 @@ def test_crop_is_centered() -> None:
 
 
 @given(SIDE, SIDE, SIDE, SIDE, st.integers(0, 9))
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None)
 def test_numpy_resize_follows_definition(height: int, width: int, rows: int, columns: int, seed: int) -> None:
     image = noise(height, width, seed)
     actual = numpy_resize(image, (rows, columns))
@@ -105,7 +105,7 @@ def test_uniform_image_stays_uniform(value: int) -> None:
 
 
 @given(st.integers(1, 700), st.integers(1, 700), st.integers(1, 300), st.integers(1, 300), st.integers(0, 9))
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None)
 def test_opencv_gives_the_pixels_of_numpy(height: int, width: int, rows: int, columns: int, seed: int) -> None:
     pytest.importorskip("cv2")
     image = noise(height, width, seed)
