@@ -453,7 +453,7 @@ def test_opencv_reads_the_mjpeg_stream(camera: Camera) -> None:
     """A preview can be the source of another program, such as ``edge-ssd camera``."""
     reader = open_opencv_stream(f"{camera.url}/stream")
     try:
-        first, second = reader.read(), reader.read()
+        first, second = (reader.read().image for _ in range(2))
     finally:
         reader.close()
     assert first.shape == second.shape == (360, 480, 3)
