@@ -36,8 +36,8 @@ def restated(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         height, width, channels = pixels.shape
         sums = pixels.reshape(height // rows, rows, width // columns, columns, channels).sum((1, 3))
         pixels = (sums + rows * columns // 2) // (rows * columns)
-    weights = [weight_matrix(source, target) for source, target in zip(pixels.shape, size, strict=False)]
-    sums = np.einsum("ys,xt,stc->yxc", *weights, pixels)
+    rows, columns = (weight_matrix(source, target) for source, target in zip(pixels.shape, size, strict=False))
+    sums = np.einsum("xt,ytc->yxc", columns, np.einsum("ys,stc->ytc", rows, pixels))
     return ((sums + 2**15) // 2**16).astype(np.uint8)
 
 
