@@ -185,6 +185,8 @@ def test_watchdog_runs_at_most_four_threads(bus: Bus) -> None:
 
 
 def test_camera_that_is_slower_than_the_stall_timeout_is_named_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+
     class SlowCamera:
         """One image, then none for longer than the stall timeout."""
 
@@ -204,7 +206,9 @@ def test_camera_that_is_slower_than_the_stall_timeout_is_named_once(caplog: pyte
 
     with CaptureSource(SlowCamera, "camera 0", timeouts=limits(0.05)) as source:
         wait_until(lambda: source.counts.reconnects >= 8)
-    (advice,) = [line for line in caplog.messages if "one frame in each connection" in line]
+    *before, advice = caplog.messages
+    assert before == ["camera 0: no frame for 0.05 s; reconnecting", "camera 0: is back, reconnected"] * 2
+    assert advice.startswith("camera 0: one frame in each connection")
     assert "give --stall-timeout SECONDS, three times the time between two frames" in advice
 
 

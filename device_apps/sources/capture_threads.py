@@ -153,15 +153,16 @@ class CaptureWatchdog:
             # A device that ends soon after each opening must not be reopened at full speed: its pauses go on growing.
             if time.monotonic() - start >= self._timeouts.stable:
                 attempts = 0
+            quiet = self._is_slow_camera()
+            level = logging.DEBUG if quiet else logging.WARNING
             if not lost.finished:
-                _log.warning("%s: no frame for %g s; reconnecting", self._name, self._timeouts.stall)
+                _log.log(level, "%s: no frame for %g s; reconnecting", self._name, self._timeouts.stall)
             else:
-                _log.warning("lost %s%s; reconnecting", self._name, self._reason(lost.error))
-            self._advise_slow_camera()
+                _log.log(level, "lost %s%s; reconnecting", self._name, self._reason(lost.error))
             attempts = self._reconnect(attempts, stuck=not lost.finished)
             if self._state is CaptureState.CLOSED:
                 return
-            _log.info("%s: is back, reconnected", self._name)
+            _log.log(logging.DEBUG if quiet else logging.INFO, "%s: is back, reconnected", self._name)
 
     def _reason(self, error: Exception | None) -> str:
         """Return why a connection ended, in parentheses; "" if it is unknown."""
@@ -170,8 +171,11 @@ class CaptureWatchdog:
         known = isinstance(error, EdgeSSDError)
         return f" ({str(error).removeprefix(f'{self._name}: ') if known else type(error).__name__})"
 
-    def _advise_slow_camera(self) -> None:
-        """Log, once, that a camera may be slower than the stall timeout: each connection had one frame only."""
+    def _is_slow_camera(self) -> bool:
+        """Return whether the last connections had one frame each, so that their ends are not logged one by one.
+
+        The cause, a camera that is slower than the stall timeout, is logged once.
+        """
         self._single_frames = self._single_frames + 1 if self._frames_of_connection == 1 else 0
         if self._single_frames == _MAX_SINGLE_FRAMES:
             _log.warning(
@@ -179,6 +183,7 @@ class CaptureWatchdog:
                 "the time between two frames",
                 self._name,
             )
+        return self._single_frames >= _MAX_SINGLE_FRAMES
 
     def _open_first(self) -> None:
         """Wait for the first frame. Raises why there is none."""
