@@ -16,6 +16,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from edge_ssd.console.text import utf8_text
 from edge_ssd.errors import EdgeSSDError, SettingError
 
 __all__ = ["add_config_options", "config_actions", "format_config", "format_toml_value", "read_toml"]
@@ -102,7 +103,10 @@ def format_config(parser: argparse.ArgumentParser, args: argparse.Namespace, exc
 
 
 def format_toml_value(value: Any) -> str:
-    """Return a bool, number, string, path or list as TOML. Strings are escaped as in JSON, and U+007F as well."""
+    """Return a bool, number, string, path or list as TOML. Strings are escaped as in JSON, and U+007F as well.
+
+    Raises SettingError for a name that is not UTF-8.
+    """
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (int, float)):
@@ -112,6 +116,11 @@ def format_toml_value(value: Any) -> str:
     text = str(value) if isinstance(value, Path) else value
     if not isinstance(text, str):
         raise TypeError(f"no TOML for {value!r}")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        name = utf8_text(text)
+        raise SettingError(f"{name}: this name is not UTF-8, and TOML files can hold no other; rename it") from None
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 

@@ -126,7 +126,7 @@ def _write_files(files: dict[Path, tuple[str, int]], *, overwrite: bool) -> None
     for path, (text, mode) in files.items():
         with atomic_path(path) as temporary:
             temporary.touch(mode)
-            temporary.write_text(text, encoding="utf-8")
+            temporary.write_text(text, encoding="utf-8", errors="surrogateescape")  # Paths of a unit may be any bytes.
 
 
 def _device_groups() -> list[str]:

@@ -93,6 +93,18 @@ def test_events_of_a_folder_whose_name_is_not_utf8_are_kept(tmp_path: Path) -> N
     assert len(list((tmp_path / f"{LATIN_1}-out").iterdir())) == 6
 
 
+@linux_only
+def test_service_names_a_file_that_its_configuration_cannot_hold(tmp_path: Path) -> None:
+    shutil.copy(CLIP, tmp_path / f"{LATIN_1}.mp4")
+    options = ["--source", tmp_path / f"{LATIN_1}.mp4", "--to", tmp_path / LATIN_1]
+    done = run_python("-m", "edge_ssd", "service", *options)
+    assert done.returncode == 2
+    assert r"k\xe4fer.mp4: this name is not UTF-8, and TOML files can hold no other; rename it" in done.stderr
+    assert done.stderr.count("\n") == 1
+    done = run_python("-m", "edge_ssd", "service", "--to", tmp_path / LATIN_1)
+    assert done.returncode == 0, done.stderr
+
+
 def test_cameras_and_labels_in_other_scripts_have_identities_of_their_own(broker: Mosquitto, tmp_path: Path) -> None:
     def announce(prefix: str, labels: list[str], announced: list[str] | None = None) -> None:
         address = parse_address(f"mqtt://127.0.0.1:{broker.port}/{prefix}")
