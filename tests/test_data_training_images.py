@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from label_writers import write_d2l_split, write_image
+from PIL import Image
 
 from edge_ssd.data.dataset import Dataset, Sample
 from edge_ssd.data.held_out import HeldOut, image_name
@@ -185,6 +186,37 @@ def test_faults_are_logged_before_everything_else(tmp_path: Path, caplog: pytest
     messages = [record.getMessage() for record in caplog.records if record.name.endswith("training_images")]
     assert "has no area" in messages[0]
     assert "held out" in messages[-1]
+
+
+def write_scenes(root: Path, scenes: list[int]) -> Path:
+    """Write an undivided dataset: an image of each scene, of which those of the same number differ in quality only."""
+    pixels = np.random.default_rng(0).integers(0, 256, (max(scenes) + 1, 8, 8, 3)).astype(np.uint8)
+    images = [f"{number}.jpg" for number in range(len(scenes))]
+    write_split(root / "set", images)
+    for number, scene in enumerate(scenes):
+        image = Image.fromarray(pixels[scene]).resize((60, 40), Image.Resampling.BICUBIC)
+        image.save(root / "set" / "images" / images[number], quality=95 - number)
+    return root / "set"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_similar_images_are_held_out_together(tmp_path: Path, seed: int, caplog: pytest.LogCaptureFixture) -> None:
+    scenes = [0, 1, 2, 0, 1, 2, 3, 4, 5, 0]
+    folder = open_dataset(write_scenes(tmp_path, scenes))
+    with caplog.at_level("INFO"):
+        images = load_training_images(folder, validation_fraction=0.3, seed=seed)
+    scenes_of = [{scenes[int(name)] for name in names(part)} for part in (images.training, images.validation)]
+    assert not scenes_of[0] & scenes_of[1]
+    assert len(images.validation) == 3
+    assert caplog.text.count("7 images are identical or similar to others: the 3 groups of them stay together") == 1
+
+
+def test_images_that_all_look_alike_are_divided_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    images = load_training_images(open_dataset(write_scenes(tmp_path, [0] * 6)))
+    assert len(images.validation) == 1
+    assert "6 images are identical or similar to others, so that validation images look like training" in caplog.text
 
 
 class TestReload:

@@ -41,17 +41,18 @@ def split_shares(val: float, test: float = 0) -> dict[str, float]:
 
 
 def find_similar(
-    dataset: Dataset, near: bool = True, progress: ProgressCallback = no_progress
+    dataset: Dataset, near: bool = True, progress: ProgressCallback = no_progress, checks: ImageChecks | None = None
 ) -> list[tuple[int, ...]]:
     """Return the indices of samples that are to stay in one split, in groups of at least two.
 
     Args:
         near: whether images that look alike belong together, as frames of a video; else identical files only.
         progress: called with (images decoded, images in total).
+        checks: results of decoding images that are known; all images are added to it.
     """
     paths = {"": [sample.path for sample in dataset.samples]}
-    checks = ImageChecks().check(paths[""], progress) if near else []
-    thumbnails = {path: check.thumbnail for path, check in zip(paths[""], checks, strict=False)}
+    results = (checks or ImageChecks()).check(paths[""], progress) if near else []
+    thumbnails = {path: check.thumbnail for path, check in zip(paths[""], results, strict=False)}
     index_of = {path: index for index, path in enumerate(paths[""])}
     # Identical files look alike, so that they are in the same group of near duplicates, or in none.
     found = (*find_near_duplicates(paths, thumbnails), *find_duplicates(paths))

@@ -16,6 +16,7 @@ from typing import cast
 from edge_ssd.console.counts import count
 from edge_ssd.data.dataset import Dataset, problem_lines
 from edge_ssd.data.held_out import HeldOut
+from edge_ssd.data.hold_out import hold_out
 from edge_ssd.data.load import DatasetFolder, Split
 from edge_ssd.data.split_names import SPLIT_OF_WORD
 from edge_ssd.data.splits import split_dataset
@@ -83,7 +84,7 @@ def load_training_images(
         return TrainingImages(training, validation, f"split {split}", None, held_out)
     fraction = _DEFAULT_VALIDATION_FRACTION if validation_fraction is None else validation_fraction
     total = len(training)
-    training, validation = split_dataset(training, 1 - fraction, seed)
+    training, validation = hold_out(training, fraction, seed, folder.image_checks)
     are_held_out = f"{'is' if len(validation) == 1 else 'are'} held out at random"
     chosen = f"{len(validation)} of {count(total, 'training image')} ({len(validation) / total:.0%}) {are_held_out}"
     if validation_fraction is None:
