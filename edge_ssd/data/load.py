@@ -27,6 +27,7 @@ from edge_ssd.data.other_formats import report_other_formats
 from edge_ssd.data.plausibility.box_reading import BoxReader, choose_box_reader
 from edge_ssd.data.plausibility.class_names import check_classes
 from edge_ssd.data.plausibility.file_copies import check_copies
+from edge_ssd.data.plausibility.mixed_units import drop_mixed_units
 from edge_ssd.data.plausibility.stated_sizes import SizeAdjuster, choose_size_adjuster
 from edge_ssd.data.repeated_labels import join_repeated_labels
 from edge_ssd.data.source import DataSource
@@ -186,11 +187,14 @@ class DatasetFolder:
         """
         root = self.source.folder
         images = self._box_reader.apply(self._select(split, allow_missing))
+        images, mixed = (
+            drop_mixed_units(root, images, self.read_header) if self.source.box_units is None else (images, [])
+        )
         joined = join_repeated_labels(self.tree, self._size_adjuster.apply(images, self.read_header))
         images = joined.images
         strict = strict or self.source.strict
         problems = [*self.common_problems, *report_special_files(self.tree)]
-        problems += [*self.annotations.problems, *self.located.problems, *joined.problems]
+        problems += [*self.annotations.problems, *self.located.problems, *mixed, *joined.problems]
         problems += [Problem(root, error) for name, error in self.annotations.unusable.items() if split in (None, name)]
         notices = [*self.annotations.notices, *self.located.notices, *joined.notices]
         notices += _enclosing_notice(root, images)

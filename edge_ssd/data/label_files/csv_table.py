@@ -24,7 +24,7 @@ from edge_ssd.data.label_files.label_rows import (
     parse_row,
     states_nothing,
 )
-from edge_ssd.data.label_files.table_columns import find_columns
+from edge_ssd.data.label_files.table_columns import find_columns, find_later_header
 from edge_ssd.data.label_files.text_table import TextTable, sniff_rows
 from edge_ssd.errors import DataError
 
@@ -114,6 +114,10 @@ def read_table(path: Path) -> LabelTable:
     previous = ""
     for line, cells in lines:
         image = image_of_row(cells, columns)
+        if columns.header_rows and "." not in image and (header := find_later_header(cells)) is not None:
+            if (header.image, header.box, header.kind) == (columns.image, columns.box, columns.kind):
+                continue
+            raise DataError(f"{path}: line {line}: another header than above: write each table to a file of its own")
         if not image and previous:  # its box may be one of the image above
             faults.setdefault(previous, f"line {line}: a row without an image: fill down merged cells")
             continue

@@ -25,7 +25,7 @@ from edge_ssd.data.label_files.table_header import find_further_box, find_varied
 from edge_ssd.data.label_files.table_without_header import find_without_header
 from edge_ssd.data.label_files.text_table import is_number
 
-__all__ = ["find_columns"]
+__all__ = ["find_columns", "find_later_header"]
 
 # Names in headers, in lower case and without anything but letters and digits; an earlier one is preferred.
 _IMAGE_NAMES = """
@@ -97,6 +97,14 @@ def find_columns(rows: Sequence[Sequence[str]]) -> Columns | UnclearColumns:
     return (
         next((reason for reason in reasons if reason.like_labels), reasons[0]) if reasons else find_without_header(rows)
     )
+
+
+def find_later_header(cells: Sequence[str]) -> Columns | None:
+    """Return the columns that a later row names, as in tables that were put together; None for any other row."""
+    if any(is_number(cell) or is_image_name(cell) for cell in cells):
+        return None
+    found = _find_in_header([header_key(name) for name in cells])
+    return found if isinstance(found, Columns) else None
 
 
 def _find_in_header(names: list[str]) -> Columns | UnclearColumns:

@@ -162,7 +162,7 @@ def _conclude(
             return own, ""
         if not right:
             if not stated:
-                _check_extent(path, numbers, sizes, own)
+                _refuse_impossible(path, numbers, sizes, own)
             return own, ""
         fact = f"{failing[own]} of {len(numbers)} boxes leave their image or have no area"
         same_layout = all(reading.layout == own.layout for reading in right)
@@ -180,18 +180,30 @@ def _conclude(
     raise DataError(f"{path}: {fact} as the format says: {_advise(own, right or [other])}")
 
 
-def _check_extent(path: Path, numbers: Numbers, sizes: Numbers, own: BoxReading) -> None:
-    """Raise DataError if many boxes extend far beyond their images."""
+def _refuse_impossible(path: Path, numbers: Numbers, sizes: Numbers, own: BoxReading) -> None:
+    """Raise DataError if many boxes are wrong as ``own``, while no reading fits all."""
     with np.errstate(over="ignore", invalid="ignore"):
         boxes = to_xyxy(numbers, own.layout) * _pixels_per_unit(sizes, own.units)
-        extents = (boxes[:, 2:] / sizes[:, ::-1]).max(axis=1)
+        limits = sizes[:, ::-1]
+        extents = (boxes[:, 2:] / limits).max(axis=1)
+    least = max(_MIN_FAILING, _WRONG_SHARE * len(numbers))
+    fails = ~fits_inside(boxes, sizes)
+    fact = f"{int(fails.sum())} of {len(numbers)} boxes leave their image or have no area as {_describe(own)}"
+    advice = f"correct them; --boxes {own.layout} reads them all as now"
+    for other in (BoxReading(layout, own.units) for layout in LAYOUTS if layout != own.layout):
+        if fails.sum() >= least and _is_right(numbers[fails], sizes[fails], other):
+            raise DataError(f"{path}: {fact}, but not as {_describe(other)}: two layouts are mixed: {advice}")
     count = int((extents > _MAX_EXTENT).sum())
-    if count >= max(_MIN_FAILING, _WRONG_SHARE * len(numbers)):
+    if count >= least:
         raise DataError(
             f"{path}: {count} of {len(numbers)} boxes exceed their images, by up to ×{extents.max():.3g}: they were "
             "made for images of another size, or are in other units, such as 0–1000: scale them, or use those images; "
             f"--boxes {own.layout} reads them as now"
         )
+    low, high = boxes[:, :2], boxes[:, 2:]
+    impossible = (low >= high) | (low < (1 - _MAX_EXTENT) * limits) | (high > _MAX_EXTENT * limits)
+    if impossible.any(axis=1).sum() >= least:
+        raise DataError(f"{path}: {fact}, and some do in any other layout: labels of several kinds are mixed: {advice}")
 
 
 def _possible_units(numbers: Numbers, sizes: Numbers, own: str) -> tuple[str, ...]:
