@@ -22,7 +22,7 @@ from device_apps.events.mqtt.connection import MqttConnectOptions
 from device_apps.events.mqtt.event_publisher import MqttEventPublisher, client_id
 from device_apps.events.mqtt.spool import Spool
 from device_apps.sources.utf8_path import utf8_path
-from edge_ssd.console.text import argument_text, utf8_text
+from edge_ssd.console.text import argument_text, find_label, utf8_text
 
 linux_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems refuse such names")
 
@@ -39,6 +39,14 @@ def test_utf8_text_writes_bytes_that_are_not_utf8_as_escapes() -> None:
 
 def test_argument_text_is_normalized() -> None:
     assert argument_text("cafe\u0301") == "caf\u00e9"
+
+
+def test_find_label_accepts_both_forms_of_accents() -> None:
+    labels = ["cafe\u0301", "banana", "th\u00e9"]
+    assert find_label("caf\u00e9", labels) == labels[0]
+    assert find_label("the\u0301", labels) == labels[2]
+    assert find_label("banana", labels) == "banana"
+    assert find_label("cafe", labels) is None
 
 
 def test_utf8_path_of_a_usual_name_is_its_own(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from device_apps.events.event import Event
 from device_apps.retry import FailureLog
+from edge_ssd.console.text import find_label
 from edge_ssd.errors import EdgeSSDError, SettingError
 
 if TYPE_CHECKING:
@@ -37,11 +38,15 @@ def parse_pin(text: str, known_labels: Sequence[str] | None = None) -> PinReques
     labels = tuple(label.strip() for label in label_list.split(",")) if colon else ()
     if not pin.strip() or not all(labels):
         raise SettingError(f"--gpio {text}: expected a pin, or a pin and labels, such as 17 or 17:banana,apple")
-    if known_labels is not None:
-        for label in labels:
-            if label not in known_labels:
-                raise SettingError(f"--gpio {text}: there is no label {label!r}; labels: {', '.join(known_labels)}")
-    return PinRequest(pin.strip(), labels)
+    if known_labels is None:
+        return PinRequest(pin.strip(), labels)
+    found = []
+    for label in labels:
+        known = find_label(label, known_labels)
+        if known is None:
+            raise SettingError(f"--gpio {text}: there is no label {label!r}; labels: {', '.join(known_labels)}")
+        found.append(known)
+    return PinRequest(pin.strip(), tuple(found))
 
 
 class GpioOutput:

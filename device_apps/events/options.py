@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from device_apps.arguments import check_int, check_positive, class_labels, option_name
 from device_apps.events.delay import enter_delay, leave_delay, number_or_text
+from edge_ssd.console.text import find_label
 from edge_ssd.errors import SettingError
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ def _open_mqtt(args: argparse.Namespace, labels: Sequence[str]) -> MqttEventPubl
         MqttConnectOptions(address, password, context, client_id(address.prefix), args.mqtt_cert is not None),
         spool,
         labels=labels,
-        announced=class_labels(args) or labels,
+        announced=[find_label(name, labels) or name for name in class_labels(args) or labels],
         discovery_prefix=None if args.mqtt_discovery == "none" else args.mqtt_discovery,
     )
 

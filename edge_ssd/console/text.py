@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from collections.abc import Sequence
 
-__all__ = ["argument_text", "utf8_text"]
+__all__ = ["argument_text", "find_label", "utf8_text"]
 
 
 def utf8_text(text: str) -> str:
@@ -25,3 +26,11 @@ def argument_text(text: str) -> str:
     With a locale such as C, Python does not decode the UTF-8 of a terminal.
     """
     return unicodedata.normalize("NFC", utf8_text(text))
+
+
+def find_label(name: str, labels: Sequence[str]) -> str | None:
+    """Return the label that is ``name``, or the same text in another form: with é as one character or as two."""
+    if name in labels:
+        return name
+    text = argument_text(name)
+    return next((label for label in labels if unicodedata.normalize("NFC", label) == text), None)

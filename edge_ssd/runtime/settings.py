@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from edge_ssd.console.text import find_label
 from edge_ssd.errors import SettingError
 from edge_ssd.runtime.metadata import Metadata
 
@@ -117,8 +118,9 @@ def _class_ids(classes: Iterable[str], labels: tuple[str, ...]) -> tuple[int, ..
     if not isinstance(classes, Iterable):
         raise SettingError(f"classes must be labels of the model, got {classes!r}; they are {', '.join(labels)}")
     names = [classes] if isinstance(classes, str) else list(classes)
-    unknown = [name for name in names if not isinstance(name, str) or name not in labels]
+    found = [find_label(name, labels) if isinstance(name, str) else None for name in names]
+    unknown = [name for name, label in zip(names, found, strict=True) if label is None]
     if unknown or not names:
         what = f"has no class {', '.join(map(repr, unknown))}" if unknown else "needs at least one class to detect"
         raise SettingError(f"the model {what}; its labels are {', '.join(labels)}")
-    return tuple(labels.index(name) for name in names)
+    return tuple(labels.index(label) for label in found if label is not None)
