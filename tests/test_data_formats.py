@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 
@@ -162,6 +163,29 @@ def test_folder_with_two_formats_reports_both_and_follows_the_option(tmp_path: P
     WRITERS["voc"](tmp_path, [LabeledImage("c.png", objects=[FORK])], ("fork",))
     message = load_dataset(tmp_path).notices[0].message
     assert message.endswith("choose with --format (voc has labels of 1 more image)")
+
+
+def test_image_without_objects_that_another_format_labels_is_no_background(tmp_path: Path) -> None:
+    images = [LabeledImage(f"{name}.png", "train", objects=[FORK]) for name in "abc"]
+    WRITERS["coco"](tmp_path, [*images, LabeledImage("d.png", "train")], ("fork",))
+    WRITERS["voc"](tmp_path, [LabeledImage("d.png", "train", objects=[FORK])], ("fork",))
+    for path in (tmp_path / "JPEGImages").iterdir():
+        path.unlink()
+    for source in (DataSource(tmp_path), DataSource(tmp_path, format="coco")):
+        dataset = load_dataset(source)
+        assert (dataset.format, len(dataset)) == ("coco", 3)
+        assert "no objects in these labels, but in those of Pascal VOC; d.png is dropped" in str(dataset.problems[0])
+
+
+def test_one_file_of_another_format_does_not_decide(tmp_path: Path) -> None:
+    WRITERS["yolo"](tmp_path, [LabeledImage(f"{name}.png", "train", objects=[FORK]) for name in "abc"], ("fork",))
+    image = next(tmp_path.rglob("c.png"))
+    next(tmp_path.rglob("c.txt")).unlink()
+    shape = {"label": "fork", "shape_type": "rectangle", "points": [[1, 2], [30, 20]]}
+    image.with_suffix(".json").write_text(json.dumps({"imagePath": "c.png", "shapes": [shape]}), encoding="utf-8")
+    dataset = load_dataset(tmp_path, "train")
+    assert (dataset.format, [sample.path.stem for sample in dataset.samples]) == ("yolo", ["a", "b"])
+    assert "in those of LabelMe; c.png is dropped" in str(dataset.problems[0])
 
 
 def test_image_labeled_twice_is_loaded_once(tmp_path: Path) -> None:

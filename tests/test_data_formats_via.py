@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,8 @@ def write_csv(path: Path, rows: list[tuple[str, str, str]], first: str = "filena
         writer = csv.writer(file)
         columns = "file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes"
         writer.writerow([first, *columns.split(",")])
-        writer.writerows((name, 123, "{}", 1, 0, shape, attributes) for name, shape, attributes in rows)
+        number = Counter(name for name, shape, _ in rows if shape != "{}")
+        writer.writerows((name, 123, "{}", number[name], 0, shape, attributes) for name, shape, attributes in rows)
     for name, _, _ in rows:
         write_image(path.parent / name)
 

@@ -294,4 +294,4 @@ def test_ambiguous_format_is_reported_once(folder: Path, capsys: pytest.CaptureF
     assert main(["data", "inspect", str(folder), "--format", "voc"]) == 0
     assert "could also be" not in capsys.readouterr().out
     assert main(["data", "inspect", str(folder)]) == 0
-    assert capsys.readouterr().out.count("could also be voc (Pascal VOC): choose with --format") == 1
+    assert capsys.readouterr().out.count("could also be coco (COCO JSON): choose with --format") == 1

@@ -45,6 +45,7 @@ class ImageAnnotations:
         normalized: whether boxes are in 0–1 of the image instead of pixels.
         fault: why the image cannot be used, such as an object that cannot be read: without it, the image would be
             trained on as background. "" if there is no fault.
+        unstated: what an image without objects lacks, such as "a label file", if nothing states that it is background.
     """
 
     label_file: Path
@@ -56,6 +57,7 @@ class ImageAnnotations:
     stated_size: tuple[int, int] | None = None
     normalized: bool = False
     fault: str = ""
+    unstated: str = ""
 
 
 @dataclass(frozen=True)

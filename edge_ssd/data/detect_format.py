@@ -49,15 +49,12 @@ def detect_format(source: DataSource, tree: FileTree) -> tuple[str, tuple[str, .
     Raises:
         DataError: there are no labels in a known (or the requested) format.
     """
-    matches = [
-        (match, name)
-        for name, label_format in LABEL_FORMATS.items()
-        if source.format in (None, name) and (match := label_format.sniff(tree))
-    ]
-    if matches:
-        matches.sort(key=lambda found: found[0], reverse=True)  # stable: formats of equal match keep their order
-        _, name = matches[0]
-        return name, tuple(other for match, other in matches[1:] if match > Match.UNCLEAR)
+    matches = [(match, name) for name, label_format in LABEL_FORMATS.items() if (match := label_format.sniff(tree))]
+    matches.sort(key=lambda found: found[0], reverse=True)  # stable: formats of equal match keep their order
+    detected = [name for _, name in matches]
+    if detected and source.format in (None, *detected):
+        chosen = source.format or detected[0]
+        return chosen, tuple(name for match, name in matches if match > Match.UNCLEAR and name != chosen)
     if source.format is not None:
         title = LABEL_FORMATS[source.format].TITLE
         raise DataError(f"{tree.root}: no labels of {title} in it: omit --format to detect the format")

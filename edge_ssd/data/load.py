@@ -6,7 +6,7 @@ import functools
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, cast
@@ -22,8 +22,14 @@ from edge_ssd.data.detect_format import detect_format, list_files
 from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.formats.registry import LABEL_FORMATS
 from edge_ssd.data.image_header import ImageHeader, read_image_header
+from edge_ssd.data.label_facts import report_assumed_background, report_enclosing_boxes
 from edge_ssd.data.locate_images import LocatedImages, locate_images
-from edge_ssd.data.other_formats import report_other_formats
+from edge_ssd.data.other_formats import (
+    find_labeled_images,
+    find_more_complete,
+    mark_labeled_by_others,
+    report_other_formats,
+)
 from edge_ssd.data.plausibility.box_reading import BoxReader, choose_box_reader
 from edge_ssd.data.plausibility.class_names import check_classes
 from edge_ssd.data.plausibility.file_copies import check_copies
@@ -54,6 +60,7 @@ class DatasetFolder:
         annotations: content of the label files.
         located: the annotations by split, with their image files.
         other_formats: other formats that the folder could be parsed as.
+        labeled_by_others: the images with objects in each of these, where that was compared.
         image_checks: headers of images, and results of decoding them.
     """
 
@@ -63,6 +70,7 @@ class DatasetFolder:
     annotations: ParsedDataset
     located: LocatedImages
     other_formats: tuple[str, ...] = ()
+    labeled_by_others: Mapping[str, frozenset[Path]] = field(default_factory=dict, repr=False)
     image_checks: ImageChecks = field(default_factory=lambda: ImageChecks(read_image_header), repr=False, compare=False)
 
     @property
@@ -148,7 +156,8 @@ class DatasetFolder:
 
     @functools.cached_property
     def _other_formats(self) -> list[Problem]:
-        return report_other_formats(self.tree, self.format, self.other_formats, self._images)
+        others = () if self.source.format else self.other_formats
+        return report_other_formats(self.tree, self.format, others, self._images, self.labeled_by_others)
 
     @property
     def _num_images(self) -> dict[str, int]:
@@ -197,9 +206,9 @@ class DatasetFolder:
         problems += [*self.annotations.problems, *self.located.problems, *mixed, *joined.problems]
         problems += [Problem(root, error) for name, error in self.annotations.unusable.items() if split in (None, name)]
         notices = [*self.annotations.notices, *self.located.notices, *joined.notices]
-        notices += _enclosing_notice(root, images)
+        notices += report_enclosing_boxes(root, images)
         notices += [self._box_reader.notice] if self._box_reader.notice else []
-        notices += self._other_formats
+        notices += [*self._other_formats, *report_assumed_background(root, self._images)]
         doubts = [notice for notice in notices if notice.doubt and not self.source.settles(notice.doubt)]
         if strict and (problems or doubts):
             raise DataError(str((problems or doubts)[0]))
@@ -270,11 +279,19 @@ def open_dataset(source: str | os.PathLike[str] | DataSource, without: Collectio
     if not isinstance(source, DataSource):
         source = DataSource(Path(source))
     tree = list_files(source, without)
-    name, other_formats = detect_format(source, tree)
-    annotations = LABEL_FORMATS[name].parse(tree)
-    folder = DatasetFolder(source, name, tree, annotations, locate_images(tree, annotations), other_formats)
+    name, others = detect_format(source, tree)
+    folder = _parse(source, tree, name, others)
+    better = find_more_complete(folder.located, folder.labeled_by_others)
+    if better is not None and source.format is None:
+        folder = _parse(source, tree, better, (name, *(other for other in others if other != better)))
     _log.info("%s: %s", source.folder, folder.describe())
     return folder
+
+
+def _parse(source: DataSource, tree: FileTree, name: str, others: tuple[str, ...]) -> DatasetFolder:
+    located = locate_images(tree, annotations := LABEL_FORMATS[name].parse(tree))
+    labeled = find_labeled_images(tree, others, located)
+    return DatasetFolder(source, name, tree, annotations, mark_labeled_by_others(located, labeled), others, labeled)
 
 
 def load_dataset(
@@ -285,12 +302,3 @@ def load_dataset(
 ) -> Dataset:
     """Return the samples of a split: :func:`open_dataset` and :meth:`DatasetFolder.load` in one call."""
     return open_dataset(source).load(split, labels, strict)
-
-
-def _enclosing_notice(root: Path, images: Sequence[ImageAnnotations]) -> list[Problem]:
-    enclosing = sum(box.enclosing for image in images for box in image.boxes)
-    if not enclosing:
-        return []
-    total = sum(len(image.boxes) for image in images)
-    fact = f"{enclosing} of {total} objects are polygons, masks or rotated boxes"
-    return [Problem(root, f"{fact}: the boxes that enclose them are used")]

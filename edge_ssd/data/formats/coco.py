@@ -23,7 +23,7 @@ from edge_ssd.data.formats.label_format import Match
 from edge_ssd.data.label_files.coco_categories import explain_unknown_category
 from edge_ssd.data.label_files.coco_file import CocoFile, enclose_object, get_id, image_name, read_coco
 from edge_ssd.data.label_files.coco_images import CocoImages
-from edge_ssd.data.label_files.ignored_regions import report_ignored_regions
+from edge_ssd.data.label_files.ignored_regions import ignored_kind, report_ignored_regions
 from edge_ssd.data.label_files.json_kind import json_files
 from edge_ssd.data.label_files.json_values import get, get_text
 from edge_ssd.data.label_files.select_files import select_label_files
@@ -118,7 +118,13 @@ def _annotate(
         problems.append(Problem(file.path, message))
     return [
         ImageAnnotations(
-            file.path, name, tuple(boxes[image_id]), split, stated_size=size, fault=faults.get(image_id, "")
+            file.path,
+            name,
+            tuple(boxes[image_id]),
+            split,
+            stated_size=size,
+            fault=faults.get(image_id, ""),
+            unstated="annotations" if image_id in empty else "",
         )
         for image_id, (name, size) in images.stated.items()
         if image_id not in crowds_only | unsure
@@ -147,7 +153,7 @@ def _add_boxes(
         if image_id is None:
             message = f"{location}: image {get(item, 'image_id')!r} is not in the file; dropped"
             lost.append(Problem(file.path, message))
-        elif get(item, "iscrowd") == 1:
+        elif any(ignored_kind(key, get(item, key)) for key in ("iscrowd", "ignore")):
             crowds.append(image_id)
         elif category_id is None or category_id not in file.categories:
             unknown = unknown or explain_unknown_category(file)

@@ -52,10 +52,13 @@ def _annotate(path: Path, split: str, reader: ObjectReader, problems: list[Probl
             problems.append(Problem(path, f"image {number} has no name; dropped"))
             continue
         objects = get(entry, "annotations", "annotation")
-        if isinstance(objects, (list, type(None))):
-            boxes, fault = reader.read(objects or [], _parse_annotation, f"image {number}, annotation")
+        if isinstance(objects, list):
+            boxes, fault = reader.read(objects, _parse_annotation, f"image {number}, annotation")
         else:
-            boxes, fault = (), f"image {number}: its annotations are not a list"
+            boxes, fault = (
+                (),
+                f"image {number}: {'no annotations' if objects is None else 'its annotations are not a list'}",
+            )
         yield ImageAnnotations(path, name, boxes, split, fault=fault)
 
 

@@ -17,6 +17,7 @@ from edge_ssd.data.annotations import ImageAnnotations, ParsedDataset
 from edge_ssd.data.dataset import Problem
 from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.formats.label_format import Match
+from edge_ssd.data.label_files.ignored_regions import ignored_kind
 from edge_ssd.data.label_files.json_kind import json_files
 from edge_ssd.data.label_files.json_values import (
     get,
@@ -29,7 +30,7 @@ from edge_ssd.data.label_files.json_values import (
     to_points,
     xywh_to_xyxy,
 )
-from edge_ssd.data.label_files.object_reader import NotAnObject, ObjectReader, Shape
+from edge_ssd.data.label_files.object_reader import IgnoredRegion, NotAnObject, ObjectReader, Shape
 from edge_ssd.data.label_files.rle import enclose_rle
 from edge_ssd.data.label_files.select_files import select_label_files
 from edge_ssd.data.label_files.shapes import enclose_points
@@ -83,13 +84,14 @@ def _annotate(
         if not isinstance(name, (str, int)) or not str(name).strip():
             problems.append(Problem(path, f"item {number} has no image.path and no id; dropped"))
             continue
-        if isinstance(annotations, (list, type(None))):
-            objects = [
-                annotation for annotation in annotations or () if get_text(annotation, "type") not in _OF_WHOLE_IMAGES
-            ]
+        if isinstance(annotations, list):
+            objects = [annotation for annotation in annotations if get_text(annotation, "type") not in _OF_WHOLE_IMAGES]
             boxes, fault = reader.read(objects, _parser(names), f"item {number}, annotation")
         else:
-            boxes, fault = (), f"item {number}: its annotations are not a list"
+            boxes, fault = (
+                (),
+                f"item {number}: {'no annotations' if annotations is None else 'its annotations are not a list'}",
+            )
         size = get(image, "size")
         size = stated_size(*size) if isinstance(size, list) and len(size) == 2 else None
         yield ImageAnnotations(path, str(name).strip(), boxes, split, stated_size=size, fault=fault)
@@ -100,12 +102,16 @@ def _parser(names: Sequence[str]) -> Callable[[Any], Shape]:
         kind, label_id = get_text(annotation, "type"), get(annotation, "label_id")
         if kind in _NOT_OBJECTS:
             raise NotAnObject(kind)
+        attributes = get(annotation, "attributes")
+        for key, value in attributes.items() if isinstance(attributes, dict) else ():
+            if ignored := ignored_kind(key, value):
+                raise IgnoredRegion(ignored)
         if not isinstance(label_id, int) or not 0 <= label_id < len(names):
             raise ValueError(f"label_id {label_id!r} is not in categories.label.labels")
         label = names[label_id]
         if kind == "bbox":
             box = xywh_to_xyxy(to_numbers(get(annotation, "bbox"), 4))
-            return Shape(label, *rotate_box(box, get(get(annotation, "attributes"), "rotation")))
+            return Shape(label, *rotate_box(box, get(attributes, "rotation")))
         if kind == "mask":
             return Shape(label, enclose_rle(get(annotation, "rle")), enclosing=True)
         if kind in ("polygon", "ellipse", "cuboid_2d"):  # an ellipse is stated by the corners of its box

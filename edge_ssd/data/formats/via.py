@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from edge_ssd.console.counts import count
 from edge_ssd.data.annotations import ImageAnnotations, ParsedDataset
 from edge_ssd.data.dataset import Problem
 from edge_ssd.data.file_tree import FileTree
@@ -59,10 +58,6 @@ def parse(tree: FileTree) -> ParsedDataset:
     if others:
         message = f"the classes are the values of the attribute {attribute!r}, not of {', '.join(map(repr, others))}"
         notices.append(Problem(tree.root, message))
-    labeled = {image.file_name for image in images if image.boxes or image.fault}
-    unlabeled = len({image.file_name for image in images} - labeled)
-    if unlabeled:
-        notices.append(Problem(tree.root, f"{count(unlabeled, 'image')} without regions: used as background"))
     return reader.dataset(tree.root, images, (), notices, has_class_names=attribute is not None, box_layout="xywh")
 
 
@@ -96,7 +91,10 @@ def _annotate(
 ) -> Iterator[ImageAnnotations]:
     for image in file.images:
         boxes, fault = reader.read(image.regions, parse_region, "region")
-        yield ImageAnnotations(file.path, image.name.strip(), boxes, split, fault=fault)
+        unstated = "" if boxes else "regions"
+        yield ImageAnnotations(
+            file.path, image.name.strip(), boxes, split, fault=fault or image.fault, unstated=unstated
+        )
 
 
 def _region_parser(attribute: str | None, names: dict[str, str]) -> Callable[[Any], Shape]:

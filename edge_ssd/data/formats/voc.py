@@ -15,13 +15,16 @@ import itertools
 import math
 import re
 import xml.etree.ElementTree as ElementTree
+from collections import Counter
 from pathlib import Path
 
 from edge_ssd.data.annotations import BoxAnnotation, ImageAnnotations, ParsedDataset
 from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.formats.label_format import Match
 from edge_ssd.data.label_files.class_order import order_classes
+from edge_ssd.data.label_files.ignored_regions import ignored_kind, report_ignored_regions
 from edge_ssd.data.label_files.image_size import parse_image_size
+from edge_ssd.data.label_files.object_reader import ONLY_IGNORED
 from edge_ssd.data.label_files.shapes import Box, enclose_points, enclose_rotated_box
 from edge_ssd.data.split_names import SPLIT_OF_WORD, split_from_folders
 
@@ -57,12 +60,15 @@ def parse(tree: FileTree) -> ParsedDataset:
             for _, content in files
             if not isinstance(content, str)
             for element in content.findall("object")
-            if (name := _object_name(element))
+            if not _ignored_kind(element) and (name := _object_name(element))
         }
     )
     names, notices = order_classes(tree, names)
     index_of = {name: index for index, name in enumerate(names)}
-    images = tuple(_annotate(path, content, index_of) for path, content in files)
+    ignored: Counter[str] = Counter()
+    annotated = [_annotate(path, content, index_of, ignored) for path, content in files]
+    images = tuple(image for image in annotated if image.fault != ONLY_IGNORED)
+    notices += report_ignored_regions(tree.root, ignored, len(annotated) - len(images))
     return ParsedDataset(tuple(names), images, notices=tuple(notices), label_file_per_image=True)
 
 
@@ -93,14 +99,22 @@ def _parse_xml(content: bytes) -> ElementTree.Element:
     return ElementTree.fromstring(content[declaration.end() :].decode(declaration[1].decode("ascii")))
 
 
-def _annotate(path: Path, content: ElementTree.Element | str, index_of: dict[str, int]) -> ImageAnnotations:
+def _annotate(
+    path: Path, content: ElementTree.Element | str, index_of: dict[str, int], ignored: Counter[str]
+) -> ImageAnnotations:
+    """Return an image with its boxes; its ignored objects are counted."""
     if isinstance(content, str):
         fault = f"not a Pascal VOC label file ({content})"
         return ImageAnnotations(path, path.stem, stem=path.stem, fault=fault)
     boxes = []
     fault = ""
+    is_ignored = False
     for number, element in enumerate(content.findall("object"), 1):
         name = _object_name(element)
+        if kind := _ignored_kind(element):
+            ignored[kind] += 1
+            is_ignored = True
+            continue
         try:
             box, enclosing = _bounding_box(element)
         except ValueError:
@@ -110,6 +124,8 @@ def _annotate(path: Path, content: ElementTree.Element | str, index_of: dict[str
             boxes.append(BoxAnnotation(index_of[name], box, f"object {number} ({name})", enclosing))
         else:
             fault = fault or f"object {number} has no name"
+    if is_ignored and not boxes:
+        fault = fault or ONLY_IGNORED
     # An image is often renamed together with its label file, while the name inside the file stays.
     file_name = (content.findtext("filename") or "").strip() or path.stem
     return ImageAnnotations(
@@ -120,6 +136,11 @@ def _annotate(path: Path, content: ElementTree.Element | str, index_of: dict[str
         stated_size=parse_image_size(content.findtext("size/height"), content.findtext("size/width")),
         fault=fault,
     )
+
+
+def _ignored_kind(element: ElementTree.Element) -> str:
+    """Return how an object is marked to be ignored, as those that were deleted in the web's LabelMe, or ""."""
+    return next(filter(None, (ignored_kind(child.tag, child.text) for child in element)), "")
 
 
 def _object_name(element: ElementTree.Element) -> str:

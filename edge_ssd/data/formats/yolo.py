@@ -19,7 +19,6 @@ import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from edge_ssd.console.counts import count
 from edge_ssd.data.annotations import ImageAnnotations, ParsedDataset
 from edge_ssd.data.dataset import Problem
 from edge_ssd.data.file_index import FileIndex
@@ -30,6 +29,7 @@ from edge_ssd.data.label_files.text_lines import read_lines
 from edge_ssd.data.label_files.yolo_class_files import YoloClassFiles
 from edge_ssd.data.label_files.yolo_label_files import YoloLabelFiles, possible_label_files
 from edge_ssd.data.label_files.yolo_labels import looks_like_dota, looks_like_labels
+from edge_ssd.data.label_files.yolo_unlabeled import check_unlabeled
 from edge_ssd.data.label_files.yolo_yaml import find_data_yaml, read_data_yaml
 from edge_ssd.errors import DataError
 
@@ -85,11 +85,11 @@ def _parse_described(tree: FileTree, path: Path) -> ParsedDataset:
     images = [
         labels.read(image, split, named_in) for split, paths in splits.items() for image, named_in in paths.items()
     ]
-    images, faults, facts = _check_unlabeled(tree, images, labels.read_unused(next(iter(splits), "")))
+    images, faults = check_unlabeled(tree, images, labels.read_unused(next(iter(splits), "")))
     images, problems = _name_classes(path, images, description.names)
     names = tuple(description.names.values())
     problems = (*description.problems, *faults, *problems)
-    notices += [*labels.notices, *facts]
+    notices += labels.notices
     return ParsedDataset(
         names, tuple(images), problems, tuple(notices), unusable, label_file_per_image=True, box_layout="cxcywh"
     )
@@ -101,8 +101,8 @@ def _parse_folders(tree: FileTree) -> ParsedDataset:
     labels = YoloLabelFiles(tree)
     labeled_folders = {path.parent for path in tree.images() if labels.find(path)}
     images = [labels.read(path) for path in tree.images() if path.parent in labeled_folders]
-    images, faults, facts = _check_unlabeled(tree, images, labels.read_unused())
-    problems, notices = tuple(faults), (*labels.notices, *facts)
+    images, faults = check_unlabeled(tree, images, labels.read_unused())
+    problems, notices = tuple(faults), labels.notices
     if class_files.names:
         images, shifted = _name_by_files(tree, images, class_files)
         return ParsedDataset(
@@ -119,7 +119,7 @@ def _parse_folders(tree: FileTree) -> ParsedDataset:
         generated,
         tuple(images),
         problems,
-        notices,
+        tuple(notices),
         has_class_names=False,
         label_file_per_image=True,
         box_layout="cxcywh",
@@ -229,28 +229,3 @@ def _merge_equal(path: Path, splits: dict[str, dict[Path, Path]]) -> tuple[dict[
     merged = {split: paths for split, paths in splits.items() if split not in ("train", "val")}
     merged["train" if merged else ""] = splits["train"]
     return merged, [Problem(path, "train and val are the same images: read as one set without a validation split")]
-
-
-def _check_unlabeled(
-    tree: FileTree, images: list[ImageAnnotations], unused: Sequence[ImageAnnotations]
-) -> tuple[list[ImageAnnotations], list[Problem], list[Problem]]:
-    """Return the images, those of ``unused`` label files too, and the problems and notices of those without labels.
-
-    An image without a label file is background, unless there are label files that have no image: one may be its own,
-    under another name.
-    """
-    unlabeled = [image for image in images if image.label_file == image.path]
-    names = {name for path in tree.images() for name in (path.stem, path.name)}
-    lost = [image for image in unused if image.boxes and image.file_name not in names]
-    if not unlabeled:
-        return [*images, *unused], [], []
-    if not lost:
-        message = f"{count(len(unlabeled), 'image')} without a label file: used as background"
-        return [*images, *unused], [], [Problem(tree.root, message)]
-    message = (
-        f"not used as background: {count(len(unlabeled), 'image')} without a label file, such as "
-        f"{unlabeled[0].file_name}, since {count(len(lost), 'label file', 'has', 'have')} no image, such as "
-        f"{lost[0].label_file.name}: name them alike"
-    )
-    labeled = [image for image in images if image.label_file != image.path]
-    return [*labeled, *unused], [Problem(tree.root, message)], []

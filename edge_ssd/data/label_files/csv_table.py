@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from edge_ssd.data.annotations import BoxAnnotation, ImageAnnotations, ParsedDat
 from edge_ssd.data.dataset import Problem
 from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.label_files.class_ids import count_from_one
+from edge_ssd.data.label_files.ignored_regions import ignored_kind, report_ignored_regions
 from edge_ssd.data.label_files.label_columns import BoxKind, Columns, UnclearColumns
 from edge_ssd.data.label_files.label_rows import (
     LabelRow,
@@ -112,6 +114,8 @@ def read_table(path: Path) -> LabelTable:
     decimal_comma = table.separator != ","
     lines = itertools.islice(table.rows(), columns.header_rows, None)
     previous = ""
+    ignored: Counter[str] = Counter()
+    only_ignored: set[str] = set()
     for line, cells in lines:
         image = image_of_row(cells, columns)
         if columns.header_rows and "." not in image and (header := find_later_header(cells)) is not None:
@@ -129,6 +133,11 @@ def read_table(path: Path) -> LabelTable:
                     raise ValueError("another split than in an earlier row of this image")
             except ValueError as error:
                 faults.setdefault(image, f"line {line}: {error}")
+        kind = next((kind for kind in _ignored_kinds(cells, columns) if kind), "")
+        if kind:
+            ignored[kind] += 1
+            only_ignored.add(image)
+            continue
         if image and states_nothing(cells, columns):
             backgrounds[image] = line
             continue
@@ -143,9 +152,19 @@ def read_table(path: Path) -> LabelTable:
             else:
                 problems.append(Problem(path, f"{fault}; dropped"))
     doubt = "boxes" if columns.doubtful_box else ""
-    notices = (Problem(path, columns.notice, doubt=doubt),) if columns.notice else ()
+    only_ignored -= {*(row.image for row in rows), *backgrounds, *faults}
+    notices = [Problem(path, columns.notice, doubt=doubt)] if columns.notice else []
+    notices += report_ignored_regions(path, ignored, len(only_ignored))
     return LabelTable(
-        path, tuple(rows), backgrounds, faults, splits, tuple(problems), notices, columns.kind, columns.normalized
+        path,
+        tuple(rows),
+        backgrounds,
+        faults,
+        splits,
+        tuple(problems),
+        tuple(notices),
+        columns.kind,
+        columns.normalized,
     )
 
 
@@ -250,6 +269,10 @@ def _annotate(table: LabelTable, names: Sequence[str], split: str, first_id: int
         )
         for image in dict.fromkeys((*boxes, *table.backgrounds, *faults))
     ]
+
+
+def _ignored_kinds(cells: Sequence[str], columns: Columns) -> Iterator[str]:
+    return (ignored_kind(name, cells[position]) for position, name in columns.ignored if position < len(cells))
 
 
 def _is_class_id(label: str) -> bool:

@@ -1,4 +1,4 @@
-"""Regions that label files mark to be ignored: crowds, groups, and KITTI's "DontCare".
+"""Regions that label files mark to be ignored: crowds, groups, deleted objects, and KITTI's "DontCare".
 
 Their objects are not labeled one by one. So an image that has nothing else is neither background nor an example of an
 object: it is left out, which is a fact and no fault of the labels.
@@ -12,7 +12,21 @@ from pathlib import Path
 from edge_ssd.console.counts import count
 from edge_ssd.data.dataset import Problem
 
-__all__ = ["report_ignored_regions"]
+__all__ = ["ignored_kind", "report_ignored_regions"]
+
+_IGNORED = {
+    **dict.fromkeys(("iscrowd", "crowd"), "crowd"),
+    **dict.fromkeys(("isgroup", "isgroupof", "groupof"), "group"),
+    **dict.fromkeys(("ignore", "ignored", "isignored"), "ignored"),
+    **dict.fromkeys(("deleted", "isdeleted", "removed", "isremoved"), "deleted"),
+}
+_MARKS = frozenset({"1", "1.0", "true", "yes", "y"})
+
+
+def ignored_kind(key: str, value: object = True) -> str:
+    """Return the kind of region that a key, such as "iscrowd", marks to be ignored by its value; "" if it does not."""
+    kind = _IGNORED.get(key.lower().replace("_", ""), "")
+    return kind if kind and str(value).strip().lower() in _MARKS else ""
 
 
 def report_ignored_regions(path: Path, count_of: Mapping[str, int], only_ignored: int) -> list[Problem]:

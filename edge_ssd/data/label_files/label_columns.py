@@ -30,6 +30,7 @@ class Columns:
         normalized: whether boxes are in 0–1 of the image.
         header_rows: number of rows before the first object: a header, perhaps after a title, or none.
         notice: how the columns were read, if the header does not state all of it.
+        ignored: position and name of each column that marks rows to be ignored.
         doubtful_box: whether the header leaves open what the numbers of a box are.
     """
 
@@ -42,6 +43,7 @@ class Columns:
     normalized: bool = False
     header_rows: int = 1
     notice: str = ""
+    ignored: tuple[tuple[int, str], ...] = ()
     doubtful_box: bool = False
 
 

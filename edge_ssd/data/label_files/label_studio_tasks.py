@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -94,10 +94,33 @@ def read_task(task: object) -> list[LabelStudioImage]:
         return [LabelStudioImage(name, None) for name in names]
     if not isinstance(results, list):
         return [LabelStudioImage(name, [], "the result of its annotation is not a list") for name in names]
+    if len(of_key := _images_by_key(task)) > 1 and len(targets := _targets(results)) > 1:
+        return _divide_by_target(results, of_key, targets, differs)
     if len(names) == 1:
         return [LabelStudioImage(names[0], _regions(results), differs=differs)]
     pages = [[result for result in results if (get(result, "item_index") or 0) == index] for index in range(len(names))]
     return [LabelStudioImage(name, _regions(page), differs=differs) for name, page in zip(names, pages, strict=True)]
+
+
+def _targets(results: Iterable[Any]) -> list[str]:
+    """Return the names of the objects that regions belong to, as the labeling interface calls the images of a task."""
+    regions = (result for result in results if _regions([result]))
+    return sorted({get_text(result, "to_name") for result in regions} - {""})
+
+
+def _divide_by_target(
+    results: Sequence[Any], of_key: dict[str, str], targets: Sequence[str], differs: bool
+) -> list[LabelStudioImage]:
+    """Return the images of a task with several, each with the regions whose ``to_name`` is the key of its data."""
+    if not set(targets) <= of_key.keys():
+        fault = f"its task has several images, and none is called {min(set(targets) - of_key.keys())!r}, as in a region"
+        return [LabelStudioImage(name, [], fault) for name in of_key.values()]
+    return [
+        LabelStudioImage(
+            name, _regions([result for result in results if get_text(result, "to_name") == key]), differs=differs
+        )
+        for key, name in of_key.items()
+    ]
 
 
 def _results(annotations: object) -> list[Any]:
@@ -173,6 +196,13 @@ def _image_names(data: object) -> list[str]:
     keys = sorted(names, key=lambda key: _IMAGE_KEYS.index(key) if key in _IMAGE_KEYS else len(_IMAGE_KEYS))
     best = [key for key in keys if _is_image(names[key][0])] or [key for key in keys if key in _IMAGE_KEYS]
     return names[best[0]] if best else []
+
+
+def _images_by_key(task: object) -> dict[str, str]:
+    """Return the single images of a task's data by their keys."""
+    data = get(task, "data")
+    pairs = data.items() if isinstance(data, dict) else ()
+    return {key: text.strip() for key, text in pairs if isinstance(text, str) and _is_image(text.strip())}
 
 
 def _is_image(name: str) -> bool:

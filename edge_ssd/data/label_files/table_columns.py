@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
+from edge_ssd.data.label_files.ignored_regions import ignored_kind
 from edge_ssd.data.label_files.label_columns import (
     NO_CLASS,
     BoxKind,
@@ -21,7 +22,7 @@ from edge_ssd.data.label_files.label_columns import (
     is_image_name,
 )
 from edge_ssd.data.label_files.split_columns import find_split_columns
-from edge_ssd.data.label_files.table_header import find_further_box, find_varied_column
+from edge_ssd.data.label_files.table_header import find_further_box, find_status_column, find_varied_column
 from edge_ssd.data.label_files.table_without_header import find_without_header
 from edge_ssd.data.label_files.text_table import is_number
 
@@ -91,8 +92,10 @@ def find_columns(rows: Sequence[Sequence[str]]) -> Columns | UnclearColumns:
             found = _prefer_varied_classes(found, row, rows[count:])
             used = (found.image, found.label, *found.box, *(found.size or ()))
             split, notice = find_split_columns(names, rows[count:], used)
-            notice = "; ".join(filter(None, (found.notice, notice)))
-            return dataclasses.replace(found, split=split, header_rows=count, notice=notice)
+            ignored = tuple((position, name) for position, name in enumerate(names) if ignored_kind(name))
+            unread = find_status_column(row, names, rows[count:], used)
+            notice = "; ".join(filter(None, (found.notice, notice, unread)))
+            return dataclasses.replace(found, split=split, header_rows=count, notice=notice, ignored=ignored)
         reasons.append(found)
     return (
         next((reason for reason in reasons if reason.like_labels), reasons[0]) if reasons else find_without_header(rows)

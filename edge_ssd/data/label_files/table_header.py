@@ -7,8 +7,15 @@ from collections.abc import Sequence
 
 from edge_ssd.data.label_files.text_table import is_number
 
-__all__ = ["find_further_box", "find_varied_column"]
+__all__ = ["find_further_box", "find_status_column", "find_varied_column"]
 
+# Columns that may say that a row is no label.
+_STATUS = frozenset(
+    (
+        *("status", "state", "review", "reviewed", "reviewstatus", "verified", "approved", "accepted", "rejected"),
+        *("valid", "qa", "quality", "flag"),
+    )
+)
 # Labels that say that there is an object, not of which class.
 _GENERIC_LABELS = frozenset({"object", "obj", "item", "thing", "target", "box", "bbox", "rect", "rectangle", "label"})
 
@@ -29,6 +36,23 @@ def find_further_box(names: Sequence[str], box: Sequence[int]) -> str:
     if len(columns) == 4 and re.search(r"x2$", columns[2]):
         corner = columns[2][:-1] + "3", columns[3][:-1] + "3"
         return corner[0] if set(corner) <= set(names) else ""
+    return ""
+
+
+def find_status_column(
+    header: Sequence[str], names: Sequence[str], rows: Sequence[Sequence[str]], used: Sequence[int]
+) -> str:
+    """Return a notice of a column that may say which rows are no labels, such as "status" with "rejected", or "".
+
+    Args:
+        header, names: the header as stated, and in lower case without other signs.
+        used: positions of the columns that are read.
+    """
+    for position, name in enumerate(names):
+        values = _values(rows, position)
+        if name in _STATUS and position not in used and 1 < len(values) <= len(rows) / 2:
+            shown = ", ".join(repr(value) for value in sorted(values)[:3])
+            return f"column {header[position]!r} ({shown}) is not read: remove the rows that are to be left out"
     return ""
 
 

@@ -10,6 +10,7 @@ Source: https://www.robots.ox.ac.uk/~vgg/software/via.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -39,10 +40,14 @@ _SHAPES_OF_VIA_3 = {
 
 @dataclass(frozen=True)
 class ViaImage:
-    """An image and its regions, each a JSON object with ``shape_attributes`` and ``region_attributes``, unchecked."""
+    """An image and its regions, each a JSON object with ``shape_attributes`` and ``region_attributes``, unchecked.
+
+    ``fault`` is why these are not all of its regions, or "".
+    """
 
     name: str
     regions: list[Any] = field(default_factory=list)
+    fault: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,18 +68,31 @@ def has_via_columns(path: Path) -> bool:
 def read_via_csv(path: Path) -> ViaFile:
     """Read a table; a region that cannot be read is returned as its text. Raise DataError for an invalid file."""
     images: dict[str, ViaImage] = {}
+    stated: dict[str, int] = {}  # image → number of its regions
     positions: list[int] = []
     for _, cells in TextTable(path).rows():
         if not positions:
             header = _normalize(cells)
             positions = [header.index(column) for column in _COLUMNS]
+            count_column = header.index("region_count") if "region_count" in header else len(header)
             continue
         name, *texts = (cells[position] if position < len(cells) else "" for position in positions)
         image = images.setdefault(name, ViaImage(name))
         shape, attributes = map(_parse_cell, texts)
         if shape != {}:  # an image without regions has an empty one
             image.regions.append({"shape_attributes": shape, "region_attributes": attributes})
-    return ViaFile(path, list(images.values()))
+        number = cells[count_column] if count_column < len(cells) else ""
+        if number.isdecimal():
+            stated[name] = max(int(number), stated.get(name, 0))
+    return ViaFile(path, [_check_count(image, stated.get(image.name, 0)) for image in images.values()])
+
+
+def _check_count(image: ViaImage, stated: int) -> ViaImage:
+    """Return an image with a fault if a table states more regions than it has rows."""
+    if stated <= len(image.regions):
+        return image
+    fault = f"region_count is {stated}, but the table has {len(image.regions)} of its regions"
+    return dataclasses.replace(image, fault=fault)
 
 
 def read_via_json(path: Path) -> ViaFile:
