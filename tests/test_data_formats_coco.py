@@ -150,7 +150,7 @@ def test_coco_id_as_text_or_float_is_the_same_id(tmp_path: Path, category: Any, 
     [
         ({"id": 2}, "image 2 has no id or no file_name"),
         ({"id": [2], "file_name": "a.png"}, "image 2 has no id"),
-        (image(1, "b.png"), "image id 1 is repeated; 'b.png' dropped"),
+        (image(), "image 'a.png' is listed twice with the id 1"),
     ],
 )
 def test_coco_invalid_image_entry_is_dropped_and_reported(tmp_path: Path, entry: Any, word: str) -> None:
@@ -159,6 +159,39 @@ def test_coco_invalid_image_entry_is_dropped_and_reported(tmp_path: Path, entry:
     dataset = load_dataset(tmp_path)
     assert len(dataset) == 1
     assert word in dataset.problems[0].message
+
+
+def test_coco_images_with_one_id_are_refused(tmp_path: Path) -> None:
+    """As of two files that were put together: each image would get the objects of the other."""
+    coco(tmp_path / "set.json", [image(), image(1, "b.png")], [box([1, 2, 3, 4])])
+    with pytest.raises(DataError, match=r"image id 1 is that of 'a\.png' and of 'b\.png'.*give each image an id"):
+        load_dataset(tmp_path)
+
+
+@pytest.mark.parametrize(("first", "other"), [(0, 1), (1, 0)])
+def test_coco_annotations_that_count_the_images_otherwise_are_refused(tmp_path: Path, first: int, other: int) -> None:
+    images = [image(number + other, f"{number}.png") for number in range(3)]
+    coco(tmp_path / "set.json", images, [box([1, 2, 3, 4], image_id=number + first) for number in range(3)])
+    with pytest.raises(DataError, match=f"count the images from {first}, the images from {other}: correct image_id"):
+        load_dataset(tmp_path)
+
+
+def test_coco_mask_of_another_size_is_scaled_or_drops_its_image(tmp_path: Path) -> None:
+    names = ("a.png", "b.png", "c.png")
+    for name in names:
+        write_image(tmp_path / name, (80, 40))
+    # A mask of 40×20 with its third to sixth column; of 20×40; of the image's own size.
+    sizes = ([20, 40], [40, 20], [40, 80])
+    masks = [
+        {"image_id": number, "category_id": 7, "segmentation": {"size": size, "counts": [40, 80, 5]}}
+        for number, size in enumerate(sizes, 1)
+    ]
+    images = [image(number, name, height=40, width=80) for number, name in enumerate(names, 1)]
+    coco(tmp_path / "set.json", images, masks)
+    dataset = load_dataset(tmp_path)
+    boxes = {sample.path.name: sample.boxes_xyxy.tolist() for sample in dataset.samples}
+    assert boxes == {"a.png": [[4, 0, 12, 40]], "c.png": [[1, 0, 3, 40]]}
+    assert "the mask has 20×40, its image 80×40; b.png is dropped" in dataset.problems[0].message
 
 
 def test_coco_entries_of_one_image_are_read_together(tmp_path: Path) -> None:

@@ -34,9 +34,9 @@ def datumaro(path: Path, items: Any, labels: tuple[str, ...] = ("knife", "fork")
         (BBOX | {"bbox": [10, 10, 20, 10], "attributes": {"rotation": 90.0}}, [15, 5, 25, 25]),
         ({"type": "polygon", "label_id": 1, "points": [10, 2, 30, 10, 1, 20]}, [1, 2, 30, 20]),
         ({"type": "ellipse", "label_id": 1, "points": [1, 2, 30, 20]}, [1, 2, 30, 20]),
-        # Column by column of a mask 4 high and 3 wide: 5 zeros, 2 ones, 5 zeros.
-        ({"type": "mask", "label_id": 1, "rle": {"counts": [5, 2, 5], "size": [4, 3]}}, [1, 1, 2, 3]),
-        ({"type": "mask", "label_id": 1, "rle": {"counts": "525", "size": [4, 3]}}, [1, 1, 2, 3]),
+        # Column by column of a mask 40 high and 60 wide: 41 zeros, 2 ones, 2357 zeros.
+        ({"type": "mask", "label_id": 1, "rle": {"counts": [41, 2, 2357], "size": [40, 60]}}, [1, 1, 2, 3]),
+        ({"type": "mask", "label_id": 1, "rle": {"counts": "Y12eY2", "size": [40, 60]}}, [1, 1, 2, 3]),
     ],
 )
 def test_datumaro_annotation_gives_its_box(tmp_path: Path, annotation: Any, box: list[float]) -> None:

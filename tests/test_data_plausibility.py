@@ -463,3 +463,14 @@ def test_boxes_in_pixels_anywhere_in_their_images_are_not_taken_for_percent(
     dataset = load_dataset(tmp_path, strict=True)
     assert_boxes(dataset, images)
     assert "percent" not in str(dataset.notices)
+
+
+def test_objects_of_a_class_called_background_are_reported(tmp_path: Path) -> None:
+    """As of category ids that are off by one."""
+    images = make_images()
+    for image in images:
+        image.objects[0] = ("Background", image.objects[0][1])  # type: ignore[index]
+    write_coco(tmp_path, images, ("Background", "nut"))
+    (message,) = messages(load_dataset(tmp_path))
+    assert "objects are labeled as 'Background' (12 boxes): correct the class ids" in message
+    assert message.endswith("--classes nut")

@@ -103,6 +103,8 @@ def _annotate(
     boxes: dict[object, list[BoxAnnotation]] = {image_id: [] for image_id in images.stated}
     faults: dict[object, str] = {}
     crowds, lost = _add_boxes(file, images, index_of, boxes, faults)
+    if lost:
+        images.refuse_shifted_ids(file)
     problems += lost
     empty = {image_id for image_id, own in boxes.items() if not own and image_id not in faults}
     # An image that has only crowds is neither background nor an example of an object.
@@ -160,7 +162,7 @@ def _add_boxes(
             faults.setdefault(image_id, f"{location}: category {get(item, 'category_id')!r} {unknown}")
         else:
             try:
-                box, enclosing = enclose_object(item)
+                box, enclosing = enclose_object(item, images.stated[image_id][1])
             except ValueError as error:
                 faults.setdefault(image_id, f"{location}: {error}")
                 continue

@@ -84,20 +84,20 @@ def _annotate(
         if not isinstance(name, (str, int)) or not str(name).strip():
             problems.append(Problem(path, f"item {number} has no image.path and no id; dropped"))
             continue
+        size = get(image, "size")
+        size = stated_size(*size) if isinstance(size, list) and len(size) == 2 else None
         if isinstance(annotations, list):
             objects = [annotation for annotation in annotations if get_text(annotation, "type") not in _OF_WHOLE_IMAGES]
-            boxes, fault = reader.read(objects, _parser(names), f"item {number}, annotation")
+            boxes, fault = reader.read(objects, _parser(names, size), f"item {number}, annotation")
         else:
             boxes, fault = (
                 (),
                 f"item {number}: {'no annotations' if annotations is None else 'its annotations are not a list'}",
             )
-        size = get(image, "size")
-        size = stated_size(*size) if isinstance(size, list) and len(size) == 2 else None
         yield ImageAnnotations(path, str(name).strip(), boxes, split, stated_size=size, fault=fault)
 
 
-def _parser(names: Sequence[str]) -> Callable[[Any], Shape]:
+def _parser(names: Sequence[str], image_size: tuple[int, int] | None) -> Callable[[Any], Shape]:
     def parse_annotation(annotation: object) -> Shape:
         kind, label_id = get_text(annotation, "type"), get(annotation, "label_id")
         if kind in _NOT_OBJECTS:
@@ -113,7 +113,7 @@ def _parser(names: Sequence[str]) -> Callable[[Any], Shape]:
             box = xywh_to_xyxy(to_numbers(get(annotation, "bbox"), 4))
             return Shape(label, *rotate_box(box, get(attributes, "rotation")))
         if kind == "mask":
-            return Shape(label, enclose_rle(get(annotation, "rle")), enclosing=True)
+            return Shape(label, enclose_rle(get(annotation, "rle"), image_size), enclosing=True)
         if kind in ("polygon", "ellipse", "cuboid_2d"):  # an ellipse is stated by the corners of its box
             return Shape(label, enclose_points(to_points(get(annotation, "points"))), enclosing=True)
         raise ValueError(f"unsupported type {kind!r:.40}")

@@ -1,4 +1,4 @@
-"""Category ids that annotations of a COCO JSON file state and its categories lack."""
+"""Ids that annotations of a COCO JSON file state and its categories or images lack."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from edge_ssd.data.label_files.coco_file import CocoFile, get_id
 
-__all__ = ["explain_unknown_category"]
+__all__ = ["explain_unknown_category", "find_shift"]
 
 _MAX_NAMED = 5
 
@@ -16,21 +16,28 @@ def explain_unknown_category(file: CocoFile) -> str:
 
     That ids are counted from another number is only said if all of them show it.
     """
-    known: set[object] = set(file.categories)
+    known = set(file.categories)
     used: set[object] = {get_id(item, "category_id") for item in file.annotations or ()}
     used.discard(None)
     message = f"is not in the file, whose ids are {_list(known)}"
-    for first, other in ((0, 1), (1, 0)):
-        if (
-            _starts_at(used, first)
-            and _starts_at(known, other)
-            and {_shift(key, other - first) for key in used} <= known
-        ):
-            fact = f"the annotations seem to count from {first}, the categories from {other}"
-            return f"{message}: {fact}: correct category_id"
+    if shift := find_shift(used, known):
+        fact = f"the annotations seem to count from {shift[0]}, the categories from {shift[1]}"
+        return f"{message}: {fact}: correct category_id"
     missing = used - known
     others = f"; {len(missing)} ids of annotations are missing there: {_list(missing)}" if len(missing) > 1 else ""
     return f"{message}{others}: add the category, or correct category_id"
+
+
+def find_shift(used: Iterable[object], known: Iterable[object]) -> tuple[int, int] | None:
+    """Return from which numbers annotations and entries count, if all ids show that these differ, or None."""
+    used, known = set(used), set(known)
+    if used <= known:
+        return None
+    for first, other in ((0, 1), (1, 0)):
+        shifted = {_shift(key, other - first) for key in used}
+        if _starts_at(used, first) and _starts_at(known, other) and shifted <= known:
+            return first, other
+    return None
 
 
 def _starts_at(ids: Iterable[object], first: int) -> bool:

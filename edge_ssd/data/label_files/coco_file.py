@@ -80,10 +80,11 @@ def image_name(image: object) -> str:
     return get_text(image, "file_name", "path", "coco_url", "flickr_url")
 
 
-def enclose_object(annotation: object) -> tuple[Box, bool]:
+def enclose_object(annotation: object, image_size: tuple[int, int] | None = None) -> tuple[Box, bool]:
     """Return the box of an annotation, and whether it encloses another shape; raise ValueError if there is none.
 
-    The box is ``bbox``, which CVAT may rotate by ``attributes.rotation``. Without it, ``segmentation`` is enclosed.
+    The box is ``bbox``, which CVAT may rotate by ``attributes.rotation``. Without it, ``segmentation`` is enclosed,
+    a mask in an image of ``image_size`` (height, width).
     """
     try:
         numbers = to_numbers(get(annotation, "bbox"), 4)
@@ -93,7 +94,7 @@ def enclose_object(annotation: object) -> tuple[Box, bool]:
     if any(numbers) or (numbers and not shape):
         return rotate_box(xywh_to_xyxy(numbers), get(get(annotation, "attributes"), "rotation"))
     if isinstance(shape, dict):
-        return enclose_rle(shape), True
+        return enclose_rle(shape, image_size), True
     if not isinstance(shape, list) or not shape:
         raise ValueError("bbox is not four numbers")
     return enclose_points(_polygon_points(shape)), True

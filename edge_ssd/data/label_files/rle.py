@@ -15,10 +15,15 @@ from edge_ssd.data.label_files.shapes import Box
 __all__ = ["enclose_rle"]
 
 
-def enclose_rle(rle: object) -> Box:
+def enclose_rle(rle: object, image_size: tuple[int, int] | None = None) -> Box:
     """Return the box, xyxy in pixels, around a mask ``{"counts": list or text, "size": [height, width]}``.
 
-    Raises ValueError if the mask is empty or invalid.
+    Args:
+        image_size: (height, width) of the image, to which the box of a smaller or larger mask is scaled; None if it is
+            unknown.
+
+    Raises:
+        ValueError: the mask is empty or invalid, or has another shape than the image.
     """
     counts, (height, width) = get(rle, "counts"), to_numbers(get(rle, "size"), 2)
     runs = np.array(_decode_counts(counts) if isinstance(counts, str) else to_numbers(counts), np.float64)
@@ -36,7 +41,19 @@ def enclose_rle(rle: object) -> Box:
     continues = bool((first_column < last_column).any())
     ymin = 0.0 if continues else float((starts % height).min())
     ymax = float(height) if continues else float((last % height).max() + 1)
-    return float(first_column.min()), ymin, float(last_column.max() + 1), ymax
+    box = float(first_column.min()), ymin, float(last_column.max() + 1), ymax
+    if image_size is None or image_size == (height, width):
+        return box
+    return _scale(box, (height, width), image_size)
+
+
+def _scale(box_xyxy: Box, mask_size: tuple[float, float], image_size: tuple[int, int]) -> Box:
+    (mask_height, mask_width), (height, width) = mask_size, image_size
+    if abs(mask_width * height - mask_height * width) > max(image_size):  # a side of the mask is rounded
+        raise ValueError(f"the mask has {mask_width:g}×{mask_height:g}, its image {width}×{height}")
+    x, y = width / mask_width, height / mask_height
+    xmin, ymin, xmax, ymax = box_xyxy
+    return xmin * x, ymin * y, xmax * x, ymax * y
 
 
 def _decode_counts(text: str) -> list[float]:

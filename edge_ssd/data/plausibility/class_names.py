@@ -24,6 +24,8 @@ _MAX_NAMED = 5
 # A misspelled class has few boxes, and its name is similar to that of a class with many times as many.
 _RARE, _FREQUENT, _MIN_LETTERS, _SIMILARITY = 5, 50, 5, 0.85
 _MAX_NAMES = 1000
+# Spelling key of a class that detectors have for what is no object.
+_BACKGROUND = frozenset({"background", "bg", "nothing", "noobject"})
 
 
 def check_classes(
@@ -50,6 +52,7 @@ def check_classes(
             if name is not None:
                 own[name] += boxes
     problems, notices = _check_splits(root, renamed, num_images)
+    problems += _check_background(root, renamed)
     if parsed.has_class_names or classes is not None:
         spelling = _Spelling(root, parsed.class_names, mapping, sum(renamed.values(), Counter()), classes)
         return spelling.problems() + problems, spelling.notices() + notices
@@ -133,6 +136,18 @@ def _check_ids(root: Path, names: Sequence[str], ids: Sequence[int]) -> tuple[li
     made_up = f"class ids have no names and are called {names[ids[0]]}{', …' if len(ids) > 1 else ''}"
     advice = f"state them in classes.txt, one a line in the order of the ids, or by {option}"
     return [], [Problem(root, f"{made_up}: {advice}")]
+
+
+def _check_background(root: Path, counts: Mapping[str, Counter[str]]) -> list[Problem]:
+    """Return a problem if objects have a class that is called as what is no object."""
+    total = sum(counts.values(), Counter())
+    found = [name for name in total if total[name] and _spelling_key(name) in _BACKGROUND]
+    if not found or len(found) == len(total):
+        return []
+    others = ",".join(_escape(name) for name in sorted(total) if total[name] and name not in found)
+    option = f"--classes {shlex.quote(others)}" if len(others) <= 200 else "--classes"
+    message = f"objects are labeled as {_list(found, total)}: correct the class ids if they are off by one, or leave"
+    return [Problem(root, f"{message} them out with {option}")]
 
 
 def _check_splits(
