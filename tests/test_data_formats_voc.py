@@ -97,7 +97,7 @@ def test_declared_encoding_of_chinese_text_is_read(tmp_path: Path) -> None:
 def test_invalid_xml_file_alone_raises_with_its_name(tmp_path: Path) -> None:
     write_pair(tmp_path, "a")
     (tmp_path / "annotations" / "a.xml").write_text("<annotation>", encoding="utf-8")
-    with pytest.raises(DataError, match=r"have no objects.*the first problem: .*a\.xml"):
+    with pytest.raises(DataError, match=r"no object of its label files can be read; the first problem: .*a\.xml"):
         load_dataset(tmp_path)
 
 

@@ -29,8 +29,9 @@ def map_classes(
     if not names and labels is None:
         faults = (Problem(image.label_file, image.fault) for image in parsed.images if image.fault)
         first = next(iter((*problems, *faults)), None)
-        reason = f" (the first problem: {first})" if first else ""
-        raise DataError(f"{folder}: its label files have no objects: label some images first{reason}")
+        if first:
+            raise DataError(f"{folder}: no object of its label files can be read; the first problem: {first}")
+        raise DataError(f"{folder}: its label files have no objects: label some images first")
     if source.classes is not None:
         try:
             return select_classes(names, parse_classes(source.classes), not parsed.has_class_names)

@@ -1,16 +1,38 @@
-"""Facts about the labels of a whole dataset that are no faults."""
+"""Facts about the labels of a whole dataset."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from edge_ssd.console.counts import count
 from edge_ssd.data.annotations import ImageAnnotations
 from edge_ssd.data.dataset import Problem
+from edge_ssd.data.file_tree import FileTree
+from edge_ssd.errors import DataError
 
-__all__ = ["report_assumed_background", "report_enclosing_boxes"]
+__all__ = ["refuse_without_images", "report_assumed_background", "report_enclosing_boxes"]
+
+_ANY = re.compile("")
+# Suffixes of files that are no images in an unknown format.
+_OTHER_SUFFIXES = frozenset({".txt", ".json", ".xml", ".csv", ".yaml", ".yml", ".names", ".md", ".data", ".cfg"})
+
+
+def refuse_without_images(tree: FileTree, images: Collection[ImageAnnotations]) -> None:
+    """Raise DataError if no image exists, with the suffix of the files that may be the images."""
+    if tree.images() or any(image.path is not None for image in images):
+        return
+    label_suffixes = {image.label_file.suffix for image in images}
+    suffixes = Counter(
+        path.suffix.lower() for path in tree.matching(_ANY) if path.suffix not in label_suffixes | _OTHER_SUFFIXES
+    )
+    if not suffixes:
+        raise DataError(f"{tree.root}: there are labels, but no images: put the images into this folder")
+    suffix, number = suffixes.most_common(1)[0]
+    files = f"{count(number, 'file')} {f'*{suffix}' if suffix else 'without a suffix'}"
+    raise DataError(f"{tree.root}: there are labels, but no images that can be read: convert {files} to PNG or JPEG")
 
 
 def report_assumed_background(root: Path, images: Iterable[ImageAnnotations]) -> list[Problem]:

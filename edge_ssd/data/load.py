@@ -22,7 +22,7 @@ from edge_ssd.data.detect_format import detect_format, list_files
 from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.formats.registry import LABEL_FORMATS
 from edge_ssd.data.image_header import ImageHeader, read_image_header
-from edge_ssd.data.label_facts import report_assumed_background, report_enclosing_boxes
+from edge_ssd.data.label_facts import refuse_without_images, report_assumed_background, report_enclosing_boxes
 from edge_ssd.data.locate_images import LocatedImages, locate_images
 from edge_ssd.data.other_formats import (
     find_labeled_images,
@@ -194,6 +194,8 @@ class DatasetFolder:
             DataError: the split does not exist, an image or label file is missing, a class is not in ``labels``, or
                 no usable image remains.
         """
+        if not self.annotations.problems:
+            refuse_without_images(self.tree, self._images)
         root = self.source.folder
         images = self._box_reader.apply(self._select(split, allow_missing))
         images, mixed = (

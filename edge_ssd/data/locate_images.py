@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,10 +55,11 @@ def locate_images(tree: FileTree, parsed: ParsedDataset) -> LocatedImages:
     """
     index = FileIndex(tree, tree.images())
     undecided = any(not image.split for image in parsed.images)
-    lists = (read_split_lists(tree, index) or read_split_table(tree, index)) if undecided else SplitLists()
+    lists = _read_lists(tree, index) if undecided else SplitLists()
     splits: dict[str, list[ImageAnnotations]] = {}
     differences: dict[str, list[tuple[ImageAnnotations, Path]]] = {}
     unlisted = 0
+    moved: list[Path] = []  # images of val or test by their folders, in a list for training
     for image in parsed.images:
         split = image.split or _split_of_label_file(tree, image.label_file, parsed.label_file_per_image)
         found = Found(image.path) if image.path else _find(index, image, split)
@@ -65,11 +67,17 @@ def locate_images(tree: FileTree, parsed: ParsedDataset) -> LocatedImages:
             differences.setdefault(found.how, []).append((image, found.path))
         if not image.split:
             listed = lists.split_of(found.path, image.stem or image.file_name)
-            split = listed or split or split_from_folders(tree.folder_parts(found.path) if found.path else ())
+            own = split or split_from_folders(tree.folder_parts(found.path) if found.path else ())
+            if listed == "train" and own in ("val", "test") and found.path is not None:
+                moved.append(found.path)
+            split = listed or own
             if lists and not listed and (split or "train") in lists.splits:
                 unlisted += 1
                 continue
         fault = image.fault
+        if split and found.path is None and not found.equal and (other := _find(index, image, "").path) is not None:
+            place = f"{tree.relative(other)}, the folder of another split than {split}, which its labels state"
+            fault = fault or f"image {image.file_name!r} is {place}: move the image or the labels"
         if found.equal:
             names = ", ".join(tree.relative(path) for path in found.equal[:3])
             fault = fault or f"image {image.file_name!r} may be any of {names}: state its folder"
@@ -98,6 +106,10 @@ def locate_images(tree: FileTree, parsed: ParsedDataset) -> LocatedImages:
         listed = f"{_images(len(unlabeled))} in {lists.describe(tree)}"
         message = f"{listed}, but without labels, such as {example}; not used"
         notices.append(Problem(tree.root, message))
+    if moved:
+        message = f"{_images(len(moved))} of train by {lists.describe(tree)}, but of val or test by their folders"
+        notices.append(Problem(tree.root, f"{message}, such as {tree.relative(moved[0])}: trained on", doubt="files"))
+    notices += lists.unread
     if lists.by_words:
         notices.append(Problem(tree.root, f"the splits are those of {lists.describe(tree)}"))
     if not lists and not parsed.unusable:
@@ -106,6 +118,14 @@ def locate_images(tree: FileTree, parsed: ParsedDataset) -> LocatedImages:
     problems = [*lists.problems, *_separate(tree, splits)]
     order = [split for split in (*SPLITS, "") if split in splits]
     return LocatedImages({split: tuple(splits[split]) for split in order}, tuple(notices), tuple(problems))
+
+
+def _read_lists(tree: FileTree, index: FileIndex) -> SplitLists:
+    lists = read_split_lists(tree, index)
+    if lists:
+        return lists
+    table = read_split_table(tree, index)
+    return dataclasses.replace(table, unread=(*lists.unread, *table.unread))
 
 
 def _find(index: FileIndex, image: ImageAnnotations, split: str) -> Found:
@@ -129,6 +149,8 @@ def _check_sole_split(
     Images of a split that only "dev" or "eval" states are taken to be in no split, such as those of a "dev_board".
     """
     named = set(splits) - {""}
+    if len(named) > 1:
+        return _check_unlike_names(tree, splits, parsed)
     if len(named) != 1 or "train" in named:
         return []
     split = named.pop()
@@ -142,6 +164,29 @@ def _check_sole_split(
     if not unclear:
         return []
     message = f"{_images(len(splits[split]))} the {split} split, by the name {unclear[0]!r}: rename it if they are not"
+    return [Problem(tree.root, message, doubt="files")]
+
+
+def _check_unlike_names(
+    tree: FileTree, splits: Mapping[str, Sequence[ImageAnnotations]], parsed: ParsedDataset
+) -> list[Problem]:
+    """Return a notice if words among others state the splits, and these differ: "train_station" and "test_field"."""
+    of_split = {
+        split: {_stating_name(tree, image, parsed.label_file_per_image) for image in images} - {""}
+        for split, images in splits.items()
+        if split
+    }
+    names = sorted(name for own in of_split.values() for name in own)
+    words = [
+        frozenset(word for word in re.findall(r"[a-z]+", name.lower()) if not split_from_words(word)) for name in names
+    ]
+    likes = [one & other for one, other in itertools.combinations(words, 2)]
+    stated = any(image.split for image in parsed.images)
+    if stated or len(of_split) < 2 or not all(of_split.values()) or not all(words) or any(likes):
+        return []
+    if any(split_from_words(_LAST_WORD.sub(r"\1", name)) for name in names):
+        return []
+    message = f"the splits are those of the names {', '.join(map(repr, names[:3]))}: rename them if they are not"
     return [Problem(tree.root, message, doubt="files")]
 
 
@@ -167,8 +212,9 @@ def _assign_undivided(tree: FileTree, splits: dict[str, list[ImageAnnotations]],
     had_train = "train" in splits
     splits["train"] = splits.get("train", []) + undivided
     advice = "" if had_train else ": no other images are for training"
-    message = f"{_images(len(undivided))} in no split's folder; used in train{advice}"
-    return [Problem(tree.root, message, doubt="files")]
+    number = sum(not image.fault for image in undivided)
+    message = f"{_images(number)} in no split's folder; used in train{advice}"
+    return [Problem(tree.root, message, doubt="files")] if number else []
 
 
 def _images(number: int) -> str:

@@ -162,17 +162,24 @@ def _regions(results: Iterable[Any]) -> list[LabelStudioRegion]:
     """Return the regions of a result. One that is repeated without a class only adds other properties to it."""
     regions: list[LabelStudioRegion] = []
     unlabeled: list[LabelStudioRegion] = []
+    results = list(results)
+    chosen: dict[str, list[object]] = {}  # id of a region → its choices, which are its class if it has no other
+    for result in results:
+        choices = get(get(result, "value"), "choices")
+        if get_text(result, "id") and isinstance(choices, list):
+            chosen.setdefault(get_text(result, "id"), []).extend(choices)
     for result in results:
         kind, value = get_text(result, "type"), get(result, "value")
         value = value if isinstance(value, dict) else {}
-        is_region = kind.startswith(_REGION_TYPES) or any(key in value for key in _GEOMETRY)
+        is_region = kind.startswith(_REGION_TYPES) or (kind != "choices" and any(key in value for key in _GEOMETRY))
         if isinstance(result, dict) and not is_region:
             continue
         size = get(result, "original_width"), get(result, "original_height")
         labels = {key: own for key, own in value.items() if key.endswith("labels") and isinstance(own, list)}
         regions += [LabelStudioRegion(kind or key, one, value, size) for key, own in labels.items() for one in own]
         if not any(labels.values()):
-            unlabeled.append(LabelStudioRegion(kind, None, value, size))
+            names = chosen.get(get_text(result, "id"), [])
+            unlabeled.append(LabelStudioRegion(kind, names[0] if len(names) == 1 else None, value, size))
     geometries = [_geometry(region) for region in regions]
     for region in unlabeled:
         if _geometry(region) not in geometries:

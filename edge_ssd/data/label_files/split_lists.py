@@ -11,8 +11,9 @@ split.csv                        a table of names and splits, see label_files.sp
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
@@ -44,6 +45,7 @@ class SplitLists:
         splits: the splits that have a list.
         by_path, by_stem: image file or stem → split.
         problems: listed images that do not exist, or are in two lists.
+        unread: lists that name no image of the dataset, and those of another division, with the reason.
         by_words: whether words in the names of the lists state the splits, or rows of a table.
     """
 
@@ -52,6 +54,7 @@ class SplitLists:
     by_path: Mapping[Path, str] = field(default_factory=dict)
     by_stem: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
+    unread: tuple[Problem, ...] = ()
     by_words: bool = False
 
     def __bool__(self) -> bool:
@@ -78,8 +81,10 @@ def read_split_lists(tree: FileTree, index: FileIndex) -> SplitLists:
         # The label file of the image "test_1.jpg" is no list.
         if exact or (path.stem not in stems and split_from_words(path.stem)):
             groups.setdefault((path.parent.name.lower() != _PREFERRED_FOLDER, not exact, path.parent), []).append(path)
+    unread = [*_report_unread(tree, index, groups, stems)]
     for place in ((False, False), (False, True), (True, False), (True, True)):
         found: list[SplitLists] = []
+        others: list[SplitLists] = []
         splits: frozenset[str] = frozenset()
         for folder in sorted((key[2] for key in groups if key[:2] == place), key=lambda folder: len(folder.parts)):
             lists = _read_group(groups[(*place, folder)], index, by_words=place[1])
@@ -87,10 +92,41 @@ def read_split_lists(tree: FileTree, index: FileIndex) -> SplitLists:
             if lists and splits.isdisjoint(lists.splits):
                 found.append(lists)
                 splits |= lists.splits
+            elif lists:
+                others.append(lists)
         if found:
             paths = [path for lists in found for path in lists.files]
-            return found[0] if len(found) == 1 else _read_group(paths, index, by_words=place[1])
-    return SplitLists()
+            chosen = found[0] if len(found) == 1 else _read_group(paths, index, by_words=place[1])
+            unread += _report_other_divisions(tree, chosen, others)
+            return dataclasses.replace(chosen, unread=tuple(unread))
+    return SplitLists(unread=tuple(unread))
+
+
+def _report_unread(
+    tree: FileTree, index: FileIndex, groups: Mapping[tuple[bool, bool, Path], list[Path]], stems: set[str]
+) -> Iterator[Problem]:
+    """Yield a notice for each file that is called as a list and names no image."""
+    for (_, not_exact, _), paths in groups.items():
+        for path in paths if not not_exact else ():
+            if path.stem in stems or not (lines := _read_names(path, index)):
+                continue
+            if all(_find_listed(index, line, path) is None for line in lines):
+                fact = f"none of its {count(len(lines), 'line')} names an image, such as {lines[0][:40]!r}"
+                yield Problem(path, f"{fact}: not used; write one name of an image per line", doubt="files")
+
+
+def _report_other_divisions(tree: FileTree, used: SplitLists, others: Sequence[SplitLists]) -> list[Problem]:
+    """Return a notice of lists that divide the images of ``used`` otherwise, as those of several folds."""
+    differing = [
+        lists
+        for lists in others
+        if any(used.by_path.get(path, split) != split for path, split in lists.by_path.items())
+    ]
+    if not differing:
+        return []
+    names = tree.describe_folders([path for lists in differing for path in lists.files])
+    message = f"the splits are those of {used.describe(tree)}; the lists in {names} divide the images otherwise"
+    return [Problem(tree.root, f"{message}: not used", doubt="files")]
 
 
 def _read_group(paths: list[Path], index: FileIndex, by_words: bool) -> SplitLists:
@@ -105,10 +141,7 @@ def _read_group(paths: list[Path], index: FileIndex, by_words: bool) -> SplitLis
     problems: list[Problem] = []
     # An image in two lists is not trained on. "trainval" comes last: what it shares with "train" and "val" is theirs.
     for path in sorted(paths, key=lambda path: (_is_trainval(path), -SPLITS.index(split_from_words(path.stem)))):
-        try:
-            lines = read_lines(path, "image name")
-        except DataError:
-            continue
+        lines = _read_names(path, index)
         split = split_from_words(path.stem)
         lines = _first_columns(lines, index, path) if by_words else lines
         images = {line: _find_listed(index, line, path) for line in lines}
@@ -129,7 +162,22 @@ def _read_group(paths: list[Path], index: FileIndex, by_words: bool) -> SplitLis
         for image in found:
             by_path.setdefault(image, split)
     splits = frozenset(split for split in SPLITS if split in {*by_path.values(), *by_stem.values()})
-    return SplitLists(tuple(files), splits, by_path, by_stem, tuple(problems), by_words)
+    return SplitLists(tuple(files), splits, by_path, by_stem, tuple(problems), by_words=by_words)
+
+
+def _read_names(path: Path, index: FileIndex) -> list[str]:
+    """Return the lines of a list, without quotes; if no line names an image, the names between commas. None if damaged.
+
+    Such as ``a.jpg, b.jpg`` or ``['a.jpg', 'b.jpg']``.
+    """
+    try:
+        lines = read_lines(path, "image name")
+    except DataError:
+        return []
+    if any(_find_listed(index, line, path) for line in lines):
+        return lines
+    names = [name.strip("[](){}\"' \t") for line in lines for name in line.split(",")]
+    return names if any(_find_listed(index, name, path) for name in names) else lines
 
 
 def _is_trainval(path: Path) -> bool:

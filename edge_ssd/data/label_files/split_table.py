@@ -1,7 +1,7 @@
 """A table of images and their splits beside label files that state none.
 
 split.csv      filename,split / a.jpg,train / b.jpg,val
-splits.json    {"train": ["a.jpg"], "val": ["b.jpg"]}
+splits.json    {"train": ["a.jpg"], "val": ["b.jpg"]}, or the same as YAML
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
+from typing import Any
 
 from edge_ssd.data.dataset import Problem
 from edge_ssd.data.file_index import FileIndex, path_parts
@@ -19,13 +20,14 @@ from edge_ssd.data.label_files.label_columns import Columns, header_key
 from edge_ssd.data.label_files.split_columns import find_split_columns
 from edge_ssd.data.label_files.split_lists import SplitLists
 from edge_ssd.data.label_files.table_columns import find_columns
+from edge_ssd.data.label_files.text_lines import decode_text
 from edge_ssd.data.label_files.text_table import TextTable, sniff_rows
 from edge_ssd.data.split_names import SPLITS, split_from_words
 from edge_ssd.errors import DataError
 
 __all__ = ["read_split_table"]
 
-_MAX_JSON_BYTES = 64 << 20
+_MAX_BYTES = 64 << 20
 _SNIFFED_ROWS = 50
 
 
@@ -34,10 +36,15 @@ def read_split_table(tree: FileTree, index: FileIndex) -> SplitLists:
     for path in table_files(tree):
         if lists := _collect(path, index, _table_rows(path, index)):
             return lists
-    for path in tree.files(".json"):
-        if "split" in path.stem.lower() and (lists := _collect(path, index, _json_rows(path))):
+    unread = []
+    for path in tree.files(".json", ".yaml", ".yml"):
+        rows = list(_rows_by_split(path)) if "split" in path.stem.lower() else []
+        if lists := _collect(path, index, rows):
             return lists
-    return SplitLists()
+        if rows:
+            message = f"none of its {len(rows)} entries names an image, such as {rows[0][0][:40]!r}: not used"
+            unread.append(Problem(path, message, doubt="files"))
+    return SplitLists(unread=tuple(unread))
 
 
 def _table_rows(path: Path, index: FileIndex) -> Iterator[tuple[str, str]]:
@@ -65,17 +72,31 @@ def _table_rows(path: Path, index: FileIndex) -> Iterator[tuple[str, str]]:
             raise DataError(f"{path}: line {line}: {error}: correct the table") from None
 
 
-def _json_rows(path: Path) -> Iterator[tuple[str, str]]:
+def _rows_by_split(path: Path) -> Iterator[tuple[str, str]]:
     """Yield each image and its split of lists by split; nothing if the file holds anything else."""
     try:
-        content = load_json(path) if path.stat().st_size <= _MAX_JSON_BYTES else None
-    except (DataError, OSError):
+        if path.stat().st_size > _MAX_BYTES:
+            return
+        content = load_json(path) if path.suffix.lower() == ".json" else _load_yaml(path)
+    except (DataError, OSError, ValueError):
         return
-    if isinstance(content, dict) and all(map(split_from_words, content)):
+    if isinstance(content, dict) and all(map(split_from_words, map(str, content))):
         for key, names in content.items():
             for name in names if isinstance(names, list) else ():
-                if isinstance(name, str):
-                    yield name, split_from_words(key)
+                if isinstance(name, (str, int)):
+                    yield str(name), split_from_words(str(key))
+
+
+def _load_yaml(path: Path) -> Any:
+    """Return the content of a YAML file; None if PyYAML, which is in the extra ``train``, is missing."""
+    try:
+        import yaml
+    except ImportError:
+        return None
+    try:
+        return yaml.load(decode_text(path.read_bytes()), Loader=yaml.BaseLoader)
+    except (yaml.YAMLError, RecursionError):
+        return None
 
 
 def _collect(path: Path, index: FileIndex, rows: Iterable[tuple[str, str]]) -> SplitLists:
