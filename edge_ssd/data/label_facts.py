@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from edge_ssd.console.counts import count
@@ -17,17 +17,14 @@ __all__ = ["refuse_without_images", "report_assumed_background", "report_enclosi
 
 _ANY = re.compile("")
 # Suffixes of files that are no images in an unknown format.
-_OTHER_SUFFIXES = frozenset({".txt", ".json", ".xml", ".csv", ".yaml", ".yml", ".names", ".md", ".data", ".cfg"})
+_LABELS = frozenset({".txt", ".json", ".xml", ".csv", ".yaml", ".yml", ".names", ".md", ".data", ".cfg"})
 
 
-def refuse_without_images(tree: FileTree, images: Collection[ImageAnnotations]) -> None:
+def refuse_without_images(tree: FileTree) -> None:
     """Raise DataError if no image exists, with the suffix of the files that may be the images."""
-    if tree.images() or any(image.path is not None for image in images):
+    if tree.images():
         return
-    label_suffixes = {image.label_file.suffix for image in images}
-    suffixes = Counter(
-        path.suffix.lower() for path in tree.matching(_ANY) if path.suffix not in label_suffixes | _OTHER_SUFFIXES
-    )
+    suffixes = Counter(path.suffix.lower() for path in tree.matching(_ANY)) - Counter(dict.fromkeys(_LABELS, 1 << 30))
     if not suffixes:
         raise DataError(f"{tree.root}: there are labels, but no images: put the images into this folder")
     suffix, number = suffixes.most_common(1)[0]

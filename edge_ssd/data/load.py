@@ -194,8 +194,8 @@ class DatasetFolder:
             DataError: the split does not exist, an image or label file is missing, a class is not in ``labels``, or
                 no usable image remains.
         """
-        if not self.annotations.problems:
-            refuse_without_images(self.tree, self._images)
+        if not self._images and not self.annotations.problems:
+            refuse_without_images(self.tree)
         root = self.source.folder
         images = self._box_reader.apply(self._select(split, allow_missing))
         images, mixed = (
