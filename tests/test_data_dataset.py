@@ -62,6 +62,8 @@ def test_dataset_counts_and_checks_class_ids() -> None:
     for labels in ((), ("fork", "fork")):
         with pytest.raises(DataError, match="different names"):
             Dataset(Path("set"), labels, (background,), "voc")
+    with pytest.raises(DataError, match=r"class name '\\ud800' is not valid text"):
+        Dataset(Path("set"), ("fork", "\ud800"), (background,), "voc")
 
 
 def test_problem_text_is_path_and_message() -> None:

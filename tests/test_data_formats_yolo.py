@@ -549,3 +549,12 @@ def test_yolo_polygon_with_a_number_that_is_no_coordinate_drops_its_image(tmp_pa
     dataset = load_dataset(tmp_path)
     assert len(dataset) == 2
     assert "no polygon in 0 to 1, with the number 7" in str(dataset.problems[0])
+
+
+def test_yolo_class_id_beyond_all_numbers_is_one_of_the_named(tmp_path: Path) -> None:
+    write_image(tmp_path / "images" / "a.png")
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "a.txt").write_text("1 0.5 0.5 0.2 0.2", encoding="utf-8")
+    (tmp_path / "data.yaml").write_text(f"names: {{0: bolt, {10**20}: nut}}\ntrain: images\n", encoding="utf-8")
+    with pytest.raises(DataError, match="class id 1 has no name, only 0, 100000000000000000000 have"):
+        load_dataset(tmp_path)

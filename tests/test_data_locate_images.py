@@ -39,6 +39,31 @@ def test_hidden_files_and_what_is_no_file_are_left_out(tmp_path: Path) -> None:
     assert tree.special == [tmp_path / "pipe.png"]
 
 
+def test_links_to_folders_are_followed_but_not_upwards(tmp_path: Path) -> None:
+    root = tmp_path / "set"
+    write_files(tmp_path, "set/a.png", "disk/images/b.png", "disk/c.png")
+    targets = {"up": tmp_path, "top": Path("/"), "all": tmp_path / "disk", "some": root / "all" / "images"}
+    for link, target in targets.items():
+        (root / link).symlink_to(target)
+    # In the linked folder: to what contains it, and to a folder that is listed there.
+    (tmp_path / "disk" / "images" / "up").symlink_to(tmp_path / "disk")
+    (tmp_path / "disk" / "twin").symlink_to(tmp_path / "disk" / "images")
+    tree = FileTree(root)
+    assert [tree.relative(path) for path in tree.images()] == ["a.png", "all/c.png", "all/images/b.png", "some/b.png"]
+
+
+def test_links_of_folders_to_each_other_end(tmp_path: Path) -> None:
+    """Twelve folders have 10⁹ paths by these links."""
+    folders = [tmp_path / "disk" / str(number) for number in range(12)]
+    for folder in folders:
+        write_image(folder / "a.png")
+        for other in folders:
+            (folder / f"to{other.name}").symlink_to(other)
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "link").symlink_to(tmp_path / "disk")
+    assert len(FileTree(tmp_path / "set").images()) >= 12
+
+
 def test_unreadable_folder_raises_with_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: Path) -> None:
         raise PermissionError(13, "Permission denied", str(path))

@@ -96,7 +96,7 @@ class Dataset:
         notices: facts that are no faults, such as polygons converted to boxes, excluded classes, a second format.
 
     Raises:
-        DataError: there is no sample or no label, labels repeat, or a class id has no label.
+        DataError: there is no sample or no label, labels repeat or are no text, or a class id has no label.
     """
 
     root: Path
@@ -111,6 +111,13 @@ class Dataset:
             raise DataError(f"{self.root}: no usable image in it")
         if not self.labels or len(set(self.labels)) != len(self.labels):
             raise DataError(f"{self.root}: labels must be different names, at least one; got {list(self.labels)!r}")
+        for label in self.labels:
+            try:
+                label.encode()
+            except UnicodeEncodeError:  # JSON can state half of a character
+                raise DataError(
+                    f"{self.root}: class name {label!r} is not valid text: correct the label files"
+                ) from None
         for sample in self.samples:
             highest = sample.class_ids.max(initial=-1)
             if highest >= len(self.labels):

@@ -16,12 +16,15 @@ __all__ = ["FileTree"]
 _SYSTEM_FOLDERS = frozenset({"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "__pycache__"})
 _MAX_FILES = 5_000_000
 
+_Identity = tuple[int, int]  # device and inode
+
 
 class FileTree:
     """The files below a folder, by suffix.
 
-    Hidden files and folders (``.ipynb_checkpoints``, macOS's ``._name``) are left out, and the paths ``without``; links
-    are followed.
+    Hidden files and folders (``.ipynb_checkpoints``, macOS's ``._name``) are left out, and the paths ``without``.
+    Links are followed, except to a folder that contains the dataset or the link, and from a linked folder to one that
+    is listed already.
 
     Attributes:
         root: the folder.
@@ -38,7 +41,8 @@ class FileTree:
         self._by_suffix: dict[str, list[Path]] = {}
         self._folders: list[Path] = []
         self._count = 0
-        self._walk(root, set())
+        self._listed: set[_Identity] = set()
+        self._walk(root, _containing(root))
 
     @property
     def is_empty(self) -> bool:
@@ -78,7 +82,8 @@ class FileTree:
             names = [*names[:2], f"{len(names) - 2} other folders"]
         return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
 
-    def _walk(self, folder: Path, parents: set[tuple[int, int]]) -> None:
+    def _walk(self, folder: Path, parents: frozenset[_Identity], in_link: bool = False) -> None:
+        """List a folder, unless it is one of ``parents``, which are the folders that contain it or a link to it."""
         try:
             status = folder.stat()
             with os.scandir(folder) as listing:
@@ -88,8 +93,9 @@ class FileTree:
         identity = (status.st_dev, status.st_ino)
         if identity in parents:  # a link to a folder that contains it
             return
+        self._listed.add(identity)
         self._folders.append(folder)
-        subfolders = []
+        subfolders: list[tuple[Path, bool]] = []
         for entry in entries:
             if entry.name.startswith(".") or entry.name in _SYSTEM_FOLDERS:
                 continue
@@ -100,10 +106,28 @@ class FileTree:
                 self._by_suffix.setdefault(PurePath(entry.name).suffix.lower(), []).append(path)
                 self._count += 1
             elif entry.is_dir():
-                subfolders.append(path)
+                subfolders.append((path, entry.is_symlink()))
             elif path.exists():  # a broken link is a missing file
                 self.special.append(path)
         if self._count > _MAX_FILES:
-            raise DataError(f"{self.root}: over {_MAX_FILES} files: give the folder of one dataset")
-        for path in subfolders:
-            self._walk(path, parents | {identity})
+            advice = "give the folder of one dataset, without links to other folders"
+            raise DataError(f"{self.root}: over {_MAX_FILES} files, the last of them in {folder}: {advice}")
+        for path, is_link in subfolders:
+            if not is_link:
+                self._walk(path, parents | {identity}, in_link)
+            elif not in_link or _identity(path) not in self._listed:
+                self._walk(path, parents | {identity} | _containing(path), in_link=True)
+
+
+def _identity(folder: Path) -> _Identity | None:
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _containing(folder: Path) -> frozenset[_Identity]:
+    """Return the folders that contain a folder, whose path may have links."""
+    found = (_identity(parent) for parent in folder.resolve().parents)
+    return frozenset(identity for identity in found if identity is not None)

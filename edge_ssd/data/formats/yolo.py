@@ -202,7 +202,7 @@ def _name_boxes(image: ImageAnnotations, index_of: Mapping[int, int]) -> ImageAn
     fault = image.fault
     if unknown and not fault:
         ids = sorted(index_of)
-        named = f"{ids[0]} to {ids[-1]}" if ids == list(range(ids[0], ids[-1] + 1)) else ", ".join(map(str, ids))
+        named = f"{ids[0]} to {ids[-1]}" if ids[-1] - ids[0] == len(ids) - 1 else ", ".join(map(str, ids))
         fault = f"{unknown[0].location}: class id {unknown[0].class_index} has no name, only {named} have"
     return dataclasses.replace(image, boxes=boxes, fault=fault)
 
