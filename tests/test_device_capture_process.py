@@ -94,6 +94,25 @@ def test_camera_that_hangs_again_and_again_comes_back_each_time() -> None:
         assert source.counts.frames >= 15
 
 
+@pytest.mark.parametrize(("failure", "frames"), [("", 1), ("exit", 1), ("hang", 1), ("unplugged", -1)])
+def test_reader_leaves_no_descriptor(failure: str, frames: int) -> None:
+    def read_all() -> None:
+        reader = reader_of(failure, frames, seconds=0.2)
+        try:
+            while reader.read() is not None:
+                pass
+        finally:
+            reader.close()
+
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(2):
+        try:
+            read_all()
+        except SourceError as error:
+            kept = error  # With its traceback, as the watchdog keeps it.
+    assert len(list(Path("/proc/self/fd").iterdir())) == before, kept if failure else ""
+
+
 def test_child_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     script = (
         "import sys, time; sys.path.insert(0, 'tests'); from test_device_capture_process import reader_of;"

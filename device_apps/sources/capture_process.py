@@ -147,6 +147,9 @@ class ProcessReader:
         if self._memory >= 0:
             os.close(self._memory)
             self._memory = -1
+        if self._frame is not None:  # It has a descriptor of its own, and the memory of a frame.
+            self._frame.close()
+            self._frame = None
 
 
 def serve(memory: int) -> None:
