@@ -57,7 +57,8 @@ class VideoWriter:
     The first frame sets the size; frames of another size are scaled to fit. An MP4 file has each frame once, with its
     time: that of a live source plays in real time, that of a recording as fast as this. In other files, which OpenCV
     writes at a constant rate, frames of a live source are repeated or dropped according to their capture times. Pauses
-    of a live source are cut to two seconds. After an exception no file remains.
+    of a live source are cut to two seconds. After an EdgeSSDError the file is finished; after another exception none
+    remains.
 
     Before the disk is full the video is finished, while there is space for it, and :class:`EdgeSSDError` is raised.
     Later frames go to another video, "name-2.mp4" and so on, when there is space again; until then each write raises.
@@ -118,7 +119,8 @@ class VideoWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._finish(error)
+        # A known error, of another output, takes nothing from what was recorded.
+        self._finish(None if isinstance(error, EdgeSSDError) else error)
 
     def _check_space(self, image: Image) -> None:
         """Finish the video and raise EdgeSSDError when the disk is nearly full; starting one needs twice the space."""

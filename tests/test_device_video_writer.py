@@ -132,6 +132,14 @@ def test_error_leaves_no_video_and_keeps_the_previous_one(tmp_path: Path, previo
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == previous
 
 
+def test_error_of_another_output_keeps_what_was_recorded(tmp_path: Path) -> None:
+    with contextlib.suppress(EdgeSSDError), VideoWriter(tmp_path / "out.mp4", 25, live=False) as sink:
+        for number in range(4):
+            sink.write(result(number))
+        raise EdgeSSDError("the spool cannot be written")
+    assert len(frames_of(tmp_path / "out.mp4")) == 4
+
+
 def test_no_video_is_written_without_frames(tmp_path: Path) -> None:
     with VideoWriter(tmp_path / "out.mp4", 25, live=False):
         pass
