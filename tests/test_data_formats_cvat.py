@@ -191,3 +191,11 @@ def test_repeated_export_is_read_once(tmp_path: Path) -> None:
     dataset = load_dataset(tmp_path, strict=True)
     assert (len(dataset), dataset.num_boxes) == (1, 1)
     assert "remove one file" in dataset.notices[0].message
+
+
+def test_frames_that_count_from_1_are_refused(tmp_path: Path) -> None:
+    """As ffmpeg names them: each image would get the objects of the next one."""
+    write_video(tmp_path, f'<track id="0" label="cat">{"".join(box_in_frame(n, n) for n in range(3))}</track>')
+    (tmp_path / "images" / "frame_000000.PNG").unlink()
+    with pytest.raises(DataError, match="its frames count from 0, the images from frame_000001: rename them"):
+        load_dataset(tmp_path)

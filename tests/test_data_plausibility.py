@@ -228,12 +228,50 @@ def test_wrong_stated_sizes_leave_boxes_as_they_are_in_one_line(tmp_path: Path) 
         assert text in message
 
 
-def test_one_differing_size_is_reported_by_itself(tmp_path: Path) -> None:
+def test_boxes_of_one_resized_image_are_scaled(tmp_path: Path) -> None:
     images = make_images(8)
     write_tf_csv(tmp_path, images, LABELS)
     write_image(tmp_path / "images" / "train" / images[0].name, (WIDTH * 2, HEIGHT * 2))
-    (message,) = messages(load_dataset(tmp_path))
-    assert f"states {WIDTH}×{HEIGHT} for 0.png" in message
+    dataset = load_dataset(tmp_path)
+    assert_boxes(dataset, [*restate(images[:1], "xyxy", "xyxy", (2,) * 4), *images[1:]])
+    (message,) = messages(dataset)
+    assert f"1 of 8 images has another size than the labels state (such as 0.png with {WIDTH * 2}×" in message
+    assert "scaled to the images" in message
+
+
+@pytest.mark.parametrize("size", [(HEIGHT, WIDTH), (WIDTH * 2, HEIGHT)])
+def test_one_image_of_another_shape_is_dropped(tmp_path: Path, size: tuple[int, int]) -> None:
+    images = make_images(8)
+    write_tf_csv(tmp_path, images, LABELS)
+    write_image(tmp_path / "images" / "train" / images[0].name, size)
+    dataset = load_dataset(tmp_path)
+    assert_boxes(dataset, images[1:])
+    (message,) = messages(dataset)
+    assert f"states {WIDTH}×{HEIGHT} for an image of {size[0]}×{size[1]}, of another shape; 0.png is dropped" in message
+
+
+def test_one_size_that_is_stated_wrong_is_reported(tmp_path: Path) -> None:
+    images = make_images(8)
+    small = LabeledImage("8.png", "train", (40, 40), [("bolt", (1.0, 2.0, 100.0, 110.0))])
+    write_tf_csv(tmp_path, [*images, small], LABELS)
+    write_image(tmp_path / "images" / "train" / small.name, (WIDTH, HEIGHT))
+    dataset = load_dataset(tmp_path)
+    assert_boxes(dataset, [*images, small])
+    (message,) = messages(dataset)
+    assert "states 40×40 for 8.png" in message
+
+
+def test_boxes_in_0_to_1000_are_a_notice(tmp_path: Path) -> None:
+    images = resized(make_images(16), 1600, 1200)
+    scale = (1000 / 1600, 1000 / 1200, 1000 / 1600, 1000 / 1200)
+    write_tf_csv(tmp_path, restate(images, "xyxy", "xyxy", scale), LABELS)
+    for image in images:
+        write_image(tmp_path / "images" / "train" / image.name, (1600, 1200))
+    (notice,) = load_dataset(tmp_path).notices
+    assert "if they are in 0–1000" in notice.message
+    load_dataset(DataSource(tmp_path, box_units="pixels"), strict=True)
+    write_tf_csv(tmp_path, images, LABELS)
+    assert load_dataset(tmp_path, strict=True).notices == ()
 
 
 def test_spellings_of_a_class_give_the_option_that_merges_them(tmp_path: Path) -> None:

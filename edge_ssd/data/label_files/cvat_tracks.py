@@ -76,7 +76,7 @@ class Tracks:
         """Return the frames that are images in the folder; others are counted.
 
         Raises:
-            DataError: no frame is there.
+            DataError: no frame is there, or the images count the frames from 1.
         """
         frames = {image: int(match[1]) for image in tree.images() if (match := FRAME.fullmatch(image.stem))}
         near = {image: frame for image, frame in frames.items() if image.is_relative_to(path.parent)} or frames
@@ -85,7 +85,12 @@ class Tracks:
                 f"{path}: it labels frames of a video, which are not in the folder: export the task from CVAT with "
                 '"Save images", or as "CVAT for images 1.1"'
             )
-        self._fill_gaps(sorted(near.values()))
+        numbers = sorted(near.values())
+        if numbers[0] == 1 and min(self._shapes, default=1) == 0 and max(self._shapes) < numbers[-1] == len(numbers):
+            raise DataError(
+                f"{path}: its frames count from 0, the images from frame_{1:06d}: rename them from frame_{0:06d} on"
+            )
+        self._fill_gaps(numbers)
         absent = self._shapes.keys() - set(near.values())
         if absent:
             message = f"{len(absent)} labeled frames are not in the folder, such as frame_{min(absent):06d}; not used"

@@ -18,7 +18,7 @@ from edge_ssd.data.annotations import BoxAnnotation, ImageAnnotations, ParsedDat
 from edge_ssd.data.box_layouts import LAYOUTS, UNITS, BoxReading, Numbers, from_xyxy, to_xyxy
 from edge_ssd.data.dataset import Problem
 from edge_ssd.data.plausibility.evidence import ReadHeader, common_file, fits_inside, iter_headers, same_shape
-from edge_ssd.data.plausibility.percent import PERCENT_MAX, judge_percent
+from edge_ssd.data.plausibility.percent import PERCENT_MAX, judge_percent, may_be_per_mille
 from edge_ssd.data.source import DataSource
 from edge_ssd.errors import DataError
 
@@ -123,6 +123,10 @@ def choose_box_reader(
     if percent == "possible" and reading.units == "pixels":
         advice = "if they are percent of the image, state it with --box-units percent"
         message = f"no number of {len(boxes)} boxes exceeds {numbers.max():g}: read as pixels; {advice}"
+        notice = Problem(path, message, doubt="box_units")
+    elif may_be_percent and reading.units == "pixels" and may_be_per_mille(numbers, sizes, reading.layout):
+        advice = "read as pixels; scale them if they are in 0–1000, as language models write them"
+        message = f"no number of {len(boxes)} boxes exceeds {numbers.max():g}, while the images are larger: {advice}"
         notice = Problem(path, message, doubt="box_units")
     return BoxReader(layout, parsed.percent, None if reading == own else reading, problem, notice)
 

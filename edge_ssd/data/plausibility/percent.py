@@ -1,4 +1,4 @@
-"""Whether boxes of a format with pixels are in percent of their images.
+"""Whether boxes of a format with pixels are in percent of their images, or in 0–1000.
 
 Numbers up to 100 fit most images as pixels too. But boxes in pixels are spread over their images, while boxes in
 percent end where the hundredth pixel of a larger image would be. In images of 100 pixels both are the same.
@@ -13,7 +13,7 @@ import numpy as np
 from edge_ssd.data.box_layouts import Numbers, to_xyxy
 from edge_ssd.data.plausibility.evidence import fits_inside
 
-__all__ = ["PERCENT_MAX", "judge_percent"]
+__all__ = ["PERCENT_MAX", "judge_percent", "may_be_per_mille"]
 
 PERCENT_MAX = 101.0
 """Largest number of a box in percent, with a tolerance for rounding."""
@@ -55,3 +55,11 @@ def judge_percent(numbers: Numbers, sizes: Numbers, layout: str) -> Literal["no"
         if improbable >= _MIN_DOUBTFUL or not fits_inside(corners, sizes).all():
             return "possible"
     return "no"
+
+
+def may_be_per_mille(numbers: Numbers, sizes: Numbers, layout: str) -> bool:
+    """Return whether boxes seem to be in 0–1000 of their images, as language models write them.
+
+    Arguments are those of :func:`judge_percent`. The images have to be larger, else such boxes leave them.
+    """
+    return numbers.max() > PERCENT_MAX and judge_percent(numbers / 10, sizes / 10, layout) == "probable"

@@ -1,13 +1,19 @@
-"""Whether most images have another size than their labels state, such as those of a resized copy of the images."""
+"""Images of another size than their labels state, such as those of a resized copy of the images.
+
+If most images differ, they are judged together. If few do, each is judged by itself: the others show that the stated
+sizes are right, so that its boxes are those of another image than the one that is here.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
+from edge_ssd.console.counts import count
 from edge_ssd.data.annotations import ImageAnnotations
 from edge_ssd.data.box_layouts import Numbers
 from edge_ssd.data.dataset import Problem
@@ -28,16 +34,21 @@ class SizeAdjuster:
     """Adapts annotations whose stated sizes are not those of the images.
 
     Attributes:
-        problem: what the difference is and what is done about it; None if each image is judged by itself.
+        problem: what the difference is and what is done about it, if anything is.
         scale: whether boxes are scaled from the stated to the actual size.
+        few: whether only a few images differ, each of which is judged by itself.
     """
 
     problem: Problem | None = None
     scale: bool = False
+    few: bool = False
 
     def apply(self, images: Iterable[ImageAnnotations], read_header: ReadHeader) -> list[ImageAnnotations]:
-        """Return the annotations, those with a differing size without it, and with scaled boxes if :attr:`scale`."""
-        return [self._adjust(image, read_header) if self.problem else image for image in images]
+        """Return the annotations, those with a differing size without it, and with scaled boxes if :attr:`scale`.
+
+        If :attr:`few` differ, one whose boxes cannot be scaled gets a fault.
+        """
+        return [self._adjust(image, read_header) if self.problem or self.few else image for image in images]
 
     def _adjust(self, image: ImageAnnotations, read_header: ReadHeader) -> ImageAnnotations:
         if image.path is None or image.fault or image.stated_size is None or image.normalized:
@@ -48,9 +59,16 @@ class SizeAdjuster:
             return image  # reported when its boxes are checked
         if image.stated_size == header.size or header.orientation not in (0, 1):
             return image
-        if not self.scale:
+        if self.few:
+            action = _judge(image, image.stated_size, header.size)
+            if action == "drop":
+                stated, real = (f"{width}×{height}" for height, width in (image.stated_size, header.size))
+                return dataclasses.replace(image, fault=f"states {stated} for an image of {real}, of another shape")
+            if action == "keep":
+                return image
+        elif not self.scale:
             return dataclasses.replace(image, stated_size=None)
-        if not same_shape(image.stated_size, header.size):
+        elif not same_shape(image.stated_size, header.size):
             return image
         y, x = (real / stated for real, stated in zip(header.size, image.stated_size, strict=True))
         boxes = []
@@ -73,13 +91,8 @@ def choose_size_adjuster(root: Path, images: Sequence[ImageAnnotations], read_he
     ]
     differing = [(image, stated, real) for image, stated, real in stating if stated != real]
     if len(differing) < max(_MIN_IMAGES, len(stating) / 2):
-        return SizeAdjuster()
-    image, stated, real = differing[0]
-    assert image.path is not None
-    fact = (
-        f"{len(differing)} of {len(stating)} images have another size than the labels state (such as {image.path.name}"
-        f" with {real[1]}×{real[0]}, not {stated[1]}×{stated[0]})"
-    )
+        return _judge_few(root, images, differing, len(stating))
+    fact = _describe(differing, len(stating))
     boxes, stated_sizes, real_sizes = _boxes(differing)
     fits_stated = _fits(boxes, stated_sizes)
     fits_real = _fits(boxes, real_sizes)
@@ -98,6 +111,37 @@ def choose_size_adjuster(root: Path, images: Sequence[ImageAnnotations], read_he
     else:
         action = "and boxes leave them: the boxes are used as they are and may be misplaced; check them"
     return SizeAdjuster(Problem(common_file(root, images), f"{fact}, {action}"), scale)
+
+
+def _judge_few(
+    root: Path,
+    images: Sequence[ImageAnnotations],
+    differing: Sequence[tuple[ImageAnnotations, _Size, _Size]],
+    total: int,
+) -> SizeAdjuster:
+    if not differing or total <= 2 * len(differing):
+        return SizeAdjuster()
+    scaled = [entry for entry in differing if _judge(*entry) == "scale"]
+    if not scaled:
+        return SizeAdjuster(few=True)
+    message = f"{_describe(scaled, total)}, of the same shape: the boxes are scaled to the images"
+    return SizeAdjuster(Problem(common_file(root, images), message), few=True)
+
+
+def _judge(image: ImageAnnotations, stated: _Size, real: _Size) -> Literal["scale", "drop", "keep"]:
+    """Return what to do about an image of another size than stated, among images that have their stated sizes."""
+    boxes, stated_sizes, real_sizes = _boxes([(image, stated, real)])
+    if not len(boxes) or (_fits(boxes, real_sizes) and not _fits(boxes, stated_sizes)):
+        return "keep"
+    return "scale" if same_shape(stated, real) else "drop"
+
+
+def _describe(differing: Sequence[tuple[ImageAnnotations, _Size, _Size]], total: int) -> str:
+    image, stated, real = differing[0]
+    assert image.path is not None
+    example = f"{image.path.name} with {real[1]}×{real[0]}, not {stated[1]}×{stated[0]}"
+    have = "has" if len(differing) == 1 else "have"
+    return f"{len(differing)} of {count(total, 'image')} {have} another size than the labels state (such as {example})"
 
 
 def _boxes(images: Sequence[tuple[ImageAnnotations, _Size, _Size]]) -> tuple[Numbers, Numbers, Numbers]:
