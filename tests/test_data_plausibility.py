@@ -302,10 +302,12 @@ def test_rare_name_like_a_frequent_one_is_a_notice(tmp_path: Path) -> None:
     images = [LabeledImage(f"{n}.png", size=(40, 40), objects=[(label, box)]) for n, label in enumerate(labels)]
     write_voc(tmp_path, images, ())
     dataset = load_dataset(tmp_path, strict=True)
-    (notice,) = dataset.notices
+    notice, numbered = dataset.notices
+    assert "'card 1' (1 box), 'card 2' (60 boxes): if they are one class" in numbered.message
     assert "'banana' (100 boxes) and 'bananna' (1 box)" in notice.message
     assert notice.message.endswith("--classes '*,bananna=banana'")
-    assert load_dataset(DataSource(tmp_path, classes="*,bananna=banana"), strict=True).notices == ()
+    (numbered,) = load_dataset(DataSource(tmp_path, classes="*,bananna=banana"), strict=True).notices
+    assert numbered.message.endswith("--classes '*,bananna=banana,card 1=card,card 2=card'")
 
 
 def test_names_that_the_user_states_are_meant_as_they_are(tmp_path: Path) -> None:

@@ -194,7 +194,7 @@ class DatasetFolder:
             DataError: the split does not exist, an image or label file is missing, a class is not in ``labels``, or
                 no usable image remains.
         """
-        if not self._images and not self.annotations.problems:
+        if not self._images and self.annotations.label_file_per_image:
             refuse_without_images(self.tree)
         root = self.source.folder
         images = self._box_reader.apply(self._select(split, allow_missing))

@@ -5,7 +5,8 @@
 
 Source: https://www.cvlibs.net/datasets/kitti, the development kit's readme. A line is the class name, truncation,
 occlusion, angle, the box (xmin, ymin, xmax, ymax) in pixels and seven numbers in 3D. "DontCare" regions hold objects
-that are not labeled: they are ignored, and so is an image that has nothing else.
+that are not labeled: they are ignored, and so is an image that has nothing else. In KITTI's tracks, the numbers of
+the frame and of the track come before the class name.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def _parse_line(line: str) -> Shape:
         count -= 1
     if not _NUMBERS <= count <= _NUMBERS + 1:
         raise ValueError(f"expected a class name and {_NUMBERS} numbers")
-    name = " ".join(words[:-count])
+    name = re.sub(r"^\d+ -?\d+ (?=.)", "", " ".join(words[:-count]))
     xmin, ymin, xmax, ymax = map(float, words[-count:][3:7])
     if name.lower() == _IGNORED_CLASS:
         raise IgnoredRegion(name)

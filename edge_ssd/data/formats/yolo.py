@@ -64,6 +64,7 @@ def parse(tree: FileTree) -> ParsedDataset:
 def _parse_described(tree: FileTree, path: Path) -> ParsedDataset:
     description = read_data_yaml(path, tree.root)
     notices = _check_other_yaml(tree, path, description.names)
+    _check_class_files(tree, path, description.names)
     labels = YoloLabelFiles(tree, description.keypoints)
     unusable = {
         split: f"{path}: its {split} images are in {entry!r}, which does not exist: complete the dataset"
@@ -148,6 +149,20 @@ def _check_other_yaml(tree: FileTree, path: Path, names: Mapping[int, str]) -> l
             raise DataError(f"{path.parent}: {fact}{other.name}: remove the wrong one of them")
         notices.append(Problem(path, f"{fact}{other.name}, which is not used", doubt="files"))
     return notices
+
+
+def _check_class_files(tree: FileTree, path: Path, names: Mapping[int, str]) -> None:
+    """Raise DataError if a file of class names numbers the classes of ``data.yaml`` otherwise; new names are none."""
+    try:
+        others = YoloClassFiles(tree).names
+    except DataError:
+        return
+    common = set(names.values()) & set(others)
+    for class_id, name in enumerate(others):
+        if name in common and names.get(class_id) != name:
+            stated = names.get(class_id, "no class")
+            fact = f"class {class_id} is {stated!r} in {tree.relative(path)}, but {name!r} in the file of class names"
+            raise DataError(f"{tree.root}: {fact}: remove the wrong one of the files")
 
 
 def _name_by_files(

@@ -7,7 +7,7 @@ import re
 import shlex
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from edge_ssd.console.counts import count
 from edge_ssd.data.annotations import ParsedDataset
 from edge_ssd.data.classes import ALL_OTHERS, ClassMapping, parse_classes
 from edge_ssd.data.dataset import Problem
+from edge_ssd.data.plausibility.numbered_names import find_numbered, looks_like_ids, mixed_ids, visible_key
 
 __all__ = ["check_classes"]
 
@@ -24,6 +25,7 @@ _MAX_NAMED = 5
 # A misspelled class has few boxes, and its name is similar to that of a class with many times as many.
 _RARE, _FREQUENT, _MIN_LETTERS, _SIMILARITY = 5, 50, 5, 0.85
 _MAX_NAMES = 1000
+_MAX_MERGES = 20  # in a printed option
 # Spelling key of a class that detectors have for what is no object.
 _BACKGROUND = frozenset({"background", "bg", "nothing", "noobject"})
 
@@ -83,7 +85,52 @@ class _Spelling:
             spellings.setdefault(_spelling_key(name), []).append(name)
         several = [group for key, group in spellings.items() if key and len(group) > 1]
         fact = "class names differ in case, spaces or punctuation only"
-        return self._report(fact, {name: group[0] for group in several for name in group[1:]})
+        problems = self._report(fact, {name: group[0] for group in several for name in group[1:]})
+        return problems + self._look_alikes({name for group in several for name in group})
+
+    def _look_alikes(self, reported: Collection[str]) -> list[Problem]:
+        """Return a problem if names differ in invisible characters, or in letters that look alike, only."""
+        groups: dict[str, list[str]] = {}
+        for name in sorted(self.count_of, key=lambda name: (not name.isascii(), -self.count_of[name])):
+            if name not in reported:
+                groups.setdefault(visible_key(name), []).append(name)
+        fact = "class names differ in invisible characters, or letters that look alike, only"
+        return self._report(fact, {name: group[0] for group in groups.values() for name in group[1:]})
+
+    def _ids(self) -> list[Problem]:
+        """Return a notice if about every object has a class of its own."""
+        if not looks_like_ids(self.count_of):
+            return []
+        names = [name for name, boxes in self.count_of.items() if boxes]
+        total = sum(self.count_of.values())
+        message = f"{len(names)} classes for {count(total, 'box')}, such as {_list(names[:2], self.count_of)}"
+        numbered = find_numbered(self.count_of)
+        merges = f", or merge them with --classes {self._option(numbered)}" if numbered else ""
+        return [Problem(self.root, f"{message}: if these are names of objects, state their classes instead{merges}")]
+
+    def _numbered(self) -> list[Problem]:
+        """Return a notice if names differ in a number only, or are numbers beside words."""
+        notices = []
+        numbered = {} if looks_like_ids(self.count_of) else find_numbered(self.count_of)
+        if numbered:
+            message = f"class names differ in a number only, such as {_list(list(numbered)[:2], self.count_of)}"
+            option = self._option(numbered)
+            notices.append(Problem(self.root, f"{message}: if they are one class, merge them with --classes {option}"))
+        if numbers := mixed_ids(name for name, boxes in self.count_of.items() if boxes):
+            message = f"some classes are named by numbers, others by words: {_list(numbers, self.count_of)}"
+            option = shlex.quote(",".join((self.classes or ALL_OTHERS, f"{_escape(numbers[0])}=NAME")))
+            notices.append(Problem(self.root, f"{message}; name them with --classes {option}"))
+        return notices
+
+    def _option(self, target_of: Mapping[str, str]) -> str:
+        """Return the value of ``--classes`` that renames new names, cut off if it is long."""
+        merges = [
+            f"{_escape(name)}={_escape(target_of[new_name])}"
+            for name, new_name in zip(self.names, self.mapping.new_names, strict=True)
+            if new_name is not None and new_name in target_of
+        ]
+        more = ",…" if len(merges) > _MAX_MERGES else ""
+        return shlex.quote(",".join((self.classes or ALL_OTHERS, *merges[:_MAX_MERGES])) + more)
 
     def notices(self) -> list[Problem]:
         """Return a notice if a rare class is named nearly as a frequent one."""
@@ -98,7 +145,7 @@ class _Spelling:
             similar = difflib.get_close_matches(name, frequent, n=1, cutoff=_SIMILARITY)
             if similar and _spelling_key(similar[0]) != _spelling_key(name):
                 target_of[name] = similar[0]
-        return self._report("rare classes may be misspelled", target_of)
+        return self._report("rare classes may be misspelled", target_of) + self._ids() + self._numbered()
 
     def _report(self, fact: str, target_of: Mapping[str, str]) -> list[Problem]:
         """Return a line about names and those that they may be meant as, with the option that merges them."""
@@ -119,7 +166,8 @@ class _Spelling:
         return [Problem(self.root, f"{fact}: {', '.join(shown)}{more}; merge them with --classes {option}")]
 
     def _describe(self, name: str) -> str:
-        return f"{name!r} ({count(self.count_of[name], 'box')})"
+        same = [other for other in self.count_of if visible_key(other) == visible_key(name)]
+        return f"{(ascii if len(same) > 1 else repr)(name)} ({count(self.count_of[name], 'box')})"
 
 
 def _check_ids(root: Path, names: Sequence[str], ids: Sequence[int]) -> tuple[list[Problem], list[Problem]]:
