@@ -33,6 +33,7 @@ from edge_ssd.data.other_formats import (
 from edge_ssd.data.plausibility.box_reading import BoxReader, choose_box_reader
 from edge_ssd.data.plausibility.class_names import check_classes
 from edge_ssd.data.plausibility.file_copies import check_copies
+from edge_ssd.data.plausibility.label_folders import check_label_folders
 from edge_ssd.data.plausibility.mixed_units import drop_mixed_units
 from edge_ssd.data.plausibility.stated_sizes import SizeAdjuster, choose_size_adjuster
 from edge_ssd.data.repeated_labels import join_repeated_labels
@@ -159,6 +160,10 @@ class DatasetFolder:
         others = () if self.source.format else self.other_formats
         return report_other_formats(self.tree, self.format, others, self._images, self.labeled_by_others)
 
+    @functools.cached_property
+    def _label_folders(self) -> list[Problem]:
+        return check_label_folders(self.tree, self.annotations, self.located.splits)
+
     @property
     def _num_images(self) -> dict[str, int]:
         return {split: len(images) for split, images in self.located.splits.items()}
@@ -198,9 +203,7 @@ class DatasetFolder:
             refuse_without_images(self.tree)
         root = self.source.folder
         images = self._box_reader.apply(self._select(split, allow_missing))
-        images, mixed = (
-            drop_mixed_units(root, images, self.read_header) if self.source.box_units is None else (images, [])
-        )
+        images, mixed = drop_mixed_units(self.source, images, self.read_header)
         joined = join_repeated_labels(self.tree, self._size_adjuster.apply(images, self.read_header))
         images = joined.images
         strict = strict or self.source.strict
@@ -210,7 +213,7 @@ class DatasetFolder:
         notices = [*self.annotations.notices, *self.located.notices, *joined.notices]
         notices += report_enclosing_boxes(root, images)
         notices += [self._box_reader.notice] if self._box_reader.notice else []
-        notices += [*self._other_formats, *report_assumed_background(root, self._images)]
+        notices += [*self._other_formats, *self._label_folders, *report_assumed_background(root, self._images)]
         doubts = [notice for notice in notices if notice.doubt and not self.source.settles(notice.doubt)]
         if strict and (problems or doubts):
             raise DataError(str((problems or doubts)[0]))

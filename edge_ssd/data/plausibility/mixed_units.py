@@ -9,6 +9,7 @@ from edge_ssd.console.counts import count
 from edge_ssd.data.annotations import ImageAnnotations
 from edge_ssd.data.dataset import Problem
 from edge_ssd.data.plausibility.evidence import ReadHeader
+from edge_ssd.data.source import DataSource
 
 __all__ = ["drop_mixed_units"]
 
@@ -19,13 +20,16 @@ _MIN_SIDE = 64
 
 
 def drop_mixed_units(
-    root: Path, images: Sequence[ImageAnnotations], read_header: ReadHeader
+    source: DataSource, images: Sequence[ImageAnnotations], read_header: ReadHeader
 ) -> tuple[list[ImageAnnotations], list[Problem]]:
     """Return the images without those whose boxes are all in the first pixel, and a problem with their number.
 
     Args:
+        source: with the units of boxes if the user states them, which is not questioned.
         images: with their boxes in the units of the dataset.
     """
+    if source.box_units is not None:
+        return list(images), []
     tiny = [image for image in images if image.boxes and not image.normalized and not image.fault and _is_tiny(image)]
     mixed = [image for image in tiny if _is_large(image.path, read_header)]
     if not mixed:
@@ -36,7 +40,7 @@ def drop_mixed_units(
         f"{first.boxes[0].location} of {first.file_name}: not used; correct their labels"
     )
     dropped = set(map(id, mixed))
-    path = first.label_file if len({image.label_file for image in images}) == 1 else root
+    path = first.label_file if len({image.label_file for image in images}) == 1 else source.folder
     return [image for image in images if id(image) not in dropped], [Problem(path, message)]
 
 
