@@ -11,9 +11,10 @@ import pytest
 pytest.importorskip("tensorflow")
 
 from edge_ssd.errors import ModelError
-from edge_ssd.network import Network, tiny_ssd
+from edge_ssd.network import NETWORKS, Network, tiny_ssd
 from edge_ssd.training.initial_weights import copy_weights, load_initial_model
 from edge_ssd.training.model.tiny_ssd import TinySSD, save_tiny_ssd
+from edge_ssd.training.trunk import check_trunk
 
 OPTIONS = {"input_size": (64, 64), "base_channels": (8, 8), "block_channels": (8,)}
 NETWORK = tiny_ssd(("a", "b"), **OPTIONS)
@@ -80,7 +81,7 @@ def test_other_anchors_and_new_blocks_are_named(source: TinySSD, caplog: pytest.
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"base_channels": (8, 16)}, "its blocks have 8,8 channels, those of this network 8,16"),
+        ({"base_channels": (8, 16)}, "its first blocks have 8,8 channels, those of this network 8,16"),
         ({"block_channels": (16,)}, "--block-channels 8 --width 1"),
         ({"down_sampling": "stride"}, "it halves maps by 'pool', this network by 'stride': add --down-sampling pool"),
         ({"input_scale": 1}, "add --input-scale 0.00392156862745098"),
@@ -94,3 +95,18 @@ def test_trunk_that_does_not_fit_is_refused(
         load_initial_model(tmp_path / "first.keras", tiny_ssd(("a", "b"), **{**OPTIONS, **change}))
     assert message in str(caught.value)
     assert load_initial_model(tmp_path / "first.keras", replace(NETWORK, labels=("z",))).network == NETWORK
+
+
+def test_all_differences_are_named_at_once_with_the_network_that_fits(tmp_path: Path) -> None:
+    nano = tiny_ssd(("a",), **NETWORKS["nano"])
+    book = tiny_ssd(("a",), base_channels=(8, 8, 8), input_scale=1)
+    with pytest.raises(ModelError) as caught:
+        check_trunk(Path("first.keras"), nano, book)
+    message = str(caught.value)
+    for fact in ("it scales pixels by", "it halves maps by 'stride'", "its first blocks have", "its blocks have"):
+        assert message.count(fact) == 1
+    assert "--input-scale 0.00392156862745098 --down-sampling stride --base-channels 8,16,32 " in message
+    assert message.endswith("--width 1, or leave out --from")
+    named = {name: tiny_ssd(("b",), **options) for name, options in NETWORKS.items()}
+    with pytest.raises(ModelError, match="choose its network with --network nano, or leave out --from"):
+        check_trunk(Path("first.keras"), nano, named["small"], named)

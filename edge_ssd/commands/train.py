@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edge_ssd.commands.data_options import add_data_options, data_source
 from edge_ssd.commands.network_options import add_network_options, given_network, network_table
@@ -118,6 +118,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train as the options select; return 0."""
+    if args.start_from is not None and not args.resume:
+        _check_initial_model(args)  # before TensorFlow and the images are loaded
     from edge_ssd.training.tensorflow_logs import quiet_tensorflow
 
     workers = quiet_tensorflow(lambda: _connect(args.strategy))
@@ -213,19 +215,36 @@ def _setup(args: argparse.Namespace, workers: Workers) -> RunSetup:
         raise SettingError("the anchors are the teacher's: leave out --anchors, or --teacher")
     if workers.is_chief:
         check_new_run(args.out)
-    if args.start_from is not None:
-        args.start_from = find_keras_file(args.start_from)
     is_book = args.recipe == "book"
-    scale = (1.0 if is_book else 1 / 255) if args.input_scale is None else args.input_scale
     return new_run(
         data_source(args),
         replace(book_recipe() if is_book else Recipe(), **changes),
-        {"input_scale": scale, **NETWORKS[args.network or "book"], **options},
+        _network_options(args, args.network or "book"),
         train_on=args.train_on or DEFAULT_TRAIN_ON,
         validation_split=args.validation_split,
         fitted_anchors=(args.anchors or ("book" if is_book else "fit")) == "fit",
         teacher=None if args.teacher is None else find_keras_file(args.teacher),
+        start_from=args.start_from,
     )
+
+
+def _network_options(args: argparse.Namespace, name: str) -> dict[str, Any]:
+    """Return the options of the network called ``name`` with those that the user gave."""
+    scale = 1.0 if args.recipe == "book" else 1 / 255
+    scale = scale if args.input_scale is None else args.input_scale
+    return {"input_scale": scale, **NETWORKS[name], **given_network(args)}
+
+
+def _check_initial_model(args: argparse.Namespace) -> None:
+    """Replace the path of ``--from`` by that of its file; raise ModelError if its weights do not fit the network."""
+    from edge_ssd.network import tiny_ssd
+    from edge_ssd.runtime.model_file import find_keras_file
+    from edge_ssd.runtime.network_file import read_network
+    from edge_ssd.training.trunk import check_trunk
+
+    args.start_from = find_keras_file(args.start_from)
+    named = {name: tiny_ssd(("object",), **_network_options(args, name)) for name in NETWORKS}
+    check_trunk(args.start_from, read_network(args.start_from), named[args.network or "book"], named)
 
 
 def _warn_if_useless(history: Sequence[HistoryRow], data: Path) -> None:

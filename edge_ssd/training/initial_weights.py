@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from edge_ssd.errors import ModelError
 from edge_ssd.network import Network
 from edge_ssd.training.model.tiny_ssd import TinySSD, load_tiny_ssd
+from edge_ssd.training.trunk import check_trunk
 
 __all__ = ["copy_weights", "load_initial_model"]
 
@@ -23,9 +23,7 @@ _CLASS_HEAD, _BOX_HEAD = "classes_", "boxes_"
 def load_initial_model(path: Path, network: Network) -> TinySSD:
     """Read a model whose weights shall initialize ``network``; raise ModelError if its trunk is another one."""
     model = load_tiny_ssd(path)
-    reason = _trunk_difference(model.network, network)
-    if reason:
-        raise ModelError(f"{path}: its trunk does not fit: {reason}, or leave out --from")
+    check_trunk(path, model.network, network)
     return model
 
 
@@ -52,34 +50,6 @@ def copy_weights(source: TinySSD, target: TinySSD, path: Path | None = None) -> 
     _log.info("%s: %d of %d layers taken", path, len(layers) - len(new), len(layers))
     for line in _differences(source.network, target.network, new):
         _log.info("%s: %s", path, line)
-
-
-def _trunk_difference(source: Network, network: Network) -> str:
-    """Return why the layers before the heads cannot be those of ``source``, and the option that helps; "" if they can.
-
-    Blocks that ``network`` has beyond those of ``source``, or the other way round, are no obstacle.
-    """
-    if (source.input.scale, source.input.offset) != (network.input.scale, network.input.offset):
-        return (
-            f"it scales pixels by {source.input.scale:g}, this network by {network.input.scale:g}: add --input-scale "
-            f"{source.input.scale!r}"
-        )
-    if source.down_sampling != network.down_sampling:
-        return (
-            f"it halves maps by {source.down_sampling!r}, this network by {network.down_sampling!r}: add "
-            f"--down-sampling {source.down_sampling}"
-        )
-    common = min(len(source.block_channels), len(network.block_channels))
-    for option, theirs, ours in (
-        ("--base-channels", source.base_channels, network.base_channels),
-        ("--block-channels", source.block_channels[:common], network.block_channels[:common]),
-    ):
-        if theirs != ours:
-            return (
-                f"its blocks have {_listed(theirs)} channels, those of this network {_listed(ours)}: choose its "
-                f"--network, or add {option} {_listed(theirs)} --width 1"
-            )
-    return ""
 
 
 def _differences(source: Network, network: Network, new: Sequence[str]) -> list[str]:
@@ -123,7 +93,3 @@ def _weights_by_layer(model: TinySSD) -> dict[str, list[Any]]:
     for weight in model.weights:
         layers.setdefault(str(weight.path).partition("/")[2].rpartition("/")[0], []).append(weight)
     return layers
-
-
-def _listed(channels: Sequence[int]) -> str:
-    return ",".join(map(str, channels))

@@ -21,6 +21,7 @@ from edge_ssd.training.check_datasets import check_datasets
 from edge_ssd.training.model.tiny_ssd import load_tiny_ssd
 from edge_ssd.training.recipe import Recipe
 from edge_ssd.training.run_folder import RunConfig, load_manifest, load_run
+from edge_ssd.training.trained_before import warn_if_trained_before
 
 __all__ = ["RunSetup", "new_run", "resumed_run"]
 
@@ -45,6 +46,7 @@ def new_run(
     validation_split: float | None = None,
     fitted_anchors: bool = True,
     teacher: Path | None = None,
+    start_from: Path | None = None,
 ) -> RunSetup:
     """Return the setup of a new run.
 
@@ -55,6 +57,8 @@ def new_run(
             has none.
         fitted_anchors: fit the anchors to the training boxes; ignored with a ``teacher``, a model file whose anchors
             are taken.
+        start_from: ``.keras`` file whose weights the run starts with; validation images that it was trained on are
+            reported.
 
     Raises:
         DataError: the dataset cannot be trained on or validated on.
@@ -63,6 +67,8 @@ def new_run(
     images = load_training_images(open_dataset(source), train_on, validation_split, recipe.seed)
     check_datasets(images)
     training, validation = images.training, images.validation
+    if start_from is not None:
+        warn_if_trained_before(start_from, training, validation)
     network = tiny_ssd(training.labels, **network_options)
     if teacher is not None:
         network = _with_teacher_anchors(network, teacher)

@@ -1,0 +1,59 @@
+"""Comparison of the trunks of two networks: the layers before the heads, whose weights ``--from`` takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from edge_ssd.errors import ModelError
+from edge_ssd.network import Network
+
+__all__ = ["check_trunk"]
+
+
+def check_trunk(path: Path, source: Network, network: Network, named: Mapping[str, Network] | None = None) -> None:
+    """Raise ModelError if the weights of the trunk of ``source`` do not fit ``network``.
+
+    The message names all differences and the options that remove them. Blocks that one of the networks has beyond those
+    of the other are no difference.
+
+    Args:
+        path: file of the model that ``source`` describes.
+        named: value of ``--network`` → the network that it gives with the other options as they are; one that fits is
+            advised. None if it is unknown.
+    """
+    differences = _differences(source, network)
+    if not differences:
+        return
+    facts = "; ".join(fact for fact, _ in differences)
+    fitting = next((name for name, other in (named or {}).items() if not _differences(source, other)), None)
+    if fitting is not None:
+        advice = f"choose its network with --network {fitting}"
+    else:
+        options = " ".join(option for _, option in differences)
+        advice = f"add {options}{' --width 1' if '-channels' in options else ''}"
+    raise ModelError(f"{path}: its trunk does not fit: {facts}: {advice}, or leave out --from")
+
+
+def _differences(source: Network, network: Network) -> list[tuple[str, str]]:
+    """Return each difference of the trunks, and the option that removes it."""
+    found: list[tuple[str, str]] = []
+    if (source.input.scale, source.input.offset) != (network.input.scale, network.input.offset):
+        fact = f"it scales pixels by {source.input.scale:g}, this network by {network.input.scale:g}"
+        found.append((fact, f"--input-scale {source.input.scale!r}"))
+    if source.down_sampling != network.down_sampling:
+        fact = f"it halves maps by {source.down_sampling!r}, this network by {network.down_sampling!r}"
+        found.append((fact, f"--down-sampling {source.down_sampling}"))
+    common = min(len(source.block_channels), len(network.block_channels))
+    for where, option, theirs, ours in (
+        ("first blocks", "--base-channels", source.base_channels, network.base_channels),
+        ("blocks", "--block-channels", source.block_channels[:common], network.block_channels[:common]),
+    ):
+        if theirs != ours:
+            fact = f"its {where} have {_listed(theirs)} channels, those of this network {_listed(ours)}"
+            found.append((fact, f"{option} {_listed(theirs)}"))
+    return found
+
+
+def _listed(channels: Sequence[int]) -> str:
+    return ",".join(map(str, channels))
