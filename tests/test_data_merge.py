@@ -147,3 +147,30 @@ def test_merged_batches_are_read_back(tmp_path: Path, to: str) -> None:
         "val": [("one_1.png", ["knife", "fork"]), ("own.png", []), ("two_1.png", ["knife", "fork"])],
     }
     assert load_dataset(tmp_path / "all").labels == ("fork", "knife")
+
+
+def test_labels_of_identical_images_are_compared_after_renaming(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    images = {f"train/{number}.png": ["fork"] for number in range(7)}
+    one = batch(tmp_path / "one", images, ("fork",))
+    other = batch(tmp_path / "two", {name: ["Fork"] for name in images}, ("Fork",), "voc")
+    for classes in ("*,Fork=fork", "fork,Fork=fork"):
+        assert len(merge(one, other, classes=classes, strict=True)["train"]) == 7
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+    merge(one, other)
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert "'fork' (7 boxes) and 'Fork' (7 boxes); merge them with --classes '*,Fork=fork'" in warning
+    with pytest.raises(DataError, match=r"merge them with --classes '\*,Fork=fork'"):
+        merge(one, other, strict=True)
+
+
+def test_identical_images_with_other_labels_are_shortened(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    images = {f"train/{number}.png": ["fork"] for number in range(7)}
+    one = batch(tmp_path / "one", images, ("fork",))
+    other = batch(tmp_path / "two", {name: ["fork", "knife"] for name in images}, ("fork", "knife"), "voc")
+    assert len(merge(one, other, classes="fork", strict=True)["train"]) == 7
+    assert len(merge(one, other)["train"]) == 7
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert sum("with other labels; those of the first are used" in line for line in warnings) == 2
+    assert any(line.startswith("and 5 more identical images with other labels (correct the labels") for line in warnings)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from edge_ssd.data.classes import ClassMapping, parse_classes, select_classes
 from edge_ssd.data.dataset import Dataset, Problem, Sample, problem_lines
 from edge_ssd.data.inspection.duplicates import find_duplicates
 from edge_ssd.data.load import DatasetFolder
-from edge_ssd.data.plausibility.class_names import check_classes
+from edge_ssd.data.plausibility.class_names import check_classes, spelling_key
 from edge_ssd.data.split_names import SPLITS
 from edge_ssd.data.splits import load_every_split
 from edge_ssd.errors import DataError
@@ -72,19 +73,23 @@ def merge_datasets(
             _log.info("%s: not divided, beside divided datasets: its images are for training", folder.source.folder)
         for split, dataset in splits.items():
             entries += ((split or ("train" if is_divided else ""), sample) for sample in dataset.samples)
-    entries = _without_copies(entries, strict)
+    new_ids = [None if new is None else mapping.labels.index(new) for new in mapping.new_names]
+    entries, copies = _separate_copies(entries)
+    # Spellings of a class are reported below, with the option that merges them.
+    keys = [spelling_key(name) for name in union] if classes is None else new_ids
+    _report_copies(copies, keys, strict)
     excluded = Counter(
         name for _, sample in entries for name in (union[i] for i in sample.class_ids) if new_name_of[name] is None
     )
     if excluded:
         names = ", ".join(f"{name} ({count(boxes, 'box')})" for name, boxes in excluded.items())
         _log.info("excluded by --classes: %s; images with no other box are background", names)
-    new_ids = [None if new is None else mapping.labels.index(new) for new in mapping.new_names]
     counts: dict[str, Counter[int]] = {}
     by_split: dict[str, list[Sample]] = {}
     for split, sample in entries:
         counts.setdefault(split, Counter()).update(sample.class_ids.tolist())
         by_split.setdefault(split, []).append(_select(sample, new_ids))
+    _count_classes_of_copies(copies, counts)
     root, name = folders[0].source.folder, folders[0].format
     merged = ParsedDataset(union, (), has_class_names=has_names)
     num_images = {split: len(samples) for split, samples in by_split.items()}
@@ -122,8 +127,16 @@ def union_classes(folders: Sequence[DatasetFolder]) -> tuple[str, ...]:
     return union
 
 
-def _without_copies(entries: Sequence[_Entry], strict: bool) -> list[_Entry]:
-    """Return the first of all samples with the same bytes, and the samples without such copies."""
+@dataclass(frozen=True)
+class _Copy:
+    """A sample that is left out, and the identical one that is kept, each with its split."""
+
+    kept: _Entry
+    left_out: _Entry
+
+
+def _separate_copies(entries: Sequence[_Entry]) -> tuple[list[_Entry], list[_Copy]]:
+    """Return the first of all samples with the same bytes and the samples without such copies, and the copies."""
     indices: dict[Path, list[int]] = {}
     for index, (_, sample) in enumerate(entries):
         indices.setdefault(sample.path, []).append(index)
@@ -133,41 +146,61 @@ def _without_copies(entries: Sequence[_Entry], strict: bool) -> list[_Entry]:
         sorted(index for _, path in group.images for index in indices[path])
         for group in find_duplicates({"": list(indices)})
     ]
-    dropped: set[int] = set()
-    across = 0
-    conflicts: list[Problem] = []
+    copies: dict[int, _Copy] = {}
     for first, *others in groups:
-        split, kept = entries[first]
         for index in others:
-            other_split, copy = entries[index]
-            if index in dropped:
-                continue
-            dropped.add(index)
-            across += split != other_split
-            if not _same_labels(kept, copy):
-                message = f"the same image as {kept.path} with other labels; those of the first are used"
-                conflicts.append(Problem(copy.path, message))
+            copies.setdefault(index, _Copy(entries[first], entries[index]))
+    return [entry for index, entry in enumerate(entries) if index not in copies], list(copies.values())
+
+
+def _report_copies(copies: Sequence[_Copy], keys: Sequence[Hashable], strict: bool) -> None:
+    """Log how many copies are left out, and which of them have other labels; raise DataError for those if ``strict``.
+
+    Args:
+        keys: of each class; classes with the same key are the same, and boxes of one without (None) are left out.
+    """
+    conflicts: list[Problem] = []
+    for copy in copies:
+        (_, kept), (_, sample) = copy.kept, copy.left_out
+        if not _same_labels(kept, sample, keys):
+            message = f"the same image as {kept.path} with other labels; those of the first are used"
+            conflicts.append(Problem(sample.path, message, "identical images with other labels"))
     if conflicts and strict:
         raise DataError(str(conflicts[0]).replace("; those of the first are used", ": correct one of them"))
-    for line in problem_lines(conflicts, "correct the labels"):
+    for line in problem_lines(conflicts, "correct the labels; --strict stops at the first"):
         _log.warning("%s", line)
-    if dropped:
+    if copies:
+        across = sum(copy.kept[0] != copy.left_out[0] for copy in copies)
         where = f"; {across} of them are in different splits, and stay in that of the first" if across else ""
-        _log.info("%d images are identical to another one and left out%s", len(dropped), where)
-    return [entry for index, entry in enumerate(entries) if index not in dropped]
+        _log.info("%d images are identical to another one and left out%s", len(copies), where)
 
 
-def _same_labels(first: Sample, second: Sample) -> bool:
-    """Return whether two samples have the same boxes up to rounding, in any order."""
-    if sorted(first.class_ids.tolist()) != sorted(second.class_ids.tolist()):
+def _count_classes_of_copies(copies: Sequence[_Copy], counts: dict[str, Counter[int]]) -> None:
+    """Add the boxes of classes that only images that are left out have: their names may be spellings of others."""
+    known = set().union(*counts.values())
+    for copy in copies:
+        split, (_, sample) = copy.kept[0], copy.left_out
+        counts[split].update(class_id for class_id in sample.class_ids.tolist() if class_id not in known)
+
+
+def _same_labels(first: Sample, second: Sample, keys: Sequence[Hashable]) -> bool:
+    """Return whether two samples have the same boxes up to rounding, in any order; ``keys`` as of _report_copies()."""
+    own, remaining = (
+        [
+            (keys[class_id], box)
+            for class_id, box in zip(sample.class_ids.tolist(), sample.boxes_xyxy, strict=True)
+            if keys[class_id] is not None
+        ]
+        for sample in (first, second)
+    )
+    if len(own) != len(remaining):
         return False
-    remaining = list(zip(second.class_ids.tolist(), second.boxes_xyxy, strict=True))
-    for class_id, box in zip(first.class_ids.tolist(), first.boxes_xyxy, strict=True):
+    for key, box in own:
         match = next(
             (
                 index
-                for index, (other_id, other) in enumerate(remaining)
-                if other_id == class_id and np.abs(other - box).max() <= _TOLERANCE
+                for index, (other_key, other) in enumerate(remaining)
+                if other_key == key and np.abs(other - box).max() <= _TOLERANCE
             ),
             None,
         )

@@ -17,7 +17,7 @@ from edge_ssd.data.classes import ALL_OTHERS, ClassMapping, parse_classes
 from edge_ssd.data.dataset import Problem
 from edge_ssd.data.plausibility.numbered_names import find_numbered, looks_like_ids, mixed_ids, visible_key
 
-__all__ = ["check_classes"]
+__all__ = ["check_classes", "spelling_key"]
 
 # Images that a split has to have, or boxes of a class that it should have, before a class that it lacks is reported.
 _MIN_IMAGES, _MIN_EXPECTED = 5, 2
@@ -82,7 +82,7 @@ class _Spelling:
         """Return a problem if names differ in case, spaces or punctuation only, unless the user named each of them."""
         spellings: dict[str, list[str]] = {}
         for name in sorted(self.count_of, key=lambda name: (-self.count_of[name], name != name.lower(), name)):
-            spellings.setdefault(_spelling_key(name), []).append(name)
+            spellings.setdefault(spelling_key(name), []).append(name)
         several = [group for key, group in spellings.items() if key and len(group) > 1]
         fact = "class names differ in case, spaces or punctuation only"
         problems = self._report(fact, {name: group[0] for group in several for name in group[1:]})
@@ -143,7 +143,7 @@ class _Spelling:
                 if count >= _FREQUENT * self.count_of[name] and re.sub(r"\D", "", other) == re.sub(r"\D", "", name)
             ]
             similar = difflib.get_close_matches(name, frequent, n=1, cutoff=_SIMILARITY)
-            if similar and _spelling_key(similar[0]) != _spelling_key(name):
+            if similar and spelling_key(similar[0]) != spelling_key(name):
                 target_of[name] = similar[0]
         return self._report("rare classes may be misspelled", target_of) + self._ids() + self._numbered()
 
@@ -224,7 +224,7 @@ def _check_splits(
     return problems, notices
 
 
-def _spelling_key(name: str) -> str:
+def spelling_key(name: str) -> str:
     """Return what is common to the spellings of a name: "Traffic light." and "traffic_light" have the same."""
     folded = unicodedata.normalize("NFKC", name).casefold()
     return re.sub(r"[\s_\-]+", "", folded).strip(".,;:'\"")
