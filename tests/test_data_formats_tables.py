@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from label_writers import TF_HEADER, write_image
+from label_writers import write_d2l_split, TF_HEADER, write_image
 
 from edge_ssd.data.label_files.label_columns import Columns, UnclearColumns
 from edge_ssd.data.label_files.table_columns import find_columns
@@ -262,6 +262,28 @@ def test_class_that_classes_txt_lacks_drops_its_images_unless_most_are_lacking(t
     (tmp_path / "classes.txt").write_text("cat\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"labels\.csv: line 2: unknown class '1'; expected one of: cat"):
         load_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("typo", ["Cat", "O", "x1"])
+def test_mistyped_class_among_class_ids_drops_its_image(tmp_path: Path, typo: str) -> None:
+    labels = ["0", "1", "dog", typo, "1"]
+    rows = [f"{number}.png,{label},1,2,30,20" for number, label in enumerate(labels)]
+    write_d2l_split(tmp_path, rows, [f"{number}.png" for number in range(len(labels))])
+    (tmp_path / "classes.txt").write_text("cat\ndog\n", encoding="utf-8")
+    dataset = load_dataset(tmp_path)
+    assert [(s.path.stem, s.class_ids.tolist()) for s in dataset.samples] == [
+        ("0", [0]), ("1", [1]), ("2", [1]), ("4", [1])
+    ]
+    (problem,) = dataset.problems
+    assert f"line 5: unknown class {typo!r}; expected one of: cat, dog: correct the row; " in problem.message
+    assert "3.png is dropped" in problem.message
+
+
+def test_class_names_that_are_digits_and_letters_are_names(tmp_path: Path) -> None:
+    write_d2l_split(tmp_path, [f"0.png,{label},1,2,30,20" for label in "3751A"], ["0.png"])
+    assert load_dataset(tmp_path, strict=True).labels == ("1", "3", "5", "7", "A")
+    (tmp_path / "classes.txt").write_text("A\n7\n5\n3\n1\n", encoding="utf-8")
+    assert load_dataset(tmp_path, strict=True).samples[0].class_ids.tolist() == [3, 1, 2, 4, 0]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -189,8 +190,9 @@ def parse_tables(
     names, has_names = _class_names(tables, stated_names, only_class)
     problems = [problem for table in tables for problem in table.problems]
     message = ""
-    if stated_names is not None and has_class_ids(tables):
-        message = count_from_one({int(row.label) for table in tables for row in table.rows}, names)
+    if stated_names is not None and all(has_class_ids([table], stated_names) for table in tables):
+        labels = {row.label for table in tables for row in table.rows}
+        message = count_from_one({int(label) for label in labels if _is_class_id(label)}, names)
         problems += [Problem(tables[0].path if len(tables) == 1 else root, message)] if message else []
     images = [image for split, table in pairs for image in _annotate(table, names, split, first_id=bool(message))]
     notices = [*notices, *(notice for table in tables for notice in table.notices)]
@@ -219,9 +221,18 @@ def _class_names(
     return tuple(f"class_{number}" for number in range(max(highest, 0) + 1)), False
 
 
-def has_class_ids(tables: Iterable[LabelTable]) -> bool:
-    """Return whether all labels are class ids."""
-    return all(_is_class_id(row.label) for table in tables for row in table.rows)
+def has_class_ids(tables: Iterable[LabelTable], names: Collection[str] = ()) -> bool:
+    """Return whether all labels are class ids, or most of them with some that are mistyped.
+
+    Numbers among other labels are class names if ``names`` has them all, or is not stated: as of the characters of
+    license plates.
+    """
+    labels = Counter(row.label for table in tables for row in table.rows)
+    ids = {label for label in labels if _is_class_id(label)}
+    if len(ids) == len(labels):
+        return True
+    is_stated = bool(names) and not ids.issubset(names)
+    return is_stated and sum(labels[label] for label in ids) > labels.total() / 2
 
 
 def _annotate(table: LabelTable, names: Sequence[str], split: str, first_id: int) -> list[ImageAnnotations]:
@@ -234,14 +245,15 @@ def _annotate(table: LabelTable, names: Sequence[str], split: str, first_id: int
     Raises:
         DataError: most rows have such a class: the names are those of another dataset.
     """
-    bare_ids = has_class_ids([table])
+    has_ids = has_class_ids([table], names)
     index_of = {name: index for index, name in enumerate(names)}
     boxes: dict[str, list[BoxAnnotation]] = {}
     sizes: dict[str, tuple[int, int] | None] = {}
     faults = dict(table.faults)
     unknown: list[str] = []
     for row in table.rows:
-        index = int(row.label) - first_id if bare_ids else index_of.get(row.label, len(names))
+        is_id = has_ids and _is_class_id(row.label)
+        index = int(row.label) - first_id if is_id else index_of.get(row.label, len(names))
         own = boxes.setdefault(row.image, [])
         sizes.setdefault(row.image, row.size)
         if index < 0:
@@ -250,9 +262,9 @@ def _annotate(table: LabelTable, names: Sequence[str], split: str, first_id: int
             own.append(BoxAnnotation(index, row.box_xyxy, f"line {row.line}"))
         else:
             expected = f"{', '.join(names[:_MAX_NAMES])}{' …' if len(names) > _MAX_NAMES else ''}"
+            added = "" if has_ids and not is_id else " or add the class to classes.txt"
             unknown.append(
-                f"line {row.line}: unknown class {row.label!r}; expected one of: {expected}: correct the row or add "
-                "the class to classes.txt"
+                f"line {row.line}: unknown class {row.label!r}; expected one of: {expected}: correct the row{added}"
             )
             faults.setdefault(row.image, unknown[-1])
     if len(unknown) > len(table.rows) / 2:
