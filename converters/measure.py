@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from edge_ssd.console.progress import Progress
 from edge_ssd.data.dataset import Dataset
+from edge_ssd.evaluation.average_precision import MIN_USEFUL_AP
 from edge_ssd.evaluation.evaluate import Evaluation, evaluate
 from edge_ssd.evaluation.keras_predictor import KERAS_BATCH_SIZE, KerasPredictor
 from edge_ssd.evaluation.tflite_predictor import TFLitePredictor
 from edge_ssd.network import Network
 
 __all__ = ["MIN_USEFUL_AP", "measure"]
-
-MIN_USEFUL_AP = 0.01
-"""AP (0–1) below which a model finds hardly anything: an untrained one reaches 0.003. A useful model for many classes
-or for small objects has several times more."""
 
 
 def measure(predictor: KerasPredictor | TFLitePredictor, network: Network, dataset: Dataset, label: str) -> Evaluation:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import logging
+import math
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,12 +18,15 @@ if TYPE_CHECKING:
     from device_apps.results import Sink
     from device_apps.sources.frames import Source
     from device_apps.stats import StatsSnapshot
+    from edge_ssd.runtime.detector import Detector
 
 __all__ = ["add_arguments", "run"]
 
 _log = logging.getLogger(__name__)
 
 _INTERRUPTED = 130
+# AP (0–1) of a model that finds hardly anything, and a score that no useful detection is below.
+_USEFUL_AP, _LOW_SCORE = 0.01, 0.05
 
 _EXAMPLES = """\
 examples:
@@ -69,6 +74,8 @@ def run(args: argparse.Namespace) -> int:
         interrupted = stop.is_set()
     unreadable = source.unreadable if isinstance(source, ImageFolderSource) else 0
     _log.info("%s", _summary(report.snapshot, unit, unreadable, args.save))
+    if report.snapshot.frames and not report.snapshot.detections:
+        _log.info("%s", _nothing_found(detector))
     if report.failure is not None:
         raise report.failure
     if unreadable:
@@ -89,6 +96,27 @@ def _open_annotated(args: argparse.Namespace, source: Source, stack: ExitStack) 
     path = args.save / video_name(args.source)
     refuse_overwriting(args.source, path, "--save")
     return stack.enter_context(VideoWriter(path, source.fps, live=source.live))
+
+
+def _nothing_found(detector: Detector) -> str:
+    """Return what to try where no object is found: as the accuracy in the bundle advises, which may be missing."""
+    try:
+        ap = float(detector.bundle.metadata["accuracy"]["quantized"]["ap"])
+    except (KeyError, TypeError, ValueError):
+        ap = math.nan
+    if ap < _USEFUL_AP:
+        return (
+            f"nothing found: {detector.bundle.path} found hardly anything when it was measured either (AP {ap:.3f}): "
+            "train the model longer and convert it again"
+        )
+    threshold = detector.min_score_threshold
+    lower = f"lower --score-threshold ({threshold:g} now)" if threshold > _LOW_SCORE else "use another model"
+    return f"nothing found: the model knows {_names(detector.labels)}; if the images show it, {lower}"
+
+
+def _names(labels: Sequence[str], limit: int = 5) -> str:
+    more = f" and {len(labels) - limit} more classes" if len(labels) > limit else ""
+    return ", ".join(labels[:limit]) + more
 
 
 def _summary(snapshot: StatsSnapshot, unit: str, unreadable: int, saved_in: Path | None) -> str:

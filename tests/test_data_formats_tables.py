@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from label_writers import write_d2l_split, TF_HEADER, write_image
+from label_writers import TF_HEADER, write_d2l_split, write_image
 
 from edge_ssd.data.label_files.label_columns import Columns, UnclearColumns
 from edge_ssd.data.label_files.table_columns import find_columns

@@ -48,13 +48,14 @@ class Limits:
         return self.reached_floor(result) and self.within_budget(result)
 
     def verdicts(self, result: Verification) -> list[str]:
-        """Return a line for the budget, if there is one, and for the floor, if it is not reached."""
-        lines = []
-        if self.budget is not None:
-            verdict = "within" if self.within_budget(result) else "EXCEEDS"
-            lines.append(f"{verdict} the budget: {describe_change(result.difference)}, {self.budget:g} allowed")
+        """Return one line for the limit that decides: a floor that is not reached, else the budget, if there is one."""
         floor = self._floor_verdict(result)
-        return lines if floor is None else [*lines, floor]
+        if floor is not None:  # whether such a model lost anything does not matter
+            return [floor]
+        if self.budget is None:
+            return []
+        verdict = "within" if self.within_budget(result) else "EXCEEDS"
+        return [f"{verdict} the budget: {describe_change(result.difference)}, {self.budget:g} allowed"]
 
     def _floor_verdict(self, result: Verification) -> str | None:
         before, after = result.float_result.precision, result.quantized_result.precision

@@ -47,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
     from edge_ssd.data.eval_split import load_eval_split
     from edge_ssd.data.held_out_images import parse_held_out, where_listed
     from edge_ssd.data.load import open_dataset
+    from edge_ssd.evaluation.average_precision import MIN_USEFUL_AP
     from edge_ssd.evaluation.evaluate import Predictor, evaluate
     from edge_ssd.runtime.model_file import MODEL_NAME, find_keras_file
 
@@ -87,6 +88,12 @@ def run(args: argparse.Namespace) -> int:
     with Progress("evaluate", "images") as progress:
         result = evaluate(predictor, network, dataset, batch_size=batch_size, progress=progress)
     precision = result.precision
+    if precision.ap < MIN_USEFUL_AP:
+        _log.warning(
+            "the model finds hardly anything in these images (AP %.3f): train it longer, or measure on images like "
+            "those it was trained on; 'edge-ssd data inspect' shows whether boxes and classes are right",
+            precision.ap,
+        )
     if args.json:
         print_json({"model": args.model, "data": str(args.data), "split": split, **precision.to_dict()})
         return 0

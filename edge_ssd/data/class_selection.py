@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
 from edge_ssd.data.annotations import ImageAnnotations, ParsedDataset
 from edge_ssd.data.classes import ClassMapping, parse_classes, select_classes
 from edge_ssd.data.dataset import Problem
+from edge_ssd.data.plausibility.class_names import spelling_key
 from edge_ssd.data.source import DataSource
 from edge_ssd.errors import DataError
 
 __all__ = ["map_classes", "refuse_unknown_classes"]
+
+_NAMED = 20
 
 
 def map_classes(
@@ -42,14 +47,35 @@ def map_classes(
     return ClassMapping(names, names)
 
 
-def refuse_unknown_classes(images: Sequence[ImageAnnotations], mapping: ClassMapping, labels: Sequence[str]) -> None:
-    """Raise DataError for a box whose class is not in ``labels``; unknown classes of other splits do not matter."""
+def refuse_unknown_classes(
+    root: Path, images: Sequence[ImageAnnotations], mapping: ClassMapping, labels: Sequence[str]
+) -> None:
+    """Raise DataError for a box whose class is not in ``labels``; unknown classes of other splits do not matter.
+
+    If the images and ``labels`` have no class in common, that is the error: their labels are right then.
+    """
+    used = {mapping.new_names[box.class_index] for image in images for box in image.boxes} - {None}
+    if used and used.isdisjoint(labels):
+        own = [name for name in dict.fromkeys(mapping.new_names) if name in used]
+        similar = [(name, label) for name in own for label in labels if spelling_key(name) == spelling_key(label)]
+        advice = "choose the model or the dataset that fits the other"
+        if similar:
+            name, label = similar[0]
+            advice = f"rename the dataset's classes, as in --classes {shlex.quote(f'{name}={label}')}"
+        raise DataError(
+            f"the model knows {_names(labels)}, the images of {root} have {_names(own)}: no class in common; {advice}"
+        )
     unknown = {index: name for index, name in enumerate(mapping.new_names) if name is not None and name not in labels}
     for image in images if unknown else ():
         for box in image.boxes:
             if box.class_index in unknown:
                 raise DataError(
                     f"{image.label_file}: {box.location}: unknown class {unknown[box.class_index]!r}; expected one of: "
-                    f"{', '.join(labels)}. Correct the label, use a model trained with this class, or select classes "
+                    f"{_names(labels)}. Correct the label, use a model trained with this class, or select classes "
                     "with --classes"
                 )
+
+
+def _names(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more

@@ -225,7 +225,7 @@ class DatasetFolder:
             )
             problems += faults
             notices += facts
-        refuse_unknown_classes(images, mapping, labels)
+        refuse_unknown_classes(root, images, mapping, labels)
         excluded = sum(mapping.new_names[box.class_index] is None for image in images for box in image.boxes)
         if excluded:
             notices.append(Problem(root, f"{count(excluded, 'box')} of other classes excluded"))

@@ -23,10 +23,14 @@ from edge_ssd.data.dataset import Dataset
 from edge_ssd.errors import DataError
 from edge_ssd.runtime.detections import Detections
 
-__all__ = ["MAX_DETECTIONS", "AveragePrecision", "average_precision"]
+__all__ = ["MAX_DETECTIONS", "MIN_USEFUL_AP", "AveragePrecision", "average_precision"]
 
 # The COCO task's limit per image: the evaluator ignores detections of lower scores.
 MAX_DETECTIONS = 100
+
+MIN_USEFUL_AP = 0.01
+"""AP (0–1) below which a model finds hardly anything: an untrained one reaches 0.003. A useful model for many classes
+or for small objects has several times more."""
 
 # Positions of IoU 0.50 and 0.75 among COCO's ten thresholds 0.50, 0.55, … 0.95.
 _IOU_50, _IOU_75 = 0, 5

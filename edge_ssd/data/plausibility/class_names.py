@@ -189,7 +189,7 @@ def _check_ids(root: Path, names: Sequence[str], ids: Sequence[int]) -> tuple[li
 def _check_background(root: Path, counts: Mapping[str, Counter[str]]) -> list[Problem]:
     """Return a problem if objects have a class that is called as what is no object."""
     total = sum(counts.values(), Counter())
-    found = [name for name in total if total[name] and _spelling_key(name) in _BACKGROUND]
+    found = [name for name in total if total[name] and spelling_key(name) in _BACKGROUND]
     if not found or len(found) == len(total):
         return []
     others = ",".join(_escape(name) for name in sorted(total) if total[name] and name not in found)
