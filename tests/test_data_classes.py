@@ -77,9 +77,9 @@ def test_boxes_of_other_classes_are_excluded_and_their_images_are_background(fol
 def test_new_class_names_are_matched_with_the_labels_of_a_model(folder: Path) -> None:
     source = DataSource(folder, classes="fork=cutlery,knife=cutlery")
     assert load_dataset(source, labels=["plate", "cutlery"]).samples[0].class_ids.tolist() == [1]
-    with pytest.raises(DataError, match=r"the model knows fork, the images of .* have cutlery: no class in common; choose"):
+    with pytest.raises(DataError, match="the model knows fork, the images of .* have cutlery: no class in common"):
         load_dataset(source, labels=["fork"])
-    with pytest.raises(DataError, match=r"no class in common; rename the dataset's classes, as in --classes fork=Fork$"):
+    with pytest.raises(DataError, match=r"in common; rename the dataset's classes, as in --classes fork=Fork$"):
         load_dataset(folder, labels=["plate", "Fork"])
     with pytest.raises(DataError, match=r"unknown class 'cup'; expected one of: fork.*--classes"):
         load_dataset(folder, labels=["fork", "knife"])

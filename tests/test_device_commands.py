@@ -7,6 +7,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -20,8 +21,9 @@ from stream_servers import MjpegServer, RtspServer
 from test_device_video_file import make_video
 
 from device_apps import camera_command, detect_command
-from edge_ssd import cli
+from edge_ssd import Detector, cli, read_bundle
 from edge_ssd.runtime.detections import Detections
+from edge_ssd.runtime.shipped_models import default_model
 
 
 @pytest.fixture(autouse=True)
@@ -66,6 +68,25 @@ def test_detect_prints_a_line_per_image(run: Run, images: Path) -> None:
     assert out[1].endswith("  red 88% (20, 10, 50, 40)")
     (summary,) = err
     assert summary.startswith("edge-ssd: 2 images, 2 detections, ")
+
+
+def test_detect_says_what_to_try_where_nothing_is_found(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("RGB", (60, 40)).save(tmp_path / "black.png")
+    bundle = read_bundle(default_model())
+    accuracy = {"quantized": {"ap": 0.0}}
+    details = bundle.details._replace(raw={**bundle.details.raw, "accuracy": accuracy})
+    for model, options, message in (
+        (bundle, {}, "the model knows banana; if the images show it, lower --score-threshold (0.5 now)"),
+        (bundle, {"score_threshold": 1.0}, "lower --score-threshold (1 now)"),
+        (replace(bundle, details=details), {}, "found hardly anything when it was measured either (AP 0.000): train"),
+    ):
+        monkeypatch.setattr(detect_command, "make_detector", lambda args, m=model, o=options: Detector(m, **o))
+        status, out, err = run("detect", "--source", tmp_path / "black.png")
+        assert (status, len(out)) == (0, 1)
+        assert err[-1].startswith("edge-ssd: nothing found: ")
+        assert message in err[-1]
 
 
 def test_detect_json_prints_a_line_per_image(run: Run, images: Path) -> None:
