@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from converters.tflite.compatibility import CompatibilityResult
@@ -31,7 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "  edge-ssd inspect banana.tflite --selftest\n"
         "  edge-ssd inspect nano"
     )
-    parser.add_argument("model", metavar="FILE.tflite", help="a file, or a shipped model by name, such as nano")
+    parser.add_argument(
+        "model", metavar="FILE.tflite", nargs="?", help="a file, or a shipped model by name, such as nano"
+    )
+    parser.add_argument("--data", help=argparse.SUPPRESS)  # of other commands: named in the error
     parser.add_argument(
         "--selftest", action="store_true", help="also detect in the embedded image; exit 1 if the result differs"
     )
@@ -48,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
     from edge_ssd.runtime.shipped_models import find_model
 
     exit_status = 0
+    _refuse_other_things(args.model, args.data)
     path = find_model(args.model)
     if (facts := read_profile(path)) is not None:
         if args.selftest:
@@ -75,6 +81,28 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(text)
     return exit_status
+
+
+def _refuse_other_things(model: str | None, data: str | None) -> None:
+    """Raise SettingError, with the command to use, for a dataset, a Keras model or nothing in place of the file."""
+    from edge_ssd.errors import SettingError
+    from edge_ssd.runtime.model_file import MODEL_NAME
+
+    if data is not None:
+        raise SettingError(f"this command shows a model; for a dataset: edge-ssd data inspect {shlex.quote(data)}")
+    if model is None:
+        raise SettingError("the model is missing: name a .tflite file, or a shipped model, such as nano")
+    path = Path(model)
+    if (path / MODEL_NAME).is_file() or (path.suffix == ".keras" and path.is_file()):
+        raise SettingError(
+            f"{model}: a Keras model, and this command shows .tflite files: measure it with edge-ssd evaluate, convert "
+            "it with edge-ssd convert"
+        )
+    if path.is_dir():
+        raise SettingError(
+            f"{model}: a folder, and this command shows a model; for a dataset: edge-ssd data inspect "
+            f"{shlex.quote(model)}"
+        )
 
 
 def format_bundle(bundle: Bundle, facts: Mapping[str, Any]) -> str:

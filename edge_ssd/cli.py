@@ -101,6 +101,8 @@ _OPTION = re.compile(r"--?[A-Za-z_][\w-]+")
 
 _VERBOSE, _QUIET = {"-v", "-vv", "--verbose"}, {"-q", "-qq", "--quiet"}
 
+_MAX_WORDS = 8  # of a path with spaces that is not quoted
+
 _INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 _BROKEN_PIPE = 141  # 128 + SIGPIPE
 
@@ -120,7 +122,8 @@ class _Parser(argparse.ArgumentParser):
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         namespace, unknown = self.parse_known_args(args, namespace)
         if unknown:  # the subcommand that they were given to knows similar options, and its help has them
-            self._selected(namespace).error(f"unrecognized arguments: {' '.join(unknown)}")
+            hint = _quoting_hint(self._arguments)
+            self._selected(namespace).error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
         return namespace
 
     def _selected(self, namespace: argparse.Namespace) -> argparse.ArgumentParser:
@@ -156,6 +159,18 @@ class _Parser(argparse.ArgumentParser):
                 hint = f": did you mean {similar[0]}?" if similar else ""
                 lines.append(f"{'' if name in message else 'unknown option '}{name}{hint}")
         return lines
+
+
+def _quoting_hint(arguments: Sequence[str]) -> str:
+    """Return '; quote the path: "my photos"' if arguments in a row are the words of a path that exists, or ""."""
+    words = [argument.partition("=")[2] if argument.startswith("-") else argument for argument in arguments]
+    for start in range(len(words)):
+        for stop in range(start + 2, min(start + _MAX_WORDS, len(words)) + 1):
+            path = " ".join(words[start:stop])
+            if words[start] and not any(word.startswith("-") for word in arguments[start + 1 : stop]):
+                if os.path.lexists(path):  # noqa: PTH110 (pathlib's import takes long)
+                    return f'; quote the path: "{path}"'
+    return ""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -121,6 +121,19 @@ def test_misspelled_option_is_named_with_a_similar_one(command: AddCommand, caps
     assert "-no-near: did you mean --no-near? (see: edge-ssd data split --help)" in capsys.readouterr().err
 
 
+def test_path_with_spaces_that_is_not_quoted_is_named(
+    command: AddCommand, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    command("return 0")
+    (tmp_path / "my new photos").mkdir()
+    for words in (["my", "new", "photos"], ["--count=my", "new", "photos"], ["x", "my", "new", "photos", "--count=1"]):
+        assert cli.main(["data", "inspect", *words]) == 2
+        assert '; quote the path: "my new photos"' in capsys.readouterr().err
+    assert cli.main(["data", "inspect", "my", "photos"]) == 2
+    assert "quote" not in capsys.readouterr().err
+
+
 def test_misspelled_choice_is_named_with_a_similar_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["data", "inspcet", "images"]) == 2
     assert "invalid choice: 'inspcet'" in (error := capsys.readouterr().err)

@@ -223,6 +223,18 @@ def test_convert_warns_of_a_model_that_finds_nothing(convert_words, squares: Pat
     assert all(f"edge-ssd: warning: {warning}\n" in printed.err for warning in warnings)
 
 
+def test_inspect_of_anything_but_a_tflite_names_the_command(squares: Path, squares_model: Path, capsys):
+    for words, expected in (
+        ([squares], f"for a dataset: edge-ssd data inspect {squares}"),
+        (["--data", "my photos"], "for a dataset: edge-ssd data inspect 'my photos'"),
+        ([squares_model], "a Keras model, and this command shows .tflite files: measure it with edge-ssd evaluate"),
+        ([], "the model is missing"),
+        (["nano.tflite"], "did you mean the shipped model nano?"),
+    ):
+        assert command("inspect", *words) == 2
+        assert expected in capsys.readouterr().err
+
+
 def test_evaluate_warns_of_a_model_that_finds_nothing(squares: Path, squares_model: Path, tmp_path: Path, capsys):
     blank = write_blank_copy(squares, tmp_path / "blank")
     assert command("evaluate", squares_model, "--data", blank) == 0

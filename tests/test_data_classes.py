@@ -10,7 +10,7 @@ from conftest import REPOSITORY
 from label_writers import WRITERS, LabeledImage
 
 from edge_ssd.cli import main
-from edge_ssd.commands.data_options import add_data_options, data_source
+from edge_ssd.commands.data_options import add_data_options, add_eval_split_option, data_source
 from edge_ssd.data.classes import parse_classes, select_classes
 from edge_ssd.data.eval_split import load_eval_split
 from edge_ssd.data.load import load_dataset, open_dataset
@@ -77,12 +77,25 @@ def test_boxes_of_other_classes_are_excluded_and_their_images_are_background(fol
 def test_new_class_names_are_matched_with_the_labels_of_a_model(folder: Path) -> None:
     source = DataSource(folder, classes="fork=cutlery,knife=cutlery")
     assert load_dataset(source, labels=["plate", "cutlery"]).samples[0].class_ids.tolist() == [1]
-    with pytest.raises(DataError, match="the model knows fork, the images of .* have cutlery: no class in common"):
+    with pytest.raises(DataError, match=r"model knows fork, the images of .* have cutlery: no class in common"):
         load_dataset(source, labels=["fork"])
     with pytest.raises(DataError, match=r"in common; rename the dataset's classes, as in --classes fork=Fork$"):
         load_dataset(folder, labels=["plate", "Fork"])
     with pytest.raises(DataError, match=r"unknown class 'cup'; expected one of: fork.*--classes"):
         load_dataset(folder, labels=["fork", "knife"])
+
+
+@pytest.mark.parametrize("text", ["fork;knife", "fork; knife", "fork knife", "fork|knife"])
+def test_classes_with_another_separator_are_shown_with_commas(folder: Path, text: str) -> None:
+    with pytest.raises(DataError, match="separate classes by commas: fork,knife$"):
+        load_dataset(DataSource(folder, classes=text))
+
+
+@pytest.mark.parametrize("word", ["validation", "Valid", "val"])
+def test_split_option_takes_the_words_of_folders(word: str) -> None:
+    parser = argparse.ArgumentParser()
+    add_eval_split_option(parser)
+    assert parser.parse_args(["--split", word]).split == "val"
 
 
 def test_class_ids_may_be_selected_if_there_are_no_names(folder: Path) -> None:

@@ -45,6 +45,14 @@ def test_make_detector_passes_every_option(monkeypatch: pytest.MonkeyPatch) -> N
     }
 
 
+@pytest.mark.parametrize("option", ["--score-threshold", "--iou-threshold"])
+@pytest.mark.parametrize(("value", "end"), [("50", "50: 50 % is 0.5"), ("-1", "-1"), ("nan", "nan"), ("1e9", "1e+09")])
+def test_threshold_out_of_range_names_its_option(option: str, value: str, end: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        make_detector(parsed(f"{option}={value}"))
+    assert str(caught.value) == f"{option} must be a number from 0 to 1, got {end}"
+
+
 @pytest.mark.parametrize("name", ["opencv", "numpy"])
 def test_resize_is_bit_exact(name: str) -> None:
     frame = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)

@@ -69,7 +69,11 @@ def test_find_model_error_lists_shipped_names(model_folder: Path, given: str) ->
         with pytest.raises(BundleError) as caught:
             find(given)
         remedy = "check the path, or name a shipped model: banana, banana-nano, banana-small"
-        hint = " (did you mean banana?)" if given == "banana-" else ""
+        hint = {
+            "banana-": " (did you mean banana?)",
+            "small.tflite": " (did you mean the shipped model small?)",
+            "models/small": " (did you mean the shipped model small?)",
+        }.get(given, "")
         assert str(caught.value) in (f"{given}: no such file{hint}; {remedy}", f"{given}: is not a file; {remedy}")
     shutil.rmtree(model_folder)
     with pytest.raises(BundleError, match=r"or name a shipped model: none is installed$"):

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_ssd.commands.data_options import add_data_options, data_source
+from edge_ssd.commands.data_options import add_data_options, data_source, split_word
 from edge_ssd.commands.network_options import add_input_options
 from edge_ssd.commands.recipe_options import add_recipe_options, given_recipe, option_names
 from edge_ssd.console.counts import count
@@ -48,7 +48,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         ),
     )
     add_data_options(parser, "data", help="a dataset in any supported format")
-    parser.add_argument("--split", choices=EVAL_SPLITS, help="this split only (default: all)")
+    parser.add_argument("--split", type=split_word, choices=EVAL_SPLITS, help="this split only (default: all)")
     parser.add_argument(
         "--anchors-of",
         metavar="MODEL",

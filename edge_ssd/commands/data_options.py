@@ -10,8 +10,9 @@ from edge_ssd.data.box_layouts import LAYOUTS, UNITS
 from edge_ssd.data.eval_split import EVAL_SPLITS
 from edge_ssd.data.formats.registry import LABEL_FORMATS
 from edge_ssd.data.source import DataSource
+from edge_ssd.data.split_names import SPLIT_OF_WORD
 
-__all__ = ["add_data_options", "add_eval_split_option", "add_label_options", "data_source"]
+__all__ = ["add_data_options", "add_eval_split_option", "add_label_options", "data_source", "split_word"]
 
 
 def add_data_options(
@@ -49,10 +50,16 @@ def add_label_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--box-units", choices=tuple(UNITS), help="their units (default: as the format says)")
 
 
+def split_word(text: str) -> str:
+    """Return the split that a word of the user names, as in the names of folders: "validation" is "val"."""
+    return SPLIT_OF_WORD.get(text.lower(), text)
+
+
 def add_eval_split_option(parser: argparse.ArgumentParser) -> None:
     """Declare ``--split``, for :func:`edge_ssd.data.eval_split.load_eval_split`."""
     parser.add_argument(
         "--split",
+        type=split_word,
         choices=EVAL_SPLITS,
         help="images to measure on (default: those that the model's training held out at random; else val, or test if "
         "there is no val; else all of an undivided dataset)",

@@ -62,6 +62,10 @@ def select_classes(names: Sequence[str], pairs: Sequence[tuple[str, str]], numbe
     index_of |= {name: index for index, name in enumerate(names)}
     for old, _ in pairs:
         if old != ALL_OTHERS and old not in index_of:
+            parts = [part.strip() for part in re.split(r"[;|\s]+", old)]
+            if len(parts) > 1 and set(parts) <= index_of.keys():
+                separated = ",".join(parts)
+                raise DataError(f"there is no class {old!r} in the dataset; separate classes by commas: {separated}")
             similar = difflib.get_close_matches(old, names, n=1)
             hint = f"did you mean {similar[0]!r}?" if similar else f"it has {', '.join(names) or 'none'}"
             raise DataError(f"there is no class {old!r} in the dataset; {hint}")
