@@ -88,7 +88,7 @@ def make_detector(args: argparse.Namespace) -> Detector:
     for dest in ("score_threshold", "iou_threshold"):
         value = getattr(args, dest)
         if value is not None and not 0 <= value <= 1:
-            percent = f": {value:g} % is {value / 100:g}" if 1 < value <= 100 else ""
+            percent = f": {value:g} % is {value / 100:g}" if 5 <= value <= 100 else ""
             raise SettingError(f"{option_name(dest)} must be a number from 0 to 1, got {value:g}{percent}")
     return Detector(
         args.model or default_model(),

@@ -117,7 +117,7 @@ def test_thresholds_and_limits_are_applied(capsys: pytest.CaptureFixture[str], i
     ("options", "expected"),
     [
         ("--score-threshold -0.1", "--score-threshold must be a number from 0 to 1, got -0.1"),
-        ("--iou-threshold 2", "iou_threshold must be a number from 0 to 1, got 2.0"),
+        ("--iou-threshold 2", "--iou-threshold must be a number from 0 to 1, got 2"),
         ("--max-detections 0", "max_detections must be a whole number from 1, got 0"),
         ("--classes banana apple", "no class 'apple'; its labels are banana"),
         ("--threads 0", "num_threads must be a whole number from 1"),
