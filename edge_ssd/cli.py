@@ -168,7 +168,7 @@ def _quoting_hint(arguments: Sequence[str]) -> str:
         for stop in range(start + 2, min(start + _MAX_WORDS, len(words)) + 1):
             path = " ".join(words[start:stop])
             if words[start] and not any(word.startswith("-") for word in arguments[start + 1 : stop]):
-                if os.path.lexists(path):  # noqa: PTH110 (pathlib's import takes long)
+                if os.path.lexists(path):
                     return f'; quote the path: "{path}"'
     return ""
 

@@ -87,7 +87,7 @@ def test_new_class_names_are_matched_with_the_labels_of_a_model(folder: Path) ->
 
 @pytest.mark.parametrize("text", ["fork;knife", "fork; knife", "fork knife", "fork|knife"])
 def test_classes_with_another_separator_are_shown_with_commas(folder: Path, text: str) -> None:
-    with pytest.raises(DataError, match="separate classes by commas: fork,knife$"):
+    with pytest.raises(DataError, match=r"separate classes by commas: fork,knife$"):
         load_dataset(DataSource(folder, classes=text))
 
 

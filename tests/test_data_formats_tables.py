@@ -272,7 +272,10 @@ def test_mistyped_class_among_class_ids_drops_its_image(tmp_path: Path, typo: st
     (tmp_path / "classes.txt").write_text("cat\ndog\n", encoding="utf-8")
     dataset = load_dataset(tmp_path)
     assert [(s.path.stem, s.class_ids.tolist()) for s in dataset.samples] == [
-        ("0", [0]), ("1", [1]), ("2", [1]), ("4", [1])
+        ("0", [0]),
+        ("1", [1]),
+        ("2", [1]),
+        ("4", [1]),
     ]
     (problem,) = dataset.problems
     assert f"line 5: unknown class {typo!r}; expected one of: cat, dog: correct the row; " in problem.message
