@@ -167,9 +167,9 @@ def _quoting_hint(arguments: Sequence[str]) -> str:
     for start in range(len(words)):
         for stop in range(start + 2, min(start + _MAX_WORDS, len(words)) + 1):
             path = " ".join(words[start:stop])
-            if words[start] and not any(word.startswith("-") for word in arguments[start + 1 : stop]):
-                if os.path.lexists(path):
-                    return f'; quote the path: "{path}"'
+            in_a_row = words[start] and not any(word.startswith("-") for word in arguments[start + 1 : stop])
+            if in_a_row and os.path.lexists(path):
+                return f'; quote the path: "{path}"'
     return ""
 
 

@@ -91,6 +91,26 @@ def test_data_split_writes_lists_or_a_divided_copy(
     assert before != after
 
 
+def test_data_split_of_yolo_names_the_yaml_file_of_other_programs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = [LabeledImage(f"{number}.png", "", (60 + number, 40), [("bolt", BOX)]) for number in range(6)]
+    for image in images:
+        write_image(tmp_path / "images" / image.name, image.size)
+        label = tmp_path / "labels" / f"{Path(image.name).stem}.txt"
+        label.parent.mkdir(exist_ok=True)
+        label.write_text("0 0.5 0.5 0.4 0.4\n")
+    yaml = tmp_path / "data.yaml"
+    yaml.write_text("train: images\nval: images\nnames: [bolt]\n")
+    assert main(["data", "split", str(tmp_path), "--no-near"]) == 0
+    err = capsys.readouterr().err
+    assert f"{yaml} is unchanged: to train with Ultralytics by these lists, write 'train: train.txt' and 'val: " in err
+    # What the line advises is read in the same way.
+    yaml.write_text("train: train.txt\nval: val.txt\nnames: [bolt]\n")
+    folder = open_dataset(tmp_path)
+    assert [len(folder.load(split)) for split in folder.splits] == [5, 1]
+
+
 def test_data_split_again_replaces_its_own_lists_only(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

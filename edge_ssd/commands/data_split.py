@@ -13,7 +13,7 @@ from edge_ssd.console.counts import count
 from edge_ssd.errors import DataError, SettingError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from edge_ssd.data.dataset import Dataset
     from edge_ssd.data.load import DatasetFolder
@@ -87,7 +87,18 @@ def run(args: argparse.Namespace) -> int:
         _log.info("%s: replaced the lists of an earlier division: %s", args.data, earlier)
     print(f"{args.data}: divided by {', '.join(path.name for path in lists)}; delete these to undo it")
     print(split_table(splits))
+    _log_other_readers(folder, lists)
     return 0
+
+
+def _log_other_readers(folder: DatasetFolder, lists: Sequence[Path]) -> None:
+    """Log that other programs read the splits of a YOLO dataset from its YAML file, which lists do not change."""
+    if folder.format != "yolo":
+        return
+    keys = " and ".join(f"'{path.stem}: {path.name}'" for path in lists)
+    for path in folder.tree.files(".yaml", ".yml"):
+        if path.parent == folder.tree.root:
+            _log.info("%s is unchanged: to train with Ultralytics by these lists, write %s into it", path, keys)
 
 
 def _check_undivided(folder: DatasetFolder, args: argparse.Namespace) -> None:
