@@ -56,7 +56,7 @@ def refuse_unknown_classes(
     """
     used = {mapping.new_names[box.class_index] for image in images for box in image.boxes} - {None}
     if used and used.isdisjoint(labels):
-        own = [name for name in dict.fromkeys(mapping.new_names) if name in used]
+        own = [name for name in dict.fromkeys(mapping.new_names) if name is not None and name in used]
         similar = [(name, label) for name in own for label in labels if spelling_key(name) == spelling_key(label)]
         advice = "choose the model or the dataset that fits the other"
         if similar:

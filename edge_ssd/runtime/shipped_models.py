@@ -46,10 +46,10 @@ def find_model(model: str | os.PathLike[str]) -> Path:
     if os.path.isfile(path / MODEL_NAME):  # noqa: PTH113
         what = "is a training run: convert its model with edge-ssd convert"
     elif not os.path.exists(path):  # noqa: PTH110
-        known = [*shipped, *short]
+        names_of_all = [*shipped, *short]
         # With the suffix of a file: "nano.tflite".
-        shipped_hint = f" (did you mean the shipped model {path.stem}?)" if path.stem in known else ""
-        what = f"no such file{missing_path_hint(path) or shipped_hint or did_you_mean(name, known)}"
+        shipped_hint = f" (did you mean the shipped model {path.stem}?)" if path.stem in names_of_all else ""
+        what = f"no such file{missing_path_hint(path) or shipped_hint or did_you_mean(name, names_of_all)}"
     names = ", ".join(shipped) or "none is installed"
     raise BundleError(f"{name}: {what}; check the path, or name a shipped model: {names}")
 
