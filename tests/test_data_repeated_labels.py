@@ -23,7 +23,7 @@ def load_voc(root: Path, files: Mapping[str, Sequence[Object]], strict: bool = F
         write_image(root / "images" / f"{name}.png")
     for path, objects in {**files, "b.xml": [ACE]}.items():
         (root / path).parent.mkdir(exist_ok=True)
-        write_voc_xml(root / path, f"{Path(path).stem[0]}.png", objects)
+        write_voc_xml(root / path, f"{Path(path).stem[0].lower()}.png", objects)
     return load_dataset(root, strict=strict)
 
 
@@ -88,3 +88,9 @@ def test_images_of_one_name_in_several_folders_are_not_joined(tmp_path: Path) ->
     messages = [problem.message for problem in dataset.problems]
     assert "image 'y/a.png' does not exist, only 'x/a.png'; dropped" in messages
     assert any("'x/b.png' and 'y/b.png' may both be this image" in message for message in messages)
+
+
+def test_label_file_in_another_letter_case_does_not_damage_the_image(tmp_path: Path) -> None:
+    dataset = load_voc(tmp_path, {"1/A.xml": [OTHER_ACE], "1/a.xml": [ACE]})
+    assert objects_of_a(dataset) == [ACE]
+    assert dataset.problems[0].path.name == "A.xml"

@@ -135,7 +135,11 @@ def _has_other_folder(name: str, other: str) -> bool:
 
 
 def _is_named_otherwise(image: ImageAnnotations) -> bool:
-    return image.path is not None and image.stem not in (None, image.path.stem)
+    """Return whether a label file has another name than its image, be it in letter case only."""
+    if image.path is None:
+        return False
+    own, stem = image.label_file.stem, image.path.stem
+    return image.stem not in (None, stem) or (own != stem and own.casefold() == stem.casefold())
 
 
 def _new_boxes(first: ImageAnnotations, other: ImageAnnotations) -> list[BoxAnnotation] | None:
