@@ -11,6 +11,7 @@ from edge_ssd.data.formats.label_format import Match
 from edge_ssd.data.formats.registry import LABEL_FORMATS
 from edge_ssd.data.label_files.json_kind import describe_unsupported
 from edge_ssd.data.source import DataSource
+from edge_ssd.data.unknown_labels import describe_unknown_labels
 from edge_ssd.errors import DataError
 
 __all__ = ["detect_format", "list_files"]
@@ -62,5 +63,6 @@ def detect_format(source: DataSource, tree: FileTree) -> tuple[str, tuple[str, .
         raise DataError(f"{path}: labels in a spreadsheet cannot be read: save it as CSV (Excel: Save As, CSV UTF-8)")
     if unsupported := describe_unsupported(tree):
         raise DataError(f"{tree.root}: no labels in a known format: {unsupported}")
-    expected = ", ".join(f"{label_format.TITLE} ({label_format.FILES})" for label_format in LABEL_FORMATS.values())
-    raise DataError(f"{tree.root}: no labels in a known format: expected one of {expected}")
+    known = ", ".join(label_format.TITLE for label_format in LABEL_FORMATS.values())
+    found = "; ".join(filter(None, (describe_unknown_labels(tree), f"known are {known}: see docs/data.md")))
+    raise DataError(f"{tree.root}: no labels in a known format: {found}")

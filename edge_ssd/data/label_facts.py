@@ -34,11 +34,7 @@ def refuse_without_images(tree: FileTree) -> None:
 
 def report_assumed_background(root: Path, images: Iterable[ImageAnnotations]) -> list[Problem]:
     """Return a notice of the images that are background only because the label files say nothing of them, or none."""
-    kinds: dict[Path | str, str] = {}
-    for image in images:  # of several entries of an image, one may state objects
-        key = image.path or image.file_name
-        kinds[key] = "" if image.fault or not image.unstated else kinds.get(key, image.unstated)
-    numbers = Counter(filter(None, kinds.values()))
+    numbers = Counter(image.unstated for image in images if image.unstated and not image.boxes and not image.fault)
     return [
         Problem(root, f"{count(number, 'image')} without {what}: used as background")
         for what, number in numbers.items()

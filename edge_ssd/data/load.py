@@ -213,7 +213,7 @@ class DatasetFolder:
         notices = [*self.annotations.notices, *self.located.notices, *joined.notices]
         notices += report_enclosing_boxes(root, images)
         notices += [self._box_reader.notice] if self._box_reader.notice else []
-        notices += [*self._other_formats, *self._label_folders, *report_assumed_background(root, self._images)]
+        notices += [*self._other_formats, *self._label_folders, *report_assumed_background(root, images)]
         doubts = [notice for notice in notices if notice.doubt and not self.source.settles(notice.doubt)]
         if strict and (problems or doubts):
             raise DataError(str((problems or doubts)[0]))
