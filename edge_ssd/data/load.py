@@ -204,11 +204,12 @@ class DatasetFolder:
         root = self.source.folder
         images = self._box_reader.apply(self._select(split, allow_missing))
         images, mixed = drop_mixed_units(self.source, images, self.read_header)
-        joined = join_repeated_labels(self.tree, self._size_adjuster.apply(images, self.read_header))
+        images, resized = self._size_adjuster.apply(root, images, self.read_header)
+        joined = join_repeated_labels(self.tree, images)
         images = joined.images
         strict = strict or self.source.strict
         problems = [*self.common_problems, *report_special_files(self.tree)]
-        problems += [*self.annotations.problems, *self.located.problems, *mixed, *joined.problems]
+        problems += [*self.annotations.problems, *self.located.problems, *mixed, *resized, *joined.problems]
         problems += [Problem(root, error) for name, error in self.annotations.unusable.items() if split in (None, name)]
         notices = [*self.annotations.notices, *self.located.notices, *joined.notices]
         notices += report_enclosing_boxes(root, images)

@@ -27,6 +27,7 @@ _MIN_BOXES = 8
 _RIGHT_SHARE = 0.02
 
 _Size = tuple[int, int]
+_Entry = tuple[ImageAnnotations, _Size, _Size]  # with the stated and the actual size
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,23 +35,33 @@ class SizeAdjuster:
     """Adapts annotations whose stated sizes are not those of the images.
 
     Attributes:
-        problem: what the difference is and what is done about it, if anything is.
+        problem: what the difference of most images is and what is done about it; None if few or none differ.
         scale: whether boxes are scaled from the stated to the actual size.
-        few: whether only a few images differ, each of which is judged by itself.
+        few: whether images that differ are few, so that each is judged by itself.
     """
 
     problem: Problem | None = None
     scale: bool = False
     few: bool = False
 
-    def apply(self, images: Iterable[ImageAnnotations], read_header: ReadHeader) -> list[ImageAnnotations]:
+    def apply(
+        self, root: Path, images: Iterable[ImageAnnotations], read_header: ReadHeader
+    ) -> tuple[list[ImageAnnotations], list[Problem]]:
         """Return the annotations, those with a differing size without it, and with scaled boxes if :attr:`scale`.
 
-        If :attr:`few` differ, one whose boxes cannot be scaled gets a fault.
+        If :attr:`few` differ, one whose boxes cannot be scaled gets a fault, and the others are a problem.
         """
-        return [self._adjust(image, read_header) if self.problem or self.few else image for image in images]
+        if not (self.problem or self.few):
+            return list(images), []
+        scaled: list[_Entry] = []
+        adjusted = [self._adjust(image, read_header, scaled) for image in images]
+        if not scaled or self.problem:
+            return adjusted, []
+        message = f"{_describe(scaled, len(adjusted))}, of the same shape: the boxes are scaled to the images"
+        return adjusted, [Problem(common_file(root, adjusted), message)]
 
-    def _adjust(self, image: ImageAnnotations, read_header: ReadHeader) -> ImageAnnotations:
+    def _adjust(self, image: ImageAnnotations, read_header: ReadHeader, scaled: list[_Entry]) -> ImageAnnotations:
+        """Return the annotations of an image; append it to ``scaled`` if its boxes are."""
         if image.path is None or image.fault or image.stated_size is None or image.normalized:
             return image
         try:
@@ -70,6 +81,7 @@ class SizeAdjuster:
             return dataclasses.replace(image, stated_size=None)
         elif not same_shape(image.stated_size, header.size):
             return image
+        scaled.append((image, image.stated_size, header.size))
         y, x = (real / stated for real, stated in zip(header.size, image.stated_size, strict=True))
         boxes = []
         for box in image.boxes:
@@ -91,7 +103,7 @@ def choose_size_adjuster(root: Path, images: Sequence[ImageAnnotations], read_he
     ]
     differing = [(image, stated, real) for image, stated, real in stating if stated != real]
     if len(differing) < max(_MIN_IMAGES, len(stating) / 2):
-        return _judge_few(root, images, differing, len(stating))
+        return SizeAdjuster(few=len(stating) > 2 * len(differing))
     fact = _describe(differing, len(stating))
     boxes, stated_sizes, real_sizes = _boxes(differing)
     fits_stated = _fits(boxes, stated_sizes)
@@ -113,21 +125,6 @@ def choose_size_adjuster(root: Path, images: Sequence[ImageAnnotations], read_he
     return SizeAdjuster(Problem(common_file(root, images), f"{fact}, {action}"), scale)
 
 
-def _judge_few(
-    root: Path,
-    images: Sequence[ImageAnnotations],
-    differing: Sequence[tuple[ImageAnnotations, _Size, _Size]],
-    total: int,
-) -> SizeAdjuster:
-    if not differing or total <= 2 * len(differing):
-        return SizeAdjuster()
-    scaled = [entry for entry in differing if _judge(*entry) == "scale"]
-    if not scaled:
-        return SizeAdjuster(few=True)
-    message = f"{_describe(scaled, total)}, of the same shape: the boxes are scaled to the images"
-    return SizeAdjuster(Problem(common_file(root, images), message), few=True)
-
-
 def _judge(image: ImageAnnotations, stated: _Size, real: _Size) -> Literal["scale", "drop", "keep"]:
     """Return what to do about an image of another size than stated, among images that have their stated sizes."""
     boxes, stated_sizes, real_sizes = _boxes([(image, stated, real)])
@@ -136,7 +133,7 @@ def _judge(image: ImageAnnotations, stated: _Size, real: _Size) -> Literal["scal
     return "scale" if same_shape(stated, real) else "drop"
 
 
-def _describe(differing: Sequence[tuple[ImageAnnotations, _Size, _Size]], total: int) -> str:
+def _describe(differing: Sequence[_Entry], total: int) -> str:
     image, stated, real = differing[0]
     assert image.path is not None
     example = f"{image.path.name} with {real[1]}×{real[0]}, not {stated[1]}×{stated[0]}"
@@ -144,7 +141,7 @@ def _describe(differing: Sequence[tuple[ImageAnnotations, _Size, _Size]], total:
     return f"{len(differing)} of {count(total, 'image')} {have} another size than the labels state (such as {example})"
 
 
-def _boxes(images: Sequence[tuple[ImageAnnotations, _Size, _Size]]) -> tuple[Numbers, Numbers, Numbers]:
+def _boxes(images: Sequence[_Entry]) -> tuple[Numbers, Numbers, Numbers]:
     """Return the finite boxes, xyxy [N, 4], with the stated and the actual (height, width) of their images, [N, 2]."""
     rows = [(*box.box_xyxy, *stated, *real) for image, stated, real in images for box in image.boxes]
     table = np.array(rows, np.float64).reshape(-1, 8)
