@@ -57,7 +57,7 @@ def test_coco_images_without_annotations_are_named(tmp_path: Path) -> None:
     write(tmp_path, "labels.json", coco({}))
     dataset = load_dataset(tmp_path, strict=True)
     assert len(dataset) == 2
-    assert "1 image without annotations: used as background" in str(dataset.notices)
+    assert "1 image without annotations: used as background (" in str(dataset.notices)
 
 
 @pytest.mark.parametrize("mark", [{"ignore": 1}, {"iscrowd": "1"}, {"iscrowd": True}])

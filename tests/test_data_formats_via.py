@@ -166,7 +166,7 @@ def test_via_points_and_lines_are_ignored_with_a_count(tmp_path: Path) -> None:
     assert [(sample.path.name, len(sample.class_ids)) for sample in dataset.samples] == [("a.png", 1), ("c.png", 0)]
     messages = [notice.message for notice in dataset.notices]
     assert "labels without a box ignored: 2 × point, 2 × polyline" in messages
-    assert "1 image without regions: used as background" in messages
+    assert "1 image without regions: used as background (c.png)" in messages
     assert "b.png is dropped" in dataset.problems[0].message
 
 

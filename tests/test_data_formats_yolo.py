@@ -257,7 +257,8 @@ def test_yolo_empty_and_missing_label_files_are_background(tmp_path: Path) -> No
     (tmp_path / "classes.txt").write_text("fork\n", encoding="utf-8")
     dataset = load_dataset(tmp_path, strict=True)
     assert [len(sample.class_ids) for sample in dataset.samples] == [1, 0, 0]
-    assert [notice.message for notice in dataset.notices] == ["1 image without a label file: used as background"]
+    expected = "1 image without a label file: used as background (c.png)"
+    assert [notice.message for notice in dataset.notices] == [expected]
 
 
 def test_yolo_labels_without_image_and_binary_files_are_reported(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def test_problem_of_all_splits_is_listed_once(tmp_path: Path) -> None:
 
 def test_summary_counts(folder: Path) -> None:
     summary = summarize(load_dataset(folder))
-    assert (len(summary.dataset), summary.dataset.num_boxes, summary.backgrounds) == (3, 3, 0)
+    assert (len(summary.dataset), summary.dataset.num_boxes, summary.backgrounds) == (3, 3, ())
     assert summary.boxes_by_label == {"fork": 2, "knife": 1}
     assert summary.image_sizes == {(100, 50): 3}
     # Longer sides 20, 50 and 70 of 100.
@@ -50,6 +50,15 @@ def test_summary_counts(folder: Path) -> None:
     assert "1 problem:" in text
     assert "line 5, c.png: box (5, 5, 5, 9) has no area; dropped" in text
     json.dumps(summary.to_dict())
+
+
+def test_images_without_a_box_are_named(folder: Path) -> None:
+    rows = [f"{number}.png,,,,," for number in range(5)]
+    write_d2l_split(folder, ["a.png,fork,1,2,30,20", *rows], ["a.png", *(f"{number}.png" for number in range(5))])
+    summary = summarize(load_dataset(folder))
+    expected = "5 images without a box (images/0.png, images/1.png, images/2.png and 2 more)"
+    assert format_summary(summary, "set").splitlines()[0].endswith(expected)
+    assert summary.to_dict()["background_names"] == [f"images/{number}.png" for number in range(5)]
 
 
 def test_side_quantiles_are_relative_to_the_longer_side_of_the_image(folder: Path) -> None:

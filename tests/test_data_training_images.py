@@ -14,7 +14,7 @@ from edge_ssd.data.dataset import Dataset, Sample
 from edge_ssd.data.held_out import HeldOut, image_name
 from edge_ssd.data.load import open_dataset
 from edge_ssd.data.manifest import Manifest
-from edge_ssd.data.training_images import load_training_images, reload_training_images
+from edge_ssd.data.training_images import describe_division, load_training_images, reload_training_images
 from edge_ssd.errors import DataError, SettingError
 
 
@@ -197,6 +197,22 @@ def write_scenes(root: Path, scenes: list[int]) -> Path:
         image = Image.fromarray(pixels[scene]).resize((60, 40), Image.Resampling.BICUBIC)
         image.save(root / "set" / "images" / images[number], quality=95 - number)
     return root / "set"
+
+
+@pytest.mark.parametrize(
+    ("counts", "line"),
+    [
+        ({"undivided": 4}, "not divided: 'edge-ssd train' holds out 15% at random for validation"),
+        ({"train": 4}, "no validation split: of train, 'edge-ssd train' holds out 15% at random"),
+        ({"train": 4, "test": 1}, "no validation split: 'edge-ssd train' validates on test"),
+        ({"test": 4, "val": 1}, "no train split: 'edge-ssd train' needs --train-on val,test"),
+        ({"train": 4, "val": 1}, ""),
+    ],
+)
+def test_division_of_a_training_is_described(tmp_path: Path, counts: dict[str, int], line: str) -> None:
+    described = describe_division(open_dataset(write_dataset(tmp_path, **counts)))
+    assert described.startswith(line)
+    assert bool(described) is bool(line)
 
 
 @pytest.mark.parametrize("seed", range(4))

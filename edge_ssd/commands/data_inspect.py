@@ -90,6 +90,7 @@ def run(args: argparse.Namespace) -> int:
     from edge_ssd.data.inspection.report_text import format_report
     from edge_ssd.data.load import open_dataset
     from edge_ssd.data.splits import combine_splits
+    from edge_ssd.data.training_images import describe_division
     from edge_ssd.runtime.network_file import read_description
     from edge_ssd.training.recipe import Recipe
 
@@ -122,6 +123,8 @@ def run(args: argparse.Namespace) -> int:
         print_json({"folder": str(args.data), **report.to_dict(), **facts})
     else:
         print(format_report(report, str(args.data)))
+        if args.split in (None, "all") and (division := describe_division(folder)):
+            print(division)
         if held_out:
             names = f"{name_some(held_out)}; all are listed in {where_listed(args.anchors_of)}"
             print(f"held out by the training of {args.anchors_of}: {count(len(held_out), 'image')}: {names}")

@@ -11,6 +11,7 @@ from edge_ssd.console.counts import count
 from edge_ssd.data.annotations import ImageAnnotations
 from edge_ssd.data.dataset import Problem
 from edge_ssd.data.file_tree import FileTree
+from edge_ssd.data.held_out_images import name_some
 from edge_ssd.errors import DataError
 
 __all__ = ["refuse_without_images", "report_assumed_background", "report_enclosing_boxes"]
@@ -34,10 +35,13 @@ def refuse_without_images(tree: FileTree) -> None:
 
 def report_assumed_background(root: Path, images: Iterable[ImageAnnotations]) -> list[Problem]:
     """Return a notice of the images that are background only because the label files say nothing of them, or none."""
-    numbers = Counter(image.unstated for image in images if image.unstated and not image.boxes and not image.fault)
+    names: dict[str, list[str]] = {}
+    for image in images:
+        if image.unstated and not image.boxes and not image.fault:
+            names.setdefault(image.unstated, []).append(image.path.name if image.path else image.file_name)
     return [
-        Problem(root, f"{count(number, 'image')} without {what}: used as background")
-        for what, number in numbers.items()
+        Problem(root, f"{count(len(own), 'image')} without {what}: used as background ({name_some(own)})")
+        for what, own in names.items()
     ]
 
 

@@ -22,7 +22,7 @@ from edge_ssd.data.split_names import SPLIT_OF_WORD
 from edge_ssd.data.splits import split_dataset
 from edge_ssd.errors import DataError, SettingError
 
-__all__ = ["DEFAULT_TRAIN_ON", "TrainingImages", "load_training_images", "reload_training_images"]
+__all__ = ["DEFAULT_TRAIN_ON", "TrainingImages", "describe_division", "load_training_images", "reload_training_images"]
 
 _log = logging.getLogger(__name__)
 
@@ -134,6 +134,21 @@ def reload_training_images(
         )
     validation = dataclasses.replace(training, samples=held, problems=(), notices=())
     return TrainingImages(training.with_samples(others), validation, "held-out images", validation_fraction, held_out)
+
+
+def describe_division(folder: DatasetFolder) -> str:
+    """Return what a training without options does with a dataset that lacks a split: one line, or "" if it has all."""
+    usable = folder.usable_splits
+    held_out = f"'edge-ssd train' holds out {_DEFAULT_VALIDATION_FRACTION:.0%} at random for validation"
+    if not folder.splits:
+        return f"not divided: {held_out}; 'edge-ssd data split' divides it for good"
+    if "train" not in usable:
+        return f"no train split: 'edge-ssd train' needs --train-on {','.join(usable)}" if usable else ""
+    if "val" in usable:
+        return ""
+    if "test" in usable:
+        return "no validation split: 'edge-ssd train' validates on test; 'edge-ssd data split' divides train for that"
+    return f"no validation split: of train, {held_out}; 'edge-ssd data split' divides it for good"
 
 
 def _choose_splits(folder: DatasetFolder, train_on: str) -> tuple[Split | None, ...]:

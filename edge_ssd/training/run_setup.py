@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from edge_ssd.console.counts import count
 from edge_ssd.data.anchor_fitting.fit import fit_anchors
 from edge_ssd.data.anchor_fitting.match import match_anchors, network_boxes
 from edge_ssd.data.dataset import Dataset
@@ -124,13 +125,21 @@ def _with_teacher_anchors(network: Network, teacher: Path) -> Network:
 
 
 def _with_fitted_anchors(network: Network, training: Dataset, validation: Dataset, seed: int) -> Network:
-    """Return ``network`` with anchors fitted to the training boxes; log how well they match the validation boxes."""
-    fitted = replace(network, levels=fit_anchors(network_boxes(training, network.input), network.levels, seed))
-    boxes = network_boxes(validation, network.input)
-    before, after = (match_anchors(boxes, levels) for levels in (network.levels, fitted.levels))
+    """Return ``network`` with anchors fitted to the training boxes; log how many boxes match them."""
+    boxes, others = (network_boxes(dataset, network.input) for dataset in (training, validation))
+    fitted = replace(network, levels=fit_anchors(boxes, network.levels, seed))
+    # As numbers, since a share of a few validation boxes says little.
+    old, new, old_others, new_others = (
+        round(match.matched * match.objects)
+        for match in (match_anchors(own, each.levels) for own in (boxes, others) for each in (network, fitted))
+    )
     _log.info(
-        "anchors fitted: %.1f%% → %.1f%% of the validation boxes match one, "
-        "%.1f%% → %.1f%% lie in the receptive field of its level",
-        *(100 * share for share in (before.matched, after.matched, before.seen, after.seen)),
+        "anchors fitted to %s: %d match one, %d with the book's anchors; of %s %d, %d with the book's",
+        count(len(boxes), "training box"),
+        new,
+        old,
+        count(len(others), "validation box"),
+        new_others,
+        old_others,
     )
     return fitted

@@ -85,7 +85,10 @@ def _read(path: Path) -> ElementTree.Element | str:
     try:
         if path.stat().st_size > _MAX_XML_BYTES:
             return f"larger than {_MAX_XML_BYTES >> 20} MB"
-        root = _parse_xml(path.read_bytes())
+        content = path.read_bytes()
+        if not content.strip():
+            return "the file is empty"
+        root = _parse_xml(content)
     except (OSError, ElementTree.ParseError, ValueError, LookupError) as error:
         return str(error)
     return root if root.tag == "annotation" else f"its root is <{root.tag}>, not <annotation>"
@@ -117,8 +120,8 @@ def _annotate(
             continue
         try:
             box, enclosing = _bounding_box(element)
-        except ValueError:
-            fault = fault or f"object {number} has no box of four numbers"
+        except ValueError as error:
+            fault = fault or f"object {number}{f' ({name})' if name else ''} has no box of four numbers ({error})"
             continue
         if name:
             boxes.append(BoxAnnotation(index_of[name], box, f"object {number} ({name})", enclosing))
@@ -158,14 +161,27 @@ def _bounding_box(element: ElementTree.Element) -> tuple[Box, bool]:
         return enclose_rotated_box(box, math.degrees(angle)), True
     polygon = element.find("polygon")
     if polygon is None:
-        raise ValueError("no shape")
+        raise ValueError("no <bndbox>")
     # <x1>, <y1>, <x2> … or a <pt> with <x> and <y> for each point
     sides: dict[str, list[float]] = {"x": [], "y": []}
     for side in polygon.iter():
         if re.fullmatch(r"[xy]\d*", side.tag):
-            sides[side.tag[0]].append(float(side.text or ""))
+            sides[side.tag[0]].append(_parse_number(side))
+    if len(sides["x"]) != len(sides["y"]):
+        raise ValueError("a point of its polygon lacks a side")
     return enclose_points(zip(sides["x"], sides["y"], strict=True)), True
 
 
 def _number(element: ElementTree.Element, path: str) -> float:
-    return float(element.findtext(path) or "")
+    child = element.find(path)
+    if child is None:
+        raise ValueError(f"no <{path.rpartition('/')[2]}>")
+    return _parse_number(child)
+
+
+def _parse_number(element: ElementTree.Element) -> float:
+    text = (element.text or "").strip()
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"{element.tag} is {text!r}" if text else f"<{element.tag}> is empty") from None

@@ -10,6 +10,7 @@ import numpy as np
 from edge_ssd.console.counts import count
 from edge_ssd.data.anchor_fitting.match import MATCH_IOU
 from edge_ssd.data.dataset import Problem, problem_lines
+from edge_ssd.data.held_out_images import name_some
 from edge_ssd.data.inspection.report import DatasetReport
 from edge_ssd.data.inspection.summary import Summary
 
@@ -42,7 +43,7 @@ def format_summary(summary: Summary, title: str, left_out: Collection[Problem] =
     dataset, num_boxes = summary.dataset, summary.dataset.num_boxes
     lines = [f"{title}: {count(len(dataset), 'image')}, {count(num_boxes, 'box')} ({dataset.format})"]
     if summary.backgrounds:
-        lines[0] += f", {count(summary.backgrounds, 'image')} without a box"
+        lines[0] += f", {count(len(summary.backgrounds), 'image')} without a box ({name_some(summary.backgrounds)})"
     width = max((len(label) for label in summary.boxes_by_label), default=0)
     for label, boxes in summary.boxes_by_label.items():
         share = f"  {boxes / num_boxes:4.0%}, in {count(summary.images_by_label[label], 'image')}" if num_boxes else ""
@@ -59,10 +60,15 @@ def format_summary(summary: Summary, title: str, left_out: Collection[Problem] =
     if anchors.objects:
         shares = zip(summary.map_sizes, anchors.matched_by_level, strict=True)
         levels = ", ".join(f"{size} {share:.0%}" for size, share in shares)
-        lines.append(f"  anchors: {anchors.matched:.1%} of the boxes match one (IoU ≥ {MATCH_IOU}); by level {levels}")
+        whose = " of the book ('edge-ssd train' fits its own)" if summary.is_book else ""
+        lines += [
+            f"  anchors{whose}: {anchors.matched:.1%} of the boxes match one (IoU ≥ {MATCH_IOU})",
+            f"    by level, of which several may match a box: {levels}",
+        ]
         if len(anchors.unmatched):
-            low, high = np.percentile(anchors.unmatched, (5, 95))
-            lines.append(f"    boxes without a match: longer side mostly {low:.0%} to {high:.0%} of the input")
+            shortest, longest = (f"{side:.0%}" for side in np.percentile(anchors.unmatched, (5, 95)))
+            sides = f"about {longest}" if shortest == longest else f"mostly {shortest} to {longest}"
+            lines.append(f"    boxes without a match: longer side {sides} of the input")
     problems = [problem for problem in dataset.problems if problem not in left_out]
     if problems:
         lines.append(f"  {len(problems)} problem{'s' if len(problems) > 1 else ''}:")
@@ -96,7 +102,8 @@ def _shown(problems: Iterable[Problem]) -> list[str]:
 
 def _duplicate_heading(near: bool, across: bool) -> str:
     kind = "near-duplicate images (by perceptual hash: check them)" if near else "identical image files"
-    return f"groups of {kind}, {'ACROSS SPLITS' if across else 'within a split'}"
+    advice = "ACROSS SPLITS (keep each group in one: edge-ssd data split --again)"
+    return f"groups of {kind}, {advice if across else 'within a split'}"
 
 
 def _section(heading: str, findings: list[str]) -> list[str]:

@@ -33,7 +33,9 @@ def select_label_files(
     notices = []
     if any(split for split, _ in pairs):
         unused = [path for split, path in pairs if not split]
-        notices = [Problem(path, "not used: its name states no split, as that of other label files") for path in unused]
+        split, named = next((split, path) for split, path in pairs if split)
+        reason = f"not used: {tree.relative(named)} is for {split}, and the name of this file states no split"
+        notices = [Problem(path, f"{reason}: rename it to use it") for path in unused]
         pairs = [(split, path) for split, path in pairs if split]
     path_of: dict[str, Path] = {}
     for split, path in pairs:
