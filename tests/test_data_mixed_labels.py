@@ -68,6 +68,16 @@ def test_boxes_that_are_drawn_over_the_borders_are_clipped(tmp_path: Path) -> No
     assert len(load_dataset(tmp_path)) == 20
 
 
+def test_boxes_that_are_a_bit_too_large_are_clipped(tmp_path: Path) -> None:
+    """They only leave the right and the lower border, and would fit as centers and sizes."""
+
+    def shift(boxes: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+        return np.array([[WIDTH - 30, HEIGHT - 30, WIDTH * 1.02, HEIGHT * 1.02], [1, 1, 30, 30]])
+
+    write_coco(tmp_path, make_images(20, shift, 10), ("bolt",))
+    assert len(load_dataset(tmp_path)) == 20
+
+
 @pytest.mark.parametrize(
     ("header", "row"),
     [("filename,class,cx,cy,w,h", "b.png,ace,9,9,4,4"), ("class,filename,x,y,w,h", "ace,b.png,9,9,4,4")],

@@ -34,6 +34,9 @@ _PIXELS_SHARE = 0.3
 _NORMALIZED_MAX = 1.01
 # Sides of an image to which a box extends that is not just drawn carelessly.
 _MAX_EXTENT = 1.1
+# Part of a side by which a box leaves its image that is not just inexact, and the share of the failing boxes that do so
+# at least, if two layouts are mixed.
+_FAR, _MIN_FAR = 0.03, 0.5
 # Pixels of the shorter side of an image from which boxes in 0–1 can be no boxes in pixels.
 _MIN_SIDE = 8
 
@@ -192,10 +195,14 @@ def _refuse_impossible(path: Path, numbers: Numbers, sizes: Numbers, own: BoxRea
         extents = (boxes[:, 2:] / limits).max(axis=1)
     least = max(_MIN_FAILING, _WRONG_SHARE * len(numbers))
     fails = ~fits_inside(boxes, sizes)
+    low, high = boxes[:, :2], boxes[:, 2:]
+    # Boxes that were scaled or drawn a bit too large leave their image by little, and fit another layout by chance.
+    far = (low >= high) | (low < -_FAR * limits) | (high > (1 + _FAR) * limits)
+    mixed = fails.sum() >= least and far[fails].any(axis=1).mean() >= _MIN_FAR
     fact = f"{int(fails.sum())} of {len(numbers)} boxes leave their image or have no area as {_describe(own)}"
     advice = f"correct them; --boxes {own.layout} reads them all as now"
     for other in (BoxReading(layout, own.units) for layout in LAYOUTS if layout != own.layout):
-        if fails.sum() >= least and _is_right(numbers[fails], sizes[fails], other):
+        if mixed and _is_right(numbers[fails], sizes[fails], other):
             raise DataError(f"{path}: {fact}, but not as {_describe(other)}: two layouts are mixed: {advice}")
     count = int((extents > _MAX_EXTENT).sum())
     if count >= least:
@@ -204,7 +211,6 @@ def _refuse_impossible(path: Path, numbers: Numbers, sizes: Numbers, own: BoxRea
             "made for images of another size, or are in other units, such as 0–1000: scale them, or use those images; "
             f"--boxes {own.layout} reads them as now"
         )
-    low, high = boxes[:, :2], boxes[:, 2:]
     impossible = (low >= high) | (low < (1 - _MAX_EXTENT) * limits) | (high > _MAX_EXTENT * limits)
     if impossible.any(axis=1).sum() >= least:
         raise DataError(f"{path}: {fact}, and some do in any other layout: labels of several kinds are mixed: {advice}")
