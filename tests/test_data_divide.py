@@ -117,7 +117,9 @@ def undivided(root: Path, count: int = 12) -> None:
     for number in range(count):
         name = f"{number} 1.png" if number % 2 else f"{number}.png"
         write_image(root / "images" / name, (60 + number, 40))
-        write_voc_xml(root / "labels" / f"{Path(name).stem}.xml", name, [(f"class{number % 3}", (1, 2, 30, 20))])
+        write_voc_xml(
+            root / "labels" / f"{Path(name).stem}.xml", name, [(("ace", "jack", "king")[number % 3], (1, 2, 30, 20))]
+        )
 
 
 def divide_folder(root: Path) -> dict[str, Dataset]:
