@@ -32,6 +32,7 @@ LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:aa\nsize 1\n"
         ("set.parquet", "x", "holds columns of a program: export the labels as COCO JSON"),
         ("set.json", '{"metainfo": {}, "data_list": []}', "unknown kind, with the keys metainfo, data_list: export"),
         ("set.json", '{"images": [', r"set\.json is no valid JSON .*: export the labels again"),
+        ("set.json", "[" * 60_000, "nested too deeply"),
         ("set.jsonl", '{"a": 1}\n', r"set\.jsonl has a JSON object a line"),
         ("set.xml", "<dataset><images/></dataset>", "XML of another kind, with <dataset>, <images>"),
         ("set.geojson", "{}", "is no label file of a known kind"),

@@ -104,6 +104,8 @@ def _describe_json(text: str) -> str:
     except ValueError as error:
         if len(text) < _HEAD_BYTES - 1:
             return f"is no valid JSON ({error}): export the labels again"
+    except RecursionError:
+        return "is no JSON of labels, but nested too deeply: export the labels again"
     if not keys:
         return "is JSON without any key: export the labels as COCO JSON"
     shown = ", ".join(list(dict.fromkeys(keys))[:6])

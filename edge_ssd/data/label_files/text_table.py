@@ -91,7 +91,8 @@ class TextTable:
             self._width = widths[header_rows - 1] if header_rows else max(widths, key=widths.count)
         if not any(cells[self._width :]):
             return ""
-        return f"{len(cells)} cells, but the header has {self._width}: quote a cell with {self.separator!r} in it"
+        advice = f"quote a cell with {self.separator!r} in it, or name all columns"
+        return f"{len(cells)} cells, but the header has {self._width}: {advice}"
 
     def _swallows_rows(self, values: Sequence[str]) -> bool:
         """Return whether a cell with line breaks has rows of the table in it, as after a quote that is not closed."""
