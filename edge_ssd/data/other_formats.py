@@ -37,9 +37,9 @@ def find_labeled_images(tree: FileTree, others: Sequence[str], located: LocatedI
 
 
 def find_more_complete(located: LocatedImages, labeled: Mapping[str, frozenset[Path]]) -> str | None:
-    """Return the format that labels far more images than the one of ``located``, or all of its images and more."""
-    own = _with_objects(located)
-    better = [name for name, images in labeled.items() if len(images) > _MORE * len(own) or images > own]
+    """Return the format that labels far more images than the one of ``located``, or None."""
+    own = len(_with_objects(located))
+    better = [name for name, images in labeled.items() if len(images) > _MORE * own]
     return max(better, key=lambda name: len(labeled[name]), default=None)
 
 
