@@ -26,9 +26,11 @@ def test_data_inspect_prints_text_and_json_and_writes_a_sheet(
 ) -> None:
     sheet = tmp_path / "out" / "sheet.png"
     assert main(["data", "inspect", str(folder), "--sheet", str(sheet), "--decode"]) == 0
-    printed = capsys.readouterr().out
+    printed, logged = capsys.readouterr()
     assert f"{folder} all: 3 images, 3 boxes" in printed
     assert str(sheet) in printed
+    assert f"{sheet.parent}: new folder, for sheet.png" in logged
+    assert "not divided: 'edge-ssd train' holds out 15% at random for validation" in printed
     with Image.open(sheet) as image:
         assert image.format == "PNG"
     assert [path.name for path in sheet.parent.iterdir()] == ["sheet.png"]

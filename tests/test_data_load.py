@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from label_writers import D2L_HEADER, write_d2l_split, write_image
+from labeled_images import write_text
 
 from edge_ssd.data.load import load_dataset, open_dataset
 from edge_ssd.errors import DataError
@@ -51,6 +53,20 @@ def test_unknown_class_of_another_split_is_ignored(tmp_path: Path) -> None:
     assert load_dataset(tmp_path, "train", labels=["cat"]).labels == ("cat",)
     with pytest.raises(DataError, match="have dog: no class in common"):
         load_dataset(tmp_path, "val", labels=["cat"])
+
+
+@pytest.mark.parametrize(
+    "labels", ["label.csv", "_annotations.coco.json", "labels/a.txt", "Annotations/a.xml", "a.xml"]
+)
+def test_folder_of_images_alone_names_the_folder_with_the_labels(tmp_path: Path, labels: str) -> None:
+    write_image(tmp_path / "set" / "images" / "a.png")
+    with pytest.raises(DataError, match=r"known are"):
+        load_dataset(tmp_path / "set" / "images")
+    write_text(tmp_path / "set" / "notes.txt", "")
+    write_text(tmp_path / "set" / labels, "")
+    expected = f"its labels may be in {tmp_path / 'set'} ({labels.partition('/')[0]}): name that folder"
+    with pytest.raises(DataError, match=re.escape(expected)):
+        load_dataset(tmp_path / "set" / "images")
 
 
 def test_missing_empty_and_unlabeled_folders_raise(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["add_to", "run"]
 
 _IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+
+_log = logging.getLogger(__name__)
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -103,8 +106,10 @@ def run(args: argparse.Namespace) -> int:
             raise DataError(f"{path}: an image is written here: give it a name that ends in .png or .jpg")
     if args.histogram is not None:
         check_matplotlib()
-    for path in filter(None, (args.augmented, args.sheet, args.histogram)):
+    outputs = [path for path in (args.augmented, args.sheet, args.histogram) if path is not None]
+    for path in outputs:
         check_writable(path)
+    new_folders = {path.parent for path in outputs if not path.parent.exists()}
     network, description = (None, {}) if args.anchors_of is None else read_description(args.anchors_of)
     folder = open_dataset(data_source(args))
     report = inspect_dataset(
@@ -138,6 +143,8 @@ def run(args: argparse.Namespace) -> int:
     if args.augmented is not None:
         _save(_augmented_sheet(datasets, recipe, args), args.augmented)
         written.append((args.augmented, "augmented training images"))
+    for folder_path in new_folders:
+        _log.info("%s: new folder, for %s", folder_path, ", ".join(p.name for p in outputs if p.parent == folder_path))
     if not args.json:
         print("".join(f"\n{path}: {content} of {args.data}\n" for path, content in written), end="")
     return 0

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.label_files.label_columns import UnclearColumns
+from edge_ssd.data.label_files.labels_beside import describe_labels_above
 from edge_ssd.data.label_files.table_columns import find_columns
 from edge_ssd.data.label_files.text_lines import decode_text
 from edge_ssd.data.label_files.text_table import sniff_rows
@@ -54,7 +55,8 @@ def describe_unknown_labels(tree: FileTree) -> str:
     if not candidates and others:
         return f"{tree.relative(others[0])} is no label file of a known kind: export the labels as COCO JSON, or as CSV"
     if not candidates:
-        return "it has no label file: label images with a tool such as Label Studio, CVAT or LabelImg" if images else ""
+        advice = describe_labels_above(tree) or "label images with a tool such as Label Studio, CVAT or LabelImg"
+        return f"it has no label file: {advice}" if images else ""
     return f"{tree.relative(candidates[0])} {_describe(candidates[0])}"
 
 
