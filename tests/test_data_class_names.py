@@ -49,7 +49,9 @@ def test_names_that_may_be_meant_otherwise(tmp_path: Path, names: Sequence[str],
     assert message in "".join(str(notice) for notice in load(tmp_path, names).notices)
 
 
-@pytest.mark.parametrize("names", [["M3", "M4"], ["болт", "гайка"], ["a", "b", "1", "2"], ["bolt", "nut"]])
+@pytest.mark.parametrize(
+    "names", [["M3", "M4"], ["class_0", "class_1"], ["болт", "гайка"], ["a", "b", "1", "2"], ["bolt", "nut"]]
+)
 def test_names_that_are_meant_as_they_are(tmp_path: Path, names: Sequence[str]) -> None:
     dataset = load(tmp_path, names)
     assert (dataset.problems, dataset.notices) == ((), ())

@@ -15,6 +15,7 @@ _LOOK_ALIKES = str.maketrans(
 # From as many classes on, that there are hardly more objects than classes is suspicious.
 _MIN_CLASSES, _MAX_BOXES_PER_CLASS = 8, 1.5
 _MIN_LETTERS = 2
+_NUMBERED_ON_PURPOSE = frozenset({"class", "cls", "type", "category", "kind", "label", "grade", "level", "stage"})
 
 
 def find_numbered(count_of: Mapping[str, int]) -> dict[str, str]:
@@ -22,7 +23,7 @@ def find_numbered(count_of: Mapping[str, int]) -> dict[str, str]:
     groups: dict[str, list[str]] = {}
     for name in count_of:
         stem = re.sub(r"[\W_]*\d[\d\W_]*$", "", name)
-        if sum(map(str.isalpha, stem)) >= _MIN_LETTERS:
+        if sum(map(str.isalpha, stem)) >= _MIN_LETTERS and stem.lower() not in _NUMBERED_ON_PURPOSE:
             groups.setdefault(stem, []).append(name)
     return {name: stem for stem, names in groups.items() if len(names) > 1 for name in names if name != stem}
 
