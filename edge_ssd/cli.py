@@ -215,7 +215,8 @@ def _main(argv: Sequence[str]) -> int:
     except (EdgeSSDError, OSError) as error:
         if debug:
             raise
-        return _fail(_describe(error))
+        message = _describe(error)
+        return _fail(f"{message}{_quoting_hint(arguments)}" if "no such" in message.lower() else message)
     except MemoryError:
         if debug:
             raise

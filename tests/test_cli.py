@@ -130,6 +130,12 @@ def test_path_with_spaces_that_is_not_quoted_is_named(
     for words in (["my", "new", "photos"], ["--count=my", "new", "photos"], ["x", "my", "new", "photos", "--count=1"]):
         assert cli.main(["data", "inspect", *words]) == 2
         assert '; quote the path: "my new photos"' in capsys.readouterr().err
+    assert cli.main(["data", "split", "my", "new", "photos"]) == 2
+    assert '; quote the path: "my new photos"' in capsys.readouterr().err
+    (tmp_path / "other photos").mkdir()
+    assert cli.main(["data", "split", "other", "photos"]) == 2  # as two paths
+    assert "other: no such folder" in (error := capsys.readouterr().err)
+    assert error.endswith('; quote the path: "other photos"\n')
     assert cli.main(["data", "inspect", "my", "photos"]) == 2
     assert "quote" not in capsys.readouterr().err
 
