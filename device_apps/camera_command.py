@@ -62,7 +62,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     source.add_argument("--width", type=int, metavar="PIXELS", help="request this width from the camera")
     source.add_argument("--height", type=int, metavar="PIXELS", help="request this height from the camera")
-    source.add_argument("--fps", type=float, metavar="N", help="request this frame rate from the camera")
+    source.add_argument(
+        "--fps",
+        type=float,
+        metavar="N",
+        help="request this frame rate from the camera; images per second of a URL that gives one (default: 2)",
+    )
     source.add_argument(
         "--retries", type=int, metavar="N", help="attempts to reconnect a lost camera or stream (default: no limit)"
     )

@@ -62,10 +62,8 @@ def run(args: argparse.Namespace) -> int:
         if args.save is not None:
             path = Path(args.source)
             refuse_overwriting(path if path.is_dir() else path.parent, args.save, "--save")
-        source = open_source(args.source, stop=stop, skip_unreadable=True)
         detector = stack.enter_context(make_detector(args))
-        if isinstance(source, ImageFolderSource):
-            source.reduce_for(detector.network.input)
+        source = open_source(args.source, stop=stop, skip_unreadable=True, input_spec=detector.network.input)
         stack.enter_context(source)
         unit = "image" if isinstance(source, ImageFolderSource) else "frame"
         sinks: list[Sink] = [] if args.save is None else [_open_annotated(args, source, stack)]

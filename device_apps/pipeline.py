@@ -107,6 +107,7 @@ def run_pipeline(
             timeouts=CaptureTimeouts(stall=config.stall_timeout),
             stop=stop,
             skip_unreadable=True,
+            input_spec=detector.network.input,
         )
         retries = config.retries if config.wait else 0
         deadline = None if config.duration is None or not config.wait else start + config.duration
@@ -115,8 +116,6 @@ def run_pipeline(
         )
         if source is None or stop.is_set():
             return None
-        if isinstance(source, ImageFolderSource):
-            source.reduce_for(detector.network.input)
         stats = notifier.stats = Stats(source)
         outputs, last_frame = _open_outputs(config, source, stack)
         sinks = [*outputs, *open_sinks(source, detector, stats, stack), notifier]

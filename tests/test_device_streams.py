@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import http.server
 import logging
@@ -16,7 +15,7 @@ import cv2
 import pytest
 from clocks import wait_until
 from source_errors import assert_enter_fails
-from stream_servers import MjpegServer, RtspServer, jpeg_frame, number_of, numbered_frame
+from stream_servers import MjpegServer, RtspServer, number_of, numbered_frame
 from test_device_video_file import make_video
 
 from device_apps.sources.open_source import open_source
@@ -167,15 +166,6 @@ def test_video_file_at_url_is_a_recording(
             numbers.append(number_of(frame.image))
     assert numbers == list(range(20))
     assert (source.live, source.counts.dropped, caplog.messages) == (False, 0, [])
-
-
-def test_image_at_url_is_not_requested_forever(web: str, tmp_path: Path) -> None:
-    (tmp_path / "snapshot.jpg").write_bytes(jpeg_frame(7))
-    numbers = []
-    with open_source(f"{web}/snapshot.jpg", retries=2) as source, contextlib.suppress(SourceError):
-        numbers.extend(number_of(frame.image) for frame in source)
-    assert numbers == [7, 7, 7]
-    assert source.ended
 
 
 def test_wrong_path_is_reported_with_the_response() -> None:

@@ -31,11 +31,9 @@ def read_frames(source: str, spec: InputSpec | None) -> BenchmarkFrames:
     JPEG files are decoded at the size that ``spec`` needs; in full if it is None. Raises SettingError for a camera or
     stream, SourceError or ImageError for a source that cannot be read.
     """
-    opened = open_source(source)
+    opened = open_source(source, input_spec=spec)
     if not (isinstance(opened, ImageFolderSource) or Path(source).is_file()):
         raise SettingError(f"--source {source}: give an image, a folder or a video; a camera's own rate would be timed")
-    if isinstance(opened, ImageFolderSource) and spec is not None:
-        opened.reduce_for(spec)
     frames: list[Frame] = []
     with opened:
         for frame in opened:

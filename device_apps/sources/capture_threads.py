@@ -81,6 +81,7 @@ class CaptureWatchdog:
         self._retries = retries
         self._timeouts = timeouts
         self._explain = explain
+        self._stall = timeouts.stall
         self._opening_seconds = 0.0  # Of the first opening, up to its first frame.
         self._thread = threading.Thread(target=self._run, name=f"watch {name}", daemon=True)
         # Guards everything below and above; only the watchdog's thread waits for it.
@@ -156,7 +157,7 @@ class CaptureWatchdog:
             quiet = self._is_slow_camera()
             level = logging.DEBUG if quiet else logging.WARNING
             if not lost.finished:
-                _log.log(level, "%s: no frame for %g s; reconnecting", self._name, self._timeouts.stall)
+                _log.log(level, "%s: no frame for %g s; reconnecting", self._name, self._stall)
             else:
                 _log.log(level, "lost %s%s; reconnecting", self._name, self._reason(lost.error))
             attempts = self._reconnect(attempts, stuck=not lost.finished)
@@ -207,13 +208,13 @@ class CaptureWatchdog:
     def _wait_until_lost(self) -> _CaptureThread | None:
         """Wait until the device is lost and enter the next state. No other function declares a device lost.
 
-        It is lost when its thread has ended or, if it is live, when no frame came for ``timeouts.stall`` seconds.
+        It is lost when its thread has ended or, if it is live, when no frame came for the stall timeout.
         Return the thread that was active, or None when the capture was closed.
         """
         with self._changed:
             active = self._active
             while active is not None and self._active is active and not active.finished:
-                remaining = self._frame_at + self._timeouts.stall - time.monotonic() if self.live else None
+                remaining = self._frame_at + self._stall - time.monotonic() if self.live else None
                 if remaining is not None and remaining <= 0:
                     break
                 self._changed.wait(remaining)
@@ -250,7 +251,7 @@ class CaptureWatchdog:
     def _open_again(self, *, last: bool) -> bool:
         """Make one attempt to reconnect; return whether it is stuck. An earlier attempt may succeed meanwhile."""
         # Twice the time of the first opening: a camera that always needs long is not opened twice at once.
-        limit = max(self._timeouts.stall, 2 * self._opening_seconds, self._timeouts.first_frame if last else 0.0)
+        limit = max(self._stall, 2 * self._opening_seconds, self._timeouts.first_frame if last else 0.0)
         with self._changed:
             if not self._changed.wait_for(
                 lambda: not self._in_outage() or len(self._threads) < self._timeouts.max_threads, limit
@@ -272,7 +273,7 @@ class CaptureWatchdog:
         """Raise SourceError when no capture thread has returned for too long: only a new process can help."""
         now = time.monotonic()
         self._blocked_at = self._blocked_at or now
-        if now - self._blocked_at >= max(self._timeouts.stuck, _STUCK_STALLS * self._timeouts.stall):
+        if now - self._blocked_at >= max(self._timeouts.stuck, _STUCK_STALLS * self._stall):
             raise SourceError(
                 f"{self._name}: lost, and {len(self._threads)} attempts to read it hang in its driver or library; "
                 "restart the program (as a service it is restarted), or reconnect the camera's power"
@@ -311,6 +312,7 @@ class CaptureWatchdog:
                 if self._connections == 0:
                     self.live = reader.live
                 self.fps = reader.fps
+                self._stall = max(self._timeouts.stall, getattr(reader, "max_interval", 0.0))
                 wanted = self._is_wanted(thread)
             while wanted:
                 start = time.monotonic()

@@ -79,6 +79,9 @@ class FrameReader(Protocol):
         live: True for a camera or stream, False for a recording.
         fps: frames per second that it announces, or None.
         time: :attr:`Frame.time` of the frame that was read last.
+
+    A reader whose frames are further apart than the stall timeout allows, as with polling, may state the seconds that
+    can pass between two of them as ``max_interval``.
     """
 
     @property

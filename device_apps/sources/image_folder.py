@@ -42,6 +42,10 @@ class ImageFolderSource:
     Files that cannot be read raise :class:`~edge_ssd.errors.ImageError`; with ``skip_unreadable`` they are logged and
     counted.
 
+    Args:
+        input_spec: JPEG files are decoded at the size that this network needs, as in training and evaluation; in full
+            if it is None.
+
     Attributes:
         unreadable: number of files that could not be read so far.
     """
@@ -49,18 +53,16 @@ class ImageFolderSource:
     live = False
     fps = None
 
-    def __init__(self, paths: Sequence[Path], name: str, *, skip_unreadable: bool = False) -> None:
+    def __init__(
+        self, paths: Sequence[Path], name: str, *, skip_unreadable: bool = False, input_spec: InputSpec | None = None
+    ) -> None:
         self.name = name
         self.unreadable = 0
         self._paths = tuple(paths)
         self._skip_unreadable = skip_unreadable
         self._next = 0
         self._frames = 0
-        self._input_spec: InputSpec | None = None
-
-    def reduce_for(self, spec: InputSpec) -> None:
-        """Decode JPEG files at the size that a network needs, as training and evaluation do."""
-        self._input_spec = spec
+        self._input_spec = input_spec
 
     @property
     def counts(self) -> SourceCounts:

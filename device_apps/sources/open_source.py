@@ -4,6 +4,7 @@
 /dev/video0                webcam by device              live
 picamera                   CSI camera of a Raspberry Pi  live
 http://…, rtsp://…         stream                        live (a video file behind http://: every frame)
+http://…                   one image per request         live, requested again and again
 folder                     its images, by name           every image
 image                                                    this image
 animated GIF, WebP, PNG                                  every frame, in order
@@ -27,6 +28,7 @@ from device_apps.sources.stream_url import diagnose_stream, redact_url
 from device_apps.sources.timeouts import CaptureTimeouts
 from edge_ssd.console.suggestions import missing_path_hint
 from edge_ssd.errors import SettingError, SourceError
+from edge_ssd.network import InputSpec
 from edge_ssd.runtime.image_file import IMAGE_SUFFIXES
 
 __all__ = ["Frame", "Image", "Source", "open_source"]
@@ -45,20 +47,24 @@ def open_source(
     timeouts: CaptureTimeouts = CaptureTimeouts(),
     stop: threading.Event | None = None,
     skip_unreadable: bool = False,
+    input_spec: InputSpec | None = None,
     devices: Path = Path("/dev"),
 ) -> Source:
     """Return the source of a ``--source`` value. Entering it with ``with`` opens the device, stream or video.
 
     Args:
-        width, height, fps: requested from a camera.
+        width, height, fps: requested from a camera; ``fps`` also from a URL that gives one image per request.
         retries, timeouts, stop: of a camera or stream, see :class:`~device_apps.sources.capture.CaptureSource`.
         skip_unreadable: of images, see :class:`~device_apps.sources.image_folder.ImageFolderSource`.
+        input_spec: of the network. JPEG images are decoded at the size that it needs, and in full where a frame's image
+            is used. None decodes them in full.
         devices: folder of the devices of webcams that are given by index.
 
     Raises:
         SettingError: width, height or fps for a source that is not a camera.
         SourceError: the source does not exist.
     """
+    from device_apps.sources.http_camera import open_http
     from device_apps.sources.opencv import CameraRequest, open_camera, open_stream, open_video
     from device_apps.sources.picamera import open_picamera_process
 
@@ -73,13 +79,17 @@ def open_source(
         # Another attempt is another process: when many have failed, only a restart of the whole may help.
         retries = _CSI_RETRIES if retries is None else retries
         return capture(partial(open_picamera_process, request, timeouts), spec, retries=retries)
+    if spec.startswith(("http://", "https://")) and (width, height) == (None, None):
+        # Every error of it states its reason.
+        return capture(partial(open_http, spec, timeouts, fps, input_spec), redact_url(spec))
     if request != CameraRequest():
         raise SettingError(f"{redact_url(spec)}: width, height and fps are options of cameras only")
     if _URL.fullmatch(spec):
         explain = partial(diagnose_stream, spec)
         return capture(partial(open_stream, spec, timeouts), redact_url(spec), explain=explain)
+    images = partial(ImageFolderSource, name=spec, skip_unreadable=skip_unreadable, input_spec=input_spec)
     if spec and path.is_dir():
-        return ImageFolderSource(list_images(path), spec, skip_unreadable=skip_unreadable)
+        return images(list_images(path))
     if not spec or not path.exists():
         hint = missing_path_hint(spec) if spec else ""
         raise SourceError(
@@ -89,7 +99,7 @@ def open_source(
     if is_animation(path):
         return capture(partial(AnimationReader, path), spec)
     if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
-        return ImageFolderSource([path], spec, skip_unreadable=skip_unreadable)
+        return images([path])
     return capture(partial(open_video, path), spec)
 
 

@@ -24,14 +24,20 @@ from device_apps.sources.utf8_path import utf8_path
 from device_apps.sources.video_file import truncation_error
 from edge_ssd.errors import EdgeSSDError, SourceError
 
-__all__ = ["CameraRequest", "load_opencv", "open_camera", "open_stream", "open_video", "set_opencv_environment"]
+__all__ = [
+    "CameraRequest",
+    "OpenCVReader",
+    "load_opencv",
+    "open_camera",
+    "open_stream",
+    "open_video",
+    "set_opencv_environment",
+]
 
 _log = logging.getLogger(__name__)
 
 _ENVIRONMENT = {"OPENCV_LOG_LEVEL": "SILENT", "OPENCV_FFMPEG_LOGLEVEL": "-8", "OPENCV_FFMPEG_IS_THREAD_SAFE": "1"}
-# FFmpeg ends a connection that hangs by itself: after the watchdog has abandoned it, and before four stall timeouts
-# have passed, so that one of the four capture threads that may run at once is always about to end.
-_OPEN_STALLS, _READ_MARGIN_S = 3.5, 1.0
+_READ_MARGIN_S = 1.0  # FFmpeg ends a connection that hangs by itself, after the watchdog has abandoned it.
 _PIPE_FORMATS = (
     "no video can be read from this pipe; use a format that is read as it comes: Matroska, MPEG-TS, MJPEG, H.264, or "
     "MP4 with its index in front (ffmpeg -movflags +faststart)"
@@ -73,7 +79,7 @@ def set_opencv_environment() -> None:
         os.environ.setdefault(name, value)
 
 
-def open_video(path: Path) -> _OpenCVReader:
+def open_video(path: Path) -> OpenCVReader:
     """Open a video file, or a pipe, for reading every frame, in order.
 
     Raises:
@@ -94,10 +100,10 @@ def open_video(path: Path) -> _OpenCVReader:
             raise SourceError(f"{path}: {_PIPE_FORMATS}")
         reason = damage or "OpenCV cannot read it as a video"
         raise SourceError(f"{path}: not a usable video: {reason}; copy it again or convert it to .mp4")
-    return _OpenCVReader(cv2, capture, str(path), live=False, damage=damage, pipe=pipe)
+    return OpenCVReader(cv2, capture, str(path), live=False, damage=damage, pipe=pipe)
 
 
-def open_camera(device: str, request: CameraRequest, devices: Path = Path("/dev")) -> _OpenCVReader:
+def open_camera(device: str, request: CameraRequest, devices: Path = Path("/dev")) -> OpenCVReader:
     """Open a webcam and request the given settings; a setting that the camera does not accept is logged.
 
     ``device`` is a path ("/dev/video0"), or an index ("0") in the folder ``devices``. Raises SourceError if there is no
@@ -128,11 +134,11 @@ def open_camera(device: str, request: CameraRequest, devices: Path = Path("/dev"
         actual = capture.get(key)
         if value is not None and actual != value:
             _log.warning("camera %s: requested %s %g, got %g", device, name, value, actual)
-    return _OpenCVReader(cv2, capture, f"camera {device}", live=True)
+    return OpenCVReader(cv2, capture, f"camera {device}", live=True)
 
 
-def open_stream(url: str, timeouts: CaptureTimeouts = CaptureTimeouts()) -> _OpenCVReader:
-    """Open an HTTP (MJPEG or a video file) or RTSP URL; ``stream_open`` and ``stall`` of ``timeouts`` limit the time.
+def open_stream(url: str, timeouts: CaptureTimeouts = CaptureTimeouts()) -> OpenCVReader:
+    """Open an RTSP URL, or a video at an HTTP URL; ``stream_open`` and ``stall`` of ``timeouts`` limit the time.
 
     RTSP is requested over TCP first, OpenCV's default, because lost UDP packets damage the images. One thread decodes
     the stream unless ``OPENCV_FFMPEG_THREADS`` is set: each further thread delays H.264 and MPEG-4 by one frame
@@ -140,7 +146,7 @@ def open_stream(url: str, timeouts: CaptureTimeouts = CaptureTimeouts()) -> _Ope
     """
     cv2 = load_opencv()
     options = {
-        cv2.CAP_PROP_OPEN_TIMEOUT_MSEC: round(1000 * max(timeouts.stream_open, _OPEN_STALLS * timeouts.stall)),
+        cv2.CAP_PROP_OPEN_TIMEOUT_MSEC: round(1000 * timeouts.stream_open_seconds),
         cv2.CAP_PROP_READ_TIMEOUT_MSEC: round(1000 * (timeouts.stall + _READ_MARGIN_S)),
     }
     # Debian 12 has OpenCV 4.6, without this property.
@@ -153,10 +159,10 @@ def open_stream(url: str, timeouts: CaptureTimeouts = CaptureTimeouts()) -> _Ope
         raise SourceError(f"{name}: OpenCV cannot open this stream")
     # Only a recording behind a URL announces its length.
     live = not capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0
-    return _OpenCVReader(cv2, capture, name, live=live)
+    return OpenCVReader(cv2, capture, name, live=live)
 
 
-class _OpenCVReader:
+class OpenCVReader:
     """An opened ``cv2.VideoCapture``."""
 
     def __init__(
@@ -178,11 +184,16 @@ class _OpenCVReader:
     def time(self) -> float | None:
         return None if self.live else self._clock.seconds
 
+    @property
+    def position(self) -> float:
+        """Time stamp of the frame that was read last, in seconds, of a live stream too."""
+        return float(self._capture.get(self._cv2.CAP_PROP_POS_MSEC)) / 1000
+
     def read(self) -> DeferredImage | None:
         undecodable = 0
         while self._capture.grab():
             if not self.live:
-                self._clock.advance(self._capture.get(self._cv2.CAP_PROP_POS_MSEC) / 1000)
+                self._clock.advance(self.position)
             image = self._retrieve()
             if image is not None:
                 self._count += 1

@@ -7,7 +7,12 @@ import re
 import socket
 from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
-__all__ = ["diagnose_stream", "redact_url"]
+__all__ = ["INVALID_URL", "describe_status", "diagnose_stream", "no_response", "redact_url"]
+
+INVALID_URL = (
+    "invalid URL: its host or port is malformed; give http://, https:// or rtsp:// with a host, "
+    "and write / ? # @ in a password as %2F %3F %23 %40"
+)
 
 _DEFAULT_PORTS = {"http": 80, "https": 443, "rtsp": 554, "rtsps": 322, "rtmp": 1935}
 _SECRET = re.compile(r"((?:pas|pwd|token|secret|key|auth)[^=&#/?]*=)[^&#]*", re.IGNORECASE)
@@ -31,24 +36,30 @@ def diagnose_stream(url: str, timeout: float = 3.0) -> str:
         parts = urlsplit(url)
         port = parts.port or _DEFAULT_PORTS.get(parts.scheme.lower())
     except ValueError:
-        return (
-            "invalid URL: its host or port is malformed; give http://, https:// or rtsp:// with a host, "
-            "and write / ? # @ in a password as %2F %3F %23 %40"
-        )
+        return INVALID_URL
     if not parts.hostname or port is None:
         return "OpenCV cannot open this URL; give http://, https:// or rtsp:// with a host"
     try:
         status = _request_status(parts, parts.hostname, port, timeout)
     except OSError as error:
-        reason = error.strerror or error
-        return f"no response from {parts.hostname}:{port} ({reason}); check the address and that the camera is on"
+        return no_response(parts.hostname, port, str(error.strerror or error))
+    if status is not None and status.startswith("200"):
+        return "the server responds, but sends no video; check the path, user and password of the URL"
+    return describe_status(status, parts.scheme)
+
+
+def no_response(host: str, port: int, reason: str) -> str:
+    """Return the text for a server that cannot be connected to."""
+    return f"no response from {host}:{port} ({reason}); check the address and that the camera is on"
+
+
+def describe_status(status: str | None, scheme: str) -> str:
+    """Return the text for a status other than 200, such as "404 Not Found"; None: no response to the request."""
     if status is None:
         return "the server accepts the connection, but sends no video; is it a camera, and has it too many viewers?"
     if status.startswith("401"):
-        return f"the server responds {status}; check user and password ({parts.scheme}://USER:PASSWORD@…)"
-    if not status.startswith("200"):
-        return f"the server responds {status}; check the path, user and password of the URL"
-    return "the server responds, but sends no video; check the path, user and password of the URL"
+        return f"the server responds {status}; check user and password ({scheme}://USER:PASSWORD@…)"
+    return f"the server responds {status}; check the path, user and password of the URL"
 
 
 def _request_status(parts: SplitResult, host: str, port: int, timeout: float) -> str | None:

@@ -9,6 +9,10 @@ from device_apps.retry import backoff
 
 __all__ = ["CaptureTimeouts"]
 
+# A connection that hangs while it is opened ends by itself: after the watchdog has abandoned it, and before four stall
+# timeouts have passed, so that one of the four capture threads that may run at once is always about to end.
+_OPEN_STALLS = 3.5
+
 
 @dataclass(frozen=True)
 class CaptureTimeouts:
@@ -21,7 +25,7 @@ class CaptureTimeouts:
             reconnect. Longer than capture libraries take to report an error themselves.
         stable: a connection that lasts this long resets the number of attempts.
         close: time that closing waits for the threads. Longer than between two frames of any camera.
-        stream_open: minimum time that FFmpeg may take to open a stream.
+        stream_open: minimum time that opening a stream may take.
         max_threads: capture threads at once; when all are stuck, one must return before the next is started.
         stuck: minimum time without such a return after which the capture ends with an error.
         retry_pause: returns the pause before attempt 0, 1, 2, …
@@ -35,3 +39,8 @@ class CaptureTimeouts:
     max_threads: int = 4
     stuck: float = 30.0
     retry_pause: Callable[[int], float] = backoff
+
+    @property
+    def stream_open_seconds(self) -> float:
+        """Time that opening a stream may take."""
+        return max(self.stream_open, _OPEN_STALLS * self.stall)

@@ -84,7 +84,8 @@ def open_image(path: str | os.PathLike[str] | bytes) -> PILImage:
 
     if isinstance(path, bytes):
         try:
-            return Image.open(io.BytesIO(path), formats=_available_formats())
+            jpeg = path.startswith(b"\xff\xd8\xff")  # For these no other decoder is imported.
+            return Image.open(io.BytesIO(path), formats=("JPEG",) if jpeg else _available_formats())
         except UnidentifiedImageError:
             raise ImageError(_unknown_format(path[:_SNIFFED_BYTES])) from None
     path = Path(path)

@@ -1,0 +1,93 @@
+"""Live HLS streams, read with OpenCV at the speed of their playlist.
+
+FFmpeg delivers each segment of several seconds as fast as it can be decoded, then nothing until the camera has written
+the next. Frames are therefore delivered at the times that they state. FFmpeg begins three segments before the newest,
+so that the next segment is there when it is due (RFC 8216 §6.3.3).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import time
+from urllib.parse import urljoin
+
+from device_apps.sources.deferred_image import DeferredImage
+from device_apps.sources.frames import FrameReader
+from device_apps.sources.http_client import HttpClient
+from device_apps.sources.media_clock import MediaClock
+from device_apps.sources.opencv import OpenCVReader, open_stream
+from device_apps.sources.timeouts import CaptureTimeouts
+
+__all__ = ["PacedReader", "open_hls"]
+
+_TARGET_DURATION = re.compile(rb"^#EXT-X-TARGETDURATION:\s*(\d+)", re.MULTILINE)
+_MASTER = re.compile(rb"^#EXT-X-STREAM-INF:[^\n]*\n+([^#\s][^\r\n]*)", re.MULTILINE)
+_DEFAULT_TARGET_S, _MAX_TARGET_S = 10.0, 60.0
+_STALLED_TARGETS = 3  # A camera that writes no segment for so many of its durations is lost.
+_MAX_PLAYLIST_BYTES = 2**20
+_LATE_S = 1.0
+
+
+def open_hls(client: HttpClient, url: str, playlist: bytes, timeouts: CaptureTimeouts) -> FrameReader:
+    """Open an HLS stream. A playlist that is complete is a recording, of which every frame is read.
+
+    Args:
+        client: has requested ``url``; ``playlist`` is what it read so far. It is closed.
+    """
+    playlist += _rest(client, len(playlist))
+    variant = _MASTER.search(playlist)
+    if variant is not None and not _TARGET_DURATION.search(playlist):
+        client.url = urljoin(client.url, variant[1].decode("utf-8", "replace").strip())
+        client.get()
+        playlist = _rest(client, 0)
+    client.close()
+    found = _TARGET_DURATION.search(playlist)
+    target = min(max(float(found[1]), 1.0), _MAX_TARGET_S) if found else _DEFAULT_TARGET_S
+    patience = max(timeouts.stall, _STALLED_TARGETS * target)
+    reader = open_stream(url, dataclasses.replace(timeouts, stall=patience))
+    return PacedReader(reader, target, patience) if reader.live else reader
+
+
+def _rest(client: HttpClient, size: int) -> bytes:
+    data = b""
+    while size + len(data) < _MAX_PLAYLIST_BYTES and (more := client.read(65536)):
+        data += more
+    return data
+
+
+class PacedReader:
+    """Reader of a live stream that comes in bursts, which delivers each frame at its time.
+
+    Args:
+        reader: states the time of its frames.
+        target: duration of a segment in seconds; a jump of the time by more is no pause.
+        max_interval: see :class:`~device_apps.sources.frames.FrameReader`.
+    """
+
+    live = True
+    time = None
+
+    def __init__(self, reader: OpenCVReader, target: float, max_interval: float) -> None:
+        self.fps = reader.fps
+        self.max_interval = max_interval
+        self._reader = reader
+        self._target = target
+        self._clock = MediaClock(reader.fps)
+        self._start: float | None = None  # Time of this machine at the time 0 of the stream.
+
+    def read(self) -> DeferredImage | None:
+        image = self._reader.read()
+        if image is None:
+            return None
+        before = self._clock.seconds
+        self._clock.advance(self._reader.position)
+        now = time.monotonic()
+        due = now if self._start is None else self._start + self._clock.seconds
+        if self._start is None or now - due > _LATE_S or self._clock.seconds - before > self._target:
+            self._start, due = now - self._clock.seconds, now
+        time.sleep(max(0.0, due - now))
+        return image
+
+    def close(self) -> None:
+        self._reader.close()
