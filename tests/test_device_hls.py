@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from clocks import Clock
 from http_cameras import Request, http_camera
+from source_errors import assert_enter_fails
 from stream_servers import number_of, numbered_frame
 
 from device_apps.sources import hls
@@ -21,6 +22,7 @@ from device_apps.sources.timeouts import CaptureTimeouts
 
 FPS = 12  # OpenCV writes a keyframe every 12 frames: segments of one second.
 SECONDS = 12
+PLAYLIST = "application/vnd.apple.mpegurl"
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +49,7 @@ def serve(segments: list[bytes], newest: Callable[[], int], *, complete: bool = 
 
     def answer(request: Request) -> None:
         if request.path == "/camera":
-            request.respond(b"#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1000\nlive/index?x=1\n", "text/plain")
+            request.respond(b"#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1000\nlive/index?x=1\n", PLAYLIST)
         elif request.path == "/live/index?x=1":
             last = newest()
             first = 0 if complete else max(0, last - 3)
@@ -55,7 +57,7 @@ def serve(segments: list[bytes], newest: Callable[[], int], *, complete: bool = 
             for number in range(first, last + 1):
                 lines += ["#EXTINF:1.0,", f"{number}.ts"]
             lines += ["#EXT-X-ENDLIST"] if complete else []
-            request.respond("\n".join([*lines, ""]).encode(), "application/vnd.apple.mpegurl")
+            request.respond("\n".join([*lines, ""]).encode(), PLAYLIST)
         else:
             request.respond(segments[int(request.path.split("/")[-1].partition(".")[0])], "video/mp2t")
 
@@ -88,6 +90,15 @@ def test_complete_playlist_is_a_recording(segments: list[bytes]) -> None:
         assert not source.live
     assert numbers == list(range(len(numbers)))
     assert len(numbers) >= 2 * FPS
+
+
+def test_playlist_that_ffmpeg_does_not_take_is_one_line() -> None:
+    with http_camera(lambda request: request.respond(b"#EXTM3U\n#EXT-X-TARGETDURATION:6\n", "text/plain")) as server:
+        assert_enter_fails(
+            "an HLS playlist that FFmpeg does not take .its type is text/plain.; serve it as application/vnd.apple",
+            open_source,
+            server.url,
+        )
 
 
 class _Reader:

@@ -203,7 +203,7 @@ def test_stream_is_decoded_in_one_thread_unless_configured(
     monkeypatch.setattr(cv2, "VideoCapture", capture)
     if threads is not None:
         monkeypatch.setenv("OPENCV_FFMPEG_THREADS", threads)
-    with MjpegServer(fps=60) as server, open_source(server.url, timeouts=CaptureTimeouts(stall=3.0)) as source:
+    with RtspServer(fps=60) as server, open_source(server.url, timeouts=CaptureTimeouts(stall=3.0)) as source:
         assert source.read(5.0) is not None
     passed_options = dict(zip(options[::2], options[1::2], strict=True))
     assert passed_options.get(cv2.CAP_PROP_N_THREADS) == (1 if passed else None)

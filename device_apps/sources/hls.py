@@ -18,6 +18,7 @@ from device_apps.sources.http_client import HttpClient
 from device_apps.sources.media_clock import MediaClock
 from device_apps.sources.opencv import OpenCVReader, open_stream
 from device_apps.sources.timeouts import CaptureTimeouts
+from edge_ssd.errors import SourceError
 
 __all__ = ["PacedReader", "open_hls"]
 
@@ -36,6 +37,7 @@ def open_hls(client: HttpClient, url: str, playlist: bytes, timeouts: CaptureTim
         client: has requested ``url``; ``playlist`` is what it read so far. It is closed.
     """
     playlist += _rest(client, len(playlist))
+    kind = client.content_type
     variant = _MASTER.search(playlist)
     if variant is not None and not _TARGET_DURATION.search(playlist):
         client.url = urljoin(client.url, variant[1].decode("utf-8", "replace").strip())
@@ -45,7 +47,13 @@ def open_hls(client: HttpClient, url: str, playlist: bytes, timeouts: CaptureTim
     found = _TARGET_DURATION.search(playlist)
     target = min(max(float(found[1]), 1.0), _MAX_TARGET_S) if found else _DEFAULT_TARGET_S
     patience = max(timeouts.stall, _STALLED_TARGETS * target)
-    reader = open_stream(url, dataclasses.replace(timeouts, stall=patience))
+    try:
+        reader = open_stream(url, dataclasses.replace(timeouts, stall=patience))
+    except SourceError:
+        raise SourceError(
+            f"{client.name}: an HLS playlist that FFmpeg does not take (its type is {kind or 'not stated'}); serve it as "
+            "application/vnd.apple.mpegurl or with a name that ends in .m3u8, and its segments as .ts or .mp4"
+        ) from None
     return PacedReader(reader, target, patience) if reader.live else reader
 
 
