@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -71,12 +70,11 @@ def test_live_stream_has_the_speed_of_its_playlist(segments: list[bytes], caplog
     def newest() -> int:
         return min(3 + int(time.monotonic() - start), len(segments) - 1)
 
-    with http_camera(serve(segments, newest)) as server:
-        # Between two segments FFmpeg delivers nothing for longer than this stall timeout.
-        with open_source(f"{server.url}camera", timeouts=CaptureTimeouts(stall=0.2)) as source:
-            frames = list(itertools.islice(source, 3 * FPS))
-            assert source.live
-            assert (source.counts.stalls, source.counts.reconnects) == (0, 0)
+    timeouts = CaptureTimeouts(stall=0.2)  # Between two segments FFmpeg delivers nothing for longer.
+    with http_camera(serve(segments, newest)) as server, open_source(f"{server.url}camera", timeouts=timeouts) as source:
+        frames = list(itertools.islice(source, 3 * FPS))
+        assert source.live
+        assert (source.counts.stalls, source.counts.reconnects) == (0, 0)
     numbers = [number_of(frame.image) for frame in frames]
     assert numbers == sorted(set(numbers))
     assert frames[-1].captured_at - frames[0].captured_at > 0.7 * (numbers[-1] - numbers[0]) / FPS

@@ -169,7 +169,7 @@ def test_stream_without_a_complete_image_ends_in_time() -> None:
     with http_camera(lambda request: request.stream(MULTIPART, trickle())) as server:
         reader = open_http(server.url, CaptureTimeouts(stall=0.1))
         try:
-            with pytest.raises(Exception, match="no complete image within 1.1 s"):
+            with pytest.raises(Exception, match=r"no complete image within 1\.1 s"):
                 reader.read()
         finally:
             reader.close()

@@ -71,10 +71,13 @@ def test_truncated_and_damaged_images_do_not_lose_the_next_ones() -> None:
     assert [image for image in images if image in JPEGS] == [JPEGS[1], JPEGS[3]]
 
 
-@pytest.mark.parametrize("stream", [b"x" * 100, JPEGS[0][:-2] + b"\0" * 100, b"\xff\xd8\xff\xe0\xff\xff" + b"y" * 99])
-def test_memory_is_bounded(stream: bytes) -> None:
+@pytest.mark.parametrize("start", [b"", JPEGS[0][:-2], b"\xff\xd8\xff\xe0\xff\xff"])
+def test_memory_is_bounded(start: bytes) -> None:
+    def feed_without_end() -> None:
+        splitter.feed(start)
+        while splitter.next_image() is None:
+            splitter.feed(b"y" * 1000)
+
     splitter = JpegSplitter("camera", max_bytes=2**20)
     with pytest.raises(SourceError, match="camera: 1 MB without a complete JPEG image"):
-        for _ in range(2**20):
-            splitter.feed(stream[-90:] if splitter.next_image() is None and splitter._data else stream)
-            assert len(splitter._data) <= 2**20 + 200
+        feed_without_end()

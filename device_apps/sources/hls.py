@@ -51,8 +51,8 @@ def open_hls(client: HttpClient, url: str, playlist: bytes, timeouts: CaptureTim
         reader = open_stream(url, dataclasses.replace(timeouts, stall=patience))
     except SourceError:
         raise SourceError(
-            f"{client.name}: an HLS playlist that FFmpeg does not take (its type is {kind or 'not stated'}); serve it as "
-            "application/vnd.apple.mpegurl or with a name that ends in .m3u8, and its segments as .ts or .mp4"
+            f"{client.name}: an HLS playlist that FFmpeg does not take (its type is {kind or 'not stated'}); serve it "
+            "as application/vnd.apple.mpegurl or with a name that ends in .m3u8, and its segments as .ts or .mp4"
         ) from None
     return PacedReader(reader, target, patience) if reader.live else reader
 
