@@ -70,8 +70,8 @@ def test_live_stream_has_the_speed_of_its_playlist(segments: list[bytes], caplog
     def newest() -> int:
         return min(3 + int(time.monotonic() - start), len(segments) - 1)
 
-    timeouts = CaptureTimeouts(stall=0.2)  # Between two segments FFmpeg delivers nothing for longer.
-    with http_camera(serve(segments, newest)) as server, open_source(f"{server.url}camera", timeouts=timeouts) as source:
+    limits = CaptureTimeouts(stall=0.2)  # Between two segments FFmpeg delivers nothing for longer.
+    with http_camera(serve(segments, newest)) as camera, open_source(f"{camera.url}camera", timeouts=limits) as source:
         frames = list(itertools.islice(source, 3 * FPS))
         assert source.live
         assert (source.counts.stalls, source.counts.reconnects) == (0, 0)
