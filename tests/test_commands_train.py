@@ -87,7 +87,9 @@ def test_classes_fitted_anchors_and_held_out_images_are_kept_by_resume(
     assert main(["train", f"--data={folder}", f"--out={run}", *options]) == 0
     out, err = capsys.readouterr()
     assert "no validation split: 6 of 40 training images (15%) are held out at random" in err
-    fitted = r"anchors fitted to \d+ training boxes: \d+ match one, \d+ with the book's anchors; of \d+ validation"
+    fitted = (
+        r"anchors fitted: \d+ of \d+ training boxes match one \(\d+ with the book's anchors\), \d+ of \d+ validation"
+    )
     assert re.search(fitted, err)
     assert "boxes of other classes excluded" in err
     assert f"--data {folder} --classes scissors=cutter --out" in out

@@ -134,12 +134,12 @@ def _with_fitted_anchors(network: Network, training: Dataset, validation: Datase
         for match in (match_anchors(own, each.levels) for own in (boxes, others) for each in (network, fitted))
     )
     _log.info(
-        "anchors fitted to %s: %d match one, %d with the book's anchors; of %s %d, %d with the book's",
-        count(len(boxes), "training box"),
+        "anchors fitted: %d of %s match one (%d with the book's anchors), %d of %s (%d)",
         new,
+        count(len(boxes), "training box"),
         old,
-        count(len(others), "validation box"),
         new_others,
+        count(len(others), "validation box"),
         old_others,
     )
     return fitted
