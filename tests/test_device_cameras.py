@@ -14,9 +14,11 @@ from picamera2_stand_in import Picamera2
 from source_errors import assert_enter_fails
 
 from device_apps.sources import picamera
+from device_apps.sources.deferred_image import DeferredImage
 from device_apps.sources.open_source import open_source
 from device_apps.sources.opencv import CameraRequest, open_camera
 from edge_ssd.errors import SourceError
+from edge_ssd.network import InputSpec
 
 linux_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="device paths are Linux's")
 
@@ -164,12 +166,43 @@ def test_csi_camera_is_configured_read_and_closed(picamera2: type[Picamera2]) ->
 def test_csi_camera_is_read_in_a_process_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "picamera2.py").write_text("from picamera2_stand_in import Picamera2\nPicamera2.flowing.set()\n")
     monkeypatch.syspath_prepend(tmp_path)
-    with open_source("picamera", width=80, height=60, fps=20) as source:
+    (tmp_path / "libcamera.py").write_text("class ColorSpace:\n    Sycc = staticmethod(lambda: 'sYCC')\n")
+    with open_source("picamera", width=160, height=120, fps=20, input_spec=InputSpec(32, 32)) as source:
         frame = next(iter(source))
-        assert frame.image.shape == (60, 80, 3)
+        assert (frame.size, frame.pixels.shape) == ((120, 160), (30, 40, 3))
+        assert np.abs(frame.pixels.astype(int) - (250, 120, 10)).max() <= 2, "RGB"
+        assert frame.image.shape == (120, 160, 3)
         assert frame.image[0, 0].tolist() == [250, 120, 10], "RGB"
         assert (source.name, source.live, source.fps) == ("picamera", True, 20)
     assert "picamera2" not in sys.modules
+
+
+SPEC = InputSpec(64, 64, resampling="halve-bilinear")
+
+
+def test_csi_camera_scales_for_the_network(picamera2: type[Picamera2]) -> None:
+    reader = picamera.open_picamera(CameraRequest(404, 300), SPEC)
+    frame = reader.read()
+    reader.close()
+    assert isinstance(frame, DeferredImage)
+    assert (frame.size, frame.pixels.shape, frame.image.shape) == ((300, 404), (74, 100, 3), (300, 404, 3))
+    for image in (frame.pixels, frame.image):
+        assert np.abs(image.astype(int) - (250, 120, 10)).max() <= 2, "RGB"
+    (camera,) = picamera2.made
+    assert camera.configuration["lores"]["size"] == (100, 74)
+
+
+@pytest.mark.parametrize("reason", ["no small stream", "small image", "another resize"])
+def test_csi_camera_that_does_not_scale_is_read_in_full(
+    picamera2: type[Picamera2], monkeypatch: pytest.MonkeyPatch, reason: str
+) -> None:
+    monkeypatch.setattr(picamera2, "scales", reason != "no small stream")
+    spec = InputSpec(64, 64, resampling="pillow-bilinear") if reason == "another resize" else SPEC
+    reader = picamera.open_picamera(CameraRequest(100, 80) if reason == "small image" else CameraRequest(), spec)
+    frame = reader.read()
+    reader.close()
+    assert isinstance(frame, np.ndarray)
+    assert frame[0, 0].tolist() == [250, 120, 10], "RGB"
 
 
 def test_missing_csi_camera_is_an_error(picamera2: type[Picamera2], monkeypatch: pytest.MonkeyPatch) -> None:

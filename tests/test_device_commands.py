@@ -251,7 +251,7 @@ BAD = {
     "bad fps": ("{a} --fps 0", "--fps must be a number over 0, got 0.0"),
     "bad retries": ("{a} --retries -1", "--retries must be a whole number from 0, got -1"),
     "bad stall timeout": ("{a} --stall-timeout 0", "--stall-timeout must be a number over 0, got 0.0"),
-    "no host": ("camera --source http:///x", "http:///x: OpenCV cannot open this URL; give http://"),
+    "no host": ("camera --source http:///x", "http:///x: invalid URL: its host or port is malformed; give http://"),
     "bad password": ("camera --source rtsp://me:pa/ss@cam/x", "rtsp://me:***@cam/x: invalid URL: its host or port"),
     "not a number": ("{a} --max-frames many", "argument --max-frames: invalid int value: 'many'"),
     "no source": ("detect", "the following arguments are required: --source"),

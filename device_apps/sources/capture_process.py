@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 
 from device_apps.sources.deferred_image import DeferredImage, Image
+from device_apps.sources.frame_buffers import FrameBuffers
 from device_apps.sources.frames import FrameReader
 from edge_ssd.errors import EdgeSSDError, SourceError
 
@@ -63,6 +64,7 @@ class ProcessReader:
         self._memory = os.memfd_create("edge-ssd-frame")
         self._frame: mmap.mmap | None = None
         self._received = b""
+        self._buffers = FrameBuffers()
         environment = {key: value for key, value in os.environ.items() if key not in ("NOTIFY_SOCKET", "WATCHDOG_PID")}
         try:
             self._child = subprocess.Popen(
@@ -84,16 +86,24 @@ class ProcessReader:
             self._end(0.0)
             raise
 
-    def read(self) -> Image | None:
+    def read(self) -> Image | DeferredImage | None:
         self._send(b"")
-        shape = self._answer(self._read_seconds)["shape"]
+        shapes = [tuple(shape) for shape in self._answer(self._read_seconds)["shapes"]]
         self._read_seconds = self._later_seconds
-        if shape is None:
+        if not shapes:
             return None
-        size = int(np.prod(shape))
-        if self._frame is None or len(self._frame) < size:
-            self._frame = mmap.mmap(self._memory, size, prot=mmap.PROT_READ)
-        return np.frombuffer(self._frame, np.uint8, size).reshape(shape).copy()
+        sizes = [int(np.prod(shape)) for shape in shapes]
+        if self._frame is None or len(self._frame) < sum(sizes):
+            self._frame = mmap.mmap(self._memory, sum(sizes), prot=mmap.PROT_READ)
+        image = self._buffers.free()
+        if image is None or image.shape != shapes[0]:
+            image = np.empty(shapes[0], np.uint8)
+        image[:] = np.frombuffer(self._frame, np.uint8, sizes[0]).reshape(shapes[0])
+        self._buffers.keep(image)
+        if len(shapes) == 1:
+            return image
+        pixels = np.frombuffer(self._frame, np.uint8, sizes[1], sizes[0]).reshape(shapes[1]).copy()
+        return DeferredImage(pixels, image.shape[:2], lambda: image)
 
     def close(self) -> None:
         if self._child.stdin is not None:
@@ -169,20 +179,31 @@ def serve(memory: int) -> None:
             answer(fps=reader.fps)
             shared = None
             while requests.get():
-                captured = reader.read()
-                image = captured.image if isinstance(captured, DeferredImage) else captured
-                if image is not None and (shared is None or len(shared) < image.nbytes):
-                    os.ftruncate(memory, image.nbytes)
-                    shared = mmap.mmap(memory, image.nbytes)
-                if image is not None and shared is not None:
-                    np.frombuffer(shared, np.uint8, image.size).reshape(image.shape)[:] = image
-                answer(shape=None if image is None else image.shape)
+                arrays = _arrays_of(reader.read())
+                size = sum(array.nbytes for array in arrays)
+                if arrays and (shared is None or len(shared) < size):
+                    os.ftruncate(memory, size)
+                    shared = mmap.mmap(memory, size)
+                start = 0
+                for array in arrays:
+                    assert shared is not None
+                    np.frombuffer(shared, np.uint8, array.size, start).reshape(array.shape)[:] = array
+                    start += array.nbytes
+                answer(shapes=[array.shape for array in arrays])
         finally:
             reader.close()
     except EdgeSSDError as error:
         answer(error=str(error))
     except Exception as error:
         answer(error=f"reading the camera failed: {type(error).__name__}: {error}")
+
+
+def _arrays_of(captured: Image | DeferredImage | None) -> list[Image]:
+    """Return the image and, if they are smaller, the pixels for the detector; nothing at the end."""
+    if isinstance(captured, DeferredImage):
+        image, pixels = captured.image, captured.pixels
+        return [image] if pixels.shape == image.shape else [image, pixels]
+    return [] if captured is None else [captured]
 
 
 def _receive(requests: queue.SimpleQueue[bytes]) -> None:

@@ -78,7 +78,7 @@ def open_source(
     if spec == "picamera":
         # Another attempt is another process: when many have failed, only a restart of the whole may help.
         retries = _CSI_RETRIES if retries is None else retries
-        return capture(partial(open_picamera_process, request, timeouts), spec, retries=retries)
+        return capture(partial(open_picamera_process, request, timeouts, input_spec), spec, retries=retries)
     if spec.startswith(("http://", "https://")) and (width, height) == (None, None):
         # Every error of it states its reason.
         return capture(partial(open_http, spec, timeouts, fps, input_spec), redact_url(spec))

@@ -39,6 +39,7 @@ __all__ = [
     "read_reduced",
     "resize_transform",
     "to_reduced",
+    "whole_halvings",
 ]
 
 ImageLike = Union[ImageArray, "PILImage", str, "os.PathLike[str]", bytes]
@@ -174,14 +175,24 @@ def to_reduced(image: PILImage, input_spec: InputSpec) -> tuple[ReducedImage, st
     """Return an image that is not decoded yet as :func:`read_reduced` does, and the text of ``to_rgb``."""
     width, height = image.size
     upright = upright_size(image)
-    if image.format in ("JPEG", "MPO") and input_spec.resampling == "halve-bilinear":
-        transform = resize_transform(upright, input_spec)
-        halvings = min(plan(upright, (transform.height, transform.width)).both, _MAX_JPEG_HALVINGS)
+    if image.format in ("JPEG", "MPO"):
+        halvings = min(whole_halvings(upright, input_spec), _MAX_JPEG_HALVINGS)
         whole = (width >> halvings, height >> halvings)
-        if image.draft(None, whole) is not None and image.size != whole:
+        if halvings and image.draft(None, whole) is not None and image.size != whole:
             image = image.crop((0, 0, *whole))  # the last row and column stand for a part of the pixels only
     pixels, scaling = to_rgb(image)
     return ReducedImage(pixels, upright), scaling
+
+
+def whole_halvings(image_size: tuple[int, int], input_spec: InputSpec) -> int:
+    """Return how often an image of ``image_size`` (height, width) is halved in both directions for a network.
+
+    A camera or decoder that can scale may do that. 0 for networks that were trained with another method.
+    """
+    if input_spec.resampling != "halve-bilinear":
+        return 0
+    transform = resize_transform(image_size, input_spec)
+    return plan(image_size, (transform.height, transform.width)).both
 
 
 def read_input(path: str | os.PathLike[str], input_spec: InputSpec) -> tuple[ImageArray, ResizeTransform]:
