@@ -166,7 +166,7 @@ def _graph(facts: Mapping[str, Any]) -> Rows:
 def _accuracy(accuracy: Any) -> str:
     try:
         before, after = accuracy["float"]["ap"], accuracy["quantized"]["ap"]
-        return f"{before:.3f} float, {after:.3f} converted ({accuracy['data']})"
+        return f"{before:.3f} float, {after:.3f} converted ({accuracy['data']}), as the file states"
     except (KeyError, TypeError, ValueError):
         return "not measured"
 

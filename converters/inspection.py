@@ -14,14 +14,23 @@ __all__ = ["inspect_bundle", "inspect_graph", "inspect_tflite"]
 
 _MAX_FILE_BYTES = 256 * 2**20
 
+# Fields that the file adds of its own would stand beside what is found here, such as the result of a self-test.
+_STATED = (
+    *("format_version", "name", "network", "input", "heads", "background_index", "defaults", "labels", "sha256"),
+    *("quantization", "kept_layers", "calibration", "tools", "accuracy", "held_out"),
+)
+
 
 def inspect_bundle(bundle: Bundle) -> dict[str, Any]:
-    """Return a bundle's path, size, description and self-test (without arrays), its operators, and where they run."""
+    """Return a bundle's path, size, description and self-test (without arrays), its operators, and where they run.
+
+    Of the description, only the fields that the converter writes are returned.
+    """
     selftest = bundle.selftest
     return {
         "file": str(bundle.path),
         "bytes": bundle.path.stat().st_size,
-        **bundle.metadata,
+        **{name: bundle.metadata[name] for name in _STATED if name in bundle.metadata},
         "embedded_selftest": {
             "objects": len(selftest.detections),
             "score_threshold": selftest.score_threshold,

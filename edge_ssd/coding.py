@@ -19,6 +19,9 @@ from edge_ssd.errors import NetworkError
 __all__ = ["BoxCoding", "offset_boxes", "offset_inverse"]
 
 
+_MAX_SCALE = 2.0**53  # an integer of a file may have thousands of digits, too many for a float
+
+
 @dataclass(frozen=True)
 class BoxCoding:
     """Factors that multiply the offsets of a box's center (xy) and of its log size (wh); the defaults are SSD's."""
@@ -28,8 +31,8 @@ class BoxCoding:
 
     def __post_init__(self) -> None:
         for name, value in (("xy_scale", self.xy_scale), ("wh_scale", self.wh_scale)):
-            if not 0 < value < float("inf"):
-                raise NetworkError(f"box coding: {name} must be a positive number, got {value!r}")
+            if not 0 < value < _MAX_SCALE:
+                raise NetworkError(f"box coding: {name} must be a positive number, got {str(value)[:80]}")
 
 
 # Keeps the logarithm of an empty box finite; the book's value, so that targets agree.

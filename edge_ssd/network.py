@@ -53,8 +53,11 @@ _EARLIER_INPUT = {"resampling": "pillow-bilinear"}  # of descriptions that lack 
 _REMOVED_FIELDS = {"convolution": "plain", "head": "plain", "block_convolutions": 2}
 
 _MAX_SIDE = 4096
+_MAX_FACTOR = 2.0**53  # an integer of a file may have thousands of digits, too many for a float
 _MAX_ANCHORS = 1_000_000
 _MAX_LABELS = 10_000
+_MAX_LABEL_LENGTH = 256  # characters; labels are drawn, logged and parts of MQTT topics
+_MAX_OUTPUTS = 2**27  # class logits and box offsets of an image; 512 MB
 
 
 @dataclass(frozen=True)
@@ -76,9 +79,10 @@ class InputSpec:
         for name, value in (("height", self.height), ("width", self.width)):
             if not _is_int(value) or not 32 <= value <= _MAX_SIDE:
                 raise NetworkError(f"input {name} must be a whole number from 32 to {_MAX_SIDE}, got {value!r}")
-        if not 0 < self.scale < float("inf") or not abs(self.offset) < float("inf"):
+        if not 0 < self.scale < _MAX_FACTOR or not abs(self.offset) < _MAX_FACTOR:
             raise NetworkError(
-                f"input scale and offset must be finite, scale positive; got {self.scale}, {self.offset}"
+                "input scale and offset must be finite, scale positive; got "
+                f"{_short(self.scale)}, {_short(self.offset)}"
             )
         if self.resize not in ("stretch", "letterbox"):
             raise NetworkError(f"resize mode must be 'stretch' or 'letterbox', got {self.resize!r}")
@@ -146,9 +150,13 @@ class Network:
         if not 1 <= len(self.labels) <= _MAX_LABELS:
             raise NetworkError(f"a network needs 1 to {_MAX_LABELS} labels, got {len(self.labels)}")
         if not all(isinstance(label, str) and label.strip() and "\n" not in label for label in self.labels):
-            raise NetworkError(f"every label must be one line of text, got {list(self.labels)!r}")
+            raise NetworkError(f"every label must be one line of text, got {_short(list(self.labels))}")
+        if (longest := max(map(len, self.labels))) > _MAX_LABEL_LENGTH:
+            raise NetworkError(
+                f"a label has {longest} characters, at most {_MAX_LABEL_LENGTH} are possible; rename the class"
+            )
         if len(set(self.labels)) != len(self.labels):
-            raise NetworkError(f"every label must occur once, got {list(self.labels)!r}")
+            raise NetworkError(f"every label must occur once, got {_short(list(self.labels))}")
         for name, channels in (("base_channels", self.base_channels), ("block_channels", self.block_channels)):
             if not channels or not all(_is_int(value) and 1 <= value <= 4096 for value in channels):
                 raise NetworkError(f"{name} must be whole numbers from 1 to 4096, got {channels!r}")
@@ -156,6 +164,8 @@ class Network:
             raise NetworkError(f"down_sampling must be one of {', '.join(_DOWN_SAMPLING)}; got {self.down_sampling!r}")
         if sum(level.num_anchors for level in self.levels) > _MAX_ANCHORS:
             raise NetworkError(f"more than {_MAX_ANCHORS} anchors")
+        if self.num_anchors * (len(self.labels) + 5) > _MAX_OUTPUTS:
+            raise NetworkError(f"{self.num_anchors} anchors of {len(self.labels)} labels are too many")
         expected = _map_sizes(self.input.size, len(self.base_channels), len(self.block_channels), self.down_sampling)
         actual = [(level.height, level.width) for level in self.levels]
         if actual != expected:
@@ -300,6 +310,11 @@ def _listed(value: object) -> tuple[Any, ...]:
     if not isinstance(value, (list, tuple)):
         raise TypeError(f"expected a list, got {value!r}")
     return tuple(value)
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _is_int(value: object) -> bool:

@@ -13,6 +13,7 @@ from edge_ssd.runtime import interpreter as module
 from edge_ssd.runtime.bundle import read_bundle
 from edge_ssd.runtime.interpreter import open_interpreter
 
+MODEL = read_bundle(real_model()).flatbuffer
 BACKENDS = {"ai-edge-litert": "ai_edge_litert", "tflite-runtime": "tflite_runtime"}
 
 
@@ -97,7 +98,7 @@ def failing(error: Exception) -> type:
 
 def test_interpreter_finds_tensors_by_name(installed: dict[str, type]) -> None:
     installed["ai-edge-litert"] = FakeNative
-    interpreter = open_interpreter(b"model", num_threads=3)
+    interpreter = open_interpreter(MODEL, num_threads=3)
     assert interpreter.backend == "ai-edge-litert"
     assert interpreter.num_threads == 3
     assert (interpreter.input_name, interpreter.input_shape) == ("image", (1, 2, 3, 3))
@@ -108,28 +109,28 @@ def test_interpreter_finds_tensors_by_name(installed: dict[str, type]) -> None:
     assert (heads["classes_0"].scale, heads["classes_0"].zero_point) == (0.5, -3)
     assert heads["classes_0"].values.tolist() == [[[[5, 5]]]]
     assert interpreter._native.calls == ["allocate", (4, (1, 2, 3, 3), np.uint8), "invoke"]
-    assert interpreter._native.model_content == b"model"
+    assert interpreter._native.model_content == MODEL
 
 
 @pytest.mark.machine_independent
 def test_auto_backend_prefers_ai_edge_litert(installed: dict[str, type]) -> None:
     installed["ai-edge-litert"] = installed["tflite-runtime"] = FakeNative
-    assert open_interpreter(b"model").backend == "ai-edge-litert"
-    assert open_interpreter(b"model", backend="tflite-runtime").backend == "tflite-runtime"
+    assert open_interpreter(MODEL).backend == "ai-edge-litert"
+    assert open_interpreter(MODEL, backend="tflite-runtime").backend == "tflite-runtime"
 
 
 @pytest.mark.machine_independent
 @pytest.mark.parametrize("error", [ImportError("wrong ELF class"), RuntimeError("no op"), AttributeError("_ARRAY_API")])
 def test_auto_backend_skips_broken_ones(installed: dict[str, type], error: Exception) -> None:
     installed["ai-edge-litert"], installed["tflite-runtime"] = failing(error), FakeNative
-    assert open_interpreter(b"model").backend == "tflite-runtime"
+    assert open_interpreter(MODEL).backend == "tflite-runtime"
     with pytest.raises(BackendError, match=f"ai-edge-litert: {type(error).__name__}: {error}"):
-        open_interpreter(b"model", backend="ai-edge-litert")
+        open_interpreter(MODEL, backend="ai-edge-litert")
 
 
 def refusal(backend: Any = "auto") -> str:
     with pytest.raises(BackendError) as caught:
-        open_interpreter(b"model", backend=backend)
+        open_interpreter(MODEL, backend=backend)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -176,14 +177,14 @@ def test_open_interpreter_names_reason_of_each_backend(installed: dict[str, type
 @pytest.mark.parametrize("backend", ["tflite", "", None, "AUTO"])
 def test_open_interpreter_rejects_unknown_backend(backend: Any) -> None:
     with pytest.raises(SettingError, match="auto, ai-edge-litert, tflite-runtime"):
-        open_interpreter(b"model", backend=backend)
+        open_interpreter(MODEL, backend=backend)
 
 
 @pytest.mark.machine_independent
 @pytest.mark.parametrize("threads", [0, -1, 1.5, "2", True, 1000])
 def test_open_interpreter_rejects_invalid_num_threads(threads: Any) -> None:
     with pytest.raises(SettingError, match="num_threads"):
-        open_interpreter(b"model", threads)
+        open_interpreter(MODEL, threads)
 
 
 @pytest.mark.machine_independent
@@ -193,7 +194,7 @@ def test_num_threads_default_is_cores_up_to_four(
 ) -> None:
     installed["ai-edge-litert"] = FakeNative
     monkeypatch.setattr(module.os, "cpu_count", lambda: cores)
-    assert open_interpreter(b"model").num_threads == threads
+    assert open_interpreter(MODEL).num_threads == threads
 
 
 @pytest.mark.machine_independent
@@ -211,7 +212,7 @@ def test_num_threads_default_is_cores_up_to_four(
 def test_interpreter_rejects_other_models(installed: dict[str, type], change: dict[str, Any], message: str) -> None:
     installed["ai-edge-litert"] = type("Other", (FakeNative,), change)
     with pytest.raises(BundleError, match=message):
-        open_interpreter(b"model")
+        open_interpreter(MODEL)
 
 
 # With a real interpreter
@@ -235,5 +236,5 @@ def test_interpreter_runs_real_model() -> None:
 
 @pytest.mark.parametrize("content", [b"", b"\x1c\0\0\0TFL3" + bytes(100), b"no model at all"])
 def test_open_interpreter_rejects_other_bytes(content: bytes) -> None:
-    with pytest.raises(BackendError, match="no TFLite interpreter can run this model"):
+    with pytest.raises(BundleError, match="the model is damaged or forged"):
         open_interpreter(content)

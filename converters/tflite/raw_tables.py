@@ -12,6 +12,9 @@ from collections.abc import Sequence
 
 __all__ = ["TableReader", "TableWriter"]
 
+# What is read in total, in bytes, for each byte of the data: tables that share long vectors would take quadratic time.
+_READS_PER_BYTE, _MIN_READS = 16, 2**16
+
 
 class TableReader:
     """The table at byte ``position`` of the flatbuffer ``data``; a field number is a position in the schema, from 0.
@@ -20,8 +23,9 @@ class TableReader:
     ``UnicodeDecodeError``. Callers turn these into an error of their own.
     """
 
-    def __init__(self, data: bytes, position: int) -> None:
+    def __init__(self, data: bytes, position: int, reads: list[int] | None = None) -> None:
         self._data, self._position = data, position
+        self._reads = [_MIN_READS + _READS_PER_BYTE * len(data)] if reads is None else reads  # shared by all tables
         self._vtable = position - self._read("<i", position)
         self._vtable_size = self._read("<H", self._vtable)
 
@@ -37,7 +41,7 @@ class TableReader:
 
     def text(self, field: int) -> str:
         """Return the string in the field number ``field``; "" if it is missing."""
-        start, length = self._vector(field)
+        start, length = self._checked_vector(field, 1)
         return self._data[start : start + length].decode()
 
     def numbers(self, field: int) -> list[int]:
@@ -49,13 +53,16 @@ class TableReader:
         """Return the vector of tables in the field number ``field``; empty if it is missing."""
         start, length = self._checked_vector(field)
         positions = range(start, start + 4 * length, 4)
-        return [TableReader(self._data, position + self._read("<I", position)) for position in positions]
+        return [TableReader(self._data, position + self._read("<I", position), self._reads) for position in positions]
 
-    def _checked_vector(self, field: int) -> tuple[int, int]:
-        """Return start and length of a vector of four-byte elements; raise IndexError if it exceeds the data."""
+    def _checked_vector(self, field: int, item: int = 4) -> tuple[int, int]:
+        """Return start and length of a vector of ``item`` bytes an element; raise IndexError if it exceeds the data."""
         start, length = self._vector(field)
-        if start + 4 * length > len(self._data):
+        if start + item * length > len(self._data):
             raise IndexError(f"a vector of {length} elements reaches past the end")
+        self._reads[0] -= item * length
+        if self._reads[0] < 0:
+            raise IndexError("its tables share their parts too often")
         return start, length
 
     def _vector(self, field: int) -> tuple[int, int]:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from edge_ssd.errors import BundleError
 
-__all__ = ["MAX_ENTRIES", "Archive", "read_archive", "read_array"]
+__all__ = ["MAX_ENTRIES", "Archive", "ArrayMismatchError", "read_archive", "read_array"]
 
 MAX_ENTRIES = 64
 _MAX_DIRECTORY = 64 * 1024
@@ -36,6 +36,10 @@ _NPY = re.compile(
     rb"\{'descr': '([<|][a-z]\d)', 'fortran_order': False, 'shape': \(([0-9, ]{0,64})\), \} *\n",
     re.DOTALL,
 )
+
+
+class ArrayMismatchError(BundleError):
+    """An array has another dtype or shape than expected."""
 
 
 class Archive(NamedTuple):
@@ -135,7 +139,8 @@ def _content(data: bytes, record: _Record) -> bytes:
 def read_array(data: bytes, name: str, dtype: str, shape: tuple[int | None, ...]) -> npt.NDArray[Any]:
     """Return the bytes of a ``.npy`` file as a read-only array; ``name`` stands in the message of an error.
 
-    Another dtype than ``dtype`` ("<f4") or another shape than ``shape``, where None is any length, raises BundleError.
+    Another dtype than ``dtype`` ("<f4") or another shape than ``shape``, where None is any length, raises
+    ArrayMismatchError, damaged bytes another BundleError.
     """
     match = _NPY.match(data[:256])
     if match is None or match.end() != 10 + int.from_bytes(match[1], "little"):
@@ -147,7 +152,7 @@ def read_array(data: bytes, name: str, dtype: str, shape: tuple[int | None, ...]
     )
     if actual_dtype != dtype or not matches:
         expected = f"{dtype} of shape {list(shape)}".replace("None", "any")
-        raise BundleError(f"{name} is {actual_dtype} of shape {list(actual_shape)}, expected {expected}")
+        raise ArrayMismatchError(f"{name} is {actual_dtype} of shape {list(actual_shape)}, expected {expected}")
     size = math.prod(actual_shape) * np.dtype(dtype).itemsize
     if len(data) - match.end() != size:
         raise BundleError(f"{name} needs {size} bytes of numbers, has {len(data) - match.end()}")

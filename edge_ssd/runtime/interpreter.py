@@ -3,8 +3,8 @@
 tflite-runtime can be imported beside NumPy 2 but fails when it is used. So a backend counts as working only after it
 has built an interpreter of the given model.
 
-ai-edge-litert verifies the flatbuffer's structure; tflite-runtime does not, and a wrong offset crashes the process. A
-bundle's digest detects damage, not forgery: open only models from sources that you trust.
+A wrong offset in a flatbuffer crashes the process, and a bundle's digest detects damage, not forgery: the structure is
+checked before an interpreter gets it, see :mod:`edge_ssd.runtime.flatbuffer_check`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ssd.errors import BackendError, BundleError, SettingError
+from edge_ssd.runtime.flatbuffer_check import check_flatbuffer
 from edge_ssd.runtime.postprocess import Head
 
 if TYPE_CHECKING:
@@ -90,12 +91,12 @@ def open_interpreter(
     """Load a TFLite model.
 
     Args:
-        flatbuffer: the model's bytes, already validated.
+        flatbuffer: the model's bytes.
         num_threads, backend, delegate, delegate_options: see :class:`~edge_ssd.runtime.detector.Detector`.
 
     Raises:
         BackendError: no backend works; the message gives the reason for each, and a remedy.
-        BundleError: the model does not have one uint8 input, or lacks the signature "serving_default".
+        BundleError: the model is malformed, does not have one uint8 input, or lacks the signature "serving_default".
         SettingError: an invalid argument.
     """
     if backend not in get_args(Backend):
@@ -103,6 +104,7 @@ def open_interpreter(
     threads = min(4, os.cpu_count() or 1) if num_threads is None else num_threads
     if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= _MAX_THREADS:
         raise SettingError(f"num_threads must be a whole number from 1 to {_MAX_THREADS}, got {num_threads!r}")
+    check_flatbuffer(flatbuffer)
     external = None
     if delegate is not None or delegate_options is not None:
         from edge_ssd.runtime.delegate import find_delegate  # here, since few programs use one

@@ -6,6 +6,7 @@ Here names and shapes are compared exactly.
 
 from __future__ import annotations
 
+import math
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,11 +15,14 @@ from typing import Any
 import numpy as np
 
 from edge_ssd.atomic_write import atomic_path
-from edge_ssd.errors import DataError
+from edge_ssd.errors import BundleError, DataError
+from edge_ssd.runtime.archive import ArrayMismatchError, read_array
+from edge_ssd.runtime.zip_entries import ZIP_ERRORS, open_zip, read_entry
 
 __all__ = ["load_checkpoint", "save_checkpoint"]
 
 _EPOCHS = "finished_epochs"
+_MAX_HEADER = 256  # bytes, of an array
 
 
 def save_checkpoint(path: Path, finished_epochs: int, variables: Mapping[str, Sequence[Any]]) -> None:
@@ -36,18 +40,33 @@ def load_checkpoint(path: Path, variables: Mapping[str, Sequence[Any]]) -> int:
         DataError: the file is damaged or belongs to other variables; nothing is assigned.
     """
     targets = _by_name(variables)
+    arrays = {}
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        finished_epochs = int(arrays.pop(_EPOCHS))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
+        with open_zip(path) as archive:
+            finished_epochs = int(_read(archive, _EPOCHS, "<i8", ()))
+            others = {name.removesuffix(".npy") for name in archive.namelist()} ^ {_EPOCHS, *targets}
+            if not others:
+                for name, value in targets.items():
+                    arrays[name] = _read(archive, name, np.dtype(value.numpy().dtype).str, tuple(value.shape))
+    except ArrayMismatchError:
+        others = {path.name}
+    except (*ZIP_ERRORS, BundleError) as error:
         raise DataError(f"{path}: damaged checkpoint ({error}); start a new run, with --from its model.keras") from None
-    expected = {name: tuple(value.shape) for name, value in targets.items()}
-    if expected != {name: array.shape for name, array in arrays.items()}:
+    if others:
         raise DataError(f"{path}: a checkpoint of another network or optimizer; start a new run in another folder")
+    if finished_epochs < 0:
+        raise DataError(f"{path}: damaged checkpoint; start a new run, with --from its model.keras")
     for name, value in targets.items():
         value.assign(arrays[name])
     return finished_epochs
+
+
+def _read(archive: zipfile.ZipFile, name: str, dtype: str, shape: tuple[int, ...]) -> Any:
+    """Return an array of the file; nothing is allocated before its size is known to be the variable's."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    if archive.getinfo(f"{name}.npy").file_size > size + _MAX_HEADER:
+        raise ArrayMismatchError(f"{name} is larger than the variable")
+    return read_array(read_entry(archive, f"{name}.npy", size + _MAX_HEADER), name, dtype, shape)
 
 
 def _by_name(variables: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
