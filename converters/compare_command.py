@@ -11,6 +11,7 @@ from converters.options import add_conversion_options, conversion_config
 from converters.quantization.schemes import SCHEMES, Scheme
 from edge_ssd.commands.data_options import add_data_options, data_source
 from edge_ssd.console.counts import count
+from edge_ssd.console.text import print_text
 
 if TYPE_CHECKING:
     from converters.compare import Comparison
@@ -62,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(result.to_dict())
     else:
-        print(format_comparison(result))
+        print_text(format_comparison(result))
     return 0
 
 

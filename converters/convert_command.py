@@ -13,6 +13,7 @@ from converters.quantization.schemes import SCHEMES
 from converters.tflite.compatibility import check_compatibility, portability_problems
 from edge_ssd.commands.data_options import add_data_options, data_source
 from edge_ssd.console.counts import count
+from edge_ssd.console.text import print_text
 
 if TYPE_CHECKING:
     from converters.convert import ConversionResult
@@ -88,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(result.to_dict())
     else:
-        print(format_result(result))
+        print_text(format_result(result))
     return 0
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from converters.tflite.compatibility import CompatibilityResult
 from edge_ssd.console.counts import count
 from edge_ssd.console.table import format_table
+from edge_ssd.console.text import print_text
 from edge_ssd.data.held_out import HeldOut
 from edge_ssd.data.held_out_images import parse_held_out
 
@@ -79,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(facts)
     else:
-        print(text)
+        print_text(text)
     return exit_status
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from converters.measure import MIN_USEFUL_AP
 from edge_ssd.commands.data_options import add_data_options, add_eval_split_option, data_source
+from edge_ssd.console.text import print_text
 
 __all__ = ["add_arguments", "run"]
 
@@ -104,6 +105,6 @@ def run(args: argparse.Namespace) -> int:
         facts = {"model": args.model, "against": args.against, "data": str(args.data), "split": split}
         print_json({**facts, **result.to_dict(), "budget": args.budget, "min_ap": args.min_ap, "passed": passed})
     else:
-        print(f"{args.model} against {args.against}")
-        print(format_verification(result, f"{args.data} ({split})", limits))
+        print_text(f"{args.model} against {args.against}")
+        print_text(format_verification(result, f"{args.data} ({split})", limits))
     return 0 if passed else 1

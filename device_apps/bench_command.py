@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from device_apps.arguments import add_backend_argument, add_resize_argument, check_int, resize_function
+from edge_ssd.console.text import print_text
 from edge_ssd.errors import SettingError
 
 __all__ = ["add_arguments", "parse_size", "run"]
@@ -96,9 +97,9 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(to_dict(benchmark))
         return 0
-    print(format_benchmark(benchmark))
+    print_text(format_benchmark(benchmark))
     if args.plot is not None:
-        print(f"\n{args.plot}: average precision against time")
+        print_text(f"\n{args.plot}: average precision against time")
     for line in benchmark.warnings:
         _log.warning("%s", line)
     return 0

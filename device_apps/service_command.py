@@ -11,6 +11,7 @@ from pathlib import Path
 
 from device_apps import camera_command
 from device_apps.service_files import first_inaccessible_parent, generate_service_files, program_files
+from edge_ssd.console.text import print_text
 from edge_ssd.errors import SettingError
 
 __all__ = ["add_arguments", "expand", "run"]
@@ -70,7 +71,7 @@ def run(
     if private_folder is not None:
         _log.info("runs as %s: other users cannot enter %s, which has the program or its model", user, private_folder)
     written, unit_file = shlex.quote(str(config)), shlex.quote(str(unit))
-    print(
+    print_text(
         f"{config}\n{unit}\n\nReview them, then on the device:\n"
         f"  sudo install -m 600 {written} /etc/{args.name}.toml\n"
         f"  sudo install -m 644 {unit_file} /etc/systemd/system/{args.name}.service\n"

@@ -15,7 +15,7 @@ from typing import TextIO
 from device_apps.results import FrameResult
 from device_apps.sources.frames import Image
 from edge_ssd.atomic_write import atomic_path
-from edge_ssd.console.text import utf8_text
+from edge_ssd.console.text import printable, utf8_text
 from edge_ssd.errors import EdgeSSDError, SettingError
 
 __all__ = [
@@ -82,7 +82,7 @@ class TextLinesSink(_Sink):
             for label, score, box, _ in result.detections
         ]
         time = f"{result.milliseconds['detect']:5.1f} ms"
-        _write_line(self._stream, f"{name}  {width}×{height}  {time}  {'; '.join(detections) or 'nothing'}")
+        _write_line(self._stream, printable(f"{name}  {width}×{height}  {time}  {'; '.join(detections) or 'nothing'}"))
 
 
 class AnnotatedImageSink(_Sink):

@@ -33,6 +33,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from edge_ssd.console.logs import log_to_stderr, verbosity_level
 from edge_ssd.console.suggestions import did_you_mean, missing_path_hint
+from edge_ssd.console.text import printable
 from edge_ssd.errors import EdgeSSDError
 from edge_ssd.version import __version__
 
@@ -282,7 +283,7 @@ def _top_parser() -> argparse.ArgumentParser:
 
 
 def _fail(message: str) -> int:
-    print(f"{PROGRAM}: error: {message}", file=sys.stderr)
+    print(f"{PROGRAM}: error: {printable(message)}", file=sys.stderr)
     return 2
 
 
@@ -297,4 +298,4 @@ def _describe(error: Exception) -> str:
 
 
 def _one_line(message: str) -> str:
-    return " ".join(line.strip() for line in message.splitlines())
+    return printable(" ".join(line.strip() for line in message.splitlines()))

@@ -151,6 +151,8 @@ class Network:
             raise NetworkError(f"a network needs 1 to {_MAX_LABELS} labels, got {len(self.labels)}")
         if not all(isinstance(label, str) and label.strip() and "\n" not in label for label in self.labels):
             raise NetworkError(f"every label must be one line of text, got {_short(list(self.labels))}")
+        if any(max(label) >= "\ud800" and _has_surrogates(label) for label in self.labels):
+            raise NetworkError("a label is not valid Unicode (lone surrogates); rename the class")
         if (longest := max(map(len, self.labels))) > _MAX_LABEL_LENGTH:
             raise NetworkError(
                 f"a label has {longest} characters, at most {_MAX_LABEL_LENGTH} are possible; rename the class"
@@ -310,6 +312,10 @@ def _listed(value: object) -> tuple[Any, ...]:
     if not isinstance(value, (list, tuple)):
         raise TypeError(f"expected a list, got {value!r}")
     return tuple(value)
+
+
+def _has_surrogates(text: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _short(value: object) -> str:

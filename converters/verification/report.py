@@ -19,6 +19,7 @@ from converters.verification.report_figures import curve_chart, image_data_url
 from converters.verification.result import CURVE_IOUS, Verification, describe_change, describe_ratio, mean_precision
 from edge_ssd.atomic_write import atomic_path, check_writable
 from edge_ssd.console.counts import count
+from edge_ssd.console.text import printable
 from edge_ssd.errors import SettingError
 from edge_ssd.runtime.bundle import Bundle
 
@@ -75,19 +76,19 @@ def report_html(result: Verification, bundle: Bundle, data: str, limits: Limits)
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{html.escape(title)}</title>
+<title>{_escape(title)}</title>
 <style>{_STYLE}</style>
 </head>
 <body>
-<h1>{html.escape(title)}</h1>
+<h1>{_escape(title)}</h1>
 <p>COCO average precision on {count(precision.num_images, "image")} with {count(precision.num_objects, "object")} \
-({html.escape(data)}). All models used the same decoding.</p>
+({_escape(data)}). All models used the same decoding.</p>
 {_table(("", "Keras", "float .tflite", scheme, "difference"), [row.cells() for row in result.rows()])}
 {_change(result, limits)}
 {_agreement(result)}
 {_cost(result, bundle)}
 <h2>Precision and recall</h2>
-<p><span class="key"></span> float &ensp; <span class="key dashed"></span> {html.escape(scheme)}. \
+<p><span class="key"></span> float &ensp; <span class="key dashed"></span> {_escape(scheme)}. \
 The closer the curves, the better the conversion.</p>
 <div class="charts">{_curves(result, scheme)}</div>
 {_error_analysis(result.error_analysis)}
@@ -111,7 +112,7 @@ def _change(result: Verification, limits: Limits) -> str:
     source = ""
     if result.made_from_model is False:
         source = '<p class="fail">The converted model was not made from this Keras model: other weights.</p>'
-    verdicts = source + "".join(f'<p class="{kind}">{html.escape(line)}.</p>' for line in limits.verdicts(result))
+    verdicts = source + "".join(f'<p class="{kind}">{_escape(line)}.</p>' for line in limits.verdicts(result))
     return f"<p>{text}.</p>{verdicts}"
 
 
@@ -136,8 +137,8 @@ def _cost(result: Verification, bundle: Bundle) -> str:
     smaller = describe_ratio(*result.sizes, less="smaller", more="larger")
     faster = describe_ratio(float_ms, converted_ms, less="faster", more="slower")
     graph = read_graph(bundle.flatbuffer)
-    targets = "; ".join(html.escape(str(target)) for target in check_compatibility(graph))
-    problems = "".join(f'<p class="fail">{html.escape(problem)}</p>' for problem in portability_problems(graph))
+    targets = "; ".join(_escape(str(target)) for target in check_compatibility(graph))
+    problems = "".join(f'<p class="fail">{_escape(problem)}</p>' for problem in portability_problems(graph))
     return (
         f"<p>The model takes {result.sizes[1] / 1e6:.2f} MB where float takes {result.sizes[0] / 1e6:.2f} "
         f"({smaller}), and {converted_ms:.2f} ms where float takes {float_ms:.2f} "
@@ -188,7 +189,7 @@ def _error_analysis(analysis: ErrorAnalysis | None) -> str:
         "Error is the root mean square error over that of "
         "the float values; rounding is the part that rounding the output causes; clipped values exceed the calibrated "
         "range. The last columns show the gain of AP when the float model's values replace this head.</p>"
-        f'{_table(heading, rows)}<p class="advice">{html.escape(analysis.recommendation)}</p>'
+        f'{_table(heading, rows)}<p class="advice">{_escape(analysis.recommendation)}</p>'
     )
 
 
@@ -202,19 +203,24 @@ def _image_pairs(result: Verification, bundle: Bundle) -> str:
     parts = []
     for i in result.most_different()[:_MAX_IMAGES]:
         sample = result.dataset.samples[i]
-        name = html.escape(sample.path.name)
+        name = _escape(sample.path.name)
         figures = []
         for kind, evaluation in (("float", result.float_result), (scheme, result.quantized_result)):
             detections = evaluation.predictions[i]
             url = image_data_url(sample.path, sample.boxes_xyxy, detections[detections.confidence >= threshold])
-            caption = f"{name}, {html.escape(kind)}, differs by {result.differences[i]:.3f}"
+            caption = f"{name}, {_escape(kind)}, differs by {result.differences[i]:.3f}"
             figures.append(f'<figure><img alt="{caption}" src="{url}"><figcaption>{caption}</figcaption></figure>')
         parts.append(f'<div class="pair">{"".join(figures)}</div>')
     return "\n".join(parts)
 
 
 def _table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in heading)
-    body = "\n".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    head = "".join(f"<th>{_escape(cell)}</th>" for cell in heading)
+    body = "\n".join(f"<tr>{''.join(f'<td>{_escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
     table = f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"
     return f'<div class="wide">{table}</div>'
+
+
+def _escape(text: str) -> str:
+    """Return text for HTML: labels and names of files may hold markup and control characters."""
+    return html.escape(printable(text))

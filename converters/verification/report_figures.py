@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from edge_ssd.boxes import FloatArray
 from edge_ssd.charts import new_figure, svg
+from edge_ssd.console.text import printable
 from edge_ssd.drawing import draw_boxes
 from edge_ssd.evaluation.matching import RECALLS
 from edge_ssd.runtime.detections import Detections
@@ -35,7 +36,7 @@ def curve_chart(title: str, before: Floats, after: Floats, names: tuple[str, str
     axes.plot(RECALLS, before, color=FLOAT_COLOR, linewidth=3)
     axes.plot(RECALLS, after, "--", color=CONVERTED_COLOR)
     axes.set(title=title, xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.01), aspect="equal")
-    text = html.escape(f"{title}: precision over recall, {names[0]} and {names[1]}")
+    text = html.escape(printable(f"{title}: precision over recall, {names[0]} and {names[1]}"))
     # As an image, not inline: the ids of several inline SVG documents would collide.
     return f'<img alt="{text}" src="data:image/svg+xml;base64,{base64.b64encode(svg(figure).encode()).decode()}">'
 

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from edge_ssd.commands import data_anchors, data_convert, data_inspect, data_merge, data_split
+from edge_ssd.console.text import print_text
 
 __all__ = ["add_arguments", "run"]
 
@@ -80,7 +81,7 @@ def _fetch(args: argparse.Namespace) -> int:
 
     with Progress("downloading bananas", "bytes") as progress:
         downloaded = fetch_bananas(args.to, progress=progress)
-    print(f"{args.to}: {'fetched and verified' if downloaded else 'already there, nothing to do'}")
+    print_text(f"{args.to}: {'fetched and verified' if downloaded else 'already there, nothing to do'}")
     return 0
 
 
@@ -100,5 +101,5 @@ def _make(args: argparse.Namespace) -> int:
         ) from None
     with Progress("drawing", "images") as progress:
         drawn = make_synthetic(args.to, args.train, args.val, args.seed, args.size, progress)
-    print(f"{args.to}: {f'{args.train} + {args.val} images drawn' if drawn else 'already there, nothing to do'}")
+    print_text(f"{args.to}: {f'{args.train} + {args.val} images drawn' if drawn else 'already there, nothing to do'}")
     return 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from edge_ssd.commands.data_options import add_data_options, data_source
 from edge_ssd.commands.network_options import add_input_options
 from edge_ssd.console.counts import count
+from edge_ssd.console.text import print_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,11 +78,11 @@ def run(args: argparse.Namespace) -> int:
         }
         print_json(report)
         return 0
-    print(f"{args.data}: anchors fitted to {count(len(boxes['train']), 'box')}")
-    print(_level_table(network.levels, fitted))
+    print_text(f"{args.data}: anchors fitted to {count(len(boxes['train']), 'box')}")
+    print_text(_level_table(network.levels, fitted))
     for split in boxes:
         old, new = before[split], after[split]
-        print(
+        print_text(
             f"{split:5} {count(new.objects, 'box')}: {old.matched:.1%} → {new.matched:.1%} match an anchor, "
             f"{old.seen:.1%} → {new.seen:.1%} in the receptive field of its level"
         )

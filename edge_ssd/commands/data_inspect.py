@@ -11,6 +11,7 @@ from edge_ssd.commands.data_options import add_data_options, data_source, split_
 from edge_ssd.commands.network_options import add_input_options
 from edge_ssd.commands.recipe_options import add_recipe_options, given_recipe, option_names
 from edge_ssd.console.counts import count
+from edge_ssd.console.text import print_text
 from edge_ssd.data.eval_split import EVAL_SPLITS
 from edge_ssd.errors import DataError, SettingError
 from edge_ssd.training.recipe import AUGMENTATION_FIELDS
@@ -127,12 +128,12 @@ def run(args: argparse.Namespace) -> int:
         facts = {} if held_out is None else {"held_out": held_out}
         print_json({"folder": str(args.data), **report.to_dict(), **facts})
     else:
-        print(format_report(report, str(args.data)))
+        print_text(format_report(report, str(args.data)))
         if args.split in (None, "all") and (division := describe_division(folder)):
-            print(division)
+            print_text(division)
         if held_out:
             names = f"{name_some(held_out)}; all are listed in {where_listed(args.anchors_of)}"
-            print(f"held out by the training of {args.anchors_of}: {count(len(held_out), 'image')}: {names}")
+            print_text(f"held out by the training of {args.anchors_of}: {count(len(held_out), 'image')}: {names}")
     written: list[tuple[Path, str]] = []
     if args.sheet is not None:
         _save(contact_sheet(combine_splits(datasets)), args.sheet)
@@ -146,7 +147,7 @@ def run(args: argparse.Namespace) -> int:
     for folder_path in new_folders:
         _log.info("%s: new folder, for %s", folder_path, ", ".join(p.name for p in outputs if p.parent == folder_path))
     if not args.json:
-        print("".join(f"\n{path}: {content} of {args.data}\n" for path, content in written), end="")
+        print_text("".join(f"\n{path}: {content} of {args.data}\n" for path, content in written), end="")
     return 0
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_ssd.console.counts import count
+from edge_ssd.console.text import print_text
 from edge_ssd.data.writers.place_image import IMAGE_MODES, ImageMode
 from edge_ssd.data.writers.registry import DATASET_WRITERS
 
@@ -57,8 +58,8 @@ def write(
         write_dataset(out, splits, to, roots, mode, read_header or read_image_header, progress)
     images = sum(map(len, splits.values()))
     boxes = sum(dataset.num_boxes for dataset in splits.values())
-    print(f"{out}: {LABEL_FORMATS[to].TITLE}, {count(images, 'image')}, {count(boxes, 'box')}")
-    print(split_table(splits))
+    print_text(f"{out}: {LABEL_FORMATS[to].TITLE}, {count(images, 'image')}, {count(boxes, 'box')}")
+    print_text(split_table(splits))
 
 
 def split_table(splits: Mapping[str, Dataset]) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from edge_ssd.commands.data_options import add_data_options, data_source
 from edge_ssd.commands.data_output import add_output_options, split_table, write
 from edge_ssd.console.counts import count
+from edge_ssd.console.text import print_text
 from edge_ssd.errors import DataError, SettingError
 
 if TYPE_CHECKING:
@@ -85,8 +86,8 @@ def run(args: argparse.Namespace) -> int:
     if replaced:
         earlier = ", ".join(f"{path.name} ({count(number, 'image')})" for path, number in replaced.items())
         _log.info("%s: replaced the lists of an earlier division: %s", args.data, earlier)
-    print(f"{args.data}: divided by {', '.join(path.name for path in lists)}; delete these to undo it")
-    print(split_table(splits))
+    print_text(f"{args.data}: divided by {', '.join(path.name for path in lists)}; delete these to undo it")
+    print_text(split_table(splits))
     _log_other_readers(folder, lists)
     return 0
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from edge_ssd.commands.data_options import add_data_options, add_eval_split_option, data_source
 from edge_ssd.console.counts import count
+from edge_ssd.console.text import print_text
 from edge_ssd.errors import ModelError
 
 __all__ = ["add_arguments", "run"]
@@ -98,9 +99,9 @@ def run(args: argparse.Namespace) -> int:
         print_json({"model": args.model, "data": str(args.data), "split": split, **precision.to_dict()})
         return 0
     objects = count(precision.num_objects, "object")
-    print(f"{args.model} on {count(precision.num_images, 'image')} of {args.data} ({split}), {objects}")
-    print(f"AP {precision.ap:.3f}   AP50 {precision.ap50:.3f}   AP75 {precision.ap75:.3f}")
+    print_text(f"{args.model} on {count(precision.num_images, 'image')} of {args.data} ({split}), {objects}")
+    print_text(f"AP {precision.ap:.3f}   AP50 {precision.ap50:.3f}   AP75 {precision.ap75:.3f}")
     if len(precision.per_class) > 1:
         rows = [(label, "no objects" if ap is None else f"{ap:.3f}") for label, ap in precision.per_class.items()]
-        print(format_table(rows, left=2, indent="  "))
+        print_text(format_table(rows, left=2, indent="  "))
     return 0

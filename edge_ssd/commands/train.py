@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from edge_ssd.commands.data_options import add_data_options, data_source
 from edge_ssd.commands.network_options import add_network_options, given_network, network_table
 from edge_ssd.commands.recipe_options import add_recipe_options, given_recipe, option_names
+from edge_ssd.console.text import print_text
 from edge_ssd.data.training_images import DEFAULT_TRAIN_ON
 from edge_ssd.errors import SettingError
 from edge_ssd.network import NETWORKS
@@ -152,7 +153,7 @@ def run(args: argparse.Namespace) -> int:
         if len(reports) > 1 and row.epoch < recipe.epochs:
             (first, start), (last, end) = reports[0], reports[-1]
             remaining = f", {format_seconds((recipe.epochs - last) * (end - start) / (last - first))} left"
-        print(
+        print_text(
             f"epoch {row.epoch}/{recipe.epochs}: loss {row.loss:.3f}, class error {row.class_error:.2e}, "
             f"box MAE {row.box_mae:.2e}, AP {row.ap:.3f}, AP50 {row.ap50:.3f}, AP75 {row.ap75:.3f}, "
             f"{row.images_per_second:.0f} images/s{remaining}",
@@ -175,7 +176,7 @@ def run(args: argparse.Namespace) -> int:
         _warn_if_useless(read_history(args.out / HISTORY), config.data.folder)
         data = ["--data", str(config.data.folder), *config.data.options]
         convert = ["edge-ssd", "convert", str(model), *data, "--out", f"{args.out.name}.tflite"]
-        print(f"model: {model}{_best_epoch(args.out, recipe)}\nnext:  {shlex.join(convert)}")
+        print_text(f"model: {model}{_best_epoch(args.out, recipe)}\nnext:  {shlex.join(convert)}")
     return 0
 
 

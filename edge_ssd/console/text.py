@@ -1,12 +1,41 @@
-"""Text from file names and arguments, which may have bytes that are not UTF-8."""
+"""Text from elsewhere: file names and arguments, which may have bytes that are not UTF-8, and labels of files."""
 
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from collections.abc import Sequence
 
-__all__ = ["argument_text", "find_label", "utf8_text"]
+__all__ = ["UNPRINTABLE", "argument_text", "find_label", "print_text", "printable", "utf8_text"]
+
+# What a terminal obeys or what changes the order of the characters around it: control characters, line and paragraph
+# separators, marks of the writing direction; surrogates, which cannot be encoded.
+UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str, *, lines: bool = False) -> str:
+    r"""Return ``text`` with control characters and the like escaped, as ``\x1b``, for terminals, logs and reports.
+
+    The names in a model, a dataset or an answer of a server may hold sequences that a terminal obeys.
+
+    Args:
+        lines: keep line feeds.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    text = utf8_text(text)
+    return UNPRINTABLE.sub(lambda match: "\n" if lines and match[0] == "\n" else _escape(match[0]), text)
+
+
+def print_text(text: str, end: str = "\n", flush: bool = False) -> None:
+    """Print the lines of ``text``, which may hold names from files, on standard output; see :func:`printable`."""
+    print(printable(text, lines=True), end=end, flush=flush)
+
+
+def _escape(character: str) -> str:
+    number = ord(character)
+    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
 
 
 def utf8_text(text: str) -> str:

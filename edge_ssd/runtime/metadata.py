@@ -15,6 +15,7 @@ __all__ = ["FORMAT_VERSION", "Defaults", "HeadSpec", "Metadata", "parse_metadata
 FORMAT_VERSION = 2
 """Version 1 does not name the resampling: it is "pillow-bilinear"."""
 
+_MAX_TEXT = 256
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -60,7 +61,7 @@ class Metadata(NamedTuple):
     raw: Mapping[str, Any]
 
 
-def parse_metadata(text: bytes) -> Metadata:
+def parse_metadata(content: bytes) -> Metadata:
     """Parse and validate the content of ``edge_ssd.json``; raise BundleError, which names the first invalid field."""
     import json
 
@@ -68,7 +69,7 @@ def parse_metadata(text: bytes) -> Metadata:
         raise ValueError(f"{constant} is not JSON")
 
     try:
-        data = json.loads(text.decode("utf-8"), parse_constant=reject)
+        data = json.loads(content.decode("utf-8"), parse_constant=reject)
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
         raise BundleError(f"edge_ssd.json cannot be read ({error})") from None
     if not isinstance(data, dict):
@@ -96,6 +97,9 @@ def parse_metadata(text: bytes) -> Metadata:
     _require(
         all(digest is None or _is_digest(digest) for digest in sha256.values()), "sha256", sha256, "hexadecimal digests"
     )
+    for field in ("name", "quantization", "input.name"):
+        text = _get(data, field, str)
+        _require(len(text) <= _MAX_TEXT, field, text, f"at most {_MAX_TEXT} characters")
     class_heads, box_heads = _heads(_get(data, "heads", list), network)
     return Metadata(
         name=_get(data, "name", str),
