@@ -47,7 +47,8 @@ class FakeCapture:
         return self.opened
 
     def get(self, key: int) -> float:
-        return {cv2.CAP_PROP_FRAME_WIDTH: 640.0, cv2.CAP_PROP_FRAME_HEIGHT: 480.0, cv2.CAP_PROP_FPS: 30.0}[key]
+        known = {cv2.CAP_PROP_FRAME_WIDTH: 640.0, cv2.CAP_PROP_FRAME_HEIGHT: 480.0, cv2.CAP_PROP_FPS: 30.0}
+        return {**known, cv2.CAP_PROP_FOURCC: float(cv2.VideoWriter.fourcc(*"YUYV"))}[key]
 
     def set(self, key: int, value: float) -> bool:
         return False
@@ -101,6 +102,45 @@ def test_gray_webcam_delivers_rgb(webcam: type[FakeCapture], devices: Path) -> N
     image = captured.image
     assert image.shape == captured.pixels.shape == (480, 640, 3)
     assert (image == 90).all()
+
+
+class JpegCapture(FakeCapture):
+    """Webcam that sends MJPEG when it is asked for it; its images are a row of bytes then, with room to spare."""
+
+    image = np.full((720, 1280, 3), (200, 0, 0), np.uint8)
+
+    def __init__(self, *where: object) -> None:
+        super().__init__(*where)
+        self.settings: dict[int, float] = {}
+
+    def get(self, key: int) -> float:
+        return self.settings[key] if key in self.settings else super().get(key)
+
+    def set(self, key: int, value: float) -> bool:
+        self.settings[key] = value
+        return True
+
+    def retrieve(self, image: np.ndarray | None = None) -> tuple[bool, np.ndarray | None]:
+        if self.settings.get(cv2.CAP_PROP_CONVERT_RGB) != 0:
+            return True, self.image.copy()
+        jpeg = cv2.imencode(".jpg", self.image)[1].tobytes()
+        return True, np.frombuffer(jpeg + bytes(1000), np.uint8)[None]
+
+
+@linux_only
+def test_large_webcam_frames_are_mjpeg_and_decoded_for_the_network(
+    devices: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(cv2, "VideoCapture", JpegCapture)
+    spec = InputSpec(160, 160)
+    with open_source("0", width=1280, height=720, devices=devices, input_spec=spec) as source:
+        frame = next(iter(source))
+    assert (frame.size, frame.pixels.shape, frame.image.shape) == ((720, 1280), (180, 320, 3), (720, 1280, 3))
+    for image in (frame.pixels, frame.image):
+        assert np.abs(image.astype(int) - (0, 0, 200)).max() <= 3, "RGB"
+    with open_source("0", width=640, height=480, devices=devices, input_spec=spec) as source:
+        assert next(iter(source)).pixels.shape == (720, 1280, 3)
+    assert caplog.messages == []
 
 
 def test_undecodable_frames_are_skipped(webcam: type[FakeCapture], devices: Path) -> None:

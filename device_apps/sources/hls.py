@@ -12,7 +12,7 @@ import re
 import time
 from urllib.parse import urljoin
 
-from device_apps.sources.deferred_image import DeferredImage
+from device_apps.sources.deferred_image import DeferredImage, Image
 from device_apps.sources.frames import FrameReader
 from device_apps.sources.http_client import HttpClient
 from device_apps.sources.media_clock import MediaClock
@@ -84,7 +84,7 @@ class PacedReader:
         self._clock = MediaClock(reader.fps)
         self._start: float | None = None  # Time of this machine at the time 0 of the stream.
 
-    def read(self) -> DeferredImage | None:
+    def read(self) -> Image | DeferredImage | None:
         image = self._reader.read()
         if image is None:
             return None

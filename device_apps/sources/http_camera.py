@@ -8,19 +8,18 @@ frame late, and decodes every frame in full.
 from __future__ import annotations
 
 import time
-from functools import partial
 from typing import Protocol
 
 from device_apps.sources.deferred_image import DeferredImage, Image
 from device_apps.sources.frames import FrameReader
 from device_apps.sources.hls import open_hls
 from device_apps.sources.http_client import HttpClient, NotHttpError
+from device_apps.sources.jpeg_frame import decode_frame
 from device_apps.sources.jpeg_splitter import MAX_IMAGE_BYTES, JpegSplitter
 from device_apps.sources.opencv import open_stream
 from device_apps.sources.timeouts import CaptureTimeouts
-from edge_ssd.errors import ImageError, SourceError
+from edge_ssd.errors import SourceError
 from edge_ssd.network import InputSpec
-from edge_ssd.runtime.preprocess import read_image, read_reduced
 
 __all__ = ["open_http"]
 
@@ -148,7 +147,7 @@ class _HttpCameraReader:
             data = self._next_image()
             if data is None:
                 return None
-            image = self._decode(data)
+            image = decode_frame(data, self._input_spec)
             if image is not None:
                 self._last, self._last_at = data, time.monotonic()
                 return image
@@ -203,14 +202,3 @@ class _HttpCameraReader:
         self._images = 0
         self._splitter = self._new_splitter()
         return None
-
-    def _decode(self, data: bytes) -> Image | DeferredImage | None:
-        """Return a frame, of which only the pixels for the network are decoded yet, or None if it is damaged."""
-        load = partial(read_image, data)
-        try:
-            if self._input_spec is None:
-                return load()
-            pixels, size = read_reduced(data, self._input_spec)
-        except ImageError:
-            return None
-        return pixels if pixels.shape[:2] == size else DeferredImage(pixels, size, load)

@@ -74,7 +74,7 @@ def open_source(
     webcam = (spec.isascii() and spec.isdigit()) or spec.startswith(("/dev/video", "/dev/v4l/"))
     capture = partial(CaptureSource, retries=retries, timeouts=timeouts, stop=stop)
     if webcam:
-        return capture(partial(open_camera, spec, request, devices), f"camera {spec}")
+        return capture(partial(open_camera, spec, request, devices, input_spec), f"camera {spec}")
     if spec == "picamera":
         # Another attempt is another process: when many have failed, only a restart of the whole may help.
         retries = _CSI_RETRIES if retries is None else retries

@@ -17,12 +17,14 @@ import numpy as np
 from device_apps.numpy_conflict import is_numpy_conflict, numpy_cause, numpy_remedy
 from device_apps.sources.deferred_image import DeferredImage, Image
 from device_apps.sources.frame_buffers import FrameBuffers
+from device_apps.sources.jpeg_frame import decode_frame
 from device_apps.sources.media_clock import MediaClock
 from device_apps.sources.stream_url import redact_url
 from device_apps.sources.timeouts import CaptureTimeouts
 from device_apps.sources.utf8_path import utf8_path
 from device_apps.sources.video_file import truncation_error
 from edge_ssd.errors import EdgeSSDError, SourceError
+from edge_ssd.network import InputSpec
 
 __all__ = [
     "CameraRequest",
@@ -42,6 +44,8 @@ _PIPE_FORMATS = (
     "no video can be read from this pipe; use a format that is read as it comes: Matroska, MPEG-TS, MJPEG, H.264, or "
     "MP4 with its index in front (ffmpeg -movflags +faststart)"
 )
+_MJPG = int.from_bytes(b"MJPG", "little")
+_MAX_UNCOMPRESSED = 640 * 480  # Pixels of a frame that webcams send uncompressed at 30 frames a second.
 _MAX_UNDECODABLE = 30  # Frames in a row that cannot be decoded before a camera counts as lost.
 
 
@@ -103,11 +107,14 @@ def open_video(path: Path) -> OpenCVReader:
     return OpenCVReader(cv2, capture, str(path), live=False, damage=damage, pipe=pipe)
 
 
-def open_camera(device: str, request: CameraRequest, devices: Path = Path("/dev")) -> OpenCVReader:
+def open_camera(
+    device: str, request: CameraRequest, devices: Path = Path("/dev"), input_spec: InputSpec | None = None
+) -> OpenCVReader:
     """Open a webcam and request the given settings; a setting that the camera does not accept is logged.
 
-    ``device`` is a path ("/dev/video0"), or an index ("0") in the folder ``devices``. Raises SourceError if there is no
-    such camera, no permission to use it, or it cannot be opened.
+    ``device`` is a path ("/dev/video0"), or an index ("0") in the folder ``devices``. A size above 640×480 is requested
+    as MJPEG, because uncompressed frames of it exceed USB 2.0, and JPEG frames are decoded for ``input_spec``. Raises
+    SourceError if there is no such camera, no permission to use it, or it cannot be opened.
     """
     cv2 = load_opencv()
     path = devices / f"video{device}" if device.isdigit() else Path(device)
@@ -122,6 +129,8 @@ def open_camera(device: str, request: CameraRequest, devices: Path = Path("/dev"
             f"camera {device}: {path} cannot be opened; another program may be using it, or it is not a camera "
             f"(other devices: {_list_devices(devices, exclude=path)})"
         )
+    if linux and (request.width or 0) * (request.height or 0) > _MAX_UNCOMPRESSED:
+        capture.set(cv2.CAP_PROP_FOURCC, _MJPG)  # Before the size, which depends on it.
     requested = [
         (cv2.CAP_PROP_FRAME_WIDTH, "width", request.width),
         (cv2.CAP_PROP_FRAME_HEIGHT, "height", request.height),
@@ -134,7 +143,9 @@ def open_camera(device: str, request: CameraRequest, devices: Path = Path("/dev"
         actual = capture.get(key)
         if value is not None and actual != value:
             _log.warning("camera %s: requested %s %g, got %g", device, name, value, actual)
-    return OpenCVReader(cv2, capture, f"camera {device}", live=True)
+    if linux and int(capture.get(cv2.CAP_PROP_FOURCC)) == _MJPG:
+        capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)  # Frames are the camera's JPEG images.
+    return OpenCVReader(cv2, capture, f"camera {device}", live=True, input_spec=input_spec)
 
 
 def open_stream(url: str, timeouts: CaptureTimeouts = CaptureTimeouts()) -> OpenCVReader:
@@ -166,7 +177,15 @@ class OpenCVReader:
     """An opened ``cv2.VideoCapture``."""
 
     def __init__(
-        self, cv2: ModuleType, capture: Any, name: str, *, live: bool, damage: str | None = None, pipe: bool = False
+        self,
+        cv2: ModuleType,
+        capture: Any,
+        name: str,
+        *,
+        live: bool,
+        damage: str | None = None,
+        pipe: bool = False,
+        input_spec: InputSpec | None = None,
     ) -> None:
         self.live = live
         fps = float(capture.get(cv2.CAP_PROP_FPS))
@@ -176,6 +195,7 @@ class OpenCVReader:
         self._name = name
         self._damage = damage
         self._pipe = pipe
+        self._input_spec = input_spec
         self._count = 0
         self._buffers = FrameBuffers()
         self._clock = MediaClock(self.fps)
@@ -189,7 +209,7 @@ class OpenCVReader:
         """Time stamp of the frame that was read last, in seconds, of a live stream too."""
         return float(self._capture.get(self._cv2.CAP_PROP_POS_MSEC)) / 1000
 
-    def read(self) -> DeferredImage | None:
+    def read(self) -> Image | DeferredImage | None:
         undecodable = 0
         while self._capture.grab():
             if not self.live:
@@ -215,12 +235,14 @@ class OpenCVReader:
         text = code.to_bytes(4, "little").decode("ascii", "replace").strip("\0 ")
         return f" (codec {text}, for which this OpenCV has no decoder)" if text.isalnum() else ""
 
-    def _retrieve(self) -> DeferredImage | None:
+    def _retrieve(self) -> Image | DeferredImage | None:
         """Return the grabbed frame, or None if it cannot be decoded."""
         try:
             decoded, image = self._capture.retrieve(self._buffers.free())
             if not decoded or image is None or not image.size:
                 return None
+            if image.ndim == 1 or image.shape[0] == 1:  # A row of bytes: the camera's JPEG image.
+                return decode_frame(image.tobytes(), self._input_spec)
             self._buffers.keep(image)
             return self._deferred(image)
         except self._cv2.error:
