@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import itertools
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -58,6 +60,32 @@ def test_stream_of_images(kind: str) -> None:
         assert source.live
         assert numbers == sorted(set(numbers))
         assert server.paths == ["/"]
+
+
+def test_only_the_newest_image_that_arrived_is_decoded() -> None:
+    burst = b"".join(b"--frame\r\n\r\n" + jpeg_frame(number) for number in range(50))
+    again = threading.Event()
+
+    def images() -> Iterator[bytes]:
+        yield b"--frame\r\n\r\n" + jpeg_frame(100)
+        again.wait(20)
+        yield burst
+
+    with http_camera(lambda request: request.stream(MULTIPART, images())) as server, open_source(server.url) as source:
+        assert numbers_of(source, 1) == [100]
+        again.set()
+        for frame in source:
+            if number_of(frame.image) == 49:
+                break
+    assert frame.sequence == 50
+    assert source.counts.frames == 51
+    assert source.counts.dropped >= 1
+
+
+def test_opencv_is_not_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with MjpegServer(fps=50) as server, open_source(server.url) as source:
+        assert source.read(10.0) is not None
 
 
 def test_url_with_one_image_per_request_is_polled(caplog: pytest.LogCaptureFixture) -> None:

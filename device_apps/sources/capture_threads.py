@@ -314,13 +314,15 @@ class CaptureWatchdog:
                 self.fps = reader.fps
                 self._stall = max(self._timeouts.stall, getattr(reader, "max_interval", 0.0))
                 wanted = self._is_wanted(thread)
+            skipped = 0
             while wanted:
                 start = time.monotonic()
                 image = reader.read()
                 if image is None:
                     break
                 now = time.monotonic()
-                wanted = self._deliver(thread, image, now, now - start, reader.time)
+                before, skipped = skipped, getattr(reader, "skipped", 0)
+                wanted = self._deliver(thread, image, now, now - start, reader.time, skipped - before)
         finally:
             reader.close()
 
@@ -331,6 +333,7 @@ class CaptureWatchdog:
         captured_at: float,
         read_seconds: float,
         media_time: float | None,
+        skipped: int,
     ) -> bool:
         """Put a frame into the buffer, unless it is not wanted; return whether it was."""
         with self._changed:
@@ -346,7 +349,7 @@ class CaptureWatchdog:
             self._frames_of_connection += 1
             self._frame_at = captured_at
             if self.live:  # Under the lock: after a thread was discarded, no frame of it gets through.
-                self._buffer.put(image, captured_at, read_seconds, blocking=False)
+                self._buffer.put(image, captured_at, read_seconds, blocking=False, skipped=skipped)
                 return True
         self._buffer.put(image, captured_at, read_seconds, media_time, blocking=True)
         return True

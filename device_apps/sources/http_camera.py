@@ -25,7 +25,7 @@ __all__ = ["open_http"]
 
 _DEFAULT_POLL_FPS = 2.0  # More keeps the processor of a small camera busy.
 _MISSED_POLLS = 3  # Without a frame before a camera that is polled counts as stalled.
-_READ_BYTES = 2**18
+_READ_BYTES = 2**20  # More than an image, so that several can be seen when the processor is behind.
 _SNIFFED_BYTES = 16
 _READ_MARGIN_S = 1.0  # The watchdog notices a stall first, and logs it.
 _MAX_UNDECODABLE = 30  # Frames in a row that cannot be decoded before a camera counts as lost.
@@ -135,6 +135,7 @@ class _HttpCameraReader:
         self._read_seconds = max(timeouts.stall, self.max_interval) + _READ_MARGIN_S
         self._repeat_seconds = max(timeouts.stall / 2, self._interval)
         self._requested_at = time.monotonic()
+        self.skipped = 0
         self._images = 0  # In the current response.
         self._last: bytes | None = None  # The latest image, and when it was delivered.
         self._last_at = 0.0
@@ -181,8 +182,17 @@ class _HttpCameraReader:
                 deadline = time.monotonic() + self._read_seconds
             else:
                 self._images += 1
+                if not self._polled:
+                    image = self._newest(image)
             if image is not None and not self._is_repeated(image):
                 return image
+
+    def _newest(self, image: bytes) -> bytes:
+        """Return the newest image that has arrived: a slow processor must not decode older and older ones."""
+        while (newer := self._splitter.next_image()) is not None:
+            image = newer
+            self.skipped += 1
+        return image
 
     def _is_repeated(self, image: bytes) -> bool:
         """Return whether an image is the last one again. Now and then it counts, to show that the camera is there."""

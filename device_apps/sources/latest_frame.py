@@ -54,14 +54,19 @@ class LatestFrameBuffer:
         time: float | None = None,
         *,
         blocking: bool,
+        skipped: int = 0,
     ) -> None:
-        """Store a :class:`Frame` of these values; one not taken yet is replaced or, with ``blocking``, waited for."""
+        """Store a :class:`Frame` of these values; one not taken yet is replaced or, with ``blocking``, waited for.
+
+        ``skipped`` frames before it count as dropped.
+        """
         with self._changed:
             while blocking and self._frame is not None and not self._closed:
                 self._changed.wait()
             if self._closed:
                 return
-            self._dropped += self._frame is not None
+            self._count += skipped
+            self._dropped += skipped + (self._frame is not None)
             self._frame = Frame(image, self._count, captured_at, self._name, read_seconds, time)
             self._count += 1
             self._changed.notify_all()
