@@ -80,9 +80,9 @@ class FrameReader(Protocol):
         fps: frames per second that it announces, or None.
         time: :attr:`Frame.time` of the frame that was read last.
 
-    A reader may count frames that it received, but left out for newer ones, as ``skipped``. One whose frames are further
-    apart than the stall timeout allows, as with polling, may state the seconds that can pass between two of them as
-    ``max_interval``.
+    A reader may count frames that it received, but left out for newer ones, as ``skipped``. One whose frames are
+    further apart than the stall timeout allows, as with polling, may state the seconds that can pass between two of
+    them as ``max_interval``.
     """
 
     @property
