@@ -101,6 +101,16 @@ def test_url_with_one_image_per_request_is_polled(caplog: pytest.LogCaptureFixtu
     assert caplog.messages == []
 
 
+def test_rate_of_a_stream_cannot_be_requested(caplog: pytest.LogCaptureFixture) -> None:
+    with MjpegServer(fps=50) as server, open_source(server.url, fps=5) as source:
+        next(iter(source))
+        server.drop_clients()
+        wait_until(lambda: source.counts.reconnects == 1)
+    assert [message for message in caplog.messages if "--fps has no effect" in message] == [
+        f"{server.url}: sends a stream, at a rate of its own; --fps has no effect"
+    ]
+
+
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "GIF"])
 def test_images_of_other_formats_are_polled(kind: str) -> None:
     count = itertools.count()

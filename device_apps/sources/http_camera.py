@@ -7,6 +7,8 @@ frame late, and decodes every frame in full.
 
 from __future__ import annotations
 
+import functools
+import logging
 import time
 from typing import Protocol
 
@@ -22,6 +24,8 @@ from edge_ssd.errors import SourceError
 from edge_ssd.network import InputSpec
 
 __all__ = ["open_http"]
+
+_log = logging.getLogger(__name__)
 
 _DEFAULT_POLL_FPS = 2.0  # More keeps the processor of a small camera busy.
 _MISSED_POLLS = 3  # Without a frame before a camera that is polled counts as stalled.
@@ -59,6 +63,8 @@ def open_http(
         if text.startswith(_HLS):
             return open_hls(client, url, head, timeouts)
         polled = not kind.startswith("multipart/") and not text.startswith(b"--")
+        if fps is not None and not polled:
+            _warn_fps(client.name)
         if not polled or text.startswith(_JPEG) or _is_image(head, kind):
             return _HttpCameraReader(client, head, timeouts, fps, input_spec, polled=polled)
         if text[:1] in (b"<", b"{") or kind in ("text/html", "application/json"):
@@ -71,6 +77,11 @@ def open_http(
     except BaseException:
         client.close()
         raise
+
+
+@functools.lru_cache  # Once, not at each reconnect.
+def _warn_fps(name: str) -> None:
+    _log.warning("%s: sends a stream, at a rate of its own; --fps has no effect", name)
 
 
 def _first_bytes(client: HttpClient) -> bytes:

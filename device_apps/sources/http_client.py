@@ -55,6 +55,7 @@ class HttpClient:
         self._connected = False
         self._response: http.client.HTTPResponse | None = None
         self._headers = http.client.HTTPMessage()
+        self._remaining: int | None = None  # Bytes of the content; None if only its end shows.
         parts = self._split(url)
         self._home = _origin(parts)
         self._login = None
@@ -89,6 +90,7 @@ class HttpClient:
                 self._discard(response)
             elif status in (200, 206) or (status == 304 and headers):
                 self.url, self._response, self._headers = url, response, response.headers
+                self._remaining = response.length
                 if status == 304:
                     self._discard(response)
                 return 304 if status == 304 else 200
@@ -108,7 +110,8 @@ class HttpClient:
         if self._response is None:
             return b""
         try:
-            data = self._response.read1(size)
+            # Versions of Python differ in whether read1() counts what it has read.
+            data = self._response.read1(size if self._remaining is None else min(size, self._remaining))
         except TimeoutError:
             self.close()
             raise SourceError(
@@ -118,6 +121,8 @@ class HttpClient:
         except (OSError, http.client.HTTPException) as error:
             self.close()
             raise SourceError(f"{self.name}: the connection broke ({_reason(error)})") from None
+        if self._remaining is not None:
+            self._remaining -= len(data)
         if not data:
             self._response.close()
             self._response = None
