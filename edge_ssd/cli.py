@@ -28,6 +28,7 @@ import os
 import re
 import sys
 import threading
+import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple, NoReturn
 
@@ -194,6 +195,8 @@ def _main(argv: Sequence[str]) -> int:
     # File names and text may contain characters that the terminal's encoding lacks.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
+    # Pillow's warning of large images: those above the limit are errors, see edge_ssd.runtime.pixel_limit.
+    warnings.filterwarnings("ignore", r"Image size \(\d+ pixels\) exceeds limit")
     common = list(itertools.takewhile(lambda argument: argument.startswith("-"), arguments))
     # These are valid on both sides of the command's name, and needed before the command is imported.
     debug = "--debug" in arguments

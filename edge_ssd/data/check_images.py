@@ -27,6 +27,7 @@ from edge_ssd.data.image_header import ImageHeader, header_of_image, read_image_
 from edge_ssd.errors import DataError
 from edge_ssd.network import InputSpec
 from edge_ssd.runtime.image_file import MISSING_HEIF, SWAPS_SIDES, exif_orientation, open_image, rotate_upright
+from edge_ssd.runtime.pixel_limit import check_pixels
 from edge_ssd.runtime.pixel_values import to_rgb
 from edge_ssd.runtime.preprocess import ReducedImage, to_reduced
 
@@ -123,6 +124,7 @@ def check_image(path: Path) -> ImageCheck:
         with open_image(path) as image:
             header = header_of_image(image)
             image.draft(None, _DRAFT_SIZE)
+            check_pixels(image.size)
             image.load()
             scaling = ""
             orientation = exif_orientation(image)  # 1 for a TIFF, which Pillow rotates itself when it decodes it

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_ssd.errors import ImageError
 from edge_ssd.runtime.image_file import SWAPS_SIDES, exif_orientation, open_image, require_regular_file, upright_size
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ __all__ = ["ImageHeader", "header_of_image", "read_image_header"]
 
 
 _JPEG_START = 4096  # bytes, which hold the header of a JPEG without metadata
-_MAX_PLAIN_PIXELS = 2**26  # larger images are checked against Pillow's limit
+_MAX_PLAIN_PIXELS = 2**26  # larger images are opened, which checks their pixels
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ def read_image_header(path: Path) -> ImageHeader:
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: not an image, its header is damaged, or it exceeds Pillow's limit of pixels.
+        ValueError: not an image, its header is damaged, or it has too many pixels.
     """
     require_regular_file(path)
     if (size := _plain_jpeg_size(path)) is not None:
@@ -64,12 +63,7 @@ def read_image_header(path: Path) -> ImageHeader:
 
 
 def header_of_image(image: Image) -> ImageHeader:
-    """Return the header of an open image; raise ValueError if it exceeds Pillow's limit of pixels."""
-    from PIL.Image import MAX_IMAGE_PIXELS
-
-    width, height = image.size
-    if MAX_IMAGE_PIXELS is not None and width * height > MAX_IMAGE_PIXELS:
-        raise ImageError(f"{width}×{height} pixels are over the limit of {MAX_IMAGE_PIXELS} pixels")
+    """Return the header of an open image."""
     return ImageHeader(upright_size(image), getattr(image, "format", None) or "", exif_orientation(image))
 
 

@@ -1,4 +1,4 @@
-"""Opening of image files: common formats and regular files only, and the EXIF orientation.
+"""Opening of image files: common formats, regular files and sizes within a limit only, and the EXIF orientation.
 
 Pillow knows many other formats, such as PostScript, for which it runs a program: they are not opened. Nor are named
 pipes and devices: reading one may never end.
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_ssd.errors import ImageError
+from edge_ssd.runtime.pixel_limit import MAX_MEGAPIXELS_VARIABLE, check_pixels, max_pixels
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
@@ -57,6 +58,8 @@ IMAGE_SUFFIXES = frozenset({*_FORMAT_OF_SUFFIX, ".jxl"})
 """Suffixes of image files, in lower case."""
 
 MISSING_HEIF = "HEIC images need the package pillow-heif: pip install pillow-heif"
+# Decoded at a fraction of their size where no more is needed: their pixels are checked when they are decoded.
+_REDUCIBLE = ("JPEG", "MPO")
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 _LFS_POINTER = b"version https://git-lfs"
@@ -77,7 +80,8 @@ def open_image(path: str | os.PathLike[str] | bytes) -> PILImage:
     ``path`` may be the content of the file instead.
 
     Raises:
-        ImageError: not a regular file, HEIC without pillow-heif, or not an image of a known format.
+        ImageError: not a regular file, HEIC without pillow-heif, not an image of a known format, or one with too many
+            pixels, see :mod:`edge_ssd.runtime.pixel_limit`.
         OSError, ValueError, SyntaxError and others: the file cannot be read, or its header is damaged.
     """
     from PIL import Image, UnidentifiedImageError
@@ -85,7 +89,7 @@ def open_image(path: str | os.PathLike[str] | bytes) -> PILImage:
     if isinstance(path, bytes):
         try:
             jpeg = path.startswith(b"\xff\xd8\xff")  # For these no other decoder is imported.
-            return Image.open(io.BytesIO(path), formats=("JPEG",) if jpeg else _available_formats())
+            return _open(io.BytesIO(path), ("JPEG",) if jpeg else _available_formats())
         except UnidentifiedImageError:
             raise ImageError(_unknown_format(path[:_SNIFFED_BYTES])) from None
     path = Path(path)
@@ -94,15 +98,37 @@ def open_image(path: str | os.PathLike[str] | bytes) -> PILImage:
     # The format that the suffix states is tried first: Pillow then imports no other decoder.
     if expected is not None and (expected in Image.OPEN or expected not in ("HEIF", "AVIF")):
         try:
-            return Image.open(path, formats=(expected,))
+            return _open(path, (expected,))
         except UnidentifiedImageError:
             pass
     try:
-        return Image.open(path, formats=_available_formats())
+        return _open(path, _available_formats())
     except UnidentifiedImageError:
         with path.open("rb") as file:
             start = file.read(_SNIFFED_BYTES)
         raise ImageError(_unknown_format(start)) from None
+
+
+def _open(source: Path | io.BytesIO, formats: tuple[str, ...]) -> PILImage:
+    """Open an image as one of ``formats``; raise ImageError if it has too many pixels."""
+    from PIL import Image
+
+    if Image.MAX_IMAGE_PIXELS is not None and max_pixels() > Image.MAX_IMAGE_PIXELS:
+        Image.MAX_IMAGE_PIXELS = max_pixels()  # the user allows more than Pillow does
+    try:
+        image = Image.open(source, formats=formats)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageError(
+            f"has too many pixels ({error}); reduce it, or allow more with the environment variable "
+            f"{MAX_MEGAPIXELS_VARIABLE}"
+        ) from None
+    if image.format not in _REDUCIBLE:
+        try:
+            check_pixels(image.size)
+        except ImageError:
+            image.close()
+            raise
+    return image
 
 
 def _unknown_format(start: bytes) -> str:

@@ -18,6 +18,7 @@ from edge_ssd.boxes import FloatArray
 from edge_ssd.errors import ImageError
 from edge_ssd.network import InputSpec
 from edge_ssd.runtime.image_file import open_image, upright_size
+from edge_ssd.runtime.pixel_limit import check_pixels
 from edge_ssd.runtime.pixel_values import to_rgb
 from edge_ssd.runtime.resize import HALVE_BILINEAR, ImageArray, Resize, resize_with
 from edge_ssd.runtime.resize_plan import plan
@@ -178,7 +179,9 @@ def to_reduced(image: PILImage, input_spec: InputSpec) -> tuple[ReducedImage, st
     if image.format in ("JPEG", "MPO"):
         halvings = min(whole_halvings(upright, input_spec), _MAX_JPEG_HALVINGS)
         whole = (width >> halvings, height >> halvings)
-        if halvings and image.draft(None, whole) is not None and image.size != whole:
+        drafted = halvings > 0 and image.draft(None, whole) is not None
+        check_pixels(image.size)
+        if drafted and image.size != whole:
             image = image.crop((0, 0, *whole))  # the last row and column stand for a part of the pixels only
     pixels, scaling = to_rgb(image)
     return ReducedImage(pixels, upright), scaling
