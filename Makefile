@@ -12,12 +12,13 @@ SETUP := PYTHONS="$(PYTHON)" sh .ci/setup
 SOURCES := $(shell find edge_ssd converters device_apps -type f ! -path '*/__pycache__/*' ! -name '*.keras')
 PIP := python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test check test-workstation test-python test-converters test-training test-device \
+.PHONY: help demo test fuzz check test-workstation test-python test-converters test-training test-device \
 	test-tflite test-arm arm-table clean distclean
 
 help:
 	@echo "make demo       convert and verify the shipped banana detector, run it on a clip, see $(DEMO)/"
 	@echo "make test       every check and every test"
+	@echo "make fuzz       readers of damaged and hostile files, for FUZZ_SECONDS=1800"
 	@echo "make test-arm   the runtime on emulated ARM systems, part of \`make test\` (Debian 12 with qemu-user and gcc)"
 	@echo "make arm-table  count the instructions of a detection on ARM again, see docs/arm.md"
 	@echo "make check      formatting, lint, types, import rules"
@@ -121,6 +122,11 @@ TFLITE_TESTS = $(wildcard tests/test_anchors.py tests/test_atomic_write.py tests
 	tests/test_network.py tests/test_nms.py tests/test_reference_*.py tests/test_runtime_*.py)
 test-tflite: $(VENV_TFLITE)/installed
 	$(VENV_TFLITE)/bin/pytest $(TFLITE_TESTS)
+
+# The programs that `make test` runs for a few seconds, with other seeds until the time is over.
+FUZZ_SECONDS ?= 1800
+fuzz: $(VENV)/ready-test
+	$(VENV)/bin/python tests/fuzz.py $(FUZZ_SECONDS)
 
 # Emulated systems, see docs/arm.md, in parallel, each with its own output. Downloaded once, into .arm/.
 .PHONY: $(ARM_TARGETS)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import io
-import json
 import os
-import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +12,16 @@ from edge_ssd.console.counts import count
 from edge_ssd.errors import BundleError, ModelError
 from edge_ssd.network import Network
 from edge_ssd.runtime.model_file import MODEL_NAME, find_keras_file
+from edge_ssd.runtime.network_file import read_config
 from edge_ssd.runtime.shipped_models import find_model
+from edge_ssd.runtime.zip_entries import open_zip, read_entry
 
 if TYPE_CHECKING:
     from edge_ssd.training.model.tiny_ssd import TinySSD
 
 __all__ = ["find_float_model", "load_model"]
 
+_MAX_WEIGHTS = 256 * 2**20  # bytes
 _SHIPPED = Path(__file__).resolve().parent / "models"
 
 
@@ -74,12 +75,12 @@ def _find_difference(path: Path) -> str | None:
     """Return how the file differs from a TinySSD; None if that cannot be determined."""
     # The file has failed to load before: a further error adds nothing.
     try:
-        with zipfile.ZipFile(path) as archive:
-            config = json.loads(archive.read("config.json"))
-            if config.get("class_name") == "TinySSD":
-                network = Network.from_dict(config["config"]["network"])
-                return _head_difference(network, archive.read("model.weights.h5"))
-        return _describe_other_model(path)
+        config = read_config(path)
+        if config.get("class_name") != "TinySSD":
+            return _describe_other_model(config)
+        network = Network.from_dict(config["config"]["network"])
+        with open_zip(path) as archive:
+            return _head_difference(network, read_entry(archive, "model.weights.h5", _MAX_WEIGHTS))
     except Exception:
         return None
 
@@ -107,16 +108,13 @@ def _head_difference(network: Network, weights: bytes) -> str | None:
     )
 
 
-def _describe_other_model(path: Path) -> str:
-    import keras
-
-    model = keras.saving.load_model(path, compile=False)
+def _describe_other_model(config: Mapping[str, Any]) -> str:
+    """Return what a model of another kind is, by its description: it is not built, since it may have any size."""
+    shape = (config.get("build_config") or {}).get("input_shape")
+    of = ""
+    if isinstance(shape, list) and all(size is None or isinstance(size, int) for size in shape):
+        of = f" of [{', '.join('?' if size is None else str(size) for size in shape[1:5])}]"
     return (
-        f"contains a {type(model).__name__} of {_format_shapes(model.inputs)} → {_format_shapes(model.outputs)}, not a "
-        "TinySSD of [H, W, 3] pixels → class logits and box offsets of each level"
+        f"contains a {str(config['class_name'])[:80]}{of}, not a TinySSD of [H, W, 3] pixels → class logits and box "
+        "offsets of each level"
     )
-
-
-def _format_shapes(tensors: Sequence[Any]) -> str:
-    shapes = [["?" if size is None else str(size) for size in tensor.shape[1:]] for tensor in tensors[:4]]
-    return " + ".join(f"[{', '.join(shape)}]" for shape in shapes) + (" + …" if len(tensors) > 4 else "")

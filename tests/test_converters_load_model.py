@@ -37,9 +37,7 @@ def test_load_model_describes_another_keras_model(tmp_path: Path):
 
     path = tmp_path / "other.keras"
     keras.Sequential([keras.Input((64, 64, 3)), keras.layers.Conv2D(4, 3)]).save(path)
-    with pytest.raises(
-        ModelError, match=r"other.keras: contains a Sequential of \[64, 64, 3\] → \[62, 62, 4\], not a TinySSD"
-    ):
+    with pytest.raises(ModelError, match=r"other.keras: contains a Sequential of \[64, 64, 3\], not a TinySSD"):
         load_model(path)
 
 

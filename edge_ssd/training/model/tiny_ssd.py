@@ -21,6 +21,7 @@ from edge_ssd.data.held_out_images import parse_held_out
 from edge_ssd.errors import EdgeSSDError, ModelError
 from edge_ssd.network import DownSampling, Network
 from edge_ssd.runtime.model_file import find_keras_file
+from edge_ssd.training.model.keras_file_check import check_keras_file
 from edge_ssd.training.model.normalization import FusedBatchNormalization
 
 __all__ = [
@@ -167,6 +168,7 @@ def load_tiny_ssd(path: str | os.PathLike[str]) -> TinySSD:
         raise ModelError(f"{path}: not a .keras file (or cut short); expected a model that 'edge-ssd train' wrote")
     if path.suffix != ".keras":
         raise ModelError(f"{path}: the name of a Keras model must end in .keras")
+    check_keras_file(path)
     try:
         model = keras.saving.load_model(path, compile=False)
     except EdgeSSDError as error:
