@@ -2,8 +2,8 @@
 
     python tests/benchmarks/mjpeg_stream.py [WIDTH HEIGHT]     (default: 1920 1080)
 
-Both read the same server, in turns, up to the network's input. The server is a process of its own, and sends as fast as
-it is read.
+Both read the same server, in turns, up to the network's input. The server is a process of its own, and sends 30 images
+a second: of images that wait, the project's reader decodes only the newest.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import multiprocessing
 import statistics
 import sys
 import time
+from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -39,7 +40,13 @@ def serve(size: tuple[int, int], pipe: Connection) -> None:
         jpeg = cv2.imencode(".jpg", cv2.resize(read[1], size, interpolation=cv2.INTER_CUBIC), [1, 85])[1].tobytes()
         parts.append(b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%s\r\n" % (len(jpeg), jpeg))
     kind = "multipart/x-mixed-replace; boundary=frame"
-    with http_camera(lambda request: request.stream(kind, itertools.cycle(parts))) as server:
+
+    def images() -> Iterator[bytes]:
+        for part in itertools.cycle(parts):
+            yield part
+            time.sleep(1 / 30)
+
+    with http_camera(lambda request: request.stream(kind, images())) as server:
         pipe.send((server.url, sum(map(len, parts)) / len(parts)))
         pipe.poll(None)
 

@@ -27,8 +27,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from stream_servers import MjpegServer, RtspServer, cut, noise
 
 from device_apps.sources.capture import CaptureSource
+from device_apps.sources.http_camera import open_http
 from device_apps.sources.open_source import Source, open_source
-from device_apps.sources.opencv import open_stream
 from device_apps.sources.timeouts import CaptureTimeouts
 
 LIMIT_S = 3.0
@@ -164,7 +164,7 @@ def memory_of_reconnects() -> None:
     process.start()
     kilobytes = []
     timeouts = CaptureTimeouts(retry_pause=lambda attempt: 0.0)
-    with CaptureSource(partial(open_stream, parent.recv()), "separate server", timeouts=timeouts) as source:
+    with CaptureSource(partial(open_http, parent.recv(), timeouts), "separate server", timeouts=timeouts) as source:
         for reconnects in (200, 1000):
             while source.counts.reconnects < reconnects:
                 source.read(0.05)
