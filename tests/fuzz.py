@@ -17,18 +17,25 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 # Program → arguments before and after the seed.
 PROGRAMS = {"bundle_fuzz.py": (["10000"], []), "flatbuffer_fuzz.py": (["10000"], ["200"])}
+# Tests that take their seed and rounds from the environment.
+TESTS = ["test_training_checkpoint.py", "test_training_model_keras_file_check.py"]
+ROUNDS = 5_000
 MAX_SECONDS, MAX_MEGABYTES = 1.0, 50.0
 
 
 def main(seconds: float = 1800.0) -> int:
     end = time.monotonic() + seconds
     for seed in itertools.count(1):
+        environment = {**os.environ, "PYTHONPATH": str(HERE.parent), "FUZZ_SEED": str(seed), "FUZZ_ROUNDS": str(ROUNDS)}
+        command = [sys.executable, "-m", "pytest", "-q", "-k", "damaged", *TESTS]
+        if time.monotonic() < end and subprocess.run(command, check=False, env=environment, cwd=HERE).returncode:
+            print(f"failed: seed {seed}")
+            return 1
         for name, (before, after) in PROGRAMS.items():
             if time.monotonic() > end:
                 print("no failure")
                 return 0
             command = [sys.executable, str(HERE / name), *before, str(seed), *after]
-            environment = {**os.environ, "PYTHONPATH": str(HERE.parent)}
             done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=HERE)
             print(f"{name}, seed {seed}: status {done.returncode} {done.stdout.strip()}", flush=True)
             result = json.loads(done.stdout) if done.returncode == 0 else {}

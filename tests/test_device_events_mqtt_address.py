@@ -42,6 +42,11 @@ def test_parse_address_refuses_invalid_topic_prefixes(path: str) -> None:
         parse_address(f"mqtt://broker/{path}")
 
 
+def test_parse_address_refuses_prefixes_that_no_packet_can_hold() -> None:
+    with pytest.raises(SettingError, match="use a topic prefix of at most 1024 bytes"):
+        parse_address(f"mqtt://host/{'a' * 70_000}")
+
+
 def test_parse_address_refuses_a_password_without_showing_it() -> None:
     with pytest.raises(SettingError, match="--mqtt-password-file or the environment variable") as caught:
         parse_address("mqtt://me:secret@broker")

@@ -182,3 +182,23 @@ def test_network_from_dict_names_missing_field() -> None:
     del data["coding"]
     with pytest.raises(NetworkError, match="coding"):
         Network.from_dict(data)
+
+
+def test_labels_have_a_length_limit_and_are_unicode() -> None:
+    assert tiny_ssd(["字" * 256]).labels == ("字" * 256,)
+    for label, message in (("x" * 257, "257 characters, at most 256"), ("a\ud800", "not valid Unicode")):
+        with pytest.raises(NetworkError, match=message) as caught:
+            tiny_ssd([label])
+        assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize("name", ["scale", "offset"])
+def test_from_dict_refuses_numbers_beyond_floats(name: str) -> None:
+    description = tiny_ssd(["a"]).to_dict()
+    description["input"] = {**description["input"], name: 10**400}
+    with pytest.raises(NetworkError, match="must be finite"):
+        Network.from_dict(description)
+    description = tiny_ssd(["a"]).to_dict()
+    description["coding"] = {"xy_scale": 10**400, "wh_scale": 5.0}
+    with pytest.raises(NetworkError, match="must be a positive number"):
+        Network.from_dict(description)

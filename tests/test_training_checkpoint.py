@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fuzzing import damaged_copy, fuzz_rounds, fuzz_seed
 
 from edge_ssd.errors import DataError
 from edge_ssd.training.checkpoint import load_checkpoint, save_checkpoint
@@ -94,17 +95,14 @@ def test_checkpoint_with_large_finished_epochs_is_one_error(saved: Path) -> None
 
 def test_damaged_checkpoints_raise_data_errors_only(saved: Path) -> None:
     whole = saved.read_bytes()
-    random = np.random.default_rng(0)
+    random = np.random.default_rng(fuzz_seed())
     rewrite(saved, lambda name, content: content, zipfile.ZIP_DEFLATED)
     packed = saved.read_bytes()
-    refused = 0
-    for i in range(600):
-        changed = bytearray(packed if i % 2 else whole)
-        for place in random.integers(0, len(changed), random.integers(1, 5)):
-            changed[place] = random.choice([0, 1, 0x7F, 0x80, 0xFF, random.integers(0, 256)])
-        saved.write_bytes(changed[: random.integers(0, len(changed))] if i % 5 == 0 else changed)
+    refused, rounds = 0, fuzz_rounds(600)
+    for i in range(rounds):
+        saved.write_bytes(damaged_copy(random, packed if i % 2 else whole))
         try:
             load_checkpoint(saved, variables())
         except DataError:
             refused += 1
-    assert refused > 300
+    assert refused > rounds // 2

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fuzzing import damaged_copy, fuzz_rounds, fuzz_seed
 
 from edge_ssd.errors import ModelError
 from edge_ssd.runtime.network_file import read_network
@@ -102,16 +103,13 @@ def test_check_refuses_weights_that_claim_a_huge_array_or_another_file(tmp_path:
 def test_damaged_keras_files_raise_model_errors_only(tmp_path: Path) -> None:
     whole = MODEL.read_bytes()
     path = tmp_path / "damaged.keras"
-    random = np.random.default_rng(0)
+    random = np.random.default_rng(fuzz_seed())
     packed = rewrite(tmp_path / "packed.keras", lambda config: None, b"x" * 10**6, zipfile.ZIP_DEFLATED).read_bytes()
     directory = whole.index(b"PK\x01\x02")
-    for i in range(300):
-        data = bytearray(packed if i % 2 else whole)
-        low = 0 if i % 2 else int(random.choice([0, directory]))
-        high = len(data) if i % 2 or low else 2000
-        for place in random.integers(low, high, random.integers(1, 5)):
-            data[place] = random.choice([0, 1, 0x7F, 0x80, 0xFF, random.integers(0, 256)])
-        path.write_bytes(data[: random.integers(0, len(data))] if i % 7 == 0 else data)
+    for i in range(fuzz_rounds(300)):
+        low = int(random.choice([0, directory]))
+        data = damaged_copy(random, packed) if i % 2 else damaged_copy(random, whole, low, None if low else 2000)
+        path.write_bytes(data)
         with contextlib.suppress(ModelError):
             read_network(path)
         with contextlib.suppress(ModelError):

@@ -26,6 +26,7 @@ PASSWORD_VARIABLE = "EDGE_SSD_MQTT_PASSWORD"
 
 _PORTS = {"mqtt": 1883, "mqtts": 8883}  # as registered with IANA
 _DEFAULT_PREFIX = "edge-ssd"
+_MAX_PREFIX = 1024  # bytes; with a label of any length, a topic stays below 65 535 bytes, the limit of MQTT
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,8 @@ def check_topic_prefix(prefix: str, option: str) -> None:
     # MQTT 5.0 §4.7: a topic name has no wildcards and no null character; names that start with $ are the broker's own.
     if re.search(r"[+#\x00-\x1f\x7f]|//|^[$/]|/$|^$", prefix):
         raise SettingError(f"{option}: {prefix!r} is not a valid topic prefix")
+    if len(prefix.encode(errors="replace")) > _MAX_PREFIX:
+        raise SettingError(f"{option}: use a topic prefix of at most {_MAX_PREFIX} bytes, this is too long")
 
 
 def read_password(file: Path | None, environment: Mapping[str, str] = os.environ) -> str | None:
