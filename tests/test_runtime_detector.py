@@ -357,10 +357,19 @@ def test_detector_rejects_model_that_differs_from_description(
     assert str(caught.value).startswith(f"{bundle}: ")
 
 
-def test_detector_raises_where_no_interpreter_runs_model(bundle: Path) -> None:
+def test_detector_raises_where_no_interpreter_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for package in ("ai_edge_litert", "tflite_runtime"):
+        monkeypatch.setitem(sys.modules, package, None)
+        monkeypatch.setitem(sys.modules, f"{package}.interpreter", None)
     with pytest.raises(BackendError, match="no TFLite interpreter") as caught:
-        Detector(bundle)
+        Detector(default_model())
+    assert str(caught.value).startswith(f"{default_model()}: ")
+
+
+def test_interpreters_get_no_forged_flatbuffer(bundle: Path) -> None:
     assert read_bundle(bundle).flatbuffer == FLATBUFFER
+    with pytest.raises(BundleError, match="the model is damaged or forged") as caught:
+        Detector(bundle)
     assert str(caught.value).startswith(f"{bundle}: ")
 
 
