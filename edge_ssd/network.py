@@ -210,7 +210,8 @@ class Network:
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             if isinstance(error, NetworkError):
                 raise
-            raise NetworkError(f"not a network description: {type(error).__name__}: {error}") from None
+            reason = " ".join(str(error).split())  # may quote a key with line breaks
+            raise NetworkError(f"not a network description: {type(error).__name__}: {reason}") from None
         for name, value in _REMOVED_FIELDS.items():
             if data.get(name, value) != value:
                 raise NetworkError(

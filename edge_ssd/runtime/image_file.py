@@ -153,6 +153,8 @@ def exif_orientation(image: PILImage) -> int:
         if getattr(image, "format", None) != "PNG" or not _has_late_exif(image):
             return 1
         image.load()
+    if getattr(image, "tag_v2", None) is not None and not getattr(image, "tile", True):
+        return 1  # Pillow rotates a TIFF when it decodes it; older versions leave the tag
     try:
         orientation = image.getexif().get(_ORIENTATION)
     except Exception:  # Pillow raises nearly anything on damaged EXIF
