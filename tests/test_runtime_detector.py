@@ -470,8 +470,6 @@ def test_real_model_is_deterministic(real: Detector) -> None:
 def test_detect_allocates_no_large_array_after_the_first_frames(
     real: Detector, resize: Resize | None, size: tuple[int, int]
 ) -> None:
-    if resize is numpy_resize and np.__version__.startswith("1."):
-        pytest.skip("NumPy 1 buffers the casts of in-place operations")
     if resize is opencv_resize:
         pytest.importorskip("cv2")
     frame = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
