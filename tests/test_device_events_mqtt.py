@@ -223,15 +223,6 @@ def test_tls_checks_the_certificate(tmp_path: Path, caplog: pytest.LogCaptureFix
             assert "check --mqtt-ca and the host name" in caplog.messages[0]
 
 
-@failed_handshake
-def test_tls_to_a_port_without_tls_is_logged(
-    broker: Mosquitto, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    with publisher_to(f"mqtts://127.0.0.1:{broker.port}", tmp_path, context=create_tls_context(None)):
-        wait_until(lambda: caplog.messages)
-    assert caplog.messages[0].startswith(f"mqtts://127.0.0.1:{broker.port}: ")
-
-
 def test_close_meets_its_deadline_when_the_broker_hangs(tmp_path: Path) -> None:
     """A server that accepts connections and never answers, as a machine that ran out of memory does."""
     with socket.create_server(("127.0.0.1", 0)) as silent:

@@ -3,8 +3,8 @@
 What is not used of an image's labels is of three kinds:
 
 - An object that cannot be read: its image is dropped, as a fault.
-- A label without a box, such as a point: ignored and counted. An image that has nothing else shows objects that nobody
-  has enclosed, so it is dropped as a fault.
+- A label without a box, such as a point: ignored and counted. An image that has nothing else shows objects without a
+  box, so it is dropped as a fault.
 - A region that is marked to be ignored, see :mod:`edge_ssd.data.label_files.ignored_regions`: ignored and counted. An
   image that has nothing else is left out, which is no fault.
 """
