@@ -25,6 +25,8 @@ _MARKS = frozenset({"1", "1.0", "true", "yes", "y"})
 
 def ignored_kind(key: str, value: object = True) -> str:
     """Return the kind of region that a key, such as "iscrowd", marks to be ignored by its value; "" if it does not."""
+    if not value:  # nearly every object of a dataset
+        return ""
     kind = _IGNORED.get(key.lower().replace("_", ""), "")
     return kind if kind and str(value).strip().lower() in _MARKS else ""
 
