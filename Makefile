@@ -12,13 +12,14 @@ SETUP := PYTHONS="$(PYTHON)" sh .ci/setup
 SOURCES := $(shell find edge_ssd converters device_apps -type f ! -path '*/__pycache__/*' ! -name '*.keras')
 PIP := python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test fuzz check test-workstation test-python test-converters test-training test-device \
+.PHONY: help demo test fuzz soak check test-workstation test-python test-converters test-training test-device \
 	test-tflite test-arm arm-table clean distclean
 
 help:
 	@echo "make demo       convert and verify the shipped banana detector, run it on a clip, see $(DEMO)/"
 	@echo "make test       every check and every test"
 	@echo "make fuzz       readers of damaged and hostile files, for FUZZ_SECONDS=1800"
+	@echo "make soak       four cameras that fail again and again, for MINUTES=60"
 	@echo "make test-arm   the runtime on emulated ARM systems, part of \`make test\` (Debian 12 with qemu-user and gcc)"
 	@echo "make arm-table  count the instructions of a detection on ARM again, see docs/arm.md"
 	@echo "make check      formatting, lint, types, import rules"
@@ -127,6 +128,10 @@ test-tflite: $(VENV_TFLITE)/installed
 FUZZ_SECONDS ?= 1800
 fuzz: $(VENV)/ready-test
 	$(VENV)/bin/python tests/fuzz.py $(FUZZ_SECONDS)
+
+MINUTES ?= 60
+soak: $(VENV)/ready-test
+	$(VENV)/bin/python tests/benchmarks/failure_soak.py $(MINUTES)
 
 # Emulated systems, see docs/arm.md, in parallel, each with its own output. Downloaded once, into .arm/.
 .PHONY: $(ARM_TARGETS)

@@ -12,11 +12,13 @@ import sys
 import threading
 import time
 import types
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import pytest
 from PIL import Image
+
+if TYPE_CHECKING:
+    import pytest
 
 __all__ = ["Picamera2", "install"]
 

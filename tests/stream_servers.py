@@ -71,6 +71,7 @@ class _Server:
 
     Attributes:
         connections: number of accepted connections.
+        sent: number of images sent.
         paused: while set, connections stay open and nothing is sent; afterwards they go on.
         mute: connections that are open while it is set, or are opened then, never receive anything again, as after a
             power cut of a camera.
@@ -91,7 +92,7 @@ class _Server:
         self.fps = fps
         self.size = size
         self.frames = frames
-        self.connections = 0
+        self.connections = self.sent = 0
         self.password = password
         self.paused = threading.Event()
         self.mute = threading.Event()
@@ -146,6 +147,7 @@ class _Server:
             if self.mute.is_set():
                 return
             if not self.paused.is_set():
+                self.sent += 1
                 yield self.spoil(self.jpeg(number))
                 number += 1
             due = max(due + 1 / self.fps, time.monotonic() - 1)

@@ -7,6 +7,7 @@ import math
 import os
 import stat
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -40,6 +41,8 @@ _log = logging.getLogger(__name__)
 
 _ENVIRONMENT = {"OPENCV_LOG_LEVEL": "SILENT", "OPENCV_FFMPEG_LOGLEVEL": "-8", "OPENCV_FFMPEG_IS_THREAD_SAFE": "1"}
 _READ_MARGIN_S = 1.0  # FFmpeg ends a connection that hangs by itself, after the watchdog has abandoned it.
+# FFmpeg waits for 20 frames by itself, 4 s at five frames a second, to find out the frame rate. "tcp" is OpenCV's default.
+_RTSP_OPTIONS = {"OPENCV_FFMPEG_CAPTURE_OPTIONS": "rtsp_transport;tcp|fpsprobesize;3"}
 _PIPE_FORMATS = (
     "no video can be read from this pipe; use a format that is read as it comes: Matroska, MPEG-TS, MJPEG, H.264, or "
     "MP4 with its index in front (ffmpeg -movflags +faststart)"
@@ -79,7 +82,12 @@ def load_opencv() -> ModuleType:
 
 def set_opencv_environment() -> None:
     """Set what OpenCV reads once, at its first use; see :func:`load_opencv`."""
-    for name, value in _ENVIRONMENT.items():
+    _set_environment(_ENVIRONMENT)
+
+
+def _set_environment(variables: Mapping[str, str]) -> None:
+    """Set variables that the user has not set."""
+    for name, value in variables.items():
         os.environ.setdefault(name, value)
 
 
@@ -151,8 +159,8 @@ def open_camera(
 def open_stream(url: str, timeouts: CaptureTimeouts = CaptureTimeouts()) -> OpenCVReader:
     """Open an RTSP URL, or a video at an HTTP URL; ``stream_open`` and ``stall`` of ``timeouts`` limit the time.
 
-    RTSP is requested over TCP first, OpenCV's default, because lost UDP packets damage the images. One thread decodes
-    the stream unless ``OPENCV_FFMPEG_THREADS`` is set: each further thread delays H.264 and MPEG-4 by one frame
+    RTSP is requested over TCP first, OpenCV's default, because lost UDP packets damage the images. It is open after
+    three frames, unless ``OPENCV_FFMPEG_CAPTURE_OPTIONS`` is set. One thread decodes the stream unless ``OPENCV_FFMPEG_THREADS`` is set: each further thread delays H.264 and MPEG-4 by one frame
     (measured with MPEG-4: 33 ms each at 30 frames a second). Raises SourceError if OpenCV cannot open the stream.
     """
     cv2 = load_opencv()
@@ -164,6 +172,8 @@ def open_stream(url: str, timeouts: CaptureTimeouts = CaptureTimeouts()) -> Open
     if "OPENCV_FFMPEG_THREADS" not in os.environ and hasattr(cv2, "CAP_PROP_N_THREADS"):
         options[cv2.CAP_PROP_N_THREADS] = 1
     parameters = [number for pair in options.items() for number in pair]
+    if url.startswith(("rtsp://", "rtsps://")):
+        _set_environment(_RTSP_OPTIONS)
     capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, parameters)
     name = redact_url(url)
     if not capture.isOpened():
