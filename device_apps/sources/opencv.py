@@ -41,7 +41,7 @@ _log = logging.getLogger(__name__)
 
 _ENVIRONMENT = {"OPENCV_LOG_LEVEL": "SILENT", "OPENCV_FFMPEG_LOGLEVEL": "-8", "OPENCV_FFMPEG_IS_THREAD_SAFE": "1"}
 _READ_MARGIN_S = 1.0  # FFmpeg ends a connection that hangs by itself, after the watchdog has abandoned it.
-# FFmpeg waits for 20 frames by itself, 4 s at five frames a second, to find out the frame rate. "tcp" is OpenCV's default.
+# FFmpeg alone waits for 20 frames, 4 s at five frames a second, to measure the rate. "tcp" is OpenCV's default.
 _RTSP_OPTIONS = {"OPENCV_FFMPEG_CAPTURE_OPTIONS": "rtsp_transport;tcp|fpsprobesize;3"}
 _PIPE_FORMATS = (
     "no video can be read from this pipe; use a format that is read as it comes: Matroska, MPEG-TS, MJPEG, H.264, or "
@@ -160,7 +160,8 @@ def open_stream(url: str, timeouts: CaptureTimeouts = CaptureTimeouts()) -> Open
     """Open an RTSP URL, or a video at an HTTP URL; ``stream_open`` and ``stall`` of ``timeouts`` limit the time.
 
     RTSP is requested over TCP first, OpenCV's default, because lost UDP packets damage the images. It is open after
-    three frames, unless ``OPENCV_FFMPEG_CAPTURE_OPTIONS`` is set. One thread decodes the stream unless ``OPENCV_FFMPEG_THREADS`` is set: each further thread delays H.264 and MPEG-4 by one frame
+    three frames, unless ``OPENCV_FFMPEG_CAPTURE_OPTIONS`` is set. One thread decodes the stream unless
+    ``OPENCV_FFMPEG_THREADS`` is set: each further thread delays H.264 and MPEG-4 by one frame
     (measured with MPEG-4: 33 ms each at 30 frames a second). Raises SourceError if OpenCV cannot open the stream.
     """
     cv2 = load_opencv()
