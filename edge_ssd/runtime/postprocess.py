@@ -190,7 +190,7 @@ class Postprocess:
             anchors, scores, class_ids = anchors.take(order), scores.take(order), class_ids.take(order)
         # Scores descend: with one threshold, all pass if the last does.
         if layout.threshold is None or not scores.item(-1) >= layout.threshold:
-            passed = scores >= layout.thresholds.take(class_ids)
+            passed = scores >= layout.thresholds[class_ids]  # take() refuses int64 on 32-bit systems
             anchors, scores, class_ids = anchors[passed], scores[passed], class_ids[passed]
         return anchors, scores, class_ids
 
