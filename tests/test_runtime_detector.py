@@ -465,6 +465,8 @@ def test_real_model_is_deterministic(real: Detector) -> None:
     assert first.confidence.tolist() == again.confidence.tolist()
 
 
+# tracemalloc under emulation takes two thirds of the time of all tests there.
+@pytest.mark.machine_independent
 @pytest.mark.parametrize("resize", [numpy_resize, opencv_resize, None], ids=["numpy", "opencv", "auto"])
 @pytest.mark.parametrize("size", [(480, 640), (720, 1280)], ids=str)
 def test_detect_allocates_no_large_array_after_the_first_frames(
