@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import json
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from edge_ssd.console.json_output import json_text
 from edge_ssd.console.text import utf8_text
 from edge_ssd.errors import EdgeSSDError, SettingError
 
@@ -121,7 +121,7 @@ def format_toml_value(value: Any) -> str:
     except UnicodeEncodeError:
         name = utf8_text(text)
         raise SettingError(f"{name}: this name is not UTF-8, and TOML files can hold no other; rename it") from None
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return json_text(text)
 
 
 def _conflicting_actions(parser: argparse.ArgumentParser, action: argparse.Action) -> list[argparse.Action]:

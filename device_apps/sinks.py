@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import tempfile
 import time
@@ -15,6 +14,7 @@ from typing import TextIO
 from device_apps.results import FrameResult
 from device_apps.sources.frames import Image
 from edge_ssd.atomic_write import atomic_path
+from edge_ssd.console.json_output import json_text
 from edge_ssd.console.text import printable, utf8_text
 from edge_ssd.errors import EdgeSSDError, SettingError
 
@@ -62,7 +62,7 @@ class JsonLinesSink(_Sink):
             **result.detections.to_dict(),
             "ms": {stage: round(value, 3) for stage, value in list(result.milliseconds.items())},
         }
-        _write_line(self._stream, json.dumps(line))
+        _write_line(self._stream, json_text(line, ascii_only=True))
 
 
 class TextLinesSink(_Sink):

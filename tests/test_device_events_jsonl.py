@@ -12,6 +12,7 @@ from clocks import wait_until
 from event_factory import event
 
 from device_apps.events.jsonl import open_json_lines
+from edge_ssd.console.text import printable
 from edge_ssd.errors import EdgeSSDError
 
 
@@ -62,3 +63,14 @@ def test_unread_pipe_blocks_neither_publish_nor_close() -> None:
         os.close(reader)  # Ends the thread.
         os.close(writer)
     wait_until(lambda: publisher.failure is not None)
+
+
+def test_lines_cannot_reorder_a_terminal(tmp_path: Path) -> None:
+    label = "a\u202eb\x1b[2J\x7f\x9b\u2066é"
+    path = tmp_path / "events.jsonl"
+    publisher = open_json_lines(str(path), 10**6, 1)
+    publisher.publish(event(1, label=label))
+    publisher.close(time.monotonic() + 5)
+    text = path.read_text(encoding="utf-8")
+    assert printable(text, lines=True) == text
+    assert json.loads(text)["label"] == label

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import socket
+import sqlite3
 import ssl
 import threading
 import time
@@ -263,3 +264,55 @@ def test_client_falls_back_to_mqtt_3_1_1(tmp_path: Path, caplog: pytest.LogCaptu
             publisher.close(time.monotonic() + 1.0)
     assert versions[:2] == [5, 4]
     assert caplog.messages == []
+
+
+def test_event_that_the_broker_cannot_take_holds_up_no_other(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with (
+        Mosquitto(tmp_path, ["allow_anonymous true", "max_packet_size 1000"]) as broker,
+        Observer(broker.port) as observer,
+        publisher_to(f"mqtt://127.0.0.1:{broker.port}/door", tmp_path) as publisher,
+    ):
+        for item in (event(1), event(2, snapshot=Path("x" * 2000)), event(3, "leave")):
+            publisher.publish(item)
+        wait_until(lambda: len(observer.of("door/events")) == 2)
+        assert ids(observer.of("door/events")) == ["12ab-1", "12ab-3"]
+    assert spooled(tmp_path) == 0
+    lines = [line for line in caplog.messages if "larger than" in line]
+    assert [line.partition(": ")[2] for line in lines] == [
+        "1 message cannot be sent (larger than the packets that the broker accepts); set aside in the table set_aside "
+        "of this file, the others are sent"
+    ]
+
+
+def test_damaged_spool_is_delivered_but_for_the_damaged_rows(
+    broker: Mosquitto, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with publisher_to(f"mqtt://127.0.0.1:{free_port()}", tmp_path) as publisher:
+        for number in range(1, 31):
+            publisher.publish(event(number))
+    with closing(sqlite3.connect(tmp_path / "spool.sqlite")) as db, db:
+        db.execute("UPDATE messages SET payload = X'7B' WHERE id % 10 = 5")
+        db.execute("UPDATE messages SET id = -id WHERE id = 7")
+        db.execute("INSERT INTO messages VALUES (9223372036854775807, 'x', X'7B7D')")
+    caplog.clear()
+    with Observer(broker.port) as observer, publisher_to(f"mqtt://127.0.0.1:{broker.port}", tmp_path) as publisher:
+        publisher.publish(event(31))
+        wait_until(lambda: len(observer.of("edge-ssd/events")) == 27)
+        sent = [number for number in range(1, 32) if number % 10 != 5 and number != 7]
+        assert ids(observer.of("edge-ssd/events")) == [f"12ab-{number}" for number in sent]
+    assert spooled(tmp_path) == 0
+    assert sum("damaged" in line for line in caplog.messages) == 2  # On opening, and on reading.
+
+
+def test_discovery_that_the_broker_cannot_take_holds_up_no_event(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with (
+        Mosquitto(tmp_path, ["allow_anonymous true", "max_packet_size 500"]) as broker,
+        Observer(broker.port) as observer,
+        publisher_to(f"mqtt://127.0.0.1:{broker.port}", tmp_path, discovery_prefix="homeassistant") as publisher,
+    ):
+        publisher.publish(event(1))
+        wait_until(lambda: observer.of("edge-ssd/events"))
+    (line,) = caplog.messages
+    assert "larger than the packets that the broker accepts; raise its limit (Mosquitto: max_packet_size)" in line

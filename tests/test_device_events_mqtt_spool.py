@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sqlite3
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
+from event_factory import event
+from fuzzing import damaged_copy, fuzz_rounds, fuzz_seed
 from processes import run_python, start_python
 
+from device_apps.events.mqtt.event_payload import event_payload, is_event_payload
 from device_apps.events.mqtt.spool import Message, Spool, default_spool_path
 from edge_ssd.errors import EdgeSSDError
 
@@ -137,6 +143,7 @@ def test_spool_opens_an_existing_file_on_a_full_disk(path: Path) -> None:
     script = """
 import logging, resource, sys
 from pathlib import Path
+from device_apps.events.mqtt.event_payload import event_payload, is_event_payload
 from device_apps.events.mqtt.spool import Spool
 resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
 logging.basicConfig(stream=sys.stderr, format="%(message)s")
@@ -161,6 +168,7 @@ def test_spool_keeps_messages_of_a_killed_process(path: Path) -> None:
     script = """
 import sys
 from pathlib import Path
+from device_apps.events.mqtt.event_payload import event_payload, is_event_payload
 from device_apps.events.mqtt.spool import Spool
 spool = Spool(Path(sys.argv[1]), max_messages=10**6, max_bytes=10**9)
 number = 0
@@ -190,3 +198,217 @@ def test_default_spool_path_differs_by_broker_and_is_writable_for_a_service(tmp_
     assert default_spool_path("mqtt://a:1883/x", environment) != default_spool_path("mqtt://a:1883/y", environment)
     environment["STATE_DIRECTORY"] = "/var/lib/edge-ssd:/var/lib/other"
     assert default_spool_path("mqtt://a:1883/x", environment).parent == Path("/var/lib/edge-ssd")
+
+
+def damage(path: Path, *statements: str) -> None:
+    """Run SQL on a closed spool, as a bad disk or another program would change it."""
+    with contextlib.closing(sqlite3.connect(path)) as db, db:
+        for statement in statements:
+            db.execute(statement)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE messages SET payload = CAST('{\"id\": 1}' AS BLOB) WHERE id = 2",
+        "UPDATE messages SET payload = 'text' WHERE id = 2",
+        "UPDATE messages SET payload = 17.5 WHERE id = 2",
+        "UPDATE messages SET object = X'FF00' WHERE id = 2",
+        "UPDATE messages SET object = CAST(X'FFFE' AS TEXT) WHERE id = 2",
+        "UPDATE messages SET object = '' WHERE id = 2",
+        "UPDATE messages SET id = -5 WHERE id = 2",
+        "UPDATE messages SET id = 9223372036854775807 WHERE id = 2",
+        "UPDATE messages SET payload = zeroblob(2000000) WHERE id = 2",
+        "UPDATE checksums SET crc32 = crc32 + 1 WHERE id = 2",
+    ],
+)
+def test_damaged_row_is_set_aside_and_the_others_are_returned(
+    path: Path, caplog: pytest.LogCaptureFixture, statement: str
+) -> None:
+    spool_at(path, 4).close()
+    damage(path, statement)
+    spool = spool_at(path)
+    assert payloads(spool) == [b"0", b"2", b"3"]
+    assert (len(spool), spool.damaged) == (3, 1)
+    (line,) = caplog.messages
+    assert line.startswith(f"{path}: 1 message cannot be sent (damaged); set aside in the table set_aside")
+    spool.add("o", b"4")
+    spool.close()
+    caplog.clear()
+    again = spool_at(path)
+    assert (payloads(again), again.damaged, caplog.messages) == ([b"0", b"2", b"3", b"4"], 0, [])
+    again.close()
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT count(*), min(reason) FROM set_aside").fetchone() == (1, "damaged")
+
+
+def test_many_damaged_rows_are_one_line(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    spool_at(path, 60).close()
+    damage(path, "UPDATE messages SET payload = X'00' WHERE id % 2 = 0")
+    spool = spool_at(path)
+    taken = []
+    while messages := spool.after(0, 7):
+        taken += [message.payload for message in messages]
+        spool.remove([message.id for message in messages])
+    assert taken == [b"%d" % number for number in range(0, 60, 2)]
+    assert [line.partition(" cannot")[0] for line in caplog.messages] == [f"{path}: 30 messages"]
+    spool.close()
+
+
+def test_rows_without_a_checksum_are_checked_by_their_content(path: Path) -> None:
+    """As an older version, or another program, writes them."""
+    broken = [b"", b"{", b"[]", b"\xff", b'{"id": NaN}', b"[" * 100_000, b'{"id": "12ab-1", "kind": "enter"}']
+    with contextlib.closing(sqlite3.connect(path)) as db, db:
+        db.execute("CREATE TABLE messages (id INTEGER PRIMARY KEY, object TEXT NOT NULL, payload BLOB NOT NULL)")
+        db.execute("PRAGMA user_version=1")
+        for payload in [event_payload(event(1)), *broken, event_payload(event(2, "leave"))]:
+            db.execute("INSERT INTO messages (object, payload) VALUES ('12ab-1', ?)", (payload,))
+    spool = Spool(path, max_messages=100, max_bytes=10**7, is_valid=is_event_payload)
+    assert payloads(spool) == [event_payload(event(1)), event_payload(event(2, "leave"))]
+    assert spool.damaged == len(broken)
+    spool.close()
+
+
+def test_damaged_rows_are_skipped_on_a_full_disk(path: Path) -> None:
+    spool_at(path, 3).close()
+    damage(path, "UPDATE messages SET payload = X'00' WHERE id = 1")
+    script = """
+import resource, sys
+from pathlib import Path
+from device_apps.events.mqtt.event_payload import event_payload, is_event_payload
+from device_apps.events.mqtt.spool import Spool
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+spool = Spool(Path(sys.argv[1]), max_messages=100, max_bytes=10**6)
+sys.stdout.write(repr([message.payload for _ in range(2) for message in spool.after(0, 9)]))
+"""
+    assert run_python("-c", script, path, check=True).stdout == "[b'1', b'2', b'1', b'2']"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TABLE states (id INTEGER PRIMARY KEY, state TEXT)",
+        "CREATE TABLE messages (id INTEGER PRIMARY KEY, topic TEXT)",
+        "CREATE VIEW messages AS WITH RECURSIVE n(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n) "
+        "SELECT id, 'o' AS object, X'00' AS payload FROM n",
+        "PRAGMA user_version=99",
+    ],
+)
+def test_database_of_another_program_is_renamed(path: Path, caplog: pytest.LogCaptureFixture, statement: str) -> None:
+    damage(path, statement)
+    content = path.read_bytes()
+    spool = spool_at(path, 2)
+    assert payloads(spool) == [b"0", b"1"]
+    spool.close()
+    (line,) = caplog.messages
+    assert line.startswith(f"{path}: is not a spool (")
+    assert line.endswith("; renamed to spool.sqlite.damaged, starting an empty one")
+    assert path.with_name("spool.sqlite.damaged").read_bytes() == content
+
+
+def test_messages_of_a_spool_with_a_foreign_trigger_are_kept(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    spool_at(path, 3).close()
+    damage(path, "CREATE TRIGGER t AFTER DELETE ON messages BEGIN INSERT INTO messages VALUES (NULL, 'x', 'y'); END")
+    spool = spool_at(path)
+    assert payloads(spool) == [b"0", b"1", b"2"]
+    spool.close()
+    assert caplog.messages == [
+        f"{path}: is not a spool (it has 't'); renamed to spool.sqlite.damaged, keeping the 3 messages that can be read"
+    ]
+
+
+def test_messages_beside_a_damaged_page_are_kept(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    spool = spool_at(path, max_messages=1000, max_bytes=10**6)
+    for number in range(300):
+        spool.add("o", b"%03d" % number * 70)
+    spool.close()
+    data = bytearray(path.read_bytes())
+    place = data.index(b"150" * 70)
+    page = place - place % 4096
+    data[page : page + 4096] = b"\xff" * 4096
+    path.write_bytes(data)
+    spool = spool_at(path, max_messages=1000, max_bytes=10**6)
+    numbers = [int(payload[:3]) for payload in payloads(spool)]
+    assert 270 <= len(numbers) < 300
+    assert {*range(100), *range(200, 300)} <= set(numbers)
+    assert numbers == sorted(numbers)
+    spool.close()
+    assert caplog.messages[0].endswith(
+        f"renamed to spool.sqlite.damaged, keeping the {len(numbers)} messages that can be read"
+    )
+
+
+def test_file_that_is_damaged_while_it_is_in_use_is_replaced(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    spool_at(path, 20).close()
+    spool = spool_at(path)
+    path.write_bytes(b"\xff" * path.stat().st_size)
+    spool._file._db.execute("PRAGMA shrink_memory")
+    spool.add("o", b"new")
+    assert payloads(spool)[-1] == b"new"
+    spool.close()
+    again = spool_at(path)
+    assert payloads(again)[-1] == b"new"
+    again.close()
+    assert [": is damaged (" in line for line in caplog.messages] == [True]
+
+
+def test_second_damaged_file_does_not_replace_the_first(path: Path) -> None:
+    for content in (b"first" * 100, b"second" * 100):
+        path.write_bytes(content)
+        spool_at(path).close()
+    assert path.with_name("spool.sqlite.damaged").read_bytes() == b"first" * 100
+    assert path.with_name("spool.sqlite.damaged-2").read_bytes() == b"second" * 100
+
+
+def test_spool_refuses_a_pipe(path: Path) -> None:
+    os.mkfifo(path)
+    with pytest.raises(EdgeSSDError, match="cannot keep messages here: it is not a file"):
+        spool_at(path)
+
+
+def test_message_that_is_too_large_is_dropped_and_counted(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    spool = spool_at(path, max_bytes=10**9)
+    spool.add("o", b"x" * (1 << 20) + b"x")
+    spool.add("o", b"y")
+    assert (payloads(spool), spool.dropped) == ([b"y"], 1)
+    assert "is too large to be sent; dropped" in caplog.text
+    spool.close()
+
+
+def test_message_that_cannot_be_sent_is_set_aside(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    spool = spool_at(path, 3)
+    spool.set_aside(2, "the broker refuses it")
+    spool.set_aside(99, "unknown")
+    assert payloads(spool) == [b"0", b"2"]
+    spool.close()
+    assert [line.partition("; ")[0] for line in caplog.messages] == [
+        f"{path}: 1 message cannot be sent (the broker refuses it)"
+    ]
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT payload, reason FROM set_aside").fetchall() == [(b"1", "the broker refuses it")]
+
+
+def test_damaged_spool_returns_only_what_was_added(path: Path) -> None:
+    """Bytes of the file are changed at random: whatever is returned is intact, and the spool works."""
+    random = np.random.default_rng(fuzz_seed())
+    spool = spool_at(path, max_messages=1000, max_bytes=10**6)
+    added = {}
+    for number in range(1, 120):
+        added[number] = event_payload(event(number))
+        spool.add("12ab-1", added[number])
+    spool.close()
+    content = path.read_bytes()
+    for _ in range(fuzz_rounds(60)):
+        for leftover in path.parent.glob("spool.sqlite*"):
+            leftover.unlink()
+        header = random.integers(0, 3) == 0
+        path.write_bytes(damaged_copy(random, content, 0, 100 if header else None))
+        spool = Spool(path, max_messages=1000, max_bytes=10**6, is_valid=lambda payload: payload in added.values())
+        returned = spool.after(0, 1000)
+        assert all(added[message.id] == message.payload for message in returned)
+        spool.add("o", b"new")
+        spool.remove([message.id for message in returned])
+        spool.close()
+        spool = Spool(path, max_messages=1000, max_bytes=10**6)
+        assert payloads(spool) == [b"new"]
+        spool.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from device_apps.events.background_writer import BackgroundWriter
 from device_apps.events.event import Event
 from device_apps.events.rotating_file import RotatingFile
+from edge_ssd.console.json_output import json_text
 from edge_ssd.errors import EdgeSSDError
 
 __all__ = ["JsonLinesPublisher", "open_json_lines"]
@@ -50,7 +50,7 @@ class JsonLinesPublisher:
         return self._writer.failure
 
     def publish(self, event: Event) -> None:
-        self._writer.put(json.dumps(event.to_dict(), ensure_ascii=False))
+        self._writer.put(json_text(event.to_dict()))
 
     def close(self, deadline: float) -> None:
         """Write the queued events until ``deadline`` (``time.monotonic()``), and close the stream."""

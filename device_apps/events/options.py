@@ -147,6 +147,7 @@ def _open_mqtt(args: argparse.Namespace, labels: Sequence[str]) -> MqttEventPubl
     _check_paho()
     from device_apps.events.mqtt.address import check_topic_prefix, create_tls_context, parse_address, read_password
     from device_apps.events.mqtt.connection import MqttConnectOptions
+    from device_apps.events.mqtt.event_payload import is_event_payload
     from device_apps.events.mqtt.event_publisher import MqttEventPublisher, client_id
     from device_apps.events.mqtt.spool import Spool, default_spool_path
 
@@ -166,6 +167,7 @@ def _open_mqtt(args: argparse.Namespace, labels: Sequence[str]) -> MqttEventPubl
         args.mqtt_spool or default_spool_path(f"{address}/{address.prefix}"),
         max_messages=args.mqtt_spool_max,
         max_bytes=round(args.mqtt_spool_max_mb * _MIB),
+        is_valid=is_event_payload,
     )
     return MqttEventPublisher(
         MqttConnectOptions(address, password, context, client_id(address.prefix), args.mqtt_cert is not None),

@@ -9,18 +9,33 @@ from typing import Any, TextIO
 
 from edge_ssd.console.text import UNPRINTABLE
 
-__all__ = ["print_json"]
+__all__ = ["json_text", "print_json"]
+
+
+def json_text(value: Any, *, ascii_only: bool = False) -> str:
+    r"""Return plain JSON types as one line, in which characters that a terminal obeys are escaped, as ``\u202e``.
+
+    Any program that reads JSON gets the same text back, and a terminal or a log shows it in its order. See
+    :data:`edge_ssd.console.text.UNPRINTABLE`.
+
+    Args:
+        ascii_only: escape all other characters beyond ASCII too.
+
+    Raises:
+        ValueError: a number is NaN or infinite, which JSON cannot express.
+    """
+    text = json.dumps(value, ensure_ascii=ascii_only, allow_nan=False)
+    return UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def print_json(value: Any, stream: TextIO | None = None) -> None:
     """Write plain JSON types as one line to ``stream`` (None: standard output) and flush it, for readers of a pipe.
 
-    Characters beyond ASCII are escaped unless the stream is in UTF-8; those that a terminal obeys always are.
+    Characters beyond ASCII are escaped unless the stream is in UTF-8; see also :func:`json_text`.
 
     Raises:
         ValueError: a number is NaN or infinite, which JSON cannot express.
     """
     stream = stream or sys.stdout
     is_utf8 = codecs.lookup(stream.encoding or "utf-8").name == "utf-8"
-    text = json.dumps(value, ensure_ascii=not is_utf8, allow_nan=False)
-    print(UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", text), file=stream, flush=True)
+    print(json_text(value, ascii_only=not is_utf8), file=stream, flush=True)

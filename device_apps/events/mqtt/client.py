@@ -120,8 +120,8 @@ class MqttClient:
                 kind = connection.kind_of(error.topic)
                 self._refused.add(kind)
                 _log.warning(
-                    "%s: the broker refuses %s: %s; allow this user to write it in the broker's access rules%s",
-                    self._options.address, error.topic, error.reason,
+                    "%s: the broker refuses %s: %s; %s%s",
+                    self._options.address, error.topic, error.reason, error.advice,
                     ", or announce nothing: --mqtt-discovery none" if kind == "discovery" else "",
                 )  # fmt: skip
                 continue

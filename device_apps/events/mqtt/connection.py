@@ -35,6 +35,8 @@ __all__ = [
 _KEEPALIVE_SECONDS = 30
 _CONNECT_TIMEOUT = 5.0
 _MAX_IN_FLIGHT = 16  # Below 20, the default limit of Mosquitto.
+_PACKET_OVERHEAD = 5 + 2 + 2 + 1  # Fixed header, length of the topic, packet id, no properties (MQTT 5.0 §3.3).
+_TOO_LARGE = "larger than the packets that the broker accepts"
 _OFFLINE_SECONDS = 0.4  # The part of the time to close that is reserved for publishing "offline".
 
 
@@ -61,13 +63,15 @@ class TopicRefusedError(Exception):
     """The broker refuses a retained topic.
 
     Attributes:
-        topic, reason: the topic, and the name of its reason code.
+        topic, reason: the topic, and why, such as the name of the reason code.
+        advice: what to change.
     """
 
-    def __init__(self, topic: str, reason: str) -> None:
+    def __init__(self, topic: str, reason: str, advice: str) -> None:
         super().__init__(topic, reason)
         self.topic = topic
         self.reason = reason
+        self.advice = advice
 
 
 @dataclass(frozen=True)
@@ -130,6 +134,7 @@ class Connection:
         self._pending: dict[str, str] = {}  # payloads of retained topics that are not published yet
         self._first_of_kind: int | None = None  # packet id
         self._connected = False
+        self._max_packet_bytes: int | None = None  # as the broker states it
         self._online_packet: int | None = None  # packet id of "online"
         self._error: Exception | None = None
         self._last_sent_id = 0  # of the spool's messages
@@ -218,6 +223,8 @@ class Connection:
                 continue
             if self._first_of_kind is not None or (kind not in self._allowed and self._in_flight):
                 return
+            if self._is_too_large(topic, payload.encode()):
+                raise TopicRefusedError(topic, _TOO_LARGE, "raise its limit (Mosquitto: max_packet_size)")
             del self._pending[topic]
             packet = self._publish(topic, payload, retain=True)
             self._retained_in_flight[packet] = topic
@@ -231,10 +238,18 @@ class Connection:
         for message in self._spool.after(self._last_sent_id, limit) if limit > 0 else ():
             if message.object_key in objects_in_flight:
                 break
-            packet = self._publish(f"{self._options.address.prefix}/events", message.payload)
-            self._in_flight[packet] = message.id, message.object_key
+            topic = f"{self._options.address.prefix}/events"
             self._last_sent_id = message.id
+            if self._is_too_large(topic, message.payload):
+                self._spool.set_aside(message.id, _TOO_LARGE)
+                continue
+            packet = self._publish(topic, message.payload)
+            self._in_flight[packet] = message.id, message.object_key
             objects_in_flight.add(message.object_key)
+
+    def _is_too_large(self, topic: str, payload: bytes) -> bool:
+        size = _PACKET_OVERHEAD + len(topic.encode()) + len(payload)
+        return self._max_packet_bytes is not None and size > self._max_packet_bytes
 
     def _publish(self, topic: str, payload: str | bytes, *, retain: bool = False) -> int:
         """Publish with QoS 1 and return the packet id."""
@@ -269,6 +284,7 @@ class Connection:
         self.answered = True
         if not reason.is_failure:
             self._connected = True
+            self._max_packet_bytes = getattr(properties, "MaximumPacketSize", None)
         elif reason == "Retain not supported" and self._retain:
             self._error = RetainUnavailableError()
         elif reason == "Unsupported protocol version" and self._protocol == MQTTProtocolVersion.MQTTv5:
@@ -280,7 +296,12 @@ class Connection:
         topic = self._retained_in_flight.pop(packet, None)
         if reason.is_failure:  # Only MQTT 5 reports it.
             if topic is not None:
-                self._error = TopicRefusedError(topic, str(reason))
+                self._error = TopicRefusedError(
+                    topic, str(reason), "allow this user to write it in the broker's access rules"
+                )
+                return
+            if reason == "Payload format invalid" and packet in self._in_flight:  # The others may be welcome.
+                self._spool.set_aside(self._in_flight.pop(packet)[0], f"the broker refuses it: {reason}")
                 return
             # Continuing would lose events without a message.
             prefix = self._options.address.prefix
@@ -306,5 +327,15 @@ class Connection:
             return
         if reason == "Session taken over":
             self._error = SessionTakenOverError()
-        else:
-            self._error = BrokerRefusedError(f"the broker ended the connection: {reason}")
+            return
+        if reason == "Packet too large":
+            self._set_largest_aside()
+        self._error = BrokerRefusedError(f"the broker ended the connection: {reason}")
+
+    def _set_largest_aside(self) -> None:
+        """Set the largest message in flight aside: the next connection would end for it again."""
+        ids = {message_id for message_id, _ in self._in_flight.values()}
+        sent = self._spool.after(min(ids) - 1, _MAX_IN_FLIGHT) if ids else []
+        largest = max((m for m in sent if m.id in ids), key=lambda m: len(m.payload), default=None)
+        if largest is not None:
+            self._spool.set_aside(largest.id, _TOO_LARGE)

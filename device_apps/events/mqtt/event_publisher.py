@@ -9,7 +9,6 @@ PREFIX/LABEL/count     number of objects that are present; retained
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import socket
 from collections import Counter
@@ -21,6 +20,7 @@ from device_apps.events.background_writer import BackgroundWriter
 from device_apps.events.event import Event
 from device_apps.events.mqtt.client import RETRY_SECONDS, MqttClient
 from device_apps.events.mqtt.connection import MqttConnectOptions
+from device_apps.events.mqtt.event_payload import event_payload
 from device_apps.events.mqtt.home_assistant import discovery_messages, topic_names
 from device_apps.events.mqtt.spool import Spool
 from edge_ssd.errors import EdgeSSDError
@@ -99,8 +99,7 @@ class MqttEventPublisher:
         self._spool.close()
 
     def _add_to_spool(self, event: Event) -> None:
-        payload = json.dumps(event.to_dict(), ensure_ascii=False).encode()
-        self._spool.add(f"{event.run}-{event.object_id}", payload)
+        self._spool.add(f"{event.run}-{event.object_id}", event_payload(event))
         self._client.outgoing.wake()
 
     def _announce(self, label: str) -> None:

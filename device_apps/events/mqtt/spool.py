@@ -6,64 +6,63 @@ would wear out an SD card: a power cut may lose the last seconds, but never dama
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import NamedTuple
 
+from device_apps.events.mqtt.spool_file import MAX_PAYLOAD_BYTES, Message, SpoolFile
 from device_apps.retry import FailureLog
+from edge_ssd.console.counts import count
 from edge_ssd.errors import EdgeSSDError, SettingError
 
 __all__ = ["Message", "Spool", "default_spool_path"]
 
-_SCHEMA_VERSION = 1
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS messages (id INTEGER PRIMARY KEY, object TEXT NOT NULL, payload BLOB NOT NULL)
-"""
 _BUSY_CODES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) if hasattr(sqlite3, "SQLITE_BUSY") else (5, 6)
 
 _log = logging.getLogger(__name__)
-
-
-class Message(NamedTuple):
-    """A message of the spool; later messages have higher ids. ``object_key`` identifies the object that it is about."""
-
-    id: int
-    object_key: str
-    payload: bytes
 
 
 class Spool:
     """Bounded message queue on disk, for one process; thread-safe.
 
     When it is full, the oldest messages are dropped and counted; this is logged once until it has been empty. While
-    the disk cannot be written, messages wait in memory under the same limits and are returned all the same. Raises
-    EdgeSSDError if the file cannot be used, or another process uses it.
+    the disk cannot be written, messages wait in memory under the same limits and are returned all the same. Messages
+    that are damaged are set aside and counted, in one line; the others are returned. Raises EdgeSSDError if the file
+    cannot be used, or another process uses it.
 
     Args:
         path: of the file; missing parent folders are created.
         max_messages, max_bytes: limits; bytes are those of the payloads.
+        is_valid: check of a payload that an older version wrote without a checksum; None accepts all.
+
+    Attributes:
+        dropped: number of messages that were dropped because the spool was full, or because they were too large.
+        damaged: number of messages that were set aside.
     """
 
-    def __init__(self, path: Path, *, max_messages: int, max_bytes: int) -> None:
+    def __init__(
+        self, path: Path, *, max_messages: int, max_bytes: int, is_valid: Callable[[bytes], bool] | None = None
+    ) -> None:
         self.path = path
         self.dropped = 0
+        self.damaged = 0
         self._max_messages = max_messages
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
+        self._sizes: dict[int, int] = {}  # bytes of each payload by id, in order
         self._unsaved: dict[int, Message] = {}  # not on disk yet
         self._undeleted: set[int] = set()  # removed, but still on disk
+        self._set_aside: dict[int, str] = {}  # reasons, by id, of messages to be moved on disk
         self._failures = FailureLog(_log)
         self._overflow_logged = False
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = _open(path)
-            self._sizes = dict(self._db.execute("SELECT id, length(payload) FROM messages ORDER BY id"))
+            self._file = SpoolFile(path, is_valid)
+            bad = self._take_over()
         except (OSError, sqlite3.Error) as error:
             if getattr(error, "sqlite_errorcode", None) in _BUSY_CODES or "locked" in str(error):
                 raise EdgeSSDError(
@@ -73,9 +72,9 @@ class Spool:
             raise EdgeSSDError(
                 f"{path}: cannot keep messages here: {reason}; name another file with --mqtt-spool"
             ) from None
-        self._total_bytes = sum(self._sizes.values())
         self._next_id = max(self._sizes, default=0) + 1
         with self._lock:
+            self._move_aside(bad, "damaged")
             self._drop_oldest()
             self._save()
 
@@ -83,8 +82,12 @@ class Spool:
         return len(self._sizes)
 
     def add(self, object_key: str, payload: bytes) -> None:
-        """Append a message; ``object_key`` identifies the object that it is about."""
+        """Append a message; ``object_key`` identifies the object that it is about. One above 1 MiB is dropped."""
         with self._lock:
+            if len(payload) > MAX_PAYLOAD_BYTES:
+                self.dropped += 1
+                _log.warning("%s: a message of %d bytes is too large to be sent; dropped", self.path, len(payload))
+                return
             message = Message(self._next_id, object_key, payload)
             self._next_id += 1
             self._unsaved[message.id] = message
@@ -96,11 +99,7 @@ class Spool:
     def after(self, last_id: int, limit: int) -> list[Message]:
         """Return the oldest ``limit`` messages with ids above ``last_id``."""
         with self._lock:
-            messages: list[Message] = []
-            with contextlib.suppress(sqlite3.Error):  # What cannot be read now may be readable later.
-                query = "SELECT id, object, payload FROM messages WHERE id > ? ORDER BY id LIMIT ?"
-                rows = self._db.execute(query, (last_id, limit + len(self._undeleted)))
-                messages = [Message(*row) for row in rows if row[0] not in self._undeleted]
+            messages = self._read(last_id, limit)
             messages += [message for message in self._unsaved.values() if message.id > last_id]
             return messages[:limit]
 
@@ -111,11 +110,67 @@ class Spool:
             self._overflow_logged = self._overflow_logged and bool(self._sizes)
             self._save()
 
+    def set_aside(self, message_id: int, reason: str) -> None:
+        """Move a message that can never be sent out of the queue, and log the reason."""
+        with self._lock:
+            if message_id in self._sizes:
+                self._save()  # A message that is not on disk yet cannot be moved there.
+                self._move_aside([message_id], reason)
+                self._save()
+
     def close(self) -> None:
         """Save pending changes and close the file."""
         with self._lock:
             self._save()
-            self._db.close()
+            self._file.close()
+
+    def _take_over(self) -> list[int]:
+        """Set the state from the file, and return the ids of rows that cannot be sent."""
+        self._sizes, bad = self._file.scan()
+        salvaged, self._file.salvaged = self._file.salvaged, []
+        pending = {message.id: message for message in salvaged if message.id not in self._undeleted}
+        self._unsaved = {**pending, **self._unsaved}
+        for message in self._unsaved.values():
+            self._sizes[message.id] = len(message.payload)
+        self._total_bytes = sum(self._sizes.values())
+        return bad
+
+    def _read(self, last_id: int, limit: int) -> list[Message]:
+        """Return at least ``limit`` messages that are on disk, if there are so many."""
+        for _ in range(3):
+            hidden = self._undeleted | self._set_aside.keys()
+            try:
+                messages = self._file.read(last_id, limit + len(hidden))
+                if messages is not None:
+                    return [message for message in messages if message.id not in hidden]
+                # One is damaged: the others are checked at once, for one line in the log.
+                bad = [number for number in self._file.damaged_ids() if number not in hidden]
+                if not bad:  # They are hidden, and still on disk, as it cannot be written now.
+                    return self._read_one_by_one(last_id, limit)
+                self._move_aside(bad, "damaged")
+                self._save()
+            except sqlite3.Error as error:
+                if not self._replace_file(error):  # What cannot be read now may be readable later.
+                    return []
+        return []
+
+    def _read_one_by_one(self, last_id: int, limit: int) -> list[Message]:
+        ids = [number for number in self._sizes if number > last_id and number not in self._unsaved]
+        read = (self._file.read(number - 1, 1) for number in ids[:limit])
+        return [message for messages in read if messages is not None for message in messages]
+
+    def _replace_file(self, error: sqlite3.Error) -> bool:
+        """Return whether a damaged file was replaced by a new one, with the messages that can be read."""
+        try:
+            if not self._file.replace_if_damaged(error):
+                return False
+        except (OSError, sqlite3.Error) as failure:
+            self._failures.failed(f"{self.path}: is damaged, and cannot be replaced: {failure}")
+            return False
+        self._take_over()
+        self._undeleted.clear()
+        self._set_aside.clear()
+        return True
 
     def _drop_oldest(self) -> None:
         while self._sizes and (len(self._sizes) > self._max_messages or self._total_bytes > self._max_bytes):
@@ -131,18 +186,43 @@ class Spool:
             if self._unsaved.pop(message_id, None) is None:
                 self._undeleted.add(message_id)
 
+    def _move_aside(self, ids: Collection[int], reason: str) -> None:
+        if not ids:
+            return
+        for message_id in ids:
+            self._total_bytes -= self._sizes.pop(message_id, 0)
+            if self._unsaved.pop(message_id, None) is None:
+                self._set_aside[message_id] = reason
+        self.damaged += len(ids)
+        _log.warning(
+            "%s: %s cannot be sent (%s); set aside in the table set_aside of this file, the others are sent",
+            self.path, count(len(ids), "message"), reason,
+        )  # fmt: skip
+
     def _save(self) -> None:
         """Write the changes to disk; the next call retries what fails."""
-        try:
-            with self._db:
-                self._db.executemany("DELETE FROM messages WHERE id = ?", [(number,) for number in self._undeleted])
-                self._db.executemany("INSERT INTO messages VALUES (?, ?, ?)", list(self._unsaved.values()))
-        except sqlite3.Error as error:
-            self._failures.failed(f"{self.path}: cannot be written: {error}; messages wait in memory, will retry")
+        if not (self._unsaved or self._undeleted or self._set_aside):
             return
+        try:
+            self._write()
+        except sqlite3.Error as error:
+            if not self._replace_file(error) or not self._try_again():
+                self._failures.failed(f"{self.path}: cannot be written: {error}; messages wait in memory, will retry")
+                return
+        self._failures.recovered(f"{self.path}: can be written again")
+
+    def _write(self) -> None:
+        self._file.write(list(self._unsaved.values()), sorted(self._undeleted), self._set_aside)
         self._unsaved.clear()
         self._undeleted.clear()
-        self._failures.recovered(f"{self.path}: can be written again")
+        self._set_aside.clear()
+
+    def _try_again(self) -> bool:
+        try:
+            self._write()
+        except sqlite3.Error:
+            return False
+        return True
 
 
 def default_spool_path(broker: str, environment: Mapping[str, str] = os.environ) -> Path:
@@ -161,40 +241,3 @@ def default_spool_path(broker: str, environment: Mapping[str, str] = os.environ)
             ) from None
     folder = Path(state_directory) if state_directory else Path(user_state or "") / "edge-ssd"
     return folder / f"mqtt-{hashlib.sha256(broker.encode()).hexdigest()[:12]}.sqlite"
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    """Open the file; rename a damaged one and create a new one."""
-    try:
-        return _connect(path)
-    except sqlite3.OperationalError:  # In use, no permission, disk full: the file is not damaged.
-        raise
-    except sqlite3.DatabaseError as error:
-        damaged = path.with_name(f"{path.name}.damaged")
-        path.replace(damaged)
-        for suffix in ("-wal", "-shm"):
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
-        _log.warning("%s: is damaged (%s); renamed to %s, starting an empty one", path, error, damaged.name)
-        return _connect(path)
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, timeout=1.0, check_same_thread=False)
-    try:
-        # One process has exclusive use of the file; WAL then needs no shared-memory file.
-        db.execute("PRAGMA locking_mode=EXCLUSIVE")
-        db.execute("PRAGMA journal_mode=WAL")
-        db.execute("PRAGMA synchronous=NORMAL")
-        db.execute("PRAGMA journal_size_limit=1048576")
-        (result,) = db.execute("PRAGMA quick_check(1)").fetchone()
-        if result != "ok":
-            raise sqlite3.DatabaseError(str(result).replace("\n", " "))
-        # An existing spool is opened without a write, so that it opens on a full disk.
-        if db.execute("PRAGMA user_version").fetchone() != (_SCHEMA_VERSION,):
-            with db:
-                db.execute(_SCHEMA)
-                db.execute(f"PRAGMA user_version={_SCHEMA_VERSION}")
-    except BaseException:
-        db.close()
-        raise
-    return db

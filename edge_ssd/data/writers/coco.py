@@ -10,11 +10,11 @@ Source: https://cocodataset.org/#format-data. Ids of images, annotations and cat
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from edge_ssd.console.json_output import json_text
 from edge_ssd.data.writers.dataset_writer import NamedSample
 from edge_ssd.data.writers.plain_numbers import difference, plain_number
 
@@ -54,4 +54,4 @@ def write_labels(root: Path, labels: Sequence[str], splits: Mapping[str, Sequenc
             "categories": [{"id": number, "name": label} for number, label in enumerate(labels, 1)],
         }
         name = f"instances_{split}.json" if split else "instances.json"
-        (folder / name).write_text(json.dumps(content, ensure_ascii=False) + "\n", encoding="utf-8")
+        (folder / name).write_text(json_text(content) + "\n", encoding="utf-8")
