@@ -11,16 +11,15 @@ from dataclasses import replace
 
 from paho.mqtt.enums import MQTTProtocolVersion
 
-from device_apps.events.mqtt.causes import closed_before_answer, describe_error, describe_takeover
-from device_apps.events.mqtt.connection import (
+from device_apps.events.mqtt.broker_errors import (
     BrokerRefusedError,
-    Connection,
-    MqttConnectOptions,
     RetainUnavailableError,
     SessionTakenOverError,
     TopicRefusedError,
     UnsupportedProtocolVersion,
 )
+from device_apps.events.mqtt.causes import closed_before_answer, describe_error, describe_takeover
+from device_apps.events.mqtt.connection import Connection, MqttConnectOptions
 from device_apps.events.mqtt.outgoing_queue import OutgoingQueue
 from device_apps.events.mqtt.spool import Spool
 from device_apps.retry import FailureLog, backoff

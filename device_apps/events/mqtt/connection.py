@@ -18,18 +18,20 @@ from paho.mqtt.client import Client, MQTTMessageInfo
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 
 from device_apps.events.mqtt.address import MqttAddress
+from device_apps.events.mqtt.broker_errors import (
+    BrokerRefusedError,
+    RetainUnavailableError,
+    SessionTakenOverError,
+    TopicRefusedError,
+    UnsupportedProtocolVersion,
+)
 from device_apps.events.mqtt.causes import describe_refusal
 from device_apps.events.mqtt.outgoing_queue import OutgoingQueue
 from device_apps.events.mqtt.spool import Spool
 
 __all__ = [
-    "BrokerRefusedError",
     "Connection",
     "MqttConnectOptions",
-    "RetainUnavailableError",
-    "SessionTakenOverError",
-    "TopicRefusedError",
-    "UnsupportedProtocolVersion",
 ]
 
 _KEEPALIVE_SECONDS = 30
@@ -38,40 +40,6 @@ _MAX_IN_FLIGHT = 16  # Below 20, the default limit of Mosquitto.
 _PACKET_OVERHEAD = 5 + 2 + 2 + 1  # Fixed header, length of the topic, packet id, no properties (MQTT 5.0 §3.3).
 _TOO_LARGE = "larger than the packets that the broker accepts"
 _OFFLINE_SECONDS = 0.4  # The part of the time to close that is reserved for publishing "offline".
-
-
-class BrokerRefusedError(Exception):
-    """The broker refused the connection or a publication (CONNACK, PUBACK or DISCONNECT with a failure code).
-
-    Retrying soon does not help. Not Python's ConnectionRefusedError, which means that no broker listens.
-    """
-
-
-class UnsupportedProtocolVersion(Exception):
-    """The broker does not support MQTT 5."""
-
-
-class RetainUnavailableError(Exception):
-    """The broker does not support retained messages."""
-
-
-class SessionTakenOverError(Exception):
-    """Another program connected under the same client id."""
-
-
-class TopicRefusedError(Exception):
-    """The broker refuses a retained topic.
-
-    Attributes:
-        topic, reason: the topic, and why, such as the name of the reason code.
-        advice: what to change.
-    """
-
-    def __init__(self, topic: str, reason: str, advice: str) -> None:
-        super().__init__(topic, reason)
-        self.topic = topic
-        self.reason = reason
-        self.advice = advice
 
 
 @dataclass(frozen=True)
