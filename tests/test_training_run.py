@@ -18,7 +18,7 @@ tf = pytest.importorskip("tensorflow")
 from edge_ssd.data.dataset import Dataset  # noqa: E402 (after the check that TensorFlow is installed)
 from edge_ssd.data.held_out import HeldOut  # noqa: E402
 from edge_ssd.data.splits import split_dataset  # noqa: E402
-from edge_ssd.errors import DataError, ImageError, ModelError  # noqa: E402
+from edge_ssd.errors import DataError, ImageError, ModelError, SettingError  # noqa: E402
 from edge_ssd.evaluation.average_precision import AveragePrecision  # noqa: E402
 from edge_ssd.evaluation.keras_predictor import KerasPredictor  # noqa: E402
 from edge_ssd.network import tiny_ssd  # noqa: E402
@@ -219,6 +219,7 @@ class TestInvalidInput:
             {"warmup_epochs": -1.0},
             {"patience": -1},
             {"patience": 1.5},
+            {"trunk_rate": 1.5},
             {"class_weights": "balance"},
             {"class_weights": "fork=two"},
             {"class_weights": "fork=0"},
@@ -348,6 +349,40 @@ def test_precision_that_falls_to_zero_stops_and_keeps_model_of_best_epoch(
     weights = (load_tiny_ssd(tmp_path / name).get_weights() for name in ("second.keras", "model.keras"))
     for expected, actual in zip(*weights, strict=True):
         np.testing.assert_array_equal(actual, expected)
+
+
+def test_best_epoch_is_kept_without_stopping_early(
+    trained_run: TrainedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = iter([0.5, 0.6, 0.4, 0.55])
+
+    def measure(*_: object) -> AveragePrecision:
+        ap = next(measured)
+        return AveragePrecision(ap, ap, ap, {"banana": ap}, 6, 6)
+
+    monkeypatch.setattr(run, "evaluate_images", measure)
+    config = replace(trained_run.config, recipe=replace(RECIPE, epochs=4, keep_best=True, **FAST_LOSS))
+    models: list[bytes] = []
+    model = tmp_path / "model.keras"
+    train(config, *trained_run.datasets, tmp_path, report=lambda row: models.append(model.read_bytes()))
+    assert epochs_of(tmp_path) == [1, 2, 3, 4]
+    assert models[0] != models[1]
+    assert models[1] == models[2] == models[3]
+    assert load_run(tmp_path).recipe.keep_best
+
+
+def test_trunk_rate_keeps_the_trunk_and_trains_the_heads(trained_run: TrainedRun, tmp_path: Path) -> None:
+    config = replace(trained_run.config, recipe=replace(trained_run.config.recipe, trunk_rate=0.0, ema_decay=0.0))
+    with pytest.raises(SettingError, match=r"--trunk-rate slows down .* add --from"):
+        train(config, *trained_run.datasets, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    source = trained_run.folder / "model.keras"
+    train(config, *trained_run.datasets, tmp_path / "run", start_from=source)
+    before, after = load_tiny_ssd(source), load_tiny_ssd(tmp_path / "run" / "model.keras")
+    for old, new in zip(before.blocks, after.blocks, strict=True):
+        for weight, other in zip(old.trainable_weights, new.trainable_weights, strict=True):
+            np.testing.assert_array_equal(weight, other)
+    assert (before.cls_predictors[0].kernel.numpy() != after.cls_predictors[0].kernel.numpy()).any()
 
 
 def test_early_stopping_keeps_model_of_best_epoch(

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Iterable
 from typing import Any
 
+from edge_ssd.training.default_epochs import DEFAULT_EPOCHS_RULE
 from edge_ssd.training.recipe import Recipe, book_recipe
 
 __all__ = ["add_recipe_options", "given_recipe", "option_names"]
@@ -25,13 +26,16 @@ def _switch(help: str) -> dict[str, Any]:
 
 # Field of the recipe → arguments of add_argument.
 _OPTIONS: dict[str, dict[str, Any]] = {
-    "epochs": _number(int, "N"),
+    "epochs": _number(int, "N", "passes over the training images"),
     "batch_size": _number(int, "N"),
     "teacher_weight": _number(float, "FACTOR", "weight of the distillation loss relative to the labels"),
     "seed": _number(int, "N"),
     "precision": _choice("auto", "float32", "mixed_bfloat16", help="computation dtype; auto measures which is faster"),
     "optimizer": _choice("sgd", "adamw"),
     "learning_rate": _number(float, "RATE", "peak learning rate"),
+    "trunk_rate": _number(
+        float, "FACTOR", "factor of the learning rate for the layers before the heads, if these start from a model"
+    ),
     "weight_decay": _number(float, "DECAY"),
     "warmup_epochs": _number(float, "N"),
     "cosine": _switch("decay the learning rate to 0 by a cosine"),
@@ -58,8 +62,12 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "patience": _number(
         int, "N", "stop after N epochs without a higher AP and keep the best epoch's model; 0 trains all epochs"
     ),
+    "keep_best": _switch("keep the model of the epoch with the highest AP without stopping early"),
     "ema_decay": _number(float, "DECAY", "decay of the weights' moving average; 0 disables it"),
 }
+
+# Fields whose default is a rule.
+_RULES = {"epochs": DEFAULT_EPOCHS_RULE}
 
 # Still accepted on the command line.
 _EARLIER_SPELLINGS = {"ema_decay": ("--average-decay",)}
@@ -69,7 +77,7 @@ def add_recipe_options(group: argparse._ArgumentGroup, fields: Iterable[str] = t
     """Declare the options of a recipe's ``fields``; the help of each contains its default and the book's value."""
     default, book = Recipe(), book_recipe()
     for field in fields:
-        values = f"(default {getattr(default, field)}; book {getattr(book, field)})"
+        values = f"(default {_RULES.get(field, getattr(default, field))}; book {getattr(book, field)})"
         options = {**_OPTIONS[field], "help": f"{_OPTIONS[field]['help']} {values}".strip()}
         group.add_argument(option_names([field]), *_EARLIER_SPELLINGS.get(field, ()), **options)
 

@@ -226,6 +226,7 @@ def _setup(args: argparse.Namespace, workers: Workers) -> RunSetup:
         fitted_anchors=(args.anchors or ("book" if is_book else "fit")) == "fit",
         teacher=None if args.teacher is None else find_keras_file(args.teacher),
         start_from=args.start_from,
+        choose_epochs=not is_book and "epochs" not in changes,
     )
 
 
@@ -270,11 +271,11 @@ def _warn_if_useless(history: Sequence[HistoryRow], data: Path) -> None:
 
 
 def _best_epoch(folder: Path, recipe: Recipe) -> str:
-    """Return which epoch's model early stopping kept; "" without early stopping."""
+    """Return which epoch's model was kept as the best one; "" if it is the last epoch's in any case."""
     from edge_ssd.training.history import best_row, read_history
     from edge_ssd.training.run_folder import HISTORY
 
-    history = read_history(folder / HISTORY) if recipe.patience else []
+    history = read_history(folder / HISTORY) if recipe.keeps_best_epoch else []
     if not history:
         return ""
     best = best_row(history)

@@ -1,12 +1,16 @@
-"""Optimizer of a training recipe."""
+"""Optimizer of a training recipe, and its steps with a lower learning rate for some weights."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
+import tensorflow as tf
 
 from edge_ssd.training.recipe import Recipe
 
-__all__ = ["make_optimizer"]
+__all__ = ["apply_gradients", "make_optimizer"]
 
 
 def make_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Optimizer:
@@ -27,3 +31,22 @@ def make_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Opt
     # Weight decay is for kernels; scales and shifts are not regularized.
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer
+
+
+def apply_gradients(
+    optimizer: keras.optimizers.Optimizer,
+    gradients: Sequence[tf.Tensor],
+    variables: Sequence[Any],
+    slow: Sequence[Any] = (),
+    slow_rate: float = 1.0,
+) -> None:
+    """Update ``variables`` by one step, and those of them that are ``slow`` with ``slow_rate`` times the learning rate.
+
+    Both optimizers change a weight in proportion to the learning rate, by the gradient and by the weight decay, so that
+    a share of the change is the change with that share of the rate. Scaled gradients would not do, as Adam normalizes
+    them.
+    """
+    before = [tf.identity(variable) for variable in slow]
+    optimizer.apply(gradients, variables)
+    for variable, value in zip(slow, before, strict=True):
+        variable.assign(value + slow_rate * (variable - value))

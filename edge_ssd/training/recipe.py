@@ -38,7 +38,11 @@ class Recipe:
     """Hyperparameters of a training run; ``docs/training.md`` describes the effect of each.
 
     Attributes:
+        epochs: passes over the training images. ``edge-ssd train`` chooses them by the number of images, see
+            :mod:`edge_ssd.training.default_epochs`.
         learning_rate: peak learning rate, reached after ``warmup_epochs``; with ``cosine`` it then decays to 0.
+        trunk_rate: factor of the learning rate and of the weight decay for the layers before the heads, 0 to 1, for a
+            trunk that is trained already; 0 keeps its weights (but not its batch-norm statistics).
         assignment: assignment of anchors to objects: "fixed" is the book's IoU rule, "dynamic" depends on the
             predictions.
         class_loss: "cross_entropy" is the book's mean over all anchors; "quality" needs dynamic assignment.
@@ -57,6 +61,7 @@ class Recipe:
         sync_norm: compute batch-norm statistics over the global batch of all workers, not each share; slower.
         patience: early stopping after this many epochs without a higher AP, keeping the best epoch's model; 0
             disables it.
+        keep_best: keep the best epoch's model instead of the last one's, without stopping early.
         teacher_weight: weight of the distillation loss relative to the loss from the labels.
     """
 
@@ -64,6 +69,7 @@ class Recipe:
     batch_size: int = 16
     optimizer: Optimizer = "adamw"
     learning_rate: float = 3e-3
+    trunk_rate: float = 1.0
     weight_decay: float = 0.05
     warmup_epochs: float = 2.0
     cosine: bool = True
@@ -83,6 +89,7 @@ class Recipe:
     precision: Precision = "auto"
     sync_norm: bool = False
     patience: int = 0
+    keep_best: bool = False
     teacher_weight: float = 1.0
     seed: int = 0
 
@@ -99,6 +106,8 @@ class Recipe:
         for name in ("weight_decay", "warmup_epochs"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise RecipeError(f"{name} must be a number of at least 0, got {getattr(self, name)!r}")
+        if not 0 <= self.trunk_rate <= 1:
+            raise RecipeError(f"trunk_rate must be in 0–1, got {self.trunk_rate!r}")
         if not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:
             raise RecipeError(f"seed must be an integer from 0 to 2**32 - 1, got {self.seed!r}")
         named_weights(self.class_weights)
@@ -110,6 +119,11 @@ class Recipe:
             raise RecipeError(f"expand must be in 1–8, got {self.expand!r}")
         if self.class_loss == "quality" and self.assignment != "dynamic":
             raise RecipeError("class_loss 'quality' needs assignment 'dynamic': the fixed assignment has no quality")
+
+    @property
+    def keeps_best_epoch(self) -> bool:
+        """Whether the model of the epoch with the highest AP is kept, not the last one."""
+        return self.keep_best or self.patience > 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the hyperparameters as a dictionary of plain JSON types, for :meth:`from_dict`."""

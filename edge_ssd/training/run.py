@@ -19,7 +19,7 @@ from edge_ssd.console.progress import Progress
 from edge_ssd.data.dataset import Dataset
 from edge_ssd.data.held_out import HeldOut
 from edge_ssd.data.manifest import Manifest
-from edge_ssd.errors import DataError, ImageError, ModelError
+from edge_ssd.errors import DataError, ImageError, ModelError, SettingError
 from edge_ssd.evaluation.keras_predictor import KerasPredictor
 from edge_ssd.training.best_model import BestModel
 from edge_ssd.training.divergence import has_collapsed, has_diverged, is_low, is_suspect
@@ -70,7 +70,8 @@ def train(
 
     The model is that of the last epoch, not of the best one on ``validation``: selecting by the split that is then
     reported would bias the result, and the schedule ends with the best weights in any case. With early stopping (the
-    recipe's ``patience``) the schedule is cut off, so the best epoch's model is kept; report its AP on other images.
+    recipe's ``patience``) the schedule is cut off, so the best epoch's model is kept, as it is with ``keep_best``;
+    report its AP on other images.
 
     Args:
         folder: folder of the run, see :mod:`edge_ssd.training.run_folder`.
@@ -83,6 +84,7 @@ def train(
 
     Raises:
         DataError: ``folder`` contains a run (without ``resume``) or no run (with it).
+        SettingError: the recipe's ``trunk_rate`` is for a trained trunk, and ``start_from`` is None.
         ModelError: the training diverged, or ``start_from`` does not fit. After a divergence, the model is that of the
             best epoch.
     """
@@ -97,6 +99,11 @@ def train(
         if dataset.labels != network.labels:
             raise DataError(f"{dataset.root}: its labels {dataset.labels} are not the network's {network.labels}")
     initial = None if start_from is None else load_initial_model(start_from, network)
+    if initial is None and not resume and config.recipe.trunk_rate != 1:
+        raise SettingError(
+            "--trunk-rate slows down the layers before the heads, which start at random here: add --from MODEL.keras, "
+            "or leave it out"
+        )
     teacher = None if config.teacher is None else load_tiny_ssd(config.teacher)
     weights = class_weights(config.recipe, training)
     num_images = len(training) + (len(validation) if workers.is_chief else 0)
@@ -211,7 +218,7 @@ def _stop_diverged(reason: str, trainer: Trainer, best: BestModel, folder: Path)
     advice = f"start a new run with a lower learning rate, such as --learning-rate {rate / 10:.1g}"
     if best.row is None:
         return ModelError(f"{message}; {advice}, in another --out")
-    if not trainer.recipe.patience:  # with early stopping the file is that of the best epoch already
+    if not trainer.recipe.keeps_best_epoch:  # else the file is that of the best epoch already
         best.save(model)
     kept = f"{model} is the best model before that (epoch {best.row.epoch}, AP {best.row.ap:.3f})"
     return ModelError(f"{message}; {kept}; {advice}, in another --out, with --from {model} to continue from it")
@@ -231,8 +238,8 @@ def _fingerprint(config: RunConfig, images: ImageDataset, resume: bool) -> int:
 
 
 def _save_model(trainer: Trainer, history: Sequence[HistoryRow], folder: Path) -> None:
-    """Write the newest epoch's model; with early stopping, only if it is the best so far."""
+    """Write the newest epoch's model; if the recipe keeps the best epoch's, only if it is the best so far."""
     if trainer.finished_epochs and (
-        not trainer.recipe.patience or not history or best_row(history).epoch == trainer.finished_epochs
+        not trainer.recipe.keeps_best_epoch or not history or best_row(history).epoch == trainer.finished_epochs
     ):
         save_tiny_ssd(trainer.ema_model, folder / MODEL)

@@ -6,7 +6,7 @@ RUN/images.json                 names of all images, from which a resume reports
 RUN/history.csv, history.png    one row an epoch, and the plot
 RUN/tensorboard                 the same rows for TensorBoard, on request
 RUN/checkpoint.npz              state for a resume
-RUN/model.keras                 the EMA weights: of the newest epoch, or of the best one with early stopping
+RUN/model.keras                 the EMA weights: of the newest epoch, or of the best one (--keep-best, --patience)
 """
 
 from __future__ import annotations

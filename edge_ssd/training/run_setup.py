@@ -19,6 +19,7 @@ from edge_ssd.data.training_images import DEFAULT_TRAIN_ON, load_training_images
 from edge_ssd.errors import SettingError
 from edge_ssd.network import Network, tiny_ssd
 from edge_ssd.training.check_datasets import check_datasets
+from edge_ssd.training.default_epochs import default_epochs
 from edge_ssd.training.model.tiny_ssd import load_tiny_ssd
 from edge_ssd.training.recipe import Recipe
 from edge_ssd.training.run_folder import RunConfig, load_manifest, load_run
@@ -48,6 +49,7 @@ def new_run(
     fitted_anchors: bool = True,
     teacher: Path | None = None,
     start_from: Path | None = None,
+    choose_epochs: bool = False,
 ) -> RunSetup:
     """Return the setup of a new run.
 
@@ -60,6 +62,8 @@ def new_run(
             are taken.
         start_from: ``.keras`` file whose weights the run starts with; validation images that it was trained on are
             reported.
+        choose_epochs: replace the recipe's epochs by those of
+            :func:`~edge_ssd.training.default_epochs.default_epochs`.
 
     Raises:
         DataError: the dataset cannot be trained on or validated on.
@@ -68,6 +72,10 @@ def new_run(
     images = load_training_images(open_dataset(source), train_on, validation_split, recipe.seed)
     check_datasets(images)
     training, validation = images.training, images.validation
+    if choose_epochs:
+        recipe = replace(recipe, epochs=default_epochs(len(training), recipe.batch_size))
+        what = f"{count(recipe.epochs, 'epoch')} of {count(len(training), 'training image')}"
+        _log.info("%s, chosen by the number of images; --epochs sets another number", what)
     if start_from is not None:
         warn_if_trained_before(start_from, training, validation)
     network = tiny_ssd(training.labels, **network_options)

@@ -27,7 +27,7 @@ from edge_ssd.training.loss.detection_loss import DetectionLoss
 from edge_ssd.training.loss.distillation import Teacher
 from edge_ssd.training.model.normalization import FusedBatchNormalization
 from edge_ssd.training.model.tiny_ssd import TinySSD
-from edge_ssd.training.optimizer import make_optimizer
+from edge_ssd.training.optimizer import apply_gradients, make_optimizer
 from edge_ssd.training.precision import resolve_precision
 from edge_ssd.training.recipe import Recipe
 from edge_ssd.training.workers import SINGLE_WORKER, Workers
@@ -202,7 +202,7 @@ class Trainer:
         assert self._optimizer is not None
         variables = self.model.trainable_variables
         gradients = self._workers.run(self._gradients, images, labels)
-        self._optimizer.apply(gradients, variables)
+        apply_gradients(self._optimizer, gradients, variables, self._slow_variables(), self.recipe.trunk_rate)
         self._steps.assign_add(1)
         if self.ema_model is not self.model:
             # The decay increases from 0.1, so that the average forgets the random initialization.
@@ -210,6 +210,12 @@ class Trainer:
             rate = 1 - tf.minimum(self.recipe.ema_decay, (1 + steps) / (10 + steps))
             for average, weight in zip(self.ema_model.weights, self.model.weights, strict=True):
                 average.assign_add(rate * (weight - average))
+
+    def _slow_variables(self) -> list[Any]:
+        """Return the trunk's trainable weights if they have a learning rate of their own, else nothing."""
+        if self.recipe.trunk_rate == 1:
+            return []
+        return [weight for block in self.model.blocks for weight in block.trainable_weights]
 
     def _gradients(self, images: tf.Tensor, labels: tf.Tensor) -> list[tf.Tensor]:
         """Return the gradients of the global batch's loss, summed over workers; add to the epoch's metric sums."""
