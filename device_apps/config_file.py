@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_ssd.console.json_output import json_text
+from edge_ssd.console.redact import redact_url
 from edge_ssd.console.text import utf8_text
 from edge_ssd.errors import EdgeSSDError, SettingError
 
@@ -119,7 +120,7 @@ def format_toml_value(value: Any) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        name = utf8_text(text)
+        name = redact_url(utf8_text(text))
         raise SettingError(f"{name}: this name is not UTF-8, and TOML files can hold no other; rename it") from None
     return json_text(text)
 
@@ -142,29 +143,31 @@ def _to_arguments(setting: str, action: argparse.Action, value: Any) -> list[str
     is_list = isinstance(value, list)
     if is_list != takes_list and not (is_list and isinstance(action, argparse._AppendAction)):
         expected = 'a list, such as ["a", "b"]' if takes_list else "one value"
-        raise SettingError(f"{setting} must be {expected}, got {value!r}")
+        raise SettingError(f"{setting} must be {expected}, got {redact_url(repr(value))}")
     values = [_to_argument(setting, action, item) for item in (value if is_list else [value])]
     return [option, *values] if takes_list else [f"{option}={item}" for item in values]
 
 
 def _to_bool(setting: str, value: Any) -> bool:
     if not isinstance(value, bool):
-        raise SettingError(f"{setting} must be true or false, got {value!r}")
+        raise SettingError(f"{setting} must be true or false, got {redact_url(repr(value))}")
     return value
 
 
 def _to_argument(setting: str, action: argparse.Action, value: Any) -> str:
     """Convert one value, and validate it with the type of the option, so that the message names the file."""
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise SettingError(f"{setting} must be {_type_name(action)}, got {value!r}")
+        raise SettingError(f"{setting} must be {_type_name(action)}, got {redact_url(repr(value))}")
     argument = str(value)
     convert = action.type if callable(action.type) else str
     try:
         converted = convert(argument)
     except (ValueError, TypeError, argparse.ArgumentTypeError):
-        raise SettingError(f"{setting} must be {_type_name(action)}, got {value!r}") from None
+        raise SettingError(f"{setting} must be {_type_name(action)}, got {redact_url(repr(value))}") from None
     if action.choices is not None and converted not in action.choices:
-        raise SettingError(f"{setting} must be one of {', '.join(map(str, action.choices))}, got {value!r}")
+        raise SettingError(
+            f"{setting} must be one of {', '.join(map(str, action.choices))}, got {redact_url(repr(value))}"
+        )
     return argument
 
 

@@ -30,9 +30,11 @@ import sys
 import threading
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from edge_ssd.console.logs import log_to_stderr, verbosity_level
+from edge_ssd.console.redact import redact, redact_url
 from edge_ssd.console.suggestions import did_you_mean, missing_path_hint
 from edge_ssd.console.text import printable
 from edge_ssd.errors import EdgeSSDError
@@ -147,7 +149,7 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         # A misspelled required option is reported as missing: name what was given in its place too.
         message = "; ".join([message, *self._describe_unknown(message)])
-        self.exit(2, f"{self.prog}: error: {_one_line(message)} (see: {self.prog} --help)\n")
+        self.exit(2, f"{self.prog}: error: {_one_line(_redact(message, self._arguments))} (see: {self.prog} --help)\n")
 
     def _describe_unknown(self, message: str) -> list[str]:
         """Return a similar option for each unknown one, and those unknown ones that the message does not name."""
@@ -220,7 +222,8 @@ def _main(argv: Sequence[str]) -> int:
         if debug:
             raise
         message = _describe(error)
-        return _fail(f"{message}{_quoting_hint(arguments)}" if "no such" in message.lower() else message)
+        hint = _quoting_hint(arguments) if "no such" in message.lower() else ""
+        return _fail(_redact(f"{message}{hint}", arguments))
     except MemoryError:
         if debug:
             raise
@@ -243,7 +246,7 @@ def _run(common: Sequence[str], command: Sequence[str]) -> int:
     if name not in COMMANDS:
         similar = difflib.get_close_matches(name, COMMANDS, n=1)
         remedy = f"did you mean {similar[0]!r}?" if similar else f"commands: {', '.join(COMMANDS)}"
-        return _fail(f"unknown command {name!r}; {remedy}")
+        return _fail(_redact(f"unknown command {name!r}; {remedy}", command))
     parser = command_parser(name)
     module = importlib.import_module(COMMANDS[name].module)
     if hasattr(module, "expand"):
@@ -288,6 +291,15 @@ def _top_parser() -> argparse.ArgumentParser:
 def _fail(message: str) -> int:
     print(f"{PROGRAM}: error: {printable(message)}", file=sys.stderr)
     return 2
+
+
+def _redact(message: str, arguments: Sequence[str]) -> str:
+    """Hide the secrets in a message that may quote the arguments, whose passwords may have spaces in them."""
+    for argument in arguments:
+        for value in filter(None, (argument, argument.partition("=")[2])):  # --option=value
+            for spelling in (value, str(Path(value))):  # A path has no double slashes.
+                message = message.replace(spelling, redact_url(spelling))
+    return redact(message)
 
 
 def _describe(error: Exception) -> str:

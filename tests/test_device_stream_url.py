@@ -1,4 +1,4 @@
-"""Redaction and diagnosis of stream URLs."""
+"""Diagnosis of stream URLs."""
 
 from __future__ import annotations
 
@@ -8,24 +8,7 @@ import threading
 import pytest
 from stream_servers import MjpegServer, RtspServer
 
-from device_apps.sources.stream_url import diagnose_stream, redact_url
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("rtsp://user:pa@10.0.0.1/x", "rtsp://user:***@10.0.0.1/x"),
-        ("rtsp://user:p@ss/w?o#rd@10.0.0.1/x", "rtsp://user:***@10.0.0.1/x"),
-        ("rtsp://:secret@10.0.0.1/x", "rtsp://:***@10.0.0.1/x"),
-        ("http://user@10.0.0.1/x", "http://user@10.0.0.1/x"),
-        ("http://10.0.0.1:80/x", "http://10.0.0.1:80/x"),
-        ("http://cam/video.cgi?user=me&pwd=secret&fps=5", "http://cam/video.cgi?user=me&pwd=***&fps=5"),
-        ("http://cam/v?loginuse=me&loginpas=se/cr?et", "http://cam/v?loginuse=me&loginpas=***"),
-        ("rtsp://cam/user=admin_password=secret_channel=1.sdp", "rtsp://cam/user=admin_password=***"),
-    ],
-)
-def test_redact_url_hides_passwords(url: str, shown: str) -> None:
-    assert redact_url(url) == shown
+from device_apps.sources.stream_url import diagnose_stream
 
 
 @pytest.mark.parametrize("kind", [MjpegServer, RtspServer])

@@ -9,6 +9,7 @@ from device_apps.sources.frames import Frame
 from device_apps.sources.image_folder import ImageFolderSource
 from device_apps.sources.open_source import open_source
 from device_apps.stats import Quantiles, quantiles
+from edge_ssd.console.redact import redact_url
 from edge_ssd.errors import SettingError
 from edge_ssd.network import InputSpec
 
@@ -33,7 +34,9 @@ def read_frames(source: str, spec: InputSpec | None) -> BenchmarkFrames:
     """
     opened = open_source(source, input_spec=spec)
     if not (isinstance(opened, ImageFolderSource) or Path(source).is_file()):
-        raise SettingError(f"--source {source}: give an image, a folder or a video; a camera's own rate would be timed")
+        raise SettingError(
+            f"--source {redact_url(source)}: give an image, a folder or a video; a camera's own rate would be timed"
+        )
     frames: list[Frame] = []
     with opened:
         for frame in opened:
@@ -41,5 +44,5 @@ def read_frames(source: str, spec: InputSpec | None) -> BenchmarkFrames:
             if len(frames) == _MAX_FRAMES or sum(each.pixels.nbytes for each in frames) >= _MAX_BYTES:
                 break
     if not frames:
-        raise SettingError(f"--source {source}: it has no frames")
+        raise SettingError(f"--source {redact_url(source)}: it has no frames")
     return BenchmarkFrames(frames, quantiles([1e3 * frame.read_seconds for frame in frames]))

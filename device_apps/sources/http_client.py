@@ -14,7 +14,8 @@ import ssl
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit, urlunsplit
 
 from device_apps.sources.http_login import HttpLogin
-from device_apps.sources.stream_url import INVALID_URL, describe_status, no_response, redact_url
+from device_apps.sources.stream_url import INVALID_URL, describe_status, no_response
+from edge_ssd.console.redact import redact_url
 from edge_ssd.errors import SourceError
 
 __all__ = ["HttpClient", "NotHttpError"]

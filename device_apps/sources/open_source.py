@@ -24,8 +24,9 @@ from device_apps.sources.animation import AnimationReader, is_animation
 from device_apps.sources.capture import CaptureSource
 from device_apps.sources.frames import Frame, Image, Source
 from device_apps.sources.image_folder import ImageFolderSource, list_images
-from device_apps.sources.stream_url import diagnose_stream, redact_url
+from device_apps.sources.stream_url import diagnose_stream
 from device_apps.sources.timeouts import CaptureTimeouts
+from edge_ssd.console.redact import redact_url
 from edge_ssd.console.suggestions import missing_path_hint
 from edge_ssd.errors import SettingError, SourceError
 from edge_ssd.network import InputSpec
@@ -91,9 +92,10 @@ def open_source(
     if spec and path.is_dir():
         return images(list_images(path))
     if not spec or not path.exists():
-        hint = missing_path_hint(spec) if spec else ""
+        shown = redact_url(spec)
+        hint = missing_path_hint(spec) if spec and shown == spec else ""
         raise SourceError(
-            f"{spec or repr(spec)}: no such source{hint}; give an image, a folder, a video, "
+            f"{shown or repr(spec)}: no such source{hint}; give an image, a folder, a video, "
             "a camera (0, /dev/video0, picamera) or a URL"
         )
     if is_animation(path):

@@ -20,10 +20,10 @@ from device_apps.sources.deferred_image import DeferredImage, Image
 from device_apps.sources.frame_buffers import FrameBuffers
 from device_apps.sources.jpeg_frame import decode_frame
 from device_apps.sources.media_clock import MediaClock
-from device_apps.sources.stream_url import redact_url
 from device_apps.sources.timeouts import CaptureTimeouts
 from device_apps.sources.utf8_path import utf8_path
 from device_apps.sources.video_file import truncation_error
+from edge_ssd.console.redact import redact_url
 from edge_ssd.errors import EdgeSSDError, SourceError
 from edge_ssd.network import InputSpec
 

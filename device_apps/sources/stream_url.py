@@ -1,13 +1,12 @@
-"""Redaction of stream URLs for messages, and diagnosis of streams that cannot be opened."""
+"""Diagnosis of streams that cannot be opened."""
 
 from __future__ import annotations
 
 import contextlib
-import re
 import socket
 from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
-__all__ = ["INVALID_URL", "describe_status", "diagnose_stream", "no_response", "redact_url"]
+__all__ = ["INVALID_URL", "describe_status", "diagnose_stream", "no_response"]
 
 INVALID_URL = (
     "invalid URL: its host or port is malformed; give http://, https:// or rtsp:// with a host, "
@@ -15,16 +14,6 @@ INVALID_URL = (
 )
 
 _DEFAULT_PORTS = {"http": 80, "https": 443, "rtsp": 554, "rtsps": 322, "rtmp": 1935}
-_SECRET = re.compile(r"((?:pas|pwd|token|secret|key|auth)[^=&#/?]*=)[^&#]*", re.IGNORECASE)
-
-
-def redact_url(url: str) -> str:
-    """Return the URL with passwords replaced by ``***``, for messages and logs.
-
-    Redacts too much rather than too little: an unescaped password may contain any character, and many cameras take it
-    as a query parameter.
-    """
-    return _SECRET.sub(r"\1***", re.sub(r"(://[^/:@]*):.*@", r"\1:***@", url, count=1))
 
 
 def diagnose_stream(url: str, timeout: float = 3.0) -> str:

@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Iterator
 
+from edge_ssd.console.redact import redact
 from edge_ssd.console.text import printable
 
 __all__ = ["log_to_stderr", "verbosity_level"]
@@ -21,7 +22,7 @@ class _Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
         origin = f"[{record.name}] " if record.levelno <= logging.DEBUG else ""
-        return f"edge-ssd: {level}{origin}{printable(super().format(record), lines=True)}"
+        return f"edge-ssd: {level}{origin}{printable(redact(super().format(record)), lines=True)}"
 
 
 def verbosity_level(verbose: bool, quiet: bool) -> int:

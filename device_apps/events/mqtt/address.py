@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from edge_ssd.console.redact import redact_url
 from edge_ssd.console.text import argument_text
 from edge_ssd.errors import SettingError
 
@@ -51,17 +52,17 @@ def parse_address(url: str) -> MqttAddress:
     try:
         parts = urlsplit(argument_text(url))
         port = parts.port
-    except ValueError as error:
-        raise SettingError(f"--mqtt: {error}; {expected}") from None
+    except ValueError:  # Its message quotes a part of the URL.
+        raise SettingError(f"--mqtt {redact_url(url)}: its host or port is malformed; {expected}") from None
     if parts.password is not None:  # Checked first: the other messages show the URL.
         raise SettingError(
             "--mqtt: every user of this machine can read a password in the address; leave it out, and use "
             f"--mqtt-password-file or the environment variable {PASSWORD_VARIABLE}"
         )
     if parts.scheme not in _PORTS or not parts.hostname or parts.query or parts.fragment:
-        raise SettingError(f"--mqtt {url}: {expected}")
+        raise SettingError(f"--mqtt {redact_url(url)}: {expected}")
     prefix = unquote(parts.path).strip("/") or _DEFAULT_PREFIX
-    check_topic_prefix(prefix, f"--mqtt {url}")
+    check_topic_prefix(prefix, f"--mqtt {redact_url(url)}")
     user = unquote(parts.username) if parts.username else None
     return MqttAddress(parts.scheme == "mqtts", parts.hostname, port or _PORTS[parts.scheme], user, prefix)
 
