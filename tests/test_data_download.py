@@ -9,8 +9,10 @@ import re
 import socket
 import stat
 import threading
+import time
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,8 @@ from typing import Any
 import pytest
 
 from edge_ssd.data.download.bananas import fetch_bananas
+from edge_ssd.data.download.http import download
+from edge_ssd.data.download.limits import DownloadLimits, TooSlowError
 from edge_ssd.data.download.unpack import unpack_zip
 from edge_ssd.errors import DataError
 
@@ -340,3 +344,152 @@ def test_urls_of_other_schemes_are_refused(tmp_path: Path, url: str) -> None:
     with pytest.raises(DataError, match="only http and https"):
         fetch_bananas(tmp_path / "b", url)
     assert_empty(tmp_path / "b")
+
+
+@contextmanager
+def raw_server(send: Callable[[socket.socket], None]) -> Iterator[str]:
+    """Yield the URL of a server that answers each connection with ``send``."""
+    ended = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0.05)
+
+        def serve() -> None:
+            while not ended.is_set():
+                try:
+                    connection, _ = listener.accept()
+                except TimeoutError:
+                    continue
+                with connection:
+                    connection.settimeout(5)
+                    try:
+                        connection.recv(10_000)
+                        send(connection)
+                    except OSError:
+                        pass
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}/x?token=secret"
+        finally:
+            ended.set()
+            thread.join()
+
+
+def one_line_error(url: str, part: Path, **options: Any) -> str:
+    with pytest.raises(DataError) as caught:
+        download(url, part, retry_delay=0, **options)
+    text = str(caught.value)
+    assert "\n" not in text
+    assert "secret" not in text
+    return text
+
+
+@pytest.mark.parametrize(
+    "length",
+    ["²", "-1", "+5", "１２", "1_000", "5 5", "5, 6", "0x10", "", "9" * 30, "9" * 5000, "5\r\nContent-Length: 6"],
+)
+def test_invalid_content_length_is_reported(tmp_path: Path, length: str) -> None:
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\nhello"
+    with raw_server(lambda connection: connection.sendall(head.encode("utf-8"))) as url:
+        text = one_line_error(url, tmp_path / "part")
+    assert "the server states an invalid size (Content-Length: " in text
+    assert "check the address" in text
+    assert len(text) < 300
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_equal_content_lengths_are_one(tmp_path: Path) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello"
+    with raw_server(lambda connection: connection.sendall(head)) as url:
+        download(url, tmp_path / "part")
+    assert (tmp_path / "part").read_bytes() == b"hello"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 302 Found\r\nLocation: http://[\r\n\r\n",
+        b"HTTP/1.1 302 Found\r\nLocation: http://host:port/\r\n\r\n",
+        b"HTTP/1.1 302 Found\r\nLocation: http://" + b"a" * 300 + b"/\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nhello",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhello",
+        b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n",
+        b"HTTP/1.1 \xb2\xb2 OK\r\n\r\n",
+        b"SSH-2.0-OpenSSH\r\n",
+        b"",
+    ],
+)
+def test_malformed_answer_is_reported_in_one_line(tmp_path: Path, answer: bytes) -> None:
+    with raw_server(lambda connection: connection.sendall(answer)) as url:
+        one_line_error(url, tmp_path / "part")
+
+
+@pytest.mark.parametrize("url", ["http://[", "http://h:port/x", "file:///etc/passwd", "ftp://h/x", "//h/x", ""])
+def test_malformed_address_is_reported(tmp_path: Path, url: str) -> None:
+    one_line_error(url, tmp_path / "part")
+
+
+def drip(connection: socket.socket, data: bytes) -> None:
+    for byte in data:
+        connection.sendall(bytes([byte]))
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("head", ["", "HTTP/1.1 200 OK\r\nX: ", "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"])
+def test_slow_server_is_left(tmp_path: Path, head: str) -> None:
+    """One byte at a time: in the status line, in a header or in the body."""
+
+    def send(connection: socket.socket) -> None:
+        connection.sendall(head.encode())
+        drip(connection, (b"" if head else b"HTTP/1.1 200 ") + b"x" * 1000)
+
+    limits = DownloadLimits(min_bytes_per_s=1000, window=0.3, max_seconds=60, timeout=5)
+    start = time.monotonic()
+    with raw_server(send) as url:
+        text = one_line_error(url, tmp_path / "part", limits=limits)
+        assert time.monotonic() - start < 5
+    assert "(less than 1 kB/s for 0 s)" in text
+    if "Content-Length" in head:
+        size = (tmp_path / "part").stat().st_size
+        assert size > 0
+        assert f"; {size} bytes are kept, run the command again to continue" in text
+
+
+def test_total_time_is_limited(tmp_path: Path) -> None:
+    """The server is fast enough, and never ends; or it stalls."""
+
+    def send(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        drip(connection, b"x" * 1000)
+
+    for seconds in (0.5, 0.0):
+        limits = DownloadLimits(min_bytes_per_s=1, window=0.1, max_seconds=seconds, timeout=5)
+        start = time.monotonic()
+        with raw_server(send) as url:
+            text = one_line_error(url, tmp_path / "part", limits=limits)
+            assert time.monotonic() - start < 4
+        assert f"(not complete after {seconds:g} s)" in text
+
+
+def test_limits_measure_the_speed_over_windows() -> None:
+    now = 0.0
+    limits = DownloadLimits(min_bytes_per_s=1000, window=30, max_seconds=100, timeout=10, clock=lambda: now)
+    for _ in range(60):
+        limits.add(2000, 1.0)
+    limits.add(29_000, 29.0)
+    limits.add(1001, 1.0)
+    limits.add(0, 29.0)
+    with pytest.raises(TooSlowError, match="less than 1 kB/s for 30 s"):
+        limits.add(999, 1.0)
+    assert limits.next_timeout() == 10
+    now = 95.0
+    assert limits.next_timeout() == 5
+    now = 101.0
+    with pytest.raises(TooSlowError, match="not complete after 100 s"):
+        limits.next_timeout()
+
+
+def test_secret_of_an_address_is_not_shown(tmp_path: Path) -> None:
+    for url in ("ftp://user:secret@h/x", "http://user:secret@127.0.0.1:1/x"):
+        one_line_error(url, tmp_path / "part")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from edge_ssd.atomic_write import atomic_directory, is_nonempty
 from edge_ssd.console.progress import ProgressCallback, no_progress
+from edge_ssd.console.redact import redact_url
 from edge_ssd.data.download.http import download
 from edge_ssd.data.download.unpack import unpack_zip
 from edge_ssd.errors import DataError
@@ -32,7 +33,8 @@ def fetch_bananas(
     """Download the banana dataset, verify its checksum and unpack it to ``folder``.
 
     The folder then has ``bananas_train`` and ``bananas_val``; it appears when it is complete. An incomplete download
-    is kept beside it as ``<folder>.zip.part`` and continued by the next call. Returns False for a complete dataset.
+    is kept beside it as ``<folder>.zip.part``, also if it was too slow, and continued by the next call. A file with
+    another checksum is removed. Returns False for a complete dataset.
 
     Args:
         folder: must be missing or empty, or have the dataset.
@@ -55,14 +57,16 @@ def fetch_bananas(
     if actual != sha1.lower():
         part.unlink()
         raise DataError(
-            f"{url}: the downloaded file has SHA-1 {actual}, expected {sha1.lower()}; it is removed. "
+            f"{redact_url(url)}: the downloaded file has SHA-1 {actual}, expected {sha1.lower()}; it is removed. "
             "Run the command again; if that does not help, the address no longer has the book's dataset"
         )
     try:
         with atomic_directory(root) as temporary:
             unpack_zip(part, temporary)
             if not _is_complete(temporary):
-                raise DataError(f"{url}: the archive has no bananas_train/label.csv and bananas_val/label.csv in it")
+                raise DataError(
+                    f"{redact_url(url)}: the archive has no bananas_train/label.csv and bananas_val/label.csv in it"
+                )
     except DataError:
         # The same archive would fail again.
         part.unlink(missing_ok=True)

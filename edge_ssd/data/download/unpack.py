@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import lzma
 import shutil
 import stat
+import struct
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 from edge_ssd.errors import DataError
@@ -13,6 +16,12 @@ __all__ = ["unpack_zip"]
 
 _MAX_UNPACKED_BYTES = 2 << 30
 _MAX_ENTRIES = 20_000
+# RuntimeError: encrypted, or (NotImplementedError) of an unknown compression method. ValueError: names. The last ones:
+# entries of which one is a file and a folder to the others.
+_UNPACKING_ERRORS = (
+    zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, ValueError,
+    struct.error, OverflowError, FileExistsError, NotADirectoryError, IsADirectoryError,
+)  # fmt: skip
 
 
 def unpack_zip(
@@ -43,8 +52,7 @@ def unpack_zip(
                 # "x": of an archive with two files of one path, neither should be chosen silently.
                 with opened.open(entry) as source, target.open("xb") as file:
                     shutil.copyfileobj(source, file)
-    # RuntimeError: encrypted, or (NotImplementedError) of an unknown compression method.
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, RuntimeError, FileExistsError) as error:
+    except _UNPACKING_ERRORS as error:
         raise DataError(f"{archive}: not a ZIP archive that can be unpacked ({error}): download it again") from None
 
 
