@@ -21,6 +21,8 @@ from edge_ssd.errors import NetworkError
 __all__ = [
     "BOOK_RATIOS",
     "BOOK_SIZES",
+    "MAX_LABELS",
+    "MAX_LABEL_LENGTH",
     "NETWORKS",
     "DownSampling",
     "InputSpec",
@@ -55,8 +57,10 @@ _REMOVED_FIELDS = {"convolution": "plain", "head": "plain", "block_convolutions"
 _MAX_SIDE = 4096
 _MAX_FACTOR = 2.0**53  # an integer of a file may have thousands of digits, too many for a float
 _MAX_ANCHORS = 1_000_000
-_MAX_LABELS = 10_000
-_MAX_LABEL_LENGTH = 256  # characters; labels are drawn, logged and parts of MQTT topics
+MAX_LABELS = 10_000
+"""The most classes of a network."""
+MAX_LABEL_LENGTH = 256
+"""The most characters of a label: labels are drawn, logged and parts of MQTT topics."""
 _MAX_OUTPUTS = 2**27  # class logits and box offsets of an image; 512 MB
 
 
@@ -147,15 +151,15 @@ class Network:
     down_sampling: DownSampling = "pool"
 
     def __post_init__(self) -> None:
-        if not 1 <= len(self.labels) <= _MAX_LABELS:
-            raise NetworkError(f"a network needs 1 to {_MAX_LABELS} labels, got {len(self.labels)}")
+        if not 1 <= len(self.labels) <= MAX_LABELS:
+            raise NetworkError(f"a network needs 1 to {MAX_LABELS} labels, got {len(self.labels)}")
         if not all(isinstance(label, str) and label.strip() and "\n" not in label for label in self.labels):
             raise NetworkError(f"every label must be one line of text, got {_short(list(self.labels))}")
         if any(max(label) >= "\ud800" and _has_surrogates(label) for label in self.labels):
             raise NetworkError("a label is not valid Unicode (lone surrogates); rename the class")
-        if (longest := max(map(len, self.labels))) > _MAX_LABEL_LENGTH:
+        if (longest := max(map(len, self.labels))) > MAX_LABEL_LENGTH:
             raise NetworkError(
-                f"a label has {longest} characters, at most {_MAX_LABEL_LENGTH} are possible; rename the class"
+                f"a label has {longest} characters, at most {MAX_LABEL_LENGTH} are possible; rename the class"
             )
         if len(set(self.labels)) != len(self.labels):
             raise NetworkError(f"every label must occur once, got {_short(list(self.labels))}")

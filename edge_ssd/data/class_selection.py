@@ -12,8 +12,9 @@ from edge_ssd.data.dataset import Problem
 from edge_ssd.data.plausibility.class_names import spelling_key
 from edge_ssd.data.source import DataSource
 from edge_ssd.errors import DataError
+from edge_ssd.network import MAX_LABEL_LENGTH, MAX_LABELS
 
-__all__ = ["map_classes", "refuse_unknown_classes"]
+__all__ = ["map_classes", "refuse_unknown_classes", "refuse_unusable_classes"]
 
 _NAMED = 20
 
@@ -47,6 +48,17 @@ def map_classes(
     return ClassMapping(names, names)
 
 
+def refuse_unusable_classes(root: Path, labels: Sequence[str]) -> None:
+    """Raise DataError for classes that no network can have: too many, or with too long a name."""
+    if len(labels) > MAX_LABELS:
+        fact = f"{len(labels)} classes, but a detector has at most {MAX_LABELS}"
+        raise DataError(f"{root}: {fact}: choose some with --classes, or correct labels that are no classes")
+    for label in labels:
+        if len(label) > MAX_LABEL_LENGTH:
+            fact = f"class name {label:.40} … has {len(label)} characters, at most {MAX_LABEL_LENGTH} are used"
+            raise DataError(f"{root}: {fact}: correct the label files")
+
+
 def refuse_unknown_classes(
     root: Path, images: Sequence[ImageAnnotations], mapping: ClassMapping, labels: Sequence[str]
 ) -> None:
@@ -65,7 +77,8 @@ def refuse_unknown_classes(
         raise DataError(
             f"the model knows {_names(labels)}, the images of {root} have {_names(own)}: no class in common; {advice}"
         )
-    unknown = {index: name for index, name in enumerate(mapping.new_names) if name is not None and name not in labels}
+    known = frozenset(labels)
+    unknown = {index: name for index, name in enumerate(mapping.new_names) if name is not None and name not in known}
     for image in images if unknown else ():
         for box in image.boxes:
             if box.class_index in unknown:

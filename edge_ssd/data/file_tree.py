@@ -28,7 +28,8 @@ class FileTree:
 
     Attributes:
         root: the folder.
-        special: paths that are neither files nor folders, such as named pipes and devices: reading one may never end.
+        special: paths that are neither files nor folders, such as named pipes and devices, reading one of which may
+            never end, and links to themselves.
 
     Raises:
         DataError: the folder cannot be listed, or has more than 5 million files.
@@ -102,12 +103,13 @@ class FileTree:
             path = folder / entry.name
             if path in self._without:
                 continue
-            if entry.is_file():
+            is_file, is_folder = _kind(entry)
+            if is_file:
                 self._by_suffix.setdefault(PurePath(entry.name).suffix.lower(), []).append(path)
                 self._count += 1
-            elif entry.is_dir():
+            elif is_folder:
                 subfolders.append((path, entry.is_symlink()))
-            elif path.exists():  # a broken link is a missing file
+            elif is_folder is None or path.exists():  # a broken link is a missing file
                 self.special.append(path)
         if self._count > _MAX_FILES:
             advice = "give the folder of one dataset, without links to other folders"
@@ -117,6 +119,15 @@ class FileTree:
                 self._walk(path, parents | {identity}, in_link)
             elif not in_link or _identity(path) not in self._listed:
                 self._walk(path, parents | {identity} | _containing(path), in_link=True)
+
+
+def _kind(entry: os.DirEntry[str]) -> tuple[bool, bool | None]:
+    """Return whether an entry is a file, and whether it is a folder: None, as of a link to itself, if unknown."""
+    try:
+        is_file = entry.is_file()
+        return is_file, not is_file and entry.is_dir()
+    except OSError:
+        return False, None
 
 
 def _identity(folder: Path) -> _Identity | None:

@@ -16,13 +16,14 @@ from edge_ssd.console.progress import ProgressCallback, no_progress
 from edge_ssd.data.annotations import ImageAnnotations, ParsedDataset
 from edge_ssd.data.check_annotations import validate_annotations
 from edge_ssd.data.check_images import ImageChecks, drop_damaged
-from edge_ssd.data.class_selection import map_classes, refuse_unknown_classes
+from edge_ssd.data.class_selection import map_classes, refuse_unknown_classes, refuse_unusable_classes
 from edge_ssd.data.dataset import Dataset, Problem
 from edge_ssd.data.detect_format import detect_format, list_files
 from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.formats.registry import LABEL_FORMATS
 from edge_ssd.data.image_header import ImageHeader, read_image_header
 from edge_ssd.data.label_facts import refuse_without_images, report_assumed_background, report_enclosing_boxes
+from edge_ssd.data.label_files.file_limits import UnsuitableFileError
 from edge_ssd.data.locate_images import LocatedImages, locate_images
 from edge_ssd.data.other_formats import (
     find_labeled_images,
@@ -219,6 +220,7 @@ class DatasetFolder:
         if strict and (problems or doubts):
             raise DataError(str((problems or doubts)[0]))
         mapping = map_classes(self.source, self.annotations, labels, problems)
+        refuse_unusable_classes(root, mapping.labels)
         labels, is_own = (mapping.labels, True) if labels is None else (tuple(labels), False)
         if is_own:
             faults, facts = check_classes(
@@ -230,7 +232,8 @@ class DatasetFolder:
         excluded = sum(mapping.new_names[box.class_index] is None for image in images for box in image.boxes)
         if excluded:
             notices.append(Problem(root, f"{count(excluded, 'box')} of other classes excluded"))
-        class_ids = [labels.index(name) if name in labels else None for name in mapping.new_names]
+        id_of = {name: class_id for class_id, name in enumerate(labels)}
+        class_ids = [id_of.get(name) if name is not None else None for name in mapping.new_names]
         rest = [image for name, part in self.located.splits.items() if name != split for image in part]
         samples, invalid, rotated = validate_annotations(
             images, class_ids, self.read_header, allow_missing, progress, rest if split else ()
@@ -285,11 +288,16 @@ def open_dataset(source: str | os.PathLike[str] | DataSource, without: Collectio
     if not isinstance(source, DataSource):
         source = DataSource(Path(source))
     tree = list_files(source, without)
-    name, others = detect_format(source, tree)
-    folder = _parse(source, tree, name, others)
-    better = find_more_complete(folder.located, folder.labeled_by_others)
-    if better is not None and source.format is None:
-        folder = _parse(source, tree, better, (name, *(other for other in others if other != better)))
+    try:
+        name, others = detect_format(source, tree)
+        folder = _parse(source, tree, name, others)
+        better = find_more_complete(folder.located, folder.labeled_by_others)
+        if better is not None and source.format is None:
+            folder = _parse(source, tree, better, (name, *(other for other in others if other != better)))
+    except MemoryError:
+        raise DataError(f"{source.folder}: its label files do not fit in memory: divide the dataset") from None
+    except UnsuitableFileError as error:
+        raise DataError(f"{source.folder}: {error}") from None
     _log.info("%s: %s", source.folder, folder.describe())
     return folder
 

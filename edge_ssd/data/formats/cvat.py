@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import mmap
 import re
-import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,9 +21,11 @@ from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.formats.label_format import Match
 from edge_ssd.data.label_files.cvat_shapes import SHAPES_WITHOUT_AREA, bounding_box
 from edge_ssd.data.label_files.cvat_tracks import FRAME, Tracks
+from edge_ssd.data.label_files.file_limits import UnsuitableFileError, check_size, open_label_file
 from edge_ssd.data.label_files.image_size import parse_image_size
 from edge_ssd.data.label_files.object_reader import NotAnObject, ObjectReader, Shape
 from edge_ssd.data.label_files.select_files import select_label_files
+from edge_ssd.data.label_files.xml_file import Element, read_elements
 from edge_ssd.data.split_names import split_from_words
 from edge_ssd.errors import DataError
 
@@ -92,6 +93,7 @@ def _is_cvat(path: Path) -> bool:
 def _is_video(path: Path) -> bool:
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+            check_size(len(text))
             return text.find(b"<track ") >= 0
     except (OSError, ValueError):
         return False
@@ -99,36 +101,37 @@ def _is_video(path: Path) -> bool:
 
 def _read(path: Path, split: str, reader: ObjectReader) -> _LabelFile:
     file = _LabelFile(path)
+
+    def read(element: Element) -> bool:
+        if element.tag == "label":
+            _add_label(file, element)
+        elif element.tag == "track":
+            file.tracks.add(element)
+        elif element.tag == "image":
+            file.images.append(_annotate(path, element, split, reader))
+        return element.tag in ("track", "image")
+
     try:
-        with path.open("rb") as stream:
-            events = ElementTree.iterparse(stream, events=("start", "end"))
-            _, root = next(events)
-            for event, element in events:
-                if event == "start":
-                    continue
-                if element.tag == "label":
-                    _add_label(file, element)
-                elif element.tag == "track":
-                    file.tracks.add(element)
-                    element.clear()
-                elif element.tag == "image":
-                    file.images.append(_annotate(path, element, split, reader))
-                    root.clear()  # else a large file takes many times its size in memory
+        with open_label_file(path) as stream:
+            check_size(path.stat().st_size)
+            read_elements(stream, read)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error}): check its permissions") from None
-    except (ElementTree.ParseError, ValueError, LookupError) as error:
+    except UnsuitableFileError as error:
+        raise DataError(f"{path}: {error}") from None
+    except ValueError as error:
         raise DataError(f"{path}: invalid XML ({error}): export the labels again") from None
     return file
 
 
-def _add_label(file: _LabelFile, element: ElementTree.Element) -> None:
+def _add_label(file: _LabelFile, element: Element) -> None:
     name = (element.findtext("name") or "").strip()
     # A label with a parent is a point of a skeleton.
     if name and not (element.findtext("parent") or "").strip():
         file.labels[name] = (element.findtext("type") or "").strip() not in _TYPES_WITHOUT_AREA
 
 
-def _annotate(path: Path, element: ElementTree.Element, split: str, reader: ObjectReader) -> ImageAnnotations:
+def _annotate(path: Path, element: Element, split: str, reader: ObjectReader) -> ImageAnnotations:
     shapes = (child for child in element if child.tag not in _NO_SHAPES)
     boxes, fault = reader.read(shapes, _parse_shape, "shape")
     return ImageAnnotations(
@@ -141,7 +144,7 @@ def _annotate(path: Path, element: ElementTree.Element, split: str, reader: Obje
     )
 
 
-def _parse_shape(shape: ElementTree.Element) -> Shape:
+def _parse_shape(shape: Element) -> Shape:
     if shape.tag in SHAPES_WITHOUT_AREA:
         raise NotAnObject(shape.tag)
     try:

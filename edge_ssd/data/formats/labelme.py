@@ -19,6 +19,7 @@ from typing import Any
 from edge_ssd.data.annotations import ImageAnnotations, ParsedDataset
 from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.formats.label_format import Match
+from edge_ssd.data.label_files.file_limits import read_label_file
 from edge_ssd.data.label_files.json_kind import json_files
 from edge_ssd.data.label_files.json_values import get, get_text, parse_json, stated_size, to_name, to_points
 from edge_ssd.data.label_files.object_reader import NotAnObject, ObjectReader, Shape
@@ -57,7 +58,7 @@ def parse(tree: FileTree) -> ParsedDataset:
 
 def _annotate(path: Path, reader: ObjectReader) -> ImageAnnotations:
     try:
-        data = parse_json(path.read_bytes())
+        data = parse_json(read_label_file(path))
         shapes = get(data, "shapes")
         if not isinstance(shapes, list):
             raise ValueError("no list of shapes")

@@ -24,6 +24,7 @@ from edge_ssd.data.dataset import Problem
 from edge_ssd.data.file_index import path_parts
 from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.formats.label_format import Match
+from edge_ssd.data.label_files.json_values import stated_size
 from edge_ssd.data.label_files.label_map import read_label_map
 from edge_ssd.data.label_files.object_reader import ONLY_IGNORED, IgnoredRegion, ObjectReader, Shape
 from edge_ssd.data.label_files.select_files import select_label_files
@@ -138,19 +139,19 @@ class _LabelFile:
         encoded = example.get("image/encoded", [])
         content = encoded[0] if encoded and isinstance(encoded[0], memoryview) and len(encoded[0]) else None
         stated = next(filter(None, _texts(example, "image/filename")), "")
-        height, width = (int(next(iter(_numbers(example, f"image/{side}")), 0)) for side in ("height", "width"))
-        size = (height, width) if height > 0 and width > 0 else None
+        height, width = (next(iter(_numbers(example, f"image/{side}")), 0) for side in ("height", "width"))
+        size = stated_size(height, width)
         self.images.append(_Image(stated or f"record {number}", content, boxes, size, fault))
 
     def _class_name(self, text: str, class_id: float | None) -> str:
         if text:
             return self._display_names.get(text, text)
-        if class_id is None:
+        if class_id is None or not isinstance(class_id, int):
             return ""
-        if int(class_id) in self._label_map:
-            return self._label_map[int(class_id)][1]
+        if class_id in self._label_map:
+            return self._label_map[class_id][1]
         self.has_bare_ids = True
-        return f"class_{int(class_id)}"
+        return f"class_{class_id}"
 
 
 def _has_boxes(path: Path) -> bool:

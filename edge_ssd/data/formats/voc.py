@@ -14,7 +14,6 @@ from __future__ import annotations
 import itertools
 import math
 import re
-import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from pathlib import Path
 
@@ -22,10 +21,12 @@ from edge_ssd.data.annotations import BoxAnnotation, ImageAnnotations, ParsedDat
 from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.formats.label_format import Match
 from edge_ssd.data.label_files.class_order import order_classes
+from edge_ssd.data.label_files.file_limits import MAX_BYTES_PER_IMAGE, read_label_file
 from edge_ssd.data.label_files.ignored_regions import ignored_kind, report_ignored_regions
 from edge_ssd.data.label_files.image_size import parse_image_size
 from edge_ssd.data.label_files.object_reader import ONLY_IGNORED
 from edge_ssd.data.label_files.shapes import Box, enclose_points, enclose_rotated_box
+from edge_ssd.data.label_files.xml_file import Element, parse_xml
 from edge_ssd.data.split_names import SPLIT_OF_WORD, split_from_folders
 
 __all__ = ["FILES", "TITLE", "parse", "sniff"]
@@ -33,9 +34,7 @@ __all__ = ["FILES", "TITLE", "parse", "sniff"]
 TITLE = "Pascal VOC"
 FILES = "*.xml with <annotation>"
 
-_MAX_XML_BYTES = 16 << 20
 _MAX_SNIFFED_FILES = 50
-_DECLARATION = re.compile(rb"\s*<\?xml[^>]*?encoding=[\"']([A-Za-z0-9._-]+)[\"'][^>]*\?>")
 _ROOT_TAG = re.compile(rb"<annotation[\s>/]")
 
 
@@ -50,7 +49,7 @@ def sniff(tree: FileTree) -> Match:
 
 def parse(tree: FileTree) -> ParsedDataset:
     """Return the annotations of every image."""
-    files: list[tuple[Path, ElementTree.Element | str]] = [(path, _read(path)) for path in tree.files(".xml")]
+    files: list[tuple[Path, Element | str]] = [(path, _read(path)) for path in tree.files(".xml")]
     # An XML file that is no annotation may be of another program, unless it is named like an image.
     stems = {path.stem for path in tree.images()}
     files = [(path, content) for path, content in files if not isinstance(content, str) or path.stem in stems]
@@ -80,31 +79,19 @@ def _is_annotation(path: Path) -> bool:
         return False
 
 
-def _read(path: Path) -> ElementTree.Element | str:
+def _read(path: Path) -> Element | str:
     """Return the root of an annotation, or why the file is none."""
     try:
-        if path.stat().st_size > _MAX_XML_BYTES:
-            return f"larger than {_MAX_XML_BYTES >> 20} MB"
-        content = path.read_bytes()
+        content = read_label_file(path, MAX_BYTES_PER_IMAGE)
         if not content.strip():
             return "the file is empty"
-        root = _parse_xml(content)
-    except (OSError, ElementTree.ParseError, ValueError, LookupError) as error:
+        root = parse_xml(content)
+    except (OSError, ValueError) as error:
         return str(error)
     return root if root.tag == "annotation" else f"its root is <{root.tag}>, not <annotation>"
 
 
-def _parse_xml(content: bytes) -> ElementTree.Element:
-    declaration = _DECLARATION.match(content)
-    if declaration is None or declaration[1].lower() in (b"utf-8", b"utf-16", b"us-ascii"):
-        return ElementTree.fromstring(content)
-    # The parser knows few encodings, and none of Chinese or Japanese.
-    return ElementTree.fromstring(content[declaration.end() :].decode(declaration[1].decode("ascii")))
-
-
-def _annotate(
-    path: Path, content: ElementTree.Element | str, index_of: dict[str, int], ignored: Counter[str]
-) -> ImageAnnotations:
+def _annotate(path: Path, content: Element | str, index_of: dict[str, int], ignored: Counter[str]) -> ImageAnnotations:
     """Return an image with its boxes; its ignored objects are counted."""
     if isinstance(content, str):
         fault = f"not a Pascal VOC label file ({content})"
@@ -141,16 +128,16 @@ def _annotate(
     )
 
 
-def _ignored_kind(element: ElementTree.Element) -> str:
+def _ignored_kind(element: Element) -> str:
     """Return how an object is marked to be ignored, as those that were deleted in the web's LabelMe, or ""."""
     return next(filter(None, (ignored_kind(child.tag, child.text) for child in element)), "")
 
 
-def _object_name(element: ElementTree.Element) -> str:
+def _object_name(element: Element) -> str:
     return (element.findtext("name") or "").strip()
 
 
-def _bounding_box(element: ElementTree.Element) -> tuple[Box, bool]:
+def _bounding_box(element: Element) -> tuple[Box, bool]:
     """Return an object's box, xyxy, and whether it encloses another shape; raise ValueError if it has no shape."""
     if element.find("bndbox") is not None:
         xmin, ymin, xmax, ymax = (_number(element, f"bndbox/{side}") for side in ("xmin", "ymin", "xmax", "ymax"))
@@ -172,14 +159,14 @@ def _bounding_box(element: ElementTree.Element) -> tuple[Box, bool]:
     return enclose_points(zip(sides["x"], sides["y"], strict=True)), True
 
 
-def _number(element: ElementTree.Element, path: str) -> float:
+def _number(element: Element, path: str) -> float:
     child = element.find(path)
     if child is None:
         raise ValueError(f"no <{path.rpartition('/')[2]}>")
     return _parse_number(child)
 
 
-def _parse_number(element: ElementTree.Element) -> float:
+def _parse_number(element: Element) -> float:
     text = (element.text or "").strip()
     try:
         return float(text)

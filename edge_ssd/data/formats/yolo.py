@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -76,7 +77,7 @@ def _parse_described(tree: FileTree, path: Path) -> ParsedDataset:
     splits: dict[str, dict[Path, Path]] = {}
     for split, sources in description.sources.items():
         paths = _find_images(tree, sources)
-        if not any(map(labels.find, paths)) and any(path.is_file() for path in paths):
+        if not any(map(labels.find, paths)) and any(map(os.path.isfile, paths)):
             folders = ", ".join(map(str, sources))
             unusable[split] = f"{folders}: no image has a label file: put these in a folder labels beside images"
         else:

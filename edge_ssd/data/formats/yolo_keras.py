@@ -93,7 +93,7 @@ def _annotate(path: Path, split: str, line: int, match: re.Match[str], names: li
             continue
         xmin, ymin, xmax, ymax, class_id = box
         highest = len(names) - 1 if names is not None else _MAX_CLASS_ID
-        if class_id != int(class_id) or not 0 <= class_id <= highest:
+        if not class_id.is_integer() or not 0 <= class_id <= highest:
             fault = fault or f"line {line}: box {number}: class id {class_id:g} is not one of 0 to {highest}"
         else:
             boxes.append(BoxAnnotation(int(class_id), (xmin, ymin, xmax, ymax), f"line {line} box {number}"))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable
 
 from edge_ssd.data.label_files.shapes import Box, enclose_points, enclose_rotated_box
+from edge_ssd.data.label_files.xml_file import Element
 
 __all__ = ["SHAPES_WITHOUT_AREA", "bounding_box"]
 
@@ -17,7 +17,7 @@ SHAPES_WITHOUT_AREA = frozenset({"points", "polyline", "skeleton"})
 """Tags of shapes that have no bounding box of an object."""
 
 
-def bounding_box(shape: ElementTree.Element) -> tuple[Box, bool]:
+def bounding_box(shape: Element) -> tuple[Box, bool]:
     """Return the box, xyxy, of a shape, and whether it encloses another one; raise ValueError if it cannot be read."""
     degrees = _number("rotation", shape.get("rotation") or "0")
     if shape.tag == "box":
@@ -42,7 +42,7 @@ def bounding_box(shape: ElementTree.Element) -> tuple[Box, bool]:
     raise ValueError("unknown shape")
 
 
-def _numbers(element: ElementTree.Element, keys: Iterable[str]) -> list[float]:
+def _numbers(element: Element, keys: Iterable[str]) -> list[float]:
     return [_number(key, element.get(key)) for key in keys]
 
 

@@ -9,7 +9,6 @@ between them, as in CVAT itself, which writes all of them.
 from __future__ import annotations
 
 import re
-import xml.etree.ElementTree as ElementTree
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from edge_ssd.data.dataset import Problem
 from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.label_files.cvat_shapes import SHAPES_WITHOUT_AREA, bounding_box
 from edge_ssd.data.label_files.object_reader import NotAnObject, ObjectReader, Shape
+from edge_ssd.data.label_files.xml_file import Element
 from edge_ssd.errors import DataError
 
 __all__ = ["FRAME", "Tracks"]
@@ -44,7 +44,7 @@ class Tracks:
     def __bool__(self) -> bool:
         return self._count > 0
 
-    def add(self, track: ElementTree.Element) -> None:
+    def add(self, track: Element) -> None:
         """Add a ``<track>``. A shape without a valid frame raises ValueError."""
         self._count += 1
         name = (track.get("label") or "").strip()

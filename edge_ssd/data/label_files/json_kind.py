@@ -6,12 +6,14 @@ A file is searched, not parsed: it may have half a gigabyte, and a folder may ha
 from __future__ import annotations
 
 import mmap
+import os
 import re
 import weakref
 from pathlib import Path
 from typing import Literal
 
 from edge_ssd.data.file_tree import FileTree
+from edge_ssd.data.label_files.file_limits import UnsuitableFileError, check_size
 
 __all__ = ["JsonKind", "describe_unsupported", "json_files"]
 
@@ -81,6 +83,10 @@ def _classify(path: Path) -> JsonKind:
                     return kind
                 if len(head) < size:
                     return _classify_coco(text)
+            try:
+                check_size(os.fstat(file.fileno()).st_size)
+            except UnsuitableFileError:  # reported where it is read
+                return _classify_coco(text, complete=False)
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
                 return _classify_coco(content)
     except (OSError, ValueError):
@@ -156,10 +162,13 @@ def _classify_object(text: bytes) -> JsonKind:
     return "other"
 
 
-def _classify_coco(text: bytes | mmap.mmap) -> JsonKind:
-    """Return the kind of a whole file of no other format. One that ends too early is damaged, whatever it lacks."""
+def _classify_coco(text: bytes | mmap.mmap, complete: bool = True) -> JsonKind:
+    """Return the kind of a file of no other format. One that ends too early is damaged, whatever it lacks.
+
+    ``complete`` is whether ``text`` is all of it.
+    """
     found = [pattern.search(text) is not None for pattern in _COCO_LISTS]
-    if sum(found) < 2:
+    if sum(found) < (2 if complete else 1):
         return "other"
     is_complete = text[-100:].rstrip().endswith(b"}")
     return "coco_incomplete" if is_complete and not found[0] else "coco"

@@ -5,10 +5,13 @@ The functions that return a value raise ValueError, with what was expected, for 
 
 from __future__ import annotations
 
+import codecs
 import json
+import re
 from pathlib import Path
 from typing import Any
 
+from edge_ssd.data.label_files.file_limits import UnsuitableFileError, read_label_file
 from edge_ssd.data.label_files.shapes import Box, enclose_rotated_box
 from edge_ssd.errors import DataError
 
@@ -27,24 +30,46 @@ __all__ = [
 ]
 
 _MAX_SIDE = 1 << 20  # of an image, in pixels
+# What is nested deeper than Python's calls may be cannot be shown or compared.
+_MAX_DEPTH = 100
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
 def load_json(path: Path) -> Any:
     """Return the content of a JSON file; raise DataError if it cannot be read or is invalid."""
     try:
-        return parse_json(path.read_bytes())
+        return parse_json(read_label_file(path))
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error}): check its permissions") from None
+    except UnsuitableFileError as error:
+        raise DataError(f"{path}: {error}") from None
     except ValueError as error:
         raise DataError(f"{path}: invalid JSON ({error}): export the labels again") from None
 
 
 def parse_json(content: bytes) -> Any:
-    """Return the content of JSON in UTF-8 or UTF-16; raise ValueError if it is invalid."""
+    """Return the content of JSON in UTF-8 or UTF-16; raise ValueError if it is invalid or nested too deeply."""
+    is_utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    text = content.decode("utf-16").encode("utf-8", "surrogatepass") if is_utf_16 else content
+    if _exceeds_depth(text.translate(None, _NOT_BRACKETS)) and _exceeds_depth(
+        _STRINGS.sub(b"", text).translate(None, _NOT_BRACKETS)
+    ):
+        raise ValueError("nested too deeply")
     try:
         return json.loads(content)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def _exceeds_depth(brackets: bytes) -> bool:
+    """Return whether brackets are nested more than a limit, or do not match, as those in texts may not."""
+    for _ in range(_MAX_DEPTH):
+        size = len(brackets)
+        brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
+        if len(brackets) == size:
+            break
+    return len(brackets) > 0
 
 
 def get(item: object, key: str, *others: str) -> Any:

@@ -14,6 +14,8 @@ from edge_ssd.data.label_files.shapes import Box
 
 __all__ = ["enclose_rle"]
 
+_MAX_SHIFT = 60
+
 
 def enclose_rle(rle: object, image_size: tuple[int, int] | None = None) -> Box:
     """Return the box, xyxy in pixels, around a mask ``{"counts": list or text, "size": [height, width]}``.
@@ -63,6 +65,8 @@ def _decode_counts(text: str) -> list[float]:
         bits = ord(character) - 48
         value |= (bits & 0x1F) << shift
         shift += 5
+        if shift > _MAX_SHIFT:
+            raise ValueError("a run of a mask is no number")
         if bits & 0x20:
             continue
         if bits & 0x10:  # a negative number

@@ -12,6 +12,7 @@ split.csv                        a table of names and splits, see label_files.sp
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,7 +31,7 @@ __all__ = ["SplitLists", "read_split_lists"]
 # VOC has lists for other tasks beside those for detection.
 _PREFERRED_FOLDER = "main"
 # Boxes after an image in the label files of keras-yolo3, which are called as lists are.
-_BOXES = re.compile(r"(\s+[^\s,]+(,[^\s,]+){4})+$")
+_BOX = re.compile(r"[^\s,]+(,[^\s,]+){4}")
 # What may follow an image: a flag, or the path of its label file.
 _MAX_AFTER_NAME = 2
 _AFTER_NAME = re.compile(r"-?[01]?|[\"']?[^,;\t]*\.(xml|txt|json|png|bmp|jpe?g)[\"']?", re.IGNORECASE)
@@ -207,13 +208,24 @@ def _first_columns(lines: list[str], index: FileIndex, path: Path) -> list[str]:
 
 def _find_listed(index: FileIndex, line: str, path: Path) -> Path | None:
     """Return the image of a line. A name may itself have spaces, so the line as a whole comes first."""
-    for name in dict.fromkeys((line, re.sub(r"\s+-?[01]$", "", line), _BOXES.sub("", line))):
+    for name in dict.fromkeys((line, _without_flag(line), _without_boxes(line))):
         found = index.find(name, path)
         if found.path is not None:
             return found.path
     return None
 
 
+def _without_flag(line: str) -> str:
+    name, *flag = line.rsplit(None, 1)
+    return name if flag and flag[0] in ("0", "1", "-0", "-1") else line
+
+
+def _without_boxes(line: str) -> str:
+    words = line.split()
+    boxes = sum(1 for _ in itertools.takewhile(_BOX.fullmatch, reversed(words[1:])))
+    return line.rsplit(None, boxes)[0] if boxes else line
+
+
 def _stem(line: str) -> str:
-    parts = path_parts(re.sub(r"\s+-?[01]$", "", line))
+    parts = path_parts(_without_flag(line))
     return PurePath(parts[-1]).stem if parts else ""

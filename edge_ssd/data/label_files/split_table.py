@@ -9,19 +9,19 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
-from typing import Any
 
 from edge_ssd.data.dataset import Problem
 from edge_ssd.data.file_index import FileIndex, path_parts
 from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.label_files.csv_table import table_files
-from edge_ssd.data.label_files.json_values import load_json
+from edge_ssd.data.label_files.file_limits import read_label_file
+from edge_ssd.data.label_files.json_values import parse_json
 from edge_ssd.data.label_files.label_columns import Columns, header_key
 from edge_ssd.data.label_files.split_columns import find_split_columns
 from edge_ssd.data.label_files.split_lists import SplitLists
 from edge_ssd.data.label_files.table_columns import find_columns
-from edge_ssd.data.label_files.text_lines import decode_text
 from edge_ssd.data.label_files.text_table import TextTable, sniff_rows
+from edge_ssd.data.label_files.yaml_file import load_yaml
 from edge_ssd.data.split_names import SPLITS, split_from_words
 from edge_ssd.errors import DataError
 
@@ -75,28 +75,15 @@ def _table_rows(path: Path, index: FileIndex) -> Iterator[tuple[str, str]]:
 def _rows_by_split(path: Path) -> Iterator[tuple[str, str]]:
     """Yield each image and its split of lists by split; nothing if the file holds anything else."""
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            return
-        content = load_json(path) if path.suffix.lower() == ".json" else _load_yaml(path)
-    except (DataError, OSError, ValueError):
+        is_json = path.suffix.lower() == ".json"
+        content = parse_json(read_label_file(path, _MAX_BYTES)) if is_json else load_yaml(path)
+    except (OSError, ValueError, ImportError):  # without PyYAML
         return
     if isinstance(content, dict) and all(map(split_from_words, map(str, content))):
         for key, names in content.items():
             for name in names if isinstance(names, list) else ():
                 if isinstance(name, (str, int)):
                     yield str(name), split_from_words(str(key))
-
-
-def _load_yaml(path: Path) -> Any:
-    """Return the content of a YAML file; None if PyYAML, which is in the extra ``train``, is missing."""
-    try:
-        import yaml
-    except ImportError:
-        return None
-    try:
-        return yaml.load(decode_text(path.read_bytes()), Loader=yaml.BaseLoader)
-    except (yaml.YAMLError, RecursionError):
-        return None
 
 
 def _collect(path: Path, index: FileIndex, rows: Iterable[tuple[str, str]]) -> SplitLists:

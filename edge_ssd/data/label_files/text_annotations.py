@@ -9,6 +9,7 @@ from pathlib import Path
 
 from edge_ssd.data.annotations import ImageAnnotations, ParsedDataset
 from edge_ssd.data.file_tree import FileTree
+from edge_ssd.data.label_files.file_limits import MAX_BYTES_PER_IMAGE, UnsuitableFileError, read_label_file
 from edge_ssd.data.label_files.object_reader import IgnoredRegion, ObjectReader, Shape
 
 __all__ = ["annotate_texts", "find_label_files"]
@@ -94,7 +95,9 @@ def _starts_with_object(path: Path, parse_line: ParseLine) -> bool:
 def _read_lines(path: Path) -> tuple[list[str], str]:
     """Return the lines of a file, and why it cannot be read or ""."""
     try:
-        return path.read_text(encoding="utf-8-sig").splitlines(), ""
+        return read_label_file(path, MAX_BYTES_PER_IMAGE).decode("utf-8-sig").splitlines(), ""
+    except UnsuitableFileError as error:
+        return [], str(error)
     except OSError as error:
         return [], f"cannot be read ({error.strerror or error})"
     except UnicodeDecodeError as error:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from edge_ssd.data.label_files.file_limits import UnsuitableFileError, read_label_file
 from edge_ssd.errors import DataError
 
 __all__ = ["decode_text", "read_class_names", "read_lines", "read_numbered_lines"]
@@ -23,7 +24,9 @@ def read_lines(path: Path, content: str) -> list[str]:
 def read_numbered_lines(path: Path, content: str) -> list[tuple[int, str]]:
     """Return the number, from 1, of each line of :func:`read_lines`, and the line."""
     try:
-        lines = decode_text(path.read_bytes()).splitlines()
+        lines = decode_text(read_label_file(path)).splitlines()
+    except UnsuitableFileError as error:
+        raise DataError(f"{path}: {error}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read ({error}): expected one {content} per line, in UTF-8") from None
     return [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
@@ -52,7 +55,7 @@ def read_class_names(paths: Iterable[Path]) -> list[str] | None:
 def _without_ids(lines: list[str]) -> list[str]:
     """Return the names without the ids before them if all lines have the ids 0, 1, 2 …"""
     found = [_NUMBERED_NAME.fullmatch(line) for line in lines]
-    if all(found) and [int(match[1]) for match in found if match] == list(range(len(lines))):
+    if all(found) and [match[1].lstrip("0") or "0" for match in found if match] == list(map(str, range(len(lines)))):
         names = [match[2] for match in found if match]
         return names if len(set(names)) == len(names) else lines
     return lines
@@ -61,7 +64,7 @@ def _without_ids(lines: list[str]) -> list[str]:
 def _noted_names(path: Path) -> list[str]:
     """Return the names of ``categories`` with the ids 0, 1, 2 …; none if the file has anything else."""
     try:
-        categories = json.loads(path.read_bytes())["categories"]
+        categories = json.loads(read_label_file(path))["categories"]
         names = {item["id"]: item["name"] for item in categories}
         return [names[number].strip() for number in range(len(names))]
     except (OSError, ValueError, RecursionError, LookupError, TypeError, AttributeError):

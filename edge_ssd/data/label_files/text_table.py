@@ -14,18 +14,19 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from edge_ssd.data.label_files.file_limits import UnsuitableFileError, check_size, open_label_file
 from edge_ssd.errors import DataError
 
 __all__ = ["TextTable", "is_number", "parse_number", "sniff_rows"]
 
 _SEPARATORS = ",;\t|"
 _STATED_SEPARATOR = re.compile(r'"?sep=(.)"?\s*$')
-_MAX_BYTES = 4 << 30
 # Lines without a separator, such as a title, before one that has it.
 _MAX_TITLE_LINES = 4
 _SNIFFED_BYTES = 1 << 16
 _END = "\0end"
 _MIN_ROW_WIDTH = 4
+_MAX_COLUMNS = 1000  # text with more is no table
 
 
 class TextTable:
@@ -34,7 +35,7 @@ class TextTable:
     Attributes:
         path: the file.
         separator: the character between cells.
-        head: the first rows that are not empty, at most 64 KB of them.
+        head: the first rows that are not empty, at most 64 KB of them; none of text that is no table.
     """
 
     def __init__(self, path: Path) -> None:
@@ -42,16 +43,17 @@ class TextTable:
         self.path = path
         self._width: int | None = None
         try:
-            with path.open("rb") as file:
+            with open_label_file(path) as file:
                 data = file.read(_SNIFFED_BYTES)
-            if path.stat().st_size > _MAX_BYTES:
-                raise DataError(f"{path}: larger than {_MAX_BYTES >> 30} GB: not a label table")
+        except UnsuitableFileError as error:
+            raise DataError(f"{path}: {error}") from None
         except OSError as error:
             raise _unreadable(path, error) from None
         self._encoding = _encoding(data)
         lines = _decode_head(data, self._encoding, complete=len(data) < _SNIFFED_BYTES)
         self.separator, self._skipped_lines = _find_separator(lines)
-        self.head = _parse_lines(lines[self._skipped_lines :], self.separator)
+        head = _parse_lines(lines[self._skipped_lines :], self.separator)
+        self.head = head if max(map(len, head), default=0) <= _MAX_COLUMNS else []
 
     def rows(self) -> Iterator[tuple[int, list[str]]]:
         """Yield the line number and the stripped cells of every row that is not empty; raise DataError if unreadable.
@@ -59,6 +61,7 @@ class TextTable:
         The number of a row with line breaks in its cells is that of its last line.
         """
         try:
+            check_size(self.path.stat().st_size)
             with self.path.open(encoding=self._encoding, newline="") as file:
                 for _ in range(self._skipped_lines):
                     file.readline()
@@ -77,6 +80,8 @@ class TextTable:
                         yield end + self._skipped_lines, cells
         except OSError as error:
             raise _unreadable(self.path, error) from None
+        except UnsuitableFileError as error:
+            raise DataError(f"{self.path}: {error}") from None
         except UnicodeError as error:
             raise DataError(
                 f"{self.path}: not UTF-8 text ({error}): save it in UTF-8 (Excel: Save As, CSV UTF-8)"

@@ -13,7 +13,14 @@ import struct
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
+from edge_ssd.data.label_files.file_limits import (
+    MAX_LABEL_MEGABYTES_VARIABLE,
+    UnsuitableFileError,
+    max_label_bytes,
+    open_label_file,
+)
 from edge_ssd.errors import DataError
 
 __all__ = ["Example", "Feature", "masked_crc", "read_examples"]
@@ -48,14 +55,17 @@ def read_examples(path: Path) -> Iterator[Example | str]:
         DataError: the file cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with open_label_file(path) as file:
             if not path.stat().st_size:
                 return
             # Closed with the last view of it, which the caller may hold.
             view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
             if bytes(view[:2]) == b"\x1f\x8b":
-                view = memoryview(gzip.decompress(view))
-    except (EOFError, zlib.error) as error:
+                view = _decompress(file)
+    except UnsuitableFileError as error:
+        yield f"{error}"
+        return
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         yield f"damaged compression ({error})"
         return
     except OSError as error:
@@ -77,6 +87,19 @@ def read_examples(path: Path) -> Iterator[Example | str]:
             yield _parse_example(record)
         except (ValueError, IndexError, struct.error) as error:
             yield f"record {number} is no tf.train.Example ({error})"
+
+
+def _decompress(file: BinaryIO) -> memoryview:
+    """Return the content of a gzip file; raise UnsuitableFileError if it is larger than a label file may be."""
+    limit = max_label_bytes()
+    with gzip.GzipFile(fileobj=file) as unpacked:
+        content = unpacked.read(limit + 1)
+    if len(content) > limit:
+        raise UnsuitableFileError(
+            f"unpacks to more than {limit // 1_000_000} MB: unpack it with gunzip, or allow more with the environment "
+            f"variable {MAX_LABEL_MEGABYTES_VARIABLE}"
+        )
+    return memoryview(content)
 
 
 def masked_crc(data: bytes) -> int:

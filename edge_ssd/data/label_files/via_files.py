@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,7 +83,7 @@ def read_via_csv(path: Path) -> ViaFile:
         if shape != {}:  # an image without regions has an empty one
             image.regions.append({"shape_attributes": shape, "region_attributes": attributes})
         number = cells[count_column] if count_column < len(cells) else ""
-        if number.isdecimal():
+        if re.fullmatch(r"\d{1,9}", number):
             stated[name] = max(int(number), stated.get(name, 0))
     return ViaFile(path, [_check_count(image, stated.get(image.name, 0)) for image in images.values()])
 

@@ -88,11 +88,14 @@ def _read_lines(paths: Iterable[Path]) -> list[_Line]:
     lines = []
     for path in itertools.islice(paths, _MAX_FILES):
         try:
-            with path.open(encoding="utf-8-sig") as file:
-                texts = enumerate(file.readlines(_MAX_BYTES), 1)
-                lines += [
-                    _Line(parse_line(text)[1], f"{path.name}, line {number}") for number, text in texts if text.strip()
-                ]
+            with path.open("rb") as file:
+                head = file.read(_MAX_BYTES)
+            # The last line may be cut off.
+            whole = head if len(head) < _MAX_BYTES else head[: head.rfind(b"\n") + 1]
+            texts = enumerate(whole.decode("utf-8-sig").splitlines(), 1)
+            lines += [
+                _Line(parse_line(text)[1], f"{path.name}, line {number}") for number, text in texts if text.strip()
+            ]
         except (OSError, ValueError):  # reported where it is read
             continue
     return lines

@@ -11,6 +11,7 @@ from edge_ssd.data.annotations import ImageAnnotations
 from edge_ssd.data.dataset import Problem
 from edge_ssd.data.file_index import FileIndex
 from edge_ssd.data.file_tree import FileTree
+from edge_ssd.data.label_files.file_limits import UnsuitableFileError
 from edge_ssd.data.label_files.yolo_extra_numbers import ExtraNumbers, find_extra_numbers
 from edge_ssd.data.label_files.yolo_labels import looks_like_labels, read_labels
 from edge_ssd.data.split_names import SPLIT_OF_WORD, split_from_folders, split_from_words
@@ -76,7 +77,7 @@ class YoloLabelFiles:
         ``named_in`` is the list that names the image, which may not exist then.
         """
         label_file = self.find(image)
-        path = image if image.is_file() else None
+        path = image if os.path.isfile(image) else None  # noqa: PTH113 - false, not an error, for a long name
         if label_file is None:
             return ImageAnnotations(path or named_in or image, image.name, split=split, path=path)
         if image in self._ambiguous:
@@ -136,10 +137,12 @@ class YoloLabelFiles:
     def _read(self, label_file: Path, name: str, path: Path | None, split: str) -> ImageAnnotations:
         fault = ""
         try:
-            if not label_file.is_file():  # reading a named pipe may never end
+            if not label_file.is_file():
                 fault = "no regular file"
             else:
                 labels = read_labels(label_file, self._keypoints, self._extra_numbers)
+        except UnsuitableFileError as error:
+            fault = str(error)
         except OSError as error:
             fault = f"cannot be read ({error.strerror or error})"
         except UnicodeDecodeError as error:

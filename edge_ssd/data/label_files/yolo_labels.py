@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_ssd.data.annotations import BoxAnnotation
+from edge_ssd.data.label_files.file_limits import MAX_BYTES_PER_IMAGE, read_label_file
 from edge_ssd.data.label_files.shapes import Box, enclose_points
 from edge_ssd.data.label_files.text_lines import decode_text
 
@@ -26,7 +27,7 @@ __all__ = ["YoloLabels", "looks_like_dota", "looks_like_labels", "parse_line", "
 _MAX_CLASS_ID = 9999
 _MAX_FIRST_LINE = 65536  # bytes
 _TOLERANCE = 0.01  # of coordinates in 0–1
-_DOTA = re.compile(r"(\S*\d\S*\s+){8}\D\S*(\s+[012])?\s*")
+_DOTA_CORNERS = 8
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,12 @@ def read_labels(path: Path, keypoints: bool = False, extra_numbers: int = 0) -> 
         keypoints: whether keypoints follow a box. Without this, such a line is read as a polygon.
         extra_numbers: how many other numbers follow a box; lines of another length are not changed by it. 0 for none.
 
-    Raises OSError, or UnicodeDecodeError if the file is not UTF-8 text (or UTF-16 with a byte-order mark).
+    Raises OSError, UnsuitableFileError, or UnicodeDecodeError if the file is not UTF-8 text (or UTF-16 with a
+    byte-order mark).
     """
     boxes: list[BoxAnnotation] = []
     fault = ""
-    for number, line in enumerate(decode_text(path.read_bytes()).splitlines(), 1):
+    for number, line in enumerate(decode_text(read_label_file(path, MAX_BYTES_PER_IMAGE)).splitlines(), 1):
         if not line.strip():
             continue
         try:
@@ -82,9 +84,18 @@ def looks_like_labels(path: Path) -> bool:
 def looks_like_dota(path: Path) -> bool:
     """Return whether the first line of a file is four corners and a class name."""
     try:
-        return _DOTA.fullmatch(_first_line(path)) is not None
+        return _is_dota(_first_line(path))
     except (OSError, ValueError):
         return False
+
+
+def _is_dota(line: str) -> bool:
+    """Return whether a line is eight words with a digit and a name, perhaps followed by a difficulty."""
+    words = line.split(None, _DOTA_CORNERS + 2)
+    if len(words) <= _DOTA_CORNERS or words[_DOTA_CORNERS][0].isdecimal():
+        return False
+    has_numbers = all(re.search(r"\d", word) for word in words[:_DOTA_CORNERS])
+    return has_numbers and words[_DOTA_CORNERS + 1 :] in ([], ["0"], ["1"], ["2"])
 
 
 def _first_line(path: Path) -> str:
@@ -103,7 +114,7 @@ def parse_line(line: str) -> tuple[float, list[float]]:
     try:
         class_id, *numbers = map(float, line.split())
     except ValueError:
-        advice = ": corners and a name are read with --format dota" if _DOTA.fullmatch(line) else ""
+        advice = ": corners and a name are read with --format dota" if _is_dota(line) else ""
         raise ValueError(f"expected a class id and numbers{advice}") from None
     if not math.isfinite(class_id):
         raise ValueError("no class id")

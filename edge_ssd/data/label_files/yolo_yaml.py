@@ -13,6 +13,7 @@ Reading the file needs PyYAML (in the extra ``train``); finding it does not.
 from __future__ import annotations
 
 import codecs
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -20,7 +21,9 @@ from typing import Any
 
 from edge_ssd.data.dataset import Problem
 from edge_ssd.data.file_tree import FileTree
+from edge_ssd.data.label_files.file_limits import UnsuitableFileError
 from edge_ssd.data.label_files.text_lines import decode_text
+from edge_ssd.data.label_files.yaml_file import YamlError, load_yaml
 from edge_ssd.data.split_names import SPLIT_OF_WORD, split_from_folders
 from edge_ssd.errors import DataError
 
@@ -29,7 +32,7 @@ __all__ = ["DataYaml", "find_data_yaml", "read_data_yaml"]
 # Searched as bytes, with or without a byte-order mark: a file in another encoding is still this dataset's description.
 _NAMES_KEY = re.compile(rb"^(\xef\xbb\xbf)?names\s*:", re.MULTILINE)
 _SPLIT_KEY = re.compile(rb"^(\xef\xbb\xbf)?(train|val|valid|validation|test)\s*:", re.MULTILINE)
-_MAX_BYTES = 16 << 20
+_MAX_SNIFFED_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ def find_data_yaml(tree: FileTree) -> Path | None:
 def _describes_dataset(path: Path) -> bool:
     try:
         with path.open("rb") as file:
-            text = file.read(_MAX_BYTES)
+            text = file.read(_MAX_SNIFFED_BYTES)
         if text.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             text = decode_text(text).encode()
     except (OSError, UnicodeDecodeError):
@@ -75,16 +78,14 @@ def _describes_dataset(path: Path) -> bool:
 
 def read_data_yaml(path: Path, root: Path) -> DataYaml:
     """Read a ``data.yaml`` below a root; raise DataError if it is not YAML or has no valid class names."""
-    import yaml
-
     try:
-        # The base loader keeps all values as text: a class called "no" does not become False.
-        data = yaml.load(decode_text(path.read_bytes()), Loader=yaml.BaseLoader)
+        data = load_yaml(path)
     except UnicodeDecodeError:
         raise DataError(f"{path}: not UTF-8 text, so its class names cannot be read: save it as UTF-8") from None
-    except (OSError, yaml.YAMLError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"{path}: invalid YAML ({reason}): correct it, or export the dataset again") from None
+    except UnsuitableFileError as error:
+        raise DataError(f"{path}: {error}") from None
+    except (OSError, YamlError) as error:
+        raise DataError(f"{path}: invalid YAML ({error}): correct it, or export the dataset again") from None
     if not isinstance(data, dict):
         raise DataError(f"{path}: expected path, train, val and names, got {str(data)[:80]!r}")
     names = _parse_names(path, data.get("names"))
@@ -139,4 +140,4 @@ def _resolve(folder: Path, base: Any, entry: str) -> Path | None:
     split = split_from_folders(parts)
     shorter = (parts[start:] for start in range(len(parts)))
     candidates += [folder.joinpath(*rest) for rest in shorter if split_from_folders(rest) == split]
-    return next((path for path in candidates if path.exists()), None)
+    return next((path for path in candidates if os.path.exists(path)), None)  # noqa: PTH110 - false, not an error, for a long name
