@@ -7,7 +7,7 @@
     ├── BundleError              not an Edge SSD bundle, damaged, or too new
     ├── BackendError             no usable interpreter or delegate, or a detector that is closed
     ├── ImageError               an invalid image
-    ├── SettingError             an invalid threshold, class name or other setting
+    ├── SettingError             an invalid argument: a threshold, class name, array of boxes or other setting
     └── SourceError              a camera or video that cannot be opened, or has ended permanently
 
 Training adds RecipeError and WorkersError. Messages name the file or value, what was expected, and what to do next.
@@ -57,7 +57,7 @@ class ImageError(EdgeSSDError, ValueError):
 
 
 class SettingError(EdgeSSDError, ValueError):
-    """Invalid threshold, class name or other setting."""
+    """Invalid argument: a threshold, class name, array of boxes or other setting."""
 
 
 class SourceError(EdgeSSDError):

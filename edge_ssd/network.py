@@ -7,7 +7,8 @@ It defines the input (:class:`InputSpec`), the anchors of each feature level (:c
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+import numbers
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, cast, get_args
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from edge_ssd.anchors import multibox_prior
 from edge_ssd.boxes import FloatArray
+from edge_ssd.checks import shortened
 from edge_ssd.coding import BoxCoding
 from edge_ssd.errors import NetworkError
 
@@ -83,10 +85,11 @@ class InputSpec:
         for name, value in (("height", self.height), ("width", self.width)):
             if not _is_int(value) or not 32 <= value <= _MAX_SIDE:
                 raise NetworkError(f"input {name} must be a whole number from 32 to {_MAX_SIDE}, got {value!r}")
-        if not 0 < self.scale < _MAX_FACTOR or not abs(self.offset) < _MAX_FACTOR:
+        are_numbers = _is_number(self.scale) and _is_number(self.offset)
+        if not are_numbers or not 0 < self.scale < _MAX_FACTOR or not abs(self.offset) < _MAX_FACTOR:
             raise NetworkError(
                 "input scale and offset must be finite, scale positive; got "
-                f"{_short(self.scale)}, {_short(self.offset)}"
+                f"{shortened(self.scale)}, {shortened(self.offset)}"
             )
         if self.resize not in ("stretch", "letterbox"):
             raise NetworkError(f"resize mode must be 'stretch' or 'letterbox', got {self.resize!r}")
@@ -114,8 +117,9 @@ class Level:
             if not _is_int(value) or not 1 <= value <= _MAX_SIDE:
                 raise NetworkError(f"level {name} must be a whole number from 1 to {_MAX_SIDE}, got {value!r}")
         for name, values in (("sizes", self.sizes), ("ratios", self.ratios)):
-            if not 1 <= len(values) <= 64 or not all(0 < value < 100 for value in values):
-                raise NetworkError(f"anchor {name} must be 1 to 64 numbers between 0 and 100, got {values!r}")
+            listed = isinstance(values, (tuple, list)) and 1 <= len(values) <= 64
+            if not listed or not all(_is_number(value) and 0 < value < 100 for value in values):
+                raise NetworkError(f"anchor {name} must be 1 to 64 numbers between 0 and 100, got {shortened(values)}")
 
     @property
     def anchors_per_cell(self) -> int:
@@ -154,7 +158,7 @@ class Network:
         if not 1 <= len(self.labels) <= MAX_LABELS:
             raise NetworkError(f"a network needs 1 to {MAX_LABELS} labels, got {len(self.labels)}")
         if not all(isinstance(label, str) and label.strip() and "\n" not in label for label in self.labels):
-            raise NetworkError(f"every label must be one line of text, got {_short(list(self.labels))}")
+            raise NetworkError(f"every label must be one line of text, got {shortened(list(self.labels))}")
         if any(max(label) >= "\ud800" and _has_surrogates(label) for label in self.labels):
             raise NetworkError("a label is not valid Unicode (lone surrogates); rename the class")
         if (longest := max(map(len, self.labels))) > MAX_LABEL_LENGTH:
@@ -162,7 +166,7 @@ class Network:
                 f"a label has {longest} characters, at most {MAX_LABEL_LENGTH} are possible; rename the class"
             )
         if len(set(self.labels)) != len(self.labels):
-            raise NetworkError(f"every label must occur once, got {_short(list(self.labels))}")
+            raise NetworkError(f"every label must occur once, got {shortened(list(self.labels))}")
         for name, channels in (("base_channels", self.base_channels), ("block_channels", self.block_channels)):
             if not channels or not all(_is_int(value) and 1 <= value <= 4096 for value in channels):
                 raise NetworkError(f"{name} must be whole numbers from 1 to 4096, got {channels!r}")
@@ -176,7 +180,7 @@ class Network:
         actual = [(level.height, level.width) for level in self.levels]
         if actual != expected:
             raise NetworkError(
-                f"an input of {self.input.height}×{self.input.width} gives feature maps {expected}, not {actual}"
+                f"an input of {self.input.height}x{self.input.width} gives feature maps {expected}, not {actual}"
             )
 
     @property
@@ -251,20 +255,32 @@ def tiny_ssd(
         input_scale: factor of the pixels inside the network; 1 is the book's.
         resize, down_sampling: see :class:`InputSpec` and :class:`Network`.
     """
-    if not width > 0:
-        raise NetworkError(f"width must be positive, got {width!r}")
+    if not _is_number(width) or not 0 < width < _MAX_FACTOR:
+        raise NetworkError(f"width must be a positive number, got {shortened(width)}")
+    if isinstance(labels, str):
+        raise NetworkError(f"labels must be a list of texts, got {shortened(labels)}: [{shortened(labels)}]")
+    labels, base_channels, ratios = _row("labels", labels), _row("base_channels", base_channels), _row("ratios", ratios)
+    input_size = _size("input_size", input_size)
+    if block_channels is not None:
+        block_channels = _row("block_channels", block_channels)
+    if sizes is not None:
+        sizes = _row("sizes", sizes)
 
     def scaled(channels: int) -> int:
+        if not _is_int(channels):
+            raise NetworkError(f"channels must be whole numbers, got {shortened(channels)}")
         return max(8, round(channels * width / 8) * 8) if width != 1 else channels
 
     if not base_channels:
         raise NetworkError("base_channels must have at least one block")
+    if not ratios:
+        raise NetworkError("ratios must have at least one number")
     if block_channels is None:
         block_channels = [_BOOK_BLOCK] * (3 if sizes is None else len(sizes) - 2)
     if sizes is None:
         sizes = _book_sizes(len(block_channels) + 2)
     maps = _map_sizes(input_size, len(base_channels), len(block_channels), down_sampling)
-    rows = ratios if isinstance(ratios[0], Sequence) else [ratios] * len(maps)
+    rows = [ratios] * len(maps) if _is_number(ratios[0]) else ratios
     if not len(maps) == len(sizes) == len(rows) >= 3:
         raise NetworkError(
             f"need at least 3 levels, and a row of sizes and of ratios for each: got {len(block_channels)} blocks for "
@@ -289,7 +305,7 @@ def _map_sizes(
     """Return (height, width) of every level: each block halves the map, the last level is one cell."""
     height, width = input_size
     if min(height, width) >> num_base + num_blocks < 1:
-        raise NetworkError(f"an input of {height}×{width} is too small for {num_base + num_blocks} halvings")
+        raise NetworkError(f"an input of {height}x{width} is too small for {num_base + num_blocks} halvings")
     rounding = int(down_sampling == "stride")  # pooling rounds down, a stride rounds up
     maps = []
     for halvings in range(1, num_base + num_blocks + 1):
@@ -309,7 +325,24 @@ def _book_sizes(num_levels: int) -> Sequence[Sequence[float]]:
 
 
 def _floats(values: Sequence[float]) -> tuple[float, ...]:
-    return tuple(float(value) for value in values)
+    try:
+        return tuple(float(value) for value in values)
+    except (TypeError, ValueError, OverflowError):
+        raise NetworkError(f"anchor sizes and ratios must be lists of numbers, got {shortened(values)}") from None
+
+
+def _row(name: str, values: Any) -> tuple[Any, ...]:
+    """Return a sequence as a tuple, with Python's numbers for NumPy's; raise NetworkError if it is none."""
+    if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
+        raise NetworkError(f"{name} must be a list, got {shortened(values)}")
+    return tuple(value.item() if isinstance(value, np.generic) else value for value in values)
+
+
+def _size(name: str, values: Any) -> tuple[int, int]:
+    row = _row(name, values)
+    if len(row) != 2 or not all(_is_int(value) for value in row):
+        raise NetworkError(f"{name} must be (height, width) in whole pixels, got {shortened(values)}")
+    return row[0], row[1]
 
 
 def _listed(value: object) -> tuple[Any, ...]:
@@ -323,10 +356,9 @@ def _has_surrogates(text: str) -> bool:
     return any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
-
-
 def _is_int(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)

@@ -8,10 +8,14 @@ as enough boxes are kept, and memory does not grow with their number.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from edge_ssd.boxes import TINY, FloatArray
+from edge_ssd.checks import as_fraction, as_integer, box_rows, float_array, require_finite, shortened
+from edge_ssd.errors import SettingError
 
 __all__ = ["argsort_descending", "nms", "nms_sorted"]
 
@@ -27,6 +31,7 @@ _MANY = 512  # from so many boxes, preparations pay that save a part of the work
 
 # Rows of a table of boxes: four planes, see nms_sorted(), the area and, if classes differ, the class id.
 _AREA, _CLASS_ID = 4, 5
+_MAX_CLASS_ID = 2**24  # integers up to here are exact as float32
 
 
 def nms(
@@ -48,16 +53,45 @@ def nms(
 
     Returns:
         intp [K], indices into the input, best score first. Equal scores keep the lower index first.
+
+    Raises:
+        SettingError: arrays of other shapes or different lengths, numbers that are not finite, an invalid threshold or
+            maximum.
     """
-    boxes = np.asarray(boxes_xyxy, np.float32).reshape(-1, 4)
-    order = argsort_descending(np.asarray(scores, np.float32).reshape(-1))
+    boxes, values = box_rows("boxes_xyxy", boxes_xyxy), float_array("scores", scores)
+    if values.shape != (len(boxes),):
+        raise _length_error("scores", values, len(boxes))
+    require_finite("scores", values)
+    threshold = as_fraction("iou_threshold", iou_threshold)
+    if max_detections is not None:
+        max_detections = as_integer("max_detections", max_detections, 0)
+    order = argsort_descending(values)
     classes = None
     if class_ids is not None:
-        classes = np.unique(np.asarray(class_ids).reshape(-1), return_inverse=True)[1].take(order)
+        classes = _small_ids(class_ids, len(boxes)).take(order)
     planes = _negated_minmax_planes(boxes.T.take(order, axis=1))
-    kept = nms_sorted(planes, iou_threshold, classes, max_detections)
+    kept = nms_sorted(planes, threshold, classes, max_detections)
     best: npt.NDArray[np.intp] = order[kept]
     return best
+
+
+def _small_ids(class_ids: npt.ArrayLike, number: int) -> npt.NDArray[np.integer]:
+    """Return the class ids [number] as integers that float32 can hold; raise SettingError for others."""
+    ids = np.asarray(class_ids)
+    if ids.shape != (number,):
+        raise _length_error("class_ids", ids, number)
+    if not number:
+        return np.zeros(0, np.intp)
+    if ids.dtype.kind not in "iu":
+        require_finite("class_ids", float_array("class_ids", ids))
+    elif np.minimum.reduce(ids) >= 0 and np.maximum.reduce(ids) <= _MAX_CLASS_ID:
+        return ids
+    return np.unique(ids, return_inverse=True)[1]
+
+
+def _length_error(name: str, array: npt.NDArray[Any], number: int) -> SettingError:
+    shape = list(array.shape)
+    return SettingError(f"{name} must have the shape [{number}] of {number} boxes, got {shape}: {shortened(array)}")
 
 
 def argsort_descending(scores: FloatArray) -> npt.NDArray[np.intp]:
@@ -94,10 +128,10 @@ def nms_sorted(
     number = planes.shape[1]
     max_kept = number if max_detections is None else min(max_detections, number)
     threshold = float(iou_threshold)
+    if number <= _FEW:
+        return _nms_few(_box_table(planes, class_ids), threshold)[:max_kept]
     # The first chunk often gives enough boxes: the others are not even copied.
     first = _box_table(planes[:, :_FIRST_CHUNK], None if class_ids is None else class_ids[:_FIRST_CHUNK])
-    if number <= _FEW:
-        return _nms_few(first, threshold)[:max_kept]
     kept, stop = _nms_chunk(first, np.arange(first.shape[1]), first.shape[1], threshold, max_kept)
     if stop == number or len(kept) >= max_kept:
         return kept[:max_kept]
@@ -254,6 +288,8 @@ def _nms_few(boxes: FloatArray, iou_threshold: float) -> npt.NDArray[np.intp]:
     number = boxes.shape[1]
     later, earlier = _PAIRS[:, : number * (number - 1) // 2]
     hits = _exceeds_threshold(boxes.take(earlier, axis=1), boxes.take(later, axis=1), iou_threshold).nonzero()[0]
+    if not len(hits):
+        return np.arange(number)
     kept = [True] * number
     for i, j in zip(*_PAIRS.take(hits, axis=1).tolist(), strict=True):
         if kept[j]:

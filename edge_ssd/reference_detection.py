@@ -9,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ssd.boxes import FloatArray
+from edge_ssd.checks import as_fraction, box_rows, float_array, require_finite, shortened
 from edge_ssd.coding import BoxCoding, offset_inverse
+from edge_ssd.errors import SettingError
 from edge_ssd.nms import nms
 
 __all__ = ["multibox_detection", "softmax"]
@@ -50,14 +52,24 @@ def multibox_detection(
         without background, and boxes are in the units of the anchors, not clipped. Each anchor gives at most
         one detection, of its most probable class. Unlike the book's function, suppressed rows are dropped rather
         than marked with class −1.
+
+    Raises:
+        SettingError: arrays of other shapes or different lengths, numbers that are not finite, an invalid threshold.
     """
-    logits = np.asarray(class_logits, np.float32)
+    logits = float_array("class_logits", class_logits)
+    if logits.ndim != 2 or logits.shape[1] < 2:
+        shape = list(logits.shape)
+        raise SettingError(f"class_logits must have shape [A, classes + 1], got {shape}: {shortened(logits)}")
+    require_finite("class_logits", logits)
+    anchors, codes = box_rows("anchors_xyxy", anchors_xyxy), box_rows("offsets", offsets)
+    if not len(logits) == len(codes) == len(anchors):
+        lengths = f"{len(logits)} logits, {len(codes)} offsets, {len(anchors)} anchors"
+        raise SettingError(f"class_logits, offsets and anchors_xyxy must have one row per anchor, got {lengths}")
+    score_threshold = as_fraction("score_threshold", score_threshold)
     class_ids = logits[:, 1:].argmax(axis=1)
     scores = softmax(logits)[np.arange(len(logits)), class_ids + 1]
     candidates = np.flatnonzero(scores >= score_threshold)
-    boxes = offset_inverse(
-        np.asarray(anchors_xyxy, np.float32)[candidates], np.asarray(offsets, np.float32)[candidates], coding
-    )
+    boxes = offset_inverse(anchors[candidates], codes[candidates], coding)
     class_ids, scores = class_ids[candidates], scores[candidates]
     keep = nms(boxes, scores, iou_threshold, None if class_agnostic else class_ids, max_detections)
     return np.concatenate([class_ids[keep, None], scores[keep, None], boxes[keep]], axis=1).astype(np.float32)

@@ -12,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ssd.boxes import FloatArray, box_iou
+from edge_ssd.checks import as_fraction, box_rows, float_array, require_finite, shortened
 from edge_ssd.coding import BoxCoding, offset_boxes
+from edge_ssd.errors import SettingError
 
 __all__ = ["MultiboxTarget", "assign_anchors", "multibox_target"]
 
@@ -39,6 +41,7 @@ def assign_anchors(
     Returns:
         intp [A], index of the object, −1 for background.
     """
+    iou_threshold = as_fraction("iou_threshold", iou_threshold)
     iou = box_iou(anchors_xyxy, boxes_xyxy)  # [A, M]
     assigned = np.full(iou.shape[0], -1, np.intp)
     if iou.shape[1] == 0:
@@ -59,8 +62,15 @@ def multibox_target(
     """Return the training targets of anchors [A, 4], assigned by :func:`assign_anchors`, for labels [B, M, 5].
 
     A label row is (class id, xmin, ymin, xmax, ymax) in the anchors' units; a row of −1 is padding.
+
+    Raises:
+        SettingError: arrays of other shapes, numbers that are not finite, an invalid threshold.
     """
-    anchors, batch = np.asarray(anchors_xyxy, np.float32), np.asarray(labels, np.float32)
+    anchors, batch = box_rows("anchors_xyxy", anchors_xyxy), float_array("labels", labels)
+    if batch.ndim != 3 or batch.shape[2] != 5:
+        hint = "; for one image, add a first axis: labels[None]" if batch.ndim == 2 else ""
+        raise SettingError(f"labels must have shape [B, M, 5], got {list(batch.shape)}: {shortened(batch)}{hint}")
+    require_finite("labels", batch)
     offsets = np.zeros((len(batch), len(anchors), 4), np.float32)
     masks = np.zeros((len(batch), len(anchors)), np.float32)
     classes = np.zeros((len(batch), len(anchors)), np.int32)

@@ -190,7 +190,7 @@ def test_teacher_gives_its_anchors_and_is_saved(
         ([], "--data is missing"),
         (["--data={bananas}", "--epochs=0"], "epochs must be an integer"),
         (["--data={bananas}", "--validation-split=1.5"], "between 0 and 1"),
-        (["--data={bananas}", "--input-size=20x20"], "20×20 is too small for 6 halvings"),
+        (["--data={bananas}", "--input-size=20x20"], "20x20 is too small for 6 halvings"),
         (["--data={bananas}", "--width=-1"], "width must be positive"),
         (["--data={bananas}", "--seed=-1"], "seed must be an integer"),
         (["--data={bananas}", "--input-scale=0"], "input scale"),

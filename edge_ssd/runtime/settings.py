@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Iterable, Mapping
 from types import EllipsisType
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from edge_ssd.checks import as_fraction, as_integer, shortened
 from edge_ssd.console.text import find_label
 from edge_ssd.errors import SettingError
 from edge_ssd.runtime.metadata import Metadata
@@ -21,6 +21,9 @@ FractionLike = float | None | EllipsisType
 CountLike = int | None | EllipsisType
 ClassesLike = Iterable[str] | None | EllipsisType
 FlagLike = bool | EllipsisType
+
+
+_MAX_LISTED = 20
 
 
 class Settings(NamedTuple):
@@ -82,8 +85,8 @@ def _thresholds(
     unknown = [name for name in given if name not in current]
     if unknown:
         raise SettingError(
-            f"score_threshold: the model has no class {', '.join(map(repr, unknown))}; "
-            f"its labels are {', '.join(current)}"
+            f"score_threshold: the model has no class {_listed(map(shortened, unknown))}; "
+            f"its labels are {_listed(current)}"
         )
     return tuple(
         _fraction(f"score_threshold of {label!r}", given[label], default) if label in given else value
@@ -92,35 +95,35 @@ def _thresholds(
 
 
 def _fraction(name: str, value: float | None, default: float) -> float:
-    if value is None:
-        return default
-    number = value[()] if isinstance(value, np.ndarray) else value  # the scalar of a 0-d array
-    if isinstance(number, bool) or not isinstance(number, numbers.Real) or not 0 <= number <= 1:
-        raise SettingError(f"{name} must be a number from 0 to 1, got {value!r}")
-    return float(number)
+    return default if value is None else as_fraction(name, value)
 
 
 def _count(name: str, value: int | None, default: int) -> int:
-    if value is None:
-        return default
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
-        raise SettingError(f"{name} must be a whole number from 1, got {value!r}")
-    return int(value)
+    return default if value is None else as_integer(name, value, 1)
 
 
 def _flag(name: str, value: bool) -> bool:
     if not isinstance(value, (bool, np.bool_)):
-        raise SettingError(f"{name} must be True or False, got {value!r}")
+        raise SettingError(f"{name} must be True or False, got {shortened(value)}")
     return bool(value)
 
 
 def _class_ids(classes: Iterable[str], labels: tuple[str, ...]) -> tuple[int, ...]:
     if not isinstance(classes, Iterable):
-        raise SettingError(f"classes must be labels of the model, got {classes!r}; they are {', '.join(labels)}")
+        raise SettingError(
+            f"classes must be labels of the model, got {shortened(classes)}; they are {', '.join(labels)}"
+        )
     names = [classes] if isinstance(classes, str) else list(classes)
     found = [find_label(name, labels) if isinstance(name, str) else None for name in names]
     unknown = [name for name, label in zip(names, found, strict=True) if label is None]
     if unknown or not names:
-        what = f"has no class {', '.join(map(repr, unknown))}" if unknown else "needs at least one class to detect"
-        raise SettingError(f"the model {what}; its labels are {', '.join(labels)}")
+        what = f"has no class {_listed(map(shortened, unknown))}" if unknown else "needs at least one class to detect"
+        raise SettingError(f"the model {what}; its labels are {_listed(labels)}")
     return tuple(labels.index(label) for label in found if label is not None)
+
+
+def _listed(names: Iterable[str]) -> str:
+    """Return names separated by commas, the first ones only if there are many."""
+    rows = list(names)
+    more = len(rows) - _MAX_LISTED
+    return ", ".join(rows[:_MAX_LISTED]) + (f" and {more} more" if more > 0 else "")
