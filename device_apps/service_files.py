@@ -17,7 +17,7 @@ from edge_ssd.errors import SettingError
 __all__ = ["first_inaccessible_parent", "format_unit", "generate_service_files", "program_files"]
 
 # Camera options that name a file with a secret, which systemd passes to the service as a credential.
-_SECRET_OPTIONS = ("mqtt_password_file", "mqtt_ca", "mqtt_cert", "mqtt_key", "web_token_file")
+_SECRET_OPTIONS = ("mqtt_password_file", "mqtt_ca", "mqtt_cert", "mqtt_key", "web_token_file", "web_login_file")
 
 
 _UNIT = """\

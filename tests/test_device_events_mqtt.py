@@ -19,6 +19,7 @@ from event_factory import event
 from mqtt_broker import Mosquitto, Observer, create_certificates, create_password_file, free_port, require_programs
 
 from device_apps.events.mqtt.address import create_tls_context, parse_address
+from device_apps.events.mqtt.client import _pause_before
 from device_apps.events.mqtt.connection import MqttConnectOptions
 from device_apps.events.mqtt.event_publisher import MqttEventPublisher, client_id
 from device_apps.events.mqtt.spool import Spool
@@ -316,3 +317,11 @@ def test_discovery_that_the_broker_cannot_take_holds_up_no_event(
         wait_until(lambda: observer.of("edge-ssd/events"))
     (line,) = caplog.messages
     assert "larger than the packets that the broker accepts; raise its limit (Mosquitto: max_packet_size)" in line
+
+
+def test_pauses_between_attempts_are_short_in_the_first_minute() -> None:
+    pauses = [_pause_before(attempt, False, (0.5, 30.0)) for attempt in range(40)]
+    assert max(pauses[:20]) <= 4.0
+    assert sum(pauses[:20]) > 30.0
+    assert min(pauses[20:]) >= 15.0
+    assert _pause_before(0, True, (0.5, 30.0)) >= 15.0

@@ -286,25 +286,39 @@ def test_viewers_are_limited(camera: Camera) -> None:
         assert response.status == 200
 
 
-def test_excess_connections_are_closed(camera: Camera) -> None:
+@pytest.mark.parametrize("from_addresses", [1, 4])
+def test_half_open_connections_keep_nobody_out(camera: Camera, from_addresses: int) -> None:
     with open_stream(camera.port, "/stream") as response, ExitStack() as stack:
         jpegs = mjpeg_images(response)
         next(jpegs)
-        silent = [stack.enter_context(socket.create_connection(("127.0.0.1", camera.port))) for _ in range(250)]
-        silent[-1].settimeout(30)
+        silent = []
+        for i in range(250):
+            address = (f"127.0.0.{1 + i % from_addresses}", 0)
+            connection = socket.create_connection(("127.0.0.1", camera.port), source_address=address)
+            silent.append(stack.enter_context(connection))
+            if i % 2:
+                connection.sendall(b"GET / HTTP/1.1\r\nX-Half: ")
+        silent[0].settimeout(30)
         with contextlib.suppress(ConnectionResetError):
-            assert silent[-1].recv(1) == b""
-        silent[0].settimeout(0.1)
+            assert silent[0].recv(1) == b"", "the oldest is closed"
+        silent[-1].settimeout(0.1)
         with pytest.raises(TimeoutError):
-            silent[0].recv(1)
+            silent[-1].recv(1)
+        assert request(camera.port, "/healthz").status == 200
         next(jpegs)
-    wait_until(lambda: is_answering(camera.port))
+        with open_stream(camera.port, "/events") as events:
+            next(server_sent_events(events))
+        open_ones = sum(is_open(connection) for connection in silent)
+        assert open_ones <= {1: 64, 4: 200}[from_addresses]
 
 
-def is_answering(port: int) -> bool:
+def is_open(connection: socket.socket) -> bool:
+    connection.settimeout(0.01)
     try:
-        return request(port, "/healthz").status == 200
-    except (ConnectionError, OSError):
+        return connection.recv(1) != b""
+    except TimeoutError:
+        return True
+    except ConnectionResetError:
         return False
 
 

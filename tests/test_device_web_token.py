@@ -10,7 +10,8 @@ import pytest
 from clocks import Clock
 from web_client import SECRET, write_token
 
-from device_apps.web.access.token import CREATE_TOKEN_HINT, TOKEN_VARIABLE, LoginRateLimiter, Token, read_token
+from device_apps.web.access.rate_limiter import LoginRateLimiter
+from device_apps.web.access.token import CREATE_TOKEN_HINT, TOKEN_VARIABLE, Token, read_token
 from edge_ssd.errors import SettingError
 
 

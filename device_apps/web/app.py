@@ -19,9 +19,12 @@ from starlette.types import ASGIApp
 
 from device_apps.retry import FailureLog
 from device_apps.stats import Stats, StatsSnapshot
+from device_apps.web.access.basic_login import BasicLogin
 from device_apps.web.access.login import Login
-from device_apps.web.access.middleware import LOGIN_PATH, AuthMiddleware, error_response
-from device_apps.web.access.token import LoginRateLimiter, Token
+from device_apps.web.access.middleware import BASIC_PATH, LOGIN_PATH, Access, AuthMiddleware, error_response
+from device_apps.web.access.rate_limiter import LoginRateLimiter
+from device_apps.web.access.token import Token
+from device_apps.web.access.visit import Front
 from device_apps.web.limits import WebLimits
 from device_apps.web.live.broadcaster import EventBroadcaster
 from device_apps.web.live.frame_encoder import FrameEncoder
@@ -63,6 +66,8 @@ class Preview:
         events: enter and leave events, or None if objects are not tracked.
         token: the access token, or None if none is required.
         host, port: the listening address.
+        basic: user and password, or None if there are none.
+        front: the proxies in front of the server.
         clock: monotonic seconds, for the rate limit of logins.
         closing: ends every stream when set, in the server's thread.
     """
@@ -77,6 +82,8 @@ class Preview:
     port: int
     limits: WebLimits = WebLimits()
     clock: Callable[[], float] = time.monotonic
+    basic: BasicLogin | None = None
+    front: Front = field(default_factory=Front)
     broadcaster: EventBroadcaster = field(default_factory=EventBroadcaster)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -87,8 +94,6 @@ class Preview:
 
     def app(self) -> ASGIApp:
         """Return the ASGI application, wrapped in access control."""
-        cookie = _COOKIE.format(port=self.port)
-        rate_limiter = LoginRateLimiter(self.clock)
         routes = [
             Route("/", self._show_page),
             Route("/stream", self._stream),
@@ -99,15 +104,18 @@ class Preview:
             Route("/healthz", self._healthz),
             Route("/metrics", self._metrics),
         ]
-        if self.token is not None:
-            login = Login(self.token, cookie, rate_limiter, self.limits)
-            routes += [
-                Route(LOGIN_PATH, login.login, methods=["GET", "POST"]),
-                Route("/logout", login.logout, methods=["POST"]),
-            ]
         app = Starlette(routes=routes, exception_handlers={HTTPException: _http_error})
         app.router.redirect_slashes = False
-        return AuthMiddleware(app, self.token, self.host, cookie, rate_limiter)
+        cookie = _COOKIE.format(port=self.port)
+        access = Access(self.token, self.basic, self.host, cookie, self.front, self.limits.slow_down_s)
+        middleware = AuthMiddleware(app, access, LoginRateLimiter(self.clock))
+        if self.token is not None:
+            login = Login(self.token, cookie, middleware.slow_down, self.limits, basic=self.basic is not None)
+            app.add_route(LOGIN_PATH, login.login, methods=["GET", "POST"])
+            app.add_route("/logout", login.logout, methods=["POST"])
+            if self.basic is not None:
+                app.add_route(BASIC_PATH, login.basic)
+        return middleware
 
     async def run(self) -> None:
         """Publish statistics every second and events as they happen, until cancelled."""

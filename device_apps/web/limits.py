@@ -13,7 +13,10 @@ class WebLimits:
 
     Attributes:
         max_viewers: MJPEG viewers, and as many event-stream viewers.
-        max_connections: open TCP connections; further ones are closed.
+        max_connections: open TCP connections. Beyond them the oldest one that has not logged in is closed for each
+            new one; a new one is refused if all have.
+        max_client_connections: the same for the connections of one address that have not logged in.
+        slow_down_s: after which a wrong token is answered, when there were too many.
         max_body_bytes: of a request.
         request_timeout_s: from the first byte of a request head to its last.
         body_timeout_s: to receive a request body.
@@ -24,6 +27,8 @@ class WebLimits:
 
     max_viewers: int = 32
     max_connections: int = 200
+    max_client_connections: int = 64
+    slow_down_s: float = 1.0
     max_body_bytes: int = 64 * 1024
     request_timeout_s: float = 10.0
     body_timeout_s: float = 10.0

@@ -11,9 +11,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from device_apps.arguments import check_positive
+from device_apps.arguments import check_positive, option_name
 from device_apps.sources.frames import Source
 from device_apps.web.access.address import Address, open_listener, parse_address
+from device_apps.web.access.basic_login import LOGIN_VARIABLE, BasicLogin, read_login
 from device_apps.web.access.token import CREATE_TOKEN_HINT, TOKEN_VARIABLE, Token, read_token
 from device_apps.web.limits import WebLimits
 from edge_ssd.console.text import utf8_text
@@ -34,7 +35,7 @@ _DEFAULT_FPS = 10.0
 
 
 def add_web_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add --web, --web-token-file and --web-fps."""
+    """Add --web and its options."""
     group = parser.add_argument_group(
         "web preview", "Live image, statistics and settings in a browser, instead of a window."
     )
@@ -48,6 +49,22 @@ def add_web_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FILE",
         help=f"file with the access token, required if other machines can connect (default: ${TOKEN_VARIABLE})",
+    )
+    group.add_argument(
+        "--web-login-file",
+        type=Path,
+        metavar="FILE",
+        help=f"file with USER:PASSWORD, in place of the token or beside it (default: ${LOGIN_VARIABLE})",
+    )
+    group.add_argument(
+        "--web-root-path", metavar="PATH", help="path under which a proxy shows the page, such as /cam1 (default: /)"
+    )
+    group.add_argument(
+        "--web-trusted-proxy",
+        nargs="+",
+        action="extend",
+        metavar="ADDRESS",
+        help="proxies whose X-Forwarded-… headers are used: IP addresses or networks, such as 127.0.0.1 172.16.0.0/12",
     )
     group.add_argument(
         "--web-fps",
@@ -74,15 +91,18 @@ def open_web(
     """
     check_positive(args, "web_fps")
     if args.web is None:
-        if args.web_token_file is not None:
-            raise SettingError("--web-token-file has no effect without --web; add --web 8080")
+        for name in ("web_token_file", "web_login_file", "web_root_path", "web_trusted_proxy"):
+            if getattr(args, name) is not None:
+                raise SettingError(f"{option_name(name)} has no effect without --web; add --web 8080")
         return []
-    address, token = _parse_access(args.web, args.web_token_file)
+    address, token, basic = _parse_access(args.web, args.web_token_file, args.web_login_file)
     # Imported here: if starlette or uvicorn is missing, the error names the extra to install.
+    from device_apps.web.access.visit import Front, parse_proxies, parse_root_path
     from device_apps.web.app import Preview
     from device_apps.web.live.frame_encoder import FrameEncoder
     from device_apps.web.server import WebServer
 
+    front = Front(parse_proxies(args.web_trusted_proxy or ()), parse_root_path(args.web_root_path or ""))
     listener = stack.enter_context(open_listener(address))
     port = listener.getsockname()[1]
     encoder = stack.enter_context(FrameEncoder(args.web_fps, stats.record))
@@ -95,20 +115,25 @@ def open_web(
         "live": source.live,
         "login": token is not None,
     }
-    preview = Preview(about, encoder, detector, stats, events, token, address.host, port, limits, clock)
+    preview = Preview(
+        about, encoder, detector, stats, events, token, address.host, port, limits, clock, basic=basic, front=front
+    )
     stack.enter_context(WebServer(preview, listener))
     # "All addresses" cannot be entered in a browser; the host name can.
     host = socket.gethostname() if address.host in ("0.0.0.0", "::") else address.host
-    _log.info("web preview at http://%s/%s", Address(host, port), " (asks for the token)" if token else "")
+    asks = " (asks for the token)" if token else " (asks for user and password)" if basic else ""
+    _log.info("web preview at http://%s%s/%s", Address(host, port), front.root_path, asks)
     return [encoder]
 
 
-def _parse_access(web: str, token_file: Path | None) -> tuple[Address, Token | None]:
-    """Return the listening address, and the access token, which every address but loopback needs."""
-    address, token = parse_address(web), read_token(token_file)
-    if token is None and not address.loopback:
+def _parse_access(
+    web: str, token_file: Path | None, login_file: Path | None
+) -> tuple[Address, Token | None, BasicLogin | None]:
+    """Return the listening address, token and login; every address but loopback needs one of these."""
+    address, token, basic = parse_address(web), read_token(token_file), read_login(login_file)
+    if token is None and basic is None and not address.loopback:
         raise SettingError(
             f"--web {web} can be reached from other machines and needs a token: "
-            f"{CREATE_TOKEN_HINT}, or ${TOKEN_VARIABLE}"
+            f"{CREATE_TOKEN_HINT}, or ${TOKEN_VARIABLE}; or --web-login-file with USER:PASSWORD"
         )
-    return address, token
+    return address, token, basic

@@ -6,7 +6,9 @@ import base64
 import hashlib
 import html
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from starlette.responses import HTMLResponse
 
@@ -22,12 +24,16 @@ _POLICY = (
 class Page:
     """HTML page in the file ``name`` of this package, with its Content-Security-Policy.
 
+    ``parts`` are HTML for placeholders.
+
     The Content-Security-Policy allows its inline style and script by their hashes
     (https://www.w3.org/TR/CSP3/#match-element-to-source-list), so that nothing else runs, whatever a label contains.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, parts: Mapping[str, str] = MappingProxyType({})) -> None:
         self._text = (Path(__file__).parent / name).read_text(encoding="utf-8")
+        for placeholder, part in parts.items():
+            self._text = self._text.replace(placeholder, part)
         self._policy = _POLICY.format(script=_hashes("script", self._text), style=_hashes("style", self._text))
 
     def response(self, status: int = 200, message: str = "", headers: dict[str, str] | None = None) -> HTMLResponse:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import itertools
 import logging
 import socket
 import threading
@@ -13,6 +14,8 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from device_apps.web.access.middleware import AUTHORIZED
+from device_apps.web.access.visit import Front, network_of
 from device_apps.web.app import Preview
 from device_apps.web.limits import WebLimits
 from edge_ssd.errors import EdgeSSDError
@@ -25,6 +28,7 @@ _START_TIMEOUT_S = 10.0
 _SHUTDOWN_STEP_S = 0.2  # For pending responses; connections that are still open then are cut.
 _JOIN_S = 0.6  # The whole program ends within two seconds.
 _MAX_HEADER_BYTES = 16 * 1024
+_numbers = itertools.count()  # Of connections, in their order.
 
 
 class _Protocol(H11Protocol):
@@ -32,19 +36,51 @@ class _Protocol(H11Protocol):
 
     _request_timer: asyncio.TimerHandle | None = None
 
-    def __init__(self, *args: Any, limits: WebLimits, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, limits: WebLimits, front: Front, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._limits = limits
+        self._front = front
+        self._authorized = False
+        self._network = ""
+        self._number = next(_numbers)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         # Buffer nothing in this process beyond what is being sent.
         transport.set_write_buffer_limits(high=0)
-        if len(self.connections) > self._limits.max_connections:
-            transport.abort()
+        peer = "" if self.client is None else self.client[0]
+        # A trusted proxy has the connections of many clients.
+        self._network = "" if self._front.trusts(peer) else network_of(peer)
+        self._make_room()
         self._start_request_timer()
 
+    @property
+    def authorized(self) -> bool:
+        """Whether a request of this connection has logged in, or needed no login."""
+        scope = getattr(self, "scope", None)
+        self._authorized = self._authorized or bool(scope and scope.get(AUTHORIZED))
+        return self._authorized
+
+    def _make_room(self) -> None:
+        """Close connections that have not logged in, the oldest ones first, until the limits hold.
+
+        So half-open connections, of one client or of many, do not keep the owner out: a new connection has the time
+        until it becomes the oldest. Those that have logged in are never closed.
+        """
+        strangers: dict[str, list[_Protocol]] = {}
+        for other in self.connections:
+            if isinstance(other, _Protocol) and other is not self and not other.authorized:
+                strangers.setdefault(other._network, []).append(other)
+        own = strangers.get(self._network, []) if self._network else []
+        if len(own) >= self._limits.max_client_connections:
+            min(own, key=lambda other: other._number).transport.abort()
+        elif len(self.connections) > self._limits.max_connections:
+            # The client with the most connections loses one.
+            most = max(strangers.values(), key=len, default=[self])
+            min(most, key=lambda other: other._number).transport.abort()
+
     def data_received(self, data: bytes) -> None:
+        self._authorized = self.authorized  # Of the request before.
         super().data_received(data)
         self._start_request_timer()
 
@@ -104,7 +140,7 @@ class WebServer:
         server = uvicorn.Server(
             uvicorn.Config(
                 self._preview.app(),
-                http=functools.partial(_Protocol, limits=self._preview.limits),  # type: ignore[arg-type]
+                http=functools.partial(_Protocol, limits=self._preview.limits, front=self._preview.front),  # type: ignore[arg-type]
                 ws="none",
                 lifespan="off",
                 log_config=None,

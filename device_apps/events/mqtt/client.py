@@ -27,6 +27,8 @@ from device_apps.retry import FailureLog, backoff
 __all__ = ["RETRY_SECONDS", "MqttClient"]
 
 RETRY_SECONDS = 0.5, 30.0
+# A broker that restarts is back within a minute: so long the pauses are short.
+_SOON_ATTEMPTS, _SOON_SECONDS = 20, 4.0
 _UNREACHABLE = "unreachable"  # One cause for all network errors, which alternate while a broker restarts.
 
 # Connections that end so soon, one after another: another program takes them over.
@@ -85,7 +87,6 @@ class MqttClient:
             self.outgoing.close()
 
     def _run(self) -> None:
-        first_pause, max_pause = self._retry_seconds
         attempt = 0
         while not self.outgoing.stop.is_set():
             start = time.monotonic()
@@ -149,8 +150,7 @@ class MqttClient:
             self._brief_connections = self._brief_connections + 1 if brief else 0
             if self._brief_connections == _MAX_BRIEF_CONNECTIONS and not self._id_taken:
                 self._take_another_id()
-            pause = backoff(attempt, base=max_pause if refused else first_pause, maximum=max_pause)
-            self.outgoing.stop.wait(pause)
+            self.outgoing.stop.wait(_pause_before(attempt, refused, self._retry_seconds))
             attempt += 1
 
     def _take_another_id(self) -> None:
@@ -165,3 +165,12 @@ class MqttClient:
 
     def _on_accepted(self) -> None:
         self._failures.recovered(f"{self._options.address}: connected again")
+
+
+def _pause_before(attempt: int, refused: bool, retry_seconds: tuple[float, float]) -> float:
+    """Return the seconds to wait before an attempt to connect, counted from 0."""
+    first_pause, max_pause = retry_seconds
+    if refused:
+        return backoff(attempt, base=max_pause, maximum=max_pause)
+    longest = min(_SOON_SECONDS, max_pause) if attempt < _SOON_ATTEMPTS else max_pause
+    return backoff(attempt, base=first_pause, maximum=longest)
