@@ -67,14 +67,16 @@ class _Protocol(H11Protocol):
         So half-open connections, of one client or of many, do not keep the owner out: a new connection has the time
         until it becomes the oldest. Those that have logged in are never closed.
         """
+        # Many connections may come in one turn of the event loop, in which those that were aborted are still counted.
+        connections = [other for other in self.connections if not other.transport.is_closing()]
         strangers: dict[str, list[_Protocol]] = {}
-        for other in self.connections:
+        for other in connections:
             if isinstance(other, _Protocol) and other is not self and not other.authorized:
                 strangers.setdefault(other._network, []).append(other)
         own = strangers.get(self._network, []) if self._network else []
         if len(own) >= self._limits.max_client_connections:
             min(own, key=lambda other: other._number).transport.abort()
-        elif len(self.connections) > self._limits.max_connections:
+        elif len(connections) > self._limits.max_connections:
             # The client with the most connections loses one.
             most = max(strangers.values(), key=len, default=[self])
             min(most, key=lambda other: other._number).transport.abort()
