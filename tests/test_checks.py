@@ -214,7 +214,7 @@ class Broken:
         ("a", "'a'"),
         (bytes(10**6), "bytes of length 1000000, "),
         (memoryview(bytes(9)), "memoryview of length 9"),
-        ("x" * 10**6, "'xxxxx"),
+        pytest.param("x" * 10**6, "'xxxxx", id="long text"),
         (list(range(10**6)), "[0, 1, 2, 3, 4, 5, ...]"),
         (np.zeros((1000, 4)), "array([[0., 0., 0., 0.],"),
         (10**5000, ""),

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import io
 import json
 import pickle
 import sys
 import threading
 import tracemalloc
+import weakref
+import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -276,6 +279,135 @@ def test_boxes_of_reduced_image_are_in_pixels_of_the_full_one(bundle: Path, tmp_
     assert detector.detect(np.asarray(image.reduce(4)), image_size=(320, 640)).to_dict() == expected
     assert detector.detect(tmp_path / "image.jpg").to_dict() == expected
     assert detector.detect((tmp_path / "image.jpg").read_bytes()).to_dict() == expected
+
+
+@pytest.mark.usefixtures("fake")
+def test_boxes_of_encoded_images_of_every_type(bundle: Path, tmp_path: Path) -> None:
+    path = tmp_path / "image.jpg"
+    Image.new("RGB", (640, 320), "red").save(path)
+    data = path.read_bytes()
+    detector = Detector(bundle)
+    expected = detector.detect(path).to_dict()
+    at_end = io.BytesIO(data)
+    at_end.seek(0, io.SEEK_END)  # as after writing
+    with path.open("rb") as file:
+        for image in (data, bytearray(data), memoryview(data), io.BytesIO(data), at_end, file):
+            assert detector.detect(image).to_dict() == expected
+
+
+@pytest.mark.machine_independent
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (io.StringIO("text"), "reads str, not bytes; open it in binary mode"),
+        (io.BytesIO(b""), "image data: the file is empty"),
+        (np.zeros(5000, np.uint8), r"got \[5000\]; if it is an encoded image, .*\.tobytes\(\)"),
+        (np.zeros((5000, 1), np.uint8), r"pass its bytes: \.tobytes\(\)"),
+        pytest.param("x" * 10**6, r"^x{500}\.\.\.: cannot be read", id="long path"),
+        ([[[0, 0, 0]]], r"list: \[\[\[0, 0, 0\]\]\]; convert it with numpy\.asarray"),
+    ],
+)
+@pytest.mark.usefixtures("fake")
+def test_refused_images_are_quoted_with_advice(bundle: Path, image: Any, message: str) -> None:
+    with pytest.raises(ImageError, match=message) as caught:
+        Detector(bundle).detect(image)
+    assert len(str(caught.value)) < 700
+    closed = io.BytesIO(b"")
+    closed.close()
+    with pytest.raises(ImageError, match=r"cannot be read \(I/O operation on closed file"):
+        Detector(bundle).detect(closed)
+
+
+def test_color_bgr_exchanges_channels(fake: FakeInterpreter, bundle: Path) -> None:
+    detector = Detector(bundle)
+    rgb = np.random.default_rng(0).integers(0, 256, (70, 90, 3), np.uint8)
+    for image in (rgb, rgb[:32, :64]):  # resized and not
+        detector.detect(image)
+        expected = fake.images[-1].copy()
+        assert detector.detect(image[..., ::-1], color="bgr").image_size == image.shape[:2]
+        assert (fake.images[-1] == expected).all()
+        detector.detect(np.ascontiguousarray(image[..., ::-1]), color="bgr")
+        assert (fake.images[-1] == expected).all()
+    with pytest.raises(SettingError, match="color must be 'rgb' or 'bgr', got 'BGR'"):
+        detector.detect(rgb, color="BGR")  # type: ignore[arg-type]
+    with pytest.raises(SettingError, match="color='bgr' is for arrays; an image of type str is converted to RGB"):
+        detector.detect("image.jpg", color="bgr")
+
+
+@pytest.mark.parametrize("size", [(0, 4), (4,), 4, "ab", (4, 2.5), (-1, 3), (True, 3)])
+@pytest.mark.usefixtures("fake")
+def test_invalid_image_size_is_refused(bundle: Path, size: Any) -> None:
+    with pytest.raises(SettingError, match="image_size"):
+        Detector(bundle).detect(np.zeros((4, 4, 3), np.uint8), image_size=size)
+
+
+@pytest.mark.usefixtures("fake")
+def test_model_from_bytes_and_resources(bundle: Path, tmp_path: Path) -> None:
+    data = bundle.read_bytes()
+    with zipfile.ZipFile(tmp_path / "app.zip", "w") as archive:
+        archive.writestr("models/model.tflite", data)
+    packed = zipfile.Path(tmp_path / "app.zip", "models/model.tflite")
+    for model in (data, bytearray(data), memoryview(data), packed, read_bundle(data), bundle, str(bundle)):
+        assert Detector(model).labels == ("banana", "fork")
+    assert read_bundle(data).source == "model data"
+    assert read_bundle(packed).source == str(packed)
+    assert (read_bundle(bundle).source, read_bundle(bundle).path) == (str(bundle), bundle)
+    with pytest.raises(BundleError, match="model data: was not read from a file, so it has no path"):
+        _ = read_bundle(data).path
+
+
+@pytest.mark.machine_independent
+@pytest.mark.parametrize(
+    ("model", "error", "message"),
+    [
+        (bytes(10**4), BundleError, r"^model data: is not a \.tflite file"),
+        (None, SettingError, r"^a model must be a path, .* got NoneType: None$"),
+        (7, SettingError, "got int: 7"),
+        pytest.param("x" * 10**6, BundleError, r"^x{200}\.\.\.: ", id="long path"),
+    ],
+)
+def test_refused_models_are_quoted_shortened(model: Any, error: type[Exception], message: str) -> None:
+    for call in (Detector, read_bundle):
+        with pytest.raises(error, match=message) as caught:
+            call(model)
+        assert len(str(caught.value)) < 400
+
+
+def test_missing_entry_of_archive_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "app.zip", "w") as archive:
+        archive.writestr("a.txt", "a")
+    with pytest.raises(BundleError, match=r"app\.zip/model\.tflite: cannot be read"):
+        Detector(zipfile.Path(tmp_path / "app.zip", "model.tflite"))
+
+
+@pytest.mark.usefixtures("fake")
+def test_misspelled_attributes_are_refused(bundle: Path) -> None:
+    detector = Detector(bundle)
+    with pytest.raises(
+        AttributeError, match=r"'score_treshold' \(did you mean score_threshold\?\); change .* configure"
+    ):
+        detector.score_treshold = 0.3  # type: ignore[attr-defined]
+    with pytest.raises(AttributeError, match=r"settings are changed with configure\(iou_threshold=\.\.\.\)"):
+        detector.iou_threshold = 0.3  # type: ignore[misc]
+    with pytest.raises(AttributeError, match=r"changed with configure\(score_threshold"):
+        detector.score_threshold = 0.3  # type: ignore[attr-defined]
+    with pytest.raises(AttributeError, match="num_threads of a Detector cannot be changed; make another"):
+        detector.num_threads = 3  # type: ignore[misc]
+
+    class Own(Detector):
+        pass
+
+    own = Own(bundle)
+    own.camera = "door"  # type: ignore[attr-defined]
+    assert weakref.ref(own)() is own
+
+
+@pytest.mark.usefixtures("fake")
+def test_repr_shows_model_backend_and_threads(bundle: Path) -> None:
+    detector = Detector(bundle)
+    assert repr(detector) == f"<Detector {str(bundle)!r}: 2 classes, input 32x64, fake, 1 thread>"
+    detector.close()
+    assert repr(detector).endswith(", closed>")
 
 
 @pytest.mark.usefixtures("fake")

@@ -181,19 +181,27 @@ def test_open_interpreter_rejects_unknown_backend(backend: Any) -> None:
 
 
 @pytest.mark.machine_independent
-@pytest.mark.parametrize("threads", [0, -1, 1.5, "2", True, 1000])
+@pytest.mark.parametrize("threads", [0, -1, 1.5, "2", True, 1000, np.float32(2), np.True_])
 def test_open_interpreter_rejects_invalid_num_threads(threads: Any) -> None:
     with pytest.raises(SettingError, match="num_threads"):
         open_interpreter(MODEL, threads)
 
 
 @pytest.mark.machine_independent
-@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 2), (4, 4), (64, 4), (None, 1)])
-def test_num_threads_default_is_cores_up_to_four(
-    installed: dict[str, type], monkeypatch: pytest.MonkeyPatch, cores: int | None, threads: int
+def test_num_threads_accepts_numpy_integers(installed: dict[str, type]) -> None:
+    installed["ai-edge-litert"] = FakeNative
+    for threads in (np.int64(3), np.uint8(3)):
+        assert open_interpreter(MODEL, threads).num_threads == 3
+        assert type(open_interpreter(MODEL, threads).num_threads) is int
+
+
+@pytest.mark.machine_independent
+@pytest.mark.parametrize(("processors", "threads"), [(1, 1), (2, 2), (4, 4), (64, 4)])
+def test_num_threads_default_is_usable_processors_up_to_four(
+    installed: dict[str, type], monkeypatch: pytest.MonkeyPatch, processors: int, threads: int
 ) -> None:
     installed["ai-edge-litert"] = FakeNative
-    monkeypatch.setattr(module.os, "cpu_count", lambda: cores)
+    monkeypatch.setattr(module, "usable_processors", lambda: processors)
     assert open_interpreter(MODEL).num_threads == threads
 
 

@@ -13,7 +13,8 @@ from PIL import Image
 
 from edge_ssd.errors import ImageError
 from edge_ssd.network import InputSpec
-from edge_ssd.runtime.preprocess import as_rgb, preprocess, read_image, read_input, read_reduced, resize_transform
+from edge_ssd.runtime.image_input import as_rgb
+from edge_ssd.runtime.preprocess import preprocess, read_image, read_input, read_reduced, resize_transform
 
 STRETCH = InputSpec(64, 128)
 LETTERBOX = InputSpec(64, 128, resize="letterbox")

@@ -9,6 +9,7 @@ import functools
 import hashlib
 import itertools
 import math
+import os
 import sys
 from typing import Any
 
@@ -149,9 +150,9 @@ class TestChoiceOfOpenCV:
     @pytest.fixture(autouse=True)
     def fresh(self, monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setattr(resize_module, "_calls", itertools.count())
-        resize_module._is_opencv_usable.cache_clear()
+        resize_module._process_of_opencv.cache_clear()
         yield
-        resize_module._is_opencv_usable.cache_clear()
+        resize_module._process_of_opencv.cache_clear()
 
     def test_used_at_once_if_loaded(self) -> None:
         pytest.importorskip("cv2")
@@ -159,8 +160,15 @@ class TestChoiceOfOpenCV:
 
     def test_loaded_after_some_calls(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delitem(sys.modules, "cv2", raising=False)
-        monkeypatch.setattr(resize_module, "_is_opencv_usable", functools.cache(lambda: True))
+        monkeypatch.setattr(resize_module, "_process_of_opencv", functools.cache(os.getpid))
         assert [uses_opencv() for _ in range(12)] == [False] * 10 + [True] * 2
+
+    def test_not_used_in_process_forked_from_that_of_opencv(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        pytest.importorskip("cv2")
+        assert uses_opencv()
+        parent = os.getpid()
+        monkeypatch.setattr(resize_module.os, "getpid", lambda: parent + 1)
+        assert not uses_opencv()
 
     def test_not_used_if_it_does_not_load(self, monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.importorskip("cv2")
@@ -173,7 +181,7 @@ class TestChoiceOfOpenCV:
             return importing(name, *arguments, **keywords)
 
         monkeypatch.setattr(builtins, "__import__", fail)
-        assert not resize_module._is_opencv_usable()
+        assert not resize_module._process_of_opencv()
 
     def test_not_used_if_its_pixels_differ(
         self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -181,5 +189,5 @@ class TestChoiceOfOpenCV:
         cv2 = pytest.importorskip("cv2")
         resize = cv2.resize
         monkeypatch.setattr(cv2, "resize", lambda *a, **k: resize(*a, **{**k, "interpolation": cv2.INTER_LINEAR}))
-        assert not resize_module._is_opencv_usable()
+        assert not resize_module._process_of_opencv()
         assert "images are resized with NumPy" in caplog.text

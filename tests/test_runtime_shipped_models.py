@@ -76,7 +76,7 @@ def test_find_model_error_lists_shipped_names(model_folder: Path, given: str) ->
         }.get(given, "")
         assert str(caught.value) in (f"{given}: no such file{hint}; {remedy}", f"{given}: is not a file; {remedy}")
     shutil.rmtree(model_folder)
-    with pytest.raises(BundleError, match=r"or name a shipped model: none is installed$"):
+    with pytest.raises(BundleError, match=r"check the path, no models are shipped with this program: install edge-ssd"):
         find_model("small")
 
 

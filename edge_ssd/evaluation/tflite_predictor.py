@@ -25,10 +25,10 @@ class TFLitePredictor:
         try:
             self._interpreter = open_interpreter(bundle.flatbuffer, num_threads, backend)
         except (BackendError, BundleError) as error:
-            raise type(error)(f"{bundle.path}: {error}") from None
+            raise type(error)(f"{bundle.source}: {error}") from None
         missing = {head.output for head in bundle.heads} - set(self._interpreter.output_shapes)
         if missing:
-            raise BundleError(f"{bundle.path}: the model has no output {min(missing)!r}; convert it again")
+            raise BundleError(f"{bundle.source}: the model has no output {min(missing)!r}; convert it again")
         self._class_heads, self._box_heads = bundle.details.class_heads, bundle.details.box_heads
 
     def __call__(self, images: npt.NDArray[np.uint8]) -> list[HeadOutputs]:

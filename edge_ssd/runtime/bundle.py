@@ -17,12 +17,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, Union
 
 import numpy as np
 
 from edge_ssd.boxes import FloatArray
-from edge_ssd.errors import BundleError
+from edge_ssd.checks import shortened
+from edge_ssd.errors import BundleError, SettingError
 from edge_ssd.network import Network
 from edge_ssd.runtime.archive import read_archive, read_array
 from edge_ssd.runtime.metadata import FORMAT_VERSION, Defaults, HeadSpec, Metadata, parse_metadata
@@ -39,10 +40,13 @@ __all__ = [
     "FLATBUFFER_IDENTIFIER",
     "FORMAT_VERSION",
     "Bundle",
+    "BundleSource",
     "Defaults",
     "HeadSpec",
+    "Readable",
     "SelfTest",
     "read_bundle",
+    "shortened_path",
 ]
 
 ENTRY_METADATA = "edge_ssd.json"
@@ -55,6 +59,17 @@ FLATBUFFER_IDENTIFIER = b"TFL3"  # at bytes 4–8 of every TFLite file
 _MAX_FILE = 256 * 2**20
 _LIMITS = {ENTRY_METADATA: 2**20, ENTRY_ANCHORS: 32 * 2**20, ENTRY_LABELS: 2**20, ENTRY_SELFTEST: 16 * 2**20}
 _ANCHOR_TOLERANCE = 1e-6
+_MAX_PATH, _MAX_NAME = 4096, 200  # characters of a path, and of what is longer in a message
+
+
+class Readable(Protocol):
+    """File in memory or in an archive, such as a traversable of :mod:`importlib.resources`."""
+
+    def read_bytes(self) -> bytes:
+        """Return its content."""
+
+
+BundleSource = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview, Readable]
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,22 +77,27 @@ class Bundle:
     """Validated bundle: a TFLite model with its metadata, anchors and self-test.
 
     Attributes:
+        source: what it was read from, for messages: a path, or "model data".
         flatbuffer: the TFLite model, whose digest has been verified.
         anchors: float32 [A, 4], xyxy in 0–1 of the input; equal to ``network.anchors()`` within 1e-6.
         details: the metadata, some of which is also available as properties.
     """
 
-    _path: str
+    source: str
     flatbuffer: bytes = field(repr=False)
     anchors: FloatArray = field(repr=False)
     details: Metadata = field(repr=False)
     _selftest: bytes = field(repr=False)
+    _is_file: bool = field(default=True, repr=False)
 
     @property
     def path(self) -> Path:
+        """Path of the file; BundleError if it was read from something else, see :attr:`source`."""
         from pathlib import Path  # here: its import takes a tenth of the time to the first detection
 
-        return Path(self._path)
+        if not self._is_file:
+            raise BundleError(f"{self.source}: was not read from a file, so it has no path")
+        return Path(self.source)
 
     @property
     def name(self) -> str:
@@ -112,27 +132,75 @@ class Bundle:
         try:
             return read_selftest(self._selftest, self.network)
         except BundleError as error:
-            raise BundleError(f"{self._path}: {ENTRY_SELFTEST}: {error}") from None
+            raise BundleError(f"{self.source}: {ENTRY_SELFTEST}: {error}") from None
 
 
-def read_bundle(path: str | os.PathLike[str]) -> Bundle:
-    """Read and validate a bundle; raise BundleError if it is missing, damaged or not a bundle."""
-    name = os.fsdecode(path)
+def read_bundle(source: BundleSource) -> Bundle:
+    """Read and validate a bundle.
+
+    Args:
+        source: path of the file, its content as bytes, or an object with ``read_bytes()`` such as a traversable of
+            :mod:`importlib.resources`.
+
+    Raises:
+        BundleError: it is missing, damaged or not a bundle.
+        SettingError: ``source`` is none of these.
+    """
+    is_file = isinstance(source, (str, os.PathLike))
+    if is_file:
+        name = os.fsdecode(source)  # type: ignore[arg-type]
+    else:
+        name = "model data" if isinstance(source, (bytes, bytearray, memoryview)) else shortened_path(str(source))
     try:
-        return _parse(name, _read_file(name))
+        return _parse(name, _read_file(name) if is_file else _content(source), is_file)
     except BundleError as error:
-        raise BundleError(f"{name}: {error}") from None
+        raise BundleError(f"{shortened_path(name)}: {error}") from None
+
+
+def shortened_path(path: str) -> str:
+    """Return a path for a message: its start, if it is longer than paths can be."""
+    return path if len(path) <= _MAX_PATH else f"{path[:_MAX_NAME]}..."
+
+
+def _content(source: Any) -> bytes:
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return _checked(bytes(source))
+    if not hasattr(source, "read_bytes"):
+        raise SettingError(
+            "a model must be a path, the name of a shipped model, bytes, a bundle or an importlib.resources "
+            f"traversable, got {type(source).__name__}: {shortened(source)}"
+        )
+    try:
+        return _checked(source.read_bytes())
+    except (OSError, ValueError, KeyError) as error:  # KeyError: of a ZIP file without this entry
+        raise BundleError(f"cannot be read ({error})") from None
 
 
 def _read_file(path: str) -> bytes:
     try:
         if not os.path.isfile(path):  # noqa: PTH113 (os: see Bundle.path)
-            raise BundleError(_why_no_file(path))
+            packaged = _packaged(path)
+            if packaged is None:
+                raise BundleError(_why_no_file(path))
+            return _checked(packaged)
         with open(path, "rb") as file:  # noqa: PTH123
             # Python reserves the memory of the size that it is asked for.
             data = file.read(min(os.fstat(file.fileno()).st_size, _MAX_FILE) + 1)
-    except (OSError, ValueError) as error:  # ValueError: a NUL byte in the name
+    except OSError as error:
+        raise BundleError(f"cannot be read ({error.strerror or error})") from None
+    except ValueError as error:  # a NUL byte in the name
         raise BundleError(f"cannot be read ({error})") from None
+    return _checked(data)
+
+
+def _packaged(path: str) -> bytes | None:
+    """Return the content of a shipped model inside a ZIP file that holds the program; None for any other path."""
+    from edge_ssd.runtime.shipped_models import packaged_content
+
+    return packaged_content(path)
+
+
+def _checked(data: bytes) -> bytes:
     if len(data) > _MAX_FILE:
         raise BundleError(f"is larger than {_MAX_FILE // 2**20} MB, the limit of a bundle")
     if data[4:8] != FLATBUFFER_IDENTIFIER:
@@ -148,7 +216,7 @@ def _why_no_file(path: str) -> str:
     return f"no such file{missing_path_hint(path)}; check the path"
 
 
-def _parse(path: str, data: bytes) -> Bundle:
+def _parse(source: str, data: bytes, is_file: bool) -> Bundle:
     foreign = "is a .tflite but not an Edge SSD bundle; make one with: edge-ssd convert"
     try:
         archive = read_archive(data, _LIMITS)
@@ -176,4 +244,4 @@ def _parse(path: str, data: bytes) -> Bundle:
     labels = archive.entries[ENTRY_LABELS].decode("utf-8", "replace").removesuffix("\n").split("\n")
     if labels != list(details.network.labels):
         raise BundleError(f"{ENTRY_LABELS} and {ENTRY_METADATA} name different labels")
-    return Bundle(path, flatbuffer, anchors, details, archive.entries[ENTRY_SELFTEST])
+    return Bundle(source, flatbuffer, anchors, details, archive.entries[ENTRY_SELFTEST], is_file)

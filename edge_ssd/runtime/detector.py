@@ -7,55 +7,62 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 import numpy as np
 
-from edge_ssd.boxes import box_iou
+from edge_ssd.checks import as_integer, shortened
 from edge_ssd.errors import BackendError, BundleError, SettingError
 from edge_ssd.network import Network
-from edge_ssd.runtime.bundle import Bundle, read_bundle
+from edge_ssd.runtime.bundle import Bundle, BundleSource, read_bundle
 from edge_ssd.runtime.detections import Detections
+from edge_ssd.runtime.image_input import Color, ImageLike, as_rgb, as_source
 from edge_ssd.runtime.interpreter import Backend, Interpreter, open_interpreter
 from edge_ssd.runtime.postprocess import Postprocess
-from edge_ssd.runtime.preprocess import ImageArray, ImageLike, Resize, as_rgb, preprocess, read_reduced
-from edge_ssd.runtime.resize import HALVE_BILINEAR
+from edge_ssd.runtime.preprocess import preprocess, read_reduced
+from edge_ssd.runtime.resize import HALVE_BILINEAR, ImageArray, Resize
+from edge_ssd.runtime.selftest_result import SelfTestResult, compare_detections
 from edge_ssd.runtime.settings import ClassesLike, CountLike, FlagLike, FractionLike, Settings, ThresholdLike
+from edge_ssd.runtime.tensor_check import check_tensors
 from edge_ssd.runtime.workspace import Workspace
 
-__all__ = ["Detector", "SelfTestResult"]
+__all__ = ["Detector", "ModelLike", "SelfTestResult"]
 
-# Tolerance between interpreters and machines, whose int8 outputs differ by a few steps.
-_SELFTEST_IOU = 0.9
-_SELFTEST_SCORE = 0.05
+ModelLike = BundleSource | Bundle
+"""A bundle: path, name of a shipped model, bytes, object with ``read_bytes()``, or read already."""
 
-
-class SelfTestResult(NamedTuple):
-    """Result of :meth:`Detector.selftest`; ``expected`` and ``found`` are numbers of detections."""
-
-    passed: bool
-    expected: int
-    found: int
-    problem: str
-    """The differences in one line; empty when passed."""
+_SETTINGS = ("score_threshold", "iou_threshold", "max_detections", "classes", "class_agnostic")
 
 
 class Detector:
     """Object detector that runs a bundle on images.
 
     Thread-safe: concurrent calls wait for each other, since an interpreter runs one image at a time. For parallel
-    inference create one detector per thread, and after a fork one in the new process.
+    inference create one detector per thread, and after a fork one in the new process: the parent's raises BackendError
+    there.
 
     Attributes:
-        bundle: the model file, read and checked.
-        backend, num_threads: the interpreter's package, and its number of threads.
-        delegate: the library of the external delegate, or None.
         timings: seconds of the last call in "preprocess", "invoke" and "postprocess".
     """
 
+    __slots__ = (
+        "__weakref__",
+        "_buffers",
+        "_bundle",
+        "_interpreter",
+        "_interpreter_facts",
+        "_lock",
+        "_postprocess",
+        "_process",
+        "_resize",
+        "_settings",
+        "_settings_lock",
+        "timings",
+    )
+
     def __init__(
         self,
-        model: str | os.PathLike[str] | Bundle,
+        model: ModelLike,
         score_threshold: float | Mapping[str, float] | None = None,
         iou_threshold: float | None = None,
         max_detections: int | None = None,
@@ -70,14 +77,15 @@ class Detector:
         """Load a model.
 
         Args:
-            model: a bundle made with ``edge-ssd convert``: its path, the result of :func:`read_bundle`, or the name of
-                a shipped one ("banana", "small", "nano").
+            model: a bundle made with ``edge-ssd convert``: its path, its bytes, a traversable of
+                :mod:`importlib.resources`, the result of :func:`read_bundle`, or the name of a shipped one ("banana",
+                "small", "nano").
             score_threshold: minimum score, 0–1, or a mapping of labels to minimum scores; missing labels have the
                 bundle's. None: the bundle's.
             iou_threshold: a box is dropped if its IoU with a better one is greater, 0–1. None: the bundle's.
             max_detections: maximum number per image, the best are kept. None: the bundle's.
             classes: labels to detect. None: all.
-            num_threads: of the interpreter. None: one per core, at most four.
+            num_threads: of the interpreter. None: one per processor that the process may use, at most four.
             backend: "ai-edge-litert", "tflite-runtime", or "auto" for the first that works.
             class_agnostic: suppress across classes: one class per box.
             delegate: shared library of an external delegate, by path or by a name that the system's loader finds. It is
@@ -92,9 +100,10 @@ class Detector:
             BackendError: no interpreter on this machine can run it; the message names what to install.
             SettingError: an invalid argument.
         """
-        self.bundle = model if isinstance(model, Bundle) else _read(model)
+        self._process = os.getpid()
+        self._bundle = model if isinstance(model, Bundle) else _read(model)
         if resize is not None and not callable(resize):
-            raise SettingError(f"resize must be a function of an image and (height, width), got {resize!r}")
+            raise SettingError(f"resize must be a function of an image and (height, width), got {shortened(resize)}")
         self._resize = resize
         self._settings = Settings.from_metadata(self.bundle.details)
         self._settings_lock = threading.Lock()
@@ -105,12 +114,46 @@ class Detector:
         self._lock = threading.Lock()  # of the interpreter
         try:
             interpreter = open_interpreter(self.bundle.flatbuffer, num_threads, backend, delegate, delegate_options)
-            _check(interpreter, self.bundle)
+            check_tensors(interpreter, self.bundle)
         except (BackendError, BundleError) as error:
-            raise type(error)(f"{self.bundle.path}: {error}") from None
+            raise type(error)(f"{self.bundle.source}: {error}") from None
         self._interpreter: Interpreter | None = interpreter
-        self.backend, self.delegate = interpreter.backend, interpreter.delegate
-        self.num_threads = interpreter.num_threads
+        self._interpreter_facts = interpreter.backend, interpreter.num_threads, interpreter.delegate
+
+    def __setattr__(self, name: str, value: object) -> None:
+        try:
+            object.__setattr__(self, name, value)
+        except AttributeError:
+            raise AttributeError(_refused(self, name)) from None
+
+    def __repr__(self) -> str:
+        height, width = self.network.input.size
+        classes = "1 class" if len(self.labels) == 1 else f"{len(self.labels)} classes"
+        threads = "1 thread" if self.num_threads == 1 else f"{self.num_threads} threads"
+        more = f", delegate {self.delegate!r}" if self.delegate else ""
+        if self._interpreter is None:
+            more += ", closed"
+        return f"<Detector {self.bundle.source!r}: {classes}, input {height}x{width}, {self.backend}, {threads}{more}>"
+
+    @property
+    def bundle(self) -> Bundle:
+        """The model, read and checked."""
+        return self._bundle
+
+    @property
+    def backend(self) -> str:
+        """Name of the interpreter's package."""
+        return self._interpreter_facts[0]
+
+    @property
+    def num_threads(self) -> int:
+        """Number of the interpreter's threads."""
+        return self._interpreter_facts[1]
+
+    @property
+    def delegate(self) -> str | None:
+        """Library of the external delegate, or None."""
+        return self._interpreter_facts[2]
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -163,18 +206,23 @@ class Detector:
         change is atomic: a :meth:`detect` in another thread finishes with the settings that it started with. An invalid
         value raises SettingError and changes nothing.
         """
+        self._require_own_process()
         with self._settings_lock:
             self._settings = self._settings.changed(
                 self.bundle.details, score_threshold, iou_threshold, max_detections, classes, class_agnostic
             )
 
-    def detect(self, image: ImageLike, image_size: tuple[int, int] | None = None) -> Detections:
+    def detect(
+        self, image: ImageLike, image_size: tuple[int, int] | None = None, *, color: Color = "rgb"
+    ) -> Detections:
         """Detect objects in one image.
 
         Args:
-            image: a uint8 RGB array [H, W, 3] of any size, a Pillow image, the path of an image file or its content.
+            image: a uint8 array [H, W, 3] of any size, a Pillow image, the path of an image file, or its content: bytes
+                or a binary file object.
             image_size: (height, width) of the image that an array was reduced from, as cameras and decoders do: boxes
                 are in its pixels. None: the size of ``image``.
+            color: order of an array's channels: "bgr" for frames of OpenCV.
 
         Returns:
             Boxes in pixels of the image, clipped to it, best first. The EXIF orientation of a file or Pillow image is
@@ -182,11 +230,17 @@ class Detector:
 
         Raises:
             ImageError: not a valid image.
-            BackendError: after :meth:`close`.
+            SettingError: an invalid ``image_size`` or ``color``.
+            BackendError: after :meth:`close`, and in a process that was forked from that of the detector.
         """
-        if isinstance(image, (str, os.PathLike, bytes)) and (self._resize is None or self._resize in HALVE_BILINEAR):
-            image, image_size = read_reduced(image, self.network.input)
-        return self._detect(as_rgb(image), self._settings, self._resize, image_size)
+        self._require_own_process()
+        if image_size is not None:
+            image_size = _checked_size(image_size)
+        if not isinstance(image, np.ndarray) and color == "rgb":
+            image = as_source(image)
+            if isinstance(image, (str, os.PathLike, bytes)) and self._resizes_exactly():
+                image, image_size = read_reduced(image, self.network.input)
+        return self._detect(as_rgb(image, color), self._settings, self._resize, image_size)
 
     def selftest(self) -> SelfTestResult:
         """Detect in the embedded image and compare with the embedded detections.
@@ -194,25 +248,20 @@ class Detector:
         Every box must be found with its class, IoU ≥ 0.9 and a score within 0.05, and no other; boxes that score at
         most 0.05 above the self-test's threshold are exempt. Settings are the bundle's, not those of :meth:`configure`.
         """
+        self._require_own_process()
         selftest = self.bundle.selftest
         expected, threshold = selftest.detections, selftest.score_threshold
         settings = Settings.from_metadata(self.bundle.details).changed(self.bundle.details, score_threshold=threshold)
         actual = self._detect(selftest.image, settings)
-        iou = box_iou(expected.xyxy, actual.xyxy)
-        close = np.abs(expected.confidence[:, None] - actual.confidence[None, :]) <= _SELFTEST_SCORE
-        same = (iou >= _SELFTEST_IOU) & close & (expected.class_id[:, None] == actual.class_id[None, :])
-        missing = ~same.any(axis=1) & (expected.confidence > threshold + _SELFTEST_SCORE)
-        unexpected = ~same.any(axis=0) & (actual.confidence > threshold + _SELFTEST_SCORE)
-        problem = ""
-        if missing.any() or unexpected.any():
-            problem = (
-                f"{int(missing.sum())} of {len(expected)} expected boxes missing, "
-                f"{int(unexpected.sum())} unexpected, with {self.backend}"
-            )
-        return SelfTestResult(not problem, len(expected), len(actual), problem)
+        return compare_detections(expected, actual, threshold, self.backend)
 
     def close(self) -> None:
-        """Free the interpreter. Closing twice is allowed; detecting afterwards raises BackendError."""
+        """Free the interpreter. Closing twice is allowed; detecting afterwards raises BackendError.
+
+        In a process that was forked from that of the detector, nothing happens: the interpreter is not usable there.
+        """
+        if os.getpid() != self._process:
+            return
         with self._lock:
             self._interpreter = None
 
@@ -226,6 +275,17 @@ class Detector:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Detector cannot be copied or pickled; make another from the same bundle where it is needed")
+
+    def _require_own_process(self) -> None:
+        """Raise BackendError in another process than the detector's, where its locks may be held for ever."""
+        if os.getpid() != self._process:
+            raise BackendError(
+                f"this detector was made in process {self._process} and cannot be used in process {os.getpid()}, which "
+                "was forked from it: make a detector in each process, such as in the initializer of a pool"
+            )
+
+    def _resizes_exactly(self) -> bool:
+        return self._resize is None or self._resize in HALVE_BILINEAR
 
     def _detect(
         self,
@@ -264,28 +324,29 @@ class Detector:
         return detections
 
 
-def _read(model: str | os.PathLike[str]) -> Bundle:
-    """Read the bundle at a path, or the shipped one of that name."""
-    if os.path.isfile(model):  # noqa: PTH113 (os: see Bundle.path)
+def _read(model: BundleSource) -> Bundle:
+    """Read the bundle at a path or from memory, or the shipped one of that name."""
+    if not isinstance(model, (str, os.PathLike)) or os.path.isfile(model):  # noqa: PTH113 (os: see Bundle.path)
         return read_bundle(model)
     from edge_ssd.runtime.shipped_models import find_model
 
     return read_bundle(find_model(model))
 
 
-def _check(interpreter: Interpreter, bundle: Bundle) -> None:
-    """Check that the flatbuffer has the inputs and outputs of the description."""
-    height, width = bundle.network.input.size
-    if interpreter.input_shape != (1, height, width, 3) or interpreter.input_name != bundle.details.input_name:
-        raise BundleError(
-            f"the model's input is {interpreter.input_name!r} {list(interpreter.input_shape)}, "
-            f"expected {bundle.details.input_name!r} {[1, height, width, 3]}; convert it again"
-        )
-    for head in bundle.heads:
-        numbers = bundle.network.num_classes + 1 if head.kind == "classes" else 4
-        expected = (1, head.height, head.width, head.anchors_per_cell * numbers)
-        actual = interpreter.output_shapes.get(head.output)
-        if actual != expected:
-            raise BundleError(
-                f"the model's output {head.output!r} is {actual or 'missing'}, expected {expected}; convert it again"
-            )
+def _refused(detector: Detector, name: str) -> str:
+    """Return why an attribute cannot be set, and what to do."""
+    if name in _SETTINGS:
+        return f"settings are changed with configure({name}=...)"
+    if hasattr(type(detector), name):
+        return f"{name} of a Detector cannot be changed; make another Detector"
+    from edge_ssd.console.suggestions import did_you_mean
+
+    return f"a Detector has no attribute {name!r}{did_you_mean(name, _SETTINGS)}; change settings with configure(...)"
+
+
+def _checked_size(image_size: tuple[int, int]) -> tuple[int, int]:
+    try:
+        height, width = image_size
+    except (TypeError, ValueError):
+        raise SettingError(f"image_size must be (height, width), got {shortened(image_size)}") from None
+    return as_integer("height of image_size", height, 1), as_integer("width of image_size", width, 1)

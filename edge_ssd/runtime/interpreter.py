@@ -9,18 +9,22 @@ checked before an interpreter gets it, see :mod:`edge_ssd.runtime.flatbuffer_che
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import sys
+import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from edge_ssd.checks import as_integer, shortened
 from edge_ssd.errors import BackendError, BundleError, SettingError
 from edge_ssd.runtime.flatbuffer_check import check_flatbuffer
 from edge_ssd.runtime.postprocess import Head
+from edge_ssd.runtime.processors import usable_processors
 
 if TYPE_CHECKING:
     from edge_ssd.runtime.delegate import Delegate
@@ -35,6 +39,7 @@ Backend = Literal["auto", "ai-edge-litert", "tflite-runtime"]
 _BACKENDS = ("ai-edge-litert", "tflite-runtime")
 _SIGNATURE = "serving_default"
 _MAX_THREADS = 64
+_MAX_DEFAULT_THREADS = 4
 
 
 class Interpreter:
@@ -53,6 +58,7 @@ class Interpreter:
         self.delegate = delegate
         self.num_threads = num_threads
         self._native = native
+        _survive_fork(native)
         if _SIGNATURE not in native.get_signature_list():
             raise BundleError(f"the model has no signature {_SIGNATURE!r}")
         # Used for the names only: calling the runner allocates all tensors again for each image.
@@ -81,6 +87,32 @@ class Interpreter:
         }
 
 
+_natives: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def _survive_fork(native: Any) -> None:
+    """Keep a package's interpreter from being freed in processes that are forked from this one.
+
+    Its threads do not exist there: freeing it, at the latest when such a process ends, waits for them or aborts.
+    """
+    _natives.add(native)
+    _register_fork()
+
+
+@functools.cache
+def _register_fork() -> None:
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_leak_interpreters)
+
+
+def _leak_interpreters() -> None:
+    import ctypes
+
+    for native in list(_natives):
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(native))
+    _natives.clear()
+
+
 def open_interpreter(
     flatbuffer: bytes,
     num_threads: int | None = None,
@@ -100,10 +132,11 @@ def open_interpreter(
         SettingError: an invalid argument.
     """
     if backend not in get_args(Backend):
-        raise SettingError(f"backend must be one of {', '.join(get_args(Backend))}; got {backend!r}")
-    threads = min(4, os.cpu_count() or 1) if num_threads is None else num_threads
-    if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= _MAX_THREADS:
-        raise SettingError(f"num_threads must be a whole number from 1 to {_MAX_THREADS}, got {num_threads!r}")
+        raise SettingError(f"backend must be one of {', '.join(get_args(Backend))}; got {shortened(backend)}")
+    if num_threads is None:
+        threads = min(_MAX_DEFAULT_THREADS, usable_processors())
+    else:
+        threads = as_integer("num_threads", num_threads, 1, _MAX_THREADS)
     check_flatbuffer(flatbuffer)
     external = None
     if delegate is not None or delegate_options is not None:
@@ -168,6 +201,8 @@ def _remedy(reasons: list[str], backend: str, *, with_delegate: bool) -> str:
     if tflite and "not installed" not in tflite and int(np.__version__.split(".")[0]) >= 2:
         return 'tflite-runtime needs NumPy 1: pip install "numpy<2"'
     if all("not installed" in reason for reason in reasons):
+        if getattr(sys, "frozen", False):
+            return "This frozen program lacks it: build it again with: pyinstaller --collect-all ai_edge_litert"
         if sys.maxsize < 2**32 and sys.version_info >= (3, 12):
             version = f"{sys.version_info[0]}.{sys.version_info[1]}"
             return (

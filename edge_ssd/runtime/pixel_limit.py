@@ -21,7 +21,7 @@ def check_pixels(size: tuple[int, int]) -> None:
     if width * height > limit:
         megapixels = width * height / 1e6
         raise ImageError(
-            f"has {width}×{height} pixels, {megapixels:.0f} megapixels and more than {limit / 1e6:g}; reduce it, or "
+            f"has {width}x{height} pixels, {megapixels:.0f} megapixels and more than {limit / 1e6:g}; reduce it, or "
             f"allow more with the environment variable {MAX_MEGAPIXELS_VARIABLE}, such as {megapixels * 1.2:.0f}"
         )
 

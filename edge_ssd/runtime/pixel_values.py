@@ -33,7 +33,7 @@ def to_rgb(image: PILImage) -> tuple[npt.NDArray[np.uint8], str]:
     image.load()  # before the EXIF orientation, which may follow the pixels
     image = rotate_upright(image, exif_orientation(image))
     if 0 in image.size:
-        raise ImageError(f"an image must not be empty, got {image.width}×{image.height}")
+        raise ImageError(f"an image must not be empty, got {image.width}x{image.height}")
     if image.mode == "RGB" and "transparency" not in image.info:
         return np.asarray(image), ""
     if image.mode.startswith("I") or image.mode == "F":  # Pillow's own conversion clips instead of scaling

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import os
-from typing import TYPE_CHECKING, Any, NamedTuple, Union
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,11 +29,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ImageArray",
-    "ImageLike",
     "ReducedImage",
     "Resize",
     "ResizeTransform",
-    "as_rgb",
     "preprocess",
     "read_image",
     "read_input",
@@ -43,11 +41,9 @@ __all__ = [
     "whole_halvings",
 ]
 
-ImageLike = Union[ImageArray, "PILImage", str, "os.PathLike[str]", bytes]
-
 LETTERBOX_GREY = 114  # near the mean of photographs, so that the bars add no strong edge
-_MAX_PIXELS = 2**28  # more than any camera has; a broadcast view may claim any size
 _MAX_JPEG_HALVINGS = 3  # libjpeg decodes at 1/2, 1/4 and 1/8
+_MAX_NAME = 500  # characters of a path in a message
 _ZERO = np.float32(0)
 
 _workspace = Workspace()
@@ -114,7 +110,7 @@ def preprocess(
     """Resize an image to the network's input.
 
     Args:
-        image_rgb: uint8 [H, W, 3], as :func:`as_rgb` returns it.
+        image_rgb: uint8 [H, W, 3], as :func:`~edge_ssd.runtime.image_input.as_rgb` returns it.
         resize: called where the size differs; another shape or dtype of its result raises ImageError. None: the
             method of ``input_spec``.
         out: uint8 [height, width, 3], contiguous, for the result, so that no array is allocated for each frame.
@@ -164,7 +160,7 @@ def read_reduced(source: str | os.PathLike[str] | bytes, input_spec: InputSpec) 
     those of :mod:`edge_ssd.runtime.resize_plan` by the rounding and by the interpolation of colors. ``source`` is a
     path, or the content of an image file. Otherwise as :func:`read_image`.
     """
-    name = "image data" if isinstance(source, bytes) else os.fspath(source)
+    name = _name(source)
     try:
         with open_image(source) as image:
             return to_reduced(image, input_spec)[0]
@@ -211,7 +207,7 @@ def read_image(path: str | os.PathLike[str] | bytes) -> ImageArray:
     are converted, transparency becomes white, and an animation gives its first frame. Values of 8, 10 or 12 bits in a
     file of 16 or 32 bits are scaled to 8 bits. A file that cannot be decoded raises ImageError.
     """
-    name = "image data" if isinstance(path, bytes) else os.fspath(path)
+    name = _name(path)
     try:
         with open_image(path) as image:
             return to_rgb(image)[0]
@@ -219,53 +215,12 @@ def read_image(path: str | os.PathLike[str] | bytes) -> ImageArray:
         raise ImageError(f"{name}: {_describe_error(error)}") from None
 
 
-def as_rgb(image: ImageLike) -> ImageArray:
-    """Convert an array, a Pillow image or a path to uint8 RGB [H, W, 3].
-
-    Arrays are used unchanged and must be uint8 RGB [H, W, 3]. OpenCV's frames are BGR: pass ``frame[..., ::-1]``.
-    Anything else raises ImageError.
-    """
-    if isinstance(image, np.ndarray):
-        return _check_array(image)
-    if isinstance(image, (str, os.PathLike, bytes)):
-        return read_image(image)
-    if _is_pillow(image):
-        try:
-            return to_rgb(image)[0]
-        except ImageError:
-            raise
-        except Exception as error:  # a lazily opened file is decoded here, see read_image
-            raise ImageError(f"the Pillow image cannot be decoded ({error}); save it again as JPEG or PNG") from None
-    kind = type(image).__name__
-    raise ImageError(
-        f"an image must be a uint8 RGB array [H, W, 3], a Pillow image, a path or the bytes of a file, got {kind}"
-    )
-
-
-def _check_array(image: npt.NDArray[Any]) -> ImageArray:
-    if image.dtype != np.uint8:
-        raise ImageError(
-            f"an image array must be uint8 with values 0–255, got {image.dtype}; "
-            "scale to 0–255, round, and convert with .astype(np.uint8)"
-        )
-    if image.ndim != 3 or image.shape[2] != 3:
-        raise ImageError(
-            f"an image array must be RGB of shape [H, W, 3], got {list(image.shape)}; "
-            "stack a grey one three times, drop a fourth channel, and pass one image at a time"
-        )
-    if 0 in image.shape:
-        raise ImageError(f"an image array must not be empty, got shape {list(image.shape)}")
-    if image.shape[0] * image.shape[1] > _MAX_PIXELS:
-        raise ImageError(f"an image array may have at most {_MAX_PIXELS} pixels, got shape {list(image.shape)}")
-    return np.asarray(image)  # the plain array of a subclass such as a masked array
-
-
-def _is_pillow(image: object) -> bool:
-    # Without importing Pillow: a Pillow image can exist only where Pillow is loaded already.
-    import sys
-
-    module = sys.modules.get("PIL.Image")
-    return module is not None and isinstance(image, module.Image)
+def _name(source: str | os.PathLike[str] | bytes) -> str:
+    """Return what stands before the message of an error."""
+    if isinstance(source, bytes):
+        return "image data"
+    name = os.fsdecode(source)
+    return name if len(name) <= _MAX_NAME else f"{name[:_MAX_NAME]}..."
 
 
 def _describe_error(error: Exception) -> str:

@@ -10,6 +10,7 @@ import functools
 import importlib.util
 import itertools
 import logging
+import os
 import sys
 from collections.abc import Callable
 
@@ -79,26 +80,29 @@ def uses_opencv() -> bool:
     """Return whether OpenCV resizes now: the program has imported it, or enough images were resized without it."""
     if "cv2" not in sys.modules and next(_calls) < _CALLS_BEFORE_OPENCV:
         return False
-    return _is_opencv_usable()
+    return _process_of_opencv() == os.getpid()
 
 
 def prepare_resize() -> None:
     """Import OpenCV now, if it is installed: for a program that resizes many images and must not pause later."""
-    _is_opencv_usable()
+    _process_of_opencv()
 
 
 @functools.cache
-def _is_opencv_usable() -> bool:
-    """Return whether OpenCV loads and gives the pixels of NumPy."""
+def _process_of_opencv() -> int | None:
+    """Return the process in which OpenCV loads and gives the pixels of NumPy; None if it does not.
+
+    A process forked from that one resizes with NumPy: the locks of OpenCV's threads may be held for ever there.
+    """
     if "cv2" not in sys.modules and importlib.util.find_spec("cv2") is None:
-        return False
+        return None
     try:
         image = np.random.default_rng(0).integers(0, 256, (90, 172, 3), np.uint8)
         for size in ((40, 80), (43, 21), (10, 41), (120, 173)):
             if not np.array_equal(opencv_resize(image, size), numpy_resize(image, size)):
                 _log.warning("OpenCV resizes differently than expected; images are resized with NumPy")
-                return False
+                return None
     except Exception as error:  # an incomplete or incompatible installation raises nearly anything
         _log.debug("OpenCV cannot be used: %s", error)
-        return False
-    return True
+        return None
+    return os.getpid()

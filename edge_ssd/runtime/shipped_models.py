@@ -1,29 +1,56 @@
-"""Models that are shipped with the package, by name."""
+"""Models that are shipped with the package, by name.
+
+They are files beside this package, in a frozen program too (see :mod:`edge_ssd.frozen`). In a ZIP file that holds the
+program (zipapp), their paths lead into it, and :func:`~edge_ssd.runtime.bundle.read_bundle` reads them from there.
+"""
 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 from edge_ssd.errors import BundleError
 
-__all__ = ["default_model", "find_model", "shipped_models"]
+__all__ = ["default_model", "find_model", "packaged_content", "shipped_models"]
 
 _DEFAULT = "banana"
 
 
 def default_model() -> Path:
     """Return the path of the shipped banana detector; raise BundleError if the installation lacks it."""
-    path = _folder() / f"{_DEFAULT}.tflite"
-    if not path.is_file():
-        raise BundleError(f"{path}: the shipped model is missing; install edge-ssd again, or name a model")
+    path = shipped_models().get(_DEFAULT)
+    if path is None:
+        raise BundleError(f"{_folder() / _DEFAULT}.tflite: the shipped model is missing; {_remedy()}")
     return path
 
 
 def shipped_models() -> dict[str, Path]:
     """Return name → path of every shipped model."""
-    paths = {path.stem: path for path in _folder().glob("*.tflite")}
-    return dict(sorted(paths.items()))
+    folder = _folder()
+    names = [path.name for path in folder.glob("*.tflite")] if folder.is_dir() else _packaged_names()
+    return {name.removesuffix(".tflite"): folder / name for name in sorted(names, key=lambda name: Path(name).stem)}
+
+
+def packaged_content(path: str | os.PathLike[str]) -> bytes | None:
+    """Return the content of a shipped model whose path leads into the ZIP file of the program; else None."""
+    place = Path(path)
+    if place.parent != _folder() or place.name not in _packaged_names():
+        return None
+    import importlib.resources
+
+    return (importlib.resources.files("edge_ssd.models") / place.name).read_bytes()
+
+
+def _packaged_names() -> list[str]:
+    """Return the file names of the shipped models where they are not files; empty if they are missing."""
+    import importlib.resources
+
+    try:
+        entries = importlib.resources.files("edge_ssd.models").iterdir()
+        return [entry.name for entry in entries if entry.name.endswith(".tflite") and not isinstance(entry, Path)]
+    except (OSError, ImportError):
+        return []
 
 
 def find_model(model: str | os.PathLike[str]) -> Path:
@@ -34,11 +61,14 @@ def find_model(model: str | os.PathLike[str]) -> Path:
     path, name, shipped = Path(model), os.fsdecode(model), shipped_models()
     if os.path.isfile(path):  # noqa: PTH113 (where a NUL byte in the name is no error)
         return path
+    if path in shipped.values():  # in a ZIP file
+        return path
     for known in (name, f"{_DEFAULT}-{name}"):
         if known in shipped:
             return shipped[known]
     # Here: needed for this message only.
     from edge_ssd.console.suggestions import did_you_mean, missing_path_hint
+    from edge_ssd.runtime.bundle import shortened_path
     from edge_ssd.runtime.model_file import MODEL_NAME
 
     short = (known.removeprefix(f"{_DEFAULT}-") for known in shipped)
@@ -50,8 +80,16 @@ def find_model(model: str | os.PathLike[str]) -> Path:
         # With the suffix of a file: "nano.tflite".
         shipped_hint = f" (did you mean the shipped model {path.stem}?)" if path.stem in names_of_all else ""
         what = f"no such file{missing_path_hint(path) or shipped_hint or did_you_mean(name, names_of_all)}"
-    names = ", ".join(shipped) or "none is installed"
-    raise BundleError(f"{name}: {what}; check the path, or name a shipped model: {names}")
+    names = ", ".join(shipped)
+    remedy = f"or name a shipped model: {names}" if names else f"no models are shipped with this program: {_remedy()}"
+    raise BundleError(f"{shortened_path(name)}: {what}; check the path, {remedy}")
+
+
+def _remedy() -> str:
+    """Return what to do where the shipped models are missing."""
+    if getattr(sys, "frozen", False):
+        return "it was frozen without them; build it again with: pyinstaller --collect-data edge_ssd.models"
+    return "install edge-ssd again, or name a model"
 
 
 def _folder() -> Path:
