@@ -15,10 +15,12 @@ from converters.load_model import load_model
 from converters.measure import measure
 from converters.quantization.head_coding import equalize_box_scales
 from converters.quantization.schemes import SCHEMES, Scheme
+from converters.score_threshold import ThresholdChoice
 from converters.tflite.compatibility import CompatibilityResult, check_compatibility
 from converters.verification.latency import interleaved_latency
 from edge_ssd.atomic_write import check_writable
 from edge_ssd.console.counts import count
+from edge_ssd.data.background_images import load_background
 from edge_ssd.data.dataset import problem_lines
 from edge_ssd.data.eval_split import load_eval_split
 from edge_ssd.data.held_out_images import where_listed
@@ -35,10 +37,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SchemeRow:
-    """The bundle of one scheme: AP on validation images, bytes, median inference latency, and which runtimes run it."""
+    """The bundle of one scheme: AP on validation images, its score threshold with the false alarms, bytes, median
+    inference latency, and which runtimes run it."""
 
     scheme: Scheme
     precision: AveragePrecision
+    threshold: ThresholdChoice
     size: int
     milliseconds: float
     targets: tuple[CompatibilityResult, ...]
@@ -49,6 +53,7 @@ class SchemeRow:
         return {
             "scheme": self.scheme,
             **self.precision.to_dict(),
+            **self.threshold.to_dict(),
             "bytes": self.size,
             "milliseconds": round(self.milliseconds, 3),
             "targets": [target.to_dict() for target in self.targets],
@@ -106,6 +111,7 @@ def compare_schemes(
     dataset, _ = eval_split
     for line in problem_lines(dataset.problems):
         _log.warning("%s", line)
+    background = load_background(config.background, dataset, data.source.strict)
     _log.info("measuring %s on %s", model_path, count(len(dataset), "image"))
     keras_precision = measure(KerasPredictor(model), model.network, dataset, "float").precision
     model = equalize_box_scales(model)  # once, for all schemes
@@ -117,6 +123,7 @@ def compare_schemes(
             replace(config, scheme=scheme),
             model=model,
             eval_split=eval_split,
+            background=background,
             float_precision=keras_precision,
         )
         for scheme in schemes
@@ -129,5 +136,7 @@ def compare_schemes(
         assert result.quantized_precision is not None
         targets = check_compatibility(result.graph)
         scheme, precision = result.config.scheme, result.quantized_precision
-        rows.append(SchemeRow(scheme, precision, result.size, milliseconds, targets, result.path))
+        rows.append(
+            SchemeRow(scheme, precision, result.score_threshold, result.size, milliseconds, targets, result.path)
+        )
     return Comparison(keras_precision, tuple(rows), latency.backend, latency.threads)

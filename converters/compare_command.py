@@ -85,7 +85,8 @@ def _parse_schemes(text: str) -> list[Scheme]:
 
 
 def format_comparison(result: Comparison) -> str:
-    """Return text: a table with a row for each scheme, and the runtimes that lack operators of a scheme's model."""
+    """Return text: a table with a row for each scheme, the runtimes that lack operators of a scheme's model, and the
+    score thresholds."""
     from edge_ssd.console.table import format_table
 
     keras = result.keras
@@ -94,7 +95,7 @@ def format_comparison(result: Comparison) -> str:
         ("scheme", "AP", "AP50", "AP75", "difference", "MB", "ms", "file".ljust(width)),
         ("Keras", f"{keras.ap:.3f}", f"{keras.ap50:.3f}", f"{keras.ap75:.3f}", "", "", "", ""),
     ]
-    incompatible = []
+    incompatible, thresholds = [], []
     for row in result.rows:
         precision = row.precision
         table.append(
@@ -107,6 +108,7 @@ def format_comparison(result: Comparison) -> str:
                 str(row.path).ljust(width),
             )
         )
+        thresholds.append(f"  {row.scheme}: {row.threshold.describe()}")
         incompatible += [f"  {row.scheme}: {target}" for target in row.targets if not target.runs]
     runs_on = f"{result.backend}, {count(result.threads, 'thread')}"
     runtimes = ", ".join(target.runtime for target in result.rows[0].targets)
@@ -116,5 +118,7 @@ def format_comparison(result: Comparison) -> str:
             format_table(table),
             f"run on {runtimes}, except:" if incompatible else f"all run on {runtimes}",
             *incompatible,
+            "score thresholds:",
+            *thresholds,
         ]
     )

@@ -31,6 +31,9 @@ class ConversionConfig:
         measure: whether to measure average precision before and after conversion.
         limit: the maximum number of images to measure on; None uses all.
         selftest_image: image to embed, which is published with the file; None chooses one from the dataset.
+        score_threshold: the bundle's default score threshold, 0–1; None chooses it from the measured false alarms.
+        max_false_alarms: number of false alarms per 100 images that a chosen threshold allows; above 0, at most 100.
+        background: folders of images without any object of the model's classes, to measure false alarms on.
 
     Raises:
         SettingError: a value is invalid.
@@ -46,6 +49,9 @@ class ConversionConfig:
     measure: bool = True
     limit: int | None = None
     selftest_image: Path | None = None
+    score_threshold: float | None = None
+    max_false_alarms: float = 1.0
+    background: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         if self.scheme not in SCHEMES:
@@ -62,6 +68,14 @@ class ConversionConfig:
             raise SettingError(f"the seed must be at least 0, got {self.seed}")
         if self.limit is not None and self.limit < 1:
             raise SettingError(f"the limit must be at least 1 image, got {self.limit}")
+        if self.score_threshold is not None and not 0 <= self.score_threshold <= 1:
+            raise SettingError(f"the score threshold must be from 0 to 1, got {self.score_threshold}")
+        if not 0 < self.max_false_alarms <= 100:
+            raise SettingError(
+                f"the false alarms per 100 images must be above 0 and at most 100, got {self.max_false_alarms}"
+            )
+        if self.background and not self.measure:
+            raise SettingError("images without objects are for the measurement, which --no-accuracy skips: omit one")
 
     def kept_layers(self, network: Network) -> tuple[str, ...]:
         """Return the names of the layers of ``network`` that stay out of int8; none unless the scheme is "mixed".

@@ -8,10 +8,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,28 +19,31 @@ from converters.bundle.selftest import choose_selftest, placeholder_selftest
 from converters.bundle.weights_digest import weights_sha256
 from converters.bundle.writer import BundleContent, bundle_bytes, embeddable_held_out
 from converters.config import ConversionConfig
+from converters.conversion_result import ConversionResult
 from converters.interop.check import check_profile
 from converters.interop.export import Profile, profile_bytes, profile_model, profile_warnings
 from converters.load_model import load_model
-from converters.measure import measure
+from converters.measure import detect_all, measure
 from converters.model_warnings import calibration_domain_warnings, precision_warnings
 from converters.passes import NO_IMAGES, ConversionState
 from converters.quantization.calibration import Calibration, choose_calibration, read_network_inputs
 from converters.quantization.head_coding import equalize_box_scales
 from converters.quantization.image_warnings import calibration_warnings
 from converters.quantization.schemes import CALIBRATED_SCHEMES, Scheme
+from converters.score_threshold import DEFAULT_THRESHOLD, ThresholdChoice, choose_threshold
 from converters.subprocess_worker import apply_in_subprocess
-from converters.tflite.compatibility import graph_to_dict
-from converters.tflite.operators import Graph, read_graph
+from converters.tflite.operators import read_graph
 from edge_ssd.atomic_write import atomic_path, check_writable
 from edge_ssd.console.counts import count
-from edge_ssd.data.dataset import Dataset, problem_lines
+from edge_ssd.data.background_images import load_background
+from edge_ssd.data.dataset import Dataset, Sample, problem_lines
 from edge_ssd.data.eval_split import load_calibration_split, load_eval_split
 from edge_ssd.data.held_out_images import where_listed
 from edge_ssd.data.load import DatasetFolder
 from edge_ssd.data.splits import load_training_split, subsample_evenly
 from edge_ssd.errors import BundleError, SettingError
 from edge_ssd.evaluation.average_precision import AveragePrecision
+from edge_ssd.evaluation.false_alarms import score_detections
 from edge_ssd.evaluation.keras_predictor import KerasPredictor
 from edge_ssd.evaluation.tflite_predictor import TFLitePredictor
 from edge_ssd.runtime.bundle import Bundle, Defaults, read_bundle
@@ -51,62 +54,15 @@ from edge_ssd.version import __version__
 if TYPE_CHECKING:
     from edge_ssd.training.model.tiny_ssd import TinySSD
 
-__all__ = ["ConversionResult", "check_arguments", "convert_model"]
+__all__ = ["check_arguments", "convert_model"]
 
 _log = logging.getLogger(__name__)
 
-_DEFAULTS = Defaults(score_threshold=0.5, iou_threshold=0.5, max_detections=100)
+_DEFAULTS = Defaults(score_threshold=DEFAULT_THRESHOLD, iou_threshold=0.5, max_detections=100)
 # Number of validation images that the calibration images are compared with.
 _COMPARED_IMAGES = 64
 # The best of these becomes the self-test; more images take more time and are hardly better.
 _SELFTEST_CANDIDATES = 32
-
-
-@dataclass(frozen=True)
-class ConversionResult:
-    """The written file ``path``, made in ``seconds``.
-
-    Attributes:
-        size: bytes of the file.
-        model_size: bytes of the flatbuffer in it.
-        graph: operators of the flatbuffer.
-        calibrated_on: number of calibration images, 0 for a scheme that needs none.
-        warnings: reasons to doubt the calibration or the models, one line each.
-        float_precision, quantized_precision: AP before and after conversion; None if not measured.
-        selftest_detections: number of objects in the self-test image with a score of at least ``selftest_threshold``.
-    """
-
-    path: Path
-    config: ConversionConfig
-    size: int
-    model_size: int
-    graph: Graph
-    calibrated_on: int
-    warnings: tuple[str, ...]
-    float_precision: AveragePrecision | None
-    quantized_precision: AveragePrecision | None
-    selftest_detections: int
-    selftest_threshold: float
-    seconds: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return a summary as a dictionary of plain JSON types."""
-        accuracy = None
-        if self.float_precision is not None and self.quantized_precision is not None:
-            accuracy = {"float": self.float_precision.to_dict(), "quantized": self.quantized_precision.to_dict()}
-        return {
-            "file": str(self.path),
-            "scheme": self.config.scheme,
-            "profile": self.config.profile,
-            "bytes": self.size,
-            "model_bytes": self.model_size,
-            **graph_to_dict(self.graph),
-            "calibrated_on": self.calibrated_on,
-            "warnings": list(self.warnings),
-            "accuracy": accuracy,
-            "self_test_objects": self.selftest_detections,
-            "seconds": round(self.seconds, 1),
-        }
 
 
 def convert_model(
@@ -117,6 +73,7 @@ def convert_model(
     *,
     model: TinySSD | None = None,
     eval_split: tuple[Dataset, str] | None = None,
+    background: Sequence[Sample] | None = None,
     float_precision: AveragePrecision | None = None,
 ) -> ConversionResult:
     """Convert a model and write the file ``out`` atomically.
@@ -131,6 +88,7 @@ def convert_model(
         out: a path that ends in ``.tflite``; an existing file is kept if the conversion fails.
         model: content of ``model_path``, if it is loaded already.
         eval_split: the images to measure on and the name of their split, if they are loaded already.
+        background: the images of ``config.background``, if they are loaded already.
         float_precision: average precision of the model on these images, if it is measured already.
 
     Raises:
@@ -149,6 +107,8 @@ def convert_model(
     if eval_split is None:  # else the caller reported them
         for line in problem_lines(dataset.problems):
             _log.warning("%s", line)
+    if background is None:
+        background = load_background(config.background, dataset, data.source.strict)
     calibration, warnings = _calibrate(data, dataset, model, config)
     state = ConversionState(config, model, NO_IMAGES if calibration is None else calibration.images)
     content = BundleContent(
@@ -166,19 +126,25 @@ def convert_model(
         weights_sha256=weights_sha256(model),
     )
     draft = _read_draft(content)
-    before = after = None
+    before = after = scores = None
     if config.measure:
         _log.info("measuring average precision on %s, before and after", count(len(dataset), "image"))
         before = float_precision or measure(KerasPredictor(model), network, dataset, "float").precision
-        after = measure(TFLitePredictor(draft), network, dataset, "converted").precision
+        predictor = TFLitePredictor(draft)
+        evaluation = measure(predictor, network, dataset, "converted")
+        after = evaluation.precision
         accuracy = {"float": before.to_dict(), "quantized": after.to_dict(), "data": f"{data.name}, {split}"}
         content = replace(content, accuracy=accuracy)
+        empty = detect_all(predictor, network, background, "without objects")
+        scores = score_detections(dataset, evaluation.predictions, empty)
         warnings += _log_warnings(precision_warnings(before, after))
+    choice = choose_threshold(config, scores)
+    content = _with_threshold(content, choice)
     _log.info("choosing an image for the self-test")
     candidates = [sample.path for sample in subsample_evenly(dataset, _SELFTEST_CANDIDATES).samples]
     if config.selftest_image is not None:
         candidates = [config.selftest_image]
-    content = replace(content, selftest=choose_selftest(draft, candidates))
+    content = replace(content, selftest=choose_selftest(draft, candidates, choice.threshold))
     flatbuffer, file = _build_file(content, config.profile, out)
     with atomic_path(out) as temporary:
         temporary.write_bytes(file)
@@ -194,6 +160,7 @@ def convert_model(
         warnings=warnings,
         float_precision=before,
         quantized_precision=after,
+        score_threshold=choice,
         selftest_detections=len(content.selftest.detections),
         selftest_threshold=content.selftest.score_threshold,
         seconds=time.perf_counter() - start,
@@ -245,6 +212,14 @@ def _calibrate(
         *calibration_domain_warnings(model, calibration, _DEFAULTS.score_threshold),
     ]
     return calibration, _log_warnings(warnings)
+
+
+def _with_threshold(content: BundleContent, choice: ThresholdChoice) -> BundleContent:
+    """Return ``content`` with a chosen threshold and, if it was measured, its false alarms beside the precision."""
+    accuracy = content.accuracy
+    if accuracy is not None and choice.measured is not None:
+        accuracy = {**accuracy, "false_alarms": choice.measured.to_dict()}
+    return replace(content, defaults=replace(content.defaults, score_threshold=choice.threshold), accuracy=accuracy)
 
 
 def _log_warnings(warnings: Sequence[str]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from edge_ssd.console.counts import count
 from edge_ssd.console.text import print_text
 
 if TYPE_CHECKING:
-    from converters.convert import ConversionResult
+    from converters.conversion_result import ConversionResult
 
 __all__ = ["add_arguments", "format_result", "run"]
 
@@ -111,6 +111,7 @@ def format_result(result: ConversionResult) -> str:
             f"  AP          {before.ap:.3f} float → {after.ap:.3f} converted ({after.ap - before.ap:+.4f}), "
             f"on {count(after.num_images, 'image')}"
         )
+    lines.append(f"  threshold   {result.score_threshold.describe()}")
     objects = f"{count(result.selftest_detections, 'object')} with a score of at least {result.selftest_threshold:.2g}"
     if profile is None:
         lines.append(f"  self-test   {objects} in the embedded image")

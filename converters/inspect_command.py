@@ -123,6 +123,7 @@ def format_bundle(bundle: Bundle, facts: Mapping[str, Any]) -> str:
             f"at most {count(defaults.max_detections, 'detection')}",
         ),
         ("AP", _accuracy(facts.get("accuracy"))),
+        *_false_alarms(facts.get("accuracy")),
         *_calibration(facts.get("calibration"), bundle.details.sha256.get("calibration")),
         *_held_out(parse_held_out(facts)),
         (
@@ -170,6 +171,17 @@ def _accuracy(accuracy: Any) -> str:
         return f"{before:.3f} float, {after:.3f} converted ({accuracy['data']}), as the file states"
     except (KeyError, TypeError, ValueError):
         return "not measured"
+
+
+def _false_alarms(accuracy: Any) -> Rows:
+    try:
+        stated = accuracy["false_alarms"]
+        recall = "" if stated["recall"] is None else f", recall {stated['recall']:.2f}"
+        rate, threshold = f"{stated['per_100_images']:.1f}", f"{stated['score_threshold']:g}"
+        images = count(stated["num_images"], "image")
+        return [("", f"{rate} false alarms per 100 images with a score of {threshold}{recall} ({images})")]
+    except (KeyError, TypeError, ValueError):
+        return []
 
 
 def _kept_layers(layers: Any) -> Rows:

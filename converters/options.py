@@ -7,6 +7,7 @@ from typing import Any
 
 from converters.config import ConversionConfig
 from converters.quantization.layers import DEFAULT_KEEP
+from edge_ssd.commands.data_options import add_background_option
 
 __all__ = ["add_conversion_options", "conversion_config"]
 
@@ -44,6 +45,18 @@ def add_conversion_options(parser: argparse.ArgumentParser) -> None:
         help="selects the calibration images (default: %(default)s)",
     )
     parser.add_argument("--limit", type=int, metavar="N", help="measure on N images, spread evenly (default: all)")
+    add_background_option(parser)
+    parser.add_argument(
+        "--max-false-alarms",
+        type=float,
+        default=ConversionConfig.max_false_alarms,
+        metavar="N",
+        help="choose the lowest score threshold with at most N false alarms per 100 images (default: %(default)g; 0.5 "
+        "if the images are too few to tell, or too few objects would be found)",
+    )
+    parser.add_argument(
+        "--score-threshold", type=float, metavar="P", help="the file's default score threshold (default: chosen)"
+    )
 
 
 def conversion_config(args: argparse.Namespace, **settings: Any) -> ConversionConfig:
@@ -54,5 +67,8 @@ def conversion_config(args: argparse.Namespace, **settings: Any) -> ConversionCo
         calibration_images=args.calibration_images,
         seed=args.seed,
         limit=args.limit,
+        score_threshold=args.score_threshold,
+        max_false_alarms=args.max_false_alarms,
+        background=tuple(args.background),
         **settings,
     )

@@ -7,7 +7,7 @@ import logging
 from pathlib import Path
 
 from converters.measure import MIN_USEFUL_AP
-from edge_ssd.commands.data_options import add_data_options, add_eval_split_option, data_source
+from edge_ssd.commands.data_options import add_background_option, add_data_options, add_eval_split_option, data_source
 from edge_ssd.console.text import print_text
 
 __all__ = ["add_arguments", "run"]
@@ -21,7 +21,8 @@ _CHECKED_IMAGES = 64
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Compare a .tflite with the float model that it was made from, on the same images with the same decoding:\n"
-        "average precision and its difference with a 95 % interval, changes of boxes and scores, size and latency.\n"
+        "average precision and its difference with a 95 % interval, changes of boxes and scores, false alarms, size,\n"
+        "latency.\n"
         "The exit status is 1 when the loss exceeds --budget, or the .tflite finds hardly anything (--min-ap)."
     )
     parser.epilog = (
@@ -42,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data_options(parser)
     add_eval_split_option(parser)
     parser.add_argument("--limit", type=int, metavar="N", help="measure on N images, spread evenly (default: all)")
+    add_background_option(parser)
     parser.add_argument("--budget", type=float, metavar="AP", help="exit 1 when the loss of AP is larger")
     parser.add_argument(
         "--min-ap",
@@ -72,6 +74,7 @@ def run(args: argparse.Namespace) -> int:
     from converters.verification.text import format_verification
     from converters.verification.verify import verify
     from edge_ssd.console.json_output import print_json
+    from edge_ssd.data.background_images import load_background
     from edge_ssd.data.dataset import problem_lines
     from edge_ssd.data.eval_split import load_eval_split
     from edge_ssd.data.held_out_images import parse_held_out, where_listed
@@ -96,7 +99,9 @@ def run(args: argparse.Namespace) -> int:
     images = read_network_inputs(subsample_evenly(dataset, _CHECKED_IMAGES).samples, bundle.network.input)
     for line in (*problem_lines(dataset.problems), *image_warnings(images, "evaluation")):
         _log.warning("%s", line)
-    result = verify(bundle, model, model_path, dataset, explain=args.explain or args.report is not None)
+    background = load_background(args.background, dataset, args.strict)
+    explain = args.explain or args.report is not None
+    result = verify(bundle, model, model_path, dataset, background, explain=explain)
     passed = limits.passed(result)
     if args.report is not None:
         write_report(args.report, result, bundle, f"{args.data.resolve().name}, {split}", limits)

@@ -15,7 +15,15 @@ from edge_ssd.data.load import load_dataset
 from edge_ssd.network import Network, tiny_ssd
 from edge_ssd.reference_targets import multibox_target
 
-__all__ = ["SIDE", "convert_network", "dequantize", "small_network", "train_small_model", "write_squares"]
+__all__ = [
+    "SIDE",
+    "convert_network",
+    "dequantize",
+    "small_network",
+    "train_small_model",
+    "write_background",
+    "write_squares",
+]
 
 SIDE = 64
 
@@ -40,6 +48,18 @@ def write_squares(folder: Path, train: int = 12, val: int = 4, seed: int = 0) ->
             rows.append(f"{i}.png,0,{x},{y},{x + size},{y + size}")
         (images.parent / "label.csv").write_text("\n".join(rows) + "\n")
     (folder / "classes.txt").write_text("square\n")
+    return folder
+
+
+def write_background(folder: Path, number: int, squares: int = 0) -> Path:
+    """Write 64×64 images of dim noise: ``number`` of them, the first ``squares`` with a square that has no label."""
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(1)
+    for i in range(number):
+        pixels = rng.integers(0, 80, (SIDE, SIDE, 3), np.uint8)
+        if i < squares:
+            pixels[20:44, 20:44] = (255, 220, 40)
+        Image.fromarray(pixels).save(folder / f"{i:03}.png")
     return folder
 
 

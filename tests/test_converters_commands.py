@@ -13,6 +13,7 @@ from pkgutil import resolve_name
 import numpy as np
 import pytest
 from PIL import Image
+from small_model import write_background
 
 from edge_ssd import cli
 from edge_ssd.data.held_out import HeldOut
@@ -66,6 +67,8 @@ def test_convert_prints_summary(convert_words, model_reads, capsys):
     assert re.search(r"out\.tflite: 0\.\d\d MB \(int8 network", printed.out)
     assert "22 CONV_2D" in printed.out
     assert re.search(r"AP +\d\.\d{3} float → \d\.\d{3} converted", printed.out)
+    reason = "default; 4 images are too few to choose one, 99 needed: add images without objects with --background"
+    assert re.search(rf"  threshold   0\.5 \({reason}\): \d+\.\d false alarms per 100 images \(\d in 4 ", printed.out)
     assert "calibrating on 4 images" in printed.err
 
 
@@ -74,7 +77,11 @@ def test_convert_prints_json(convert_words, tmp_path: Path, capsys):
     assert command(*convert_words, "--json") == 0
     facts = json.loads(capsys.readouterr().out)
     assert (facts["file"], facts["scheme"], facts["bytes"]) == (str(out), "int8", out.stat().st_size)
-    assert facts["accuracy"] == {k: v for k, v in read_bundle(out).metadata["accuracy"].items() if k != "data"}
+    stated = read_bundle(out).metadata["accuracy"]
+    assert facts["accuracy"] == {name: stated[name] for name in ("float", "quantized")}
+    assert stated.keys() == {*facts["accuracy"], "data", "false_alarms"}
+    assert facts["threshold"]["false_alarms"] == stated["false_alarms"]
+    assert (facts["threshold"]["score_threshold"], facts["threshold"]["source"]) == (0.5, "default")
     assert facts["operators"][0]["count"] == 22
     assert "only 4 calibration images" in facts["warnings"][0]
 
@@ -144,6 +151,8 @@ def test_compare_prints_a_row_for_each_scheme(
         assert (line.split()[0], line.split()[-1]) == (scheme, str(path))
         assert read_bundle(path).details.quantization == scheme
     assert printed[5].startswith("all run on tflite-runtime 2.14, ")
+    assert printed[6] == "score thresholds:"
+    assert printed[7].startswith("  float16: 0.5 (default; 4 images are too few to choose one, 99 needed: ")
 
 
 def test_compare_rejects_unknown_schemes(squares_model: Path, squares: Path, tmp_path: Path, capsys):
@@ -441,6 +450,45 @@ def test_float_model_that_is_not_installed_is_reported_with_its_place(
     error = capsys.readouterr().err.splitlines()[-1]
     assert "nano: the float model of this shipped model is not installed" in error
     assert "converters/models/banana-nano.keras" in error
+
+
+def test_false_alarms_are_counted_in_images_without_objects(
+    verify_words, fake_verify_worker, squares_conversion, squares_model: Path, squares: Path, tmp_path: Path, capsys
+):
+    background = write_background(tmp_path / "background", 6, squares=2)
+    with Detector(squares_conversion.path) as detector:
+        expected = sum(len(detector.detect(path)) for path in background.iterdir())
+    assert expected >= 2
+    options = ("--data", squares, "--background", background)
+    for model in (squares_model, squares_conversion.path):
+        assert command("evaluate", model, *options, "--json") == 0
+        false_alarms = json.loads(capsys.readouterr().out)["false_alarms"]
+        assert (false_alarms["num_images"], false_alarms["num_background"]) == (10, 6)
+        assert (false_alarms["score_threshold"], false_alarms["count_in_background"] >= 2) == (0.5, True)
+    assert false_alarms["count_in_background"] == expected
+    assert command("evaluate", squares_model, *options, "--score-threshold", 1) == 0
+    text = r"^score 1: 0\.0 false alarms per 100 images \(0 in 4 images with objects, 0 in 6 without; 95 % interval 0"
+    assert re.search(text, capsys.readouterr().out, re.MULTILINE)
+    assert command("evaluate", squares_model, "--data", squares, "--score-threshold", 2) == 2
+    assert "--score-threshold must be from 0 to 1, got 2" in capsys.readouterr().err
+    report = tmp_path / "report.html"
+    assert command(*verify_words, "--background", background, "--report", report, "--json") == 0
+    result = json.loads(capsys.readouterr().out)["false_alarms"]
+    assert result["quantized"] == false_alarms
+    assert result["float"]["num_background"] == 6
+    assert "objects that are not there per 100 images" in report.read_text("utf-8")
+    assert command(*verify_words, "--background", background, "--background", squares) == 2
+    assert "have labeled objects in" in capsys.readouterr().err
+
+
+def test_verify_and_inspect_print_false_alarms(verify_words, fake_verify_worker, squares_conversion, capsys):
+    assert command(*verify_words) == 0
+    number = r"\d+\.\d"
+    text = rf"^false alarms with a score of 0\.5: {number} float, {number} converted per 100 images \(\d in 4 images"
+    assert re.search(text, capsys.readouterr().out, re.MULTILINE)
+    assert command("inspect", squares_conversion.path) == 0
+    text = rf"^ +{number} false alarms per 100 images with a score of 0\.5, recall \d\.\d\d \(4 images\)$"
+    assert re.search(text, capsys.readouterr().out, re.MULTILINE)
 
 
 def test_evaluate_rejects_other_files(tmp_path: Path, squares: Path, capsys):

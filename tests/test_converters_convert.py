@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from small_model import write_background
 
 from converters.config import ConversionConfig
 from converters.convert import convert_model
@@ -60,8 +61,48 @@ def test_bundle_is_measured_and_passes_its_selftest(squares_conversion):
         "float": squares_conversion.float_precision.to_dict(),
         "quantized": squares_conversion.quantized_precision.to_dict(),
         "data": "squares, val",
+        "false_alarms": squares_conversion.score_threshold.measured.to_dict(),
     }
     with Detector(squares_conversion.path) as detector:
+        assert detector.selftest().passed
+
+
+def test_too_few_images_leave_the_default_threshold(squares_conversion):
+    choice = squares_conversion.score_threshold
+    assert (choice.threshold, choice.source) == (0.5, "default")
+    assert "4 images are too few to choose one, 99 needed" in choice.reason
+    assert read_bundle(squares_conversion.path).defaults.score_threshold == 0.5
+    assert choice.measured.recall > 0.5
+
+
+def test_threshold_is_chosen_with_images_without_objects(
+    fake_worker, tmp_path: Path, squares_model: Path, squares_tiny_ssd, squares: Path
+):
+    background = write_background(tmp_path / "background", 100, squares=3)
+    out = tmp_path / "out.tflite"
+    for limit in (10, 30):
+        config = ConversionConfig(background=(background,), max_false_alarms=limit)
+        result = convert_model(squares_model, open_dataset(squares), out, config, model=squares_tiny_ssd)
+        bundle, choice = read_bundle(out), result.score_threshold
+        assert choice.source == "chosen"
+        assert choice.threshold == bundle.defaults.score_threshold
+        assert bundle.metadata["accuracy"]["false_alarms"] == choice.measured.to_dict()
+        with Detector(out) as detector:
+            expected = sum(len(detector.detect(path)) for path in background.iterdir())
+            assert detector.selftest().passed
+        assert choice.measured.in_background == expected < limit
+    assert expected >= 3  # the squares without a label are found
+
+
+@pytest.mark.parametrize("threshold", [0.05, 0.97])
+def test_given_threshold_is_the_default_of_the_bundle(
+    threshold: float, fake_worker, tmp_path: Path, squares_model: Path, squares: Path
+):
+    out = tmp_path / "out.tflite"
+    assert convert(squares_model, squares, out, "--score-threshold", threshold) == 0
+    assert read_bundle(out).defaults.score_threshold == threshold
+    with Detector(out) as detector:
+        assert detector.min_score_threshold == pytest.approx(threshold)
         assert detector.selftest().passed
 
 
@@ -104,6 +145,11 @@ def test_bundle_that_fails_its_selftest_is_not_written(
         ({"calibration_images": 0}, SettingError, "from 1 to 200"),
         ({"limit": 0}, SettingError, "at least 1"),
         ({"seed": -1}, SettingError, "the seed must be at least 0"),
+        ({"score_threshold": 1.5}, SettingError, "the score threshold must be from 0 to 1, got 1.5"),
+        ({"max_false_alarms": 0}, SettingError, "must be above 0 and at most 100, got 0"),
+        ({"max_false_alarms": float("nan")}, SettingError, "must be above 0 and at most 100, got nan"),
+        ({"background": (Path("absent"),)}, DataError, "absent: no such folder; give a folder of images without any"),
+        ({"background": (Path("absent"),), "measure": False}, SettingError, "--no-accuracy skips"),
         ({"selftest_image": Path("absent.png")}, ImageError, "absent.png: no such image"),
         ({"out": "/dev/null/out.tflite"}, NotADirectoryError, "/dev/null"),
     ],

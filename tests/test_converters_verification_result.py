@@ -15,6 +15,7 @@ from edge_ssd.data.dataset import Dataset, Sample
 from edge_ssd.errors import SettingError
 from edge_ssd.evaluation.average_precision import AveragePrecision
 from edge_ssd.evaluation.evaluate import Evaluation
+from edge_ssd.evaluation.false_alarms import OperatingPoint
 
 
 @pytest.mark.parametrize(
@@ -43,7 +44,9 @@ def verification(before: float, after: float, detections: tuple[int, int] = (3, 
     evaluations = [Evaluation(AveragePrecision(ap, ap, ap, {"a": ap}, 1, 1), (), 1.0) for ap in (before, before, after)]
     agreement = Agreement(0.5, 0, *detections, None, None, None, None)
     dataset = Dataset(Path("set"), ("a",), (Sample(Path("1.png"), np.zeros((0, 4)), np.zeros(0)),), "voc")
-    return Verification(dataset, *evaluations, None, agreement, (4, 1), Latency((2.0, 1.0), "ai-edge-litert", 1))
+    points = (OperatingPoint(0.5, 0, 0, 1, 0, 1.0),) * 2
+    latency = Latency((2.0, 1.0), "ai-edge-litert", 1)
+    return Verification(dataset, *evaluations, None, agreement, points, (4, 1), latency)
 
 
 @pytest.mark.parametrize(

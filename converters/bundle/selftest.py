@@ -19,13 +19,12 @@ __all__ = ["choose_selftest", "placeholder_selftest"]
 _MARGIN = 0.1
 
 
-def choose_selftest(bundle: Bundle, image_paths: Sequence[Path]) -> SelfTest:
+def choose_selftest(bundle: Bundle, image_paths: Sequence[Path], default_threshold: float) -> SelfTest:
     """Return, of the images at ``image_paths``, the one with the highest score, and the bundle's detections in it.
 
-    The score threshold is the bundle's. If the highest score is less than 0.1 above that (a poorly trained network), it
-    is half of the highest score, so that the test has at least one detection.
+    Their minimum score is ``default_threshold``. If the highest score is less than 0.1 above that (a poorly trained
+    network, or a high threshold), it is half of the highest score, so that the test has at least one detection.
     """
-    default_threshold = bundle.defaults.score_threshold
     with Detector(bundle, score_threshold=0.0, max_detections=1) as detector:
         images = [read_input(path, detector.network.input)[0] for path in image_paths]
         scores = [float(detector.detect(image).confidence.max(initial=0.0)) for image in images]

@@ -21,6 +21,7 @@ from edge_ssd.atomic_write import atomic_path, check_writable
 from edge_ssd.console.counts import count
 from edge_ssd.console.text import printable
 from edge_ssd.errors import SettingError
+from edge_ssd.evaluation.false_alarms import FALSE_ALARM_IOU
 from edge_ssd.runtime.bundle import Bundle
 
 __all__ = ["check_report", "report_html", "write_report"]
@@ -86,6 +87,7 @@ def report_html(result: Verification, bundle: Bundle, data: str, limits: Limits)
 {_table(("", "Keras", "float .tflite", scheme, "difference"), [row.cells() for row in result.rows()])}
 {_change(result, limits)}
 {_agreement(result)}
+{_false_alarms(result)}
 {_cost(result, bundle)}
 <h2>Precision and recall</h2>
 <p><span class="key"></span> float &ensp; <span class="key dashed"></span> {_escape(scheme)}. \
@@ -130,6 +132,17 @@ def _agreement(result: Verification) -> str:
             f"{agreement.high_score_drift:.3f})."
         )
     return f"<p>{text}</p>"
+
+
+def _false_alarms(result: Verification) -> str:
+    before, after = result.operating_points
+    text = (
+        f"With this score the converted model reports {after.per_100_images:.1f} objects that are not there per 100 "
+        f"images (float: {before.per_100_images:.1f}; {after.describe_images()})"
+    )
+    if before.recall is not None and after.recall is not None:
+        text += f", and finds {after.recall:.1%} of the objects (float: {before.recall:.1%})"
+    return f"<p>{text}. A false alarm overlaps no labeled object of its class with an IoU of {FALSE_ALARM_IOU:g}.</p>"
 
 
 def _cost(result: Verification, bundle: Bundle) -> str:

@@ -16,6 +16,7 @@ from converters.verification.latency import Latency
 from edge_ssd.data.dataset import Dataset
 from edge_ssd.evaluation.bootstrap import Interval
 from edge_ssd.evaluation.evaluate import Evaluation
+from edge_ssd.evaluation.false_alarms import OperatingPoint
 from edge_ssd.evaluation.matching import IOU_THRESHOLDS, ClassMatches, match_images, precision_at_recalls
 
 __all__ = ["CURVE_IOUS", "MetricRow", "Verification", "describe_change", "describe_ratio", "mean_precision"]
@@ -49,6 +50,7 @@ class Verification:
         float_result, float_tflite_result, quantized_result: of the Keras model, its float ``.tflite`` and the bundle.
         interval: 95 % confidence interval of ``difference``; None for fewer than two images.
         sizes: bytes of the float and the converted flatbuffer.
+        operating_points: false alarms and recall of the Keras model and the bundle, with the bundle's score threshold.
         latency: median of the float and the converted flatbuffer, measured in turns, on one thread.
         error_analysis: None if it was not requested.
         made_from_model: whether the bundle was converted from the Keras model; None if it does not state that.
@@ -60,6 +62,7 @@ class Verification:
     quantized_result: Evaluation
     interval: Interval | None
     agreement: Agreement
+    operating_points: tuple[OperatingPoint, OperatingPoint]
     sizes: tuple[int, int]
     latency: Latency
     error_analysis: ErrorAnalysis | None = None
@@ -126,6 +129,9 @@ class Verification:
             "loss": round(-self.difference, 6) + 0.0,
             "loss_interval": None if interval is None else [round(-interval.high, 6), round(-interval.low, 6)],
             "agreement": self.agreement.to_dict(),
+            "false_alarms": {
+                name: point.to_dict() for name, point in zip(("float", "quantized"), self.operating_points, strict=True)
+            },
             "size": {"float": self.sizes[0], "quantized": self.sizes[1], "ratio": round(self.size_ratio, 3)},
             "latency": {
                 "float_ms": round(float_ms, 3),

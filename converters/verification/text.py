@@ -25,7 +25,7 @@ def format_verification(result: Verification, data: str, limits: Limits) -> str:
         lines.append(
             f"AP difference: {result.difference:+.4f}, 95 % interval {interval.low:+.4f} to {interval.high:+.4f}"
         )
-    lines += [*_agreement(result), *_cost(result)]
+    lines += [*_agreement(result), _false_alarms(result), *_cost(result)]
     if result.error_analysis is not None:
         lines += _error_analysis(result.error_analysis)
     lines += limits.verdicts(result)
@@ -47,6 +47,17 @@ def _agreement(result: Verification) -> list[str]:
             f"{agreement.mean_score_drift:+.3f} (95 % within ±{agreement.high_score_drift:.3f})"
         )
     return lines
+
+
+def _false_alarms(result: Verification) -> str:
+    before, after = result.operating_points
+    text = (
+        f"false alarms with a score of {after.threshold:g}: {before.per_100_images:.1f} float, "
+        f"{after.per_100_images:.1f} converted per 100 images ({after.describe_images()})"
+    )
+    if before.recall is None or after.recall is None:
+        return text
+    return f"{text}; recall {before.recall:.3f} float, {after.recall:.3f} converted"
 
 
 def _cost(result: Verification) -> list[str]:

@@ -7,13 +7,14 @@ loss of the conversion from that of quantization), and the bundle.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from converters.bundle.weights_digest import is_made_from
 from converters.config import ConversionConfig
-from converters.measure import measure
+from converters.measure import detect_all, measure
 from converters.passes import ConversionState
 from converters.quantization.head_coding import with_box_coding
 from converters.subprocess_worker import apply_in_subprocess
@@ -22,9 +23,10 @@ from converters.verification.error_analysis import analyze_errors
 from converters.verification.latency import interleaved_latency
 from converters.verification.result import Verification
 from edge_ssd.console.counts import count
-from edge_ssd.data.dataset import Dataset
+from edge_ssd.data.dataset import Dataset, Sample
 from edge_ssd.errors import BundleError
 from edge_ssd.evaluation.bootstrap import paired_bootstrap_ci
+from edge_ssd.evaluation.false_alarms import operating_point, score_detections
 from edge_ssd.evaluation.keras_predictor import KerasPredictor
 from edge_ssd.evaluation.tflite_predictor import TFLitePredictor
 from edge_ssd.runtime.bundle import Bundle
@@ -39,9 +41,17 @@ _log = logging.getLogger(__name__)
 
 
 def verify(
-    bundle: Bundle, model: TinySSD, model_path: Path, dataset: Dataset, *, explain: bool = False
+    bundle: Bundle,
+    model: TinySSD,
+    model_path: Path,
+    dataset: Dataset,
+    background: Sequence[Sample] = (),
+    *,
+    explain: bool = False,
 ) -> Verification:
     """Evaluate the model, its float ``.tflite`` and the bundle; ``explain`` also finds the heads that cause the loss.
+
+    ``background`` are images without objects: false alarms are counted in them and in those of ``dataset``.
 
     Raises:
         BundleError: the bundle and the model, from the file ``model_path``, are different networks.
@@ -72,6 +82,11 @@ def verify(
     quantized_result = measure(converted, network, dataset, "converted")
     image, _ = read_input(dataset.samples[0].path, network.input)
     threshold = bundle.defaults.score_threshold
+    empty = [detect_all(predictor, network, background, "without objects") for predictor in (keras, converted)]
+    scores = [
+        score_detections(dataset, result.predictions, detections)
+        for result, detections in zip((float_result, quantized_result), empty, strict=True)
+    ]
     result = Verification(
         dataset=dataset,
         float_result=float_result,
@@ -79,6 +94,7 @@ def verify(
         quantized_result=quantized_result,
         interval=None,
         agreement=compare_detections(float_result.predictions, quantized_result.predictions, threshold),
+        operating_points=(operating_point(scores[0], threshold), operating_point(scores[1], threshold)),
         sizes=(len(float_bundle.flatbuffer), len(bundle.flatbuffer)),
         latency=interleaved_latency([float_bundle.flatbuffer, bundle.flatbuffer], image),
         error_analysis=analyze_errors(converted, keras, network, dataset) if explain else None,

@@ -12,7 +12,14 @@ from edge_ssd.data.formats.registry import LABEL_FORMATS
 from edge_ssd.data.source import DataSource
 from edge_ssd.data.split_names import SPLIT_OF_WORD
 
-__all__ = ["add_data_options", "add_eval_split_option", "add_label_options", "data_source", "split_word"]
+__all__ = [
+    "add_background_option",
+    "add_data_options",
+    "add_eval_split_option",
+    "add_label_options",
+    "data_source",
+    "split_word",
+]
 
 
 def add_data_options(
@@ -63,6 +70,19 @@ def add_eval_split_option(parser: argparse.ArgumentParser) -> None:
         choices=EVAL_SPLITS,
         help="images to measure on (default: those that the model's training held out at random; else val, or test if "
         "there is no val; else all of an undivided dataset)",
+    )
+
+
+def add_background_option(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--background``, for :func:`edge_ssd.data.background_images.load_background`."""
+    parser.add_argument(
+        "--background",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="a folder of images without any object of the model's classes, to count false alarms in as well; may be "
+        "repeated",
     )
 
 

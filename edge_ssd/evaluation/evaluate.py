@@ -31,6 +31,7 @@ __all__ = [
     "decode",
     "evaluate",
     "iter_batches",
+    "predict",
 ]
 
 # AP needs the complete precision–recall curve, including detections of low scores. Below 0.01 there are hardly any true
@@ -76,14 +77,30 @@ def evaluate(
             "use the dataset that the model was trained for"
         )
     start = time.perf_counter()
+    predictions = predict(predictor, network, dataset.samples, batch_size=batch_size, progress=progress)
+    return Evaluation(average_precision(dataset, predictions), predictions, time.perf_counter() - start)
+
+
+def predict(
+    predictor: Predictor,
+    network: Network,
+    samples: Sequence[Sample],
+    *,
+    batch_size: int = 1,
+    progress: Progress | None = None,
+) -> tuple[Detections, ...]:
+    """Return the detections in the image of each sample, see :func:`decode`; arguments as of :func:`evaluate`.
+
+    Raises ImageError if an image cannot be read.
+    """
     postprocess = Postprocess(network)
     predictions: list[Detections] = []
-    for images, transforms in iter_batches(dataset.samples, network.input, batch_size):
+    for images, transforms in iter_batches(samples, network.input, batch_size):
         for outputs, transform in zip(predictor(images), transforms, strict=True):
             predictions.append(decode(postprocess, outputs, transform))
         if progress is not None:
-            progress(len(predictions), len(dataset.samples))
-    return Evaluation(average_precision(dataset, predictions), tuple(predictions), time.perf_counter() - start)
+            progress(len(predictions), len(samples))
+    return tuple(predictions)
 
 
 def decode(postprocess: Postprocess, heads: HeadOutputs, transform: ResizeTransform) -> Detections:
