@@ -70,7 +70,12 @@ class RetryingSink:
             self._failures.recovered(f"{self._name}: writing again; results lost: {self.lost - self._lost_before}")
 
     def idle(self) -> None:
-        self._sink.idle()
+        try:
+            self._sink.idle()
+        except (EdgeSSDError, OSError) as error:
+            if not is_transient(error):
+                raise
+            self._fail(error)
 
     def _fail(self, error: EdgeSSDError | OSError) -> None:
         if not self._failures.failing:

@@ -24,6 +24,7 @@ _MAX_BYTES = 32 * 1024 * 1024  # Of the waiting frames, before they are scaled: 
 _MAX_FRAMES = 30
 _FLUSH_SECONDS = 1.0  # A service must end within two seconds after SIGTERM.
 _ABANDON_SECONDS = 5.0
+_IDLE_SECONDS = 0.5
 
 
 class VideoThread:
@@ -132,17 +133,24 @@ class VideoThread:
             raise failure
 
     def _run(self) -> None:
-        while (result := self._next()) is not None:
+        while True:
             try:
+                result = self._next()
+                if result is None:
+                    return
                 self._sink.write(self._limit_size(result))
             except Exception as error:  # Raised in the loop, which ends.
                 self._failure = error
                 return
 
     def _next(self) -> FrameResult | None:
-        """Return the next result, and None at the end."""
+        """Return the next result, and None at the end; without results, the sink is idle once a second."""
+        while True:
+            with self._changed:
+                if self._changed.wait_for(lambda: self._waiting or self._closing, _IDLE_SECONDS):
+                    break
+            self._sink.idle()
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._closing)
             if not self._waiting:
                 return None
             result = self._waiting.popleft()

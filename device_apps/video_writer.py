@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
-import itertools
 import logging
 import os
 import shutil
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from types import ModuleType, TracebackType
+from typing import Any
 
 import numpy as np
 
+from device_apps.killed_recordings import keep_killed_recordings, lock_recording, unused_path
+from device_apps.mp4_segments import SegmentedWriter
 from device_apps.mp4_times import set_frame_durations
 from device_apps.results import FrameResult
 from device_apps.sinks import prepare_output_file
@@ -58,7 +61,8 @@ class VideoWriter:
     time: that of a live source plays in real time, that of a recording as fast as this. In other files, which OpenCV
     writes at a constant rate, frames of a live source are repeated or dropped according to their capture times. Pauses
     of a live source are cut to two seconds. After an EdgeSSDError the file is finished; after another exception none
-    remains.
+    remains. What a killed process recorded is kept under the next free name, when the next recording begins: of an MP4
+    file all but the last second.
 
     Before the disk is full the video is finished, while there is space for it, and :class:`EdgeSSDError` is raised.
     Later frames go to another video, "name-2.mp4" and so on, when there is space again; until then each write raises.
@@ -76,6 +80,7 @@ class VideoWriter:
         self, path: Path, fps: float | None, *, live: bool, free_bytes: Callable[[Path, int], int] = available_bytes
     ) -> None:
         prepare_output_file(path, _CODECS, "video")
+        keep_killed_recordings(path)
         self._cv2 = load_opencv()
         self._path = path
         self._next_path = path
@@ -111,7 +116,9 @@ class VideoWriter:
             _log.warning("%s: frames of %d×%d are scaled to fit the video of %s", self._path, columns, rows, size)
 
     def idle(self) -> None:
-        """Nothing to do."""
+        """Write what has waited for about a second to the disk."""
+        if self._video is not None:
+            self._video.idle()
 
     def __enter__(self) -> VideoWriter:
         return self
@@ -128,7 +135,7 @@ class VideoWriter:
             free, needed = self._free_bytes(self._path.parent, 0), 2 * _RESERVED_FRAMES * image.nbytes
         else:
             free = self._free_bytes(self._path.parent, self._video.temporary.stat().st_size)
-            needed = _RESERVED_FRAMES * image.nbytes + _INDEX_BYTES * self._video.written
+            needed = _RESERVED_FRAMES * image.nbytes + _INDEX_BYTES * self._video.written + self._video.pending_bytes
         if free >= needed:
             return
         if self._video is None:
@@ -137,7 +144,7 @@ class VideoWriter:
             ) from _disk_full()
         path, frames = self._next_path, self._video.written
         self._finish(None)
-        self._next_path, self._frames_due = _unused_path(self._path), 0.0
+        self._next_path, self._frames_due = unused_path(self._path), 0.0
         raise EdgeSSDError(
             f"{path}: the disk is nearly full, so this video ends after {count(frames, 'frame')}"
         ) from _disk_full()
@@ -170,8 +177,14 @@ class _Video:
         self.size = (max(2, image.shape[1] // 2 * 2), max(2, image.shape[0] // 2 * 2))
         self.temporary = self._stack.enter_context(atomic_path(path))
         codec = cv2.VideoWriter.fourcc(*_CODECS[path.suffix.lower()])
-        with utf8_path(self.temporary) as name:
-            self._writer = cv2.VideoWriter(name, codec, fps, self.size)
+        self._segments: SegmentedWriter | None = None
+        self._writer: Any = None
+        if path.suffix.lower() == ".mp4":
+            self._writer = self._segments = SegmentedWriter(
+                cv2, self.temporary, codec, fps, self.size, lock=lock_recording
+            )
+        else:
+            self._open_plain(codec)
         if not self._writer.isOpened():
             self.finish(RuntimeError())
             raise EdgeSSDError(f"{path}: OpenCV cannot write this video format here; try a name ending in .avi")
@@ -181,9 +194,52 @@ class _Video:
         fitted, scaled = self._fit(image)
         bgr = self._cv2.cvtColor(fitted, self._cv2.COLOR_RGB2BGR)
         for _ in range(copies):
-            self._writer.write(bgr)
-        self.written += copies
+            if self._segments is None:
+                self._writer.write(bgr)
+            else:
+                self._write_segment(self._segments, bgr)
+            self.written += 1
         return scaled
+
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes that are on the disk and must be copied."""
+        return 0 if self._segments is None else self._segments.pending_bytes
+
+    def idle(self) -> None:
+        """Append what has waited for about a second to an MP4 file."""
+        if self._segments is not None:
+            with self._reporting_incomplete():
+                self._segments.idle()
+
+    def _open_plain(self, codec: int) -> None:
+        with utf8_path(self.temporary) as name:
+            self._writer = self._cv2.VideoWriter(name, codec, self._fps, self.size)
+        if self._writer.isOpened() and self.temporary.exists():
+            lock_recording(self._stack.enter_context(self.temporary.open("rb")))
+
+    def _write_segment(self, segments: SegmentedWriter, bgr: Image) -> None:
+        timed = len(self._milliseconds) == self.written > 0
+        try:
+            with self._reporting_incomplete():
+                segments.write(bgr, self._shown_ms if timed else None)
+        except EdgeSSDError as error:
+            if self.written:
+                raise
+            _log.warning(
+                "%s: cannot be played before it is finished, if this process is killed: %s", self._path, error.__cause__
+            )
+            segments.abandon()
+            self._segments = None
+            self._open_plain(self._cv2.VideoWriter.fourcc(*_CODECS[".mp4"]))
+            self._writer.write(bgr)
+
+    @contextlib.contextmanager
+    def _reporting_incomplete(self) -> Iterator[None]:
+        try:
+            yield
+        except ValueError as error:  # OpenCV's writer reports no error on a full disk.
+            raise EdgeSSDError(f"{self._path}: the video is incomplete; is the disk full?") from _disk_full(error)
 
     def add_time(self, seconds: float) -> None:
         """Set the time between the last frame that was written and the next one."""
@@ -196,7 +252,11 @@ class _Video:
     def finish(self, error: BaseException | None) -> None:
         """Close and rename the file, or remove it after an error or if it is incomplete."""
         try:
-            self._writer.release()
+            if error is not None and self._segments is not None:
+                self._segments.abandon()
+            else:
+                with self._reporting_incomplete():
+                    self._writer.release()
             if error is None:
                 self._check()
                 self._set_times()
@@ -243,13 +303,8 @@ class _Video:
             raise EdgeSSDError(f"{self._path}: the video is incomplete; is the disk full?") from _disk_full()
 
 
-def _disk_full() -> OSError:
-    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def _unused_path(path: Path) -> Path:
-    """Return "seen-2.mp4" for "seen.mp4", or the next number whose file does not exist."""
-    return next(name for number in itertools.count(2) if not (name := path.with_stem(f"{path.stem}-{number}")).exists())
+def _disk_full(reason: Exception | None = None) -> OSError:
+    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC) if reason is None else str(reason))
 
 
 def video_name(source: str) -> str:
