@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import pkgutil
 import subprocess
 import sys
@@ -112,3 +113,51 @@ def test_importing_prints_nothing_and_changes_no_environment() -> None:
 
 def test_package_exports_all_errors() -> None:
     assert set(error_names) <= set(edge_ssd.__all__)
+
+
+def files_left_by(tmp_path: Path, *arguments: str) -> list[str]:
+    """Return what a Python process leaves in its home, working and temporary folders, which are empty before."""
+    folders = [tmp_path / name for name in ("home", "work", "tmp")]
+    for folder in folders:
+        folder.mkdir()
+    home, work, temporary = map(str, folders)
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "MPL", "KERAS", "TF_"))
+    }
+    environment |= {"HOME": home, "TMPDIR": temporary, "PYTHONPATH": str(REPOSITORY), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, check=False, cwd=work, env=environment
+    )
+    assert done.returncode in (0, 1), done.stderr
+    assert "Traceback" not in done.stderr
+    return [str(path.relative_to(tmp_path)) for folder in folders for path in folder.rglob("*")]
+
+
+def test_import_of_any_module_leaves_no_files(tmp_path: Path) -> None:
+    names = [name for package in ("edge_ssd", "converters", "device_apps") for name in modules_of(package)]
+    # Keras with its galleries, as a program that uses this library may import it afterwards.
+    code = import_all([name for name in names if not name.endswith("__main__")]) + "\nimport keras.visualization"
+    assert files_left_by(tmp_path, "-c", code) == []
+
+
+def test_keras_imports_matplotlib_when_it_draws(tmp_path: Path) -> None:
+    code = """
+import sys
+import edge_ssd.training.run
+from keras.src.visualization import plot_image_gallery
+assert "matplotlib" not in sys.modules
+assert callable(plot_image_gallery.plt.figure)
+assert "matplotlib" in sys.modules
+import keras
+assert keras.src.backend.config.keras_home().endswith(".keras")
+"""
+    assert any("matplotlib" in name for name in files_left_by(tmp_path, "-c", code))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--help",), ("doctor",), ("doctor", "--json"), ("train", "--help"), ("inspect", "banana")],
+    ids=" ".join,
+)
+def test_command_leaves_no_files(tmp_path: Path, options: tuple[str, ...]) -> None:
+    assert files_left_by(tmp_path, "-m", "edge_ssd", *options) == []
