@@ -6,6 +6,8 @@ Documentation/driver-api/thermal/sysfs-api.rst; Raspberry Pi's documentation of 
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import platform
 import re
@@ -23,6 +25,7 @@ __all__ = [
     "governor",
     "memory_bytes",
     "processor",
+    "return_free_memory",
     "temperature_c",
     "throttled",
 ]
@@ -144,3 +147,9 @@ class Health:
                 self._throttled = throttled()
                 self._throttling_read_at = now
             return memory_bytes(), temperature_c(), self._throttled
+
+
+def return_free_memory() -> None:
+    """Return memory that the C library keeps for later to the system, where it can (glibc). Takes some milliseconds."""
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import sys
 import threading
 import time
@@ -10,14 +11,18 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from PIL import Image as PillowImage
 from web_client import decode_jpeg
 
 from device_apps.results import FrameResult
+from device_apps.sources.deferred_image import DeferredImage
 from device_apps.sources.frames import Frame
-from device_apps.web.live import frame_encoder
+from device_apps.sources.jpeg_frame import decode_frame
+from device_apps.web.live import frame_encoder, jpeg
 from device_apps.web.live.frame_encoder import EncodedFrame, FrameEncoder
 from device_apps.web.live.jpeg import FULL, PREVIEW, JpegProfile, encode_jpeg, render
 from device_apps.web.monitoring import Status, loop_status
+from edge_ssd.network import InputSpec
 from edge_ssd.runtime.detections import Detections
 
 
@@ -177,3 +182,46 @@ def test_loop_status_follows_results_and_turns() -> None:
     assert lost == Status("reconnecting", False, "the source is lost and is being opened again; no frame for 11 s")
     # The loop does not turn either.
     assert loop_status(encoder, True, 10.0, now + 30) == Status("stalled", False, "the loop has stood still for 19 s")
+
+
+def test_preview_of_a_large_jpeg_decodes_it_reduced_and_keeps_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = io.BytesIO()
+    PillowImage.new("RGB", (4096, 2304), (200, 30, 30)).save(file, "JPEG")
+    captured = decode_frame(file.getvalue(), InputSpec())
+    assert isinstance(captured, DeferredImage)
+    assert captured.size == (2304, 4096)
+    decoded: list[tuple[int, ...]] = []
+    scale = jpeg._scale
+
+    def recorded_scale(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        decoded.append(image.shape)
+        return scale(image, size)
+
+    monkeypatch.setattr(jpeg, "_scale", recorded_scale)
+    box = Detections(
+        np.array([[1024, 576, 2048, 1152]], np.float32),
+        np.ones(1, np.float32),
+        np.zeros(1, np.int64),
+        ["a"],
+        (2304, 4096),
+    )
+    result = FrameResult(Frame(captured, 0, 0.0, "camera"), box, {})
+    image = render(result, PREVIEW)
+    assert image.shape == (360, 640, 3)
+    assert decoded == [(576, 1024, 3)]
+    assert (np.abs(image[100, 250].astype(int) - (200, 30, 30)) < 5).all()
+    assert (np.abs(image[90, 200].astype(int) - (200, 30, 30)) > 20).any(), "the box is at its place"
+    assert render(result, FULL).shape == (2304, 4096, 3)
+    assert captured._image is None, "the whole image is not kept"
+    assert captured.image is captured.at_least(640), "unless something else keeps it"
+
+
+def test_request_that_nobody_waits_for_is_forgotten() -> None:
+    async def ask(encoder: FrameEncoder) -> None:
+        encoder.attach(asyncio.get_running_loop())
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(encoder.next_frame(FULL), 0.05)
+        assert encoder._requested == {}
+
+    with FrameEncoder(10.0) as encoder:
+        asyncio.run(ask(encoder))

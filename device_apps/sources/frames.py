@@ -37,6 +37,10 @@ class Frame:
         """uint8 [height, width, 3], RGB; a deferred one is decoded or converted at the first access."""
         return self.captured.image if isinstance(self.captured, DeferredImage) else self.captured
 
+    def at_least(self, max_side: int | None) -> Image:
+        """Return the image for a single use, perhaps reduced, with a longer side of at least ``max_side`` pixels."""
+        return self.captured.at_least(max_side) if isinstance(self.captured, DeferredImage) else self.captured
+
     @property
     def pixels(self) -> Image:
         """What the detector needs: the image, or a smaller one."""

@@ -24,4 +24,10 @@ def decode_frame(data: bytes, input_spec: InputSpec | None) -> Image | DeferredI
         pixels, size = read_reduced(data, input_spec)
     except ImageError:
         return None
-    return pixels if pixels.shape[:2] == size else DeferredImage(pixels, size, load)
+    return pixels if pixels.shape[:2] == size else DeferredImage(pixels, size, load, partial(_read_at_least, data))
+
+
+def _read_at_least(data: bytes, max_side: int) -> Image:
+    """Decode an image file at a reduced size whose longer side is at least ``max_side`` pixels."""
+    square = InputSpec(max_side, max_side, resize="letterbox", resampling="halve-bilinear")
+    return read_reduced(data, square).pixels

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from device_apps.machine import return_free_memory
 from device_apps.results import FrameResult
 from device_apps.retry import FailureLog
 from device_apps.web.live.jpeg import JpegProfile, encode_jpeg, render
@@ -22,6 +23,7 @@ __all__ = ["EncodedFrame", "FrameEncoder"]
 
 _log = logging.getLogger(__name__)
 
+_LARGE_BYTES = 16_000_000  # Of a 4K image 25 MB. Decoding it takes several times as much.
 _JOIN_S = 0.5  # Far more than encoding one frame takes.
 
 
@@ -104,6 +106,9 @@ class FrameEncoder:
             return await future
         finally:
             self._futures[profile].discard(future)
+            if not self._futures[profile]:
+                with self._changed:
+                    self._requested.pop(profile, None)  # Nobody waits any more.
 
     # The encoder thread.
 
@@ -146,6 +151,10 @@ class FrameEncoder:
             image = render(result, profile)
             self._record("draw", (time.perf_counter() - start) * 1e3)
             frame = EncodedFrame(number, encode_jpeg(image, profile.quality))
+            large = image.nbytes > _LARGE_BYTES
+            del image
+            if large:
+                return_free_memory()
         except Exception as error:  # The camera loop must not end because of the preview.
             self._warn(f"web: a frame cannot be encoded: {type(error).__name__}: {error}")
             with self._changed:

@@ -39,9 +39,9 @@ def render(result: FrameResult, profile: JpegProfile) -> Image:
 
     The result itself, which other threads may be using, is not modified.
     """
-    image, detections = result.frame.image, result.detections
-    height, width = image.shape[:2]
-    max_side = profile.max_side
+    detections, max_side = result.detections, profile.max_side
+    image = result.frame.at_least(max_side)
+    height, width = result.frame.size
     if max_side is not None and max(height, width) > max_side:
         scale = max_side / max(height, width)
         size = max(1, round(width * scale)), max(1, round(height * scale))
