@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import os
+import signal
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -130,3 +134,27 @@ def test_pace_follows_time_stamps_and_begins_again_after_jumps(monkeypatch: pyte
         reader.read()
         times.append(round(clock.now - 100.0, 3))
     assert times == [0.0, 1.0, 2.0, 2.0, 3.0, 3.1, 4.1, 9.1, 10.1]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a child process is used on Linux")
+@pytest.mark.parametrize("number", [signal.SIGABRT, signal.SIGSTOP])
+def test_ffmpeg_that_aborts_or_hangs_is_opened_again(
+    segments: list[bytes], caplog: pytest.LogCaptureFixture, number: int
+) -> None:
+    start = time.monotonic()
+    timeouts = CaptureTimeouts(retry_pause=lambda attempt: 0.05)
+    answer = serve(segments, lambda: min(SECONDS - 2, 3 + int(time.monotonic() - start)))
+    with http_camera(answer) as server, open_source(f"{server.url}camera", timeouts=timeouts) as source:
+        assert source.read(10.0) is not None
+        os.kill(child_of_this_process(), number)
+        end = time.monotonic() + 30
+        while source.counts.reconnects == 0 and time.monotonic() < end:
+            source.read(0.1)
+        assert source.counts.reconnects == 1
+
+
+def child_of_this_process() -> int:
+    tasks = Path("/proc/self/task").iterdir()
+    children = [pid for task in tasks for pid in (task / "children").read_text().split()]
+    (child,) = [pid for pid in children if b"capture_process" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return int(child)

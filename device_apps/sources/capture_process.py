@@ -47,6 +47,7 @@ class ProcessReader:
         name: of the device, for messages.
         open_seconds: maximum time until the device is open, and again until its first frame.
         read_seconds: maximum time between two frames.
+        max_interval: see :class:`~device_apps.sources.frames.FrameReader`.
 
     Raises:
         SourceError: the device cannot be opened, or the time is over. The child has ended.
@@ -56,8 +57,15 @@ class ProcessReader:
     time = None
 
     def __init__(
-        self, open_reader: Callable[[], FrameReader], name: str, *, open_seconds: float, read_seconds: float
+        self,
+        open_reader: Callable[[], FrameReader],
+        name: str,
+        *,
+        open_seconds: float,
+        read_seconds: float,
+        max_interval: float = 0.0,
     ) -> None:
+        self.max_interval = max_interval
         self._name = name
         self._read_seconds = open_seconds
         self._later_seconds = read_seconds

@@ -3,15 +3,19 @@
 FFmpeg delivers each segment of several seconds as fast as it can be decoded, then nothing until the camera has written
 the next. Frames are therefore delivered at the times that they state. FFmpeg begins three segments before the newest,
 so that the next segment is there when it is due (RFC 8216 §6.3.3).
+
+FFmpeg may hang in it or end the process: on Linux it is read in a child process.
 """
 
 from __future__ import annotations
 
-import dataclasses
+import os
 import re
 import time
+from functools import partial
 from urllib.parse import urljoin
 
+from device_apps.sources.capture_process import ProcessReader
 from device_apps.sources.deferred_image import DeferredImage, Image
 from device_apps.sources.frames import FrameReader
 from device_apps.sources.http_client import HttpClient
@@ -24,6 +28,8 @@ __all__ = ["PacedReader", "open_hls"]
 
 _TARGET_DURATION = re.compile(rb"^#EXT-X-TARGETDURATION:\s*(\d+)", re.MULTILINE)
 _MASTER = re.compile(rb"^#EXT-X-STREAM-INF:[^\n]*\n+([^#\s][^\r\n]*)", re.MULTILINE)
+_COMPLETE = re.compile(rb"^#EXT-X-ENDLIST", re.MULTILINE)
+_READ_MARGIN_S = 1.5  # The watchdog notices a stall first, then FFmpeg.
 _DEFAULT_TARGET_S, _MAX_TARGET_S = 10.0, 60.0
 _STALLED_TARGETS = 3  # A camera that writes no segment for so many of its durations is lost.
 _MAX_PLAYLIST_BYTES = 2**20
@@ -47,13 +53,26 @@ def open_hls(client: HttpClient, url: str, playlist: bytes, timeouts: CaptureTim
     found = _TARGET_DURATION.search(playlist)
     target = min(max(float(found[1]), 1.0), _MAX_TARGET_S) if found else _DEFAULT_TARGET_S
     patience = max(timeouts.stall, _STALLED_TARGETS * target)
+    open_reader = partial(_open_paced, url, target, patience, timeouts.stream_open)
     try:
-        reader = open_stream(url, dataclasses.replace(timeouts, stall=patience))
+        if _COMPLETE.search(playlist) or not hasattr(os, "memfd_create"):
+            return open_reader()
+        return ProcessReader(
+            open_reader,
+            client.name,
+            open_seconds=max(timeouts.first_frame, patience),
+            read_seconds=patience + _READ_MARGIN_S,
+            max_interval=patience,
+        )
     except SourceError:
         raise SourceError(
             f"{client.name}: an HLS playlist that FFmpeg does not take (its type is {kind or 'not stated'}); serve it "
             "as application/vnd.apple.mpegurl or with a name that ends in .m3u8, and its segments as .ts or .mp4"
         ) from None
+
+
+def _open_paced(url: str, target: float, patience: float, stream_open: float) -> FrameReader:
+    reader = open_stream(url, CaptureTimeouts(stall=patience, stream_open=stream_open))
     return PacedReader(reader, target, patience) if reader.live else reader
 
 
