@@ -53,7 +53,15 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     ),
     "crop": _switch("crop to a window with a random minimum IoU with some object (SSD's crop)"),
     "zoom": _number(float, "FACTOR", "enlarge or shrink images by up to this factor; 1 disables it"),
+    "hide_cut": _switch("paint gray what a zoom or crop leaves of an object that loses its label"),
+    "mosaic": _number(
+        float, "SHARE", "make mosaics of four images in this share of the epochs, from the first one; 0 disables it"
+    ),
+    "copy_paste": _number(
+        float, "SHARE", "copy objects of another training image into this share of the images; 0 disables it"
+    ),
     "color": _number(float, "SHARE", "maximum relative change of brightness, contrast and saturation"),
+    "background_share": _number(float, "SHARE", "share of a batch that are images of --background"),
     "class_weights": {
         "metavar": "none|balanced|NAME=W,…",
         "help": "loss weight of each class; balanced gives every class the same total weight",

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from edge_ssd.coding import BoxCoding
 
-__all__ = ["box_area", "box_iou", "center_inside", "decode_offsets", "encode_boxes"]
+__all__ = ["box_area", "box_intersection", "box_iou", "center_inside", "decode_offsets", "encode_boxes"]
 
 _EPSILON = 1e-6  # as in edge_ssd.coding: keeps the logarithm of an empty box finite
 
@@ -18,10 +18,15 @@ def box_area(boxes: tf.Tensor) -> tf.Tensor:
 
 def box_iou(boxes1: tf.Tensor, boxes2: tf.Tensor) -> tf.Tensor:
     """Return the IoU of boxes [..., 4] that broadcast against each other, xyxy; 0 for two empty boxes."""
-    size = tf.nn.relu(tf.minimum(boxes1[..., 2:], boxes2[..., 2:]) - tf.maximum(boxes1[..., :2], boxes2[..., :2]))
-    intersection = size[..., 0] * size[..., 1]
+    intersection = box_intersection(boxes1, boxes2)
     union = box_area(boxes1) + box_area(boxes2) - intersection
     return intersection / tf.maximum(union, 1e-12)
+
+
+def box_intersection(boxes1: tf.Tensor, boxes2: tf.Tensor) -> tf.Tensor:
+    """Return the areas of the intersections of boxes [..., 4] that broadcast against each other, xyxy."""
+    size = tf.nn.relu(tf.minimum(boxes1[..., 2:], boxes2[..., 2:]) - tf.maximum(boxes1[..., :2], boxes2[..., :2]))
+    return size[..., 0] * size[..., 1]
 
 
 def center_inside(boxes: tf.Tensor, regions: tf.Tensor) -> tf.Tensor:

@@ -10,7 +10,17 @@ from edge_ssd.errors import EdgeSSDError
 
 __all__ = ["AUGMENTATION_FIELDS", "Recipe", "RecipeError", "book_recipe", "named_weights"]
 
-AUGMENTATION_FIELDS = ("flip", "vertical_flip", "expand", "crop", "zoom", "color")
+AUGMENTATION_FIELDS = (
+    "mosaic",
+    "flip",
+    "vertical_flip",
+    "expand",
+    "crop",
+    "zoom",
+    "hide_cut",
+    "copy_paste",
+    "color",
+)
 """Fields of :class:`Recipe` that augment the input images, in the order in which they are applied."""
 
 
@@ -55,6 +65,12 @@ class Recipe:
         expand: maximum factor by which half of the images are shrunk onto gray (SSD's zoom-out); 1 disables it.
         crop: SSD's IoU-bounded crop, for six of seven images.
         zoom: maximum factor by which images are enlarged or shrunk; 1 disables it.
+        hide_cut: paint what remains of an object gray if ``crop`` or ``zoom`` cuts it so far that its label is dropped.
+        mosaic: share of the epochs, from the first one, whose images are made of four training images each; 0 disables
+            it. See :mod:`edge_ssd.training.input.mosaic`.
+        copy_paste: probability that objects of another training image are copied into an image; 0 disables it. See
+            :mod:`edge_ssd.training.input.copy_paste`.
+        background_share: share of each batch that are background images, if the run has a folder of them.
         color: maximum relative change of brightness, contrast and saturation, such as 0.2; 0 disables it.
         ema_decay: decay of the exponential moving average of the weights, which is evaluated and saved; 0 disables it.
         precision: computation dtype; weights are always float32. "auto" measures which is faster.
@@ -84,6 +100,10 @@ class Recipe:
     expand: float = 1.0
     crop: bool = False
     zoom: float = 1.25
+    hide_cut: bool = False
+    mosaic: float = 0.0
+    copy_paste: float = 0.0
+    background_share: float = 0.25
     color: float = 0.2
     ema_decay: float = 0.998
     precision: Precision = "auto"
@@ -106,8 +126,11 @@ class Recipe:
         for name in ("weight_decay", "warmup_epochs"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise RecipeError(f"{name} must be a number of at least 0, got {getattr(self, name)!r}")
-        if not 0 <= self.trunk_rate <= 1:
-            raise RecipeError(f"trunk_rate must be in 0–1, got {self.trunk_rate!r}")
+        for name in ("trunk_rate", "mosaic", "copy_paste"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise RecipeError(f"{name} must be in 0–1, got {getattr(self, name)!r}")
+        if not 0 < self.background_share < 1:
+            raise RecipeError(f"background_share must be between 0 and 1, got {self.background_share!r}")
         if not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:
             raise RecipeError(f"seed must be an integer from 0 to 2**32 - 1, got {self.seed!r}")
         named_weights(self.class_weights)
@@ -124,6 +147,15 @@ class Recipe:
     def keeps_best_epoch(self) -> bool:
         """Whether the model of the epoch with the highest AP is kept, not the last one."""
         return self.keep_best or self.patience > 0
+
+    @property
+    def background_per_batch(self) -> int:
+        """Number of background images in a batch, at least one, if the run has some; 0 for batches of one image."""
+        return min(max(1, round(self.background_share * self.batch_size)), self.batch_size - 1)
+
+    def is_mosaic_epoch(self, epoch: int) -> bool:
+        """Return whether the images of ``epoch``, from 0, are mosaics."""
+        return epoch < round(self.mosaic * self.epochs)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the hyperparameters as a dictionary of plain JSON types, for :meth:`from_dict`."""

@@ -129,10 +129,9 @@ class Trainer:
             (sums,) = self._workers.all_reduce_sum([self._sums])
         except tf.errors.OpError:
             # TensorFlow reports an unreadable image as a failed operation: raise the original exception.
-            failure = getattr(dataset.images, "failure", None)
-            if failure is None:
+            if dataset.failure is None:
                 raise
-            raise failure from None
+            raise dataset.failure from None
         loss, class_error, box_mae, num_images = sums.numpy()  # the only transfer to Python in an epoch
         seconds = time.perf_counter() - start
         self._average_statistics()

@@ -7,11 +7,26 @@ compile it.
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from edge_ssd.training.box_ops import box_area, box_iou, center_inside
 
-__all__ = ["compose_windows", "expand_windows", "iou_crop_windows", "select_windows", "transform_boxes", "zoom_windows"]
+__all__ = [
+    "MIN_VISIBLE",
+    "compose_windows",
+    "expand_windows",
+    "iou_crop_windows",
+    "select_windows",
+    "split_boxes",
+    "stretched_windows",
+    "transform_boxes",
+    "zoom_windows",
+]
+
+MIN_VISIBLE = 0.4
+"""Minimum visible fraction of an object's area after an augmentation that cuts it; with less its label is dropped."""
 
 # Liu et al., 2016: minimum IoU of some object and the window, drawn for each image; 0 accepts any window.
 _MIN_IOUS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
@@ -25,6 +40,21 @@ def zoom_windows(seed: tf.Tensor, count: int, factor: float) -> tf.Tensor:
     """Return ``count`` random windows, xyxy in 0–1, of about 1/``factor`` to ``factor`` times the image's size."""
     seeds = tf.random.split(seed, 3)
     side = tf.exp(tf.random.stateless_uniform((count, 1), seeds[0], -1.0, 1.0) * tf.math.log(factor))
+    return _stretched(seeds, count, side)
+
+
+def stretched_windows(seed: tf.Tensor, count: int, min_side: float, max_side: tf.Tensor) -> tf.Tensor:
+    """Return ``count`` random windows, xyxy in 0–1, of ``min_side`` to ``max_side`` [count, 1] times the image's size.
+
+    Those of :func:`zoom_windows` have equal limits.
+    """
+    seeds = tf.random.split(seed, 3)
+    share = tf.random.stateless_uniform((count, 1), seeds[0])
+    return _stretched(seeds, count, min_side * (max_side / min_side) ** share)
+
+
+def _stretched(seeds: tf.Tensor, count: int, side: tf.Tensor) -> tf.Tensor:
+    """Return windows of the sides [count, 1], stretched by up to a tenth, at random places."""
     stretch = tf.exp(tf.random.stateless_uniform((count, 1), seeds[1], -0.1, 0.1))
     extent = tf.concat([side * stretch, side / stretch], axis=1)  # [B, 2] width, height of the window
     corner = tf.random.stateless_uniform((count, 2), seeds[2]) * (1 - extent)
@@ -84,15 +114,37 @@ def transform_boxes(
 ) -> tf.Tensor:
     """Return ``labels`` [B, M, 5] relative to ``windows`` [B, 4], clipped to them; rejected objects become padding, −1.
 
+    The arguments are those of :func:`split_boxes`.
+    """
+    return split_boxes(windows, labels, min_visible=min_visible, require_center=require_center)[0]
+
+
+def split_boxes(
+    windows: tf.Tensor,
+    labels: tf.Tensor,
+    *,
+    region: Any = _FULL_IMAGE,
+    min_visible: float = 0.0,
+    require_center: bool = False,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return the labels of the objects that are kept, relative to ``windows`` [B, 4], and those of the rejected ones.
+
+    Both are [B, M, 5], clipped, with −1 for the others. Of the rejected objects only those are returned of which
+    something is visible.
+
     Args:
+        region: the visible part of the windows, xyxy in 0–1 of them.
         min_visible: minimum fraction of an object's area inside the window; at least some area must be.
         require_center: reject objects whose center is outside the window.
     """
     corner, extent = windows[:, None, :2], (windows[:, 2:] - windows[:, :2])[:, None]
     boxes = (labels[..., 1:] - tf.tile(corner, (1, 1, 2))) / tf.tile(extent, (1, 1, 2))
-    clipped = tf.clip_by_value(boxes, 0.0, 1.0)
+    region = tf.convert_to_tensor(region, tf.float32)
+    clipped = tf.clip_by_value(boxes, tf.tile(region[:2], (2,)), tf.tile(region[2:], (2,)))
     visible = box_area(clipped)
-    kept = (labels[..., 0] >= 0) & (visible >= min_visible * box_area(boxes)) & (visible > 0)
+    seen = (labels[..., 0] >= 0) & (visible > 0)
+    kept = seen & (visible >= min_visible * box_area(boxes))
     if require_center:
         kept &= center_inside(labels[..., 1:], windows[:, None])
-    return tf.where(kept[..., None], tf.concat([labels[..., :1], clipped], axis=-1), -1.0)
+    moved = tf.concat([labels[..., :1], clipped], axis=-1)
+    return tf.where(kept[..., None], moved, -1.0), tf.where((seen & ~kept)[..., None], moved, -1.0)

@@ -68,15 +68,40 @@ class ImageDataset:
         labels: float32 [N, M, 5], rows (class id, xyxy in 0–1 of the input), −1 for padding.
         transforms: how each image was resized and placed in the network's input.
         dataset: the images with their boxes in pixels, without those that cannot be decoded.
+        background: further images without objects, which training mixes in.
     """
 
     images: ImageStore
     labels: FloatArray
     transforms: tuple[ResizeTransform, ...]
     dataset: Dataset
+    background: ImageStore | None = None
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @property
+    def failure(self) -> ImageError | None:
+        """The error of an image that could not be decoded on demand."""
+        stores = (self.images, self.background)
+        return next((failure for store in stores if (failure := getattr(store, "failure", None)) is not None), None)
+
+    def take(self, indices: npt.NDArray[np.int64]) -> tuple[ImageArray, FloatArray]:
+        """Return the images [..., height, width, 3] and labels [..., M, 5] of ``indices`` [...].
+
+        Indices of ``len(self)`` and above are those of ``background``.
+        """
+        flat = indices.reshape(-1)
+        is_background = flat >= len(self)
+        if self.background is None or not is_background.any():
+            images, labels = self.images[flat], self.labels[flat]
+        else:
+            images = np.empty((len(flat), *self.images.shape[1:]), np.uint8)
+            labels = np.full((len(flat), *self.labels.shape[1:]), -1, np.float32)
+            images[~is_background] = self.images[flat[~is_background]]
+            labels[~is_background] = self.labels[flat[~is_background]]
+            images[is_background] = self.background[flat[is_background] - len(self)]
+        return images.reshape(*indices.shape, *images.shape[1:]), labels.reshape(*indices.shape, *labels.shape[1:])
 
 
 class OnDemandImages:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 
-import numpy as np
 import tensorflow as tf
 
 from edge_ssd.boxes import FloatArray
-from edge_ssd.console.counts import count
-from edge_ssd.errors import SettingError
 from edge_ssd.runtime.preprocess import ImageArray
 from edge_ssd.training.input.augment import augment
+from edge_ssd.training.input.batch_images import choose_batch_images
 from edge_ssd.training.input.images import ImageDataset
 from edge_ssd.training.recipe import Recipe
 from edge_ssd.training.workers import SINGLE_WORKER, Workers
@@ -25,48 +23,67 @@ def training_batches(
 ) -> tf.data.Dataset:
     """Return the batches of an epoch: float32 images [B, H, W, 3] in 0–255 and labels [B, M, 5].
 
-    Order and augmentation depend only on the recipe's seed and the epoch, so that a resumed run sees the same batches.
-    A last, smaller batch is dropped unless it is the only one; each epoch drops other images. Several workers share
-    each batch evenly and see the images that a single worker would see, with other augmentations.
+    The images are those of :func:`~edge_ssd.training.input.batch_images.choose_batch_images`. They and the augmentation
+    depend only on the recipe's seed and the epoch, so that a resumed run sees the same batches. Several workers see the
+    images that a single worker would see, with other augmentations.
 
     Raises:
         SettingError: the workers cannot share a batch evenly.
     """
-    order = np.random.default_rng([recipe.seed, epoch]).permutation(len(dataset))
-    if recipe.batch_size % workers.count or len(order) < workers.count:
-        raise SettingError(
-            f"{workers.count} workers cannot share batches of {recipe.batch_size} of {count(len(order), 'image')} "
-            f"evenly; set --batch-size to a multiple of {workers.count}"
-        )
-    batch_size = min(recipe.batch_size, len(order) // workers.count * workers.count)
-    share = batch_size // workers.count
-    batches = order[: len(order) // batch_size * batch_size].reshape(-1, workers.count, share)[:, workers.index]
-    images, labels = dataset.images, dataset.labels
+    chosen = choose_batch_images(dataset, recipe, epoch, workers)
+    num_steps, share = chosen.images.shape
+    num_partners = chosen.partners.shape[-1]
 
     def fetch(step: int) -> tuple[ImageArray, FloatArray]:
-        indices = batches[step]
-        return images[indices], labels[indices]
+        return dataset.take(chosen.images[step])
+
+    def fetch_partners(step: int) -> tuple[ImageArray, FloatArray]:
+        return dataset.take(chosen.partners[step])
 
     def prepare(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        batch_images, batch_labels = tf.numpy_function(fetch, [step], (tf.uint8, tf.float32), stateful=False)
-        batch_images.set_shape((share, *images.shape[1:]))
-        batch_labels.set_shape((share, *labels.shape[1:]))
-        return augment_batch(batch_images, batch_labels, recipe, epoch, step * workers.count + workers.index)
+        images, labels = _fetched(fetch, step, (share,), dataset)
+        partners = _fetched(fetch_partners, step, (share, num_partners), dataset) if num_partners else None
+        return augment_batch(images, labels, recipe, epoch, step * workers.count + workers.index, partners)
 
-    return tf.data.Dataset.range(len(batches)).map(prepare, num_parallel_calls=1).prefetch(2)
+    return tf.data.Dataset.range(num_steps).map(prepare, num_parallel_calls=1).prefetch(2)
 
 
 def augment_batch(
-    images: tf.Tensor, labels: tf.Tensor, recipe: Recipe, epoch: int, step: tf.Tensor | int
+    images: tf.Tensor,
+    labels: tf.Tensor,
+    recipe: Recipe,
+    epoch: int,
+    step: tf.Tensor | int,
+    partners: tuple[tf.Tensor, tf.Tensor] | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Augment images [B, H, W, 3] and labels [B, M, 5]; the recipe's seed, ``epoch`` and ``step`` fix the result."""
+    """Augment images [B, H, W, 3] and labels [B, M, 5]; the recipe's seed, ``epoch`` and ``step`` fix the result.
+
+    ``partners`` are images [B, K, H, W, 3] and labels [B, K, M, 5] of
+    :func:`~edge_ssd.training.input.batch_images.choose_partners`; None if K is 0.
+    """
     seed = tf.stack([tf.cast(recipe.seed * 100_003 + epoch, tf.int32), tf.cast(step, tf.int32)])
-    return _augment_function(recipe)(images, labels, seed)
+    return _augment_function(recipe, recipe.is_mosaic_epoch(epoch))(images, labels, seed, partners)
+
+
+def _fetched(
+    fetch: Callable[[int], tuple[ImageArray, FloatArray]],
+    step: tf.Tensor,
+    shape: tuple[int, ...],
+    dataset: ImageDataset,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return the images [*shape, H, W, 3] and labels [*shape, M, 5] of ``fetch`` in the graph."""
+    images, labels = tf.numpy_function(fetch, [step], (tf.uint8, tf.float32), stateful=False)
+    images.set_shape((*shape, *dataset.images.shape[1:]))
+    labels.set_shape((*shape, *dataset.labels.shape[1:]))
+    return images, labels
 
 
 @functools.cache
-def _augment_function(recipe: Recipe) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
-    """Return :func:`augment` with the recipe's values as a graph function, traced once for all epochs."""
+def _augment_function(recipe: Recipe, mosaics: bool) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
+    """Return :func:`augment` with the recipe's values as a graph function, traced once for all epochs.
+
+    ``mosaics`` selects that of the epochs with mosaics.
+    """
     return tf.function(
         functools.partial(
             augment,
@@ -76,5 +93,9 @@ def _augment_function(recipe: Recipe) -> Callable[[tf.Tensor, tf.Tensor, tf.Tens
             color=recipe.color,
             crop=recipe.crop,
             expand_factor=recipe.expand,
+            hide_cut=recipe.hide_cut,
+            mosaics=mosaics,
+            mosaic_labels=recipe.mosaic > 0,
+            paste_probability=recipe.copy_paste,
         )
     )

@@ -1,0 +1,36 @@
+"""Number of label rows in a batch: fixed for a run, so that the training step is compiled once.
+
+Labels are float32 [B, M, 5], rows (class id, xyxy in 0–1), −1 for padding.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+__all__ = ["compact_rows", "mosaic_rows", "pad_rows", "pasted_rows"]
+
+# More objects than the image with the most has twice are rare in a mosaic, and each row costs time in the loss.
+_MOSAIC_FACTOR, _MIN_MOSAIC_ROWS = 2, 16
+_MAX_PASTED = 8
+
+
+def mosaic_rows(rows: int) -> int:
+    """Return the number of label rows of a mosaic of four images with ``rows`` rows each."""
+    return min(4 * rows, max(_MOSAIC_FACTOR * rows, _MIN_MOSAIC_ROWS))
+
+
+def pasted_rows(rows: int) -> int:
+    """Return the maximum number of objects that are pasted from an image with ``rows`` label rows."""
+    return min(rows, _MAX_PASTED)
+
+
+def compact_rows(labels: tf.Tensor, rows: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return the first ``rows`` objects of ``labels`` [B, M, 5], in their order, and the others [B, M − rows, 5]."""
+    is_padding = tf.cast(labels[..., 0] < 0, tf.int32)
+    ordered = tf.gather(labels, tf.argsort(is_padding, axis=1, stable=True), batch_dims=1)
+    return ordered[:, :rows], ordered[:, rows:]
+
+
+def pad_rows(labels: tf.Tensor, rows: int) -> tf.Tensor:
+    """Return ``labels`` with padding up to ``rows`` rows."""
+    return tf.pad(labels, [[0, 0], [0, rows - labels.shape[1]], [0, 0]], constant_values=-1.0)
