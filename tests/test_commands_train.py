@@ -44,6 +44,9 @@ def test_train_writes_run_that_resumes(bananas: Path, tmp_path: Path, capsys: py
     # Files of earlier versions are read; a finished run that is resumed trains nothing and prints the model's path.
     values = json.loads((run / "run.json").read_text())
     values["recipe"]["average_decay"] = values["recipe"].pop("ema_decay")
+    for field in ("trunk_rate", "keep_best", "hide_cut", "mosaic", "copy_paste", "background_share"):
+        del values["recipe"][field]
+    del values["background"]
     values["network"] |= {"convolution": "plain", "head": "plain", "block_convolutions": 2}
     (run / "run.json").write_text(json.dumps(values))
     assert main(["train", f"--out={run}", "--resume"]) == 0
@@ -212,6 +215,13 @@ def test_teacher_gives_its_anchors_and_is_saved(
         (["--data={bananas}", "--patience=-1"], "patience must be an integer"),
         (["--data={bananas}", "--class-weights=apple=2"], "class_weights name apple, but the classes are banana"),
         (["--data={bananas}", "--expand=0.5"], "expand must be in 1–8"),
+        (["--data={bananas}", "--mosaic=2"], "mosaic must be in 0–1"),
+        (
+            ["--data={bananas}", "--background=nowhere"],
+            "nowhere: no such folder: --background needs a folder of images",
+        ),
+        (["--data={bananas}", "--background={bananas}/bananas_train"], "all of its 16 images are in the dataset too"),
+        (["--data={bananas}", "--background-share=0.5"], "--background-share is for images of --background DIR"),
     ],
 )
 def test_invalid_options_give_one_line_and_no_folder(
@@ -221,6 +231,38 @@ def test_invalid_options_give_one_line_and_no_folder(
     assert main(["train", f"--out={run}", *(argument.format(bananas=bananas) for argument in arguments)]) == 2
     assert message in error_line(capsys)
     assert not run.exists()
+
+
+def test_background_images_are_counted_and_found_again_by_a_resume(
+    bananas: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, folder = tmp_path / "run", tmp_path / "streets"
+    for name in ("a.png", "more/b.png", "more/c.png"):
+        write_image(folder / name)
+    shutil.copy(folder / "a.png", folder / "damaged.png")
+    (folder / "damaged.png").write_bytes((folder / "a.png").read_bytes()[:60])
+    (folder / "banana.png").symlink_to(next((bananas / "bananas_train" / "images").iterdir()))
+    options = ["--epochs=1", f"--background={folder}", "--background-share=0.5", "--mosaic=1", "--copy-paste=0.5"]
+    assert main(["train", f"--data={bananas}", f"--out={run}", *options, *FAST_OPTIONS]) == 0
+    err = capsys.readouterr().err
+    assert f"background: 4 images of {folder}, 2 in each batch of 4" in err
+    assert f"{folder}: 1 image of the dataset in it: not used as background" in err
+    assert "damaged.png" in err
+    config = load_run(run)
+    assert config.background == folder
+    assert (config.recipe.background_share, config.recipe.mosaic, config.recipe.copy_paste) == (0.5, 1, 0.5)
+    moved = folder.rename(tmp_path / "moved")
+    assert main(["train", f"--out={run}", "--resume"]) == 2
+    assert f"{folder}: no such folder" in error_line(capsys)
+    assert main(["train", f"--out={run}", "--resume", f"--background={moved}"]) == 0
+    assert f"background: 4 images of {moved}" in capsys.readouterr().err
+
+
+def test_resume_of_a_run_without_background_rejects_it(
+    trained_run: TrainedRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", f"--out={trained_run.folder}", "--resume", f"--background={tmp_path}"]) == 2
+    assert "is trained without --background: leave it out" in error_line(capsys)
 
 
 def test_damaged_image_is_dropped_and_strict_refuses_it(

@@ -93,6 +93,21 @@ def test_zoom_drops_objects_outside_window() -> None:
     assert (boxes.numpy()[dropped] == -1).all()
 
 
+def test_zoom_after_crop_shows_only_what_the_crop_shows() -> None:
+    images, labels = rectangles(64)
+    images[:, :4] = 255  # bright, and outside most crops
+    labels[:, 1] = [1, 0, 0, 1, 4 / SIZE]
+    moved, boxes = augmentation.expand_crop_zoom(
+        tf.cast(images, tf.float32), labels, tf.constant([3, 1]), crop=True, zoom_factor=2.0, hide_cut=True
+    )
+    compared = 0
+    for image, rows in zip(moved.numpy(), boxes.numpy(), strict=True):
+        if rows[1, 0] < 0 <= rows[0, 0]:  # the object at the top is cut off, with its label
+            np.testing.assert_allclose(bright_box(image), rows[0, 1:], atol=1.1 / SIZE)
+            compared += 1
+    assert compared > 5
+
+
 def test_crop_keeps_objects_with_center_in_window() -> None:
     images, labels = rectangles(64)
     moved, boxes = augmentation.expand_crop_zoom(tf.cast(images, tf.float32), labels, tf.constant([3, 1]), crop=True)

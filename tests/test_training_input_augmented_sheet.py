@@ -42,6 +42,21 @@ def test_augmented_sheet_has_column_for_each_augmentation_and_three_for_all(
     json.loads(capsys.readouterr().out)
 
 
+def test_augmented_sheet_shows_mosaics_copy_paste_and_the_last_epoch_without_mosaics(data: Path) -> None:
+    recipe = Recipe(flip=False, zoom=1.0, color=0.0, mosaic=0.5, copy_paste=1.0)
+    sheet = augmented_sheet(load_dataset(data, "train"), InputSpec(64, 64), recipe)
+    # Unchanged, mosaic, copy-paste, and three of both together.
+    assert sheet.width == 4 + 6 * 204
+    original, mosaic, pasted, *both = (np.asarray(sheet.crop((4 + 204 * i, 4, 204 + 204 * i, 204))) for i in range(6))
+
+    def differs(image: np.ndarray) -> float:
+        return float((np.abs(image.astype(int) - original).max(axis=2) > 40).mean())
+
+    assert differs(mosaic) > 0.5
+    assert 0 < differs(pasted) < 0.5
+    assert [differs(image) > 0.5 for image in both] == [True, True, False]
+
+
 def test_augmented_sheet_without_augmentation_has_unchanged_images(data: Path) -> None:
     sheet = augmented_sheet(load_dataset(data, "train"), InputSpec(), Recipe(flip=False, zoom=1.0, color=0.0))
     assert sheet.width == 4 + 260

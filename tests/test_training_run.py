@@ -77,6 +77,28 @@ def test_run_resumed_after_full_disk_equals_uninterrupted_run(trained_run: Train
         assert (resumed / name).stat().st_size > 100, name
 
 
+def test_run_with_all_augmentations_resumes_like_an_uninterrupted_one(trained_run: TrainedRun, tmp_path: Path) -> None:
+    training, validation = trained_run.datasets
+    changes = {"mosaic": 0.5, "copy_paste": 0.8, "hide_cut": True, "zoom": 1.5, "color": 0.2, "background_share": 0.25}
+    recipe = replace(trained_run.config.recipe, **changes)
+    config = replace(trained_run.config, recipe=recipe, background=tmp_path)
+    background = validation.with_samples(
+        tuple(replace(sample, boxes_xyxy=np.empty((0, 4)), class_ids=np.empty(0)) for sample in validation.samples)
+    )
+    finished, resumed = tmp_path / "finished", tmp_path / "resumed"
+
+    def copy_first_epoch(row: HistoryRow) -> None:
+        if not resumed.exists():
+            shutil.copytree(finished, resumed)
+
+    train(config, training, validation, finished, background=background, report=copy_first_epoch)
+    assert load_run(resumed) == config
+    train(config, training, validation, resumed, background=background, resume=True)
+    models = (load_tiny_ssd(folder / "model.keras") for folder in (finished, resumed))
+    for expected, actual in zip(*(model.weights for model in models), strict=True):
+        np.testing.assert_allclose(actual, expected, atol=1e-4, err_msg=expected.path)
+
+
 def test_model_of_a_dataset_with_splits_holds_out_nothing(trained_run: TrainedRun) -> None:
     assert load_tiny_ssd(trained_run.folder / "model.keras").held_out == HeldOut()
 

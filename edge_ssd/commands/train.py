@@ -68,6 +68,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "new location)",
     )
     parser.add_argument(
+        "--background",
+        type=Path,
+        metavar="DIR",
+        help="mix photographs without any of the classes into the batches, so that fewer other things are detected: a "
+        "folder of images without labels (with --resume: its new location)",
+    )
+    parser.add_argument(
         "--train-on",
         metavar="SPLIT,…",
         help="train on these splits, such as val or train,val, or on all of them, instead of train; they are then not "
@@ -171,6 +178,7 @@ def run(args: argparse.Namespace) -> int:
         cache=args.cache,
         tensorboard=args.tensorboard,
         workers=workers,
+        background=setup.background,
     )
     if workers.is_chief:
         _warn_if_useless(read_history(args.out / HISTORY), config.data.folder)
@@ -209,11 +217,13 @@ def _setup(args: argparse.Namespace, workers: Workers) -> RunSetup:
         if given := option_names(name for name in kept if getattr(args, name) is not None):
             raise SettingError(f"a resumed run keeps its images, network and recipe: leave out {given}")
         teacher = None if args.teacher is None else find_keras_file(args.teacher)
-        return resumed_run(args.out, args.data, teacher, args.strict)
+        return resumed_run(args.out, args.data, teacher, args.strict, args.background)
     if args.data is None:
         raise SettingError("--data is missing: name the folder of labeled images to train on")
     if args.teacher is not None and args.anchors:
         raise SettingError("the anchors are the teacher's: leave out --anchors, or --teacher")
+    if "background_share" in changes and args.background is None:
+        raise SettingError("--background-share is for images of --background DIR: add it, or leave out the share")
     if workers.is_chief:
         check_new_run(args.out)
     is_book = args.recipe == "book"
@@ -227,6 +237,7 @@ def _setup(args: argparse.Namespace, workers: Workers) -> RunSetup:
         teacher=None if args.teacher is None else find_keras_file(args.teacher),
         start_from=args.start_from,
         choose_epochs=not is_book and "epochs" not in changes,
+        background=args.background,
     )
 
 

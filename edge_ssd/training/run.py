@@ -65,6 +65,7 @@ def train(
     cache: Cache = "auto",
     tensorboard: bool = False,
     workers: Workers = SINGLE_WORKER,
+    background: Dataset | None = None,
 ) -> Path:
     """Train and return the path of the model.
 
@@ -81,6 +82,7 @@ def train(
         tensorboard: also write TensorBoard event files.
         workers: the workers that train together, all called with the same arguments. Only the chief evaluates and
             writes to ``folder``.
+        background: images without objects that are mixed into the batches.
 
     Raises:
         DataError: ``folder`` contains a run (without ``resume``) or no run (with it).
@@ -107,9 +109,14 @@ def train(
     teacher = None if config.teacher is None else load_tiny_ssd(config.teacher)
     weights = class_weights(config.recipe, training)
     num_images = len(training) + (len(validation) if workers.is_chief else 0)
+    num_images += 0 if background is None else len(background)
     store = choose_cache(cache, decoded_bytes(num_images, network.input), folder)
     with Progress("reading", "images") as progress:
         train_images = load_images(training, network.input, progress, store, folder, config.data.strict)
+    if background is not None:
+        with Progress("reading", "background images") as progress:
+            negatives = load_images(background, network.input, progress, store, folder, config.data.strict)
+        train_images = replace(train_images, background=negatives.images)
     val_images = None
     if workers.is_chief:
         with Progress("reading", "validation images") as progress:
@@ -232,7 +239,8 @@ def _saved_epochs(trainer: Trainer) -> str:
 
 def _fingerprint(config: RunConfig, images: ImageDataset, resume: bool) -> int:
     """Return a CRC-32 of all that must be equal on all workers; the location of the data may differ."""
-    options = json.dumps([config.network.to_dict(), config.recipe.to_dict(), resume], sort_keys=True)
+    num_background = None if images.background is None else len(images.background)
+    options = json.dumps([config.network.to_dict(), config.recipe.to_dict(), resume, num_background], sort_keys=True)
     teacher = b"" if config.teacher is None else config.teacher.read_bytes()
     return zlib.crc32(teacher, zlib.crc32(images.labels.tobytes(), zlib.crc32(options.encode())))
 

@@ -11,6 +11,7 @@ from typing import Any
 from edge_ssd.console.counts import count
 from edge_ssd.data.anchor_fitting.fit import fit_anchors
 from edge_ssd.data.anchor_fitting.match import match_anchors, network_boxes
+from edge_ssd.data.background_images import load_background
 from edge_ssd.data.dataset import Dataset
 from edge_ssd.data.load import open_dataset
 from edge_ssd.data.manifest import Manifest
@@ -37,6 +38,7 @@ class RunSetup:
     config: RunConfig
     training: Dataset
     validation: Dataset
+    background: Dataset | None = None
 
 
 def new_run(
@@ -50,6 +52,7 @@ def new_run(
     teacher: Path | None = None,
     start_from: Path | None = None,
     choose_epochs: bool = False,
+    background: Path | None = None,
 ) -> RunSetup:
     """Return the setup of a new run.
 
@@ -64,16 +67,20 @@ def new_run(
             reported.
         choose_epochs: replace the recipe's epochs by those of
             :func:`~edge_ssd.training.default_epochs.default_epochs`.
+        background: folder of images without objects, see :mod:`edge_ssd.data.background_images`.
 
     Raises:
         DataError: the dataset cannot be trained on or validated on.
-        SettingError: ``validation_split`` or ``train_on`` is invalid, or the teacher's feature maps differ.
+        SettingError: ``validation_split`` or ``train_on`` is invalid, or the teacher's feature maps differ, or a batch
+            has no room for a background image.
     """
     images = load_training_images(open_dataset(source), train_on, validation_split, recipe.seed)
     check_datasets(images)
     training, validation = images.training, images.validation
+    negatives = None if background is None else _load_background(background, recipe, training, validation)
     if choose_epochs:
-        recipe = replace(recipe, epochs=default_epochs(len(training), recipe.batch_size))
+        num_background = 0 if negatives is None else recipe.background_per_batch
+        recipe = replace(recipe, epochs=default_epochs(len(training), recipe.batch_size - num_background))
         what = f"{count(recipe.epochs, 'epoch')} of {count(len(training), 'training image')}"
         _log.info("%s, chosen by the number of images; --epochs sets another number", what)
     if start_from is not None:
@@ -83,20 +90,28 @@ def new_run(
         network = _with_teacher_anchors(network, teacher)
     elif fitted_anchors:
         network = _with_fitted_anchors(network, training, validation, recipe.seed)
-    config = RunConfig(network, recipe, source, images.validation_fraction, teacher, train_on, images.held_out)
-    return RunSetup(config, training, validation)
+    config = RunConfig(
+        network, recipe, source, images.validation_fraction, teacher, train_on, images.held_out, background
+    )
+    return RunSetup(config, training, validation, negatives)
 
 
-def resumed_run(folder: Path, data: Path | None = None, teacher: Path | None = None, strict: bool = False) -> RunSetup:
+def resumed_run(
+    folder: Path,
+    data: Path | None = None,
+    teacher: Path | None = None,
+    strict: bool = False,
+    background: Path | None = None,
+) -> RunSetup:
     """Return the setup of the run in ``folder``; log what changed in its dataset since it was last trained.
 
     Args:
-        data, teacher: their new paths, if they moved.
+        data, teacher, background: their new paths, if they moved.
         strict: also stop at the first faulty label or image, as :class:`~edge_ssd.data.source.DataSource` does.
 
     Raises:
         DataError: there is no run, or it is damaged, or its validation images are gone.
-        SettingError: ``teacher`` is given for a run without a teacher.
+        SettingError: ``teacher`` or ``background`` is given for a run without one.
     """
     config = load_run(folder)
     if data is not None:
@@ -107,6 +122,10 @@ def resumed_run(folder: Path, data: Path | None = None, teacher: Path | None = N
         if config.teacher is None:
             raise SettingError(f"{folder} is trained without a teacher: leave out --teacher, or start a new run")
         config = replace(config, teacher=teacher)
+    if background is not None:
+        if config.background is None:
+            raise SettingError(f"{folder} is trained without --background: leave it out, or start a new run")
+        config = replace(config, background=background)
     images = reload_training_images(
         open_dataset(config.data),
         config.network.labels,
@@ -120,7 +139,26 @@ def resumed_run(folder: Path, data: Path | None = None, teacher: Path | None = N
         for change in manifest.changes(Manifest.of(images.training, images.validation)):
             _log.warning("since the run was last trained: %s", change)
     check_datasets(images)
-    return RunSetup(replace(config, held_out=images.held_out), images.training, images.validation)
+    training, validation = images.training, images.validation
+    negatives = None
+    if config.background is not None:
+        negatives = _load_background(config.background, config.recipe, training, validation)
+    return RunSetup(replace(config, held_out=images.held_out), training, validation, negatives)
+
+
+def _load_background(folder: Path, recipe: Recipe, training: Dataset, validation: Dataset) -> Dataset:
+    """Return the background images of ``folder``; log their number and their share of a batch."""
+    if not recipe.background_per_batch:
+        raise SettingError("--background needs batches of at least 2 images: set a higher --batch-size")
+    background = load_background(folder, training.labels, (training, validation))
+    _log.info(
+        "background: %s of %s, %d in each batch of %d",
+        count(len(background), "image"),
+        folder,
+        recipe.background_per_batch,
+        recipe.batch_size,
+    )
+    return background
 
 
 def _with_teacher_anchors(network: Network, teacher: Path) -> Network:

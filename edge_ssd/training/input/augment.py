@@ -20,7 +20,7 @@ from edge_ssd.training.input.crop_windows import (
     transform_boxes,
     zoom_windows,
 )
-from edge_ssd.training.input.hide_objects import hide_objects
+from edge_ssd.training.input.hide_objects import gray_outside, hide_objects
 from edge_ssd.training.input.label_rows import mosaic_rows, pad_rows
 from edge_ssd.training.input.mosaic import mosaic
 
@@ -138,12 +138,15 @@ def expand_crop_zoom(
         inner = iou_crop_windows(tf.random.fold_in(seed, 2), labels)
         windows = compose_windows(windows, inner)
         labels, cut = split_boxes(inner, labels, require_center=True)
+        crops = windows
     if zoom_factor > 1:
         inner = zoom_windows(seed, count, zoom_factor)
         windows = compose_windows(windows, inner)
         labels, newly_cut = split_boxes(inner, labels, min_visible=MIN_VISIBLE)
         cut = tf.concat([transform_boxes(inner, cut), newly_cut], axis=1)
     images = crop_and_resize(images, windows)
+    if crop and zoom_factor > 1:  # a smaller zoom shows what the crop has cut off, whose objects have no label
+        images = gray_outside(images, windows, crops)
     return hide_objects(images, cut, labels) if hide_cut else images, labels
 
 

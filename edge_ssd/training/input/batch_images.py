@@ -63,7 +63,7 @@ def choose_batch_images(
     if dataset.background is not None:
         batches = _with_background(batches, len(order), len(dataset.background), num_background, recipe.seed, epoch)
     partners = choose_partners(dataset, recipe, epoch, batches.shape)
-    shape = (len(batches), workers.count, -1)
+    shape = (len(batches), workers.count, batches.shape[1] // workers.count)
     return BatchImages(
         batches.reshape(shape)[:, workers.index],
         partners.reshape(*shape, partners.shape[-1])[:, workers.index],
