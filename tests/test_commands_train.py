@@ -194,7 +194,7 @@ def test_teacher_gives_its_anchors_and_is_saved(
         (["--data={bananas}", "--epochs=0"], "epochs must be an integer"),
         (["--data={bananas}", "--validation-split=1.5"], "between 0 and 1"),
         (["--data={bananas}", "--input-size=20x20"], "20x20 is too small for 6 halvings"),
-        (["--data={bananas}", "--width=-1"], "width must be positive"),
+        (["--data={bananas}", "--width=-1"], "width must be a positive number"),
         (["--data={bananas}", "--seed=-1"], "seed must be an integer"),
         (["--data={bananas}", "--input-scale=0"], "input scale"),
         (["--data={bananas}", "--assignment=fixed"], "'quality' needs assignment 'dynamic'"),
@@ -218,9 +218,9 @@ def test_teacher_gives_its_anchors_and_is_saved(
         (["--data={bananas}", "--mosaic=2"], "mosaic must be in 0–1"),
         (
             ["--data={bananas}", "--background=nowhere"],
-            "nowhere: no such folder: --background needs a folder of images",
+            "nowhere: no such folder; give a folder of images",
         ),
-        (["--data={bananas}", "--background={bananas}/bananas_train"], "all of its 16 images are in the dataset too"),
+        (["--data={bananas}", "--background={bananas}/bananas_train"], "16 images of it have labeled objects"),
         (["--data={bananas}", "--background-share=0.5"], "--background-share is for images of --background DIR"),
     ],
 )
@@ -241,15 +241,13 @@ def test_background_images_are_counted_and_found_again_by_a_resume(
         write_image(folder / name)
     shutil.copy(folder / "a.png", folder / "damaged.png")
     (folder / "damaged.png").write_bytes((folder / "a.png").read_bytes()[:60])
-    (folder / "banana.png").symlink_to(next((bananas / "bananas_train" / "images").iterdir()))
     options = ["--epochs=1", f"--background={folder}", "--background-share=0.5", "--mosaic=1", "--copy-paste=0.5"]
     assert main(["train", f"--data={bananas}", f"--out={run}", *options, *FAST_OPTIONS]) == 0
     err = capsys.readouterr().err
     assert f"background: 4 images of {folder}, 2 in each batch of 4" in err
-    assert f"{folder}: 1 image of the dataset in it: not used as background" in err
     assert "damaged.png" in err
     config = load_run(run)
-    assert config.background == folder
+    assert config.background == (folder,)
     assert (config.recipe.background_share, config.recipe.mosaic, config.recipe.copy_paste) == (0.5, 1, 0.5)
     moved = folder.rename(tmp_path / "moved")
     assert main(["train", f"--out={run}", "--resume"]) == 2

@@ -81,7 +81,7 @@ def test_run_with_all_augmentations_resumes_like_an_uninterrupted_one(trained_ru
     training, validation = trained_run.datasets
     changes = {"mosaic": 0.5, "copy_paste": 0.8, "hide_cut": True, "zoom": 1.5, "color": 0.2, "background_share": 0.25}
     recipe = replace(trained_run.config.recipe, **changes)
-    config = replace(trained_run.config, recipe=recipe, background=tmp_path)
+    config = replace(trained_run.config, recipe=recipe, background=(tmp_path,))
     background = validation.with_samples(
         tuple(replace(sample, boxes_xyxy=np.empty((0, 4)), class_ids=np.empty(0)) for sample in validation.samples)
     )

@@ -73,7 +73,9 @@ def add_eval_split_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_background_option(parser: argparse.ArgumentParser) -> None:
+def add_background_option(
+    parser: argparse.ArgumentParser, purpose: str = "to count false alarms in as well; may be repeated"
+) -> None:
     """Declare ``--background``, for :func:`edge_ssd.data.background_images.load_background`."""
     parser.add_argument(
         "--background",
@@ -81,8 +83,7 @@ def add_background_option(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="DIR",
-        help="a folder of images without any object of the model's classes, to count false alarms in as well; may be "
-        "repeated",
+        help=f"a folder of images without any object of the model's classes, {purpose}",
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_ssd.commands.data_options import add_data_options, data_source
+from edge_ssd.commands.data_options import add_background_option, add_data_options, data_source
 from edge_ssd.commands.network_options import add_network_options, given_network, network_table
 from edge_ssd.commands.recipe_options import add_recipe_options, given_recipe, option_names
 from edge_ssd.console.text import print_text
@@ -67,12 +67,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="distill this trained model, a larger network on the same data; its anchors are used (with --resume: its "
         "new location)",
     )
-    parser.add_argument(
-        "--background",
-        type=Path,
-        metavar="DIR",
-        help="mix photographs without any of the classes into the batches, so that fewer other things are detected: a "
-        "folder of images without labels (with --resume: its new location)",
+    add_background_option(
+        parser, "to mix into the batches; may be repeated (with --resume: all of them, at their new locations)"
     )
     parser.add_argument(
         "--train-on",
@@ -222,7 +218,7 @@ def _setup(args: argparse.Namespace, workers: Workers) -> RunSetup:
         raise SettingError("--data is missing: name the folder of labeled images to train on")
     if args.teacher is not None and args.anchors:
         raise SettingError("the anchors are the teacher's: leave out --anchors, or --teacher")
-    if "background_share" in changes and args.background is None:
+    if "background_share" in changes and not args.background:
         raise SettingError("--background-share is for images of --background DIR: add it, or leave out the share")
     if workers.is_chief:
         check_new_run(args.out)

@@ -1,4 +1,4 @@
-"""Folders of images that show no object of a model's classes: false alarms are counted in them."""
+"""Folders of images that show no object of a model's classes: false alarms are counted in them, or trained away."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ __all__ = ["load_background"]
 _log = logging.getLogger(__name__)
 
 
-def load_background(folders: Sequence[Path], labeled: Dataset, strict: bool = False) -> tuple[Sample, ...]:
+def load_background(
+    folders: Sequence[Path], labeled: Dataset, strict: bool = False, *, decode: bool = True
+) -> tuple[Sample, ...]:
     """Return the images in and below ``folders``, each once, as samples without objects; label files are not read.
 
-    Images that cannot be decoded are dropped, with a warning. Images of ``labeled``, which have no object, are left
-    out.
+    Images that cannot be decoded are dropped, with a warning; without ``decode`` that is left to the caller. Images of
+    ``labeled``, which have no object, are left out.
 
     Raises:
         DataError: a folder is missing or has no image that can be decoded, or has images of ``labeled`` with objects;
@@ -41,7 +43,7 @@ def load_background(folders: Sequence[Path], labeled: Dataset, strict: bool = Fa
                 f"{'has' if len(with_objects) == 1 else 'have'} labeled objects in {labeled.root}, such as "
                 f"{with_objects[0].name}; give folders of images without any object of the model's classes"
             )
-        usable = _decodable(folder, list(images.values()), checks, strict)
+        usable = _decodable(folder, list(images.values()), checks, strict) if decode else images.values()
         paths |= {resolved: path for resolved, path in images.items() if path in usable and resolved not in measured}
     no_boxes, no_classes = np.zeros((0, 4), np.float32), np.zeros(0, np.int64)
     return tuple(Sample(path, no_boxes, no_classes) for path in paths.values())

@@ -57,7 +57,7 @@ class RunConfig:
         train_on: splits that are trained on, as for
             :func:`~edge_ssd.data.training_images.load_training_images`.
         held_out: names of the images that validate; None if they were not recorded, as in earlier versions.
-        background: folder of background images that are mixed into the batches.
+        background: folders of background images that are mixed into the batches.
     """
 
     network: Network
@@ -67,7 +67,7 @@ class RunConfig:
     teacher: Path | None = None
     train_on: str = DEFAULT_TRAIN_ON
     held_out: HeldOut | None = None
-    background: Path | None = None
+    background: tuple[Path, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the configuration without the held-out names as a dictionary of plain JSON types."""
@@ -78,7 +78,7 @@ class RunConfig:
             "validation_split": self.validation_split,
             "teacher": None if self.teacher is None else str(self.teacher),
             "train_on": self.train_on,
-            "background": None if self.background is None else str(self.background),
+            "background": [str(folder) for folder in self.background],
         }
 
 
@@ -118,10 +118,10 @@ def load_run(folder: Path) -> RunConfig:
             # Earlier versions wrote only the folder.
             DataSource(Path(data)) if isinstance(data := values["data"], str) else DataSource.from_dict(data),
             values["validation_split"],
-            _optional_path(values.get("teacher")),
+            None if values.get("teacher") is None else Path(values["teacher"]),
             values.get("train_on", DEFAULT_TRAIN_ON),
             held_out,
-            _optional_path(values.get("background")),
+            tuple(Path(text) for text in values.get("background", ())),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise _damaged(folder / CONFIG, error) from None
@@ -134,10 +134,6 @@ def load_manifest(folder: Path) -> Manifest | None:
         return None if values is None else Manifest.from_dict(values)
     except (ValueError, KeyError, TypeError) as error:
         raise _damaged(folder / IMAGES, error) from None
-
-
-def _optional_path(text: str | None) -> Path | None:
-    return None if text is None else Path(text)
 
 
 def _write_json(values: Mapping[str, Any], path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from edge_ssd.data.load import open_dataset
 from edge_ssd.data.manifest import Manifest
 from edge_ssd.data.source import DataSource
 from edge_ssd.data.training_images import DEFAULT_TRAIN_ON, load_training_images, reload_training_images
-from edge_ssd.errors import SettingError
+from edge_ssd.errors import DataError, SettingError
 from edge_ssd.network import Network, tiny_ssd
 from edge_ssd.training.check_datasets import check_datasets
 from edge_ssd.training.default_epochs import default_epochs
@@ -52,7 +52,7 @@ def new_run(
     teacher: Path | None = None,
     start_from: Path | None = None,
     choose_epochs: bool = False,
-    background: Path | None = None,
+    background: Sequence[Path] = (),
 ) -> RunSetup:
     """Return the setup of a new run.
 
@@ -67,7 +67,7 @@ def new_run(
             reported.
         choose_epochs: replace the recipe's epochs by those of
             :func:`~edge_ssd.training.default_epochs.default_epochs`.
-        background: folder of images without objects, see :mod:`edge_ssd.data.background_images`.
+        background: folders of images without objects, see :mod:`edge_ssd.data.background_images`.
 
     Raises:
         DataError: the dataset cannot be trained on or validated on.
@@ -77,9 +77,8 @@ def new_run(
     images = load_training_images(open_dataset(source), train_on, validation_split, recipe.seed)
     check_datasets(images)
     training, validation = images.training, images.validation
-    negatives = None if background is None else _load_background(background, recipe, training, validation)
     if choose_epochs:
-        num_background = 0 if negatives is None else recipe.background_per_batch
+        num_background = recipe.background_per_batch if background else 0
         recipe = replace(recipe, epochs=default_epochs(len(training), recipe.batch_size - num_background))
         what = f"{count(recipe.epochs, 'epoch')} of {count(len(training), 'training image')}"
         _log.info("%s, chosen by the number of images; --epochs sets another number", what)
@@ -91,9 +90,9 @@ def new_run(
     elif fitted_anchors:
         network = _with_fitted_anchors(network, training, validation, recipe.seed)
     config = RunConfig(
-        network, recipe, source, images.validation_fraction, teacher, train_on, images.held_out, background
+        network, recipe, source, images.validation_fraction, teacher, train_on, images.held_out, tuple(background)
     )
-    return RunSetup(config, training, validation, negatives)
+    return RunSetup(config, training, validation, _load_background(config, training, validation))
 
 
 def resumed_run(
@@ -101,7 +100,7 @@ def resumed_run(
     data: Path | None = None,
     teacher: Path | None = None,
     strict: bool = False,
-    background: Path | None = None,
+    background: Sequence[Path] = (),
 ) -> RunSetup:
     """Return the setup of the run in ``folder``; log what changed in its dataset since it was last trained.
 
@@ -122,10 +121,10 @@ def resumed_run(
         if config.teacher is None:
             raise SettingError(f"{folder} is trained without a teacher: leave out --teacher, or start a new run")
         config = replace(config, teacher=teacher)
-    if background is not None:
-        if config.background is None:
+    if background:
+        if not config.background:
             raise SettingError(f"{folder} is trained without --background: leave it out, or start a new run")
-        config = replace(config, background=background)
+        config = replace(config, background=tuple(background))
     images = reload_training_images(
         open_dataset(config.data),
         config.network.labels,
@@ -140,21 +139,26 @@ def resumed_run(
             _log.warning("since the run was last trained: %s", change)
     check_datasets(images)
     training, validation = images.training, images.validation
-    negatives = None
-    if config.background is not None:
-        negatives = _load_background(config.background, config.recipe, training, validation)
-    return RunSetup(replace(config, held_out=images.held_out), training, validation, negatives)
+    background_images = _load_background(config, training, validation)
+    return RunSetup(replace(config, held_out=images.held_out), training, validation, background_images)
 
 
-def _load_background(folder: Path, recipe: Recipe, training: Dataset, validation: Dataset) -> Dataset:
-    """Return the background images of ``folder``; log their number and their share of a batch."""
+def _load_background(config: RunConfig, training: Dataset, validation: Dataset) -> Dataset | None:
+    """Return the run's background images, or None; log their number and their share of a batch."""
+    if not config.background:
+        return None
+    recipe = config.recipe
     if not recipe.background_per_batch:
         raise SettingError("--background needs batches of at least 2 images: set a higher --batch-size")
-    background = load_background(folder, training.labels, (training, validation))
+    labeled = training.with_samples(training.samples + validation.samples)
+    samples = load_background(config.background, labeled, decode=False)
+    if not samples:
+        raise DataError(f"{config.background[0]}: all of its images are in the dataset too: leave out --background")
+    background = Dataset(config.background[0], training.labels, samples, training.format)
     _log.info(
         "background: %s of %s, %d in each batch of %d",
         count(len(background), "image"),
-        folder,
+        ", ".join(map(str, config.background)),
         recipe.background_per_batch,
         recipe.batch_size,
     )
