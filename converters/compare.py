@@ -53,7 +53,7 @@ class SchemeRow:
         return {
             "scheme": self.scheme,
             **self.precision.to_dict(),
-            **self.threshold.to_dict(),
+            "threshold": self.threshold.to_dict(),
             "bytes": self.size,
             "milliseconds": round(self.milliseconds, 3),
             "targets": [target.to_dict() for target in self.targets],

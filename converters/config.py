@@ -11,9 +11,12 @@ from converters.quantization.schemes import SCHEMES, KeepType, Scheme
 from edge_ssd.errors import SettingError
 from edge_ssd.network import Network
 
-__all__ = ["MAX_CALIBRATION_IMAGES", "ConversionConfig"]
+__all__ = ["DEFAULT_MAX_FALSE_ALARMS", "MAX_CALIBRATION_IMAGES", "ConversionConfig"]
 
 MAX_CALIBRATION_IMAGES = 200
+
+DEFAULT_MAX_FALSE_ALARMS = 1.0
+"""Number of false alarms per 100 images that the score threshold of a bundle allows."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,8 @@ class ConversionConfig:
         limit: the maximum number of images to measure on; None uses all.
         selftest_image: image to embed, which is published with the file; None chooses one from the dataset.
         score_threshold: the bundle's default score threshold, 0–1; None chooses it from the measured false alarms.
-        max_false_alarms: number of false alarms per 100 images that a chosen threshold allows; above 0, at most 100.
+        max_false_alarms: number of false alarms per 100 images that a chosen threshold allows, above 0 and at most 100;
+            None for :data:`DEFAULT_MAX_FALSE_ALARMS`.
         background: folders of images without any object of the model's classes, to measure false alarms on.
 
     Raises:
@@ -50,7 +54,7 @@ class ConversionConfig:
     limit: int | None = None
     selftest_image: Path | None = None
     score_threshold: float | None = None
-    max_false_alarms: float = 1.0
+    max_false_alarms: float | None = None
     background: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
@@ -70,12 +74,16 @@ class ConversionConfig:
             raise SettingError(f"the limit must be at least 1 image, got {self.limit}")
         if self.score_threshold is not None and not 0 <= self.score_threshold <= 1:
             raise SettingError(f"the score threshold must be from 0 to 1, got {self.score_threshold}")
-        if not 0 < self.max_false_alarms <= 100:
-            raise SettingError(
-                f"the false alarms per 100 images must be above 0 and at most 100, got {self.max_false_alarms}"
+        limit = self.max_false_alarms
+        if limit is not None and not 0 < limit <= 100:
+            raise SettingError(f"the false alarms per 100 images must be above 0 and at most 100, got {limit}")
+        if limit is not None and (self.score_threshold is not None or not self.measure):
+            reason = (
+                "--no-accuracy skips the measurement" if self.score_threshold is None else "--score-threshold is given"
             )
+            raise SettingError(f"--max-false-alarms chooses the score threshold, but {reason}: omit one of them")
         if self.background and not self.measure:
-            raise SettingError("images without objects are for the measurement, which --no-accuracy skips: omit one")
+            raise SettingError("--background is for the measurement, which --no-accuracy skips: omit one of them")
 
     def kept_layers(self, network: Network) -> tuple[str, ...]:
         """Return the names of the layers of ``network`` that stay out of int8; none unless the scheme is "mixed".

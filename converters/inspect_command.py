@@ -169,7 +169,7 @@ def _accuracy(accuracy: Any) -> str:
     try:
         before, after = accuracy["float"]["ap"], accuracy["quantized"]["ap"]
         return f"{before:.3f} float, {after:.3f} converted ({accuracy['data']}), as the file states"
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return "not measured"
 
 
@@ -178,9 +178,9 @@ def _false_alarms(accuracy: Any) -> Rows:
         stated = accuracy["false_alarms"]
         recall = "" if stated["recall"] is None else f", recall {stated['recall']:.2f}"
         rate, threshold = f"{stated['per_100_images']:.1f}", f"{stated['score_threshold']:g}"
-        images = count(stated["num_images"], "image")
+        images = f"{stated['num_images']:d} images"
         return [("", f"{rate} false alarms per 100 images with a score of {threshold}{recall} ({images})")]
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return []
 
 

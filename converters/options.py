@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from converters.config import ConversionConfig
+from converters.config import DEFAULT_MAX_FALSE_ALARMS, ConversionConfig
 from converters.quantization.layers import DEFAULT_KEEP
 from edge_ssd.commands.data_options import add_background_option
 
@@ -49,10 +49,10 @@ def add_conversion_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-false-alarms",
         type=float,
-        default=ConversionConfig.max_false_alarms,
         metavar="N",
-        help="choose the lowest score threshold with at most N false alarms per 100 images (default: %(default)g; 0.5 "
-        "if the images are too few to tell, or too few objects would be found)",
+        help="choose the lowest score threshold with at most N false alarms per 100 images "
+        f"(default: {DEFAULT_MAX_FALSE_ALARMS:g}; the threshold is 0.5 if the images are too few to tell, or too few "
+        "objects would be found)",
     )
     parser.add_argument(
         "--score-threshold", type=float, metavar="P", help="the file's default score threshold (default: chosen)"

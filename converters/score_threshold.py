@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from converters.config import ConversionConfig
+from converters.config import DEFAULT_MAX_FALSE_ALARMS, ConversionConfig
 from edge_ssd.evaluation.false_alarms import (
     DetectionScores,
     OperatingPoint,
@@ -72,7 +72,8 @@ def choose_threshold(config: ConversionConfig, scores: DetectionScores | None) -
         return ThresholdChoice(config.score_threshold, "given", "as given", measured)
     if scores is None:
         return ThresholdChoice(DEFAULT_THRESHOLD, "default", "default")
-    default, limit = operating_point(scores, DEFAULT_THRESHOLD), config.max_false_alarms
+    limit = DEFAULT_MAX_FALSE_ALARMS if config.max_false_alarms is None else config.max_false_alarms
+    default = operating_point(scores, DEFAULT_THRESHOLD)
     threshold = lowest_threshold(scores, limit)
     if threshold is None:
         needed = images_needed(limit)

@@ -148,6 +148,8 @@ def test_bundle_that_fails_its_selftest_is_not_written(
         ({"score_threshold": 1.5}, SettingError, "the score threshold must be from 0 to 1, got 1.5"),
         ({"max_false_alarms": 0}, SettingError, "must be above 0 and at most 100, got 0"),
         ({"max_false_alarms": float("nan")}, SettingError, "must be above 0 and at most 100, got nan"),
+        ({"max_false_alarms": 1, "measure": False}, SettingError, "but --no-accuracy skips the measurement: omit one"),
+        ({"max_false_alarms": 1, "score_threshold": 0.5}, SettingError, "but --score-threshold is given: omit one"),
         ({"background": (Path("absent"),)}, DataError, "absent: no such folder; give a folder of images without any"),
         ({"background": (Path("absent"),), "measure": False}, SettingError, "--no-accuracy skips"),
         ({"selftest_image": Path("absent.png")}, ImageError, "absent.png: no such image"),

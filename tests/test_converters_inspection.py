@@ -58,3 +58,37 @@ def test_inspect_shows_no_selftest_that_did_not_run(
     assert "selftest" not in facts
     assert main(["inspect", str(path)]) == 0
     assert "passed" not in capsys.readouterr().out
+
+
+STATED = {"per_100_images": 0.6, "score_threshold": 0.5, "recall": 0.99, "num_images": 1027}
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "shown"),
+    [
+        ({"false_alarms": STATED}, "0.6 false alarms per 100 images with a score of 0.5, recall 0.99 (1027 images)"),
+        ({"false_alarms": {**STATED, "recall": None}}, "with a score of 0.5 (1027 images)"),
+        ({"float": {"ap": 1}, "quantized": {"ap": 10**400}, "data": "a"}, None),
+        ({"false_alarms": {**STATED, "per_100_images": 10**400}}, None),
+        ({"false_alarms": {**STATED, "num_images": "9" * 9}}, None),
+        ({"false_alarms": {**STATED, "recall": [1]}}, None),
+        ({"false_alarms": {}}, None),
+        ({"false_alarms": 3}, None),
+        ([], None),
+    ],
+)
+def test_inspect_shows_stated_false_alarms_if_they_have_the_form(
+    accuracy: object, shown: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = read_bundle(real_model())
+    details = {**metadata(real.network, real.flatbuffer), "accuracy": accuracy}
+    path = write_bundle(
+        tmp_path / "stated.tflite", real.network, real.flatbuffer, {"edge_ssd.json": json.dumps(details).encode()}
+    )
+    assert main(["inspect", str(path)]) == 0
+    printed = capsys.readouterr().out
+    assert "not measured" in printed
+    if shown is None:
+        assert "false alarms" not in printed
+    else:
+        assert shown in printed
