@@ -14,11 +14,18 @@ import sys
 import time
 from pathlib import Path
 
+from label_writers import WRITERS
+
 HERE = Path(__file__).resolve().parent
-# Program → arguments before and after the seed.
-PROGRAMS = {"bundle_fuzz.py": (["10000"], []), "flatbuffer_fuzz.py": (["10000"], ["200"])}
+# Programs, and their arguments before and after the seed.
+PROGRAMS = [
+    ("bundle_fuzz.py", ["10000"], []),
+    ("flatbuffer_fuzz.py", ["10000"], ["200"]),
+    *(("label_fuzz.py", ["10000"], [name]) for name in sorted(WRITERS)),
+    *(("device_fuzz.py", ["10000"], [kind]) for kind in ("jpeg", "camera", "web")),
+]
 # Tests that take their seed and rounds from the environment.
-TESTS = ["test_training_checkpoint.py", "test_training_model_keras_file_check.py"]
+TESTS = ["test_training_checkpoint.py", "test_training_model_keras_file_check.py", "test_device_events_mqtt_spool.py"]
 ROUNDS = 5_000
 MAX_SECONDS, MAX_MEGABYTES = 1.0, 50.0
 
@@ -31,7 +38,7 @@ def main(seconds: float = 1800.0) -> int:
         if time.monotonic() < end and subprocess.run(command, check=False, env=environment, cwd=HERE).returncode:
             print(f"failed: seed {seed}")
             return 1
-        for name, (before, after) in PROGRAMS.items():
+        for name, before, after in PROGRAMS:
             if time.monotonic() > end:
                 print("no failure")
                 return 0

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_ssd.data.label_files.file_limits import UnsuitableFileError, read_label_file
+from edge_ssd.data.label_files.image_size import plausible_size
 from edge_ssd.data.label_files.shapes import Box, enclose_rotated_box
 from edge_ssd.errors import DataError
 
@@ -29,7 +30,6 @@ __all__ = [
     "xywh_to_xyxy",
 ]
 
-_MAX_SIDE = 1 << 20  # of an image, in pixels
 # What is nested deeper than Python's calls may be cannot be shown or compared.
 _MAX_DEPTH = 100
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
@@ -149,6 +149,4 @@ def rotate_box(box_xyxy: Box, degrees: object) -> tuple[Box, bool]:
 
 def stated_size(height: object, width: object) -> tuple[int, int] | None:
     """Return the (height, width) that a file states for an image, or None: some tools omit them or write 0."""
-    if isinstance(height, int) and isinstance(width, int) and 0 < height < _MAX_SIDE and 0 < width < _MAX_SIDE:
-        return height, width
-    return None
+    return plausible_size(height, width) if isinstance(height, int) and isinstance(width, int) else None

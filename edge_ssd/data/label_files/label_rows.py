@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from edge_ssd.data.label_files.image_size import plausible_size
 from edge_ssd.data.label_files.label_columns import Columns
 from edge_ssd.data.label_files.shapes import Box
 from edge_ssd.data.label_files.text_table import parse_number
@@ -104,7 +105,7 @@ def _stated_size(cells: Sequence[str], columns: Columns) -> tuple[int, int] | No
     if columns.size is None:
         return None
     try:
-        height, width = (int(float(cells[position])) for position in columns.size)
-    except (IndexError, ValueError, OverflowError):
+        height, width = (float(cells[position]) for position in columns.size)
+    except (IndexError, ValueError):
         return None
-    return (height, width) if height > 0 and width > 0 else None
+    return plausible_size(height, width)
