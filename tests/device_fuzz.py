@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NoReturn
 from unittest import mock
 
@@ -32,6 +33,7 @@ from device_apps.sources.timeouts import CaptureTimeouts
 from device_apps.web.limits import WebLimits
 from edge_ssd.errors import SourceError
 from edge_ssd.network import InputSpec
+from edge_ssd.runtime.pixel_limit import MAX_MEGAPIXELS_VARIABLE
 
 _JPEGS = [jpeg_frame(number) for number in range(3)]
 _PARTS = [b"--b\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%s\r\n" % (len(jpeg), jpeg) for jpeg in _JPEGS]
@@ -206,6 +208,13 @@ KINDS = {"jpeg": fuzz_jpeg, "camera": fuzz_camera, "web": fuzz_web}
 
 
 def main(count: int = 10_000, seed: int = 0, *names: str) -> None:
+    with mock.patch.dict(
+        os.environ, {MAX_MEGAPIXELS_VARIABLE: "1"}
+    ):  # a damaged header states any size below the limit
+        _run(count, seed, names)
+
+
+def _run(count: int, seed: int, names: Collection[str]) -> None:
     for name in names or KINDS:
         random = np.random.default_rng([seed, *name.encode()])
         rounds = KINDS[name](random, count)

@@ -118,3 +118,12 @@ def test_labels_without_images_that_can_be_read(tmp_path: Path, name: str, cause
     (tmp_path / name).write_text("0 0.5 0.5 0.2 0.2\n")
     with pytest.raises(DataError, match=cause):
         load_dataset(tmp_path)
+
+
+def test_list_with_empty_names_between_commas(tmp_path: Path) -> None:
+    for name in "abc":
+        write_image(tmp_path / f"{name}.png")
+        (tmp_path / f"{name}.txt").write_text("0 0.5 0.5 0.5 0.5\n")
+    (tmp_path / "train.txt").write_text("a.png,,b.png,\n,\n")
+    (tmp_path / "val.txt").write_text("c.png\n")
+    assert load_dataset(tmp_path, "train").num_boxes == 2

@@ -216,8 +216,8 @@ def _find_listed(index: FileIndex, line: str, path: Path) -> Path | None:
 
 
 def _without_flag(line: str) -> str:
-    name, *flag = line.rsplit(None, 1)
-    return name if flag and flag[0] in ("0", "1", "-0", "-1") else line
+    words = line.rsplit(None, 1)
+    return words[0] if len(words) > 1 and words[1] in ("0", "1", "-0", "-1") else line
 
 
 def _without_boxes(line: str) -> str:
