@@ -336,3 +336,17 @@ def test_most_images_missing_raises_and_a_few_are_dropped(tmp_path: Path) -> Non
     (tmp_path / "images" / "1.png").unlink()
     with pytest.raises(DataError, match=r"3 of 4 labeled images do not exist, the first is '1\.png'"):
         load_dataset(tmp_path)
+
+
+def test_label_files_that_name_another_image_are_one_notice(tmp_path: Path) -> None:
+    box = [("fork", (1.0, 2.0, 30.0, 20.0))]
+    for name, stated in {"a": "b.png", "b": "c.png", "c": "old 7.png", "d": "d.png"}.items():
+        write_image(tmp_path / f"{name}.png")
+        write_voc_xml(tmp_path / f"{name}.xml", stated, box)
+    dataset = load_dataset(tmp_path)
+    assert [notice.message for notice in dataset.notices] == [
+        "2 label files name another image than the one of their own name, such as a.xml, which names 'b.png': read as "
+        "of a.png; rename the files if that is wrong"
+    ]
+    with pytest.raises(DataError, match="2 label files name another image"):
+        load_dataset(tmp_path, strict=True)

@@ -243,7 +243,8 @@ class DatasetFolder:
         if strict and problems:
             raise DataError(str(problems[0]))
         if not samples:
-            reason = f"; the first of {len(problems)} problems: {problems[0]}" if problems else ": no labels in it"
+            first = next(iter([*invalid, *problems]), "")  # what dropped an image, before what did not
+            reason = f"; the first of {len(problems)} problems: {first}" if problems else ": no labels in it"
             raise DataError(f"{root}: no usable labeled image{f' in split {split!r}' if split else ''}{reason}")
         return Dataset(root, labels, samples, self.format, tuple(problems), tuple(notices))
 

@@ -17,6 +17,7 @@ from edge_ssd.data.file_tree import FileTree
 from edge_ssd.data.label_files.split_lists import SplitLists, read_split_lists
 from edge_ssd.data.label_files.split_table import read_split_table
 from edge_ssd.data.split_names import SPLITS, split_from_folders, split_from_words
+from edge_ssd.data.stated_names import check_stated_names
 
 __all__ = ["LocatedImages", "locate_images"]
 
@@ -92,6 +93,7 @@ def locate_images(tree: FileTree, parsed: ParsedDataset) -> LocatedImages:
         )
         for how, entries in differences.items()
     ]
+    notices += check_stated_names(tree, index, (image for images in splits.values() for image in images))
     if unlisted:
         notices.append(
             Problem(
