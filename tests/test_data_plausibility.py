@@ -520,6 +520,6 @@ def test_objects_of_a_class_called_background_are_reported(tmp_path: Path) -> No
 def test_reversed_corners_are_named(tmp_path: Path) -> None:
     for number in range(8):
         write_image(tmp_path / f"{number}.png")
-        write_voc_xml(tmp_path / f"{number}.xml", f"{number}.png", [("fork", (50.0, 35.0, 10.0 + number, 5.0))])
+        write_voc_xml(tmp_path / f"{number}.xml", f"{number}.png", [("fork", (58.0, 38.0, 30.0 + number, 20.0))])
     with pytest.raises(DataError, match=r"8 of 8 boxes .* since their corners are exchanged, .*: correct them"):
         load_dataset(tmp_path)
