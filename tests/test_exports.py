@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
+import re
 
 import pytest
 
@@ -30,7 +32,12 @@ def test_package_exports_public_names() -> None:
     """The public interface: removing a name breaks users' programs."""
     assert set(edge_ssd.__all__) == {
         *("Bundle", "Detection", "Detections", "Detector", "default_model", "read_bundle"),
-        *("find_model", "shipped_models"),
+        *("find_model", "shipped_models", "numpy_resize", "opencv_resize"),
+        # Types of the arguments and results of the above.
+        *("Backend", "BundleSource", "Color", "EncodedImage", "ImageArray", "ImageLike", "ModelLike", "Readable"),
+        *("ClassesLike", "CountLike", "FlagLike", "FractionLike", "Resize", "ThresholdLike"),
+        *("Defaults", "HeadSpec", "Metadata", "SelfTest", "SelfTestResult"),
+        *("DownSampling", "FloatArray", "MultiboxTarget", "Resampling", "ResizeMode"),
         *("BoxCoding", "InputSpec", "Level", "Network", "tiny_ssd"),
         *("box_area", "box_iou", "clip_boxes", "cxcywh_to_xyxy", "xyxy_to_cxcywh"),
         *("multibox_detection", "multibox_prior", "multibox_target", "nms", "offset_boxes", "offset_inverse"),
@@ -42,3 +49,25 @@ def test_package_exports_public_names() -> None:
 def test_unknown_attribute_of_package_raises() -> None:
     with pytest.raises(AttributeError, match="Detektor"):
         _ = edge_ssd.Detektor  # type: ignore[attr-defined]
+
+
+def test_types_of_public_signatures_are_exported() -> None:
+    """A program can name the type of everything that it passes and gets."""
+    words: set[str] = set()
+    for name in edge_ssd.__all__:
+        value = getattr(edge_ssd, name)
+        if not inspect.isclass(value) and not inspect.isfunction(value):
+            continue
+        members = [getattr(value, member, None) for member in dir(value) if not member.startswith("_")]
+        functions = [value, *members] if inspect.isclass(value) else [value]
+        for function in functions:
+            function = function.fget if isinstance(function, property) else function
+            for annotation in getattr(function, "__annotations__", {}).values():
+                words |= set(re.findall(r"[A-Za-z]\w*", str(annotation)))
+    own = {
+        name
+        for module_name in MODULES
+        for name, value in vars(importlib.import_module(module_name)).items()
+        if name in importlib.import_module(module_name).__all__ and name[0].isupper()
+    }
+    assert words & own - set(edge_ssd.__all__) == set()

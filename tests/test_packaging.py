@@ -98,7 +98,11 @@ def test_wheel_contains_license_and_command(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         files = {name.partition(".dist-info/")[2]: name for name in archive.namelist() if ".dist-info/" in name}
         assert archive.read(files["licenses/LICENSE"]) == (REPOSITORY / "LICENSE").read_bytes()
-        assert archive.read(files["entry_points.txt"]).decode() == "[console_scripts]\nedge-ssd = edge_ssd.cli:main\n"
+        entry_points = archive.read(files["entry_points.txt"]).decode()
+        assert entry_points.split("\n\n") == [
+            "[console_scripts]\nedge-ssd = edge_ssd.cli:main",
+            "[pyinstaller40]\nhook-dirs = edge_ssd.frozen:hook_dirs\n",
+        ]
 
 
 def test_base_requires_only_numpy_and_pillow(metadata: dict[str, list[str]]) -> None:

@@ -48,7 +48,7 @@ def test_find_model_finds_every_shipped_model() -> None:
 )
 def test_find_model_accepts_short_and_full_names(model_folder: Path, given: str, name: str) -> None:
     assert list(shipped_models()) == ["banana", "banana-nano", "banana-small"]
-    assert find_model(given) == model_folder / f"{name}.tflite"
+    assert find_model(given) == read_bundle(given).path == model_folder / f"{name}.tflite"
     with Detector(given) as detector:
         assert detector.bundle.path == model_folder / f"{name}.tflite"
 

@@ -139,8 +139,8 @@ def read_bundle(source: BundleSource) -> Bundle:
     """Read and validate a bundle.
 
     Args:
-        source: path of the file, its content as bytes, or an object with ``read_bytes()`` such as a traversable of
-            :mod:`importlib.resources`.
+        source: path of the file, name of a shipped model, content of the file as bytes, or an object with
+            ``read_bytes()`` such as a traversable of :mod:`importlib.resources`.
 
     Raises:
         BundleError: it is missing, damaged or not a bundle.
@@ -149,6 +149,10 @@ def read_bundle(source: BundleSource) -> Bundle:
     is_file = isinstance(source, (str, os.PathLike))
     if is_file:
         name = os.fsdecode(source)  # type: ignore[arg-type]
+        if not os.path.isfile(name):  # noqa: PTH113 (os: see Bundle.path)
+            from edge_ssd.runtime.shipped_models import named_model
+
+            name = str(named_model(name) or name)
     else:
         name = "model data" if isinstance(source, (bytes, bytearray, memoryview)) else shortened_path(str(source))
     try:

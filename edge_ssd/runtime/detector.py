@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
@@ -120,11 +120,13 @@ class Detector:
         self._interpreter: Interpreter | None = interpreter
         self._interpreter_facts = interpreter.backend, interpreter.num_threads, interpreter.delegate
 
-    def __setattr__(self, name: str, value: object) -> None:
-        try:
-            object.__setattr__(self, name, value)
-        except AttributeError:
-            raise AttributeError(_refused(self, name)) from None
+    if not TYPE_CHECKING:  # pyright would take every attribute for one that can be set
+
+        def __setattr__(self, name: str, value: object) -> None:
+            try:
+                object.__setattr__(self, name, value)
+            except AttributeError:
+                raise AttributeError(_refused(self, name)) from None
 
     def __repr__(self) -> str:
         height, width = self.network.input.size

@@ -96,7 +96,7 @@ def _check_array(image: npt.NDArray[Any]) -> ImageArray:
     if image.dtype != np.uint8:
         raise ImageError(
             f"an image array must be uint8 with values 0 to 255, got {image.dtype}; "
-            "scale to 0–255, round, and convert with .astype(np.uint8)"
+            "scale to 0 to 255, round, and convert with .astype(np.uint8)"
         )
     if image.ndim == 1 or (image.ndim == 2 and 1 in image.shape and image.size > 1):
         raise ImageError(

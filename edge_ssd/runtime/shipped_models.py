@@ -12,7 +12,7 @@ from pathlib import Path
 
 from edge_ssd.errors import BundleError
 
-__all__ = ["default_model", "find_model", "packaged_content", "shipped_models"]
+__all__ = ["default_model", "find_model", "named_model", "packaged_content", "shipped_models"]
 
 _DEFAULT = "banana"
 
@@ -30,6 +30,12 @@ def shipped_models() -> dict[str, Path]:
     folder = _folder()
     names = [path.name for path in folder.glob("*.tflite")] if folder.is_dir() else _packaged_names()
     return {name.removesuffix(".tflite"): folder / name for name in sorted(names, key=lambda name: Path(name).stem)}
+
+
+def named_model(name: str) -> Path | None:
+    """Return the path of the shipped model of that name, full or short; None if there is none."""
+    shipped = shipped_models()
+    return shipped.get(name) or shipped.get(f"{_DEFAULT}-{name}")
 
 
 def packaged_content(path: str | os.PathLike[str]) -> bytes | None:
@@ -63,9 +69,9 @@ def find_model(model: str | os.PathLike[str]) -> Path:
         return path
     if path in shipped.values():  # in a ZIP file
         return path
-    for known in (name, f"{_DEFAULT}-{name}"):
-        if known in shipped:
-            return shipped[known]
+    known = named_model(name)
+    if known is not None:
+        return known
     # Here: needed for this message only.
     from edge_ssd.console.suggestions import did_you_mean, missing_path_hint
     from edge_ssd.runtime.bundle import shortened_path
