@@ -24,6 +24,7 @@ ImageLike = Union[ImageArray, "PILImage", str, "os.PathLike[str]", EncodedImage]
 Color = Literal["rgb", "bgr"]
 """Order of the channels of an array; OpenCV's frames are BGR."""
 
+_COLORS = get_args(Color)
 _MAX_PIXELS = 2**28  # more than any camera has; a broadcast view may claim any size
 
 
@@ -59,7 +60,7 @@ def as_rgb(image: ImageLike, color: Color = "rgb") -> ImageArray:
         ImageError: not a valid image.
         SettingError: another order, or "bgr" for an image that is not an array: files state their own.
     """
-    if color not in get_args(Color):
+    if color not in _COLORS:
         raise SettingError(f"color must be 'rgb' or 'bgr', got {shortened(color)}")
     if isinstance(image, np.ndarray):
         array = _check_array(image)
