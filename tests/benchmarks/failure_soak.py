@@ -303,6 +303,7 @@ def check_memory(minutes: float, found: Findings) -> None:
         found.figures[f"memory_{name}"] = {
             "mb": round(float(np.median(table[:, 1])), 1),
             "mb_per_hour": round(slope, 2),
+            "mb_by_twelfths": [round(float(np.median(part[:, 1])), 1) for part in np.array_split(table, 12)],
             "mb_last_minus_first_third": round(float(last[1] - first[1]), 2),
             "threads": [int(first[2]), int(last[2])],
             "descriptors": [int(first[3]), int(last[3])],
