@@ -47,7 +47,9 @@ def read_class_names(paths: Iterable[Path]) -> list[str] | None:
         if path.is_file():
             names = _noted_names(path) if path.suffix == ".json" else _without_ids(read_lines(path, "class name"))
             if not names or len(set(names)) != len(names):
-                raise DataError(f"{path}: expected class names, one per line and without repetition, got {names!r}")
+                raise DataError(
+                    f"{path}: expected class names, one per line and without repetition, got {names!r:.200}"
+                )
             return names
     return None
 
