@@ -142,7 +142,8 @@ def _false_alarms(result: Verification) -> str:
     )
     if before.recall is not None and after.recall is not None:
         text += f", and finds {after.recall:.1%} of the objects (float: {before.recall:.1%})"
-    return f"<p>{text}. A false alarm overlaps no labeled object of its class with an IoU of {FALSE_ALARM_IOU:g}.</p>"
+    rule = f"A false alarm overlaps no labeled object of its class with an IoU of {FALSE_ALARM_IOU:g} or more"
+    return f"<p>{text}. {rule}.</p>"
 
 
 def _cost(result: Verification, bundle: Bundle) -> str:
