@@ -9,6 +9,7 @@ tf = pytest.importorskip("tensorflow")
 
 from test_training_input_augment import SIZE, bright_box, rectangles  # noqa: E402 (after the check for TensorFlow)
 
+from edge_ssd.training.input.copy_paste import paste_objects  # noqa: E402
 from edge_ssd.training.input.label_rows import mosaic_rows  # noqa: E402
 from edge_ssd.training.input.mosaic import mosaic  # noqa: E402
 
@@ -75,3 +76,28 @@ def test_mosaic_depends_on_seed_only() -> None:
 @pytest.mark.parametrize(("rows", "expected"), [(1, 4), (4, 16), (6, 16), (30, 60)])
 def test_number_of_label_rows(rows: int, expected: int) -> None:
     assert mosaic_rows(rows) == expected
+
+
+def test_wide_images_and_pasted_objects_keep_exact_boxes() -> None:
+    height, width = 40, 64
+    images = np.zeros((COUNT, height, width, 3), np.uint8)
+    images[:, 10:30, 16:40] = 255
+    labels = np.tile(np.array([[[1, 16 / width, 10 / height, 40 / width, 30 / height]]], np.float32), (COUNT, 1, 1))
+    black, empty = np.zeros_like(images), np.full_like(labels, -1)
+    tiles = np.stack([black, black, images, black], axis=1)
+    tile_labels = np.stack([empty, empty, labels, empty], axis=1)
+    composed, rows = mosaic(tiles, tile_labels, tf.constant([0, 0]), rows=4)
+    pasted, pasted_rows = paste_objects(
+        tf.cast(black, tf.float32), empty, tf.cast(images, tf.float32), labels, tf.constant([0, 1]), probability=1.0
+    )
+    for shown, shown_rows in ((composed, rows), (pasted, pasted_rows)):
+        compared = 0
+        for image, objects in zip(shown.numpy(), shown_rows.numpy(), strict=True):
+            boxes = objects[objects[:, 0] >= 0][:, 1:] * [width, height, width, height]
+            ys, xs = np.nonzero(image[..., 0] > 127)
+            assert len(boxes) == (len(ys) > 0)
+            for box in boxes:
+                actual = [xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]
+                np.testing.assert_allclose(actual, box, atol=0.6)
+                compared += 1
+        assert compared > COUNT / 2

@@ -39,7 +39,7 @@ _FULL_IMAGE = (0.0, 0.0, 1.0, 1.0)
 def zoom_windows(seed: tf.Tensor, count: int, factor: float) -> tf.Tensor:
     """Return ``count`` random windows, xyxy in 0–1, of about 1/``factor`` to ``factor`` times the image's size."""
     seeds = tf.random.split(seed, 3)
-    side = tf.exp(tf.random.stateless_uniform((count, 1), seeds[0], -1.0, 1.0) * tf.math.log(factor))
+    side = tf.exp(tf.random.stateless_uniform((count, 1), seeds[0], -1.0, 1.0) * tf.math.log(float(factor)))
     return _stretched(seeds, count, side)
 
 
