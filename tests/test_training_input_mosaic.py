@@ -73,9 +73,20 @@ def test_mosaic_depends_on_seed_only() -> None:
     assert (first[0].numpy() != other[0].numpy()).any()
 
 
-@pytest.mark.parametrize(("rows", "expected"), [(1, 4), (4, 16), (6, 16), (30, 60)])
-def test_number_of_label_rows(rows: int, expected: int) -> None:
-    assert mosaic_rows(rows) == expected
+@pytest.mark.parametrize(
+    ("objects", "expected"),
+    [
+        ([1, 1], 4),  # four times the maximum
+        ([4, 1, 1, 1, 1], 16),
+        ([13, 13, 13, 13], 52),  # always 13 objects
+        ([9, 17, 9, 17, 30], 66 + 46),  # means of 16.4 and a deviation of 7.7
+    ],
+)
+def test_number_of_label_rows_follows_the_objects(objects: list[int], expected: int) -> None:
+    labels = np.full((len(objects), max(objects), 5), -1, np.float32)
+    for rows, number in zip(labels, objects, strict=True):
+        rows[:number, 0] = 0
+    assert mosaic_rows(labels) == expected
 
 
 def test_wide_images_and_pasted_objects_keep_exact_boxes() -> None:

@@ -21,7 +21,7 @@ from edge_ssd.training.input.crop_windows import (
     zoom_windows,
 )
 from edge_ssd.training.input.hide_objects import gray_outside, hide_objects
-from edge_ssd.training.input.label_rows import mosaic_rows, pad_rows
+from edge_ssd.training.input.label_rows import pad_rows
 from edge_ssd.training.input.mosaic import mosaic
 
 __all__ = ["augment", "color_jitter", "expand_crop_zoom", "random_flip"]
@@ -44,7 +44,7 @@ def augment(
     expand_factor: float = 1.0,
     hide_cut: bool = False,
     mosaics: bool = False,
-    mosaic_labels: bool = False,
+    label_rows: int | None = None,
     paste_probability: float = 0.0,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Combine, flip, crop, resize and change colors at random, as the arguments select.
@@ -57,11 +57,12 @@ def augment(
         partners: images [B, K, H, W, 3] and labels [B, K, M, 5]: with ``mosaics`` the other three tiles, then with a
             ``paste_probability`` the donor.
         mosaics: make mosaics. They are not cropped or zoomed, since their tiles are.
-        mosaic_labels: return as many label rows as with mosaics, so that all epochs of a run have equally many.
+        label_rows: number of label rows of mosaics, and of other images before objects are pasted, so that all epochs
+            of a run have equally many; M for None.
         paste_probability: of :func:`~edge_ssd.training.input.copy_paste.paste_objects`.
     """
     seeds = tf.random.split(seed, 4)
-    rows = mosaic_rows(labels.shape[1]) if mosaic_labels else labels.shape[1]
+    rows = labels.shape[1] if label_rows is None else label_rows
     if mosaics:
         assert partners is not None
         tiles, tile_labels = (

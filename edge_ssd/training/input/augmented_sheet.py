@@ -14,6 +14,7 @@ from edge_ssd.data.splits import subsample_evenly
 from edge_ssd.network import InputSpec
 from edge_ssd.training.input.batch_images import choose_partners
 from edge_ssd.training.input.images import ImageDataset, load_images
+from edge_ssd.training.input.label_rows import mosaic_rows
 from edge_ssd.training.input.pipeline import augment_batch
 from edge_ssd.training.recipe import AUGMENTATION_FIELDS, Recipe, book_recipe
 
@@ -55,8 +56,9 @@ def augmented_sheet(dataset: Dataset, spec: InputSpec, recipe: Recipe) -> Image.
 def _thumbnails(dataset: ImageDataset, caption: str, recipe: Recipe, epoch: int) -> Iterator[Thumbnail]:
     indices = choose_partners(dataset, recipe, epoch, (len(dataset),))
     partners = dataset.take(indices) if indices.size else None
+    rows = mosaic_rows(dataset.labels) if recipe.mosaic else None
     batch = np.asarray(dataset.images[:]), dataset.labels
-    images, labels = map(np.asarray, augment_batch(*batch, recipe, epoch, 0, partners))
+    images, labels = map(np.asarray, augment_batch(*batch, recipe, epoch, 0, partners, rows))
     height, width = images.shape[1:3]
     for image, rows in zip(np.rint(images).astype(np.uint8), labels, strict=True):
         objects = rows[rows[:, 0] >= 0]

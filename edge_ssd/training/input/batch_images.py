@@ -87,7 +87,7 @@ def choose_partners(dataset: ImageDataset, recipe: Recipe, epoch: int, shape: tu
 def _with_background(batches: Indices, first: int, available: int, per_batch: int, seed: int, epoch: int) -> Indices:
     """Return ``batches`` with ``per_batch`` background images in each, at random places.
 
-    Their indices start at ``first``; no image is repeated before all of them were shown.
+    Their indices start at ``first``; no image is repeated before the epoch has shown all of them.
     """
     random = np.random.default_rng([seed, epoch, _BACKGROUND_STREAM])
     needed = len(batches) * per_batch

@@ -5,18 +5,27 @@ Labels are float32 [B, M, 5], rows (class id, xyxy in 0–1), −1 for padding.
 
 from __future__ import annotations
 
+import math
+
 import tensorflow as tf
+
+from edge_ssd.boxes import FloatArray
 
 __all__ = ["compact_rows", "mosaic_rows", "pad_rows", "pasted_rows"]
 
-# More objects than the image with the most has twice are rare in a mosaic, and each row costs time in the loss.
-_MOSAIC_FACTOR, _MIN_MOSAIC_ROWS = 2, 16
+# Each row costs time in the loss, and four images that all have the most objects are rare.
+_DEVIATIONS, _MIN_MOSAIC_ROWS = 3, 16
 _MAX_PASTED = 8
 
 
-def mosaic_rows(rows: int) -> int:
-    """Return the number of label rows of a mosaic of four images with ``rows`` rows each."""
-    return min(4 * rows, max(_MOSAIC_FACTOR * rows, _MIN_MOSAIC_ROWS))
+def mosaic_rows(labels: FloatArray) -> int:
+    """Return the number of label rows for mosaics of four of the images with ``labels`` [N, M, 5]; at most 4·M.
+
+    It is the mean number of objects in a mosaic and three of its standard deviations.
+    """
+    objects = (labels[..., 0] >= 0).sum(axis=1)
+    usual = math.ceil(4 * objects.mean() + _DEVIATIONS * 2 * objects.std())
+    return min(4 * labels.shape[1], max(usual, _MIN_MOSAIC_ROWS))
 
 
 def pasted_rows(rows: int) -> int:

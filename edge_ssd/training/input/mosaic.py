@@ -3,7 +3,7 @@
 The tiles meet at a random point, and each shows a window of its image, as large as the image is or shrunk. An object
 that is cut by the edge of its tile keeps its label with the visible part of its box if that is at least 40 % of its
 area. Otherwise the label is dropped and the rest of the object is painted gray, because it would be learned as
-background; so is an object for which there is no label row.
+background; so is an object for which no label row is left.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from edge_ssd.runtime.preprocess import ImageArray
 from edge_ssd.training.input.augment import augment
 from edge_ssd.training.input.batch_images import choose_batch_images
 from edge_ssd.training.input.images import ImageDataset
+from edge_ssd.training.input.label_rows import mosaic_rows
 from edge_ssd.training.recipe import Recipe
 from edge_ssd.training.workers import SINGLE_WORKER, Workers
 
@@ -33,6 +34,7 @@ def training_batches(
     chosen = choose_batch_images(dataset, recipe, epoch, workers)
     num_steps, share = chosen.images.shape
     num_partners = chosen.partners.shape[-1]
+    rows = mosaic_rows(dataset.labels) if recipe.mosaic > 0 else None
 
     def fetch(step: int) -> tuple[ImageArray, FloatArray]:
         return dataset.take(chosen.images[step])
@@ -43,7 +45,7 @@ def training_batches(
     def prepare(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         images, labels = _fetched(fetch, step, (share,), dataset)
         partners = _fetched(fetch_partners, step, (share, num_partners), dataset) if num_partners else None
-        return augment_batch(images, labels, recipe, epoch, step * workers.count + workers.index, partners)
+        return augment_batch(images, labels, recipe, epoch, step * workers.count + workers.index, partners, rows)
 
     return tf.data.Dataset.range(num_steps).map(prepare, num_parallel_calls=1).prefetch(2)
 
@@ -55,14 +57,16 @@ def augment_batch(
     epoch: int,
     step: tf.Tensor | int,
     partners: tuple[tf.Tensor, tf.Tensor] | None = None,
+    label_rows: int | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Augment images [B, H, W, 3] and labels [B, M, 5]; the recipe's seed, ``epoch`` and ``step`` fix the result.
 
     ``partners`` are images [B, K, H, W, 3] and labels [B, K, M, 5] of
-    :func:`~edge_ssd.training.input.batch_images.choose_partners`; None if K is 0.
+    :func:`~edge_ssd.training.input.batch_images.choose_partners`; None if K is 0. ``label_rows`` are
+    those of :func:`~edge_ssd.training.input.label_rows.mosaic_rows` if the recipe has mosaics.
     """
     seed = tf.stack([tf.cast(recipe.seed * 100_003 + epoch, tf.int32), tf.cast(step, tf.int32)])
-    return _augment_function(recipe, recipe.is_mosaic_epoch(epoch))(images, labels, seed, partners)
+    return _augment_function(recipe, recipe.is_mosaic_epoch(epoch), label_rows)(images, labels, seed, partners)
 
 
 def _fetched(
@@ -79,7 +83,9 @@ def _fetched(
 
 
 @functools.cache
-def _augment_function(recipe: Recipe, mosaics: bool) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
+def _augment_function(
+    recipe: Recipe, mosaics: bool, label_rows: int | None
+) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
     """Return :func:`augment` with the recipe's values as a graph function, traced once for all epochs.
 
     ``mosaics`` selects that of the epochs with mosaics.
@@ -95,7 +101,7 @@ def _augment_function(recipe: Recipe, mosaics: bool) -> Callable[..., tuple[tf.T
             expand_factor=recipe.expand,
             hide_cut=recipe.hide_cut,
             mosaics=mosaics,
-            mosaic_labels=recipe.mosaic > 0,
+            label_rows=label_rows,
             paste_probability=recipe.copy_paste,
         )
     )
