@@ -119,8 +119,8 @@ test-device: $(VENV)/ready-test $(VENV_TFLITE)/ready
 
 # The runtime and its dependencies, with the old interpreter. `pytest`, not `python -m pytest`, which would import from
 # this folder instead of the installed wheel.
-TFLITE_TESTS = $(wildcard tests/test_anchors.py tests/test_atomic_write.py tests/test_boxes.py tests/test_coding.py tests/test_delegate.py \
-	tests/test_network.py tests/test_nms.py tests/test_reference_*.py tests/test_runtime_*.py)
+TFLITE_TESTS = $(wildcard tests/test_anchors.py tests/test_atomic_write.py tests/test_boxes.py tests/test_checks.py tests/test_coding.py \
+	tests/test_delegate.py tests/test_network.py tests/test_nms.py tests/test_reference_*.py tests/test_runtime_*.py)
 test-tflite: $(VENV_TFLITE)/installed
 	$(VENV_TFLITE)/bin/pytest $(TFLITE_TESTS)
 

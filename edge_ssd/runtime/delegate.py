@@ -12,6 +12,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from edge_ssd.checks import shortened
 from edge_ssd.errors import BackendError, SettingError
 
 __all__ = ["Delegate", "find_delegate"]
@@ -45,12 +46,12 @@ def find_delegate(
             raise SettingError("delegate_options need a delegate; give the path of its library")
         return None
     if not isinstance(library, (str, os.PathLike)) or not os.fspath(library):
-        raise SettingError(f"delegate must be the path of a shared library, got {library!r}")
+        raise SettingError(f"delegate must be the path of a shared library, got {shortened(library)}")
     given = {} if options is None else options
     if not isinstance(given, Mapping) or not all(
         isinstance(name, str) and isinstance(value, (str, int, float)) for name, value in given.items()
     ):
-        raise SettingError(f"delegate_options must be a mapping of names to texts or numbers, got {options!r}")
+        raise SettingError(f"delegate_options must be a mapping of names to texts or numbers, got {shortened(options)}")
     path = os.fsdecode(library)
     if os.path.isfile(path):  # noqa: PTH113 (os: see runtime/bundle.py)
         path = os.path.abspath(path)  # noqa: PTH100 (the loader looks for a bare name in the system's folders only)
