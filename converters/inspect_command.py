@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from converters.tflite.compatibility import CompatibilityResult
 from edge_ssd.console.counts import count
 from edge_ssd.console.table import format_table
-from edge_ssd.console.text import print_text
+from edge_ssd.console.text import print_text, printable
 from edge_ssd.data.held_out import HeldOut
 from edge_ssd.data.held_out_images import parse_held_out
 
@@ -142,7 +142,7 @@ def format_bundle(bundle: Bundle, facts: Mapping[str, Any]) -> str:
         outcome = "passed" if result["passed"] else f"FAILED: {result['problem']}"
         rows.append(("self-test", f"{outcome} ({count(result['expected'], 'object')} expected, {result['backend']})"))
     title = (
-        f"{bundle.path}: {bundle.name}, {facts['bytes'] / 1e6:.2f} MB "
+        f"{printable(f'{bundle.path}: {bundle.name}')}, {facts['bytes'] / 1e6:.2f} MB "
         f"(network {len(bundle.flatbuffer) / 1e6:.2f}), format {facts['format_version']}"
     )
     return f"{title}\n{format_table(rows, left=2, indent='  ')}"

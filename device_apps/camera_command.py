@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from device_apps.arguments import add_detector_arguments, check_int, check_positive, make_detector, option_name
 from device_apps.events.options import EXAMPLES as EVENT_EXAMPLES
-from device_apps.events.options import add_event_arguments, open_events
+from device_apps.events.options import add_event_arguments, check_event_options, open_events
 from device_apps.sources.timeouts import CaptureTimeouts
 from device_apps.web.options import add_web_arguments, open_web
 from edge_ssd.errors import SettingError
@@ -144,6 +144,7 @@ def pipeline_config(args: argparse.Namespace) -> PipelineConfig:
         check_positive(args, name)
     if args.stats_json and args.stats_every is None:
         raise SettingError("--stats-json needs --stats-every SECONDS")
+    check_event_options(args)  # before a camera is waited for, and before a service is written
     model = None if args.model is None else find_model(args.model)
     for name in ("save_video", "jsonl", "snapshot", "events"):
         path = getattr(args, name)

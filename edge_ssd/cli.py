@@ -34,7 +34,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from edge_ssd.console.logs import log_to_stderr, verbosity_level
-from edge_ssd.console.redact import redact, redact_url
+from edge_ssd.console.redact import HIDDEN, is_secret_name, redact, redact_url
 from edge_ssd.console.suggestions import did_you_mean, missing_path_hint
 from edge_ssd.console.text import printable
 from edge_ssd.errors import EdgeSSDError
@@ -148,8 +148,16 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         # A misspelled required option is reported as missing: name what was given in its place too.
-        message = "; ".join([message, *self._describe_unknown(message)])
+        message = "; ".join([self._hide_unknown_secrets(message), *self._describe_unknown(message)])
         self.exit(2, f"{self.prog}: error: {_one_line(_redact(message, self._arguments))} (see: {self.prog} --help)\n")
+
+    def _hide_unknown_secrets(self, message: str) -> str:
+        """Hide the values of options that do not exist, and whose names say that these are secrets: --token VALUE."""
+        for name, value in zip(self._arguments, self._arguments[1:], strict=False):
+            is_unknown = _OPTION.fullmatch(name) and name not in self._option_string_actions
+            if is_unknown and is_secret_name(name) and not value.startswith("-"):
+                message = message.replace(f"{name} {value}", f"{name} {HIDDEN}")
+        return message
 
     def _describe_unknown(self, message: str) -> list[str]:
         """Return a similar option for each unknown one, and those unknown ones that the message does not name."""
@@ -199,6 +207,8 @@ def _main(argv: Sequence[str]) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     # Pillow's warning of large images: those above the limit are errors, see edge_ssd.runtime.pixel_limit.
     warnings.filterwarnings("ignore", r"Image size \(\d+ pixels\) exceeds limit")
+    # Of damaged EXIF data and the like, by the line of Pillow's code: the image is read, or has an error of its own.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     common = list(itertools.takewhile(lambda argument: argument.startswith("-"), arguments))
     # These are valid on both sides of the command's name, and needed before the command is imported.
     debug = "--debug" in arguments

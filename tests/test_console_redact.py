@@ -206,3 +206,17 @@ def test_commands_and_logs_show_no_secret(url: str, capsys: pytest.CaptureFixtur
     assert SECRET not in captured.err
     assert captured.err.count("***") >= 6
     assert SECRET not in captured.out
+
+
+@pytest.mark.parametrize("option", ["--token", "--web-token", "--mqtt-password", "--pin", "-api_key"])
+def test_value_of_an_unknown_secret_option_is_hidden(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["camera", "--headless", option, SECRET]) == 2
+    assert main(["data", "inspect", "folder", option, SECRET]) == 2
+    error = capsys.readouterr().err
+    assert SECRET not in error
+    assert error.count(f"{option} ***") == 2
+
+
+def test_value_of_another_unknown_option_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["camera", "--snapshots", "a.jpg", "--frames", "5"]) == 2
+    assert "--snapshots a.jpg --frames 5" in capsys.readouterr().err

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,8 @@ from bundle_factory import metadata, write_bundle
 from event_factory import event
 from hypothesis import given
 from hypothesis import strategies as st
+from label_writers import WRITERS, LabeledImage
+from PIL import Image
 from real_model import real_model
 
 from device_apps.events.mqtt.event_payload import event_payload
@@ -22,7 +26,9 @@ from device_apps.sources.frames import Frame
 from edge_ssd.cli import main
 from edge_ssd.console.json_output import json_text, print_json
 from edge_ssd.console.logs import log_to_stderr
+from edge_ssd.console.table import format_table
 from edge_ssd.console.text import UNPRINTABLE, print_text, printable
+from edge_ssd.data.dataset import Problem
 from edge_ssd.network import tiny_ssd
 from edge_ssd.runtime.bundle import read_bundle
 from edge_ssd.runtime.detections import Detections
@@ -106,3 +112,51 @@ def test_inspect_shows_labels_and_names_escaped(text: str, tmp_path: Path, capsy
     assert "label " in shown
     assert main(["inspect", str(path), "--json"]) == 0
     assert is_safe(capsys.readouterr().out)
+
+
+OBJECTS = [("fork", (1.0, 2.0, 30.0, 20.0))]
+FORGED = "x\nedge-ssd: error: forged\n  self-test  passed"
+
+
+def test_names_cannot_add_lines_to_logs_tables_and_problems(capsys: pytest.CaptureFixture[str]) -> None:
+    with log_to_stderr(logging.INFO):
+        logging.getLogger("edge_ssd.test").warning("read %s", FORGED)
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert len(format_table([("label", "AP"), (FORGED, "0.5")]).splitlines()) == 2
+    assert len(str(Problem(Path(FORGED), "is damaged")).splitlines()) == 1
+
+
+def inspect_lines(root: Path, stem: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """Return the inspection of a dataset of three equal images, one of them named ``stem``."""
+    images = [LabeledImage(f"{name}.png", "train", objects=OBJECTS) for name in ("a", "b", stem)]
+    WRITERS["coco"](root, images, ("fork",))
+    assert main(["data", "inspect", str(root), "--no-near"]) == 0
+    return capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="file names cannot have line feeds on Windows")
+def test_file_names_cannot_add_lines_to_an_inspection(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    honest = inspect_lines(tmp_path / "one", "c", capsys)
+    forged = inspect_lines(tmp_path / "two", FORGED.replace("/", ""), capsys)
+    assert len(forged) == len(honest)
+    assert any("forged" in line for line in forged)
+
+
+def test_class_name_with_a_line_break_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    WRITERS["coco"](tmp_path, [LabeledImage("a.png", "train", objects=OBJECTS)], ("fork",))
+    labels = next(tmp_path.rglob("*.json"))
+    labels.write_text(labels.read_text("utf-8").replace('"fork"', json.dumps(FORGED)), "utf-8")
+    assert main(["data", "inspect", str(tmp_path)]) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith(f"edge-ssd: error: {tmp_path}: class name ")
+    assert error.endswith("has a line break: correct the label files")
+
+
+def test_warnings_of_pillow_are_not_shown(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    Image.new("RGB", (64, 48)).save(tmp_path / "a.jpg")
+    image = (tmp_path / "a.jpg").read_bytes()
+    entry = struct.pack("<HHII", 0x110, 2, 5000, 5000)  # far behind the end of the EXIF data
+    exif = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", 1) + entry + bytes(4)
+    (tmp_path / "a.jpg").write_bytes(image[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + image[2:])
+    assert main(["detect", "--source", str(tmp_path / "a.jpg")]) == 0
+    assert [str(warning.message) for warning in recwarn if "PIL" in warning.filename] == []

@@ -121,6 +121,21 @@ def test_json_that_is_nested_too_deeply_is_refused(text: str) -> None:
         parse_json(text.encode())
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('["' + '\\"' * 200_000, "Unterminated string"),
+        ('["[", ' * 20, "Expecting value"),
+        ('{"width": ' + "9" * 5000 + "}", "a number of thousands of digits"),
+    ],
+)
+def test_json_that_ends_too_early_is_refused_soon(text: str, expected: str) -> None:
+    start = time.process_time()
+    with pytest.raises(ValueError, match=expected):
+        parse_json(text.encode())
+    assert time.process_time() - start < SECONDS
+
+
 def test_brackets_in_texts_of_json_are_no_nesting() -> None:
     data = [{"text": '[[[{"' * 50, "points": [[1, 2], [3, 4]]}] * 3
     assert parse_json(json.dumps(data).encode()) == data

@@ -225,6 +225,8 @@ def test_files_with_secrets_become_credentials(tmp_path: Path, monkeypatch: pyte
         (["--user", "a b"], "--user must be the name of a user"),
         (["--model", "none.tflite"], "none.tflite: no such file"),
         (["--width", "0"], "--width must be a whole number from 1, got 0"),
+        (["--mqtt", "mqtt://user:secret@broker"], "--mqtt: every user of this machine can read a password"),
+        (["--mqtt-ca", "ca.pem"], "--mqtt-ca: there is no --mqtt URL"),
         (["--fps", "fast"], "argument --fps: invalid float value"),
         (["--to", "/proc/x"], "/proc/x: cannot write to this folder"),
     ],

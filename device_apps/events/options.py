@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from device_apps.events.mqtt.event_publisher import MqttEventPublisher
     from device_apps.sources.frames import Source
 
-__all__ = ["EXAMPLES", "add_event_arguments", "open_events"]
+__all__ = ["EXAMPLES", "add_event_arguments", "check_event_options", "open_events"]
 
 EXAMPLES = """\
 events:
@@ -85,7 +85,7 @@ def open_events(
     ``stack`` closes it. ``labels`` are those of the detector, for Home Assistant and to validate the options; () if
     unknown. Raises EdgeSSDError if an option is invalid, or a destination cannot be opened.
     """
-    _validate(args)
+    check_event_options(args)
     destinations = (args.events, args.event_snapshots, args.gpio, args.mqtt, getattr(args, "web", None))
     if all(destination is None for destination in destinations):
         return None
@@ -187,7 +187,8 @@ def _check_paho() -> None:
         raise SettingError(f'--mqtt needs paho-mqtt 2, and {version} is installed: pip install "paho-mqtt>=2.1"')
 
 
-def _validate(args: argparse.Namespace) -> None:
+def check_event_options(args: argparse.Namespace) -> None:
+    """Raise SettingError for an invalid option of events, as far as nothing needs to be opened to know."""
     enter_delay(args.enter_after)
     leave_delay(args.leave_after)
     for name in ("events_max_mb", "event_snapshots_max_mb", "mqtt_spool_max_mb"):
@@ -201,3 +202,7 @@ def _validate(args: argparse.Namespace) -> None:
     for name in ("mqtt_ca", "mqtt_cert", "mqtt_key"):
         if getattr(args, name) is not None and args.mqtt is None:
             raise SettingError(f"{option_name(name)}: there is no --mqtt URL")
+    if args.mqtt is not None:
+        from device_apps.events.mqtt.address import parse_address
+
+        parse_address(args.mqtt)

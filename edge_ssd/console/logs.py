@@ -19,6 +19,9 @@ PACKAGES = ("edge_ssd", "converters", "device_apps")
 class _Formatter(logging.Formatter):
     """``edge-ssd: message`` for information, with the level before the message for everything else."""
 
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name of the standard library
+        return printable(redact(super().formatMessage(record)))  # One line: a name in it cannot add another message.
+
     def format(self, record: logging.LogRecord) -> str:
         level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
         origin = f"[{record.name}] " if record.levelno <= logging.DEBUG else ""

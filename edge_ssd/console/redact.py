@@ -12,10 +12,12 @@ from collections.abc import Iterator
 from typing import NamedTuple
 from urllib.parse import unquote
 
-__all__ = ["redact", "redact_url"]
+__all__ = ["HIDDEN", "is_secret_name", "redact", "redact_url"]
 
-_HIDDEN = "***"
-_PLACEHOLDERS = (_HIDDEN, "PASSWORD")  # "PASSWORD" is what messages write for it.
+HIDDEN = "***"
+"""What is shown in place of a secret."""
+
+_PLACEHOLDERS = (HIDDEN, "PASSWORD")  # "PASSWORD" is what messages write for it.
 _MAX_DECODINGS = 3  # URLs inside of URLs are encoded twice.
 _MIN_TOKEN = 20  # characters of a user name without a password that is a token
 
@@ -45,7 +47,7 @@ def redact(text: str) -> str:
     text = patterns.header.sub(_hide_header, text)
     text = patterns.quoted_pair.sub(lambda m: _hide_pair(m, m[2], f"{m[1]}{m[2]}{m[1]}{m[3]}", m[4]), text)
     text = patterns.spaced_pair.sub(lambda m: _hide_pair(m, m[1], m[1] + m[2], m[3]), text)
-    return patterns.bearer.sub(rf"\1\2{_HIDDEN}", text)
+    return patterns.bearer.sub(rf"\1\2{HIDDEN}", text)
 
 
 def redact_url(url: str) -> str:
@@ -55,7 +57,7 @@ def redact_url(url: str) -> str:
     """
     shown = _hide(url, [*_userinfo(url), *_parameters(url)])
     if "eyJ" in shown:
-        shown = _patterns().jwt.sub(_HIDDEN, shown)
+        shown = _patterns().jwt.sub(HIDDEN, shown)
     decoded = shown
     for _ in range(_MAX_DECODINGS):
         if "%" not in decoded:
@@ -119,17 +121,18 @@ def _redact_word(text: str) -> str:
 
 def _hide_header(match: re.Match[str]) -> str:
     name, colon = (match[1], match[2]) if match[1] else (match[4], match[5])
-    return f"{name}{colon}{_HIDDEN}"
+    return f"{name}{colon}{HIDDEN}"
 
 
 def _hide_pair(match: re.Match[str], name: str, head: str, value: str) -> str:
-    if not _is_secret_name(name):
+    if not is_secret_name(name):
         return match[0]
     quote = value[0] if value[0] in "\"'" else ""
-    return f"{head}{quote}{_HIDDEN}{quote}"
+    return f"{head}{quote}{HIDDEN}{quote}"
 
 
-def _is_secret_name(name: str) -> bool:
+def is_secret_name(name: str) -> bool:
+    """Return whether a parameter, header, setting or option of this name has a secret: "apiKey", "--web-token"."""
     for _ in range(_MAX_DECODINGS):
         name = unquote(name)
     words = [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)]
@@ -172,7 +175,7 @@ def _parameters(url: str) -> Iterator[Span]:
         begin = match.start()
         while begin and url[begin - 1] not in _SEPARATORS:
             begin -= 1
-        if _is_secret_name(url[begin : match.start()]):
+        if is_secret_name(url[begin : match.start()]):
             begin = match.end() + (url[match.end() : match.end() + 1] in ("'", '"'))
             end = url.find("&", begin)
             yield begin, len(url) if end < 0 else end
@@ -189,6 +192,6 @@ def _hide(text: str, spans: list[Span]) -> str:
             merged.append([begin, end])
     for begin, end in merged:
         value = text[begin:end]
-        parts += [text[place:begin], value if value.strip("\"'") in _PLACEHOLDERS else _HIDDEN if value else ""]
+        parts += [text[place:begin], value if value.strip("\"'") in _PLACEHOLDERS else HIDDEN if value else ""]
         place = end
     return "".join([*parts, text[place:]])

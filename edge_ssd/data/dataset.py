@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from edge_ssd.boxes import FloatArray
 from edge_ssd.console.counts import count
+from edge_ssd.console.text import printable
 from edge_ssd.errors import DataError
 
 __all__ = ["Dataset", "Problem", "Sample", "problem_lines"]
@@ -41,7 +42,7 @@ class Problem:
     doubt: str = field(default="", compare=False)
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.message}"
+        return printable(f"{self.path}: {self.message}")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -112,6 +113,8 @@ class Dataset:
         if not self.labels or len(set(self.labels)) != len(self.labels):
             raise DataError(f"{self.root}: labels must be different names, at least one; got {list(self.labels)!r}")
         for label in self.labels:
+            if len(label.splitlines()) > 1:
+                raise DataError(f"{self.root}: class name {label!r} has a line break: correct the label files")
             try:
                 label.encode()
             except UnicodeEncodeError:  # JSON can state half of a character

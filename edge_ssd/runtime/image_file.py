@@ -117,10 +117,10 @@ def _open(source: Path | io.BytesIO, formats: tuple[str, ...]) -> PILImage:
         Image.MAX_IMAGE_PIXELS = max_pixels()  # the user allows more than Pillow does
     try:
         image = Image.open(source, formats=formats)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ImageError(
-            f"has too many pixels ({error}); reduce it, or allow more with the environment variable "
-            f"{MAX_MEGAPIXELS_VARIABLE}"
+            f"has too many pixels, several times more than {max_pixels() / 1e6:g} megapixels; reduce it, or allow more "
+            f"with the environment variable {MAX_MEGAPIXELS_VARIABLE}"
         ) from None
     if image.format not in _REDUCIBLE:
         try:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator
 import numpy as np
 
 from edge_ssd.console.counts import count
+from edge_ssd.console.text import printable
 from edge_ssd.data.anchor_fitting.match import MATCH_IOU
 from edge_ssd.data.dataset import Problem, problem_lines
 from edge_ssd.data.held_out_images import name_some
@@ -35,7 +36,7 @@ def format_report(report: DatasetReport, title: str) -> str:
     blocks = [format_summary(summary, f"{title} {name}", common) for name, summary in report.summaries.items()]
     lines = [f"problems of several splits: {len(common)}", *(f"  {line}" for line in _shown(common))] if common else []
     lines += report_lines(report)
-    return "\n\n".join(filter(None, [*blocks, "\n".join(lines)]))
+    return "\n\n".join(filter(None, [*blocks, _join(lines)]))
 
 
 def format_summary(summary: Summary, title: str, left_out: Collection[Problem] = ()) -> str:
@@ -44,10 +45,10 @@ def format_summary(summary: Summary, title: str, left_out: Collection[Problem] =
     lines = [f"{title}: {count(len(dataset), 'image')}, {count(num_boxes, 'box')} ({dataset.format})"]
     if summary.backgrounds:
         lines[0] += f", {count(len(summary.backgrounds), 'image')} without a box ({name_some(summary.backgrounds)})"
-    width = max((len(label) for label in summary.boxes_by_label), default=0)
+    width = max((len(printable(label)) for label in summary.boxes_by_label), default=0)
     for label, boxes in summary.boxes_by_label.items():
         share = f"  {boxes / num_boxes:4.0%}, in {count(summary.images_by_label[label], 'image')}" if num_boxes else ""
-        lines.append(f"  {label:<{width}}  {boxes:>7}{share}")
+        lines.append(f"  {printable(label):<{width}}  {boxes:>7}{share}")
     if summary.side_quantiles:
         low, *_, high = summary.side_quantiles.values()
         median = summary.side_quantiles[50]
@@ -73,7 +74,7 @@ def format_summary(summary: Summary, title: str, left_out: Collection[Problem] =
     if problems:
         lines.append(f"  {len(problems)} problem{'s' if len(problems) > 1 else ''}:")
         lines += [f"    {line}" for line in _shown(problems)]
-    return "\n".join(lines)
+    return _join(lines)
 
 
 def report_lines(report: DatasetReport) -> list[str]:
@@ -89,6 +90,11 @@ def report_lines(report: DatasetReport) -> list[str]:
             groups = [group for group in report.duplicates if (group.near, group.across) == (near, across)]
             lines += _section(_duplicate_heading(near, across), [group.describe(_MAX_SHOWN) for group in groups])
     return lines
+
+
+def _join(lines: Iterable[str]) -> str:
+    """Join lines, in which the names of files and classes may have line feeds."""
+    return "\n".join(map(printable, lines))
 
 
 def _problems(report: DatasetReport) -> Iterator[Problem]:

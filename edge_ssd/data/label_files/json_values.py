@@ -33,7 +33,7 @@ __all__ = [
 # What is nested deeper than Python's calls may be cannot be shown or compared.
 _MAX_DEPTH = 100
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_STRINGS = re.compile(rb'"[^"]*"')  # of valid JSON, without escaped quotes
 
 
 def load_json(path: Path) -> Any:
@@ -50,20 +50,25 @@ def load_json(path: Path) -> Any:
 
 def parse_json(content: bytes) -> Any:
     """Return the content of JSON in UTF-8 or UTF-16; raise ValueError if it is invalid or nested too deeply."""
+    try:
+        value = json.loads(content)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    except ValueError as error:
+        if type(error) is ValueError:  # Of int(), whose message is for programmers.
+            raise ValueError("it has a number of thousands of digits") from None
+        raise
     is_utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     text = content.decode("utf-16").encode("utf-8", "surrogatepass") if is_utf_16 else content
     if _exceeds_depth(text.translate(None, _NOT_BRACKETS)) and _exceeds_depth(
-        _STRINGS.sub(b"", text).translate(None, _NOT_BRACKETS)
+        _STRINGS.sub(b"", text.replace(b"\\\\", b"").replace(b'\\"', b"")).translate(None, _NOT_BRACKETS)
     ):
         raise ValueError("nested too deeply")
-    try:
-        return json.loads(content)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
+    return value
 
 
 def _exceeds_depth(brackets: bytes) -> bool:
-    """Return whether brackets are nested more than a limit, or do not match, as those in texts may not."""
+    """Return whether the brackets of valid JSON are nested more than a limit, or do not match, as in texts."""
     for _ in range(_MAX_DEPTH):
         size = len(brackets)
         brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
