@@ -19,7 +19,7 @@ PACKAGES = ("edge_ssd", "converters", "device_apps")
 class _Formatter(logging.Formatter):
     """``edge-ssd: message`` for information, with the level before the message for everything else."""
 
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name of the standard library
+    def formatMessage(self, record: logging.LogRecord) -> str:
         return printable(redact(super().formatMessage(record)))  # One line: a name in it cannot add another message.
 
     def format(self, record: logging.LogRecord) -> str:
