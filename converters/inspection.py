@@ -58,5 +58,9 @@ def inspect_tflite(path: Path) -> dict[str, Any] | None:
     try:
         read_bundle(path)
     except BundleError as error:
-        return {"file": str(path), "bytes": len(data), "bundle": str(error), **graph_to_dict(read_graph(data))}
+        try:
+            graph = graph_to_dict(read_graph(data))
+        except BundleError as fault:
+            raise BundleError(f"{path}: {fault}") from None
+        return {"file": str(path), "bytes": len(data), "bundle": str(error), **graph}
     return None

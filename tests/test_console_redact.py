@@ -54,6 +54,10 @@ URLS = {
     "http://cam/v?password={}#x": "http://cam/v?password=***",
     "http://cam/v?password=a@{}": "http://cam/v?password=***",
     "http://cam:80/v?password=a@{}": "http://cam:***",
+    "http://cam/v?usr=me&psd={}": "http://cam/v?usr=me&psd=***",
+    "http://cam/v?contrasena={}": "http://cam/v?contrasena=***",
+    "http://cam/v?Kennwort={}": "http://cam/v?Kennwort=***",
+    "http://cam/v?PHPSESSID={}": "http://cam/v?PHPSESSID=***",
     "http://cam/v;password={}": "http://cam/v;password=***",
     "http://cam/v?user=me&pwd={}": "http://cam/v?user=me&pwd=***",
     "http://cam/v?loginuse=me&loginpas={}": "http://cam/v?loginuse=me&loginpas=***",
@@ -80,6 +84,7 @@ TEXTS = {
         "GET /\r\nProxy-Authorization: ***\r\nHost: h"
     ),
     "X-Api-Key: {}": "X-Api-Key: ***",
+    "authorization=Bearer {}": "authorization=*** ***",
     "Cookie: session={}; a=b": "Cookie: ***",
     "Set-Cookie: sid={}; HttpOnly": "Set-Cookie: ***",
     '{{"password": "{}"}}': '{"password": "***"}',

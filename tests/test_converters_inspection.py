@@ -10,7 +10,7 @@ import pytest
 from bundle_factory import metadata, write_bundle
 from real_model import real_model
 
-from converters.inspection import inspect_bundle
+from converters.inspection import inspect_bundle, inspect_tflite
 from converters.tflite.operators import read_graph
 from converters.tflite.raw_tables import TableWriter
 from edge_ssd.cli import main
@@ -92,3 +92,10 @@ def test_inspect_shows_stated_false_alarms_if_they_have_the_form(
         assert "false alarms" not in printed
     else:
         assert shown in printed
+
+
+def test_file_whose_operators_cannot_be_read_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "damaged.tflite"
+    path.write_bytes(b"\xff\xff\xff\x7fTFL3" + bytes(100))
+    with pytest.raises(BundleError, match=r"damaged\.tflite: the operators of the model cannot be read"):
+        inspect_tflite(path)

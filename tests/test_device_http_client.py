@@ -108,7 +108,14 @@ def test_redirects_are_followed_a_few_times_and_no_other_host_gets_the_password(
             request.respond(b"", status=401, WWW_Authenticate='Basic realm="camera"')
 
     def answer(request: Request) -> None:
-        target = {"/": "/a", "/a": f"http://localhost:{other.server_port}{path}", "/loop": "/loop", "/r": "rtsp://h/x"}
+        target = {
+            "/": "/a",
+            "/p": "http://h:99999/?pin=123",
+            "/v": "http://[::1",
+            "/a": f"http://localhost:{other.server_port}{path}",
+            "/loop": "/loop",
+            "/r": "rtsp://h/x",
+        }
         request.respond(b"moved", status=302, Location=target[request.path])
 
     with http_camera(final) as other, http_camera(answer) as server:
@@ -121,6 +128,10 @@ def test_redirects_are_followed_a_few_times_and_no_other_host_gets_the_password(
             fetch(server.url + "loop")
         with pytest.raises(SourceError, match="redirects to rtsp://h/x; give this URL"):
             fetch(server.url + "r")
+        for path in ("p", "v"):
+            with pytest.raises(SourceError, match="the server redirects to an invalid URL") as caught:
+                fetch(server.url + path)
+            assert "123" not in str(caught.value)
     assert seen == [None, None]
 
 

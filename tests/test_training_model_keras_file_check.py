@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import time
 import zipfile
 from collections.abc import Callable
@@ -16,6 +17,7 @@ import pytest
 from fuzzing import damaged_copy, fuzz_rounds, fuzz_seed
 
 from edge_ssd.errors import ModelError
+from edge_ssd.runtime.model_file import find_keras_file
 from edge_ssd.runtime.network_file import read_network
 from edge_ssd.training.model.keras_file_check import check_keras_file, count_parameters
 
@@ -114,3 +116,11 @@ def test_damaged_keras_files_raise_model_errors_only(tmp_path: Path) -> None:
             read_network(path)
         with contextlib.suppress(ModelError):
             check_keras_file(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_named_pipe_is_no_model(tmp_path: Path) -> None:
+    path = tmp_path / "model.keras"
+    os.mkfifo(path)
+    with pytest.raises(ModelError, match="is not a regular file"):
+        find_keras_file(path)

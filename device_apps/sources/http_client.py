@@ -235,7 +235,15 @@ class HttpClient:
 
     def _target_of(self, url: str, location: str) -> str:
         """Return the URL that a redirect leads to."""
-        target = urljoin(url, location)
+        try:
+            target = urljoin(url, location)
+            _ = urlsplit(target).port
+        except ValueError:
+            self.close()
+            raise SourceError(
+                f"{self.name}: the server redirects to an invalid URL ({redact_url(location)[:200]}); give the URL of "
+                "its images or video"
+            ) from None
         if urlsplit(target).scheme.lower() not in ("http", "https"):
             self.close()
             raise SourceError(

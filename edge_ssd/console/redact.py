@@ -26,11 +26,14 @@ Span = tuple[int, int]
 # Words of the names of parameters, headers and settings: in any position, as a whole word, as the end of a word.
 _STEMS = frozenset({
     "accesskey", "apikey", "authent", "authoriz", "bearer", "cookie", "credential", "oauth", "passcode", "passphrase",
-    "passw", "psw", "pwd", "secret", "session", "signature", "token",
+    "passw", "psw", "pwd", "secret", "sessid", "session", "signature", "token",
+    # "password" in other languages, which the pages of cameras and recorders are written in.
+    "contrasen", "haslo", "heslo", "kennwort", "losenord", "motdepasse", "parola", "senha", "wachtwoord",
 })  # fmt: skip
 _WORDS = frozenset({
-    "accesscode", "auth", "authcode", "code", "cred", "creds", "hmac", "jwt", "key", "keys", "otp", "pas", "pass",
-    "pin", "pincode", "psk", "pw", "sas", "sess", "sid", "sig", "sign", "ticket", "totp",
+    "accesscode", "auth", "authcode", "clave", "code", "cred", "creds", "hmac", "jwt", "key", "keys", "mdp",
+    "otp", "pas", "pass", "pin", "pincode", "psd", "psk", "pw", "sas", "sess", "sid", "sig", "sign", "ticket",
+    "tkn", "totp",
 })  # fmt: skip
 _ENDINGS = ("pas", "pass", "pw", "key", "auth", "userpin", "loginpin")
 _NAMES_OF_FILES = ("file", "path")
@@ -42,12 +45,12 @@ def redact(text: str) -> str:
     if not _may_hold_secret(text):
         return text
     patterns = _patterns()
+    text = patterns.bearer.sub(rf"\1\2{HIDDEN}", text)  # before "name=Bearer" loses its second word
     text = patterns.word.sub(lambda match: _redact_word(match[0]), text)
     text = patterns.quoted.sub(lambda match: _redact_word(match[0]), text)
     text = patterns.header.sub(_hide_header, text)
     text = patterns.quoted_pair.sub(lambda m: _hide_pair(m, m[2], f"{m[1]}{m[2]}{m[1]}{m[3]}", m[4]), text)
-    text = patterns.spaced_pair.sub(lambda m: _hide_pair(m, m[1], m[1] + m[2], m[3]), text)
-    return patterns.bearer.sub(rf"\1\2{HIDDEN}", text)
+    return patterns.spaced_pair.sub(lambda m: _hide_pair(m, m[1], m[1] + m[2], m[3]), text)
 
 
 def redact_url(url: str) -> str:

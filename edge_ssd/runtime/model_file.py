@@ -23,6 +23,8 @@ def find_keras_file(path: str | os.PathLike[str]) -> Path:
     if os.path.isfile(path):  # noqa: PTH113 (where a NUL byte in the name is no error)
         return path
     if not os.path.isdir(path):  # noqa: PTH112
+        if os.path.exists(path):  # noqa: PTH110
+            raise ModelError(f"{path}: is not a regular file; expected a .keras model that 'edge-ssd train' wrote")
         hint = missing_path_hint(path)
         raise ModelError(f"{path}: no such file{hint}; expected a .keras model that 'edge-ssd train' wrote")
     if (path / MODEL_NAME).is_file():

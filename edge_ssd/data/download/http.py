@@ -15,7 +15,7 @@ from typing import IO, Any
 from urllib.request import Request
 
 from edge_ssd.console.progress import ProgressCallback, no_progress
-from edge_ssd.console.redact import redact_url
+from edge_ssd.console.redact import redact, redact_url
 from edge_ssd.console.text import printable
 from edge_ssd.data.download.limits import DownloadLimits, TooSlowError, response_class
 from edge_ssd.errors import DataError
@@ -78,9 +78,9 @@ def download(
             raise _failure(shown, str(error), part) from None
         except urllib.error.HTTPError as error:
             error.close()
-            raise DataError(
-                f"{shown}: the server answered {error.code} {printable(str(error.reason))}: check the address"
-            ) from None
+            # Python's own reason, of a circle of redirects, has several lines; any may quote the server.
+            reason = redact(printable(str(error.reason).partition("\n")[0]))
+            raise DataError(f"{shown}: the server answered {error.code} {reason}: check the address") from None
         except urllib.error.URLError as error:
             raise _failure(shown, str(error.reason), part) from None
         except ValueError as error:  # From the libraries: a host name, port or chunk that is none.
@@ -99,7 +99,7 @@ def download(
 
 def _failure(url: str, reason: str, part: Path) -> DataError:
     size = _size(part)
-    reason = printable(" ".join(reason.split()))  # It may quote the server.
+    reason = redact(printable(" ".join(reason.split())))  # It may quote the server.
     advice = f"; {size} bytes are kept, run the command again to continue" if size else ": check the network, try again"
     return DataError(
         f"{url}: the download failed ({reason}){advice}. Without a network, edge-ssd data make draws a dataset"
