@@ -4,9 +4,11 @@ Detector alone: preprocess, invoke and postprocess in one thread, on frames in m
 ``run_loop``, with every frame annotated, on a source that always has the next frame ready:
 
     memory   the capture thread copies frames from memory
+    outputs  the same, instead of annotations with the outputs of --web and --mqtt: a viewer in another process, which
+             has the live stream and the event stream open, and a real broker (needs mosquitto)
     video    the capture thread decodes the shipped clip (480×360) repeatedly; the detector alone has decoded frames
 
-One interpreter thread, frames of 640×480 for memory. Rounds of the four measurements are interleaved; their medians are
+One interpreter thread, frames of 640×480 for memory. Rounds of the measurements are interleaved; their medians are
 compared. The processor time of the thread of the loop is printed as well: other programs hardly affect it, but it does
 not include waiting.
 """
@@ -14,8 +16,12 @@ not include waiting.
 from __future__ import annotations
 
 import argparse
+import subprocess
+import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
@@ -25,10 +31,17 @@ import cv2
 import numpy as np
 from endless import CLIP, Memory, PassiveSink, Video
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from mqtt_broker import Mosquitto, free_port
+
+from device_apps.camera_command import add_arguments
+from device_apps.events.options import open_events
 from device_apps.loop import run_loop
-from device_apps.results import FrameResult
+from device_apps.results import FrameResult, Sink
 from device_apps.sources.capture import CaptureSource
 from device_apps.sources.frames import Image
+from device_apps.stats import Stats
+from device_apps.web.options import open_web
 from edge_ssd.runtime.detector import Detector
 from edge_ssd.runtime.interleave import call_interleaved
 from edge_ssd.runtime.shipped_models import default_model
@@ -65,6 +78,52 @@ def loop(detector: Detector, open_reader: Callable[[], Memory | Video], frames: 
         return measure(lambda: run_loop(source, detector, [AnnotatingSink()], max_frames=frames), frames)
 
 
+def loop_with_outputs(detector: Detector, images: list[Image], frames: int, broker_port: int) -> Rate:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    address = f"mqtt://127.0.0.1:{broker_port}"
+    with (
+        ExitStack() as stack,
+        CaptureSource(lambda: Memory(images), "benchmark") as source,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        port = free_port()
+        options = ["--web", str(port), "--mqtt", address, "--mqtt-spool", f"{folder}/spool.db", "--headless"]
+        args = parser.parse_args(options)
+        events = open_events(args, source, stack, detector.labels)
+        assert events is not None
+        stats = Stats(source)
+        web = open_web(args, source, detector, stats, events, stack)
+        sinks: list[Sink] = [events, *web]
+        run_loop(source, detector, sinks, stats=stats, max_frames=20)
+        with viewer(port):
+            run_loop(source, detector, sinks, stats=stats, max_frames=50)
+            return measure(lambda: run_loop(source, detector, sinks, stats=stats, max_frames=frames), frames)
+
+
+@contextmanager
+def viewer(port: int) -> Iterator[None]:
+    """Read the live stream and the event stream, as the page does, in another process."""
+    program = (
+        "import http.client, threading\n"
+        "def read(path):\n"
+        f"    connection = http.client.HTTPConnection('127.0.0.1', {port})\n"
+        "    connection.request('GET', path)\n"
+        "    response = connection.getresponse()\n"
+        "    while response.read1(): pass\n"
+        "threading.Thread(target=read, args=('/events',), daemon=True).start()\n"
+        "read('/stream')\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL)
+    try:
+        time.sleep(0.5)
+        assert process.poll() is None, "the viewer could not connect"
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, help="default: the shipped model")
@@ -74,23 +133,32 @@ def main() -> None:
     video = Video(CLIP)
     clip = [video.read() for _ in range(75)]
     large = [np.asarray(cv2.resize(image, (640, 480), interpolation=cv2.INTER_AREA), np.uint8) for image in clip]
-    with Detector(args.model or default_model(), num_threads=1) as detector:
+    with (
+        Detector(args.model or default_model(), num_threads=1) as detector,
+        tempfile.TemporaryDirectory() as folder,
+        Mosquitto(Path(folder)) as broker,
+    ):
         bare(detector, large, 50)
         cases: list[Callable[[], Rate]] = [
             lambda: bare(detector, large, args.frames),
             lambda: loop(detector, lambda: Memory(large), args.frames),
+            lambda: loop_with_outputs(detector, large, args.frames, broker.port),
             lambda: bare(detector, clip, args.frames),
             lambda: loop(detector, lambda: Video(CLIP), args.frames),
         ]
         rates = call_interleaved(lambda case: case(), cases, args.rounds)
         boxes = sum(len(detector.detect(image)) for image in clip) / len(clip)
     print(f"{detector.backend}, one thread; {args.rounds} rounds of {args.frames} frames, {boxes:.1f} boxes per frame")
-    for kind, bare_rates, loop_rates in (("memory", *rates[:2]), ("video", *rates[2:])):
+    for kind, bare_rates, loop_rates in (
+        ("memory", rates[0], rates[1]),
+        ("outputs", rates[0], rates[2]),
+        ("video", rates[3], rates[4]),
+    ):
         ratios = [loop.clock / bare.clock for bare, loop in zip(bare_rates, loop_rates, strict=True)]
         bare_fps, loop_fps = (median(rate.clock for rate in rates) for rates in (bare_rates, loop_rates))
         processor = median(rate.processor for rate in loop_rates) / median(rate.processor for rate in bare_rates)
         print(
-            f"{kind:6}  bare {bare_fps:6.1f} fps  loop {loop_fps:6.1f} fps  {loop_fps / bare_fps:.3f} "
+            f"{kind:7}  bare {bare_fps:6.1f} fps  loop {loop_fps:6.1f} fps  {loop_fps / bare_fps:.3f} "
             f"(target {TARGET}), by rounds {median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f}); "
             f"processor {processor:.3f}"
         )
