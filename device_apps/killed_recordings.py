@@ -7,6 +7,7 @@ import itertools
 import logging
 import os
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ except ImportError:  # Windows
 __all__ = ["keep_killed_recordings", "lock_recording", "unused_path"]
 
 _log = logging.getLogger(__name__)
+
+_SETTLED_S = 10.0  # A recording is locked within this time after its file is made.
 
 
 def lock_recording(file: Any) -> None:
@@ -44,8 +47,9 @@ def keep_killed_recordings(path: Path) -> None:
         return
     for match, entry in sorted(leftovers, key=lambda found: found[1].name):
         with contextlib.suppress(OSError):
-            if entry.is_file() and not entry.is_symlink() and not _is_used(int(match[1]), entry):
-                _keep(entry, path, is_part=match[2] is not None)
+            is_part = match[2] is not None
+            if entry.is_file() and not entry.is_symlink() and not _is_used(int(match[1]), entry, is_part=is_part):
+                _keep(entry, path, is_part=is_part)
 
 
 def unused_path(path: Path) -> Path:
@@ -53,7 +57,7 @@ def unused_path(path: Path) -> Path:
     return next(name for number in itertools.count(2) if not (name := path.with_stem(f"{path.stem}-{number}")).exists())
 
 
-def _is_used(process_id: int, path: Path) -> bool:
+def _is_used(process_id: int, path: Path, *, is_part: bool) -> bool:
     # The process of another container cannot be asked; and after a restart, this one may have the number of the killed.
     with path.open("rb") as file:
         try:
@@ -61,6 +65,9 @@ def _is_used(process_id: int, path: Path) -> bool:
         except BlockingIOError:
             return True
     if process_id == os.getpid():
+        return False
+    # After a restart of the machine, any process may have the number of the killed one. Parts are not locked.
+    if not is_part and abs(time.time() - path.stat().st_mtime) > _SETTLED_S:
         return False
     try:
         os.kill(process_id, 0)

@@ -98,6 +98,29 @@ def test_recording_of_a_running_process_is_left(tmp_path: Path) -> None:
     assert len(frames_of(path)) == 1
 
 
+def test_recording_is_kept_when_another_process_has_the_number_of_the_killed_one(tmp_path: Path) -> None:
+    """As after a restart of the machine."""
+    path = tmp_path / "seen.avi"
+    killed = tmp_path / f".seen.{os.getppid()}-0123abcd.avi"
+    killed.write_bytes(b"RIFF")
+    yesterday = time.time() - 86_400
+    os.utime(killed, (yesterday, yesterday))
+    keep_killed_recordings(path)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["seen-2.avi"]
+
+
+def test_stalled_recording_of_a_running_process_is_left(tmp_path: Path) -> None:
+    path = tmp_path / "seen.mp4"
+    with VideoWriter(path, 30, live=True) as sink:
+        sink.write(result(1))
+        entries = set(tmp_path.iterdir())
+        for entry in entries:
+            os.utime(entry, (1e9, 1e9))
+        keep_killed_recordings(path)
+        assert set(tmp_path.iterdir()) == entries
+    assert len(frames_of(path)) == 1
+
+
 def test_leftovers_that_cannot_be_played_are_removed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "seen.mp4"
     for name in (".seen.99999999-0123abcd.mp4", ".seen-2.99999999-0123abcd.mp4", ".seen.99999999-0123abcd.part.mp4"):
