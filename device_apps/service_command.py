@@ -11,6 +11,7 @@ from pathlib import Path
 
 from device_apps import camera_command
 from device_apps.service_files import first_inaccessible_parent, generate_service_files, program_files
+from device_apps.web.options import check_web_access
 from edge_ssd.console.text import print_text
 from edge_ssd.errors import SettingError
 
@@ -59,6 +60,8 @@ def run(
     _validate(args)
     args = _with_absolute_inputs(args)
     camera_command.pipeline_config(args)
+    if args.web is not None:  # The service gets its login from a file only; the files themselves may be on the device.
+        check_web_access(args.web, has_login=args.web_token_file is not None or args.web_login_file is not None)
     files = program_files(args.model)
     private_folder = find_inaccessible(files) if args.user is None else None
     user = args.user if private_folder is None else _owner(private_folder)

@@ -181,7 +181,11 @@ def test_camera_that_fails_between_two_requests_is_opened_again(caplog: pytest.L
         (b'{"error": "login"}', "application/json", "sends a page .application/json."),
         (b"", "image/jpeg", "the server's response is empty"),
         (b"\xff\xd8\xff\xe0 no image at all ", "image/jpeg", "ends without a complete image"),
-        (b"no video either, only text of some length", "text/plain", "OpenCV cannot open this stream"),
+        (
+            b"no video either, only text of some length",
+            "text/plain",
+            "OpenCV cannot open this stream; check the port and the path",
+        ),
     ],
 )
 def test_other_content_is_one_line(content: bytes, kind: str, match: str) -> None:

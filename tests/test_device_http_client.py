@@ -176,7 +176,7 @@ def test_self_signed_certificate_is_a_warning(tmp_path: Path, caplog: pytest.Log
         (b"", SourceError, "accepts the connection, but sends no video"),
         (None, SourceError, "accepts the connection, but sends no video"),
         (b"SSH-2.0-OpenSSH_9.2\r\n", NotHttpError, "does not respond in HTTP"),
-        (b"HTTP/1.1 503 Too many\x1b[31m clients\r\n\r\n", SourceError, "responds 503 Too many.31m clients; check"),
+        (b"HTTP/1.1 503 Too many\x1b[31m clients\r\n\r\n", SourceError, "responds 503 Too many.31m clients: it has"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", SourceError, "sends no video .nothing for 0.3 s"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", SourceError, "the connection broke"),
     ],
@@ -214,3 +214,52 @@ def test_closed_port_is_one_line() -> None:
         port = listener.getsockname()[1]
     with pytest.raises(SourceError, match=rf"no response from 127.0.0.1:{port} \(Connection refused\)"):
         fetch(f"http://127.0.0.1:{port}/")
+
+
+@pytest.mark.parametrize(
+    ("status", "match"),
+    [
+        (400, "check the path of the URL, and whether this port needs https://"),
+        (403, "check the path, user and password"),
+        (503, ": it has a fault or too many viewers"),
+        (204, ", without an image; check the path"),
+    ],
+)
+def test_each_status_has_its_own_advice(status: int, match: str) -> None:
+    with (
+        http_camera(lambda request: request.respond(b"", status=status)) as server,
+        pytest.raises(SourceError, match=match),
+    ):
+        fetch(server.url)
+
+
+@pytest.mark.parametrize("challenge", ['Bearer realm="camera"', 'Digest realm="c", nonce="n", algorithm=SHA-512-256'])
+def test_unknown_login_is_named(challenge: str) -> None:
+    kind = challenge.split()[0]
+    with http_camera(lambda request: request.respond(b"", status=401, WWW_Authenticate=challenge)) as server:
+        with pytest.raises(SourceError, match=rf"401 .*; it asks for a login \({kind}\) other than Basic"):
+            fetch(with_login(server.url, "me:secret"))
+        with pytest.raises(SourceError, match="check user and password"):
+            fetch(server.url)
+
+
+def test_redirect_to_a_host_that_gets_no_password_is_named() -> None:
+    def answer(request: Request) -> None:
+        if request.path == "/login":
+            request.respond(b"", status=401, WWW_Authenticate='Basic realm="camera"')
+        else:
+            port = request.server.server_address[1]
+            request.respond(b"", status=302, Location=f"http://localhost:{port}/login")
+
+    named = r"it redirected to http://localhost:\d+, which is not sent the password"
+    with http_camera(answer) as server, pytest.raises(SourceError, match=named) as caught:
+        fetch(with_login(server.url, "me:secret"))
+    assert "secret" not in str(caught.value)
+
+
+def test_https_on_a_port_without_tls_is_named() -> None:
+    with (
+        http_camera(lambda request: request.respond(b"image")) as server,
+        pytest.raises(SourceError, match="answers without TLS; write http://"),
+    ):
+        fetch(server.url.replace("http://", "https://"))

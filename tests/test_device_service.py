@@ -389,3 +389,14 @@ def test_hanging_loop_sends_no_keep_alive(tmp_path: Path, manager: ServiceManage
         finally:
             process.kill()  # As systemd does.
             process.communicate(timeout=10)
+
+
+def test_preview_for_others_needs_a_login_before_anything_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for web in ("0.0.0.0:8080", "[::]:8080"):
+        assert run_service("--to", tmp_path, "--web", web) == 2
+        assert "needs a token" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+    assert run_service("--to", tmp_path, "--web", "0.0.0.0:8080", "--web-token-file", "/etc/web.token") == 0
+    assert run_service("--to", tmp_path, "--web", "8080", "--name", "local") == 0

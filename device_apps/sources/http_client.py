@@ -13,7 +13,7 @@ import logging
 import ssl
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit, urlunsplit
 
-from device_apps.sources.http_login import HttpLogin
+from device_apps.sources.http_login import HttpLogin, can_answer
 from device_apps.sources.stream_url import INVALID_URL, describe_status, no_response
 from edge_ssd.console.redact import redact_url
 from edge_ssd.errors import SourceError
@@ -96,10 +96,14 @@ class HttpClient:
                     self._discard(response)
                 return 304 if status == 304 else 200
             else:
+                obstacle = self._login_obstacle(url, response) if status == 401 else None
                 response.close()
                 reason = "".join(letter for letter in response.reason or "" if letter.isprintable())
                 self.close()
-                raise SourceError(f"{self.name}: {describe_status(f'{status} {reason}'.strip(), self._home[0])}")
+                text = f"{status} {reason}".strip()
+                if obstacle is not None:
+                    raise SourceError(f"{self.name}: the server responds {text}; {obstacle}")
+                raise SourceError(f"{self.name}: {describe_status(text, self._home[0])}")
         self.close()
         raise SourceError(f"{self.name}: the server redirects more than {_MAX_REDIRECTS} times; check the URL")
 
@@ -227,6 +231,26 @@ class HttpClient:
         if self._login is None or not self._is_trusted(self._split(url)):
             return False
         return self._login.challenge(response.headers.get_all("WWW-Authenticate") or [])
+
+    def _login_obstacle(self, url: str, response: http.client.HTTPResponse) -> str | None:
+        """Return why the login of the URL was not tried for a 401; None if it was, or there is none."""
+        if self._login is None:
+            return None
+        parts = self._split(url)
+        if not self._is_trusted(parts):
+            target = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], "", "", ""))
+            return (
+                f"it redirected to {target}, which is not sent the password of {self._home[1]}; give the URL there, "
+                "with user and password, if it is the camera's"
+            )
+        headers = response.headers.get_all("WWW-Authenticate") or []
+        if headers and not can_answer(headers):
+            kinds = ", ".join(sorted({header.split()[0] for header in headers if header.strip()}))
+            return (
+                f"it asks for a login ({kinds}) other than Basic, or Digest with MD5 or SHA-256; choose one of these "
+                "in the camera's settings"
+            )
+        return None
 
     def _is_trusted(self, parts: SplitResult) -> bool:
         """Return whether a server may get the password: not another host, nor the same one without encryption."""

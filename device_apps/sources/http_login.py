@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Iterable
 
-__all__ = ["HttpLogin"]
+__all__ = ["HttpLogin", "can_answer"]
 
 _ALGORITHMS = {"MD5": hashlib.md5, "SHA-256": hashlib.sha256}
 _CHALLENGE = re.compile(r"(?:^|,)\s*(Basic|Digest)(?=\s|,|$)", re.IGNORECASE)
@@ -93,6 +93,11 @@ class HttpLogin:
             extra += f", algorithm={challenge['algorithm']}"
         quoted = (f'{name}="{_escape(value)}"' for name, value in fields.items())
         return "Digest " + ", ".join(quoted) + extra
+
+
+def can_answer(headers: Iterable[str]) -> bool:
+    """Return whether one of the values of ``WWW-Authenticate`` asks for a login that is known here."""
+    return HttpLogin("", "").challenge(headers)
 
 
 def _algorithm(challenge: dict[str, str]) -> str:

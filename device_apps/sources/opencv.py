@@ -178,7 +178,10 @@ def open_stream(url: str, timeouts: CaptureTimeouts = CaptureTimeouts()) -> Open
     capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, parameters)
     name = redact_url(url)
     if not capture.isOpened():
-        raise SourceError(f"{name}: OpenCV cannot open this stream")
+        raise SourceError(
+            f"{name}: OpenCV cannot open this stream; check the port and the path of the URL (the camera's manual "
+            "names them), or choose MJPEG or H.264 in its settings"
+        )
     # Only a recording behind a URL announces its length.
     live = not capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0
     return OpenCVReader(cv2, capture, name, live=live)
@@ -233,12 +236,21 @@ class OpenCVReader:
             if not self.live or undecodable == _MAX_UNDECODABLE:
                 break
         if not self.live and self._count == 0 and self._damage is None:
-            convert = "convert it: ffmpeg -i FILE -c:v libx264 -pix_fmt yuv420p NEW.mp4"
-            reason = f"none of its frames can be decoded{self._codec()}; {convert}"
+            reason = self._undecodable()
             raise SourceError(f"{self._name}: {_PIPE_FORMATS if self._pipe else reason}")
         if self._damage is not None:
             raise SourceError(f"{self._name}: {self._damage}; frames used: {self._count}; copy the file again")
         return None
+
+    def _undecodable(self) -> str:
+        """Return why a recording gives no frame, and the cure."""
+        convert = "convert it: ffmpeg -i FILE -c:v libx264 -pix_fmt yuv420p NEW.mp4"
+        if "://" in self._name:  # A server without ranges sends no frame of an MP4 whose index is at its end.
+            return (
+                "none of its frames can be read; download it and give the file, or put its index in front: ffmpeg -i "
+                f"FILE -c copy -movflags +faststart NEW.mp4; if this does not help, {convert}"
+            )
+        return f"none of its frames can be decoded{self._codec()}; {convert}"
 
     def _codec(self) -> str:
         """Return the four-character code of the codec in parentheses; "" if it is unknown."""

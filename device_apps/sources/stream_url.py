@@ -39,6 +39,8 @@ def diagnose_stream(url: str, timeout: float = 3.0) -> str:
 
 def no_response(host: str, port: int, reason: str) -> str:
     """Return the text for a server that cannot be connected to."""
+    if "WRONG_VERSION_NUMBER" in reason or "RECORD_LAYER_FAILURE" in reason:
+        return f"{host}:{port} answers without TLS; write http:// (or rtsp://) in the URL, or give the port for TLS"
     return f"no response from {host}:{port} ({reason}); check the address and that the camera is on"
 
 
@@ -48,6 +50,12 @@ def describe_status(status: str | None, scheme: str) -> str:
         return "the server accepts the connection, but sends no video; is it a camera, and has it too many viewers?"
     if status.startswith("401"):
         return f"the server responds {status}; check user and password ({scheme}://USER:PASSWORD@…)"
+    if status.startswith("400"):
+        return f"the server responds {status}; check the path of the URL, and whether this port needs https://"
+    if status.startswith(("429", "5")):
+        return f"the server responds {status}: it has a fault or too many viewers; try again, or restart the camera"
+    if status.startswith(("2", "3")):
+        return f"the server responds {status}, without an image; check the path of the URL"
     return f"the server responds {status}; check the path, user and password of the URL"
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from device_apps.web.app import EventFeed
     from edge_ssd.runtime.detector import Detector
 
-__all__ = ["add_web_arguments", "open_web"]
+__all__ = ["add_web_arguments", "check_web_access", "open_web"]
 
 _log = logging.getLogger(__name__)
 
@@ -131,9 +131,15 @@ def _parse_access(
 ) -> tuple[Address, Token | None, BasicLogin | None]:
     """Return the listening address, token and login; every address but loopback needs one of these."""
     address, token, basic = parse_address(web), read_token(token_file), read_login(login_file)
-    if token is None and basic is None and not address.loopback:
+    if token is None and basic is None:
+        check_web_access(web, has_login=False)
+    return address, token, basic
+
+
+def check_web_access(web: str, *, has_login: bool) -> None:
+    """Raise SettingError for an invalid address of --web, and for one that others can reach without a login."""
+    if not parse_address(web).loopback and not has_login:
         raise SettingError(
             f"--web {web} can be reached from other machines and needs a token: "
             f"{CREATE_TOKEN_HINT}, or ${TOKEN_VARIABLE}; or --web-login-file with USER:PASSWORD"
         )
-    return address, token, basic
