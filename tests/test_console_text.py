@@ -124,6 +124,9 @@ def test_names_cannot_add_lines_to_logs_tables_and_problems(capsys: pytest.Captu
     assert len(capsys.readouterr().err.splitlines()) == 1
     assert len(format_table([("label", "AP"), (FORGED, "0.5")]).splitlines()) == 2
     assert len(str(Problem(Path(FORGED), "is damaged")).splitlines()) == 1
+    shown = str(Problem(Path("a.json"), f"image {'x/' * 30_000} does not exist: complete the dataset"))
+    assert len(shown) < 2100
+    assert shown.endswith("does not exist: complete the dataset")
 
 
 def inspect_lines(root: Path, stem: str, capsys: pytest.CaptureFixture[str]) -> list[str]:

@@ -23,6 +23,8 @@ IntArray = npt.NDArray[np.int64]
 # More problems of a kind than this many are counted, and only so many of them shown.
 _MAX_OF_KIND, _SHOWN_OF_KIND = 5, 2
 
+_MAX_LINE = 2000  # characters of a problem that is shown: a label file may state a name of any length
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -42,7 +44,9 @@ class Problem:
     doubt: str = field(default="", compare=False)
 
     def __str__(self) -> str:
-        return printable(f"{self.path}: {self.message}")
+        line = printable(f"{self.path}: {self.message}")
+        half = _MAX_LINE // 2  # The end says what to do.
+        return line if len(line) <= _MAX_LINE else f"{line[:half]} … {line[-half:]}"
 
 
 @dataclass(frozen=True, eq=False, slots=True)
