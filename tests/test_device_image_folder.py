@@ -115,6 +115,17 @@ def test_missing_source_is_an_error(spec: str, tmp_path: Path, monkeypatch: pyte
         open_source(spec)
 
 
+@pytest.mark.parametrize(
+    "spec",
+    ["1.2.3.4/x", "me:secret@camera/x", "camera.lan:80", "http:/camera/x", "rtsp//camera/x", "me:se@cr/et@1.2.3.4:80"],
+)
+def test_url_without_its_scheme_is_named_without_its_password(spec: str) -> None:
+    with pytest.raises(SourceError, match="a URL begins with http://, https:// or rtsp://") as caught:
+        open_source(spec)
+    assert "secret" not in str(caught.value)
+    assert "cr/et" not in str(caught.value)
+
+
 def test_misspelled_source_is_named_with_a_similar_one(tmp_path: Path) -> None:
     save(tmp_path / "photos" / "first.jpg")
     for spec in ("photso", "photso/first.jpg", "photos/frist.jpg"):

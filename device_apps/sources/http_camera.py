@@ -181,7 +181,10 @@ class _HttpCameraReader:
                 if data:
                     self._splitter.feed(data)
                     if time.monotonic() > deadline:
-                        raise SourceError(f"{self._client.name}: no complete image within {self._read_seconds:g} s")
+                        raise SourceError(
+                            f"{self._client.name}: no complete image within {self._read_seconds:g} s; "
+                            "choose a smaller size or rate in its settings"
+                        )
                     continue
                 if isinstance(self._splitter, _WholeImage) and self._splitter.data:
                     image = bytes(self._splitter.data)

@@ -36,6 +36,12 @@ __all__ = ["Frame", "Image", "Source", "open_source"]
 
 _CSI_RETRIES = 20
 _URL = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*)://.*")
+# An address with a user or a port, or a scheme that lacks a part: "192.168.1.20/x", "camera:8080", "http:/camera".
+_URL_WITHOUT_SCHEME = re.compile(
+    r"(?:https?|rtsps?)(?::/?|//?)[^/]\S*|"
+    r"(?:\S*@)?(?:\d{1,3}(?:\.\d{1,3}){3}|[\w.-]+:\d+|\S+@[\w.-]+)(?:[:/]\S*)?",
+    re.IGNORECASE,
+)
 
 
 def open_source(
@@ -93,6 +99,9 @@ def open_source(
         return images(list_images(path))
     if not spec or not path.exists():
         shown = redact_url(spec)
+        if _URL_WITHOUT_SCHEME.fullmatch(spec):
+            shown = re.sub(r".*@", "***@", shown)
+            raise SourceError(f"{shown}: no such file; a URL begins with http://, https:// or rtsp://")
         hint = missing_path_hint(spec) if spec and shown == spec else ""
         raise SourceError(
             f"{shown or repr(spec)}: no such source{hint}; give an image, a folder, a video, "

@@ -45,7 +45,7 @@ _READ_MARGIN_S = 1.0  # FFmpeg ends a connection that hangs by itself, after the
 _RTSP_OPTIONS = {"OPENCV_FFMPEG_CAPTURE_OPTIONS": "rtsp_transport;tcp|fpsprobesize;3"}
 _PIPE_FORMATS = (
     "no video can be read from this pipe; use a format that is read as it comes: Matroska, MPEG-TS, MJPEG, H.264, or "
-    "MP4 with its index in front (ffmpeg -movflags +faststart)"
+    "MP4 with its index in front (ffmpeg -movflags +faststart), and check that its writer writes"
 )
 _MJPG = int.from_bytes(b"MJPG", "little")
 _MAX_UNCOMPRESSED = 640 * 480  # Pixels of a frame that webcams send uncompressed at 30 frames a second.
