@@ -201,13 +201,14 @@ def _refuse_impossible(path: Path, numbers: Numbers, sizes: Numbers, own: BoxRea
     mixed = fails.sum() >= least and far[fails].any(axis=1).mean() >= _MIN_FAR
     fact = f"{int(fails.sum())} of {len(numbers)} boxes leave their image or have no area as {_describe(own)}"
     advice = f"correct them; --boxes {own.layout} reads them all as now"
+    for other in (BoxReading(layout, own.units) for layout in LAYOUTS if layout != own.layout):
+        if mixed and _is_right(numbers[fails], sizes[fails], other):
+            raise DataError(f"{path}: {fact}, but not as {_describe(other)}: two layouts are mixed: {advice}")
+    # Asked second: the corners of widths and heights read as corners are exchanged too.
     upright = np.concatenate((np.minimum(low, high), np.maximum(low, high)), axis=1)
     if mixed and fits_inside(upright[fails], sizes[fails]).mean() >= 1 - _RIGHT_SHARE:
         reversed_boxes = f"{fact}, since their corners are exchanged, as of boxes drawn from right to left or upwards"
         raise DataError(f"{path}: {reversed_boxes}: {advice}")
-    for other in (BoxReading(layout, own.units) for layout in LAYOUTS if layout != own.layout):
-        if mixed and _is_right(numbers[fails], sizes[fails], other):
-            raise DataError(f"{path}: {fact}, but not as {_describe(other)}: two layouts are mixed: {advice}")
     count = int((extents > _MAX_EXTENT).sum())
     if count >= least:
         raise DataError(
