@@ -168,7 +168,7 @@ def test_coco_is_read_by_pycocotools(tmp_path: Path) -> None:
 
 def test_yolo_has_the_layout_of_ultralytics(tmp_path: Path) -> None:
     yaml = pytest.importorskip("yaml")
-    labels = ("fork", 'a "b"\\c: #d', "no", "a\n\u2028b", "\U0001f34c")
+    labels = ("fork", 'a "b"\\c: #d', "no", "a\t\x1bb", "\U0001f34c")
     images = [
         LabeledImage("a.png", "train", objects=[(label, (1 + i, 2, 30, 20)) for i, label in enumerate(labels)]),
         LabeledImage("b.png", "val"),
