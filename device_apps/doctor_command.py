@@ -7,13 +7,13 @@ Needs Python's standard library alone (so not :mod:`edge_ssd.console`, whose pac
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 
 from device_apps.doctor import cameras, software, system
 from device_apps.doctor.finding import Finding, warning
-from edge_ssd.console.json_output import json_text
 
 __all__ = ["add_arguments", "format_findings", "run", "run_checks"]
 
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the findings of every check; return the exit status: 1 if there is a failure, else 0."""
     findings = run_checks(_checks(args.model))
     if args.json:
-        print(json_text([asdict(finding) for finding in findings], ascii_only=True))  # valid in every encoding
+        print(json.dumps([asdict(finding) for finding in findings]))  # ASCII: valid in every encoding, harmless to a terminal
     else:
         print(format_findings(findings))
     return 1 if any(finding.level == "failure" for finding in findings) else 0
