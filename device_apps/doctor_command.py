@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the findings of every check; return the exit status: 1 if there is a failure, else 0."""
     findings = run_checks(_checks(args.model))
     if args.json:
-        print(json.dumps([asdict(finding) for finding in findings]))  # ASCII: valid in every encoding, harmless to a terminal
+        print(json.dumps([asdict(finding) for finding in findings]))  # ASCII: valid in every encoding and on a terminal
     else:
         print(format_findings(findings))
     return 1 if any(finding.level == "failure" for finding in findings) else 0
