@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,11 @@ os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 # No test opens a window on the screen of the developer; test_device_window has a display of its own.
 for _name in ("DISPLAY", "WAYLAND_DISPLAY"):
     os.environ.pop(_name, None)
+
+# In the background and under nohup these are ignored, and every process that a test starts inherits that.
+for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _handler)
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CLIP = REPOSITORY / "device_apps" / "clips" / "bananas.mp4"

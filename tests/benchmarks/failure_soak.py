@@ -385,6 +385,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     random.seed(args.seed)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # cameras inherit that it is ignored, as under nohup
     found = Findings()
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
