@@ -44,6 +44,17 @@ def max_file_size(num_bytes: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
+def state_precisions(monkeypatch: pytest.MonkeyPatch, *precisions: float) -> None:
+    """Let the validations of a run have these average precisions, one an epoch."""
+    stated = iter(precisions)
+
+    def measure(*_: object) -> AveragePrecision:
+        ap = next(stated)
+        return AveragePrecision(ap, ap, ap, {"banana": ap}, 6, 6)
+
+    monkeypatch.setattr(run, "evaluate_images", measure)
+
+
 def epochs_of(folder: Path) -> list[int]:
     return [row.epoch for row in read_history(folder / "history.csv")]
 
@@ -316,22 +327,18 @@ def test_training_that_diverges_at_once_names_a_lower_learning_rate(trained_run:
 def test_exploding_loss_keeps_checkpoint_before_it_and_model_of_best_epoch(
     trained_run: TrainedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    losses, precisions = iter([5.0, 3.0, 90.0, 4.0, 90.0, 90.0, 90.0]), iter([0.1, 0.5, 0.4, 0.3, 0.2, 0.1])
+    losses = iter([5.0, 3.0, 90.0, 4.0, 90.0, 90.0, 90.0])
     fit_epoch, models, checkpoints = Trainer.fit_epoch, [], []
 
     def explode(trainer: Trainer, *arguments: object) -> object:
         return replace(fit_epoch(trainer, *arguments), loss=next(losses))
-
-    def measure(*_: object) -> AveragePrecision:
-        ap = next(precisions)
-        return AveragePrecision(ap, ap, ap, {"banana": ap}, 6, 6)
 
     def keep(_: HistoryRow) -> None:
         models.append((tmp_path / "model.keras").read_bytes())
         checkpoints.append((tmp_path / "checkpoint.npz").read_bytes())
 
     monkeypatch.setattr(Trainer, "fit_epoch", explode)
-    monkeypatch.setattr(run, "evaluate_images", measure)
+    state_precisions(monkeypatch, 0.1, 0.5, 0.4, 0.3, 0.2, 0.1)
     config = replace(trained_run.config, recipe=replace(RECIPE, epochs=9, **FAST_LOSS))
     with pytest.raises(ModelError, match=r"epoch 7: the loss is 90, its lowest was 3; .* \(epoch 2, AP 0\.500\)"):
         train(config, *trained_run.datasets, tmp_path, report=keep)
@@ -348,13 +355,8 @@ def test_exploding_loss_keeps_checkpoint_before_it_and_model_of_best_epoch(
 def test_precision_that_falls_to_zero_stops_and_keeps_model_of_best_epoch(
     trained_run: TrainedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    precisions, models = iter([0.3, 0.5, 0.4, 0.0, 0.0, 0.0]), []
-
-    def measure(*_: object) -> AveragePrecision:
-        ap = next(precisions)
-        return AveragePrecision(ap, ap, ap, {"banana": ap}, 6, 6)
-
-    monkeypatch.setattr(run, "evaluate_images", measure)
+    models = []
+    state_precisions(monkeypatch, 0.3, 0.5, 0.4, 0.0, 0.0, 0.0)
     config = replace(trained_run.config, recipe=replace(RECIPE, epochs=9, **FAST_LOSS))
     words = (
         r"diverged in epoch 6: the average precision fell to 0\.000, its highest was 0\.500; .* \(epoch 2, AP 0\.500\)"
@@ -376,13 +378,7 @@ def test_precision_that_falls_to_zero_stops_and_keeps_model_of_best_epoch(
 def test_best_epoch_is_kept_without_stopping_early(
     trained_run: TrainedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    measured = iter([0.5, 0.6, 0.4, 0.55])
-
-    def measure(*_: object) -> AveragePrecision:
-        ap = next(measured)
-        return AveragePrecision(ap, ap, ap, {"banana": ap}, 6, 6)
-
-    monkeypatch.setattr(run, "evaluate_images", measure)
+    state_precisions(monkeypatch, 0.5, 0.6, 0.4, 0.55)
     config = replace(trained_run.config, recipe=replace(RECIPE, epochs=4, keep_best=True, **FAST_LOSS))
     models: list[bytes] = []
     model = tmp_path / "model.keras"
@@ -410,13 +406,7 @@ def test_trunk_rate_keeps_the_trunk_and_trains_the_heads(trained_run: TrainedRun
 def test_early_stopping_keeps_model_of_best_epoch(
     trained_run: TrainedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    measured = iter([0.5, 0.6, 0.4, 0.6, 0.9])
-
-    def measure(*_: object) -> AveragePrecision:
-        ap = next(measured)
-        return AveragePrecision(ap, ap, ap, {"banana": ap}, 6, 6)
-
-    monkeypatch.setattr(run, "evaluate_images", measure)
+    state_precisions(monkeypatch, 0.5, 0.6, 0.4, 0.6, 0.9)
     config = replace(trained_run.config, recipe=replace(RECIPE, epochs=9, patience=2, **FAST_LOSS))
     models: list[bytes] = []
     model = tmp_path / "model.keras"
