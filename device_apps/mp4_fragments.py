@@ -13,9 +13,10 @@ from io import RawIOBase
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from device_apps.mp4_boxes import CONTAINERS, box, duration_offset, iter_boxes, iter_file_boxes, iter_leaves, timescale
+
 __all__ = ["FragmentedMp4", "end_of_fragments"]
 
-_CONTAINERS = {b"moov", b"trak", b"mdia", b"minf", b"stbl"}
 _SYNC, _NO_SYNC = 0x02000000, 0x01010000  # Flags of a sample: depends on no other one; is no place to start.
 _HEADER = 16  # Bytes of a box header with a 64-bit size.
 
@@ -64,8 +65,7 @@ class FragmentedMp4:
             self._media_at = len(brands)
             # Room for the header of the one box of media data.
             self._write(brands + struct.pack(">I4s8x", _HEADER, b"free") + _fragmented_moov(read.moov))
-        timescale = self._first.timescale
-        starts = [start * timescale // 1000 for start in starts_ms]
+        starts = [start * self._first.timescale // 1000 for start in starts_ms]
         ends = [*starts[1:], starts[-1] + read.delta]  # Until the next one comes, the last frame is an ordinary one.
         durations = [max(1, end - start) for start, end in zip(starts, ends, strict=True)]
         sizes = [len(sample) for sample in read.samples]
@@ -121,29 +121,24 @@ class FragmentedMp4:
 def end_of_fragments(file: BinaryIO) -> int:
     """Return where the last complete fragment of a file ends; 0 if it has none."""
     size = file.seek(0, 2)
-    offset = complete = 0
+    complete = 0
     previous = b""
-    while offset + 8 <= size:
-        file.seek(offset)
-        length, kind = struct.unpack(">I4s", file.read(8))
-        if length == 1:
-            (length,) = struct.unpack(">Q", file.read(8).ljust(8, b"\0"))
-        if length < 8 or offset + length > size:
+    for kind, _, end in iter_file_boxes(file):
+        if end > size:
             break
-        offset += length
         if kind == b"moov" or (kind == b"mdat" and previous == b"moof"):
-            complete = offset if kind == b"mdat" or complete else 0
+            complete = end if kind == b"mdat" or complete else 0
         previous = kind
     return complete
 
 
 def _read_segment(data: bytes) -> _Segment:
-    top = {kind: (offset, body) for kind, offset, body in _boxes(data)}
+    top = {kind: (offset, body) for kind, offset, body in iter_boxes(data)}
     if b"moov" not in top:
         raise ValueError("its index is missing")
     moov = top[b"moov"][1]
     found: dict[bytes, bytes] = {}
-    for kind, body in _leaves(moov):
+    for kind, body in iter_leaves(moov):
         if kind in found:
             raise ValueError("it does not have one track")
         found[kind] = body
@@ -160,11 +155,11 @@ def _read_segment(data: bytes) -> _Segment:
     if len(samples) != len(sizes) or not samples:
         raise ValueError("its frames are incomplete")
     sync = set(struct.unpack(f">{(len(found[b'stss']) - 8) // 4}I", found[b"stss"][8:])) if b"stss" in found else None
-    (timescale,) = struct.unpack_from(">I", found[b"mdhd"], 20 if found[b"mdhd"][0] == 1 else 12)
+    units = timescale(found[b"mdhd"])
     _, _, _, delta = struct.unpack_from(">IIII", found[b"stts"])
-    if not timescale or not delta:
+    if not units or not delta:
         raise ValueError("it has no rate")
-    return _Segment(moov, samples, sync or set(range(1, len(samples) + 1)), timescale, delta)
+    return _Segment(moov, samples, sync or set(range(1, len(samples) + 1)), units, delta)
 
 
 def _sample_sizes(stsz: bytes) -> list[int]:
@@ -186,33 +181,6 @@ def _chunk_places(found: dict[bytes, bytes], frames: int) -> Iterator[tuple[int,
         yield offset, per_chunk
 
 
-def _boxes(data: bytes) -> Iterator[tuple[bytes, int, bytes]]:
-    """Yield kind, offset of the content, and content of each box."""
-    offset = 0
-    while offset + 8 <= len(data):
-        size, kind = struct.unpack_from(">I4s", data, offset)
-        head = 8
-        if size == 1 and offset + _HEADER <= len(data):
-            (size,) = struct.unpack_from(">Q", data, offset + 8)
-            head = _HEADER
-        if not head <= size <= len(data) - offset:
-            raise ValueError("its index is damaged")
-        yield kind, offset + head, data[offset + head : offset + size]
-        offset += size
-
-
-def _leaves(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    for kind, _, body in _boxes(data):
-        if kind in _CONTAINERS:
-            yield from _leaves(body)
-        else:
-            yield kind, body
-
-
-def _box(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I4s", 8 + len(body), kind) + body
-
-
 def _with_tables(moov: bytes, tables: dict[bytes, bytes], seconds: float, more: bytes = b"") -> bytes:
     """Return the box "moov" with other sample tables and durations; without edit list and user data.
 
@@ -226,45 +194,41 @@ def _with_tables(moov: bytes, tables: dict[bytes, bytes], seconds: float, more: 
     def rewrite(kind: bytes, body: bytes) -> bytes:
         if kind in left_out:
             return b""
-        if kind in _CONTAINERS:
-            body = b"".join(rewrite(inner, content) for inner, _, content in _boxes(body))
+        if kind in CONTAINERS:
+            body = b"".join(rewrite(inner, content) for inner, _, content in iter_boxes(body))
         if kind == b"stbl":
-            body += b"".join(_box(name, table) for name, table in tables.items())
+            body += b"".join(box(name, table) for name, table in tables.items())
         if kind in (b"mvhd", b"mdhd", b"tkhd"):
             body = _with_duration(kind, body, round(seconds * timescales[b"mvhd" if kind == b"tkhd" else kind]))
-        return _box(kind, body)
+        return box(kind, body)
 
-    timescales = {
-        kind: struct.unpack_from(">I", body, 20 if body[0] == 1 else 12)[0]
-        for kind, body in _leaves(moov)
-        if kind in (b"mvhd", b"mdhd")
-    }
-    return _box(b"moov", b"".join(rewrite(kind, body) for kind, _, body in _boxes(moov)) + more)
+    timescales = {kind: timescale(body) for kind, body in iter_leaves(moov) if kind in (b"mvhd", b"mdhd")}
+    return box(b"moov", b"".join(rewrite(kind, body) for kind, _, body in iter_boxes(moov)) + more)
 
 
 def _with_duration(kind: bytes, body: bytes, duration: int) -> bytes:
     wide = body[0] == 1  # Version 1 has 64-bit times.
     changed = bytearray(body)
-    offset = {b"mdhd": (16, 24), b"mvhd": (16, 24), b"tkhd": (20, 28)}[kind][wide]
-    struct.pack_into(">Q" if wide else ">I", changed, offset, duration if wide else min(duration, 0xFFFFFFFF))
+    number = ">Q" if wide else ">I"
+    struct.pack_into(number, changed, duration_offset(kind, body), duration if wide else min(duration, 0xFFFFFFFF))
     return bytes(changed)
 
 
 def _fragmented_moov(moov: bytes) -> bytes:
     """Return the box "moov" of a file whose frames are all in fragments."""
-    headers = [body for kind, body in _leaves(moov) if kind == b"tkhd"]
+    headers = [body for kind, body in iter_leaves(moov) if kind == b"tkhd"]
     if [struct.unpack_from(">I", body, 20 if body[0] == 1 else 12) for body in headers] != [(1,)]:
         raise ValueError("its track has another number")
     tables = {b"stts": bytes(8), b"stsc": bytes(8), b"stsz": bytes(12), b"stco": bytes(8)}
-    return _with_tables(moov, tables, 0.0, _box(b"mvex", _box(b"trex", struct.pack(">IIIIII", 0, 1, 1, 0, 0, 0))))
+    return _with_tables(moov, tables, 0.0, box(b"mvex", box(b"trex", struct.pack(">IIIIII", 0, 1, 1, 0, 0, 0))))
 
 
 def _moof(number: int, start: int, samples: Sequence[tuple[int, int, int]]) -> bytes:
     """Return the box "moof" of a fragment of (duration, size, flags) of each frame; its media data follows."""
-    header = _box(b"mfhd", struct.pack(">II", 0, number))
-    track = _box(b"tfhd", struct.pack(">II", 0x020000, 1)) + _box(b"tfdt", struct.pack(">IQ", 1 << 24, start))
+    header = box(b"mfhd", struct.pack(">II", 0, number))
+    track = box(b"tfhd", struct.pack(">II", 0x020000, 1)) + box(b"tfdt", struct.pack(">IQ", 1 << 24, start))
     # Durations, sizes and flags of each frame, and where the first begins, from the start of this box.
     size = 8 + len(header) + 8 + len(track) + 8 + 12 + 12 * len(samples)
     run = struct.pack(">III", 0x000701, len(samples), size + 8)
     run += b"".join(struct.pack(">III", *sample) for sample in samples)
-    return _box(b"moof", header + _box(b"traf", track + _box(b"trun", run)))
+    return box(b"moof", header + box(b"traf", track + box(b"trun", run)))

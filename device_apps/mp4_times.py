@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import itertools
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
+
+from device_apps.mp4_boxes import CONTAINERS, box, duration_offset, iter_boxes, iter_file_boxes, iter_leaves, timescale
 
 __all__ = ["set_frame_durations"]
 
 _TIMESCALE = 1000  # Units per second, as in Matroska: 49 days fit into 32 bits.
-_CONTAINERS = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"edts"}
 
 
 def set_frame_durations(path: Path, milliseconds: Sequence[int]) -> None:
@@ -39,19 +40,10 @@ def set_frame_durations(path: Path, milliseconds: Sequence[int]) -> None:
 
 def _find_index(file: BinaryIO) -> int:
     """Return the offset of the box "moov", which must be the last one."""
-    end = file.seek(0, 2)
-    offset = 0
-    while offset + 8 <= end:
-        file.seek(offset)
-        head = file.read(16)
-        size, kind = struct.unpack(">I4s", head[:8])
-        if size == 1:
-            (size,) = struct.unpack(">Q", head[8:16])
-        if kind == b"moov" and offset + size == end:
-            return offset
-        if size < 8:
-            break
-        offset += size
+    size = file.seek(0, 2)
+    for kind, start, end in iter_file_boxes(file):
+        if kind == b"moov" and end == size:
+            return start
     raise ValueError("its index is not at the end")
 
 
@@ -61,23 +53,23 @@ class _Index:
     def __init__(self, moov: bytes, milliseconds: Sequence[int]) -> None:
         self._moov = moov
         self._milliseconds = milliseconds
-        kind, body = next(_boxes(moov))
-        if kind != b"moov" or sum(1 for inner, _ in _boxes(body) if inner == b"trak") != 1:
+        kind, _, body = next(iter_boxes(moov))
+        if kind != b"moov" or sum(1 for inner, _, _ in iter_boxes(body) if inner == b"trak") != 1:
             raise ValueError("it does not have one track")
         self._duration = sum(milliseconds)
         self._timescale, self._movie_timescale = _find_timescales(body)
 
     def rewrite(self) -> bytes:
-        return b"".join(self._rewrite_box(kind, body) for kind, body in _boxes(self._moov))
+        return b"".join(self._rewrite_box(kind, body) for kind, _, body in iter_boxes(self._moov))
 
     def _rewrite_box(self, kind: bytes, body: bytes) -> bytes:
-        if kind in _CONTAINERS:
-            body = b"".join(self._rewrite_box(*box) for box in _boxes(body))
+        if kind in CONTAINERS:
+            body = b"".join(self._rewrite_box(inner, content) for inner, _, content in iter_boxes(body))
         elif kind == b"stts":
             body = self._stts(body)
         elif kind in (b"mdhd", b"mvhd", b"tkhd", b"elst"):
             body = self._with_duration(kind, body)
-        return struct.pack(">I4s", 8 + len(body), kind) + body
+        return box(kind, body)
 
     def _stts(self, body: bytes) -> bytes:
         """Return the table of durations: runs of equal ones."""
@@ -102,7 +94,7 @@ class _Index:
             struct.pack_into(number, changed, place, begin * _TIMESCALE // self._timescale if begin > 0 else begin)
             offset = 8
         else:
-            offset = {b"mdhd": (16, 24), b"mvhd": (16, 24), b"tkhd": (20, 28)}[kind][wide]
+            offset = duration_offset(kind, body)
         duration = self._duration
         if kind == b"mdhd":
             struct.pack_into(">I", changed, offset - 4, _TIMESCALE)
@@ -112,29 +104,9 @@ class _Index:
         return bytes(changed)
 
 
-def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield kind and content of each box."""
-    offset = 0
-    while offset + 8 <= len(data):
-        size, kind = struct.unpack_from(">I4s", data, offset)
-        if not 8 <= size <= len(data) - offset:
-            raise ValueError("its index is damaged")
-        yield kind, data[offset + 8 : offset + size]
-        offset += size
-
-
 def _find_timescales(moov: bytes) -> tuple[int, int]:
     """Return the units per second of the track ("mdhd") and of the movie ("mvhd")."""
-    found: dict[bytes, int] = {}
-
-    def search(data: bytes) -> None:
-        for kind, body in _boxes(data):
-            if kind in _CONTAINERS:
-                search(body)
-            elif kind in (b"mdhd", b"mvhd"):
-                (found[kind],) = struct.unpack_from(">I", body, 20 if body[0] == 1 else 12)
-
-    search(moov)
+    found = {kind: timescale(body) for kind, body in iter_leaves(moov) if kind in (b"mdhd", b"mvhd")}
     if len(found) < 2 or 0 in found.values():
         raise ValueError("its index is incomplete")
     return found[b"mdhd"], found[b"mvhd"]
