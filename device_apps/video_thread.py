@@ -144,7 +144,7 @@ class VideoThread:
                 return
 
     def _next(self) -> FrameResult | None:
-        """Return the next result, and None at the end; without results, the sink is idle once a second."""
+        """Return the next result, and None at the end; without results, the sink is idle twice a second."""
         while True:
             with self._changed:
                 if self._changed.wait_for(lambda: self._waiting or self._closing, _IDLE_SECONDS):

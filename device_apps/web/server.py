@@ -58,8 +58,7 @@ class _Protocol(H11Protocol):
     def authorized(self) -> bool:
         """Whether a request of this connection has logged in, or needed no login."""
         scope = getattr(self, "scope", None)
-        self._authorized = self._authorized or bool(scope and scope.get(AUTHORIZED))
-        return self._authorized
+        return self._authorized or bool(scope and scope.get(AUTHORIZED))
 
     def _make_room(self) -> None:
         """Close connections that have not logged in, the oldest ones first, until the limits hold.

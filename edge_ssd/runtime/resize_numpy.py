@@ -130,8 +130,7 @@ def _row_taps(source: int, target: int, width: int) -> tuple[Any, Any, Any, Any,
     """
     parts = next(parts for parts in (16, 8, 4) if 4 * width % parts == 0)
     first, second, weight = taps(source, target)
-    second_weight = np.repeat(weight, parts)[:, None].astype(np.float32) / np.float32(
-        65536
-    )  # an int gives float64 in NumPy 1
+    # Divided by float32: an int gives float64 in NumPy 1.
+    second_weight = np.repeat(weight, parts)[:, None].astype(np.float32) / np.float32(65536)
     first_index, second_index = ((rows[:, None] * parts + np.arange(parts)).reshape(-1) for rows in (first, second))
     return first_index, second_index, np.float32(1 / 256) - second_weight, second_weight, parts

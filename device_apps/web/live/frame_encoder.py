@@ -108,7 +108,7 @@ class FrameEncoder:
             self._futures[profile].discard(future)
             if not self._futures[profile]:
                 with self._changed:
-                    self._requested.pop(profile, None)  # Nobody waits any more.
+                    self._requested.pop(profile, None)  # No viewer is waiting.
 
     # The encoder thread.
 
