@@ -179,8 +179,8 @@ def test_bench_two_models_as_json(capsys: pytest.CaptureFixture[str], tmp_path: 
     assert [timing["threads"] for timing in report["timings"]] == [1, 1]
     assert [Path(timing["model"]) for timing in report["timings"]] == [find_model("nano"), other]
     for timing in report["timings"]:
-        parts = sum(timing["ms"][stage]["p50"] for stage in ("preprocess", "invoke", "postprocess"))
-        assert parts == pytest.approx(timing["ms"]["detect"]["p50"], rel=0.5)
+        medians = {stage: spread["p50"] for stage, spread in timing["ms"].items()}
+        assert 0 < max(medians["preprocess"], medians["invoke"], medians["postprocess"]) < medians["detect"]
     assert report["timings"][0]["ratio"] == 1.0
     assert report["models"][1]["bytes"] == other.stat().st_size
     for model in report["models"]:
