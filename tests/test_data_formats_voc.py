@@ -95,6 +95,15 @@ def test_declared_encoding_of_chinese_text_is_read(tmp_path: Path) -> None:
     assert load_dataset(tmp_path, strict=True).labels == ("猫",)
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8"])
+def test_declared_utf_16_is_read_whether_or_not_it_is_true(tmp_path: Path, encoding: str) -> None:
+    write_pair(tmp_path, "a")
+    path = tmp_path / "annotations" / "a.xml"
+    text = path.read_text(encoding="utf-8").replace(">cat<", ">猫<")
+    path.write_text(f'<?xml version="1.0" encoding="utf-16"?>\n{text}', encoding=encoding)
+    assert load_dataset(tmp_path, strict=True).labels == ("猫",)
+
+
 def test_invalid_xml_file_alone_raises_with_its_name(tmp_path: Path) -> None:
     write_pair(tmp_path, "a")
     (tmp_path / "annotations" / "a.xml").write_text("<annotation>", encoding="utf-8")

@@ -109,6 +109,12 @@ def test_invalid_data_yaml_raises_with_its_name(tmp_path: Path, text: str, match
         load_dataset(write_described(tmp_path, text))
 
 
+@pytest.mark.parametrize("stated", ["/", ".."])
+def test_data_yaml_whose_images_are_in_a_folder_around_the_dataset_raises(tmp_path: Path, stated: str) -> None:
+    with pytest.raises(DataError, match=r"its train images are in '[/.]+', which does not exist in the dataset"):
+        load_dataset(write_described(tmp_path, f"train: {stated}\nval: {stated}\nnames: [a]\n"))
+
+
 def test_missing_pyyaml_names_the_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

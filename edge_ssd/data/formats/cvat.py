@@ -25,7 +25,7 @@ from edge_ssd.data.label_files.file_limits import UnsuitableFileError, check_siz
 from edge_ssd.data.label_files.image_size import parse_image_size
 from edge_ssd.data.label_files.object_reader import NotAnObject, ObjectReader, Shape
 from edge_ssd.data.label_files.select_files import select_label_files
-from edge_ssd.data.label_files.xml_file import Element, read_elements
+from edge_ssd.data.label_files.xml_file import Element, read_elements, read_first_tags
 from edge_ssd.data.split_names import split_from_words
 from edge_ssd.errors import DataError
 
@@ -81,11 +81,7 @@ class _LabelFile:
 
 
 def _is_cvat(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            text = file.read(4096)
-    except OSError:
-        return False
+    text = read_first_tags(path)
     root = _ROOT_TAG.search(text)
     return root is not None and _KNOWN_TAG.search(text, root.end()) is not None
 

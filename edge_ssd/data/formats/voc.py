@@ -26,7 +26,7 @@ from edge_ssd.data.label_files.ignored_regions import ignored_kind, report_ignor
 from edge_ssd.data.label_files.image_size import parse_image_size
 from edge_ssd.data.label_files.object_reader import ONLY_IGNORED
 from edge_ssd.data.label_files.shapes import Box, enclose_points, enclose_rotated_box
-from edge_ssd.data.label_files.xml_file import Element, parse_xml
+from edge_ssd.data.label_files.xml_file import Element, parse_xml, read_first_tags
 from edge_ssd.data.split_names import SPLIT_OF_WORD, split_from_folders
 
 __all__ = ["FILES", "TITLE", "parse", "sniff"]
@@ -72,11 +72,7 @@ def parse(tree: FileTree) -> ParsedDataset:
 
 
 def _is_annotation(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return _ROOT_TAG.search(file.read(4096)) is not None
-    except OSError:
-        return False
+    return _ROOT_TAG.search(read_first_tags(path)) is not None
 
 
 def _read(path: Path) -> Element | str:

@@ -68,7 +68,7 @@ def _parse_described(tree: FileTree, path: Path) -> ParsedDataset:
     _check_class_files(tree, path, description.names)
     labels = YoloLabelFiles(tree, description.keypoints)
     unusable = {
-        split: f"{path}: its {split} images are in {entry!r}, which does not exist: complete the dataset"
+        split: f"{path}: its {split} images are in {entry!r}, which does not exist in the dataset: complete it"
         for split, entry in description.missing.items()
         if split not in description.sources
     }

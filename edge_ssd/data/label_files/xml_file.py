@@ -8,16 +8,18 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
+from pathlib import Path
 from typing import BinaryIO
 from xml.etree.ElementTree import Element
 
-__all__ = ["Element", "XmlError", "parse_xml", "read_elements"]
+__all__ = ["Element", "XmlError", "parse_xml", "read_elements", "read_first_tags"]
 
 _DECLARATION = re.compile(rb"\s*<\?xml[^>]*?encoding=[\"']([A-Za-z0-9._-]+)[\"'][^>]*\?>")
 _MAX_DECLARATION = 1024  # bytes
 _BLOCK_BYTES = 1 << 16
+_FIRST_BYTES = 8192
 # Encodings of the parser itself.
-_KNOWN_ENCODINGS = frozenset({b"utf-8", b"utf-16", b"us-ascii"})
+_KNOWN_ENCODINGS = frozenset({b"utf-8", b"us-ascii"})
 # Of Python, and of no XML file; decoding a large text in some of them takes very long.
 _NO_ENCODINGS = frozenset({"idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape"})
 
@@ -52,6 +54,18 @@ class _ElementReader(_Builder):
         return element
 
 
+def read_first_tags(path: Path) -> bytes:
+    """Return the first bytes of a file as ASCII tags, to search for element names; empty if it cannot be read.
+
+    UTF-16 has a zero byte beside each ASCII letter; without them its tags are those of UTF-8.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(_FIRST_BYTES).replace(b"\0", b"")
+    except OSError:
+        return b""
+
+
 def parse_xml(content: bytes) -> Element:
     """Return the root of an XML file in any encoding that Python knows; raise XmlError if it is invalid."""
     declaration = _DECLARATION.match(content[:_MAX_DECLARATION])
@@ -61,8 +75,10 @@ def parse_xml(content: bytes) -> Element:
         name = declaration[1].decode("ascii")
         if name.lower().replace("-", "_") in _NO_ENCODINGS:
             raise XmlError(f"its encoding {name} is that of no text")
+        # .NET writes this name into files of UTF-8; in UTF-16 the declaration could not have been found as bytes.
+        encoding = "utf-8" if name.lower() in ("utf-16", "unicode") else name
         try:
-            text = content[declaration.end() :].decode(name)
+            text = content[declaration.end() :].decode(encoding)
         except (UnicodeError, LookupError) as error:
             raise XmlError(str(error)) from None
     parser = ElementTree.XMLParser(target=_Builder())

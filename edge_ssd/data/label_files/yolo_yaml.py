@@ -97,14 +97,14 @@ def read_data_yaml(path: Path, root: Path) -> DataYaml:
             if not isinstance(entry, str) or not entry:
                 continue
             folders = [folder for folder in (path.parent, *path.parent.parents) if folder.is_relative_to(root)]
-            found = (_resolve(folder, data.get("path"), entry) for folder in folders or [path.parent])
+            found = (_resolve(folder, data.get("path"), entry, root) for folder in folders or [path.parent])
             source = next(filter(None, found), None)
             if source is None:
                 missing.setdefault(split, entry)
             else:
                 sources[split] = (*sources.get(split, ()), source)
     problems = [
-        Problem(path, f"some of its {split} images are in {entry!r}, which does not exist: complete the dataset")
+        Problem(path, f"some of its {split} images are in {entry!r}, which does not exist in the dataset: complete it")
         for split, entry in missing.items()
         if split in sources
     ]
@@ -128,8 +128,11 @@ def _parse_names(path: Path, stated: Any) -> dict[int, str]:
     return dict(sorted(names.items()))
 
 
-def _resolve(folder: Path, base: Any, entry: str) -> Path | None:
-    """Return the path that ``entry`` states, relative to ``base`` or ``folder``; None if it does not exist."""
+def _resolve(folder: Path, base: Any, entry: str, root: Path) -> Path | None:
+    """Return the path that ``entry`` states, relative to ``base`` or ``folder``; None if it does not exist.
+
+    A folder that holds the dataset itself, such as ``/``, is no folder of its images.
+    """
     entry = re.sub(r"(/\*[^/]*)+$", "", entry.strip().replace("\\", "/"))  # images/*.jpg: its folder
     candidates = [folder / entry]
     if isinstance(base, str) and base.strip():
@@ -140,4 +143,8 @@ def _resolve(folder: Path, base: Any, entry: str) -> Path | None:
     split = split_from_folders(parts)
     shorter = (parts[start:] for start in range(len(parts)))
     candidates += [folder.joinpath(*rest) for rest in shorter if split_from_folders(rest) == split]
-    return next((path for path in candidates if os.path.exists(path)), None)  # noqa: PTH110 - false, not an error, for a long name
+    outside = {os.path.realpath(parent) for parent in root.absolute().parents}
+    return next(
+        (path for path in candidates if os.path.exists(path) and os.path.realpath(path) not in outside),  # noqa: PTH110 - false, not an error, for a long name
+        None,
+    )
