@@ -34,6 +34,7 @@ from converters.score_threshold import DEFAULT_THRESHOLD, ThresholdChoice, choos
 from converters.subprocess_worker import apply_in_subprocess
 from converters.tflite.operators import read_graph
 from edge_ssd.atomic_write import atomic_path, check_writable
+from edge_ssd.console.activity import Activity
 from edge_ssd.console.counts import count
 from edge_ssd.data.background_images import load_background
 from edge_ssd.data.dataset import Dataset, Sample, problem_lines
@@ -140,11 +141,11 @@ def convert_model(
         warnings += _log_warnings(precision_warnings(before, after))
     choice = choose_threshold(config, scores)
     content = _with_threshold(content, choice)
-    _log.info("choosing an image for the self-test")
     candidates = [sample.path for sample in subsample_evenly(dataset, _SELFTEST_CANDIDATES).samples]
     if config.selftest_image is not None:
         candidates = [config.selftest_image]
-    content = replace(content, selftest=choose_selftest(draft, candidates, choice.threshold))
+    with Activity("choosing an image for the self-test"):
+        content = replace(content, selftest=choose_selftest(draft, candidates, choice.threshold))
     flatbuffer, file = _build_file(content, config.profile, out)
     with atomic_path(out) as temporary:
         temporary.write_bytes(file)
@@ -204,13 +205,16 @@ def _calibrate(
         return None, ()
     network = model.network
     dataset = load_calibration_split(data, network.labels, model.held_out)
-    calibration = choose_calibration(dataset, network.input, config.calibration_images, config.seed, data.source.strict)
-    compared = read_network_inputs(subsample_evenly(validation, _COMPARED_IMAGES).samples, network.input)
+    with Activity("checking the calibration images"):
+        calibration = choose_calibration(
+            dataset, network.input, config.calibration_images, config.seed, data.source.strict
+        )
+        compared = read_network_inputs(subsample_evenly(validation, _COMPARED_IMAGES).samples, network.input)
+        warnings = [
+            *calibration_warnings(calibration.images, compared),
+            *calibration_domain_warnings(model, calibration, _DEFAULTS.score_threshold),
+        ]
     _log.info("calibrating on %s, converting to %s", count(len(calibration), "image"), config.scheme)
-    warnings = [
-        *calibration_warnings(calibration.images, compared),
-        *calibration_domain_warnings(model, calibration, _DEFAULTS.score_threshold),
-    ]
     return calibration, _log_warnings(warnings)
 
 

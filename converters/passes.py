@@ -54,9 +54,10 @@ class ConversionState:
 
 
 class Pass(NamedTuple):
-    """A step of the conversion: the function, and the schemes for which it runs."""
+    """A step of the conversion: the function, what it does in words, and the schemes for which it runs."""
 
     apply: Callable[[ConversionState], ConversionState]
+    title: str
     schemes: tuple[Scheme, ...]
 
 
@@ -101,13 +102,13 @@ def add_metadata(state: ConversionState) -> ConversionState:
 
 
 PASSES = (
-    Pass(subtract_background_logit, CALIBRATED_SCHEMES),
-    Pass(calibrate_output_ranges, INT8_SCHEMES),
-    Pass(apply_gptq, CALIBRATED_SCHEMES),
-    Pass(convert_to_tflite, SCHEMES),
-    Pass(quantize_mixed, ("mixed",)),
-    Pass(set_output_quantization, INT8_SCHEMES),
-    Pass(add_metadata, SCHEMES),
+    Pass(subtract_background_logit, "centering the logits", CALIBRATED_SCHEMES),
+    Pass(calibrate_output_ranges, "calibrating the output ranges", INT8_SCHEMES),
+    Pass(apply_gptq, "rounding the weights", CALIBRATED_SCHEMES),
+    Pass(convert_to_tflite, "calibrating and writing the TFLite model", SCHEMES),
+    Pass(quantize_mixed, "quantizing the chosen layers", ("mixed",)),
+    Pass(set_output_quantization, "setting the output ranges", INT8_SCHEMES),
+    Pass(add_metadata, "adding metadata", SCHEMES),
 )
 
 
@@ -116,8 +117,13 @@ def select_passes(scheme: Scheme) -> list[Pass]:
     return [each for each in PASSES if scheme in each.schemes]
 
 
-def apply_passes(state: ConversionState) -> bytes:
-    """Run the passes of the state's scheme in this process, and return the TFLite model."""
-    for each in select_passes(state.config.scheme):
+def apply_passes(state: ConversionState, report: Callable[[str], object] = lambda step: None) -> bytes:
+    """Run the passes of the state's scheme in this process, and return the TFLite model.
+
+    ``report`` is called before each pass with its title and number, such as "rounding the weights (3 of 6)".
+    """
+    passes = select_passes(state.config.scheme)
+    for number, each in enumerate(passes, 1):
+        report(f"{each.title} ({number} of {len(passes)})")
         state = each.apply(state)
     return state.flatbuffer

@@ -7,6 +7,7 @@ the TFLite model or an exception.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import pickle
@@ -16,11 +17,17 @@ import tempfile
 from pathlib import Path
 
 from converters.passes import ConversionState, apply_passes, select_passes
+from edge_ssd.console.activity import Activity
 from edge_ssd.errors import EdgeSSDError, ModelError
 
 __all__ = ["apply_in_subprocess", "main"]
 
 _log = logging.getLogger(__name__)
+
+# Written by the child: the title of the pass that runs.
+_STEP = "step.txt"
+_POLL_SECONDS = 0.5
+_SCHEME_NAMES = {"none": "float"}
 
 
 def apply_in_subprocess(state: ConversionState, source: Path) -> bytes:
@@ -33,25 +40,45 @@ def apply_in_subprocess(state: ConversionState, source: Path) -> bytes:
     """
     names = (each.apply.__name__ for each in select_passes(state.config.scheme))
     _log.debug("passes in a child process: %s", ", ".join(names))
-    model = state.model
+    model, scheme = state.model, state.config.scheme
     job = (source, state.config, state.images, model.network, model.name, model.get_weights())
     with tempfile.TemporaryDirectory(prefix="edge-ssd-") as folder:
         Path(folder, "job.pickle").write_bytes(pickle.dumps(job))
-        process = subprocess.run(
+        status, output = _run_worker(Path(folder), f"converting to {_SCHEME_NAMES.get(scheme, scheme)}")
+        if status != 0:
+            raise ModelError(f"{source}: {_failure(status, output)}")
+        result: bytes | EdgeSSDError = pickle.loads(Path(folder, "result.pickle").read_bytes())
+    if isinstance(result, EdgeSSDError):
+        raise result
+    return result
+
+
+def _run_worker(folder: Path, label: str) -> tuple[int, str]:
+    """Run the child process and show what it does; return its exit status and its output."""
+    with (
+        Activity(label) as activity,
+        subprocess.Popen(
             [sys.executable, "-m", "converters.subprocess_worker", folder],
             env=_environment(folder),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             errors="replace",
-            check=False,
-        )
-        if process.returncode != 0:
-            raise ModelError(f"{source}: {_failure(process)}")
-        result: bytes | EdgeSSDError = pickle.loads(Path(folder, "result.pickle").read_bytes())
-    if isinstance(result, EdgeSSDError):
-        raise result
-    return result
+        ) as process,
+    ):
+        activity.step = "starting TensorFlow"
+        try:
+            while True:
+                try:
+                    output, _ = process.communicate(timeout=_POLL_SECONDS)
+                except subprocess.TimeoutExpired:
+                    with contextlib.suppress(OSError):
+                        activity.step = (folder / _STEP).read_text(encoding="utf-8")
+                else:
+                    return process.returncode, output
+        except BaseException:
+            process.kill()
+            raise
 
 
 def main(folder: Path) -> None:
@@ -63,7 +90,9 @@ def main(folder: Path) -> None:
     try:
         model = TinySSD(network, name=name)
         model.set_weights(weights)
-        result = apply_passes(ConversionState(config, model, images))
+        step = folder / _STEP
+        state = ConversionState(config, model, images)
+        result = apply_passes(state, lambda text: step.write_text(text, encoding="utf-8"))
     except EdgeSSDError as error:
         result = error
     # TensorFlow raises exceptions of many types.
@@ -73,7 +102,7 @@ def main(folder: Path) -> None:
     (folder / "result.pickle").write_bytes(pickle.dumps(result))
 
 
-def _environment(folder: str) -> dict[str, str]:
+def _environment(folder: Path) -> dict[str, str]:
     # The packages may be a checkout that is used from any folder: the child must import the same ones.
     packages = os.fspath(Path(__file__).resolve().parents[1])
     inherited = os.environ.get("PYTHONPATH")
@@ -82,7 +111,7 @@ def _environment(folder: str) -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join([packages, inherited] if inherited else [packages]),
         "PYTHONHASHSEED": "0",
         # TensorFlow's temporary files are then removed even if the conversion is interrupted.
-        "TMPDIR": folder,
+        "TMPDIR": str(folder),
         "KERAS_BACKEND": "tensorflow",
         # The result must not depend on the accelerator of this machine.
         "CUDA_VISIBLE_DEVICES": "-1",
@@ -90,14 +119,14 @@ def _environment(folder: str) -> dict[str, str]:
     }
 
 
-def _failure(process: subprocess.CompletedProcess[str]) -> str:
+def _failure(status: int, output: str) -> str:
     """Return why the child ended without a result."""
-    if process.returncode < 0:
+    if status < 0:
         return (
-            f"the conversion was killed by signal {-process.returncode}; signal 9 usually means out of memory: close "
+            f"the conversion was killed by signal {-status}; signal 9 usually means out of memory: close "
             "other programs or calibrate on fewer images"
         )
-    lines = [line for line in process.stdout.splitlines() if line.strip()] or ["no message"]
+    lines = [line for line in output.splitlines() if line.strip()] or ["no message"]
     return f"the conversion failed: {lines[-1].strip()[:300]}"
 
 

@@ -42,7 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the findings of every check; return the exit status: 1 if there is a failure, else 0."""
-    findings = run_checks(_checks(args.model))
+    is_quiet = getattr(args, "quiet", False) or not sys.stderr.isatty()
+    findings = run_checks(_checks(args.model), _ignore if is_quiet else _show_on_terminal)
     if args.json:
         print(json.dumps([asdict(finding) for finding in findings]))  # ASCII: valid in every encoding and on a terminal
     else:
@@ -68,15 +69,31 @@ def _checks(model: str | None) -> list[tuple[str, Check]]:
     ]
 
 
-def run_checks(checks: Sequence[tuple[str, Check]]) -> list[Finding]:
-    """Return the findings of all (name, function) checks; an exception in a check becomes a warning."""
+def _show_on_terminal(name: str) -> None:
+    """Show which check runs, in a line that the next one replaces; erase it for ""."""
+    text = f"checking {name} ..." if name else ""
+    sys.stderr.write(f"\r{text:40}" + ("" if name else "\r"))
+    sys.stderr.flush()
+
+
+def _ignore(name: str) -> None:
+    """Show nothing."""
+
+
+def run_checks(checks: Sequence[tuple[str, Check]], report: Callable[[str], object] = _ignore) -> list[Finding]:
+    """Return the findings of all (name, function) checks; an exception in a check becomes a warning.
+
+    ``report`` is called with the name of each check before it runs, and with "" at the end.
+    """
     findings: list[Finding] = []
     for name, check in checks:
+        report(name)
         try:
             findings += check()
         except Exception as error:
             text = f"this check failed: {type(error).__name__}: {error}"
             findings.append(warning(name, text, "report it with the output of: edge-ssd doctor --json"))
+    report("")
     return findings
 
 

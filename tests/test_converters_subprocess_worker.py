@@ -28,11 +28,15 @@ def state(squares_tiny_ssd) -> ConversionState:
 def in_process(monkeypatch):
     """Run the child's main function in this process."""
 
-    def run(command, **_):
-        main(Path(command[-1]))
-        return subprocess.CompletedProcess(command, 0, "")
+    steps: list[str] = []
 
-    monkeypatch.setattr(subprocess, "run", run)
+    def run(folder, _):
+        main(folder)
+        steps.append((folder / "step.txt").read_text())
+        return 0, ""
+
+    monkeypatch.setattr("converters.subprocess_worker._run_worker", run)
+    return steps
 
 
 def test_worker_receives_model_config_and_images(in_process, squares_tiny_ssd, squares_images: np.ndarray, monkeypatch):
@@ -53,6 +57,7 @@ def test_worker_receives_model_config_and_images(in_process, squares_tiny_ssd, s
     assert (copy.name, copy.network, scheme) == (model.name, model.network, "int16x8")
     assert all(np.array_equal(a, b) for a, b in zip(copy.get_weights(), model.get_weights(), strict=True))
     assert np.array_equal(images, squares_images)
+    assert in_process == ["adding metadata (4 of 4)"]
 
 
 @pytest.mark.parametrize(
@@ -76,19 +81,34 @@ def test_worker_reports_errors_in_one_line(error, kind, message: str, in_process
     ("status", "expected"), [(-9, "killed by signal 9"), (1, "the conversion failed: the last word")]
 )
 def test_worker_that_dies_is_a_model_error(status: int, expected: str, state, monkeypatch):
-    process = subprocess.CompletedProcess([], status, "much\nthe last word\n")
-    monkeypatch.setattr(subprocess, "run", lambda *_, **__: process)
+    output = (status, "much\nthe last word\n")
+    monkeypatch.setattr("converters.subprocess_worker._run_worker", lambda *_: output)
     with pytest.raises(ModelError, match=f"my.keras: .*{expected}"):
         apply_in_subprocess(state, SOURCE)
 
 
 def test_interrupted_worker_leaves_no_temporary_files(tmp_path: Path, state, monkeypatch):
-    def interrupted(command, env, **_):
-        Path(env["TMPDIR"], "of-tensorflow").write_text("")
-        raise KeyboardInterrupt
+    killed = []
+
+    class Interrupted:
+        def __init__(self, command, env, **_):
+            Path(env["TMPDIR"], "of-tensorflow").write_text("")
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def communicate(self, timeout):
+            raise KeyboardInterrupt
+
+        def kill(self):
+            killed.append(True)
 
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(subprocess, "run", interrupted)
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
     with pytest.raises(KeyboardInterrupt):
         apply_in_subprocess(state, SOURCE)
     assert list(tmp_path.iterdir()) == []
+    assert killed

@@ -185,7 +185,9 @@ def test_run_checks_reports_a_check_that_raises() -> None:
     def broken() -> list:
         raise RuntimeError("no such thing")
 
-    first, second = run_checks([("one", broken), ("two", lambda: [ok("two", "fine")])])
+    reported: list[str] = []
+    first, second = run_checks([("one", broken), ("two", lambda: [ok("two", "fine")])], reported.append)
+    assert reported == ["one", "two", ""]
     assert (first.level, first.name) == ("warning", "one")
     assert "RuntimeError: no such thing" in first.text
     assert second == ok("two", "fine")

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import io
 import logging
+import sys
+import time
+from collections.abc import Callable
 
 import pytest
 from clocks import Clock
 
+from edge_ssd.console import activity as activity_module
+from edge_ssd.console.activity import Activity
+from edge_ssd.console.durations import format_seconds
 from edge_ssd.console.logs import log_to_stderr
-from edge_ssd.console.progress import Progress, format_seconds
+from edge_ssd.console.progress import Progress
+from edge_ssd.console.status_line import StatusLine
+from edge_ssd.console.text import print_text
 
 
 class Terminal(io.StringIO):
@@ -125,3 +133,76 @@ def test_quiet_shows_no_progress() -> None:
     with log_to_stderr(logging.WARNING), Progress("drawing", stream=stream, clock=Clock()) as progress:
         progress(1, 2)
     assert stream.getvalue() == ""
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    for _ in range(1000):
+        if condition():
+            return
+        time.sleep(0.01)
+    raise AssertionError
+
+
+def test_activity_shows_step_and_seconds_on_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(activity_module, "_FIRST_SECONDS", 0.0)
+    monkeypatch.setattr(activity_module, "_REDRAW_SECONDS", 0.01)
+    stream, clock = Terminal(), Clock()
+    with Activity("converting", StatusLine(stream), clock) as activity:
+        activity.step, clock.now = "rounding the weights (3 of 6)", 12.0
+        wait_until(lambda: "\rconverting: rounding the weights (3 of 6), 12 s" in stream.getvalue())
+    assert stream.getvalue().split("\r")[-1].split() == ["converting,", "12", "s"]
+    assert stream.getvalue().endswith("\n")
+
+
+def test_short_or_quiet_activity_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = Terminal()
+    with Activity("converting", StatusLine(stream)):
+        pass
+    monkeypatch.setattr(activity_module, "_FIRST_SECONDS", 0.0)
+    with log_to_stderr(logging.WARNING), Activity("converting", StatusLine(stream)):
+        time.sleep(0.02)
+    assert stream.getvalue() == ""
+
+
+def test_activity_without_terminal_writes_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(activity_module, "_LOG_SECONDS", 0.01)
+    stream = io.StringIO()
+    with Activity("converting", StatusLine(stream), Clock()):
+        wait_until(lambda: len(stream.getvalue()) > 30)
+    assert set(stream.getvalue().splitlines()) == {"converting, 0 s"}
+
+
+def test_progress_shows_time_until_first_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(activity_module, "_FIRST_SECONDS", 0.0)
+    stream, clock = Terminal(), Clock()
+    with Progress("training", "steps", stream, clock) as progress:
+        wait_until(lambda: "\rtraining, 0 s" in stream.getvalue())
+        clock.now = 20.0
+        progress(1, 2)
+        shown = stream.getvalue()
+        time.sleep(0.02)
+        assert stream.getvalue() == shown
+    assert "\rtraining  50% [############............] 1/2 steps" in shown
+    assert stream.getvalue().count("\n") == 1
+
+
+def test_messages_and_results_are_written_above_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream, clock = Terminal(), Clock()
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setattr(sys, "stdout", stream)
+    with log_to_stderr(logging.INFO), Progress("drawing", "images", clock=clock) as progress:
+        clock.now = 1.0
+        progress(1, 2)
+        logging.getLogger("edge_ssd").warning("a message")
+        print_text("a result")
+    line = "drawing  50% [############............] 1/2 images"
+    erased = f"\r{' ' * len(line)}\r"
+    expected = f"\r{line}{erased}edge-ssd: warning: a message\n{line}{erased}a result\n{line}"
+    assert stream.getvalue() == f"{expected}\r{line}\n"
+
+
+def test_progress_survives_closed_stream() -> None:
+    stream = Terminal()
+    with Progress("drawing", stream=stream, clock=Clock()) as progress:
+        stream.close()
+        progress(1, 2)

@@ -22,6 +22,7 @@ from converters.verification.agreement import compare_detections
 from converters.verification.error_analysis import analyze_errors
 from converters.verification.latency import interleaved_latency
 from converters.verification.result import Verification
+from edge_ssd.console.activity import Activity
 from edge_ssd.console.counts import count
 from edge_ssd.data.dataset import Dataset, Sample
 from edge_ssd.errors import BundleError
@@ -87,6 +88,8 @@ def verify(
         score_detections(dataset, result.predictions, detections)
         for result, detections in zip((float_result, quantized_result), empty, strict=True)
     ]
+    with Activity("timing"):
+        latency = interleaved_latency([float_bundle.flatbuffer, bundle.flatbuffer], image)
     result = Verification(
         dataset=dataset,
         float_result=float_result,
@@ -96,11 +99,12 @@ def verify(
         agreement=compare_detections(float_result.predictions, quantized_result.predictions, threshold),
         operating_points=(operating_point(scores[0], threshold), operating_point(scores[1], threshold)),
         sizes=(len(float_bundle.flatbuffer), len(bundle.flatbuffer)),
-        latency=interleaved_latency([float_bundle.flatbuffer, bundle.flatbuffer], image),
+        latency=latency,
         error_analysis=analyze_errors(converted, keras, network, dataset) if explain else None,
         made_from_model=made_from_model,
     )
-    return replace(result, interval=paired_bootstrap_ci(result.matches[2], result.matches[0]))
+    with Activity("computing the interval"):
+        return replace(result, interval=paired_bootstrap_ci(result.matches[2], result.matches[0]))
 
 
 def _network_difference(bundle: Bundle, model: TinySSD) -> str:

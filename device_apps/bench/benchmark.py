@@ -15,6 +15,7 @@ from device_apps.bench.latency import STAGES, Timing, time_detectors
 from device_apps.bench.startup import Startup, measure_startups
 from device_apps.machine import cores, describe_machine, governor, throttled
 from device_apps.stats import Quantiles
+from edge_ssd.console.activity import Activity
 from edge_ssd.console.progress import ProgressCallback, no_progress
 from edge_ssd.errors import SettingError
 from edge_ssd.runtime.bundle import Bundle
@@ -89,7 +90,8 @@ def run_benchmark(
             for number in threads
         ]
         frame_size = source.frames[0].size
-        startups = measure_startups([bundle.path for bundle in bundles], frame_size, threads[0], backend)
+        with Activity("timing the start of a process"):
+            startups = measure_startups([bundle.path for bundle in bundles], frame_size, threads[0], backend)
         timings = time_detectors(detectors, source.frames, detections, warm_up, progress)
     warnings = reliability_warnings(timings, load=load, throttling=throttled(), cpu_governor=governor())
     opencv = resize is opencv_resize or (resize is None and uses_opencv())

@@ -129,7 +129,7 @@ def run(args: argparse.Namespace) -> int:
     workers = quiet_tensorflow(lambda: _connect(args.strategy))
     assert workers is not None
     from edge_ssd.console.counts import count
-    from edge_ssd.console.progress import format_seconds
+    from edge_ssd.console.durations import format_seconds
     from edge_ssd.data.held_out_images import name_some
     from edge_ssd.training.history import read_history
     from edge_ssd.training.run import train

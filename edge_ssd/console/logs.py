@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 
 from edge_ssd.console.redact import redact
+from edge_ssd.console.status_line import above_status_line
 from edge_ssd.console.text import printable
 
 __all__ = ["log_to_stderr", "verbosity_level"]
@@ -28,6 +29,14 @@ class _Formatter(logging.Formatter):
         return f"edge-ssd: {level}{origin}{printable(redact(super().format(record)), lines=True)}"
 
 
+class _Handler(logging.StreamHandler):  # type: ignore[type-arg] # Python 3.10 cannot subscript it
+    """Writes above the progress that a terminal shows."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with above_status_line(self.stream):
+            super().emit(record)
+
+
 def verbosity_level(verbose: bool, quiet: bool) -> int:
     """Return the logging level for ``--verbose`` (DEBUG), ``--quiet`` (WARNING) or neither (INFO)."""
     if verbose:
@@ -38,7 +47,7 @@ def verbosity_level(verbose: bool, quiet: bool) -> int:
 @contextlib.contextmanager
 def log_to_stderr(level: int) -> Iterator[None]:
     """Write this project's log messages of at least ``level`` to standard error while the context is entered."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Handler(sys.stderr)
     handler.setFormatter(_Formatter())
     loggers = [logging.getLogger(name) for name in PACKAGES]
     before = [logger.level for logger in loggers]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import time
 from collections.abc import Callable
 from typing import TextIO
 
-__all__ = ["Progress", "ProgressCallback", "format_seconds", "no_progress"]
+from edge_ssd.console.activity import Activity
+from edge_ssd.console.durations import format_seconds
+from edge_ssd.console.status_line import StatusLine, shows_progress
+
+__all__ = ["Progress", "ProgressCallback", "no_progress"]
 
 ProgressCallback = Callable[[int, int | None], None]
 """Function that is called with (units done, units in total or None if unknown), such as a :class:`Progress`."""
@@ -24,8 +27,9 @@ class Progress:
     """Progress bar: call ``progress(done, total)`` at every step; drawing is rate-limited.
 
     On a terminal one line is redrawn at most ten times a second. Elsewhere (a log file, a pipe) a line is written
-    every ten seconds, so that short work writes nothing. Nothing is shown while the logger ``edge_ssd`` is set to
-    WARNING or higher, as ``--quiet`` does. Use it as a context manager, which ends the line also after an exception.
+    every ten seconds, so that short work writes nothing. Until the first step has ended, the time is shown. Nothing is
+    shown while the logger ``edge_ssd`` is set to WARNING or higher, as ``--quiet`` does. Use it as a context manager,
+    which ends the line also after an exception.
 
     The remaining time follows from the speed since the first step has ended, which is slow where it compiles a model or
     fills a cache. It is shown after three further steps and two seconds.
@@ -41,22 +45,23 @@ class Progress:
     ) -> None:
         self._label = label
         self._unit = unit
-        self._stream = sys.stderr if stream is None else stream
+        self._status = StatusLine(sys.stderr if stream is None else stream)
         self._clock = clock
-        self._on_terminal = self._stream.isatty()
         self._started = self._last_shown = clock()
         self._first_done: int | None = None
         self._measured_from: tuple[int, float] | None = None  # units done and time when the first step had ended
         self._updates = 0  # since then
         self._state: tuple[int, int | None] | None = None
-        self._width = 0
-        self._quiet = logging.getLogger("edge_ssd").level > logging.INFO
+        self._before_first = Activity(label, self._status, clock)
+        self._quiet = not shows_progress()
 
     def __call__(self, done: int, total: int | None) -> None:
         """Report that ``done`` of ``total`` (None: unknown) units are done."""
         if self._quiet:
             return
         now = self._clock()
+        if self._state is None:
+            self._before_first.stop()
         if self._first_done is None or (self._state is not None and done < self._state[0]):
             # Resumed work does not start at 0: the speed is that of this run. Another part of the work may start at 0.
             self._first_done, self._started = done, now
@@ -67,30 +72,24 @@ class Progress:
         elif done > self._measured_from[0]:
             self._updates += 1
         self._state = (done, total)
-        if now - self._last_shown >= (_REDRAW_SECONDS if self._on_terminal else _LOG_SECONDS):
+        if now - self._last_shown >= (_REDRAW_SECONDS if self._status.on_terminal else _LOG_SECONDS):
             self._last_shown = now
             self._show(now)
 
     def __enter__(self) -> Progress:
+        self._before_first.__enter__()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self._on_terminal and self._state is not None:
+        if self._state is None:
+            self._before_first.__exit__(*exception)
+        if self._status.on_terminal and self._state is not None:
             self._show(self._clock())
-            self._stream.write("\n")
-            self._stream.flush()
+            self._status.end()
 
     def _show(self, now: float) -> None:
         assert self._state is not None
-        done, total = self._state
-        line = self._line(done, total, now)
-        if self._on_terminal:
-            # Pad with spaces to overwrite a longer previous line.
-            self._stream.write("\r" + line.ljust(self._width))
-            self._width = len(line)
-        else:
-            self._stream.write(line + "\n")
-        self._stream.flush()
+        self._status.draw(self._line(*self._state, now))
 
     def _line(self, done: int, total: int | None, now: float) -> str:
         bar = ""
@@ -115,13 +114,3 @@ class Progress:
 
 def no_progress(done: int, total: int | None) -> None:
     """Ignore progress: the default of functions that take a :data:`ProgressCallback`."""
-
-
-def format_seconds(seconds: float) -> str:
-    """Format a duration, such as "8 s", "2 min 05 s" or "1 h 02 min"."""
-    rounded = max(round(seconds), 0)
-    if rounded < 60:
-        return f"{rounded} s"
-    if rounded < 3600:
-        return f"{rounded // 60} min {rounded % 60:02d} s"
-    return f"{rounded // 3600} h {rounded % 3600 // 60:02d} min"

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import unicodedata
 from collections.abc import Sequence
+
+from edge_ssd.console.status_line import above_status_line
 
 __all__ = ["UNPRINTABLE", "argument_text", "find_label", "print_text", "printable", "utf8_text"]
 
@@ -30,7 +33,8 @@ def printable(text: str, *, lines: bool = False) -> str:
 
 def print_text(text: str, end: str = "\n", flush: bool = False) -> None:
     """Print the lines of ``text``, which may hold names from files, on standard output; see :func:`printable`."""
-    print(printable(text, lines=True), end=end, flush=flush)
+    with above_status_line(sys.stdout):
+        print(printable(text, lines=True), end=end, flush=flush)
 
 
 def _escape(character: str) -> str:

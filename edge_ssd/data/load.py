@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, cast
 
+from edge_ssd.console.activity import Activity
 from edge_ssd.console.counts import count
 from edge_ssd.console.progress import ProgressCallback, no_progress
 from edge_ssd.data.annotations import ImageAnnotations, ParsedDataset
@@ -288,18 +289,23 @@ def open_dataset(source: str | os.PathLike[str] | DataSource, without: Collectio
     """
     if not isinstance(source, DataSource):
         source = DataSource(Path(source))
-    tree = list_files(source, without)
     try:
-        name, others = detect_format(source, tree)
-        folder = _parse(source, tree, name, others)
-        better = find_more_complete(folder.located, folder.labeled_by_others)
-        if better is not None and source.format is None:
-            folder = _parse(source, tree, better, (name, *(other for other in others if other != better)))
+        with Activity("reading the labels"):
+            folder = _detect_and_parse(source, list_files(source, without))
     except MemoryError:
         raise DataError(f"{source.folder}: its label files do not fit in memory: divide the dataset") from None
     except UnsuitableFileError as error:
         raise DataError(f"{source.folder}: {error}") from None
     _log.info("%s: %s", source.folder, folder.describe())
+    return folder
+
+
+def _detect_and_parse(source: DataSource, tree: FileTree) -> DatasetFolder:
+    name, others = detect_format(source, tree)
+    folder = _parse(source, tree, name, others)
+    better = find_more_complete(folder.located, folder.labeled_by_others)
+    if better is not None and source.format is None:
+        folder = _parse(source, tree, better, (name, *(other for other in others if other != better)))
     return folder
 
 

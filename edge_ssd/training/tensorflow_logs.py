@@ -7,8 +7,10 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import TextIO, TypeVar
 
+from edge_ssd.console.activity import Activity
+from edge_ssd.console.status_line import StatusLine
 from edge_ssd.errors import EdgeSSDError
 
 __all__ = ["quiet_tensorflow"]
@@ -28,7 +30,7 @@ def quiet_tensorflow(setup: Callable[[], _T] | None = None) -> _T | None:
     if "tensorflow" in sys.modules or "TF_CPP_MIN_LOG_LEVEL" in os.environ:
         return None if setup is None else setup()
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    with _captured_stderr():
+    with _captured_stderr() as terminal, Activity("loading TensorFlow", StatusLine(terminal)):
         import tensorflow as tf
 
         result = None if setup is None else setup()
@@ -37,18 +39,22 @@ def quiet_tensorflow(setup: Callable[[], _T] | None = None) -> _T | None:
 
 
 @contextlib.contextmanager
-def _captured_stderr() -> Iterator[None]:
-    """Redirect standard error, also of C++ code, to a temporary file; print it only after an unexpected exception."""
+def _captured_stderr() -> Iterator[TextIO]:
+    """Redirect standard error, also of C++ code, to a temporary file; print it only after an unexpected exception.
+
+    Yields:
+        Standard error as it was before.
+    """
     sys.stderr.flush()
-    with tempfile.TemporaryFile() as captured, os.fdopen(os.dup(2), "wb") as terminal:
+    with tempfile.TemporaryFile() as captured, os.fdopen(os.dup(2), "w") as terminal:
         os.dup2(captured.fileno(), 2)
         try:
-            yield
+            yield terminal
         except EdgeSSDError:  # its message is complete
             raise
         except BaseException:
             captured.seek(0)
-            terminal.write(captured.read())
+            terminal.write(captured.read().decode(errors="replace"))
             raise
         finally:
             os.dup2(terminal.fileno(), 2)

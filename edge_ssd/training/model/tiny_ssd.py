@@ -16,6 +16,7 @@ import numpy as np
 from keras import layers, ops
 
 from edge_ssd.atomic_write import atomic_path
+from edge_ssd.console.activity import Activity
 from edge_ssd.data.held_out import HeldOut
 from edge_ssd.data.held_out_images import parse_held_out
 from edge_ssd.errors import EdgeSSDError, ModelError
@@ -170,7 +171,8 @@ def load_tiny_ssd(path: str | os.PathLike[str]) -> TinySSD:
         raise ModelError(f"{path}: the name of a Keras model must end in .keras")
     check_keras_file(path)
     try:
-        model = keras.saving.load_model(path, compile=False)
+        with Activity(f"loading {path.name}"):
+            model = keras.saving.load_model(path, compile=False)
     except EdgeSSDError as error:
         raise ModelError(f"{path}: {error}; expected a model that 'edge-ssd train' wrote") from None
     except Exception as error:  # Keras raises many types for a damaged or foreign file
