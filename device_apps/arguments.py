@@ -14,17 +14,20 @@ from edge_ssd.errors import EdgeSSDError, SettingError
 if TYPE_CHECKING:
     from edge_ssd.runtime.detector import Detector
     from edge_ssd.runtime.preprocess import Resize
+    from edge_ssd.runtime.tiles import Tiles
 
 __all__ = [
     "add_backend_argument",
     "add_detector_arguments",
     "add_resize_argument",
+    "add_tiles_arguments",
     "check_int",
     "check_positive",
     "class_labels",
     "make_detector",
     "option_name",
     "resize_function",
+    "tiles_of",
 ]
 
 
@@ -49,6 +52,7 @@ def add_detector_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_backend_argument(group)
     add_resize_argument(group)
+    add_tiles_arguments(group)
     group.add_argument(
         "--delegate",
         metavar="LIBRARY",
@@ -79,6 +83,33 @@ def add_resize_argument(group: argparse._ActionsContainer) -> None:
     )
 
 
+def add_tiles_arguments(group: argparse._ActionsContainer) -> None:
+    """Add --tiles and --tile-overlap, which detect small objects in parts of the image, to a parser or a group."""
+    group.add_argument(
+        "--tiles",
+        metavar="TILES",
+        help="for small objects, detect in overlapping tiles of the image too: 3x2 is columns x rows, 640x480px the "
+        "size of a tile; each tile costs a detection",
+    )
+    group.add_argument(
+        "--tile-overlap",
+        type=float,
+        metavar="P",
+        help="share of a tile that the next one covers too, 0-0.9 (default: 0.2)",
+    )
+
+
+def tiles_of(args: argparse.Namespace) -> Tiles | None:
+    """Return the tiles of --tiles and --tile-overlap, or None."""
+    from edge_ssd.runtime.tiles import Tiles
+
+    if args.tiles is None:
+        if args.tile_overlap is not None:
+            raise SettingError("--tile-overlap needs --tiles, such as --tiles 2x2")
+        return None
+    return Tiles.parse(args.tiles) if args.tile_overlap is None else Tiles.parse(args.tiles, args.tile_overlap)
+
+
 def make_detector(args: argparse.Namespace) -> Detector:
     """Return the detector for the parsed options. Raises the errors of :class:`edge_ssd.Detector`."""
     from edge_ssd.runtime.detector import Detector
@@ -101,6 +132,7 @@ def make_detector(args: argparse.Namespace) -> Detector:
         delegate=args.delegate,
         delegate_options=_delegate_options(args.delegate, args.delegate_option),
         resize=resize_function(args.resize),
+        tiles=tiles_of(args),
     )
 
 

@@ -7,7 +7,14 @@ import logging
 import re
 from pathlib import Path
 
-from device_apps.arguments import add_backend_argument, add_resize_argument, check_int, resize_function
+from device_apps.arguments import (
+    add_backend_argument,
+    add_resize_argument,
+    add_tiles_arguments,
+    check_int,
+    resize_function,
+    tiles_of,
+)
 from edge_ssd.console.text import print_text
 from edge_ssd.errors import SettingError
 
@@ -44,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--warm-up", type=int, default=10, metavar="N", help="untimed detections first (default: 10)")
     add_backend_argument(parser)
     add_resize_argument(parser)
+    add_tiles_arguments(parser)
     parser.add_argument(
         "--plot",
         type=Path,
@@ -70,6 +78,7 @@ def run(args: argparse.Namespace) -> int:
     check_int(args, "frames")
     check_int(args, "warm_up", 0)
     size = None if args.size is None else parse_size(args.size)
+    tiles = tiles_of(args)
     bundles = [read_bundle(find_model(model)) for model in args.models or [default_model()]]
     precisions = {}
     if args.plot is not None:
@@ -77,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
         precisions = stored_precisions(bundles)
     if args.source is not None and size is None:
         specs = {bundle.network.input for bundle in bundles}
-        source = read_frames(args.source, specs.pop() if len(specs) == 1 else None)
+        source = read_frames(args.source, specs.pop() if len(specs) == 1 and tiles is None else None)
     else:
         image = bundles[0].selftest.image if args.source is None else read_frames(args.source, None).frames[0].image
         source = BenchmarkFrames([Frame(numpy_resize(image, size or (480, 640)), 0, 0.0, "")], None)
@@ -90,6 +99,7 @@ def run(args: argparse.Namespace) -> int:
             detections=args.frames,
             warm_up=args.warm_up,
             resize=resize_function(args.resize),
+            tiles=tiles,
             progress=progress,
         )
     if args.plot is not None:

@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
             path = Path(args.source)
             refuse_overwriting(path if path.is_dir() else path.parent, args.save, "--save")
         detector = stack.enter_context(make_detector(args))
-        source = open_source(args.source, stop=stop, skip_unreadable=True, input_spec=detector.network.input)
+        source = open_source(args.source, stop=stop, skip_unreadable=True, input_spec=detector.reduced_input)
         stack.enter_context(source)
         unit = "image" if isinstance(source, ImageFolderSource) else "frame"
         sinks: list[Sink] = [] if args.save is None else [_open_annotated(args, source, stack)]

@@ -107,7 +107,7 @@ def run_pipeline(
             timeouts=CaptureTimeouts(stall=config.stall_timeout),
             stop=stop,
             skip_unreadable=True,
-            input_spec=detector.network.input,
+            input_spec=detector.reduced_input,
         )
         retries = config.retries if config.wait else 0
         deadline = None if config.duration is None or not config.wait else start + config.duration

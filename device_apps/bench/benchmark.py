@@ -22,6 +22,7 @@ from edge_ssd.runtime.bundle import Bundle
 from edge_ssd.runtime.detector import Detector
 from edge_ssd.runtime.interpreter import Backend
 from edge_ssd.runtime.resize import Resize, opencv_resize, uses_opencv
+from edge_ssd.runtime.tiles import Tiles
 
 __all__ = ["Benchmark", "display_names", "reliability_warnings", "run_benchmark", "stored_precisions"]
 
@@ -76,18 +77,21 @@ def run_benchmark(
     detections: int,
     warm_up: int,
     resize: Resize | None = None,
+    tiles: Tiles | None = None,
     progress: ProgressCallback = no_progress,
 ) -> Benchmark:
     """Time detection in ``source`` with each bundle and number of threads; startups use the first number of threads.
 
-    Each pair is timed ``detections`` times, after ``warm_up`` untimed ones. ``progress`` gets (finished, all) rounds.
+    Each pair is timed ``detections`` times, after ``warm_up`` untimed ones; with ``tiles``, without and with them.
+    ``progress`` gets (finished, all) rounds.
     """
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None  # Before this benchmark adds to it.
     with ExitStack() as stack:
         detectors = [
-            stack.enter_context(Detector(bundle, num_threads=number, backend=backend, resize=resize))
+            stack.enter_context(Detector(bundle, num_threads=number, backend=backend, resize=resize, tiles=division))
             for bundle in bundles
             for number in threads
+            for division in ([None] if tiles is None else [None, tiles])
         ]
         frame_size = source.frames[0].size
         with Activity("timing the start of a process"):

@@ -48,6 +48,7 @@ def to_dict(benchmark: Benchmark) -> dict[str, Any]:
                 "model": str(timing.model),
                 "backend": timing.detector.backend,
                 "threads": timing.detector.num_threads,
+                "tiles": None if timing.detector.tiles is None else str(timing.detector.tiles),
                 "ms": {
                     stage: {name: round(value, 4) for name, value in times._asdict().items()}
                     for stage, times in timing.stages.items()
@@ -81,7 +82,7 @@ def plot_benchmark(benchmark: Benchmark, precisions: Mapping[Path, float]) -> Fi
     points = [
         Point(names[timing.model], timing.stages["detect"].p50, precisions[timing.model])
         for timing in benchmark.timings
-        if timing.detector.num_threads == threads and timing.model in precisions
+        if timing.detector.num_threads == threads and timing.detector.tiles is None and timing.model in precisions
     ]
     cost_label = f"ms for one detection, median, {count(threads, 'thread')}"
     return plot_pareto_front(points, benchmark.machine, cost_label, "average precision, as measured at conversion")
@@ -92,6 +93,8 @@ def _timing_table(timings: Sequence[Timing]) -> str:
     names = display_names(timing.model for timing in timings)
     for timing in timings:
         name, detector, stages = names[timing.model], timing.detector, timing.stages
+        if detector.tiles is not None:
+            name += f" in tiles {detector.tiles}"
         times = [f"{stages[stage].p50:.2f}/{stages[stage].p95:.2f}" for stage in (*rows[0][3:6], "detect")]
         fps = f"{1e3 / stages['detect'].p50:.1f}"
         rows.append([name, detector.backend, str(detector.num_threads), *times, fps, f"{timing.ratio:.2f}"])

@@ -114,6 +114,12 @@ class Detections:
         names = [self.names[i] for i in chosen.tolist()]
         return Detections(self.xyxy[chosen], self.confidence[chosen], self.class_id[chosen], names, self.image_size)
 
+    def scaled(self, image_size: tuple[int, int]) -> Detections:
+        """Return the same detections in an image that was resized to ``image_size`` (height, width)."""
+        factors = [new / old for new, old in zip(image_size, self.image_size, strict=True)]
+        boxes = self.xyxy * np.array(factors[::-1] * 2, np.float32)
+        return Detections(boxes, self.confidence, self.class_id, self.names, image_size)
+
     def to_dict(self) -> dict[str, Any]:
         """Return JSON types: image size, and each label, class id, score (4 decimals) and box (pixels, 2 decimals)."""
         height, width = self.image_size

@@ -13,7 +13,7 @@ import numpy as np
 
 from edge_ssd.checks import as_integer, shortened
 from edge_ssd.errors import BackendError, BundleError, SettingError
-from edge_ssd.network import Network
+from edge_ssd.network import InputSpec, Network
 from edge_ssd.runtime.bundle import Bundle, BundleSource, read_bundle
 from edge_ssd.runtime.detections import Detections
 from edge_ssd.runtime.image_input import Color, ImageLike, as_rgb, as_source
@@ -24,6 +24,7 @@ from edge_ssd.runtime.resize import HALVE_BILINEAR, ImageArray, Resize
 from edge_ssd.runtime.selftest_result import SelfTestResult, compare_detections
 from edge_ssd.runtime.settings import ClassesLike, CountLike, FlagLike, FractionLike, Settings, ThresholdLike
 from edge_ssd.runtime.tensor_check import check_tensors
+from edge_ssd.runtime.tiles import Tiles, merge_tiles
 from edge_ssd.runtime.workspace import Workspace
 
 __all__ = ["Detector", "ModelLike", "SelfTestResult"]
@@ -57,6 +58,7 @@ class Detector:
         "_resize",
         "_settings",
         "_settings_lock",
+        "_tiles",
         "timings",
     )
 
@@ -73,6 +75,7 @@ class Detector:
         delegate: str | os.PathLike[str] | None = None,
         delegate_options: Mapping[str, str | int | float] | None = None,
         resize: Resize | None = None,
+        tiles: Tiles | str | None = None,
     ) -> None:
         """Load a model.
 
@@ -94,6 +97,8 @@ class Detector:
             delegate_options: options of the delegate, see its documentation.
             resize: called with a uint8 image [H, W, 3] and the target (height, width), returns the resized image.
                 None: the method that the network was trained with, see :mod:`edge_ssd.runtime.resize`.
+            tiles: detect in overlapping parts of the image as well, for small objects: "2x2" (columns x rows),
+                "640x480px" (width x height of a tile), or :class:`Tiles`. Each tile costs a detection.
 
         Raises:
             BundleError: the file is missing, damaged, or not a bundle.
@@ -105,6 +110,7 @@ class Detector:
         if resize is not None and not callable(resize):
             raise SettingError(f"resize must be a function of an image and (height, width), got {shortened(resize)}")
         self._resize = resize
+        self._tiles = _as_tiles(tiles)
         self._settings = Settings.from_metadata(self.bundle.details)
         self._settings_lock = threading.Lock()
         self.configure(score_threshold, iou_threshold, max_detections, classes, class_agnostic)
@@ -156,6 +162,16 @@ class Detector:
     def delegate(self) -> str | None:
         """Library of the external delegate, or None."""
         return self._interpreter_facts[2]
+
+    @property
+    def tiles(self) -> Tiles | None:
+        """Division of each image into tiles, or None."""
+        return self._tiles
+
+    @property
+    def reduced_input(self) -> InputSpec | None:
+        """Input for which a source may reduce its images, since no more is needed; None if tiles need all pixels."""
+        return self.network.input if self._tiles is None else None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -240,9 +256,13 @@ class Detector:
             image_size = _checked_size(image_size)
         if not isinstance(image, np.ndarray) and color == "rgb":
             image = as_source(image)
-            if isinstance(image, (str, os.PathLike, bytes)) and self._resizes_exactly():
-                image, image_size = read_reduced(image, self.network.input)
-        return self._detect(as_rgb(image, color), self._settings, self._resize, image_size)
+            reduced = self.reduced_input
+            if reduced and isinstance(image, (str, os.PathLike, bytes)) and self._resizes_exactly():
+                image, image_size = read_reduced(image, reduced)
+        pixels = as_rgb(image, color)
+        if self._tiles is None:
+            return self._detect(pixels, self._settings, self._resize, image_size)
+        return self._detect_in_tiles(self._tiles, pixels, image_size)
 
     def selftest(self) -> SelfTestResult:
         """Detect in the embedded image and compare with the embedded detections.
@@ -324,6 +344,29 @@ class Detector:
             "postprocess": time.perf_counter() - invoked,
         }
         return detections
+
+    def _detect_in_tiles(self, tiles: Tiles, image: ImageArray, image_size: tuple[int, int] | None) -> Detections:
+        settings = self._settings
+        parts, seconds = [], dict.fromkeys(("preprocess", "invoke", "postprocess"), 0.0)
+        places = tiles.divide(image.shape[:2])
+        for tile in places:
+            part = image[tile.top : tile.bottom, tile.left : tile.right]
+            parts.append(self._detect(part, settings, self._resize))
+            for stage, value in self.timings.items():
+                seconds[stage] += value
+        start = time.perf_counter()
+        merged = merge_tiles(
+            parts, places, image.shape[:2], settings.iou_threshold, settings.max_detections, settings.class_agnostic
+        )
+        if image_size is not None:
+            merged = merged.scaled(image_size)
+        seconds["postprocess"] += time.perf_counter() - start
+        self.timings = seconds
+        return merged
+
+
+def _as_tiles(tiles: Tiles | str | None) -> Tiles | None:
+    return tiles if tiles is None or isinstance(tiles, Tiles) else Tiles.parse(tiles)
 
 
 def _read(model: BundleSource) -> Bundle:
