@@ -154,7 +154,14 @@ def test_benchmark_to_dict(tmp_path: Path) -> None:
     (timing,) = report.pop("timings")
     assert timing.pop("ms")["detect"] == {"p50": 8.0, "p95": 8.1}
     model = {"model": str(path)}
-    assert timing == model | {"backend": "ai-edge-litert", "threads": 2, "fps": 125.0, "ratio": 1.0, "drift": 0.02}
+    assert timing == model | {
+        "backend": "ai-edge-litert",
+        "threads": 2,
+        "tiles": None,
+        "fps": 125.0,
+        "ratio": 1.0,
+        "drift": 0.02,
+    }
     assert report == {
         "machine": "a board",
         "frame": {"width": 640, "height": 480},
@@ -325,3 +332,11 @@ def test_bench_times_the_frames_of_a_folder_and_of_a_recording(
 
 def find_network(name: str) -> InputSpec:
     return read_bundle(find_model(name)).network.input
+
+
+def test_bench_times_tiles_beside_the_whole_frame(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--threads", "1", "--frames", "10", "--warm-up", "1", "--size", "320x240", "--tiles", "3x2"]
+    assert cli.main(["bench", "nano", *options]) == 0
+    whole, tiled = [line for line in capsys.readouterr().out.splitlines() if "banana-nano.tflite" in line][:2]
+    assert "in tiles 3x2" in tiled
+    assert float(whole.split()[-1]) == 1.0

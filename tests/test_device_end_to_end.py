@@ -171,3 +171,33 @@ def test_camera_on_a_stream_ends_on_ctrl_c() -> None:
     sequences = [line["sequence"] for line in lines]
     assert sequences == sorted(set(sequences))
     assert "Traceback" not in err
+
+
+def test_tiles_find_objects_that_the_whole_image_loses(
+    capsys: pytest.CaptureFixture[str], labelled: dict[str, list[float]], tmp_path: Path
+) -> None:
+    mosaic = Image.new("RGB", (1024, 768), (90, 110, 130))
+    for number, path in enumerate(list(labelled)[:12]):
+        mosaic.paste(Image.open(path).resize((256, 256)), (number % 4 * 256, number // 4 * 256))
+    (tmp_path / "mosaic").mkdir()
+    mosaic.save(tmp_path / "mosaic" / "a.jpg", quality=95)
+    (plain,) = detect(capsys, "--source", tmp_path / "mosaic")
+    (tiled,) = detect(capsys, "--source", tmp_path / "mosaic", "--tiles", "4x3", "--tile-overlap", "0")
+    assert len(tiled["detections"]) >= 8 > len(plain["detections"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--tiles", "3"], 'tiles must be like "2x2"'),
+        (["--tiles", "3x3", "--tile-overlap", "2"], "overlap of tiles"),
+        (["--tile-overlap", "0.1"], "--tile-overlap needs --tiles"),
+        (["--tiles", "4x4px"], "choose larger ones"),
+    ],
+)
+def test_invalid_tiles_are_one_line(
+    capsys: pytest.CaptureFixture[str], images: Path, options: list[str], message: str
+) -> None:
+    assert cli.main(["detect", "--source", str(images), *options]) == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("edge-ssd: error")]
+    assert message in line

@@ -33,7 +33,7 @@ _TEXT = re.compile(r"\s*(\d{1,6})\s*[xX*\u00d7]\s*(\d{1,6})\s*(px)?\s*", re.ASCI
 _EXAMPLES = '"2x2" (columns x rows) or "640x480px" (width x height in pixels)'
 # Share of a tile's side within which a box touches a border: a network places a side to about this share of its input.
 _BORDER = 0.02
-# A box at an inner border is dropped if another box, which is not cut there, covers this share of it.
+# A box at an inner border is dropped if a larger box covers this share of it.
 _COVERED = 0.6
 
 
@@ -144,8 +144,8 @@ def merge_tiles(
 ) -> Detections:
     """Merge the detections of each tile into those of the image.
 
-    First, parts of objects go: a box that touches a border of its tile inside the image is dropped if a box of the same
-    class that is not cut covers most of it. Then boxes suppress each other across tiles as they do in one image (NMS).
+    First, parts of objects go: a box that touches a border of its tile inside the image is dropped if a larger box of
+    the same class covers most of it. Then boxes suppress each other across tiles as they do in one image (NMS).
 
     Args:
         parts: of each tile, in its pixels.
@@ -186,14 +186,13 @@ def _touch_inner_border(detections: Detections, tile: Tile) -> npt.NDArray[np.bo
 
 
 def _covered(boxes: FloatArray, classes: npt.NDArray[np.int64], cut: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Return whether each box is cut, and mostly covered by a box of its class that is not; bool [N]."""
+    """Return whether each box is cut, and mostly covered by a larger box of its class; bool [N]."""
     covered = np.zeros(len(boxes), np.bool_)
-    if not cut.any() or cut.all():
-        return covered
-    parts, others = boxes[cut], boxes[~cut]
-    shared = np.minimum(parts[:, None, 2:], others[:, 2:]) - np.maximum(parts[:, None, :2], others[:, :2])
+    parts = boxes[cut]
+    shared = np.minimum(parts[:, None, 2:], boxes[:, 2:]) - np.maximum(parts[:, None, :2], boxes[:, :2])
     areas = shared.clip(0).prod(axis=2)
-    own = (parts[:, 2:] - parts[:, :2]).prod(axis=1)
-    same = classes[cut][:, None] == classes[~cut]
-    covered[cut] = ((areas >= _COVERED * own[:, None]) & same).any(axis=1)
+    all_areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    own = all_areas[cut][:, None]
+    same = classes[cut][:, None] == classes
+    covered[cut] = ((areas >= _COVERED * own) & (all_areas > own) & same).any(axis=1)
     return covered
