@@ -46,6 +46,16 @@ def _cache_folder(tmp_path_factory):  # type: ignore[no-untyped-def]
         yield
 
 
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):  # type: ignore[no-untyped-def]
+    """A real browser, see :mod:`web_browser`."""
+    from web_browser import open_browser
+
+    browser = open_browser(tmp_path_factory.mktemp("chromium"))
+    yield browser
+    browser.quit()
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of the real datasets, which are not in the repository: ``$EDGE_SSD_DATA`` or ``../shared/data``."""

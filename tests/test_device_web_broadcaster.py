@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -17,18 +17,26 @@ def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
     return asyncio.run(asyncio.wait_for(coroutine, 30))
 
 
+def states(**values: Any) -> Callable[[], Coroutine[Any, Any, dict[str, Any]]]:
+    async def current() -> dict[str, Any]:
+        return values
+
+    return current
+
+
 def test_messages_are_server_sent_events() -> None:
     async def listen() -> bytes:
         broadcaster = EventBroadcaster()
-        subscriber = broadcaster.subscribe(about={"source": "a\nb"})
+        stream = sse_messages(broadcaster, states(about={"source": "a\nb"}))
+        assert await anext(stream) == b"retry: 1000\n\n"
         broadcaster.publish_event({"kind": "enter"})
-        return await subscriber.next_messages()
+        return await anext(stream)
 
     assert run(listen()) == b'event: about\ndata: {"source":"a\\nb"}\n\nevent: event\ndata: {"kind":"enter"}\n\n'
 
 
 def test_slow_subscriber_gets_newest_states_and_last_hundred_events() -> None:
-    async def listen() -> tuple[list[str], bytes]:
+    async def listen() -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
         broadcaster = EventBroadcaster()
         slow, removed = broadcaster.subscribe(), broadcaster.subscribe()
         broadcaster.unsubscribe(removed)
@@ -38,20 +46,19 @@ def test_slow_subscriber_gets_newest_states_and_last_hundred_events() -> None:
         assert len(broadcaster) == 1
         with pytest.raises(asyncio.TimeoutError):
             await asyncio.wait_for(removed.next_messages(), 0.01)
-        return (await slow.next_messages()).decode().split("\n\n"), await broadcaster.subscribe(
-            stats="older"
-        ).next_messages()
+        later = broadcaster.subscribe(stats="measured now")
+        return await slow.next_messages(), await later.next_messages()
 
     received, later = run(listen())
-    assert received[0] == "event: stats\ndata: 299"
-    assert received[1:-1] == [f"event: event\ndata: {number}" for number in range(200, 300)]
-    assert later == b"event: stats\ndata: 299\n\n", "the current state and no earlier event"
+    assert received[0] == ("stats", "299")
+    assert received[1:] == [("event", str(number)) for number in range(200, 300)]
+    assert later == [("stats", '"measured now"')], "no state that was published before, and no earlier event"
 
 
 def test_silent_stream_sends_keep_alives() -> None:
     async def listen() -> list[bytes]:
         broadcaster = EventBroadcaster()
-        stream = sse_messages(broadcaster, {}, keepalive_s=0.05)
+        stream = sse_messages(broadcaster, states(), keepalive_s=0.05)
         first = [await anext(stream), await anext(stream)]
         broadcaster.publish_state("settings", 1)
         first.append(await anext(stream))

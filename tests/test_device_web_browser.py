@@ -2,74 +2,23 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import skip_or_fail
 from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException
-from selenium.webdriver.chrome.options import Options
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.wait import WebDriverWait
+from web_browser import IMAGE_STATE, lines, live, moves, text, wait
 from web_camera import Camera, LoopedFrames, RecentEvents, SeenEvent
 from web_client import SECRET, request, write_token
 
 from device_apps.web.limits import WebLimits
 from edge_ssd.errors import SettingError
 from edge_ssd.runtime.detections import Detections
-
-DEADLINE_S = 60.0
-
-FLAGS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--window-size=1280,900",
-)
-
-# A hash of the live image, and the number of its pixels in the green of the first class's boxes.
-IMAGE_STATE = """
-const image = document.getElementById("image");
-if (!image.naturalWidth) return [0, 0];
-const canvas = document.createElement("canvas");
-canvas.width = image.naturalWidth; canvas.height = image.naturalHeight;
-const pen = canvas.getContext("2d");
-pen.drawImage(image, 0, 0);
-const bytes = pen.getImageData(0, 0, canvas.width, canvas.height).data;
-let hash = 0, green = 0;
-for (let i = 0; i < bytes.length; i += 4) {
-  hash = (hash * 31 + bytes[i]) | 0;
-  if (2 * bytes[i + 1] - bytes[i] - bytes[i + 2] > 300) green++;
-}
-return [hash, green];
-"""
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        skip_or_fail("chromium or chromedriver is not installed")
-    options = Options()
-    options.binary_location = str(chromium)
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    browser = webdriver.Chrome(options=options, service=Service(str(driver)))
-    browser.set_page_load_timeout(DEADLINE_S)
-    yield browser
-    browser.quit()
 
 
 @pytest.fixture(scope="module")
@@ -90,30 +39,6 @@ def page(browser: webdriver.Chrome, camera: Camera) -> Iterator[webdriver.Chrome
     assert not [line for line in messages if "Content Security Policy" in line or "Uncaught" in line]
 
 
-def wait(browser: webdriver.Chrome, condition: Callable[[webdriver.Chrome], Any]) -> Any:
-    return WebDriverWait(browser, DEADLINE_S, 0.1, [StaleElementReferenceException]).until(condition)
-
-
-def text(browser: webdriver.Chrome, name: str) -> str:
-    return browser.find_element(By.ID, name).text
-
-
-def lines(browser: webdriver.Chrome, selector: str) -> list[str]:
-    """Return the text of each element, all read at the same moment."""
-    script = "return [...document.querySelectorAll(arguments[0])].map((element) => element.innerText)"
-    return browser.execute_script(script, selector)
-
-
-def live(browser: webdriver.Chrome) -> bool:
-    return text(browser, "state") == "Live"
-
-
-def moves(browser: webdriver.Chrome) -> bool:
-    """Wait for the image to change; False on timeout."""
-    first = browser.execute_script(IMAGE_STATE)[0]
-    return bool(wait(browser, lambda b: b.execute_script(IMAGE_STATE)[0] not in (0, first)))
-
-
 def test_live_image_moves_and_shows_boxes(page: webdriver.Chrome) -> None:
     assert moves(page)
     wait(page, lambda b: b.execute_script(IMAGE_STATE)[1] > 100)
@@ -131,22 +56,69 @@ def test_statistics_are_updated(page: webdriver.Chrome) -> None:
     wait(page, lambda b: text(b, "counts") != first)
 
 
-def test_slider_changes_the_threshold(page: webdriver.Chrome, camera: Camera) -> None:
-    slider = page.find_element(By.ID, "threshold")
-    assert slider.get_attribute("value") == "50"
-    wait(page, lambda b: b.execute_script(IMAGE_STATE)[1] > 100)
-    slider.send_keys(Keys.END, Keys.ARROW_LEFT)
-    wait(page, lambda b: request(camera.port, "/api/settings").json["score_threshold"] == 0.99)
-    assert text(page, "shown") == "99 %"
-    wait(page, lambda b: b.execute_script(IMAGE_STATE)[1] == 0)
+def green(browser: webdriver.Chrome) -> int:
+    return browser.execute_script(IMAGE_STATE)[1]
+
+
+def test_slider_changes_only_what_is_shown(page: webdriver.Chrome, camera: Camera) -> None:
+    slider = page.find_element(By.ID, "show-score")
+    wait(page, lambda b: slider.get_attribute("min") == slider.get_attribute("value") == "50")
+    wait(page, lambda b: green(b) > 100)
+    slider.send_keys(Keys.END)
+    assert text(page, "shown") == "from 100 %"
+    wait(page, lambda b: green(b) == 0)
+    assert camera.detector.min_score_threshold == 0.5
     slider.send_keys(Keys.HOME)
-    wait(page, lambda b: request(camera.port, "/api/settings").json["score_threshold"] == 0)
-    wait(page, lambda b: b.execute_script(IMAGE_STATE)[1] > 1000)
+    assert text(page, "shown") == "all, from 50 %"
+    wait(page, lambda b: green(b) > 100)
+
+
+def open_form(browser: webdriver.Chrome) -> None:
+    browser.execute_script("document.getElementById('detector').open = true")
+
+
+def enter_threshold(browser: webdriver.Chrome, percent: str) -> None:
+    """Fill in the form and ask for the change, which waits for its confirmation."""
+    open_form(browser)
+    field = browser.find_element(By.ID, "threshold")
+    field.send_keys(Keys.CONTROL, "a")
+    field.send_keys(percent, Keys.ENTER)
+
+
+def answer_question(browser: webdriver.Chrome, value: str) -> None:
+    wait(browser, lambda b: b.find_element(By.ID, "confirm").get_attribute("open"))
+    browser.find_element(By.CSS_SELECTOR, f"#confirm button[value='{value}']").click()
+
+
+def test_threshold_is_changed_after_a_confirmation_and_reset(page: webdriver.Chrome, camera: Camera) -> None:
+    enter_threshold(page, "33")
+    assert text(page, "question") == "Change the score threshold from 50 % to 33 %?"
+    answer_question(page, "")
+    assert page.find_element(By.ID, "threshold").get_attribute("value") == "50"
+    assert camera.detector.min_score_threshold == 0.5
+    enter_threshold(page, "33")
+    answer_question(page, "yes")
+    wait(page, lambda b: text(b, "answer").startswith("In effect since "))
+    assert text(page, "detector-now") == "33 %"
+    assert camera.detector.min_score_threshold == 0.33
+    page.find_element(By.ID, "reset").click()
+    assert text(page, "question") == "Return to the model's own: 50 %?"
+    answer_question(page, "yes")
+    wait(page, lambda b: text(b, "detector-now") == "50 %")
+    assert camera.detector.min_score_threshold == 0.5
+
+
+def test_threshold_has_a_minimum(page: webdriver.Chrome, camera: Camera) -> None:
+    enter_threshold(page, "0")
+    assert page.execute_script("return document.getElementById('threshold').validity.rangeUnderflow")
+    assert not page.find_element(By.ID, "confirm").get_attribute("open")
+    assert "From 10 to 100 %. The model's own is 50 %." in text(page, "threshold-hint")
 
 
 def test_settings_of_another_viewer_are_shown(page: webdriver.Chrome, camera: Camera) -> None:
     request(camera.port, "/api/settings", "POST", b'{"score_threshold": 0.33}', Content_Type="application/json")
-    wait(page, lambda b: text(b, "shown") == "33 %")
+    wait(page, lambda b: text(b, "detector-now") == "33 %")
+    assert page.find_element(By.ID, "show-score").get_attribute("min") == "33"
     assert page.find_element(By.ID, "threshold").get_attribute("value") == "33"
 
 
@@ -208,12 +180,12 @@ def test_page_reconnects_after_a_restart(browser: webdriver.Chrome) -> None:
         browser.get(first.url)
         wait(browser, live)
         request(first.port, "/api/settings", "POST", b'{"score_threshold": 0.2}', Content_Type="application/json")
-        wait(browser, lambda b: text(b, "shown") == "20 %")
+        wait(browser, lambda b: text(b, "detector-now") == "20 %")
     wait(browser, lambda b: text(b, "state") == "No connection")
     assert browser.execute_script(IMAGE_STATE)[0] != 0, "the last image stays"
     with Camera("--web", str(first.port)) as second:
         second.source.name = "another"
-        wait(browser, lambda b: live(b) and text(b, "shown") == "50 %")
+        wait(browser, lambda b: live(b) and text(b, "detector-now") == "50 %")
         assert moves(browser)
         assert second.stats.snapshot().frames > 0
 
@@ -253,6 +225,7 @@ class TwoClassDetector:
 
     class bundle:
         path = Path("two-classes.tflite")
+        details = SimpleNamespace(defaults=SimpleNamespace(score_threshold=0.5))
 
     def __init__(self) -> None:
         self.classes: tuple[str, ...] = self.labels
@@ -282,22 +255,35 @@ class TwoClassDetector:
         )
 
 
-def test_class_filter_changes_the_detections(browser: webdriver.Chrome) -> None:
+def boxes(browser: webdriver.Chrome, parent: str) -> dict[str, Any]:
+    return {box.get_attribute("value"): box for box in browser.find_elements(By.CSS_SELECTOR, f"#{parent} input")}
+
+
+def test_classes_are_hidden_in_a_tab_or_not_detected_at_all(browser: webdriver.Chrome) -> None:
     frames = [np.full((240, 480, 3), value, np.uint8) for value in (60, 70, 80)]
     detector: Any = TwoClassDetector()
-
-    def boxes() -> dict[str, Any]:
-        return {box.get_attribute("value"): box for box in browser.find_elements(By.CSS_SELECTOR, "#classes input")}
-
     with Camera(source=LoopedFrames(frames, 15), detector=detector) as camera:
         browser.get(camera.url)
-        wait(browser, lambda b: live(b) and boxes())
-        assert {name: box.is_selected() for name, box in boxes().items()} == {"red": True, "blue": True}
-        wait(browser, lambda b: b.execute_script(IMAGE_STATE)[1] > 100)
-        boxes()["red"].click()
-        wait(browser, lambda b: request(camera.port, "/api/settings").json["classes"] == ["blue"])
-        wait(browser, lambda b: b.execute_script(IMAGE_STATE)[1] == 0)
-        wait(browser, lambda b: not boxes()["blue"].is_enabled())  # The last one cannot be switched off.
-        browser.find_element(By.ID, "all").click()
-        wait(browser, lambda b: request(camera.port, "/api/settings").json["classes"] == ["red", "blue"])
-        wait(browser, lambda b: b.execute_script(IMAGE_STATE)[1] > 100)
+        wait(browser, lambda b: live(b) and boxes(b, "show-classes"))
+        wait(browser, lambda b: green(b) > 100)
+        boxes(browser, "show-classes")["red"].click()
+        wait(browser, lambda b: green(b) == 0)
+        assert detector.classes == ("red", "blue"), "events go on"
+        boxes(browser, "show-classes")["red"].click()
+        wait(browser, lambda b: green(b) > 100)
+        open_form(browser)
+        boxes(browser, "classes")["red"].click()
+        browser.find_element(By.ID, "apply").click()
+        assert text(browser, "question") == "Change the classes to blue?"
+        answer_question(browser, "yes")
+        wait(browser, lambda b: text(b, "detector-now") == "50 %; blue only")
+        assert detector.classes == ("blue",)
+        wait(browser, lambda b: green(b) == 0)
+        boxes(browser, "classes")["blue"].click()
+        browser.find_element(By.ID, "apply").click()
+        assert text(browser, "answer") == "At least one class is needed."
+        browser.find_element(By.ID, "reset").click()
+        answer_question(browser, "yes")
+        wait(browser, lambda b: text(b, "detector-now") == "50 %")
+        assert detector.classes == ("red", "blue")
+        wait(browser, lambda b: green(b) > 100)

@@ -15,7 +15,7 @@ import pytest
 from clocks import wait_until
 from test_device_web_metrics import parse
 from web_camera import Camera, LoopedFrames, RecentEvents, SeenEvent, clip_frames
-from web_client import decode_jpeg, mjpeg_images, open_stream, request, send_raw, server_sent_events
+from web_client import decode_jpeg, live_messages, mjpeg_images, open_stream, request, send_raw, server_sent_events
 
 from device_apps.sources.opencv import open_stream as open_opencv_stream
 from device_apps.web.limits import WebLimits
@@ -132,6 +132,36 @@ def test_event_stream_sends_states_and_events(camera: Camera) -> None:
         assert (seen["event"]["kind"], seen["event"]["duration_s"]) == ("leave", 1.5)
         assert seen["settings"]["score_threshold"] == 0.25
         assert seen["stats"]["frames"] > first["stats"]["frames"]
+
+
+def test_live_stream_has_messages_and_frames_without_boxes(camera: Camera) -> None:
+    with open_stream(camera.port, "/live") as response:
+        assert request(camera.port, "/api/stats").json["viewers"] == 1
+        messages = live_messages(response)
+        first = [next(messages) for _ in range(4)]
+        assert [message["kind"] for message in first] == ["about", "settings", "recent", "stats"]
+        assert not any(message["jpeg"] for message in first)
+        frame = next(message for message in messages if message["kind"] == "frame")
+        assert frame["data"]["size"] == [480, 360]
+        assert 0 <= frame["sent"] - frame["data"]["captured"] < 5
+        detections = frame["data"]["detections"]
+        assert [detection[:2] for detection in detections] == [[0, "banana"]] * len(detections)
+        assert all(0.5 <= detection[2] <= 1 and len(detection[3]) == 4 for detection in detections)
+        image = decode_jpeg(frame["jpeg"])
+        assert image.shape == (360, 480, 3)
+        assert (image.astype(int) @ (-1, 2, -1) > 300).sum() < 10, "the page draws the boxes"
+        request(camera.port, "/api/settings", "POST", b'{"score_threshold": 0.25}', Content_Type="application/json")
+        assert next(m for m in messages if m["kind"] == "settings")["data"]["score_threshold"] == 0.25
+
+
+def test_new_viewer_gets_statistics_of_now(camera: Camera) -> None:
+    with open_stream(camera.port, "/events") as response:
+        first = next(data for kind, data in server_sent_events(response) if kind == "stats")
+    frames = camera.stats.snapshot().frames
+    wait_until(lambda: camera.stats.snapshot().frames > frames + 5)
+    with open_stream(camera.port, "/events") as response:
+        second = next(data for kind, data in server_sent_events(response) if kind == "stats")
+    assert second["frames"] > max(first["frames"], frames)
 
 
 def test_settings_are_applied_for_all_viewers(camera: Camera) -> None:

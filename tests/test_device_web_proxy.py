@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 import pytest
 from clocks import wait_until
 from web_camera import Camera, RecentEvents
-from web_client import SECRET, Answer, mjpeg_images, request, server_sent_events, write_token
+from web_client import SECRET, Answer, live_messages, mjpeg_images, request, server_sent_events, write_token
 from web_proxies import caddy, documented, nginx, nginx_location
 
 CHANGE = b'{"score_threshold": 0.5}'
@@ -88,10 +88,12 @@ def check_page_under_a_path(browser: Browser) -> None:
     assert ("Secure" in attributes) == browser.origin.startswith("https")
     page = browser.request("/cam1/", Cookie=cookie).body.decode()
     links = re.findall(r'(?:href|src|action)="(?!data:)([^"]*)"', page)
-    links += re.findall(r'(?:fetch|EventSource|assign)\("([^"]*)"', page)
-    assert {"snapshot.jpg", "metrics", "api/stats", "events", "logout", "login"} <= set(links)
+    links += re.findall(r'(?:fetch|assign)\("([^"]*)"', page)
+    links += re.findall(r'WORKER = "([^"]*)"', page)
+    assert {"snapshot.jpg", "metrics", "api/stats", "api/settings", "live", "logout", "login"} <= set(links)
     assert not [link for link in links if link.startswith("/")]
-    for link in set(links) - {"events", "logout", "login"}:
+    assert [link for link in links if link.startswith("worker.js?v=")]
+    for link in set(links) - {"live", "logout", "login", "stream"}:
         assert browser.request(f"/cam1/{link}", Cookie=cookie).status == 200, link
     start = time.monotonic()
     with browser.open("/cam1/events", Cookie=cookie) as response:
@@ -101,6 +103,10 @@ def check_page_under_a_path(browser: Browser) -> None:
         assert kinds[:2] == ["about", "settings"]
         while next(messages)[0] != "stats":
             pass
+    start = time.monotonic()
+    with browser.open("/cam1/live", Cookie=cookie) as response:
+        assert next(live_messages(response))["kind"] == "about"
+        assert time.monotonic() - start < 3, "not buffered"
     with browser.open("/cam1/stream", Cookie=cookie) as response:
         jpegs = mjpeg_images(response)
         assert next(jpegs) != next(jpegs)

@@ -20,6 +20,8 @@ def detector() -> Detector:
 def test_current_settings_of_a_detector(detector: Detector) -> None:
     assert current_settings(detector) == {
         "score_threshold": 0.4,
+        "score_threshold_default": 0.5,
+        "score_threshold_min": 0.1,
         "score_thresholds": {"banana": 0.4},
         "classes": ["banana"],
         "labels": ["banana"],
@@ -30,7 +32,7 @@ def test_current_settings_of_a_detector(detector: Detector) -> None:
     ("body", "threshold"),
     [
         ('{"score_threshold": 0.75}', 0.75),
-        ('{"score_threshold": 0}', 0.0),
+        ('{"score_threshold": 0.1}', 0.1),
         ('{"score_threshold": 1, "classes": ["banana"]}', 1.0),
         ('{"classes": null}', 0.4),
         ('{"score_threshold": null}', 0.5),  # The model's own.
@@ -52,8 +54,19 @@ def test_apply_settings_changes_the_detector(detector: Detector, body: str, thre
         (b'{"iou_threshold": 0.1}', "unknown setting 'iou_threshold'; settings are score_threshold, classes"),
         (b'{"self": 0.1}', "unknown setting 'self'"),
         *(
-            (b'{"score_threshold": %s}' % value, "score_threshold must be a number from 0 to 1")
-            for value in (b"1.01", b"-0.0001", b"NaN", b"Infinity", b"1e999", b'"0.5"', b"true", b'{"banana": 0.1}')
+            (b'{"score_threshold": %s}' % value, "score_threshold must be a number from 0.1 to 1")
+            for value in (
+                b"1.01",
+                b"0.0999",
+                b"0",
+                b"-0.0001",
+                b"NaN",
+                b"Infinity",
+                b"1e999",
+                b'"0.5"',
+                b"true",
+                b'{"banana": 0.1}',
+            )
         ),
         (b'{"classes": "banana"}', "classes must be a list of labels"),
         (b'{"classes": [0]}', "classes must be a list of labels"),

@@ -76,7 +76,7 @@ def test_wheel_contains_modules_and_models_only(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     models = {str(path.relative_to(REPOSITORY)) for path in (REPOSITORY / "edge_ssd" / "models").glob("*.[tm][fd]*")}
-    assert names == in_checkout("*.py", "*.html", "py.typed") | models
+    assert names == in_checkout("*.py", "*.html", "*.css", "*.js", "py.typed") | models
     assert "edge_ssd/models/banana.tflite" in names
 
 

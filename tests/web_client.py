@@ -7,6 +7,7 @@ import http.client
 import io
 import json
 import socket
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -81,6 +82,13 @@ def server_sent_events(response: http.client.HTTPResponse) -> Iterator[tuple[str
             kind = value
         elif name == "data":
             yield kind, json.loads(value)
+
+
+def live_messages(response: http.client.HTTPResponse) -> Iterator[dict[str, Any]]:
+    """Yield the messages of ``/live``, each with its JPEG as "jpeg"."""
+    while lengths := response.read(8):
+        head, size = struct.unpack(">II", lengths)
+        yield {**json.loads(response.read(head)), "jpeg": response.read(size)}
 
 
 def decode_jpeg(jpeg: bytes) -> np.ndarray:

@@ -17,7 +17,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from test_device_web_browser import FLAGS
+from web_browser import FLAGS
 from web_camera import ClipServer
 
 REPOSITORY = Path(__file__).resolve().parent.parent

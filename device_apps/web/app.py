@@ -29,9 +29,18 @@ from device_apps.web.limits import WebLimits
 from device_apps.web.live.broadcaster import EventBroadcaster
 from device_apps.web.live.frame_encoder import FrameEncoder
 from device_apps.web.live.jpeg import FULL
-from device_apps.web.live.streams import MJPEG, SSE, ConnectionLimiter, StreamingResponse, mjpeg_parts, sse_messages
+from device_apps.web.live.streams import (
+    LIVE,
+    MJPEG,
+    SSE,
+    ConnectionLimiter,
+    StreamingResponse,
+    live_parts,
+    mjpeg_parts,
+    sse_messages,
+)
 from device_apps.web.monitoring import Status, loop_status, stats_to_dict, stats_to_metrics
-from device_apps.web.pages import Page
+from device_apps.web.pages import Page, Script
 from device_apps.web.prometheus import CONTENT_TYPE, format_metrics
 from device_apps.web.request_body import read_body
 from device_apps.web.settings import apply_settings, current_settings
@@ -88,7 +97,8 @@ class Preview:
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
-        self._page = Page("page.html")
+        self._worker = Script("worker.js")
+        self._page = Page("page.html", {"{worker}": self._worker.digest})
         self._viewers = ConnectionLimiter(self.limits.max_viewers)
         self._subscribers = ConnectionLimiter(self.limits.max_viewers)
 
@@ -99,6 +109,8 @@ class Preview:
             Route("/stream", self._stream),
             Route("/snapshot.jpg", self._snapshot),
             Route("/events", self._events),
+            Route("/live", self._live),
+            Route("/worker.js", self._show_worker),
             Route("/api/settings", self._settings, methods=["GET", "POST"]),
             Route("/api/stats", self._stats),
             Route("/healthz", self._healthz),
@@ -139,6 +151,9 @@ class Preview:
     async def _show_page(self, request: Request) -> Response:
         return self._page.response()
 
+    async def _show_worker(self, request: Request) -> Response:
+        return self._worker.response()
+
     async def _stream(self, request: Request) -> Response:
         return StreamingResponse(mjpeg_parts(self.encoder), MJPEG, self._viewers, self.closing)
 
@@ -150,14 +165,19 @@ class Preview:
         return Response(frame.jpeg, media_type="image/jpeg")
 
     async def _events(self, request: Request) -> Response:
+        messages = sse_messages(self.broadcaster, self._states)
+        return StreamingResponse(messages, SSE, self._subscribers, self.closing)
+
+    async def _live(self, request: Request) -> Response:
+        parts = live_parts(self.broadcaster, self.encoder, self._states)
+        return StreamingResponse(parts, LIVE, self._viewers, self.closing)
+
+    async def _states(self) -> dict[str, Any]:
+        """Return the first messages of a viewer; the last step waits for nothing, so that no later change is missed."""
+        stats = await self._stats_dict()
         recent = None if self.events is None else [event.to_dict() for event in self.events.recent]
-        states = {
-            "about": self.about,
-            "settings": current_settings(self.detector),
-            "recent": recent,
-            "stats": await self._stats_dict(),
-        }
-        return StreamingResponse(sse_messages(self.broadcaster, states), SSE, self._subscribers, self.closing)
+        settings = current_settings(self.detector)
+        return {"about": self.about, "settings": settings, "recent": recent, "stats": stats}
 
     async def _settings(self, request: Request) -> Response:
         if request.method == "POST":

@@ -101,6 +101,7 @@ def open_web(
     from device_apps.web.app import Preview
     from device_apps.web.live.frame_encoder import FrameEncoder
     from device_apps.web.server import WebServer
+    from edge_ssd.drawing import class_color
 
     front = Front(parse_proxies(args.web_trusted_proxy or ()), parse_root_path(args.web_root_path or ""))
     listener = stack.enter_context(open_listener(address))
@@ -114,6 +115,7 @@ def open_web(
         "source": utf8_text(source.name),
         "live": source.live,
         "login": token is not None,
+        "colors": [class_color(i) for i in range(len(detector.labels))],
     }
     preview = Preview(
         about, encoder, detector, stats, events, token, address.host, port, limits, clock, basic=basic, front=front

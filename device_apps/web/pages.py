@@ -1,4 +1,7 @@
-"""Self-contained HTML pages and their Content-Security-Policy."""
+"""Self-contained HTML pages and their Content-Security-Policy.
+
+The files are in the folder ``page``. A line ``/* include NAME */`` stands for the file of this name.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +13,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, Response
 
-__all__ = ["Page"]
+__all__ = ["Page", "Script"]
 
+_FOLDER = Path(__file__).parent / "page"
+_INCLUDE = re.compile(r"^/\* include ([\w.]+) \*/\n", re.MULTILINE)
 _MESSAGE = "<!-- message -->"
 _POLICY = (
     "default-src 'none'; script-src {script}; style-src {style}; img-src 'self' data:; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "worker-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+_WORKER_POLICY = "default-src 'none'; connect-src 'self'"
 
 
 class Page:
-    """HTML page in the file ``name`` of this package, with its Content-Security-Policy.
+    """HTML page in the file ``name``, with its Content-Security-Policy.
 
     ``parts`` are HTML for placeholders.
 
@@ -31,7 +37,7 @@ class Page:
     """
 
     def __init__(self, name: str, parts: Mapping[str, str] = MappingProxyType({})) -> None:
-        self._text = (Path(__file__).parent / name).read_text(encoding="utf-8")
+        self._text = _read(name)
         for placeholder, part in parts.items():
             self._text = self._text.replace(placeholder, part)
         self._policy = _POLICY.format(script=_hashes("script", self._text), style=_hashes("style", self._text))
@@ -40,6 +46,27 @@ class Page:
         """Return the page with HTTP ``status``, extra ``headers``, and the escaped ``message`` at its placeholder."""
         text = self._text.replace(_MESSAGE, html.escape(message))
         return HTMLResponse(text, status, {"Content-Security-Policy": self._policy, **(headers or {})})
+
+
+class Script:
+    """Script in the file ``name``, which a page starts as a worker."""
+
+    def __init__(self, name: str) -> None:
+        self._text = _read(name)
+
+    @property
+    def digest(self) -> str:
+        """Digest of the text: a page starts the worker of its own version, whatever older tabs have started."""
+        return hashlib.sha256(self._text.encode()).hexdigest()[:16]
+
+    def response(self) -> Response:
+        return Response(self._text, headers={"Content-Security-Policy": _WORKER_POLICY}, media_type="text/javascript")
+
+
+def _read(name: str) -> str:
+    """Return the text of a file with the files that it includes."""
+    text = (_FOLDER / name).read_text(encoding="utf-8")
+    return _INCLUDE.sub(lambda match: _read(match[1]), text)
 
 
 def _hashes(tag: str, text: str) -> str:

@@ -1,6 +1,4 @@
-"""Server-sent events: statistics every second, settings when they change, events as they happen.
-
-Source of the format: https://html.spec.whatwg.org/multipage/server-sent-events.html
+"""Messages to viewers: statistics every second, settings when they change, events as they happen.
 
 A slow subscriber skips outdated statistics and settings and gets the last 100 events. Everything here runs in the
 server's thread.
@@ -13,11 +11,9 @@ import json
 from collections import deque
 from typing import Any
 
-__all__ = ["RETRY_DIRECTIVE", "EventBroadcaster", "Subscriber"]
+__all__ = ["EventBroadcaster", "Subscriber"]
 
 _MAX_PENDING_EVENTS = 100
-RETRY_DIRECTIVE = b"retry: 1000\n\n"
-"""First message of a stream: browsers reconnect after a second."""
 
 
 class Subscriber:
@@ -38,38 +34,33 @@ class Subscriber:
         self._events.append(data)
         self._pending.set()
 
-    async def next_messages(self) -> bytes:
-        """Wait for messages and return all that are pending, in the format of server-sent events."""
+    async def next_messages(self) -> list[tuple[str, str]]:
+        """Wait for messages and return all that are pending: (kind, JSON) of each."""
         await self._pending.wait()
         self._pending.clear()
-        messages = [_message(kind, data) for kind, data in self._states.items()]
-        messages += [_message("event", data) for data in self._events]
+        messages = [*self._states.items(), *(("event", data) for data in self._events)]
         self._states.clear()
         self._events.clear()
-        return "".join(messages).encode()
+        return messages
 
 
 class EventBroadcaster:
     """Broadcaster of messages to all subscribers.
 
-    A state (statistics, settings) replaces the previous one and is sent first to a new subscriber; an event is sent
-    once.
+    A state (statistics, settings) replaces an unsent one of its kind; an event is sent once.
     """
 
     def __init__(self) -> None:
         self._subscribers: set[Subscriber] = set()
-        self._states: dict[str, str] = {}
 
     def __len__(self) -> int:
         return len(self._subscribers)
 
     def subscribe(self, **states: Any) -> Subscriber:
-        """Return a new subscriber; its first messages are ``states``, by kind, and the latest published states."""
+        """Return a new subscriber; its first messages are ``states``, by kind, as they are now."""
         subscriber = Subscriber()
         for kind, data in states.items():
             subscriber.put_state(kind, _json(data))
-        for kind, text in self._states.items():
-            subscriber.put_state(kind, text)
         self._subscribers.add(subscriber)
         return subscriber
 
@@ -78,7 +69,7 @@ class EventBroadcaster:
 
     def publish_state(self, kind: str, data: Any) -> None:
         """Send ``data`` as JSON in a message named ``kind``; a slow subscriber gets only the newest of a kind."""
-        text = self._states[kind] = _json(data)
+        text = _json(data)
         for subscriber in self._subscribers:
             subscriber.put_state(kind, text)
 
@@ -91,7 +82,3 @@ class EventBroadcaster:
 
 def _json(data: Any) -> str:
     return json.dumps(data, separators=(",", ":"))
-
-
-def _message(kind: str, data: str) -> str:
-    return f"event: {kind}\ndata: {data}\n\n"

@@ -18,6 +18,7 @@ from device_apps.machine import return_free_memory
 from device_apps.results import FrameResult
 from device_apps.retry import FailureLog
 from device_apps.web.live.jpeg import JpegProfile, encode_jpeg, render
+from edge_ssd.runtime.detections import Detections
 
 __all__ = ["EncodedFrame", "FrameEncoder"]
 
@@ -28,10 +29,18 @@ _JOIN_S = 0.5  # Far more than encoding one frame takes.
 
 
 class EncodedFrame(NamedTuple):
-    """JPEG of a result; ``number`` is the position of the result among all results, encoded or not, from 1."""
+    """JPEG of a result.
+
+    Attributes:
+        number: position of the result among all results, encoded or not, from 1.
+        captured_at: ``Frame.captured_at`` of the result, in seconds.
+        detections: of the result, in pixels of the whole frame; None without one.
+    """
 
     number: int
     jpeg: bytes
+    captured_at: float = 0.0
+    detections: Detections | None = None
 
 
 _NO_FRAME = EncodedFrame(0, b"")
@@ -150,7 +159,8 @@ class FrameEncoder:
         try:
             image = render(result, profile)
             self._record("draw", (time.perf_counter() - start) * 1e3)
-            frame = EncodedFrame(number, encode_jpeg(image, profile.quality))
+            jpeg = encode_jpeg(image, profile.quality)
+            frame = EncodedFrame(number, jpeg, result.frame.captured_at, result.detections)
             large = image.nbytes > _LARGE_BYTES
             del image
             if large:

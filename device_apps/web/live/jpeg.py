@@ -20,22 +20,31 @@ from device_apps.sources.frames import Image
 from edge_ssd.drawing import draw_detections
 from edge_ssd.runtime.detections import Detections
 
-__all__ = ["FULL", "PREVIEW", "JpegProfile", "encode_jpeg", "render"]
+__all__ = ["FULL", "PLAIN", "PREVIEW", "JpegProfile", "encode_jpeg", "render"]
 
 
 class JpegProfile(NamedTuple):
-    """Settings of a JPEG: quality (1–100), and the maximum of height and width in pixels; None keeps the size."""
+    """Settings of a JPEG.
+
+    Attributes:
+        max_side: maximum of height and width in pixels; None keeps the size.
+        quality: 1–100.
+        boxes: whether the detections are drawn.
+    """
 
     max_side: int | None
     quality: int
+    boxes: bool = True
 
 
 PREVIEW = JpegProfile(640, 75)
+PLAIN = JpegProfile(640, 75, boxes=False)
+"""For the page, which draws the boxes itself: each viewer chooses which ones."""
 FULL = JpegProfile(None, 90)
 
 
 def render(result: FrameResult, profile: JpegProfile) -> Image:
-    """Return the frame of a result with its boxes drawn, uint8 RGB [H, W, 3], reduced to ``profile.max_side``.
+    """Return the frame of a result as ``profile`` describes it, uint8 RGB [H, W, 3].
 
     The result itself, which other threads may be using, is not modified.
     """
@@ -46,7 +55,7 @@ def render(result: FrameResult, profile: JpegProfile) -> Image:
         scale = max_side / max(height, width)
         size = max(1, round(width * scale)), max(1, round(height * scale))
         image, detections = _scale(image, size), _scale_boxes(detections, size)
-    return draw_detections(image, detections)
+    return draw_detections(image, detections) if profile.boxes else image
 
 
 def encode_jpeg(image: Image, quality: int) -> bytes:

@@ -1,0 +1,48 @@
+"use strict";
+const $ = (id) => document.getElementById(id);
+let about = { colors: [] };
+
+function set(element, text) { if (element.textContent !== text) element.textContent = text; }
+
+function make(tag, properties, ...children) {
+  const element = Object.assign(document.createElement(tag), properties);
+  element.append(...children);
+  return element;
+}
+
+/* include connection.js */
+/* include link.js */
+/* include status.js */
+/* include view.js */
+/* include stats.js */
+/* include events.js */
+/* include settings.js */
+
+const HANDLERS = { about: showAbout, settings: showSettings, recent: showRecent, event: showEvent, stats: showStats };
+
+function showAbout(received) {
+  about = received;
+  set($("name"), about.name || "Edge SSD");
+  set($("source"), about.source);
+  set($("build"), `${about.model} · ${about.backend}, ${about.threads} thread${about.threads === 1 ? "" : "s"} · edge-ssd ${about.version}`);
+  $("logout").hidden = !about.login;
+  trend = [];
+  showAnswer("");
+}
+
+function receive(message) {
+  if (message.kind === "lost" && message.data === "login") return location.assign("login");
+  noteMessage(message);
+  if (message.kind === "frame") showFrame(message);
+  else if (message.kind in HANDLERS) HANDLERS[message.kind](message.data);
+  showState();
+}
+
+const link = new Link(receive);
+document.onvisibilitychange = () => {
+  if (!document.hidden) Object.assign(heard, { at: performance.now(), ever: false, lost: null, status: null });
+  link.show(!document.hidden);
+};
+addEventListener("pagehide", () => link.show(false));
+addEventListener("pageshow", () => link.show(!document.hidden));
+setInterval(() => document.hidden || showState(), 250);
