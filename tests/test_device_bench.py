@@ -102,6 +102,7 @@ def fake_benchmark(path: Path) -> Benchmark:
     """Return a benchmark of one model with known times."""
     path.write_bytes(bytes(1_220_000))
     detector: Any = SimpleNamespace(
+        tiles=None,
         bundle=SimpleNamespace(path=path),
         backend="ai-edge-litert",
         num_threads=2,
