@@ -9,7 +9,7 @@ import time
 import pytest
 from clocks import wait_until
 
-from device_apps.events.background_writer import BackgroundWriter
+from device_apps.background_writer import BackgroundWriter
 
 
 def in_30_seconds() -> float:

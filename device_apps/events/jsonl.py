@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from device_apps.events.background_writer import BackgroundWriter
+from device_apps.background_writer import BackgroundWriter
 from device_apps.events.event import Event
 from device_apps.events.rotating_file import RotatingFile
 from edge_ssd.console.json_output import json_text

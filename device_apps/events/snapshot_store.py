@@ -9,7 +9,7 @@ from collections import deque
 from datetime import timezone
 from pathlib import Path
 
-from device_apps.events.background_writer import BackgroundWriter
+from device_apps.background_writer import BackgroundWriter
 from device_apps.events.event import Event
 from device_apps.results import FrameResult
 from device_apps.sinks import make_folder

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 from paho.mqtt.enums import MQTTProtocolVersion
 
-from device_apps.events.background_writer import BackgroundWriter
+from device_apps.background_writer import BackgroundWriter
 from device_apps.events.event import Event
 from device_apps.events.mqtt.client import RETRY_SECONDS, MqttClient
 from device_apps.events.mqtt.connection import MqttConnectOptions
