@@ -24,6 +24,7 @@ import errno
 import importlib
 import io
 import itertools
+import logging
 import os
 import re
 import sys
@@ -31,41 +32,22 @@ import threading
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
+from edge_ssd.commands.common_options import add_common_options
+from edge_ssd.commands.registry import COMMANDS, Command
 from edge_ssd.console.logs import log_to_stderr, verbosity_level
 from edge_ssd.console.redact import HIDDEN, is_secret_name, redact, redact_url
 from edge_ssd.console.suggestions import did_you_mean, missing_path_hint
 from edge_ssd.console.text import printable
 from edge_ssd.errors import EdgeSSDError
+from edge_ssd.runtime.native_messages import hidden_in_this_process
 from edge_ssd.version import __version__
 
 __all__ = ["COMMANDS", "Command", "command_parser", "main"]
 
 PROGRAM = "edge-ssd"
 
-
-class Command(NamedTuple):
-    """Subcommand: the name of its module, which is imported when it runs, and its line in the help."""
-
-    module: str
-    help: str
-
-
-COMMANDS: dict[str, Command] = {
-    "data": Command("edge_ssd.commands.data", "fetch, make, inspect, convert, divide or merge a dataset"),
-    "train": Command("edge_ssd.commands.train", "train a TinySSD on labeled images"),
-    "evaluate": Command("edge_ssd.commands.evaluate", "measure the average precision of a .keras or .tflite model"),
-    "convert": Command("converters.convert_command", "quantize a .keras model into one self-describing .tflite"),
-    "verify": Command("converters.verify_command", "compare a .tflite with the .keras model it was made from"),
-    "compare": Command("converters.compare_command", "compare every quantization scheme of a model in one table"),
-    "inspect": Command("converters.inspect_command", "show the contents of a .tflite"),
-    "detect": Command("device_apps.detect_command", "find objects in an image, a folder or a video"),
-    "camera": Command("device_apps.camera_command", "find objects in a live camera or stream"),
-    "bench": Command("device_apps.bench_command", "time models on this machine, side by side"),
-    "doctor": Command("device_apps.doctor_command", "check whether this machine is ready, and suggest fixes"),
-    "service": Command("device_apps.service_command", "write a systemd unit that keeps a camera running"),
-}
 
 # The import name of each optional dependency, and the extra of pyproject.toml that installs it.
 _EXTRAS = {
@@ -77,6 +59,7 @@ _EXTRAS = {
     "ai_edge_quantizer": "mixed",
     "tflite_runtime": "device",
     "cv2": "camera",
+    "shtab": "completion",
     "yaml": "train",
     "tomli": "camera",
     "paho": "mqtt",
@@ -214,7 +197,7 @@ def _main(argv: Sequence[str]) -> int:
     debug = "--debug" in arguments
     level = verbosity_level(*(not options.isdisjoint(arguments) for options in (_VERBOSE, _QUIET)))
     try:
-        with log_to_stderr(level):
+        with log_to_stderr(level), contextlib.nullcontext() if level < logging.INFO else hidden_in_this_process():
             status = _run(common, arguments[len(common) :])
         sys.stdout.flush()
     except SystemExit as stop:  # argparse, after --help, --version or bad usage
@@ -269,19 +252,8 @@ def command_parser(name: str) -> argparse.ArgumentParser:
     """Import the module of the command ``name``, a key of :data:`COMMANDS`, and return its argument parser."""
     parser = _Parser(prog=f"{PROGRAM} {name}")
     importlib.import_module(COMMANDS[name].module).add_arguments(parser)
-    _add_common_options(parser)
+    add_common_options(parser)
     return parser
-
-
-def _add_common_options(parser: argparse.ArgumentParser) -> None:
-    verbosity = parser.add_mutually_exclusive_group()
-    verbosity.add_argument("-v", "--verbose", action="store_true", help="also log details")
-    verbosity.add_argument("-q", "--quiet", action="store_true", help="log only warnings and errors, show no progress")
-    parser.add_argument("--debug", action="store_true", help="on an error, show its traceback")
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            for subcommand in action.choices.values():
-                _add_common_options(subcommand)
 
 
 def _top_parser() -> argparse.ArgumentParser:
@@ -294,7 +266,7 @@ def _top_parser() -> argparse.ArgumentParser:
         epilog=f"commands:\n{table}\n\n'{PROGRAM} COMMAND --help' describes one command, with examples.",
     )
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
-    _add_common_options(parser)
+    add_common_options(parser)
     return parser
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,12 @@ from small_training import FAST_OPTIONS, NETWORK, TrainedRun
 pytest.importorskip("tensorflow")
 
 from edge_ssd.cli import main
+from edge_ssd.commands import recipe_options
 from edge_ssd.commands.train import _warn_if_useless
 from edge_ssd.network import NETWORKS, tiny_ssd
 from edge_ssd.training.history import HistoryRow
 from edge_ssd.training.model.tiny_ssd import load_tiny_ssd
+from edge_ssd.training.recipe import Recipe
 from edge_ssd.training.run_folder import load_run
 
 
@@ -69,6 +72,23 @@ def test_named_network_with_overrides_and_book_recipe(bananas: Path, tmp_path: P
     assert (config.recipe.optimizer, config.recipe.learning_rate) == ("sgd", 0.2)
     (events,) = (run / "tensorboard").iterdir()
     assert events.stat().st_size > 300
+
+
+def test_first_group_of_help_fits_a_screen(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """24 lines of 80 columns, with what a first training needs."""
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["train", "--help"]) == 0
+    screen = capsys.readouterr().out.splitlines()[:24]
+    assert screen[0] == "usage: edge-ssd train --data DIR --out RUN [options]"
+    assert all(len(line) <= 80 for line in screen)
+    assert any(line.endswith(":") for line in screen[10:]), "the first group is longer than the screen"
+    shown = set(re.findall(r"^  (?:-h, )?(--[a-z-]+)", "\n".join(screen), re.MULTILINE))
+    assert shown == {"--help", "--data", "--out", "--epochs", "--resume", "--from", "--network"}
+
+
+def test_help_has_every_field_of_the_recipe() -> None:
+    grouped = ["epochs", *recipe_options.TRAINING, *recipe_options.LOSS, *recipe_options.AUGMENTATION]
+    assert sorted(grouped) == sorted(field.name for field in fields(Recipe))
 
 
 def test_help_lists_options_of_named_networks(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import shlex
 from pathlib import Path
@@ -99,13 +100,9 @@ def problem_of(line: Line, capsys: pytest.CaptureFixture[str]) -> str:
     options = [word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)]
     positional = words[: next((i for i, word in enumerate(words) if word.startswith("-")), len(words))]
     capsys.readouterr()
-    # The help of the innermost command, such as `data fetch`. Its usage names every option and nothing else.
     if cli.main([*positional[:2], "--help"]) != 0:
         return capsys.readouterr().err.strip()
-    usage = capsys.readouterr().out.split("\n\n", 1)[0]
-    known = {*re.findall(r"(?<!\w)--?[a-z][\w-]*", usage), "--help", "-h", "--debug"}
-    if not positional:
-        known |= {"--version"}
+    known = options_of(positional) if positional else {"--help", "--version", "--verbose", "--quiet", "--debug"}
     unknown = [option for option in options if option not in known]
     if unknown:
         return f"no option {', '.join(unknown)}"
@@ -115,6 +112,15 @@ def problem_of(line: Line, capsys: pytest.CaptureFixture[str]) -> str:
         except SystemExit:
             return capsys.readouterr().err.strip()
     return ""
+
+
+def options_of(words: list[str]) -> set[str]:
+    """Return the options of the innermost command that ``words`` name, such as ``data fetch``."""
+    parser = cli.command_parser(words[0])
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction) and len(words) > 1:
+            parser = action.choices[words[1]]
+    return {option for action in parser._actions for option in action.option_strings}
 
 
 def test_docs_describe_every_command() -> None:

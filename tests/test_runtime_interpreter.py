@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sys
 import types
 from typing import Any
@@ -12,6 +13,7 @@ from edge_ssd.errors import BackendError, BundleError, SettingError
 from edge_ssd.runtime import interpreter as module
 from edge_ssd.runtime.bundle import read_bundle
 from edge_ssd.runtime.interpreter import open_interpreter
+from edge_ssd.runtime.native_messages import hidden_in_this_process, hide_native_messages
 
 MODEL = read_bundle(real_model()).flatbuffer
 BACKENDS = {"ai-edge-litert": "ai_edge_litert", "tflite-runtime": "tflite_runtime"}
@@ -246,3 +248,32 @@ def test_interpreter_runs_real_model() -> None:
 def test_open_interpreter_rejects_other_bytes(content: bytes) -> None:
     with pytest.raises(BundleError, match="the model is damaged or forged"):
         open_interpreter(content)
+
+
+class TestNativeMessages:
+    """What C++ writes to file descriptor 2."""
+
+    def test_command_hides_information_and_keeps_the_rest(self, capfd: pytest.CaptureFixture[str]) -> None:
+        with hidden_in_this_process(), hide_native_messages():
+            os.write(2, b"INFO: Created a delegate.\nERROR: no memory\n")
+        assert capfd.readouterr().err == "ERROR: no memory\n"
+
+    def test_program_keeps_its_standard_error(self, capfd: pytest.CaptureFixture[str]) -> None:
+        with hide_native_messages():
+            os.write(2, b"INFO: Created a delegate.\n")
+        assert capfd.readouterr().err == "INFO: Created a delegate.\n"
+
+    def test_opening_a_model_in_a_command_writes_nothing(self, capfd: pytest.CaptureFixture[str]) -> None:
+        with hidden_in_this_process():
+            open_interpreter(MODEL)
+        assert capfd.readouterr().err == ""
+
+    def test_closed_standard_error_is_no_error(self, capfd: pytest.CaptureFixture[str]) -> None:
+        saved = os.dup(2)
+        try:
+            os.close(2)
+            with hidden_in_this_process(), hide_native_messages():
+                pass
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)

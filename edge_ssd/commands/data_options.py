@@ -31,8 +31,8 @@ def add_data_options(
     """Declare the dataset's folder as ``name``, positional without a dash, and the options on how to read it."""
     option: dict[str, Any] = {"required": required} if name.startswith("-") else {}
     parser.add_argument(name, type=Path, metavar="DIR", help=help, **option)
-    add_label_options(parser)
-    parser.add_argument(
+    group = add_label_options(parser)
+    group.add_argument(
         "--strict",
         action="store_true",
         help="stop with exit status 2 at the first faulty label or damaged image, and where it is open how the labels "
@@ -41,20 +41,26 @@ def add_data_options(
     )
 
 
-def add_label_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options on how labels are read: ``--format``, ``--classes``, ``--boxes`` and ``--box-units``."""
-    parser.add_argument(
+def add_label_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Declare the options on how labels are read: ``--format``, ``--classes``, ``--boxes`` and ``--box-units``.
+
+    Returns:
+        The group of these options.
+    """
+    group = parser.add_argument_group("labels")
+    group.add_argument(
         "--format", choices=tuple(LABEL_FORMATS), help="of the labels, if a folder has several (default: detected)"
     )
-    parser.add_argument(
+    group.add_argument(
         "--classes",
         metavar="LIST",
         help="use these classes only, separated by commas; OLD=NEW renames, * is all others (default: all)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--boxes", choices=tuple(LAYOUTS), help="what the four numbers of a box are (default: as the format says)"
     )
-    parser.add_argument("--box-units", choices=tuple(UNITS), help="their units (default: as the format says)")
+    group.add_argument("--box-units", choices=tuple(UNITS), help="their units (default: as the format says)")
+    return group
 
 
 def split_word(text: str) -> str:
@@ -74,7 +80,7 @@ def add_eval_split_option(parser: argparse.ArgumentParser) -> None:
 
 
 def add_background_option(
-    parser: argparse.ArgumentParser, purpose: str = "to count false alarms in as well; may be repeated"
+    parser: argparse._ActionsContainer, purpose: str = "to count false alarms in as well; may be repeated"
 ) -> None:
     """Declare ``--background``, for :func:`edge_ssd.data.background_images.load_background`."""
     parser.add_argument(

@@ -20,8 +20,8 @@ def add_input_options(parser: argparse._ActionsContainer) -> None:
 
 
 def add_network_options(parser: argparse.ArgumentParser, group: argparse._ArgumentGroup) -> None:
-    """Declare, in ``group`` of ``parser``, ``--network`` and the options that override it; None by default."""
-    group.add_argument("--network", choices=tuple(NETWORKS), help="network to train (default book)")
+    """Declare ``--network``, and in ``group`` of ``parser`` the options that override it; None by default."""
+    parser.add_argument("--network", choices=tuple(NETWORKS), help="network to train (default book)")
     add_input_options(group)
     group.add_argument("--width", type=float, metavar="FACTOR", help="channel multiplier, default 1")
     group.add_argument(

@@ -9,7 +9,19 @@ from typing import Any
 from edge_ssd.training.default_epochs import DEFAULT_EPOCHS_RULE
 from edge_ssd.training.recipe import Recipe, book_recipe
 
-__all__ = ["add_recipe_options", "given_recipe", "option_names"]
+__all__ = ["AUGMENTATION", "LOSS", "TRAINING", "add_recipe_options", "given_recipe", "option_names"]
+
+
+TRAINING = (
+    *("batch_size", "seed", "precision", "optimizer", "learning_rate", "trunk_rate", "weight_decay", "warmup_epochs"),
+    *("cosine", "ema_decay", "patience", "keep_best", "teacher_weight", "sync_norm"),
+)
+LOSS = ("assignment", "class_loss", "box_loss", "box_weight", "sigma", "class_weights")
+AUGMENTATION = (
+    *("flip", "vertical_flip", "zoom", "color", "expand", "crop", "hide_cut", "mosaic", "copy_paste"),
+    "background_share",
+)
+"""The fields of a recipe besides ``epochs``, by the groups of the help."""
 
 
 def _number(kind: type[int] | type[float], metavar: str, help: str = "") -> dict[str, Any]:
@@ -27,23 +39,23 @@ def _switch(help: str) -> dict[str, Any]:
 # Field of the recipe → arguments of add_argument.
 _OPTIONS: dict[str, dict[str, Any]] = {
     "epochs": _number(int, "N", "passes over the training images"),
-    "batch_size": _number(int, "N"),
+    "batch_size": _number(int, "N", "images in a step"),
     "teacher_weight": _number(float, "FACTOR", "weight of the distillation loss relative to the labels"),
-    "seed": _number(int, "N"),
+    "seed": _number(int, "N", "of every random choice"),
     "precision": _choice("auto", "float32", "mixed_bfloat16", help="computation dtype; auto measures which is faster"),
-    "optimizer": _choice("sgd", "adamw"),
+    "optimizer": _choice("sgd", "adamw", help="SGD with momentum, or AdamW"),
     "learning_rate": _number(float, "RATE", "peak learning rate"),
     "trunk_rate": _number(
         float, "FACTOR", "factor of the learning rate for the layers before the heads, if these start from a model"
     ),
-    "weight_decay": _number(float, "DECAY"),
-    "warmup_epochs": _number(float, "N"),
+    "weight_decay": _number(float, "DECAY", "of the optimizer"),
+    "warmup_epochs": _number(float, "N", "epochs until the learning rate reaches its peak"),
     "cosine": _switch("decay the learning rate to 0 by a cosine"),
     "assignment": _choice(
         "fixed", "dynamic", help="assignment of anchors to objects: the book's IoU rule, or by task alignment"
     ),
-    "class_loss": _choice("cross_entropy", "hard_negative", "focal", "quality"),
-    "box_loss": _choice("l1", "smooth_l1", "giou"),
+    "class_loss": _choice("cross_entropy", "hard_negative", "focal", "quality", help="loss of the class scores"),
+    "box_loss": _choice("l1", "smooth_l1", "giou", help="loss of the boxes"),
     "box_weight": _number(float, "FACTOR", "weight of the box loss relative to the class loss"),
     "sigma": _number(float, "SIGMA", "parameter of smooth L1"),
     "flip": _switch("mirror images left to right"),
@@ -81,7 +93,7 @@ _RULES = {"epochs": DEFAULT_EPOCHS_RULE}
 _EARLIER_SPELLINGS = {"ema_decay": ("--average-decay",)}
 
 
-def add_recipe_options(group: argparse._ArgumentGroup, fields: Iterable[str] = tuple(_OPTIONS)) -> None:
+def add_recipe_options(group: argparse._ActionsContainer, fields: Iterable[str] = tuple(_OPTIONS)) -> None:
     """Declare the options of a recipe's ``fields``; the help of each contains its default and the book's value."""
     default, book = Recipe(), book_recipe()
     for field in fields:

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from edge_ssd.commands.data_options import add_background_option, add_data_options, data_source
 from edge_ssd.commands.network_options import add_network_options, given_network, network_table
-from edge_ssd.commands.recipe_options import add_recipe_options, given_recipe, option_names
+from edge_ssd.commands.recipe_options import (
+    AUGMENTATION,
+    LOSS,
+    TRAINING,
+    add_recipe_options,
+    given_recipe,
+    option_names,
+)
 from edge_ssd.console.text import print_text
 from edge_ssd.data.training_images import DEFAULT_TRAIN_ON
 from edge_ssd.errors import SettingError
@@ -30,8 +37,10 @@ __all__ = ["add_arguments", "run"]
 _DESCRIPTION = """\
 Train a TinySSD on a folder of labeled images (the format is detected).
 
-RUN receives model.keras (to convert), history.csv and history.png (metrics of every epoch), and checkpoint.npz, from
-which --resume continues after an interruption. Average precision is measured on the validation split every epoch."""
+RUN receives model.keras (to convert), history.csv and history.png (the metrics
+of every epoch), and checkpoint.npz, from which --resume continues. The average
+precision is measured on the validation images. Options of the further groups
+have defaults that suit most datasets."""
 
 _EXAMPLES = """\
 examples:
@@ -53,35 +62,32 @@ _FALLING = 0.95
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``edge-ssd train``."""
+    parser.usage = "%(prog)s --data DIR --out RUN [options]"
     parser.description, parser.epilog = _DESCRIPTION, _EXAMPLES
-    add_data_options(parser, help="dataset folder (with --resume: if it moved)", required=False)
+    # The first group of the help is what a first training needs, and fits on a screen.
+    add_data_options(parser, help="folder of labeled images (with --resume: if it moved)", required=False)
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of this run")
+    add_recipe_options(parser, ["epochs"])
     parser.add_argument("--resume", action="store_true", help="continue the run in RUN with its own recipe")
     parser.add_argument(
         "--from", dest="start_from", type=Path, metavar="MODEL.keras", help="initialize the weights from this model"
     )
-    parser.add_argument(
-        "--teacher",
-        type=Path,
-        metavar="MODEL.keras",
-        help="distill this trained model, a larger network on the same data; its anchors are used (with --resume: its "
-        "new location)",
-    )
-    add_background_option(
-        parser, "to mix into the batches; may be repeated (with --resume: all of them, at their new locations)"
-    )
-    parser.add_argument(
+    images = parser.add_argument_group("images")
+    images.add_argument(
         "--train-on",
         metavar="SPLIT,…",
         help="train on these splits, such as val or train,val, or on all of them, instead of train; they are then not "
         "used for validation",
     )
-    parser.add_argument(
+    images.add_argument(
         "--validation-split",
         type=float,
         metavar="SHARE",
         help="hold out this fraction of the training images, drawn by --seed, for validation (default: the dataset's "
         "validation split, or 0.15 if it has none)",
+    )
+    add_background_option(
+        images, "to mix into the batches; may be repeated (with --resume: all of them, at their new locations)"
     )
 
     network = parser.add_argument_group("network", network_table())
@@ -98,6 +104,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FACTOR",
         help="factor of the input pixels (default 1/255; 1 with --recipe book)",
     )
+    network.add_argument(
+        "--teacher",
+        type=Path,
+        metavar="MODEL.keras",
+        help="distill this trained model, a larger network on the same data; its anchors are used (with --resume: its "
+        "new location)",
+    )
+
+    recipe = parser.add_argument_group("recipe")
+    recipe.add_argument("--recipe", choices=("default", "book"), help="default values of the options below")
+    add_recipe_options(recipe, TRAINING)
+    add_recipe_options(parser.add_argument_group("recipe: loss"), LOSS)
+    add_recipe_options(parser.add_argument_group("recipe: augmentation"), AUGMENTATION)
 
     machine = parser.add_argument_group("this machine (not saved in RUN: repeat these options with --resume)")
     machine.add_argument(
@@ -114,10 +133,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="single",
         help="multiworker: this process is one of the workers in TF_CONFIG, see docs/distributed.md",
     )
-
-    recipe = parser.add_argument_group("recipe")
-    recipe.add_argument("--recipe", choices=("default", "book"), help="default values of the options below")
-    add_recipe_options(recipe)
 
 
 def run(args: argparse.Namespace) -> int:

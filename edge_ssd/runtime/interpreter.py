@@ -23,6 +23,7 @@ import numpy.typing as npt
 from edge_ssd.checks import as_integer, shortened
 from edge_ssd.errors import BackendError, BundleError, SettingError
 from edge_ssd.runtime.flatbuffer_check import check_flatbuffer
+from edge_ssd.runtime.native_messages import hide_native_messages
 from edge_ssd.runtime.postprocess import Head
 from edge_ssd.runtime.processors import usable_processors
 
@@ -146,7 +147,8 @@ def open_interpreter(
     reasons = []
     for name in _BACKENDS if backend == "auto" else (backend,):
         try:
-            native = _build(_package(name), flatbuffer, threads, external)
+            with hide_native_messages():
+                native = _build(_package(name), flatbuffer, threads, external)
         # Missing package, incompatible library, NumPy's ABI, unsupported operator: each raises its own exception.
         except Exception as error:
             reasons.append(f"{name}: {_reason(error)}")
