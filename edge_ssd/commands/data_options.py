@@ -49,7 +49,10 @@ def add_label_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGrou
     """
     group = parser.add_argument_group("labels")
     group.add_argument(
-        "--format", choices=tuple(LABEL_FORMATS), help="of the labels, if a folder has several (default: detected)"
+        "--format",
+        choices=tuple(LABEL_FORMATS),
+        metavar="NAME",
+        help=f"of the labels, if a folder has several: {', '.join(LABEL_FORMATS)} (default: detected)",
     )
     group.add_argument(
         "--classes",
