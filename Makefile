@@ -8,15 +8,17 @@ VENV_TFLITE := .venv-tflite
 VENV_MEDIAPIPE := .venv-mediapipe
 VENV_TASKLIB := .venv-tasklib
 DEMO := demo-output
+DOCS := build-docs
 SETUP := PYTHONS="$(PYTHON)" sh .ci/setup
 SOURCES := $(shell find edge_ssd converters device_apps -type f ! -path '*/__pycache__/*' ! -name '*.keras')
 PIP := python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test fuzz soak check test-workstation test-python test-converters test-training test-device \
+.PHONY: help demo docs test fuzz soak check test-workstation test-python test-converters test-training test-device \
 	test-tflite test-arm arm-table clean distclean
 
 help:
 	@echo "make demo       convert and verify the shipped banana detector, run it on a clip, see $(DEMO)/"
+	@echo "make docs       the API reference, see $(DOCS)/index.html"
 	@echo "make test       every check and every test"
 	@echo "make fuzz       readers of damaged and hostile files, for FUZZ_SECONDS=1800"
 	@echo "make soak       four cameras that fail again and again, for MINUTES=60"
@@ -76,6 +78,13 @@ demo: $(VENV)/ready-demo
 	@echo "  $(DEMO)/report.html     comparison of the float and the int8 model"
 	@echo "  $(DEMO)/banana.tflite   the detector, one file: edge-ssd inspect $(DEMO)/banana.tflite"
 	@echo "Then with a webcam: $(VENV)/bin/edge-ssd camera --source 0"
+
+# ---- API reference ----------------------------------------------------------------------------------------
+
+# The tests build it too; warnings are errors, such as a reference in a docstring that has no target.
+docs: $(VENV)/ready-test
+	$(VENV)/bin/python -m sphinx --fail-on-warning --keep-going -q -b html docs/api $(DOCS)
+	@echo "Done. Open $(DOCS)/index.html"
 
 # ---- tests ------------------------------------------------------------------------------------------------
 
@@ -151,7 +160,7 @@ arm-table: $(VENV)/ready-test
 	$(VENV)/bin/python tests/arm/measure.py --write
 
 clean:
-	rm -rf $(DEMO) build build-tests dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(DEMO) $(DOCS) build build-tests dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find edge_ssd converters device_apps tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean

@@ -59,7 +59,7 @@ def assign_anchors(
 def multibox_target(
     anchors_xyxy: npt.ArrayLike, labels: npt.ArrayLike, iou_threshold: float = 0.5, coding: BoxCoding = BoxCoding()
 ) -> MultiboxTarget:
-    """Return the training targets of anchors [A, 4], assigned by :func:`assign_anchors`, for labels [B, M, 5].
+    """Return the training targets of anchors [A, 4], assigned by ``assign_anchors``, for labels [B, M, 5].
 
     A label row is (class id, xmin, ymin, xmax, ymax) in the anchors' units; a row of −1 is padding.
 
