@@ -38,7 +38,7 @@ __all__ = ["VideoWriter", "available_bytes", "video_name"]
 
 _log = logging.getLogger(__name__)
 
-_CODECS = {".mp4": "mp4v", ".avi": "MJPG", ".mkv": "mp4v"}
+_CODECS = {".mp4": "mp4v", ".avi": "MJPG", ".mkv": "mp4v", ".webm": "VP80"}
 _LIVE_FPS = 15.0
 _MAX_PAUSE_S = 2.0
 _ROUNDING_MS = 2  # Time stamps of a recording are rounded.

@@ -5,14 +5,13 @@ from __future__ import annotations
 import io
 import os
 import re
-from collections import deque
 from datetime import timezone
 from pathlib import Path
 
 from device_apps.background_writer import BackgroundWriter
 from device_apps.events.event import Event
+from device_apps.quota_folder import QuotaFolder
 from device_apps.results import FrameResult
-from device_apps.sinks import make_folder
 from device_apps.sources.frames import Image
 from edge_ssd.atomic_write import atomic_path
 from edge_ssd.errors import EdgeSSDError
@@ -24,8 +23,6 @@ _JPEG_QUALITY = 88
 
 # The file names of snapshots. No other file of the folder is ever touched.
 _SNAPSHOT_NAME = re.compile(r"event-\d{8}T\d{9}Z-[0-9a-f]+-\d+-[\w-]*-(enter|leave)\.jpg", re.ASCII)
-# The temporary name that edge_ssd.atomic_write.atomic_path gives a snapshot; it remains if the process is killed.
-_TEMPORARY_NAME = re.compile(rf"\.{_SNAPSHOT_NAME.pattern[:-5]}\.(?P<pid>\d+)-[0-9a-f]{{8}}\.jpg", re.ASCII)
 
 
 class SnapshotStore:
@@ -36,13 +33,8 @@ class SnapshotStore:
     """
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
-        make_folder(folder)
         self.name = f"{folder}{os.sep}"
-        self._folder = folder
-        self._max_bytes = max_bytes
-        self._saved: deque[tuple[Path, int]] = deque()  # (path, bytes), oldest first
-        self._total_bytes = 0
-        self._scan_folder()
+        self._folder = QuotaFolder(folder, _SNAPSHOT_NAME, max_bytes)
         self._writer = BackgroundWriter(self.name, self._write, _QUEUE_CAPACITY)
 
     @property
@@ -59,7 +51,7 @@ class SnapshotStore:
         time = event.time.astimezone(timezone.utc)
         label = re.sub(r"[^\w-]+", "_", event.label, flags=re.ASCII)[:40]
         stamp = f"{time:%Y%m%dT%H%M%S}{time.microsecond // 1000:03}Z"
-        return self._folder / f"event-{stamp}-{event.run}-{event.number}-{label}-{event.kind}.jpg"
+        return self._folder.path / f"event-{stamp}-{event.run}-{event.number}-{label}-{event.kind}.jpg"
 
     def save(self, path: Path, result: FrameResult) -> None:
         """Draw the annotated frame, which other sinks share; encode and write it to ``path`` in the background."""
@@ -76,38 +68,7 @@ class SnapshotStore:
         buffer = io.BytesIO()
         PillowImage.fromarray(image).save(buffer, "JPEG", quality=_JPEG_QUALITY)
         data = buffer.getvalue()
-        self._delete_oldest(len(data))
+        self._folder.make_room(len(data))
         with atomic_path(path) as temporary:
             temporary.write_bytes(data)
-        self._saved.append((path, len(data)))
-        self._total_bytes += len(data)
-
-    def _delete_oldest(self, new_bytes: int) -> None:
-        while self._saved and self._total_bytes + new_bytes > self._max_bytes:
-            path, size = self._saved[0]
-            path.unlink(missing_ok=True)
-            self._saved.popleft()
-            self._total_bytes -= size
-
-    def _scan_folder(self) -> None:
-        """Count the snapshots of earlier runs, and delete their temporary files."""
-        for path in sorted(self._folder.iterdir()):
-            if _SNAPSHOT_NAME.fullmatch(path.name) and path.is_file():
-                self._saved.append((path, path.stat().st_size))
-                self._total_bytes += self._saved[-1][1]
-            elif (match := _TEMPORARY_NAME.fullmatch(path.name)) and not _is_other_process(int(match["pid"])):
-                path.unlink(missing_ok=True)
-        self._delete_oldest(0)
-
-
-def _is_other_process(pid: int) -> bool:
-    """Return whether another process with this id is running; it may be writing the file."""
-    if pid == os.getpid():
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # It belongs to another user.
-        return True
-    return True
+        self._folder.add(path)

@@ -1,0 +1,68 @@
+"""Ring of the latest frames, encoded, so that a clip can begin before its event."""
+
+from __future__ import annotations
+
+import io
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+from device_apps.sources.frames import Image
+from edge_ssd.runtime.detections import Detections
+
+__all__ = ["EncodedFrame", "FrameRing"]
+
+_QUALITY = 85
+
+
+@dataclass(frozen=True)
+class EncodedFrame:
+    """A frame as JPEG, with its detections in pixels of this image.
+
+    Attributes:
+        at: its time in seconds, on the clock of the other frames.
+    """
+
+    jpeg: bytes
+    at: float
+    detections: Detections
+
+    @classmethod
+    def encode(cls, image: Image, at: float, detections: Detections) -> EncodedFrame:
+        from PIL import Image as PillowImage
+
+        buffer = io.BytesIO()
+        PillowImage.fromarray(image).save(buffer, "JPEG", quality=_QUALITY)
+        return cls(buffer.getvalue(), at, detections)
+
+    def decode(self) -> Image:
+        """Return the image, uint8 RGB [H, W, 3]."""
+        from PIL import Image as PillowImage
+
+        return np.asarray(PillowImage.open(io.BytesIO(self.jpeg)))
+
+
+class FrameRing:
+    """The frames of the last ``seconds``, as many as ``max_bytes`` hold."""
+
+    def __init__(self, seconds: float, max_bytes: int) -> None:
+        self._seconds = seconds
+        self._max_bytes = max_bytes
+        self._frames: deque[EncodedFrame] = deque()
+        self.total_bytes = 0
+
+    def add(self, frame: EncodedFrame) -> None:
+        self._frames.append(frame)
+        self.total_bytes += len(frame.jpeg)
+        while self._frames and (
+            self.total_bytes > self._max_bytes or frame.at - self._frames[0].at > self._seconds
+        ):
+            self.total_bytes -= len(self._frames.popleft().jpeg)
+
+    def take(self) -> list[EncodedFrame]:
+        """Return the frames, oldest first, and forget them."""
+        frames = list(self._frames)
+        self._frames.clear()
+        self.total_bytes = 0
+        return frames

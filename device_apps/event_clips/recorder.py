@@ -1,0 +1,244 @@
+"""Sink that records a clip while objects are present, with the seconds before they entered."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import threading
+import time
+from collections import deque
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import timezone
+from pathlib import Path
+
+import numpy as np
+
+from device_apps.event_clips.frame_ring import EncodedFrame, FrameRing
+from device_apps.events.event import Event
+from device_apps.quota_folder import QuotaFolder
+from device_apps.results import FrameResult
+from device_apps.retry import FailureLog
+from device_apps.sources.frames import Frame
+from device_apps.sources.opencv import load_opencv
+from device_apps.video_writer import VideoWriter
+from edge_ssd.errors import EdgeSSDError
+from edge_ssd.runtime.detections import Detections
+
+__all__ = ["ClipOptions", "ClipRecorder"]
+
+_log = logging.getLogger(__name__)
+
+# WebM with VP8: every browser plays it, and OpenCV's packages of pip and of Debian can write it.
+_SUFFIX = ".webm"
+_CLIP_NAME = re.compile(rf"clip-\d{{8}}T\d{{9}}Z-[0-9a-f]+-\d+\{_SUFFIX}", re.ASCII)
+_MAX_WAITING = 8  # frames that wait for the encoder
+_FLUSH_S = 1.5  # A service must end within two seconds after SIGTERM.
+
+
+@dataclass(frozen=True)
+class ClipOptions:
+    """What a clip shows, and what is kept.
+
+    Attributes:
+        before, after: seconds before the first object enters, and after the last has left.
+        max_seconds: maximum length of a clip.
+        fps: maximum frames per second.
+        max_width: wider frames are scaled down to it.
+        ring_bytes: maximum memory of the frames before an event.
+        max_bytes: the oldest clips are deleted above this total size.
+        max_age: seconds after which a clip is deleted; None for no limit.
+    """
+
+    before: float = 5.0
+    after: float = 3.0
+    max_seconds: float = 60.0
+    fps: float = 10.0
+    max_width: int = 960
+    ring_bytes: int = 24 * 1024 * 1024
+    max_bytes: int = 1024 * 1024 * 1024
+    max_age: float | None = None
+
+
+class ClipRecorder:
+    """Folder of clips; a sink, and a context manager.
+
+    One clip shows all objects that are present together: it begins with the first that enters, and ends some seconds
+    after the last has left, or at its maximum length. Encoding is done in a thread; frames that find it busy are
+    left out of the clip. An error of the disk is logged, and the next clip is tried.
+
+    Raises:
+        EdgeSSDError: the folder cannot be written.
+    """
+
+    finished = False
+
+    def __init__(self, folder: Path, options: ClipOptions = ClipOptions()) -> None:
+        self.name = f"{folder}{os.sep}"
+        self.lost = 0  # clips
+        self._options = options
+        self._folder = QuotaFolder(folder, _CLIP_NAME, options.max_bytes, options.max_age)
+        self._present: set[int] = set()
+        self._path: Path | None = None  # of the clip that is being recorded
+        self._started_at = 0.0
+        self._ends_at: float | None = None  # None while objects are present
+        self._last_at: float | None = None
+        self._encoder = _Encoder(self._folder, options)
+
+    def clip_for(self, event: Event) -> Path | None:
+        """Return the clip that shows an event, which is complete some time later, and begin it if necessary.
+
+        Called in the thread of the loop, before :meth:`write` for the same frame. None for an object that leaves after
+        the maximum length of its clip.
+        """
+        if event.kind == "enter":
+            self._present.add(event.object_id)
+            self._ends_at = None
+            if self._path is None:
+                stamp = event.time.astimezone(timezone.utc)
+                text = f"{stamp:%Y%m%dT%H%M%S}{stamp.microsecond // 1000:03}Z"
+                self._path = self._folder.path / f"clip-{text}-{event.run}-{event.number}{_SUFFIX}"
+                self._started_at = -1.0
+                self._encoder.put(self._path)
+            return self._path
+        self._present.discard(event.object_id)
+        return self._path
+
+    def write(self, result: FrameResult) -> None:
+        now = result.frame.captured_at if result.frame.time is None else result.frame.time
+        if self._path is not None:
+            if self._started_at < 0:
+                self._started_at = now
+            if not self._present and self._ends_at is None:
+                self._ends_at = now + self._options.after
+            length = now - self._started_at + self._options.before
+            if (self._ends_at is not None and now >= self._ends_at) or length >= self._options.max_seconds:
+                self._path = None
+                self._encoder.put(None)
+        if self._last_at is None or not 0 <= now - self._last_at < 0.9 / self._options.fps:
+            self._last_at = now
+            self._encoder.put_frame(result)
+
+    def idle(self) -> None:
+        pass
+
+    def __enter__(self) -> ClipRecorder:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._encoder.close()
+        self.lost = self._encoder.lost
+
+
+class _End:
+    """Item that ends the thread."""
+
+
+class _Encoder:
+    """Thread that keeps the ring of frames and writes clips.
+
+    Its queue has frames, the path of a clip that begins, and None where it ends.
+    """
+
+    def __init__(self, folder: QuotaFolder, options: ClipOptions) -> None:
+        self.lost = 0
+        self._cv2 = load_opencv()
+        self._folder = folder
+        self._options = options
+        self._ring = FrameRing(options.before, options.ring_bytes)
+        self._failures = FailureLog(_log)
+        self._path: Path | None = None
+        self._writer: VideoWriter | None = None
+        self._stack = ExitStack()
+        self._waiting: deque[FrameResult | Path | None | _End] = deque()
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="event clips", daemon=True)
+        self._thread.start()
+
+    def put(self, item: Path | None | _End) -> None:
+        with self._changed:
+            self._waiting.append(item)
+            self._changed.notify()
+
+    def put_frame(self, result: FrameResult) -> None:
+        """Enqueue a frame, unless too many wait."""
+        with self._changed:
+            if len(self._waiting) < _MAX_WAITING:
+                self._waiting.append(result)
+                self._changed.notify()
+
+    def close(self) -> None:
+        """Finish the clip that is being written, within a second and a half."""
+        self.put(_End())
+        self._thread.join(_FLUSH_S)
+        if self._thread.is_alive():
+            self.lost += 1
+            _log.warning("%s: the last clip is not finished: its disk does not respond", self._folder.path)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting)
+                item = self._waiting.popleft()
+            try:
+                if isinstance(item, FrameResult):
+                    self._add(item)
+                elif isinstance(item, Path):
+                    self._finish()
+                    self._path = item
+                else:
+                    self._finish()
+            except (EdgeSSDError, OSError) as error:
+                self._fail(error)
+            if isinstance(item, _End):
+                return
+
+    def _add(self, result: FrameResult) -> None:
+        """Write a frame to the clip, or keep it for the next one."""
+        scaled = self._scaled(result)
+        frame = scaled.frame
+        if self._path is None:
+            self._ring.add(EncodedFrame.encode(frame.image, frame.captured_at, scaled.detections))
+            return
+        if self._writer is None:
+            self._folder.make_room(0)
+            # Read by its time stamps, which are those of the frames, also of a recording.
+            writer = VideoWriter(self._path, self._options.fps, live=True)
+            self._writer = self._stack.enter_context(writer)
+            for kept in self._ring.take():
+                earlier = Frame(kept.decode(), frame.sequence, kept.at, frame.name)
+                self._writer.write(FrameResult(earlier, kept.detections, {}))
+        self._writer.write(scaled)
+
+    def _finish(self) -> None:
+        path, writer = self._path, self._writer
+        self._path = self._writer = None
+        self._stack.close()
+        if path is not None and writer is not None:
+            self._folder.add(path)
+            self._folder.make_room(0)
+            self._failures.recovered(f"{self._folder.path}: clips can be written again")
+
+    def _fail(self, error: EdgeSSDError | OSError) -> None:
+        self.lost += 1
+        reason = str(error) if isinstance(error, EdgeSSDError) else error.strerror or error
+        self._failures.failed(f"{self._folder.path}: a clip is lost: {reason}; detection goes on, the next is tried")
+        self._path = self._writer = None
+        try:
+            self._stack.close()
+        except (EdgeSSDError, OSError):  # the same fault
+            pass
+
+    def _scaled(self, result: FrameResult) -> FrameResult:
+        """Return a result whose image is at most ``max_width`` wide, at its time on the clip's clock."""
+        frame, found = result.frame, result.detections
+        at = frame.captured_at if frame.time is None else frame.time
+        height, width = frame.size
+        image = frame.at_least(max(self._options.max_width, self._options.max_width * height // width))
+        if image.shape[1] > self._options.max_width:
+            size = (self._options.max_width, max(1, round(height * self._options.max_width / width)))
+            image = self._cv2.resize(np.ascontiguousarray(image), size, interpolation=self._cv2.INTER_AREA)
+        if image.shape[:2] != (height, width):
+            found = found.scaled((image.shape[0], image.shape[1]))
+        return FrameResult(replace(frame, captured=image, captured_at=at, time=None), found, {})

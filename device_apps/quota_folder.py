@@ -1,0 +1,92 @@
+"""Folder whose files of one kind are limited in size and age: the oldest are deleted, other files are never touched."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+from collections import deque
+from pathlib import Path
+from typing import NamedTuple
+
+from device_apps.sinks import make_folder
+
+__all__ = ["QuotaFolder"]
+
+_FREE_BYTES = 100 * 1024 * 1024  # are left to the rest of the system
+
+
+class _File(NamedTuple):
+    path: Path
+    size: int
+    modified: float  # seconds since 1970
+
+
+class QuotaFolder:
+    """Files of a folder whose name has a certain form; created if it is missing.
+
+    Temporary files of :func:`~edge_ssd.atomic_write.atomic_path`, which a killed process left, are deleted. Used by one
+    thread at a time.
+
+    Args:
+        name: form of the names of finished files, which sort by time.
+        max_bytes: the oldest files are deleted when all together exceed it.
+        max_age: seconds after which a file is deleted; None for no limit.
+
+    Raises:
+        EdgeSSDError: the folder cannot be written.
+    """
+
+    def __init__(self, folder: Path, name: re.Pattern[str], max_bytes: int, max_age: float | None = None) -> None:
+        make_folder(folder)
+        self.path = folder
+        self._max_bytes = max_bytes
+        self._max_age = max_age
+        self._files: deque[_File] = deque()  # oldest first
+        self._total_bytes = 0
+        for path in sorted(folder.iterdir()):
+            if name.fullmatch(path.name) and path.is_file():
+                self.add(path)
+            elif _is_left_over(path, name):
+                path.unlink(missing_ok=True)
+        self.make_room(0)
+
+    def add(self, path: Path) -> None:
+        """Count a file that was written."""
+        status = path.stat()
+        self._files.append(_File(path, status.st_size, status.st_mtime))
+        self._total_bytes += status.st_size
+
+    def make_room(self, new_bytes: int) -> None:
+        """Delete what is too old, and the oldest until so many bytes more respect the limit and the free space."""
+        now = time.time()
+        while self._files and self._max_age is not None and now - self._files[0].modified > self._max_age:
+            self._delete_oldest()
+        while self._files and self._total_bytes + new_bytes > self._max_bytes:
+            self._delete_oldest()
+        while self._files and shutil.disk_usage(self.path).free < _FREE_BYTES + new_bytes:
+            self._delete_oldest()
+
+    def _delete_oldest(self) -> None:
+        self._files[0].path.unlink(missing_ok=True)
+        self._total_bytes -= self._files.popleft().size
+
+
+def _is_left_over(path: Path, name: re.Pattern[str]) -> bool:
+    """Return whether a file is a temporary one of a process that has ended."""
+    match = re.fullmatch(r"\.(.+)\.(\d+)-[0-9a-f]{8}(\.\w+)", path.name, re.ASCII)
+    return match is not None and bool(name.fullmatch(match[1] + match[3])) and not _is_other_process(int(match[2]))
+
+
+def _is_other_process(pid: int) -> bool:
+    """Return whether another process with this id is running; it may be writing the file."""
+    if pid == os.getpid():
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # It belongs to another user.
+        return True
+    return True
