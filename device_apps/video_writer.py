@@ -28,6 +28,7 @@ from device_apps.sources.video_file import truncation_error
 from edge_ssd.atomic_write import atomic_path
 from edge_ssd.console.counts import count
 from edge_ssd.errors import EdgeSSDError
+from edge_ssd.runtime.native_messages import hide_native_messages
 
 try:
     import resource
@@ -68,7 +69,7 @@ class VideoWriter:
     Later frames go to another video, "name-2.mp4" and so on, when there is space again; until then each write raises.
 
     Args:
-        path: ends in .mp4, .avi or .mkv.
+        path: ends in .mp4, .avi, .mkv, or .webm, which every browser plays and takes several times as long to encode.
         fps: frames per second of the video; None for 15.
         live: whether the source is live; of a recording each frame is written once.
         free_bytes: function such as :func:`available_bytes`.
@@ -213,7 +214,7 @@ class _Video:
                 self._segments.idle()
 
     def _open_plain(self, codec: int) -> None:
-        with utf8_path(self.temporary) as name:
+        with utf8_path(self.temporary) as name, hide_native_messages(b"OpenCV: FFMPEG: tag 0x"):
             self._writer = self._cv2.VideoWriter(name, codec, self._fps, self.size)
         if self._writer.isOpened() and self.temporary.exists():
             lock_recording(self._stack.enter_context(self.temporary.open("rb")))

@@ -55,9 +55,7 @@ class FrameRing:
     def add(self, frame: EncodedFrame) -> None:
         self._frames.append(frame)
         self.total_bytes += len(frame.jpeg)
-        while self._frames and (
-            self.total_bytes > self._max_bytes or frame.at - self._frames[0].at > self._seconds
-        ):
+        while self._frames and (self.total_bytes > self._max_bytes or frame.at - self._frames[0].at > self._seconds):
             self.total_bytes -= len(self._frames.popleft().jpeg)
 
     def take(self) -> list[EncodedFrame]:

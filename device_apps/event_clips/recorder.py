@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
 import threading
-import time
 from collections import deque
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -24,7 +24,6 @@ from device_apps.sources.frames import Frame
 from device_apps.sources.opencv import load_opencv
 from device_apps.video_writer import VideoWriter
 from edge_ssd.errors import EdgeSSDError
-from edge_ssd.runtime.detections import Detections
 
 __all__ = ["ClipOptions", "ClipRecorder"]
 
@@ -151,12 +150,12 @@ class _Encoder:
         self._path: Path | None = None
         self._writer: VideoWriter | None = None
         self._stack = ExitStack()
-        self._waiting: deque[FrameResult | Path | None | _End] = deque()
+        self._waiting: deque[FrameResult | Path | _End | None] = deque()
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="event clips", daemon=True)
         self._thread.start()
 
-    def put(self, item: Path | None | _End) -> None:
+    def put(self, item: Path | _End | None) -> None:
         with self._changed:
             self._waiting.append(item)
             self._changed.notify()
@@ -225,10 +224,8 @@ class _Encoder:
         reason = str(error) if isinstance(error, EdgeSSDError) else error.strerror or error
         self._failures.failed(f"{self._folder.path}: a clip is lost: {reason}; detection goes on, the next is tried")
         self._path = self._writer = None
-        try:
+        with contextlib.suppress(EdgeSSDError, OSError):  # the same fault
             self._stack.close()
-        except (EdgeSSDError, OSError):  # the same fault
-            pass
 
     def _scaled(self, result: FrameResult) -> FrameResult:
         """Return a result whose image is at most ``max_width`` wide, at its time on the clip's clock."""

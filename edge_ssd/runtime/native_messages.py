@@ -1,4 +1,4 @@
-"""Messages that an interpreter writes to standard error from C++, which a command hides."""
+"""Messages that libraries write to standard error from C++, which a command hides."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def hidden_in_this_process() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def hide_native_messages() -> Iterator[None]:
-    """Drop the lines "INFO: ..." that are written to file descriptor 2; write all others when the context ends.
+def hide_native_messages(start: bytes = b"INFO: ") -> Iterator[None]:
+    """Drop the lines with this start that are written to file descriptor 2; write all others when the context ends.
 
-    ai-edge-litert writes one for each model, and has no setting for it. Only a command hides it, since the descriptor
-    belongs to the whole process.
+    ai-edge-litert writes "INFO: ..." for each model, and has no setting for it; nor has OpenCV for what it writes about
+    each WebM file. Only a command hides them, since the descriptor belongs to the whole process.
     """
     if not _is_hiding:
         yield
@@ -50,6 +50,6 @@ def hide_native_messages() -> Iterator[None]:
         finally:
             os.dup2(terminal, 2)
             held.seek(0)
-            kept = [line for line in held if not line.startswith(b"INFO: ")]
+            kept = [line for line in held if not line.startswith(start)]
             with contextlib.suppress(OSError):
                 os.write(2, b"".join(kept))

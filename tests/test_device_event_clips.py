@@ -1,0 +1,184 @@
+"""Clips of events: what they show, how long they are, and what is kept of them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from clocks import wait_until
+
+from device_apps.event_clips.frame_ring import EncodedFrame, FrameRing
+from device_apps.event_clips.recorder import ClipOptions, ClipRecorder
+from device_apps.events.event import Event, EventKind
+from device_apps.quota_folder import QuotaFolder
+from device_apps.results import FrameResult
+from device_apps.sources.frames import Frame
+from edge_ssd.runtime.detections import Detections
+
+SIZE = (48, 64)
+# VP8 shows a gray level up to 4 darker, which is 0.4 s; and the last frame is 0.1 s before the end.
+GRAY_ERROR_S = 0.5
+OPTIONS = ClipOptions(before=2.0, after=1.0, max_seconds=10.0, fps=10.0)
+
+
+def frame(second: float) -> FrameResult:
+    """Return a frame whose gray level is ten times its second."""
+    pixels = np.full((*SIZE, 3), round(10 * second) % 256, np.uint8)
+    return FrameResult(Frame(pixels, round(10 * second), second, "camera"), Detections.empty(SIZE), {})
+
+
+def event(kind: EventKind, object_id: int = 1, number: int = 1) -> Event:
+    at = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    return Event("ab", number, kind, object_id, "banana", 0, 0.9, (0, 0, 5, 5), at, "camera", 0)
+
+
+def record(recorder: ClipRecorder, start: float, end: float) -> None:
+    for tenth in range(round(10 * start), round(10 * end)):
+        recorder.write(frame(tenth / 10))
+        wait_until(lambda: not recorder._encoder._waiting)
+
+
+def seconds_in(path: Path) -> list[float]:
+    """Return the second that each frame of a clip shows."""
+    capture = cv2.VideoCapture(str(path))
+    shown = []
+    while (read := capture.read())[0]:
+        shown.append(float(read[1].mean()) / 10)
+    capture.release()
+    return shown
+
+
+def test_clip_begins_before_the_event_and_ends_after_the_object_left(tmp_path: Path) -> None:
+    with ClipRecorder(tmp_path, OPTIONS) as recorder:
+        record(recorder, 0, 5)
+        path = recorder.clip_for(event("enter"))
+        record(recorder, 5, 7)
+        assert recorder.clip_for(event("leave")) == path
+        record(recorder, 7, 12)
+    assert path is not None
+    assert list(tmp_path.iterdir()) == [path]
+    shown = seconds_in(path)
+    assert shown[0] == pytest.approx(3.0, abs=GRAY_ERROR_S)
+    assert shown[-1] == pytest.approx(8.0, abs=GRAY_ERROR_S)
+    assert len(shown) == pytest.approx(50, abs=4)
+    assert re.fullmatch(r"clip-20260101T000000000Z-ab-1\.webm", path.name)
+
+
+def test_objects_that_are_present_together_share_a_clip(tmp_path: Path) -> None:
+    with ClipRecorder(tmp_path, OPTIONS) as recorder:
+        record(recorder, 0, 1)
+        first = recorder.clip_for(event("enter", 1, 1))
+        record(recorder, 1, 2)
+        assert recorder.clip_for(event("enter", 2, 2)) == first
+        recorder.clip_for(event("leave", 1, 3))
+        record(recorder, 2, 3.5)
+        recorder.clip_for(event("leave", 2, 4))
+        record(recorder, 3.5, 4)
+        assert recorder.clip_for(event("enter", 3, 5)) == first, "within the time after"
+        recorder.clip_for(event("leave", 3, 6))
+        record(recorder, 4, 6)
+        second = recorder.clip_for(event("enter", 4, 7))
+        record(recorder, 6, 7)
+    assert sorted(tmp_path.iterdir()) == [first, second]
+    assert seconds_in(first)[-1] == pytest.approx(5.0, abs=GRAY_ERROR_S)
+    assert seconds_in(second)[0] == pytest.approx(5.0, abs=GRAY_ERROR_S), "what the first clip shows is not shown again"
+
+
+def test_clip_has_a_maximum_length(tmp_path: Path) -> None:
+    with ClipRecorder(tmp_path, OPTIONS) as recorder:
+        path = recorder.clip_for(event("enter"))
+        record(recorder, 0, 15)
+        assert recorder.clip_for(event("leave")) is None
+    assert seconds_in(path)[-1] == pytest.approx(8.0, abs=GRAY_ERROR_S)
+
+
+def test_wide_frames_are_scaled_and_fast_ones_left_out(tmp_path: Path) -> None:
+    with ClipRecorder(tmp_path, ClipOptions(max_width=32, fps=5.0)) as recorder:
+        path = recorder.clip_for(event("enter"))
+        record(recorder, 0, 4)
+    capture = cv2.VideoCapture(str(path))
+    assert (capture.get(cv2.CAP_PROP_FRAME_WIDTH), capture.get(cv2.CAP_PROP_FRAME_HEIGHT)) == (32, 24)
+    capture.release()
+    assert len(seconds_in(path)) == pytest.approx(20, abs=3)
+
+
+def test_ring_is_bounded_by_time_and_by_bytes() -> None:
+    ring = FrameRing(seconds=1.0, max_bytes=10**9)
+    frames = [EncodedFrame(bytes(1000), at / 10, Detections.empty()) for at in range(30)]
+    for encoded in frames:
+        ring.add(encoded)
+    assert ring.take() == frames[-11:]
+    assert ring.take() == []
+    small = FrameRing(seconds=100.0, max_bytes=5500)
+    for encoded in frames:
+        small.add(encoded)
+    assert small.total_bytes == 5000
+    assert small.take() == frames[-5:]
+
+
+def test_lost_folder_is_one_line_and_the_next_clip_is_written(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    folder = tmp_path / "clips"
+    with ClipRecorder(folder, OPTIONS) as recorder:
+        shutil.rmtree(folder)
+        folder.write_text("a file in its place")
+        for number in range(2):
+            recorder.clip_for(event("enter", number, number))
+            record(recorder, 20 * number, 20 * number + 1)
+            recorder.clip_for(event("leave", number, number))
+            record(recorder, 20 * number + 1, 20 * number + 4)
+        folder.unlink()
+        folder.mkdir()
+        recorder.clip_for(event("enter", 9, 9))
+        record(recorder, 50, 51)
+    assert caplog.text.count("a clip is lost") == 1
+    assert "clips can be written again" in caplog.text
+    assert len(list(folder.iterdir())) == 1
+
+
+NAME = re.compile(r"clip-\d+\.webm")
+
+
+def test_oldest_files_go_and_others_stay(tmp_path: Path) -> None:
+    for number in range(5):
+        (tmp_path / f"clip-{number}.webm").write_bytes(bytes(100))
+    (tmp_path / "notes.txt").write_bytes(bytes(5000))
+    (tmp_path / ".clip-7.99999999-0123abcd.webm").write_bytes(b"of a killed process")
+    folder = QuotaFolder(tmp_path, NAME, max_bytes=350)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "clip-2.webm",
+        "clip-3.webm",
+        "clip-4.webm",
+        "notes.txt",
+    ]
+    folder.make_room(200)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip-4.webm", "notes.txt"]
+
+
+def test_old_files_go(tmp_path: Path) -> None:
+    for number, age in enumerate((3600, 1800, 10)):
+        path = tmp_path / f"clip-{number}.webm"
+        path.write_bytes(b"a")
+        os.utime(path, (time.time() - age,) * 2)
+    QuotaFolder(tmp_path, NAME, 10**9, max_age=2000)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip-1.webm", "clip-2.webm"]
+
+
+def test_nearly_full_disk_costs_the_oldest_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(5):
+        (tmp_path / f"clip-{number}.webm").write_bytes(bytes(100))
+
+    def usage(path: Path) -> object:
+        used = sum(entry.stat().st_size for entry in tmp_path.iterdir())
+        return type("Usage", (), {"free": 100 * 2**20 + 250 - used})
+
+    monkeypatch.setattr("shutil.disk_usage", usage)
+    QuotaFolder(tmp_path, NAME, 10**9)
+    assert len(list(tmp_path.iterdir())) == 2
