@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from device_apps.arguments import add_detector_arguments, check_int, check_positive, make_detector, option_name
 from device_apps.collect.options import add_collect_arguments, check_collect_options, open_collector
+from device_apps.event_clips.options import add_clip_arguments, check_clip_options, open_clips
 from device_apps.events.options import EXAMPLES as EVENT_EXAMPLES
 from device_apps.events.options import add_event_arguments, check_event_options, open_events
 from device_apps.sources.timeouts import CaptureTimeouts
@@ -102,6 +103,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     limits.add_argument("--max-frames", type=int, metavar="N", help="stop after this many frames")
     limits.add_argument("--duration", type=float, metavar="SECONDS", help="stop after this time")
     add_event_arguments(parser)
+    add_clip_arguments(parser)
     add_collect_arguments(parser)
     add_web_arguments(parser)
     add_detector_arguments(parser)
@@ -120,10 +122,11 @@ def run(args: argparse.Namespace) -> int:
     from device_apps.stats_report import format_stats
 
     def open_sinks(source: Source, detector: Detector, stats: Stats, stack: ExitStack) -> list[Sink]:
-        events = open_events(args, source, stack, detector.labels)
+        clips = open_clips(args, stack, live=source.live)
+        events = open_events(args, source, stack, detector.labels, clips)
         web = open_web(args, source, detector, stats, events, stack)
         collector = open_collector(args, stack, detector)
-        return [sink for sink in (events, collector, *web) if sink is not None]
+        return [sink for sink in (events, clips, collector, *web) if sink is not None]
 
     result = run_pipeline(pipeline_config(args), lambda: make_detector(args), open_sinks)
     if result is None:
@@ -147,6 +150,7 @@ def pipeline_config(args: argparse.Namespace) -> PipelineConfig:
         check_positive(args, name)
     if args.stats_json and args.stats_every is None:
         raise SettingError("--stats-json needs --stats-every SECONDS")
+    check_clip_options(args)
     check_collect_options(args)
     check_event_options(args)  # before a camera is waited for, and before a service is written
     model = None if args.model is None else find_model(args.model)

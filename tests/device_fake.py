@@ -21,6 +21,7 @@ class RedDetector:
 
     labels = ("red",)
     network = tiny_ssd(labels)
+    reduced_input = network.input
 
     def __init__(self) -> None:
         self.timings: dict[str, float] = {}

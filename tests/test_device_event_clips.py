@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -20,6 +21,7 @@ from device_apps.events.event import Event, EventKind
 from device_apps.quota_folder import QuotaFolder
 from device_apps.results import FrameResult
 from device_apps.sources.frames import Frame
+from edge_ssd import cli
 from edge_ssd.runtime.detections import Detections
 
 SIZE = (48, 64)
@@ -182,3 +184,32 @@ def test_nearly_full_disk_costs_the_oldest_files(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr("shutil.disk_usage", usage)
     QuotaFolder(tmp_path, NAME, 10**9)
     assert len(list(tmp_path.iterdir())) == 2
+
+
+CLIP = Path(__file__).resolve().parents[1] / "device_apps" / "clips" / "bananas.mp4"
+
+
+def test_camera_records_the_clip_that_its_events_name(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "clips"
+    options = ["--headless", "--model", "nano", "--events", "-", "--event-clips", str(folder)]
+    assert cli.main(["camera", "--source", str(CLIP), *options]) == 0
+    output, errors = capfd.readouterr()
+    events = [json.loads(line) for line in output.splitlines()]
+    assert len(events) >= 2
+    (path,) = {event["clip"] for event in events}
+    assert list(folder.iterdir()) == [Path(path)]
+    assert len(seconds_in(Path(path))) > 10
+    assert "FFMPEG" not in errors
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--clip-before", "90"], "--clip-max-seconds must be above --clip-before"),
+        (["--clip-after", "-1"], "--clip-after"),
+        (["--event-clips-days", "7"], "needs --event-clips"),
+    ],
+)
+def test_invalid_options_are_one_line(capsys: pytest.CaptureFixture[str], options: list[str], message: str) -> None:
+    assert cli.main(["camera", "--headless", *options]) == 2
+    assert message in capsys.readouterr().err

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import re
 import threading
 from collections import deque
@@ -34,6 +33,7 @@ _SUFFIX = ".webm"
 _CLIP_NAME = re.compile(rf"clip-\d{{8}}T\d{{9}}Z-[0-9a-f]+-\d+\{_SUFFIX}", re.ASCII)
 _MAX_WAITING = 8  # frames that wait for the encoder
 _FLUSH_S = 1.5  # A service must end within two seconds after SIGTERM.
+_RECORDING_S = 60.0  # A recording waits for a disk that does not respond.
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,10 @@ class ClipRecorder:
 
     One clip shows all objects that are present together: it begins with the first that enters, and ends some seconds
     after the last has left, or at its maximum length. Encoding is done in a thread; frames that find it busy are
-    left out of the clip. An error of the disk is logged, and the next clip is tried.
+    left out of the clip; a recording waits for it. An error of the disk is logged, and the next clip is tried.
+
+    Args:
+        live: whether the source is a camera or stream.
 
     Raises:
         EdgeSSDError: the folder cannot be written.
@@ -73,8 +76,7 @@ class ClipRecorder:
 
     finished = False
 
-    def __init__(self, folder: Path, options: ClipOptions = ClipOptions()) -> None:
-        self.name = f"{folder}{os.sep}"
+    def __init__(self, folder: Path, options: ClipOptions = ClipOptions(), *, live: bool = True) -> None:
         self.lost = 0  # clips
         self._options = options
         self._folder = QuotaFolder(folder, _CLIP_NAME, options.max_bytes, options.max_age)
@@ -83,7 +85,7 @@ class ClipRecorder:
         self._started_at = 0.0
         self._ends_at: float | None = None  # None while objects are present
         self._last_at: float | None = None
-        self._encoder = _Encoder(self._folder, options)
+        self._encoder = _Encoder(self._folder, options, live=live)
 
     def clip_for(self, event: Event) -> Path | None:
         """Return the clip that shows an event, which is complete some time later, and begin it if necessary.
@@ -140,11 +142,12 @@ class _Encoder:
     Its queue has frames, the path of a clip that begins, and None where it ends.
     """
 
-    def __init__(self, folder: QuotaFolder, options: ClipOptions) -> None:
+    def __init__(self, folder: QuotaFolder, options: ClipOptions, *, live: bool) -> None:
         self.lost = 0
         self._cv2 = load_opencv()
         self._folder = folder
         self._options = options
+        self._live = live
         self._ring = FrameRing(options.before, options.ring_bytes)
         self._failures = FailureLog(_log)
         self._path: Path | None = None
@@ -161,16 +164,18 @@ class _Encoder:
             self._changed.notify()
 
     def put_frame(self, result: FrameResult) -> None:
-        """Enqueue a frame, unless too many wait."""
+        """Enqueue a frame; if too many wait, leave it out, or wait if it is one of a recording."""
         with self._changed:
+            if not self._live:
+                self._changed.wait_for(lambda: len(self._waiting) < _MAX_WAITING, _RECORDING_S)
             if len(self._waiting) < _MAX_WAITING:
                 self._waiting.append(result)
                 self._changed.notify()
 
     def close(self) -> None:
-        """Finish the clip that is being written, within a second and a half."""
+        """Finish the clip that is being written, within a second and a half if the source is live."""
         self.put(_End())
-        self._thread.join(_FLUSH_S)
+        self._thread.join(_FLUSH_S if self._live else _RECORDING_S)
         if self._thread.is_alive():
             self.lost += 1
             _log.warning("%s: the last clip is not finished: its disk does not respond", self._folder.path)
@@ -180,6 +185,7 @@ class _Encoder:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting)
                 item = self._waiting.popleft()
+                self._changed.notify_all()
             try:
                 if isinstance(item, FrameResult):
                     self._add(item)

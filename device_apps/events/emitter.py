@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 
-from device_apps.events.event import Event, EventKind, EventPublisher, LeaveReason
+from device_apps.events.event import ClipSource, Event, EventKind, EventPublisher, LeaveReason
 from device_apps.events.snapshot_store import SnapshotStore
 from device_apps.events.tracker import Track, Tracker
 from device_apps.results import FrameResult
@@ -31,6 +31,7 @@ class EventEmitter:
     Args:
         publishers: get each event, and are closed on exit, in this order.
         snapshots: saves the annotated frame of each event; None saves none. Closed last.
+        clips: records clips of events; None for none. A sink of its own, after this one.
         connected: returns whether the source delivers frames, however slowly; True for a recording.
         clock: seconds, the clock of ``Frame.captured_at``.
     """
@@ -43,6 +44,7 @@ class EventEmitter:
         *,
         tracker: Tracker | None = None,
         snapshots: SnapshotStore | None = None,
+        clips: ClipSource | None = None,
         connected: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.monotonic,
         max_recent: int = 100,
@@ -51,6 +53,7 @@ class EventEmitter:
         self._publishers = tuple(publishers)
         self._tracker = tracker or Tracker()
         self._snapshots = snapshots
+        self._clips = clips
         self._outputs: tuple[EventPublisher | SnapshotStore, ...] = (
             self._publishers if snapshots is None else (*self._publishers, snapshots)
         )
@@ -142,6 +145,8 @@ class EventEmitter:
             path = self._snapshots.path_for(event)
             self._snapshots.save(path, self._last_result)
             event = replace(event, snapshot=path)
+        if self._clips is not None:
+            event = replace(event, clip=self._clips.clip_for(event))
         with self._lock:
             self._recent.append(event)
             callbacks = tuple(self._callbacks)

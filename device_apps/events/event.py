@@ -30,6 +30,7 @@ class Event:
         duration_s: of a "leave": seconds from the first to the last detection; otherwise None.
         reason: of a "leave": "unseen", or "end" when the program ended first; otherwise None.
         snapshot: the file that the annotated frame is saved to, or None.
+        clip: the video that shows the event, complete some seconds after the last object has left, or None.
     """
 
     run: str
@@ -46,6 +47,7 @@ class Event:
     duration_s: float | None = None
     reason: LeaveReason | None = None
     snapshot: Path | None = None
+    clip: Path | None = None
 
     @property
     def id(self) -> str:
@@ -58,6 +60,7 @@ class Event:
             "duration_s": None if self.duration_s is None else round(self.duration_s, 3),
             "reason": self.reason,
             "snapshot": None if self.snapshot is None else utf8_text(str(self.snapshot)),
+            "clip": None if self.clip is None else utf8_text(str(self.clip)),
         }
         return {
             "id": self.id,
@@ -72,6 +75,13 @@ class Event:
             "sequence": self.sequence,
             **{name: value for name, value in optional.items() if value is not None},
         }
+
+
+class ClipSource(Protocol):
+    """Interface of what records clips of events."""
+
+    def clip_for(self, event: Event) -> Path | None:
+        """Return the clip that shows an event, and begin it if necessary, without blocking."""
 
 
 class EventPublisher(Protocol):

@@ -15,7 +15,7 @@ from edge_ssd.errors import SettingError
 
 if TYPE_CHECKING:
     from device_apps.events.emitter import EventEmitter
-    from device_apps.events.event import EventPublisher
+    from device_apps.events.event import ClipSource, EventPublisher
     from device_apps.events.mqtt.event_publisher import MqttEventPublisher
     from device_apps.sources.frames import Source
 
@@ -78,15 +78,21 @@ def add_event_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def open_events(
-    args: argparse.Namespace, source: Source, stack: ExitStack, labels: Sequence[str] = ()
+    args: argparse.Namespace,
+    source: Source,
+    stack: ExitStack,
+    labels: Sequence[str] = (),
+    clips: ClipSource | None = None,
 ) -> EventEmitter | None:
     """Return the event emitter that the options describe, or None if no option, --web included, asks for events.
 
     ``stack`` closes it. ``labels`` are those of the detector, for Home Assistant and to validate the options; () if
-    unknown. Raises EdgeSSDError if an option is invalid, or a destination cannot be opened.
+    unknown. ``clips`` records clips of the events.
+
+    Raises EdgeSSDError if an option is invalid, or a destination cannot be opened.
     """
     check_event_options(args)
-    destinations = (args.events, args.event_snapshots, args.gpio, args.mqtt, getattr(args, "web", None))
+    destinations = (args.events, args.event_snapshots, args.gpio, args.mqtt, getattr(args, "web", None), clips)
     if all(destination is None for destination in destinations):
         return None
     from device_apps.events.emitter import EventEmitter
@@ -106,6 +112,7 @@ def open_events(
             publishers,
             tracker=Tracker(enter_delay(args.enter_after), leave_delay(args.leave_after)),
             snapshots=snapshots,
+            clips=clips,
             connected=lambda: source.counts.connected,
         )
     )
