@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 
@@ -51,6 +53,13 @@ def opener(*devices: Device | Exception) -> Callable[[], Device]:
         return device
 
     return open_next
+
+
+def steady() -> Iterator[int]:
+    """Yield frames until the program ends."""
+    while True:
+        time.sleep(0.01)
+        yield 1
 
 
 def read_all(source: CaptureSource) -> tuple[list[Frame], SourceError | None]:
@@ -178,6 +187,36 @@ def test_reconnected_camera_continues_its_sequence(caplog: pytest.LogCaptureFixt
     assert caplog.messages == [lost, "camera 0: is back, reconnected", lost]
     assert first.closed_by is not None
     assert second.closed_by is not None
+
+
+def test_lost_camera_is_freed_at_once() -> None:
+    """Nothing waits for Python's garbage collector, which runs rarely: a reader has buffers and images."""
+    cameras: list[weakref.ref[Device]] = []
+    failures: list[type[Exception] | None] = [SourceError, ZeroDivisionError, None, TimeoutError]
+
+    class Unplugged(Device):
+        def read(self) -> Image | None:
+            image = super().read()
+            failure = failures[len(cameras) % len(failures)]
+            if image is None and failure is not None:
+                raise failure("unplugged")
+            return image
+
+    def open_next() -> Device:
+        camera = Unplugged([1, 2] if len(cameras) < 8 else steady(), live=True)
+        cameras.append(weakref.ref(camera))
+        if len(cameras) == 3:
+            raise SourceError("not there yet")
+        return camera
+
+    gc.collect()
+    gc.disable()
+    try:
+        with CaptureSource(open_next, "camera", timeouts=QUICK) as source:
+            wait_until(lambda: len(cameras) == 9 and source.counts.connected)
+            wait_until(lambda: [camera() is None for camera in cameras] == [True] * 8 + [False])
+    finally:
+        gc.enable()
 
 
 def test_attempts_are_not_reset_by_unstable_connections() -> None:

@@ -39,7 +39,10 @@ class _CaptureThread(threading.Thread):
         may_hang: the program must end without waiting for it; see :func:`edge_ssd.cli.main`.
         discarded: True when its frames are no longer used.
         finished: True when its device is closed.
-        error: what ended it, or None.
+        reason: why it ended, in parentheses; "" if it is unknown.
+        error: of the first opening, or of a recording, or None. That of a lost camera is not kept: its traceback refers
+            to the reader, with its buffers and its last image, and to this thread. In such a cycle they would stay
+            until one of Python's rare full collections, some megabytes for each loss.
     """
 
     may_hang = True
@@ -48,6 +51,7 @@ class _CaptureThread(threading.Thread):
         super().__init__(target=capture, args=(self,), name=name, daemon=True)
         self.discarded = False
         self.finished = False
+        self.reason = ""
         self.error: Exception | None = None
 
 
@@ -159,16 +163,14 @@ class CaptureWatchdog:
             if not lost.finished:
                 _log.log(level, "%s: no frame for %g s; reconnecting", self._name, self._stall)
             else:
-                _log.log(level, "lost %s%s; reconnecting", self._name, self._reason(lost.error))
+                _log.log(level, "lost %s%s; reconnecting", self._name, lost.reason)
             attempts = self._reconnect(attempts, stuck=not lost.finished)
             if self._state is CaptureState.CLOSED:
                 return
             _log.log(logging.DEBUG if quiet else logging.INFO, "%s: is back, reconnected", self._name)
 
-    def _reason(self, error: Exception | None) -> str:
-        """Return why a connection ended, in parentheses; "" if it is unknown."""
-        if error is None:
-            return ""
+    def _reason(self, error: Exception) -> str:
+        """Return why a connection ended, in parentheses."""
         known = isinstance(error, EdgeSSDError)
         return f" ({str(error).removeprefix(f'{self._name}: ') if known else type(error).__name__})"
 
@@ -294,14 +296,16 @@ class CaptureWatchdog:
     # In a capture thread.
 
     def _capture(self, thread: _CaptureThread) -> None:
-        error: Exception | None = None
         try:
             self._open_and_read(thread)
-        except Exception as reason:  # Library errors and bugs are reported by the watchdog, which waits for the end.
-            error = reason
+        except Exception as error:  # Library errors and bugs are reported by the watchdog, which waits for the end.
+            thread.reason = self._reason(error)
+            with self._changed:
+                if not (self.live and self._connections):
+                    thread.error = error
         finally:
             with self._changed:
-                thread.error, thread.finished = error, True
+                thread.finished = True
                 self._threads.remove(thread)
                 self._changed.notify()
 
