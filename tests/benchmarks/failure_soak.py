@@ -338,10 +338,16 @@ def fit_growth(hours: FloatArray, mb: FloatArray) -> tuple[float, float]:
 
     A heap that is extended once is a step: a line alone would be as steep as a leak. A leak has no step.
     """
-    candidates = hours[len(hours) // 20 : -len(hours) // 20 : max(1, len(hours) // 50)]
-    columns = [np.stack([np.ones_like(hours), hours, hours >= at], axis=1) for at in candidates]
-    fits = [np.linalg.lstsq(each, mb, rcond=None)[:2] for each in columns]
-    (_, slope, step), _ = min(fits, key=lambda fit: float(fit[1].sum()))
+    margin, stride = len(hours) // 20, max(1, len(hours) // 50)
+
+    def fit(index: int) -> tuple[float, FloatArray]:
+        columns = np.stack([np.ones_like(hours), hours, hours >= hours[index]], axis=1)
+        coefficients, residuals, *_ = np.linalg.lstsq(columns, mb, rcond=None)
+        return float(residuals.sum()), coefficients
+
+    near = min(range(margin, len(hours) - margin, stride), key=lambda index: fit(index)[0])
+    best = min(range(max(margin, near - stride), near + stride), key=lambda index: fit(index)[0])
+    _, slope, step = fit(best)[1]
     return float(slope), float(step)
 
 
