@@ -16,6 +16,7 @@ from device_apps.events.options import EXAMPLES as EVENT_EXAMPLES
 from device_apps.events.options import add_event_arguments, check_event_options, open_events
 from device_apps.sources.timeouts import CaptureTimeouts
 from device_apps.web.options import add_web_arguments, open_web
+from device_apps.zones.options import add_zone_arguments, open_zones
 from edge_ssd.errors import SettingError
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from device_apps.results import Sink
     from device_apps.sources.frames import Source
     from device_apps.stats import Stats
+    from device_apps.zones.monitor import ZoneMonitor
     from edge_ssd.runtime.detector import Detector
 
 __all__ = ["add_arguments", "expand", "pipeline_config", "run"]
@@ -104,6 +106,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     limits.add_argument("--duration", type=float, metavar="SECONDS", help="stop after this time")
     add_event_arguments(parser)
     add_clip_arguments(parser)
+    add_zone_arguments(parser)
     add_collect_arguments(parser)
     add_web_arguments(parser)
     add_detector_arguments(parser)
@@ -121,14 +124,18 @@ def run(args: argparse.Namespace) -> int:
     from device_apps.pipeline import run_pipeline
     from device_apps.stats_report import format_stats
 
-    def open_sinks(source: Source, detector: Detector, stats: Stats, stack: ExitStack) -> list[Sink]:
+    config, zones = pipeline_config(args), open_zones(args)
+
+    def open_sinks(
+        source: Source, detector: Detector, stats: Stats, stack: ExitStack, monitor: ZoneMonitor
+    ) -> list[Sink]:
         clips = open_clips(args, stack, live=source.live)
-        events = open_events(args, source, stack, detector.labels, clips)
-        web = open_web(args, source, detector, stats, events, stack)
+        events = open_events(args, source, stack, detector.labels, clips, monitor)
+        web = open_web(args, source, detector, stats, events, stack, zones=monitor)
         collector = open_collector(args, stack, detector)
         return [sink for sink in (events, clips, collector, *web) if sink is not None]
 
-    result = run_pipeline(pipeline_config(args), lambda: make_detector(args), open_sinks)
+    result = run_pipeline(config, lambda: make_detector(args), open_sinks, zones)
     if result is None:
         return 0
     _log.info("%s", format_stats(result.report.snapshot, result.report.fps))

@@ -23,6 +23,8 @@ from edge_ssd.errors import EdgeSSDError, SettingError
 __all__ = ["add_config_options", "config_actions", "format_config", "format_toml_value", "read_toml"]
 
 _EXCLUDED = frozenset({"config", "help", "quiet", "verbose"})
+# Lists of tables that are no options: device_apps.zones reads them.
+_TABLES = frozenset({"zones", "lines", "masks"})
 
 
 def add_config_options(parser: argparse.ArgumentParser, options: Sequence[str]) -> list[str]:
@@ -47,6 +49,8 @@ def add_config_options(parser: argparse.ArgumentParser, options: Sequence[str]) 
     arguments: list[str] = []
     for key, value in read_toml(path).items():
         name = key.replace("_", "-")
+        if name in _TABLES and name not in actions and not isinstance(value, (str, int, float)):
+            continue
         if name not in actions:
             similar = difflib.get_close_matches(name, actions, n=1)
             remedy = f"did you mean {similar[0]!r}?" if similar else f"see: {parser.prog} --help"
@@ -58,8 +62,8 @@ def add_config_options(parser: argparse.ArgumentParser, options: Sequence[str]) 
     return [*arguments, *options]
 
 
-def read_toml(path: Path) -> Mapping[str, Any]:
-    """Parse a TOML file. Raises EdgeSSDError if it cannot be read, SettingError if it is not valid TOML."""
+def read_toml(path: Path, option: str = "--config") -> Mapping[str, Any]:
+    """Parse the TOML file of an option. Raises EdgeSSDError if it cannot be read, SettingError if it is not TOML."""
     if sys.version_info >= (3, 11):
         import tomllib
     else:
@@ -68,9 +72,11 @@ def read_toml(path: Path) -> Mapping[str, Any]:
         with path.open("rb") as file:
             return tomllib.load(file)
     except OSError as error:
-        raise EdgeSSDError(f"{path}: cannot read this file: {error.strerror}; check --config") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise EdgeSSDError(f"{path}: cannot read this file: {error.strerror}; check {option}") from None
+    except ValueError as error:  # Also of a number with thousands of digits.
         raise SettingError(f"{path}: is not valid TOML: {error}") from None
+    except RecursionError:
+        raise SettingError(f"{path}: is not valid TOML: it is nested too deeply") from None
 
 
 def config_actions(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from device_apps.results import FrameResult, Sink
-from device_apps.sources.frames import Frame, Source
+from device_apps.sources.frames import Frame, Image, Source
 from device_apps.stats import Stats, StatsSnapshot
+from edge_ssd.drawing import draw_detections
 from edge_ssd.errors import SourceError
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def run_loop(
     max_frames: int | None = None,
     duration: float | None = None,
     clock: Callable[[], float] = time.monotonic,
+    draw: Callable[[Image, Detections], Image] = draw_detections,
 ) -> LoopReport:
     """Detect in every frame until the source ends, ``stop`` is set, a sink is finished, or a limit is reached.
 
@@ -57,6 +59,7 @@ def run_loop(
         sinks: receive every result, in order.
         stats: counts every result; other threads may read it meanwhile. None creates one for the report.
         max_frames, duration: limits, the duration in seconds by ``clock``; None for no limit.
+        draw: of the results, see :class:`~device_apps.results.FrameResult`.
     """
     stats = Stats(source) if stats is None else stats
     failure: SourceError | BrokenPipeError | None = None
@@ -68,7 +71,7 @@ def run_loop(
         try:
             frame = source.read(_READ_TIMEOUT_S)
             if frame is not None:
-                stats.add(_process(frame, detector, sinks))
+                stats.add(_process(frame, detector, sinks, draw))
                 frames += 1
             elif source.ended:
                 break
@@ -87,7 +90,9 @@ def detect_frame(detector: Detector, frame: Frame) -> Detections:
     return detector.detect(frame.pixels, frame.size) if reduced else detector.detect(frame.pixels)
 
 
-def _process(frame: Frame, detector: Detector, sinks: Sequence[Sink]) -> FrameResult:
+def _process(
+    frame: Frame, detector: Detector, sinks: Sequence[Sink], draw: Callable[[Image, Detections], Image]
+) -> FrameResult:
     start = time.perf_counter()
     detections = detect_frame(detector, frame)
     milliseconds = {name: seconds * 1e3 for name, seconds in detector.timings.items()}
@@ -95,7 +100,7 @@ def _process(frame: Frame, detector: Detector, sinks: Sequence[Sink]) -> FrameRe
         milliseconds["capture"] = frame.read_seconds * 1e3
     milliseconds["detect"] = _ms_since(start)
     milliseconds["age"] = (time.monotonic() - frame.captured_at) * 1e3
-    result = FrameResult(frame, detections, milliseconds)
+    result = FrameResult(frame, detections, milliseconds, draw)
     start = time.perf_counter()
     for sink in sinks:
         sink.write(result)

@@ -26,6 +26,10 @@ from device_apps.sources.timeouts import CaptureTimeouts
 from device_apps.stats import Stats
 from device_apps.stats_report import StatsReport
 from device_apps.thread_errors import stop_on_thread_errors
+from device_apps.zones.active_zones import ActiveZones
+from device_apps.zones.masking import MaskedSource
+from device_apps.zones.monitor import ZoneMonitor
+from device_apps.zones.overlay import ZoneOverlay
 from edge_ssd.console.text import utf8_text
 from edge_ssd.errors import EdgeSSDError
 from edge_ssd.runtime.resize import prepare_resize
@@ -84,19 +88,23 @@ class PipelineResult:
 def run_pipeline(
     config: PipelineConfig,
     make_detector: Callable[[], Detector],
-    open_sinks: Callable[[Source, Detector, Stats, ExitStack], Sequence[Sink]],
+    open_sinks: Callable[[Source, Detector, Stats, ExitStack, ZoneMonitor], Sequence[Sink]],
+    zones: ActiveZones,
 ) -> PipelineResult | None:
     """Detect in the frames of a source until it ends, a limit is reached, the window is closed, or a signal arrives.
 
-    ``open_sinks`` returns further sinks, which the ``ExitStack`` closes. The result is None when a signal arrived
-    before the source was open. Raises EdgeSSDError if the source, the detector or an output cannot be opened, or a
-    thread fails.
+    ``open_sinks`` returns further sinks, which the ``ExitStack`` closes. The masks of ``zones`` are hidden in every
+    frame, and its zones and lines are drawn, with the counts of the ``ZoneMonitor``. The result is None when a signal
+    arrived before the source was open. Raises EdgeSSDError if the source, the detector or an output cannot be opened,
+    or a thread fails.
     """
     with stop_on_signals() as stop, stop_on_thread_errors(stop), ExitStack() as stack:
         start = time.monotonic()
         notifier = stack.enter_context(SystemdNotifier())
         detector = stack.enter_context(make_detector())
         prepare_resize()
+        zones.check(detector.labels)
+        monitor = ZoneMonitor(zones, detector.labels)
         make_source = partial(
             open_source,
             config.source,
@@ -118,12 +126,19 @@ def run_pipeline(
             return None
         stats = notifier.stats = Stats(source)
         outputs, last_frame = _open_outputs(config, source, stack)
-        sinks = [*outputs, *open_sinks(source, detector, stats, stack), notifier]
+        sinks = [*outputs, *open_sinks(source, detector, stats, stack, monitor), notifier]
         if config.stats_every is not None:
             stack.enter_context(StatsReport(stats, config.stats_every, as_json=config.stats_json))
         duration = config.duration if deadline is None else deadline - time.monotonic()
         report = run_loop(
-            source, detector, sinks, stats=stats, stop=stop, max_frames=config.max_frames, duration=duration
+            MaskedSource(source, zones),
+            detector,
+            sinks,
+            stats=stats,
+            stop=stop,
+            max_frames=config.max_frames,
+            duration=duration,
+            draw=ZoneOverlay(monitor).draw,
         )
         complete = not any(output.lost for output in outputs)
         if last_frame is not None:

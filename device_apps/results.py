@@ -33,7 +33,7 @@ class FrameResult:
         self.frame = frame
         self.detections = detections
         self.milliseconds = milliseconds
-        self._draw = draw
+        self.draw = draw
         self._lock = threading.Lock()
         self._annotated: Image | None = None
 
@@ -46,7 +46,7 @@ class FrameResult:
         with self._lock:
             if self._annotated is None:
                 start = time.perf_counter()
-                self._annotated = self._draw(self.frame.image, self.detections)
+                self._annotated = self.draw(self.frame.image, self.detections)
                 self.milliseconds["draw"] = (time.perf_counter() - start) * 1e3
             return self._annotated
 

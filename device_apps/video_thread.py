@@ -125,7 +125,7 @@ class VideoThread:
         found = result.detections
         boxes = found.xyxy * np.float32(self._max_width / width)
         scaled = Detections(boxes, found.confidence, found.class_id, found.names, size)
-        return FrameResult(replace(result.frame, captured=image), scaled, {})
+        return FrameResult(replace(result.frame, captured=image), scaled, {}, result.draw)
 
     def _raise_failure(self) -> None:
         if self._failure is not None:

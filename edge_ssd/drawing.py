@@ -19,7 +19,7 @@ from edge_ssd.fonts import font_for
 if TYPE_CHECKING:
     from edge_ssd.runtime.detections import Detections
 
-__all__ = ["Color", "Image", "class_color", "draw_boxes", "draw_detections"]
+__all__ = ["Color", "Image", "class_color", "draw_boxes", "draw_detections", "draw_label"]
 
 Color = tuple[int, int, int]
 Image = npt.NDArray[np.uint8]
@@ -60,7 +60,7 @@ def draw_boxes(
     canvas = image.copy()
     height, width = image.shape[:2]
     line_width = max(1, round(min(height, width) / 240))
-    text_size = max(11, round(min(height, width) / 32))
+    text_size = _text_size(height, width)
     corners = np.rint(np.asarray(boxes_xyxy, np.float32).reshape(-1, 4)).astype(int)
     corners = np.clip(corners, 0, (width - 1, height - 1, width - 1, height - 1))
     percents = [f"{score:.0%}" for score in np.asarray(scores).tolist()]
@@ -78,6 +78,21 @@ def draw_boxes(
                 _paste_label(canvas, label, left, top)
                 break
     return canvas
+
+
+def draw_label(canvas: Image, text: str, color: Color, left: int, top: int) -> None:
+    """Draw a text on ``color`` into an image (uint8 RGB [H, W, 3]), above a point, or below it at the upper edge.
+
+    A text that is larger than the image is left out.
+    """
+    height, width = canvas.shape[:2]
+    label = _render_label(text, color, _text_size(height, width))
+    if label.shape[0] <= height // 2 and label.shape[1] <= width:
+        _paste_label(canvas, label, left, top)
+
+
+def _text_size(height: int, width: int) -> int:
+    return max(11, round(min(height, width) / 32))
 
 
 def _draw_outline(canvas: Image, box: tuple[int, int, int, int], line_width: int, color: Color) -> None:

@@ -9,15 +9,21 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
+from typing import Any, TypeVar
 
+from device_apps.events.counts_file import CountsFile
 from device_apps.events.event import ClipSource, Event, EventKind, EventPublisher, LeaveReason
 from device_apps.events.snapshot_store import SnapshotStore
 from device_apps.events.tracker import Track, Tracker
 from device_apps.results import FrameResult
 from device_apps.sources.frames import Frame
+from device_apps.zones.monitor import ZoneChange, ZoneMonitor
 
 __all__ = ["EventEmitter"]
 
+_Callback = TypeVar("_Callback")
+
+_COUNTS_PERIOD_S = 1.0  # Between two counts without a change: dwell times grow.
 _FLUSH_SECONDS = 1.0  # For all publishers together: a service must end within two seconds after SIGTERM.
 
 
@@ -28,10 +34,14 @@ class EventEmitter:
     camera is connected, only its frames decide, however slowly they come. A recording is timed by the times of its
     frames, so that its events do not depend on how fast it is read.
 
+    With a monitor of zones, what objects do there is published in the same way, after an object's "enter" and before
+    its "leave".
+
     Args:
         publishers: get each event, and are closed on exit, in this order.
         snapshots: saves the annotated frame of each event; None saves none. Closed last.
         clips: records clips of events; None for none. A sink of its own, after this one.
+        zones: monitor of zones and lines, and ``counts_file`` what keeps its totals; None for none.
         connected: returns whether the source delivers frames, however slowly; True for a recording.
         clock: seconds, the clock of ``Frame.captured_at``.
     """
@@ -45,6 +55,8 @@ class EventEmitter:
         tracker: Tracker | None = None,
         snapshots: SnapshotStore | None = None,
         clips: ClipSource | None = None,
+        zones: ZoneMonitor | None = None,
+        counts_file: CountsFile | None = None,
         connected: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.monotonic,
         max_recent: int = 100,
@@ -54,16 +66,19 @@ class EventEmitter:
         self._tracker = tracker or Tracker()
         self._snapshots = snapshots
         self._clips = clips
-        self._outputs: tuple[EventPublisher | SnapshotStore, ...] = (
-            self._publishers if snapshots is None else (*self._publishers, snapshots)
-        )
+        self._zones = zones
+        self._counts_file = counts_file
+        more = tuple(output for output in (counts_file, snapshots) if output is not None)
+        self._outputs: tuple[EventPublisher | SnapshotStore | CountsFile, ...] = (*self._publishers, *more)
+        self._counts_at = 0.0  # When counts were last passed on.
         self._connected = connected
         self._clock = clock
         self._number = 0
         self._last_result: FrameResult | None = None
         self._recent: deque[Event] = deque(maxlen=max_recent)
         self._callbacks: list[Callable[[Event], None]] = []
-        self._lock = threading.Lock()  # Guards _recent and _callbacks.
+        self._counts_callbacks: list[Callable[[dict[str, Any]], None]] = []
+        self._lock = threading.Lock()  # Guards _recent and the callbacks.
 
     @property
     def recent(self) -> deque[Event]:
@@ -78,13 +93,23 @@ class EventEmitter:
 
     def subscribe(self, callback: Callable[[Event], None]) -> Callable[[], None]:
         """Call ``callback`` (it must not block) with each event, in the loop's thread; return a function to stop it."""
+        return self._add(self._callbacks, callback)
+
+    def subscribe_counts(self, callback: Callable[[dict[str, Any]], None]) -> Callable[[], None]:
+        """Call ``callback`` (it must not block) with the counts of zones and lines when they change, and every second.
+
+        See :meth:`~device_apps.zones.monitor.ZoneMonitor.counts`. Returns a function to stop it.
+        """
+        return self._add(self._counts_callbacks, callback)
+
+    def _add(self, callbacks: list[_Callback], callback: _Callback) -> Callable[[], None]:
         with self._lock:
-            self._callbacks.append(callback)
+            callbacks.append(callback)
 
         def unsubscribe() -> None:
             with self._lock:
-                if callback in self._callbacks:
-                    self._callbacks.remove(callback)
+                if callback in callbacks:
+                    callbacks.remove(callback)
 
         return unsubscribe
 
@@ -94,16 +119,21 @@ class EventEmitter:
         self._last_result = result
         changes = self._tracker.update(result.detections, _frame_time(result.frame))
         for track in changes.left:
-            self._publish("leave", track, "unseen")
+            self._publish_leave(track, "unseen")
         for track in changes.entered:
             self._publish("enter", track)
+        if self._zones is not None:
+            self._watch_zones(self._zones, result)
 
     def idle(self) -> None:
         """Publish the "leave" events of objects that left while a live source is lost."""
         self._raise_failure()
         if not self._connected():
-            for track in self._tracker.expire(self._clock()):
-                self._publish("leave", track, "unseen")
+            left = self._tracker.expire(self._clock())
+            for track in left:
+                self._publish_leave(track, "unseen")
+            if left and self._zones is not None:
+                self._pass_counts(self._zones)
 
     def __enter__(self) -> EventEmitter:
         return self
@@ -111,7 +141,9 @@ class EventEmitter:
     def __exit__(self, *error: object) -> None:
         deadline = time.monotonic() + _FLUSH_SECONDS
         for track in self._tracker.clear():
-            self._publish("leave", track, "end")
+            self._publish_leave(track, "end")
+        if self._zones is not None:
+            self._pass_counts(self._zones)
         for output in self._outputs:
             output.close(deadline)
         if error[0] is None:
@@ -123,7 +155,39 @@ class EventEmitter:
             if output.failure is not None and not (closed and isinstance(output.failure, BrokenPipeError)):
                 raise output.failure
 
-    def _publish(self, kind: EventKind, track: Track, reason: LeaveReason | None = None) -> None:
+    def _watch_zones(self, zones: ZoneMonitor, result: FrameResult) -> None:
+        """Publish what the objects of a frame do in zones and across lines."""
+        frame = result.frame
+        changes = zones.update(self._tracker.tracks, _frame_time(frame), frame.size)
+        for change in changes:
+            self._publish_change(change)
+        if changes or self._clock() - self._counts_at >= _COUNTS_PERIOD_S:
+            self._pass_counts(zones)
+        if self._counts_file is not None:
+            self._counts_file.update()
+
+    def _pass_counts(self, zones: ZoneMonitor) -> None:
+        self._counts_at = self._clock()
+        with self._lock:
+            callbacks = tuple(self._counts_callbacks)
+        if callbacks:
+            counts = zones.counts()
+            for callback in callbacks:
+                callback(counts)
+
+    def _publish_leave(self, track: Track, reason: LeaveReason) -> None:
+        if self._zones is not None:
+            for change in self._zones.remove(track):
+                self._publish_change(change)
+        self._publish("leave", track, reason)
+
+    def _publish_change(self, change: ZoneChange) -> None:
+        if change.kind == "line_cross":
+            self._publish(change.kind, change.track, line=change.name, direction=change.direction)
+        else:
+            self._publish(change.kind, change.track, zone=change.name, dwell_s=change.dwell_s)
+
+    def _publish(self, kind: EventKind, track: Track, reason: LeaveReason | None = None, **more: Any) -> None:
         assert self._last_result is not None
         self._number += 1
         event = Event(
@@ -140,6 +204,7 @@ class EventEmitter:
             sequence=self._last_result.frame.sequence,
             duration_s=track.last_seen - track.first_seen if kind == "leave" else None,
             reason=reason,
+            **more,
         )
         if self._snapshots is not None:
             path = self._snapshots.path_for(event)

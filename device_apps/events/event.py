@@ -1,4 +1,4 @@
-"""Event of an object that entered or left the view, and the interface of the event publishers."""
+"""Event of an object: it entered or left the view or a zone, or crossed a line; the interface of the publishers."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from typing import Any, Literal, Protocol
 from edge_ssd.console.text import utf8_text
 from edge_ssd.errors import EdgeSSDError
 
-__all__ = ["Event", "EventKind", "EventPublisher", "LeaveReason"]
+__all__ = ["EVENT_KINDS", "Event", "EventKind", "EventPublisher", "LeaveReason"]
 
-EventKind = Literal["enter", "leave"]
+EventKind = Literal["enter", "leave", "zone_enter", "zone_leave", "line_cross"]
+EVENT_KINDS: tuple[EventKind, ...] = ("enter", "leave", "zone_enter", "zone_leave", "line_cross")
 LeaveReason = Literal["unseen", "end"]
 
 
 @dataclass(frozen=True)
 class Event:
-    """Event of an object that entered or left the view.
+    """Event of an object that entered or left the view or a zone, or crossed a line.
 
     Attributes:
         run: id of the run of the program; every start has a new one.
         number: count of the event in the run, from 1.
-        object_id: count of the object in the run, from 1; the same in both events of an object.
+        object_id: count of the object in the run, from 1; the same in all events of an object.
         score, box: of the last detection of the object; the box is (xmin, ymin, xmax, ymax) in pixels of that frame.
         time: when the event was decided, UTC.
         source, sequence: name of the source, and sequence number of the latest frame.
@@ -31,6 +32,9 @@ class Event:
         reason: of a "leave": "unseen", or "end" when the program ended first; otherwise None.
         snapshot: the file that the annotated frame is saved to, or None.
         clip: the video that shows the event, complete some seconds after the last object has left, or None.
+        zone: name of the zone of a "zone_enter" or "zone_leave"; otherwise None.
+        dwell_s: of a "zone_leave": seconds from the first to the last detection inside; otherwise None.
+        line, direction: of a "line_cross": name of the line, and "in" or "out"; otherwise None.
     """
 
     run: str
@@ -48,6 +52,10 @@ class Event:
     reason: LeaveReason | None = None
     snapshot: Path | None = None
     clip: Path | None = None
+    zone: str | None = None
+    dwell_s: float | None = None
+    line: str | None = None
+    direction: Literal["in", "out"] | None = None
 
     @property
     def id(self) -> str:
@@ -59,6 +67,10 @@ class Event:
         optional = {
             "duration_s": None if self.duration_s is None else round(self.duration_s, 3),
             "reason": self.reason,
+            "zone": self.zone,
+            "dwell_s": None if self.dwell_s is None else round(self.dwell_s, 3),
+            "line": self.line,
+            "direction": self.direction,
             "snapshot": None if self.snapshot is None else utf8_text(str(self.snapshot)),
             "clip": None if self.clip is None else utf8_text(str(self.clip)),
         }

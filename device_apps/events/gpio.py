@@ -78,7 +78,7 @@ class GpioOutput:
             return
         if event.kind == "enter":
             self._present.add(event.object_id)
-        else:
+        elif event.kind == "leave":
             self._present.discard(event.object_id)
         self._switch(bool(self._present))
 

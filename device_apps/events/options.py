@@ -14,10 +14,12 @@ from edge_ssd.console.text import find_label
 from edge_ssd.errors import SettingError
 
 if TYPE_CHECKING:
+    from device_apps.events.counts_file import CountsFile
     from device_apps.events.emitter import EventEmitter
     from device_apps.events.event import ClipSource, EventPublisher
     from device_apps.events.mqtt.event_publisher import MqttEventPublisher
     from device_apps.sources.frames import Source
+    from device_apps.zones.monitor import ZoneMonitor
 
 __all__ = ["EXAMPLES", "add_event_arguments", "check_event_options", "open_events"]
 
@@ -83,17 +85,22 @@ def open_events(
     stack: ExitStack,
     labels: Sequence[str] = (),
     clips: ClipSource | None = None,
+    zones: ZoneMonitor | None = None,
 ) -> EventEmitter | None:
-    """Return the event emitter that the options describe, or None if no option, --web included, asks for events.
+    """Return the event emitter that the options describe, or None if nothing, --web included, asks for events.
 
-    ``stack`` closes it. ``labels`` are those of the detector, for Home Assistant and to validate the options; () if
-    unknown. ``clips`` records clips of the events.
+    Args:
+        stack: closes it.
+        labels: those of the detector, for Home Assistant and to validate the options; () if unknown.
+        clips: records clips of the events; None for none.
+        zones: monitor of zones, which goes on with the totals of earlier runs; None for none.
 
-    Raises EdgeSSDError if an option is invalid, or a destination cannot be opened.
+    Raises:
+        EdgeSSDError: an option is invalid, or a destination cannot be opened.
     """
     check_event_options(args)
     destinations = (args.events, args.event_snapshots, args.gpio, args.mqtt, getattr(args, "web", None), clips)
-    if all(destination is None for destination in destinations):
+    if all(destination is None for destination in destinations) and not (zones and zones.shapes):
         return None
     from device_apps.events.emitter import EventEmitter
     from device_apps.events.snapshot_store import SnapshotStore
@@ -107,15 +114,38 @@ def open_events(
     if args.event_snapshots is not None:
         snapshots = SnapshotStore(args.event_snapshots, round(args.event_snapshots_max_mb * _MIB))
         stack.callback(snapshots.close, 0.0)
-    return stack.enter_context(
-        EventEmitter(
-            publishers,
-            tracker=Tracker(enter_delay(args.enter_after), leave_delay(args.leave_after)),
-            snapshots=snapshots,
-            clips=clips,
-            connected=lambda: source.counts.connected,
-        )
+    counts_file = None if zones is None else _open_counts(args, source, zones)
+    if counts_file is not None:
+        stack.callback(counts_file.close, 0.0)
+    emitter = EventEmitter(
+        publishers,
+        tracker=Tracker(enter_delay(args.enter_after), leave_delay(args.leave_after)),
+        snapshots=snapshots,
+        clips=clips,
+        zones=zones,
+        counts_file=counts_file,
+        connected=lambda: source.counts.connected,
     )
+    for publisher in publishers:
+        publish_counts = getattr(publisher, "publish_counts", None)
+        if zones is not None and publish_counts is not None:
+            publish_counts(zones.counts())  # Sensors exist before the first object comes.
+            emitter.subscribe_counts(publish_counts)
+    return stack.enter_context(emitter)
+
+
+def _open_counts(args: argparse.Namespace, source: Source, zones: ZoneMonitor) -> CountsFile | None:
+    """Open the file of the totals, and let the monitor go on with them; None if they are not kept."""
+    from device_apps.zones.options import counts_path
+
+    path = counts_path(args, zones.active, source.name, live=source.live)
+    if path is None:
+        return None
+    from device_apps.events.counts_file import CountsFile
+
+    counts_file = CountsFile(path, check=bool(zones.active.shapes))
+    zones.totals = counts_file.totals
+    return counts_file
 
 
 def _add_number(group: argparse._ArgumentGroup, option: str, default: float, metavar: str, text: str) -> None:

@@ -9,7 +9,7 @@ from datetime import timezone
 from pathlib import Path
 
 from device_apps.background_writer import BackgroundWriter
-from device_apps.events.event import Event
+from device_apps.events.event import EVENT_KINDS, Event
 from device_apps.quota_folder import QuotaFolder
 from device_apps.results import FrameResult
 from device_apps.sources.frames import Image
@@ -22,7 +22,8 @@ _QUEUE_CAPACITY = 4  # Snapshots that wait for a slow disk; each is a whole fram
 _JPEG_QUALITY = 88
 
 # The file names of snapshots. No other file of the folder is ever touched.
-_SNAPSHOT_NAME = re.compile(r"event-\d{8}T\d{9}Z-[0-9a-f]+-\d+-[\w-]*-(enter|leave)\.jpg", re.ASCII)
+_KINDS = "|".join(EVENT_KINDS)
+_SNAPSHOT_NAME = re.compile(rf"event-\d{{8}}T\d{{9}}Z-[0-9a-f]+-\d+-[\w-]*-({_KINDS})\.jpg", re.ASCII)
 
 
 class SnapshotStore:

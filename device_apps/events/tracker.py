@@ -6,6 +6,7 @@ hold with a frame every ten seconds and with 120 frames per second.
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ class Track:
         hits: number of frames in which it was detected.
         misses: number of frames since its last detection.
         object_id: unique in a tracker, from 1; 0 until the object has entered.
+        key: unique among all tracks of a tracker, also of those that never enter.
     """
 
     class_id: int
@@ -48,6 +50,7 @@ class Track:
     hits: int = 1
     misses: int = 0
     object_id: int = 0
+    key: int = 0
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,12 @@ class Tracker:
         self._interval = 0.0  # The usual time between two frames.
         self._tracks: list[Track] = []  # oldest first
         self._last_object_id = 0
+        self._keys = itertools.count(1)
+
+    @property
+    def tracks(self) -> list[Track]:
+        """All objects, oldest first, also those that have not entered yet."""
+        return self._tracks
 
     @property
     def present(self) -> list[Track]:
@@ -109,7 +118,9 @@ class Tracker:
                 track.hits += 1
                 track.misses = 0
             else:
-                self._tracks.append(Track(detection.class_id, detection.label, score, box, boxes[i], time, time))
+                track = Track(detection.class_id, detection.label, score, box, boxes[i], time, time)
+                track.key = next(self._keys)
+                self._tracks.append(track)
         left = self._remove(lambda track: self._is_missing(track, time))
         return TrackChanges(self._confirm(), left)
 

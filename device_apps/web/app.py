@@ -44,6 +44,7 @@ from device_apps.web.pages import Page, Script
 from device_apps.web.prometheus import CONTENT_TYPE, format_metrics
 from device_apps.web.request_body import read_body
 from device_apps.web.settings import apply_settings, current_settings
+from device_apps.web.zone_api import ZoneApi
 from edge_ssd.errors import SettingError
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class Preview:
         front: the proxies in front of the server.
         clock: monotonic seconds, for the rate limit of logins.
         closing: ends every stream when set, in the server's thread.
+        zones: endpoints of zones and counts, or None without them.
     """
 
     about: dict[str, Any]
@@ -95,6 +97,7 @@ class Preview:
     front: Front = field(default_factory=Front)
     broadcaster: EventBroadcaster = field(default_factory=EventBroadcaster)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
+    zones: ZoneApi | None = None
 
     def __post_init__(self) -> None:
         self._worker = Script("worker.js")
@@ -116,6 +119,8 @@ class Preview:
             Route("/healthz", self._healthz),
             Route("/metrics", self._metrics),
         ]
+        if self.zones is not None:
+            routes += self.zones.routes(self.broadcaster)
         app = Starlette(routes=routes, exception_handlers={HTTPException: _http_error})
         app.router.redirect_slashes = False
         cookie = _COOKIE.format(port=self.port)
@@ -140,6 +145,8 @@ class Preview:
             while True:
                 try:
                     if len(self.broadcaster):
+                        if self.zones is not None:
+                            self.zones.publish(self.broadcaster)
                         self.broadcaster.publish_state("stats", await self._stats_dict())
                 except Exception as error:  # The live image goes on without statistics.
                     warn(f"web: statistics failed: {type(error).__name__}: {error}")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from device_apps.results import Sink
     from device_apps.stats import Stats
     from device_apps.web.app import EventFeed
+    from device_apps.zones.monitor import ZoneMonitor
     from edge_ssd.runtime.detector import Detector
 
 __all__ = ["add_web_arguments", "check_web_access", "open_web"]
@@ -84,6 +85,7 @@ def open_web(
     stack: ExitStack,
     limits: WebLimits = WebLimits(),
     clock: Callable[[], float] = time.monotonic,
+    zones: ZoneMonitor | None = None,
 ) -> list[Sink]:
     """Start the web preview, which ends with ``stack``, and return its sinks; an empty list without --web.
 
@@ -101,6 +103,7 @@ def open_web(
     from device_apps.web.app import Preview
     from device_apps.web.live.frame_encoder import FrameEncoder
     from device_apps.web.server import WebServer
+    from device_apps.web.zone_api import ZoneApi
     from edge_ssd.drawing import class_color
 
     front = Front(parse_proxies(args.web_trusted_proxy or ()), parse_root_path(args.web_root_path or ""))
@@ -118,7 +121,19 @@ def open_web(
         "colors": [class_color(i) for i in range(len(detector.labels))],
     }
     preview = Preview(
-        about, encoder, detector, stats, events, token, address.host, port, limits, clock, basic=basic, front=front
+        about,
+        encoder,
+        detector,
+        stats,
+        events,
+        token,
+        address.host,
+        port,
+        limits,
+        clock,
+        basic=basic,
+        front=front,
+        zones=None if zones is None else ZoneApi(zones, limits),
     )
     stack.enter_context(WebServer(preview, listener))
     # "All addresses" cannot be entered in a browser; the host name can.

@@ -6,7 +6,7 @@ import json
 import math
 from typing import Any
 
-from device_apps.events.event import Event
+from device_apps.events.event import EVENT_KINDS, Event
 from edge_ssd.console.json_output import json_text
 
 __all__ = ["event_payload", "is_event_payload"]
@@ -30,7 +30,7 @@ def is_event_payload(payload: bytes) -> bool:
     box = event.get("box")
     return (
         all(_is_text(event.get(name)) for name in ("id", "label", "time", "source"))
-        and event.get("kind") in ("enter", "leave")
+        and event.get("kind") in EVENT_KINDS
         and all(_is_int(event.get(name)) for name in ("object_id", "class_id", "sequence"))
         and _is_number(event.get("score"))
         and isinstance(box, list)

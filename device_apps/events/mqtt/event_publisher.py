@@ -4,6 +4,8 @@ PREFIX/events          each event as JSON; QoS 1, spooled until the broker has a
 PREFIX/availability    online or offline; retained, offline by the last will when the process or the network dies
 PREFIX/LABEL/present   ON or OFF; retained
 PREFIX/LABEL/count     number of objects that are present; retained
+
+and of zones and lines what :mod:`device_apps.events.mqtt.zone_topics` lists.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import logging
 import socket
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from paho.mqtt.enums import MQTTProtocolVersion
 
@@ -23,6 +26,7 @@ from device_apps.events.mqtt.connection import MqttConnectOptions
 from device_apps.events.mqtt.event_payload import event_payload
 from device_apps.events.mqtt.home_assistant import discovery_messages, topic_names
 from device_apps.events.mqtt.spool import Spool
+from device_apps.events.mqtt.zone_topics import ZoneTopics
 from edge_ssd.errors import EdgeSSDError
 
 __all__ = ["MqttEventPublisher", "client_id"]
@@ -64,6 +68,9 @@ class MqttEventPublisher:
         self._announced: set[str] = set()  # labels
         self._client = MqttClient(options, spool, retry_seconds, protocol)
         self._writer = BackgroundWriter(str(spool.path), self._add_to_spool, _QUEUE_CAPACITY)
+        self._zone_topics = ZoneTopics(
+            labels, self._prefix, discovery_prefix=discovery_prefix, availability_topic=options.availability_topic
+        )
         self._closed = False
         for label in labels if announced is None else announced:
             self._announce(label)
@@ -84,8 +91,14 @@ class MqttEventPublisher:
         self._writer.put(event)
         if event.label not in self._announced:
             self._announce(event.label)
-        self._counts[event.label] += 1 if event.kind == "enter" else -1
-        self._publish_state(event.label)
+        if event.kind in ("enter", "leave"):
+            self._counts[event.label] += 1 if event.kind == "enter" else -1
+            self._publish_state(event.label)
+
+    def publish_counts(self, counts: dict[str, Any]) -> None:
+        """Publish the counts of zones and lines, see :meth:`~device_apps.zones.monitor.ZoneMonitor.counts`."""
+        for topic, payload in self._zone_topics.messages(counts).items():
+            self._client.outgoing.set_retained(topic, payload)
 
     def close(self, deadline: float) -> None:
         """Publish what is queued and go offline by ``deadline`` (``time.monotonic()``)."""

@@ -11,10 +11,11 @@ import json
 import re
 import unicodedata
 from collections.abc import Sequence
+from typing import Any
 
 from edge_ssd.version import __version__
 
-__all__ = ["discovery_messages", "topic_name", "topic_names"]
+__all__ = ["common_fields", "discovery_messages", "topic_name", "topic_names"]
 
 # Latin letters that have no accent to remove.
 _LATIN = str.maketrans({"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ð": "d", "ł": "l", "þ": "th", "ı": "i"})
@@ -65,19 +66,7 @@ def discovery_messages(
         discovery_prefix: topic prefix of discovery; Home Assistant's default is "homeassistant".
     """
     node = topic_name(prefix)
-    common = {
-        "availability_topic": availability_topic,
-        "payload_available": "online",
-        "payload_not_available": "offline",
-        "device": {
-            "identifiers": [f"edge_ssd_{node}"],
-            "name": camera,
-            "manufacturer": "Edge SSD",
-            "model": "object detector",
-            "sw_version": __version__,
-        },
-        "origin": {"name": "Edge SSD", "sw_version": __version__},
-    }
+    common = common_fields(camera=camera, prefix=prefix, availability_topic=availability_topic)
     sensors = [
         ("binary_sensor", "present", label, {"payload_on": "ON", "payload_off": "OFF", "device_class": "occupancy"}),
         ("sensor", "count", f"{label} count", {"state_class": "measurement", "icon": "mdi:counter"}),
@@ -93,4 +82,21 @@ def discovery_messages(
             }
         )
         for component, state, sensor_name, own in sensors
+    }
+
+
+def common_fields(*, camera: str, prefix: str, availability_topic: str) -> dict[str, Any]:
+    """Return the fields that all sensors of a camera have: its device and its availability; arguments as above."""
+    return {
+        "availability_topic": availability_topic,
+        "payload_available": "online",
+        "payload_not_available": "offline",
+        "device": {
+            "identifiers": [f"edge_ssd_{topic_name(prefix)}"],
+            "name": camera,
+            "manufacturer": "Edge SSD",
+            "model": "object detector",
+            "sw_version": __version__,
+        },
+        "origin": {"name": "Edge SSD", "sw_version": __version__},
     }

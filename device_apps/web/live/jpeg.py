@@ -17,7 +17,6 @@ from PIL import Image as PillowImage
 
 from device_apps.results import FrameResult
 from device_apps.sources.frames import Image
-from edge_ssd.drawing import draw_detections
 from edge_ssd.runtime.detections import Detections
 
 __all__ = ["FULL", "PLAIN", "PREVIEW", "JpegProfile", "encode_jpeg", "render"]
@@ -55,7 +54,7 @@ def render(result: FrameResult, profile: JpegProfile) -> Image:
         scale = max_side / max(height, width)
         size = max(1, round(width * scale)), max(1, round(height * scale))
         image, detections = _scale(image, size), _scale_boxes(detections, size)
-    return draw_detections(image, detections) if profile.boxes else image
+    return result.draw(image, detections) if profile.boxes else image
 
 
 def encode_jpeg(image: Image, quality: int) -> bytes:

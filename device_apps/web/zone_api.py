@@ -1,0 +1,77 @@
+"""Endpoints of zones: read and save them, and their counts."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from device_apps.web.access.middleware import error_response
+from device_apps.web.limits import WebLimits
+from device_apps.web.live.broadcaster import EventBroadcaster
+from device_apps.web.request_body import read_body
+from device_apps.zones.monitor import ZoneMonitor
+from edge_ssd.errors import EdgeSSDError, SettingError
+
+__all__ = ["ZoneApi"]
+
+
+class ZoneApi:
+    """Endpoints ``/api/zones`` (GET, PUT) and ``/api/counts`` (GET) of a monitor.
+
+    Event streams get the state "zones" when zones are saved, and "counts" once a second while there are any.
+    """
+
+    def __init__(self, monitor: ZoneMonitor, limits: WebLimits) -> None:
+        self._monitor = monitor
+        self._limits = limits
+        self._broadcaster: EventBroadcaster | None = None
+
+    def routes(self, broadcaster: EventBroadcaster) -> list[Route]:
+        """Return the routes; ``broadcaster`` gets the states."""
+        self._broadcaster = broadcaster
+        broadcaster.publish_state("zones", self._monitor.active.to_dict())
+        return [
+            Route("/api/zones", self._zones, methods=["GET", "PUT"]),
+            Route("/api/counts", self._counts),
+        ]
+
+    def publish(self, broadcaster: EventBroadcaster) -> None:
+        """Publish the counts, if there are zones or lines."""
+        if self._monitor.shapes:
+            broadcaster.publish_state("counts", self._monitor.counts())
+
+    async def _zones(self, request: Request) -> Response:
+        active = self._monitor.active
+        if request.method == "PUT":
+            # Browsers send this method and type across origins only after a CORS preflight, which is never granted.
+            if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+                return error_response(415, "send application/json")
+            body = await read_body(request, self._limits)
+            try:
+                tables = _parse(body)
+                # The disk may be slow.
+                await asyncio.get_running_loop().run_in_executor(None, active.replace, tables)
+            except SettingError as error:
+                return error_response(400, str(error))
+            except EdgeSSDError as error:
+                return error_response(409, str(error))
+            if self._broadcaster is not None:
+                self._broadcaster.publish_state("zones", active.to_dict())
+        return JSONResponse(active.to_dict())
+
+    async def _counts(self, request: Request) -> Response:
+        return JSONResponse(self._monitor.counts())
+
+
+def _parse(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:  # Includes a wrong encoding.
+        raise SettingError("the body must be JSON") from None
+    except RecursionError:
+        raise SettingError("the body is nested too deeply") from None

@@ -1,0 +1,137 @@
+"""The zones that a camera uses now: read from a file, changed and saved while it runs."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from device_apps.config_file import read_toml
+from device_apps.zones.shapes import ZoneSet
+from device_apps.zones.tables import KINDS, check_labels, parse_zones, to_tables
+from device_apps.zones.toml_edit import replace_zones
+from edge_ssd.atomic_write import atomic_path
+from edge_ssd.console.text import utf8_text
+from edge_ssd.errors import EdgeSSDError, SettingError
+
+__all__ = ["ActiveZones"]
+
+_log = logging.getLogger(__name__)
+
+
+class ActiveZones:
+    """Zones, lines and masks that are in use; thread-safe.
+
+    A zone or line of the file that cannot be used is left out with a warning, and the others work. A mask that cannot
+    be used is an error: it would show what is to be hidden.
+
+    Args:
+        path: the file that they are saved to; None cannot save.
+        tables: the parsed file, and ``read_from`` its name in messages.
+    """
+
+    def __init__(self, path: Path | None = None, tables: Mapping[str, Any] | None = None, read_from: str = "") -> None:
+        self.path = path
+        self.read_from = read_from
+        self.labels: tuple[str, ...] = ()
+        self._lock = threading.Lock()  # Of saving.
+        self._parsed = parse_zones(tables or {})
+        for problem in self._parsed.problems:
+            if problem.kind == "masks":
+                raise SettingError(f"{read_from}: {problem.message}; nothing is hidden without it")
+
+    @property
+    def shapes(self) -> ZoneSet:
+        """The set in use. It is replaced as a whole: whoever holds it compares by identity."""
+        return self._parsed.shapes
+
+    @property
+    def problems(self) -> list[str]:
+        """Why tables of the file are left out."""
+        return [problem.message for problem in self._parsed.problems]
+
+    @classmethod
+    def open(cls, config: Path | None, zones_file: Path | None) -> ActiveZones:
+        """Read the zones of ``zones_file``, or if it does not exist, those of ``config``; either may be None.
+
+        Raises EdgeSSDError if a file cannot be read, SettingError if it is not TOML or a mask is not valid.
+        """
+        if zones_file is not None and zones_file.exists():
+            tables = read_toml(zones_file, "--zones-file")
+            unknown = [key for key in tables if key not in KINDS]
+            if unknown:
+                raise SettingError(
+                    f"{zones_file}: unknown key {unknown[0]!r}; expected [[zones]], [[lines]], [[masks]]"
+                )
+            return cls(zones_file, tables, str(zones_file))
+        if config is not None:
+            return cls(zones_file or config, read_toml(config), str(config))
+        return cls(zones_file)
+
+    def check(self, labels: Sequence[str]) -> None:
+        """Leave out the zones and lines with unknown classes, and log all that is left out."""
+        self.labels = tuple(labels)
+        self._parsed = check_labels(self._parsed, labels)
+        for message in self.problems:
+            _log.warning("%s: %s; it is left out", utf8_text(self.read_from), message)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the set in plain JSON types, with the problems of the file and the name of the file that saves it."""
+        return {
+            **to_tables(self.shapes),
+            "problems": list(self.problems),
+            "labels": list(self.labels),
+            "file": None if self.path is None else utf8_text(str(self.path)),
+        }
+
+    def replace(self, tables: Any) -> None:
+        """Use the zones, lines and masks of ``tables`` in place of the present ones, and save them to the file.
+
+        Raises SettingError if anything is not valid, EdgeSSDError if the file cannot be written; nothing is changed
+        then.
+        """
+        if not isinstance(tables, Mapping):
+            raise SettingError("the body must be a JSON object with zones, lines and masks")
+        unknown = [key for key in tables if key not in KINDS]
+        if unknown:
+            raise SettingError(f"unknown key {str(unknown[0])[:40]!r}; keys are {', '.join(KINDS)}")
+        missing = [kind for kind in KINDS if kind not in tables]
+        if missing:
+            raise SettingError(f"{missing[0]} is missing; send all of {', '.join(KINDS)}, an empty list for none")
+        parsed = check_labels(parse_zones(tables), self.labels)
+        if parsed.problems:
+            raise SettingError(parsed.problems[0].message)
+        with self._lock:
+            self._save(parsed.shapes)
+            self._parsed = parsed
+
+    def _save(self, shapes: ZoneSet) -> None:
+        if self.path is None:
+            raise EdgeSSDError("there is no file to save zones to; start edge-ssd with --zones-file FILE")
+        try:
+            exists = self.path.exists()
+            text = self.path.read_text(encoding="utf-8") if exists else ""
+            broken = {(problem.kind, problem.number) for problem in self._parsed.problems}
+            text = replace_zones(text, shapes, broken if str(self.path) == self.read_from else ())
+            self.read_from = str(self.path)
+            mode = self.path.stat().st_mode & 0o777 if exists else None
+            # A link stays a link: the file it leads to is replaced.
+            target = Path(os.path.realpath(self.path))
+            with atomic_path(target) as temporary:
+                if mode is not None:  # It may hold a password.
+                    temporary.touch(mode)
+                    with contextlib.suppress(OSError):
+                        temporary.chmod(mode)
+                temporary.write_text(text, encoding="utf-8")
+        except SettingError as error:
+            raise SettingError(f"{self.path}: {error}") from None
+        except UnicodeError:
+            raise EdgeSSDError(f"{self.path}: cannot be saved: it is not UTF-8") from None
+        except OSError as error:
+            raise EdgeSSDError(
+                f"{self.path}: cannot be saved: {error.strerror}; name a file that can be written: --zones-file FILE"
+            ) from None

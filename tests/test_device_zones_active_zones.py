@@ -1,0 +1,183 @@
+"""The zones of a file: read, replaced and saved."""
+
+from __future__ import annotations
+
+import logging
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from device_apps.config_file import read_toml
+from device_apps.zones.active_zones import ActiveZones
+from device_apps.zones.shapes import Zone, ZoneSet
+from device_apps.zones.tables import parse_zones
+from device_apps.zones.toml_edit import replace_zones
+from edge_ssd.errors import EdgeSSDError, SettingError
+
+CONFIG = """\
+# The camera at the door.
+source = "rtsp://me:secret@camera/1"  # its main stream
+classes = [
+    "banana", # ripe
+]
+
+[[zones]]
+name = "gate"  # in front
+points = [[0.1, 0.1], [0.9, 0.1], [0.5, 0.9]]
+
+[[zones]]
+name = "broken"
+points = [[0.1, 0.1]]
+
+[[lines]]
+name = "door"
+points = [
+    [0.0, 0.5],
+    [1.0, 0.5],
+]
+"""
+NEW: dict[str, Any] = {
+    "zones": [{"name": 'a "b" Ä', "points": [[0, 0], [1, 0], [0.25, 1]], "classes": ["banana"], "anchor": "center"}],
+    "lines": [],
+    "masks": [{"name": "screen", "points": [[0, 0], [1, 0], [0.5, 0.5]]}],
+}
+
+
+def active(path: Path, text: str | None = CONFIG) -> ActiveZones:
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+    zones = ActiveZones.open(path, None)
+    zones.check(["banana", "apple"])
+    return zones
+
+
+def test_config_without_zones_has_none(tmp_path: Path) -> None:
+    assert not active(tmp_path / "camera.toml", "").shapes
+    assert not ActiveZones.open(None, None).shapes
+
+
+def test_zones_that_cannot_be_used_are_left_out_with_one_warning_each(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "camera.toml"
+    with caplog.at_level(logging.WARNING):
+        zones = active(path, CONFIG + 'classes = ["aple"]\n')
+    assert [zone.name for zone in zones.shapes.zones] == ["gate"]
+    assert zones.shapes.lines == ()
+    assert caplog.messages == [
+        f"{path}: zone 'broken': a polygon needs at least 3 points, got 1; it is left out",
+        f"{path}: line 'door': there is no class 'aple' (did you mean apple?); it is left out",
+    ]
+
+
+def test_mask_that_cannot_be_used_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=r"mask 1: a polygon needs at least 3 points, got 2; nothing is hidden"):
+        active(tmp_path / "camera.toml", "[[masks]]\npoints = [[0, 0], [1, 1]]\n")
+
+
+def test_replace_saves_zones_and_keeps_the_rest_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "camera.toml"
+    zones = active(path)
+    path.chmod(0o640)
+    zones.replace(NEW)
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith(CONFIG.partition("\n[[zones]]")[0])
+    assert '# name = "broken"\n# points = [[0.1, 0.1]]\n' in text
+    assert "gate" not in text
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    again = active(path, None)
+    assert again.shapes == zones.shapes == parse_zones(NEW).shapes
+    assert again.to_dict()["problems"] == zones.to_dict()["problems"] == []
+    zones.replace({"zones": [], "lines": [], "masks": []})
+    assert set(read_toml(path)) == {"source", "classes"}
+
+
+def test_zones_file_is_used_if_it_exists_and_is_saved_to(tmp_path: Path) -> None:
+    config, own = tmp_path / "camera.toml", tmp_path / "zones.toml"
+    config.write_text(CONFIG, encoding="utf-8")
+    zones = ActiveZones.open(config, own)
+    assert [zone.name for zone in zones.shapes.zones] == ["gate"]
+    zones.check(["banana"])
+    zones.replace(NEW)
+    assert config.read_text(encoding="utf-8") == CONFIG
+    assert ActiveZones.open(config, own).shapes == parse_zones(NEW).shapes
+    own.write_text("width = 640\n")
+    with pytest.raises(SettingError, match="unknown key 'width'"):
+        ActiveZones.open(config, own)
+
+
+def test_saving_follows_a_link(tmp_path: Path) -> None:
+    path, link = tmp_path / "real.toml", tmp_path / "camera.toml"
+    path.write_text(CONFIG, encoding="utf-8")
+    link.symlink_to(path)
+    active(link, None).replace(NEW)
+    assert link.is_symlink()
+    assert "screen" in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("tables", "message"),
+    [
+        ([], "the body must be a JSON object with zones, lines and masks"),
+        ({}, "zones is missing; send all of zones, lines, masks"),
+        ({**NEW, "more": []}, "unknown key 'more'; keys are zones, lines, masks"),
+        ({**NEW, "zones": NEW["zones"] * 2}, "an earlier one has this name"),
+        ({**NEW, "zones": [{**NEW["zones"][0], "classes": ["pear"]}]}, "there is no class 'pear'"),
+        ({**NEW, "masks": [{"points": []}]}, "mask 1: a polygon needs at least 3 points"),
+    ],
+)
+def test_invalid_zones_are_refused_and_nothing_changes(tmp_path: Path, tables: Any, message: str) -> None:
+    path = tmp_path / "camera.toml"
+    zones = active(path)
+    before = zones.shapes
+    with pytest.raises(SettingError, match=message):
+        zones.replace(tables)
+    assert zones.shapes is before
+    assert path.read_text(encoding="utf-8") == CONFIG
+
+
+def test_zones_that_cannot_be_saved_are_refused(tmp_path: Path) -> None:
+    zones = ActiveZones()
+    zones.check(["banana"])
+    with pytest.raises(EdgeSSDError, match="no file to save zones to; start edge-ssd with --zones-file FILE"):
+        zones.replace(NEW)
+    (tmp_path / "file").write_text("")
+    zones = ActiveZones(tmp_path / "file" / "zones.toml")
+    zones.check(["banana"])
+    with pytest.raises(EdgeSSDError, match=r"cannot be saved: .*; name a file that can be written: --zones-file FILE"):
+        zones.replace(NEW)
+    inline = tmp_path / "inline.toml"
+    zones = active(inline, 'zones = [{name = "gate", points = [[0, 0], [1, 0], [0, 1]]}]\n')
+    assert [zone.name for zone in zones.shapes.zones] == ["gate"]
+    with pytest.raises(SettingError, match="cannot be replaced without changing the rest"):
+        zones.replace(NEW)
+    assert os.listdir(tmp_path) == ["file", "inline.toml"] or set(os.listdir(tmp_path)) == {"file", "inline.toml"}
+
+
+def test_text_that_looks_like_a_table_is_not_damaged() -> None:
+    text = 'note = """\n[[zones]]\nname = 1\n"""\n'
+    with pytest.raises(SettingError, match="cannot be replaced"):
+        replace_zones(text, ZoneSet((Zone("a", ((0, 0), (1, 0), (0, 1))),)))
+
+
+@given(st.lists(st.sampled_from([*CONFIG.splitlines(keepends=True), "[other]\n", "[[more]]\n", "x = 1\n", "\n"])))
+def test_edited_file_has_the_new_zones_and_everything_else(lines: list[str]) -> None:
+    """Lines of a file in any order: it is refused, or only the zones are replaced."""
+    import tomllib
+
+    shapes = parse_zones(NEW).shapes
+    try:
+        before = tomllib.loads("".join(lines))
+        after = tomllib.loads(replace_zones("".join(lines), shapes))
+    except (tomllib.TOMLDecodeError, SettingError):
+        return
+    kinds = ("zones", "lines", "masks")
+    assert {key: value for key, value in after.items() if key not in kinds} == {
+        key: value for key, value in before.items() if key not in kinds
+    }
+    assert parse_zones(after).shapes == shapes
