@@ -49,10 +49,10 @@ def add_config_options(parser: argparse.ArgumentParser, options: Sequence[str]) 
     arguments: list[str] = []
     for key, value in read_toml(path).items():
         name = key.replace("_", "-")
-        if name in _TABLES and name not in actions and not isinstance(value, (str, int, float)):
+        if name in _TABLES and "zones-file" in actions:
             continue
         if name not in actions:
-            similar = difflib.get_close_matches(name, actions, n=1)
+            similar = difflib.get_close_matches(name, [*actions, *_TABLES], n=1)
             remedy = f"did you mean {similar[0]!r}?" if similar else f"see: {parser.prog} --help"
             raise SettingError(f"{path}: there is no setting {key!r}; {remedy}")
         action = actions[name]

@@ -12,6 +12,7 @@ from pathlib import Path
 from device_apps import camera_command
 from device_apps.service_files import first_inaccessible_parent, generate_service_files, program_files
 from device_apps.web.options import check_web_access
+from device_apps.zones.active_zones import ActiveZones
 from edge_ssd.console.text import print_text
 from edge_ssd.errors import SettingError
 
@@ -65,8 +66,11 @@ def run(
     files = program_files(args.model)
     private_folder = find_inaccessible(files) if args.user is None else None
     user = args.user if private_folder is None else _owner(private_folder)
+    zones = ActiveZones.open(args.config, args.zones_file)
+    for problem in zones.problems:
+        _log.warning("%s: %s; it is left out", zones.read_from, problem)
     config_text, unit_text = generate_service_files(
-        args, command_parser("camera"), user=user, groups=_device_groups(), files=files
+        args, command_parser("camera"), user=user, groups=_device_groups(), files=files, zones=zones
     )
     config, unit = args.to / f"{args.name}.toml", args.to / f"{args.name}.service"
     # The configuration may hold a password.

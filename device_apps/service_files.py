@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from device_apps.config_file import format_config
+from device_apps.zones.active_zones import ActiveZones
+from device_apps.zones.tables import format_tables
 from edge_ssd.errors import SettingError
 
 __all__ = ["first_inaccessible_parent", "format_unit", "generate_service_files", "program_files"]
@@ -99,6 +101,7 @@ def generate_service_files(
     user: str | None,
     groups: Sequence[str],
     files: Sequence[Path],
+    zones: ActiveZones,
 ) -> tuple[str, str]:
     """Return the configuration (TOML) and the systemd unit of a camera service.
 
@@ -106,6 +109,7 @@ def generate_service_files(
         args: options of ``edge-ssd service``, not modified; ``camera_parser`` defines those of the camera.
         user, groups: see :func:`format_unit`.
         files: the program, see :func:`program_files`.
+        zones: written to the configuration. The service cannot write to that: it saves zones to a file of its own.
     """
     in_home = any(path.is_relative_to(folder) for path in files for folder in ("/home", "/root"))
     secrets = {name: Path(path) for name in _SECRET_OPTIONS if (path := getattr(args, name, None)) is not None}
@@ -113,10 +117,13 @@ def generate_service_files(
     credentials_folder = Path(f"/run/credentials/{args.name}.service")
     options = {**vars(args), "headless": True, "wait": True, "show": False}
     options |= {name: credentials_folder / name for name in secrets}
+    if args.web is not None and args.zones_file is None:
+        options["zones_file"] = Path("zones.toml")
     config = (
         f"# Options of `edge-ssd camera` for the service {args.name}; relative paths are in /var/lib/{args.name}.\n"
         f"# After a change: sudo systemctl restart {args.name}\n\n"
         + format_config(camera_parser, argparse.Namespace(**options), exclude={"show"})
+        + format_tables(zones.shapes)
     )
     unit = format_unit(
         args.name,

@@ -29,6 +29,7 @@ from stream_servers import MjpegServer
 
 from device_apps import service_command
 from device_apps.service_files import first_inaccessible_parent, format_unit, generate_service_files, program_files
+from device_apps.zones.active_zones import ActiveZones
 from edge_ssd import cli
 from edge_ssd.cli import command_parser
 from edge_ssd.errors import SettingError
@@ -97,6 +98,21 @@ def test_service_accepts_a_configuration_file(tmp_path: Path) -> None:
     text = (tmp_path / "out" / "edge-ssd.toml").read_text()
     assert '\nsource = "/dev/video7"\n' in text
     assert "\nfps = 10.0\n" in text
+
+
+def test_zones_of_a_configuration_file_are_kept_and_saved_elsewhere(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    old = tmp_path / "old.toml"
+    zone = '[[zones]]\nname = "gate"\npoints = [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]\n'
+    old.write_text(f'fps = 5\n{zone}[[zones]]\nname = "bad"\npoints = []\n')
+    assert run_service("--config", old, "--to", tmp_path, "--web", "8080") == 0
+    config = tmp_path / "edge-ssd.toml"
+    text = config.read_text(encoding="utf-8")
+    assert text.endswith(f"\n{zone}")
+    assert '\nzones-file = "zones.toml"\n' in text
+    assert [zone.name for zone in ActiveZones.open(config, tmp_path / "zones.toml").shapes.zones] == ["gate"]
+    assert f"{old}: zone 'bad': a polygon needs at least 3 points, got 0; it is left out" in caplog.messages
 
 
 def test_paths_of_inputs_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,7 +225,9 @@ def test_files_with_secrets_become_credentials(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     args = command_parser("service").parse_args(["--name", "porch", "--mqtt-password-file", "secret"])
     camera = command_parser("camera")
-    config, unit = generate_service_files(args, camera, user=None, groups=["video"], files=program_files(None))
+    config, unit = generate_service_files(
+        args, camera, user=None, groups=["video"], files=program_files(None), zones=ActiveZones()
+    )
     assert f"LoadCredential=mqtt_password_file:{tmp_path}/secret\n" in unit
     assert "web_token_file" not in unit
     assert '\nmqtt-password-file = "/run/credentials/porch.service/mqtt_password_file"\n' in config

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from device_apps.zones.geometry import (
     Point,
+    contains,
     crosses,
     distance_to_segments,
     edges_of,
@@ -28,7 +30,9 @@ U = [(0.1, 0.1), (0.9, 0.1), (0.9, 0.9), (0.6, 0.9), (0.6, 0.4), (0.4, 0.4), (0.
 def is_inside(polygon: list[Point], *points: Point) -> list[bool]:
     edges = np.array(edges_of(polygon, closed=True), np.float64).reshape(-1, 4)
     x, y = np.array(points, np.float64).T[..., None]
-    return inside(edges, orientations(edges, x, y), x, y, [0])[:, 0].tolist()
+    placed = inside(edges, orientations(edges, x, y), x, y, [0])[:, 0].tolist()
+    assert placed == [contains(edges_of(polygon, closed=True), point) for point in points]
+    return placed
 
 
 def exact_orientation(a: Point, b: Point, p: Point) -> int:
@@ -73,6 +77,11 @@ def test_inside_of_a_polygon_that_is_not_convex(polygon: list[Point]) -> None:
     assert is_inside(polygon, (0.5, 0.8), (0.95, 0.5), (0.05, 0.1)) == [False] * 3
 
 
+@given(st.lists(point, min_size=3, max_size=6), st.lists(point, min_size=1, max_size=4))
+def test_points_are_placed_alike_one_by_one_and_at_once(polygon: list[Point], points: list[Point]) -> None:
+    is_inside(polygon, *points)
+
+
 def test_inside_places_points_in_several_polygons_at_once() -> None:
     edges = np.array(edges_of(SQUARE, closed=True) + edges_of(U, closed=True), np.float64).reshape(-1, 4)
     x, y = np.array([(0.5, 0.6), (0.15, 0.15), (0.3, 0.3)]).T[..., None]
@@ -108,8 +117,8 @@ def test_crosses_by_hand(before: Point, now: Point, expected: int) -> None:
 def test_crossings_of_a_path_and_its_way_back_add_up_to_zero(path: list[Point], start: Point, end: Point) -> None:
     if start == end:
         return
-    there = sum(crosses(a, b, start, end) for a, b in zip(path, path[1:], strict=False))
-    back = sum(crosses(b, a, start, end) for a, b in zip(path, path[1:], strict=False))
+    there = sum(crosses(a, b, start, end) for a, b in pairwise(path))
+    back = sum(crosses(b, a, start, end) for a, b in pairwise(path))
     assert there == -back
 
 

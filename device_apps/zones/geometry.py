@@ -17,6 +17,7 @@ import numpy.typing as npt
 __all__ = [
     "Array",
     "Point",
+    "contains",
     "crosses",
     "distance_to_segments",
     "edges_of",
@@ -70,10 +71,29 @@ def orientations(edges: Array, x: Array, y: Array) -> npt.NDArray[np.int8]:
     return signs
 
 
+def contains(edges: Sequence[tuple[Point, Point]], point: Point) -> bool:
+    """Return whether a point is in a polygon; on an edge or a corner it is inside."""
+    x, y = point
+    winding = 0
+    for start, end in edges:
+        starts_above, ends_above = start[1] <= y, end[1] <= y
+        if starts_above == ends_above and start[1] != y and end[1] != y:
+            continue
+        side = orientation(start, end, point)
+        if side == 0 and min(start[0], end[0]) <= x <= max(start[0], end[0]):
+            return True
+        # Winding number: D. Sunday, "Inclusion of a Point in a Polygon", 2001.
+        if starts_above and not ends_above and side > 0:
+            winding += 1
+        elif ends_above and not starts_above and side < 0:
+            winding -= 1
+    return winding != 0
+
+
 def inside(
     edges: Array, signs: npt.NDArray[np.int8], x: Array, y: Array, starts: Sequence[int]
 ) -> npt.NDArray[np.bool_]:
-    """Return which points are in which polygons, bool [N, P]; a point on an edge or a corner is inside.
+    """Return which points are in which polygons, bool [N, P], each as :func:`contains` does.
 
     Args:
         edges: [E, 4], those of all polygons, one after another.
@@ -83,7 +103,6 @@ def inside(
     """
     start_y, end_y = edges[:, 1], edges[:, 3]
     above_start, above_end = start_y <= y, end_y <= y
-    # Winding number: D. Sunday, "Inclusion of a Point in a Polygon", 2001.
     turns = (above_start & ~above_end & (signs > 0)).astype(np.int8) - (~above_start & above_end & (signs < 0))
     winding = np.add.reduceat(turns, starts, axis=1)
     result: npt.NDArray[np.bool_] = winding != 0

@@ -8,11 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
-import numpy as np
-
 from device_apps.zones.active_zones import ActiveZones
-from device_apps.zones.compiled import CompiledZones, anchors_of
-from device_apps.zones.geometry import Array, Point, crosses, distance_to_segments, edges_of
+from device_apps.zones.compiled import Anchors, CompiledZones, anchors_of
+from device_apps.zones.geometry import Point, crosses, distance_to_segments, edges_of
 from device_apps.zones.shapes import Zone, ZoneSet
 from device_apps.zones.totals import Totals
 
@@ -62,10 +60,17 @@ class ZoneChange(NamedTuple):
 
 @dataclass
 class _Visit:
-    """Stay of an object in a zone: times of its first and last detection inside, and whether it counts."""
+    """Stay of an object in a zone.
+
+    Attributes:
+        since, until: times of its first and last detection inside.
+        frame: number of the frame of the last one.
+        counts: whether it is a "zone_enter".
+    """
 
     since: float
     until: float
+    frame: int = 0
     counts: bool = False
 
 
@@ -77,13 +82,15 @@ class _State:
         track: the object as of the last frame.
         anchors: foot and center, (x, y) in 0–1.
         right: by line, whether it was on its right side.
+        frame: number of the frame of its last detection.
         visits: by index of the zone.
         pending: by index of the line, crossings in less those out that do not count yet.
     """
 
     track: Any
-    anchors: list[list[float]]
+    anchors: Anchors
     right: list[bool]
+    frame: int = 0
     visits: dict[int, _Visit] = field(default_factory=dict)
     pending: dict[int, int] = field(default_factory=dict)
 
@@ -108,6 +115,7 @@ class ZoneMonitor:
         self._compiled = CompiledZones(self._shapes, labels)
         self._states: dict[int, _State] = {}  # by key of the track
         self._time = 0.0
+        self._frame = 0
         self._scale = (1.0, 1.0)
         self._lock = threading.Lock()  # Guards the states and totals, which other threads read with counts().
 
@@ -128,6 +136,7 @@ class ZoneMonitor:
             return []
         with self._lock:
             self._time = time
+            self._frame += 1
             changes = self._configure() if self.active.shapes is not self._shapes else []
             if not self._compiled:
                 return changes
@@ -139,7 +148,7 @@ class ZoneMonitor:
                 keys = {track.key for track in tracks}
                 self._states = {key: state for key, state in self._states.items() if key in keys}
             for state in self._states.values():
-                if state.track.object_id and (state.visits or state.pending):
+                if state.track.object_id and (state.pending or _is_open(state)):
                     changes += self._settle(state, time)
             return changes
 
@@ -194,7 +203,7 @@ class ZoneMonitor:
             state.pending = {}
             state.right = []
         if self._states and after:
-            _, right = after.place(_array([state.anchors for state in self._states.values()]))
+            _, right = after.place([state.anchors for state in self._states.values()])
             for state, sides in zip(self._states.values(), right, strict=True):
                 state.right = sides
         return changes
@@ -202,8 +211,8 @@ class ZoneMonitor:
     def _move(self, seen: Sequence[TrackedObject], time: float) -> None:
         """Place the objects that were detected: visits begin and go on, and crossings are noted."""
         width, height = self._scale
-        anchors = anchors_of([track.box for track in seen], width, height)
-        rows = zip(seen, anchors.tolist(), *self._compiled.place(anchors), strict=True)
+        anchors = [anchors_of(track.box, width, height) for track in seen]
+        rows = zip(seen, anchors, *self._compiled.place(anchors), strict=True)
         zones = len(self._compiled.zones)
         for track, points, inside, right in rows:
             state = self._states.get(track.key)
@@ -212,20 +221,17 @@ class ZoneMonitor:
             accepted = self._compiled.accepts(track.label, _area(track.box) / (width * height))
             if right != state.right:
                 self._note_crossings(state, points, right, accepted[zones:])
-            state.track, state.anchors, state.right = track, points, right
+            state.track, state.anchors, state.right, state.frame = track, points, right, self._frame
             for index, is_inside in enumerate(inside):
                 if is_inside and accepted[index]:
                     visit = state.visits.setdefault(index, _Visit(time, time))
-                    visit.until = time
+                    visit.until, visit.frame = time, self._frame
 
-    def _note_crossings(
-        self, state: _State, points: list[list[float]], right: list[bool], accepted: list[bool]
-    ) -> None:
+    def _note_crossings(self, state: _State, points: Anchors, right: list[bool], accepted: list[bool]) -> None:
         for index, line in enumerate(self._compiled.lines):
             if right[index] != state.right[index] and accepted[index]:
                 anchor = line.filter.anchor == "center"
-                before, now = _point(state.anchors[anchor]), _point(points[anchor])
-                crossing = crosses(before, now, *line.points)
+                crossing = crosses(state.anchors[anchor], points[anchor], *line.points)
                 if crossing:
                     state.pending[index] = state.pending.get(index, 0) + crossing
 
@@ -243,7 +249,7 @@ class ZoneMonitor:
             yield from self._count_crossings(state, settled)
         for index, visit in list(state.visits.items()):
             zone = self._compiled.zones[index]
-            outside = visit.until != time and state.track.misses == 0
+            outside = visit.frame < state.frame
             stay = (visit.until if outside else time) - visit.since
             if not visit.counts and stay >= zone.enter_after:
                 visit.counts = True
@@ -277,12 +283,9 @@ class ZoneMonitor:
         return distance_to_segments((x * width, y * height), edges_of(scaled, closed=closed)) > limit
 
 
-def _array(anchors: list[list[list[float]]]) -> Array:
-    return np.array(anchors, np.float64).reshape(-1, 2, 2)
-
-
-def _point(anchor: list[float]) -> Point:
-    return anchor[0], anchor[1]
+def _is_open(state: _State) -> bool:
+    """Return whether an object may enter or leave a zone with this frame."""
+    return any(not visit.counts or visit.frame < state.frame for visit in state.visits.values())
 
 
 def _area(box: tuple[float, float, float, float]) -> float:
