@@ -42,7 +42,10 @@ function addEvent(event) {
 
 function describeEvent(event) {
   const stayed = event.duration_s == null ? "" : ` after ${event.duration_s.toFixed(1)} s`;
-  return `${event.label} #${event.object_id} ${event.kind === "enter" ? "entered" : "left" + stayed}`;
+  const zone = event.dwell_s == null ? `entered ${event.zone}` : `left ${event.zone} after ${event.dwell_s.toFixed(1)} s`;
+  const texts = { enter: "entered", leave: `left${stayed}`, zone_enter: zone, zone_leave: zone };
+  const what = event.kind === "line_cross" ? `crossed ${event.line}, ${event.direction}` : texts[event.kind] || event.kind;
+  return `${event.label} #${event.object_id} ${what}`;
 }
 
 function eventElement(event) {
