@@ -20,6 +20,8 @@ from device_apps.zones.active_zones import ActiveZones
 from device_apps.zones.monitor import ZoneMonitor
 from edge_ssd.runtime.detector import Detector
 
+pytestmark = pytest.mark.timeout(60)
+
 GATE = {"name": "gate", "points": [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]}
 DOOR = {"name": "door", "points": [[0.0, 0.5], [1.0, 0.5]], "classes": ["banana"]}
 JSON = {"content_type": "application/json"}

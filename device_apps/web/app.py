@@ -146,7 +146,7 @@ class Preview:
                 try:
                     if len(self.broadcaster):
                         if self.zones is not None:
-                            self.zones.publish(self.broadcaster)
+                            self.zones.publish_counts()
                         self.broadcaster.publish_state("stats", await self._stats_dict())
                 except Exception as error:  # The live image goes on without statistics.
                     warn(f"web: statistics failed: {type(error).__name__}: {error}")
@@ -184,7 +184,8 @@ class Preview:
         stats = await self._stats_dict()
         recent = None if self.events is None else [event.to_dict() for event in self.events.recent]
         settings = current_settings(self.detector)
-        return {"about": self.about, "settings": settings, "recent": recent, "stats": stats}
+        states = {"about": self.about, "settings": settings, "recent": recent, "stats": stats}
+        return states if self.zones is None else {**states, **self.zones.states()}
 
     async def _settings(self, request: Request) -> Response:
         if request.method == "POST":

@@ -34,16 +34,19 @@ class ZoneApi:
     def routes(self, broadcaster: EventBroadcaster) -> list[Route]:
         """Return the routes; ``broadcaster`` gets the states."""
         self._broadcaster = broadcaster
-        broadcaster.publish_state("zones", self._monitor.active.to_dict())
         return [
             Route("/api/zones", self._zones, methods=["GET", "PUT"]),
             Route("/api/counts", self._counts),
         ]
 
-    def publish(self, broadcaster: EventBroadcaster) -> None:
+    def states(self) -> dict[str, Any]:
+        """Return the first states of a viewer, by kind."""
+        return {"zones": self._monitor.active.to_dict(), "counts": self._monitor.counts()}
+
+    def publish_counts(self) -> None:
         """Publish the counts, if there are zones or lines."""
-        if self._monitor.shapes:
-            broadcaster.publish_state("counts", self._monitor.counts())
+        if self._monitor.shapes and self._broadcaster is not None:
+            self._broadcaster.publish_state("counts", self._monitor.counts())
 
     async def _zones(self, request: Request) -> Response:
         active = self._monitor.active
