@@ -103,7 +103,8 @@ class ClipRecorder:
                 self._started_at = -1.0
                 self._encoder.put(self._path)
             return self._path
-        self._present.discard(event.object_id)
+        if event.kind == "leave":
+            self._present.discard(event.object_id)
         return self._path
 
     def write(self, result: FrameResult) -> None:
