@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from device_apps.machine import address_space_limit
-from edge_ssd.console.text import argument_text
+from edge_ssd.console.text import argument_text, printable
 from edge_ssd.errors import EdgeSSDError, SettingError
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ __all__ = [
     "add_detector_arguments",
     "add_resize_argument",
     "add_tiles_arguments",
+    "camera_name",
     "check_int",
     "check_positive",
     "class_labels",
@@ -31,6 +32,7 @@ __all__ = [
 ]
 
 
+_MAX_NAME = 60  # Characters of the name of a camera.
 _MIN_ADDRESS_SPACE = 1_000_000_000  # Bytes. Measured on x86-64 with two cores: 700 MB crash, 900 MB work.
 
 
@@ -145,6 +147,20 @@ def _check_address_space() -> None:
             f"{_MIN_ADDRESS_SPACE / 1e6:.0f} MB, of which they use a part only; run: ulimit -v unlimited (a service "
             "limits memory with MemoryMax instead)"
         )
+
+
+def camera_name(args: argparse.Namespace) -> str | None:
+    """Return the name of the camera (--name), or None; raise SettingError for text that is empty, long or unprintable.
+
+    A parser without this option names no camera.
+    """
+    text: str | None = getattr(args, "name", None)
+    if text is None:
+        return None
+    name = argument_text(text).strip()
+    if not 0 < len(name) <= _MAX_NAME or not name.isprintable():
+        raise SettingError(f"--name must be one line of 1 to {_MAX_NAME} characters, got {printable(name[:80])!r}")
+    return name
 
 
 def class_labels(args: argparse.Namespace) -> list[str] | None:

@@ -9,7 +9,14 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from device_apps.arguments import add_detector_arguments, check_int, check_positive, make_detector, option_name
+from device_apps.arguments import (
+    add_detector_arguments,
+    camera_name,
+    check_int,
+    check_positive,
+    make_detector,
+    option_name,
+)
 from device_apps.collect.options import add_collect_arguments, check_collect_options, open_collector
 from device_apps.event_clips.options import add_clip_arguments, check_clip_options, open_clips
 from device_apps.events.options import EXAMPLES as EVENT_EXAMPLES
@@ -41,6 +48,7 @@ examples:
   edge-ssd camera --source clip.mp4 --headless --snapshot last.jpg
   edge-ssd camera --config camera.toml --stats-every 60
   edge-ssd camera --source picamera --web 8080           http://localhost:8080/ on this machine
+  edge-ssd camera --source clip.mp4 --loop --web 8080 --name "Front door"
 
 q, ESC, closing the window, Ctrl-C and SIGTERM end it; files are then complete and the exit status is 0.
 A camera or stream that ends or stalls is reopened until it is back. Cameras and streams deliver only their newest
@@ -53,8 +61,8 @@ override it. Relative paths are relative to the working directory in both.
 """
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Define the options of ``edge-ssd camera``."""
+def add_arguments(parser: argparse.ArgumentParser, *, name: bool = True) -> None:
+    """Define the options of ``edge-ssd camera``; without ``name``, all but --name."""
     parser.description = "Find objects in a live camera, a stream, or a recording."
     parser.epilog = f"{_EXAMPLES}\n{EVENT_EXAMPLES}"
     source = parser.add_argument_group("source")
@@ -64,13 +72,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SOURCE",
         help="0 (webcam), /dev/videoN, picamera, http:// or rtsp:// URL, video, image, folder, or - (default: 0)",
     )
+    source.add_argument("--loop", action="store_true", help="repeat a video, an image or a folder, as a live camera")
+    if name:
+        source.add_argument("--name", metavar="NAME", help="name of the camera, for the web page and Home Assistant")
     source.add_argument("--width", type=int, metavar="PIXELS", help="request this width from the camera")
     source.add_argument("--height", type=int, metavar="PIXELS", help="request this height from the camera")
     source.add_argument(
         "--fps",
         type=float,
         metavar="N",
-        help="request this frame rate from the camera; images per second of a URL that gives one (default: 2)",
+        help="request this frame rate from the camera; images per second of a URL that gives one, or of a folder with "
+        "--loop (default: 2)",
     )
     source.add_argument(
         "--retries", type=int, metavar="N", help="attempts to reconnect a lost camera or stream (default: no limit)"
@@ -157,6 +169,7 @@ def pipeline_config(args: argparse.Namespace) -> PipelineConfig:
         check_positive(args, name)
     if args.stats_json and args.stats_every is None:
         raise SettingError("--stats-json needs --stats-every SECONDS")
+    camera_name(args)
     check_clip_options(args)
     check_collect_options(args)
     check_event_options(args)  # before a camera is waited for, and before a service is written

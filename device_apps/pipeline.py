@@ -49,6 +49,7 @@ class PipelineConfig:
 
     Attributes:
         source, width, height, fps, retries: see :func:`~device_apps.sources.open_source.open_source`.
+        loop: repeat a file as a live source.
         stall_timeout: seconds without a frame after which a camera or stream is opened again.
         wait: retry a source that cannot be opened at the start.
         save_video, snapshot: files of the annotated video and of the last annotated frame.
@@ -75,6 +76,7 @@ class PipelineConfig:
     stats_json: bool
     max_frames: int | None
     duration: float | None
+    loop: bool = False
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,7 @@ def run_pipeline(
             timeouts=CaptureTimeouts(stall=config.stall_timeout),
             stop=stop,
             skip_unreadable=True,
+            loop=config.loop,
             input_spec=detector.reduced_input,
         )
         retries = config.retries if config.wait else 0

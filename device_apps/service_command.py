@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from device_apps import camera_command
-from device_apps.service_files import first_inaccessible_parent, generate_service_files, program_files
+from device_apps.service_files import DEFAULT_NAME, first_inaccessible_parent, generate_service_files, program_files
 from device_apps.web.options import check_web_access
 from device_apps.zones.active_zones import ActiveZones
 from edge_ssd.console.text import print_text
@@ -35,7 +35,9 @@ Relative paths of outputs are in /var/lib/NAME; paths of the model and of a reco
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the options of ``edge-ssd service``, which include those of ``edge-ssd camera``."""
     service = parser.add_argument_group("service")
-    service.add_argument("--name", default="edge-ssd", metavar="NAME", help="name of the service (default: edge-ssd)")
+    service.add_argument(
+        "--name", default=DEFAULT_NAME, metavar="NAME", help="name of the service and the camera (default: edge-ssd)"
+    )
     service.add_argument("--to", type=Path, default=Path(), metavar="DIR", help="folder for the files (default: .)")
     service.add_argument(
         "--user", metavar="USER", help="run as this user (default: a dynamic user of systemd, if it can access Python)"
@@ -44,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--memory-max", default="512M", metavar="SIZE", help="maximum memory, such as 512M (default: 512M)"
     )
     service.add_argument("--overwrite", action="store_true", help="replace existing files")
-    camera_command.add_arguments(parser)
+    camera_command.add_arguments(parser, name=False)
     parser.description = "Write a hardened systemd unit for edge-ssd camera, and its configuration file."
     parser.epilog = _EXAMPLES
 

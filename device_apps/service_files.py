@@ -16,7 +16,10 @@ from device_apps.zones.active_zones import ActiveZones
 from device_apps.zones.tables import format_tables
 from edge_ssd.errors import SettingError
 
-__all__ = ["first_inaccessible_parent", "format_unit", "generate_service_files", "program_files"]
+__all__ = ["DEFAULT_NAME", "first_inaccessible_parent", "format_unit", "generate_service_files", "program_files"]
+
+DEFAULT_NAME = "edge-ssd"
+"""Name of a service."""
 
 # Camera options that name a file with a secret, which systemd passes to the service as a credential.
 _SECRET_OPTIONS = ("mqtt_password_file", "mqtt_ca", "mqtt_cert", "mqtt_key", "web_token_file", "web_login_file")
@@ -116,6 +119,7 @@ def generate_service_files(
     # systemd.exec(5), "Credentials": the value of $CREDENTIALS_DIRECTORY for a system service.
     credentials_folder = Path(f"/run/credentials/{args.name}.service")
     options = {**vars(args), "headless": True, "wait": True, "show": False}
+    options["name"] = None if args.name == DEFAULT_NAME else args.name  # The camera has that of its service.
     options |= {name: credentials_folder / name for name in secrets}
     if args.web is not None and args.zones_file is None:
         options["zones_file"] = Path("zones.toml")

@@ -37,6 +37,7 @@ BAD = {
     "--enter-after -1 --events -": '--enter-after must be seconds from 0, or frames such as "3f", got -1.0',
     "--enter-after 0f --events -": '--enter-after must be seconds from 0, or frames such as "3f", got 0f',
     "--leave-after nan --events -": '--leave-after must be seconds from 0, or frames such as "3f", got nan',
+    f"--name {'x' * 61} --events -": f"--name must be one line of 1 to 60 characters, got '{'x' * 61}'",
     "--events-max-mb 0": "--events-max-mb must be a number over 0, got 0.0",
     "--event-snapshots-max-mb inf": "--event-snapshots-max-mb must be a number over 0, got inf",
     "--events-keep -1": "--events-keep must be a whole number from 0, got -1",

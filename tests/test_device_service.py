@@ -92,6 +92,15 @@ def test_configuration_lists_every_option(tmp_path: Path) -> None:
     assert "overwrite" not in text
 
 
+def test_camera_has_the_name_of_its_service(tmp_path: Path) -> None:
+    assert run_service("--to", tmp_path) == 0
+    assert '\n#name = "NAME"\n' in (tmp_path / "edge-ssd.toml").read_text()
+    assert run_service("--to", tmp_path, "--name", "porch", "--loop") == 0
+    text = (tmp_path / "porch.toml").read_text()
+    assert '\nname = "porch"\n' in text
+    assert "\nloop = true\n" in text
+
+
 def test_service_accepts_a_configuration_file(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text('source = "/dev/video7"\nfps = 5\n')
     assert run_service("--to", tmp_path / "out", "--config", tmp_path / "mine.toml", "--fps", "10") == 0

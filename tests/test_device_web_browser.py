@@ -210,6 +210,14 @@ def test_login_page_accepts_the_token(browser: webdriver.Chrome, tmp_path: Path)
         assert browser.current_url == f"{camera.url}/login"
 
 
+def test_name_of_the_camera_is_shown(browser: webdriver.Chrome) -> None:
+    with Camera("--name", "Front <door>") as camera:
+        browser.get(camera.url)
+        wait(browser, live)
+        assert (text(browser, "name"), text(browser, "source")) == ("Front <door>", "bananas.mp4")
+        assert browser.title == "Front <door> – Edge SSD"
+
+
 def test_viewer_limit_is_shown(browser: webdriver.Chrome) -> None:
     with Camera(limits=WebLimits(max_viewers=0)) as camera:
         browser.get(camera.url)

@@ -157,6 +157,7 @@ class Camera:
     ) -> None:
         parser = argparse.ArgumentParser()
         add_web_arguments(parser)
+        parser.add_argument("--name")
         self.args = parser.parse_args(["--web", "0", *options])
         self.source = source or LoopedFrames(clip_frames(), 15)
         self.detector = detector or Detector(default_model(), num_threads=1)

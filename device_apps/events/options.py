@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from device_apps.arguments import check_int, check_positive, class_labels, option_name
+from device_apps.arguments import camera_name, check_int, check_positive, class_labels, option_name
 from device_apps.events.delay import enter_delay, leave_delay, number_or_text
 from edge_ssd.console.text import find_label
 from edge_ssd.errors import SettingError
@@ -211,6 +211,7 @@ def _open_mqtt(args: argparse.Namespace, labels: Sequence[str]) -> MqttEventPubl
         spool,
         labels=labels,
         announced=[find_label(name, labels) or name for name in class_labels(args) or labels],
+        camera=camera_name(args),
         discovery_prefix=None if args.mqtt_discovery == "none" else args.mqtt_discovery,
     )
 

@@ -10,20 +10,24 @@ image                                                    this image
 animated GIF, WebP, PNG                                  every frame, in order
 any other file             video                         every frame, in order
 -, /dev/stdin, named pipe  video                         every frame, in order
+
+A file or folder that is repeated is live.
 """
 
 from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from device_apps.sources.animation import AnimationReader, is_animation
 from device_apps.sources.capture import CaptureSource
-from device_apps.sources.frames import Frame, Image, Source
+from device_apps.sources.frames import Frame, FrameReader, Image, Source
 from device_apps.sources.image_folder import ImageFolderSource, list_images
+from device_apps.sources.looped_file import FolderReader, LoopedReader
 from device_apps.sources.stream_url import diagnose_stream
 from device_apps.sources.timeouts import CaptureTimeouts
 from edge_ssd.console.redact import redact_url
@@ -54,21 +58,24 @@ def open_source(
     timeouts: CaptureTimeouts = CaptureTimeouts(),
     stop: threading.Event | None = None,
     skip_unreadable: bool = False,
+    loop: bool = False,
     input_spec: InputSpec | None = None,
     devices: Path = Path("/dev"),
 ) -> Source:
     """Return the source of a ``--source`` value. Entering it with ``with`` opens the device, stream or video.
 
     Args:
-        width, height, fps: requested from a camera; ``fps`` also from a URL that gives one image per request.
+        width, height, fps: requested from a camera; ``fps`` also from a URL that gives one image per request, and of a
+            file that is repeated.
         retries, timeouts, stop: of a camera or stream, see :class:`~device_apps.sources.capture.CaptureSource`.
         skip_unreadable: of images, see :class:`~device_apps.sources.image_folder.ImageFolderSource`.
+        loop: repeat a video, an image or a folder at its own speed, as a live source.
         input_spec: of the network. JPEG images are decoded at the size that it needs, and in full where a frame's image
             is used. None decodes them in full.
         devices: folder of the devices of webcams that are given by index.
 
     Raises:
-        SettingError: width, height or fps for a source that is not a camera.
+        SettingError: width, height or fps for a source that is not a camera, or ``loop`` for one that is.
         SourceError: the source does not exist.
     """
     from device_apps.sources.http_camera import open_http
@@ -78,6 +85,15 @@ def open_source(
     request = CameraRequest(width, height, fps)
     spec = _normalize(spec)
     path = Path(spec)
+    if loop and spec and (path.is_file() or path.is_dir()):
+        reader = partial(LoopedReader, _file_opener(path, input_spec), spec, fps)
+        if (width, height) != (None, None):
+            raise SettingError(f"{spec}: width and height are options of cameras only")
+        return CaptureSource(reader, spec, retries=retries, timeouts=timeouts, stop=stop)
+    if loop and (_URL.fullmatch(spec) or path.exists() or spec == "picamera" or spec.isdigit()):
+        raise SettingError(
+            f"--loop: {redact_url(spec)} is not a file or folder, which alone can be repeated; leave out --loop"
+        )
     webcam = (spec.isascii() and spec.isdigit()) or spec.startswith(("/dev/video", "/dev/v4l/"))
     capture = partial(CaptureSource, retries=retries, timeouts=timeouts, stop=stop)
     if webcam:
@@ -112,6 +128,16 @@ def open_source(
     if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
         return images([path])
     return capture(partial(open_video, path), spec)
+
+
+def _file_opener(path: Path, input_spec: InputSpec | None) -> Callable[[], FrameReader]:
+    """Return a function that opens a video, an animation, an image or a folder of images from its start."""
+    from device_apps.sources.opencv import open_video
+
+    if path.is_dir() or (path.suffix.lower() in IMAGE_SUFFIXES and not is_animation(path)):
+        paths = list_images(path) if path.is_dir() else [path]
+        return lambda: FolderReader(ImageFolderSource(paths, str(path), skip_unreadable=True, input_spec=input_spec))
+    return partial(AnimationReader, path) if is_animation(path) else partial(open_video, path)
 
 
 def _normalize(spec: str) -> str:

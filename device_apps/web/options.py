@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from device_apps.arguments import check_positive, option_name
+from device_apps.arguments import camera_name, check_positive, option_name
 from device_apps.sources.frames import Source
 from device_apps.web.access.address import Address, open_listener, parse_address
 from device_apps.web.access.basic_login import LOGIN_VARIABLE, BasicLogin, read_login
@@ -115,6 +115,7 @@ def open_web(
         "model": utf8_text(detector.bundle.path.name),
         "backend": detector.backend,
         "threads": detector.num_threads,
+        "name": camera_name(args),
         "source": utf8_text(source.name),
         "live": source.live,
         "login": token is not None,

@@ -43,6 +43,7 @@ class MqttEventPublisher:
         spool: queue of unsent events on disk; closed with the publisher.
         labels: of the detector, all of them: they determine the names in topics, whatever is announced.
         announced: get their state topics at once; other labels get them with their first event.
+        camera: name of the device in Home Assistant; None for one from the topic.
         discovery_prefix: topic prefix of Home Assistant discovery; None announces nothing.
         retry_seconds, protocol: see :class:`~device_apps.events.mqtt.client.MqttClient`.
     """
@@ -54,6 +55,7 @@ class MqttEventPublisher:
         *,
         labels: Sequence[str],
         announced: Sequence[str] | None = None,
+        camera: str | None = None,
         discovery_prefix: str | None,
         retry_seconds: tuple[float, float] = RETRY_SECONDS,
         protocol: MQTTProtocolVersion = MQTTProtocolVersion.MQTTv5,
@@ -61,6 +63,7 @@ class MqttEventPublisher:
         self.name = str(options.address)
         self._options = options
         self._prefix = options.address.prefix
+        self._camera = self._prefix.replace("/", " ") if camera is None else camera
         self._discovery_prefix = discovery_prefix
         self._spool = spool
         self._counts: Counter[str] = Counter()
@@ -123,7 +126,7 @@ class MqttEventPublisher:
             messages = discovery_messages(
                 label,
                 self._topic_names[label],
-                camera=self._prefix.replace("/", " "),
+                camera=self._camera,
                 prefix=self._prefix,
                 discovery_prefix=self._discovery_prefix,
                 availability_topic=self._options.availability_topic,
