@@ -10,8 +10,10 @@ from event_factory import detections
 from hypothesis import given
 from hypothesis import strategies as st
 
+from device_apps.events.association import associate, associate_in_turn
 from device_apps.events.delay import Delay
-from device_apps.events.tracker import Track, Tracker, associate
+from device_apps.events.motion import Motion
+from device_apps.events.tracker import Track, Tracker
 from edge_ssd.boxes import box_iou
 
 A, B = (10.0, 10.0, 30.0, 30.0), (100.0, 10.0, 120.0, 30.0)
@@ -230,3 +232,67 @@ def test_tracker_clear_returns_present_objects_only() -> None:
         tracker.update(detections((0, A), *[(1, B)] if i == 2 else []), i * 0.1)
     assert ids(tracker.clear()) == [1]
     assert tracker.clear() == []
+
+
+def moving(tracker: Tracker, *paths: list[tuple[float, float] | None]) -> list[list[int | None]]:
+    """Show objects of 20×20 pixels at these centers, at ten frames per second; return the numbers of each object."""
+    numbers: list[list[int | None]] = [[] for _ in paths]
+    for frame, centers in enumerate(zip(*paths, strict=True)):
+        shown = [(0, (x - 10, y - 10, x + 10, y + 10)) for x, y in (center for center in centers if center)]
+        tracker.update(detections(*shown), frame * 0.1)
+        for number, center in zip(numbers, centers, strict=True):
+            corner = center and (center[0] - 10, center[1] - 10)
+            found = [track.key for track in tracker.tracks if track.misses == 0 and track.box[:2] == corner]
+            number.append(found[0] if found else None)
+    return numbers
+
+
+def test_motion_tracker_keeps_objects_that_cross() -> None:
+    """One moves to the right, one to the left; while they meet, only one box is found."""
+    steps = range(21)
+    right = [(20.0 + 8 * i, 50.0) for i in steps]
+    left = [None if 8 <= i <= 12 else (180.0 - 8 * i, 50.0) for i in steps]
+    first, second = moving(Tracker(0.1, 2.0, kind="motion"), right, left)
+    assert set(first) == {1}
+    assert set(second) == {2, None}
+    plain = moving(Tracker(0.1, 2.0), right, left)
+    assert len({*plain[0]}) > 1 or {*plain[1]} != {2, None}
+
+
+def test_motion_tracker_keeps_an_object_behind_another_thing() -> None:
+    path = [None if 6 <= i <= 14 else (10.0 + 8 * i, 50.0) for i in range(22)]
+    (numbers,) = moving(Tracker(0.1, 2.0, kind="motion"), path)
+    assert set(numbers) == {1, None}
+    assert len(set(moving(Tracker(0.1, 2.0), path)[0])) > 2
+
+
+def test_motion_tracker_keeps_an_object_that_moves_by_more_than_its_size() -> None:
+    path: list[tuple[float, float] | None] = [(10.0 + 25 * i, 50.0) for i in range(8)]
+    assert set(moving(Tracker(0.1, 2.0, kind="motion"), path)[0]) == {1}
+    assert len(set(moving(Tracker(0.1, 2.0), path)[0])) == 8
+
+
+def test_motion_tracker_keeps_an_object_that_stops_or_turns() -> None:
+    stop: list[tuple[float, float] | None] = [(min(10.0 + 12 * i, 100), 30.0) for i in range(20)]
+    turn: list[tuple[float, float] | None] = [(100 - abs(100 - 12.0 * i), 70.0) for i in range(20)]
+    first, second = moving(Tracker(0.1, 2.0, kind="motion"), stop, turn)
+    assert (set(first), set(second)) == ({1}, {2})
+
+
+def test_motion_is_that_of_an_object_with_constant_velocity() -> None:
+    motion = Motion.of((0.1, 0.1, 0.2, 0.3), 5.0)
+    assert motion.predict(9.0) == pytest.approx((0.1, 0.1, 0.2, 0.3))
+    for i in range(1, 6):
+        motion.update((0.1 + 0.02 * i, 0.1 - 0.01 * i, 0.2 + 0.02 * i, 0.3 - 0.01 * i), 5.0 + 0.1 * i)
+        assert (motion.vx, motion.vy) == pytest.approx((0.2, -0.1))
+    assert motion.predict(5.75) == pytest.approx((0.25, 0.025, 0.35, 0.225))
+    assert motion.predict(99.0) == motion.predict(6.5)  # At most a second ahead.
+    motion.update((0.5, 0.5, 0.6, 0.6), 5.5)  # Two frames with the same time.
+    assert (motion.x, motion.y, motion.vx) == pytest.approx((0.55, 0.55, 0.2))
+
+
+def test_associate_in_turn_matches_what_is_left() -> None:
+    predicted, last = boxes((0, 0, 10, 10), (90, 0, 99, 10)), boxes((50, 0, 60, 10), (20, 0, 30, 10))
+    now = boxes((20, 0, 30, 10), (0, 0, 10, 10))
+    assert associate_in_turn([predicted, last], one_class(2), [now, now], one_class(2), 0.2) == [(0, 1), (1, 0)]
+    assert associate_in_turn([predicted], one_class(2), [now[:0]], one_class(0), 0.2) == []

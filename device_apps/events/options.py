@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from device_apps.arguments import camera_name, check_int, check_positive, class_labels, option_name
 from device_apps.events.delay import enter_delay, leave_delay, number_or_text
+from device_apps.events.tracker import TRACKERS
 from edge_ssd.console.text import find_label
 from edge_ssd.errors import SettingError
 
@@ -42,6 +43,12 @@ def add_event_arguments(parser: argparse.ArgumentParser) -> None:
     _add_number(events, "--events-keep", 5, "N", "number of older files to keep: FILE.1, …")
     _add_delay(events, "--enter-after", 0.5, "an object enters after this time in view, in at least two frames")
     _add_delay(events, "--leave-after", 2.0, "an object leaves after this time out of view")
+    events.add_argument(
+        "--tracker",
+        choices=TRACKERS,
+        default=TRACKERS[0],
+        help="how objects are followed: by their motion, or by overlap with the last frame alone (default: motion)",
+    )
     events.add_argument(
         "--event-snapshots", type=Path, metavar="DIR", help="save the annotated frame of each event as JPEG"
     )
@@ -119,7 +126,7 @@ def open_events(
         stack.callback(counts_file.close, 0.0)
     emitter = EventEmitter(
         publishers,
-        tracker=Tracker(enter_delay(args.enter_after), leave_delay(args.leave_after)),
+        tracker=Tracker(enter_delay(args.enter_after), leave_delay(args.leave_after), kind=args.tracker),
         snapshots=snapshots,
         clips=clips,
         zones=zones,

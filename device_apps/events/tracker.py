@@ -1,4 +1,4 @@
-"""IoU tracker in NumPy: matches the detections of a frame to the objects of earlier frames.
+"""Tracker in NumPy: matches the detections of a frame to the objects of earlier frames, by IoU.
 
 An object is judged by frames and by their times, never by the time that passes between two frames: the same settings
 hold with a frame every ten seconds and with 120 frames per second.
@@ -11,18 +11,24 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from device_apps.events.association import associate, associate_in_turn
 from device_apps.events.delay import Delay, enter_delay, leave_delay
-from edge_ssd.boxes import FloatArray, box_iou, match_greedily
+from device_apps.events.motion import Motion
+from edge_ssd.boxes import FloatArray
 from edge_ssd.runtime.detections import Detections
 
-__all__ = ["Track", "TrackChanges", "Tracker", "associate"]
+__all__ = ["TRACKERS", "Track", "TrackChanges", "Tracker", "TrackerKind"]
+
+TrackerKind = Literal["motion", "iou"]
+TRACKERS: tuple[TrackerKind, ...] = ("motion", "iou")
 
 # Time stamps of recordings are rounded, in Matroska to milliseconds: a delay is over up to this much earlier.
 _TOLERANCE_S = 0.002
+_ENLARGEMENT = 0.75  # Of each side of a box, by this part of its width or height.
 _NUM_INTERVALS = 9  # Latest times between frames, whose median is the frame interval.
 
 
@@ -38,6 +44,7 @@ class Track:
         misses: number of frames since its last detection.
         object_id: unique in a tracker, from 1; 0 until the object has entered.
         key: unique among all tracks of a tracker, also of those that never enter.
+        motion: what it does if the tracker predicts it, else None.
     """
 
     class_id: int
@@ -51,6 +58,7 @@ class Track:
     misses: int = 0
     object_id: int = 0
     key: int = 0
+    motion: Motion | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +70,7 @@ class TrackChanges:
 
 
 class Tracker:
-    """IoU tracker of the objects in a stream of detections.
+    """Tracker of the objects in a stream of detections.
 
     An object *enters* when it was detected in ``enter_after.frames`` frames, the first and the last at least
     ``enter_after.seconds`` apart, without a longer gap between them. It *leaves* when it was missing for
@@ -73,11 +81,19 @@ class Tracker:
         enter_after, leave_after: delays, or seconds as in ``--enter-after`` and ``--leave-after``.
         iou_threshold: minimum IoU of two boxes of the same object. Low, because at a few frames per second an object
             moves far between two frames; boxes of other classes do not compete.
+        kind: "iou" compares a detection with the last box of an object. "motion" compares it first with the box that
+            is expected from the object's velocity, then with the last one, then both enlarged, for objects that moved
+            further than their size.
     """
 
     def __init__(
-        self, enter_after: Delay | float = 0.5, leave_after: Delay | float = 2.0, iou_threshold: float = 0.2
+        self,
+        enter_after: Delay | float = 0.5,
+        leave_after: Delay | float = 2.0,
+        iou_threshold: float = 0.2,
+        kind: TrackerKind = "iou",
     ) -> None:
+        self.kind = kind
         self.enter_after = enter_after if isinstance(enter_after, Delay) else enter_delay(enter_after)
         self.leave_after = leave_after if isinstance(leave_after, Delay) else leave_delay(leave_after)
         self.iou_threshold = iou_threshold
@@ -105,9 +121,7 @@ class Tracker:
         """
         height, width = detections.image_size
         boxes: FloatArray = np.divide(detections.xyxy, (width, height, width, height), dtype=np.float32)
-        track_boxes = np.array([track.relative_box for track in self._tracks], np.float32).reshape(-1, 4)
-        track_class_ids = np.array([track.class_id for track in self._tracks], np.int64)
-        pairs = associate(track_boxes, track_class_ids, boxes, detections.class_id, self.iou_threshold)
+        pairs = self._associate(boxes, detections, time)
         matched = {i: self._tracks[track_index] for track_index, i in pairs}
         self._count_frame(time)
         for i, detection in enumerate(detections):
@@ -117,9 +131,12 @@ class Tracker:
                 track.score, track.box, track.relative_box, track.last_seen = score, box, boxes[i], time
                 track.hits += 1
                 track.misses = 0
+                if track.motion is not None:
+                    track.motion.update(boxes[i].tolist(), time)
             else:
                 track = Track(detection.class_id, detection.label, score, box, boxes[i], time, time)
                 track.key = next(self._keys)
+                track.motion = Motion.of(boxes[i].tolist(), time) if self.kind == "motion" else None
                 self._tracks.append(track)
         left = self._remove(lambda track: self._is_missing(track, time))
         return TrackChanges(self._confirm(), left)
@@ -141,6 +158,25 @@ class Tracker:
         """Remove every object and return those that were present."""
         left, self._tracks = self.present, []
         return left
+
+    def _associate(self, boxes: FloatArray, detections: Detections, time: float) -> list[tuple[int, int]]:
+        """Return (index of the track, index of the detection) of each pair."""
+        last = np.array([track.relative_box for track in self._tracks], np.float32).reshape(-1, 4)
+        class_ids = np.array([track.class_id for track in self._tracks], np.int64)
+        if self.kind == "iou" or not len(last) or not len(boxes):
+            return associate(last, class_ids, boxes, detections.class_id, self.iou_threshold)
+        expected = [track.motion.predict(time) for track in self._tracks if track.motion is not None]
+        predicted = np.array(expected, np.float32)
+        pairs = associate(predicted, class_ids, boxes, detections.class_id, self.iou_threshold)
+        if len(pairs) == min(len(predicted), len(boxes)):  # As in most frames.
+            return pairs
+        return associate_in_turn(
+            [predicted, last, _enlarged(predicted)],
+            class_ids,
+            [boxes, boxes, _enlarged(boxes)],
+            detections.class_id,
+            self.iou_threshold,
+        )
 
     def _count_frame(self, time: float) -> None:
         """Count a frame as one without each object, which a detection in it then corrects."""
@@ -180,17 +216,7 @@ class Tracker:
         return entered
 
 
-def associate(
-    previous_xyxy: FloatArray,
-    previous_class_ids: npt.NDArray[np.int64],
-    current_xyxy: FloatArray,
-    current_class_ids: npt.NDArray[np.int64],
-    iou_threshold: float,
-) -> list[tuple[int, int]]:
-    """Match boxes [N, 4] to boxes [M, 4] of the same class greedily, highest IoU first and at least ``iou_threshold``.
-
-    Class ids are [N] and [M]. Returns (previous index, current index) of each pair of boxes.
-    """
-    iou = box_iou(previous_xyxy, current_xyxy)  # [N, M]
-    iou[previous_class_ids[:, None] != current_class_ids] = -1
-    return match_greedily(iou, iou_threshold)
+def _enlarged(boxes: FloatArray) -> FloatArray:
+    """Return boxes [N, 4] enlarged on each side: two that were less than a size apart overlap."""
+    margin = (boxes[:, 2:] - boxes[:, :2]) * np.float32(_ENLARGEMENT)
+    return np.concatenate([boxes[:, :2] - margin, boxes[:, 2:] + margin], axis=1)

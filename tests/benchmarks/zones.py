@@ -50,7 +50,7 @@ def measure(zones: int, lines: int, objects: int) -> tuple[float, float]:
     active = ActiveZones(None, tables(zones, lines))
     active.check(["banana"])
     assert not active.problems, active.problems
-    tracker, monitor = Tracker(0.2, 1.0), ZoneMonitor(active, ["banana"])
+    tracker, monitor = Tracker(0.2, 1.0, kind="motion"), ZoneMonitor(active, ["banana"])
     times = []
     for number, found in enumerate(frames(objects)):
         start = time.perf_counter()
