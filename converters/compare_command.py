@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from converters.options import add_conversion_options, conversion_config
 from converters.quantization.schemes import SCHEMES, Scheme
 from edge_ssd.commands.data_options import add_data_options, data_source
-from edge_ssd.console.counts import count
+from edge_ssd.console.counts import count, signed
 from edge_ssd.console.text import print_text
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def format_comparison(result: Comparison) -> str:
             (
                 row.scheme,
                 *(f"{value:.3f}" for value in (precision.ap, precision.ap50, precision.ap75)),
-                f"{precision.ap - keras.ap:+.4f}",
+                signed(precision.ap - keras.ap, 4),
                 f"{row.size / 1e6:.2f}",
                 f"{row.milliseconds:.2f}",
                 str(row.path).ljust(width),

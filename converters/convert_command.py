@@ -12,7 +12,7 @@ from converters.options import add_conversion_options, conversion_config
 from converters.quantization.schemes import SCHEMES
 from converters.tflite.compatibility import check_compatibility, portability_problems
 from edge_ssd.commands.data_options import add_data_options, data_source
-from edge_ssd.console.counts import count
+from edge_ssd.console.counts import count, signed
 from edge_ssd.console.text import print_text
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def format_result(result: ConversionResult) -> str:
     before, after = result.float_precision, result.quantized_precision
     if before is not None and after is not None:
         lines.append(
-            f"  AP          {before.ap:.3f} float → {after.ap:.3f} converted ({after.ap - before.ap:+.4f}), "
+            f"  AP          {before.ap:.3f} float → {after.ap:.3f} converted ({signed(after.ap - before.ap, 4)}), "
             f"on {count(after.num_images, 'image')}"
         )
     lines.append(f"  threshold   {result.score_threshold.describe()}")

@@ -178,7 +178,7 @@ def _false_alarms(accuracy: Any) -> Rows:
         stated = accuracy["false_alarms"]
         recall = "" if stated["recall"] is None else f", recall {stated['recall']:.2f}"
         rate, threshold = f"{stated['per_100_images']:.1f}", f"{stated['score_threshold']:g}"
-        images = f"{stated['num_images']:d} images"
+        images = count(int(f"{stated['num_images']:d}"), "image")  # a ValueError for 1.5
         return [("", f"{rate} false alarms per 100 images with a score of {threshold}{recall} ({images})")]
     except (KeyError, TypeError, ValueError, OverflowError):
         return []

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from converters.config import DEFAULT_MAX_FALSE_ALARMS, ConversionConfig
+from edge_ssd.console.counts import count
 from edge_ssd.evaluation.false_alarms import (
     DetectionScores,
     OperatingPoint,
@@ -78,7 +79,7 @@ def choose_threshold(config: ConversionConfig, scores: DetectionScores | None) -
     if threshold is None:
         needed = images_needed(limit)
         reason = (
-            f"default; {scores.num_images} images are too few to choose one, {needed} needed: "
+            f"default; {count(scores.num_images, 'image', 'is', 'are')} too few to choose one, {needed} needed: "
             "add images without objects with --background"
         )
         return ThresholdChoice(DEFAULT_THRESHOLD, "default", reason, default)

@@ -113,7 +113,7 @@ def _nothing_found(detector: Detector) -> str:
 
 
 def _names(labels: Sequence[str], limit: int = 5) -> str:
-    more = f" and {len(labels) - limit} more classes" if len(labels) > limit else ""
+    more = f" and {count(len(labels) - limit, 'more class')}" if len(labels) > limit else ""
     return ", ".join(labels[:limit]) + more
 
 

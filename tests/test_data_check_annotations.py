@@ -67,8 +67,8 @@ def test_image_with_invalid_boxes_only_is_not_background(tmp_path: Path) -> None
     ("rows", "match"),
     [
         (["0.png,0,5,5,5,5"], r"no usable labeled image; the first of 2 problems: .*no area"),
-        (["7.png,0,1,2,3,4"], r"label\.csv: 1 of 1 .*do not exist, the first is '7\.png': complete the dataset"),
-        (["../../secret.png,0,1,2,3,4"], "do not exist"),  # outside the dataset
+        (["7.png,0,1,2,3,4"], r"label\.csv: 1 of 1 .*does not exist, the first is '7\.png': complete the dataset"),
+        (["../../secret.png,0,1,2,3,4"], "does not exist"),  # outside the dataset
         (["0.png,0,x,1,2,3"], r"label\.csv: line 2: expected an image, a label and a box.*0\.png is dropped"),
         (["0.png,0,1,2,3"], r"label\.csv: line 2: expected an image, a label and a box.*0\.png is dropped"),
     ],

@@ -227,7 +227,7 @@ def test_coco_stated_size_of_another_image_is_reported(tmp_path: Path) -> None:
 
 def test_coco_missing_images_raise(tmp_path: Path) -> None:
     coco(tmp_path / "set.json", [image(1, "lost.png")], [box([1, 2, 3, 4])])
-    with pytest.raises(DataError, match=r"set\.json: 1 of 1 labeled images do not exist, the first is 'lost\.png'"):
+    with pytest.raises(DataError, match=r"set\.json: 1 of 1 labeled image does not exist, the first is 'lost\.png'"):
         load_dataset(tmp_path)
 
 

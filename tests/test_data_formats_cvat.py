@@ -173,7 +173,7 @@ def test_frames_that_are_missing_or_cannot_be_read_are_reported(tmp_path: Path) 
     assert "track 7 (cat) has no box that can be read in frame 1 (ytl is 'x'); frame_000001.PNG is dropped" in str(
         dataset.problems
     )
-    assert "1 labeled frames are not in the folder, such as frame_000009; not used" in str(dataset.notices)
+    assert "1 labeled frame is not in the folder, such as frame_000009; not used" in str(dataset.notices)
 
 
 def test_frames_with_points_only_are_no_background(tmp_path: Path) -> None:

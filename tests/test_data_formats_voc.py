@@ -34,7 +34,7 @@ def test_voc_split_lists_select_images(tmp_path: Path) -> None:
     assert [sample.path.stem for sample in load_dataset(tmp_path, "train").samples] == ["one", "two"]
     (lists / "val.txt").write_text("three\nfour\n", encoding="utf-8")
     assert len(load_dataset(tmp_path, "train")) == 2
-    assert "1 listed images do not exist, such as 'four'" in load_dataset(tmp_path, "val").problems[0].message
+    assert "1 listed image does not exist, such as 'four'" in load_dataset(tmp_path, "val").problems[0].message
 
 
 def test_voc_files_beside_images_in_a_nested_folder(tmp_path: Path) -> None:

@@ -161,7 +161,7 @@ def test_yolo_lists_are_splits(tmp_path: Path, line: str) -> None:
     (tmp_path / "data.yaml").write_text("train: train.txt\nval: [val.txt]\nnames: [fork]\n", encoding="utf-8")
     assert [sample.path.name for sample in load_dataset(tmp_path, "train").samples] == ["a.png", "c.png"]
     (tmp_path / "val.txt").write_text("images/lost.png\n", encoding="utf-8")
-    with pytest.raises(DataError, match=r"val\.txt: 1 of 1 labeled images do not exist, the first is 'lost\.png'"):
+    with pytest.raises(DataError, match=r"val\.txt: 1 of 1 labeled image does not exist, the first is 'lost\.png'"):
         load_dataset(tmp_path, "val")
 
 

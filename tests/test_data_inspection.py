@@ -98,10 +98,10 @@ def test_images_without_labels_and_labels_without_images(folder: Path) -> None:
     report = inspect(folder)
     assert kinds(report) == [("unlabelled", "new.png")]
     first, second = (problem.message for problem in report.summaries["val"].dataset.problems)
-    assert "1 listed images do not exist, such as 'c'" in first
+    assert "1 listed image does not exist, such as 'c'" in first
     assert "image 'c.png' does not exist" in second
     assert len(report.summaries["val"].dataset) == 1
-    with pytest.raises(DataError, match="listed images do not exist, such as 'c'"):
+    with pytest.raises(DataError, match="listed image does not exist, such as 'c'"):
         load_dataset(folder, "val", strict=True)
     # With one split alone, an unlabeled image may belong to the other split.
     assert kinds(inspect(folder, split="val")) == []
@@ -110,7 +110,7 @@ def test_images_without_labels_and_labels_without_images(folder: Path) -> None:
 def test_list_that_names_what_is_missing_is_reported(folder: Path) -> None:
     (folder / "ImageSets" / "Main" / "val.txt").write_text("c\nlost\n", encoding="utf-8")
     report = inspect(folder)
-    assert "1 listed images do not exist, such as 'lost'" in report.summaries["val"].dataset.problems[0].message
+    assert "1 listed image does not exist, such as 'lost'" in report.summaries["val"].dataset.problems[0].message
     scene(9).save(folder / "JPEGImages" / "lost.png")
     notice = inspect(folder).summaries["val"].dataset.notices[0].message
     assert "1 image is in ImageSets/Main/val.txt, ImageSets/Main/train.txt, but without labels" in notice

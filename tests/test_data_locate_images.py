@@ -202,7 +202,7 @@ def test_lists_divide_every_format_and_name_what_they_leave_out(tmp_path: Path) 
     stems = {split: [sample.path.stem for sample in opened.load(split).samples] for split in opened.splits}
     assert stems == {"train": ["0", "1"], "val": ["2", "3"]}
     dataset = opened.load("val")
-    assert "1 listed images do not exist, such as 'lost.png'" in dataset.problems[0].message
+    assert "1 listed image does not exist, such as 'lost.png'" in dataset.problems[0].message
     assert "1 labeled image is in none of VALID.txt, TrainVal.txt; not used" in dataset.notices[0].message
 
 

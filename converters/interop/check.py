@@ -9,6 +9,7 @@ import numpy as np
 from converters.bundle.writer import BundleContent
 from converters.interop.graph import POSTPROCESS_SCORE
 from edge_ssd.boxes import box_iou, clip_boxes
+from edge_ssd.console.counts import count
 from edge_ssd.errors import BundleError
 from edge_ssd.runtime.interpreter import open_interpreter
 
@@ -47,5 +48,5 @@ def check_profile(model: bytes, content: BundleContent, out: Path) -> None:
     if lost.any() or extra.any():
         raise BundleError(
             f"{out}: not written, since its model does not detect what the network does: "
-            f"{int(lost.sum())} boxes lost, {int(extra.sum())} too many, in the self-test's image"
+            f"{count(int(lost.sum()), 'box')} lost, {int(extra.sum())} too many, in the self-test's image"
         )

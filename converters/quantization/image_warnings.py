@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from edge_ssd.console.counts import count
+from edge_ssd.console.counts import count, count_of
 
 __all__ = ["calibration_warnings", "image_warnings"]
 
@@ -43,21 +43,22 @@ def calibration_warnings(images: Images, validation: Images | None = None) -> tu
 def image_warnings(images: Images, kind: str) -> list[str]:
     """Return a line for each fault of the ``kind`` ("calibration") images, uint8 [N, height, width, 3]."""
     warnings = []
+    noun = f"{kind} image"
     is_uniform = images.std(axis=(1, 2)).max(axis=1) < _UNIFORM_STD
     if 2 * is_uniform.sum() > len(images):
         warnings.append(
-            f"{is_uniform.sum()} of {len(images)} {kind} images have a single color: uniform images give "
-            "unrepresentative activation ranges and nothing to detect; use images that show the objects"
+            f"{count_of(int(is_uniform.sum()), len(images), noun, 'has', 'have')} a single color: uniform images "
+            "give unrepresentative activation ranges and nothing to detect; use images that show the objects"
         )
     is_gray = _is_gray(images) & ~is_uniform
     if 2 * is_gray.sum() > len(images):
         warnings.append(
-            f"{is_gray.sum()} of {len(images)} {kind} images are gray: right only for a model and a camera without "
-            "color; else use color images"
+            f"{count_of(int(is_gray.sum()), len(images), noun, 'is', 'are')} gray: right only for a model and a camera "
+            "without color; else use color images"
         )
     distinct = len(np.unique(images.reshape(len(images), -1), axis=0))
     if len(images) > 1 and distinct <= len(images) // 2:
-        warnings.append(f"only {distinct} of the {len(images)} {kind} images are different; use other images")
+        warnings.append(f"only {distinct} of {count(len(images), noun)} are different; use other images")
     return warnings
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from converters.measure import MIN_USEFUL_AP
 from converters.verification.head_contribution import HeadContribution
 from converters.verification.head_error import HeadError
+from edge_ssd.console.counts import signed
 
 __all__ = ["recommend"]
 
@@ -26,7 +27,8 @@ def recommend(
             "train it longer, or measure on images like those it was trained on."
         )
     if loss <= _NEGLIGIBLE_LOSS:
-        return f"AP loss is negligible ({max(loss, 0):.4f}). No layer needs higher precision."
+        fact = f"No AP is lost ({-loss:.4f} gained)" if loss < 0 else f"AP loss is negligible ({loss:.4f})"
+        return f"{fact}. No layer needs higher precision."
     clipped = [head for head in heads if head.clipped > _MAX_CLIPPED]
     if clipped:
         names = ", ".join(f"{head.output} ({head.clipped:.1%})" for head in clipped)
@@ -37,7 +39,7 @@ def recommend(
     significant = sorted((row for row in contributions if row.is_significant), key=lambda row: -row.gain)
     single = [row for row in significant if len(row.outputs) == 1]
     if single:
-        costs = ", ".join(f"{row.name} {row.gain:+.4f}" for row in single)
+        costs = ", ".join(f"{row.name} {signed(row.gain, 4)}" for row in single)
         by_rounding = {head.output for head in heads if head.is_dominated_by_rounding}
         keep = [row.name for row in single if row.name in by_rounding]
         if keep:

@@ -18,7 +18,7 @@ from converters.verification.limits import Limits
 from converters.verification.report_figures import curve_chart, image_data_url
 from converters.verification.result import CURVE_IOUS, Verification, describe_change, describe_ratio, mean_precision
 from edge_ssd.atomic_write import atomic_path, check_writable
-from edge_ssd.console.counts import count
+from edge_ssd.console.counts import count, signed
 from edge_ssd.console.text import printable
 from edge_ssd.errors import SettingError
 from edge_ssd.evaluation.false_alarms import FALSE_ALARM_IOU
@@ -105,10 +105,10 @@ difference first. 0: both models detect the same; 1: only one of them detects an
 
 def _change(result: Verification, limits: Limits) -> str:
     text = describe_change(result.difference)
-    if result.interval is not None:
+    if (interval := result.interval) is not None:
         text += (
-            f": a difference of {result.difference:+.4f}, with 95 % confidence between {result.interval.low:+.4f} and "
-            f"{result.interval.high:+.4f} (paired bootstrap over the images)"
+            f": a difference of {signed(result.difference, 4)}, with 95 % confidence between "
+            f"{signed(interval.low, 4)} and {signed(interval.high, 4)} (paired bootstrap over the images)"
         )
     kind = "pass" if limits.passed(result) else "fail"
     source = ""
@@ -125,10 +125,10 @@ def _agreement(result: Verification) -> str:
         f"With a score of at least {agreement.score_threshold:g}, {in_both} in both, "
         f"{agreement.only_float} in the float model only, {agreement.only_converted} in the converted one only."
     )
-    if agreement.mean_iou is not None:
+    if agreement.mean_iou is not None and (drift := agreement.mean_score_drift) is not None:
         text += (
             f" Boxes in both overlap with an IoU of {agreement.mean_iou:.3f} (95 % of them with more than "
-            f"{agreement.low_iou:.3f}); scores moved by {agreement.mean_score_drift:+.3f} (95 % of them by less than "
+            f"{agreement.low_iou:.3f}); scores moved by {signed(drift, 3)} (95 % of them by less than "
             f"{agreement.high_score_drift:.3f})."
         )
     return f"<p>{text}</p>"
@@ -208,8 +208,8 @@ def _error_analysis(analysis: ErrorAnalysis | None) -> str:
 
 
 def _gain(row: HeadContribution) -> tuple[str, str]:
-    interval = "" if row.interval is None else f"{row.interval.low:+.4f} to {row.interval.high:+.4f}"
-    return f"{row.gain:+.4f}", interval
+    interval = "" if row.interval is None else f"{signed(row.interval.low, 4)} to {signed(row.interval.high, 4)}"
+    return signed(row.gain, 4), interval
 
 
 def _image_pairs(result: Verification, bundle: Bundle) -> str:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from converters.verification.agreement import Agreement, detection_difference
 from converters.verification.error_analysis import ErrorAnalysis
 from converters.verification.latency import Latency
+from edge_ssd.console.counts import signed
 from edge_ssd.data.dataset import Dataset
 from edge_ssd.evaluation.bootstrap import Interval
 from edge_ssd.evaluation.evaluate import Evaluation
@@ -39,7 +40,7 @@ class MetricRow:
     def cells(self) -> tuple[str, ...]:
         """Return the texts of a table row: name, three values, and the converted model's value minus Keras's."""
         values = (self.keras, self.float_tflite, self.converted)
-        return (self.name, *(f"{value:.3f}" for value in values), f"{self.converted - self.keras:+.4f}")
+        return (self.name, *(f"{value:.3f}" for value in values), signed(self.converted - self.keras, 4))
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from converters.verification.error_analysis import ErrorAnalysis
 from converters.verification.limits import Limits
 from converters.verification.result import Verification, describe_ratio
-from edge_ssd.console.counts import count
+from edge_ssd.console.counts import count, signed
 from edge_ssd.console.table import format_table
 
 __all__ = ["format_verification"]
@@ -22,9 +22,8 @@ def format_verification(result: Verification, data: str, limits: Limits) -> str:
         format_table([_METRICS_HEADER, *(row.cells() for row in result.rows())]),
     ]
     if (interval := result.interval) is not None:
-        lines.append(
-            f"AP difference: {result.difference:+.4f}, 95 % interval {interval.low:+.4f} to {interval.high:+.4f}"
-        )
+        low, high = signed(interval.low, 4), signed(interval.high, 4)
+        lines.append(f"AP difference: {signed(result.difference, 4)}, 95 % interval {low} to {high}")
     lines += [*_agreement(result), _false_alarms(result), *_cost(result)]
     if result.error_analysis is not None:
         lines += _error_analysis(result.error_analysis)
@@ -41,10 +40,10 @@ def _agreement(result: Verification) -> list[str]:
         f"of {count(total, 'detection')} with a score of {agreement.score_threshold:g}: {agreement.matched} in both, "
         f"{agreement.only_float} only float, {agreement.only_converted} only converted"
     ]
-    if agreement.mean_iou is not None:
+    if agreement.mean_iou is not None and agreement.mean_score_drift is not None:
         lines.append(
             f"boxes in both: IoU {agreement.mean_iou:.3f} (95 % above {agreement.low_iou:.3f}), score "
-            f"{agreement.mean_score_drift:+.3f} (95 % within ±{agreement.high_score_drift:.3f})"
+            f"{signed(agreement.mean_score_drift, 3)} (95 % within ±{agreement.high_score_drift:.3f})"
         )
     return lines
 
@@ -72,7 +71,7 @@ def _cost(result: Verification) -> list[str]:
 
 
 def _error_analysis(analysis: ErrorAnalysis) -> list[str]:
-    gains = {row.name: f"{row.gain:+.4f}" for row in analysis.contributions}
+    gains = {row.name: signed(row.gain, 4) for row in analysis.contributions}
     rows: list[tuple[str, ...]] = [
         (
             head.output,

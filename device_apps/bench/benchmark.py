@@ -16,6 +16,7 @@ from device_apps.bench.startup import Startup, measure_startups
 from device_apps.machine import cores, describe_machine, governor, throttled
 from device_apps.stats import Quantiles
 from edge_ssd.console.activity import Activity
+from edge_ssd.console.counts import count
 from edge_ssd.console.progress import ProgressCallback, no_progress
 from edge_ssd.errors import SettingError
 from edge_ssd.runtime.bundle import Bundle
@@ -112,7 +113,8 @@ def reliability_warnings(
     lines = []
     if load is not None and load > 0.3 * cores():
         lines.append(
-            f"the machine was busy (load {load:.1f} on {cores()} cores): the times are too long; stop other programs"
+            f"the machine was busy (load {load:.1f} on {count(cores(), 'core')}): the times are too long; stop other "
+            "programs"
         )
     worst = max(timings, key=lambda timing: abs(timing.drift))
     if abs(worst.drift) > _MAX_DRIFT:

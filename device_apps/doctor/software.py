@@ -64,13 +64,14 @@ def check_detector(model: str | None = None) -> Iterable[Finding]:
             yield failed("model", report["error"], "copy the file again, or create it again with: edge-ssd convert")
         return
     version = _version(report["backend"])
-    text = f"{report['backend']} {version} with {numpy}, {report['threads']} threads"
+    # Not by edge_ssd.console.counts, since the doctor also runs without NumPy.
+    threads = "1 thread" if report["threads"] == 1 else f"{report['threads']} threads"
+    text = f"{report['backend']} {version} with {numpy}, {threads}"
     if report["backend"] == "tflite-runtime" and sys.maxsize > 2**32:
         yield warning("interpreter", f"{text}: works, but is slow with int8", "pip install ai-edge-litert")
     else:
         yield ok("interpreter", text)
     if report["passed"]:
-        # Not by edge_ssd.console.counts, since the doctor also runs without NumPy.
         objects = "1 object" if report["found"] == 1 else f"{report['found']} objects"
         yield ok("model", f"{report['model']}: self-test passed, {objects} found again")
     else:

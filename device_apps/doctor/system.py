@@ -53,7 +53,7 @@ def check_python() -> Iterable[Finding]:
 def check_processor() -> Iterable[Finding]:
     """Check the processor, and that kernel and programs have the same word size."""
     bits, machine = (64 if sys.maxsize > 2**32 else 32), platform.machine()
-    text = f"{processor()}, {cores()} cores, {machine}, {bits}-bit Python"
+    text = f"{processor()}, {cores()} {'core' if cores() == 1 else 'cores'}, {machine}, {bits}-bit Python"
     if bits == 64:
         yield ok("processor", text)
     elif sys.version_info >= (3, 12):

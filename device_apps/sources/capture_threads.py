@@ -22,6 +22,7 @@ from device_apps.sources.deferred_image import DeferredImage, Image
 from device_apps.sources.frames import FrameReader, SourceCounts
 from device_apps.sources.latest_frame import LatestFrameBuffer
 from device_apps.sources.timeouts import CaptureTimeouts
+from edge_ssd.console.counts import count
 from edge_ssd.errors import EdgeSSDError, SourceError
 
 __all__ = ["CaptureWatchdog"]
@@ -241,7 +242,8 @@ class CaptureWatchdog:
         while self._in_outage():
             if attempts == self._retries:
                 raise SourceError(
-                    f"{self._name}: lost, and {attempts} attempts to reconnect failed; check its power and connection"
+                    f"{self._name}: lost, and {count(attempts, 'attempt')} to reconnect failed; check its power and "
+                    "connection"
                 )
             if not stuck:
                 with self._changed:

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from edge_ssd.commands import data_anchors, data_convert, data_inspect, data_merge, data_split
+from edge_ssd.console.counts import count
 from edge_ssd.console.text import print_text
 
 __all__ = ["add_arguments", "run"]
@@ -101,5 +102,6 @@ def _make(args: argparse.Namespace) -> int:
         ) from None
     with Progress("drawing", "images") as progress:
         drawn = make_synthetic(args.to, args.train, args.val, args.seed, args.size, progress)
-    print_text(f"{args.to}: {f'{args.train} + {args.val} images drawn' if drawn else 'already there, nothing to do'}")
+    images = f"{args.train} + {count(args.val, 'image')} drawn"
+    print_text(f"{args.to}: {images if drawn else 'already there, nothing to do'}")
     return 0

@@ -21,6 +21,7 @@ from edge_ssd.commands.recipe_options import (
     given_recipe,
     option_names,
 )
+from edge_ssd.console.counts import count
 from edge_ssd.console.text import print_text
 from edge_ssd.data.training_images import DEFAULT_TRAIN_ON
 from edge_ssd.errors import SettingError
@@ -143,7 +144,6 @@ def run(args: argparse.Namespace) -> int:
 
     workers = quiet_tensorflow(lambda: _connect(args.strategy))
     assert workers is not None
-    from edge_ssd.console.counts import count
     from edge_ssd.console.durations import format_seconds
     from edge_ssd.data.held_out_images import name_some
     from edge_ssd.training.history import read_history
@@ -273,7 +273,6 @@ def _check_initial_model(args: argparse.Namespace) -> None:
 
 def _warn_if_useless(history: Sequence[HistoryRow], data: Path) -> None:
     """Warn if the model of a finished training finds hardly anything, and log what to check."""
-    from edge_ssd.console.counts import count
     from edge_ssd.training.history import best_row
 
     if not history or (best := best_row(history).ap) >= _USEFUL_AP:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_ssd.console.counts import count
+from edge_ssd.console.counts import count, count_of
 from edge_ssd.console.progress import ProgressCallback, no_progress
 from edge_ssd.data.annotations import ImageAnnotations
 from edge_ssd.data.check_images import ignore_pillow_warnings, read_error, unreadable_problems
@@ -168,10 +168,8 @@ def _report_missing(missing: Sequence[ImageAnnotations], total: int, allow_missi
     advice = "complete the dataset (download or unpack it again), or remove its label"
     if len(missing) > total / 2 and not allow_missing:
         first = missing[0]
-        raise DataError(
-            f"{first.label_file}: {len(missing)} of {total} labeled images do not exist, the first is "
-            f"{first.file_name!r}: {advice}"
-        )
+        fact = f"{count_of(len(missing), total, 'labeled image', 'does', 'do')} not exist"
+        raise DataError(f"{first.label_file}: {fact}, the first is {first.file_name!r}: {advice}")
     return [
         Problem(
             image.label_file,

@@ -245,7 +245,7 @@ class DatasetFolder:
             raise DataError(str(problems[0]))
         if not samples:
             first = next(iter([*invalid, *problems]), "")  # what dropped an image, before what did not
-            reason = f"; the first of {len(problems)} problems: {first}" if problems else ": no labels in it"
+            reason = f"; the first of {count(len(problems), 'problem')}: {first}" if problems else ": no labels in it"
             raise DataError(f"{root}: no usable labeled image{f' in split {split!r}' if split else ''}{reason}")
         return Dataset(root, labels, samples, self.format, tuple(problems), tuple(notices))
 

@@ -172,7 +172,7 @@ def _report_copies(copies: Sequence[_Copy], keys: Sequence[Hashable], strict: bo
     if copies:
         across = sum(copy.kept[0] != copy.left_out[0] for copy in copies)
         where = f"; {across} of them are in different splits, and stay in that of the first" if across else ""
-        _log.info("%d images are identical to another one and left out%s", len(copies), where)
+        _log.info("%s identical to another one and left out%s", count(len(copies), "image", "is", "are"), where)
 
 
 def _count_classes_of_copies(copies: Sequence[_Copy], counts: dict[str, Counter[int]]) -> None:

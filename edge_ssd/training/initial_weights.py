@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from edge_ssd.console.counts import count, count_of
 from edge_ssd.network import Network
 from edge_ssd.training.model.tiny_ssd import TinySSD, load_tiny_ssd
 from edge_ssd.training.trunk import check_trunk
@@ -47,7 +48,7 @@ def copy_weights(source: TinySSD, target: TinySSD, path: Path | None = None) -> 
             weight.assign(value)
     if path is None:
         return
-    _log.info("%s: %d of %d layers taken", path, len(layers) - len(new), len(layers))
+    _log.info("%s: %s taken", path, count_of(len(layers) - len(new), len(layers), "layer"))
     for line in _differences(source.network, target.network, new):
         _log.info("%s: %s", path, line)
 
@@ -59,7 +60,7 @@ def _differences(source: Network, network: Network, new: Sequence[str]) -> list[
     if heads[_CLASS_HEAD]:
         classes = f"{source.num_classes} → {network.num_classes} classes"
         reason = classes if source.num_classes != network.num_classes else "another number of anchors or levels"
-        lines.append(f"new, initialized at random: {len(heads[_CLASS_HEAD])} class heads ({reason})")
+        lines.append(f"new, initialized at random: {count(len(heads[_CLASS_HEAD]), 'class head')} ({reason})")
     elif source.labels != network.labels and set(source.labels) != set(network.labels):
         pairs = ", ".join(f"{old} → {name}" for old, name in zip(source.labels, network.labels, strict=True))
         lines.append(f"the class heads are taken by position: {pairs}")

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from edge_ssd.console.counts import count_of
 from edge_ssd.errors import EdgeSSDError
 
 __all__ = ["SINGLE_WORKER", "Workers", "WorkersError", "connect_workers", "lost_worker_error"]
@@ -83,9 +84,9 @@ class Workers:
         (chief_fingerprint,) = self.broadcast([np.int64(fingerprint)])
         (num_different,) = self.all_reduce_sum([np.int32(int(chief_fingerprint) != fingerprint)])
         if int(num_different):
+            number = count_of(int(num_different), self.count, "worker", "has", "have")
             raise WorkersError(
-                f"{int(num_different)} of {self.count} workers have other {what} than the chief; start all workers "
-                "with the same command and data"
+                f"{number} other {what} than the chief; start all workers with the same command and data"
             )
 
 

@@ -27,6 +27,7 @@ from device_apps.events.mqtt.event_payload import event_payload
 from device_apps.events.mqtt.home_assistant import discovery_messages, topic_names
 from device_apps.events.mqtt.spool import Spool
 from device_apps.events.mqtt.zone_topics import ZoneTopics
+from edge_ssd.console.counts import count
 from edge_ssd.errors import EdgeSSDError
 
 __all__ = ["MqttEventPublisher", "client_id"]
@@ -111,7 +112,7 @@ class MqttEventPublisher:
         self._writer.close(deadline)
         self._client.close(deadline)
         if self._spool.dropped:
-            _log.warning("%s: was full; the oldest %d events were dropped", self._spool.path, self._spool.dropped)
+            _log.warning("%s: was full; dropped: the oldest %s", self._spool.path, count(self._spool.dropped, "event"))
         self._spool.close()
 
     def _add_to_spool(self, event: Event) -> None:

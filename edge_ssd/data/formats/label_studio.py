@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from edge_ssd.console.counts import count
+from edge_ssd.console.counts import count, count_of
 from edge_ssd.data.annotations import ImageAnnotations, ParsedDataset
 from edge_ssd.data.dataset import Problem
 from edge_ssd.data.file_tree import FileTree
@@ -107,7 +107,9 @@ def _annotate(
         )
         notices.append(Problem(path, f"{fact}: of each, the last annotation with regions is used"))
     if unlabeled:
-        notices.append(Problem(path, f"{unlabeled} of {total} images have no submitted annotation; not used"))
+        notices.append(
+            Problem(path, f"{count_of(unlabeled, total, 'image', 'has', 'have')} no submitted annotation; not used")
+        )
     yield from annotations.values()
 
 

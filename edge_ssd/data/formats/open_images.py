@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
+from edge_ssd.console.counts import count
 from edge_ssd.data.annotations import BoxAnnotation, ImageAnnotations, ParsedDataset
 from edge_ssd.data.dataset import Problem
 from edge_ssd.data.file_tree import FileTree
@@ -56,14 +57,14 @@ def parse(tree: FileTree) -> ParsedDataset:
     absent = set().union(*(table.absent for table in tables))
     if absent and not images:
         raise DataError(
-            f"{tables[0].path}: none of its {len(absent)} images is in {tree.root}, such as {min(absent)}: put the "
-            "images into this folder"
+            f"{tables[0].path}: none of its {count(len(absent), 'image')} is in {tree.root}, such as {min(absent)}: "
+            "put the images into this folder"
         )
     notices += [notice for table in tables for notice in table.notices()]
     unnamed = sorted({label for table in tables for label in table.unnamed})
     if unnamed:
         message = f"no file of class descriptions names {', '.join(unnamed[:3])}"
-        more = f" and {len(unnamed) - 3} other labels" if len(unnamed) > 3 else ""
+        more = f" and {count(len(unnamed) - 3, 'other label')}" if len(unnamed) > 3 else ""
         advice = "used as class names; add class-descriptions-boxable.csv, or rename them with --classes"
         notices.append(Problem(tree.root, f"{message}{more}: {advice}"))
     problems = [problem for table in tables for problem in table.problems]
@@ -105,7 +106,8 @@ class _Table:
         notices = []
         if self.absent:
             total = len(self.absent) + len(self._boxes)
-            message = f"{len(self.absent)} of its {total} images are not in the folder; their boxes are not used"
+            absent = f"{len(self.absent)} of its {count(total, 'image')} {'is' if len(self.absent) == 1 else 'are'}"
+            message = f"{absent} not in the folder; their boxes are not used"
             notices.append(Problem(self.path, message))
         only_ignored = sum(not boxes for image, boxes in self._boxes.items() if image not in self._faults)
         return notices + report_ignored_regions(self.path, {"group": self._groups}, only_ignored)

@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from edge_ssd.console.counts import count
 from edge_ssd.data.annotations import BoxAnnotation, ImageAnnotations, ParsedDataset
 from edge_ssd.data.dataset import Problem
 from edge_ssd.data.file_index import path_parts
@@ -90,7 +91,8 @@ class _LabelFile:
         self._reader = reader
         for number, example in enumerate(read_examples(path), 1):
             if isinstance(example, str):
-                used = f"{len(self.images)} other records of it are used"
+                verb = "is" if len(self.images) == 1 else "are"
+                used = f"{count(len(self.images), 'other record')} of it {verb} used"
                 self.problems.append(Problem(path, f"{example}: {used}; copy the file again"))
             else:
                 self._add(number, example)

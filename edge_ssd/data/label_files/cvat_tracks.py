@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+from edge_ssd.console.counts import count
 from edge_ssd.data.annotations import ImageAnnotations
 from edge_ssd.data.dataset import Problem
 from edge_ssd.data.file_tree import FileTree
@@ -93,7 +94,8 @@ class Tracks:
         self._fill_gaps(numbers)
         absent = self._shapes.keys() - set(near.values())
         if absent:
-            message = f"{len(absent)} labeled frames are not in the folder, such as frame_{min(absent):06d}; not used"
+            fact = count(len(absent), "labeled frame", "is", "are")
+            message = f"{fact} not in the folder, such as frame_{min(absent):06d}; not used"
             self.notices.append(Problem(path, message))
         images = []
         for image, frame in near.items():

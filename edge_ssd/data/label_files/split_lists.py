@@ -152,7 +152,8 @@ def _read_group(paths: list[Path], index: FileIndex, by_words: bool) -> SplitLis
         files.append(path)
         missing = [line for line, image in images.items() if image is None]
         if missing:
-            problems.append(Problem(path, f"{len(missing)} listed images do not exist, such as {missing[0]!r}"))
+            fact = f"{count(len(missing), 'listed image', 'does', 'do')} not exist, such as {missing[0]!r}"
+            problems.append(Problem(path, fact))
         by_stem |= {_stem(line): split for line in missing if _stem(line) not in by_stem}
         repeated = [image for image in found if by_path.get(image, split) != split]
         if repeated and not _is_trainval(path):

@@ -10,6 +10,7 @@ import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
 
+from edge_ssd.console.counts import count
 from edge_ssd.data.dataset import Problem
 from edge_ssd.data.file_index import FileIndex, path_parts
 from edge_ssd.data.file_tree import FileTree
@@ -42,7 +43,7 @@ def read_split_table(tree: FileTree, index: FileIndex) -> SplitLists:
         if lists := _collect(path, index, rows):
             return lists
         if rows:
-            message = f"none of its {len(rows)} entries names an image, such as {rows[0][0][:40]!r}: not used"
+            message = f"none of its {count(len(rows), 'entry')} names an image, such as {rows[0][0][:40]!r}: not used"
             unread.append(Problem(path, message, doubt="files"))
     return SplitLists(unread=tuple(unread))
 

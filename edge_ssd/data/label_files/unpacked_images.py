@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from edge_ssd.atomic_write import atomic_directory
+from edge_ssd.console.counts import count
 from edge_ssd.errors import DataError
 
 __all__ = ["unpack_images", "unpacked_folder"]
@@ -54,7 +55,7 @@ def unpack_images(path: Path, names: Sequence[str], contents: Iterable[memoryvie
     """
     folder = unpacked_folder(path)
     if not _is_complete(folder, names):
-        _log.info("%s: unpacking its %d images into %s", path, len(names), folder)
+        _log.info("%s: unpacking %s into %s", path, count(len(names), "image"), folder)
         try:
             shutil.rmtree(folder, ignore_errors=True)
             with atomic_directory(folder) as temporary:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from edge_ssd.console.counts import count
 from edge_ssd.data.annotations import BoxAnnotation, ImageAnnotations, ParsedDataset
 from edge_ssd.data.box_layouts import LAYOUTS, UNITS, BoxReading, Numbers, from_xyxy, to_xyxy
 from edge_ssd.data.dataset import Problem
@@ -108,7 +109,7 @@ def choose_box_reader(
     path = common_file(source.folder, images)
     may_be_percent = own.units == "pixels" and not source.box_units
     percent = judge_percent(numbers, sizes, assumed.layout) if may_be_percent else "no"
-    fact = f"no number of {len(boxes)} boxes exceeds {numbers.max():g}, while the images are larger"
+    fact = f"no number of {count(len(boxes), 'box')} exceeds {numbers.max():g}, while the images are larger"
     if percent == "probable":
         raise DataError(
             f"{path}: {fact}: read them as percent of the image with --box-units percent, or as pixels with "
@@ -125,11 +126,11 @@ def choose_box_reader(
     notice: Problem | None = None
     if percent == "possible" and reading.units == "pixels":
         advice = "if they are percent of the image, state it with --box-units percent"
-        message = f"no number of {len(boxes)} boxes exceeds {numbers.max():g}: read as pixels; {advice}"
+        message = f"no number of {count(len(boxes), 'box')} exceeds {numbers.max():g}: read as pixels; {advice}"
         notice = Problem(path, message, doubt="box_units")
     elif may_be_percent and reading.units == "pixels" and may_be_per_mille(numbers, sizes, reading.layout):
         advice = "read as pixels; scale them if they are in 0–1000, as language models write them"
-        message = f"no number of {len(boxes)} boxes exceeds {numbers.max():g}, while the images are larger: {advice}"
+        message = f"{fact}: {advice}"
         notice = Problem(path, message, doubt="box_units")
     return BoxReader(layout, parsed.percent, None if reading == own else reading, problem, notice)
 
@@ -171,7 +172,7 @@ def _conclude(
             if not stated:
                 _refuse_impossible(path, numbers, sizes, own)
             return own, ""
-        fact = f"{failing[own]} of {len(numbers)} boxes leave their image or have no area"
+        fact = f"{failing[own]} of {count(len(numbers), 'box')} leave their image or have no area"
         same_layout = all(reading.layout == own.layout for reading in right)
         keep = f"--box-units {own.units}" if same_layout else f"--boxes {own.layout}"
         raise DataError(f"{path}: read as {_describe(own)}, {fact}: {_advise(own, right)}; {keep} reads them as now")

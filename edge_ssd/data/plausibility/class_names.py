@@ -103,7 +103,7 @@ class _Spelling:
             return []
         names = [name for name, boxes in self.count_of.items() if boxes]
         total = sum(self.count_of.values())
-        message = f"{len(names)} classes for {count(total, 'box')}, such as {_list(names[:2], self.count_of)}"
+        message = f"{count(len(names), 'class')} for {count(total, 'box')}, such as {_list(names[:2], self.count_of)}"
         numbered = find_numbered(self.count_of)
         merges = f", or merge them with --classes {self._option(numbered)}" if numbered else ""
         return [Problem(self.root, f"{message}: if these are names of objects, state their classes instead{merges}")]
