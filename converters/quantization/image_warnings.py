@@ -58,7 +58,7 @@ def image_warnings(images: Images, kind: str) -> list[str]:
         )
     distinct = len(np.unique(images.reshape(len(images), -1), axis=0))
     if len(images) > 1 and distinct <= len(images) // 2:
-        warnings.append(f"only {distinct} of {count(len(images), noun)} are different; use other images")
+        warnings.append(f"only {distinct} of the {len(images)} {noun}s are different; use other images")
     return warnings
 
 
