@@ -91,7 +91,7 @@ class Findings:
 
 
 class Sample(NamedTuple):
-    """Figures of a process: megabytes of its own, of files that it maps, and of its children; counts."""
+    """Figures of a process: megabytes of its own, of files that it maps, and of its largest child; counts."""
 
     mb: float
     file_mb: float
@@ -126,6 +126,7 @@ class CameraProcess:
         self.out_of_order = 0
         self.process: subprocess.Popen[str] | None = None
         self._children: set[int] = set()
+        self._sampled_at = 0.0
 
     def start(self) -> None:
         environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), **self.camera.environment}
@@ -173,10 +174,12 @@ class CameraProcess:
         except (OSError, KeyError):
             return None
         child_mb = 0.0
-        for pid in children & self._children:  # Others have just been started, and are still loading.
-            with contextlib.suppress(OSError, KeyError):
-                child_mb += read_memory(pid)[0]
-        self._children = children
+        # A child that was there at the last sample and has given a frame since then has loaded its libraries.
+        if self.frame_at > self._sampled_at:
+            for pid in children & self._children:
+                with contextlib.suppress(OSError, KeyError):
+                    child_mb = max(child_mb, read_memory(pid)[0])
+        self._children, self._sampled_at = children, time.monotonic()
         return Sample(own, file_mb, threads, descriptors, child_mb)
 
     def event_lines(self) -> list[dict[str, Any]]:
