@@ -102,6 +102,6 @@ def _make(args: argparse.Namespace) -> int:
         ) from None
     with Progress("drawing", "images") as progress:
         drawn = make_synthetic(args.to, args.train, args.val, args.seed, args.size, progress)
-    images = f"{args.train} + {count(args.val, 'image')} drawn"
+    images = f"{args.train} + {args.val} images drawn"
     print_text(f"{args.to}: {images if drawn else 'already there, nothing to do'}")
     return 0
