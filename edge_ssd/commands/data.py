@@ -6,7 +6,6 @@ import argparse
 from pathlib import Path
 
 from edge_ssd.commands import data_anchors, data_convert, data_inspect, data_merge, data_split
-from edge_ssd.console.counts import count
 from edge_ssd.console.text import print_text
 
 __all__ = ["add_arguments", "run"]
