@@ -51,11 +51,7 @@ function describeEvent(event) {
 function eventElement(event) {
   const when = new Date(event.time).toLocaleString([], { dateStyle: "medium", timeStyle: "medium" });
   const text = make("div", {}, make("span", { textContent: describeEvent(event) }), make("time", { dateTime: event.time, textContent: when }));
-  const children = [make("i"), text];
-  if (event.thumbnail) children.unshift(make("img", { src: event.thumbnail, alt: "", loading: "lazy", width: 64, height: 48, onerror() { this.remove(); } }));
-  if (event.link) children.push(make("a", { className: "link", href: event.link, target: "_blank", rel: "noopener",
-    textContent: "Snapshot", ariaLabel: `Snapshot of ${describeEvent(event)}, ${when}` }));
-  return make("li", { className: event.kind }, ...children);
+  return make("li", { className: event.kind }, make("i"), text);
 }
 
 function filterEvents() {
