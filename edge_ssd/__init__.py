@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from edge_ssd.runtime.selftest_result import SelfTestResult
     from edge_ssd.runtime.settings import ClassesLike, CountLike, FlagLike, FractionLike, ThresholdLike
     from edge_ssd.runtime.shipped_models import default_model, find_model, shipped_models
-    from edge_ssd.runtime.tiles import Tiles
+    from edge_ssd.runtime.tiles import Tile, Tiles
 
 __all__ = [
     "Backend",
@@ -88,6 +88,7 @@ __all__ = [
     "SettingError",
     "SourceError",
     "ThresholdLike",
+    "Tile",
     "Tiles",
     "__version__",
     "box_area",
@@ -135,6 +136,7 @@ _LAZY = {
     "SelfTest": "selftest",
     "SelfTestResult": "selftest_result",
     "ThresholdLike": "settings",
+    "Tile": "tiles",
     "Tiles": "tiles",
     "default_model": "shipped_models",
     "find_model": "shipped_models",

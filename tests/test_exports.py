@@ -35,7 +35,7 @@ def test_package_exports_public_names() -> None:
         *("find_model", "shipped_models", "numpy_resize", "opencv_resize"),
         # Types of the arguments and results of the above.
         *("Backend", "BundleSource", "Color", "EncodedImage", "ImageArray", "ImageLike", "ModelLike", "Readable"),
-        *("ClassesLike", "CountLike", "FlagLike", "FractionLike", "Resize", "ThresholdLike"),
+        *("ClassesLike", "CountLike", "FlagLike", "FractionLike", "Resize", "ThresholdLike", "Tile", "Tiles"),
         *("Defaults", "HeadSpec", "Metadata", "SelfTest", "SelfTestResult"),
         *("DownSampling", "FloatArray", "MultiboxTarget", "Resampling", "ResizeMode"),
         *("BoxCoding", "InputSpec", "Level", "Network", "tiny_ssd"),
