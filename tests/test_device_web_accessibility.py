@@ -36,7 +36,7 @@ def page(request: pytest.FixtureRequest, browser: webdriver.Chrome, camera: Came
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     browser.get(camera.url)
     wait(browser, live)
-    wait(browser, lambda b: len(lines(b, "#stages tr")) > 3 and len(lines(b, "#recent li")) == 40)
+    wait(browser, lambda b: len(lines(b, "#stages tr")) > 3 and len(lines(b, "#recent li")) >= 40)
     browser.execute_script("document.getElementById('detector').open = true")
     yield browser
     browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
@@ -97,5 +97,3 @@ def test_explanations_events_and_pause_are_reached_by_keyboard(page: webdriver.C
     camera.events.add(SeenEvent("leave", 1000 + number, "banana", duration_s=2.0))
     script = "return document.getElementById('spoken').textContent"
     wait(page, lambda b: b.execute_script(script) == f"banana #{1000 + number} left after 2.0 s")
-    for _ in range(2):  # The next size starts with the same events.
-        camera.events.recent.pop()

@@ -48,12 +48,17 @@ function clearStats() {
 const ms = (value) => value.toFixed(value < 99.95 ? 1 : 0);
 const count = (value) => value.toLocaleString("en");
 
-// Elements are kept while only their text changes, so that text can be selected and keeps the focus.
+// Elements are kept by their names, so that text can be selected and what has the focus keeps it.
 function update(parent, items, make) {
   const key = items.map(([name]) => name).join("\n");
   if (parent.dataset.key !== key) {
+    const names = (parent.dataset.key || "").split("\n"), old = new Map([...parent.children].map((child, i) => [names[i], child]));
     parent.dataset.key = key;
-    parent.replaceChildren(...items.map(make));
+    for (const child of old.values()) if (!items.some(([name]) => old.get(name) === child)) child.remove();
+    items.forEach((item, i) => {
+      const element = old.get(item[0]) || make(item);
+      if (parent.children[i] !== element) parent.insertBefore(element, parent.children[i] || null);
+    });
   }
   return items.map((values, i) => [parent.children[i], values]);
 }

@@ -2,13 +2,14 @@
 "use strict";
 /* include connection.js */
 
+const MAX_KEPT = 200;  // Events for the next tab; a page shows no more.
 const GONE_MS = 10000;  // A visible tab reports every two seconds, and a closed one does not say that it closes.
 const tabs = new Map();  // The port of each visible tab, and when it last reported.
 let states = {};  // The newest message of each kind, for the next tab.
 
 const connection = new Connection((message) => {
   if (message.kind === "lost") states = { lost: message };
-  else if (message.kind === "event") states.recent.data = [...states.recent.data || [], message.data];
+  else if (message.kind === "event") states.recent.data = [...states.recent.data || [], message.data].slice(-MAX_KEPT);
   else { delete states.lost; states[message.kind] = message; }
   for (const port of tabs.keys()) port.postMessage(message);
 });
