@@ -68,8 +68,8 @@ def test_other_anchors_and_new_blocks_are_named(source: TinySSD, caplog: pytest.
     _, lines = copied(source, replace(NETWORK, levels=tuple(levels)), caplog)
     assert lines == [
         "16 of 18 layers taken",
-        "new, initialized at random: 1 class heads (another number of anchors or levels)",
-        "new, initialized at random: 1 box heads (another number of anchors or levels)",
+        "new, initialized at random: 1 class head (another number of anchors or levels)",
+        "new, initialized at random: 1 box head (another number of anchors or levels)",
         "the anchors differ: its box heads are taken and have to adapt",
     ]
     caplog.clear()

@@ -65,9 +65,8 @@ def _differences(source: Network, network: Network, new: Sequence[str]) -> list[
         pairs = ", ".join(f"{old} → {name}" for old, name in zip(source.labels, network.labels, strict=True))
         lines.append(f"the class heads are taken by position: {pairs}")
     if heads[_BOX_HEAD]:
-        lines.append(
-            f"new, initialized at random: {len(heads[_BOX_HEAD])} box heads (another number of anchors or levels)"
-        )
+        number = count(len(heads[_BOX_HEAD]), "box head")
+        lines.append(f"new, initialized at random: {number} (another number of anchors or levels)")
     others = [name for name in new if not name.startswith((_CLASS_HEAD, _BOX_HEAD))]
     if others:
         lines.append(f"new, initialized at random: {', '.join(others)}")
