@@ -15,6 +15,7 @@ from device_apps.arguments import add_detector_arguments, make_detector
 from edge_ssd.errors import SettingError
 from edge_ssd.runtime import detector as module
 from edge_ssd.runtime.detector import Detector
+from edge_ssd.runtime.tiles import Tiles
 
 
 def parsed(*words: str) -> argparse.Namespace:
@@ -30,7 +31,7 @@ def test_make_detector_passes_every_option(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(module, "Detector", Recorder)
     words = "--model m.tflite --score-threshold 0.3 --iou-threshold 0.4 --max-detections 5 --classes a b --threads 2"
-    more = "--backend tflite-runtime --delegate lib.so --delegate-option device=usb:0 --delegate-option key=a=b"
+    more = "--backend tflite-runtime --delegate lib.so --delegate-option device=usb:0 --delegate-option key=a=b --tiles 3x2"
     assert make_detector(parsed(*words.split(), *more.split())).arguments == {  # type: ignore[attr-defined]
         "model": "m.tflite",
         "score_threshold": 0.3,
@@ -42,6 +43,7 @@ def test_make_detector_passes_every_option(monkeypatch: pytest.MonkeyPatch) -> N
         "delegate": "lib.so",
         "delegate_options": {"device": "usb:0", "key": "a=b"},
         "resize": None,
+        "tiles": Tiles(3, 2),
     }
 
 

@@ -181,7 +181,13 @@ def test_incomplete_video_is_detected(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("source", "name"),
-    [("in/clip.mp4", "clip.mp4"), ("clip.AVI", "clip.AVI"), ("c.webm", "c.webm.mp4"), ("c", "c.mp4")],
+    [
+        ("in/clip.mp4", "clip.mp4"),
+        ("clip.AVI", "clip.AVI"),
+        ("c.webm", "c.webm"),
+        ("c.mov", "c.mov.mp4"),
+        ("c", "c.mp4"),
+    ],
 )
 def test_video_name(source: str, name: str) -> None:
     assert video_name(source) == name
