@@ -31,8 +31,8 @@ def test_make_detector_passes_every_option(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(module, "Detector", Recorder)
     words = "--model m.tflite --score-threshold 0.3 --iou-threshold 0.4 --max-detections 5 --classes a b --threads 2"
-    more = "--backend tflite-runtime --delegate lib.so --delegate-option device=usb:0 --delegate-option key=a=b --tiles 3x2"
-    assert make_detector(parsed(*words.split(), *more.split())).arguments == {  # type: ignore[attr-defined]
+    more = "--backend tflite-runtime --delegate lib.so --delegate-option device=usb:0 --delegate-option key=a=b"
+    assert make_detector(parsed(*words.split(), *more.split(), "--tiles", "3x2")).arguments == {  # type: ignore[attr-defined]
         "model": "m.tflite",
         "score_threshold": 0.3,
         "iou_threshold": 0.4,
