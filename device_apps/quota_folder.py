@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from device_apps.sinks import make_folder
+from edge_ssd.atomic_write import is_running
 
 __all__ = ["QuotaFolder"]
 
@@ -76,17 +77,7 @@ class QuotaFolder:
 def _is_left_over(path: Path, name: re.Pattern[str]) -> bool:
     """Return whether a file is a temporary one of a process that has ended."""
     match = re.fullmatch(r"\.(.+)\.(\d+)-[0-9a-f]{8}(\.\w+)", path.name, re.ASCII)
-    return match is not None and bool(name.fullmatch(match[1] + match[3])) and not _is_other_process(int(match[2]))
-
-
-def _is_other_process(pid: int) -> bool:
-    """Return whether another process with this id is running; it may be writing the file."""
-    if pid == os.getpid():
+    if match is None or not name.fullmatch(match[1] + match[3]):
         return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # It belongs to another user.
-        return True
-    return True
+    process_id = int(match[2])  # after a restart, this process may have the number of the killed one
+    return process_id == os.getpid() or not is_running(process_id)

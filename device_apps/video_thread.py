@@ -6,15 +6,11 @@ import logging
 import threading
 import time
 from collections import deque
-from dataclasses import replace
-
-import numpy as np
 
 from device_apps.results import FrameResult
 from device_apps.retrying_sink import RetryingSink
-from device_apps.sources.opencv import load_opencv
+from device_apps.scaled_result import limit_width, limited_size
 from edge_ssd.errors import EdgeSSDError
-from edge_ssd.runtime.detections import Detections
 
 __all__ = ["VideoThread"]
 
@@ -43,7 +39,6 @@ class VideoThread:
 
     def __init__(self, sink: RetryingSink, name: str, max_width: int) -> None:
         self.dropped = 0
-        self._cv2 = load_opencv()
         self._max_width = max_width
         self._scaling_logged = False
         self._sink = sink
@@ -106,26 +101,14 @@ class VideoThread:
 
     def _limit_size(self, result: FrameResult) -> FrameResult:
         height, width = result.frame.size
-        if width <= self._max_width:
-            return result
-        size = (max(1, round(height * self._max_width / width)), self._max_width)
-        if not self._scaling_logged:
+        if width > self._max_width and not self._scaling_logged:
             self._scaling_logged = True
+            size = limited_size((height, width), self._max_width)
             _log.info(
                 "%s: frames of %d×%d are recorded at %d×%d; --save-video-width %d keeps their size",
                 self._name, width, height, size[1], size[0], width,
             )  # fmt: skip
-        pixels = result.frame.pixels  # For the detector: as large as the video, or smaller.
-        if pixels.shape[1] < self._max_width:
-            pixels = result.frame.image
-        # The view of a BGR frame is not converted, only its small image.
-        flip = slice(None, None, 1 if pixels.flags.c_contiguous else -1)
-        image = self._cv2.resize(pixels[..., flip], size[::-1], interpolation=self._cv2.INTER_AREA)
-        image = np.ascontiguousarray(image[..., flip], np.uint8)
-        found = result.detections
-        boxes = found.xyxy * np.float32(self._max_width / width)
-        scaled = Detections(boxes, found.confidence, found.class_id, found.names, size)
-        return FrameResult(replace(result.frame, captured=image), scaled, {}, result.draw)
+        return limit_width(result, self._max_width)
 
     def _raise_failure(self) -> None:
         if self._failure is not None:

@@ -99,7 +99,7 @@ class VideoWriter:
         image, frame = result.annotated, result.frame
         self._check_space(image)
         copies = 1
-        at = frame.captured_at if self._live or frame.time is None else frame.time
+        at = frame.captured_at if self._live else frame.stream_time
         seconds = max(0.0, at - self._last_at)
         if self._video is None:
             self._video = _Video(self._cv2, self._next_path, self._fps, image)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from edge_ssd.errors import DataError
 
-__all__ = ["atomic_directory", "atomic_path", "check_writable", "is_nonempty"]
+__all__ = ["atomic_directory", "atomic_path", "check_writable", "is_nonempty", "is_running"]
 
 # The system reports these errors of a full disk without a file name.
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -92,7 +92,7 @@ def _remove_leftovers(target: Path) -> None:
         return
     for path in paths:
         match = name.fullmatch(path.name)
-        if match is not None and path.is_dir() and not _is_running(int(match[1])):
+        if match is not None and path.is_dir() and not is_running(int(match[1])):
             shutil.rmtree(path, ignore_errors=True)
 
 
@@ -101,7 +101,8 @@ def _machine() -> str:
     return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 
 
-def _is_running(process_id: int) -> bool:
+def is_running(process_id: int) -> bool:
+    """Return whether a process of this machine exists, also one of another user: the owner of a temporary file."""
     try:
         os.kill(process_id, 0)
     except ProcessLookupError:

@@ -115,7 +115,11 @@ def test_counts_that_cannot_be_kept_are_an_error(tmp_path: Path) -> None:
 
 def topics(discovery_prefix: str | None = "homeassistant") -> ZoneTopics:
     return ZoneTopics(
-        LABELS, "home/door", discovery_prefix=discovery_prefix, availability_topic="home/door/availability"
+        LABELS,
+        "home/door",
+        camera="Front door",
+        discovery_prefix=discovery_prefix,
+        availability_topic="home/door/availability",
     )
 
 

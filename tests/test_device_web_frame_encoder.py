@@ -14,13 +14,14 @@ import pytest
 from PIL import Image as PillowImage
 from web_client import decode_jpeg
 
+from device_apps.jpeg import encode_jpeg
 from device_apps.results import FrameResult
 from device_apps.sources.deferred_image import DeferredImage
 from device_apps.sources.frames import Frame
 from device_apps.sources.jpeg_frame import decode_frame
 from device_apps.web.live import frame_encoder, jpeg
 from device_apps.web.live.frame_encoder import EncodedFrame, FrameEncoder
-from device_apps.web.live.jpeg import FULL, PREVIEW, JpegProfile, encode_jpeg, render
+from device_apps.web.live.jpeg import FULL, PREVIEW, JpegProfile, render
 from device_apps.web.monitoring import Status, loop_status
 from edge_ssd.network import InputSpec
 from edge_ssd.runtime.detections import Detections

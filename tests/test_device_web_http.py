@@ -17,10 +17,10 @@ from test_device_web_metrics import parse
 from web_camera import Camera, LoopedFrames, RecentEvents, SeenEvent, clip_frames
 from web_client import decode_jpeg, live_messages, mjpeg_images, open_stream, request, send_raw, server_sent_events
 
+from device_apps.jpeg import encode_jpeg
 from device_apps.sources.opencv import open_stream as open_opencv_stream
 from device_apps.web.limits import WebLimits
 from device_apps.web.live import frame_encoder
-from device_apps.web.live.jpeg import encode_jpeg
 from edge_ssd.errors import EdgeSSDError
 from edge_ssd.version import __version__
 

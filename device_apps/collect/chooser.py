@@ -61,8 +61,7 @@ class FrameChooser:
 
     def choose(self, result: FrameResult) -> Choice | None:
         """Return the frame to keep, this or the one before, or None."""
-        frame = result.frame
-        now = frame.captured_at if frame.time is None else frame.time
+        now = result.frame.stream_time
         flickers = self._flickers(result.detections)
         missing, self._missing = self._missing, result
         self._before = [*self._before[-_GAP_FRAMES:], result.detections]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import shutil
 import time
@@ -14,6 +13,7 @@ from device_apps.background_writer import BackgroundWriter
 from device_apps.collect.chooser import Choice, FrameChooser
 from device_apps.collect.coco_folder import CocoFolder
 from device_apps.collect.thumbnail import thumbnail
+from device_apps.jpeg import encode_jpeg
 from device_apps.results import FrameResult
 from device_apps.sinks import make_folder
 from edge_ssd.console.counts import count
@@ -102,14 +102,10 @@ class Collector:
 
     def _write(self, choice: Choice) -> None:
         """Encode and add an image; called in the thread of the writer."""
-        from PIL import Image as PillowImage
-
         if self._full:
             return
         result = choice.result
-        buffer = io.BytesIO()
-        PillowImage.fromarray(result.frame.image).save(buffer, "JPEG", quality=_JPEG_QUALITY)
-        data = buffer.getvalue()
+        data = encode_jpeg(result.frame.image, _JPEG_QUALITY)
         if self._folder.total_bytes + len(data) > self._max_bytes:
             self._end(f"{self._max_bytes / 2**20:g} MB are reached (--collect-max-mb)")
         elif shutil.disk_usage(self._path).free < _FREE_BYTES + len(data):

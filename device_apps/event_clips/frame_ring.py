@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from device_apps.jpeg import encode_jpeg
 from device_apps.sources.frames import Image
 from edge_ssd.runtime.detections import Detections
 
@@ -30,11 +31,7 @@ class EncodedFrame:
 
     @classmethod
     def encode(cls, image: Image, at: float, detections: Detections) -> EncodedFrame:
-        from PIL import Image as PillowImage
-
-        buffer = io.BytesIO()
-        PillowImage.fromarray(image).save(buffer, "JPEG", quality=_QUALITY)
-        return cls(buffer.getvalue(), at, detections)
+        return cls(encode_jpeg(image, _QUALITY), at, detections)
 
     def decode(self) -> Image:
         """Return the image, uint8 RGB [H, W, 3]."""

@@ -12,13 +12,12 @@ from dataclasses import dataclass, replace
 from datetime import timezone
 from pathlib import Path
 
-import numpy as np
-
 from device_apps.event_clips.frame_ring import EncodedFrame, FrameRing
 from device_apps.events.event import Event
 from device_apps.quota_folder import QuotaFolder
 from device_apps.results import FrameResult
 from device_apps.retry import FailureLog
+from device_apps.scaled_result import limit_width
 from device_apps.sources.frames import Frame
 from device_apps.sources.opencv import load_opencv
 from device_apps.video_writer import VideoWriter
@@ -82,7 +81,7 @@ class ClipRecorder:
         self._folder = QuotaFolder(folder, _CLIP_NAME, options.max_bytes, options.max_age)
         self._present: set[int] = set()
         self._path: Path | None = None  # of the clip that is being recorded
-        self._started_at = 0.0
+        self._started_at: float | None = None  # None until its first frame
         self._ends_at: float | None = None  # None while objects are present
         self._last_at: float | None = None
         self._encoder = _Encoder(self._folder, options, live=live)
@@ -100,7 +99,7 @@ class ClipRecorder:
                 stamp = event.time.astimezone(timezone.utc)
                 text = f"{stamp:%Y%m%dT%H%M%S}{stamp.microsecond // 1000:03}Z"
                 self._path = self._folder.path / f"clip-{text}-{event.run}-{event.number}{_SUFFIX}"
-                self._started_at = -1.0
+                self._started_at = None
                 self._encoder.put(self._path)
             return self._path
         if event.kind == "leave":
@@ -108,9 +107,9 @@ class ClipRecorder:
         return self._path
 
     def write(self, result: FrameResult) -> None:
-        now = result.frame.captured_at if result.frame.time is None else result.frame.time
+        now = result.frame.stream_time
         if self._path is not None:
-            if self._started_at < 0:
+            if self._started_at is None:
                 self._started_at = now
             if not self._present and self._ends_at is None:
                 self._ends_at = now + self._options.after
@@ -145,7 +144,7 @@ class _Encoder:
 
     def __init__(self, folder: QuotaFolder, options: ClipOptions, *, live: bool) -> None:
         self.lost = 0
-        self._cv2 = load_opencv()
+        load_opencv()  # an error of it now, not with the first clip
         self._folder = folder
         self._options = options
         self._live = live
@@ -202,20 +201,20 @@ class _Encoder:
 
     def _add(self, result: FrameResult) -> None:
         """Write a frame to the clip, or keep it for the next one."""
-        scaled = self._scaled(result)
-        frame = scaled.frame
+        scaled = limit_width(result, self._options.max_width)
+        # Written by its time in the stream, also that of a recording.
+        frame = replace(scaled.frame, captured_at=scaled.frame.stream_time, time=None)
         if self._path is None:
             self._ring.add(EncodedFrame.encode(frame.image, frame.captured_at, scaled.detections))
             return
         if self._writer is None:
             self._folder.make_room(0)
-            # Read by its time stamps, which are those of the frames, also of a recording.
             writer = VideoWriter(self._path, self._options.fps, live=True)
             self._writer = self._stack.enter_context(writer)
             for kept in self._ring.take():
                 earlier = Frame(kept.decode(), frame.sequence, kept.at, frame.name)
-                self._writer.write(FrameResult(earlier, kept.detections, {}))
-        self._writer.write(scaled)
+                self._writer.write(FrameResult(earlier, kept.detections, {}, result.draw))
+        self._writer.write(FrameResult(frame, scaled.detections, {}, result.draw))
 
     def _finish(self) -> None:
         path, writer = self._path, self._writer
@@ -233,16 +232,3 @@ class _Encoder:
         self._path = self._writer = None
         with contextlib.suppress(EdgeSSDError, OSError):  # the same fault
             self._stack.close()
-
-    def _scaled(self, result: FrameResult) -> FrameResult:
-        """Return a result whose image is at most ``max_width`` wide, at its time on the clip's clock."""
-        frame, found = result.frame, result.detections
-        at = frame.captured_at if frame.time is None else frame.time
-        height, width = frame.size
-        image = frame.at_least(max(self._options.max_width, self._options.max_width * height // width))
-        if image.shape[1] > self._options.max_width:
-            size = (self._options.max_width, max(1, round(height * self._options.max_width / width)))
-            image = self._cv2.resize(np.ascontiguousarray(image), size, interpolation=self._cv2.INTER_AREA)
-        if image.shape[:2] != (height, width):
-            found = found.scaled((image.shape[0], image.shape[1]))
-        return FrameResult(replace(frame, captured=image, captured_at=at, time=None), found, {})

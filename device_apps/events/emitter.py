@@ -16,7 +16,6 @@ from device_apps.events.event import ClipSource, Event, EventKind, EventPublishe
 from device_apps.events.snapshot_store import SnapshotStore
 from device_apps.events.tracker import Track, Tracker
 from device_apps.results import FrameResult
-from device_apps.sources.frames import Frame
 from device_apps.zones.monitor import ZoneChange, ZoneMonitor
 
 __all__ = ["EventEmitter"]
@@ -117,7 +116,7 @@ class EventEmitter:
         """Track the detections of a frame and publish the "enter" and "leave" events that follow."""
         self._raise_failure()
         self._last_result = result
-        changes = self._tracker.update(result.detections, _frame_time(result.frame))
+        changes = self._tracker.update(result.detections, result.frame.stream_time)
         for track in changes.left:
             self._publish_leave(track, "unseen")
         for track in changes.entered:
@@ -158,7 +157,7 @@ class EventEmitter:
     def _watch_zones(self, zones: ZoneMonitor, result: FrameResult) -> None:
         """Publish what the objects of a frame do in zones and across lines."""
         frame = result.frame
-        changes = zones.update(self._tracker.tracks, _frame_time(frame), frame.size)
+        changes = zones.update(self._tracker.tracks, frame.stream_time, frame.size)
         for change in changes:
             self._publish_change(change)
         if changes or self._clock() - self._counts_at >= _COUNTS_PERIOD_S:
@@ -219,7 +218,3 @@ class EventEmitter:
             publisher.publish(event)
         for callback in callbacks:
             callback(event)
-
-
-def _frame_time(frame: Frame) -> float:
-    return frame.captured_at if frame.time is None else frame.time

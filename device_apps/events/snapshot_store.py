@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import re
 from datetime import timezone
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from device_apps.background_writer import BackgroundWriter
 from device_apps.events.event import EVENT_KINDS, Event
+from device_apps.jpeg import encode_jpeg
 from device_apps.quota_folder import QuotaFolder
 from device_apps.results import FrameResult
 from device_apps.sources.frames import Image
@@ -63,12 +63,8 @@ class SnapshotStore:
         self._writer.close(deadline)
 
     def _write(self, item: tuple[Path, Image]) -> None:
-        from PIL import Image as PillowImage
-
         path, image = item
-        buffer = io.BytesIO()
-        PillowImage.fromarray(image).save(buffer, "JPEG", quality=_JPEG_QUALITY)
-        data = buffer.getvalue()
+        data = encode_jpeg(image, _JPEG_QUALITY)
         self._folder.make_room(len(data))
         with atomic_path(path) as temporary:
             temporary.write_bytes(data)

@@ -33,6 +33,11 @@ class Frame:
     time: float | None = None
 
     @property
+    def stream_time(self) -> float:
+        """Seconds on the clock of the stream: its own time in a recording, else when it was captured."""
+        return self.captured_at if self.time is None else self.time
+
+    @property
     def image(self) -> Image:
         """uint8 [height, width, 3], RGB; a deferred one is decoded or converted at the first access."""
         return self.captured.image if isinstance(self.captured, DeferredImage) else self.captured

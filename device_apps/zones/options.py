@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from device_apps.state_folder import default_state_folder
 from device_apps.zones.active_zones import ActiveZones
 from edge_ssd.console.text import utf8_text
 from edge_ssd.errors import SettingError
@@ -68,16 +69,7 @@ def counts_path(
     given: Path | None = args.counts_file
     if given is not None or not live or not (active.shapes or active.path):
         return given
-    state_directory = environment.get("STATE_DIRECTORY", "").split(":")[0]
-    user_state = environment.get("XDG_STATE_HOME")
-    if not state_directory and not user_state:
-        try:
-            user_state = str(Path.home() / ".local" / "state")
-        except RuntimeError:
-            raise SettingError(
-                "zones: this user has no home folder to keep counts in; name a file with --counts-file, or set HOME"
-            ) from None
-    folder = Path(state_directory) if state_directory else Path(user_state or "") / "edge-ssd"
+    folder = default_state_folder("zones", "counts", "--counts-file", environment)
     zones_path = "" if active.path is None else os.path.realpath(active.path)
     key = os.fsencode(f"{zones_path}\0{source_name}")
     return folder / f"counts-{hashlib.sha256(key).hexdigest()[:12]}.json"

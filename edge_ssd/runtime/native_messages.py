@@ -6,11 +6,13 @@ import contextlib
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 
 __all__ = ["hidden_in_this_process", "hide_native_messages"]
 
 _is_hiding = False
+_lock = threading.Lock()  # Of the descriptor: a second thread would restore the file of the first.
 
 
 @contextlib.contextmanager
@@ -35,6 +37,7 @@ def hide_native_messages(start: bytes = b"INFO: ") -> Iterator[None]:
         yield
         return
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_lock)
         try:
             held = stack.enter_context(tempfile.TemporaryFile())
             terminal = os.dup(2)

@@ -73,7 +73,11 @@ class MqttEventPublisher:
         self._client = MqttClient(options, spool, retry_seconds, protocol)
         self._writer = BackgroundWriter(str(spool.path), self._add_to_spool, _QUEUE_CAPACITY)
         self._zone_topics = ZoneTopics(
-            labels, self._prefix, discovery_prefix=discovery_prefix, availability_topic=options.availability_topic
+            labels,
+            self._prefix,
+            camera=self._camera,
+            discovery_prefix=discovery_prefix,
+            availability_topic=options.availability_topic,
         )
         self._closed = False
         for label in labels if announced is None else announced:

@@ -16,8 +16,9 @@ from pathlib import Path
 
 from device_apps.events.mqtt.spool_file import MAX_PAYLOAD_BYTES, Message, SpoolFile
 from device_apps.retry import FailureLog
+from device_apps.state_folder import default_state_folder
 from edge_ssd.console.counts import count
-from edge_ssd.errors import EdgeSSDError, SettingError
+from edge_ssd.errors import EdgeSSDError
 
 __all__ = ["Message", "Spool", "default_spool_path"]
 
@@ -230,14 +231,5 @@ def default_spool_path(broker: str, environment: Mapping[str, str] = os.environ)
 
     Raises SettingError if there is neither.
     """
-    state_directory = environment.get("STATE_DIRECTORY", "").split(":")[0]
-    user_state = environment.get("XDG_STATE_HOME")
-    if not state_directory and not user_state:
-        try:
-            user_state = str(Path.home() / ".local" / "state")
-        except RuntimeError:
-            raise SettingError(
-                "--mqtt: this user has no home folder to keep events in; name a file with --mqtt-spool, or set HOME"
-            ) from None
-    folder = Path(state_directory) if state_directory else Path(user_state or "") / "edge-ssd"
+    folder = default_state_folder("--mqtt", "events", "--mqtt-spool", environment)
     return folder / f"mqtt-{hashlib.sha256(broker.encode()).hexdigest()[:12]}.sqlite"

@@ -41,19 +41,23 @@ class ZoneTopics:
 
     Args:
         labels: of the detector, which determine their names in topics.
-        prefix, discovery_prefix, availability_topic: see
+        camera, prefix, discovery_prefix, availability_topic: see
             :func:`~device_apps.events.mqtt.home_assistant.discovery_messages`; no discovery prefix announces nothing.
     """
 
     def __init__(
-        self, labels: Sequence[str], prefix: str, *, discovery_prefix: str | None, availability_topic: str
+        self,
+        labels: Sequence[str],
+        prefix: str,
+        *,
+        camera: str,
+        discovery_prefix: str | None,
+        availability_topic: str,
     ) -> None:
         self._labels = topic_names(labels)
         self._prefix = prefix
         self._discovery_prefix = discovery_prefix
-        self._common = common_fields(
-            camera=prefix.replace("/", " "), prefix=prefix, availability_topic=availability_topic
-        )
+        self._common = common_fields(camera=camera, prefix=prefix, availability_topic=availability_topic)
         self._topics: set[str] = set()  # that were returned and not deleted
 
     def messages(self, counts: dict[str, Any]) -> dict[str, str]:

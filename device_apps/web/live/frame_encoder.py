@@ -14,10 +14,11 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from device_apps.jpeg import encode_jpeg
 from device_apps.machine import return_free_memory
 from device_apps.results import FrameResult
 from device_apps.retry import FailureLog
-from device_apps.web.live.jpeg import JpegProfile, encode_jpeg, render
+from device_apps.web.live.jpeg import JpegProfile, render
 from edge_ssd.runtime.detections import Detections
 
 __all__ = ["EncodedFrame", "FrameEncoder"]

@@ -7,8 +7,6 @@ would take more memory than the rest of the preview.
 
 from __future__ import annotations
 
-import dataclasses
-import io
 import sys
 from typing import NamedTuple
 
@@ -17,9 +15,8 @@ from PIL import Image as PillowImage
 
 from device_apps.results import FrameResult
 from device_apps.sources.frames import Image
-from edge_ssd.runtime.detections import Detections
 
-__all__ = ["FULL", "PLAIN", "PREVIEW", "JpegProfile", "encode_jpeg", "render"]
+__all__ = ["FULL", "PLAIN", "PREVIEW", "JpegProfile", "render"]
 
 
 class JpegProfile(NamedTuple):
@@ -53,22 +50,8 @@ def render(result: FrameResult, profile: JpegProfile) -> Image:
     if max_side is not None and max(height, width) > max_side:
         scale = max_side / max(height, width)
         size = max(1, round(width * scale)), max(1, round(height * scale))
-        image, detections = _scale(image, size), _scale_boxes(detections, size)
+        image, detections = _scale(image, size), detections.scaled(size[::-1])
     return result.draw(image, detections) if profile.boxes else image
-
-
-def encode_jpeg(image: Image, quality: int) -> bytes:
-    """Encode a uint8 RGB image [H, W, 3] as a baseline JPEG of ``quality`` 1–100."""
-    cv2 = sys.modules.get("cv2")
-    if cv2 is not None:
-        succeeded, data = cv2.imencode(
-            ".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
-        )
-        if succeeded:
-            return bytes(data)
-    file = io.BytesIO()
-    PillowImage.fromarray(image).save(file, "JPEG", quality=quality)
-    return file.getvalue()
 
 
 def _scale(image: Image, size: tuple[int, int]) -> Image:
@@ -77,9 +60,3 @@ def _scale(image: Image, size: tuple[int, int]) -> Image:
         scaled: Image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
         return scaled
     return np.asarray(PillowImage.fromarray(image).resize(size, PillowImage.Resampling.BILINEAR, reducing_gap=1.0))
-
-
-def _scale_boxes(detections: Detections, size: tuple[int, int]) -> Detections:
-    height, width = detections.image_size
-    factors = np.array([size[0] / width, size[1] / height] * 2, np.float32)
-    return dataclasses.replace(detections, xyxy=detections.xyxy * factors, image_size=(size[1], size[0]))
