@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from edge_ssd.runtime.detections import Detections
     from edge_ssd.runtime.detector import Detector
 
-__all__ = ["LoopReport", "detect_frame", "run_loop"]
+__all__ = ["LoopReport", "detect_frame", "process_frame", "run_loop"]
 
 _READ_TIMEOUT_S = 0.05  # Maximum wait for a frame, so that windows and signals are handled in time.
 
@@ -71,7 +71,7 @@ def run_loop(
         try:
             frame = source.read(_READ_TIMEOUT_S)
             if frame is not None:
-                stats.add(_process(frame, detector, sinks, draw))
+                stats.add(process_frame(frame, detector, sinks, draw))
                 frames += 1
             elif source.ended:
                 break
@@ -90,9 +90,10 @@ def detect_frame(detector: Detector, frame: Frame) -> Detections:
     return detector.detect(frame.pixels, frame.size) if reduced else detector.detect(frame.pixels)
 
 
-def _process(
+def process_frame(
     frame: Frame, detector: Detector, sinks: Sequence[Sink], draw: Callable[[Image, Detections], Image]
 ) -> FrameResult:
+    """Detect in a frame, pass the result to every sink, and return it."""
     start = time.perf_counter()
     detections = detect_frame(detector, frame)
     milliseconds = {name: seconds * 1e3 for name, seconds in detector.timings.items()}

@@ -438,6 +438,21 @@ def test_closed_detector_raises(bundle: Path) -> None:
     detector.close()
 
 
+def test_shared_interpreter_has_settings_for_each_detector(fake: FakeInterpreter, bundle: Path) -> None:
+    image = np.zeros((32, 64, 3), np.uint8)
+    with Detector(bundle, score_threshold=0.8) as first, first.share(classes=["banana"], tiles="2x1") as second:
+        assert [d.label for d in first.detect(image)] == ["fork"]
+        assert (second.min_score_threshold, second.classes, first.tiles) == (0.5, ("banana",), None)
+        assert {d.label for d in second.detect(image)} == {"banana"}
+        assert len(fake.images) == 1 + 2 + 1, "the image, and two tiles beside the whole"
+        second.configure(score_threshold=0.1)
+        assert first.min_score_threshold == 0.8
+        first.close()
+        second.detect(image)
+    with pytest.raises(BackendError, match="closed"):
+        second.detect(image)
+
+
 @pytest.mark.machine_independent
 @pytest.mark.usefixtures("fake")
 def test_detector_cannot_be_copied_or_pickled(bundle: Path) -> None:

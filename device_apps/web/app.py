@@ -1,4 +1,4 @@
-"""ASGI application of the web preview: its pages and endpoints."""
+"""Web preview of a camera: its page and endpoints."""
 
 from __future__ import annotations
 
@@ -6,25 +6,17 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.routing import BaseRoute, Route
 
 from device_apps.retry import FailureLog
 from device_apps.stats import Stats, StatsSnapshot
-from device_apps.web.access.basic_login import BasicLogin
-from device_apps.web.access.login import Login
-from device_apps.web.access.middleware import BASIC_PATH, LOGIN_PATH, Access, AuthMiddleware, error_response
-from device_apps.web.access.rate_limiter import LoginRateLimiter
-from device_apps.web.access.token import Token
-from device_apps.web.access.visit import Front
+from device_apps.web.access.middleware import error_response
 from device_apps.web.limits import WebLimits
 from device_apps.web.live.broadcaster import EventBroadcaster
 from device_apps.web.live.frame_encoder import FrameEncoder
@@ -54,8 +46,6 @@ __all__ = ["EventFeed", "Preview"]
 
 _log = logging.getLogger(__name__)
 
-_COOKIE = "edge_ssd_{port}"  # Browsers share cookies between ports, and a board may run two cameras.
-
 
 class EventFeed(Protocol):
     """Recent events, newest last, and a subscription to new ones; ``to_dict()`` of an event returns JSON types."""
@@ -68,17 +58,12 @@ class EventFeed(Protocol):
 
 @dataclass
 class Preview:
-    """Web preview: its parts, and the ASGI application that serves them.
+    """Web preview of a camera: its parts, and the endpoints that serve them.
 
     Attributes:
         about: constants for the page, JSON types: version, model, backend, threads, source, live, login.
         encoder: the sink that the camera loop writes its results to.
         events: enter and leave events, or None if objects are not tracked.
-        token: the access token, or None if none is required.
-        host, port: the listening address.
-        basic: user and password, or None if there are none.
-        front: the proxies in front of the server.
-        clock: monotonic seconds, for the rate limit of logins.
         closing: ends every stream when set, in the server's thread.
         zones: endpoints of zones and counts, or None without them.
     """
@@ -88,13 +73,7 @@ class Preview:
     detector: Detector
     stats: Stats
     events: EventFeed | None
-    token: Token | None
-    host: str
-    port: int
     limits: WebLimits = WebLimits()
-    clock: Callable[[], float] = time.monotonic
-    basic: BasicLogin | None = None
-    front: Front = field(default_factory=Front)
     broadcaster: EventBroadcaster = field(default_factory=EventBroadcaster)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     zones: ZoneApi | None = None
@@ -105,8 +84,8 @@ class Preview:
         self._viewers = ConnectionLimiter(self.limits.max_viewers)
         self._subscribers = ConnectionLimiter(self.limits.max_viewers)
 
-    def app(self) -> ASGIApp:
-        """Return the ASGI application, wrapped in access control."""
+    def routes(self) -> Sequence[BaseRoute]:
+        """Return the routes of the page and the endpoints."""
         routes = [
             Route("/", self._show_page),
             Route("/stream", self._stream),
@@ -119,20 +98,7 @@ class Preview:
             Route("/healthz", self._healthz),
             Route("/metrics", self._metrics),
         ]
-        if self.zones is not None:
-            routes += self.zones.routes(self.broadcaster)
-        app = Starlette(routes=routes, exception_handlers={HTTPException: _http_error})
-        app.router.redirect_slashes = False
-        cookie = _COOKIE.format(port=self.port)
-        access = Access(self.token, self.basic, self.host, cookie, self.front, self.limits.slow_down_s)
-        middleware = AuthMiddleware(app, access, LoginRateLimiter(self.clock))
-        if self.token is not None:
-            login = Login(self.token, cookie, middleware.slow_down, self.limits, basic=self.basic is not None)
-            app.add_route(LOGIN_PATH, login.login, methods=["GET", "POST"])
-            app.add_route("/logout", login.logout, methods=["POST"])
-            if self.basic is not None:
-                app.add_route(BASIC_PATH, login.basic)
-        return middleware
+        return routes if self.zones is None else [*routes, *self.zones.routes(self.broadcaster)]
 
     async def run(self) -> None:
         """Publish statistics every second and events as they happen, until cancelled."""
@@ -221,11 +187,6 @@ class Preview:
         # On a Raspberry Pi this may start a process to query throttling, which would block the server's thread.
         snapshot = await asyncio.get_running_loop().run_in_executor(None, self.stats.snapshot)
         return snapshot, loop_status(self.encoder, snapshot.source.connected, self.limits.max_silence_s)
-
-
-async def _http_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    return error_response(error.status_code, error.detail, dict(error.headers or {}))
 
 
 def _call_in(server: asyncio.AbstractEventLoop, function: Any, *arguments: Any) -> None:

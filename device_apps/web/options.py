@@ -103,6 +103,7 @@ def open_web(
     from device_apps.web.app import Preview
     from device_apps.web.live.frame_encoder import FrameEncoder
     from device_apps.web.server import WebServer
+    from device_apps.web.site import Site
     from device_apps.web.zone_api import ZoneApi
     from edge_ssd.drawing import class_color
 
@@ -122,21 +123,10 @@ def open_web(
         "colors": [class_color(i) for i in range(len(detector.labels))],
     }
     preview = Preview(
-        about,
-        encoder,
-        detector,
-        stats,
-        events,
-        token,
-        address.host,
-        port,
-        limits,
-        clock,
-        basic=basic,
-        front=front,
-        zones=None if zones is None else ZoneApi(zones, limits),
+        about, encoder, detector, stats, events, limits, zones=None if zones is None else ZoneApi(zones, limits)
     )
-    stack.enter_context(WebServer(preview, listener))
+    site = Site(preview, token, basic, address.host, port, front, limits, clock)
+    stack.enter_context(WebServer(site, listener))
     # "All addresses" cannot be entered in a browser; the host name can.
     host = socket.gethostname() if address.host in ("0.0.0.0", "::") else address.host
     asks = " (asks for the token)" if token else " (asks for user and password)" if basic else ""

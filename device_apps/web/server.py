@@ -16,8 +16,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from device_apps.web.access.middleware import AUTHORIZED
 from device_apps.web.access.visit import Front, network_of
-from device_apps.web.app import Preview
 from device_apps.web.limits import WebLimits
+from device_apps.web.site import Site
 from edge_ssd.errors import EdgeSSDError
 
 __all__ = ["WebServer"]
@@ -103,10 +103,10 @@ class _Protocol(H11Protocol):
 
 
 class WebServer:
-    """Server of a preview on a listening socket, which it closes on exit; a context manager."""
+    """Server of a site on a listening socket, which it closes on exit; a context manager."""
 
-    def __init__(self, preview: Preview, listener: socket.socket) -> None:
-        self._preview = preview
+    def __init__(self, site: Site, listener: socket.socket) -> None:
+        self._site = site
         self._listener = listener
         self._thread = threading.Thread(target=self._run, name="web server", daemon=True)
         self._started = threading.Event()
@@ -123,7 +123,7 @@ class WebServer:
     def __exit__(self, *error: object) -> None:
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # The server has ended already.
-                self._loop.call_soon_threadsafe(self._preview.closing.set)
+                self._loop.call_soon_threadsafe(self._site.closing.set)
         self._thread.join(_JOIN_S)
         self._listener.close()
 
@@ -140,8 +140,8 @@ class WebServer:
     async def _serve(self) -> None:
         server = uvicorn.Server(
             uvicorn.Config(
-                self._preview.app(),
-                http=functools.partial(_Protocol, limits=self._preview.limits, front=self._preview.front),  # type: ignore[arg-type]
+                self._site.app(),
+                http=functools.partial(_Protocol, limits=self._site.limits, front=self._site.front),  # type: ignore[arg-type]
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -154,9 +154,9 @@ class WebServer:
             )
         )
         self._loop = asyncio.get_running_loop()
-        publishing = asyncio.ensure_future(self._preview.run())
+        publishing = asyncio.ensure_future(self._site.run())
         serving = asyncio.ensure_future(server.serve(sockets=[self._listener]))
-        closing = asyncio.ensure_future(self._preview.closing.wait())
+        closing = asyncio.ensure_future(self._site.closing.wait())
         self._started.set()
         try:
             await asyncio.wait({serving, publishing, closing}, return_when=asyncio.FIRST_COMPLETED)

@@ -230,6 +230,32 @@ class Detector:
                 self.bundle.details, score_threshold, iou_threshold, max_detections, classes, class_agnostic
             )
 
+    def share(
+        self,
+        score_threshold: float | Mapping[str, float] | None = None,
+        iou_threshold: float | None = None,
+        max_detections: int | None = None,
+        classes: Iterable[str] | None = None,
+        class_agnostic: bool = False,
+        tiles: Tiles | str | None = None,
+    ) -> Detector:
+        """Return a detector with settings of its own that runs on the interpreter of this one, such as for each camera.
+
+        The model is in memory once. Detectors that share an interpreter wait for each other; it is freed when all of
+        them are closed. Arguments and errors as for the constructor.
+        """
+        self._require_own_process()
+        other = object.__new__(type(self))
+        shared = ("_process", "_bundle", "_resize", "_postprocess", "_buffers", "_lock", "_interpreter")
+        for name in (*shared, "_interpreter_facts"):
+            setattr(other, name, getattr(self, name))
+        other._tiles = _as_tiles(tiles)
+        other._settings = Settings.from_metadata(self.bundle.details)
+        other._settings_lock = threading.Lock()
+        other.configure(score_threshold, iou_threshold, max_detections, classes, class_agnostic)
+        other.timings = {}
+        return other
+
     def detect(
         self, image: ImageLike, image_size: tuple[int, int] | None = None, *, color: Color = "rgb"
     ) -> Detections:

@@ -1,0 +1,79 @@
+"""ASGI application of the web server: the endpoints of a camera behind access control."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from device_apps.web.access.basic_login import BasicLogin
+from device_apps.web.access.login import Login
+from device_apps.web.access.middleware import BASIC_PATH, LOGIN_PATH, Access, AuthMiddleware, error_response
+from device_apps.web.access.rate_limiter import LoginRateLimiter
+from device_apps.web.access.token import Token
+from device_apps.web.access.visit import Front
+from device_apps.web.app import Preview
+from device_apps.web.limits import WebLimits
+
+__all__ = ["Site"]
+
+_COOKIE = "edge_ssd_{port}"  # Browsers share cookies between ports, and a board may run two programs.
+
+
+@dataclass
+class Site:
+    """What the web server serves.
+
+    Attributes:
+        preview: the preview of the camera.
+        token: the access token, or None if none is required.
+        basic: user and password, or None if there are none.
+        host, port: the listening address.
+        front: the proxies in front of the server.
+        clock: monotonic seconds, for the rate limit of logins.
+    """
+
+    preview: Preview
+    token: Token | None
+    basic: BasicLogin | None
+    host: str
+    port: int
+    front: Front = field(default_factory=Front)
+    limits: WebLimits = WebLimits()
+    clock: Callable[[], float] = time.monotonic
+
+    @property
+    def closing(self) -> asyncio.Event:
+        """Ends every stream when set, in the server's thread."""
+        return self.preview.closing
+
+    def app(self) -> ASGIApp:
+        """Return the ASGI application, wrapped in access control."""
+        app = Starlette(routes=self.preview.routes(), exception_handlers={HTTPException: _http_error})
+        app.router.redirect_slashes = False
+        cookie = _COOKIE.format(port=self.port)
+        access = Access(self.token, self.basic, self.host, cookie, self.front, self.limits.slow_down_s)
+        middleware = AuthMiddleware(app, access, LoginRateLimiter(self.clock))
+        if self.token is not None:
+            login = Login(self.token, cookie, middleware.slow_down, self.limits, basic=self.basic is not None)
+            app.add_route(LOGIN_PATH, login.login, methods=["GET", "POST"])
+            app.add_route("/logout", login.logout, methods=["POST"])
+            if self.basic is not None:
+                app.add_route(BASIC_PATH, login.basic)
+        return middleware
+
+    async def run(self) -> None:
+        """Publish what happens to viewers, until cancelled."""
+        await self.preview.run()
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return error_response(error.status_code, error.detail, dict(error.headers or {}))
