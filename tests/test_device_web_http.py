@@ -469,7 +469,7 @@ def test_incomplete_requests_time_out() -> None:
 
 
 def test_server_that_cannot_start_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("device_apps.web.app.AuthMiddleware", None)
+    monkeypatch.setattr("device_apps.web.site.AuthMiddleware", None)
     with pytest.raises(EdgeSSDError, match=r"the web server does not start \(TypeError: .*\); leave out --web"):
         Camera().__enter__()
 
