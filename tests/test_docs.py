@@ -13,7 +13,7 @@ from conftest import REPOSITORY
 
 from edge_ssd import cli
 
-PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+PAGES = [REPOSITORY / "README.md", REPOSITORY / "examples" / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 PAGE_NAMES = [page.relative_to(REPOSITORY).as_posix() for page in PAGES]
 
 

@@ -37,7 +37,7 @@ def test_page_has_only_code_and_output_blocks() -> None:
 
 def test_page_images_equal_drawn_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(REPOSITORY)
-    runpy.run_path("docs/examples/book_figures.py")["main"](tmp_path)
+    runpy.run_path("docs/book_figures.py")["main"](tmp_path)
     drawn = sorted(tmp_path.iterdir())
     assert [path.name for path in drawn] == ["book_detections.png", "book_losses.png"]
     for path in drawn:

@@ -1,9 +1,17 @@
-"""The programs in docs/examples, run as a user runs them: each finds the three bananas of the shipped self-test."""
+"""The programs in examples, run by the commands of their README: each finds the bananas of the shipped self-test."""
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import importlib.util
+import io
+import itertools
 import json
+import os
+import re
+import runpy
+import shlex
 import shutil
 import socket
 import subprocess
@@ -14,6 +22,7 @@ import types
 import urllib.error
 import urllib.request
 import zipapp
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +37,7 @@ from edge_ssd import BackendError, BundleError, Detector, default_model, find_mo
 from edge_ssd.frozen import hook_dirs
 from edge_ssd.runtime import shipped_models as module
 
-EXAMPLES = REPOSITORY / "docs" / "examples"
+EXAMPLES = REPOSITORY / "examples"
 LABELS = "banana, banana, banana"
 
 pytestmark = pytest.mark.machine_independent
@@ -36,77 +45,149 @@ pytestmark = pytest.mark.machine_independent
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("images") / "bananas.png"
-    Image.fromarray(selftest_image()).save(path)
-    return path
+    folder = tmp_path_factory.mktemp("images")
+    Image.fromarray(selftest_image()).save(folder / "photo.jpg", quality=95)
+    for name in ("examples", "device_apps"):
+        (folder / name).symlink_to(REPOSITORY / name)
+    return folder / "photo.jpg"
 
 
 def selftest_image() -> np.ndarray:
     return read_bundle(find_model("nano")).selftest.image
 
 
-def lines(name: str, *arguments: object) -> list[str]:
-    done = run_python(EXAMPLES / name, *arguments)
+def readme_command(name: str) -> tuple[dict[str, str], list[str]]:
+    """Return the environment and the arguments of the one command of examples/README.md with this program."""
+    page = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    (line,) = re.findall(rf"^    (.*\b{name}\b.*)$", page, re.MULTILINE)
+    words = shlex.split(line)
+    variables = dict(itertools.takewhile(lambda pair: len(pair) == 2, (word.split("=") for word in words)))
+    return variables, words[len(variables) :]
+
+
+def run_readme_command(name: str, image: Path) -> str:
+    """Run the command as a user does, in a folder with photo.jpg; return its output."""
+    variables, (python, *arguments) = readme_command(name)
+    assert python == "python"
+    done = run_python(*arguments, cwd=image.parent, env={**os.environ, **variables})
     assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
+    return done.stdout
+
+
+def test_count_over_line(image: Path) -> None:
+    page = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    assert run_readme_command("count_over_line", image) == page.partition("```text\n")[2].partition("```")[0]
 
 
 def test_embed(image: Path) -> None:
-    found = lines("embed.py", find_model("nano"), image)
+    found = run_readme_command("embed", image).splitlines()
     assert len(found) == 3
-    assert all(line.startswith(f"{image}: banana 0.") for line in found)
+    assert all(line.startswith("photo.jpg: banana 0.") for line in found)
 
 
-def test_asyncio_detect(image: Path, tmp_path: Path) -> None:
-    bad = tmp_path / "bad.png"
-    bad.write_bytes(b"no image")
-    found = sorted(lines("asyncio_detect.py", "nano", image, bad, image))
-    assert found == [f"{image}: {LABELS}"] * 2 + [
-        f"error: {bad}: not an image of a known format; save it again as JPEG or PNG"
+def test_asyncio_detect(image: Path) -> None:
+    (image.parent / "bad.png").write_bytes(b"no image")
+    _, (_, *arguments) = readme_command("asyncio_detect")
+    done = run_python(*arguments, "bad.png", cwd=image.parent)
+    assert done.returncode == 0, done.stderr
+    assert sorted(done.stdout.splitlines()) == [
+        "error: bad.png: not an image of a known format; save it again as JPEG or PNG",
+        *[f"photo.jpg: {LABELS}"] * 2,
     ]
 
 
 def test_thread_pool(image: Path) -> None:
-    assert lines("thread_pool.py", "nano", *[image] * 5) == [f"{image}: {LABELS}"] * 5
+    assert run_readme_command("thread_pool", image) == f"photo.jpg: {LABELS}\n" * 3
 
 
 def test_fastapi_server(image: Path) -> None:
-    if importlib.util.find_spec("fastapi") is None:
-        skip_or_fail("fastapi is not installed")
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    options = ("--app-dir", EXAMPLES, "--port", port, "--log-level", "warning")
-    process = start_python("-m", "uvicorn", *options, "fastapi_server:app")
-    try:
+    with serve("fastapi", "fastapi_server", image) as url:
         statuses = {}
         for name, body in (("image", image.read_bytes()), ("text", b"no image"), ("large", bytes(20_000_001))):
-            statuses[name] = post(f"http://127.0.0.1:{port}/detect", body)
-    finally:
-        process.terminate()
-        process.communicate(timeout=30)
+            statuses[name] = post(f"{url}/detect", body)
     status, answer = statuses["image"]
-    assert (status, [row["label"] for row in answer["detections"]]) == (200, ["banana"] * 3)
-    assert statuses["text"] == (
-        422,
-        {"detail": "image data: not an image of a known format; save it again as JPEG or PNG"},
-    )
+    assert (status, [row["label"] for row in json.loads(answer)["detections"]]) == (200, ["banana"] * 3)
+    status, answer = statuses["text"]
+    assert status == 422
+    assert "image data: not an image of a known format; save it again as JPEG or PNG" in answer
     assert statuses["large"][0] in (413, 0)  # 0: the server may close the connection before all is sent
 
 
-def post(url: str, body: bytes) -> tuple[int, Any]:
-    """Send a request as soon as the server listens; return the status and the JSON of the answer."""
+def test_flask_page(image: Path) -> None:
+    with Image.open(image) as opened:
+        size = opened.size
+    with serve("flask", "flask_page", image) as url:
+        found = post(url, form(image.read_bytes()), "multipart/form-data; boundary=-")
+        assert (found[0], re.findall(r"<li>(\w+) 0\.\d\d</li>", found[1])) == (200, ["banana"] * 3)
+        (encoded,) = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', found[1])
+        with Image.open(io.BytesIO(base64.b64decode(encoded))) as shown:
+            assert shown.size == size
+        status, page = post(url, form(b"<no image>"), "multipart/form-data; boundary=-")
+        assert (status, "image data: not an image of a known format" in page) == (422, True)
+        with urllib.request.urlopen(url, timeout=60) as response:
+            assert b'<input type="file" name="image"' in response.read()
+
+
+def form(content: bytes) -> bytes:
+    return b'---\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n' + content + b"\r\n-----\r\n"
+
+
+@contextlib.contextmanager
+def serve(package: str, program: str, image: Path) -> Iterator[str]:
+    """Run the server of the README's command on a free port; give its address."""
+    if importlib.util.find_spec(package) is None:
+        skip_or_fail(f"{package} is not installed")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    _, arguments = readme_command(program)
+    process = start_python("-m", *arguments, "--port", port, cwd=image.parent, stderr=subprocess.DEVNULL)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+def post(url: str, body: bytes, content_type: str = "application/octet-stream") -> tuple[int, str]:
+    """Send a request as soon as the server listens; return the status and the answer."""
+    request = urllib.request.Request(url, body, {"Content-Type": content_type})
     for _ in range(300):
         try:
-            with urllib.request.urlopen(urllib.request.Request(url, body), timeout=60) as response:
-                return response.status, json.load(response)
+            with urllib.request.urlopen(request, timeout=60) as response:
+                return response.status, response.read().decode()
         except urllib.error.HTTPError as error:
             with error:
-                return error.code, json.load(error)
+                return error.code, error.read().decode()
         except urllib.error.URLError as error:
             if not isinstance(error.reason, ConnectionRefusedError):
                 return 0, str(error)
             time.sleep(0.1)
     raise AssertionError("the server does not listen")
+
+
+def test_gpio_hysteresis_switches_mock_pin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A real detector and gpiozero with its mock pins; the bananas are in view from 0.5 to 1.5 seconds."""
+    variables, (_, program, *_) = readme_command("gpio_hysteresis")
+    with_bananas = Image.fromarray(selftest_image())
+    empty = Image.new("RGB", with_bananas.size, (90, 90, 90))
+    frames = [with_bananas if 5 <= i < 15 else empty for i in range(30)]
+    for i, frame in enumerate(frames):
+        frame.putpixel((0, 0), (i, 0, 0))  # equal frames would be saved as one
+        frames[i] = frame.copy()
+    frames[0].save(tmp_path / "clip.png", save_all=True, append_images=frames[1:], duration=100)
+    monkeypatch.setattr(sys, "argv", [program, str(tmp_path / "clip.png"), "17", "--seconds", "1"])
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    runpy.run_path(str(REPOSITORY / program), run_name="__main__")
+    assert capsys.readouterr().out.splitlines() == ["   0.7 s  pin 17 on", "   2.4 s  pin 17 off"]
+
+
+def test_hysteresis_ignores_flicker() -> None:
+    state = load("gpio_hysteresis").Hysteresis(low=0.4, high=0.7, frames=3, seconds=2.0)
+    seen = [state.update(score, time) for time, score in enumerate([0.8, 0.8, 0.6, 0.8, 0.8, 0.8, 0.1, 0.5, 0.1, 0.1])]
+    assert seen == [False] * 5 + [True] * 4 + [False]
 
 
 class CallbackCamera(picamera2_stand_in.Picamera2):
@@ -172,11 +253,10 @@ def load(name: str) -> types.ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name", ["asyncio_detect", "thread_pool", "embed"])
-def test_examples_describe_their_arguments(name: str) -> None:
-    done = run_python(EXAMPLES / f"{name}.py")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert f"python {name}.py MODEL" in done.stderr
+def test_readme_lists_every_example() -> None:
+    programs = {path.stem for path in EXAMPLES.glob("*.py")}
+    assert all(readme_command(name) for name in programs)
+    assert len(programs) == 8
 
 
 def test_library_in_zip_file_has_shipped_models(tmp_path: Path) -> None:

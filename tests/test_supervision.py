@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -63,22 +62,3 @@ def test_to_supervision_without_package_raises(monkeypatch: pytest.MonkeyPatch) 
     found = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64), [], (9, 9))
     with pytest.raises(SettingError, match="pip install supervision"):
         found.to_supervision()
-
-
-def test_documented_example_runs(tmp_path: Path) -> None:
-    """docs/examples/embed.py, as it is, on an image."""
-    from PIL import Image
-    from real_model import real_model
-
-    from edge_ssd.runtime.bundle import read_bundle
-
-    example = REPOSITORY / "docs" / "examples" / "embed.py"
-    lines = [line for line in example.read_text(encoding="utf-8").splitlines() if line.strip()]
-    assert len(lines) <= 10 + 2  # the shebang and the description
-    model, image = real_model(), tmp_path / "image.png"
-    Image.fromarray(read_bundle(model).selftest.image).save(image)
-    command = [sys.executable, str(example), str(model), str(image)]
-    environment = {"PYTHONPATH": str(REPOSITORY)}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "banana" in done.stdout

@@ -1,4 +1,4 @@
-"""Draw the figures of docs/book.md, from the root of a clone: python docs/examples/book_figures.py docs/images"""
+"""Draw the figures of docs/book.md, from the root of a clone: python docs/book_figures.py docs/images"""
 
 import sys
 from pathlib import Path
