@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ __all__ = [
     "class_labels",
     "make_detector",
     "option_name",
+    "page_url",
     "resize_function",
     "tiles_of",
 ]
@@ -161,6 +163,31 @@ def camera_name(args: argparse.Namespace) -> str | None:
     if not 0 < len(name) <= _MAX_NAME or not name.isprintable():
         raise SettingError(f"--name must be one line of 1 to {_MAX_NAME} characters, got {printable(name[:80])!r}")
     return name
+
+
+def page_url(args: argparse.Namespace) -> str | None:
+    """Return the URL of the web page (--web-url) without its last "/", or None; raise SettingError if it is not one.
+
+    A parser without this option states none.
+    """
+    text: str | None = getattr(args, "web_url", None)
+    if text is None:
+        return None
+    from urllib.parse import urlsplit
+
+    from edge_ssd.console.redact import redact_url
+
+    expected = "expected the address of the page, such as https://camera.example/cam1/"
+    try:
+        parts = urlsplit(argument_text(text))
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if valid and (parts.username is not None or parts.password is not None):
+        raise SettingError("--web-url: leave out user and password: the address is part of every event")
+    if not valid or parts.query or parts.fragment or re.search(r"[\s<>\"]", text) or not text.isprintable():
+        raise SettingError(f"--web-url {redact_url(text)}: {expected}")
+    return text.rstrip("/")
 
 
 def class_labels(args: argparse.Namespace) -> list[str] | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 import time
-from collections import deque
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +19,6 @@ _FREE_BYTES = 100 * 1024 * 1024  # are left to the rest of the system
 
 
 class _File(NamedTuple):
-    path: Path
     size: int
     modified: float  # seconds since 1970
 
@@ -44,7 +43,8 @@ class QuotaFolder:
         self.path = folder
         self._max_bytes = max_bytes
         self._max_age = max_age
-        self._files: deque[_File] = deque()  # oldest first
+        self._name = name
+        self._files: dict[Path, _File] = {}  # oldest first
         self._total_bytes = 0
         for path in sorted(folder.iterdir()):
             if name.fullmatch(path.name) and path.is_file():
@@ -54,24 +54,43 @@ class QuotaFolder:
         self.make_room(0)
 
     def add(self, path: Path) -> None:
-        """Count a file that was written."""
+        """Count a file that was written, or written again."""
         status = path.stat()
-        self._files.append(_File(path, status.st_size, status.st_mtime))
-        self._total_bytes += status.st_size
+        before = self._files.get(path)
+        self._files[path] = _File(status.st_size, status.st_mtime)
+        self._total_bytes += status.st_size - (0 if before is None else before.size)
 
     def make_room(self, new_bytes: int) -> None:
         """Delete what is too old, and the oldest until so many bytes more respect the limit and the free space."""
         now = time.time()
-        while self._files and self._max_age is not None and now - self._files[0].modified > self._max_age:
+        while self._files and self._max_age is not None and now - self._oldest.modified > self._max_age:
             self._delete_oldest()
         while self._files and self._total_bytes + new_bytes > self._max_bytes:
             self._delete_oldest()
         while self._files and shutil.disk_usage(self.path).free < _FREE_BYTES + new_bytes:
             self._delete_oldest()
 
+    def find(self, name: str) -> Path | None:
+        """Return the path of a file of this folder, None if the name has another form or there is no such file.
+
+        Any thread may call it.
+        """
+        if not self._name.fullmatch(name):
+            return None
+        path = self.path / name
+        try:
+            return path if stat.S_ISREG(path.lstat().st_mode) else None
+        except OSError:
+            return None
+
+    @property
+    def _oldest(self) -> _File:
+        return next(iter(self._files.values()))
+
     def _delete_oldest(self) -> None:
-        self._files[0].path.unlink(missing_ok=True)
-        self._total_bytes -= self._files.popleft().size
+        path = next(iter(self._files))
+        path.unlink(missing_ok=True)
+        self._total_bytes -= self._files.pop(path).size
 
 
 def _is_left_over(path: Path, name: re.Pattern[str]) -> bool:

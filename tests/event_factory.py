@@ -17,12 +17,12 @@ Box = tuple[float, float, float, float]
 LABELS = ("banana", "apple")
 
 
-def detections(*objects: tuple[int, Box], size: tuple[int, int] = (100, 200)) -> Detections:
-    """Detections of (class id, box in pixels) in a frame of ``size`` (height, width), all with score 0.75."""
+def detections(*objects: tuple[int, Box], size: tuple[int, int] = (100, 200), score: float = 0.75) -> Detections:
+    """Detections of (class id, box in pixels) in a frame of ``size`` (height, width), all with the same score."""
     number = len(objects)
     return Detections(
         np.array([box for _, box in objects], np.float32).reshape(number, 4),
-        np.full(number, 0.75, np.float32),
+        np.full(number, score, np.float32),
         np.array([class_id for class_id, _ in objects], np.int64),
         [LABELS[class_id] for class_id, _ in objects],
         size,
@@ -35,10 +35,13 @@ def result(
     *objects: tuple[int, Box],
     size: tuple[int, int] = (100, 200),
     media_time: float | None = None,
+    score: float = 0.75,
 ) -> FrameResult:
     """The result of a grey frame that was captured ``at`` a time, with these detections."""
     image = np.full((*size, 3), 90, np.uint8)
-    return FrameResult(Frame(image, sequence, at, "camera 0", time=media_time), detections(*objects, size=size), {})
+    return FrameResult(
+        Frame(image, sequence, at, "camera 0", time=media_time), detections(*objects, size=size, score=score), {}
+    )
 
 
 def event(number: int, kind: str = "enter", object_id: int = 1, label: str = "banana", **more: Any) -> Event:

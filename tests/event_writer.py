@@ -26,8 +26,8 @@ from device_apps.events.jsonl import open_json_lines
 from device_apps.events.mqtt.address import parse_address
 from device_apps.events.mqtt.connection import MqttConnectOptions
 from device_apps.events.mqtt.event_publisher import MqttEventPublisher
-from device_apps.events.mqtt.spool import Spool
 from device_apps.events.snapshot_store import SnapshotStore
+from device_apps.events.spool import Spool
 from device_apps.events.tracker import Tracker
 from edge_ssd.console.logs import log_to_stderr
 

@@ -19,7 +19,7 @@ from label_writers import WRITERS, LabeledImage
 from PIL import Image
 from real_model import real_model
 
-from device_apps.events.mqtt.event_payload import event_payload
+from device_apps.events.event_payload import event_payload
 from device_apps.results import FrameResult
 from device_apps.sinks import JsonLinesSink
 from device_apps.sources.frames import Frame

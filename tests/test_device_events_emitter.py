@@ -13,6 +13,7 @@ from event_factory import ListPublisher, event, result
 
 from device_apps.events.emitter import EventEmitter
 from device_apps.events.event import Event
+from device_apps.events.seen_frame import SeenObject
 from device_apps.events.tracker import Tracker
 from device_apps.results import FrameResult
 from edge_ssd.errors import EdgeSSDError
@@ -27,13 +28,15 @@ class ListSnapshots:
 
     def __init__(self) -> None:
         self.saved: list[tuple[Path, FrameResult]] = []
+        self.found: list[SeenObject | None] = []
         self.closed = False
 
     def path_for(self, event: Event) -> Path:
         return Path("snapshots") / f"{event.number}.jpg"
 
-    def save(self, path: Path, result: FrameResult) -> None:
+    def save(self, path: Path, result: FrameResult, found: SeenObject | None = None) -> None:
         self.saved.append((path, result))
+        self.found.append(found)
 
     def close(self, deadline: float) -> None:
         self.closed = True
@@ -156,6 +159,13 @@ def test_change_of_frame_size_keeps_the_object(publisher: ListPublisher) -> None
     assert publisher.events[1].box == (20.0, 20.0, 60.0, 60.0)
 
 
+def test_event_links_to_the_page() -> None:
+    linked = event(3, snapshot=Path("a.jpg"), clip=Path("a.webm"), page="https://cam.example/door").to_dict()
+    assert linked["snapshot_url"] == "https://cam.example/door/api/events/12ab-3/snapshot.jpg"
+    assert linked["clip_url"] == "https://cam.example/door/api/events/12ab-3/clip.webm"
+    assert "clip_url" not in event(3, page="https://cam.example/door").to_dict()
+
+
 def test_every_event_has_a_snapshot(publisher: ListPublisher) -> None:
     snapshots = ListSnapshots()
     with emitter_for(publisher, snapshots=snapshots) as emitter:
@@ -164,6 +174,25 @@ def test_every_event_has_a_snapshot(publisher: ListPublisher) -> None:
     assert [item.snapshot for item in publisher.events] == [Path("snapshots/1.jpg"), Path("snapshots/2.jpg")]
     assert [(path.name, shown.frame.sequence) for path, shown in snapshots.saved] == [("1.jpg", 5), ("2.jpg", 5)]
     assert snapshots.closed
+
+
+def test_snapshot_of_an_object_is_replaced_by_better_ones_until_it_leaves() -> None:
+    snapshots = ListSnapshots()
+    with emitter_for(snapshots=snapshots) as emitter:
+        show(emitter, *SIX_FRAMES)
+        scores = {1.0: 0.8, 1.6: 0.81, 2.0: 0.9, 2.2: 0.99, 3.2: 0.95}  # by time
+        for at, score in scores.items():
+            emitter.write(result(at, round(10 * at), (0, A), score=score))
+        emitter.write(result(4.5, 45))
+        assert [shown.frame.sequence for _, shown in snapshots.saved] == [5, 16, 32]
+        assert {path.name for path, _ in snapshots.saved} == {"1.jpg"}
+        assert snapshots.found[-1] == ("banana", pytest.approx(0.95), A)
+        (record,), _ = emitter.history.select()
+        assert (record["score"], record["best_score"]) == (0.75, 0.95)
+        emitter.history.update(record["id"], verdict="right")
+        emitter.write(result(5.0, 50, (0, A), score=0.999))
+        assert len(snapshots.saved) == 3, "what was judged stays"
+    assert snapshots.found[-1] is not None, "it is in the last frame"
 
 
 def test_recent_returns_the_latest_events() -> None:

@@ -15,7 +15,7 @@ sys.path.insert(0, "tests")
 from clocks import wait_until
 from event_factory import event, result
 from device_apps.events.jsonl import open_json_lines
-from device_apps.events.mqtt.spool import Spool
+from device_apps.events.spool import Spool
 from device_apps.events.snapshot_store import SnapshotStore
 
 class ListHandler(logging.Handler):

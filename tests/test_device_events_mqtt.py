@@ -22,7 +22,7 @@ from device_apps.events.mqtt.address import create_tls_context, parse_address
 from device_apps.events.mqtt.client import _pause_before
 from device_apps.events.mqtt.connection import MqttConnectOptions
 from device_apps.events.mqtt.event_publisher import MqttEventPublisher, client_id
-from device_apps.events.mqtt.spool import Spool
+from device_apps.events.spool import Spool
 
 RETRY_SECONDS = (0.02, 0.2)
 

@@ -18,7 +18,7 @@ from device_apps.events.mqtt.address import create_tls_context, parse_address
 from device_apps.events.mqtt.causes import describe_error, describe_refusal
 from device_apps.events.mqtt.connection import MqttConnectOptions
 from device_apps.events.mqtt.event_publisher import MqttEventPublisher, client_id
-from device_apps.events.mqtt.spool import Spool
+from device_apps.events.spool import Spool
 from edge_ssd.errors import SettingError
 
 ANONYMOUS = "allow_anonymous true"

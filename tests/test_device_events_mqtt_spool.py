@@ -14,8 +14,8 @@ from event_factory import event
 from fuzzing import damaged_copy, fuzz_rounds, fuzz_seed
 from processes import run_python, start_python
 
-from device_apps.events.mqtt.event_payload import event_payload, is_event_payload
-from device_apps.events.mqtt.spool import Message, Spool, default_spool_path
+from device_apps.events.event_payload import event_payload, is_event_payload
+from device_apps.events.spool import Message, Spool, default_spool_path
 from edge_ssd.errors import EdgeSSDError
 
 
@@ -143,8 +143,8 @@ def test_spool_opens_an_existing_file_on_a_full_disk(path: Path) -> None:
     script = """
 import logging, resource, sys
 from pathlib import Path
-from device_apps.events.mqtt.event_payload import event_payload, is_event_payload
-from device_apps.events.mqtt.spool import Spool
+from device_apps.events.event_payload import event_payload, is_event_payload
+from device_apps.events.spool import Spool
 resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
 logging.basicConfig(stream=sys.stderr, format="%(message)s")
 spool = Spool(Path(sys.argv[1]), max_messages=100, max_bytes=10**6)
@@ -168,8 +168,8 @@ def test_spool_keeps_messages_of_a_killed_process(path: Path) -> None:
     script = """
 import sys
 from pathlib import Path
-from device_apps.events.mqtt.event_payload import event_payload, is_event_payload
-from device_apps.events.mqtt.spool import Spool
+from device_apps.events.event_payload import event_payload, is_event_payload
+from device_apps.events.spool import Spool
 spool = Spool(Path(sys.argv[1]), max_messages=10**6, max_bytes=10**9)
 number = 0
 while True:
@@ -275,8 +275,8 @@ def test_damaged_rows_are_skipped_on_a_full_disk(path: Path) -> None:
     script = """
 import resource, sys
 from pathlib import Path
-from device_apps.events.mqtt.event_payload import event_payload, is_event_payload
-from device_apps.events.mqtt.spool import Spool
+from device_apps.events.event_payload import event_payload, is_event_payload
+from device_apps.events.spool import Spool
 resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
 spool = Spool(Path(sys.argv[1]), max_messages=100, max_bytes=10**6)
 sys.stdout.write(repr([message.payload for _ in range(2) for message in spool.after(0, 9)]))

@@ -13,7 +13,7 @@ from test_device_events_mqtt_home_assistant import DEVICE, FIELDS, TOPIC
 
 from device_apps.events.counts_file import CountsFile
 from device_apps.events.emitter import EventEmitter
-from device_apps.events.mqtt.event_payload import event_payload, is_event_payload
+from device_apps.events.event_payload import event_payload, is_event_payload
 from device_apps.events.mqtt.zone_topics import ZoneTopics
 from device_apps.events.tracker import Tracker
 from device_apps.zones.active_zones import ActiveZones

@@ -20,7 +20,7 @@ from processes import FAKE, run_python
 from device_apps.events.mqtt.address import parse_address
 from device_apps.events.mqtt.connection import MqttConnectOptions
 from device_apps.events.mqtt.event_publisher import MqttEventPublisher, client_id
-from device_apps.events.mqtt.spool import Spool
+from device_apps.events.spool import Spool
 from device_apps.sources.utf8_path import utf8_path
 from edge_ssd.console.text import argument_text, find_label, utf8_text
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import itertools
 import logging
 import sys
 import threading
@@ -24,6 +25,7 @@ from stream_servers import MjpegServer
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from device_apps.events.history import EventHistory
 from device_apps.loop import run_loop
 from device_apps.results import Sink
 from device_apps.sources.frames import Frame, SourceCounts
@@ -98,8 +100,11 @@ class ClipServer(MjpegServer):
 class RecentEvents:
     """The event source of the preview without a tracker."""
 
+    snapshots = clips = None
+
     def __init__(self) -> None:
         self.recent: deque[SeenEvent] = deque(maxlen=50)
+        self.history = EventHistory()
         self._callbacks: list[Callable[[SeenEvent], None]] = []
 
     def subscribe(self, callback: Callable[[SeenEvent], None]) -> Callable[[], None]:
@@ -108,14 +113,18 @@ class RecentEvents:
 
     def add(self, event: SeenEvent) -> None:
         self.recent.append(event)
+        self.history.publish(event)
         for callback in self._callbacks:
             callback(event)
 
 
 class SeenEvent:
+    _numbers = itertools.count(1)
+
     def __init__(self, kind: str, object_id: int, label: str, **more: object) -> None:
         time = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-        self._values = {"kind": kind, "object_id": object_id, "label": label, "time": time, **more}
+        self.id = f"12ab-{next(self._numbers)}"
+        self._values = {"id": self.id, "kind": kind, "object_id": object_id, "label": label, "time": time, **more}
 
     def to_dict(self) -> dict[str, object]:
         return self._values

@@ -106,6 +106,14 @@ class ClipRecorder:
             self._present.discard(event.object_id)
         return self._path
 
+    def find(self, name: str) -> Path | None:
+        """Return the path of a complete clip, or None; any thread may call it."""
+        return self._folder.find(name)
+
+    def is_recording(self, name: str) -> bool:
+        """Return whether the clip of this name is not complete yet; any thread may call it."""
+        return name in self._encoder.recording
+
     def write(self, result: FrameResult) -> None:
         now = result.frame.stream_time
         if self._path is not None:
@@ -144,6 +152,7 @@ class _Encoder:
 
     def __init__(self, folder: QuotaFolder, options: ClipOptions, *, live: bool) -> None:
         self.lost = 0
+        self.recording: frozenset[str] = frozenset()  # names of clips that are not complete
         load_opencv()  # an error of it now, not with the first clip
         self._folder = folder
         self._options = options
@@ -160,6 +169,8 @@ class _Encoder:
 
     def put(self, item: Path | _End | None) -> None:
         with self._changed:
+            if isinstance(item, Path):
+                self.recording |= {item.name}
             self._waiting.append(item)
             self._changed.notify()
 
@@ -219,16 +230,25 @@ class _Encoder:
     def _finish(self) -> None:
         path, writer = self._path, self._writer
         self._path = self._writer = None
-        self._stack.close()
-        if path is not None and writer is not None:
-            self._folder.add(path)
-            self._folder.make_room(0)
-            self._failures.recovered(f"{self._folder.path}: clips can be written again")
+        try:
+            self._stack.close()
+            if path is not None and writer is not None:
+                self._folder.add(path)
+                self._folder.make_room(0)
+                self._failures.recovered(f"{self._folder.path}: clips can be written again")
+        finally:
+            self._forget(path)
+
+    def _forget(self, path: Path | None) -> None:
+        if path is not None:
+            with self._changed:
+                self.recording -= {path.name}
 
     def _fail(self, error: EdgeSSDError | OSError) -> None:
         self.lost += 1
         reason = str(error) if isinstance(error, EdgeSSDError) else error.strerror or error
         self._failures.failed(f"{self._folder.path}: a clip is lost: {reason}; detection goes on, the next is tried")
+        self._forget(self._path)
         self._path = self._writer = None
         with contextlib.suppress(EdgeSSDError, OSError):  # the same fault
             self._stack.close()

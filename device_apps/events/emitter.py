@@ -11,8 +11,10 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any, TypeVar
 
+from device_apps.events.best_snapshots import BestSnapshots, found_object
 from device_apps.events.counts_file import CountsFile
 from device_apps.events.event import ClipSource, Event, EventKind, EventPublisher, LeaveReason
+from device_apps.events.history import EventHistory
 from device_apps.events.snapshot_store import SnapshotStore
 from device_apps.events.tracker import Track, Tracker
 from device_apps.results import FrameResult
@@ -40,6 +42,8 @@ class EventEmitter:
         publishers: get each event, and are closed on exit, in this order.
         snapshots: saves the annotated frame of each event; None saves none. Closed last.
         clips: records clips of events; None for none. A sink of its own, after this one.
+        history: keeps the events; None keeps the latest ``max_recent`` in memory.
+        page: URL of the web page for the links of events; None for none.
         zones: monitor of zones and lines, and ``counts_file`` what keeps its totals; None for none.
         connected: returns whether the source delivers frames, however slowly; True for a recording.
         clock: seconds, the clock of ``Frame.captured_at``.
@@ -54,6 +58,8 @@ class EventEmitter:
         tracker: Tracker | None = None,
         snapshots: SnapshotStore | None = None,
         clips: ClipSource | None = None,
+        history: EventHistory | None = None,
+        page: str | None = None,
         zones: ZoneMonitor | None = None,
         counts_file: CountsFile | None = None,
         connected: Callable[[], bool] = lambda: True,
@@ -63,11 +69,14 @@ class EventEmitter:
         self.run = f"{int(time.time()):x}{secrets.token_hex(4)}"
         self._publishers = tuple(publishers)
         self._tracker = tracker or Tracker()
-        self._snapshots = snapshots
-        self._clips = clips
+        self.history = history or EventHistory(max_events=max_recent)
+        self.snapshots = snapshots
+        self.clips = clips
+        self._page = page
+        self._best = None if snapshots is None else BestSnapshots(snapshots.save, self.history)
         self._zones = zones
         self._counts_file = counts_file
-        more = tuple(output for output in (counts_file, snapshots) if output is not None)
+        more = tuple(output for output in (counts_file, snapshots, history) if output is not None)
         self._outputs: tuple[EventPublisher | SnapshotStore | CountsFile, ...] = (*self._publishers, *more)
         self._counts_at = 0.0  # When counts were last passed on.
         self._connected = connected
@@ -123,6 +132,8 @@ class EventEmitter:
             self._publish("enter", track)
         if self._zones is not None:
             self._watch_zones(self._zones, result)
+        if self._best is not None:
+            self._best.update(self._tracker.tracks, result)
 
     def idle(self) -> None:
         """Publish the "leave" events of objects that left while a live source is lost."""
@@ -203,14 +214,20 @@ class EventEmitter:
             sequence=self._last_result.frame.sequence,
             duration_s=track.last_seen - track.first_seen if kind == "leave" else None,
             reason=reason,
+            page=self._page,
             **more,
         )
-        if self._snapshots is not None:
-            path = self._snapshots.path_for(event)
-            self._snapshots.save(path, self._last_result)
+        if self.snapshots is not None:
+            path = self.snapshots.path_for(event)
+            self.snapshots.save(path, self._last_result, found_object(track))
             event = replace(event, snapshot=path)
-        if self._clips is not None:
-            event = replace(event, clip=self._clips.clip_for(event))
+        if self._best is not None and kind == "enter":
+            self._best.add(event, self._last_result.frame.stream_time)
+        elif self._best is not None and kind == "leave":
+            self._best.remove(track.object_id)
+        if self.clips is not None:
+            event = replace(event, clip=self.clips.clip_for(event))
+        self.history.publish(event)
         with self._lock:
             self._recent.append(event)
             callbacks = tuple(self._callbacks)

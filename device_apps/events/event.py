@@ -34,6 +34,7 @@ class Event:
         clip: the video that shows the event, complete some seconds after the last object has left, or None.
         zone: name of the zone of a "zone_enter" or "zone_leave"; otherwise None.
         dwell_s: of a "zone_leave": seconds from the first to the last detection inside; otherwise None.
+        page: URL of the web page, without its last "/", which the links of the event begin with; None for no links.
         line, direction: of a "line_cross": name of the line, and "in" or "out"; otherwise None.
     """
 
@@ -56,6 +57,7 @@ class Event:
     dwell_s: float | None = None
     line: str | None = None
     direction: Literal["in", "out"] | None = None
+    page: str | None = None
 
     @property
     def id(self) -> str:
@@ -73,6 +75,8 @@ class Event:
             "direction": self.direction,
             "snapshot": None if self.snapshot is None else utf8_text(str(self.snapshot)),
             "clip": None if self.clip is None else utf8_text(str(self.clip)),
+            "snapshot_url": self._url("snapshot.jpg") if self.snapshot is not None else None,
+            "clip_url": self._url("clip.webm") if self.clip is not None else None,
         }
         return {
             "id": self.id,
@@ -88,12 +92,21 @@ class Event:
             **{name: value for name, value in optional.items() if value is not None},
         }
 
+    def _url(self, name: str) -> str | None:
+        return None if self.page is None else f"{self.page}/api/events/{self.id}/{name}"
+
 
 class ClipSource(Protocol):
     """Interface of what records clips of events."""
 
     def clip_for(self, event: Event) -> Path | None:
         """Return the clip that shows an event, and begin it if necessary, without blocking."""
+
+    def find(self, name: str) -> Path | None:
+        """Return the path of a complete clip, or None; any thread may call it."""
+
+    def is_recording(self, name: str) -> bool:
+        """Return whether the clip of this name is not complete yet; any thread may call it."""
 
 
 class EventPublisher(Protocol):

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from device_apps.arguments import camera_name, check_int, check_positive, class_labels, option_name
+from device_apps.arguments import camera_name, check_int, check_positive, class_labels, option_name, page_url
 from device_apps.events.delay import enter_delay, leave_delay, number_or_text
 from device_apps.events.tracker import TRACKERS
 from edge_ssd.console.text import find_label
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from device_apps.events.counts_file import CountsFile
     from device_apps.events.emitter import EventEmitter
     from device_apps.events.event import ClipSource, EventPublisher
+    from device_apps.events.history import EventHistory
     from device_apps.events.mqtt.event_publisher import MqttEventPublisher
+    from device_apps.events.snapshot_store import SnapshotStore
     from device_apps.sources.frames import Source
     from device_apps.zones.monitor import ZoneMonitor
 
@@ -33,6 +35,7 @@ events:
 """
 
 _MIB = 1024 * 1024
+_HISTORY = ".events.jsonl"
 
 
 def add_event_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,6 +54,11 @@ def add_event_arguments(parser: argparse.ArgumentParser) -> None:
     )
     events.add_argument(
         "--event-snapshots", type=Path, metavar="DIR", help="save the annotated frame of each event as JPEG"
+    )
+    events.add_argument(
+        "--event-snapshots-clean",
+        action="store_true",
+        help="save the frame without boxes too, in which the object is; always done with --collect",
     )
     _add_number(events, "--event-snapshots-max-mb", 200.0, "MB", "delete the oldest snapshots above this total size")
     events.add_argument(
@@ -110,17 +118,18 @@ def open_events(
     if all(destination is None for destination in destinations) and not (zones and zones.shapes):
         return None
     from device_apps.events.emitter import EventEmitter
-    from device_apps.events.snapshot_store import SnapshotStore
     from device_apps.events.tracker import Tracker
 
     publishers: list[EventPublisher] = []
     for publisher in _open_publishers(args, labels):
         stack.callback(publisher.close, 0.0)  # In case a later one cannot be opened.
         publishers.append(publisher)
-    snapshots = None
-    if args.event_snapshots is not None:
-        snapshots = SnapshotStore(args.event_snapshots, round(args.event_snapshots_max_mb * _MIB))
+    snapshots = None if args.event_snapshots is None else _open_snapshots(args)
+    if snapshots is not None:
         stack.callback(snapshots.close, 0.0)
+    history = None if getattr(args, "web", None) is None else _open_history(args)
+    if history is not None:
+        stack.callback(history.close, 0.0)
     counts_file = None if zones is None else _open_counts(args, source, zones)
     if counts_file is not None:
         stack.callback(counts_file.close, 0.0)
@@ -129,6 +138,8 @@ def open_events(
         tracker=Tracker(enter_delay(args.enter_after), leave_delay(args.leave_after), kind=args.tracker),
         snapshots=snapshots,
         clips=clips,
+        history=history,
+        page=page_url(args),
         zones=zones,
         counts_file=counts_file,
         connected=lambda: source.counts.connected,
@@ -139,6 +150,21 @@ def open_events(
             publish_counts(zones.counts())  # Sensors exist before the first object comes.
             emitter.subscribe_counts(publish_counts)
     return stack.enter_context(emitter)
+
+
+def _open_snapshots(args: argparse.Namespace) -> SnapshotStore:
+    from device_apps.events.snapshot_store import SnapshotStore
+
+    clean = args.event_snapshots_clean or getattr(args, "collect", None) is not None
+    return SnapshotStore(args.event_snapshots, round(args.event_snapshots_max_mb * _MIB), clean=clean)
+
+
+def _open_history(args: argparse.Namespace) -> EventHistory:
+    """Return the history for the web page, kept beside the snapshots or clips that it is about."""
+    from device_apps.events.history import EventHistory
+
+    folder = args.event_snapshots or getattr(args, "event_clips", None)
+    return EventHistory(None if folder is None else folder / _HISTORY)
 
 
 def _open_counts(args: argparse.Namespace, source: Source, zones: ZoneMonitor) -> CountsFile | None:
@@ -189,11 +215,11 @@ def _open_publishers(args: argparse.Namespace, labels: Sequence[str]) -> Iterato
 
 def _open_mqtt(args: argparse.Namespace, labels: Sequence[str]) -> MqttEventPublisher:
     _check_paho()
+    from device_apps.events.event_payload import is_event_payload
     from device_apps.events.mqtt.address import check_topic_prefix, create_tls_context, parse_address, read_password
     from device_apps.events.mqtt.connection import MqttConnectOptions
-    from device_apps.events.mqtt.event_payload import is_event_payload
     from device_apps.events.mqtt.event_publisher import MqttEventPublisher, client_id
-    from device_apps.events.mqtt.spool import Spool, default_spool_path
+    from device_apps.events.spool import Spool, default_spool_path
 
     address = parse_address(args.mqtt)
     for name in ("mqtt_ca", "mqtt_cert", "mqtt_key"):
@@ -242,6 +268,9 @@ def check_event_options(args: argparse.Namespace) -> None:
     check_int(args, "mqtt_spool_max")
     if args.events == "-" and args.jsonl == "-":
         raise SettingError("--events - and --jsonl - would both write to standard output; name a file for one of them")
+    page_url(args)
+    if args.event_snapshots_clean and args.event_snapshots is None:
+        raise SettingError("--event-snapshots-clean needs --event-snapshots DIR")
     if args.mqtt_password_file is not None and args.mqtt is None:
         raise SettingError("--mqtt-password-file: there is no --mqtt URL")
     for name in ("mqtt_ca", "mqtt_cert", "mqtt_key"):

@@ -1,15 +1,19 @@
-"""Folder of limited size with the annotated frame of each event."""
+"""Folder of limited size with the annotated frame of each event, and perhaps the frame without boxes."""
 
 from __future__ import annotations
 
 import os
 import re
-from datetime import timezone
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
 from pathlib import Path
+from typing import NamedTuple
 
 from device_apps.background_writer import BackgroundWriter
 from device_apps.events.event import EVENT_KINDS, Event
-from device_apps.jpeg import encode_jpeg
+from device_apps.events.seen_frame import SeenFrame, SeenObject
+from device_apps.jpeg import MAX_COMMENT_BYTES, encode_jpeg, with_comment
 from device_apps.quota_folder import QuotaFolder
 from device_apps.results import FrameResult
 from device_apps.sources.frames import Image
@@ -19,24 +23,39 @@ from edge_ssd.errors import EdgeSSDError
 __all__ = ["SnapshotStore"]
 
 _QUEUE_CAPACITY = 4  # Snapshots that wait for a slow disk; each is a whole frame in memory.
-_JPEG_QUALITY = 88
+_JPEG_QUALITY, _CLEAN_QUALITY = 88, 95  # A frame without boxes may be trained on.
 
 # The file names of snapshots. No other file of the folder is ever touched.
 _KINDS = "|".join(EVENT_KINDS)
-_SNAPSHOT_NAME = re.compile(rf"event-\d{{8}}T\d{{9}}Z-[0-9a-f]+-\d+-[\w-]*-({_KINDS})\.jpg", re.ASCII)
+_SNAPSHOT_NAME = re.compile(rf"event-\d{{8}}T\d{{9}}Z-[0-9a-f]+-\d+-[\w-]*-({_KINDS})(-clean)?\.jpg", re.ASCII)
+
+
+class _Snapshot(NamedTuple):
+    path: Path
+    result: FrameResult
+    seen: SeenFrame | None  # of an event whose object is in the frame
 
 
 class SnapshotStore:
     """Folder of event snapshots (JPEG), written atomically in a background thread.
 
-    The folder is created if it is missing; raises EdgeSSDError if it cannot be written. The oldest snapshots are
-    deleted when all together exceed ``max_bytes``.
+    The oldest snapshots are deleted when all together exceed ``max_bytes``.
+
+    Args:
+        folder: created if it is missing.
+        clean: whether to keep the frame without boxes too, if the object is in it; the file is named
+            "…-clean.jpg" and has the detections in its comment, see :class:`~device_apps.events.seen_frame.SeenFrame`.
+
+    Raises:
+        EdgeSSDError: the folder cannot be written.
     """
 
-    def __init__(self, folder: Path, max_bytes: int) -> None:
+    def __init__(self, folder: Path, max_bytes: int, *, clean: bool = False) -> None:
         self.name = f"{folder}{os.sep}"
+        self.clean = clean
         self._folder = QuotaFolder(folder, _SNAPSHOT_NAME, max_bytes)
-        self._writer = BackgroundWriter(self.name, self._write, _QUEUE_CAPACITY)
+        self._callbacks: list[Callable[[Image], None]] = []
+        self._writer: BackgroundWriter[_Snapshot] = BackgroundWriter(self.name, self._write, _QUEUE_CAPACITY)
 
     @property
     def lost(self) -> int:
@@ -54,18 +73,52 @@ class SnapshotStore:
         stamp = f"{time:%Y%m%dT%H%M%S}{time.microsecond // 1000:03}Z"
         return self._folder.path / f"event-{stamp}-{event.run}-{event.number}-{label}-{event.kind}.jpg"
 
-    def save(self, path: Path, result: FrameResult) -> None:
-        """Draw the annotated frame, which other sinks share; encode and write it to ``path`` in the background."""
-        self._writer.put((path, result.annotated))
+    def find(self, name: str, *, clean: bool = False) -> Path | None:
+        """Return the path of a snapshot that was written and not deleted, or None; any thread may call it.
+
+        ``clean`` asks for the frame without boxes.
+        """
+        return self._folder.find(_clean_name(name) if clean else name)
+
+    def on_saved(self, callback: Callable[[Image], None]) -> None:
+        """Call ``callback`` with the annotated frame of each event whose object is in it, in a background thread."""
+        self._callbacks.append(callback)
+
+    def save(self, path: Path, result: FrameResult, found: SeenObject | None = None) -> None:
+        """Draw, encode and write the annotated frame to ``path`` in the background; it may replace an earlier one.
+
+        ``found`` is the detection in this frame that the event is about; None if it is not in it.
+        """
+        seen = None
+        if found is not None:
+            age = time.monotonic() - result.frame.captured_at
+            taken = datetime.fromtimestamp(time.time() - age, timezone.utc)
+            seen = SeenFrame.of(result.detections, taken, result.frame.sequence, found)
+        self._writer.put(_Snapshot(path, result, seen))
 
     def close(self, deadline: float) -> None:
         """Write the queued snapshots until ``deadline`` (``time.monotonic()``)."""
         self._writer.close(deadline)
 
-    def _write(self, item: tuple[Path, Image]) -> None:
-        path, image = item
-        data = encode_jpeg(image, _JPEG_QUALITY)
+    def _write(self, snapshot: _Snapshot) -> None:
+        path, result, seen = snapshot
+        if self.clean and seen is not None:
+            comment = seen.to_json().encode()
+            if len(comment) <= MAX_COMMENT_BYTES:
+                clean = with_comment(encode_jpeg(result.frame.image, _CLEAN_QUALITY), comment)
+                self._write_file(path.with_name(_clean_name(path.name)), clean)
+        self._write_file(path, encode_jpeg(result.annotated, _JPEG_QUALITY))
+        if seen is not None:
+            for callback in self._callbacks:
+                callback(result.annotated)
+
+    def _write_file(self, path: Path, data: bytes) -> None:
         self._folder.make_room(len(data))
         with atomic_path(path) as temporary:
             temporary.write_bytes(data)
         self._folder.add(path)
+
+
+def _clean_name(name: str) -> str:
+    """Return the file name of the frame without boxes that belongs to a snapshot."""
+    return f"{name.removesuffix('.jpg')}-clean.jpg"

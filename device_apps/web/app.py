@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute, Route
 from device_apps.retry import FailureLog
 from device_apps.stats import Stats, StatsSnapshot
 from device_apps.web.access.middleware import error_response
+from device_apps.web.event_api import ClipFiles, EventApi, EventRecords, SnapshotFiles
 from device_apps.web.limits import WebLimits
 from device_apps.web.live.broadcaster import EventBroadcaster
 from device_apps.web.live.frame_encoder import FrameEncoder
@@ -48,10 +49,21 @@ _log = logging.getLogger(__name__)
 
 
 class EventFeed(Protocol):
-    """Recent events, newest last, and a subscription to new ones; ``to_dict()`` of an event returns JSON types."""
+    """Recent events, newest last, and a subscription to new ones; ``to_dict()`` of an event returns JSON types.
+
+    Attributes:
+        history: all events that are kept.
+        snapshots, clips: folders of their files, or None.
+    """
 
     @property
     def recent(self) -> Iterable[Any]: ...
+    @property
+    def history(self) -> EventRecords: ...
+    @property
+    def snapshots(self) -> SnapshotFiles | None: ...
+    @property
+    def clips(self) -> ClipFiles | None: ...
     def subscribe(self, callback: Callable[[Any], None]) -> Callable[[], None]:
         """Call ``callback`` with each new event, in the thread of the loop; return a function that unsubscribes."""
 
@@ -82,6 +94,8 @@ class Preview:
         self._worker = Script("worker.js")
         self._page = Page("page.html", {"{worker}": self._worker.digest})
         self._viewers = ConnectionLimiter(self.limits.max_viewers)
+        events = self.events
+        self._event_api = None if events is None else EventApi(events.history, events.snapshots, events.clips)
         self._subscribers = ConnectionLimiter(self.limits.max_viewers)
 
     def routes(self) -> Sequence[BaseRoute]:
@@ -98,7 +112,11 @@ class Preview:
             Route("/healthz", self._healthz),
             Route("/metrics", self._metrics),
         ]
-        return routes if self.zones is None else [*routes, *self.zones.routes(self.broadcaster)]
+        if self.zones is not None:
+            routes += self.zones.routes(self.broadcaster)
+        if self._event_api is not None:
+            routes += self._event_api.routes()
+        return routes
 
     async def run(self) -> None:
         """Publish statistics every second and events as they happen, until cancelled."""
@@ -119,7 +137,11 @@ class Preview:
                 await asyncio.sleep(self.limits.stats_period_s)
 
     def _publish(self, event: Any) -> None:
-        self.broadcaster.publish_event(event.to_dict())
+        self.broadcaster.publish_event(self._describe(event))
+
+    def _describe(self, event: Any) -> dict[str, Any]:
+        described: dict[str, Any] = event.to_dict()
+        return described if self._event_api is None else self._event_api.describe(described, new=True)
 
     async def _show_page(self, request: Request) -> Response:
         return self._page.response()
@@ -148,7 +170,7 @@ class Preview:
     async def _states(self) -> dict[str, Any]:
         """Return the first messages of a viewer; the last step waits for nothing, so that no later change is missed."""
         stats = await self._stats_dict()
-        recent = None if self.events is None else [event.to_dict() for event in self.events.recent]
+        recent = None if self.events is None else [self._describe(event) for event in self.events.recent]
         settings = current_settings(self.detector)
         states = {"about": self.about, "settings": settings, "recent": recent, "stats": stats}
         return states if self.zones is None else {**states, **self.zones.states()}

@@ -61,6 +61,12 @@ def add_web_arguments(parser: argparse.ArgumentParser) -> None:
         "--web-root-path", metavar="PATH", help="path under which a proxy shows the page, such as /cam1 (default: /)"
     )
     group.add_argument(
+        "--web-url",
+        metavar="URL",
+        help="address of the page for others, such as https://camera.example/cam1/: events then link to their snapshot "
+        "and clip",
+    )
+    group.add_argument(
         "--web-trusted-proxy",
         nargs="+",
         action="extend",
@@ -93,7 +99,7 @@ def open_web(
     """
     check_positive(args, "web_fps")
     if args.web is None:
-        for name in ("web_token_file", "web_login_file", "web_root_path", "web_trusted_proxy"):
+        for name in ("web_token_file", "web_login_file", "web_root_path", "web_url", "web_trusted_proxy"):
             if getattr(args, name) is not None:
                 raise SettingError(f"{option_name(name)} has no effect without --web; add --web 8080")
         return []

@@ -21,8 +21,9 @@ _FOLDER = Path(__file__).parent / "page"
 _INCLUDE = re.compile(r"^/\* include ([\w.]+) \*/\n", re.MULTILINE)
 _MESSAGE = "<!-- message -->"
 _POLICY = (
-    "default-src 'none'; script-src {script}; style-src {style}; img-src 'self' data:; connect-src 'self'; "
-    "worker-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src {script}; style-src {style}; img-src 'self' data:; "
+    "media-src 'self'; connect-src 'self'; worker-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
 )
 _WORKER_POLICY = "default-src 'none'; connect-src 'self'"
 

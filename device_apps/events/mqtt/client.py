@@ -21,7 +21,7 @@ from device_apps.events.mqtt.broker_errors import (
 from device_apps.events.mqtt.causes import closed_before_answer, describe_error, describe_takeover
 from device_apps.events.mqtt.connection import Connection, MqttConnectOptions
 from device_apps.events.mqtt.outgoing_queue import OutgoingQueue
-from device_apps.events.mqtt.spool import Spool
+from device_apps.events.spool import Spool
 from device_apps.retry import FailureLog, backoff
 
 __all__ = ["RETRY_SECONDS", "MqttClient"]

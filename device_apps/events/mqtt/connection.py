@@ -27,7 +27,7 @@ from device_apps.events.mqtt.broker_errors import (
 )
 from device_apps.events.mqtt.causes import describe_refusal
 from device_apps.events.mqtt.outgoing_queue import OutgoingQueue
-from device_apps.events.mqtt.spool import Spool
+from device_apps.events.spool import Spool
 
 __all__ = [
     "Connection",

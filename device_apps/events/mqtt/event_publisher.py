@@ -21,12 +21,12 @@ from paho.mqtt.enums import MQTTProtocolVersion
 
 from device_apps.background_writer import BackgroundWriter
 from device_apps.events.event import Event
+from device_apps.events.event_payload import event_payload
 from device_apps.events.mqtt.client import RETRY_SECONDS, MqttClient
 from device_apps.events.mqtt.connection import MqttConnectOptions
-from device_apps.events.mqtt.event_payload import event_payload
 from device_apps.events.mqtt.home_assistant import discovery_messages, topic_names
-from device_apps.events.mqtt.spool import Spool
 from device_apps.events.mqtt.zone_topics import ZoneTopics
+from device_apps.events.spool import Spool
 from edge_ssd.console.counts import count
 from edge_ssd.errors import EdgeSSDError
 

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
-from device_apps.events.mqtt.spool_file import MAX_PAYLOAD_BYTES, Message, SpoolFile
+from device_apps.events.spool_file import MAX_PAYLOAD_BYTES, Message, SpoolFile
 from device_apps.retry import FailureLog
 from device_apps.state_folder import default_state_folder
 from edge_ssd.console.counts import count

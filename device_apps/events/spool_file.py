@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from device_apps.events.mqtt.spool_database import (
+from device_apps.events.spool_database import (
     CHECKSUMS,
     MESSAGES,
     SET_ASIDE,

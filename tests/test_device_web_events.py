@@ -1,0 +1,211 @@
+"""Events over HTTP: the list, and the files of an event."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from clocks import wait_until
+from event_factory import event, result
+from PIL import Image
+from web_camera import Camera, LoopedFrames, RecentEvents, clip_frames
+from web_client import Answer, decode_jpeg, open_stream, request, server_sent_events
+
+from device_apps.event_clips.recorder import ClipRecorder
+from device_apps.events.seen_frame import SeenFrame, SeenObject
+from device_apps.events.snapshot_store import SnapshotStore
+from device_apps.jpeg import read_comment
+
+BOX = (20.0, 40.0, 90.0, 80.0)
+CLIP = bytes(range(256)) * 4
+
+
+class KeptEvents(RecentEvents):
+    """Events with a folder of snapshots and one of clips: number 1 has all files, 2 no clean image, 3 lost them."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.snapshots = SnapshotStore(folder / "snapshots", 10**7, clean=True)
+        self.clips = ClipRecorder(folder / "clips").__enter__()
+        self.clip = folder / "clips" / "clip-20261124T120001250Z-12ab-1.webm"
+        self.clip.write_bytes(CLIP)
+        for number in (1, 2, 3):
+            seen = event(number)
+            path = self.snapshots.path_for(seen)
+            found = SeenObject("banana", 0.75, BOX) if number == 1 else None
+            self.snapshots.save(path, result(0, number, (0, BOX), (1, BOX), size=(300, 600)), found)
+            wait_until(path.exists)
+            gone = folder / "clips" / "clip-20261124T120001250Z-12ab-3.webm"
+            self.add(event(number, snapshot=path, clip=gone if number == 3 else self.clip))
+        path.unlink()
+        secret = folder / "secret.jpg"
+        secret.write_bytes(path.with_name(path.name.replace("-3-", "-1-").replace("03250", "01250")).read_bytes())
+        self.add(event(4, "leave", snapshot=secret, clip=secret))
+        self.add(event(5, "zone_enter", label="apple", zone="Bed"))
+
+    def close(self) -> None:
+        self.clips.__exit__()
+        self.snapshots.close(time.monotonic() + 10)
+
+
+@pytest.fixture(scope="module")
+def camera(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Camera]:
+    events = KeptEvents(tmp_path_factory.mktemp("events"))
+    source = LoopedFrames(clip_frames()[:1], None)
+    source.paused.set()
+    with Camera(source=source, events=events) as camera:
+        yield camera
+    events.close()
+
+
+def get(camera: Camera, path: str, **headers: str) -> Answer:
+    return request(camera.port, f"/api/events{path}", **headers)
+
+
+def test_list_has_the_events_newest_first_with_what_there_is_of_them(camera: Camera) -> None:
+    answer = get(camera, "").json
+    assert [seen["id"] for seen in answer["events"]] == [f"12ab-{number}" for number in (5, 4, 3, 2, 1)]
+    urls = {seen["id"]: sorted(seen["urls"]) for seen in answer["events"]}
+    assert urls["12ab-1"] == ["clean", "clip", "snapshot", "thumbnail"]
+    assert urls["12ab-2"] == ["clip", "snapshot", "thumbnail"]
+    assert urls["12ab-3"] == urls["12ab-4"] == urls["12ab-5"] == []
+    assert (answer["more"], answer["labels"], answer["zones"]) == (False, ["apple", "banana"], ["Bed"])
+    for url in answer["events"][-1]["urls"].values():
+        assert request(camera.port, f"/{url}").status == 200
+
+
+@pytest.mark.parametrize(
+    ("query", "numbers", "more"),
+    [
+        ("label=apple", [5], False),
+        ("zone=Bed&label=apple", [5], False),
+        ("zone=Bed&label=banana", [], False),
+        ("limit=2", [5, 4], True),
+        ("limit=2&before=12ab-4", [3, 2], True),
+        ("since=2026-11-24T12:00:04Z", [5, 4], False),
+        ("since=2026-11-24T13:00:02.5+01:00&until=2026-11-24T12:00:04", [3], False),
+        ("until=1795521602", [1], False),
+    ],
+)
+def test_list_is_filtered(camera: Camera, query: str, numbers: list[int], more: bool) -> None:
+    answer = get(camera, f"?{query}").json
+    assert [seen["id"] for seen in answer["events"]] == [f"12ab-{number}" for number in numbers]
+    assert answer["more"] is more
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("limit=0", "limit must be a whole number from 1 to 200"),
+        ("limit=1e3", "limit must be"),
+        (
+            "since=yesterday",
+            "since must be a time such as 2026-11-24T14:00:00Z, or seconds since 1970",
+        ),
+        ("until=inf", "until must be a time"),
+        ("class=apple", "unknown parameter 'class'; parameters are label, zone"),
+    ],
+)
+def test_invalid_query_is_one_line(camera: Camera, query: str, message: str) -> None:
+    answer = get(camera, f"?{query}")
+    assert answer.status == 400
+    assert answer.json["error"].startswith(message)
+
+
+def test_snapshot_is_shown_with_and_without_boxes_and_small(camera: Camera) -> None:
+    assert get(camera, "/12ab-1").json["label"] == "banana"
+    boxes, clean, small = (
+        get(camera, f"/12ab-1/{name}") for name in ("snapshot.jpg", "snapshot.jpg?boxes=0", "thumbnail.jpg")
+    )
+    assert decode_jpeg(boxes.body).shape == decode_jpeg(clean.body).shape == (300, 600, 3)
+    assert decode_jpeg(boxes.body).std() > 5 > decode_jpeg(clean.body).std()
+    assert decode_jpeg(small.body).shape == (120, 240, 3)
+    assert {answer.headers["content-type"] for answer in (boxes, clean, small)} == {"image/jpeg"}
+    seen = SeenFrame.from_json(read_comment(clean.body) or b"")
+    assert (seen.size, seen.sequence, seen.subject) == ((600, 300), 1, SeenObject("banana", 0.75, BOX))
+    assert [found.label for found in seen.objects] == ["banana", "apple"]
+
+
+GONE = "is no longer available: it was deleted, or not written"
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("/12ab-2/snapshot.jpg?boxes=0", "the image without boxes was not kept; --event-snapshots-clean keeps it"),
+        ("/12ab-3/snapshot.jpg", f"the image of this event {GONE}"),
+        ("/12ab-3/snapshot.jpg?boxes=0", f"the image of this event {GONE}"),
+        ("/12ab-3/thumbnail.jpg", f"the image of this event {GONE}"),
+        ("/12ab-3/clip.webm", f"the clip of this event {GONE}"),
+        ("/12ab-4/snapshot.jpg", f"the image of this event {GONE}"),
+        ("/12ab-4/clip.webm", f"the clip of this event {GONE}"),
+        ("/12ab-5/snapshot.jpg", "this event has no snapshot; --event-snapshots DIR saves them"),
+        ("/12ab-5/clip.webm", "this event has no clip; --event-clips DIR records them"),
+        ("/12ab-9/clip.webm", "there is no such event; the newest 2000 are kept"),
+        ("/12ab-9", "there is no such event; the newest 2000 are kept"),
+        ("/..%2F..%2Fsecret.jpg/snapshot.jpg", "Not Found"),
+        ("/%2e%2e/snapshot.jpg", "there is no such event; the newest 2000 are kept"),
+    ],
+)
+def test_what_is_not_there_is_404_and_one_line(camera: Camera, path: str, message: str) -> None:
+    answer = get(camera, path)
+    assert (answer.status, answer.json) == (404, {"error": message})
+
+
+def test_clip_is_sent_in_ranges(camera: Camera) -> None:
+    whole = get(camera, "/12ab-1/clip.webm")
+    assert (whole.status, whole.body, whole.headers["content-type"]) == (200, CLIP, "video/webm")
+    assert whole.headers["accept-ranges"] == "bytes"
+    for asked, status, body, sent in (
+        ("bytes=0-1", 206, CLIP[:2], "bytes 0-1/1024"),  # Safari asks for this first.
+        ("bytes=1000-", 206, CLIP[1000:], "bytes 1000-1023/1024"),
+        ("bytes=-24", 206, CLIP[-24:], "bytes 1000-1023/1024"),
+        ("bytes=1024-", 416, b"", "bytes */1024"),
+    ):
+        answer = get(camera, "/12ab-1/clip.webm", Range=asked)
+        assert (answer.status, answer.body, answer.headers["content-range"]) == (status, body, sent)
+    changed = get(camera, "/12ab-1/clip.webm", Range="bytes=0-1", If_Range='"another"')
+    assert (changed.status, changed.body) == (200, CLIP)
+
+
+def test_clip_that_is_being_recorded_is_announced(camera: Camera) -> None:
+    events: Any = camera.events
+    path = events.clips.clip_for(event(6))
+    events.add(event(6, clip=path))
+    try:
+        assert get(camera, "/12ab-6").json["recording"] is True
+        answer = get(camera, "/12ab-6/clip.webm")
+        assert (answer.status, answer.headers["retry-after"]) == (404, "5")
+        assert answer.json["error"] == "the clip is still being recorded; try again later"
+    finally:
+        events.clips._encoder.put(None)
+    wait_until(lambda: not events.clips.is_recording(path.name))
+    assert get(camera, "/12ab-6").json["urls"] == {}
+
+
+def test_damaged_snapshot_is_404(camera: Camera) -> None:
+    events: Any = camera.events
+    path = events.snapshots.path_for(event(7))
+    path.write_bytes(b"\xff\xd8 not an image")
+    events.add(event(7, snapshot=path))
+    assert get(camera, "/12ab-7/thumbnail.jpg").status == 404
+    file = io.BytesIO()
+    Image.new("RGB", (9, 9)).save(file, "PNG")
+    path.write_bytes(file.getvalue())
+    assert get(camera, "/12ab-7/thumbnail.jpg").status == 404, "nothing else than what the program writes is decoded"
+
+
+def test_event_stream_names_the_files_of_a_new_event(camera: Camera) -> None:
+    with open_stream(camera.port, "/events") as response:
+        messages = server_sent_events(response)
+        while next(messages)[0] != "stats":
+            pass
+        camera.events.add(event(8, snapshot=Path("any.jpg")))
+        data = next(content for kind, content in messages if kind == "event")
+    assert data["urls"]["thumbnail"] == "api/events/12ab-8/thumbnail.jpg"
+    assert json.dumps(data)
