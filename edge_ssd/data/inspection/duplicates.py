@@ -19,7 +19,7 @@ from edge_ssd.console.progress import ProgressCallback, no_progress
 from edge_ssd.data.check_images import THUMBNAIL_SIZE
 from edge_ssd.data.file_digest import file_digest
 
-__all__ = ["DuplicateGroup", "find_duplicates", "find_near_duplicates", "perceptual_hashes"]
+__all__ = ["DuplicateGroup", "find_duplicates", "find_near_duplicates", "perceptual_hashes", "without_gradient"]
 
 # Near duplicates differ in at most this number of the 256 bits of their hashes, and their thumbnails without gradient
 # correlate at least so much. In six sets of 2300 images, other pairs that correlate so much differ in 47 bits or more.
@@ -95,7 +95,7 @@ def _near_components(thumbnails: npt.NDArray[np.uint8], progress: ProgressCallba
     bits = perceptual_hashes(thumbnails)
     columns = bits.T.astype(np.float32)
     count = bits.sum(axis=1, dtype=np.float32)
-    shapes = _without_gradient(thumbnails)
+    shapes = without_gradient(thumbnails)
     component = np.arange(len(bits))
     for start in range(0, len(bits), _CHUNK):
         stop = min(start + _CHUNK, len(bits))
@@ -113,7 +113,7 @@ def _near_components(thumbnails: npt.NDArray[np.uint8], progress: ProgressCallba
     return component
 
 
-def _without_gradient(thumbnails: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+def without_gradient(thumbnails: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """Return thumbnails [N, 16, 17] less their best linear gradient as unit vectors [N, 272]; zero for one color."""
     rows, columns = np.indices(THUMBNAIL_SIZE)
     gradients, _ = np.linalg.qr(np.column_stack([np.ones(rows.size), rows.ravel(), columns.ravel()]))
