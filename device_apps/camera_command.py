@@ -111,6 +111,18 @@ def add_arguments(parser: argparse.ArgumentParser, *, name: bool = True) -> None
     running = parser.add_argument_group("running")
     running.add_argument("--config", type=Path, metavar="FILE.toml", help="take options from this file")
     running.add_argument("--wait", action="store_true", help="wait for a source that is not available at the start")
+    running.add_argument(
+        "--motion-gate",
+        action="store_true",
+        help="save processor time in a still scene: detect only when the image changes, else repeat the detections",
+    )
+    running.add_argument(
+        "--motion-gate-interval",
+        type=float,
+        default=1.0,
+        metavar="SECONDS",
+        help="longest time without a detection with --motion-gate (default: 1)",
+    )
     running.add_argument("--stats-every", type=float, metavar="SECONDS", help="print statistics every N seconds")
     running.add_argument("--stats-json", action="store_true", help="print them as lines of JSON")
     limits = parser.add_argument_group("limits")
@@ -165,7 +177,7 @@ def pipeline_config(args: argparse.Namespace) -> PipelineConfig:
     for name in ("width", "height", "max_frames", "save_video_width"):
         check_int(args, name)
     check_int(args, "retries", 0)
-    for name in ("fps", "duration", "stall_timeout", "stats_every"):
+    for name in ("fps", "duration", "stall_timeout", "stats_every", "motion_gate_interval"):
         check_positive(args, name)
     if args.stats_json and args.stats_every is None:
         raise SettingError("--stats-json needs --stats-every SECONDS")

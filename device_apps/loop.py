@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from device_apps.motion_gate import MotionGate
 from device_apps.results import FrameResult, Sink
 from device_apps.sources.frames import Frame, Image, Source
 from device_apps.stats import Stats, StatsSnapshot
@@ -49,6 +50,7 @@ def run_loop(
     duration: float | None = None,
     clock: Callable[[], float] = time.monotonic,
     draw: Callable[[Image, Detections], Image] = draw_detections,
+    gate: MotionGate | None = None,
 ) -> LoopReport:
     """Detect in every frame until the source ends, ``stop`` is set, a sink is finished, or a limit is reached.
 
@@ -60,6 +62,7 @@ def run_loop(
         stats: counts every result; other threads may read it meanwhile. None creates one for the report.
         max_frames, duration: limits, the duration in seconds by ``clock``; None for no limit.
         draw: of the results, see :class:`~device_apps.results.FrameResult`.
+        gate: repeats the last detections while the scene is still; None detects in every frame.
     """
     stats = Stats(source) if stats is None else stats
     failure: SourceError | BrokenPipeError | None = None
@@ -71,7 +74,7 @@ def run_loop(
         try:
             frame = source.read(_READ_TIMEOUT_S)
             if frame is not None:
-                stats.add(process_frame(frame, detector, sinks, draw))
+                stats.add(process_frame(frame, detector, sinks, draw, gate))
                 frames += 1
             elif source.ended:
                 break
@@ -91,17 +94,30 @@ def detect_frame(detector: Detector, frame: Frame) -> Detections:
 
 
 def process_frame(
-    frame: Frame, detector: Detector, sinks: Sequence[Sink], draw: Callable[[Image, Detections], Image]
+    frame: Frame,
+    detector: Detector,
+    sinks: Sequence[Sink],
+    draw: Callable[[Image, Detections], Image],
+    gate: MotionGate | None = None,
 ) -> FrameResult:
-    """Detect in a frame, pass the result to every sink, and return it."""
+    """Detect in a frame, unless ``gate`` repeats the last detections; pass the result to every sink, and return it."""
     start = time.perf_counter()
-    detections = detect_frame(detector, frame)
-    milliseconds = {name: seconds * 1e3 for name, seconds in detector.timings.items()}
+    milliseconds: dict[str, float] = {}
+    detections = None
+    if gate is not None:
+        detections = gate.repeated(frame)
+        milliseconds["gate"] = _ms_since(start)
+    still = detections is not None
+    if detections is None:
+        detections = detect_frame(detector, frame)
+        milliseconds.update({name: seconds * 1e3 for name, seconds in detector.timings.items()})
+        if gate is not None:
+            gate.update(detections)
     if frame.read_seconds:
         milliseconds["capture"] = frame.read_seconds * 1e3
     milliseconds["detect"] = _ms_since(start)
     milliseconds["age"] = (time.monotonic() - frame.captured_at) * 1e3
-    result = FrameResult(frame, detections, milliseconds, draw)
+    result = FrameResult(frame, detections, milliseconds, draw, still=still)
     start = time.perf_counter()
     for sink in sinks:
         sink.write(result)

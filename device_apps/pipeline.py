@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from device_apps.loop import LoopReport, run_loop
+from device_apps.motion_gate import MotionGate
 from device_apps.results import Sink
 from device_apps.retrying_sink import RetryingSink
 from device_apps.sd_notify import SystemdNotifier
@@ -57,6 +58,8 @@ class PipelineConfig:
         jsonl: file for one line of JSON per frame; "-" for standard output.
         window: whether to open a window; None opens it if there is a display.
         stats_every, stats_json: seconds between two reports of statistics on standard error, and whether as JSON.
+        motion_gate: repeat the last detections while the scene is still, and detect every ``motion_gate_interval``
+            seconds.
         max_frames, duration: limits, the duration in seconds; None for no limit.
     """
 
@@ -77,6 +80,8 @@ class PipelineConfig:
     max_frames: int | None
     duration: float | None
     loop: bool = False
+    motion_gate: bool = False
+    motion_gate_interval: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -142,6 +147,7 @@ def run_pipeline(
             max_frames=config.max_frames,
             duration=duration,
             draw=ZoneOverlay(monitor).draw,
+            gate=MotionGate(config.motion_gate_interval, detector.tiles) if config.motion_gate else None,
         )
         complete = not any(output.lost for output in outputs)
         if last_frame is not None:

@@ -21,6 +21,7 @@ class FrameResult:
         detections: boxes in pixels of the frame.
         milliseconds: time of each stage so far, by its name ("invoke"); see :mod:`device_apps.stats`.
         draw: returns a copy of an image with detections drawn.
+        still: the detections are those of an earlier frame, since the scene did not change.
     """
 
     def __init__(
@@ -29,11 +30,14 @@ class FrameResult:
         detections: Detections,
         milliseconds: dict[str, float],
         draw: Callable[[Image, Detections], Image] = draw_detections,
+        *,
+        still: bool = False,
     ) -> None:
         self.frame = frame
         self.detections = detections
         self.milliseconds = milliseconds
         self.draw = draw
+        self.still = still
         self._lock = threading.Lock()
         self._annotated: Image | None = None
 

@@ -4,9 +4,10 @@ Each frame is counted once, even if a slow camera repeats it or a window shows i
 95th percentile, because a mean hides late frames. The stages:
 
 capture      reading and decoding the frame, in the thread of the source, in parallel to the rest
-preprocess   resizing to the input of the network  ─┐
-invoke       the network                            ├ detect: all three
-postprocess  decoding, thresholds, NMS             ─┘
+gate         comparing the frame with the last one, if a motion gate is used  ─┐
+preprocess   resizing to the input of the network                               ├ detect: all four, of which a
+invoke       the network                                                        │ still frame has only the first
+postprocess  decoding, thresholds, NMS                                         ─┘
 draw         boxes and labels in the image, if it is shown
 publish      passing the result to files, windows, events and browsers, without drawing
 age          from the capture of the frame to its result
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["STAGES", "Quantiles", "Stats", "StatsSnapshot", "quantiles"]
 
-STAGES = ("capture", "preprocess", "invoke", "postprocess", "draw", "publish", "detect", "age")
+STAGES = ("capture", "gate", "preprocess", "invoke", "postprocess", "draw", "publish", "detect", "age")
 
 _FPS_WINDOW_S = 10.0
 
@@ -59,6 +60,7 @@ class StatsSnapshot:
         fps: frames per second over the last ten seconds; None before the second frame.
         stages: milliseconds over the last 2000 frames, by name, for each of :data:`STAGES` that was measured.
         memory_bytes, temperature_c, throttled: see :mod:`device_apps.machine`.
+        still_frames: number of frames with repeated detections, since the scene was still.
     """
 
     seconds: float
@@ -70,12 +72,14 @@ class StatsSnapshot:
     memory_bytes: int | None
     temperature_c: float | None
     throttled: str | None
+    still_frames: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the statistics in plain JSON types, rounded."""
         return {
             "seconds": round(self.seconds, 3),
             "frames": self.frames,
+            "still_frames": self.still_frames,
             "detections": self.detections,
             "fps": None if self.fps is None else round(self.fps, 2),
             "ms": {
@@ -114,7 +118,7 @@ class Stats:
         self._lock = threading.Lock()  # Guards everything below.
         self._started = clock()
         self._first_at = self._last_at = 0.0
-        self._frames = self._detections = 0
+        self._frames = self._detections = self._still_frames = 0
         self._timestamps = _RingBuffer(max_timestamps, np.float64)
         self._stages: dict[str, _RingBuffer] = {}
 
@@ -130,6 +134,7 @@ class Stats:
             self._timestamps.append(now)
             self._frames += 1
             self._detections += len(result.detections)
+            self._still_frames += result.still
             for stage, value in milliseconds:
                 self._ring(stage).append(value)
 
@@ -158,6 +163,7 @@ class Stats:
             names = [*(stage for stage in STAGES if stage in self._stages), *self._stages]
             times = {stage: self._stages[stage].values() for stage in names}
             seconds, frames, detections = now - self._started, self._frames, self._detections
+            still_frames = self._still_frames
             fps = self._fps(now)
         return StatsSnapshot(
             seconds,
@@ -167,6 +173,7 @@ class Stats:
             {stage: quantiles(values) for stage, values in times.items()},
             SourceCounts() if self._source is None else self._source.counts,
             *self._health.read(),
+            still_frames,
         )
 
     def _ring(self, stage: str) -> _RingBuffer:

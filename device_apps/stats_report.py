@@ -24,6 +24,8 @@ def format_stats(snapshot: StatsSnapshot, fps: float | None) -> str:
     parts = [count(snapshot.frames, "frame")]
     if fps is not None:
         parts.append(f"{fps:.1f} fps")
+    if snapshot.still_frames:
+        parts.append(f"{snapshot.still_frames} still")
     parts.append(f"{source.dropped} dropped")
     counts = (("stall", source.stalls), ("reconnect", source.reconnects), ("abandoned thread", source.abandoned))
     parts += [count(number, name) for name, number in counts if number]

@@ -63,6 +63,7 @@ def stats_to_metrics(
         ("edge_ssd_running_seconds_total", "counter", "Time since the loop started.", snapshot.seconds),
         ("edge_ssd_healthy", "gauge", "1 while frames arrive.", int(status.healthy)),
         ("edge_ssd_frames_total", "counter", "Different frames that were processed.", snapshot.frames),
+        ("edge_ssd_still_frames_total", "counter", "Frames without motion: not detected in.", snapshot.still_frames),
         ("edge_ssd_detections_total", "counter", "Detections in these frames.", snapshot.detections),
         ("edge_ssd_frames_per_second", "gauge", "Different frames per second, over ten seconds.", snapshot.fps),
         ("edge_ssd_last_frame_age_seconds", "gauge", "Time since the last result.", frame_age_s),

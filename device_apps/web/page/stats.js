@@ -2,10 +2,11 @@
 
 const STAGES = {
   capture: ["Capture", "Reading and decoding a frame, waiting for the camera included; in parallel to the rest"],
+  gate: ["Motion gate", "Comparing the frame with the last one; without motion the next three are left out"],
   preprocess: ["Preprocess", "Resizing the frame to the input of the network"],
   invoke: ["Network", "The network itself"],
   postprocess: ["Postprocess", "Decoding boxes, thresholds, NMS"],
-  detect: ["Detection", "All three above"],
+  detect: ["Detection", "All of the above but capture"],
   draw: ["Scaling", "The image for the viewers, only while there are any"],
   publish: ["Publish", "Passing the result to files, events and viewers"],
   age: ["Age of the result", "From the capture of the frame to its result"],
@@ -24,7 +25,8 @@ function showStats(stats) {
   rows($("stages"), Object.keys(STAGES).filter((stage) => stage in stats.ms).map((stage) =>
     [...STAGES[stage], ms(stats.ms[stage].p50), ms(stats.ms[stage].p95), stage === "detect" ? "sum" : ""]));
   const source = stats.source;
-  facts($("counts"), [["Frames used", count(stats.frames)], ["Dropped", count(source.dropped)],
+  facts($("counts"), [["Frames used", count(stats.frames)],
+    ["Still frames", "gate" in stats.ms ? count(stats.still_frames) : null], ["Dropped", count(source.dropped)],
     ["Detections", count(stats.detections)], ["Stalls", count(source.stalls), source.stalls > 0],
     ["Reconnects", count(source.reconnects), source.reconnects > 0], ["Viewers", count(stats.viewers)]]);
   const hot = stats.temperature_c !== null && stats.temperature_c >= 80;
