@@ -26,6 +26,7 @@ __all__ = ["BlockMeans", "MotionGate"]
 _BLOCKS = 20  # Along the longer side: networks find objects from about this size on.
 _SAMPLES = 8  # In a block, along each side.
 _MIN_CHANGE, _MAX_CHANGE = 2.0, 10.0  # Gray levels of a block; below is compression, above is always motion.
+_MAX_LIGHT = 0.1  # Change of all pixels: more may change what is found.
 _CHANGE_PER_NOISE = 8.0  # A normal distribution exceeds so many times its median absolute value once in 15 million.
 _NOISE_GROWTH = 1.1  # At most, from one frame to the next: a moving camera is not noise at once.
 _FIRST_NOISE = 0.1  # Gray levels.
@@ -143,13 +144,14 @@ class MotionGate:
         change, level = self._change, self._means.samples
         np.add(self._reference, 1, out=change)  # Black blocks.
         np.divide(self._means.sums, change, out=change)
-        np.multiply(self._reference, _median(change, self._sorted), out=change)
+        light = _median(change, self._sorted)
+        np.multiply(self._reference, light, out=change)
         np.subtract(change, self._means.sums, out=change)
         np.abs(change, out=change)
         noise = _median(change, self._sorted) / level
         self._noise = min(noise, self._noise * _NOISE_GROWTH + 0.01)
         limit = min(max(_MIN_CHANGE, _CHANGE_PER_NOISE * self._noise), _MAX_CHANGE)
-        return float(change.max()) > limit * level
+        return abs(light - 1) > _MAX_LIGHT or float(change.max()) > limit * level
 
 
 def _median(values: npt.NDArray[np.float32], scratch: npt.NDArray[np.float32]) -> float:

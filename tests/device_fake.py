@@ -22,6 +22,7 @@ class RedDetector:
     labels = ("red",)
     network = tiny_ssd(labels)
     reduced_input = network.input
+    tiles = None
 
     def __init__(self) -> None:
         self.timings: dict[str, float] = {}

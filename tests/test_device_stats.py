@@ -94,7 +94,7 @@ def test_fps_with_more_frames_than_timestamps_are_kept(clock: Clock) -> None:
 def test_stages_are_ordered_with_unknown_ones_last(stats: Stats) -> None:
     stats.add(result(age=9.0, other=1.0, invoke=2.0, capture=3.0))
     assert list(stats.snapshot().stages) == ["capture", "invoke", "age", "other"]
-    assert STAGES == ("capture", "preprocess", "invoke", "postprocess", "draw", "publish", "detect", "age")
+    assert STAGES == ("capture", "gate", "preprocess", "invoke", "postprocess", "draw", "publish", "detect", "age")
 
 
 def test_each_stage_has_its_own_number_of_times(stats: Stats) -> None:
@@ -124,6 +124,7 @@ def test_snapshot_is_json(stats: Stats, clock: Clock) -> None:
     assert values == {
         "seconds": 0.5,
         "frames": 2,
+        "still_frames": 0,
         "detections": 2,
         "fps": 2.0,
         "ms": {"invoke": {"p50": 1.235, "p95": 1.235}},

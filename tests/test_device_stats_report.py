@@ -28,9 +28,14 @@ def test_zero_and_unknown_values_are_omitted() -> None:
 
 def test_all_values_are_shown() -> None:
     counts = SourceCounts(frames=1600, dropped=100, stalls=2, reconnects=3, abandoned=1, connected=False)
-    machine = {"memory_bytes": 119_400_000, "temperature_c": 61.4, "throttled": "under-voltage now"}
+    machine = {
+        "memory_bytes": 119_400_000,
+        "temperature_c": 61.4,
+        "throttled": "under-voltage now",
+        "still_frames": 900,
+    }
     assert format_stats(snapshot(counts, **machine), None) == (
-        "1500 frames; 100 dropped; 2 stalls; 3 reconnects; 1 abandoned thread; not connected; 40 detections; "
+        "1500 frames; 900 still; 100 dropped; 2 stalls; 3 reconnects; 1 abandoned thread; not connected; 40 detections; "
         "ms p50/p95: invoke 3.1/4.0, age 20.0/33.4; 119 MB; 61 °C; under-voltage now"
     )
     assert format_stats(snapshot(throttled=""), None).endswith("33.4"), "no throttling is not mentioned"

@@ -51,6 +51,7 @@ def snapshot(**changes: object) -> StatsSnapshot:
         "memory_bytes": 123_456_789,
         "temperature_c": 61.5,
         "throttled": "throttled now, under-voltage since the start",
+        "still_frames": 200,
     }
     return StatsSnapshot(**{**values, **changes})
 
@@ -100,6 +101,7 @@ def test_metrics_use_base_units() -> None:
         "edge_ssd_running_seconds_total": 12.5,
         "edge_ssd_healthy": 1,
         "edge_ssd_frames_total": 300,
+        "edge_ssd_still_frames_total": 200,
         "edge_ssd_detections_total": 42,
         "edge_ssd_frames_per_second": 24,
         "edge_ssd_last_frame_age_seconds": 0.02,

@@ -52,6 +52,38 @@ def run(capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, list[st
     return status, out.splitlines(), err.splitlines()
 
 
+def test_motion_gate_repeats_detections_in_events_and_statistics(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = []
+    for left in (None, *[20] * 60, *[None] * 40):  # An object comes and stays for six seconds.
+        image = np.full((60, 100, 3), 120, np.uint8)
+        if left is not None:
+            image[20:40, left : left + 20] = (255, 0, 0)
+        images.append(Image.fromarray(image))
+    # GIF merges frames that are equal, so one pixel differs.
+    for number, image in enumerate(images):
+        image.putpixel((0, 0), (number, 0, 0))
+    images[0].save("still.gif", save_all=True, append_images=images[1:], duration=100)
+    events = {}
+    for gate in ((), ("--motion-gate", "--motion-gate-interval", "2")):
+        options = ["--source", "still.gif", "--headless", "--events", "seen.jsonl", "--jsonl", "frames.jsonl", *gate]
+        assert cli.main(["camera", *options]) == 0
+        err = capsys.readouterr().err
+        lines = (folder / "seen.jsonl").read_text().splitlines()[-2:]
+        events[bool(gate)] = [(event["kind"], event["sequence"]) for event in map(json.loads, lines)]
+    assert events[True] == events[False]
+    assert [kind for kind, _ in events[True]] == ["enter", "leave"]
+    assert " 101 frames; " in f" {err.split('edge-ssd: ')[-1]}"
+    still = int(err.split(" still; ")[0].split("; ")[-1])
+    assert 75 <= still <= 90
+    frames = [json.loads(line) for line in (folder / "frames.jsonl").read_text().splitlines()]
+    assert len(frames) == 202, "every frame has a line"
+    assert sum("gate" in frame["ms"] and "invoke" not in frame["ms"] for frame in frames) == still
+    status, _, err = run(capsys, "--motion-gate", "--motion-gate-interval", "0")
+    assert (status, err[-1]) == (2, "edge-ssd: error: --motion-gate-interval must be a number over 0, got 0.0")
+
+
 def test_config_with_zones_gives_their_events(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "camera.toml").write_text(CONFIG)
     counts = folder / "counts.json"

@@ -7,6 +7,7 @@ asks for one. Reported of each recording:
     still     share of frames in which the gate repeats detections: so much less work for the network
     missed    share of the objects of all frames that the repeated detections lack (IoU of at least 0.5)
     stale     share of repeated boxes whose object is not there any more
+    noticed   frames from the one in which the moving object appears to the first in which is detected
     events    number of enter and leave events, every frame against gated, and the largest delay in frames of an event
               that both have
 
@@ -89,6 +90,8 @@ SCENES = {
     "8 % of the width passes": Scene(position=passing),
     "8 % appears and vanishes": Scene(position=appearing),
     "5 % appears and vanishes": Scene(position=appearing, side=0.05),
+    "20 % passes": Scene(position=passing, side=0.2),
+    "20 % appears and vanishes": Scene(position=appearing, side=0.2),
     "8 % passes, noise 10": Scene(position=passing, noise=10),
     "8 % passes, MJPEG 50": Scene(position=passing, jpeg=50),
     "the camera shakes, 1 pixel": Scene(shake=1.0),
@@ -138,21 +141,30 @@ class Report(NamedTuple):
     objects: int
     missed: float
     stale: float
+    noticed: int | None
     events: tuple[int, int]
     delay: int
 
 
-def compare(frames: Iterator[Frame], detector: Detector, interval: float) -> Report:
-    """Detect in every frame, and with a gate."""
+def first_frame(scene: Scene) -> int | None:
+    """Return the first frame, from 1, in which half of the moving object is in the image."""
+    return next((number for number in range(1, FRAMES) if 0 <= scene.position((number - 1) / FPS)[0] <= 1), None)
+
+
+def compare(frames: Iterator[Frame], detector: Detector, interval: float, appears: int | None = None) -> Report:
+    """Detect in every frame, and with a gate; an object ``appears`` in a frame."""
     gate = MotionGate(interval, detector.tiles)
     trackers = Tracker(kind="motion"), Tracker(kind="motion")
     events: tuple[list[tuple[str, int]], list[tuple[str, int]]] = ([], [])
+    noticed = None
     still = missed = stale = objects = boxes = number = 0
     for number, frame in enumerate(frames, 1):
         every = detect_frame(detector, frame)
         gated = gate.repeated(frame)
         if gated is None:
             gate.update(gated := every)
+            if appears is not None and noticed is None and number >= appears:
+                noticed = number - appears
         else:
             still += 1
         objects, boxes = objects + len(every), boxes + len(gated)
@@ -172,6 +184,7 @@ def compare(frames: Iterator[Frame], detector: Detector, interval: float) -> Rep
         objects,
         missed / max(1, objects),
         stale / max(1, boxes),
+        noticed,
         (len(events[0]), len(events[1])),
         max(delays, key=abs),
     )
@@ -214,15 +227,17 @@ def main() -> None:
         if args.time:
             print_times(detector)
             return
-        print("| recording | frames | still | objects | missed | stale | events | delay |")
-        print("|---|---:|---:|---:|---:|---:|---:|---:|")
-        jobs = {name: draw(scene, detector) for name, scene in SCENES.items()}
-        jobs |= {path.stem: read(path, detector) for path in (CLIP, *args.recordings)}
-        for name, frames in jobs.items():
-            result = compare(frames, detector, args.interval)
+        print("| recording | frames | still | objects | missed | stale | noticed | events | delay |")
+        print("|---|---:|---:|---:|---:|---:|---:|---:|---:|")
+        jobs: dict[str, tuple[Iterator[Frame], int | None]]
+        jobs = {name: (draw(scene, detector), first_frame(scene)) for name, scene in SCENES.items()}
+        jobs |= {path.stem: (read(path, detector), None) for path in (CLIP, *args.recordings)}
+        for name, (frames, appears) in jobs.items():
+            result = compare(frames, detector, args.interval, appears)
+            noticed = "" if result.noticed is None else result.noticed
             print(
                 f"| {name} | {result.frames} | {result.still:.0%} | {result.objects} | {result.missed:.1%} | "
-                f"{result.stale:.1%} | {result.events[0]} / {result.events[1]} | {result.delay} |",
+                f"{result.stale:.1%} | {noticed} | {result.events[0]} / {result.events[1]} | {result.delay} |",
                 flush=True,
             )
 
