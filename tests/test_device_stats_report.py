@@ -35,8 +35,8 @@ def test_all_values_are_shown() -> None:
         "still_frames": 900,
     }
     assert format_stats(snapshot(counts, **machine), None) == (
-        "1500 frames; 900 still; 100 dropped; 2 stalls; 3 reconnects; 1 abandoned thread; not connected; 40 detections; "
-        "ms p50/p95: invoke 3.1/4.0, age 20.0/33.4; 119 MB; 61 °C; under-voltage now"
+        "1500 frames; 900 still; 100 dropped; 2 stalls; 3 reconnects; 1 abandoned thread; not connected; "
+        "40 detections; ms p50/p95: invoke 3.1/4.0, age 20.0/33.4; 119 MB; 61 °C; under-voltage now"
     )
     assert format_stats(snapshot(throttled=""), None).endswith("33.4"), "no throttling is not mentioned"
 
