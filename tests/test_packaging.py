@@ -18,7 +18,7 @@ from conftest import REPOSITORY, skip_or_fail
 import edge_ssd
 from edge_ssd.cli import command_parser
 
-PACKAGES = ("edge_ssd", "converters", "device_apps")
+PACKAGES = ("edge_ssd/", "converters/", "device_apps/")
 # Boards download the wheel and store it on an SD card.
 MAX_WHEEL_BYTES = 4_000_000
 
@@ -30,13 +30,9 @@ def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if importlib.util.find_spec(name) is None:
             skip_or_fail(f"{name} is not installed")
     source = tmp_path_factory.mktemp("source")
-    for name in ("pyproject.toml", "README.md", "LICENSE", "Makefile"):
-        shutil.copy(REPOSITORY / name, source)
-    for name in (*PACKAGES, "tests"):
-        shutil.copytree(REPOSITORY / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    # This file must not be packaged; the checkout may lack it.
-    (source / "converters" / "models").mkdir(exist_ok=True)
-    (source / "converters" / "models" / "banana.keras").touch()
+    for name in checkout_files():
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(REPOSITORY / name, source / name)
     out = tmp_path_factory.mktemp("dist")
     script = (
         f"from setuptools import build_meta; build_meta.build_sdist({str(out)!r}); build_meta.build_wheel({str(out)!r})"
@@ -61,22 +57,22 @@ def metadata(wheel: Path) -> dict[str, list[str]]:
     return {key: message.get_all(key, []) for key in message}
 
 
-def in_checkout(*patterns: str) -> set[str]:
-    # Only a checkout draws the synthetic dataset.
-    return {
-        str(path.relative_to(REPOSITORY))
-        for package in PACKAGES
-        for pattern in patterns
-        for path in (REPOSITORY / package).rglob(pattern)
-        if path.parent.name != "synthetic"
-    }
+def checkout_files() -> list[str]:
+    """Return the paths of all files that git keeps or would add."""
+    if shutil.which("git") is None or not (REPOSITORY / ".git").exists():
+        skip_or_fail("not a checkout of git")
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=REPOSITORY)
+    return [name for name in done.stdout.splitlines() if (REPOSITORY / name).is_file()]
 
 
 def test_wheel_contains_modules_and_models_only(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
-    models = {str(path.relative_to(REPOSITORY)) for path in (REPOSITORY / "edge_ssd" / "models").glob("*.[tm][fd]*")}
-    assert names == in_checkout("*.py", "*.html", "*.css", "*.js", "py.typed") | models
+    # Only a checkout draws the synthetic dataset and builds the container.
+    omitted = ("edge_ssd/data/synthetic/", "device_apps/container/", "device_apps/clips/", "converters/models/")
+    expected = {name for name in checkout_files() if name.startswith(PACKAGES) and not name.startswith(omitted)}
+    assert names == expected
     assert "edge_ssd/models/banana.tflite" in names
 
 
@@ -85,13 +81,13 @@ def test_wheel_is_small_and_pure(wheel: Path) -> None:
     assert wheel.stat().st_size < MAX_WHEEL_BYTES
 
 
-def test_sdist_contains_sources_without_float_models(distributions: Path) -> None:
+def test_sdist_contains_every_file_of_checkout(distributions: Path) -> None:
+    """Tests, demo and container can be made from it; nothing else is in it."""
     (path,) = distributions.glob("*.tar.gz")
     with tarfile.open(path) as archive:
-        names = {name.partition("/")[2] for name in archive.getnames()}
-    assert not [name for name in names if name.endswith(".keras")]
-    assert {"pyproject.toml", "README.md", "LICENSE", "edge_ssd/models/banana.tflite"} <= names
-    assert in_checkout("*.py") <= names
+        names = {name.partition("/")[2] for name in archive.getnames() if archive.getmember(name).isfile()}
+    generated = {name for name in names if name.startswith("edge_ssd.egg-info/")} | {"PKG-INFO", "setup.cfg"}
+    assert names - generated == set(checkout_files())
 
 
 def test_wheel_contains_license_and_command(wheel: Path) -> None:
