@@ -30,6 +30,7 @@ __all__ = [
     "option_name",
     "page_url",
     "resize_function",
+    "share_detector",
     "tiles_of",
 ]
 
@@ -120,11 +121,7 @@ def make_detector(args: argparse.Namespace) -> Detector:
     from edge_ssd.runtime.shipped_models import default_model
 
     _check_address_space()
-    for dest in ("score_threshold", "iou_threshold"):
-        value = getattr(args, dest)
-        if value is not None and not 0 <= value <= 1:
-            percent = f": {value:g} % is {value / 100:g}" if 5 <= value <= 100 else ""
-            raise SettingError(f"{option_name(dest)} must be a number from 0 to 1, got {value:g}{percent}")
+    _check_thresholds(args)
     return Detector(
         args.model or default_model(),
         score_threshold=args.score_threshold,
@@ -138,6 +135,26 @@ def make_detector(args: argparse.Namespace) -> Detector:
         resize=resize_function(args.resize),
         tiles=tiles_of(args),
     )
+
+
+def share_detector(args: argparse.Namespace, detector: Detector) -> Detector:
+    """Return a detector with the settings of the parsed options that shares the interpreter of ``detector``."""
+    _check_thresholds(args)
+    return detector.share(
+        score_threshold=args.score_threshold,
+        iou_threshold=args.iou_threshold,
+        max_detections=args.max_detections,
+        classes=class_labels(args),
+        tiles=tiles_of(args),
+    )
+
+
+def _check_thresholds(args: argparse.Namespace) -> None:
+    for dest in ("score_threshold", "iou_threshold"):
+        value = getattr(args, dest)
+        if value is not None and not 0 <= value <= 1:
+            percent = f": {value:g} % is {value / 100:g}" if 5 <= value <= 100 else ""
+            raise SettingError(f"{option_name(dest)} must be a number from 0 to 1, got {value:g}{percent}")
 
 
 def _check_address_space() -> None:

@@ -47,6 +47,7 @@ examples:
   edge-ssd camera --source rtsp://user:password@192.168.1.20/stream --save-video seen.mp4 --duration 60
   edge-ssd camera --source clip.mp4 --headless --snapshot last.jpg
   edge-ssd camera --config camera.toml --stats-every 60
+  edge-ssd camera --config cameras.toml --web 8080       several cameras: [[cameras]] with name and source for each
   edge-ssd camera --source picamera --web 8080           http://localhost:8080/ on this machine
   edge-ssd camera --source clip.mp4 --loop --web 8080 --name "Front door"
 
@@ -57,7 +58,9 @@ on: the video is finished, and a new one is started when there is space again. T
 not written.
 
 --config takes options from a TOML file, under the same names (save-video = "seen.mp4"); options of the command line
-override it. Relative paths are relative to the working directory in both.
+override it. Tables [[cameras]] in it, each with a name, a source and any options of its own, are cameras that one
+process runs with one model; their outputs are in folders with their names. Relative paths are relative to the working
+directory in both.
 """
 
 
@@ -137,10 +140,18 @@ def add_arguments(parser: argparse.ArgumentParser, *, name: bool = True) -> None
 
 
 def expand(parser: argparse.ArgumentParser, options: Sequence[str]) -> list[str]:
-    """Return ``options`` preceded by those of the file that --config names; see :mod:`device_apps.config_file`."""
-    from device_apps.config_file import add_config_options
+    """Return ``options`` preceded by those of the file that --config names; see :mod:`device_apps.config_file`.
 
-    return add_config_options(parser, options)
+    Its tables [[cameras]] become the value ``cameras`` of the parser: of :mod:`device_apps.cameras.tables`, or None.
+    """
+    from device_apps.config_file import add_config_options, config_path
+
+    expanded = add_config_options(parser, options)
+    if config_path(options) is not None:
+        from device_apps.cameras.tables import read_camera_tables
+
+        parser.set_defaults(cameras=read_camera_tables(parser, options))
+    return expanded
 
 
 def run(args: argparse.Namespace) -> int:
@@ -148,6 +159,11 @@ def run(args: argparse.Namespace) -> int:
     from device_apps.pipeline import run_pipeline
     from device_apps.stats_report import format_stats
 
+    cameras = getattr(args, "cameras", None)
+    if cameras is not None:
+        from device_apps.cameras.run import run_cameras
+
+        return run_cameras(args, cameras, pipeline_config, lambda: make_detector(args))
     config, zones = pipeline_config(args), open_zones(args)
 
     def open_sinks(

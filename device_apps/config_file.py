@@ -13,18 +13,28 @@ import difflib
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from edge_ssd.console.json_output import json_text
 from edge_ssd.console.redact import redact_url
 from edge_ssd.console.text import utf8_text
 from edge_ssd.errors import EdgeSSDError, SettingError
 
-__all__ = ["add_config_options", "config_actions", "format_config", "format_toml_value", "read_toml"]
+__all__ = [
+    "GivenOptions",
+    "add_config_options",
+    "config_actions",
+    "config_path",
+    "format_config",
+    "format_toml_value",
+    "given_options",
+    "read_toml",
+    "table_arguments",
+]
 
 _EXCLUDED = frozenset({"config", "help", "quiet", "verbose"})
-# Lists of tables that are no options: device_apps.zones reads them.
-_TABLES = frozenset({"zones", "lines", "masks"})
+# Lists of tables that are no options: device_apps.zones and device_apps.cameras read them.
+_TABLES = frozenset({"zones", "lines", "masks", "cameras"})
 
 
 def add_config_options(parser: argparse.ArgumentParser, options: Sequence[str]) -> list[str]:
@@ -32,34 +42,64 @@ def add_config_options(parser: argparse.ArgumentParser, options: Sequence[str]) 
 
     Raises EdgeSSDError if the file cannot be read, SettingError if it has an unknown option or an invalid value.
     """
+    path = config_path(options)
+    if path is None:
+        return list(options)
+    given = given_options(parser, options)
+    return [*table_arguments(parser, read_toml(path), str(path), given.overridden), *options]
+
+
+def config_path(options: Sequence[str]) -> Path | None:
+    """Return the path of ``--config`` among the options of a command line, or None."""
     config_parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     config_parser.add_argument("--config", type=Path)
     try:
         path: Path | None = config_parser.parse_known_args(options)[0].config
     except argparse.ArgumentError:  # --config without a value, which the real parser reports.
         path = None
-    if path is None:
-        return list(options)
+    return path
+
+
+class GivenOptions(NamedTuple):
+    """Argparse destinations of the options on a command line, and of all that they override in a file."""
+
+    named: frozenset[str]
+    overridden: frozenset[str]
+
+
+def given_options(parser: argparse.ArgumentParser, options: Sequence[str]) -> GivenOptions:
+    """Return which options of ``parser`` are among ``options``; these override those that they exclude too."""
     actions = config_actions(parser)
     names = (option.partition("=")[0][2:] for option in options if option.startswith("--"))
     given = [actions[name] for name in names if name in actions]
-    overridden = {action.dest for action in given} | {
-        other.dest for action in given for other in _conflicting_actions(parser, action)
-    }
+    named = frozenset(action.dest for action in given)
+    excluded = {other.dest for action in given for other in _conflicting_actions(parser, action)}
+    return GivenOptions(named, named | excluded)
+
+
+def table_arguments(
+    parser: argparse.ArgumentParser, table: Mapping[str, Any], file: str, overridden: Collection[str]
+) -> list[str]:
+    """Return the options of a table as arguments of a command line, without those of the destinations ``overridden``.
+
+    ``file`` begins every message, if it is not empty. Raises SettingError for an unknown option or an invalid value.
+    """
+    actions = config_actions(parser)
+    begin = f"{file}: " if file else ""
     arguments: list[str] = []
-    for key, value in read_toml(path).items():
+    for key, value in table.items():
         name = key.replace("_", "-")
         if name in _TABLES and "zones-file" in actions:
             continue
         if name not in actions:
             similar = difflib.get_close_matches(name, [*actions, *_TABLES], n=1)
             remedy = f"did you mean {similar[0]!r}?" if similar else f"see: {parser.prog} --help"
-            raise SettingError(f"{path}: there is no setting {key!r}; {remedy}")
+            raise SettingError(f"{begin}there is no setting {key!r}; {remedy}")
         action = actions[name]
-        option_arguments = _to_arguments(f"{path}: {key}", action, value)
+        option_arguments = _to_arguments(f"{begin}{key}", action, value)
         if action.dest not in overridden:
             arguments += option_arguments
-    return [*arguments, *options]
+    return arguments
 
 
 def read_toml(path: Path, option: str = "--config") -> Mapping[str, Any]:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from device_apps.video_thread import VideoThread
     from edge_ssd.runtime.detector import Detector
 
-__all__ = ["PipelineConfig", "PipelineResult", "run_pipeline"]
+__all__ = ["PipelineConfig", "PipelineResult", "open_outputs", "run_pipeline", "save_last_frame"]
 
 _log = logging.getLogger(__name__)
 
@@ -133,7 +133,7 @@ def run_pipeline(
         if source is None or stop.is_set():
             return None
         stats = notifier.stats = Stats(source)
-        outputs, last_frame = _open_outputs(config, source, stack)
+        outputs, last_frame = open_outputs(config, source, stack)
         sinks = [*outputs, *open_sinks(source, detector, stats, stack, monitor), notifier]
         if config.stats_every is not None:
             stack.enter_context(StatsReport(stats, config.stats_every, as_json=config.stats_json))
@@ -151,13 +151,13 @@ def run_pipeline(
         )
         complete = not any(output.lost for output in outputs)
         if last_frame is not None:
-            complete &= _save(last_frame)
+            complete &= save_last_frame(last_frame)
         if isinstance(source, ImageFolderSource):
             complete &= not source.unreadable
     return PipelineResult(report, complete)
 
 
-def _save(last_frame: LastFrameSink) -> bool:
+def save_last_frame(last_frame: LastFrameSink) -> bool:
     """Save the last frame; return False, with the error logged, if that fails: other outputs are still finished."""
     try:
         last_frame.save()
@@ -167,9 +167,14 @@ def _save(last_frame: LastFrameSink) -> bool:
     return True
 
 
-def _open_outputs(
-    config: PipelineConfig, source: Source, stack: ExitStack
+def open_outputs(
+    config: PipelineConfig, source: Source, stack: ExitStack, camera: str | None = None
 ) -> tuple[list[RetryingSink | VideoThread], LastFrameSink | None]:
+    """Return the sinks of files and of the window, which ``stack`` closes, and the one that is saved at the end.
+
+    Args:
+        camera: its name, if it is one of several.
+    """
     sinks: list[RetryingSink | VideoThread] = []
     last_frame = None
     if config.snapshot is not None:
@@ -189,7 +194,7 @@ def _open_outputs(
     if config.jsonl is not None:
         stdout = config.jsonl == "-"
         stream = sys.stdout if stdout else stack.enter_context(open_for_append(Path(config.jsonl)))
-        sinks.append(RetryingSink(JsonLinesSink(stream), "standard output" if stdout else config.jsonl))
+        sinks.append(RetryingSink(JsonLinesSink(stream, camera), "standard output" if stdout else config.jsonl))
     if _can_open_window(config.window):
         from device_apps.window import Window
 

@@ -50,13 +50,15 @@ class SystemdNotifier:
 
     The loop itself sends the keep-alives, through :meth:`write` and :meth:`idle`: systemd restarts a process whose
     loop hangs, in the network or in a sink. The loop also runs while a lost source is reopened, so an unplugged camera
-    causes no restart. The frame rate is that of ``stats``, which may be set later.
+    causes no restart. The frame rate is that of ``stats``, which may be set later,
+    unless ``describe`` is set: a function that returns the status.
     """
 
     finished = False
 
     def __init__(self, stats: Stats | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self.stats = stats
+        self.describe: Callable[[], str] | None = None
         self._clock = clock
         timeout = watchdog_seconds()
         self._keep_alive_interval = None if timeout is None else timeout / 4
@@ -95,5 +97,7 @@ class SystemdNotifier:
             notify("\n".join(lines))
 
     def _status(self) -> str:
+        if self.describe is not None:
+            return self.describe()
         fps = None if self.stats is None else self.stats.fps
         return "waiting for frames" if fps is None else f"{fps:.1f} frames per second"

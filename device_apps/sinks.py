@@ -46,16 +46,19 @@ class _Sink:
 class JsonLinesSink(_Sink):
     """Sink that writes one line of JSON per frame: sequence, source, time, width, height, detections, ms (per stage).
 
-    Each line is flushed as a whole, so that no reader gets a part of it.
+    Each line is flushed as a whole, so that no reader gets a part of it. It begins with ``camera``, the name of one of
+    several.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, camera: str | None = None) -> None:
         self._stream = stream
+        self._camera = {} if camera is None else {"camera": camera}
 
     def write(self, result: FrameResult) -> None:
         frame = result.frame
         captured = time.time() - (time.monotonic() - frame.captured_at)
         line = {
+            **self._camera,
             "sequence": frame.sequence,
             "source": utf8_text(frame.name),
             "time": datetime.fromtimestamp(captured, timezone.utc).isoformat(timespec="milliseconds"),

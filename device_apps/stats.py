@@ -98,6 +98,7 @@ class Stats:
 
     Args:
         source: its counts are part of each snapshot.
+        health: reader of the machine's values, which several statistics may share.
         max_samples: number of times that are kept for each stage.
         max_timestamps: number of frames kept for ``fps``; with more in ten seconds, ``fps`` is over a shorter window.
     """
@@ -107,12 +108,13 @@ class Stats:
         source: Source | None = None,
         clock: Callable[[], float] = time.monotonic,
         *,
+        health: Health | None = None,
         max_samples: int = 2_000,
         max_timestamps: int = 10_000,
     ) -> None:
         self._source = source
         self._clock = clock
-        self._health = Health()
+        self._health = health or Health()
         self._max_samples = max_samples
         self._max_timestamps = max_timestamps
         self._lock = threading.Lock()  # Guards everything below.

@@ -47,13 +47,16 @@ def format_stats(snapshot: StatsSnapshot, fps: float | None) -> str:
 class StatsReport:
     """Thread that logs ``stats`` every ``seconds``, or prints them as JSON on stderr (``as_json``); a context manager.
 
+    With ``name``, that of one of several cameras, each line says which it is about.
+
     A thread, so that they are also printed while the loop waits, and the loop never waits for the output.
     """
 
-    def __init__(self, stats: Stats, seconds: float, *, as_json: bool) -> None:
+    def __init__(self, stats: Stats, seconds: float, *, as_json: bool, name: str = "") -> None:
         self._stats = stats
         self._seconds = seconds
         self._as_json = as_json
+        self._name = name
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="stats", daemon=True)
 
@@ -69,6 +72,6 @@ class StatsReport:
         while not self._stop.wait(self._seconds):
             snapshot = self._stats.snapshot()
             if self._as_json:
-                print_json(snapshot.to_dict(), sys.stderr)
+                print_json(({"camera": self._name} if self._name else {}) | snapshot.to_dict(), sys.stderr)
             else:
-                _log.info("%s", format_stats(snapshot, snapshot.fps))
+                _log.info("%s%s", f"{self._name}: " if self._name else "", format_stats(snapshot, snapshot.fps))

@@ -29,6 +29,7 @@ class CaptureSource:
         retries: attempts in a row to reconnect before giving up; None for no limit.
         explain: returns why the first opening failed; not called for reconnects, because it may be slow.
         stop: when set, entering and waiting end.
+        on_frame: called in another thread when a frame has come or the source has ended; must not block.
     """
 
     def __init__(
@@ -40,9 +41,10 @@ class CaptureSource:
         timeouts: CaptureTimeouts = CaptureTimeouts(),
         explain: Callable[[], str] | None = None,
         stop: threading.Event | None = None,
+        on_frame: Callable[[], None] = lambda: None,
     ) -> None:
         self.name = name
-        self._buffer = LatestFrameBuffer(name, stop or threading.Event())
+        self._buffer = LatestFrameBuffer(name, stop or threading.Event(), on_frame)
         self._watchdog = CaptureWatchdog(
             open_reader, name, self._buffer, retries=retries, timeouts=timeouts, explain=explain
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 from device_apps.sources.deferred_image import DeferredImage, Image
 from device_apps.sources.frames import Frame
@@ -21,9 +22,11 @@ class LatestFrameBuffer:
         name: of the source, for its frames.
         stop: when set, :meth:`take` and :meth:`wait` end soon. It is polled, never waited for: a signal handler that
             sets it runs in the thread that would wait, and would deadlock on the lock of the event.
+        on_frame: called when a frame is stored, or none will come; must not block.
     """
 
-    def __init__(self, name: str, stop: threading.Event) -> None:
+    def __init__(self, name: str, stop: threading.Event, on_frame: Callable[[], None] = lambda: None) -> None:
+        self._on_frame = on_frame
         self._name = name
         self._stop = stop
         # Guards everything below. The lock is reentrant: take() calls wait().
@@ -70,6 +73,7 @@ class LatestFrameBuffer:
             self._frame = Frame(image, self._count, captured_at, self._name, read_seconds, time)
             self._count += 1
             self._changed.notify_all()
+        self._on_frame()
 
     def end(self, error: SourceError | None) -> None:
         """Accept no more frames. The stored frame can still be taken, then ``error`` is raised if it is not None."""
@@ -77,6 +81,7 @@ class LatestFrameBuffer:
             if not self._closed:
                 self._closed, self._error = True, error
                 self._changed.notify_all()
+        self._on_frame()
 
     def close(self) -> None:
         """Accept no more frames, and drop the stored frame and error."""

@@ -60,6 +60,7 @@ def open_source(
     skip_unreadable: bool = False,
     loop: bool = False,
     input_spec: InputSpec | None = None,
+    on_frame: Callable[[], None] = lambda: None,
     devices: Path = Path("/dev"),
 ) -> Source:
     """Return the source of a ``--source`` value. Entering it with ``with`` opens the device, stream or video.
@@ -67,7 +68,8 @@ def open_source(
     Args:
         width, height, fps: requested from a camera; ``fps`` also from a URL that gives one image per request, and of a
             file that is repeated.
-        retries, timeouts, stop: of a camera or stream, see :class:`~device_apps.sources.capture.CaptureSource`.
+        retries, timeouts, stop, on_frame: of a camera or stream; see
+            :class:`~device_apps.sources.capture.CaptureSource`.
         skip_unreadable: of images, see :class:`~device_apps.sources.image_folder.ImageFolderSource`.
         loop: repeat a video, an image or a folder at its own speed, as a live source.
         input_spec: of the network. JPEG images are decoded at the size that it needs, and in full where a frame's image
@@ -83,19 +85,19 @@ def open_source(
     from device_apps.sources.picamera import open_picamera_process
 
     request = CameraRequest(width, height, fps)
+    capture = partial(CaptureSource, retries=retries, timeouts=timeouts, stop=stop, on_frame=on_frame)
     spec = _normalize(spec)
     path = Path(spec)
     if loop and spec and (path.is_file() or path.is_dir()):
         reader = partial(LoopedReader, _file_opener(path, input_spec), spec, fps)
         if (width, height) != (None, None):
             raise SettingError(f"{spec}: width and height are options of cameras only")
-        return CaptureSource(reader, spec, retries=retries, timeouts=timeouts, stop=stop)
+        return capture(reader, spec)
     if loop and (_URL.fullmatch(spec) or path.exists() or spec == "picamera" or spec.isdigit()):
         raise SettingError(
             f"--loop: {redact_url(spec)} is not a file or folder, which alone can be repeated; leave out --loop"
         )
     webcam = (spec.isascii() and spec.isdigit()) or spec.startswith(("/dev/video", "/dev/v4l/"))
-    capture = partial(CaptureSource, retries=retries, timeouts=timeouts, stop=stop)
     if webcam:
         return capture(partial(open_camera, spec, request, devices, input_spec), f"camera {spec}")
     if spec == "picamera":

@@ -21,7 +21,7 @@ from device_apps.web.event_api import ClipFiles, EventApi, EventRecords, Snapsho
 from device_apps.web.limits import WebLimits
 from device_apps.web.live.broadcaster import EventBroadcaster
 from device_apps.web.live.frame_encoder import FrameEncoder
-from device_apps.web.live.jpeg import FULL
+from device_apps.web.live.jpeg import FULL, THUMBNAIL, JpegProfile
 from device_apps.web.live.streams import (
     LIVE,
     MJPEG,
@@ -34,7 +34,7 @@ from device_apps.web.live.streams import (
 )
 from device_apps.web.monitoring import Status, loop_status, stats_to_dict, stats_to_metrics
 from device_apps.web.pages import Page, Script
-from device_apps.web.prometheus import CONTENT_TYPE, format_metrics
+from device_apps.web.prometheus import CONTENT_TYPE, Metric, format_metrics
 from device_apps.web.request_body import read_body
 from device_apps.web.settings import apply_settings, current_settings
 from device_apps.web.zone_api import ZoneApi
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 __all__ = ["EventFeed", "Preview"]
 
 _log = logging.getLogger(__name__)
+
+_OVERVIEW_LINK = '<a class="link" href="../../">All cameras</a>'
 
 
 class EventFeed(Protocol):
@@ -78,6 +80,8 @@ class Preview:
         events: enter and leave events, or None if objects are not tracked.
         closing: ends every stream when set, in the server's thread.
         zones: endpoints of zones and counts, or None without them.
+        problem: returns why no frames come, or "".
+        is_one_of_several: whether the page links to the overview of all cameras.
     """
 
     about: dict[str, Any]
@@ -89,10 +93,13 @@ class Preview:
     broadcaster: EventBroadcaster = field(default_factory=EventBroadcaster)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     zones: ZoneApi | None = None
+    problem: Callable[[], str] = lambda: ""
+    is_one_of_several: bool = False
 
     def __post_init__(self) -> None:
         self._worker = Script("worker.js")
-        self._page = Page("page.html", {"{worker}": self._worker.digest})
+        overview = _OVERVIEW_LINK if self.is_one_of_several else ""
+        self._page = Page("page.html", {"{worker}": self._worker.digest, "<!-- overview -->": overview})
         self._viewers = ConnectionLimiter(self.limits.max_viewers)
         events = self.events
         self._event_api = None if events is None else EventApi(events.history, events.snapshots, events.clips)
@@ -104,6 +111,7 @@ class Preview:
             Route("/", self._show_page),
             Route("/stream", self._stream),
             Route("/snapshot.jpg", self._snapshot),
+            Route("/thumbnail.jpg", self._thumbnail),
             Route("/events", self._events),
             Route("/live", self._live),
             Route("/worker.js", self._show_worker),
@@ -153,8 +161,16 @@ class Preview:
         return StreamingResponse(mjpeg_parts(self.encoder), MJPEG, self._viewers, self.closing)
 
     async def _snapshot(self, request: Request) -> Response:
+        return await self._image(FULL)
+
+    async def _thumbnail(self, request: Request) -> Response:
+        if self.encoder.last_result_at is None:
+            return error_response(503, "no frame yet")
+        return await self._image(THUMBNAIL)
+
+    async def _image(self, profile: JpegProfile) -> Response:
         try:
-            frame = await asyncio.wait_for(self.encoder.next_frame(FULL), self.limits.snapshot_timeout_s)
+            frame = await asyncio.wait_for(self.encoder.next_frame(profile), self.limits.snapshot_timeout_s)
         except asyncio.TimeoutError:
             return error_response(503, "no frame yet")
         return Response(frame.jpeg, media_type="image/jpeg")
@@ -191,24 +207,30 @@ class Preview:
         return JSONResponse(await self._stats_dict())
 
     async def _healthz(self, request: Request) -> Response:
-        _, status = await self._measure()
+        _, status = await self.measure()
         return PlainTextResponse(f"{status.reason or 'ok'}\n", 200 if status.healthy else 503)
 
     async def _metrics(self, request: Request) -> Response:
-        snapshot, status = await self._measure()
+        return PlainTextResponse(format_metrics(await self.metrics()), media_type=CONTENT_TYPE)
+
+    async def metrics(self) -> list[Metric]:
+        """Return the metrics of the camera and of the process."""
+        snapshot, status = await self.measure()
         last = self.encoder.last_result_at
         age_s = None if last is None else round(time.monotonic() - last, 3)
         build = {name: str(self.about[name]) for name in ("version", "model", "backend")}
-        metrics = stats_to_metrics(snapshot, status, self._viewers.taken, age_s, build)
-        return PlainTextResponse(format_metrics(metrics), media_type=CONTENT_TYPE)
+        return stats_to_metrics(snapshot, status, self._viewers.taken, age_s, build)
 
     async def _stats_dict(self) -> dict[str, Any]:
-        return stats_to_dict(*await self._measure(), self._viewers.taken)
+        return stats_to_dict(*await self.measure(), self._viewers.taken)
 
-    async def _measure(self) -> tuple[StatsSnapshot, Status]:
+    async def measure(self) -> tuple[StatsSnapshot, Status]:
+        """Return the statistics, and whether the camera is healthy."""
         # On a Raspberry Pi this may start a process to query throttling, which would block the server's thread.
         snapshot = await asyncio.get_running_loop().run_in_executor(None, self.stats.snapshot)
-        return snapshot, loop_status(self.encoder, snapshot.source.connected, self.limits.max_silence_s)
+        status = loop_status(self.encoder, snapshot.source.connected, self.limits.max_silence_s)
+        problem = self.problem()
+        return snapshot, status if status.state == "live" or not problem else status._replace(reason=problem)
 
 
 def _call_in(server: asyncio.AbstractEventLoop, function: Any, *arguments: Any) -> None:

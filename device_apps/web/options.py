@@ -6,10 +6,11 @@ import argparse
 import logging
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from device_apps.arguments import camera_name, check_positive, option_name
 from device_apps.sources.frames import Source
@@ -25,10 +26,11 @@ if TYPE_CHECKING:
     from device_apps.results import Sink
     from device_apps.stats import Stats
     from device_apps.web.app import EventFeed
+    from device_apps.web.live.frame_encoder import FrameEncoder
     from device_apps.zones.monitor import ZoneMonitor
     from edge_ssd.runtime.detector import Detector
 
-__all__ = ["add_web_arguments", "check_web_access", "open_web"]
+__all__ = ["WebCamera", "add_web_arguments", "check_web_access", "open_web", "open_web_cameras"]
 
 _log = logging.getLogger(__name__)
 
@@ -82,6 +84,25 @@ def add_web_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+@dataclass(frozen=True)
+class WebCamera:
+    """What the web preview needs of a camera.
+
+    Attributes:
+        name: for people, or None; ``slug`` in paths, "" for a camera that is alone.
+        problem: returns why no frames come, or "".
+    """
+
+    name: str | None
+    slug: str
+    source: Source
+    detector: Detector
+    stats: Stats
+    events: EventFeed | None
+    zones: ZoneMonitor | None
+    problem: Callable[[], str] = lambda: ""
+
+
 def open_web(
     args: argparse.Namespace,
     source: Source,
@@ -97,6 +118,21 @@ def open_web(
 
     Raises SettingError if the options contradict each other, EdgeSSDError if the address cannot be listened on.
     """
+    camera = WebCamera(camera_name(args), "", source, detector, stats, events, zones)
+    return [*open_web_cameras(args, [camera], stack, limits, clock)]
+
+
+def open_web_cameras(
+    args: argparse.Namespace,
+    cameras: Sequence[WebCamera],
+    stack: ExitStack,
+    limits: WebLimits = WebLimits(),
+    clock: Callable[[], float] = time.monotonic,
+) -> list[FrameEncoder]:
+    """Start the web preview of some cameras, and return the sink of each; an empty list without --web.
+
+    One camera without a slug is shown at the root, others by an overview. Errors as :func:`open_web`.
+    """
     check_positive(args, "web_fps")
     if args.web is None:
         for name in ("web_token_file", "web_login_file", "web_root_path", "web_url", "web_trusted_proxy"):
@@ -105,39 +141,58 @@ def open_web(
         return []
     address, token, basic = _parse_access(args.web, args.web_token_file, args.web_login_file)
     # Imported here: if starlette or uvicorn is missing, the error names the extra to install.
+    import asyncio
+
     from device_apps.web.access.visit import Front, parse_proxies, parse_root_path
     from device_apps.web.app import Preview
     from device_apps.web.live.frame_encoder import FrameEncoder
     from device_apps.web.server import WebServer
     from device_apps.web.site import Site
     from device_apps.web.zone_api import ZoneApi
-    from edge_ssd.drawing import class_color
 
     front = Front(parse_proxies(args.web_trusted_proxy or ()), parse_root_path(args.web_root_path or ""))
     listener = stack.enter_context(open_listener(address))
     port = listener.getsockname()[1]
-    encoder = stack.enter_context(FrameEncoder(args.web_fps, stats.record))
-    about = {
-        "version": __version__,
-        "model": utf8_text(detector.bundle.path.name),
-        "backend": detector.backend,
-        "threads": detector.num_threads,
-        "name": camera_name(args),
-        "source": utf8_text(source.name),
-        "live": source.live,
-        "login": token is not None,
-        "colors": [class_color(i) for i in range(len(detector.labels))],
+    closing = asyncio.Event()
+    previews = {
+        camera.slug: Preview(
+            _about(camera, login=token is not None),
+            stack.enter_context(FrameEncoder(args.web_fps, camera.stats.record)),
+            camera.detector,
+            camera.stats,
+            camera.events,
+            limits,
+            closing=closing,
+            zones=None if camera.zones is None else ZoneApi(camera.zones, limits),
+            problem=camera.problem,
+            is_one_of_several=bool(camera.slug),
+        )
+        for camera in cameras
     }
-    preview = Preview(
-        about, encoder, detector, stats, events, limits, zones=None if zones is None else ZoneApi(zones, limits)
-    )
-    site = Site(preview, token, basic, address.host, port, front, limits, clock)
+    site = Site(previews, token, basic, address.host, port, closing, front, limits, clock)
     stack.enter_context(WebServer(site, listener))
     # "All addresses" cannot be entered in a browser; the host name can.
     host = socket.gethostname() if address.host in ("0.0.0.0", "::") else address.host
     asks = " (asks for the token)" if token else " (asks for user and password)" if basic else ""
     _log.info("web preview at http://%s%s/%s", Address(host, port), front.root_path, asks)
-    return [encoder]
+    return [preview.encoder for preview in previews.values()]
+
+
+def _about(camera: WebCamera, *, login: bool) -> dict[str, Any]:
+    from edge_ssd.drawing import class_color
+
+    detector = camera.detector
+    return {
+        "version": __version__,
+        "model": utf8_text(detector.bundle.path.name),
+        "backend": detector.backend,
+        "threads": detector.num_threads,
+        "name": camera.name,
+        "source": utf8_text(camera.source.name),
+        "live": camera.source.live,
+        "login": login,
+        "colors": [class_color(i) for i in range(len(detector.labels))],
+    }
 
 
 def _parse_access(

@@ -1,16 +1,17 @@
-"""ASGI application of the web server: the endpoints of a camera behind access control."""
+"""ASGI application of the web server: the endpoints of one or several cameras behind access control."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from device_apps.web.access.basic_login import BasicLogin
@@ -21,6 +22,7 @@ from device_apps.web.access.token import Token
 from device_apps.web.access.visit import Front
 from device_apps.web.app import Preview
 from device_apps.web.limits import WebLimits
+from device_apps.web.overview import Overview
 
 __all__ = ["Site"]
 
@@ -32,31 +34,29 @@ class Site:
     """What the web server serves.
 
     Attributes:
-        preview: the preview of the camera.
+        previews: the preview of each camera by its name in paths. One under the name "" is at the root; others are
+            below ``/cameras/NAME/``, and an overview of them is at the root.
         token: the access token, or None if none is required.
         basic: user and password, or None if there are none.
         host, port: the listening address.
+        closing: ends every stream when set, in the server's thread; that of the previews.
         front: the proxies in front of the server.
         clock: monotonic seconds, for the rate limit of logins.
     """
 
-    preview: Preview
+    previews: Mapping[str, Preview]
     token: Token | None
     basic: BasicLogin | None
     host: str
     port: int
+    closing: asyncio.Event
     front: Front = field(default_factory=Front)
     limits: WebLimits = WebLimits()
     clock: Callable[[], float] = time.monotonic
 
-    @property
-    def closing(self) -> asyncio.Event:
-        """Ends every stream when set, in the server's thread."""
-        return self.preview.closing
-
     def app(self) -> ASGIApp:
         """Return the ASGI application, wrapped in access control."""
-        app = Starlette(routes=self.preview.routes(), exception_handlers={HTTPException: _http_error})
+        app = Starlette(routes=self._routes(), exception_handlers={HTTPException: _http_error})
         app.router.redirect_slashes = False
         cookie = _COOKIE.format(port=self.port)
         access = Access(self.token, self.basic, self.host, cookie, self.front, self.limits.slow_down_s)
@@ -71,7 +71,11 @@ class Site:
 
     async def run(self) -> None:
         """Publish what happens to viewers, until cancelled."""
-        await self.preview.run()
+        await asyncio.gather(*(preview.run() for preview in self.previews.values()))
+
+    def _routes(self) -> Sequence[BaseRoute]:
+        alone = self.previews.get("")
+        return Overview(self.previews).routes() if alone is None else alone.routes()
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

@@ -22,6 +22,8 @@ __all__ = ["ActiveZones"]
 
 _log = logging.getLogger(__name__)
 
+_SAVING = threading.Lock()  # Several cameras may have their zones in one file.
+
 
 class ActiveZones:
     """Zones, lines and masks that are in use; thread-safe.
@@ -32,13 +34,20 @@ class ActiveZones:
     Args:
         path: the file that they are saved to; None cannot save.
         tables: the parsed file, and ``read_from`` its name in messages.
+        camera: position from 0 of the table [[cameras]] that has them in ``read_from``; None for the file itself.
     """
 
-    def __init__(self, path: Path | None = None, tables: Mapping[str, Any] | None = None, read_from: str = "") -> None:
+    def __init__(
+        self,
+        path: Path | None = None,
+        tables: Mapping[str, Any] | None = None,
+        read_from: str = "",
+        camera: int | None = None,
+    ) -> None:
         self.path = path
         self.read_from = read_from
+        self._camera = camera
         self.labels: tuple[str, ...] = ()
-        self._lock = threading.Lock()  # Of saving.
         self._parsed = parse_zones(tables or {})
         for problem in self._parsed.problems:
             if problem.kind == "masks":
@@ -55,8 +64,10 @@ class ActiveZones:
         return [problem.message for problem in self._parsed.problems]
 
     @classmethod
-    def open(cls, config: Path | None, zones_file: Path | None) -> ActiveZones:
+    def open(cls, config: Path | None, zones_file: Path | None, camera: int | None = None) -> ActiveZones:
         """Read the zones of ``zones_file``, or if it does not exist, those of ``config``; either may be None.
+
+        Those of one of several cameras are in the table [[cameras]] number ``camera`` of ``config``, counted from 0.
 
         Raises EdgeSSDError if a file cannot be read, SettingError if it is not TOML or a mask is not valid.
         """
@@ -69,7 +80,9 @@ class ActiveZones:
                 )
             return cls(zones_file, tables, str(zones_file))
         if config is not None:
-            return cls(zones_file or config, read_toml(config), str(config))
+            tables = read_toml(config)
+            tables = tables if camera is None else tables["cameras"][camera]
+            return cls(zones_file or config, tables, str(config), camera)
         return cls(zones_file)
 
     def check(self, labels: Sequence[str]) -> None:
@@ -105,7 +118,7 @@ class ActiveZones:
         parsed = check_labels(parse_zones(tables), self.labels)
         if parsed.problems:
             raise SettingError(parsed.problems[0].message)
-        with self._lock:
+        with _SAVING:
             self._save(parsed.shapes)
             self._parsed = parsed
 
@@ -116,8 +129,10 @@ class ActiveZones:
             exists = self.path.exists()
             text = self.path.read_text(encoding="utf-8") if exists else ""
             broken = {(problem.kind, problem.number) for problem in self._parsed.problems}
-            text = replace_zones(text, shapes, broken if str(self.path) == self.read_from else ())
-            self.read_from = str(self.path)
+            same = str(self.path) == self.read_from
+            text = replace_zones(text, shapes, broken if same else (), self._camera if same else None)
+            if not same:
+                self.read_from, self._camera = str(self.path), None
             mode = self.path.stat().st_mode & 0o777 if exists else None
             # A link stays a link: the file it leads to is replaced.
             target = Path(os.path.realpath(self.path))

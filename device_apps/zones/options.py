@@ -43,7 +43,7 @@ def open_zones(args: argparse.Namespace) -> ActiveZones:
 
     Raises EdgeSSDError if a file cannot be read, SettingError if it is not valid.
     """
-    active = ActiveZones.open(args.config, args.zones_file)
+    active = ActiveZones.open(args.config, args.zones_file, getattr(args, "camera_number", None))
     if args.zones_file is not None and not active.shapes and not active.problems:
         if not args.zones_file.exists() and getattr(args, "web", None) is None:
             raise SettingError(f"{args.zones_file}: no such file; check --zones-file, or save zones in it with --web")
@@ -62,7 +62,8 @@ def counts_path(
 ) -> Path | None:
     """Return the file of the counts: that of the option, or of a live source one in the state directory; else None.
 
-    The default differs for each source and each file of zones. A recording that is read twice is counted once.
+    The default differs for each source and each file of zones, and for each of several cameras. A recording that
+    is read twice is counted once.
 
     Raises SettingError if there is no state directory.
     """
@@ -71,5 +72,5 @@ def counts_path(
         return given
     folder = default_state_folder("zones", "counts", "--counts-file", environment)
     zones_path = "" if active.path is None else os.path.realpath(active.path)
-    key = os.fsencode(f"{zones_path}\0{source_name}")
+    key = os.fsencode(f"{zones_path}\0{getattr(args, 'slug', source_name)}")
     return folder / f"counts-{hashlib.sha256(key).hexdigest()[:12]}.json"

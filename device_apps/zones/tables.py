@@ -100,12 +100,12 @@ def to_tables(shapes: ZoneSet) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def format_tables(shapes: ZoneSet) -> str:
-    """Return the set as TOML: [[zones]], [[lines]] and [[masks]], with a blank line before each."""
+def format_tables(shapes: ZoneSet, prefix: str = "") -> str:
+    """Return the set as TOML: [[zones]], [[lines]] and [[masks]], after ``prefix``, with a blank line before each."""
     lines = []
     for kind, rows in to_tables(shapes).items():
         for row in rows:
-            lines += ["", f"[[{kind}]]"]
+            lines += ["", f"[[{prefix}{kind}]]"]
             lines += [f"{key.replace('_', '-')} = {format_toml_value(value)}" for key, value in row.items()]
     return "".join(f"{line}\n" for line in lines)
 

@@ -17,23 +17,65 @@ _KEY = r"(?:[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*')"
 _HEADER = re.compile(rf"[ \t]*\[(\[)?[ \t]*({_KEY}(?:[ \t]*\.[ \t]*{_KEY})*)[ \t]*\]\]?[ \t]*(?:#.*)?")
 
 
-def replace_zones(text: str, shapes: ZoneSet, broken: Collection[tuple[str, int]] = ()) -> str:
+def replace_zones(
+    text: str, shapes: ZoneSet, broken: Collection[tuple[str, int]] = (), camera: int | None = None
+) -> str:
     """Return the text of a TOML file with the zones, lines and masks of ``shapes`` in place of those that it has.
 
     Args:
         broken: (kind, number from 0) of the tables that could not be used: they stay as comments.
+        camera: number from 0 of the table [[cameras]] whose zones they are; None for those of the file itself.
 
     Raises:
-        SettingError: the zones are not written as [[zones]], [[lines]] and [[masks]], so that they cannot be replaced.
+        SettingError: the zones are not written as [[zones]], [[lines]] and [[masks]] (of a camera as [[cameras.zones]]
+            and so on), so that they cannot be replaced.
     """
+    lines = text.replace("\r\n", "\n").split("\n")
+    start, end = (0, len(lines)) if camera is None else _lines_of_camera(lines, camera)
+    prefix = "" if camera is None else "cameras."
+    edited = "\n".join([*lines[:start], *_replace(lines[start:end], shapes, broken, prefix)])
+    rest = "\n".join(lines[end:]).lstrip("\n")
+    edited = edited.lstrip("\n") + (f"\n\n{rest}" if rest else "\n")
+    # Lines of a multi-line text or list may look like a header: the result itself decides.
+    expected = _parse(text)
+    if camera is None:
+        expected = _with_zones(expected, shapes)
+    elif isinstance(expected.get("cameras"), list) and camera < len(expected["cameras"]):
+        expected["cameras"][camera] = _with_zones(expected["cameras"][camera], shapes)
+    if _parse(edited) != expected:
+        raise SettingError(
+            f"its zones cannot be replaced without changing the rest; write each as [[{prefix}zones]], "
+            f"[[{prefix}lines]] or [[{prefix}masks]], or keep them in a file of their own: --zones-file FILE"
+        )
+    return edited
+
+
+def _lines_of_camera(lines: list[str], camera: int) -> tuple[int, int]:
+    """Return the first line of a table [[cameras]] and the one after it; comments before the next are not its."""
+    number, start = -1, 0
+    for index, line in enumerate(lines):
+        match = _HEADER.fullmatch(line)
+        if match is None or match[2].startswith("cameras."):
+            continue
+        if number == camera:
+            while lines[index - 1].strip() == "" or lines[index - 1].lstrip().startswith("#"):
+                index -= 1
+            return start, index
+        number += match[1] is not None and match[2] == "cameras"
+        start = index
+    return start, len(lines)
+
+
+def _replace(lines: list[str], shapes: ZoneSet, broken: Collection[tuple[str, int]], prefix: str) -> list[str]:
+    """Return lines, without blank ones at the end, with the zones of ``shapes`` in place of their own."""
     kept: list[str] = []
     comments: list[str] = []
     numbers = dict.fromkeys(KINDS, -1)
     target = kept
-    for line in text.replace("\r\n", "\n").split("\n"):
+    for line in lines:
         match = _HEADER.fullmatch(line)
         if match is not None:
-            kind = match[2] if match[1] else ""
+            kind = match[2].removeprefix(prefix) if match[1] and match[2].startswith(prefix) else ""
             target = kept
             if kind in numbers:
                 numbers[kind] += 1
@@ -43,15 +85,11 @@ def replace_zones(text: str, shapes: ZoneSet, broken: Collection[tuple[str, int]
         kept.pop()
     if comments:
         kept += ["", "# Could not be used when the zones were saved:", *(line.rstrip() for line in comments)]
-    edited = "".join(f"{line}\n" for line in kept) + format_tables(shapes)
-    edited = edited.lstrip("\n")
-    # Lines of a multi-line text or list may look like a header: the result itself decides.
-    if _parse(edited) != {**{k: v for k, v in _parse(text).items() if k not in KINDS}, **_nonempty(shapes)}:
-        raise SettingError(
-            "its zones cannot be replaced without changing the rest; write each as [[zones]], [[lines]] or [[masks]], "
-            "or keep them in a file of their own: --zones-file FILE"
-        )
-    return edited
+    return [*kept, *format_tables(shapes, prefix).split("\n")[:-1]]
+
+
+def _with_zones(table: dict[str, Any], shapes: ZoneSet) -> dict[str, Any]:
+    return {**{key: value for key, value in table.items() if key not in KINDS}, **_nonempty(shapes)}
 
 
 def _nonempty(shapes: ZoneSet) -> dict[str, Any]:

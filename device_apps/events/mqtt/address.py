@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from edge_ssd.console.redact import redact_url
 from edge_ssd.console.text import argument_text
@@ -17,6 +17,7 @@ from edge_ssd.errors import SettingError
 __all__ = [
     "PASSWORD_VARIABLE",
     "MqttAddress",
+    "add_topic",
     "check_topic_prefix",
     "create_tls_context",
     "parse_address",
@@ -65,6 +66,12 @@ def parse_address(url: str) -> MqttAddress:
     check_topic_prefix(prefix, f"--mqtt {redact_url(url)}")
     user = unquote(parts.username) if parts.username else None
     return MqttAddress(parts.scheme == "mqtts", parts.hostname, port or _PORTS[parts.scheme], user, prefix)
+
+
+def add_topic(url: str, name: str) -> str:
+    """Return the URL of a broker with another level, ``name``, at the end of its topic prefix."""
+    prefix = parse_address(url).prefix
+    return urlsplit(argument_text(url))._replace(path=f"/{quote(prefix)}/{quote(name)}").geturl()
 
 
 def check_topic_prefix(prefix: str, option: str) -> None:

@@ -16,7 +16,7 @@ from PIL import Image as PillowImage
 from device_apps.results import FrameResult
 from device_apps.sources.frames import Image
 
-__all__ = ["FULL", "PLAIN", "PREVIEW", "JpegProfile", "render"]
+__all__ = ["FULL", "PLAIN", "PREVIEW", "THUMBNAIL", "JpegProfile", "render"]
 
 
 class JpegProfile(NamedTuple):
@@ -37,6 +37,8 @@ PREVIEW = JpegProfile(640, 75)
 PLAIN = JpegProfile(640, 75, boxes=False)
 """For the page, which draws the boxes itself: each viewer chooses which ones."""
 FULL = JpegProfile(None, 90)
+THUMBNAIL = JpegProfile(400, 70)
+"""For the overview of several cameras."""
 
 
 def render(result: FrameResult, profile: JpegProfile) -> Image:

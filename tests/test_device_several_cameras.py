@@ -1,0 +1,266 @@
+"""Several cameras in one process: their tables, their turns, their outputs, and the pages of all of them."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from clocks import wait_until
+from conftest import CLIP
+from device_fake import RedDetector
+from PIL import Image
+from processes import start_python
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from web_browser import live, wait
+from web_client import decode_jpeg, request
+
+from device_apps import camera_command
+from device_apps.cameras.loop import run_turns
+from device_apps.zones.shapes import Zone, ZoneSet
+from device_apps.zones.toml_edit import replace_zones
+from edge_ssd import cli
+from edge_ssd.errors import SettingError
+
+CAMERAS = """\
+events = "seen.jsonl"
+enter-after = "2f"
+jsonl = "-"
+
+[[cameras]]
+name = "Front door"
+source = "images"
+
+[[cameras.zones]]
+name = "left"
+points = [[0.0, 0.0], [0.5, 0.0], [0.5, 1.0], [0.0, 1.0]]
+
+# Behind the house.
+[[cameras]]
+name = "Garden"
+source = "images"
+events = "garden.jsonl"
+max-frames = 3
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Five images of a red square that moves to the right."""
+    monkeypatch.setattr(camera_command, "make_detector", lambda args: RedDetector())
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "images").mkdir()
+    for i in range(5):
+        image = np.zeros((60, 100, 3), np.uint8)
+        image[20:40, 8 * i : 8 * i + 20, 0] = 255
+        Image.fromarray(image).save(tmp_path / "images" / f"{i}.png")
+    return tmp_path
+
+
+def run(capsys: pytest.CaptureFixture[str], text: str, *options: str) -> tuple[int, list[str], list[str]]:
+    Path("cameras.toml").write_text(text)
+    status = cli.main(["camera", "--config", "cameras.toml", *options])
+    out, err = capsys.readouterr()
+    return status, out.splitlines(), err.splitlines()
+
+
+def test_each_camera_has_its_turns_outputs_and_zones(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = run(capsys, CAMERAS)
+    assert status == 0, err
+    results = [json.loads(line) for line in out]
+    assert [line["camera"] for line in results if line["camera"] == "Garden"] == ["Garden"] * 3
+    assert len(results) == 8
+    kinds = [json.loads(line)["kind"] for line in (folder / "front_door" / "seen.jsonl").read_text().splitlines()]
+    assert kinds == ["enter", "zone_enter", "leave"] or kinds == ["enter", "zone_enter", "zone_leave", "leave"]
+    kinds = [json.loads(line)["kind"] for line in (folder / "garden.jsonl").read_text().splitlines()]
+    assert kinds == ["enter", "leave"], "this camera has no zone"
+    assert sorted(line.partition(":")[0] for line in err) == ["edge-ssd"] * 2
+    assert any(line.startswith("edge-ssd: camera 'Garden': 3 frames") for line in err)
+
+
+@pytest.mark.parametrize(
+    ("table", "problem"),
+    [
+        ('name = "garden"\nsource = "images"', "it and camera 'Garden' have 'garden' in paths; give each a name of it"),
+        (
+            'name = "Garden"\nsource = "images"',
+            "it and camera 'Garden' have the same name; give each a name of its own",
+        ),
+        ('name = "Three"', "it has no source, such as source = "),
+        ('name = " "\nsource = "images"', "--name must be one line of 1 to 60 characters, got ''"),
+        (
+            'name = "Three"\nsource = "images"\nweb = "8080"',
+            "web is for all cameras together; write it above the first",
+        ),
+        ('name = "Three"\nsource = "images"\nfsp = 3', "there is no setting 'fsp'; did you mean 'fps'?"),
+        ('name = "Three"\nsource = "images"\nevents = "garden.jsonl"', "that of camera 'Garden' too; give each camera"),
+        (
+            'name = "Three"\nsource = "images"\nevents = "-"',
+            "--events - and --jsonl - would both write to standard outp",
+        ),
+        ('name = "Three"\nsource = "images"\nwidth = 0', "--width must be a whole number from 1, got 0"),
+        (
+            'name = "Three"\nsource = "images"\nloop = true\nwidth = 9',
+            "images: width and height are options of cameras on",
+        ),
+    ],
+)
+@pytest.mark.usefixtures("folder")
+def test_bad_table_is_one_line_and_the_others_run(table: str, problem: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = run(capsys, f"{CAMERAS}\n[[cameras]]\n{table}\n")
+    assert (status, len(out), len(err)) == (2, 8, 3), err
+    assert problem in err[0]
+    assert err[0].endswith("; it is left out")
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("cameras = []", [], "there is no camera in it; begin each with [[cameras]], its name and its source"),
+        ("cameras = 4", [], "cameras must be tables, each of which begins with [[cameras]]"),
+        (f'source = "0"\n{CAMERAS}', [], "source is an option of one camera; write it after its [[cameras]]"),
+        (f"zones = []\n{CAMERAS}", [], "[[zones]] belongs to a camera; write [[cameras.zones]] after its table"),
+        (CAMERAS, ["--source", "0"], "--source: each camera of cameras.toml has its own; leave it out"),
+        (CAMERAS, ["--show"], "--show: several cameras have no window; --web 8080 shows all of them on one page"),
+        (CAMERAS, ["--web-root-path", "/x"], "--web-root-path has no effect without --web; add --web 8080"),
+        (CAMERAS, ["--score-threshold", "50"], "--score-threshold must be a number from 0 to 1, got 50: 50 % is 0.5"),
+    ],
+)
+@pytest.mark.usefixtures("folder")
+def test_mistake_in_what_cameras_share_is_one_line(
+    text: str, options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, out, err = run(capsys, text, *options)
+    assert (status, out) == (2, [])
+    assert message in err[0], err
+    assert len([line for line in err if "error" in line]) == 1
+
+
+class FakeCamera:
+    def __init__(self, frames: int, served: list[str], name: str) -> None:
+        self.left, self.served, self.name = frames, served, name
+
+    @property
+    def ended(self) -> bool:
+        return self.left == 0
+
+    def take_turn(self) -> bool:
+        if self.left is None:  # It is away.
+            return False
+        self.left -= 1
+        self.served.append(self.name)
+        return True
+
+    def close(self) -> None:
+        self.served.append(f"{self.name} closed")
+
+
+def test_turns_are_fair_and_a_camera_that_is_away_delays_none() -> None:
+    served: list[str] = []
+    cameras = [FakeCamera(3, served, "a"), FakeCamera(None, served, "away"), FakeCamera(2, served, "b")]
+    stop, turns = threading.Event(), []
+
+    def on_turn() -> None:
+        turns.append(len(served))
+        if len(turns) == 4:
+            stop.set()
+
+    assert run_turns(cameras, stop=stop, wake=threading.Event(), on_turn=on_turn) is None
+    assert [name for name in served if "closed" not in name] == ["a", "b", "a", "b", "a"]
+    wait_until(lambda: {"a closed", "b closed"} <= set(served))
+
+
+def test_zones_of_a_camera_are_saved_in_its_table() -> None:
+    door = ZoneSet(zones=(Zone("door", ((0, 0), (1, 0), (1, 1))),))
+    table = '\n[[cameras.zones]]\nname = "door"\npoints = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0]]\n'
+    first, _, second = CAMERAS.partition("# Behind")
+    edited = replace_zones(CAMERAS, door, camera=1)
+    assert edited == CAMERAS + table
+    assert replace_zones(edited, ZoneSet(), camera=1) == CAMERAS
+    edited = replace_zones(CAMERAS, door, camera=0)
+    assert edited == f"{first.partition('[[cameras.zones]]')[0].rstrip()}\n{table}\n# Behind{second}"
+    with pytest.raises(SettingError, match=r"write each as \[\[cameras.zones\]\]"):
+        replace_zones('cameras = [{name = "a", source = "0"}]', door, camera=0)
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The command with a clip as a camera, and one that is dead from the start; yields the port of its pages."""
+    config = tmp_path_factory.mktemp("several") / "cameras.toml"
+    config.write_text(
+        f"""\
+web = "0"
+threads = 1
+[[cameras]]
+name = "Front door"
+source = {json.dumps(str(CLIP))}
+loop = true
+[[cameras]]
+name = "Garden"
+source = "http://127.0.0.1:9/"
+"""
+    )
+    process: subprocess.Popen[str] = start_python("-m", "edge_ssd", "camera", "--config", str(config), stdout=None)
+    try:
+        for line in process.stderr:
+            if match := re.fullmatch(r"edge-ssd: web preview at http://127\.0\.0\.1:(\d+)/\n", line):
+                break
+        else:
+            pytest.fail("no preview")
+        port = int(match[1])
+        wait_until(lambda: request(port, "/healthz").status == 200)
+        yield port
+    finally:
+        process.terminate()
+        errors = process.stderr.read()
+        assert process.wait(30) == 0, errors
+        process.stderr.close()
+    assert "camera 'Garden': http://127.0.0.1:9/: no response from 127.0.0.1:9 (Connection refused)" in errors
+
+
+def test_pages_and_states_of_all_cameras(port: int) -> None:
+    door, garden = request(port, "/api/cameras").json["cameras"]
+    assert (door["name"], door["path"], door["status"]["state"]) == ("Front door", "cameras/front_door/", "live")
+    assert (garden["name"], garden["frames"], garden["status"]["healthy"]) == ("Garden", 0, False)
+    assert "Connection refused" in garden["status"]["reason"]
+    health = request(port, "/healthz").body.decode().splitlines()
+    assert health[0] == "front_door: ok"
+    assert health[1].startswith("garden: http://127.0.0.1:9/: no response")
+    assert request(port, "/cameras/garden/healthz").status == 503
+    metrics = request(port, "/metrics").body.decode()
+    assert 'edge_ssd_healthy{camera="front_door"} 1\nedge_ssd_healthy{camera="garden"} 0\n' in metrics
+    assert metrics.count("# TYPE edge_ssd_healthy ") == metrics.count("\nprocess_resident_memory_bytes ") == 1
+    assert 'edge_ssd_stage_duration_seconds{camera="front_door",stage="detect",quantile="0.5"} ' in metrics
+    assert max(decode_jpeg(request(port, "/cameras/front_door/thumbnail.jpg").body).shape) == 400
+    assert request(port, "/cameras/garden/thumbnail.jpg").status == 503
+    assert request(port, "/cameras/front_door/api/stats").json["frames"] > 0
+    settings = request(
+        port, "/cameras/front_door/api/settings", "POST", b'{"score_threshold": 0.3}', Content_Type="application/json"
+    )
+    assert settings.json["score_threshold"] == 0.3
+    assert request(port, "/cameras/garden/api/settings").json["score_threshold"] == 0.5
+    assert request(port, "/cameras/front_door").headers["location"] == "/cameras/front_door/"
+    assert request(port, "/cameras/front_door/login").headers["location"] == "/login"
+    assert request(port, "/cameras/nothing/").status == 404
+
+
+def test_overview_shows_all_cameras_and_leads_to_each(browser: webdriver.Chrome, port: int) -> None:
+    browser.get(f"http://127.0.0.1:{port}/")
+    wait(browser, lambda b: b.find_element(By.ID, "summary").text == "1 of 2 live")
+    first, second = browser.find_elements(By.CSS_SELECTOR, "#cameras li")
+    assert second.find_element(By.CLASS_NAME, "chip").text == "Starting"
+    assert "Connection refused" in second.text
+    wait(browser, lambda b: b.execute_script("return document.querySelector('#cameras img').naturalWidth") == 400)
+    first.find_element(By.TAG_NAME, "a").click()
+    wait(browser, live)
+    assert browser.find_element(By.ID, "name").text == "Front door"
+    browser.find_element(By.LINK_TEXT, "All cameras").click()
+    wait(browser, lambda b: b.find_element(By.ID, "summary").text == "1 of 2 live")
+    assert not [entry for entry in browser.get_log("browser") if "Content Security Policy" in entry["message"]]
