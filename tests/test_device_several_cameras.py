@@ -91,24 +91,24 @@ def test_each_camera_has_its_turns_outputs_and_zones(folder: Path, capsys: pytes
         ('name = "garden"\nsource = "images"', "it and camera 'Garden' have 'garden' in paths; give each a name of it"),
         (
             'name = "Garden"\nsource = "images"',
-            "it and camera 'Garden' have the same name; give each a name of its own",
+            "it and camera 'Garden' have the same name; give each a name",
         ),
         ('name = "Three"', "it has no source, such as source = "),
         ('name = " "\nsource = "images"', "--name must be one line of 1 to 60 characters, got ''"),
         (
             'name = "Three"\nsource = "images"\nweb = "8080"',
-            "web is for all cameras together; write it above the first",
+            "web is for all cameras together; write it above",
         ),
         ('name = "Three"\nsource = "images"\nfsp = 3', "there is no setting 'fsp'; did you mean 'fps'?"),
         ('name = "Three"\nsource = "images"\nevents = "garden.jsonl"', "that of camera 'Garden' too; give each camera"),
         (
             'name = "Three"\nsource = "images"\nevents = "-"',
-            "--events - and --jsonl - would both write to standard outp",
+            "--events - and --jsonl - would both write",
         ),
         ('name = "Three"\nsource = "images"\nwidth = 0', "--width must be a whole number from 1, got 0"),
         (
             'name = "Three"\nsource = "images"\nloop = true\nwidth = 9',
-            "images: width and height are options of cameras on",
+            "images: width and height are options of",
         ),
     ],
 )
