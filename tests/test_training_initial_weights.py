@@ -12,7 +12,7 @@ pytest.importorskip("tensorflow")
 
 from edge_ssd.errors import ModelError
 from edge_ssd.network import NETWORKS, Network, tiny_ssd
-from edge_ssd.training.initial_weights import copy_weights, load_initial_model
+from edge_ssd.training.initial_weights import InitialWeights, copy_weights, load_initial_weights
 from edge_ssd.training.model.tiny_ssd import TinySSD, save_tiny_ssd
 from edge_ssd.training.trunk import check_trunk
 
@@ -25,55 +25,52 @@ def source() -> TinySSD:
     return TinySSD(NETWORK)
 
 
-def copied(source: TinySSD, network: Network, caplog: pytest.LogCaptureFixture) -> tuple[TinySSD, list[str]]:
-    """Return a new model with the weights of ``source``, and the lines that were logged."""
+def copied(source: TinySSD, network: Network) -> tuple[TinySSD, list[str]]:
+    """Return a new model with the weights of ``source``, and what was taken and what is new."""
     target = TinySSD(network)
-    with caplog.at_level("INFO"):
-        copy_weights(source, target, Path("first.keras"))
-    return target, [record.getMessage().removeprefix("first.keras: ") for record in caplog.records]
+    return target, copy_weights(InitialWeights.of(source, "first.keras"), target)
 
 
-def test_all_layers_of_an_equal_network_are_taken(source: TinySSD, caplog: pytest.LogCaptureFixture) -> None:
-    target, lines = copied(source, NETWORK, caplog)
+def test_all_layers_of_an_equal_network_are_taken(source: TinySSD) -> None:
+    target, lines = copied(source, NETWORK)
     # Three blocks of two convolutions, each with batch norm; two heads on each of three levels.
     assert lines == ["18 of 18 layers taken"]
     for expected, actual in zip(source.weights, target.weights, strict=True):
         np.testing.assert_array_equal(actual, expected)
 
 
-def test_new_class_heads_are_named(source: TinySSD, caplog: pytest.LogCaptureFixture) -> None:
-    target, lines = copied(source, replace(NETWORK, labels=("a",)), caplog)
+def test_new_class_heads_are_named(source: TinySSD) -> None:
+    target, lines = copied(source, replace(NETWORK, labels=("a",)))
     assert lines == ["15 of 18 layers taken", "new, initialized at random: 3 class heads (2 → 1 classes)"]
     np.testing.assert_array_equal(target.bbox_predictors[0].kernel, source.bbox_predictors[0].kernel)
     assert target.cls_predictors[0].kernel.shape[-1] == 8
 
 
-def test_classes_in_another_order_are_taken_by_name(source: TinySSD, caplog: pytest.LogCaptureFixture) -> None:
-    target, lines = copied(source, replace(NETWORK, labels=("b", "a")), caplog)
+def test_classes_in_another_order_are_taken_by_name(source: TinySSD) -> None:
+    target, lines = copied(source, replace(NETWORK, labels=("b", "a")))
     assert lines == ["18 of 18 layers taken"]
     images = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype(np.float32)
     expected, actual = (np.asarray(model(images)[0]) for model in (source, target))
     np.testing.assert_allclose(actual, expected[..., [0, 2, 1]], atol=1e-5)
 
 
-def test_classes_of_other_names_are_taken_by_position(source: TinySSD, caplog: pytest.LogCaptureFixture) -> None:
-    target, lines = copied(source, replace(NETWORK, labels=("c", "b")), caplog)
+def test_classes_of_other_names_are_taken_by_position(source: TinySSD) -> None:
+    target, lines = copied(source, replace(NETWORK, labels=("c", "b")))
     assert lines == ["18 of 18 layers taken", "the class heads are taken by position: a → c, b → b"]
     np.testing.assert_array_equal(target.cls_predictors[1].kernel, source.cls_predictors[1].kernel)
 
 
-def test_other_anchors_and_new_blocks_are_named(source: TinySSD, caplog: pytest.LogCaptureFixture) -> None:
+def test_other_anchors_and_new_blocks_are_named(source: TinySSD) -> None:
     levels = [replace(level, sizes=(0.1, 0.2)) for level in NETWORK.levels]
     levels[1] = replace(levels[1], ratios=(1.0, 2.0, 0.5, 3.0))
-    _, lines = copied(source, replace(NETWORK, levels=tuple(levels)), caplog)
+    _, lines = copied(source, replace(NETWORK, levels=tuple(levels)))
     assert lines == [
         "16 of 18 layers taken",
         "new, initialized at random: 1 class head (another number of anchors or levels)",
         "new, initialized at random: 1 box head (another number of anchors or levels)",
         "the anchors differ: its box heads are taken and have to adapt",
     ]
-    caplog.clear()
-    _, lines = copied(source, tiny_ssd(("a", "b"), **{**OPTIONS, "block_channels": (8, 8)}), caplog)
+    _, lines = copied(source, tiny_ssd(("a", "b"), **{**OPTIONS, "block_channels": (8, 8)}))
     assert lines[0].startswith("18 of 24 layers taken")
     assert any("down_sample_2" in line for line in lines)
 
@@ -92,9 +89,9 @@ def test_trunk_that_does_not_fit_is_refused(
 ) -> None:
     save_tiny_ssd(source, tmp_path / "first.keras")
     with pytest.raises(ModelError, match=r"first\.keras: its trunk does not fit: ") as caught:
-        load_initial_model(tmp_path / "first.keras", tiny_ssd(("a", "b"), **{**OPTIONS, **change}))
+        load_initial_weights(tmp_path / "first.keras", tiny_ssd(("a", "b"), **{**OPTIONS, **change}))
     assert message in str(caught.value)
-    assert load_initial_model(tmp_path / "first.keras", replace(NETWORK, labels=("z",))).network == NETWORK
+    assert load_initial_weights(tmp_path / "first.keras", replace(NETWORK, labels=("z",))).network == NETWORK
 
 
 def test_all_differences_are_named_at_once_with_the_network_that_fits(tmp_path: Path) -> None:

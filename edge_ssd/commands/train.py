@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from edge_ssd.commands.data_options import add_background_option, add_data_options, data_source
 from edge_ssd.commands.network_options import add_network_options, given_network, network_table
@@ -50,6 +50,7 @@ examples:
   edge-ssd train --data images --classes fork,knife --anchors book --out runs/cutlery
   edge-ssd train --data images --out runs/tuned --from runs/first/model.keras --epochs 10
   edge-ssd train --data images --out runs/nano --network nano --teacher runs/first/model.keras
+  edge-ssd train --data images --out runs/scratch --from none
   edge-ssd train --data bananas --out runs/book --recipe book
 """
 
@@ -71,7 +72,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_recipe_options(parser, ["epochs"])
     parser.add_argument("--resume", action="store_true", help="continue the run in RUN with its own recipe")
     parser.add_argument(
-        "--from", dest="start_from", type=Path, metavar="MODEL.keras", help="initialize the weights from this model"
+        "--from",
+        dest="start_from",
+        metavar="MODEL.keras",
+        help="initialize the weights from this model, or with 'none' at random (default: the pre-trained weights that "
+        "are shipped; none with --recipe book)",
     )
     images = parser.add_argument_group("images")
     images.add_argument(
@@ -184,7 +189,7 @@ def run(args: argparse.Namespace) -> int:
         setup.validation,
         args.out,
         resume=args.resume,
-        start_from=args.start_from,
+        start_from=_start_from(args),
         report=report,
         cache=args.cache,
         tensorboard=args.tensorboard,
@@ -289,6 +294,12 @@ def _warn_if_useless(history: Sequence[HistoryRow], data: Path) -> None:
         shlex.quote(str(data)),
         longer,
     )
+
+
+def _start_from(args: argparse.Namespace) -> Path | Literal["pretrained"] | None:
+    if args.resume or args.start_from == "none" or (args.start_from is None and args.recipe == "book"):
+        return None
+    return "pretrained" if args.start_from is None else Path(args.start_from)
 
 
 def _best_epoch(folder: Path, recipe: Recipe) -> str:

@@ -1,56 +1,72 @@
-"""Initialization of a network with the weights of another model (``--from``): what is taken, and what is new."""
+"""Initialization of a network with the weights of another one: what is taken, and what is new."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from edge_ssd.console.counts import count, count_of
 from edge_ssd.network import Network
-from edge_ssd.training.model.tiny_ssd import TinySSD, load_tiny_ssd
+from edge_ssd.training.model.tiny_ssd import TinySSD, load_tiny_ssd, weights_by_layer
 from edge_ssd.training.trunk import check_trunk
 
-__all__ = ["copy_weights", "load_initial_model"]
-
-_log = logging.getLogger(__name__)
+__all__ = ["InitialWeights", "copy_weights", "load_initial_weights"]
 
 _CLASS_HEAD, _BOX_HEAD = "classes_", "boxes_"
 
 
-def load_initial_model(path: Path, network: Network) -> TinySSD:
+@dataclass(frozen=True)
+class InitialWeights:
+    """Weights of a trained network.
+
+    Attributes:
+        source: what the log calls them, such as the path of their file.
+        network: the network that they belong to.
+        layers: path of a layer, as of :func:`~edge_ssd.training.model.tiny_ssd.weights_by_layer` → its weights in the order of Keras.
+    """
+
+    source: str
+    network: Network
+    layers: Mapping[str, Sequence[npt.NDArray[Any]]]
+
+    @classmethod
+    def of(cls, model: TinySSD, source: str) -> InitialWeights:
+        """Return the present weights of a model."""
+        layers = {name: [weight.numpy() for weight in weights] for name, weights in weights_by_layer(model).items()}
+        return cls(source, model.network, layers)
+
+
+def load_initial_weights(path: Path, network: Network) -> InitialWeights:
     """Read a model whose weights shall initialize ``network``; raise ModelError if its trunk is another one."""
     model = load_tiny_ssd(path)
     check_trunk(path, model.network, network)
-    return model
+    return InitialWeights.of(model, str(path))
 
 
-def copy_weights(source: TinySSD, target: TinySSD, path: Path | None = None) -> None:
-    """Copy the weights of all layers that both models have, and log with the name ``path`` which ones are new.
+def copy_weights(initial: InitialWeights, target: TinySSD) -> list[str]:
+    """Copy the weights of all layers that both networks have; return what is taken and what is new, one line each.
 
-    Class heads are copied by the names of the classes if both models have the same ones, else by position. They are
+    Class heads are copied by the names of the classes if both networks have the same ones, else by position. They are
     new if the number of classes differs, and all heads of a level if its number of anchors does.
     """
-    available = _weights_by_layer(source)
-    layers = _weights_by_layer(target)
+    layers = weights_by_layer(target)
     new: list[str] = []
     for name, weights in layers.items():
-        values = [weight.numpy() for weight in available.get(name, [])]
+        values = initial.layers.get(name, [])
         if name.startswith(_CLASS_HEAD):
-            values = [_reorder_classes(value, source.network.labels, target.network.labels) for value in values]
+            values = [_reorder_classes(value, initial.network.labels, target.network.labels) for value in values]
         if [value.shape for value in values] != [tuple(weight.shape) for weight in weights]:
             new.append(name)
             continue
         for weight, value in zip(weights, values, strict=True):
             weight.assign(value)
-    if path is None:
-        return
-    _log.info("%s: %s taken", path, count_of(len(layers) - len(new), len(layers), "layer"))
-    for line in _differences(source.network, target.network, new):
-        _log.info("%s: %s", path, line)
+    taken = f"{count_of(len(layers) - len(new), len(layers), 'layer')} taken"
+    return [taken, *_differences(initial.network, target.network, new)]
 
 
 def _differences(source: Network, network: Network, new: Sequence[str]) -> list[str]:
@@ -85,11 +101,3 @@ def _reorder_classes(value: Any, labels: Sequence[str], new_labels: Sequence[str
         return value
     order = [0, *(1 + labels.index(label) for label in new_labels)]  # background is first
     return value.reshape(*value.shape[:-1], -1, len(order))[..., np.array(order)].reshape(value.shape)
-
-
-def _weights_by_layer(model: TinySSD) -> dict[str, list[Any]]:
-    """Return the weights of every layer by its path without the model's name, which differs between instances."""
-    layers: dict[str, list[Any]] = {}
-    for weight in model.weights:
-        layers.setdefault(str(weight.path).partition("/")[2].rpartition("/")[0], []).append(weight)
-    return layers

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import tensorflow as tf
 
@@ -21,14 +22,16 @@ from edge_ssd.data.held_out import HeldOut
 from edge_ssd.data.manifest import Manifest
 from edge_ssd.errors import DataError, ImageError, ModelError, SettingError
 from edge_ssd.evaluation.keras_predictor import KerasPredictor
+from edge_ssd.network import Network
 from edge_ssd.training.best_model import BestModel
 from edge_ssd.training.divergence import has_collapsed, has_diverged, is_low, is_suspect
 from edge_ssd.training.history import HistoryRow, best_row, draw_history, read_history, should_stop_early, write_history
-from edge_ssd.training.initial_weights import copy_weights, load_initial_model
+from edge_ssd.training.initial_weights import InitialWeights, copy_weights, load_initial_weights
 from edge_ssd.training.input.cache import Cache, choose_cache, decoded_bytes
 from edge_ssd.training.input.images import ImageDataset, load_images
 from edge_ssd.training.loss.class_weights import class_weights
 from edge_ssd.training.model.tiny_ssd import load_tiny_ssd, save_tiny_ssd
+from edge_ssd.training.pretrained_weights import load_pretrained_weights, pretrained_name
 from edge_ssd.training.run_folder import (
     CHECKPOINT,
     CONFIG,
@@ -60,7 +63,7 @@ def train(
     folder: Path,
     *,
     resume: bool = False,
-    start_from: Path | None = None,
+    start_from: Path | Literal["pretrained"] | None = None,
     report: Callable[[HistoryRow], None] = lambda row: None,
     cache: Cache = "auto",
     tensorboard: bool = False,
@@ -76,7 +79,8 @@ def train(
 
     Args:
         folder: folder of the run, see :mod:`edge_ssd.training.run_folder`.
-        start_from: model whose weights initialize the network, see :mod:`edge_ssd.training.initial_weights`.
+        start_from: model whose weights initialize the network, see :mod:`edge_ssd.training.initial_weights`;
+            "pretrained" for the shipped weights that fit it; None for random weights.
         report: called after each epoch; with several workers, on the chief (worker 0) only.
         cache: where decoded images are kept, see :mod:`edge_ssd.training.input.cache`.
         tensorboard: also write TensorBoard event files.
@@ -100,7 +104,7 @@ def train(
     for dataset in (training, validation):
         if dataset.labels != network.labels:
             raise DataError(f"{dataset.root}: its labels {dataset.labels} are not the network's {network.labels}")
-    initial = None if start_from is None else load_initial_model(start_from, network)
+    initial = _initial_weights(start_from, network)
     if initial is None and not resume and config.recipe.trunk_rate != 1:
         raise SettingError(
             "--trunk-rate slows down the layers before the heads, which start at random here: add --from MODEL.keras, "
@@ -137,7 +141,8 @@ def train(
                 # The run may have been killed after it wrote the checkpoint and before the model.
                 _save_model(trainer, history, folder)
         elif initial is not None:
-            copy_weights(initial, trainer.model, start_from)
+            for line in copy_weights(initial, trainer.model):
+                _log.info("%s: %s", initial.source, line)
             if trainer.ema_model is not trainer.model:
                 copy_weights(initial, trainer.ema_model)
         trainer.broadcast_state(train_images)
@@ -202,6 +207,18 @@ def train(
             raise
         raise lost_worker_error(error, _saved_epochs(trainer)) from None
     return folder / MODEL
+
+
+def _initial_weights(start_from: Path | Literal["pretrained"] | None, network: Network) -> InitialWeights | None:
+    if start_from is None:
+        return None
+    if start_from != "pretrained":
+        return load_initial_weights(Path(start_from), network)
+    name = pretrained_name(network)
+    if name is None:
+        _log.info("no pre-trained weights have the channels of this network: it starts from random weights")
+        return None
+    return load_pretrained_weights(name)
 
 
 def _is_finished(trainer: Trainer, history: Sequence[HistoryRow]) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from edge_ssd.errors import ModelError
 from edge_ssd.network import Network
 
-__all__ = ["check_trunk"]
+__all__ = ["check_trunk", "trunk_differences"]
 
 
 def check_trunk(path: Path, source: Network, network: Network, named: Mapping[str, Network] | None = None) -> None:
@@ -22,11 +22,11 @@ def check_trunk(path: Path, source: Network, network: Network, named: Mapping[st
         named: value of ``--network`` → the network that it gives with the other options as they are; one that fits is
             advised. None if it is unknown.
     """
-    differences = _differences(source, network)
+    differences = trunk_differences(source, network)
     if not differences:
         return
     facts = "; ".join(fact for fact, _ in differences)
-    fitting = next((name for name, other in (named or {}).items() if not _differences(source, other)), None)
+    fitting = next((name for name, other in (named or {}).items() if not trunk_differences(source, other)), None)
     if fitting is not None:
         advice = f"choose its network with --network {fitting}"
     else:
@@ -35,8 +35,8 @@ def check_trunk(path: Path, source: Network, network: Network, named: Mapping[st
     raise ModelError(f"{path}: its trunk does not fit: {facts}: {advice}, or leave out --from")
 
 
-def _differences(source: Network, network: Network) -> list[tuple[str, str]]:
-    """Return each difference of the trunks, and the option that removes it."""
+def trunk_differences(source: Network, network: Network) -> list[tuple[str, str]]:
+    """Return each difference between the trunks of two networks, and the option that removes it."""
     found: list[tuple[str, str]] = []
     if (source.input.scale, source.input.offset) != (network.input.scale, network.input.offset):
         fact = f"it scales pixels by {source.input.scale:g}, this network by {network.input.scale:g}"

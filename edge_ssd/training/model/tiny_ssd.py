@@ -36,6 +36,7 @@ __all__ = [
     "get_blk",
     "load_tiny_ssd",
     "save_tiny_ssd",
+    "weights_by_layer",
 ]
 
 # Keras's default of 0.99 needs hundreds of steps to forget the initial statistics; small datasets have fewer steps.
@@ -150,6 +151,14 @@ class TinySSD(keras.Model):
         model = cls(Network.from_dict(config["network"]), name=config.get("name"))
         model.held_out = parse_held_out(config)
         return model
+
+
+def weights_by_layer(model: TinySSD) -> dict[str, list[Any]]:
+    """Return the weights of every layer by its path without the model's name, which differs between instances."""
+    layers: dict[str, list[Any]] = {}
+    for weight in model.weights:
+        layers.setdefault(str(weight.path).partition("/")[2].rpartition("/")[0], []).append(weight)
+    return layers
 
 
 def save_tiny_ssd(model: TinySSD, path: str | os.PathLike[str]) -> None:
