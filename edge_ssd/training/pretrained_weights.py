@@ -50,12 +50,12 @@ def read_pretrained_weights(path: Path, source: str) -> InitialWeights:
     """
     layers: dict[str, list[Any]] = {}
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             network = Network.from_dict(json.loads(str(file[_NETWORK])))
             for key in file.files:
                 if key != _NETWORK:
                     layers.setdefault(key.rpartition("/")[0], []).append(file[key].astype(np.float32))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise ModelError(f"{path}: cannot read the pre-trained weights ({error}); install edge-ssd again") from None
     return InitialWeights(source, network, layers)
 
