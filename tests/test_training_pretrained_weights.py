@@ -15,7 +15,6 @@ from edge_ssd.training import pretrained_weights
 from edge_ssd.training.initial_weights import copy_weights
 from edge_ssd.training.model.tiny_ssd import TinySSD
 from edge_ssd.training.pretrained_weights import (
-    load_pretrained_weights,
     pretrained_name,
     read_pretrained_weights,
     write_pretrained_weights,

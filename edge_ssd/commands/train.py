@@ -143,8 +143,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train as the options select; return 0."""
-    if args.start_from is not None and not args.resume:
-        _check_initial_model(args)  # before TensorFlow and the images are loaded
+    start_from = _start_from(args)  # before TensorFlow and the images are loaded
     from edge_ssd.training.tensorflow_logs import quiet_tensorflow
 
     workers = quiet_tensorflow(lambda: _connect(args.strategy))
@@ -155,7 +154,7 @@ def run(args: argparse.Namespace) -> int:
     from edge_ssd.training.run import train
     from edge_ssd.training.run_folder import HELD_OUT, HISTORY
 
-    setup = _setup(args, workers)
+    setup = _setup(args, start_from, workers)
     config, recipe = setup.config, setup.config.recipe
     facts = (
         f"{len(setup.training)} training and {count(len(setup.validation), 'validation image')}",
@@ -189,7 +188,7 @@ def run(args: argparse.Namespace) -> int:
         setup.validation,
         args.out,
         resume=args.resume,
-        start_from=_start_from(args),
+        start_from=start_from,
         report=report,
         cache=args.cache,
         tensorboard=args.tensorboard,
@@ -210,7 +209,7 @@ def _connect(strategy: str) -> Workers:
     return connect_workers() if strategy == "multiworker" else SINGLE_WORKER
 
 
-def _setup(args: argparse.Namespace, workers: Workers) -> RunSetup:
+def _setup(args: argparse.Namespace, start_from: Path | Literal["pretrained"] | None, workers: Workers) -> RunSetup:
     """Return the setup of the run that the options describe; raise SettingError for contradictory options."""
     from edge_ssd.runtime.model_file import find_keras_file
     from edge_ssd.training.run_folder import check_new_run
@@ -251,7 +250,7 @@ def _setup(args: argparse.Namespace, workers: Workers) -> RunSetup:
         validation_split=args.validation_split,
         fitted_anchors=(args.anchors or ("book" if is_book else "fit")) == "fit",
         teacher=None if args.teacher is None else find_keras_file(args.teacher),
-        start_from=args.start_from,
+        start_from=start_from if isinstance(start_from, Path) else None,
         choose_epochs=not is_book and "epochs" not in changes,
         background=args.background,
     )
@@ -264,16 +263,21 @@ def _network_options(args: argparse.Namespace, name: str) -> dict[str, Any]:
     return {"input_scale": scale, **NETWORKS[name], **given_network(args)}
 
 
-def _check_initial_model(args: argparse.Namespace) -> None:
-    """Replace the path of ``--from`` by that of its file; raise ModelError if its weights do not fit the network."""
+def _start_from(args: argparse.Namespace) -> Path | Literal["pretrained"] | None:
+    """Return what initializes the weights of a new run; raise ModelError if a model does not fit the network."""
+    if args.resume or args.start_from == "none" or (args.start_from is None and args.recipe == "book"):
+        return None
+    if args.start_from is None:
+        return "pretrained"
     from edge_ssd.network import tiny_ssd
     from edge_ssd.runtime.model_file import find_keras_file
     from edge_ssd.runtime.network_file import read_network
     from edge_ssd.training.trunk import check_trunk
 
-    args.start_from = find_keras_file(args.start_from)
+    path = find_keras_file(args.start_from)
     named = {name: tiny_ssd(("object",), **_network_options(args, name)) for name in NETWORKS}
-    check_trunk(args.start_from, read_network(args.start_from), named[args.network or "book"], named)
+    check_trunk(path, read_network(path), named[args.network or "book"], named)
+    return path
 
 
 def _warn_if_useless(history: Sequence[HistoryRow], data: Path) -> None:
@@ -294,12 +298,6 @@ def _warn_if_useless(history: Sequence[HistoryRow], data: Path) -> None:
         shlex.quote(str(data)),
         longer,
     )
-
-
-def _start_from(args: argparse.Namespace) -> Path | Literal["pretrained"] | None:
-    if args.resume or args.start_from == "none" or (args.start_from is None and args.recipe == "book"):
-        return None
-    return "pretrained" if args.start_from is None else Path(args.start_from)
 
 
 def _best_epoch(folder: Path, recipe: Recipe) -> str:

@@ -27,7 +27,8 @@ class InitialWeights:
     Attributes:
         source: what the log calls them, such as the path of their file.
         network: the network that they belong to.
-        layers: path of a layer, as of :func:`~edge_ssd.training.model.tiny_ssd.weights_by_layer` → its weights in the order of Keras.
+        layers: path of a layer (see :func:`~edge_ssd.training.model.tiny_ssd.weights_by_layer`) → its weights in the
+            order of Keras.
     """
 
     source: str
