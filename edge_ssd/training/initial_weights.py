@@ -15,9 +15,10 @@ from edge_ssd.network import Network
 from edge_ssd.training.model.tiny_ssd import TinySSD, load_tiny_ssd, weights_by_layer
 from edge_ssd.training.trunk import check_trunk
 
-__all__ = ["InitialWeights", "copy_weights", "load_initial_weights"]
+__all__ = ["CLASS_HEAD", "InitialWeights", "copy_weights", "load_initial_weights"]
 
-_CLASS_HEAD, _BOX_HEAD = "classes_", "boxes_"
+CLASS_HEAD, _BOX_HEAD = "classes_", "boxes_"
+"""Beginnings of the paths of the heads' layers."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def copy_weights(initial: InitialWeights, target: TinySSD) -> list[str]:
     new: list[str] = []
     for name, weights in layers.items():
         values = initial.layers.get(name, [])
-        if name.startswith(_CLASS_HEAD):
+        if name.startswith(CLASS_HEAD):
             values = [_reorder_classes(value, initial.network.labels, target.network.labels) for value in values]
         if [value.shape for value in values] != [tuple(weight.shape) for weight in weights]:
             new.append(name)
@@ -67,24 +68,27 @@ def copy_weights(initial: InitialWeights, target: TinySSD) -> list[str]:
         for weight, value in zip(weights, values, strict=True):
             weight.assign(value)
     taken = f"{count_of(len(layers) - len(new), len(layers), 'layer')} taken"
-    return [taken, *_differences(initial.network, target.network, new)]
+    return [taken, *_differences(initial, target.network, new)]
 
 
-def _differences(source: Network, network: Network, new: Sequence[str]) -> list[str]:
+def _differences(initial: InitialWeights, network: Network, new: Sequence[str]) -> list[str]:
     """Return what the user should know about the layers ``new`` and about the others, one line each."""
-    heads = {prefix: [name for name in new if name.startswith(prefix)] for prefix in (_CLASS_HEAD, _BOX_HEAD)}
+    source = initial.network
+    heads = {prefix: [name for name in new if name.startswith(prefix)] for prefix in (CLASS_HEAD, _BOX_HEAD)}
     lines = []
-    if heads[_CLASS_HEAD]:
+    if not any(name.startswith(CLASS_HEAD) for name in initial.layers):
+        lines.append(f"new, initialized at random: {count(len(heads[CLASS_HEAD]), 'class head')}")
+    elif heads[CLASS_HEAD]:
         classes = f"{source.num_classes} → {network.num_classes} classes"
         reason = classes if source.num_classes != network.num_classes else "another number of anchors or levels"
-        lines.append(f"new, initialized at random: {count(len(heads[_CLASS_HEAD]), 'class head')} ({reason})")
+        lines.append(f"new, initialized at random: {count(len(heads[CLASS_HEAD]), 'class head')} ({reason})")
     elif source.labels != network.labels and set(source.labels) != set(network.labels):
         pairs = ", ".join(f"{old} → {name}" for old, name in zip(source.labels, network.labels, strict=True))
         lines.append(f"the class heads are taken by position: {pairs}")
     if heads[_BOX_HEAD]:
         number = count(len(heads[_BOX_HEAD]), "box head")
         lines.append(f"new, initialized at random: {number} (another number of anchors or levels)")
-    others = [name for name in new if not name.startswith((_CLASS_HEAD, _BOX_HEAD))]
+    others = [name for name in new if not name.startswith((CLASS_HEAD, _BOX_HEAD))]
     if others:
         lines.append(f"new, initialized at random: {', '.join(others)}")
     shapes, own_shapes = ([(level.sizes, level.ratios) for level in each.levels] for each in (source, network))

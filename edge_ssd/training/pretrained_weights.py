@@ -1,7 +1,8 @@
 """Pre-trained weights that are shipped with the package, one file for each named network.
 
 A file NAME.npz has the network's description as JSON in ``network``, and each weight in float16 under "LAYER/NUMBER":
-half the size of float32, and rounding is small beside the first step of a training.
+half the size of float32, and rounding is small beside the first step of a training. The class heads are left out: the
+classes of a dataset are others.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 from edge_ssd.atomic_write import atomic_path
 from edge_ssd.errors import ModelError
 from edge_ssd.network import NETWORKS, Network, tiny_ssd
-from edge_ssd.training.initial_weights import InitialWeights
+from edge_ssd.training.initial_weights import CLASS_HEAD, InitialWeights
 from edge_ssd.training.model.tiny_ssd import TinySSD, weights_by_layer
 from edge_ssd.training.trunk import trunk_differences
 
@@ -61,10 +62,11 @@ def read_pretrained_weights(path: Path, source: str) -> InitialWeights:
 
 
 def write_pretrained_weights(model: TinySSD, path: str | os.PathLike[str]) -> None:
-    """Write the weights of a model to ``path`` atomically."""
+    """Write the weights of a model but for its class heads to ``path`` atomically."""
     arrays: dict[str, Any] = {_NETWORK: np.array(json.dumps(model.network.to_dict()))}
     for layer, weights in weights_by_layer(model).items():
-        arrays |= {f"{layer}/{number}": weight.numpy().astype(np.float16) for number, weight in enumerate(weights)}
+        if not layer.startswith(CLASS_HEAD):
+            arrays |= {f"{layer}/{number}": weight.numpy().astype(np.float16) for number, weight in enumerate(weights)}
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **arrays)
 
