@@ -29,9 +29,14 @@ def crop_and_resize(
     columns = resampling_weights(windows_xyxy[:, 0], windows_xyxy[:, 2], width, pixels[1])  # [B, w, W]
     # Gray is subtracted before the weighted sums: pixels outside the image add 0 and become gray.
     content = images - float(LETTERBOX_GREY)
-    resized = tf.linalg.matmul(rows, tf.reshape(content, (-1, height, width * 3)))
-    resized = tf.reshape(resized, (-1, height if pixels[0] is None else tf.size(pixels[0]), width, 3))
-    return tf.einsum("bxw,bhwc->bhxc", columns, resized) + float(LETTERBOX_GREY)
+    num_rows = height if pixels[0] is None else tf.size(pixels[0])
+    num_columns = width if pixels[1] is None else tf.size(pixels[1])
+    resized = tf.linalg.matmul(rows, tf.reshape(content, (-1, height, width * 3)))  # [B, h, W·3]
+    # With W before h the second product is one of large matrices too.
+    resized = tf.transpose(tf.reshape(resized, (-1, num_rows, width, 3)), (0, 2, 1, 3))
+    resized = tf.linalg.matmul(columns, tf.reshape(resized, (-1, width, num_rows * 3)))  # [B, w, h·3]
+    resized = tf.transpose(tf.reshape(resized, (-1, num_columns, num_rows, 3)), (0, 2, 1, 3))
+    return resized + float(LETTERBOX_GREY)
 
 
 def resampling_weights(start: tf.Tensor, end: tf.Tensor, size: int, outputs: tf.Tensor | None = None) -> tf.Tensor:

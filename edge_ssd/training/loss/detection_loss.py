@@ -9,6 +9,7 @@ import tensorflow as tf
 from edge_ssd.boxes import FloatArray
 from edge_ssd.network import Network
 from edge_ssd.training.box_ops import decode_offsets, encode_boxes
+from edge_ssd.training.input.label_rows import without_padding_rows
 from edge_ssd.training.loss import anchor_losses
 from edge_ssd.training.loss.anchor_assignment import AnchorTargets, multibox_target, task_aligned_target
 from edge_ssd.training.loss.distillation import TeacherOutputs, distillation_loss
@@ -70,6 +71,7 @@ class DetectionLoss:
             offsets: float32 [B, A, 4].
             labels: float32 [B, M, 5], rows (class id, xyxy in 0–1), −1 for padding.
         """
+        labels = without_padding_rows(labels)
         fixed = multibox_target(self._anchors, labels)
         fixed_offsets = encode_boxes(self._anchors, fixed.boxes, self._coding)
         metrics = BookMetrics(
