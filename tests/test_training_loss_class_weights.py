@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,19 +56,26 @@ def test_class_weights_reject_unknown_class() -> None:
 class TestDetectionLoss:
     NETWORK = tiny_ssd(["fork", "knife"], input_size=(64, 64), width=0.25)
 
-    def loss(self, recipe: Recipe, weights: list[float] | None) -> float:
-        """Return the loss of an image with a fork and a knife if the network predicts a fork for both."""
+    def loss(self, recipe: Recipe, weights: list[float] | None = None, order: Sequence[int] = (0, 1)) -> float:
+        """Return the loss of an image with a fork and a knife if the network predicts a fork for both.
+
+        ``order`` are the label rows: 0 is the fork, 1 the knife, 2 padding.
+        """
         boxes = np.array([[0.1, 0.1, 0.4, 0.4], [0.6, 0.6, 0.9, 0.9]], np.float32)
         centers = (self.NETWORK.anchors()[:, :2] + self.NETWORK.anchors()[:, 2:]) / 2
         in_object = ((centers[:, None] > boxes[:, :2]) & (centers[:, None] < boxes[:, 2:])).all(axis=2).any(axis=1)
         logits = np.where(in_object[:, None], [0.0, 5.0, 0.0], [9.0, 0.0, 0.0]).astype(np.float32)[None]
-        labels = tf.constant([[[0, *boxes[0]], [1, *boxes[1]]]], tf.float32)
+        rows = [[0, *boxes[0]], [1, *boxes[1]], [-1] * 5]
+        labels = tf.constant([[rows[i] for i in order]], tf.float32)
         detection_loss = DetectionLoss(
             self.NETWORK,
             replace(recipe, box_weight=1e-6),  # the class loss only
             None if weights is None else np.array(weights, np.float32),
         )
         return float(detection_loss(tf.constant(logits), tf.zeros((1, self.NETWORK.num_anchors, 4)), labels)[0])
+
+    def test_padding_keeps_loss(self, recipe: Recipe) -> None:
+        assert self.loss(recipe, order=[2, 0, 2, 2, 1, 2]) == pytest.approx(self.loss(recipe), rel=1e-6)
 
     def test_class_weights_of_one_keep_loss(self, recipe: Recipe) -> None:
         assert self.loss(recipe, [1, 1]) == pytest.approx(self.loss(recipe, None), rel=1e-6)
