@@ -22,7 +22,13 @@ from edge_ssd.training.initial_weights import CLASS_HEAD, InitialWeights
 from edge_ssd.training.model.tiny_ssd import TinySSD, weights_by_layer
 from edge_ssd.training.trunk import trunk_differences
 
-__all__ = ["load_pretrained_weights", "pretrained_name", "read_pretrained_weights", "write_pretrained_weights"]
+__all__ = [
+    "available_pretrained",
+    "load_pretrained_weights",
+    "pretrained_name",
+    "read_pretrained_weights",
+    "write_pretrained_weights",
+]
 
 _NETWORK = "network"
 
@@ -32,10 +38,15 @@ def pretrained_name(network: Network) -> str | None:
 
     The size of the input, the anchors and the classes may differ, since the layers of the trunk are convolutions.
     """
-    for name, options in NETWORKS.items():
-        if not trunk_differences(tiny_ssd(network.labels, **options), network) and _path(name).is_file():
+    for name in available_pretrained():
+        if not trunk_differences(tiny_ssd(network.labels, **NETWORKS[name]), network):
             return name
     return None
+
+
+def available_pretrained() -> list[str]:
+    """Return the names of the networks whose pre-trained weights are shipped, the slowest first."""
+    return [name for name in NETWORKS if _path(name).is_file()]
 
 
 def load_pretrained_weights(name: str) -> InitialWeights:

@@ -31,7 +31,7 @@ from edge_ssd.training.input.cache import Cache, choose_cache, decoded_bytes
 from edge_ssd.training.input.images import ImageDataset, load_images
 from edge_ssd.training.loss.class_weights import class_weights
 from edge_ssd.training.model.tiny_ssd import load_tiny_ssd, save_tiny_ssd
-from edge_ssd.training.pretrained_weights import load_pretrained_weights, pretrained_name
+from edge_ssd.training.pretrained_weights import available_pretrained, load_pretrained_weights, pretrained_name
 from edge_ssd.training.run_folder import (
     CHECKPOINT,
     CONFIG,
@@ -216,7 +216,8 @@ def _initial_weights(start_from: Path | Literal["pretrained"] | None, network: N
         return load_initial_weights(Path(start_from), network)
     name = pretrained_name(network)
     if name is None:
-        _log.info("no pre-trained weights have the channels of this network: it starts from random weights")
+        named = ", ".join(available_pretrained()) or "none"
+        _log.info("starts from random weights: pre-trained ones exist for the trunks of these networks only: %s", named)
         return None
     return load_pretrained_weights(name)
 
