@@ -65,10 +65,17 @@ def test_signal_ends_the_preview_and_frees_the_port() -> None:
             wait_until(lambda: request(port, "/healthz").status == 200)
 
 
+KINDS = ("event", "recent")
+
+
 def test_events_reach_viewers_at_once() -> None:
     with ClipServer(fps=15) as server, camera(server.url, "--enter-after", "0.1") as (_, port):
         with open_stream(port, "/events") as response:
-            event = next(data for kind, data in server_sent_events(response) if kind == "event")
+            # On a busy machine the bananas may have entered before: then the list of recent events has them.
+            seen = (
+                data if kind == "recent" else [data] for kind, data in server_sent_events(response) if kind in KINDS
+            )
+            event = next(events[-1] for events in seen if events)
         assert (event["kind"], event["label"]) == ("enter", "banana")
         with open_stream(port, "/events") as response:
             recent = next(data for kind, data in server_sent_events(response) if kind == "recent")

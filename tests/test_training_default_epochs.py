@@ -47,6 +47,6 @@ def test_new_run_has_epochs_by_size_unless_they_are_stated(
     options: list[str], epochs: int, bananas: Path, tmp_path: Path
 ) -> None:
     arguments = [f"--data={bananas}", f"--out={tmp_path / 'run'}", "--anchors=book", "--batch-size=8", *options]
-    setup = _setup(command_parser("train").parse_args(arguments), SINGLE_WORKER)
+    setup = _setup(command_parser("train").parse_args(arguments), None, SINGLE_WORKER)
     assert len(setup.training) == 16
     assert setup.config.recipe.epochs == epochs
