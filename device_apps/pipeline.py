@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from device_apps.video_thread import VideoThread
     from edge_ssd.runtime.detector import Detector
 
-__all__ = ["PipelineConfig", "PipelineResult", "open_outputs", "run_pipeline", "save_last_frame"]
+__all__ = ["PipelineConfig", "PipelineResult", "open_outputs", "run_pipeline", "save_last_frame", "source_of"]
 
 _log = logging.getLogger(__name__)
 
@@ -112,19 +112,7 @@ def run_pipeline(
         prepare_resize()
         zones.check(detector.labels)
         monitor = ZoneMonitor(zones, detector.labels)
-        make_source = partial(
-            open_source,
-            config.source,
-            width=config.width,
-            height=config.height,
-            fps=config.fps,
-            retries=config.retries,
-            timeouts=CaptureTimeouts(stall=config.stall_timeout),
-            stop=stop,
-            skip_unreadable=True,
-            loop=config.loop,
-            input_spec=detector.reduced_input,
-        )
+        make_source = partial(source_of(config, detector), stop=stop)
         retries = config.retries if config.wait else 0
         deadline = None if config.duration is None or not config.wait else start + config.duration
         source = open_with_retry(
@@ -155,6 +143,22 @@ def run_pipeline(
         if isinstance(source, ImageFolderSource):
             complete &= not source.unreadable
     return PipelineResult(report, complete)
+
+
+def source_of(config: PipelineConfig, detector: Detector) -> Callable[..., Source]:
+    """Return a function that opens the source of ``config``; it takes the other arguments of ``open_source``."""
+    return partial(
+        open_source,
+        config.source,
+        width=config.width,
+        height=config.height,
+        fps=config.fps,
+        retries=config.retries,
+        timeouts=CaptureTimeouts(stall=config.stall_timeout),
+        skip_unreadable=True,
+        loop=config.loop,
+        input_spec=detector.reduced_input,
+    )
 
 
 def save_last_frame(last_frame: LastFrameSink) -> bool:

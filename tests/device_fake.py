@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -65,6 +66,15 @@ def main() -> int:
     for command in (camera_command, detect_command):
         command.make_detector = lambda args: RedDetector()
     return cli.main()
+
+
+def write_moving_square(folder: Path, number: int) -> None:
+    """Write images 0.png, 1.png … of a red square that moves to the right; ``folder`` is created."""
+    folder.mkdir()
+    for i in range(number):
+        image = np.zeros((60, 100, 3), np.uint8)
+        image[20:40, 8 * i : 8 * i + 20, 0] = 255
+        Image.fromarray(image).save(folder / f"{i}.png")
 
 
 if __name__ == "__main__":

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 from clocks import wait_until
 from conftest import CLIP
-from device_fake import RedDetector
-from PIL import Image
+from device_fake import RedDetector, write_moving_square
 from processes import start_python
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from web_browser import live, wait
-from web_client import decode_jpeg, request
+from web_client import decode_jpeg, preview_port, request
 
 from device_apps import camera_command
 from device_apps.cameras.loop import run_turns
@@ -56,11 +53,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(camera_command, "make_detector", lambda args: RedDetector())
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "images").mkdir()
-    for i in range(5):
-        image = np.zeros((60, 100, 3), np.uint8)
-        image[20:40, 8 * i : 8 * i + 20, 0] = 255
-        Image.fromarray(image).save(tmp_path / "images" / f"{i}.png")
+    write_moving_square(tmp_path / "images", 5)
     return tmp_path
 
 
@@ -209,12 +202,7 @@ source = "http://127.0.0.1:9/"
     )
     process: subprocess.Popen[str] = start_python("-m", "edge_ssd", "camera", "--config", str(config), stdout=None)
     try:
-        for line in process.stderr:
-            if match := re.fullmatch(r"edge-ssd: web preview at http://127\.0\.0\.1:(\d+)/\n", line):
-                break
-        else:
-            pytest.fail("no preview")
-        port = int(match[1])
+        port = preview_port(process)
         wait_until(lambda: request(port, "/healthz").status == 200)
         yield port
     finally:

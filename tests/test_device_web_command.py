@@ -15,7 +15,7 @@ from conftest import CLIP
 from processes import run_python, start_python
 from stream_servers import MjpegServer
 from web_camera import ClipServer
-from web_client import mjpeg_images, open_stream, request, server_sent_events
+from web_client import mjpeg_images, open_stream, preview_port, request, server_sent_events
 
 from device_apps.web.access.address import Address, open_listener
 from device_apps.web.access.token import TOKEN_VARIABLE
@@ -32,12 +32,7 @@ def camera(source: str, *options: str) -> Iterator[tuple[subprocess.Popen[str], 
     """Start the command; yield its process and the port of its preview."""
     process = start_python("-m", "edge_ssd", "camera", "--source", source, "--web", "0", *options, stdout=None)
     try:
-        for line in process.stderr:
-            if match := re.fullmatch(r"edge-ssd: web preview at http://127\.0\.0\.1:(\d+)/\n", line):
-                break
-        else:
-            pytest.fail("no preview")
-        yield process, int(match[1])
+        yield process, preview_port(process)
     finally:
         process.kill()
         process.wait()

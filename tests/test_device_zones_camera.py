@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from device_fake import RedDetector
+from device_fake import RedDetector, write_moving_square
 from PIL import Image
 
 from device_apps import camera_command
@@ -38,11 +38,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(camera_command, "make_detector", lambda args: RedDetector())
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "images").mkdir()
-    for i in range(10):
-        image = np.zeros((60, 100, 3), np.uint8)
-        image[20:40, 8 * i : 8 * i + 20, 0] = 255
-        Image.fromarray(image).save(tmp_path / "images" / f"{i}.png")
+    write_moving_square(tmp_path / "images", 10)
     return tmp_path
 
 

@@ -6,13 +6,16 @@ import contextlib
 import http.client
 import io
 import json
+import re
 import socket
 import struct
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pytest
 from PIL import Image
 
 DEADLINE_S = 30.0
@@ -104,3 +107,11 @@ def write_token(folder: Path, content: bytes = SECRET.encode()) -> Path:
     path.write_bytes(content)
     path.chmod(0o600)
     return path
+
+
+def preview_port(process: subprocess.Popen[str]) -> int:
+    """Return the port that ``edge-ssd camera --web`` names on standard error, once it does."""
+    for line in process.stderr or ():
+        if match := re.fullmatch(r"edge-ssd: web preview at http://127\.0\.0\.1:(\d+)/\n", line):
+            return int(match[1])
+    pytest.fail("no preview")

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,12 +18,10 @@ from device_apps.event_clips.options import open_clips
 from device_apps.events.options import open_events
 from device_apps.loop import process_frame
 from device_apps.machine import Health
-from device_apps.pipeline import PipelineConfig, open_outputs, save_last_frame
+from device_apps.pipeline import PipelineConfig, open_outputs, save_last_frame, source_of
 from device_apps.results import Sink
 from device_apps.sinks import make_folder
 from device_apps.sources.background_source import BackgroundSource
-from device_apps.sources.open_source import open_source
-from device_apps.sources.timeouts import CaptureTimeouts
 from device_apps.stats import Stats
 from device_apps.stats_report import StatsReport, format_stats
 from device_apps.zones.masking import MaskedSource
@@ -184,22 +181,10 @@ class Camera:
         _log.error("%s: %s; it has ended, the others go on", self.title, error)
 
     def _make_source(self, config: PipelineConfig, wake: Callable[[], None]) -> BackgroundSource:
-        make = partial(
-            open_source,
-            config.source,
-            width=config.width,
-            height=config.height,
-            fps=config.fps,
-            retries=config.retries,
-            timeouts=CaptureTimeouts(stall=config.stall_timeout),
-            skip_unreadable=True,
-            loop=config.loop,
-            input_spec=self.detector.reduced_input,
-            on_frame=wake,
-        )
+        open_own = source_of(config, self.detector)
 
         def make_source(stop: threading.Event) -> Source:
-            return make(stop=stop)
+            return open_own(stop=stop, on_frame=wake)
 
         with suppress(SourceError):  # Which may be there later; other errors are mistakes in the options.
             make_source(threading.Event())

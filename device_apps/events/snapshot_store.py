@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +15,6 @@ from device_apps.events.seen_frame import SeenFrame, SeenObject
 from device_apps.jpeg import MAX_COMMENT_BYTES, encode_jpeg, with_comment
 from device_apps.quota_folder import QuotaFolder
 from device_apps.results import FrameResult
-from device_apps.sources.frames import Image
 from edge_ssd.atomic_write import atomic_path
 from edge_ssd.errors import EdgeSSDError
 
@@ -54,7 +52,6 @@ class SnapshotStore:
         self.name = f"{folder}{os.sep}"
         self.clean = clean
         self._folder = QuotaFolder(folder, _SNAPSHOT_NAME, max_bytes)
-        self._callbacks: list[Callable[[Image], None]] = []
         self._writer: BackgroundWriter[_Snapshot] = BackgroundWriter(self.name, self._write, _QUEUE_CAPACITY)
 
     @property
@@ -80,10 +77,6 @@ class SnapshotStore:
         """
         return self._folder.find(_clean_name(name) if clean else name)
 
-    def on_saved(self, callback: Callable[[Image], None]) -> None:
-        """Call ``callback`` with the annotated frame of each event whose object is in it, in a background thread."""
-        self._callbacks.append(callback)
-
     def save(self, path: Path, result: FrameResult, found: SeenObject | None = None) -> None:
         """Draw, encode and write the annotated frame to ``path`` in the background; it may replace an earlier one.
 
@@ -108,9 +101,6 @@ class SnapshotStore:
                 clean = with_comment(encode_jpeg(result.frame.image, _CLEAN_QUALITY), comment)
                 self._write_file(path.with_name(_clean_name(path.name)), clean)
         self._write_file(path, encode_jpeg(result.annotated, _JPEG_QUALITY))
-        if seen is not None:
-            for callback in self._callbacks:
-                callback(result.annotated)
 
     def _write_file(self, path: Path, data: bytes) -> None:
         self._folder.make_room(len(data))

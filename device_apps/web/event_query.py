@@ -18,7 +18,10 @@ _NAMES = ("label", "zone", "since", "until", "before", "limit")
 
 
 def parse_query(parameters: QueryParams) -> dict[str, Any]:
-    """Return the fields of an :class:`~device_apps.events.history.EventQuery`; SettingError if one is not valid."""
+    """Return the arguments of :meth:`EventHistory.select <device_apps.events.history.EventHistory.select>`.
+
+    Raises SettingError if one is not valid.
+    """
     for name in parameters:
         if name not in _NAMES:
             raise SettingError(f"unknown parameter {printable(name[:40])!r}; parameters are {', '.join(_NAMES)}")

@@ -1,6 +1,7 @@
 """Self-contained HTML pages and their Content-Security-Policy.
 
-The files are in the folder ``page``. A line ``/* include NAME */`` stands for the file of this name.
+The files are in the folder ``page``. A line ``/* include NAME */`` or ``<!-- include NAME -->`` stands
+for the file of this name.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from starlette.responses import HTMLResponse, Response
 __all__ = ["Page", "Script"]
 
 _FOLDER = Path(__file__).parent / "page"
-_INCLUDE = re.compile(r"^/\* include ([\w.]+) \*/\n", re.MULTILINE)
+_INCLUDE = re.compile(r"^(?:/\*|<!--) include ([\w.]+) (?:\*/|-->)\n", re.MULTILINE)
 _MESSAGE = "<!-- message -->"
 _POLICY = (
     "default-src 'none'; script-src {script}; style-src {style}; img-src 'self' data:; "

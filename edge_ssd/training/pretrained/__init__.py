@@ -1,2 +1,2 @@
-"""Weights from which training starts; :mod:`edge_ssd.training.pretrained_weights` reads them, MODEL_CARD.md names their
-origin."""
+"""Weights from which training starts; :mod:`edge_ssd.training.pretrained_weights` reads them, and
+``docs/pretraining.md`` names their origin."""
