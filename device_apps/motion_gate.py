@@ -142,8 +142,9 @@ class MotionGate:
     def _is_moving(self) -> bool:
         """Return whether a block changed since the last detection by more than noise."""
         change, level = self._change, self._means.samples
-        np.add(self._reference, 1, out=change)  # Black blocks.
-        np.divide(self._means.sums, change, out=change)
+        np.add(self._reference, 1, out=change)  # The ratio of black blocks is 1.
+        np.add(self._means.sums, 1, out=self._sorted)
+        np.divide(self._sorted, change, out=change)
         light = _median(change, self._sorted)
         np.multiply(self._reference, light, out=change)
         np.subtract(change, self._means.sums, out=change)

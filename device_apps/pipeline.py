@@ -39,7 +39,15 @@ if TYPE_CHECKING:
     from device_apps.video_thread import VideoThread
     from edge_ssd.runtime.detector import Detector
 
-__all__ = ["PipelineConfig", "PipelineResult", "open_outputs", "run_pipeline", "save_last_frame", "source_of"]
+__all__ = [
+    "PipelineConfig",
+    "PipelineResult",
+    "motion_gate_of",
+    "open_outputs",
+    "run_pipeline",
+    "save_last_frame",
+    "source_of",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -135,7 +143,7 @@ def run_pipeline(
             max_frames=config.max_frames,
             duration=duration,
             draw=ZoneOverlay(monitor).draw,
-            gate=MotionGate(config.motion_gate_interval, detector.tiles) if config.motion_gate else None,
+            gate=motion_gate_of(config, detector),
         )
         complete = not any(output.lost for output in outputs)
         if last_frame is not None:
@@ -159,6 +167,11 @@ def source_of(config: PipelineConfig, detector: Detector) -> Callable[..., Sourc
         loop=config.loop,
         input_spec=detector.reduced_input,
     )
+
+
+def motion_gate_of(config: PipelineConfig, detector: Detector) -> MotionGate | None:
+    """Return a new motion gate if ``config`` has one; each camera needs its own, which keeps the last scene."""
+    return MotionGate(config.motion_gate_interval, detector.tiles) if config.motion_gate else None
 
 
 def save_last_frame(last_frame: LastFrameSink) -> bool:

@@ -62,6 +62,15 @@ def test_still_scene_is_detected_in_once_a_second(noise: float) -> None:
     assert np.diff(np.flatnonzero(asked[20:])).tolist() == [10, 10, 10]
 
 
+def test_black_scene_is_still_until_there_is_light() -> None:
+    camera = Camera(noise=0)
+    camera.scene[:] = 0
+    camera.settle()
+    assert sum(camera.detects(camera.frame()) for _ in range(40)) == 4
+    camera.scene[:] = 1  # A gray level.
+    assert camera.detects(camera.frame())
+
+
 def test_small_object_is_noticed_in_its_first_frame_and_until_it_is_certain() -> None:
     camera = Camera()
     camera.settle()

@@ -18,7 +18,7 @@ from device_apps.event_clips.options import open_clips
 from device_apps.events.options import open_events
 from device_apps.loop import process_frame
 from device_apps.machine import Health
-from device_apps.pipeline import PipelineConfig, open_outputs, save_last_frame, source_of
+from device_apps.pipeline import PipelineConfig, motion_gate_of, open_outputs, save_last_frame, source_of
 from device_apps.results import Sink
 from device_apps.sinks import make_folder
 from device_apps.sources.background_source import BackgroundSource
@@ -95,7 +95,9 @@ class Camera:
             _make_folders(args)
             self._outputs, self._last_frame = open_outputs(config, self.source, stack, camera=self.name)
             clips = open_clips(args, stack, live=self.source.live)
-            self.events = open_events(args, self.source, stack, self.detector.labels, clips, self.zones)
+            self.events = open_events(
+                args, self.source, stack, self.detector.labels, clips, self.zones, camera=self.name
+            )
             collector = open_collector(args, stack, self.detector)
             more = [sink for sink in (self.events, clips, collector) if sink is not None]
             self.sinks: list[Sink] = [*self._outputs, *more]
@@ -105,6 +107,7 @@ class Camera:
                 )
             self._masked = MaskedSource(self.source, zones)
             self._draw = ZoneOverlay(self.zones).draw
+            self._gate = motion_gate_of(config, self.detector)
             self._stack = stack.pop_all()
 
     def start(self) -> None:
@@ -127,7 +130,7 @@ class Camera:
             if frame is None:
                 self._idle()
             else:
-                self.stats.add(process_frame(frame, self.detector, self.sinks, self._draw))
+                self.stats.add(process_frame(frame, self.detector, self.sinks, self._draw, self._gate))
                 self._frames += 1
                 self._idle_at = time.monotonic()
         except BrokenPipeError:

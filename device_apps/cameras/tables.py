@@ -72,7 +72,7 @@ def read_camera_tables(
     shared = {key: value for key, value in file.items() if key != "cameras"}
     given = given_options(parser, options)
     _check_shared(str(path), shared, [*given.named], of_one_camera)
-    arguments = table_arguments(parser, shared, str(path), given.overridden)
+    table_arguments(parser, shared, str(path), given.overridden)  # A mistake in them is one of all cameras.
     found: list[CameraTable] = []
     names: dict[str, str] = {}
     outputs: dict[str, str] = {}
@@ -80,15 +80,17 @@ def read_camera_tables(
         title = _title(number, table)
         try:
             own = _table_arguments(parser, table, given.overridden)
-            args = parser.parse_args([*arguments, *own, *options])
+            # Those of the table replace the shared ones: a switch that is false adds no argument.
+            replaced = {key.replace("-", "_") for key in table}
+            others = table_arguments(parser, shared, str(path), given.overridden | replaced)
+            args = parser.parse_args([*others, *own, *options])
             args.name, args.source, args.camera_number = _text(table, "name"), _text(table, "source"), number
             args.headless, args.show, args.name = True, False, camera_name(args)
             args.slug = topic_name(args.name)
             if args.slug in names:
                 same = f"{args.slug!r} in paths" if names[args.slug] != args.name else "the same name"
                 raise SettingError(f"it and camera {names[args.slug]!r} have {same}; give each a name of its own")
-            from_table = {key.replace("-", "_") for key in table} - given.named
-            args = own_outputs(args, args.slug, from_table)
+            args = own_outputs(args, args.slug, replaced - given.named)
             claim_outputs(args, title, outputs)
         except SettingError as error:
             found.append(CameraTable(title, None, str(error)))

@@ -44,6 +44,7 @@ class EventEmitter:
         clips: records clips of events; None for none. A sink of its own, after this one.
         history: keeps the events; None keeps the latest ``max_recent`` in memory.
         page: URL of the web page for the links of events; None for none.
+        camera: its name, which each event states; None for a camera that is alone.
         zones: monitor of zones and lines, and ``counts_file`` what keeps its totals; None for none.
         connected: returns whether the source delivers frames, however slowly; True for a recording.
         clock: seconds, the clock of ``Frame.captured_at``.
@@ -60,6 +61,7 @@ class EventEmitter:
         clips: ClipSource | None = None,
         history: EventHistory | None = None,
         page: str | None = None,
+        camera: str | None = None,
         zones: ZoneMonitor | None = None,
         counts_file: CountsFile | None = None,
         connected: Callable[[], bool] = lambda: True,
@@ -73,6 +75,7 @@ class EventEmitter:
         self.snapshots = snapshots
         self.clips = clips
         self._page = page
+        self._camera = camera
         self._best = None if snapshots is None else BestSnapshots(snapshots.save, self.history)
         self._zones = zones
         self._counts_file = counts_file
@@ -215,6 +218,7 @@ class EventEmitter:
             duration_s=track.last_seen - track.first_seen if kind == "leave" else None,
             reason=reason,
             page=self._page,
+            camera=self._camera,
             **more,
         )
         if self.snapshots is not None:

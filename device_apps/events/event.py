@@ -35,6 +35,7 @@ class Event:
         zone: name of the zone of a "zone_enter" or "zone_leave"; otherwise None.
         dwell_s: of a "zone_leave": seconds from the first to the last detection inside; otherwise None.
         page: URL of the web page, without its last "/", which the links of the event begin with; None for no links.
+        camera: name of the camera that saw it, if it is one of several; otherwise None.
         line, direction: of a "line_cross": name of the line, and "in" or "out"; otherwise None.
     """
 
@@ -58,6 +59,7 @@ class Event:
     line: str | None = None
     direction: Literal["in", "out"] | None = None
     page: str | None = None
+    camera: str | None = None
 
     @property
     def id(self) -> str:
@@ -79,6 +81,7 @@ class Event:
             "clip_url": self._url("clip.webm") if self.clip is not None else None,
         }
         return {
+            **({} if self.camera is None else {"camera": self.camera}),
             "id": self.id,
             "kind": self.kind,
             "object_id": self.object_id,

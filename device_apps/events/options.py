@@ -101,6 +101,7 @@ def open_events(
     labels: Sequence[str] = (),
     clips: ClipSource | None = None,
     zones: ZoneMonitor | None = None,
+    camera: str | None = None,
 ) -> EventEmitter | None:
     """Return the event emitter that the options describe, or None if nothing, --web included, asks for events.
 
@@ -109,6 +110,7 @@ def open_events(
         labels: those of the detector, for Home Assistant and to validate the options; () if unknown.
         clips: records clips of the events; None for none.
         zones: monitor of zones, which goes on with the totals of earlier runs; None for none.
+        camera: its name, if it is one of several.
 
     Raises:
         EdgeSSDError: an option is invalid, or a destination cannot be opened.
@@ -140,6 +142,7 @@ def open_events(
         clips=clips,
         history=history,
         page=page_url(args),
+        camera=camera,
         zones=zones,
         counts_file=counts_file,
         connected=lambda: source.counts.connected,
