@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from device_apps.daemon_thread import DaemonThread
 from device_apps.retry import FailureLog
 from edge_ssd.errors import EdgeSSDError
 
@@ -42,7 +43,7 @@ class BackgroundWriter(Generic[_T]):
         self._closing = threading.Event()
         self._ended = threading.Event()
         self._failures = FailureLog(_log)
-        self._thread = threading.Thread(target=self._run, name=f"writer of {name}", daemon=True)
+        self._thread = DaemonThread(self._run, f"writer of {name}")
         self._thread.start()
 
     def put(self, item: _T) -> bool:

@@ -6,6 +6,7 @@ import logging
 import sys
 import threading
 
+from device_apps.daemon_thread import DaemonThread
 from device_apps.stats import Stats, StatsSnapshot
 from edge_ssd.console.counts import count
 from edge_ssd.console.json_output import print_json
@@ -58,7 +59,7 @@ class StatsReport:
         self._as_json = as_json
         self._name = name
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="stats", daemon=True)
+        self._thread = DaemonThread(self._run, "stats")
 
     def __enter__(self) -> StatsReport:
         self._thread.start()

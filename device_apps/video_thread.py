@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 
+from device_apps.daemon_thread import DaemonThread
 from device_apps.results import FrameResult
 from device_apps.retrying_sink import RetryingSink
 from device_apps.scaled_result import limit_width, limited_size
@@ -47,7 +48,7 @@ class VideoThread:
         self._changed = threading.Condition()  # Guards everything below.
         self._waiting: deque[FrameResult] = deque()
         self._closing = False
-        self._thread = threading.Thread(target=self._run, name=f"writer of {name}", daemon=True)
+        self._thread = DaemonThread(self._run, f"writer of {name}")
         self._thread.start()
 
     @property

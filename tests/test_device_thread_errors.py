@@ -45,6 +45,37 @@ sys.exit(cli.main())
 """
 
 
+# Encoders whose native calls go on and on, as on a machine that is too busy.
+_SLOW_ENCODERS = """
+import sys; sys.path.insert(0, "tests")
+import cv2, numpy as np
+import device_fake
+from device_apps import video_thread, video_writer
+from device_apps.event_clips import recorder
+recorder._FLUSH_S = video_thread._FLUSH_SECONDS = video_thread._ABANDON_SECONDS = 0.05
+def write(self, result):
+    while True:
+        cv2.GaussianBlur(np.zeros((64, 64, 3), np.uint8), (0, 0), 3)
+video_writer.VideoWriter.write = write
+sys.exit(device_fake.main())
+"""
+
+_TWO_CAMERAS = """
+enter-after = "1f"
+max-frames = 12
+[[cameras]]
+name = "One"
+source = "{source}"
+loop = true
+event-clips = "{folder}/clips"
+[[cameras]]
+name = "Two"
+source = "{source}"
+loop = true
+save-video = "{folder}/two.mp4"
+"""
+
+
 def fail() -> None:
     raise ValueError("broken")
 
@@ -98,3 +129,19 @@ def test_process_with_a_thread_that_hangs_ends_at_once_with_its_status(arguments
 def test_process_without_such_a_thread_ends_as_usual() -> None:
     done = run_python("-c", _HANG.format(may_hang=False, arguments=["--version"]), cwd=REPOSITORY)
     assert done.returncode == -6
+
+
+def test_encoders_that_are_still_busy_at_the_end_do_not_abort_the_process(tmp_path: Path) -> None:
+    config = tmp_path / "cameras.toml"
+    config.write_text(_TWO_CAMERAS.format(source=CLIP, folder=tmp_path))
+    done = run_python("-c", _SLOW_ENCODERS, "camera", "--config", config)
+    assert done.returncode == 2, done.stderr
+    assert "terminate called" not in done.stderr
+    assert "clips: the last clip is not finished: " in done.stderr
+    assert "two.mp4: the video is not finished: its disk does not respond\n" in done.stderr
+
+
+def test_every_thread_that_may_be_abandoned_is_marked() -> None:
+    paths = [path for path in (REPOSITORY / "device_apps").rglob("*.py") if "daemon=True" in path.read_text("utf-8")]
+    # The child process that reads a camera ends with its thread.
+    assert sorted(path.name for path in paths) == ["capture_process.py", "daemon_thread.py"]

@@ -158,7 +158,7 @@ class Camera:
         except BrokenPipeError:
             pass
         except (EdgeSSDError, OSError) as error:
-            self._log_failure(error)
+            self._log_failure(error, "")
         self.source.__exit__()
         self.complete &= not any(output.lost for output in self._outputs)
         if self._last_frame is not None:
@@ -176,12 +176,12 @@ class Camera:
 
     def _fail(self, error: EdgeSSDError | OSError) -> None:
         self.ended = True
-        self._log_failure(error)
+        self._log_failure(error, "; it has ended, the others go on")
 
-    def _log_failure(self, error: EdgeSSDError | OSError) -> None:
+    def _log_failure(self, error: EdgeSSDError | OSError, consequence: str) -> None:
         self._failure = str(error)
         self.complete = False
-        _log.error("%s: %s; it has ended, the others go on", self.title, error)
+        _log.error("%s: %s%s", self.title, error, consequence)
 
     def _make_source(self, config: PipelineConfig, wake: Callable[[], None]) -> BackgroundSource:
         open_own = source_of(config, self.detector)

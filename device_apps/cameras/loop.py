@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from device_apps.daemon_thread import DaemonThread
+
 __all__ = ["TakesTurns", "run_turns"]
 
 _TURN_TIMEOUT_S = 0.05  # Maximum wait for a frame, so that signals are handled and sinks are idle in time.
@@ -55,7 +57,7 @@ def run_turns(
             if camera.ended:
                 running.remove(camera)
                 # Which may take seconds.
-                threading.Thread(target=camera.close, name="close", daemon=True).start()
+                DaemonThread(camera.close, "close").start()
             if stop.is_set():
                 break
         on_turn()

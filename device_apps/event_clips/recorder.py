@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import re
 import threading
+import time
 from collections import deque
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import timezone
 from pathlib import Path
 
+from device_apps.daemon_thread import DaemonThread
 from device_apps.event_clips.frame_ring import EncodedFrame, FrameRing
 from device_apps.events.event import Event
 from device_apps.quota_folder import QuotaFolder
@@ -157,6 +160,7 @@ class _Encoder:
         self._folder = folder
         self._options = options
         self._live = live
+        self._last_frame_at = math.inf  # ``time.monotonic()`` after which frames are left out, to finish the clip.
         self._ring = FrameRing(options.before, options.ring_bytes)
         self._failures = FailureLog(_log)
         self._path: Path | None = None
@@ -164,7 +168,7 @@ class _Encoder:
         self._stack = ExitStack()
         self._waiting: deque[FrameResult | Path | _End | None] = deque()
         self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._run, name="event clips", daemon=True)
+        self._thread = DaemonThread(self._run, "event clips")
         self._thread.start()
 
     def put(self, item: Path | _End | None) -> None:
@@ -185,11 +189,16 @@ class _Encoder:
 
     def close(self) -> None:
         """Finish the clip that is being written, within a second and a half if the source is live."""
+        if self._live:
+            self._last_frame_at = time.monotonic() + _FLUSH_S / 2
         self.put(_End())
         self._thread.join(_FLUSH_S if self._live else _RECORDING_S)
         if self._thread.is_alive():
             self.lost += 1
-            _log.warning("%s: the last clip is not finished: its disk does not respond", self._folder.path)
+            _log.warning(
+                "%s: the last clip is not finished: its disk does not respond, or the machine is too busy to encode it",
+                self._folder.path,
+            )
 
     def _run(self) -> None:
         while True:
@@ -211,7 +220,9 @@ class _Encoder:
                 return
 
     def _add(self, result: FrameResult) -> None:
-        """Write a frame to the clip, or keep it for the next one."""
+        """Write a frame to the clip, or keep it for the next one; leave it out if the clip must be finished."""
+        if time.monotonic() >= self._last_frame_at:
+            return
         scaled = limit_width(result, self._options.max_width)
         # Written by its time in the stream, also that of a recording.
         frame = replace(scaled.frame, captured_at=scaled.frame.stream_time, time=None)
@@ -223,6 +234,8 @@ class _Encoder:
             writer = VideoWriter(self._path, self._options.fps, live=True)
             self._writer = self._stack.enter_context(writer)
             for kept in self._ring.take():
+                if time.monotonic() >= self._last_frame_at:
+                    break
                 earlier = Frame(kept.decode(), frame.sequence, kept.at, frame.name)
                 self._writer.write(FrameResult(earlier, kept.detections, {}, result.draw))
         self._writer.write(FrameResult(frame, scaled.detections, {}, result.draw))

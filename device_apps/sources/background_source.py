@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from device_apps.daemon_thread import DaemonThread
 from device_apps.retry import FailureLog, backoff
 from device_apps.sources.frames import Frame, Source, SourceCounts, iterate
 from edge_ssd.errors import EdgeSSDError, SourceError
@@ -68,7 +69,7 @@ class BackgroundSource:
         self._source: Source | None = None
         self._error: SourceError | None = None  # Which the next read raises.
         self._ended = False
-        self._thread = threading.Thread(target=self._run, name=f"open {title}", daemon=True)
+        self._thread = DaemonThread(self._run, f"open {title}")
 
     @property
     def name(self) -> str:

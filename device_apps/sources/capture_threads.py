@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from device_apps.daemon_thread import DaemonThread
 from device_apps.sources.capture_state import TRANSITIONS, CaptureState
 from device_apps.sources.deferred_image import DeferredImage, Image
 from device_apps.sources.frames import FrameReader, SourceCounts
@@ -33,11 +34,10 @@ _MAX_SINGLE_FRAMES = 3
 _STUCK_STALLS = 5  # Libraries with time limits of their own return before this many stall timeouts.
 
 
-class _CaptureThread(threading.Thread):
+class _CaptureThread(DaemonThread):
     """Thread of one opening of the device.
 
     Attributes:
-        may_hang: the program must end without waiting for it; see :func:`edge_ssd.cli.main`.
         discarded: True when its frames are no longer used.
         finished: True when its device is closed.
         reason: why it ended, in parentheses; "" if it is unknown.
@@ -46,10 +46,8 @@ class _CaptureThread(threading.Thread):
             until one of Python's rare full collections, some megabytes for each loss.
     """
 
-    may_hang = True
-
     def __init__(self, capture: Callable[[_CaptureThread], None], name: str) -> None:
-        super().__init__(target=capture, args=(self,), name=name, daemon=True)
+        super().__init__(capture, name, (self,))
         self.discarded = False
         self.finished = False
         self.reason = ""
@@ -88,7 +86,7 @@ class CaptureWatchdog:
         self._explain = explain
         self._stall = timeouts.stall
         self._opening_seconds = 0.0  # Of the first opening, up to its first frame.
-        self._thread = threading.Thread(target=self._run, name=f"watch {name}", daemon=True)
+        self._thread = DaemonThread(self._run, f"watch {name}")
         # Guards everything below and above; only the watchdog's thread waits for it.
         self._changed = threading.Condition()
         self._state = CaptureState.OPENING

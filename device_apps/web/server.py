@@ -14,6 +14,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from device_apps.daemon_thread import DaemonThread
 from device_apps.web.access.middleware import AUTHORIZED
 from device_apps.web.access.visit import Front, network_of
 from device_apps.web.limits import WebLimits
@@ -108,7 +109,7 @@ class WebServer:
     def __init__(self, site: Site, listener: socket.socket) -> None:
         self._site = site
         self._listener = listener
-        self._thread = threading.Thread(target=self._run, name="web server", daemon=True)
+        self._thread = DaemonThread(self._run, "web server")
         self._started = threading.Event()
         self._failure = ""
         self._loop: asyncio.AbstractEventLoop | None = None

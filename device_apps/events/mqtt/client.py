@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import secrets
 import ssl
-import threading
 import time
 from dataclasses import replace
 
 from paho.mqtt.enums import MQTTProtocolVersion
 
+from device_apps.daemon_thread import DaemonThread
 from device_apps.events.mqtt.broker_errors import (
     BrokerRefusedError,
     RetainUnavailableError,
@@ -70,7 +70,7 @@ class MqttClient:
         self._brief_connections = 0  # In a row, each made at the first attempt.
         self._id_taken = False  # By another program.
         self._refused: set[str] = set()  # Kinds of topics, see Connection.kind_of.
-        self._thread = threading.Thread(target=self._run, name=f"publisher to {options.address}", daemon=True)
+        self._thread = DaemonThread(self._run, f"publisher to {options.address}")
 
     def start(self) -> None:
         """Start the thread, which connects to the broker."""

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from device_apps.daemon_thread import DaemonThread
 from device_apps.jpeg import encode_jpeg
 from device_apps.machine import return_free_memory
 from device_apps.results import FrameResult
@@ -65,7 +66,7 @@ class FrameEncoder:
         self._period = 1 / fps
         self._record = record
         self._warn = FailureLog(_log).failed
-        self._thread = threading.Thread(target=self._run, name="web encoder", daemon=True)
+        self._thread = DaemonThread(self._run, "web encoder")
         self.last_result_at: float | None = None
         self.last_turn_at: float | None = None
         # The condition guards what follows.
