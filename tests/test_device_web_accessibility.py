@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -9,10 +10,13 @@ from typing import Any
 
 import pytest
 from selenium import webdriver
+from selenium.webdriver.common.actions.action_builder import ActionBuilder
+from selenium.webdriver.common.actions.pointer_input import PointerInput
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from web_browser import lines, live, text, wait
 from web_camera import Camera, RecentEvents, SeenEvent
+from web_client import request as http_request
 from web_client import write_token
 
 RUN_AXE = """
@@ -22,8 +26,8 @@ axe.run().then((result) => done(result.violations.map((fault) => [fault.id, faul
 
 
 @pytest.fixture(scope="module")
-def camera() -> Iterator[Camera]:
-    with Camera(events=RecentEvents()) as camera:
+def camera(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Camera]:
+    with Camera(events=RecentEvents(), zones=tmp_path_factory.mktemp("zones") / "zones.toml") as camera:
         for number in range(40):
             camera.events.add(SeenEvent("enter", number, "banana"))
         yield camera
@@ -97,3 +101,107 @@ def test_explanations_events_and_pause_are_reached_by_keyboard(page: webdriver.C
     camera.events.add(SeenEvent("leave", 1000 + number, "banana", duration_s=2.0))
     script = "return document.getElementById('spoken').textContent"
     wait(page, lambda b: b.execute_script(script) == f"banana #{1000 + number} left after 2.0 s")
+
+
+SCENE = """
+const scene = document.getElementById("zone-scene");
+scene.scrollIntoView({block: "center"});
+return [scene.getBoundingClientRect(), innerWidth === 390];
+"""
+
+
+def press(browser: webdriver.Chrome, *path: tuple[float, float]) -> None:
+    """Press at the first position, 0–1 of the live image, move over the others, and release: a finger on a phone."""
+    scene, is_phone = browser.execute_script(SCENE)
+    kind = "touch" if is_phone else "mouse"
+    actions = ActionBuilder(browser, mouse=PointerInput(kind, kind), duration=0)
+    places = [(scene["x"] + x * scene["width"], scene["y"] + y * scene["height"]) for x, y in path]
+    actions.pointer_action.move_to_location(*map(int, places[0])).pointer_down()
+    for place in places[1:]:
+        actions.pointer_action.move_to_location(*map(int, place))
+    actions.pointer_action.pointer_up()
+    actions.perform()
+
+
+def click(browser: webdriver.Chrome, selector: str) -> None:
+    element = browser.find_element(By.CSS_SELECTOR, f"#zone-editor {selector}")
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
+    element.click()
+
+
+def points(browser: webdriver.Chrome) -> list[list[float]]:
+    return browser.execute_script("return zoneEditor.draft.shape && zoneEditor.draft.shape.points")
+
+
+def save_lines(camera: Camera, *saved: dict[str, Any]) -> None:
+    """Save lines as another viewer."""
+    body = json.dumps({"zones": [], "lines": saved, "masks": []}).encode()
+    assert http_request(camera.port, "/api/zones", "PUT", body, Content_Type="application/json").status == 200
+
+
+def test_zones_are_drawn_and_saved(page: webdriver.Chrome, camera: Camera) -> None:
+    save_lines(camera)
+    wait(page, lambda b: b.execute_script("return zones && !zones.zones.length && !zones.lines.length"))
+    page.find_element(By.ID, "edit-zones").click()
+    click(page, "[data-kind=zones]")
+    corners = [(0.2, 0.2), (0.8, 0.2), (0.8, 0.8)]
+    for corner in corners:
+        press(page, corner)
+    press(page, corners[0])
+    assert points(page) == [pytest.approx(corner, abs=0.01) for corner in corners]
+    press(page, (0.8, 0.8), (0.7, 0.75), (0.6, 0.7))
+    assert points(page)[2] == pytest.approx([0.6, 0.7], abs=0.01)
+    handle = page.switch_to.active_element
+    assert handle.get_attribute("aria-label").startswith("Point 3 of zone 1: ")
+    moved = points(page)[2]
+    handle.send_keys(Keys.ARROW_LEFT)
+    page.switch_to.active_element.send_keys(Keys.ARROW_LEFT)
+    assert points(page)[2] == pytest.approx([moved[0] - 0.01, moved[1]])
+    page.switch_to.active_element.send_keys(Keys.CONTROL, "z")
+    assert points(page)[2] == moved, "both steps of the key are one"
+    press(page, (0.5, 0.2), (0.5, 0.1))
+    assert points(page)[1] == pytest.approx([0.5, 0.1], abs=0.01)
+    page.switch_to.active_element.send_keys(Keys.DELETE)
+    assert len(points(page)) == 3
+    name = page.find_element(By.ID, "zone-name")
+    name.clear()
+    name.send_keys("gate <1>")
+    click(page, "[value=center]")
+    page.find_element(By.CSS_SELECTOR, "[data-kind=lines]").send_keys(Keys.ENTER)
+    page.switch_to.active_element.send_keys(Keys.SHIFT, Keys.ARROW_UP)
+    click(page, "[data-kind=masks]")
+    press(page, (0.1, 0.1))
+    page.find_element(By.ID, "zone-scene").send_keys(Keys.ESCAPE)
+    assert faults(page) == []
+    click(page, "#zone-save")
+    wait(page, lambda b: text(b, "zone-note").startswith("Saved in "))
+    saved = http_request(camera.port, "/api/zones").json
+    (zone,) = saved["zones"]
+    assert (zone["name"], zone["anchor"], zone["points"][0]) == (
+        "gate <1>",
+        "center",
+        pytest.approx(corners[0], abs=0.01),
+    )
+    assert saved["lines"] == [{"name": "line 1", "points": [[0.3, 0.45], [0.7, 0.5]]}]
+    assert saved["masks"] == []
+    assert [zone.name for zone in camera.zones.active.shapes.zones] == ["gate <1>"]
+    assert "gate <1>" in text(page, "zones")
+
+
+def test_refused_and_conflicting_zones_are_kept_in_the_editor(page: webdriver.Chrome, camera: Camera) -> None:
+    save_lines(camera)
+    wait(page, lambda b: b.execute_script("return zones && !zones.zones.length && !zones.lines.length"))
+    page.find_element(By.ID, "edit-zones").click()
+    click(page, "[data-kind=zones]")
+    for corner in [(0.2, 0.2), (0.8, 0.8), (0.8, 0.2), (0.2, 0.8)]:
+        press(page, corner)
+    page.find_element(By.ID, "zone-scene").send_keys(Keys.ENTER)
+    click(page, "#zone-save")
+    wait(page, lambda b: "the polygon crosses itself" in text(b, "zone-problem"))
+    save_lines(camera, {"name": "belt", "points": [[0.1, 0.5], [0.9, 0.5]]})
+    wait(page, lambda b: b.find_element(By.ID, "zone-conflict").is_displayed())
+    assert len(points(page)) == 4
+    click(page, "#zone-take-theirs")
+    assert lines(page, "#zone-list li") == ["belt"]
+    click(page, "#zone-cancel")
+    assert not page.find_element(By.ID, "zone-editor").is_displayed()

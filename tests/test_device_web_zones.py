@@ -65,10 +65,13 @@ def test_zones_are_saved_used_and_read_again(tmp_path: Path, stack: ExitStack) -
     zones = monitor(path)
     server = Server(stack, zones)
     empty = {"zones": [], "lines": [], "masks": [], "problems": [], "labels": ["banana"], "file": str(path)}
-    assert server.get("/api/zones") == empty
+    first = server.get("/api/zones")
+    assert first == {**empty, "revision": first["revision"]}
     assert server.get("/api/counts") == {"zones": {}, "lines": {}}
     body = {"zones": [GATE], "lines": [DOOR], "masks": []}
-    assert server.put(body) == (200, {**empty, **body})
+    status, saved = server.put(body)
+    assert (status, saved) == (200, {**empty, **body, "revision": zones.active.revision})
+    assert saved["revision"] != first["revision"]
     assert ActiveZones.open(None, path).shapes == zones.active.shapes
 
     class Thing:
@@ -86,7 +89,7 @@ def test_zones_are_saved_used_and_read_again(tmp_path: Path, stack: ExitStack) -
             states[kind] = data
             if {"zones", "counts"} <= states.keys():
                 break
-    assert states["zones"] == {**empty, **body}
+    assert states["zones"] == saved
     assert states["counts"]["zones"] == {"gate": {"banana": banana}}
 
 
@@ -113,6 +116,24 @@ def test_invalid_zones_are_refused_and_nothing_changes(tmp_path: Path, stack: Ex
     assert request(server.port, "/api/zones", "PUT", b" " * 70_000, **JSON).status == 413
     assert server.put(body, **JSON, origin="http://elsewhere.example")[0] == 403
     assert not path.exists()
+
+
+def test_viewer_does_not_overwrite_what_another_has_saved(tmp_path: Path, stack: ExitStack) -> None:
+    path = tmp_path / "zones.toml"
+    server = Server(stack, monitor(path))
+    both = server.get("/api/zones")["revision"]
+    first, second = {"zones": [GATE], "lines": [], "masks": []}, {"zones": [], "lines": [DOOR], "masks": []}
+    status, saved = server.put(first, **JSON, if_match=f'"{both}"')
+    assert status == 200
+    text = path.read_text()
+    status, refused = server.put(second, **JSON, if_match=f'"{both}"')
+    assert (status, refused) == (412, {"error": "the zones were changed meanwhile; read them again with GET"})
+    assert server.get("/api/zones") == saved
+    assert path.read_text() == text
+    again = request(server.port, "/api/zones")
+    assert again.headers["etag"] == f'"{saved["revision"]}"'
+    assert server.put(second, **JSON, if_match=again.headers["etag"])[0] == 200
+    assert server.put(first, **JSON, if_match="*")[1] == saved, "the same zones have the same revision"
 
 
 def test_zones_without_a_file_to_save_to(stack: ExitStack) -> None:

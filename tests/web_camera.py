@@ -32,6 +32,8 @@ from device_apps.sources.frames import Frame, SourceCounts
 from device_apps.stats import Stats
 from device_apps.web.limits import WebLimits
 from device_apps.web.options import add_web_arguments, open_web
+from device_apps.zones.active_zones import ActiveZones
+from device_apps.zones.monitor import ZoneMonitor
 from edge_ssd.runtime.detector import Detector
 from edge_ssd.runtime.shipped_models import default_model
 
@@ -161,6 +163,7 @@ class Camera:
         source: LoopedFrames | None = None,
         detector: Detector | None = None,
         events: RecentEvents | None = None,
+        zones: Path | None = None,
         limits: WebLimits = WebLimits(),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -172,6 +175,9 @@ class Camera:
         self.detector = detector or Detector(default_model(), num_threads=1)
         self.stats = Stats(self.source)
         self.events = events
+        active = ActiveZones.open(None, zones)
+        active.check(self.detector.labels)
+        self.zones = ZoneMonitor(active, self.detector.labels)
         self.limits, self.clock = limits, clock
         self.log: list[str] = []
         self.port = 0
@@ -188,7 +194,15 @@ class Camera:
         try:
             self.log = self._stack.enter_context(LogLines()).lines
             self.sinks = open_web(
-                self.args, self.source, self.detector, self.stats, self.events, self._stack, self.limits, self.clock
+                self.args,
+                self.source,
+                self.detector,
+                self.stats,
+                self.events,
+                self._stack,
+                self.limits,
+                self.clock,
+                self.zones,
             )
         except BaseException:
             self._stack.close()

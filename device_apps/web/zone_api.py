@@ -14,6 +14,7 @@ from device_apps.web.access.middleware import error_response
 from device_apps.web.limits import WebLimits
 from device_apps.web.live.broadcaster import EventBroadcaster
 from device_apps.web.request_body import read_body
+from device_apps.zones.active_zones import StaleZonesError
 from device_apps.zones.monitor import ZoneMonitor
 from edge_ssd.errors import EdgeSSDError, SettingError
 
@@ -58,17 +59,26 @@ class ZoneApi:
             try:
                 tables = _parse(body)
                 # The disk may be slow.
-                await asyncio.get_running_loop().run_in_executor(None, active.replace, tables)
+                await asyncio.get_running_loop().run_in_executor(None, active.replace, tables, _revision(request))
             except SettingError as error:
                 return error_response(400, str(error))
+            except StaleZonesError as error:
+                return error_response(412, str(error))
             except EdgeSSDError as error:
                 return error_response(409, str(error))
             if self._broadcaster is not None:
                 self._broadcaster.publish_state("zones", active.to_dict())
-        return JSONResponse(active.to_dict())
+        answer = active.to_dict()
+        return JSONResponse(answer, headers={"ETag": f'"{answer["revision"]}"'})
 
     async def _counts(self, request: Request) -> Response:
         return JSONResponse(self._monitor.counts())
+
+
+def _revision(request: Request) -> str | None:
+    """Return the revision that a request names in If-Match, None if it accepts any."""
+    value: str = request.headers.get("if-match", "*").strip()
+    return None if value == "*" else value.removeprefix("W/").strip('"')
 
 
 def _parse(body: bytes) -> Any:

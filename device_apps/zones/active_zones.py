@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import logging
 import os
 import threading
@@ -18,11 +20,15 @@ from edge_ssd.atomic_write import atomic_path
 from edge_ssd.console.text import utf8_text
 from edge_ssd.errors import EdgeSSDError, SettingError
 
-__all__ = ["ActiveZones"]
+__all__ = ["ActiveZones", "StaleZonesError"]
 
 _log = logging.getLogger(__name__)
 
 _SAVING = threading.Lock()  # Several cameras may have their zones in one file.
+
+
+class StaleZonesError(EdgeSSDError):
+    """The zones were changed after the sender had read them."""
 
 
 class ActiveZones:
@@ -63,6 +69,11 @@ class ActiveZones:
         """Why tables of the file are left out."""
         return [problem.message for problem in self._parsed.problems]
 
+    @property
+    def revision(self) -> str:
+        """Digest of the set in use: the same for equal sets, also after a restart."""
+        return _digest(to_tables(self.shapes))
+
     @classmethod
     def open(cls, config: Path | None, zones_file: Path | None, camera: int | None = None) -> ActiveZones:
         """Read the zones of ``zones_file``, or if it does not exist, those of ``config``; either may be None.
@@ -94,18 +105,24 @@ class ActiveZones:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the set in plain JSON types, with the problems of the file and the name of the file that saves it."""
+        parsed = self._parsed  # Another thread may replace it.
+        tables = to_tables(parsed.shapes)
         return {
-            **to_tables(self.shapes),
-            "problems": list(self.problems),
+            **tables,
+            "problems": [problem.message for problem in parsed.problems],
             "labels": list(self.labels),
+            "revision": _digest(tables),
             "file": None if self.path is None else utf8_text(str(self.path)),
         }
 
-    def replace(self, tables: Any) -> None:
+    def replace(self, tables: Any, revision: str | None = None) -> None:
         """Use the zones, lines and masks of ``tables`` in place of the present ones, and save them to the file.
 
-        Raises SettingError if anything is not valid, EdgeSSDError if the file cannot be written; nothing is changed
-        then.
+        Args:
+            revision: of the set that ``tables`` is to replace; None for any.
+
+        Raises SettingError if anything is not valid, StaleZonesError if the present set has another revision,
+        EdgeSSDError if the file cannot be written; nothing is changed then.
         """
         if not isinstance(tables, Mapping):
             raise SettingError("the body must be a JSON object with zones, lines and masks")
@@ -119,6 +136,8 @@ class ActiveZones:
         if parsed.problems:
             raise SettingError(parsed.problems[0].message)
         with _SAVING:
+            if revision not in (None, self.revision):
+                raise StaleZonesError("the zones were changed meanwhile; read them again with GET")
             self._save(parsed.shapes)
             self._parsed = parsed
 
@@ -150,3 +169,7 @@ class ActiveZones:
             raise EdgeSSDError(
                 f"{self.path}: cannot be saved: {error.strerror}; name a file that can be written: --zones-file FILE"
             ) from None
+
+
+def _digest(tables: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(tables).encode()).hexdigest()[:16]

@@ -22,7 +22,9 @@ _log = logging.getLogger(__name__)
 def add_zone_arguments(parser: argparse.ArgumentParser) -> None:
     """Add --zones-file and --counts-file to a parser."""
     group = parser.add_argument_group(
-        "zones", "Zones, lines and masks are tables of the --config file ([[zones]], [[lines]], [[masks]])."
+        "zones",
+        "Zones, lines and masks are tables of the --config file ([[zones]], [[lines]], [[masks]]), or are drawn on the "
+        "page of --web: edge-ssd camera --source 0 --web 8080 --zones-file zones.toml",
     )
     group.add_argument(
         "--zones-file",

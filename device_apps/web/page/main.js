@@ -17,8 +17,13 @@ function make(tag, properties, ...children) {
 /* include stats.js */
 /* include events.js */
 /* include settings.js */
+/* include zones.js */
+/* include zone_draft.js */
+/* include zone_scene.js */
+/* include zone_editor.js */
 
-const HANDLERS = { about: showAbout, settings: showSettings, recent: showRecent, event: showEvent, stats: showStats };
+const HANDLERS = { about: showAbout, settings: showSettings, recent: showRecent, event: showEvent, stats: showStats,
+  zones: showZones, counts: showCounts };
 
 function showAbout(received) {
   about = received;

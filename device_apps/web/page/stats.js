@@ -44,7 +44,7 @@ function clearSpeed() {
 
 // Old numbers would be taken for new ones.
 function clearStats() {
-  for (const element of document.querySelectorAll("#stages td, #counts dd, #machine dd")) set(element, "–");
+  for (const element of document.querySelectorAll("#stages td, #counts dd, #machine dd, #zones dd")) set(element, "–");
 }
 
 const ms = (value) => value.toFixed(value < 99.95 ? 1 : 0);

@@ -31,6 +31,7 @@ function drawFrame() {
   pen.textBaseline = "middle";
   pen.lineWidth = Math.max(2, Math.min(width, height) / 240);
   for (const box of boxes.reverse()) drawBox(pen, box, width / data.size[0], height / data.size[1], 1.4 * text);
+  drawZones(pen, width, height, 1.4 * text, boxes, data.size);
   const counts = new Map();
   for (const [, label] of boxes) counts.set(label, (counts.get(label) || 0) + 1);
   const found = [...counts].map(([label, number]) => `${number} ${label}`).join(", ") || "no detection";
@@ -38,12 +39,17 @@ function drawFrame() {
 }
 
 function drawBox(pen, [classId, label, score, [left, top, right, bottom]], fx, fy, lineHeight) {
-  const [r, g, b] = about.colors[classId] || [85, 255, 38];
-  const inset = pen.lineWidth / 2;
-  pen.strokeStyle = pen.fillStyle = `rgb(${r} ${g} ${b})`;
+  const color = about.colors[classId] || [85, 255, 38], inset = pen.lineWidth / 2;
+  pen.strokeStyle = `rgb(${color.join(" ")})`;
   pen.strokeRect(left * fx + inset, top * fy + inset, (right - left) * fx - 2 * inset, (bottom - top) * fy - 2 * inset);
-  const text = `${label} ${Math.round(100 * score)}%`, width = pen.measureText(text).width + lineHeight / 2;
-  const x = Math.max(0, Math.min(left * fx, pen.canvas.width - width)), y = top * fy >= lineHeight ? top * fy - lineHeight : top * fy;
+  drawLabel(pen, `${label} ${Math.round(100 * score)}%`, left * fx, top * fy, lineHeight, color);
+}
+
+// Text on a color, above a position, or below it at the upper edge.
+function drawLabel(pen, text, left, top, lineHeight, [r, g, b]) {
+  const width = pen.measureText(text).width + lineHeight / 2;
+  const x = Math.max(0, Math.min(left, pen.canvas.width - width)), y = top >= lineHeight ? top - lineHeight : top;
+  pen.fillStyle = `rgb(${r} ${g} ${b})`;
   pen.fillRect(x, y, width, lineHeight);
   pen.fillStyle = 0.299 * r + 0.587 * g + 0.114 * b > 128 ? "#000" : "#fff";
   pen.fillText(text, x + lineHeight / 4, y + lineHeight / 2);
