@@ -89,6 +89,7 @@ class Observer:
 
     def __init__(self, port: int, topic: str = "#", **access: object) -> None:
         self.messages: list[tuple[str, str, bool]] = []
+        self.payloads: dict[str, bytes] = {}  # the latest of each topic
         self._subscribed = threading.Event()
         self._topic = topic
         client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5, reconnect_on_failure=False)
@@ -107,7 +108,8 @@ class Observer:
         assert self._subscribed.wait(30), "the broker does not accept the subscription"
 
     def _keep(self, client: Client, userdata: object, message: MQTTMessage) -> None:
-        self.messages.append((message.topic, message.payload.decode(), message.retain))
+        self.payloads[message.topic] = message.payload
+        self.messages.append((message.topic, message.payload.decode(errors="replace"), message.retain))
 
     def latest(self) -> dict[str, str]:
         """Return the latest payload of each topic."""

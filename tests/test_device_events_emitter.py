@@ -27,15 +27,15 @@ class ListSnapshots:
     failure = None
 
     def __init__(self) -> None:
-        self.saved: list[tuple[Path, FrameResult]] = []
+        self.saved: list[tuple[Event, FrameResult]] = []
         self.found: list[SeenObject | None] = []
         self.closed = False
 
     def path_for(self, event: Event) -> Path:
         return Path("snapshots") / f"{event.number}.jpg"
 
-    def save(self, path: Path, result: FrameResult, found: SeenObject | None = None) -> None:
-        self.saved.append((path, result))
+    def save(self, event: Event, result: FrameResult, found: SeenObject | None = None) -> None:
+        self.saved.append((event, result))
         self.found.append(found)
 
     def close(self, deadline: float) -> None:
@@ -172,7 +172,7 @@ def test_every_event_has_a_snapshot(publisher: ListPublisher) -> None:
         show(emitter, *SIX_FRAMES)
         assert emitter.lost == {"list": 0, "snapshots": 3}
     assert [item.snapshot for item in publisher.events] == [Path("snapshots/1.jpg"), Path("snapshots/2.jpg")]
-    assert [(path.name, shown.frame.sequence) for path, shown in snapshots.saved] == [("1.jpg", 5), ("2.jpg", 5)]
+    assert [(saved, shown.frame.sequence) for saved, shown in snapshots.saved] == [(e, 5) for e in publisher.events]
     assert snapshots.closed
 
 
@@ -185,7 +185,7 @@ def test_snapshot_of_an_object_is_replaced_by_better_ones_until_it_leaves() -> N
             emitter.write(result(at, round(10 * at), (0, A), score=score))
         emitter.write(result(4.5, 45))
         assert [shown.frame.sequence for _, shown in snapshots.saved] == [5, 16, 32]
-        assert {path.name for path, _ in snapshots.saved} == {"1.jpg"}
+        assert {str(saved.snapshot) for saved, _ in snapshots.saved} == {"snapshots/1.jpg"}
         assert snapshots.found[-1] == ("banana", pytest.approx(0.95), A)
         (record,), _ = emitter.history.select()
         assert (record["score"], record["best_score"]) == (0.75, 0.95)

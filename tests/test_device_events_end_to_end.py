@@ -33,7 +33,7 @@ def test_camera_publishes_the_same_events_to_every_destination(tmp_path: Path) -
     snapshots = tmp_path / "snapshots"
     command = ["-m", "edge_ssd", "camera", "--headless", "--source", CLIP, "--events", "-", "--model", real_model()]
     command += ["--event-snapshots", snapshots, "--mqtt-password-file", tmp_path / "secret", "--mqtt-ca", ca]
-    command += ["--mqtt-spool", tmp_path / "spool.sqlite"]
+    command += ["--mqtt-spool", tmp_path / "spool.sqlite", "--mqtt-image"]
     with (
         Mosquitto(tmp_path, settings) as mosquitto,
         Observer(mosquitto.port, ca=ca, user="cam", password="secret") as observer,
@@ -61,6 +61,8 @@ def test_camera_publishes_the_same_events_to_every_destination(tmp_path: Path) -
     assert (latest["home/door/banana/present"], latest["home/door/banana/count"]) == ("OFF", "0")
     config = json.loads(latest["homeassistant/binary_sensor/edge_ssd_home_door/banana_present/config"])
     assert config["state_topic"] == "home/door/banana/present"
+    assert json.loads(latest["homeassistant/image/edge_ssd_home_door/latest_image/config"])["image_topic"] in latest
+    assert json.loads(latest["home/door/latest/event"]) == [event for event in events if event["kind"] == "enter"][-1]
     for item in events:
         with Image.open(item["snapshot"]) as image:
             image.load()

@@ -31,7 +31,7 @@ spool = Spool(folder / "spool.sqlite", max_messages=1000, max_bytes=10**7)
 def write(number):
     publisher.publish(event(number))
     path = snapshots.path_for(event(number))
-    snapshots.save(path, result(0, number, (0, (10, 10, 30, 30))))
+    snapshots.save(event(number, snapshot=path), result(0, number, (0, (10, 10, 30, 30))))
     spool.add("r1-1", b"%d " % number + b"x" * 3000)
 
 def line_count():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import socket
@@ -12,17 +13,29 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import PIL.Image
 import pytest
 from clocks import wait_until
-from event_factory import event
+from event_factory import event, result
 from mqtt_broker import Mosquitto, Observer, create_certificates, create_password_file, free_port, require_programs
+from paho.mqtt.enums import MQTTProtocolVersion
 
+from device_apps.events.emitter import EventEmitter
+from device_apps.events.event import Event
 from device_apps.events.mqtt.address import create_tls_context, parse_address
 from device_apps.events.mqtt.client import _pause_before
 from device_apps.events.mqtt.connection import MqttConnectOptions
 from device_apps.events.mqtt.event_publisher import MqttEventPublisher, client_id
+from device_apps.events.mqtt.image_topics import MAX_IMAGE_BYTES
+from device_apps.events.snapshot_store import SnapshotStore
 from device_apps.events.spool import Spool
+from device_apps.events.tracker import Tracker
+from device_apps.results import FrameResult
+from device_apps.zones.active_zones import ActiveZones
+from device_apps.zones.monitor import ZoneMonitor
 
 RETRY_SECONDS = (0.02, 0.2)
 
@@ -41,6 +54,7 @@ def publisher_to(
     context: ssl.SSLContext | None = None,
     discovery_prefix: str | None = None,
     labels: tuple[str, ...] = ("banana",),
+    **more: Any,
 ) -> Iterator[MqttEventPublisher]:
     address = parse_address(url)
     spool = Spool(folder / "spool.sqlite", max_messages=10_000, max_bytes=10**7)
@@ -50,6 +64,7 @@ def publisher_to(
         labels=labels,
         discovery_prefix=discovery_prefix,
         retry_seconds=RETRY_SECONDS,
+        **more,
     )
     try:
         yield publisher
@@ -316,7 +331,7 @@ def test_discovery_that_the_broker_cannot_take_holds_up_no_event(
         publisher.publish(event(1))
         wait_until(lambda: observer.of("edge-ssd/events"))
     (line,) = caplog.messages
-    assert "larger than the packets that the broker accepts; raise its limit (Mosquitto: max_packet_size)" in line
+    assert "larger than the packets that the broker accepts; raise its limit (Mosquitto: max_packet_size" in line
 
 
 def test_pauses_between_attempts_are_short_in_the_first_minute() -> None:
@@ -325,3 +340,110 @@ def test_pauses_between_attempts_are_short_in_the_first_minute() -> None:
     assert sum(pauses[:20]) > 30.0
     assert min(pauses[20:]) >= 15.0
     assert _pause_before(0, True, (0.5, 30.0)) >= 15.0
+
+
+def test_zones_of_a_camera_are_states_until_they_are_removed(broker: Mosquitto, tmp_path: Path) -> None:
+    half = [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]
+    zones = ActiveZones(None, {"zones": [{"name": "Left", "points": half}]})
+    zones.check(["banana"])
+    monitor = ZoneMonitor(zones, ["banana"])
+    with (
+        publisher_to(f"mqtt://127.0.0.1:{broker.port}/door", tmp_path, discovery_prefix="homeassistant") as publisher,
+        EventEmitter([publisher], tracker=Tracker(0.1, 2.0), zones=monitor) as emitter,
+        Observer(broker.port, "+/zones/#") as observer,
+    ):
+        emitter.subscribe_counts(publisher.publish_counts)
+        for step, left in enumerate((10, 10, *range(10, 140, 10))):
+            emitter.write(result(step * 0.2, step, (0, (left, 30, left + 50, 80))))
+            if step == 2:
+                wait_until(lambda: observer.latest().get("door/zones/left/banana/count") == "1")
+        wait_until(lambda: observer.of("door/zones/left/banana/present")[-2:] == ["ON", "OFF"])
+        wait_until(lambda: observer.latest()["door/zones/left/banana/count"] == "0")
+        assert observer.latest()["door/zones/left/banana/visits"] == "1"
+        publisher.publish_counts({"zones": {}, "lines": {}})
+        wait_until(lambda: set(observer.latest().values()) == {""})
+        with Observer(broker.port) as late:
+            wait_until(lambda: "homeassistant/sensor/edge_ssd_door/banana_count/config" in late.latest())
+        assert not [topic for topic in late.latest() if "zones" in topic], "Home Assistant removes their sensors"
+
+
+def noise(number: int) -> FrameResult:
+    """A frame whose JPEG is as large as that of any frame."""
+    shown = result(0, number, (0, (10, 10, 30, 30)), size=(540, 960))
+    shown.frame.image[:] = np.random.default_rng(number).integers(0, 256, shown.frame.image.shape, np.uint8)
+    return shown
+
+
+@contextmanager
+def snapshots_to(publisher: MqttEventPublisher, folder: Path) -> Iterator[SnapshotStore]:
+    store = SnapshotStore(folder / "snapshots", 10**8)
+    store.subscribe(publisher.publish_snapshot)
+    try:
+        yield store
+    finally:
+        store.close(time.monotonic() + 20)
+
+
+def test_newest_event_has_an_image_and_links(broker: Mosquitto, tmp_path: Path) -> None:
+    def seen(number: int, object_id: int, kind: str = "enter") -> Event:
+        path = store.path_for(event(number, kind))
+        page, clip = "https://cam.example/door", Path("clip.webm")
+        return event(number, kind, object_id, snapshot=path, clip=clip, page=page)
+
+    def image() -> bytes:
+        return observer.payloads.get("door/latest/image", b"")
+
+    with (
+        publisher_to(f"mqtt://127.0.0.1:{broker.port}/door", tmp_path, image=True) as publisher,
+        snapshots_to(publisher, tmp_path) as store,
+        Observer(broker.port) as observer,
+    ):
+        store.save(seen(1, 1), noise(1))
+        wait_until(image)
+        assert len(image()) <= MAX_IMAGE_BYTES
+        shown = PIL.Image.open(io.BytesIO(image()))
+        assert (shown.format, shown.size[0] / shown.size[1]) == ("JPEG", pytest.approx(16 / 9, rel=0.01))
+        newest, first = seen(2, 2, "line_cross"), image()
+        store.save(newest, noise(2))
+        wait_until(lambda: image() != first)
+        for older in (seen(1, 1), seen(3, 2, "leave"), seen(4, 1, "zone_leave")):
+            store.save(older, noise(3))
+            wait_until(lambda path=older.snapshot: path.exists())
+        better, second = seen(1, 2), image()
+        store.save(better, noise(5))  # Of the object that crossed the line: its "enter" is older.
+        wait_until(lambda: image() != second)
+        assert len(observer.of("door/latest/image")) == 3
+        with Observer(broker.port, "door/latest/#") as late:
+            wait_until(lambda: len(late.messages) == 2)
+        assert late.payloads["door/latest/image"] == image()
+        attributes = json.loads(late.payloads["door/latest/event"])
+        assert attributes == newest.to_dict()
+        assert attributes["snapshot_url"] == "https://cam.example/door/api/events/12ab-2/snapshot.jpg"
+        assert attributes["clip_url"] == "https://cam.example/door/api/events/12ab-2/clip.webm"
+        topics = [topic for topic, _, _ in observer.messages if "latest" in topic]
+        assert topics[:2] == ["door/latest/event", "door/latest/image"], "the links are known when the image comes"
+
+
+@pytest.mark.parametrize("limit", ["max_packet_size", "message_size_limit"])
+@pytest.mark.parametrize("protocol", [MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311])
+def test_image_that_the_broker_cannot_take_holds_up_no_event(
+    limit: str, protocol: MQTTProtocolVersion, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with (
+        Mosquitto(tmp_path, ["allow_anonymous true", f"{limit} 5000"]) as broker,
+        Observer(broker.port) as observer,
+        publisher_to(f"mqtt://127.0.0.1:{broker.port}/door", tmp_path, image=True, protocol=protocol) as publisher,
+        snapshots_to(publisher, tmp_path) as store,
+    ):
+        wait_until(lambda: observer.latest().get("door/availability") == "online")
+        first = event(1, snapshot=store.path_for(event(1)))
+        store.save(first, noise(1))
+        wait_until(lambda: any("refuses door/latest/image: " in line for line in caplog.messages))
+        publisher.publish(first)
+        wait_until(lambda: observer.of("door/events"))
+        wait_until(lambda: observer.latest()["door/banana/present"] == "ON")
+        assert json.loads(observer.latest()["door/latest/event"]) == first.to_dict()
+        assert "door/latest/image" not in observer.latest()
+    lines = [line.partition("image: ")[2] for line in caplog.messages if "refuses" in line]
+    assert len(lines) == 1
+    assert lines[0].endswith("; raise its limit (Mosquitto: max_packet_size, message_size_limit)")

@@ -8,45 +8,45 @@ import unicodedata
 
 import pytest
 
-from device_apps.events.mqtt.home_assistant import discovery_messages, topic_name, topic_names
+from device_apps.events.mqtt.home_assistant import common_fields, discovery_messages, topic_name, topic_names
+from device_apps.events.mqtt.image_topics import ImageTopics
 
-# Home Assistant, "MQTT" (discovery messages), "MQTT binary sensor", "MQTT sensor": the options of each that are used
-# here.
+# Home Assistant, "MQTT" (discovery messages), "MQTT binary sensor", "MQTT sensor", "MQTT image": the options of each
+# that are used here.
 COMMON = {"availability_topic", "payload_available", "payload_not_available", "device", "origin", "name", "unique_id"}
-COMMON |= {"state_topic", "icon", "device_class"}
+COMMON |= {"icon"}
+STATE = {"state_topic", "device_class"}
 FIELDS = {
-    "binary_sensor": COMMON | {"payload_on", "payload_off"},
-    "sensor": COMMON | {"state_class", "unit_of_measurement"},
+    "binary_sensor": COMMON | STATE | {"payload_on", "payload_off"},
+    "sensor": COMMON | STATE | {"state_class", "unit_of_measurement"},
+    "image": COMMON | {"image_topic", "content_type", "json_attributes_topic"},
 }
-DEVICE = {"identifiers", "name", "manufacturer", "model", "sw_version"}
+DEVICE = {"identifiers", "name", "manufacturer", "model", "sw_version", "configuration_url"}
 ORIGIN = {"name", "sw_version", "support_url"}
-TOPIC = re.compile(r"homeassistant/(binary_sensor|sensor)/([a-zA-Z0-9_-]+)/([a-zA-Z0-9_-]+)/config")
+TOPIC = re.compile(r"homeassistant/(binary_sensor|sensor|image)/([a-zA-Z0-9_-]+)/([a-zA-Z0-9_-]+)/config")
 
 
-def messages_for(*labels: str, prefix: str = "home/front door") -> dict[str, dict]:
-    messages = {}
+def messages_for(*labels: str, prefix: str = "home/front door", page: str | None = None) -> dict[str, dict]:
+    topic = f"{prefix}/availability"
+    common = common_fields(camera="home front door", prefix=prefix, availability_topic=topic, page=page)
+    messages = ImageTopics(prefix, common).discovery("homeassistant") if page is not None else {}
     for label, name in topic_names(labels).items():
-        messages |= discovery_messages(
-            label,
-            name,
-            camera="home front door",
-            prefix=prefix,
-            discovery_prefix="homeassistant",
-            availability_topic=f"{prefix}/availability",
-        )
+        messages |= discovery_messages(label, name, prefix, "homeassistant", common)
     return {topic: json.loads(payload) for topic, payload in messages.items()}
 
 
 def test_discovery_messages_have_documented_topics_and_fields() -> None:
-    messages = messages_for("banana", "Ripe Äpfel")
-    assert len(messages) == 4
+    messages = messages_for("banana", "Ripe Äpfel", page="https://cam.example/door")
+    assert len(messages) == 5
     for topic, payload in messages.items():
         match = TOPIC.fullmatch(topic)
         assert match is not None, topic
         assert set(payload) <= FIELDS[match[1]]
-        assert set(payload) >= {"name", "unique_id", "state_topic", "device", "origin", "availability_topic"}
-        assert set(payload["device"]) <= DEVICE
+        assert set(payload) >= {"name", "unique_id", "device", "origin", "availability_topic"}
+        assert ("image_topic" if match[1] == "image" else "state_topic") in payload
+        assert set(payload["device"]) == DEVICE
         assert payload["device"]["identifiers"]
+        assert payload["device"]["configuration_url"] == "https://cam.example/door/"
         assert set(payload["origin"]) <= ORIGIN
         assert payload["origin"]["name"]
 

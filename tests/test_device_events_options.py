@@ -56,6 +56,8 @@ BAD = {
     "--mqtt mqtt://broker --mqtt-password-file file": "a password needs a user; write mqtt://USER@broker:1883",
     "--mqtt mqtt://me@broker --mqtt-password-file none": "--mqtt-password-file none: cannot be read",
     "--mqtt-password-file file": "--mqtt-password-file: there is no --mqtt URL",
+    "--mqtt-image --event-snapshots shots": "--mqtt-image: there is no --mqtt URL",
+    "--mqtt mqtt://broker --mqtt-image": "--mqtt-image needs --event-snapshots DIR",
     "--mqtt-ca file": "--mqtt-ca: there is no --mqtt URL",
     "--mqtt mqtt://broker --mqtt-cert c": "--mqtt-cert: mqtt://broker:1883 is not encrypted; write mqtts:// for TLS",
     "--mqtt mqtts://broker --mqtt-key file": "--mqtt-key needs --mqtt-cert FILE",

@@ -23,7 +23,7 @@ A = (20.0, 40.0, 90.0, 80.0)
 def save(store: SnapshotStore, *numbers: int) -> list[Path]:
     paths = [store.path_for(event(number)) for number in numbers]
     for number, path in zip(numbers, paths, strict=True):
-        store.save(path, result(0, number, (0, A)))
+        store.save(event(number, snapshot=path), result(0, number, (0, A)))
         wait_until(path.exists)
     store.close(time.monotonic() + 30)
     return paths

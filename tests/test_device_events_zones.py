@@ -14,6 +14,7 @@ from test_device_events_mqtt_home_assistant import DEVICE, FIELDS, TOPIC
 from device_apps.events.counts_file import CountsFile
 from device_apps.events.emitter import EventEmitter
 from device_apps.events.event_payload import event_payload, is_event_payload
+from device_apps.events.mqtt.home_assistant import common_fields
 from device_apps.events.mqtt.zone_topics import ZoneTopics
 from device_apps.events.tracker import Tracker
 from device_apps.zones.active_zones import ActiveZones
@@ -114,13 +115,8 @@ def test_counts_that_cannot_be_kept_are_an_error(tmp_path: Path) -> None:
 
 
 def topics(discovery_prefix: str | None = "homeassistant") -> ZoneTopics:
-    return ZoneTopics(
-        LABELS,
-        "home/door",
-        camera="Front door",
-        discovery_prefix=discovery_prefix,
-        availability_topic="home/door/availability",
-    )
+    common = common_fields(camera="Front door", prefix="home/door", availability_topic="home/door/availability")
+    return ZoneTopics(LABELS, "home/door", discovery_prefix=discovery_prefix, common=common)
 
 
 def test_states_of_zones_and_lines_are_retained_topics() -> None:

@@ -38,7 +38,8 @@ class KeptEvents(RecentEvents):
             seen = event(number)
             path = self.snapshots.path_for(seen)
             found = SeenObject("banana", 0.75, BOX) if number == 1 else None
-            self.snapshots.save(path, result(0, number, (0, BOX), (1, BOX), size=(300, 600)), found)
+            frame = result(0, number, (0, BOX), (1, BOX), size=(300, 600))
+            self.snapshots.save(event(number, snapshot=path), frame, found)
             wait_until(path.exists)
             gone = folder / "clips" / "clip-20261124T120001250Z-12ab-3.webm"
             self.add(event(number, snapshot=path, clip=gone if number == 3 else self.clip))

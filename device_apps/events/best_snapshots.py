@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from device_apps.events.event import Event
 from device_apps.events.history import EventHistory
@@ -21,8 +20,7 @@ _PAUSE_S = 1.0
 
 @dataclass
 class _Best:
-    event_id: str
-    path: Path
+    event: Event  # "enter"
     score: float
     at: float  # stream time of the frame
 
@@ -31,19 +29,18 @@ class BestSnapshots:
     """Replacement of the snapshot of an "enter" event, at most once a second, until its object leaves.
 
     Args:
-        save: writes the frame to a path, with the detection that the event is about.
+        save: writes the frame as the snapshot of an event, with the detection that the event is about.
         history: gets the score as ``best_score``; the snapshot of an event with a verdict is not replaced.
     """
 
-    def __init__(self, save: Callable[[Path, FrameResult, SeenObject], None], history: EventHistory) -> None:
+    def __init__(self, save: Callable[[Event, FrameResult, SeenObject], None], history: EventHistory) -> None:
         self._save = save
         self._history = history
         self._best: dict[int, _Best] = {}  # by object id
 
     def add(self, event: Event, at: float) -> None:
         """Follow the object of an "enter" event, whose snapshot shows the frame ``at`` this stream time."""
-        assert event.snapshot is not None
-        self._best[event.object_id] = _Best(event.id, event.snapshot, event.score, at)
+        self._best[event.object_id] = _Best(event, event.score, at)
 
     def remove(self, object_id: int) -> None:
         self._best.pop(object_id, None)
@@ -56,12 +53,12 @@ class BestSnapshots:
             if best is None or track.score < best.score + _MIN_GAIN or at - best.at < _PAUSE_S:
                 continue
             found = found_object(track)
-            record = self._history.get(best.event_id)
+            record = self._history.get(best.event.id)
             if found is None or record is None or "verdict" in record:
                 continue
             best.score, best.at = track.score, at
-            self._save(best.path, result, found)
-            self._history.update(best.event_id, best_score=round(track.score, 4))
+            self._save(best.event, result, found)
+            self._history.update(best.event.id, best_score=round(track.score, 4))
 
 
 def found_object(track: Track) -> SeenObject | None:

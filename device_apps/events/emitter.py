@@ -222,15 +222,15 @@ class EventEmitter:
             **more,
         )
         if self.snapshots is not None:
-            path = self.snapshots.path_for(event)
-            self.snapshots.save(path, self._last_result, found_object(track))
-            event = replace(event, snapshot=path)
+            event = replace(event, snapshot=self.snapshots.path_for(event))
+        if self.clips is not None:
+            event = replace(event, clip=self.clips.clip_for(event))
+        if self.snapshots is not None:
+            self.snapshots.save(event, self._last_result, found_object(track))
         if self._best is not None and kind == "enter":
             self._best.add(event, self._last_result.frame.stream_time)
         elif self._best is not None and kind == "leave":
             self._best.remove(track.object_id)
-        if self.clips is not None:
-            event = replace(event, clip=self.clips.clip_for(event))
         self.history.publish(event)
         with self._lock:
             self._recent.append(event)

@@ -31,6 +31,7 @@ events:
   edge-ssd camera --headless --events -                        a line of JSON when an object enters or leaves
   edge-ssd camera --headless --events events.jsonl --event-snapshots snapshots
   edge-ssd camera --headless --mqtt mqtts://cam@broker.lan/edge-ssd/door --mqtt-password-file secret
+  edge-ssd camera --headless --mqtt mqtt://broker.lan --event-snapshots snapshots --mqtt-image   image in Home Assistant
   edge-ssd camera --headless --gpio 17:banana 27               pin 17 is on for bananas, pin 27 for any object
 """
 
@@ -83,6 +84,11 @@ def add_event_arguments(parser: argparse.ArgumentParser) -> None:
         default="homeassistant",
         metavar="TOPIC",
         help="topic prefix of Home Assistant discovery, or none (default: homeassistant)",
+    )
+    mqtt.add_argument(
+        "--mqtt-image",
+        action="store_true",
+        help="publish the snapshot of the newest event, for Home Assistant's image entity; needs --event-snapshots",
     )
     mqtt.add_argument(
         "--mqtt-spool",
@@ -152,6 +158,9 @@ def open_events(
         if zones is not None and publish_counts is not None:
             publish_counts(zones.counts())  # Sensors exist before the first object comes.
             emitter.subscribe_counts(publish_counts)
+        publish_snapshot = getattr(publisher, "publish_snapshot", None)
+        if snapshots is not None and publish_snapshot is not None:
+            snapshots.subscribe(publish_snapshot)
     return stack.enter_context(emitter)
 
 
@@ -249,6 +258,8 @@ def _open_mqtt(args: argparse.Namespace, labels: Sequence[str]) -> MqttEventPubl
         announced=[find_label(name, labels) or name for name in class_labels(args) or labels],
         camera=camera_name(args),
         discovery_prefix=None if args.mqtt_discovery == "none" else args.mqtt_discovery,
+        page=page_url(args),
+        image=args.mqtt_image,
     )
 
 
@@ -274,10 +285,10 @@ def check_event_options(args: argparse.Namespace) -> None:
     page_url(args)
     if args.event_snapshots_clean and args.event_snapshots is None:
         raise SettingError("--event-snapshots-clean needs --event-snapshots DIR")
-    if args.mqtt_password_file is not None and args.mqtt is None:
-        raise SettingError("--mqtt-password-file: there is no --mqtt URL")
-    for name in ("mqtt_ca", "mqtt_cert", "mqtt_key"):
-        if getattr(args, name) is not None and args.mqtt is None:
+    if args.mqtt_image and args.event_snapshots is None:
+        raise SettingError("--mqtt-image needs --event-snapshots DIR, where the snapshots are kept")
+    for name in ("mqtt_password_file", "mqtt_ca", "mqtt_cert", "mqtt_key", "mqtt_image"):
+        if getattr(args, name) and args.mqtt is None:
             raise SettingError(f"{option_name(name)}: there is no --mqtt URL")
     if args.mqtt is not None:
         from device_apps.events.mqtt.address import parse_address

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple
@@ -29,7 +30,7 @@ _SNAPSHOT_NAME = re.compile(rf"event-\d{{8}}T\d{{9}}Z-[0-9a-f]+-\d+-[\w-]*-({_KI
 
 
 class _Snapshot(NamedTuple):
-    path: Path
+    event: Event
     result: FrameResult
     seen: SeenFrame | None  # of an event whose object is in the frame
 
@@ -52,6 +53,7 @@ class SnapshotStore:
         self.name = f"{folder}{os.sep}"
         self.clean = clean
         self._folder = QuotaFolder(folder, _SNAPSHOT_NAME, max_bytes)
+        self._callbacks: list[Callable[[Event, bytes], None]] = []
         self._writer: BackgroundWriter[_Snapshot] = BackgroundWriter(self.name, self._write, _QUEUE_CAPACITY)
 
     @property
@@ -77,30 +79,39 @@ class SnapshotStore:
         """
         return self._folder.find(_clean_name(name) if clean else name)
 
-    def save(self, path: Path, result: FrameResult, found: SeenObject | None = None) -> None:
-        """Draw, encode and write the annotated frame to ``path`` in the background; it may replace an earlier one.
+    def subscribe(self, callback: Callable[[Event, bytes], None]) -> None:
+        """Call ``callback`` in the writing thread with each event whose snapshot was written, and the JPEG."""
+        self._callbacks.append(callback)
 
-        ``found`` is the detection in this frame that the event is about; None if it is not in it.
+    def save(self, event: Event, result: FrameResult, found: SeenObject | None = None) -> None:
+        """Draw, encode and write the annotated frame of an event in the background; it may replace an earlier one.
+
+        It is written to ``event.snapshot``, which is from :meth:`path_for`. ``found`` is the detection in this frame that the event is about; None if it is not in it.
         """
         seen = None
         if found is not None:
             age = time.monotonic() - result.frame.captured_at
             taken = datetime.fromtimestamp(time.time() - age, timezone.utc)
             seen = SeenFrame.of(result.detections, taken, result.frame.sequence, found)
-        self._writer.put(_Snapshot(path, result, seen))
+        self._writer.put(_Snapshot(event, result, seen))
 
     def close(self, deadline: float) -> None:
         """Write the queued snapshots until ``deadline`` (``time.monotonic()``)."""
         self._writer.close(deadline)
 
     def _write(self, snapshot: _Snapshot) -> None:
-        path, result, seen = snapshot
+        event, result, seen = snapshot
+        path = event.snapshot
+        assert path is not None
         if self.clean and seen is not None:
             comment = seen.to_json().encode()
             if len(comment) <= MAX_COMMENT_BYTES:
                 clean = with_comment(encode_jpeg(result.frame.image, _CLEAN_QUALITY), comment)
                 self._write_file(path.with_name(_clean_name(path.name)), clean)
-        self._write_file(path, encode_jpeg(result.annotated, _JPEG_QUALITY))
+        jpeg = encode_jpeg(result.annotated, _JPEG_QUALITY)
+        self._write_file(path, jpeg)
+        for callback in self._callbacks:
+            callback(event, jpeg)
 
     def _write_file(self, path: Path, data: bytes) -> None:
         self._folder.make_room(len(data))

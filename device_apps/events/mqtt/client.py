@@ -19,7 +19,7 @@ from device_apps.events.mqtt.broker_errors import (
     UnsupportedProtocolVersion,
 )
 from device_apps.events.mqtt.causes import closed_before_answer, describe_error, describe_takeover
-from device_apps.events.mqtt.connection import Connection, MqttConnectOptions
+from device_apps.events.mqtt.connection import IMAGE_TOPIC, RAISE_LIMIT, Connection, MqttConnectOptions
 from device_apps.events.mqtt.outgoing_queue import OutgoingQueue
 from device_apps.events.spool import Spool
 from device_apps.retry import FailureLog, backoff
@@ -30,6 +30,10 @@ RETRY_SECONDS = 0.5, 30.0
 # A broker that restarts is back within a minute: so long the pauses are short.
 _SOON_ATTEMPTS, _SOON_SECONDS = 20, 4.0
 _UNREACHABLE = "unreachable"  # One cause for all network errors, which alternate while a broker restarts.
+
+# So many connections, one after another, that end so soon after an image was sent: it is too large for the broker, which
+# cannot say so with MQTT 3.1.1. Mosquitto even acknowledges it, and ends the connection.
+_MAX_LOST_IMAGES, _IMAGE_SECONDS = 3, 2.0
 
 # Connections that end so soon, one after another: another program takes them over.
 _BRIEF_SECONDS, _MAX_BRIEF_CONNECTIONS = 5.0, 4
@@ -69,6 +73,7 @@ class MqttClient:
         self._retain = True
         self._brief_connections = 0  # In a row, each made at the first attempt.
         self._id_taken = False  # By another program.
+        self._lost_images = 0  # in a row
         self._refused: set[str] = set()  # Kinds of topics, see Connection.kind_of.
         self._thread = DaemonThread(self._run, f"publisher to {options.address}")
 
@@ -117,13 +122,7 @@ class MqttClient:
                 )
                 continue
             except TopicRefusedError as error:
-                kind = connection.kind_of(error.topic)
-                self._refused.add(kind)
-                _log.warning(
-                    "%s: the broker refuses %s: %s; %s%s",
-                    self._options.address, error.topic, error.reason, error.advice,
-                    ", or announce nothing: --mqtt-discovery none" if kind == "discovery" else "",
-                )  # fmt: skip
+                self._refuse(error, connection.kind_of(error.topic))
                 continue
             except SessionTakenOverError:
                 self._take_another_id()
@@ -141,6 +140,11 @@ class MqttClient:
                 connection.close()
             if self.outgoing.stop.is_set():
                 return
+            lost_image = time.monotonic() - connection.image_sent_at < _IMAGE_SECONDS
+            self._lost_images = self._lost_images + 1 if lost_image else 0
+            if self._lost_images == _MAX_LOST_IMAGES:
+                topic = f"{self._options.address.prefix}/{IMAGE_TOPIC}"
+                self._refuse(TopicRefusedError(topic, "it ends the connection each time", RAISE_LIMIT), "image")
             message = f"{self._options.address}: {reason}; detection goes on, events are kept, will retry"
             self._failures.failed(message, cause)
             if connection.accepted:
@@ -152,6 +156,15 @@ class MqttClient:
                 self._take_another_id()
             self.outgoing.stop.wait(_pause_before(attempt, refused, self._retry_seconds))
             attempt += 1
+
+    def _refuse(self, error: TopicRefusedError, kind: str) -> None:
+        """Publish no more topics of this kind, and log why."""
+        self._refused.add(kind)
+        _log.warning(
+            "%s: the broker refuses %s: %s; %s%s",
+            self._options.address, error.topic, error.reason, error.advice,
+            ", or announce nothing: --mqtt-discovery none" if kind == "discovery" else "",
+        )  # fmt: skip
 
     def _take_another_id(self) -> None:
         """Go on under another client id, and log why: otherwise two programs would end each other's connections."""

@@ -29,10 +29,10 @@ from device_apps.events.mqtt.causes import describe_refusal
 from device_apps.events.mqtt.outgoing_queue import OutgoingQueue
 from device_apps.events.spool import Spool
 
-__all__ = [
-    "Connection",
-    "MqttConnectOptions",
-]
+__all__ = ["IMAGE_TOPIC", "RAISE_LIMIT", "Connection", "MqttConnectOptions"]
+
+IMAGE_TOPIC = "latest/image"  # below the prefix
+RAISE_LIMIT = "raise its limit (Mosquitto: max_packet_size, message_size_limit)"
 
 _KEEPALIVE_SECONDS = 30
 _CONNECT_TIMEOUT = 5.0
@@ -77,6 +77,7 @@ class Connection:
     Attributes:
         answered: whether the broker answered at all.
         accepted: whether the broker accepted the connection and acknowledged "online".
+        image_sent_at: when the last image was sent (``time.monotonic()``); minus infinity before.
     """
 
     def __init__(
@@ -91,7 +92,9 @@ class Connection:
         refused: Collection[str],
     ) -> None:
         self.answered = self.accepted = False
+        self.image_sent_at = float("-inf")
         self._options = options
+        self._image_topic = f"{options.address.prefix}/{IMAGE_TOPIC}"
         self._protocol = protocol
         self._outgoing = outgoing
         self._spool = spool
@@ -99,7 +102,7 @@ class Connection:
         self._on_accepted = on_accepted
         self._refused = refused
         self._allowed: set[str] = set()  # kinds of topics that the broker has acknowledged
-        self._pending: dict[str, str] = {}  # payloads of retained topics that are not published yet
+        self._pending: dict[str, bytes] = {}  # payloads of retained topics that are not published yet
         self._first_of_kind: int | None = None  # packet id
         self._connected = False
         self._max_packet_bytes: int | None = None  # as the broker states it
@@ -174,7 +177,9 @@ class Connection:
         self._outgoing.clear_wake_ups()
 
     def kind_of(self, topic: str) -> str:
-        """Return the kind of a retained topic: "state" of this camera, or "discovery"."""
+        """Return the kind of a retained topic: "state" of this camera, its latest "image", or "discovery"."""
+        if topic == self._image_topic:
+            return "image"
         return "state" if topic.startswith(f"{self._options.address.prefix}/") else "discovery"
 
     def _publish_retained(self) -> None:
@@ -191,11 +196,13 @@ class Connection:
                 continue
             if self._first_of_kind is not None or (kind not in self._allowed and self._in_flight):
                 return
-            if self._is_too_large(topic, payload.encode()):
-                raise TopicRefusedError(topic, _TOO_LARGE, "raise its limit (Mosquitto: max_packet_size)")
+            if self._is_too_large(topic, payload):
+                raise TopicRefusedError(topic, _TOO_LARGE, RAISE_LIMIT)
             del self._pending[topic]
             packet = self._publish(topic, payload, retain=True)
             self._retained_in_flight[packet] = topic
+            if kind == "image":
+                self.image_sent_at = time.monotonic()
             if kind not in self._allowed:
                 self._first_of_kind = packet
 
@@ -264,9 +271,9 @@ class Connection:
         topic = self._retained_in_flight.pop(packet, None)
         if reason.is_failure:  # Only MQTT 5 reports it.
             if topic is not None:
-                self._error = TopicRefusedError(
-                    topic, str(reason), "allow this user to write it in the broker's access rules"
-                )
+                advice = "allow this user to write it in the broker's access rules"
+                advice = RAISE_LIMIT if reason == "Packet too large" else advice
+                self._error = TopicRefusedError(topic, str(reason), advice)
                 return
             if reason == "Payload format invalid" and packet in self._in_flight:  # The others may be welcome.
                 self._spool.set_aside(self._in_flight.pop(packet)[0], f"the broker refuses it: {reason}")
@@ -297,6 +304,9 @@ class Connection:
             self._error = SessionTakenOverError()
             return
         if reason == "Packet too large":
+            if self._image_topic in self._retained_in_flight.values():
+                self._error = TopicRefusedError(self._image_topic, str(reason), RAISE_LIMIT)
+                return
             self._set_largest_aside()
         self._error = BrokerRefusedError(f"the broker ended the connection: {reason}")
 

@@ -5,7 +5,8 @@ PREFIX/availability    online or offline; retained, offline by the last will whe
 PREFIX/LABEL/present   ON or OFF; retained
 PREFIX/LABEL/count     number of objects that are present; retained
 
-and of zones and lines what :mod:`device_apps.events.mqtt.zone_topics` lists.
+and of zones and lines what :mod:`device_apps.events.mqtt.zone_topics` lists, of the latest event what
+:mod:`device_apps.events.mqtt.image_topics` lists.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import hashlib
 import logging
 import socket
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from paho.mqtt.enums import MQTTProtocolVersion
@@ -24,7 +25,8 @@ from device_apps.events.event import Event
 from device_apps.events.event_payload import event_payload
 from device_apps.events.mqtt.client import RETRY_SECONDS, MqttClient
 from device_apps.events.mqtt.connection import MqttConnectOptions
-from device_apps.events.mqtt.home_assistant import discovery_messages, topic_names
+from device_apps.events.mqtt.home_assistant import common_fields, discovery_messages, topic_names
+from device_apps.events.mqtt.image_topics import ImageTopics
 from device_apps.events.mqtt.zone_topics import ZoneTopics
 from device_apps.events.spool import Spool
 from edge_ssd.console.counts import count
@@ -46,6 +48,8 @@ class MqttEventPublisher:
         announced: get their state topics at once; other labels get them with their first event.
         camera: name of the device in Home Assistant; None for one from the topic.
         discovery_prefix: topic prefix of Home Assistant discovery; None announces nothing.
+        page: URL of the web page, to which Home Assistant links; None for none.
+        image: whether to publish snapshots, see :meth:`publish_snapshot`.
         retry_seconds, protocol: see :class:`~device_apps.events.mqtt.client.MqttClient`.
     """
 
@@ -58,13 +62,20 @@ class MqttEventPublisher:
         announced: Sequence[str] | None = None,
         camera: str | None = None,
         discovery_prefix: str | None,
+        page: str | None = None,
+        image: bool = False,
         retry_seconds: tuple[float, float] = RETRY_SECONDS,
         protocol: MQTTProtocolVersion = MQTTProtocolVersion.MQTTv5,
     ) -> None:
         self.name = str(options.address)
         self._options = options
         self._prefix = options.address.prefix
-        self._camera = self._prefix.replace("/", " ") if camera is None else camera
+        self._common = common_fields(
+            camera=self._prefix.replace("/", " ") if camera is None else camera,
+            prefix=self._prefix,
+            availability_topic=options.availability_topic,
+            page=page,
+        )
         self._discovery_prefix = discovery_prefix
         self._spool = spool
         self._counts: Counter[str] = Counter()
@@ -72,14 +83,11 @@ class MqttEventPublisher:
         self._announced: set[str] = set()  # labels
         self._client = MqttClient(options, spool, retry_seconds, protocol)
         self._writer = BackgroundWriter(str(spool.path), self._add_to_spool, _QUEUE_CAPACITY)
-        self._zone_topics = ZoneTopics(
-            labels,
-            self._prefix,
-            camera=self._camera,
-            discovery_prefix=discovery_prefix,
-            availability_topic=options.availability_topic,
-        )
+        self._zone_topics = ZoneTopics(labels, self._prefix, discovery_prefix=discovery_prefix, common=self._common)
+        self._image_topics = ImageTopics(self._prefix, self._common) if image else None
         self._closed = False
+        if self._image_topics is not None and discovery_prefix is not None:
+            self._set_retained(self._image_topics.discovery(discovery_prefix))
         for label in labels if announced is None else announced:
             self._announce(label)
         self._client.start()
@@ -105,8 +113,12 @@ class MqttEventPublisher:
 
     def publish_counts(self, counts: dict[str, Any]) -> None:
         """Publish the counts of zones and lines, see :meth:`~device_apps.zones.monitor.ZoneMonitor.counts`."""
-        for topic, payload in self._zone_topics.messages(counts).items():
-            self._client.outgoing.set_retained(topic, payload)
+        self._set_retained(self._zone_topics.messages(counts))
+
+    def publish_snapshot(self, event: Event, jpeg: bytes) -> None:
+        """Publish the snapshot of the newest event, reduced; one thread at a time may call it."""
+        if self._image_topics is not None:
+            self._set_retained(self._image_topics.messages(event, jpeg))
 
     def close(self, deadline: float) -> None:
         """Publish what is queued and go offline by ``deadline`` (``time.monotonic()``)."""
@@ -128,23 +140,18 @@ class MqttEventPublisher:
         if label not in self._topic_names:
             self._topic_names = topic_names([*self._topic_names, label])
         if self._discovery_prefix is not None:
-            messages = discovery_messages(
-                label,
-                self._topic_names[label],
-                camera=self._camera,
-                prefix=self._prefix,
-                discovery_prefix=self._discovery_prefix,
-                availability_topic=self._options.availability_topic,
-            )
-            for topic, payload in messages.items():
-                self._client.outgoing.set_retained(topic, payload)
+            name, prefix = self._topic_names[label], self._prefix
+            self._set_retained(discovery_messages(label, name, prefix, self._discovery_prefix, self._common))
         self._publish_state(label)
 
     def _publish_state(self, label: str) -> None:
         count = self._counts[label]
         topic = f"{self._prefix}/{self._topic_names[label]}"
-        self._client.outgoing.set_retained(f"{topic}/present", "ON" if count else "OFF")
-        self._client.outgoing.set_retained(f"{topic}/count", str(count))
+        self._set_retained({f"{topic}/present": "ON" if count else "OFF", f"{topic}/count": str(count)})
+
+    def _set_retained(self, messages: Mapping[str, str | bytes]) -> None:
+        for topic, payload in messages.items():
+            self._client.outgoing.set_retained(topic, payload)
 
 
 def client_id(prefix: str) -> str:

@@ -1,7 +1,7 @@
 """MQTT discovery messages, which add a camera to Home Assistant automatically.
 
 Each label has a binary sensor (is an object present?) and a sensor (how many?), all of one device. Source: Home
-Assistant, "MQTT" integration, MQTT discovery; "MQTT binary sensor"; "MQTT sensor".
+Assistant, "MQTT" integration, MQTT discovery; "MQTT binary sensor"; "MQTT sensor"; "MQTT image".
 """
 
 from __future__ import annotations
@@ -55,18 +55,17 @@ def _digest(text: str) -> str:
 
 
 def discovery_messages(
-    label: str, name: str, *, camera: str, prefix: str, discovery_prefix: str, availability_topic: str
+    label: str, name: str, prefix: str, discovery_prefix: str, common: dict[str, Any]
 ) -> dict[str, str]:
     """Return the retained messages that announce the two sensors of a label: JSON payloads by topic.
 
     Args:
         name: of the label in topics, see :func:`topic_names`.
-        camera: name of the device in Home Assistant.
-        prefix: topic prefix of the states; the value of ``availability_topic`` is "online" or "offline".
+        prefix: topic prefix of the states.
         discovery_prefix: topic prefix of discovery; Home Assistant's default is "homeassistant".
+        common: see :func:`common_fields`.
     """
     node = topic_name(prefix)
-    common = common_fields(camera=camera, prefix=prefix, availability_topic=availability_topic)
     sensors = [
         ("binary_sensor", "present", label, {"payload_on": "ON", "payload_off": "OFF", "device_class": "occupancy"}),
         ("sensor", "count", f"{label} count", {"state_class": "measurement", "icon": "mdi:counter"}),
@@ -85,8 +84,14 @@ def discovery_messages(
     }
 
 
-def common_fields(*, camera: str, prefix: str, availability_topic: str) -> dict[str, Any]:
-    """Return the fields that all sensors of a camera have: its device and its availability; arguments as above."""
+def common_fields(*, camera: str, prefix: str, availability_topic: str, page: str | None = None) -> dict[str, Any]:
+    """Return the fields that all entities of a camera have: its device and its availability.
+
+    Args:
+        camera: name of the device in Home Assistant.
+        prefix: topic prefix of the states; the value of ``availability_topic`` is "online" or "offline".
+        page: URL of the camera's web page, to which the device links; None for none.
+    """
     return {
         "availability_topic": availability_topic,
         "payload_available": "online",
@@ -97,6 +102,7 @@ def common_fields(*, camera: str, prefix: str, availability_topic: str) -> dict[
             "manufacturer": "Edge SSD",
             "model": "object detector",
             "sw_version": __version__,
+            **({} if page is None else {"configuration_url": f"{page}/"}),
         },
         "origin": {"name": "Edge SSD", "sw_version": __version__},
     }

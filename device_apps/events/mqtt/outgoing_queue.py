@@ -19,7 +19,7 @@ class OutgoingQueue:
     """
 
     def __init__(self) -> None:
-        self._retained: dict[str, str] = {}  # payload by topic
+        self._retained: dict[str, bytes] = {}  # payload by topic
         self._changed: set[str] = set()
         self._lock = threading.Lock()  # Guards the two above.
         self.wake_socket, self._wake_sender = socket.socketpair()
@@ -28,8 +28,9 @@ class OutgoingQueue:
         self.stop = threading.Event()
         self._deadline = float("inf")
 
-    def set_retained(self, topic: str, payload: str) -> None:
+    def set_retained(self, topic: str, payload: str | bytes) -> None:
         """Set the value of a retained topic to ``payload`` and wake the client thread, which publishes it."""
+        payload = payload.encode() if isinstance(payload, str) else payload
         with self._lock:
             if self._retained.get(topic) != payload:
                 self._retained[topic] = payload
@@ -41,7 +42,7 @@ class OutgoingQueue:
         with self._lock:
             self._changed.update(self._retained)
 
-    def take_changed(self) -> dict[str, str]:
+    def take_changed(self) -> dict[str, bytes]:
         """Return the payloads, by topic, that changed since the last call."""
         with self._lock:
             changed = {topic: payload for topic, payload in self._retained.items() if topic in self._changed}

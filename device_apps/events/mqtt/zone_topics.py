@@ -14,7 +14,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from device_apps.events.mqtt.home_assistant import common_fields, topic_name, topic_names
+from device_apps.events.mqtt.home_assistant import topic_name, topic_names
 
 __all__ = ["ZoneTopics"]
 
@@ -41,23 +41,17 @@ class ZoneTopics:
 
     Args:
         labels: of the detector, which determine their names in topics.
-        camera, prefix, discovery_prefix, availability_topic: see
-            :func:`~device_apps.events.mqtt.home_assistant.discovery_messages`; no discovery prefix announces nothing.
+        prefix, discovery_prefix, common: see :func:`~device_apps.events.mqtt.home_assistant.discovery_messages`; no
+            discovery prefix announces nothing.
     """
 
     def __init__(
-        self,
-        labels: Sequence[str],
-        prefix: str,
-        *,
-        camera: str,
-        discovery_prefix: str | None,
-        availability_topic: str,
+        self, labels: Sequence[str], prefix: str, *, discovery_prefix: str | None, common: dict[str, Any]
     ) -> None:
         self._labels = topic_names(labels)
         self._prefix = prefix
         self._discovery_prefix = discovery_prefix
-        self._common = common_fields(camera=camera, prefix=prefix, availability_topic=availability_topic)
+        self._common = common
         self._topics: set[str] = set()  # that were returned and not deleted
 
     def messages(self, counts: dict[str, Any]) -> dict[str, str]:
