@@ -86,7 +86,8 @@ class SnapshotStore:
     def save(self, event: Event, result: FrameResult, found: SeenObject | None = None) -> None:
         """Draw, encode and write the annotated frame of an event in the background; it may replace an earlier one.
 
-        It is written to ``event.snapshot``, which is from :meth:`path_for`. ``found`` is the detection in this frame that the event is about; None if it is not in it.
+        It is written to ``event.snapshot``, which is from :meth:`path_for`. ``found`` is the detection in this frame
+        that the event is about; None if it is not in it.
         """
         seen = None
         if found is not None:

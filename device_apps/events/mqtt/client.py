@@ -31,8 +31,8 @@ RETRY_SECONDS = 0.5, 30.0
 _SOON_ATTEMPTS, _SOON_SECONDS = 20, 4.0
 _UNREACHABLE = "unreachable"  # One cause for all network errors, which alternate while a broker restarts.
 
-# So many connections, one after another, that end so soon after an image was sent: it is too large for the broker, which
-# cannot say so with MQTT 3.1.1. Mosquitto even acknowledges it, and ends the connection.
+# So many connections, one after another, that end so soon after an image was sent: it is too large for the broker. With
+# MQTT 3.1.1 the broker cannot say so; Mosquitto even acknowledges the image, and ends the connection.
 _MAX_LOST_IMAGES, _IMAGE_SECONDS = 3, 2.0
 
 # Connections that end so soon, one after another: another program takes them over.
