@@ -27,7 +27,7 @@ from device_apps.zones.options import add_zone_arguments, open_zones
 from edge_ssd.errors import SettingError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from device_apps.pipeline import PipelineConfig
     from device_apps.results import Sink
@@ -139,18 +139,22 @@ def add_arguments(parser: argparse.ArgumentParser, *, name: bool = True) -> None
     add_detector_arguments(parser)
 
 
-def expand(parser: argparse.ArgumentParser, options: Sequence[str]) -> list[str]:
+def expand(
+    parser: argparse.ArgumentParser, options: Sequence[str], of_one_camera: Collection[str] | None = None
+) -> list[str]:
     """Return ``options`` preceded by those of the file that --config names; see :mod:`device_apps.config_file`.
 
     Its tables [[cameras]] become the value ``cameras`` of the parser: of :mod:`device_apps.cameras.tables`, or None.
+    ``of_one_camera`` has the destinations of options that then cannot be given; None for all that are of one camera.
     """
     from device_apps.config_file import add_config_options, config_path
 
     expanded = add_config_options(parser, options)
     if config_path(options) is not None:
-        from device_apps.cameras.tables import read_camera_tables
+        from device_apps.cameras.tables import OF_ONE_CAMERA, read_camera_tables
 
-        parser.set_defaults(cameras=read_camera_tables(parser, options))
+        names = OF_ONE_CAMERA if of_one_camera is None else of_one_camera
+        parser.set_defaults(cameras=read_camera_tables(parser, options, names))
     return expanded
 
 

@@ -10,13 +10,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from device_apps import camera_command
+from device_apps.cameras.tables import OF_ONE_CAMERA, CameraTable, format_camera_table
 from device_apps.service_files import DEFAULT_NAME, first_inaccessible_parent, generate_service_files, program_files
 from device_apps.web.options import check_web_access
 from device_apps.zones.active_zones import ActiveZones
+from device_apps.zones.shapes import ZoneSet
+from device_apps.zones.tables import format_tables
 from edge_ssd.console.text import print_text
 from edge_ssd.errors import SettingError
 
 __all__ = ["add_arguments", "expand", "run"]
+
+# Which each camera of a file has: --name is that of the service.
+_OF_ONE_CAMERA = tuple(name for name in OF_ONE_CAMERA if name != "name")
 
 _log = logging.getLogger(__name__)
 
@@ -24,6 +30,7 @@ _EXAMPLES = """\
 examples:
   edge-ssd service --source 0 --model mine.tflite --jsonl seen.jsonl
   edge-ssd service --name porch --source rtsp://user:password@192.168.1.20/stream --to porch/
+  edge-ssd service --config cameras.toml                 several cameras, whose tables are taken over
 
 Takes every option of `edge-ssd camera` and writes two files: NAME.toml, a configuration with these options, and
 NAME.service, a unit with a user of its own that can use cameras and pins, can write to /var/lib/NAME only, waits for a
@@ -51,7 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EXAMPLES
 
 
-expand = camera_command.expand  # The options of a --config file precede those of the command line.
+def expand(parser: argparse.ArgumentParser, options: Sequence[str]) -> list[str]:
+    """Return ``options`` preceded by those of a --config file; see :func:`device_apps.camera_command.expand`."""
+    return camera_command.expand(parser, options, _OF_ONE_CAMERA)
 
 
 def run(
@@ -62,17 +71,21 @@ def run(
 
     _validate(args)
     args = _with_absolute_inputs(args)
+    cameras: Sequence[CameraTable] | None = getattr(args, "cameras", None)
     camera_command.pipeline_config(args)
     if args.web is not None:  # The service gets its login from a file only; the files themselves may be on the device.
         check_web_access(args.web, has_login=args.web_token_file is not None or args.web_login_file is not None)
     files = program_files(args.model)
     private_folder = find_inaccessible(files) if args.user is None else None
     user = args.user if private_folder is None else _owner(private_folder)
-    zones = ActiveZones.open(args.config, args.zones_file)
-    for problem in zones.problems:
-        _log.warning("%s: %s; it is left out", zones.read_from, problem)
     config_text, unit_text = generate_service_files(
-        args, command_parser("camera"), user=user, groups=_device_groups(), files=files, zones=zones
+        args,
+        command_parser("camera"),
+        user=user,
+        groups=_device_groups(),
+        files=files,
+        tables=format_tables(_zones_of(args)) if cameras is None else _format_cameras(args.config, cameras),
+        exclude=() if cameras is None else OF_ONE_CAMERA,
     )
     config, unit = args.to / f"{args.name}.toml", args.to / f"{args.name}.service"
     # The configuration may hold a password.
@@ -89,6 +102,33 @@ def run(
         f"  systemctl status {args.name}; journalctl -fu {args.name}"
     )
     return 0
+
+
+def _format_cameras(config: Path, cameras: Sequence[CameraTable]) -> str:
+    """Return the tables of several cameras; raise SettingError for one that cannot be used."""
+    tables = []
+    for camera in cameras:
+        if camera.args is None:
+            raise SettingError(f"{config}: {camera.title}: {camera.problem}")
+        try:
+            camera_command.pipeline_config(camera.args)
+        except SettingError as error:
+            raise SettingError(f"{config}: {camera.title}: {error}") from None
+        tables.append(format_camera_table(camera, _absolute_source(camera.args.source), _zones_of(camera.args)))
+    return "".join(tables)
+
+
+def _zones_of(args: argparse.Namespace) -> ZoneSet:
+    """Return the zones of a camera; those that cannot be used are logged, and left out."""
+    zones = ActiveZones.open(args.config, args.zones_file, getattr(args, "camera_number", None))
+    for problem in zones.problems:
+        _log.warning("%s: %s; it is left out", zones.read_from, problem)
+    return zones.shapes
+
+
+def _absolute_source(source: str) -> str:
+    """Return a source with its absolute path if it is a file or a folder."""
+    return str(Path(source).absolute()) if not source.isdigit() and Path(source).exists() else source
 
 
 def _owner(folder: Path) -> str:
@@ -119,8 +159,7 @@ def _with_absolute_inputs(args: argparse.Namespace) -> argparse.Namespace:
     args = argparse.Namespace(**vars(args))
     if args.model is not None:
         args.model = str(read_bundle(find_model(args.model)).path.resolve())
-    if not args.source.isdigit() and Path(args.source).exists():
-        args.source = str(Path(args.source).absolute())
+    args.source = _absolute_source(args.source)
     return args
 
 

@@ -8,12 +8,10 @@ from __future__ import annotations
 import argparse
 import sys
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from device_apps.config_file import format_config
-from device_apps.zones.active_zones import ActiveZones
-from device_apps.zones.tables import format_tables
 from edge_ssd.errors import SettingError
 
 __all__ = ["DEFAULT_NAME", "first_inaccessible_parent", "format_unit", "generate_service_files", "program_files"]
@@ -104,7 +102,8 @@ def generate_service_files(
     user: str | None,
     groups: Sequence[str],
     files: Sequence[Path],
-    zones: ActiveZones,
+    tables: str = "",
+    exclude: Collection[str] = (),
 ) -> tuple[str, str]:
     """Return the configuration (TOML) and the systemd unit of a camera service.
 
@@ -112,7 +111,9 @@ def generate_service_files(
         args: options of ``edge-ssd service``, not modified; ``camera_parser`` defines those of the camera.
         user, groups: see :func:`format_unit`.
         files: the program, see :func:`program_files`.
-        zones: written to the configuration. The service cannot write to that: it saves zones to a file of its own.
+        tables: TOML that follows the options: the zones, or several cameras. The service cannot write to its
+            configuration: it saves zones to a file of its own.
+        exclude: argparse destinations of options that are left out, because the tables have them.
     """
     in_home = any(path.is_relative_to(folder) for path in files for folder in ("/home", "/root"))
     secrets = {name: Path(path) for name in _SECRET_OPTIONS if (path := getattr(args, name, None)) is not None}
@@ -126,8 +127,8 @@ def generate_service_files(
     config = (
         f"# Options of `edge-ssd camera` for the service {args.name}; relative paths are in /var/lib/{args.name}.\n"
         f"# After a change: sudo systemctl restart {args.name}\n\n"
-        + format_config(camera_parser, argparse.Namespace(**options), exclude={"show"})
-        + format_tables(zones.shapes)
+        + format_config(camera_parser, argparse.Namespace(**options), {"show", *exclude})
+        + tables
     )
     unit = format_unit(
         args.name,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shlex
 import shutil
 import socket
@@ -27,27 +28,28 @@ from conftest import REPOSITORY, skip_or_fail
 from processes import FAKE, start_python, stop
 from stream_servers import MjpegServer
 
-from device_apps import service_command
+from device_apps import camera_command, service_command
 from device_apps.service_files import first_inaccessible_parent, format_unit, generate_service_files, program_files
 from device_apps.zones.active_zones import ActiveZones
 from edge_ssd import cli
 from edge_ssd.cli import command_parser
 from edge_ssd.errors import SettingError
 
-# A detector that hangs after 20 frames, as a driver or a native library may.
+# A detector that hangs once there is a file "hang", as a driver or a native library may.
 HANGING_CAMERA = """
-import sys, time
+import os, sys, time
 sys.path.insert(0, sys.argv.pop(1))
 import device_fake
-from device_apps import camera_command
+from device_apps import camera_command, sd_notify
 from edge_ssd import cli
+sd_notify._STATUS_INTERVAL = 0.1
 class Hanging(device_fake.RedDetector):
-    count = 0
     def detect(self, image):
-        self.count += 1
-        if self.count > 20:
+        if os.path.exists("hang"):
             time.sleep(1000)
         return super().detect(image)
+    def share(self, **settings):
+        return Hanging()
 camera_command.make_detector = lambda args: Hanging()
 sys.exit(cli.main())
 """
@@ -122,6 +124,71 @@ def test_zones_of_a_configuration_file_are_kept_and_saved_elsewhere(
     assert '\nzones-file = "zones.toml"\n' in text
     assert [zone.name for zone in ActiveZones.open(config, tmp_path / "zones.toml").shapes.zones] == ["gate"]
     assert f"{old}: zone 'bad': a polygon needs at least 3 points, got 0; it is left out" in caplog.messages
+
+
+CAMERAS = """\
+fps = 5
+web = "8080"
+[[cameras]]
+name = "Front door"
+source = 'front "door".avi'
+motion-gate = false
+[[cameras.zones]]
+name = "gate"
+points = [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]
+[[cameras]]
+name = "Garden"
+source = 0
+fps = 12.5
+gpio = ["17:banana", "27"]
+"""
+
+
+def test_several_cameras_have_one_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("cameras.toml").write_text(CAMERAS)
+    Path('front "door".avi').touch()
+    assert run_service("--config", "cameras.toml", "--name", "home", "--motion-gate-interval", "3") == 0
+    text = Path("home.toml").read_text()
+    assert "\n#fps" not in text
+    for name in ("name", "source", "gpio"):
+        assert not re.search(rf"^#?{name} =", text.partition("[[cameras]]")[0], re.MULTILINE), "each camera has its own"
+    assert "LoadCredential=config.toml:/etc/home.toml\n" in Path("home.service").read_text()
+    parser, options = command_parser("camera"), ["--config", "home.toml"]
+    camera_command.expand(parser, options)
+    door, garden = parser.get_default("cameras")
+    assert (door.args.name, door.args.source) == ("Front door", str(tmp_path / 'front "door".avi'))
+    assert (door.args.fps, door.args.motion_gate_interval) == (5, 3)
+    assert door.args.zones_file == Path("front_door/zones.toml")
+    assert (garden.args.source, garden.args.fps, garden.args.gpio) == ("0", 12.5, ["17:banana", "27"])
+    zones = ActiveZones.open(Path("home.toml"), None, 0).shapes.zones
+    assert [zone.name for zone in zones] == ["gate"]
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        (CAMERAS.replace("Garden", "Front door"), (), "cameras.toml: camera 'Front door': it and camera 'Front door'"),
+        (CAMERAS.replace("12.5", "-1"), (), "cameras.toml: camera 'Garden': --fps must be a number over 0"),
+        ("cameras = []", (), "cameras.toml: there is no camera in it; begin each with [[cameras]]"),
+        (CAMERAS, ("--source", "0"), "--source: each camera of cameras.toml has its own; leave it out"),
+    ],
+)
+def test_mistake_in_several_cameras_is_one_line_and_no_service(
+    text: str,
+    options: tuple[str, ...],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("cameras.toml").write_text(text)
+    assert run_service("--config", "cameras.toml", *options) == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert err.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["cameras.toml"]
 
 
 def test_paths_of_inputs_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,9 +301,7 @@ def test_files_with_secrets_become_credentials(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     args = command_parser("service").parse_args(["--name", "porch", "--mqtt-password-file", "secret"])
     camera = command_parser("camera")
-    config, unit = generate_service_files(
-        args, camera, user=None, groups=["video"], files=program_files(None), zones=ActiveZones()
-    )
+    config, unit = generate_service_files(args, camera, user=None, groups=["video"], files=program_files(None))
     assert f"LoadCredential=mqtt_password_file:{tmp_path}/secret\n" in unit
     assert "web_token_file" not in unit
     assert '\nmqtt-password-file = "/run/credentials/porch.service/mqtt_password_file"\n' in config
@@ -402,14 +467,47 @@ def test_sigterm_completes_all_files_within_two_seconds(tmp_path: Path, manager:
     assert not list(tmp_path.rglob(".*")), "no temporary files"
 
 
-def test_hanging_loop_sends_no_keep_alive(tmp_path: Path, manager: ServiceManager) -> None:
+ALONE = 'source = "{source}"\nheadless = true\njsonl = "seen.jsonl"\n'
+# The second camera is dead from the start, and the third table has no source.
+SEVERAL = """
+[[cameras]]
+name = "Front door"
+source = "{source}"
+jsonl = "seen.jsonl"
+[[cameras]]
+name = "Garden"
+source = "http://127.0.0.1:9/"
+[[cameras]]
+name = "Porch"
+"""
+
+
+@pytest.mark.parametrize(
+    ("config", "status"),
+    [
+        (ALONE, r"[1-9][0-9.]* frames per second"),
+        (
+            SEVERAL,
+            r"1 of 3 cameras; Front door: [1-9][0-9.]* frames per second; "
+            r"Garden: http://127.0.0.1:9/: no response from 127.0.0.1:9 \(.*; 1 left out",
+        ),
+    ],
+    ids=["alone", "several"],
+)
+def test_status_has_the_health_and_a_hanging_loop_sends_no_keep_alive(
+    config: str, status: str, tmp_path: Path, manager: ServiceManager
+) -> None:
     with MjpegServer(fps=30) as server:
-        config = f'source = "{server.url}"\nheadless = true\njsonl = "seen.jsonl"\n'
+        config = config.format(source=server.url)
         process = start_camera(tmp_path, config, "-c", HANGING_CAMERA, REPOSITORY / "tests", watchdog_usec=400_000)
         try:
             manager.wait_for("READY=1")
-            wait_until(lambda: has_lines(tmp_path / "seen.jsonl", 20))
-            time.sleep(0.2)  # The loop handles the 21st frame and hangs.
+            manager.wait_for("WATCHDOG=1")
+            while not re.fullmatch(f"STATUS={status}", manager.messages[-1]):
+                manager.wait_for("STATUS=")
+            assert has_lines(tmp_path / "seen.jsonl")
+            (tmp_path / "hang").touch()
+            time.sleep(0.2)  # The loop handles the next frame and hangs.
             while not manager.is_silent(0.01):
                 pass
             assert manager.is_silent(0.8), "no message for twice the watchdog timeout"

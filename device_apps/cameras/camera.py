@@ -29,6 +29,7 @@ from device_apps.zones.monitor import ZoneMonitor
 from device_apps.zones.options import open_zones
 from device_apps.zones.overlay import ZoneOverlay
 from edge_ssd.console.redact import redact_url
+from edge_ssd.console.text import printable
 from edge_ssd.errors import EdgeSSDError, SourceError
 
 if TYPE_CHECKING:
@@ -119,6 +120,18 @@ class Camera:
     def problem(self) -> str:
         """Why no frames come, or "": the source is not open, or the camera has ended."""
         return self._failure or self.source.problem or ("it has ended" if self.ended else "")
+
+    @property
+    def delivers(self) -> bool:
+        """Whether the source is connected, and the camera has not ended."""
+        return self.source.counts.connected and not self.ended
+
+    @property
+    def health(self) -> str:
+        """The frame rate, or why no frames come, in one line."""
+        if self.delivers:
+            return f"{self.stats.fps or 0.0:.1f} frames per second"
+        return printable(self.problem or "lost, being reconnected")
 
     def take_turn(self) -> bool:
         """Process a frame if there is one, else do what sinks do meanwhile; return whether there was one.

@@ -65,7 +65,7 @@ def run_cameras(
                 if camera.ended:
                     encoder.idle()  # The loop runs, although this camera does not.
 
-        notifier.describe = lambda: _describe(cameras)
+        notifier.describe = lambda: _describe(cameras, len(tables))
         broken_pipe = run_turns(cameras, stop=stop, wake=wake, on_turn=on_turn, duration=config.duration)
     if broken_pipe is not None:
         raise broken_pipe
@@ -125,8 +125,8 @@ def _open_cameras(
             thread.join()
 
 
-def _describe(cameras: Sequence[Camera]) -> str:
-    """Return the status line of the service."""
-    rates = [camera.stats.fps or 0.0 for camera in cameras]
-    connected = sum(camera.source.counts.connected and not camera.ended for camera in cameras)
-    return f"{connected} of {len(cameras)} cameras; {sum(rates):.1f} frames per second"
+def _describe(cameras: Sequence[Camera], tables: int) -> str:
+    """Return the status line of the service: how many of the ``tables`` are cameras with frames, and each of them."""
+    left_out = tables - len(cameras)
+    states = [f"{camera.name}: {camera.health}" for camera in cameras] + [f"{left_out} left out"] * (left_out > 0)
+    return f"{sum(camera.delivers for camera in cameras)} of {tables} cameras; {'; '.join(states)}"

@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from device_apps.arguments import camera_name
 from device_apps.cameras.outputs import claim_outputs, own_outputs
-from device_apps.config_file import config_path, given_options, read_toml, table_arguments
+from device_apps.config_file import config_path, format_toml_value, given_options, read_toml, table_arguments
 from device_apps.events.mqtt.home_assistant import topic_name
+from device_apps.zones.shapes import ZoneSet
+from device_apps.zones.tables import format_tables
 from edge_ssd.console.suggestions import did_you_mean
 from edge_ssd.errors import SettingError
 
-__all__ = ["CameraTable", "read_camera_tables"]
+__all__ = ["OF_ONE_CAMERA", "CameraTable", "format_camera_table", "read_camera_tables"]
 
 _ZONES = ("zones", "lines", "masks")
-# Argparse destinations of options that only a table may have ...
-_OF_ONE_CAMERA = ("name", "source", "gpio")
-# ... and of those that no table may have, with all that begin with "web" or "mqtt".
+OF_ONE_CAMERA = ("name", "source", "gpio")
+"""Argparse destinations of options that only a table may have."""
+# Those that no table may have, with all that begin with "web" or "mqtt".
 _OF_THE_PROGRAM = frozenset(
     {"model", "threads", "backend", "delegate", "delegate_option", "resize"}
     | {"stats_every", "stats_json", "duration", "wait", "show", "headless", "debug"}
@@ -39,15 +41,17 @@ class CameraTable:
         args: all of its options, with the attributes ``slug``, its name in paths, and ``camera_number`` (from 0) among
             the tables; None if there is a problem.
         problem: why the table cannot be used, or "".
+        values: the table as it is in the file, without what the command line overrides.
     """
 
     title: str
     args: argparse.Namespace | None
     problem: str = ""
+    values: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_camera_tables(
-    parser: argparse.ArgumentParser, options: Sequence[str], of_one_camera: Collection[str] = _OF_ONE_CAMERA
+    parser: argparse.ArgumentParser, options: Sequence[str], of_one_camera: Collection[str] = OF_ONE_CAMERA
 ) -> list[CameraTable] | None:
     """Return the camera tables of the ``--config`` file; None if there is no file, or none in it.
 
@@ -96,8 +100,17 @@ def read_camera_tables(
             found.append(CameraTable(title, None, str(error)))
         else:
             names[args.slug] = args.name
-            found.append(CameraTable(title, args))
+            overridden = given.overridden - {"name", "source"}  # --name of a service is that of the service.
+            values = {key: value for key, value in table.items() if key.replace("-", "_") not in overridden}
+            found.append(CameraTable(title, args, values=values))
     return found
+
+
+def format_camera_table(table: CameraTable, source: str, zones: ZoneSet) -> str:
+    """Return a table as TOML, which begins with [[cameras]], with another source and other zones."""
+    options = {key: value for key, value in table.values.items() if key not in _ZONES} | {"source": source}
+    lines = [f"{key} = {format_toml_value(value)}" for key, value in options.items()]
+    return "\n".join(["", "[[cameras]]", *lines, ""]) + format_tables(zones, "cameras.")
 
 
 def _check_shared(path: str, shared: Mapping[str, Any], given: Sequence[str], of_one_camera: Collection[str]) -> None:
@@ -106,7 +119,7 @@ def _check_shared(path: str, shared: Mapping[str, Any], given: Sequence[str], of
         name = key.replace("-", "_")
         if name in _ZONES:
             raise SettingError(f"{path}: [[{key}]] belongs to a camera; write [[cameras.{key}]] after its table")
-        if name in _OF_ONE_CAMERA:
+        if name in OF_ONE_CAMERA:
             raise SettingError(f"{path}: {key} is an option of one camera; write it after its [[cameras]]")
     for name in given:
         if name in of_one_camera:
