@@ -104,19 +104,23 @@ def table_arguments(
 
 def read_toml(path: Path, option: str = "--config") -> Mapping[str, Any]:
     """Parse the TOML file of an option. Raises EdgeSSDError if it cannot be read, SettingError if it is not TOML."""
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
     try:
-        with path.open("rb") as file:
-            return tomllib.load(file)
+        return parse_toml(path.read_bytes().decode("utf-8"))
     except OSError as error:
         raise EdgeSSDError(f"{path}: cannot read this file: {error.strerror}; check {option}") from None
     except ValueError as error:  # Also of a number with thousands of digits.
         raise SettingError(f"{path}: is not valid TOML: {error}") from None
     except RecursionError:
         raise SettingError(f"{path}: is not valid TOML: it is nested too deeply") from None
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """Parse TOML. Raises ValueError if it is not valid, RecursionError if it is nested too deeply."""
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    return tomllib.loads(text)
 
 
 def config_actions(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import re
+import resource
 import stat
 from pathlib import Path
 from typing import Any
@@ -164,17 +166,139 @@ def test_text_that_looks_like_a_table_is_not_damaged() -> None:
         replace_zones(text, ZoneSet((Zone("a", ((0, 0), (1, 0), (0, 1))),)))
 
 
-@given(st.lists(st.sampled_from([*CONFIG.splitlines(keepends=True), "[other]\n", "[[more]]\n", "x = 1\n", "\n"])))
-def test_edited_file_has_the_new_zones_and_everything_else(lines: list[str]) -> None:
-    """Lines of a file in any order: it is refused, or only the zones are replaced."""
+COMMENTED = """\
+# of the gate
+[[zones]]
+name = "gate"  # in front
+points = [[0.1, 0.1], [0.9, 0.1], [0.5, 0.9]]   # measured
+margin = 0.1 # the default
+enter_after = 2
+
+# ---- lines ----
+
+[[lines]]
+name = "door"
+points = [
+    [0.0, 0.5], # left
+    [1.0, 0.5],
+]
+
+# the other door
+[[lines]]
+name = "exit"
+points = [[0, 0], [1, 1]]
+
+[other]  # stays
+x = 1
+"""
+GATE: dict[str, Any] = {"name": "gate", "points": [[0.1, 0.1], [0.9, 0.1], [0.5, 0.9]], "enter_after": 2}
+DOOR: dict[str, Any] = {"name": "door", "points": [[0.0, 0.5], [1.0, 0.5]]}
+
+
+def replaced(text: str, camera: int | None = None, **tables: Any) -> str:
+    return replace_zones(text, parse_zones(tables).shapes, (), camera)
+
+
+def test_comments_and_text_of_what_stays_are_kept() -> None:
+    exit_line = {"name": "exit", "points": [[0, 0], [1, 1]]}
+    assert replaced(COMMENTED, zones=[GATE], lines=[DOOR, exit_line]) == COMMENTED
+    moved = {**GATE, "name": "front", "points": [[0.2, 0.1], [0.9, 0.1], [0.5, 0.9]], "enter_after": 0}
+    expected = COMMENTED.replace('"gate"  # in', '"front"  # in').replace("[[0.1, 0.1], [0.9", "[[0.2, 0.1], [0.9")
+    expected = expected.replace("enter_after = 2\n", "")
+    assert replaced(COMMENTED, zones=[moved], lines=[DOOR, exit_line]) == expected
+    without = replaced(COMMENTED, zones=[GATE], lines=[DOOR])
+    assert without == COMMENTED.replace('# the other door\n[[lines]]\nname = "exit"\npoints = [[0, 0], [1, 1]]\n\n', "")
+    swapped = replaced(COMMENTED, zones=[GATE], lines=[exit_line, DOOR])
+    assert swapped.index("# the other door\n[[lines]]") < swapped.index("    [0.0, 0.5], # left")
+    added = replaced(COMMENTED, zones=[GATE, {**GATE, "name": "yard"}], lines=[DOOR, exit_line])
+    assert added == COMMENTED.replace(
+        "enter_after = 2\n",
+        'enter_after = 2\n\n[[zones]]\nname = "yard"\npoints = [[0.1, 0.1], [0.9, 0.1], [0.5, 0.9]]\nenter-after = 2\n',
+    )
+    assert replaced(COMMENTED) == "# ---- lines ----\n\n[other]  # stays\nx = 1\n"
+
+
+def test_zones_of_one_of_several_cameras_are_replaced() -> None:
+    text = '# a\n[[cameras]]\nname = "a"\n\n[[cameras.lines]] # old\nname = "exit"\npoints = [[0, 0], [1, 1]]\n'
+    second = '\n# b\n[[cameras]]\nname = "b"\n'
+    new = '\n[[cameras.lines]]\nname = "door"\npoints = [[0.0, 0.5], [1.0, 0.5]]\n'
+    assert replaced(text + second, 1, lines=[DOOR]) == text + second + new
+    assert replaced(text + second, 0) == '# a\n[[cameras]]\nname = "a"\n' + second
+    assert replaced(text + second, 0, lines=[DOOR]) == (
+        '# a\n[[cameras]]\nname = "a"\n\n[[cameras.lines]] # old\nname = "door"\n'
+        f"points = [[0.0, 0.5], [1.0, 0.5]]\n{second}"
+    )
+
+
+def test_zones_that_somebody_else_wrote_into_the_file_are_not_lost(tmp_path: Path) -> None:
+    path = tmp_path / "camera.toml"
+    zones = active(path, CONFIG.replace("\n", "\r\n"))
+    with path.open("a", encoding="utf-8", newline="") as file:
+        file.write("\r\n[other]\r\nx = 1\r\n")
+    zones.replace(NEW)
+    content = path.read_bytes()
+    assert content.count(b"\n") == content.count(b"\r\n") > 10, "line ends stay"
+    zones.replace({"zones": [], "lines": [DOOR], "masks": []})
+    path.write_text(path.read_text() + '[[zones]]\nname = "by hand"\npoints = [[0, 0], [1, 0], [1, 1]]\n')
+    text = path.read_text()
+    with pytest.raises(
+        EdgeSSDError, match="its zones were changed since they were read; to use those, restart edge-ss"
+    ):
+        zones.replace(NEW)
+    path.write_text("[[zones")
+    with pytest.raises(EdgeSSDError, match=r"camera\.toml: cannot be saved: it is not valid TOML any more"):
+        zones.replace(NEW)
+    path.write_text(text)
+    assert [line.name for line in zones.shapes.lines] == ["door"]
+    assert active(path, None).shapes.zones[0].name == "by hand"
+
+
+def test_full_disk_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "camera.toml"
+    zones = active(path)
+    before = zones.shapes
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+    try:
+        with pytest.raises(EdgeSSDError, match=r"camera\.toml: cannot be saved: File too large; name a file"):
+            zones.replace(NEW)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert zones.shapes is before
+    assert path.read_text() == CONFIG
+    assert [file.name for file in tmp_path.iterdir()] == ["camera.toml"]
+
+
+def test_same_zones_are_not_written_again(tmp_path: Path) -> None:
+    path = tmp_path / "camera.toml"
+    zones = active(path)
+    zones.replace(NEW)
+    shapes, written = zones.shapes, path.stat().st_mtime_ns
+    zones.replace(NEW)
+    assert zones.shapes is shapes, "visits go on"
+    assert path.stat().st_mtime_ns == written
+
+
+SETS = (NEW, {"zones": [GATE], "lines": [DOOR]}, {"zones": [{**GATE, "name": "a"}, GATE]}, {"masks": NEW["masks"]}, {})
+
+
+PARTS = [*re.split(r"(?<=\n)(?=\n|#|\[)", COMMENTED), "[[more]]\n", "[[masks]]\n", "# note\n\n", "\n"]
+
+
+@given(st.lists(st.sampled_from(PARTS), max_size=8), st.sampled_from(SETS))
+def test_edited_file_has_the_new_zones_and_everything_else(lines: list[str], tables: dict[str, Any]) -> None:
+    """Parts of a file in any order: it is refused, or only the zones are replaced."""
     import tomllib
 
-    shapes = parse_zones(NEW).shapes
+    shapes = parse_zones(tables).shapes
     try:
         before = tomllib.loads("".join(lines))
-        after = tomllib.loads(replace_zones("".join(lines), shapes))
+        text = replace_zones("".join(lines), shapes)
     except (tomllib.TOMLDecodeError, SettingError):
         return
+    after = tomllib.loads(text)
+    assert replace_zones(text, shapes) == text
+    assert text.count("# note") == lines.count("# note\n\n"), "a comment before a blank line stays"
     kinds = ("zones", "lines", "masks")
     assert {key: value for key, value in after.items() if key not in kinds} == {
         key: value for key, value in before.items() if key not in kinds

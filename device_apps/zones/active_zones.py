@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from device_apps.config_file import read_toml
+from device_apps.config_file import parse_toml, read_toml
 from device_apps.zones.shapes import ZoneSet
 from device_apps.zones.tables import KINDS, check_labels, parse_zones, to_tables
 from device_apps.zones.toml_edit import replace_zones
@@ -55,6 +55,8 @@ class ActiveZones:
         self._camera = camera
         self.labels: tuple[str, ...] = ()
         self._parsed = parse_zones(tables or {})
+        # What the file had when it was read or saved: whatever else it has then was written by somebody else.
+        self._in_file = _watched(tables or {}, camera) if self._is_own_file else {}
         for problem in self._parsed.problems:
             if problem.kind == "masks":
                 raise SettingError(f"{read_from}: {problem.message}; nothing is hidden without it")
@@ -138,37 +140,67 @@ class ActiveZones:
         with _SAVING:
             if revision not in (None, self.revision):
                 raise StaleZonesError("the zones were changed meanwhile; read them again with GET")
+            if parsed.shapes == self.shapes and not self.problems and self._is_own_file:
+                return  # Nothing to save.
             self._save(parsed.shapes)
             self._parsed = parsed
 
     def _save(self, shapes: ZoneSet) -> None:
         if self.path is None:
             raise EdgeSSDError("there is no file to save zones to; start edge-ssd with --zones-file FILE")
+        own = self._is_own_file
+        camera = self._camera if own else None
+        broken = {(problem.kind, problem.number) for problem in self._parsed.problems} if own else set()
         try:
-            exists = self.path.exists()
-            text = self.path.read_text(encoding="utf-8") if exists else ""
-            broken = {(problem.kind, problem.number) for problem in self._parsed.problems}
-            same = str(self.path) == self.read_from
-            text = replace_zones(text, shapes, broken if same else (), self._camera if same else None)
-            if not same:
-                self.read_from, self._camera = str(self.path), None
-            mode = self.path.stat().st_mode & 0o777 if exists else None
-            # A link stays a link: the file it leads to is replaced.
-            target = Path(os.path.realpath(self.path))
-            with atomic_path(target) as temporary:
-                if mode is not None:  # It may hold a password.
-                    temporary.touch(mode)
-                    with contextlib.suppress(OSError):
-                        temporary.chmod(mode)
-                temporary.write_text(text, encoding="utf-8")
+            data = self.path.read_bytes() if self.path.exists() else b""
+            before = _table_of(parse_toml(data.decode("utf-8")), camera)
+            if data and _watched(before, camera) != self._in_file:
+                raise EdgeSSDError(
+                    f"{self.path}: its zones were changed since they were read; to use those, restart edge-ssd"
+                )
+            text = replace_zones(data.decode("utf-8"), shapes, broken, camera)
+            _replace_file(self.path, text.replace("\n", "\r\n" if b"\r\n" in data else "\n").encode())
         except SettingError as error:
             raise SettingError(f"{self.path}: {error}") from None
-        except UnicodeError:
-            raise EdgeSSDError(f"{self.path}: cannot be saved: it is not UTF-8") from None
+        except (ValueError, RecursionError):
+            raise EdgeSSDError(f"{self.path}: cannot be saved: it is not valid TOML any more") from None
         except OSError as error:
             raise EdgeSSDError(
                 f"{self.path}: cannot be saved: {error.strerror}; name a file that can be written: --zones-file FILE"
             ) from None
+        self.read_from, self._camera = str(self.path), camera
+        self._in_file = _watched(_table_of(parse_toml(text), camera), camera)
+
+    @property
+    def _is_own_file(self) -> bool:
+        """Whether the file that the zones were read from is the one that they are saved to."""
+        return str(self.path) == self.read_from
+
+
+def _watched(table: Mapping[str, Any], camera: int | None) -> dict[str, Any]:
+    """Return the zones, lines and masks of a table; of one of several cameras also what tells it from the others."""
+    keys = KINDS if camera is None else (*KINDS, "name", "source")
+    return {key: table[key] for key in keys if key in table}
+
+
+def _table_of(tables: Mapping[str, Any], camera: int | None) -> Mapping[str, Any]:
+    """Return the table of a camera, or all of them without one; an empty one if it is not there."""
+    if camera is None:
+        return tables
+    cameras = tables.get("cameras")
+    return cameras[camera] if isinstance(cameras, list) and camera < len(cameras) else {}
+
+
+def _replace_file(path: Path, content: bytes) -> None:
+    """Replace a file at once, with the same permissions: it may hold a password."""
+    mode = path.stat().st_mode & 0o777 if path.exists() else None
+    # A link stays a link: the file it leads to is replaced.
+    with atomic_path(Path(os.path.realpath(path))) as temporary:
+        if mode is not None:
+            temporary.touch(mode)
+            with contextlib.suppress(OSError):
+                temporary.chmod(mode)
+        temporary.write_bytes(content)
 
 
 def _digest(tables: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from edge_ssd.console.suggestions import did_you_mean
 from edge_ssd.console.text import argument_text, find_label
 from edge_ssd.errors import SettingError
 
-__all__ = ["KINDS", "ParsedZones", "Problem", "check_labels", "format_tables", "parse_zones", "to_tables"]
+__all__ = ["DEFAULTS", "KINDS", "ParsedZones", "Problem", "check_labels", "format_tables", "parse_zones", "to_tables"]
 
 KINDS = ("zones", "lines", "masks")
 """Names of the three lists of tables."""
@@ -22,6 +22,11 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "lines": ("name", "points", *_FILTER),
     "masks": ("name", "points"),
 }
+DEFAULTS: dict[str, Any] = {"enter-after": 0.0} | {
+    key.replace("_", "-"): getattr(Filter(), key) for key in ("anchor", "min_area", "max_area", "margin")
+}
+"""Values of keys, as in TOML, that :func:`to_tables` leaves out."""
+
 _Counted = TypeVar("_Counted", Zone, Line)
 
 
