@@ -12,7 +12,7 @@ pytest.importorskip("tensorflow")
 from edge_ssd.errors import ModelError
 from edge_ssd.network import NETWORKS, tiny_ssd
 from edge_ssd.training import pretrained_weights
-from edge_ssd.training.initial_weights import copy_weights
+from edge_ssd.training.initial_weights import InitialWeights, copy_weights
 from edge_ssd.training.model.tiny_ssd import TinySSD
 from edge_ssd.training.pretrained_weights import (
     pretrained_name,
@@ -35,6 +35,19 @@ def test_weights_come_back_rounded_to_float16(tmp_path: Path) -> None:
             np.testing.assert_allclose(actual, expected, rtol=2**-10, atol=1e-7)
 
 
+def test_layers_from_the_first_one_with_other_channels_on_are_new() -> None:
+    source = TinySSD(tiny_ssd(("a",), **OPTIONS))
+    target = TinySSD(tiny_ssd(("a",), **OPTIONS | {"base_channels": (8, 16)}))
+    before = [weight.numpy() for weight in target.weights]
+    assert copy_weights(InitialWeights.of(source, "mine"), target) == [
+        "4 of 18 layers taken",
+        "new, initialized at random: all layers from base_net/block_1/conv_0 on, which has other channels",
+    ]
+    for old, theirs, weight in zip(before, source.weights, target.weights, strict=True):
+        expected = theirs if "block_0" in weight.path else old
+        np.testing.assert_array_equal(weight, expected)
+
+
 @pytest.mark.parametrize("content", [b"", b"PK\3\4 cut off", None])
 def test_damaged_or_missing_file_is_one_line(content: bytes | None, tmp_path: Path) -> None:
     path = tmp_path / "nano.npz"
@@ -50,11 +63,14 @@ def test_damaged_or_missing_file_is_one_line(content: bytes | None, tmp_path: Pa
         ({}, "book"),
         (NETWORKS["small"], "small"),
         ({**NETWORKS["nano"], "input_size": (192, 320)}, "nano"),
-        ({**NETWORKS["small"], "width": 0.6}, None),
+        ({**NETWORKS["small"], "width": 0.6}, "nano"),
+        ({**NETWORKS["small"], "block_channels": (64, 64, 64)}, "small"),
+        ({"width": 0.75}, "book"),
         ({"input_scale": 1.0}, None),
+        ({"base_channels": (24, 32, 64)}, None),
     ],
 )
-def test_networks_with_the_channels_of_a_named_one_start_from_its_weights(
+def test_networks_start_from_the_weights_of_which_they_can_take_the_most(
     options: dict[str, object], expected: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pretrained_weights, "_path", lambda name: tmp_path / f"{name}.npz")

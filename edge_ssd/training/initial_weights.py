@@ -54,20 +54,27 @@ def copy_weights(initial: InitialWeights, target: TinySSD) -> list[str]:
     """Copy the weights of all layers that both networks have; return what is taken and what is new, one line each.
 
     Class heads are copied by the names of the classes if both networks have the same ones, else by position. They are
-    new if the number of classes differs, and all heads of a level if its number of anchors does.
+    new if the number of classes differs, and all heads of a level if its number of anchors does. All layers are new
+    from the first one of the trunk on that both networks have with other channels: they would get other features than
+    they were trained on.
     """
-    layers = weights_by_layer(target)
+    layers = weights_by_layer(target)  # from the input to the heads
     new: list[str] = []
+    misfit: str | None = None
     for name, weights in layers.items():
         values = initial.layers.get(name, [])
         if name.startswith(CLASS_HEAD):
             values = [_reorder_classes(value, initial.network.labels, target.network.labels) for value in values]
-        if [value.shape for value in values] != [tuple(weight.shape) for weight in weights]:
+        if misfit or [value.shape for value in values] != [tuple(weight.shape) for weight in weights]:
             new.append(name)
+            if values and not name.startswith((CLASS_HEAD, _BOX_HEAD)):
+                misfit = misfit or name
             continue
         for weight, value in zip(weights, values, strict=True):
             weight.assign(value)
     taken = f"{count_of(len(layers) - len(new), len(layers), 'layer')} taken"
+    if misfit:
+        return [taken, f"new, initialized at random: all layers from {misfit} on, which has other channels"]
     return [taken, *_differences(initial, target.network, new)]
 
 

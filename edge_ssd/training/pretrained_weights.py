@@ -20,7 +20,7 @@ from edge_ssd.errors import ModelError
 from edge_ssd.network import NETWORKS, Network, tiny_ssd
 from edge_ssd.training.initial_weights import CLASS_HEAD, InitialWeights
 from edge_ssd.training.model.tiny_ssd import TinySSD, weights_by_layer
-from edge_ssd.training.trunk import trunk_differences
+from edge_ssd.training.trunk import num_common_blocks
 
 __all__ = [
     "available_pretrained",
@@ -34,14 +34,15 @@ _NETWORK = "network"
 
 
 def pretrained_name(network: Network) -> str | None:
-    """Return the name of the pre-trained weights whose trunk is that of ``network``; None if there are none.
+    """Return the name of the pre-trained weights of which ``network`` can take the most; None if it can take none.
 
-    The size of the input, the anchors and the classes may differ, since the layers of the trunk are convolutions.
+    The size of the input, the anchors and the classes may differ, since the layers of the trunk are convolutions. Of a
+    network with other channels only the blocks before the first difference fit.
     """
-    for name in available_pretrained():
-        if not trunk_differences(tiny_ssd(network.labels, **NETWORKS[name]), network):
-            return name
-    return None
+    sources = {name: tiny_ssd(network.labels, **NETWORKS[name]) for name in available_pretrained()}
+    blocks = {name: num_common_blocks(source, network) for name, source in sources.items()}
+    best = max(blocks, key=blocks.__getitem__, default=None)
+    return best if best is not None and blocks[best] else None
 
 
 def available_pretrained() -> list[str]:

@@ -105,6 +105,7 @@ def train(
         if dataset.labels != network.labels:
             raise DataError(f"{dataset.root}: its labels {dataset.labels} are not the network's {network.labels}")
     initial = _initial_weights(start_from, network)
+    start = config.start if resume else "random weights" if initial is None else initial.source
     if initial is None and not resume and config.recipe.trunk_rate != 1:
         raise SettingError(
             "--trunk-rate slows down the layers before the heads, which start at random here: add --from MODEL.keras, "
@@ -148,7 +149,7 @@ def train(
         trainer.broadcast_state(train_images)
         if workers.is_chief:
             # With the measured precision, which a resume on another machine keeps.
-            save_run(replace(config, recipe=trainer.recipe), Manifest.of(training, validation), folder)
+            save_run(replace(config, recipe=trainer.recipe, start=start), Manifest.of(training, validation), folder)
             if initial is not None:  # a resume of the first epoch must start from the same weights
                 trainer.build(train_images)
                 trainer.save()
@@ -217,7 +218,7 @@ def _initial_weights(start_from: Path | Literal["pretrained"] | None, network: N
     name = pretrained_name(network)
     if name is None:
         named = ", ".join(available_pretrained()) or "none"
-        _log.info("starts from random weights: pre-trained ones exist for the trunks of these networks only: %s", named)
+        _log.info("starts from random weights: no layer fits those of the pre-trained networks: %s", named)
         return None
     return load_pretrained_weights(name)
 

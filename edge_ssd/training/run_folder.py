@@ -58,6 +58,8 @@ class RunConfig:
             :func:`~edge_ssd.data.training_images.load_training_images`.
         held_out: names of the images that validate; None if they were not recorded, as in earlier versions.
         background: folders of background images that are mixed into the batches.
+        start: what the weights were initialized with, such as "random weights"; None before a run begins, and in the
+            runs of earlier versions.
     """
 
     network: Network
@@ -68,6 +70,7 @@ class RunConfig:
     train_on: str = DEFAULT_TRAIN_ON
     held_out: HeldOut | None = None
     background: tuple[Path, ...] = ()
+    start: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the configuration without the held-out names as a dictionary of plain JSON types."""
@@ -79,6 +82,7 @@ class RunConfig:
             "teacher": None if self.teacher is None else str(self.teacher),
             "train_on": self.train_on,
             "background": [str(folder) for folder in self.background],
+            "start": self.start,
         }
 
 
@@ -122,6 +126,7 @@ def load_run(folder: Path) -> RunConfig:
             values.get("train_on", DEFAULT_TRAIN_ON),
             held_out,
             tuple(Path(text) for text in values.get("background", ())),
+            values.get("start"),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise _damaged(folder / CONFIG, error) from None

@@ -1,14 +1,15 @@
-"""Comparison of the trunks of two networks: the layers before the heads, whose weights ``--from`` takes."""
+"""Comparison of the trunks of two networks: the layers before the heads."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 
 from edge_ssd.errors import ModelError
 from edge_ssd.network import Network
 
-__all__ = ["check_trunk", "trunk_differences"]
+__all__ = ["check_trunk", "num_common_blocks", "trunk_differences"]
 
 
 def check_trunk(path: Path, source: Network, network: Network, named: Mapping[str, Network] | None = None) -> None:
@@ -53,6 +54,21 @@ def trunk_differences(source: Network, network: Network) -> list[tuple[str, str]
             fact = f"its {where} have {_listed(theirs)} channels, those of this network {_listed(ours)}"
             found.append((fact, f"{option} {_listed(theirs)}"))
     return found
+
+
+def num_common_blocks(source: Network, network: Network) -> int:
+    """Return how many blocks, from the input on, have the same layers in two networks; 0 if they scale pixels or halve
+    feature maps otherwise.
+    """
+    first, second = (
+        (each.input.scale, each.input.offset, each.down_sampling, len(each.base_channels)) for each in (source, network)
+    )
+    if first != second:
+        return 0
+    pairs = zip(
+        source.base_channels + source.block_channels, network.base_channels + network.block_channels, strict=False
+    )
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _listed(channels: Sequence[int]) -> str:
