@@ -18,9 +18,19 @@ sys.path.append(str(REPOSITORY / "tests" / "benchmarks" / "pretraining"))
 
 from build_set import GROUPS, boxes_of, choose_images, coco_labels
 from coco_classes import COCO_CLASSES
+from fruit_set import first_of_each_source, uncertain_images
 from git_folder import GitFile, GitFolder, find_git_folder
 from pool import Pool, trim_gray
-from pool_index import LabeledImage, OwnBox, PoolImage, PseudoBox, append_detections, read_index, write_own_boxes
+from pool_index import (
+    LabeledImage,
+    OwnBox,
+    PoolImage,
+    PseudoBox,
+    append_detections,
+    read_index,
+    write_index,
+    write_own_boxes,
+)
 from sources import SOURCES, Selection, Source, candidates
 from teacher import read_positions
 
@@ -153,6 +163,23 @@ def test_set_has_boxes_in_groups(tmp_path: Path) -> None:
     names = {category["id"]: category["name"] for category in labels["categories"]}
     boxes = [(names[annotation["category_id"]], annotation["bbox"]) for annotation in labels["annotations"]]
     assert boxes == [("package", [0, 0, 8, 9]), ("animal", [10, 20, 90, 40])]
+
+
+def test_first_images_are_limited_for_each_source() -> None:
+    files = ["a/0.jpg", "a/1.jpg", "a/2.jpg", "b/0.jpg", "c/0.jpg"]
+    assert first_of_each_source(files, 4, 2) == ["a/0.jpg", "a/1.jpg", "b/0.jpg", "c/0.jpg"]
+    assert first_of_each_source(files, 3, 9) == files[:3]
+
+
+def test_images_are_uncertain_without_detections_or_with_fruit(tmp_path: Path) -> None:
+    pool, detections = tmp_path / "pool", tmp_path / "detections"
+    pool.mkdir()
+    detections.mkdir()
+    files = [f"a/{index}.jpg" for index in range(4)]
+    write_index(pool, "a", [PoolImage(file, "owner/name:x", 0, 9, 9, 1.0) for file in files])
+    for file, label, score in zip(files, ("person", "orange", "orange"), (0.9, 0.09, 0.07), strict=False):
+        append_detections(detections, "a", file, [PseudoBox(COCO_CLASSES.index(label), score, (0, 0, 5, 5))])
+    assert uncertain_images(pool, detections) == {files[1], files[3]}
 
 
 def test_positions_are_ranges(tmp_path: Path) -> None:

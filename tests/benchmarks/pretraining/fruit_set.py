@@ -6,7 +6,11 @@
 FRUIT is the folder of cutouts.py, SET that of build_set.py, and DIR a folder of drawn-in bananas in d2l's format
 (label.csv and images/). OUT/set has photographs of fruit (three copies of each), 1400 photographs with pasted
 cut-outs, 600 without fruit and 200 drawn-in bananas; OUT/alarms has 500 photographs without fruit that neither
-the pre-training nor this set uses.
+the pre-training nor this set uses. With --alarms-choose N, OUT/alarms_choose has N others of that kind, to choose
+thresholds on.
+
+The detections that teacher.py writes begin at 0.15. --uncertain DIR has those of a lower --min-score, and of images
+that it has not seen before: those that may show fruit by them are in none of the sets but OUT/alarms.
 """
 
 from __future__ import annotations
@@ -46,12 +50,14 @@ _BLURRED = 0.15
 
 
 class Counts(NamedTuple):
-    """Number of images of each kind, and of the false-alarm images of one source at most."""
+    """Number of images of each kind, and of those without fruit of one source at most."""
 
     pasted: int = 1400
     without: int = 600
+    without_of_source: int = 600
     drawn: int = 200
     alarms: int = 500
+    alarms_choose: int = 0
     alarms_of_source: int = 120
 
 
@@ -96,6 +102,7 @@ def main() -> None:
     parser.add_argument("--pool", type=Path, required=True)
     parser.add_argument("--pretrained-on", type=Path, required=True, metavar="SET")
     parser.add_argument("--bananas", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--uncertain", type=Path, metavar="DIR", help="folder of NAME.detections.jsonl")
     parser.add_argument("--out", type=Path, required=True)
     for field, number in Counts()._asdict().items():
         option = f"--{field.replace('_', '-')}"
@@ -104,7 +111,7 @@ def main() -> None:
     counts = Counts(*(getattr(args, field) for field in Counts._fields))
     splits = [args.pretrained_on / f"labels_{split}.json" for split in ("train", "val")]
     require_files(args.fruit / "photos.json", args.bananas / "label.csv", *splits)
-    for folder in (args.out / "set", args.out / "alarms"):
+    for folder in (args.out / "set", args.out / "alarms", args.out / "alarms_choose"):
         if folder.exists():
             sys.exit(f"{folder}: exists already")
     cv2.setNumThreads(1)
@@ -113,8 +120,17 @@ def main() -> None:
     used, unused = images_without_fruit(args.pool, args.pretrained_on)
     generator.shuffle(unused)
     generator.shuffle(used)
-    alarms = write_alarms(args.out / "alarms", args.pool, unused, counts)
-    backgrounds = used + [file for file in unused if file not in alarms]
+    alarms = first_of_each_source(unused, counts.alarms, counts.alarms_of_source)
+    copy_images(args.out / "alarms", args.pool, alarms)
+    taken = set(alarms)
+    if args.uncertain is not None:
+        taken |= uncertain_images(args.pool, args.uncertain)
+    if counts.alarms_choose:
+        others = [file for file in unused if file not in taken]
+        alarms_choose = first_of_each_source(others, counts.alarms_choose, counts.alarms_of_source)
+        copy_images(args.out / "alarms_choose", args.pool, alarms_choose)
+        taken.update(alarms_choose)
+    backgrounds = [file for file in used + unused if file not in taken]
     generator.shuffle(backgrounds)
 
     writer = SetWriter(args.out / "set", generator)
@@ -122,9 +138,11 @@ def main() -> None:
     add_photos(writer, [photo for photo in photos if photo.source == "photos"])
     add_groceries(writer, [photo for photo in photos if photo.source == "groceries"])
     rest = add_pasted(writer, read_cutouts(args.fruit), args.pool, backgrounds, generator, counts.pasted)
-    if len(rest) < counts.without:
-        sys.exit(f"{args.pool}: has only {len(rest)} photographs for --without {counts.without}")
-    for index, file in enumerate(rest[: counts.without]):
+    without = first_of_each_source(rest, counts.without, counts.without_of_source)
+    if len(without) < counts.without:
+        sys.exit(f"{args.pool}: has only {len(without)} photographs for --without {counts.without}")
+    print_sources("without fruit", without)
+    for index, file in enumerate(without):
         writer.add("train", f"none_{index:04d}", read_image(args.pool / file), [])
     add_drawn(writer, args.bananas, generator, counts.drawn)
     writer.write_labels()
@@ -161,19 +179,39 @@ def shows_fruit(labeled: LabeledImage) -> bool:
     return any(name in labeled.image.origin.lower() for name in _NAMES_OF_FRUIT)
 
 
-def write_alarms(folder: Path, pool: Path, files: list[str], counts: Counts) -> set[str]:
-    """Copy the first files, limited for each source; return them."""
-    folder.mkdir(parents=True)
-    of_source: collections.Counter[str] = collections.Counter()
-    chosen: set[str] = set()
+def uncertain_images(pool: Path, detections: Path) -> set[str]:
+    """Return the files of the pool that are not in these detections, or show fruit by them."""
+    files = set()
+    for name in source_names(pool):
+        found = read_detections(detections, name)
+        for image in read_index(pool, name):
+            if image.file not in found or shows_fruit(LabeledImage(image, found[image.file], None)):
+                files.add(image.file)
+    return files
+
+
+def first_of_each_source(files: list[str], number: int, of_source: int) -> list[str]:
+    """Return the first ``number`` files, at most ``of_source`` of each source."""
+    counts: collections.Counter[str] = collections.Counter()
+    chosen: list[str] = []
     for file in files:
         name = file.partition("/")[0]
-        if len(chosen) < counts.alarms and of_source[name] < counts.alarms_of_source:
-            of_source[name] += 1
-            chosen.add(file)
-            shutil.copyfile(pool / file, folder / image_name(file))
-    print(f"alarms: {len(chosen)} images:", ", ".join(f"{count} {name}" for name, count in of_source.most_common()))
+        if len(chosen) < number and counts[name] < of_source:
+            counts[name] += 1
+            chosen.append(file)
     return chosen
+
+
+def copy_images(folder: Path, pool: Path, files: list[str]) -> None:
+    folder.mkdir(parents=True)
+    for file in files:
+        shutil.copyfile(pool / file, folder / image_name(file))
+    print_sources(folder.name, files)
+
+
+def print_sources(kind: str, files: list[str]) -> None:
+    counts = collections.Counter(file.partition("/")[0] for file in files)
+    print(f"{kind}: {len(files)} images:", ", ".join(f"{count} {name}" for name, count in counts.most_common()))
 
 
 def add_photos(writer: SetWriter, photos: list[FruitPhoto]) -> None:

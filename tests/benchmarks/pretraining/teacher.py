@@ -2,9 +2,9 @@
 
     python tests/benchmarks/pretraining/teacher.py --model yolox_nano.onnx --pool POOL [--labeled FILE]
 
-Detections with a score of at least 0.15 are written; which of them become boxes is decided by build_set.py. Images that
-have some already are skipped: run again to continue. --labeled limits the images of some sources: a line for each, its
-name and the positions of the images among its candidates, as "camvid: 1-4 6 10-11".
+Detections with a score above --min-score are written; which of them become boxes is decided by build_set.py. Images
+that have some already are skipped: run again to continue. --labeled limits the images of some sources: a line for each,
+its name and the positions of the images among its candidates, as "camvid: 1-4 6 10-11".
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pool_index import PseudoBox, append_detections, read_detections, read_index
 _SIDE = 416
 _STRIDES = (8, 16, 32)
 _PADDING = 114
-_MIN_SCORE, _NMS_IOU = 0.15, 0.6
+_MIN_SCORE, _NMS_IOU = 0.15, 0.6  # of the detections that build_set.py needs
 
 
 class Teacher:
@@ -30,7 +30,7 @@ class Teacher:
     Source: Z. Ge and others, 2021, "YOLOX: Exceeding YOLO Series in 2021".
     """
 
-    def __init__(self, model: Path, threads: int) -> None:
+    def __init__(self, model: Path, threads: int, min_score: float = _MIN_SCORE) -> None:
         # Imported here, so that --help works without it.
         try:
             import onnxruntime  # type: ignore[import-not-found, unused-ignore]
@@ -40,6 +40,7 @@ class Teacher:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
         self._session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+        self._min_score = min_score
         cells, strides = [], []
         for stride in _STRIDES:
             y, x = np.mgrid[: _SIDE // stride, : _SIDE // stride]
@@ -61,13 +62,13 @@ class Teacher:
         scores = output[:, 4:5] * output[:, 5:]
         classes = scores.argmax(axis=1)
         best = scores[np.arange(len(scores)), classes]
-        kept = best > _MIN_SCORE
+        kept = best > self._min_score
         if not kept.any():
             return []
         boxes = np.concatenate([center[kept] - size[kept] / 2, center[kept] + size[kept] / 2], axis=1) / scale
         classes, best = classes[kept], best[kept]
         corner_and_size = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1).tolist()
-        indices = cv2.dnn.NMSBoxesBatched(corner_and_size, best.tolist(), classes.tolist(), _MIN_SCORE, _NMS_IOU)
+        indices = cv2.dnn.NMSBoxesBatched(corner_and_size, best.tolist(), classes.tolist(), self._min_score, _NMS_IOU)
         boxes[:, 0::2] = boxes[:, 0::2].clip(0, width)
         boxes[:, 1::2] = boxes[:, 1::2].clip(0, height)
         found = []
@@ -84,6 +85,9 @@ def main() -> None:
     parser.add_argument("--labeled", type=Path, metavar="FILE", help="label these images of some sources only")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these sources instead of all")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument(
+        "--min-score", type=float, default=_MIN_SCORE, help="of the detections that are written (default: %(default)s)"
+    )
     args = parser.parse_args()
     require_files(args.model, *([] if args.labeled is None else [args.labeled]))
     names = source_names(args.pool)
@@ -91,7 +95,7 @@ def main() -> None:
         sys.exit(f"--only: {args.pool} has no source {', '.join(unknown)}; it has {', '.join(names)}")
     labeled = {} if args.labeled is None else read_positions(args.labeled)
     cv2.setNumThreads(args.threads)
-    teacher = Teacher(args.model, args.threads)
+    teacher = Teacher(args.model, args.threads, args.min_score)
     for name in args.only or names:
         seen = read_detections(args.pool, name)
         for image in read_index(args.pool, name):
