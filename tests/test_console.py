@@ -95,6 +95,17 @@ def test_json_is_one_line_of_text_as_it_is(capsys: pytest.CaptureFixture[str]) -
     assert (stream.getvalue(), capsys.readouterr().out) == ("[]\n", "")
 
 
+def test_json_is_written_at_once_so_that_lines_of_threads_are_not_mixed() -> None:
+    class Writes(io.StringIO):
+        def write(self, text: str) -> int:
+            parts.append(text)
+            return len(text)
+
+    parts: list[str] = []
+    print_json([1], Writes())
+    assert parts == ["[1]\n"]
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
 def test_json_stays_valid_in_other_encodings_than_utf8(encoding: str) -> None:
     stream = io.TextIOWrapper(io.BytesIO(), encoding, errors="backslashreplace")

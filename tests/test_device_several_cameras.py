@@ -17,7 +17,7 @@ from device_fake import RedDetector, write_moving_square
 from processes import start_python
 from selenium import webdriver
 from selenium.webdriver.common.by import By
-from web_browser import live, wait
+from web_browser import DESKTOP, PHONE, accessibility_faults, colors, fits_width, live, page_size, wait
 from web_client import decode_jpeg, preview_port, request
 
 from device_apps import camera_command
@@ -290,6 +290,14 @@ def test_overview_shows_all_cameras_and_leads_to_each(browser: webdriver.Chrome,
     assert second.find_element(By.CLASS_NAME, "chip").text == "Starting"
     assert "Connection refused" in second.text
     wait(browser, lambda b: b.execute_script("return document.querySelector('#cameras img').naturalWidth") == 400)
+    for size, columns in ((PHONE, 1), (DESKTOP, 2)):
+        with page_size(browser, size):
+            assert accessibility_faults(browser) == []
+            assert fits_width(browser)
+            lefts = {item.rect["x"] for item in browser.find_elements(By.CSS_SELECTOR, "#cameras li")}
+            assert len(lefts) == columns
+    with colors(browser, "dark"):
+        assert accessibility_faults(browser) == []
     first.find_element(By.TAG_NAME, "a").click()
     wait(browser, live)
     assert browser.find_element(By.ID, "name").text == "Front door"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +13,10 @@ from selenium.webdriver.common.actions.action_builder import ActionBuilder
 from selenium.webdriver.common.actions.pointer_input import PointerInput
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from web_browser import lines, live, text, wait
+from web_browser import DESKTOP, PHONE, accessibility_faults, colors, fits_width, lines, live, page_size, text, wait
 from web_camera import Camera, RecentEvents, SeenEvent
 from web_client import request as http_request
 from web_client import write_token
-
-RUN_AXE = """
-const done = arguments[0];
-axe.run().then((result) => done(result.violations.map((fault) => [fault.id, fault.nodes.map((node) => node.html)])));
-"""
 
 
 @pytest.fixture(scope="module")
@@ -33,52 +27,32 @@ def camera(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Camera]:
         yield camera
 
 
-@pytest.fixture(params=[(390, 844), (1440, 900)], ids=["phone", "desktop"])
+@pytest.fixture(params=[PHONE, DESKTOP], ids=["phone", "desktop"])
 def page(request: pytest.FixtureRequest, browser: webdriver.Chrome, camera: Camera) -> Iterator[webdriver.Chrome]:
-    width, height = request.param
-    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    browser.get(camera.url)
-    wait(browser, live)
-    wait(browser, lambda b: len(lines(b, "#stages tr")) > 3 and len(lines(b, "#recent li")) >= 40)
-    browser.execute_script("document.getElementById('detector').open = true")
-    yield browser
-    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-
-
-def faults(browser: webdriver.Chrome) -> Any:
-    browser.execute_script((files("axe_core_python") / "axe.min.js").read_text(encoding="utf-8"))
-    return browser.execute_async_script(RUN_AXE)
-
-
-def use_colors(browser: webdriver.Chrome, scheme: str) -> None:
-    features = [{"name": "prefers-color-scheme", "value": scheme}]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    with page_size(browser, request.param):
+        browser.get(camera.url)
+        wait(browser, live)
+        wait(browser, lambda b: len(lines(b, "#stages tr")) > 3 and len(lines(b, "#recent li")) >= 40)
+        browser.execute_script("document.getElementById('detector').open = true")
+        yield browser
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_page_has_no_fault(page: webdriver.Chrome, scheme: str) -> None:
-    use_colors(page, scheme)
-    try:
-        assert faults(page) == []
-    finally:
-        use_colors(page, "")
+    with colors(page, scheme):
+        assert accessibility_faults(page) == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_login_page_has_no_fault(browser: webdriver.Chrome, tmp_path: Path, scheme: str) -> None:
-    use_colors(browser, scheme)
-    try:
-        with Camera("--web-token-file", str(write_token(tmp_path))) as camera:
-            browser.get(camera.url)
-            assert faults(browser) == []
-    finally:
-        use_colors(browser, "")
+    with colors(browser, scheme), Camera("--web-token-file", str(write_token(tmp_path))) as camera:
+        browser.get(camera.url)
+        assert accessibility_faults(browser) == []
 
 
 def test_text_of_twice_the_size_needs_no_scrolling_sideways(page: webdriver.Chrome) -> None:
     page.execute_script("document.documentElement.style.fontSize = '200%'")
-    assert page.execute_script("return document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    assert fits_width(page)
     assert page.execute_script("return innerWidth") in (390, 1440), "a phone does not zoom out to fit"
 
 
@@ -172,7 +146,7 @@ def test_zones_are_drawn_and_saved(page: webdriver.Chrome, camera: Camera) -> No
     click(page, "[data-kind=masks]")
     press(page, (0.1, 0.1))
     page.find_element(By.ID, "zone-scene").send_keys(Keys.ESCAPE)
-    assert faults(page) == []
+    assert accessibility_faults(page) == []
     click(page, "#zone-save")
     wait(page, lambda b: text(b, "zone-note").startswith("Saved in "))
     saved = http_request(camera.port, "/api/zones").json

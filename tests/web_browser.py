@@ -5,7 +5,9 @@ from __future__ import annotations
 import shutil
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,23 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
-__all__ = ["FLAGS", "IMAGE_STATE", "Relay", "lines", "live", "moves", "open_browser", "text", "wait"]
+__all__ = [
+    "DESKTOP",
+    "FLAGS",
+    "IMAGE_STATE",
+    "PHONE",
+    "Relay",
+    "accessibility_faults",
+    "colors",
+    "fits_width",
+    "lines",
+    "live",
+    "moves",
+    "open_browser",
+    "page_size",
+    "text",
+    "wait",
+]
 
 DEADLINE_S = 60.0
 
@@ -33,6 +51,14 @@ FLAGS = (
     "--window-size=1280,900",
     "--force-prefers-reduced-motion",  # An animation is drawn sixty times a second, in every window.
 )
+
+PHONE, DESKTOP = (390, 844), (1440, 900)
+"""Sizes of pages in pixels."""
+
+_RUN_AXE = """
+const done = arguments[0];
+axe.run().then((result) => done(result.violations.map((fault) => [fault.id, fault.nodes.map((node) => node.html)])));
+"""
 
 # A hash of the live image, and the number of its pixels in the green of the first class's boxes.
 IMAGE_STATE = """
@@ -65,6 +91,45 @@ def open_browser(profile: Path) -> webdriver.Chrome:
 
 def wait(browser: webdriver.Chrome, condition: Callable[[webdriver.Chrome], Any], seconds: float = DEADLINE_S) -> Any:
     return WebDriverWait(browser, seconds, 0.1, [StaleElementReferenceException]).until(condition)
+
+
+@contextmanager
+def page_size(browser: webdriver.Chrome, size: tuple[int, int]) -> Iterator[None]:
+    """Show pages at a size in pixels, such as :data:`PHONE`."""
+    width, height = size
+    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    try:
+        yield
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+@contextmanager
+def colors(browser: webdriver.Chrome, scheme: str) -> Iterator[None]:
+    """Show pages in "light" or "dark" colors."""
+
+    def use(value: str) -> None:
+        features = [{"name": "prefers-color-scheme", "value": value}]
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+    use(scheme)
+    try:
+        yield
+    finally:
+        use("")
+
+
+def accessibility_faults(browser: webdriver.Chrome) -> Any:
+    """Return what axe-core finds in the page: the rule, and the elements."""
+    browser.execute_script((files("axe_core_python") / "axe.min.js").read_text(encoding="utf-8"))
+    return browser.execute_async_script(_RUN_AXE)
+
+
+def fits_width(browser: webdriver.Chrome) -> bool:
+    """Return whether the page needs no scrolling sideways."""
+    root = "document.documentElement"
+    return bool(browser.execute_script(f"return {root}.scrollWidth <= {root}.clientWidth"))
 
 
 def text(browser: webdriver.Chrome, name: str) -> str:

@@ -31,6 +31,8 @@ def json_text(value: Any, *, ascii_only: bool = False) -> str:
 def print_json(value: Any, stream: TextIO | None = None) -> None:
     """Write plain JSON types as one line to ``stream`` (None: standard output) and flush it, for readers of a pipe.
 
+    Lines of several threads are not mixed: each is a single write.
+
     Characters beyond ASCII are escaped unless the stream is in UTF-8; see also :func:`json_text`.
 
     Raises:
@@ -38,4 +40,5 @@ def print_json(value: Any, stream: TextIO | None = None) -> None:
     """
     stream = stream or sys.stdout
     is_utf8 = codecs.lookup(stream.encoding or "utf-8").name == "utf-8"
-    print(json_text(value, ascii_only=not is_utf8), file=stream, flush=True)
+    stream.write(f"{json_text(value, ascii_only=not is_utf8)}\n")
+    stream.flush()
