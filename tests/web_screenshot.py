@@ -1,4 +1,7 @@
-"""Take the screenshots of docs/web.md and, with --zones, of the editor in docs/zones.md: python tests/web_screenshot.py
+"""Take the screenshot of docs/web.md: python tests/web_screenshot.py [--zones | --several]
+
+--zones takes that of the editor in docs/zones.md, --several that of three cameras in
+docs/cameras.md, one of which is away.
 
 The real command on a real stream of the shipped clip, in Chromium; a minute long, so that there is something to see.
 """
@@ -24,20 +27,40 @@ from web_camera import ClipServer
 REPOSITORY = Path(__file__).resolve().parent.parent
 WIDTH, HEIGHT = 1240, 850
 FPS = 15
+CAMERAS = """\
+[[cameras]]
+name = "Kitchen"
+source = "{url}"
+[[cameras]]
+name = "Market stall"
+source = "{url}?2"
+score-threshold = 0.85
+[[cameras]]
+name = "Garden"
+source = "http://127.0.0.1:9/video"
+"""
 EDIT = "document.getElementById('edit-zones').click(); document.querySelector('#zone-list button').click();"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--zones", action="store_true", help="edit the zones of docs/zones.md")
-    parser.add_argument("--to", type=Path, help="default: docs/images/web.png or zone-editor.png")
+    page = parser.add_mutually_exclusive_group()
+    page.add_argument("--zones", action="store_true", help="edit the zones of docs/zones.md")
+    page.add_argument("--several", action="store_true", help="the page of several cameras")
+    parser.add_argument("--to", type=Path, help="default: web.png, zone-editor.png or cameras.png in docs/images")
     parser.add_argument("--seconds", type=float, default=62, help="time before the screenshot is taken")
     args = parser.parse_args()
-    path = args.to or REPOSITORY / "docs" / "images" / ("zone-editor.png" if args.zones else "web.png")
+    name = "zone-editor.png" if args.zones else "cameras.png" if args.several else "web.png"
+    path = args.to or REPOSITORY / "docs" / "images" / name
     server = ClipServer(FPS)
     server.port = 8000
     with server, tempfile.TemporaryDirectory() as profile:
-        command = [sys.executable, "-m", "edge_ssd", "camera", "--source", server.url, "--web", "8080"]
+        source = ["--source", server.url]
+        if args.several:
+            config = Path(profile, "cameras.toml")
+            config.write_text(CAMERAS.format(url=server.url), encoding="utf-8")
+            source = ["--config", str(config)]
+        command = [sys.executable, "-m", "edge_ssd", "camera", *source, "--web", "8080"]
         if args.zones:
             zones = Path(profile, "zones.toml")
             zones.write_text(documented_zones(), encoding="utf-8")
@@ -46,14 +69,15 @@ def main() -> None:
         try:
             while "web preview" not in camera.stderr.readline():
                 assert camera.poll() is None
-            png = screenshot("http://localhost:8080/", profile, args.seconds, EDIT if args.zones else "")
+            height = 440 if args.several else HEIGHT
+            png = screenshot("http://localhost:8080/", profile, args.seconds, EDIT if args.zones else "", height)
         finally:
             camera.terminate()
             camera.communicate()
-    # 256 colors are enough for a page, and half the bytes; those of thin lines too.
-    Image.open(io.BytesIO(png)).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
-        path, optimize=True
-    )
+    # 256 colors are enough for a page, and half the bytes; those of thin lines too, or else of large images.
+    method = Image.Quantize.MEDIANCUT if args.several else Image.Quantize.MAXCOVERAGE
+    image = Image.open(io.BytesIO(png)).convert("RGB").quantize(256, method, dither=Image.Dither.NONE)
+    image.save(path, optimize=True)
     print(f"{path}: {path.stat().st_size / 1e3:.0f} kB")
 
 
@@ -64,7 +88,7 @@ def documented_zones() -> str:
     return example[1][example[1].index("[[zones]]") :]
 
 
-def screenshot(url: str, profile: str, seconds: float, script: str) -> bytes:
+def screenshot(url: str, profile: str, seconds: float, script: str, height: int) -> bytes:
     """Return the image, PNG, of a page after ``seconds`` and a script."""
     from selenium import webdriver
     from selenium.webdriver.chrome.options import Options
@@ -76,7 +100,7 @@ def screenshot(url: str, profile: str, seconds: float, script: str) -> bytes:
         options.add_argument(flag)
     browser = webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
     try:
-        size = {"width": WIDTH, "height": HEIGHT, "deviceScaleFactor": 1, "mobile": False}
+        size = {"width": WIDTH, "height": height, "deviceScaleFactor": 1, "mobile": False}
         browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         browser.get(url)
         time.sleep(seconds)

@@ -60,6 +60,7 @@ class Scene(NamedTuple):
         noise: standard deviation of a pixel, in gray levels.
         shake: standard deviation of the position of the camera, in pixels.
         side: length of the moving object, of the image's width; ``position`` where it is.
+        contrast: factor of the difference of the moving object to the background.
         jpeg: quality of MJPEG frames of 1280×720; None for frames of 640×480 without compression.
     """
 
@@ -69,6 +70,7 @@ class Scene(NamedTuple):
     side: float = 0.08
     position: Position = lambda second: (_OFF_SCREEN, 0.5)
     jpeg: int | None = None
+    contrast: float = 1.0
 
 
 def passing(second: float) -> tuple[float, float]:
@@ -93,6 +95,8 @@ SCENES = {
     "20 % passes": Scene(position=passing, side=0.2),
     "20 % appears and vanishes": Scene(position=appearing, side=0.2),
     "20 % moves by 1 % of the width a second": Scene(position=lambda second: (0.3 + 0.01 * second, 0.55), side=0.2),
+    "20 % appears and vanishes, contrast 10 %": Scene(position=appearing, side=0.2, contrast=0.1),
+    "the same, noise 10": Scene(position=appearing, side=0.2, contrast=0.1, noise=10),
     "8 % passes, noise 10": Scene(position=passing, noise=10),
     "8 % passes, MJPEG 50": Scene(position=passing, jpeg=50),
     "the camera shakes, 1 pixel": Scene(shake=1.0),
@@ -117,6 +121,7 @@ def draw(scene: Scene, detector: Detector) -> Iterator[Frame]:
         if -scene.side / 2 < x < 1 + scene.side / 2:
             image = background.copy()
             _paste(image, draw_bananas([walker], scene.side * width, angle, (x * width, y * height)))
+            image = background + np.float32(scene.contrast) * (image - background)
         if scene.shake:
             image = np.roll(image, np.rint(rng.normal(0, scene.shake, 2)).astype(int), (0, 1))
         top, left = rng.integers(0, 64, 2)
