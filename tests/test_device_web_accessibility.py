@@ -137,6 +137,10 @@ def test_zones_are_drawn_and_saved(page: webdriver.Chrome, camera: Camera) -> No
     assert points(page)[1] == pytest.approx([0.5, 0.1], abs=0.01)
     page.switch_to.active_element.send_keys(Keys.DELETE)
     assert len(points(page)) == 3
+    left = page.find_element(By.ID, "zone-x")
+    left.clear()
+    left.send_keys("40")
+    assert points(page)[1][0] == 0.4
     name = page.find_element(By.ID, "zone-name")
     name.clear()
     name.send_keys("gate <1>")
@@ -145,6 +149,8 @@ def test_zones_are_drawn_and_saved(page: webdriver.Chrome, camera: Camera) -> No
     page.switch_to.active_element.send_keys(Keys.SHIFT, Keys.ARROW_UP)
     click(page, "[data-kind=masks]")
     press(page, (0.1, 0.1))
+    click(page, "#zone-save")
+    assert text(page, "zone-problem").startswith("What is being drawn is not finished.")
     page.find_element(By.ID, "zone-scene").send_keys(Keys.ESCAPE)
     assert accessibility_faults(page) == []
     click(page, "#zone-save")

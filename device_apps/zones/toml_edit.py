@@ -57,7 +57,11 @@ def replace_zones(
     blocks = list(_split(lines[start:end], prefix))
     for kind, rows in to_tables(shapes).items():
         _replace_kind(blocks, kind, rows, {number for of, number in broken if of == kind}, prefix)
-    edited = [*lines[:start], *(line for block in blocks for line in (*block.lines, *block.rest))]
+    edited = lines[:start]
+    for block in blocks:
+        is_blank = not block.lines and not any(line.strip() for line in block.rest)
+        if not is_blank or (edited and edited[-1].strip()):  # One blank line is enough where a table was.
+            edited += [*block.lines, *block.rest]
     rest = "\n".join(lines[end:]).lstrip("\n")
     result = "\n".join(edited).strip("\n") + (f"\n\n{rest}" if rest else "\n")
     # Lines of a multi-line text or list may look like a header: the result itself decides.
@@ -136,11 +140,6 @@ def _replace_kind(
         while block not in slots and block.rest and not block.rest[0].strip():
             del block.rest[0]
     if texts and not slots:
-        for block in reversed(blocks):  # One blank line before it.
-            while block.rest and not block.rest[-1].strip():
-                block.rest.pop()
-            if block.rest or block.lines:
-                break
         slots = [_Block(kind, [], [])]
         blocks += [_Block("", [], [""]), *slots]
     for number, text in enumerate(texts):

@@ -36,6 +36,7 @@ class ZoneEditor {
   reveal() {
     $("zone-editor").hidden = !this.on;
     $("zone-scene").toggleAttribute("hidden", !this.on);
+    $("full").hidden = this.on || !document.fullscreenEnabled;
     $("edit-zones").setAttribute("aria-expanded", String(this.on));
     set($("edit-zones"), this.on ? "Leave the editor" : "Edit zones");
     drawFrame();
@@ -45,19 +46,23 @@ class ZoneEditor {
     this.base = received;
     this.draft = new ZoneDraft(received);
     this.scene.start(this.draft);
+    $("zone-left-out").hidden = !received.problems.length;
+    set($("zone-left-out"), `Not in use: ${received.problems.join("; ")}. Saving makes a comment of it in the file.`);
     this.showConflict(false);
     this.problem("");
     this.show();
   }
 
+  get isChanged() { return this.on && (this.draft.isChanged || this.scene.pending.length > 0); }
+
   cancel() {
-    if (!this.draft.isChanged || confirm("Discard the changes of the zones?")) this.end("");
+    if (!this.isChanged || confirm("Discard the changes of the zones?")) this.end("");
   }
 
   // The zones were saved, here or by another viewer, or the program was started again.
   receive(received) {
     if (!this.on || received.revision === this.base.revision) return;
-    if (zonesKey(received) === zonesKey(this.draft.tables) || !this.draft.isChanged) this.load(received);
+    if (zonesKey(received) === zonesKey(this.draft.tables) || !this.isChanged) this.load(received);
     else this.showConflict(true);
   }
 
@@ -69,6 +74,7 @@ class ZoneEditor {
   // ---- save ----
 
   async save() {
+    if (this.scene.pending.length && !this.scene.isComplete) return this.problem("What is being drawn is not finished. Escape or Undo removes it.");
     this.scene.finish();
     if (this.scene.tool) this.scene.stopDrawing();
     this.problem("");
@@ -155,6 +161,7 @@ class ZoneEditor {
     $("zone-swap").hidden = kind !== "lines";
     $("zone-remove-point").hidden = kind === "lines";
     $("zone-remove-point").disabled = !this.draft.mayRemovePoint;
+    this.showPlace(shape.points[this.draft.point]);
     set($("zone-remove"), `Delete ${ZONE_KINDS[kind]}`);
     checkBoxes($("zone-classes"), this.base.labels, (label) => !shape.classes || shape.classes.includes(label));
     for (const radio of document.querySelectorAll("#zone-form [name=zone-anchor]")) radio.checked = radio.value === (shape.anchor || "foot");
@@ -168,7 +175,23 @@ class ZoneEditor {
     }
   }
 
+  showPlace(point) {
+    $("zone-place").hidden = !point;
+    if (!point) return;
+    set($("zone-place-title"), `Point ${this.draft.point + 1}`);
+    [$("zone-x"), $("zone-y")].forEach((input, axis) => {
+      if (document.activeElement !== input) input.value = Number((100 * point[axis]).toFixed(2));
+    });
+  }
+
   // ---- fields ----
+
+  setPlace() {
+    const { draft } = this, [x, y] = [$("zone-x"), $("zone-y")];
+    if (x.value === "" || y.value === "") return;
+    draft.movePoint(`place ${draft.kind} ${draft.index} ${draft.point}`, draft.point, [x.value / 100, y.value / 100]);
+    this.show();
+  }
 
   set(key, value) {
     this.draft.set(key, value);
@@ -211,6 +234,7 @@ $("zone-classes").onchange = () => zoneEditor.setClasses();
 for (const radio of document.querySelectorAll("#zone-form [name=zone-anchor]")) {
   radio.onchange = () => zoneEditor.set("anchor", radio.value === "foot" ? undefined : radio.value);
 }
+$("zone-x").oninput = $("zone-y").oninput = () => zoneEditor.setPlace();
 $("zone-swap").onclick = () => zoneEditor.set("points", [...zoneEditor.draft.shape.points].reverse());
 $("zone-remove-point").onclick = () => zoneEditor.do(zoneEditor.draft.removePoint);
 $("zone-remove").onclick = () => zoneEditor.do(zoneEditor.draft.remove);
@@ -220,4 +244,4 @@ $("zone-keep-mine").onclick = () => { zoneEditor.base = zones; zoneEditor.showCo
 $("zone-save").onclick = () => zoneEditor.save();
 $("zone-cancel").onclick = () => zoneEditor.cancel();
 document.addEventListener("keydown", (event) => zoneEditor.key(event));
-addEventListener("beforeunload", (event) => { if (zoneEditor.on && zoneEditor.draft.isChanged) event.preventDefault(); });
+addEventListener("beforeunload", (event) => { if (zoneEditor.isChanged) event.preventDefault(); });

@@ -78,6 +78,7 @@ class ZoneScene {
     Object.assign(this, { tool: this.tool === tool ? null : tool, pending: [], cursor: null });
     this.draft.select(null);
     this.element.focus({ preventScroll: true });
+    this.element.scrollIntoView({ block: "nearest" });
     this.changed();
   }
 
@@ -107,9 +108,11 @@ class ZoneScene {
     this.changed();
   }
 
+  get isComplete() { return this.pending.length >= (this.tool === "lines" ? 2 : MIN_CORNERS); }
+
   finish() {
     const { tool, pending } = this;
-    if (!tool || pending.length < (tool === "lines" ? 2 : MIN_CORNERS)) return;
+    if (!tool || !this.isComplete) return;
     this.draft.add(tool, pending);
     this.stopDrawing();
   }
@@ -268,6 +271,7 @@ class ZoneScene {
     if (!draft) return element.replaceChildren();
     const hadFocus = document.activeElement && document.activeElement.closest("#zone-scene .point");
     element.classList.toggle("drawing", Boolean(this.tool));
+    element.classList.toggle("held", Boolean(this.tool || draft.shape));  // A finger then does not scroll the page.
     const shapes = Object.keys(ZONE_KINDS).flatMap((kind) => draft.tables[kind].map((shape, index) => this.drawShape(kind, index, shape)));
     element.replaceChildren(...shapes, ...this.drawPoints(), ...this.drawPending());
     if (hadFocus) this.focusPoint(draft.point);
