@@ -17,14 +17,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bundle_factory import FLATBUFFER, write_bundle
+from bundle_factory import FLATBUFFER, metadata, selftest, write_bundle
 from PIL import Image
 from real_model import real_model
 
 from edge_ssd.boxes import box_iou
 from edge_ssd.errors import BackendError, BundleError, ImageError, SettingError
 from edge_ssd.network import InputSpec, Network, tiny_ssd
-from edge_ssd.runtime import detector as module
+from edge_ssd.runtime import loaded_model as module
 from edge_ssd.runtime.bundle import SelfTest, read_bundle
 from edge_ssd.runtime.detections import Detections
 from edge_ssd.runtime.detector import Detector
@@ -573,6 +573,78 @@ def test_selftest_tolerates_missing_box_near_threshold(bundle: Path, monkeypatch
         assert Detector(bundle).selftest().passed is passed
 
 
+# Replacing the model
+
+
+def other_bundle(folder: Path, **defaults: float) -> Path:
+    """Write a bundle with the labels apple and fork, whose self-test expects what :class:`FakeInterpreter` finds."""
+    network = dataclasses.replace(NETWORK, labels=("apple", "fork"))
+    details = metadata(network)
+    details["defaults"].update(defaults)
+    test = selftest(network, **{key: np.asarray(value) for key, value in vars(expected().detections).items()})
+    replace = {"edge_ssd.json": json.dumps(details).encode(), "selftest.npz": test}
+    return write_bundle(folder / "other.tflite", network, replace=replace)
+
+
+@pytest.mark.usefixtures("fake")
+def test_replaced_model_keeps_what_was_chosen(bundle: Path, tmp_path: Path) -> None:
+    other = other_bundle(tmp_path, score_threshold=0.25, max_detections=7)
+    detector = Detector(bundle, {"fork": 0.5}, iou_threshold=0.5)
+    before = detector.share()
+    detector.replace_model(other)
+    assert settings_of(detector) == ({"apple": 0.25, "fork": 0.5}, 0.5, 7, ("apple", "fork"), False)
+    assert detector.detect(np.zeros((32, 64, 3), np.uint8)).names == ["fork", "apple"]
+    assert before.labels == ("banana", "fork"), "what shares the interpreter keeps the old model"
+    before.configure(score_threshold=0.5, classes=["fork"])
+    before.replace_model(detector)
+    assert settings_of(before) == ({"apple": 0.5, "fork": 0.5}, 0.5, 7, ("fork",), False)
+    before.configure(classes=None, score_threshold=None)
+    assert settings_of(before)[0] == {"apple": 0.25, "fork": 0.25}
+    assert before.bundle is detector.bundle, "in memory once"
+
+
+@pytest.mark.parametrize(
+    ("settings", "damage", "error", "message"),
+    [
+        ({"classes": ["banana"]}, None, SettingError, "no class 'banana'; its labels are apple, fork"),
+        ({"score_threshold": {"banana": 0.3}}, None, SettingError, "no class 'banana'; its labels are apple, fork"),
+        ({}, lambda data: data[:-9], BundleError, "other.tflite: is damaged or cut short"),
+        ({}, lambda data: data[:90] + b"?" + data[91:], BundleError, "SHA-256 of its flatbuffer does not match"),
+        ({}, bytes, BundleError, "1 of 1 expected boxes missing, 2 unexpected, with fake; convert it again"),
+    ],
+)
+@pytest.mark.usefixtures("fake")
+def test_model_that_cannot_replace_the_old_one_changes_nothing(
+    bundle: Path,
+    tmp_path: Path,
+    settings: dict[str, Any],
+    damage: Callable[[bytes], bytes] | None,
+    error: type[Exception],
+    message: str,
+) -> None:
+    other = other_bundle(tmp_path)
+    if damage is bytes:  # a self-test of another network
+        other = write_bundle(other, NETWORK)
+    elif damage is not None:
+        other.write_bytes(damage(other.read_bytes()))
+    detector = Detector(bundle, **settings)
+    before = settings_of(detector)
+    with pytest.raises(error, match=message):
+        detector.replace_model(other)
+    assert (settings_of(detector), detector.bundle.source) == (before, str(bundle))
+    assert set(detector.detect(np.zeros((32, 64, 3), np.uint8)).names) <= {"banana", "fork"}
+
+
+@pytest.mark.usefixtures("fake")
+def test_closed_detector_takes_and_gives_no_model(bundle: Path) -> None:
+    open_one, closed = Detector(bundle), Detector(bundle)
+    closed.close()
+    for one, other in ((open_one, closed), (closed, open_one)):
+        with pytest.raises(BackendError, match="closed"):
+            one.replace_model(other)
+    assert len(open_one.detect(np.zeros((4, 4, 3), np.uint8))) == 2
+
+
 # With a real interpreter and model
 
 
@@ -652,3 +724,34 @@ def test_default_model_is_found_or_named_as_missing(tmp_path: Path, monkeypatch:
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "banana.tflite").write_bytes(b"x")
     assert default_model() == (tmp_path / "models" / "banana.tflite").resolve()
+
+
+def test_replaced_model_is_used_from_one_call_to_the_next() -> None:
+    """Threads that detect meanwhile get the result of one model or of the other, and the old one is freed."""
+    detector = Detector("small", num_threads=1)
+    image = detector.bundle.selftest.image
+    old = detector.detect(image).to_dict()
+    with Detector("nano", num_threads=1) as other:
+        new = other.detect(image).to_dict()
+    assert old != new
+    results: list[list[Any]] = [[], []]
+    ended = threading.Event()
+
+    def detect(found: list[Any]) -> None:
+        while not ended.is_set():
+            found.append(detector.detect(image).to_dict())
+
+    threads = [threading.Thread(target=detect, args=(found,)) for found in results]
+    for thread in threads:
+        thread.start()
+    freed = weakref.ref(detector._state.model)
+    detector.replace_model("nano")
+    assert detector.detect(image).to_dict() == new
+    ended.set()
+    for thread in threads:
+        thread.join(timeout=60)
+    for found in results:
+        first = next((i for i, result in enumerate(found) if result == new), len(found))
+        assert found == [old] * first + [new] * (len(found) - first)
+    assert freed() is None
+    assert detector.num_threads == 1

@@ -1,4 +1,4 @@
-"""Object detector: a bundle, an interpreter, preprocessing and postprocessing."""
+"""Object detector: a model in memory, and settings with which it is run on images."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -17,15 +17,13 @@ from edge_ssd.network import InputSpec, Network
 from edge_ssd.runtime.bundle import Bundle, BundleSource, read_bundle
 from edge_ssd.runtime.detections import Detections
 from edge_ssd.runtime.image_input import Color, ImageLike, as_rgb, as_source
-from edge_ssd.runtime.interpreter import Backend, Interpreter, open_interpreter
-from edge_ssd.runtime.postprocess import Postprocess
-from edge_ssd.runtime.preprocess import preprocess, read_reduced
+from edge_ssd.runtime.interpreter import Backend
+from edge_ssd.runtime.loaded_model import InterpreterOptions, LoadedModel, load_model
+from edge_ssd.runtime.preprocess import read_reduced
 from edge_ssd.runtime.resize import HALVE_BILINEAR, ImageArray, Resize
-from edge_ssd.runtime.selftest_result import SelfTestResult, compare_detections
+from edge_ssd.runtime.selftest_result import SelfTestResult
 from edge_ssd.runtime.settings import ClassesLike, CountLike, FlagLike, FractionLike, Settings, ThresholdLike
-from edge_ssd.runtime.tensor_check import check_tensors
 from edge_ssd.runtime.tiles import Tiles, merge_tiles
-from edge_ssd.runtime.workspace import Workspace
 
 __all__ = ["Detector", "ModelLike", "SelfTestResult"]
 
@@ -33,6 +31,13 @@ ModelLike = BundleSource | Bundle
 """A bundle: path, name of a shipped model, bytes, object with ``read_bytes()``, or read already."""
 
 _SETTINGS = ("score_threshold", "iou_threshold", "max_detections", "classes", "class_agnostic")
+
+
+class _State(NamedTuple):
+    """Model and settings, which change together: a call uses one state from its start to its end."""
+
+    model: LoadedModel
+    settings: Settings
 
 
 class Detector:
@@ -46,21 +51,7 @@ class Detector:
         timings: seconds of the last call in "preprocess", "invoke" and "postprocess".
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_buffers",
-        "_bundle",
-        "_interpreter",
-        "_interpreter_facts",
-        "_lock",
-        "_postprocess",
-        "_process",
-        "_resize",
-        "_settings",
-        "_settings_lock",
-        "_tiles",
-        "timings",
-    )
+    __slots__ = ("__weakref__", "_change_lock", "_process", "_resize", "_state", "_tiles", "timings")
 
     def __init__(
         self,
@@ -105,26 +96,23 @@ class Detector:
             BackendError: no interpreter on this machine can run it; the message names what to install.
             SettingError: an invalid argument.
         """
-        self._process = os.getpid()
-        self._bundle = model if isinstance(model, Bundle) else _read(model)
+        bundle = model if isinstance(model, Bundle) else _read(model)
         if resize is not None and not callable(resize):
             raise SettingError(f"resize must be a function of an image and (height, width), got {shortened(resize)}")
+        settings = Settings.from_metadata(bundle.details).changed(
+            bundle.details, score_threshold, iou_threshold, max_detections, classes, class_agnostic
+        )
+        parts = _as_tiles(tiles)
+        loaded = load_model(bundle, InterpreterOptions(num_threads, backend, delegate, delegate_options))
+        self._set_up(_State(loaded, settings), resize, parts)
+
+    def _set_up(self, state: _State, resize: Resize | None, tiles: Tiles | None) -> None:
+        self._process = os.getpid()
+        self._state = state
+        self._change_lock = threading.Lock()  # of changes of the state, for which no call waits
         self._resize = resize
-        self._tiles = _as_tiles(tiles)
-        self._settings = Settings.from_metadata(self.bundle.details)
-        self._settings_lock = threading.Lock()
-        self.configure(score_threshold, iou_threshold, max_detections, classes, class_agnostic)
+        self._tiles = tiles
         self.timings: dict[str, float] = {}
-        self._postprocess = Postprocess(self.network)
-        self._buffers = Workspace()
-        self._lock = threading.Lock()  # of the interpreter
-        try:
-            interpreter = open_interpreter(self.bundle.flatbuffer, num_threads, backend, delegate, delegate_options)
-            check_tensors(interpreter, self.bundle)
-        except (BackendError, BundleError) as error:
-            raise type(error)(f"{self.bundle.source}: {error}") from None
-        self._interpreter: Interpreter | None = interpreter
-        self._interpreter_facts = interpreter.backend, interpreter.num_threads, interpreter.delegate
 
     if not TYPE_CHECKING:  # pyright would take every attribute for one that can be set
 
@@ -139,29 +127,29 @@ class Detector:
         classes = "1 class" if len(self.labels) == 1 else f"{len(self.labels)} classes"
         threads = "1 thread" if self.num_threads == 1 else f"{self.num_threads} threads"
         more = f", delegate {self.delegate!r}" if self.delegate else ""
-        if self._interpreter is None:
+        if self._state.model.interpreter is None:
             more += ", closed"
         return f"<Detector {self.bundle.source!r}: {classes}, input {height}x{width}, {self.backend}, {threads}{more}>"
 
     @property
     def bundle(self) -> Bundle:
         """The model, read and checked."""
-        return self._bundle
+        return self._state.model.bundle
 
     @property
     def backend(self) -> str:
         """Name of the interpreter's package."""
-        return self._interpreter_facts[0]
+        return self._state.model.backend
 
     @property
     def num_threads(self) -> int:
         """Number of the interpreter's threads."""
-        return self._interpreter_facts[1]
+        return self._state.model.num_threads
 
     @property
     def delegate(self) -> str | None:
         """Library of the external delegate, or None."""
-        return self._interpreter_facts[2]
+        return self._state.model.delegate
 
     @property
     def tiles(self) -> Tiles | None:
@@ -185,30 +173,32 @@ class Detector:
     @property
     def score_thresholds(self) -> dict[str, float]:
         """Label → minimum score of a detection of that class; a copy."""
-        return dict(zip(self.labels, self._settings.score_thresholds, strict=True))
+        model, settings = self._state
+        return dict(zip(model.bundle.labels, settings.score_thresholds, strict=True))
 
     @property
     def min_score_threshold(self) -> float:
         """Minimum of :attr:`score_thresholds`, equal to the threshold of every class if they share one."""
-        return min(self._settings.score_thresholds)
+        return min(self._state.settings.score_thresholds)
 
     @property
     def iou_threshold(self) -> float:
-        return self._settings.iou_threshold
+        return self._state.settings.iou_threshold
 
     @property
     def max_detections(self) -> int:
-        return self._settings.max_detections
+        return self._state.settings.max_detections
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Labels that are detected."""
-        chosen = self._settings.classes
-        return self.labels if chosen is None else tuple(self.labels[i] for i in chosen)
+        model, settings = self._state
+        labels = model.bundle.labels
+        return labels if settings.classes is None else tuple(labels[i] for i in settings.classes)
 
     @property
     def class_agnostic(self) -> bool:
-        return self._settings.class_agnostic
+        return self._state.settings.class_agnostic
 
     def configure(
         self,
@@ -225,9 +215,13 @@ class Detector:
         value raises SettingError and changes nothing.
         """
         self._require_own_process()
-        with self._settings_lock:
-            self._settings = self._settings.changed(
-                self.bundle.details, score_threshold, iou_threshold, max_detections, classes, class_agnostic
+        with self._change_lock:
+            model, settings = self._state
+            self._state = _State(
+                model,
+                settings.changed(
+                    model.bundle.details, score_threshold, iou_threshold, max_detections, classes, class_agnostic
+                ),
             )
 
     def share(
@@ -245,16 +239,51 @@ class Detector:
         them are closed. Arguments and errors as for the constructor.
         """
         self._require_own_process()
+        model = self._state.model
+        details = model.bundle.details
+        settings = Settings.from_metadata(details).changed(
+            details, score_threshold, iou_threshold, max_detections, classes, class_agnostic
+        )
         other = object.__new__(type(self))
-        shared = ("_process", "_bundle", "_resize", "_postprocess", "_buffers", "_lock", "_interpreter")
-        for name in (*shared, "_interpreter_facts"):
-            setattr(other, name, getattr(self, name))
-        other._tiles = _as_tiles(tiles)
-        other._settings = Settings.from_metadata(self.bundle.details)
-        other._settings_lock = threading.Lock()
-        other.configure(score_threshold, iou_threshold, max_detections, classes, class_agnostic)
-        other.timings = {}
+        other._set_up(_State(model, settings), self._resize, _as_tiles(tiles))
         return other
+
+    def replace_model(self, model: ModelLike | Detector) -> None:
+        """Go on with another model, without a pause: it is loaded, checked and tested before it is used.
+
+        A :meth:`detect` in another thread finishes with the model that it started with, and waits for nothing; later
+        ones use the new model. The options of the interpreter stay, and so do the settings that were chosen; the others
+        are the new model's. Both models are in memory until the last call with the old one has ended.
+
+        Detectors that share the interpreter of this one (:meth:`share`) keep the old model.
+        ``other.replace_model(detector)`` makes such a detector share the new one.
+
+        Args:
+            model: as for the constructor; or another detector, whose model and interpreter are then shared as
+                :meth:`share` does, without a test.
+
+        Raises:
+            BundleError: the file is missing, damaged or not a bundle, or its self-test fails.
+            BackendError: no interpreter on this machine can run it, or a detector is closed.
+            SettingError: ``model`` is none of these, or has no class of a name that is chosen in the settings.
+
+            After an error the detector goes on with the model that it has.
+        """
+        self._require_own_process()
+        if isinstance(model, Detector):
+            model._require_own_process()
+            loaded = model._state.model
+        else:
+            bundle = model if isinstance(model, Bundle) else _read(model)
+            self._state.settings.for_model(bundle.details)  # before the slow steps
+            loaded = load_model(bundle, self._state.model.options)
+            result = loaded.selftest()
+            if not result.passed:
+                raise BundleError(f"{bundle.source}: its self-test fails: {result.problem}; convert it again")
+        with self._change_lock:
+            if loaded.interpreter is None or self._state.model.interpreter is None:
+                raise BackendError("this detector is closed; make a new one")
+            self._state = _State(loaded, self._state.settings.for_model(loaded.bundle.details))
 
     def detect(
         self, image: ImageLike, image_size: tuple[int, int] | None = None, *, color: Color = "rgb"
@@ -278,17 +307,18 @@ class Detector:
             BackendError: after :meth:`close`, and in a process that was forked from that of the detector.
         """
         self._require_own_process()
+        state = self._state
         if image_size is not None:
             image_size = _checked_size(image_size)
         if not isinstance(image, np.ndarray) and color == "rgb":
             image = as_source(image)
-            reduced = self.reduced_input
-            if reduced and isinstance(image, (str, os.PathLike, bytes)) and self._resizes_exactly():
-                image, image_size = read_reduced(image, reduced)
+            if self._may_reduce() and isinstance(image, (str, os.PathLike, bytes)):
+                image, image_size = read_reduced(image, state.model.bundle.network.input)
         pixels = as_rgb(image, color)
         if self._tiles is None:
-            return self._detect(pixels, self._settings, self._resize, image_size)
-        return self._detect_in_tiles(self._tiles, pixels, image_size)
+            detections, self.timings = state.model.detect(pixels, state.settings, self._resize, image_size)
+            return detections
+        return self._detect_in_tiles(state, self._tiles, pixels, image_size)
 
     def selftest(self) -> SelfTestResult:
         """Detect in the embedded image and compare with the embedded detections.
@@ -297,11 +327,7 @@ class Detector:
         most 0.05 above the self-test's threshold are exempt. Settings are the bundle's, not those of :meth:`configure`.
         """
         self._require_own_process()
-        selftest = self.bundle.selftest
-        expected, threshold = selftest.detections, selftest.score_threshold
-        settings = Settings.from_metadata(self.bundle.details).changed(self.bundle.details, score_threshold=threshold)
-        actual = self._detect(selftest.image, settings)
-        return compare_detections(expected, actual, threshold, self.backend)
+        return self._state.model.selftest()
 
     def close(self) -> None:
         """Free the interpreter. Closing twice is allowed; detecting afterwards raises BackendError.
@@ -310,8 +336,8 @@ class Detector:
         """
         if os.getpid() != self._process:
             return
-        with self._lock:
-            self._interpreter = None
+        with self._change_lock:
+            self._state = self._state._replace(model=self._state.model.closed())
 
     def __enter__(self) -> Detector:
         return self
@@ -332,53 +358,21 @@ class Detector:
                 "was forked from it: make a detector in each process, such as in the initializer of a pool"
             )
 
-    def _resizes_exactly(self) -> bool:
-        return self._resize is None or self._resize in HALVE_BILINEAR
+    def _may_reduce(self) -> bool:
+        """Return whether a JPEG file may be decoded at a reduced size."""
+        return self._tiles is None and (self._resize is None or self._resize in HALVE_BILINEAR)
 
-    def _detect(
-        self,
-        image: ImageArray,
-        settings: Settings,
-        resize: Resize | None = None,
-        image_size: tuple[int, int] | None = None,
+    def _detect_in_tiles(
+        self, state: _State, tiles: Tiles, image: ImageArray, image_size: tuple[int, int] | None
     ) -> Detections:
-        start = time.perf_counter()
-        spec = self.network.input
-        buffer = self._buffers.array("input", (*spec.size, 3))
-        pixels, transform = preprocess(image, spec, resize, buffer, image_size)
-        prepared = time.perf_counter()
-        with self._lock:
-            if self._interpreter is None:
-                raise BackendError("this detector is closed; make a new one")
-            locked = time.perf_counter()  # excludes the wait for another thread
-            heads = self._interpreter.invoke(pixels)
-            invoked = time.perf_counter()
-        details = self.bundle.details
-        detections = self._postprocess(
-            [heads[head.output] for head in details.class_heads],
-            [heads[head.output] for head in details.box_heads],
-            transform,
-            score_threshold=settings.score_thresholds,
-            iou_threshold=settings.iou_threshold,
-            max_detections=settings.max_detections,
-            classes=settings.classes,
-            class_agnostic=settings.class_agnostic,
-        )
-        self.timings = {
-            "preprocess": prepared - start,
-            "invoke": invoked - locked,
-            "postprocess": time.perf_counter() - invoked,
-        }
-        return detections
-
-    def _detect_in_tiles(self, tiles: Tiles, image: ImageArray, image_size: tuple[int, int] | None) -> Detections:
-        settings = self._settings
+        model, settings = state
         parts, seconds = [], dict.fromkeys(("preprocess", "invoke", "postprocess"), 0.0)
         places = tiles.divide(image.shape[:2])
         for tile in places:
             part = image[tile.top : tile.bottom, tile.left : tile.right]
-            parts.append(self._detect(part, settings, self._resize))
-            for stage, value in self.timings.items():
+            detections, timings = model.detect(part, settings, self._resize)
+            parts.append(detections)
+            for stage, value in timings.items():
                 seconds[stage] += value
         start = time.perf_counter()
         merged = merge_tiles(

@@ -26,6 +26,21 @@ FlagLike = bool | EllipsisType
 _MAX_LISTED = 20
 
 
+class _Choices(NamedTuple):
+    """What was chosen, so that it can be applied to another model; None stands for the model's default.
+
+    Attributes:
+        thresholds: those of single labels, in place of ``score_threshold``.
+    """
+
+    score_threshold: float | None = None
+    thresholds: Mapping[str, float | None] = {}
+    iou_threshold: float | None = None
+    max_detections: int | None = None
+    classes: tuple[str, ...] | None = None
+    class_agnostic: bool = False
+
+
 class Settings(NamedTuple):
     """Immutable settings of a detector, so that no thread reads a partial change.
 
@@ -38,16 +53,18 @@ class Settings(NamedTuple):
     score_thresholds: tuple[float, ...]
     iou_threshold: float
     max_detections: int
-    classes: tuple[int, ...] | None = None
-    class_agnostic: bool = False
+    classes: tuple[int, ...] | None
+    class_agnostic: bool
+    choices: _Choices
 
     @classmethod
     def from_metadata(cls, details: Metadata) -> Settings:
         """Return the default settings of a model."""
-        defaults = details.defaults
-        return cls(
-            (defaults.score_threshold,) * details.network.num_classes, defaults.iou_threshold, defaults.max_detections
-        )
+        return _apply(_Choices(), details)
+
+    def for_model(self, details: Metadata) -> Settings:
+        """Return the same choices for another model; raise SettingError if it lacks a class that they name."""
+        return _apply(self.choices, details)
 
     def changed(
         self,
@@ -59,47 +76,55 @@ class Settings(NamedTuple):
         class_agnostic: FlagLike = ...,
     ) -> Settings:
         """Return changed settings: ``...`` keeps a value, None restores the default; raise SettingError if invalid."""
-        labels, defaults = details.network.labels, details.defaults
+        labels = details.network.labels
         change: dict[str, Any] = {}
-        if score_threshold is not ...:
-            change["score_thresholds"] = _thresholds(
-                score_threshold, defaults.score_threshold, dict(zip(labels, self.score_thresholds, strict=True))
-            )
+        if isinstance(score_threshold, Mapping):
+            change["thresholds"] = {**self.choices.thresholds, **_thresholds(score_threshold, labels)}
+        elif score_threshold is not ...:
+            change |= {"score_threshold": _fraction("score_threshold", score_threshold), "thresholds": {}}
         if iou_threshold is not ...:
-            change["iou_threshold"] = _fraction("iou_threshold", iou_threshold, defaults.iou_threshold)
+            change["iou_threshold"] = _fraction("iou_threshold", iou_threshold)
         if max_detections is not ...:
-            change["max_detections"] = _count("max_detections", max_detections, defaults.max_detections)
+            change["max_detections"] = _count("max_detections", max_detections)
         if classes is not ...:
-            change["classes"] = None if classes is None else _class_ids(classes, labels)
+            change["classes"] = None if classes is None else _class_names(classes, labels)
         if class_agnostic is not ...:
             change["class_agnostic"] = _flag("class_agnostic", class_agnostic)
-        return self._replace(**change)
+        return _apply(self.choices._replace(**change), details)
 
 
-def _thresholds(
-    given: float | Mapping[str, float] | None, default: float, current: Mapping[str, float]
-) -> tuple[float, ...]:
-    """Return a threshold per label; labels missing in a mapping keep the value of ``current``."""
-    if not isinstance(given, Mapping):
-        return (_fraction("score_threshold", given, default),) * len(current)
-    unknown = [name for name in given if name not in current]
-    if unknown:
-        raise SettingError(
-            f"score_threshold: the model has no class {_listed(map(shortened, unknown))}; "
-            f"its labels are {_listed(current)}"
-        )
-    return tuple(
-        _fraction(f"score_threshold of {label!r}", given[label], default) if label in given else value
-        for label, value in current.items()
+def _apply(choices: _Choices, details: Metadata) -> Settings:
+    labels, defaults = details.network.labels, details.defaults
+    own = _thresholds(choices.thresholds, labels)
+    thresholds = (own.get(label, choices.score_threshold) for label in labels)
+    classes = None if choices.classes is None else _class_names(choices.classes, labels)
+    return Settings(
+        tuple(defaults.score_threshold if value is None else value for value in thresholds),
+        defaults.iou_threshold if choices.iou_threshold is None else choices.iou_threshold,
+        defaults.max_detections if choices.max_detections is None else choices.max_detections,
+        None if classes is None else tuple(map(labels.index, classes)),
+        choices.class_agnostic,
+        choices,
     )
 
 
-def _fraction(name: str, value: float | None, default: float) -> float:
-    return default if value is None else as_fraction(name, value)
+def _thresholds(given: Mapping[str, float | None], labels: tuple[str, ...]) -> dict[str, float | None]:
+    """Return the thresholds of single labels, checked."""
+    unknown = [name for name in given if name not in labels]
+    if unknown:
+        raise SettingError(
+            f"score_threshold: the model has no class {_listed(map(shortened, unknown))}; "
+            f"its labels are {_listed(labels)}"
+        )
+    return {label: _fraction(f"score_threshold of {label!r}", value) for label, value in given.items()}
 
 
-def _count(name: str, value: int | None, default: int) -> int:
-    return default if value is None else as_integer(name, value, 1)
+def _fraction(name: str, value: float | None) -> float | None:
+    return None if value is None else as_fraction(name, value)
+
+
+def _count(name: str, value: int | None) -> int | None:
+    return None if value is None else as_integer(name, value, 1)
 
 
 def _flag(name: str, value: bool) -> bool:
@@ -108,7 +133,8 @@ def _flag(name: str, value: bool) -> bool:
     return bool(value)
 
 
-def _class_ids(classes: Iterable[str], labels: tuple[str, ...]) -> tuple[int, ...]:
+def _class_names(classes: Iterable[str], labels: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the labels of the model that ``classes`` names."""
     if not isinstance(classes, Iterable):
         raise SettingError(
             f"classes must be labels of the model, got {shortened(classes)}; they are {', '.join(labels)}"
@@ -119,7 +145,7 @@ def _class_ids(classes: Iterable[str], labels: tuple[str, ...]) -> tuple[int, ..
     if unknown or not names:
         what = f"has no class {_listed(map(shortened, unknown))}" if unknown else "needs at least one class to detect"
         raise SettingError(f"the model {what}; its labels are {_listed(labels)}")
-    return tuple(labels.index(label) for label in found if label is not None)
+    return tuple(label for label in found if label is not None)
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -26,7 +26,7 @@ import numpy as np
 from PIL import Image
 
 from edge_ssd import Detector
-from edge_ssd.runtime import detector as detector_module
+from edge_ssd.runtime import loaded_model
 from edge_ssd.runtime.bundle import Bundle, read_bundle
 from edge_ssd.runtime.interpreter import Interpreter, open_interpreter
 from edge_ssd.runtime.postprocess import Head, Postprocess
@@ -106,7 +106,7 @@ class FixedInterpreter:
 
 def detector_with(interpreter: FixedInterpreter, bundle: Bundle) -> Detector:
     """Return a detector that runs on ``interpreter``."""
-    detector_module.open_interpreter = lambda *_: interpreter  # type: ignore[assignment]
+    loaded_model.open_interpreter = lambda *_: interpreter  # type: ignore[assignment]
     return Detector(bundle)
 
 

@@ -12,6 +12,7 @@ import importlib.util
 import io
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from types import SimpleNamespace
@@ -83,13 +84,14 @@ def stages(model: str, rounds: int) -> None:
         resizes["OpenCV"] = opencv_resize
     functions: dict[str, Any] = {}
     detector = Detector(model, num_threads=1, backend="ai-edge-litert")
-    image, interpreter = detector.bundle.selftest.image, detector._interpreter
+    image, interpreter = detector.bundle.selftest.image, detector._state.model.interpreter
     assert interpreter is not None
     heads = interpreter.invoke(image)
     functions["invoke"] = lambda: interpreter.invoke(image)
     for name, resize in resizes.items():
         fixed = Detector(detector.bundle, num_threads=1, resize=resize)
-        fixed._interpreter = SimpleNamespace(invoke=lambda _: heads)  # type: ignore[assignment]
+        without_network: Any = SimpleNamespace(invoke=lambda _: heads)
+        fixed._state = fixed._state._replace(model=replace(fixed._state.model, interpreter=without_network))
         for size in SIZES:
             photo = Image.fromarray(image).resize(size, Image.Resampling.LANCZOS)
             frame, spec = np.asarray(photo), detector.network.input
