@@ -50,6 +50,7 @@ examples:
   edge-ssd camera --config cameras.toml --web 8080       several cameras: [[cameras]] with name and source for each
   edge-ssd camera --source picamera --web 8080           http://localhost:8080/ on this machine
   edge-ssd camera --source clip.mp4 --loop --web 8080 --name "Front door"
+  edge-ssd camera --model fruit.tflite --watch-model     a new fruit.tflite replaces the model while it runs
 
 q, ESC, closing the window, Ctrl-C and SIGTERM end it; files are then complete and the exit status is 0.
 A camera or stream that ends or stalls is reopened until it is back. Cameras and streams deliver only their newest
@@ -113,6 +114,11 @@ def add_arguments(parser: argparse.ArgumentParser, *, name: bool = True) -> None
     output.add_argument("--snapshot", type=Path, metavar="FILE", help="save the last annotated frame: .jpg or .png")
     running = parser.add_argument_group("running")
     running.add_argument("--config", type=Path, metavar="FILE.toml", help="take options from this file")
+    running.add_argument(
+        "--watch-model",
+        action="store_true",
+        help="when the file of --model is replaced by a better model, go on with that without missing a frame",
+    )
     running.add_argument("--wait", action="store_true", help="wait for a source that is not available at the start")
     running.add_argument(
         "--motion-gate",

@@ -9,6 +9,7 @@ first. The noise of the camera is measured: it is the median of the differences 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -125,6 +126,13 @@ class MotionGate:
             self._changed_at = self._now
         self._detected_at = self._now
         self._detections = detections
+
+    def check_labels(self, labels: Sequence[str]) -> None:
+        """Accept every model."""
+
+    def model_replaced(self, labels: Sequence[str]) -> None:
+        """Ask for a detection in the next frame."""
+        self._detections = None
 
     def _start(self, shapes: tuple[tuple[int, ...], tuple[int, int]]) -> None:
         self._shapes = shapes

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from device_apps.loop import LoopReport, run_loop
+from device_apps.model_watch import ModelUser, ModelWatch, followers_of
 from device_apps.motion_gate import MotionGate
 from device_apps.results import Sink
 from device_apps.retrying_sink import RetryingSink
@@ -68,6 +69,7 @@ class PipelineConfig:
         stats_every, stats_json: seconds between two reports of statistics on standard error, and whether as JSON.
         motion_gate: repeat the last detections while the scene is still, and detect every ``motion_gate_interval``
             seconds.
+        watch_model: replace the model when its file has changed.
         max_frames, duration: limits, the duration in seconds; None for no limit.
     """
 
@@ -90,6 +92,7 @@ class PipelineConfig:
     loop: bool = False
     motion_gate: bool = False
     motion_gate_interval: float = 1.0
+    watch_model: bool = False
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,10 @@ def run_pipeline(
         stats = notifier.stats = Stats(source)
         outputs, last_frame = open_outputs(config, source, stack)
         sinks = [*outputs, *open_sinks(source, detector, stats, stack, monitor), notifier]
+        gate = motion_gate_of(config, detector)
+        if config.watch_model:
+            followers = followers_of(monitor, gate, *sinks)
+            sinks.append(stack.enter_context(ModelWatch(detector, lambda: [ModelUser(detector, followers)])))
         if config.stats_every is not None:
             stack.enter_context(StatsReport(stats, config.stats_every, as_json=config.stats_json))
         duration = config.duration if deadline is None else deadline - time.monotonic()
@@ -143,7 +150,7 @@ def run_pipeline(
             max_frames=config.max_frames,
             duration=duration,
             draw=ZoneOverlay(monitor).draw,
-            gate=motion_gate_of(config, detector),
+            gate=gate,
         )
         complete = not any(output.lost for output in outputs)
         if last_frame is not None:

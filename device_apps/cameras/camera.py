@@ -16,8 +16,10 @@ from device_apps.cameras.outputs import FILES
 from device_apps.collect.options import open_collector
 from device_apps.event_clips.options import open_clips
 from device_apps.events.options import open_events
+from device_apps.follows_model import FollowsModel
 from device_apps.loop import process_frame
 from device_apps.machine import Health
+from device_apps.model_watch import followers_of
 from device_apps.pipeline import PipelineConfig, motion_gate_of, open_outputs, save_last_frame, source_of
 from device_apps.results import Sink
 from device_apps.sinks import make_folder
@@ -115,6 +117,11 @@ class Camera:
         """Begin to open the source."""
         self._started = True
         self.source.__enter__()
+
+    @property
+    def followers(self) -> list[FollowsModel]:
+        """What depends on the labels of the model."""
+        return followers_of(self.zones, self._gate, *self.sinks)
 
     @property
     def problem(self) -> str:

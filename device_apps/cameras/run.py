@@ -13,6 +13,7 @@ from device_apps.cameras.camera import Camera
 from device_apps.cameras.loop import run_turns
 from device_apps.cameras.tables import CameraTable
 from device_apps.machine import Health
+from device_apps.model_watch import ModelUser, ModelWatch
 from device_apps.sd_notify import SystemdNotifier
 from device_apps.signals import stop_on_signals
 from device_apps.thread_errors import stop_on_thread_errors
@@ -59,8 +60,14 @@ def run_cameras(
         for camera in cameras:
             camera.start()
 
+        watch = None
+        if config.watch_model:
+            watch = stack.enter_context(ModelWatch(detector, lambda: _model_users(cameras)))
+
         def on_turn() -> None:
             notifier.idle()
+            if watch is not None:
+                watch.idle()
             for encoder, camera in zip(encoders, cameras, strict=False):
                 if camera.ended:
                     encoder.idle()  # The loop runs, although this camera does not.
@@ -70,6 +77,10 @@ def run_cameras(
     if broken_pipe is not None:
         raise broken_pipe
     return 0 if len(cameras) == len(tables) and all(camera.complete for camera in cameras) else 2
+
+
+def _model_users(cameras: Sequence[Camera]) -> list[ModelUser]:
+    return [ModelUser(camera.detector, camera.followers) for camera in cameras if not camera.ended]
 
 
 def _show(camera: Camera) -> WebCamera:

@@ -27,7 +27,7 @@ OF_ONE_CAMERA = ("name", "source", "gpio")
 """Argparse destinations of options that only a table may have."""
 # Those that no table may have, with all that begin with "web" or "mqtt".
 _OF_THE_PROGRAM = frozenset(
-    {"model", "threads", "backend", "delegate", "delegate_option", "resize"}
+    {"model", "watch_model", "threads", "backend", "delegate", "delegate_option", "resize"}
     | {"stats_every", "stats_json", "duration", "wait", "show", "headless", "debug"}
 )
 

@@ -17,7 +17,7 @@ from device_apps.jpeg import encode_jpeg
 from device_apps.results import FrameResult
 from device_apps.sinks import make_folder
 from edge_ssd.console.counts import count
-from edge_ssd.errors import EdgeSSDError
+from edge_ssd.errors import EdgeSSDError, SettingError
 
 __all__ = ["Collector"]
 
@@ -60,6 +60,7 @@ class Collector:
         except OSError as error:
             raise EdgeSSDError(f"{folder}: cannot be read: {error.strerror or error}; name another folder") from None
         self._path = folder
+        self._labels = tuple(labels)
         self._max_bytes = max_bytes
         self._full = False
         self._chooser = FrameChooser(thresholds, every)
@@ -82,6 +83,17 @@ class Collector:
 
     def idle(self) -> None:
         self._raise_failure()
+
+    def check_labels(self, labels: Sequence[str]) -> None:
+        """Raise SettingError for other labels: the dataset has one list of classes."""
+        if tuple(labels) != self._labels:
+            raise SettingError(
+                f"--collect {self._path} has the classes {', '.join(self._labels)}, and the new model has "
+                f"{', '.join(labels)}; start the program again with another folder"
+            )
+
+    def model_replaced(self, labels: Sequence[str]) -> None:
+        """Go on with a model of the same labels."""
 
     def __enter__(self) -> Collector:
         return self

@@ -17,6 +17,7 @@ from device_apps.events.event import ClipSource, Event, EventKind, EventPublishe
 from device_apps.events.history import EventHistory
 from device_apps.events.snapshot_store import SnapshotStore
 from device_apps.events.tracker import Track, Tracker
+from device_apps.follows_model import FollowsModel
 from device_apps.results import FrameResult
 from device_apps.zones.monitor import ZoneChange, ZoneMonitor
 
@@ -147,6 +148,19 @@ class EventEmitter:
                 self._publish_leave(track, "unseen")
             if left and self._zones is not None:
                 self._pass_counts(self._zones)
+
+    def check_labels(self, labels: Sequence[str]) -> None:
+        """Raise SettingError if a publisher needs a label that is not in ``labels``."""
+        for publisher in self._publishers:
+            if isinstance(publisher, FollowsModel):
+                publisher.check_labels(labels)
+
+    def model_replaced(self, labels: Sequence[str]) -> None:
+        """Go on with a model of other labels; objects stay the same if their label is in it, else they leave."""
+        self._tracker.model_replaced(labels)
+        for publisher in self._publishers:
+            if isinstance(publisher, FollowsModel):
+                publisher.model_replaced(labels)
 
     def __enter__(self) -> EventEmitter:
         return self

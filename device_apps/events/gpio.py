@@ -8,8 +8,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from device_apps.events.event import Event
 from device_apps.retry import FailureLog
@@ -24,8 +23,7 @@ __all__ = ["GpioOutput", "PinRequest", "parse_pin"]
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class PinRequest:
+class PinRequest(NamedTuple):
     """A pin (GPIO number, or a name such as BOARD11) and the object labels that switch it on; () for all labels."""
 
     pin: str
@@ -38,15 +36,20 @@ def parse_pin(text: str, known_labels: Sequence[str] | None = None) -> PinReques
     labels = tuple(label.strip() for label in label_list.split(",")) if colon else ()
     if not pin.strip() or not all(labels):
         raise SettingError(f"--gpio {text}: expected a pin, or a pin and labels, such as 17 or 17:banana,apple")
-    if known_labels is None:
-        return PinRequest(pin.strip(), labels)
+    request = PinRequest(pin.strip(), labels)
+    return request if known_labels is None else request._replace(labels=_find_labels(request, known_labels))
+
+
+def _find_labels(request: PinRequest, known_labels: Sequence[str]) -> tuple[str, ...]:
+    """Return the labels of a pin as the model writes them; raise SettingError if it lacks one."""
     found = []
-    for label in labels:
+    for label in request.labels:
         known = find_label(label, known_labels)
         if known is None:
+            text = f"{request.pin}:{','.join(request.labels)}"
             raise SettingError(f"--gpio {text}: there is no label {label!r}; labels: {', '.join(known_labels)}")
         found.append(known)
-    return PinRequest(pin.strip(), tuple(found))
+    return tuple(found)
 
 
 class GpioOutput:
@@ -67,6 +70,7 @@ class GpioOutput:
         self, request: PinRequest, *, active_low: bool, open_device: Callable[[str, bool], OutputDevice] | None = None
     ) -> None:
         self.name = f"GPIO pin {request.pin}"
+        self._request = request
         self._labels = request.labels
         self._present: set[int] = set()  # object ids
         self._failures = FailureLog(_log)
@@ -81,6 +85,14 @@ class GpioOutput:
         elif event.kind == "leave":
             self._present.discard(event.object_id)
         self._switch(bool(self._present))
+
+    def check_labels(self, labels: Sequence[str]) -> None:
+        """Raise SettingError if the pin's labels are not in ``labels``."""
+        _find_labels(self._request, labels)
+
+    def model_replaced(self, labels: Sequence[str]) -> None:
+        """Follow the objects of a model with other labels, which were checked."""
+        self._labels = _find_labels(self._request, labels)
 
     def close(self, deadline: float) -> None:
         """Switch the pin off and release it at once; ``deadline`` is ignored."""

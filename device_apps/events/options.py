@@ -245,6 +245,7 @@ def _open_mqtt(args: argparse.Namespace, labels: Sequence[str]) -> MqttEventPubl
     if password is not None and address.user is None:
         raise SettingError(f"--mqtt: a password needs a user; write {address}".replace("://", "://USER@", 1))
     context = create_tls_context(args.mqtt_ca, args.mqtt_cert, args.mqtt_key) if address.tls else None
+    chosen = class_labels(args)
     spool = Spool(
         args.mqtt_spool or default_spool_path(f"{address}/{address.prefix}"),
         max_messages=args.mqtt_spool_max,
@@ -255,7 +256,7 @@ def _open_mqtt(args: argparse.Namespace, labels: Sequence[str]) -> MqttEventPubl
         MqttConnectOptions(address, password, context, client_id(address.prefix), args.mqtt_cert is not None),
         spool,
         labels=labels,
-        announced=[find_label(name, labels) or name for name in class_labels(args) or labels],
+        announced=None if chosen is None else [find_label(name, labels) or name for name in chosen],
         camera=camera_name(args),
         discovery_prefix=None if args.mqtt_discovery == "none" else args.mqtt_discovery,
         page=page_url(args),

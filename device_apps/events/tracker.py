@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Literal
@@ -29,6 +29,7 @@ TRACKERS: tuple[TrackerKind, ...] = ("motion", "iou")
 # Time stamps of recordings are rounded, in Matroska to milliseconds: a delay is over up to this much earlier.
 _TOLERANCE_S = 0.002
 _ENLARGEMENT = 0.75  # Of each side of a box, by this part of its width or height.
+_NO_CLASS = -1  # Of an object whose label the model does not have.
 _NUM_INTERVALS = 9  # Latest times between frames, whose median is the frame interval.
 
 
@@ -153,6 +154,11 @@ class Tracker:
             return time - track.last_seen >= max(delay.seconds, delay.frames * self._interval) - _TOLERANCE_S
 
         return self._remove(expired)
+
+    def model_replaced(self, labels: Sequence[str]) -> None:
+        """Follow the objects in the detections of a model with other labels; those without a label there leave."""
+        for track in self._tracks:
+            track.class_id = labels.index(track.label) if track.label in labels else _NO_CLASS
 
     def clear(self) -> list[Track]:
         """Remove every object and return those that were present."""

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from device_apps.model_watch import short_digest
 from device_apps.retry import FailureLog
 from device_apps.stats import Stats, StatsSnapshot
 from device_apps.web.access.middleware import error_response
@@ -38,6 +39,8 @@ from device_apps.web.prometheus import CONTENT_TYPE, Metric, format_metrics
 from device_apps.web.request_body import read_body
 from device_apps.web.settings import apply_settings, current_settings
 from device_apps.web.zone_api import ZoneApi
+from edge_ssd.console.text import utf8_text
+from edge_ssd.drawing import class_color
 from edge_ssd.errors import SettingError
 
 if TYPE_CHECKING:
@@ -75,7 +78,7 @@ class Preview:
     """Web preview of a camera: its parts, and the endpoints that serve them.
 
     Attributes:
-        about: constants for the page, JSON types: version, model, backend, threads, source, live, login.
+        about: constants for the page, JSON types: version, name, source, live, login.
         encoder: the sink that the camera loop writes its results to.
         events: enter and leave events, or None if objects are not tracked.
         closing: ends every stream when set, in the server's thread.
@@ -134,8 +137,13 @@ class Preview:
             if self.events is not None:
                 stack.callback(self.events.subscribe(lambda event: _call_in(server, self._publish, event)))
             warn = FailureLog(_log).failed
+            bundle = self.detector.bundle
             while True:
                 try:
+                    if self.detector.bundle is not bundle:
+                        bundle = self.detector.bundle
+                        self.broadcaster.publish_state("about", self._about())
+                        self.broadcaster.publish_state("settings", current_settings(self.detector))
                     if len(self.broadcaster):
                         if self.zones is not None:
                             self.zones.publish_counts()
@@ -188,7 +196,7 @@ class Preview:
         stats = await self._stats_dict()
         recent = None if self.events is None else [self._describe(event) for event in self.events.recent]
         settings = current_settings(self.detector)
-        states = {"about": self.about, "settings": settings, "recent": recent, "stats": stats}
+        states = {"about": self._about(), "settings": settings, "recent": recent, "stats": stats}
         return states if self.zones is None else {**states, **self.zones.states()}
 
     async def _settings(self, request: Request) -> Response:
@@ -218,11 +226,27 @@ class Preview:
         snapshot, status = await self.measure()
         last = self.encoder.last_result_at
         age_s = None if last is None else round(time.monotonic() - last, 3)
-        build = {name: str(self.about[name]) for name in ("version", "model", "backend")}
+        about = self._about()
+        build = {name: str(about[name]) for name in ("version", "model", "model_sha256", "backend")}
         return stats_to_metrics(snapshot, status, self._viewers.taken, age_s, build)
 
     async def _stats_dict(self) -> dict[str, Any]:
-        return stats_to_dict(*await self.measure(), self._viewers.taken)
+        about = self._about()
+        model = {name: about[name] for name in ("model", "model_sha256")}
+        return {**stats_to_dict(*await self.measure(), self._viewers.taken), **model}
+
+    def _about(self) -> dict[str, Any]:
+        """Return constants for the page, and those of the model, which may be replaced."""
+        detector = self.detector
+        bundle = detector.bundle
+        return {
+            **self.about,
+            "model": utf8_text(bundle.path.name),
+            "model_sha256": short_digest(bundle),
+            "backend": detector.backend,
+            "threads": detector.num_threads,
+            "colors": [class_color(i) for i in range(len(bundle.labels))],
+        }
 
     async def measure(self) -> tuple[StatsSnapshot, Status]:
         """Return the statistics, and whether the camera is healthy."""

@@ -179,19 +179,12 @@ def open_web_cameras(
 
 
 def _about(camera: WebCamera, *, login: bool) -> dict[str, Any]:
-    from edge_ssd.drawing import class_color
-
-    detector = camera.detector
     return {
         "version": __version__,
-        "model": utf8_text(detector.bundle.path.name),
-        "backend": detector.backend,
-        "threads": detector.num_threads,
         "name": camera.name,
         "source": utf8_text(camera.source.name),
         "live": camera.source.live,
         "login": login,
-        "colors": [class_color(i) for i in range(len(detector.labels))],
     }
 
 

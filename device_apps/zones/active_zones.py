@@ -105,6 +105,17 @@ class ActiveZones:
         for message in self.problems:
             _log.warning("%s: %s; it is left out", utf8_text(self.read_from), message)
 
+    def check_labels(self, labels: Sequence[str]) -> None:
+        """Raise SettingError if a zone or line names a class that is not in ``labels``."""
+        known = len(self._parsed.problems)
+        new = check_labels(self._parsed, labels).problems[known:]
+        if new:
+            raise SettingError(new[0].message)
+
+    def model_replaced(self, labels: Sequence[str]) -> None:
+        """Use the same zones and lines for other labels, which were checked."""
+        self.labels = tuple(labels)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the set in plain JSON types, with the problems of the file and the name of the file that saves it."""
         parsed = self._parsed  # Another thread may replace it.

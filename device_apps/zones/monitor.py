@@ -119,6 +119,17 @@ class ZoneMonitor:
         self._scale = (1.0, 1.0)
         self._lock = threading.Lock()  # Guards the states and totals, which other threads read with counts().
 
+    def check_labels(self, labels: Sequence[str]) -> None:
+        """Raise SettingError if a zone or line names a class that is not in ``labels``."""
+        self.active.check_labels(labels)
+
+    def model_replaced(self, labels: Sequence[str]) -> None:
+        """Count the objects of a model with other labels, which were checked; objects stay where they are."""
+        self.active.model_replaced(labels)
+        with self._lock:
+            self._labels = tuple(labels)
+            self._compiled = CompiledZones(self._shapes, self._labels)
+
     @property
     def shapes(self) -> ZoneSet:
         """The set whose counts :meth:`counts` returns."""

@@ -45,7 +45,7 @@ class MqttEventPublisher:
     Args:
         spool: queue of unsent events on disk; closed with the publisher.
         labels: of the detector, all of them: they determine the names in topics, whatever is announced.
-        announced: get their state topics at once; other labels get them with their first event.
+        announced: get their state topics at once; other labels get them with their first event. None: all.
         camera: name of the device in Home Assistant; None for one from the topic.
         discovery_prefix: topic prefix of Home Assistant discovery; None announces nothing.
         page: URL of the web page, to which Home Assistant links; None for none.
@@ -81,6 +81,7 @@ class MqttEventPublisher:
         self._counts: Counter[str] = Counter()
         self._topic_names = topic_names(labels)  # by label
         self._announced: set[str] = set()  # labels
+        self._announces_all = announced is None
         self._client = MqttClient(options, spool, retry_seconds, protocol)
         self._writer = BackgroundWriter(str(spool.path), self._add_to_spool, _QUEUE_CAPACITY)
         self._zone_topics = ZoneTopics(labels, self._prefix, discovery_prefix=discovery_prefix, common=self._common)
@@ -119,6 +120,18 @@ class MqttEventPublisher:
         """Publish the snapshot of the newest event, reduced; one thread at a time may call it."""
         if self._image_topics is not None:
             self._set_retained(self._image_topics.messages(event, jpeg))
+
+    def check_labels(self, labels: Sequence[str]) -> None:
+        """Accept every model."""
+
+    def model_replaced(self, labels: Sequence[str]) -> None:
+        """Announce the labels that are new, unless some were chosen; names in topics of the others stay."""
+        self._topic_names = topic_names([*self._topic_names, *labels])
+        self._zone_topics.add_labels(labels)
+        if self._announces_all:
+            for label in labels:
+                if label not in self._announced:
+                    self._announce(label)
 
     def close(self, deadline: float) -> None:
         """Publish what is queued and go offline by ``deadline`` (``time.monotonic()``)."""

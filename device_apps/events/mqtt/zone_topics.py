@@ -54,6 +54,10 @@ class ZoneTopics:
         self._common = common
         self._topics: set[str] = set()  # that were returned and not deleted
 
+    def add_labels(self, labels: Sequence[str]) -> None:
+        """Add labels of another model; the names of the known ones stay."""
+        self._labels = topic_names([*self._labels, *labels])
+
     def messages(self, counts: dict[str, Any]) -> dict[str, str]:
         """Return the payloads, by topic, of counts and of their discovery; an empty payload deletes a former topic."""
         messages: dict[str, str] = {}

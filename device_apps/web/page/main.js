@@ -29,7 +29,7 @@ function showAbout(received) {
   about = received;
   set($("name"), about.name || "Edge SSD");
   set($("source"), about.source);
-  set($("build"), `${about.model} · ${about.backend}, ${about.threads} thread${about.threads === 1 ? "" : "s"} · edge-ssd ${about.version}`);
+  set($("build"), `${about.model} (${about.model_sha256}) · ${about.backend}, ${about.threads} thread${about.threads === 1 ? "" : "s"} · edge-ssd ${about.version}`);
   $("logout").hidden = !about.login;
   trend = [];
   showAnswer("");
