@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from device_apps.daemon_thread import DaemonThread
 from device_apps.follows_model import FollowsModel
 from device_apps.results import FrameResult
 from edge_ssd.console.text import printable
@@ -67,7 +68,7 @@ class ModelWatch:
         self._period_s = period_s
         self._loaded: Detector | None = None  # Set by the thread, taken by the loop.
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="model watch", daemon=True)
+        self._thread = DaemonThread(self._watch, "model watch")
 
     def write(self, result: FrameResult) -> None:
         self.idle()

@@ -20,7 +20,7 @@ from device_apps.results import FrameResult
 from device_apps.sources.frames import Frame
 from edge_ssd import cli
 from edge_ssd.data.load import load_dataset
-from edge_ssd.errors import DataError, EdgeSSDError
+from edge_ssd.errors import DataError, EdgeSSDError, SettingError
 from edge_ssd.runtime.detections import Detections
 
 LABELS = ("banana", "apple")
@@ -172,6 +172,13 @@ def test_folder_of_other_classes_is_one_line_and_unchanged(tmp_path: Path) -> No
     (tmp_path / "annotations" / "instances.json").write_text("[1]")
     with pytest.raises(DataError, match="not as --collect writes it"):
         CocoFolder(tmp_path, LABELS)
+
+
+def test_collecting_refuses_a_model_of_other_classes(tmp_path: Path) -> None:
+    with Collector(tmp_path, LABELS, dict, 10**6) as collector:
+        collector.check_labels(list(LABELS))
+        with pytest.raises(SettingError, match="has the classes banana, apple, and the new model has apple; start"):
+            collector.check_labels(["apple"])
 
 
 def test_full_folder_ends_collecting_with_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -68,6 +68,17 @@ def test_gpio_output_ignores_other_labels(board: MockFactory) -> None:
     assert line.state is False
 
 
+def test_gpio_output_follows_a_model_that_has_its_labels(board: MockFactory) -> None:
+    pin, line = pin_for("17:Café"), board.pin("GPIO17")
+    with pytest.raises(SettingError, match="--gpio 17:Café: there is no label 'Café'; labels: cafe, tea"):
+        pin.check_labels(["cafe", "tea"])
+    decomposed = "Cafe\u0301"
+    pin.check_labels([decomposed])
+    pin.model_replaced([decomposed])
+    pin.publish(event(1, "enter", 1, decomposed))
+    assert line.state is True
+
+
 def test_gpio_output_active_low_inverts_the_level(board: MockFactory) -> None:
     pin, line = pin_for("17", active_low=True), board.pin("GPIO17")
     assert line.state is True, "off"

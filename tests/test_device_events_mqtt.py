@@ -116,6 +116,11 @@ def test_publisher_publishes_events_state_and_availability(broker: Mosquitto, tm
                 "home/door/pear/count": "1",
             }
             assert all(retained for _, _, retained in late.messages), "state is retained, events are not"
+            publisher.model_replaced(["apple", "pear", "banana"])
+            wait_until(lambda: len(observer.latest()) == len(late.latest()) + 3)
+            known = {"availability", "events", "banana", "apple", "pear"}
+            (added,) = {topic.split("/")[2] for topic in observer.latest()} - known
+            assert added.startswith("apple_"), "the topic of Apple! stays its own"
         wait_until(lambda: observer.latest()["home/door/availability"] == "offline")
     assert publisher.lost == 0
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from device_apps.events.association import associate, associate_in_turn
 from device_apps.events.delay import Delay
 from device_apps.events.motion import Motion
-from device_apps.events.tracker import Track, Tracker
+from device_apps.events.tracker import TRACKERS, Track, Tracker, TrackerKind
 from edge_ssd.boxes import box_iou
 
 A, B = (10.0, 10.0, 30.0, 30.0), (100.0, 10.0, 120.0, 30.0)
@@ -98,6 +98,18 @@ def test_tracker_object_enters_and_leaves_after_the_set_times() -> None:
     assert (left.object_id, left.first_seen, left.last_seen, left.label, left.score) == (1, 10.0, 10.75, "banana", 0.75)
     assert left.box == A
     assert tracker.present == []
+
+
+@pytest.mark.parametrize("kind", TRACKERS)
+def test_objects_stay_the_same_with_a_model_of_other_labels(kind: TrackerKind) -> None:
+    tracker = Tracker(enter_after=0.0, leave_after=0.2, kind=kind)
+    show(tracker, 2, (0, A), (1, B))
+    tracker.model_replaced(["kiwi", "banana"])
+    for i in range(3, 8):  # A is still a banana, whose class id is 1 now; B is a kiwi.
+        changes = tracker.update(detections((1, A), (0, B)), i * 0.1)
+        if changes.left:
+            assert [(track.object_id, track.label, i) for track in changes.left] == [(2, "apple", 3)]
+    assert [(track.object_id, track.box) for track in tracker.present] == [(1, A), (3, B)]
 
 
 def test_tracker_needs_two_frames_to_enter() -> None:

@@ -119,6 +119,18 @@ def topics(discovery_prefix: str | None = "homeassistant") -> ZoneTopics:
     return ZoneTopics(LABELS, "home/door", discovery_prefix=discovery_prefix, common=common)
 
 
+def test_labels_of_another_model_have_topics_too() -> None:
+    followed = topics(None)
+    followed.add_labels(["kiwi", "banana"])
+    counts = {"zones": {}, "lines": {"gate": {"kiwi": {"in": 3, "out": 1}, "banana": {"in": 2, "out": 0}}}}
+    assert followed.messages(counts) == {
+        "home/door/lines/gate/kiwi/in": "3",
+        "home/door/lines/gate/kiwi/out": "1",
+        "home/door/lines/gate/banana/in": "2",
+        "home/door/lines/gate/banana/out": "0",
+    }
+
+
 def test_states_of_zones_and_lines_are_retained_topics() -> None:
     row = {"present": True, "count": 2, "dwell_s": 14.9, "visits": 7}
     counts = {"zones": {"Hof Ä": {"banana": row}}, "lines": {"gate": {"apple": {"in": 3, "out": 1}}}}

@@ -26,6 +26,7 @@ from device_apps.zones.shapes import Zone, ZoneSet
 from device_apps.zones.toml_edit import replace_zones
 from edge_ssd import cli
 from edge_ssd.errors import SettingError
+from edge_ssd.runtime.shipped_models import find_model
 
 CAMERAS = """\
 events = "seen.jsonl"
@@ -228,13 +229,21 @@ def test_zones_of_a_camera_are_saved_in_its_table() -> None:
 
 
 @pytest.fixture(scope="module")
-def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model of :func:`port`, which is watched."""
+    return Path(shutil.copy(find_model("banana"), tmp_path_factory.mktemp("model") / "model.tflite"))
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Iterator[int]:
     """The command with a clip as a camera, and one that is dead from the start; yields the port of its pages."""
     config = tmp_path_factory.mktemp("several") / "cameras.toml"
     config.write_text(
         f"""\
 web = "0"
 threads = 1
+model = {json.dumps(str(model))}
+watch-model = true
 [[cameras]]
 name = "Front door"
 source = {json.dumps(str(CLIP))}
@@ -281,6 +290,18 @@ def test_pages_and_states_of_all_cameras(port: int) -> None:
     assert request(port, "/cameras/front_door").headers["location"] == "/cameras/front_door/"
     assert request(port, "/cameras/front_door/login").headers["location"] == "/login"
     assert request(port, "/cameras/nothing/").status == 404
+
+
+def test_new_model_file_is_used_by_all_cameras(port: int, model: Path) -> None:
+    def digests() -> set[str]:
+        return {request(port, f"/cameras/{name}/api/stats").json["model_sha256"] for name in ("front_door", "garden")}
+
+    before = digests()
+    frames = request(port, "/cameras/front_door/api/stats").json["frames"]
+    shutil.copy(find_model("nano"), model)
+    wait_until(lambda: not digests() & before)
+    assert len(digests()) == 1
+    wait_until(lambda: request(port, "/cameras/front_door/api/stats").json["frames"] > frames)
 
 
 def test_overview_shows_all_cameras_and_leads_to_each(browser: webdriver.Chrome, port: int) -> None:

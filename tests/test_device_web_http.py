@@ -132,6 +132,16 @@ def test_event_stream_sends_states_and_events(camera: Camera) -> None:
         assert (seen["event"]["kind"], seen["event"]["duration_s"]) == ("leave", 1.5)
         assert seen["settings"]["score_threshold"] == 0.25
         assert seen["stats"]["frames"] > first["stats"]["frames"]
+        camera.detector.replace_model("nano")
+        try:
+            about = next(data for kind, data in messages if kind == "about")
+            assert about["model"] == "banana-nano.tflite"
+            stats = request(camera.port, "/api/stats").json
+            assert stats["model_sha256"] == about["model_sha256"] != first["about"]["model_sha256"]
+            assert next(data for kind, data in messages if kind == "settings")["score_threshold"] == 0.25
+        finally:
+            camera.detector.replace_model("banana")
+        assert next(data for kind, data in messages if kind == "settings")["labels"] == ["banana"]
 
 
 def test_live_stream_has_messages_and_frames_without_boxes(camera: Camera) -> None:
@@ -195,7 +205,8 @@ def test_stats_and_metrics_agree(camera: Camera) -> None:
     assert families["edge_ssd_frames_total"][1][""] >= stats["frames"]
     assert families["edge_ssd_healthy"][1][""] == 1
     assert 0 < families["edge_ssd_stage_duration_seconds"][1]['stage="invoke",quantile="0.5"'] < 5
-    build = f'version="{__version__}",model="banana.tflite",backend="{camera.detector.backend}"'
+    model = f'model="banana.tflite",model_sha256="{stats["model_sha256"]}"'
+    build = f'version="{__version__}",{model},backend="{camera.detector.backend}"'
     assert families["edge_ssd_build_info"][1] == {build: 1}
 
 

@@ -12,7 +12,7 @@ from device_apps.web.monitoring import Status, stats_to_dict, stats_to_metrics
 from device_apps.web.prometheus import Metric, format_metrics
 
 # One sample: name, labels with escaped values, a number.
-SAMPLE = re.compile(r'([a-z_:]+)(?:\{((?:[a-z_]+="(?:[^"\\\n]|\\["\\n])*",?)*)\})? (\S+)')
+SAMPLE = re.compile(r'([a-z_:]+)(?:\{((?:[a-z_0-9]+="(?:[^"\\\n]|\\["\\n])*",?)*)\})? (\S+)')
 
 
 def parse(text: str) -> dict[str, tuple[str, dict[str, float]]]:

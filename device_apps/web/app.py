@@ -142,8 +142,7 @@ class Preview:
                 try:
                     if self.detector.bundle is not bundle:
                         bundle = self.detector.bundle
-                        self.broadcaster.publish_state("about", self._about())
-                        self.broadcaster.publish_state("settings", current_settings(self.detector))
+                        self._publish_model()
                     if len(self.broadcaster):
                         if self.zones is not None:
                             self.zones.publish_counts()
@@ -151,6 +150,12 @@ class Preview:
                 except Exception as error:  # The live image goes on without statistics.
                     warn(f"web: statistics failed: {type(error).__name__}: {error}")
                 await asyncio.sleep(self.limits.stats_period_s)
+
+    def _publish_model(self) -> None:
+        self.broadcaster.publish_state("about", self._about())
+        self.broadcaster.publish_state("settings", current_settings(self.detector))
+        if self.zones is not None:
+            self.zones.publish_zones()
 
     def _publish(self, event: Any) -> None:
         self.broadcaster.publish_event(self._describe(event))

@@ -44,6 +44,11 @@ class ZoneApi:
         """Return the first states of a viewer, by kind."""
         return {"zones": self._monitor.active.to_dict(), "counts": self._monitor.counts()}
 
+    def publish_zones(self) -> None:
+        """Publish the zones, after they or the labels of the detector have changed."""
+        if self._broadcaster is not None:
+            self._broadcaster.publish_state("zones", self._monitor.active.to_dict())
+
     def publish_counts(self) -> None:
         """Publish the counts, if there are zones or lines."""
         if self._monitor.shapes and self._broadcaster is not None:
@@ -66,8 +71,7 @@ class ZoneApi:
                 return error_response(412, str(error))
             except EdgeSSDError as error:
                 return error_response(409, str(error))
-            if self._broadcaster is not None:
-                self._broadcaster.publish_state("zones", active.to_dict())
+            self.publish_zones()
         answer = active.to_dict()
         return JSONResponse(answer, headers={"ETag": f'"{answer["revision"]}"'})
 

@@ -253,7 +253,8 @@ class Detector:
 
         A :meth:`detect` in another thread finishes with the model that it started with, and waits for nothing; later
         ones use the new model. The options of the interpreter stay, and so do the settings that were chosen; the others
-        are the new model's. Both models are in memory until the last call with the old one has ended.
+        are the new model's. Both models are in memory until the last call with the old one has ended. After an error
+        the detector goes on with the model that it has.
 
         Detectors that share the interpreter of this one (:meth:`share`) keep the old model.
         ``other.replace_model(detector)`` makes such a detector share the new one.
@@ -266,8 +267,6 @@ class Detector:
             BundleError: the file is missing, damaged or not a bundle, or its self-test fails.
             BackendError: no interpreter on this machine can run it, or a detector is closed.
             SettingError: ``model`` is none of these, or has no class of a name that is chosen in the settings.
-
-            After an error the detector goes on with the model that it has.
         """
         self._require_own_process()
         if isinstance(model, Detector):
