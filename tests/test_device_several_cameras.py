@@ -287,6 +287,10 @@ def test_pages_and_states_of_all_cameras(port: int) -> None:
     )
     assert settings.json["score_threshold"] == 0.3
     assert request(port, "/cameras/garden/api/settings").json["score_threshold"] == 0.5
+    zones = json.dumps({"zones": [], "lines": [{"name": "gate", "points": [[0, 0.5], [1, 0.5]]}], "masks": []}).encode()
+    saved = request(port, "/cameras/garden/api/zones", "PUT", zones, Content_Type="application/json").json
+    assert Path(saved["file"]).read_text().partition('name = "Garden"')[2].count("[[cameras.lines]]") == 1
+    assert request(port, "/cameras/front_door/api/zones").json["lines"] == []
     assert request(port, "/cameras/front_door").headers["location"] == "/cameras/front_door/"
     assert request(port, "/cameras/front_door/login").headers["location"] == "/login"
     assert request(port, "/cameras/nothing/").status == 404
