@@ -122,6 +122,13 @@ def test_settings_of_another_viewer_are_shown(page: webdriver.Chrome, camera: Ca
     assert page.find_element(By.ID, "threshold").get_attribute("value") == "33"
 
 
+def test_editor_of_zones_that_nothing_keeps_says_what_to_do(page: webdriver.Chrome) -> None:
+    wait(page, lambda b: b.find_element(By.ID, "edit-zones").is_displayed())
+    page.find_element(By.ID, "edit-zones").click()
+    assert "start edge-ssd with --config camera.toml or --zones-file zones.toml" in text(page, "zone-note")
+    assert not page.find_element(By.ID, "zone-editor").is_displayed()
+
+
 def test_events_are_listed_newest_first_and_escaped(page: webdriver.Chrome, camera: Camera) -> None:
     label = "<img src=x onerror=document.title='gone'>"
     camera.events.add(SeenEvent("enter", 7, label))
