@@ -46,14 +46,22 @@ def _cache_folder(tmp_path_factory):  # type: ignore[no-untyped-def]
         yield
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):  # type: ignore[no-untyped-def]
-    """A real browser, see :mod:`web_browser`."""
+@pytest.fixture(scope="session")
+def _chromium(tmp_path_factory):  # type: ignore[no-untyped-def]
     from web_browser import open_browser
 
     browser = open_browser(tmp_path_factory.mktemp("chromium"))
     yield browser
     browser.quit()
+
+
+@pytest.fixture(scope="module")
+def browser(_chromium):  # type: ignore[no-untyped-def]
+    """A real browser, see :mod:`web_browser`: one for all modules, since its start takes seconds."""
+    yield _chromium
+    _chromium.get("about:blank")
+    _chromium.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    _chromium.execute_cdp_cmd("Network.clearBrowserCookies", {})
 
 
 @pytest.fixture(scope="session")

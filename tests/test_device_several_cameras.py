@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from clocks import wait_until
 from conftest import CLIP
 from device_fake import RedDetector, write_moving_square
+from event_factory import event
 from processes import start_python
 from selenium import webdriver
 from selenium.webdriver.common.by import By
@@ -22,6 +24,9 @@ from web_client import decode_jpeg, preview_port, request
 
 from device_apps import camera_command
 from device_apps.cameras.loop import run_turns
+from device_apps.events.history import EventHistory
+from device_apps.web.all_events import AllEvents
+from device_apps.web.event_api import EventApi
 from device_apps.zones.shapes import Zone, ZoneSet
 from device_apps.zones.toml_edit import replace_zones
 from edge_ssd import cli
@@ -306,6 +311,45 @@ def test_new_model_file_is_used_by_all_cameras(port: int, model: Path) -> None:
     wait_until(lambda: not digests() & before)
     assert len(digests()) == 1
     wait_until(lambda: request(port, "/cameras/front_door/api/stats").json["frames"] > frames)
+
+
+def test_events_of_all_cameras_are_one_list(port: int) -> None:
+    page = request(port, "/events", Accept="text/html").body.decode()
+    assert "<title>Events" in page
+    wait_until(lambda: request(port, "/api/events").json["events"])
+    answer = request(port, "/api/events?limit=1").json
+    (seen,) = answer["events"]
+    assert (seen["camera"], answer["cameras"]) == ("Front door", ["Front door", "Garden"])
+    assert request(port, f"/api/events/{seen['id']}").json["id"] == seen["id"]
+    assert request(port, "/api/events?camera=Garden").json["events"] == []
+    assert request(port, "/api/events/none").status == 404
+    assert request(port, "/api/events?cam=Garden").json["error"].endswith("before, limit, camera")
+
+
+def test_events_of_all_cameras_are_paged_by_time() -> None:
+    histories = [EventHistory() for _ in range(3)]
+    for number in range(60):
+        # Two of each second, in different cameras.
+        histories[(number // 2) % 3].publish(event(number // 2, object_id=number, label=str(number)))
+        histories[(number // 2 + 1) % 3].publish(replace(event(number // 2), run="34cd"))
+    apis = {f"cameras/{slug}/": EventApi(history, camera=slug) for slug, history in zip("abc", histories, strict=True)}
+    assert AllEvents({})._answer(None, {})["events"] == []
+    every = AllEvents(apis)._answer(None, {"limit": 200})["events"]
+    times = [seen["time"] for seen in every]
+    assert times == sorted(times, reverse=True)
+    assert len({seen["id"] for seen in every}) == len(every)
+    for size in (1, 7):
+        paged: list[dict[str, Any]] = []
+        query: dict[str, Any] = {}
+        while True:
+            answer = AllEvents(apis)._answer(None, {**query, "limit": size})
+            paged += answer["events"]
+            if not answer["more"]:
+                break
+            query = {"before": paged[-1]["id"]}
+        assert paged == every
+    of_one = AllEvents(apis)._answer("b", {"limit": 200})["events"]
+    assert of_one == [seen for seen in every if seen["camera"] == "b"]
 
 
 def test_overview_shows_all_cameras_and_leads_to_each(browser: webdriver.Chrome, port: int) -> None:

@@ -90,11 +90,15 @@ def check_page_under_a_path(browser: Browser) -> None:
     links = re.findall(r'(?:href|src|action)="(?!data:)([^"]*)"', page)
     links += re.findall(r'(?:fetch|assign)\("([^"]*)"', page)
     links += re.findall(r'WORKER = "([^"]*)"', page)
-    assert {"snapshot.jpg", "metrics", "api/stats", "api/settings", "live", "logout", "login"} <= set(links)
+    assert {"snapshot.jpg", "events", "metrics", "api/stats", "api/settings", "live", "logout", "login"} <= set(links)
     assert not [link for link in links if link.startswith("/")]
     assert [link for link in links if link.startswith("worker.js?v=")]
     for link in set(links) - {"live", "logout", "login", "stream"}:
-        assert browser.request(f"/cam1/{link}", Cookie=cookie).status == 200, link
+        assert browser.request(f"/cam1/{link}", Cookie=cookie, Accept="text/html").status == 200, link
+    page = browser.request("/cam1/events", Cookie=cookie, Accept="text/html").body.decode()
+    links = [*re.findall(r'href="(?!data:)([^"]*)"', page), *re.findall(r"ask\(`([^`]*)`", page)]
+    assert {"./", "api/events"} <= set(links)
+    assert not [link for link in links if link.startswith("/")]
     start = time.monotonic()
     with browser.open("/cam1/events", Cookie=cookie) as response:
         messages = server_sent_events(response)

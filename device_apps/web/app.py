@@ -34,7 +34,7 @@ from device_apps.web.live.streams import (
     sse_messages,
 )
 from device_apps.web.monitoring import Status, loop_status, stats_to_dict, stats_to_metrics
-from device_apps.web.pages import Page, Script
+from device_apps.web.pages import Page, Script, accepts_html
 from device_apps.web.prometheus import CONTENT_TYPE, Metric, format_metrics
 from device_apps.web.request_body import read_body
 from device_apps.web.settings import apply_settings, current_settings
@@ -51,6 +51,7 @@ __all__ = ["EventFeed", "Preview"]
 _log = logging.getLogger(__name__)
 
 _OVERVIEW_LINK = '<a class="link" href="../../">All cameras</a>'
+_OTHERS_LINK = '<a class="link" href="../../events">Events of all cameras</a>'
 
 
 class EventFeed(Protocol):
@@ -105,7 +106,12 @@ class Preview:
         self._page = Page("page.html", {"{worker}": self._worker.digest, "<!-- overview -->": overview})
         self._viewers = ConnectionLimiter(self.limits.max_viewers)
         events = self.events
-        self._event_api = None if events is None else EventApi(events.history, events.snapshots, events.clips)
+        self.event_api: EventApi | None = None
+        if events is not None:
+            self.event_api = EventApi(events.history, events.snapshots, events.clips, self.about["name"])
+        self._events_page = Page(
+            "events_page.html", {"<!-- overview -->": _OTHERS_LINK if self.is_one_of_several else ""}
+        )
         self._subscribers = ConnectionLimiter(self.limits.max_viewers)
 
     def routes(self) -> Sequence[BaseRoute]:
@@ -125,8 +131,8 @@ class Preview:
         ]
         if self.zones is not None:
             routes += self.zones.routes(self.broadcaster)
-        if self._event_api is not None:
-            routes += self._event_api.routes()
+        if self.event_api is not None:
+            routes += self.event_api.routes()
         return routes
 
     async def run(self) -> None:
@@ -162,7 +168,7 @@ class Preview:
 
     def _describe(self, event: Any) -> dict[str, Any]:
         described: dict[str, Any] = event.to_dict()
-        return described if self._event_api is None else self._event_api.describe(described, new=True)
+        return described if self.event_api is None else self.event_api.describe(described, new=True)
 
     async def _show_page(self, request: Request) -> Response:
         return self._page.response()
@@ -189,6 +195,8 @@ class Preview:
         return Response(frame.jpeg, media_type="image/jpeg")
 
     async def _events(self, request: Request) -> Response:
+        if self.event_api is not None and accepts_html(request):
+            return self._events_page.response(headers={"Vary": "Accept"})
         messages = sse_messages(self.broadcaster, self._states)
         return StreamingResponse(messages, SSE, self._subscribers, self.closing)
 

@@ -22,7 +22,7 @@ from device_apps.web.access.middleware import error_response
 from device_apps.web.event_query import parse_query
 from edge_ssd.errors import SettingError
 
-__all__ = ["ClipFiles", "EventApi", "EventRecords", "SnapshotFiles"]
+__all__ = ["ClipFiles", "EventApi", "EventRecords", "SnapshotFiles", "in_thread", "unknown_event"]
 
 _T = TypeVar("_T")
 
@@ -63,12 +63,22 @@ class ClipFiles(Protocol):
 
 
 class EventApi:
-    """Endpoints below ``/api/events``; ``snapshots`` and ``clips`` are None where they are not saved."""
+    """Endpoints below ``/api/events``; ``snapshots`` and ``clips`` are None where they are not saved.
+
+    Attributes:
+        records: the events.
+        camera: name of the camera, or None.
+    """
 
     def __init__(
-        self, records: EventRecords, snapshots: SnapshotFiles | None = None, clips: ClipFiles | None = None
+        self,
+        records: EventRecords,
+        snapshots: SnapshotFiles | None = None,
+        clips: ClipFiles | None = None,
+        camera: str | None = None,
     ) -> None:
-        self._records = records
+        self.records = records
+        self.camera = camera
         self._snapshots = snapshots
         self._clips = clips
         self._decoding = asyncio.Semaphore(_MAX_DECODINGS)
@@ -83,13 +93,18 @@ class EventApi:
             Route(f"{event}/clip.webm", self._clip),
         ]
 
-    def describe(self, record: dict[str, Any], *, new: bool = False) -> dict[str, Any]:
+    @property
+    def saves(self) -> dict[str, bool]:
+        """Return what there can be of an event."""
+        return {"snapshots": self._snapshots is not None, "clips": self._clips is not None}
+
+    def describe(self, record: dict[str, Any], *, new: bool = False, folder: str = "") -> dict[str, Any]:
         """Return an event with the addresses of its files, relative to the page, as ``urls``.
 
         Those of files that do not exist are left out; those of a ``new`` event are still being written. ``recording``
-        is true while the clip is not complete.
+        is true while the clip is not complete. ``folder`` is that of the camera's page.
         """
-        base = f"api/events/{quote(record['id'], safe='')}"
+        base = f"{folder}api/events/{quote(record['id'], safe='')}"
         snapshot, clip = _name(record, "snapshot"), _name(record, "clip")
         urls: dict[str, str] = {}
         if self._snapshots is not None and snapshot and (new or self._snapshots.find(snapshot)):
@@ -99,7 +114,8 @@ class EventApi:
         recording = self._clips is not None and self._clips.is_recording(clip)
         if self._clips is not None and clip and (recording or self._clips.find(clip)):
             urls["clip"] = f"{base}/clip.webm"
-        return {**record, "urls": urls, **({"recording": True} if recording else {})}
+        camera = {} if self.camera is None else {"camera": self.camera}
+        return {**record, **camera, "urls": urls, **({"recording": True} if recording else {})}
 
     async def _list(self, request: Request) -> Response:
         try:
@@ -108,14 +124,16 @@ class EventApi:
             return error_response(400, str(error))
 
         def answer() -> dict[str, Any]:
-            records, more = self._records.select(**query)
-            return {"events": [self.describe(record) for record in records], "more": more, **self._records.names()}
+            records, more = self.records.select(**query)
+            events = [self.describe(record) for record in records]
+            cameras = [] if self.camera is None else [self.camera]
+            return {"events": events, "more": more, **self.records.names(), "cameras": cameras, "saves": self.saves}
 
-        return JSONResponse(await _in_thread(answer))
+        return JSONResponse(await in_thread(answer))
 
     async def _show(self, request: Request) -> Response:
-        record = self._records.get(request.path_params["id"])
-        return self._unknown() if record is None else JSONResponse(await _in_thread(lambda: self.describe(record)))
+        record = self.records.get(request.path_params["id"])
+        return self._unknown() if record is None else JSONResponse(await in_thread(lambda: self.describe(record)))
 
     async def _snapshot(self, request: Request) -> Response:
         boxes = request.query_params.get("boxes", "1")
@@ -127,7 +145,7 @@ class EventApi:
         return await self._image(request, reduce=True)
 
     async def _image(self, request: Request, *, clean: bool = False, reduce: bool = False) -> Response:
-        record = self._records.get(request.path_params["id"])
+        record = self.records.get(request.path_params["id"])
         if record is None:
             return self._unknown()
         snapshots, name = self._snapshots, _name(record, "snapshot")
@@ -146,23 +164,23 @@ class EventApi:
                 return None
 
         async with self._decoding:
-            data = await _in_thread(read)
+            data = await in_thread(read)
         if data is not None:
             return Response(data, media_type="image/jpeg")
-        if clean and await _in_thread(exists):
+        if clean and await in_thread(exists):
             return error_response(404, "the image without boxes was not kept; --event-snapshots-clean keeps it")
         return error_response(404, "the image of this event is no longer available: it was deleted, or not written")
 
     async def _clip(self, request: Request) -> Response:
-        record = self._records.get(request.path_params["id"])
+        record = self.records.get(request.path_params["id"])
         if record is None:
             return self._unknown()
         clips, name = self._clips, _name(record, "clip")
         if clips is None or not name:
             return error_response(404, "this event has no clip; --event-clips DIR records them")
-        path = await _in_thread(lambda: clips.find(name))
+        path = await in_thread(lambda: clips.find(name))
         try:
-            status = None if path is None else await _in_thread(path.stat)
+            status = None if path is None else await in_thread(path.stat)
         except OSError:
             status = None
         if path is not None and status is not None:
@@ -172,13 +190,18 @@ class EventApi:
         return error_response(404, "the clip of this event is no longer available: it was deleted, or not written")
 
     def _unknown(self) -> Response:
-        return error_response(404, f"there is no such event; the newest {self._records.max_events} are kept")
+        return unknown_event(self.records.max_events)
+
+
+def unknown_event(max_events: int) -> Response:
+    """Return the response to a request for an event that is not kept, or never was."""
+    return error_response(404, f"there is no such event; the newest {max_events} are kept")
 
 
 def _name(record: dict[str, Any], field: str) -> str:
     return Path(record.get(field, "")).name
 
 
-async def _in_thread(function: Callable[[], _T]) -> _T:
+async def in_thread(function: Callable[[], _T]) -> _T:
     """Call what reads files in a thread: a disk may be slow."""
     return await asyncio.get_running_loop().run_in_executor(None, function)

@@ -10,23 +10,24 @@ from starlette.datastructures import QueryParams
 from edge_ssd.console.text import printable
 from edge_ssd.errors import SettingError
 
-__all__ = ["MAX_EVENTS", "parse_query"]
+__all__ = ["DEFAULT_EVENTS", "MAX_EVENTS", "parse_query", "parse_time"]
 
-MAX_EVENTS = 200  # of a response
+DEFAULT_EVENTS, MAX_EVENTS = 50, 200  # of a response
 
 _NAMES = ("label", "zone", "since", "until", "before", "limit")
 
 
-def parse_query(parameters: QueryParams) -> dict[str, Any]:
+def parse_query(parameters: QueryParams, *more: str) -> dict[str, Any]:
     """Return the arguments of :meth:`EventHistory.select <device_apps.events.history.EventHistory.select>`.
 
-    Raises SettingError if one is not valid.
+    ``more`` are names of further parameters, which are not returned. Raises SettingError if one is not valid.
     """
+    known = (*_NAMES, *more)
     for name in parameters:
-        if name not in _NAMES:
-            raise SettingError(f"unknown parameter {printable(name[:40])!r}; parameters are {', '.join(_NAMES)}")
+        if name not in known:
+            raise SettingError(f"unknown parameter {printable(name[:40])!r}; parameters are {', '.join(known)}")
     query: dict[str, Any] = {name: parameters[name] for name in ("label", "zone", "before") if parameters.get(name)}
-    query |= {name: _time(name, parameters[name]) for name in ("since", "until") if parameters.get(name)}
+    query |= {name: parse_time(name, parameters[name]) for name in ("since", "until") if parameters.get(name)}
     limit = parameters.get("limit")
     if limit:
         if not (limit.isascii() and limit.isdigit() and len(limit) < 6 and 1 <= int(limit) <= MAX_EVENTS):
@@ -35,7 +36,7 @@ def parse_query(parameters: QueryParams) -> dict[str, Any]:
     return query
 
 
-def _time(name: str, text: str) -> datetime:
+def parse_time(name: str, text: str) -> datetime:
     """Parse a time: ISO 8601, UTC if it has no time zone, or seconds since 1970."""
     try:
         return datetime.fromtimestamp(float(text), timezone.utc)

@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import BaseRoute, Mount, Route
 
 from device_apps.web.access.middleware import LOGIN_PATH, VISIT
+from device_apps.web.all_events import AllEvents
 from device_apps.web.app import Preview
 from device_apps.web.pages import Page
 from device_apps.web.prometheus import CONTENT_TYPE, Metric, format_metrics
@@ -31,12 +32,15 @@ class Overview:
     def __init__(self, previews: Mapping[str, Preview]) -> None:
         self._previews = previews
         self._page = Page("overview.html")
+        apis = {f"cameras/{slug}/": preview.event_api for slug, preview in previews.items()}
+        self._events = AllEvents({folder: api for folder, api in apis.items() if api is not None})
 
     def routes(self) -> Sequence[BaseRoute]:
         """Return the routes of the overview and of each camera."""
         routes: list[BaseRoute] = [
             Route("/", self._show_page),
             Route("/api/cameras", self._cameras),
+            *self._events.routes(),
             Route("/healthz", self._healthz),
             Route("/metrics", self._metrics),
             # The page of a camera has relative links, and one login is for all of them.

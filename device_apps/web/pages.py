@@ -14,9 +14,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-__all__ = ["Page", "Script"]
+__all__ = ["Page", "Script", "accepts_html"]
 
 _FOLDER = Path(__file__).parent / "page"
 _INCLUDE = re.compile(r"^(?:/\*|<!--) include ([\w.]+) (?:\*/|-->)\n", re.MULTILINE)
@@ -63,6 +64,11 @@ class Script:
 
     def response(self) -> Response:
         return Response(self._text, headers={"Content-Security-Policy": _WORKER_POLICY}, media_type="text/javascript")
+
+
+def accepts_html(request: Request) -> bool:
+    """Return whether a browser asks for a page, not a script or program for data."""
+    return "text/html" in request.headers.get("accept", "")
 
 
 def _read(name: str) -> str:

@@ -27,6 +27,7 @@ from device_apps.web.access.origin import cross_origin_reason, shown
 from device_apps.web.access.rate_limiter import LoginRateLimiter
 from device_apps.web.access.token import Token
 from device_apps.web.access.visit import Front, Visit
+from device_apps.web.pages import accepts_html
 
 __all__ = ["AUTHORIZED", "BASIC_PATH", "LOGIN_PATH", "VISIT", "Access", "AuthMiddleware", "error_response"]
 
@@ -162,7 +163,7 @@ class AuthMiddleware:
             if wait_s:
                 headers = {"Retry-After": str(round(wait_s) + 1)}
                 return error_response(429, f"too many wrong {_kind(login)}s; wait", headers)
-        page = request.method in _SAFE_METHODS and "text/html" in request.headers.get("accept", "")
+        page = request.method in _SAFE_METHODS and accepts_html(request)
         if page and login is None and token is not None and request.scope["path"] != BASIC_PATH:
             return RedirectResponse(visit.root_path + LOGIN_PATH, 303)
         return self._challenge()

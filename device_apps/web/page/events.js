@@ -40,18 +40,11 @@ function addEvent(event) {
   return true;
 }
 
-function describeEvent(event) {
-  const stayed = event.duration_s == null ? "" : ` after ${event.duration_s.toFixed(1)} s`;
-  const zone = event.dwell_s == null ? `entered ${event.zone}` : `left ${event.zone} after ${event.dwell_s.toFixed(1)} s`;
-  const texts = { enter: "entered", leave: `left${stayed}`, zone_enter: zone, zone_leave: zone };
-  const what = event.kind === "line_cross" ? `crossed ${event.line}, ${event.direction}` : texts[event.kind] || event.kind;
-  return `${event.label} #${event.object_id} ${what}`;
-}
-
 function eventElement(event) {
-  const when = new Date(event.time).toLocaleString([], { dateStyle: "medium", timeStyle: "medium" });
-  const text = make("div", {}, make("span", { textContent: describeEvent(event) }), make("time", { dateTime: event.time, textContent: when }));
-  return make("li", { className: event.kind }, make("i"), text);
+  const link = make("a", { href: `events#${encodeURIComponent(event.id)}`, textContent: describeEvent(event) });
+  const text = make("div", {}, link, make("time", { dateTime: event.time, textContent: eventTime(event) }));
+  const url = event.urls && event.urls.thumbnail;
+  return make("li", { className: event.kind }, make("i"), ...(url ? [thumbnail(url)] : []), text);
 }
 
 function filterEvents() {

@@ -1,20 +1,13 @@
 "use strict";
-const $ = (id) => document.getElementById(id);
+/* include elements.js */
 let about = { colors: [] };
-
-function set(element, text) { if (element.textContent !== text) element.textContent = text; }
-
-function make(tag, properties, ...children) {
-  const element = Object.assign(document.createElement(tag), properties);
-  element.append(...children);
-  return element;
-}
 
 /* include connection.js */
 /* include link.js */
 /* include status.js */
 /* include view.js */
 /* include stats.js */
+/* include event_text.js */
 /* include events.js */
 /* include settings.js */
 /* include zones.js */

@@ -1,16 +1,8 @@
 "use strict";
-const $ = (id) => document.getElementById(id);
+/* include elements.js */
 const STATES = { live: "Live", starting: "Starting", reconnecting: "Reconnecting", stalled: "No new image" };
 const PERIOD_MS = 1000, ANSWER_MS = 3000, IMAGE_MS = 2000;
 const cards = new Map();  // By the path of the camera.
-
-function set(element, text) { if (element.textContent !== text) element.textContent = text; }
-
-function make(tag, properties, ...children) {
-  const element = Object.assign(document.createElement(tag), properties);
-  element.append(...children);
-  return element;
-}
 
 function card(path) {
   const image = make("img", { alt: "" }), reason = make("p", { className: "reason" });

@@ -1,0 +1,114 @@
+// ---- dialog of an event: its images and its clip ----
+
+let shown = null;  // The event that is shown.
+
+async function openEvent(id, isFromAddress = false) {
+  const item = itemOf(id);
+  let event = item && item.event;
+  try {
+    event = event || await ask(`api/events/${encodeURIComponent(id)}`);
+  } catch (error) {
+    if (!error.status) return showState("away", "No connection");
+    leaveAddress();
+    return say(error.message);
+  }
+  if (!isFromAddress) history[shown ? "replaceState" : "pushState"](null, "", `#${encodeURIComponent(id)}`);
+  showEvent(event);
+  if (!$("event").open) $("event").showModal();
+}
+
+// Back closes the dialog, as people expect on a phone.
+function openFromAddress() {
+  let id = "";
+  try { id = decodeURIComponent(location.hash.slice(1)); } catch { /* Not one of ours. */ }
+  if (!id) return $("event").open && $("event").close();
+  if (!shown || shown.id !== id) openEvent(id, true);
+}
+
+function leaveAddress() {
+  if (location.hash) history.replaceState(null, "", location.pathname + location.search);
+}
+
+async function refreshDialog() {
+  if (!shown) return;
+  const item = itemOf(shown.id);
+  let event = item && item.event;
+  if (!event || shown.recording) {
+    try { event = await ask(`api/events/${encodeURIComponent(shown.id)}`); } catch { return; }
+    if (item) fillItem(item, event);
+  }
+  if (shown && shown.id === event.id && JSON.stringify(shown) !== JSON.stringify(event)) showEvent(event);
+}
+
+function showEvent(event) {
+  shown = event;
+  set($("event-title"), describeEvent(event));
+  set($("event-when"), eventTime(event));
+  showSnapshot();
+  showClip();
+  const facts = [["Score", percentOf(event.score)], ["Best score", event.best_score && percentOf(event.best_score)],
+    ["Zone", event.zone], ["Line", event.line && `${event.line}, ${event.direction}`], ["Camera", event.camera], ["Source", event.source]];
+  $("facts").replaceChildren(...facts.filter(([, text]) => text).map(([name, text]) =>
+    make("div", {}, make("dt", { textContent: name }), make("dd", { textContent: text }))));
+  const files = [["Image", event.urls.snapshot], ["Image without boxes", event.urls.clean], ["Clip", !event.recording && event.urls.clip]];
+  $("files").replaceChildren(...files.filter(([, url]) => url).map(([name, url]) =>
+    make("a", { className: "link", href: url, download: "", textContent: `Save ${name.toLowerCase()}` })));
+  const place = events.findIndex((item) => item.event.id === event.id);
+  $("newer").disabled = place < 1;
+  $("older").disabled = place < 0 || (place === events.length - 1 && !hasMore);
+}
+
+const percentOf = (score) => `${(100 * score).toFixed(1)} %`;
+
+function showSnapshot() {
+  const { snapshot, clean } = shown.urls, withBoxes = snapshot && ($("boxes").checked || !clean);
+  const url = imageUrl(shown, withBoxes ? "snapshot" : "clean"), image = $("snapshot");
+  $("boxes-choice").hidden = !(snapshot && clean);
+  image.alt = `${describeEvent(shown)}, ${withBoxes ? "with" : "without"} boxes`;
+  image.hidden = !url;
+  set($("snapshot-problem"), shown.snapshot ? "The image is not there: it was deleted to make room, or is not written yet." : "");
+  $("snapshot-problem").hidden = Boolean(url) || !shown.snapshot;
+  if (!url) image.removeAttribute("src");
+  else if (image.getAttribute("src") !== url) image.src = url;
+}
+$("boxes").onchange = showSnapshot;
+$("snapshot").onerror = () => {
+  $("snapshot").hidden = true;
+  $("snapshot-problem").hidden = false;
+};
+
+function showClip() {
+  const url = !shown.recording && shown.urls.clip, video = $("clip");
+  video.hidden = !url;
+  set($("clip-problem"), shown.recording ? "The clip is still being recorded." : shown.clip && !url ? "The clip is not there: it was deleted to make room." : "");
+  if (!url) stopClip();
+  else if (video.getAttribute("src") !== url) video.src = url;
+}
+$("clip").onerror = () => {
+  if (!$("clip").getAttribute("src")) return;
+  $("clip").hidden = true;
+  set($("clip-problem"), "The clip cannot be played here; save it to play it elsewhere.");
+};
+
+function stopClip() {
+  if (!$("clip").getAttribute("src")) return;
+  $("clip").pause();
+  $("clip").removeAttribute("src");
+  $("clip").load();
+}
+
+async function step(by) {
+  let place = events.findIndex((item) => item.event.id === shown.id) + by;
+  if (place >= events.length && hasMore) await load(events.at(-1).event.id);
+  if (shown && events[place]) openEvent(events[place].event.id);
+}
+$("newer").onclick = () => step(-1);
+$("older").onclick = () => step(1);
+$("close").onclick = () => $("event").close();
+$("event").onclick = ({ target }) => { if (target === $("event")) $("event").close(); };
+$("event").onclose = () => {
+  shown = null;
+  stopClip();
+  $("snapshot").removeAttribute("src");
+  leaveAddress();
+};

@@ -1,0 +1,83 @@
+"use strict";
+/* include elements.js */
+/* include event_text.js */
+/* include event_filters.js */
+/* include event_list.js */
+/* include event_dialog.js */
+
+const PERIOD_MS = 3000, ANSWER_MS = 8000, PAGE_SIZE = 48;
+let turn = 0;  // Counts changes of the filter: an answer to an older one is left out.
+
+async function ask(path) {
+  const response = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(ANSWER_MS) });
+  if (response.status === 401) {
+    location.assign("login");
+    throw new Error("login");
+  }
+  const answer = await response.json();
+  if (!response.ok) throw Object.assign(new Error(answer.error), { status: response.status });
+  return answer;
+}
+
+function showState(state, text) {
+  set($("state"), text);
+  $("state").className = `chip ${state}`;
+}
+
+// Ask for the newest events, or those before the oldest one of the list; return what is new of them, null without an answer.
+async function load(before = "") {
+  const asked = turn, query = filterQuery();
+  query.set("limit", PAGE_SIZE);
+  if (before) query.set("before", before);
+  try {
+    const answer = await ask(`api/events?${query}`);
+    if (asked !== turn) return null;
+    showState("live", "Connected");
+    showNames(answer);
+    showTitle(answer.cameras);
+    return before ? addOlder(answer, before) : addNewest(answer);
+  } catch (error) {
+    if (asked === turn) showState("away", error.status ? error.message : "No connection");
+    return null;
+  }
+}
+
+function showTitle(cameras) {
+  const camera = cameras.length === 1 ? cameras[0] : "";
+  set($("name"), camera ? `Events – ${camera}` : "Events");
+  document.title = `Events – ${camera || "Edge SSD"}`;
+}
+
+function say(text) { $("spoken").textContent = text; }
+
+async function refresh() {
+  const isFirst = !isLoaded, added = await load();
+  await refreshDialog();
+  if (!added || !added.length || isFirst) return;
+  const others = added.length > 1 ? `, and ${added.length - 1} more` : "";
+  say(`New: ${describeEvent(added[0])}${others}`);
+}
+
+async function applyFilter() {
+  turn += 1;
+  keepFilter();
+  forgetList();
+  if (await load()) say(`${events.length}${hasMore ? " newest" : ""} event${events.length === 1 ? "" : "s"} shown`);
+}
+
+$("filters").onchange = applyFilter;
+$("filters").onsubmit = (event) => event.preventDefault();
+document.onvisibilitychange = () => document.hidden || refresh();
+addEventListener("popstate", openFromAddress);
+addEventListener("hashchange", openFromAddress);
+
+set($("zone-of-time"), `Times in ${Intl.DateTimeFormat().resolvedOptions().timeZone}`);
+takeFilter();
+(async () => {
+  await refresh();
+  openFromAddress();
+  for (;;) {
+    await new Promise((resolve) => setTimeout(resolve, PERIOD_MS));
+    if (!document.hidden) await refresh();
+  }
+})();
