@@ -14,8 +14,7 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
-from test_device_web_accessibility import faults, use_colors
-from web_browser import lines, text, wait
+from web_browser import DESKTOP, PHONE, accessibility_faults, colors, fits_width, lines, page_size, text, wait
 from web_camera import Camera, LoopedFrames, RecentEvents, clip_frames
 
 from device_apps.results import FrameResult
@@ -178,26 +177,19 @@ def test_new_event_is_shown_and_said_and_its_clip_when_it_is_complete(page: webd
     assert text(page, "clip-problem") == ""
 
 
-@pytest.mark.parametrize(("width", "height"), [(390, 844), (1440, 900)])
-def test_page_has_no_fault_and_fits(page: webdriver.Chrome, camera: Camera, width: int, height: int) -> None:
-    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
-    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    try:
+@pytest.mark.parametrize(("size", "scheme"), [(PHONE, "light"), (DESKTOP, "dark")])
+def test_page_has_no_fault_and_fits(page: webdriver.Chrome, camera: Camera, size: tuple[int, int], scheme: str) -> None:
+    with page_size(page, size), colors(page, scheme):
         show(page, camera, "?period=range")
-        for scheme in ("light", "dark"):
-            use_colors(page, scheme)
-            assert faults(page) == []
+        assert accessibility_faults(page) == []
         page.execute_script("openEvent('12ab-1')")
         wait(page, is_open)
-        assert faults(page) == []
+        assert accessibility_faults(page) == []
         page.execute_script("document.documentElement.style.fontSize = '200%'")
-        script = "return ['html', '#event'].map((name) => document.querySelector(name).scrollWidth)"
-        widths = page.execute_script(script)
-        assert widths == page.execute_script(script.replace("scroll", "client"))
-        assert page.execute_script("return innerWidth") == width
-    finally:
-        use_colors(page, "")
-        page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        assert fits_width(page)
+        dialog = "return ['scrollWidth', 'clientWidth'].map((name) => document.getElementById('event')[name])"
+        assert len(set(page.execute_script(dialog))) == 1
+        assert page.execute_script("return innerWidth") == size[0], "a phone does not zoom out to fit"
 
 
 def test_lost_program_is_said(browser: webdriver.Chrome) -> None:
