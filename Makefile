@@ -13,12 +13,13 @@ SETUP := PYTHONS="$(PYTHON)" sh .ci/setup
 SOURCES := $(shell find edge_ssd converters device_apps -type f ! -path '*/__pycache__/*' ! -name '*.keras')
 PIP := python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo docs test fuzz soak check test-workstation test-python test-converters test-training test-device \
+.PHONY: help demo docs docs-samples test fuzz soak check test-workstation test-python test-converters test-training test-device \
 	test-tflite test-arm arm-table clean distclean
 
 help:
 	@echo "make demo       convert and verify the shipped banana detector, run it on a clip, see $(DEMO)/"
 	@echo "make docs       the API reference, see $(DOCS)/index.html"
+	@echo "make docs-samples  run the commands that README.md and docs/ show, and write what they print now"
 	@echo "make test       every check and every test"
 	@echo "make fuzz       readers of damaged and hostile files, for FUZZ_SECONDS=1800"
 	@echo "make soak       four cameras that fail again and again, for MINUTES=60"
@@ -85,6 +86,10 @@ demo: $(VENV)/ready-demo
 docs: $(VENV)/ready-test
 	$(VENV)/bin/python -m sphinx --fail-on-warning --keep-going -q -b html docs/api $(DOCS)
 	@echo "Done. Open $(DOCS)/index.html"
+
+# The tests compare them; figures of commands that take long are measured by hand, see tests/doc_samples.py.
+docs-samples: $(VENV)/ready-test
+	$(VENV)/bin/python tests/doc_samples.py --write
 
 # ---- tests ------------------------------------------------------------------------------------------------
 

@@ -39,9 +39,9 @@ def blocks_of(page: str) -> list[Block]:
     ]
 
 
-def run(block: Block, namespace: dict[str, Any]) -> str:
+def run(block: Block, namespace: dict[str, Any], page: Path = PAGE) -> str:
     """Run a block and return its output; tracebacks have the page's file name and line."""
-    code = compile("\n" * (block.line - 1) + block.code, str(PAGE), "exec")
+    code = compile("\n" * (block.line - 1) + block.code, str(page), "exec")
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         exec(code, namespace)
     return "\n".join(line.rstrip() for line in [*printed.getvalue().splitlines(), ""])

@@ -52,7 +52,7 @@ def picamera2(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_recipe_is_that_of_the_readme() -> None:
-    assert 'pip install "./edge-ssd[device]" "numpy<2"' in (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    assert 'pip install ".[device]" "numpy<2"' in (REPOSITORY / "README.md").read_text(encoding="utf-8")
 
 
 def test_recipe_keeps_the_packages_of_the_system(environment: Environment) -> None:

@@ -12,6 +12,7 @@ from pkgutil import resolve_name
 
 import numpy as np
 import pytest
+from doc_samples import agrees, shown
 from PIL import Image
 from small_model import write_background
 
@@ -69,6 +70,10 @@ def test_convert_prints_summary(convert_words, model_reads, capsys):
     assert re.search(r"AP +\d\.\d{3} float → \d\.\d{3} converted", printed.out)
     reason = "default; 4 images are too few to choose one, 99 needed: add images without objects with --background"
     assert re.search(rf"  threshold   0\.5 \({reason}\): \d+\.\d false alarms per 100 images \(\d in 4 ", printed.out)
+    documented = (
+        shown("README.md", "convert").replace("banana.tflite", str(convert_words[5])).replace(", 1 REDUCE_MAX", "")
+    )
+    assert agrees(documented, printed.out.replace(f" ({reason})", ""), words_only=True), printed.out
     assert "calibrating on 4 images" in printed.err
 
 
@@ -153,6 +158,9 @@ def test_compare_prints_a_row_for_each_scheme(
     assert printed[5].startswith("all run on tflite-runtime 2.14, ")
     assert printed[6] == "score thresholds:"
     assert printed[7].startswith("  float16: 0.5 (default; 4 images are too few to choose one, 99 needed: ")
+    documented = shown("docs/conversion.md", "compare").splitlines()
+    for line in (documented[0], documented[1], documented[2], documented[9]):
+        assert any(agrees(line, each, words_only=True) for each in printed), line
 
 
 def test_compare_rejects_unknown_schemes(squares_model: Path, squares: Path, tmp_path: Path, capsys):
@@ -174,6 +182,12 @@ def test_verify_compares_models_and_checks_the_budget(
     assert re.search(rf"^AP difference: {number}, 95 % interval {number} to {number}$", printed, re.MULTILINE)
     assert re.search(r" ms \(([\d.]+ times (faster|slower)|not faster); ai-edge-litert, 1 thread", printed)
     assert len(re.findall(r"^  (?:classes|boxes)_\d +int8 ", printed, re.MULTILINE)) == 10
+    words = [str(word) for word in verify_words]
+    for page in ("README.md", "docs/conversion.md"):
+        documented = shown(page, "verify").replace("AP lost", "AP …").replace("of bananas", f"of {words[5]}")
+        documented = re.sub(r"\([\d.]+ times faster", "(…", documented)
+        documented = documented.replace("banana.tflite against model.keras", f"{words[1]} against {words[3]}")
+        assert agrees(documented, printed, words_only=True), printed
     assert "within the budget" in printed
     text = report.read_text("utf-8")
     assert text.count("data:image/jpeg;base64,") == 2 * 4  # both models, the four validation images

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from bundle_factory import npy, write_bundle
+from doc_samples import agrees, shown
 from PIL import Image
 from real_model import real_model
 
@@ -220,6 +221,9 @@ def test_bench_prints_tables_and_plots_models_with_measured_ap(
     lines = captured.out.splitlines()
     assert lines[0] == describe_machine()
     assert lines[1] == "3 detections in a frame of 50×40, interleaved; ms, p50/p95"
+    documented = shown("docs/service.md", "bench").splitlines()
+    assert agrees(documented[1], lines[1], words_only=True)
+    assert {lines[3].split()[0], *lines[3].split()} == set(documented[3].split())
     assert [line.split()[::2][:2] for line in lines[4:8]] == [[path.name, n] for path in (good, unknown) for n in "21"]
     assert lines[-1] == f"{plot}: average precision against time"
     about = [line for line in captured.err.splitlines() if "unknown.tflite" in line and "speed changed" not in line]

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy
 import pytest
 from conftest import REPOSITORY, skip_or_fail
+from doc_samples import shown
 from real_model import real_model
 
 from device_apps.doctor import cameras, software, system, v4l2
@@ -76,6 +77,8 @@ def test_doctor_prints_a_line_per_check(capsys: pytest.CaptureFixture[str]) -> N
     assert levels["python"] in ("ok", "warning")  # A test may run outside a virtual environment.
     assert (levels["interpreter"], levels["model"], levels["OpenCV"]) == ("ok", "ok", "ok")
     assert {"processor", "memory", "disk", "heat", "clock", "webcam", "CSI camera", "--web"} <= set(levels)
+    documented = [line[9:].split("  ")[0] for line in shown("docs/service.md", "doctor").splitlines()]
+    assert documented == [name for name in levels if name in documented]
     assert all((" → " in line) == (not line.startswith("ok")) for line in lines)
 
 

@@ -146,6 +146,13 @@ def test_command_lines_are_valid(page: Path, capsys: pytest.CaptureFixture[str])
     assert not [f"edge-ssd {text}: {problem}" for text, problem in problems if problem]
 
 
+@pytest.mark.parametrize("page", PAGES, ids=PAGE_NAMES)
+def test_page_begins_with_a_sentence(page: Path) -> None:
+    """After the title comes what the page is for, not a command, a table or another heading."""
+    _title, first, *_ = (line for line in page.read_text(encoding="utf-8").splitlines() if line)
+    assert re.match(r"[\w`*]", first), f"{page.name} begins with: {first}"
+
+
 def headings_of(page: str) -> set[str]:
     """Return the fragments that GitHub generates from the headings of a page."""
     titles = re.findall(r"^#+ +(.+?) *$", prose_of(page), re.MULTILINE)
