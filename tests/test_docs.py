@@ -150,7 +150,7 @@ def test_command_lines_are_valid(page: Path, capsys: pytest.CaptureFixture[str])
 def test_page_begins_with_a_sentence(page: Path) -> None:
     """After the title comes what the page is for, not a command, a table or another heading."""
     _title, first, *_ = (line for line in page.read_text(encoding="utf-8").splitlines() if line)
-    assert re.match(r"[\w`*]", first), f"{page.name} begins with: {first}"
+    assert re.match(r"[\w`*]", first), f"{page.name}: write what the page is for after its title, before: {first}"
 
 
 def headings_of(page: str) -> set[str]:
