@@ -14,7 +14,7 @@ SOURCES := $(shell find edge_ssd converters device_apps -type f ! -path '*/__pyc
 PIP := python -m pip --disable-pip-version-check --quiet
 
 .PHONY: help demo docs docs-samples test fuzz soak check test-workstation test-python test-converters test-training test-device \
-	test-tflite test-arm arm-table clean distclean
+	test-tflite test-arm arm-table packages clean distclean
 
 help:
 	@echo "make demo       convert and verify the shipped banana detector, run it on a clip, see $(DEMO)/"
@@ -25,6 +25,7 @@ help:
 	@echo "make soak       four cameras that fail again and again, for MINUTES=60"
 	@echo "make test-arm   the runtime on emulated ARM systems, part of \`make test\` (Debian 12 with qemu-user and gcc)"
 	@echo "make arm-table  count the instructions of a detection on ARM again, see docs/arm.md"
+	@echo "make packages   sdist and wheel, checked and run in clean environments, see dist/"
 	@echo "make check      formatting, lint, types, import rules"
 	@echo "make clean      remove the files of demo, tests and builds"
 	@echo "make distclean  clean, and remove the virtual environments"
@@ -164,8 +165,12 @@ $(ARM_LANES:%=test-arm-%): test-arm-%:
 arm-table: $(VENV)/ready-test
 	$(VENV)/bin/python tests/arm/measure.py --write
 
+# PYTHONS="/path/to/python3.10 ..." names the Pythons; needs a package index and several gigabytes.
+packages:
+	@.ci/packages
+
 clean:
-	rm -rf $(DEMO) $(DOCS) build build-tests dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(DEMO) $(DOCS) build build-tests build-packages dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find edge_ssd converters device_apps tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean

@@ -95,6 +95,26 @@ def test_sdist_contains_every_file_of_checkout(distributions: Path) -> None:
     assert names - generated == set(checkout_files())
 
 
+def test_metadata_is_accepted_by_an_index(distributions: Path, wheel: Path) -> None:
+    """`make packages` runs twine too."""
+    from packaging.metadata import Metadata
+
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        texts = [archive.read(name)]
+    (sdist,) = distributions.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        file = archive.extractfile(f"{sdist.name.removesuffix('.tar.gz')}/PKG-INFO")
+        assert file is not None
+        texts.append(file.read())
+    for text in texts:
+        metadata = Metadata.from_email(text, validate=True)
+        assert metadata.description_content_type == "text/markdown"
+        assert metadata.description is not None
+        assert metadata.description.startswith("# Edge SSD\n")
+        assert str(metadata.requires_python) == ">=3.10"
+
+
 def test_wheel_contains_license_and_command(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         files = {name.partition(".dist-info/")[2]: name for name in archive.namelist() if ".dist-info/" in name}
