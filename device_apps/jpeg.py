@@ -7,7 +7,7 @@ import sys
 
 from device_apps.sources.frames import Image
 
-__all__ = ["MAX_COMMENT_BYTES", "encode_jpeg", "read_comment", "reduced_jpeg", "with_comment"]
+__all__ = ["MAX_COMMENT_BYTES", "bounded_jpeg", "encode_jpeg", "read_comment", "reduced_jpeg", "with_comment"]
 
 MAX_COMMENT_BYTES = 65533  # The length of a segment has 16 bits and counts itself (ITU-T T.81, B.2.4.5).
 
@@ -44,6 +44,15 @@ def reduced_jpeg(jpeg: bytes, max_side: int, quality: int = 80) -> bytes:
         file = io.BytesIO()
         image.convert("RGB").save(file, "JPEG", quality=quality)
     return file.getvalue()
+
+
+def bounded_jpeg(jpeg: bytes, max_bytes: int) -> bytes:
+    """Return a JPEG scaled down to 800 pixels on its longer side, or further, until it has at most ``max_bytes``."""
+    for side in (800, 640, 400, 200):
+        reduced = reduced_jpeg(jpeg, side)
+        if len(reduced) <= max_bytes:
+            break
+    return reduced
 
 
 def with_comment(jpeg: bytes, comment: bytes) -> bytes:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from arm import measure
+from arm.feature_stages import FEATURES
 from arm.fetch import CPUS, Unavailable, fetch, install_project
 from arm.instructions import LANE, STAGES, TABLE, Count, count_instructions, excess
 from arm.project_wheel import build_wheel
-from conftest import skip_or_fail
+from conftest import REPOSITORY, skip_or_fail
 
 from edge_ssd.runtime.shipped_models import default_model
 
@@ -68,6 +69,15 @@ def test_docs_page_shows_table() -> None:
     assert all(tuple(stages) == STAGES for stages in instructions.values())
     page = measure.PAGE.read_text(encoding="utf-8")
     assert measure.rewrite(page, measure.markdown(instructions)) == page
+
+
+def test_page_of_costs_shows_counts() -> None:
+    instructions = json.loads(measure.FEATURE_TABLE.read_text(encoding="utf-8"))["instructions"]
+    page = (REPOSITORY / "docs" / "costs.md").read_text(encoding="utf-8")
+    assert set(FEATURES) == instructions.keys() - {"invoke", "detect"}
+    for name, feature in FEATURES.items():
+        number = instructions[name] + (5 * instructions["invoke"] if name == "tiles" else 0)
+        assert f"| {feature.text} | {feature.per} | {number / 1e6:.1f} |" in page
 
 
 def test_markdown_table_by_hand(tmp_path: Path) -> None:

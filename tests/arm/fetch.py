@@ -22,7 +22,7 @@ if __package__ in (None, ""):
 
 from arm.lanes import ARM, LANES, PYTHON, REPOSITORY, Lane
 
-__all__ = ["CPUS", "Unavailable", "cpu_root", "fetch", "fetch_packages", "install_project", "locked"]
+__all__ = ["CPUS", "Unavailable", "cpu_root", "fetch", "fetch_opencv", "fetch_packages", "install_project", "locked"]
 
 SUITE = "bookworm"  # the Debian that has Python 3.11
 _VERSION = 1  # of this module: increase it when a change here makes downloaded lanes invalid
@@ -60,6 +60,19 @@ def fetch(lane: Lane) -> None:
         _describe_cpu(lane.root, lane.cpu)
         _compile(lane.root / "usr" / "lib", lane.site)
         stamp.write_text(digest)
+
+
+def fetch_opencv(lane: Lane) -> Path:
+    """Return the folder of OpenCV's wheel for ``lane``, downloaded unless it is there."""
+    (pin,) = _pins(lane, ["opencv-python-headless"])
+    folder = lane.folder / pin
+    with locked(ARM / f"{lane.name}.lock"):
+        if not folder.is_dir():
+            partial = lane.folder / "opencv.partial"
+            shutil.rmtree(partial, ignore_errors=True)
+            _pip("install", *_platform(lane), "--no-deps", "--no-compile", "--target", str(partial), pin)
+            partial.rename(folder)
+    return folder
 
 
 def install_project(lane: Lane, wheel: Path) -> None:
@@ -167,12 +180,11 @@ def _is_of_suite(sources: str) -> bool:
 
 
 def _install_wheels(lane: Lane) -> None:
-    platforms = [f"manylinux_2_{minor}_{lane.machine}" for minor in (34, 31, 28, 27, 17)]
-    platforms.append(f"manylinux2014_{lane.machine}")
-    arguments = [argument for platform in platforms for argument in ("--platform", platform)]
-    arguments += ["--python-version", PYTHON, "--implementation", "cp", "--only-binary", ":all:"]
+    arguments = _platform(lane)
     if lane.libraries:  # NumPy is Debian's
-        requirements = _pinned(lane)
+        # With their pure-Python dependencies.
+        dependencies = ("iniconfig", "packaging", "pluggy", "Pygments", "sortedcontainers")
+        requirements = _pins(lane, [*lane.wheels, *dependencies])
         arguments.append("--no-deps")
     else:
         requirements = list(lane.wheels)
@@ -180,11 +192,18 @@ def _install_wheels(lane: Lane) -> None:
     _pip("install", *arguments, "--no-compile", "--target", str(lane.site), *requirements)
 
 
-def _pinned(lane: Lane) -> list[str]:
-    """Return the lane's wheels and their pure-Python dependencies, pinned by the constraints."""
+def _platform(lane: Lane) -> list[str]:
+    """Return pip's options for wheels of the lane's processor and Python."""
+    platforms = [f"manylinux_2_{minor}_{lane.machine}" for minor in (34, 31, 28, 27, 17)]
+    platforms.append(f"manylinux2014_{lane.machine}")
+    arguments = [argument for platform in platforms for argument in ("--platform", platform)]
+    return [*arguments, "--python-version", PYTHON, "--implementation", "cp", "--only-binary", ":all:"]
+
+
+def _pins(lane: Lane, names: Sequence[str]) -> list[str]:
+    """Return requirements with the versions of the lane's constraints."""
     pins = dict(line.split("==") for line in (REPOSITORY / lane.constraints).read_text().split("\n") if "==" in line)
-    dependencies = ("iniconfig", "packaging", "pluggy", "Pygments", "sortedcontainers")
-    return [f"{name}=={pins[name]}" for name in (*lane.wheels, *dependencies)]
+    return [f"{name}=={pins[name]}" for name in names]
 
 
 def _compile(*folders: Path) -> None:

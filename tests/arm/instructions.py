@@ -17,7 +17,7 @@ from typing import Any
 from arm.fetch import CPUS, Unavailable, cpu_root
 from arm.lanes import ARM, LANES
 
-__all__ = ["LANE", "STAGES", "TABLE", "Count", "count_instructions", "excess", "plugin"]
+__all__ = ["LANE", "STAGES", "TABLE", "Count", "count_instructions", "count_stages", "excess", "plugin"]
 
 LANE = LANES["aarch64-litert"]
 STAGES = ("preprocess", "invoke", "postprocess", "all but invoke")
@@ -69,12 +69,17 @@ def count_instructions(cpu: str, model: Path | None = None) -> Count:
         cpu: one of :data:`arm.fetch.CPUS`.
         model: a bundle; None for the shipped one.
     """
+    return count_stages(cpu, "guest_stages.py", *([] if model is None else [model.resolve()]))
+
+
+def count_stages(cpu: str, script: str, *arguments: Path) -> Count:
+    """Count the instructions of every stage between the markers of a script of this folder."""
     if cpu not in CPUS:
         raise ValueError(f"cpu must be one of {', '.join(CPUS)}, got {cpu!r}")
     out = ARM / f"count-{cpu}.txt"
     completed = LANE.run(
-        Path(__file__).with_name("guest_stages.py"),
-        *([] if model is None else [model.resolve()]),
+        Path(__file__).with_name(script),
+        *arguments,
         cpu=cpu,
         root=cpu_root(LANE, cpu),
         plugin=f"{plugin()},out={out},marker={_GETPPID}",

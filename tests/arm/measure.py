@@ -1,8 +1,10 @@
-"""Measure the instruction table again.
+"""Measure the instruction tables again.
 
     python tests/arm/measure.py [--write] [CPU ...]
 
-Prints the table of docs/arm.md; with --write, replaces it there and in tests/arm/instructions.json.
+Prints the table of docs/arm.md, and the instructions of the features on a Cortex-A72; with --write, replaces the table
+there and in tests/arm/instructions.json, and the features in tests/arm/features.json, which
+tests/benchmarks/features.py reads.
 """
 
 from __future__ import annotations
@@ -17,14 +19,16 @@ from pathlib import Path
 if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from arm.fetch import CPUS, Unavailable, fetch, install_project
-from arm.instructions import LANE, STAGES, TABLE, Count, count_instructions
+from arm.fetch import CPUS, Unavailable, fetch, fetch_opencv, install_project
+from arm.instructions import LANE, STAGES, TABLE, Count, count_instructions, count_stages
 from arm.lanes import REPOSITORY
 from arm.project_wheel import build_wheel
 
-__all__ = ["markdown", "prepare", "rewrite"]
+__all__ = ["FEATURE_TABLE", "markdown", "prepare", "rewrite"]
+
 
 PAGE = REPOSITORY / "docs" / "arm.md"
+FEATURE_TABLE = Path(__file__).resolve().parent / "features.json"
 _BOARDS = {"cortex-a53": "Pi 3, Zero 2", "cortex-a72": "Pi 4", "cortex-a76": "Pi 5"}
 
 
@@ -39,11 +43,14 @@ def main() -> int:
     try:
         prepare()
         counts = [count_instructions(cpu) for cpu in cpus]
+        with tempfile.TemporaryDirectory() as folder:
+            features = count_stages("cortex-a72", "guest_features.py", fetch_opencv(LANE), Path(folder))
     except Unavailable as error:
         print(f"measure: {error}", file=sys.stderr)
         return 2
     print(markdown({count.cpu: count.stages for count in counts}))
-    for count in counts:
+    print("features on cortex-a72:", features.stages)
+    for count in (*counts, features):
         print(
             count.cpu,
             {name: f"{spread:.1e}" for name, spread in count.spread.items()},
@@ -51,6 +58,8 @@ def main() -> int:
         )
     if arguments.write:
         write(counts)
+        content = {"ran": features.ran, "instructions": features.stages}
+        FEATURE_TABLE.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     return 0
 
 
@@ -75,15 +84,15 @@ def markdown(instructions: dict[str, dict[str, int]]) -> str:
     return "\n".join(lines)
 
 
-def rewrite(page: str, table: str) -> str:
-    """Return ``page`` with its table replaced.
+def rewrite(page: str, table: str, start: str = "| millions of instructions ") -> str:
+    """Return ``page`` with its table replaced whose first line begins with ``start``.
 
     Raises:
-        ValueError: ``page`` does not hold exactly one table.
+        ValueError: ``page`` does not hold exactly one such table.
     """
-    replaced, number = re.subn(r"(?m)^\| millions of instructions .*\n(?:\|.*\n)+", lambda _: table + "\n", page)
+    replaced, number = re.subn(rf"(?m)^{re.escape(start)}.*\n(?:\|.*\n)+", lambda _: table + "\n", page)
     if number != 1:
-        raise ValueError(f"docs/arm.md must contain the table once, contains it {number} times")
+        raise ValueError(f"the page must contain the table once, contains it {number} times")
     return replaced
 
 

@@ -3,7 +3,8 @@
     python tests/benchmarks/loop_memory.py [MODEL ...] [--python PATH ...]
 
 ``edge-ssd camera --headless`` with one thread, on 200 frames of 640×480, in a process of its own: from a folder of
-images, for which OpenCV is not imported (nor for a CSI camera), and from a video, for which it is. MODEL is a bundle or
+images, for which OpenCV is not imported (nor for a CSI camera), from a video, for which it is, and from the video with
+everything on: four zones and two lines, events, snapshots, clips, the web preview and collecting. MODEL is a bundle or
 the name of a shipped model; PATH is the Python of another environment of the project, such as
 ``.venv-tflite/bin/python`` for tflite-runtime. Linux only.
 """
@@ -11,6 +12,7 @@ the name of a shipped model; PATH is the Python of another environment of the pr
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import subprocess
 import sys
@@ -21,6 +23,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from arm.feature_stages import zone_tables
+from mqtt_broker import free_port
 
 from edge_ssd.runtime.bundle import read_bundle
 from edge_ssd.runtime.resize import numpy_resize
@@ -34,13 +40,15 @@ def main() -> None:
     parser.add_argument("models", nargs="*", default=["banana"], metavar="MODEL")
     parser.add_argument("--python", nargs="+", default=[sys.executable], metavar="PATH")
     args = parser.parse_args()
-    print("| model | Python | folder of images | video (OpenCV) |\n|---|---|---:|---:|")
+    print("| model | Python | folder of images | video (OpenCV) | everything on |\n|---|---|---:|---:|---:|")
     for model in map(find_model, args.models):
         with tempfile.TemporaryDirectory() as folder:
             images, video = sources(read_bundle(model).selftest.image, Path(folder))
             for python in args.python:
-                peaks = [peak_bytes(python, model, source) / 1e6 for source in (images, video)]
-                print(f"| {model.stem} | {python} | {peaks[0]:.0f} MB | {peaks[1]:.0f} MB |", flush=True)
+                peaks = [peak_bytes(python, model, source) for source in (images, video)]
+                peaks.append(peak_bytes(python, model, video, *everything(Path(folder))))
+                cells = " | ".join(f"{peak / 1e6:.0f} MB" for peak in peaks)
+                print(f"| {model.stem} | {python} | {cells} |", flush=True)
 
 
 def sources(image: np.ndarray, folder: Path) -> tuple[Path, Path]:
@@ -57,9 +65,23 @@ def sources(image: np.ndarray, folder: Path) -> tuple[Path, Path]:
     return images, video
 
 
-def peak_bytes(python: str, model: Path, source: Path) -> int:
+def everything(folder: Path) -> list[str]:
+    """Return the options of all outputs."""
+    config, tables = folder / "camera.toml", zone_tables()
+    text = []
+    for kind, rows in tables.items():
+        for row in rows:
+            text.append(f"[[{kind}]]")
+            text += [f"{key} = {json.dumps(value)}" for key, value in row.items()]
+    config.write_text("\n".join(text) + "\n")
+    options = [f"--config={config}", f"--events={folder}/events.jsonl", f"--event-snapshots={folder}/snapshots"]
+    options += [f"--event-clips={folder}/clips", f"--collect={folder}/collected", f"--web={free_port()}"]
+    return options
+
+
+def peak_bytes(python: str, model: Path, source: Path, *more: str) -> int:
     """Return VmHWM of the loop, polled until it ends. (getrusage of a child includes the memory of its parent.)"""
-    options = ["--headless", "--threads=1", f"--model={model}", f"--source={source}"]
+    options = ["--headless", "--threads=1", f"--model={model}", f"--source={source}", *more]
     command = [python, "-m", "edge_ssd", "camera", *options]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         peak = 0

@@ -6,11 +6,13 @@ Detector alone: preprocess, invoke and postprocess in one thread, on frames in m
     memory   the capture thread copies frames from memory
     outputs  the same, instead of annotations with the outputs of --web and --mqtt: a viewer in another process, which
              has the live stream and the event stream open, and a real broker (needs mosquitto)
+    all      four zones and two lines, events to a file and a broker, snapshots, clips, and the web preview without
+             viewers; at least one object is in view, so that a clip is encoded all the time
     video    the capture thread decodes the shipped clip (480×360) repeatedly; the detector alone has decoded frames
 
 One interpreter thread, frames of 640×480 for memory. Rounds of the measurements are interleaved; their medians are
-compared. The processor time of the thread of the loop is printed as well: other programs hardly affect it, but it does
-not include waiting.
+compared. The processor time of the thread of the loop is printed as well, and after it that of the whole process: other
+programs hardly affect them, but they do not include waiting.
 """
 
 from __future__ import annotations
@@ -32,9 +34,11 @@ import numpy as np
 from endless import CLIP, Memory, PassiveSink, Video
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from arm.feature_stages import zone_monitor
 from mqtt_broker import Mosquitto, free_port
 
 from device_apps.camera_command import add_arguments
+from device_apps.event_clips.options import open_clips
 from device_apps.events.options import open_events
 from device_apps.loop import run_loop
 from device_apps.results import FrameResult, Sink
@@ -42,6 +46,7 @@ from device_apps.sources.capture import CaptureSource
 from device_apps.sources.frames import Image
 from device_apps.stats import Stats
 from device_apps.web.options import open_web
+from device_apps.zones.overlay import ZoneOverlay
 from edge_ssd.runtime.detector import Detector
 from edge_ssd.runtime.interleave import call_interleaved
 from edge_ssd.runtime.shipped_models import default_model
@@ -57,16 +62,18 @@ class AnnotatingSink(PassiveSink):
 
 
 class Rate(NamedTuple):
-    """Frames per second of wall-clock time and of processor time of this thread."""
+    """Frames per second of wall-clock time, of processor time of this thread, and of that of the process."""
 
     clock: float
     processor: float
+    process: float
 
 
 def measure(work: Callable[[], object], frames: int) -> Rate:
-    start, start_processor = time.perf_counter(), time.thread_time()
+    clocks = time.perf_counter, time.thread_time, time.process_time
+    start = [clock() for clock in clocks]
     work()
-    return Rate(frames / (time.perf_counter() - start), frames / (time.thread_time() - start_processor))
+    return Rate(*(frames / (clock() - began) for clock, began in zip(clocks, start, strict=True)))
 
 
 def bare(detector: Detector, images: list[Image], frames: int) -> Rate:
@@ -99,6 +106,48 @@ def loop_with_outputs(detector: Detector, images: list[Image], frames: int, brok
         with viewer(port):
             run_loop(source, detector, sinks, stats=stats, max_frames=50)
             return measure(lambda: run_loop(source, detector, sinks, stats=stats, max_frames=frames), frames)
+
+
+class Everything:
+    """Loop with all outputs of ``edge-ssd camera``, open for all rounds; a context manager."""
+
+    def __init__(self, detector: Detector, images: list[Image], broker_port: int) -> None:
+        self._detector = detector
+        self._images = images
+        self._address = f"mqtt://127.0.0.1:{broker_port}/all"
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Everything:
+        stack, detector = self._stack, self._detector
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        parser = argparse.ArgumentParser()
+        add_arguments(parser)
+        options = ["--headless", "--web", str(free_port()), "--mqtt", self._address, "--mqtt-spool", f"{folder}/spool"]
+        options += ["--events", f"{folder}/events.jsonl", "--event-snapshots", f"{folder}/snapshots", "--mqtt-image"]
+        args = parser.parse_args([*options, "--event-clips", f"{folder}/clips"])
+        self._monitor = zone_monitor(detector.labels)
+        self._source = stack.enter_context(CaptureSource(lambda: Memory(self._images), "benchmark"))
+        self._stats = Stats(self._source)
+        clips = open_clips(args, stack, live=True)
+        events = open_events(args, self._source, stack, detector.labels, clips, self._monitor)
+        assert events is not None
+        assert clips is not None
+        web = open_web(args, self._source, detector, self._stats, events, stack, zones=self._monitor)
+        self._sinks: list[Sink] = [events, clips, *web]
+        self.run(200)
+        return self
+
+    def run(self, frames: int) -> Rate:
+        draw = ZoneOverlay(self._monitor).draw
+        return measure(
+            lambda: run_loop(
+                self._source, self._detector, self._sinks, stats=self._stats, max_frames=frames, draw=draw
+            ),
+            frames,
+        )
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
 
 
 @contextmanager
@@ -137,12 +186,14 @@ def main() -> None:
         Detector(args.model or default_model(), num_threads=1) as detector,
         tempfile.TemporaryDirectory() as folder,
         Mosquitto(Path(folder)) as broker,
+        Everything(detector, large, broker.port) as everything,
     ):
         bare(detector, large, 50)
         cases: list[Callable[[], Rate]] = [
             lambda: bare(detector, large, args.frames),
             lambda: loop(detector, lambda: Memory(large), args.frames),
             lambda: loop_with_outputs(detector, large, args.frames, broker.port),
+            lambda: everything.run(args.frames),
             lambda: bare(detector, clip, args.frames),
             lambda: loop(detector, lambda: Video(CLIP), args.frames),
         ]
@@ -152,15 +203,19 @@ def main() -> None:
     for kind, bare_rates, loop_rates in (
         ("memory", rates[0], rates[1]),
         ("outputs", rates[0], rates[2]),
-        ("video", rates[3], rates[4]),
+        ("all", rates[0], rates[3]),
+        ("video", rates[4], rates[5]),
     ):
         ratios = [loop.clock / bare.clock for bare, loop in zip(bare_rates, loop_rates, strict=True)]
         bare_fps, loop_fps = (median(rate.clock for rate in rates) for rates in (bare_rates, loop_rates))
-        processor = median(rate.processor for rate in loop_rates) / median(rate.processor for rate in bare_rates)
+        processor, process = (
+            median(getattr(rate, name) for rate in loop_rates) / median(getattr(rate, name) for rate in bare_rates)
+            for name in ("processor", "process")
+        )
         print(
             f"{kind:7}  bare {bare_fps:6.1f} fps  loop {loop_fps:6.1f} fps  {loop_fps / bare_fps:.3f} "
             f"(target {TARGET}), by rounds {median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f}); "
-            f"processor {processor:.3f}"
+            f"processor {processor:.3f}, process {process:.3f}"
         )
 
 

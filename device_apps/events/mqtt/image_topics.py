@@ -15,12 +15,11 @@ from device_apps.events.event import Event
 from device_apps.events.event_payload import event_payload
 from device_apps.events.mqtt.connection import IMAGE_TOPIC
 from device_apps.events.mqtt.home_assistant import topic_name
-from device_apps.jpeg import reduced_jpeg
+from device_apps.jpeg import bounded_jpeg
 
 __all__ = ["MAX_IMAGE_BYTES", "ImageTopics"]
 
 MAX_IMAGE_BYTES = 100_000  # Brokers as a service refuse messages from 128 kB.
-_SIDES = 800, 640, 400, 200  # pixels; the first that is small enough
 _SHOWN_KINDS = ("enter", "zone_enter", "line_cross")  # Those that leave may be in the image no more.
 
 
@@ -62,14 +61,5 @@ class ImageTopics:
             return {}
         return {
             f"{self._prefix}/latest/event": event_payload(self._shown),
-            f"{self._prefix}/{IMAGE_TOPIC}": _bounded(jpeg),
+            f"{self._prefix}/{IMAGE_TOPIC}": bounded_jpeg(jpeg, MAX_IMAGE_BYTES),
         }
-
-
-def _bounded(jpeg: bytes) -> bytes:
-    """Return a JPEG of at most ``MAX_IMAGE_BYTES``, reduced as far as it takes."""
-    for side in _SIDES:
-        reduced = reduced_jpeg(jpeg, side)
-        if len(reduced) <= MAX_IMAGE_BYTES:
-            break
-    return reduced
