@@ -20,7 +20,10 @@ DEFAULT_NAME = "edge-ssd"
 """Name of a service."""
 
 # Camera options that name a file with a secret, which systemd passes to the service as a credential.
-_SECRET_OPTIONS = ("mqtt_password_file", "mqtt_ca", "mqtt_cert", "mqtt_key", "web_token_file", "web_login_file")
+_SECRET_OPTIONS = (
+    *("mqtt_password_file", "mqtt_ca", "mqtt_cert", "mqtt_key", "web_token_file", "web_login_file"),
+    *("webhook_secret_file", "webhook_header_file"),
+)
 
 
 _UNIT = """\

@@ -12,11 +12,12 @@ import gpiozero
 import pytest
 from clocks import wait_until
 from conftest import CLIP, REPOSITORY
-from device_fake import RedDetector
+from device_fake import RedDetector, write_moving_square
 from event_factory import event
 from gpiozero.pins.mock import MockFactory
 from mqtt_broker import Mosquitto, Observer, create_password_file, require_programs
 from PIL import Image
+from test_device_events_webhook import Receiver
 
 from device_apps import camera_command
 from device_apps.events.options import add_event_arguments, open_events
@@ -65,6 +66,14 @@ BAD = {
     "--mqtt mqtt://broker --mqtt-discovery a/#": "--mqtt-discovery: 'a/#' is not a valid topic prefix",
     "--mqtt mqtt://broker --mqtt-discovery homeassistant/": "'homeassistant/' is not a valid topic prefix",
     "--mqtt mqtt://127.0.0.1:9 --mqtt-spool file/spool": "file/spool: cannot keep messages here: ",
+    "--webhook broker/secret": "--webhook broker/secret: expected http://[user:PASSWORD@]host[:port]/path",
+    "--webhook ftp://me:pass@host/secret": "--webhook ftp://me:***@host: expected http://",
+    "--webhook http://me:pass@host:99999/secret": "--webhook http://me:***@host:99999: its host or port is malformed",
+    "--webhook http://host --webhook-timeout 0": "--webhook-timeout must be a number over 0",
+    "--webhook http://host --webhook-secret-file none": "--webhook-secret-file none: No such file or directory",
+    "--webhook http://host --webhook-header-file file": "file: line 1 is not a header in ASCII",
+    "--webhook http://host --webhook-spool file/spool": "another file with --webhook-spool",
+    "--webhook-secret-file file": "--webhook-secret-file: there is no --webhook URL",
 }
 
 
@@ -129,6 +138,27 @@ def test_mqtt_password_comes_from_the_environment(
         with ExitStack() as stack:
             open_events(args, ImageFolderSource([], "none"), stack, ["red"])
             wait_until(lambda: "edge-ssd/red/present" in observer.latest())
+
+
+def test_webhook_gets_the_events_of_the_command_and_no_log_its_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    write_moving_square(tmp_path / "images", 3)
+    with Receiver(500) as server:
+        config = tmp_path / "camera.toml"
+        config.write_text(f'webhook = "{server.url.replace("://", "://me:pass@")}/secret"\nenter-after = "2f"\n')
+        options = ["--config", str(config), "--events", str(tmp_path / "events.jsonl"), "--debug"]
+        assert cli.main(["camera", "--headless", "--source", str(tmp_path / "images"), *options]) == 0
+        assert not server.events, "the retry would have come after the end"
+        assert cli.main(["camera", "--headless", "--source", str(tmp_path / "images"), *options]) == 0
+    lines = (tmp_path / "events.jsonl").read_text().splitlines()
+    assert [seen["kind"] for seen in server.events] == ["enter", "leave"] * 2
+    assert server.events == [json.loads(line) for line in lines]
+    err = capsys.readouterr().err
+    assert f"webhook http://127.0.0.1:{server.server_port}: the server answers 500" in err
+    assert "pass" not in err
+    assert "secret" not in err
 
 
 def test_events_page_documents_every_option_and_valid_events() -> None:

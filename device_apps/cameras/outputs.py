@@ -14,7 +14,7 @@ from edge_ssd.errors import SettingError
 __all__ = ["FILES", "FOLDERS", "claim_outputs", "own_outputs"]
 
 # Argparse destinations of options that name a file, and a folder, that is written to.
-FILES = ("save_video", "jsonl", "snapshot", "events", "counts_file", "zones_file", "mqtt_spool")
+FILES = ("save_video", "jsonl", "snapshot", "events", "counts_file", "zones_file", "mqtt_spool", "webhook_spool")
 FOLDERS = ("event_snapshots", "event_clips", "collect")
 
 

@@ -25,7 +25,7 @@ __all__ = ["OF_ONE_CAMERA", "CameraTable", "format_camera_table", "read_camera_t
 _ZONES = ("zones", "lines", "masks")
 OF_ONE_CAMERA = ("name", "source", "gpio")
 """Argparse destinations of options that only a table may have."""
-# Those that no table may have, with all that begin with "web" or "mqtt".
+# Those that no table may have, with all that begin with "web" or "mqtt", but not "webhook".
 _OF_THE_PROGRAM = frozenset(
     {"model", "watch_model", "threads", "backend", "delegate", "delegate_option", "resize"}
     | {"stats_every", "stats_json", "duration", "wait", "show", "headless", "debug"}
@@ -133,7 +133,7 @@ def _table_arguments(
     options = {}
     for key, value in table.items():
         name = key.replace("-", "_")
-        if name in _OF_THE_PROGRAM or name.startswith(("web", "mqtt")):
+        if name in _OF_THE_PROGRAM or (name.startswith(("web", "mqtt")) and not name.startswith("webhook")):
             raise SettingError(f"{key} is for all cameras together; write it above the first [[cameras]]")
         if name in _ZONES:
             if not isinstance(value, list):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from device_apps.arguments import camera_name, check_int, check_positive, class_labels, option_name, page_url
 from device_apps.events.delay import enter_delay, leave_delay, number_or_text
 from device_apps.events.tracker import TRACKERS
+from device_apps.events.webhook.options import add_webhook_arguments, check_webhook_options, open_webhook
 from edge_ssd.console.text import find_label
 from edge_ssd.errors import SettingError
 
@@ -32,6 +33,7 @@ events:
   edge-ssd camera --headless --events events.jsonl --event-snapshots snapshots
   edge-ssd camera --headless --mqtt mqtts://cam@broker.lan/edge-ssd/door --mqtt-password-file secret
   edge-ssd camera --headless --mqtt mqtt://broker.lan --event-snapshots snapshots --mqtt-image   image in Home Assistant
+  edge-ssd camera --headless --webhook https://example.org/hook --webhook-secret-file secret
   edge-ssd camera --headless --gpio 17:banana 27               pin 17 is on for bananas, pin 27 for any object
 """
 
@@ -40,7 +42,7 @@ _HISTORY = ".events.jsonl"
 
 
 def add_event_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add --events, --gpio, --mqtt and the other options of events to a parser."""
+    """Add --events, --gpio, --mqtt, --webhook and the other options of events to a parser."""
     events = parser.add_argument_group("events", "An object entered, an object left: one event each.")
     events.add_argument("--events", metavar="FILE|-", help="append one line of JSON per event; - is standard output")
     _add_number(events, "--events-max-mb", 10.0, "MB", "rotate the file at this size")
@@ -98,6 +100,7 @@ def add_event_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _add_number(mqtt, "--mqtt-spool-max", 10_000, "N", "maximum number of events there; the oldest are dropped")
     _add_number(mqtt, "--mqtt-spool-max-mb", 16.0, "MB", "maximum size of these events")
+    add_webhook_arguments(parser)
 
 
 def open_events(
@@ -122,7 +125,8 @@ def open_events(
         EdgeSSDError: an option is invalid, or a destination cannot be opened.
     """
     check_event_options(args)
-    destinations = (args.events, args.event_snapshots, args.gpio, args.mqtt, getattr(args, "web", None), clips)
+    web = getattr(args, "web", None)
+    destinations = (args.events, args.event_snapshots, args.gpio, args.mqtt, args.webhook, web, clips)
     if all(destination is None for destination in destinations) and not (zones and zones.shapes):
         return None
     from device_apps.events.emitter import EventEmitter
@@ -223,6 +227,8 @@ def _open_publishers(args: argparse.Namespace, labels: Sequence[str]) -> Iterato
         yield open_json_lines(args.events, round(args.events_max_mb * _MIB), args.events_keep)
     if args.mqtt is not None:
         yield _open_mqtt(args, labels)
+    if args.webhook is not None:
+        yield open_webhook(args)
 
 
 def _open_mqtt(args: argparse.Namespace, labels: Sequence[str]) -> MqttEventPublisher:
@@ -295,3 +301,4 @@ def check_event_options(args: argparse.Namespace) -> None:
         from device_apps.events.mqtt.address import parse_address
 
         parse_address(args.mqtt)
+    check_webhook_options(args)

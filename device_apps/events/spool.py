@@ -18,6 +18,7 @@ from device_apps.events.spool_file import MAX_PAYLOAD_BYTES, Message, SpoolFile
 from device_apps.retry import FailureLog
 from device_apps.state_folder import default_state_folder
 from edge_ssd.console.counts import count
+from edge_ssd.console.text import utf8_text
 from edge_ssd.errors import EdgeSSDError
 
 __all__ = ["Message", "Spool", "default_spool_path"]
@@ -39,6 +40,7 @@ class Spool:
         path: of the file; missing parent folders are created.
         max_messages, max_bytes: limits; bytes are those of the payloads.
         is_valid: check of a payload that an older version wrote without a checksum; None accepts all.
+        option: names another file, for messages.
 
     Attributes:
         dropped: number of messages that were dropped because the spool was full, or because they were too large.
@@ -46,7 +48,13 @@ class Spool:
     """
 
     def __init__(
-        self, path: Path, *, max_messages: int, max_bytes: int, is_valid: Callable[[bytes], bool] | None = None
+        self,
+        path: Path,
+        *,
+        max_messages: int,
+        max_bytes: int,
+        is_valid: Callable[[bytes], bool] | None = None,
+        option: str = "--mqtt-spool",
     ) -> None:
         self.path = path
         self.dropped = 0
@@ -67,11 +75,11 @@ class Spool:
         except (OSError, sqlite3.Error) as error:
             if getattr(error, "sqlite_errorcode", None) in _BUSY_CODES or "locked" in str(error):
                 raise EdgeSSDError(
-                    f"{path}: another edge-ssd uses this spool; end it, or name another file with --mqtt-spool"
+                    f"{path}: another edge-ssd uses this spool; end it, or name another file with {option}"
                 ) from None
             reason = getattr(error, "strerror", None) or error
             raise EdgeSSDError(
-                f"{path}: cannot keep messages here: {reason}; name another file with --mqtt-spool"
+                f"{path}: cannot keep messages here: {reason}; name another file with {option}"
             ) from None
         self._next_id = max(self._sizes, default=0) + 1
         with self._lock:
@@ -226,10 +234,11 @@ class Spool:
         return True
 
 
-def default_spool_path(broker: str, environment: Mapping[str, str] = os.environ) -> Path:
-    """Return the default spool file of ``broker`` (URL/PREFIX), in the state directory of systemd or of the user.
+def default_spool_path(target: str, environment: Mapping[str, str] = os.environ, *, kind: str = "mqtt") -> Path:
+    """Return the default spool file of ``target``, in the state directory of systemd or of the user.
 
-    Raises SettingError if there is neither.
+    ``target`` is what tells spools apart, such as the URL of a broker and the topic prefix. ``kind`` is the option that
+    needs the spool, without hyphens. Raises SettingError if there is no such directory.
     """
-    folder = default_state_folder("--mqtt", "events", "--mqtt-spool", environment)
-    return folder / f"mqtt-{hashlib.sha256(broker.encode()).hexdigest()[:12]}.sqlite"
+    folder = default_state_folder(f"--{kind}", "events", f"--{kind}-spool", environment)
+    return folder / f"{kind}-{hashlib.sha256(utf8_text(target).encode()).hexdigest()[:12]}.sqlite"

@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from device_apps.web.access.secret_file import read_secret
+from device_apps.secret_file import read_secret
 from edge_ssd.errors import SettingError
 
 __all__ = ["LOGIN_VARIABLE", "BasicLogin", "read_login"]

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from device_apps.web.access.secret_file import read_secret
+from device_apps.secret_file import read_secret
 from edge_ssd.errors import SettingError
 
 __all__ = ["CREATE_TOKEN_HINT", "SESSION_S", "TOKEN_VARIABLE", "Token", "read_token"]

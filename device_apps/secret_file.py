@@ -1,4 +1,4 @@
-"""Secrets of the web preview, read from a file or from the environment."""
+"""Secrets, read from a file or from the environment."""
 
 from __future__ import annotations
 
