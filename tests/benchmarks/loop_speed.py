@@ -178,6 +178,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="default: the shipped model")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--frames", type=int, default=200, help="per round")
+    parser.add_argument("--only", choices=("memory", "outputs", "all"), help="measure this loop only")
     args = parser.parse_args()
     video = Video(CLIP)
     clip = [video.read() for _ in range(75)]
@@ -189,23 +190,25 @@ def main() -> None:
         Everything(detector, large, broker.port) as everything,
     ):
         bare(detector, large, 50)
-        cases: list[Callable[[], Rate]] = [
-            lambda: bare(detector, large, args.frames),
-            lambda: loop(detector, lambda: Memory(large), args.frames),
-            lambda: loop_with_outputs(detector, large, args.frames, broker.port),
-            lambda: everything.run(args.frames),
-            lambda: bare(detector, clip, args.frames),
-            lambda: loop(detector, lambda: Video(CLIP), args.frames),
-        ]
-        rates = call_interleaved(lambda case: case(), cases, args.rounds)
+        frames = args.frames
+        cases: dict[str, Callable[[], Rate]] = {
+            "bare": lambda: bare(detector, large, frames),
+            "memory": lambda: loop(detector, lambda: Memory(large), frames),
+            "outputs": lambda: loop_with_outputs(detector, large, frames, broker.port),
+            "all": lambda: everything.run(frames),
+            "bare video": lambda: bare(detector, clip, frames),
+            "video": lambda: loop(detector, lambda: Video(CLIP), frames),
+        }
+        if args.only is not None:
+            cases = {name: case for name, case in cases.items() if name in ("bare", args.only)}
+        samples = call_interleaved(lambda case: case(), list(cases.values()), args.rounds)
+        rates = dict(zip(cases, samples, strict=True))
         boxes = sum(len(detector.detect(image)) for image in clip) / len(clip)
     print(f"{detector.backend}, one thread; {args.rounds} rounds of {args.frames} frames, {boxes:.1f} boxes per frame")
-    for kind, bare_rates, loop_rates in (
-        ("memory", rates[0], rates[1]),
-        ("outputs", rates[0], rates[2]),
-        ("all", rates[0], rates[3]),
-        ("video", rates[4], rates[5]),
-    ):
+    for kind, loop_rates in rates.items():
+        if kind.startswith("bare"):
+            continue
+        bare_rates = rates["bare video" if kind == "video" else "bare"]
         ratios = [loop.clock / bare.clock for bare, loop in zip(bare_rates, loop_rates, strict=True)]
         bare_fps, loop_fps = (median(rate.clock for rate in rates) for rates in (bare_rates, loop_rates))
         processor, process = (
