@@ -46,7 +46,7 @@ def add_detector_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("detector")
     names = ", ".join(shipped_models())
     group.add_argument(
-        "--model", metavar="MODEL", help=f"a .tflite file, or a shipped model by name: {names} (default: banana)"
+        "--model", metavar="MODEL", help=f"a .tflite file, or a shipped model by name: {names} (default: fruit-small)"
     )
     group.add_argument("--score-threshold", type=float, metavar="P", help="minimum score, 0-1 (default: the model's)")
     group.add_argument("--iou-threshold", type=float, metavar="P", help="NMS IoU threshold, 0-1 (default: the model's)")

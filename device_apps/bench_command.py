@@ -41,7 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the options of ``edge-ssd bench``."""
     parser.description = "Time models on this machine, stage by stage and side by side."
     parser.epilog = _EXAMPLES
-    parser.add_argument("models", nargs="*", metavar="MODEL", help="files, or shipped models by name (default: banana)")
+    parser.add_argument(
+        "models", nargs="*", metavar="MODEL", help="files, or shipped models by name (default: fruit-small)"
+    )
     parser.add_argument(
         "--threads", type=int, nargs="+", metavar="N", help="default: 1, 2 and so on up to 4 or the cores"
     )

@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = "Check whether this machine is ready to detect, and what to do if it is not."
     parser.epilog = _EXAMPLES
     parser.add_argument(
-        "--model", metavar="MODEL", help="run the self-test of this file or shipped model (default: banana)"
+        "--model", metavar="MODEL", help="run the self-test of this file or shipped model (default: fruit-small)"
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of lines")
 

@@ -122,7 +122,7 @@ def _zones_of(args: argparse.Namespace) -> ZoneSet:
     """Return the zones of a camera; those that cannot be used are logged, and left out."""
     zones = ActiveZones.open(args.config, args.zones_file, getattr(args, "camera_number", None))
     for problem in zones.problems:
-        _log.warning("%s: %s; it is left out", zones.title, problem)
+        _log.warning("%s: %s; it is left out", zones.read_from, problem)
     return zones.shapes
 
 

@@ -114,11 +114,11 @@ def prepare(folder: Path, data: Path | None) -> None:
     """Fill a folder with the files that the commands of the samples name; ``data`` has the real datasets."""
     from PIL import Image
 
-    from edge_ssd import default_model, read_bundle
+    from edge_ssd import find_model, read_bundle
 
     (folder / "device_apps").symlink_to(REPOSITORY / "device_apps")
     (folder / "clip.mp4").symlink_to(REPOSITORY / "device_apps" / "clips" / "bananas.mp4")
-    Image.fromarray(read_bundle(default_model()).selftest.image).save(folder / "photo.jpg", quality=95)
+    Image.fromarray(read_bundle(find_model("banana")).selftest.image).save(folder / "photo.jpg", quality=95)
     if data is not None:
         (folder / "bccd").symlink_to(data / "bccd")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from conftest import skip_or_fail
 
 from edge_ssd.errors import BundleError
-from edge_ssd.runtime.shipped_models import default_model
+from edge_ssd.runtime.shipped_models import find_model
 
 
 def real_model() -> Path:
@@ -16,7 +16,7 @@ def real_model() -> Path:
     if "EDGE_SSD_TEST_MODEL" in os.environ:
         return Path(os.environ["EDGE_SSD_TEST_MODEL"])
     try:
-        return default_model()
+        return find_model("banana")
     except BundleError as error:
         skip_or_fail(str(error))
         raise

@@ -23,7 +23,7 @@ from test_device_video_file import make_video
 from device_apps import camera_command, detect_command
 from edge_ssd import Detector, cli, read_bundle
 from edge_ssd.runtime.detections import Detections
-from edge_ssd.runtime.shipped_models import default_model
+from edge_ssd.runtime.shipped_models import find_model
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +74,7 @@ def test_detect_says_what_to_try_where_nothing_is_found(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Image.new("RGB", (60, 40)).save(tmp_path / "black.png")
-    bundle = read_bundle(default_model())
+    bundle = read_bundle(find_model("banana"))
     accuracy = {"quantized": {"ap": 0.0}}
     details = bundle.details._replace(raw={**bundle.details.raw, "accuracy": accuracy})
     for model, options, message in (

@@ -18,7 +18,7 @@ from stream_servers import MjpegServer
 from edge_ssd import cli
 from edge_ssd.boxes import box_iou
 from edge_ssd.errors import BundleError
-from edge_ssd.runtime.shipped_models import default_model
+from edge_ssd.runtime.shipped_models import find_model
 
 IMAGES = 20
 
@@ -26,7 +26,7 @@ IMAGES = 20
 @pytest.fixture(autouse=True, scope="module")
 def shipped_model() -> Path:
     try:
-        return default_model()
+        return find_model("banana")
     except BundleError as error:
         skip_or_fail(str(error))
         raise
@@ -119,7 +119,7 @@ def test_thresholds_and_limits_are_applied(capsys: pytest.CaptureFixture[str], i
         ("--score-threshold -0.1", "--score-threshold must be a number from 0 to 1, got -0.1"),
         ("--iou-threshold 2", "--iou-threshold must be a number from 0 to 1, got 2"),
         ("--max-detections 0", "max_detections must be a whole number from 1, got 0"),
-        ("--classes banana apple", "no class 'apple'; its labels are banana"),
+        ("--classes banana pear", "no class 'pear'; its labels are apple, banana, orange"),
         ("--threads 0", "num_threads must be a whole number from 1"),
         ("--backend none", "argument --backend: invalid choice: 'none'"),
         ("--model missing.tflite", "missing.tflite: "),
@@ -131,7 +131,7 @@ def test_bad_settings_give_one_line(
     capsys: pytest.CaptureFixture[str], images: Path, tmp_path: Path, command: str, options: str, expected: str
 ) -> None:
     truncated = tmp_path / "truncated.tflite"
-    truncated.write_bytes(default_model().read_bytes()[:-1000])
+    truncated.write_bytes(find_model("banana").read_bytes()[:-1000])
     line = options.format(readme=REPOSITORY / "README.md", truncated=truncated)
     output = ("--save", tmp_path / "out") if command == "detect" else ("--save-video", tmp_path / "out" / "v.mp4")
     status = cli.main([command, "--source", str(images), *map(str, output), *line.split()])

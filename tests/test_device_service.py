@@ -192,10 +192,10 @@ def test_mistake_in_several_cameras_is_one_line_and_no_service(
 
 
 def test_paths_of_inputs_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from edge_ssd.runtime.shipped_models import default_model
+    from edge_ssd.runtime.shipped_models import find_model
 
     monkeypatch.chdir(tmp_path)
-    shutil.copy(default_model(), "mine.tflite")
+    shutil.copy(find_model("banana"), "mine.tflite")
     Path("clip.avi").touch()
     assert run_service("--model", "mine.tflite", "--source", "clip.avi", "--jsonl", "seen.jsonl") == 0
     text = Path("edge-ssd.toml").read_text()

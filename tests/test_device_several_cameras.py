@@ -24,7 +24,6 @@ from web_client import decode_jpeg, preview_port, request
 
 from device_apps import camera_command
 from device_apps.cameras.loop import run_turns
-from device_apps.cameras.tables import read_camera_tables
 from device_apps.events.history import EventHistory
 from device_apps.web.all_events import AllEvents
 from device_apps.web.event_api import EventApi
@@ -154,12 +153,6 @@ def test_motion_gate_is_that_of_each_camera(folder: Path, capsys: pytest.Capture
             'name = "Three"\nsource = "images"\nloop = true\nwidth = 9',
             "images: width and height are options of",
         ),
-        ('name = "Three"\nsource = ""', "camera 'Three': it has no source, such as source = "),
-        ('name = "Three"\nsource = "images"\ncameras = []', "begin the next one with [[cameras]]"),
-        (
-            'name = "Three"\nsource = "images"\nmasks = [{points = []}]',
-            "error: cameras.toml: camera 'Three': mask 1: a polygon needs at least 3 points",
-        ),
     ],
 )
 @pytest.mark.usefixtures("folder")
@@ -171,32 +164,8 @@ def test_bad_table_is_one_line_and_the_others_run(table: str, problem: str, caps
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "refused"),
-    [
-        ("0", "/dev/video0", True),
-        ("-", "-", True),
-        ("picamera", "picamera", True),
-        ("0", "1", False),
-        ("rtsp://127.0.0.1:9/", "rtsp://127.0.0.1:9/", False),
-        ("images", "images", False),
-    ],
-)
-def test_device_is_read_by_one_camera(first: str, second: str, refused: bool, tmp_path: Path) -> None:
-    config = tmp_path / "cameras.toml"
-    config.write_text("".join(f'[[cameras]]\nname = "of {i}"\nsource = "{s}"\n' for i, s in enumerate((first, second))))
-    tables = read_camera_tables(cli.command_parser("camera"), ["--config", str(config)])
-    message = f"--source {second} is that of camera 'of 0' too; give each camera its own"
-    assert [table.problem for table in tables] == ["", message if refused else ""]
-
-
-@pytest.mark.parametrize(
     ("text", "options", "message"),
     [
-        (
-            '[[cameras]]\nname = "One"\n[[cameras]]\nname = "Two"',
-            [],
-            "cameras.toml: camera 'One': it has no source, such as",
-        ),
         ("cameras = []", [], "there is no camera in it; begin each with [[cameras]], its name and its source"),
         ("cameras = 4", [], "cameras must be tables, each of which begins with [[cameras]]"),
         (f'source = "0"\n{CAMERAS}', [], "source is an option of one camera; write it after its [[cameras]]"),

@@ -719,11 +719,11 @@ def test_default_model_is_found_or_named_as_missing(tmp_path: Path, monkeypatch:
     from edge_ssd.runtime import shipped_models
 
     monkeypatch.setattr(shipped_models, "__file__", str(tmp_path / "runtime" / "models.py"))
-    with pytest.raises(BundleError, match=r"banana\.tflite: the shipped model is missing"):
+    with pytest.raises(BundleError, match=r"fruit-small\.tflite: the shipped model is missing"):
         default_model()
     (tmp_path / "models").mkdir()
-    (tmp_path / "models" / "banana.tflite").write_bytes(b"x")
-    assert default_model() == (tmp_path / "models" / "banana.tflite").resolve()
+    (tmp_path / "models" / "fruit-small.tflite").write_bytes(b"x")
+    assert default_model() == (tmp_path / "models" / "fruit-small.tflite").resolve()
 
 
 def test_replaced_model_is_used_from_one_call_to_the_next() -> None:

@@ -16,14 +16,15 @@ from edge_ssd.runtime import shipped_models as shipped_models_module
 from edge_ssd.runtime.shipped_models import default_model, find_model, shipped_models
 
 FOLDER = REPOSITORY / "edge_ssd" / "models"
+NAMES = ["banana", "banana-nano", "banana-small", "fruit-small"]
 
 
 @pytest.fixture
 def model_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the model folder of an installation with three models, all of them the banana detector."""
+    """Return the model folder of an installation with some models, all of them the banana detector."""
     folder = tmp_path / "installed" / "models"
     folder.mkdir(parents=True)
-    for name in ("banana", "banana-small", "banana-nano"):
+    for name in NAMES:
         shutil.copy(FOLDER / "banana.tflite", folder / f"{name}.tflite")
     (folder / "banana-other.md").touch()
     monkeypatch.setattr(shipped_models_module, "__file__", str(folder.parent / "runtime" / "models.py"))
@@ -36,18 +37,24 @@ def test_find_model_finds_every_shipped_model() -> None:
     shipped = shipped_models()
     # By name: the installation may be outside the working tree.
     assert set(shipped) == {path.stem for path in FOLDER.glob("*.tflite")}
-    assert shipped["banana"] == default_model()
+    assert shipped["fruit-small"] == default_model()
     for name, path in shipped.items():
-        assert find_model(name) == find_model(name.removeprefix("banana-")) == path
-        assert read_bundle(path).labels == ("banana",)
+        assert find_model(name) == path
+        assert read_bundle(path).labels == (("banana",) if "banana" in name else ("apple", "banana", "orange"))
 
 
 @pytest.mark.parametrize(
     ("given", "name"),
-    [("banana", "banana"), ("small", "banana-small"), ("banana-small", "banana-small"), ("nano", "banana-nano")],
+    [
+        ("banana", "banana"),
+        ("banana-book", "banana"),
+        ("banana-small", "banana-small"),
+        ("small", "fruit-small"),
+        ("nano", "banana-nano"),
+    ],
 )
 def test_find_model_accepts_short_and_full_names(model_folder: Path, given: str, name: str) -> None:
-    assert list(shipped_models()) == ["banana", "banana-nano", "banana-small"]
+    assert list(shipped_models()) == NAMES
     assert find_model(given) == read_bundle(given).path == model_folder / f"{name}.tflite"
     with Detector(given) as detector:
         assert detector.bundle.path == model_folder / f"{name}.tflite"
@@ -55,7 +62,7 @@ def test_find_model_accepts_short_and_full_names(model_folder: Path, given: str,
 
 def test_find_model_prefers_existing_file(model_folder: Path) -> None:
     Path("small").mkdir()  # such as a training run
-    assert find_model("small") == model_folder / "banana-small.tflite"
+    assert find_model("small") == model_folder / "fruit-small.tflite"
     Path("nano").write_bytes(b"no model")
     assert find_model("nano") == Path("nano")
     with pytest.raises(BundleError, match=r"^nano: is not a \.tflite file"):
@@ -68,7 +75,7 @@ def test_find_model_error_lists_shipped_names(model_folder: Path, given: str) ->
     for find in (find_model, Detector):
         with pytest.raises(BundleError) as caught:
             find(given)
-        remedy = "check the path, or name a shipped model: banana, banana-nano, banana-small"
+        remedy = f"check the path, or name a shipped model: {', '.join(NAMES)}"
         hint = {
             "banana-": " (did you mean banana?)",
             "small.tflite": " (did you mean the shipped model small?)",
@@ -92,7 +99,7 @@ def test_commands_accept_shipped_model_names(model_folder: Path, capsys: pytest.
     camera = ["camera", "--config", "camera.toml", "--source", "a.png", "--headless"]
     assert cli.main([*camera, "--jsonl", "seen.jsonl"]) == 0
     assert len(Path("seen.jsonl").read_text().splitlines()) == 1
-    assert cli.main([*camera, "--jsonl", str(model_folder / "banana-small.tflite")]) == 2
+    assert cli.main([*camera, "--jsonl", str(model_folder / "fruit-small.tflite")]) == 2
     assert "--jsonl would overwrite the model" in capsys.readouterr().err
     for command in (["detect", "--source", "a.png", "--model"], ["bench"]):
         assert cli.main([*command, "medium"]) == 2

@@ -35,7 +35,7 @@ from device_apps.web.options import add_web_arguments, open_web
 from device_apps.zones.active_zones import ActiveZones
 from device_apps.zones.monitor import ZoneMonitor
 from edge_ssd.runtime.detector import Detector
-from edge_ssd.runtime.shipped_models import default_model
+from edge_ssd.runtime.shipped_models import find_model
 
 CLIP = Path(__file__).resolve().parent.parent / "device_apps" / "clips" / "bananas.mp4"
 
@@ -172,7 +172,7 @@ class Camera:
         parser.add_argument("--name")
         self.args = parser.parse_args(["--web", "0", *options])
         self.source = source or LoopedFrames(clip_frames(), 15)
-        self.detector = detector or Detector(default_model(), num_threads=1)
+        self.detector = detector or Detector(find_model("banana"), num_threads=1)
         self.stats = Stats(self.source)
         self.events = events
         active = ActiveZones.open(None, zones)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -201,10 +200,8 @@ class Camera:
 
     def _log_failure(self, error: EdgeSSDError | OSError, consequence: str) -> None:
         self._failure = str(error)
-        if isinstance(error, OSError) and error.strerror:  # Without its number.
-            self._failure = f"{os.fsdecode(error.filename)}: {error.strerror}" if error.filename else error.strerror
         self.complete = False
-        _log.error("%s: %s%s", self.title, printable(self._failure), consequence)
+        _log.error("%s: %s%s", self.title, error, consequence)
 
     def _make_source(self, config: PipelineConfig, wake: Callable[[], None]) -> BackgroundSource:
         open_own = source_of(config, self.detector)

@@ -1,4 +1,4 @@
-"""Outputs of each of several cameras, in a folder of its own, and its device: none uses those of another."""
+"""Outputs of each of several cameras: a folder of its own, so that none writes to the files of another."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def own_outputs(args: argparse.Namespace, slug: str, as_given: Collection[str] =
 
 
 def claim_outputs(args: argparse.Namespace, title: str, taken: dict[str, str]) -> None:
-    """Note in ``taken`` which outputs a camera has, and which device it reads, by the camera's title.
+    """Note in ``taken`` which outputs a camera has, by the camera's title.
 
     Raises SettingError if one is another camera's, or if standard output gets lines of two kinds.
     """
@@ -49,9 +49,6 @@ def claim_outputs(args: argparse.Namespace, title: str, taken: dict[str, str]) -
         value = getattr(args, name, None)
         if value is not None and not _is_shared(value):
             claims[f"path {os.path.realpath(value)}"] = f"{option_name(name)} {value}"
-    device = _device(args.source)
-    if device is not None:
-        claims[f"source {device}"] = f"--source {args.source}"
     for pin in args.gpio or ():
         claims[f"pin {pin.partition(':')[0]}"] = f"--gpio {pin}"
     for key, what in claims.items():
@@ -61,16 +58,6 @@ def claim_outputs(args: argparse.Namespace, title: str, taken: dict[str, str]) -
     if len({*streams, *(key for key in taken if key.startswith("lines "))}) > 1:
         raise SettingError("--events - and --jsonl - would both write to standard output; name a file for one of them")
     taken.update(dict.fromkeys(claims, title) | streams)
-
-
-def _device(source: str) -> str | None:
-    """Return what only one camera can read: a device, a CSI camera, standard input or a pipe; None for others."""
-    if source.isdigit():
-        return f"/dev/video{int(source)}"
-    if source in ("-", "picamera"):
-        return source
-    path = Path(os.path.realpath(source))
-    return str(path) if path.parts[:2] == ("/", "dev") or path.is_fifo() else None
 
 
 def _is_shared(target: str | Path) -> bool:

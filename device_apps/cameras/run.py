@@ -107,27 +107,25 @@ def _open_cameras(
 ) -> Iterator[list[Camera]]:
     """Open every camera that can be used, log why others cannot, and close them all at once on exit."""
     cameras: list[Camera] = []
-    problems: list[str] = []
-    reasons: set[str] = set()  # Of cameras whose tables are valid.
+    problems: list[tuple[str, str]] = []
     health = Health()
     try:
         for table in tables:
             if table.args is None:
-                problems.append(f"{table.title}: {table.problem}")
+                problems.append((table.title, table.problem))
                 continue
             try:
                 own = make_config(table.args)
                 cameras.append(Camera(table.title, table.args, own, detector, wake=wake, health=health))
             except EdgeSSDError as error:
-                reason = str(error).removeprefix(f"{args.config}: {table.title}: ")
-                reasons.add(reason)
-                problems.append(f"{table.title}: {reason}")
+                problems.append((table.title, str(error)))
         if not cameras:
+            reasons = {reason for _, reason in problems}
             # The same reason for all of them is one of what they share.
-            alike = len(reasons) == 1 and len(problems) > 1 and all(table.args is not None for table in tables)
-            raise SettingError(reasons.pop() if alike else f"{args.config}: {'; '.join(problems)}")
-        for problem in problems:
-            _log.error("%s: %s; it is left out", args.config, problem)
+            titles = "; ".join(f"{title}: {reason}" for title, reason in problems)
+            raise SettingError(reasons.pop() if len(reasons) == 1 and len(problems) > 1 else f"{args.config}: {titles}")
+        for title, reason in problems:
+            _log.error("%s: %s: %s; it is left out", args.config, title, reason)
         yield cameras
     finally:
         # Beside each other: each may take a second for what is still to be written.

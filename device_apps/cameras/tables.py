@@ -138,8 +138,6 @@ def _table_arguments(
         if name in _ZONES:
             if not isinstance(value, list):
                 raise SettingError(f"{key} must be tables, each of which begins with [[cameras.{key}]]")
-        elif name == "cameras":
-            raise SettingError("cameras cannot be in the table of a camera; begin the next one with [[cameras]]")
         elif name not in ("name", "source"):
             options[key] = value
     return table_arguments(parser, options, "", overridden)
@@ -147,7 +145,7 @@ def _table_arguments(
 
 def _text(table: Mapping[str, Any], key: str) -> str:
     value = table.get(key)
-    if value is None or (key == "source" and value == ""):
+    if value is None:
         hint = did_you_mean(key, [name for name in table if name not in ("name", "source")])
         example = '"Front door"' if key == "name" else '"rtsp://192.168.1.20/stream"'
         raise SettingError(f"it has no {key}, such as {key} = {example}{hint}")

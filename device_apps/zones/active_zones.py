@@ -41,9 +41,6 @@ class ActiveZones:
         path: the file that they are saved to; None cannot save.
         tables: the parsed file, and ``read_from`` its name in messages.
         camera: position from 0 of the table [[cameras]] that has them in ``read_from``; None for the file itself.
-
-    Attributes:
-        title: the file that they were read from, and the camera, for messages.
     """
 
     def __init__(
@@ -54,17 +51,15 @@ class ActiveZones:
         camera: int | None = None,
     ) -> None:
         self.path = path
-        self._read_from = read_from
+        self.read_from = read_from
         self._camera = camera
-        name = "" if tables is None or camera is None else f": camera {tables.get('name')!r}"
-        self.title = f"{utf8_text(read_from)}{name}"
         self.labels: tuple[str, ...] = ()
         self._parsed = parse_zones(tables or {})
         # What the file had when it was read or saved: whatever else it has then was written by somebody else.
         self._in_file = _watched(tables or {}, camera) if self._is_own_file else {}
         for problem in self._parsed.problems:
             if problem.kind == "masks":
-                raise SettingError(f"{self.title}: {problem.message}; nothing is hidden without it")
+                raise SettingError(f"{read_from}: {problem.message}; nothing is hidden without it")
 
     @property
     def shapes(self) -> ZoneSet:
@@ -108,7 +103,7 @@ class ActiveZones:
         self.labels = tuple(labels)
         self._parsed = check_labels(self._parsed, labels)
         for message in self.problems:
-            _log.warning("%s: %s; it is left out", self.title, message)
+            _log.warning("%s: %s; it is left out", utf8_text(self.read_from), message)
 
     def check_labels(self, labels: Sequence[str]) -> None:
         """Raise SettingError if a zone or line names a class that is not in ``labels``."""
@@ -184,13 +179,13 @@ class ActiveZones:
             raise EdgeSSDError(
                 f"{self.path}: cannot be saved: {error.strerror}; name a file that can be written: --zones-file FILE"
             ) from None
-        self._read_from, self._camera = str(self.path), camera
+        self.read_from, self._camera = str(self.path), camera
         self._in_file = _watched(_table_of(parse_toml(text), camera), camera)
 
     @property
     def _is_own_file(self) -> bool:
         """Whether the file that the zones were read from is the one that they are saved to."""
-        return str(self.path) == self._read_from
+        return str(self.path) == self.read_from
 
 
 def _watched(table: Mapping[str, Any], camera: int | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Models that are shipped with the package, by name.
+"""Models that are shipped with the package, by name: objects and network, as "fruit-small".
 
 They are files beside this package, in a frozen program too (see :mod:`edge_ssd.frozen`). In a ZIP file that holds the
 program (zipapp), their paths lead into it, and :func:`~edge_ssd.runtime.bundle.read_bundle` reads them from there.
@@ -14,11 +14,14 @@ from edge_ssd.errors import BundleError
 
 __all__ = ["default_model", "find_model", "named_model", "packaged_content", "shipped_models"]
 
-_DEFAULT = "banana"
+_DEFAULT = "fruit-small"
+_OBJECTS = ("fruit", "banana")
+"""What the models find; a name without it is that of the first one of which there is such a network."""
+_OTHER_NAMES = {"banana-book": "banana"}
 
 
 def default_model() -> Path:
-    """Return the path of the shipped banana detector; raise BundleError if the installation lacks it."""
+    """Return the path of the shipped fruit detector; raise BundleError if the installation lacks it."""
     path = shipped_models().get(_DEFAULT)
     if path is None:
         raise BundleError(f"{_folder() / _DEFAULT}.tflite: the shipped model is missing; {_remedy()}")
@@ -35,7 +38,8 @@ def shipped_models() -> dict[str, Path]:
 def named_model(name: str) -> Path | None:
     """Return the path of the shipped model of that name, full or short; None if there is none."""
     shipped = shipped_models()
-    return shipped.get(name) or shipped.get(f"{_DEFAULT}-{name}")
+    names = (name, _OTHER_NAMES.get(name, ""), *(f"{objects}-{name}" for objects in _OBJECTS))
+    return next((shipped[name] for name in names if name in shipped), None)
 
 
 def packaged_content(path: str | os.PathLike[str]) -> bytes | None:
@@ -62,7 +66,8 @@ def _packaged_names() -> list[str]:
 def find_model(model: str | os.PathLike[str]) -> Path:
     """Return the path of ``model``: an existing file, else the shipped model of that name.
 
-    The prefix "banana-" may be left out: "small" is "banana-small". Raises BundleError if neither exists.
+    The network alone names the fruit detector, if there is one: "small" is "fruit-small", and "nano" is "banana-nano".
+    Raises BundleError if neither exists.
     """
     path, name, shipped = Path(model), os.fsdecode(model), shipped_models()
     if os.path.isfile(path):  # noqa: PTH113 (where a NUL byte in the name is no error)
@@ -77,7 +82,7 @@ def find_model(model: str | os.PathLike[str]) -> Path:
     from edge_ssd.runtime.bundle import shortened_path
     from edge_ssd.runtime.model_file import MODEL_NAME
 
-    short = (known.removeprefix(f"{_DEFAULT}-") for known in shipped)
+    short = {known.rpartition("-")[2] for known in shipped}
     what = "is not a file"
     if os.path.isfile(path / MODEL_NAME):  # noqa: PTH113
         what = "is a training run: convert its model with edge-ssd convert"

@@ -18,11 +18,11 @@ import numpy as np
 import edge_ssd
 from edge_ssd.runtime.interpreter import Interpreter, open_interpreter
 from edge_ssd.runtime.preprocess import preprocess, read_image
-from edge_ssd.runtime.shipped_models import default_model
+from edge_ssd.runtime.shipped_models import find_model
 
 
 def main(photo: str, result: str, kernels: str = "default") -> None:
-    with edge_ssd.Detector(default_model(), num_threads=1) as detector:
+    with edge_ssd.Detector(find_model("banana"), num_threads=1) as detector:
         selftest, detections = detector.selftest(), detector.detect(photo)
     pixels, _ = preprocess(read_image(photo), detector.network.input)
     open_model = reference_interpreter if kernels == "reference" else open_interpreter

@@ -31,13 +31,13 @@ from edge_ssd.runtime.bundle import Bundle, read_bundle
 from edge_ssd.runtime.interpreter import Interpreter, open_interpreter
 from edge_ssd.runtime.postprocess import Head, Postprocess
 from edge_ssd.runtime.preprocess import preprocess
-from edge_ssd.runtime.shipped_models import default_model
+from edge_ssd.runtime.shipped_models import find_model
 
 FRAME = (640, 480)  # width, height
 
 
 def main() -> None:
-    path = Path(sys.argv[1]) if sys.argv[1:] else default_model()
+    path = Path(sys.argv[1]) if sys.argv[1:] else find_model("banana")
     if opencv := importlib.util.find_spec("cv2"):
         import cv2
 

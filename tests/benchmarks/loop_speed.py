@@ -49,7 +49,7 @@ from device_apps.web.options import open_web
 from device_apps.zones.overlay import ZoneOverlay
 from edge_ssd.runtime.detector import Detector
 from edge_ssd.runtime.interleave import call_interleaved
-from edge_ssd.runtime.shipped_models import default_model
+from edge_ssd.runtime.shipped_models import find_model
 
 TARGET = 0.9
 
@@ -184,7 +184,7 @@ def main() -> None:
     clip = [video.read() for _ in range(75)]
     large = [np.asarray(cv2.resize(image, (640, 480), interpolation=cv2.INTER_AREA), np.uint8) for image in clip]
     with (
-        Detector(args.model or default_model(), num_threads=1) as detector,
+        Detector(args.model or find_model("banana"), num_threads=1) as detector,
         tempfile.TemporaryDirectory() as folder,
         Mosquitto(Path(folder)) as broker,
         Everything(detector, large, broker.port) as everything,

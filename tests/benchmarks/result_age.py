@@ -25,7 +25,7 @@ from device_apps.loop import run_loop
 from device_apps.results import FrameResult
 from device_apps.sources.open_source import open_source
 from edge_ssd import Detector
-from edge_ssd.runtime.shipped_models import default_model
+from edge_ssd.runtime.shipped_models import find_model
 
 FPS, SIZE = 30, (640, 480)
 WARM_UP_S = 1.0  # The first images after opening are those that FFmpeg buffered while it opened.
@@ -72,7 +72,7 @@ def measure(server_class: type[MjpegServer] | type[RtspServer], seconds: float) 
     process = context.Process(target=serve, args=(server_class, sent, child))
     process.start()
     try:
-        with Detector(default_model()) as detector, open_source(parent.recv()) as source:
+        with Detector(find_model("banana")) as detector, open_source(parent.recv()) as source:
             ages = Ages(sent)
             report = run_loop(source, detector, [ages], duration=seconds + WARM_UP_S)
             counts = source.counts

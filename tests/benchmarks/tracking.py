@@ -28,7 +28,7 @@ from edge_ssd.data.synthetic.generate import _paste
 from edge_ssd.data.synthetic.sprite import draw_bananas
 from edge_ssd.runtime.detections import Detections
 from edge_ssd.runtime.detector import Detector
-from edge_ssd.runtime.shipped_models import default_model
+from edge_ssd.runtime.shipped_models import find_model
 
 SIZE = 320
 FRAMES, FPS = 240, 30
@@ -138,7 +138,7 @@ def main() -> None:
     if args.detections is not None and args.detections.exists():
         arrays = dict(np.load(args.detections))
     else:
-        arrays = detect(seeds, Detector(default_model(), num_threads=1))
+        arrays = detect(seeds, Detector(find_model("banana"), num_threads=1))
         if args.detections is not None:
             args.detections.parent.mkdir(parents=True, exist_ok=True)
             np.savez(args.detections, **arrays)

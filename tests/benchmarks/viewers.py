@@ -46,9 +46,9 @@ def measure(args: argparse.Namespace) -> dict[str, float]:
     from web_camera import Camera, LoopedFrames, clip_frames
 
     from edge_ssd.runtime.detector import Detector
-    from edge_ssd.runtime.shipped_models import default_model
+    from edge_ssd.runtime.shipped_models import find_model
 
-    detector = Detector(args.model or default_model(), num_threads=args.threads)
+    detector = Detector(args.model or find_model("banana"), num_threads=args.threads)
     source = LoopedFrames([scaled(frame, args.width) for frame in clip_frames()], args.fps)
     ratios, cpu_ratios, fps_alone, fps_watched, viewer_fps, growth = [], [], [], [], [], []
     shares: dict[str, list[float]] = {"web encoder": [], "web server": []}
