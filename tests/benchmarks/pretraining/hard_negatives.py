@@ -1,6 +1,6 @@
 """Photographs without fruit on which a fruit detector raises false alarms, to train on with ``--background``.
 
-    python tests/benchmarks/pretraining/hard_negatives.py --model MODEL.keras --pool POOL --uncertain DIR \
+    python tests/benchmarks/pretraining/hard_negatives.py --model MODEL.keras --pool POOL --pretrained-on SET --uncertain DIR \
         --excluded OUT/alarms OUT/alarms_choose --out OUT/hard
 
 All photographs of the pool that show no fruit by the teacher (see fruit_set.py) and are in none of the folders
