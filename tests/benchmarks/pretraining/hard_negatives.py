@@ -1,7 +1,7 @@
 """Photographs without fruit on which a fruit detector raises false alarms, to train on with ``--background``.
 
-    python tests/benchmarks/pretraining/hard_negatives.py --model MODEL.keras --pool POOL --pretrained-on SET --uncertain DIR \
-        --excluded OUT/alarms OUT/alarms_choose --out OUT/hard
+    python tests/benchmarks/pretraining/hard_negatives.py --model MODEL.keras --pool POOL \
+        --pretrained-on SET --uncertain DIR --excluded OUT/alarms OUT/alarms_choose --out OUT/hard
 
 All photographs of the pool that show no fruit by the teacher (see fruit_set.py) and are in none of the folders
 --excluded are given to the model; those with the highest score are copied. Look at them: what the teacher did not see
