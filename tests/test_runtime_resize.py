@@ -10,7 +10,9 @@ import hashlib
 import itertools
 import math
 import os
+import re
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge_ssd.errors import ImageError, SettingError
 from edge_ssd.runtime import resize as resize_module
 from edge_ssd.runtime.resize import halve_bilinear, numpy_resize, opencv_resize, uses_opencv
 from edge_ssd.runtime.resize_plan import Plan, plan
@@ -27,6 +30,29 @@ SIDE = st.integers(1, 90)
 
 def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+@pytest.mark.parametrize("resize", [numpy_resize, opencv_resize])
+@pytest.mark.parametrize(
+    ("image", "size", "error", "message"),
+    [
+        (noise(4, 4), (0, 5), SettingError, "size must be a height and width of at least 1, got (0, 5)"),
+        (noise(4, 4), (5, 2.5), SettingError, "size must be a height and width of at least 1, got (5, 2.5)"),
+        (noise(4, 4), 5, SettingError, "size must be a height and width of at least 1, got 5"),
+        (noise(4, 4)[:0], (5, 5), ImageError, "must be a uint8 array [H, W, 3], got uint8 [0, 4, 3]"),
+        (noise(4, 4) / 255, (5, 5), ImageError, "must be a uint8 array [H, W, 3], got float64 [4, 4, 3]"),
+        (noise(4, 4)[..., 0], (5, 5), ImageError, "must be a uint8 array [H, W, 3], got uint8 [4, 4]"),
+        ([[[1, 2, 3]]], (5, 5), ImageError, "must be a uint8 array [H, W, 3], got [[[1, 2, 3]]]"),
+    ],
+)
+def test_other_images_and_sizes_are_refused(
+    resize: Callable[..., Any], image: Any, size: Any, error: type[Exception], message: str
+) -> None:
+    """A size of 0 halved for ever."""
+    if resize is opencv_resize:
+        pytest.importorskip("cv2")
+    with pytest.raises(error, match=re.escape(message)):
+        resize(image, size)
 
 
 def restated(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

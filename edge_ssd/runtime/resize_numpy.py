@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_ssd.runtime.resize_plan import plan, taps
+from edge_ssd.runtime.resize_plan import plan_for, taps
 from edge_ssd.runtime.workspace import Workspace
 
 __all__ = ["numpy_resize"]
@@ -24,9 +24,12 @@ _BAND_BYTES = 2**20  # of intermediate sums, so that they stay in the processor'
 
 
 def numpy_resize(image: Bytes, size: tuple[int, int], out: Bytes | None = None) -> Bytes:
-    """Resize uint8 [H, W, 3] to ``size`` (height, width); into ``out``, contiguous, if it is given."""
+    """Resize uint8 [H, W, 3] to ``size`` (height, width); into ``out``, contiguous, if it is given.
+
+    Raises ImageError or SettingError for any other image or size.
+    """
+    steps = plan_for(image, size)
     result: Bytes = np.empty((*size, 3), np.uint8) if out is None else out
-    steps = plan(image.shape[:2], size)
     pixels = steps.crop(image)
     for number, (rows, columns) in enumerate(steps.halvings):
         pixels = _halve(pixels, rows, columns, f"halved {number % 2}")

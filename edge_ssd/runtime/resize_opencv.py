@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_ssd.runtime.resize_plan import plan
+from edge_ssd.runtime.resize_plan import plan_for
 from edge_ssd.runtime.workspace import Workspace
 
 __all__ = ["opencv_resize"]
@@ -20,14 +20,14 @@ _workspace = Workspace()
 def opencv_resize(image: Bytes, size: tuple[int, int], out: Bytes | None = None) -> Bytes:
     """Resize uint8 [H, W, 3] to ``size`` (height, width); into ``out``, contiguous, if it is given.
 
-    Raises ImportError if OpenCV does not load.
+    Raises ImportError if OpenCV does not load, ImageError or SettingError for any other image or size.
     """
     import cv2
 
+    steps = plan_for(image, size)
     if image.strides[2] < 0:  # BGR seen as RGB: the channels of the small image are exchanged instead
         small = opencv_resize(image[..., ::-1], size, _workspace.array("reversed", (*size, 3)))
         return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2RGB, dst=out), np.uint8)
-    steps = plan(image.shape[:2], size)
     result: Any = steps.crop(image)
     if result.strides[1:] != (3, 1) or result.strides[0] < 0:
         result = np.ascontiguousarray(result)

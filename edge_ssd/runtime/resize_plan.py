@@ -17,12 +17,16 @@ Source of step 4: OpenCV, modules/imgproc/src/resize.cpp and fixedpoint.inl.hpp.
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple
+import numbers
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Plan", "plan", "taps"]
+from edge_ssd.checks import shortened
+from edge_ssd.errors import ImageError, SettingError
+
+__all__ = ["Plan", "plan", "plan_for", "taps"]
 
 
 class Plan(NamedTuple):
@@ -45,9 +49,32 @@ class Plan(NamedTuple):
         return image[top : top + height - extra_rows, left : left + width - extra_columns]
 
 
+def plan_for(image: Any, size: tuple[int, int]) -> Plan:
+    """Return the halvings that resize an image to ``size``.
+
+    Raises:
+        ImageError: not an array, uint8 [H, W, 3] with at least one pixel.
+        SettingError: not a height and width of at least 1.
+    """
+    shape = getattr(image, "shape", ())
+    if len(shape) != 3 or shape[2] != 3 or 0 in shape or image.dtype != np.uint8:
+        got = f"{image.dtype} {list(shape)}" if isinstance(image, np.ndarray) else shortened(image)
+        raise ImageError(f"an image to resize must be a uint8 array [H, W, 3], got {got}")
+    try:
+        return plan(shape[:2], size)
+    except TypeError:  # not a pair of numbers
+        raise _size_error(size) from None
+
+
+def _size_error(size: object) -> SettingError:
+    return SettingError(f"size must be a height and width of at least 1, got {shortened(size)}")
+
+
 @functools.lru_cache(maxsize=64)
 def plan(source: tuple[int, int], target: tuple[int, int]) -> Plan:
     """Return the halvings that resize ``source`` (height, width) towards ``target``."""
+    if len(target) != 2 or not all(isinstance(side, numbers.Integral) and side >= 1 for side in target):
+        raise _size_error(target)
     (height, width), (target_height, target_width) = source, target
     both = rows = columns = 0
     while 8 * (height // 2) >= 7 * target_height and 8 * (width // 2) >= 7 * target_width:
