@@ -91,7 +91,7 @@ def _small_ids(class_ids: npt.ArrayLike, number: int) -> npt.NDArray[np.integer]
 
 def _length_error(name: str, array: npt.NDArray[Any], number: int) -> SettingError:
     shape = list(array.shape)
-    return SettingError(f"{name} must have the shape [{number}] of {number} boxes, got {shape}: {shortened(array)}")
+    return SettingError(f"{name} must have one number for each box, shape [{number}], got {shape}: {shortened(array)}")
 
 
 def argsort_descending(scores: FloatArray) -> npt.NDArray[np.intp]:

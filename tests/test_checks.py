@@ -58,7 +58,10 @@ INVALID: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "nms ragged": (lambda: nms([[0, 0, 1, 1], [0]], [1, 1]), "boxes_xyxy must be an array of numbers"),
     "nms huge numbers": (lambda: nms(with_value(BOXES, 1e300), SCORES), "boxes_xyxy must be"),
-    "nms fewer scores": (lambda: nms(BOXES, SCORES[:2]), r"scores must have the shape \[3\] of 3 boxes, got \[2\]"),
+    "nms fewer scores": (
+        lambda: nms(BOXES, SCORES[:2]),
+        r"scores must have one number for each box, shape \[3\], got \[2\]",
+    ),
     "nms columns": (lambda: nms(BOXES, SCORES[:, None]), r"scores .* got \[3, 1\]"),
     "nms no scores": (lambda: nms(BOXES, None), "scores must be an array of numbers, got None"),
     "nms NaN box": (
@@ -72,7 +75,10 @@ INVALID: dict[str, tuple[Callable[[], Any], str]] = {
     "nms text threshold": (lambda: nms(BOXES, SCORES, "0.5"), "iou_threshold .* got '0.5'"),
     "nms negative count": (lambda: nms(BOXES, SCORES, max_detections=-1), "max_detections .* from 0, got -1"),
     "nms broken count": (lambda: nms(BOXES, SCORES, max_detections=1.5), "max_detections .* got 1.5"),
-    "nms fewer ids": (lambda: nms(BOXES, SCORES, 0.5, [0, 1]), r"class_ids must have the shape \[3\]"),
+    "nms fewer ids": (
+        lambda: nms(BOXES, SCORES, 0.5, [0, 1]),
+        r"class_ids must have one number for each box, shape \[3\]",
+    ),
     "nms NaN id": (lambda: nms(BOXES, SCORES, 0.5, [0, 1, np.nan]), "class_ids must be finite numbers"),
     "nms text ids": (lambda: nms(BOXES, SCORES, 0.5, ["a", "b", "c"]), "class_ids must be an array of numbers"),
     "to cxcywh": (lambda: xyxy_to_cxcywh(np.ones((2, 5))), r"boxes_xyxy .* \[\.\.\., 4\], got \[2, 5\]"),

@@ -56,7 +56,7 @@ def plan_for(image: Any, size: tuple[int, int]) -> Plan:
         ImageError: not an array, uint8 [H, W, 3] with at least one pixel.
         SettingError: not a height and width of at least 1.
     """
-    shape = getattr(image, "shape", ())
+    shape: tuple[int, ...] = getattr(image, "shape", ())
     if len(shape) != 3 or shape[2] != 3 or 0 in shape or image.dtype != np.uint8:
         got = f"{image.dtype} {list(shape)}" if isinstance(image, np.ndarray) else shortened(image)
         raise ImageError(f"an image to resize must be a uint8 array [H, W, 3], got {got}")
