@@ -60,6 +60,12 @@ def test_every_sample_is_run_by_a_test() -> None:
             assert Path(sample.page).name in test.read_text(encoding="utf-8")
 
 
+# What the code of the pages takes from the program around it.
+NAMES: dict[str, Any] = {
+    "Detector": Detector,
+    "image": np.zeros((48, 64, 3), np.uint8),
+    "model": "nano",
+}
 CODE = [
     pytest.param(page, block, id=f"{page.name}:{block.line}")
     for page in PAGES
@@ -76,8 +82,7 @@ def test_code_runs(page: Path, block: Block, folder: Path, monkeypatch: pytest.M
         done = run_python("program.py", cwd=folder)
         assert (done.returncode, done.stdout) == (0, "[3, 3]\n"), done.stderr
         return
-    names: dict[str, Any] = {"image": np.zeros((48, 64, 3), np.uint8), "model": "nano", "Detector": Detector}
-    printed = run(block, names, page)
+    printed = run(block, names := {**NAMES}, page)
     assert printed.count("banana ") == (3 if "photo.jpg" in block.code and "print(" in block.code else 0)
     names.get("detector", Detector(names["model"])).close()
 
