@@ -181,8 +181,8 @@ def run(args: argparse.Namespace) -> int:
     ) -> list[Sink]:
         clips = open_clips(args, stack, live=source.live)
         events = open_events(args, source, stack, detector.labels, clips, monitor)
-        web = open_web(args, source, detector, stats, events, stack, zones=monitor)
         collector = open_collector(args, stack, detector)
+        web = open_web(args, source, detector, stats, events, stack, zones=monitor, collector=collector)
         return [sink for sink in (events, clips, collector, *web) if sink is not None]
 
     result = run_pipeline(config, lambda: make_detector(args), open_sinks, zones)

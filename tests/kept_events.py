@@ -12,8 +12,8 @@ from web_camera import RecentEvents
 
 from device_apps.event_clips.recorder import ClipRecorder
 from device_apps.events.event import Event
-from device_apps.events.seen_frame import SeenObject
 from device_apps.events.snapshot_store import SnapshotStore
+from device_apps.seen_frame import SeenObject
 
 BOX = (20.0, 40.0, 90.0, 80.0)
 CLIP = bytes(range(256)) * 4

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from datetime import datetime, timezone
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,9 @@ from device_apps.collect.chooser import FrameChooser
 from device_apps.collect.coco_folder import CocoFolder
 from device_apps.collect.collector import Collector
 from device_apps.collect.thumbnail import difference, thumbnail
+from device_apps.jpeg import with_comment
 from device_apps.results import FrameResult
+from device_apps.seen_frame import SeenFrame, SeenObject
 from device_apps.sources.frames import Frame
 from edge_ssd import cli
 from edge_ssd.data.load import load_dataset
@@ -224,3 +227,119 @@ def test_camera_collects_what_can_be_trained_on(tmp_path: Path, capsys: pytest.C
 def test_invalid_options_are_one_line(capsys: pytest.CaptureFixture[str], options: list[str], message: str) -> None:
     assert cli.main(["camera", "--headless", *options]) == 2
     assert message in capsys.readouterr().err
+
+
+def seen(*labels: str, sequence: int = 7, second: int = 5) -> SeenFrame:
+    """A frame with an object of each label, of which the first is the subject."""
+    objects = tuple(
+        SeenObject(label, 0.6, (10.0 + 30 * number, 10.0, 35.25 + 30 * number, 40.5))
+        for number, label in enumerate(labels)
+    )
+    time = datetime(2026, 1, 1, second=second, tzinfo=timezone.utc)
+    return SeenFrame(time, sequence, (160, 120), objects, objects[0])
+
+
+def about(frame: SeenFrame, number: int) -> SeenFrame:
+    """The same frame, kept for another of its objects."""
+    return replace(frame, subject=frame.objects[number])
+
+
+def contents(folder: Path) -> list[tuple[str, list[tuple[str, str | None]]]]:
+    """Return the file name of each image that training reads, and the label and verdict of its boxes."""
+    content = json.loads((folder / "annotations" / "instances.json").read_text())
+    names = {category["id"]: category["name"] for category in content["categories"]}
+    found = [
+        (
+            image["file_name"],
+            [
+                (names[entry["category_id"]], entry.get("verdict"))
+                for entry in content["annotations"]
+                if entry["image_id"] == image["id"]
+            ],
+        )
+        for image in content["images"]
+    ]
+    assert [name for name, _ in found] == sorted(path.name for path in (folder / "images").iterdir())
+    dataset = load_dataset(folder, strict=True)
+    assert [[dataset.labels[i] for i in sample.class_ids] for sample in dataset.samples] == [
+        [label for label, _ in boxes] for _, boxes in found
+    ]
+    return found
+
+
+RIGHT, WRONG = "20260101T000005000Z-000007-right.jpg", "20260101T000005000Z-000007-wrong.jpg"
+
+
+def test_wrong_detection_becomes_a_hard_negative_and_a_right_one_is_marked(tmp_path: Path) -> None:
+    folder = CocoFolder(tmp_path, LABELS)
+    assert folder.judge(jpeg(), seen("banana"), "wrong") == WRONG
+    assert contents(tmp_path) == [(WRONG, [])]
+    assert folder.judge(jpeg(), seen("banana"), "right") == RIGHT, "a person may change their mind"
+    assert contents(tmp_path) == [(RIGHT, [("banana", "right")])]
+    assert load_dataset(tmp_path).samples[0].boxes_xyxy.tolist() == [[10.0, 10.0, 35.25, 40.5]]
+    assert folder.judge(jpeg(), seen("banana"), None) is None
+    assert (list((tmp_path / "images").iterdir()), folder.total_bytes, len(folder)) == ([], 0, 0)
+    assert folder.judge(jpeg(), seen("banana"), None) is None
+
+
+def test_image_that_was_collected_before_is_judged_and_stays(tmp_path: Path) -> None:
+    frame = seen("banana", "apple")
+    detections = Detections(
+        np.array([found.box for found in frame.objects], np.float32),
+        np.array([0.6, 0.6], np.float32),
+        np.array([0, 1]),
+        list(LABELS),
+        SIZE,
+    )
+    folder = CocoFolder(tmp_path, LABELS)
+    folder.add(jpeg(), frame.time + timedelta(milliseconds=3), frame.sequence, "unsure", detections)
+    folder.add(jpeg(), frame.time + timedelta(minutes=3), frame.sequence, "scene", detections)
+    folder.write_labels()
+    (name, _), other = contents(tmp_path)
+    assert folder.judge(jpeg(), frame, "wrong") == name
+    assert folder.judge(jpeg(), about(frame, 1), "right") == name
+    assert contents(tmp_path) == [(name, [("apple", "right")]), other]
+    again = CocoFolder(tmp_path, LABELS)
+    assert again.judge(jpeg(), frame, None) == again.judge(jpeg(), about(frame, 1), None) == name
+    assert contents(tmp_path) == [(name, [("banana", None), ("apple", None)]), other]
+
+
+def test_verdicts_on_two_objects_of_a_frame_are_one_image(tmp_path: Path) -> None:
+    frame = seen("banana", "apple")
+    folder = CocoFolder(tmp_path, LABELS)
+    assert folder.judge(jpeg(), frame, "right") == RIGHT
+    assert folder.judge(jpeg(), about(frame, 1), "wrong") == WRONG, "a wrong one is to be looked at"
+    again = CocoFolder(tmp_path, LABELS)
+    assert again.judge(jpeg(), about(frame, 1), None) == RIGHT
+    assert contents(tmp_path) == [(RIGHT, [("banana", "right"), ("apple", None)])]
+    (tmp_path / "images" / RIGHT).rename(tmp_path / "moved.jpg")
+    assert again.judge(jpeg(), frame, "right") == RIGHT
+    assert contents(tmp_path) == [(RIGHT, [("apple", None), ("banana", "right")])]
+
+
+def test_verdict_of_a_killed_program_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = CocoFolder(tmp_path, LABELS)
+    folder.judge(jpeg(), seen("banana"), "right")
+    monkeypatch.setattr(folder, "write_labels", lambda: None)  # As if it was killed before.
+    folder.judge(jpeg(), seen("banana"), "wrong")
+    CocoFolder(tmp_path, LABELS)
+    assert contents(tmp_path) == [(WRONG, [])]
+
+
+def test_verdict_that_cannot_be_kept_is_one_line(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    with Collector(folder, LABELS, dict, 4000) as collector:
+        image = with_comment(jpeg(), seen("fork").to_json().encode())
+        with pytest.raises(EdgeSSDError, match="have the classes banana, apple, and this is fork: another model"):
+            collector.judge(image, "wrong")
+        with pytest.raises(EdgeSSDError, match="has no detections with it"):
+            collector.judge(jpeg(), "wrong")
+        image = with_comment(jpeg(), seen("banana").to_json().encode())
+        assert collector.judge(image, "wrong") == WRONG
+        other = with_comment(jpeg(), seen("banana", second=9).to_json().encode())
+        with pytest.raises(EdgeSSDError, match=r"have no room: .* MB are reached \(--collect-max-mb\); move them away"):
+            collector.judge(other, "wrong")
+        assert collector.judge(image, "right") == RIGHT, "it needs no room"
+        shutil.rmtree(folder)
+        with pytest.raises(EdgeSSDError, match="No such file or directory"):
+            collector.judge(image, "wrong")

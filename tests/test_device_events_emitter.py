@@ -13,9 +13,9 @@ from event_factory import ListPublisher, event, result
 
 from device_apps.events.emitter import EventEmitter
 from device_apps.events.event import Event
-from device_apps.events.seen_frame import SeenObject
 from device_apps.events.tracker import Tracker
 from device_apps.results import FrameResult
+from device_apps.seen_frame import SeenObject
 from edge_ssd.errors import EdgeSSDError
 
 A, B = (10.0, 10.0, 30.0, 30.0), (100.0, 10.0, 120.0, 30.0)

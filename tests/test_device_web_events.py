@@ -10,14 +10,17 @@ from typing import Any
 
 import pytest
 from clocks import wait_until
-from event_factory import event
+from event_factory import LABELS, event
 from kept_events import BOX, CLIP, KeptEvents
 from PIL import Image
 from web_camera import Camera, LoopedFrames, clip_frames
 from web_client import Answer, decode_jpeg, open_stream, request, server_sent_events
 
-from device_apps.events.seen_frame import SeenFrame, SeenObject
+from device_apps.collect.collector import Collector
+from device_apps.events.history import EventHistory
 from device_apps.jpeg import read_comment
+from device_apps.seen_frame import SeenFrame, SeenObject
+from device_apps.web.event_api import EventApi
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +28,10 @@ def camera(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Camera]:
     events = KeptEvents(tmp_path_factory.mktemp("events"))
     source = LoopedFrames(clip_frames()[:1], None)
     source.paused.set()
-    with Camera(source=source, events=events) as camera:
+    with (
+        Collector(tmp_path_factory.mktemp("collected"), LABELS, dict, 10**7) as collector,
+        Camera(source=source, events=events, collector=collector) as camera,
+    ):
         yield camera
     events.close()
 
@@ -38,12 +44,12 @@ def test_list_has_the_events_newest_first_with_what_there_is_of_them(camera: Cam
     answer = get(camera, "").json
     assert [seen["id"] for seen in answer["events"]] == [f"12ab-{number}" for number in (5, 4, 3, 2, 1)]
     urls = {seen["id"]: sorted(seen["urls"]) for seen in answer["events"]}
-    assert urls["12ab-1"] == ["clean", "clip", "snapshot", "thumbnail"]
+    assert urls["12ab-1"] == ["clean", "clip", "snapshot", "thumbnail", "verdict"]
     assert urls["12ab-2"] == ["clip", "snapshot", "thumbnail"]
     assert urls["12ab-3"] == urls["12ab-4"] == urls["12ab-5"] == []
     assert (answer["more"], answer["labels"], answer["zones"]) == (False, ["apple", "banana"], ["Bed"])
-    for url in answer["events"][-1]["urls"].values():
-        assert request(camera.port, f"/{url}").status == 200
+    for name, url in answer["events"][-1]["urls"].items():
+        assert request(camera.port, f"/{url}").status == (405 if name == "verdict" else 200)
 
 
 @pytest.mark.parametrize(
@@ -176,3 +182,55 @@ def test_event_stream_names_the_files_of_a_new_event(camera: Camera) -> None:
         data = next(content for kind, content in messages if kind == "event")
     assert data["urls"]["thumbnail"] == "api/events/12ab-8/thumbnail.jpg"
     assert json.dumps(data)
+
+
+def judge(camera: Camera, number: int, body: bytes = b'{"verdict": "wrong"}', **headers: str) -> Answer:
+    path = f"/api/events/12ab-{number}/verdict"
+    return request(camera.port, path, "POST", body, **{"Content_Type": "application/json", **headers})
+
+
+def test_verdict_adds_the_image_to_those_to_train_on(camera: Camera) -> None:
+    assert camera.collector is not None
+    folder = camera.collector._path
+    answer = judge(camera, 1).json
+    assert (answer["verdict"], answer["collected"].endswith("-000001-wrong.jpg")) == ("wrong", True)
+    assert get(camera, "/12ab-1").json["verdict"] == "wrong"
+    assert (folder / "images" / answer["collected"]).read_bytes() == get(camera, "/12ab-1/snapshot.jpg?boxes=0").body
+    content = json.loads((folder / "annotations" / "instances.json").read_text())
+    names = {category["id"]: category["name"] for category in content["categories"]}
+    assert [names[box["category_id"]] for box in content["annotations"]] == ["apple"], "the other one stays"
+    assert judge(camera, 1, b'{"verdict": "right"}').json["collected"].endswith("-right.jpg")
+    answer = judge(camera, 1, b'{"verdict": null}').json
+    assert "verdict" not in answer
+    assert "collected" not in answer
+    assert list((folder / "images").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "body", "headers", "status", "message"),
+    [
+        (2, b'{"verdict": "wrong"}', {}, 409, "the image without boxes is not there: it was deleted, or the object"),
+        (5, b'{"verdict": "wrong"}', {}, 409, "the image without boxes is not there"),
+        (99, b'{"verdict": "wrong"}', {}, 404, "there is no such event"),
+        (1, b'{"verdict": "maybe"}', {}, 400, 'verdict must be "right", "wrong" or null'),
+        (1, b'{"verdict": ["right"]}', {}, 400, 'verdict must be "right", "wrong" or null'),
+        (1, b"[]", {}, 400, 'the body must be {"verdict": ...}'),
+        (1, b"{", {}, 400, "the body must be JSON"),
+        (1, b'{"verdict": "wrong"}', {"Content_Type": "text/plain"}, 415, "send application/json"),
+        (1, b'{"verdict": "wrong"}', {"Origin": "https://evil.example"}, 403, "this was sent by a page of another"),
+        (1, b'{"verdict": "wrong"}', {"Sec_Fetch_Site": "cross-site"}, 403, "this was sent by a page of another"),
+    ],
+)
+def test_verdict_that_cannot_be_taken_changes_nothing(
+    camera: Camera, number: int, body: bytes, headers: dict[str, str], status: int, message: str
+) -> None:
+    answer = judge(camera, number, body, **headers)
+    assert (answer.status, answer.json["error"][: len(message)]) == (status, message)
+    assert "verdict" not in get(camera, "/12ab-1").json
+
+
+def test_verdicts_need_a_folder_to_collect_in() -> None:
+    api = EventApi(EventHistory())
+    assert api.saves == {"snapshots": False, "clips": False, "verdicts": False}
+    record = {"id": "12ab-1", "snapshot": "a.jpg"}
+    assert api.describe(record)["urls"] == {}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from clocks import wait_until
-from event_factory import event
+from event_factory import LABELS, event
 from kept_events import KeptEvents
 from selenium import webdriver
 from selenium.webdriver.common.by import By
@@ -16,7 +16,9 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
 from web_browser import DESKTOP, PHONE, accessibility_faults, colors, fits_width, lines, page_size, text, wait
 from web_camera import Camera, LoopedFrames, RecentEvents, clip_frames
+from web_client import request
 
+from device_apps.collect.collector import Collector
 from device_apps.results import FrameResult
 from device_apps.sources.frames import Frame
 from device_apps.video_writer import VideoWriter
@@ -43,7 +45,10 @@ def camera(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Camera]:
     events.add(event(6, label=HTML))
     source = LoopedFrames(clip_frames()[:1], None)
     source.paused.set()
-    with Camera("--name", "Front <door>", source=source, events=events) as camera:
+    with (
+        Collector(folder / "collected", LABELS, dict, 10**7) as collector,
+        Camera("--name", "Front <door>", source=source, events=events, collector=collector) as camera,
+    ):
         yield camera
     events.close()
 
@@ -152,6 +157,38 @@ def test_dialog_shows_images_and_clip_by_keyboard(page: webdriver.Chrome, camera
     page.back()
     wait(page, lambda b: not is_open(b))
     assert page.switch_to.active_element == first
+
+
+def test_verdict_is_given_by_keyboard_shown_to_all_and_withdrawn(page: webdriver.Chrome, camera: Camera) -> None:
+    assert camera.collector is not None
+    show(page, camera, "#12ab-1")
+    wait(page, is_open)
+    wrong = page.find_element(By.ID, "wrong")
+    wrong.send_keys(Keys.ENTER)
+    wait(page, lambda b: text(b, "verdict-answer") == "Saved: wrong.")
+    assert wrong.get_attribute("aria-pressed") == "true"
+    assert page.switch_to.active_element == wrong
+    assert "-000001-wrong.jpg. Press again to withdraw it." in text(page, "verdict-help")
+    assert "75 % · Front <door> · clip · wrong" in lines(page, "#list .more")
+    record = camera.events.history.get("12ab-1")
+    assert record is not None
+    assert record["verdict"] == "wrong"
+    body = b'{"verdict": "right"}'  # As from another tab.
+    request(camera.port, "/api/events/12ab-1/verdict", "POST", body, Content_Type="application/json")
+    page.execute_script("refresh()")
+    right = page.find_element(By.ID, "right")
+    wait(page, lambda b: right.get_attribute("aria-pressed") == "true")
+    camera.collector._max_bytes, before = 0, camera.collector._max_bytes
+    right.send_keys(Keys.ENTER)
+    wait(page, lambda b: text(b, "verdict-answer") == "Withdrawn.")
+    right.send_keys(Keys.ENTER)
+    wait(page, lambda b: "the images to train on have no room: 0 MB are reached" in text(b, "verdict-answer"))
+    assert right.get_attribute("aria-pressed") == "false"
+    camera.collector._max_bytes = before
+    page.find_element(By.ID, "newer").click()
+    wait(page, lambda b: b.current_url.endswith("#12ab-2"))
+    assert not right.is_displayed()
+    assert text(page, "unjudged").startswith("To say whether it is right: the event in which the object entered.")
 
 
 def test_unknown_event_is_said(page: webdriver.Chrome, camera: Camera) -> None:

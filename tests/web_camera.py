@@ -25,6 +25,7 @@ from stream_servers import MjpegServer
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from device_apps.collect.collector import Collector
 from device_apps.events.history import EventHistory
 from device_apps.loop import run_loop
 from device_apps.results import Sink
@@ -166,6 +167,7 @@ class Camera:
         zones: Path | None = None,
         limits: WebLimits = WebLimits(),
         clock: Callable[[], float] = time.monotonic,
+        collector: Collector | None = None,
     ) -> None:
         parser = argparse.ArgumentParser()
         add_web_arguments(parser)
@@ -179,6 +181,7 @@ class Camera:
         active.check(self.detector.labels)
         self.zones = ZoneMonitor(active, self.detector.labels)
         self.limits, self.clock = limits, clock
+        self.collector = collector
         self.log: list[str] = []
         self.port = 0
         self.sinks: list[Sink] = []
@@ -203,6 +206,7 @@ class Camera:
                 self.limits,
                 self.clock,
                 self.zones,
+                self.collector,
             )
         except BaseException:
             self._stack.close()

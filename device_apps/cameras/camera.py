@@ -101,8 +101,8 @@ class Camera:
             self.events = open_events(
                 args, self.source, stack, self.detector.labels, clips, self.zones, camera=self.name
             )
-            collector = open_collector(args, stack, self.detector)
-            more = [sink for sink in (self.events, clips, collector) if sink is not None]
+            self.collector = open_collector(args, stack, self.detector)
+            more = [sink for sink in (self.events, clips, self.collector) if sink is not None]
             self.sinks: list[Sink] = [*self._outputs, *more]
             if config.stats_every is not None:
                 stack.enter_context(

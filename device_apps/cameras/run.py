@@ -93,6 +93,7 @@ def _show(camera: Camera) -> WebCamera:
         camera.stats,
         camera.events,
         camera.zones,
+        camera.collector,
         lambda: camera.problem,
     )
 

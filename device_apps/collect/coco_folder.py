@@ -4,6 +4,9 @@
     annotations/instances.json                       COCO JSON with all classes of the detector
     .collected.jsonl                                 a line for each image that instances.json does not have yet
 
+Images on which a person gave a verdict are named "-right" or "-wrong". A detection that is wrong is in "rejected" of
+its image, one that is right has "verdict" in its annotation; see :mod:`device_apps.collect.verdicts`.
+
 The journal makes adding an image cheap however many there are: instances.json is written anew once a minute and at the
 end, and at the next start if the program was killed before.
 """
@@ -13,19 +16,25 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from device_apps.collect.verdicts import VERDICTS, Verdict, is_judged, judged, verdict_of
+from device_apps.seen_frame import SeenFrame, SeenObject
 from edge_ssd.atomic_write import atomic_path
 from edge_ssd.console.json_output import json_text
-from edge_ssd.errors import DataError
+from edge_ssd.errors import DataError, SettingError
 from edge_ssd.runtime.detections import Detections
 
 __all__ = ["CocoFolder"]
 
 _IMAGES, _LABELS, _JOURNAL = "images", Path("annotations", "instances.json"), ".collected.jsonl"
+
+
+# The clock may be set between two looks at it; a frame of another run with the same number is not so near.
+_SAME_FRAME = timedelta(seconds=0.5)
 
 
 class CocoFolder:
@@ -43,9 +52,9 @@ class CocoFolder:
         self._folder = folder
         self._labels = tuple(labels)
         (folder / _IMAGES).mkdir(parents=True, exist_ok=True)
-        self._images = self._read()
+        self._images: list[dict[str, Any]] = self._read()
         self.total_bytes = sum(path.stat().st_size for path in self.image_paths())
-        self._unwritten = 0
+        self._unwritten = int((folder / _JOURNAL).is_file())  # Of a program that was killed.
         self.write_labels()
 
     def image_paths(self) -> list[Path]:
@@ -57,29 +66,81 @@ class CocoFolder:
 
     def add(self, jpeg: bytes, time: datetime, sequence: int, reason: str, detections: Detections) -> Path:
         """Add an image; raise FileNotFoundError if the folder has vanished, which may be an unmounted disk."""
-        name = f"{time:%Y%m%dT%H%M%S}{time.microsecond // 1000:03}Z-{sequence:06}-{reason}.jpg"
-        path = self._folder / _IMAGES / name
+        height, width = detections.image_size
+        objects = [SeenObject(found.label, found.score, found.box).rounded() for found in detections]
+        return self._add(jpeg, _record(time, sequence, reason, (width, height), objects))
+
+    def has(self, seen: SeenFrame) -> bool:
+        """Return whether a frame is one of the images."""
+        return self._find(seen) is not None
+
+    def judge(self, jpeg: bytes, seen: SeenFrame, verdict: Verdict | None) -> str | None:
+        """Set whether the subject of a frame was rightly detected; add the frame if it is not one of the images.
+
+        None withdraws the verdict, and removes an image that was added for it. Returns the file name of the image, or
+        None if there is none. Raises SettingError for a subject of a class that the dataset does not have, OSError if
+        the folder cannot be written.
+        """
+        if seen.subject.label not in self._labels:
+            raise SettingError(
+                f"the collected images have the classes {', '.join(self._labels)}, and this is {seen.subject.label}: "
+                "another model detected it"
+            )
+        image = self._find(seen)
+        if image is None:
+            if verdict is None:
+                return None
+            known = [found for found in seen.objects if found.label in self._labels]
+            image = _record(seen.time, seen.sequence, verdict, seen.size, known)
+            image = judged(image, seen.subject, verdict)
+            self._add(jpeg, image)
+        else:
+            image = self._replace(image, judged(image, seen.subject, verdict))
+        with contextlib.suppress(OSError):  # The journal has it.
+            self.write_labels()
+        return None if image is None else str(image["file_name"])
+
+    def _add(self, jpeg: bytes, image: dict[str, Any]) -> Path:
+        path = self._folder / _IMAGES / str(image["file_name"])
         os.stat(path.parent)  # noqa: PTH116 - atomic_path would create it
         with atomic_path(path) as temporary:
             temporary.write_bytes(jpeg)
-        height, width = detections.image_size
-        image = {
-            "file_name": name,
-            "width": width,
-            "height": height,
-            "date_captured": time.isoformat(timespec="milliseconds"),
-            "reason": reason,
-            "proposals": [
-                {"label": found.label, "score": round(found.score, 4), "box": [round(side, 2) for side in found.box]}
-                for found in detections
-            ],
-        }
-        with (self._folder / _JOURNAL).open("a", encoding="utf-8") as journal:
-            journal.write(json_text(image) + "\n")
+        self._note(image)
+        # An image of this name was moved away.
+        self._images = [other for other in self._images if other["file_name"] != path.name]
         self._images.append(image)
-        self._unwritten += 1
         self.total_bytes += len(jpeg)
         return path
+
+    def _replace(self, old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any] | None:
+        """Replace the record of an image and its name; None if the image was removed, as it has no verdict any more."""
+        path = self._folder / _IMAGES / old["file_name"]
+        index = self._images.index(old)
+        if old.get("reason") in VERDICTS:
+            if not is_judged(new):
+                size = path.stat().st_size
+                path.unlink()
+                del self._images[index]
+                self.total_bytes -= size
+                self._unwritten += 1
+                return None
+            reason = verdict_of(new)
+            new |= {"reason": reason, "file_name": f"{path.stem.rpartition('-')[0]}-{reason}.jpg"}
+        self._note(new)
+        if new["file_name"] != path.name:
+            path.rename(path.with_name(new["file_name"]))
+        self._images[index] = new
+        return new
+
+    def _note(self, image: dict[str, Any]) -> None:
+        with (self._folder / _JOURNAL).open("a", encoding="utf-8") as journal:
+            journal.write(json_text(image) + "\n")
+        self._unwritten += 1
+
+    def _find(self, seen: SeenFrame) -> dict[str, Any] | None:
+        """Return the record of a frame; None if there is none, or its file was moved away."""
+        own = (image for image in reversed(self._images) if _is_frame(image, seen))
+        return next((image for image in own if (self._folder / _IMAGES / image["file_name"]).is_file()), None)
 
     def write_labels(self) -> None:
         """Write instances.json if it lacks an image, and empty the journal."""
@@ -110,6 +171,7 @@ class CocoFolder:
                         "area": round(bbox[2] * bbox[3], 2),
                         "iscrowd": 0,
                         "score": proposal["score"],
+                        **({"verdict": proposal["verdict"]} if "verdict" in proposal else {}),
                     }
                 )
         categories = [{"id": number, "name": label} for label, number in ids.items()]
@@ -134,8 +196,31 @@ class CocoFolder:
                 with contextlib.suppress(ValueError, TypeError, KeyError):  # the last line of a program that was killed
                     image = json.loads(line)
                     if {proposal["label"] for proposal in image["proposals"]} <= set(self._labels):
-                        images.setdefault(image["file_name"], image)
+                        images[image["file_name"]] = image
         return [image for name, image in images.items() if (self._folder / _IMAGES / name).is_file()]
+
+
+def _record(
+    time: datetime, sequence: int, reason: str, size: tuple[int, int], objects: Iterable[SeenObject]
+) -> dict[str, Any]:
+    """Return the record of an image of ``size`` (width, height)."""
+    return {
+        "file_name": f"{time:%Y%m%dT%H%M%S}{time.microsecond // 1000:03}Z-{sequence:06}-{reason}.jpg",
+        "width": size[0],
+        "height": size[1],
+        "date_captured": time.isoformat(timespec="milliseconds"),
+        "reason": reason,
+        "proposals": [{"label": found.label, "score": found.score, "box": list(found.box)} for found in objects],
+    }
+
+
+def _is_frame(image: dict[str, Any], seen: SeenFrame) -> bool:
+    try:
+        taken = datetime.fromisoformat(image["date_captured"])
+        number = int(str(image["file_name"]).split("-")[1])
+        return number == seen.sequence and abs(taken - seen.time) < _SAME_FRAME
+    except (ValueError, KeyError, IndexError, TypeError):  # A label tool changed it.
+        return False
 
 
 class _OtherLabels(Exception):
@@ -150,6 +235,8 @@ def _from_coco(content: dict[str, Any], labels: Sequence[str]) -> dict[str, dict
     for annotation in content["annotations"]:
         left, top, width, height = annotation["bbox"]
         box = [left, top, round(left + width, 2), round(top + height, 2)]
-        label, score = names[annotation["category_id"]], annotation.get("score", 1.0)
-        by_id[annotation["image_id"]]["proposals"].append({"label": label, "score": score, "box": box})
+        proposal = {"label": names[annotation["category_id"]], "score": annotation.get("score", 1.0), "box": box}
+        if annotation.get("verdict") in VERDICTS:
+            proposal["verdict"] = annotation["verdict"]
+        by_id[annotation["image_id"]]["proposals"].append(proposal)
     return {image["file_name"]: image for image in by_id.values()}

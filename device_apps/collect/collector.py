@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
@@ -13,11 +14,13 @@ from device_apps.background_writer import BackgroundWriter
 from device_apps.collect.chooser import Choice, FrameChooser
 from device_apps.collect.coco_folder import CocoFolder
 from device_apps.collect.thumbnail import thumbnail
-from device_apps.jpeg import encode_jpeg
+from device_apps.collect.verdicts import Verdict
+from device_apps.jpeg import encode_jpeg, read_comment
 from device_apps.results import FrameResult
+from device_apps.seen_frame import SeenFrame
 from device_apps.sinks import make_folder
 from edge_ssd.console.counts import count
-from edge_ssd.errors import EdgeSSDError, SettingError
+from edge_ssd.errors import DataError, EdgeSSDError, SettingError
 
 __all__ = ["Collector"]
 
@@ -28,6 +31,7 @@ _JPEG_QUALITY = 95  # the images will be trained on
 _FREE_BYTES = 200 * 1024 * 1024  # are left to the rest of the system
 _LABELS_S = 60.0  # between two writings of the label file
 _FLUSH_S = 2.0
+_MAKE_ROOM = "move them away, and start again"
 _REMEMBERED = 50  # images of earlier runs that new ones are compared with
 
 
@@ -63,6 +67,7 @@ class Collector:
         self._labels = tuple(labels)
         self._max_bytes = max_bytes
         self._full = False
+        self._lock = threading.Lock()  # Guards the folder, which requests of the web page change too.
         self._chooser = FrameChooser(thresholds, every)
         self._remember_earlier()
         self._kept_before = len(self._folder)
@@ -101,7 +106,8 @@ class Collector:
     def __exit__(self, *error: object) -> None:
         if self._writer.close(time.monotonic() + _FLUSH_S):
             try:
-                self._folder.write_labels()
+                with self._lock:
+                    self._folder.write_labels()
             except OSError as failure:
                 _log.warning("%s: its label file cannot be written: %s", self._path, failure.strerror or failure)
         _log.info("%s: %s collected", self._path, count(len(self._folder) - self._kept_before, "image"))
@@ -118,11 +124,12 @@ class Collector:
             return
         result = choice.result
         data = encode_jpeg(result.frame.image, _JPEG_QUALITY)
-        if self._folder.total_bytes + len(data) > self._max_bytes:
-            self._end(f"{self._max_bytes / 2**20:g} MB are reached (--collect-max-mb)")
-        elif shutil.disk_usage(self._path).free < _FREE_BYTES + len(data):
-            self._end("its disk is nearly full")
-        else:
+        with self._lock:
+            reason = self._why_full(len(data))
+            if reason:
+                self._full = True
+                _log.warning("%s: no more images are collected: %s; %s", self._path, reason, _MAKE_ROOM)
+                return
             age = time.monotonic() - result.frame.captured_at
             taken = datetime.fromtimestamp(time.time() - age, timezone.utc)
             self._folder.add(data, taken, result.frame.sequence, choice.reason, result.detections)
@@ -130,9 +137,40 @@ class Collector:
                 self._labels_at = time.monotonic()
                 self._folder.write_labels()
 
-    def _end(self, reason: str) -> None:
-        self._full = True
-        _log.warning("%s: no more images are collected: %s; move them away, and start again", self._path, reason)
+    def judge(self, jpeg: bytes, verdict: Verdict | None) -> str | None:
+        """Set whether the object that a frame was kept for was rightly detected; None withdraws the verdict.
+
+        The frame is added to the images if it is not one of them. Any thread may call it.
+
+        Args:
+            jpeg: the frame without boxes, with a :class:`~device_apps.seen_frame.SeenFrame` in its comment.
+
+        Returns:
+            The file name of the image; None if there is none (any more).
+
+        Raises:
+            EdgeSSDError: it cannot be added; the message says why.
+        """
+        try:
+            seen = SeenFrame.from_json(read_comment(jpeg) or b"")
+        except ValueError:
+            raise DataError("the image has no detections with it, or is damaged") from None
+        with self._lock:
+            try:
+                reason = "" if verdict is None or self._folder.has(seen) else self._why_full(len(jpeg))
+                if reason:
+                    raise EdgeSSDError(f"the images to train on have no room: {reason}; {_MAKE_ROOM}")
+                return self._folder.judge(jpeg, seen, verdict)
+            except OSError as error:
+                raise EdgeSSDError(f"{self._path}: cannot be written: {error.strerror or error}") from None
+
+    def _why_full(self, new_bytes: int) -> str:
+        """Return why there is no room for an image of this size, or ""."""
+        if shutil.disk_usage(self._path).free < _FREE_BYTES + new_bytes:
+            return "its disk is nearly full"
+        if self._folder.total_bytes + new_bytes > self._max_bytes:
+            return f"{self._max_bytes / 2**20:g} MB are reached (--collect-max-mb)"
+        return ""
 
     def _remember_earlier(self) -> None:
         from edge_ssd.runtime.preprocess import read_image

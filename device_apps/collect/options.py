@@ -25,7 +25,7 @@ def add_collect_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="DIR",
         help="keep frames in which the detector is unsure, and those of new scenes, as a COCO dataset whose labels are "
-        "the detections",
+        "the detections; with --event-snapshots and --web, also events that are judged right or wrong on the page",
     )
     group.add_argument("--collect-every", type=float, metavar="MINUTES", help="keep a frame every N minutes too")
     group.add_argument(

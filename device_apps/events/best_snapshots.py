@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from device_apps.events.event import Event
 from device_apps.events.history import EventHistory
-from device_apps.events.seen_frame import SeenObject
 from device_apps.events.tracker import Track
 from device_apps.results import FrameResult
+from device_apps.seen_frame import SeenObject
 
 __all__ = ["BestSnapshots", "found_object"]
 

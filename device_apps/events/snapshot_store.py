@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 from device_apps.background_writer import BackgroundWriter
 from device_apps.events.event import EVENT_KINDS, Event
-from device_apps.events.seen_frame import SeenFrame, SeenObject
 from device_apps.jpeg import MAX_COMMENT_BYTES, encode_jpeg, with_comment
 from device_apps.quota_folder import QuotaFolder
 from device_apps.results import FrameResult
+from device_apps.seen_frame import SeenFrame, SeenObject
 from edge_ssd.atomic_write import atomic_path
 from edge_ssd.errors import EdgeSSDError
 
@@ -43,7 +43,7 @@ class SnapshotStore:
     Args:
         folder: created if it is missing.
         clean: whether to keep the frame without boxes too, if the object is in it; the file is named
-            "…-clean.jpg" and has the detections in its comment, see :class:`~device_apps.events.seen_frame.SeenFrame`.
+            "…-clean.jpg" and has the detections in its comment, see :class:`~device_apps.seen_frame.SeenFrame`.
 
     Raises:
         EdgeSSDError: the folder cannot be written.

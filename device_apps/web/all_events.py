@@ -81,7 +81,7 @@ class AllEvents:
             "more": len(events) > limit,
             **{kind: sorted({name for of_camera in names for name in of_camera[kind]}) for kind in ("labels", "zones")},
             "cameras": [api.camera for api in apis],
-            "saves": {kind: any(api.saves[kind] for api in apis) for kind in ("snapshots", "clips")},
+            "saves": {kind: any(api.saves[kind] for api in apis) for kind in ("snapshots", "clips", "verdicts")},
         }
 
     def _select(self, camera: str | None, query: dict[str, Any]) -> list[list[_Found]]:

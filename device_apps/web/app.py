@@ -18,7 +18,7 @@ from device_apps.model_watch import short_digest
 from device_apps.retry import FailureLog
 from device_apps.stats import Stats, StatsSnapshot
 from device_apps.web.access.middleware import error_response
-from device_apps.web.event_api import ClipFiles, EventApi, EventRecords, SnapshotFiles
+from device_apps.web.event_api import ClipFiles, EventApi, EventRecords, FrameCollector, SnapshotFiles
 from device_apps.web.limits import WebLimits
 from device_apps.web.live.broadcaster import EventBroadcaster
 from device_apps.web.live.frame_encoder import FrameEncoder
@@ -36,7 +36,7 @@ from device_apps.web.live.streams import (
 from device_apps.web.monitoring import Status, loop_status, stats_to_dict, stats_to_metrics
 from device_apps.web.pages import Page, Script, accepts_html
 from device_apps.web.prometheus import CONTENT_TYPE, Metric, format_metrics
-from device_apps.web.request_body import read_body
+from device_apps.web.request_body import is_json, read_body
 from device_apps.web.settings import apply_settings, current_settings
 from device_apps.web.zone_api import ZoneApi
 from edge_ssd.console.text import utf8_text
@@ -85,6 +85,7 @@ class Preview:
         closing: ends every stream when set, in the server's thread.
         zones: endpoints of zones and counts, or None without them.
         problem: returns why no frames come, or "".
+        collector: takes verdicts on events; None if no images are collected.
         is_one_of_several: whether the page links to the overview of all cameras.
     """
 
@@ -98,6 +99,7 @@ class Preview:
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     zones: ZoneApi | None = None
     problem: Callable[[], str] = lambda: ""
+    collector: FrameCollector | None = None
     is_one_of_several: bool = False
 
     def __post_init__(self) -> None:
@@ -108,7 +110,9 @@ class Preview:
         events = self.events
         self.event_api: EventApi | None = None
         if events is not None:
-            self.event_api = EventApi(events.history, events.snapshots, events.clips, self.about["name"])
+            self.event_api = EventApi(
+                events.history, events.snapshots, events.clips, self.about["name"], self.collector, self.limits
+            )
         self._events_page = Page(
             "events_page.html", {"<!-- overview -->": _OTHERS_LINK if self.is_one_of_several else ""}
         )
@@ -214,8 +218,7 @@ class Preview:
 
     async def _settings(self, request: Request) -> Response:
         if request.method == "POST":
-            # Browsers send this type across origins only after a CORS preflight, which is never granted.
-            if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            if not is_json(request):
                 return error_response(415, "send application/json")
             try:
                 apply_settings(self.detector, await read_body(request, self.limits))

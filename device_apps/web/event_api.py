@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar, cast
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -20,9 +20,11 @@ from starlette.routing import Route
 from device_apps.jpeg import reduced_jpeg
 from device_apps.web.access.middleware import error_response
 from device_apps.web.event_query import parse_query
-from edge_ssd.errors import SettingError
+from device_apps.web.limits import WebLimits
+from device_apps.web.request_body import is_json, parse_json, read_body
+from edge_ssd.errors import EdgeSSDError, SettingError
 
-__all__ = ["ClipFiles", "EventApi", "EventRecords", "SnapshotFiles", "in_thread", "unknown_event"]
+__all__ = ["ClipFiles", "EventApi", "EventRecords", "FrameCollector", "SnapshotFiles", "in_thread", "unknown_event"]
 
 _T = TypeVar("_T")
 
@@ -46,6 +48,7 @@ class EventRecords(Protocol):
         before: str | None = None,
         limit: int = 50,
     ) -> tuple[list[dict[str, Any]], bool]: ...
+    def update(self, event_id: str, **fields: Any) -> dict[str, Any] | None: ...
     def names(self) -> dict[str, list[str]]: ...
 
 
@@ -62,6 +65,12 @@ class ClipFiles(Protocol):
     def is_recording(self, name: str) -> bool: ...
 
 
+class FrameCollector(Protocol):
+    """What keeps images to train on, with the verdicts on their detections."""
+
+    def judge(self, jpeg: bytes, verdict: Literal["right", "wrong"] | None) -> str | None: ...
+
+
 class EventApi:
     """Endpoints below ``/api/events``; ``snapshots`` and ``clips`` are None where they are not saved.
 
@@ -76,11 +85,16 @@ class EventApi:
         snapshots: SnapshotFiles | None = None,
         clips: ClipFiles | None = None,
         camera: str | None = None,
+        collector: FrameCollector | None = None,
+        limits: WebLimits = WebLimits(),
     ) -> None:
         self.records = records
         self.camera = camera
         self._snapshots = snapshots
         self._clips = clips
+        self._collector = collector
+        self._limits = limits
+        self._judging = asyncio.Lock()
         self._decoding = asyncio.Semaphore(_MAX_DECODINGS)
 
     def routes(self) -> list[Route]:
@@ -91,12 +105,18 @@ class EventApi:
             Route(f"{event}/snapshot.jpg", self._snapshot),
             Route(f"{event}/thumbnail.jpg", self._thumbnail),
             Route(f"{event}/clip.webm", self._clip),
+            Route(f"{event}/verdict", self._judge, methods=["POST"]),
         ]
 
     @property
     def saves(self) -> dict[str, bool]:
         """Return what there can be of an event."""
-        return {"snapshots": self._snapshots is not None, "clips": self._clips is not None}
+        snapshots = self._snapshots is not None
+        return {
+            "snapshots": snapshots,
+            "clips": self._clips is not None,
+            "verdicts": snapshots and self._collector is not None,
+        }
 
     def describe(self, record: dict[str, Any], *, new: bool = False, folder: str = "") -> dict[str, Any]:
         """Return an event with the addresses of its files, relative to the page, as ``urls``.
@@ -111,6 +131,8 @@ class EventApi:
             urls |= {"snapshot": f"{base}/snapshot.jpg", "thumbnail": f"{base}/thumbnail.jpg"}
         if self._snapshots is not None and snapshot and not new and self._snapshots.find(snapshot, clean=True):
             urls["clean"] = f"{base}/snapshot.jpg?boxes=0"
+            if self._collector is not None:
+                urls["verdict"] = f"{base}/verdict"
         recording = self._clips is not None and self._clips.is_recording(clip)
         if self._clips is not None and clip and (recording or self._clips.find(clip)):
             urls["clip"] = f"{base}/clip.webm"
@@ -189,8 +211,49 @@ class EventApi:
             return error_response(404, "the clip is still being recorded; try again later", {"Retry-After": "5"})
         return error_response(404, "the clip of this event is no longer available: it was deleted, or not written")
 
+    async def _judge(self, request: Request) -> Response:
+        """Take a verdict on the detection that an event is about, and add its image to those to train on."""
+        if not is_json(request):
+            return error_response(415, "send application/json")
+        try:
+            verdict = _parse_verdict(await read_body(request, self._limits))
+        except SettingError as error:
+            return error_response(400, str(error))
+        record = self.records.get(request.path_params["id"])
+        if record is None:
+            return self._unknown()
+        snapshots, collector, name = self._snapshots, self._collector, _name(record, "snapshot")
+        if collector is None or snapshots is None:
+            return error_response(409, "verdicts need --collect DIR and --event-snapshots DIR")
+
+        def judge() -> dict[str, Any] | None:
+            path = snapshots.find(name, clean=True)
+            if path is None:
+                raise SettingError("the image without boxes is not there: it was deleted, or the object is not in it")
+            collected = collector.judge(path.read_bytes(), verdict)
+            return self.records.update(record["id"], verdict=verdict, collected=collected)
+
+        try:
+            async with self._judging:  # So that events and images agree, whatever comes at the same time.
+                updated = await in_thread(judge)
+        except EdgeSSDError as error:
+            return error_response(409, str(error))
+        except OSError as error:
+            return error_response(409, f"the image cannot be read: {error.strerror or error}")
+        return self._unknown() if updated is None else JSONResponse(await in_thread(lambda: self.describe(updated)))
+
     def _unknown(self) -> Response:
         return unknown_event(self.records.max_events)
+
+
+def _parse_verdict(body: bytes) -> Literal["right", "wrong"] | None:
+    content = parse_json(body)
+    if not isinstance(content, dict) or list(content) != ["verdict"]:
+        raise SettingError('the body must be {"verdict": ...}')
+    verdict = content["verdict"]
+    if verdict not in ("right", "wrong", None):
+        raise SettingError('verdict must be "right", "wrong" or null')
+    return cast("Literal['right', 'wrong'] | None", verdict)
 
 
 def unknown_event(max_events: int) -> Response:

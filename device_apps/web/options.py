@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from device_apps.results import Sink
     from device_apps.stats import Stats
     from device_apps.web.app import EventFeed
+    from device_apps.web.event_api import FrameCollector
     from device_apps.web.live.frame_encoder import FrameEncoder
     from device_apps.zones.monitor import ZoneMonitor
     from edge_ssd.runtime.detector import Detector
@@ -90,6 +91,7 @@ class WebCamera:
 
     Attributes:
         name: for people, or None; ``slug`` in paths, "" for a camera that is alone.
+        collector: takes verdicts on events, or None.
         problem: returns why no frames come, or "".
     """
 
@@ -100,6 +102,7 @@ class WebCamera:
     stats: Stats
     events: EventFeed | None
     zones: ZoneMonitor | None
+    collector: FrameCollector | None = None
     problem: Callable[[], str] = lambda: ""
 
 
@@ -113,12 +116,13 @@ def open_web(
     limits: WebLimits = WebLimits(),
     clock: Callable[[], float] = time.monotonic,
     zones: ZoneMonitor | None = None,
+    collector: FrameCollector | None = None,
 ) -> list[Sink]:
     """Start the web preview, which ends with ``stack``, and return its sinks; an empty list without --web.
 
     Raises SettingError if the options contradict each other, EdgeSSDError if the address cannot be listened on.
     """
-    camera = WebCamera(camera_name(args), "", source, detector, stats, events, zones)
+    camera = WebCamera(camera_name(args), "", source, detector, stats, events, zones, collector)
     return [*open_web_cameras(args, [camera], stack, limits, clock)]
 
 
@@ -164,6 +168,7 @@ def open_web_cameras(
             limits,
             closing=closing,
             zones=None if camera.zones is None else ZoneApi(camera.zones, limits),
+            collector=camera.collector,
             problem=camera.problem,
             is_one_of_several=bool(camera.slug),
         )

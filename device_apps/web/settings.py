@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
+from device_apps.web.request_body import parse_json
 from edge_ssd.errors import SettingError
 
 if TYPE_CHECKING:
@@ -41,12 +41,7 @@ def apply_settings(detector: Detector, body: bytes) -> None:
     is a list of labels, or null for all. Raises SettingError if anything in ``body`` is not valid; nothing is changed
     then.
     """
-    try:
-        settings = json.loads(body)
-    except ValueError:  # Includes a wrong encoding.
-        raise SettingError("the body must be JSON") from None
-    except RecursionError:
-        raise SettingError("the body is nested too deeply") from None
+    settings = parse_json(body)
     if not isinstance(settings, dict):
         raise SettingError("the body must be a JSON object")
     unknown = [name for name in settings if name not in _KNOWN]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Any
 
 from starlette.requests import Request
@@ -13,7 +12,7 @@ from starlette.routing import Route
 from device_apps.web.access.middleware import error_response
 from device_apps.web.limits import WebLimits
 from device_apps.web.live.broadcaster import EventBroadcaster
-from device_apps.web.request_body import read_body
+from device_apps.web.request_body import is_json, parse_json, read_body
 from device_apps.zones.active_zones import StaleZonesError
 from device_apps.zones.monitor import ZoneMonitor
 from edge_ssd.errors import EdgeSSDError, SettingError
@@ -57,12 +56,11 @@ class ZoneApi:
     async def _zones(self, request: Request) -> Response:
         active = self._monitor.active
         if request.method == "PUT":
-            # Browsers send this method and type across origins only after a CORS preflight, which is never granted.
-            if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            if not is_json(request):
                 return error_response(415, "send application/json")
             body = await read_body(request, self._limits)
             try:
-                tables = _parse(body)
+                tables = parse_json(body)
                 # The disk may be slow.
                 await asyncio.get_running_loop().run_in_executor(None, active.replace, tables, _revision(request))
             except SettingError as error:
@@ -83,12 +81,3 @@ def _revision(request: Request) -> str | None:
     """Return the revision that a request names in If-Match, None if it accepts any."""
     value: str = request.headers.get("if-match", "*").strip()
     return None if value == "*" else value.removeprefix("W/").strip('"')
-
-
-def _parse(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except ValueError:  # Includes a wrong encoding.
-        raise SettingError("the body must be JSON") from None
-    except RecursionError:
-        raise SettingError("the body is nested too deeply") from None

@@ -31,21 +31,21 @@ function leaveAddress() {
 
 async function refreshDialog() {
   if (!shown) return;
-  const item = itemOf(shown.id);
-  let event = item && item.event;
-  if (!event || shown.recording) {
-    try { event = await ask(`api/events/${encodeURIComponent(shown.id)}`); } catch { return; }
-    if (item) fillItem(item, event);
-  }
+  let event;
+  try { event = await ask(`api/events/${encodeURIComponent(shown.id)}`); } catch { return; }
+  const item = itemOf(event.id);
+  if (item) fillItem(item, event);
   if (shown && shown.id === event.id && JSON.stringify(shown) !== JSON.stringify(event)) showEvent(event);
 }
 
 function showEvent(event) {
+  if (!shown || shown.id !== event.id) showVerdictAnswer("");
   shown = event;
   set($("event-title"), describeEvent(event));
   set($("event-when"), eventTime(event));
   showSnapshot();
   showClip();
+  showVerdict();
   const facts = [["Score", percentOf(event.score)], ["Best score", event.best_score && percentOf(event.best_score)],
     ["Zone", event.zone], ["Line", event.line && `${event.line}, ${event.direction}`], ["Camera", event.camera], ["Source", event.source]];
   $("facts").replaceChildren(...facts.filter(([, text]) => text).map(([name, text]) =>

@@ -44,7 +44,10 @@ function showNames({ labels, zones, cameras, saves }) {
   $("zone").parentElement.hidden = $("zone").options.length < 2;
   $("camera").parentElement.hidden = $("camera").options.length < 3 && !$("camera").value;
   $("list").classList.toggle("no-images", !saves.snapshots);
-  set($("saved"), saves.snapshots ? "" : "Images of events: --event-snapshots DIR");
+  takesVerdicts = saves.verdicts;
+  const missing = [!saves.snapshots && "images of events: --event-snapshots DIR", !saves.clips && "clips: --event-clips DIR",
+    !saves.verdicts && "right or wrong, for a better detector: --event-snapshots DIR --collect DIR"].filter(Boolean).join("; ");
+  set($("saved"), missing && `Not switched on: ${missing}`);
 }
 
 function showChoices(select, names) {

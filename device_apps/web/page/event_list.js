@@ -65,7 +65,7 @@ function fillItem(item, event) {
 
 function detailsOf(event) {
   const clip = event.recording ? "recording" : event.urls.clip ? "clip" : "";
-  return [`${Math.round(100 * (event.best_score || event.score))} %`, event.camera, clip].filter(Boolean);
+  return [`${Math.round(100 * (event.best_score || event.score))} %`, event.camera, clip, event.verdict].filter(Boolean);
 }
 
 // The image of an event is replaced by a better one under the same address.

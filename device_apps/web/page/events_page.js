@@ -4,12 +4,13 @@
 /* include event_filters.js */
 /* include event_list.js */
 /* include event_dialog.js */
+/* include event_verdict.js */
 
 const PERIOD_MS = 3000, ANSWER_MS = 8000, PAGE_SIZE = 48;
 let turn = 0;  // Counts changes of the filter: an answer to an older one is left out.
 
-async function ask(path) {
-  const response = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(ANSWER_MS) });
+async function ask(path, request = {}) {
+  const response = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(ANSWER_MS), ...request });
   if (response.status === 401) {
     location.assign("login");
     throw new Error("login");
