@@ -34,7 +34,7 @@ def error_line(capsys: pytest.CaptureFixture[str]) -> str:
 
 def test_train_writes_run_that_resumes(bananas: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = tmp_path / "run"
-    options = ["--epochs=1", "--zoom=1.1", "--average-decay=0.9", *FAST_OPTIONS]  # --ema-decay in its earlier spelling
+    options = [*FAST_OPTIONS, "--epochs=1", "--zoom=1.1", "--average-decay=0.9"]  # --ema-decay in its earlier spelling
     assert main(["train", f"--data={bananas}", f"--out={run}", *options]) == 0
     out, err = capsys.readouterr()
     assert "16 training and 6 validation images" in err

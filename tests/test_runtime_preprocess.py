@@ -421,7 +421,7 @@ def photo(height: int, width: int) -> Image.Image:
         ((243, 527), (60, 131)),
         ((120, 256), (60, 128)),
         ((100, 200), (100, 200)),
-        ((1200, 1600), (150, 200)),
+        ((1000, 1200), (125, 150)),
     ],
 )
 def test_jpeg_is_decoded_as_small_as_it_would_be_halved(

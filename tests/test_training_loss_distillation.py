@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small_training import FAST_LOSS
 
 tf = pytest.importorskip("tensorflow")
 
@@ -25,7 +26,7 @@ from edge_ssd.training.run_folder import RunConfig, load_run  # noqa: E402
 
 SMALL = {"input_size": (64, 64), "base_channels": (8, 8), "block_channels": (8,)}
 NETWORK = tiny_ssd(["a", "b"], **SMALL)
-RECIPE = Recipe(epochs=1, batch_size=4, precision="float32")
+RECIPE = Recipe(epochs=1, batch_size=4, precision="float32", zoom=1.0, color=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +103,7 @@ def test_distillation_approaches_teacher(bananas: Path, tmp_path: Path) -> None:
     training = training.with_samples(training.samples * 6)  # few epochs: each takes time apart from its steps
     network = tiny_ssd(training.labels, **SMALL)
     save_tiny_ssd(TinySSD(network), tmp_path / "teacher.keras")
-    recipe = replace(RECIPE, epochs=2, learning_rate=5e-3, teacher_weight=20.0)
+    recipe = replace(RECIPE, epochs=2, learning_rate=5e-3, teacher_weight=20.0, **FAST_LOSS)
     without = RunConfig(network, recipe, DataSource(bananas))
     distilled = replace(without, teacher=tmp_path / "teacher.keras")
     images = tf.constant(load_images(training, network.input).images[:8])

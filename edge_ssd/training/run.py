@@ -52,7 +52,7 @@ __all__ = ["train"]
 
 _log = logging.getLogger(__name__)
 
-# Seconds between two drawings of the history: one takes half a second, as long as a short epoch.
+# Seconds between two drawings of the history, and before the first: one takes half a second, as long as a short epoch.
 _CURVE_SECONDS = 30.0
 
 
@@ -134,7 +134,7 @@ def train(
     own_split = HeldOut() if config.validation_split is None else HeldOut.of(validation)
     trainer.ema_model.held_out = own_split if config.held_out is None else config.held_out
     history: list[HistoryRow] = []
-    drawn_at = -math.inf
+    drawn_at = time.monotonic()
     try:
         if resume:
             if trainer.restore(train_images) and workers.is_chief:

@@ -122,8 +122,19 @@ class TinySSD(keras.Model):
         self.bbox_predictors = [
             bbox_predictor(level.anchors_per_cell, name=f"boxes_{i}") for i, level in enumerate(network.levels)
         ]
-        # Build now, so that a new model has its weights.
-        self(np.zeros((1, *network.input.size, 3), np.float32))
+        # Now, so that a new model has its weights.
+        self.build((None, *network.input.size, 3))
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        """Create the weights, unless they exist; faster than Keras' own way, which runs the network."""
+        if self.built:
+            return
+        shape = tuple(input_shape)
+        for block, classes, boxes in zip(self.blocks, self.cls_predictors, self.bbox_predictors, strict=True):
+            block.build(shape)
+            shape = block.compute_output_shape(shape)
+            classes.build(shape)
+            boxes.build(shape)
 
     def head_maps(self, images: Any, training: bool = False) -> tuple[list[Any], list[Any]]:
         """Return each level's class map [B, h, w, a·(q+1)] and box map [B, h, w, 4a], float32; a: anchors per cell."""
