@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from device_apps.cameras.camera import Camera
 from device_apps.cameras.loop import run_turns
 from device_apps.cameras.tables import CameraTable
+from device_apps.daemon_thread import DaemonThread
 from device_apps.machine import Health
 from device_apps.model_watch import ModelUser, ModelWatch
 from device_apps.sd_notify import SystemdNotifier
@@ -129,8 +130,8 @@ def _open_cameras(
             _log.error("%s: %s: %s; it is left out", args.config, title, reason)
         yield cameras
     finally:
-        # Beside each other: each may take a second for what is still to be written.
-        closing = [threading.Thread(target=camera.close, name=f"close {camera.name}") for camera in cameras]
+        # Beside each other: each may take a second for what is still to be written. A second Ctrl-C ends the wait.
+        closing = [DaemonThread(camera.close, f"close {camera.name}") for camera in cameras]
         for thread in closing:
             thread.start()
         for thread in closing:
