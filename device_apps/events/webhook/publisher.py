@@ -10,6 +10,7 @@ import threading
 import time
 
 from device_apps.background_writer import BackgroundWriter
+from device_apps.daemon_thread import DaemonThread
 from device_apps.events.event import Event
 from device_apps.events.event_payload import event_payload
 from device_apps.events.spool import Message, Spool
@@ -64,7 +65,7 @@ class WebhookPublisher:
         self._deadline = float("inf")
         self._closed = False
         self._writer = BackgroundWriter(str(spool.path), self._add_to_spool, _QUEUE_CAPACITY)
-        self._thread = threading.Thread(target=self._run, name=f"webhook {self.name}", daemon=True)
+        self._thread = DaemonThread(self._run, f"webhook {self.name}")
         self._thread.start()
 
     @property
