@@ -130,7 +130,8 @@ def compare_schemes(
     ]
     _log.info("measuring latency")
     bundles = [read_bundle(result.path) for result in results]
-    latency = interleaved_latency([bundle.flatbuffer for bundle in bundles], bundles[0].selftest.image, threads)
+    images = [bundle.selftest.image for bundle in bundles]
+    latency = interleaved_latency([bundle.flatbuffer for bundle in bundles], images, threads)
     rows = []
     for result, milliseconds in zip(results, latency.milliseconds, strict=True):
         assert result.quantized_precision is not None

@@ -23,13 +23,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Compare a .tflite with the float model that it was made from, on the same images with the same decoding:\n"
         "average precision and its difference with a 95 % interval, changes of boxes and scores, false alarms, size,\n"
         "latency.\n"
+        "Or with another .tflite, which it is to replace: the difference of average precision, and false alarms,\n"
+        "recall, size and latency of both.\n"
         "The exit status is 1 when the loss exceeds --budget, or the .tflite finds hardly anything (--min-ap)."
     )
     parser.epilog = (
         "examples:\n"
         "  edge-ssd verify banana.tflite --against run/model.keras --data bananas --budget 0.005\n"
         "  edge-ssd verify banana.tflite --against run/model.keras --data bananas --explain\n"
-        "  edge-ssd verify banana.tflite --against run/model.keras --data bananas --report report.html"
+        "  edge-ssd verify banana.tflite --against run/model.keras --data bananas --report report.html\n"
+        "  edge-ssd verify better.tflite --against banana.tflite --data camera-images"
     )
     parser.add_argument(
         "model", metavar="FILE.tflite", help="a bundle that 'edge-ssd convert' wrote, or a shipped model by name"
@@ -37,8 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--against",
         required=True,
-        metavar="MODEL.keras",
-        help="the model that it was made from; of a shipped model, its name (in a checkout)",
+        metavar="MODEL.keras|OLD.tflite",
+        help="the model that it was made from (of a shipped model, its name, in a checkout), or one that it replaces",
     )
     add_data_options(parser)
     add_eval_split_option(parser)
@@ -63,6 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    if Path(args.against).suffix.lower() == ".tflite":
+        return _compare_with_bundle(args)
     from edge_ssd.training.tensorflow_logs import quiet_tensorflow
 
     quiet_tensorflow()
@@ -112,4 +117,43 @@ def run(args: argparse.Namespace) -> int:
     else:
         print_text(f"{args.model} against {args.against}")
         print_text(format_verification(result, f"{args.data} ({split})", limits))
+    return 0 if passed else 1
+
+
+def _compare_with_bundle(args: argparse.Namespace) -> int:
+    from converters.verification.limits import Limits
+    from converters.verification.replacement import compare_bundles
+    from edge_ssd.console.json_output import print_json
+    from edge_ssd.data.background_images import load_background
+    from edge_ssd.data.dataset import problem_lines
+    from edge_ssd.data.eval_split import load_eval_split
+    from edge_ssd.data.held_out_images import parse_held_out, where_listed
+    from edge_ssd.data.load import open_dataset
+    from edge_ssd.errors import SettingError
+    from edge_ssd.runtime.bundle import read_bundle
+    from edge_ssd.runtime.shipped_models import find_model
+
+    limits = Limits(args.budget, args.min_ap)
+    for name in ("explain", "report"):
+        if getattr(args, name):
+            raise SettingError(f"--{name} needs the float model: --against MODEL.keras")
+    old, new = read_bundle(args.against), read_bundle(find_model(args.model))
+    dataset, split = load_eval_split(
+        open_dataset(data_source(args)),
+        new.labels,
+        args.split,
+        args.limit,
+        held_out=parse_held_out(new.metadata),
+        listed_in=where_listed(new.path),
+    )
+    for line in problem_lines(dataset.problems):
+        _log.warning("%s", line)
+    result = compare_bundles(old, new, dataset, load_background(args.background, dataset, args.strict))
+    passed = limits.allows(result)
+    if args.json:
+        facts = {"model": args.model, "against": args.against, "data": str(args.data), "split": split}
+        print_json({**facts, **result.to_dict(), "budget": args.budget, "min_ap": args.min_ap, "passed": passed})
+    else:
+        print_text(f"{args.model} in place of {args.against}")
+        print_text("\n".join([result.to_text(f"{args.data} ({split})"), *limits.replacement_verdicts(result)]))
     return 0 if passed else 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,15 +27,22 @@ class Latency:
     threads: int
 
 
-def interleaved_latency(flatbuffers: list[bytes], image: npt.NDArray[np.uint8], threads: int = 1) -> Latency:
-    """Return each TFLite model's median latency of one inference on ``image``, uint8 [height, width, 3], in turns."""
+def interleaved_latency(
+    flatbuffers: Sequence[bytes], images: Sequence[npt.NDArray[np.uint8]], threads: int = 1
+) -> Latency:
+    """Return each TFLite model's median latency of one inference, in turns.
+
+    Args:
+        images: one for each model, uint8 [height, width, 3] of its input size.
+    """
     interpreters = [open_interpreter(flatbuffer, threads) for flatbuffer in flatbuffers]
 
-    def seconds(interpreter: Interpreter) -> float:
+    def seconds(case: tuple[Interpreter, npt.NDArray[np.uint8]]) -> float:
+        interpreter, image = case
         start = time.perf_counter()
         interpreter.invoke(image)
         return time.perf_counter() - start
 
-    samples = call_interleaved(seconds, interpreters, _WARM_UP + _ROUNDS)
+    samples = call_interleaved(seconds, list(zip(interpreters, images, strict=True)), _WARM_UP + _ROUNDS)
     medians = tuple(float(np.median(values[_WARM_UP:])) * 1000 for values in samples)
     return Latency(medians, interpreters[0].backend, threads)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from converters.measure import MIN_USEFUL_AP
+from converters.verification.replacement import Replacement
 from converters.verification.result import Verification, describe_change
 from edge_ssd.console.counts import count
 from edge_ssd.errors import SettingError
@@ -38,8 +39,8 @@ class Limits:
         """Return whether the converted model has at least ``min_ap`` and, unless that is 0, detects anything."""
         return self._floor_verdict(result) is None
 
-    def within_budget(self, result: Verification) -> bool:
-        """Return whether the conversion lost at most ``budget``."""
+    def within_budget(self, result: Verification | Replacement) -> bool:
+        """Return whether at most ``budget`` is lost."""
         # Rounded as it is shown: a loss of 0.005 is within a budget of 0.005.
         return self.budget is None or round(-result.difference, 6) <= self.budget
 
@@ -52,6 +53,20 @@ class Limits:
         floor = self._floor_verdict(result)
         if floor is not None:  # whether such a model lost anything does not matter
             return [floor]
+        return self._budget_verdict(result)
+
+    def replacement_verdicts(self, result: Replacement) -> list[str]:
+        """Return one line for the limit that decides whether a bundle may replace another; none without a limit."""
+        ap = result.precisions[1].ap
+        if round(ap, 6) < self.min_ap:
+            return [f"BELOW the minimum (--min-ap): AP {ap:.3f}, {self.min_ap:g} required"]
+        return self._budget_verdict(result)
+
+    def allows(self, result: Replacement) -> bool:
+        """Return whether a bundle may replace another."""
+        return round(result.precisions[1].ap, 6) >= self.min_ap and self.within_budget(result)
+
+    def _budget_verdict(self, result: Verification | Replacement) -> list[str]:
         if self.budget is None:
             return []
         verdict = "within" if self.within_budget(result) else "EXCEEDS"

@@ -89,7 +89,7 @@ def verify(
         for result, detections in zip((float_result, quantized_result), empty, strict=True)
     ]
     with Activity("timing"):
-        latency = interleaved_latency([float_bundle.flatbuffer, bundle.flatbuffer], image)
+        latency = interleaved_latency([float_bundle.flatbuffer, bundle.flatbuffer], [image, image])
     result = Verification(
         dataset=dataset,
         float_result=float_result,
