@@ -30,7 +30,7 @@ def replacement(before: float, after: float, interval: tuple[float, float] | Non
     ("interval", "verdict"),
     [
         ((0.01, 0.2), "95 % interval +0.0100 to +0.2000: the new model is better"),
-        ((-0.01, 0.2), "95 % interval -0.0100 to +0.2000: too few images to tell them apart"),
+        ((-0.01, 0.2), "95 % interval -0.0100 to +0.2000: no significant difference"),
         ((-0.3, -0.2), "95 % interval -0.3000 to -0.2000: the new model is worse"),
     ],
 )
@@ -72,7 +72,7 @@ def test_verify_measures_a_bundle_against_an_older_one(
     assert cli.main([*words, str(old), "--budget", "0"]) == 0
     out = capsys.readouterr().out.splitlines()
     assert out[0] == f"{squares_conversion.path} in place of {old}"
-    assert "AP difference: +0.0000, 95 % interval +0.0000 to +0.0000: too few images to tell them apart" in out
+    assert "AP difference: +0.0000, 95 % interval +0.0000 to +0.0000: no significant difference" in out
     assert out[-1] == "within the budget: 0.0000 AP lost, 0 allowed"
     assert cli.main([*words, str(old), "--json"]) == 0
     result = json.loads(capsys.readouterr().out)

@@ -104,7 +104,7 @@ class Replacement:
         assert self.interval is not None
         if self.interval.low > 0:
             return "the new model is better"
-        return "the new model is worse" if self.interval.high < 0 else "too few images to tell them apart"
+        return "the new model is worse" if self.interval.high < 0 else "no significant difference"
 
 
 def compare_bundles(old: Bundle, new: Bundle, dataset: Dataset, background: Sequence[Sample] = ()) -> Replacement:
