@@ -55,7 +55,7 @@ def copy_model(name: str, path: Path, labels: Sequence[str] | None = None) -> Pa
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return copy_model("small", tmp_path / "model.tflite")
+    return copy_model("banana-small", tmp_path / "model.tflite")
 
 
 @pytest.fixture
@@ -130,12 +130,12 @@ def test_new_model_is_used_and_no_frame_is_missed_or_late(
     thread.start()
     try:
         wait_until(lambda: len(results.all) > 10)
-        copy_model("nano", path)
+        copy_model("banana-nano", path)
         assert begun.wait(30)
         before = len(results.all)
         wait_until(lambda: len(results.all) > before + 10)  # Frames do not wait for a model that is slow to load.
         may_end.set()
-        wait_until(lambda: digest(detector) == digest("nano"))
+        wait_until(lambda: digest(detector) == digest("banana-nano"))
         after = len(results.all)
         wait_until(lambda: len(results.all) > after + 10)
     finally:
@@ -143,23 +143,25 @@ def test_new_model_is_used_and_no_frame_is_missed_or_late(
         thread.join(30)
     assert [result.frame.sequence for result in results.all] == list(range(len(results.all)))
     assert source.counts.dropped == 0
-    with Detector("small", num_threads=1) as small, Detector("nano", num_threads=1) as nano:
+    with Detector("banana-small", num_threads=1) as small, Detector("banana-nano", num_threads=1) as nano:
         found = [result.detections.to_dict() for result in results.all]
         images = [result.frame.image for result in results.all]
         assert found[before] == small.detect(images[before]).to_dict() != nano.detect(images[before]).to_dict()
         for i in range(after + 1, after + 10):
             assert found[i] == nano.detect(images[i]).to_dict() != small.detect(images[i]).to_dict()
-    assert messages == [f"{path}: the new model is in use: banana-nano, SHA-256 {digest('nano')}, classes banana"]
+    assert messages == [
+        f"{path}: the new model is in use: banana-nano, SHA-256 {digest('banana-nano')}, classes banana"
+    ]
     kinds = [kind for kind, *_ in publisher.summary()]
     assert kinds == sorted(kinds), "objects stay the same with the new model"
 
 
 def half(path: Path) -> None:
-    path.write_bytes(find_model("nano").read_bytes()[:200_000])
+    path.write_bytes(find_model("banana-nano").read_bytes()[:200_000])
 
 
 def other_byte(path: Path) -> None:
-    data = bytearray(find_model("nano").read_bytes())
+    data = bytearray(find_model("banana-nano").read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
 
@@ -171,7 +173,7 @@ def other_file(path: Path) -> None:
 def forged_flatbuffer(path: Path) -> None:
     from bundle_factory import write_bundle
 
-    write_bundle(path, read_bundle(find_model("nano")).network)
+    write_bundle(path, read_bundle(find_model("banana-nano")).network)
 
 
 @pytest.mark.parametrize(
@@ -196,25 +198,25 @@ def test_file_that_is_no_model_is_one_line_and_the_old_one_stays(
         assert messages[0].startswith(f"{path}: ")
         assert messages[0].endswith("; the former model stays in use")
         assert problem in messages[0]
-        path.write_bytes(find_model("nano").read_bytes())  # In place.
+        path.write_bytes(find_model("banana-nano").read_bytes())  # In place.
         wait_until(lambda: watch.idle() or detector.bundle is not old)
         assert detector.labels == ("banana",)
         path.unlink()
-        copy_model("small", path)
-        wait_until(lambda: watch.idle() or digest(detector) == digest("small"))
+        copy_model("banana-small", path)
+        wait_until(lambda: watch.idle() or digest(detector) == digest("banana-small"))
         os.utime(path, (1, 1))  # The same content is no other model.
     assert len(messages) == 3
 
 
 def test_growing_file_is_read_when_it_stays_the_same(path: Path, detector: Detector, messages: list[str]) -> None:
-    data = find_model("nano").read_bytes()
+    data = find_model("banana-nano").read_bytes()
     watch = ModelWatch(detector, lambda: [ModelUser(detector)], period_s=0.2)
     with watch, path.open("wb") as file:
         for start in range(0, len(data), 50_000):
             file.write(data[start : start + 50_000])
             file.flush()
             threading.Event().wait(0.05)
-        wait_until(lambda: watch.idle() or digest(detector) == digest("nano"))
+        wait_until(lambda: watch.idle() or digest(detector) == digest("banana-nano"))
     assert len(messages) == 1
 
 
@@ -234,20 +236,20 @@ def test_model_without_a_class_that_is_named_is_refused_for_all_cameras(
     cameras = [detector.share(), detector.share(score_threshold=0.25)]
     users = [ModelUser(camera, [monitor]) for camera, monitor in zip(cameras, zones, strict=True)]
     with ModelWatch(detector, lambda: users, PERIOD_S) as watch:
-        copy_model("nano", path, ["plantain"])
+        copy_model("banana-nano", path, ["plantain"])
         wait_until(lambda: watch.idle() or messages)
         assert messages.pop() == (
             f"{path}: zone 'door': there is no class 'banana'; the model knows plantain; the former model stays in use"
         )
         users[1] = ModelUser(cameras[1])
         cameras[1].configure(classes=["banana"])
-        copy_model("small", path, ["plantain"])
+        copy_model("banana-small", path, ["plantain"])
         wait_until(lambda: watch.idle() or messages)
         assert "the model has no class 'banana'; its labels are plantain; the former" in messages[-1]
         assert all(one.bundle is old for one in (detector, *cameras))
         assert len(cameras[0].detect(old.selftest.image)) > 0
         cameras[1].configure(classes=None)
-        copy_model("nano", path, ["plantain"])
+        copy_model("banana-nano", path, ["plantain"])
         wait_until(lambda: watch.idle() or cameras[1].labels == ("plantain",))
     new = detector.bundle
     assert all(one.bundle is new for one in cameras), "in memory once"
@@ -277,7 +279,7 @@ def test_model_with_another_input_is_refused(
 
 def test_model_from_memory_cannot_be_watched() -> None:
     with (
-        Detector(find_model("nano").read_bytes(), num_threads=1) as detector,
+        Detector(find_model("banana-nano").read_bytes(), num_threads=1) as detector,
         pytest.raises(SettingError, match="--watch-model: model data is not a file; name one with --model FILE"),
     ):
         watched(detector)
