@@ -247,6 +247,8 @@ def port(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Iterator[int]
         f"""\
 web = "0"
 threads = 1
+event-snapshots = {json.dumps(str(config.parent / "snapshots"))}
+collect = {json.dumps(str(config.parent / "collected"))}
 model = {json.dumps(str(model))}
 watch-model = true
 [[cameras]]
@@ -373,3 +375,21 @@ def test_overview_shows_all_cameras_and_leads_to_each(browser: webdriver.Chrome,
     browser.find_element(By.LINK_TEXT, "All cameras").click()
     wait(browser, lambda b: b.find_element(By.ID, "summary").text == "1 of 2 live")
     assert not [entry for entry in browser.get_log("browser") if "Content Security Policy" in entry["message"]]
+
+
+def test_event_of_a_camera_is_judged_on_the_page_of_all(browser: webdriver.Chrome, port: int) -> None:
+    browser.get(f"http://127.0.0.1:{port}/events")
+    wait(browser, lambda b: b.find_elements(By.CSS_SELECTOR, "#list .event"))
+    events = request(port, "/api/events").json["events"]
+    seen = next(seen for seen in events if "verdict" in seen["urls"])
+    browser.execute_script("openEvent(arguments[0])", seen["id"])
+    wrong = browser.find_element(By.ID, "wrong")
+    wait(browser, lambda b: wrong.is_displayed())
+    wrong.click()
+    wait(browser, lambda b: b.find_element(By.ID, "verdict-answer").text == "Saved: wrong.")
+    image = browser.find_element(By.ID, "snapshot").get_attribute("src")
+    assert f"/cameras/front_door/api/events/{seen['id']}/snapshot.jpg" in image
+    record = request(port, f"/api/events/{seen['id']}").json
+    assert (record["verdict"], record["camera"]) == ("wrong", "Front door")
+    wrong.click()
+    wait(browser, lambda b: b.find_element(By.ID, "verdict-answer").text == "Withdrawn.")

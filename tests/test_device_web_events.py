@@ -52,6 +52,13 @@ def test_list_has_the_events_newest_first_with_what_there_is_of_them(camera: Cam
         assert request(camera.port, f"/{url}").status == (405 if name == "verdict" else 200)
 
 
+def test_list_that_the_page_has_is_not_sent_again(camera: Camera) -> None:
+    first = get(camera, "?limit=2")
+    again = get(camera, "?limit=2", If_None_Match=first.headers["etag"])
+    assert (again.status, again.body) == (304, b"")
+    assert get(camera, "?limit=3", If_None_Match=first.headers["etag"]).status == 200
+
+
 @pytest.mark.parametrize(
     ("query", "numbers", "more"),
     [

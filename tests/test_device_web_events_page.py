@@ -140,6 +140,7 @@ def test_dialog_shows_images_and_clip_by_keyboard(page: webdriver.Chrome, camera
     boxes.send_keys(Keys.SPACE)
     wait(page, lambda b: b.execute_script("return document.getElementById('clip').readyState") > 0)
     assert page.execute_script("return document.getElementById('clip').duration") > 0.3
+    assert page.find_element(By.ID, "clip").is_displayed()
     assert lines(page, "#files a") == ["Save image", "Save image without boxes", "Save clip"]
     page.find_element(By.ID, "newer").send_keys(Keys.ENTER)
     wait(page, lambda b: b.current_url.endswith("#12ab-2"))

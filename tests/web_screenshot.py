@@ -1,7 +1,7 @@
-"""Take the screenshot of docs/web.md: python tests/web_screenshot.py [--zones | --several]
+"""Take the screenshot of docs/web.md: python tests/web_screenshot.py [--zones | --several | --events | --event]
 
 --zones takes that of the editor in docs/zones.md, --several that of three cameras in
-docs/cameras.md, one of which is away.
+docs/cameras.md, one of which is away, --events and --event those of the list of events and of one of them.
 
 The real command on a real stream of the shipped clip, in Chromium; a minute long, so that there is something to see.
 """
@@ -39,6 +39,8 @@ score-threshold = 0.85
 name = "Garden"
 source = "http://127.0.0.1:9/video"
 """
+EVENTS = ("--leave-after", "0.4", "--clip-before", "2", "--clip-max-seconds", "8")  # More of them in a minute.
+OPEN = "openEvent(events.find(({ event }) => event.urls.verdict && event.urls.clip && !event.recording).event.id)"
 EDIT = "document.getElementById('edit-zones').click(); document.querySelector('#zone-list button').click();"
 
 
@@ -47,11 +49,14 @@ def main() -> None:
     page = parser.add_mutually_exclusive_group()
     page.add_argument("--zones", action="store_true", help="edit the zones of docs/zones.md")
     page.add_argument("--several", action="store_true", help="the page of several cameras")
-    parser.add_argument("--to", type=Path, help="default: web.png, zone-editor.png or cameras.png in docs/images")
+    page.add_argument("--events", action="store_true", help="the list of events")
+    page.add_argument("--event", action="store_true", help="one of the events")
+    parser.add_argument("--to", type=Path, help="default: the image in docs/images")
     parser.add_argument("--seconds", type=float, default=62, help="time before the screenshot is taken")
     args = parser.parse_args()
-    name = "zone-editor.png" if args.zones else "cameras.png" if args.several else "web.png"
-    path = args.to or REPOSITORY / "docs" / "images" / name
+    names = {"zone-editor": args.zones, "cameras": args.several, "events": args.events, "event": args.event}
+    name = next((name for name, is_asked in names.items() if is_asked), "web")
+    path = args.to or REPOSITORY / "docs" / "images" / f"{name}.png"
     server = ClipServer(FPS)
     server.port = 8000
     with server, tempfile.TemporaryDirectory() as profile:
@@ -65,12 +70,18 @@ def main() -> None:
             zones = Path(profile, "zones.toml")
             zones.write_text(documented_zones(), encoding="utf-8")
             command += ["--zones-file", str(zones)]
+        if args.events or args.event:
+            folders = ("event-snapshots", "event-clips", "collect")
+            options = [part for folder in folders for part in (f"--{folder}", str(Path(profile, folder)))]
+            command += [*options, *EVENTS, "--name", "Kitchen"]
         camera = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True)
         try:
             while "web preview" not in camera.stderr.readline():
                 assert camera.poll() is None
-            height = 440 if args.several else HEIGHT
-            png = screenshot("http://localhost:8080/", profile, args.seconds, EDIT if args.zones else "", height)
+            height = 440 if args.several else 620 if args.events else HEIGHT
+            url = f"http://localhost:8080/{'events' if args.events or args.event else ''}"
+            script = EDIT if args.zones else OPEN if args.event else ""
+            png = screenshot(url, profile, args.seconds, script, height)
         finally:
             camera.terminate()
             camera.communicate()
@@ -105,7 +116,7 @@ def screenshot(url: str, profile: str, seconds: float, script: str, height: int)
         browser.get(url)
         time.sleep(seconds)
         browser.execute_script(script)
-        time.sleep(0.5)
+        time.sleep(2)
         return browser.get_screenshot_as_png()
     finally:
         browser.quit()

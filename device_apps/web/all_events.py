@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from device_apps.web.access.middleware import error_response
-from device_apps.web.event_api import EventApi, in_thread, unknown_event
+from device_apps.web.event_api import EventApi, in_thread, list_response, unknown_event
 from device_apps.web.event_query import DEFAULT_EVENTS, parse_query, parse_time
 from device_apps.web.pages import Page
 from edge_ssd.errors import SettingError
@@ -62,7 +62,7 @@ class AllEvents:
         except SettingError as error:
             return error_response(400, str(error))
         camera = request.query_params.get("camera") or None
-        return JSONResponse(await in_thread(lambda: self._answer(camera, query)))
+        return await list_response(request, lambda: self._answer(camera, query))
 
     async def _show(self, request: Request) -> Response:
         found = self._find(request.path_params["id"])

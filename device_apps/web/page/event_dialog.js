@@ -1,18 +1,24 @@
 // ---- dialog of an event: its images and its clip ----
 
 let shown = null;  // The event that is shown.
+let isPushed = false;  // Whether it has an entry of its own in the browser's history.
+
+const askEvent = (id) => ask(`api/events/${encodeURIComponent(id)}`);
 
 async function openEvent(id, isFromAddress = false) {
   const item = itemOf(id);
   let event = item && item.event;
   try {
-    event = event || await ask(`api/events/${encodeURIComponent(id)}`);
+    event = event || await askEvent(id);
   } catch (error) {
     if (!error.status) return showState("away", "No connection");
     leaveAddress();
     return say(error.message);
   }
-  if (!isFromAddress) history[shown ? "replaceState" : "pushState"](null, "", `#${encodeURIComponent(id)}`);
+  if (!isFromAddress) {
+    isPushed = isPushed || !shown;
+    history[shown ? "replaceState" : "pushState"](null, "", `#${encodeURIComponent(id)}`);
+  }
   showEvent(event);
   if (!$("event").open) $("event").showModal();
 }
@@ -32,7 +38,7 @@ function leaveAddress() {
 async function refreshDialog() {
   if (!shown) return;
   let event;
-  try { event = await ask(`api/events/${encodeURIComponent(shown.id)}`); } catch { return; }
+  try { event = await askEvent(shown.id); } catch { return; }
   const item = itemOf(event.id);
   if (item) fillItem(item, event);
   if (shown && shown.id === event.id && JSON.stringify(shown) !== JSON.stringify(event)) showEvent(event);
@@ -50,9 +56,12 @@ function showEvent(event) {
     ["Zone", event.zone], ["Line", event.line && `${event.line}, ${event.direction}`], ["Camera", event.camera], ["Source", event.source]];
   $("facts").replaceChildren(...facts.filter(([, text]) => text).map(([name, text]) =>
     make("div", {}, make("dt", { textContent: name }), make("dd", { textContent: text }))));
-  const files = [["Image", event.urls.snapshot], ["Image without boxes", event.urls.clean], ["Clip", !event.recording && event.urls.clip]];
-  $("files").replaceChildren(...files.filter(([, url]) => url).map(([name, url]) =>
-    make("a", { className: "link", href: url, download: "", textContent: `Save ${name.toLowerCase()}` })));
+  const fileName = (path) => (path || "").split("/").pop();
+  const files = [["image", event.urls.snapshot, fileName(event.snapshot)],
+    ["image without boxes", event.urls.clean, fileName(event.snapshot).replace(/\.jpg$/, "-clean.jpg")],
+    ["clip", !event.recording && event.urls.clip, fileName(event.clip)]];
+  $("files").replaceChildren(...files.filter(([, url]) => url).map(([name, href, download]) =>
+    make("a", { className: "link", href, download, textContent: `Save ${name}` })));
   const place = events.findIndex((item) => item.event.id === event.id);
   $("newer").disabled = place < 1;
   $("older").disabled = place < 0 || (place === events.length - 1 && !hasMore);
@@ -66,6 +75,7 @@ function showSnapshot() {
   $("boxes-choice").hidden = !(snapshot && clean);
   image.alt = `${describeEvent(shown)}, ${withBoxes ? "with" : "without"} boxes`;
   image.hidden = !url;
+  image.parentElement.hidden = !(url || shown.snapshot);
   set($("snapshot-problem"), shown.snapshot ? "The image is not there: it was deleted to make room, or is not written yet." : "");
   $("snapshot-problem").hidden = Boolean(url) || !shown.snapshot;
   if (!url) image.removeAttribute("src");
@@ -80,6 +90,7 @@ $("snapshot").onerror = () => {
 function showClip() {
   const url = !shown.recording && shown.urls.clip, video = $("clip");
   video.hidden = !url;
+  video.parentElement.hidden = !(url || shown.recording || shown.clip);
   set($("clip-problem"), shown.recording ? "The clip is still being recorded." : shown.clip && !url ? "The clip is not there: it was deleted to make room." : "");
   if (!url) stopClip();
   else if (video.getAttribute("src") !== url) video.src = url;
@@ -110,5 +121,7 @@ $("event").onclose = () => {
   shown = null;
   stopClip();
   $("snapshot").removeAttribute("src");
-  leaveAddress();
+  if (isPushed && location.hash) history.back();
+  else leaveAddress();
+  isPushed = false;
 };

@@ -23,7 +23,8 @@ async function judge(verdict) {
   isJudging = true;
   showVerdictAnswer("Sending …");
   try {
-    const event = await ask(urls.verdict, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ verdict }) });
+    await ask(urls.verdict, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ verdict }) });
+    const event = await askEvent(id);  // The answer of one of several cameras has addresses relative to its own page.
     const item = itemOf(id);
     if (item) fillItem(item, event);
     if (!shown || shown.id !== id) return;

@@ -8,15 +8,19 @@
 
 const PERIOD_MS = 3000, ANSWER_MS = 8000, PAGE_SIZE = 48;
 let turn = 0;  // Counts changes of the filter: an answer to an older one is left out.
+let newestTag = "";  // Of the last answer with the newest events: the same one is not sent again.
 
-async function ask(path, request = {}) {
+// Return the answer of the program; null if it is the one with the tag that was sent.
+async function ask(path, request = {}, onTag = () => {}) {
   const response = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(ANSWER_MS), ...request });
   if (response.status === 401) {
     location.assign("login");
     throw new Error("login");
   }
+  if (response.status === 304) return null;
   const answer = await response.json();
   if (!response.ok) throw Object.assign(new Error(answer.error), { status: response.status });
+  onTag(response.headers.get("ETag") || "");
   return answer;
 }
 
@@ -31,9 +35,13 @@ async function load(before = "") {
   query.set("limit", PAGE_SIZE);
   if (before) query.set("before", before);
   try {
-    const answer = await ask(`api/events?${query}`);
+    let tag = newestTag;
+    const headers = before || !tag ? {} : { "If-None-Match": tag };
+    const answer = await ask(`api/events?${query}`, { headers }, (received) => { tag = received; });
     if (asked !== turn) return null;
     showState("live", "Connected");
+    if (!answer) return [];
+    if (!before) newestTag = tag;
     showNames(answer);
     showTitle(answer.cameras);
     return before ? addOlder(answer, before) : addNewest(answer);
@@ -61,6 +69,7 @@ async function refresh() {
 
 async function applyFilter() {
   turn += 1;
+  newestTag = "";
   keepFilter();
   forgetList();
   if (await load()) say(`${events.length}${hasMore ? " newest" : ""} event${events.length === 1 ? "" : "s"} shown`);
