@@ -69,6 +69,7 @@ BAD = {
     "--webhook broker/secret": "--webhook broker/secret: expected http://[user:PASSWORD@]host[:port]/path",
     "--webhook ftp://me:pass@host/secret": "--webhook ftp://me:***@host: expected http://",
     "--webhook http://me:pass@host:99999/secret": "--webhook http://me:***@host:99999: its host or port is malformed",
+    "--webhook http://a..b/secret": "--webhook http://a..b: its host or port is malformed",
     "--webhook http://host --webhook-timeout 0": "--webhook-timeout must be a number over 0",
     "--webhook http://host --webhook-secret-file none": "--webhook-secret-file none: No such file or directory",
     "--webhook http://host --webhook-header-file file": "file: line 1 is not a header in ASCII",

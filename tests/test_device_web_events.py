@@ -98,7 +98,9 @@ def test_invalid_query_is_one_line(camera: Camera, query: str, message: str) -> 
 
 
 def test_snapshot_is_shown_with_and_without_boxes_and_small(camera: Camera) -> None:
-    assert get(camera, "/12ab-1").json["label"] == "banana"
+    whole = get(camera, "/12ab-1").json
+    assert (whole["label"], whole["subject"]) == ("banana", {"box": list(BOX), "size": [600, 300]})
+    assert "subject" not in get(camera, "/12ab-2").json
     boxes, clean, small = (
         get(camera, f"/12ab-1/{name}") for name in ("snapshot.jpg", "snapshot.jpg?boxes=0", "thumbnail.jpg")
     )

@@ -134,6 +134,13 @@ def test_dialog_shows_images_and_clip_by_keyboard(page: webdriver.Chrome, camera
     assert text(page, "event-title") == "banana #1 entered"
     wait(page, lambda b: b.execute_script("return document.getElementById('snapshot').naturalWidth") == 600)
     assert page.find_element(By.ID, "snapshot").get_attribute("src").endswith("/12ab-1/snapshot.jpg")
+    mark = (
+        "const [image, mark] = ['snapshot', 'mark'].map((id) => document.getElementById(id).getBoundingClientRect());"
+    )
+    mark += "const rect = document.querySelector('#mark rect').getBoundingClientRect(), k = image.width / 600;"
+    mark += "return [rect.left - image.left, rect.right - image.left].map((x) => Math.round(x / k))"
+    left, right = page.execute_script(mark)
+    assert (left, right) == pytest.approx((20 - 7, 90 + 7), abs=4), "the object of the event is marked"
     boxes = page.find_element(By.ID, "boxes")
     boxes.send_keys(Keys.SPACE)
     wait(page, lambda b: b.find_element(By.ID, "snapshot").get_attribute("src").endswith("snapshot.jpg?boxes=0"))

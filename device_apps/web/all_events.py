@@ -13,8 +13,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from device_apps.web.access.middleware import error_response
-from device_apps.web.event_api import EventApi, in_thread, list_response, unknown_event
+from device_apps.web.event_api import EventApi
 from device_apps.web.event_query import DEFAULT_EVENTS, parse_query, parse_time
+from device_apps.web.event_responses import in_thread, list_response, unknown_event
 from device_apps.web.pages import Page
 from edge_ssd.errors import SettingError
 
@@ -68,7 +69,8 @@ class AllEvents:
         found = self._find(request.path_params["id"])
         if found is None:
             return unknown_event(max((api.records.max_events for api in self._apis.values()), default=0))
-        return JSONResponse(await in_thread(lambda: self._describe(found)))
+        api = self._apis[found.folder]
+        return JSONResponse(await in_thread(lambda: api.describe_in_full(found.record, folder=found.folder)))
 
     def _answer(self, camera: str | None, query: dict[str, Any]) -> dict[str, Any]:
         limit = query.setdefault("limit", DEFAULT_EVENTS)

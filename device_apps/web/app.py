@@ -18,7 +18,8 @@ from device_apps.model_watch import short_digest
 from device_apps.retry import FailureLog
 from device_apps.stats import Stats, StatsSnapshot
 from device_apps.web.access.middleware import error_response
-from device_apps.web.event_api import ClipFiles, EventApi, EventRecords, FrameCollector, SnapshotFiles
+from device_apps.web.event_api import EventApi
+from device_apps.web.event_records import ClipFiles, EventRecords, FrameCollector, SnapshotFiles
 from device_apps.web.limits import WebLimits
 from device_apps.web.live.broadcaster import EventBroadcaster
 from device_apps.web.live.frame_encoder import FrameEncoder

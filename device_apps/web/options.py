@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from device_apps.results import Sink
     from device_apps.stats import Stats
     from device_apps.web.app import EventFeed
-    from device_apps.web.event_api import FrameCollector
+    from device_apps.web.event_records import FrameCollector
     from device_apps.web.live.frame_encoder import FrameEncoder
     from device_apps.zones.monitor import ZoneMonitor
     from edge_ssd.runtime.detector import Detector

@@ -147,6 +147,7 @@ def parse_target(
     try:
         parts = urlsplit(text)
         port = parts.port
+        (parts.hostname or "").encode("idna")  # As it is looked up.
     except ValueError:  # Its message quotes a part of the URL.
         raise SettingError(f"--webhook {_shown(url)}: its host or port is malformed; {_EXPECTED}") from None
     scheme = parts.scheme.lower()

@@ -7,13 +7,17 @@ const askEvent = (id) => ask(`api/events/${encodeURIComponent(id)}`);
 
 async function openEvent(id, isFromAddress = false) {
   const item = itemOf(id);
-  let event = item && item.event;
+  let event;
   try {
-    event = event || await askEvent(id);
+    event = await askEvent(id);
   } catch (error) {
-    if (!error.status) return showState("away", "No connection");
-    leaveAddress();
-    return say(error.message);
+    if (error.status) {
+      leaveAddress();
+      return say(error.message);
+    }
+    showState("away", "No connection");
+    if (!item) return;
+    event = item.event;
   }
   if (!isFromAddress) {
     isPushed = isPushed || !shown;
@@ -69,22 +73,36 @@ function showEvent(event) {
 
 const percentOf = (score) => `${(100 * score).toFixed(1)} %`;
 
+// Mark the object that the event is about: others may be in the image, with boxes like its own.
+const MARK_MARGIN = 0.012;
+function showMark() {
+  const mark = $("mark"), { subject } = shown;
+  mark.toggleAttribute("hidden", !subject || $("snapshot").hidden);
+  if (!subject) return;
+  const [width, height] = subject.size, [left, top, right, bottom] = subject.box, margin = MARK_MARGIN * Math.max(width, height);
+  mark.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  const place = { x: left - margin, y: top - margin, width: right - left + 2 * margin, height: bottom - top + 2 * margin };
+  for (const rect of mark.children) for (const [name, value] of Object.entries(place)) rect.setAttribute(name, value.toFixed(1));
+}
+
 function showSnapshot() {
   const { snapshot, clean } = shown.urls, withBoxes = snapshot && ($("boxes").checked || !clean);
   const url = imageUrl(shown, withBoxes ? "snapshot" : "clean"), image = $("snapshot");
   $("boxes-choice").hidden = !(snapshot && clean);
   image.alt = `${describeEvent(shown)}, ${withBoxes ? "with" : "without"} boxes`;
   image.hidden = !url;
-  image.parentElement.hidden = !(url || shown.snapshot);
+  image.closest("#images > div").hidden = !(url || shown.snapshot);
   set($("snapshot-problem"), shown.snapshot ? "The image is not there: it was deleted to make room, or is not written yet." : "");
   $("snapshot-problem").hidden = Boolean(url) || !shown.snapshot;
   if (!url) image.removeAttribute("src");
   else if (image.getAttribute("src") !== url) image.src = url;
+  showMark();
 }
 $("boxes").onchange = showSnapshot;
 $("snapshot").onerror = () => {
   $("snapshot").hidden = true;
   $("snapshot-problem").hidden = false;
+  showMark();
 };
 
 function showClip() {

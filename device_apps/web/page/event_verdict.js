@@ -8,7 +8,7 @@ function showVerdict() {
   $("unjudged").hidden = !takesVerdicts || Boolean(urls.verdict);
   for (const name of ["right", "wrong"]) $(name).setAttribute("aria-pressed", String(verdict === name));
   set($("verdict-help"), collected ? `In the images to train on: ${collected}. Press again to withdraw it.`
-    : `Right: this is ${label}. Wrong: there is no ${label} in this box. The image is added to the images to train on.`);
+    : `Right: the marked object is of the class “${label}”. Wrong: it is not. The image is added to the images to train on.`);
 }
 
 function showVerdictAnswer(text, bad = false) {
