@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shutil
@@ -218,9 +219,9 @@ def test_verify_exits_1_if_the_budget_is_exceeded(verify_words, fake_verify_work
 
 
 def test_verify_fails_for_a_model_that_finds_nothing(
-    verify_words, fake_verify_worker, squares: Path, tmp_path: Path, capsys
+    verify_words, fake_verify_worker, squares: Path, squares_model: Path, tmp_path: Path, capsys
 ):
-    blank = write_blank_copy(squares, tmp_path / "blank")
+    blank = write_blank_copy(squares, tmp_path / "blank", squares_model)
     words = (*verify_words, "--data", blank, "--budget", 0.005)
     assert command(*words, "--report", tmp_path / "report.html") == 1
     printed = capsys.readouterr()
@@ -236,8 +237,10 @@ def test_verify_fails_for_a_model_that_finds_nothing(
     assert "--min-ap must be an AP from 0 to 1" in capsys.readouterr().err
 
 
-def test_convert_warns_of_a_model_that_finds_nothing(convert_words, squares: Path, tmp_path: Path, capsys):
-    blank = write_blank_copy(squares, tmp_path / "blank")
+def test_convert_warns_of_a_model_that_finds_nothing(
+    convert_words, squares: Path, squares_model: Path, tmp_path: Path, capsys
+):
+    blank = write_blank_copy(squares, tmp_path / "blank", squares_model)
     assert command(*convert_words, "--data", blank, "--json") == 0
     printed = capsys.readouterr()
     warnings = json.loads(printed.out)["warnings"]
@@ -259,18 +262,27 @@ def test_inspect_of_anything_but_a_tflite_names_the_command(squares: Path, squar
 
 
 def test_evaluate_warns_of_a_model_that_finds_nothing(squares: Path, squares_model: Path, tmp_path: Path, capsys):
-    blank = write_blank_copy(squares, tmp_path / "blank")
+    blank = write_blank_copy(squares, tmp_path / "blank", squares_model)
     assert command("evaluate", squares_model, "--data", blank) == 0
     assert "warning: the model finds hardly anything in these images (AP 0.000)" in capsys.readouterr().err
 
 
-def write_blank_copy(data: Path, copy: Path) -> Path:
-    """Copy a dataset; all its images become one color, and their objects smaller than any anchor."""
+def write_blank_copy(data: Path, copy: Path, model_path: Path) -> Path:
+    """Copy a dataset; all its images become one color, and their objects smaller than any anchor.
+
+    It is the color in which the model is surest that there is nothing: which one depends on the processor.
+    """
+    from edge_ssd.training.model.tiny_ssd import load_tiny_ssd
+
+    colors = np.array(list(itertools.product(range(0, 256, 85), repeat=3)), np.uint8)
+    logits = load_tiny_ssd(model_path)(np.broadcast_to(colors[:, None, None], (len(colors), 64, 64, 3)))[0].numpy()
+    margins = (logits[..., 1:] - logits[..., :1]).max(axis=(1, 2))  # of the surest anchor
+    color = tuple(colors[margins.argmin()].tolist())
     shutil.copytree(data, copy)
     for path in copy.glob("*/label.csv"):
         path.write_text(re.sub(r",0,.*", ",0,60,60,63,63", path.read_text()))
     for path in copy.glob("*/images/*"):
-        Image.new("RGB", (64, 64), (90, 120, 60)).save(path)
+        Image.new("RGB", (64, 64), color).save(path)
     return copy
 
 

@@ -111,7 +111,7 @@ def test_distillation_approaches_teacher(bananas: Path, tmp_path: Path) -> None:
     losses = []
     for name, config in (("without", without), ("distilled", distilled)):
         student = load_tiny_ssd(train(config, training, validation, tmp_path / name))
-        assert load_run(tmp_path / name) == config
+        assert load_run(tmp_path / name) == replace(config, start="random weights")
         logits, offsets = student(images)
         boxes = decode_offsets(tf.constant(network.anchors()), offsets, network.coding)
         losses.append(float(tf.reduce_mean(distillation_loss(outputs, logits, boxes, 4.0))))
