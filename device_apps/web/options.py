@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from device_apps.arguments import camera_name, check_positive, option_name
+from device_apps.arguments import camera_name, check_positive, option_name, page_url
 from device_apps.sources.frames import Source
 from device_apps.web.access.address import Address, open_listener, parse_address
 from device_apps.web.access.basic_login import LOGIN_VARIABLE, BasicLogin, read_login
@@ -154,6 +154,7 @@ def open_web_cameras(
     from device_apps.web.site import Site
     from device_apps.web.zone_api import ZoneApi
 
+    url = page_url(args)
     front = Front(parse_proxies(args.web_trusted_proxy or ()), parse_root_path(args.web_root_path or ""))
     listener = stack.enter_context(open_listener(address))
     port = listener.getsockname()[1]
@@ -174,12 +175,14 @@ def open_web_cameras(
         )
         for camera in cameras
     }
-    site = Site(previews, token, basic, address.host, port, closing, front, limits, clock)
+    site = Site(previews, token, basic, address.host, port, closing, front, limits, clock, url)
     stack.enter_context(WebServer(site, listener))
     # "All addresses" cannot be entered in a browser; the host name can.
     host = socket.gethostname() if address.host in ("0.0.0.0", "::") else address.host
     asks = " (asks for the token)" if token else " (asks for user and password)" if basic else ""
     _log.info("web preview at http://%s%s/%s", Address(host, port), front.root_path, asks)
+    if site.links is not None:
+        site.links.show()
     return [preview.encoder for preview in previews.values()]
 
 

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
+from device_apps.web.access.login_link import LINK_PATH
 from device_apps.web.access.middleware import LOGIN_PATH, VISIT
 from device_apps.web.all_events import AllEvents
 from device_apps.web.app import Preview
@@ -45,7 +46,8 @@ class Overview:
             Route("/metrics", self._metrics),
             # The page of a camera has relative links, and one login is for all of them.
             Route("/cameras/{name}/login", _to_login),
-            Route("/cameras/{name}/logout", _to_logout, methods=["POST"]),
+            Route("/cameras/{name}/logout", _to_root, methods=["POST"]),
+            Route(f"/cameras/{{name}}{LINK_PATH}", _to_root, methods=["POST"]),
         ]
         for slug, preview in self._previews.items():
             routes += [
@@ -98,8 +100,10 @@ async def _to_login(request: Request) -> Response:
     return RedirectResponse(request.scope[VISIT].root_path + LOGIN_PATH, 303)
 
 
-async def _to_logout(request: Request) -> Response:
-    return RedirectResponse(f"{request.scope[VISIT].root_path}/logout", 307)
+async def _to_root(request: Request) -> Response:
+    """Redirect a POST to the same path outside of the camera's folder."""
+    path = request.scope["path"].removeprefix(f"/cameras/{request.path_params['name']}")
+    return RedirectResponse(f"{request.scope[VISIT].root_path}{path}", 307)
 
 
 async def _to_folder(request: Request) -> Response:

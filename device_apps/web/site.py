@@ -14,8 +14,11 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
+from device_apps.web.access.address import Address
 from device_apps.web.access.basic_login import BasicLogin
 from device_apps.web.access.login import Login
+from device_apps.web.access.login_codes import LoginCodes
+from device_apps.web.access.login_link import LINK_PATH, LoginLinks
 from device_apps.web.access.middleware import BASIC_PATH, LOGIN_PATH, Access, AuthMiddleware, error_response
 from device_apps.web.access.rate_limiter import LoginRateLimiter
 from device_apps.web.access.token import Token
@@ -41,7 +44,9 @@ class Site:
         host, port: the listening address.
         closing: ends every stream when set, in the server's thread; that of the previews.
         front: the proxies in front of the server.
-        clock: monotonic seconds, for the rate limit of logins.
+        clock: monotonic seconds, for the rate limit of logins and the end of login links.
+        page_url: address of the page for others (``--web-url``), or None.
+        links: makes links that sign in a phone; None without a token.
     """
 
     previews: Mapping[str, Preview]
@@ -53,6 +58,13 @@ class Site:
     front: Front = field(default_factory=Front)
     limits: WebLimits = WebLimits()
     clock: Callable[[], float] = time.monotonic
+    page_url: str | None = None
+    links: LoginLinks | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        if self.token is not None:
+            address = Address(self.host, self.port)
+            self.links = LoginLinks(LoginCodes(self.clock), self.page_url, address, self.front.root_path)
 
     def app(self) -> ASGIApp:
         """Return the ASGI application, wrapped in access control."""
@@ -61,10 +73,13 @@ class Site:
         cookie = _COOKIE.format(port=self.port)
         access = Access(self.token, self.basic, self.host, cookie, self.front, self.limits.slow_down_s)
         middleware = AuthMiddleware(app, access, LoginRateLimiter(self.clock))
-        if self.token is not None:
-            login = Login(self.token, cookie, middleware.slow_down, self.limits, basic=self.basic is not None)
+        if self.token is not None and self.links is not None:
+            login = Login(
+                self.token, self.links.codes, cookie, middleware.slow_down, self.limits, basic=self.basic is not None
+            )
             app.add_route(LOGIN_PATH, login.login, methods=["GET", "POST"])
             app.add_route("/logout", login.logout, methods=["POST"])
+            app.add_route(LINK_PATH, self.links.create, methods=["POST"])
             if self.basic is not None:
                 app.add_route(BASIC_PATH, login.basic)
         return middleware

@@ -11,9 +11,14 @@ from typing import Any
 
 from edge_ssd.errors import EdgeSSDError, SettingError
 
-__all__ = ["Address", "open_listener", "parse_address"]
+__all__ = ["ALL_ADDRESSES", "Address", "is_loopback_name", "open_listener", "parse_address", "reachable_host"]
+
+ALL_ADDRESSES = ("0.0.0.0", "::")
+"""Hosts that stand for all addresses of the machine."""
 
 _LOOPBACK = "127.0.0.1"
+# An address of the documentation (RFC 5737): it chooses the interface of other networks, and nothing is sent to it.
+_SOMEWHERE = ("192.0.2.1", 9)
 
 # Send buffer of each connection: more would fill with outdated frames for a slow viewer.
 _SEND_BUFFER_BYTES = 64 * 1024
@@ -55,6 +60,32 @@ def parse_address(text: str) -> Address:
     if not (port.isascii() and port.isdigit() and int(port) < 1 << 16):
         raise SettingError(f"--web {text}: expected [HOST:]PORT with a port from 0 to 65535, such as 8080")
     return Address(host or _LOOPBACK, int(port))
+
+
+def is_loopback_name(name: str) -> bool:
+    """Return whether a host name or IP address means the machine itself, by what is written alone."""
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost"
+
+
+def reachable_host(address: Address) -> str | None:
+    """Return a name or address under which other machines reach this one, None if ``address`` is loopback.
+
+    Where the server listens on all addresses it is that of the interface to other networks, else the host name.
+    """
+    if address.loopback:
+        return None
+    if address.host not in ALL_ADDRESSES:
+        return address.host
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(_SOMEWHERE)
+            host: str = probe.getsockname()[0]
+        except OSError:  # No route to other networks.
+            host = _LOOPBACK
+    return socket.gethostname() if is_loopback_name(host) else host
 
 
 def open_listener(address: Address) -> socket.socket:

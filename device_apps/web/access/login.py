@@ -1,4 +1,4 @@
-"""Login page that exchanges the access token for a session cookie."""
+"""Login page that exchanges the access token, or a one-time code, for a session cookie."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from urllib.parse import parse_qs
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from device_apps.web.access.login_codes import CODE_S, CodeState, LoginCodes
 from device_apps.web.access.middleware import LOGIN_PATH, VISIT
 from device_apps.web.access.token import SESSION_S, Token
 from device_apps.web.access.visit import Visit
@@ -17,6 +18,12 @@ from device_apps.web.request_body import read_body
 
 __all__ = ["Login"]
 
+_NEW_LINK = "Make a new one with \u201cOpen on a phone\u201d where you are signed in, or enter the token."
+_REFUSED_CODES = {
+    CodeState.USED: f"This link has been used already. {_NEW_LINK}",
+    CodeState.EXPIRED: f"This link has expired: it was valid for {CODE_S / 60:.0f} minutes. {_NEW_LINK}",
+    CodeState.UNKNOWN: f"This link is not valid. {_NEW_LINK}",
+}
 _BASIC_LINK = '<a href="login/basic">User and password</a>'
 
 
@@ -24,6 +31,7 @@ class Login:
     """Endpoints ``/login``, ``/login/basic`` and ``/logout``.
 
     Args:
+        codes: one-time codes that are taken in place of the token.
         cookie: name of the session cookie.
         slow_down: counts a wrong token of a client; see :meth:`AuthMiddleware.slow_down`.
         limits: of request bodies.
@@ -33,6 +41,7 @@ class Login:
     def __init__(
         self,
         token: Token,
+        codes: LoginCodes,
         cookie: str,
         slow_down: Callable[[str], Awaitable[float]],
         limits: WebLimits,
@@ -40,24 +49,34 @@ class Login:
         basic: bool,
     ) -> None:
         self._token = token
+        self._codes = codes
         self._cookie = cookie
         self._slow_down = slow_down
         self._limits = limits
         self._page = Page("login.html", {"<!-- basic -->": _BASIC_LINK if basic else ""})
 
     async def login(self, request: Request) -> Response:
-        """Show the form on GET; check the submitted token on POST. A right one always enters."""
+        """Show the form on GET; check the submitted token or code on POST. A right one always enters."""
         if request.method != "POST":
             return self._page.response()
-        body = await read_body(request, self._limits)
+        fields = _fields_of(await read_body(request, self._limits))
         visit: Visit = request.scope[VISIT]
-        if self._token.matches(_token_of(body)):
-            return self._enter(visit)
+        if "code" not in fields:
+            if self._token.matches(fields.get("token", "")):
+                return self._enter(visit)
+            kind, refusal = "token", "That is not the token."
+        else:
+            state = self._codes.redeem(fields["code"])
+            if state is CodeState.VALID:
+                return self._enter(visit)
+            if self._token.is_valid_session(request.cookies.get(self._cookie, "")):
+                return RedirectResponse(f"{visit.root_path}/", 303)  # This device has used its link before.
+            kind, refusal = "link", _REFUSED_CODES[state]
         wait_s = await self._slow_down(visit.client)
         if wait_s:
             seconds = round(wait_s) + 1
-            return self._page.response(429, f"Too many wrong tokens. Wait {seconds} s.", {"Retry-After": str(seconds)})
-        return self._page.response(401, "That is not the token.")
+            return self._page.response(429, f"Too many wrong {kind}s. Wait {seconds} s.", {"Retry-After": str(seconds)})
+        return self._page.response(401, refusal)
 
     async def basic(self, request: Request) -> Response:
         """Start a session of a browser that has sent user and password, which were checked before."""
@@ -84,10 +103,10 @@ class Login:
         return response
 
 
-def _token_of(form: bytes) -> str:
-    """Return the field ``token`` of an ``application/x-www-form-urlencoded`` body, "" if it is missing."""
+def _fields_of(form: bytes) -> dict[str, str]:
+    """Return the fields of an ``application/x-www-form-urlencoded`` body, none if there are too many."""
     try:
         fields = parse_qs(form.decode("utf-8", "replace"), max_num_fields=10)
-    except ValueError:  # Too many fields.
-        return ""
-    return fields.get("token", [""])[0].strip()
+    except ValueError:
+        return {}
+    return {name: values[0].strip() for name, values in fields.items()}

@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +21,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from device_apps.retry import FailureLog
+from device_apps.web.access.address import is_loopback_name
 from device_apps.web.access.basic_login import BasicLogin
 from device_apps.web.access.origin import cross_origin_reason, shown
 from device_apps.web.access.rate_limiter import LoginRateLimiter
@@ -144,10 +144,7 @@ class AuthMiddleware:
             name = urlsplit(f"//{host}").hostname or ""
         except ValueError:
             return False
-        try:
-            return ipaddress.ip_address(name).is_loopback
-        except ValueError:
-            return name in ("localhost", self._access.host.lower())
+        return is_loopback_name(name) or name == self._access.host.lower()
 
     async def _authenticate(self, request: Request, visit: Visit) -> Response | None:
         token, basic = self._access.token, self._access.basic

@@ -14,6 +14,7 @@ let about = { colors: [] };
 /* include zone_draft.js */
 /* include zone_scene.js */
 /* include zone_editor.js */
+/* include phone.js */
 
 const HANDLERS = { about: showAbout, settings: showSettings, recent: showRecent, event: showEvent, stats: showStats,
   zones: showZones, counts: showCounts };
@@ -23,7 +24,7 @@ function showAbout(received) {
   set($("name"), about.name || "Edge SSD");
   set($("source"), about.source);
   set($("build"), `${about.model} (${about.model_sha256}) · ${about.backend}, ${about.threads} thread${about.threads === 1 ? "" : "s"} · edge-ssd ${about.version}`);
-  $("logout").hidden = !about.login;
+  $("logout").hidden = $("open-phone").hidden = !about.login;
   trend = [];
   showAnswer("");
 }

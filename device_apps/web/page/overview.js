@@ -1,5 +1,6 @@
 "use strict";
 /* include elements.js */
+/* include phone.js */
 const STATES = { live: "Live", starting: "Starting", reconnecting: "Reconnecting", stalled: "No new image" };
 const PERIOD_MS = 1000, ANSWER_MS = 3000, IMAGE_MS = 2000;
 const cards = new Map();  // By the path of the camera.
@@ -62,7 +63,7 @@ async function update() {
     if (response.status === 401) return location.assign("login");
     if (!response.ok) throw new Error();
     const received = await response.json();
-    $("logout").hidden = !received.login;
+    $("logout").hidden = $("open-phone").hidden = !received.login;
     set($("state"), "Connected");
     $("state").className = "chip live";
     show(received.cameras);

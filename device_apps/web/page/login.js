@@ -1,0 +1,14 @@
+"use strict";
+// The fragment of a login link is its code, which browsers do not send by themselves.
+function signIn() {
+  const code = location.hash.slice(1), form = document.forms[0];
+  if (!code) return;
+  history.replaceState(null, "", location.pathname);  // It leaves the history and the address bar.
+  Object.assign(form.elements.code, { value: code, disabled: false });
+  form.hidden = true;
+  document.getElementById("waiting").textContent = "Signing in …";
+  form.submit();
+}
+addEventListener("hashchange", signIn);
+addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
+signIn();
