@@ -49,6 +49,7 @@ examples:
   edge-ssd camera --config camera.toml --stats-every 60
   edge-ssd camera --config cameras.toml --web 8080       several cameras: [[cameras]] with name and source for each
   edge-ssd camera --source picamera --web 8080           http://localhost:8080/ on this machine
+  edge-ssd camera --web 0.0.0.0:8080 --web-token-file web.token   for others, with a QR code that opens it on a phone
   edge-ssd camera --source clip.mp4 --loop --web 8080 --name "Front door"
   edge-ssd camera --model fruit.tflite --watch-model     a new fruit.tflite replaces the model while it runs
 

@@ -1,7 +1,8 @@
-"""Take the screenshot of docs/web.md: python tests/web_screenshot.py [--zones | --several | --events | --event]
+"""Take the screenshot of docs/web.md: python tests/web_screenshot.py [--zones | --several | --events | --event | --phone]
 
 --zones takes that of the editor in docs/zones.md, --several that of three cameras in
-docs/cameras.md, one of which is away, --events and --event those of the list of events and of one of them.
+docs/cameras.md, one of which is away, --events and --event those of the list of events and of one of them, --phone
+that of the QR code of a login link.
 
 The real command on a real stream of the shipped clip, in Chromium; a minute long, so that there is something to see.
 """
@@ -23,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from web_browser import FLAGS
 from web_camera import ClipServer
+from web_client import SECRET, request, write_token
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 WIDTH, HEIGHT = 1240, 850
@@ -40,8 +42,14 @@ name = "Garden"
 source = "http://127.0.0.1:9/video"
 """
 EVENTS = ("--leave-after", "0.4", "--clip-before", "2", "--clip-max-seconds", "8")  # More of them in a minute.
-OPEN = "openEvent(events.find(({ event }) => event.urls.verdict && event.urls.clip && !event.recording).event.id)"
-EDIT = "document.getElementById('edit-zones').click(); document.querySelector('#zone-list button').click();"
+PAGE_URL = "http://192.168.1.20:8080"
+# By the name of the image.
+SCRIPTS = {
+    "event": "openEvent(events.find(({ event }) => event.urls.verdict && event.urls.clip && !event.recording).event.id)",
+    "zone-editor": "document.getElementById('edit-zones').click(); document.querySelector('#zone-list button').click();",
+    "phone": "document.getElementById('open-phone').click();",
+}
+SIZES = {"cameras": (WIDTH, 440), "events": (WIDTH, 620), "phone": (560, 640)}
 
 
 def main() -> None:
@@ -51,10 +59,17 @@ def main() -> None:
     page.add_argument("--several", action="store_true", help="the page of several cameras")
     page.add_argument("--events", action="store_true", help="the list of events")
     page.add_argument("--event", action="store_true", help="one of the events")
+    page.add_argument("--phone", action="store_true", help="the QR code of a login link")
     parser.add_argument("--to", type=Path, help="default: the image in docs/images")
     parser.add_argument("--seconds", type=float, default=62, help="time before the screenshot is taken")
     args = parser.parse_args()
-    names = {"zone-editor": args.zones, "cameras": args.several, "events": args.events, "event": args.event}
+    names = {
+        "zone-editor": args.zones,
+        "cameras": args.several,
+        "events": args.events,
+        "event": args.event,
+        "phone": args.phone,
+    }
     name = next((name for name, is_asked in names.items() if is_asked), "web")
     path = args.to or REPOSITORY / "docs" / "images" / f"{name}.png"
     server = ClipServer(FPS)
@@ -66,22 +81,26 @@ def main() -> None:
             config.write_text(CAMERAS.format(url=server.url), encoding="utf-8")
             source = ["--config", str(config)]
         command = [sys.executable, "-m", "edge_ssd", "camera", *source, "--web", "8080"]
-        if args.zones:
+        if name in ("web", "zone-editor"):
             zones = Path(profile, "zones.toml")
             zones.write_text(documented_zones(), encoding="utf-8")
             command += ["--zones-file", str(zones)]
-        if args.events or args.event:
+        if name in ("web", "events", "event"):
             folders = ("event-snapshots", "event-clips", "collect")
             options = [part for folder in folders for part in (f"--{folder}", str(Path(profile, folder)))]
             command += [*options, *EVENTS, "--name", "Kitchen"]
+        if args.phone:
+            command += ["--web-token-file", str(write_token(Path(profile))), "--web-url", PAGE_URL]
         camera = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True)
         try:
             while "web preview" not in camera.stderr.readline():
                 assert camera.poll() is None
-            height = 440 if args.several else 620 if args.events else HEIGHT
+            size = SIZES.get(name, (WIDTH, HEIGHT))
             url = f"http://localhost:8080/{'events' if args.events or args.event else ''}"
-            script = EDIT if args.zones else OPEN if args.event else ""
-            png = screenshot(url, profile, args.seconds, script, height)
+            if args.phone:
+                made = request(8080, "/api/login-link", "POST", b"", Authorization=f"Bearer {SECRET}").json["url"]
+                url = made.replace(PAGE_URL, url.rstrip("/"))
+            png = screenshot(url, profile, 5 if args.phone else args.seconds, SCRIPTS.get(name, ""), size)
         finally:
             camera.terminate()
             camera.communicate()
@@ -99,7 +118,7 @@ def documented_zones() -> str:
     return example[1][example[1].index("[[zones]]") :]
 
 
-def screenshot(url: str, profile: str, seconds: float, script: str, height: int) -> bytes:
+def screenshot(url: str, profile: str, seconds: float, script: str, size: tuple[int, int]) -> bytes:
     """Return the image, PNG, of a page after ``seconds`` and a script."""
     from selenium import webdriver
     from selenium.webdriver.chrome.options import Options
@@ -111,8 +130,8 @@ def screenshot(url: str, profile: str, seconds: float, script: str, height: int)
         options.add_argument(flag)
     browser = webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
     try:
-        size = {"width": WIDTH, "height": height, "deviceScaleFactor": 1, "mobile": False}
-        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        metrics = {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": False}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
         browser.get(url)
         time.sleep(seconds)
         browser.execute_script(script)

@@ -12,7 +12,7 @@ class WebLimits:
     """Limits and timeouts of the preview; names that end in ``_s`` are in seconds.
 
     Attributes:
-        max_viewers: MJPEG viewers, and as many event-stream viewers.
+        max_viewers: of the page and of the MJPEG stream together, and as many of the event stream.
         max_connections: open TCP connections. Beyond them the oldest one that has not logged in is closed for each
             new one; a new one is refused if all have.
         max_client_connections: the same for the connections of one address that have not logged in.

@@ -41,7 +41,9 @@ _DEFAULT_FPS = 10.0
 def add_web_arguments(parser: argparse.ArgumentParser) -> None:
     """Add --web and its options."""
     group = parser.add_argument_group(
-        "web preview", "Live image, statistics and settings in a browser, instead of a window."
+        "web preview",
+        "Live image, statistics and settings in a browser, instead of a window. With a token,\n"
+        "the terminal and the page show a QR code that signs in a phone.",
     )
     group.add_argument(
         "--web",

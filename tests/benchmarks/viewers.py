@@ -1,9 +1,9 @@
 """Cost of viewers of the web preview: python tests/benchmarks/viewers.py [MODEL] [--seconds N]
 
 The loop runs on frames of the shipped clip at full speed, with the preview, in one process. The viewers are another
-process: each has the live stream and the event stream open, as the page has, and some read the stream at 1 kB/s. Rounds
-without and with viewers alternate, so that drift of the machine affects both equally. With few cores the viewers and
-the kernel's copying for them compete with the loop; on a board, viewers run on other machines.
+process: each has the connection of the page open (/live: frames, statistics and events), and some read it at 1 kB/s.
+Rounds without and with viewers alternate, so that drift of the machine affects both equally. With few cores the viewers
+and the kernel's copying for them compete with the loop; on a board, viewers run on other machines.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import contextlib
 import http.client
 import json
 import os
+import struct
 import subprocess
 import sys
 import threading
@@ -141,40 +142,38 @@ class Viewers:
 
 def watch(port: int) -> None:
     """Connect all viewers and read until standard input ends."""
-    streams = []
-    for i in range(VIEWERS):
-        for path in ("/stream", "/events"):
-            response = get(port, path)
-            assert response.status == 200, response.status
-            streams.append((path == "/stream" and i < SLOW_VIEWERS, response.fp.raw._sock))
-    received = [0] * len(streams)
-    for number, (slow, connection) in enumerate(streams):
-        threading.Thread(target=read, args=(connection, slow, received, number), daemon=True).start()
+    frames = [0] * VIEWERS
+    for number in range(VIEWERS):
+        response = get(port, "/live")
+        assert response.status == 200, response.status
+        read = read_slowly if number < SLOW_VIEWERS else count_frames
+        threading.Thread(target=read, args=(response, frames, number), daemon=True).start()
     print("watching", flush=True)
     sys.stdin.read()
-    frame_size = len(read_frame(port))
-    print(int(median(received[2 * SLOW_VIEWERS :: 2]) / frame_size))
+    print(int(median(frames[SLOW_VIEWERS:])))
     os._exit(0)
 
 
-def read(connection, slow: bool, received: list[int], number: int) -> None:  # type: ignore[no-untyped-def]
+def count_frames(response: http.client.HTTPResponse, frames: list[int], number: int) -> None:
+    """Read the parts of the page's connection: two lengths, JSON, and the JPEG of a frame."""
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        while lengths := response.read(8):
+            head, jpeg = struct.unpack(">II", lengths)
+            response.read(head + jpeg)
+            frames[number] += jpeg > 0
+
+
+def read_slowly(response: http.client.HTTPResponse, frames: list[int], number: int) -> None:
+    connection = response.fp.raw._sock  # Below the buffer of the response, which would read ahead.
     with contextlib.suppress(OSError):
-        while data := connection.recv(100 if slow else 65536):
-            received[number] += len(data)
-            if slow:
-                time.sleep(len(data) / SLOW_BYTES_PER_SECOND)
+        while data := connection.recv(100):
+            time.sleep(len(data) / SLOW_BYTES_PER_SECOND)
 
 
 def get(port: int, path: str) -> http.client.HTTPResponse:
     connection = http.client.HTTPConnection("127.0.0.1", port)
     connection.request("GET", path)
     return connection.getresponse()
-
-
-def read_frame(port: int) -> bytes:
-    response = get(port, "/stream")
-    response.readline()
-    return response.read(int(http.client.parse_headers(response)["Content-Length"]))
 
 
 if __name__ == "__main__":
