@@ -1,8 +1,8 @@
-"""Take the screenshot of docs/web.md: python tests/web_screenshot.py [--zones | --several | --events | --event | --phone]
+"""Take a screenshot for the docs: python tests/web_screenshot.py [--zones | --several | --events | --event | --phone]
 
---zones takes that of the editor in docs/zones.md, --several that of three cameras in
-docs/cameras.md, one of which is away, --events and --event those of the list of events and of one of them, --phone
-that of the QR code of a login link.
+Without an option it is that of the live page in docs/web.md; --zones takes the editor in docs/zones.md, --several
+three cameras in docs/cameras.md, one of which is away, --events and --event the list of events and one of them,
+--phone the QR code of a login link.
 
 The real command on a real stream of the shipped clip, in Chromium; a minute long, so that there is something to see.
 """
@@ -45,9 +45,9 @@ EVENTS = ("--leave-after", "0.4", "--clip-before", "2", "--clip-max-seconds", "8
 PAGE_URL = "http://192.168.1.20:8080"
 # By the name of the image.
 SCRIPTS = {
-    "event": "openEvent(events.find(({ event }) => event.urls.verdict && event.urls.clip && !event.recording).event.id)",
-    "zone-editor": "document.getElementById('edit-zones').click(); document.querySelector('#zone-list button').click();",
-    "phone": "document.getElementById('open-phone').click();",
+    "event": "openEvent(events.find(({ event: e }) => e.urls.verdict && e.urls.clip && !e.recording).event.id)",
+    "zone-editor": "$('edit-zones').click(); document.querySelector('#zone-list button').click();",
+    "phone": "$('open-phone').click();",
 }
 SIZES = {"cameras": (WIDTH, 440), "events": (WIDTH, 620), "phone": (560, 640)}
 
