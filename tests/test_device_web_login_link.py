@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import re
-import select
 import struct
 import sys
 import termios
@@ -146,9 +146,11 @@ class Terminal:
         self.stream = os.fdopen(slave, "w", encoding=encoding)
 
     def read(self) -> list[str]:
-        self.stream.flush()
-        written = os.read(self._master, 65536) if select.select([self._master], [], [], 0)[0] else b""
         self.stream.close()
+        written = b""
+        with contextlib.suppress(OSError):  # EIO at the end.
+            while part := os.read(self._master, 65536):
+                written += part
         os.close(self._master)
         return written.decode().splitlines()
 
