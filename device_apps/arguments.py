@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from device_apps.machine import address_space_limit
+from edge_ssd.checks import shortened
 from edge_ssd.console.text import argument_text, printable
 from edge_ssd.errors import EdgeSSDError, SettingError
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from edge_ssd.runtime.tiles import Tiles
 
 __all__ = [
+    "MAX_TIMEOUT_S",
+    "SECRET_FILES",
     "add_backend_argument",
     "add_detector_arguments",
     "add_resize_argument",
@@ -35,6 +38,15 @@ __all__ = [
 ]
 
 
+SECRET_FILES = (
+    *("mqtt_password_file", "mqtt_ca", "mqtt_cert", "mqtt_key", "web_token_file", "web_login_file"),
+    *("webhook_secret_file", "webhook_header_file"),
+)
+"""Argparse destinations of options that name a file with a secret."""
+MAX_TIMEOUT_S = 86_400.0
+"""Maximum of a time limit of connections; libraries take at most about a month."""
+
+_MAX_NUMBER = 1e9  # Seconds, pixels, megabytes: 31 years, a petabyte. What the system can wait and count ends above.
 _MAX_NAME = 60  # Characters of the name of a camera.
 _MIN_ADDRESS_SPACE = 1_000_000_000  # Bytes. Measured on x86-64 with two cores: 700 MB crash, 900 MB work.
 
@@ -245,14 +257,21 @@ def option_name(dest: str) -> str:
 
 
 def check_int(args: argparse.Namespace, dest: str, minimum: int = 1) -> None:
-    """Raise SettingError unless the option stored in ``args`` as ``dest`` is None or at least ``minimum``."""
+    """Raise SettingError unless the option stored in ``args`` as ``dest`` is None, or from ``minimum`` to a billion."""
     value = getattr(args, dest)
     if value is not None and value < minimum:
         raise SettingError(f"{option_name(dest)} must be a whole number from {minimum}, got {value}")
+    _check_maximum(dest, value, _MAX_NUMBER)
 
 
-def check_positive(args: argparse.Namespace, dest: str) -> None:
-    """Raise SettingError unless the option stored in ``args`` as ``dest`` is None or a finite, positive number."""
+def check_positive(args: argparse.Namespace, dest: str, maximum: float = _MAX_NUMBER) -> None:
+    """Raise SettingError unless the option stored in ``args`` as ``dest`` is None or over 0 and up to ``maximum``."""
     value = getattr(args, dest)
     if value is not None and not 0 < value < math.inf:
         raise SettingError(f"{option_name(dest)} must be a number over 0, got {value}")
+    _check_maximum(dest, value, maximum)
+
+
+def _check_maximum(dest: str, value: float | None, maximum: float) -> None:
+    if value is not None and value > maximum:
+        raise SettingError(f"{option_name(dest)} must be at most {maximum:.0f}, got {shortened(value)}")

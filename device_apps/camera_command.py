@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from device_apps.arguments import (
+    MAX_TIMEOUT_S,
     add_detector_arguments,
     camera_name,
     check_int,
@@ -197,6 +198,7 @@ def run(args: argparse.Namespace) -> int:
 
 def pipeline_config(args: argparse.Namespace) -> PipelineConfig:
     """Return the pipeline configuration of the parsed options; raise SettingError for an invalid value."""
+    from device_apps.cameras.outputs import check_files
     from device_apps.pipeline import PipelineConfig
     from device_apps.sinks import refuse_overwriting
     from edge_ssd.runtime.shipped_models import find_model
@@ -204,14 +206,18 @@ def pipeline_config(args: argparse.Namespace) -> PipelineConfig:
     for name in ("width", "height", "max_frames", "save_video_width"):
         check_int(args, name)
     check_int(args, "retries", 0)
-    for name in ("fps", "duration", "stall_timeout", "stats_every", "motion_gate_interval"):
+    for name in ("fps", "duration", "stats_every", "motion_gate_interval"):
         check_positive(args, name)
+    check_positive(args, "stall_timeout", MAX_TIMEOUT_S)
+    if not args.source.strip():
+        raise SettingError("--source is empty; give an image, a folder, a video, a camera (0, picamera) or a URL")
     if args.stats_json and args.stats_every is None:
         raise SettingError("--stats-json needs --stats-every SECONDS")
     camera_name(args)
     check_clip_options(args)
     check_collect_options(args)
     check_event_options(args)  # before a camera is waited for, and before a service is written
+    check_files(args)
     model = None if args.model is None else find_model(args.model)
     for name in ("save_video", "jsonl", "snapshot", "events"):
         path = getattr(args, name)

@@ -25,6 +25,7 @@ __all__ = [
     "add_config_options",
     "config_actions",
     "config_path",
+    "decode_toml",
     "format_config",
     "format_toml_value",
     "given_options",
@@ -105,13 +106,24 @@ def table_arguments(
 def read_toml(path: Path, option: str = "--config") -> Mapping[str, Any]:
     """Parse the TOML file of an option. Raises EdgeSSDError if it cannot be read, SettingError if it is not TOML."""
     try:
-        return parse_toml(path.read_bytes().decode("utf-8"))
+        return parse_toml(decode_toml(path.read_bytes()))
     except OSError as error:
         raise EdgeSSDError(f"{path}: cannot read this file: {error.strerror}; check {option}") from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise SettingError(f"{path}: line {line} is not UTF-8; save the file in the encoding UTF-8") from None
     except ValueError as error:  # Also of a number with thousands of digits.
         raise SettingError(f"{path}: is not valid TOML: {error}") from None
     except RecursionError:
         raise SettingError(f"{path}: is not valid TOML: it is nested too deeply") from None
+
+
+def decode_toml(data: bytes) -> str:
+    """Return the text of a TOML file, without the byte order mark that some editors begin it with.
+
+    Raises UnicodeDecodeError if it is not UTF-8.
+    """
+    return data.decode("utf-8-sig")
 
 
 def parse_toml(text: str) -> dict[str, Any]:
@@ -194,6 +206,8 @@ def _to_arguments(setting: str, action: argparse.Action, value: Any) -> list[str
     if is_list != takes_list and not (is_list and isinstance(action, argparse._AppendAction)):
         expected = 'a list, such as ["a", "b"]' if takes_list else "one value"
         raise SettingError(f"{setting} must be {expected}, got {redact_url(repr(value))}")
+    if takes_list and not value:
+        raise SettingError(f"{setting} has no value; leave it out for the default")
     values = [_to_argument(setting, action, item) for item in (value if is_list else [value])]
     return [option, *values] if takes_list else [f"{option}={item}" for item in values]
 
@@ -209,6 +223,10 @@ def _to_argument(setting: str, action: argparse.Action, value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise SettingError(f"{setting} must be {_type_name(action)}, got {redact_url(repr(value))}")
     argument = str(value)
+    if "\0" in argument:  # Which no argument and no path can have.
+        raise SettingError(f"{setting} has a null character; remove it")
+    if argument.startswith("-") and action.nargs not in (None, "?"):  # It would be taken for an option.
+        raise SettingError(f"{setting}: no value of it can begin with -, got {redact_url(repr(value))}")
     convert = action.type if callable(action.type) else str
     try:
         converted = convert(argument)

@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
+from device_apps.arguments import SECRET_FILES
 from device_apps.config_file import format_config
 from edge_ssd.errors import SettingError
 
@@ -18,13 +19,6 @@ __all__ = ["DEFAULT_NAME", "first_inaccessible_parent", "format_unit", "generate
 
 DEFAULT_NAME = "edge-ssd"
 """Name of a service."""
-
-# Camera options that name a file with a secret, which systemd passes to the service as a credential.
-_SECRET_OPTIONS = (
-    *("mqtt_password_file", "mqtt_ca", "mqtt_cert", "mqtt_key", "web_token_file", "web_login_file"),
-    *("webhook_secret_file", "webhook_header_file"),
-)
-
 
 _UNIT = """\
 # {name}.service: edge-ssd camera, kept running by systemd. Written by: edge-ssd service
@@ -119,7 +113,8 @@ def generate_service_files(
         exclude: argparse destinations of options that are left out, because the tables have them.
     """
     in_home = any(path.is_relative_to(folder) for path in files for folder in ("/home", "/root"))
-    secrets = {name: Path(path) for name in _SECRET_OPTIONS if (path := getattr(args, name, None)) is not None}
+    # systemd passes these files to the service as credentials.
+    secrets = {name: Path(path) for name in SECRET_FILES if (path := getattr(args, name, None)) is not None}
     # systemd.exec(5), "Credentials": the value of $CREDENTIALS_DIRECTORY for a system service.
     credentials_folder = Path(f"/run/credentials/{args.name}.service")
     options = {**vars(args), "headless": True, "wait": True, "show": False}

@@ -12,6 +12,8 @@ import pytest
 from conftest import REPOSITORY
 
 from device_apps.arguments import add_detector_arguments, make_detector
+from device_apps.camera_command import pipeline_config
+from edge_ssd.cli import command_parser
 from edge_ssd.errors import SettingError
 from edge_ssd.runtime import detector as module
 from edge_ssd.runtime.detector import Detector
@@ -53,6 +55,26 @@ def test_threshold_out_of_range_names_its_option(option: str, value: str, end: s
     with pytest.raises(SettingError) as caught:
         make_detector(parsed(f"{option}={value}"))
     assert str(caught.value) == f"{option} must be a number from 0 to 1, got {end}"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--events-max-mb=1e308", "--events=x"], "--events-max-mb must be at most 1000000000, got 1e+308"),
+        (["--collect-max-mb=1e308", "--collect=x"], "--collect-max-mb must be at most 1000000000, got 1e+308"),
+        (["--stall-timeout=1e7"], "--stall-timeout must be at most 86400, got 10000000.0"),
+        (["--webhook=http://a/", "--webhook-timeout=1e7"], "--webhook-timeout must be at most 86400, got 10000000.0"),
+        ([f"--max-frames={10**400}"], "--max-frames must be at most 1000000000, got 1000000"),
+        (["--source= "], "--source is empty; give an image, "),
+        (["--events=a.jsonl", "--jsonl=./a.jsonl"], "--events a.jsonl is the file of --jsonl; name another"),
+        (["--config=c.toml", "--events=c.toml"], "--events c.toml is the file of --config; name another"),
+    ],
+)
+def test_options_that_could_not_work_are_refused_before_the_start(options: list[str], message: str) -> None:
+    parser = command_parser("camera")
+    with pytest.raises(SettingError) as caught:
+        pipeline_config(parser.parse_args(options))
+    assert str(caught.value).startswith(message)
 
 
 @pytest.mark.parametrize("name", ["opencv", "numpy"])

@@ -114,6 +114,9 @@ def test_config_with_exclusive_settings_is_refused(tmp_path: Path, capsys: pytes
         ("backend = 'two'", "play.toml: backend must be one of auto, one, got 'two'"),
         ("jsonl = 2026-01-01", "play.toml: jsonl must be text, got datetime.date(2026, 1, 1)"),
         ("width = ", "play.toml: is not valid TOML: "),
+        ("classes = []", "play.toml: classes has no value; leave it out for the default"),
+        ("classes = ['-x']", "play.toml: classes: no value of it can begin with -, got '-x'"),
+        ('save-video = "a\\u0000b"', "play.toml: save-video has a null character; remove it"),
     ],
 )
 def test_invalid_settings_name_the_file(tmp_path: Path, toml: str, message: str) -> None:
@@ -129,9 +132,13 @@ def test_missing_config_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_config_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "bad.toml").write_bytes(b"jsonl = '\xff'")
-    with pytest.raises(SettingError, match=r"bad\.toml: is not valid TOML"):
+    (tmp_path / "bad.toml").write_bytes(b"# one\njsonl = '\xff'")
+    with pytest.raises(SettingError, match=r"bad\.toml: line 2 is not UTF-8; save the file in the encoding UTF-8"):
         add_config_options(make_parser(), ["--config", str(tmp_path / "bad.toml")])
+
+
+def test_byte_order_mark_is_no_setting(tmp_path: Path) -> None:
+    assert parse(tmp_path, "\ufeffwidth = 640").width == 640
 
 
 def test_config_option_without_a_value_is_left_to_the_parser() -> None:

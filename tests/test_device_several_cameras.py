@@ -153,6 +153,10 @@ def test_motion_gate_is_that_of_each_camera(folder: Path, capsys: pytest.Capture
             'name = "Three"\nsource = "images"\nloop = true\nwidth = 9',
             "images: width and height are options of",
         ),
+        ('name = "Three"\nsource = " "', "--source is empty; give an image, a folder"),
+        ('name = "Three"\nsource = "images"\nclasses = []', "classes has no value; leave it out"),
+        (f'name = "Three"\nsource = "images"\nevents = "{"x" * 300}"', ": File name too long; it is left out"),
+        ('name = "Three"\nsource = "images"\n[[cameras.cameras]]', "[[cameras.cameras]] is no table of a camera"),
     ],
 )
 @pytest.mark.usefixtures("folder")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import logging
 import re
 import resource
@@ -232,12 +233,13 @@ def test_zones_of_one_of_several_cameras_are_replaced() -> None:
 
 def test_zones_that_somebody_else_wrote_into_the_file_are_not_lost(tmp_path: Path) -> None:
     path = tmp_path / "camera.toml"
-    zones = active(path, CONFIG.replace("\n", "\r\n"))
+    zones = active(path, "\ufeff" + CONFIG.replace("\n", "\r\n"))
     with path.open("a", encoding="utf-8", newline="") as file:
         file.write("\r\n[other]\r\nx = 1\r\n")
     zones.replace(NEW)
     content = path.read_bytes()
     assert content.count(b"\n") == content.count(b"\r\n") > 10, "line ends stay"
+    assert content.startswith(codecs.BOM_UTF8), "and the byte order mark"
     zones.replace({"zones": [], "lines": [DOOR], "masks": []})
     path.write_text(path.read_text() + '[[zones]]\nname = "by hand"\npoints = [[0, 0], [1, 0], [1, 1]]\n')
     text = path.read_text()
@@ -248,6 +250,10 @@ def test_zones_that_somebody_else_wrote_into_the_file_are_not_lost(tmp_path: Pat
     path.write_text("[[zones")
     with pytest.raises(EdgeSSDError, match=r"camera\.toml: cannot be saved: it is not valid TOML any more"):
         zones.replace(NEW)
+    path.write_text("")  # As some editors do while they save.
+    with pytest.raises(EdgeSSDError, match="its options are gone; put them back, and save again"):
+        zones.replace(NEW)
+    assert path.read_text() == ""
     path.write_text(text)
     assert [line.name for line in zones.shapes.lines] == ["door"]
     assert active(path, None).shapes.zones[0].name == "by hand"

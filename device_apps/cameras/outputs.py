@@ -7,11 +7,11 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
-from device_apps.arguments import option_name
+from device_apps.arguments import SECRET_FILES, option_name
 from device_apps.events.mqtt.address import add_topic
 from edge_ssd.errors import SettingError
 
-__all__ = ["FILES", "FOLDERS", "claim_outputs", "own_outputs"]
+__all__ = ["FILES", "FOLDERS", "check_files", "claim_outputs", "own_outputs"]
 
 # Argparse destinations of options that name a file, and a folder, that is written to.
 FILES = ("save_video", "jsonl", "snapshot", "events", "counts_file", "zones_file", "mqtt_spool", "webhook_spool")
@@ -39,6 +39,19 @@ def own_outputs(args: argparse.Namespace, slug: str, as_given: Collection[str] =
     return own
 
 
+def check_files(args: argparse.Namespace) -> None:
+    """Raise SettingError if an option names a file to write to that another option names too."""
+    taken: dict[str, str] = {}
+    for name in ("config", *SECRET_FILES, *FILES):
+        value = getattr(args, name, None)
+        if value is None or _is_shared(value):
+            continue
+        path = os.path.realpath(value)
+        if name in FILES and path in taken and (name, taken[path]) != ("zones_file", "config"):
+            raise SettingError(f"{option_name(name)} {value} is the file of {option_name(taken[path])}; name another")
+        taken[path] = name
+
+
 def claim_outputs(args: argparse.Namespace, title: str, taken: dict[str, str]) -> None:
     """Note in ``taken`` which outputs a camera has, by the camera's title.
 
@@ -63,4 +76,7 @@ def claim_outputs(args: argparse.Namespace, title: str, taken: dict[str, str]) -
 def _is_shared(target: str | Path) -> bool:
     """Return whether all cameras write to a target: standard output, a pipe or a device."""
     path = Path(target)
-    return str(target) == "-" or (path.exists() and not path.is_file() and not path.is_dir())
+    try:
+        return str(target) == "-" or (path.exists() and not path.is_file() and not path.is_dir())
+    except OSError:  # Opening it tells why.
+        return False

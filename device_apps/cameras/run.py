@@ -119,8 +119,9 @@ def _open_cameras(
             try:
                 own = make_config(table.args)
                 cameras.append(Camera(table.title, table.args, own, detector, wake=wake, health=health))
-            except EdgeSSDError as error:
-                problems.append((table.title, str(error)))
+            except (EdgeSSDError, OSError) as error:
+                reason = str(error) if isinstance(error, EdgeSSDError) else f"{error.filename}: {error.strerror}"
+                problems.append((table.title, reason))
         if not cameras:
             reasons = {reason for _, reason in problems}
             # The same reason for all of them is one of what they share.

@@ -138,6 +138,8 @@ def _table_arguments(
         if name in _ZONES:
             if not isinstance(value, list):
                 raise SettingError(f"{key} must be tables, each of which begins with [[cameras.{key}]]")
+        elif name == "cameras":
+            raise SettingError("[[cameras.cameras]] is no table of a camera; begin each camera with [[cameras]]")
         elif name not in ("name", "source"):
             options[key] = value
     return table_arguments(parser, options, "", overridden)

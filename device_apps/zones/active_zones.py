@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import hashlib
 import json
@@ -12,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from device_apps.config_file import parse_toml, read_toml
+from device_apps.config_file import decode_toml, parse_toml, read_toml
 from device_apps.zones.shapes import ZoneSet
 from device_apps.zones.tables import KINDS, check_labels, parse_zones, to_tables
 from device_apps.zones.toml_edit import replace_zones
@@ -57,6 +58,7 @@ class ActiveZones:
         self._parsed = parse_zones(tables or {})
         # What the file had when it was read or saved: whatever else it has then was written by somebody else.
         self._in_file = _watched(tables or {}, camera) if self._is_own_file else {}
+        self._has_options = camera is not None or any(key not in KINDS for key in tables or {})
         for problem in self._parsed.problems:
             if problem.kind == "masks":
                 raise SettingError(f"{read_from}: {problem.message}; nothing is hidden without it")
@@ -164,13 +166,17 @@ class ActiveZones:
         broken = {(problem.kind, problem.number) for problem in self._parsed.problems} if own else set()
         try:
             data = self.path.read_bytes() if self.path.exists() else b""
-            before = _table_of(parse_toml(data.decode("utf-8")), camera)
+            if own and self._has_options and not data.strip():
+                raise EdgeSSDError(f"{self.path}: its options are gone; put them back, and save again")
+            old_text = decode_toml(data)
+            before = _table_of(parse_toml(old_text), camera)
             if data and _watched(before, camera) != self._in_file:
                 raise EdgeSSDError(
                     f"{self.path}: its zones were changed since they were read; to use those, restart edge-ssd"
                 )
-            text = replace_zones(data.decode("utf-8"), shapes, broken, camera)
-            _replace_file(self.path, text.replace("\n", "\r\n" if b"\r\n" in data else "\n").encode())
+            text = replace_zones(old_text, shapes, broken, camera)
+            mark = codecs.BOM_UTF8 if data.startswith(codecs.BOM_UTF8) else b""
+            _replace_file(self.path, mark + text.replace("\n", "\r\n" if b"\r\n" in data else "\n").encode())
         except SettingError as error:
             raise SettingError(f"{self.path}: {error}") from None
         except (ValueError, RecursionError):

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from device_apps.arguments import camera_name, check_positive, option_name
+from device_apps.arguments import MAX_TIMEOUT_S, camera_name, check_positive, option_name
 from device_apps.secret_file import read_secret
 from edge_ssd.errors import SettingError
 
@@ -56,7 +56,7 @@ def add_webhook_arguments(parser: argparse.ArgumentParser) -> None:
 
 def check_webhook_options(args: argparse.Namespace) -> None:
     """Raise SettingError for an invalid option, as far as nothing needs to be opened to know."""
-    check_positive(args, "webhook_timeout")
+    check_positive(args, "webhook_timeout", MAX_TIMEOUT_S)
     for name in ("webhook_secret_file", "webhook_header_file", "webhook_spool"):
         if getattr(args, name) is not None and args.webhook is None:
             raise SettingError(f"{option_name(name)}: there is no --webhook URL")
