@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,9 @@ from web_client import SECRET, request, write_token
 
 from device_apps.web.limits import WebLimits
 from edge_ssd.errors import SettingError
+from edge_ssd.runtime.bundle import read_bundle
 from edge_ssd.runtime.detections import Detections
+from edge_ssd.runtime.shipped_models import find_model
 
 
 @pytest.fixture(scope="module")
@@ -233,16 +234,13 @@ def test_viewer_limit_is_shown(browser: webdriver.Chrome) -> None:
 
 
 class TwoClassDetector:
-    """Fake detector of two classes; the shipped model has one."""
+    """Fake detector that sees two classes in gray images."""
 
     labels = ("red", "blue")
     backend, num_threads = "two-classes", 1
 
-    class bundle:
-        path = Path("two-classes.tflite")
-        details = SimpleNamespace(defaults=SimpleNamespace(score_threshold=0.5))
-
     def __init__(self) -> None:
+        self.bundle = read_bundle(find_model("fruit-small"))
         self.classes: tuple[str, ...] = self.labels
         self.min_score_threshold = 0.5
         self.timings = {"preprocess": 0.0, "invoke": 0.0, "postprocess": 0.0}
