@@ -528,7 +528,7 @@ def expected(score_threshold: float = 0.5, **change: Any) -> SelfTest:
     detections = Detections(
         np.clip(anchors, 0, [64, 32, 64, 32]).astype(np.float32),
         np.array([0.9, 0.75], np.float32),
-        np.array([1, 0]),
+        np.array([1, 0], np.int64),
         ["fork", "banana"],
         (32, 64),
     )
