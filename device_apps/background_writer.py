@@ -51,11 +51,15 @@ class BackgroundWriter(Generic[_T]):
         try:
             self._queue.put_nowait(item)
         except queue.Full:
-            if not self.lost:
-                _log.warning("%s: items arrive faster than they can be written; some are dropped", self._name)
-            self.lost += 1
+            self.drop()
             return False
         return True
+
+    def drop(self) -> None:
+        """Count an item as lost, which is not enqueued."""
+        if not self.lost:
+            _log.warning("%s: items arrive faster than they can be written; some are dropped", self._name)
+        self.lost += 1
 
     def close(self, deadline: float) -> bool:
         """Write the queued items until ``deadline`` (``time.monotonic()``) and end; further calls do nothing.

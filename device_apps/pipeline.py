@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from device_apps.loop import LoopReport, run_loop
 from device_apps.model_watch import ModelUser, ModelWatch, followers_of
 from device_apps.motion_gate import MotionGate
-from device_apps.results import Sink
+from device_apps.results import Sink, has_lost
 from device_apps.retrying_sink import RetryingSink
 from device_apps.sd_notify import SystemdNotifier
 from device_apps.signals import stop_on_signals
@@ -152,12 +152,10 @@ def run_pipeline(
             draw=ZoneOverlay(monitor).draw,
             gate=gate,
         )
-        complete = not any(output.lost for output in outputs)
-        if last_frame is not None:
-            complete &= save_last_frame(last_frame)
+        complete = last_frame is None or save_last_frame(last_frame)
         if isinstance(source, ImageFolderSource):
             complete &= not source.unreadable
-    return PipelineResult(report, complete)
+    return PipelineResult(report, complete and not has_lost(sinks))
 
 
 def source_of(config: PipelineConfig, detector: Detector) -> Callable[..., Source]:

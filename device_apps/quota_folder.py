@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -19,8 +20,19 @@ _FREE_BYTES = 100 * 1024 * 1024  # are left to the rest of the system
 
 
 class _File(NamedTuple):
+    """File, and when it was written: of this run by a clock that is never set, ``time.monotonic()``.
+
+    Many boards begin in the past, until they have the time of the network.
+    """
+
     size: int
-    modified: float  # seconds since 1970
+    written: float
+    of_this_run: bool
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was written."""
+        return (time.monotonic() if self.of_this_run else time.time()) - self.written
 
 
 class QuotaFolder:
@@ -48,27 +60,26 @@ class QuotaFolder:
         self._total_bytes = 0
         for path in sorted(folder.iterdir()):
             if name.fullmatch(path.name) and path.is_file():
-                self.add(path)
+                with contextlib.suppress(FileNotFoundError):  # Another program deleted it.
+                    status = path.stat()
+                    self._set(path, _File(status.st_size, status.st_mtime, of_this_run=False))
             elif _is_left_over(path, name):
                 path.unlink(missing_ok=True)
         self.make_room(0)
 
     def add(self, path: Path) -> None:
         """Count a file that was written, or written again."""
-        status = path.stat()
-        before = self._files.get(path)
-        self._files[path] = _File(status.st_size, status.st_mtime)
-        self._total_bytes += status.st_size - (0 if before is None else before.size)
+        self._set(path, _File(path.stat().st_size, time.monotonic(), of_this_run=True))
 
     def make_room(self, new_bytes: int) -> None:
         """Delete what is too old, and the oldest until so many bytes more respect the limit and the free space."""
-        now = time.time()
-        while self._files and self._max_age is not None and now - self._oldest.modified > self._max_age:
-            self._delete_oldest()
+        if self._max_age is not None:
+            for path in [path for path, file in self._files.items() if file.age > self._max_age]:
+                self._delete(path)
         while self._files and self._total_bytes + new_bytes > self._max_bytes:
-            self._delete_oldest()
+            self._delete(next(iter(self._files)))
         while self._files and shutil.disk_usage(self.path).free < _FREE_BYTES + new_bytes:
-            self._delete_oldest()
+            self._delete(next(iter(self._files)))
 
     def find(self, name: str) -> Path | None:
         """Return the path of a file of this folder, None if the name has another form or there is no such file.
@@ -83,12 +94,12 @@ class QuotaFolder:
         except OSError:
             return None
 
-    @property
-    def _oldest(self) -> _File:
-        return next(iter(self._files.values()))
+    def _set(self, path: Path, file: _File) -> None:
+        before = self._files.get(path)
+        self._files[path] = file
+        self._total_bytes += file.size - (0 if before is None else before.size)
 
-    def _delete_oldest(self) -> None:
-        path = next(iter(self._files))
+    def _delete(self, path: Path) -> None:
         path.unlink(missing_ok=True)
         self._total_bytes -= self._files.pop(path).size
 

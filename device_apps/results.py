@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from device_apps.sources.frames import Frame, Image
 from edge_ssd.drawing import draw_detections
 from edge_ssd.runtime.detections import Detections
 
-__all__ = ["FrameResult", "Sink"]
+__all__ = ["FrameResult", "Sink", "has_lost"]
 
 
 class FrameResult:
@@ -66,3 +66,8 @@ class Sink(Protocol):
 
     def idle(self) -> None:
         """Do periodic work; called whenever no frame has arrived for 0.05 s."""
+
+
+def has_lost(sinks: Iterable[Sink]) -> bool:
+    """Return whether a sink that counts its losses as ``lost`` has lost anything."""
+    return any(getattr(sink, "lost", 0) for sink in sinks)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,12 +18,14 @@ from clocks import wait_until
 from device_apps.collect.chooser import FrameChooser
 from device_apps.collect.coco_folder import CocoFolder
 from device_apps.collect.collector import Collector
+from device_apps.collect.options import open_collector
 from device_apps.collect.thumbnail import difference, thumbnail
 from device_apps.jpeg import with_comment
 from device_apps.results import FrameResult
 from device_apps.seen_frame import SeenFrame, SeenObject
 from device_apps.sources.frames import Frame
 from edge_ssd import cli
+from edge_ssd.cli import command_parser
 from edge_ssd.data.load import load_dataset
 from edge_ssd.errors import DataError, EdgeSSDError, SettingError
 from edge_ssd.runtime.detections import Detections
@@ -175,6 +179,47 @@ def test_folder_of_other_classes_is_one_line_and_unchanged(tmp_path: Path) -> No
     (tmp_path / "annotations" / "instances.json").write_text("[1]")
     with pytest.raises(DataError, match="not as --collect writes it"):
         CocoFolder(tmp_path, LABELS)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"file_name": 5},
+        {"file_name": None},
+        {"width": float("nan")},
+        {"proposals": [{"label": "banana", "score": 0.5, "box": [1, "2", 3, 4]}]},
+        {"proposals": [{"label": "banana", "score": 0.5}]},
+        {"proposals": [{"label": "fork", "score": 0.5, "box": [1, 2, 3, 4]}]},
+        [],
+    ],
+)
+def test_damaged_line_of_the_journal_is_left_out(tmp_path: Path, damage: Any) -> None:
+    folder = CocoFolder(tmp_path, LABELS)
+    folder.add(jpeg(), datetime(2026, 1, 1, tzinfo=timezone.utc), 1, "scene", result(0, image(0), SURE).detections)
+    journal = tmp_path / ".collected.jsonl"
+    line = json.loads(journal.read_text())
+    bad = {**line, "file_name": "other.jpg", **damage} if damage else damage
+    (tmp_path / "images" / "other.jpg").touch()
+    journal.write_text(f"{json.dumps(bad)}\n{'[' * 100_000}\n{json.dumps(line)}\n")
+    assert len(CocoFolder(tmp_path, LABELS)) == 1
+    path = tmp_path / "annotations" / "instances.json"
+    content = json.loads(path.read_text())
+    for text in ("[" * 100_000, json.dumps({**content, "images": [{**content["images"][0], "file_name": 5}]})):
+        path.write_text(text)
+        with pytest.raises(DataError, match="not as --collect writes it"):
+            CocoFolder(tmp_path, LABELS)
+        assert path.read_text() == text
+
+
+def test_second_program_is_refused_and_loses_no_labels(tmp_path: Path) -> None:
+    args = command_parser("camera").parse_args(["--collect", str(tmp_path)])
+    detector = type("Labels", (), {"labels": LABELS, "score_thresholds": {}})()
+    with ExitStack() as first:
+        assert open_collector(args, first, detector) is not None
+        with ExitStack() as second, pytest.raises(EdgeSSDError, match="another edge-ssd writes to this folder; end it"):
+            open_collector(args, second, detector)
+    with ExitStack() as again:
+        assert open_collector(args, again, detector) is not None
 
 
 def test_collecting_refuses_a_model_of_other_classes(tmp_path: Path) -> None:

@@ -173,6 +173,23 @@ def test_old_files_go(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clip-1.webm", "clip-2.webm"]
 
 
+def test_age_is_that_of_each_file_and_no_matter_of_the_clock_that_is_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, age in enumerate((10, 3600)):  # The clock was ahead when the second was recorded, or set back since.
+        path = tmp_path / f"clip-{number}.webm"
+        path.write_bytes(b"a")
+        os.utime(path, (time.time() - age,) * 2)
+    folder = QuotaFolder(tmp_path, NAME, 10**9, max_age=2000)
+    (tmp_path / "clip-2.webm").write_bytes(b"a")
+    folder.add(tmp_path / "clip-2.webm")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip-0.webm", "clip-2.webm"]
+    now = time.time()
+    monkeypatch.setattr("time.time", lambda: now + 1e8)  # A board without a clock gets the time from the network.
+    folder.make_room(0)
+    assert [path.name for path in tmp_path.iterdir()] == ["clip-2.webm"]
+
+
 def test_nearly_full_disk_costs_the_oldest_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(5):
         (tmp_path / f"clip-{number}.webm").write_bytes(bytes(100))

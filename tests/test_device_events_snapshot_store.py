@@ -15,6 +15,7 @@ from event_factory import event, result
 from PIL import Image
 
 from device_apps.events.snapshot_store import SnapshotStore
+from device_apps.seen_frame import SeenObject
 from edge_ssd.errors import EdgeSSDError
 
 A = (20.0, 40.0, 90.0, 80.0)
@@ -38,6 +39,18 @@ def test_snapshot_shows_the_annotated_frame(tmp_path: Path) -> None:
     assert abs(pixels[5, 5] - 90).max() < 12, "the frame"
     assert abs(pixels[60, 20] - 90).max() > 60, "the left side of the box"
     assert list((tmp_path / "new").iterdir()) == [path]
+
+
+def test_all_events_of_a_frame_have_their_snapshot(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Many objects may be in a zone that is new, or be there when a camera comes back."""
+    store = SnapshotStore(tmp_path, 10**7, clean=True)
+    shown = result(0, 1, (0, A))
+    found = SeenObject("banana", 0.9, A)
+    for number in range(40):
+        store.save(event(number, snapshot=store.path_for(event(number))), shown, found)
+    store.close(time.monotonic() + 30)
+    assert (store.lost, caplog.messages) == (0, [])
+    assert len(list(tmp_path.iterdir())) == 80
 
 
 def test_path_for_replaces_invalid_characters_of_a_label(tmp_path: Path) -> None:

@@ -92,6 +92,16 @@ def test_each_camera_has_its_turns_outputs_and_zones(folder: Path, capsys: pytes
     assert any(line.startswith("edge-ssd: camera 'Garden': 3 frames") for line in err)
 
 
+def test_lost_snapshots_are_in_the_exit_status(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    single = ["camera", "--source", "images", "--headless", "--enter-after", "2f", "--event-snapshots", "one"]
+    several = CAMERAS.replace('jsonl = "-"', 'event-snapshots = "several"')
+    assert (cli.main(single), run(capsys, several)[0]) == (0, 0)
+    monkeypatch.setattr("device_apps.events.snapshot_store._MAX_FRAMES", 0)
+    assert (cli.main(single), run(capsys, several)[0]) == (2, 2)
+
+
 STILL = """\
 jsonl = "-"
 motion-gate = true

@@ -21,7 +21,7 @@ from device_apps.loop import process_frame
 from device_apps.machine import Health
 from device_apps.model_watch import followers_of
 from device_apps.pipeline import PipelineConfig, motion_gate_of, open_outputs, save_last_frame, source_of
-from device_apps.results import Sink
+from device_apps.results import Sink, has_lost
 from device_apps.sinks import make_folder
 from device_apps.sources.background_source import BackgroundSource
 from device_apps.stats import Stats
@@ -180,7 +180,7 @@ class Camera:
         except (EdgeSSDError, OSError) as error:
             self._log_failure(error, "")
         self.source.__exit__()
-        self.complete &= not any(output.lost for output in self._outputs)
+        self.complete &= not has_lost(self.sinks)
         if self._last_frame is not None:
             self.complete &= save_last_frame(self._last_frame)
         self.complete &= not self.source.unreadable

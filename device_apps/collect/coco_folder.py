@@ -32,7 +32,8 @@ __all__ = ["CocoFolder"]
 
 _IMAGES, _LABELS, _JOURNAL = "images", Path("annotations", "instances.json"), ".collected.jsonl"
 
-
+# What Python raises for JSON that is not as it should be.
+_DAMAGE = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 # The clock may be set between two looks at it; a frame of another run with the same number is not so near.
 _SAME_FRAME = timedelta(seconds=0.5)
 
@@ -149,33 +150,9 @@ class CocoFolder:
             return
         os.stat(self._folder / _IMAGES)  # noqa: PTH116
         with atomic_path(path) as temporary:
-            temporary.write_text(json_text(self._coco()) + "\n", encoding="utf-8")
+            temporary.write_text(json_text(_coco(self._images, self._labels)) + "\n", encoding="utf-8")
         (self._folder / _JOURNAL).unlink(missing_ok=True)
         self._unwritten = 0
-
-    def _coco(self) -> dict[str, Any]:
-        images: list[dict[str, Any]] = []
-        annotations: list[dict[str, Any]] = []
-        ids = {label: number for number, label in enumerate(self._labels, 1)}
-        for number, image in enumerate(self._images, 1):
-            images.append({"id": number, **{key: value for key, value in image.items() if key != "proposals"}})
-            for proposal in image["proposals"]:
-                xmin, ymin, xmax, ymax = proposal["box"]
-                bbox = [xmin, ymin, round(xmax - xmin, 2), round(ymax - ymin, 2)]
-                annotations.append(
-                    {
-                        "id": len(annotations) + 1,
-                        "image_id": number,
-                        "category_id": ids[proposal["label"]],
-                        "bbox": bbox,
-                        "area": round(bbox[2] * bbox[3], 2),
-                        "iscrowd": 0,
-                        "score": proposal["score"],
-                        **({"verdict": proposal["verdict"]} if "verdict" in proposal else {}),
-                    }
-                )
-        categories = [{"id": number, "name": label} for label, number in ids.items()]
-        return {"images": images, "annotations": annotations, "categories": categories}
 
     def _read(self) -> list[dict[str, Any]]:
         """Return the images of earlier runs that are still there."""
@@ -184,19 +161,20 @@ class CocoFolder:
         if path.is_file():
             try:
                 images = _from_coco(json.loads(path.read_bytes()), self._labels)
+                json_text(_coco(list(images.values()), self._labels))
             except _OtherLabels as error:
                 raise DataError(
                     f"{self._folder}: its classes are {error}, and the detector's are {', '.join(self._labels)}: "
                     "name another folder"
                 ) from None
-            except (ValueError, TypeError, KeyError, AttributeError):
+            except _DAMAGE:
                 raise DataError(f"{path}: not as --collect writes it: move it away, or name another folder") from None
         if journal.is_file():
             for line in journal.read_text(encoding="utf-8", errors="replace").splitlines():
-                with contextlib.suppress(ValueError, TypeError, KeyError):  # the last line of a program that was killed
+                with contextlib.suppress(*_DAMAGE):  # the last line of a program that was killed
                     image = json.loads(line)
-                    if {proposal["label"] for proposal in image["proposals"]} <= set(self._labels):
-                        images[image["file_name"]] = image
+                    json_text(_coco([image], self._labels))  # which raises for another model's labels, too
+                    images[_file_name(image)] = image
         return [image for name, image in images.items() if (self._folder / _IMAGES / name).is_file()]
 
 
@@ -223,6 +201,32 @@ def _is_frame(image: dict[str, Any], seen: SeenFrame) -> bool:
         return False
 
 
+def _coco(records: Sequence[dict[str, Any]], labels: Sequence[str]) -> dict[str, Any]:
+    """Return the content of instances.json; :func:`_from_coco` reads it."""
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    ids = {label: number for number, label in enumerate(labels, 1)}
+    for number, image in enumerate(records, 1):
+        images.append({"id": number, **{key: value for key, value in image.items() if key != "proposals"}})
+        for proposal in image["proposals"]:
+            xmin, ymin, xmax, ymax = proposal["box"]
+            bbox = [xmin, ymin, round(xmax - xmin, 2), round(ymax - ymin, 2)]
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": number,
+                    "category_id": ids[proposal["label"]],
+                    "bbox": bbox,
+                    "area": round(bbox[2] * bbox[3], 2),
+                    "iscrowd": 0,
+                    "score": proposal["score"],
+                    **({"verdict": proposal["verdict"]} if "verdict" in proposal else {}),
+                }
+            )
+    categories = [{"id": number, "name": label} for label, number in ids.items()]
+    return {"images": images, "annotations": annotations, "categories": categories}
+
+
 class _OtherLabels(Exception):
     """The dataset has other classes."""
 
@@ -239,4 +243,11 @@ def _from_coco(content: dict[str, Any], labels: Sequence[str]) -> dict[str, dict
         if annotation.get("verdict") in VERDICTS:
             proposal["verdict"] = annotation["verdict"]
         by_id[annotation["image_id"]]["proposals"].append(proposal)
-    return {image["file_name"]: image for image in by_id.values()}
+    return {_file_name(image): image for image in by_id.values()}
+
+
+def _file_name(image: dict[str, Any]) -> str:
+    name = image["file_name"]
+    if not isinstance(name, str):
+        raise TypeError("file_name must be text")
+    return name

@@ -46,13 +46,18 @@ def check_collect_options(args: argparse.Namespace) -> None:
 
 
 def open_collector(args: argparse.Namespace, stack: ExitStack, detector: Detector) -> Collector | None:
-    """Return the collector that the options describe, or None; ``stack`` closes it."""
+    """Return the collector that the options describe, or None; ``stack`` closes it.
+
+    Raises EdgeSSDError if the folder cannot be written, has another dataset, or another program collects in it.
+    """
     if args.collect is None:
         return None
     from device_apps.collect.collector import Collector
+    from device_apps.locked_folder import locked_folder
 
     every = None if args.collect_every is None else 60 * args.collect_every
     max_bytes = round(args.collect_max_mb * 2**20)
+    stack.enter_context(locked_folder(args.collect))  # Each would write its own labels only.
     return stack.enter_context(
         Collector(args.collect, detector.labels, lambda: detector.score_thresholds, max_bytes, every)
     )

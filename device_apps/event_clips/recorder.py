@@ -261,7 +261,11 @@ class _Encoder:
         self.lost += 1
         reason = str(error) if isinstance(error, EdgeSSDError) else error.strerror or error
         self._failures.failed(f"{self._folder.path}: a clip is lost: {reason}; detection goes on, the next is tried")
-        self._forget(self._path)
+        path = self._path
         self._path = self._writer = None
+        self._forget(path)
         with contextlib.suppress(EdgeSSDError, OSError):  # the same fault
             self._stack.close()
+        if path is not None:
+            with contextlib.suppress(OSError):  # Mostly there is none.
+                self._folder.add(path)

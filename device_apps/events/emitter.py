@@ -99,9 +99,9 @@ class EventEmitter:
             return self._recent.copy()
 
     @property
-    def lost(self) -> dict[str, int]:
-        """Number of lost events, by the name of the publisher or snapshot store."""
-        return {output.name: output.lost for output in self._outputs}
+    def lost(self) -> int:
+        """Number of events and snapshots that a publisher or the snapshot store lost."""
+        return sum(output.lost for output in self._outputs)
 
     def subscribe(self, callback: Callable[[Event], None]) -> Callable[[], None]:
         """Call ``callback`` (it must not block) with each event, in the loop's thread; return a function to stop it."""

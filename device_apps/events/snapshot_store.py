@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 import time
 from collections.abc import Callable
 from datetime import datetime, timezone
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +23,8 @@ from edge_ssd.errors import EdgeSSDError
 
 __all__ = ["SnapshotStore"]
 
-_QUEUE_CAPACITY = 4  # Snapshots that wait for a slow disk; each is a whole frame in memory.
+# Frames, which are large, and snapshots that wait for a slow disk. Many objects may enter in one frame.
+_MAX_FRAMES, _QUEUE_CAPACITY = 4, 1000
 _JPEG_QUALITY, _CLEAN_QUALITY = 88, 95  # A frame without boxes may be trained on.
 
 # The file names of snapshots. No other file of the folder is ever touched.
@@ -29,9 +32,27 @@ _KINDS = "|".join(EVENT_KINDS)
 _SNAPSHOT_NAME = re.compile(rf"event-\d{{8}}T\d{{9}}Z-[0-9a-f]+-\d+-[\w-]*-({_KINDS})(-clean)?\.jpg", re.ASCII)
 
 
+class _EventFrame:
+    """Frame whose snapshots wait: one image for all events of the frame."""
+
+    def __init__(self, result: FrameResult) -> None:
+        self.result = result
+        self.waiting = 0
+
+    @cached_property
+    def annotated(self) -> bytes:
+        """JPEG with boxes."""
+        return encode_jpeg(self.result.annotated, _JPEG_QUALITY)
+
+    @cached_property
+    def clean(self) -> bytes:
+        """JPEG without boxes."""
+        return encode_jpeg(self.result.frame.image, _CLEAN_QUALITY)
+
+
 class _Snapshot(NamedTuple):
     event: Event
-    result: FrameResult
+    frame: _EventFrame
     seen: SeenFrame | None  # of an event whose object is in the frame
 
 
@@ -54,6 +75,8 @@ class SnapshotStore:
         self.clean = clean
         self._folder = QuotaFolder(folder, _SNAPSHOT_NAME, max_bytes)
         self._callbacks: list[Callable[[Event, bytes], None]] = []
+        self._frames: list[_EventFrame] = []  # oldest first
+        self._lock = threading.Lock()  # Guards the frames.
         self._writer: BackgroundWriter[_Snapshot] = BackgroundWriter(self.name, self._write, _QUEUE_CAPACITY)
 
     @property
@@ -94,25 +117,38 @@ class SnapshotStore:
             age = time.monotonic() - result.frame.captured_at
             taken = datetime.fromtimestamp(time.time() - age, timezone.utc)
             seen = SeenFrame.of(result.detections, taken, result.frame.sequence, found)
-        self._writer.put(_Snapshot(event, result, seen))
+        with self._lock:
+            if not self._frames or self._frames[-1].result is not result:
+                if len(self._frames) >= _MAX_FRAMES:
+                    self._writer.drop()
+                    return
+                self._frames.append(_EventFrame(result))
+            frame = self._frames[-1]
+            if self._writer.put(_Snapshot(event, frame, seen)):
+                frame.waiting += 1
+            elif not frame.waiting:
+                self._frames.remove(frame)
 
     def close(self, deadline: float) -> None:
         """Write the queued snapshots until ``deadline`` (``time.monotonic()``)."""
         self._writer.close(deadline)
 
     def _write(self, snapshot: _Snapshot) -> None:
-        event, result, seen = snapshot
+        event, frame, seen = snapshot
         path = event.snapshot
         assert path is not None
         if self.clean and seen is not None:
             comment = seen.to_json().encode()
             if len(comment) <= MAX_COMMENT_BYTES:
-                clean = with_comment(encode_jpeg(result.frame.image, _CLEAN_QUALITY), comment)
+                clean = with_comment(frame.clean, comment)
                 self._write_file(path.with_name(_clean_name(path.name)), clean)
-        jpeg = encode_jpeg(result.annotated, _JPEG_QUALITY)
-        self._write_file(path, jpeg)
+        self._write_file(path, frame.annotated)
         for callback in self._callbacks:
-            callback(event, jpeg)
+            callback(event, frame.annotated)
+        with self._lock:
+            frame.waiting -= 1
+            if not frame.waiting:
+                self._frames.remove(frame)
 
     def _write_file(self, path: Path, data: bytes) -> None:
         self._folder.make_room(len(data))
