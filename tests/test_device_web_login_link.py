@@ -121,6 +121,8 @@ def test_newest_codes_are_kept() -> None:
 def test_link_has_the_address_of_the_page_that_asked(camera: Camera) -> None:
     origin = {"Host": "camera.lan", "Origin": "https://camera.lan", "Sec_Fetch_Site": "same-origin"}
     assert make_link(camera, **origin).json["url"].startswith("https://camera.lan/login#")
+    with Camera("--web-token-file", str(camera.args.web_token_file), "--web-root-path", "/cam1") as behind_a_proxy:
+        assert make_link(behind_a_proxy, **origin).json["url"].startswith("https://camera.lan/cam1/login#")
     for host in ("localhost:8080", "127.0.0.1:8080", "[::1]:8080", "0.0.0.0"):
         answer = make_link(camera, Host=host)
         assert answer.status == 409

@@ -93,7 +93,7 @@ def check_page_under_a_path(browser: Browser) -> None:
     assert {"snapshot.jpg", "events", "metrics", "api/stats", "api/settings", "live", "logout", "login"} <= set(links)
     assert not [link for link in links if link.startswith("/")]
     assert [link for link in links if link.startswith("worker.js?v=")]
-    for link in set(links) - {"live", "logout", "login", "stream"}:
+    for link in set(links) - {"live", "logout", "login", "stream", "api/login-link"}:
         assert browser.request(f"/cam1/{link}", Cookie=cookie, Accept="text/html").status == 200, link
     page = browser.request("/cam1/events", Cookie=cookie, Accept="text/html").body.decode()
     links = [*re.findall(r'href="(?!data:)([^"]*)"', page), *re.findall(r"ask\(`([^`]*)`", page)]
@@ -116,6 +116,8 @@ def check_page_under_a_path(browser: Browser) -> None:
         assert next(jpegs) != next(jpegs)
     assert browser.change("/cam1/api/settings", Cookie=cookie).status == 200
     assert browser.change("/cam1/api/settings", Cookie=cookie, Origin="https://evil.example").status == 403
+    made = browser.request("/cam1/api/login-link", "POST", Cookie=cookie, Origin=browser.origin)
+    assert (made.status, made.json["error"][:35]) == (409, "No phone can reach this address. St"), "it is loopback"
     answer = browser.request("/cam1/logout", "POST", Cookie=cookie, Origin=browser.origin)
     assert answer.headers["location"] == "/cam1/login"
     assert "Path=/cam1/" in answer.headers["set-cookie"]

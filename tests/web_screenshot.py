@@ -49,7 +49,7 @@ SCRIPTS = {
     "zone-editor": "$('edit-zones').click(); document.querySelector('#zone-list button').click();",
     "phone": "$('open-phone').click();",
 }
-SIZES = {"cameras": (WIDTH, 440), "events": (WIDTH, 620), "phone": (560, 640)}
+SIZES = {"web": (WIDTH, 1010), "cameras": (WIDTH, 440), "events": (WIDTH, 620), "phone": (560, 640)}
 
 
 def main() -> None:
@@ -104,9 +104,9 @@ def main() -> None:
         finally:
             camera.terminate()
             camera.communicate()
-    # 256 colors are enough for a page, and half the bytes; those of thin lines too, or else of large images.
-    method = Image.Quantize.MEDIANCUT if args.several else Image.Quantize.MAXCOVERAGE
-    image = Image.open(io.BytesIO(png)).convert("RGB").quantize(256, method, dither=Image.Dither.NONE)
+    # 256 colors are enough for a page, and half the bytes; k-means keeps those of thin lines and of the background.
+    palette = {"method": Image.Quantize.MEDIANCUT, "kmeans": 1, "dither": Image.Dither.NONE}
+    image = Image.open(io.BytesIO(png)).convert("RGB").quantize(256, **palette)
     image.save(path, optimize=True)
     print(f"{path}: {path.stat().st_size / 1e3:.0f} kB")
 
