@@ -174,8 +174,8 @@ def test_terminal_shows_the_link_and_its_qr_code() -> None:
     terminal = Terminal()
     links().show(terminal.stream)
     first, *code = terminal.read()
-    text, url = first.split(": ")
-    assert text == "Open on a phone (valid once, for 5 minutes)"
+    text, url = first.rsplit(": ", 1)
+    assert text == "edge-ssd: open on a phone, once within 5 minutes"
     assert url.startswith("https://camera.example/cam1/login#")
     assert decode_qr(code) == url
 
@@ -191,9 +191,9 @@ def test_without_segno_a_line_says_what_to_install(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "segno", None)
     terminal = Terminal()
     links().show(terminal.stream)
-    assert terminal.read()[1:] == ['For a QR code: pip install "edge-ssd[web]"']
+    assert terminal.read()[1:] == ['edge-ssd: for a QR code: pip install "edge-ssd[web]"']
     made = make_link(camera).json
-    assert (made["qr"], made["hint"]) == (None, 'For a QR code: pip install "edge-ssd[web]"')
+    assert (made["qr"], made["hint"]) == (None, 'for a QR code: pip install "edge-ssd[web]"')
 
 
 def test_nothing_is_shown_without_a_terminal_or_a_phone(

@@ -111,7 +111,7 @@ def test_page_says_when_a_link_has_expired_or_was_not_made(
 ) -> None:
     browser.get(new_link(camera.port))
     open_dialog(browser)
-    browser.execute_script("showLink({ url: 'x', valid_s: 0.2, qr: null, hint: 'For a QR code: …' })")
+    browser.execute_script("showLink({ url: 'x', valid_s: 0.2, qr: null, hint: 'for a QR code: …' })")
     assert not shown(browser, "phone-code")
     assert text(browser, "phone-hint") == "For a QR code: …"
     wait(browser, lambda b: text(b, "phone-answer") == "The link has expired.")

@@ -69,7 +69,7 @@ def add_web_arguments(parser: argparse.ArgumentParser) -> None:
         "--web-url",
         metavar="URL",
         help="address of the page for others, such as https://camera.example/cam1/: events then link to their snapshot "
-        "and clip",
+        "and clip, and login links have it",
     )
     group.add_argument(
         "--web-trusted-proxy",

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["INSTALL_HINT", "svg_data_uri", "terminal_text"]
 
-INSTALL_HINT = 'For a QR code: pip install "edge-ssd[web]"'
+INSTALL_HINT = 'for a QR code: pip install "edge-ssd[web]"'
 """What to do where segno is not installed."""
 
 _QUIET_ZONE = 4  # In modules on each side, as the standard requires.

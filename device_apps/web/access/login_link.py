@@ -68,8 +68,8 @@ class LoginLinks:
         url = f"{base}{LOGIN_PATH}#{self.codes.new()}"
         qr = terminal_text(url, stream)
         with above_status_line(stream):
-            stream.write(f"Open on a phone (valid once, for {CODE_S / 60:.0f} minutes): {url}\n")
-            stream.write(f"{INSTALL_HINT}\n" if qr is None else qr)
+            stream.write(f"edge-ssd: open on a phone, once within {CODE_S / 60:.0f} minutes: {url}\n")
+            stream.write(f"edge-ssd: {INSTALL_HINT}\n" if qr is None else qr)
             stream.flush()
 
     def _direct_url(self) -> str | None:

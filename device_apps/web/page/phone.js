@@ -24,7 +24,7 @@ function showLink({ url, valid_s, qr, hint }) {
   $("phone-code").hidden = !qr;
   if (qr) $("phone-code").src = qr;
   $("phone-hint").hidden = !hint;
-  set($("phone-hint"), hint);
+  set($("phone-hint"), hint && hint[0].toUpperCase() + hint.slice(1));
   $("phone-link").value = url;
   $("phone-valid").hidden = false;
   const showTime = () => {
