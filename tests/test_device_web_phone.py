@@ -150,6 +150,7 @@ def test_pages_of_several_cameras_make_links(browser: webdriver.Chrome, camera: 
         for path in ("", "cameras/front_door/"):
             browser.get(f"http://127.0.0.1:{port}/{path}")
             assert open_dialog(browser).startswith(f"{PAGE_URL}/login#"), "one login is for all"
+            assert accessibility_faults(browser) == []
         browser.delete_all_cookies()
 
 
