@@ -42,11 +42,11 @@ CLIP = Path(__file__).resolve().parent.parent / "device_apps" / "clips" / "banan
 
 
 @cache
-def clip_frames() -> list[np.ndarray]:
-    """The frames of the shipped clip, uint8 RGB."""
+def clip_frames(path: Path = CLIP) -> list[np.ndarray]:
+    """The frames of a shipped clip, uint8 RGB."""
     import cv2
 
-    capture = cv2.VideoCapture(str(CLIP))
+    capture = cv2.VideoCapture(str(path))
     frames = []
     while (read := capture.read())[0]:
         frames.append(cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB))
@@ -92,10 +92,12 @@ class LoopedFrames:
 
 
 class ClipServer(MjpegServer):
-    """The shipped clip in a loop, as a network camera would send it."""
+    """A shipped clip in a loop, as a network camera would send it."""
+
+    clip = CLIP
 
     def jpeg(self, number: int) -> bytes:
-        frames, file = clip_frames(), io.BytesIO()
+        frames, file = clip_frames(self.clip), io.BytesIO()
         Image.fromarray(frames[number % len(frames)]).save(file, "JPEG", quality=92)
         return file.getvalue()
 

@@ -4,7 +4,8 @@ Without an option it is that of the live page in docs/web.md; --zones takes the 
 three cameras in docs/cameras.md, one of which is away, --events and --event the list of events and one of them,
 --phone the QR code of a login link.
 
-The real command on a real stream of the shipped clip, in Chromium; a minute long, so that there is something to see.
+The real command on a real stream of a shipped clip (photographs of fruit), in Chromium; a minute long, so that there
+is something to see.
 """
 
 from __future__ import annotations
@@ -74,6 +75,7 @@ def main() -> None:
     path = args.to or REPOSITORY / "docs" / "images" / f"{name}.png"
     server = ClipServer(FPS)
     server.port = 8000
+    server.clip = REPOSITORY / "device_apps" / "clips" / "fruit.mp4"
     with server, tempfile.TemporaryDirectory() as profile:
         source = ["--source", server.url]
         if args.several:
