@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 from clocks import wait_until
 
+from device_apps.event_clips.clip_options import ClipOptions
 from device_apps.event_clips.frame_ring import EncodedFrame, FrameRing
-from device_apps.event_clips.recorder import ClipOptions, ClipRecorder
+from device_apps.event_clips.recorder import ClipRecorder
 from device_apps.events.event import Event, EventKind
 from device_apps.quota_folder import QuotaFolder
 from device_apps.results import FrameResult
@@ -60,9 +61,9 @@ def seconds_in(path: Path) -> list[float]:
 def test_clip_begins_before_the_event_and_ends_after_the_object_left(tmp_path: Path) -> None:
     with ClipRecorder(tmp_path, OPTIONS) as recorder:
         record(recorder, 0, 5)
-        path = recorder.clip_for(event("enter"))
+        path = recorder.clip_for(event("enter"), 5)
         record(recorder, 5, 7)
-        assert recorder.clip_for(event("leave")) == path
+        assert recorder.clip_for(event("leave"), 7) == path
         record(recorder, 7, 12)
     assert path is not None
     assert list(tmp_path.iterdir()) == [path]
@@ -76,35 +77,48 @@ def test_clip_begins_before_the_event_and_ends_after_the_object_left(tmp_path: P
 def test_objects_that_are_present_together_share_a_clip(tmp_path: Path) -> None:
     with ClipRecorder(tmp_path, OPTIONS) as recorder:
         record(recorder, 0, 1)
-        first = recorder.clip_for(event("enter", 1, 1))
+        first = recorder.clip_for(event("enter", 1, 1), 1)
         record(recorder, 1, 2)
-        assert recorder.clip_for(event("enter", 2, 2)) == first
-        recorder.clip_for(event("leave", 1, 3))
+        assert recorder.clip_for(event("enter", 2, 2), 2) == first
+        recorder.clip_for(event("leave", 1, 3), 2)
         record(recorder, 2, 3.5)
-        recorder.clip_for(event("leave", 2, 4))
+        recorder.clip_for(event("leave", 2, 4), 3.5)
         record(recorder, 3.5, 4)
-        assert recorder.clip_for(event("enter", 3, 5)) == first, "within the time after"
-        recorder.clip_for(event("leave", 3, 6))
-        record(recorder, 4, 6)
-        second = recorder.clip_for(event("enter", 4, 7))
-        record(recorder, 6, 7)
+        assert recorder.clip_for(event("enter", 3, 5), 4) == first, "within the time after"
+        recorder.clip_for(event("leave", 3, 6), 4)
+        record(recorder, 4, 8)
+        second = recorder.clip_for(event("enter", 4, 7), 8)
+        record(recorder, 8, 9)
+    assert first is not None
+    assert second is not None
     assert sorted(tmp_path.iterdir()) == [first, second]
     assert seconds_in(first)[-1] == pytest.approx(5.0, abs=GRAY_ERROR_S)
-    assert seconds_in(second)[0] == pytest.approx(5.0, abs=GRAY_ERROR_S), "what the first clip shows is not shown again"
+    assert seconds_in(second)[0] == pytest.approx(6.0, abs=GRAY_ERROR_S)
 
 
-def test_clip_has_a_maximum_length(tmp_path: Path) -> None:
-    with ClipRecorder(tmp_path, OPTIONS) as recorder:
-        path = recorder.clip_for(event("enter"))
-        record(recorder, 0, 15)
-        assert recorder.clip_for(event("leave")) is None
-    assert seconds_in(path)[-1] == pytest.approx(8.0, abs=GRAY_ERROR_S)
+def test_clip_that_follows_a_full_one_shows_its_event_with_what_is_before_and_after(tmp_path: Path) -> None:
+    with ClipRecorder(tmp_path, ClipOptions(before=2.0, after=1.0, max_seconds=4.0)) as recorder:
+        first = recorder.clip_for(event("enter", 1, 1), 0)
+        record(recorder, 0, 3.6)
+        assert recorder.clip_for(event("zone_enter", 1, 2), 3.6) == first
+        record(recorder, 3.6, 4.2)
+        second = recorder.clip_for(event("line_cross", 1, 3), 4.2)
+        assert second is not None
+        assert second != first
+        assert recorder.is_recording(second.name)
+        record(recorder, 4.2, 8)
+        last = recorder.clip_for(event("leave", 1, 4), 8)  # After which no frame comes.
+    for path, start, end in ((first, 0, 4.6), (second, 2.2, 5.2), (last, 6, 8)):
+        assert path is not None
+        shown = seconds_in(path)
+        assert (shown[0], shown[-1]) == pytest.approx((start, end), abs=GRAY_ERROR_S)
 
 
 def test_wide_frames_are_scaled_and_fast_ones_left_out(tmp_path: Path) -> None:
     with ClipRecorder(tmp_path, ClipOptions(max_width=32, fps=5.0)) as recorder:
-        path = recorder.clip_for(event("enter"))
+        path = recorder.clip_for(event("enter"), 0)
         record(recorder, 0, 4)
+    assert path is not None
     capture = cv2.VideoCapture(str(path))
     assert (capture.get(cv2.CAP_PROP_FRAME_WIDTH), capture.get(cv2.CAP_PROP_FRAME_HEIGHT)) == (32, 24)
     capture.release()
@@ -116,13 +130,13 @@ def test_ring_is_bounded_by_time_and_by_bytes() -> None:
     frames = [EncodedFrame(bytes(1000), at / 10, Detections.empty()) for at in range(30)]
     for encoded in frames:
         ring.add(encoded)
-    assert ring.take() == frames[-11:]
-    assert ring.take() == []
+    assert ring.since(0) == frames[-11:]
+    assert ring.since(2.5) == frames[-5:]
     small = FrameRing(seconds=100.0, max_bytes=5500)
     for encoded in frames:
         small.add(encoded)
     assert small.total_bytes == 5000
-    assert small.take() == frames[-5:]
+    assert small.since(0) == frames[-5:]
 
 
 def test_lost_folder_is_one_line_and_the_next_clip_is_written(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -132,13 +146,13 @@ def test_lost_folder_is_one_line_and_the_next_clip_is_written(tmp_path: Path, ca
         shutil.rmtree(folder)
         folder.write_text("a file in its place")
         for number in range(2):
-            recorder.clip_for(event("enter", number, number))
+            recorder.clip_for(event("enter", number, number), 20 * number)
             record(recorder, 20 * number, 20 * number + 1)
-            recorder.clip_for(event("leave", number, number))
+            recorder.clip_for(event("leave", number, number), 20 * number + 1)
             record(recorder, 20 * number + 1, 20 * number + 4)
         folder.unlink()
         folder.mkdir()
-        recorder.clip_for(event("enter", 9, 9))
+        recorder.clip_for(event("enter", 9, 9), 50)
         record(recorder, 50, 51)
     assert caplog.text.count("a clip is lost") == 1
     assert "clips can be written again" in caplog.text

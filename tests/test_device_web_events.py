@@ -157,7 +157,7 @@ def test_clip_is_sent_in_ranges(camera: Camera) -> None:
 
 def test_clip_that_is_being_recorded_is_announced(camera: Camera) -> None:
     events: Any = camera.events
-    path = events.clips.clip_for(event(6))
+    path = events.clips.clip_for(event(6), 0.0)
     events.add(event(6, clip=path))
     try:
         assert get(camera, "/12ab-6").json["recording"] is True

@@ -207,7 +207,7 @@ def test_unknown_event_is_said(page: webdriver.Chrome, camera: Camera) -> None:
 
 def test_new_event_is_shown_and_said_and_its_clip_when_it_is_complete(page: webdriver.Chrome, camera: Camera) -> None:
     events: Any = camera.events
-    clip = events.clips.clip_for(event(7))
+    clip = events.clips.clip_for(event(7), 0.0)
     camera.events.add(event(7, clip=clip))
     page.execute_script("refresh()")
     wait(page, lambda b: lines(b, "#list .more")[0] == "75 % · Front <door> · recording")

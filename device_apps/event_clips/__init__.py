@@ -1,1 +1,1 @@
-"""Clips of events: a video from some seconds before objects enter until they have left, ``--event-clips``."""
+"""Clips of events: videos from some seconds before an event until some seconds after it, ``--event-clips``."""

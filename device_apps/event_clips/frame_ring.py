@@ -55,9 +55,6 @@ class FrameRing:
         while self._frames and (self.total_bytes > self._max_bytes or frame.at - self._frames[0].at > self._seconds):
             self.total_bytes -= len(self._frames.popleft().jpeg)
 
-    def take(self) -> list[EncodedFrame]:
-        """Return the frames, oldest first, and forget them."""
-        frames = list(self._frames)
-        self._frames.clear()
-        self.total_bytes = 0
-        return frames
+    def since(self, at: float) -> list[EncodedFrame]:
+        """Return the frames from this time on, oldest first."""
+        return [frame for frame in self._frames if frame.at >= at]

@@ -25,12 +25,17 @@ def add_clip_arguments(parser: argparse.ArgumentParser) -> None:
         "--event-clips",
         type=Path,
         metavar="DIR",
-        help="record a clip (WebM) while objects are present, from some seconds before they enter",
+        help="record a clip (WebM) of each event, from some seconds before it, and while an object that entered stays",
     )
     for option, default, metavar, text in (
-        ("--clip-before", 5.0, "SECONDS", "seconds before the first object enters"),
-        ("--clip-after", 3.0, "SECONDS", "seconds after the last object has left"),
-        ("--clip-max-seconds", 60.0, "SECONDS", "maximum length of a clip"),
+        ("--clip-before", 5.0, "SECONDS", "seconds before the first event of a clip"),
+        ("--clip-after", 3.0, "SECONDS", "seconds after the last event of a clip"),
+        (
+            "--clip-max-seconds",
+            60.0,
+            "SECONDS",
+            "maximum length of a clip; only the seconds after its last event may exceed it",
+        ),
         ("--event-clips-max-mb", 1000.0, "MB", "delete the oldest clips above this total size"),
     ):
         group.add_argument(option, type=float, default=default, metavar=metavar, help=f"{text} (default: {default:g})")
@@ -53,7 +58,8 @@ def open_clips(args: argparse.Namespace, stack: ExitStack, *, live: bool) -> Cli
     """Return the recorder that the options describe, or None; ``stack`` closes it."""
     if args.event_clips is None:
         return None
-    from device_apps.event_clips.recorder import ClipOptions, ClipRecorder
+    from device_apps.event_clips.clip_options import ClipOptions
+    from device_apps.event_clips.recorder import ClipRecorder
 
     options = ClipOptions(
         before=args.clip_before,

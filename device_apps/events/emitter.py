@@ -86,6 +86,7 @@ class EventEmitter:
         self._connected = connected
         self._clock = clock
         self._number = 0
+        self._ending = False
         self._last_result: FrameResult | None = None
         self._recent: deque[Event] = deque(maxlen=max_recent)
         self._callbacks: list[Callable[[Event], None]] = []
@@ -167,6 +168,7 @@ class EventEmitter:
 
     def __exit__(self, *error: object) -> None:
         deadline = time.monotonic() + _FLUSH_SECONDS
+        self._ending = True  # No clip begins: nothing comes after.
         for track in self._tracker.clear():
             self._publish_leave(track, "end")
         if self._zones is not None:
@@ -238,7 +240,8 @@ class EventEmitter:
         if self.snapshots is not None:
             event = replace(event, snapshot=self.snapshots.path_for(event))
         if self.clips is not None:
-            event = replace(event, clip=self.clips.clip_for(event))
+            at = self._last_result.frame.stream_time
+            event = replace(event, clip=self.clips.clip_for(event, at, begin=not self._ending))
         if self.snapshots is not None:
             self.snapshots.save(event, self._last_result, found_object(track))
         if self._best is not None and kind == "enter":

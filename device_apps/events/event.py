@@ -31,7 +31,7 @@ class Event:
         duration_s: of a "leave": seconds from the first to the last detection; otherwise None.
         reason: of a "leave": "unseen", or "end" when the program ended first; otherwise None.
         snapshot: the file that the annotated frame is saved to, or None.
-        clip: the video that shows the event, complete some seconds after the last object has left, or None.
+        clip: the video that shows the event, complete some time later, or None.
         zone: name of the zone of a "zone_enter" or "zone_leave"; otherwise None.
         dwell_s: of a "zone_leave": seconds from the first to the last detection inside; otherwise None.
         page: URL of the web page, without its last "/", which the links of the event begin with; None for no links.
@@ -102,8 +102,11 @@ class Event:
 class ClipSource(Protocol):
     """Interface of what records clips of events."""
 
-    def clip_for(self, event: Event) -> Path | None:
-        """Return the clip that shows an event, and begin it if necessary, without blocking."""
+    def clip_for(self, event: Event, at: float, *, begin: bool = True) -> Path | None:
+        """Return the clip that shows an event of a frame of this stream time, without blocking.
+
+        If none is recorded, ``begin`` is whether one begins; without, the result is None then.
+        """
 
     def find(self, name: str) -> Path | None:
         """Return the path of a complete clip, or None; any thread may call it."""
