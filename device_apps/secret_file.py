@@ -4,42 +4,53 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
 from edge_ssd.errors import SettingError
 
-__all__ = ["read_secret"]
+__all__ = ["read_secret", "read_secret_file", "warn_of_readers"]
 
 _log = logging.getLogger(__name__)
 
-_MAX_BYTES = 1124
+_MAX_BYTES = 65536  # More than a password of MQTT, the longest of these secrets, has.
 
 
 def read_secret(path: Path | None, option: str, variable: str, environment: Mapping[str, str], hint: str) -> str | None:
     """Return the text of ``path`` without surrounding spaces, else that of the variable; None if neither is given.
 
-    Logs a warning if other users can read the file.
+    Arguments, warning and error as of :func:`read_secret_file`.
+    """
+    secret = environment.get(variable) if path is None else read_secret_file(path, option, f"make one with {hint}")
+    return None if secret is None else secret.strip()
+
+
+def read_secret_file(path: Path, option: str, remedy: str = "check the file") -> str:
+    """Return the first 64 kB of a text file. Logs a warning if other users can read it.
 
     Args:
-        option: that names the file, for messages.
-        hint: how to make the file, for messages.
+        option: that names the file, for messages: ``--web-token-file``.
+        remedy: what to do about a file that is unreadable, for messages.
 
     Raises:
-        SettingError: the file is unreadable or not text.
+        SettingError: the file is unreadable or not UTF-8.
     """
-    if path is None:
-        secret = environment.get(variable)
-        return None if secret is None else secret.strip()
     try:
         with path.open("rb") as file:
             text = file.read(_MAX_BYTES).decode()
-            readable_by_others = os.fstat(file.fileno()).st_mode & 0o077
-    except OSError as error:
-        raise SettingError(f"{option} {path}: {error.strerror}; make one with {hint}") from None
-    except UnicodeDecodeError:
-        raise SettingError(f"{option} {path}: not a text file; make one with {hint}") from None
-    if readable_by_others:
-        what = option.removeprefix("--").removesuffix("-file").replace("-", " ")
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise SettingError(f"{option} {path}: cannot be read: {reason}; {remedy}") from None
+    warn_of_readers(path, option)
+    return text
+
+
+def warn_of_readers(path: Path, option: str) -> None:
+    """Log a warning if other users can read the file, which exists and is named by ``option``."""
+    if path.parent == Path(os.environ.get("CREDENTIALS_DIRECTORY", os.devnull)):
+        return  # systemd keeps others out of the folder, and shows an access list as the mode of the group.
+    status = path.stat()
+    if stat.S_ISREG(status.st_mode) and status.st_mode & 0o077:
+        what = option.removeprefix("--").removesuffix("-file").replace("-", " ").replace("mqtt", "MQTT")
         _log.warning("%s: other users of this machine can read the %s; chmod 600 %s", path, what, path)
-    return text.strip()

@@ -277,11 +277,12 @@ def _fail(message: str) -> int:
 
 def _redact(message: str, arguments: Sequence[str]) -> str:
     """Hide the secrets in a message that may quote the arguments, whose passwords may have spaces in them."""
-    for argument in arguments:
-        for value in filter(None, (argument, argument.partition("=")[2])):  # --option=value
-            for spelling in (value, str(Path(value))):  # A path has no double slashes.
-                message = message.replace(spelling, redact_url(spelling))
-    return redact(message)
+    values = [value for argument in arguments for value in (argument, argument.partition("=")[2])]  # --option=value
+    # A path has no double slashes.
+    spellings = [spelling for value in filter(None, values) for spelling in (value, str(Path(value)))]
+    for spelling in spellings:
+        message = message.replace(spelling, redact_url(spelling))
+    return redact(message, spellings)
 
 
 def _describe(error: Exception) -> str:

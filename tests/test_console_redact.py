@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -141,6 +142,24 @@ def test_text_without_secrets_is_kept(text: str) -> None:
     assert redact(text) == text
     if " " not in text:
         assert redact_url(text) == text
+
+
+@pytest.mark.parametrize("name", ["secret", "password", "token", "api-key", "authorization", "x-api-key", "cookie"])
+def test_message_about_a_file_with_the_name_of_a_secret_is_kept(
+    name: str, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = f"{name}: no such file (rtsp://user:{SECRET}@host/x)"
+    shown = f"{name}: no such file (rtsp://user:***@host/x)"
+    assert redact(message, [name]) == shown
+    assert redact(f"--file {message}", [name]) == f"--file {shown}"
+    assert SECRET not in redact(f"{name}: {SECRET}\n{name}: {SECRET}", ["another"])
+    assert SECRET not in redact(f"{name}: is empty\n{name}: {SECRET}", [name])
+    with log_to_stderr(logging.INFO):
+        logging.getLogger("edge_ssd.test").warning("%s: is readable", Path(name))
+        logging.getLogger("edge_ssd.test").warning("%s: %s", name, SECRET)
+    assert capsys.readouterr().err == f"edge-ssd: warning: {name}: is readable\nedge-ssd: warning: {name}: ***\n"
+    assert main(["inspect", name]) == 2
+    assert "***" not in capsys.readouterr().err
 
 
 ANY = st.text(st.characters(exclude_categories=("Cs",)), max_size=12)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from device_apps.events.mqtt.address import MqttAddress, create_tls_context, parse_address, read_password
+from device_apps.events.webhook.target import read_headers
 from edge_ssd.errors import SettingError
 
 
@@ -53,14 +54,39 @@ def test_parse_address_refuses_a_password_without_showing_it() -> None:
     assert "secret" not in str(caught.value)
 
 
-def test_read_password_prefers_the_file(tmp_path: Path) -> None:
+def test_read_password_prefers_the_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     file = tmp_path / "secret"
     file.write_text(" pass wörd \r\n", encoding="utf-8")
+    file.chmod(0o600)
     assert read_password(file, {}) == " pass wörd "
+    assert caplog.messages == []
     assert read_password(None, {"EDGE_SSD_MQTT_PASSWORD": "x"}) == "x"
     assert read_password(None, {}) is None
     with pytest.raises(SettingError, match=r"cannot be read: No such file or directory; check the file"):
         read_password(tmp_path / "none", {})
+
+
+def test_secret_files_that_others_can_read_give_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, key = tmp_path / "secret", tmp_path / "client.pem"
+    file.write_text("Name: value")
+    key.write_text("-----BEGIN PRIVATE KEY-----")
+    for path in (file, key):
+        path.chmod(0o644)
+    read_password(file, {})
+    read_headers(file)
+    with pytest.raises(SettingError):
+        create_tls_context(None, key)
+    readers = "other users of this machine can read the"
+    assert caplog.messages == [
+        f"{file}: {readers} MQTT password; chmod 600 {file}",
+        f"{file}: {readers} webhook header; chmod 600 {file}",
+        f"{key}: {readers} MQTT cert; chmod 600 {key}",
+    ]
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    read_password(file, {})
+    assert len(caplog.messages) == 3, "others cannot enter the folder of systemd"
 
 
 def test_create_tls_context_refuses_files_without_certificates(tmp_path: Path) -> None:

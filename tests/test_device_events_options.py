@@ -71,7 +71,7 @@ BAD = {
     "--webhook http://me:pass@host:99999/secret": "--webhook http://me:***@host:99999: its host or port is malformed",
     "--webhook http://a..b/secret": "--webhook http://a..b: its host or port is malformed",
     "--webhook http://host --webhook-timeout 0": "--webhook-timeout must be a number over 0",
-    "--webhook http://host --webhook-secret-file none": "--webhook-secret-file none: No such file or directory",
+    "--webhook http://host --webhook-secret-file none": "--webhook-secret-file none: cannot be read: No such file",
     "--webhook http://host --webhook-header-file file": "file: line 1 is not a header in ASCII",
     "--webhook http://host --webhook-spool file/spool": "another file with --webhook-spool",
     "--webhook-secret-file file": "--webhook-secret-file: there is no --webhook URL",
@@ -84,6 +84,7 @@ def test_invalid_options_are_refused_in_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("file").write_text("text")
+    Path("file").chmod(0o600)
     Image.new("RGB", (30, 20)).save("clip.png")
     Path("clip.png").rename("clip.avi")
     source = "clip.avi" if "clip.avi" in options else str(CLIP)

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import logging
+import re
 import socket
 import ssl
 import subprocess
@@ -19,13 +20,17 @@ from typing import Any
 
 import pytest
 from clocks import wait_until
+from conftest import REPOSITORY
 from event_factory import event
 from mqtt_broker import require_programs
 
 from device_apps.events.spool import Spool
 from device_apps.events.webhook.publisher import WebhookPublisher
 from device_apps.events.webhook.target import parse_target, read_headers
+from device_apps.secret_file import read_secret
 from edge_ssd.errors import SettingError
+
+PAGE = REPOSITORY / "docs" / "events.md"
 
 Reply = int | Callable[[BaseHTTPRequestHandler], None]
 
@@ -119,10 +124,13 @@ def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 def test_events_are_posted_as_their_json_signed_and_with_headers(tmp_path: Path) -> None:
     (tmp_path / "headers").write_text("# A comment\nX-Api-Key: abc: def\n\n")
+    file = tmp_path / "secret"
+    file.write_text("Geheimnis ü\n", encoding="utf-8")
+    secret = read_secret(file, "--webhook-secret-file", "NONE", {}, "")
     with Receiver() as server:
         url = server.url.replace("://", "://me:pa%20ss@") + "/ä b?to=a%20b"
         headers = read_headers(tmp_path / "headers")
-        with publisher(url, tmp_path, headers=headers, secret="Geheimnis ü") as sink:
+        with publisher(url, tmp_path, headers=headers, secret=secret) as sink:
             sink.publish(event(1, zone="Tür"))
             sink.publish(event(2, "leave", duration_s=1.5))
             wait_until(lambda: len(server.events) == 2)
@@ -133,6 +141,10 @@ def test_events_are_posted_as_their_json_signed_and_with_headers(tmp_path: Path)
     assert sent["Authorization"] == "Basic bWU6cGEgc3M="
     digest = hmac.new("Geheimnis ü".encode(), body, hashlib.sha256).hexdigest()
     assert sent["X-Hub-Signature-256"] == f"sha256={digest}"
+    sample: dict[str, Any] = {}
+    exec(re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.M | re.S)[0], sample)
+    assert sample["is_genuine"](file, body, sent["X-Hub-Signature-256"])
+    assert not sample["is_genuine"](file, body + b" ", sent["X-Hub-Signature-256"])
 
 
 @pytest.mark.parametrize(

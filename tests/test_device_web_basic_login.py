@@ -51,7 +51,7 @@ def test_read_login(login_file: Path, tmp_path: Path, caplog: pytest.LogCaptureF
     login_file.chmod(0o644)
     read_login(login_file, {})
     assert "can read the web login; chmod 600" in caplog.text
-    with pytest.raises(SettingError, match=r"--web-login-file .*: No such file"):
+    with pytest.raises(SettingError, match=r"--web-login-file .*: cannot be read: No such file"):
         read_login(tmp_path / "nothing", {})
 
 

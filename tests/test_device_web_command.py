@@ -103,7 +103,10 @@ def test_port_in_use_is_one_line(capfd: pytest.CaptureFixture[str]) -> None:
         ("--web localhost", "--web localhost: expected [HOST:]PORT"),
         ("--web 0 --web-fps 0", "--web-fps must be a number over 0, got 0.0"),
         ("--web-token-file x", "--web-token-file has no effect without --web; add --web 8080"),
-        ("--web 0 --web-token-file /nothing", "--web-token-file /nothing: No such file or directory; make one with "),
+        (
+            "--web 0 --web-token-file /x",
+            "--web-token-file /x: cannot be read: No such file or directory; make one with ",
+        ),
     ],
 )
 def test_invalid_options_are_refused(capfd: pytest.CaptureFixture[str], options: str, problem: str) -> None:

@@ -180,6 +180,17 @@ def test_links_have_existing_targets(page: Path) -> None:
     assert not broken
 
 
+@pytest.mark.parametrize("page", PAGES, ids=PAGE_NAMES)
+def test_tables_are_complete(page: Path) -> None:
+    """Every row belongs to a table: below its header, with as many cells. Others would be shown as text."""
+    blocks = re.findall(r"(?:^ *\|.*\n?)+", prose_of(page.read_text(encoding="utf-8")), flags=re.MULTILINE)
+    for header, *rows in (block.splitlines() for block in blocks):
+        assert rows, header
+        assert re.fullmatch(r" *\|( *:?-+:? *\|)+", rows[0]), header
+        wrong = [row for row in rows if len(re.findall(r"(?<!\\)\|", row)) != len(re.findall(r"(?<!\\)\|", header))]
+        assert not wrong
+
+
 EXAMPLE = """\
 # A page: it's `one`
 

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import sys
 from collections.abc import Iterator
+from pathlib import PurePath
 
 from edge_ssd.console.redact import redact
 from edge_ssd.console.status_line import above_status_line
@@ -21,12 +22,20 @@ class _Formatter(logging.Formatter):
     """``edge-ssd: message`` for information, with the level before the message for everything else."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        return printable(redact(super().formatMessage(record)))  # One line: a name in it cannot add another message.
+        # One line: a name in it cannot add another message.
+        return printable(redact(super().formatMessage(record), self._files(record)))
 
     def format(self, record: logging.LogRecord) -> str:
         level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
         origin = f"[{record.name}] " if record.levelno <= logging.DEBUG else ""
-        return f"edge-ssd: {level}{origin}{printable(redact(super().format(record)), lines=True)}"
+        text = printable(redact(super().format(record), self._files(record)), lines=True)
+        return f"edge-ssd: {level}{origin}{text}"
+
+    @staticmethod
+    def _files(record: logging.LogRecord) -> list[str]:
+        """Return the paths that the message was made of."""
+        arguments = record.args if isinstance(record.args, tuple) else ()
+        return [str(argument) for argument in arguments if isinstance(argument, PurePath)]
 
 
 class _Handler(logging.StreamHandler):  # type: ignore[type-arg] # Python 3.10 cannot subscript it

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -40,10 +40,20 @@ _NAMES_OF_FILES = ("file", "path")
 _SEPARATORS = frozenset("?&#;/=,:\"'{}()[]<>| \t\r\n\\")
 
 
-def redact(text: str) -> str:
-    """Return a message with the secrets of the URLs, headers, parameters and JSON in it replaced by ``***``."""
+def redact(text: str, files: Iterable[str] = ()) -> str:
+    """Return a message with the secrets of the URLs, headers, parameters and JSON in it replaced by ``***``.
+
+    ``files`` has names of files. A message that begins with one and a colon, also after an option, is about that file:
+    "secret: no such file". Any other name of this kind is that of a secret, "secret: hunter2".
+    """
     if not _may_hold_secret(text):
         return text
+    option = re.match(r"(?:--[a-z-]{1,80} )?", text)
+    begin = option.end() if option else 0
+    for name in files:
+        if text.startswith(f"{name}: ", begin):
+            begin += len(name) + 2
+            return text[:begin] + redact(text[begin:])
     patterns = _patterns()
     text = patterns.bearer.sub(rf"\1\2{HIDDEN}", text)  # before "name=Bearer" loses its second word
     text = patterns.word.sub(lambda match: _redact_word(match[0]), text)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
+from device_apps.secret_file import read_secret_file, warn_of_readers
 from edge_ssd.console.redact import redact_url
 from edge_ssd.console.text import argument_text
 from edge_ssd.errors import SettingError
@@ -29,6 +30,7 @@ PASSWORD_VARIABLE = "EDGE_SSD_MQTT_PASSWORD"
 _PORTS = {"mqtt": 1883, "mqtts": 8883}  # as registered with IANA
 _DEFAULT_PREFIX = "edge-ssd"
 _MAX_PREFIX = 1024  # bytes; with a label of any length, a topic stays below 65 535 bytes, the limit of MQTT
+_MAX_PEM = 1 << 20  # bytes that are searched for a private key
 
 
 @dataclass(frozen=True)
@@ -84,15 +86,13 @@ def check_topic_prefix(prefix: str, option: str) -> None:
 
 
 def read_password(file: Path | None, environment: Mapping[str, str] = os.environ) -> str | None:
-    """Return the password from a file (SettingError if unreadable), else from ``EDGE_SSD_MQTT_PASSWORD``, or None."""
+    """Return the password from a file, else from ``EDGE_SSD_MQTT_PASSWORD``, or None.
+
+    Logs a warning if other users can read the file. Raises SettingError if it is unreadable.
+    """
     if file is None:
         return environment.get(PASSWORD_VARIABLE)
-    try:
-        password = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise SettingError(f"--mqtt-password-file {file}: cannot be read: {reason}; check the file") from None
-    return password.removesuffix("\n").removesuffix("\r")
+    return read_secret_file(file, "--mqtt-password-file").removesuffix("\n").removesuffix("\r")
 
 
 def create_tls_context(
@@ -122,7 +122,10 @@ def _load_client_certificate(context: ssl.SSLContext, cert_file: Path, key_file:
     for name, path in (("--mqtt-cert", cert_file), ("--mqtt-key", key_file)):
         try:
             if path is not None:
-                path.open("rb").close()
+                with path.open("rb") as file:
+                    has_key = b"PRIVATE KEY" in file.read(_MAX_PEM)
+                if has_key:
+                    warn_of_readers(path, name)
         except OSError as error:
             raise SettingError(f"{name} {path}: cannot be read: {error.strerror}; check the file") from None
     encrypted = False

@@ -89,7 +89,7 @@ def _target(args: argparse.Namespace) -> Target:
     from device_apps.events.webhook.target import parse_target, read_headers
 
     headers = {} if args.webhook_header_file is None else read_headers(args.webhook_header_file)
-    file, hint = args.webhook_secret_file, "head -c 24 /dev/urandom | base64 > FILE"
+    file, hint = args.webhook_secret_file, "(umask 077; head -c 24 /dev/urandom | base64 > FILE)"
     secret = read_secret(file, "--webhook-secret-file", SECRET_VARIABLE, os.environ, hint)
     if secret == "":
         raise SettingError(f"{SECRET_VARIABLE if file is None else file}: the secret is empty; make one with {hint}")

@@ -21,6 +21,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
+from device_apps.secret_file import read_secret_file
 from edge_ssd.console.redact import redact_url
 from edge_ssd.console.text import argument_text, printable
 from edge_ssd.errors import SettingError
@@ -168,14 +169,10 @@ def parse_target(
 def read_headers(path: Path) -> dict[str, str]:
     """Return the headers of a file with a line ``Name: value`` for each; lines with # are comments.
 
-    Raises SettingError if it cannot be read, or a line is not a header.
+    Logs a warning if other users can read it. Raises SettingError if it cannot be read, or a line is not a header.
     """
     option = f"--webhook-header-file {path}"
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise SettingError(f"{option}: cannot be read: {reason}; check the file") from None
+    text = read_secret_file(path, "--webhook-header-file")
     headers: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
