@@ -26,11 +26,14 @@ _OF_ONE_CAMERA = tuple(name for name in OF_ONE_CAMERA if name != "name")
 
 _log = logging.getLogger(__name__)
 
+_PRIVATE_FOLDERS = ("/tmp", "/var/tmp")  # systemd.exec(5), PrivateTmp=
+
 _EXAMPLES = """\
 examples:
   edge-ssd service --source 0 --model mine.tflite --jsonl seen.jsonl
   edge-ssd service --name porch --source rtsp://user:password@192.168.1.20/stream --to porch/
   edge-ssd service --config cameras.toml                 several cameras, whose tables are taken over
+  edge-ssd service --source picamera --to -              print both files, write none
 
 Takes every option of `edge-ssd camera` and writes two files: NAME.toml, a configuration with these options, and
 NAME.service, a unit with a user of its own that can use cameras and pins, can write to /var/lib/NAME only, waits for a
@@ -45,7 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     service.add_argument(
         "--name", default=DEFAULT_NAME, metavar="NAME", help="name of the service and the camera (default: edge-ssd)"
     )
-    service.add_argument("--to", type=Path, default=Path(), metavar="DIR", help="folder for the files (default: .)")
+    service.add_argument(
+        "--to", type=Path, default=Path(), metavar="DIR", help="folder for the files (default: .); - only prints them"
+    )
     service.add_argument(
         "--user", metavar="USER", help="run as this user (default: a dynamic user of systemd, if it can access Python)"
     )
@@ -87,6 +92,12 @@ def run(
         tables=format_tables(_zones_of(args)) if cameras is None else _format_cameras(args.config, cameras),
         exclude=() if cameras is None else OF_ONE_CAMERA,
     )
+    _warn_of_hidden([*files, *(Path(each.source) for each in (args, *_args_of(cameras or ())))])
+    if str(args.to) == "-":
+        print_text(
+            f"# ---- /etc/{args.name}.toml\n{config_text}\n# ---- /etc/systemd/system/{args.name}.service\n{unit_text}"
+        )
+        return 0
     config, unit = args.to / f"{args.name}.toml", args.to / f"{args.name}.service"
     # The configuration may hold a password.
     _write_files({config: (config_text, 0o600), unit: (unit_text, 0o644)}, overwrite=args.overwrite)
@@ -116,6 +127,17 @@ def _format_cameras(config: Path, cameras: Sequence[CameraTable]) -> str:
             raise SettingError(f"{config}: {camera.title}: {error}") from None
         tables.append(format_camera_table(camera, _absolute_source(camera.args.source), _zones_of(camera.args)))
     return "".join(tables)
+
+
+def _args_of(cameras: Sequence[CameraTable]) -> list[argparse.Namespace]:
+    return [camera.args for camera in cameras if camera.args is not None]
+
+
+def _warn_of_hidden(files: Sequence[Path]) -> None:
+    """Warn of files, or folders, that the service cannot see: it has a /tmp and a /var/tmp of its own (PrivateTmp)."""
+    for path in dict.fromkeys(path.absolute() for path in files):
+        if any(path.is_relative_to(folder) for folder in _PRIVATE_FOLDERS):
+            _log.warning("%s: the service does not see this: it has a /tmp of its own; move it to another folder", path)
 
 
 def _zones_of(args: argparse.Namespace) -> ZoneSet:

@@ -3,7 +3,7 @@
 import asyncio
 import sys
 
-from edge_ssd import Detector, ImageError
+from edge_ssd import Detector, EdgeSSDError, ImageError
 
 
 async def describe(detector: Detector, image: str) -> str:
@@ -25,4 +25,7 @@ async def main(model: str, images: list[str]) -> None:
 if __name__ == "__main__":
     if len(sys.argv) < 3:
         sys.exit(__doc__)
-    asyncio.run(main(sys.argv[1], sys.argv[2:]))
+    try:
+        asyncio.run(main(sys.argv[1], sys.argv[2:]))
+    except EdgeSSDError as error:  # of the model
+        sys.exit(f"error: {error}")

@@ -5,7 +5,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from edge_ssd import Detections, Detector, read_bundle
+from edge_ssd import Detections, Detector, EdgeSSDError, read_bundle
 
 WORKERS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -28,4 +28,7 @@ def main(model: str, images: list[str]) -> None:
 if __name__ == "__main__":
     if len(sys.argv) < 3:
         sys.exit(__doc__)
-    main(sys.argv[1], sys.argv[2:])
+    try:
+        main(sys.argv[1], sys.argv[2:])
+    except EdgeSSDError as error:
+        sys.exit(f"error: {error}")

@@ -84,6 +84,24 @@ def test_configuration_reproduces_the_options(tmp_path: Path, capsys: pytest.Cap
     assert config.stat().st_mode & 0o777 == 0o600, "it may hold a password"
 
 
+def test_files_are_only_printed(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run_service("--to", "-", "--fps", "7", "--source", "/srv/none.mp4") == 0
+    out = capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+    assert "/srv" not in caplog.text
+    assert run_service("--to", tmp_path, "--fps", "7", "--source", "/srv/none.mp4") == 0
+    for suffix in ("toml", "service"):
+        assert (tmp_path / f"edge-ssd.{suffix}").read_text() in out
+    assert run_service("--to", "-", "--source", "/tmp/none.mp4") == 0
+    assert "/tmp/none.mp4: the service does not see this: it has a /tmp of its own" in caplog.text
+
+
 def test_configuration_lists_every_option(tmp_path: Path) -> None:
     assert run_service("--to", tmp_path) == 0
     text = (tmp_path / "edge-ssd.toml").read_text()
@@ -168,7 +186,7 @@ def test_several_cameras_have_one_service(tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("text", "options", "message"),
     [
-        (CAMERAS.replace("Garden", "Front door"), (), "cameras.toml: camera 'Front door': it and camera 'Front door'"),
+        (CAMERAS.replace("Garden", "Front door"), (), "cameras.toml: camera 'Front door': an earlier camera has"),
         (CAMERAS.replace("12.5", "-1"), (), "cameras.toml: camera 'Garden': --fps must be a number over 0"),
         ("cameras = []", (), "cameras.toml: there is no camera in it; begin each with [[cameras]]"),
         (CAMERAS, ("--source", "0"), "--source: each camera of cameras.toml has its own; leave it out"),

@@ -141,10 +141,10 @@ def test_motion_gate_is_that_of_each_camera(folder: Path, capsys: pytest.Capture
 @pytest.mark.parametrize(
     ("table", "problem"),
     [
-        ('name = "garden"\nsource = "images"', "it and camera 'Garden' have 'garden' in paths; give each a name of it"),
+        ('name = "garden"\nsource = "images"', "an earlier camera, 'Garden', is 'garden' in paths too; give"),
         (
             'name = "Garden"\nsource = "images"',
-            "it and camera 'Garden' have the same name; give each a name",
+            "camera 'Garden': an earlier camera has the same name; give this one another name",
         ),
         ('name = "Three"', "it has no source, such as source = "),
         ('name = " "\nsource = "images"', "--name must be one line of 1 to 60 characters, got ''"),
@@ -291,6 +291,7 @@ def test_pages_and_states_of_all_cameras(port: int) -> None:
     door, garden = request(port, "/api/cameras").json["cameras"]
     assert (door["name"], door["path"], door["status"]["state"]) == ("Front door", "cameras/front_door/", "live")
     assert (garden["name"], garden["frames"], garden["status"]["healthy"]) == ("Garden", 0, False)
+    assert garden["status"]["state"] == "unavailable"
     assert "Connection refused" in garden["status"]["reason"]
     health = request(port, "/healthz").body.decode().splitlines()
     assert health[0] == "front_door: ok"
@@ -372,7 +373,7 @@ def test_overview_shows_all_cameras_and_leads_to_each(browser: webdriver.Chrome,
     browser.get(f"http://127.0.0.1:{port}/")
     wait(browser, lambda b: b.find_element(By.ID, "summary").text == "1 of 2 live")
     first, second = browser.find_elements(By.CSS_SELECTOR, "#cameras li")
-    assert second.find_element(By.CLASS_NAME, "chip").text == "Starting"
+    assert second.find_element(By.CLASS_NAME, "chip").text == "Not available"
     assert "Connection refused" in second.text
     wait(browser, lambda b: b.execute_script("return document.querySelector('#cameras img').naturalWidth") == 400)
     for size, columns in ((PHONE, 1), (DESKTOP, 2)):

@@ -46,7 +46,9 @@ pytestmark = pytest.mark.machine_independent
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("images")
-    Image.fromarray(selftest_image()).save(folder / "photo.jpg", quality=95)
+    (line,) = re.findall(r"^    python (-c .*)$", (EXAMPLES / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    done = run_python(*shlex.split(line), cwd=folder)
+    assert done.returncode == 0, done.stderr
     for name in ("examples", "device_apps"):
         (folder / name).symlink_to(REPOSITORY / name)
     return folder / "photo.jpg"
@@ -83,6 +85,10 @@ def test_embed(image: Path) -> None:
     found = run_readme_command("embed", image).splitlines()
     assert len(found) == 3
     assert all(line.startswith("photo.jpg: banana 0.") for line in found)
+    _, (_, *arguments) = readme_command("embed")
+    done = run_python(*arguments, "none.jpg", cwd=image.parent)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, "error: none.jpg: no such image; check the path")
+    assert "Traceback" not in done.stderr
 
 
 def test_asyncio_detect(image: Path) -> None:

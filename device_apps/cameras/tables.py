@@ -92,8 +92,9 @@ def read_camera_tables(
             args.headless, args.show, args.name = True, False, camera_name(args)
             args.slug = topic_name(args.name)
             if args.slug in names:
-                same = f"{args.slug!r} in paths" if names[args.slug] != args.name else "the same name"
-                raise SettingError(f"it and camera {names[args.slug]!r} have {same}; give each a name of its own")
+                other = names[args.slug]
+                same = f", {other!r}, is {args.slug!r} in paths too" if other != args.name else " has the same name"
+                raise SettingError(f"an earlier camera{same}; give this one another name")
             args = own_outputs(args, args.slug, replaced - given.named)
             claim_outputs(args, title, outputs)
         except SettingError as error:

@@ -14,7 +14,10 @@ from device_apps.retry import FailureLog, backoff
 from device_apps.sources.frames import Frame, Source, SourceCounts, iterate
 from edge_ssd.errors import EdgeSSDError, SourceError
 
-__all__ = ["BackgroundSource"]
+__all__ = ["OPENING", "BackgroundSource"]
+
+OPENING = "the source is being opened"
+"""The problem of a source before its first attempt has ended."""
 
 _log = logging.getLogger(__name__)
 
@@ -54,7 +57,7 @@ class BackgroundSource:
         open_pause: Callable[[int], float] = _OPEN_PAUSE,
         lost_pause: Callable[[int], float] = _LOST_PAUSE,
     ) -> None:
-        self.problem = "the source is being opened"
+        self.problem = OPENING
         self._make_source = make_source
         self._name = name
         self._live = live

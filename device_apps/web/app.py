@@ -34,7 +34,7 @@ from device_apps.web.live.streams import (
     mjpeg_parts,
     sse_messages,
 )
-from device_apps.web.monitoring import Status, loop_status, stats_to_dict, stats_to_metrics
+from device_apps.web.monitoring import Status, loop_status, stats_to_dict, stats_to_metrics, with_problem
 from device_apps.web.pages import Page, Script, accepts_html
 from device_apps.web.prometheus import CONTENT_TYPE, Metric, format_metrics
 from device_apps.web.request_body import is_json, read_body
@@ -270,8 +270,7 @@ class Preview:
         # On a Raspberry Pi this may start a process to query throttling, which would block the server's thread.
         snapshot = await asyncio.get_running_loop().run_in_executor(None, self.stats.snapshot)
         status = loop_status(self.encoder, snapshot.source.connected, self.limits.max_silence_s)
-        problem = self.problem()
-        return snapshot, status if status.state == "live" or not problem else status._replace(reason=problem)
+        return snapshot, with_problem(status, self.problem())
 
 
 def _call_in(server: asyncio.AbstractEventLoop, function: Any, *arguments: Any) -> None:

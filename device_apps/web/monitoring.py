@@ -6,17 +6,18 @@ import time
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
+from device_apps.sources.background_source import OPENING
 from device_apps.stats import StatsSnapshot
 from device_apps.web.live.frame_encoder import FrameEncoder
 from device_apps.web.prometheus import Metric
 
-__all__ = ["Status", "loop_status", "stats_to_dict", "stats_to_metrics"]
+__all__ = ["Status", "loop_status", "stats_to_dict", "stats_to_metrics", "with_problem"]
 
 
 class Status(NamedTuple):
     """State of the camera loop, and whether it is healthy; ``reason`` explains every state but "live"."""
 
-    state: Literal["live", "starting", "reconnecting", "stalled"]
+    state: Literal["live", "starting", "unavailable", "reconnecting", "stalled"]
     healthy: bool
     reason: str = ""
 
@@ -41,6 +42,14 @@ def loop_status(encoder: FrameEncoder, connected: bool, max_silence_s: float, no
     if not connected:
         return Status("reconnecting", not silent, f"the source is lost and is being opened again; {reason}")
     return Status("stalled", False, reason) if silent else Status("live", True)
+
+
+def with_problem(status: Status, problem: str) -> Status:
+    """Return the status of a loop to whose source that happened, if anything."""
+    if status.state == "live" or not problem:
+        return status
+    is_unavailable = status.state == "starting" and problem != OPENING
+    return status._replace(state="unavailable" if is_unavailable else status.state, reason=problem)
 
 
 def stats_to_dict(snapshot: StatsSnapshot, status: Status, viewers: int) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 "use strict";
 /* include elements.js */
 /* include phone.js */
-const STATES = { live: "Live", starting: "Starting", reconnecting: "Reconnecting", stalled: "No new image" };
+const STATES = { live: "Live", starting: "Starting", unavailable: "Not available", reconnecting: "Reconnecting",
+  stalled: "No new image" };
 const PERIOD_MS = 1000, ANSWER_MS = 3000, IMAGE_MS = 2000;
 const cards = new Map();  // By the path of the camera.
 

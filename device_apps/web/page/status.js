@@ -1,7 +1,7 @@
 // ---- status: whether what is shown is live ----
 
-const STATES = { live: "Live", connecting: "Connecting", starting: "Starting", reconnecting: "Reconnecting", stalled: "No new image",
-  full: "Waiting", away: "No connection", paused: "Paused" };
+const STATES = { live: "Live", connecting: "Connecting", starting: "Starting", unavailable: "Not available",
+  reconnecting: "Reconnecting", stalled: "No new image", full: "Waiting", away: "No connection", paused: "Paused" };
 const STALE_MS = 2500;  // Without a frame, or without any message.
 
 const heard = { at: performance.now(), ever: false, lost: null, status: null, offset: Infinity, captured: null, intervals: [] };
