@@ -70,16 +70,18 @@ class BackgroundWriter(Generic[_T]):
         if self._closing.is_set():
             return False
         self._closing.set()
+        ends = 0
         while not self._ended.is_set():
             try:
                 self._queue.put(None, timeout=max(0.0, min(0.05, deadline - time.monotonic())))
+                ends = 1
                 break
             except queue.Full:  # The thread makes room, unless it is blocked.
                 if time.monotonic() >= deadline:
                     break
         ended = self._ended.wait(max(0.0, deadline - time.monotonic()))
         if not ended:
-            self.lost += max(1, self._queue.qsize())
+            self.lost += max(0, self._queue.unfinished_tasks - ends)
         if self.lost:
             _log.warning("%s: %d could not be written and were dropped", self._name, self.lost)
         return ended
@@ -88,6 +90,7 @@ class BackgroundWriter(Generic[_T]):
         try:
             while (item := self._queue.get()) is not None:
                 self._write(item)
+                self._queue.task_done()
         except BrokenPipeError as error:
             self.failure = error
         finally:

@@ -27,21 +27,24 @@ def read_secret(path: Path | None, option: str, variable: str, environment: Mapp
 
 
 def read_secret_file(path: Path, option: str, remedy: str = "check the file") -> str:
-    """Return the first 64 kB of a text file. Logs a warning if other users can read it.
+    """Return the text of a file, without a byte order mark. Logs a warning if other users can read it.
 
     Args:
         option: that names the file, for messages: ``--web-token-file``.
         remedy: what to do about a file that is unreadable, for messages.
 
     Raises:
-        SettingError: the file is unreadable or not UTF-8.
+        SettingError: the file is unreadable, not UTF-8, or longer than 64 kB.
     """
     try:
         with path.open("rb") as file:
-            text = file.read(_MAX_BYTES).decode()
+            data = file.read(_MAX_BYTES + 1)
+        text = data.decode("utf-8-sig")
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise SettingError(f"{option} {path}: cannot be read: {reason}; {remedy}") from None
+    if len(data) > _MAX_BYTES:
+        raise SettingError(f"{option} {path}: is longer than {_MAX_BYTES} bytes; {remedy}")
     warn_of_readers(path, option)
     return text
 

@@ -27,6 +27,7 @@ _OF_ONE_CAMERA = tuple(name for name in OF_ONE_CAMERA if name != "name")
 _log = logging.getLogger(__name__)
 
 _PRIVATE_FOLDERS = ("/tmp", "/var/tmp")  # systemd.exec(5), PrivateTmp=
+_MIN_MEMORY = 128 * 1024 * 1024  # The smallest model and one camera take a little less.
 
 _EXAMPLES = """\
 examples:
@@ -169,8 +170,18 @@ def _validate(args: argparse.Namespace) -> None:
         )
     if not re.fullmatch(r"[1-9][0-9]*[KMG%]?", args.memory_max):
         raise SettingError(f"--memory-max must be a size such as 512M or 50%, got {args.memory_max!r}")
+    if not args.memory_max.endswith("%") and _bytes(args.memory_max) < _MIN_MEMORY:
+        raise SettingError(
+            f"--memory-max must be at least 128M, got {args.memory_max}; without a letter it is in bytes"
+        )
     if args.user is not None and not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_.-]*", args.user):
         raise SettingError(f"--user must be the name of a user, got {args.user!r}")
+
+
+def _bytes(size: str) -> int:
+    """Return the bytes of a size of systemd, such as 512M."""
+    number, unit = (size[:-1], size[-1]) if size[-1] in "KMG" else (size, "")
+    return int(number) * 1024 ** ("KMG".index(unit) + 1 if unit else 0)
 
 
 def _with_absolute_inputs(args: argparse.Namespace) -> argparse.Namespace:

@@ -161,13 +161,14 @@ def format_unit(
         home: value of ProtectHome: "yes" hides the home folders; "read-only" if the program is in one.
 
     Raises:
-        SettingError: a path has a control character, or ends with a backslash: its rest would be a line of the unit.
+        SettingError: a path has a control character, or ends with a backslash: its rest would be a line of the unit;
+            or systemd does not run a program of this name.
     """
     for value in (program, *credentials.values()):
         _refuse_line_ends(value)
     return _UNIT.format(
         name=name,
-        program=_quote(program),
+        program=_executable(program),
         credentials="\n".join(f"LoadCredential={name}:{path.replace('%', '%%')}" for name, path in credentials.items()),
         user="DynamicUser=yes" if user is None else f"User={user}",
         groups=" ".join(groups),
@@ -196,7 +197,12 @@ def _refuse_line_ends(path: str) -> None:
         raise SettingError(f"{path!r}: systemd cannot be given this path: rename it, without control characters")
 
 
-def _quote(word: str) -> str:
-    """Return a word of a command line in the syntax of systemd.service(5), "Command lines"."""
-    escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
-    return escaped if escaped == word and not set(word) & set(" \t'") else f'"{escaped}"'
+def _executable(path: str) -> str:
+    """Return the path of a program in the syntax of systemd.service(5), "Command lines".
+
+    "$" is itself there. Raises SettingError for what systemd refuses in the name of a program, in quotes too.
+    """
+    if set(path) & set("\\\"'"):
+        raise SettingError(f"{path!r}: systemd can run no program in a folder with quotes or \\: rename it")
+    escaped = path.replace("%", "%%")
+    return f'"{escaped}"' if " " in escaped else escaped

@@ -102,6 +102,17 @@ def test_close_abandons_a_blocked_thread(caplog: pytest.LogCaptureFixture) -> No
     release.set()
 
 
+def test_close_at_once_loses_nothing_that_is_written(caplog: pytest.LogCaptureFixture) -> None:
+    """As when another output cannot be opened."""
+    written: list[int] = []
+    writer = BackgroundWriter("file", written.append, 2)
+    writer.put(1)
+    wait_until(lambda: written == [1])
+    time.sleep(0.01)
+    writer.close(0.0)
+    assert (writer.lost, caplog.messages) == (0, [])
+
+
 def test_background_writer_keeps_the_error_of_a_closed_pipe() -> None:
     def handle(item: int) -> None:
         raise BrokenPipeError

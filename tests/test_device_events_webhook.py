@@ -278,3 +278,17 @@ def test_invalid_header_file_is_one_line_without_its_secret(content: str, tmp_pa
     with pytest.raises(SettingError, match="line 2") as error:
         read_headers(path)
     assert "s3cret" not in str(error.value)
+
+
+def test_secret_is_that_of_the_file_as_a_whole(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    path.touch(0o600)
+    for data, secret in (
+        (b"\xef\xbb\xbfabc\r\n", "abc"),
+        (b"x" * 9999, "x" * 9999),
+    ):  # A byte order mark is none of it.
+        path.write_bytes(data)
+        assert read_secret(path, "--webhook-secret-file", "VARIABLE", {}, "head") == secret
+    path.write_bytes(b"x" * 65537)
+    with pytest.raises(SettingError, match="is longer than 65536 bytes; make one with head"):
+        read_secret(path, "--webhook-secret-file", "VARIABLE", {}, "head")

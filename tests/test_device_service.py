@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from configparser import ConfigParser
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import cv2
 import pytest
@@ -293,10 +294,29 @@ def test_first_inaccessible_parent_is_the_outermost(tmp_path: Path) -> None:
 
 
 def test_unit_quotes_special_characters() -> None:
-    program, credentials = '/opt/a b/100%/$x/"q"', {"config.toml": "/etc/10%.toml"}
+    program, credentials = "/opt/a b/100%/$x/q", {"config.toml": "/etc/10%.toml"}
     text = format_unit("x", program, credentials, user=None, groups=["video"], home="yes", memory_max="1G")
-    assert 'ExecStart="/opt/a b/100%%/$$x/\\"q\\"" -m edge_ssd camera' in text
+    assert 'ExecStart="/opt/a b/100%%/$x/q" -m edge_ssd camera' in text
     assert "LoadCredential=config.toml:/etc/10%%.toml\n" in text
+
+
+@pytest.mark.parametrize("name", ["a 100%n $x ä", 'a"b', "a'b", "a\\b"])
+def test_systemd_finds_a_program_in_a_folder_of_any_name_or_it_is_refused(tmp_path: Path, name: str) -> None:
+    program = tmp_path / name / "python"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    options: dict[str, Any] = {"user": None, "groups": ["video"], "home": "yes", "memory_max": "1G"}
+    if set(name) & set("\"'\\"):
+        with pytest.raises(SettingError, match="systemd can run no program in a folder with quotes"):
+            format_unit("x", str(program), {}, **options)
+        return
+    unit = tmp_path / "x.service"
+    unit.write_text(format_unit("x", str(program), {}, **options), encoding="utf-8")
+    analyze = shutil.which("systemd-analyze")
+    if analyze is not None:
+        done = subprocess.run([analyze, "verify", str(unit)], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (0, ""), done.stderr
 
 
 @pytest.mark.parametrize("path", ["/tmp/x\nExecStartPre=+/bin/evil", "/tmp/a\rb", "/tmp/a\u2028b", "/tmp/ends with\\"])
@@ -332,6 +352,7 @@ def test_files_with_secrets_become_credentials(tmp_path: Path, monkeypatch: pyte
         (["--name", "Two Words"], "--name must be lowercase letters"),
         (["--name", "../etc"], "--name must be lowercase letters"),
         (["--memory-max", "much"], "--memory-max must be a size such as 512M"),
+        (["--memory-max", "512"], "--memory-max must be at least 128M, got 512; without a letter it is in bytes"),
         (["--user", "a b"], "--user must be the name of a user"),
         (["--model", "none.tflite"], "none.tflite: no such file"),
         (["--width", "0"], "--width must be a whole number from 1, got 0"),

@@ -133,7 +133,7 @@ class WebServer:
             asyncio.run(self._serve())
         except Exception as error:
             self._failure = f"{type(error).__name__}: {error}"
-            if self._started.is_set():  # Detection continues without viewers.
+            if self._started.is_set() and not self._site.closing.is_set():  # Detection continues without viewers.
                 _log.warning("web: the server has ended: %s", self._failure)
         finally:
             self._started.set()
