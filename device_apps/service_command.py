@@ -181,7 +181,7 @@ def _validate(args: argparse.Namespace) -> None:
 def _bytes(size: str) -> int:
     """Return the bytes of a size of systemd, such as 512M."""
     number, unit = (size[:-1], size[-1]) if size[-1] in "KMG" else (size, "")
-    return int(number) * 1024 ** ("KMG".index(unit) + 1 if unit else 0)
+    return int(number) << (10 * ("KMG".index(unit) + 1) if unit else 0)
 
 
 def _with_absolute_inputs(args: argparse.Namespace) -> argparse.Namespace:
