@@ -77,6 +77,20 @@ def test_objects_that_leave_the_view_leave_their_zones_before() -> None:
     assert publisher.events[2].dwell_s == pytest.approx(0.4)
 
 
+def test_broker_that_hangs_at_the_end_costs_no_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("device_apps.events.emitter._FLUSH_SECONDS", 0.2)
+    publisher, kept = ListPublisher(), CountsFile(tmp_path / "counts.json", check=False)
+    monkeypatch.setattr(publisher, "close", lambda deadline: time.sleep(max(0.0, deadline - time.monotonic())))
+    with EventEmitter([publisher], tracker=Tracker(0.1, 2.0), zones=monitor(), counts_file=kept) as emitter:
+        kept.totals.add_visit("gate", "banana")
+        emitter.write(result(0.0, 0, (0, box(0))))
+        kept.totals.add_visit("gate", "banana")
+    assert caplog.messages == []
+    assert CountsFile(tmp_path / "counts.json").totals.visits == {"gate": {"banana": 2}}
+
+
 def test_counts_are_written_at_most_every_five_seconds_and_at_the_end(tmp_path: Path) -> None:
     path, now = tmp_path / "deep" / "counts.json", [100.0]
     kept = CountsFile(path, clock=lambda: now[0])

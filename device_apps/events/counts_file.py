@@ -64,22 +64,24 @@ class CountsFile:
 
     def update(self) -> None:
         """Have changed totals written, if the last write is long enough ago; called with each frame."""
-        if self.totals.version != self._saved_version and self._clock() - self._saved_at >= _PERIOD_S:
-            self._save()
+        if self._clock() - self._saved_at >= _PERIOD_S:
+            self.save()
 
-    def close(self, deadline: float) -> None:
-        """Write changed totals until ``deadline`` (``time.monotonic()``); further calls do nothing."""
-        if self.totals.version != self._saved_version:
-            self._save()
-        self._writer.close(deadline)
-
-    def _save(self) -> None:
+    def save(self) -> None:
+        """Have changed totals written now, without waiting for it."""
+        if self.totals.version == self._saved_version:
+            return
         self._text = self.totals.to_json()
         self._saved_version = self.totals.version
         self._saved_at = self._clock()
         if not self._waiting:
             self._waiting = True
             self._writer.put(True)
+
+    def close(self, deadline: float) -> None:
+        """Write changed totals until ``deadline`` (``time.monotonic()``); further calls do nothing."""
+        self.save()
+        self._writer.close(deadline)
 
     def _write(self, item: bool) -> None:
         """Write the latest totals; an item only wakes the thread."""

@@ -173,6 +173,8 @@ class EventEmitter:
             self._publish_leave(track, "end")
         if self._zones is not None:
             self._pass_counts(self._zones)
+        if self._counts_file is not None:
+            self._counts_file.save()  # A broker that hangs may take all of the time.
         for output in self._outputs:
             output.close(deadline)
         if error[0] is None:
