@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import shutil
@@ -78,7 +79,7 @@ class QuotaFolder:
                 self._delete(path)
         while self._files and self._total_bytes + new_bytes > self._max_bytes:
             self._delete(next(iter(self._files)))
-        while self._files and shutil.disk_usage(self.path).free < _FREE_BYTES + new_bytes:
+        while self._files and self._free_bytes() < _FREE_BYTES + new_bytes:
             self._delete(next(iter(self._files)))
 
     def find(self, name: str) -> Path | None:
@@ -93,6 +94,12 @@ class QuotaFolder:
             return path if stat.S_ISREG(path.lstat().st_mode) else None
         except OSError:
             return None
+
+    def _free_bytes(self) -> int:
+        try:
+            return shutil.disk_usage(self.path).free
+        except FileNotFoundError:  # Not made again here: its disk may be away.
+            raise FileNotFoundError(errno.ENOENT, "the folder is gone; make it again", str(self.path)) from None
 
     def _set(self, path: Path, file: _File) -> None:
         before = self._files.get(path)

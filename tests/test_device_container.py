@@ -93,6 +93,20 @@ def test_compose_mounts_what_the_configuration_names(compose: dict[str, Any], co
     assert config["web"].partition(":")[2] + ":8080" in camera["ports"]
 
 
+@pytest.mark.parametrize(
+    ("port", "token", "line"),
+    [
+        ("8 0", "", "the port must be a number, got '8 0'"),
+        ("1", "two\nlines", "the web token must be one line of ASCII"),
+        ("1", "\u20ac", "the web token must be one line of ASCII"),
+        ("99999", "\ufefftoken", "the web token must be one line of ASCII"),
+    ],
+)
+def test_health_check_that_cannot_ask_is_one_line(port: str, token: str, line: str) -> None:
+    done = run_python(FOLDER / "healthcheck.py", port, env={"EDGE_SSD_WEB_TOKEN": token})
+    assert (done.returncode, done.stdout, done.stderr) == (1, f"{line}\n", "")
+
+
 def test_entry_point_health_check_and_stop(tmp_path: Path, compose: dict[str, Any]) -> None:
     """The image's own commands, with the paths of this machine, and a broker that is away."""
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -204,6 +204,15 @@ def test_age_is_that_of_each_file_and_no_matter_of_the_clock_that_is_set(
     assert [path.name for path in tmp_path.iterdir()] == ["clip-2.webm"]
 
 
+def test_folder_that_is_gone_is_named(tmp_path: Path) -> None:
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "clip-0.webm").write_bytes(b"a")
+    folder = QuotaFolder(tmp_path / "clips", NAME, 10**9)
+    shutil.rmtree(tmp_path / "clips")
+    with pytest.raises(FileNotFoundError, match="the folder is gone; make it again"):
+        folder.make_room(0)
+
+
 def test_nearly_full_disk_costs_the_oldest_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(5):
         (tmp_path / f"clip-{number}.webm").write_bytes(bytes(100))

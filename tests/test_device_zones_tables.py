@@ -62,6 +62,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"zones": [{"name": "gate"}]}, "zone 'gate': points are missing"),
     ({"zones": [{"points": TRIANGLE}]}, "zone 1: name is missing"),
     (zone(name=""), "zone 1: a name is missing"),
+    (zone(name="\u200b \ufeff"), "a name is missing"),
     (zone(name=7), "zone 1: name must be text"),
     (zone(name="a\nb"), r"zone 'a\nb': the name 'a\nb' has a control character"),
     (zone(name="x" * 65), "the name has 65 characters; at most 64"),

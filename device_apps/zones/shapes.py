@@ -146,7 +146,7 @@ class ZoneSet:
 
 
 def _check_name(name: Any) -> None:
-    if not isinstance(name, str) or not name.strip():
+    if not isinstance(name, str) or not any(char.isprintable() and not char.isspace() for char in name):
         raise SettingError("a name is missing")
     if len(name) > _MAX_NAME:
         raise SettingError(f"the name has {len(name)} characters; at most {_MAX_NAME} are allowed")
