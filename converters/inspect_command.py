@@ -132,7 +132,7 @@ def format_bundle(bundle: Bundle, facts: Mapping[str, Any]) -> str:
             f"{embedded['score_threshold']:.2g}",
         ),
         *_graph(facts),
-        ("sha256", str(bundle.details.sha256["flatbuffer"])),
+        ("sha256", f"{bundle.sha256} (of the file)"),
     ]
     tools = facts.get("tools")
     if isinstance(tools, dict):

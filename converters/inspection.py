@@ -30,6 +30,7 @@ def inspect_bundle(bundle: Bundle) -> dict[str, Any]:
     return {
         "file": str(bundle.path),
         "bytes": bundle.path.stat().st_size,
+        "file_sha256": bundle.sha256,
         **{name: bundle.metadata[name] for name in _STATED if name in bundle.metadata},
         "embedded_selftest": {
             "objects": len(selftest.detections),

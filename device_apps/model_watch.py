@@ -104,7 +104,7 @@ class ModelWatch:
         start = time.monotonic()
         try:
             bundle = read_bundle(self._path)
-            if _same_model(bundle, self._detector.bundle):
+            if bundle.sha256 == self._detector.bundle.sha256:
                 return
             loaded = self._detector.share()
             loaded.replace_model(bundle)
@@ -148,8 +148,8 @@ def followers_of(*parts: object) -> list[FollowsModel]:
 
 
 def short_digest(bundle: Bundle) -> str:
-    """Return the beginning of the SHA-256 of a model, which tells models of one file name apart."""
-    return str(bundle.details.sha256["flatbuffer"])[:12]
+    """Return the beginning of the SHA-256 of a model's file, which tells models of one file name apart."""
+    return bundle.sha256[:12]
 
 
 def _identity(path: str) -> tuple[int, ...] | None:
@@ -159,10 +159,6 @@ def _identity(path: str) -> tuple[int, ...] | None:
     except OSError:
         return None
     return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
-
-
-def _same_model(one: Bundle, other: Bundle) -> bool:
-    return one.flatbuffer == other.flatbuffer and one.metadata == other.metadata
 
 
 def _check_input(old: Detector, new: Detector) -> None:

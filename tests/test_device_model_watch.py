@@ -265,10 +265,9 @@ def test_model_with_another_input_is_refused(
     from dataclasses import replace
 
     old = detector.bundle
-    monkeypatch.setattr(model_watch, "_same_model", lambda *_: False)
     spec = replace(old.network.input, resampling="pillow-bilinear")
     details = old.details._replace(network=replace(old.network, input=spec))
-    monkeypatch.setattr(model_watch, "read_bundle", lambda _: replace(old, details=details))
+    monkeypatch.setattr(model_watch, "read_bundle", lambda _: replace(old, details=details, sha256="another"))
     with watched(detector) as watch:
         wait_until(lambda: watch.idle() or messages)
     assert messages == [

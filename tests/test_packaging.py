@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import shlex
 import shutil
 import subprocess
@@ -84,6 +85,9 @@ def test_wheel_is_small_and_pure(wheel: Path) -> None:
         weights = sum(entry.compress_size for entry in archive.infolist() if entry.filename.endswith(".npz"))
     assert 0 < weights < MAX_WEIGHTS_BYTES
     assert wheel.stat().st_size - weights < MAX_WHEEL_BYTES
+    page = (REPOSITORY / "docs" / "runtime.md").read_text(encoding="utf-8")
+    (stated,) = re.findall(r"The wheel has about (\d+) MB", page)
+    assert wheel.stat().st_size / 1e6 == pytest.approx(int(stated), rel=0.4)
 
 
 def test_sdist_contains_every_file_of_checkout(distributions: Path) -> None:

@@ -77,6 +77,8 @@ def test_model_card_names_the_shipped_file(bundle_path: Path) -> None:
     for path, kind in ((bundle_path, "int8"), (float_model(bundle_path), "float")):
         name = f"`{path.relative_to(REPOSITORY)}`, {kind}"
         assert rows[name] == [str(path.stat().st_size), f"`{hashlib.sha256(path.read_bytes()).hexdigest()}`"]
+    # So that a person compares the card with what the program shows.
+    assert rows[f"`{bundle_path.relative_to(REPOSITORY)}`, int8"][1] == f"`{read_bundle(bundle_path).sha256}`"
 
 
 def test_shipped_models_are_small() -> None:

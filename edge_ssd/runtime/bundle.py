@@ -81,12 +81,14 @@ class Bundle:
         flatbuffer: the TFLite model, whose digest has been verified.
         anchors: float32 [A, 4], xyxy in 0–1 of the input; equal to ``network.anchors()`` within 1e-6.
         details: the metadata, some of which is also available as properties.
+        sha256: digest of the whole file in hexadecimal, as ``sha256sum`` prints it.
     """
 
     source: str
     flatbuffer: bytes = field(repr=False)
     anchors: FloatArray = field(repr=False)
     details: Metadata = field(repr=False)
+    sha256: str = field(repr=False)
     _selftest: bytes = field(repr=False)
     _is_file: bool = field(default=True, repr=False)
 
@@ -237,9 +239,12 @@ def _parse(source: str, data: bytes, is_file: bool) -> Bundle:
     import hashlib  # here, since it is slow to import
 
     flatbuffer = data[: archive.start]
-    for name, content in (("flatbuffer", flatbuffer), ("anchors", archive.entries[ENTRY_ANCHORS])):
-        if hashlib.sha256(content).hexdigest() != details.sha256[name]:
+    digest = hashlib.sha256(flatbuffer)
+    anchors_digest = hashlib.sha256(archive.entries[ENTRY_ANCHORS])
+    for name, actual in (("flatbuffer", digest), ("anchors", anchors_digest)):
+        if actual.hexdigest() != details.sha256[name]:
             raise BundleError(f"is damaged: the SHA-256 of its {name} does not match; copy or convert it again")
+    digest.update(data[archive.start :])
     anchors = read_array(archive.entries[ENTRY_ANCHORS], ENTRY_ANCHORS, "<f4", (details.network.num_anchors, 4))
     with np.errstate(invalid="ignore", over="ignore"):
         difference = np.abs(anchors - details.network.anchors())
@@ -248,4 +253,4 @@ def _parse(source: str, data: bytes, is_file: bool) -> Bundle:
     labels = archive.entries[ENTRY_LABELS].decode("utf-8", "replace").removesuffix("\n").split("\n")
     if labels != list(details.network.labels):
         raise BundleError(f"{ENTRY_LABELS} and {ENTRY_METADATA} name different labels")
-    return Bundle(source, flatbuffer, anchors, details, archive.entries[ENTRY_SELFTEST], is_file)
+    return Bundle(source, flatbuffer, anchors, details, digest.hexdigest(), archive.entries[ENTRY_SELFTEST], is_file)
