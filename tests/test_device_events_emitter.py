@@ -30,13 +30,16 @@ class ListSnapshots:
         self.saved: list[tuple[Event, FrameResult]] = []
         self.found: list[SeenObject | None] = []
         self.closed = False
+        self.is_full = False
+        self.unwritten: list[Event] = []
 
     def path_for(self, event: Event) -> Path:
         return Path("snapshots") / f"{event.number}.jpg"
 
-    def save(self, event: Event, result: FrameResult, found: SeenObject | None = None) -> None:
+    def save(self, event: Event, result: FrameResult, found: SeenObject | None = None) -> bool:
         self.saved.append((event, result))
         self.found.append(found)
+        return not self.is_full
 
     def close(self, deadline: float) -> None:
         self.closed = True
@@ -174,6 +177,22 @@ def test_every_event_has_a_snapshot(publisher: ListPublisher) -> None:
     assert [item.snapshot for item in publisher.events] == [Path("snapshots/1.jpg"), Path("snapshots/2.jpg")]
     assert [(saved, shown.frame.sequence) for saved, shown in snapshots.saved] == [(e, 5) for e in publisher.events]
     assert snapshots.closed
+
+
+def test_lost_snapshot_is_in_no_event_and_in_the_history(publisher: ListPublisher) -> None:
+    snapshots = ListSnapshots()
+    with emitter_for(publisher, snapshots=snapshots, page="http://cam") as emitter:
+        snapshots.is_full = True
+        show(emitter, *SIX_FRAMES)
+        snapshots.is_full = False
+        emitter.write(result(2.0, 20, (0, A), score=0.99))  # There is no snapshot that this could replace.
+        emitter.write(result(4.5, 45))
+        snapshots.unwritten = [publisher.events[1]]
+    assert [event.snapshot for event in publisher.events] == [None, Path("snapshots/2.jpg")]
+    assert len(snapshots.saved) == 2
+    for record in emitter.history.select()[0]:
+        assert record["snapshot_lost"] is True
+        assert {"snapshot", "snapshot_url", "best_score"}.isdisjoint(record)
 
 
 def test_snapshot_of_an_object_is_replaced_by_better_ones_until_it_leaves() -> None:

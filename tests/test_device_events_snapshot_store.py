@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -51,6 +52,27 @@ def test_all_events_of_a_frame_have_their_snapshot(tmp_path: Path, caplog: pytes
     store.close(time.monotonic() + 30)
     assert (store.lost, caplog.messages) == (0, [])
     assert len(list(tmp_path.iterdir())) == 80
+
+
+def test_frames_that_wait_are_bounded_by_bytes_and_what_is_lost_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("device_apps.events.snapshot_store._MAX_BYTES", 5 * 3 * 100 * 200)
+    store = SnapshotStore(tmp_path, 10**7)
+    proceed = threading.Event()
+    store.subscribe(lambda seen, jpeg: proceed.wait(30))  # A disk that is slow.
+    events = [event(number, snapshot=store.path_for(event(number))) for number in range(9)]
+    frames = [result(0, number, (0, A)) for number in range(9)]
+    saved = [store.save(seen, shown) for seen, shown in zip(events, frames, strict=True) for _ in range(2)]
+    assert saved == [True] * 10 + [False] * 8, "five frames, two events each"
+    path = store.path_for(events[4])
+    assert store.is_waiting(path.name)
+    assert not store.is_waiting(store.path_for(events[5]).name)
+    wait_until(store.path_for(events[0]).exists)
+    store.close(time.monotonic())
+    assert [seen.number for seen in store.unwritten] == [1, 1, 2, 2, 3, 3, 4, 4]
+    proceed.set()
+    wait_until(path.exists)
 
 
 def test_path_for_replaces_invalid_characters_of_a_label(tmp_path: Path) -> None:

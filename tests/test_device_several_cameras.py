@@ -98,7 +98,7 @@ def test_lost_snapshots_are_in_the_exit_status(
     single = ["camera", "--source", "images", "--headless", "--enter-after", "2f", "--event-snapshots", "one"]
     several = CAMERAS.replace('jsonl = "-"', 'event-snapshots = "several"')
     assert (cli.main(single), run(capsys, several)[0]) == (0, 0)
-    monkeypatch.setattr("device_apps.events.snapshot_store._MAX_FRAMES", 0)
+    monkeypatch.setattr("device_apps.events.snapshot_store._MAX_BYTES", 0)
     assert (cli.main(single), run(capsys, several)[0]) == (2, 2)
 
 

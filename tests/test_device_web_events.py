@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from clocks import wait_until
-from event_factory import LABELS, event
+from event_factory import LABELS, event, result
 from kept_events import BOX, CLIP, KeptEvents
 from PIL import Image
 from web_camera import Camera, LoopedFrames, clip_frames
@@ -113,19 +114,20 @@ def test_snapshot_is_shown_with_and_without_boxes_and_small(camera: Camera) -> N
     assert [found.label for found in seen.objects] == ["banana", "apple"]
 
 
-GONE = "is no longer available: it was deleted, or not written"
+GONE = "the image of this event is no longer there: it was deleted, mostly to make room"
+NO_CLIP = "the clip of this event is not there: it was deleted, or could not be written"
 
 
 @pytest.mark.parametrize(
     ("path", "message"),
     [
         ("/12ab-2/snapshot.jpg?boxes=0", "the image without boxes was not kept; --event-snapshots-clean keeps it"),
-        ("/12ab-3/snapshot.jpg", f"the image of this event {GONE}"),
-        ("/12ab-3/snapshot.jpg?boxes=0", f"the image of this event {GONE}"),
-        ("/12ab-3/thumbnail.jpg", f"the image of this event {GONE}"),
-        ("/12ab-3/clip.webm", f"the clip of this event {GONE}"),
-        ("/12ab-4/snapshot.jpg", f"the image of this event {GONE}"),
-        ("/12ab-4/clip.webm", f"the clip of this event {GONE}"),
+        ("/12ab-3/snapshot.jpg", GONE),
+        ("/12ab-3/snapshot.jpg?boxes=0", GONE),
+        ("/12ab-3/thumbnail.jpg", GONE),
+        ("/12ab-3/clip.webm", NO_CLIP),
+        ("/12ab-4/snapshot.jpg", GONE),
+        ("/12ab-4/clip.webm", NO_CLIP),
         ("/12ab-5/snapshot.jpg", "this event has no snapshot; --event-snapshots DIR saves them"),
         ("/12ab-5/clip.webm", "this event has no clip; --event-clips DIR records them"),
         ("/12ab-9/clip.webm", "there is no such event; the newest 2000 are kept"),
@@ -180,6 +182,29 @@ def test_damaged_snapshot_is_404(camera: Camera) -> None:
     Image.new("RGB", (9, 9)).save(file, "PNG")
     path.write_bytes(file.getvalue())
     assert get(camera, "/12ab-7/thumbnail.jpg").status == 404, "nothing else than what the program writes is decoded"
+
+
+def test_image_that_waits_or_is_lost_is_said(camera: Camera) -> None:
+    events: Any = camera.events
+    proceed = threading.Event()
+    events.snapshots.subscribe(lambda seen, jpeg: proceed.wait(30))
+    path, later = (events.snapshots.path_for(event(number)) for number in (9, 10))
+    for number, waiting in ((9, path), (10, later)):
+        events.snapshots.save(event(number, snapshot=waiting), result(0, number))
+        events.add(event(number, snapshot=waiting))
+    try:
+        assert get(camera, "/12ab-10").json["saving"] is True
+        answer = get(camera, "/12ab-10/snapshot.jpg")
+        assert (answer.status, answer.headers["retry-after"]) == (404, "1")
+        assert answer.json["error"] == "the image is still being written; try again later"
+    finally:
+        proceed.set()
+    wait_until(later.exists)
+    answer = get(camera, "/12ab-10").json
+    assert ("saving" in answer, "snapshot" in answer["urls"]) == (False, True)
+    events.history.update("12ab-10", snapshot=None, snapshot_lost=True)
+    lost = "the image of this event was lost: the disk was full, or too slow"
+    assert get(camera, "/12ab-10/thumbnail.jpg").json == judge(camera, 10).json == {"error": lost}
 
 
 def test_event_stream_names_the_files_of_a_new_event(camera: Camera) -> None:

@@ -88,6 +88,8 @@ def test_events_are_listed_by_pages_and_escaped(page: webdriver.Chrome) -> None:
     assert len(titles(page)) == 48
     assert titles(page)[:2] == [f"{HTML} #1 entered", "apple #1 entered Bed"]
     assert (text(page, "name"), page.title) == ("Events – Front <door>",) * 2
+    placeholder = "return getComputedStyle(document.querySelector('#list .image')).backgroundColor"
+    assert page.execute_script(placeholder) == "rgb(230, 233, 228)", "not black, as an image at night"
     assert lines(page, "#list .more")[-3:] == ["75 % · Front <door>"] * 3
     assert "2026" in lines(page, "#list time")[0]
     page.find_element(By.ID, "more").send_keys(Keys.ENTER)
@@ -141,6 +143,12 @@ def test_dialog_shows_images_and_clip_by_keyboard(page: webdriver.Chrome, camera
     mark += "return [rect.left - image.left, rect.right - image.left].map((x) => Math.round(x / k))"
     left, right = page.execute_script(mark)
     assert (left, right) == pytest.approx((20 - 7, 90 + 7), abs=4), "the object of the event is marked"
+    address = "showEvent({ ...shown, source: '/media/usb/2026-11-30/front-door/recording-of-the-day.mp4' });"
+    address += "const [score, source] = ['#facts dd', '.address dd'].map((name) => document.querySelector(name));"
+    address += "return [source.offsetHeight / score.offsetHeight, source.innerHTML]"
+    number_of_lines, source = page.execute_script(address)
+    assert number_of_lines == 1
+    assert source == "/<wbr>media/<wbr>usb/<wbr>2026-11-30/<wbr>front-door/<wbr>recording-of-the-day.mp4"
     boxes = page.find_element(By.ID, "boxes")
     boxes.send_keys(Keys.SPACE)
     wait(page, lambda b: b.find_element(By.ID, "snapshot").get_attribute("src").endswith("snapshot.jpg?boxes=0"))
@@ -154,8 +162,12 @@ def test_dialog_shows_images_and_clip_by_keyboard(page: webdriver.Chrome, camera
     assert not boxes.is_displayed(), "there is no image without boxes"
     page.find_element(By.ID, "newer").send_keys(Keys.ENTER)
     wait(page, lambda b: b.current_url.endswith("#12ab-3"))
-    assert text(page, "snapshot-problem").startswith("The image is not there: it was deleted to make room")
-    assert text(page, "clip-problem") == "The clip is not there: it was deleted to make room."
+    assert text(page, "snapshot-problem") == "The image is no longer there: it was deleted, mostly to make room."
+    assert text(page, "clip-problem") == "The clip is not there: it was deleted to make room, or could not be written."
+    camera.events.history.update("12ab-3", snapshot=None, snapshot_lost=True)
+    page.execute_script("refresh()")
+    wait(page, lambda b: text(b, "snapshot-problem") == "The image was lost: the disk was full, or too slow.")
+    assert not page.find_element(By.ID, "unjudged").is_displayed()
     page.switch_to.active_element.send_keys(Keys.ESCAPE)
     wait(page, lambda b: not is_open(b))
     assert page.current_url.endswith("/events")

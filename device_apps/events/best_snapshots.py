@@ -29,11 +29,12 @@ class BestSnapshots:
     """Replacement of the snapshot of an "enter" event, at most once a second, until its object leaves.
 
     Args:
-        save: writes the frame as the snapshot of an event, with the detection that the event is about.
+        save: writes the frame as the snapshot of an event, with the detection that the event is about; returns False if
+            it is lost.
         history: gets the score as ``best_score``; the snapshot of an event with a verdict is not replaced.
     """
 
-    def __init__(self, save: Callable[[Event, FrameResult, SeenObject], None], history: EventHistory) -> None:
+    def __init__(self, save: Callable[[Event, FrameResult, SeenObject], bool], history: EventHistory) -> None:
         self._save = save
         self._history = history
         self._best: dict[int, _Best] = {}  # by object id
@@ -56,9 +57,10 @@ class BestSnapshots:
             record = self._history.get(best.event.id)
             if found is None or record is None or "verdict" in record:
                 continue
-            best.score, best.at = track.score, at
-            self._save(best.event, result, found)
-            self._history.update(best.event.id, best_score=round(track.score, 4))
+            best.at = at
+            if self._save(best.event, result, found):
+                best.score = track.score
+                self._history.update(best.event.id, best_score=round(track.score, 4))
 
 
 def found_object(track: Track) -> SeenObject | None:

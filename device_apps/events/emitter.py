@@ -177,8 +177,14 @@ class EventEmitter:
             self._counts_file.save()  # A broker that hangs may take all of the time.
         for output in self._outputs:
             output.close(deadline)
+            if output is self.snapshots:
+                for event in self.snapshots.unwritten:
+                    self._note_lost_snapshot(event)
         if error[0] is None:
             self._raise_failure(closed=True)
+
+    def _note_lost_snapshot(self, event: Event) -> None:
+        self.history.update(event.id, snapshot=None, snapshot_url=None, snapshot_lost=True)
 
     def _raise_failure(self, *, closed: bool = False) -> None:
         """Raise the error of an output; of a ``closed`` one without that of a pipe, whose reader may end first."""
@@ -244,13 +250,16 @@ class EventEmitter:
         if self.clips is not None:
             at = self._last_result.frame.stream_time
             event = replace(event, clip=self.clips.clip_for(event, at, begin=not self._ending))
-        if self.snapshots is not None:
-            self.snapshots.save(event, self._last_result, found_object(track))
-        if self._best is not None and kind == "enter":
+        is_lost = self.snapshots is not None and not self.snapshots.save(event, self._last_result, found_object(track))
+        if is_lost:
+            event = replace(event, snapshot=None)
+        elif self._best is not None and kind == "enter":
             self._best.add(event, self._last_result.frame.stream_time)
-        elif self._best is not None and kind == "leave":
+        if self._best is not None and kind == "leave":
             self._best.remove(track.object_id)
         self.history.publish(event)
+        if is_lost:
+            self._note_lost_snapshot(event)
         with self._lock:
             self._recent.append(event)
             callbacks = tuple(self._callbacks)

@@ -27,6 +27,9 @@ _UPDATES: dict[str, tuple[type, ...]] = {
     "best_score": (float,),
     "verdict": (str, type(None)),
     "collected": (str, type(None)),
+    "snapshot": (type(None),),
+    "snapshot_url": (type(None),),
+    "snapshot_lost": (bool,),
 }
 
 
@@ -83,7 +86,8 @@ class EventHistory:
     def update(self, event_id: str, **fields: Any) -> dict[str, Any] | None:
         """Set fields of an event and return it; None if it is not known any more.
 
-        The fields are ``best_score``, ``verdict`` and ``collected``; None removes one.
+        The fields are ``best_score``, ``verdict`` and ``collected``, and of a snapshot that could not be written
+        ``snapshot`` and ``snapshot_url``, which are None, and ``snapshot_lost``; None removes a field.
         """
         with self._lock:
             if event_id not in self._entries:

@@ -23,8 +23,8 @@ from edge_ssd.errors import EdgeSSDError
 
 __all__ = ["SnapshotStore"]
 
-# Frames, which are large, and snapshots that wait for a slow disk. Many objects may enter in one frame.
-_MAX_FRAMES, _QUEUE_CAPACITY = 4, 1000
+# Of the frames that wait for a slow disk, and of their snapshots: many objects may enter in one frame.
+_MAX_BYTES, _QUEUE_CAPACITY = 32 * 1024 * 1024, 1000
 _JPEG_QUALITY, _CLEAN_QUALITY = 88, 95  # A frame without boxes may be trained on.
 
 # The file names of snapshots. No other file of the folder is ever touched.
@@ -37,7 +37,8 @@ class _EventFrame:
 
     def __init__(self, result: FrameResult) -> None:
         self.result = result
-        self.waiting = 0
+        height, width = result.frame.size
+        self.nbytes = 3 * height * width
 
     @cached_property
     def annotated(self) -> bytes:
@@ -75,8 +76,8 @@ class SnapshotStore:
         self.clean = clean
         self._folder = QuotaFolder(folder, _SNAPSHOT_NAME, max_bytes)
         self._callbacks: list[Callable[[Event, bytes], None]] = []
-        self._frames: list[_EventFrame] = []  # oldest first
-        self._lock = threading.Lock()  # Guards the frames.
+        self._waiting: list[_Snapshot] = []  # oldest first
+        self._lock = threading.Lock()  # Guards _waiting.
         self._writer: BackgroundWriter[_Snapshot] = BackgroundWriter(self.name, self._write, _QUEUE_CAPACITY)
 
     @property
@@ -106,11 +107,22 @@ class SnapshotStore:
         """Call ``callback`` in the writing thread with each event whose snapshot was written, and the JPEG."""
         self._callbacks.append(callback)
 
-    def save(self, event: Event, result: FrameResult, found: SeenObject | None = None) -> None:
+    def is_waiting(self, name: str) -> bool:
+        """Return whether a snapshot of this file name will be written; any thread may call it."""
+        with self._lock:
+            return any(_path(snapshot).name == name for snapshot in self._waiting)
+
+    @property
+    def unwritten(self) -> list[Event]:
+        """The events whose snapshot could not be written before :meth:`close`."""
+        with self._lock:
+            return [snapshot.event for snapshot in self._waiting if self.find(_path(snapshot).name) is None]
+
+    def save(self, event: Event, result: FrameResult, found: SeenObject | None = None) -> bool:
         """Draw, encode and write the annotated frame of an event in the background; it may replace an earlier one.
 
         It is written to ``event.snapshot``, which is from :meth:`path_for`. ``found`` is the detection in this frame
-        that the event is about; None if it is not in it.
+        that the event is about; None if it is not in it. Returns False if it is lost, since too many wait.
         """
         seen = None
         if found is not None:
@@ -118,16 +130,18 @@ class SnapshotStore:
             taken = datetime.fromtimestamp(time.time() - age, timezone.utc)
             seen = SeenFrame.of(result.detections, taken, result.frame.sequence, found)
         with self._lock:
-            if not self._frames or self._frames[-1].result is not result:
-                if len(self._frames) >= _MAX_FRAMES:
-                    self._writer.drop()
-                    return
-                self._frames.append(_EventFrame(result))
-            frame = self._frames[-1]
-            if self._writer.put(_Snapshot(event, frame, seen)):
-                frame.waiting += 1
-            elif not frame.waiting:
-                self._frames.remove(frame)
+            if self._waiting and self._waiting[-1].frame.result is result:
+                frame = self._waiting[-1].frame
+            elif sum(frame.nbytes for frame in {snapshot.frame for snapshot in self._waiting}) < _MAX_BYTES:
+                frame = _EventFrame(result)
+            else:
+                self._writer.drop()
+                return False
+            snapshot = _Snapshot(event, frame, seen)
+            if not self._writer.put(snapshot):
+                return False
+            self._waiting.append(snapshot)
+            return True
 
     def close(self, deadline: float) -> None:
         """Write the queued snapshots until ``deadline`` (``time.monotonic()``)."""
@@ -135,8 +149,7 @@ class SnapshotStore:
 
     def _write(self, snapshot: _Snapshot) -> None:
         event, frame, seen = snapshot
-        path = event.snapshot
-        assert path is not None
+        path = _path(snapshot)
         if self.clean and seen is not None:
             comment = seen.to_json().encode()
             if len(comment) <= MAX_COMMENT_BYTES:
@@ -146,15 +159,18 @@ class SnapshotStore:
         for callback in self._callbacks:
             callback(event, frame.annotated)
         with self._lock:
-            frame.waiting -= 1
-            if not frame.waiting:
-                self._frames.remove(frame)
+            self._waiting = [waiting for waiting in self._waiting if waiting is not snapshot]
 
     def _write_file(self, path: Path, data: bytes) -> None:
         self._folder.make_room(len(data))
         with atomic_path(path) as temporary:
             temporary.write_bytes(data)
         self._folder.add(path)
+
+
+def _path(snapshot: _Snapshot) -> Path:
+    assert snapshot.event.snapshot is not None
+    return snapshot.event.snapshot
 
 
 def _clean_name(name: str) -> str:

@@ -21,7 +21,7 @@ from device_apps.web.access.middleware import error_response
 from device_apps.web.event_query import parse_query
 from device_apps.web.event_records import ClipFiles, EventRecords, FrameCollector, SnapshotFiles, file_name
 from device_apps.web.event_responses import in_thread, list_response, unknown_event
-from device_apps.web.event_verdicts import EventVerdicts
+from device_apps.web.event_verdicts import LOST_IMAGE, EventVerdicts
 from device_apps.web.limits import WebLimits
 from edge_ssd.errors import SettingError
 
@@ -80,13 +80,19 @@ class EventApi:
         """Return an event with the addresses of its files, relative to the page, as ``urls``.
 
         Those of files that do not exist are left out; those of a ``new`` event are still being written. ``recording``
-        is true while the clip is not complete. ``folder`` is that of the camera's page.
+        is true while the clip is not complete, ``saving`` while the first image is not written. ``folder`` is that of
+        the camera's page.
         """
         base = f"{folder}api/events/{quote(record['id'], safe='')}"
         snapshot, clip = file_name(record, "snapshot"), file_name(record, "clip")
         urls: dict[str, str] = {}
-        if self._snapshots is not None and snapshot and (new or self._snapshots.find(snapshot)):
-            urls |= {"snapshot": f"{base}/snapshot.jpg", "thumbnail": f"{base}/thumbnail.jpg"}
+        state: dict[str, bool] = {}
+        if self._snapshots is not None and snapshot:
+            saving = self._snapshots.is_waiting(snapshot)  # Before it is looked for, since it may be written now.
+            if new or self._snapshots.find(snapshot):
+                urls |= {"snapshot": f"{base}/snapshot.jpg", "thumbnail": f"{base}/thumbnail.jpg"}
+            elif saving:
+                state["saving"] = True
         if self._snapshots is not None and snapshot and not new and self._snapshots.find(snapshot, clean=True):
             urls["clean"] = f"{base}/snapshot.jpg?boxes=0"
             if self._verdicts.are_taken:
@@ -94,8 +100,10 @@ class EventApi:
         recording = self._clips is not None and self._clips.is_recording(clip)
         if self._clips is not None and clip and (recording or self._clips.find(clip)):
             urls["clip"] = f"{base}/clip.webm"
+        if recording:
+            state["recording"] = True
         camera = {} if self.camera is None else {"camera": self.camera}
-        return {**record, **camera, "urls": urls, **({"recording": True} if recording else {})}
+        return {**record, **camera, "urls": urls, **state}
 
     def describe_in_full(self, record: dict[str, Any], *, folder: str = "") -> dict[str, Any]:
         """Return an event as :meth:`describe`, with what the image without boxes says of its object.
@@ -143,8 +151,12 @@ class EventApi:
         if record is None:
             return self._unknown()
         snapshots, name = self._snapshots, file_name(record, "snapshot")
+        if record.get("snapshot_lost"):
+            return error_response(404, LOST_IMAGE)
         if snapshots is None or not name:
             return error_response(404, "this event has no snapshot; --event-snapshots DIR saves them")
+
+        saving = snapshots.is_waiting(name)  # Before it is looked for, since it may be written now.
 
         def exists() -> bool:
             return snapshots.find(name) is not None
@@ -161,9 +173,12 @@ class EventApi:
             data = await in_thread(read)
         if data is not None:
             return Response(data, media_type="image/jpeg")
-        if clean and await in_thread(exists):
-            return error_response(404, "the image without boxes was not kept; --event-snapshots-clean keeps it")
-        return error_response(404, "the image of this event is no longer available: it was deleted, or not written")
+        if await in_thread(exists):
+            not_kept = "the image without boxes was not kept; --event-snapshots-clean keeps it"
+            return error_response(404, not_kept if clean else "the image of this event cannot be read")
+        if saving:
+            return error_response(404, "the image is still being written; try again later", {"Retry-After": "1"})
+        return error_response(404, "the image of this event is no longer there: it was deleted, mostly to make room")
 
     async def _clip(self, request: Request) -> Response:
         record = self.records.get(request.path_params["id"])
@@ -181,7 +196,7 @@ class EventApi:
             return FileResponse(path, media_type="video/webm", stat_result=status)
         if clips.is_recording(name):
             return error_response(404, "the clip is still being recorded; try again later", {"Retry-After": "5"})
-        return error_response(404, "the clip of this event is no longer available: it was deleted, or not written")
+        return error_response(404, "the clip of this event is not there: it was deleted, or could not be written")
 
     async def _judge(self, request: Request) -> Response:
         taken = await self._verdicts.take(request)

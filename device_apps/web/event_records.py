@@ -32,9 +32,10 @@ class EventRecords(Protocol):
 
 
 class SnapshotFiles(Protocol):
-    """The folder of snapshots, which finds a file that it has written."""
+    """The folder of snapshots, which finds a file that it has written, and knows those that it will write."""
 
     def find(self, name: str, *, clean: bool = False) -> Path | None: ...
+    def is_waiting(self, name: str) -> bool: ...
 
 
 class ClipFiles(Protocol):

@@ -15,7 +15,9 @@ from device_apps.web.limits import WebLimits
 from device_apps.web.request_body import is_json, parse_json, read_body
 from edge_ssd.errors import EdgeSSDError, SettingError
 
-__all__ = ["EventVerdicts"]
+__all__ = ["LOST_IMAGE", "EventVerdicts"]
+
+LOST_IMAGE = "the image of this event was lost: the disk was full, or too slow"
 
 
 class EventVerdicts:
@@ -63,6 +65,8 @@ class EventVerdicts:
     def _judge(self, record: dict[str, Any], verdict: Verdict | None) -> dict[str, Any] | None:
         if self._collector is None or self._snapshots is None:
             raise SettingError("verdicts need --collect DIR and --event-snapshots DIR")
+        if record.get("snapshot_lost"):
+            raise SettingError(LOST_IMAGE)
         path = self._snapshots.find(file_name(record, "snapshot"), clean=True)
         if path is None:
             raise SettingError("the image without boxes is not there: it was deleted, or the object is not in it")

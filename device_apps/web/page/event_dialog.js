@@ -57,9 +57,10 @@ function showEvent(event) {
   showClip();
   showVerdict();
   const facts = [["Score", percentOf(event.score)], ["Best score", event.best_score && percentOf(event.best_score)],
-    ["Zone", event.zone], ["Line", event.line && `${event.line}, ${event.direction}`], ["Camera", event.camera], ["Source", event.source]];
+    ["Zone", event.zone], ["Line", event.line && `${event.line}, ${event.direction}`], ["Camera", event.camera]];
   $("facts").replaceChildren(...facts.filter(([, text]) => text).map(([name, text]) =>
-    make("div", {}, make("dt", { textContent: name }), make("dd", { textContent: text }))));
+    make("div", {}, make("dt", { textContent: name }), make("dd", { textContent: text }))),
+  make("div", { className: "address" }, make("dt", { textContent: "Source" }), make("dd", {}, ...breakAtSlashes(event.source))));
   const fileName = (path) => (path || "").split("/").pop();
   const files = [["image", event.urls.snapshot, fileName(event.snapshot)],
     ["image without boxes", event.urls.clean, fileName(event.snapshot).replace(/\.jpg$/, "-clean.jpg")],
@@ -70,6 +71,9 @@ function showEvent(event) {
   $("newer").disabled = place < 1;
   $("older").disabled = place < 0 || (place === events.length - 1 && !hasMore);
 }
+
+// A path or URL that is too wide is broken after a slash.
+const breakAtSlashes = (text) => text.split(/(?<=\/)(?=[^/])/).flatMap((part, i) => i ? [make("wbr"), part] : [part]);
 
 const percentOf = (score) => `${(100 * score).toFixed(1)} %`;
 
@@ -91,9 +95,11 @@ function showSnapshot() {
   $("boxes-choice").hidden = !(snapshot && clean);
   image.alt = `${describeEvent(shown)}, ${withBoxes ? "with" : "without"} boxes`;
   image.hidden = !url;
-  image.closest("#images > div").hidden = !(url || shown.snapshot);
-  set($("snapshot-problem"), shown.snapshot ? "The image is not there: it was deleted to make room, or is not written yet." : "");
-  $("snapshot-problem").hidden = Boolean(url) || !shown.snapshot;
+  const problem = shown.snapshot_lost ? "The image was lost: the disk was full, or too slow." : shown.saving ? "The image is being written."
+    : url ? "The image cannot be loaded." : shown.snapshot ? "The image is no longer there: it was deleted, mostly to make room." : "";
+  image.closest("#images > div").hidden = !(url || problem);
+  set($("snapshot-problem"), problem);
+  $("snapshot-problem").hidden = Boolean(url);
   if (!url) image.removeAttribute("src");
   else if (image.getAttribute("src") !== url) image.src = url;
   showMark();
@@ -109,7 +115,7 @@ function showClip() {
   const url = !shown.recording && shown.urls.clip, video = $("clip");
   video.hidden = !url;
   video.parentElement.hidden = !(url || shown.recording || shown.clip);
-  set($("clip-problem"), shown.recording ? "The clip is still being recorded." : shown.clip && !url ? "The clip is not there: it was deleted to make room." : "");
+  set($("clip-problem"), shown.recording ? "The clip is still being recorded." : shown.clip && !url ? "The clip is not there: it was deleted to make room, or could not be written." : "");
   if (!url) stopClip();
   else if (video.getAttribute("src") !== url) video.src = url;
 }

@@ -5,7 +5,7 @@ let takesVerdicts = false, isJudging = false;
 function showVerdict() {
   const { urls, label, verdict, collected } = shown;
   $("verdict").hidden = !urls.verdict;
-  $("unjudged").hidden = !takesVerdicts || Boolean(urls.verdict);
+  $("unjudged").hidden = !takesVerdicts || Boolean(urls.verdict) || Boolean(shown.snapshot_lost || shown.saving);
   for (const name of ["right", "wrong"]) $(name).setAttribute("aria-pressed", String(verdict === name));
   set($("verdict-help"), collected ? `In the images to train on: ${collected}. Press again to withdraw it.`
     : `Right: the marked object is of the class “${label}”. Wrong: it is not. The image is added to the images to train on.`);
