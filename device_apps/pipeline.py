@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -132,7 +133,7 @@ def run_pipeline(
         if source is None or stop.is_set():
             return None
         stats = notifier.stats = Stats(source)
-        outputs, last_frame = open_outputs(config, source, stack)
+        outputs, last_frame = open_outputs(config, source, stack, stop)
         sinks = [*outputs, *open_sinks(source, detector, stats, stack, monitor), notifier]
         gate = motion_gate_of(config, detector)
         if config.watch_model:
@@ -190,11 +191,12 @@ def save_last_frame(last_frame: LastFrameSink) -> bool:
 
 
 def open_outputs(
-    config: PipelineConfig, source: Source, stack: ExitStack, camera: str | None = None
+    config: PipelineConfig, source: Source, stack: ExitStack, stop: threading.Event, camera: str | None = None
 ) -> tuple[list[RetryingSink | VideoThread], LastFrameSink | None]:
     """Return the sinks of files and of the window, which ``stack`` closes, and the one that is saved at the end.
 
     Args:
+        stop: ends the wait for a reader of lines that does not read.
         camera: its name, if it is one of several.
     """
     sinks: list[RetryingSink | VideoThread] = []
@@ -216,7 +218,7 @@ def open_outputs(
     if config.jsonl is not None:
         stdout = config.jsonl == "-"
         stream = sys.stdout if stdout else stack.enter_context(open_for_append(Path(config.jsonl)))
-        sinks.append(RetryingSink(JsonLinesSink(stream, camera), "standard output" if stdout else config.jsonl))
+        sinks.append(RetryingSink(JsonLinesSink(stream, camera, stop), "standard output" if stdout else config.jsonl))
     if _can_open_window(config.window):
         from device_apps.window import Window
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import select
 import tempfile
+import threading
 import time
 from collections.abc import Collection, Iterator
 from datetime import datetime, timezone
@@ -47,11 +50,12 @@ class JsonLinesSink(_Sink):
     """Sink that writes one line of JSON per frame: sequence, source, time, width, height, detections, ms (per stage).
 
     Each line is flushed as a whole, so that no reader gets a part of it. It begins with ``camera``, the name of one of
-    several.
+    several. A pipe whose reader does not read is waited for until ``stop`` is set; that raises :class:`EdgeSSDError`.
     """
 
-    def __init__(self, stream: TextIO, camera: str | None = None) -> None:
+    def __init__(self, stream: TextIO, camera: str | None = None, stop: threading.Event | None = None) -> None:
         self._stream = stream
+        self._stop = stop
         self._camera = {} if camera is None else {"camera": camera}
 
     def write(self, result: FrameResult) -> None:
@@ -65,7 +69,7 @@ class JsonLinesSink(_Sink):
             **result.detections.to_dict(),
             "ms": {stage: round(value, 3) for stage, value in list(result.milliseconds.items())},
         }
-        _write_line(self._stream, json_text(line, ascii_only=True))
+        _write_line(self._stream, json_text(line, ascii_only=True), self._stop)
 
 
 class TextLinesSink(_Sink):
@@ -194,11 +198,38 @@ def _ends_with_partial_line(path: Path) -> bool:
         return file.read(1) not in (b"", b"\n")
 
 
-def _write_line(stream: TextIO, line: str) -> None:
+def _write_line(stream: TextIO, line: str, stop: threading.Event | None = None) -> None:
     try:
-        stream.write(line + "\n")
-        stream.flush()
+        descriptor = None if stop is None else _pollable(stream)
+        if stop is None or descriptor is None:
+            stream.write(line + "\n")
+            stream.flush()
+        else:
+            stream.flush()  # What was written before.
+            _write_until(descriptor, f"{line}\n".encode(), stop)
     except BrokenPipeError:  # The reader closed the pipe: edge_ssd.cli handles it.
         raise
     except OSError as error:
         raise EdgeSSDError(f"{stream.name}: cannot be written: {error.strerror}") from None
+
+
+def _pollable(stream: TextIO) -> int | None:
+    """Return the file descriptor of a stream whose reader can be waited for, or None."""
+    try:
+        return stream.fileno() if hasattr(select, "poll") else None
+    except OSError:  # Text in memory.
+        return None
+
+
+def _write_until(descriptor: int, data: bytes, stop: threading.Event) -> None:
+    """Write all bytes; raise TimeoutError soon after ``stop`` is set if nobody reads them.
+
+    A write would go on after the signal that sets ``stop``. A pipe that is ready takes ``PIPE_BUF`` bytes at once.
+    """
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    while data:
+        if poll.poll(100):
+            data = data[os.write(descriptor, data[: select.PIPE_BUF]) :]
+        elif stop.is_set():
+            raise TimeoutError(errno.ETIMEDOUT, "its reader does not read")

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import time
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -157,6 +158,15 @@ def test_lost_folder_is_one_line_and_the_next_clip_is_written(tmp_path: Path, ca
     assert caplog.text.count("a clip is lost") == 1
     assert "clips can be written again" in caplog.text
     assert len(list(folder.iterdir())) == 1
+
+
+def test_clip_that_is_larger_than_the_limit_is_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with ClipRecorder(tmp_path, replace(OPTIONS, max_bytes=100)) as recorder:
+        recorder.clip_for(event("enter"), 0)
+        record(recorder, 0, 0.5)
+    assert recorder.lost == 1
+    assert caplog.text.count("a clip is lost: it is larger than --event-clips-max-mb allows") == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 NAME = re.compile(r"clip-\d+\.webm")

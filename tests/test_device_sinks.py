@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import threading
 import time
 from datetime import datetime, timezone
 from pathlib import Path
@@ -14,6 +16,7 @@ from device_fake import RedDetector
 from PIL import Image
 
 from device_apps.results import FrameResult
+from device_apps.retrying_sink import is_transient
 from device_apps.sinks import (
     AnnotatedImageSink,
     JsonLinesSink,
@@ -148,3 +151,29 @@ def test_unwritable_folders_and_unsupported_suffixes_are_refused(tmp_path: Path)
         VideoWriter(tmp_path / "out.mov", 25, live=False)
     make_folder(tmp_path / "a" / "b")
     assert list((tmp_path / "a" / "b").iterdir()) == []
+
+
+def test_reader_that_does_not_read_is_waited_for_until_the_end() -> None:
+    """SIGTERM would not end a write to a pipe that is full."""
+    stop = threading.Event()
+    reader, writer = os.pipe()
+    shown = result(name="x" * 9000)  # A line that is longer than what a pipe takes at once.
+    with os.fdopen(reader, encoding="utf-8") as lines, os.fdopen(writer, "w", encoding="utf-8") as stream:
+        sink = JsonLinesSink(stream, stop=stop)
+        threading.Timer(0.3, stop.set).start()
+        written: list[bool] = []
+
+        def fill() -> None:
+            while True:
+                sink.write(shown)
+                written.append(True)
+
+        with pytest.raises(EdgeSSDError, match="cannot be written: its reader does not read") as caught:
+            fill()
+        assert is_transient(caught.value), "the other outputs go on"
+        stop.clear()
+        received = threading.Thread(target=lambda: [lines.readline() for _ in range(len(written) + 1)], daemon=True)
+        received.start()
+        sink.write(shown)
+        received.join(30)
+        assert not received.is_alive()

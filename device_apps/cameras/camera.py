@@ -54,6 +54,7 @@ class Camera:
         title: for messages.
         args: its options, and ``config`` what they say of the pipeline.
         detector: of all cameras; this one has settings of its own.
+        stop: set when all cameras end.
         wake: called when there may be something to do.
         health: of the machine, read once for all cameras.
 
@@ -74,6 +75,7 @@ class Camera:
         config: PipelineConfig,
         detector: Detector,
         *,
+        stop: threading.Event,
         wake: Callable[[], None],
         health: Health,
     ) -> None:
@@ -96,7 +98,7 @@ class Camera:
             self.source = self._make_source(config, wake)
             self.stats = Stats(self.source, health=health)
             _make_folders(args)
-            self._outputs, self._last_frame = open_outputs(config, self.source, stack, camera=self.name)
+            self._outputs, self._last_frame = open_outputs(config, self.source, stack, stop, self.name)
             clips = open_clips(args, stack, live=self.source.live)
             self.events = open_events(
                 args, self.source, stack, self.detector.labels, clips, self.zones, camera=self.name

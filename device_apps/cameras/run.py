@@ -54,7 +54,7 @@ def run_cameras(
         notifier = stack.enter_context(SystemdNotifier())
         detector = stack.enter_context(make_detector())
         prepare_resize()
-        cameras = stack.enter_context(_open_cameras(args, tables, make_config, detector, wake.set))
+        cameras = stack.enter_context(_open_cameras(args, tables, make_config, detector, stop, wake.set))
         encoders = open_web_cameras(args, [_show(camera) for camera in cameras], stack)
         for camera, encoder in zip(cameras, encoders, strict=False):
             camera.sinks.append(encoder)
@@ -105,6 +105,7 @@ def _open_cameras(
     tables: Sequence[CameraTable],
     make_config: Callable[[argparse.Namespace], PipelineConfig],
     detector: Detector,
+    stop: threading.Event,
     wake: Callable[[], None],
 ) -> Iterator[list[Camera]]:
     """Open every camera that can be used, log why others cannot, and close them all at once on exit."""
@@ -118,7 +119,7 @@ def _open_cameras(
                 continue
             try:
                 own = make_config(table.args)
-                cameras.append(Camera(table.title, table.args, own, detector, wake=wake, health=health))
+                cameras.append(Camera(table.title, table.args, own, detector, stop=stop, wake=wake, health=health))
             except (EdgeSSDError, OSError) as error:
                 reason = str(error) if isinstance(error, EdgeSSDError) else f"{error.filename}: {error.strerror}"
                 problems.append((table.title, reason))

@@ -213,6 +213,8 @@ class _Encoder:
             if clip is not None and (path := self._folder.find(clip.name)) is not None:
                 self._folder.add(path)
                 self._folder.make_room(0)
+                if not path.exists():
+                    raise EdgeSSDError("it is larger than --event-clips-max-mb allows, or the disk is nearly full")
                 self._failures.recovered(f"{self._folder.path}: clips can be written again")
         finally:
             self._forget(clip)
