@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import re
 import shutil
 import stat
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +18,8 @@ from device_apps.sinks import make_folder
 from edge_ssd.atomic_write import is_running
 
 __all__ = ["QuotaFolder"]
+
+_log = logging.getLogger(__name__)
 
 _FREE_BYTES = 100 * 1024 * 1024  # are left to the rest of the system
 
@@ -39,19 +43,27 @@ class _File(NamedTuple):
 class QuotaFolder:
     """Files of a folder whose name has a certain form; created if it is missing.
 
-    Temporary files of :func:`~edge_ssd.atomic_write.atomic_path`, which a killed process left, are deleted. Used by one
-    thread at a time.
+    Temporary files of :func:`~edge_ssd.atomic_write.atomic_path`, which a process left that was killed or did not wait
+    for a write, are deleted, or get their name if they are of use, which is logged. Used by one thread at a time.
 
     Args:
         name: form of the names of finished files, which sort by time.
         max_bytes: the oldest files are deleted when all together exceed it.
         max_age: seconds after which a file is deleted; None for no limit.
+        is_usable: returns whether a file is of use though it is not complete; None for none that is.
 
     Raises:
         EdgeSSDError: the folder cannot be written.
     """
 
-    def __init__(self, folder: Path, name: re.Pattern[str], max_bytes: int, max_age: float | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        name: re.Pattern[str],
+        max_bytes: int,
+        max_age: float | None = None,
+        is_usable: Callable[[Path], bool] | None = None,
+    ) -> None:
         make_folder(folder)
         self.path = folder
         self._max_bytes = max_bytes
@@ -60,12 +72,14 @@ class QuotaFolder:
         self._files: dict[Path, _File] = {}  # oldest first
         self._total_bytes = 0
         for path in sorted(folder.iterdir()):
+            target = _target_of_left_over(path, name)
+            if target is not None:
+                _keep_or_delete(path, target, is_usable)
+        for path in sorted(folder.iterdir()):
             if name.fullmatch(path.name) and path.is_file():
                 with contextlib.suppress(FileNotFoundError):  # Another program deleted it.
                     status = path.stat()
                     self._set(path, _File(status.st_size, status.st_mtime, of_this_run=False))
-            elif _is_left_over(path, name):
-                path.unlink(missing_ok=True)
         self.make_room(0)
 
     def add(self, path: Path) -> None:
@@ -111,10 +125,20 @@ class QuotaFolder:
         self._total_bytes -= self._files.pop(path).size
 
 
-def _is_left_over(path: Path, name: re.Pattern[str]) -> bool:
-    """Return whether a file is a temporary one of a process that has ended."""
+def _target_of_left_over(path: Path, name: re.Pattern[str]) -> Path | None:
+    """Return the path that a temporary file of a process that has ended was written for; None for any other file."""
     match = re.fullmatch(r"\.(.+)\.(\d+)-[0-9a-f]{8}(\.\w+)", path.name, re.ASCII)
     if match is None or not name.fullmatch(match[1] + match[3]):
-        return False
+        return None
     process_id = int(match[2])  # after a restart, this process may have the number of the killed one
-    return process_id == os.getpid() or not is_running(process_id)
+    return None if process_id != os.getpid() and is_running(process_id) else path.with_name(match[1] + match[3])
+
+
+def _keep_or_delete(path: Path, target: Path, is_usable: Callable[[Path], bool] | None) -> None:
+    if is_usable is not None and not target.exists():
+        if is_usable(path):
+            path.rename(target)
+            _log.warning("%s: was not finished when its program ended; what was written of it is kept", target)
+            return
+        _log.warning("%s: was not finished when its program ended, and nothing of it can be shown; deleted", target)
+    path.unlink(missing_ok=True)

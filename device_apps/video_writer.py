@@ -35,7 +35,7 @@ try:
 except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
-__all__ = ["VideoWriter", "available_bytes", "video_name"]
+__all__ = ["VideoWriter", "available_bytes", "holds_frames", "video_name"]
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +53,15 @@ def available_bytes(folder: Path, size: int) -> int:
     free = shutil.disk_usage(folder).free
     limit = -1 if resource is None else resource.getrlimit(resource.RLIMIT_FSIZE)[0]
     return free if limit < 0 else min(free, limit - size)
+
+
+def holds_frames(path: Path) -> bool:
+    """Return whether a video, which may not be complete, has a frame that can be decoded."""
+    with utf8_path(path) as name, hide_native_messages(b"["):
+        capture = load_opencv().VideoCapture(name)
+        found = bool(capture.isOpened() and capture.grab())
+        capture.release()
+    return found
 
 
 class VideoWriter:

@@ -169,6 +169,24 @@ def test_clip_that_is_larger_than_the_limit_is_one_line(tmp_path: Path, caplog: 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_clip_that_was_not_finished_is_kept_by_the_next_start(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with ClipRecorder(tmp_path, OPTIONS) as recorder:
+        path = recorder.clip_for(event("enter"), 0)
+        record(recorder, 0, 2)
+    assert path is not None
+    written, whole = path.read_bytes(), len(seconds_in(path))
+    path.unlink()
+    # As a killed process leaves them: OpenCV writes what it has now and then, and nothing at first.
+    (tmp_path / f".{path.stem}.{os.getpid()}-0123abcd.webm").write_bytes(written[: len(written) // 2])
+    (tmp_path / f".{path.stem[:-1]}2.{os.getpid()}-0123abcd.webm").touch()
+    with ClipRecorder(tmp_path, OPTIONS) as recorder:
+        assert recorder.find(path.name) == path
+    assert list(tmp_path.iterdir()) == [path]
+    assert 0 < len(seconds_in(path)) < whole
+    assert [message.split(": ")[1].split(" when")[0] for message in caplog.messages] == ["was not finished"] * 2
+    assert ["is kept" in message for message in caplog.messages] == [True, False]
+
+
 NAME = re.compile(r"clip-\d+\.webm")
 
 

@@ -23,7 +23,7 @@ from device_apps.results import FrameResult
 from device_apps.retry import FailureLog
 from device_apps.scaled_result import limit_width
 from device_apps.sources.opencv import load_opencv
-from device_apps.video_writer import VideoWriter
+from device_apps.video_writer import VideoWriter, holds_frames
 from edge_ssd.errors import EdgeSSDError
 
 __all__ = ["ClipRecorder"]
@@ -57,7 +57,7 @@ class ClipRecorder:
         self.lost = 0  # clips
         self._fps = options.fps
         self._live = live
-        self._folder = QuotaFolder(folder, _CLIP_NAME, options.max_bytes, options.max_age)
+        self._folder = QuotaFolder(folder, _CLIP_NAME, options.max_bytes, options.max_age, holds_frames)
         self._last_at: float | None = None
         self._encoder = _Encoder(self._folder, options, live=live)
         self._schedule = ClipSchedule(options, self._encoder.put)
@@ -155,7 +155,8 @@ class _Encoder:
         if self._thread.is_alive():
             self.lost += 1
             _log.warning(
-                "%s: the last clip is not finished: its disk does not respond, or the machine is too busy to encode it",
+                "%s: the last clip is not finished: its disk does not respond, or the machine is too busy to encode it"
+                "; the next start keeps what was written",
                 self._folder.path,
             )
 
