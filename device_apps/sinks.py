@@ -28,6 +28,7 @@ __all__ = [
     "TextLinesSink",
     "make_folder",
     "open_for_append",
+    "open_pipe_or_device",
     "prepare_output_file",
     "refuse_overwriting",
     "save_image",
@@ -170,6 +171,21 @@ def make_folder(folder: Path) -> None:
         raise EdgeSSDError(f"{folder}: cannot write to this folder: {error.strerror}; name another one") from None
 
 
+def open_pipe_or_device(path: Path) -> int:
+    """Open a pipe or a device for writing, and return its descriptor.
+
+    Raises EdgeSSDError for a pipe without a reader, which would be waited for, OSError if it cannot be opened.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            raise EdgeSSDError(f"{path}: no program reads this pipe; start its reader first") from None
+        raise
+    os.set_blocking(descriptor, True)
+    return descriptor
+
+
 @contextlib.contextmanager
 def open_for_append(path: Path) -> Iterator[TextIO]:
     """Open a text file (or pipe, or device) for appending. Raises :class:`EdgeSSDError`.
@@ -178,7 +194,9 @@ def open_for_append(path: Path) -> Iterator[TextIO]:
     """
     try:
         partial = path.is_file() and _ends_with_partial_line(path)
-        file = path.open("a", encoding="utf-8")
+        is_special = path.exists() and not path.is_file()
+        opener = (lambda name, flags: open_pipe_or_device(path)) if is_special else None
+        file = open(path, "a", encoding="utf-8", opener=opener)  # noqa: SIM115 (closed below)
         if partial:
             file.write("\n")
     except OSError as error:

@@ -15,6 +15,7 @@ import pytest
 from device_fake import RedDetector
 from PIL import Image
 
+from device_apps.events.jsonl import open_json_lines
 from device_apps.results import FrameResult
 from device_apps.retrying_sink import is_transient
 from device_apps.sinks import (
@@ -177,3 +178,19 @@ def test_reader_that_does_not_read_is_waited_for_until_the_end() -> None:
         sink.write(shown)
         received.join(30)
         assert not received.is_alive()
+
+
+def test_pipe_without_a_reader_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(EdgeSSDError, match="no program reads this pipe; start its reader first"):
+        open_json_lines(str(pipe), 10**6, 1)
+    with (
+        pytest.raises(EdgeSSDError, match="no program reads this pipe; start its reader first"),
+        open_for_append(pipe),
+    ):
+        pass
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with os.fdopen(reader, encoding="utf-8") as lines, open_for_append(pipe) as stream:
+        JsonLinesSink(stream, stop=threading.Event()).write(result())
+        assert json.loads(lines.readline())["source"] == "photo.jpg"

@@ -9,6 +9,7 @@ from pathlib import Path
 from device_apps.background_writer import BackgroundWriter
 from device_apps.events.event import Event
 from device_apps.events.rotating_file import RotatingFile
+from device_apps.sinks import open_pipe_or_device
 from edge_ssd.console.json_output import json_text
 from edge_ssd.errors import EdgeSSDError
 
@@ -69,7 +70,7 @@ def open_json_lines(target: str, max_bytes: int, backup_count: int) -> JsonLines
     if not path.exists() or path.is_file():
         return JsonLinesPublisher(target, RotatingFile(path, max_bytes, backup_count))
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        descriptor = open_pipe_or_device(path)
     except OSError as error:
         raise EdgeSSDError(f"{path}: cannot write to this file: {error.strerror}; name another one") from None
     return JsonLinesPublisher(target, _DescriptorStream(descriptor))
