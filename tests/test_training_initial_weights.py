@@ -75,6 +75,15 @@ def test_other_anchors_and_new_blocks_are_named(source: TinySSD) -> None:
     assert any("down_sample_2" in line for line in lines)
 
 
+def test_option_that_keeps_the_anchors_is_named() -> None:
+    book = tiny_ssd(("a",), base_channels=(4,), block_channels=(4, 4, 4), input_size=(64, 64))
+    fitted = replace(book, levels=tuple(replace(level, sizes=(0.1, 0.2)) for level in book.levels))
+    models = TinySSD(book), TinySSD(fitted)
+    for (old, new), advice in ((models, "; --anchors book keeps its anchors"), (models[::-1], "")):
+        (_, line) = copy_weights(InitialWeights.of(old, "first.keras"), new)
+        assert line == f"the anchors differ: its box heads are taken and have to adapt{advice}"
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

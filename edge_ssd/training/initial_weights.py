@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ssd.console.counts import count, count_of
-from edge_ssd.network import Network
+from edge_ssd.network import BOOK_RATIOS, BOOK_SIZES, Network
 from edge_ssd.training.model.tiny_ssd import TinySSD, load_tiny_ssd, weights_by_layer
 from edge_ssd.training.trunk import check_trunk
 
@@ -19,6 +19,8 @@ __all__ = ["CLASS_HEAD", "InitialWeights", "copy_weights", "load_initial_weights
 
 CLASS_HEAD, _BOX_HEAD = "classes_", "boxes_"
 """Beginnings of the paths of the heads' layers."""
+
+_BOOK_SHAPES = [(sizes, BOOK_RATIOS) for sizes in BOOK_SIZES]
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,8 @@ def _differences(initial: InitialWeights, network: Network, new: Sequence[str]) 
         lines.append(f"new, initialized at random: {', '.join(others)}")
     shapes, own_shapes = ([(level.sizes, level.ratios) for level in each.levels] for each in (source, network))
     if shapes != own_shapes and len(heads[_BOX_HEAD]) < len(network.levels):
-        lines.append("the anchors differ: its box heads are taken and have to adapt")
+        keep = "; --anchors book keeps its anchors" if shapes == _BOOK_SHAPES and not heads[CLASS_HEAD] else ""
+        lines.append(f"the anchors differ: its box heads are taken and have to adapt{keep}")
     return lines
 
 
