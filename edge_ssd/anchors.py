@@ -11,9 +11,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from edge_ssd.boxes import FloatArray
-from edge_ssd.checks import as_integer, positive_numbers
+from edge_ssd.checks import as_integer, positive_numbers, shortened
+from edge_ssd.errors import SettingError
 
 __all__ = ["multibox_prior"]
+
+_MAX_ANCHORS = 2**24  # 268 MB
 
 
 def multibox_prior(height: int, width: int, sizes: Sequence[float], ratios: Sequence[float]) -> FloatArray:
@@ -29,12 +32,16 @@ def multibox_prior(height: int, width: int, sizes: Sequence[float], ratios: Sequ
         float32 [height · width · anchors per cell, 4], xyxy in 0–1 of the image.
 
     Raises:
-        SettingError: cells that are not whole numbers from 1, or sizes or ratios that are not positive.
+        SettingError: cells that are not whole numbers from 1, sizes or ratios that are not positive, or more than
+            2²⁴ anchors.
 
     As in the book, an anchor's width is ``s·√r·height/width``: ratio 1 is a square in cells of any feature map.
     """
     height, width = as_integer("height", height, 1), as_integer("width", width, 1)
     sizes, ratios = positive_numbers("sizes", sizes), positive_numbers("ratios", ratios)
+    if height * width * (len(sizes) + len(ratios) - 1) > _MAX_ANCHORS:
+        cells = f"{shortened(height)} x {shortened(width)} cells"
+        raise SettingError(f"{cells} have more than {_MAX_ANCHORS} anchors: choose a smaller height and width")
     pairs = [(size, ratios[0]) for size in sizes] + [(sizes[0], ratio) for ratio in ratios[1:]]
     size, ratio = np.array(pairs, np.float32).T
     half_width = size * np.sqrt(ratio) * np.float32(height) / np.float32(width) / 2

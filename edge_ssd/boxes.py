@@ -27,6 +27,7 @@ __all__ = [
     "cxcywh_to_xyxy",
     "intersection_over_union",
     "match_greedily",
+    "to_cxcywh",
     "xyxy_to_cxcywh",
 ]
 
@@ -39,7 +40,12 @@ _HALF = np.float32(0.5)
 
 def xyxy_to_cxcywh(boxes_xyxy: npt.ArrayLike) -> FloatArray:
     """Convert boxes [..., 4] from (xmin, ymin, xmax, ymax) to float32 (center x, center y, width, height)."""
-    boxes = box_array("boxes_xyxy", boxes_xyxy)
+    return to_cxcywh("boxes_xyxy", boxes_xyxy)
+
+
+def to_cxcywh(name: str, boxes_xyxy: npt.ArrayLike) -> FloatArray:
+    """Return the result of :func:`xyxy_to_cxcywh`, whose errors call the boxes ``name``."""
+    boxes = box_array(name, boxes_xyxy)
     minimum, maximum = _pairs(boxes)
     result = np.empty((len(minimum), 4), np.float32)
     pairs = result.view(np.complex64)
@@ -49,7 +55,7 @@ def xyxy_to_cxcywh(boxes_xyxy: npt.ArrayLike) -> FloatArray:
     pairs[:, 0] = center
     np.subtract(maximum, minimum, out=pairs[:, 1])
     if not is_finite(result):  # as the boxes are
-        require_finite("boxes_xyxy", boxes)
+        require_finite(name, boxes)
     return result.reshape(boxes.shape)
 
 
@@ -98,7 +104,10 @@ def box_iou(
     One box [4] counts as [1, 4]. The IoU is computed in ``dtype``; COCO's evaluators use float64. Two empty boxes have
     IoU 0, not NaN.
     """
-    dtype = np.dtype(dtype)
+    try:
+        dtype = np.dtype(dtype)
+    except (TypeError, ValueError):
+        raise SettingError(f"dtype must be a floating-point type, got {shortened(dtype)}") from None
     if dtype.kind != "f":
         raise SettingError(f"dtype must be a floating-point type, got {dtype}")
     boxes1 = box_rows("boxes1_xyxy", boxes1_xyxy, dtype, single=True)
@@ -150,7 +159,8 @@ def clip_boxes(boxes_xyxy: npt.ArrayLike, height: float, width: float) -> FloatA
     """Clip boxes [..., 4] to an image of ``height`` × ``width`` (same units as the boxes)."""
     boxes = box_array("boxes_xyxy", boxes_xyxy)
     require_finite("boxes_xyxy", boxes)
-    if not all(isinstance(side, numbers.Real) and 0 <= side < math.inf for side in (height, width)):
+    sides = (height, width)
+    if not all(isinstance(side, numbers.Real) and 0 <= side < math.inf for side in sides) or bool in map(type, sides):
         raise SettingError(
             f"height and width must be finite and at least 0, got {shortened(height)}, {shortened(width)}"
         )

@@ -18,14 +18,17 @@ import numpy.typing as npt
 from edge_ssd.errors import SettingError
 
 __all__ = [
+    "as_flag",
     "as_fraction",
     "as_integer",
+    "as_size",
     "box_array",
     "box_rows",
     "float_array",
     "is_finite",
     "positive_numbers",
     "require_finite",
+    "require_type",
     "shortened",
 ]
 
@@ -60,11 +63,13 @@ def float_array(name: str, value: npt.ArrayLike, dtype: npt.DTypeLike = _FLOAT32
         array = np.asarray(value)
         if value is None:
             raise TypeError("not NaN, as NumPy reads it")
-        if array.dtype.kind in "buif" or not array.size:
-            return np.asarray(array, dtype)
-        if array.dtype.kind == "O":
-            return array.astype(dtype)
-    except (TypeError, ValueError, OverflowError, RuntimeWarning):
+        if array.dtype.kind in "buifO" or not array.size:
+            with np.errstate(over="raise"):
+                return np.asarray(array, dtype)
+    except FloatingPointError:
+        limit = float(np.finfo(dtype).max)
+        raise SettingError(f"{name} must be numbers of at most {limit:.3g}, got {shortened(value)}") from None
+    except (TypeError, ValueError, OverflowError):
         pass
     raise SettingError(f"{name} must be an array of numbers, got {shortened(value)}")
 
@@ -98,12 +103,10 @@ def box_rows(
 def is_finite(array: npt.NDArray[Any]) -> bool:
     """Return whether all numbers are certainly finite. False for very large ones, whose squares overflow, too."""
     row = array.ravel()
-    try:
-        if row.size <= _BLOCK:
-            return math.isfinite(row.dot(row))
-        return all(math.isfinite(part.dot(part)) for part in np.split(row, range(_BLOCK, row.size, _BLOCK)))
-    except (FloatingPointError, RuntimeWarning):  # the overflow, where the program makes it an exception
-        return False
+    # Of the products, vdot() alone does not warn of an overflow.
+    if row.size <= _BLOCK:
+        return math.isfinite(np.vdot(row, row))
+    return all(math.isfinite(np.vdot(part, part)) for part in np.split(row, range(_BLOCK, row.size, _BLOCK)))
 
 
 def require_finite(name: str, array: npt.NDArray[Any]) -> None:
@@ -135,6 +138,28 @@ def as_integer(name: str, value: Any, minimum: int, maximum: int | None = None) 
         limits = f"from {minimum}" if maximum is None else f"from {minimum} to {maximum}"
         raise SettingError(f"{name} must be a whole number {limits}, got {shortened(value)}")
     return int(value)
+
+
+def as_size(name: str, value: Any, minimum: int = 1) -> tuple[int, int]:
+    """Return (height, width) in whole pixels as ints; raise SettingError for anything else."""
+    try:
+        height, width = value
+    except (TypeError, ValueError):
+        raise SettingError(f"{name} must be (height, width), got {shortened(value)}") from None
+    return as_integer(f"height of {name}", height, minimum), as_integer(f"width of {name}", width, minimum)
+
+
+def as_flag(name: str, value: Any) -> bool:
+    """Return True or False, also NumPy's; raise SettingError for anything else."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise SettingError(f"{name} must be True or False, got {shortened(value)}")
+    return bool(value)
+
+
+def require_type(name: str, value: object, kind: type) -> None:
+    """Raise SettingError if a value is not of type ``kind``."""
+    if not isinstance(value, kind):
+        raise SettingError(f"{name} must be of type {kind.__name__}, got {shortened(value)}")
 
 
 def positive_numbers(name: str, values: Iterable[float]) -> list[float]:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edge_ssd.boxes import FloatArray, cxcywh_to_xyxy, xyxy_to_cxcywh
-from edge_ssd.checks import box_array, require_finite, shortened
+from edge_ssd.boxes import FloatArray, cxcywh_to_xyxy, to_cxcywh
+from edge_ssd.checks import box_array, require_finite, require_type, shortened
 from edge_ssd.errors import NetworkError, SettingError
 
 __all__ = ["BoxCoding", "offset_boxes", "offset_inverse"]
@@ -33,7 +33,7 @@ class BoxCoding:
 
     def __post_init__(self) -> None:
         for name, value in (("xy_scale", self.xy_scale), ("wh_scale", self.wh_scale)):
-            if not isinstance(value, numbers.Real) or not 0 < value < _MAX_SCALE:
+            if not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 < value < _MAX_SCALE:
                 raise NetworkError(f"box coding: {name} must be a positive number, got {shortened(value)}")
 
 
@@ -46,7 +46,8 @@ def offset_boxes(anchors_xyxy: npt.ArrayLike, boxes_xyxy: npt.ArrayLike, coding:
 
     Anchors must not be empty, nor boxes inverted: SettingError.
     """
-    anchors, boxes = xyxy_to_cxcywh(anchors_xyxy), xyxy_to_cxcywh(boxes_xyxy)
+    require_type("coding", coding, BoxCoding)
+    anchors, boxes = to_cxcywh("anchors_xyxy", anchors_xyxy), to_cxcywh("boxes_xyxy", boxes_xyxy)
     _require_same_shape(anchors, boxes, "boxes_xyxy")
     _require_sizes("anchors_xyxy", anchors, "positive")
     _require_sizes("boxes_xyxy", boxes, "not negative")
@@ -57,7 +58,8 @@ def offset_boxes(anchors_xyxy: npt.ArrayLike, boxes_xyxy: npt.ArrayLike, coding:
 
 def offset_inverse(anchors_xyxy: npt.ArrayLike, offsets: npt.ArrayLike, coding: BoxCoding = BoxCoding()) -> FloatArray:
     """Decode offsets (x, y, w, h) [..., 4] from anchors [..., 4] into xyxy boxes float32 [..., 4] in the same units."""
-    anchors, codes = xyxy_to_cxcywh(anchors_xyxy), box_array("offsets", offsets)
+    require_type("coding", coding, BoxCoding)
+    anchors, codes = to_cxcywh("anchors_xyxy", anchors_xyxy), box_array("offsets", offsets)
     _require_same_shape(anchors, codes, "offsets")
     require_finite("offsets", codes)
     xy = codes[..., :2] / np.float32(coding.xy_scale) * anchors[..., 2:] + anchors[..., :2]

@@ -155,6 +155,13 @@ class Network:
     down_sampling: DownSampling = "pool"
 
     def __post_init__(self) -> None:
+        for name in ("labels", "levels", "base_channels", "block_channels"):
+            if not isinstance(getattr(self, name), tuple):
+                raise NetworkError(f"{name} of a network must be a tuple, got {shortened(getattr(self, name))}")
+        kinds = [("each level", Level, level) for level in self.levels]
+        for name, kind, value in (*kinds, ("input", InputSpec, self.input), ("coding", BoxCoding, self.coding)):
+            if not isinstance(value, kind):
+                raise NetworkError(f"{name} of a network must be of type {kind.__name__}, got {shortened(value)}")
         if not 1 <= len(self.labels) <= MAX_LABELS:
             raise NetworkError(f"a network needs 1 to {MAX_LABELS} labels, got {len(self.labels)}")
         if not all(isinstance(label, str) and label.strip() and "\n" not in label for label in self.labels):

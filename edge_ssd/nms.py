@@ -77,7 +77,10 @@ def nms(
 
 def _small_ids(class_ids: npt.ArrayLike, number: int) -> npt.NDArray[np.integer]:
     """Return the class ids [number] as integers that float32 can hold; raise SettingError for others."""
-    ids = np.asarray(class_ids)
+    try:
+        ids = np.asarray(class_ids)
+    except ValueError:  # lists of different lengths
+        ids = float_array("class_ids", class_ids)
     if ids.shape != (number,):
         raise _length_error("class_ids", ids, number)
     if not number:

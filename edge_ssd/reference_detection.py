@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ssd.boxes import FloatArray
-from edge_ssd.checks import as_fraction, box_rows, float_array, require_finite, shortened
+from edge_ssd.checks import as_flag, as_fraction, box_rows, float_array, require_finite, shortened
 from edge_ssd.coding import BoxCoding, offset_inverse
 from edge_ssd.errors import SettingError
 from edge_ssd.nms import nms
@@ -66,6 +66,7 @@ def multibox_detection(
         lengths = f"{len(logits)} logits, {len(codes)} offsets, {len(anchors)} anchors"
         raise SettingError(f"class_logits, offsets and anchors_xyxy must have one row per anchor, got {lengths}")
     score_threshold = as_fraction("score_threshold", score_threshold)
+    class_agnostic = as_flag("class_agnostic", class_agnostic)
     class_ids = logits[:, 1:].argmax(axis=1)
     scores = softmax(logits)[np.arange(len(logits)), class_ids + 1]
     candidates = np.flatnonzero(scores >= score_threshold)

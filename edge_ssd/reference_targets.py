@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ssd.boxes import FloatArray, box_iou
-from edge_ssd.checks import as_fraction, box_rows, float_array, require_finite, shortened
+from edge_ssd.checks import as_fraction, box_rows, float_array, require_finite, require_type, shortened
 from edge_ssd.coding import BoxCoding, offset_boxes
 from edge_ssd.errors import SettingError
 
@@ -36,7 +36,7 @@ def assign_anchors(
     """Assign objects [M, 4] to anchors [A, 4].
 
     Every anchor gets the object of highest IoU, if that is at least ``iou_threshold``. Then every object gets its best
-    anchor regardless of the IoU, best pair first, no anchor twice. Ties go to the lower index.
+    anchor regardless of the IoU, best pair first, no anchor twice, until no anchor is left. Ties go to the lower index.
 
     Returns:
         intp [A], index of the object, −1 for background.
@@ -48,7 +48,7 @@ def assign_anchors(
         return assigned
     positive = iou.max(axis=1) >= iou_threshold
     assigned[positive] = iou.argmax(axis=1)[positive]
-    for _ in range(iou.shape[1]):
+    for _ in range(min(iou.shape)):
         anchor, box = np.unravel_index(iou.argmax(), iou.shape)
         assigned[anchor] = box
         iou[anchor, :] = -1
@@ -71,6 +71,7 @@ def multibox_target(
         hint = "; for one image, add a first axis: labels[None]" if batch.ndim == 2 else ""
         raise SettingError(f"labels must have shape [B, M, 5], got {list(batch.shape)}: {shortened(batch)}{hint}")
     require_finite("labels", batch)
+    require_type("coding", coding, BoxCoding)
     offsets = np.zeros((len(batch), len(anchors), 4), np.float32)
     masks = np.zeros((len(batch), len(anchors)), np.float32)
     classes = np.zeros((len(batch), len(anchors)), np.int32)

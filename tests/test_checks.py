@@ -1,4 +1,4 @@
-"""Arguments of the public functions of geometry: refused at the door, with one line that quotes the value."""
+"""Arguments of the public functions and types: refused at the door, with one line that quotes the value."""
 
 from __future__ import annotations
 
@@ -10,15 +10,20 @@ import pytest
 
 from edge_ssd import (
     BoxCoding,
+    Defaults,
+    Detections,
     EdgeSSDError,
     InputSpec,
     Level,
+    Network,
     NetworkError,
     SettingError,
+    Tiles,
     box_area,
     box_iou,
     clip_boxes,
     cxcywh_to_xyxy,
+    find_model,
     multibox_detection,
     multibox_prior,
     multibox_target,
@@ -81,6 +86,7 @@ INVALID: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "nms NaN id": (lambda: nms(BOXES, SCORES, 0.5, [0, 1, np.nan]), "class_ids must be finite numbers"),
     "nms text ids": (lambda: nms(BOXES, SCORES, 0.5, ["a", "b", "c"]), "class_ids must be an array of numbers"),
+    "nms ragged ids": (lambda: nms(BOXES, SCORES, 0.5, [[0], [1, 2], 3]), "class_ids must be an array of numbers"),
     "to cxcywh": (lambda: xyxy_to_cxcywh(np.ones((2, 5))), r"boxes_xyxy .* \[\.\.\., 4\], got \[2, 5\]"),
     "to cxcywh transposed": (lambda: xyxy_to_cxcywh(BOXES.T), "transpose"),
     "to cxcywh NaN": (lambda: xyxy_to_cxcywh(with_value(BOXES, np.nan)), "boxes_xyxy must be finite"),
@@ -91,12 +97,23 @@ INVALID: dict[str, tuple[Callable[[], Any], str]] = {
     "iou": (lambda: box_iou(BOXES, np.ones((2, 8))), r"boxes2_xyxy .* got \[2, 8\]"),
     "iou batch": (lambda: box_iou(BOXES[None], BOXES), "boxes1_xyxy .* one image at a time"),
     "iou NaN": (lambda: box_iou(with_value(BOXES, np.nan), BOXES), "boxes1_xyxy must be finite"),
+    "area too large": (
+        lambda: box_area([[0, 0, 1e300, 1]]),
+        r"boxes_xyxy must be numbers of at most 3.4e\+38, got \[\[0, 0, 1e\+300, 1\]\]",
+    ),
+    "iou no type": (lambda: box_iou(BOXES, BOXES, "foo"), "dtype must be a floating-point type, got 'foo'"),
+    "iou number as type": (lambda: box_iou(BOXES, BOXES, 5), "dtype must be a floating-point type, got 5"),  # type: ignore[arg-type]
+    "iou list as type": (lambda: box_iou(BOXES, BOXES, [1]), r"dtype must be .* got \[1\]"),  # type: ignore[list-item]
     "iou type": (lambda: box_iou(BOXES, BOXES, np.int32), "dtype must be a floating-point type, got int32"),
     "clip": (lambda: clip_boxes(np.ones((2, 3)), 1, 1), r"got \[2, 3\]"),
     "clip NaN": (lambda: clip_boxes(with_value(BOXES, np.nan), 1, 1), "finite"),
     "clip negative": (lambda: clip_boxes(BOXES, -1, 1), "height and width must be .* got -1, 1"),
+    "clip flag": (lambda: clip_boxes(BOXES, True, 1), "height and width must be .* got True, 1"),
     "clip text": (lambda: clip_boxes(BOXES, "a", 1), "height and width must be .* got 'a', 1"),
     "encode lengths": (lambda: offset_boxes(BOXES, BOXES[:2]), r"must have the same shape, got \[3, 4\] and \[2, 4\]"),
+    "encode anchors": (lambda: offset_boxes([[0, 0, 1]], [BOX]), r"anchors_xyxy must be .* got \[1, 3\]"),
+    "encode NaN anchor": (lambda: offset_boxes(with_value(BOXES, np.nan), BOXES), "anchors_xyxy must be finite"),
+    "encode coding": (lambda: offset_boxes(BOXES, BOXES, "x"), "coding must be of type BoxCoding, got 'x'"),  # type: ignore[arg-type]
     "encode empty anchor": (
         lambda: offset_boxes([[1, 1, 1, 2]], [BOX]),
         r"anchors_xyxy .* positive, got \[0\.0, 1\.0\]",
@@ -106,10 +123,14 @@ INVALID: dict[str, tuple[Callable[[], Any], str]] = {
         r"boxes_xyxy .* not negative, got \[-1\.0, 1\.0\]",
     ),
     "decode lengths": (lambda: offset_inverse(BOXES, CODES[:2]), "anchors_xyxy and offsets must have the same shape"),
+    "decode anchors": (lambda: offset_inverse([[0, 0, 1]], CODES), r"anchors_xyxy must be .* got \[1, 3\]"),
+    "decode coding": (lambda: offset_inverse(BOXES, CODES, (10, 5)), r"BoxCoding, got \(10, 5\)"),  # type: ignore[arg-type]
     "decode NaN": (lambda: offset_inverse(BOXES, with_value(CODES, np.nan)), "offsets must be finite"),
     "decode huge": (lambda: offset_inverse(BOXES, with_value(CODES, 1e4)), "offsets are too large .* 10000"),
     "anchors cells": (lambda: multibox_prior(0, 2, [0.2], [1]), "height must be a whole number from 1, got 0"),
     "anchors float cells": (lambda: multibox_prior(2, 2.5, [0.2], [1]), "width .* got 2.5"),
+    "anchors many": (lambda: multibox_prior(10**6, 10**6, [0.2], [1]), "1000000 x 1000000 cells have more than"),
+    "anchors long": (lambda: multibox_prior(10**30, 1, [0.2], [1]), "choose a smaller height and width"),
     "anchors no sizes": (
         lambda: multibox_prior(2, 2, [], [1]),
         r"sizes must be one or more positive numbers, got \[\]",
@@ -129,6 +150,30 @@ INVALID: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: multibox_detection(LOGITS, CODES, BOXES, score_threshold=2),
         "score_threshold .* got 2",
     ),
+    "detection flag": (
+        lambda: multibox_detection(LOGITS, CODES, BOXES, class_agnostic="yes"),  # type: ignore[arg-type]
+        "class_agnostic must be True or False, got 'yes'",
+    ),
+    "detection coding": (
+        lambda: multibox_detection(LOGITS, CODES, BOXES, coding=None),  # type: ignore[arg-type]
+        "coding must be of type BoxCoding, got None",
+    ),
+    "targets coding": (lambda: multibox_target(BOXES, LABELS[:0], coding=5), "BoxCoding, got 5"),  # type: ignore[arg-type]
+    "model number": (lambda: find_model(5), "a model must be a path or the name of a shipped model, got 5"),  # type: ignore[arg-type]
+    "model bytes": (lambda: find_model(b"nano"), "got bytes of length 4"),  # type: ignore[arg-type]
+    "detections lists": (lambda: Detections([BOX], [0.5], [0], ["a"], (4, 4)), "xyxy must be of type ndarray, got"),  # type: ignore[arg-type]
+    "detections text": (
+        lambda: Detections(BOXES[:2], SCORES[:2], np.zeros(2, np.int64), "ab", (4, 4)),  # type: ignore[arg-type]
+        "names must be of type list, got 'ab'",
+    ),
+    "detections size": (lambda: Detections.empty(None), r"image_size must be \(height, width\), got None"),  # type: ignore[arg-type]
+    "merged number": (lambda: Detections.merge([5]), "each part must be of type Detections, got 5"),  # type: ignore[list-item]
+    "merged none": (lambda: Detections.merge(None), "parts must be of type Iterable, got None"),  # type: ignore[arg-type]
+    "scaled text": (lambda: Detections.empty((4, 4)).scaled("x"), r"image_size must be \(height, width\), got 'x'"),  # type: ignore[arg-type]
+    "scaled negative": (lambda: Detections.empty((4, 4)).scaled((-1, 2)), "height of image_size .* from 1, got -1"),
+    "tiles of text": (lambda: Tiles(2, 2).divide("x"), r"image_size must be \(height, width\), got 'x'"),  # type: ignore[arg-type]
+    "tiles flag": (lambda: Tiles(2, 2, whole="x"), "whole of tiles must be True or False, got 'x'"),  # type: ignore[arg-type]
+    "defaults": (lambda: Defaults(2, 2, 2), "score_threshold must be a number from 0 to 1, got 2"),
     "targets labels": (
         lambda: multibox_target(BOXES, LABELS[0]),
         r"labels must have shape \[B, M, 5\].*labels\[None\]",
@@ -141,7 +186,7 @@ INVALID: dict[str, tuple[Callable[[], Any], str]] = {
 
 @pytest.mark.machine_independent
 @pytest.mark.parametrize("name", INVALID)
-def test_geometry_rejects_invalid_arguments(name: str) -> None:
+def test_public_names_reject_invalid_arguments(name: str) -> None:
     call, message = INVALID[name]
     with pytest.raises(SettingError, match=message) as caught:
         call()
@@ -154,6 +199,11 @@ def test_geometry_rejects_invalid_arguments(name: str) -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda: BoxCoding(True, 5), "xy_scale must be a positive number, got True"),
+        (lambda: Network(("a",), 5), "levels of a network must be a tuple, got 5"),  # type: ignore[arg-type]
+        (lambda: Network("a", ()), "labels of a network must be a tuple, got 'a'"),  # type: ignore[arg-type]
+        (lambda: Network(("a",), (5,)), "each level of a network must be of type Level, got 5"),  # type: ignore[arg-type]
+        (lambda: Network(("a",), (), 5), "input of a network must be of type InputSpec, got 5"),  # type: ignore[arg-type]
         (lambda: BoxCoding("a"), "xy_scale must be a positive number, got 'a'"),  # type: ignore[arg-type]
         (lambda: Level(1, 1, 0.2), "anchor sizes .* got 0.2"),  # type: ignore[arg-type]
         (lambda: Level(1, 1, ("a",)), r"anchor sizes .* got \('a',\)"),  # type: ignore[arg-type]
@@ -193,6 +243,8 @@ def test_geometry_accepts_lists_and_other_number_types() -> None:
         assert function(BOXES.reshape(3, 1, 4)).tolist() == function(BOXES)[:, None].tolist()
     assert box_iou(BOX, BOXES).shape == (1, 3)
     assert box_iou([], BOXES).shape == (0, 3)
+    assert multibox_target([], LABELS).offsets.shape == (1, 0, 4)
+    assert Detections.empty().scaled((4, 6)).image_size == (4, 6)
 
 
 def test_very_large_numbers_are_finite() -> None:
@@ -200,6 +252,7 @@ def test_very_large_numbers_are_finite() -> None:
     assert not is_finite(large)
     assert xyxy_to_cxcywh(large)[0, 2] == np.float32(1e30)
     assert box_area(large).tolist() == [np.float32(1e30)]
+    assert nms([BOX, BOX], [0.5, 0.6], 0.5, [1e30, 1]).tolist() == [1, 0]
     many = np.ones((5000, 4), np.float32)
     assert is_finite(many)
     many[-1, -1] = np.nan

@@ -276,7 +276,11 @@ def test_boxes_of_reduced_image_are_in_pixels_of_the_full_one(bundle: Path, tmp_
     image.save(tmp_path / "image.jpg")
     detector = Detector(bundle)
     expected = detector.detect(np.asarray(image)).to_dict()
-    assert detector.detect(np.asarray(image.reduce(4)), image_size=(320, 640)).to_dict() == expected
+    small = image.reduce(4)
+    small.save(tmp_path / "small.jpg")
+    encoded = tmp_path / "small.jpg"
+    for reduced in (np.asarray(small), small, encoded, str(encoded), encoded.read_bytes()):
+        assert detector.detect(reduced, image_size=(320, 640)).to_dict() == expected
     assert detector.detect(tmp_path / "image.jpg").to_dict() == expected
     assert detector.detect((tmp_path / "image.jpg").read_bytes()).to_dict() == expected
 
@@ -332,6 +336,13 @@ def test_color_bgr_exchanges_channels(fake: FakeInterpreter, bundle: Path) -> No
         detector.detect(rgb, color="BGR")  # type: ignore[arg-type]
     with pytest.raises(SettingError, match="color='bgr' is for arrays; an image of type str is converted to RGB"):
         detector.detect("image.jpg", color="bgr")
+
+
+@pytest.mark.usefixtures("fake")
+def test_class_that_is_named_twice_is_detected_once(bundle: Path) -> None:
+    detector = Detector(bundle)
+    detector.configure(classes=[detector.labels[0]] * 2)
+    assert detector.classes == detector.labels[:1]
 
 
 @pytest.mark.parametrize("size", [(0, 4), (4,), 4, "ab", (4, 2.5), (-1, 3), (True, 3)])

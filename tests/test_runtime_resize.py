@@ -20,6 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge_ssd import Detector
 from edge_ssd.errors import ImageError, SettingError
 from edge_ssd.runtime import resize as resize_module
 from edge_ssd.runtime.resize import halve_bilinear, numpy_resize, opencv_resize, uses_opencv
@@ -36,9 +37,11 @@ def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
 @pytest.mark.parametrize(
     ("image", "size", "error", "message"),
     [
-        (noise(4, 4), (0, 5), SettingError, "size must be a height and width of at least 1, got (0, 5)"),
-        (noise(4, 4), (5, 2.5), SettingError, "size must be a height and width of at least 1, got (5, 2.5)"),
-        (noise(4, 4), 5, SettingError, "size must be a height and width of at least 1, got 5"),
+        (noise(4, 4), (0, 5), SettingError, "height of size must be a whole number from 1, got 0"),
+        (noise(4, 4), (5, 2.5), SettingError, "width of size must be a whole number from 1, got 2.5"),
+        (noise(4, 4), (True, 5), SettingError, "height of size must be a whole number from 1, got True"),
+        (noise(4, 4), 5, SettingError, "size must be (height, width), got 5"),
+        (noise(4, 4), (10**9, 10**9), SettingError, "pixels, got (1000000000, 1000000000)"),
         (noise(4, 4)[:0], (5, 5), ImageError, "must be a uint8 array [H, W, 3], got uint8 [0, 4, 3]"),
         (noise(4, 4) / 255, (5, 5), ImageError, "must be a uint8 array [H, W, 3], got float64 [4, 4, 3]"),
         (noise(4, 4)[..., 0], (5, 5), ImageError, "must be a uint8 array [H, W, 3], got uint8 [4, 4]"),
@@ -53,6 +56,38 @@ def test_other_images_and_sizes_are_refused(
         pytest.importorskip("cv2")
     with pytest.raises(error, match=re.escape(message)):
         resize(image, size)
+
+
+READ_ONLY = noise(2, 3)
+READ_ONLY.flags.writeable = False
+
+
+@pytest.mark.parametrize("resize", [numpy_resize, opencv_resize])
+@pytest.mark.parametrize(
+    ("out", "got"),
+    [
+        (np.zeros((2, 3, 3)), "float64 [2, 3, 3]"),
+        (noise(3, 2), "uint8 [3, 2, 3]"),
+        (noise(2, 6)[:, ::2], "one with strides [18, 6, 1]"),
+        (READ_ONLY, "a read-only one"),
+        ([[1]], "[[1]]"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_other_outputs_are_refused(resize: Callable[..., Any], out: Any, got: str) -> None:
+    """They would stay without the result."""
+    if resize is opencv_resize:
+        pytest.importorskip("cv2")
+    message = f"out must be a contiguous, writable uint8 array [2, 3, 3], got {got}"
+    with pytest.raises(SettingError, match=re.escape(message)):
+        resize(noise(4, 4), (2, 3), out)
+
+
+def test_missing_opencv_is_named_before_the_first_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    for call in (lambda: opencv_resize(noise(4, 4), (2, 2)), lambda: Detector("nano", resize=opencv_resize)):
+        with pytest.raises(SettingError, match=r"needs OpenCV .* pip install opencv-python-headless"):
+            call()
 
 
 def restated(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -17,6 +17,7 @@ RIGHT = """
 import importlib.resources
 import io
 
+import cv2
 import numpy as np
 
 import edge_ssd
@@ -48,6 +49,11 @@ def run(model: ModelLike, images: list[ImageLike], backend: Backend = "auto", co
 
 
 frame: ImageArray = np.zeros((4, 4, 3), np.uint8)
+grabbed, video_frame = cv2.VideoCapture(0).read()
+photo = cv2.imread("a.jpg")
+assert photo is not None
+Detector("nano").detect(photo, color="bgr")
+Detector("nano").detect(video_frame, color="bgr")
 bundle: Bundle = read_bundle(b"data")
 try:
     run(importlib.resources.files("app") / "model.tflite", [frame, "a.jpg", b"", bytearray(), io.BytesIO()])
@@ -102,6 +108,7 @@ def run_checker(folder: Path, *command: str) -> str:
 
 def test_mypy_finds_faults_only_in_wrong_program(folder: Path) -> None:
     require("mypy")
+    require("cv2")
     # A link to the package alone: mypy then takes it for an installed one, not for part of what is checked.
     (folder / "library").mkdir()
     (folder / "library" / "edge_ssd").symlink_to(REPOSITORY / "edge_ssd")
@@ -115,6 +122,7 @@ def test_mypy_finds_faults_only_in_wrong_program(folder: Path) -> None:
 def test_pyright_finds_faults_only_in_wrong_program(folder: Path) -> None:
     """basedpyright is pyright with a Node.js of its own: pyright's package would download one."""
     require("basedpyright")
+    require("cv2")
     settings = {"typeCheckingMode": "strict", "extraPaths": [str(REPOSITORY)], "include": ["right.py", "wrong.py"]}
     (folder / "pyrightconfig.json").write_text(json.dumps(settings))
     output = run_checker(folder, "basedpyright", "--outputjson", "--pythonpath", sys.executable)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ssd.boxes import FloatArray, box_area
+from edge_ssd.checks import as_size, require_type
 from edge_ssd.errors import SettingError
 
 if TYPE_CHECKING:
@@ -50,8 +51,11 @@ class Detections:
         xyxy: float32 [N, 4], boxes in pixels of the image, clipped to it.
         confidence: float32 [N], scores in 0–1.
         class_id: int64 [N], 0-based; background has no id.
-        names: the label of each object, of length N; other lengths raise ValueError.
+        names: the label of each object, of length N.
         image_size: (height, width) of the image in pixels.
+
+    Raises:
+        SettingError: a ValueError: values of other types, lengths or shapes.
     """
 
     xyxy: FloatArray
@@ -61,10 +65,14 @@ class Detections:
     image_size: tuple[int, int]
 
     def __post_init__(self) -> None:
+        for name in ("xyxy", "confidence", "class_id"):
+            require_type(name, getattr(self, name), np.ndarray)
+        require_type("names", self.names, list)
         number = len(self.names)
         shapes = self.xyxy.shape, self.confidence.shape, self.class_id.shape
         if shapes != ((number, 4), (number,), (number,)):
-            raise ValueError(f"{number} names need boxes [N, 4], scores [N] and class ids [N], got {shapes}")
+            raise SettingError(f"{number} names need boxes [N, 4], scores [N] and class ids [N], got {shapes}")
+        object.__setattr__(self, "image_size", as_size("image_size", self.image_size, 0))
 
     @classmethod
     def empty(cls, image_size: tuple[int, int] = (0, 0)) -> Detections:
@@ -75,12 +83,15 @@ class Detections:
     def merge(cls, parts: Iterable[Detections]) -> Detections:
         """Concatenate detections of one image, in the order given; no parts give :meth:`empty`.
 
-        Different image sizes raise ValueError; the size (0, 0) of :meth:`empty` matches every other.
+        Different image sizes raise SettingError; the size (0, 0) of :meth:`empty` matches every other.
         """
+        require_type("parts", parts, Iterable)
         parts = list(parts)
+        for part in parts:
+            require_type("each part", part, Detections)
         sizes = {part.image_size for part in parts} - {(0, 0)}
         if len(sizes) > 1:
-            raise ValueError(f"cannot merge detections of images of different sizes: {sorted(sizes)}")
+            raise SettingError(f"cannot merge detections of images of different sizes: {sorted(sizes)}")
         empty = cls.empty(*sizes)
         return cls(
             np.concatenate([empty.xyxy, *(part.xyxy for part in parts)]),
@@ -116,7 +127,8 @@ class Detections:
 
     def scaled(self, image_size: tuple[int, int]) -> Detections:
         """Return the same detections in an image that was resized to ``image_size`` (height, width)."""
-        factors = [new / old for new, old in zip(image_size, self.image_size, strict=True)]
+        image_size = as_size("image_size", image_size)
+        factors = [new / max(old, 1) for new, old in zip(image_size, self.image_size, strict=True)]
         boxes = self.xyxy * np.array(factors[::-1] * 2, np.float32)
         return Detections(boxes, self.confidence, self.class_id, self.names, image_size)
 

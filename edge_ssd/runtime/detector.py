@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import numpy as np
 
-from edge_ssd.checks import as_integer, shortened
+from edge_ssd.checks import as_size, shortened
 from edge_ssd.errors import BackendError, BundleError, SettingError
 from edge_ssd.network import InputSpec, Network
 from edge_ssd.runtime.bundle import Bundle, BundleSource, read_bundle
@@ -20,7 +20,8 @@ from edge_ssd.runtime.image_input import Color, ImageLike, as_rgb, as_source
 from edge_ssd.runtime.interpreter import Backend
 from edge_ssd.runtime.loaded_model import InterpreterOptions, LoadedModel, load_model
 from edge_ssd.runtime.preprocess import read_reduced
-from edge_ssd.runtime.resize import HALVE_BILINEAR, ImageArray, Resize
+from edge_ssd.runtime.resize import HALVE_BILINEAR, ImageArray, Resize, opencv_resize
+from edge_ssd.runtime.resize_opencv import require_opencv
 from edge_ssd.runtime.selftest_result import SelfTestResult
 from edge_ssd.runtime.settings import ClassesLike, CountLike, FlagLike, FractionLike, Settings, ThresholdLike
 from edge_ssd.runtime.tiles import Tiles, merge_tiles
@@ -99,6 +100,8 @@ class Detector:
         bundle = model if isinstance(model, Bundle) else _read(model)
         if resize is not None and not callable(resize):
             raise SettingError(f"resize must be a function of an image and (height, width), got {shortened(resize)}")
+        if resize is opencv_resize:
+            require_opencv()
         settings = Settings.from_metadata(bundle.details).changed(
             bundle.details, score_threshold, iou_threshold, max_detections, classes, class_agnostic
         )
@@ -292,8 +295,8 @@ class Detector:
         Args:
             image: a uint8 array [H, W, 3] of any size, a Pillow image, the path of an image file, or its content: bytes
                 or a binary file object.
-            image_size: (height, width) of the image that an array was reduced from, as cameras and decoders do: boxes
-                are in its pixels. None: the size of ``image``.
+            image_size: (height, width) of the upright image that ``image`` was reduced from, as cameras and decoders
+                do: boxes are in its pixels. None: the size of ``image``.
             color: order of an array's channels: "bgr" for frames of OpenCV.
 
         Returns:
@@ -308,11 +311,12 @@ class Detector:
         self._require_own_process()
         state = self._state
         if image_size is not None:
-            image_size = _checked_size(image_size)
+            image_size = as_size("image_size", image_size)
         if not isinstance(image, np.ndarray) and color == "rgb":
             image = as_source(image)
             if self._may_reduce() and isinstance(image, (str, os.PathLike, bytes)):
-                image, image_size = read_reduced(image, state.model.bundle.network.input)
+                image, size = read_reduced(image, state.model.bundle.network.input)
+                image_size = image_size or size
         pixels = as_rgb(image, color)
         if self._tiles is None:
             detections, self.timings = state.model.detect(pixels, state.settings, self._resize, image_size)
@@ -406,11 +410,3 @@ def _refused(detector: Detector, name: str) -> str:
     from edge_ssd.console.suggestions import did_you_mean
 
     return f"a Detector has no attribute {name!r}{did_you_mean(name, _SETTINGS)}; change settings with configure(...)"
-
-
-def _checked_size(image_size: tuple[int, int]) -> tuple[int, int]:
-    try:
-        height, width = image_size
-    except (TypeError, ValueError):
-        raise SettingError(f"image_size must be (height, width), got {shortened(image_size)}") from None
-    return as_integer("height of image_size", height, 1), as_integer("width of image_size", width, 1)

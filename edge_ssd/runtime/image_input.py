@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["Color", "EncodedImage", "ImageLike", "as_rgb", "as_source"]
 
 EncodedImage = bytes | bytearray | memoryview | BinaryIO
-ImageLike = Union[ImageArray, "PILImage", str, "os.PathLike[str]", EncodedImage]
+# An array must be uint8; OpenCV declares its frames, which are, with any numbers.
+_DeclaredArray = npt.NDArray[np.integer[Any] | np.floating[Any]]
+ImageLike = Union[_DeclaredArray, "PILImage", str, "os.PathLike[str]", EncodedImage]
 Color = Literal["rgb", "bgr"]
 """Order of the channels of an array; OpenCV's frames are BGR."""
 
@@ -28,7 +30,7 @@ _COLORS = get_args(Color)
 _MAX_PIXELS = 2**28  # more than any camera has; a broadcast view may claim any size
 
 
-def as_source(image: ImageLike) -> ImageArray | PILImage | str | os.PathLike[str] | bytes:
+def as_source(image: ImageLike) -> ImageLike:
     """Return encoded images of every type as bytes, and any other image unchanged.
 
     Of a file object, all bytes are read, from its start if it can be rewound. Raises ImageError if it has no bytes.

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from edge_ssd.checks import as_fraction, as_integer
 from edge_ssd.errors import BundleError, NetworkError
 from edge_ssd.network import Network
 
@@ -37,6 +38,11 @@ class Defaults:
     score_threshold: float
     iou_threshold: float
     max_detections: int
+
+    def __post_init__(self) -> None:
+        as_fraction("score_threshold", self.score_threshold)
+        as_fraction("iou_threshold", self.iou_threshold)
+        as_integer("max_detections", self.max_detections, 1)
 
 
 class Metadata(NamedTuple):

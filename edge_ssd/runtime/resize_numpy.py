@@ -26,9 +26,9 @@ _BAND_BYTES = 2**20  # of intermediate sums, so that they stay in the processor'
 def numpy_resize(image: Bytes, size: tuple[int, int], out: Bytes | None = None) -> Bytes:
     """Resize uint8 [H, W, 3] to ``size`` (height, width); into ``out``, contiguous, if it is given.
 
-    Raises ImageError or SettingError for any other image or size.
+    Raises ImageError or SettingError for any other image, size or ``out``.
     """
-    steps = plan_for(image, size)
+    steps, size = plan_for(image, size, out)
     result: Bytes = np.empty((*size, 3), np.uint8) if out is None else out
     pixels = steps.crop(image)
     for number, (rows, columns) in enumerate(steps.halvings):

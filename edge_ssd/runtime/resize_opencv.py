@@ -7,24 +7,35 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edge_ssd.errors import SettingError
 from edge_ssd.runtime.resize_plan import plan_for
 from edge_ssd.runtime.workspace import Workspace
 
-__all__ = ["opencv_resize"]
+__all__ = ["opencv_resize", "require_opencv"]
 
 Bytes = npt.NDArray[np.uint8]
 
 _workspace = Workspace()
 
 
+def require_opencv() -> Any:
+    """Import OpenCV; raise SettingError, which says what to install, if it does not load."""
+    try:
+        import cv2
+    except ImportError as error:
+        raise SettingError(
+            f"opencv_resize() needs OpenCV ({error}); install it with: pip install opencv-python-headless"
+        ) from None
+    return cv2
+
+
 def opencv_resize(image: Bytes, size: tuple[int, int], out: Bytes | None = None) -> Bytes:
     """Resize uint8 [H, W, 3] to ``size`` (height, width); into ``out``, contiguous, if it is given.
 
-    Raises ImportError if OpenCV does not load, ImageError or SettingError for any other image or size.
+    Raises SettingError if OpenCV does not load, ImageError or SettingError for any other image, size or ``out``.
     """
-    import cv2
-
-    steps = plan_for(image, size)
+    cv2 = require_opencv()
+    steps, size = plan_for(image, size, out)
     if image.strides[2] < 0:  # BGR seen as RGB: the channels of the small image are exchanged instead
         small = opencv_resize(image[..., ::-1], size, _workspace.array("reversed", (*size, 3)))
         return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2RGB, dst=out), np.uint8)

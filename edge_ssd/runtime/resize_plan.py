@@ -17,16 +17,17 @@ Source of step 4: OpenCV, modules/imgproc/src/resize.cpp and fixedpoint.inl.hpp.
 from __future__ import annotations
 
 import functools
-import numbers
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from edge_ssd.checks import shortened
+from edge_ssd.checks import as_size, shortened
 from edge_ssd.errors import ImageError, SettingError
 
 __all__ = ["Plan", "plan", "plan_for", "taps"]
+
+_MAX_PIXELS = 2**28  # of the result: more than any network has; it would take all memory
 
 
 class Plan(NamedTuple):
@@ -49,32 +50,39 @@ class Plan(NamedTuple):
         return image[top : top + height - extra_rows, left : left + width - extra_columns]
 
 
-def plan_for(image: Any, size: tuple[int, int]) -> Plan:
-    """Return the halvings that resize an image to ``size``.
+def plan_for(image: Any, size: tuple[int, int], out: Any = None) -> tuple[Plan, tuple[int, int]]:
+    """Return the halvings that resize an image to ``size``, into ``out`` if it is given, and the checked size.
 
     Raises:
         ImageError: not an array, uint8 [H, W, 3] with at least one pixel.
-        SettingError: not a height and width of at least 1.
+        SettingError: not a height and width of at least 1, or ``out`` cannot hold the result.
     """
     shape: tuple[int, ...] = getattr(image, "shape", ())
     if len(shape) != 3 or shape[2] != 3 or 0 in shape or image.dtype != np.uint8:
         got = f"{image.dtype} {list(shape)}" if isinstance(image, np.ndarray) else shortened(image)
         raise ImageError(f"an image to resize must be a uint8 array [H, W, 3], got {got}")
-    try:
-        return plan(shape[:2], size)
-    except TypeError:  # not a pair of numbers
-        raise _size_error(size) from None
+    height, width = as_size("size", size)
+    if height * width > _MAX_PIXELS:
+        raise SettingError(f"size must have at most {_MAX_PIXELS} pixels, got {shortened(size)}")
+    if out is not None:
+        _require_output(out, (height, width, 3))
+    return plan(shape[:2], (height, width)), (height, width)
 
 
-def _size_error(size: object) -> SettingError:
-    return SettingError(f"size must be a height and width of at least 1, got {shortened(size)}")
+def _require_output(out: Any, shape: tuple[int, int, int]) -> None:
+    if isinstance(out, np.ndarray) and out.dtype == np.uint8 and out.shape == shape:
+        flags = out.flags
+        if flags.c_contiguous and flags.writeable:
+            return
+        got = "a read-only one" if flags.c_contiguous else f"one with strides {list(out.strides)}"
+    else:
+        got = f"{out.dtype} {list(out.shape)}" if isinstance(out, np.ndarray) else shortened(out)
+    raise SettingError(f"out must be a contiguous, writable uint8 array {list(shape)}, got {got}")
 
 
 @functools.lru_cache(maxsize=64)
 def plan(source: tuple[int, int], target: tuple[int, int]) -> Plan:
     """Return the halvings that resize ``source`` (height, width) towards ``target``."""
-    if len(target) != 2 or not all(isinstance(side, numbers.Integral) and side >= 1 for side in target):
-        raise _size_error(target)
     (height, width), (target_height, target_width) = source, target
     both = rows = columns = 0
     while 8 * (height // 2) >= 7 * target_height and 8 * (width // 2) >= 7 * target_width:

@@ -6,9 +6,7 @@ from collections.abc import Iterable, Mapping
 from types import EllipsisType
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from edge_ssd.checks import as_fraction, as_integer, shortened
+from edge_ssd.checks import as_flag, as_fraction, as_integer, shortened
 from edge_ssd.console.text import find_label
 from edge_ssd.errors import SettingError
 from edge_ssd.runtime.metadata import Metadata
@@ -89,7 +87,7 @@ class Settings(NamedTuple):
         if classes is not ...:
             change["classes"] = None if classes is None else _class_names(classes, labels)
         if class_agnostic is not ...:
-            change["class_agnostic"] = _flag("class_agnostic", class_agnostic)
+            change["class_agnostic"] = as_flag("class_agnostic", class_agnostic)
         return _apply(self.choices._replace(**change), details)
 
 
@@ -127,12 +125,6 @@ def _count(name: str, value: int | None) -> int | None:
     return None if value is None else as_integer(name, value, 1)
 
 
-def _flag(name: str, value: bool) -> bool:
-    if not isinstance(value, (bool, np.bool_)):
-        raise SettingError(f"{name} must be True or False, got {shortened(value)}")
-    return bool(value)
-
-
 def _class_names(classes: Iterable[str], labels: tuple[str, ...]) -> tuple[str, ...]:
     """Return the labels of the model that ``classes`` names."""
     if not isinstance(classes, Iterable):
@@ -145,7 +137,7 @@ def _class_names(classes: Iterable[str], labels: tuple[str, ...]) -> tuple[str, 
     if unknown or not names:
         what = f"has no class {_listed(map(shortened, unknown))}" if unknown else "needs at least one class to detect"
         raise SettingError(f"the model {what}; its labels are {_listed(labels)}")
-    return tuple(label for label in found if label is not None)
+    return tuple(dict.fromkeys(label for label in found if label is not None))
 
 
 def _listed(names: Iterable[str]) -> str:

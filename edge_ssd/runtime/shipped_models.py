@@ -10,7 +10,8 @@ import os
 import sys
 from pathlib import Path
 
-from edge_ssd.errors import BundleError
+from edge_ssd.checks import shortened
+from edge_ssd.errors import BundleError, SettingError
 
 __all__ = ["default_model", "find_model", "named_model", "packaged_content", "shipped_models"]
 
@@ -67,8 +68,10 @@ def find_model(model: str | os.PathLike[str]) -> Path:
     """Return the path of ``model``: an existing file, else the shipped model of that name.
 
     The network alone names the fruit detector, if there is one: "small" is "fruit-small", and "nano" is "banana-nano".
-    Raises BundleError if neither exists.
+    Raises BundleError if neither exists, SettingError if ``model`` is neither a path nor a name.
     """
+    if not isinstance(model, (str, os.PathLike)):
+        raise SettingError(f"a model must be a path or the name of a shipped model, got {shortened(model)}")
     path, name, shipped = Path(model), os.fsdecode(model), shipped_models()
     if os.path.isfile(path):  # noqa: PTH113 (where a NUL byte in the name is no error)
         return path

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_ssd.boxes import FloatArray
-from edge_ssd.checks import as_fraction, as_integer, shortened
+from edge_ssd.checks import as_flag, as_fraction, as_integer, as_size, shortened
 from edge_ssd.errors import SettingError
 from edge_ssd.nms import nms
 from edge_ssd.runtime.detections import Detections
@@ -72,6 +72,7 @@ class Tiles:
         for name in ("columns", "rows", "width", "height"):
             object.__setattr__(self, name, as_integer(f"{name} of tiles", getattr(self, name), 0))
         object.__setattr__(self, "overlap", as_fraction("overlap of tiles", self.overlap))
+        object.__setattr__(self, "whole", as_flag("whole of tiles", self.whole))
         if self.overlap > _MAX_OVERLAP:
             raise SettingError(f"overlap of tiles must be from 0 to {_MAX_OVERLAP:g}, got {self.overlap:g}")
         numbers, sizes = (self.columns, self.rows), (self.width, self.height)
@@ -109,7 +110,7 @@ class Tiles:
         Args:
             image_size: (height, width) in pixels.
         """
-        height, width = image_size
+        height, width = as_size("image_size", image_size)
         columns = _intervals(width, self.columns, self.width, self.overlap)
         rows = _intervals(height, self.rows, self.height, self.overlap)
         if len(columns) * len(rows) > _MAX_TILES:
