@@ -181,6 +181,24 @@ def test_folder_of_other_classes_is_one_line_and_unchanged(tmp_path: Path) -> No
         CocoFolder(tmp_path, LABELS)
 
 
+def test_labels_that_were_corrected_meanwhile_are_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = CocoFolder(tmp_path, LABELS)
+    path = tmp_path / "annotations" / "instances.json"
+    for second in range(2):
+        taken = datetime(2026, 1, 1, second=second, tzinfo=timezone.utc)
+        folder.add(jpeg(), taken, second, "scene", result(0, image(0), SURE).detections)
+        folder.write_labels()
+    assert not caplog.messages
+    path.write_text('{"corrected": true}')
+    folder.add(jpeg(), datetime(2026, 1, 2, tzinfo=timezone.utc), 2, "scene", result(0, image(0), SURE).detections)
+    folder.write_labels()
+    assert len(caplog.messages) == 1
+    assert caplog.messages[0].startswith(f"{path}: was changed by another program, and is kept as instances.json.edit")
+    assert len(json.loads(path.read_text())["images"]) == 3
+    assert (path.parent / "instances.json.edited-1").read_text() == '{"corrected": true}'
+    load_dataset(tmp_path, strict=True)  # It is no second label file.
+
+
 @pytest.mark.parametrize(
     "damage",
     [

@@ -14,8 +14,11 @@ end, and at the next start if the program was killed before.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
+import logging
 import os
+import shutil
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -29,6 +32,8 @@ from edge_ssd.errors import DataError, SettingError
 from edge_ssd.runtime.detections import Detections
 
 __all__ = ["CocoFolder"]
+
+_log = logging.getLogger(__name__)
 
 _IMAGES, _LABELS, _JOURNAL = "images", Path("annotations", "instances.json"), ".collected.jsonl"
 
@@ -53,6 +58,7 @@ class CocoFolder:
         self._folder = folder
         self._labels = tuple(labels)
         (folder / _IMAGES).mkdir(parents=True, exist_ok=True)
+        self._state = _state_of(folder / _LABELS)  # As it was read or written last.
         self._images: list[dict[str, Any]] = self._read()
         self.total_bytes = sum(path.stat().st_size for path in self.image_paths())
         self._unwritten = int((folder / _JOURNAL).is_file())  # Of a program that was killed.
@@ -149,10 +155,23 @@ class CocoFolder:
         if not self._unwritten and path.is_file():
             return
         os.stat(self._folder / _IMAGES)  # noqa: PTH116
+        if _state_of(path) not in (None, self._state):
+            self._keep_edited(path)
         with atomic_path(path) as temporary:
             temporary.write_text(json_text(_coco(self._images, self._labels)) + "\n", encoding="utf-8")
+        self._state = _state_of(path)
         (self._folder / _JOURNAL).unlink(missing_ok=True)
         self._unwritten = 0
+
+    def _keep_edited(self, path: Path) -> None:
+        """Copy a label file that another program changed meanwhile: somebody corrected it."""
+        names = (path.with_name(f"{path.name}.edited-{number}") for number in itertools.count(1))
+        edited = next(name for name in names if not name.exists())
+        shutil.copyfile(path, edited)
+        _log.warning(
+            "%s: was changed by another program, and is kept as %s; correct labels in a copy of the folder",
+            path, edited.name,
+        )  # fmt: skip
 
     def _read(self) -> list[dict[str, Any]]:
         """Return the images of earlier runs that are still there."""
@@ -244,6 +263,15 @@ def _from_coco(content: dict[str, Any], labels: Sequence[str]) -> dict[str, dict
             proposal["verdict"] = annotation["verdict"]
         by_id[annotation["image_id"]]["proposals"].append(proposal)
     return {_file_name(image): image for image in by_id.values()}
+
+
+def _state_of(path: Path) -> tuple[int, ...] | None:
+    """Return what changes when a file is replaced or written; None if there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _file_name(image: dict[str, Any]) -> str:
