@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import threading
 import time
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -23,6 +24,7 @@ from device_apps.events.event import Event, EventKind
 from device_apps.quota_folder import QuotaFolder
 from device_apps.results import FrameResult
 from device_apps.sources.frames import Frame
+from device_apps.video_writer import VideoWriter
 from edge_ssd import cli
 from edge_ssd.runtime.detections import Detections
 
@@ -46,7 +48,7 @@ def event(kind: EventKind, object_id: int = 1, number: int = 1) -> Event:
 def record(recorder: ClipRecorder, start: float, end: float) -> None:
     for tenth in range(round(10 * start), round(10 * end)):
         recorder.write(frame(tenth / 10))
-        wait_until(lambda: not recorder._encoder._waiting)
+        wait_until(lambda: not recorder._encoder._waiting and not recorder._encoder._unwritten)
 
 
 def seconds_in(path: Path) -> list[float]:
@@ -113,6 +115,37 @@ def test_clip_that_follows_a_full_one_shows_its_event_with_what_is_before_and_af
         assert path is not None
         shown = seconds_in(path)
         assert (shown[0], shown[-1]) == pytest.approx((start, end), abs=GRAY_ERROR_S)
+
+
+@pytest.mark.parametrize("ring_bytes", [10**7, 10**4])
+def test_clip_has_all_frames_that_memory_holds_also_with_a_slow_encoder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ring_bytes: int
+) -> None:
+    proceed, written, most = threading.Semaphore(0), [], 0
+
+    def write(writer: VideoWriter, result: FrameResult) -> None:
+        assert proceed.acquire(timeout=30)
+        written.append(result.frame.captured_at)
+
+    monkeypatch.setattr(VideoWriter, "write", write)
+    with ClipRecorder(tmp_path, replace(OPTIONS, ring_bytes=ring_bytes)) as recorder:
+        for tenth in range(60):
+            if tenth == 20:
+                recorder.clip_for(event("enter"), 2)
+            recorder.write(frame(tenth / 10))
+            if tenth % 2 == 0:  # Writing takes as long as two frames.
+                if tenth >= 20:
+                    proceed.release()
+                wait_until(lambda: not recorder._encoder._waiting)
+            most = max(most, recorder._encoder._unwritten_bytes)
+        proceed.release(60)
+        wait_until(lambda: not recorder._encoder._unwritten)
+    if ring_bytes == 10**7:
+        assert written == [tenth / 10 for tenth in range(60)]
+    else:
+        assert most <= ring_bytes + 1000
+        assert len(written) < 50
+        assert written == sorted(written)
 
 
 def test_wide_frames_are_scaled_and_fast_ones_left_out(tmp_path: Path) -> None:

@@ -51,8 +51,8 @@ import sys; sys.path.insert(0, "tests")
 import cv2, numpy as np
 import device_fake
 from device_apps import video_thread, video_writer
-from device_apps.event_clips import recorder
-recorder._FLUSH_S = video_thread._FLUSH_SECONDS = video_thread._ABANDON_SECONDS = 0.05
+from device_apps.event_clips import encoder
+encoder._FLUSH_S = video_thread._FLUSH_SECONDS = video_thread._ABANDON_SECONDS = 0.05
 def write(self, result):
     while True:
         cv2.GaussianBlur(np.zeros((64, 64, 3), np.uint8), (0, 0), 3)

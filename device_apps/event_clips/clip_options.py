@@ -18,7 +18,7 @@ class ClipOptions:
         repeated: seconds before an event that its clip shows also where the previous clip has shown them.
         fps: maximum frames per second.
         max_width: wider frames are scaled down to it.
-        ring_bytes: maximum memory of the frames before an event.
+        ring_bytes: maximum memory of the frames before an event, and of those that wait to be written.
         max_bytes: the oldest clips are deleted above this total size.
         max_age: seconds after which a clip is deleted; None for no limit.
     """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections import deque
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from device_apps.jpeg import encode_jpeg
 from device_apps.sources.frames import Image
+from device_apps.sources.opencv import load_opencv
 from edge_ssd.runtime.detections import Detections
 
 __all__ = ["EncodedFrame", "FrameRing"]
@@ -35,9 +35,9 @@ class EncodedFrame:
 
     def decode(self) -> Image:
         """Return the image, uint8 RGB [H, W, 3]."""
-        from PIL import Image as PillowImage
-
-        return np.asarray(PillowImage.open(io.BytesIO(self.jpeg)))
+        cv2 = load_opencv()
+        image = cv2.imdecode(np.frombuffer(self.jpeg, np.uint8), cv2.IMREAD_COLOR)
+        return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
 
 
 class FrameRing:
