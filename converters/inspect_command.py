@@ -110,12 +110,13 @@ def format_bundle(bundle: Bundle, facts: Mapping[str, Any]) -> str:
     """Return text for ``facts``: :func:`~converters.inspection.inspect_bundle`, to which "selftest" may be added."""
     spec, defaults, network = bundle.network.input, bundle.defaults, bundle.network
     maps = ", ".join(f"{level.height}×{level.width}" for level in network.levels)
+    top_down = " with a top-down path" if network.top_down else ""
     embedded = facts["embedded_selftest"]
     scaling = f"pixel · {spec.scale:.6g}{f' + {spec.offset:g}' if spec.offset else ''} inside the network"
     rows = [
         ("labels", ", ".join(bundle.labels)),
         ("input", f"{spec.height}×{spec.width} RGB, uint8, {spec.resize}; {scaling}"),
-        ("network", f"{bundle.details.quantization}, maps {maps}, {count(network.num_anchors, 'anchor')}"),
+        ("network", f"{bundle.details.quantization}, maps {maps}{top_down}, {count(network.num_anchors, 'anchor')}"),
         *_kept_layers(facts.get("kept_layers")),
         (
             "thresholds",

@@ -144,6 +144,8 @@ class Network:
         block_channels: channels of each down-sampling block after the base net, one per further level.
         down_sampling: a block halves its map at its end by max pooling ("pool", the book's), or at its beginning by
             the "stride" of its first convolution, which makes its other layers four times cheaper.
+        top_down: the heads of each level but the last two read the sum of its map and the up-sampled map of the next
+            coarser level, see :meth:`edge_ssd.training.model.tiny_ssd.TinySSD.add_coarser`.
     """
 
     labels: tuple[str, ...]
@@ -153,6 +155,7 @@ class Network:
     base_channels: tuple[int, ...] = _BOOK_BASE
     block_channels: tuple[int, ...] = (_BOOK_BLOCK,) * 3
     down_sampling: DownSampling = "pool"
+    top_down: bool = False
 
     def __post_init__(self) -> None:
         for name in ("labels", "levels", "base_channels", "block_channels"):
@@ -179,6 +182,8 @@ class Network:
                 raise NetworkError(f"{name} must be whole numbers from 1 to 4096, got {channels!r}")
         if self.down_sampling not in _DOWN_SAMPLING:
             raise NetworkError(f"down_sampling must be one of {', '.join(_DOWN_SAMPLING)}; got {self.down_sampling!r}")
+        if not isinstance(self.top_down, bool):
+            raise NetworkError(f"top_down must be true or false, got {shortened(self.top_down)}")
         if sum(level.num_anchors for level in self.levels) > _MAX_ANCHORS:
             raise NetworkError(f"more than {_MAX_ANCHORS} anchors")
         if self.num_anchors * (len(self.labels) + 5) > _MAX_OUTPUTS:
@@ -204,7 +209,10 @@ class Network:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the description as plain JSON types, for :meth:`from_dict`."""
-        return asdict(self)
+        description = asdict(self)
+        if not self.top_down:  # as in descriptions of earlier versions
+            del description["top_down"]
+        return description
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Network:
@@ -220,7 +228,9 @@ class Network:
                 coding=BoxCoding(**data["coding"]),
                 base_channels=_listed(data["base_channels"]),
                 block_channels=_listed(data["block_channels"]),
-                down_sampling=data.get("down_sampling", _DOWN_SAMPLING[0]),  # earlier descriptions lack it
+                # Earlier descriptions lack these.
+                down_sampling=data.get("down_sampling", _DOWN_SAMPLING[0]),
+                top_down=data.get("top_down", False),
             )
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             if isinstance(error, NetworkError):
@@ -248,6 +258,7 @@ def tiny_ssd(
     input_scale: float = 1 / 255,
     resize: ResizeMode = "stretch",
     down_sampling: DownSampling = "pool",
+    top_down: bool = False,
 ) -> Network:
     """Describe a TinySSD; the defaults are the book's network (with its input scaled to 0–1).
 
@@ -260,7 +271,7 @@ def tiny_ssd(
         sizes: anchor sizes (0.2 is a fifth of the input), a row per level. None: the book's, extended to all levels.
         ratios: width / height of the anchors, one row for all levels or one row per level.
         input_scale: factor of the pixels inside the network; 1 is the book's.
-        resize, down_sampling: see :class:`InputSpec` and :class:`Network`.
+        resize, down_sampling, top_down: see :class:`InputSpec` and :class:`Network`.
     """
     if not _is_number(width) or not 0 < width < _MAX_FACTOR:
         raise NetworkError(f"width must be a positive number, got {shortened(width)}")
@@ -303,6 +314,7 @@ def tiny_ssd(
         base_channels=tuple(scaled(channels) for channels in base_channels),
         block_channels=tuple(scaled(channels) for channels in block_channels),
         down_sampling=down_sampling,
+        top_down=top_down,
     )
 
 

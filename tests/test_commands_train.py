@@ -64,9 +64,16 @@ def test_train_writes_run_that_resumes(bananas: Path, tmp_path: Path, capsys: py
 def test_named_network_with_overrides_and_book_recipe(bananas: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     options = ["--recipe=book", "--network=nano", "--down-sampling=pool", "--input-size=64x64", "--width=0.25"]
-    options += ["--batch-size=4", "--precision=float32", "--epochs=1", "--tensorboard", "--cache=disk"]
+    options += ["--batch-size=4", "--precision=float32", "--epochs=1", "--tensorboard", "--cache=disk", "--top-down"]
     assert main(["train", f"--data={bananas}", f"--out={run}", *options]) == 0
-    expected = {**NETWORKS["nano"], "down_sampling": "pool", "input_size": (64, 64), "width": 0.25, "input_scale": 1}
+    expected = {
+        **NETWORKS["nano"],
+        "down_sampling": "pool",
+        "input_size": (64, 64),
+        "width": 0.25,
+        "input_scale": 1,
+        "top_down": True,
+    }
     config = load_run(run)
     assert load_tiny_ssd(run / "model.keras").network == config.network == tiny_ssd(["banana"], **expected)
     assert (config.recipe.optimizer, config.recipe.learning_rate) == ("sgd", 0.2)

@@ -28,6 +28,7 @@ NETWORKS = {
     "rectangular, other anchors": tiny_ssd(
         ("a", "b"), input_size=(64, 96), width=0.25, sizes=ANCHORS, ratios=(1.0, 3.0), resize="letterbox"
     ),
+    "top-down, odd maps": tiny_ssd(("a",), input_size=(72, 100), width=0.25, top_down=True),
     "six levels": tiny_ssd(("a",), input_size=(128, 128), width=0.25, sizes=[(0.2, 0.3)] * 6),
 }
 
@@ -118,6 +119,8 @@ def test_int8_heads_of_every_shape_keep_the_outputs_of_the_model(network: Networ
 
     keras.utils.set_random_seed(0)
     model = TinySSD(network)
+    for layer in model.top_down:
+        layer.kernel.assign(keras.random.normal(layer.kernel.shape, stddev=0.2))
     images = np.random.default_rng(0).integers(0, 256, (4, *network.input.size, 3), np.uint8)
     heads = open_interpreter(convert_network(model, "int8", images)).invoke(images[0])
     for kind, maps in zip(("classes", "boxes"), model.head_maps(images[:1]), strict=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from converters.quantization.layers import DEFAULT_KEEP, choose_layers, layer_names
@@ -17,6 +19,11 @@ def test_layer_names_name_every_convolution():
     assert names[:3] == ("base_net/block_0/conv_0", "base_net/block_0/conv_1", "base_net/block_1/conv_0")
     assert names[6:8] == ("down_sample_1/conv_0", "down_sample_1/conv_1")
     assert names[12:14] == ("classes_0", "boxes_0")
+
+
+def test_top_down_path_is_computed_between_the_trunk_and_the_heads():
+    names = layer_names(replace(NETWORK, top_down=True))
+    assert names[11:16] == ("down_sample_3/conv_1", "top_down_2", "top_down_1", "top_down_0", "classes_0")
 
 
 def test_choose_layers_matches_patterns_in_order_of_computation():

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,7 +54,26 @@ def bundles(
             paths.append(folder / f"{i}-{scheme}.tflite")
             config = ConversionConfig(scheme=scheme, measure=False, **settings)
             convert_model(squares_model, data, paths[-1], config, model=squares_tiny_ssd)
+        paths.append(folder / "top-down.tflite")
+        model = with_top_down_path(squares_tiny_ssd)
+        flatbuffer = convert_network(model, "int8", squares_images)
+        patch.setattr("converters.convert.apply_in_subprocess", lambda *_: flatbuffer)
+        convert_model(squares_model, data, paths[-1], ConversionConfig(measure=False), model=model)
     return paths
+
+
+def with_top_down_path(model):
+    """Return a copy of ``model`` with a top-down path of small random weights."""
+    import keras
+
+    from edge_ssd.training.initial_weights import InitialWeights, copy_weights
+    from edge_ssd.training.model.tiny_ssd import TinySSD
+
+    result = TinySSD(replace(model.network, top_down=True))
+    copy_weights(InitialWeights.of(model, "squares"), result)
+    for layer in result.top_down:
+        layer.kernel.assign(keras.random.normal(layer.kernel.shape, stddev=0.005, seed=0))
+    return result
 
 
 def run_bundles(python: Path, bundles: list[Path]) -> list[dict]:

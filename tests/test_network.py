@@ -49,6 +49,12 @@ def test_down_sampling_defaults_to_pool() -> None:
     assert Network.from_dict(through_json(fast)) == fast
 
 
+def test_top_down_path_is_described() -> None:
+    network = tiny_ssd(["a"], top_down=True)
+    assert through_json(network) == {**through_json(tiny_ssd(["a"])), "top_down": True}
+    assert Network.from_dict(through_json(network)) == network
+
+
 def test_network_reads_descriptions_of_earlier_versions() -> None:
     for network in (tiny_ssd(["a"]), tiny_ssd(["a"], down_sampling="stride")):
         # Fields of the removed separable layers, with the book's values.
@@ -56,6 +62,7 @@ def test_network_reads_descriptions_of_earlier_versions() -> None:
         assert Network.from_dict(old) == network
         assert Network.from_dict(through_json(network)).to_dict() == network.to_dict()
     oldest = through_json(tiny_ssd(["a"]))
+    assert "top_down" not in oldest  # so that files without the path have the bytes of earlier versions
     del oldest["down_sampling"]
     assert Network.from_dict(oldest) == tiny_ssd(["a"])
 
@@ -143,6 +150,7 @@ def test_network_round_trip_through_json(
         (lambda: tiny_ssd(["a"], block_channels=(8,), sizes=BOOK_SIZES), "5 rows of sizes"),
         (lambda: tiny_ssd(["a"], down_sampling="none"), "down_sampling must be one of pool, stride"),
         (lambda: tiny_ssd(["a"], down_sampling=["pool"]), "down_sampling must be one of pool, stride"),
+        (lambda: tiny_ssd(["a"], top_down=1), "top_down must be true or false, got 1"),
         (lambda: InputSpec(resize="crop"), "crop"),  # type: ignore[arg-type]
         (lambda: InputSpec(resampling="nearest"), "got 'nearest'"),  # type: ignore[arg-type]
         (lambda: Level(0, 1, (0.1,)), "height"),

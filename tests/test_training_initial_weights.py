@@ -84,6 +84,13 @@ def test_option_that_keeps_the_anchors_is_named() -> None:
         assert line == f"the anchors differ: its box heads are taken and have to adapt{advice}"
 
 
+def test_new_and_left_out_top_down_paths_are_named(source: TinySSD) -> None:
+    target, lines = copied(source, replace(NETWORK, top_down=True))
+    assert lines == ["18 of 19 layers taken", "new, initialized with zeros: top_down_0"]
+    _, lines = copied(target, NETWORK)
+    assert lines == ["18 of 18 layers taken", "its top-down path is left out, and its heads have to adapt"]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -9,6 +9,7 @@ import os
 import time
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,10 @@ def test_check_accepts_shipped_model_and_counts_its_weights() -> None:
     sizes = []
     with zipfile.ZipFile(MODEL) as archive, h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as file:
         file.visititems(lambda _, item: sizes.append(item.size) if isinstance(item, h5py.Dataset) else None)
-    assert count_parameters(read_network(MODEL)) == sum(sizes)
+    network = read_network(MODEL)
+    assert count_parameters(network) == sum(sizes)
+    # 1×1 convolutions from 64, 64 and 64 channels to 32, 64 and 64.
+    assert count_parameters(replace(network, top_down=True)) == sum(sizes) + 65 * (32 + 64 + 64)
 
 
 def channels(config: dict[str, Any]) -> None:

@@ -19,6 +19,7 @@ from edge_ssd.errors import ModelError  # noqa: E402
 from edge_ssd.network import Network, tiny_ssd  # noqa: E402
 from edge_ssd.runtime.bundle import read_bundle  # noqa: E402
 from edge_ssd.runtime.shipped_models import shipped_models  # noqa: E402
+from edge_ssd.training.initial_weights import InitialWeights, copy_weights  # noqa: E402
 from edge_ssd.training.model.normalization import FusedBatchNormalization  # noqa: E402
 from edge_ssd.training.model.tiny_ssd import (  # noqa: E402
     TinySSD,
@@ -81,12 +82,47 @@ def test_stride_halves_map_in_first_convolution() -> None:
 
 
 @pytest.mark.parametrize("size", [(64, 64), (70, 99)])
-def test_strided_blocks_have_level_sizes(size: tuple[int, int]) -> None:
-    network = tiny_ssd(["a", "b"], input_size=size, width=0.25, down_sampling="stride")
+@pytest.mark.parametrize("top_down", [False, True])
+def test_strided_blocks_have_level_sizes(size: tuple[int, int], top_down: bool) -> None:
+    network = tiny_ssd(["a", "b"], input_size=size, width=0.25, down_sampling="stride", top_down=top_down)
     class_maps, box_maps = TinySSD(network).head_maps(np.zeros((1, *size, 3), np.uint8))
     for classes, boxes, level in zip(class_maps, box_maps, network.levels, strict=True):
         assert classes.shape == (1, level.height, level.width, 12)
         assert boxes.shape == (1, level.height, level.width, 16)
+
+
+@pytest.mark.parametrize("down_sampling", ["pool", "stride"])
+def test_top_down_path_adds_up_sampled_maps_of_coarser_levels(down_sampling: str) -> None:
+    # Maps of 32×48, 16×24, 8×12, 1×1: every cell lies in the coarser cell of half its row and column.
+    options = {
+        "input_size": (64, 96),
+        "base_channels": (8,),
+        "block_channels": (16, 24),
+        "down_sampling": down_sampling,
+    }
+    plain, model = TinySSD(tiny_ssd(["a"], **options)), TinySSD(tiny_ssd(["a"], **options, top_down=True))
+    assert model.count_params() == plain.count_params() + (16 + 1) * 8 + (24 + 1) * 16
+    copy_weights(InitialWeights.of(plain, "plain"), model)
+    images = np.random.default_rng(0).integers(0, 256, (2, 64, 96, 3)).astype(np.float32)
+    for expected, actual in zip(plain(images), model(images), strict=True):
+        np.testing.assert_array_equal(actual, expected)  # a new path adds zeros
+
+    rng = np.random.default_rng(1)
+    weights = [(rng.normal(size=(16, 8)), rng.normal(size=8)), (rng.normal(size=(24, 16)), rng.normal(size=16))]
+    for layer, (kernel, bias) in zip(model.top_down, weights, strict=True):
+        layer.set_weights([kernel[None, None], bias])
+    features, maps = plain.scaling(images), []
+    for block in plain.blocks:
+        features = block(features)
+        maps.append(np.asarray(features, np.float64))
+    for level in (1, 0):
+        kernel, bias = weights[level]
+        added = (maps[level + 1] @ kernel + bias).repeat(2, axis=1).repeat(2, axis=2)
+        maps[level] = np.maximum(maps[level] + added, 0)
+    class_maps, box_maps = model.head_maps(images)
+    for level, features in enumerate(maps):
+        np.testing.assert_allclose(class_maps[level], model.cls_predictors[level](features), rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(box_maps[level], model.bbox_predictors[level](features), rtol=1e-4, atol=1e-4)
 
 
 def test_block_has_two_convolutions() -> None:

@@ -109,6 +109,7 @@ def iter_conv_inputs(model: TinySSD, images: npt.NDArray[np.uint8] | None) -> It
 
     names = iter(layer_names(model.network))
     features = None if images is None else model.scaling(images.astype(np.float32))
+    maps = []
     for level, block in enumerate(model.blocks):
         # The first level is a sequence of blocks, the last one a single layer.
         for inner in block.layers if level == 0 else [block]:
@@ -118,8 +119,21 @@ def iter_conv_inputs(model: TinySSD, images: npt.NDArray[np.uint8] | None) -> It
                     yield _ConvLayer(next(names), part, norm), features
                 if features is not None:
                     features = part(features, training=False)
-        for kind, heads in (("classes", model.cls_predictors), ("boxes", model.bbox_predictors)):
-            yield _ConvLayer(f"{kind}_{level}", heads[level], None), features
+        if not model.top_down:
+            yield from _iter_heads(model, level, features)
+        maps.append(features)
+    if model.top_down:
+        for level in reversed(range(len(model.top_down))):
+            yield _ConvLayer(next(names), model.top_down[level], None), maps[level + 1]
+            if images is not None:
+                maps[level] = model.add_coarser(level, maps[level], maps[level + 1])
+        for level, features in enumerate(maps):
+            yield from _iter_heads(model, level, features)
+
+
+def _iter_heads(model: TinySSD, level: int, features: Any) -> Iterator[tuple[_ConvLayer, Any]]:
+    for kind, heads in (("classes", model.cls_predictors), ("boxes", model.bbox_predictors)):
+        yield _ConvLayer(f"{kind}_{level}", heads[level], None), features
 
 
 def accumulate_hessians(model: TinySSD, images: npt.NDArray[np.uint8]) -> list[Floats]:

@@ -19,8 +19,9 @@ def layer_names(network: Network) -> tuple[str, ...]:
     """Return the names of the convolutions: first all but the heads, in order of computation, then the heads."""
     base = [f"base_net/block_{i}/conv_{j}" for i in range(len(network.base_channels)) for j in range(2)]
     blocks = [f"down_sample_{i}/conv_{j}" for i in range(1, len(network.block_channels) + 1) for j in range(2)]
+    top_down = [f"top_down_{i}" for i in reversed(range(len(network.levels) - 2)) if network.top_down]
     heads = [f"{kind}_{i}" for i in range(len(network.levels)) for kind in ("classes", "boxes")]
-    return (*base, *blocks, *heads)
+    return (*base, *blocks, *top_down, *heads)
 
 
 def choose_layers(network: Network, patterns: Sequence[str]) -> tuple[str, ...]:

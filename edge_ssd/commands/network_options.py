@@ -10,7 +10,7 @@ from edge_ssd.network import NETWORKS
 
 __all__ = ["add_input_options", "add_network_options", "given_network", "network_table"]
 
-_OPTIONS = ("input_size", "resize", "width", "base_channels", "block_channels", "down_sampling")
+_OPTIONS = ("input_size", "resize", "width", "base_channels", "block_channels", "down_sampling", "top_down")
 
 
 def add_input_options(parser: argparse._ActionsContainer) -> None:
@@ -40,6 +40,11 @@ def add_network_options(parser: argparse.ArgumentParser, group: argparse._Argume
         "--down-sampling",
         choices=("pool", "stride"),
         help="halve feature maps by max pooling at the end of a block, or by a stride at its start (default pool)",
+    )
+    group.add_argument(
+        "--top-down",
+        action="store_true",
+        help="add the up-sampled features of the next coarser level to those that the heads read",
     )
     parser.set_defaults(**dict.fromkeys(_OPTIONS))
 

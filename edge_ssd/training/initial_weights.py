@@ -19,6 +19,7 @@ __all__ = ["CLASS_HEAD", "InitialWeights", "copy_weights", "load_initial_weights
 
 CLASS_HEAD, _BOX_HEAD = "classes_", "boxes_"
 """Beginnings of the paths of the heads' layers."""
+_TOP_DOWN = "top_down_"
 
 _BOOK_SHAPES = [(sizes, BOOK_RATIOS) for sizes in BOOK_SIZES]
 
@@ -97,7 +98,12 @@ def _differences(initial: InitialWeights, network: Network, new: Sequence[str]) 
     if heads[_BOX_HEAD]:
         number = count(len(heads[_BOX_HEAD]), "box head")
         lines.append(f"new, initialized at random: {number} (another number of anchors or levels)")
-    others = [name for name in new if not name.startswith((CLASS_HEAD, _BOX_HEAD))]
+    top_down = [name for name in new if name.startswith(_TOP_DOWN)]
+    if top_down:
+        lines.append(f"new, initialized with zeros: {', '.join(top_down)}")
+    if source.top_down and not network.top_down:
+        lines.append("its top-down path is left out, and its heads have to adapt")
+    others = [name for name in new if not name.startswith((CLASS_HEAD, _BOX_HEAD, _TOP_DOWN))]
     if others:
         lines.append(f"new, initialized at random: {', '.join(others)}")
     shapes, own_shapes = ([(level.sizes, level.ratios) for level in each.levels] for each in (source, network))

@@ -65,6 +65,8 @@ def count_parameters(network: Network) -> int:
     for channels, level in zip(features, network.levels, strict=True):
         outputs = level.anchors_per_cell * (network.num_classes + 1 + 4)
         total += (9 * channels + 1) * outputs
+    if network.top_down:
+        total += sum((coarser + 1) * channels for channels, coarser in itertools.pairwise(features[:-1]))
     return total
 
 

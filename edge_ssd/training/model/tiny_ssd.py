@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -115,6 +115,12 @@ class TinySSD(keras.Model):
         self.held_out: HeldOut | None = None
         self.scaling = layers.Rescaling(network.input.scale, network.input.offset, name="scaling")
         self.blocks = [get_blk(i, network) for i in range(len(network.levels))]
+        # Zeros, so that a trained network without the path gives the same outputs with a new one.
+        self.top_down = [
+            layers.Conv2D(channels, 1, kernel_initializer="zeros", name=f"top_down_{i}")
+            for i, channels in enumerate((network.base_channels[-1], *network.block_channels[:-1]))
+            if network.top_down
+        ]
         self.cls_predictors = [
             cls_predictor(level.anchors_per_cell, network.num_classes, name=f"classes_{i}")
             for i, level in enumerate(network.levels)
@@ -130,21 +136,47 @@ class TinySSD(keras.Model):
         if self.built:
             return
         shape = tuple(input_shape)
-        for block, classes, boxes in zip(self.blocks, self.cls_predictors, self.bbox_predictors, strict=True):
+        for level, block in enumerate(self.blocks):
             block.build(shape)
             shape = block.compute_output_shape(shape)
-            classes.build(shape)
-            boxes.build(shape)
+            self.cls_predictors[level].build(shape)
+            self.bbox_predictors[level].build(shape)
+            if 0 < level <= len(self.top_down):
+                self.top_down[level - 1].build(shape)
 
     def head_maps(self, images: Any, training: bool = False) -> tuple[list[Any], list[Any]]:
         """Return each level's class map [B, h, w, a·(q+1)] and box map [B, h, w, 4a], float32; a: anchors per cell."""
-        features = self.scaling(images)
         class_maps, box_maps = [], []
-        for block, classes, boxes in zip(self.blocks, self.cls_predictors, self.bbox_predictors, strict=True):
-            features = block(features, training=training)
-            class_maps.append(ops.cast(classes(features), "float32"))
-            box_maps.append(ops.cast(boxes(features), "float32"))
+        for level, features in enumerate(self._head_inputs(images, training)):
+            class_maps.append(ops.cast(self.cls_predictors[level](features), "float32"))
+            box_maps.append(ops.cast(self.bbox_predictors[level](features), "float32"))
         return class_maps, box_maps
+
+    def _head_inputs(self, images: Any, training: bool) -> Iterator[Any]:
+        """Yield the map [B, h, w, C] that the heads of each level read; each before the next block is computed if
+        there is no top-down path.
+        """
+        features, maps = self.scaling(images), []
+        for block in self.blocks:
+            features = block(features, training=training)
+            if not self.top_down:
+                yield features
+            maps.append(features)
+        if self.top_down:
+            for level in reversed(range(len(self.top_down))):
+                maps[level] = self.add_coarser(level, maps[level], maps[level + 1])
+            yield from maps
+
+    def add_coarser(self, level: int, features: Any, coarser: Any) -> Any:
+        """Return ``features`` [B, h, w, C] of ``level`` plus those of the level after it, as its heads read them.
+
+        The sum is that of the top-down path of Lin et al., "Feature Pyramid Networks for Object Detection", 2017, with
+        nearest up-sampling. The 1×1 convolution comes before the up-sampling, where it has a quarter of the cells, and
+        a ReLU follows, since the heads are linear. In TFLite the sum includes it.
+        """
+        height, width = self.network.levels[level].height, self.network.levels[level].width
+        up_sampled = ops.image.resize(self.top_down[level](coarser), (height, width), interpolation="nearest")
+        return ops.relu(ops.add(features, up_sampled))
 
     def call(self, images: Any, training: bool = False) -> tuple[Any, Any]:
         class_maps, box_maps = self.head_maps(images, training=training)
