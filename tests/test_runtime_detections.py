@@ -153,3 +153,9 @@ def test_parts_of_different_lengths_are_rejected() -> None:
         arrays = [change.get(i, array) for i, array in enumerate(one)]
         with pytest.raises(ValueError, match=f"{len(names)} names need boxes"):
             Detections(*arrays, names, (4, 6))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["box", "score", "label"])
+def test_attribute_of_one_object_is_explained(name: str) -> None:
+    with pytest.raises(AttributeError, match=f"no attribute '{name}', which each object of it has: for found in"):
+        getattr(three()[0], name)

@@ -307,7 +307,11 @@ def test_boxes_of_encoded_images_of_every_type(bundle: Path, tmp_path: Path) -> 
         (io.BytesIO(b""), "image data: the file is empty"),
         (np.zeros(5000, np.uint8), r"got \[5000\]; if it is an encoded image, .*\.tobytes\(\)"),
         (np.zeros((5000, 1), np.uint8), r"pass its bytes: \.tobytes\(\)"),
-        pytest.param("x" * 10**6, r"^x{500}\.\.\.: cannot be read", id="long path"),
+        pytest.param("x" * 10**6, r"^x{120}\.\.\.x{120}: cannot be read", id="long path"),
+        ("a\nb.jpg", r"^a\\x0ab\.jpg: no such image"),
+        ("", "^'': the name is empty; give one image file$"),
+        ("http://camera/a.jpg", "is an address, not a file; download it and pass its bytes"),
+        (np.zeros((3, 5, 6), np.uint8), r"got \[3, 5, 6\]; move its channels to the end: \.transpose\(1, 2, 0\)"),
         ([[[0, 0, 0]]], r"list: \[\[\[0, 0, 0\]\]\]; convert it with numpy\.asarray"),
     ],
 )
@@ -343,6 +347,8 @@ def test_class_that_is_named_twice_is_detected_once(bundle: Path) -> None:
     detector = Detector(bundle)
     detector.configure(classes=[detector.labels[0]] * 2)
     assert detector.classes == detector.labels[:1]
+    with pytest.raises(SettingError, match="classes must be labels of the model, got bytes of length 5"):
+        detector.configure(classes=b"apple")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("size", [(0, 4), (4,), 4, "ab", (4, 2.5), (-1, 3), (True, 3)])
@@ -374,7 +380,12 @@ def test_model_from_bytes_and_resources(bundle: Path, tmp_path: Path) -> None:
         (bytes(10**4), BundleError, r"^model data: is not a \.tflite file"),
         (None, SettingError, r"^a model must be a path, .* got NoneType: None$"),
         (7, SettingError, "got int: 7"),
-        pytest.param("x" * 10**6, BundleError, r"^x{200}\.\.\.: ", id="long path"),
+        (io.BytesIO(b"model"), SettingError, r"got BytesIO: .*; pass its content: \.read\(\)"),
+        pytest.param("x" * 10**6, BundleError, r"^x{120}\.\.\.x{120}: ", id="long path"),
+        ("a\nb.tflite", BundleError, r"^a\\x0ab\.tflite: no such file"),
+        ("", BundleError, "^'': the name is empty; check the path, or name a shipped model: "),
+        ("banan", BundleError, r"^banan: no such file \(did you mean banana\?\)"),
+        ("https://host/m.tflite", BundleError, "is an address, not a file: download it"),
     ],
 )
 def test_refused_models_are_quoted_shortened(model: Any, error: type[Exception], message: str) -> None:
@@ -436,16 +447,19 @@ def test_detector_uses_custom_resize(fake: FakeInterpreter, bundle: Path) -> Non
     detector = Detector(bundle, resize=white)
     assert detector.detect(np.zeros((50, 200, 3), np.uint8)).image_size == (50, 200)
     assert fake.images[0].min() == 255
-    with pytest.raises(SettingError, match="resize must be a function of an image and"):
-        Detector(bundle, resize="fast")  # type: ignore[arg-type]
+    for resize in ("fast", lambda image: image, lambda image, size, *, quality: image):
+        with pytest.raises(SettingError, match="resize must be a function of an image and"):
+            Detector(bundle, resize=resize)  # type: ignore[arg-type]
 
 
 @pytest.mark.usefixtures("fake")
 def test_closed_detector_raises(bundle: Path) -> None:
     with Detector(bundle) as detector:
         detector.detect(np.zeros((4, 4, 3), np.uint8))
-    with pytest.raises(BackendError, match="closed; make a new one"):
-        detector.detect(np.zeros((4, 4, 3), np.uint8))
+    uses = (detector.__enter__, detector.share, detector.configure, detector.selftest)
+    for use in (lambda: detector.detect(np.zeros((4, 4, 3), np.uint8)), *uses):
+        with pytest.raises(BackendError, match="closed; make a new one"):
+            use()
     detector.close()
 
 

@@ -42,7 +42,7 @@ from device_apps.web.settings import apply_settings, current_settings
 from device_apps.web.zone_api import ZoneApi
 from edge_ssd.console.text import utf8_text
 from edge_ssd.drawing import class_color
-from edge_ssd.errors import SettingError
+from edge_ssd.errors import BackendError, SettingError
 
 if TYPE_CHECKING:
     from edge_ssd.runtime.detector import Detector
@@ -223,7 +223,7 @@ class Preview:
                 return error_response(415, "send application/json")
             try:
                 apply_settings(self.detector, await read_body(request, self.limits))
-            except SettingError as error:
+            except (SettingError, BackendError) as error:  # BackendError: it is closed, at the end
                 return error_response(400, str(error))
             self.broadcaster.publish_state("settings", current_settings(self.detector))
         return JSONResponse(current_settings(self.detector))

@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from edge_ssd.console.text import printable
+
 __all__ = ["did_you_mean", "missing_path_hint", "similar_path"]
 
 _CUTOFF = 0.6
@@ -24,7 +26,7 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
 def missing_path_hint(path: str | os.PathLike[str]) -> str:
     """Return " (did you mean X?)" for a path that exists in place of a missing ``path``, or "" if there is none."""
     similar = similar_path(Path(path))
-    return "" if similar is None else f" (did you mean {similar}?)"
+    return "" if similar is None else f" (did you mean {printable(str(similar))}?)"
 
 
 def similar_path(path: Path) -> Path | None:

@@ -10,11 +10,13 @@ from collections.abc import Sequence
 
 from edge_ssd.console.status_line import above_status_line
 
-__all__ = ["UNPRINTABLE", "argument_text", "find_label", "print_text", "printable", "utf8_text"]
+__all__ = ["UNPRINTABLE", "argument_text", "find_label", "print_text", "printable", "shown_name", "utf8_text"]
 
 # What a terminal obeys or what changes the order of the characters around it: control characters, line and paragraph
 # separators, marks of the writing direction; surrogates, which cannot be encoded.
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+_MAX_NAME = 240  # characters
 
 
 def printable(text: str, *, lines: bool = False) -> str:
@@ -29,6 +31,12 @@ def printable(text: str, *, lines: bool = False) -> str:
         return text
     text = utf8_text(text)
     return UNPRINTABLE.sub(lambda match: "\n" if lines and match[0] == "\n" else _escape(match[0]), text)
+
+
+def shown_name(name: str | os.PathLike[str]) -> str:
+    """Return the name of a file for a message: printable, without its middle if it is very long, and '' if empty."""
+    text = printable(os.fsdecode(name)) or "''"
+    return text if len(text) <= _MAX_NAME else f"{text[: _MAX_NAME // 2]}...{text[-_MAX_NAME // 2 :]}"
 
 
 def print_text(text: str, end: str = "\n", flush: bool = False) -> None:

@@ -23,6 +23,7 @@ import numpy as np
 
 from edge_ssd.boxes import FloatArray
 from edge_ssd.checks import shortened
+from edge_ssd.console.text import shown_name
 from edge_ssd.errors import BundleError, SettingError
 from edge_ssd.network import Network
 from edge_ssd.runtime.archive import read_archive, read_array
@@ -46,7 +47,6 @@ __all__ = [
     "Readable",
     "SelfTest",
     "read_bundle",
-    "shortened_path",
 ]
 
 ENTRY_METADATA = "edge_ssd.json"
@@ -59,7 +59,6 @@ FLATBUFFER_IDENTIFIER = b"TFL3"  # at bytes 4–8 of every TFLite file
 _MAX_FILE = 256 * 2**20
 _LIMITS = {ENTRY_METADATA: 2**20, ENTRY_ANCHORS: 32 * 2**20, ENTRY_LABELS: 2**20, ENTRY_SELFTEST: 16 * 2**20}
 _ANCHOR_TOLERANCE = 1e-6
-_MAX_PATH, _MAX_NAME = 4096, 200  # characters of a path, and of what is longer in a message
 
 
 class Readable(Protocol):
@@ -98,7 +97,7 @@ class Bundle:
         from pathlib import Path  # here: its import takes a tenth of the time to the first detection
 
         if not self._is_file:
-            raise BundleError(f"{self.source}: was not read from a file, so it has no path")
+            raise BundleError(f"{shown_name(self.source)}: was not read from a file, so it has no path")
         return Path(self.source)
 
     @property
@@ -134,7 +133,7 @@ class Bundle:
         try:
             return read_selftest(self._selftest, self.network)
         except BundleError as error:
-            raise BundleError(f"{self.source}: {ENTRY_SELFTEST}: {error}") from None
+            raise BundleError(f"{shown_name(self.source)}: {ENTRY_SELFTEST}: {error}") from None
 
 
 def read_bundle(source: BundleSource) -> Bundle:
@@ -152,29 +151,25 @@ def read_bundle(source: BundleSource) -> Bundle:
     if is_file:
         name = os.fsdecode(source)  # type: ignore[arg-type]
         if not os.path.isfile(name):  # noqa: PTH113 (os: see Bundle.path)
-            from edge_ssd.runtime.shipped_models import named_model
+            from edge_ssd.runtime.shipped_models import find_model
 
-            name = str(named_model(name) or name)
+            name = str(find_model(name))
     else:
-        name = "model data" if isinstance(source, (bytes, bytearray, memoryview)) else shortened_path(str(source))
+        name = "model data" if isinstance(source, (bytes, bytearray, memoryview)) else shown_name(str(source))
     try:
         return _parse(name, _read_file(name) if is_file else _content(source), is_file)
     except BundleError as error:
-        raise BundleError(f"{shortened_path(name)}: {error}") from None
-
-
-def shortened_path(path: str) -> str:
-    """Return a path for a message: its start, if it is longer than paths can be."""
-    return path if len(path) <= _MAX_PATH else f"{path[:_MAX_NAME]}..."
+        raise BundleError(f"{shown_name(name)}: {error}") from None
 
 
 def _content(source: Any) -> bytes:
     if isinstance(source, (bytes, bytearray, memoryview)):
         return _checked(bytes(source))
     if not hasattr(source, "read_bytes"):
+        hint = "; pass its content: .read()" if hasattr(source, "read") else ""
         raise SettingError(
             "a model must be a path, the name of a shipped model, bytes, a bundle or an importlib.resources "
-            f"traversable, got {type(source).__name__}: {shortened(source)}"
+            f"traversable, got {type(source).__name__}: {shortened(source)}{hint}"
         )
     try:
         return _checked(source.read_bytes())
@@ -184,18 +179,14 @@ def _content(source: Any) -> bytes:
 
 def _read_file(path: str) -> bytes:
     try:
-        if not os.path.isfile(path):  # noqa: PTH113 (os: see Bundle.path)
-            packaged = _packaged(path)
-            if packaged is None:
-                raise BundleError(_why_no_file(path))
+        packaged = None if os.path.isfile(path) else _packaged(path)  # noqa: PTH113 (os: see Bundle.path)
+        if packaged is not None:
             return _checked(packaged)
         with open(path, "rb") as file:  # noqa: PTH123
             # Python reserves the memory of the size that it is asked for.
             data = file.read(min(os.fstat(file.fileno()).st_size, _MAX_FILE) + 1)
     except OSError as error:
         raise BundleError(f"cannot be read ({error.strerror or error})") from None
-    except ValueError as error:  # a NUL byte in the name
-        raise BundleError(f"cannot be read ({error})") from None
     return _checked(data)
 
 
@@ -212,14 +203,6 @@ def _checked(data: bytes) -> bytes:
     if data[4:8] != FLATBUFFER_IDENTIFIER:
         raise BundleError("is not a .tflite file; expected a bundle made with: edge-ssd convert")
     return data
-
-
-def _why_no_file(path: str) -> str:
-    if os.path.exists(path):  # noqa: PTH110
-        return "is not a file"
-    from edge_ssd.console.suggestions import missing_path_hint  # here: needed for this message only
-
-    return f"no such file{missing_path_hint(path)}; check the path"
 
 
 def _parse(source: str, data: bytes, is_file: bool) -> Bundle:

@@ -113,6 +113,14 @@ class Detections:
     def __len__(self) -> int:
         return len(self.names)
 
+    if not TYPE_CHECKING:  # a type checker would take every attribute for one that exists
+
+        def __getattr__(self, name):
+            message = f"Detections has no attribute {name!r}"
+            if name in Detection._fields:
+                message += ", which each object of it has: for found in detections: ..."
+            raise AttributeError(message, name=name, obj=self)
+
     def __iter__(self) -> Iterator[Detection]:
         rows = zip(self.names, self.confidence.tolist(), self.xyxy.tolist(), self.class_id.tolist(), strict=True)
         for name, score, box, class_id in rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import threading
 import time
@@ -12,13 +13,14 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 import numpy as np
 
 from edge_ssd.checks import as_size, shortened
+from edge_ssd.console.text import shown_name
 from edge_ssd.errors import BackendError, BundleError, SettingError
 from edge_ssd.network import InputSpec, Network
 from edge_ssd.runtime.bundle import Bundle, BundleSource, read_bundle
 from edge_ssd.runtime.detections import Detections
 from edge_ssd.runtime.image_input import Color, ImageLike, as_rgb, as_source
 from edge_ssd.runtime.interpreter import Backend
-from edge_ssd.runtime.loaded_model import InterpreterOptions, LoadedModel, load_model
+from edge_ssd.runtime.loaded_model import InterpreterOptions, LoadedModel, closed_error, load_model
 from edge_ssd.runtime.preprocess import read_reduced
 from edge_ssd.runtime.resize import HALVE_BILINEAR, ImageArray, Resize, opencv_resize
 from edge_ssd.runtime.resize_opencv import require_opencv
@@ -97,11 +99,9 @@ class Detector:
             BackendError: no interpreter on this machine can run it; the message names what to install.
             SettingError: an invalid argument.
         """
-        bundle = model if isinstance(model, Bundle) else _read(model)
-        if resize is not None and not callable(resize):
-            raise SettingError(f"resize must be a function of an image and (height, width), got {shortened(resize)}")
-        if resize is opencv_resize:
-            require_opencv()
+        bundle = model if isinstance(model, Bundle) else read_bundle(model)
+        if resize is not None:
+            _check_resize(resize)
         settings = Settings.from_metadata(bundle.details).changed(
             bundle.details, score_threshold, iou_threshold, max_detections, classes, class_agnostic
         )
@@ -219,7 +219,7 @@ class Detector:
         """
         self._require_own_process()
         with self._change_lock:
-            model, settings = self._state
+            model, settings = self._require_open()
             self._state = _State(
                 model,
                 settings.changed(
@@ -242,7 +242,7 @@ class Detector:
         them are closed. Arguments and errors as for the constructor.
         """
         self._require_own_process()
-        model = self._state.model
+        model = self._require_open().model
         details = model.bundle.details
         settings = Settings.from_metadata(details).changed(
             details, score_threshold, iou_threshold, max_detections, classes, class_agnostic
@@ -272,19 +272,21 @@ class Detector:
             SettingError: ``model`` is none of these, or has no class of a name that is chosen in the settings.
         """
         self._require_own_process()
+        self._require_open()  # before the slow steps
         if isinstance(model, Detector):
             model._require_own_process()
-            loaded = model._state.model
+            loaded = model._require_open().model
         else:
-            bundle = model if isinstance(model, Bundle) else _read(model)
+            bundle = model if isinstance(model, Bundle) else read_bundle(model)
             self._state.settings.for_model(bundle.details)  # before the slow steps
             loaded = load_model(bundle, self._state.model.options)
             result = loaded.selftest()
             if not result.passed:
-                raise BundleError(f"{bundle.source}: its self-test fails: {result.problem}; convert it again")
+                raise BundleError(
+                    f"{shown_name(bundle.source)}: its self-test fails: {result.problem}; convert it again"
+                )
         with self._change_lock:
-            if loaded.interpreter is None or self._state.model.interpreter is None:
-                raise BackendError("this detector is closed; make a new one")
+            self._require_open()
             self._state = _State(loaded, self._state.settings.for_model(loaded.bundle.details))
 
     def detect(
@@ -333,7 +335,7 @@ class Detector:
         return self._state.model.selftest()
 
     def close(self) -> None:
-        """Free the interpreter. Closing twice is allowed; detecting afterwards raises BackendError.
+        """Free the interpreter. Closing twice is allowed; every other use afterwards raises BackendError.
 
         In a process that was forked from that of the detector, nothing happens: the interpreter is not usable there.
         """
@@ -343,6 +345,7 @@ class Detector:
             self._state = self._state._replace(model=self._state.model.closed())
 
     def __enter__(self) -> Detector:
+        self._require_open()
         return self
 
     def __exit__(
@@ -352,6 +355,12 @@ class Detector:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Detector cannot be copied or pickled; make another from the same bundle where it is needed")
+
+    def _require_open(self) -> _State:
+        """Return model and settings; raise BackendError after :meth:`close`."""
+        if self._state.model.interpreter is None:
+            raise closed_error()
+        return self._state
 
     def _require_own_process(self) -> None:
         """Raise BackendError in another process than the detector's, where its locks may be held for ever."""
@@ -392,13 +401,21 @@ def _as_tiles(tiles: Tiles | str | None) -> Tiles | None:
     return tiles if tiles is None or isinstance(tiles, Tiles) else Tiles.parse(tiles)
 
 
-def _read(model: BundleSource) -> Bundle:
-    """Read the bundle at a path or from memory, or the shipped one of that name."""
-    if not isinstance(model, (str, os.PathLike)) or os.path.isfile(model):  # noqa: PTH113 (os: see Bundle.path)
-        return read_bundle(model)
-    from edge_ssd.runtime.shipped_models import find_model
-
-    return read_bundle(find_model(model))
+def _check_resize(resize: Resize) -> None:
+    """Raise SettingError if ``resize`` cannot be called with an image and a size, or needs OpenCV and it is missing."""
+    try:
+        if callable(resize):
+            inspect.signature(resize).bind(None, (1, 1))
+    except ValueError:  # a function that does not state its arguments
+        fits = True
+    except TypeError:
+        fits = False
+    else:
+        fits = callable(resize)
+    if not fits:
+        raise SettingError(f"resize must be a function of an image and (height, width), got {shortened(resize)}")
+    if resize is opencv_resize:
+        require_opencv()
 
 
 def _refused(detector: Detector, name: str) -> str:

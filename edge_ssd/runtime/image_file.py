@@ -10,6 +10,7 @@ import errno
 import functools
 import io
 import os
+import re
 import stat
 import struct
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_ssd.errors import ImageError
-from edge_ssd.runtime.pixel_limit import MAX_MEGAPIXELS_VARIABLE, check_pixels, max_pixels
+from edge_ssd.runtime.pixel_limit import check_pixels, max_pixels, too_many_pixels
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
@@ -117,11 +118,9 @@ def _open(source: Path | io.BytesIO, formats: tuple[str, ...]) -> PILImage:
         Image.MAX_IMAGE_PIXELS = max_pixels()  # the user allows more than Pillow does
     try:
         image = Image.open(source, formats=formats)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise ImageError(
-            f"has too many pixels, several times more than {max_pixels() / 1e6:g} megapixels; reduce it, or allow more "
-            f"with the environment variable {MAX_MEGAPIXELS_VARIABLE}"
-        ) from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        stated = re.search(r"\((\d+) pixels\)", str(error))
+        raise too_many_pixels("", int(stated[1]) if stated else 2 * max_pixels()) from None
     if image.format not in _REDUCIBLE:
         try:
             check_pixels(image.size)

@@ -107,10 +107,10 @@ def _check_array(image: npt.NDArray[Any]) -> ImageArray:
             "as the JPEG of cv2.imencode, pass its bytes: .tobytes()"
         )
     if image.ndim != 3 or image.shape[2] != 3:
-        raise ImageError(
-            f"an image array must be RGB of shape [H, W, 3], got {list(image.shape)}; "
-            "stack a grey one three times, drop a fourth channel, and pass one image at a time"
-        )
+        hint = "stack a grey one three times, drop a fourth channel, and pass one image at a time"
+        if image.ndim == 3 and image.shape[0] == 3:
+            hint = "move its channels to the end: .transpose(1, 2, 0)"
+        raise ImageError(f"an image array must be RGB of shape [H, W, 3], got {list(image.shape)}; {hint}")
     if 0 in image.shape:
         raise ImageError(f"an image array must not be empty, got shape {list(image.shape)}")
     if image.shape[0] * image.shape[1] > _MAX_PIXELS:

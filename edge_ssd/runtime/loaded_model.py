@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from edge_ssd.console.text import shown_name
 from edge_ssd.errors import BackendError, BundleError
 from edge_ssd.runtime.bundle import Bundle
 from edge_ssd.runtime.detections import Detections
@@ -21,7 +22,11 @@ from edge_ssd.runtime.settings import Settings
 from edge_ssd.runtime.tensor_check import check_tensors
 from edge_ssd.runtime.workspace import Workspace
 
-__all__ = ["InterpreterOptions", "LoadedModel", "load_model"]
+__all__ = ["InterpreterOptions", "LoadedModel", "closed_error", "load_model"]
+
+
+def closed_error() -> BackendError:
+    return BackendError("this detector is closed; make a new one")
 
 
 class InterpreterOptions(NamedTuple):
@@ -66,7 +71,7 @@ class LoadedModel:
         Arguments as for :func:`~edge_ssd.runtime.preprocess.preprocess`. Raises BackendError after it was closed.
         """
         if self.interpreter is None:
-            raise BackendError("this detector is closed; make a new one")
+            raise closed_error()
         start = time.perf_counter()
         spec, details = self.bundle.network.input, self.bundle.details
         buffer = self.buffers.array("input", (*spec.size, 3))
@@ -116,6 +121,6 @@ def load_model(bundle: Bundle, options: InterpreterOptions) -> LoadedModel:
         interpreter = open_interpreter(bundle.flatbuffer, *options)
         check_tensors(interpreter, bundle)
     except (BackendError, BundleError) as error:
-        raise type(error)(f"{bundle.source}: {error}") from None
+        raise type(error)(f"{shown_name(bundle.source)}: {error}") from None
     backend, num_threads, delegate = interpreter.backend, interpreter.num_threads, interpreter.delegate
     return LoadedModel(bundle, options, backend, num_threads, delegate, interpreter, Postprocess(bundle.network))

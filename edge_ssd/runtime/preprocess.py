@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_ssd.boxes import FloatArray
+from edge_ssd.console.text import shown_name
 from edge_ssd.errors import ImageError
 from edge_ssd.network import InputSpec
 from edge_ssd.runtime.image_file import open_image, upright_size
@@ -43,7 +45,6 @@ __all__ = [
 
 LETTERBOX_GREY = 114  # near the mean of photographs, so that the bars add no strong edge
 _MAX_JPEG_HALVINGS = 3  # libjpeg decodes at 1/2, 1/4 and 1/8
-_MAX_NAME = 500  # characters of a path in a message
 _ZERO = np.float32(0)
 
 _workspace = Workspace()
@@ -165,7 +166,7 @@ def read_reduced(source: str | os.PathLike[str] | bytes, input_spec: InputSpec) 
         with open_image(source) as image:
             return to_reduced(image, input_spec)[0]
     except Exception as error:  # as in read_image()
-        raise ImageError(f"{name}: {_describe_error(error)}") from None
+        raise ImageError(f"{name}: {_describe_error(error, source)}") from None
 
 
 def to_reduced(image: PILImage, input_spec: InputSpec) -> tuple[ReducedImage, str]:
@@ -212,22 +213,25 @@ def read_image(path: str | os.PathLike[str] | bytes) -> ImageArray:
         with open_image(path) as image:
             return to_rgb(image)[0]
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
-        raise ImageError(f"{name}: {_describe_error(error)}") from None
+        raise ImageError(f"{name}: {_describe_error(error, path)}") from None
 
 
 def _name(source: str | os.PathLike[str] | bytes) -> str:
     """Return what stands before the message of an error."""
     if isinstance(source, bytes):
         return "image data"
-    name = os.fsdecode(source)
-    return name if len(name) <= _MAX_NAME else f"{name[:_MAX_NAME]}..."
+    return shown_name(source)
 
 
-def _describe_error(error: Exception) -> str:
+def _describe_error(error: Exception, source: str | os.PathLike[str] | bytes) -> str:
     """Return why an image file could not be read, for a message that starts with its name."""
+    if source == "":
+        return "the name is empty; give one image file"
     if isinstance(error, ImageError):
         return str(error)
     if isinstance(error, FileNotFoundError):
+        if re.match("[a-z]+://", os.fsdecode(source), re.IGNORECASE):
+            return "is an address, not a file; download it and pass its bytes"
         return "no such image; check the path"
     if isinstance(error, IsADirectoryError):
         return "is a folder; give one image file"

@@ -127,7 +127,7 @@ def _count(name: str, value: int | None) -> int | None:
 
 def _class_names(classes: Iterable[str], labels: tuple[str, ...]) -> tuple[str, ...]:
     """Return the labels of the model that ``classes`` names."""
-    if not isinstance(classes, Iterable):
+    if not isinstance(classes, Iterable) or isinstance(classes, (bytes, bytearray)):
         raise SettingError(
             f"classes must be labels of the model, got {shortened(classes)}; they are {', '.join(labels)}"
         )

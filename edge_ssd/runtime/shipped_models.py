@@ -82,12 +82,16 @@ def find_model(model: str | os.PathLike[str]) -> Path:
         return known
     # Here: needed for this message only.
     from edge_ssd.console.suggestions import did_you_mean, missing_path_hint
-    from edge_ssd.runtime.bundle import shortened_path
+    from edge_ssd.console.text import shown_name
     from edge_ssd.runtime.model_file import MODEL_NAME
 
     short = {known.rpartition("-")[2] for known in shipped}
     what = "is not a file"
-    if os.path.isfile(path / MODEL_NAME):  # noqa: PTH113
+    if not name:
+        what = "the name is empty"
+    elif "://" in name:
+        what = "is an address, not a file: download it"
+    elif os.path.isfile(path / MODEL_NAME):  # noqa: PTH113
         what = "is a training run: convert its model with edge-ssd convert"
     elif not os.path.exists(path):  # noqa: PTH110
         names_of_all = [*shipped, *short]
@@ -96,7 +100,7 @@ def find_model(model: str | os.PathLike[str]) -> Path:
         what = f"no such file{missing_path_hint(path) or shipped_hint or did_you_mean(name, names_of_all)}"
     names = ", ".join(shipped)
     remedy = f"or name a shipped model: {names}" if names else f"no models are shipped with this program: {_remedy()}"
-    raise BundleError(f"{shortened_path(name)}: {what}; check the path, {remedy}")
+    raise BundleError(f"{shown_name(name)}: {what}; check the path, {remedy}")
 
 
 def _remedy() -> str:
