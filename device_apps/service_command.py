@@ -93,7 +93,8 @@ def run(
         tables=format_tables(_zones_of(args)) if cameras is None else _format_cameras(args.config, cameras),
         exclude=() if cameras is None else OF_ONE_CAMERA,
     )
-    _warn_of_hidden([*files, *(Path(each.source) for each in (args, *_args_of(cameras or ())))])
+    sources = [_absolute_source(each.source) for each in (args, *_args_of(cameras or ()))]
+    _warn_of_hidden([*files, *(Path(source) for source in sources if source.startswith("/"))])
     if str(args.to) == "-":
         print_text(
             f"# ---- /etc/{args.name}.toml\n{config_text}\n# ---- /etc/systemd/system/{args.name}.service\n{unit_text}"

@@ -72,6 +72,7 @@ BAD = {
     "--webhook http://a..b/secret": "--webhook http://a..b: its host or port is malformed",
     "--webhook http://host --webhook-timeout 0": "--webhook-timeout must be a number over 0",
     "--webhook http://host --webhook-secret-file none": "--webhook-secret-file none: cannot be read: No such file",
+    "--webhook http://host --webhook-secret-file /dev/null": "--webhook-secret-file /dev/null: the secret is empty",
     "--webhook http://host --webhook-header-file file": "file: line 1 is not a header in ASCII",
     "--webhook http://host --webhook-spool file/spool": "another file with --webhook-spool",
     "--webhook-secret-file file": "--webhook-secret-file: there is no --webhook URL",

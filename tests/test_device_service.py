@@ -95,6 +95,9 @@ def test_files_are_only_printed(
     assert run_service("--to", "-", "--fps", "7", "--source", "/srv/none.mp4") == 0
     out = capsys.readouterr().out
     assert list(tmp_path.iterdir()) == []
+    assert run_service("--to", "-", "--source", "0") == 0
+    assert run_service("--to", "-", "--source", "rtsp://host/x") == 0
+    assert f"{tmp_path}/" not in caplog.text
     assert "/srv" not in caplog.text
     assert run_service("--to", tmp_path, "--fps", "7", "--source", "/srv/none.mp4") == 0
     for suffix in ("toml", "service"):

@@ -92,5 +92,6 @@ def _target(args: argparse.Namespace) -> Target:
     file, hint = args.webhook_secret_file, "(umask 077; head -c 24 /dev/urandom | base64 > FILE)"
     secret = read_secret(file, "--webhook-secret-file", SECRET_VARIABLE, os.environ, hint)
     if secret == "":
-        raise SettingError(f"{SECRET_VARIABLE if file is None else file}: the secret is empty; make one with {hint}")
+        given = SECRET_VARIABLE if file is None else f"--webhook-secret-file {file}"
+        raise SettingError(f"{given}: the secret is empty; make one with {hint}")
     return parse_target(args.webhook, headers, secret, args.webhook_timeout)
