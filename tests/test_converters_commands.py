@@ -448,14 +448,14 @@ def test_evaluate_gives_the_precision_of_the_conversion(squares_conversion, squa
 
 
 def test_shipped_models_are_found_by_name(squares: Path, bananas: Path, tmp_path: Path, capsys):
-    assert command("inspect", "nano") == 0
+    assert command("inspect", "banana-nano") == 0
     assert re.search(r"banana-nano\.tflite: .*\n  labels +banana\n", capsys.readouterr().out)
-    assert command("evaluate", "nano", "--data", bananas, "--limit", 1, "--json") == 0
-    assert json.loads(capsys.readouterr().out)["model"] == "nano"
+    assert command("evaluate", "banana-nano", "--data", bananas, "--limit", 1, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["model"] == "banana-nano"
     for words in (("convert", "--out", tmp_path / "out.tflite"), ("compare", "--out", tmp_path / "out")):
-        assert command(words[0], "nano", "--data", squares, *words[1:]) == 2
+        assert command(words[0], "banana-nano", "--data", squares, *words[1:]) == 2
         assert "the model knows banana, the images of " in capsys.readouterr().err
-    assert command("verify", "nano", "--against", "nano", "--data", squares) == 2
+    assert command("verify", "banana-nano", "--against", "banana-nano", "--data", squares) == 2
     assert "have square: no class in common" in capsys.readouterr().err
     for name in ("inspect", "evaluate", "convert"):
         options = {"inspect": (), "evaluate": ("--data", squares)}.get(
@@ -472,7 +472,7 @@ def test_float_model_that_is_not_installed_is_reported_with_its_place(
     squares: Path, tmp_path: Path, monkeypatch, capsys
 ):
     monkeypatch.setattr("converters.load_model._SHIPPED", tmp_path)
-    assert command("convert", "nano", "--data", squares, "--out", tmp_path / "out.tflite") == 2
+    assert command("convert", "banana-nano", "--data", squares, "--out", tmp_path / "out.tflite") == 2
     error = capsys.readouterr().err.splitlines()[-1]
     assert "nano: the float model of this shipped model is not installed" in error
     assert "converters/models/banana-nano.keras" in error

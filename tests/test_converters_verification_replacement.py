@@ -81,7 +81,7 @@ def test_verify_measures_a_bundle_against_an_older_one(
     for more, message in (
         ([str(old), "--explain"], "--explain needs the float model: --against MODEL.keras"),
         ([str(tmp_path / "none.tflite")], "none.tflite: no such file"),
-        ([str(find_model("nano"))], "its labels are"),
+        ([str(find_model("banana-nano"))], "its labels are"),
     ):
         assert cli.main([*words, *more]) == 2
         assert message in capsys.readouterr().err

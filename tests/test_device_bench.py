@@ -181,12 +181,12 @@ def test_bench_two_models_as_json(capsys: pytest.CaptureFixture[str], tmp_path: 
     other.write_bytes(real_model().read_bytes())
     plot = tmp_path / "pareto.jpg"
     options = ["--threads", "1", "--frames", "12", "--warm-up", "1", "--size", "320x240", "--plot", str(plot)]
-    assert cli.main(["bench", "nano", str(other), *options, "--json"]) == 0
+    assert cli.main(["bench", "banana-nano", str(other), *options, "--json"]) == 0
     assert plot.is_file()
     report = json.loads(capsys.readouterr().out)
     assert report["frame"] == {"width": 320, "height": 240}
     assert [timing["threads"] for timing in report["timings"]] == [1, 1]
-    assert [Path(timing["model"]) for timing in report["timings"]] == [find_model("nano"), other]
+    assert [Path(timing["model"]) for timing in report["timings"]] == [find_model("banana-nano"), other]
     for timing in report["timings"]:
         medians = {stage: spread["p50"] for stage, spread in timing["ms"].items()}
         assert 0 < max(medians["preprocess"], medians["invoke"], medians["postprocess"]) < medians["detect"]
@@ -328,7 +328,7 @@ def test_bench_times_the_frames_of_a_folder_and_of_a_recording(
     assert read_frames(str(folder), find_network("nano")).frames[0].pixels.shape == (240, 320, 3)
     options = ["--threads", "1", "--frames", "8", "--warm-up", "1"]
     for source, size in ((folder, "1280×960"), (video, "320×240")):
-        assert cli.main(["bench", "nano", "--source", str(source), *options, "--resize", "numpy"]) == 0
+        assert cli.main(["bench", "banana-nano", "--source", str(source), *options, "--resize", "numpy"]) == 0
         out = capsys.readouterr().out
         assert f"8 detections in a frame of {size}" in out
         assert "reading and decoding a frame: " in out
@@ -341,7 +341,7 @@ def find_network(name: str) -> InputSpec:
 
 def test_bench_times_tiles_beside_the_whole_frame(capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--threads", "1", "--frames", "10", "--warm-up", "1", "--size", "320x240", "--tiles", "3x2"]
-    assert cli.main(["bench", "nano", *options]) == 0
+    assert cli.main(["bench", "banana-nano", *options]) == 0
     whole, tiled = [line for line in capsys.readouterr().out.splitlines() if "banana-nano.tflite" in line][:2]
     assert "in tiles 3x2" in tiled
     assert float(whole.split()[-1]) == 1.0

@@ -276,7 +276,7 @@ def test_file_in_place_of_the_folder_is_one_line(tmp_path: Path) -> None:
 
 def test_camera_collects_what_can_be_trained_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     clip = Path(__file__).resolve().parents[1] / "device_apps" / "clips" / "bananas.mp4"
-    options = ["--headless", "--model", "nano", "--collect", str(tmp_path), "--max-frames", "10"]
+    options = ["--headless", "--model", "banana-nano", "--collect", str(tmp_path), "--max-frames", "10"]
     assert cli.main(["camera", "--source", str(clip), *options]) == 0
     assert "1 image collected" in capsys.readouterr().err
     assert cli.main(["data", "inspect", str(tmp_path)]) == 0

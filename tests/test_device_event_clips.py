@@ -292,7 +292,7 @@ CLIP = Path(__file__).resolve().parents[1] / "device_apps" / "clips" / "bananas.
 
 def test_camera_records_the_clip_that_its_events_name(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "clips"
-    options = ["--headless", "--model", "nano", "--events", "-", "--event-clips", str(folder)]
+    options = ["--headless", "--model", "banana-nano", "--events", "-", "--event-clips", str(folder)]
     assert cli.main(["camera", "--source", str(CLIP), *options]) == 0
     output, errors = capfd.readouterr()
     events = [json.loads(line) for line in output.splitlines()]

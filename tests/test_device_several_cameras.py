@@ -324,7 +324,7 @@ def test_new_model_file_is_used_by_all_cameras(port: int, model: Path) -> None:
 
     before = digests()
     frames = request(port, "/cameras/front_door/api/stats").json["frames"]
-    shutil.copy(find_model("nano"), model)
+    shutil.copy(find_model("banana-nano"), model)
     wait_until(lambda: not digests() & before)
     assert len(digests()) == 1
     wait_until(lambda: request(port, "/cameras/front_door/api/stats").json["frames"] > frames)

@@ -32,7 +32,7 @@ def soak(*options: str) -> dict[str, float]:
 
 def test_loop_leaks_no_memory_threads_or_descriptors() -> None:
     # The smallest model, since nearly all of the time is the interpreter's.
-    figures = soak("--frames", "3000", "--warm-up-frames", "1000", "--model", "nano")
+    figures = soak("--frames", "3000", "--warm-up-frames", "1000", "--model", "banana-nano")
     assert figures["frames"] > 500
     assert figures["blocks_per_frame"] < 0.4
     assert figures["mb_grown"] < 2.0

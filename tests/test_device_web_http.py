@@ -132,7 +132,7 @@ def test_event_stream_sends_states_and_events(camera: Camera) -> None:
         assert (seen["event"]["kind"], seen["event"]["duration_s"]) == ("leave", 1.5)
         assert seen["settings"]["score_threshold"] == 0.25
         assert seen["stats"]["frames"] > first["stats"]["frames"]
-        camera.detector.replace_model("nano")
+        camera.detector.replace_model("banana-nano")
         try:
             about = next(data for kind, data in messages if kind == "about")
             assert about["model"] == "banana-nano.tflite"

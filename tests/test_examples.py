@@ -55,7 +55,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def selftest_image() -> np.ndarray:
-    return read_bundle(find_model("nano")).selftest.image
+    return read_bundle(find_model("banana-nano")).selftest.image
 
 
 def readme_command(name: str) -> tuple[dict[str, str], list[str]]:
@@ -243,7 +243,7 @@ def test_picamera2_callback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     module = sys.modules["picamera2"]
     monkeypatch.setattr(module, "Picamera2", CallbackCamera)
     monkeypatch.setattr(module, "MappedArray", MappedArray, raising=False)
-    load("picamera2_callback").main("nano", max_frames=3)
+    load("picamera2_callback").main("banana-nano", max_frames=3)
     found = capsys.readouterr().out.splitlines()
     assert len(found) == 9
     assert all(line.startswith("banana 0.") for line in found)
@@ -290,7 +290,7 @@ def test_library_in_zip_file_has_shipped_models(tmp_path: Path) -> None:
 def test_frozen_program_without_models_names_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (hook,) = hook_dirs()
     assert (Path(hook) / "hook-edge_ssd.py").is_file()
-    path = find_model("nano")
+    path = find_model("banana-nano")
     monkeypatch.setattr(sys, "frozen", True, raising=False)
     for package in ("ai_edge_litert", "tflite_runtime"):
         monkeypatch.setitem(sys.modules, package, None)
@@ -298,6 +298,6 @@ def test_frozen_program_without_models_names_remedy(tmp_path: Path, monkeypatch:
     with pytest.raises(BackendError, match="build it again with: pyinstaller --collect-all ai_edge_litert"):
         Detector(path)
     monkeypatch.setattr(module, "_folder", lambda: tmp_path / "missing")
-    for call in (default_model, lambda: Detector("nano")):
+    for call in (default_model, lambda: Detector("banana-nano")):
         with pytest.raises(BundleError, match=r"pyinstaller --collect-data edge_ssd\.models"):
             call()

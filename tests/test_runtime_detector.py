@@ -756,7 +756,7 @@ def test_replaced_model_is_used_from_one_call_to_the_next() -> None:
     detector = Detector("small", num_threads=1)
     image = detector.bundle.selftest.image
     old = detector.detect(image).to_dict()
-    with Detector("nano", num_threads=1) as other:
+    with Detector("banana-nano", num_threads=1) as other:
         new = other.detect(image).to_dict()
     assert old != new
     results: list[list[Any]] = [[], []]
@@ -770,7 +770,7 @@ def test_replaced_model_is_used_from_one_call_to_the_next() -> None:
     for thread in threads:
         thread.start()
     freed = weakref.ref(detector._state.model)
-    detector.replace_model("nano")
+    detector.replace_model("banana-nano")
     assert detector.detect(image).to_dict() == new
     ended.set()
     for thread in threads:

@@ -24,7 +24,7 @@ import numpy as np
 from edge_ssd import BackendError, Detector
 threads, busy = int(sys.argv[1]), sys.argv[2] == "busy"
 frame = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
-detector = Detector("nano", num_threads=threads)
+detector = Detector("banana-nano", num_threads=threads)
 for _ in range(12):  # OpenCV is loaded after ten, if it is installed
     detector.detect(frame)
 running = True
@@ -87,7 +87,7 @@ def test_detector_of_parent_is_refused_at_once(threads: int, busy: bool) -> None
 @pytest.mark.parametrize("busy", [False, True], ids=["idle", "busy"])
 def test_new_detector_works_in_forked_process(threads: int, busy: bool) -> None:
     child = """
-    with Detector("nano", num_threads=threads) as own:
+    with Detector("banana-nano", num_threads=threads) as own:
         own.detect(frame)
         print("passed" if own.selftest().passed else "failed")
 """
@@ -120,7 +120,7 @@ def count(image):
 if __name__ == "__main__":
     images = [np.zeros((64, 64, 3), np.uint8)] * 6
     for method in ("fork", "spawn"):
-        with multiprocessing.get_context(method).Pool(2, start, ("nano",)) as pool:
+        with multiprocessing.get_context(method).Pool(2, start, ("banana-nano",)) as pool:
             print(pool.map(count, images))
 """
     path = tmp_path / "pool.py"  # "spawn" imports it again

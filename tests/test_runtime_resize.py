@@ -85,7 +85,7 @@ def test_other_outputs_are_refused(resize: Callable[..., Any], out: Any, got: st
 
 def test_missing_opencv_is_named_before_the_first_image(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cv2", None)
-    for call in (lambda: opencv_resize(noise(4, 4), (2, 2)), lambda: Detector("nano", resize=opencv_resize)):
+    for call in (lambda: opencv_resize(noise(4, 4), (2, 2)), lambda: Detector("banana-nano", resize=opencv_resize)):
         with pytest.raises(SettingError, match=r"needs OpenCV .* pip install opencv-python-headless"):
             call()
 

@@ -90,7 +90,7 @@ def test_find_model_error_lists_shipped_names(model_folder: Path, given: str) ->
 def test_commands_accept_shipped_model_names(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Image.fromarray(read_bundle(model_folder / "banana.tflite").selftest.image).save("a.png")
     outputs = []
-    for options in (["--model", "banana"], ["--model", "nano"]):
+    for options in (["--model", "banana"], ["--model", "banana-nano"]):
         assert cli.main(["detect", "--source", "a.png", "--json", *options]) == 0
         outputs.append(json.loads(capsys.readouterr().out)["detections"])
     assert outputs[0] == outputs[1] != []
@@ -109,5 +109,5 @@ def test_commands_accept_shipped_model_names(model_folder: Path, capsys: pytest.
 
 
 def test_service_config_holds_full_model_path(model_folder: Path) -> None:
-    assert cli.main(["service", "--model", "nano", "--source", "0", "--user", "camera"]) == 0
+    assert cli.main(["service", "--model", "banana-nano", "--source", "0", "--user", "camera"]) == 0
     assert f'\nmodel = "{model_folder}/banana-nano.tflite"\n' in Path("edge-ssd.toml").read_text()

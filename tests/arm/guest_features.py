@@ -31,7 +31,7 @@ def main(opencv: str, folder: str) -> None:
     from arm.feature_stages import feature_stages
 
     cv2.setNumThreads(1)
-    bundle = read_bundle(find_model("nano"))
+    bundle = read_bundle(find_model("banana-nano"))
     interpreter = open_interpreter(bundle.flatbuffer, num_threads=1)
     pixels, _ = preprocess(bundle.selftest.image, bundle.network.input)
     heads = interpreter.invoke(pixels)
