@@ -61,10 +61,19 @@ def test_explanations_events_and_pause_are_reached_by_keyboard(page: webdriver.C
     hint.send_keys(Keys.ENTER)
     assert "Resizing the frame" in text(page, "stages")
     assert hint.get_attribute("aria-expanded") == "true"
-    scroll = page.find_element(By.CSS_SELECTOR, "#events .scroll")
-    scroll.send_keys(Keys.END)
-    assert page.switch_to.active_element == scroll
-    wait(page, lambda b: b.execute_script("return document.querySelector('#events .scroll').scrollTop > 0"))
+    links = page.find_elements(By.CSS_SELECTOR, "#recent a")
+    page.find_element(By.ID, "event-period").send_keys(Keys.TAB)
+    for key, place in ((None, 0), (Keys.ARROW_DOWN, 1), (Keys.END, -1), (Keys.ARROW_UP, -2)):
+        if key is not None:
+            page.switch_to.active_element.send_keys(key)
+        assert page.switch_to.active_element == links[place]
+    assert page.execute_script("return document.querySelector('#events .scroll').scrollTop > 0")
+    assert page.find_element(By.ID, "recent-keys").is_displayed()
+    page.switch_to.active_element.send_keys(Keys.TAB)
+    assert not page.execute_script("return document.activeElement.closest('#events')"), "the list is one stop"
+    page.execute_script("showRecent(events.map(({event}) => event).reverse())")  # As after a connection was lost.
+    page.find_element(By.ID, "event-period").send_keys(Keys.TAB)
+    assert page.switch_to.active_element == page.find_element(By.CSS_SELECTOR, "#recent a")
     pause = page.find_element(By.ID, "pause")
     pause.send_keys(Keys.ENTER)
     wait(page, lambda b: text(b, "state") == "Paused")
@@ -168,6 +177,41 @@ def test_zones_are_drawn_and_saved(page: webdriver.Chrome, camera: Camera) -> No
     assert "gate <1>" in text(page, "zones")
 
 
+def test_editor_keeps_the_focus_and_its_form_follows_its_points(page: webdriver.Chrome, camera: Camera) -> None:
+    def focused() -> str:
+        return page.execute_script("return document.activeElement.id || document.activeElement.textContent")
+
+    def press_key(*keys: str) -> None:
+        page.switch_to.active_element.send_keys(*keys)
+
+    save_lines(camera)
+    wait(page, lambda b: b.execute_script("return zones && !zones.zones.length && !zones.lines.length"))
+    page.find_element(By.ID, "edit-zones").send_keys(Keys.ENTER)
+    press_key(Keys.ENTER)
+    for _ in range(4):
+        press_key(Keys.TAB)
+    assert page.execute_script("return !document.activeElement.closest('#zone-scene, #events')")
+    page.execute_script("zoneEditor.scene.focusPoint(0)")
+    press_key(Keys.ESCAPE)
+    assert focused() == "zone 1"
+    assert page.switch_to.active_element.get_attribute("aria-label") == "zone 1"
+    press_key(Keys.ENTER)
+    page.find_element(By.ID, "zone-name").send_keys(Keys.ESCAPE)
+    assert focused() == "zone 1"
+    press_key(Keys.ENTER)
+    page.execute_script("zoneEditor.scene.focusPoint(1)")
+    heights = "return ['zone-x', 'zone-name'].map((id) => document.getElementById(id).offsetHeight)"
+    assert len(set(page.execute_script(heights))) == 1
+    press_key(Keys.DELETE)
+    assert "it cannot be deleted, as a zone has at least 3 points" in text(page, "zone-hint")
+    page.find_element(By.ID, "zone-remove").send_keys(Keys.ENTER)
+    assert focused() == "Zone"
+    page.find_element(By.ID, "zone-undo").send_keys(Keys.ENTER, Keys.ENTER, Keys.ENTER)
+    assert focused() == "zone-redo"
+    page.find_element(By.ID, "zone-cancel").send_keys(Keys.ENTER)
+    assert focused() == "edit-zones"
+
+
 def test_refused_and_conflicting_zones_are_kept_in_the_editor(page: webdriver.Chrome, camera: Camera) -> None:
     save_lines(camera)
     wait(page, lambda b: b.execute_script("return zones && !zones.zones.length && !zones.lines.length"))
@@ -178,9 +222,20 @@ def test_refused_and_conflicting_zones_are_kept_in_the_editor(page: webdriver.Ch
     page.find_element(By.ID, "zone-scene").send_keys(Keys.ENTER)
     click(page, "#zone-save")
     wait(page, lambda b: "the polygon crosses itself" in text(b, "zone-problem"))
+    save = page.find_element(By.ID, "zone-save")
+    assert page.switch_to.active_element == save
+    assert "zone-problem" in (save.get_attribute("aria-describedby") or "")
+    page.find_element(By.ID, "zone-name").send_keys("!")
+    assert text(page, "zone-problem") == "", "it may be mended"
     save_lines(camera, {"name": "belt", "points": [[0.1, 0.5], [0.9, 0.5]]})
     wait(page, lambda b: b.find_element(By.ID, "zone-conflict").is_displayed())
     assert len(points(page)) == 4
+    assert save.get_attribute("aria-disabled") == "true"
+    boxes = "const [a, b] = ['conflict', 'save'].map((id) => $(`zone-${id}`).getBoundingClientRect());"
+    assert page.execute_script(f"{boxes} return b.top - a.bottom < 40 && a.top > 0 && b.bottom <= innerHeight")
+    page.find_element(By.ID, "zone-keep-mine").send_keys(Keys.ENTER)
+    assert page.switch_to.active_element == save
+    page.execute_script("zoneEditor.showConflict(true)")
     click(page, "#zone-take-theirs")
     assert lines(page, "#zone-list li") == ["belt"]
     click(page, "#zone-cancel")

@@ -6,12 +6,15 @@ let events = [], held = [], unspoken = [], speakTimer = 0;
 
 // Newest first; items are {event, element}.
 function showRecent(recent) {
+  const active = document.activeElement, focused = $("recent").contains(active) && active.getAttribute("href");
   $("events").hidden = recent === null;
   $("recent").replaceChildren();
   events = [];
   held = [];
   for (const event of recent || []) addEvent(event);
   filterEvents();
+  const links = listLinks(), link = links.find((link) => link.getAttribute("href") === focused) || links[0];
+  if (focused && link) link.focus({ preventScroll: true });
 }
 
 function showEvent(event) {
@@ -41,7 +44,7 @@ function addEvent(event) {
 }
 
 function eventElement(event) {
-  const link = make("a", { href: `events#${encodeURIComponent(event.id)}`, textContent: describeEvent(event) });
+  const link = make("a", { tabIndex: -1, href: `events#${encodeURIComponent(event.id)}`, textContent: describeEvent(event) });
   const text = make("div", {}, link, make("time", { dateTime: event.time, textContent: eventTime(event) }));
   const url = event.urls && event.urls.thumbnail;
   return make("li", { className: event.kind }, make("i"), ...(url ? [thumbnail(url)] : []), text);
@@ -61,6 +64,7 @@ function filterEvents() {
     element.hidden = !((!$("event-class").value || event.label === $("event-class").value) && new Date(event.time) >= since);
     number += !element.hidden;
   }
+  makeStop();
   $("quiet").hidden = number > 0;
   set($("quiet"), events.length ? "None of these." : "Nothing yet.");
   set($("event-count"), events.length ? (number < events.length ? `${number} of ${events.length}` : String(number)) : "");
@@ -73,6 +77,29 @@ function speakEvents() {
   if (unspoken.length && !paused) $("spoken").textContent = describeEvent(unspoken.at(-1)) + more;
   unspoken = [];
 }
+
+// ---- the list is one stop of the Tab key; arrow keys move in it ----
+
+const listLinks = () => events.filter(({ element }) => !element.hidden).map(({ element }) => element.querySelector("a"));
+
+// Make a link the one that Tab goes to; by default the one that was, or the newest.
+function makeStop(link) {
+  const links = listLinks(), old = $("recent").querySelector('a[tabindex="0"]');
+  const next = link || (links.includes(old) ? old : links[0]);
+  if (next === old) return;
+  if (next) next.tabIndex = 0;
+  if (next && document.activeElement === old) next.focus();
+  if (old) old.tabIndex = -1;
+}
+
+$("recent").onkeydown = (event) => {
+  const links = listLinks(), place = links.indexOf(document.activeElement);
+  const target = { ArrowDown: place + 1, ArrowUp: place - 1, Home: 0, End: links.length - 1 }[event.key];
+  if (place < 0 || target === undefined || event.ctrlKey || event.altKey || event.metaKey) return;
+  event.preventDefault();
+  if (links[target]) links[target].focus();
+};
+$("recent").addEventListener("focusin", ({ target }) => target.matches("a") && makeStop(target));
 
 $("event-class").onchange = $("event-period").onchange = filterEvents;
 setInterval(filterEvents, 30e3);

@@ -10,6 +10,8 @@ class ZoneEditor {
   constructor() {
     this.on = false;
     this.draft = this.base = null;
+    this.isSaving = false;
+    this.last = {};  // Kind, index and name of the shape that was last selected.
     this.scene = new ZoneScene($("zone-scene"), () => this.show());
   }
 
@@ -42,7 +44,9 @@ class ZoneEditor {
     drawFrame();
   }
 
-  load(received) {
+  load(received) { this.keepFocus(() => this.showAnew(received)); }
+
+  showAnew(received) {
     this.base = received;
     this.draft = new ZoneDraft(received);
     this.scene.start(this.draft);
@@ -68,17 +72,22 @@ class ZoneEditor {
 
   showConflict(shown) {
     $("zone-conflict").hidden = !shown;
-    $("zone-save").disabled = shown;
+    this.showSave();
   }
+
+  // Not disabled, which would lose the focus, and could not say why.
+  showSave() { $("zone-save").setAttribute("aria-disabled", String(this.isSaving || !$("zone-conflict").hidden)); }
 
   // ---- save ----
 
   async save() {
+    if (this.isSaving || !$("zone-conflict").hidden) return;
     if (this.scene.pending.length && !this.scene.isComplete) return this.problem("What is being drawn is not finished. Escape or Undo removes it.");
     this.scene.finish();
     if (this.scene.tool) this.scene.stopDrawing();
     this.problem("");
-    $("zone-save").disabled = true;
+    this.isSaving = true;
+    this.showSave();
     set($("zone-hint"), "Saving …");
     const headers = { "Content-Type": "application/json", "If-Match": `"${this.base.revision}"` };
     try {
@@ -94,7 +103,8 @@ class ZoneEditor {
       const lost = error instanceof TypeError || error instanceof SyntaxError || error instanceof DOMException;
       this.problem(lost ? "The camera does not answer. The drawing is kept here: save again when it does." : error.message);
     } finally {
-      $("zone-save").disabled = !$("zone-conflict").hidden;
+      this.isSaving = false;
+      this.showSave();
       if (this.on) this.showHint();
     }
   }
@@ -104,12 +114,44 @@ class ZoneEditor {
     showZones(await response.json());
   }
 
-  problem(text) { set($("zone-problem"), text); }
+  problem(text) {
+    set($("zone-problem"), text);
+    this.problemOf = this.state();
+  }
+
+  // What a problem is about: with the next change it may be gone.
+  state() { return zonesKey(this.draft.tables) + (this.scene.tool ? this.scene.pending.length : ""); }
+
+  // ---- focus ----
+
+  // Apply a change; if what has the focus goes with it, give the focus to what is nearest in meaning.
+  keepFocus(apply) {
+    const focused = document.activeElement, isOurs = focused?.closest("#zone-editor, #zone-scene");
+    apply();
+    const now = document.activeElement;
+    if (isOurs && (now === document.body || now.disabled || !now.checkVisibility())) this.focusNear(focused);
+  }
+
+  focusNear(lost) {
+    const others = { "zone-undo": "zone-redo", "zone-redo": "zone-undo", "zone-take-theirs": "zone-save", "zone-keep-mine": "zone-save" };
+    const other = $(others[lost.id]), { kind, index, name } = this.last, shape = kind && this.draft.tables[kind][index];
+    const place = shape && shape.name === name ? Object.keys(ZONE_KINDS).flatMap((key) => this.draft.tables[key]).indexOf(shape) : -1;
+    const item = $("zone-list").children[place];
+    if (other && !other.disabled) other.focus();
+    else if (item) item.firstChild.focus();
+    else document.querySelector(`#zone-editor [data-kind=${kind || "zones"}]`).focus();
+  }
 
   // ---- show ----
 
   show() {
-    if (!this.on) return;
+    if (this.on) this.keepFocus(() => this.showParts());
+  }
+
+  showParts() {
+    const { shape, kind, index } = this.draft;
+    if (shape) this.last = { kind, index, name: shape.name };
+    if (this.problemOf !== this.state()) this.problem("");
     this.scene.draw();
     drawFrame();
     this.showTools();
@@ -131,10 +173,13 @@ class ZoneEditor {
     const { tool, pending } = this.scene, { shape, kind } = this.draft;
     let text = "Choose Zone, Line or Mask to draw one, or select one in the image.";
     if (tool === "lines") text = pending.length ? "Now its other end. The arrow will point to “in”." : "Click or tap one end of the line.";
-    else if (tool && pending.length < MIN_CORNERS) text = "Click or tap each corner.";
+    else if (tool && pending.length < MIN_CORNERS) text = "Click or tap each corner; Backspace removes the last one.";
     else if (tool) text = "To finish, click the first corner again, or double-click, or press Enter.";
-    else if (shape && kind === "lines") text = "Drag its ends. Arrow keys move the one that is chosen.";
-    else if (shape) text = "Drag its points, or a small one to add one. Arrow keys move the one that is chosen; Delete removes it.";
+    else if (shape && kind === "lines") text = "Drag its ends. Arrow keys move the one that is chosen, with Shift farther. An end cannot be deleted, only the line.";
+    else if (shape) {
+      const least = shape.points.length > MIN_CORNERS ? "Delete removes it" : `it cannot be deleted, as a ${ZONE_KINDS[kind]} has at least ${MIN_CORNERS} points`;
+      text = `Drag its points, or a small one to add one. Arrow keys move the one that is chosen, with Shift farther; + adds one after it; ${least}.`;
+    }
     set($("zone-hint"), text);
   }
 
@@ -147,7 +192,8 @@ class ZoneEditor {
       button.className = `tool ${key}`;
       button.setAttribute("aria-pressed", String(key === kind && i === index));
       set(button, shape.name || "(no name)");
-      button.setAttribute("aria-label", `${ZONE_KINDS[key]} ${shape.name}`);
+      const word = ZONE_KINDS[key];
+      button.setAttribute("aria-label", shape.name.toLowerCase().startsWith(word) ? shape.name : `${word} ${shape.name}`);
       button.onclick = () => { this.scene.stopDrawing(); this.draft.select(key, i); this.show(); };
     }
   }
@@ -191,6 +237,11 @@ class ZoneEditor {
     if (x.value === "" || y.value === "") return;
     draft.movePoint(`place ${draft.kind} ${draft.index} ${draft.point}`, draft.point, [x.value / 100, y.value / 100]);
     this.show();
+  }
+
+  keepMine() {
+    this.base = zones;
+    this.keepFocus(() => this.showConflict(false));
   }
 
   set(key, value) {
@@ -240,7 +291,7 @@ $("zone-remove-point").onclick = () => zoneEditor.do(zoneEditor.draft.removePoin
 $("zone-remove").onclick = () => zoneEditor.do(zoneEditor.draft.remove);
 $("zone-form").onsubmit = (event) => event.preventDefault();
 $("zone-take-theirs").onclick = () => zoneEditor.load(zones);
-$("zone-keep-mine").onclick = () => { zoneEditor.base = zones; zoneEditor.showConflict(false); };
+$("zone-keep-mine").onclick = () => zoneEditor.keepMine();
 $("zone-save").onclick = () => zoneEditor.save();
 $("zone-cancel").onclick = () => zoneEditor.cancel();
 document.addEventListener("keydown", (event) => zoneEditor.key(event));
